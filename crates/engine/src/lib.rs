@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The life of one invocation: admit, build, attempt, judge, apply, record.
+//!
+//! The engine knows no sockets, no tables and no web framework: it reaches them through the ports
+//! [`Transport`], [`Recorder`], [`Clock`] and [`Entropy`]. Start reading at [`Engine::invoke`].
+
+mod deadline;
+mod engine;
+mod failure;
+mod ports;
+mod record;
+
+pub use deadline::Deadline;
+pub use engine::{Engine, Invocation, ReadyHook, Resumption};
+pub use failure::{CallFailure, FailureCode};
+pub use ports::{
+    BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder, Sent,
+    SystemClock, Transport,
+};
+pub use record::{AttemptRecord, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};

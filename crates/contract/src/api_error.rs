@@ -1,0 +1,1 @@
+//! The management API's error body and code catalogue (`management-api.md` section 1).

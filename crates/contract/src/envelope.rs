@@ -1,0 +1,45 @@
+//! The document that is sent: the envelope around a type's `data`.
+
+use serde::Serialize;
+
+use crate::{HookType, Timestamp, id::EventId};
+
+/// The request document, its members in the order seen on the wire (`observed.md` section 2).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope<'a, D> {
+    event_id: &'a EventId,
+    event_time: Timestamp,
+    event_type: HookType,
+    event_type_version: &'static str,
+    content_type: &'static str,
+    cloud_event_version: &'static str,
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_type: Option<&'a str>,
+    data: D,
+}
+
+impl<'a, D: Serialize> Envelope<'a, D> {
+    /// Wraps `data`; `at` is written in whole seconds (`open-questions.md` C12).
+    pub fn new(
+        event_id: &'a EventId,
+        at: Timestamp,
+        event_type: HookType,
+        source: &'a str,
+        request_type: Option<&'a str>,
+        data: D,
+    ) -> Self {
+        Self {
+            event_id,
+            event_time: at.whole_seconds(),
+            event_type,
+            event_type_version: "1.0",
+            content_type: "application/json",
+            cloud_event_version: "0.1",
+            source,
+            request_type,
+            data,
+        }
+    }
+}

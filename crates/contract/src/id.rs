@@ -1,0 +1,189 @@
+//! Typed identifiers in the vendor's form: 20 characters, a three-character prefix by kind, time-ordered.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const TIME_DIGITS: usize = 8;
+const RANDOM_DIGITS: usize = 9;
+
+/// Characters of an id, prefix included.
+pub const ID_CHARACTERS: usize = 3 + TIME_DIGITS + RANDOM_DIGITS;
+
+/// A text that is not an id of the wanted kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a {kind} id: 20 characters starting with `{prefix}`")]
+pub struct IdError {
+    kind: &'static str,
+    prefix: &'static str,
+}
+
+/// Writes `number` in base 62, most significant digit first, so that texts sort as the numbers do.
+fn base62<const N: usize>(mut number: u128) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        // A remainder of 62 is always inside the alphabet.
+        *digit = ALPHABET.get((number % 62) as usize).copied().unwrap_or(b'0');
+        number /= 62;
+    }
+    digits
+}
+
+fn text_from_parts(prefix: &str, unix_ms: u64, entropy: [u8; 8]) -> String {
+    let mut text = String::with_capacity(ID_CHARACTERS);
+    text.push_str(prefix);
+    let time = base62::<TIME_DIGITS>(unix_ms.into());
+    let random = base62::<RANDOM_DIGITS>(u64::from_le_bytes(entropy).into());
+    text.extend(time.iter().chain(&random).copied().map(char::from));
+    text
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident $prefix:literal $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The three characters every id of this kind starts with.
+            pub const PREFIX: &str = $prefix;
+
+            /// A new id: `unix_ms` makes ids sort by time, `entropy` makes them unique.
+            pub fn from_parts(unix_ms: u64, entropy: [u8; 8]) -> Self {
+                Self(text_from_parts($prefix, unix_ms, entropy).into())
+            }
+
+            /// The id's text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let well_formed = text.len() == ID_CHARACTERS
+                    && text.starts_with($prefix)
+                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                if well_formed { Ok(Self(text.into())) } else { Err(IdError { kind: $kind, prefix: $prefix }) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An inline hook.
+    HookId "cal" "inline hook";
+    /// A hook key: the key pair of a `private_key_jwt` channel.
+    HookKeyId "HKY" "hook key";
+    /// An org: a tenant.
+    OrgId "00o" "org";
+    /// A user.
+    UserId "00u" "user";
+    /// A group.
+    GroupId "00g" "group";
+    /// An authorization server.
+    AuthorizationServerId "aus" "authorization server";
+    /// An access policy.
+    PolicyId "00p" "policy";
+    /// A rule of an access policy.
+    RuleId "0pr" "policy rule";
+    /// An OAuth client; the id is its `client_id`.
+    ClientId "0oa" "client";
+    /// A scope of an authorization server.
+    ScopeId "scp" "scope";
+    /// A claim definition of an authorization server.
+    ClaimId "ocl" "claim";
+    /// A management API token (its id, never the token).
+    ApiTokenId "00T" "API token";
+    /// A refresh token (its `jti`, never the token).
+    RefreshTokenId "oar" "refresh token";
+    /// A session (its id, never the cookie's value).
+    SessionId "102" "session";
+}
+
+/// The id of one request to Tenterhook: 32 hexadecimal characters (`observed.md` 1, line 13).
+///
+/// It is the `x-okta-request-id` header, `data.context.request.id` and the log's `transaction.id`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(Box<str>);
+
+impl RequestId {
+    /// A new id from 16 random bytes.
+    pub fn from_entropy(entropy: [u8; 16]) -> Self {
+        Self(entropy.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The id of one invocation: 22 characters of base64url (`overview.md` 3.3). The retry carries the same one.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct EventId(Box<str>);
+
+impl EventId {
+    /// A new id from 16 random bytes.
+    pub fn from_entropy(entropy: [u8; 16]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(entropy).into())
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! plain_text {
+    ($($name:ident)*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+    )*};
+}
+
+plain_text! { RequestId EventId }

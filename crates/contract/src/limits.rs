@@ -1,0 +1,30 @@
+//! Every bound of the contract, named once.
+
+/// Bytes of an answer's body, after decoding: a longer one is a technical failure (`open-questions.md` C7).
+pub const ANSWER_BYTES_MAX: usize = 262_143;
+/// Nesting of an answer's JSON; serde_json's own recursion bound.
+pub const ANSWER_DEPTH_MAX: usize = 128;
+/// Commands of one answer.
+pub const COMMANDS_MAX: usize = 1_000;
+/// Operations of one answer, all commands together.
+pub const OPERATIONS_MAX: usize = 10_000;
+/// Bytes of a path of an operation.
+pub const PATH_BYTES_MAX: usize = 4_096;
+/// Inline hooks of an org (`overview.md` section 7).
+pub const HOOKS_PER_ORG_MAX: usize = 100;
+/// Characters of a hook's name.
+pub const HOOK_NAME_CHARACTERS_MAX: usize = 255;
+/// Characters of a hook's or token endpoint's URI.
+pub const URI_CHARACTERS_MAX: usize = 1_024;
+/// Custom headers of a channel.
+pub const CHANNEL_HEADERS_MAX: usize = 50;
+/// Bytes of a custom header's value and of the secret of a channel.
+pub const HEADER_VALUE_BYTES_MAX: usize = 8_192;
+/// Bytes of a custom header's name.
+pub const HEADER_NAME_BYTES_MAX: usize = 255;
+/// Characters of service-controlled text in a log event (`system-log.md` section 4).
+pub const LOG_TEXT_CHARACTERS_MAX: usize = 2_000;
+/// Shortest lifetime of a token that a hook may set, in seconds (`token.md` section 3).
+pub const TOKEN_LIFETIME_SECONDS_MIN: u32 = 300;
+/// Longest lifetime of a token that a hook may set, in seconds.
+pub const TOKEN_LIFETIME_SECONDS_MAX: u32 = 86_400;

@@ -1,0 +1,57 @@
+//! What is wrong with an answer, and what a right answer changed.
+
+use serde::Serialize;
+
+/// One thing wrong with an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// A stable code.
+    pub code: ProblemCode,
+    /// Where in the answer: a JSON Pointer (RFC 6901), such as `/commands/0/value/1/path`.
+    pub pointer: String,
+    /// The text for the System Log, in the vendor's form where one is known. Holds names and paths, never values.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+/// A stable code for a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ProblemCode {
+    /// A member has the wrong JSON type.
+    WrongShape,
+    /// A limit of the contract is exceeded.
+    TooMany,
+    /// The command's `type` is not one of this hook type's.
+    UnknownCommand,
+    /// The operation's `op` is not supported.
+    UnknownOperation,
+    /// The path is not a pointer to something that may be changed.
+    BadPath,
+    /// Nothing is at the path.
+    PathNotFound,
+    /// The claim is reserved.
+    ReservedClaim,
+    /// `value` is missing or null where it is required.
+    ValueRequired,
+    /// `value` is present where it must not be.
+    ValueNotAllowed,
+    /// `value` is outside its bounds or of the wrong type.
+    BadValue,
+    /// The array index is not usable.
+    BadIndex,
+    /// The token that the command acts on is not being issued.
+    TokenNotPresent,
+}
+
+/// One change that a command made: what and where, never the value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The command's type.
+    pub command: &'static str,
+    /// The operation.
+    pub op: &'static str,
+    /// The path that was changed, relative to the command's subject.
+    pub path: String,
+}

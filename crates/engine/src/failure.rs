@@ -1,0 +1,151 @@
+//! Why an attempt failed: stable codes and the texts of the log.
+
+use std::{fmt, time::Duration};
+
+/// A technical failure of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct CallFailure {
+    /// The stable code.
+    pub code: FailureCode,
+    /// A text for people; names hosts and numbers, never secrets or bodies.
+    pub detail: String,
+}
+
+/// A stable code, shown in log, metrics and API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureCode {
+    /// The deadline passed while an access token was fetched.
+    TimeoutToken,
+    /// The deadline passed while connecting.
+    TimeoutConnect,
+    /// The deadline passed while waiting for the status.
+    TimeoutResponse,
+    /// The deadline passed while the body was read.
+    TimeoutBody,
+    /// The name did not resolve.
+    DnsFailed,
+    /// The egress policy refuses the address.
+    EgressDenied,
+    /// The URI cannot be called.
+    UriInvalid,
+    /// Nobody listens.
+    ConnectionRefused,
+    /// The connection could not be made for another reason.
+    ConnectFailed,
+    /// The TLS handshake failed.
+    TlsFailed,
+    /// The certificate has expired.
+    TlsCertExpired,
+    /// The certificate is not trusted.
+    TlsCertUntrusted,
+    /// The certificate is for another name.
+    TlsCertWrongName,
+    /// The connection was reset or closed before the answer was complete.
+    ConnectionReset,
+    /// What came back is not HTTP.
+    HttpInvalid,
+    /// The answer's headers exceed the bound.
+    HeadersTooLarge,
+    /// The body exceeds [`tenterhook_contract::limits::ANSWER_BYTES_MAX`].
+    BodyTooLarge,
+    /// The body is not a JSON object.
+    BodyUnparsable,
+    /// The type needs an answer and the body was empty.
+    BodyEmpty,
+    /// A redirect, never followed.
+    Redirect(u16),
+    /// A status that is not success.
+    Status(u16),
+    /// The channel's access token could not be obtained.
+    TokenFailed,
+    /// The channel cannot authenticate the call as configured.
+    ChannelUnusable,
+}
+
+impl FailureCode {
+    /// Whether the same attempt may be made once more, where the type allows it (`overview.md` 4.3).
+    pub const fn retryable(self) -> bool {
+        match self {
+            Self::Status(status) => status >= 500,
+            Self::TimeoutToken
+            | Self::TimeoutConnect
+            | Self::TimeoutResponse
+            | Self::TimeoutBody
+            | Self::DnsFailed
+            | Self::ConnectionRefused
+            | Self::ConnectFailed
+            | Self::TlsFailed
+            | Self::TlsCertExpired
+            | Self::TlsCertUntrusted
+            | Self::TlsCertWrongName
+            | Self::ConnectionReset
+            | Self::HttpInvalid
+            | Self::TokenFailed => true,
+            Self::EgressDenied
+            | Self::UriInvalid
+            | Self::HeadersTooLarge
+            | Self::BodyTooLarge
+            | Self::BodyUnparsable
+            | Self::BodyEmpty
+            | Self::Redirect(_)
+            | Self::ChannelUnusable => false,
+        }
+    }
+
+    /// Whether time ran out: the API's `E0000137` rather than `E0000134`.
+    pub const fn is_timeout(self) -> bool {
+        matches!(self, Self::TimeoutToken | Self::TimeoutConnect | Self::TimeoutResponse | Self::TimeoutBody)
+    }
+
+    /// The outcome reason of the log event (`system-log.md` section 4): `TIMEOUT`, `HTTP 503`, or the code.
+    pub fn log_reason(self) -> String {
+        match self {
+            Self::Status(status) | Self::Redirect(status) => format!("HTTP {status}"),
+            timeout if timeout.is_timeout() => "TIMEOUT".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for FailureCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Redirect(status) => return write!(formatter, "REDIRECT_{status}"),
+            Self::Status(status) => return write!(formatter, "STATUS_{status}"),
+            Self::TimeoutToken => "TIMEOUT_TOKEN",
+            Self::TimeoutConnect => "TIMEOUT_CONNECT",
+            Self::TimeoutResponse => "TIMEOUT_RESPONSE",
+            Self::TimeoutBody => "TIMEOUT_BODY",
+            Self::DnsFailed => "DNS_FAILED",
+            Self::EgressDenied => "EGRESS_DENIED",
+            Self::UriInvalid => "URI_INVALID",
+            Self::ConnectionRefused => "CONNECTION_REFUSED",
+            Self::ConnectFailed => "CONNECT_FAILED",
+            Self::TlsFailed => "TLS_FAILED",
+            Self::TlsCertExpired => "TLS_CERT_EXPIRED",
+            Self::TlsCertUntrusted => "TLS_CERT_UNTRUSTED",
+            Self::TlsCertWrongName => "TLS_CERT_WRONG_NAME",
+            Self::ConnectionReset => "CONNECTION_RESET",
+            Self::HttpInvalid => "HTTP_INVALID",
+            Self::HeadersTooLarge => "HEADERS_TOO_LARGE",
+            Self::BodyTooLarge => "BODY_TOO_LARGE",
+            Self::BodyUnparsable => "BODY_UNPARSABLE",
+            Self::BodyEmpty => "BODY_EMPTY",
+            Self::TokenFailed => "TOKEN_FAILED",
+            Self::ChannelUnusable => "CHANNEL_UNUSABLE",
+        })
+    }
+}
+
+impl CallFailure {
+    /// A failure with its text.
+    pub fn new(code: FailureCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// The failure of an attempt that was cut off after `waited`.
+    pub(crate) fn timeout(code: FailureCode, waited: Duration) -> Self {
+        Self::new(code, format!("No response within {} ms", waited.as_millis()))
+    }
+}

@@ -1,0 +1,167 @@
+//! What the engine needs from the outside.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tenterhook_contract::{Timestamp, hook::InlineHook, id::RequestId};
+
+use crate::{CallFailure, Deadline, InvocationRecord};
+
+/// A boxed future, so that ports can be trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Makes endpoints out of hooks. One per process.
+pub trait Transport: Send + Sync {
+    /// The endpoint of `hook`, with everything that does not change between calls prepared once.
+    ///
+    /// A hook that cannot be called (a URI that does not parse, a refused address) gives an endpoint whose calls
+    /// fail with the reason, so that the failure is recorded like any other.
+    fn endpoint(&self, hook: &InlineHook) -> Arc<dyn Endpoint>;
+}
+
+/// One hook's external service.
+pub trait Endpoint: Send + Sync {
+    /// One attempt: channel authentication, POST, status and capped body.
+    ///
+    /// The engine drops the future at the deadline; [`Call::progress`] tells it how far the attempt had come.
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange>;
+}
+
+/// One attempt's input.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// The document, the same bytes on the retry.
+    pub body: Bytes,
+    /// Sent as `X-Okta-Request-Id`.
+    pub request_id: &'a RequestId,
+    /// When the engine will stop waiting.
+    pub deadline: Deadline,
+    /// Where the attempt writes how far it has come.
+    pub progress: &'a Progress,
+    /// Whether to return what was sent, for people to read.
+    pub witness: bool,
+}
+
+/// How far an attempt has come: decides which timeout code it gets.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicU8);
+
+/// The phases of an attempt, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallPhase {
+    /// Not begun, or waiting for channel authentication.
+    Authenticate,
+    /// Resolving, connecting, the TLS handshake.
+    Connect,
+    /// Sent; waiting for the status line and headers.
+    Wait,
+    /// Reading the body.
+    Receive,
+}
+
+impl Progress {
+    /// Marks `phase` as reached.
+    pub fn reach(&self, phase: CallPhase) {
+        self.0.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// The phase reached last.
+    pub fn phase(&self) -> CallPhase {
+        match self.0.load(Ordering::Relaxed) {
+            0 => CallPhase::Authenticate,
+            1 => CallPhase::Connect,
+            2 => CallPhase::Wait,
+            _ => CallPhase::Receive,
+        }
+    }
+}
+
+/// One attempt's result.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The answer, whatever its status, or why there is none.
+    pub result: Result<RawAnswer, CallFailure>,
+    /// Where the time went.
+    pub timings: PhaseTimings,
+    /// What was sent, when [`Call::witness`] asked for it.
+    pub sent: Option<Sent>,
+}
+
+/// A status and a body within the cap ([`tenterhook_contract::limits::ANSWER_BYTES_MAX`]), not judged yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl std::fmt::Debug for RawAnswer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The body holds values that a hook adds: they never reach a debug print.
+        formatter
+            .debug_struct("RawAnswer")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// Where an attempt's time went. A phase that did not happen (a pooled connection, no token needed) is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseTimings {
+    /// Obtaining an access token for the channel.
+    pub token: Duration,
+    /// Name resolution, connection and TLS handshake, when this attempt paid for them.
+    pub connect: Duration,
+    /// From then to the last byte of the body.
+    pub wait: Duration,
+}
+
+/// What was sent, secrets masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The URI.
+    pub uri: String,
+    /// Header names and values in order; the value of a secret header is masked.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Takes the record of every invocation. Must not block: the flow does not wait for it.
+pub trait Recorder: Send + Sync {
+    /// Takes one record.
+    fn record(&self, record: InvocationRecord);
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Draws randomness.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes` with random bytes fit for secrets.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the ambient clock")]
+    fn now(&self) -> Timestamp {
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+    }
+}
