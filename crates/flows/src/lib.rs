@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The process flows as domain services: what happens before a hook is asked and after it has answered.
+//!
+//! No SQL and no HTTP handlers live here. Start reading at [`Platform`]; [`oauth`] is the first flow.
+
+pub mod caller;
+pub mod entropy;
+pub mod oauth;
+mod platform;
+mod recording;
+mod snapshot;
+
+pub use caller::Caller;
+pub use platform::{ChangeError, Parts, Platform, Settings};
+pub use recording::SystemLogRecorder;
+pub use snapshot::OrgSnapshot;

@@ -1,0 +1,44 @@
+//! Randomness, and what is made of it: ids, tokens shown once, their stored hashes.
+
+use aws_lc_rs::{digest, rand};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tenterhook_contract::{Secret, Timestamp};
+use tenterhook_engine::Entropy;
+
+/// The provider's random generator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::expect_used, reason = "without randomness no secret may be made; the generator does not fail once seeded")]
+    fn fill(&self, bytes: &mut [u8]) {
+        rand::fill(bytes).expect("the random generator works");
+    }
+}
+
+/// `N` random bytes.
+pub fn random_bytes<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes);
+    bytes
+}
+
+/// The two arguments of every `Id::from_parts`.
+pub fn id_parts(entropy: &dyn Entropy, now: Timestamp) -> (u64, [u8; 8]) {
+    (u64::try_from(now.as_micros() / 1_000).unwrap_or(0), random_bytes(entropy))
+}
+
+/// A token of 256 random bits in base64url, to be shown once and stored as [`sha256_hex`].
+pub fn random_token(entropy: &dyn Entropy) -> Secret {
+    Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>(entropy)))
+}
+
+/// SHA-256 in lower-case hexadecimal: how random tokens are stored and looked up.
+pub fn sha256_hex(text: &str) -> String {
+    use std::fmt::Write as _;
+    digest::digest(&digest::SHA256, text.as_bytes()).as_ref().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

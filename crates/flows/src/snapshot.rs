@@ -1,0 +1,78 @@
+//! One org's configuration in memory, ready for use.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use tenterhook_contract::{
+    hook::InlineHook,
+    id::{AuthorizationServerId, HookId},
+};
+use tenterhook_engine::{ReadyHook, Transport};
+use tenterhook_store::model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
+
+/// The budget of one attempt (`overview.md` section 5).
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// An org's configuration at one version; replaced as a whole, never changed.
+pub struct OrgSnapshot {
+    /// The org.
+    pub org: Org,
+    /// Base URL of the org, without a trailing slash.
+    pub base_url: Arc<str>,
+    /// The objects.
+    pub configuration: Configuration,
+    ready: HashMap<HookId, Arc<ReadyHook>>,
+}
+
+impl OrgSnapshot {
+    /// Prepares a configuration for use. Endpoints of hooks that did not change since `previous` are kept, and with
+    /// them their cached access tokens.
+    pub(crate) fn prepare(
+        org: Org,
+        base_url: Arc<str>,
+        configuration: Configuration,
+        transport: &dyn Transport,
+        previous: Option<&Self>,
+    ) -> Self {
+        let kept = |hook: &InlineHook| previous?.ready.get(&hook.id).filter(|ready| ready.hook == *hook).cloned();
+        let ready = configuration
+            .hooks
+            .iter()
+            .map(|hook| {
+                let made = || {
+                    Arc::new(ReadyHook {
+                        hook: hook.clone(),
+                        timeout: ATTEMPT_TIMEOUT,
+                        endpoint: transport.endpoint(hook),
+                    })
+                };
+                (hook.id.clone(), kept(hook).unwrap_or_else(made))
+            })
+            .collect();
+        Self { org, base_url, configuration, ready }
+    }
+
+    /// The version of the configuration.
+    pub fn version(&self) -> ConfigurationVersion {
+        self.configuration.version
+    }
+
+    /// The hook with this id, ready to be invoked.
+    pub fn hook(&self, id: &HookId) -> Option<&Arc<ReadyHook>> {
+        self.ready.get(id)
+    }
+
+    /// The authorization server that a URL names: by id, or `default`.
+    pub fn authorization_server(&self, name: &str) -> Option<&AuthorizationServer> {
+        let by_id: Option<AuthorizationServerId> = name.parse().ok();
+        self.configuration
+            .authorization_servers
+            .iter()
+            .find(|server| Some(&server.id) == by_id.as_ref() || (server.is_default && name == "default"))
+    }
+}
+
+impl fmt::Debug for OrgSnapshot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("OrgSnapshot").field("org", &self.org.id).field("version", &self.version()).finish()
+    }
+}
