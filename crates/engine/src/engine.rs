@@ -1,29 +1,47 @@
 //! One invocation from end to end.
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tenterhook_contract::{ExtensionPoint, hook::InlineHook};
+use bytes::Bytes;
+use tenterhook_contract::{
+    ExtensionPoint, HookType, Retry,
+    answer::Answer,
+    envelope::Envelope,
+    hook::{HookStatus, InlineHook},
+    id::EventId,
+};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use crate::{Clock, Deadline, Endpoint, Entropy, Origin, Outcome, Recorder};
+use crate::{
+    AttemptRecord, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, FailureCode, Limits,
+    Origin, Outcome, Progress, Purpose, RawAnswer, Recorder, Sent, SkipReason, Timings, Witness, Witnessed,
+    admission::{Breaker, Bulkheads},
+    judge::judge,
+    policy::decide,
+    record::OpenRecord,
+};
 
-/// Runs invocations. One per process; cheap to share behind an `Arc`.
+/// Room for an ordinary document, so that building it seldom grows the buffer.
+const DOCUMENT_BYTES: usize = 4_096;
+
+/// Runs invocations. One per process; shared behind an `Arc`.
 pub struct Engine {
-    #[expect(dead_code, reason = "filled in next")]
     recorder: Arc<dyn Recorder>,
-    #[expect(dead_code, reason = "filled in next")]
     clock: Arc<dyn Clock>,
-    #[expect(dead_code, reason = "filled in next")]
     entropy: Arc<dyn Entropy>,
+    limits: Limits,
+    bulkheads: Bulkheads,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 /// A hook ready to be invoked: part of the configuration snapshot, made anew whenever the hook changes.
 pub struct ReadyHook {
     /// The registration.
     pub hook: InlineHook,
-    /// The budget of one attempt (`overview.md` section 5).
-    pub timeout: Duration,
-    /// Where it is called.
-    pub endpoint: Arc<dyn Endpoint>,
+    name: Arc<str>,
+    timeout: Duration,
+    endpoint: Arc<dyn Endpoint>,
+    breaker: Breaker,
 }
 
 /// One trigger of an extension point.
@@ -49,17 +67,271 @@ pub struct Resumption<S> {
     pub subject: S,
     /// How the invocation ended.
     pub outcome: Outcome,
+    /// What the failure policy makes of it.
+    pub decision: Decision,
+}
+
+/// The result of a test call.
+#[derive(Debug)]
+pub struct Execution {
+    /// The answer, or the technical failure. An accepted empty answer is one that says nothing.
+    pub outcome: Result<Answer, CallFailure>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// What the attempts of an invocation came to.
+struct Exchanged {
+    outcome: Result<Answer, CallFailure>,
+    raw: Option<RawAnswer>,
+    sent: Option<Sent>,
+}
+
+impl ReadyHook {
+    /// Makes `hook` ready: `timeout` is the budget of one attempt.
+    pub fn new(hook: InlineHook, timeout: Duration, endpoint: Arc<dyn Endpoint>) -> Self {
+        Self { name: hook.name.as_str().into(), hook, timeout, endpoint, breaker: Breaker::default() }
+    }
+
+    /// The hook's name, shared.
+    pub(crate) fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// The whole budget: that of one attempt, times the attempts that the type allows.
+    fn budget(&self) -> Duration {
+        self.timeout * attempts_max(self.hook.hook_type)
+    }
+}
+
+fn attempts_max(hook_type: HookType) -> u32 {
+    match hook_type.rules().retry {
+        Retry::Never => 1,
+        Retry::Once => 2,
+    }
 }
 
 impl Engine {
     /// An engine on its ports.
-    pub fn new(recorder: Arc<dyn Recorder>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { recorder, clock, entropy }
+    pub fn new(recorder: Arc<dyn Recorder>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
+        Self { recorder, clock, entropy, limits, bulkheads: Bulkheads::new(limits.in_flight_per_org), witness: None }
     }
 
-    /// Runs one invocation: always within its deadline, always one record.
-    pub async fn invoke<P: ExtensionPoint>(&self, _invocation: Invocation<'_, P>) -> Resumption<P::Subject> {
-        let _ = PhantomData::<P>;
-        todo!()
+    /// Shows every exchange to `witness`: for `tenterhook dev`, whose user wants to see everything.
+    #[must_use]
+    pub fn with_witness(self, witness: Arc<dyn Witness>) -> Self {
+        Self { witness: Some(witness), ..self }
     }
+
+    /// Runs one invocation: always within its deadline, always exactly one outcome and one record, even when the
+    /// caller drops the future.
+    pub async fn invoke<P: ExtensionPoint>(&self, invocation: Invocation<'_, P>) -> Resumption<P::Subject> {
+        let Invocation { hook, origin, source, context, subject, deadline } = invocation;
+        debug_assert_eq!(hook.hook.hook_type, P::HOOK_TYPE, "an association names a hook of its own type");
+        let own = Deadline::after(hook.budget());
+        let deadline = deadline.map_or(own, |flow| own.earlier(flow));
+        let event_id = self.event_id();
+        let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Flow, event_id.clone());
+
+        let permit = match self.admit(hook, record.origin(), deadline).await {
+            Ok(permit) => permit,
+            Err(reason) => return resume(P::HOOK_TYPE, subject, record.close(Outcome::Skipped(reason))),
+        };
+        let body = {
+            let data = P::data(context, &subject);
+            let request_type = P::request_type(context);
+            document(&Envelope::new(&event_id, self.clock.now(), P::HOOK_TYPE, source, request_type, data))
+        };
+        let exchanged = match &body {
+            Ok(body) => self.attempts(hook, &mut record, body, deadline).await,
+            Err(failure) => Exchanged { outcome: Err(failure.clone()), raw: None, sent: None },
+        };
+        drop(permit);
+
+        let (subject, outcome) = apply::<P>(subject, &exchanged.outcome);
+        if let Some(debug) = exchanged.outcome.as_ref().ok().and_then(|answer| answer.debug_context.as_ref()) {
+            record.debug_context(debug);
+        }
+        let outcome = record.close(outcome);
+        if let (Some(witness), Some(sent), Ok(body)) = (&self.witness, exchanged.sent, body) {
+            witness.witness(Witnessed {
+                event_id,
+                sent,
+                body,
+                answer: exchanged.raw,
+                data_after: serde_json::to_value(P::data(context, &subject)).unwrap_or_default(),
+                outcome: outcome.0.clone(),
+                timings: outcome.1,
+            });
+        }
+        resume(P::HOOK_TYPE, subject, outcome)
+    }
+
+    /// Sends `body` through the hook's channel and judges the answer, for the management API's `execute`.
+    ///
+    /// Retry, deadline and recording are those of a real call; nothing is applied. The caller has checked that the
+    /// hook is ACTIVE.
+    pub async fn execute(&self, hook: &ReadyHook, origin: Arc<Origin>, body: Bytes) -> Execution {
+        let deadline = Deadline::after(hook.budget());
+        let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Execute, self.event_id());
+        let permit = match self.bulkheads.enter(&record.origin().org_id, deadline).await {
+            Ok(permit) => permit,
+            Err(reason) => {
+                let (_, timings) = record.close(Outcome::Skipped(reason));
+                let failure = CallFailure::new(FailureCode::NoCapacity, "Too many calls of this org are in flight");
+                return Execution { outcome: Err(failure), timings };
+            }
+        };
+        let Exchanged { outcome, .. } = self.attempts(hook, &mut record, &body, deadline).await;
+        drop(permit);
+        let recorded = match &outcome {
+            Err(failure) => Outcome::Failed(failure.clone()),
+            Ok(answer) => {
+                if let Some(debug) = &answer.debug_context {
+                    record.debug_context(debug);
+                }
+                match &answer.error {
+                    Some(error) => Outcome::Refused(error.clone()),
+                    None if !answer.problems.is_empty() => Outcome::Invalid(answer.problems.clone()),
+                    None => Outcome::Unchanged,
+                }
+            }
+        };
+        let (_, timings) = record.close(recorded);
+        Execution { outcome, timings }
+    }
+
+    fn ports(&self) -> (Arc<dyn Recorder>, Arc<dyn Clock>) {
+        (Arc::clone(&self.recorder), Arc::clone(&self.clock))
+    }
+
+    fn event_id(&self) -> EventId {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        EventId::from_entropy(bytes)
+    }
+
+    async fn admit(
+        &self,
+        hook: &ReadyHook,
+        origin: &Origin,
+        deadline: Deadline,
+    ) -> Result<OwnedSemaphorePermit, SkipReason> {
+        if hook.hook.status == HookStatus::Inactive {
+            return Err(SkipReason::Inactive);
+        }
+        if deadline.passed() {
+            return Err(SkipReason::NoTime);
+        }
+        let permit = self.bulkheads.enter(&origin.org_id, deadline).await?;
+        hook.breaker.admit(Instant::now(), &self.limits)?;
+        Ok(permit)
+    }
+
+    /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
+    async fn attempts(
+        &self,
+        hook: &ReadyHook,
+        record: &mut OpenRecord,
+        body: &Bytes,
+        deadline: Deadline,
+    ) -> Exchanged {
+        let mut left = attempts_max(hook.hook.hook_type);
+        loop {
+            left -= 1;
+            let exchanged = self.attempt(hook, record, body, deadline).await;
+            match &exchanged.outcome {
+                Err(failure) if left > 0 && failure.code.retryable() && !deadline.passed() => {}
+                _ => {
+                    hook.breaker.report(exchanged.outcome.is_err(), Instant::now(), &self.limits);
+                    return exchanged;
+                }
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        hook: &ReadyHook,
+        record: &mut OpenRecord,
+        body: &Bytes,
+        deadline: Deadline,
+    ) -> Exchanged {
+        let began = record.begin_attempt();
+        let deadline = deadline.earlier(Deadline::after(hook.timeout));
+        let progress = Progress::default();
+        let exchange = {
+            let call = Call {
+                body: body.clone(),
+                request_id: &record.origin().request.id,
+                deadline,
+                progress: &progress,
+                witness: self.witness.is_some(),
+            };
+            tokio::time::timeout_at(deadline.instant(), hook.endpoint.call(call)).await
+        };
+        let took = began.elapsed();
+        let (result, timings, sent) = match exchange {
+            Ok(exchange) => (exchange.result, exchange.timings, exchange.sent),
+            Err(_) => {
+                let (code, timings) = timed_out(progress.phase(), took);
+                (Err(CallFailure::timeout(code, took)), timings, None)
+            }
+        };
+        record.end_attempt();
+        let (raw, outcome) = match result {
+            Ok(raw) => {
+                let outcome = judge(hook.hook.hook_type, &raw);
+                (Some(raw), outcome)
+            }
+            Err(failure) => (None, Err(failure)),
+        };
+        record.attempt(
+            AttemptRecord { status: raw.as_ref().map(|raw| raw.status), failure: outcome.as_ref().err().cloned(), took },
+            timings,
+        );
+        Exchanged { outcome, raw, sent }
+    }
+}
+
+/// The code of an attempt that was cut off in `phase`, and its time booked on that phase.
+fn timed_out(phase: CallPhase, took: Duration) -> (FailureCode, crate::PhaseTimings) {
+    let none = crate::PhaseTimings::default();
+    match phase {
+        CallPhase::Authenticate => (FailureCode::TimeoutToken, crate::PhaseTimings { token: took, ..none }),
+        CallPhase::Connect => (FailureCode::TimeoutConnect, crate::PhaseTimings { connect: took, ..none }),
+        CallPhase::Wait => (FailureCode::TimeoutResponse, crate::PhaseTimings { wait: took, ..none }),
+        CallPhase::Receive => (FailureCode::TimeoutBody, crate::PhaseTimings { wait: took, ..none }),
+    }
+}
+
+fn document<D: serde::Serialize>(envelope: &Envelope<'_, D>) -> Result<Bytes, CallFailure> {
+    let mut buffer = Vec::with_capacity(DOCUMENT_BYTES);
+    match serde_json::to_writer(&mut buffer, envelope) {
+        Ok(()) => Ok(buffer.into()),
+        Err(_) => Err(CallFailure::new(FailureCode::DocumentInvalid, "The request document could not be written")),
+    }
+}
+
+/// Interprets the answer; the subject is returned unchanged on any outcome but `Applied`.
+fn apply<P: ExtensionPoint>(subject: P::Subject, answer: &Result<Answer, CallFailure>) -> (P::Subject, Outcome) {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(failure) => return (subject, Outcome::Failed(failure.clone())),
+    };
+    if let Some(error) = &answer.error {
+        return (subject, Outcome::Refused(error.clone()));
+    }
+    if answer.problems.is_empty() && answer.commands.is_empty() {
+        return (subject, Outcome::Unchanged);
+    }
+    match P::interpret(&subject, answer) {
+        Ok(interpretation) => (interpretation.subject, Outcome::Applied(interpretation.changes)),
+        Err(problems) => (subject, Outcome::Invalid(problems)),
+    }
+}
+
+fn resume<S>(hook_type: HookType, subject: S, (outcome, _): (Outcome, Timings)) -> Resumption<S> {
+    let decision = decide(hook_type, &outcome);
+    Resumption { subject, outcome, decision }
 }

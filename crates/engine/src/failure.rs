@@ -61,6 +61,12 @@ pub enum FailureCode {
     TokenFailed,
     /// The channel cannot authenticate the call as configured.
     ChannelUnusable,
+    /// No place in the bulkhead in time.
+    NoCapacity,
+    /// The request document could not be written.
+    DocumentInvalid,
+    /// The flow went away before the service answered.
+    Abandoned,
 }
 
 impl FailureCode {
@@ -89,7 +95,10 @@ impl FailureCode {
             | Self::BodyUnparsable
             | Self::BodyEmpty
             | Self::Redirect(_)
-            | Self::ChannelUnusable => false,
+            | Self::ChannelUnusable
+            | Self::NoCapacity
+            | Self::DocumentInvalid
+            | Self::Abandoned => false,
         }
     }
 
@@ -134,6 +143,9 @@ impl fmt::Display for FailureCode {
             Self::BodyEmpty => "BODY_EMPTY",
             Self::TokenFailed => "TOKEN_FAILED",
             Self::ChannelUnusable => "CHANNEL_UNUSABLE",
+            Self::NoCapacity => "NO_CAPACITY",
+            Self::DocumentInvalid => "DOCUMENT_INVALID",
+            Self::Abandoned => "ABANDONED",
         })
     }
 }

@@ -3,17 +3,22 @@
 //! The engine knows no sockets, no tables and no web framework: it reaches them through the ports
 //! [`Transport`], [`Recorder`], [`Clock`] and [`Entropy`]. Start reading at [`Engine::invoke`].
 
+mod admission;
 mod deadline;
 mod engine;
 mod failure;
+mod judge;
+mod policy;
 mod ports;
 mod record;
 
+pub use admission::Limits;
 pub use deadline::Deadline;
-pub use engine::{Engine, Invocation, ReadyHook, Resumption};
+pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption};
 pub use failure::{CallFailure, FailureCode};
+pub use policy::Decision;
 pub use ports::{
     BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder, Sent,
-    SystemClock, Transport,
+    SystemClock, Transport, Witness, Witnessed,
 };
 pub use record::{AttemptRecord, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};

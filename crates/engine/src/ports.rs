@@ -10,9 +10,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use tenterhook_contract::{Timestamp, hook::InlineHook, id::RequestId};
+use tenterhook_contract::{
+    Timestamp,
+    hook::InlineHook,
+    id::{EventId, RequestId},
+};
 
-use crate::{CallFailure, Deadline, InvocationRecord};
+use crate::{CallFailure, Deadline, InvocationRecord, Outcome, Timings};
 
 /// A boxed future, so that ports can be trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -138,6 +142,30 @@ pub struct Sent {
 pub trait Recorder: Send + Sync {
     /// Takes one record.
     fn record(&self, record: InvocationRecord);
+}
+
+/// Is shown what was sent and answered, whole: for `tenterhook dev` only, whose user watches their own data.
+pub trait Witness: Send + Sync {
+    /// Takes one invocation that reached its service.
+    fn witness(&self, witnessed: Witnessed);
+}
+
+/// One invocation as its witness sees it. Not for logs: it holds values that a hook added.
+pub struct Witnessed {
+    /// The invocation's id.
+    pub event_id: EventId,
+    /// The request's URI and headers, secrets masked.
+    pub sent: Sent,
+    /// The document that was sent.
+    pub body: Bytes,
+    /// What came back.
+    pub answer: Option<RawAnswer>,
+    /// The `data` member as it would be sent after the commands: the changed subject, beside `body` for a diff.
+    pub data_after: serde_json::Value,
+    /// How the invocation ended.
+    pub outcome: Outcome,
+    /// Where the time went.
+    pub timings: Timings,
 }
 
 /// Tells the time.

@@ -1,17 +1,22 @@
 //! Who triggered an invocation, how it ended, and the record of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value};
 
 use tenterhook_contract::{
     HookType, Timestamp,
-    answer::ServiceError,
+    answer::{ServiceError, render_debug_context},
     context::RequestContext,
     id::{EventId, HookId, OrgId},
     problem::{Change, Problem},
     system_log::{Actor, Target},
 };
 
-use crate::CallFailure;
+use crate::{CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder};
 
 /// The request and the person or program that made the flow run; shared by the flow's invocations.
 #[derive(Clone, Debug)]
@@ -130,4 +135,108 @@ pub struct InvocationRecord {
     pub attempts: Vec<AttemptRecord>,
     /// Where the time went.
     pub timings: Timings,
+}
+
+/// The record of an invocation that is still running. Closing it, or dropping it, hands it to the recorder: so every
+/// invocation leaves exactly one record, even one whose caller went away.
+pub(crate) struct OpenRecord {
+    recorder: Arc<dyn Recorder>,
+    clock: Arc<dyn Clock>,
+    began: Instant,
+    attempts_ended: Option<Instant>,
+    record: Option<InvocationRecord>,
+    origin: Arc<Origin>,
+}
+
+impl OpenRecord {
+    pub(crate) fn begin(
+        (recorder, clock): (Arc<dyn Recorder>, Arc<dyn Clock>),
+        hook: &ReadyHook,
+        origin: Arc<Origin>,
+        purpose: Purpose,
+        event_id: EventId,
+    ) -> Self {
+        let record = InvocationRecord {
+            origin: Arc::clone(&origin),
+            purpose,
+            hook_id: hook.hook.id.clone(),
+            hook_name: hook.name(),
+            hook_type: hook.hook.hook_type,
+            event_id,
+            at: Timestamp::from_micros(0),
+            outcome: Outcome::Failed(CallFailure::new(
+                FailureCode::Abandoned,
+                "The flow was abandoned before the service answered",
+            )),
+            answered: false,
+            debug_context: None,
+            attempts: Vec::new(),
+            timings: Timings::default(),
+        };
+        Self { recorder, clock, began: Instant::now(), attempts_ended: None, record: Some(record), origin }
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Marks the beginning of an attempt; the first one ends admission.
+    pub(crate) fn begin_attempt(&mut self) -> Instant {
+        let now = Instant::now();
+        if let Some(record) = &mut self.record
+            && record.attempts.is_empty()
+        {
+            record.timings.admit = now.duration_since(self.began);
+        }
+        now
+    }
+
+    /// Marks the end of an attempt; what follows is judging and applying.
+    pub(crate) fn end_attempt(&mut self) {
+        self.attempts_ended = Some(Instant::now());
+    }
+
+    pub(crate) fn attempt(&mut self, attempt: AttemptRecord, phases: PhaseTimings) {
+        if let Some(record) = &mut self.record {
+            record.timings.token += phases.token;
+            record.timings.connect += phases.connect;
+            record.timings.wait += phases.wait;
+            record.attempts.push(attempt);
+        }
+    }
+
+    pub(crate) fn debug_context(&mut self, debug: &Map<String, Value>) {
+        if let Some(record) = &mut self.record {
+            record.debug_context = Some(render_debug_context(debug));
+        }
+    }
+
+    /// Ends the invocation with `outcome` and hands the record over.
+    pub(crate) fn close(mut self, outcome: Outcome) -> (Outcome, Timings) {
+        let Some(mut record) = self.record.take() else {
+            return (outcome, Timings::default());
+        };
+        record.outcome = outcome.clone();
+        let timings = self.hand_over(record);
+        (outcome, timings)
+    }
+
+    fn hand_over(&self, mut record: InvocationRecord) -> Timings {
+        let now = Instant::now();
+        record.at = self.clock.now();
+        record.answered = matches!(record.outcome, Outcome::Applied(_) | Outcome::Unchanged | Outcome::Refused(_) | Outcome::Invalid(_));
+        record.timings.apply = self.attempts_ended.map(|ended| now.duration_since(ended)).unwrap_or_default();
+        record.timings.total = now.duration_since(self.began);
+        let timings = record.timings;
+        self.recorder.record(record);
+        timings
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.hand_over(record);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tenterhook_contract::{Timestamp, id::OrgId};
-use tenterhook_engine::{Clock, Engine, Entropy, Transport};
+use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
 use tenterhook_store::{
     CommitError, LogWriter, Store, StoreError,
     model::{ConfigurationWrite, Org},
@@ -30,6 +30,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Settings of the operator.
     pub settings: Settings,
+    /// Is shown every exchange: `tenterhook dev` only.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// Settings of the operator that flows depend on.
@@ -39,6 +41,8 @@ pub struct Settings {
     pub base_url: Arc<str>,
     /// `tenterhook dev` only: hooks may have `http://` URIs of loopback addresses.
     pub plain_http_to_loopback: bool,
+    /// Bounds of the engine.
+    pub limits: Limits,
 }
 
 /// The platform: configuration in memory, the store, the engine. Shared behind an `Arc`.
@@ -71,11 +75,15 @@ pub enum ChangeError<E> {
 impl Platform {
     /// Reads every org's configuration and is ready to serve.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts { store, transport, clock, entropy, settings } = parts;
+        let Parts { store, transport, clock, entropy, settings, witness } = parts;
         let log = store.log_writer();
         let recorder = Arc::new(SystemLogRecorder::new(log.clone(), entropy.clone()));
+        let engine = Engine::new(recorder, clock.clone(), entropy.clone(), settings.limits);
         let platform = Self {
-            engine: Engine::new(recorder, clock.clone(), entropy.clone()),
+            engine: match witness {
+                Some(witness) => engine.with_witness(witness),
+                None => engine,
+            },
             store,
             log,
             transport,

@@ -38,13 +38,7 @@ impl OrgSnapshot {
             .hooks
             .iter()
             .map(|hook| {
-                let made = || {
-                    Arc::new(ReadyHook {
-                        hook: hook.clone(),
-                        timeout: ATTEMPT_TIMEOUT,
-                        endpoint: transport.endpoint(hook),
-                    })
-                };
+                let made = || Arc::new(ReadyHook::new(hook.clone(), ATTEMPT_TIMEOUT, transport.endpoint(hook)));
                 (hook.id.clone(), kept(hook).unwrap_or_else(made))
             })
             .collect();

@@ -1,0 +1,35 @@
+//! From a status and a body to an answer or a technical failure (`overview.md` sections 4.2 and 4.3).
+
+use tenterhook_contract::{EmptyAnswer, HookType, answer::Answer};
+
+use crate::{CallFailure, FailureCode, RawAnswer};
+
+/// Judges what came back. An accepted empty body is an answer that says nothing.
+///
+/// # Errors
+/// A technical failure: a redirect, a status that is not success, a body that is not a JSON object.
+pub(crate) fn judge(hook_type: HookType, raw: &RawAnswer) -> Result<Answer, CallFailure> {
+    match raw.status {
+        200..=203 if raw.body.trim_ascii().is_empty() => empty(hook_type),
+        200..=203 => Answer::parse(&raw.body)
+            .map_err(|unparsable| CallFailure::new(FailureCode::BodyUnparsable, unparsable.to_string())),
+        204 => empty(hook_type),
+        status @ 300..=399 => Err(CallFailure::new(
+            FailureCode::Redirect(status),
+            format!("The service answered HTTP {status}: redirects are never followed"),
+        )),
+        status => {
+            Err(CallFailure::new(FailureCode::Status(status), format!("The service answered HTTP {status}")))
+        }
+    }
+}
+
+fn empty(hook_type: HookType) -> Result<Answer, CallFailure> {
+    match hook_type.rules().empty_answer {
+        EmptyAnswer::DefaultAction => Ok(Answer::default()),
+        EmptyAnswer::Malformed => Err(CallFailure::new(
+            FailureCode::BodyEmpty,
+            "The service answered without a body, which this hook type does not allow",
+        )),
+    }
+}

@@ -1,0 +1,41 @@
+//! The failure policy: what the flow does with each outcome. The only place that decides it.
+
+use tenterhook_contract::{FailureDefault, HookType};
+
+use crate::Outcome;
+
+/// How the flow goes on (`overview.md` section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// With the subject of the resumption.
+    Continue,
+    /// Not at all: the service refused, and the outcome holds its error.
+    Refuse,
+    /// Not at all: the service could not be asked or understood, and the type fails closed.
+    Stop,
+    /// With the built-in provider.
+    FallBack,
+}
+
+/// Decides how a flow goes on after `outcome`.
+pub(crate) fn decide(hook_type: HookType, outcome: &Outcome) -> Decision {
+    match outcome {
+        Outcome::Applied(_) | Outcome::Unchanged => Decision::Continue,
+        Outcome::Refused(_) => refused(hook_type),
+        // An inactive hook is as good as none: the flow runs as if it had no association.
+        Outcome::Skipped(crate::SkipReason::Inactive) => Decision::Continue,
+        Outcome::Failed(_) | Outcome::Invalid(_) | Outcome::Skipped(_) => match hook_type.rules().failure {
+            FailureDefault::Continue => Decision::Continue,
+            FailureDefault::Stop => Decision::Stop,
+            FailureDefault::FallBack => Decision::FallBack,
+        },
+    }
+}
+
+fn refused(hook_type: HookType) -> Decision {
+    match hook_type {
+        HookType::Token | HookType::Saml | HookType::Registration | HookType::PasswordImport => Decision::Refuse,
+        HookType::UserImport => Decision::Continue,
+        HookType::Telephony => Decision::FallBack,
+    }
+}

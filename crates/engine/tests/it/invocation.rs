@@ -1,0 +1,269 @@
+//! Each way an invocation can end, per type where the types differ.
+
+use std::time::Duration;
+
+use tenterhook_contract::{ExtensionPoint, HookType, answer::ServiceError, hook::HookStatus};
+use tenterhook_engine::{CallPhase, Deadline, Decision, FailureCode, Limits, Outcome, SkipReason};
+use tokio::time::Instant;
+
+use crate::rig::{
+    ImportPoint, PasswordPoint, RegistrationPoint, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint, TokenPoint, origin,
+};
+
+const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
+
+/// Runs `$check` for every type, with its extension point.
+macro_rules! for_each_type {
+    ($check:ident($($argument:expr),*)) => {
+        $check::<TokenPoint>($($argument),*).await;
+        $check::<SamlPoint>($($argument),*).await;
+        $check::<RegistrationPoint>($($argument),*).await;
+        $check::<PasswordPoint>($($argument),*).await;
+        $check::<ImportPoint>($($argument),*).await;
+        $check::<TelephonyPoint>($($argument),*).await;
+    };
+}
+
+/// `overview.md` 6: what the flow does when the service could not be asked or understood.
+fn on_failure(hook_type: HookType) -> Decision {
+    match hook_type {
+        HookType::Token | HookType::Saml | HookType::UserImport => Decision::Continue,
+        HookType::Registration | HookType::PasswordImport => Decision::Stop,
+        HookType::Telephony => Decision::FallBack,
+    }
+}
+
+/// `overview.md` 2, column "Retry".
+fn attempts_allowed(hook_type: HookType) -> usize {
+    if matches!(hook_type, HookType::Token | HookType::Telephony) { 1 } else { 2 }
+}
+
+#[tokio::test]
+async fn commands_are_applied_and_recorded() {
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+        let rig = Rig::new(P::HOOK_TYPE, &[SET]);
+        let resumed = rig.invoke::<P>(None).await;
+        assert_eq!((resumed.subject, resumed.decision), (2, Decision::Continue));
+        assert!(matches!(resumed.outcome, Outcome::Applied(changes) if changes.len() == 1));
+        let record = rig.only_record();
+        assert!(record.answered);
+        assert_eq!(record.attempts.len(), 1);
+    }
+    for_each_type!(check());
+}
+
+#[tokio::test]
+async fn the_document_has_the_envelope_in_wire_order() {
+    let rig = Rig::new(HookType::Token, &[SET]);
+    rig.invoke::<TokenPoint>(None).await;
+    let bodies = rig.endpoint.bodies.lock().unwrap();
+    assert_eq!(
+        std::str::from_utf8(bodies.first().unwrap()).unwrap(),
+        r#"{"eventId":"BwcHBwcHBwcHBwcHBwcHBw","eventTime":"2026-02-11T09:30:15.000Z","eventType":"com.okta.oauth2.tokens.transform","eventTypeVersion":"1.0","contentType":"application/json","cloudEventVersion":"0.1","source":"https://org.example.com/x","data":1}"#
+    );
+}
+
+/// `overview.md` 4.3, each row, and `observed.md` 3 on answers that say nothing.
+#[tokio::test]
+async fn status_and_body_decide_the_outcome() {
+    enum Wanted {
+        Nothing,
+        Empty,
+        Failure(FailureCode),
+        Retried(FailureCode),
+    }
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>(step: Step, wanted: &Wanted) {
+        let rig = Rig::new(P::HOOK_TYPE, &[step.clone(), step.clone()]);
+        let resumed = rig.invoke::<P>(None).await;
+        let record = rig.only_record();
+        assert_eq!(resumed.subject, 1, "{step:?}: only `Applied` changes the subject");
+        let failed = |code: FailureCode| {
+            assert!(matches!(&resumed.outcome, Outcome::Failed(failure) if failure.code == code), "{step:?} {resumed:?}");
+            assert_eq!(resumed.decision, on_failure(P::HOOK_TYPE), "{step:?}");
+        };
+        match wanted {
+            Wanted::Nothing => assert_eq!((&resumed.outcome, resumed.decision), (&Outcome::Unchanged, Decision::Continue)),
+            Wanted::Empty if P::HOOK_TYPE == HookType::Telephony => failed(FailureCode::BodyEmpty),
+            Wanted::Empty => assert_eq!(resumed.outcome, Outcome::Unchanged, "{step:?}"),
+            Wanted::Failure(code) => {
+                failed(*code);
+                assert_eq!(record.attempts.len(), 1, "{step:?} is not retried");
+            }
+            Wanted::Retried(code) => {
+                failed(*code);
+                assert_eq!(record.attempts.len(), attempts_allowed(P::HOOK_TYPE), "{step:?}");
+                let bodies = rig.endpoint.bodies.lock().unwrap();
+                assert!(bodies.iter().all(|body| body == bodies.first().unwrap()), "the retry has the same body");
+            }
+        }
+    }
+    let command = r#"{"commands":[{"type":"set","value":2}]}"#;
+    let rows = [
+        (Step::Answer(200, "{}"), Wanted::Nothing),
+        (Step::Answer(200, "null"), Wanted::Nothing),
+        (Step::Answer(200, r#"{"commands": []}"#), Wanted::Nothing),
+        (Step::Answer(200, r#"{"message": "hello"}"#), Wanted::Nothing),
+        (Step::Answer(200, r#"{"error": null, "commands": null, "debugContext": null}"#), Wanted::Nothing),
+        (Step::Answer(201, "{}"), Wanted::Nothing),
+        (Step::Answer(203, "{}"), Wanted::Nothing),
+        (Step::Answer(200, ""), Wanted::Empty),
+        (Step::Answer(200, " \n"), Wanted::Empty),
+        (Step::Answer(204, ""), Wanted::Empty),
+        (Step::Answer(204, command), Wanted::Empty),
+        (Step::Answer(205, ""), Wanted::Failure(FailureCode::Status(205))),
+        (Step::Answer(206, command), Wanted::Failure(FailureCode::Status(206))),
+        (Step::Answer(302, ""), Wanted::Failure(FailureCode::Redirect(302))),
+        (Step::Answer(304, command), Wanted::Failure(FailureCode::Redirect(304))),
+        (Step::Answer(400, r#"{"error":{"errorSummary":"no"}}"#), Wanted::Failure(FailureCode::Status(400))),
+        (Step::Answer(401, command), Wanted::Failure(FailureCode::Status(401))),
+        (Step::Answer(500, "<html>"), Wanted::Retried(FailureCode::Status(500))),
+        (Step::Answer(503, command), Wanted::Retried(FailureCode::Status(503))),
+        (Step::Answer(200, "<html>"), Wanted::Failure(FailureCode::BodyUnparsable)),
+        (Step::Answer(200, "[]"), Wanted::Failure(FailureCode::BodyUnparsable)),
+        (Step::Fail(FailureCode::ConnectionRefused), Wanted::Retried(FailureCode::ConnectionRefused)),
+        (Step::Fail(FailureCode::DnsFailed), Wanted::Retried(FailureCode::DnsFailed)),
+        (Step::Fail(FailureCode::TlsCertExpired), Wanted::Retried(FailureCode::TlsCertExpired)),
+        (Step::Fail(FailureCode::EgressDenied), Wanted::Failure(FailureCode::EgressDenied)),
+        (Step::Fail(FailureCode::BodyTooLarge), Wanted::Failure(FailureCode::BodyTooLarge)),
+    ];
+    for (step, wanted) in rows {
+        for_each_type!(check(step.clone(), &wanted));
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_succeeds_is_applied() {
+    let rig = Rig::new(HookType::Saml, &[Step::Answer(503, ""), SET]);
+    let resumed = rig.invoke::<SamlPoint>(None).await;
+    assert_eq!(resumed.subject, 2);
+    let record = rig.only_record();
+    assert_eq!(record.attempts.iter().map(|attempt| attempt.status).collect::<Vec<_>>(), [Some(503), Some(200)]);
+}
+
+/// `overview.md` 6, column 3, and `observed.md` 3: `error` wins over commands.
+#[tokio::test]
+async fn an_error_refuses_and_no_command_runs() {
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+        let body = r#"{"error":{"errorSummary":"on hold"},"commands":[{"type":"set","value":2}]}"#;
+        let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
+        let resumed = rig.invoke::<P>(None).await;
+        assert_eq!(resumed.subject, 1);
+        let wanted = ServiceError { summary: Some("on hold".into()), causes: vec![] };
+        assert_eq!(resumed.outcome, Outcome::Refused(wanted));
+        let decision = match P::HOOK_TYPE {
+            HookType::UserImport => Decision::Continue,
+            HookType::Telephony => Decision::FallBack,
+            _ => Decision::Refuse,
+        };
+        assert_eq!(resumed.decision, decision);
+    }
+    for_each_type!(check());
+}
+
+#[tokio::test]
+async fn commands_that_are_not_acceptable_change_nothing() {
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+        let body = r#"{"commands":[{"type":"set","value":2},{"type":"unset","value":3}]}"#;
+        let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
+        let resumed = rig.invoke::<P>(None).await;
+        assert_eq!((resumed.subject, resumed.decision), (1, on_failure(P::HOOK_TYPE)));
+        assert!(matches!(resumed.outcome, Outcome::Invalid(problems) if problems.len() == 1));
+        assert!(rig.only_record().answered);
+    }
+    for_each_type!(check());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_service_is_cut_off_at_the_deadline() {
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>(phase: CallPhase, code: FailureCode) {
+        let rig = Rig::new(P::HOOK_TYPE, &[Step::Hang(phase), Step::Hang(phase)]);
+        let began = Instant::now();
+        let resumed = rig.invoke::<P>(None).await;
+        let attempts = attempts_allowed(P::HOOK_TYPE);
+        let budget = TIMEOUT * u32::try_from(attempts).unwrap();
+        let waited = began.elapsed();
+        assert!(waited >= budget && waited < budget + Duration::from_millis(20), "{waited:?}");
+        assert!(matches!(resumed.outcome, Outcome::Failed(failure) if failure.code == code));
+        assert_eq!(rig.only_record().attempts.len(), attempts);
+    }
+    for (phase, code) in [
+        (CallPhase::Authenticate, FailureCode::TimeoutToken),
+        (CallPhase::Connect, FailureCode::TimeoutConnect),
+        (CallPhase::Wait, FailureCode::TimeoutResponse),
+        (CallPhase::Receive, FailureCode::TimeoutBody),
+    ] {
+        for_each_type!(check(phase, code));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_flows_own_deadline_bounds_all_attempts() {
+    let rig = Rig::new(HookType::Saml, &[Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)]);
+    let began = Instant::now();
+    rig.invoke::<SamlPoint>(Some(Deadline::after(Duration::from_secs(1)))).await;
+    assert!(began.elapsed() < Duration::from_millis(1_020));
+    assert_eq!(rig.only_record().attempts.len(), 1);
+}
+
+#[tokio::test]
+async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+        let rig = Rig::with(P::HOOK_TYPE, HookStatus::Inactive, &[SET], Limits::default());
+        let resumed = rig.invoke::<P>(None).await;
+        assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::Inactive));
+        assert_eq!((resumed.subject, resumed.decision), (1, Decision::Continue));
+        assert!(rig.endpoint.bodies.lock().unwrap().is_empty(), "the service was not asked");
+    }
+    for_each_type!(check());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_place_and_no_time_follow_the_failure_policy() {
+    let full = Limits { in_flight_per_org: 0, ..Limits::default() };
+    let rig = Rig::with(HookType::Registration, HookStatus::Active, &[SET], full);
+    let resumed = rig.invoke::<RegistrationPoint>(None).await;
+    assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoCapacity));
+    assert_eq!(resumed.decision, Decision::Stop);
+
+    let rig = Rig::new(HookType::Registration, &[SET]);
+    let resumed = rig.invoke::<RegistrationPoint>(Some(Deadline::after(Duration::ZERO))).await;
+    assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoTime));
+}
+
+#[tokio::test]
+async fn an_open_breaker_keeps_a_failing_service_from_being_asked() {
+    let limits = Limits { breaker_failures: 2, ..Limits::default() };
+    let fail = Step::Fail(FailureCode::ConnectionRefused);
+    let rig = Rig::with(HookType::Token, HookStatus::Active, &[fail.clone(), fail], limits);
+    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke::<TokenPoint>(None).await;
+    let resumed = rig.invoke::<TokenPoint>(None).await;
+    assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::BreakerOpen));
+    assert_eq!(rig.endpoint.bodies.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
+    let limits = Limits { in_flight_per_org: 1, ..Limits::default() };
+    let rig = Rig::with(HookType::Token, HookStatus::Active, &[Step::Hang(CallPhase::Wait), SET], limits);
+    tokio::select! {
+        biased;
+        _ = rig.invoke::<TokenPoint>(None) => unreachable!("the service is silent"),
+        () = std::future::ready(()) => {}
+    }
+    let record = rig.only_record();
+    assert!(matches!(record.outcome, Outcome::Failed(failure) if failure.code == FailureCode::Abandoned));
+    assert_eq!(rig.invoke::<TokenPoint>(None).await.subject, 2, "its place in the bulkhead is free again");
+}
+
+#[tokio::test]
+async fn execute_returns_the_answer_and_changes_nothing() {
+    let body = r#"{"error":{"errorSummary":"no"},"debugContext":{"a":"1"}}"#;
+    let rig = Rig::new(HookType::Token, &[Step::Answer(200, body)]);
+    let execution = rig.engine.execute(&rig.hook, origin(), bytes::Bytes::from_static(b"{\"x\":1}")).await;
+    assert!(execution.outcome.unwrap().error.is_some());
+    let record = rig.only_record();
+    assert!(matches!(record.outcome, Outcome::Refused(_)));
+    assert_eq!(record.debug_context.as_deref(), Some("{a=1}"));
+    assert_eq!(rig.endpoint.bodies.lock().unwrap().first().unwrap().as_ref(), b"{\"x\":1}", "the body is sent as given");
+}

@@ -1,0 +1,5 @@
+//! The life of an invocation, with a scripted transport.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod invocation;
+mod rig;

@@ -1,0 +1,203 @@
+//! A scripted endpoint, a recorder that keeps everything, and a tiny extension point.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tenterhook_contract::{
+    ExtensionPoint, HookType, Interpretation, Timestamp,
+    answer::Answer,
+    context::{RequestContext, UrlValue},
+    hook::{Channel, ChannelAuthentication, HookStatus, InlineHook},
+    id::{HookId, OrgId, RequestId},
+    problem::{Change, Problem, ProblemCode},
+    system_log::Actor,
+};
+use tenterhook_engine::{
+    BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Endpoint, Engine, Entropy, Exchange, FailureCode,
+    Invocation, InvocationRecord, Limits, Origin, PhaseTimings, RawAnswer, ReadyHook, Recorder, Resumption,
+};
+
+/// What the scripted endpoint does with one attempt.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Answer(u16, &'static str),
+    Fail(FailureCode),
+    Hang(CallPhase),
+}
+
+#[derive(Default)]
+pub(crate) struct Scripted {
+    steps: Mutex<VecDeque<Step>>,
+    pub(crate) bodies: Mutex<Vec<Bytes>>,
+}
+
+impl Endpoint for Scripted {
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange> {
+        self.bodies.lock().unwrap().push(call.body.clone());
+        let step = self.steps.lock().unwrap().pop_front();
+        Box::pin(async move {
+            let result = match step {
+                Some(Step::Answer(status, body)) => Ok(RawAnswer { status, body: Bytes::from_static(body.as_bytes()) }),
+                Some(Step::Fail(code)) => Err(CallFailure::new(code, "scripted")),
+                Some(Step::Hang(phase)) => {
+                    call.progress.reach(phase);
+                    std::future::pending().await
+                }
+                None => Err(CallFailure::new(FailureCode::ConnectionRefused, "the script has ended")),
+            };
+            Exchange { result, timings: PhaseTimings::default(), sent: None }
+        })
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Records(pub(crate) Mutex<Vec<InvocationRecord>>);
+
+impl Recorder for Records {
+    fn record(&self, record: InvocationRecord) {
+        self.0.lock().unwrap().push(record);
+    }
+}
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_770_802_215_500_000)
+    }
+}
+
+impl Entropy for Fixed {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// An extension point whose subject is a number: the command `set` replaces it.
+macro_rules! points {
+    ($($name:ident $kind:expr;)*) => {$(
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct $name;
+
+        impl ExtensionPoint for $name {
+            const HOOK_TYPE: HookType = $kind;
+            type Context = ();
+            type Subject = i64;
+            type Data<'a> = i64;
+
+            fn data<'a>((): &'a (), subject: &'a i64) -> i64 {
+                *subject
+            }
+
+            fn interpret(_subject: &i64, answer: &Answer) -> Result<Interpretation<i64>, Vec<Problem>> {
+                let number = |command: &tenterhook_contract::answer::Command| {
+                    command.value.as_ref().and_then(serde_json::Value::as_i64).filter(|_| command.kind == "set")
+                };
+                match answer.commands.iter().map(number).collect::<Option<Vec<_>>>() {
+                    Some(numbers) => Ok(Interpretation {
+                        subject: numbers.last().copied().unwrap_or_default(),
+                        changes: vec![Change { command: "set", op: "set", path: "/".into() }],
+                    }),
+                    None => Err(vec![Problem {
+                        code: ProblemCode::UnknownCommand,
+                        pointer: "/commands/0".into(),
+                        message: "not a number".into(),
+                        hint: None,
+                    }]),
+                }
+            }
+        }
+    )*};
+}
+
+points! {
+    TokenPoint HookType::Token;
+    SamlPoint HookType::Saml;
+    RegistrationPoint HookType::Registration;
+    PasswordPoint HookType::PasswordImport;
+    ImportPoint HookType::UserImport;
+    TelephonyPoint HookType::Telephony;
+}
+
+/// An engine with one hook and its script.
+pub(crate) struct Rig {
+    pub(crate) engine: Engine,
+    pub(crate) hook: ReadyHook,
+    pub(crate) endpoint: Arc<Scripted>,
+    pub(crate) records: Arc<Records>,
+}
+
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(3);
+
+impl Rig {
+    pub(crate) fn new(hook_type: HookType, steps: &[Step]) -> Self {
+        Self::with(hook_type, HookStatus::Active, steps, Limits::default())
+    }
+
+    pub(crate) fn with(hook_type: HookType, status: HookStatus, steps: &[Step], limits: Limits) -> Self {
+        let at = Fixed.now();
+        let hook = InlineHook {
+            id: HookId::from_parts(1, [1; 8]),
+            status,
+            name: "Numbers".into(),
+            hook_type,
+            version: "1.0.0".into(),
+            channel: Channel {
+                uri: "https://service.example/hook".into(),
+                headers: vec![],
+                authentication: ChannelAuthentication::None,
+            },
+            created: at,
+            last_updated: at,
+        };
+        let endpoint = Arc::new(Scripted { steps: Mutex::new(steps.iter().cloned().collect()), ..Scripted::default() });
+        let records = Arc::new(Records::default());
+        let engine = Engine::new(records.clone(), Arc::new(Fixed), Arc::new(Fixed), limits);
+        Self { engine, hook: ReadyHook::new(hook, TIMEOUT, endpoint.clone()), endpoint, records }
+    }
+
+    pub(crate) async fn invoke<P>(&self, deadline: Option<Deadline>) -> Resumption<i64>
+    where
+        P: ExtensionPoint<Context = (), Subject = i64>,
+    {
+        self.engine
+            .invoke::<P>(Invocation {
+                hook: &self.hook,
+                origin: origin(),
+                source: "https://org.example.com/x",
+                context: &(),
+                subject: 1,
+                deadline,
+            })
+            .await
+    }
+
+    pub(crate) fn only_record(&self) -> InvocationRecord {
+        let mut records = self.records.0.lock().unwrap();
+        assert_eq!(records.len(), 1, "every invocation leaves exactly one record");
+        records.pop().unwrap()
+    }
+}
+
+pub(crate) fn origin() -> Arc<Origin> {
+    Arc::new(Origin {
+        org_id: OrgId::from_parts(1, [3; 8]),
+        request: RequestContext {
+            id: RequestId::from_entropy([9; 16]),
+            method: "POST".into(),
+            url: UrlValue { value: "https://org.example.com/x?y=1".into() },
+            ip_address: "127.0.0.1".into(),
+        },
+        request_uri: "/x".into(),
+        user_agent: None,
+        client_id: None,
+        api_token_id: None,
+        actor: Actor { id: "00u".into(), kind: "User".into(), alternate_id: None, display_name: None },
+        session_id: None,
+        targets: vec![],
+    })
+}
