@@ -1,2 +1,56 @@
-//! Placeholder.
-fn main() {}
+//! Benchmarks. Each compares with a baseline measured in the same run, alternating, and prints ratios.
+//!
+//! Start reading at [`call`]. `cargo xtask bench NAME` runs one.
+#![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+#![expect(clippy::disallowed_methods, reason = "the baseline is the raw client that the product must not use elsewhere")]
+
+mod call;
+mod cpu;
+mod memory;
+mod service;
+mod statistics;
+mod subject;
+
+use clap::{Parser, Subcommand};
+
+/// An error of a benchmark, for people.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Benchmarks of Tenterhook.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// One hook call: the engine against a bare pooled client, in memory and with the database.
+    Call(call::Options),
+    /// Resident bytes of paused invocations against the bare client's.
+    Memory(memory::Options),
+    /// The external service that the benchmarks call; started by them.
+    #[command(hide = true)]
+    Service(service::Options),
+    /// One measurement in a process of its own; started by the benchmarks.
+    #[command(hide = true)]
+    CallWorker(call::WorkerOptions),
+    /// One measurement in a process of its own; started by the benchmarks.
+    #[command(hide = true)]
+    MemoryWorker(memory::WorkerOptions),
+}
+
+fn main() -> Result<(), Error> {
+    match Arguments::parse().benchmark {
+        Benchmark::Call(options) => call::run(&options),
+        Benchmark::Memory(options) => memory::run(&options),
+        Benchmark::Service(options) => service::run(&options),
+        Benchmark::CallWorker(options) => call::work(options),
+        Benchmark::MemoryWorker(options) => memory::work(options),
+    }
+}
+
+/// Prints one figure in the form that programs read.
+fn figure(name: &str, value: f64, unit: &str) {
+    println!("figure {name} {value:.3} {unit}");
+}

@@ -1,2 +1,102 @@
-//! Placeholder.
-fn main() {}
+//! The one binary: `dev`, `serve` and the tools.
+//!
+//! The only room that reads files and the environment and writes to the terminal. Start reading at [`dev`].
+#![expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
+
+mod app;
+mod config;
+mod dev;
+mod key_file;
+mod serve;
+mod telemetry;
+
+use std::{collections::BTreeMap, env, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+/// An error for people: the first line says what happened, hints follow.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Inline hooks as a product of its own: Okta's contract, on your machine.
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  tenterhook dev            watch a token being changed by a hook")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything on this machine and show a token that a hook changed.
+    #[command(after_help = "Examples:\n  tenterhook dev\n  tenterhook dev --once --ephemeral --json\n  tenterhook dev --hook http://127.0.0.1:3000/hooks/token")]
+    Dev(dev::Options),
+    /// Run the server.
+    #[command(after_help = "Example:\n  tenterhook serve --config tenterhook.toml")]
+    Serve(ConfigFile),
+    /// Show the effective configuration, secrets masked.
+    #[command(after_help = "Example:\n  tenterhook config --config tenterhook.toml")]
+    Config(ConfigFile),
+    /// Master keys.
+    #[command(after_help = "Example:\n  tenterhook keys generate --out master.key")]
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
+    },
+}
+
+/// Where the configuration is.
+#[derive(Args)]
+struct ConfigFile {
+    /// The TOML file; environment variables such as TENTERHOOK_SERVER__LISTEN win over it.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Write a new master key to a file that only its owner can read.
+    #[command(after_help = "Example:\n  tenterhook keys generate --out master.key")]
+    Generate {
+        /// The file; must not exist yet.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("{}error:{} {error}", telemetry::BAD.render(), telemetry::BAD.render_reset());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Error> {
+    let environment: BTreeMap<String, String> =
+        env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    match command {
+        Command::Dev(options) => block_on(dev::run(options)),
+        Command::Serve(file) => {
+            let config = config::Config::load(&file.config, &environment)?;
+            telemetry::start(config.log.format, &config.log.level)?;
+            block_on(serve::run(config)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Config(file) => {
+            print!("{}", config::Config::load(&file.config, &environment)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keys { command: Keys::Generate { out } } => {
+            key_file::write_new(&out, &tenterhook_store::Keyring::generate_text())
+                .map_err(|error| format!("Cannot write `{}`: {error}", out.display()))?;
+            println!("Wrote a new master key to {}. Keep a copy: without it no stored secret can be read.", out.display());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}

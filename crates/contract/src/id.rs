@@ -139,7 +139,7 @@ pub struct RequestId(Box<str>);
 impl RequestId {
     /// A new id from 16 random bytes.
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
-        Self(entropy.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+        Self(format!("{:032x}", u128::from_be_bytes(entropy)).into())
     }
 
     /// The id's text.

@@ -1,1 +1,65 @@
 //! JSON Pointer (RFC 6901) as the contract's patch dialect uses it.
+
+use std::borrow::Cow;
+
+/// A text that is not a JSON Pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PointerError;
+
+/// The reference tokens of a pointer, unescaped (`~1` is `/`, `~0` is `~`). The empty pointer has none.
+///
+/// # Errors
+/// When the pointer does not begin with `/`, or a `~` is followed by neither `0` nor `1`.
+///
+/// ```
+/// use tenterhook_contract::pointer::tokens;
+/// assert_eq!(tokens("/claims/https:~1~1example.com").unwrap(), ["claims", "https://example.com"]);
+/// assert!(tokens("claims/x").is_err());
+/// assert!(tokens("/claims/~2").is_err());
+/// ```
+pub fn tokens(pointer: &str) -> Result<Vec<Cow<'_, str>>, PointerError> {
+    if pointer.is_empty() {
+        return Ok(Vec::new());
+    }
+    pointer.strip_prefix('/').ok_or(PointerError)?.split('/').map(unescape).collect()
+}
+
+/// `name` as one reference token.
+///
+/// ```
+/// assert_eq!(tenterhook_contract::pointer::escape("https://x~y"), "https:~1~1x~0y");
+/// ```
+pub fn escape(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
+}
+
+fn unescape(token: &str) -> Result<Cow<'_, str>, PointerError> {
+    if !token.contains('~') {
+        return Ok(Cow::Borrowed(token));
+    }
+    let mut pieces = token.split('~');
+    let mut name = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (escaped, rest) = piece.split_at_checked(1).ok_or(PointerError)?;
+        name.push(match escaped {
+            "0" => '~',
+            "1" => '/',
+            _ => return Err(PointerError),
+        });
+        name.push_str(rest);
+    }
+    Ok(Cow::Owned(name))
+}
+
+/// An array index as RFC 6901 writes it: decimal digits without a leading zero.
+///
+/// ```
+/// use tenterhook_contract::pointer::index;
+/// assert_eq!(index("10"), Some(10));
+/// assert_eq!(index("01"), None);
+/// assert_eq!(index("+1"), None);
+/// ```
+pub fn index(token: &str) -> Option<usize> {
+    let plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
+    if plain { token.parse().ok() } else { None }
+}

@@ -1,7 +1,7 @@
 //! System Log events (`system-log.md` section 3): built from facts, kept compact, rendered in full.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{Timestamp, id::OrgId};
 
@@ -114,7 +114,84 @@ pub struct Target {
 
 impl LogEvent {
     /// The full LogEvent of the API.
+    ///
+    /// Every member of `system-log.md` section 3 is present; what is not known is null.
     pub fn to_json(&self) -> Value {
-        todo!()
+        let client = self.client.as_ref().map_or_else(|| json!({}), |client| {
+            json!({
+                "userAgent": client.user_agent.as_ref().map(|agent| {
+                    json!({ "rawUserAgent": agent, "os": "Unknown", "browser": "UNKNOWN" })
+                }),
+                "zone": null,
+                "device": "Unknown",
+                "id": client.id,
+                "ipAddress": client.ip_address,
+                "geographicalContext": null,
+            })
+        });
+        let ip_chain = self.client.iter().map(|client| {
+            json!({
+                "ip": client.ip_address,
+                "geographicalContext": null,
+                "version": if client.ip_address.contains(':') { "V6" } else { "V4" },
+                "source": null,
+            })
+        });
+        let detail = match &self.request_api_token_id {
+            Some(id) => json!({ "requestApiTokenId": id }),
+            None => json!({}),
+        };
+        json!({
+            "uuid": self.uuid,
+            "published": self.published,
+            "eventType": self.event_type,
+            "version": "0",
+            "severity": self.severity,
+            "legacyEventType": null,
+            "displayMessage": self.display_message,
+            "actor": party(&self.actor.id, &self.actor.kind, self.actor.alternate_id.as_ref(), self.actor.display_name.as_ref()),
+            "client": client,
+            "device": null,
+            "authenticationContext": {
+                "authenticationProvider": null,
+                "credentialProvider": null,
+                "credentialType": null,
+                "issuer": null,
+                "interface": null,
+                "authenticationStep": 0,
+                "externalSessionId": self.external_session_id,
+                "rootSessionId": null,
+            },
+            "outcome": { "result": self.result, "reason": self.reason },
+            "securityContext": { "asNumber": null, "asOrg": null, "isp": null, "domain": null, "isProxy": null },
+            "debugContext": { "debugData": self.debug_data },
+            "transaction": {
+                "type": if self.client.is_some() { "WEB" } else { "JOB" },
+                "id": self.transaction_id,
+                "detail": detail,
+            },
+            "request": { "ipChain": ip_chain.collect::<Vec<_>>() },
+            "target": self.targets.iter().map(|target| {
+                party(&target.id, &target.kind, target.alternate_id.as_ref(), target.display_name.as_ref())
+            }).collect::<Vec<_>>(),
+        })
     }
+}
+
+fn party(id: &str, kind: &str, alternate_id: Option<&String>, display_name: Option<&String>) -> Value {
+    json!({
+        "id": id,
+        "type": kind,
+        "alternateId": alternate_id,
+        "displayName": display_name,
+        "detailEntry": null,
+    })
+}
+
+/// Longest reason of an outcome, in characters.
+pub const REASON_CHARACTERS_MAX: usize = 255;
+
+/// Cuts an outcome's reason to what the log takes.
+pub fn cap_reason(reason: &str) -> String {
+    reason.chars().take(REASON_CHARACTERS_MAX).collect()
 }

@@ -13,8 +13,9 @@ use tenterhook_contract::{
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{
-    AttemptRecord, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, FailureCode, Limits,
-    Origin, Outcome, Progress, Purpose, RawAnswer, Recorder, Sent, SkipReason, Timings, Witness, Witnessed,
+    AttemptRecord, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange, FailureCode,
+    Limits,
+    Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Sent, SkipReason, Timings, Witness, Witnessed,
     admission::{Breaker, Bulkheads},
     judge::judge,
     policy::decide,
@@ -271,13 +272,7 @@ impl Engine {
             tokio::time::timeout_at(deadline.instant(), hook.endpoint.call(call)).await
         };
         let took = began.elapsed();
-        let (result, timings, sent) = match exchange {
-            Ok(exchange) => (exchange.result, exchange.timings, exchange.sent),
-            Err(_) => {
-                let (code, timings) = timed_out(progress.phase(), took);
-                (Err(CallFailure::timeout(code, took)), timings, None)
-            }
-        };
+        let Exchange { result, timings, sent } = exchange.unwrap_or_else(|_| timed_out(progress.phase(), took));
         record.end_attempt();
         let (raw, outcome) = match result {
             Ok(raw) => {
@@ -294,15 +289,16 @@ impl Engine {
     }
 }
 
-/// The code of an attempt that was cut off in `phase`, and its time booked on that phase.
-fn timed_out(phase: CallPhase, took: Duration) -> (FailureCode, crate::PhaseTimings) {
-    let none = crate::PhaseTimings::default();
-    match phase {
-        CallPhase::Authenticate => (FailureCode::TimeoutToken, crate::PhaseTimings { token: took, ..none }),
-        CallPhase::Connect => (FailureCode::TimeoutConnect, crate::PhaseTimings { connect: took, ..none }),
-        CallPhase::Wait => (FailureCode::TimeoutResponse, crate::PhaseTimings { wait: took, ..none }),
-        CallPhase::Receive => (FailureCode::TimeoutBody, crate::PhaseTimings { wait: took, ..none }),
-    }
+/// What is left of an attempt that was cut off in `phase`: its failure, and its time booked on that phase.
+fn timed_out(phase: CallPhase, took: Duration) -> Exchange {
+    let none = PhaseTimings::default();
+    let (code, timings) = match phase {
+        CallPhase::Authenticate => (FailureCode::TimeoutToken, PhaseTimings { token: took, ..none }),
+        CallPhase::Connect => (FailureCode::TimeoutConnect, PhaseTimings { connect: took, ..none }),
+        CallPhase::Wait => (FailureCode::TimeoutResponse, PhaseTimings { wait: took, ..none }),
+        CallPhase::Receive => (FailureCode::TimeoutBody, PhaseTimings { wait: took, ..none }),
+    };
+    Exchange { result: Err(CallFailure::timeout(code, took)), timings, sent: None }
 }
 
 fn document<D: serde::Serialize>(envelope: &Envelope<'_, D>) -> Result<Bytes, CallFailure> {

@@ -2,7 +2,7 @@
 
 use tenterhook_contract::{FailureDefault, HookType};
 
-use crate::Outcome;
+use crate::{Outcome, SkipReason};
 
 /// How the flow goes on (`overview.md` section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,9 @@ pub enum Decision {
 /// Decides how a flow goes on after `outcome`.
 pub(crate) fn decide(hook_type: HookType, outcome: &Outcome) -> Decision {
     match outcome {
-        Outcome::Applied(_) | Outcome::Unchanged => Decision::Continue,
-        Outcome::Refused(_) => refused(hook_type),
         // An inactive hook is as good as none: the flow runs as if it had no association.
-        Outcome::Skipped(crate::SkipReason::Inactive) => Decision::Continue,
+        Outcome::Applied(_) | Outcome::Unchanged | Outcome::Skipped(SkipReason::Inactive) => Decision::Continue,
+        Outcome::Refused(_) => refused(hook_type),
         Outcome::Failed(_) | Outcome::Invalid(_) | Outcome::Skipped(_) => match hook_type.rules().failure {
             FailureDefault::Continue => Decision::Continue,
             FailureDefault::Stop => Decision::Stop,

@@ -1,12 +1,22 @@
 //! The inline hook resource: what is registered, validated and shown (`management-api.md` section 2).
+//!
+//! Bodies are judged in [`body`]; what the API shows is in [`wire`], what is stored in [`stored`].
+
+mod body;
+mod stored;
+mod wire;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+pub use stored::{StoredHook, StoredHookError};
+
+use self::body::{Causes, Draft};
 use crate::{
     HookType, Secret, Timestamp,
     id::{HookId, HookKeyId},
+    limits::HOOKS_PER_ORG_MAX,
 };
 
 /// A stored registration.
@@ -114,39 +124,127 @@ pub struct HookInvalid {
 }
 
 impl InlineHook {
-    /// A new hook from a create body; always ACTIVE.
-    pub fn create(_body: &Value, _registry: Registry<'_>, _id: HookId, _now: Timestamp) -> Result<Self, HookInvalid> {
-        todo!()
+    /// A new hook from a create body; always ACTIVE, whatever the body says.
+    ///
+    /// # Errors
+    /// Every problem of the body, and the limits of the org, one cause each.
+    pub fn create(body: &Value, registry: Registry<'_>, id: HookId, now: Timestamp) -> Result<Self, HookInvalid> {
+        let mut causes = Causes::default();
+        let hook_type = body::hook_type(body, &mut causes);
+        let draft = Draft::read(body, None, hook_type, registry, &mut causes);
+        if registry.hooks.len() >= HOOKS_PER_ORG_MAX {
+            causes.add("inlineHook", format!("An org can have at most {HOOKS_PER_ORG_MAX} inline hooks"));
+        }
+        if hook_type == Some(HookType::PasswordImport) && registry.has(HookType::PasswordImport, None) {
+            causes.add("type", "An org can have only one password import inline hook");
+        }
+        if hook_type == Some(HookType::Telephony) && registry.has_active_telephony(None) {
+            causes.add("type", "An org can have only one active telephony inline hook");
+        }
+        match (hook_type, draft) {
+            (Some(hook_type), Some(draft)) if causes.is_empty() => {
+                let now = now.whole_seconds();
+                let Draft { name, version, channel } = draft;
+                let status = HookStatus::Active;
+                Ok(Self { id, status, name, hook_type, version, channel, created: now, last_updated: now })
+            }
+            _ => Err(causes.into_invalid()),
+        }
     }
 
     /// The hook after a PUT: a full replace of name, version and channel.
-    pub fn replace(&self, _body: &Value, _registry: Registry<'_>, _now: Timestamp) -> Result<Self, HookInvalid> {
-        todo!()
+    ///
+    /// # Errors
+    /// Every problem of the body, one cause each.
+    pub fn replace(&self, body: &Value, registry: Registry<'_>, now: Timestamp) -> Result<Self, HookInvalid> {
+        let mut causes = Causes::default();
+        body::check_same_type(body, self.hook_type, &mut causes);
+        let draft = Draft::read(body, Some(&self.id), Some(self.hook_type), registry, &mut causes);
+        self.with(draft, causes, now)
     }
 
     /// The hook after a POST update: a merge as `management-api.md` 3.5 says.
-    pub fn merge(&self, _body: &Value, _registry: Registry<'_>, _now: Timestamp) -> Result<Self, HookInvalid> {
-        todo!()
+    ///
+    /// # Errors
+    /// Every problem of the merged hook, one cause each.
+    pub fn merge(&self, body: &Value, registry: Registry<'_>, now: Timestamp) -> Result<Self, HookInvalid> {
+        self.replace(&self.merged(body), registry, now)
     }
 
-    /// The hook activated; unchanged when it already is.
-    pub fn activate(&self, _registry: Registry<'_>, _now: Timestamp) -> Result<Self, HookInvalid> {
-        todo!()
+    /// The hook activated; unchanged when it already is (`open-questions.md` B16).
+    ///
+    /// # Errors
+    /// When another telephony hook is active.
+    pub fn activate(&self, registry: Registry<'_>, now: Timestamp) -> Result<Self, HookInvalid> {
+        if self.status == HookStatus::Active {
+            return Ok(self.clone());
+        }
+        if self.hook_type == HookType::Telephony && registry.has_active_telephony(Some(&self.id)) {
+            let mut causes = Causes::default();
+            causes.add("status", "An org can have only one active telephony inline hook");
+            return Err(causes.into_invalid());
+        }
+        Ok(Self { status: HookStatus::Active, last_updated: now.whole_seconds(), ..self.clone() })
     }
 
     /// The hook deactivated; unchanged when it already is.
     #[must_use]
-    pub fn deactivate(&self, _now: Timestamp) -> Self {
-        todo!()
+    pub fn deactivate(&self, now: Timestamp) -> Self {
+        match self.status {
+            HookStatus::Inactive => self.clone(),
+            HookStatus::Active => {
+                Self { status: HookStatus::Inactive, last_updated: now.whole_seconds(), ..self.clone() }
+            }
+        }
     }
 
     /// Whether it may be deleted: only an INACTIVE hook.
+    ///
+    /// # Errors
+    /// When the hook is ACTIVE.
     pub fn check_deletable(&self) -> Result<(), HookInvalid> {
-        todo!()
+        if self.status == HookStatus::Inactive {
+            return Ok(());
+        }
+        let mut causes = Causes::default();
+        causes.add("status", "An active inline hook cannot be deleted: deactivate it first");
+        Err(causes.into_invalid())
     }
 
-    /// The wire form, without secrets, with `_links` under `base_url` (no trailing slash).
-    pub fn to_json(&self, _base_url: &str) -> Value {
-        todo!()
+    fn with(&self, draft: Option<Draft>, causes: Causes, now: Timestamp) -> Result<Self, HookInvalid> {
+        match draft {
+            Some(Draft { name, version, channel }) if causes.is_empty() => {
+                Ok(Self { name, version, channel, last_updated: now.whole_seconds(), ..self.clone() })
+            }
+            _ => Err(causes.into_invalid()),
+        }
+    }
+}
+
+impl Registry<'_> {
+    fn others<'a>(&'a self, except: Option<&'a HookId>) -> impl Iterator<Item = &'a InlineHook> {
+        self.hooks.iter().filter(move |hook| Some(&hook.id) != except)
+    }
+
+    fn has(&self, hook_type: HookType, except: Option<&HookId>) -> bool {
+        self.others(except).any(|hook| hook.hook_type == hook_type)
+    }
+
+    fn has_active_telephony(&self, except: Option<&HookId>) -> bool {
+        self.others(except).any(|hook| hook.hook_type == HookType::Telephony && hook.status == HookStatus::Active)
+    }
+
+    fn has_name(&self, name: &str, except: Option<&HookId>) -> bool {
+        self.others(except).any(|hook| hook.name == name)
+    }
+}
+
+impl HookStatus {
+    /// The wire text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! The token type, `com.okta.oauth2.tokens.transform` (`token.md`).
+//!
+//! What is sent is here; what commands do is in [`interpreter`], the reserved claims in [`reserved`].
 
-use serde::Serialize;
+pub mod interpreter;
+pub mod reserved;
+
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -168,9 +173,64 @@ impl std::fmt::Debug for TokenDraft {
 }
 
 /// `data` of a token hook, borrowed.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct TokenData<'a> {
     context: &'a TokenContext,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<DraftData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<DraftData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<RefreshTokenData<'a>>,
+}
+
+#[derive(Serialize)]
+struct DraftData<'a> {
+    claims: &'a Map<String, Value>,
+    token: TokenLifetime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<GrantedScopes<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TokenLifetime {
+    lifetime: Expiration,
+}
+
+#[derive(Debug, Serialize)]
+struct Expiration {
+    expiration: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct RefreshTokenData<'a> {
+    jti: &'a RefreshTokenId,
+}
+
+#[derive(Debug)]
+struct GrantedScopes<'a>(&'a [(String, ScopeId)]);
+
+#[derive(Serialize)]
+struct GrantedScope<'a> {
+    id: &'a ScopeId,
+    action: &'static str,
+}
+
+impl Serialize for GrantedScopes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, id) in self.0 {
+            map.serialize_entry(name, &GrantedScope { id, action: "GRANT" })?;
+        }
+        map.end()
+    }
+}
+
+impl TokenDraft {
+    fn data<'a>(&'a self, scopes: Option<GrantedScopes<'a>>) -> DraftData<'a> {
+        let lifetime = Expiration { expiration: self.lifetime_seconds };
+        DraftData { claims: &self.claims, token: TokenLifetime { lifetime }, scopes }
+    }
 }
 
 impl ExtensionPoint for Token {
@@ -179,11 +239,16 @@ impl ExtensionPoint for Token {
     type Subject = TokenSubject;
     type Data<'a> = TokenData<'a>;
 
-    fn data<'a>(_context: &'a TokenRequest, _subject: &'a TokenSubject) -> TokenData<'a> {
-        todo!()
+    fn data<'a>(request: &'a TokenRequest, subject: &'a TokenSubject) -> TokenData<'a> {
+        TokenData {
+            context: &request.context,
+            identity: subject.identity.as_ref().map(|draft| draft.data(None)),
+            access: subject.access.as_ref().map(|draft| draft.data(Some(GrantedScopes(&request.scopes)))),
+            refresh_token: request.refresh_token_jti.as_ref().map(|jti| RefreshTokenData { jti }),
+        }
     }
 
-    fn interpret(_subject: &TokenSubject, _answer: &Answer) -> Result<Interpretation<TokenSubject>, Vec<Problem>> {
-        todo!()
+    fn interpret(subject: &TokenSubject, answer: &Answer) -> Result<Interpretation<TokenSubject>, Vec<Problem>> {
+        interpreter::interpret(subject, answer)
     }
 }

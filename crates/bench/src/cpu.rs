@@ -1,0 +1,31 @@
+//! CPU time of this process, and processes pinned to one core.
+
+use std::{env, fs, process::Command, time::Duration};
+
+use crate::Error;
+
+/// CPU time of all threads of this process so far.
+pub(crate) fn time() -> Result<Duration, Error> {
+    let mut nanos = 0;
+    for task in fs::read_dir("/proc/self/task")? {
+        // A thread may end between the listing and the reading; its time is then not counted.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        nanos += text.split_whitespace().next().unwrap_or("0").parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanos))
+}
+
+/// This program again, pinned to `core`.
+pub(crate) fn pinned(core: usize) -> Result<Command, Error> {
+    let mut command = Command::new("taskset");
+    command.arg("-c").arg(core.to_string()).arg(env::current_exe()?);
+    Ok(command)
+}
+
+/// Resident bytes of this process.
+pub(crate) fn resident_bytes() -> Result<u64, Error> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS in /proc/self/status")?;
+    let kilobytes: u64 = line.split_whitespace().nth(1).ok_or("no number in VmRSS")?.parse()?;
+    Ok(kilobytes * 1_024)
+}

@@ -1,0 +1,168 @@
+//! `bench memory`: what a paused invocation keeps in memory beside a bare client's request.
+
+use std::{process::Stdio, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use http_body_util::Full;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
+use tenterhook_contract::token::Token;
+use tenterhook_engine::{Engine, Invocation, InvocationRecord, Limits, Recorder, SystemClock};
+use tenterhook_flows::entropy::SystemEntropy;
+use tokio::task::JoinSet;
+
+use crate::{Error, call, cpu, figure, service, statistics, subject};
+
+/// Options of `bench memory`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Invocations paused at the same time.
+    #[arg(long, default_value_t = 10_000)]
+    paused: usize,
+    /// Alternations; the medians are printed.
+    #[arg(long, default_value_t = 5)]
+    alternations: usize,
+}
+
+/// Options of one measurement.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct WorkerOptions {
+    #[arg(long)]
+    caller: Caller,
+    #[arg(long)]
+    port: u16,
+    #[arg(long)]
+    paused: usize,
+    #[arg(long)]
+    http2: bool,
+}
+
+/// Who pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Caller {
+    /// A bare hyper-util pooled client.
+    Bare,
+    /// The engine.
+    Engine,
+}
+
+/// Runs the benchmark.
+pub(crate) fn run(options: &Options) -> Result<(), Error> {
+    println!("Resident bytes of each of {} paused calls; medians of {} runs.", options.paused, options.alternations);
+    for (protocol, http2) in [("http1", false), ("http2", true)] {
+        let mut runs = [Vec::new(), Vec::new()];
+        for _ in 0..options.alternations {
+            for (caller, runs) in [Caller::Bare, Caller::Engine].into_iter().zip(&mut runs) {
+                runs.push(measure(options, caller, http2)?);
+            }
+        }
+        let [bare, engine] = runs.map(statistics::median);
+        println!("{protocol}: bare client {:.1} KB, engine {:.1} KB", bare / 1_024.0, engine / 1_024.0);
+        figure(&format!("memory_paused_bare_{protocol}"), bare / 1_024.0, "KB");
+        figure(&format!("memory_paused_engine_{protocol}"), engine / 1_024.0, "KB");
+        figure(&format!("memory_paused_engine_over_bare_{protocol}"), engine / bare, "x");
+    }
+    Ok(())
+}
+
+fn measure(options: &Options, caller: Caller, http2: bool) -> Result<f64, Error> {
+    // A service for each run, so that the connections of one do not hold back the next.
+    let mut service = call::started_service(service::Kind::Silent)?;
+    let mut command = cpu::pinned(1)?;
+    command.args(["memory-worker", "--caller"]);
+    command.arg(caller.to_possible_value().ok_or("the caller has a name")?.get_name());
+    command.args(["--port", &service.port.to_string(), "--paused", &options.paused.to_string()]);
+    if http2 {
+        command.arg("--http2");
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    drop(service.child.stdin.take());
+    service.child.wait()?;
+    let text = String::from_utf8(output.stdout)?;
+    let result: Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
+    Ok(result.get("bytes").and_then(Value::as_f64).ok_or("the measurement has no `bytes`")?)
+}
+
+struct Nothing;
+
+impl Recorder for Nothing {
+    fn record(&self, _record: InvocationRecord) {}
+}
+
+/// One measurement, in this process.
+pub(crate) fn work(options: WorkerOptions) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut paused = JoinSet::new();
+        match options.caller {
+            Caller::Bare => pause_bare(options, &mut paused)?,
+            Caller::Engine => pause_engine(options, &mut paused)?,
+        }
+        let before = cpu::resident_bytes()?;
+        // Spawned tasks run only now: what they allocate is the difference.
+        let after = settled(before).await?;
+        #[expect(clippy::cast_precision_loss, reason = "bytes of a process")]
+        let each = after.saturating_sub(before) as f64 / options.paused as f64;
+        println!("{}", serde_json::json!({ "bytes": each }));
+        paused.abort_all();
+        Ok(())
+    })
+}
+
+/// Resident bytes once they have stopped growing.
+async fn settled(before: u64) -> Result<u64, Error> {
+    let (mut last, mut still) = (before, 0);
+    while still < 10 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = cpu::resident_bytes()?;
+        still = if now <= last { still + 1 } else { 0 };
+        last = last.max(now);
+    }
+    Ok(last)
+}
+
+fn pause_bare(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_max_idle_per_host(usize::MAX);
+    if options.http2 {
+        builder.http2_only(true).http2_initial_max_send_streams(options.paused);
+    }
+    let client = builder.build_http::<Full<Bytes>>();
+    let uri: http::Uri = format!("http://127.0.0.1:{}/hook", options.port).parse()?;
+    let body = Bytes::from(vec![b'x'; 3_072]);
+    for _ in 0..options.paused {
+        let (client, uri, body) = (client.clone(), uri.clone(), body.clone());
+        paused.spawn(async move {
+            if let Ok(request) = http::Request::post(uri).body(Full::new(body)) {
+                drop(client.request(request).await);
+            }
+        });
+    }
+    Ok(())
+}
+
+fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
+    let limits = Limits { in_flight_per_org: options.paused, ..Limits::default() };
+    let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
+    let shared = Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_secs(60))?));
+    let (origin, context, subject) = (call::origin(), Arc::new(subject::context()), subject::subject());
+    for _ in 0..options.paused {
+        let (shared, origin, context, subject) =
+            (Arc::clone(&shared), Arc::clone(&origin), Arc::clone(&context), subject.clone());
+        paused.spawn(async move {
+            let (engine, hook) = &*shared;
+            engine
+                .invoke::<Token>(Invocation {
+                    hook,
+                    origin,
+                    source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
+                    context: &*context,
+                    subject,
+                    deadline: None,
+                })
+                .await;
+        });
+    }
+    Ok(())
+}

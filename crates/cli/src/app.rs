@@ -1,0 +1,130 @@
+//! What `serve` and `dev` have in common: the platform, listening.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use tenterhook_contract::Secret;
+use tenterhook_engine::{Limits, SystemClock, Witness};
+use tenterhook_flows::{Parts, Platform, Settings, entropy::SystemEntropy};
+use tenterhook_server::ServerLimits;
+use tenterhook_store::{Keyring, Store, StoreConfig};
+use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::Error;
+
+/// How often expired codes, sessions, tokens and log events are removed.
+const PURGE_EVERY: Duration = Duration::from_secs(600);
+
+/// What an app is started with.
+pub(crate) struct Plan {
+    pub(crate) listen: SocketAddr,
+    pub(crate) base_url: Option<String>,
+    pub(crate) store: StoreConfig,
+    pub(crate) master_key: Secret,
+    pub(crate) policy: EgressPolicy,
+    pub(crate) extra_ca_pem: Vec<Vec<u8>>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) plain_http_to_loopback: bool,
+    pub(crate) limits: Limits,
+    pub(crate) server: ServerLimits,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
+}
+
+/// A running server.
+pub(crate) struct App {
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) address: SocketAddr,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    chores: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Opens the store, listens, and serves.
+    pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
+        let keyring = Keyring::from_text(&plan.master_key)?;
+        let store = Store::open(&plan.store, keyring).await?;
+        let listener = TcpListener::bind(plan.listen)
+            .await
+            .map_err(|error| format!("Cannot listen on {}: {error}", plan.listen))?;
+        let address = listener.local_addr()?;
+        let base_url = plan.base_url.unwrap_or_else(|| format!("http://{address}"));
+        let transport = HttpTransport::new(TransportConfig {
+            policy: plan.policy,
+            extra_ca_pem: plan.extra_ca_pem,
+            user_agent: plan.user_agent,
+            ..TransportConfig::default()
+        })?;
+        let platform = Platform::start(Parts {
+            store,
+            transport: Arc::new(transport),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            settings: Settings {
+                base_url: base_url.into(),
+                plain_http_to_loopback: plan.plain_http_to_loopback,
+                limits: plan.limits,
+            },
+            witness: plan.witness,
+        })
+        .await?;
+        let (stop, stopped) = watch::channel(false);
+        let router = tenterhook_server::router(Arc::clone(&platform), plan.server);
+        let server = tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped));
+        let chores = vec![tokio::spawn(follow(Arc::clone(&platform))), tokio::spawn(purge(Arc::clone(&platform)))];
+        Ok(Self { platform, address, stop, server, chores })
+    }
+
+    /// Stops accepting, lets requests in flight end, and writes what is still to be written.
+    pub(crate) async fn stop(self) {
+        // The server may have ended by itself; then nobody listens to this.
+        let _ = self.stop.send(true);
+        let _ = self.server.await;
+        for chore in self.chores {
+            chore.abort();
+        }
+        self.platform.log().close().await;
+    }
+}
+
+async fn follow(platform: Arc<Platform>) {
+    platform.follow().await;
+}
+
+async fn purge(platform: Arc<Platform>) {
+    let mut every = tokio::time::interval(PURGE_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(error) = platform.store().purge_expired(platform.now()).await {
+            tracing::warn!(%error, "store.purge failed; it is tried again later");
+        }
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+pub(crate) async fn asked_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminated) => tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            },
+            Err(_) => drop(interrupted.await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupted.await);
+}
+
+/// Reads the extra trust anchors.
+pub(crate) fn read_ca_files<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Vec<Vec<u8>>, Error> {
+    paths
+        .into_iter()
+        .map(|path| {
+            std::fs::read(path).map_err(|error| format!("egress.ca_files: cannot read `{}`: {error}", path.display()).into())
+        })
+        .collect()
+}

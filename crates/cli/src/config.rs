@@ -1,0 +1,340 @@
+//! The configuration of `tenterhook serve`: one TOML file, an environment overlay, secrets from files.
+//!
+//! Unknown keys are refused. Every setting has its default here and its reason in `docs/configuration.md`.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// Prefix of the environment variables that overlay the file.
+pub(crate) const ENVIRONMENT_PREFIX: &str = "TENTERHOOK_";
+/// Separates table and key in such a variable: `TENTERHOOK_SERVER__LISTEN`.
+const ENVIRONMENT_SEPARATOR: &str = "__";
+/// A variable with this suffix names a file that holds the value.
+const FILE_SUFFIX: &str = "_FILE";
+/// Keys that hold a secret and are masked when the configuration is shown.
+const MASK: &str = "••••";
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) store: Store,
+    pub(crate) keys: Keys,
+    pub(crate) egress: Egress,
+    pub(crate) outbound: Outbound,
+    pub(crate) limits: Limits,
+    pub(crate) log: Log,
+}
+
+/// The listening side.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// Address to listen on; port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+    /// What clients see: issuer, links and `source` begin with it.
+    pub(crate) base_url: Option<String>,
+    /// Open connections at the same time.
+    pub(crate) connections_max: usize,
+    /// Seconds that requests in flight get after SIGTERM.
+    pub(crate) drain_seconds: u64,
+    /// Management API requests per minute and endpoint.
+    pub(crate) api_requests_per_minute: u32,
+}
+
+/// The database.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Store {
+    /// `sqlite://FILE` or `postgres://…`.
+    pub(crate) database: String,
+    /// Connections to PostgreSQL.
+    pub(crate) connections_max: u32,
+}
+
+/// The master key that encrypts stored secrets.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Keys {
+    /// The key itself, from the environment.
+    pub(crate) master_key: Option<String>,
+    /// Or a file that holds it.
+    pub(crate) master_key_file: Option<PathBuf>,
+}
+
+/// Where external services may be.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Egress {
+    /// Exceptions from the default, which allows public addresses only: host, CIDR, each with an optional port.
+    pub(crate) allow: Vec<String>,
+    /// PEM files with further trust anchors.
+    pub(crate) ca_files: Vec<PathBuf>,
+}
+
+/// Outgoing calls.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Outbound {
+    /// The whole `User-Agent`, for services that test for another product's.
+    pub(crate) user_agent: Option<String>,
+}
+
+/// Bounds of the engine.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Invocations of one org that may wait for their services at the same time.
+    pub(crate) in_flight_per_org: usize,
+}
+
+/// The program's own log, on standard error.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, or directives such as `info,tenterhook_engine=debug`.
+    pub(crate) level: String,
+}
+
+/// Form of the program's own log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Why a configuration cannot be used: what, where, what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("Cannot read `{path}`: {source}", path = path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("`{path}` is not a valid configuration:\n{why}", path = path.display())]
+    File { path: PathBuf, why: String },
+    #[error("The environment variable `{name}` is not usable: {why}")]
+    Environment { name: String, why: String },
+    #[error("`{key}` is not usable: {why}")]
+    Setting { key: &'static str, why: String },
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            base_url: None,
+            connections_max: 10_000,
+            drain_seconds: 20,
+            api_requests_per_minute: 1_000,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { database: "sqlite://tenterhook.sqlite".to_owned(), connections_max: 10 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight_per_org: tenterhook_engine::Limits::default().in_flight_per_org }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// Reads `path`, lays `environment` over it and checks the result.
+    pub(crate) fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let invalid = |why: toml::de::Error| ConfigError::File { path: path.to_owned(), why: why.to_string() };
+        // The file is judged alone first, so that its errors show their line.
+        let _: Self = toml::from_str(&text).map_err(invalid)?;
+        let mut table: Table = toml::from_str(&text).map_err(invalid)?;
+        let mut config = Self::default();
+        overlay(&mut table, environment, &mut config)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key, why: &str| Err(ConfigError::Setting { key, why: why.to_owned() });
+        if let Some(base_url) = &self.server.base_url {
+            let origin = base_url.strip_prefix("https://").or_else(|| base_url.strip_prefix("http://"));
+            if origin.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', ' '])) {
+                return refuse("server.base_url", "write scheme and host only, such as `https://hooks.example.com`");
+            }
+        }
+        if self.keys.master_key.is_some() && self.keys.master_key_file.is_some() {
+            return refuse("keys.master_key", "give either `master_key` or `master_key_file`, not both");
+        }
+        if self.keys.master_key.is_none() && self.keys.master_key_file.is_none() {
+            return refuse(
+                "keys.master_key_file",
+                "a master key is required; `tenterhook keys generate --out FILE` makes one",
+            );
+        }
+        for (key, value) in [
+            ("server.connections_max", self.server.connections_max),
+            ("store.connections_max", self.store.connections_max as usize),
+            ("limits.in_flight_per_org", self.limits.in_flight_per_org),
+            ("server.api_requests_per_minute", self.server.api_requests_per_minute as usize),
+        ] {
+            if value == 0 {
+                return refuse(key, "must be at least 1");
+            }
+        }
+        Ok(())
+    }
+
+    /// Time for requests in flight after SIGTERM.
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.server.drain_seconds)
+    }
+
+    /// The effective configuration as TOML, secrets masked.
+    pub(crate) fn masked(&self) -> Self {
+        let mut shown = self.clone();
+        if shown.keys.master_key.is_some() {
+            shown.keys.master_key = Some(MASK.to_owned());
+        }
+        shown.store.database = mask_password(&shown.store.database);
+        shown
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every member of the configuration has a TOML form.
+        formatter.write_str(&toml::to_string(&self.masked()).unwrap_or_default())
+    }
+}
+
+/// Replaces the password of a database URL.
+fn mask_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((credentials, host)) = rest.rsplit_once('@') else { return url.to_owned() };
+    let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
+    format!("{scheme}://{user}:{MASK}@{host}")
+}
+
+fn overlay(table: &mut Table, environment: &BTreeMap<String, String>, config: &mut Config) -> Result<(), ConfigError> {
+    for (name, value) in environment {
+        let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
+        let Some((section, key)) = path.split_once(ENVIRONMENT_SEPARATOR) else { continue };
+        let refuse = |why: String| ConfigError::Environment { name: name.clone(), why };
+        let (section, key) = (section.to_lowercase(), key.to_lowercase());
+        let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+        let Some(section) = section.as_table_mut() else {
+            return Err(refuse("no such section".to_owned()));
+        };
+        // `master_key_file` and `ca_files` are settings of their own; any other `…_file` names the value's file.
+        let (key, value) = match key.strip_suffix(&FILE_SUFFIX.to_lowercase()) {
+            Some(setting) if key != "master_key_file" => {
+                let content = fs::read_to_string(value).map_err(|error| refuse(format!("`{value}`: {error}")))?;
+                (setting.to_owned(), content.trim_end().to_owned())
+            }
+            _ => (key, value.clone()),
+        };
+        section.insert(key, parse_value(&value));
+        // Judged one by one, so that the error names the variable.
+        let _: Config = table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.message().to_owned()))?;
+    }
+    *config = table
+        .clone()
+        .try_into()
+        .map_err(|error: toml::de::Error| ConfigError::Setting { key: "configuration", why: error.to_string() })?;
+    Ok(())
+}
+
+/// Numbers, booleans and arrays as TOML writes them; anything else is a text.
+fn parse_value(text: &str) -> Value {
+    match format!("value = {text}").parse::<Table>() {
+        Ok(mut parsed) => match parsed.remove("value") {
+            Some(value @ (Value::Integer(_) | Value::Boolean(_) | Value::Array(_))) => value,
+            _ => Value::String(text.to_owned()),
+        },
+        Err(_) => Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    const MINIMAL: &str = "[keys]\nmaster_key_file = \"master.key\"\n";
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Config::load(file.path(), &environment)
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let text = format!("{MINIMAL}[server]\nlisten = \"127.0.0.1:1\"\n");
+        let config = load(
+            &text,
+            &[
+                ("TENTERHOOK_SERVER__LISTEN", "127.0.0.1:2"),
+                ("TENTERHOOK_LIMITS__IN_FLIGHT_PER_ORG", "5"),
+                ("TENTERHOOK_EGRESS__ALLOW", "[\"10.0.0.0/8\"]"),
+                ("TENTERHOOK_TEST_POSTGRES", "not a setting"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.server.listen.port(), 2);
+        assert_eq!(config.limits.in_flight_per_org, 5);
+        assert_eq!(config.egress.allow, ["10.0.0.0/8"]);
+    }
+
+    #[test]
+    fn a_file_suffix_reads_the_value_from_that_file() {
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        fs::write(secret.path(), "postgres://u:hunter2@db/x\n").unwrap();
+        let path = secret.path().to_str().unwrap();
+        let config = load(MINIMAL, &[("TENTERHOOK_STORE__DATABASE_FILE", path)]).unwrap();
+        assert_eq!(config.store.database, "postgres://u:hunter2@db/x");
+        let shown = config.to_string();
+        assert!(!shown.contains("hunter2") && shown.contains("postgres://u:••••@db/x"), "{shown}");
+    }
+
+    #[test]
+    fn a_wrong_configuration_says_what_and_where() {
+        for (text, environment, wanted) in [
+            ("[server]\nlissen = 1", &[][..], "unknown field `lissen`"),
+            ("[server]\nlisten = \"nowhere\"", &[], "line 2"),
+            ("", &[], "a master key is required"),
+            (MINIMAL, &[("TENTERHOOK_SERVER__LISSEN", "1")], "`TENTERHOOK_SERVER__LISSEN`"),
+            (MINIMAL, &[("TENTERHOOK_SERVER__CONNECTIONS_MAX", "many")], "`TENTERHOOK_SERVER__CONNECTIONS_MAX`"),
+            (MINIMAL, &[("TENTERHOOK_SERVER__BASE_URL", "hooks.example.com")], "server.base_url"),
+            (MINIMAL, &[("TENTERHOOK_LIMITS__IN_FLIGHT_PER_ORG", "0")], "at least 1"),
+            (MINIMAL, &[("TENTERHOOK_KEYS__MASTER_KEY", "x")], "not both"),
+        ] {
+            let error = load(text, environment).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error} does not contain {wanted}");
+        }
+    }
+}

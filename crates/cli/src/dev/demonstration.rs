@@ -1,0 +1,187 @@
+//! One real token request, and everything that happened on its way.
+
+use std::sync::Arc;
+
+use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
+use serde_json::{Map, Value, json};
+use tenterhook_contract::{Secret, system_log::LogEvent};
+use tenterhook_engine::{Outcome, Witnessed};
+use tenterhook_flows::{Platform, provision::DemonstrationOrg};
+use tokio::sync::{broadcast, mpsc};
+
+use super::{client::Client, diff, shown::Screen};
+use crate::Error;
+
+/// Name of the hook in the development org.
+const HOOK_NAME: &str = "Development token hook";
+/// The token hook's type.
+const HOOK_TYPE: &str = "com.okta.oauth2.tokens.transform";
+/// The scope that the demonstration asks for.
+pub(crate) const SCOPE: &str = "orders.read";
+
+/// What the demonstration works with.
+pub(crate) struct Demonstration {
+    pub(crate) client: Client,
+    pub(crate) base_url: String,
+    pub(crate) admin_token: Secret,
+    pub(crate) client_secret: Secret,
+    pub(crate) service_authorization: Secret,
+    pub(crate) world: DemonstrationOrg,
+    pub(crate) hook_uri: String,
+    pub(crate) own_service: bool,
+}
+
+impl Demonstration {
+    /// Registers the hook, asks for a token and shows each step. Answers whether the hook's changes are in the
+    /// issued token, whose signature was verified.
+    pub(crate) async fn run(
+        &self,
+        platform: &Arc<Platform>,
+        mut witnessed: mpsc::Receiver<Witnessed>,
+        log: &mut broadcast::Receiver<Arc<LogEvent>>,
+        screen: &Screen,
+    ) -> Result<bool, Error> {
+        let hook_id = self.register().await?;
+        self.associate(&hook_id).await?;
+        screen.step("hook", &format!("Registered the token hook {hook_id} for {}", self.hook_uri), || {
+            json!({ "id": hook_id, "uri": self.hook_uri })
+        });
+
+        let token = self.request_token().await?;
+        let verified = self.verify(&token).await?;
+        platform.log().flush().await;
+        let event = next_invocation(log);
+        let Ok(seen) = witnessed.try_recv() else {
+            screen.not_answered(event.as_deref());
+            return Ok(false);
+        };
+        screen.exchange(&seen);
+        let (before, after) = (claims_sent(&seen.body)?, claims_after(&seen.data_after));
+        let lines = diff::lines(&before, &after);
+        screen.claims(&lines, &seen.outcome);
+        screen.timings(&seen.timings);
+        if let Some(event) = &event {
+            screen.event(event);
+        }
+        // What the hook changed must be in the token as it was issued, not only in our books.
+        let issued = after.iter().all(|(name, value)| verified.get(name) == Some(value));
+        let changed = matches!(seen.outcome, Outcome::Applied(_)) && before != after;
+        screen.verdict(changed && issued, &verified);
+        Ok(changed && issued)
+    }
+
+    /// Makes the hook, or points the one that is there at the service.
+    async fn register(&self) -> Result<String, Error> {
+        let token = self.admin_token.expose();
+        let path = format!("/api/v1/inlineHooks?type={HOOK_TYPE}");
+        let hooks = self.client.json("GET", &path, token, None).await?;
+        let known = hooks.as_array().and_then(|hooks| hooks.iter().find(|hook| hook["name"] == HOOK_NAME));
+        let body = json!({
+            "name": HOOK_NAME,
+            "type": HOOK_TYPE,
+            "version": "1.0.0",
+            "channel": {
+                "type": "HTTP",
+                "version": "1.0.0",
+                "config": {
+                    "uri": self.hook_uri,
+                    "method": "POST",
+                    "headers": [],
+                    "authScheme": {
+                        "type": "HEADER",
+                        "key": "Authorization",
+                        "value": self.service_authorization.expose(),
+                    },
+                },
+            },
+        });
+        let (method, path) = match known.and_then(|hook| hook["id"].as_str()) {
+            Some(id) => ("PUT", format!("/api/v1/inlineHooks/{id}")),
+            None => ("POST", "/api/v1/inlineHooks".to_owned()),
+        };
+        let hook = self.client.json(method, &path, token, Some(body)).await?;
+        let id = hook["id"].as_str().ok_or("The answer to the registration has no `id`")?;
+        if hook["status"] != "ACTIVE" {
+            self.client.json("POST", &format!("/api/v1/inlineHooks/{id}/lifecycle/activate"), token, None).await?;
+        }
+        Ok(id.to_owned())
+    }
+
+    /// Puts the hook at the rule's extension point.
+    async fn associate(&self, hook_id: &str) -> Result<(), Error> {
+        let DemonstrationOrg { authorization_server_id, policy_id, rule_id, .. } = &self.world;
+        let path =
+            format!("/api/v1/authorizationServers/{authorization_server_id}/policies/{policy_id}/rules/{rule_id}");
+        let token = self.admin_token.expose();
+        let mut rule = self.client.json("GET", &path, token, None).await?;
+        let action = rule.pointer_mut("/actions/token").ok_or("The rule has no `actions.token`")?;
+        if action["inlineHook"]["id"] != hook_id {
+            action["inlineHook"] = json!({ "id": hook_id });
+            self.client.json("PUT", &path, token, Some(rule)).await?;
+        }
+        Ok(())
+    }
+
+    async fn request_token(&self) -> Result<String, Error> {
+        let basic = format!("Basic {}", self.basic_credentials());
+        let form = format!("grant_type=client_credentials&scope={SCOPE}");
+        let body = Some(("application/x-www-form-urlencoded", form));
+        let (status, answer) = self.client.send("POST", &self.token_path(), Some(&basic), body).await?;
+        match answer["access_token"].as_str() {
+            Some(token) => Ok(token.to_owned()),
+            None => Err(format!("The token request was answered with {status}: {answer}").into()),
+        }
+    }
+
+    /// The claims of `token`, once its signature has been verified with the published keys.
+    async fn verify(&self, token: &str) -> Result<Map<String, Value>, Error> {
+        let path = format!("/oauth2/{}/v1/keys", self.world.authorization_server_id);
+        let (_, keys) = self.client.send("GET", &path, None, None).await?;
+        let keys: JwkSet = serde_json::from_value(keys)?;
+        let header = jsonwebtoken::decode_header(token)?;
+        let key = header.kid.as_deref().and_then(|kid| keys.find(kid)).ok_or("The token's key is not published")?;
+        let mut validation = Validation::new(header.alg);
+        // A hook may change the audience of an access token.
+        validation.validate_aud = false;
+        validation.set_issuer(&[format!("{}/oauth2/{}", self.base_url, self.world.authorization_server_id)]);
+        let verified = jsonwebtoken::decode::<Map<String, Value>>(token, &DecodingKey::from_jwk(key)?, &validation)?;
+        Ok(verified.claims)
+    }
+
+    /// Path of the token endpoint.
+    pub(crate) fn token_path(&self) -> String {
+        format!("/oauth2/{}/v1/token", self.world.authorization_server_id)
+    }
+
+    /// `client_id:client_secret` in base64.
+    pub(crate) fn basic_credentials(&self) -> String {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        STANDARD.encode(format!("{}:{}", self.world.confidential_client_id, self.client_secret.expose()))
+    }
+}
+
+/// The newest event of an invocation that the log has shown.
+fn next_invocation(log: &mut broadcast::Receiver<Arc<LogEvent>>) -> Option<Arc<LogEvent>> {
+    let mut newest = None;
+    while let Ok(event) = log.try_recv() {
+        if matches!(event.event_type.as_str(), "inline_hook.executed" | "inline_hook.response.processed") {
+            newest = Some(event);
+        }
+    }
+    newest
+}
+
+/// The access token's claims in the document that was sent.
+fn claims_sent(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    let document: Value = serde_json::from_slice(body)?;
+    Ok(claims_at(&document, "/data/access/claims"))
+}
+
+/// The access token's claims after the commands.
+fn claims_after(data: &Value) -> Map<String, Value> {
+    claims_at(data, "/access/claims")
+}
+
+fn claims_at(document: &Value, pointer: &str) -> Map<String, Value> {
+    document.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default()
+}

@@ -1,0 +1,146 @@
+//! `tenterhook dev`: everything on one machine, and a token that a hook changed.
+//!
+//! The demonstration goes through the front door: it registers its hook and asks for its token over HTTP, as a user
+//! would. Start reading at [`run`].
+
+mod client;
+mod demonstration;
+mod diff;
+mod sample_service;
+mod secrets;
+mod shown;
+
+use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Args;
+use tenterhook_engine::{Limits, Witness, Witnessed};
+use tenterhook_flows::provision;
+use tenterhook_server::ServerLimits;
+use tenterhook_store::{Keyring, StoreConfig};
+use tenterhook_transport::EgressPolicy;
+use tokio::{net::TcpListener, sync::mpsc};
+
+use self::{client::Client, demonstration::Demonstration, secrets::DevSecrets, shown::Screen};
+use crate::{
+    Error,
+    app::{self, App, Plan},
+    config::LogFormat,
+    key_file, telemetry,
+};
+
+/// Exchanges that may wait to be shown; more are not shown, the System Log has them all.
+const WITNESSED_MAX: usize = 64;
+
+/// Options of `tenterhook dev`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// Port of the server; 0 takes a free one.
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// Folder of the database and the keys.
+    #[arg(long, value_name = "DIR", default_value = "tenterhook-data")]
+    data: PathBuf,
+    /// Keep nothing: no file is written.
+    #[arg(long)]
+    ephemeral: bool,
+    /// End after the demonstration: status 0 only if the hook's claims are in the verified token.
+    #[arg(long)]
+    once: bool,
+    /// Print each step as one JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// Call your own external service instead of the sample one, such as `http://127.0.0.1:3000/hooks/token`.
+    #[arg(long, value_name = "URL")]
+    hook: Option<String>,
+}
+
+/// Runs the demonstration, then follows the System Log until Ctrl-C.
+pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
+    telemetry::start(LogFormat::Text, "warn")?;
+    let screen = Screen::new(options.json);
+    let (store, master_key) = if options.ephemeral {
+        (StoreConfig::Ephemeral, Keyring::generate_text())
+    } else {
+        let key = options.data.join("master.key");
+        let master_key = key_file::read_or_create(&key, Keyring::generate_text)
+            .map_err(|error| format!("Cannot use the master key `{}`: {error}", key.display()))?;
+        (StoreConfig::Sqlite { path: options.data.join("tenterhook.sqlite") }, master_key)
+    };
+    let secrets = DevSecrets::load(if options.ephemeral { None } else { Some(&options.data) })?;
+
+    let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
+    let app = App::start(Plan {
+        listen: (Ipv4Addr::LOCALHOST, options.port).into(),
+        base_url: None,
+        store,
+        master_key,
+        policy: EgressPolicy::new(vec![]).with_plain_http_to_loopback(),
+        extra_ca_pem: vec![],
+        user_agent: None,
+        plain_http_to_loopback: true,
+        limits: Limits::default(),
+        server: ServerLimits::default(),
+        witness: Some(Arc::new(Window(witnessed_in))),
+    })
+    .await
+    .map_err(|error| hint_about_port(error, &options))?;
+
+    let world = provision::demonstration(&app.platform, &secrets.provisioned()).await?;
+    let hook_uri = match &options.hook {
+        Some(uri) => uri.clone(),
+        None => start_sample_service(&secrets).await?,
+    };
+    let mut log = app.platform.log().subscribe();
+    let demonstration = Demonstration {
+        client: Client(app.address),
+        base_url: format!("http://{}", app.address),
+        admin_token: secrets.admin_token.clone(),
+        client_secret: secrets.client_secret.clone(),
+        service_authorization: secrets.service_authorization.clone(),
+        world,
+        hook_uri,
+        own_service: options.hook.is_some(),
+    };
+    let shown = demonstration.run(&app.platform, witnessed, &mut log, &screen).await?;
+    if options.once {
+        app.stop().await;
+        return Ok(if shown { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    screen.ready(&demonstration, &secrets);
+    tokio::select! {
+        () = app::asked_to_stop() => {}
+        () = screen.follow(log) => {}
+    }
+    app.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start_sample_service(secrets: &DevSecrets) -> Result<String, Error> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let uri = format!("http://{}{}", listener.local_addr()?, sample_service::PATH);
+    let authorization = secrets.service_authorization.expose().to_owned();
+    tokio::spawn(async move {
+        if let Err(error) = sample_service::serve(listener, authorization).await {
+            tracing::error!(%error, "dev.sample_service ended");
+        }
+    });
+    Ok(uri)
+}
+
+fn hint_about_port(error: Error, options: &Options) -> Error {
+    if error.to_string().starts_with("Cannot listen") {
+        format!("{error}. Is another `tenterhook dev` running? `--port {}` takes another port", options.port + 1).into()
+    } else {
+        error
+    }
+}
+
+/// Passes exchanges on to the screen, without ever blocking a flow.
+struct Window(mpsc::Sender<Witnessed>);
+
+impl Witness for Window {
+    fn witness(&self, witnessed: Witnessed) {
+        // Nobody looks after the demonstration; the System Log shows what happens then.
+        let _ = self.0.try_send(witnessed);
+    }
+}

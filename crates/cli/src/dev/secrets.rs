@@ -1,0 +1,73 @@
+//! The secrets that `tenterhook dev` shows: made at the first start, kept in an owner-only file, used again.
+
+use std::path::Path;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use tenterhook_contract::Secret;
+use tenterhook_flows::{
+    entropy::{SystemEntropy, random_bytes, random_token},
+    provision::DemonstrationSecrets,
+};
+
+use crate::{Error, key_file};
+
+/// The file in the data folder.
+const FILE: &str = "dev-secrets.json";
+
+/// The secrets of a development org.
+pub(crate) struct DevSecrets {
+    pub(crate) admin_token: Secret,
+    pub(crate) client_secret: Secret,
+    pub(crate) user_password: Secret,
+    pub(crate) service_authorization: Secret,
+}
+
+impl DevSecrets {
+    /// Reads them from `folder`, or makes them; without a folder they live as long as the process.
+    pub(crate) fn load(folder: Option<&Path>) -> Result<Self, Error> {
+        let Some(folder) = folder else { return Self::parse(&generate()) };
+        let path = folder.join(FILE);
+        let text = key_file::read_or_create(&path, generate)
+            .map_err(|error| format!("Cannot use `{}`: {error}", path.display()))?;
+        Self::parse(&text).map_err(|_| {
+            format!("`{}` is damaged. Delete the folder `{}` to start anew", path.display(), folder.display()).into()
+        })
+    }
+
+    /// What the org is provisioned with.
+    pub(crate) fn provisioned(&self) -> DemonstrationSecrets {
+        DemonstrationSecrets {
+            admin_token: self.admin_token.clone(),
+            client_secret: self.client_secret.clone(),
+            user_password: self.user_password.clone(),
+        }
+    }
+
+    fn parse(text: &Secret) -> Result<Self, Error> {
+        let object: Value = serde_json::from_str(text.expose())?;
+        let member = |name: &str| {
+            object.get(name).and_then(Value::as_str).map(Secret::new).ok_or_else(|| format!("`{name}` is missing"))
+        };
+        Ok(Self {
+            admin_token: member("adminToken")?,
+            client_secret: member("clientSecret")?,
+            user_password: member("userPassword")?,
+            service_authorization: member("serviceAuthorization")?,
+        })
+    }
+}
+
+fn generate() -> Secret {
+    let password = URL_SAFE_NO_PAD.encode(random_bytes::<9>(&SystemEntropy));
+    let text = |secret: &Secret| secret.expose().to_owned();
+    Secret::new(
+        json!({
+            "adminToken": text(&random_token(&SystemEntropy)),
+            "clientSecret": text(&random_token(&SystemEntropy)),
+            "userPassword": password,
+            "serviceAuthorization": format!("Bearer {}", random_token(&SystemEntropy).expose()),
+        })
+        .to_string(),
+    )
+}

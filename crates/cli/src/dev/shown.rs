@@ -1,0 +1,252 @@
+//! What `tenterhook dev` shows: readable, in colour on a terminal, or one JSON object a step.
+
+use std::sync::Arc;
+
+use anstream::println;
+use serde_json::{Map, Value, json};
+use tenterhook_contract::system_log::{LogEvent, LogResult};
+use tenterhook_engine::{Outcome, Timings, Witnessed};
+use tokio::sync::broadcast;
+
+use super::{
+    demonstration::{Demonstration, SCOPE},
+    diff::Line,
+    secrets::DevSecrets,
+};
+use crate::telemetry::{BAD, CHANGED, FAINT, GOOD, HEADING};
+
+/// Where the demonstration is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    json: bool,
+}
+
+impl Screen {
+    /// A screen for programs (`json`) or for people.
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// One step: a heading for people, an object for programs.
+    pub(crate) fn step(self, name: &str, text: &str, object: impl FnOnce() -> Value) {
+        if self.json {
+            let mut step = Map::from_iter([("step".to_owned(), json!(name))]);
+            if let Value::Object(members) = object() {
+                step.extend(members);
+            }
+            println!("{}", Value::Object(step));
+        } else {
+            println!("\n{HEADING}{text}{HEADING:#}");
+        }
+    }
+
+    /// The request that the service received and its answer.
+    pub(crate) fn exchange(self, seen: &Witnessed) {
+        let document: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        self.step("request", &format!("The service received: POST {}", seen.sent.uri), || {
+            let headers: Map<String, Value> =
+                seen.sent.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            json!({ "uri": seen.sent.uri, "headers": headers, "body": document })
+        });
+        if !self.json {
+            for (name, value) in &seen.sent.headers {
+                println!("  {FAINT}{name}:{FAINT:#} {value}");
+            }
+            println!("{}", indented(&document));
+        }
+        let status = seen.answer.as_ref().map(|answer| answer.status);
+        let heading = status.map_or("It gave no answer".to_owned(), |status| format!("It answered: {status}"));
+        let body = seen.answer.as_ref().map(|answer| {
+            serde_json::from_slice(&answer.body)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&answer.body).into_owned()))
+        });
+        self.step("answer", &heading, || json!({ "status": status, "body": body }));
+        if let (false, Some(body)) = (self.json, &body) {
+            println!("{}", indented(body));
+        }
+    }
+
+    /// The claims before and after.
+    pub(crate) fn claims(self, lines: &[Line], outcome: &Outcome) {
+        self.step("claims", "Claims of the access token", || {
+            json!({ "outcome": outcome_name(outcome), "claims": lines.iter().map(Line::to_json).collect::<Vec<_>>() })
+        });
+        if self.json {
+            return;
+        }
+        for line in lines {
+            let style = match line {
+                Line::Kept(..) => FAINT,
+                Line::Added(..) => GOOD,
+                Line::Removed(..) => BAD,
+                Line::Replaced(..) => CHANGED,
+            };
+            println!("  {style}{} {}{style:#}", line.mark(), line.text());
+        }
+        if let Some(why) = why_unchanged(outcome) {
+            println!("  {CHANGED}{why}{CHANGED:#}");
+        }
+    }
+
+    /// Where the time went.
+    pub(crate) fn timings(self, timings: &Timings) {
+        let phases = [
+            ("admit", timings.admit),
+            ("token", timings.token),
+            ("connect", timings.connect),
+            ("wait", timings.wait),
+            ("apply", timings.apply),
+            ("total", timings.total),
+        ];
+        self.step("timings", "Where the time went", || {
+            let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            Value::Object(phases.iter().map(|(name, time)| (format!("{name}Us"), json!(micros(*time)))).collect())
+        });
+        if !self.json {
+            let shown: Vec<_> =
+                phases.iter().map(|(name, time)| format!("{name} {:.2} ms", time.as_secs_f64() * 1_000.0)).collect();
+            println!("  {}", shown.join("  ·  "));
+        }
+    }
+
+    /// The System Log event.
+    pub(crate) fn event(self, event: &LogEvent) {
+        self.step("event", &format!("System Log: {}", event.event_type), || json!({ "event": event.to_json() }));
+        if !self.json {
+            self.log_line(event);
+        }
+    }
+
+    /// How the demonstration ended.
+    pub(crate) fn verdict(self, shown: bool, verified: &Map<String, Value>) {
+        let text = if shown {
+            format!("{GOOD}The issued token carries the hook's claims; its signature is good.{GOOD:#}")
+        } else {
+            format!("{BAD}The issued token does not carry a change of the hook; its signature is good.{BAD:#}")
+        };
+        self.step("token", &text, || json!({ "changed": shown, "claims": verified }));
+    }
+
+    /// The service was not reached.
+    pub(crate) fn not_answered(self, event: Option<&LogEvent>) {
+        let text = format!("{BAD}The token was issued without the hook: its service was not reached.{BAD:#}");
+        self.step("token", &text, || json!({ "changed": false, "event": event.map(LogEvent::to_json) }));
+        if let (false, Some(event)) = (self.json, event) {
+            self.log_line(event);
+            println!("  Is the service running? Then look at the address and at its own log.");
+        }
+    }
+
+    /// What the user can do now.
+    pub(crate) fn ready(self, demonstration: &Demonstration, secrets: &DevSecrets) {
+        let (base, world) = (&demonstration.base_url, &demonstration.world);
+        let (admin, password) = (secrets.admin_token.expose(), secrets.user_password.expose());
+        let client_secret = secrets.client_secret.expose();
+        let commands = [
+            (
+                "a token",
+                format!(
+                    "curl -s -u '{}:{client_secret}' -d 'grant_type=client_credentials&scope={SCOPE}' {base}{}",
+                    world.confidential_client_id,
+                    demonstration.token_path()
+                ),
+            ),
+            ("the hooks", format!("curl -s -H 'Authorization: SSWS {admin}' {base}/api/v1/inlineHooks")),
+            (
+                "the log",
+                format!("curl -s -H 'Authorization: SSWS {admin}' '{base}/api/v1/logs?sortOrder=DESCENDING&limit=5'"),
+            ),
+        ];
+        self.step("ready", "Ready", || {
+            json!({
+                "baseUrl": base,
+                "adminToken": admin,
+                "issuer": format!("{base}/oauth2/{}", world.authorization_server_id),
+                "confidentialClient": { "id": world.confidential_client_id, "secret": client_secret },
+                "publicClient": { "id": world.public_client_id },
+                "users": world.user_logins,
+                "userPassword": password,
+                "commands": commands.iter().map(|(_, command)| command).collect::<Vec<_>>(),
+            })
+        });
+        if self.json {
+            return;
+        }
+        let issuer = format!("{base}/oauth2/{}", world.authorization_server_id);
+        for (name, value) in [
+            ("Base URL", base.as_str()),
+            ("Admin token", admin),
+            ("Issuer", &issuer),
+            ("Client", &format!("{} (secret {client_secret})", world.confidential_client_id)),
+            ("Public client", world.public_client_id.as_str()),
+            ("Users", &format!("{} (password {password})", world.user_logins.join(", "))),
+        ] {
+            println!("  {FAINT}{name:<14}{FAINT:#}{value}");
+        }
+        println!("\n{HEADING}Try{HEADING:#}");
+        for (what, command) in &commands {
+            println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
+        }
+        if !demonstration.own_service {
+            println!("  {FAINT}# your own external service{FAINT:#}\n  tenterhook dev --hook http://127.0.0.1:3000/hooks/token");
+        }
+        println!("\n{HEADING}System Log{HEADING:#} {FAINT}(Ctrl-C ends){FAINT:#}");
+    }
+
+    /// Shows every event until the log ends.
+    pub(crate) async fn follow(self, mut log: broadcast::Receiver<Arc<LogEvent>>) {
+        loop {
+            match log.recv().await {
+                Ok(event) if self.json => println!("{}", json!({ "step": "event", "event": event.to_json() })),
+                Ok(event) => self.log_line(&event),
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    println!("  {FAINT}… {missed} events not shown; the log has them{FAINT:#}");
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn log_line(self, event: &LogEvent) {
+        let style = if event.result == LogResult::Success { GOOD } else { BAD };
+        let result = serde_json::to_value(event.result).ok();
+        let result = result.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let target = event.targets.first().and_then(|target| target.display_name.as_deref()).unwrap_or_default();
+        let reason = event.reason.as_deref().unwrap_or_default();
+        println!("  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target} {reason}", event.published, event.event_type);
+    }
+}
+
+fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Applied(_) => "APPLIED",
+        Outcome::Unchanged => "UNCHANGED",
+        Outcome::Refused(_) => "REFUSED",
+        Outcome::Failed(_) => "FAILED",
+        Outcome::Invalid(_) => "INVALID",
+        Outcome::Skipped(_) => "SKIPPED",
+    }
+}
+
+/// Why nothing was changed, and what to do about it.
+fn why_unchanged(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Applied(_) => None,
+        Outcome::Unchanged => Some("The answer has no commands, so nothing was changed.".to_owned()),
+        Outcome::Refused(error) => Some(format!("The service refused: {}", error.summary_or_default())),
+        Outcome::Failed(failure) => Some(format!("{}: {failure}", failure.code)),
+        Outcome::Skipped(reason) => Some(format!("The service was not asked: {reason:?}")),
+        Outcome::Invalid(problems) => {
+            let lines = problems.iter().map(|problem| match &problem.hint {
+                Some(hint) => format!("{} at {}. {hint}", problem.message, problem.pointer),
+                None => format!("{} at {}", problem.message, problem.pointer),
+            });
+            Some(lines.collect::<Vec<_>>().join("\n  "))
+        }
+    }
+}
+
+fn indented(value: &Value) -> String {
+    let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
+    pretty.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

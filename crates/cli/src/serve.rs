@@ -1,0 +1,67 @@
+//! `tenterhook serve`: the real server.
+
+use tenterhook_contract::Secret;
+use tenterhook_engine::Limits;
+use tenterhook_flows::provision;
+use tenterhook_server::ServerLimits;
+use tenterhook_store::StoreConfig;
+use tenterhook_transport::{AllowRule, EgressPolicy};
+
+use crate::{
+    Error,
+    app::{self, App, Plan},
+    config::Config,
+    key_file,
+};
+
+/// Serves until SIGTERM or Ctrl-C, then drains.
+pub(crate) async fn run(config: Config) -> Result<(), Error> {
+    let app = App::start(plan(&config)?).await?;
+    if let Some(token) = provision::bootstrap(&app.platform).await? {
+        println!("bootstrap admin token: {}", token.expose());
+        println!("It is shown this once. Send it as `Authorization: SSWS {}`.", token.expose());
+    }
+    println!("listening on http://{}", app.address);
+    app::asked_to_stop().await;
+    tracing::info!("draining");
+    app.stop().await;
+    Ok(())
+}
+
+fn plan(config: &Config) -> Result<Plan, Error> {
+    let setting = |key: &str, error: &dyn std::fmt::Display| format!("`{key}` is not usable: {error}");
+    let store: StoreConfig = match config.store.database.parse().map_err(|error| setting("store.database", &error))? {
+        StoreConfig::Postgres { url, .. } => StoreConfig::Postgres { url, max_connections: config.store.connections_max },
+        other => other,
+    };
+    let master_key = match (&config.keys.master_key, &config.keys.master_key_file) {
+        (Some(text), _) => Secret::new(text.as_str()),
+        (None, Some(path)) => key_file::read(path).map_err(|error| {
+            format!(
+                "Cannot read the master key `{}`: {error}. `tenterhook keys generate --out {}` makes one",
+                path.display(),
+                path.display()
+            )
+        })?,
+        (None, None) => return Err("`keys.master_key_file` is missing".into()),
+    };
+    let allow = config.egress.allow.iter().map(|rule| rule.parse::<AllowRule>()).collect::<Result<Vec<_>, _>>();
+    Ok(Plan {
+        listen: config.server.listen,
+        base_url: config.server.base_url.clone(),
+        store,
+        master_key,
+        policy: EgressPolicy::new(allow.map_err(|error| setting("egress.allow", &error))?),
+        extra_ca_pem: app::read_ca_files(config.egress.ca_files.iter().map(std::path::PathBuf::as_path))?,
+        user_agent: config.outbound.user_agent.clone(),
+        plain_http_to_loopback: false,
+        limits: Limits { in_flight_per_org: config.limits.in_flight_per_org, ..Limits::default() },
+        server: ServerLimits {
+            connections_max: config.server.connections_max,
+            drain: config.drain(),
+            api_requests_per_minute: config.server.api_requests_per_minute,
+            ..ServerLimits::default()
+        },
+        witness: None,
+    })
+}

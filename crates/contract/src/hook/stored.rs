@@ -1,0 +1,91 @@
+//! The hook as it is stored: a document without secrets, and the secrets by name.
+
+use serde_json::Value;
+
+use super::{Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookStatus, InlineHook};
+use crate::Secret;
+
+/// Name of the stored secret of a header.
+const HEADER_VALUE: &str = "authScheme.value";
+/// Name of the stored client secret.
+const CLIENT_SECRET: &str = "clientSecret";
+
+/// A hook in the form that a store keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredHook {
+    /// Everything but secrets.
+    pub document: Value,
+    /// The secrets, to be encrypted each by its name.
+    pub secrets: Vec<(String, Secret)>,
+}
+
+/// A stored document that is not a hook.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is missing or not usable")]
+pub struct StoredHookError(&'static str);
+
+impl InlineHook {
+    /// The form to store.
+    pub fn to_stored(&self) -> StoredHook {
+        let secrets = match &self.channel.authentication {
+            ChannelAuthentication::Header { value, .. } => vec![(HEADER_VALUE.to_owned(), value.clone())],
+            ChannelAuthentication::OAuth { credential: ClientCredential::SecretPost(secret), .. } => {
+                vec![(CLIENT_SECRET.to_owned(), secret.clone())]
+            }
+            _ => Vec::new(),
+        };
+        StoredHook { document: Value::Object(self.shown_members()), secrets }
+    }
+
+    /// The hook of a stored form.
+    ///
+    /// # Errors
+    /// When a member or a secret is missing: the row is damaged.
+    pub fn from_stored(stored: &StoredHook) -> Result<Self, StoredHookError> {
+        let text = |pointer: &'static str| {
+            stored.document.pointer(pointer).and_then(Value::as_str).ok_or(StoredHookError(pointer))
+        };
+        let secret = |name: &'static str| {
+            let found = stored.secrets.iter().find(|(stored, _)| stored == name);
+            found.map(|(_, secret)| secret.clone()).ok_or(StoredHookError(name))
+        };
+        let parsed = |pointer| text(pointer)?.parse().map_err(|_| StoredHookError(pointer));
+        let authentication = if text("/channel/type")? == "OAUTH" {
+            let key = "/channel/config/hookKeyId";
+            ChannelAuthentication::OAuth {
+                client_id: text("/channel/config/clientId")?.to_owned(),
+                token_url: text("/channel/config/tokenUrl")?.to_owned(),
+                scope: text("/channel/config/scope").ok().map(ToOwned::to_owned),
+                credential: if text("/channel/config/authType")? == "private_key_jwt" {
+                    ClientCredential::PrivateKeyJwt(text(key)?.parse().map_err(|_| StoredHookError(key))?)
+                } else {
+                    ClientCredential::SecretPost(secret(CLIENT_SECRET)?)
+                },
+            }
+        } else {
+            match text("/channel/config/authScheme/key") {
+                Ok(key) => ChannelAuthentication::Header { key: key.to_owned(), value: secret(HEADER_VALUE)? },
+                Err(_) => ChannelAuthentication::None,
+            }
+        };
+        let header = |header: &Value| {
+            let member = |name| header.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+            Some(ChannelHeader { key: member("key")?, value: member("value")? })
+        };
+        let headers = stored.document.pointer("/channel/config/headers").and_then(Value::as_array);
+        Ok(Self {
+            id: text("/id")?.parse().map_err(|_| StoredHookError("/id"))?,
+            status: if text("/status")? == "ACTIVE" { HookStatus::Active } else { HookStatus::Inactive },
+            name: text("/name")?.to_owned(),
+            hook_type: text("/type")?.parse().map_err(|_| StoredHookError("/type"))?,
+            version: text("/version")?.to_owned(),
+            channel: Channel {
+                uri: text("/channel/config/uri")?.to_owned(),
+                headers: headers.into_iter().flatten().filter_map(header).collect(),
+                authentication,
+            },
+            created: parsed("/created")?,
+            last_updated: parsed("/lastUpdated")?,
+        })
+    }
+}
