@@ -28,6 +28,13 @@ pub enum StoreError {
     },
 }
 
+impl From<sea_orm::DbErr> for StoreError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        // Texts of the database name tables and constraints; values are bound, so they are not in them.
+        Self::Database(error.to_string())
+    }
+}
+
 /// Why a change of the configuration was not committed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {

@@ -5,6 +5,19 @@
 
 pub mod model;
 
+mod configuration;
+mod database;
+mod entity;
 mod error;
+mod grants;
+mod keyring;
+mod log;
+mod migration;
+mod store;
+mod users;
 
+pub use database::{StoreConfig, StoreConfigError};
 pub use error::{CommitError, StoreError};
+pub use keyring::{Keyring, KeyringError};
+pub use log::{LogCursorError, LogWriter};
+pub use store::Store;

@@ -14,6 +14,11 @@ use tenterhook_contract::{
     token::ProtocolRequest,
 };
 
+/// Stands where a document has no secret; the store puts the decrypted one in its place.
+fn no_secret() -> Secret {
+    Secret::new("")
+}
+
 /// Counts the changes of an org's configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigurationVersion(pub i64);
@@ -126,7 +131,8 @@ pub enum SigningAlgorithm {
 }
 
 /// A signing key of an authorization server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SigningKey {
     /// The `kid`.
     pub kid: String,
@@ -135,6 +141,7 @@ pub struct SigningKey {
     /// The algorithm.
     pub algorithm: SigningAlgorithm,
     /// The private key, PKCS#8 in PEM; encrypted at rest.
+    #[serde(skip, default = "no_secret")]
     pub private_key_pem: Secret,
     /// The public key as a JWK (RFC 7517) with `kid`, `alg` and `use`.
     pub public_jwk: Map<String, Value>,
@@ -311,7 +318,8 @@ pub struct ApiToken {
 }
 
 /// A user.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct User {
     /// The id.
     pub id: UserId,
@@ -332,6 +340,7 @@ pub struct User {
     /// Custom attributes.
     pub custom: Map<String, Value>,
     /// The argon2id hash in PHC form, when there is a password.
+    #[serde(skip)]
     pub password_hash: Option<Secret>,
     /// When the password was last changed.
     pub password_changed: Option<Timestamp>,
@@ -344,7 +353,8 @@ pub struct User {
 }
 
 /// A sign-in session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Session {
     /// The id, which may be shown.
     pub id: SessionId,
@@ -363,7 +373,8 @@ pub struct Session {
 }
 
 /// An authorization code and what it will be exchanged for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AuthorizationCode {
     /// SHA-256 of the code in hexadecimal.
     pub code_sha256: String,
@@ -388,6 +399,7 @@ pub struct AuthorizationCode {
     /// The authorization request, for `originalGrant` of a later refresh.
     pub authorization_request: ProtocolRequest,
     /// The frozen tokens (`token.md` 1) as JSON; encrypted at rest because it holds values a hook added.
+    #[serde(skip, default = "no_secret")]
     pub frozen_tokens: Secret,
     /// The refresh token that will be issued, when one will be: its id was told to the hook.
     pub refresh_token_id: Option<RefreshTokenId>,
@@ -407,7 +419,8 @@ pub enum CodeRedemption {
 }
 
 /// A refresh token. All tokens of one grant are a family, revoked together when one is used twice.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RefreshToken {
     /// Its `jti`.
     pub id: RefreshTokenId,

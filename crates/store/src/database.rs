@@ -1,0 +1,135 @@
+//! Opening the database: where it is, how it is tuned, its migrations.
+
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
+use sea_orm_migration::MigratorTrait as _;
+use tenterhook_contract::Secret;
+
+use crate::{StoreError, migration::Migrator};
+
+/// Readers of an embedded database beside its one writer.
+const SQLITE_READERS: u32 = 4;
+/// How long a statement waits for another process's lock on the embedded database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// An embedded database in a file.
+    Sqlite {
+        /// The file; it and its folder are made when they are missing.
+        path: PathBuf,
+    },
+    /// An embedded database in memory: nothing survives the process.
+    Ephemeral,
+    /// A PostgreSQL server, or one that speaks its protocol.
+    Postgres {
+        /// `postgres://user:password@host:port/database`.
+        url: Secret,
+        /// Connections of this node.
+        max_connections: u32,
+    },
+}
+
+/// A text that names no database.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write `sqlite://FILE`, `sqlite::memory:` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
+pub struct StoreConfigError;
+
+impl FromStr for StoreConfig {
+    type Err = StoreConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "sqlite::memory:" {
+            return Ok(Self::Ephemeral);
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres { url: Secret::new(text), max_connections: 10 });
+        }
+        match text.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite { path: path.into() }),
+            _ => Err(StoreConfigError),
+        }
+    }
+}
+
+/// The connections of a store.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    /// Reads outside transactions.
+    pub(crate) reader: DatabaseConnection,
+    /// Writes and transactions; for SQLite one connection, so that writers queue instead of failing.
+    pub(crate) writer: DatabaseConnection,
+    /// The System Log's own writer.
+    pub(crate) log: DatabaseConnection,
+}
+
+impl Connections {
+    /// Connects and migrates.
+    pub(crate) async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let connections = match config {
+            StoreConfig::Sqlite { path } => {
+                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                    std::fs::create_dir_all(folder).map_err(|error| {
+                        StoreError::Database(format!("cannot make the folder {}: {error}", folder.display()))
+                    })?;
+                }
+                // An acknowledged change must survive a power loss; a log event of the last moments need not.
+                let writer = sqlite(path, 1, SqliteSynchronous::Full).await?;
+                Migrator::up(&writer, None).await?;
+                Self {
+                    reader: sqlite(path, SQLITE_READERS, SqliteSynchronous::Full).await?,
+                    log: sqlite(path, 1, SqliteSynchronous::Normal).await?,
+                    writer,
+                }
+            }
+            StoreConfig::Ephemeral => {
+                let mut options = ConnectOptions::new("sqlite::memory:");
+                options.max_connections(1).min_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
+                // Each connection would have a memory of its own, so there is one, and it never closes.
+                options.map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None));
+                let only = Database::connect(options).await?;
+                Migrator::up(&only, None).await?;
+                Self { reader: only.clone(), writer: only.clone(), log: only }
+            }
+            StoreConfig::Postgres { url, max_connections } => {
+                let mut options = ConnectOptions::new(url.expose());
+                options.max_connections((*max_connections).max(2)).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
+                let pool = Database::connect(options).await?;
+                Migrator::up(&pool, None).await?;
+                Self { reader: pool.clone(), writer: pool.clone(), log: pool }
+            }
+        };
+        Ok(connections)
+    }
+}
+
+async fn sqlite(
+    path: &Path,
+    connections: u32,
+    synchronous: SqliteSynchronous,
+) -> Result<DatabaseConnection, StoreError> {
+    let path = path.to_owned();
+    let mut options = ConnectOptions::new("sqlite://embedded");
+    options.max_connections(connections).min_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(move |options| {
+        options
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+    });
+    Ok(Database::connect(options).await?)
+}

@@ -1,0 +1,212 @@
+//! Authorization codes, refresh tokens and revocations. Single use and rotation are decided by the database.
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, TransactionTrait as _,
+    sea_query::{Expr, OnConflict},
+};
+use tenterhook_contract::{
+    Timestamp,
+    id::{OrgId, RefreshTokenId},
+};
+
+use crate::{
+    Store, StoreError,
+    entity::{access_token, authorization_code, refresh_token},
+    model::{AuthorizationCode, CodeRedemption, RefreshToken, RefreshTokenState},
+    store::{from_text, to_text},
+};
+
+/// Name of the secret of a code.
+const FROZEN_TOKENS: &str = "frozenTokens";
+const LIVE: &str = "live";
+const USED: &str = "used";
+const REVOKED: &str = "revoked";
+
+impl Store {
+    /// Adds an authorization code.
+    pub async fn insert_authorization_code(&self, code: &AuthorizationCode) -> Result<(), StoreError> {
+        let frozen = self.encrypt(&code.org_id, &code.code_sha256, FROZEN_TOKENS, &code.frozen_tokens)?;
+        let row = authorization_code::ActiveModel {
+            org_id: Set(code.org_id.to_string()),
+            code_sha256: Set(code.code_sha256.clone()),
+            document: Set(to_text("authorization code", code)?),
+            frozen_tokens: Set(frozen),
+            consumed: Set(false),
+            expires_us: Set(code.expires.as_micros()),
+        };
+        authorization_code::Entity::insert(row).exec_without_returning(&self.connections.writer).await?;
+        Ok(())
+    }
+
+    /// Consumes a code. When two redeem it at the same time, exactly one is the first.
+    pub async fn redeem_authorization_code(
+        &self,
+        org: &OrgId,
+        code_sha256: &str,
+        now: Timestamp,
+    ) -> Result<CodeRedemption, StoreError> {
+        let consumed = authorization_code::Entity::update_many()
+            .col_expr(authorization_code::Column::Consumed, Expr::value(true))
+            .filter(authorization_code::Column::OrgId.eq(org.as_str()))
+            .filter(authorization_code::Column::CodeSha256.eq(code_sha256))
+            .filter(authorization_code::Column::Consumed.eq(false))
+            .filter(authorization_code::Column::ExpiresUs.gt(now.as_micros()))
+            .exec(&self.connections.writer)
+            .await?;
+        let key = (org.to_string(), code_sha256.to_owned());
+        let Some(row) = authorization_code::Entity::find_by_id(key).one(&self.connections.writer).await? else {
+            return Ok(CodeRedemption::Unknown);
+        };
+        if !row.consumed {
+            return Ok(CodeRedemption::Unknown);
+        }
+        let mut code: AuthorizationCode = from_text("authorization code", &row.document)?;
+        code.frozen_tokens = self.decrypt(org, code_sha256, FROZEN_TOKENS, &row.frozen_tokens)?;
+        let code = Box::new(code);
+        Ok(if consumed.rows_affected == 1 { CodeRedemption::First(code) } else { CodeRedemption::Replayed(code) })
+    }
+
+    /// Adds a refresh token.
+    pub async fn insert_refresh_token(&self, token: &RefreshToken) -> Result<(), StoreError> {
+        insert_refresh(&self.connections.writer, token).await
+    }
+
+    /// The refresh token with this hash.
+    pub async fn find_refresh_token(
+        &self,
+        org: &OrgId,
+        token_sha256: &str,
+        now: Timestamp,
+    ) -> Result<RefreshTokenState, StoreError> {
+        let row = refresh_token::Entity::find()
+            .filter(refresh_token::Column::OrgId.eq(org.as_str()))
+            .filter(refresh_token::Column::TokenSha256.eq(token_sha256))
+            .filter(refresh_token::Column::ExpiresUs.gt(now.as_micros()))
+            .one(&self.connections.reader)
+            .await?;
+        let Some(row) = row else { return Ok(RefreshTokenState::Unknown) };
+        let token = Box::new(from_text("refresh token", &row.document)?);
+        Ok(match row.state.as_str() {
+            LIVE => RefreshTokenState::Live(token),
+            USED => RefreshTokenState::Used(token),
+            _ => RefreshTokenState::Revoked(token),
+        })
+    }
+
+    /// Puts `new` in the place of `old`; answers false, with nothing changed, when `old` is no longer live.
+    pub async fn rotate_refresh_token(&self, old: &RefreshToken, new: &RefreshToken) -> Result<bool, StoreError> {
+        let row = refresh_row(new)?;
+        let transaction = self.connections.writer.begin().await?;
+        let used = refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::State, Expr::value(USED))
+            .filter(refresh_token::Column::OrgId.eq(old.org_id.as_str()))
+            .filter(refresh_token::Column::Id.eq(old.id.as_str()))
+            .filter(refresh_token::Column::State.eq(LIVE))
+            .exec(&transaction)
+            .await?;
+        if used.rows_affected != 1 {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Revokes a whole family; answers how many tokens.
+    pub async fn revoke_refresh_family(&self, org: &OrgId, family: &RefreshTokenId) -> Result<u64, StoreError> {
+        self.revoke_refresh_where(org, refresh_token::Column::FamilyId.eq(family.as_str())).await
+    }
+
+    /// Revokes the refresh tokens that came of a code; answers how many.
+    pub async fn revoke_refresh_tokens_of_code(&self, org: &OrgId, code_sha256: &str) -> Result<u64, StoreError> {
+        self.revoke_refresh_where(org, refresh_token::Column::CodeSha256.eq(code_sha256)).await
+    }
+
+    async fn revoke_refresh_where(
+        &self,
+        org: &OrgId,
+        condition: sea_orm::sea_query::SimpleExpr,
+    ) -> Result<u64, StoreError> {
+        let revoked = refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::State, Expr::value(REVOKED))
+            .filter(refresh_token::Column::OrgId.eq(org.as_str()))
+            .filter(condition)
+            .exec(&self.connections.writer)
+            .await?;
+        Ok(revoked.rows_affected)
+    }
+
+    /// Remembers that an access token came of a code, so that a replay of the code can revoke it.
+    pub async fn record_issued_access_token(
+        &self,
+        org: &OrgId,
+        code_sha256: &str,
+        jti: &str,
+        expires: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = access_token::ActiveModel {
+            org_id: Set(org.to_string()),
+            jti: Set(jti.to_owned()),
+            code_sha256: Set(Some(code_sha256.to_owned())),
+            revoked: Set(false),
+            expires_us: Set(expires.as_micros()),
+        };
+        access_token::Entity::insert(row).exec_without_returning(&self.connections.writer).await?;
+        Ok(())
+    }
+
+    /// Revokes the access tokens that came of a code; answers how many.
+    pub async fn revoke_access_tokens_of_code(&self, org: &OrgId, code_sha256: &str) -> Result<u64, StoreError> {
+        let revoked = access_token::Entity::update_many()
+            .col_expr(access_token::Column::Revoked, Expr::value(true))
+            .filter(access_token::Column::OrgId.eq(org.as_str()))
+            .filter(access_token::Column::CodeSha256.eq(code_sha256))
+            .exec(&self.connections.writer)
+            .await?;
+        Ok(revoked.rows_affected)
+    }
+
+    /// Revokes one access token until it expires by itself.
+    pub async fn revoke_access_token(&self, org: &OrgId, jti: &str, expires: Timestamp) -> Result<(), StoreError> {
+        let row = access_token::ActiveModel {
+            org_id: Set(org.to_string()),
+            jti: Set(jti.to_owned()),
+            code_sha256: Set(None),
+            revoked: Set(true),
+            expires_us: Set(expires.as_micros()),
+        };
+        let known = OnConflict::columns([access_token::Column::OrgId, access_token::Column::Jti])
+            .update_column(access_token::Column::Revoked)
+            .to_owned();
+        let insert = access_token::Entity::insert(row).on_conflict(known);
+        insert.exec_without_returning(&self.connections.writer).await?;
+        Ok(())
+    }
+
+    /// Whether an access token was revoked.
+    pub async fn is_access_token_revoked(&self, org: &OrgId, jti: &str) -> Result<bool, StoreError> {
+        let key = (org.to_string(), jti.to_owned());
+        let row = access_token::Entity::find_by_id(key).one(&self.connections.reader).await?;
+        Ok(row.is_some_and(|row| row.revoked))
+    }
+}
+
+async fn insert_refresh(connection: &impl ConnectionTrait, token: &RefreshToken) -> Result<(), StoreError> {
+    refresh_token::Entity::insert(refresh_row(token)?).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+fn refresh_row(token: &RefreshToken) -> Result<refresh_token::ActiveModel, StoreError> {
+    Ok(refresh_token::ActiveModel {
+        org_id: Set(token.org_id.to_string()),
+        id: Set(token.id.to_string()),
+        token_sha256: Set(token.token_sha256.clone()),
+        family_id: Set(token.family_id.to_string()),
+        code_sha256: Set(token.code_sha256.clone()),
+        state: Set(LIVE.to_owned()),
+        document: Set(to_text("refresh token", token)?),
+        expires_us: Set(token.expires.as_micros()),
+    })
+}

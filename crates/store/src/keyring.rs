@@ -1,0 +1,160 @@
+//! Encryption of secrets at rest: AES-256-GCM, with what a ciphertext belongs to as associated data.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    rand,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tenterhook_contract::Secret;
+
+use crate::StoreError;
+
+/// Begins every key and every ciphertext; another number would be another algorithm.
+const VERSION: &str = "v1";
+/// Bytes of a key's id.
+const KEY_ID_BYTES: usize = 6;
+
+/// The master keys: the first encrypts, all decrypt.
+pub struct Keyring {
+    keys: Vec<(String, LessSafeKey)>,
+}
+
+/// Why a text is not a keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyringError {
+    /// No key in it.
+    #[error("the master key is empty")]
+    Empty,
+    /// A line that is not a key.
+    #[error("line {0} of the master key is not a key: write `v1.<id>.<32 bytes in base64url>`")]
+    Malformed(usize),
+}
+
+/// What a secret belongs to: a ciphertext moved to another place does not decrypt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) org: &'a str,
+    pub(crate) row: &'a str,
+    pub(crate) field: &'a str,
+}
+
+impl Place<'_> {
+    fn associated_data(&self) -> Vec<u8> {
+        // Lengths come first, so that no two places share their bytes.
+        let parts = [self.org, self.row, self.field];
+        parts.iter().flat_map(|part| (part.len() as u64).to_be_bytes().into_iter().chain(part.bytes())).collect()
+    }
+}
+
+impl Keyring {
+    /// Reads keys, one a line; the first is the current one.
+    ///
+    /// # Errors
+    /// When there is none, or a line is not a key.
+    pub fn from_text(text: &Secret) -> Result<Self, KeyringError> {
+        let lines = text.expose().lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+        let keys = lines
+            .map(|(number, line)| parse_key(line).ok_or(KeyringError::Malformed(number + 1)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keys }) }
+    }
+
+    /// A new key in text form.
+    #[expect(clippy::expect_used, reason = "without randomness no key may be made; the generator does not fail")]
+    pub fn generate_text() -> Secret {
+        let (mut id, mut key) = ([0; KEY_ID_BYTES], [0; 32]);
+        rand::fill(&mut id).and_then(|()| rand::fill(&mut key)).expect("the random generator works");
+        Secret::new(format!("{VERSION}.{}.{}", URL_SAFE_NO_PAD.encode(id), URL_SAFE_NO_PAD.encode(key)))
+    }
+
+    pub(crate) fn encrypt(&self, place: Place<'_>, secret: &Secret) -> Result<String, StoreError> {
+        let failed = || StoreError::Database(format!("encrypting a secret of {} failed", place.row));
+        let (id, key) = self.keys.first().ok_or_else(failed)?;
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).map_err(|_| failed())?;
+        let mut bytes = secret.expose().as_bytes().to_vec();
+        let aad = Aad::from(place.associated_data());
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut bytes).map_err(|_| failed())?;
+        let mut whole = nonce.to_vec();
+        whole.append(&mut bytes);
+        Ok(format!("{VERSION}.{id}.{}", URL_SAFE_NO_PAD.encode(whole)))
+    }
+
+    pub(crate) fn decrypt(&self, place: Place<'_>, stored: &str) -> Result<Secret, StoreError> {
+        self.open(place, stored)
+            .map(Secret::new)
+            .ok_or_else(|| StoreError::Undecryptable { what: format!("{} ({})", place.row, place.field) })
+    }
+
+    fn open(&self, place: Place<'_>, stored: &str) -> Option<String> {
+        let (id, whole) = stored.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
+        let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
+        let whole = URL_SAFE_NO_PAD.decode(whole).ok()?;
+        let (nonce, ciphertext) = whole.split_at_checked(NONCE_LEN)?;
+        let mut bytes = ciphertext.to_vec();
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let plain = key.open_in_place(nonce, Aad::from(place.associated_data()), &mut bytes).ok()?;
+        String::from_utf8(plain.to_vec()).ok()
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+    }
+}
+
+fn parse_key(line: &str) -> Option<(String, LessSafeKey)> {
+    let (id, key) = line.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
+    if id.is_empty() {
+        return None;
+    }
+    let key = UnboundKey::new(&AES_256_GCM, &URL_SAFE_NO_PAD.decode(key).ok()?).ok()?;
+    Some((id.to_owned(), LessSafeKey::new(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    const PLACE: Place<'_> = Place { org: "org", row: "row", field: "field" };
+
+    #[test]
+    fn a_secret_comes_back_only_in_its_place_and_with_its_key() {
+        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        let secret = Secret::new("hunter2");
+        let stored = keyring.encrypt(PLACE, &secret).unwrap();
+        assert!(!stored.contains("hunter2"));
+        assert_ne!(stored, keyring.encrypt(PLACE, &secret).unwrap(), "the nonce is fresh");
+        assert_eq!(keyring.decrypt(PLACE, &stored).unwrap(), secret);
+        for place in [
+            Place { org: "other", ..PLACE },
+            Place { row: "other", ..PLACE },
+            Place { field: "other", ..PLACE },
+            Place { org: "orgr", row: "ow", field: "field" },
+        ] {
+            assert!(keyring.decrypt(place, &stored).is_err(), "{place:?}");
+        }
+        let other = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        assert!(other.decrypt(PLACE, &stored).is_err());
+    }
+
+    #[test]
+    fn an_older_key_still_decrypts() {
+        let old = Keyring::generate_text();
+        let stored = Keyring::from_text(&old).unwrap().encrypt(PLACE, &Secret::new("x")).unwrap();
+        let both = Secret::new(format!("{}\n{}\n", Keyring::generate_text().expose(), old.expose()));
+        assert_eq!(Keyring::from_text(&both).unwrap().decrypt(PLACE, &stored).unwrap(), Secret::new("x"));
+    }
+
+    #[test]
+    fn a_text_that_is_no_key_is_refused_with_its_line() {
+        assert_eq!(Keyring::from_text(&Secret::new("\n")).unwrap_err(), KeyringError::Empty);
+        let text = Secret::new(format!("{}\nv1.x.short", Keyring::generate_text().expose()));
+        assert_eq!(Keyring::from_text(&text).unwrap_err(), KeyringError::Malformed(2));
+    }
+}

@@ -1,0 +1,265 @@
+//! The System Log: events are taken without waiting, written in batches, and read in pages.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
+use tenterhook_contract::system_log::LogEvent;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    Store, StoreConfig, StoreError,
+    entity::log_event,
+    model::{LogCursor, LogPage, LogQuery},
+    store::{from_text, to_text},
+};
+
+/// Events that may wait to be written; more are lost and counted.
+const WAITING_MAX: usize = 65_536;
+/// Events of one statement; four columns each, well below the parameters a statement may have.
+const BATCH_MAX: usize = 500;
+/// How long the first event of a batch waits for company.
+const GATHER: Duration = Duration::from_millis(25);
+/// First pause after a failed write; doubled up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_millis(100);
+/// Longest pause between two tries.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Tries of a batch while the log is being closed.
+const CLOSING_TRIES: u32 = 3;
+/// Events that a slow subscriber may lag behind.
+const SUBSCRIBER_LAG_MAX: usize = 1_024;
+
+/// Takes events of the System Log. Cheap to clone; never blocks.
+///
+/// What was appended in the last few dozen milliseconds is lost when the process is killed; configuration never is.
+#[derive(Clone)]
+pub struct LogWriter {
+    events: mpsc::Sender<Message>,
+    followers: broadcast::Sender<Arc<LogEvent>>,
+    lost: Arc<AtomicU64>,
+}
+
+enum Message {
+    Event(Arc<LogEvent>),
+    Flush(oneshot::Sender<()>),
+    Close(oneshot::Sender<()>),
+}
+
+impl LogWriter {
+    pub(crate) fn start(connection: DatabaseConnection, _config: &StoreConfig) -> Result<Self, StoreError> {
+        let (events, waiting) = mpsc::channel(WAITING_MAX);
+        let (followers, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
+        tokio::spawn(write_all(connection, waiting));
+        Ok(Self { events, followers, lost: Arc::default() })
+    }
+
+    /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.
+    pub fn append(&self, event: LogEvent) {
+        let event = Arc::new(event);
+        if self.followers.receiver_count() > 0 {
+            // Followers may come and go; one that has just gone is no error.
+            let _ = self.followers.send(Arc::clone(&event));
+        }
+        if self.events.try_send(Message::Event(event)).is_err() {
+            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            if lost.is_power_of_two() {
+                tracing::error!(lost, "system_log.lost: events were dropped because the database does not keep up");
+            }
+        }
+    }
+
+    /// Waits until everything appended before can be queried.
+    pub async fn flush(&self) {
+        self.ask(Message::Flush).await;
+    }
+
+    /// Writes what waits and ends. Events appended later are lost.
+    pub async fn close(&self) {
+        self.ask(Message::Close).await;
+    }
+
+    /// Events lost so far.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Every event appended from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<LogEvent>> {
+        self.followers.subscribe()
+    }
+
+    async fn ask(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
+        let (done, wait) = oneshot::channel();
+        if self.events.send(message(done)).await.is_ok() {
+            // When the writer ends first, there is nothing left to wait for.
+            let _ = wait.await;
+        }
+    }
+}
+
+impl fmt::Debug for LogWriter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LogWriter").field("lost", &self.lost()).finish_non_exhaustive()
+    }
+}
+
+async fn write_all(connection: DatabaseConnection, mut waiting: mpsc::Receiver<Message>) {
+    let mut messages = Vec::with_capacity(BATCH_MAX);
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    let mut hurried = false;
+    while waiting.recv_many(&mut messages, BATCH_MAX).await > 0 {
+        if messages.len() < BATCH_MAX && !hurried && messages.iter().all(|m| matches!(m, Message::Event(_))) {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(GATHER) => {}
+                // Somebody waits for a flush: what is there is written at once.
+                message = until_asked(&mut waiting, &mut messages) => messages.extend(message),
+            }
+        }
+        hurried = waiting.len() >= BATCH_MAX;
+        let mut answers = Vec::new();
+        let mut closing = false;
+        for message in messages.drain(..) {
+            match message {
+                Message::Event(event) => batch.push(event),
+                Message::Flush(done) => answers.push(done),
+                Message::Close(done) => {
+                    answers.push(done);
+                    closing = true;
+                }
+            }
+        }
+        for chunk in batch.chunks(BATCH_MAX) {
+            write_until_done(&connection, chunk, closing).await;
+        }
+        batch.clear();
+        for done in answers {
+            let _ = done.send(());
+        }
+        if closing {
+            return;
+        }
+    }
+}
+
+/// Collects events until a message that is none arrives, or as many as a batch takes.
+async fn until_asked(waiting: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>) -> Option<Message> {
+    loop {
+        match waiting.recv().await {
+            Some(event @ Message::Event(_)) if messages.len() + 1 < BATCH_MAX => messages.push(event),
+            other => return other,
+        }
+    }
+}
+
+async fn write_until_done(connection: &DatabaseConnection, events: &[Arc<LogEvent>], closing: bool) {
+    let mut pause = RETRY_MIN;
+    let mut tries = 0;
+    loop {
+        match write(connection, events).await {
+            Ok(()) => return,
+            Err(error) => {
+                tries += 1;
+                tracing::warn!(%error, events = events.len(), "system_log.write failed; it is tried again");
+                if closing && tries >= CLOSING_TRIES {
+                    tracing::error!(events = events.len(), "system_log.lost: the database is down at shutdown");
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_MAX);
+    }
+}
+
+async fn write(connection: &DatabaseConnection, events: &[Arc<LogEvent>]) -> Result<(), StoreError> {
+    let rows = events
+        .iter()
+        .map(|event| {
+            Ok(log_event::ActiveModel {
+                sequence: NotSet,
+                org_id: Set(event.org_id.to_string()),
+                published_us: Set(event.published.as_micros()),
+                document: Set(to_text("log event", &**event)?),
+            })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    log_event::Entity::insert_many(rows).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+impl Store {
+    /// A page of the System Log.
+    pub async fn query_log(&self, query: &LogQuery) -> Result<LogPage, StoreError> {
+        use log_event::Column;
+        let mut select = log_event::Entity::find().filter(Column::OrgId.eq(query.org_id.as_str()));
+        if let Some(since) = query.since {
+            select = select.filter(Column::PublishedUs.gte(since.as_micros()));
+        }
+        if let Some(until) = query.until {
+            select = select.filter(Column::PublishedUs.lt(until.as_micros()));
+        }
+        if let Some(LogCursor { published_micros, sequence }) = query.after {
+            select = if query.polling {
+                select.filter(Column::Sequence.gt(sequence))
+            } else {
+                let (later, same) = if query.descending {
+                    (Column::PublishedUs.lt(published_micros), Column::Sequence.lt(sequence))
+                } else {
+                    (Column::PublishedUs.gt(published_micros), Column::Sequence.gt(sequence))
+                };
+                let same = Condition::all().add(Column::PublishedUs.eq(published_micros)).add(same);
+                select.filter(Condition::any().add(later).add(same))
+            };
+        }
+        select = match (query.polling, query.descending) {
+            (true, _) => select.order_by_asc(Column::Sequence),
+            (false, false) => select.order_by_asc(Column::PublishedUs).order_by_asc(Column::Sequence),
+            (false, true) => select.order_by_desc(Column::PublishedUs).order_by_desc(Column::Sequence),
+        };
+        // One more than asked for tells whether there is another page.
+        let mut rows = select.limit(query.limit.saturating_add(1)).all(&self.connections.reader).await?;
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows
+            .last()
+            .map(|row| LogCursor { published_micros: row.published_us, sequence: row.sequence })
+            .or(query.after);
+        let events = rows.iter().map(|row| from_text("log event", &row.document)).collect::<Result<_, _>>()?;
+        Ok(LogPage { events, next, more })
+    }
+}
+
+impl fmt::Display for LogCursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}_{}", self.published_micros, self.sequence)
+    }
+}
+
+/// A text that is no place in the System Log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCursorError;
+
+impl FromStr for LogCursor {
+    type Err = LogCursorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (published, sequence) = text.split_once('_').ok_or(LogCursorError)?;
+        Ok(Self {
+            published_micros: published.parse().map_err(|_| LogCursorError)?,
+            sequence: sequence.parse().map_err(|_| LogCursorError)?,
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! The database's shape, step by step. A step that has been released is never changed.
+
+use sea_orm_migration::{
+    prelude::*,
+    schema::{big_integer, boolean, string, string_null, text},
+};
+
+/// All steps.
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Foundation)]
+    }
+}
+
+struct Foundation;
+
+impl MigrationName for Foundation {
+    fn name(&self) -> &'static str {
+        "m0001_foundation"
+    }
+}
+
+/// A table whose primary key is the org and one more column.
+fn table_of_org(name: &'static str, key: &'static str, columns: Vec<ColumnDef>) -> TableCreateStatement {
+    let mut table = Table::create();
+    table.table(name).col(string("org_id")).col(string(key));
+    for column in columns {
+        table.col(column);
+    }
+    table.primary_key(Index::create().col("org_id").col(key));
+    table
+}
+
+fn index(name: &'static str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+    let mut index = Index::create();
+    index.name(name).table(table);
+    for column in columns {
+        index.col(*column);
+    }
+    index
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Foundation {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let orgs = Table::create()
+            .table("orgs")
+            .col(string("id").primary_key())
+            .col(string_null("host").unique_key())
+            .col(string("name"))
+            .col(big_integer("created_us"))
+            .col(big_integer("configuration_version"))
+            .to_owned();
+        let log_events = Table::create()
+            .table("log_events")
+            .col(big_integer("sequence").primary_key().auto_increment())
+            .col(string("org_id"))
+            .col(big_integer("published_us"))
+            .col(text("document"))
+            .to_owned();
+        let tables = [
+            orgs,
+            log_events,
+            table_of_org("api_tokens", "token_sha256", vec![string("id"), string("name"), big_integer("created_us")]),
+            table_of_org(
+                "configuration_objects",
+                "id",
+                vec![string("kind"), big_integer("position"), text("document"), text("secrets")],
+            ),
+            table_of_org("users", "id", vec![string("login_key"), text("document"), string_null("password_hash")]),
+            table_of_org("sessions", "id", vec![string("cookie_sha256"), text("document"), big_integer("expires_us")]),
+            table_of_org(
+                "authorization_codes",
+                "code_sha256",
+                vec![text("document"), text("frozen_tokens"), boolean("consumed"), big_integer("expires_us")],
+            ),
+            table_of_org(
+                "refresh_tokens",
+                "id",
+                vec![
+                    string("token_sha256"),
+                    string("family_id"),
+                    string_null("code_sha256"),
+                    string("state"),
+                    text("document"),
+                    big_integer("expires_us"),
+                ],
+            ),
+            table_of_org(
+                "access_tokens",
+                "jti",
+                vec![string_null("code_sha256"), boolean("revoked"), big_integer("expires_us")],
+            ),
+        ];
+        for table in tables {
+            manager.create_table(table).await?;
+        }
+        let indexes = [
+            index("users_login", "users", &["org_id", "login_key"]).unique().to_owned(),
+            index("sessions_cookie", "sessions", &["org_id", "cookie_sha256"]).unique().to_owned(),
+            index("refresh_tokens_token", "refresh_tokens", &["org_id", "token_sha256"]).unique().to_owned(),
+            index("refresh_tokens_family", "refresh_tokens", &["org_id", "family_id"]),
+            index("refresh_tokens_code", "refresh_tokens", &["org_id", "code_sha256"]),
+            index("access_tokens_code", "access_tokens", &["org_id", "code_sha256"]),
+            index("log_events_published", "log_events", &["org_id", "published_us", "sequence"]),
+            index("log_events_sequence", "log_events", &["org_id", "sequence"]),
+        ];
+        for index in indexes {
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+}

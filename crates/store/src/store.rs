@@ -1,0 +1,201 @@
+//! The store: what every repository shares.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tenterhook_contract::{Secret, Timestamp, id::OrgId};
+
+use crate::{
+    Keyring, LogWriter, StoreConfig, StoreError,
+    database::Connections,
+    entity::{access_token, api_token, authorization_code, log_event, org, refresh_token, session},
+    keyring::Place,
+    model::{ApiToken, Org},
+};
+
+/// Log events are kept for 90 days (`system-log.md` section 1).
+const LOG_RETENTION_SECONDS: i64 = 90 * 86_400;
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) connections: Connections,
+    keyring: Arc<Keyring>,
+    log: LogWriter,
+}
+
+impl Store {
+    /// Opens the database and migrates it.
+    ///
+    /// # Errors
+    /// When it cannot be reached or made.
+    pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
+        let connections = Connections::open(config).await?;
+        let log = LogWriter::start(connections.log.clone(), config)?;
+        Ok(Self { connections, keyring: Arc::new(keyring), log })
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.connections.reader.ping().await?)
+    }
+
+    /// The System Log's writer.
+    pub fn log_writer(&self) -> LogWriter {
+        self.log.clone()
+    }
+
+    /// Adds an org.
+    pub async fn insert_org(&self, org: &Org) -> Result<(), StoreError> {
+        let row = org::ActiveModel {
+            id: Set(org.id.to_string()),
+            host: Set(org.host.clone()),
+            name: Set(org.name.clone()),
+            created_us: Set(org.created.as_micros()),
+            configuration_version: Set(0),
+        };
+        org::Entity::insert(row).exec_without_returning(&self.connections.writer).await.map_err(duplicate("org"))?;
+        Ok(())
+    }
+
+    /// Every org, oldest first.
+    pub async fn orgs(&self) -> Result<Vec<Org>, StoreError> {
+        let rows = org::Entity::find().order_by_asc(org::Column::CreatedUs).all(&self.connections.reader).await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Org {
+                    id: parse("org", &row.id)?,
+                    host: row.host,
+                    name: row.name,
+                    created: Timestamp::from_micros(row.created_us),
+                })
+            })
+            .collect()
+    }
+
+    /// Adds a management API token.
+    pub async fn insert_api_token(&self, token: &ApiToken) -> Result<(), StoreError> {
+        let row = api_token::ActiveModel {
+            org_id: Set(token.org_id.to_string()),
+            token_sha256: Set(token.token_sha256.clone()),
+            id: Set(token.id.to_string()),
+            name: Set(token.name.clone()),
+            created_us: Set(token.created.as_micros()),
+        };
+        let inserted = api_token::Entity::insert(row).exec_without_returning(&self.connections.writer).await;
+        inserted.map(drop).map_err(duplicate("API token"))
+    }
+
+    /// The management API token with this hash.
+    pub async fn find_api_token(&self, org: &OrgId, token_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
+        let key = (org.to_string(), token_sha256.to_owned());
+        let row = api_token::Entity::find_by_id(key).one(&self.connections.reader).await?;
+        row.map(|row| {
+            Ok(ApiToken {
+                id: parse("API token", &row.id)?,
+                org_id: org.clone(),
+                name: row.name,
+                token_sha256: row.token_sha256,
+                created: Timestamp::from_micros(row.created_us),
+            })
+        })
+        .transpose()
+    }
+
+    /// How many management API tokens the org has.
+    pub async fn count_api_tokens(&self, org: &OrgId) -> Result<u64, StoreError> {
+        let of_org = api_token::Entity::find().filter(api_token::Column::OrgId.eq(org.as_str()));
+        Ok(of_org.count(&self.connections.reader).await?)
+    }
+
+    /// Removes what has expired: codes, sessions, tokens, log events beyond their retention. Answers how many rows.
+    pub async fn purge_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let (writer, us) = (&self.connections.writer, now.as_micros());
+        let log_until = now.plus_seconds(-LOG_RETENTION_SECONDS).as_micros();
+        let mut removed = 0;
+        // A consumed code is kept as long as tokens that came of it: a replay must still be recognised.
+        let codes_until = now.plus_seconds(-86_400).as_micros();
+        let codes = authorization_code::Entity::delete_many();
+        removed += codes.filter(authorization_code::Column::ExpiresUs.lt(codes_until)).exec(writer).await?.rows_affected;
+        let sessions = session::Entity::delete_many();
+        removed += sessions.filter(session::Column::ExpiresUs.lt(us)).exec(writer).await?.rows_affected;
+        let refresh = refresh_token::Entity::delete_many();
+        removed += refresh.filter(refresh_token::Column::ExpiresUs.lt(us)).exec(writer).await?.rows_affected;
+        let access = access_token::Entity::delete_many();
+        removed += access.filter(access_token::Column::ExpiresUs.lt(us)).exec(writer).await?.rows_affected;
+        let events = log_event::Entity::delete_many();
+        removed += events.filter(log_event::Column::PublishedUs.lt(log_until)).exec(writer).await?.rows_affected;
+        Ok(removed)
+    }
+
+    pub(crate) fn encrypt(&self, org: &OrgId, row: &str, field: &str, secret: &Secret) -> Result<String, StoreError> {
+        self.keyring.encrypt(Place { org: org.as_str(), row, field }, secret)
+    }
+
+    pub(crate) fn decrypt(&self, org: &OrgId, row: &str, field: &str, stored: &str) -> Result<Secret, StoreError> {
+        self.keyring.decrypt(Place { org: org.as_str(), row, field }, stored)
+    }
+
+    /// Secrets of a configuration object as one JSON text of ciphertexts.
+    pub(crate) fn encrypt_all(
+        &self,
+        org: &OrgId,
+        row: &str,
+        secrets: &[(String, Secret)],
+    ) -> Result<String, StoreError> {
+        let encrypted = secrets
+            .iter()
+            .map(|(name, secret)| Ok((name, self.encrypt(org, row, name, secret)?)))
+            .collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+        to_text("secret", &encrypted)
+    }
+
+    pub(crate) fn decrypt_all(
+        &self,
+        org: &OrgId,
+        row: &str,
+        stored: &str,
+    ) -> Result<Vec<(String, Secret)>, StoreError> {
+        let encrypted: BTreeMap<String, String> = from_text("secret", stored)?;
+        let decrypt = |(name, stored): (String, String)| {
+            let secret = self.decrypt(org, row, &name, &stored)?;
+            Ok((name, secret))
+        };
+        encrypted.into_iter().map(decrypt).collect()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Store").field("keyring", &self.keyring).finish_non_exhaustive()
+    }
+}
+
+/// A document's JSON text.
+pub(crate) fn to_text(what: &'static str, document: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(document).map_err(|error| StoreError::Unreadable { what, why: error.to_string() })
+}
+
+/// A document of its JSON text. The error names what is wrong, not the content.
+pub(crate) fn from_text<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Unreadable {
+        what,
+        why: format!("line {} column {}", error.line(), error.column()),
+    })
+}
+
+/// An id of its text.
+pub(crate) fn parse<T: std::str::FromStr>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| StoreError::Unreadable { what, why: "its id is malformed".to_owned() })
+}
+
+/// Turns a violated unique constraint into [`StoreError::Duplicate`].
+pub(crate) fn duplicate(what: &'static str) -> impl FnOnce(sea_orm::DbErr) -> StoreError {
+    move |error| match error.sql_err() {
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => StoreError::Duplicate { what },
+        _ => error.into(),
+    }
+}
