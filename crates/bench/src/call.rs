@@ -122,7 +122,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         options.alternations,
         options.seconds
     );
-    println!("\n{:<22}{:>10}{:>14}{:>10}{:>10}{:>9}", "closed loop", "calls/s", "CPU us/call", "p50 us", "p99 us", "x bare");
+    println!(
+        "\n{:<22}{:>10}{:>14}{:>10}{:>10}{:>9}",
+        "closed loop", "calls/s", "CPU us/call", "p50 us", "p99 us", "x bare"
+    );
     for in_flight in IN_FLIGHT {
         let measured = alternate(options, &callers, &service, in_flight, None)?;
         table(&format!("{in_flight} in flight"), &callers, &measured, |m| m.cpu_us);
@@ -130,7 +133,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             ratio(&format!("call_cpu_{}_over_bare_{in_flight}", caller.name()), &measured, of, |m| m.cpu_us);
         }
     }
-    println!("\n{:<22}{:>10}{:>14}{:>10}{:>10}{:>9}", "open loop", "calls/s", "CPU us/call", "p50 us", "p99 us", "x bare");
+    println!(
+        "\n{:<22}{:>10}{:>14}{:>10}{:>10}{:>9}",
+        "open loop", "calls/s", "CPU us/call", "p50 us", "p99 us", "x bare"
+    );
     let ours: Vec<_> = callers.into_iter().filter(|caller| *caller != Caller::Node).collect();
     for rate in RATES {
         let measured = alternate(options, &ours, &service, OPEN_IN_FLIGHT_MAX, Some(rate))?;

@@ -2,7 +2,10 @@
 //!
 //! Start reading at [`call`]. `cargo xtask bench NAME` runs one.
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
-#![expect(clippy::disallowed_methods, reason = "the baseline is the raw client that the product must not use elsewhere")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the baseline is the raw client that the product must not use elsewhere"
+)]
 
 mod call;
 mod cpu;

@@ -57,8 +57,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 
 /// Reads requests by their `content-length` and answers each at once.
 async fn echo(mut stream: TcpStream) {
-    let answer =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{ANSWER}", ANSWER.len());
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{ANSWER}",
+        ANSWER.len()
+    );
     let mut buffer = Vec::with_capacity(16_384);
     loop {
         while let Some(length) = request_length(&buffer) {

@@ -3,9 +3,7 @@
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Timestamp,
-    context::{
-        IdentityProviderContext, RequestContext, SessionContext, UrlValue, UserContext, UserLinks, UserProfile,
-    },
+    context::{IdentityProviderContext, RequestContext, SessionContext, UrlValue, UserContext, UserLinks, UserProfile},
     id::{OrgId, PolicyId, RefreshTokenId, RequestId, RuleId, ScopeId, SessionId, UserId},
     token::{
         ClientContext, Issuer, PolicyContext, ProtocolContext, ProtocolRequest, RuleContext, TokenContext, TokenDraft,

@@ -124,7 +124,8 @@ pub(crate) fn read_ca_files<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Re
     paths
         .into_iter()
         .map(|path| {
-            std::fs::read(path).map_err(|error| format!("egress.ca_files: cannot read `{}`: {error}", path.display()).into())
+            std::fs::read(path)
+                .map_err(|error| format!("egress.ca_files: cannot read `{}`: {error}", path.display()).into())
         })
         .collect()
 }

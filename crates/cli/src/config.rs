@@ -257,7 +257,8 @@ fn overlay(table: &mut Table, environment: &BTreeMap<String, String>, config: &m
         };
         section.insert(key, parse_value(&value));
         // Judged one by one, so that the error names the variable.
-        let _: Config = table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.message().to_owned()))?;
+        let _: Config =
+            table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.message().to_owned()))?;
     }
     *config = table
         .clone()

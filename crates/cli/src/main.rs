@@ -28,7 +28,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Start everything on this machine and show a token that a hook changed.
-    #[command(after_help = "Examples:\n  tenterhook dev\n  tenterhook dev --once --ephemeral --json\n  tenterhook dev --hook http://127.0.0.1:3000/hooks/token")]
+    #[command(
+        after_help = "Examples:\n  tenterhook dev\n  tenterhook dev --once --ephemeral --json\n  tenterhook dev --hook http://127.0.0.1:3000/hooks/token"
+    )]
     Dev(dev::Options),
     /// Run the server.
     #[command(after_help = "Example:\n  tenterhook serve --config tenterhook.toml")]
@@ -75,8 +77,9 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Error> {
-    let environment: BTreeMap<String, String> =
-        env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let environment: BTreeMap<String, String> = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     match command {
         Command::Dev(options) => block_on(dev::run(options)),
         Command::Serve(file) => {
@@ -91,7 +94,10 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Keys { command: Keys::Generate { out } } => {
             key_file::write_new(&out, &tenterhook_store::Keyring::generate_text())
                 .map_err(|error| format!("Cannot write `{}`: {error}", out.display()))?;
-            println!("Wrote a new master key to {}. Keep a copy: without it no stored secret can be read.", out.display());
+            println!(
+                "Wrote a new master key to {}. Keep a copy: without it no stored secret can be read.",
+                out.display()
+            );
             Ok(ExitCode::SUCCESS)
         }
     }

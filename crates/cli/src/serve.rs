@@ -31,7 +31,9 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
 fn plan(config: &Config) -> Result<Plan, Error> {
     let setting = |key: &str, error: &dyn std::fmt::Display| format!("`{key}` is not usable: {error}");
     let store: StoreConfig = match config.store.database.parse().map_err(|error| setting("store.database", &error))? {
-        StoreConfig::Postgres { url, .. } => StoreConfig::Postgres { url, max_connections: config.store.connections_max },
+        StoreConfig::Postgres { url, .. } => {
+            StoreConfig::Postgres { url, max_connections: config.store.connections_max }
+        }
         other => other,
     };
     let master_key = match (&config.keys.master_key, &config.keys.master_key_file) {

@@ -68,14 +68,8 @@ pub struct UnknownHookType(pub String);
 
 impl HookType {
     /// All six, in the order of `overview.md` section 2.
-    pub const ALL: [Self; 6] = [
-        Self::Token,
-        Self::Saml,
-        Self::Registration,
-        Self::PasswordImport,
-        Self::UserImport,
-        Self::Telephony,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Token, Self::Saml, Self::Registration, Self::PasswordImport, Self::UserImport, Self::Telephony];
 
     /// The type string.
     pub const fn as_str(self) -> &'static str {
@@ -93,30 +87,24 @@ impl HookType {
             TypeRules { retry, empty_answer, failure }
         }
         match self {
-            Self::Token => (
-                "com.okta.oauth2.tokens.transform",
-                rules(Retry::Never, Empty::DefaultAction, Failure::Continue),
-            ),
-            Self::Saml => (
-                "com.okta.saml.tokens.transform",
-                rules(Retry::Once, Empty::DefaultAction, Failure::Continue),
-            ),
-            Self::Registration => (
-                "com.okta.user.pre-registration",
-                rules(Retry::Once, Empty::DefaultAction, Failure::Stop),
-            ),
-            Self::PasswordImport => (
-                "com.okta.user.credential.password.import",
-                rules(Retry::Once, Empty::DefaultAction, Failure::Stop),
-            ),
-            Self::UserImport => (
-                "com.okta.import.transform",
-                rules(Retry::Once, Empty::DefaultAction, Failure::Continue),
-            ),
-            Self::Telephony => (
-                "com.okta.telephony.provider",
-                rules(Retry::Never, Empty::Malformed, Failure::FallBack),
-            ),
+            Self::Token => {
+                ("com.okta.oauth2.tokens.transform", rules(Retry::Never, Empty::DefaultAction, Failure::Continue))
+            }
+            Self::Saml => {
+                ("com.okta.saml.tokens.transform", rules(Retry::Once, Empty::DefaultAction, Failure::Continue))
+            }
+            Self::Registration => {
+                ("com.okta.user.pre-registration", rules(Retry::Once, Empty::DefaultAction, Failure::Stop))
+            }
+            Self::PasswordImport => {
+                ("com.okta.user.credential.password.import", rules(Retry::Once, Empty::DefaultAction, Failure::Stop))
+            }
+            Self::UserImport => {
+                ("com.okta.import.transform", rules(Retry::Once, Empty::DefaultAction, Failure::Continue))
+            }
+            Self::Telephony => {
+                ("com.okta.telephony.provider", rules(Retry::Never, Empty::Malformed, Failure::FallBack))
+            }
         }
     }
 }

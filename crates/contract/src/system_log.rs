@@ -117,18 +117,21 @@ impl LogEvent {
     ///
     /// Every member of `system-log.md` section 3 is present; what is not known is null.
     pub fn to_json(&self) -> Value {
-        let client = self.client.as_ref().map_or_else(|| json!({}), |client| {
-            json!({
-                "userAgent": client.user_agent.as_ref().map(|agent| {
-                    json!({ "rawUserAgent": agent, "os": "Unknown", "browser": "UNKNOWN" })
-                }),
-                "zone": null,
-                "device": "Unknown",
-                "id": client.id,
-                "ipAddress": client.ip_address,
-                "geographicalContext": null,
-            })
-        });
+        let client = self.client.as_ref().map_or_else(
+            || json!({}),
+            |client| {
+                json!({
+                    "userAgent": client.user_agent.as_ref().map(|agent| {
+                        json!({ "rawUserAgent": agent, "os": "Unknown", "browser": "UNKNOWN" })
+                    }),
+                    "zone": null,
+                    "device": "Unknown",
+                    "id": client.id,
+                    "ipAddress": client.ip_address,
+                    "geographicalContext": null,
+                })
+            },
+        );
         let ip_chain = self.client.iter().map(|client| {
             json!({
                 "ip": client.ip_address,

@@ -109,8 +109,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { in_flight_per_org: 1, breaker_failures: 2, breaker_open: Duration::from_secs(10) };
+    const LIMITS: Limits = Limits { in_flight_per_org: 1, breaker_failures: 2, breaker_open: Duration::from_secs(10) };
 
     #[test]
     fn the_breaker_opens_after_failures_in_a_row_and_closes_after_a_good_probe() {

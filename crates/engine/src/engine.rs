@@ -14,8 +14,8 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{
     AttemptRecord, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange, FailureCode,
-    Limits,
-    Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Sent, SkipReason, Timings, Witness, Witnessed,
+    Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Sent, SkipReason, Timings, Witness,
+    Witnessed,
     admission::{Breaker, Bulkheads},
     judge::judge,
     policy::decide,
@@ -230,13 +230,7 @@ impl Engine {
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
-    async fn attempts(
-        &self,
-        hook: &ReadyHook,
-        record: &mut OpenRecord,
-        body: &Bytes,
-        deadline: Deadline,
-    ) -> Exchanged {
+    async fn attempts(&self, hook: &ReadyHook, record: &mut OpenRecord, body: &Bytes, deadline: Deadline) -> Exchanged {
         let mut left = attempts_max(hook.hook.hook_type);
         loop {
             left -= 1;
@@ -251,13 +245,7 @@ impl Engine {
         }
     }
 
-    async fn attempt(
-        &self,
-        hook: &ReadyHook,
-        record: &mut OpenRecord,
-        body: &Bytes,
-        deadline: Deadline,
-    ) -> Exchanged {
+    async fn attempt(&self, hook: &ReadyHook, record: &mut OpenRecord, body: &Bytes, deadline: Deadline) -> Exchanged {
         let began = record.begin_attempt();
         let deadline = deadline.earlier(Deadline::after(hook.timeout));
         let progress = Progress::default();
@@ -282,7 +270,11 @@ impl Engine {
             Err(failure) => (None, Err(failure)),
         };
         record.attempt(
-            AttemptRecord { status: raw.as_ref().map(|raw| raw.status), failure: outcome.as_ref().err().cloned(), took },
+            AttemptRecord {
+                status: raw.as_ref().map(|raw| raw.status),
+                failure: outcome.as_ref().err().cloned(),
+                took,
+            },
             timings,
         );
         Exchanged { outcome, raw, sent }

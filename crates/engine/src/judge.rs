@@ -18,9 +18,7 @@ pub(crate) fn judge(hook_type: HookType, raw: &RawAnswer) -> Result<Answer, Call
             FailureCode::Redirect(status),
             format!("The service answered HTTP {status}: redirects are never followed"),
         )),
-        status => {
-            Err(CallFailure::new(FailureCode::Status(status), format!("The service answered HTTP {status}")))
-        }
+        status => Err(CallFailure::new(FailureCode::Status(status), format!("The service answered HTTP {status}"))),
     }
 }
 

@@ -110,11 +110,7 @@ pub struct RawAnswer {
 impl std::fmt::Debug for RawAnswer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The body holds values that a hook adds: they never reach a debug print.
-        formatter
-            .debug_struct("RawAnswer")
-            .field("status", &self.status)
-            .field("body_bytes", &self.body.len())
-            .finish()
+        formatter.debug_struct("RawAnswer").field("status", &self.status).field("body_bytes", &self.body.len()).finish()
     }
 }
 
@@ -187,9 +183,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the ambient clock")]
     fn now(&self) -> Timestamp {
-        let since_epoch = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 }

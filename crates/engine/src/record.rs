@@ -224,7 +224,10 @@ impl OpenRecord {
     fn hand_over(&self, mut record: InvocationRecord) -> Timings {
         let now = Instant::now();
         record.at = self.clock.now();
-        record.answered = matches!(record.outcome, Outcome::Applied(_) | Outcome::Unchanged | Outcome::Refused(_) | Outcome::Invalid(_));
+        record.answered = matches!(
+            record.outcome,
+            Outcome::Applied(_) | Outcome::Unchanged | Outcome::Refused(_) | Outcome::Invalid(_)
+        );
         record.timings.apply = self.attempts_ended.map(|ended| now.duration_since(ended)).unwrap_or_default();
         record.timings.total = now.duration_since(self.began);
         let timings = record.timings;

@@ -10,7 +10,10 @@ use tenterhook_engine::Entropy;
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::expect_used, reason = "without randomness no secret may be made; the generator does not fail once seeded")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no secret may be made; the generator does not fail once seeded"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         rand::fill(bytes).expect("the random generator works");
     }

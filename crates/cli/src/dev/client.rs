@@ -54,8 +54,11 @@ impl Client {
         let stream = TcpStream::connect(self.0).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let mut request =
-            Request::builder().method(method).uri(path).header("host", self.0.to_string()).header("accept", "application/json");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", self.0.to_string())
+            .header("accept", "application/json");
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }

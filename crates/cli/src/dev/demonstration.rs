@@ -43,9 +43,11 @@ impl Demonstration {
     ) -> Result<bool, Error> {
         let hook_id = self.register().await?;
         self.associate(&hook_id).await?;
-        screen.step("hook", &format!("Registered the token hook {hook_id} for {}", self.hook_uri), || {
-            json!({ "id": hook_id, "uri": self.hook_uri })
-        });
+        screen.step(
+            "hook",
+            &format!("Registered the token hook {hook_id} for {}", self.hook_uri),
+            || json!({ "id": hook_id, "uri": self.hook_uri }),
+        );
 
         let token = self.request_token().await?;
         let verified = self.verify(&token).await?;

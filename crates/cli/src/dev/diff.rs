@@ -77,7 +77,8 @@ mod tests {
     fn every_kind_of_change_has_its_mark() {
         let before = claims(&serde_json::json!({ "a": 1, "b": 2, "c": 3 }));
         let after = claims(&serde_json::json!({ "d": 4, "a": 1, "c": "three" }));
-        let shown: Vec<_> = lines(&before, &after).iter().map(|line| format!("{} {}", line.mark(), line.text())).collect();
+        let shown: Vec<_> =
+            lines(&before, &after).iter().map(|line| format!("{} {}", line.mark(), line.text())).collect();
         assert_eq!(shown, ["  a: 1", "- b: 2", "~ c: 3 → \"three\"", "+ d: 4"]);
     }
 }

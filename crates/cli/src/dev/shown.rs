@@ -188,7 +188,9 @@ impl Screen {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
         if !demonstration.own_service {
-            println!("  {FAINT}# your own external service{FAINT:#}\n  tenterhook dev --hook http://127.0.0.1:3000/hooks/token");
+            println!(
+                "  {FAINT}# your own external service{FAINT:#}\n  tenterhook dev --hook http://127.0.0.1:3000/hooks/token"
+            );
         }
         println!("\n{HEADING}System Log{HEADING:#} {FAINT}(Ctrl-C ends){FAINT:#}");
     }
@@ -213,7 +215,10 @@ impl Screen {
         let result = result.as_ref().and_then(Value::as_str).unwrap_or_default();
         let target = event.targets.first().and_then(|target| target.display_name.as_deref()).unwrap_or_default();
         let reason = event.reason.as_deref().unwrap_or_default();
-        println!("  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target} {reason}", event.published, event.event_type);
+        println!(
+            "  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target} {reason}",
+            event.published, event.event_type
+        );
     }
 }
 

@@ -125,9 +125,9 @@ impl Draft {
 
 /// `1.0.` and digits (`open-questions.md` A2).
 fn is_version(version: &str) -> bool {
-    version.strip_prefix("1.0.").is_some_and(|patch| {
-        !patch.is_empty() && patch.len() <= 9 && patch.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    version
+        .strip_prefix("1.0.")
+        .is_some_and(|patch| !patch.is_empty() && patch.len() <= 9 && patch.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn read_channel(
@@ -174,12 +174,7 @@ fn read_channel(
     Some(channel)
 }
 
-fn read_uri(
-    value: Option<&Value>,
-    field: &'static str,
-    registry: Registry<'_>,
-    causes: &mut Causes,
-) -> Option<String> {
+fn read_uri(value: Option<&Value>, field: &'static str, registry: Registry<'_>, causes: &mut Causes) -> Option<String> {
     let uri = text(value, field, causes)?;
     let mut problems = Vec::new();
     if uri.chars().count() > URI_CHARACTERS_MAX {
@@ -363,12 +358,7 @@ fn read_oauth(
             None
         }
     };
-    Some(ChannelAuthentication::OAuth {
-        client_id: client_id?,
-        token_url: token_url?,
-        scope,
-        credential: credential?,
-    })
+    Some(ChannelAuthentication::OAuth { client_id: client_id?, token_url: token_url?, scope, credential: credential? })
 }
 
 /// A required text, not blank.

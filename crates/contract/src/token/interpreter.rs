@@ -67,7 +67,9 @@ pub(super) fn interpret(subject: &TokenSubject, answer: &Answer) -> Result<Inter
     let mut operations = 0;
     for (index, command) in answer.commands.iter().enumerate() {
         let (kind, name, draft, absent) = match command.kind.as_str() {
-            IDENTITY_PATCH => (TokenKind::Identity, IDENTITY_PATCH, &mut draft_subject.identity, "ID Token not present"),
+            IDENTITY_PATCH => {
+                (TokenKind::Identity, IDENTITY_PATCH, &mut draft_subject.identity, "ID Token not present")
+            }
             ACCESS_PATCH => (TokenKind::Access, ACCESS_PATCH, &mut draft_subject.access, "Access Token not present"),
             unknown => {
                 problems.push(unknown_command(HookType::Token, index, unknown));
@@ -150,9 +152,7 @@ impl Patch {
             return Err(("", refused(ProblemCode::WrongShape, "An operation must be an object")));
         };
         let op = match members.get("op") {
-            Some(Value::String(op)) => {
-                Op::parse(op).ok_or_else(|| ("/op", unknown_op(op)))?
-            }
+            Some(Value::String(op)) => Op::parse(op).ok_or_else(|| ("/op", unknown_op(op)))?,
             _ => return Err(("/op", refused(ProblemCode::UnknownOperation, "op is required"))),
         };
         let Some(Value::String(path)) = members.get("path") else {

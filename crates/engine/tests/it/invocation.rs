@@ -78,11 +78,16 @@ async fn status_and_body_decide_the_outcome() {
         let record = rig.only_record();
         assert_eq!(resumed.subject, 1, "{step:?}: only `Applied` changes the subject");
         let failed = |code: FailureCode| {
-            assert!(matches!(&resumed.outcome, Outcome::Failed(failure) if failure.code == code), "{step:?} {resumed:?}");
+            assert!(
+                matches!(&resumed.outcome, Outcome::Failed(failure) if failure.code == code),
+                "{step:?} {resumed:?}"
+            );
             assert_eq!(resumed.decision, on_failure(P::HOOK_TYPE), "{step:?}");
         };
         match wanted {
-            Wanted::Nothing => assert_eq!((&resumed.outcome, resumed.decision), (&Outcome::Unchanged, Decision::Continue)),
+            Wanted::Nothing => {
+                assert_eq!((&resumed.outcome, resumed.decision), (&Outcome::Unchanged, Decision::Continue))
+            }
             Wanted::Empty if P::HOOK_TYPE == HookType::Telephony => failed(FailureCode::BodyEmpty),
             Wanted::Empty => assert_eq!(resumed.outcome, Outcome::Unchanged, "{step:?}"),
             Wanted::Failure(code) => {
@@ -265,5 +270,9 @@ async fn execute_returns_the_answer_and_changes_nothing() {
     let record = rig.only_record();
     assert!(matches!(record.outcome, Outcome::Refused(_)));
     assert_eq!(record.debug_context.as_deref(), Some("{a=1}"));
-    assert_eq!(rig.endpoint.bodies.lock().unwrap().first().unwrap().as_ref(), b"{\"x\":1}", "the body is sent as given");
+    assert_eq!(
+        rig.endpoint.bodies.lock().unwrap().first().unwrap().as_ref(),
+        b"{\"x\":1}",
+        "the body is sent as given"
+    );
 }
