@@ -53,9 +53,9 @@ pub struct Call<'a> {
     pub witness: bool,
 }
 
-/// How far an attempt has come: decides which timeout code it gets.
-#[derive(Debug, Default)]
-pub struct Progress(AtomicU8);
+/// How far an attempt has come: decides which timeout code it gets. Clones share their state.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<AtomicU8>);
 
 /// The phases of an attempt, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,187 @@
+//! The dialer: resolves, vets, connects. The address that it dials is one that the policy has just judged.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::{
+    client::legacy::connect::{Connected, Connection},
+    rt::TokioIo,
+};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tenterhook_engine::{BoxFuture, CallFailure, FailureCode};
+use tokio::{net::TcpStream, time::Instant};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    EgressPolicy, Resolve,
+    failure::{DialError, of_connect_error, of_tls_error},
+};
+
+/// Addresses of one host that are tried in turn.
+const ADDRESSES_TRIED_MAX: usize = 4;
+
+/// Makes connections for the pooled client.
+#[derive(Clone)]
+pub(crate) struct Dialer(Arc<Parts>);
+
+struct Parts {
+    policy: EgressPolicy,
+    resolver: Arc<dyn Resolve>,
+    tls: TlsConnector,
+}
+
+/// When a connection was made: handed to every request that uses it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    pub(crate) began: Instant,
+    pub(crate) established: Instant,
+}
+
+/// A connection to an external service.
+pub(crate) struct ServiceConnection {
+    stream: Stream,
+    made: Made,
+}
+
+enum Stream {
+    Plain(TokioIo<TcpStream>),
+    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+}
+
+impl Dialer {
+    pub(crate) fn new(policy: EgressPolicy, resolver: Arc<dyn Resolve>, tls: ClientConfig) -> Self {
+        Self(Arc::new(Parts { policy, resolver, tls: TlsConnector::from(Arc::new(tls)) }))
+    }
+}
+
+impl Parts {
+    async fn dial(&self, uri: &Uri) -> Result<ServiceConnection, CallFailure> {
+        let began = Instant::now();
+        let invalid = || CallFailure::new(FailureCode::UriInvalid, "The URI has no host");
+        let host = uri.host().ok_or_else(invalid)?;
+        let secure = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let literal = host.trim_start_matches('[').trim_end_matches(']');
+        let addresses = match literal.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => self.resolver.resolve(host, port).await.map_err(|error| {
+                CallFailure::new(FailureCode::DnsFailed, format!("`{host}` does not resolve: {error}"))
+            })?,
+        };
+        let vetted = self
+            .policy
+            .vet(secure, literal, addresses)
+            .map_err(|denied| CallFailure::new(FailureCode::EgressDenied, denied.to_string()))?;
+        let tcp = connect(host, &vetted).await?;
+        let stream = if secure {
+            let name = ServerName::try_from(literal.to_owned()).map_err(|_| invalid())?;
+            let tls = self.tls.connect(name, tcp).await.map_err(|error| of_tls_error(host, &error))?;
+            Stream::Tls(Box::new(TokioIo::new(tls)))
+        } else {
+            Stream::Plain(TokioIo::new(tcp))
+        };
+        Ok(ServiceConnection { stream, made: Made { began, established: Instant::now() } })
+    }
+}
+
+async fn connect(host: &str, vetted: &[SocketAddr]) -> Result<TcpStream, CallFailure> {
+    let mut last = None;
+    for address in vetted.iter().take(ADDRESSES_TRIED_MAX) {
+        let connected = async {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        match connected.await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(of_connect_error(host, &error)),
+        }
+    }
+    Err(last.unwrap_or_else(|| CallFailure::new(FailureCode::DnsFailed, format!("`{host}` has no address"))))
+}
+
+impl tower_service::Service<Uri> for Dialer {
+    type Response = ServiceConnection;
+    type Error = DialError;
+    type Future = BoxFuture<'static, Result<ServiceConnection, DialError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.dial(&uri).await.map_err(DialError) })
+    }
+}
+
+impl Connection for ServiceConnection {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new().extra(self.made);
+        match &self.stream {
+            Stream::Tls(tls) if tls.inner().get_ref().1.alpn_protocol() == Some(b"h2") => connected.negotiated_h2(),
+            _ => connected,
+        }
+    }
+}
+
+impl Read for ServiceConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl Write for ServiceConnection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+}

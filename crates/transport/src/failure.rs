@@ -1,0 +1,84 @@
+//! From the errors of the libraries to the codes of the contract.
+
+use std::{error::Error, io};
+
+use tenterhook_engine::{CallFailure, FailureCode};
+
+/// An error of the dialer: passes through the pooled client as the source of its error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DialError(pub(crate) CallFailure);
+
+/// The failure that an error of the pooled client stands for.
+pub(crate) fn of_client_error(error: &hyper_util::client::legacy::Error) -> CallFailure {
+    of_sources(error)
+}
+
+/// The failure that an error of reading the body stands for.
+pub(crate) fn of_body_error(error: &hyper::Error) -> CallFailure {
+    of_sources(error)
+}
+
+fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(DialError(failure)) = error.downcast_ref() {
+            return failure.clone();
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            if error.is_parse_too_large() {
+                return CallFailure::new(FailureCode::HeadersTooLarge, "The answer's headers are too large");
+            }
+            if error.is_parse() || error.is_parse_status() {
+                return CallFailure::new(FailureCode::HttpInvalid, "The answer is not valid HTTP");
+            }
+            if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+                return closed_early();
+            }
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return match error.kind() {
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                    CallFailure::new(FailureCode::HttpInvalid, "The answer is not valid HTTP")
+                }
+                _ => closed_early(),
+            };
+        }
+        next = error.source();
+    }
+    CallFailure::new(FailureCode::HttpInvalid, "The answer is not valid HTTP")
+}
+
+fn closed_early() -> CallFailure {
+    CallFailure::new(FailureCode::ConnectionReset, "The connection was closed before the answer was complete")
+}
+
+/// The failure of a connection attempt.
+pub(crate) fn of_connect_error(host: &str, error: &io::Error) -> CallFailure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            CallFailure::new(FailureCode::ConnectionRefused, format!("`{host}` refused the connection"))
+        }
+        _ => CallFailure::new(FailureCode::ConnectFailed, format!("Connecting to `{host}` failed: {error}")),
+    }
+}
+
+/// The failure of a TLS handshake.
+pub(crate) fn of_tls_error(host: &str, error: &io::Error) -> CallFailure {
+    use rustls::{CertificateError as Cert, Error as Tls};
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>());
+    let (code, what) = match tls {
+        Some(Tls::InvalidCertificate(Cert::Expired | Cert::ExpiredContext { .. })) => {
+            (FailureCode::TlsCertExpired, "its certificate has expired".to_owned())
+        }
+        Some(Tls::InvalidCertificate(Cert::NotValidForName | Cert::NotValidForNameContext { .. })) => {
+            (FailureCode::TlsCertWrongName, "its certificate is for another name".to_owned())
+        }
+        Some(Tls::InvalidCertificate(_)) => {
+            (FailureCode::TlsCertUntrusted, "its certificate is not trusted".to_owned())
+        }
+        Some(other) => (FailureCode::TlsFailed, other.to_string()),
+        None => (FailureCode::TlsFailed, error.to_string()),
+    };
+    CallFailure::new(code, format!("The TLS handshake with `{host}` failed: {what}"))
+}

@@ -1,0 +1,336 @@
+//! Calls over HTTP: what is sent, what is read, what it is called when it fails.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PRAGMA, USER_AGENT},
+};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject as _}};
+use tenterhook_contract::{
+    hook::{ChannelAuthentication, InlineHook},
+    limits::ANSWER_BYTES_MAX,
+};
+use tenterhook_engine::{
+    BoxFuture, Call, CallFailure, CallPhase, Endpoint, Exchange, FailureCode, PhaseTimings, Progress, RawAnswer, Sent,
+    Transport,
+};
+use tokio::time::Instant;
+
+use crate::{
+    EgressPolicy, Resolve, SystemResolver,
+    dialer::{Dialer, Made},
+    failure,
+};
+
+/// How long an idle connection is kept. Shorter than the 5 s after which common servers close theirs, so that a call
+/// seldom meets a connection that is being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Idle connections kept for each service.
+const IDLE_PER_HOST_MAX: usize = 128;
+/// Headers of an answer.
+const ANSWER_HEADERS_MAX: usize = 100;
+/// Bytes of an answer's head that are buffered.
+const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1_024;
+/// Calls in flight on one HTTP/2 connection before its server has told its own bound.
+const HTTP2_STREAMS: usize = 10_000;
+/// Shown instead of a secret.
+const MASK: &str = "••••";
+
+/// Settings of the transport.
+#[derive(Clone, Debug, Default)]
+pub struct TransportConfig {
+    /// The whole `User-Agent`; the product's name and version when absent.
+    pub user_agent: Option<String>,
+    /// What may be called.
+    pub policy: EgressPolicy,
+    /// Further trust anchors, each a PEM file's content.
+    pub extra_ca_pem: Vec<Vec<u8>>,
+    /// Speak HTTP/2 without negotiation: for measurements on loopback.
+    pub http2_prior_knowledge: bool,
+}
+
+/// Why a transport cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// An extra trust anchor is not a PEM certificate.
+    #[error("a file of extra trust anchors is not usable: {0}")]
+    TrustAnchor(String),
+    /// The user agent is not a header value.
+    #[error("the user agent is not a legal header value")]
+    UserAgent,
+    /// The TLS library refuses its settings.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+type PooledClient = Client<Dialer, SentBody>;
+
+/// Calls external services over HTTP/1.1 and HTTP/2. One pool for all hooks.
+pub struct HttpTransport {
+    client: PooledClient,
+    policy: EgressPolicy,
+    user_agent: HeaderValue,
+}
+
+impl HttpTransport {
+    /// A transport with the machine's resolver.
+    ///
+    /// # Errors
+    /// When a setting is not usable.
+    pub fn new(config: TransportConfig) -> Result<Self, TransportError> {
+        Self::with_resolver(config, Arc::new(SystemResolver))
+    }
+
+    /// A transport with another resolver.
+    ///
+    /// # Errors
+    /// When a setting is not usable.
+    pub fn with_resolver(config: TransportConfig, resolver: Arc<dyn Resolve>) -> Result<Self, TransportError> {
+        let agent = config.user_agent.unwrap_or_else(|| concat!("Tenterhook/", env!("CARGO_PKG_VERSION")).to_owned());
+        let dialer = Dialer::new(config.policy.clone(), resolver, tls_config(&config.extra_ca_pem)?);
+        #[expect(clippy::disallowed_methods, reason = "the one place that makes an outbound client")]
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+            .http1_title_case_headers(true)
+            .http1_max_headers(ANSWER_HEADERS_MAX)
+            .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
+            .http2_initial_max_send_streams(HTTP2_STREAMS)
+            .http2_only(config.http2_prior_knowledge)
+            .build(dialer);
+        let user_agent = HeaderValue::from_str(&agent).map_err(|_| TransportError::UserAgent)?;
+        Ok(Self { client, policy: config.policy, user_agent })
+    }
+
+    fn prepare(&self, hook: &InlineHook) -> Result<Prepared, CallFailure> {
+        let invalid = |what: &str| CallFailure::new(FailureCode::UriInvalid, what.to_owned());
+        let uri: Uri = hook.channel.uri.parse().map_err(|_| invalid("The hook's URI is not usable"))?;
+        let scheme = uri.scheme_str().ok_or_else(|| invalid("The hook's URI has no scheme"))?;
+        self.policy
+            .check_scheme(scheme)
+            .map_err(|denied| CallFailure::new(FailureCode::EgressDenied, denied.to_string()))?;
+        let mut headers = HeaderMap::with_capacity(16);
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        let mut custom = Vec::with_capacity(hook.channel.headers.len() + 1);
+        for header in &hook.channel.headers {
+            custom.push(header_of(&header.key, &header.value, false)?);
+        }
+        match &hook.channel.authentication {
+            ChannelAuthentication::None => {}
+            ChannelAuthentication::Header { key, value } => custom.push(header_of(key, value.expose(), true)?),
+            ChannelAuthentication::OAuth { .. } => {
+                return Err(CallFailure::new(
+                    FailureCode::ChannelUnusable,
+                    "This version does not obtain access tokens for OAUTH channels yet: use an HTTP channel",
+                ));
+            }
+        }
+        Ok(Prepared { uri, headers, custom })
+    }
+}
+
+impl Transport for HttpTransport {
+    fn endpoint(&self, hook: &InlineHook) -> Arc<dyn Endpoint> {
+        match self.prepare(hook) {
+            Ok(prepared) => Arc::new(HttpEndpoint { client: self.client.clone(), prepared }),
+            Err(failure) => Arc::new(Unusable(failure)),
+        }
+    }
+}
+
+/// What does not change between the calls of a hook.
+struct Prepared {
+    uri: Uri,
+    headers: HeaderMap,
+    custom: Vec<(HeaderName, HeaderValue)>,
+}
+
+struct HttpEndpoint {
+    client: PooledClient,
+    prepared: Prepared,
+}
+
+impl Endpoint for HttpEndpoint {
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange> {
+        Box::pin(async move {
+            let began = Instant::now();
+            let request = match self.request(&call) {
+                Ok(request) => request,
+                Err(failure) => return failed(failure, None),
+            };
+            let sent = call.witness.then(|| shown(&request));
+            call.progress.reach(CallPhase::Connect);
+            let answer = match self.client.request(request).await {
+                Ok(answer) => answer,
+                Err(error) => return failed_after(failure::of_client_error(&error), began, call.progress, sent),
+            };
+            call.progress.reach(CallPhase::Receive);
+            let made = answer.extensions().get::<Made>().copied();
+            let status = answer.status().as_u16();
+            let result = read_body(answer.into_body()).await.map(|body| RawAnswer { status, body });
+            let whole = began.elapsed();
+            // Only the request that a connection was made for has waited for it.
+            let connect = made
+                .filter(|made| made.established >= began)
+                .map(|made| made.established.duration_since(made.began.max(began)))
+                .unwrap_or_default();
+            let timings = PhaseTimings { token: Duration::ZERO, connect, wait: whole.saturating_sub(connect) };
+            Exchange { result, timings, sent }
+        })
+    }
+}
+
+impl HttpEndpoint {
+    fn request(&self, call: &Call<'_>) -> Result<Request<SentBody>, CallFailure> {
+        let body = SentBody { bytes: Some(call.body.clone()), progress: call.progress.clone() };
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.prepared.uri.clone();
+        let headers = request.headers_mut();
+        *headers = self.prepared.headers.clone();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(call.body.len()));
+        let request_id = HeaderValue::from_str(call.request_id.as_str())
+            .map_err(|_| CallFailure::new(FailureCode::UriInvalid, "The request id is not a legal header value"))?;
+        headers.insert(HeaderName::from_static("x-okta-request-id"), request_id);
+        for (name, value) in &self.prepared.custom {
+            headers.append(name.clone(), value.clone());
+        }
+        Ok(request)
+    }
+}
+
+fn failed(failure: CallFailure, sent: Option<Sent>) -> Exchange {
+    Exchange { result: Err(failure), timings: PhaseTimings::default(), sent }
+}
+
+fn failed_after(failure: CallFailure, began: Instant, progress: &Progress, sent: Option<Sent>) -> Exchange {
+    let (took, none) = (began.elapsed(), PhaseTimings::default());
+    let timings = match progress.phase() {
+        CallPhase::Authenticate | CallPhase::Connect => PhaseTimings { connect: took, ..none },
+        CallPhase::Wait | CallPhase::Receive => PhaseTimings { wait: took, ..none },
+    };
+    Exchange { result: Err(failure), timings, sent }
+}
+
+/// The body, as long as it is within its bound; reading stops there.
+async fn read_body(mut body: Incoming) -> Result<Bytes, CallFailure> {
+    let too_large = || {
+        CallFailure::new(FailureCode::BodyTooLarge, format!("The answer is larger than {ANSWER_BYTES_MAX} bytes"))
+    };
+    if body.size_hint().lower() > ANSWER_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    // An ordinary answer is one frame and is never copied.
+    let (mut whole, mut grown) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| failure::of_body_error(&error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let length = whole.len() + grown.len();
+        if length + data.len() > ANSWER_BYTES_MAX {
+            return Err(too_large());
+        }
+        if length == 0 {
+            whole = data;
+        } else {
+            grown.extend_from_slice(&std::mem::take(&mut whole));
+            grown.extend_from_slice(&data);
+        }
+    }
+    Ok(if grown.is_empty() { whole } else { grown.freeze() })
+}
+
+/// An endpoint that cannot be called, and why.
+struct Unusable(CallFailure);
+
+impl Endpoint for Unusable {
+    fn call<'a>(&'a self, _call: Call<'a>) -> BoxFuture<'a, Exchange> {
+        Box::pin(async move { failed(self.0.clone(), None) })
+    }
+}
+
+/// The body that is sent; tells how far the attempt has come when the connection takes it.
+struct SentBody {
+    bytes: Option<Bytes>,
+    progress: Progress,
+}
+
+impl Body for SentBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.progress.reach(CallPhase::Wait);
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+fn header_of(key: &str, value: &str, secret: bool) -> Result<(HeaderName, HeaderValue), CallFailure> {
+    let unusable = || CallFailure::new(FailureCode::ChannelUnusable, format!("The header `{key}` cannot be sent"));
+    let name = HeaderName::from_bytes(key.as_bytes()).map_err(|_| unusable())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| unusable())?;
+    value.set_sensitive(secret);
+    Ok((name, value))
+}
+
+fn shown(request: &Request<SentBody>) -> Sent {
+    let text = |value: &HeaderValue| {
+        if value.is_sensitive() { MASK.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() }
+    };
+    Sent {
+        uri: request.uri().to_string(),
+        headers: request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+    }
+}
+
+fn tls_config(extra_ca_pem: &[Vec<u8>]) -> Result<ClientConfig, TransportError> {
+    let mut roots = RootCertStore::empty();
+    // A machine without a store of its own can still call services of the extra anchors.
+    let native = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(native.certs);
+    for pem in extra_ca_pem {
+        let mut found = false;
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
+            roots.add(certificate).map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
+            found = true;
+        }
+        if !found {
+            return Err(TransportError::TrustAnchor("it has no PEM certificate".to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
