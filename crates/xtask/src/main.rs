@@ -1,2 +1,87 @@
-//! Placeholder.
-fn main() {}
+//! The developer's commands, `cargo xtask NAME`: one entry for people and for continuous integration.
+//!
+//! Start reading at [`test`], which runs everything the README promises, step by step. [`tidy`] holds the rules of
+//! the workspace that no compiler knows. Nothing here is shipped, and nothing here depends on the shipped crates,
+//! so that it builds in seconds.
+
+mod interop;
+mod postgres;
+mod run;
+mod say;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{postgres::Cluster, run::Failure, say::say, workspace::Workspace};
+
+/// The commands of the workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every check: format, clippy, tidy, tests on SQLite and PostgreSQL, interop
+    Test(test::Options),
+    /// Check the workspace's own rules: arrows between crates, file sizes, leftovers, dependencies
+    Tidy,
+    /// Run a benchmark in a release build
+    Bench {
+        /// Which one, such as `call` or `memory`
+        name: String,
+        /// Passed on to the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run other people's software against the built binary
+    Interop {
+        /// Which one; all of them without a name
+        name: Option<interop::Suite>,
+    },
+    /// Start a throwaway PostgreSQL server, run a command with its address in `TENTERHOOK_TEST_POSTGRES`, stop it
+    Postgres {
+        /// The command, such as `cargo test -p tenterhook-store`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match Workspace::find().and_then(|workspace| perform(&workspace, Arguments::parse().command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(workspace: &Workspace, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Test(options) => test::run(workspace, &options),
+        Command::Tidy => tidy::run(workspace),
+        Command::Bench { name, arguments } => {
+            let mut words = vec!["run", "--release", "--package", "tenterhook-bench", "--", name.as_str()];
+            words.extend(arguments.iter().map(String::as_str));
+            run::succeed(workspace.cargo(&words), "The benchmark's own output above says why.")
+        }
+        Command::Interop { name } => interop::run(workspace, name)?.or_refuse(),
+        Command::Postgres { command } => on_postgres(workspace, &command),
+    }
+}
+
+fn on_postgres(workspace: &Workspace, command: &[String]) -> Result<(), Failure> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+    let cluster = Cluster::start()?;
+    say(&format!("PostgreSQL listens at {}", cluster.url()));
+    let mut run = workspace.command(program);
+    run.args(arguments).env(postgres::URL_VARIABLE, cluster.url());
+    run::succeed(run, "The command's own output above says why.")
+}

@@ -1,0 +1,88 @@
+//! Other people's clients against our binary; the suites live in `interop/`.
+
+use std::{fs, path::Path};
+
+use clap::ValueEnum;
+
+use crate::{
+    run::{Ending, Failure, capture, lacking, succeed},
+    workspace::Workspace,
+};
+
+/// The oldest Node.js that the suites run on.
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// One foreign client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// npm `openid-client`: discovery, every grant, verification of patched tokens
+    Oidc,
+}
+
+impl Suite {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Oidc => "interop/oidc.test.mjs",
+        }
+    }
+}
+
+/// Builds the binary, installs the clients, runs `only` or every suite.
+pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, Failure> {
+    if let Err(failure) = node(workspace) {
+        return lacking(failure);
+    }
+    succeed(workspace.cargo(&["build", "--package", "tenterhook"]), "The compiler's message above says why.")?;
+    if stale(&workspace.root().join("interop")) {
+        let mut install = workspace.command("npm");
+        install.args(["ci", "--prefix", "interop", "--no-audit", "--no-fund"]);
+        succeed(install, "The clients of `interop/package-lock.json` come from the npm registry: is it reachable?")?;
+    }
+    let mut tests = workspace.command("node");
+    tests.arg("--test").args(
+        Suite::value_variants()
+            .iter()
+            .filter(|suite| only.is_none_or(|name| name == **suite))
+            .map(|suite| suite.file()),
+    );
+    succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
+    Ok(Ending::Passed)
+}
+
+fn node(workspace: &Workspace) -> Result<(), Failure> {
+    let hint = format!("Install the packages `nodejs` and `npm`, version {NODE_MAJOR_MIN} or newer.");
+    for program in ["node", "npm"] {
+        let mut ask = workspace.command(program);
+        ask.arg("--version");
+        let version = capture(ask).map_err(|_| Failure::new(format!("no `{program}` on this machine")).hint(&hint))?;
+        if program == "node" && major(&version).is_none_or(|major| major < NODE_MAJOR_MIN) {
+            return Err(Failure::new(format!("`node` is {}", version.trim())).hint(&hint));
+        }
+    }
+    Ok(())
+}
+
+/// Of `v20.11.1`, 20.
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// Whether what is installed is older than what is locked.
+fn stale(folder: &Path) -> bool {
+    let written = |path: &str| fs::metadata(folder.join(path)).and_then(|metadata| metadata.modified());
+    match (written("node_modules/.package-lock.json"), written("package-lock.json")) {
+        (Ok(installed), Ok(locked)) => installed < locked,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major;
+
+    #[test]
+    fn the_major_version_is_read() {
+        assert_eq!(major("v20.20.2\n"), Some(20));
+        assert_eq!(major("20"), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Running other programs, and what comes of it.
+
+use std::{fmt, process::Command};
+
+use crate::say::say;
+
+/// Why a command of ours stops, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    what: String,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure that explains itself.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), hints: Vec::new() }
+    }
+
+    /// Adds what to do, one line after another.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Failed: {}", self.what)?;
+        self.hints.iter().try_for_each(|hint| write!(formatter, "\n  {hint}"))
+    }
+}
+
+/// How a check that did not fail ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It ran and passed.
+    Passed,
+    /// This machine lacks what it needs; says what.
+    Skipped(String),
+}
+
+impl Ending {
+    /// For the command that was asked for this one check: not running it is a failure.
+    pub(crate) fn or_refuse(self) -> Result<(), Failure> {
+        match self {
+            Self::Passed => Ok(()),
+            Self::Skipped(why) => Err(Failure::new(why)),
+        }
+    }
+}
+
+/// What to do without something that a check needs: skip on a developer's machine, fail where `CI=true`.
+pub(crate) fn lacking(failure: Failure) -> Result<Ending, Failure> {
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    if in_ci { Err(failure) } else { Ok(Ending::Skipped(failure.what)) }
+}
+
+/// Runs `command` with our own input and output; anything but status 0 is a failure with `hint`.
+pub(crate) fn succeed(mut command: Command, hint: &str) -> Result<(), Failure> {
+    let line = shown(&command);
+    say(&format!("$ {line}"));
+    let status = command.status().map_err(|error| Failure::new(format!("`{line}` could not be started: {error}")))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("`{line}` ended with {status}")).hint(hint)) }
+}
+
+/// Runs `command` silently and returns what it printed.
+pub(crate) fn capture(mut command: Command) -> Result<String, Failure> {
+    let line = shown(&command);
+    let output = command.output().map_err(|error| Failure::new(format!("`{line}` could not be started: {error}")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("`{line}` ended with {}", output.status)).hint(complaint.trim()))
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
