@@ -10,6 +10,7 @@ use tenterhook_engine::Entropy;
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
+    #[expect(clippy::disallowed_methods, reason = "the one place that draws randomness for the flows")]
     #[expect(
         clippy::expect_used,
         reason = "without randomness no secret may be made; the generator does not fail once seeded"

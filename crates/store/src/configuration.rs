@@ -179,16 +179,14 @@ async fn commit_rows(
     for write in writes {
         match write {
             RowWrite::Put(row) => {
-                let replace = OnConflict::columns([
-                    configuration_object::Column::OrgId,
-                    configuration_object::Column::Id,
-                ])
-                .update_columns([
-                    configuration_object::Column::Kind,
-                    configuration_object::Column::Document,
-                    configuration_object::Column::Secrets,
-                ])
-                .to_owned();
+                let replace =
+                    OnConflict::columns([configuration_object::Column::OrgId, configuration_object::Column::Id])
+                        .update_columns([
+                            configuration_object::Column::Kind,
+                            configuration_object::Column::Document,
+                            configuration_object::Column::Secrets,
+                        ])
+                        .to_owned();
                 configuration_object::Entity::insert(row)
                     .on_conflict(replace)
                     .exec_without_returning(connection)

@@ -62,6 +62,7 @@ impl Keyring {
     }
 
     /// A new key in text form.
+    #[expect(clippy::disallowed_methods, reason = "a key is nobody's input")]
     #[expect(clippy::expect_used, reason = "without randomness no key may be made; the generator does not fail")]
     pub fn generate_text() -> Secret {
         let (mut id, mut key) = ([0; KEY_ID_BYTES], [0; 32]);
@@ -69,6 +70,7 @@ impl Keyring {
         Secret::new(format!("{VERSION}.{}.{}", URL_SAFE_NO_PAD.encode(id), URL_SAFE_NO_PAD.encode(key)))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a nonce must never repeat, so nobody else may choose it")]
     pub(crate) fn encrypt(&self, place: Place<'_>, secret: &Secret) -> Result<String, StoreError> {
         let failed = || StoreError::Database(format!("encrypting a secret of {} failed", place.row));
         let (id, key) = self.keys.first().ok_or_else(failed)?;

@@ -119,7 +119,8 @@ impl Store {
         // A consumed code is kept as long as tokens that came of it: a replay must still be recognised.
         let codes_until = now.plus_seconds(-86_400).as_micros();
         let codes = authorization_code::Entity::delete_many();
-        removed += codes.filter(authorization_code::Column::ExpiresUs.lt(codes_until)).exec(writer).await?.rows_affected;
+        removed +=
+            codes.filter(authorization_code::Column::ExpiresUs.lt(codes_until)).exec(writer).await?.rows_affected;
         let sessions = session::Entity::delete_many();
         removed += sessions.filter(session::Column::ExpiresUs.lt(us)).exec(writer).await?.rows_affected;
         let refresh = refresh_token::Entity::delete_many();

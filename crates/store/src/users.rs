@@ -1,6 +1,8 @@
 //! Users and their sessions.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{OrgId, SessionId, UserId},

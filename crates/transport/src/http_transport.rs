@@ -20,7 +20,10 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject as _}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tenterhook_contract::{
     hook::{ChannelAuthentication, InlineHook},
     limits::ANSWER_BYTES_MAX,
@@ -234,9 +237,8 @@ fn failed_after(failure: CallFailure, began: Instant, progress: &Progress, sent:
 
 /// The body, as long as it is within its bound; reading stops there.
 async fn read_body(mut body: Incoming) -> Result<Bytes, CallFailure> {
-    let too_large = || {
-        CallFailure::new(FailureCode::BodyTooLarge, format!("The answer is larger than {ANSWER_BYTES_MAX} bytes"))
-    };
+    let too_large =
+        || CallFailure::new(FailureCode::BodyTooLarge, format!("The answer is larger than {ANSWER_BYTES_MAX} bytes"));
     if body.size_hint().lower() > ANSWER_BYTES_MAX as u64 {
         return Err(too_large());
     }
