@@ -38,13 +38,12 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
         install.args(["ci", "--prefix", "interop", "--no-audit", "--no-fund"]);
         succeed(install, "The clients of `interop/package-lock.json` come from the npm registry: is it reachable?")?;
     }
+    let suites = Suite::value_variants().iter().filter(|suite| only.is_none_or(|only| only == **suite));
     let mut tests = workspace.command("node");
-    tests.arg("--test").args(
-        Suite::value_variants()
-            .iter()
-            .filter(|suite| only.is_none_or(|name| name == **suite))
-            .map(|suite| suite.file()),
-    );
+    tests.arg("--test").args(suites.map(|suite| suite.file()));
+    // Cargo puts every binary of a build where it put this one.
+    let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
+    tests.env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
     succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
     Ok(Ending::Passed)
 }
