@@ -1,6 +1,6 @@
 //! Running other programs, and what comes of it.
 
-use std::{fmt, process::Command};
+use std::{fmt, path::Path, process::Command};
 
 use crate::say::say;
 
@@ -76,6 +76,8 @@ pub(crate) fn capture(mut command: Command) -> Result<String, Failure> {
 }
 
 fn shown(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    // The folder of a toolchain's own `cargo` tells nobody anything.
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
         return Ok(());
     }
     let hint = "Each line above names a file and the rule that it breaks.";
-    Err(Failure::new(format!("{} untidy places", complaints.len())).hint(hint))
+    Err(Failure::new(format!("untidy places: {}", complaints.len())).hint(hint))
 }
 
 fn complaints_of(file: &TextFile, private: &[String]) -> Vec<String> {
