@@ -80,6 +80,18 @@ pub enum SkipReason {
     NoTime,
 }
 
+impl SkipReason {
+    /// A stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Inactive => "INACTIVE",
+            Self::BreakerOpen => "BREAKER_OPEN",
+            Self::NoCapacity => "NO_CAPACITY",
+            Self::NoTime => "NO_TIME",
+        }
+    }
+}
+
 /// Where an invocation's time went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {

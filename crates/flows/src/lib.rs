@@ -3,13 +3,18 @@
 //! No SQL and no HTTP handlers live here. Start reading at [`Platform`]; [`oauth`] is the first flow.
 
 pub mod caller;
+pub mod directory;
 pub mod entropy;
+mod hooks;
+pub mod management;
 pub mod oauth;
 mod platform;
+pub mod provision;
 mod recording;
 mod snapshot;
 
 pub use caller::Caller;
+pub use hooks::HookChange;
 pub use platform::{ChangeError, Parts, Platform, Settings};
 pub use recording::SystemLogRecorder;
 pub use snapshot::OrgSnapshot;

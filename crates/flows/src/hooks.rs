@@ -1,0 +1,180 @@
+//! Inline hooks: the operations of `management-api.md` section 3.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::Value;
+use tenterhook_contract::{
+    api_error::ErrorCode,
+    hook::{HookStatus, InlineHook, Registry},
+    id::HookId,
+    system_log::Target,
+};
+use tenterhook_engine::CallFailure;
+use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite};
+
+use crate::{
+    OrgSnapshot, Platform,
+    management::{Administrator, ManagementError},
+};
+
+/// Hook keys that exist: none, as long as there is no API to make them.
+static NO_HOOK_KEYS: BTreeSet<tenterhook_contract::id::HookKeyId> = BTreeSet::new();
+
+/// An operation that changes a hook that exists.
+#[derive(Clone, Copy, Debug)]
+pub enum HookChange<'a> {
+    /// PUT.
+    Replace(&'a Value),
+    /// POST.
+    Merge(&'a Value),
+    /// `lifecycle/activate`.
+    Activate,
+    /// `lifecycle/deactivate`.
+    Deactivate,
+}
+
+impl HookChange<'_> {
+    fn event(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Replace(_) | Self::Merge(_) => ("inline_hook.updated", "Inline hook has been updated"),
+            Self::Activate => ("inline_hook.activated", "Inline hook has been activated"),
+            Self::Deactivate => ("inline_hook.deactivated", "Inline hook has been deactivated"),
+        }
+    }
+}
+
+impl Platform {
+    /// The org's hooks in order of creation.
+    pub fn list_hooks(&self, administrator: &Administrator) -> Result<Vec<InlineHook>, ManagementError> {
+        Ok(self.org_of(administrator)?.configuration.hooks.clone())
+    }
+
+    /// One hook.
+    pub fn get_hook(&self, administrator: &Administrator, id: &str) -> Result<InlineHook, ManagementError> {
+        find(&*self.org_of(administrator)?, id).cloned()
+    }
+
+    /// Registers a hook.
+    pub async fn create_hook(&self, administrator: &Administrator, body: &Value) -> Result<InlineHook, ManagementError> {
+        let (now, (unix_ms, entropy)) = (self.now(), self.id_parts());
+        let hook = self
+            .change(&administrator.token.org_id, |org| {
+                let id = HookId::from_parts(unix_ms, entropy);
+                let hook = InlineHook::create(body, self.registry(org), id, now)?;
+                Ok::<_, ManagementError>((vec![put(&hook)], hook))
+            })
+            .await?;
+        self.log_change(administrator, "inline_hook.created", "Inline hook has been created", target(&hook));
+        Ok(hook)
+    }
+
+    /// Changes a hook.
+    pub async fn change_hook(
+        &self,
+        administrator: &Administrator,
+        id: &str,
+        change: HookChange<'_>,
+    ) -> Result<InlineHook, ManagementError> {
+        let now = self.now();
+        let (hook, changed) = self
+            .change(&administrator.token.org_id, |org| {
+                let stored = find(org, id)?;
+                let registry = self.registry(org);
+                let hook = match change {
+                    HookChange::Replace(body) => stored.replace(body, registry, now)?,
+                    HookChange::Merge(body) => stored.merge(body, registry, now)?,
+                    HookChange::Activate => stored.activate(registry, now)?,
+                    HookChange::Deactivate => stored.deactivate(now),
+                };
+                let changed = hook != *stored;
+                let writes = if changed { vec![put(&hook)] } else { Vec::new() };
+                Ok::<_, ManagementError>((writes, (hook, changed)))
+            })
+            .await?;
+        if changed {
+            let (event_type, message) = change.event();
+            self.log_change(administrator, event_type, message, target(&hook));
+        }
+        Ok(hook)
+    }
+
+    /// Deletes an INACTIVE hook.
+    pub async fn delete_hook(&self, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
+        let hook = self
+            .change(&administrator.token.org_id, |org| {
+                let hook = find(org, id)?;
+                hook.check_deletable()?;
+                Ok::<_, ManagementError>((vec![ConfigurationWrite::Delete(hook.id.to_string())], hook.clone()))
+            })
+            .await?;
+        self.log_change(administrator, "inline_hook.deleted", "Inline hook has been deleted", target(&hook));
+        Ok(())
+    }
+
+    /// Sends `body` through the hook's channel and answers with what came back, normalised (`management-api.md` 3.7).
+    pub async fn execute_hook(
+        &self,
+        administrator: &Administrator,
+        id: &str,
+        body: &Value,
+        bytes: bytes::Bytes,
+    ) -> Result<Value, ManagementError> {
+        let org = self.org_of(administrator)?;
+        let hook = find(&org, id)?;
+        let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
+        if hook.status == HookStatus::Inactive {
+            return Err(ManagementError::field("status", "An inactive inline hook cannot be executed"));
+        }
+        if !body.is_object() {
+            return Err(ManagementError::field("inlineHook", "The body must be a JSON object"));
+        }
+        if body.get("eventType").is_some_and(|event_type| event_type != hook.hook_type.as_str()) {
+            let text = format!("The inline hook has the type {}", hook.hook_type);
+            return Err(ManagementError::field("eventType", &text));
+        }
+        let origin = Arc::new(administrator.origin());
+        let answer = self.engine().execute(ready, origin, bytes).await.outcome.map_err(of_call)?;
+        if answer.error.is_none()
+            && let Some(problem) = answer.shape_problems(hook.hook_type).into_iter().next()
+        {
+            let hint = problem.hint.map(|hint| format!(". {hint}")).unwrap_or_default();
+            let detail = format!("{} at {}{hint}", problem.message, problem.pointer);
+            return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, detail });
+        }
+        Ok(answer.normalised())
+    }
+
+    fn registry<'a>(&self, org: &'a OrgSnapshot) -> Registry<'a> {
+        Registry {
+            hooks: &org.configuration.hooks,
+            hook_keys: &NO_HOOK_KEYS,
+            plain_http_to_loopback: self.settings().plain_http_to_loopback,
+        }
+    }
+}
+
+fn of_call(failure: CallFailure) -> ManagementError {
+    let code = if failure.code.is_timeout() { ErrorCode::HookTimeout } else { ErrorCode::HookUnusable };
+    ManagementError::Hook { code, detail: format!("{}: {failure}", failure.code) }
+}
+
+fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a InlineHook, ManagementError> {
+    org.configuration.hooks.iter().find(|hook| hook.id.as_str() == id).ok_or_else(|| not_found(id))
+}
+
+fn not_found(id: &str) -> ManagementError {
+    ManagementError::NotFound { id: id.to_owned(), kind: "InlineHook" }
+}
+
+fn put(hook: &InlineHook) -> ConfigurationWrite {
+    ConfigurationWrite::Put(ConfigurationObject::Hook(hook.clone()))
+}
+
+fn target(hook: &InlineHook) -> Target {
+    Target {
+        id: hook.id.to_string(),
+        kind: "InlineHook".to_owned(),
+        alternate_id: Some("unknown".to_owned()),
+        display_name: Some(hook.name.clone()),
+    }
+}

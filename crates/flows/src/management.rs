@@ -1,0 +1,146 @@
+//! What the management API does: judge a change, commit it, log it. Handlers hold none of this.
+
+use tenterhook_contract::{
+    api_error::ErrorCode,
+    context::{RequestContext, UrlValue},
+    hook::HookInvalid,
+    system_log::{Actor, LogClient, LogEvent, LogResult, Severity, Target},
+};
+use tenterhook_engine::Origin;
+use tenterhook_store::{StoreError, model::ApiToken};
+
+use crate::{Caller, ChangeError, OrgSnapshot, Platform, entropy};
+
+/// Why a request of the management API fails. The server makes the vendor's error body of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagementError {
+    /// Validation failed: the summary's detail and the causes.
+    #[error("validation of {subject} failed")]
+    Invalid {
+        /// The field or the model.
+        subject: String,
+        /// One text per problem.
+        causes: Vec<String>,
+    },
+    /// Unknown id.
+    #[error("{kind} {id} does not exist")]
+    NotFound {
+        /// The id, as it was given.
+        id: String,
+        /// The kind, as the vendor names it: `InlineHook`.
+        kind: &'static str,
+    },
+    /// A hook could not be called.
+    #[error("{detail}")]
+    Hook {
+        /// The code of the error body; the HTTP status is 400 (`management-api.md` 3.7).
+        code: ErrorCode,
+        /// What failed.
+        detail: String,
+    },
+    /// Too many others change the configuration at the same time.
+    #[error("the configuration is being changed by too many others")]
+    Contended,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ManagementError {
+    /// One problem of one field.
+    pub fn field(field: &str, text: &str) -> Self {
+        Self::Invalid { subject: field.to_owned(), causes: vec![format!("{field}: {text}")] }
+    }
+}
+
+impl From<HookInvalid> for ManagementError {
+    fn from(HookInvalid { subject, causes }: HookInvalid) -> Self {
+        Self::Invalid { subject, causes }
+    }
+}
+
+impl From<ChangeError<Self>> for ManagementError {
+    fn from(error: ChangeError<Self>) -> Self {
+        match error {
+            ChangeError::Refused(error) => error,
+            ChangeError::Contended => Self::Contended,
+            ChangeError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// An authenticated request of the management API.
+#[derive(Clone, Debug)]
+pub struct Administrator {
+    /// The request.
+    pub caller: Caller,
+    /// Its API token.
+    pub token: ApiToken,
+}
+
+impl Administrator {
+    fn actor(&self) -> Actor {
+        Actor {
+            id: self.token.id.to_string(),
+            kind: "SystemPrincipal".to_owned(),
+            alternate_id: Some(self.token.name.clone()),
+            display_name: Some(self.token.name.clone()),
+        }
+    }
+
+    /// The origin of a test call.
+    pub(crate) fn origin(&self) -> Origin {
+        let caller = &self.caller;
+        Origin {
+            org_id: self.token.org_id.clone(),
+            request: RequestContext {
+                id: caller.request_id.clone(),
+                method: caller.method.clone(),
+                url: UrlValue { value: caller.path.clone() },
+                ip_address: caller.ip_address.clone(),
+            },
+            request_uri: caller.path.clone(),
+            user_agent: caller.user_agent.clone(),
+            client_id: None,
+            api_token_id: Some(self.token.id.to_string()),
+            actor: self.actor(),
+            session_id: None,
+            targets: Vec::new(),
+        }
+    }
+}
+
+impl Platform {
+    /// The org of an administrator, as it is now.
+    pub fn org_of(&self, administrator: &Administrator) -> Result<std::sync::Arc<OrgSnapshot>, ManagementError> {
+        let id = &administrator.token.org_id;
+        self.org(id).ok_or_else(|| ManagementError::NotFound { id: id.to_string(), kind: "Org" })
+    }
+
+    /// Logs a change that an administrator made.
+    pub(crate) fn log_change(&self, administrator: &Administrator, event_type: &str, message: &str, target: Target) {
+        let caller = &administrator.caller;
+        let debug_data = [("requestId", caller.request_id.to_string()), ("requestUri", caller.path.clone())];
+        self.log().append(LogEvent {
+            uuid: entropy::uuid(self.entropy()),
+            org_id: administrator.token.org_id.clone(),
+            published: self.now(),
+            event_type: event_type.to_owned(),
+            severity: Severity::Info,
+            display_message: message.to_owned(),
+            actor: administrator.actor(),
+            client: Some(LogClient {
+                user_agent: caller.user_agent.clone(),
+                ip_address: caller.ip_address.clone(),
+                id: None,
+            }),
+            external_session_id: None,
+            result: LogResult::Success,
+            reason: None,
+            debug_data: debug_data.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
+            transaction_id: caller.request_id.to_string(),
+            request_api_token_id: Some(administrator.token.id.to_string()),
+            targets: vec![target],
+        });
+    }
+}
