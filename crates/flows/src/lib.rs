@@ -11,6 +11,7 @@ pub mod oauth;
 mod platform;
 pub mod provision;
 mod recording;
+mod sign_in;
 mod snapshot;
 
 pub use caller::Caller;

@@ -7,6 +7,7 @@ use tenterhook_contract::{
     id::{AuthorizationServerId, HookId},
 };
 use tenterhook_engine::{ReadyHook, Transport};
+use crate::oauth::keys::Keys;
 use tenterhook_store::model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
 
 /// The budget of one attempt (`overview.md` section 5).
@@ -20,6 +21,8 @@ pub struct OrgSnapshot {
     pub base_url: Arc<str>,
     /// The objects.
     pub configuration: Configuration,
+    /// Signing keys, parsed.
+    pub(crate) keys: Keys,
     ready: HashMap<HookId, Arc<ReadyHook>>,
 }
 
@@ -42,7 +45,7 @@ impl OrgSnapshot {
                 (hook.id.clone(), kept(hook).unwrap_or_else(made))
             })
             .collect();
-        Self { org, base_url, configuration, ready }
+        Self { org, base_url, keys: Keys::prepare(&configuration.signing_keys), configuration, ready }
     }
 
     /// The version of the configuration.

@@ -1,1 +1,57 @@
 //! OAuth 2.0 and OpenID Connect on custom authorization servers.
+//!
+//! [`mint`] is where the token hook runs; [`authorize`] and [`token`] are the two endpoints that mint.
+
+pub mod authorize;
+mod claims;
+pub mod discovery;
+pub mod error;
+pub mod inspect;
+pub mod keys;
+pub mod mint;
+pub mod parameters;
+pub mod policy;
+pub mod token;
+
+use tenterhook_store::model::{AuthorizationServer, OAuthClient, Status};
+
+pub(crate) use claims::is_expression;
+use error::OAuthError;
+
+use crate::OrgSnapshot;
+
+/// The issuer of a server.
+pub fn issuer(org: &OrgSnapshot, server: &AuthorizationServer) -> String {
+    format!("{}/oauth2/{}", org.base_url, server.id)
+}
+
+/// An active client by its `client_id`.
+pub(crate) fn client<'a>(org: &'a OrgSnapshot, client_id: &str) -> Option<&'a OAuthClient> {
+    let mut clients = org.configuration.clients.iter();
+    clients.find(|client| client.id.as_str() == client_id && client.status == Status::Active)
+}
+
+/// The requested scopes; those that are granted by default when none is requested.
+pub(crate) fn requested_scopes(
+    org: &OrgSnapshot,
+    server: &AuthorizationServer,
+    scope: Option<&str>,
+) -> Result<Vec<String>, OAuthError> {
+    let known = || org.configuration.scopes.iter().filter(|scope| scope.authorization_server_id == server.id);
+    let Some(text) = scope else {
+        return Ok(known().filter(|scope| scope.default).map(|scope| scope.name.clone()).collect());
+    };
+    let mut scopes: Vec<String> = Vec::new();
+    for name in text.split_ascii_whitespace() {
+        if !known().any(|scope| scope.name == name) {
+            return Err(OAuthError::new(
+                "invalid_scope",
+                "One or more scopes are not configured for the authorization server resource.",
+            ));
+        }
+        if !scopes.iter().any(|scope| scope == name) {
+            scopes.push(name.to_owned());
+        }
+    }
+    Ok(scopes)
+}

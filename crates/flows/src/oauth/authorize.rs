@@ -1,0 +1,273 @@
+//! The authorization endpoint (RFC 6749 section 4.1, OpenID Connect core 3.1.2): the code flow with PKCE.
+
+use std::collections::BTreeMap;
+
+use tenterhook_contract::{
+    Timestamp,
+    id::RefreshTokenId,
+    token::ProtocolRequest,
+};
+use tenterhook_store::{
+    StoreError,
+    model::{AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, Session, User},
+};
+
+use super::{
+    client,
+    error::OAuthError,
+    issuer,
+    mint::{Minting, freeze},
+    parameters::Parameters,
+    policy::{PolicyQuestion, choose},
+    requested_scopes,
+};
+use crate::{
+    Caller, OrgSnapshot, Platform,
+    entropy::{random_token, sha256_hex},
+};
+
+/// Seconds that a code can be redeemed (RFC 6749 section 4.1.2 asks for ten minutes at most).
+const CODE_LIFETIME_SECONDS: i64 = 60;
+/// Characters of a PKCE challenge (RFC 7636 section 4.2): SHA-256 in base64url.
+const CHALLENGE_CHARACTERS: usize = 43;
+
+/// How the answer of the endpoint reaches the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// In the redirect URI's query.
+    Query,
+    /// In its fragment.
+    Fragment,
+    /// By a form that the browser posts.
+    FormPost,
+}
+
+/// What the user's browser is told.
+#[derive(Debug)]
+pub enum AuthorizeAnswer {
+    /// The request cannot even be answered to its client: a page for the user says why.
+    Page(OAuthError),
+    /// Back to the client.
+    Redirect {
+        /// A registered redirect URI.
+        redirect_uri: String,
+        /// How.
+        mode: ResponseMode,
+        /// The parameters: a code, or an error.
+        parameters: BTreeMap<&'static str, String>,
+    },
+    /// The user must sign in first.
+    SignIn {
+        /// A login to fill in.
+        login_hint: Option<String>,
+    },
+}
+
+/// A request whose client and redirect URI are known to belong together.
+struct Checked<'a> {
+    client: &'a OAuthClient,
+    redirect_uri: &'a str,
+    mode: ResponseMode,
+    state: Option<String>,
+}
+
+impl Platform {
+    /// Answers an authorization request. `session` is that of the browser's cookie, when it has one.
+    pub async fn authorize(
+        &self,
+        org: &OrgSnapshot,
+        server: &AuthorizationServer,
+        caller: &Caller,
+        parameters: &Parameters,
+        session: Option<&Session>,
+    ) -> AuthorizeAnswer {
+        let checked = match check_client(org, parameters) {
+            Ok(checked) => checked,
+            Err(error) => return AuthorizeAnswer::Page(error),
+        };
+        let mut answer = BTreeMap::from([("iss", issuer(org, server))]);
+        match self.authorize_checked(org, server, caller, parameters, session, &checked).await {
+            Ok(Some(code)) => drop(answer.insert("code", code)),
+            Ok(None) => {
+                return AuthorizeAnswer::SignIn { login_hint: parameters.owned("login_hint") };
+            }
+            Err(error) => {
+                answer.insert("error", error.code.to_owned());
+                answer.insert("error_description", error.description);
+            }
+        }
+        if let Some(state) = checked.state {
+            answer.insert("state", state);
+        }
+        AuthorizeAnswer::Redirect {
+            redirect_uri: checked.redirect_uri.to_owned(),
+            mode: checked.mode,
+            parameters: answer,
+        }
+    }
+
+    /// A code, or nothing when the user must sign in.
+    async fn authorize_checked(
+        &self,
+        org: &OrgSnapshot,
+        server: &AuthorizationServer,
+        caller: &Caller,
+        parameters: &Parameters,
+        session: Option<&Session>,
+        checked: &Checked<'_>,
+    ) -> Result<Option<String>, OAuthError> {
+        let client = checked.client;
+        if parameters.require("response_type")? != "code" {
+            return Err(OAuthError::new("unsupported_response_type", "The only supported response type is `code`."));
+        }
+        if !client.response_types.iter().any(|kind| kind == "code") {
+            return Err(OAuthError::new("unauthorized_client", "The client may not use the response type `code`."));
+        }
+        let code_challenge = code_challenge(client, parameters)?;
+        let scopes = requested_scopes(org, server, parameters.get("scope"))?;
+        let Some((session, user)) = self.signed_in(org, parameters, session).await? else { return Ok(None) };
+        let question = PolicyQuestion {
+            server: &server.id,
+            client: &client.id,
+            grant_type: "authorization_code",
+            user: Some(&user.id),
+            scopes: &scopes,
+        };
+        let (policy, rule) = choose(&org.configuration, question).ok_or_else(|| {
+            OAuthError::new("access_denied", "Policy evaluation failed for this request, please check the policy configurations.")
+        })?;
+        let offline = scopes.iter().any(|scope| scope == "offline_access")
+            && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
+        let (unix_ms, random) = self.id_parts();
+        let refresh_token_id = offline.then(|| RefreshTokenId::from_parts(unix_ms, random));
+        let request = protocol_request(parameters);
+        let auth_time = Some(session.created);
+        let minting = Minting {
+            org,
+            server,
+            client,
+            policy,
+            rule,
+            user: Some(&user),
+            session: Some(session),
+            scopes: &scopes,
+            request: request.clone(),
+            original_grant: None,
+            refresh_token_id: refresh_token_id.clone(),
+            nonce: parameters.get("nonce"),
+            auth_time,
+            caller,
+        };
+        let subject = self.mint(&minting).await?;
+        let code = random_token(self.entropy()).expose().to_owned();
+        self.store()
+            .insert_authorization_code(&AuthorizationCode {
+                code_sha256: sha256_hex(&code),
+                org_id: org.org.id.clone(),
+                authorization_server_id: server.id.clone(),
+                client_id: client.id.clone(),
+                user_id: user.id.clone(),
+                session_id: session.id.clone(),
+                redirect_uri: checked.redirect_uri.to_owned(),
+                code_challenge,
+                scopes,
+                rule_id: rule.id.clone(),
+                authorization_request: request,
+                frozen_tokens: freeze(subject, auth_time)?,
+                refresh_token_id,
+                expires: self.now().plus_seconds(CODE_LIFETIME_SECONDS),
+            })
+            .await?;
+        Ok(Some(code))
+    }
+
+    /// The session and its user, when they are good enough for the request.
+    async fn signed_in<'a>(
+        &self,
+        org: &OrgSnapshot,
+        parameters: &Parameters,
+        session: Option<&'a Session>,
+    ) -> Result<Option<(&'a Session, User)>, OAuthError> {
+        let prompt = parameters.get("prompt").unwrap_or_default();
+        let prompts = |wanted: &str| prompt.split_ascii_whitespace().any(|value| value == wanted);
+        let max_age = parameters.get("max_age").map(|age| age.parse::<i64>().ok().filter(|age| *age >= 0));
+        if max_age == Some(None) {
+            return Err(OAuthError::invalid_request("The parameter `max_age` must be a number of seconds."));
+        }
+        let now = self.now();
+        let fresh = |session: &Session| {
+            max_age.flatten().is_none_or(|age| session.created.plus_seconds(age) >= now)
+        };
+        let session = session.filter(|session| !prompts("login") && fresh(session));
+        let user = match session {
+            Some(session) => self.active_user(org, session).await?,
+            None => None,
+        };
+        match session.zip(user) {
+            None if prompts("none") => Err(OAuthError::new("login_required", "The client specified not to prompt, but the user is not logged in.")),
+            signed_in => Ok(signed_in),
+        }
+    }
+
+    async fn active_user(&self, org: &OrgSnapshot, session: &Session) -> Result<Option<User>, StoreError> {
+        let user = self.store().find_user(&org.org.id, &session.user_id).await?;
+        Ok(user.filter(|user| user.status == tenterhook_store::model::Status::Active))
+    }
+}
+
+/// Until these are known to belong together, nothing is ever redirected (RFC 6749 section 4.1.2.1).
+fn check_client<'a>(org: &'a OrgSnapshot, parameters: &'a Parameters) -> Result<Checked<'a>, OAuthError> {
+    let client = client(org, parameters.require("client_id")?)
+        .ok_or_else(|| OAuthError::new("invalid_client", "Invalid value for 'client_id' parameter."))?;
+    let redirect_uri = parameters.require("redirect_uri")?;
+    if !client.redirect_uris.iter().any(|registered| registered == redirect_uri) {
+        return Err(OAuthError::invalid_request(
+            "The 'redirect_uri' parameter must be a Login redirect URI in the client app settings.",
+        ));
+    }
+    let mode = match parameters.get("response_mode") {
+        None | Some("query") => ResponseMode::Query,
+        Some("fragment") => ResponseMode::Fragment,
+        Some("form_post") => ResponseMode::FormPost,
+        Some(_) => return Err(OAuthError::invalid_request("The 'response_mode' is not supported.")),
+    };
+    Ok(Checked { client, redirect_uri, mode, state: parameters.owned("state") })
+}
+
+fn code_challenge(client: &OAuthClient, parameters: &Parameters) -> Result<Option<String>, OAuthError> {
+    let Some(challenge) = parameters.get("code_challenge") else {
+        return match client.authentication {
+            ClientAuthenticationMethod::None => {
+                Err(OAuthError::invalid_request("PKCE code challenge is required when the client is public."))
+            }
+            _ => Ok(None),
+        };
+    };
+    if parameters.get("code_challenge_method") != Some("S256") {
+        return Err(OAuthError::invalid_request("The only supported code challenge method is `S256`."));
+    }
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if challenge.len() != CHALLENGE_CHARACTERS || !challenge.bytes().all(legal) {
+        return Err(OAuthError::invalid_request("The code challenge is not a SHA-256 in base64url."));
+    }
+    Ok(Some(challenge.to_owned()))
+}
+
+/// The members of `data.context.protocol.request`: what was in the request.
+pub(crate) fn protocol_request(parameters: &Parameters) -> ProtocolRequest {
+    ProtocolRequest {
+        scope: parameters.owned("scope"),
+        state: parameters.owned("state"),
+        redirect_uri: parameters.owned("redirect_uri"),
+        response_mode: parameters.owned("response_mode"),
+        response_type: parameters.owned("response_type"),
+        client_id: parameters.owned("client_id"),
+        grant_type: parameters.owned("grant_type"),
+    }
+}
+
+/// When a session that begins now ends.
+pub(crate) fn session_end(now: Timestamp) -> Timestamp {
+    const SESSION_SECONDS: i64 = 2 * 3_600;
+    now.plus_seconds(SESSION_SECONDS)
+}

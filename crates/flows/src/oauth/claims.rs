@@ -1,0 +1,135 @@
+//! The claims of tokens before a hook sees them.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+use tenterhook_contract::{Timestamp, token::TokenDraft};
+use tenterhook_engine::Entropy;
+use tenterhook_store::model::{ClaimDefinition, ClaimTarget, OAuthClient, Status, User};
+
+use crate::entropy::random_bytes;
+
+/// Seconds that an ID token lives.
+pub(crate) const ID_TOKEN_LIFETIME_SECONDS: u32 = 3_600;
+
+/// What claims are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct ClaimsSource<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) audience: &'a str,
+    pub(crate) org_id: &'a str,
+    pub(crate) client: &'a OAuthClient,
+    pub(crate) user: Option<&'a User>,
+    pub(crate) scopes: &'a [String],
+    pub(crate) nonce: Option<&'a str>,
+    pub(crate) auth_time: Option<Timestamp>,
+    pub(crate) definitions: &'a [&'a ClaimDefinition],
+    pub(crate) entropy: &'a dyn Entropy,
+}
+
+impl ClaimsSource<'_> {
+    /// The access token's claims, without `iat`, `exp`, `scp` (`open-questions.md` D14).
+    pub(crate) fn access(&self, lifetime_seconds: u32) -> TokenDraft {
+        let mut claims = Map::new();
+        claims.insert("ver".to_owned(), json!(1));
+        claims.insert("jti".to_owned(), json!(self.token_id("AT")));
+        claims.insert("iss".to_owned(), json!(self.issuer));
+        claims.insert("aud".to_owned(), json!(self.audience));
+        claims.insert("cid".to_owned(), json!(self.client.id));
+        if let Some(user) = self.user {
+            claims.insert("uid".to_owned(), json!(user.id));
+        }
+        let subject = self.user.map_or(self.client.id.as_str(), |user| user.login.as_str());
+        claims.insert("sub".to_owned(), json!(subject));
+        self.custom(ClaimTarget::Access, &mut claims);
+        TokenDraft { claims, lifetime_seconds }
+    }
+
+    /// The ID token's claims, without `iat`, `exp`, `at_hash`.
+    pub(crate) fn identity(&self, user: &User) -> TokenDraft {
+        let granted = |scope: &str| self.scopes.iter().any(|granted| granted == scope);
+        let mut claims = Map::new();
+        claims.insert("sub".to_owned(), json!(user.id));
+        if granted("profile") {
+            claims.insert("name".to_owned(), json!(full_name(user)));
+        }
+        if granted("email") {
+            claims.insert("email".to_owned(), json!(user.email));
+        }
+        claims.insert("ver".to_owned(), json!(1));
+        claims.insert("iss".to_owned(), json!(self.issuer));
+        claims.insert("aud".to_owned(), json!(self.client.id));
+        claims.insert("jti".to_owned(), json!(self.token_id("ID")));
+        claims.insert("amr".to_owned(), json!(["pwd"]));
+        claims.insert("idp".to_owned(), json!(self.org_id));
+        if let Some(nonce) = self.nonce {
+            claims.insert("nonce".to_owned(), json!(nonce));
+        }
+        if let Some(auth_time) = self.auth_time {
+            claims.insert("auth_time".to_owned(), json!(auth_time.as_seconds()));
+        }
+        if granted("profile") {
+            claims.insert("preferred_username".to_owned(), json!(user.login));
+        }
+        self.custom(ClaimTarget::Identity, &mut claims);
+        TokenDraft { claims, lifetime_seconds: ID_TOKEN_LIFETIME_SECONDS }
+    }
+
+    fn token_id(&self, prefix: &str) -> String {
+        format!("{prefix}.{}", URL_SAFE_NO_PAD.encode(random_bytes::<32>(self.entropy)))
+    }
+
+    fn custom(&self, target: ClaimTarget, claims: &mut Map<String, Value>) {
+        for definition in self.definitions {
+            let scoped = definition.scopes.is_empty() || definition.scopes.iter().any(|s| self.scopes.contains(s));
+            if definition.target == target
+                && definition.status == Status::Active
+                && scoped
+                && !claims.contains_key(&definition.name)
+                && let Some(value) = evaluate(&definition.expression, self.user, self.client)
+            {
+                claims.insert(definition.name.clone(), value);
+            }
+        }
+    }
+}
+
+/// First and last name.
+pub(crate) fn full_name(user: &User) -> String {
+    format!("{} {}", user.first_name, user.last_name)
+}
+
+/// The value of a claim's expression; `None` when it names something that is not there.
+pub(crate) fn evaluate(expression: &str, user: Option<&User>, client: &OAuthClient) -> Option<Value> {
+    let expression = expression.trim();
+    if let Some(text) = expression.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        return Some(json!(text));
+    }
+    if let Some(attribute) = expression.strip_prefix("app.") {
+        return match attribute {
+            "clientId" => Some(json!(client.id)),
+            "name" => Some(json!(client.name)),
+            _ => None,
+        };
+    }
+    let user = user?;
+    match expression.strip_prefix("user.")? {
+        "id" => Some(json!(user.id)),
+        "login" => Some(json!(user.login)),
+        "email" => Some(json!(user.email)),
+        "firstName" => Some(json!(user.first_name)),
+        "lastName" => Some(json!(user.last_name)),
+        "locale" => Some(json!(user.locale)),
+        "timezone" => Some(json!(user.time_zone)),
+        custom => user.custom.get(custom).filter(|value| !value.is_null()).cloned(),
+    }
+}
+
+/// Whether an expression is one that [`evaluate`] understands.
+pub(crate) fn is_expression(expression: &str) -> bool {
+    let expression = expression.trim();
+    let quoted = expression.len() >= 2 && expression.starts_with('"') && expression.ends_with('"');
+    let attribute = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    quoted
+        || matches!(expression, "app.clientId" | "app.name")
+        || expression.strip_prefix("user.").is_some_and(attribute)
+}

@@ -1,0 +1,67 @@
+//! What a server publishes of itself: metadata (RFC 8414, OpenID Connect discovery) and keys (RFC 7517).
+
+use serde_json::{Value, json};
+use tenterhook_store::model::AuthorizationServer;
+
+use super::issuer;
+use crate::OrgSnapshot;
+
+/// Authorization server metadata.
+pub fn metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
+    let issuer = issuer(org, server);
+    let scopes: Vec<_> = org
+        .configuration
+        .scopes
+        .iter()
+        .filter(|scope| scope.authorization_server_id == server.id && scope.published)
+        .map(|scope| scope.name.as_str())
+        .collect();
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/v1/authorize"),
+        "token_endpoint": format!("{issuer}/v1/token"),
+        "jwks_uri": format!("{issuer}/v1/keys"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+        "scopes_supported": scopes,
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint": format!("{issuer}/v1/introspect"),
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint": format!("{issuer}/v1/revoke"),
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+    })
+}
+
+/// OpenID Connect provider metadata: the same, and what OpenID Connect adds.
+pub fn openid_metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
+    let mut document = metadata(org, server);
+    let algorithms: std::collections::BTreeSet<_> = org
+        .configuration
+        .signing_keys
+        .iter()
+        .filter(|key| key.authorization_server_id == server.id)
+        .filter_map(|key| key.public_jwk.get("alg").and_then(Value::as_str))
+        .collect();
+    document["userinfo_endpoint"] = json!(format!("{}/v1/userinfo", issuer(org, server)));
+    document["subject_types_supported"] = json!(["public"]);
+    document["id_token_signing_alg_values_supported"] = json!(algorithms);
+    document["claims_supported"] =
+        json!(["iss", "ver", "sub", "aud", "iat", "exp", "jti", "auth_time", "amr", "idp", "nonce", "name", "at_hash",
+            "preferred_username", "given_name", "family_name", "locale", "zoneinfo", "updated_at", "email", "email_verified"]);
+    document
+}
+
+/// The public keys, newest last.
+pub fn jwks(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
+    let keys: Vec<_> = org
+        .configuration
+        .signing_keys
+        .iter()
+        .filter(|key| key.authorization_server_id == server.id)
+        .map(|key| Value::Object(key.public_jwk.clone()))
+        .collect();
+    json!({ "keys": keys })
+}

@@ -1,0 +1,334 @@
+//! Minting: the claims, the hook, the signature. One hook call covers both tokens (`token.md` section 1).
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tenterhook_contract::{
+    Secret, Timestamp,
+    context::{IdentityProviderContext, SessionContext, UserContext, UserLinks, UserProfile},
+    id::RefreshTokenId,
+    system_log::{Actor, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
+    token::{
+        ClientContext, Issuer, OriginalGrant, PolicyContext, ProtocolContext, ProtocolRequest, RuleContext, Token,
+        TokenContext, TokenDraft, TokenRequest, TokenSubject,
+    },
+};
+use tenterhook_engine::{Decision, Invocation, Origin, Outcome};
+use tenterhook_store::model::{
+    AccessPolicy, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, PolicyRule, Session, User,
+};
+
+use super::{claims::ClaimsSource, error::OAuthError, issuer};
+use crate::{Caller, OrgSnapshot, Platform, entropy};
+
+/// What is minted, and for whom.
+pub(crate) struct Minting<'a> {
+    pub(crate) org: &'a OrgSnapshot,
+    pub(crate) server: &'a AuthorizationServer,
+    pub(crate) client: &'a OAuthClient,
+    pub(crate) policy: &'a AccessPolicy,
+    pub(crate) rule: &'a PolicyRule,
+    pub(crate) user: Option<&'a User>,
+    pub(crate) session: Option<&'a Session>,
+    pub(crate) scopes: &'a [String],
+    pub(crate) request: ProtocolRequest,
+    pub(crate) original_grant: Option<OriginalGrant>,
+    pub(crate) refresh_token_id: Option<RefreshTokenId>,
+    pub(crate) nonce: Option<&'a str>,
+    pub(crate) auth_time: Option<Timestamp>,
+    pub(crate) caller: &'a Caller,
+}
+
+/// Signed tokens.
+#[derive(Debug)]
+pub struct SignedTokens {
+    /// The access token.
+    pub access_token: Secret,
+    /// Its `jti`.
+    pub access_token_id: String,
+    /// When it expires.
+    pub access_expires: Timestamp,
+    /// Seconds that the access token lives.
+    pub expires_in: u32,
+    /// The ID token, when one is issued.
+    pub id_token: Option<Secret>,
+}
+
+/// Minted tokens as they wait, encrypted, for their code to be redeemed (`open-questions.md` D12).
+#[derive(Serialize, Deserialize)]
+struct Frozen {
+    identity: Option<FrozenDraft>,
+    access: Option<FrozenDraft>,
+    auth_time: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FrozenDraft {
+    claims: Map<String, Value>,
+    lifetime_seconds: u32,
+}
+
+/// Packs a subject for its code.
+pub(crate) fn freeze(subject: TokenSubject, auth_time: Option<Timestamp>) -> Result<Secret, OAuthError> {
+    let draft = |draft: Option<TokenDraft>| {
+        draft.map(|TokenDraft { claims, lifetime_seconds }| FrozenDraft { claims, lifetime_seconds })
+    };
+    let frozen = Frozen { identity: draft(subject.identity), access: draft(subject.access), auth_time };
+    serde_json::to_string(&frozen).map(Secret::new).map_err(|error| OAuthError::internal(&error))
+}
+
+/// Unpacks what [`freeze`] packed.
+pub(crate) fn thaw(frozen: &Secret) -> Result<(TokenSubject, Option<Timestamp>), OAuthError> {
+    let frozen: Frozen = serde_json::from_str(frozen.expose()).map_err(|error| OAuthError::internal(&error))?;
+    let draft = |draft: Option<FrozenDraft>| {
+        draft.map(|FrozenDraft { claims, lifetime_seconds }| TokenDraft { claims, lifetime_seconds })
+    };
+    let subject = TokenSubject { identity: draft(frozen.identity), access: draft(frozen.access), dpop: false };
+    Ok((subject, frozen.auth_time))
+}
+
+impl Platform {
+    /// Builds the tokens and pauses at the extension point of the matching rule.
+    ///
+    /// # Errors
+    /// `server_error` with the service's summary when the service refused (`token.md` section 5).
+    pub(crate) async fn mint(&self, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
+        let subject = self.subject(minting);
+        let Some(hook) = minting.rule.inline_hook.as_ref().and_then(|id| minting.org.hook(id)) else {
+            return Ok(subject);
+        };
+        let context = self.token_request(minting);
+        let source = minting.caller.source();
+        let invocation = Invocation::<Token> {
+            hook,
+            origin: Arc::new(origin(minting)),
+            source: &source,
+            context: &context,
+            subject,
+            deadline: None,
+        };
+        let resumption = self.engine().invoke(invocation).await;
+        match (resumption.decision, resumption.outcome) {
+            (Decision::Refuse, Outcome::Refused(error)) => {
+                let description = error.summary_or_default().to_owned();
+                self.log_grant(minting, "access_token", Some(&description));
+                Err(OAuthError::new("server_error", description))
+            }
+            _ => Ok(resumption.subject),
+        }
+    }
+
+    fn subject(&self, minting: &Minting<'_>) -> TokenSubject {
+        let configuration = &minting.org.configuration;
+        let definitions: Vec<_> = configuration
+            .claims
+            .iter()
+            .filter(|definition| definition.authorization_server_id == minting.server.id)
+            .collect();
+        let issuer = issuer(minting.org, minting.server);
+        let source = ClaimsSource {
+            issuer: &issuer,
+            audience: minting.server.audiences.first().map_or("", String::as_str),
+            org_id: minting.org.org.id.as_str(),
+            client: minting.client,
+            user: minting.user,
+            scopes: minting.scopes,
+            nonce: minting.nonce,
+            auth_time: minting.auth_time,
+            definitions: &definitions,
+            entropy: self.entropy(),
+        };
+        let openid = minting.scopes.iter().any(|scope| scope == "openid");
+        TokenSubject {
+            identity: minting.user.filter(|_| openid).map(|user| source.identity(user)),
+            access: Some(source.access(minting.rule.access_token_lifetime_minutes.saturating_mul(60))),
+            dpop: false,
+        }
+    }
+
+    fn token_request(&self, minting: &Minting<'_>) -> TokenRequest {
+        let Minting { org, client, .. } = minting;
+        let scope_id = |name: &String| {
+            let mut known = org.configuration.scopes.iter();
+            let scope = known.find(|s| s.authorization_server_id == minting.server.id && s.name == *name)?;
+            Some((name.clone(), scope.id.clone()))
+        };
+        TokenRequest {
+            context: TokenContext {
+                request: minting.caller.request_context(),
+                protocol: ProtocolContext {
+                    kind: "OAUTH2.0",
+                    request: minting.request.clone(),
+                    original_grant: minting.original_grant.clone(),
+                    issuer: Issuer { uri: issuer(org, minting.server) },
+                    client: ClientContext {
+                        id: client.id.to_string(),
+                        name: client.name.clone(),
+                        kind: match client.authentication {
+                            ClientAuthenticationMethod::None => "PUBLIC",
+                            _ => "CONFIDENTIAL",
+                        },
+                    },
+                },
+                session: minting.session.zip(minting.user).map(|(session, user)| session_context(org, session, user)),
+                user: minting.user.map(|user| user_context(org, user)),
+                policy: PolicyContext {
+                    id: minting.policy.id.clone(),
+                    rule: RuleContext { id: minting.rule.id.clone() },
+                },
+            },
+            scopes: minting.scopes.iter().filter_map(scope_id).collect(),
+            refresh_token_jti: minting.refresh_token_id.clone(),
+        }
+    }
+
+    /// Signs what was minted; `iat` and `exp` are set now.
+    pub(crate) fn sign(
+        &self,
+        org: &OrgSnapshot,
+        server: &AuthorizationServer,
+        subject: TokenSubject,
+        scopes: &[String],
+        auth_time: Option<Timestamp>,
+    ) -> Result<SignedTokens, OAuthError> {
+        let issued = self.now();
+        let sign = |claims: &Map<String, Value>| {
+            org.keys.sign(&server.id, claims).map_err(|error| OAuthError::internal(&error))
+        };
+        let TokenDraft { mut claims, lifetime_seconds } =
+            subject.access.ok_or_else(|| OAuthError::internal(&"no access token was minted"))?;
+        let access_expires = issued.plus_seconds(lifetime_seconds.into());
+        claims.insert("iat".to_owned(), json!(issued.as_seconds()));
+        claims.insert("exp".to_owned(), json!(access_expires.as_seconds()));
+        claims.insert("scp".to_owned(), json!(scopes));
+        if let Some(auth_time) = auth_time {
+            claims.insert("auth_time".to_owned(), json!(auth_time.as_seconds()));
+        }
+        let access_token_id = claims.get("jti").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let access_token = sign(&claims)?;
+        let id_token = match subject.identity {
+            None => None,
+            Some(TokenDraft { mut claims, lifetime_seconds }) => {
+                let expires = issued.plus_seconds(lifetime_seconds.into());
+                claims.insert("iat".to_owned(), json!(issued.as_seconds()));
+                claims.insert("exp".to_owned(), json!(expires.as_seconds()));
+                claims.insert("at_hash".to_owned(), json!(at_hash(&access_token)));
+                Some(Secret::new(sign(&claims)?))
+            }
+        };
+        Ok(SignedTokens {
+            access_token: Secret::new(access_token),
+            access_token_id,
+            access_expires,
+            expires_in: lifetime_seconds,
+            id_token,
+        })
+    }
+
+    /// Logs that a token was issued, or was not.
+    pub(crate) fn log_grant(&self, minting: &Minting<'_>, what: &str, failure: Option<&str>) {
+        let Origin { org_id, request, request_uri, user_agent, client_id, actor, session_id, targets, .. } =
+            origin(minting);
+        let debug_data = [("requestId", request.id.to_string()), ("requestUri", request_uri)];
+        self.log().append(LogEvent {
+            uuid: entropy::uuid(self.entropy()),
+            org_id,
+            published: self.now(),
+            event_type: format!("app.oauth2.as.token.grant.{what}"),
+            severity: if failure.is_some() { Severity::Warn } else { Severity::Info },
+            display_message: format!("OAuth2 {} is granted", what.replace('_', " ")),
+            actor,
+            client: Some(LogClient { user_agent, ip_address: request.ip_address, id: client_id }),
+            external_session_id: session_id,
+            result: if failure.is_some() { LogResult::Failure } else { LogResult::Success },
+            reason: failure.map(cap_reason),
+            debug_data: debug_data.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
+            transaction_id: request.id.to_string(),
+            request_api_token_id: None,
+            targets,
+        });
+    }
+}
+
+/// The left half of the access token's SHA-256 (OpenID Connect core 3.1.3.6).
+fn at_hash(access_token: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
+}
+
+fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> SessionContext {
+    SessionContext {
+        id: session.id.clone(),
+        user_id: user.id.clone(),
+        login: user.login.clone(),
+        created_at: session.created.whole_seconds(),
+        expires_at: session.expires.whole_seconds(),
+        status: "ACTIVE",
+        last_password_verification: Some(session.last_password_verification.whole_seconds()),
+        last_factor_verification: None,
+        amr: vec!["PASSWORD".to_owned()],
+        idp: IdentityProviderContext { id: org.org.id.to_string(), kind: "OKTA" },
+        mfa_active: false,
+    }
+}
+
+fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
+    UserContext {
+        id: user.id.clone(),
+        password_changed: user.password_changed.map(Timestamp::whole_seconds),
+        profile: UserProfile {
+            login: user.login.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            locale: user.locale.clone(),
+            time_zone: user.time_zone.clone(),
+            custom: user.custom.clone(),
+        },
+        links: UserLinks::of(&org.base_url, &user.id),
+    }
+}
+
+fn origin(minting: &Minting<'_>) -> Origin {
+    let Minting { org, client, caller, user, rule, .. } = minting;
+    let user_name = |user: &User| (Some(user.login.clone()), Some(super::claims::full_name(user)));
+    let actor = match user {
+        Some(user) => {
+            let (alternate_id, display_name) = user_name(user);
+            Actor { id: user.id.to_string(), kind: "User".to_owned(), alternate_id, display_name }
+        }
+        None => Actor {
+            id: client.id.to_string(),
+            kind: "PublicClientApp".to_owned(),
+            alternate_id: Some(client.id.to_string()),
+            display_name: Some(client.name.clone()),
+        },
+    };
+    let target = |id: String, kind: &str, alternate_id, display_name| Target {
+        id,
+        kind: kind.to_owned(),
+        alternate_id,
+        display_name,
+    };
+    let user_target = user.map(|user| {
+        let (alternate_id, display_name) = user_name(user);
+        target(user.id.to_string(), "User", alternate_id, display_name)
+    });
+    let others = [
+        target(client.id.to_string(), "AppInstance", Some(client.id.to_string()), Some(client.name.clone())),
+        target(rule.id.to_string(), "PolicyRule", Some("unknown".to_owned()), Some(rule.name.clone())),
+    ];
+    Origin {
+        org_id: org.org.id.clone(),
+        request: caller.request_context(),
+        request_uri: caller.path.clone(),
+        user_agent: caller.user_agent.clone(),
+        client_id: Some(client.id.to_string()),
+        api_token_id: None,
+        actor,
+        session_id: minting.session.map(|session| session.id.to_string()),
+        targets: user_target.into_iter().chain(others).collect(),
+    }
+}

@@ -1,0 +1,430 @@
+//! The token endpoint (RFC 6749 section 3.2): client credentials, code, refresh.
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use serde_json::{Value, json};
+use tenterhook_contract::{
+    Secret, Timestamp,
+    id::RefreshTokenId,
+    token::{OriginalGrant, RefreshTokenReference},
+};
+use tenterhook_store::model::{
+    AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, CodeRedemption, OAuthClient, PolicyRule,
+    RefreshToken, RefreshTokenState, Status, User,
+};
+
+use super::{
+    authorize::protocol_request,
+    client,
+    error::OAuthError,
+    mint::{Minting, SignedTokens, thaw},
+    parameters::Parameters,
+    policy::{PolicyQuestion, choose},
+    requested_scopes,
+};
+use crate::{
+    Caller, OrgSnapshot, Platform,
+    entropy::{random_token, sha256_hex},
+};
+
+/// Longest PKCE verifier (RFC 7636 section 4.1).
+const VERIFIER_CHARACTERS: std::ops::RangeInclusive<usize> = 43..=128;
+/// Seconds that a refresh token lives when its rule says unlimited and names no window.
+const REFRESH_UNBOUNDED_SECONDS: i64 = 10 * 365 * 86_400;
+
+/// What the token endpoint grants.
+#[derive(Debug)]
+pub struct TokenAnswer {
+    tokens: SignedTokens,
+    refresh_token: Option<Secret>,
+    scopes: Vec<String>,
+}
+
+impl TokenAnswer {
+    /// The answer's body (RFC 6749 section 5.1).
+    pub fn to_json(&self) -> Value {
+        let mut body = json!({
+            "token_type": "Bearer",
+            "expires_in": self.tokens.expires_in,
+            "access_token": self.tokens.access_token.expose(),
+            "scope": self.scopes.join(" "),
+        });
+        let mut put = |name: &str, token: &Option<Secret>| {
+            if let Some(token) = token {
+                body[name] = json!(token.expose());
+            }
+        };
+        put("refresh_token", &self.refresh_token);
+        put("id_token", &self.tokens.id_token);
+        body
+    }
+}
+
+/// Everything that a grant works with.
+struct Request<'a> {
+    org: &'a OrgSnapshot,
+    server: &'a AuthorizationServer,
+    caller: &'a Caller,
+    parameters: &'a Parameters,
+    client: &'a OAuthClient,
+}
+
+impl Platform {
+    /// Answers a token request. `authorization` is the `Authorization` header.
+    pub async fn token(
+        &self,
+        org: &OrgSnapshot,
+        server: &AuthorizationServer,
+        caller: &Caller,
+        parameters: &Parameters,
+        authorization: Option<&str>,
+    ) -> Result<TokenAnswer, OAuthError> {
+        let client = authenticate(org, parameters, authorization)?;
+        let grant_type = parameters.require("grant_type")?;
+        if !matches!(grant_type, "client_credentials" | "authorization_code" | "refresh_token") {
+            let text = format!("The grant type is not supported: {}", grant_type.chars().take(100).collect::<String>());
+            return Err(OAuthError::new("unsupported_grant_type", text));
+        }
+        if !client.grant_types.iter().any(|allowed| allowed == grant_type) {
+            let text = format!("The client is not authorized to use the grant type `{grant_type}`.");
+            return Err(OAuthError::new("unauthorized_client", text));
+        }
+        let request = Request { org, server, caller, parameters, client };
+        match grant_type {
+            "client_credentials" => self.client_credentials(&request).await,
+            "authorization_code" => self.redeem_code(&request).await,
+            _ => self.refresh(&request).await,
+        }
+    }
+
+    async fn client_credentials(&self, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
+        let Request { org, server, caller, parameters, client } = *request;
+        let scopes = requested_scopes(org, server, parameters.get("scope"))?;
+        if scopes.is_empty() {
+            return Err(OAuthError::new(
+                "invalid_scope",
+                "The authorization server resource does not have any configured default scopes, 'scope' must be provided.",
+            ));
+        }
+        if scopes.iter().any(|scope| matches!(scope.as_str(), "openid" | "offline_access")) {
+            return Err(OAuthError::new("invalid_scope", "This grant has no user: `openid` and `offline_access` cannot be granted."));
+        }
+        let question = PolicyQuestion {
+            server: &server.id,
+            client: &client.id,
+            grant_type: "client_credentials",
+            user: None,
+            scopes: &scopes,
+        };
+        let (policy, rule) = choose(&org.configuration, question).ok_or_else(denied)?;
+        let minting = Minting {
+            org,
+            server,
+            client,
+            policy,
+            rule,
+            user: None,
+            session: None,
+            scopes: &scopes,
+            request: protocol_request(parameters),
+            original_grant: None,
+            refresh_token_id: None,
+            nonce: None,
+            auth_time: None,
+            caller,
+        };
+        let subject = self.mint(&minting).await?;
+        let tokens = self.sign(org, server, subject, &scopes, None)?;
+        self.log_grant(&minting, "access_token", None);
+        Ok(TokenAnswer { tokens, refresh_token: None, scopes })
+    }
+
+    async fn redeem_code(&self, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
+        let Request { org, server, parameters, client, .. } = *request;
+        let org_id = &org.org.id;
+        let code_sha256 = sha256_hex(parameters.require("code")?);
+        let code = match self.store().redeem_authorization_code(org_id, &code_sha256, self.now()).await? {
+            CodeRedemption::First(code) => code,
+            CodeRedemption::Replayed(code) => {
+                // RFC 6749 section 4.1.2: whoever holds a copy must not keep what the first one got.
+                self.store().revoke_refresh_tokens_of_code(org_id, &code.code_sha256).await?;
+                self.store().revoke_access_tokens_of_code(org_id, &code.code_sha256).await?;
+                return Err(invalid_code());
+            }
+            CodeRedemption::Unknown => return Err(invalid_code()),
+        };
+        check_code(&code, request)?;
+        let user = self.token_user(org, &code.user_id).await?;
+        let rule = org.configuration.rules.iter().find(|rule| rule.id == code.rule_id);
+        let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
+        let (subject, auth_time) = thaw(&code.frozen_tokens)?;
+        let tokens = self.sign(org, server, subject, &code.scopes, auth_time)?;
+        self.store()
+            .record_issued_access_token(org_id, &code_sha256, &tokens.access_token_id, tokens.access_expires)
+            .await?;
+        let refresh_token = match &code.refresh_token_id {
+            None => None,
+            Some(id) => {
+                let now = self.now();
+                let secret = random_token(self.entropy());
+                let family_expires = family_end(rule, now);
+                let token = RefreshToken {
+                    id: id.clone(),
+                    org_id: org_id.clone(),
+                    token_sha256: sha256_hex(secret.expose()),
+                    family_id: id.clone(),
+                    code_sha256: Some(code_sha256.clone()),
+                    authorization_server_id: server.id.clone(),
+                    client_id: client.id.clone(),
+                    user_id: user.id.clone(),
+                    scopes: code.scopes.clone(),
+                    authorization_request: code.authorization_request.clone(),
+                    auth_time: auth_time.unwrap_or(now),
+                    created: now,
+                    expires: token_end(rule, now, family_expires),
+                    family_expires,
+                };
+                self.store().insert_refresh_token(&token).await?;
+                Some(secret)
+            }
+        };
+        self.log_issued(request, rule, Some(&user), &code.scopes, &tokens);
+        Ok(TokenAnswer { tokens, refresh_token, scopes: code.scopes })
+    }
+
+    async fn refresh(&self, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
+        let Request { org, server, caller, parameters, client } = *request;
+        let hash = sha256_hex(parameters.require("refresh_token")?);
+        let invalid = || OAuthError::invalid_grant("The refresh token is invalid or expired.");
+        let old = match self.store().find_refresh_token(&org.org.id, &hash, self.now()).await? {
+            RefreshTokenState::Live(token) => token,
+            RefreshTokenState::Used(token) if token.client_id == client.id => {
+                // Somebody holds a copy: the whole family ends (RFC 9700 section 4.14.2).
+                self.store().revoke_refresh_family(&org.org.id, &token.family_id).await?;
+                return Err(invalid());
+            }
+            _ => return Err(invalid()),
+        };
+        if old.client_id != client.id || old.authorization_server_id != server.id {
+            return Err(invalid());
+        }
+        let scopes = narrowed(&old.scopes, parameters.get("scope"))?;
+        let user = self.token_user(org, &old.user_id).await?;
+        let question = PolicyQuestion {
+            server: &server.id,
+            client: &client.id,
+            grant_type: "refresh_token",
+            user: Some(&user.id),
+            scopes: &scopes,
+        };
+        // Rules name the grant that began the family; the refresh of it is not a grant of its own there.
+        let question_of_code = PolicyQuestion { grant_type: "authorization_code", ..question };
+        let chosen = choose(&org.configuration, question).or_else(|| choose(&org.configuration, question_of_code));
+        let (policy, rule) = chosen.ok_or_else(denied)?;
+        let (unix_ms, random) = self.id_parts();
+        let new_id = RefreshTokenId::from_parts(unix_ms, random);
+        let minting = Minting {
+            org,
+            server,
+            client,
+            policy,
+            rule,
+            user: Some(&user),
+            session: None,
+            scopes: &scopes,
+            request: protocol_request(parameters),
+            original_grant: Some(OriginalGrant {
+                authorization: old.authorization_request.clone(),
+                refresh_token: RefreshTokenReference { jti: old.id.clone() },
+            }),
+            refresh_token_id: Some(old.id.clone()),
+            nonce: None,
+            auth_time: Some(old.auth_time),
+            caller,
+        };
+        // The hook runs before the token is rotated, so that after a refusal the old one still works.
+        let subject = self.mint(&minting).await?;
+        let tokens = self.sign(org, server, subject, &scopes, Some(old.auth_time))?;
+        let (now, secret) = (self.now(), random_token(self.entropy()));
+        let new = RefreshToken {
+            id: new_id,
+            token_sha256: sha256_hex(secret.expose()),
+            created: now,
+            expires: token_end(rule, now, old.family_expires),
+            ..(*old).clone()
+        };
+        if !self.store().rotate_refresh_token(&old, &new).await? {
+            self.store().revoke_refresh_family(&org.org.id, &old.family_id).await?;
+            return Err(invalid());
+        }
+        if let Some(code_sha256) = &old.code_sha256 {
+            let (jti, expires) = (&tokens.access_token_id, tokens.access_expires);
+            self.store().record_issued_access_token(&org.org.id, code_sha256, jti, expires).await?;
+        }
+        self.log_issued(request, rule, Some(&user), &scopes, &tokens);
+        Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })
+    }
+
+    async fn token_user(
+        &self,
+        org: &OrgSnapshot,
+        id: &tenterhook_contract::id::UserId,
+    ) -> Result<User, OAuthError> {
+        let user = self.store().find_user(&org.org.id, id).await?;
+        user.filter(|user| user.status == Status::Active)
+            .ok_or_else(|| OAuthError::invalid_grant("The user is not active."))
+    }
+
+    fn log_issued(
+        &self,
+        request: &Request<'_>,
+        rule: &PolicyRule,
+        user: Option<&User>,
+        scopes: &[String],
+        tokens: &SignedTokens,
+    ) {
+        let Request { org, server, caller, parameters, client } = *request;
+        let Some(policy) = org.configuration.policies.iter().find(|policy| policy.id == rule.policy_id) else {
+            return;
+        };
+        let minting = Minting {
+            org,
+            server,
+            client,
+            policy,
+            rule,
+            user,
+            session: None,
+            scopes,
+            request: protocol_request(parameters),
+            original_grant: None,
+            refresh_token_id: None,
+            nonce: None,
+            auth_time: None,
+            caller,
+        };
+        self.log_grant(&minting, "access_token", None);
+        if tokens.id_token.is_some() {
+            self.log_grant(&minting, "id_token", None);
+        }
+    }
+}
+
+fn denied() -> OAuthError {
+    OAuthError::new(
+        "access_denied",
+        "Policy evaluation failed for this request, please check the policy configurations.",
+    )
+}
+
+fn invalid_code() -> OAuthError {
+    OAuthError::invalid_grant("The authorization code is invalid or has expired.")
+}
+
+fn check_code(code: &AuthorizationCode, request: &Request<'_>) -> Result<(), OAuthError> {
+    let Request { server, parameters, client, .. } = *request;
+    if code.client_id != client.id || code.authorization_server_id != server.id {
+        return Err(invalid_code());
+    }
+    if parameters.get("redirect_uri") != Some(code.redirect_uri.as_str()) {
+        return Err(OAuthError::invalid_grant("The 'redirect_uri' is not the one of the authorization request."));
+    }
+    let verifier = parameters.get("code_verifier");
+    match (&code.code_challenge, verifier) {
+        (None, None) => Ok(()),
+        (Some(challenge), Some(verifier)) if VERIFIER_CHARACTERS.contains(&verifier.len()) => {
+            let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
+            let computed = URL_SAFE_NO_PAD.encode(hash.as_ref());
+            verify_slices_are_equal(computed.as_bytes(), challenge.as_bytes())
+                .map_err(|_| OAuthError::invalid_grant("PKCE verification failed."))
+        }
+        _ => Err(OAuthError::invalid_grant("PKCE verification failed.")),
+    }
+}
+
+/// A refresh may ask for less than was granted, never for more (RFC 6749 section 6).
+fn narrowed(granted: &[String], scope: Option<&str>) -> Result<Vec<String>, OAuthError> {
+    let Some(scope) = scope else { return Ok(granted.to_vec()) };
+    let wanted: Vec<String> = scope.split_ascii_whitespace().map(ToOwned::to_owned).collect();
+    if wanted.iter().all(|scope| granted.contains(scope)) {
+        Ok(wanted)
+    } else {
+        Err(OAuthError::new("invalid_scope", "A refresh cannot ask for scopes that were not granted."))
+    }
+}
+
+/// When a family that begins now ends.
+fn family_end(rule: &PolicyRule, now: Timestamp) -> Option<Timestamp> {
+    let minutes = rule.refresh_token_lifetime_minutes;
+    (minutes > 0).then(|| now.plus_seconds(i64::from(minutes) * 60))
+}
+
+/// When a token that is issued now ends: its window, but never later than its family.
+fn token_end(rule: &PolicyRule, now: Timestamp, family: Option<Timestamp>) -> Timestamp {
+    let window = match rule.refresh_token_window_minutes {
+        0 => now.plus_seconds(REFRESH_UNBOUNDED_SECONDS),
+        minutes => now.plus_seconds(i64::from(minutes) * 60),
+    };
+    family.map_or(window, |family| window.min(family))
+}
+
+/// Authenticates the client (RFC 6749 section 2.3): basic, post, or none with PKCE.
+pub(crate) fn authenticate<'a>(
+    org: &'a OrgSnapshot,
+    parameters: &Parameters,
+    authorization: Option<&str>,
+) -> Result<&'a OAuthClient, OAuthError> {
+    let posted = parameters.get("client_secret");
+    let (method, id, secret) = match (authorization, posted) {
+        (Some(_), Some(_)) => {
+            return Err(OAuthError::invalid_request("Cannot supply multiple client credentials."));
+        }
+        (Some(header), None) => {
+            let (id, secret) = basic(header).ok_or_else(OAuthError::invalid_client)?;
+            if parameters.get("client_id").is_some_and(|posted| posted != id) {
+                return Err(OAuthError::invalid_request("The 'client_id' differs from the authenticated client."));
+            }
+            (ClientAuthenticationMethod::ClientSecretBasic, id, Some(secret))
+        }
+        (None, Some(secret)) => {
+            let id = parameters.get("client_id").ok_or_else(OAuthError::invalid_client)?;
+            (ClientAuthenticationMethod::ClientSecretPost, id.to_owned(), Some(secret.to_owned()))
+        }
+        (None, None) => {
+            let id = parameters.get("client_id").ok_or_else(OAuthError::invalid_client)?;
+            (ClientAuthenticationMethod::None, id.to_owned(), None)
+        }
+    };
+    let client = client(org, &id).ok_or_else(OAuthError::invalid_client)?;
+    let proven = match (&client.secret_sha256, secret) {
+        // Either way of sending the secret is accepted from a client that has one (RFC 6749 section 2.3.1).
+        (Some(stored), Some(secret)) => {
+            client.authentication != ClientAuthenticationMethod::None
+                && verify_slices_are_equal(stored.as_bytes(), sha256_hex(&secret).as_bytes()).is_ok()
+        }
+        (_, None) => {
+            method == ClientAuthenticationMethod::None && client.authentication == ClientAuthenticationMethod::None
+        }
+        (None, Some(_)) => false,
+    };
+    if proven { Ok(client) } else { Err(OAuthError::invalid_client()) }
+}
+
+/// Id and secret of a `Basic` header, each form-encoded inside (RFC 6749 section 2.3.1).
+fn basic(header: &str) -> Option<(String, String)> {
+    let (scheme, credentials) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    let decode = |text: &str| {
+        let pair = format!("v={}", text.replace('&', "%26"));
+        let decoded = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
+        decoded
+    };
+    Some((decode(id)?, decode(secret)?))
+}
