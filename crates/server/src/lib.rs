@@ -1,1 +1,66 @@
-//! Placeholder.
+//! The HTTP surface: management API, System Log API, OAuth endpoints, hosted pages.
+//!
+//! No rules and no SQL live here: a handler reads the request, asks the [`Platform`], and writes the answer. Start
+//! reading at [`router`]; what happens to every request is in [`edge`].
+
+mod accept;
+mod edge;
+mod error;
+mod health;
+mod management;
+mod oauth;
+mod rate_limit;
+
+use std::{sync::Arc, time::Duration};
+
+pub use accept::serve;
+use axum::{Router, middleware};
+use error::ApiError;
+use rate_limit::RateLimits;
+use tenterhook_flows::Platform;
+use tokio::sync::watch;
+
+/// Bounds of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Open connections at the same time; further ones wait.
+    pub connections_max: usize,
+    /// How long a client may take to send a request's head.
+    pub header_timeout: Duration,
+    /// How long requests in flight may take once the server is stopping.
+    pub drain: Duration,
+    /// Management API requests a minute, by org and endpoint (`management-api.md` section 1).
+    pub api_requests_per_minute: u32,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            header_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(20),
+            api_requests_per_minute: 1_000,
+        }
+    }
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) rate_limits: Arc<RateLimits>,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Every route. `stopping` turns true when the server is asked to stop.
+pub fn router(platform: Arc<Platform>, limits: ServerLimits, stopping: watch::Receiver<bool>) -> Router {
+    let app = App { platform, rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)), stopping };
+    Router::new()
+        .merge(health::routes())
+        .merge(management::routes(&app))
+        .merge(oauth::routes())
+        .fallback(|| async { ApiError::UnknownPath })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
+        .with_state(app)
+}

@@ -1,0 +1,114 @@
+//! Errors of the management API, made into the vendor's error body in one place.
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tenterhook_contract::api_error::{ErrorBody, ErrorCode};
+use tenterhook_flows::{
+    entropy::{SystemEntropy, random_bytes},
+    management::ManagementError,
+};
+use tenterhook_store::StoreError;
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// From the flows.
+    Management(ManagementError),
+    /// A query parameter or a member is wrong: the summary's detail and the causes.
+    Validation { subject: &'static str, causes: Vec<String> },
+    /// The body is not JSON.
+    MalformedBody,
+    /// Bad Accept or Content-Type.
+    BadMediaType,
+    /// The body is larger than its bound.
+    BodyTooLarge,
+    /// Missing or unknown token.
+    InvalidToken,
+    /// Unknown route.
+    UnknownPath,
+    /// Wrong method.
+    MethodNotAllowed,
+    /// A filter that is not understood.
+    InvalidFilter(&'static str),
+    /// Over the rate limit.
+    RateLimited,
+    /// A defect.
+    Internal,
+}
+
+impl From<ManagementError> for ApiError {
+    fn from(error: ManagementError) -> Self {
+        Self::Management(error)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Management(error.into())
+    }
+}
+
+impl ApiError {
+    /// Code, status, detail and causes.
+    fn parts(self) -> (ErrorCode, u16, String, Vec<String>) {
+        let plain = |code: ErrorCode| (code, code.status(), String::new(), Vec::new());
+        match self {
+            Self::Management(error) => of_management(error),
+            Self::Validation { subject, causes } => {
+                (ErrorCode::ValidationFailed, 400, subject.to_owned(), causes)
+            }
+            Self::MalformedBody => plain(ErrorCode::MalformedBody),
+            Self::BadMediaType => plain(ErrorCode::BadMediaType),
+            Self::BodyTooLarge => {
+                let cause = "The request body is too large".to_owned();
+                (ErrorCode::MalformedBody, StatusCode::PAYLOAD_TOO_LARGE.as_u16(), String::new(), vec![cause])
+            }
+            Self::InvalidToken => plain(ErrorCode::InvalidToken),
+            Self::UnknownPath => plain(ErrorCode::UnknownPath),
+            Self::MethodNotAllowed => plain(ErrorCode::MethodNotAllowed),
+            Self::InvalidFilter(detail) => (ErrorCode::InvalidFilter, 400, detail.to_owned(), Vec::new()),
+            Self::RateLimited => plain(ErrorCode::RateLimited),
+            Self::Internal => plain(ErrorCode::Internal),
+        }
+    }
+}
+
+fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>) {
+    match error {
+        ManagementError::Invalid { subject, causes } => (ErrorCode::ValidationFailed, 400, subject, causes),
+        ManagementError::NotFound { id, kind } => {
+            let id: String = id.chars().take(100).collect();
+            (ErrorCode::NotFound, 404, format!("Resource not found: {id} ({kind})"), Vec::new())
+        }
+        ManagementError::Hook { code, detail } => (code, 400, String::new(), vec![detail]),
+        ManagementError::Contended => {
+            let cause = "The configuration is being changed by others; try again".to_owned();
+            (ErrorCode::RateLimited, 429, String::new(), vec![cause])
+        }
+        ManagementError::Store(error) => {
+            tracing::error!(%error, "management.store failed");
+            (ErrorCode::Internal, 500, String::new(), Vec::new())
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let unauthenticated = matches!(self, Self::InvalidToken);
+        let (code, status, detail, causes) = self.parts();
+        let error_id = format!("oae{}", URL_SAFE_NO_PAD.encode(random_bytes::<16>(&SystemEntropy)));
+        let body = Json(ErrorBody::new(code, &detail, error_id, causes));
+        // Every status of the catalogue is a legal one.
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, body).into_response();
+        if unauthenticated {
+            let name = HeaderName::from_static("www-authenticate");
+            response.headers_mut().insert(name, HeaderValue::from_static("SSWS realm=\"management\""));
+        }
+        response
+    }
+}

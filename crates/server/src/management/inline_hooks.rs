@@ -1,0 +1,80 @@
+//! `/api/v1/inlineHooks` (`management-api.md` section 3).
+
+use axum::{
+    Json, Router,
+    extract::{Path, RawQuery, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde_json::Value;
+use tenterhook_contract::{HookType, hook::InlineHook};
+use tenterhook_flows::HookChange;
+
+use super::{Admin, JsonBody, query_parameter};
+use crate::{App, error::ApiError};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/inlineHooks", get(list).post(create))
+        .route("/api/v1/inlineHooks/{id}", get(retrieve).put(replace).post(merge).delete(delete))
+        .route("/api/v1/inlineHooks/{id}/execute", post(execute))
+        .route("/api/v1/inlineHooks/{id}/lifecycle/activate", post(activate))
+        .route("/api/v1/inlineHooks/{id}/lifecycle/deactivate", post(deactivate))
+}
+
+type Answer = Result<Json<Value>, ApiError>;
+
+fn shown(Admin(administrator): &Admin, hook: &InlineHook) -> Json<Value> {
+    Json(hook.to_json(&administrator.caller.base_url))
+}
+
+async fn list(State(app): State<App>, admin: Admin, RawQuery(query): RawQuery) -> Answer {
+    let wanted = query_parameter(query.as_deref(), "type").map(|text| text.parse::<HookType>()).transpose();
+    let wanted = wanted.map_err(|_| ApiError::Validation {
+        subject: "type",
+        causes: vec!["type: The field has an invalid value".to_owned()],
+    })?;
+    let hooks = app.platform.list_hooks(&admin.0)?;
+    let chosen = hooks.iter().filter(|hook| wanted.is_none_or(|wanted| hook.hook_type == wanted));
+    Ok(Json(chosen.map(|hook| hook.to_json(&admin.0.caller.base_url)).collect()))
+}
+
+async fn create(State(app): State<App>, admin: Admin, body: JsonBody) -> Answer {
+    let hook = app.platform.create_hook(&admin.0, &body.value).await?;
+    Ok(shown(&admin, &hook))
+}
+
+async fn retrieve(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
+    let hook = app.platform.get_hook(&admin.0, &id)?;
+    Ok(shown(&admin, &hook))
+}
+
+async fn replace(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+    change(&app, &admin, &id, HookChange::Replace(&body.value)).await
+}
+
+async fn merge(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+    change(&app, &admin, &id, HookChange::Merge(&body.value)).await
+}
+
+async fn activate(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
+    change(&app, &admin, &id, HookChange::Activate).await
+}
+
+async fn deactivate(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
+    change(&app, &admin, &id, HookChange::Deactivate).await
+}
+
+async fn change(app: &App, admin: &Admin, id: &str, change: HookChange<'_>) -> Answer {
+    let hook = app.platform.change_hook(&admin.0, id, change).await?;
+    Ok(shown(admin, &hook))
+}
+
+async fn delete(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    app.platform.delete_hook(&admin.0, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn execute(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+    Ok(Json(app.platform.execute_hook(&admin.0, &id, &body.value, body.bytes).await?))
+}

@@ -1,0 +1,125 @@
+//! `GET /api/v1/logs` (`system-log.md` section 1).
+
+use axum::{
+    Json, Router,
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderValue, header::LINK},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use serde_json::Value;
+use tenterhook_contract::{Timestamp, system_log::LogEvent};
+use tenterhook_store::model::{LogCursor, LogQuery};
+
+use super::{Admin, query_parameter};
+use crate::{App, error::ApiError};
+
+/// Events of a page when the query does not say.
+const LIMIT_DEFAULT: u64 = 100;
+/// Events of a page.
+const LIMIT_MAX: u64 = 1_000;
+/// Without `since`, a query begins this long before `until`.
+const SINCE_DEFAULT_SECONDS: i64 = 7 * 86_400;
+/// `since` further back is an error.
+const SINCE_MAX_SECONDS: i64 = 180 * 86_400;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/api/v1/logs", get(list))
+}
+
+/// A query as it was written, and as it is run.
+struct Asked {
+    query: LogQuery,
+    self_link: String,
+}
+
+async fn list(State(app): State<App>, admin: Admin, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
+    let base = format!("{}/api/v1/logs", admin.0.caller.base_url);
+    let Asked { query, self_link } = read(&admin, raw.as_deref(), app.platform.now(), &base)?;
+    let page = app.platform.store().query_log(&query).await?;
+    let mut headers = HeaderMap::new();
+    let mut link = |url: &str, relation: &str| {
+        if let Ok(value) = HeaderValue::from_str(&format!("<{url}>; rel=\"{relation}\"")) {
+            headers.append(LINK, value);
+        }
+    };
+    link(&self_link, "self");
+    // Polling always has a next page; a bounded query has one while there is more.
+    if let Some(next) = page.next.filter(|_| query.polling || page.more) {
+        link(&next_link(&base, raw.as_deref(), next), "next");
+    } else if query.polling {
+        link(&self_link, "next");
+    }
+    let events: Vec<Value> = page.events.iter().map(LogEvent::to_json).collect();
+    Ok((headers, Json(events)).into_response())
+}
+
+fn read(admin: &Admin, raw: Option<&str>, now: Timestamp, base: &str) -> Result<Asked, ApiError> {
+    let parameter = |name: &str| query_parameter(raw, name).filter(|value| !value.is_empty());
+    for unsupported in ["filter", "q"] {
+        if parameter(unsupported).is_some() {
+            return Err(ApiError::InvalidFilter("this version does not evaluate `filter` and `q` yet"));
+        }
+    }
+    let mut causes = Vec::new();
+    let mut date = |name: &str| match parameter(name).map(|text| text.parse::<Timestamp>()) {
+        None => None,
+        Some(Ok(date)) => Some(date),
+        Some(Err(error)) => {
+            causes.push(format!("{name}: {error} or empty."));
+            None
+        }
+    };
+    let (since, until) = (date("since"), date("until"));
+    let limit = match parameter("limit").map(|text| text.parse::<u64>()) {
+        None => LIMIT_DEFAULT,
+        Some(Ok(limit)) if limit <= LIMIT_MAX => limit,
+        Some(_) => {
+            causes.push(format!("limit: must be a number from 0 to {LIMIT_MAX}."));
+            LIMIT_DEFAULT
+        }
+    };
+    let descending = match parameter("sortOrder").as_deref() {
+        None | Some("ASCENDING") => false,
+        Some("DESCENDING") => true,
+        Some(_) => {
+            causes.push("sortOrder: must be ASCENDING or DESCENDING.".to_owned());
+            false
+        }
+    };
+    let after = match parameter("after").map(|text| text.parse::<LogCursor>()) {
+        None => None,
+        Some(Ok(cursor)) => Some(cursor),
+        Some(Err(_)) => {
+            causes.push("after: must be taken from a next link.".to_owned());
+            None
+        }
+    };
+    if !causes.is_empty() {
+        return Err(ApiError::Validation { subject: "logs", causes });
+    }
+    if since.is_some_and(|since| since < now.plus_seconds(-SINCE_MAX_SECONDS)) {
+        return Err(ApiError::InvalidFilter("`since` is more than 180 days back"));
+    }
+    let polling = until.is_none() && !descending;
+    // A cursor continues a query whose bounds its link repeats; alone it needs no lower bound.
+    let since = match (since, after) {
+        (None, None) => Some(until.unwrap_or(now).plus_seconds(-SINCE_DEFAULT_SECONDS)),
+        (since, _) => since,
+    };
+    let query = LogQuery { org_id: admin.0.token.org_id.clone(), since, until, after, descending, polling, limit };
+    let self_link = raw.map_or_else(|| base.to_owned(), |raw| format!("{base}?{raw}"));
+    Ok(Asked { query, self_link })
+}
+
+/// The same query, continued at `next`.
+fn next_link(base: &str, raw: Option<&str>, next: LogCursor) -> String {
+    let mut serializer = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
+        if name != "after" {
+            serializer.append_pair(&name, &value);
+        }
+    }
+    serializer.append_pair("after", &next.to_string());
+    format!("{base}?{}", serializer.finish())
+}

@@ -1,0 +1,126 @@
+//! The management API.
+
+mod authorization_servers;
+mod inline_hooks;
+mod logs;
+mod users;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{FromRequest, FromRequestParts, Request, State},
+    http::{HeaderMap, header, request::Parts},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::Value;
+use tenterhook_flows::{Caller, OrgSnapshot, entropy::sha256_hex, management::Administrator};
+
+use crate::{App, error::ApiError};
+
+/// Bytes of a body of the management API.
+pub(crate) const BODY_BYTES_MAX: usize = 512 * 1_024;
+/// Characters of an API token; longer ones are not looked up.
+const TOKEN_CHARACTERS_MAX: usize = 200;
+
+pub(crate) fn routes(app: &App) -> Router<App> {
+    Router::new()
+        .merge(inline_hooks::routes())
+        .merge(logs::routes())
+        .merge(authorization_servers::routes())
+        .merge(users::routes())
+        .route_layer(middleware::from_fn_with_state(app.clone(), limited))
+}
+
+/// Judges the media types and counts the request before anything else is done for it.
+async fn limited(State(app): State<App>, request: Request, next: Next) -> Response {
+    let Some(org) = request.extensions().get::<Arc<OrgSnapshot>>().map(|org| org.org.id.clone()) else {
+        return ApiError::UnknownPath.into_response();
+    };
+    let standing = app.rate_limits.count(&org, endpoint(request.uri().path()), app.platform.now());
+    let mut response = if !standing.allowed {
+        ApiError::RateLimited.into_response()
+    } else if !accepts_json(request.headers()) {
+        ApiError::BadMediaType.into_response()
+    } else {
+        next.run(request).await
+    };
+    standing.write(&mut response);
+    response
+}
+
+/// The name under which requests to a path are counted together.
+fn endpoint(path: &str) -> &'static str {
+    const KNOWN: [&str; 5] = ["inlineHooks", "logs", "authorizationServers", "users", "clients"];
+    let mut segments = path.split('/');
+    segments.find_map(|segment| KNOWN.into_iter().find(|known| *known == segment)).unwrap_or("other")
+}
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let Some(accept) = headers.get(header::ACCEPT) else { return true };
+    let Ok(accept) = accept.to_str() else { return false };
+    accept.split(',').any(|range| {
+        let media_type = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        matches!(media_type.as_str(), "*/*" | "application/*" | "application/json" | "")
+    })
+}
+
+/// An authenticated administrator: `Authorization: SSWS` and the token, with any white space between them.
+pub(crate) struct Admin(pub(crate) Administrator);
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
+        let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| value.strip_prefix("SSWS")).map(str::trim);
+        let token = token.filter(|token| !token.is_empty() && token.len() <= TOKEN_CHARACTERS_MAX);
+        let hash = sha256_hex(token.ok_or(ApiError::InvalidToken)?);
+        let token = app.platform.store().find_api_token(&org.org.id, &hash).await?.ok_or(ApiError::InvalidToken)?;
+        Ok(Self(Administrator { caller, token }))
+    }
+}
+
+/// A JSON body with its bytes.
+pub(crate) struct JsonBody {
+    pub(crate) value: Value,
+    pub(crate) bytes: Bytes,
+}
+
+impl FromRequest<App> for JsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(body).await?;
+        if bytes.is_empty() {
+            return Err(ApiError::MalformedBody);
+        }
+        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(ApiError::BadMediaType);
+        }
+        let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedBody)?;
+        Ok(Self { value, bytes })
+    }
+}
+
+async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
+        Err(_) => Err(ApiError::MalformedBody),
+    }
+}
+
+/// A parameter of a query, decoded.
+pub(crate) fn query_parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+}

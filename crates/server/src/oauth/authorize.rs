@@ -1,0 +1,166 @@
+//! The authorization endpoint and the sign-in page before it.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    body::Bytes,
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use tenterhook_contract::Secret;
+use tenterhook_flows::{
+    Caller, OrgSnapshot,
+    entropy::random_token,
+    oauth::{
+        authorize::{AuthorizeAnswer, ResponseMode},
+        error::OAuthError,
+        parameters::Parameters,
+    },
+};
+use url::Url;
+
+use super::{
+    pages::{FormPost, Problem, SignIn, page},
+    server,
+};
+use crate::{App, error::ApiError};
+
+/// Cookie of the session, and its name where cookies can be bound to the host (RFC 6265bis section 4.1.3.2).
+const SESSION: (&str, &str) = ("tenterhook_session", "__Host-tenterhook_session");
+/// Cookie that a sign-in form must repeat.
+const CSRF: (&str, &str) = ("tenterhook_csrf", "__Host-tenterhook_csrf");
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/oauth2/{server}/v1/authorize", get(authorize))
+        .route("/oauth2/{server}/v1/authorize/sign-in", post(sign_in))
+}
+
+type Org = Extension<Arc<OrgSnapshot>>;
+
+async fn authorize(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let server = server(&org, &name)?;
+    let query = query.unwrap_or_default();
+    let parameters = match Parameters::parse(query.as_bytes()) {
+        Ok(parameters) => parameters,
+        Err(error) => return Ok(problem(&error)),
+    };
+    let session = app.platform.session(&org, cookie(&headers, &caller, SESSION).as_deref()).await?;
+    let answer = app.platform.authorize(&org, server, &caller, &parameters, session.as_ref()).await;
+    Ok(match answer {
+        AuthorizeAnswer::Page(error) => problem(&error),
+        AuthorizeAnswer::SignIn { login_hint } => {
+            sign_in_page(&app, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), false)
+        }
+        AuthorizeAnswer::Redirect { redirect_uri, mode, parameters } => {
+            redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>())
+        }
+    })
+}
+
+async fn sign_in(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    server(&org, &name)?;
+    let query = query.unwrap_or_default();
+    let form = match Parameters::parse(&body) {
+        Ok(form) => form,
+        Err(error) => return Ok(problem(&error)),
+    };
+    let expected = cookie(&headers, &caller, CSRF);
+    if expected.is_none() || expected.as_deref() != form.get("csrf") {
+        let text = "The sign-in page has expired or was opened elsewhere. Go back to the application and try again.";
+        return Ok(problem(&OAuthError::new("invalid_request", text)));
+    }
+    let login = form.get("login").unwrap_or_default();
+    let password = Secret::new(form.get("password").unwrap_or_default());
+    let Some(session) = app.platform.sign_in(&org, &caller, login, &password).await? else {
+        return Ok(sign_in_page(&app, &caller, &name, &query, login, true));
+    };
+    // The user has just been asked, so `prompt` is answered.
+    let pairs = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "prompt");
+    let rest = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let mut response = see_other(&format!("/oauth2/{name}/v1/authorize?{rest}"));
+    set_cookie(&mut response, &caller, SESSION, session.expose(), "Lax");
+    Ok(response)
+}
+
+fn sign_in_page(app: &App, caller: &Caller, name: &str, query: &str, login: &str, failed: bool) -> Response {
+    let csrf = random_token(app.platform.entropy());
+    let action = format!("/oauth2/{name}/v1/authorize/sign-in?{query}");
+    let template = SignIn { action: &action, csrf: csrf.expose(), login, failed };
+    let status = if failed { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    // Browsers apply `form-action` to the redirects after the form too, and those end at the client.
+    let mut response = page(status, &template, "*");
+    set_cookie(&mut response, caller, CSRF, csrf.expose(), "Strict");
+    response
+}
+
+fn problem(error: &OAuthError) -> Response {
+    let status = if error.internal { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST };
+    let template = Problem { title: "This request cannot be answered", text: &error.description, code: error.code };
+    page(status, &template, "'none'")
+}
+
+fn redirect(redirect_uri: &str, mode: ResponseMode, parameters: &[(&'static str, String)]) -> Response {
+    let Ok(mut uri) = Url::parse(redirect_uri) else { return ApiError::Internal.into_response() };
+    match mode {
+        ResponseMode::Query => {
+            uri.query_pairs_mut().extend_pairs(parameters);
+        }
+        ResponseMode::Fragment => {
+            let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+            uri.set_fragment(Some(&text));
+        }
+        ResponseMode::FormPost => {
+            let template = FormPost { action: redirect_uri, parameters };
+            return page(StatusCode::OK, &template, &uri.origin().ascii_serialization());
+        }
+    }
+    see_other(uri.as_str())
+}
+
+fn see_other(location: &str) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Err(_) => ApiError::Internal.into_response(),
+    }
+}
+
+fn secure(caller: &Caller) -> bool {
+    caller.base_url.starts_with("https://")
+}
+
+fn cookie(headers: &HeaderMap, caller: &Caller, (plain, bound): (&str, &str)) -> Option<String> {
+    let wanted = if secure(caller) { bound } else { plain };
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = pairs.flat_map(|pairs| pairs.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned())
+}
+
+fn set_cookie(response: &mut Response, caller: &Caller, (plain, bound): (&str, &str), value: &str, same_site: &str) {
+    let text = if secure(caller) {
+        format!("{bound}={value}; Path=/; HttpOnly; SameSite={same_site}; Secure")
+    } else {
+        format!("{plain}={value}; Path=/; HttpOnly; SameSite={same_site}")
+    };
+    if let Ok(text) = HeaderValue::from_str(&text) {
+        response.headers_mut().append(header::SET_COOKIE, text);
+    }
+}

@@ -1,0 +1,165 @@
+//! Token, introspection, revocation and user information.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json, Router,
+    body::Body,
+    extract::{Path, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use http_body_util::{BodyExt as _, Limited};
+use serde_json::json;
+use tenterhook_flows::{
+    Caller, OrgSnapshot,
+    oauth::{
+        error::OAuthError,
+        parameters::{PARAMETERS_BYTES_MAX, Parameters},
+    },
+};
+
+use super::server;
+use crate::{App, error::ApiError};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/oauth2/{server}/v1/token", post(token))
+        .route("/oauth2/{server}/v1/introspect", post(introspect))
+        .route("/oauth2/{server}/v1/revoke", post(revoke))
+        .route("/oauth2/{server}/v1/userinfo", get(userinfo).post(userinfo))
+}
+
+type Org = Extension<Arc<OrgSnapshot>>;
+
+async fn token(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let server = server(&org, &name)?;
+    let (headers, body) = taken_apart(request);
+    let answered = match form(&headers, body).await {
+        Ok(form) => app.platform.token(&org, server, &caller, &form, authorization(&headers)).await,
+        Err(error) => Err(error),
+    };
+    let mut response = answered.map_or_else(|error| refused(&error), |answer| Json(answer.to_json()).into_response());
+    allow_origin(&org, &headers, &mut response);
+    Ok(response)
+}
+
+async fn introspect(
+    State(app): State<App>,
+    Extension(org): Org,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let server = server(&org, &name)?;
+    let (headers, body) = taken_apart(request);
+    let answered = match form(&headers, body).await {
+        Ok(form) => app.platform.introspect(&org, server, &form, authorization(&headers)).await,
+        Err(error) => Err(error),
+    };
+    Ok(answered.map_or_else(|error| refused(&error), |answer| Json(answer).into_response()))
+}
+
+async fn revoke(
+    State(app): State<App>,
+    Extension(org): Org,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let server = server(&org, &name)?;
+    let (headers, body) = taken_apart(request);
+    let answered = match form(&headers, body).await {
+        Ok(form) => app.platform.revoke(&org, server, &form, authorization(&headers)).await,
+        Err(error) => Err(error),
+    };
+    Ok(answered.map_or_else(|error| refused(&error), |()| StatusCode::OK.into_response()))
+}
+
+async fn userinfo(
+    State(app): State<App>,
+    Extension(org): Org,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let server = server(&org, &name)?;
+    let token = authorization(&headers)
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let answered = match token {
+        Some(token) => app.platform.userinfo(&org, server, token).await,
+        None => Err(OAuthError::new("invalid_token", "The access token is missing.")),
+    };
+    Ok(answered.map_or_else(|error| unauthorized(&error), |answer| Json(answer).into_response()))
+}
+
+fn taken_apart(request: Request) -> (HeaderMap, Body) {
+    let (parts, body) = request.into_parts();
+    (parts.headers, body)
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())
+}
+
+/// The form of a request, bounded.
+async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters, OAuthError> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(OAuthError::invalid_request("Send the parameters as `application/x-www-form-urlencoded`."));
+    }
+    match Limited::new(body, PARAMETERS_BYTES_MAX).collect().await {
+        Ok(body) => Parameters::parse(&body.to_bytes()),
+        Err(_) => Err(OAuthError::invalid_request("The request is too large or incomplete.")),
+    }
+}
+
+/// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5).
+fn refused(error: &OAuthError) -> Response {
+    let status = match error.code {
+        "invalid_client" => StatusCode::UNAUTHORIZED,
+        _ if error.internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let mut response =
+        (status, Json(json!({ "error": error.code, "error_description": error.description }))).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
+    }
+    response
+}
+
+/// An error of a protected resource (RFC 6750 section 3).
+fn unauthorized(error: &OAuthError) -> Response {
+    let status = match error.code {
+        "insufficient_scope" => StatusCode::FORBIDDEN,
+        "invalid_token" => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let mut response =
+        (status, Json(json!({ "error": error.code, "error_description": error.description }))).into_response();
+    let challenge = format!("Bearer error=\"{}\", error_description=\"{}\"", error.code, error.description);
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Lets a page of a registered client read the answer.
+fn allow_origin(org: &OrgSnapshot, headers: &HeaderMap, response: &mut Response) {
+    let Some(origin) = headers.get(header::ORIGIN) else { return };
+    let registered = org.configuration.clients.iter().flat_map(|client| &client.redirect_uris).any(|uri| {
+        url::Url::parse(uri).is_ok_and(|uri| uri.origin().ascii_serialization().as_bytes() == origin.as_bytes())
+    });
+    if registered {
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+}

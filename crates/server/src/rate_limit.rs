@@ -1,0 +1,105 @@
+//! Rate limits of the management API: a fixed window of one minute by org and endpoint.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode},
+    response::Response,
+};
+use tenterhook_contract::{Timestamp, id::OrgId};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-rate-limit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-rate-limit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
+/// Length of a window.
+const WINDOW_SECONDS: i64 = 60;
+/// When a client that was refused for another reason than its rate may try again.
+const RETRY_SECONDS: i64 = 1;
+
+/// Requests of the current window.
+#[derive(Debug)]
+pub(crate) struct RateLimits {
+    per_minute: u32,
+    windows: Mutex<HashMap<(OrgId, &'static str), Window>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    ends: i64,
+    used: u32,
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) allowed: bool,
+    limit: u32,
+    remaining: u32,
+    reset: i64,
+}
+
+impl RateLimits {
+    pub(crate) fn new(per_minute: u32) -> Self {
+        Self { per_minute, windows: Mutex::default() }
+    }
+
+    /// Counts a request on `endpoint`, one of a handful of names.
+    pub(crate) fn count(&self, org: &OrgId, endpoint: &'static str, now: Timestamp) -> Standing {
+        let now = now.as_seconds();
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = windows.entry((org.clone(), endpoint)).or_insert(Window { ends: 0, used: 0 });
+        if window.ends <= now {
+            *window = Window { ends: now + WINDOW_SECONDS, used: 0 };
+        }
+        let allowed = window.used < self.per_minute;
+        window.used = window.used.saturating_add(1);
+        let remaining = self.per_minute.saturating_sub(window.used);
+        Standing { allowed, limit: self.per_minute, remaining, reset: window.ends }
+    }
+}
+
+impl Standing {
+    /// Writes the headers of `management-api.md` section 1.
+    pub(crate) fn write(self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert(LIMIT, HeaderValue::from(self.limit));
+        headers.insert(REMAINING, HeaderValue::from(self.remaining));
+        headers.insert(RESET, HeaderValue::from(self.reset));
+    }
+}
+
+/// Every 429, 503 and 504 tells when to come back: some clients crash without it (`observed.md` 1, line 5).
+pub(crate) fn complete(response: &mut Response, now: Timestamp) {
+    let told = matches!(
+        response.status(),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    );
+    if told {
+        let reset = HeaderValue::from(now.as_seconds() + RETRY_SECONDS);
+        let headers = response.headers_mut();
+        headers.entry(LIMIT).or_insert(HeaderValue::from(0));
+        headers.entry(REMAINING).or_insert(HeaderValue::from(0));
+        headers.entry(RESET).or_insert(reset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_allows_its_number_and_the_next_one_begins_anew() {
+        let limits = RateLimits::new(2);
+        let (org, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        assert_eq!(limits.count(&org, "x", at(0)), Standing { allowed: true, limit: 2, remaining: 1, reset: 60 });
+        assert!(limits.count(&org, "x", at(1)).allowed);
+        assert_eq!(limits.count(&org, "x", at(2)), Standing { allowed: false, limit: 2, remaining: 0, reset: 60 });
+        assert!(limits.count(&org, "y", at(2)).allowed, "another endpoint has its own window");
+        assert!(limits.count(&other, "x", at(2)).allowed, "another org has its own window");
+        assert!(limits.count(&org, "x", at(60)).allowed);
+    }
+}
