@@ -69,7 +69,7 @@ impl App {
         })
         .await?;
         let (stop, stopped) = watch::channel(false);
-        let router = tenterhook_server::router(Arc::clone(&platform), plan.server);
+        let router = tenterhook_server::router(Arc::clone(&platform), plan.server, stopped.clone());
         let server = tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped));
         let chores = vec![tokio::spawn(follow(Arc::clone(&platform))), tokio::spawn(purge(Arc::clone(&platform)))];
         Ok(Self { platform, address, stop, server, chores })
