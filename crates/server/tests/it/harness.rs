@@ -1,0 +1,309 @@
+//! A server on a real port with a database of its own, a client, and an external service.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tenterhook_contract::Secret;
+use tenterhook_engine::{Limits, SystemClock};
+use tenterhook_flows::{
+    Parts, Platform, Settings,
+    entropy::SystemEntropy,
+    provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
+};
+use tenterhook_server::{ServerLimits, router, serve};
+use tenterhook_store::{Keyring, Store, StoreConfig};
+use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+/// Secrets that must never be seen anywhere but where they belong.
+pub(crate) const ADMIN_TOKEN: &str = "admin-token-marked-secret";
+pub(crate) const CLIENT_SECRET: &str = "client-secret-marked-secret";
+pub(crate) const PASSWORD: &str = "password-marked-secret";
+pub(crate) const HOOK_SECRET: &str = "hook-value-marked-secret";
+
+/// A running server with the development org.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) org: DemonstrationOrg,
+    pub(crate) folder: tempfile::TempDir,
+    _stop: watch::Sender<bool>,
+}
+
+/// An answer of the server.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.bytes.to_vec()).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+}
+
+/// SQLite in a file, or a database of its own on the server that the test command has started.
+async fn store_config(folder: &std::path::Path) -> StoreConfig {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else {
+        return StoreConfig::Sqlite { path: folder.join("test.sqlite") };
+    };
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("tenterhook_server_{}_{number}", std::process::id());
+    let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+    StoreConfig::Postgres { url: Secret::new(url), max_connections: 4 }
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with_limits(ServerLimits::default()).await
+    }
+
+    pub(crate) async fn with_limits(limits: ServerLimits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        let store = Store::open(&store_config(folder.path()).await, keyring).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let transport = HttpTransport::new(TransportConfig {
+            policy: EgressPolicy::default().with_plain_http_to_loopback(),
+            ..TransportConfig::default()
+        });
+        let platform = Platform::start(Parts {
+            store,
+            transport: Arc::new(transport.unwrap()),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            settings: Settings {
+                base_url: format!("http://{address}").into(),
+                plain_http_to_loopback: true,
+                limits: Limits::default(),
+            },
+            witness: None,
+        })
+        .await
+        .unwrap();
+        let secrets = DemonstrationSecrets {
+            admin_token: Secret::new(ADMIN_TOKEN),
+            client_secret: Secret::new(CLIENT_SECRET),
+            user_password: Secret::new(PASSWORD),
+        };
+        let org = demonstration(&platform, &secrets).await.unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let router = router(Arc::clone(&platform), limits, stopping.clone());
+        tokio::spawn(serve(listener, router, limits, stopping));
+        Self { address, platform, org, folder, _stop: stop }
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer { status: head.status, headers: head.headers, bytes }
+    }
+
+    /// A request of the management API.
+    pub(crate) async fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let authorization = format!("SSWS {ADMIN_TOKEN}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = body.map(|body| serde_json::to_vec(body).unwrap()).unwrap_or_default();
+        self.send(method, path, &headers, &body).await
+    }
+
+    /// A form to an endpoint of the authorization server.
+    pub(crate) async fn form(&self, endpoint: &str, authorization: Option<&str>, form: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let path = format!("/oauth2/{}/v1/{endpoint}", self.org.authorization_server_id);
+        let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
+        headers.extend(authorization.map(|value| ("authorization", value)));
+        self.send("POST", &path, &headers, body.as_bytes()).await
+    }
+
+    pub(crate) fn basic(&self) -> String {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        format!("Basic {}", STANDARD.encode(format!("{}:{CLIENT_SECRET}", self.org.confidential_client_id)))
+    }
+
+    /// A client-credentials token request.
+    pub(crate) async fn client_credentials(&self) -> Answer {
+        let form = [("grant_type", "client_credentials"), ("scope", "orders.read")];
+        self.form("token", Some(&self.basic()), &form).await
+    }
+
+    /// Registers a token hook on `service` and puts it on the rule; answers with its id.
+    pub(crate) async fn hook(&self, service: SocketAddr) -> String {
+        let created = self.api("POST", "/api/v1/inlineHooks", Some(&hook_body("Hook", service))).await;
+        assert_eq!(created.status, 200, "{}", created.text());
+        let id = created.json()["id"].as_str().unwrap().to_owned();
+        self.associate(&json!({ "id": id })).await;
+        id
+    }
+
+    pub(crate) async fn associate(&self, reference: &Value) -> Answer {
+        let path = self.rule_path();
+        let mut rule = self.api("GET", &path, None).await.json();
+        rule["actions"]["token"]["inlineHook"] = reference.clone();
+        self.api("PUT", &path, Some(&rule)).await
+    }
+
+    pub(crate) fn rule_path(&self) -> String {
+        let DemonstrationOrg { authorization_server_id, policy_id, rule_id, .. } = &self.org;
+        format!("/api/v1/authorizationServers/{authorization_server_id}/policies/{policy_id}/rules/{rule_id}")
+    }
+
+    /// The log's events of a type, oldest first.
+    pub(crate) async fn events(&self, event_type: &str) -> Vec<Value> {
+        self.platform.log().flush().await;
+        let log = self.api("GET", "/api/v1/logs?limit=1000", None).await.json();
+        log.as_array().unwrap().iter().filter(|event| event["eventType"] == event_type).cloned().collect()
+    }
+
+    /// The claims of a token, its signature verified with the published keys.
+    pub(crate) async fn verified(&self, token: &str) -> Value {
+        let path = format!("/oauth2/{}/v1/keys", self.org.authorization_server_id);
+        let keys: jsonwebtoken::jwk::JwkSet =
+            serde_json::from_slice(&self.send("GET", &path, &[], b"").await.bytes).unwrap();
+        let header = jsonwebtoken::decode_header(token).unwrap();
+        let key = keys.find(&header.kid.unwrap()).unwrap();
+        let mut validation = jsonwebtoken::Validation::new(header.alg);
+        validation.validate_aud = false;
+        let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
+        jsonwebtoken::decode::<Value>(token, &key, &validation).unwrap().claims
+    }
+}
+
+/// A create body of a token hook.
+pub(crate) fn hook_body(name: &str, service: SocketAddr) -> Value {
+    json!({
+        "name": name,
+        "type": "com.okta.oauth2.tokens.transform",
+        "version": "1.0.0",
+        "channel": {
+            "type": "HTTP",
+            "version": "1.0.0",
+            "config": {
+                "uri": format!("http://{service}/hook?tenant=north"),
+                "headers": [{ "key": "X-Tenant", "value": "north" }],
+                "method": "POST",
+                "authScheme": { "type": "HEADER", "key": "Authorization", "value": HOOK_SECRET },
+            },
+        },
+    })
+}
+
+/// What the external service does with each request.
+#[derive(Clone, Debug)]
+pub(crate) enum Behaviour {
+    /// Status and body.
+    Answer(u16, String),
+    /// These bytes, then the end of the connection.
+    Raw(Vec<u8>),
+    /// Nothing, for ever.
+    Silent,
+}
+
+impl Behaviour {
+    pub(crate) fn json(value: &Value) -> Self {
+        Self::Answer(200, value.to_string())
+    }
+}
+
+/// An external service that does the same thing with every request and keeps what it received.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    behaviour: Arc<Mutex<Behaviour>>,
+    received: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Service {
+    pub(crate) async fn start(behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let service = Self {
+            address: listener.local_addr().unwrap(),
+            behaviour: Arc::new(Mutex::new(behaviour)),
+            received: Arc::default(),
+        };
+        let serving = service.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serving.clone().talk(stream));
+            }
+        });
+        service
+    }
+
+    pub(crate) fn behave(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
+    }
+
+    /// The bodies received so far.
+    pub(crate) fn received(&self) -> Vec<Value> {
+        self.received.lock().unwrap().clone()
+    }
+
+    async fn talk(self, mut stream: TcpStream) {
+        let mut buffer = Vec::new();
+        loop {
+            let end = buffer.windows(4).position(|window| window == b"\r\n\r\n").map(|place| place + 4);
+            if let Some(end) = end {
+                let head = String::from_utf8_lossy(buffer.get(..end).unwrap()).to_lowercase();
+                let length = head.split("content-length: ").nth(1).unwrap();
+                let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+                if buffer.len() >= end + length {
+                    let body = buffer.get(end..end + length).unwrap().to_vec();
+                    self.received.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                    buffer.drain(..end + length);
+                    let behaviour = self.behaviour.lock().unwrap().clone();
+                    match behaviour {
+                        Behaviour::Answer(status, body) => {
+                            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", body.len());
+                            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+                        }
+                        Behaviour::Raw(bytes) => {
+                            let _ = stream.write_all(&bytes).await;
+                            return;
+                        }
+                        Behaviour::Silent => tokio::time::sleep(Duration::from_secs(60)).await,
+                    }
+                    continue;
+                }
+            }
+            if !matches!(stream.read_buf(&mut buffer).await, Ok(read) if read > 0) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `/api/v1/inlineHooks`, rule by rule of `management-api.md` section 3 and `observed.md` section 1.
+
+use serde_json::{Value, json};
+use tenterhook_server::ServerLimits;
+
+use crate::harness::{ADMIN_TOKEN, Behaviour, HOOK_SECRET, Service, World, hook_body};
+
+fn body(name: &str) -> Value {
+    hook_body(name, "127.0.0.1:9".parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_hook_lives_from_creation_to_deletion() {
+    let world = World::start().await;
+    let mut create = body("Partner claims");
+    create["status"] = json!("INACTIVE");
+    let created = world.api("POST", "/api/v1/inlineHooks", Some(&create)).await;
+    assert_eq!(created.status, 200, "management-api 1: create returns 200");
+    let hook = created.json();
+    assert_eq!(hook["status"], "ACTIVE", "observed 1.3: create ignores status");
+    let members: Vec<_> = hook.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["id", "status", "name", "type", "version", "channel", "created", "lastUpdated", "_links"]);
+    assert!(!created.text().contains(HOOK_SECRET));
+    assert!(hook["created"].as_str().unwrap().ends_with(".000Z"));
+    let path = format!("/api/v1/inlineHooks/{}", hook["id"].as_str().unwrap());
+    assert_eq!(hook["_links"]["self"]["href"], format!("http://{}{path}", world.address));
+
+    assert_eq!(world.api("GET", &path, None).await.json(), hook);
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.json(), json!([hook]));
+    let other = world.api("GET", "/api/v1/inlineHooks?type=com.okta.import.transform", None).await;
+    assert_eq!(other.json(), json!([]));
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks?type=nope", None).await.status, 400);
+
+    let active = world.api("DELETE", &path, None).await;
+    assert_eq!((active.status.as_u16(), &active.json()["errorCode"]), (400, &json!("E0000001")));
+    let off = world.api("POST", &format!("{path}/lifecycle/deactivate"), None).await;
+    assert_eq!((off.status.as_u16(), &off.json()["status"]), (200, &json!("INACTIVE")));
+    assert!(off.json()["_links"].get("execute").is_none());
+    let run = world.api("POST", &format!("{path}/execute"), Some(&json!({}))).await;
+    assert_eq!(run.status, 400, "open-questions B7: an inactive hook cannot be executed");
+    assert_eq!(world.api("POST", &format!("{path}/lifecycle/activate"), None).await.json()["status"], "ACTIVE");
+    world.api("POST", &format!("{path}/lifecycle/deactivate"), None).await;
+    assert_eq!(world.api("DELETE", &path, None).await.status, 204);
+    let gone = world.api("GET", &path, None).await;
+    assert_eq!((gone.status.as_u16(), &gone.json()["errorCode"]), (404, &json!("E0000007")));
+    for event in ["created", "activated", "deactivated", "deleted"] {
+        let events = world.events(&format!("inline_hook.{event}")).await;
+        let event = events.first().unwrap();
+        assert_eq!(event["target"][0]["type"], "InlineHook");
+        assert!(event["transaction"]["detail"]["requestApiTokenId"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn put_replaces_and_post_merges() {
+    let world = World::start().await;
+    let hook = world.api("POST", "/api/v1/inlineHooks", Some(&body("One"))).await.json();
+    let path = format!("/api/v1/inlineHooks/{}", hook["id"].as_str().unwrap());
+    let round_trip = world.api("PUT", &path, Some(&hook)).await;
+    assert_eq!(round_trip.status, 400, "open-questions B2: a repeated authScheme needs its secret");
+    assert!(round_trip.text().contains("channel.config.authScheme.value"));
+
+    let merged = world.api("POST", &path, Some(&json!({ "name": "Two", "channel": { "config": { "uri": "https://a.example/x" } } }))).await;
+    assert_eq!(merged.status, 200, "{}", merged.text());
+    let merged = merged.json();
+    assert_eq!((&merged["name"], &merged["channel"]["config"]["uri"]), (&json!("Two"), &json!("https://a.example/x")));
+    assert_eq!(merged["channel"]["config"]["authScheme"], json!({ "type": "HEADER", "key": "Authorization" }));
+    assert_eq!(merged["channel"]["config"]["headers"], json!([{ "key": "X-Tenant", "value": "north" }]));
+
+    let mut replacement = body("Three");
+    replacement["channel"]["config"] = json!({ "uri": "https://b.example/y" });
+    replacement["status"] = json!("INACTIVE");
+    let replaced = world.api("PUT", &path, Some(&replacement)).await.json();
+    assert_eq!(replaced["status"], "ACTIVE", "observed 1.3: PUT ignores status");
+    assert_eq!(replaced["channel"]["config"]["headers"], json!([]), "observed 1.4");
+    assert_eq!(replaced["channel"]["config"]["authScheme"], Value::Null, "observed 1.4");
+    let mut other_type = replacement.clone();
+    other_type["type"] = json!("com.okta.import.transform");
+    assert_eq!(world.api("PUT", &path, Some(&other_type)).await.status, 400);
+}
+
+#[tokio::test]
+async fn bad_input_names_every_problem_and_changes_nothing() {
+    let world = World::start().await;
+    let bad = json!({
+        "name": " ",
+        "type": "com.okta.nope",
+        "version": "2.0.0",
+        "channel": { "type": "HTTP", "version": "1.0.0", "config": {
+            "uri": "http://service.example/x",
+            "method": "GET",
+            "headers": [{ "key": "Accept", "value": "x" }, { "key": "Field 1", "value": "x" }],
+            "authScheme": { "type": "HEADER", "key": "Authorization" },
+        } },
+    });
+    let answer = world.api("POST", "/api/v1/inlineHooks", Some(&bad)).await;
+    assert_eq!(answer.status, 400);
+    let error = answer.json();
+    let members: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["errorCode", "errorSummary", "errorLink", "errorId", "errorCauses"]);
+    assert_eq!(error["errorCode"], "E0000001");
+    assert!(error["errorId"].as_str().unwrap().starts_with("oae"));
+    let causes: Vec<_> =
+        error["errorCauses"].as_array().unwrap().iter().map(|cause| cause["errorSummary"].as_str().unwrap()).collect();
+    for field in ["name: The field cannot be left blank", "type: The field has an invalid value", "version:",
+        "channel.config.uri:", "channel.config.method:", "channel.config.headers: Header 0", "channel.config.headers: Header 1",
+        "channel.config.authScheme.value: The field cannot be left blank"]
+    {
+        assert!(causes.iter().any(|cause| cause.starts_with(field)), "{field} is missing in {causes:?}");
+    }
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.json(), json!([]));
+    for (content_type, text, status, code) in [
+        ("application/json", "{", 400, "E0000003"),
+        ("application/json", "", 400, "E0000003"),
+        ("text/plain", "{}", 400, "E0000019"),
+        ("application/json", &"[".repeat(10_000), 400, "E0000003"),
+        ("application/json", &"x".repeat(600_000), 413, "E0000003"),
+    ] {
+        let authorization = format!("SSWS {ADMIN_TOKEN}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", content_type)];
+        let answer = world.send("POST", "/api/v1/inlineHooks", &headers, text.as_bytes()).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (status, &json!(code)));
+    }
+}
+
+#[tokio::test]
+async fn names_are_unique_and_the_101st_hook_is_refused() {
+    let world = World::start().await;
+    for number in 0..100 {
+        let created = world.api("POST", "/api/v1/inlineHooks", Some(&body(&number.to_string()))).await;
+        assert_eq!(created.status, 200, "{}", created.text());
+    }
+    let same = world.api("POST", "/api/v1/inlineHooks", Some(&body("7"))).await;
+    assert!(same.text().contains("name: An inline hook with this name already exists"), "{}", same.text());
+    let one_more = world.api("POST", "/api/v1/inlineHooks", Some(&body("one more"))).await;
+    assert_eq!(one_more.status, 400);
+    assert!(one_more.text().contains("100 inline hooks"));
+}
+
+#[tokio::test]
+async fn simultaneous_creations_of_one_name_make_one_hook() {
+    let world = std::sync::Arc::new(World::start().await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let world = std::sync::Arc::clone(&world);
+        tasks.spawn(async move { world.api("POST", "/api/v1/inlineHooks", Some(&body("Same"))).await.status });
+    }
+    let statuses = tasks.join_all().await;
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_edge_answers_like_the_vendor() {
+    let world = World::start().await;
+    for authorization in [format!("SSWS{ADMIN_TOKEN}"), format!("SSWS   {ADMIN_TOKEN}")] {
+        let answer = world.send("GET", "//api/v1//inlineHooks", &[("authorization", &authorization)], b"").await;
+        assert_eq!(answer.status, 200, "observed 1.1 and 1.8: {authorization}");
+        assert_eq!(answer.header("x-okta-request-id").len(), 32);
+        assert_eq!(answer.header("cache-control"), "no-cache, no-store");
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.headers.get_all("x-rate-limit-limit").iter().count(), 1);
+        assert!(!answer.header("date").is_empty());
+    }
+    for (method, path, authorization, status, code) in [
+        ("GET", "/api/v1/inlineHooks", "SSWS wrong", 401, "E0000011"),
+        ("GET", "/api/v1/inlineHooks", "Bearer x", 401, "E0000011"),
+        ("GET", "/api/v1/nope", "SSWS wrong", 404, "E0000008"),
+        ("PATCH", "/api/v1/inlineHooks", "SSWS wrong", 405, "E0000022"),
+        ("POST", "/api/v1/inlineHooks/cal00000000000000000/verify", "SSWS wrong", 404, "E0000008"),
+    ] {
+        let answer = world.send(method, path, &[("authorization", authorization)], b"").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (status, &json!(code)), "{method} {path}");
+    }
+    let hook = world.api("POST", "/api/v1/inlineHooks", Some(&body("X"))).await.json();
+    let path = format!("/api/v1/inlineHooks/{}/lifecycle/activate", hook["id"].as_str().unwrap());
+    let authorization = format!("SSWS {ADMIN_TOKEN}");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/octet-stream"), ("content-length", "0")];
+    assert_eq!(world.send("POST", &path, &headers, b"").await.status, 200, "observed 1.2");
+    assert_eq!(world.send("GET", "/healthz", &[], b"").await.status, 200);
+    assert_eq!(world.send("GET", "/readyz", &[], b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn over_the_rate_limit_every_answer_says_when_to_come_back() {
+    let world = World::with_limits(ServerLimits { api_requests_per_minute: 2, ..ServerLimits::default() }).await;
+    let statuses = [
+        world.api("GET", "/api/v1/inlineHooks", None).await.status,
+        world.api("GET", "/api/v1/inlineHooks", None).await.status,
+    ];
+    assert_eq!(statuses, [200, 200]);
+    let refused = world.api("GET", "/api/v1/inlineHooks", None).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (429, &json!("E0000047")));
+    assert!(refused.header("x-rate-limit-reset").parse::<i64>().unwrap() > 0);
+    assert_eq!(refused.headers.get_all("x-rate-limit-reset").iter().count(), 1);
+}
+
+#[tokio::test]
+async fn execute_shows_the_normalised_answer_or_what_failed() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::Answer(204, String::new())).await;
+    let hook = world.api("POST", "/api/v1/inlineHooks", Some(&hook_body("X", service.address))).await.json();
+    let path = format!("/api/v1/inlineHooks/{}/execute", hook["id"].as_str().unwrap());
+    let document = json!({ "eventType": "com.okta.oauth2.tokens.transform", "data": { "anything": [1, 2] } });
+    let silent = world.api("POST", &path, Some(&document)).await;
+    assert_eq!(silent.json(), json!({ "error": null, "commands": [], "debugContext": {} }));
+    assert_eq!(service.received(), [document.clone()], "the body is sent unchanged");
+    service.behave(Behaviour::json(&json!({ "error": { "errorSummary": "no" } })));
+    let refused = world.api("POST", &path, Some(&document)).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["error"]["errorSummary"]), (200, &json!("no")));
+    for (behaviour, code) in [
+        (Behaviour::Answer(500, String::new()), "E0000134"),
+        (Behaviour::Answer(200, "[]".into()), "E0000134"),
+        (Behaviour::json(&json!({ "commands": [{ "type": "com.okta.assertion.patch", "value": [] }] })), "E0000134"),
+        (Behaviour::json(&json!({ "commands": [{ "type": "com.okta.access.patch", "value": {} }] })), "E0000134"),
+        (Behaviour::Silent, "E0000137"),
+    ] {
+        service.behave(behaviour.clone());
+        let answer = world.api("POST", &path, Some(&document)).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (400, &json!(code)), "{behaviour:?}");
+        assert_eq!(answer.json()["errorCauses"].as_array().unwrap().len(), 1);
+    }
+    let other = world.api("POST", &path, Some(&json!({ "eventType": "com.okta.import.transform" }))).await;
+    assert_eq!((other.status.as_u16(), &other.json()["errorCode"]), (400, &json!("E0000001")));
+}
+
+#[tokio::test]
+async fn an_association_names_an_existing_token_hook() {
+    let world = World::start().await;
+    let mut import = body("Import");
+    import["type"] = json!("com.okta.import.transform");
+    let import = world.api("POST", "/api/v1/inlineHooks", Some(&import)).await.json();
+    for id in ["cal00000000000000000", import["id"].as_str().unwrap()] {
+        let answer = world.associate(&json!({ "id": id })).await;
+        assert_eq!(answer.status, 400, "{id}");
+        assert!(answer.text().contains("actions.token.inlineHook.id"));
+    }
+    assert_eq!(world.associate(&Value::Null).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_inactive_or_deleted_hook_leaves_the_flow_without_it() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::Silent).await;
+    let id = world.hook(service.address).await;
+    world.api("POST", &format!("/api/v1/inlineHooks/{id}/lifecycle/deactivate"), None).await;
+    assert_eq!(world.client_credentials().await.status, 200);
+    assert_eq!(world.api("DELETE", &format!("/api/v1/inlineHooks/{id}"), None).await.status, 204);
+    assert_eq!(world.client_credentials().await.status, 200);
+    assert!(service.received().is_empty());
+    assert!(world.events("inline_hook.executed").await.is_empty());
+}

@@ -1,0 +1,87 @@
+//! `GET /api/v1/logs`, rule by rule of `system-log.md` section 1.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, World, hook_body};
+
+fn link(answer: &Answer, relation: &str) -> Option<String> {
+    let wanted = format!("rel=\"{relation}\"");
+    let mut links = answer.headers.get_all("link").iter().map(|value| value.to_str().unwrap());
+    let link = links.find(|value| value.ends_with(&wanted))?;
+    let url = link.split(['<', '>']).nth(1).unwrap();
+    Some(url.split_once("/api/").map(|(_, rest)| format!("/api/{rest}")).unwrap())
+}
+
+/// Follows next links until a page has none, or is empty; every event once.
+async fn walk(world: &World, first: &str) -> Vec<String> {
+    let (mut path, mut seen) = (first.to_owned(), Vec::new());
+    loop {
+        let page = world.api("GET", &path, None).await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        assert!(link(&page, "self").is_some(), "self is always there");
+        let events = page.json();
+        let events = events.as_array().unwrap();
+        seen.extend(events.iter().map(|event| event["uuid"].as_str().unwrap().to_owned()));
+        match link(&page, "next") {
+            Some(next) if !events.is_empty() => path = next,
+            _ => return seen,
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_walk_every_event_once_in_every_mode() {
+    let world = World::start().await;
+    for number in 0..7 {
+        world.api("POST", "/api/v1/inlineHooks", Some(&hook_body(&number.to_string(), world.address))).await;
+    }
+    world.platform.log().flush().await;
+    let polled = walk(&world, "/api/v1/logs?limit=3").await;
+    let unique: std::collections::BTreeSet<_> = polled.iter().collect();
+    assert!(polled.len() >= 7 && unique.len() == polled.len());
+    let bounds = "since=2020-01-01T00%3A00%3A00.000Z&until=2100-01-01T00%3A00%3A00.000Z";
+    let too_old = world.api("GET", &format!("/api/v1/logs?{bounds}"), None).await;
+    assert_eq!((too_old.status.as_u16(), &too_old.json()["errorCode"]), (400, &json!("E0000053")));
+    let bounded = walk(&world, "/api/v1/logs?until=2100-01-01T00%3A00%3A00.000Z&since=&limit=2&sortOrder=ASCENDING").await;
+    assert!(bounded.is_empty(), "without `since` a query begins seven days before `until`");
+    let descending = walk(&world, "/api/v1/logs?sortOrder=DESCENDING&limit=2").await;
+    assert_eq!(descending.iter().rev().collect::<Vec<_>>(), polled.iter().collect::<Vec<_>>());
+    let empty = world.api("GET", "/api/v1/logs?since=2099-01-01T00%3A00%3A00.000Z", None).await;
+    assert_eq!(empty.json(), json!([]));
+    assert!(link(&empty, "next").is_some(), "polling always has a next link");
+    assert_eq!(world.api("GET", "/api/v1/logs?limit=0", None).await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn an_event_has_every_member_of_the_vendors_shape() {
+    let world = World::start().await;
+    world.api("POST", "/api/v1/inlineHooks", Some(&hook_body("X", world.address))).await;
+    let event = world.events("inline_hook.created").await.pop().unwrap();
+    for member in [
+        "uuid", "published", "eventType", "version", "severity", "legacyEventType", "displayMessage", "actor", "client",
+        "device", "authenticationContext", "outcome", "securityContext", "debugContext", "transaction", "request", "target",
+    ] {
+        assert!(event.get(member).is_some(), "{member}");
+    }
+    assert_eq!(event["version"], "0");
+    assert_eq!(event["transaction"]["type"], "WEB");
+    assert_eq!(event["legacyEventType"], Value::Null);
+}
+
+#[tokio::test]
+async fn bad_queries_say_which_parameter_is_wrong() {
+    let world = World::start().await;
+    for (query, code, field) in [
+        ("since=yesterday", "E0000001", "since: must be a valid date-time or empty."),
+        ("until=x", "E0000001", "until: must be a valid date-time or empty."),
+        ("limit=1001", "E0000001", "limit:"),
+        ("limit=-1", "E0000001", "limit:"),
+        ("sortOrder=up", "E0000001", "sortOrder:"),
+        ("after=x", "E0000001", "after:"),
+        ("filter=eventType%20eq%20%22x%22", "E0000053", "filter"),
+    ] {
+        let answer = world.api("GET", &format!("/api/v1/logs?{query}"), None).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (400, &json!(code)), "{query}");
+        assert!(answer.text().contains(field), "{query}: {}", answer.text());
+    }
+}

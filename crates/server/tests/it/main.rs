@@ -1,0 +1,8 @@
+//! The server end to end: real sockets, a real database, a real external service.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+mod inline_hooks;
+mod logs;
+mod oauth;
+mod secrecy;
