@@ -56,9 +56,8 @@ impl Platform {
         }
         reader.finish()?;
         let made = server_objects(self, (&name, &description, &audiences.concat()), false);
-        let (server, writes) = made.map_err(|error| {
-            ManagementError::Store(tenterhook_store::StoreError::Database(error.to_string()))
-        })?;
+        let (server, writes) =
+            made.map_err(|error| ManagementError::Store(tenterhook_store::StoreError::Database(error.to_string())))?;
         let shown = self
             .change(&administrator.token.org_id, |org| {
                 let servers = &org.configuration.authorization_servers;
@@ -162,7 +161,8 @@ impl Platform {
             reader.cause("name", INVALID);
         }
         reader.finish()?;
-        let scopes: Vec<_> = org.configuration.scopes.iter().filter(|s| s.authorization_server_id == server.id).collect();
+        let scopes: Vec<_> =
+            org.configuration.scopes.iter().filter(|s| s.authorization_server_id == server.id).collect();
         check_new("name", scopes.len(), scopes.iter().any(|scope| scope.name == name))?;
         let scope = Scope { default, ..scope_of(self, &server.id, &name, &description) };
         let shown = scope_to_json(&scope);
@@ -190,7 +190,8 @@ impl Platform {
         }
         let scopes = reader.texts("/conditions/scopes");
         reader.finish()?;
-        let claims: Vec<_> = org.configuration.claims.iter().filter(|c| c.authorization_server_id == server.id).collect();
+        let claims: Vec<_> =
+            org.configuration.claims.iter().filter(|c| c.authorization_server_id == server.id).collect();
         check_new("name", claims.len(), claims.iter().any(|claim| claim.name == name && claim.target == target))?;
         let (unix_ms, random) = self.id_parts();
         let claim = ClaimDefinition {
@@ -571,8 +572,7 @@ fn claim_to_json(claim: &ClaimDefinition) -> Value {
 }
 
 fn policy_to_json(policy: &AccessPolicy) -> Value {
-    let clients =
-        if policy.clients.is_empty() { json!(["ALL_CLIENTS"]) } else { json!(policy.clients) };
+    let clients = if policy.clients.is_empty() { json!(["ALL_CLIENTS"]) } else { json!(policy.clients) };
     json!({
         "id": policy.id,
         "type": "OAUTH_AUTHORIZATION_POLICY",

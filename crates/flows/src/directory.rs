@@ -1,16 +1,16 @@
 //! Users and their passwords.
 
-use argon2::{
-    Argon2, PasswordHasher as _, PasswordVerifier as _,
-    password_hash::phc::PasswordHash,
-};
+use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret,
     id::{OrgId, UserId},
     system_log::Target,
 };
-use tenterhook_store::{StoreError, model::{Status, User}};
+use tenterhook_store::{
+    StoreError,
+    model::{Status, User},
+};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -50,8 +50,7 @@ pub async fn verify_password(hash: Option<&Secret>, password: &Secret) -> Result
             drop(Argon2::default().hash_password(bytes));
             return false;
         };
-        PasswordHash::new(hash.expose())
-            .is_ok_and(|parsed| Argon2::default().verify_password(bytes, &parsed).is_ok())
+        PasswordHash::new(hash.expose()).is_ok_and(|parsed| Argon2::default().verify_password(bytes, &parsed).is_ok())
     })
     .await
 }

@@ -55,7 +55,11 @@ impl Platform {
     }
 
     /// Registers a hook.
-    pub async fn create_hook(&self, administrator: &Administrator, body: &Value) -> Result<InlineHook, ManagementError> {
+    pub async fn create_hook(
+        &self,
+        administrator: &Administrator,
+        body: &Value,
+    ) -> Result<InlineHook, ManagementError> {
         let (now, (unix_ms, entropy)) = (self.now(), self.id_parts());
         let hook = self
             .change(&administrator.token.org_id, |org| {

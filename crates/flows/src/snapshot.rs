@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
+use crate::oauth::keys::Keys;
 use tenterhook_contract::{
     hook::InlineHook,
     id::{AuthorizationServerId, HookId},
 };
 use tenterhook_engine::{ReadyHook, Transport};
-use crate::oauth::keys::Keys;
 use tenterhook_store::model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
 
 /// The budget of one attempt (`overview.md` section 5).

@@ -58,9 +58,7 @@ impl ApiError {
         let plain = |code: ErrorCode| (code, code.status(), String::new(), Vec::new());
         match self {
             Self::Management(error) => of_management(error),
-            Self::Validation { subject, causes } => {
-                (ErrorCode::ValidationFailed, 400, subject.to_owned(), causes)
-            }
+            Self::Validation { subject, causes } => (ErrorCode::ValidationFailed, 400, subject.to_owned(), causes),
             Self::MalformedBody => plain(ErrorCode::MalformedBody),
             Self::BadMediaType => plain(ErrorCode::BadMediaType),
             Self::BodyTooLarge => {

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tenterhook_contract::{
-    Timestamp,
-    id::RefreshTokenId,
-    token::ProtocolRequest,
-};
+use tenterhook_contract::{Timestamp, id::RefreshTokenId, token::ProtocolRequest};
 use tenterhook_store::{
     StoreError,
     model::{AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, Session, User},
@@ -134,7 +130,10 @@ impl Platform {
             scopes: &scopes,
         };
         let (policy, rule) = choose(&org.configuration, question).ok_or_else(|| {
-            OAuthError::new("access_denied", "Policy evaluation failed for this request, please check the policy configurations.")
+            OAuthError::new(
+                "access_denied",
+                "Policy evaluation failed for this request, please check the policy configurations.",
+            )
         })?;
         let offline = scopes.iter().any(|scope| scope == "offline_access")
             && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
@@ -195,16 +194,17 @@ impl Platform {
             return Err(OAuthError::invalid_request("The parameter `max_age` must be a number of seconds."));
         }
         let now = self.now();
-        let fresh = |session: &Session| {
-            max_age.flatten().is_none_or(|age| session.created.plus_seconds(age) >= now)
-        };
+        let fresh = |session: &Session| max_age.flatten().is_none_or(|age| session.created.plus_seconds(age) >= now);
         let session = session.filter(|session| !prompts("login") && fresh(session));
         let user = match session {
             Some(session) => self.active_user(org, session).await?,
             None => None,
         };
         match session.zip(user) {
-            None if prompts("none") => Err(OAuthError::new("login_required", "The client specified not to prompt, but the user is not logged in.")),
+            None if prompts("none") => Err(OAuthError::new(
+                "login_required",
+                "The client specified not to prompt, but the user is not logged in.",
+            )),
             signed_in => Ok(signed_in),
         }
     }

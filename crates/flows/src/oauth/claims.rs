@@ -128,7 +128,8 @@ pub(crate) fn evaluate(expression: &str, user: Option<&User>, client: &OAuthClie
 pub(crate) fn is_expression(expression: &str) -> bool {
     let expression = expression.trim();
     let quoted = expression.len() >= 2 && expression.starts_with('"') && expression.ends_with('"');
-    let attribute = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let attribute =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     quoted
         || matches!(expression, "app.clientId" | "app.name")
         || expression.strip_prefix("user.").is_some_and(attribute)

@@ -48,9 +48,29 @@ pub fn openid_metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value
     document["userinfo_endpoint"] = json!(format!("{}/v1/userinfo", issuer(org, server)));
     document["subject_types_supported"] = json!(["public"]);
     document["id_token_signing_alg_values_supported"] = json!(algorithms);
-    document["claims_supported"] =
-        json!(["iss", "ver", "sub", "aud", "iat", "exp", "jti", "auth_time", "amr", "idp", "nonce", "name", "at_hash",
-            "preferred_username", "given_name", "family_name", "locale", "zoneinfo", "updated_at", "email", "email_verified"]);
+    document["claims_supported"] = json!([
+        "iss",
+        "ver",
+        "sub",
+        "aud",
+        "iat",
+        "exp",
+        "jti",
+        "auth_time",
+        "amr",
+        "idp",
+        "nonce",
+        "name",
+        "at_hash",
+        "preferred_username",
+        "given_name",
+        "family_name",
+        "locale",
+        "zoneinfo",
+        "updated_at",
+        "email",
+        "email_verified"
+    ]);
     document
 }
 

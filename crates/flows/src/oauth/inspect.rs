@@ -19,9 +19,10 @@ impl Platform {
         let client = authenticate(org, parameters, authorization)?;
         let token = parameters.require("token")?;
         if let Some(claims) = self.live_access_token(org, server, token).await? {
-            let scope = claims.get("scp").and_then(Value::as_array).map(|scopes| {
-                scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
-            });
+            let scope = claims
+                .get("scp")
+                .and_then(Value::as_array)
+                .map(|scopes| scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
             let mut answer = Map::from_iter([("active".to_owned(), json!(true))]);
             let mut put = |name: &str, value: Option<Value>| {
                 if let Some(value) = value {

@@ -48,16 +48,14 @@ pub fn generate_signing_key(
         }
         SigningAlgorithm::ES256 => {
             let random = SystemRandom::new();
-            let der =
-                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(|_| failed())?;
+            let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(|_| failed())?;
             let pair =
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.as_ref()).map_err(|_| failed())?;
             // An uncompressed point: 4, x, y.
             let point = pair.public_key().as_ref();
             let half = |from: usize| point.get(from..from + 32).map(|half| URL_SAFE_NO_PAD.encode(half));
             let (x, y) = (half(1).ok_or_else(failed)?, half(33).ok_or_else(failed)?);
-            let jwk =
-                json!({ "kty": "EC", "alg": "ES256", "kid": kid, "use": "sig", "crv": "P-256", "x": x, "y": y });
+            let jwk = json!({ "kty": "EC", "alg": "ES256", "kid": kid, "use": "sig", "crv": "P-256", "x": x, "y": y });
             (der.as_ref().to_vec(), jwk)
         }
     };
@@ -156,8 +154,7 @@ fn parse(key: &SigningKey) -> Result<(Signer, Verifier), KeyError> {
         SigningAlgorithm::RS256 => (Algorithm::RS256, EncodingKey::from_rsa_pem(pem)),
         SigningAlgorithm::ES256 => (Algorithm::ES256, EncodingKey::from_ec_pem(pem)),
     };
-    let jwk: Jwk =
-        serde_json::from_value(Value::Object(key.public_jwk.clone())).map_err(|_| KeyError("parsed"))?;
+    let jwk: Jwk = serde_json::from_value(Value::Object(key.public_jwk.clone())).map_err(|_| KeyError("parsed"))?;
     let mut header = Header::new(algorithm);
     header.kid = Some(key.kid.clone());
     let verifier = Verifier {

@@ -23,8 +23,7 @@ pub fn choose<'a>(
     configuration: &'a Configuration,
     question: PolicyQuestion<'_>,
 ) -> Option<(&'a AccessPolicy, &'a PolicyRule)> {
-    let mut policies: Vec<_> =
-        configuration.policies.iter().filter(|policy| policy_fits(policy, question)).collect();
+    let mut policies: Vec<_> = configuration.policies.iter().filter(|policy| policy_fits(policy, question)).collect();
     policies.sort_by_key(|policy| policy.priority);
     policies.into_iter().find_map(|policy| {
         let of_policy = configuration.rules.iter().filter(|rule| rule.policy_id == policy.id);
@@ -130,7 +129,11 @@ mod tests {
         assert_eq!(ask(7, "client_credentials", &["orders.write"]).unwrap(), "special");
         assert_eq!(ask(8, "client_credentials", &["orders.read"]).unwrap(), "reads");
         assert_eq!(ask(8, "client_credentials", &["orders.read", "orders.write"]).unwrap(), "later");
-        assert_eq!(ask(7, "authorization_code", &["openid"]).unwrap(), "code", "a policy without a fitting rule is passed over");
+        assert_eq!(
+            ask(7, "authorization_code", &["openid"]).unwrap(),
+            "code",
+            "a policy without a fitting rule is passed over"
+        );
         assert_eq!(ask(7, "password", &[]), None);
     }
 }

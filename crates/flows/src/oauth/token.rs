@@ -110,7 +110,10 @@ impl Platform {
             ));
         }
         if scopes.iter().any(|scope| matches!(scope.as_str(), "openid" | "offline_access")) {
-            return Err(OAuthError::new("invalid_scope", "This grant has no user: `openid` and `offline_access` cannot be granted."));
+            return Err(OAuthError::new(
+                "invalid_scope",
+                "This grant has no user: `openid` and `offline_access` cannot be granted.",
+            ));
         }
         let question = PolicyQuestion {
             server: &server.id,
@@ -268,11 +271,7 @@ impl Platform {
         Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })
     }
 
-    async fn token_user(
-        &self,
-        org: &OrgSnapshot,
-        id: &tenterhook_contract::id::UserId,
-    ) -> Result<User, OAuthError> {
+    async fn token_user(&self, org: &OrgSnapshot, id: &tenterhook_contract::id::UserId) -> Result<User, OAuthError> {
         let user = self.store().find_user(&org.org.id, id).await?;
         user.filter(|user| user.status == Status::Active)
             .ok_or_else(|| OAuthError::invalid_grant("The user is not active."))

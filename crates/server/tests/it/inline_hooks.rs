@@ -60,7 +60,9 @@ async fn put_replaces_and_post_merges() {
     assert_eq!(round_trip.status, 400, "open-questions B2: a repeated authScheme needs its secret");
     assert!(round_trip.text().contains("channel.config.authScheme.value"));
 
-    let merged = world.api("POST", &path, Some(&json!({ "name": "Two", "channel": { "config": { "uri": "https://a.example/x" } } }))).await;
+    let merged = world
+        .api("POST", &path, Some(&json!({ "name": "Two", "channel": { "config": { "uri": "https://a.example/x" } } })))
+        .await;
     assert_eq!(merged.status, 200, "{}", merged.text());
     let merged = merged.json();
     assert_eq!((&merged["name"], &merged["channel"]["config"]["uri"]), (&json!("Two"), &json!("https://a.example/x")));
@@ -102,10 +104,16 @@ async fn bad_input_names_every_problem_and_changes_nothing() {
     assert!(error["errorId"].as_str().unwrap().starts_with("oae"));
     let causes: Vec<_> =
         error["errorCauses"].as_array().unwrap().iter().map(|cause| cause["errorSummary"].as_str().unwrap()).collect();
-    for field in ["name: The field cannot be left blank", "type: The field has an invalid value", "version:",
-        "channel.config.uri:", "channel.config.method:", "channel.config.headers: Header 0", "channel.config.headers: Header 1",
-        "channel.config.authScheme.value: The field cannot be left blank"]
-    {
+    for field in [
+        "name: The field cannot be left blank",
+        "type: The field has an invalid value",
+        "version:",
+        "channel.config.uri:",
+        "channel.config.method:",
+        "channel.config.headers: Header 0",
+        "channel.config.headers: Header 1",
+        "channel.config.authScheme.value: The field cannot be left blank",
+    ] {
         assert!(causes.iter().any(|cause| cause.starts_with(field)), "{field} is missing in {causes:?}");
     }
     assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.json(), json!([]));
@@ -175,7 +183,11 @@ async fn the_edge_answers_like_the_vendor() {
     let hook = world.api("POST", "/api/v1/inlineHooks", Some(&body("X"))).await.json();
     let path = format!("/api/v1/inlineHooks/{}/lifecycle/activate", hook["id"].as_str().unwrap());
     let authorization = format!("SSWS {ADMIN_TOKEN}");
-    let headers = [("authorization", authorization.as_str()), ("content-type", "application/octet-stream"), ("content-length", "0")];
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/octet-stream"),
+        ("content-length", "0"),
+    ];
     assert_eq!(world.send("POST", &path, &headers, b"").await.status, 200, "observed 1.2");
     assert_eq!(world.send("GET", "/healthz", &[], b"").await.status, 200);
     assert_eq!(world.send("GET", "/readyz", &[], b"").await.status, 200);

@@ -42,7 +42,8 @@ async fn pages_walk_every_event_once_in_every_mode() {
     let bounds = "since=2020-01-01T00%3A00%3A00.000Z&until=2100-01-01T00%3A00%3A00.000Z";
     let too_old = world.api("GET", &format!("/api/v1/logs?{bounds}"), None).await;
     assert_eq!((too_old.status.as_u16(), &too_old.json()["errorCode"]), (400, &json!("E0000053")));
-    let bounded = walk(&world, "/api/v1/logs?until=2100-01-01T00%3A00%3A00.000Z&since=&limit=2&sortOrder=ASCENDING").await;
+    let bounded =
+        walk(&world, "/api/v1/logs?until=2100-01-01T00%3A00%3A00.000Z&since=&limit=2&sortOrder=ASCENDING").await;
     assert!(bounded.is_empty(), "without `since` a query begins seven days before `until`");
     let descending = walk(&world, "/api/v1/logs?sortOrder=DESCENDING&limit=2").await;
     assert_eq!(descending.iter().rev().collect::<Vec<_>>(), polled.iter().collect::<Vec<_>>());
@@ -58,8 +59,23 @@ async fn an_event_has_every_member_of_the_vendors_shape() {
     world.api("POST", "/api/v1/inlineHooks", Some(&hook_body("X", world.address))).await;
     let event = world.events("inline_hook.created").await.pop().unwrap();
     for member in [
-        "uuid", "published", "eventType", "version", "severity", "legacyEventType", "displayMessage", "actor", "client",
-        "device", "authenticationContext", "outcome", "securityContext", "debugContext", "transaction", "request", "target",
+        "uuid",
+        "published",
+        "eventType",
+        "version",
+        "severity",
+        "legacyEventType",
+        "displayMessage",
+        "actor",
+        "client",
+        "device",
+        "authenticationContext",
+        "outcome",
+        "securityContext",
+        "debugContext",
+        "transaction",
+        "request",
+        "target",
     ] {
         assert!(event.get(member).is_some(), "{member}");
     }

@@ -18,10 +18,10 @@ fn gold() -> Behaviour {
 }
 
 fn gold_for_both() -> Behaviour {
-    let patch = |kind: &str, op: &str| {
-        json!({ "type": kind, "value": [{ "op": op, "path": "/claims/tier", "value": "gold" }] })
-    };
-    Behaviour::json(&json!({ "commands": [patch("com.okta.access.patch", "add"), patch("com.okta.identity.patch", "replace")] }))
+    let patch = |kind: &str, op: &str| json!({ "type": kind, "value": [{ "op": op, "path": "/claims/tier", "value": "gold" }] });
+    Behaviour::json(
+        &json!({ "commands": [patch("com.okta.access.patch", "add"), patch("com.okta.identity.patch", "replace")] }),
+    )
 }
 
 #[tokio::test]
@@ -32,7 +32,10 @@ async fn client_credentials_carry_the_hooks_claims_and_lifetime() {
     let answer = world.client_credentials().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
-    assert_eq!((&body["token_type"], &body["expires_in"], &body["scope"]), (&json!("Bearer"), &json!(900), &json!("orders.read")));
+    assert_eq!(
+        (&body["token_type"], &body["expires_in"], &body["scope"]),
+        (&json!("Bearer"), &json!(900), &json!("orders.read"))
+    );
     assert!(body.get("refresh_token").is_none() && body.get("id_token").is_none());
     let claims = world.verified(body["access_token"].as_str().unwrap()).await;
     assert_eq!(claims["tier"], "gold");
@@ -44,7 +47,11 @@ async fn client_credentials_carry_the_hooks_claims_and_lifetime() {
     let request = received.first().unwrap();
     assert_eq!(request["eventType"], "com.okta.oauth2.tokens.transform");
     let data = &request["data"];
-    assert!(data.get("identity").is_none() && data["context"].get("session").is_none() && data["context"].get("user").is_none());
+    assert!(
+        data.get("identity").is_none()
+            && data["context"].get("session").is_none()
+            && data["context"].get("user").is_none()
+    );
     assert_eq!(data["context"]["protocol"]["client"]["type"], "CONFIDENTIAL");
     assert_eq!(data["context"]["request"]["id"], answer.header("x-okta-request-id"));
     assert!(data["access"]["claims"].get("iat").is_none() && data["access"]["claims"].get("scp").is_none());
@@ -101,7 +108,10 @@ async fn answers_that_say_nothing_or_nonsense_leave_the_token_unmodified() {
         ("", "SUCCESS"),
         ("{}", "SUCCESS"),
         (r#"{"commands":[]}"#, "SUCCESS"),
-        (r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/tier","value":"gold"},{"op":"replace","path":"/claims/absent","value":1}]}]}"#, "FAILURE"),
+        (
+            r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/tier","value":"gold"},{"op":"replace","path":"/claims/absent","value":1}]}]}"#,
+            "FAILURE",
+        ),
         (r#"{"commands":[{"type":"com.okta.identity.patch","value":[]}]}"#, "FAILURE"),
     ] {
         service.behave(Behaviour::Answer(200, body.into()));
@@ -153,7 +163,8 @@ async fn sign_in_and_authorize(world: &World, client_id: &str, scope: &str, extr
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     let html = page.text();
     let csrf = html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let action = html.split("action=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
+    let action =
+        html.split("action=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
     let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
     let login = world.org.user_logins.first().unwrap();
     let form = |password: &str| {
@@ -322,8 +333,20 @@ async fn requests_that_cannot_be_trusted_are_never_redirected() {
     for (query, error) in [
         (format!("client_id={client_id}&{redirect}&response_type=code&scope=openid"), "invalid_request"),
         (format!("client_id={client_id}&{redirect}&response_type=token&scope=openid"), "unsupported_response_type"),
-        (format!("client_id={client_id}&{redirect}&response_type=code&scope=nope&code_challenge={}&code_challenge_method=S256", "a".repeat(43)), "invalid_scope"),
-        (format!("client_id={client_id}&{redirect}&response_type=code&scope=openid&prompt=none&code_challenge={}&code_challenge_method=S256", "a".repeat(43)), "login_required"),
+        (
+            format!(
+                "client_id={client_id}&{redirect}&response_type=code&scope=nope&code_challenge={}&code_challenge_method=S256",
+                "a".repeat(43)
+            ),
+            "invalid_scope",
+        ),
+        (
+            format!(
+                "client_id={client_id}&{redirect}&response_type=code&scope=openid&prompt=none&code_challenge={}&code_challenge_method=S256",
+                "a".repeat(43)
+            ),
+            "login_required",
+        ),
     ] {
         let answer = world.send("GET", &format!("{path}?{query}"), &[], b"").await;
         assert_eq!(redirect_parameter(&answer, "error").as_deref(), Some(error), "{query}");
@@ -335,7 +358,8 @@ async fn clients_authenticate_as_registered() {
     let world = World::start().await;
     let id = world.org.confidential_client_id.to_string();
     let grant = [("grant_type", "client_credentials"), ("scope", "orders.read")];
-    let post = |secret: &'static str| [grant.as_slice(), &[("client_id", id.as_str()), ("client_secret", secret)]].concat();
+    let post =
+        |secret: &'static str| [grant.as_slice(), &[("client_id", id.as_str()), ("client_secret", secret)]].concat();
     assert_eq!(world.form("token", None, &post(CLIENT_SECRET)).await.status, 200);
     let wrong = world.form("token", None, &post("wrong")).await;
     assert_eq!((wrong.status.as_u16(), &wrong.json()["error"]), (401, &json!("invalid_client")));
@@ -343,7 +367,8 @@ async fn clients_authenticate_as_registered() {
     assert_eq!(none.status, 401, "a confidential client must show its secret");
     let both = world.form("token", Some(&world.basic()), &post(CLIENT_SECRET)).await;
     assert_eq!(both.json()["error"], "invalid_request");
-    let scope = world.form("token", Some(&world.basic()), &[("grant_type", "client_credentials"), ("scope", "openid")]).await;
+    let scope =
+        world.form("token", Some(&world.basic()), &[("grant_type", "client_credentials"), ("scope", "openid")]).await;
     assert_eq!(scope.json()["error"], "invalid_scope");
     let grant = world.form("token", Some(&world.basic()), &[("grant_type", "password")]).await;
     assert_eq!(grant.json()["error"], "unsupported_grant_type");

@@ -28,7 +28,9 @@ async fn no_secret_reaches_the_log_an_answer_or_the_database_file() {
 
     let mut seen = String::new();
     world.platform.log().flush().await;
-    for path in ["/api/v1/logs?limit=1000", "/api/v1/inlineHooks", "/api/v1/users", "/oauth2/v1/clients", &world.rule_path()] {
+    for path in
+        ["/api/v1/logs?limit=1000", "/api/v1/inlineHooks", "/api/v1/users", "/oauth2/v1/clients", &world.rule_path()]
+    {
         seen.push_str(&world.api("GET", path, None).await.text());
     }
     let org = world.platform.org_by_host(None).unwrap();
