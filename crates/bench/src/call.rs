@@ -199,24 +199,22 @@ fn measure(
     in_flight: usize,
     rate: Option<u32>,
 ) -> Result<Measured, Error> {
-    let mut command = match (caller, node_script(options)) {
-        (Caller::Node, Some(script)) => {
-            let mut command = Command::new("taskset");
-            command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
-            command.args([port.to_string(), in_flight.to_string(), options.seconds.to_string()]);
-            command
+    let script = node_script(options).filter(|_| caller == Caller::Node);
+    let mut command = if let Some(script) = script {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
+        command.args([port.to_string(), in_flight.to_string(), options.seconds.to_string()]);
+        command
+    } else {
+        let mut command = cpu::pinned(CALLER_CORE)?;
+        command.args(["call-worker", "--caller"]);
+        command.arg(caller.to_possible_value().ok_or("the caller has a name")?.get_name());
+        command.args(["--port", &port.to_string(), "--in-flight", &in_flight.to_string()]);
+        command.args(["--seconds", &options.seconds.to_string()]);
+        if let Some(rate) = rate {
+            command.args(["--rate", &rate.to_string()]);
         }
-        _ => {
-            let mut command = cpu::pinned(CALLER_CORE)?;
-            command.args(["call-worker", "--caller"]);
-            command.arg(caller.to_possible_value().ok_or("the caller has a name")?.get_name());
-            command.args(["--port", &port.to_string(), "--in-flight", &in_flight.to_string()]);
-            command.args(["--seconds", &options.seconds.to_string()]);
-            if let Some(rate) = rate {
-                command.args(["--rate", &rate.to_string()]);
-            }
-            command
-        }
+        command
     };
     let output = command.stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8(output.stdout)?;
@@ -327,10 +325,10 @@ async fn open_loop(caller: &Arc<AnyCaller>, rate: u32, length: Duration) -> Resu
             let (caller, latencies, due) = (Arc::clone(caller), Arc::clone(&latencies), planned);
             let place = Arc::clone(&places).acquire_owned().await?;
             tasks.spawn(async move {
-                let called = caller.call().await;
+                let outcome = caller.call().await;
                 latencies.lock().unwrap_or_else(PoisonError::into_inner).push(due.elapsed().as_secs_f64() * 1e6);
                 drop(place);
-                called
+                outcome
             });
             planned += every;
         }
@@ -347,14 +345,14 @@ async fn open_loop(caller: &Arc<AnyCaller>, rate: u32, length: Duration) -> Resu
 
 /// Any of the callers that run in this process.
 enum AnyCaller {
-    Bare(BareCaller),
+    Bare(Box<BareCaller>),
     Engine(Box<EngineCaller>),
 }
 
 impl AnyCaller {
     async fn new(caller: Caller, port: u16) -> Result<Self, Error> {
         match caller {
-            Caller::Bare => Ok(Self::Bare(BareCaller::new(port)?)),
+            Caller::Bare => Ok(Self::Bare(Box::new(BareCaller::new(port)?))),
             Caller::Engine => Ok(Self::Engine(Box::new(EngineCaller::new(port, None)?))),
             Caller::EngineSqlite => Ok(Self::Engine(Box::new(EngineCaller::new(port, Some(Database::open().await?))?))),
             Caller::Node => Err("the Node caller is a process of its own".into()),

@@ -47,7 +47,7 @@ fn main() -> Result<(), Error> {
     match Arguments::parse().benchmark {
         Benchmark::Call(options) => call::run(&options),
         Benchmark::Memory(options) => memory::run(&options),
-        Benchmark::Service(options) => service::run(&options),
+        Benchmark::Service(options) => service::run(options),
         Benchmark::CallWorker(options) => call::work(options),
         Benchmark::MemoryWorker(options) => memory::work(options),
     }

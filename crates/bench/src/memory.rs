@@ -145,7 +145,7 @@ fn pause_bare(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Er
 fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
     let limits = Limits { in_flight_per_org: options.paused, ..Limits::default() };
     let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
-    let shared = Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_secs(60))?));
+    let shared = Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_mins(1))?));
     let (origin, context, subject) = (call::origin(), Arc::new(subject::context()), subject::subject());
     for _ in 0..options.paused {
         let (shared, origin, context, subject) =

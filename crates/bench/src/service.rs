@@ -30,7 +30,7 @@ pub(crate) enum Kind {
 }
 
 /// Serves until the parent closes standard input; prints the port first.
-pub(crate) fn run(options: &Options) -> Result<(), Error> {
+pub(crate) fn run(options: Options) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::Error;
 
 /// How often expired codes, sessions, tokens and log events are removed.
-const PURGE_EVERY: Duration = Duration::from_secs(600);
+const PURGE_EVERY: Duration = Duration::from_mins(10);
 
 /// What an app is started with.
 pub(crate) struct Plan {

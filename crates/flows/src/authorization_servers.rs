@@ -87,8 +87,8 @@ impl Platform {
                     Creation::Policy => self.new_policy(org, server, body)?,
                     Creation::Rule(policy) => self.new_rule(org, server, policy, body)?,
                 };
-                let id = shown["id"].as_str().unwrap_or_default().to_owned();
-                Ok::<_, ManagementError>((vec![ConfigurationWrite::Put(object)], (shown, id)))
+                let id = text_of(&shown, "id");
+                Ok::<_, ManagementError>((vec![ConfigurationWrite::put(object)], (shown, id)))
             })
             .await?;
         let (event_type, message, kind) = match creation {
@@ -97,8 +97,7 @@ impl Platform {
             Creation::Policy => ("policy.lifecycle.create", "Create policy", "PolicyEntity"),
             Creation::Rule(_) => ("policy.rule.add", "Add policy rule", "PolicyRule"),
         };
-        let name = shown["name"].as_str().unwrap_or_default();
-        self.log_change(administrator, event_type, message, target(&id, kind, name));
+        self.log_change(administrator, event_type, message, target(&id, kind, &text_of(&shown, "name")));
         Ok(shown)
     }
 
@@ -118,7 +117,7 @@ impl Platform {
                 let changed = PolicyRule { last_updated: now, ..read };
                 let shown = rule_to_json(org, &changed);
                 Ok::<_, ManagementError>((
-                    vec![ConfigurationWrite::Put(ConfigurationObject::Rule(changed.clone()))],
+                    vec![ConfigurationWrite::put(ConfigurationObject::Rule(changed.clone()))],
                     (shown, changed),
                 ))
             })
@@ -131,7 +130,7 @@ impl Platform {
     /// Creates an OAuth client; its secret is in the answer and nowhere else.
     pub async fn create_client(&self, administrator: &Administrator, body: &Value) -> Result<Value, ManagementError> {
         let (client, secret) = read_client(self, body)?;
-        let write = ConfigurationWrite::Put(ConfigurationObject::Client(client.clone()));
+        let write = ConfigurationWrite::put(ConfigurationObject::Client(client.clone()));
         self.change(&administrator.token.org_id, |org| {
             check_new("client_name", org.configuration.clients.len(), false)?;
             Ok::<_, ManagementError>((vec![write.clone()], ()))
@@ -140,8 +139,8 @@ impl Platform {
         let target = target(client.id.as_str(), "PublicClientApp", &client.name);
         self.log_change(administrator, "oauth2.client.lifecycle.create", "OAuth client created", target);
         let mut shown = client_to_json(&client);
-        if let Some(secret) = secret {
-            shown["client_secret"] = json!(secret.expose());
+        if let (Some(secret), Some(members)) = (secret, shown.as_object_mut()) {
+            members.insert("client_secret".to_owned(), json!(secret.expose()));
         }
         Ok(shown)
     }
@@ -630,4 +629,8 @@ fn client_to_json(client: &OAuthClient) -> Value {
         "response_types": client.response_types,
         "token_endpoint_auth_method": client.authentication,
     })
+}
+
+fn text_of(object: &Value, member: &str) -> String {
+    object.get(member).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -137,7 +137,7 @@ impl Platform {
             return Err(ManagementError::field("eventType", &text));
         }
         let origin = Arc::new(administrator.origin());
-        let answer = self.engine().execute(ready, origin, bytes).await.outcome.map_err(of_call)?;
+        let answer = self.engine().execute(ready, origin, bytes).await.outcome.map_err(|failure| of_call(&failure))?;
         if answer.error.is_none()
             && let Some(problem) = answer.shape_problems(hook.hook_type).into_iter().next()
         {
@@ -157,7 +157,7 @@ impl Platform {
     }
 }
 
-fn of_call(failure: CallFailure) -> ManagementError {
+fn of_call(failure: &CallFailure) -> ManagementError {
     let code = if failure.code.is_timeout() { ErrorCode::HookTimeout } else { ErrorCode::HookUnusable };
     ManagementError::Hook { code, detail: format!("{}: {failure}", failure.code) }
 }
@@ -171,7 +171,7 @@ fn not_found(id: &str) -> ManagementError {
 }
 
 fn put(hook: &InlineHook) -> ConfigurationWrite {
-    ConfigurationWrite::Put(ConfigurationObject::Hook(hook.clone()))
+    ConfigurationWrite::put(ConfigurationObject::Hook(hook.clone()))
 }
 
 fn target(hook: &InlineHook) -> Target {

@@ -182,8 +182,8 @@ async fn default_server(platform: &Platform, org: &OrgId) -> Result<Authorizatio
         let (server, mut writes) = server_objects(platform, name, true)?;
         let policy = policy_of(platform, &server.id, "Default Policy", 1);
         let rule = rule_of(platform, &policy, "Default Policy Rule", 1);
-        writes.push(ConfigurationWrite::Put(ConfigurationObject::Policy(policy)));
-        writes.push(ConfigurationWrite::Put(ConfigurationObject::Rule(rule)));
+        writes.push(ConfigurationWrite::put(ConfigurationObject::Policy(policy)));
+        writes.push(ConfigurationWrite::put(ConfigurationObject::Rule(rule)));
         Ok::<_, KeyError>((writes, server.id))
     });
     made.await.map_err(ProvisionError::from)
@@ -216,7 +216,7 @@ pub(crate) fn server_objects(
             ..scope_of(platform, &server.id, name, description)
         }));
     }
-    Ok((server, objects.into_iter().map(ConfigurationWrite::Put).collect()))
+    Ok((server, objects.into_iter().map(ConfigurationWrite::put).collect()))
 }
 
 pub(crate) fn scope_of(platform: &Platform, server: &AuthorizationServerId, name: &str, description: &str) -> Scope {
@@ -306,7 +306,7 @@ fn development_objects(
 ) -> (Vec<ConfigurationWrite>, DemonstrationOrg) {
     let configuration = &org.configuration;
     let mut writes = Vec::new();
-    let mut put = |object: ConfigurationObject| writes.push(ConfigurationWrite::Put(object));
+    let mut put = |object: ConfigurationObject| writes.push(ConfigurationWrite::put(object));
     for (name, description) in [("orders.read", "Read orders"), ("orders.write", "Change orders")] {
         if !configuration.scopes.iter().any(|s| s.authorization_server_id == *server && s.name == name) {
             put(ConfigurationObject::Scope(scope_of(platform, server, name, description)));
@@ -363,22 +363,20 @@ fn development_objects(
         client
     });
     let known = configuration.policies.iter().find(|policy| policy.name == DEV_POLICY);
-    let (policy_id, rule_id) = match known.and_then(|policy| {
+    let known = known.and_then(|policy| {
         let rule = configuration.rules.iter().find(|rule| rule.policy_id == policy.id)?;
         Some((policy.id.clone(), rule.id.clone()))
-    }) {
-        Some(ids) => ids,
-        None => {
-            let clients = vec![confidential.id.clone(), public.id.clone()];
-            // Before the default policy, so that the rule with the hook is the one that matches.
-            let policy = AccessPolicy { clients, ..policy_of(platform, server, DEV_POLICY, 0) };
-            let rule = rule_of(platform, &policy, "Development rule", 1);
-            let ids = (policy.id.clone(), rule.id.clone());
-            put(ConfigurationObject::Policy(policy));
-            put(ConfigurationObject::Rule(rule));
-            ids
-        }
-    };
+    });
+    let (policy_id, rule_id) = known.unwrap_or_else(|| {
+        let clients = vec![confidential.id.clone(), public.id.clone()];
+        // Before the default policy, so that the rule with the hook is the one that matches.
+        let policy = AccessPolicy { clients, ..policy_of(platform, server, DEV_POLICY, 0) };
+        let rule = rule_of(platform, &policy, "Development rule", 1);
+        let ids = (policy.id.clone(), rule.id.clone());
+        put(ConfigurationObject::Policy(policy));
+        put(ConfigurationObject::Rule(rule));
+        ids
+    });
     let demonstration = DemonstrationOrg {
         authorization_server_id: server.clone(),
         policy_id,

@@ -30,7 +30,7 @@ impl SystemLogRecorder {
 
 impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
-        if let Some(event) = event_of(record, || entropy::uuid(&*self.entropy)) {
+        if let Some(event) = event_of(&record, || entropy::uuid(&*self.entropy)) {
             self.log.append(event);
         }
     }
@@ -45,9 +45,9 @@ struct Verdict {
 }
 
 /// The one event of an invocation; none for a hook that is INACTIVE, whose flow runs as if it had no hook.
-fn event_of(record: InvocationRecord, uuid: impl FnOnce() -> String) -> Option<LogEvent> {
+fn event_of(record: &InvocationRecord, uuid: impl FnOnce() -> String) -> Option<LogEvent> {
     let verdict = verdict(&record.outcome)?;
-    let debug_data = debug_data(&record, verdict.message);
+    let debug_data = debug_data(record, verdict.message);
     let origin = &*record.origin;
     let hook = Target {
         id: record.hook_id.to_string(),

@@ -70,6 +70,10 @@ impl OrgSnapshot {
 
 impl fmt::Debug for OrgSnapshot {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OrgSnapshot").field("org", &self.org.id).field("version", &self.version()).finish()
+        formatter
+            .debug_struct("OrgSnapshot")
+            .field("org", &self.org.id)
+            .field("version", &self.version())
+            .finish_non_exhaustive()
     }
 }

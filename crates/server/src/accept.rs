@@ -19,7 +19,7 @@ use crate::{ServerLimits, edge};
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
 /// Bytes of a request's head.
-const HEAD_BYTES_MAX: usize = 64 * 1_024;
+const HEAD_BYTES_MAX: u16 = 32 * 1_024;
 /// How long the loop rests when the machine has no more sockets to give.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -37,8 +37,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES_MAX as u32);
+        .max_buf_size(HEAD_BYTES_MAX.into());
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES_MAX.into());
     loop {
         let accepted = tokio::select! {
             biased;

@@ -62,6 +62,9 @@ impl Keyring {
     }
 
     /// A new key in text form.
+    ///
+    /// # Panics
+    /// When the machine has no randomness to give; no key may be made then.
     #[expect(clippy::disallowed_methods, reason = "a key is nobody's input")]
     #[expect(clippy::expect_used, reason = "without randomness no key may be made; the generator does not fail")]
     pub fn generate_text() -> Secret {

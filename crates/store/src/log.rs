@@ -19,7 +19,7 @@ use tenterhook_contract::system_log::LogEvent;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
-    Store, StoreConfig, StoreError,
+    Store, StoreError,
     entity::log_event,
     model::{LogCursor, LogPage, LogQuery},
     store::{from_text, to_text},
@@ -57,11 +57,11 @@ enum Message {
 }
 
 impl LogWriter {
-    pub(crate) fn start(connection: DatabaseConnection, _config: &StoreConfig) -> Result<Self, StoreError> {
+    pub(crate) fn start(connection: DatabaseConnection) -> Self {
         let (events, waiting) = mpsc::channel(WAITING_MAX);
         let (followers, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
         tokio::spawn(write_all(connection, waiting));
-        Ok(Self { events, followers, lost: Arc::default() })
+        Self { events, followers, lost: Arc::default() }
     }
 
     /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.

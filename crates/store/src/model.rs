@@ -84,9 +84,16 @@ pub enum ConfigurationObject {
 #[derive(Clone, Debug)]
 pub enum ConfigurationWrite {
     /// Insert, or replace the object with the same id.
-    Put(ConfigurationObject),
+    Put(Box<ConfigurationObject>),
     /// Delete the object with this id (every id of the configuration is unique in its org, whatever its kind).
     Delete(String),
+}
+
+impl ConfigurationWrite {
+    /// Insert, or replace the object with the same id.
+    pub fn put(object: ConfigurationObject) -> Self {
+        Self::Put(Box::new(object))
+    }
 }
 
 /// Whether an object is in use.

@@ -34,7 +34,7 @@ impl Store {
     /// When it cannot be reached or made.
     pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
         let connections = Connections::open(config).await?;
-        let log = LogWriter::start(connections.log.clone(), config)?;
+        let log = LogWriter::start(connections.log.clone());
         Ok(Self { connections, keyring: Arc::new(keyring), log })
     }
 

@@ -49,25 +49,34 @@ impl Demonstration {
             || json!({ "id": hook_id, "uri": self.hook_uri }),
         );
 
-        let token = self.request_token().await?;
-        let verified = self.verify(&token).await?;
+        let answer = self.request_token().await?;
         platform.log().flush().await;
         let event = next_invocation(log);
         let Ok(seen) = witnessed.try_recv() else {
-            screen.not_answered(event.as_deref());
+            screen.not_asked(event.as_deref());
             return Ok(false);
         };
         screen.exchange(&seen);
-        let (before, after) = (claims_sent(&seen.body)?, claims_after(&seen.data_after));
-        let lines = diff::lines(&before, &after);
+        let document: Value = serde_json::from_slice(&seen.body)?;
+        let (before, after) =
+            (claims_at(&document, "/data/access/claims"), claims_at(&seen.data_after, "/access/claims"));
+        let lifetime =
+            |data: Option<&Value>| data.and_then(|data| data.pointer("/access/token/lifetime/expiration")).cloned();
+        let mut lines = diff::lines(&before, &after);
+        lines.extend(diff::lifetime(lifetime(document.get("data")), lifetime(Some(&seen.data_after))));
         screen.claims(&lines, &seen.outcome);
         screen.timings(&seen.timings);
         if let Some(event) = &event {
             screen.event(event);
         }
+        let Some(token) = answer.get("access_token").and_then(Value::as_str) else {
+            screen.refused(&answer);
+            return Ok(false);
+        };
         // What the hook changed must be in the token as it was issued, not only in our books.
+        let verified = self.verify(token).await?;
         let issued = after.iter().all(|(name, value)| verified.get(name) == Some(value));
-        let changed = matches!(seen.outcome, Outcome::Applied(_)) && before != after;
+        let changed = matches!(&seen.outcome, Outcome::Applied(changes) if !changes.is_empty());
         screen.verdict(changed && issued, &verified);
         Ok(changed && issued)
     }
@@ -77,7 +86,9 @@ impl Demonstration {
         let token = self.admin_token.expose();
         let path = format!("/api/v1/inlineHooks?type={HOOK_TYPE}");
         let hooks = self.client.json("GET", &path, token, None).await?;
-        let known = hooks.as_array().and_then(|hooks| hooks.iter().find(|hook| hook["name"] == HOOK_NAME));
+        let known = hooks
+            .as_array()
+            .and_then(|hooks| hooks.iter().find(|hook| hook.get("name").is_some_and(|name| name == HOOK_NAME)));
         let body = json!({
             "name": HOOK_NAME,
             "type": HOOK_TYPE,
@@ -97,13 +108,13 @@ impl Demonstration {
                 },
             },
         });
-        let (method, path) = match known.and_then(|hook| hook["id"].as_str()) {
+        let (method, path) = match known.and_then(|hook| member(hook, "id")) {
             Some(id) => ("PUT", format!("/api/v1/inlineHooks/{id}")),
             None => ("POST", "/api/v1/inlineHooks".to_owned()),
         };
         let hook = self.client.json(method, &path, token, Some(body)).await?;
-        let id = hook["id"].as_str().ok_or("The answer to the registration has no `id`")?;
-        if hook["status"] != "ACTIVE" {
+        let id = member(&hook, "id").ok_or("The answer to the registration has no `id`")?;
+        if member(&hook, "status") != Some("ACTIVE") {
             self.client.json("POST", &format!("/api/v1/inlineHooks/{id}/lifecycle/activate"), token, None).await?;
         }
         Ok(id.to_owned())
@@ -116,23 +127,21 @@ impl Demonstration {
             format!("/api/v1/authorizationServers/{authorization_server_id}/policies/{policy_id}/rules/{rule_id}");
         let token = self.admin_token.expose();
         let mut rule = self.client.json("GET", &path, token, None).await?;
-        let action = rule.pointer_mut("/actions/token").ok_or("The rule has no `actions.token`")?;
-        if action["inlineHook"]["id"] != hook_id {
-            action["inlineHook"] = json!({ "id": hook_id });
+        if rule.pointer("/actions/token/inlineHook/id").is_none_or(|id| id != hook_id) {
+            let hook = rule.pointer_mut("/actions/token/inlineHook").ok_or("The rule has no `actions.token`")?;
+            *hook = json!({ "id": hook_id });
             self.client.json("PUT", &path, token, Some(rule)).await?;
         }
         Ok(())
     }
 
-    async fn request_token(&self) -> Result<String, Error> {
+    /// The answer of the token endpoint: a token, or an OAuth error.
+    async fn request_token(&self) -> Result<Value, Error> {
         let basic = format!("Basic {}", self.basic_credentials());
         let form = format!("grant_type=client_credentials&scope={SCOPE}");
         let body = Some(("application/x-www-form-urlencoded", form));
-        let (status, answer) = self.client.send("POST", &self.token_path(), Some(&basic), body).await?;
-        match answer["access_token"].as_str() {
-            Some(token) => Ok(token.to_owned()),
-            None => Err(format!("The token request was answered with {status}: {answer}").into()),
-        }
+        let (_, answer) = self.client.send("POST", &self.token_path(), Some(&basic), body).await?;
+        Ok(answer)
     }
 
     /// The claims of `token`, once its signature has been verified with the published keys.
@@ -173,17 +182,10 @@ fn next_invocation(log: &mut broadcast::Receiver<Arc<LogEvent>>) -> Option<Arc<L
     newest
 }
 
-/// The access token's claims in the document that was sent.
-fn claims_sent(body: &[u8]) -> Result<Map<String, Value>, Error> {
-    let document: Value = serde_json::from_slice(body)?;
-    Ok(claims_at(&document, "/data/access/claims"))
-}
-
-/// The access token's claims after the commands.
-fn claims_after(data: &Value) -> Map<String, Value> {
-    claims_at(data, "/access/claims")
-}
-
 fn claims_at(document: &Value, pointer: &str) -> Map<String, Value> {
     document.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+fn member<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str)
 }

@@ -26,6 +26,12 @@ pub(crate) fn lines(before: &Map<String, Value>, after: &Map<String, Value>) -> 
     old.chain(new.map(|(name, value)| Line::Added(name.clone(), value.clone()))).collect()
 }
 
+/// The line of the token's lifetime in seconds, when the hook changed it.
+pub(crate) fn lifetime(before: Option<Value>, after: Option<Value>) -> Option<Line> {
+    let (before, after) = (before?, after?);
+    (before != after).then(|| Line::Replaced("lifetime in seconds".to_owned(), before, after))
+}
+
 impl Line {
     /// The mark that begins the line.
     pub(crate) fn mark(&self) -> char {

@@ -43,7 +43,7 @@ impl Screen {
     /// The request that the service received and its answer.
     pub(crate) fn exchange(self, seen: &Witnessed) {
         let document: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        self.step("request", &format!("The service received: POST {}", seen.sent.uri), || {
+        self.step("request", &format!("The request: POST {}", seen.sent.uri), || {
             let headers: Map<String, Value> =
                 seen.sent.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
             json!({ "uri": seen.sent.uri, "headers": headers, "body": document })
@@ -113,7 +113,7 @@ impl Screen {
     pub(crate) fn event(self, event: &LogEvent) {
         self.step("event", &format!("System Log: {}", event.event_type), || json!({ "event": event.to_json() }));
         if !self.json {
-            self.log_line(event);
+            log_line(event);
         }
     }
 
@@ -127,13 +127,18 @@ impl Screen {
         self.step("token", &text, || json!({ "changed": shown, "claims": verified }));
     }
 
-    /// The service was not reached.
-    pub(crate) fn not_answered(self, event: Option<&LogEvent>) {
-        let text = format!("{BAD}The token was issued without the hook: its service was not reached.{BAD:#}");
+    /// The service refused, so there is no token.
+    pub(crate) fn refused(self, answer: &Value) {
+        let text = format!("{BAD}No token was issued:{BAD:#} {answer}");
+        self.step("token", &text, || json!({ "changed": false, "error": answer }));
+    }
+
+    /// The service was not asked.
+    pub(crate) fn not_asked(self, event: Option<&LogEvent>) {
+        let text = format!("{BAD}The token was issued without the hook: its service was not asked.{BAD:#}");
         self.step("token", &text, || json!({ "changed": false, "event": event.map(LogEvent::to_json) }));
         if let (false, Some(event)) = (self.json, event) {
-            self.log_line(event);
-            println!("  Is the service running? Then look at the address and at its own log.");
+            log_line(event);
         }
     }
 
@@ -200,7 +205,7 @@ impl Screen {
         loop {
             match log.recv().await {
                 Ok(event) if self.json => println!("{}", json!({ "step": "event", "event": event.to_json() })),
-                Ok(event) => self.log_line(&event),
+                Ok(event) => log_line(&event),
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     println!("  {FAINT}… {missed} events not shown; the log has them{FAINT:#}");
                 }
@@ -208,18 +213,19 @@ impl Screen {
             }
         }
     }
+}
 
-    fn log_line(self, event: &LogEvent) {
-        let style = if event.result == LogResult::Success { GOOD } else { BAD };
-        let result = serde_json::to_value(event.result).ok();
-        let result = result.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let target = event.targets.first().and_then(|target| target.display_name.as_deref()).unwrap_or_default();
-        let reason = event.reason.as_deref().unwrap_or_default();
-        println!(
-            "  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target} {reason}",
-            event.published, event.event_type
-        );
-    }
+/// One event on one line.
+fn log_line(event: &LogEvent) {
+    let style = if event.result == LogResult::Success { GOOD } else { BAD };
+    let result = serde_json::to_value(event.result).ok();
+    let result = result.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let target = event.targets.first().and_then(|target| target.display_name.as_deref()).unwrap_or_default();
+    let reason = event.reason.as_deref().unwrap_or_default();
+    println!(
+        "  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target} {reason}",
+        event.published, event.event_type
+    );
 }
 
 fn outcome_name(outcome: &Outcome) -> &'static str {

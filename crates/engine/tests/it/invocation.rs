@@ -86,7 +86,7 @@ async fn status_and_body_decide_the_outcome() {
         };
         match wanted {
             Wanted::Nothing => {
-                assert_eq!((&resumed.outcome, resumed.decision), (&Outcome::Unchanged, Decision::Continue))
+                assert_eq!((&resumed.outcome, resumed.decision), (&Outcome::Unchanged, Decision::Continue));
             }
             Wanted::Empty if P::HOOK_TYPE == HookType::Telephony => failed(FailureCode::BodyEmpty),
             Wanted::Empty => assert_eq!(resumed.outcome, Outcome::Unchanged, "{step:?}"),

@@ -45,32 +45,19 @@ pub fn openid_metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value
         .filter(|key| key.authorization_server_id == server.id)
         .filter_map(|key| key.public_jwk.get("alg").and_then(Value::as_str))
         .collect();
-    document["userinfo_endpoint"] = json!(format!("{}/v1/userinfo", issuer(org, server)));
-    document["subject_types_supported"] = json!(["public"]);
-    document["id_token_signing_alg_values_supported"] = json!(algorithms);
-    document["claims_supported"] = json!([
-        "iss",
-        "ver",
-        "sub",
-        "aud",
-        "iat",
-        "exp",
-        "jti",
-        "auth_time",
-        "amr",
-        "idp",
-        "nonce",
-        "name",
-        "at_hash",
-        "preferred_username",
-        "given_name",
-        "family_name",
-        "locale",
-        "zoneinfo",
-        "updated_at",
-        "email",
-        "email_verified"
-    ]);
+    let added = json!({
+        "userinfo_endpoint": format!("{}/v1/userinfo", issuer(org, server)),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": algorithms,
+        "claims_supported": [
+            "iss", "ver", "sub", "aud", "iat", "exp", "jti", "auth_time", "amr", "idp", "nonce", "name", "at_hash",
+            "preferred_username", "given_name", "family_name", "locale", "zoneinfo", "updated_at", "email",
+            "email_verified",
+        ],
+    });
+    if let (Value::Object(document), Value::Object(added)) = (&mut document, added) {
+        document.extend(added);
+    }
     document
 }
 

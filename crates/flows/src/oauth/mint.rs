@@ -100,7 +100,7 @@ impl Platform {
         let Some(hook) = minting.rule.inline_hook.as_ref().and_then(|id| minting.org.hook(id)) else {
             return Ok(subject);
         };
-        let context = self.token_request(minting);
+        let context = Self::token_request(minting);
         let source = minting.caller.source();
         let invocation = Invocation::<Token> {
             hook,
@@ -149,7 +149,7 @@ impl Platform {
         }
     }
 
-    fn token_request(&self, minting: &Minting<'_>) -> TokenRequest {
+    fn token_request(minting: &Minting<'_>) -> TokenRequest {
         let Minting { org, client, .. } = minting;
         let scope_id = |name: &String| {
             let mut known = org.configuration.scopes.iter();

@@ -52,5 +52,5 @@ impl Parameters {
 }
 
 fn shown(name: &str) -> String {
-    name.chars().filter(|character| character.is_ascii_graphic()).take(50).collect()
+    name.chars().filter(char::is_ascii_graphic).take(50).collect()
 }

@@ -5,7 +5,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
     id::RefreshTokenId,
@@ -46,20 +46,18 @@ pub struct TokenAnswer {
 impl TokenAnswer {
     /// The answer's body (RFC 6749 section 5.1).
     pub fn to_json(&self) -> Value {
-        let mut body = json!({
-            "token_type": "Bearer",
-            "expires_in": self.tokens.expires_in,
-            "access_token": self.tokens.access_token.expose(),
-            "scope": self.scopes.join(" "),
-        });
-        let mut put = |name: &str, token: &Option<Secret>| {
+        let mut body = Map::from_iter([
+            ("token_type".to_owned(), json!("Bearer")),
+            ("expires_in".to_owned(), json!(self.tokens.expires_in)),
+            ("access_token".to_owned(), json!(self.tokens.access_token.expose())),
+            ("scope".to_owned(), json!(self.scopes.join(" "))),
+        ]);
+        for (name, token) in [("refresh_token", &self.refresh_token), ("id_token", &self.tokens.id_token)] {
             if let Some(token) = token {
-                body[name] = json!(token.expose());
+                body.insert(name.to_owned(), json!(token.expose()));
             }
-        };
-        put("refresh_token", &self.refresh_token);
-        put("id_token", &self.tokens.id_token);
-        body
+        }
+        Value::Object(body)
     }
 }
 
@@ -422,8 +420,7 @@ fn basic(header: &str) -> Option<(String, String)> {
     let (id, secret) = text.split_once(':')?;
     let decode = |text: &str| {
         let pair = format!("v={}", text.replace('&', "%26"));
-        let decoded = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
-        decoded
+        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
     };
     Some((decode(id)?, decode(secret)?))
 }

@@ -296,7 +296,7 @@ impl Service {
                             let _ = stream.write_all(&bytes).await;
                             return;
                         }
-                        Behaviour::Silent => tokio::time::sleep(Duration::from_secs(60)).await,
+                        Behaviour::Silent => tokio::time::sleep(Duration::from_mins(1)).await,
                     }
                     continue;
                 }

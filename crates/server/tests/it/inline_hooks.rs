@@ -21,7 +21,7 @@ async fn a_hook_lives_from_creation_to_deletion() {
     let members: Vec<_> = hook.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(members, ["id", "status", "name", "type", "version", "channel", "created", "lastUpdated", "_links"]);
     assert!(!created.text().contains(HOOK_SECRET));
-    assert!(hook["created"].as_str().unwrap().ends_with(".000Z"));
+    assert_eq!(hook["created"].as_str().unwrap().split_once('.').unwrap().1, "000Z");
     let path = format!("/api/v1/inlineHooks/{}", hook["id"].as_str().unwrap());
     assert_eq!(hook["_links"]["self"]["href"], format!("http://{}{path}", world.address));
 
@@ -216,7 +216,7 @@ async fn execute_shows_the_normalised_answer_or_what_failed() {
     let document = json!({ "eventType": "com.okta.oauth2.tokens.transform", "data": { "anything": [1, 2] } });
     let silent = world.api("POST", &path, Some(&document)).await;
     assert_eq!(silent.json(), json!({ "error": null, "commands": [], "debugContext": {} }));
-    assert_eq!(service.received(), [document.clone()], "the body is sent unchanged");
+    assert_eq!(service.received(), std::slice::from_ref(&document), "the body is sent unchanged");
     service.behave(Behaviour::json(&json!({ "error": { "errorSummary": "no" } })));
     let refused = world.api("POST", &path, Some(&document)).await;
     assert_eq!((refused.status.as_u16(), &refused.json()["error"]["errorSummary"]), (200, &json!("no")));

@@ -1,5 +1,5 @@
 //! The server end to end: real sockets, a real database, a real external service.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod harness;
 mod inline_hooks;

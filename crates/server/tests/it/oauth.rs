@@ -284,8 +284,8 @@ async fn a_refresh_asks_again_rotates_and_notices_reuse() {
     assert!(request["data"]["context"].get("session").is_none());
     assert_eq!(request["data"]["context"]["user"]["profile"]["login"], "ada@example.com");
 
-    let reused = refresh(&world, &client_id, first).await;
-    assert_eq!(reused.json()["error"], "invalid_grant");
+    let again = refresh(&world, &client_id, first).await;
+    assert_eq!(again.json()["error"], "invalid_grant");
     let family = refresh(&world, &client_id, second["refresh_token"].as_str().unwrap()).await;
     assert_eq!(family.json()["error"], "invalid_grant", "a reuse ends the whole family");
 }

@@ -26,16 +26,15 @@ async fn no_secret_reaches_the_log_an_answer_or_the_database_file() {
     service.behave(Behaviour::Answer(200, format!("{{\"{ADDED}\"")));
     assert_eq!(world.client_credentials().await.status, 200);
 
-    let mut seen = String::new();
     world.platform.log().flush().await;
+    let org = world.platform.org_by_host(None).unwrap();
+    let mut seen = format!("{:?} {:?}", org.configuration, org.hook(&hook.parse().unwrap()).unwrap().hook);
+    seen.extend([format!("{:?}", world.platform.store()), format!("{:?}", world.platform.log())]);
     for path in
         ["/api/v1/logs?limit=1000", "/api/v1/inlineHooks", "/api/v1/users", "/oauth2/v1/clients", &world.rule_path()]
     {
         seen.push_str(&world.api("GET", path, None).await.text());
     }
-    let org = world.platform.org_by_host(None).unwrap();
-    seen.push_str(&format!("{:?} {:?}", org.configuration, org.hook(&hook.parse().unwrap()).unwrap().hook));
-    seen.push_str(&format!("{:?} {:?}", world.platform.store(), world.platform.log()));
     for file in fs::read_dir(world.folder.path()).unwrap() {
         seen.push_str(&String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()));
     }
