@@ -485,7 +485,7 @@ impl EngineCaller {
             origin: Arc::clone(&self.origin),
             source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
             context: &self.context,
-            subject: self.subject.clone(),
+            subject: &self.subject,
             deadline: None,
         }
     }

@@ -146,10 +146,10 @@ fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), 
     let limits = Limits { in_flight_per_org: options.paused, ..Limits::default() };
     let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
     let shared = Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_mins(1))?));
-    let (origin, context, subject) = (call::origin(), Arc::new(subject::context()), subject::subject());
+    let (origin, context, subject) = (call::origin(), Arc::new(subject::context()), Arc::new(subject::subject()));
     for _ in 0..options.paused {
         let (shared, origin, context, subject) =
-            (Arc::clone(&shared), Arc::clone(&origin), Arc::clone(&context), subject.clone());
+            (Arc::clone(&shared), Arc::clone(&origin), Arc::clone(&context), Arc::clone(&subject));
         paused.spawn(async move {
             let (engine, hook) = &*shared;
             engine
@@ -158,7 +158,7 @@ fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), 
                     origin,
                     source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
                     context: &*context,
-                    subject,
+                    subject: &subject,
                     deadline: None,
                 })
                 .await;

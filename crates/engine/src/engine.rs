@@ -56,7 +56,7 @@ pub struct Invocation<'a, P: ExtensionPoint> {
     /// What the service is told.
     pub context: &'a P::Context,
     /// What it may change.
-    pub subject: P::Subject,
+    pub subject: &'a P::Subject,
     /// The flow's own deadline, when it has one.
     pub deadline: Option<Deadline>,
 }
@@ -64,8 +64,8 @@ pub struct Invocation<'a, P: ExtensionPoint> {
 /// How the flow resumes.
 #[derive(Debug)]
 pub struct Resumption<S> {
-    /// The subject: changed only when the outcome is `Applied`.
-    pub subject: S,
+    /// The changed subject; only when the outcome is `Applied`, else the flow goes on with its own.
+    pub changed: Option<S>,
     /// How the invocation ended.
     pub outcome: Outcome,
     /// What the failure policy makes of it.
@@ -136,10 +136,10 @@ impl Engine {
 
         let permit = match self.admit(hook, record.origin(), deadline).await {
             Ok(permit) => permit,
-            Err(reason) => return resume(P::HOOK_TYPE, subject, record.close(Outcome::Skipped(reason))),
+            Err(reason) => return resume(P::HOOK_TYPE, None, record.close(Outcome::Skipped(reason))),
         };
         let body = {
-            let data = P::data(context, &subject);
+            let data = P::data(context, subject);
             let request_type = P::request_type(context);
             document(&Envelope::new(&event_id, self.clock.now(), P::HOOK_TYPE, source, request_type, data))
         };
@@ -149,7 +149,7 @@ impl Engine {
         };
         drop(permit);
 
-        let (subject, outcome) = apply::<P>(subject, &exchanged.outcome);
+        let (changed, outcome) = apply::<P>(subject, &exchanged.outcome);
         if let Some(debug) = exchanged.outcome.as_ref().ok().and_then(|answer| answer.debug_context.as_ref()) {
             record.debug_context(debug);
         }
@@ -160,12 +160,13 @@ impl Engine {
                 sent,
                 body,
                 answer: exchanged.raw,
-                data_after: serde_json::to_value(P::data(context, &subject)).unwrap_or_default(),
+                data_after: serde_json::to_value(P::data(context, changed.as_ref().unwrap_or(subject)))
+                    .unwrap_or_default(),
                 outcome: outcome.0.clone(),
                 timings: outcome.1,
             });
         }
-        resume(P::HOOK_TYPE, subject, outcome)
+        resume(P::HOOK_TYPE, changed, outcome)
     }
 
     /// Sends `body` through the hook's channel and judges the answer, for the management API's `execute`.
@@ -301,25 +302,28 @@ fn document<D: serde::Serialize>(envelope: &Envelope<'_, D>) -> Result<Bytes, Ca
     }
 }
 
-/// Interprets the answer; the subject is returned unchanged on any outcome but `Applied`.
-fn apply<P: ExtensionPoint>(subject: P::Subject, answer: &Result<Answer, CallFailure>) -> (P::Subject, Outcome) {
+/// Interprets the answer; there is a changed subject only with the outcome `Applied`.
+fn apply<P: ExtensionPoint>(
+    subject: &P::Subject,
+    answer: &Result<Answer, CallFailure>,
+) -> (Option<P::Subject>, Outcome) {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(failure) => return (subject, Outcome::Failed(failure.clone())),
+        Err(failure) => return (None, Outcome::Failed(failure.clone())),
     };
     if let Some(error) = &answer.error {
-        return (subject, Outcome::Refused(error.clone()));
+        return (None, Outcome::Refused(error.clone()));
     }
     if answer.problems.is_empty() && answer.commands.is_empty() {
-        return (subject, Outcome::Unchanged);
+        return (None, Outcome::Unchanged);
     }
-    match P::interpret(&subject, answer) {
-        Ok(interpretation) => (interpretation.subject, Outcome::Applied(interpretation.changes)),
-        Err(problems) => (subject, Outcome::Invalid(problems)),
+    match P::interpret(subject, answer) {
+        Ok(interpretation) => (Some(interpretation.subject), Outcome::Applied(interpretation.changes)),
+        Err(problems) => (None, Outcome::Invalid(problems)),
     }
 }
 
-fn resume<S>(hook_type: HookType, subject: S, (outcome, _): (Outcome, Timings)) -> Resumption<S> {
+fn resume<S>(hook_type: HookType, changed: Option<S>, (outcome, _): (Outcome, Timings)) -> Resumption<S> {
     let decision = decide(hook_type, &outcome);
-    Resumption { subject, outcome, decision }
+    Resumption { changed, outcome, decision }
 }

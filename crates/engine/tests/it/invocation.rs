@@ -43,7 +43,7 @@ async fn commands_are_applied_and_recorded() {
     async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
         let rig = Rig::new(P::HOOK_TYPE, &[SET]);
         let resumed = rig.invoke::<P>(None).await;
-        assert_eq!((resumed.subject, resumed.decision), (2, Decision::Continue));
+        assert_eq!((resumed.changed, resumed.decision), (Some(2), Decision::Continue));
         assert!(matches!(resumed.outcome, Outcome::Applied(changes) if changes.len() == 1));
         let record = rig.only_record();
         assert!(record.answered);
@@ -76,7 +76,7 @@ async fn status_and_body_decide_the_outcome() {
         let rig = Rig::new(P::HOOK_TYPE, &[step.clone(), step.clone()]);
         let resumed = rig.invoke::<P>(None).await;
         let record = rig.only_record();
-        assert_eq!(resumed.subject, 1, "{step:?}: only `Applied` changes the subject");
+        assert_eq!(resumed.changed, None, "{step:?}: only `Applied` changes the subject");
         let failed = |code: FailureCode| {
             assert!(
                 matches!(&resumed.outcome, Outcome::Failed(failure) if failure.code == code),
@@ -140,7 +140,7 @@ async fn status_and_body_decide_the_outcome() {
 async fn a_retry_that_succeeds_is_applied() {
     let rig = Rig::new(HookType::Saml, &[Step::Answer(503, ""), SET]);
     let resumed = rig.invoke::<SamlPoint>(None).await;
-    assert_eq!(resumed.subject, 2);
+    assert_eq!(resumed.changed, Some(2));
     let record = rig.only_record();
     assert_eq!(record.attempts.iter().map(|attempt| attempt.status).collect::<Vec<_>>(), [Some(503), Some(200)]);
 }
@@ -152,7 +152,7 @@ async fn an_error_refuses_and_no_command_runs() {
         let body = r#"{"error":{"errorSummary":"on hold"},"commands":[{"type":"set","value":2}]}"#;
         let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
         let resumed = rig.invoke::<P>(None).await;
-        assert_eq!(resumed.subject, 1);
+        assert_eq!(resumed.changed, None);
         let wanted = ServiceError { summary: Some("on hold".into()), causes: vec![] };
         assert_eq!(resumed.outcome, Outcome::Refused(wanted));
         let decision = match P::HOOK_TYPE {
@@ -171,7 +171,7 @@ async fn commands_that_are_not_acceptable_change_nothing() {
         let body = r#"{"commands":[{"type":"set","value":2},{"type":"unset","value":3}]}"#;
         let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
         let resumed = rig.invoke::<P>(None).await;
-        assert_eq!((resumed.subject, resumed.decision), (1, on_failure(P::HOOK_TYPE)));
+        assert_eq!((resumed.changed, resumed.decision), (None, on_failure(P::HOOK_TYPE)));
         assert!(matches!(resumed.outcome, Outcome::Invalid(problems) if problems.len() == 1));
         assert!(rig.only_record().answered);
     }
@@ -216,7 +216,7 @@ async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
         let rig = Rig::with(P::HOOK_TYPE, HookStatus::Inactive, &[SET], Limits::default());
         let resumed = rig.invoke::<P>(None).await;
         assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::Inactive));
-        assert_eq!((resumed.subject, resumed.decision), (1, Decision::Continue));
+        assert_eq!((resumed.changed, resumed.decision), (None, Decision::Continue));
         assert!(rig.endpoint.bodies.lock().unwrap().is_empty(), "the service was not asked");
     }
     for_each_type!(check());
@@ -258,7 +258,7 @@ async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
     }
     let record = rig.only_record();
     assert!(matches!(record.outcome, Outcome::Failed(failure) if failure.code == FailureCode::Abandoned));
-    assert_eq!(rig.invoke::<TokenPoint>(None).await.subject, 2, "its place in the bulkhead is free again");
+    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "its place in the bulkhead is free again");
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl Rig {
                 origin: origin(),
                 source: "https://org.example.com/x",
                 context: &(),
-                subject: 1,
+                subject: &1,
                 deadline,
             })
             .await

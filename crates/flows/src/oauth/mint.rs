@@ -107,7 +107,7 @@ impl Platform {
             origin: Arc::new(origin(minting)),
             source: &source,
             context: &context,
-            subject,
+            subject: &subject,
             deadline: None,
         };
         let resumption = self.engine().invoke(invocation).await;
@@ -117,7 +117,7 @@ impl Platform {
                 self.log_grant(minting, "access_token", Some(&description));
                 Err(OAuthError::new("server_error", description))
             }
-            _ => Ok(resumption.subject),
+            _ => Ok(resumption.changed.unwrap_or(subject)),
         }
     }
 
