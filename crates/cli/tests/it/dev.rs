@@ -1,0 +1,91 @@
+//! `tenterhook dev`: the main job.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::process::{Program, api, tenterhook};
+
+/// Runs the demonstration once; status and its steps by name.
+fn once(arguments: &[&str]) -> (i32, Vec<Value>) {
+    let output = tenterhook(&[&["dev", "--once", "--json", "--port", "0"], arguments].concat()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let steps = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (output.status.code().unwrap(), steps)
+}
+
+fn step<'a>(steps: &'a [Value], name: &str) -> &'a Value {
+    steps.iter().find(|step| step["step"] == name).unwrap()
+}
+
+#[test]
+fn the_demonstration_shows_every_step_and_a_second_start_uses_everything_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["--data", data.to_str().unwrap()];
+    let (status, first) = once(&arguments);
+    assert_eq!(status, 0, "{first:?}");
+    let names: Vec<_> = first.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(names, ["hook", "request", "answer", "claims", "timings", "event", "token"]);
+    assert_eq!(step(&first, "request")["headers"]["authorization"], "••••", "the secret is masked");
+    assert_eq!(step(&first, "request")["body"]["eventType"], "com.okta.oauth2.tokens.transform");
+    assert_eq!(step(&first, "claims")["outcome"], "APPLIED");
+    assert_eq!(step(&first, "token")["claims"]["tier"], "gold");
+    assert_eq!(step(&first, "event")["event"]["eventType"], "inline_hook.response.processed");
+    let (status, second) = once(&arguments);
+    assert_eq!(status, 0);
+    assert_eq!(step(&first, "hook")["id"], step(&second, "hook")["id"]);
+    assert_eq!(step(&first, "token")["claims"]["cid"], step(&second, "token")["claims"]["cid"]);
+}
+
+#[test]
+fn a_service_that_is_not_there_ends_the_demonstration_with_a_status() {
+    let (status, steps) = once(&["--ephemeral", "--hook", "http://127.0.0.1:9/hook"]);
+    assert_eq!(status, 1);
+    assert_eq!(step(&steps, "claims")["outcome"], "FAILED");
+    assert_eq!(step(&steps, "token")["changed"], false);
+}
+
+#[test]
+fn a_kill_loses_no_acknowledged_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |data: &Path| {
+        let mut program = Program::start(&["dev", "--json", "--port", "0", "--data", data.to_str().unwrap()]);
+        let ready: Value =
+            serde_json::from_str(&program.line_where(|line| line.starts_with(r#"{"step":"ready""#))).unwrap();
+        (program, ready["baseUrl"].as_str().unwrap().to_owned(), ready["adminToken"].as_str().unwrap().to_owned())
+    };
+    let (mut program, base, token) = start(folder.path());
+    let writer = std::thread::spawn({
+        let (base, token) = (base.clone(), token.clone());
+        move || {
+            let mut acknowledged = Vec::new();
+            for number in 0.. {
+                let config = json!({ "uri": "https://service.example/hook" });
+                let body = json!({ "name": format!("Hook {number}"), "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+                    "channel": { "type": "HTTP", "version": "1.0.0", "config": config } });
+                match api(&base, &token, "POST", "/api/v1/inlineHooks", Some(&body)) {
+                    Some((200, hook)) => acknowledged.push(hook["id"].as_str().unwrap().to_owned()),
+                    _ => return acknowledged,
+                }
+            }
+            acknowledged
+        }
+    });
+    // The kill comes while writes are under way: after a few have been acknowledged.
+    loop {
+        let (_, hooks) = api(&base, &token, "GET", "/api/v1/inlineHooks", None).unwrap();
+        if hooks.as_array().unwrap().len() > 20 {
+            break;
+        }
+    }
+    program.child.kill().unwrap();
+    let acknowledged = writer.join().unwrap();
+    let (_again, base, token) = start(folder.path());
+    let (_, hooks) = api(&base, &token, "GET", "/api/v1/inlineHooks", None).unwrap();
+    let kept: Vec<_> = hooks.as_array().unwrap().iter().map(|hook| hook["id"].as_str().unwrap()).collect();
+    assert!(acknowledged.len() >= 20);
+    for id in &acknowledged {
+        assert!(kept.contains(&id.as_str()), "{id} was acknowledged and is gone");
+    }
+}

@@ -1,0 +1,6 @@
+//! The binary as its user starts it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod dev;
+mod process;
+mod serve;

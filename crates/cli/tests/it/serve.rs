@@ -1,0 +1,73 @@
+//! `tenterhook serve`: start, first token, drain, and what it says about a bad configuration.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::process::{Program, api, tenterhook};
+
+fn config(folder: &Path, more: &str) -> String {
+    let key = folder.join("master.key");
+    if !key.exists() {
+        let made = tenterhook(&["keys", "generate", "--out", key.to_str().unwrap()]).output().unwrap();
+        assert!(made.status.success());
+    }
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\ndatabase = \"sqlite://{}\"\n[keys]\nmaster_key_file = \"{}\"\n{more}",
+        folder.join("db.sqlite").display(),
+        key.display()
+    );
+    let path = folder.join("tenterhook.toml");
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_first_start_shows_the_admin_token_once_and_sigterm_drains() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    let mut first = Program::start(&["serve", "--config", &config]);
+    let token = first.line_where(|line| line.starts_with("bootstrap admin token: "));
+    let token = token.rsplit(' ').next().unwrap().to_owned();
+    let base = first.line_where(|line| line.starts_with("listening on "));
+    let base = base.rsplit(' ').next().unwrap();
+    assert_eq!(api(base, &token, "GET", "/readyz", None).unwrap().0, 200);
+    assert_eq!(api(base, &token, "GET", "/api/v1/inlineHooks", None).unwrap().0, 200);
+    let (status, servers) = api(base, &token, "GET", "/api/v1/authorizationServers", None).unwrap();
+    assert_eq!((status, &servers[0]["name"]), (200, &"default".into()));
+    let killed = Command::new("kill").args(["-TERM", &first.child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert!(first.child.wait().unwrap().success(), "SIGTERM ends it with status 0");
+
+    let mut second = Program::start(&["serve", "--config", &config]);
+    let line = second.line();
+    assert!(line.starts_with("listening on "), "no token the second time: {line}");
+    let base = line.rsplit(' ').next().unwrap().to_owned();
+    assert_eq!(api(&base, &token, "GET", "/api/v1/inlineHooks", None).unwrap().0, 200, "the token still works");
+}
+
+#[test]
+fn a_bad_configuration_says_what_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    for (more, wanted) in [
+        ("[egress]\nallow = [\"10.0.0.0/99\"]", "`egress.allow` is not usable"),
+        ("[server2]\nx = 1", "unknown field `server2`"),
+        ("[limits]\nin_flight_per_org = 0", "`limits.in_flight_per_org` is not usable: must be at least 1"),
+    ] {
+        let output = tenterhook(&["serve", "--config", &config(folder.path(), more)]).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && text.contains(wanted), "{text}");
+    }
+    let missing = tenterhook(&["serve", "--config", "/nowhere.toml"]).output().unwrap();
+    assert!(String::from_utf8(missing.stderr).unwrap().contains("Cannot read `/nowhere.toml`"));
+}
+
+#[test]
+fn the_effective_configuration_shows_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(folder.path(), "");
+    let output = tenterhook(&["config", "--config", &path])
+        .env("TENTERHOOK_STORE__DATABASE", "postgres://u:marked-secret@db/x")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("postgres://u:••••@db/x") && !text.contains("marked-secret"), "{text}");
+}
