@@ -48,6 +48,7 @@ pub struct SessionContext {
     /// When a password was last verified.
     pub last_password_verification: Option<Timestamp>,
     /// When another factor was last verified (`observed.md` section 2).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_factor_verification: Option<Timestamp>,
     /// The hook-specific method names, not the codes of RFC 8176.
     pub amr: Vec<String>,

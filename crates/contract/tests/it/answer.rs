@@ -1,0 +1,139 @@
+//! How answers are read: each line of `observed.md` section 3 on parsing, and `overview.md` 4.1 and 4.2.
+
+use serde_json::{Value, json};
+use tenterhook_contract::{
+    HookType,
+    answer::{Answer, DEFAULT_ERROR_SUMMARY, render_debug_context},
+    limits::LOG_TEXT_CHARACTERS_MAX,
+};
+
+fn parse(text: &str) -> Answer {
+    Answer::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn answers_that_say_nothing() {
+    for text in [
+        "null",
+        "{}",
+        r#"{"commands": []}"#,
+        r#"{"message": "hello"}"#,
+        r#"{"error": null, "commands": null, "debugContext": null}"#,
+        " \n {} \n",
+        "\u{feff}{}",
+    ] {
+        let answer = parse(text);
+        assert!(answer.commands.is_empty() && answer.error.is_none() && answer.problems.is_empty(), "{text}");
+    }
+    let debug = parse(r#"{"debugContext": {"a": 1}}"#).debug_context.unwrap();
+    assert_eq!(debug["a"], 1);
+}
+
+#[test]
+fn bodies_that_are_no_object_say_where_they_break() {
+    for (text, line, column) in
+        [("<html>", 1, 1), ("{\n  \"a\": x}", 2, 8), ("[]", 1, 1), ("\"text\"", 1, 1), ("{", 1, 1), ("{} {}", 1, 4)]
+    {
+        let error = Answer::parse(text.as_bytes()).unwrap_err();
+        assert_eq!((error.line, error.column), (line, column), "{text}");
+        let wanted = format!("Could not deserialize inline hook response due to error at Line {line} Column {column}");
+        assert_eq!(error.to_string(), wanted, "system-log.md 4");
+    }
+    let deep = format!("{{\"a\": {}{}}}", "[".repeat(200), "]".repeat(200));
+    assert!(Answer::parse(deep.as_bytes()).is_err(), "nesting is bounded");
+    assert!(Answer::parse(b"{\"a\": \"\xff\"}").is_err(), "UTF-8 only");
+}
+
+#[test]
+fn an_error_that_is_present_refuses_whatever_it_looks_like() {
+    for (error, summary) in [
+        (json!("Account is on hold"), "Account is on hold"),
+        (json!({}), DEFAULT_ERROR_SUMMARY),
+        (json!(""), DEFAULT_ERROR_SUMMARY),
+        (json!([]), DEFAULT_ERROR_SUMMARY),
+        (json!({ "errorSummary": 42 }), "42"),
+        (json!({ "errorSummary": null }), DEFAULT_ERROR_SUMMARY),
+        (json!({ "errorSumary": "misspelt", "extra": 1 }), DEFAULT_ERROR_SUMMARY),
+        (json!({ "errorCauses": [{ "reason": 7 }] }), DEFAULT_ERROR_SUMMARY),
+        (json!(false), "false"),
+    ] {
+        let answer = parse(&json!({ "error": error, "commands": [{ "type": "x" }] }).to_string());
+        assert_eq!(answer.error.unwrap().summary_or_default(), summary, "{error}");
+    }
+    let causes =
+        parse(r#"{"error": {"errorCauses": [{"reason": 7, "location": "data.x"}, "text", {}]}}"#).error.unwrap().causes;
+    assert_eq!(causes[0].reason.as_deref(), Some("7"));
+    assert_eq!((causes[1].summary.as_deref(), causes.len()), (Some("text"), 3));
+}
+
+#[test]
+fn commands_of_a_wrong_shape_are_problems_with_their_place() {
+    for (commands, pointer) in [
+        (json!({}), "/commands"),
+        (json!("x"), "/commands"),
+        (json!([1]), "/commands/0"),
+        (json!([{ "type": "a" }, { "value": [] }]), "/commands/1/type"),
+        (json!([{ "type": 7 }]), "/commands/0/type"),
+    ] {
+        let answer = parse(&json!({ "commands": commands }).to_string());
+        assert_eq!(answer.problems[0].pointer, pointer, "{commands}");
+    }
+    let many: Vec<Value> = (0..1_001).map(|_| json!({ "type": "x" })).collect();
+    assert_eq!(parse(&json!({ "commands": many }).to_string()).problems.len(), 1, "one past the bound");
+    assert!(parse(&json!({ "commands": many[..1_000] }).to_string()).problems.is_empty(), "at the bound");
+    assert_eq!(
+        parse(r#"{"commands": [{"type": "a"}], "commands": [{"type": "b"}]}"#).commands[0].kind,
+        "b",
+        "C13: the last wins"
+    );
+}
+
+#[test]
+fn the_normalised_form_has_every_member() {
+    assert_eq!(parse("{}").normalised().to_string(), r#"{"error":null,"commands":[],"debugContext":{}}"#);
+    let answer =
+        parse(r#"{"error": {"errorSummary": "no", "errorCauses": [{"reason": "R"}]}, "commands": [{"type": "x"}]}"#);
+    assert_eq!(
+        answer.normalised(),
+        json!({
+            "error": { "errorSummary": "no", "errorCauses": [
+                { "errorSummary": null, "reason": "R", "locationType": null, "location": null, "domain": null },
+            ] },
+            "commands": [{ "type": "x", "value": null }],
+            "debugContext": {},
+        })
+    );
+}
+
+/// `management-api.md` 3.7: known command types with an operand of the right JSON shape, per type.
+#[test]
+fn shapes_are_checked_per_type() {
+    for (hook_type, kind, right, wrong) in [
+        (HookType::Token, "com.okta.identity.patch", json!([{}]), json!({})),
+        (HookType::Token, "com.okta.access.patch", json!([]), json!([1])),
+        (HookType::Saml, "com.okta.assertion.patch", json!([]), json!({})),
+        (HookType::Registration, "com.okta.action.update", json!({}), json!([])),
+        (HookType::Registration, "com.okta.user.profile.update", json!({}), json!("x")),
+        (HookType::PasswordImport, "com.okta.action.update", json!({}), json!([])),
+        (HookType::UserImport, "com.okta.user.update", json!({}), json!([])),
+        (HookType::Telephony, "com.okta.telephony.action", json!([{}]), json!({})),
+    ] {
+        let problems = |value: &Value| {
+            parse(&json!({ "commands": [{ "type": kind, "value": value }] }).to_string()).shape_problems(hook_type)
+        };
+        assert!(problems(&right).is_empty(), "{kind}");
+        assert_eq!(problems(&wrong).len(), 1, "{kind}");
+    }
+    let unknown = parse(r#"{"commands": [{"type": "com.okta.access.patch", "value": []}]}"#);
+    assert_eq!(unknown.shape_problems(HookType::Saml).len(), 1);
+}
+
+#[test]
+fn debug_context_is_rendered_as_the_log_shows_it_and_capped() {
+    let render = |value: Value| render_debug_context(value.as_object().unwrap());
+    assert_eq!(
+        render(json!({ "key": "value", "other": { "a": 1 }, "list": [1, "x", null] })),
+        "{key=value, other={a=1}, list=[1, x, null]}"
+    );
+    assert_eq!(render(json!({ "x": "é".repeat(5_000) })).chars().count(), LOG_TEXT_CHARACTERS_MAX);
+}

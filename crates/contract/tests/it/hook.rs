@@ -1,0 +1,399 @@
+//! The inline hook resource: `management-api.md` sections 2 and 3, `observed.md` section 1.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tenterhook_contract::{
+    Timestamp,
+    hook::{HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
+    id::{HookId, HookKeyId},
+};
+
+const KEY: &str = "HKY8vT3yLq0cWd5pJ1g6";
+
+fn now() -> Timestamp {
+    Timestamp::from_micros(1_770_800_400_987_000)
+}
+
+fn keys() -> BTreeSet<HookKeyId> {
+    BTreeSet::from([KEY.parse().unwrap()])
+}
+
+fn id(number: u64) -> HookId {
+    HookId::from_parts(number, [0; 8])
+}
+
+fn create_among(hooks: &[InlineHook], body: &Value) -> Result<InlineHook, HookInvalid> {
+    let registry = Registry { hooks, hook_keys: &keys(), plain_http_to_loopback: false };
+    InlineHook::create(body, registry, id(hooks.len() as u64), now())
+}
+
+fn http() -> Value {
+    json!({
+        "name": "Partner claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+        "channel": { "type": "HTTP", "version": "1.0.0", "config": {
+            "uri": "https://claims.partner.example/hooks/token",
+            "headers": [{ "key": "X-Tenant", "value": "north" }],
+            "method": "POST",
+            "authScheme": { "type": "HEADER", "key": "Authorization", "value": "marked-secret" },
+        } },
+    })
+}
+
+fn oauth(auth_type: &str) -> Value {
+    let mut body = http();
+    body["channel"]["type"] = json!("OAUTH");
+    body["channel"]["config"] = json!({
+        "uri": "https://claims.partner.example/hooks/token", "clientId": "hook-caller", "authType": auth_type,
+        "tokenUrl": "https://idp.partner.example/oauth/token", "scope": "hooks.call",
+    });
+    let (name, value) =
+        if auth_type == "private_key_jwt" { ("hookKeyId", KEY) } else { ("clientSecret", "marked-secret") };
+    body["channel"]["config"][name] = json!(value);
+    body
+}
+
+/// Changes one member of a good body; the wanted cause, or none.
+fn check(body: fn() -> Value, pointer: &str, value: Value, wanted: Option<&str>) {
+    let mut body = body();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    body.pointer_mut(parent).unwrap()[name] = value.clone();
+    match (create_among(&[], &body), wanted) {
+        (Ok(_), None) => {}
+        (Err(HookInvalid { causes, .. }), Some(wanted)) => {
+            assert!(causes.iter().any(|cause| cause.starts_with(wanted)), "{pointer} = {value}: {causes:?}");
+        }
+        (outcome, wanted) => panic!("{pointer} = {value} gave {outcome:?}, not {wanted:?}"),
+    }
+}
+
+#[test]
+fn every_member_has_its_rule() {
+    for (pointer, value, wanted) in [
+        ("/name", json!("x".repeat(255)), None),
+        ("/name", json!("x".repeat(256)), Some("name: The field cannot be longer than 255 characters")),
+        ("/name", json!(""), Some("name: The field cannot be left blank")),
+        ("/name", Value::Null, Some("name: The field cannot be left blank")),
+        ("/name", json!(7), Some("name: The field has an invalid value")),
+        ("/type", json!("com.okta.account.linking.transform"), Some("type: The field has an invalid value")),
+        ("/type", Value::Null, Some("type: The field cannot be left blank")),
+        ("/version", json!("1.0.1"), None),
+        ("/version", json!("1.0.27"), None),
+        ("/version", json!("1.1.0"), Some("version: The field has an invalid value")),
+        ("/version", json!("1.0."), Some("version:")),
+        ("/version", json!("1.0.x"), Some("version:")),
+        ("/version", Value::Null, Some("version: The field cannot be left blank")),
+        ("/channel", Value::Null, Some("channel: The field cannot be left blank")),
+        ("/channel", json!([]), Some("channel: The field has an invalid value")),
+        ("/channel/type", json!("SMTP"), Some("channel.type: The field has an invalid value")),
+        ("/channel/version", json!("2.0.0"), Some("channel.version:")),
+        ("/channel/version", Value::Null, None),
+        ("/channel/config", Value::Null, Some("channel.config: The field cannot be left blank")),
+        (
+            "/channel/config/uri",
+            json!("http://x.example"),
+            Some("channel.config.uri: The URI must start with `https://`"),
+        ),
+        ("/channel/config/uri", json!("HTTPS://x.example"), Some("channel.config.uri:")),
+        (
+            "/channel/config/uri",
+            json!("https://x.example/a b"),
+            Some("channel.config.uri: The URI cannot contain white space"),
+        ),
+        (
+            "/channel/config/uri",
+            json!("https://user:pw@x.example/"),
+            Some("channel.config.uri: The URI cannot contain user information"),
+        ),
+        ("/channel/config/uri", json!("https://"), Some("channel.config.uri:")),
+        ("/channel/config/uri", json!("https://x.example:0/"), Some("channel.config.uri:")),
+        ("/channel/config/uri", json!("https://x.example:65536/"), Some("channel.config.uri:")),
+        ("/channel/config/uri", json!("https://x.example:8443/?a=b"), None),
+        ("/channel/config/uri", json!("https://[2606:4700::1111]/x"), None),
+        ("/channel/config/uri", json!(format!("https://x.example/{}", "a".repeat(1_006))), None),
+        (
+            "/channel/config/uri",
+            json!(format!("https://x.example/{}", "a".repeat(1_007))),
+            Some("channel.config.uri: The field cannot be longer than 1024 characters"),
+        ),
+        ("/channel/config/method", Value::Null, None),
+        ("/channel/config/method", json!("GET"), Some("channel.config.method: Only POST is supported")),
+        ("/channel/config/headers", Value::Null, None),
+        ("/channel/config/headers", json!({}), Some("channel.config.headers: The field has an invalid value")),
+        ("/channel/config/headers", json!([{ "key": "X" }]), Some("channel.config.headers: Header 0 needs")),
+        (
+            "/channel/config/headers",
+            json!([{ "key": "Field 1", "value": "x" }]),
+            Some("channel.config.headers: Header 0: `Field 1` is not a legal header name"),
+        ),
+        ("/channel/config/headers", json!([{ "key": "under_score", "value": "x" }]), None),
+        (
+            "/channel/config/headers",
+            json!([{ "key": "X", "value": "a\r\nb" }]),
+            Some("channel.config.headers: Header 0: the value"),
+        ),
+        (
+            "/channel/config/headers",
+            json!([{ "key": "authorization", "value": "x" }]),
+            Some("channel.config.headers: A custom header has the name of the authentication header"),
+        ),
+        ("/channel/config/authScheme", Value::Null, None),
+        ("/channel/config/authScheme", json!("x"), Some("channel.config.authScheme: The field has an invalid value")),
+        ("/channel/config/authScheme/type", json!("header"), None),
+        ("/channel/config/authScheme/type", json!("COOKIE"), Some("channel.config.authScheme.type:")),
+        (
+            "/channel/config/authScheme/key",
+            Value::Null,
+            Some("channel.config.authScheme.key: The field cannot be left blank"),
+        ),
+        (
+            "/channel/config/authScheme/key",
+            json!("Host"),
+            Some("channel.config.authScheme.key: The field is a reserved header name"),
+        ),
+        (
+            "/channel/config/authScheme/value",
+            Value::Null,
+            Some("channel.config.authScheme.value: The field cannot be left blank"),
+        ),
+        ("/channel/config/authScheme/value", json!("x".repeat(8_192)), None),
+        ("/channel/config/authScheme/value", json!("x".repeat(8_193)), Some("channel.config.authScheme.value:")),
+    ] {
+        check(http, pointer, value, wanted);
+    }
+    let headers =
+        |count: usize| (0..count).map(|n| json!({ "key": format!("X-{n}"), "value": "x" })).collect::<Value>();
+    check(http, "/channel/config/headers", headers(50), None);
+    check(http, "/channel/config/headers", headers(51), Some("channel.config.headers: At most 50"));
+}
+
+/// `overview.md` 3.1: the reserved set, compared without regard to case.
+#[test]
+fn reserved_header_names_are_refused() {
+    for name in [
+        "Accept",
+        "accept-charset",
+        "ACCEPT-ENCODING",
+        "Connection",
+        "Content-Encoding",
+        "Content-Length",
+        "Content-Type",
+        "Expect",
+        "Host",
+        "Keep-Alive",
+        "Proxy-Authorization",
+        "proxy-x",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+        "User-Agent",
+    ] {
+        let headers = json!([{ "key": name, "value": "x" }]);
+        check(http, "/channel/config/headers", headers.clone(), Some("channel.config.headers: Header 0:"));
+        check(
+            || oauth("client_secret_post"),
+            "/channel/config/headers",
+            headers,
+            Some("channel.config.headers: Header 0:"),
+        );
+    }
+    let authorization = json!([{ "key": "Authorization", "value": "x" }]);
+    check(
+        || oauth("client_secret_post"),
+        "/channel/config/headers",
+        authorization,
+        Some("channel.config.headers: Header 0:"),
+    );
+}
+
+#[test]
+fn oauth_channels_have_their_rules() {
+    let post = || oauth("client_secret_post");
+    let jwt = || oauth("private_key_jwt");
+    check(post, "/channel/config/scope", Value::Null, None);
+    check(jwt, "/channel/config/scope", json!(""), None);
+    check(
+        post,
+        "/channel/config/clientId",
+        Value::Null,
+        Some("channel.config.clientId: The field cannot be left blank"),
+    );
+    check(
+        post,
+        "/channel/config/clientSecret",
+        Value::Null,
+        Some("channel.config.clientSecret: The field cannot be left blank"),
+    );
+    check(post, "/channel/config/hookKeyId", json!(KEY), Some("channel.config.hookKeyId: The field must be null"));
+    check(
+        post,
+        "/channel/config/tokenUrl",
+        json!("http://idp.example/"),
+        Some("channel.config.tokenUrl: The URI must start"),
+    );
+    check(
+        post,
+        "/channel/config/authType",
+        Value::Null,
+        Some("channel.config.authType: The field cannot be left blank"),
+    );
+    check(
+        post,
+        "/channel/config/authType",
+        json!("basic"),
+        Some("channel.config.authType: The field has an invalid value"),
+    );
+    check(post, "/channel/config/authScheme", json!({}), Some("channel.config.authScheme: The field must be null"));
+    check(
+        jwt,
+        "/channel/config/hookKeyId",
+        Value::Null,
+        Some("channel.config.hookKeyId: The field cannot be left blank"),
+    );
+    check(
+        jwt,
+        "/channel/config/hookKeyId",
+        json!("HKY00000000000000000"),
+        Some("channel.config.hookKeyId: There is no hook key"),
+    );
+    check(jwt, "/channel/config/clientSecret", json!("x"), Some("channel.config.clientSecret: The field must be null"));
+    let shown = create_among(&[], &jwt()).unwrap().to_json("https://org.example.com");
+    let config: Vec<_> = shown["channel"]["config"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        config,
+        ["uri", "headers", "method", "authScheme", "clientId", "tokenUrl", "authType", "scope", "hookKeyId"]
+    );
+    let shown = create_among(&[], &post()).unwrap().to_json("https://org.example.com");
+    assert!(
+        shown["channel"]["config"].get("hookKeyId").is_none()
+            && shown["channel"]["config"].get("clientSecret").is_none()
+    );
+}
+
+/// `overview.md` section 7 and `open-questions.md` B3 to B5, B14.
+#[test]
+fn the_org_has_its_limits() {
+    let typed = |kind: &str, name: &str| {
+        let mut body = http();
+        (body["type"], body["name"]) = (json!(kind), json!(name));
+        body
+    };
+    let token =
+        |number: u64| create_among(&[], &typed("com.okta.oauth2.tokens.transform", &number.to_string())).unwrap();
+    let many: Vec<_> = (0..100).map(token).collect();
+    assert!(create_among(&many[..99], &http()).is_ok(), "the 100th");
+    assert!(create_among(&many, &http()).is_err(), "the 101st");
+    let same = create_among(&many[..1], &typed("com.okta.import.transform", "0")).unwrap_err();
+    assert_eq!(same.subject, "name");
+
+    let password = create_among(&[], &typed("com.okta.user.credential.password.import", "p")).unwrap();
+    let off = InlineHook { status: HookStatus::Inactive, ..password };
+    assert!(
+        create_among(&[off], &typed("com.okta.user.credential.password.import", "q")).is_err(),
+        "B4: in any status"
+    );
+
+    let first = create_among(&[], &typed("com.okta.telephony.provider", "t")).unwrap();
+    assert!(create_among(std::slice::from_ref(&first), &typed("com.okta.telephony.provider", "u")).is_err(), "B5");
+    let idle = first.deactivate(now());
+    let second = create_among(std::slice::from_ref(&idle), &typed("com.okta.telephony.provider", "u")).unwrap();
+    let second = InlineHook { id: id(9), ..second };
+    let hooks = [idle.clone(), second];
+    let registry = Registry { hooks: &hooks, hook_keys: &keys(), plain_http_to_loopback: false };
+    assert!(idle.activate(registry, now()).is_err(), "one active telephony hook");
+    let mut bare = typed("com.okta.telephony.provider", "v");
+    bare["channel"]["config"]["authScheme"] = Value::Null;
+    assert!(create_among(&[], &bare).is_err(), "B14: a telephony hook needs authentication");
+}
+
+#[test]
+fn plain_http_is_for_loopback_in_dev_only() {
+    let create = |uri: &str, dev: bool| {
+        let mut body = http();
+        body["channel"]["config"]["uri"] = json!(uri);
+        InlineHook::create(
+            &body,
+            Registry { hooks: &[], hook_keys: &keys(), plain_http_to_loopback: dev },
+            id(1),
+            now(),
+        )
+        .is_ok()
+    };
+    for uri in ["http://127.0.0.1:3000/x", "http://localhost/x", "http://[::1]:3000/", "http://127.9.9.9/"] {
+        assert!(create(uri, true) && !create(uri, false), "{uri}");
+    }
+    for uri in [
+        "http://10.0.0.1/",
+        "http://localhost.evil.example/",
+        "http://127.0.0.1.evil.example/",
+        "http://127.0.0.1@evil.example/",
+        "ftp://127.0.0.1/",
+    ] {
+        assert!(!create(uri, true), "{uri}");
+    }
+}
+
+#[test]
+fn a_merge_keeps_what_the_body_does_not_name() {
+    let hook = create_among(&[], &http()).unwrap();
+    let merge = |body: Value| {
+        let hooks = [hook.clone()];
+        hook.merge(
+            &body,
+            Registry { hooks: &hooks, hook_keys: &keys(), plain_http_to_loopback: false },
+            now().plus_seconds(60),
+        )
+    };
+    let secret = |hook: &InlineHook| hook.to_stored().secrets.first().map(|(_, secret)| secret.expose().to_owned());
+    let renamed = merge(json!({ "name": "Other" })).unwrap();
+    assert_eq!((renamed.name.as_str(), &renamed.channel), ("Other", &hook.channel));
+    assert!(renamed.last_updated > hook.last_updated && renamed.created == hook.created);
+    let key = merge(json!({ "channel": { "config": { "authScheme": { "key": "X-Key" } } } })).unwrap();
+    assert_eq!(secret(&key).as_deref(), Some("marked-secret"), "authScheme is merged");
+    let cleared = merge(json!({ "channel": { "config": { "authScheme": null } } })).unwrap();
+    assert_eq!(secret(&cleared), None, "explicit null clears");
+    let headers = merge(json!({ "channel": { "config": { "headers": [] } } })).unwrap();
+    assert!(headers.channel.headers.is_empty(), "headers are replaced as a whole");
+    let moved =
+        merge(json!({ "channel": { "type": "OAUTH", "config": oauth("client_secret_post")["channel"]["config"] } }))
+            .unwrap();
+    assert!(moved.channel.headers.is_empty(), "config is replaced when the channel's type changes");
+    assert!(merge(json!({ "name": "" })).is_err());
+    assert!(merge(json!({ "type": "com.okta.import.transform" })).is_err());
+    assert!(merge(json!([])).is_err());
+}
+
+#[test]
+fn lifecycle_moves_status_and_date_only_when_it_changes() {
+    let hook = create_among(&[], &http()).unwrap();
+    let later = now().plus_seconds(60);
+    let registry = Registry { hooks: &[], hook_keys: &keys(), plain_http_to_loopback: false };
+    assert_eq!(hook.activate(registry, later).unwrap(), hook, "B16");
+    let off = hook.deactivate(later);
+    assert_eq!((off.status, off.last_updated), (HookStatus::Inactive, later.whole_seconds()));
+    assert_eq!(off.deactivate(later.plus_seconds(60)), off);
+    assert!(hook.check_deletable().is_err() && off.check_deletable().is_ok());
+}
+
+#[test]
+fn what_is_shown_and_stored_has_no_secret_and_comes_back() {
+    for body in [http(), oauth("client_secret_post"), oauth("private_key_jwt")] {
+        let hook = create_among(&[], &body).unwrap();
+        let stored = hook.to_stored();
+        let shown = format!("{} {} {hook:?} {stored:?}", hook.to_json("https://org.example.com"), stored.document);
+        assert!(!shown.contains("marked-secret"));
+        assert_eq!(InlineHook::from_stored(&stored), Ok(hook.clone()));
+        let lost = StoredHook { secrets: vec![], ..stored.clone() };
+        assert_eq!(InlineHook::from_stored(&lost).is_err(), !stored.secrets.is_empty());
+    }
+    let shown = create_among(&[], &http()).unwrap();
+    let active = shown.to_json("https://org.example.com");
+    let links: Vec<_> = active["_links"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(links, ["self", "execute", "deactivate"]);
+    let inactive = shown.deactivate(now()).to_json("https://org.example.com");
+    let links: Vec<_> = inactive["_links"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(links, ["activate", "self", "delete"]);
+    assert_eq!(active["created"], "2026-02-11T09:00:00.000Z");
+    assert_eq!(active["channel"]["config"]["headers"], json!([{ "key": "X-Tenant", "value": "north" }]));
+}

@@ -1,0 +1,221 @@
+//! Configuration objects: all of one version, changed all or not at all, by exactly one of those who race.
+
+use tenterhook_contract::{
+    Secret,
+    hook::{Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookStatus, InlineHook},
+    id::{AuthorizationServerId, ClaimId, ClientId, HookId, PolicyId, RuleId, ScopeId, UserId},
+};
+use tenterhook_store::{
+    CommitError, Store,
+    model::{
+        AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
+        ConfigurationObject, ConfigurationVersion, ConfigurationWrite, OAuthClient, Org, PolicyRule, Scope,
+        SigningAlgorithm, SigningKey, Status,
+    },
+};
+
+use crate::databases::{at, number, on_every_database, org, other_org};
+
+on_every_database! {
+    every_kind_of_object_comes_back_as_it_was
+    objects_keep_the_order_of_their_creation
+    one_of_two_who_race_wins_and_nothing_of_the_other_is_there
+    a_deleted_object_is_gone
+    orgs_do_not_see_each_other
+}
+
+pub(crate) fn hook(name: &str, authentication: ChannelAuthentication) -> InlineHook {
+    InlineHook {
+        id: HookId::from_parts(number(), [0; 8]),
+        status: HookStatus::Active,
+        name: name.into(),
+        hook_type: tenterhook_contract::HookType::Token,
+        version: "1.0.1".into(),
+        channel: Channel {
+            uri: "https://service.example/hook?x=1".into(),
+            headers: vec![ChannelHeader { key: "X-Tenant".into(), value: "north".into() }],
+            authentication,
+        },
+        created: at(0),
+        last_updated: at(1),
+    }
+}
+
+pub(crate) fn secret_header(value: &str) -> ChannelAuthentication {
+    ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(value) }
+}
+
+pub(crate) fn put_hook(name: &str) -> ConfigurationWrite {
+    ConfigurationWrite::put(ConfigurationObject::Hook(hook(name, ChannelAuthentication::None)))
+}
+
+async fn commit(store: &Store, writes: Vec<ConfigurationWrite>) -> Result<ConfigurationVersion, CommitError> {
+    let version = store.configuration_version(&org()).await.unwrap();
+    store.commit_configuration(&org(), version, writes).await
+}
+
+async fn names(store: &Store) -> Vec<String> {
+    store.load_configuration(&org()).await.unwrap().hooks.into_iter().map(|hook| hook.name).collect()
+}
+
+#[expect(clippy::too_many_lines, reason = "one object of every kind, written out")]
+async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
+    let server_id = AuthorizationServerId::from_parts(number(), [0; 8]);
+    let client_id = ClientId::from_parts(number(), [0; 8]);
+    let server = AuthorizationServer {
+        id: server_id.clone(),
+        name: "default".into(),
+        description: "d".into(),
+        audiences: vec!["api://default".into()],
+        is_default: true,
+        status: Status::Active,
+        created: at(0),
+        last_updated: at(0),
+    };
+    let key = SigningKey {
+        kid: "kid-1".into(),
+        authorization_server_id: server_id.clone(),
+        algorithm: SigningAlgorithm::ES256,
+        private_key_pem: Secret::new("-----BEGIN PRIVATE KEY-----"),
+        public_jwk: serde_json::Map::from_iter([("kid".to_owned(), "kid-1".into())]),
+        status: Status::Active,
+        created: at(0),
+    };
+    let scope = Scope {
+        id: ScopeId::from_parts(number(), [0; 8]),
+        authorization_server_id: server_id.clone(),
+        name: "openid".into(),
+        description: String::new(),
+        default: true,
+        system: true,
+        published: true,
+    };
+    let claim = ClaimDefinition {
+        id: ClaimId::from_parts(number(), [0; 8]),
+        authorization_server_id: server_id.clone(),
+        name: "tier".into(),
+        target: ClaimTarget::Identity,
+        expression: "user.tier".into(),
+        scopes: vec!["openid".into()],
+        status: Status::Inactive,
+    };
+    let policy = AccessPolicy {
+        id: PolicyId::from_parts(number(), [0; 8]),
+        authorization_server_id: server_id.clone(),
+        name: "p".into(),
+        description: String::new(),
+        priority: 1,
+        clients: vec![client_id.clone()],
+        status: Status::Active,
+        created: at(0),
+        last_updated: at(0),
+    };
+    let hook_with_secret = hook("With secret", secret_header("secret value"));
+    let oauth = hook(
+        "OAuth",
+        ChannelAuthentication::OAuth {
+            client_id: "c".into(),
+            token_url: "https://idp.example/token".into(),
+            scope: None,
+            credential: ClientCredential::SecretPost(Secret::new("client secret")),
+        },
+    );
+    let rule = PolicyRule {
+        id: RuleId::from_parts(number(), [0; 8]),
+        policy_id: policy.id.clone(),
+        authorization_server_id: server_id,
+        name: "r".into(),
+        priority: 1,
+        status: Status::Active,
+        grant_types: vec!["client_credentials".into()],
+        scopes: vec!["*".into()],
+        users: vec![UserId::from_parts(number(), [0; 8])],
+        access_token_lifetime_minutes: 60,
+        refresh_token_lifetime_minutes: 0,
+        refresh_token_window_minutes: 10,
+        inline_hook: Some(hook_with_secret.id.clone()),
+        created: at(0),
+        last_updated: at(0),
+    };
+    let client = OAuthClient {
+        id: client_id,
+        name: "c".into(),
+        authentication: ClientAuthenticationMethod::ClientSecretPost,
+        secret_sha256: Some("00".into()),
+        redirect_uris: vec!["https://shop.example.com/cb".into()],
+        grant_types: vec!["authorization_code".into()],
+        response_types: vec!["code".into()],
+        status: Status::Active,
+        created: at(0),
+        last_updated: at(0),
+    };
+    let objects = vec![
+        ConfigurationObject::AuthorizationServer(server.clone()),
+        ConfigurationObject::SigningKey(key.clone()),
+        ConfigurationObject::Scope(scope.clone()),
+        ConfigurationObject::Claim(claim.clone()),
+        ConfigurationObject::Policy(policy.clone()),
+        ConfigurationObject::Rule(rule.clone()),
+        ConfigurationObject::Client(client.clone()),
+        ConfigurationObject::Hook(hook_with_secret.clone()),
+        ConfigurationObject::Hook(oauth.clone()),
+    ];
+    commit(&store, objects.into_iter().map(ConfigurationWrite::put).collect()).await.unwrap();
+    let read = store.load_configuration(&org()).await.unwrap();
+    assert_eq!(read.version, ConfigurationVersion(1));
+    assert_eq!(read.authorization_servers, [server]);
+    assert_eq!(read.signing_keys, [key]);
+    assert_eq!((read.scopes, read.claims), (vec![scope], vec![claim]));
+    assert_eq!((read.policies, read.rules, read.clients), (vec![policy], vec![rule], vec![client]));
+    assert_eq!(read.hooks, [hook_with_secret, oauth]);
+}
+
+async fn objects_keep_the_order_of_their_creation(store: Store) {
+    let first = hook("first", ChannelAuthentication::None);
+    commit(&store, vec![ConfigurationWrite::put(ConfigurationObject::Hook(first.clone())), put_hook("second")])
+        .await
+        .unwrap();
+    commit(&store, vec![put_hook("third")]).await.unwrap();
+    let renamed = InlineHook { name: "first, renamed".into(), ..first };
+    commit(&store, vec![ConfigurationWrite::put(ConfigurationObject::Hook(renamed))]).await.unwrap();
+    assert_eq!(names(&store).await, ["first, renamed", "second", "third"]);
+}
+
+async fn one_of_two_who_race_wins_and_nothing_of_the_other_is_there(store: Store) {
+    let version = store.configuration_version(&org()).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for racer in 0..4 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let writes = vec![put_hook(&format!("{racer} a")), put_hook(&format!("{racer} b"))];
+            (racer, store.commit_configuration(&org(), version, writes).await)
+        });
+    }
+    let results = tasks.join_all().await;
+    let winners: Vec<_> = results.iter().filter(|(_, result)| result.is_ok()).map(|(racer, _)| racer).collect();
+    assert_eq!(winners.len(), 1);
+    assert!(results.iter().all(|(_, result)| matches!(result, Ok(_) | Err(CommitError::Conflict))));
+    assert_eq!(names(&store).await, [format!("{} a", winners[0]), format!("{} b", winners[0])]);
+    assert_eq!(store.configuration_version(&org()).await.unwrap(), ConfigurationVersion(version.0 + 1));
+}
+
+async fn a_deleted_object_is_gone(store: Store) {
+    let kept = hook("kept", ChannelAuthentication::None);
+    let gone = hook("gone", ChannelAuthentication::None);
+    let id = gone.id.to_string();
+    let puts = [kept, gone].map(|hook| ConfigurationWrite::put(ConfigurationObject::Hook(hook)));
+    commit(&store, puts.into()).await.unwrap();
+    commit(&store, vec![ConfigurationWrite::Delete(id)]).await.unwrap();
+    assert_eq!(names(&store).await, ["kept"]);
+}
+
+async fn orgs_do_not_see_each_other(store: Store) {
+    let second = Org { id: other_org(), host: Some("b.example".into()), name: "B".into(), created: at(1) };
+    store.insert_org(&second).await.unwrap();
+    assert!(store.insert_org(&second).await.is_err(), "an org is made once");
+    commit(&store, vec![put_hook("mine")]).await.unwrap();
+    assert!(store.load_configuration(&other_org()).await.unwrap().hooks.is_empty());
+    assert_eq!(store.configuration_version(&other_org()).await.unwrap(), ConfigurationVersion(0));
+    assert_eq!(store.orgs().await.unwrap()[1], second);
+    store.ping().await.unwrap();
+}

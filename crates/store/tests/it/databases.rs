@@ -1,0 +1,145 @@
+//! The databases that the suite runs on, and records to put into them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tenterhook_contract::{
+    Secret, Timestamp,
+    id::{AuthorizationServerId, ClientId, OrgId, RefreshTokenId, RuleId, SessionId, UserId},
+    token::ProtocolRequest,
+};
+use tenterhook_store::{
+    Keyring, Store, StoreConfig,
+    model::{AuthorizationCode, Org, RefreshToken, Session, Status, User},
+};
+
+/// Runs a test body on each database. A body takes a store that has one org.
+macro_rules! on_every_database {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn sqlite_file() {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("store.sqlite");
+                super::$name(crate::databases::open(&tenterhook_store::StoreConfig::Sqlite { path }).await).await;
+            }
+
+            #[tokio::test]
+            async fn sqlite_memory() {
+                super::$name(crate::databases::open(&tenterhook_store::StoreConfig::Ephemeral).await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                // The test command starts a server and says so here; without one it fails in CI by itself.
+                if let Some(config) = crate::databases::postgres().await {
+                    super::$name(crate::databases::open(&config).await).await;
+                }
+            }
+        }
+    )*};
+}
+pub(crate) use on_every_database;
+
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// A number that no other caller in this process gets.
+pub(crate) fn number() -> u64 {
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+pub(crate) async fn postgres() -> Option<StoreConfig> {
+    let url = std::env::var("TENTERHOOK_TEST_POSTGRES").ok()?;
+    let name = format!("tenterhook_store_{}_{}", std::process::id(), number());
+    let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+    Some(StoreConfig::Postgres { url: Secret::new(url), max_connections: 4 })
+}
+
+pub(crate) async fn open(config: &StoreConfig) -> Store {
+    let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+    let store = Store::open(config, keyring).await.unwrap();
+    store.insert_org(&Org { id: org(), host: None, name: "Org".into(), created: at(0) }).await.unwrap();
+    store
+}
+
+/// The moment `seconds` after the suite's zero.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_770_800_000_000_000).plus_seconds(seconds)
+}
+
+pub(crate) fn org() -> OrgId {
+    OrgId::from_parts(1, [1; 8])
+}
+
+pub(crate) fn other_org() -> OrgId {
+    OrgId::from_parts(1, [2; 8])
+}
+
+pub(crate) fn user(login: &str) -> User {
+    User {
+        id: UserId::from_parts(number(), [0; 8]),
+        org_id: org(),
+        login: login.into(),
+        email: login.into(),
+        first_name: "Ada".into(),
+        last_name: "Okoye".into(),
+        locale: "en_US".into(),
+        time_zone: "Africa/Lagos".into(),
+        custom: serde_json::Map::from_iter([("department".to_owned(), "Logistics".into())]),
+        password_hash: Some(Secret::new("$argon2id$…")),
+        password_changed: Some(at(0)),
+        status: Status::Active,
+        created: at(0),
+        last_updated: at(0),
+    }
+}
+
+pub(crate) fn session(cookie_sha256: &str, expires: Timestamp) -> Session {
+    Session {
+        id: SessionId::from_parts(number(), [0; 8]),
+        org_id: org(),
+        cookie_sha256: cookie_sha256.into(),
+        user_id: UserId::from_parts(1, [0; 8]),
+        created: at(0),
+        expires,
+        last_password_verification: at(0),
+    }
+}
+
+pub(crate) fn code(hash: &str, expires: Timestamp) -> AuthorizationCode {
+    AuthorizationCode {
+        code_sha256: hash.into(),
+        org_id: org(),
+        authorization_server_id: AuthorizationServerId::from_parts(1, [0; 8]),
+        client_id: ClientId::from_parts(1, [0; 8]),
+        user_id: UserId::from_parts(1, [0; 8]),
+        session_id: SessionId::from_parts(1, [0; 8]),
+        redirect_uri: "https://shop.example.com/cb".into(),
+        code_challenge: Some("challenge".into()),
+        scopes: vec!["openid".into()],
+        rule_id: RuleId::from_parts(1, [0; 8]),
+        authorization_request: ProtocolRequest { state: Some("s1".into()), ..ProtocolRequest::default() },
+        frozen_tokens: Secret::new("frozen-marked-secret"),
+        refresh_token_id: None,
+        expires,
+    }
+}
+
+pub(crate) fn refresh_token(hash: &str, family: Option<&RefreshToken>, code_sha256: Option<&str>) -> RefreshToken {
+    let id = RefreshTokenId::from_parts(number(), [0; 8]);
+    RefreshToken {
+        family_id: family.map_or_else(|| id.clone(), |first| first.family_id.clone()),
+        id,
+        org_id: org(),
+        token_sha256: hash.into(),
+        code_sha256: code_sha256.map(Into::into),
+        authorization_server_id: AuthorizationServerId::from_parts(1, [0; 8]),
+        client_id: ClientId::from_parts(1, [0; 8]),
+        user_id: UserId::from_parts(1, [0; 8]),
+        scopes: vec!["openid".into(), "offline_access".into()],
+        authorization_request: ProtocolRequest::default(),
+        auth_time: at(0),
+        created: at(0),
+        expires: at(1_000),
+        family_expires: None,
+    }
+}

@@ -1,0 +1,10 @@
+//! One conformance suite for every database: SQLite in a file, SQLite in memory, and PostgreSQL where the test command
+//! has started one.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod at_rest;
+mod configuration;
+mod databases;
+mod grants;
+mod log;
+mod people;

@@ -1,0 +1,58 @@
+//! Users, sessions and API tokens.
+
+use tenterhook_contract::id::ApiTokenId;
+use tenterhook_store::{
+    Store, StoreError,
+    model::{ApiToken, User},
+};
+
+use crate::databases::{at, on_every_database, org, other_org, session, user};
+
+on_every_database! {
+    a_login_is_unique_and_found_in_any_case
+    a_session_is_found_until_it_ends
+    an_api_token_is_found_by_its_hash_in_its_org
+}
+
+async fn a_login_is_unique_and_found_in_any_case(store: Store) {
+    let ada = user("Ada@Example.com");
+    store.insert_user(&ada).await.unwrap();
+    assert_eq!(store.find_user(&org(), &ada.id).await.unwrap(), Some(ada.clone()));
+    assert_eq!(store.find_user_by_login(&org(), "aDA@example.COM").await.unwrap(), Some(ada.clone()));
+    assert_eq!(store.find_user_by_login(&other_org(), "ada@example.com").await.unwrap(), None);
+    let again = store.insert_user(&user("ada@example.com")).await;
+    assert!(matches!(again, Err(StoreError::Duplicate { .. })), "{again:?}");
+    let grace = user("grace@example.com");
+    store.insert_user(&grace).await.unwrap();
+    let renamed = User { login: "ADA@example.com".into(), ..grace.clone() };
+    assert!(matches!(store.update_user(&renamed).await, Err(StoreError::Duplicate { .. })));
+    let moved = User { login: "hopper@example.com".into(), password_hash: None, ..grace };
+    store.update_user(&moved).await.unwrap();
+    assert_eq!(store.list_users(&org(), 10).await.unwrap(), [ada.clone(), moved]);
+    assert_eq!(store.list_users(&org(), 1).await.unwrap(), [ada]);
+}
+
+async fn a_session_is_found_until_it_ends(store: Store) {
+    let session = session("cookie", at(100));
+    store.insert_session(&session).await.unwrap();
+    assert_eq!(store.find_session(&org(), "cookie", at(99)).await.unwrap(), Some(session.clone()));
+    assert_eq!(store.find_session(&org(), "cookie", at(100)).await.unwrap(), None);
+    assert_eq!(store.find_session(&other_org(), "cookie", at(0)).await.unwrap(), None);
+    store.delete_session(&org(), &session.id).await.unwrap();
+    assert_eq!(store.find_session(&org(), "cookie", at(0)).await.unwrap(), None);
+}
+
+async fn an_api_token_is_found_by_its_hash_in_its_org(store: Store) {
+    let token = ApiToken {
+        id: ApiTokenId::from_parts(1, [0; 8]),
+        org_id: org(),
+        name: "t".into(),
+        token_sha256: "hash".into(),
+        created: at(0),
+    };
+    store.insert_api_token(&token).await.unwrap();
+    assert_eq!(store.find_api_token(&org(), "hash").await.unwrap(), Some(token));
+    assert_eq!(store.find_api_token(&other_org(), "hash").await.unwrap(), None);
+    assert_eq!(store.count_api_tokens(&org()).await.unwrap(), 1);
+    assert_eq!(store.count_api_tokens(&other_org()).await.unwrap(), 0);
+}
