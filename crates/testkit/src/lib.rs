@@ -1,2 +1,5 @@
-//! Placeholder.
+//! What tests need and nothing ships: databases of their own, a private PKI, a scripted external service.
+
+pub mod pki;
 pub mod postgres;
+pub mod service;

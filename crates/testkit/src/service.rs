@@ -1,0 +1,164 @@
+//! A scripted external service on a raw socket: it answers with exactly the bytes it is told to.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+};
+use tokio_rustls::TlsAcceptor;
+
+/// What the service does with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Writes these bytes and keeps the connection.
+    Write(Vec<u8>),
+    /// Writes these bytes and closes the connection.
+    WriteAndClose(Vec<u8>),
+    /// Writes these bytes over and over until the caller goes away.
+    WriteForEver(Vec<u8>),
+    /// Writes these bytes, then nothing, for ever.
+    WriteAndHang(Vec<u8>),
+}
+
+impl Step {
+    /// A whole answer with a body.
+    pub fn answer(status: u16, body: &str) -> Self {
+        let head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n\r\n", body.len());
+        Self::Write([head.as_bytes(), body.as_bytes()].concat())
+    }
+}
+
+/// A request as it came over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Which connection it came on, from 0.
+    pub connection: usize,
+    /// The request line.
+    pub line: String,
+    /// Header names and values in order, in their own case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A running service; it ends when it is dropped.
+pub struct Service {
+    address: SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+    serving: AbortHandle,
+}
+
+impl Service {
+    /// Starts a service: each request takes the next step, the last one repeats. With `tls` it speaks TLS.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub async fn start(steps: Vec<Step>, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let script = Script { steps: Arc::new(steps), received: Arc::clone(&received) };
+        let serving = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            for number in 0.. {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                let (script, tls) = (script.clone(), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => script.talk(number, stream).await,
+                        Some(config) => match TlsAcceptor::from(config).accept(stream).await {
+                            Ok(stream) => script.talk(number, stream).await,
+                            Err(_) => None,
+                        },
+                    }
+                });
+            }
+        })
+        .abort_handle();
+        Ok(Self { address, received, serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The requests received so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Script {
+    steps: Arc<Vec<Step>>,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Script {
+    /// Serves one connection; ends when either side has had enough.
+    async fn talk(self, connection: usize, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
+        let mut buffer = Vec::new();
+        loop {
+            let (request, length) = loop {
+                if let Some(found) = parse(connection, &buffer) {
+                    break found;
+                }
+                if stream.read_buf(&mut buffer).await.ok()? == 0 {
+                    return None;
+                }
+            };
+            buffer.drain(..length);
+            let step = {
+                let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+                received.push(request);
+                self.steps.get(received.len() - 1).or(self.steps.last()).cloned()?
+            };
+            match step {
+                Step::Write(bytes) => stream.write_all(&bytes).await.ok()?,
+                Step::WriteAndClose(bytes) => {
+                    stream.write_all(&bytes).await.ok()?;
+                    return stream.shutdown().await.ok();
+                }
+                Step::WriteForEver(bytes) => loop {
+                    stream.write_all(&bytes).await.ok()?;
+                },
+                Step::WriteAndHang(bytes) => {
+                    stream.write_all(&bytes).await.ok()?;
+                    stream.flush().await.ok()?;
+                    std::future::pending::<()>().await;
+                }
+            }
+            stream.flush().await.ok()?;
+        }
+    }
+}
+
+/// The first whole request in `buffer`, and its length.
+fn parse(connection: usize, buffer: &[u8]) -> Option<(Received, usize)> {
+    let end = buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(buffer.get(..end)?).ok()?;
+    let mut lines = head.split("\r\n");
+    let line = lines.next()?.to_owned();
+    let headers: Vec<_> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length: usize = length.map_or(Some(0), |(_, value)| value.parse().ok())?;
+    let body = buffer.get(end + 4..end + 4 + length)?.to_vec();
+    Some((Received { connection, line, headers, body }, end + 4 + length))
+}

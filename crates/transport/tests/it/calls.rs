@@ -1,0 +1,98 @@
+//! What is sent: `observed.md` section 2, `overview.md` 3.1.
+
+use std::time::Duration;
+
+use tenterhook_contract::{hook::ChannelAuthentication, id::HookKeyId};
+use tenterhook_engine::{FailureCode, Transport as _};
+use tenterhook_testkit::service::{Service, Step};
+use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+
+use crate::rig::{SECRET, call, hook, transport};
+
+#[tokio::test]
+async fn the_request_is_exactly_the_recorded_one() {
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let uri = format!("http://{}/hooks/token?tenant=north&x=%20", service.address());
+    let exchange = call(&*transport().endpoint(&hook(&uri))).await;
+    assert_eq!(exchange.result.unwrap().body.as_ref(), b"{}");
+    let received = service.received().pop().unwrap();
+    assert_eq!(received.line, "POST /hooks/token?tenant=north&x=%20 HTTP/1.1", "the URI as registered");
+    assert_eq!(received.body, b"{\"x\":1}");
+    let address = service.address().to_string();
+    let agent = format!("Tenterhook/{}", env!("CARGO_PKG_VERSION"));
+    let wanted = [
+        ("User-Agent", agent.as_str()),
+        ("Accept", "application/json"),
+        ("Content-Type", "application/json"),
+        ("Cache-Control", "no-cache"),
+        ("Pragma", "no-cache"),
+        ("Content-Length", "7"),
+        ("X-Okta-Request-Id", "09090909090909090909090909090909"),
+        ("X-Tenant", "north"),
+        ("Authorization", SECRET),
+        ("Host", address.as_str()),
+    ];
+    let wanted: Vec<_> = wanted.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    assert_eq!(received.headers, wanted);
+    let sent = exchange.sent.unwrap();
+    assert!(!format!("{sent:?}").contains("marked-secret"), "a witness sees a mask");
+    assert!(sent.headers.iter().any(|(name, value)| name == "authorization" && value == "••••"));
+}
+
+#[tokio::test]
+async fn the_user_agent_is_a_knob() {
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let config = TransportConfig {
+        user_agent: Some("Okta-Integrations".into()),
+        policy: EgressPolicy::default().with_plain_http_to_loopback(),
+        ..TransportConfig::default()
+    };
+    let transport = HttpTransport::new(config).unwrap();
+    call(&*transport.endpoint(&hook(&format!("http://{}/", service.address())))).await;
+    let received = service.received().pop().unwrap();
+    assert!(received.headers.contains(&("User-Agent".into(), "Okta-Integrations".into())));
+    let bad = TransportConfig { user_agent: Some("a\nb".into()), ..TransportConfig::default() };
+    assert!(HttpTransport::new(bad).is_err());
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_and_only_its_first_call_pays_for_it() {
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+    let first = call(&*endpoint).await.timings;
+    let second = call(&*endpoint).await.timings;
+    assert!(first.connect > Duration::ZERO);
+    assert_eq!(second.connect, Duration::ZERO);
+    let connections: Vec<_> = service.received().iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 0]);
+}
+
+#[tokio::test]
+async fn a_connection_that_its_server_has_closed_is_replaced() {
+    let close = Step::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_vec());
+    let service = Service::start(vec![close], None).await.unwrap();
+    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+    for connection in 0..3 {
+        assert!(call(&*endpoint).await.result.is_ok());
+        assert_eq!(service.received().last().unwrap().connection, connection);
+    }
+    assert_eq!(service.received().len(), 3, "no request is sent twice");
+}
+
+#[tokio::test]
+async fn a_channel_that_cannot_be_used_fails_without_a_call() {
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let mut oauth = hook(&format!("http://{}/", service.address()));
+    oauth.channel.authentication = ChannelAuthentication::OAuth {
+        client_id: "c".into(),
+        token_url: "https://idp.example/token".into(),
+        scope: None,
+        credential: tenterhook_contract::hook::ClientCredential::PrivateKeyJwt(HookKeyId::from_parts(1, [0; 8])),
+    };
+    let failure = call(&*transport().endpoint(&oauth)).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::ChannelUnusable);
+    for (uri, code) in [("not a uri", FailureCode::UriInvalid), ("ftp://x.example/", FailureCode::EgressDenied)] {
+        assert_eq!(call(&*transport().endpoint(&hook(uri))).await.result.unwrap_err().code, code, "{uri}");
+    }
+    assert!(service.received().is_empty());
+}

@@ -1,0 +1,135 @@
+//! Each fault of a service has its code.
+
+use tenterhook_contract::limits::ANSWER_BYTES_MAX;
+use tenterhook_engine::{CallPhase, FailureCode, Progress, Transport as _};
+use tenterhook_testkit::service::{Service, Step};
+use tokio::net::TcpListener;
+
+use crate::rig::{call, call_with, failure_of, hook, transport};
+
+fn bytes(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+#[tokio::test]
+async fn every_broken_answer_has_its_code() {
+    let head = "HTTP/1.1 200 OK\r\n";
+    for (what, step, code) in [
+        ("closes before answering", Step::WriteAndClose(vec![]), FailureCode::ConnectionReset),
+        ("half a status line", Step::WriteAndClose(bytes("HTTP/1.1 2")), FailureCode::ConnectionReset),
+        ("half a header", Step::WriteAndClose(bytes("HTTP/1.1 200 OK\r\nContent-")), FailureCode::ConnectionReset),
+        (
+            "half a body",
+            Step::WriteAndClose(bytes(&format!("{head}Content-Length: 10\r\n\r\n{{"))),
+            FailureCode::ConnectionReset,
+        ),
+        (
+            "half a chunk",
+            Step::WriteAndClose(bytes(&format!("{head}Transfer-Encoding: chunked\r\n\r\n5\r\n{{"))),
+            FailureCode::ConnectionReset,
+        ),
+        (
+            "a bad chunk",
+            Step::Write(bytes(&format!("{head}Transfer-Encoding: chunked\r\n\r\nzz\r\n"))),
+            FailureCode::HttpInvalid,
+        ),
+        ("garbage", Step::Write(bytes("hello\r\n\r\n")), FailureCode::HttpInvalid),
+        ("another protocol", Step::Write(bytes("SSH-2.0-OpenSSH\r\n")), FailureCode::HttpInvalid),
+        (
+            "two lengths",
+            Step::Write(bytes(&format!("{head}Content-Length: 1\r\nContent-Length: 2\r\n\r\n{{}}"))),
+            FailureCode::HttpInvalid,
+        ),
+        (
+            "too many headers",
+            Step::Write(bytes(&format!("{head}{}\r\n", "X: y\r\n".repeat(200)))),
+            FailureCode::HeadersTooLarge,
+        ),
+        ("a header without end", Step::WriteForEver(bytes(&"x".repeat(1_000))), FailureCode::HttpInvalid),
+        (
+            "an endless head",
+            Step::WriteAndHang(bytes(&format!("{head}X: {}", "x".repeat(500_000)))),
+            FailureCode::HeadersTooLarge,
+        ),
+        (
+            "an endless body",
+            Step::WriteForEver(bytes(&format!("{head}\r\n{}", "x".repeat(10_000)))),
+            FailureCode::BodyTooLarge,
+        ),
+    ] {
+        assert_eq!(failure_of(step).await, code, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_read_up_to_their_bound() {
+    for (length, fits) in [(ANSWER_BYTES_MAX, true), (ANSWER_BYTES_MAX + 1, false), (300_000, false)] {
+        for chunked in [false, true] {
+            let body = "x".repeat(length);
+            let step = if chunked {
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let (first, rest) = body.split_at(1_000);
+                let chunks = format!("{head}{:x}\r\n{first}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n", first.len(), rest.len());
+                Step::Write(chunks.into_bytes())
+            } else {
+                Step::answer(200, &body)
+            };
+            let service = Service::start(vec![step], None).await.unwrap();
+            let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+            match call(&*endpoint).await.result {
+                Ok(answer) => assert!(fits && answer.body.len() == length, "{length} {chunked}"),
+                Err(failure) => assert!(!fits && failure.code == FailureCode::BodyTooLarge, "{length} {chunked}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn statuses_are_returned_as_they_are_and_redirects_are_not_followed() {
+    let target = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let redirect = format!("HTTP/1.1 307 X\r\nLocation: http://{}/\r\nContent-Length: 0\r\n\r\n", target.address());
+    for (step, status) in [
+        (Step::Write(redirect.into_bytes()), 307),
+        (Step::answer(404, "no"), 404),
+        (Step::answer(503, "<html>"), 503),
+        (Step::Write(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), 204),
+        (Step::Write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_vec()), 200),
+    ] {
+        let service = Service::start(vec![step], None).await.unwrap();
+        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+        assert_eq!(call(&*endpoint).await.result.unwrap().status, status);
+    }
+    assert!(target.received().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_listening_is_a_refused_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let failure = call(&*transport().endpoint(&hook(&format!("http://{address}/")))).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::ConnectionRefused);
+    assert!(!failure.to_string().contains("marked-secret"));
+}
+
+/// The engine reads it when it cuts an attempt off.
+#[tokio::test]
+async fn progress_tells_how_far_a_silent_service_let_the_call_come() {
+    for (step, phase) in [
+        (Step::WriteAndHang(vec![]), CallPhase::Wait),
+        (Step::WriteAndHang(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{".to_vec()), CallPhase::Receive),
+    ] {
+        let service = Service::start(vec![step], None).await.unwrap();
+        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+        let progress = Progress::default();
+        let reached = async {
+            while progress.phase() != phase {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            exchange = call_with(&*endpoint, &progress) => panic!("the service is silent: {exchange:?}"),
+            () = reached => {}
+        }
+    }
+}

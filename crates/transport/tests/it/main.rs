@@ -1,0 +1,7 @@
+//! Calls over real sockets: what is sent, what each fault is called, who may be called.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod calls;
+mod faults;
+mod reach;
+mod rig;

@@ -1,0 +1,79 @@
+//! Who may be called, and whose certificate is believed.
+
+use tenterhook_engine::{FailureCode, Transport as _};
+use tenterhook_testkit::{
+    pki::{Authority, Certificate},
+    service::{Service, Step},
+};
+
+use crate::rig::{call, hook, strict};
+
+async fn secure(authority: &Authority, certificate: Certificate) -> Service {
+    let tls = authority.server(certificate).unwrap();
+    Service::start(vec![Step::answer(200, "{}")], Some(tls)).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_bad_certificate_has_its_code() {
+    let authority = Authority::new().unwrap();
+    let transport = strict(Some(&authority), &["127.0.0.0/8"], vec!["127.0.0.1"]);
+    for (certificate, code) in [
+        (Certificate::Good, None),
+        (Certificate::Expired, Some(FailureCode::TlsCertExpired)),
+        (Certificate::WrongName, Some(FailureCode::TlsCertWrongName)),
+        (Certificate::SelfSigned, Some(FailureCode::TlsCertUntrusted)),
+    ] {
+        let service = secure(&authority, certificate).await;
+        let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())));
+        let result = call(&*endpoint).await.result;
+        assert_eq!(result.as_ref().err().map(|failure| failure.code), code, "{certificate:?}");
+        assert_eq!(service.received().len(), usize::from(code.is_none()), "nothing is sent to {certificate:?}");
+    }
+    let stranger = strict(None, &["127.0.0.0/8"], vec!["127.0.0.1"]);
+    let service = secure(&authority, Certificate::Good).await;
+    let endpoint = stranger.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())));
+    assert_eq!(call(&*endpoint).await.result.unwrap_err().code, FailureCode::TlsCertUntrusted, "an unknown authority");
+}
+
+#[tokio::test]
+async fn a_closed_address_is_never_dialled_whatever_its_name_or_form() {
+    let authority = Authority::new().unwrap();
+    let service = secure(&authority, Certificate::Good).await;
+    let port = service.address().port();
+    for (host, addresses) in [
+        ("localhost", vec!["127.0.0.1"]),
+        ("127.0.0.1", vec![]),
+        ("[::ffff:127.0.0.1]", vec![]),
+        ("[::1]", vec![]),
+        ("metadata.example", vec!["169.254.169.254"]),
+        ("2130706433", vec!["127.0.0.1"]),
+        ("0x7f.1", vec!["127.0.0.1"]),
+        ("rebind.example", vec!["1.1.1.1", "127.0.0.1"]),
+        ("trailing.example.", vec!["10.0.0.1"]),
+    ] {
+        let transport = strict(Some(&authority), &[], addresses);
+        let endpoint = transport.endpoint(&hook(&format!("https://{host}:{port}/")));
+        let failure = call(&*endpoint).await.result.unwrap_err();
+        assert_eq!(failure.code, FailureCode::EgressDenied, "{host}: {failure}");
+    }
+    let plain = strict(Some(&authority), &["127.0.0.0/8"], vec!["127.0.0.1"]);
+    let failure = call(&*plain.endpoint(&hook(&format!("http://localhost:{port}/")))).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::EgressDenied, "https only, allowed or not");
+    assert!(service.received().is_empty());
+}
+
+#[tokio::test]
+async fn the_vetted_address_is_the_dialled_one() {
+    let authority = Authority::new().unwrap();
+    let service = secure(&authority, Certificate::Good).await;
+    // The name is `localhost`, but only the resolver's answer counts, and that is what the rule names.
+    let transport = strict(Some(&authority), &["127.0.0.1/32"], vec!["127.0.0.1"]);
+    let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())));
+    assert!(call(&*endpoint).await.result.is_ok());
+    let moved = strict(Some(&authority), &["127.0.0.1/32"], vec!["127.0.0.2"]);
+    let endpoint = moved.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())));
+    assert_eq!(call(&*endpoint).await.result.unwrap_err().code, FailureCode::EgressDenied);
+    let nowhere = strict(None, &[], vec![]);
+    let failure = call(&*nowhere.endpoint(&hook("https://nowhere.example/"))).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::EgressDenied, "a name without an address");
+}

@@ -1,0 +1,87 @@
+//! A hook on a service, and one call of it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tenterhook_contract::{
+    HookType, Secret, Timestamp,
+    hook::{Channel, ChannelAuthentication, ChannelHeader, HookStatus, InlineHook},
+    id::{HookId, RequestId},
+};
+use tenterhook_engine::{BoxFuture, Call, Deadline, Endpoint, Exchange, FailureCode, Progress, Transport as _};
+use tenterhook_testkit::{
+    pki::Authority,
+    service::{Service, Step},
+};
+use tenterhook_transport::{EgressPolicy, HttpTransport, Resolve, TransportConfig};
+
+pub(crate) const SECRET: &str = "Bearer marked-secret";
+
+/// A resolver that answers every name with these addresses, whatever the port.
+pub(crate) struct Fixed(pub(crate) Vec<&'static str>);
+
+impl Resolve for Fixed {
+    fn resolve<'a>(&'a self, _host: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
+        let addresses = self.0.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect();
+        Box::pin(async move { Ok(addresses) })
+    }
+}
+
+pub(crate) fn hook(uri: &str) -> InlineHook {
+    let at = Timestamp::from_micros(0);
+    InlineHook {
+        id: HookId::from_parts(1, [1; 8]),
+        status: HookStatus::Active,
+        name: "Hook".into(),
+        hook_type: HookType::Token,
+        version: "1.0.0".into(),
+        channel: Channel {
+            uri: uri.into(),
+            headers: vec![ChannelHeader { key: "X-Tenant".into(), value: "north".into() }],
+            authentication: ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) },
+        },
+        created: at,
+        last_updated: at,
+    }
+}
+
+/// A transport as `tenterhook dev` has it.
+pub(crate) fn transport() -> HttpTransport {
+    let policy = EgressPolicy::default().with_plain_http_to_loopback();
+    HttpTransport::new(TransportConfig { policy, ..TransportConfig::default() }).unwrap()
+}
+
+/// A transport as `tenterhook serve` has it, that trusts `authority` and resolves every name to `addresses`.
+pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: Vec<&'static str>) -> HttpTransport {
+    let config = TransportConfig {
+        policy: EgressPolicy::new(allow.iter().map(|rule| rule.parse().unwrap()).collect()),
+        extra_ca_pem: authority.map(Authority::pem).into_iter().collect(),
+        ..TransportConfig::default()
+    };
+    HttpTransport::with_resolver(config, Arc::new(Fixed(addresses))).unwrap()
+}
+
+/// One call; `progress` tells how far it came.
+pub(crate) async fn call_with(endpoint: &dyn Endpoint, progress: &Progress) -> Exchange {
+    let request_id = RequestId::from_entropy([9; 16]);
+    let call = Call {
+        body: Bytes::from_static(b"{\"x\":1}"),
+        request_id: &request_id,
+        deadline: Deadline::after(Duration::from_secs(3)),
+        progress,
+        witness: true,
+    };
+    // The engine would cut it off; here a call that does not end is a failed test.
+    tokio::time::timeout(Duration::from_secs(10), endpoint.call(call)).await.expect("the call ends")
+}
+
+pub(crate) async fn call(endpoint: &dyn Endpoint) -> Exchange {
+    call_with(endpoint, &Progress::default()).await
+}
+
+/// The failure of one call on a service that takes this step.
+pub(crate) async fn failure_of(step: Step) -> FailureCode {
+    let service = Service::start(vec![step], None).await.unwrap();
+    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+    call(&*endpoint).await.result.unwrap_err().code
+}
