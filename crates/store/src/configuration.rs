@@ -24,7 +24,9 @@ use crate::{
 const PRIVATE_KEY: &str = "privateKey";
 
 impl Store {
-    /// The org's configuration, all of one version.
+    /// The org's configuration, at least as new as the version that it names.
+    ///
+    /// An object may be newer when somebody commits at the same moment; a change judged on it then conflicts.
     pub async fn load_configuration(&self, org: &OrgId) -> Result<Configuration, StoreError> {
         // One transaction, so that version and objects belong together.
         let transaction = self.connections.reader.begin().await?;

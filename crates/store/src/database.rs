@@ -63,6 +63,26 @@ impl FromStr for StoreConfig {
     }
 }
 
+/// Where the System Log's writer writes.
+#[derive(Clone, Debug)]
+pub(crate) enum LogTarget {
+    /// Through a connection that others use too.
+    Shared(DatabaseConnection),
+    /// To this file, through a connection that the writer opens for itself.
+    File(PathBuf),
+}
+
+impl LogTarget {
+    /// The writer's connection. Threads that it starts inherit the priority of the calling one.
+    pub(crate) async fn connect(self) -> Result<DatabaseConnection, StoreError> {
+        match self {
+            Self::Shared(connection) => Ok(connection),
+            // A log event of the last moments need not survive a power loss.
+            Self::File(path) => sqlite(&path, 1, SqliteSynchronous::Normal).await,
+        }
+    }
+}
+
 /// The connections of a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
@@ -70,8 +90,8 @@ pub(crate) struct Connections {
     pub(crate) reader: DatabaseConnection,
     /// Writes and transactions; for SQLite one connection, so that writers queue instead of failing.
     pub(crate) writer: DatabaseConnection,
-    /// The System Log's own writer.
-    pub(crate) log: DatabaseConnection,
+    /// Where the System Log's writer writes.
+    pub(crate) log: LogTarget,
 }
 
 impl Connections {
@@ -84,12 +104,12 @@ impl Connections {
                         StoreError::Database(format!("cannot make the folder {}: {error}", folder.display()))
                     })?;
                 }
-                // An acknowledged change must survive a power loss; a log event of the last moments need not.
+                // An acknowledged change must survive a power loss.
                 let writer = sqlite(path, 1, SqliteSynchronous::Full).await?;
                 Migrator::up(&writer, None).await?;
                 Self {
                     reader: sqlite(path, SQLITE_READERS, SqliteSynchronous::Full).await?,
-                    log: sqlite(path, 1, SqliteSynchronous::Normal).await?,
+                    log: LogTarget::File(path.clone()),
                     writer,
                 }
             }
@@ -100,14 +120,14 @@ impl Connections {
                 options.map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None));
                 let only = Database::connect(options).await?;
                 Migrator::up(&only, None).await?;
-                Self { reader: only.clone(), writer: only.clone(), log: only }
+                Self { reader: only.clone(), writer: only.clone(), log: LogTarget::Shared(only) }
             }
             StoreConfig::Postgres { url, max_connections } => {
                 let mut options = ConnectOptions::new(url.expose());
                 options.max_connections((*max_connections).max(2)).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
                 let pool = Database::connect(options).await?;
                 Migrator::up(&pool, None).await?;
-                Self { reader: pool.clone(), writer: pool.clone(), log: pool }
+                Self { reader: pool.clone(), writer: pool.clone(), log: LogTarget::Shared(pool) }
             }
         };
         Ok(connections)

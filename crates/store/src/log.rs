@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
     Store, StoreError,
+    database::LogTarget,
     entity::log_event,
     model::{LogCursor, LogPage, LogQuery},
     store::{from_text, to_text},
@@ -57,11 +58,25 @@ enum Message {
 }
 
 impl LogWriter {
-    pub(crate) fn start(connection: DatabaseConnection) -> Self {
+    pub(crate) fn start(target: LogTarget) -> Result<Self, StoreError> {
         let (events, waiting) = mpsc::channel(WAITING_MAX);
         let (followers, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
-        tokio::spawn(write_all(connection, waiting));
-        Self { events, followers, lost: Arc::default() }
+        match target {
+            shared @ LogTarget::Shared(_) => drop(tokio::spawn(write_to(shared, waiting))),
+            file @ LogTarget::File(_) => {
+                // A thread of its own: writing the log must not delay the flows that it tells of.
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                let runtime = runtime.map_err(|error| StoreError::Database(error.to_string()))?;
+                std::thread::Builder::new()
+                    .name("system-log".to_owned())
+                    .spawn(move || {
+                        yield_to_flows();
+                        runtime.block_on(write_to(file, waiting));
+                    })
+                    .map_err(|error| StoreError::Database(error.to_string()))?;
+            }
+        }
+        Ok(Self { events, followers, lost: Arc::default() })
     }
 
     /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.
@@ -111,6 +126,25 @@ impl LogWriter {
 impl fmt::Debug for LogWriter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("LogWriter").field("lost", &self.lost()).finish_non_exhaustive()
+    }
+}
+
+/// Lowers the priority of this thread, and so of those that it starts.
+fn yield_to_flows() {
+    const NICE: i32 = 10;
+    // Where the system does not let it, the log is written at the ordinary priority.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+}
+
+async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>) {
+    let mut pause = RETRY_MIN;
+    loop {
+        match target.clone().connect().await {
+            Ok(connection) => return write_all(connection, waiting).await,
+            Err(error) => tracing::error!(%error, "system_log.connect failed; it is tried again"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_MAX);
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{
     model::{ApiToken, Org},
 };
 
+/// Consumed codes are kept for a day after they expire.
+const CODE_RETENTION_SECONDS: i64 = 86_400;
 /// Log events are kept for 90 days (`system-log.md` section 1).
 const LOG_RETENTION_SECONDS: i64 = 90 * 86_400;
 
@@ -34,7 +36,7 @@ impl Store {
     /// When it cannot be reached or made.
     pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
         let connections = Connections::open(config).await?;
-        let log = LogWriter::start(connections.log.clone());
+        let log = LogWriter::start(connections.log.clone())?;
         Ok(Self { connections, keyring: Arc::new(keyring), log })
     }
 
@@ -116,8 +118,8 @@ impl Store {
         let (writer, us) = (&self.connections.writer, now.as_micros());
         let log_until = now.plus_seconds(-LOG_RETENTION_SECONDS).as_micros();
         let mut removed = 0;
-        // A consumed code is kept as long as tokens that came of it: a replay must still be recognised.
-        let codes_until = now.plus_seconds(-86_400).as_micros();
+        // A consumed code is kept for another day: a replay must still be recognised.
+        let codes_until = now.plus_seconds(-CODE_RETENTION_SECONDS).as_micros();
         let codes = authorization_code::Entity::delete_many();
         removed +=
             codes.filter(authorization_code::Column::ExpiresUs.lt(codes_until)).exec(writer).await?.rows_affected;
