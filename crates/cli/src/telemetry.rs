@@ -19,7 +19,8 @@ pub(crate) const FAINT: Style = Style::new().dimmed();
 /// Starts the log on standard error.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Error> {
     // The database libraries say at INFO what only they care about; an operator who wants it names them in `log.level`.
-    let filter = EnvFilter::try_new(format!("sqlx=warn,sea_orm_migration=warn,{level}")).map_err(|error| format!("`log.level` is not usable: `{level}`: {error}"))?;
+    let filter = EnvFilter::try_new(format!("sqlx=warn,sea_orm_migration=warn,{level}"))
+        .map_err(|error| format!("`log.level` is not usable: `{level}`: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.try_init(),
