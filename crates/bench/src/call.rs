@@ -450,7 +450,8 @@ struct EngineCaller {
     hook: ReadyHook,
     origin: Arc<Origin>,
     context: TokenRequest,
-    subject: TokenSubject,
+    /// Subjects that no call is using: a flow makes its own, which is not the engine's time.
+    subjects: Mutex<Vec<TokenSubject>>,
     database: Option<Database>,
 }
 
@@ -466,26 +467,29 @@ impl EngineCaller {
             hook: ready_hook(port, false, Duration::from_secs(3))?,
             origin: origin(),
             context: subject::context(),
-            subject: subject::subject(),
+            subjects: Mutex::default(),
             database,
         })
     }
 
     async fn call(&self) -> Result<(), Error> {
-        let resumed = self.engine.invoke::<Token>(self.invocation()).await;
+        let spare = self.subjects.lock().map_err(|error| error.to_string())?.pop();
+        let mut subject = spare.unwrap_or_else(subject::subject);
+        let resumed = self.engine.invoke::<Token>(self.invocation(&mut subject)).await;
+        self.subjects.lock().map_err(|error| error.to_string())?.push(subject);
         match resumed.outcome {
             Outcome::Applied(changes) if changes.len() == 5 => Ok(()),
             other => Err(format!("the call was not applied: {other:?}").into()),
         }
     }
 
-    fn invocation(&self) -> Invocation<'_, Token> {
+    fn invocation<'a>(&'a self, subject: &'a mut TokenSubject) -> Invocation<'a, Token> {
         Invocation {
             hook: &self.hook,
             origin: Arc::clone(&self.origin),
             source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
             context: &self.context,
-            subject: &self.subject,
+            subject,
             deadline: None,
         }
     }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
-use tenterhook_contract::token::Token;
+use tenterhook_contract::token::{Token, TokenSubject};
 use tenterhook_engine::{Engine, Invocation, InvocationRecord, Limits, Recorder, SystemClock};
 use tenterhook_flows::entropy::SystemEntropy;
 use tokio::task::JoinSet;
@@ -151,6 +151,7 @@ fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), 
         let (shared, origin, context, subject) =
             (Arc::clone(&shared), Arc::clone(&origin), Arc::clone(&context), Arc::clone(&subject));
         paused.spawn(async move {
+            let mut subject = TokenSubject::clone(&subject);
             let (engine, hook) = &*shared;
             engine
                 .invoke::<Token>(Invocation {
@@ -158,7 +159,7 @@ fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), 
                     origin,
                     source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
                     context: &*context,
-                    subject: &subject,
+                    subject: &mut subject,
                     deadline: None,
                 })
                 .await;

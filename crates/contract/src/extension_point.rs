@@ -1,4 +1,4 @@
-//! The shape every hook type has.
+//! The shape every extension point has.
 
 use std::fmt;
 
@@ -10,24 +10,23 @@ use crate::{
     problem::{Change, Problem},
 };
 
-/// What an interpreter made of an answer: the new subject and what was changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interpretation<S> {
-    /// The subject with every command applied.
-    pub subject: S,
-    /// What was changed: names and paths, never values. Empty when the answer had no commands.
-    pub changes: Vec<Change>,
-}
-
-/// An extension point: what one hook type sends and how its commands change the subject.
+/// An extension point: what a hook type sends and how its commands change the subject.
 ///
-/// A type is one implementation of this trait; the engine is generic over it.
+/// A type has one extension point, or one for each of its flows; the engine is generic over it.
+///
+/// ```
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, token::{Token, TokenSubject}};
+/// let mut nothing_issued = TokenSubject { identity: None, access: None, dpop: false };
+/// let answer = br#"{"commands": [{"type": "com.okta.access.patch", "value": []}]}"#;
+/// let problems = Token::interpret(&mut nothing_issued, Answer::parse(answer).unwrap()).unwrap_err();
+/// assert_eq!(problems[0].message, "Access Token not present");
+/// ```
 pub trait ExtensionPoint {
     /// The type.
     const HOOK_TYPE: HookType;
     /// Read-only information for the service: `data.context` and what else no command can change.
     type Context;
-    /// What commands may change.
+    /// What commands may change, with the rules that bind them.
     type Subject: Clone + PartialEq + fmt::Debug + Send + Sync;
     /// The `data` member of the request, borrowed from context and subject.
     type Data<'a>: Serialize;
@@ -40,11 +39,11 @@ pub trait ExtensionPoint {
     /// The `data` member.
     fn data<'a>(context: &'a Self::Context, subject: &'a Self::Subject) -> Self::Data<'a>;
 
-    /// Applies the commands of `answer` to `subject`, all or none.
+    /// Applies the commands of `answer` to `subject`, all or none; says what was changed.
     ///
     /// The caller has already handled an `error` in the answer. Total: never panics, on any answer.
     ///
     /// # Errors
     /// Every problem found, in the answer's order, at least one; the subject is then unchanged.
-    fn interpret(subject: &Self::Subject, answer: &Answer) -> Result<Interpretation<Self::Subject>, Vec<Problem>>;
+    fn interpret(subject: &mut Self::Subject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>>;
 }

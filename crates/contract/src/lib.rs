@@ -1,25 +1,37 @@
 //! The inline hook contract: what Tenterhook sends, what it accepts back, and what that may change.
 //!
 //! Pure and synchronous: no clock, no randomness, no I/O. Time and entropy come in as arguments.
-//! Start reading at [`ExtensionPoint`]: it is the shape every hook type has. [`token`] is the first type.
+//! Start reading at [`ExtensionPoint`] and [`Description`]: the shape every hook type has. The types are [`token`],
+//! [`saml`], [`registration`], [`password_import`], [`user_import`] and [`telephony`]; a further one is one more module
+//! and one more line in `hook_type.rs`.
 
 pub mod answer;
 pub mod api_error;
 pub mod context;
+pub mod description;
 pub mod envelope;
 mod extension_point;
 pub mod hook;
 mod hook_type;
 pub mod id;
 pub mod limits;
+pub mod password_import;
+mod patch;
 pub mod pointer;
+pub mod preview;
 pub mod problem;
+pub mod profile;
+pub mod registration;
+pub mod saml;
 mod secret;
 pub mod system_log;
+pub mod telephony;
 mod timestamp;
 pub mod token;
+pub mod user_import;
 
-pub use extension_point::{ExtensionPoint, Interpretation};
-pub use hook_type::{EmptyAnswer, FailureDefault, HookType, Retry, TypeRules, UnknownHookType};
+pub use description::{Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry};
+pub use extension_point::ExtensionPoint;
+pub use hook_type::{HookType, UnknownHookType};
 pub use secret::Secret;
 pub use timestamp::{Timestamp, TimestampError};

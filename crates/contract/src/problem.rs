@@ -1,6 +1,11 @@
 //! What is wrong with an answer, and what a right answer changed.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
+
+/// Characters of a path or a name that a log text shows.
+const SHOWN_CHARACTERS: usize = 200;
 
 /// One thing wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +48,16 @@ pub enum ProblemCode {
     BadIndex,
     /// The token that the command acts on is not being issued.
     TokenNotPresent,
+    /// The user profile schema has no such attribute.
+    UnknownAttribute,
+    /// The attribute cannot be set by a hook.
+    ForbiddenAttribute,
+    /// The command belongs to another flow of the same type.
+    WrongFlow,
+    /// The answer must have a command and has none.
+    NoCommand,
+    /// A user to link to is missing.
+    NoTarget,
 }
 
 /// One change that a command made: what and where, never the value.
@@ -54,4 +69,34 @@ pub struct Change {
     pub op: &'static str,
     /// The path that was changed, relative to the command's subject.
     pub path: String,
+}
+
+/// Why something is not acceptable, before its place in the answer is known.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: ProblemCode,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Refused {
+    pub(crate) fn new(code: ProblemCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<Option<String>>) -> Self {
+        Self { hint: hint.into(), ..self }
+    }
+
+    pub(crate) fn at(self, pointer: String) -> Problem {
+        Problem { code: self.code, pointer, message: self.message, hint: self.hint }
+    }
+}
+
+/// Cuts a name or a path to what a log text shows.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    ExtensionPoint, HookType, Retry,
+    EmptyAnswer, ExtensionPoint, HookType, Retry,
     answer::Answer,
     envelope::Envelope,
     hook::{HookStatus, InlineHook},
@@ -55,17 +55,15 @@ pub struct Invocation<'a, P: ExtensionPoint> {
     pub source: &'a str,
     /// What the service is told.
     pub context: &'a P::Context,
-    /// What it may change.
-    pub subject: &'a P::Subject,
+    /// What it may change: changed in place, and only when the outcome is `Applied`.
+    pub subject: &'a mut P::Subject,
     /// The flow's own deadline, when it has one.
     pub deadline: Option<Deadline>,
 }
 
-/// How the flow resumes.
+/// How the flow resumes, with the subject it gave.
 #[derive(Debug)]
-pub struct Resumption<S> {
-    /// The changed subject; only when the outcome is `Applied`, else the flow goes on with its own.
-    pub changed: Option<S>,
+pub struct Resumption {
     /// How the invocation ended.
     pub outcome: Outcome,
     /// What the failure policy makes of it.
@@ -106,7 +104,7 @@ impl ReadyHook {
 }
 
 fn attempts_max(hook_type: HookType) -> u32 {
-    match hook_type.rules().retry {
+    match hook_type.description().retry {
         Retry::Never => 1,
         Retry::Once => 2,
     }
@@ -126,7 +124,7 @@ impl Engine {
 
     /// Runs one invocation: always within its deadline, always exactly one outcome and one record, even when the
     /// caller drops the future.
-    pub async fn invoke<P: ExtensionPoint>(&self, invocation: Invocation<'_, P>) -> Resumption<P::Subject> {
+    pub async fn invoke<P: ExtensionPoint>(&self, invocation: Invocation<'_, P>) -> Resumption {
         let Invocation { hook, origin, source, context, subject, deadline } = invocation;
         debug_assert_eq!(hook.hook.hook_type, P::HOOK_TYPE, "an association names a hook of its own type");
         let own = Deadline::after(hook.budget());
@@ -136,7 +134,7 @@ impl Engine {
 
         let permit = match self.admit(hook, record.origin(), deadline).await {
             Ok(permit) => permit,
-            Err(reason) => return resume(P::HOOK_TYPE, None, record.close(Outcome::Skipped(reason))),
+            Err(reason) => return resume(P::HOOK_TYPE, record.close(Outcome::Skipped(reason))),
         };
         let body = {
             let data = P::data(context, subject);
@@ -149,24 +147,22 @@ impl Engine {
         };
         drop(permit);
 
-        let (changed, outcome) = apply::<P>(subject, &exchanged.outcome);
         if let Some(debug) = exchanged.outcome.as_ref().ok().and_then(|answer| answer.debug_context.as_ref()) {
             record.debug_context(debug);
         }
-        let outcome = record.close(outcome);
+        let outcome = record.close(apply::<P>(subject, exchanged.outcome));
         if let (Some(witness), Some(sent), Ok(body)) = (&self.witness, exchanged.sent, body) {
             witness.witness(Witnessed {
                 event_id,
                 sent,
                 body,
                 answer: exchanged.raw,
-                data_after: serde_json::to_value(P::data(context, changed.as_ref().unwrap_or(subject)))
-                    .unwrap_or_default(),
+                data_after: serde_json::to_value(P::data(context, subject)).unwrap_or_default(),
                 outcome: outcome.0.clone(),
                 timings: outcome.1,
             });
         }
-        resume(P::HOOK_TYPE, changed, outcome)
+        resume(P::HOOK_TYPE, outcome)
     }
 
     /// Sends `body` through the hook's channel and judges the answer, for the management API's `execute`.
@@ -302,28 +298,26 @@ fn document<D: serde::Serialize>(envelope: &Envelope<'_, D>) -> Result<Bytes, Ca
     }
 }
 
-/// Interprets the answer; there is a changed subject only with the outcome `Applied`.
-fn apply<P: ExtensionPoint>(
-    subject: &P::Subject,
-    answer: &Result<Answer, CallFailure>,
-) -> (Option<P::Subject>, Outcome) {
+/// Interprets the answer; the subject changes only with the outcome `Applied`.
+fn apply<P: ExtensionPoint>(subject: &mut P::Subject, answer: Result<Answer, CallFailure>) -> Outcome {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(failure) => return (None, Outcome::Failed(failure.clone())),
+        Err(failure) => return Outcome::Failed(failure),
     };
-    if let Some(error) = &answer.error {
-        return (None, Outcome::Refused(error.clone()));
+    if let Some(error) = answer.error {
+        return Outcome::Refused(error);
     }
-    if answer.problems.is_empty() && answer.commands.is_empty() {
-        return (None, Outcome::Unchanged);
+    let says_nothing = answer.problems.is_empty() && answer.commands.is_empty();
+    if says_nothing && P::HOOK_TYPE.description().empty_answer == EmptyAnswer::DefaultAction {
+        return Outcome::Unchanged;
     }
     match P::interpret(subject, answer) {
-        Ok(interpretation) => (Some(interpretation.subject), Outcome::Applied(interpretation.changes)),
-        Err(problems) => (None, Outcome::Invalid(problems)),
+        Ok(changes) => Outcome::Applied(changes),
+        Err(problems) => Outcome::Invalid(problems),
     }
 }
 
-fn resume<S>(hook_type: HookType, changed: Option<S>, (outcome, _): (Outcome, Timings)) -> Resumption<S> {
+fn resume(hook_type: HookType, (outcome, _): (Outcome, Timings)) -> Resumption {
     let decision = decide(hook_type, &outcome);
-    Resumption { changed, outcome, decision }
+    Resumption { outcome, decision }
 }

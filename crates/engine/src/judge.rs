@@ -23,7 +23,7 @@ pub(crate) fn judge(hook_type: HookType, raw: &RawAnswer) -> Result<Answer, Call
 }
 
 fn empty(hook_type: HookType) -> Result<Answer, CallFailure> {
-    match hook_type.rules().empty_answer {
+    match hook_type.description().empty_answer {
         EmptyAnswer::DefaultAction => Ok(Answer::default()),
         EmptyAnswer::Malformed => Err(CallFailure::new(
             FailureCode::BodyEmpty,

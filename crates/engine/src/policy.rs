@@ -1,6 +1,6 @@
 //! The failure policy: what the flow does with each outcome. The only place that decides it.
 
-use tenterhook_contract::{FailureDefault, HookType};
+use tenterhook_contract::{FailureDefault, HookType, Refusal};
 
 use crate::{Outcome, SkipReason};
 
@@ -22,19 +22,15 @@ pub(crate) fn decide(hook_type: HookType, outcome: &Outcome) -> Decision {
     match outcome {
         // An inactive hook is as good as none: the flow runs as if it had no association.
         Outcome::Applied(_) | Outcome::Unchanged | Outcome::Skipped(SkipReason::Inactive) => Decision::Continue,
-        Outcome::Refused(_) => refused(hook_type),
-        Outcome::Failed(_) | Outcome::Invalid(_) | Outcome::Skipped(_) => match hook_type.rules().failure {
+        Outcome::Refused(_) => match hook_type.description().refusal {
+            Refusal::Refuse => Decision::Refuse,
+            Refusal::Continue => Decision::Continue,
+            Refusal::FallBack => Decision::FallBack,
+        },
+        Outcome::Failed(_) | Outcome::Invalid(_) | Outcome::Skipped(_) => match hook_type.description().failure {
             FailureDefault::Continue => Decision::Continue,
             FailureDefault::Stop => Decision::Stop,
             FailureDefault::FallBack => Decision::FallBack,
         },
-    }
-}
-
-fn refused(hook_type: HookType) -> Decision {
-    match hook_type {
-        HookType::Token | HookType::Saml | HookType::Registration | HookType::PasswordImport => Decision::Refuse,
-        HookType::UserImport => Decision::Continue,
-        HookType::Telephony => Decision::FallBack,
     }
 }

@@ -282,7 +282,9 @@ fn read_auth_scheme(
 ) -> Option<ChannelAuthentication> {
     const FIELD: &str = "channel.config.authScheme";
     let scheme = match value {
-        None | Some(Value::Null) if hook_type == Some(HookType::Telephony) => {
+        None | Some(Value::Null)
+            if hook_type.is_some_and(|hook_type| hook_type.description().authentication_required) =>
+        {
             causes.add(FIELD, "A telephony inline hook needs an authScheme or an OAUTH channel");
             return None;
         }

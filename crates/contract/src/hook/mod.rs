@@ -14,7 +14,7 @@ pub use stored::{StoredHook, StoredHookError};
 
 use self::body::{Causes, Draft};
 use crate::{
-    HookType, Secret, Timestamp,
+    HookType, PerOrg, Secret, Timestamp,
     id::{HookId, HookKeyId},
     limits::HOOKS_PER_ORG_MAX,
 };
@@ -135,11 +135,8 @@ impl InlineHook {
         if registry.hooks.len() >= HOOKS_PER_ORG_MAX {
             causes.add("inlineHook", format!("An org can have at most {HOOKS_PER_ORG_MAX} inline hooks"));
         }
-        if hook_type == Some(HookType::PasswordImport) && registry.has(HookType::PasswordImport, None) {
-            causes.add("type", "An org can have only one password import inline hook");
-        }
-        if hook_type == Some(HookType::Telephony) && registry.has_active_telephony(None) {
-            causes.add("type", "An org can have only one active telephony inline hook");
+        if let Some(full) = hook_type.and_then(|hook_type| registry.full(hook_type, None)) {
+            causes.add("type", full);
         }
         match (hook_type, draft) {
             (Some(hook_type), Some(draft)) if causes.is_empty() => {
@@ -179,9 +176,9 @@ impl InlineHook {
         if self.status == HookStatus::Active {
             return Ok(self.clone());
         }
-        if self.hook_type == HookType::Telephony && registry.has_active_telephony(Some(&self.id)) {
+        if let Some(full) = registry.full(self.hook_type, Some(&self.id)) {
             let mut causes = Causes::default();
-            causes.add("status", "An org can have only one active telephony inline hook");
+            causes.add("status", full);
             return Err(causes.into_invalid());
         }
         Ok(Self { status: HookStatus::Active, last_updated: now.whole_seconds(), ..self.clone() })
@@ -226,12 +223,16 @@ impl Registry<'_> {
         self.hooks.iter().filter(move |hook| Some(&hook.id) != except)
     }
 
-    fn has(&self, hook_type: HookType, except: Option<&HookId>) -> bool {
-        self.others(except).any(|hook| hook.hook_type == hook_type)
-    }
-
-    fn has_active_telephony(&self, except: Option<&HookId>) -> bool {
-        self.others(except).any(|hook| hook.hook_type == HookType::Telephony && hook.status == HookStatus::Active)
+    /// Why the org cannot have a further ACTIVE hook of this type (`overview.md` section 7).
+    fn full(&self, hook_type: HookType, except: Option<&HookId>) -> Option<String> {
+        let description = hook_type.description();
+        let mut same = self.others(except).filter(|hook| hook.hook_type == hook_type);
+        let (taken, what) = match description.per_org {
+            PerOrg::Many => (false, ""),
+            PerOrg::One => (same.next().is_some(), "one"),
+            PerOrg::OneActive => (same.any(|hook| hook.status == HookStatus::Active), "one active"),
+        };
+        taken.then(|| format!("An org can have only {what} {} inline hook", description.title.to_lowercase()))
     }
 
     fn has_name(&self, name: &str, except: Option<&HookId>) -> bool {

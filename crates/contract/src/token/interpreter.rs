@@ -1,372 +1,181 @@
 //! What the commands of a token answer do (`token.md` section 3): in order, all or none.
 
-use std::borrow::Cow;
-
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    TokenDraft, TokenSubject,
+    ACCESS_PATCH, DESCRIPTION, IDENTITY_PATCH, TokenDraft, TokenSubject,
     reserved::{TokenKind, is_reserved},
 };
 use crate::{
-    HookType, Interpretation,
-    answer::{Answer, Command, stray_hint, unknown_command},
-    limits::{OPERATIONS_MAX, PATH_BYTES_MAX, TOKEN_LIFETIME_SECONDS_MAX, TOKEN_LIFETIME_SECONDS_MIN},
-    pointer,
-    problem::{Change, Problem, ProblemCode},
+    answer::{Answer, unknown_command},
+    limits::{OPERATIONS_MAX, TOKEN_LIFETIME_SECONDS_MAX, TOKEN_LIFETIME_SECONDS_MIN},
+    patch::{Edit, Place, each_operation, edit_below, too_many_operations},
+    problem::{Change, Problem, ProblemCode, Refused, shown},
 };
 
-/// Acts on the ID token.
-pub const IDENTITY_PATCH: &str = "com.okta.identity.patch";
-/// Acts on the access token.
-pub const ACCESS_PATCH: &str = "com.okta.access.patch";
 /// The one path outside the claims.
 const LIFETIME: &str = "/token/lifetime/expiration";
-/// Characters of a path or a name that a log text shows.
-const SHOWN_CHARACTERS: usize = 200;
 
-/// An operation of the dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Op {
-    Add,
-    Replace,
-    Remove,
-}
-
-impl Op {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "add" => Some(Self::Add),
-            "replace" => Some(Self::Replace),
-            "remove" => Some(Self::Remove),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Replace => "replace",
-            Self::Remove => "remove",
-        }
-    }
-}
-
-/// Why an operation is not acceptable, before its place in the answer is known.
-struct Refused {
-    code: ProblemCode,
-    message: String,
-    hint: Option<String>,
-}
-
-/// Applies the commands to a copy of `subject`; one failing operation discards the whole answer.
-pub(super) fn interpret(subject: &TokenSubject, answer: &Answer) -> Result<Interpretation<TokenSubject>, Vec<Problem>> {
-    let mut problems = answer.problems.clone();
-    let mut draft_subject = subject.clone();
+/// Applies the commands; one failing operation discards the whole answer.
+pub(super) fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    let dpop = subject.dpop;
+    let mut problems = answer.problems;
     let mut changes = Vec::new();
+    let mut identity = subject.identity.as_ref().map(|draft| Staged::new(draft, TokenKind::Identity, dpop));
+    let mut access = subject.access.as_ref().map(|draft| Staged::new(draft, TokenKind::Access, dpop));
     let mut operations = 0;
-    for (index, command) in answer.commands.iter().enumerate() {
-        let (kind, name, draft, absent) = match command.kind.as_str() {
-            IDENTITY_PATCH => {
-                (TokenKind::Identity, IDENTITY_PATCH, &mut draft_subject.identity, "ID Token not present")
-            }
-            ACCESS_PATCH => (TokenKind::Access, ACCESS_PATCH, &mut draft_subject.access, "Access Token not present"),
+    for (index, command) in answer.commands.into_iter().enumerate() {
+        let (rule, staged, absent) = match command.kind.as_ref() {
+            kind if kind == IDENTITY_PATCH.name => (&IDENTITY_PATCH, &mut identity, "ID Token not present"),
+            kind if kind == ACCESS_PATCH.name => (&ACCESS_PATCH, &mut access, "Access Token not present"),
             unknown => {
-                problems.push(unknown_command(HookType::Token, index, unknown));
+                problems.push(unknown_command(&DESCRIPTION, index, unknown));
                 continue;
             }
         };
-        let Some(draft) = draft else {
-            problems.push(Problem {
-                code: ProblemCode::TokenNotPresent,
-                pointer: format!("/commands/{index}"),
-                message: absent.to_owned(),
-                hint: Some("Send this command only when the request has the token".to_owned()),
-            });
+        let Some(staged) = staged else {
+            problems.push(
+                Refused::new(ProblemCode::TokenNotPresent, absent)
+                    .hint("Send this command only when the request has the token".to_owned())
+                    .at(format!("/commands/{index}")),
+            );
             continue;
         };
-        let patch = Patch { kind, command: name, dpop: subject.dpop, index };
-        operations += patch.apply(command, draft, &mut changes, &mut problems);
+        let found = (&mut changes, &mut problems);
+        operations += each_operation(index, command, rule, "claims", found, |place, edit| staged.edit(place, edit));
         if operations > OPERATIONS_MAX {
-            problems.push(Problem {
-                code: ProblemCode::TooMany,
-                pointer: format!("/commands/{index}/value"),
-                message: format!("More than {OPERATIONS_MAX} operations"),
-                hint: None,
-            });
+            problems.push(too_many_operations(index));
             break;
         }
     }
-    if problems.is_empty() { Ok(Interpretation { subject: draft_subject, changes }) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let (identity, access) = (identity.map(Staged::finish), access.map(Staged::finish));
+    for (draft, touched) in [(&mut subject.identity, identity), (&mut subject.access, access)] {
+        if let (Some(draft), Some(touched)) = (draft, touched) {
+            touched.write(draft);
+        }
+    }
+    Ok(changes)
 }
 
-/// One command on one token.
-struct Patch {
+/// A token as the operations so far would leave it: only the claims they touched are copied, so that a token with
+/// many claims costs no more than one with few, and a failure has nothing to undo.
+struct Staged<'a> {
+    draft: &'a TokenDraft,
     kind: TokenKind,
-    command: &'static str,
     dpop: bool,
-    index: usize,
+    touched: Touched,
 }
 
-impl Patch {
-    /// Applies the operations of `command`; answers how many there were.
-    fn apply(
-        &self,
-        command: &Command,
-        draft: &mut TokenDraft,
-        changes: &mut Vec<Change>,
-        problems: &mut Vec<Problem>,
-    ) -> usize {
-        let Some(Value::Array(operations)) = &command.value else {
-            problems.push(Problem {
-                code: ProblemCode::WrongShape,
-                pointer: format!("/commands/{}/value", self.index),
-                message: format!("value must be an array of operations({})", self.command),
-                hint: stray_hint(&command.stray_members),
-            });
-            return 0;
-        };
-        for (place, operation) in operations.iter().enumerate().take(OPERATIONS_MAX + 1) {
-            match self.operation(operation, draft) {
-                Ok((op, path)) => {
-                    changes.push(Change { command: self.command, op: op.name(), path: path.to_owned() });
-                }
-                Err((member, refused)) => problems.push(Problem {
-                    code: refused.code,
-                    pointer: format!("/commands/{}/value/{place}{member}", self.index),
-                    message: refused.message,
-                    hint: refused.hint,
-                }),
-            }
-        }
-        operations.len()
-    }
-
-    /// Applies one operation, or says which of its members is wrong.
-    fn operation<'a>(
-        &self,
-        operation: &'a Value,
-        draft: &mut TokenDraft,
-    ) -> Result<(Op, &'a str), (&'static str, Refused)> {
-        let Value::Object(members) = operation else {
-            return Err(("", refused(ProblemCode::WrongShape, "An operation must be an object")));
-        };
-        let op = match members.get("op") {
-            Some(Value::String(op)) => Op::parse(op).ok_or_else(|| ("/op", unknown_op(op)))?,
-            _ => return Err(("/op", refused(ProblemCode::UnknownOperation, "op is required"))),
-        };
-        let Some(Value::String(path)) = members.get("path") else {
-            return Err(("/path", refused(ProblemCode::BadPath, "path is required")));
-        };
-        let value = members.get("value").filter(|value| !value.is_null());
-        match (op, value) {
-            (Op::Add | Op::Replace, None) => {
-                let text = format!("Value is required for add/replace operation{}", at(op, path));
-                return Err(("/value", refused(ProblemCode::ValueRequired, text)));
-            }
-            (Op::Remove, Some(_)) => {
-                let text = format!("Value is not allowed for remove operation{}", at(op, path));
-                return Err(("/value", refused(ProblemCode::ValueNotAllowed, text)));
-            }
-            _ => {}
-        }
-        if path == LIFETIME {
-            set_lifetime(op, path, value, draft).map_err(|refused| ("", refused))?;
-        } else {
-            let names = self.claim_path(op, path).map_err(|refused| ("/path", refused))?;
-            change_claims(op, path, &names, value, &mut draft.claims).map_err(|refused| ("/path", refused))?;
-        }
-        Ok((op, path))
-    }
-
-    /// The reference tokens below `/claims`, at least one; the first is a claim that may be changed.
-    fn claim_path<'a>(&self, op: Op, path: &'a str) -> Result<Vec<Cow<'a, str>>, Refused> {
-        let bad = |what: &str, hint: Option<String>| Refused {
-            code: ProblemCode::BadPath,
-            message: format!("{what}{}", at(op, path)),
-            hint,
-        };
-        if path.len() > PATH_BYTES_MAX {
-            return Err(bad("Path too long", None));
-        }
-        let Ok(mut names) = pointer::tokens(path) else {
-            return Err(bad("Invalid path", escaping_hint(path)));
-        };
-        if names.first().is_none_or(|root| root != "claims") || names.len() < 2 {
-            let hint = format!("A path is `/claims/<name>` or `{LIFETIME}`");
-            return Err(bad("Invalid path", Some(hint)));
-        }
-        names.remove(0);
-        if names.iter().any(|name| name.is_empty()) {
-            return Err(bad("Invalid path", escaping_hint(path)));
-        }
-        match names.first() {
-            Some(claim) if is_reserved(self.kind, claim, self.dpop) => Err(Refused {
-                code: ProblemCode::ReservedClaim,
-                message: format!("Reserved claim{}", at(op, path)),
-                hint: Some(format!("The claim `{}` cannot be changed by a hook", shown(claim))),
-            }),
-            _ => Ok(names),
-        }
-    }
+/// What operations came to.
+#[derive(Default)]
+struct Touched {
+    /// Claims by name; `None` is a removed one.
+    claims: Vec<(String, Option<Value>)>,
+    lifetime_seconds: Option<u32>,
 }
 
-fn set_lifetime(op: Op, path: &str, value: Option<&Value>, draft: &mut TokenDraft) -> Result<(), Refused> {
-    if op != Op::Replace {
-        return Err(Refused {
-            code: ProblemCode::BadPath,
-            message: format!("Invalid path{}", at(op, path)),
-            hint: Some("The lifetime can only be replaced".to_owned()),
-        });
+impl<'a> Staged<'a> {
+    fn new(draft: &'a TokenDraft, kind: TokenKind, dpop: bool) -> Self {
+        Self { draft, kind, dpop, touched: Touched::default() }
     }
-    let seconds = value.and_then(Value::as_u64).and_then(|seconds| u32::try_from(seconds).ok());
-    match seconds {
-        Some(seconds @ TOKEN_LIFETIME_SECONDS_MIN..=TOKEN_LIFETIME_SECONDS_MAX) => {
-            draft.lifetime_seconds = seconds;
-            Ok(())
-        }
-        _ => Err(Refused {
-            code: ProblemCode::BadValue,
-            message: format!("Invalid token lifetime{}", at(op, path)),
-            hint: Some(format!(
-                "The lifetime is an integer from {TOKEN_LIFETIME_SECONDS_MIN} to {TOKEN_LIFETIME_SECONDS_MAX} seconds"
-            )),
-        }),
-    }
-}
 
-/// Walks to the parent of the path's last name and changes it there.
-fn change_claims(
-    op: Op,
-    path: &str,
-    names: &[Cow<'_, str>],
-    value: Option<&Value>,
-    claims: &mut Map<String, Value>,
-) -> Result<(), Refused> {
-    let Some((last, parents)) = names.split_last() else {
-        return Err(refused(ProblemCode::BadPath, format!("Invalid path{}", at(op, path))));
-    };
-    let Some((claim, below)) = parents.split_first() else {
-        return change_member(op, path, last, value, claims);
-    };
-    let missing = || Refused {
-        code: ProblemCode::PathNotFound,
-        message: format!("Path not found{}", at(op, path)),
-        hint: escaping_hint(path),
-    };
-    let mut parent = claims.get_mut(claim.as_ref()).ok_or_else(missing)?;
-    for name in below {
-        parent = match parent {
-            Value::Object(members) => members.get_mut(name.as_ref()).ok_or_else(missing)?,
-            Value::Array(items) => {
-                let index = pointer::index(name).ok_or_else(|| bad_index(op, path))?;
-                items.get_mut(index).ok_or_else(missing)?
-            }
-            _ => return Err(missing()),
+    fn finish(self) -> Touched {
+        self.touched
+    }
+
+    fn edit(&mut self, place: Place<'_>, edit: Edit) -> Result<(), (&'static str, Refused)> {
+        if place.path == LIFETIME {
+            return self.set_lifetime(place, &edit).map_err(|refused| ("", refused));
+        }
+        self.edit_claim(place, edit).map_err(|refused| ("/path", refused))
+    }
+
+    fn set_lifetime(&mut self, place: Place<'_>, edit: &Edit) -> Result<(), Refused> {
+        let Edit::Replace(value) = edit else {
+            let refused = place.refused(ProblemCode::BadPath, "Invalid path");
+            return Err(refused.hint("The lifetime can only be replaced".to_owned()));
         };
-    }
-    match parent {
-        Value::Object(members) => change_member(op, path, last, value, members),
-        Value::Array(items) => change_element(op, path, last, value, items),
-        _ => Err(missing()),
-    }
-}
-
-fn change_member(
-    op: Op,
-    path: &str,
-    name: &str,
-    value: Option<&Value>,
-    members: &mut Map<String, Value>,
-) -> Result<(), Refused> {
-    match (op, value) {
-        (Op::Add, Some(value)) => {
-            members.insert(name.to_owned(), value.clone());
-            return Ok(());
-        }
-        (Op::Replace, Some(value)) => {
-            if let Some(member) = members.get_mut(name) {
-                *member = value.clone();
-                return Ok(());
-            }
-        }
-        _ => {
-            // `shift_remove` keeps the order of the claims that stay.
-            if members.shift_remove(name).is_some() {
-                return Ok(());
-            }
-        }
-    }
-    Err(refused(ProblemCode::PathNotFound, format!("Path not found{}", at(op, path))))
-}
-
-fn change_element(
-    op: Op,
-    path: &str,
-    name: &str,
-    value: Option<&Value>,
-    items: &mut Vec<Value>,
-) -> Result<(), Refused> {
-    if name == "-" {
-        return match (op, value) {
-            (Op::Add, Some(value)) => {
-                items.push(value.clone());
+        let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+        match seconds {
+            Some(seconds @ TOKEN_LIFETIME_SECONDS_MIN..=TOKEN_LIFETIME_SECONDS_MAX) => {
+                self.touched.lifetime_seconds = Some(seconds);
                 Ok(())
             }
-            _ => Err(bad_index(op, path)),
-        };
+            _ => Err(place.refused(ProblemCode::BadValue, "Invalid token lifetime").hint(format!(
+                "The lifetime is an integer from {TOKEN_LIFETIME_SECONDS_MIN} to {TOKEN_LIFETIME_SECONDS_MAX} seconds"
+            ))),
+        }
     }
-    let index = pointer::index(name).ok_or_else(|| bad_index(op, path))?;
-    match (op, value) {
-        (Op::Add, Some(value)) if index <= items.len() => items.insert(index, value.clone()),
-        (Op::Replace, Some(value)) if index < items.len() => {
-            if let Some(item) = items.get_mut(index) {
-                *item = value.clone();
+
+    fn edit_claim(&mut self, place: Place<'_>, edit: Edit) -> Result<(), Refused> {
+        let names = place.tokens()?;
+        let (claim, below) = match names.as_slice() {
+            [root, claim, below @ ..] if root == place.root => (claim, below),
+            _ => {
+                let hint = format!("A path is `/claims/<name>` or `{LIFETIME}`");
+                return Err(place.refused(ProblemCode::BadPath, "Invalid path").hint(hint));
+            }
+        };
+        if names.iter().any(|name| name.is_empty()) {
+            return Err(place.bad_path());
+        }
+        if is_reserved(self.kind, claim, self.dpop) {
+            let hint = format!("The claim `{}` cannot be changed by a hook", shown(claim));
+            return Err(place.refused(ProblemCode::ReservedClaim, "Reserved claim").hint(hint));
+        }
+        match below.split_last() {
+            None => self.edit_whole(place, claim, edit),
+            Some((last, parents)) => {
+                let claim = self.claim_mut(claim).ok_or_else(|| place.not_found())?;
+                edit_below(place, claim, parents, last, edit)
             }
         }
-        (Op::Remove, None) if index < items.len() => drop(items.remove(index)),
-        _ => return Err(bad_index(op, path)),
     }
-    Ok(())
-}
 
-fn refused(code: ProblemCode, message: impl Into<String>) -> Refused {
-    Refused { code, message: message.into(), hint: None }
-}
-
-fn bad_index(op: Op, path: &str) -> Refused {
-    refused(ProblemCode::BadIndex, format!("Invalid array index{}", at(op, path)))
-}
-
-fn unknown_op(op: &str) -> Refused {
-    Refused {
-        code: ProblemCode::UnknownOperation,
-        message: format!("Unknown operation(op={})", shown(op)),
-        hint: Some("The operations are `add`, `replace` and `remove`, in lower case".to_owned()),
-    }
-}
-
-/// The vendor's form of an operation in log texts: `(op=replace, path=/claims/x)`.
-fn at(op: Op, path: &str) -> String {
-    format!("(op={}, path={})", op.name(), shown(path))
-}
-
-fn shown(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(SHOWN_CHARACTERS) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
-    }
-}
-
-/// How the path would be written if everything after `/claims/` were one claim name: the usual mistake.
-fn escaping_hint(path: &str) -> Option<String> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    match path.split_once("claims/") {
-        Some(("", name)) if name.contains(['/', '~']) && !name.contains("~1") && !name.contains("~0") => {
-            let name = shown(name);
-            Some(format!("Write `/` in a claim name as `~1` and `~` as `~0`: `/claims/{}`", pointer::escape(&name)))
+    fn edit_whole(&mut self, place: Place<'_>, claim: &str, edit: Edit) -> Result<(), Refused> {
+        let slot = self.touched.claims.iter().position(|(name, _)| name == claim);
+        let present = match slot.and_then(|slot| self.touched.claims.get(slot)) {
+            Some((_, value)) => value.is_some(),
+            None => self.draft.claims.contains_key(claim),
+        };
+        let value = match edit {
+            Edit::Add(value) => Some(value),
+            _ if !present => return Err(place.refused(ProblemCode::PathNotFound, "Path not found")),
+            Edit::Replace(value) => Some(value),
+            Edit::Remove => None,
+        };
+        match slot.and_then(|slot| self.touched.claims.get_mut(slot)) {
+            Some((_, touched)) => *touched = value,
+            None => self.touched.claims.push((claim.to_owned(), value)),
         }
-        Some(("", name)) if !name.is_empty() => Some(format!("A path begins with `/`: `/claims/{}`", shown(name))),
-        _ => None,
+        Ok(())
+    }
+
+    /// The claim as it stands, copied before the first change to it.
+    fn claim_mut(&mut self, claim: &str) -> Option<&mut Value> {
+        if let Some(slot) = self.touched.claims.iter().position(|(name, _)| name == claim) {
+            return self.touched.claims.get_mut(slot)?.1.as_mut();
+        }
+        let value = self.draft.claims.get(claim)?.clone();
+        self.touched.claims.push((claim.to_owned(), Some(value)));
+        self.touched.claims.last_mut()?.1.as_mut()
+    }
+}
+
+impl Touched {
+    fn write(self, draft: &mut TokenDraft) {
+        if let Some(seconds) = self.lifetime_seconds {
+            draft.lifetime_seconds = seconds;
+        }
+        for (name, value) in self.claims {
+            match value {
+                Some(value) => drop(draft.claims.insert(name, value)),
+                // `shift_remove` keeps the order of the claims that stay.
+                None => drop(draft.claims.shift_remove(&name)),
+            }
+        }
     }
 }

@@ -1,19 +1,61 @@
 //! The token type, `com.okta.oauth2.tokens.transform` (`token.md`).
 //!
-//! What is sent is here; what commands do is in [`interpreter`], the reserved claims in [`reserved`].
+//! What is sent is here, what commands do in `interpreter.rs`, the reserved claims in [`reserved`].
 
-pub mod interpreter;
+mod interpreter;
 pub mod reserved;
 
+use std::sync::Arc;
+
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    ExtensionPoint, HookType, Interpretation,
+    ExtensionPoint, HookType,
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
+    description::{
+        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
+    },
     id::{PolicyId, RefreshTokenId, RuleId, ScopeId},
-    problem::Problem,
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem},
+    profile::ProfileSchema,
+};
+
+const OPERATIONS: Shape = Shape::Items("value must be an array of operations");
+
+pub(crate) const IDENTITY_PATCH: CommandRule = CommandRule {
+    name: "com.okta.identity.patch",
+    shape: OPERATIONS,
+    misnamed: &["com.okta.tokens.id_token.patch", "com.okta.tokens.identity.patch"],
+};
+pub(crate) const ACCESS_PATCH: CommandRule = CommandRule {
+    name: "com.okta.access.patch",
+    shape: OPERATIONS,
+    misnamed: &["com.okta.tokens.access.patch", "com.okta.tokens.access_token.patch"],
+};
+
+/// The type's row.
+pub(crate) static DESCRIPTION: Description = Description {
+    event_type: "com.okta.oauth2.tokens.transform",
+    title: "Token",
+    commands: &[IDENTITY_PATCH, ACCESS_PATCH],
+    default_outcome: "the tokens are issued unchanged",
+    retry: Retry::Never,
+    empty_answer: EmptyAnswer::DefaultAction,
+    failure: FailureDefault::Continue,
+    refusal: Refusal::Refuse,
+    per_org: PerOrg::Many,
+    authentication_required: false,
+    sample_requests: &[include_str!("../../samples/token_request_1.json")],
+    sample_answers: &[
+        include_str!("../../samples/token_answer_1.json"),
+        include_str!("../../samples/token_answer_2.json"),
+    ],
+    preview_inputs: &["user", "app", "scopes", "grantType"],
+    fill,
+    rehearse: rehearse::<Token>,
 };
 
 /// The token extension point.
@@ -248,7 +290,84 @@ impl ExtensionPoint for Token {
         }
     }
 
-    fn interpret(subject: &TokenSubject, answer: &Answer) -> Result<Interpretation<TokenSubject>, Vec<Problem>> {
+    fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         interpreter::interpret(subject, answer)
     }
+}
+
+impl Rehearse for Token {
+    fn subject_of(document: &Document, _: &Arc<ProfileSchema>) -> Result<TokenSubject, DocumentError> {
+        let draft = |token: &str| {
+            let path = format!("/data/{token}");
+            if document.find(&path).is_none() {
+                return Ok(None);
+            }
+            let lifetime = format!("{path}/token/lifetime/expiration");
+            let seconds = document.get(&lifetime)?.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+            Ok(Some(TokenDraft {
+                claims: document.object(&format!("{path}/claims"))?.clone(),
+                lifetime_seconds: seconds.ok_or_else(|| DocumentError::wrong(&lifetime, "must be seconds"))?,
+            }))
+        };
+        Ok(TokenSubject { identity: draft("identity")?, access: draft("access")?, dpop: false })
+    }
+
+    fn show(subject: &TokenSubject) -> Value {
+        let draft = |draft: &Option<TokenDraft>| draft.as_ref().map(|draft| json!(draft.data(None)));
+        let mut shown = Map::new();
+        for (name, draft) in [("identity", draft(&subject.identity)), ("access", draft(&subject.access))] {
+            shown.extend(draft.map(|draft| (name.to_owned(), draft)));
+        }
+        Value::Object(shown)
+    }
+}
+
+fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+    const PROTOCOL: &str = "/data/context/protocol";
+    if let Some(user) = &inputs.user {
+        document.set("/data/context/user", json!(user));
+        document.set("/data/context/session/userId", json!(user.id));
+        document.set("/data/context/session/login", json!(user.profile.login));
+        document.set("/data/identity/claims/sub", json!(user.id));
+        document.set(
+            "/data/identity/claims/name",
+            json!(format!("{} {}", user.profile.first_name, user.profile.last_name)),
+        );
+        document.set("/data/identity/claims/preferred_username", json!(user.profile.login));
+        document.set("/data/access/claims/sub", json!(user.profile.login));
+        document.set("/data/access/claims/uid", json!(user.id));
+    }
+    if let Some(app) = &inputs.app {
+        document.set(&format!("{PROTOCOL}/client/id"), json!(app.id));
+        document.set(&format!("{PROTOCOL}/client/name"), json!(app.name));
+        document.set(&format!("{PROTOCOL}/request/client_id"), json!(app.id));
+        document.set("/data/access/claims/cid", json!(app.id));
+        document.set("/data/identity/claims/aud", json!(app.id));
+    }
+    if let Some(scopes) = &inputs.scopes {
+        let granted = scopes.iter().map(|scope| (scope.clone(), json!({ "id": "scp_preview", "action": "GRANT" })));
+        document.set("/data/access/scopes", Value::Object(granted.collect()));
+        document.set(&format!("{PROTOCOL}/request/scope"), json!(scopes.join(" ")));
+        if !scopes.iter().any(|scope| scope == "openid") {
+            document.remove("/data", "identity");
+        }
+    }
+    if let Some(grant_type) = &inputs.grant_type {
+        match grant_type.as_str() {
+            "authorization_code" | "implicit" | "refresh_token" => {}
+            // Nobody signed in: there is no session, no user and no ID token.
+            "client_credentials" => {
+                document.remove("/data/context", "session");
+                document.remove("/data/context", "user");
+                document.remove("/data", "identity");
+                document.remove("/data/access/claims", "uid");
+            }
+            _ => {
+                let known = "must be authorization_code, client_credentials, implicit or refresh_token";
+                return Err(DocumentError::wrong("inputs.grantType", known));
+            }
+        }
+        document.set(&format!("{PROTOCOL}/request/grant_type"), json!(grant_type));
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use tenterhook_contract::{
 };
 
 fn sample() -> Value {
-    serde_json::from_str(include_str!("token_request.json")).unwrap()
+    serde_json::from_str(HookType::Token.description().sample_requests[0]).unwrap()
 }
 
 fn text(document: &Value, pointer: &str) -> String {
@@ -149,23 +149,66 @@ fn the_envelope_has_the_order_and_the_values_of_the_wire() {
 /// `overview.md` section 2, both tables.
 #[test]
 fn the_six_types_have_their_names_and_rules() {
-    use tenterhook_contract::{EmptyAnswer as Empty, FailureDefault as Failure, Retry};
-    for (hook_type, name, retry, empty, failure) in [
-        (HookType::Token, "com.okta.oauth2.tokens.transform", Retry::Never, Empty::DefaultAction, Failure::Continue),
-        (HookType::Saml, "com.okta.saml.tokens.transform", Retry::Once, Empty::DefaultAction, Failure::Continue),
-        (HookType::Registration, "com.okta.user.pre-registration", Retry::Once, Empty::DefaultAction, Failure::Stop),
+    use tenterhook_contract::{EmptyAnswer as Empty, FailureDefault as Failure, PerOrg, Refusal, Retry};
+    for (hook_type, name, retry, empty, failure, refusal, per_org) in [
+        (
+            HookType::Token,
+            "com.okta.oauth2.tokens.transform",
+            Retry::Never,
+            Empty::DefaultAction,
+            Failure::Continue,
+            Refusal::Refuse,
+            PerOrg::Many,
+        ),
+        (
+            HookType::Saml,
+            "com.okta.saml.tokens.transform",
+            Retry::Once,
+            Empty::DefaultAction,
+            Failure::Continue,
+            Refusal::Refuse,
+            PerOrg::Many,
+        ),
+        (
+            HookType::Registration,
+            "com.okta.user.pre-registration",
+            Retry::Once,
+            Empty::DefaultAction,
+            Failure::Stop,
+            Refusal::Refuse,
+            PerOrg::Many,
+        ),
         (
             HookType::PasswordImport,
             "com.okta.user.credential.password.import",
             Retry::Once,
             Empty::DefaultAction,
             Failure::Stop,
+            Refusal::Refuse,
+            PerOrg::One,
         ),
-        (HookType::UserImport, "com.okta.import.transform", Retry::Once, Empty::DefaultAction, Failure::Continue),
-        (HookType::Telephony, "com.okta.telephony.provider", Retry::Never, Empty::Malformed, Failure::FallBack),
+        (
+            HookType::UserImport,
+            "com.okta.import.transform",
+            Retry::Once,
+            Empty::DefaultAction,
+            Failure::Continue,
+            Refusal::Continue,
+            PerOrg::Many,
+        ),
+        (
+            HookType::Telephony,
+            "com.okta.telephony.provider",
+            Retry::Never,
+            Empty::Malformed,
+            Failure::FallBack,
+            Refusal::FallBack,
+            PerOrg::OneActive,
+        ),
     ] {
-        let rules = hook_type.rules();
+        let rules = hook_type.description();
         assert_eq!((rules.retry, rules.empty_answer, rules.failure), (retry, empty, failure), "{name}");
+        assert_eq!((rules.refusal, rules.per_org), (refusal, per_org), "{name}");
         assert_eq!((hook_type.as_str(), name.parse()), (name, Ok(hook_type)));
     }
     for unknown in ["com.okta.account.linking.transform", "com.okta.custom.source.delegated.authentication", ""] {

@@ -30,7 +30,14 @@ pub(crate) fn subject() -> TokenSubject {
 /// The one place that asks the interpreter.
 fn interpret(subject: &TokenSubject, answer: &Value) -> Result<TokenSubject, Vec<Problem>> {
     let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
-    Token::interpret(subject, &answer).map(|done| done.subject)
+    let mut after = subject.clone();
+    match Token::interpret(&mut after, answer) {
+        Ok(_) => Ok(after),
+        Err(problems) => {
+            assert_eq!(&after, subject, "atomic");
+            Err(problems)
+        }
+    }
 }
 
 fn patch(kind: &str, operations: Value) -> Value {
@@ -371,7 +378,7 @@ fn no_problem_and_no_debug_print_quotes_a_value() {
         json!([op("replace", "/claims/none", json!(marked)), op("add", "/claims/iss", json!(marked))]),
     );
     let parsed = Answer::parse(answer.to_string().as_bytes()).unwrap();
-    let problems = Token::interpret(&subject(), &parsed).unwrap_err();
+    let problems = Token::interpret(&mut subject(), parsed.clone()).unwrap_err();
     let applied = interpret(&subject(), &patch(ACCESS_PATCH, json!([op("add", "/claims/x", json!(marked))]))).unwrap();
     assert!(!format!("{problems:?} {parsed:?} {applied:?}").contains(marked));
 }

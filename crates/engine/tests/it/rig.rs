@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    ExtensionPoint, HookType, Interpretation, Timestamp,
-    answer::Answer,
+    ExtensionPoint, HookType, Timestamp,
+    answer::{Answer, Command, Operand},
     context::{RequestContext, UrlValue},
     hook::{Channel, ChannelAuthentication, HookStatus, InlineHook},
     id::{HookId, OrgId, RequestId},
@@ -17,8 +17,9 @@ use tenterhook_contract::{
     system_log::Actor,
 };
 use tenterhook_engine::{
-    BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Endpoint, Engine, Entropy, Exchange, FailureCode,
-    Invocation, InvocationRecord, Limits, Origin, PhaseTimings, RawAnswer, ReadyHook, Recorder, Resumption,
+    BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Engine, Entropy, Exchange,
+    FailureCode, Invocation, InvocationRecord, Limits, Origin, Outcome, PhaseTimings, RawAnswer, ReadyHook, Recorder,
+    Resumption,
 };
 
 /// What the scripted endpoint does with one attempt.
@@ -93,16 +94,17 @@ macro_rules! points {
                 *subject
             }
 
-            fn interpret(_subject: &i64, answer: &Answer) -> Result<Interpretation<i64>, Vec<Problem>> {
-                let number = |command: &tenterhook_contract::answer::Command| {
-                    command.value.as_ref().and_then(serde_json::Value::as_i64).filter(|_| command.kind == "set")
+            fn interpret(subject: &mut i64, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+                let number = |command: &Command| match &command.operand {
+                    Operand::Other(value) if command.kind == "set" => value.as_i64(),
+                    _ => None,
                 };
-                match answer.commands.iter().map(number).collect::<Option<Vec<_>>>() {
-                    Some(numbers) => Ok(Interpretation {
-                        subject: numbers.last().copied().unwrap_or_default(),
-                        changes: vec![Change { command: "set", op: "set", path: "/".into() }],
-                    }),
-                    None => Err(vec![Problem {
+                match answer.commands.iter().map(number).collect::<Option<Vec<_>>>().as_deref() {
+                    Some([.., last]) => {
+                        *subject = *last;
+                        Ok(vec![Change { command: "set", op: "set", path: "/".into() }])
+                    }
+                    _ => Err(vec![Problem {
                         code: ProblemCode::UnknownCommand,
                         pointer: "/commands/0".into(),
                         message: "not a number".into(),
@@ -133,6 +135,14 @@ pub(crate) struct Rig {
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A resumption with the subject, when it is not the one that was given.
+#[derive(Debug)]
+pub(crate) struct Resumed {
+    pub(crate) changed: Option<i64>,
+    pub(crate) outcome: Outcome,
+    pub(crate) decision: Decision,
+}
+
 impl Rig {
     pub(crate) fn new(hook_type: HookType, steps: &[Step]) -> Self {
         Self::with(hook_type, HookStatus::Active, steps, Limits::default())
@@ -160,20 +170,23 @@ impl Rig {
         Self { engine, hook: ReadyHook::new(hook, TIMEOUT, endpoint.clone()), endpoint, records }
     }
 
-    pub(crate) async fn invoke<P>(&self, deadline: Option<Deadline>) -> Resumption<i64>
+    pub(crate) async fn invoke<P>(&self, deadline: Option<Deadline>) -> Resumed
     where
         P: ExtensionPoint<Context = (), Subject = i64>,
     {
-        self.engine
+        let mut subject = 1;
+        let Resumption { outcome, decision } = self
+            .engine
             .invoke::<P>(Invocation {
                 hook: &self.hook,
                 origin: origin(),
                 source: "https://org.example.com/x",
                 context: &(),
-                subject: &1,
+                subject: &mut subject,
                 deadline,
             })
-            .await
+            .await;
+        Resumed { changed: Some(subject).filter(|subject| *subject != 1), outcome, decision }
     }
 
     pub(crate) fn only_record(&self) -> InvocationRecord {

@@ -96,7 +96,7 @@ impl Platform {
     /// # Errors
     /// `server_error` with the service's summary when the service refused (`token.md` section 5).
     pub(crate) async fn mint(&self, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
-        let subject = self.subject(minting);
+        let mut subject = self.subject(minting);
         let Some(hook) = minting.rule.inline_hook.as_ref().and_then(|id| minting.org.hook(id)) else {
             return Ok(subject);
         };
@@ -107,7 +107,7 @@ impl Platform {
             origin: Arc::new(origin(minting)),
             source: &source,
             context: &context,
-            subject: &subject,
+            subject: &mut subject,
             deadline: None,
         };
         let resumption = self.engine().invoke(invocation).await;
@@ -117,7 +117,7 @@ impl Platform {
                 self.log_grant(minting, "access_token", Some(&description));
                 Err(OAuthError::new("server_error", description))
             }
-            _ => Ok(resumption.changed.unwrap_or(subject)),
+            _ => Ok(subject),
         }
     }
 

@@ -1,0 +1,283 @@
+//! The answer of an external service, read loosely: what it says and everything wrong with it.
+
+mod read;
+mod render;
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
+
+pub use self::render::{cap, render_debug_context};
+use crate::{
+    HookType,
+    description::{CommandRule, Description, Shape},
+    problem::{Problem, ProblemCode},
+};
+
+/// Shown wherever a refusal has no usable `errorSummary` (`overview.md` 4.1).
+pub const DEFAULT_ERROR_SUMMARY: &str = "The callback service returned an error";
+
+/// A parsed answer (`overview.md` 4.1). Explicit nulls are absent members.
+#[derive(Clone, Default, PartialEq)]
+pub struct Answer {
+    /// The commands, in order.
+    pub commands: Vec<Command>,
+    /// A deliberate refusal. When present no command is executed.
+    pub error: Option<ServiceError>,
+    /// Copied to the System Log and nowhere else.
+    pub debug_context: Option<Map<String, Value>>,
+    /// What is wrong with the answer's own shape; a non-empty list makes its commands invalid.
+    pub problems: Vec<Problem>,
+}
+
+/// One command: a type and an operand, not yet judged. Its `Debug` does not show the operand.
+#[derive(Clone, PartialEq)]
+pub struct Command {
+    /// The command's type string.
+    pub kind: Cow<'static, str>,
+    /// The operand.
+    pub operand: Operand,
+    /// Names of members beside `type` and `value`: a common mistake that the log should explain.
+    pub stray_members: Vec<String>,
+}
+
+/// The `value` of a command, by its JSON shape.
+#[derive(Clone, PartialEq)]
+pub enum Operand {
+    /// Missing or null.
+    Absent,
+    /// An array.
+    Items(Vec<Item>),
+    /// An object.
+    Members(Members),
+    /// Anything else.
+    Other(Value),
+}
+
+/// An element of an array operand.
+#[derive(Clone, PartialEq)]
+pub enum Item {
+    /// An object, such as an operation.
+    Members(Members),
+    /// Anything else.
+    Other(Value),
+}
+
+/// The members of an object in the order they were written. Of members with one name the last counts
+/// (`open-questions.md` C13).
+#[derive(Clone, Default, PartialEq)]
+pub struct Members(pub(crate) Vec<(Cow<'static, str>, Value)>);
+
+/// The `error` of an answer: every member optional and lenient (`observed.md` section 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceError {
+    /// `errorSummary`, in its string form.
+    pub summary: Option<String>,
+    /// `errorCauses`.
+    pub causes: Vec<ErrorCause>,
+}
+
+/// One cause of a refusal; nothing is required of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorCause {
+    /// `errorSummary`.
+    pub summary: Option<String>,
+    /// `reason`, an enum-like code.
+    pub reason: Option<String>,
+    /// `locationType`.
+    pub location_type: Option<String>,
+    /// `location`, a JSON path in the request.
+    pub location: Option<String>,
+    /// `domain`.
+    pub domain: Option<String>,
+}
+
+/// A body that is not a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Could not deserialize inline hook response due to error at Line {line} Column {column}")]
+pub struct Unparsable {
+    /// Line of the first error, from 1.
+    pub line: usize,
+    /// Column of the first error.
+    pub column: usize,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Answer")
+            .field("commands", &self.commands)
+            .field("error", &self.error)
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Command").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl Members {
+    /// The member with this name.
+    ///
+    /// ```
+    /// # use tenterhook_contract::answer::{Answer, Operand};
+    /// let answer = Answer::parse(br#"{"commands": [{"type": "x", "value": {"a": 1, "a": 2}}]}"#).unwrap();
+    /// let Operand::Members(members) = &answer.commands[0].operand else { unreachable!() };
+    /// assert_eq!(members.get("a").unwrap(), 2);
+    /// ```
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().rfind(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// Takes the member with this name out; a null is absent.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        let (_, value) = self.0.iter_mut().rfind(|(own, _)| own == name)?;
+        Some(value.take()).filter(|value| !value.is_null())
+    }
+
+    fn to_json(&self) -> Value {
+        Value::Object(self.0.iter().map(|(name, value)| (name.clone().into_owned(), value.clone())).collect())
+    }
+}
+
+impl Operand {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Absent => Value::Null,
+            Self::Items(items) => items
+                .iter()
+                .map(|item| match item {
+                    Item::Members(members) => members.to_json(),
+                    Item::Other(value) => value.clone(),
+                })
+                .collect(),
+            Self::Members(members) => members.to_json(),
+            Self::Other(value) => value.clone(),
+        }
+    }
+
+    fn check(&self, shape: Shape) -> Result<(), &'static str> {
+        match (shape, self) {
+            (Shape::Items(_), Self::Items(items)) if items.iter().all(|item| matches!(item, Item::Members(_))) => {
+                Ok(())
+            }
+            (Shape::Object, Self::Members(_)) => Ok(()),
+            _ => Err(shape.wanted()),
+        }
+    }
+}
+
+impl Command {
+    /// That the operand does not have the shape the command needs.
+    pub(crate) fn wrong_shape(&self, index: usize, rule: &CommandRule) -> Problem {
+        Problem {
+            code: ProblemCode::WrongShape,
+            pointer: format!("/commands/{index}/value"),
+            message: format!("{}({})", rule.shape.wanted(), rule.name),
+            hint: stray_hint(&self.stray_members),
+        }
+    }
+}
+
+impl ServiceError {
+    /// The summary to show, with the default text when there is none.
+    pub fn summary_or_default(&self) -> &str {
+        self.summary.as_deref().unwrap_or(DEFAULT_ERROR_SUMMARY)
+    }
+
+    fn to_json(&self) -> Value {
+        let causes = self.causes.iter().map(|cause| {
+            json!({
+                "errorSummary": cause.summary,
+                "reason": cause.reason,
+                "locationType": cause.location_type,
+                "location": cause.location,
+                "domain": cause.domain,
+            })
+        });
+        json!({ "errorSummary": self.summary, "errorCauses": causes.collect::<Vec<_>>() })
+    }
+}
+
+impl Answer {
+    /// Reads the body of an answer. A body of `null`, or `{}`, is an answer that says nothing.
+    ///
+    /// # Errors
+    /// [`Unparsable`] when the body is not one JSON object.
+    ///
+    /// ```
+    /// use tenterhook_contract::answer::Answer;
+    /// let answer = Answer::parse(br#"{"error": null, "commands": [{"type": "x", "value": []}]}"#).unwrap();
+    /// assert_eq!(answer.commands[0].kind, "x");
+    /// assert!(Answer::parse(b"<html>").is_err());
+    /// ```
+    pub fn parse(body: &[u8]) -> Result<Self, Unparsable> {
+        read::answer(body)
+    }
+
+    /// The answer as the vendor's previews show it: every member present (`management-api.md` 3.7).
+    ///
+    /// ```
+    /// let answer = tenterhook_contract::answer::Answer::parse(b"{}").unwrap();
+    /// assert_eq!(answer.normalised().to_string(), r#"{"error":null,"commands":[],"debugContext":{}}"#);
+    /// ```
+    pub fn normalised(&self) -> Value {
+        let commands =
+            self.commands.iter().map(|command| json!({ "type": command.kind, "value": command.operand.to_json() }));
+        json!({
+            "error": self.error.as_ref().map(ServiceError::to_json),
+            "commands": commands.collect::<Vec<_>>(),
+            "debugContext": self.debug_context.clone().unwrap_or_default(),
+        })
+    }
+
+    /// Everything that does not fit the contract of `hook_type`, as far as it can be judged without a subject:
+    /// unknown command types and operands of the wrong JSON shape (`management-api.md` 3.7).
+    pub fn shape_problems(&self, hook_type: HookType) -> Vec<Problem> {
+        let mut problems = self.problems.clone();
+        for (index, command) in self.commands.iter().enumerate() {
+            match hook_type.description().command(&command.kind) {
+                None => problems.push(unknown_command(hook_type.description(), index, &command.kind)),
+                Some(rule) if command.operand.check(rule.shape).is_err() => {
+                    problems.push(command.wrong_shape(index, rule));
+                }
+                Some(_) => {}
+            }
+        }
+        problems
+    }
+}
+
+/// The problem of a command that the type does not have.
+pub(crate) fn unknown_command(description: &Description, index: usize, kind: &str) -> Problem {
+    let known = description.commands.iter().map(|rule| format!("`{}`", rule.name)).collect::<Vec<_>>().join(", ");
+    let right = HookType::ALL.iter().flat_map(|other| other.description().commands);
+    let right =
+        right.filter(|rule| rule.misnamed.contains(&kind)).find(|rule| description.command(rule.name).is_some());
+    let hint = match right {
+        Some(rule) => format!("Write `{}`", rule.name),
+        None if kind.parse::<HookType>().is_ok() => {
+            format!("`{kind}` is a hook type, not a command. The commands are {known}")
+        }
+        None => format!("The commands of this hook type are {known}"),
+    };
+    let shown: String = kind.chars().take(100).collect();
+    Problem {
+        code: ProblemCode::UnknownCommand,
+        pointer: format!("/commands/{index}/type"),
+        message: format!("Unknown command({shown})"),
+        hint: Some(hint),
+    }
+}
+
+/// Explains arguments that were put beside `type` instead of inside `value`.
+fn stray_hint(stray_members: &[String]) -> Option<String> {
+    if stray_members.is_empty() {
+        return None;
+    }
+    let names = stray_members.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    Some(format!("Arguments belong inside `value`; found beside `type`: {names}"))
+}

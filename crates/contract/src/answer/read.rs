@@ -1,0 +1,342 @@
+//! From bytes to an answer, straight into its own types: a tree of the whole document would cost more than the rest
+//! of an invocation's interpretation.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::{Answer, Command, ErrorCause, Item, Members, Operand, ServiceError, Unparsable};
+use crate::{
+    limits::COMMANDS_MAX,
+    problem::{Problem, ProblemCode},
+};
+
+/// Member names of the contract, which need no memory of their own.
+const KNOWN_NAMES: &[&str] = &[
+    "type",
+    "value",
+    "op",
+    "path",
+    "status",
+    "provider",
+    "transactionId",
+    "transactionMetadata",
+    "credential",
+    "registration",
+    "result",
+    "id",
+    "com.okta.identity.patch",
+    "com.okta.access.patch",
+    "com.okta.assertion.patch",
+    "com.okta.action.update",
+    "com.okta.user.profile.update",
+    "com.okta.telephony.action",
+];
+
+pub(super) fn answer(body: &[u8]) -> Result<Answer, Unparsable> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    // Checked once for the whole, so that no string is checked on its own.
+    let body = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
+    match serde_json::from_str::<Shaped<Option<Answer>>>(body) {
+        Ok(Shaped(Some(answer))) => Ok(answer),
+        Ok(Shaped(None)) => Err(Unparsable { line: 1, column: 1 }),
+        Err(error) => Err(Unparsable { line: error.line(), column: error.column() }),
+    }
+}
+
+fn not_utf8(body: &[u8], valid_up_to: usize) -> Unparsable {
+    let valid = body.get(..valid_up_to).unwrap_or_default();
+    let line_start = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let line = valid.split(|byte| *byte == b'\n').count();
+    Unparsable { line, column: valid_up_to - line_start + 1 }
+}
+
+/// What is made of JSON of any shape: never an error of its own, only those of the syntax.
+trait AnyShape<'de>: Sized {
+    fn of_object<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
+        Map::deserialize(serde::de::value::MapAccessDeserializer::new(members)).map(Value::Object).map(Self::of_other)
+    }
+
+    fn of_array<A: SeqAccess<'de>>(items: A) -> Result<Self, A::Error> {
+        Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(items)).map(Value::Array).map(Self::of_other)
+    }
+
+    fn of_other(value: Value) -> Self;
+}
+
+/// Deserialises through [`AnyShape`].
+struct Shaped<T>(T);
+
+struct ShapeVisitor<T>(PhantomData<T>);
+
+impl<'de, T: AnyShape<'de>> Deserialize<'de> for Shaped<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData)).map(Self)
+    }
+}
+
+impl<'de, T: AnyShape<'de>> Visitor<'de> for ShapeVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<T, E> {
+        Ok(T::of_other(Value::Null))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        Ok(T::of_other(value.into()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
+        Ok(T::of_other(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
+        Ok(T::of_other(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
+        Ok(T::of_other(value.into()))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<T, E> {
+        Ok(T::of_other(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<T, A::Error> {
+        T::of_array(items)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::of_object(members)
+    }
+}
+
+/// A member's name or a command's type, without memory of its own when it is a known one.
+struct Name(Cow<'static, str>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = Name;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a name")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
+                Ok(Name(name(text)))
+            }
+        }
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+fn name(text: &str) -> Cow<'static, str> {
+    match KNOWN_NAMES.iter().find(|known| **known == text) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(text.to_owned()),
+    }
+}
+
+/// `None`: neither an object nor null.
+impl<'de> AnyShape<'de> for Option<Answer> {
+    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+        let mut answer = Answer::default();
+        let mut commands = Commands::Absent;
+        while let Some(Name(name)) = members.next_key()? {
+            match name.as_ref() {
+                "commands" => commands = members.next_value::<Shaped<Commands>>()?.0,
+                "error" => answer.error = error(members.next_value()?),
+                "debugContext" => answer.debug_context = debug_context(members.next_value()?),
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        match commands {
+            Commands::Absent => {}
+            Commands::NoArray => answer.problems.push(wrong_shape("/commands", "commands must be an array")),
+            Commands::TooMany => answer.problems.push(Problem {
+                code: ProblemCode::TooMany,
+                pointer: "/commands".to_owned(),
+                message: format!("More than {COMMANDS_MAX} commands"),
+                hint: None,
+            }),
+            Commands::Read(read, problems) => {
+                answer.commands = read;
+                answer.problems = problems;
+            }
+        }
+        Ok(Some(answer))
+    }
+
+    fn of_other(value: Value) -> Self {
+        value.is_null().then(Answer::default)
+    }
+}
+
+enum Commands {
+    Absent,
+    NoArray,
+    TooMany,
+    Read(Vec<Command>, Vec<Problem>),
+}
+
+impl<'de> AnyShape<'de> for Commands {
+    fn of_array<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
+        let (mut commands, mut problems) = (Vec::new(), Vec::new());
+        let mut index = 0;
+        while let Some(Shaped(command)) = items.next_element::<Shaped<ReadCommand>>()? {
+            match command {
+                ReadCommand::Command(command) => commands.push(command),
+                ReadCommand::NoObject => {
+                    problems.push(wrong_shape(&format!("/commands/{index}"), "A command must be an object"));
+                }
+                ReadCommand::NoType => {
+                    let pointer = format!("/commands/{index}/type");
+                    problems.push(wrong_shape(&pointer, "A command must have a type, a string"));
+                }
+            }
+            index += 1;
+            if index > COMMANDS_MAX {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(Self::TooMany);
+            }
+        }
+        Ok(Self::Read(commands, problems))
+    }
+
+    fn of_other(value: Value) -> Self {
+        if value.is_null() { Self::Absent } else { Self::NoArray }
+    }
+}
+
+enum ReadCommand {
+    Command(Command),
+    NoObject,
+    NoType,
+}
+
+impl<'de> AnyShape<'de> for ReadCommand {
+    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+        let mut kind = None;
+        let mut operand = Operand::Absent;
+        let mut stray_members = Vec::new();
+        while let Some(Name(member)) = members.next_key()? {
+            match member.as_ref() {
+                "type" => kind = members.next_value::<Shaped<Option<Name>>>()?.0,
+                "value" => operand = members.next_value::<Shaped<Operand>>()?.0,
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                    stray_members.push(member.into_owned());
+                }
+            }
+        }
+        Ok(kind.map_or(Self::NoType, |Name(kind)| Self::Command(Command { kind, operand, stray_members })))
+    }
+
+    fn of_other(_: Value) -> Self {
+        Self::NoObject
+    }
+}
+
+impl AnyShape<'_> for Option<Name> {
+    fn of_other(value: Value) -> Self {
+        value.as_str().map(|text| Name(name(text)))
+    }
+}
+
+impl<'de> AnyShape<'de> for Operand {
+    fn of_object<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
+        read_members(members).map(Self::Members)
+    }
+
+    fn of_array<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
+        let mut read = Vec::new();
+        while let Some(Shaped(item)) = items.next_element()? {
+            read.push(item);
+        }
+        Ok(Self::Items(read))
+    }
+
+    fn of_other(value: Value) -> Self {
+        if value.is_null() { Self::Absent } else { Self::Other(value) }
+    }
+}
+
+impl<'de> AnyShape<'de> for Item {
+    fn of_object<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
+        read_members(members).map(Self::Members)
+    }
+
+    fn of_other(value: Value) -> Self {
+        Self::Other(value)
+    }
+}
+
+fn read_members<'de, A: MapAccess<'de>>(mut members: A) -> Result<Members, A::Error> {
+    // An operation has three members.
+    let mut read = Vec::with_capacity(3);
+    while let Some((Name(name), value)) = members.next_entry()? {
+        read.push((name, value));
+    }
+    Ok(Members(read))
+}
+
+fn wrong_shape(pointer: &str, message: &str) -> Problem {
+    Problem { code: ProblemCode::WrongShape, pointer: pointer.to_owned(), message: message.to_owned(), hint: None }
+}
+
+fn debug_context(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Null => None,
+        Value::Object(debug) => Some(debug),
+        other => Some(Map::from_iter([("debugContext".to_owned(), other)])),
+    }
+}
+
+fn error(value: Value) -> Option<ServiceError> {
+    match value {
+        Value::Null => None,
+        Value::Object(mut members) => Some(ServiceError {
+            summary: members.remove("errorSummary").and_then(text),
+            causes: match members.remove("errorCauses") {
+                Some(Value::Array(causes)) => causes.into_iter().map(cause).collect(),
+                _ => Vec::new(),
+            },
+        }),
+        other => Some(ServiceError { summary: text(other), causes: Vec::new() }),
+    }
+}
+
+fn cause(value: Value) -> ErrorCause {
+    match value {
+        Value::Object(mut members) => {
+            let mut take = |name: &str| members.remove(name).and_then(text);
+            ErrorCause {
+                summary: take("errorSummary"),
+                reason: take("reason"),
+                location_type: take("locationType"),
+                location: take("location"),
+                domain: take("domain"),
+            }
+        }
+        other => ErrorCause { summary: text(other), ..ErrorCause::default() },
+    }
+}
+
+/// A text as it is; any other value but null and the empty text in its JSON form.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.trim().is_empty() => None,
+        Value::String(text) => Some(text),
+        Value::Array(items) if items.is_empty() => None,
+        other => Some(other.to_string()),
+    }
+}

@@ -1,0 +1,60 @@
+//! Service-controlled text as the System Log shows it.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use crate::limits::LOG_TEXT_CHARACTERS_MAX;
+
+/// An answer's `debugContext` as the System Log shows it: `{key=value, other={a=1}}`, capped (`system-log.md` 4).
+///
+/// ```
+/// let debug = serde_json::json!({"key": "value", "other": {"a": 1}});
+/// let text = tenterhook_contract::answer::render_debug_context(debug.as_object().unwrap());
+/// assert_eq!(text, "{key=value, other={a=1}}");
+/// ```
+pub fn render_debug_context(debug: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    render_object(debug, &mut text);
+    cap(text)
+}
+
+/// Cuts service-controlled text to what the log takes.
+pub fn cap(text: String) -> String {
+    match text.char_indices().nth(LOG_TEXT_CHARACTERS_MAX) {
+        None => text,
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned(),
+    }
+}
+
+fn render_object(members: &Map<String, Value>, text: &mut String) {
+    text.push('{');
+    for (index, (name, value)) in members.iter().enumerate() {
+        if index > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(name);
+        text.push('=');
+        render_value(value, text);
+    }
+    text.push('}');
+}
+
+fn render_value(value: &Value, text: &mut String) {
+    match value {
+        Value::String(string) => text.push_str(string),
+        Value::Object(members) => render_object(members, text),
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push_str(", ");
+                }
+                render_value(item, text);
+            }
+            text.push(']');
+        }
+        // Writing to a String cannot fail.
+        other => drop(write!(text, "{other}")),
+    }
+}

@@ -1,0 +1,176 @@
+//! What differs between the hook types, one [`Description`] per type: the row that every other crate asks instead of
+//! matching on the type.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    ExtensionPoint,
+    answer::Answer,
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem},
+    profile::ProfileSchema,
+};
+
+/// Whether a failed attempt is made once more (`overview.md` 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Never: token and telephony.
+    Never,
+    /// Once, after a 5xx or a failure to connect, send or receive.
+    Once,
+}
+
+/// What an answer without commands means (`overview.md` section 2, column "Empty 204").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmptyAnswer {
+    /// The type's default action.
+    DefaultAction,
+    /// A malformed answer: a technical failure when there is no body, else invalid commands.
+    Malformed,
+}
+
+/// What the flow does when the service could not be asked or understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureDefault {
+    /// Open: the flow goes on with the unchanged subject.
+    Continue,
+    /// Closed: the flow is refused.
+    Stop,
+    /// Open: a built-in provider does the work.
+    FallBack,
+}
+
+/// What the flow does when the service answers with an `error` (`overview.md` section 6, column 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The flow is refused with the service's summary.
+    Refuse,
+    /// The flow goes on with the default action; the summary is logged.
+    Continue,
+    /// A built-in provider does the work.
+    FallBack,
+}
+
+/// How many hooks of the type an org may have (`overview.md` section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerOrg {
+    /// As many as fit the org's limit.
+    Many,
+    /// One, whatever its status.
+    One,
+    /// One that is ACTIVE.
+    OneActive,
+}
+
+/// The JSON shape of a command's operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An array of objects, and what those are called.
+    Items(&'static str),
+    /// An object.
+    Object,
+}
+
+impl Shape {
+    /// What the log says when the operand has another shape.
+    pub(crate) fn wanted(self) -> &'static str {
+        match self {
+            Self::Items(wanted) => wanted,
+            Self::Object => "value must be an object",
+        }
+    }
+}
+
+/// One command of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandRule {
+    /// Its type string.
+    pub name: &'static str,
+    /// The shape of its operand.
+    pub shape: Shape,
+    /// Wrong names for it that real services use (`observed.md` section 3).
+    pub misnamed: &'static [&'static str],
+}
+
+/// An answer tried on the subject of a document: nothing but the comparison comes of it.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// The subject that the document shows.
+    pub before: Value,
+    /// The subject after the commands and what they changed, or everything wrong with them.
+    pub result: Result<(Value, Vec<Change>), Vec<Problem>>,
+}
+
+/// One hook type: a row of the table in `overview.md` section 2, with everything that hangs on it.
+///
+/// ```
+/// use tenterhook_contract::{HookType, Retry};
+/// assert_eq!(HookType::Token.description().retry, Retry::Never);
+/// assert!(HookType::Saml.description().command("com.okta.assertion.patch").is_some());
+/// ```
+#[derive(Debug)]
+pub struct Description {
+    /// `eventType` on the wire and `type` in the management API.
+    pub event_type: &'static str,
+    /// What people call the type.
+    pub title: &'static str,
+    /// Its commands.
+    pub commands: &'static [CommandRule],
+    /// What happens when nothing is returned, in words.
+    pub default_outcome: &'static str,
+    /// The retry rule.
+    pub retry: Retry,
+    /// The empty-answer rule.
+    pub empty_answer: EmptyAnswer,
+    /// The default failure policy.
+    pub failure: FailureDefault,
+    /// What an `error` does.
+    pub refusal: Refusal,
+    /// How many an org may have.
+    pub per_org: PerOrg,
+    /// Whether the channel must authenticate itself.
+    pub authentication_required: bool,
+    /// Sample request documents, the first one the base of previews.
+    pub sample_requests: &'static [&'static str],
+    /// Sample answers.
+    pub sample_answers: &'static [&'static str],
+    /// Which preview inputs make sense.
+    pub preview_inputs: &'static [&'static str],
+    /// Puts preview inputs into a copy of a sample request.
+    pub fill: fn(&Inputs, &mut Document) -> Result<(), DocumentError>,
+    /// Tries an answer on the subject that a document shows.
+    pub rehearse: fn(&Document, &Arc<ProfileSchema>, Answer) -> Result<Rehearsal, DocumentError>,
+}
+
+impl Description {
+    /// The rule of the command with this type string.
+    pub fn command(&self, name: &str) -> Option<&'static CommandRule> {
+        self.commands.iter().find(|rule| rule.name == name)
+    }
+}
+
+/// An extension point whose subject can be read back from a document, so that an answer can be tried on it.
+pub trait Rehearse: ExtensionPoint {
+    /// The subject that `document` shows; `schema` is the org's user profile schema.
+    ///
+    /// # Errors
+    /// The member that is missing or has the wrong shape.
+    fn subject_of(document: &Document, schema: &Arc<ProfileSchema>) -> Result<Self::Subject, DocumentError>;
+
+    /// The subject as a preview shows it: the members of `data` that commands can change.
+    fn show(subject: &Self::Subject) -> Value;
+}
+
+/// [`Description::rehearse`] for the extension point `P`.
+pub(crate) fn rehearse<P: Rehearse>(
+    document: &Document,
+    schema: &Arc<ProfileSchema>,
+    answer: Answer,
+) -> Result<Rehearsal, DocumentError> {
+    let mut subject = P::subject_of(document, schema)?;
+    let before = P::show(&subject);
+    let result = P::interpret(&mut subject, answer).map(|changes| (P::show(&subject), changes));
+    Ok(Rehearsal { before, result })
+}

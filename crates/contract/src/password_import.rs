@@ -1,0 +1,179 @@
+//! The password import type, `com.okta.user.credential.password.import` (`password-import.md`).
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    ExtensionPoint, HookType, Secret,
+    answer::{Answer, Operand, unknown_command},
+    context::RequestContext,
+    description::{
+        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
+    },
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem, ProblemCode, Refused},
+    profile::ProfileSchema,
+};
+
+const ACTION_UPDATE: CommandRule = CommandRule {
+    name: "com.okta.action.update",
+    shape: Shape::Object,
+    misnamed: &["com.okta.action.update.import", "com.action.update"],
+};
+
+/// The type's row.
+pub(crate) static DESCRIPTION: Description = Description {
+    event_type: "com.okta.user.credential.password.import",
+    title: "Password import",
+    commands: &[ACTION_UPDATE],
+    default_outcome: "`data.action.credential`: the password is not verified and the sign-in fails",
+    retry: Retry::Once,
+    empty_answer: EmptyAnswer::DefaultAction,
+    failure: FailureDefault::Stop,
+    refusal: Refusal::Refuse,
+    per_org: PerOrg::One,
+    authentication_required: false,
+    sample_requests: &[include_str!("../samples/password_import_request_1.json")],
+    sample_answers: &[
+        include_str!("../samples/password_import_answer_1.json"),
+        include_str!("../samples/password_import_answer_2.json"),
+    ],
+    preview_inputs: &["user"],
+    fill,
+    rehearse: rehearse::<PasswordImport>,
+};
+
+/// The password import extension point.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordImport;
+
+/// Whether the submitted password is the user's: what commands may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Credential {
+    /// It is not, or nobody knows: the default action.
+    Unverified,
+    /// It is: it is stored, and the hook is done with this user.
+    Verified,
+}
+
+/// What the service is told.
+#[derive(Clone, Debug)]
+pub struct PasswordImportContext {
+    /// The sign-in's request.
+    pub request: RequestContext,
+    /// The username as it was typed.
+    pub username: String,
+    /// The password as it was typed.
+    pub password: Secret,
+}
+
+/// `data` of a password import hook, borrowed.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PasswordImportData<'a> {
+    context: ContextData<'a>,
+    action: Action,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ContextData<'a> {
+    request: &'a RequestContext,
+    credential: CredentialData<'a>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct CredentialData<'a> {
+    username: &'a str,
+    password: &'a str,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Action {
+    credential: Credential,
+}
+
+impl Credential {
+    fn parse(value: &Value) -> Option<Self> {
+        match value.as_str() {
+            Some("VERIFIED") => Some(Self::Verified),
+            Some("UNVERIFIED") => Some(Self::Unverified),
+            _ => None,
+        }
+    }
+}
+
+impl ExtensionPoint for PasswordImport {
+    const HOOK_TYPE: HookType = HookType::PasswordImport;
+    type Context = PasswordImportContext;
+    type Subject = Credential;
+    type Data<'a> = PasswordImportData<'a>;
+
+    fn data<'a>(context: &'a PasswordImportContext, subject: &'a Credential) -> PasswordImportData<'a> {
+        let credential = CredentialData { username: &context.username, password: context.password.expose() };
+        PasswordImportData {
+            context: ContextData { request: &context.request, credential },
+            action: Action { credential: *subject },
+        }
+    }
+
+    /// `password-import.md` section 3: the last command wins.
+    fn interpret(subject: &mut Credential, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+        let mut problems = answer.problems;
+        let mut changes = Vec::new();
+        let mut decided = *subject;
+        for (index, command) in answer.commands.into_iter().enumerate() {
+            if command.kind != ACTION_UPDATE.name {
+                problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
+                continue;
+            }
+            let Operand::Members(members) = &command.operand else {
+                problems.push(command.wrong_shape(index, &ACTION_UPDATE));
+                continue;
+            };
+            match members.get("credential").and_then(Credential::parse) {
+                Some(credential) => {
+                    decided = credential;
+                    changes.push(Change { command: ACTION_UPDATE.name, op: "set", path: "/credential".to_owned() });
+                }
+                None => problems.push(
+                    Refused::new(ProblemCode::BadValue, "Invalid credential(com.okta.action.update)")
+                        .hint("`credential` is `VERIFIED` or `UNVERIFIED`".to_owned())
+                        .at(format!("/commands/{index}/value/credential")),
+                ),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        *subject = decided;
+        Ok(changes)
+    }
+}
+
+impl Rehearse for PasswordImport {
+    fn subject_of(document: &Document, _: &Arc<ProfileSchema>) -> Result<Credential, DocumentError> {
+        const PATH: &str = "/data/action/credential";
+        Credential::parse(document.get(PATH)?)
+            .ok_or_else(|| DocumentError::wrong(PATH, "must be UNVERIFIED or VERIFIED"))
+    }
+
+    fn show(subject: &Credential) -> Value {
+        json!({ "action": Action { credential: *subject } })
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every row of the table has this shape")]
+fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+    if let Some(user) = &inputs.user {
+        document.set("/data/context/credential/username", json!(user.profile.login));
+        document.set("/data/context/credential/password", json!("a-preview-password"));
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Operations in the contract's dialect of JSON Patch (RFC 6902), shared by token and SAML.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    answer::{Command, Item, Operand},
+    description::CommandRule,
+    limits::{OPERATIONS_MAX, PATH_BYTES_MAX},
+    pointer,
+    problem::{Change, Problem, ProblemCode, Refused, shown},
+};
+
+/// An operation of the dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Add,
+    Replace,
+    Remove,
+}
+
+impl Op {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "add" => Some(Self::Add),
+            "replace" => Some(Self::Replace),
+            "remove" => Some(Self::Remove),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// What an operation does at its path: `add` and `replace` always have a value, `remove` never.
+#[derive(Debug)]
+pub(crate) enum Edit {
+    Add(Value),
+    Replace(Value),
+    Remove,
+}
+
+/// An operation and its place, for messages.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) op: Op,
+    pub(crate) path: &'a str,
+    /// The first reference token of paths that name something, such as `claims`.
+    pub(crate) root: &'static str,
+}
+
+impl Place<'_> {
+    /// A text with the vendor's form of an operation behind it: `Path not found(op=replace, path=/claims/x)`.
+    pub(crate) fn message(self, what: &str) -> String {
+        format!("{what}(op={}, path={})", self.op.name(), shown(self.path))
+    }
+
+    pub(crate) fn refused(self, code: ProblemCode, what: &str) -> Refused {
+        Refused { code, message: self.message(what), hint: None }
+    }
+
+    pub(crate) fn not_found(self) -> Refused {
+        self.refused(ProblemCode::PathNotFound, "Path not found").hint(self.escaping_hint())
+    }
+
+    pub(crate) fn bad_path(self) -> Refused {
+        self.refused(ProblemCode::BadPath, "Invalid path").hint(self.escaping_hint())
+    }
+
+    pub(crate) fn bad_index(self) -> Refused {
+        self.refused(ProblemCode::BadIndex, "Invalid array index")
+    }
+
+    /// The path's reference tokens.
+    pub(crate) fn tokens<'a>(self) -> Result<Vec<Cow<'a, str>>, Refused>
+    where
+        Self: 'a,
+    {
+        if self.path.len() > PATH_BYTES_MAX {
+            return Err(self.refused(ProblemCode::BadPath, "Path too long"));
+        }
+        pointer::tokens(self.path).map_err(|_| self.bad_path())
+    }
+
+    /// How the path would be written if everything after the root were one name: the usual mistake.
+    fn escaping_hint(self) -> Option<String> {
+        let root = self.root;
+        let path = self.path.strip_prefix('/').unwrap_or(self.path);
+        let name = path.strip_prefix(root)?.strip_prefix('/').filter(|name| !name.is_empty())?;
+        let shown = shown(name);
+        if name.contains(['/', '~']) && !name.contains("~1") && !name.contains("~0") {
+            let escaped = pointer::escape(&shown);
+            return Some(format!("Write `/` in a claim name as `~1` and `~` as `~0`: `/{root}/{escaped}`"));
+        }
+        (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{root}/{shown}`"))
+    }
+}
+
+/// Reads the operations of `command` and hands each to `apply`; collects what was changed and what was wrong.
+///
+/// Answers how many operations there were, so that the caller can bound their number.
+pub(crate) fn each_operation(
+    index: usize,
+    command: Command,
+    rule: &'static CommandRule,
+    root: &'static str,
+    (changes, problems): (&mut Vec<Change>, &mut Vec<Problem>),
+    mut apply: impl FnMut(Place<'_>, Edit) -> Result<(), (&'static str, Refused)>,
+) -> usize {
+    let Command { operand: Operand::Items(operations), .. } = command else {
+        problems.push(command.wrong_shape(index, rule));
+        return 0;
+    };
+    let count = operations.len();
+    changes.reserve(count);
+    for (place, operation) in operations.into_iter().enumerate().take(OPERATIONS_MAX + 1) {
+        let problem = |member: &str, refused: Refused| refused.at(format!("/commands/{index}/value/{place}{member}"));
+        match read(operation) {
+            Err((member, refused)) => problems.push(problem(member, refused)),
+            Ok((op, path, edit)) => match apply(Place { op, path: &path, root }, edit) {
+                Ok(()) => changes.push(Change { command: rule.name, op: op.name(), path }),
+                Err((member, refused)) => problems.push(problem(member, refused)),
+            },
+        }
+    }
+    count
+}
+
+/// That one answer has more operations than [`OPERATIONS_MAX`].
+pub(crate) fn too_many_operations(index: usize) -> Problem {
+    Problem {
+        code: ProblemCode::TooMany,
+        pointer: format!("/commands/{index}/value"),
+        message: format!("More than {OPERATIONS_MAX} operations"),
+        hint: None,
+    }
+}
+
+/// An operation's parts, or which of its members is wrong.
+fn read(operation: Item) -> Result<(Op, String, Edit), (&'static str, Refused)> {
+    let Item::Members(mut members) = operation else {
+        return Err(("", Refused::new(ProblemCode::WrongShape, "An operation must be an object")));
+    };
+    let op = match members.get("op") {
+        Some(Value::String(op)) => Op::parse(op).ok_or_else(|| ("/op", unknown_op(op)))?,
+        _ => return Err(("/op", Refused::new(ProblemCode::UnknownOperation, "op is required"))),
+    };
+    let Some(Value::String(path)) = members.take("path") else {
+        return Err(("/path", Refused::new(ProblemCode::BadPath, "path is required")));
+    };
+    let place = Place { op, path: &path, root: "" };
+    let edit = match (op, members.take("value")) {
+        (Op::Add, Some(value)) => Edit::Add(value),
+        (Op::Replace, Some(value)) => Edit::Replace(value),
+        (Op::Remove, None) => Edit::Remove,
+        (Op::Add | Op::Replace, None) => {
+            let text = "Value is required for add/replace operation";
+            return Err(("/value", place.refused(ProblemCode::ValueRequired, text)));
+        }
+        (Op::Remove, Some(_)) => {
+            let text = "Value is not allowed for remove operation";
+            return Err(("/value", place.refused(ProblemCode::ValueNotAllowed, text)));
+        }
+    };
+    Ok((op, path, edit))
+}
+
+fn unknown_op(op: &str) -> Refused {
+    Refused::new(ProblemCode::UnknownOperation, format!("Unknown operation(op={})", shown(op)))
+        .hint("The operations are `add`, `replace` and `remove`, in lower case".to_owned())
+}
+
+/// Walks from `value` down `names` to a parent, and edits `last` there.
+pub(crate) fn edit_below(
+    place: Place<'_>,
+    value: &mut Value,
+    names: &[Cow<'_, str>],
+    last: &str,
+    edit: Edit,
+) -> Result<(), Refused> {
+    let mut parent = value;
+    for name in names {
+        parent = match parent {
+            Value::Object(members) => members.get_mut(name.as_ref()).ok_or_else(|| place.not_found())?,
+            Value::Array(items) => {
+                let index = pointer::index(name).ok_or_else(|| place.bad_index())?;
+                items.get_mut(index).ok_or_else(|| place.not_found())?
+            }
+            _ => return Err(place.not_found()),
+        };
+    }
+    match parent {
+        Value::Object(members) => edit_member(place, members, last, edit),
+        Value::Array(items) => edit_element(place, items, last, edit, Ok),
+        _ => Err(place.not_found()),
+    }
+}
+
+fn edit_member(place: Place<'_>, members: &mut Map<String, Value>, name: &str, edit: Edit) -> Result<(), Refused> {
+    match edit {
+        Edit::Add(value) => drop(members.insert(name.to_owned(), value)),
+        Edit::Replace(value) => *members.get_mut(name).ok_or_else(|| place.not_found())? = value,
+        // `shift_remove` keeps the order of the members that stay.
+        Edit::Remove => drop(members.shift_remove(name).ok_or_else(|| place.not_found())?),
+    }
+    Ok(())
+}
+
+/// Edits the element `name` of `items`: an index, or `-` for an `add` behind the last; `make` turns the operation's
+/// value into an element.
+pub(crate) fn edit_element<T>(
+    place: Place<'_>,
+    items: &mut Vec<T>,
+    name: &str,
+    edit: Edit,
+    make: impl FnOnce(Value) -> Result<T, Refused>,
+) -> Result<(), Refused> {
+    let length = items.len();
+    let index = match (name, &edit) {
+        ("-", Edit::Add(_)) => length,
+        _ => pointer::index(name).ok_or_else(|| place.bad_index())?,
+    };
+    match edit {
+        Edit::Add(value) if index <= length => items.insert(index, make(value)?),
+        Edit::Replace(value) => *items.get_mut(index).ok_or_else(|| place.bad_index())? = make(value)?,
+        Edit::Remove if index < length => drop(items.remove(index)),
+        _ => return Err(place.bad_index()),
+    }
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! Documents for previews: made from a sample and a few inputs, or given whole; marked, and read back.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    HookType, Timestamp,
+    answer::Answer,
+    context::{RequestContext, UserContext},
+    description::Rehearsal,
+    id::{EventId, HookId},
+    profile::{Profile, ProfileSchema},
+};
+
+/// The member that tells a service that nothing hangs on its answer.
+pub const PREVIEW_MARK: &str = "preview";
+
+/// A request document as JSON.
+#[derive(Clone, PartialEq)]
+pub struct Document(Map<String, Value>);
+
+/// Which member of a document, or which input, is missing or wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct DocumentError {
+    /// The member's JSON Pointer (RFC 6901), or the input's name.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// What a preview is to be about. Everything that is not given stays as the sample has it.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// The user: a token's, an assertion's, a passcode's; the person who registers.
+    pub user: Option<UserContext>,
+    /// The app or client.
+    pub app: Option<App>,
+    /// Granted scopes.
+    pub scopes: Option<Vec<String>>,
+    /// The OAuth grant type.
+    pub grant_type: Option<String>,
+    /// The type's `requestType`.
+    pub request_type: Option<String>,
+    /// Submitted attributes: a form's, or an imported user's.
+    pub profile: Option<Profile>,
+}
+
+/// An app as a preview names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct App {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What every document of a preview says about itself.
+#[derive(Clone, Debug)]
+pub struct Mark<'a> {
+    /// The document's id.
+    pub event_id: &'a EventId,
+    /// When it is sent.
+    pub at: Timestamp,
+    /// The hook.
+    pub hook_id: &'a HookId,
+    /// The org's base URL, without a slash at the end.
+    pub base_url: &'a str,
+    /// The request that asked for the preview.
+    pub request: &'a RequestContext,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Document").finish_non_exhaustive()
+    }
+}
+
+impl DocumentError {
+    /// `field` is wrong: `message` says how.
+    pub fn wrong(field: &str, message: &str) -> Self {
+        Self { field: field.to_owned(), message: message.to_owned() }
+    }
+}
+
+impl Inputs {
+    /// The inputs of a preview's body. The user is answered as the text that names one, for the caller to look up.
+    ///
+    /// # Errors
+    /// An input that the type does not take, or of the wrong shape.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{HookType, preview::Inputs};
+    /// let body = json!({ "user": "ada@example.com", "scopes": ["openid"] });
+    /// let (inputs, user) = Inputs::read(body.as_object().unwrap(), HookType::Token).unwrap();
+    /// assert_eq!((inputs.scopes.unwrap().len(), user), (1, Some("ada@example.com")));
+    /// assert!(Inputs::read(body.as_object().unwrap(), HookType::Telephony).is_err());
+    /// ```
+    pub fn read(body: &Map<String, Value>, hook_type: HookType) -> Result<(Self, Option<&str>), DocumentError> {
+        let taken = hook_type.description().preview_inputs;
+        let mut inputs = Self::default();
+        let mut user = None;
+        for (name, value) in body.iter().filter(|(_, value)| !value.is_null()) {
+            let wrong = |message: &str| DocumentError::wrong(&format!("inputs.{name}"), message);
+            let text = || value.as_str().map(str::to_owned).ok_or_else(|| wrong("must be a string"));
+            if !taken.contains(&name.as_str()) {
+                let taken = taken.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                return Err(wrong(&format!("is not an input of this hook type. Its inputs are {taken}")));
+            }
+            match name.as_str() {
+                "user" => user = Some(value.as_str().ok_or_else(|| wrong("must be the id or the login of a user"))?),
+                "grantType" => inputs.grant_type = Some(text()?),
+                "requestType" => inputs.request_type = Some(text()?),
+                "profile" => {
+                    let profile = value.as_object().ok_or_else(|| wrong("must be an object of attributes"))?;
+                    inputs.profile = Some(profile.clone());
+                }
+                "scopes" => {
+                    let scopes = value.as_array().and_then(|scopes| {
+                        scopes.iter().map(|scope| scope.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+                    });
+                    inputs.scopes = Some(scopes.ok_or_else(|| wrong("must be an array of scope names"))?);
+                }
+                _ => {
+                    let member = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+                    inputs.app = match (member("id"), member("name")) {
+                        (Some(id), Some(name)) => Some(App { id, name }),
+                        _ => return Err(wrong("must be an object with `id` and `name`")),
+                    };
+                }
+            }
+        }
+        Ok((inputs, user))
+    }
+}
+
+impl Document {
+    /// A document that someone wrote.
+    ///
+    /// # Errors
+    /// When it is not an object, or names another type.
+    pub fn given(value: &Value, hook_type: HookType) -> Result<Self, DocumentError> {
+        let Value::Object(members) = value else {
+            return Err(DocumentError::wrong("document", "must be an object"));
+        };
+        match members.get("eventType") {
+            Some(event_type) if event_type != hook_type.as_str() => {
+                Err(DocumentError::wrong("document.eventType", &format!("The inline hook has the type {hook_type}")))
+            }
+            _ => Ok(Self(members.clone())),
+        }
+    }
+
+    /// The type's sample with `inputs` put in.
+    ///
+    /// # Errors
+    /// An input that cannot be used.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, preview::{Document, Inputs}};
+    /// for hook_type in HookType::ALL {
+    ///     let document = Document::sample(*hook_type, &Inputs::default()).unwrap();
+    ///     assert_eq!(document.get("/eventType").unwrap(), hook_type.as_str());
+    /// }
+    /// ```
+    pub fn sample(hook_type: HookType, inputs: &Inputs) -> Result<Self, DocumentError> {
+        let description = hook_type.description();
+        let samples = description.sample_requests.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
+        let wanted = inputs.request_type.as_deref();
+        // Where a sample of the wanted request type exists it is the base; else the type's `fill` decides.
+        let mut samples = samples.collect::<Vec<_>>();
+        let chosen = samples
+            .iter()
+            .position(|sample| wanted.is_some() && sample.get("requestType").and_then(Value::as_str) == wanted);
+        let Value::Object(members) = samples.swap_remove(chosen.unwrap_or_default()) else {
+            return Err(DocumentError::wrong("document", "the sample is not an object"));
+        };
+        let mut document = Self(members);
+        (description.fill)(inputs, &mut document)?;
+        Ok(document)
+    }
+
+    /// Marks the document as a preview: its own id and time, where it came from, and [`PREVIEW_MARK`].
+    pub fn mark(&mut self, mark: &Mark<'_>) {
+        self.set("/eventId", json!(mark.event_id));
+        self.set("/eventTime", json!(mark.at.whole_seconds()));
+        self.set(&format!("/{PREVIEW_MARK}"), json!(true));
+        let hook_type = self.0.get("eventType").and_then(Value::as_str).unwrap_or_default();
+        let url = format!("/api/internal/v1/inlineHooks/{hook_type}/generatePreview");
+        let source = match self.0.get("source").and_then(Value::as_str) {
+            Some(source) if source.starts_with(HookId::PREFIX) => Some(mark.hook_id.to_string()),
+            Some(source) if source.contains("/api/v1/inlineHooks/") => {
+                Some(format!("{}/api/v1/inlineHooks/{}", mark.base_url, mark.hook_id))
+            }
+            _ => None,
+        };
+        if let Some(source) = source {
+            self.set("/source", json!(source));
+        }
+        if self.find("/data/context/request").is_some() {
+            self.set("/data/context/request", json!(mark.request));
+            self.set("/data/context/request/url/value", json!(url));
+        }
+    }
+
+    /// The bytes to send.
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
+    /// Tries `answer` on the subject that the document shows.
+    ///
+    /// # Errors
+    /// The member that is missing or has the wrong shape, so that there is no subject to try it on.
+    pub fn rehearse(
+        &self,
+        hook_type: HookType,
+        schema: &std::sync::Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError> {
+        (hook_type.description().rehearse)(self, schema, answer)
+    }
+
+    /// The member at this pointer.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn get(&self, pointer: &str) -> Result<&Value, DocumentError> {
+        self.find(pointer).ok_or_else(|| DocumentError::wrong(pointer, "is missing"))
+    }
+
+    pub(crate) fn find(&self, pointer: &str) -> Option<&Value> {
+        let tokens = crate::pointer::tokens(pointer).ok()?;
+        let (first, below) = tokens.split_first()?;
+        let mut value = self.0.get(first.as_ref())?;
+        for name in below {
+            value = value.as_object()?.get(name.as_ref())?;
+        }
+        Some(value).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn text(&self, pointer: &str) -> Result<&str, DocumentError> {
+        self.get(pointer)?.as_str().ok_or_else(|| DocumentError::wrong(pointer, "must be a string"))
+    }
+
+    pub(crate) fn object(&self, pointer: &str) -> Result<&Map<String, Value>, DocumentError> {
+        self.get(pointer)?.as_object().ok_or_else(|| DocumentError::wrong(pointer, "must be an object"))
+    }
+
+    /// Sets a member; parents that are missing, or no objects, become objects.
+    pub(crate) fn set(&mut self, pointer: &str, value: Value) {
+        let tokens = crate::pointer::tokens(pointer).unwrap_or_default();
+        let Some((last, parents)) = tokens.split_last() else { return };
+        let mut members = &mut self.0;
+        for name in parents {
+            let child = members.entry(name.as_ref()).or_insert(Value::Null);
+            if !child.is_object() {
+                *child = Value::Object(Map::new());
+            }
+            match child {
+                Value::Object(below) => members = below,
+                _ => return,
+            }
+        }
+        members.insert(last.as_ref().to_owned(), value);
+    }
+
+    pub(crate) fn remove(&mut self, parent: &str, name: &str) {
+        let tokens = crate::pointer::tokens(parent).unwrap_or_default();
+        let mut members = &mut self.0;
+        for token in &tokens {
+            match members.get_mut(token.as_ref()) {
+                Some(Value::Object(below)) => members = below,
+                _ => return,
+            }
+        }
+        members.shift_remove(name);
+    }
+}

@@ -1,0 +1,270 @@
+//! User profile schemas: which attributes there are, what a service is told and what it may set.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::problem::{ProblemCode, Refused, shown};
+
+/// Attributes of a profile in the order they were submitted or stored.
+pub type Profile = Map<String, Value>;
+
+/// Never sent to a service and never set by one.
+const PASSWORD: &str = "password";
+
+/// The base attributes of a user; all are texts, the first four of them required.
+const BASE_ATTRIBUTES: &[&str] = &[
+    "login",
+    "email",
+    "firstName",
+    "lastName",
+    "middleName",
+    "honorificPrefix",
+    "honorificSuffix",
+    "title",
+    "displayName",
+    "nickName",
+    "profileUrl",
+    "secondEmail",
+    "mobilePhone",
+    "primaryPhone",
+    "streetAddress",
+    "city",
+    "state",
+    "zipCode",
+    "countryCode",
+    "postalAddress",
+    "preferredLanguage",
+    "locale",
+    "timeZone",
+    "userType",
+    "employeeNumber",
+    "costCenter",
+    "organization",
+    "division",
+    "department",
+    "managerId",
+    "manager",
+];
+
+/// The attributes a user profile may have.
+///
+/// ```
+/// use serde_json::json;
+/// use tenterhook_contract::profile::ProfileSchema;
+/// let schema = ProfileSchema::parse(&json!({
+///     "properties": { "tier": { "type": "string", "enum": ["gold", "silver"] }, "pin": { "type": "string", "sensitive": true } },
+///     "required": ["tier"],
+/// })).unwrap();
+/// assert!(schema.may_set("tier", &json!("gold")));
+/// assert!(!schema.may_set("tier", &json!("bronze")) && !schema.may_set("password", &json!("x")));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProfileSchema {
+    attributes: Vec<Attribute>,
+}
+
+/// One attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// The values it may have.
+    pub kind: AttributeKind,
+    /// Whether it must have a value.
+    pub required: bool,
+    /// Whether services are not told its value.
+    pub sensitive: bool,
+    /// The values it is limited to; empty when it is not.
+    pub one_of: Vec<Value>,
+}
+
+/// The JSON type of an attribute's values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttributeKind {
+    /// A text and its length in characters.
+    Text {
+        /// The least length.
+        min: usize,
+        /// The greatest length.
+        max: usize,
+    },
+    /// Any number.
+    Number,
+    /// A number without a fraction.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A list of values of one kind.
+    List(Box<AttributeKind>),
+}
+
+/// What is wrong with a schema document, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct SchemaInvalid {
+    /// The member.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: &'static str,
+}
+
+impl AttributeKind {
+    const TEXT: Self = Self::Text { min: 0, max: usize::MAX };
+
+    fn wanted(&self) -> String {
+        match self {
+            Self::Text { min: 0, max: usize::MAX } => "a string".to_owned(),
+            Self::Text { min, max: usize::MAX } => format!("a string of at least {min} characters"),
+            Self::Text { min, max } => format!("a string of {min} to {max} characters"),
+            Self::Number => "a number".to_owned(),
+            Self::Integer => "an integer".to_owned(),
+            Self::Boolean => "a boolean".to_owned(),
+            Self::List(items) => format!("an array, each item {}", items.wanted()),
+        }
+    }
+
+    fn admits(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Text { min, max }, Value::String(text)) => (*min..=*max).contains(&text.chars().count()),
+            (Self::Number, Value::Number(_)) | (Self::Boolean, Value::Bool(_)) => true,
+            (Self::Integer, Value::Number(number)) => number.is_i64() || number.is_u64(),
+            (Self::List(kind), Value::Array(items)) => items.iter().all(|item| kind.admits(item)),
+            _ => false,
+        }
+    }
+
+    fn parse(definition: &Map<String, Value>, field: &str) -> Result<Self, SchemaInvalid> {
+        let length = |name: &str, default: usize| match definition.get(name) {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) => value
+                .as_u64()
+                .and_then(|length| usize::try_from(length).ok())
+                .ok_or_else(|| SchemaInvalid { field: format!("{field}.{name}"), message: "must be a length" }),
+        };
+        match definition.get("type").and_then(Value::as_str) {
+            Some("string") => Ok(Self::Text { min: length("minLength", 0)?, max: length("maxLength", usize::MAX)? }),
+            Some("number") => Ok(Self::Number),
+            Some("integer") => Ok(Self::Integer),
+            Some("boolean") => Ok(Self::Boolean),
+            Some("array") => {
+                let items = definition.get("items").and_then(Value::as_object);
+                let items = items.ok_or_else(|| SchemaInvalid {
+                    field: format!("{field}.items"),
+                    message: "an array needs the type of its items",
+                })?;
+                match Self::parse(items, &format!("{field}.items"))? {
+                    Self::List(_) => {
+                        Err(SchemaInvalid { field: format!("{field}.items"), message: "arrays cannot be nested" })
+                    }
+                    kind => Ok(Self::List(Box::new(kind))),
+                }
+            }
+            _ => Err(SchemaInvalid {
+                field: format!("{field}.type"),
+                message: "must be string, number, integer, boolean or array",
+            }),
+        }
+    }
+}
+
+impl Attribute {
+    fn check(&self, value: &Value) -> Result<(), String> {
+        match value {
+            Value::Null if !self.required => Ok(()),
+            Value::Null => Err("is required".to_owned()),
+            value if !self.kind.admits(value) => Err(format!("must be {}", self.kind.wanted())),
+            value if !self.one_of.is_empty() && !self.one_of.contains(value) => {
+                Err("must be one of the values that the schema lists".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ProfileSchema {
+    /// The base attributes of a user.
+    pub fn base() -> Arc<Self> {
+        let attribute = |(index, name): (usize, &&str)| Attribute {
+            name: (*name).to_owned(),
+            kind: AttributeKind::TEXT,
+            required: index < 4,
+            sensitive: false,
+            one_of: Vec::new(),
+        };
+        Arc::new(Self { attributes: BASE_ATTRIBUTES.iter().enumerate().map(attribute).collect() })
+    }
+
+    /// A schema from `{"properties": {name: {type, minLength, maxLength, enum, items, sensitive}}, "required": [name]}`.
+    ///
+    /// # Errors
+    /// The member that is missing or wrong.
+    pub fn parse(document: &Value) -> Result<Self, SchemaInvalid> {
+        let invalid = |field: &str, message| SchemaInvalid { field: field.to_owned(), message };
+        let properties = document.get("properties").and_then(Value::as_object);
+        let properties = properties.ok_or_else(|| invalid("properties", "must be an object"))?;
+        let required = document.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let mut attributes = Vec::with_capacity(properties.len());
+        for (name, definition) in properties {
+            let field = format!("properties.{name}");
+            if name == PASSWORD {
+                return Err(invalid(&field, "the password is not an attribute"));
+            }
+            let definition = definition.as_object().ok_or_else(|| invalid(&field, "must be an object"))?;
+            attributes.push(Attribute {
+                kind: AttributeKind::parse(definition, &field)?,
+                required: required.iter().any(|wanted| wanted == name),
+                sensitive: definition.get("sensitive") == Some(&Value::Bool(true)),
+                one_of: definition.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
+                name: name.clone(),
+            });
+        }
+        Ok(Self { attributes })
+    }
+
+    /// The same schema with further attributes; one that is there already is replaced.
+    #[must_use]
+    pub fn with(mut self, attributes: impl IntoIterator<Item = Attribute>) -> Self {
+        for attribute in attributes {
+            match self.attributes.iter_mut().find(|own| own.name == attribute.name) {
+                Some(own) => *own = attribute,
+                None => self.attributes.push(attribute),
+            }
+        }
+        self
+    }
+
+    /// The attribute with this name.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// Whether a service is told the attribute: never the password, never a sensitive one; form fields that are not
+    /// in the schema are (`registration.md` section 1).
+    pub fn may_send(&self, name: &str) -> bool {
+        name != PASSWORD && self.attribute(name).is_none_or(|attribute| !attribute.sensitive)
+    }
+
+    /// Whether a service may set the attribute to this value.
+    pub fn may_set(&self, name: &str, value: &Value) -> bool {
+        self.check(name, value).is_ok()
+    }
+
+    /// Why a service may not set the attribute to this value. The text never holds the value.
+    pub(crate) fn check(&self, name: &str, value: &Value) -> Result<(), Refused> {
+        let shown = shown(name);
+        if name == PASSWORD {
+            let text = "The password cannot be set(attribute=password)";
+            return Err(Refused::new(ProblemCode::ForbiddenAttribute, text));
+        }
+        let Some(attribute) = self.attribute(name) else {
+            let text = format!("Unknown attribute(attribute={shown})");
+            let hint = "The hook sets values; it cannot create attributes. Add it to the user profile schema first";
+            return Err(Refused::new(ProblemCode::UnknownAttribute, text).hint(hint.to_owned()));
+        };
+        attribute.check(value).map_err(|wanted| {
+            Refused::new(ProblemCode::BadValue, format!("Invalid value(attribute={shown})"))
+                .hint(format!("`{shown}` {wanted}"))
+        })
+    }
+}

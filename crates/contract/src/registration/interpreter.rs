@@ -1,0 +1,80 @@
+//! What the commands of a registration answer do (`registration.md` section 3).
+
+use super::{
+    ACTION_UPDATE, DESCRIPTION, Decision, PROFILE_UPDATE, PROGRESSIVE_UPDATE, RegistrationFlow, RegistrationSubject,
+};
+use crate::{
+    answer::{Answer, Command, Operand, unknown_command},
+    pointer,
+    problem::{Change, Problem, ProblemCode, Refused, shown},
+    profile::Profile,
+};
+
+/// Applies the commands in order; a final DENY drops the profile changes.
+pub(super) fn interpret(
+    flow: RegistrationFlow,
+    subject: &mut RegistrationSubject,
+    answer: Answer,
+) -> Result<Vec<Change>, Vec<Problem>> {
+    let (own, other) = match flow {
+        RegistrationFlow::SelfService => (&PROFILE_UPDATE, &PROGRESSIVE_UPDATE),
+        RegistrationFlow::Progressive => (&PROGRESSIVE_UPDATE, &PROFILE_UPDATE),
+    };
+    let mut problems = answer.problems;
+    let mut changes = Vec::new();
+    let mut decision = subject.decision;
+    let mut attributes = Profile::new();
+    for (index, command) in answer.commands.into_iter().enumerate() {
+        let place = format!("/commands/{index}");
+        let Some(rule) = DESCRIPTION.command(&command.kind) else {
+            problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
+            continue;
+        };
+        if rule == other {
+            problems.push(
+                Refused::new(ProblemCode::WrongFlow, format!("Command of another flow({})", rule.name))
+                    .hint(format!("With the request type `{}` write `{}`", flow.request_type(), own.name))
+                    .at(format!("{place}/type")),
+            );
+            continue;
+        }
+        let Command { operand: Operand::Members(members), .. } = command else {
+            problems.push(command.wrong_shape(index, rule));
+            continue;
+        };
+        if *rule == ACTION_UPDATE {
+            match members.get("registration").and_then(Decision::parse) {
+                Some(decided) => {
+                    decision = decided;
+                    changes.push(Change { command: rule.name, op: "set", path: "/registration".to_owned() });
+                }
+                None => problems.push(
+                    Refused::new(ProblemCode::BadValue, "Invalid registration(com.okta.action.update)")
+                        .hint("`value` is `{\"registration\": \"ALLOW\"}` or `{\"registration\": \"DENY\"}`".to_owned())
+                        .at(format!("{place}/value/registration")),
+                ),
+            }
+            continue;
+        }
+        for (name, value) in members.0 {
+            let path = format!("/{}", pointer::escape(&shown(&name)));
+            match subject.schema.check(&name, &value) {
+                Ok(()) => {
+                    attributes.insert(name.into_owned(), value);
+                    changes.push(Change { command: rule.name, op: "set", path });
+                }
+                Err(refused) => problems.push(refused.at(format!("{place}/value{path}"))),
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    subject.decision = decision;
+    if decision == Decision::Allow {
+        subject.profile.extend(attributes);
+    } else {
+        changes.retain(|change| change.command == ACTION_UPDATE.name);
+    }
+    Ok(changes)
+}

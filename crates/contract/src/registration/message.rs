@@ -1,0 +1,69 @@
+//! What the person at the form is told (`registration.md` section 4).
+
+use super::RegistrationFlow;
+use crate::{answer::ServiceError, profile::Profile};
+
+/// Messages of a form: beside its fields, and above them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FormMessages {
+    /// A submitted attribute and what is wrong with it, in the answer's order.
+    pub fields: Vec<(String, String)>,
+    /// Messages that belong to no field.
+    pub form: Vec<String>,
+}
+
+impl FormMessages {
+    fn only(text: &str) -> Self {
+        Self { fields: Vec::new(), form: vec![text.to_owned()] }
+    }
+
+    /// The service refused with an `error`: its causes at the fields they name, else the generic text. Neither the
+    /// top-level summary nor a cause's domain is shown.
+    ///
+    /// ```
+    /// use tenterhook_contract::{answer::Answer, registration::{RegistrationFlow, message::FormMessages}};
+    /// let answer = br#"{"error": {"errorCauses": [{"errorSummary": "Expired.", "location": "data.userProfile.code"}]}}"#;
+    /// let error = Answer::parse(answer).unwrap().error.unwrap();
+    /// let submitted = serde_json::json!({ "code": "SPRING-44" });
+    /// let messages = FormMessages::refused(RegistrationFlow::SelfService, &error, submitted.as_object().unwrap());
+    /// assert_eq!(messages.fields, [("code".to_owned(), "Expired.".to_owned())]);
+    /// ```
+    pub fn refused(flow: RegistrationFlow, error: &ServiceError, submitted: &Profile) -> Self {
+        let mut messages = Self::default();
+        for cause in &error.causes {
+            let Some(summary) = &cause.summary else { continue };
+            match cause.location.as_deref().and_then(attribute).filter(|name| submitted.contains_key(*name)) {
+                Some(name) => messages.fields.push((name.to_owned(), summary.clone())),
+                None => messages.form.push(summary.clone()),
+            }
+        }
+        if messages == Self::default() {
+            return Self::only(match flow {
+                RegistrationFlow::SelfService => "Registration cannot be completed at this time.",
+                RegistrationFlow::Progressive => "We found some errors. Please review the form and make corrections.",
+            });
+        }
+        messages
+    }
+
+    /// The service denied without an `error`.
+    pub fn denied(flow: RegistrationFlow) -> Self {
+        Self::only(match flow {
+            RegistrationFlow::SelfService => "Registration denied.",
+            RegistrationFlow::Progressive => "Profile update denied.",
+        })
+    }
+
+    /// The service could not be asked or understood, or its commands were not acceptable.
+    pub fn failed(flow: RegistrationFlow) -> Self {
+        Self::only(match flow {
+            RegistrationFlow::SelfService => "There was an error creating your account. Please try registering again.",
+            RegistrationFlow::Progressive => "There was an error updating your profile. Please try again later.",
+        })
+    }
+}
+
+/// The attribute that a cause's location names (`open-questions.md` F4).
+fn attribute(location: &str) -> Option<&str> {
+    ["data.userProfile.", "data.userProfileUpdate."].into_iter().find_map(|prefix| location.strip_prefix(prefix))
+}

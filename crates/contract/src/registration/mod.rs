@@ -1,0 +1,309 @@
+//! The registration type, `com.okta.user.pre-registration` (`registration.md`): two flows, two extension points.
+
+mod interpreter;
+pub mod message;
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde_json::{Value, json};
+
+use crate::{
+    ExtensionPoint, HookType,
+    answer::Answer,
+    context::{RequestContext, UserContext, UserLinks},
+    description::{
+        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearsal, Rehearse, Retry, Shape,
+        rehearse,
+    },
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem},
+    profile::{Profile, ProfileSchema},
+};
+
+pub(crate) const ACTION_UPDATE: CommandRule = CommandRule {
+    name: "com.okta.action.update",
+    shape: Shape::Object,
+    misnamed: &["com.okta.action.update.import", "com.action.update"],
+};
+pub(crate) const PROFILE_UPDATE: CommandRule =
+    CommandRule { name: "com.okta.user.profile.update", shape: Shape::Object, misnamed: &[] };
+pub(crate) const PROGRESSIVE_UPDATE: CommandRule =
+    CommandRule { name: "com.okta.user.progressive.profile.update", shape: Shape::Object, misnamed: &[] };
+
+/// The type's row.
+pub(crate) static DESCRIPTION: Description = Description {
+    event_type: "com.okta.user.pre-registration",
+    title: "Registration",
+    commands: &[PROFILE_UPDATE, PROGRESSIVE_UPDATE, ACTION_UPDATE],
+    default_outcome: "`data.action`: the registration or update is allowed",
+    retry: Retry::Once,
+    empty_answer: EmptyAnswer::DefaultAction,
+    failure: FailureDefault::Stop,
+    refusal: Refusal::Refuse,
+    per_org: PerOrg::Many,
+    authentication_required: false,
+    sample_requests: &[
+        include_str!("../../samples/registration_request_1.json"),
+        include_str!("../../samples/registration_request_2.json"),
+    ],
+    sample_answers: &[
+        include_str!("../../samples/registration_answer_1.json"),
+        include_str!("../../samples/registration_answer_2.json"),
+        include_str!("../../samples/registration_answer_3.json"),
+    ],
+    preview_inputs: &["user", "requestType", "profile"],
+    fill,
+    rehearse: rehearse_either,
+};
+
+/// The flow that submitted a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationFlow {
+    /// A new user submits the enrollment form.
+    SelfService,
+    /// An existing user is asked for more attributes at sign-in.
+    Progressive,
+}
+
+/// The extension point of self-service registration.
+#[derive(Clone, Copy, Debug)]
+pub struct SelfService;
+
+/// The extension point of progressive profile.
+#[derive(Clone, Copy, Debug)]
+pub struct Progressive;
+
+/// Whether the attempt goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Decision {
+    /// It does: the default.
+    Allow,
+    /// It does not.
+    Deny,
+}
+
+/// A submitted form: what commands may change.
+#[derive(Clone, PartialEq)]
+pub struct RegistrationSubject {
+    /// Whether the attempt goes on.
+    pub decision: Decision,
+    /// The submitted attributes; for progressive profile those that differ from the user's profile.
+    pub profile: Profile,
+    /// The user profile schema.
+    pub schema: Arc<ProfileSchema>,
+}
+
+/// What the service is told of a progressive profile update and cannot change.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProgressiveContext {
+    /// The request.
+    pub request: RequestContext,
+    /// The user, with relative links.
+    pub user: UserContext,
+}
+
+/// `data` of self-service registration, borrowed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SelfServiceData<'a> {
+    context: RequestOnly<'a>,
+    #[cfg_attr(feature = "schema", schemars(with = "Profile"))]
+    user_profile: Told<'a>,
+    action: Decision,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct RequestOnly<'a> {
+    request: &'a RequestContext,
+}
+
+/// `data` of progressive profile, borrowed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProgressiveData<'a> {
+    context: &'a ProgressiveContext,
+    action: Decision,
+    #[cfg_attr(feature = "schema", schemars(with = "Profile"))]
+    user_profile_update: Told<'a>,
+}
+
+/// The attributes that a service is told.
+struct Told<'a>(&'a RegistrationSubject);
+
+impl Serialize for Told<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let RegistrationSubject { profile, schema, .. } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in profile.iter().filter(|(name, _)| schema.may_send(name)) {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl std::fmt::Debug for RegistrationSubject {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("RegistrationSubject")
+            .field("decision", &self.decision)
+            .field("profile", &self.profile.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Decision {
+    fn parse(value: &Value) -> Option<Self> {
+        match value.as_str() {
+            Some("ALLOW") => Some(Self::Allow),
+            Some("DENY") => Some(Self::Deny),
+            _ => None,
+        }
+    }
+}
+
+impl RegistrationFlow {
+    /// The `requestType`.
+    ///
+    /// ```
+    /// use tenterhook_contract::registration::RegistrationFlow;
+    /// assert_eq!(RegistrationFlow::SelfService.request_type(), "self.service.registration");
+    /// ```
+    pub const fn request_type(self) -> &'static str {
+        match self {
+            Self::SelfService => "self.service.registration",
+            Self::Progressive => "progressive.profile",
+        }
+    }
+
+    /// The member of `data` that holds the submitted attributes.
+    const fn profile_member(self) -> &'static str {
+        match self {
+            Self::SelfService => "userProfile",
+            Self::Progressive => "userProfileUpdate",
+        }
+    }
+
+    fn of(request_type: &str) -> Option<Self> {
+        [Self::SelfService, Self::Progressive].into_iter().find(|flow| flow.request_type() == request_type)
+    }
+
+    fn subject_of(
+        self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+    ) -> Result<RegistrationSubject, DocumentError> {
+        const ACTION: &str = "/data/action";
+        let decision = Decision::parse(document.get(ACTION)?)
+            .ok_or_else(|| DocumentError::wrong(ACTION, "must be ALLOW or DENY"))?;
+        let profile = document.object(&format!("/data/{}", self.profile_member()))?.clone();
+        Ok(RegistrationSubject { decision, profile, schema: Arc::clone(schema) })
+    }
+
+    fn show(self, subject: &RegistrationSubject) -> Value {
+        json!({ "action": subject.decision, self.profile_member(): Told(subject) })
+    }
+}
+
+impl ExtensionPoint for SelfService {
+    const HOOK_TYPE: HookType = HookType::Registration;
+    type Context = RequestContext;
+    type Subject = RegistrationSubject;
+    type Data<'a> = SelfServiceData<'a>;
+
+    fn request_type(_: &RequestContext) -> Option<&'static str> {
+        Some(RegistrationFlow::SelfService.request_type())
+    }
+
+    fn data<'a>(request: &'a RequestContext, subject: &'a RegistrationSubject) -> SelfServiceData<'a> {
+        SelfServiceData { context: RequestOnly { request }, user_profile: Told(subject), action: subject.decision }
+    }
+
+    fn interpret(subject: &mut RegistrationSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+        interpreter::interpret(RegistrationFlow::SelfService, subject, answer)
+    }
+}
+
+impl ExtensionPoint for Progressive {
+    const HOOK_TYPE: HookType = HookType::Registration;
+    type Context = ProgressiveContext;
+    type Subject = RegistrationSubject;
+    type Data<'a> = ProgressiveData<'a>;
+
+    fn request_type(_: &ProgressiveContext) -> Option<&'static str> {
+        Some(RegistrationFlow::Progressive.request_type())
+    }
+
+    fn data<'a>(context: &'a ProgressiveContext, subject: &'a RegistrationSubject) -> ProgressiveData<'a> {
+        ProgressiveData { context, action: subject.decision, user_profile_update: Told(subject) }
+    }
+
+    fn interpret(subject: &mut RegistrationSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+        interpreter::interpret(RegistrationFlow::Progressive, subject, answer)
+    }
+}
+
+impl Rehearse for SelfService {
+    fn subject_of(document: &Document, schema: &Arc<ProfileSchema>) -> Result<RegistrationSubject, DocumentError> {
+        RegistrationFlow::SelfService.subject_of(document, schema)
+    }
+
+    fn show(subject: &RegistrationSubject) -> Value {
+        RegistrationFlow::SelfService.show(subject)
+    }
+}
+
+impl Rehearse for Progressive {
+    fn subject_of(document: &Document, schema: &Arc<ProfileSchema>) -> Result<RegistrationSubject, DocumentError> {
+        RegistrationFlow::Progressive.subject_of(document, schema)
+    }
+
+    fn show(subject: &RegistrationSubject) -> Value {
+        RegistrationFlow::Progressive.show(subject)
+    }
+}
+
+/// The request type of the document says which of the two extension points it is.
+fn rehearse_either(
+    document: &Document,
+    schema: &Arc<ProfileSchema>,
+    answer: Answer,
+) -> Result<Rehearsal, DocumentError> {
+    match RegistrationFlow::of(document.text("/requestType")?) {
+        Some(RegistrationFlow::SelfService) => rehearse::<SelfService>(document, schema, answer),
+        Some(RegistrationFlow::Progressive) => rehearse::<Progressive>(document, schema, answer),
+        None => Err(unknown_request_type("/requestType")),
+    }
+}
+
+fn unknown_request_type(field: &str) -> DocumentError {
+    DocumentError::wrong(field, "must be self.service.registration or progressive.profile")
+}
+
+fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+    let flow = match inputs.request_type.as_deref() {
+        None => RegistrationFlow::SelfService,
+        Some(request_type) => {
+            RegistrationFlow::of(request_type).ok_or_else(|| unknown_request_type("inputs.requestType"))?
+        }
+    };
+    if let Some(user) = &inputs.user {
+        match flow {
+            RegistrationFlow::SelfService => document.set("/data/userProfile", json!(user.profile)),
+            RegistrationFlow::Progressive => {
+                let user = UserContext { links: UserLinks::of("", &user.id), ..user.clone() };
+                document.set("/data/context/user", json!(user));
+            }
+        }
+    }
+    if let Some(profile) = &inputs.profile {
+        document.set(&format!("/data/{}", flow.profile_member()), json!(profile));
+    }
+    Ok(())
+}

@@ -1,0 +1,419 @@
+//! A SAML assertion that is not signed yet, and its JSON mapping both ways (`saml.md` section 2; SAML core 2.3.3).
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde_json::{Map, Value};
+
+use crate::pointer;
+
+/// `NameFormat` of a statement that names none.
+pub const NAME_FORMAT_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified";
+/// `xsi:type` of a value that names none.
+pub const TYPE_STRING: &str = "xs:string";
+
+/// An assertion: what commands may change. Its `Debug` shows names, never values.
+///
+/// ```
+/// use tenterhook_contract::saml::assertion::Assertion;
+/// let json = serde_json::json!({
+///     "subject": { "nameId": "ada", "nameFormat": "urn:x", "confirmation": { "method": "urn:y", "data": { "recipient": "https://a/acs" } } },
+///     "authentication": { "sessionIndex": "id1", "authnContext": { "authnContextClassRef": "urn:z" } },
+///     "conditions": { "audienceRestriction": ["urn:a"] },
+///     "lifetime": { "expiration": 300 },
+/// });
+/// let assertion = Assertion::from_json(&json).unwrap();
+/// assert_eq!(serde_json::to_value(&assertion).unwrap(), json);
+/// ```
+#[derive(Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Assertion {
+    /// `<saml:Subject>`.
+    pub subject: Subject,
+    /// `<saml:AuthnStatement>`.
+    pub authentication: Authentication,
+    /// `<saml:Conditions>`.
+    pub conditions: Conditions,
+    /// `<saml:AttributeStatement>`; the member is left out when the app has no attribute statements
+    /// (`observed.md` section 2).
+    #[serde(skip_serializing_if = "AttributeStatements::is_empty")]
+    pub claims: AttributeStatements,
+    /// How long it is valid; not for a hook to change.
+    pub lifetime: Lifetime,
+}
+
+/// `assertion.subject`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Subject {
+    /// The text of `<saml:NameID>`.
+    pub name_id: String,
+    /// Its `Format`.
+    pub name_format: String,
+    /// `<saml:SubjectConfirmation>`.
+    pub confirmation: Confirmation,
+}
+
+/// `assertion.subject.confirmation`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Confirmation {
+    /// Its `Method`.
+    pub method: String,
+    /// `<saml:SubjectConfirmationData>`.
+    pub data: ConfirmationData,
+}
+
+/// `assertion.subject.confirmation.data`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ConfirmationData {
+    /// Its `Recipient`.
+    pub recipient: String,
+}
+
+/// `assertion.authentication`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Authentication {
+    /// `SessionIndex`.
+    pub session_index: String,
+    /// `<saml:AuthnContext>`.
+    pub authn_context: AuthnContext,
+    /// Seconds from `IssueInstant` to `SessionNotOnOrAfter`; `None` when the statement has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_lifetime: Option<u32>,
+}
+
+/// `assertion.authentication.authnContext`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuthnContext {
+    /// The text of `<saml:AuthnContextClassRef>`.
+    pub authn_context_class_ref: String,
+}
+
+/// `assertion.conditions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Conditions {
+    /// `<saml:Audience>` values.
+    pub audience_restriction: Vec<String>,
+}
+
+/// `assertion.lifetime`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Lifetime {
+    /// Seconds.
+    pub expiration: u32,
+}
+
+/// `assertion.claims`: attributes by name, in the order of the statement.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AttributeStatements(Vec<(String, Attribute)>);
+
+/// `<saml:Attribute>`.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Attribute {
+    /// Its XML attributes.
+    pub attributes: AttributeXml,
+    /// `<saml:AttributeValue>` elements; there may be none.
+    #[serde(rename = "attributeValues")]
+    pub values: Vec<AttributeValue>,
+}
+
+/// XML attributes of `<saml:Attribute>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AttributeXml {
+    /// `NameFormat`.
+    #[serde(rename = "NameFormat")]
+    pub name_format: String,
+}
+
+/// `<saml:AttributeValue>`.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AttributeValue {
+    /// Its XML attributes.
+    pub attributes: ValueXml,
+    /// Its text, whatever its type.
+    pub value: String,
+}
+
+/// XML attributes of `<saml:AttributeValue>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ValueXml {
+    /// `xsi:type`, such as `xs:string`.
+    #[serde(rename = "xsi:type")]
+    pub kind: String,
+}
+
+/// What of a JSON assertion is missing or wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: {message}")]
+pub struct AssertionError {
+    /// Where, from the assertion: a JSON Pointer (RFC 6901).
+    pub pointer: String,
+    /// What is wrong.
+    pub message: &'static str,
+}
+
+impl std::fmt::Debug for Assertion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.claims.0.iter().map(|(name, _)| name).collect::<Vec<_>>();
+        formatter.debug_struct("Assertion").field("claims", &names).finish_non_exhaustive()
+    }
+}
+
+impl AttributeStatements {
+    /// Whether there is no attribute.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The attribute with this name.
+    pub fn get(&self, name: &str) -> Option<&Attribute> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, attribute)| attribute)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Attribute> {
+        self.0.iter_mut().find(|(own, _)| own == name).map(|(_, attribute)| attribute)
+    }
+
+    /// Sets an attribute; one with the same name is overwritten in its place.
+    pub fn insert(&mut self, name: impl Into<String>, attribute: Attribute) {
+        let name = name.into();
+        match self.get_mut(&name) {
+            Some(own) => *own = attribute,
+            None => self.0.push((name, attribute)),
+        }
+    }
+
+    /// Names and attributes in the order of the statement.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Attribute)> {
+        self.0.iter().map(|(name, attribute)| (name.as_str(), attribute))
+    }
+}
+
+impl Serialize for AttributeStatements {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, attribute) in &self.0 {
+            map.serialize_entry(name, attribute)?;
+        }
+        map.end()
+    }
+}
+
+impl AssertionError {
+    fn below(self, parent: &str) -> Self {
+        Self { pointer: format!("/{}{}", pointer::escape(parent), self.pointer), ..self }
+    }
+
+    fn here(message: &'static str) -> Self {
+        Self { pointer: String::new(), message }
+    }
+}
+
+type Read<T> = Result<T, AssertionError>;
+
+fn object(value: &Value) -> Read<&Map<String, Value>> {
+    value.as_object().ok_or_else(|| AssertionError::here("must be an object"))
+}
+
+/// A text, or the string form of a number or a boolean (`saml.md` section 3, value rules).
+pub(super) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Owned(number.to_string())),
+        Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
+        _ => None,
+    }
+}
+
+fn string(value: &Value) -> Read<String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| AssertionError::here("must be a string"))
+}
+
+/// A member that must be there, read by `read`.
+fn required<T>(members: &Map<String, Value>, name: &str, read: impl FnOnce(&Value) -> Read<T>) -> Read<T> {
+    match members.get(name).filter(|value| !value.is_null()) {
+        Some(value) => read(value).map_err(|error| error.below(name)),
+        None => Err(AssertionError::here("is missing").below(name)),
+    }
+}
+
+/// A member that may be missing or null.
+fn optional<T>(members: &Map<String, Value>, name: &str, read: impl FnOnce(&Value) -> Read<T>) -> Read<Option<T>> {
+    match members.get(name).filter(|value| !value.is_null()) {
+        Some(value) => read(value).map(Some).map_err(|error| error.below(name)),
+        None => Ok(None),
+    }
+}
+
+fn list<T>(value: &Value, read: impl Fn(&Value) -> Read<T>) -> Read<Vec<T>> {
+    let items = value.as_array().ok_or_else(|| AssertionError::here("must be an array"))?;
+    let item = |(index, item): (usize, &Value)| read(item).map_err(|error| error.below(&index.to_string()));
+    items.iter().enumerate().map(item).collect()
+}
+
+fn seconds(value: &Value) -> Read<u32> {
+    let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    seconds.filter(|seconds| *seconds > 0).ok_or_else(|| AssertionError::here("must be a positive integer of seconds"))
+}
+
+impl Assertion {
+    /// An assertion from its JSON mapping.
+    ///
+    /// # Errors
+    /// The first member that is missing or has the wrong type.
+    pub fn from_json(value: &Value) -> Read<Self> {
+        let members = object(value)?;
+        Ok(Self {
+            subject: required(members, "subject", Subject::from_json)?,
+            authentication: required(members, "authentication", Authentication::from_json)?,
+            conditions: required(members, "conditions", Conditions::from_json)?,
+            claims: optional(members, "claims", AttributeStatements::from_json)?.unwrap_or_default(),
+            lifetime: required(members, "lifetime", |lifetime| {
+                let expiration = required(object(lifetime)?, "expiration", seconds)?;
+                Ok(Lifetime { expiration })
+            })?,
+        })
+    }
+}
+
+impl Subject {
+    fn from_json(value: &Value) -> Read<Self> {
+        let members = object(value)?;
+        Ok(Self {
+            name_id: required(members, "nameId", string)?,
+            name_format: required(members, "nameFormat", string)?,
+            confirmation: required(members, "confirmation", Confirmation::from_json)?,
+        })
+    }
+}
+
+impl Confirmation {
+    pub(super) fn from_json(value: &Value) -> Read<Self> {
+        let members = object(value)?;
+        Ok(Self {
+            method: required(members, "method", string)?,
+            data: required(members, "data", ConfirmationData::from_json)?,
+        })
+    }
+}
+
+impl ConfirmationData {
+    pub(super) fn from_json(value: &Value) -> Read<Self> {
+        Ok(Self { recipient: required(object(value)?, "recipient", string)? })
+    }
+}
+
+impl Authentication {
+    fn from_json(value: &Value) -> Read<Self> {
+        let members = object(value)?;
+        Ok(Self {
+            session_index: required(members, "sessionIndex", string)?,
+            authn_context: required(members, "authnContext", AuthnContext::from_json)?,
+            session_lifetime: optional(members, "sessionLifetime", Self::lifetime)?,
+        })
+    }
+
+    /// `sessionLifetime`: a positive integer of seconds (`open-questions.md` E6).
+    pub(super) fn lifetime(value: &Value) -> Read<u32> {
+        seconds(value)
+    }
+}
+
+impl AuthnContext {
+    /// Takes `authContextClassRef` for the member's name too (`open-questions.md` E4).
+    pub(super) fn from_json(value: &Value) -> Read<Self> {
+        let members = object(value)?;
+        let own = optional(members, "authnContextClassRef", string)?;
+        match own {
+            Some(authn_context_class_ref) => Ok(Self { authn_context_class_ref }),
+            None => required(members, "authContextClassRef", string)
+                .map(|authn_context_class_ref| Self { authn_context_class_ref })
+                .map_err(|error| match error.message {
+                    "is missing" => AssertionError::here("is missing").below("authnContextClassRef"),
+                    _ => error,
+                }),
+        }
+    }
+}
+
+impl Conditions {
+    fn from_json(value: &Value) -> Read<Self> {
+        Ok(Self { audience_restriction: required(object(value)?, "audienceRestriction", Self::audiences)? })
+    }
+
+    pub(super) fn audiences(value: &Value) -> Read<Vec<String>> {
+        list(value, string)
+    }
+}
+
+impl AttributeStatements {
+    fn from_json(value: &Value) -> Read<Self> {
+        let mut statements = Self::default();
+        for (name, attribute) in object(value)? {
+            let attribute = Attribute::from_json(attribute).map_err(|error| error.below(name))?;
+            statements.insert(name.clone(), attribute);
+        }
+        Ok(statements)
+    }
+}
+
+impl Attribute {
+    pub(super) fn from_json(value: &Value) -> Read<Self> {
+        let members = object(value)?;
+        Ok(Self {
+            attributes: optional(members, "attributes", AttributeXml::from_json)?.unwrap_or_default(),
+            values: required(members, "attributeValues", |values| list(values, AttributeValue::from_json))?,
+        })
+    }
+}
+
+impl Default for AttributeXml {
+    fn default() -> Self {
+        Self { name_format: NAME_FORMAT_UNSPECIFIED.to_owned() }
+    }
+}
+
+impl AttributeXml {
+    /// `{"NameFormat": …}`, or the same one level too deep as the vendor's sample has it (`open-questions.md` E3).
+    pub(super) fn from_json(value: &Value) -> Read<Self> {
+        let members = object(value)?;
+        if let Some(nested) = members.get("attributes").filter(|nested| nested.is_object())
+            && !members.contains_key("NameFormat")
+        {
+            return Self::from_json(nested).map_err(|error| error.below("attributes"));
+        }
+        Ok(match optional(members, "NameFormat", string)? {
+            Some(name_format) => Self { name_format },
+            None => Self::default(),
+        })
+    }
+}
+
+impl AttributeValue {
+    pub(super) fn from_json(value: &Value) -> Read<Self> {
+        let members = object(value)?;
+        let kind = optional(members, "attributes", |xml| optional(object(xml)?, "xsi:type", string))?;
+        Ok(Self {
+            attributes: ValueXml { kind: kind.flatten().unwrap_or_else(|| TYPE_STRING.to_owned()) },
+            value: required(members, "value", |value| {
+                text_of(value)
+                    .map(Cow::into_owned)
+                    .ok_or_else(|| AssertionError::here("must be a text, a number or a boolean"))
+            })?,
+        })
+    }
+}

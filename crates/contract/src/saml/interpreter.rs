@@ -1,0 +1,199 @@
+//! What the command of a SAML answer does (`saml.md` section 3): in order, all or none.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{
+    ASSERTION_PATCH, DESCRIPTION,
+    assertion::{
+        Assertion, AssertionError, Attribute, AttributeValue, AttributeXml, Authentication, AuthnContext, Conditions,
+        Confirmation, ConfirmationData, text_of,
+    },
+};
+use crate::{
+    answer::{Answer, unknown_command},
+    limits::OPERATIONS_MAX,
+    patch::{Edit, Place, each_operation, edit_element, too_many_operations},
+    problem::{Change, Problem, ProblemCode, Refused},
+};
+
+const ROOTS: &str = "A path begins with `/claims/<name>`, `/subject/`, `/conditions/` or `/authentication/`";
+
+/// Applies the commands to a copy of `assertion`; one failing operation discards the whole answer.
+pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    let mut problems = answer.problems;
+    let mut changes = Vec::new();
+    let mut draft = assertion.clone();
+    let mut operations = 0;
+    for (index, command) in answer.commands.into_iter().enumerate() {
+        if command.kind != ASSERTION_PATCH.name {
+            problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
+            continue;
+        }
+        let found = (&mut changes, &mut problems);
+        operations += each_operation(index, command, &ASSERTION_PATCH, "claims", found, |place, edit| {
+            if matches!(edit, Edit::Remove) {
+                let refused = place.refused(ProblemCode::UnknownOperation, "Unsupported operation");
+                return Err(("/op", refused.hint("An assertion takes `add` and `replace` only".to_owned())));
+            }
+            apply(place, edit, &mut draft)
+        });
+        if operations > OPERATIONS_MAX {
+            problems.push(too_many_operations(index));
+            break;
+        }
+    }
+    if problems.is_empty() {
+        *assertion = draft;
+        Ok(changes)
+    } else {
+        Err(problems)
+    }
+}
+
+/// The member of the operation that is wrong, and why.
+type Applied = Result<(), (&'static str, Refused)>;
+
+fn path(refused: Refused) -> (&'static str, Refused) {
+    ("/path", refused)
+}
+
+fn apply(place: Place<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
+    let tokens = place.tokens().map_err(path)?;
+    let names = tokens.iter().map(Cow::as_ref).collect::<Vec<_>>();
+    let add = matches!(edit, Edit::Add(_));
+    match names.as_slice() {
+        ["claims", name, below @ ..] if !name.is_empty() => claim(place, edit, draft, name, below),
+        ["subject", "nameId"] => set_text(place, edit, &mut draft.subject.name_id),
+        ["subject", "nameFormat"] => set_text(place, edit, &mut draft.subject.name_format),
+        ["subject", "confirmation"] => set(place, edit, &mut draft.subject.confirmation, Confirmation::from_json),
+        ["subject", "confirmation", "method"] => set_text(place, edit, &mut draft.subject.confirmation.method),
+        ["subject", "confirmation", "data"] => {
+            set(place, edit, &mut draft.subject.confirmation.data, ConfirmationData::from_json)
+        }
+        ["subject", "confirmation", "data", "recipient"] => {
+            set_text(place, edit, &mut draft.subject.confirmation.data.recipient)
+        }
+        ["conditions", "audienceRestriction"] => {
+            set(place, edit, &mut draft.conditions.audience_restriction, Conditions::audiences)
+        }
+        ["conditions", "audienceRestriction", index] => {
+            element(place, edit, &mut draft.conditions.audience_restriction, index, |value| match value {
+                Value::String(audience) => Ok(audience),
+                _ => Err(invalid(place, "must be a string")),
+            })
+        }
+        ["authentication", "sessionLifetime"] => {
+            if !add && draft.authentication.session_lifetime.is_none() {
+                let hint = "The assertion has no session lifetime yet: `add` one".to_owned();
+                return Err(path(place.refused(ProblemCode::PathNotFound, "Path not found").hint(hint)));
+            }
+            let lifetime = |value: &Value| Authentication::lifetime(value).map(Some);
+            set(place, edit, &mut draft.authentication.session_lifetime, lifetime)
+        }
+        ["authentication", _, ..] if add => {
+            let refused = place.refused(ProblemCode::BadPath, "Invalid path");
+            Err(path(refused.hint("It can be replaced, not added; only `sessionLifetime` is added".to_owned())))
+        }
+        ["authentication", "sessionIndex"] => set_text(place, edit, &mut draft.authentication.session_index),
+        ["authentication", "authnContext"] => {
+            set(place, edit, &mut draft.authentication.authn_context, AuthnContext::from_json)
+        }
+        ["authentication", "authnContext", "authnContextClassRef"] => {
+            set_text(place, edit, &mut draft.authentication.authn_context.authn_context_class_ref)
+        }
+        ["lifetime", ..] => {
+            let refused = place.refused(ProblemCode::BadPath, "Invalid path");
+            Err(path(refused.hint("The lifetime of an assertion cannot be changed by a hook".to_owned())))
+        }
+        _ => {
+            let bad = place.bad_path();
+            let hint = bad.hint.clone().unwrap_or_else(|| ROOTS.to_owned());
+            Err(path(bad.hint(hint)))
+        }
+    }
+}
+
+/// Below `/claims/<name>`.
+fn claim(place: Place<'_>, edit: Edit, draft: &mut Assertion, name: &str, below: &[&str]) -> Applied {
+    if below.is_empty() {
+        if matches!(edit, Edit::Replace(_)) && draft.claims.get(name).is_none() {
+            return Err(path(place.refused(ProblemCode::PathNotFound, "Path not found")));
+        }
+        let (Edit::Add(value) | Edit::Replace(value)) = edit else { return Err(path(place.bad_path())) };
+        let attribute = Attribute::from_json(&value).map_err(|error| wrong_value(place, &error))?;
+        draft.claims.insert(name, attribute);
+        return Ok(());
+    }
+    let attribute = draft.claims.get_mut(name).ok_or_else(|| path(place.not_found()))?;
+    match below {
+        ["attributes"] => set(place, edit, &mut attribute.attributes, AttributeXml::from_json),
+        ["attributes", "NameFormat"] => set_text(place, edit, &mut attribute.attributes.name_format),
+        ["attributeValues", index] => element(place, edit, &mut attribute.values, index, |value| {
+            AttributeValue::from_json(&value).map_err(|error| wrong_value(place, &error).1)
+        }),
+        ["attributeValues", index, member @ ..] => {
+            let index = crate::pointer::index(index).ok_or_else(|| path(place.bad_index()))?;
+            let value = attribute.values.get_mut(index).ok_or_else(|| path(place.bad_index()))?;
+            match member {
+                ["value"] => set(place, edit, &mut value.value, |value| {
+                    text_of(value).map(Cow::into_owned).ok_or(AssertionError {
+                        pointer: String::new(),
+                        message: "must be a text, a number or a boolean",
+                    })
+                }),
+                ["attributes", "xsi:type"] => set_text(place, edit, &mut value.attributes.kind),
+                _ => Err(path(place.bad_path())),
+            }
+        }
+        _ => Err(path(place.bad_path())),
+    }
+}
+
+/// Overwrites a member that exists: what `add` and `replace` both do there (RFC 6902, 4.1 and 4.3).
+fn set<T>(
+    place: Place<'_>,
+    edit: Edit,
+    member: &mut T,
+    read: impl FnOnce(&Value) -> Result<T, AssertionError>,
+) -> Applied {
+    let (Edit::Add(value) | Edit::Replace(value)) = edit else { return Err(path(place.bad_path())) };
+    *member = read(&value).map_err(|error| wrong_value(place, &error))?;
+    Ok(())
+}
+
+fn set_text(place: Place<'_>, edit: Edit, member: &mut String) -> Applied {
+    match edit {
+        Edit::Add(Value::String(text)) | Edit::Replace(Value::String(text)) => {
+            *member = text;
+            Ok(())
+        }
+        _ => Err(("/value", invalid(place, "must be a string"))),
+    }
+}
+
+fn element<T>(
+    place: Place<'_>,
+    edit: Edit,
+    items: &mut Vec<T>,
+    index: &str,
+    make: impl FnOnce(Value) -> Result<T, Refused>,
+) -> Applied {
+    edit_element(place, items, index, edit, make).map_err(|refused| match refused.code {
+        ProblemCode::BadValue => ("/value", refused),
+        _ => path(refused),
+    })
+}
+
+fn invalid(place: Place<'_>, wanted: &str) -> Refused {
+    place.refused(ProblemCode::BadValue, "Invalid value").hint(format!("The value {wanted}"))
+}
+
+fn wrong_value(place: Place<'_>, error: &AssertionError) -> (&'static str, Refused) {
+    let hint = match error.pointer.as_str() {
+        "" => format!("The value {}", error.message),
+        pointer => format!("In the value, `{pointer}` {}", error.message),
+    };
+    ("/value", place.refused(ProblemCode::BadValue, "Invalid value").hint(hint))
+}

@@ -1,0 +1,143 @@
+//! The SAML assertion type, `com.okta.saml.tokens.transform` (`saml.md`).
+
+pub mod assertion;
+mod interpreter;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use self::assertion::Assertion;
+use crate::{
+    ExtensionPoint, HookType,
+    answer::Answer,
+    context::{RequestContext, SessionContext, UserContext},
+    description::{
+        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
+    },
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem},
+    profile::ProfileSchema,
+};
+
+pub(crate) const ASSERTION_PATCH: CommandRule = CommandRule {
+    name: "com.okta.assertion.patch",
+    shape: Shape::Items("value must be an array of operations"),
+    misnamed: &["com.okta.saml.assertion.patch", "com.okta.assertion.update"],
+};
+
+/// The type's row.
+pub(crate) static DESCRIPTION: Description = Description {
+    event_type: "com.okta.saml.tokens.transform",
+    title: "SAML assertion",
+    commands: &[ASSERTION_PATCH],
+    default_outcome: "the assertion goes out unchanged",
+    retry: Retry::Once,
+    empty_answer: EmptyAnswer::DefaultAction,
+    failure: FailureDefault::Continue,
+    refusal: Refusal::Refuse,
+    per_org: PerOrg::Many,
+    authentication_required: false,
+    sample_requests: &[include_str!("../../samples/saml_request_1.json")],
+    sample_answers: &[
+        include_str!("../../samples/saml_answer_1.json"),
+        include_str!("../../samples/saml_answer_2.json"),
+    ],
+    preview_inputs: &["user", "app"],
+    fill,
+    rehearse: rehearse::<Saml>,
+};
+
+/// The SAML extension point.
+#[derive(Clone, Copy, Debug)]
+pub struct Saml;
+
+/// `data.context`: what the service is told and cannot change.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SamlContext {
+    /// The SAML request.
+    pub request: RequestContext,
+    /// The protocol.
+    pub protocol: SamlProtocol,
+    /// The session; there is always one.
+    pub session: SessionContext,
+    /// The user.
+    pub user: UserContext,
+}
+
+/// `data.context.protocol`.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SamlProtocol {
+    /// Always `SAML2.0`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The app, in its role for this assertion.
+    pub issuer: SamlIssuer,
+}
+
+/// `data.context.protocol.issuer`.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SamlIssuer {
+    /// The app's id.
+    pub id: String,
+    /// The app's name.
+    pub name: String,
+    /// The identity provider's entity id for the app.
+    pub uri: String,
+}
+
+/// `data` of a SAML hook, borrowed.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SamlData<'a> {
+    context: &'a SamlContext,
+    assertion: &'a Assertion,
+}
+
+impl ExtensionPoint for Saml {
+    const HOOK_TYPE: HookType = HookType::Saml;
+    type Context = SamlContext;
+    type Subject = Assertion;
+    type Data<'a> = SamlData<'a>;
+
+    fn data<'a>(context: &'a SamlContext, subject: &'a Assertion) -> SamlData<'a> {
+        SamlData { context, assertion: subject }
+    }
+
+    fn interpret(subject: &mut Assertion, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+        interpreter::interpret(subject, answer)
+    }
+}
+
+impl Rehearse for Saml {
+    fn subject_of(document: &Document, _: &Arc<ProfileSchema>) -> Result<Assertion, DocumentError> {
+        const PATH: &str = "/data/assertion";
+        Assertion::from_json(document.get(PATH)?).map_err(|error| DocumentError {
+            field: format!("{PATH}{}", error.pointer),
+            message: error.message.to_owned(),
+        })
+    }
+
+    fn show(subject: &Assertion) -> Value {
+        json!({ "assertion": subject })
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every row of the table has this shape")]
+fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+    if let Some(user) = &inputs.user {
+        document.set("/data/context/user", json!(user));
+        document.set("/data/context/session/userId", json!(user.id));
+        document.set("/data/context/session/login", json!(user.profile.login));
+        document.set("/data/assertion/subject/nameId", json!(user.profile.login));
+    }
+    if let Some(app) = &inputs.app {
+        document.set("/data/context/protocol/issuer/id", json!(app.id));
+        document.set("/data/context/protocol/issuer/name", json!(app.name));
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What the command of a telephony answer does (`telephony.md` section 3): the first object decides.
+
+use serde_json::Value;
+
+use super::{DESCRIPTION, Delivery, DeliveryStatus, TELEPHONY_ACTION, TelephonySubject};
+use crate::{
+    answer::{Answer, Command, Item, Members, Operand, unknown_command},
+    problem::{Change, Problem, ProblemCode, Refused},
+};
+
+/// Longest text that is kept of what a service says about a delivery, in characters.
+const TEXT_CHARACTERS_MAX: usize = 255;
+
+pub(super) fn interpret(subject: &mut TelephonySubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    let mut problems = answer.problems;
+    let mut changes = Vec::new();
+    let mut decided = None;
+    if answer.commands.is_empty() && problems.is_empty() {
+        problems.push(no_command("/commands".to_owned()));
+    }
+    for (index, command) in answer.commands.into_iter().enumerate() {
+        if command.kind != TELEPHONY_ACTION.name {
+            problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
+            continue;
+        }
+        let Command { operand: Operand::Items(items), .. } = command else {
+            problems.push(command.wrong_shape(index, &TELEPHONY_ACTION));
+            continue;
+        };
+        if items.is_empty() {
+            problems.push(no_command(format!("/commands/{index}/value")));
+        }
+        for (place, item) in items.into_iter().enumerate() {
+            let pointer = format!("/commands/{index}/value/{place}");
+            match delivery(item) {
+                Ok(delivery) => {
+                    let op = if decided.is_none() { "set" } else { "ignore" };
+                    decided.get_or_insert(delivery);
+                    changes.push(Change { command: TELEPHONY_ACTION.name, op, path: "/status".to_owned() });
+                }
+                Err((member, refused)) => problems.push(refused.at(format!("{pointer}{member}"))),
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    subject.delivery = decided;
+    Ok(changes)
+}
+
+fn no_command(pointer: String) -> Problem {
+    Refused::new(ProblemCode::NoCommand, "The answer does not say how the delivery went")
+        .hint("Answer with one `com.okta.telephony.action` that has a `status`".to_owned())
+        .at(pointer)
+}
+
+fn delivery(item: Item) -> Result<Delivery, (&'static str, Refused)> {
+    let Item::Members(mut members) = item else {
+        return Err(("", Refused::new(ProblemCode::WrongShape, "value must hold objects(com.okta.telephony.action)")));
+    };
+    let status = match members.get("status").and_then(Value::as_str) {
+        Some("SUCCESSFUL") => DeliveryStatus::Successful,
+        Some("PENDING") => DeliveryStatus::Pending,
+        Some("FAILED") => DeliveryStatus::Failed,
+        _ => {
+            let refused = Refused::new(ProblemCode::BadValue, "Invalid status(com.okta.telephony.action)");
+            let hint = "`status` is `SUCCESSFUL`, `PENDING` or `FAILED`, in upper case";
+            return Err(("/status", refused.hint(hint.to_owned())));
+        }
+    };
+    Ok(Delivery {
+        status,
+        provider: text(&mut members, "provider"),
+        transaction_id: text(&mut members, "transactionId"),
+        transaction_metadata: text(&mut members, "transactionMetadata"),
+    })
+}
+
+/// An optional text. A number is shown in its string form and anything else is left out: neither is a reason to send
+/// a message twice.
+fn text(members: &mut Members, name: &str) -> Option<String> {
+    let text = match members.take(name)? {
+        Value::String(text) => text,
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    Some(text.chars().take(TEXT_CHARACTERS_MAX).collect())
+}

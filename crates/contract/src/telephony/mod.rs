@@ -1,0 +1,303 @@
+//! The telephony type, `com.okta.telephony.provider` (`telephony.md`).
+
+mod interpreter;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    ExtensionPoint, HookType, Secret, Timestamp,
+    answer::Answer,
+    context::RequestContext,
+    description::{
+        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
+    },
+    id::UserId,
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem},
+    profile::ProfileSchema,
+};
+
+pub(crate) const TELEPHONY_ACTION: CommandRule = CommandRule {
+    name: "com.okta.telephony.action",
+    shape: Shape::Items("value must be an array with one object"),
+    misnamed: &["com.okta.telephony.provider.action"],
+};
+
+/// The type's row.
+pub(crate) static DESCRIPTION: Description = Description {
+    event_type: "com.okta.telephony.provider",
+    title: "Telephony",
+    commands: &[TELEPHONY_ACTION],
+    default_outcome: "none: an answer without a command is malformed, and the built-in provider sends the passcode",
+    retry: Retry::Never,
+    empty_answer: EmptyAnswer::Malformed,
+    failure: FailureDefault::FallBack,
+    refusal: Refusal::FallBack,
+    per_org: PerOrg::OneActive,
+    authentication_required: true,
+    sample_requests: &[include_str!("../../samples/telephony_request_1.json")],
+    sample_answers: &[
+        include_str!("../../samples/telephony_answer_1.json"),
+        include_str!("../../samples/telephony_answer_2.json"),
+    ],
+    preview_inputs: &["user", "requestType"],
+    fill,
+    rehearse: rehearse::<Telephony>,
+};
+
+/// The telephony extension point.
+#[derive(Clone, Copy, Debug)]
+pub struct Telephony;
+
+/// The flow that sends a passcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TelephonyFlow {
+    /// Enrolling the phone.
+    PreEnrollment,
+    /// Authentication.
+    MfaVerification,
+    /// Self-service unlock.
+    AccountUnlock,
+    /// Self-service password reset.
+    PasswordReset,
+}
+
+/// How the code is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryChannel {
+    /// A text message.
+    Sms,
+    /// A call, under the name that the operator chose for it.
+    Voice(VoiceLabel),
+}
+
+/// What a call is called on the wire: the sources differ (`open-questions.md` I1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VoiceLabel {
+    /// `Voice`.
+    #[default]
+    Voice,
+    /// `voice call`.
+    VoiceCall,
+    /// `CALL`.
+    Call,
+}
+
+/// What the service is told. Nothing of it can be changed; its `Debug` shows neither the code nor the message.
+#[derive(Clone, Debug)]
+pub struct TelephonyContext {
+    /// The flow.
+    pub flow: TelephonyFlow,
+    /// The flow's request.
+    pub request: RequestContext,
+    /// Whose phone it is.
+    pub user: TelephonyUser,
+    /// What is to be sent, and where to.
+    pub message: Message,
+}
+
+/// `data.userProfile`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TelephonyUser {
+    /// The given name.
+    pub first_name: String,
+    /// The family name.
+    pub last_name: String,
+    /// The username.
+    pub login: String,
+    /// The user's id.
+    pub user_id: UserId,
+}
+
+/// `data.messageProfile`.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The text, with the code in it.
+    pub text: Secret,
+    /// The number in E.164 form, with its `+`.
+    pub phone_number: String,
+    /// When the code expires.
+    pub expires: Timestamp,
+    /// SMS or voice.
+    pub channel: DeliveryChannel,
+    /// The code.
+    pub code: Secret,
+    /// The locale, such as `EN-US`.
+    pub locale: String,
+}
+
+/// What the service says of the delivery; `None` until it has said anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TelephonySubject {
+    /// The delivery that the service reports.
+    pub delivery: Option<Delivery>,
+}
+
+/// A reported delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// How it went.
+    pub status: DeliveryStatus,
+    /// Who delivered it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The provider's id for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// Free text about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_metadata: Option<String>,
+}
+
+/// How a delivery went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum DeliveryStatus {
+    /// Delivered.
+    Successful,
+    /// Not confirmed yet.
+    Pending,
+    /// It could not be delivered.
+    Failed,
+}
+
+/// `data` of a telephony hook, borrowed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TelephonyData<'a> {
+    context: ContextData<'a>,
+    user_profile: &'a TelephonyUser,
+    message_profile: MessageData<'a>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ContextData<'a> {
+    request: &'a RequestContext,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct MessageData<'a> {
+    msg_template: &'a str,
+    phone_number: &'a str,
+    otp_expires: Timestamp,
+    delivery_channel: &'static str,
+    otp_code: &'a str,
+    locale: &'a str,
+}
+
+impl TelephonyFlow {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::PreEnrollment, Self::MfaVerification, Self::AccountUnlock, Self::PasswordReset];
+
+    /// The `requestType`.
+    ///
+    /// ```
+    /// use tenterhook_contract::telephony::TelephonyFlow;
+    /// assert_eq!(TelephonyFlow::AccountUnlock.request_type(), "com.okta.user.telephony.account-unlock");
+    /// ```
+    pub const fn request_type(self) -> &'static str {
+        match self {
+            Self::PreEnrollment => "com.okta.user.telephony.pre-enrollment",
+            Self::MfaVerification => "com.okta.user.telephony.mfa-verification",
+            Self::AccountUnlock => "com.okta.user.telephony.account-unlock",
+            Self::PasswordReset => "com.okta.user.telephony.password-reset",
+        }
+    }
+}
+
+impl DeliveryChannel {
+    /// The wire text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "SMS",
+            Self::Voice(VoiceLabel::Voice) => "Voice",
+            Self::Voice(VoiceLabel::VoiceCall) => "voice call",
+            Self::Voice(VoiceLabel::Call) => "CALL",
+        }
+    }
+}
+
+impl TelephonySubject {
+    /// Whether the built-in provider must send the code: the service failed to, or has not said that it did.
+    ///
+    /// ```
+    /// assert!(tenterhook_contract::telephony::TelephonySubject::default().falls_back());
+    /// ```
+    pub fn falls_back(&self) -> bool {
+        self.delivery.as_ref().is_none_or(|delivery| delivery.status == DeliveryStatus::Failed)
+    }
+}
+
+impl ExtensionPoint for Telephony {
+    const HOOK_TYPE: HookType = HookType::Telephony;
+    type Context = TelephonyContext;
+    type Subject = TelephonySubject;
+    type Data<'a> = TelephonyData<'a>;
+
+    fn request_type(context: &TelephonyContext) -> Option<&'static str> {
+        Some(context.flow.request_type())
+    }
+
+    fn data<'a>(context: &'a TelephonyContext, _: &'a TelephonySubject) -> TelephonyData<'a> {
+        let Message { text, phone_number, expires, channel, code, locale } = &context.message;
+        TelephonyData {
+            context: ContextData { request: &context.request },
+            user_profile: &context.user,
+            message_profile: MessageData {
+                msg_template: text.expose(),
+                phone_number,
+                otp_expires: *expires,
+                delivery_channel: channel.as_str(),
+                otp_code: code.expose(),
+                locale,
+            },
+        }
+    }
+
+    fn interpret(subject: &mut TelephonySubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+        interpreter::interpret(subject, answer)
+    }
+}
+
+impl Rehearse for Telephony {
+    fn subject_of(_: &Document, _: &Arc<ProfileSchema>) -> Result<TelephonySubject, DocumentError> {
+        Ok(TelephonySubject::default())
+    }
+
+    fn show(subject: &TelephonySubject) -> Value {
+        json!({ "delivery": subject.delivery })
+    }
+}
+
+fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+    if let Some(wanted) = &inputs.request_type {
+        if !TelephonyFlow::ALL.iter().any(|flow| flow.request_type() == wanted) {
+            let known = TelephonyFlow::ALL.map(TelephonyFlow::request_type).join(", ");
+            return Err(DocumentError::wrong("inputs.requestType", &format!("must be one of {known}")));
+        }
+        document.set("/requestType", json!(wanted));
+    }
+    if let Some(user) = &inputs.user {
+        let profile = &user.profile;
+        document.set(
+            "/data/userProfile",
+            json!({ "firstName": profile.first_name, "lastName": profile.last_name, "login": profile.login, "userId": user.id }),
+        );
+    }
+    // A code and a number that nobody has (`telephony.md` section 7).
+    document.set("/data/messageProfile/otpCode", json!("11111"));
+    document.set("/data/messageProfile/msgTemplate", json!("Your code is 11111"));
+    document.set("/data/messageProfile/phoneNumber", json!("9876543210"));
+    Ok(())
+}

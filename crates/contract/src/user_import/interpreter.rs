@@ -1,0 +1,134 @@
+//! What the commands of a user import answer do (`user-import.md` section 3).
+
+use serde_json::Value;
+
+use super::{ACTION_UPDATE, APP_USER_UPDATE, DESCRIPTION, ImportAction, ImportSubject, PROFILE_UPDATE, USER_UPDATE};
+use crate::{
+    answer::{Answer, Command, Members, Operand, unknown_command},
+    description::CommandRule,
+    pointer,
+    problem::{Change, Problem, ProblemCode, Refused, shown},
+    profile::{Profile, ProfileSchema},
+};
+
+/// Applies the commands. App attributes first, then the mapping, then platform attributes, so that a platform value
+/// that the hook set wins; the decision stands on its own, its two commands in either order.
+pub(super) fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    let mut draft = Draft::default();
+    let mut problems = answer.problems;
+    let mut link_asked_at = None;
+    for (index, command) in answer.commands.into_iter().enumerate() {
+        let Some(rule) = DESCRIPTION.command(&command.kind) else {
+            problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
+            continue;
+        };
+        let Command { operand: Operand::Members(members), .. } = command else {
+            problems.push(command.wrong_shape(index, rule));
+            continue;
+        };
+        let place = format!("/commands/{index}/value");
+        if *rule == APP_USER_UPDATE {
+            let schema = subject.app_schema.as_deref();
+            draft.set(rule, members, schema, &place, &mut problems, |draft| &mut draft.app);
+        } else if *rule == PROFILE_UPDATE {
+            let schema = Some(subject.user_schema.as_ref());
+            draft.set(rule, members, schema, &place, &mut problems, |draft| &mut draft.user);
+        } else if *rule == ACTION_UPDATE {
+            match members.get("result").and_then(ImportAction::parse) {
+                Some(action) => {
+                    link_asked_at = (action == ImportAction::LinkUser).then(|| place.clone());
+                    draft.action = Some(action);
+                    draft.changes.push(change(rule, "set", "/result"));
+                }
+                None => problems.push(
+                    Refused::new(ProblemCode::BadValue, "Invalid result(com.okta.action.update)")
+                        .hint("`result` is `CREATE_USER` or `LINK_USER`".to_owned())
+                        .at(format!("{place}/result")),
+                ),
+            }
+        } else {
+            match members.get("id").and_then(Value::as_str).filter(|id| !id.trim().is_empty()) {
+                Some(id) => draft.target = Some(id.to_owned()),
+                None => problems.push(
+                    Refused::new(ProblemCode::BadValue, "Invalid id(com.okta.user.update)")
+                        .hint("`id` is the id of an existing user".to_owned())
+                        .at(format!("{place}/id")),
+                ),
+            }
+        }
+    }
+    let action = draft.action.unwrap_or(subject.action);
+    if let Some(place) = link_asked_at
+        && draft.target.is_none()
+        && subject.target.is_none()
+    {
+        problems.push(
+            Refused::new(ProblemCode::NoTarget, "No user to link to(com.okta.action.update)")
+                .hint("Name the user in `com.okta.user.update`: `{\"id\": \"00u…\"}`".to_owned())
+                .at(place),
+        );
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(draft.write(subject, action))
+}
+
+/// What the commands came to, before the subject is touched.
+#[derive(Default)]
+struct Draft {
+    action: Option<ImportAction>,
+    target: Option<String>,
+    app: Profile,
+    user: Profile,
+    changes: Vec<Change>,
+}
+
+fn change(rule: &CommandRule, op: &'static str, path: impl Into<String>) -> Change {
+    Change { command: rule.name, op, path: path.into() }
+}
+
+impl Draft {
+    fn set(
+        &mut self,
+        rule: &'static CommandRule,
+        members: Members,
+        schema: Option<&ProfileSchema>,
+        place: &str,
+        problems: &mut Vec<Problem>,
+        profile: impl Fn(&mut Self) -> &mut Profile,
+    ) {
+        for (name, value) in members.0 {
+            let path = format!("/{}", pointer::escape(&shown(&name)));
+            match schema.map_or(Ok(()), |schema| schema.check(&name, &value)) {
+                Ok(()) => {
+                    profile(self).insert(name.into_owned(), value);
+                    self.changes.push(change(rule, "set", path));
+                }
+                Err(refused) => problems.push(refused.at(format!("{place}{path}"))),
+            }
+        }
+    }
+
+    fn write(self, subject: &mut ImportSubject, action: ImportAction) -> Vec<Change> {
+        let Self { target, app, user, mut changes, .. } = self;
+        if let Some(target) = target {
+            // The id alone changes nothing about a user who is to be created.
+            if action == ImportAction::LinkUser {
+                subject.target = Some(target);
+                changes.push(change(&USER_UPDATE, "set", "/id"));
+            } else {
+                changes.push(change(&USER_UPDATE, "ignore", "/id"));
+            }
+        }
+        subject.action = action;
+        for (from, to) in subject.mapping.iter() {
+            if let Some(value) = app.get(from) {
+                subject.user_profile.insert(to.clone(), value.clone());
+            }
+        }
+        subject.app_profile.extend(app);
+        subject.user_profile.extend(user);
+        changes
+    }
+}
