@@ -3,7 +3,11 @@
 #![expect(clippy::needless_pass_by_value, reason = "a row of a table is moved into its check")]
 
 mod answer;
+mod family;
 mod hook;
+mod password_import;
 mod properties;
 mod request;
+mod telephony;
 mod token;
+mod user_import;

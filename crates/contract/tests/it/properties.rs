@@ -1,17 +1,26 @@
-//! Properties of the interpreter: total, deterministic, atomic, and never near a reserved claim.
+//! Properties of the interpreters: total, deterministic, atomic, and on success only what may be changed is changed.
+
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _,
+    ExtensionPoint, HookType,
     answer::Answer,
+    password_import::{Credential, PasswordImport},
+    problem::Change,
+    profile::ProfileSchema,
+    registration::{Decision, Progressive, RegistrationSubject, SelfService},
+    saml::{Saml, assertion::Assertion},
+    telephony::{Telephony, TelephonySubject},
     token::{
         Token, TokenDraft,
         reserved::{TokenKind, is_reserved},
     },
+    user_import::{ImportAction, UserImport},
 };
 
-use crate::token::subject;
+use crate::{token::subject, user_import};
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -93,10 +102,121 @@ fn check(text: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The laws of every interpreter: deterministic, atomic, at least one problem when it fails, and no change without a
+/// difference being allowed for. Answers what became of the subject.
+fn laws<P: ExtensionPoint>(before: &P::Subject, text: &[u8]) -> Result<Option<(P::Subject, Vec<Change>)>, TestCaseError>
+where
+    P::Subject: PartialEq,
+{
+    let Ok(answer) = Answer::parse(text) else { return Ok(None) };
+    let (mut after, mut again) = (before.clone(), before.clone());
+    let first = P::interpret(&mut after, answer.clone());
+    prop_assert_eq!(&first, &P::interpret(&mut again, answer), "deterministic");
+    prop_assert_eq!(&after, &again, "deterministic");
+    match first {
+        Ok(changes) => {
+            if changes.is_empty() {
+                prop_assert_eq!(&after, before, "no change, no difference");
+            }
+            Ok(Some((after, changes)))
+        }
+        Err(problems) => {
+            prop_assert!(!problems.is_empty());
+            prop_assert!(problems.iter().all(|problem| problem.pointer.starts_with("/commands")));
+            prop_assert_eq!(&after, before, "atomic");
+            Ok(None)
+        }
+    }
+}
+
+fn assertion() -> Assertion {
+    let sample: Value = serde_json::from_str(HookType::Saml.description().sample_requests[0]).unwrap();
+    Assertion::from_json(&sample["data"]["assertion"]).unwrap()
+}
+
+fn form() -> RegistrationSubject {
+    let schema = json!({ "properties": {
+        "a": { "type": "string", "maxLength": 4 }, "b": { "type": "integer" }, "pin": { "type": "string", "sensitive": true },
+    } });
+    RegistrationSubject {
+        decision: Decision::Allow,
+        profile: json!({ "a": "x", "code": "y", "pin": "0000" }).as_object().unwrap().clone(),
+        schema: Arc::new(ProfileSchema::parse(&schema).unwrap()),
+    }
+}
+
+fn check_all(text: &[u8]) -> Result<(), TestCaseError> {
+    check(text)?;
+    laws::<Token>(&subject(), text)?;
+    let before = assertion();
+    if let Some((after, _)) = laws::<Saml>(&before, text)? {
+        prop_assert_eq!(after.lifetime, before.lifetime, "saml.md 3: /lifetime is not for a hook");
+        let json = serde_json::to_value(&after).unwrap();
+        prop_assert_eq!(&Assertion::from_json(&json).unwrap(), &after, "the JSON mapping goes both ways");
+    }
+    for done in [laws::<SelfService>(&form(), text)?, laws::<Progressive>(&form(), text)?].into_iter().flatten() {
+        let names = done.0.profile.keys().map(String::as_str).collect::<Vec<_>>();
+        prop_assert!(names.iter().all(|name| ["a", "b", "pin", "code"].contains(name)), "{:?}", names);
+        prop_assert_eq!(&done.0.profile["code"], "y", "not in the schema: not for a hook");
+        let changed = done.0.profile != form().profile;
+        prop_assert!(!(changed && done.0.decision == Decision::Deny), "a denied form is not changed");
+    }
+    laws::<PasswordImport>(&Credential::Unverified, text)?;
+    if let Some((after, _)) = laws::<UserImport>(&user_import::subject(), text)? {
+        prop_assert!(after.action == ImportAction::CreateUser || after.target.is_some(), "a link has a target");
+    }
+    laws::<Telephony>(&TelephonySubject::default(), text)?;
+    Ok(())
+}
+
+/// Commands of every type, with operands that are often right.
+fn any_command() -> impl Strategy<Value = Value> {
+    let kind = prop::sample::select(
+        HookType::ALL
+            .iter()
+            .flat_map(|hook_type| hook_type.description().commands.iter().map(|rule| rule.name))
+            .collect::<Vec<_>>(),
+    );
+    let path = prop::sample::select(vec![
+        "/claims/costCentre",
+        "/claims/new",
+        "/claims/costCentre/attributeValues/0/value",
+        "/claims/costCentre/attributeValues/-",
+        "/claims/costCentre/attributes",
+        "/subject/nameId",
+        "/conditions/audienceRestriction/0",
+        "/authentication/sessionLifetime",
+        "/lifetime/expiration",
+        "/claims/tier",
+    ]);
+    let value = prop_oneof![
+        any_json(),
+        Just(json!({ "attributeValues": [{ "value": "x" }] })),
+        Just(json!("text")),
+        Just(json!(900)),
+    ];
+    let operation = (prop::sample::select(vec!["add", "replace", "remove"]), path, value)
+        .prop_map(|(name, path, value)| json!({ "op": name, "path": path, "value": value }));
+    let status = prop::sample::select(vec!["SUCCESSFUL", "PENDING", "FAILED", "X"]);
+    let operand = prop_oneof![
+        prop::collection::vec(operation, 0..3).prop_map(Value::from),
+        status.prop_map(|status| json!([{ "status": status }])),
+        prop::sample::select(vec!["ALLOW", "DENY"]).prop_map(|decision| json!({ "registration": decision })),
+        prop::sample::select(vec!["CREATE_USER", "LINK_USER"]).prop_map(|result| json!({ "result": result })),
+        Just(json!({ "credential": "VERIFIED" })),
+        Just(json!({ "id": "00uX" })),
+        Just(json!({ "a": "new", "b": 7 })),
+        Just(json!({ "pin": "1111" })),
+        Just(json!({ "userName": "new" })),
+        any_json(),
+    ];
+    (kind, operand).prop_map(|(kind, operand)| json!({ "type": kind, "value": operand }))
+}
+
 proptest! {
     #[test]
     fn the_interpreter_is_total_on_any_json(commands in any_json(), error in any_json()) {
-        check(json!({ "commands": commands, "error": error }).to_string().as_bytes())?;
+        check_all(json!({ "commands": commands, "error": error }).to_string().as_bytes())?;
     }
 
     #[test]
@@ -106,6 +226,26 @@ proptest! {
 
     #[test]
     fn the_parser_is_total_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        check(&bytes)?;
+        check_all(&bytes)?;
+    }
+
+    #[test]
+    fn commands_of_all_types_keep_the_laws(commands in prop::collection::vec(any_command(), 0..3)) {
+        check_all(json!({ "commands": commands }).to_string().as_bytes())?;
+    }
+
+    #[test]
+    fn the_saml_mapping_is_total_on_any_json(value in any_json()) {
+        if let Ok(assertion) = Assertion::from_json(&value) {
+            let json = serde_json::to_value(&assertion).unwrap();
+            prop_assert_eq!(Assertion::from_json(&json).unwrap(), assertion);
+        }
+    }
+
+    #[test]
+    fn the_answer_reads_as_a_plain_parser_reads_it(commands in prop::collection::vec(any_command(), 0..4)) {
+        let text = json!({ "commands": commands }).to_string();
+        let normalised = Answer::parse(text.as_bytes()).unwrap().normalised();
+        prop_assert_eq!(&normalised["commands"], &json!(commands), "no member is lost or changed");
     }
 }

@@ -1,0 +1,194 @@
+//! What all types have in common: samples, documents of previews, rehearsals.
+
+use serde_json::{Value, json};
+use tenterhook_contract::{
+    HookType, Timestamp,
+    answer::Answer,
+    context::{RequestContext, UrlValue, UserContext, UserLinks, UserProfile},
+    id::{EventId, HookId, RequestId, UserId},
+    preview::{Document, Inputs, Mark, PREVIEW_MARK},
+    profile::ProfileSchema,
+};
+
+fn user() -> UserContext {
+    let id = UserId::from_parts(1, [1; 8]);
+    UserContext {
+        links: UserLinks::of("https://org.example.com", &id),
+        id,
+        password_changed: None,
+        profile: UserProfile {
+            login: "zoe@example.com".into(),
+            first_name: "Zoe".into(),
+            last_name: "Ngata".into(),
+            locale: "en_NZ".into(),
+            time_zone: "Pacific/Auckland".into(),
+            custom: serde_json::Map::new(),
+        },
+    }
+}
+
+fn inputs(body: Value, hook_type: HookType) -> Inputs {
+    let (inputs, wanted) = Inputs::read(body.as_object().unwrap(), hook_type).unwrap();
+    Inputs { user: wanted.map(|_| user()), ..inputs }
+}
+
+fn sample(hook_type: HookType, body: Value) -> Value {
+    Document::sample(hook_type, &inputs(body, hook_type)).unwrap().to_json()
+}
+
+/// Each sample answer of each type, tried on each of its sample requests.
+#[test]
+fn every_sample_answer_fits_its_sample_request() {
+    for hook_type in HookType::ALL.iter().copied() {
+        let description = hook_type.description();
+        for request in description.sample_requests {
+            let document = Document::given(&serde_json::from_str(request).unwrap(), hook_type).unwrap();
+            for text in description.sample_answers {
+                let answer = Answer::parse(text.as_bytes()).unwrap();
+                assert!(answer.shape_problems(hook_type).is_empty(), "{text}");
+                if answer.error.is_some() {
+                    continue;
+                }
+                let schema = ProfileSchema::parse(&json!({ "properties": {
+                    "customerId": { "type": "integer" }, "department": { "type": "string" },
+                    "employeeNumber": { "type": "string" }, "costCenter": { "type": "string" }, "login": { "type": "string" },
+                } }));
+                let rehearsal = document.rehearse(hook_type, &std::sync::Arc::new(schema.unwrap()), answer).unwrap();
+                match rehearsal.result {
+                    Ok((after, changes)) => {
+                        assert!(!changes.is_empty(), "{text}");
+                        let same = text.contains("\"UNVERIFIED\"");
+                        assert_eq!(after == rehearsal.before, same, "{hook_type}: {text}");
+                    }
+                    Err(problems) => {
+                        let other_flow = hook_type == HookType::Registration;
+                        assert!(other_flow, "{hook_type}: {text}: {problems:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `token.md`, `saml.md`, `registration.md` and `telephony.md`, sections on preview.
+#[test]
+fn previews_take_their_inputs() {
+    let token = sample(
+        HookType::Token,
+        json!({ "user": "zoe@example.com", "app": { "id": "0oaX", "name": "Shop" }, "scopes": ["openid", "a"] }),
+    );
+    assert_eq!(token["data"]["context"]["user"]["profile"]["login"], "zoe@example.com");
+    assert_eq!(token["data"]["context"]["session"]["login"], "zoe@example.com");
+    assert_eq!(token["data"]["access"]["claims"]["sub"], "zoe@example.com");
+    assert_eq!(token["data"]["context"]["protocol"]["client"]["id"], "0oaX");
+    assert_eq!(token["data"]["access"]["scopes"].as_object().unwrap().keys().collect::<Vec<_>>(), ["openid", "a"]);
+    let machine = sample(HookType::Token, json!({ "grantType": "client_credentials", "scopes": ["a"] }));
+    assert!(machine["data"].get("identity").is_none() && machine["data"]["context"].get("user").is_none());
+    let saml = sample(HookType::Saml, json!({ "user": "zoe", "app": { "id": "0oaX", "name": "Shop" } }));
+    assert_eq!(saml["data"]["assertion"]["subject"]["nameId"], "zoe@example.com");
+    assert_eq!(saml["data"]["context"]["protocol"]["issuer"]["name"], "Shop");
+    let form = json!({ "requestType": "self.service.registration", "profile": { "login": "new@x" } });
+    assert_eq!(sample(HookType::Registration, form)["data"]["userProfile"], json!({ "login": "new@x" }));
+    let update = json!({ "requestType": "progressive.profile", "user": "zoe", "profile": { "costCenter": "1" } });
+    let update = sample(HookType::Registration, update);
+    assert_eq!(update["data"]["userProfileUpdate"], json!({ "costCenter": "1" }));
+    assert_eq!(update["data"]["context"]["user"]["profile"]["login"], "zoe@example.com");
+    let link = update["data"]["context"]["user"]["_links"]["groups"]["href"].as_str().unwrap();
+    assert!(link.starts_with("/api/v1/users/00u"), "registration.md 2: here relative");
+    let password = sample(HookType::PasswordImport, json!({ "user": "zoe" }));
+    assert_eq!(password["data"]["context"]["credential"]["username"], "zoe@example.com");
+    let import = sample(
+        HookType::UserImport,
+        json!({ "user": "zoe", "profile": { "x": 1 }, "app": { "id": "0oaX", "name": "hr" } }),
+    );
+    assert_eq!(
+        (&import["data"]["action"]["result"], &import["data"]["appUser"]["profile"]["x"]),
+        (&json!("LINK_USER"), &json!(1))
+    );
+    assert_eq!(import["data"]["context"]["application"]["name"], "hr");
+    let flow = "com.okta.user.telephony.account-unlock";
+    let telephony = sample(HookType::Telephony, json!({ "user": "zoe", "requestType": flow }));
+    assert_eq!(telephony["requestType"], flow);
+    assert_eq!(telephony["data"]["userProfile"]["firstName"], "Zoe");
+    assert_eq!(telephony["data"]["messageProfile"]["otpCode"], "11111", "telephony.md 7: nobody's code");
+}
+
+#[test]
+fn inputs_that_cannot_be_used_are_named() {
+    for (hook_type, body, field) in [
+        (HookType::Saml, json!({ "scopes": ["a"] }), "inputs.scopes"),
+        (HookType::Token, json!({ "scopes": "a" }), "inputs.scopes"),
+        (HookType::Token, json!({ "scopes": [1] }), "inputs.scopes"),
+        (HookType::Token, json!({ "user": 7 }), "inputs.user"),
+        (HookType::Token, json!({ "app": { "id": "0oaX" } }), "inputs.app"),
+        (HookType::Token, json!({ "grantType": true }), "inputs.grantType"),
+        (HookType::UserImport, json!({ "profile": [] }), "inputs.profile"),
+    ] {
+        let error = Inputs::read(body.as_object().unwrap(), hook_type).unwrap_err();
+        assert_eq!(error.field, field, "{body}");
+    }
+    for (hook_type, body, field) in [
+        (HookType::Token, json!({ "grantType": "password" }), "inputs.grantType"),
+        (HookType::Registration, json!({ "requestType": "x" }), "inputs.requestType"),
+        (HookType::Telephony, json!({ "requestType": "x" }), "inputs.requestType"),
+    ] {
+        assert_eq!(Document::sample(hook_type, &inputs(body, hook_type)).unwrap_err().field, field);
+    }
+    assert!(Document::given(&json!([]), HookType::Token).is_err());
+    assert_eq!(Document::given(&json!({ "eventType": "x" }), HookType::Token).unwrap_err().field, "document.eventType");
+}
+
+#[test]
+fn every_document_of_a_preview_is_marked() {
+    let request = RequestContext {
+        id: RequestId::from_entropy([7; 16]),
+        method: "POST".into(),
+        url: UrlValue { value: "/x".into() },
+        ip_address: "127.0.0.1".into(),
+    };
+    let (event_id, hook_id) = (EventId::from_entropy([1; 16]), HookId::from_parts(1, [1; 8]));
+    let at = Timestamp::from_micros(1_770_802_215_500_000);
+    let mark = Mark { event_id: &event_id, at, hook_id: &hook_id, base_url: "https://org", request: &request };
+    for hook_type in HookType::ALL.iter().copied() {
+        let mut document = Document::sample(hook_type, &Inputs::default()).unwrap();
+        document.mark(&mark);
+        let json = document.to_json();
+        assert_eq!((&json[PREVIEW_MARK], &json["eventId"]), (&json!(true), &json!(event_id)), "{hook_type}");
+        assert_eq!(json["eventTime"], "2026-02-11T09:30:15.000Z");
+        let source = json["source"].as_str().unwrap();
+        if let HookType::PasswordImport | HookType::Telephony = hook_type {
+            assert_eq!(source, format!("https://org/api/v1/inlineHooks/{hook_id}"), "overview.md 3.3");
+        }
+        if hook_type == HookType::UserImport {
+            assert_eq!(source, hook_id.as_str(), "overview.md 3.3");
+            assert!(json["data"]["context"].get("request").is_none(), "user-import.md 2");
+        } else {
+            let url = json["data"]["context"]["request"]["url"]["value"].as_str().unwrap();
+            assert_eq!(url, format!("/api/internal/v1/inlineHooks/{hook_type}/generatePreview"), "overview.md 8");
+        }
+    }
+}
+
+/// Members that a subject needs: without one there is nothing to try an answer on, and the error names it.
+#[test]
+fn documents_without_a_subject_say_what_is_missing() {
+    for (hook_type, parent, member, pointer) in [
+        (HookType::Token, "/data/access/token/lifetime", "expiration", "/data/access/token/lifetime/expiration"),
+        (HookType::Token, "/data/identity", "claims", "/data/identity/claims"),
+        (HookType::Saml, "/data", "assertion", "/data/assertion"),
+        (HookType::Saml, "/data/assertion/subject", "nameId", "/data/assertion/subject/nameId"),
+        (HookType::Registration, "/data", "action", "/data/action"),
+        (HookType::Registration, "/data", "userProfile", "/data/userProfile"),
+        (HookType::Registration, "", "requestType", "/requestType"),
+        (HookType::PasswordImport, "/data/action", "credential", "/data/action/credential"),
+        (HookType::UserImport, "/data/action", "result", "/data/action/result"),
+        (HookType::UserImport, "/data/appUser", "profile", "/data/appUser/profile"),
+    ] {
+        let mut json: Value = serde_json::from_str(hook_type.description().sample_requests[0]).unwrap();
+        let found = json.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(member);
+        assert!(found.is_some(), "{pointer}");
+        let document = Document::given(&json, hook_type).unwrap();
+        let error = document.rehearse(hook_type, &ProfileSchema::base(), Answer::default()).unwrap_err();
+        assert_eq!(error.field, pointer);
+    }
+}
