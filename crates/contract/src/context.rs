@@ -10,6 +10,7 @@ use crate::{
 
 /// `data.context.request`: the request to Tenterhook that made the flow run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestContext {
     /// The request's id.
     pub id: RequestId,
@@ -24,6 +25,7 @@ pub struct RequestContext {
 
 /// A URL in the contract's wrapping: `{"value": "…"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UrlValue {
     /// The URL.
     pub value: String,
@@ -32,6 +34,7 @@ pub struct UrlValue {
 /// `data.context.session`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionContext {
     /// The session's id.
     pub id: SessionId,
@@ -60,6 +63,7 @@ pub struct SessionContext {
 
 /// `data.context.session.idp`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IdentityProviderContext {
     /// The provider's id; the org's id for our own users.
     pub id: String,
@@ -70,6 +74,7 @@ pub struct IdentityProviderContext {
 
 /// `data.context.user`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserContext {
     /// The user's id.
     pub id: UserId,
@@ -86,6 +91,7 @@ pub struct UserContext {
 /// `data.context.user.profile`: the five standard attributes, then custom ones (`observed.md` section 2).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserProfile {
     /// The username.
     pub login: String,
@@ -104,6 +110,7 @@ pub struct UserProfile {
 
 /// `data.context.user._links`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserLinks {
     /// The user's groups.
     pub groups: Link,
@@ -113,6 +120,7 @@ pub struct UserLinks {
 
 /// A link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Link {
     /// The absolute address.
     pub href: String,

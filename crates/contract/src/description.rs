@@ -142,6 +142,9 @@ pub struct Description {
     pub fill: fn(&Inputs, &mut Document) -> Result<(), DocumentError>,
     /// Tries an answer on the subject that a document shows.
     pub rehearse: fn(&Document, &Arc<ProfileSchema>, Answer) -> Result<Rehearsal, DocumentError>,
+    /// JSON Schemas of its documents.
+    #[cfg(feature = "schema")]
+    pub(crate) schemas: fn(&mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas,
 }
 
 impl Description {

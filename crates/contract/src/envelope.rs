@@ -7,12 +7,16 @@ use crate::{HookType, Timestamp, id::EventId};
 /// The request document, its members in the order seen on the wire (`observed.md` section 2).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Envelope<'a, D> {
     event_id: &'a EventId,
     event_time: Timestamp,
     event_type: HookType,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "1.0")))]
     event_type_version: &'static str,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "application/json")))]
     content_type: &'static str,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "0.1")))]
     cloud_event_version: &'static str,
     source: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

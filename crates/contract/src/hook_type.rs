@@ -80,3 +80,15 @@ impl Serialize for HookType {
         serializer.serialize_str(self.as_str())
     }
 }
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for HookType {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HookType".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names = Self::ALL.iter().map(|hook_type| hook_type.as_str()).collect::<Vec<_>>();
+        schemars::json_schema!({ "type": "string", "enum": names })
+    }
+}

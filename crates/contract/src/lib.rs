@@ -23,6 +23,8 @@ pub mod problem;
 pub mod profile;
 pub mod registration;
 pub mod saml;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod secret;
 pub mod system_log;
 pub mod telephony;

@@ -43,7 +43,15 @@ pub(crate) static DESCRIPTION: Description = Description {
     preview_inputs: &["user"],
     fill,
     rehearse: rehearse::<PasswordImport>,
+    #[cfg(feature = "schema")]
+    schemas,
 };
+
+#[cfg(feature = "schema")]
+fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
+    let action = crate::schema::object_of::<Credential>(generator, "credential");
+    crate::schema::TypeSchemas::new::<PasswordImportData<'static>>(generator, &[], vec![action])
+}
 
 /// The password import extension point.
 #[derive(Clone, Copy, Debug)]

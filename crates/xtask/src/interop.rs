@@ -17,12 +17,15 @@ const NODE_MAJOR_MIN: u32 = 20;
 pub(crate) enum Suite {
     /// npm `openid-client`: discovery, every grant, verification of patched tokens
     Oidc,
+    /// npm `ajv`, an OpenAPI validator and `json-patch-test-suite`: what we publish and our dialect of JSON Patch
+    Contract,
 }
 
 impl Suite {
     fn file(self) -> &'static str {
         match self {
             Self::Oidc => "interop/oidc.test.mjs",
+            Self::Contract => "interop/contract.test.mjs",
         }
     }
 }
@@ -32,7 +35,10 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     if let Err(failure) = node(workspace) {
         return lacking(failure);
     }
-    succeed(workspace.cargo(&["build", "--package", "tenterhook"]), "The compiler's message above says why.")?;
+    for what in [&["tenterhook"][..], &["tenterhook-contract", "--example", "patch_suite"]] {
+        let build = workspace.cargo(&[&["build", "--package"], what].concat());
+        succeed(build, "The compiler's message above says why.")?;
+    }
     if stale(&workspace.root().join("interop")) {
         let mut install = workspace.command("npm");
         install.args(["ci", "--prefix", "interop", "--no-audit", "--no-fund"]);
@@ -44,6 +50,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     // Cargo puts every binary of a build where it put this one.
     let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
     tests.env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
+    tests.env("TENTERHOOK_PATCH_SUITE", ourselves.with_file_name("examples").join("patch_suite"));
     succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
     Ok(Ending::Passed)
 }

@@ -40,6 +40,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Write `openapi/` from the contract's types: the OpenAPI document and the JSON Schemas
+    Generate {
+        /// Write nothing; fail when a file is not as it would be written
+        #[arg(long)]
+        check: bool,
+    },
     /// Run other people's software against the built binary
     Interop {
         /// Which one; all of them without a name
@@ -72,9 +78,20 @@ fn perform(workspace: &Workspace, command: Command) -> Result<(), Failure> {
             words.extend(arguments.iter().map(String::as_str));
             run::succeed(workspace.cargo(&words), "The benchmark's own output above says why.")
         }
+        Command::Generate { check } => generate(workspace, check),
         Command::Interop { name } => interop::run(workspace, name)?.or_refuse(),
         Command::Postgres { command } => on_postgres(workspace, &command),
     }
+}
+
+/// Runs the contract's own generator, which is an example so that nobody builds it who does not ask for it.
+fn generate(workspace: &Workspace, check: bool) -> Result<(), Failure> {
+    let mut words = vec!["run", "--quiet", "--package", "tenterhook-contract", "--features", "schema", "--example"];
+    words.push("openapi");
+    if check {
+        words.extend(["--", "--check"]);
+    }
+    run::succeed(workspace.cargo(&words), "Each message above says what to do.")
 }
 
 fn on_postgres(workspace: &Workspace, command: &[String]) -> Result<(), Failure> {

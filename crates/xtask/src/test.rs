@@ -36,6 +36,7 @@ enum Step {
     Format,
     Clippy,
     Tidy,
+    Generated,
     Sqlite,
     Postgres,
     Interop,
@@ -47,6 +48,7 @@ impl Step {
             Self::Format => "format",
             Self::Clippy => "clippy",
             Self::Tidy => "tidy",
+            Self::Generated => "generated",
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Interop => "interop",
@@ -58,6 +60,7 @@ impl Step {
             Self::Format => "every file is as `cargo fmt` writes it",
             Self::Clippy => "no lint complains",
             Self::Tidy => "the workspace's own rules",
+            Self::Generated => "`openapi/` is what the types say",
             Self::Sqlite => "every test, with the embedded database",
             Self::Postgres => "the tests that use a database, with PostgreSQL",
             Self::Interop => "other people's clients against the binary",
@@ -75,6 +78,7 @@ impl Step {
                 succeed(check, "Each message above names its lint; silence one only with `#[expect(lint, reason)]`.")?;
             }
             Self::Tidy => tidy::run(workspace)?,
+            Self::Generated => crate::generate(workspace, true)?,
             Self::Sqlite => {
                 let mut tests = workspace.cargo(&["test", "--workspace"]);
                 tests.env_remove(postgres::URL_VARIABLE);

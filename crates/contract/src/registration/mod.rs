@@ -55,7 +55,24 @@ pub(crate) static DESCRIPTION: Description = Description {
     preview_inputs: &["user", "requestType", "profile"],
     fill,
     rehearse: rehearse_either,
+    #[cfg(feature = "schema")]
+    schemas,
 };
+
+#[cfg(feature = "schema")]
+fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
+    let profile = generator.subschema_for::<Profile>();
+    let action = crate::schema::object_of::<Decision>(generator, "registration");
+    let operands = vec![profile.clone(), profile, action];
+    let self_service = &[RegistrationFlow::SelfService.request_type()];
+    let progressive = &[RegistrationFlow::Progressive.request_type()];
+    crate::schema::TypeSchemas::new::<SelfServiceData<'static>>(generator, self_service, operands).or::<ProgressiveData<
+        'static,
+    >>(
+        generator,
+        progressive,
+    )
+}
 
 /// The flow that submitted a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

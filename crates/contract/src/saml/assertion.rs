@@ -203,6 +203,17 @@ impl AttributeStatements {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for AttributeStatements {
+    fn schema_name() -> Cow<'static, str> {
+        "AttributeStatements".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<std::collections::BTreeMap<String, Attribute>>()
+    }
+}
+
 impl Serialize for AttributeStatements {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;

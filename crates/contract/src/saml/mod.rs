@@ -47,7 +47,15 @@ pub(crate) static DESCRIPTION: Description = Description {
     preview_inputs: &["user", "app"],
     fill,
     rehearse: rehearse::<Saml>,
+    #[cfg(feature = "schema")]
+    schemas,
 };
+
+#[cfg(feature = "schema")]
+fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
+    let operations = generator.subschema_for::<Vec<crate::schema::AssertionOperation>>();
+    crate::schema::TypeSchemas::new::<SamlData<'static>>(generator, &[], vec![operations])
+}
 
 /// The SAML extension point.
 #[derive(Clone, Copy, Debug)]

@@ -46,7 +46,16 @@ pub(crate) static DESCRIPTION: Description = Description {
     preview_inputs: &["user", "requestType"],
     fill,
     rehearse: rehearse::<Telephony>,
+    #[cfg(feature = "schema")]
+    schemas,
 };
+
+#[cfg(feature = "schema")]
+fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
+    let deliveries = generator.subschema_for::<Vec<Delivery>>();
+    let flows = TelephonyFlow::ALL.map(TelephonyFlow::request_type);
+    crate::schema::TypeSchemas::new::<TelephonyData<'static>>(generator, &flows, vec![deliveries])
+}
 
 /// The telephony extension point.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +150,7 @@ pub struct TelephonySubject {
 /// A reported delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Delivery {
     /// How it went.
     pub status: DeliveryStatus,

@@ -56,7 +56,15 @@ pub(crate) static DESCRIPTION: Description = Description {
     preview_inputs: &["user", "app", "scopes", "grantType"],
     fill,
     rehearse: rehearse::<Token>,
+    #[cfg(feature = "schema")]
+    schemas,
 };
+
+#[cfg(feature = "schema")]
+fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
+    let operations = generator.subschema_for::<Vec<crate::schema::TokenOperation>>();
+    crate::schema::TypeSchemas::new::<TokenData<'static>>(generator, &[], vec![operations.clone(), operations])
+}
 
 /// The token extension point.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +103,7 @@ pub struct TokenRequest {
 
 /// `data.context`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenContext {
     /// The request.
     pub request: RequestContext,
@@ -112,6 +121,7 @@ pub struct TokenContext {
 
 /// `data.context.policy`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyContext {
     /// The access policy.
     pub id: PolicyId,
@@ -121,6 +131,7 @@ pub struct PolicyContext {
 
 /// `data.context.policy.rule`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RuleContext {
     /// The rule.
     pub id: RuleId,
@@ -128,6 +139,7 @@ pub struct RuleContext {
 
 /// `data.context.protocol`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProtocolContext {
     /// Always `OAUTH2.0`.
     #[serde(rename = "type")]
@@ -145,6 +157,7 @@ pub struct ProtocolContext {
 
 /// The OAuth request: each member present only if it was in the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProtocolRequest {
     /// Requested scopes, space separated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,6 +184,7 @@ pub struct ProtocolRequest {
 
 /// `data.context.protocol.originalGrant`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OriginalGrant {
     /// The first request.
     pub authorization: ProtocolRequest,
@@ -180,6 +194,7 @@ pub struct OriginalGrant {
 
 /// A refresh token by its id.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshTokenReference {
     /// The id.
     pub jti: RefreshTokenId,
@@ -187,6 +202,7 @@ pub struct RefreshTokenReference {
 
 /// `data.context.protocol.issuer`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Issuer {
     /// The issuer's URI.
     pub uri: String,
@@ -194,6 +210,7 @@ pub struct Issuer {
 
 /// `data.context.protocol.client`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClientContext {
     /// The `client_id`.
     pub id: String,
@@ -216,6 +233,7 @@ impl std::fmt::Debug for TokenDraft {
 
 /// `data` of a token hook, borrowed.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenData<'a> {
     context: &'a TokenContext,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -227,6 +245,7 @@ pub struct TokenData<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct DraftData<'a> {
     claims: &'a Map<String, Value>,
     token: TokenLifetime,
@@ -235,16 +254,19 @@ struct DraftData<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct TokenLifetime {
     lifetime: Expiration,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Expiration {
     expiration: u32,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct RefreshTokenData<'a> {
     jti: &'a RefreshTokenId,
 }
@@ -253,9 +275,21 @@ struct RefreshTokenData<'a> {
 struct GrantedScopes<'a>(&'a [(String, ScopeId)]);
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct GrantedScope<'a> {
     id: &'a ScopeId,
     action: &'static str,
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for GrantedScopes<'_> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "GrantedScopes".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<std::collections::BTreeMap<String, GrantedScope<'static>>>()
+    }
 }
 
 impl Serialize for GrantedScopes<'_> {

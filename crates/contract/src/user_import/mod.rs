@@ -51,7 +51,17 @@ pub(crate) static DESCRIPTION: Description = Description {
     preview_inputs: &["user", "app", "profile"],
     fill,
     rehearse: rehearse::<UserImport>,
+    #[cfg(feature = "schema")]
+    schemas,
 };
+
+#[cfg(feature = "schema")]
+fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
+    let profile = generator.subschema_for::<Profile>();
+    let action = crate::schema::object_of::<ImportAction>(generator, "result");
+    let user = crate::schema::object_of::<String>(generator, "id");
+    crate::schema::TypeSchemas::new::<ImportData<'static>>(generator, &[], vec![profile.clone(), profile, action, user])
+}
 
 /// The user import extension point.
 #[derive(Clone, Copy, Debug)]

@@ -102,12 +102,11 @@ fn check(text: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+type Lawful<S> = Result<Option<(S, Vec<Change>)>, TestCaseError>;
+
 /// The laws of every interpreter: deterministic, atomic, at least one problem when it fails, and no change without a
 /// difference being allowed for. Answers what became of the subject.
-fn laws<P: ExtensionPoint>(before: &P::Subject, text: &[u8]) -> Result<Option<(P::Subject, Vec<Change>)>, TestCaseError>
-where
-    P::Subject: PartialEq,
-{
+fn laws<P: ExtensionPoint>(before: &P::Subject, text: &[u8]) -> Lawful<P::Subject> {
     let Ok(answer) = Answer::parse(text) else { return Ok(None) };
     let (mut after, mut again) = (before.clone(), before.clone());
     let first = P::interpret(&mut after, answer.clone());
@@ -213,6 +212,32 @@ fn any_command() -> impl Strategy<Value = Value> {
     (kind, operand).prop_map(|(kind, operand)| json!({ "type": kind, "value": operand }))
 }
 
+/// Operations on which the dialect and RFC 6902 agree: no null as value, no reserved claim, no `-` but in `add`.
+fn oracle_operation() -> impl Strategy<Value = Value> {
+    let path = prop::sample::select(vec![
+        "/claims/tier",
+        "/claims/new",
+        "/claims/list",
+        "/claims/list/0",
+        "/claims/list/2",
+        "/claims/list/9",
+        "/claims/list/01",
+        "/claims/list/x",
+        "/claims/card/id",
+        "/claims/card/none/x",
+        "/claims/card/items/1",
+        "/claims/card/deep/x",
+        "/claims/a~0b",
+        "/claims/https:~1~1example.com~1tier",
+    ]);
+    let value = any_json().prop_filter("null is no value", |value| !value.is_null());
+    let name = prop::sample::select(vec!["add", "replace", "remove"]);
+    (name, path, value).prop_map(|(name, path, value)| match name {
+        "remove" => json!({ "op": name, "path": path }),
+        _ => json!({ "op": name, "path": path, "value": value }),
+    })
+}
+
 proptest! {
     #[test]
     fn the_interpreter_is_total_on_any_json(commands in any_json(), error in any_json()) {
@@ -232,6 +257,21 @@ proptest! {
     #[test]
     fn commands_of_all_types_keep_the_laws(commands in prop::collection::vec(any_command(), 0..3)) {
         check_all(json!({ "commands": commands }).to_string().as_bytes())?;
+    }
+
+    #[test]
+    fn where_the_dialects_agree_so_do_we_and_the_json_patch_crate(operations in prop::collection::vec(oracle_operation(), 1..4)) {
+        let before = subject();
+        let claims = json!({ "claims": before.access.as_ref().unwrap().claims });
+        let wanted = {
+            let mut claims = claims.clone();
+            let patch: json_patch::Patch = serde_json::from_value(json!(operations)).unwrap();
+            json_patch::patch(&mut claims, &patch).ok().map(|()| claims)
+        };
+        let answer = json!({ "commands": [{ "type": "com.okta.access.patch", "value": operations }] }).to_string();
+        let mut after = before.clone();
+        let got = Token::interpret(&mut after, Answer::parse(answer.as_bytes()).unwrap()).ok();
+        prop_assert_eq!(got.map(|_| json!({ "claims": after.access.unwrap().claims })), wanted, "{}", answer);
     }
 
     #[test]
