@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    EmptyAnswer, ExtensionPoint, HookType, Retry,
+    ExtensionPoint, HookType, Retry,
     answer::Answer,
     envelope::Envelope,
     hook::{HookStatus, InlineHook},
@@ -75,6 +75,8 @@ pub struct Resumption {
 pub struct Execution {
     /// The answer, or the technical failure. An accepted empty answer is one that says nothing.
     pub outcome: Result<Answer, CallFailure>,
+    /// What came back, when anything did.
+    pub raw: Option<RawAnswer>,
     /// Where the time went.
     pub timings: Timings,
 }
@@ -142,7 +144,11 @@ impl Engine {
             document(&Envelope::new(&event_id, self.clock.now(), P::HOOK_TYPE, source, request_type, data))
         };
         let exchanged = match &body {
-            Ok(body) => self.attempts(hook, &mut record, body, deadline).await,
+            Ok(body) => {
+                let exchanged = self.attempts(hook, &mut record, body, deadline).await;
+                hook.breaker.report(exchanged.outcome.is_err(), Instant::now(), &self.limits);
+                exchanged
+            }
             Err(failure) => Exchanged { outcome: Err(failure.clone()), raw: None, sent: None },
         };
         drop(permit);
@@ -165,22 +171,23 @@ impl Engine {
         resume(P::HOOK_TYPE, outcome)
     }
 
-    /// Sends `body` through the hook's channel and judges the answer, for the management API's `execute`.
+    /// Sends `body` through the hook's channel and judges the answer, for a test: the management API's `execute`, or a
+    /// preview.
     ///
-    /// Retry, deadline and recording are those of a real call; nothing is applied. The caller has checked that the
-    /// hook is ACTIVE.
-    pub async fn execute(&self, hook: &ReadyHook, origin: Arc<Origin>, body: Bytes) -> Execution {
+    /// Retry, deadline and recording are those of a real call. Nothing is applied, and no flow feels it: the circuit
+    /// breaker is neither asked nor told. Whether the hook must be ACTIVE is for the caller to check.
+    pub async fn execute(&self, hook: &ReadyHook, origin: Arc<Origin>, purpose: Purpose, body: Bytes) -> Execution {
         let deadline = Deadline::after(hook.budget());
-        let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Execute, self.event_id());
+        let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, self.event_id());
         let permit = match self.bulkheads.enter(&record.origin().org_id, deadline).await {
             Ok(permit) => permit,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));
                 let failure = CallFailure::new(FailureCode::NoCapacity, "Too many calls of this org are in flight");
-                return Execution { outcome: Err(failure), timings };
+                return Execution { outcome: Err(failure), raw: None, timings };
             }
         };
-        let Exchanged { outcome, .. } = self.attempts(hook, &mut record, &body, deadline).await;
+        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, &body, deadline).await;
         drop(permit);
         let recorded = match &outcome {
             Err(failure) => Outcome::Failed(failure.clone()),
@@ -196,7 +203,7 @@ impl Engine {
             }
         };
         let (_, timings) = record.close(recorded);
-        Execution { outcome, timings }
+        Execution { outcome, raw, timings }
     }
 
     fn ports(&self) -> (Arc<dyn Recorder>, Arc<dyn Clock>) {
@@ -234,10 +241,7 @@ impl Engine {
             let exchanged = self.attempt(hook, record, body, deadline).await;
             match &exchanged.outcome {
                 Err(failure) if left > 0 && failure.code.retryable() && !deadline.passed() => {}
-                _ => {
-                    hook.breaker.report(exchanged.outcome.is_err(), Instant::now(), &self.limits);
-                    return exchanged;
-                }
+                _ => return exchanged,
             }
         }
     }
@@ -307,8 +311,7 @@ fn apply<P: ExtensionPoint>(subject: &mut P::Subject, answer: Result<Answer, Cal
     if let Some(error) = answer.error {
         return Outcome::Refused(error);
     }
-    let says_nothing = answer.problems.is_empty() && answer.commands.is_empty();
-    if says_nothing && P::HOOK_TYPE.description().empty_answer == EmptyAnswer::DefaultAction {
+    if answer.means_default(P::HOOK_TYPE) {
         return Outcome::Unchanged;
     }
     match P::interpret(subject, answer) {

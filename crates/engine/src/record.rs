@@ -48,6 +48,8 @@ pub enum Purpose {
     Flow,
     /// The management API's `execute`.
     Execute,
+    /// The management API's `preview`.
+    Preview,
 }
 
 /// How an invocation ended: exactly one of these.
@@ -78,6 +80,17 @@ pub enum SkipReason {
     NoCapacity,
     /// The flow's deadline had passed.
     NoTime,
+}
+
+impl Purpose {
+    /// What the log calls it; flows are not called anything.
+    pub const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Flow => None,
+            Self::Execute => Some("execute"),
+            Self::Preview => Some("preview"),
+        }
+    }
 }
 
 impl SkipReason {

@@ -9,7 +9,7 @@ use tenterhook_contract::{
     id::HookId,
     system_log::Target,
 };
-use tenterhook_engine::CallFailure;
+use tenterhook_engine::{CallFailure, Purpose};
 use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite};
 
 use crate::{
@@ -137,7 +137,8 @@ impl Platform {
             return Err(ManagementError::field("eventType", &text));
         }
         let origin = Arc::new(administrator.origin());
-        let answer = self.engine().execute(ready, origin, bytes).await.outcome.map_err(|failure| of_call(&failure))?;
+        let answer = self.engine().execute(ready, origin, Purpose::Execute, bytes).await;
+        let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
         if answer.error.is_none()
             && let Some(problem) = answer.shape_problems(hook.hook_type).into_iter().next()
         {
@@ -162,11 +163,11 @@ fn of_call(failure: &CallFailure) -> ManagementError {
     ManagementError::Hook { code, detail: format!("{}: {failure}", failure.code) }
 }
 
-fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a InlineHook, ManagementError> {
+pub(crate) fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a InlineHook, ManagementError> {
     org.configuration.hooks.iter().find(|hook| hook.id.as_str() == id).ok_or_else(|| not_found(id))
 }
 
-fn not_found(id: &str) -> ManagementError {
+pub(crate) fn not_found(id: &str) -> ManagementError {
     ManagementError::NotFound { id: id.to_owned(), kind: "InlineHook" }
 }
 

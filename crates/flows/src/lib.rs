@@ -10,6 +10,7 @@ mod hooks;
 pub mod management;
 pub mod oauth;
 mod platform;
+mod preview;
 pub mod provision;
 mod recording;
 mod sign_in;

@@ -7,7 +7,7 @@ use tenterhook_contract::{
     answer::cap,
     system_log::{LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
-use tenterhook_engine::{Entropy, InvocationRecord, Outcome, Purpose, Recorder, SkipReason, Timings};
+use tenterhook_engine::{Entropy, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
 use tenterhook_store::LogWriter;
 
 use crate::entropy;
@@ -133,8 +133,8 @@ fn debug_data(record: &InvocationRecord, message: Option<String>) -> Map<String,
         put("errorMessage", json!(message));
     }
     put("eventId", json!(record.event_id));
-    if record.purpose == Purpose::Execute {
-        put("purpose", json!("execute"));
+    if let Some(purpose) = record.purpose.code() {
+        put("purpose", json!(purpose));
     }
     if let Outcome::Failed(failure) = &record.outcome {
         put("failureCode", json!(failure.code.to_string()));

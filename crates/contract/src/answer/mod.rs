@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::render::{cap, render_debug_context};
 use crate::{
-    HookType,
+    EmptyAnswer, HookType,
     description::{CommandRule, Description, Shape},
     problem::{Problem, ProblemCode},
 };
@@ -232,6 +232,18 @@ impl Answer {
             "commands": commands.collect::<Vec<_>>(),
             "debugContext": self.debug_context.clone().unwrap_or_default(),
         })
+    }
+
+    /// Whether the answer says nothing and the type takes that for its default action.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, answer::Answer};
+    /// let nothing = Answer::parse(b"{}").unwrap();
+    /// assert!(nothing.means_default(HookType::Token) && !nothing.means_default(HookType::Telephony));
+    /// ```
+    pub fn means_default(&self, hook_type: HookType) -> bool {
+        let says_nothing = self.error.is_none() && self.problems.is_empty() && self.commands.is_empty();
+        says_nothing && hook_type.description().empty_answer == EmptyAnswer::DefaultAction
     }
 
     /// Everything that does not fit the contract of `hook_type`, as far as it can be judged without a subject:

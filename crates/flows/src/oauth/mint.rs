@@ -275,7 +275,7 @@ fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> Session
     }
 }
 
-fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
+pub(crate) fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
     UserContext {
         id: user.id.clone(),
         password_changed: user.password_changed.map(Timestamp::whole_seconds),

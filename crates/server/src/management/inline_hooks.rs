@@ -18,6 +18,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/inlineHooks", get(list).post(create))
         .route("/api/v1/inlineHooks/{id}", get(retrieve).put(replace).post(merge).delete(delete))
         .route("/api/v1/inlineHooks/{id}/execute", post(execute))
+        .route("/api/v1/inlineHooks/{id}/preview", post(preview))
         .route("/api/v1/inlineHooks/{id}/lifecycle/activate", post(activate))
         .route("/api/v1/inlineHooks/{id}/lifecycle/deactivate", post(deactivate))
 }
@@ -77,4 +78,8 @@ async fn delete(State(app): State<App>, admin: Admin, Path(id): Path<String>) ->
 
 async fn execute(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
     Ok(Json(app.platform.execute_hook(&admin.0, &id, &body.value, body.bytes).await?))
+}
+
+async fn preview(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+    Ok(Json(app.platform.preview_hook(&admin.0, &id, &body.value).await?))
 }

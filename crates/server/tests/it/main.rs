@@ -5,4 +5,5 @@ mod harness;
 mod inline_hooks;
 mod logs;
 mod oauth;
+mod preview;
 mod secrecy;

@@ -1,0 +1,212 @@
+//! Previews: what a hook would be sent, what it answers, and what that would change. Nothing is ever changed.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tenterhook_contract::{
+    HookType,
+    answer::Answer,
+    hook::InlineHook,
+    id::EventId,
+    preview::{Document, DocumentError, Inputs, Mark},
+    profile::ProfileSchema,
+};
+use tenterhook_engine::{CallFailure, Execution, Purpose, RawAnswer, Timings};
+
+use crate::{
+    OrgSnapshot, Platform,
+    hooks::{find, not_found},
+    management::{Administrator, ManagementError},
+    oauth::mint::user_context,
+};
+
+/// What a preview's body asks for.
+struct Wanted<'a> {
+    about: About<'a>,
+    source: AnswerSource,
+    schema: Arc<ProfileSchema>,
+}
+
+enum About<'a> {
+    /// The type's sample with these inputs.
+    Inputs(Option<&'a Map<String, Value>>),
+    /// This document.
+    Document(&'a Value),
+}
+
+enum AnswerSource {
+    /// The service is called.
+    Service,
+    /// This answer is tried as if the service had given it.
+    Given(Vec<u8>),
+    /// There is none: only the document is wanted.
+    Nobody,
+}
+
+/// How the answer came about.
+#[derive(Default)]
+struct Got {
+    answer: Option<Answer>,
+    raw: Option<RawAnswer>,
+    failure: Option<CallFailure>,
+    timings: Option<Timings>,
+}
+
+impl Platform {
+    /// Builds a document of `inputs`, or takes `document`; calls the service unless `call` is false or an `answer` is
+    /// given; shows request, answer, problems, and the subject before and after.
+    ///
+    /// # Errors
+    /// Bad input, with the member's name. A service that cannot be reached is no error: the preview says so.
+    pub async fn preview_hook(
+        &self,
+        administrator: &Administrator,
+        id: &str,
+        body: &Value,
+    ) -> Result<Value, ManagementError> {
+        let org = self.org_of(administrator)?;
+        let hook = find(&org, id)?;
+        let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
+        let wanted = Wanted::read(body)?;
+        let document = self.preview_document(administrator, &org, hook, &wanted).await?;
+        // Before anything is sent: a document without a subject has nothing to try an answer on.
+        let before = document.rehearse(hook.hook_type, &wanted.schema, Answer::default()).map_err(invalid)?.before;
+        let got = match wanted.source {
+            AnswerSource::Service => {
+                let bytes = document.to_json().to_string().into_bytes();
+                let origin = Arc::new(administrator.origin());
+                Got::called(self.engine().execute(ready, origin, Purpose::Preview, bytes.into()).await)
+            }
+            AnswerSource::Given(text) => {
+                let answer = Answer::parse(&text);
+                Got {
+                    answer: Some(answer.map_err(|error| ManagementError::field("answer", &error.to_string()))?),
+                    ..Got::default()
+                }
+            }
+            AnswerSource::Nobody => Got::default(),
+        };
+        got.shown(&document, hook.hook_type, &wanted.schema, before)
+    }
+
+    async fn preview_document(
+        &self,
+        administrator: &Administrator,
+        org: &OrgSnapshot,
+        hook: &InlineHook,
+        wanted: &Wanted<'_>,
+    ) -> Result<Document, ManagementError> {
+        let mut document = match wanted.about {
+            About::Document(document) => Document::given(document, hook.hook_type).map_err(invalid)?,
+            About::Inputs(None) => Document::sample(hook.hook_type, &Inputs::default()).map_err(invalid)?,
+            About::Inputs(Some(given)) => {
+                let (mut inputs, user) = Inputs::read(given, hook.hook_type).map_err(invalid)?;
+                if let Some(user) = user {
+                    let user = self.get_user(administrator, user).await.map_err(|error| match error {
+                        ManagementError::NotFound { .. } => ManagementError::field("inputs.user", "No such user"),
+                        other => other,
+                    })?;
+                    inputs.user = Some(user_context(org, &user));
+                }
+                Document::sample(hook.hook_type, &inputs).map_err(invalid)?
+            }
+        };
+        let mut entropy = [0; 16];
+        self.entropy().fill(&mut entropy);
+        document.mark(&Mark {
+            event_id: &EventId::from_entropy(entropy),
+            at: self.now(),
+            hook_id: &hook.id,
+            base_url: &administrator.caller.base_url,
+            request: &administrator.caller.request_context(),
+        });
+        Ok(document)
+    }
+}
+
+fn invalid(error: DocumentError) -> ManagementError {
+    ManagementError::field(&error.field, &error.message)
+}
+
+impl<'a> Wanted<'a> {
+    fn read(body: &'a Value) -> Result<Self, ManagementError> {
+        let wrong = |field: &str, text: &str| Err(ManagementError::field(field, text));
+        let Value::Object(members) = body else { return wrong("preview", "The body must be a JSON object") };
+        let member = |name: &str| members.get(name).filter(|value| !value.is_null());
+        let about = match (member("inputs"), member("document")) {
+            (Some(_), Some(_)) => return wrong("document", "Give either `inputs` or a `document`"),
+            (None, Some(document)) => About::Document(document),
+            (Some(Value::Object(inputs)), None) => About::Inputs(Some(inputs)),
+            (Some(_), None) => return wrong("inputs", "must be an object"),
+            (None, None) => About::Inputs(None),
+        };
+        let source = match (member("answer"), member("call")) {
+            (Some(_), Some(Value::Bool(true))) => {
+                return wrong("answer", "Give either an `answer` or `\"call\": true`");
+            }
+            (_, Some(call)) if !call.is_boolean() => return wrong("call", "must be true or false"),
+            (Some(answer), _) => AnswerSource::Given(answer.to_string().into_bytes()),
+            (None, Some(Value::Bool(false))) => AnswerSource::Nobody,
+            (None, _) => AnswerSource::Service,
+        };
+        let schema =
+            match member("profileSchema") {
+                None => ProfileSchema::base(),
+                Some(schema) => Arc::new(ProfileSchema::parse(schema).map_err(|error| {
+                    ManagementError::field(&format!("profileSchema.{}", error.field), error.message)
+                })?),
+            };
+        Ok(Self { about, source, schema })
+    }
+}
+
+impl Got {
+    fn called(execution: Execution) -> Self {
+        let Execution { outcome, raw, timings } = execution;
+        let (answer, failure) = match outcome {
+            Ok(answer) => (Some(answer), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        Self { answer, raw, failure, timings: Some(timings) }
+    }
+
+    fn shown(
+        self,
+        document: &Document,
+        hook_type: HookType,
+        schema: &Arc<ProfileSchema>,
+        before: Value,
+    ) -> Result<Value, ManagementError> {
+        let Self { answer, raw, failure, timings } = self;
+        let normalised = answer.as_ref().map(Answer::normalised);
+        let (mut problems, mut changes, mut after) = (Vec::new(), Vec::new(), before.clone());
+        let outcome = match answer {
+            None if failure.is_some() => "FAILED",
+            None => "NOT_CALLED",
+            Some(answer) if answer.error.is_some() => "REFUSED",
+            Some(answer) if answer.means_default(hook_type) => "UNCHANGED",
+            Some(answer) => match document.rehearse(hook_type, schema, answer).map_err(invalid)?.result {
+                Ok((subject, made)) => {
+                    (after, changes) = (subject, made);
+                    "APPLIED"
+                }
+                Err(found) => {
+                    problems = found;
+                    "INVALID"
+                }
+            },
+        };
+        let diff = json_patch::diff(&before, &after);
+        Ok(json!({
+            "request": document.to_json(),
+            "outcome": outcome,
+            "failure": failure.map(|failure| json!({ "code": failure.code.to_string(), "message": failure.to_string() })),
+            "raw": raw.map(|raw| json!({ "status": raw.status, "body": String::from_utf8_lossy(&raw.body) })),
+            "answer": normalised,
+            "problems": problems,
+            "changes": changes,
+            "subject": { "before": before, "after": after, "diff": diff },
+            "totalMs": timings.map(|timings| timings.total.as_secs_f64() * 1_000.0),
+        }))
+    }
+}
