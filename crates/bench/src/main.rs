@@ -8,6 +8,7 @@
 )]
 
 mod call;
+mod contract;
 mod cpu;
 mod memory;
 mod service;
@@ -30,6 +31,8 @@ struct Arguments {
 enum Benchmark {
     /// One hook call: the engine against a bare pooled client, in memory and with the database.
     Call(call::Options),
+    /// Reading and applying an answer against a plain parse of the same bytes.
+    Contract(contract::Options),
     /// Resident bytes of paused invocations against the bare client's.
     Memory(memory::Options),
     /// The external service that the benchmarks call; started by them.
@@ -46,6 +49,7 @@ enum Benchmark {
 fn main() -> Result<(), Error> {
     match Arguments::parse().benchmark {
         Benchmark::Call(options) => call::run(&options),
+        Benchmark::Contract(options) => contract::run(&options),
         Benchmark::Memory(options) => memory::run(&options),
         Benchmark::Service(options) => service::run(options),
         Benchmark::CallWorker(options) => call::work(options),
