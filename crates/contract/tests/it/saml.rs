@@ -1,0 +1,432 @@
+//! The SAML interpreter and the JSON mapping: a row for each cell and sentence of `saml.md` sections 2 to 4, and for
+//! each line of `observed.md` section 3 that can happen to it.
+
+use serde_json::{Value, json};
+use tenterhook_contract::{
+    ExtensionPoint as _, HookType,
+    answer::Answer,
+    problem::{Problem, ProblemCode},
+    saml::{Saml, assertion::Assertion},
+};
+
+const TEAM: &str = "/claims/http:~1~1schemas.example.com~1identity~1claims~1team";
+
+fn sample() -> Value {
+    let sample: Value = serde_json::from_str(HookType::Saml.description().sample_requests[0]).unwrap();
+    sample["data"]["assertion"].clone()
+}
+
+fn assertion() -> Assertion {
+    Assertion::from_json(&sample()).unwrap()
+}
+
+fn interpret(before: &Assertion, commands: &Value) -> Result<Value, Vec<Problem>> {
+    let mut after = before.clone();
+    let answer = json!({ "commands": commands }).to_string();
+    match Saml::interpret(&mut after, Answer::parse(answer.as_bytes()).unwrap()) {
+        Ok(_) => Ok(serde_json::to_value(after).unwrap()),
+        Err(problems) => {
+            assert_eq!(&after, before, "open-questions.md E1: nothing applied");
+            Err(problems)
+        }
+    }
+}
+
+fn patch(operations: Value) -> Value {
+    json!([{ "type": "com.okta.assertion.patch", "value": operations }])
+}
+
+fn op(op: &str, path: &str, value: Value) -> Value {
+    json!({ "op": op, "path": path, "value": value })
+}
+
+/// One operation: what is at a pointer afterwards, or the code of the problem and the member it names.
+fn check(source: &str, operation: Value, wanted: Result<(&str, Value), (ProblemCode, &str)>) {
+    match (interpret(&assertion(), &patch(json!([operation]))), wanted) {
+        (Ok(after), Ok((pointer, value))) => {
+            assert_eq!(after.pointer(pointer), Some(&value), "{source}: {operation}");
+        }
+        (Err(problems), Err((code, member))) => {
+            let place = format!("/commands/0/value/0{member}");
+            assert_eq!((problems[0].code, &problems[0].pointer), (code, &place), "{source}: {operation}");
+        }
+        (outcome, wanted) => panic!("{source}: {operation} gave {outcome:?}, not {wanted:?}"),
+    }
+}
+
+#[test]
+fn attributes_as_a_whole() {
+    use ProblemCode::{BadPath, BadValue, PathNotFound};
+    let level = json!({
+        "attributes": { "NameFormat": "urn:oasis:names:tc:SAML:2.0:attrname-format:basic" },
+        "attributeValues": [{ "attributes": { "xsi:type": "xs:string" }, "value": "L3" }],
+    });
+    let bare = json!({ "attributeValues": [{ "value": 7 }, { "value": true }, { "value": 1.5 }] });
+    let defaults = json!({
+        "attributes": { "NameFormat": "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified" },
+        "attributeValues": [
+            { "attributes": { "xsi:type": "xs:string" }, "value": "7" },
+            { "attributes": { "xsi:type": "xs:string" }, "value": "true" },
+            { "attributes": { "xsi:type": "xs:string" }, "value": "1.5" },
+        ],
+    });
+    let empty = json!({ "attributeValues": [] });
+    check(
+        "saml.md 3, add: new attribute",
+        op("add", "/claims/level", level.clone()),
+        Ok(("/claims/level", level.clone())),
+    );
+    check(
+        "saml.md 3, add: existing is overwritten",
+        op("add", "/claims/costCentre", level.clone()),
+        Ok(("/claims/costCentre", level.clone())),
+    );
+    check("saml.md 3, replace: whole attribute", op("replace", TEAM, level.clone()), Ok((TEAM, level.clone())));
+    check("saml.md 3, replace: must exist", op("replace", "/claims/none", level.clone()), Err((PathNotFound, "/path")));
+    check("saml.md 3, value rules: defaults, string forms", op("add", "/claims/x", bare), Ok(("/claims/x", defaults)));
+    check("saml.md 2: no value", op("add", "/claims/x", empty), Ok(("/claims/x/attributeValues", json!([]))));
+    check(
+        "saml.md 3: attributeValues must be an array",
+        op("add", "/claims/x", json!({ "attributeValues": {} })),
+        Err((BadValue, "/value")),
+    );
+    check(
+        "saml.md 3: attributeValues is needed",
+        op("add", "/claims/x", json!({ "attributes": {} })),
+        Err((BadValue, "/value")),
+    );
+    check("saml.md 3: an object", op("add", "/claims/x", json!("L3")), Err((BadValue, "/value")));
+    check(
+        "saml.md 3: value texts",
+        op("add", "/claims/x", json!({ "attributeValues": [{ "value": {} }] })),
+        Err((BadValue, "/value")),
+    );
+    check(
+        "saml.md 3: value is needed",
+        op("add", "/claims/x", json!({ "attributeValues": [{}] })),
+        Err((BadValue, "/value")),
+    );
+    check("open-questions.md D7: empty name", op("add", "/claims/", level.clone()), Err((BadPath, "/path")));
+    check("saml.md 3: anything else", op("add", "/claims", level), Err((BadPath, "/path")));
+}
+
+#[test]
+fn values_and_xml_attributes_of_an_attribute() {
+    use ProblemCode::{BadIndex, BadPath, BadValue, PathNotFound};
+    let value = json!({ "attributes": { "xsi:type": "xs:string" }, "value": "legal" });
+    let values = format!("{TEAM}/attributeValues");
+    let at = |rest: &str| format!("{values}/{rest}");
+    check("saml.md 3: insert", op("add", &at("0"), value.clone()), Ok((&at("0"), value.clone())));
+    check("saml.md 3: insert moves up", op("add", &at("1"), value.clone()), Ok((&at("2/value"), json!("audit"))));
+    check("saml.md 3: index = length", op("add", &at("2"), value.clone()), Ok((&at("2"), value.clone())));
+    check("saml.md 3: append", op("add", &at("-"), value.clone()), Ok((&at("2"), value.clone())));
+    check("saml.md 3: beyond", op("add", &at("3"), value.clone()), Err((BadIndex, "/path")));
+    check("saml.md 3: replace element", op("replace", &at("1"), value.clone()), Ok((&at("1"), value.clone())));
+    check("saml.md 3: element must exist", op("replace", &at("2"), value.clone()), Err((BadIndex, "/path")));
+    check("saml.md 3: no replace at -", op("replace", &at("-"), value.clone()), Err((BadIndex, "/path")));
+    check("saml.md 3: index", op("replace", &at("01"), value.clone()), Err((BadIndex, "/path")));
+    check(
+        "saml.md 3: sample",
+        op("replace", &at("1/value"), json!("treasury")),
+        Ok((&at("1/value"), json!("treasury"))),
+    );
+    check(
+        "saml.md 3: add at a member",
+        op("add", &at("1/value"), json!("treasury")),
+        Ok((&at("1/value"), json!("treasury"))),
+    );
+    check("saml.md 3: number", op("replace", &at("0/value"), json!(42)), Ok((&at("0/value"), json!("42"))));
+    check("saml.md 3: boolean", op("replace", &at("0/value"), json!(false)), Ok((&at("0/value"), json!("false"))));
+    check("saml.md 3: no object", op("replace", &at("0/value"), json!({})), Err((BadValue, "/value")));
+    check("saml.md 3: member must exist", op("replace", &at("2/value"), json!("x")), Err((BadIndex, "/path")));
+    check("saml.md 3: element is an object", op("add", &at("0"), json!("legal")), Err((BadValue, "/value")));
+    check(
+        "open-questions.md E8: passes through",
+        op("replace", &at("0/attributes/xsi:type"), json!("xs:anyType")),
+        Ok((&at("0/attributes/xsi:type"), json!("xs:anyType"))),
+    );
+    check(
+        "saml.md 3: type is a text",
+        op("replace", &at("0/attributes/xsi:type"), json!(1)),
+        Err((BadValue, "/value")),
+    );
+    check("saml.md 3: anything else", op("replace", &at("0/attributes"), json!({})), Err((BadPath, "/path")));
+    check("saml.md 3: anything else", op("replace", &at("x/value"), json!("x")), Err((BadIndex, "/path")));
+    check("saml.md 3: anything else", op("replace", &values, json!([])), Err((BadPath, "/path")));
+    check(
+        "saml.md 3: absent claim",
+        op("replace", "/claims/none/attributeValues/0/value", json!("x")),
+        Err((PathNotFound, "/path")),
+    );
+    let format = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
+    let wanted = json!({ "NameFormat": format });
+    let xml = format!("{TEAM}/attributes");
+    let member = format!("{xml}/NameFormat");
+    check("saml.md 3: NameFormat", op("replace", &member, json!(format)), Ok((&member, json!(format))));
+    check("saml.md 3: add NameFormat", op("add", &member, json!(format)), Ok((&member, json!(format))));
+    check("open-questions.md E3: the plain form", op("replace", &xml, wanted.clone()), Ok((&xml, wanted.clone())));
+    check(
+        "open-questions.md E3: one level too deep",
+        op("replace", &xml, json!({ "attributes": wanted.clone() })),
+        Ok((&xml, wanted)),
+    );
+    check(
+        "saml.md 3: NameFormat is a text",
+        op("replace", &xml, json!({ "NameFormat": 7 })),
+        Err((BadValue, "/value")),
+    );
+}
+
+#[test]
+fn subject_conditions_and_authentication() {
+    use ProblemCode::{BadIndex, BadPath, BadValue, PathNotFound};
+    for path in [
+        "/subject/nameId",
+        "/subject/nameFormat",
+        "/subject/confirmation/method",
+        "/subject/confirmation/data/recipient",
+    ] {
+        for name in ["add", "replace"] {
+            check("saml.md 3, /subject/…", op(name, path, json!("new")), Ok((path, json!("new"))));
+        }
+        check("saml.md 3, /subject/…: a text", op("replace", path, json!(7)), Err((BadValue, "/value")));
+    }
+    let data = json!({ "recipient": "https://x/acs" });
+    let confirmation = json!({ "method": "urn:m", "data": data });
+    check(
+        "saml.md 3, /subject/…",
+        op("replace", "/subject/confirmation", confirmation.clone()),
+        Ok(("/subject/confirmation", confirmation)),
+    );
+    check(
+        "saml.md 3, /subject/…",
+        op("replace", "/subject/confirmation/data", data.clone()),
+        Ok(("/subject/confirmation/data", data)),
+    );
+    check(
+        "saml.md 3, /subject/…: incomplete",
+        op("replace", "/subject/confirmation", json!({})),
+        Err((BadValue, "/value")),
+    );
+    check("saml.md 3, /subject/…: no such member", op("add", "/subject/other", json!("x")), Err((BadPath, "/path")));
+    let audiences = "/conditions/audienceRestriction";
+    check(
+        "saml.md 3, /conditions/…",
+        op("replace", "/conditions/audienceRestriction/0", json!("urn:b")),
+        Ok((audiences, json!(["urn:b"]))),
+    );
+    check(
+        "saml.md 3, /conditions/…",
+        op("add", "/conditions/audienceRestriction/-", json!("urn:b")),
+        Ok((audiences, json!(["urn:example:benefits", "urn:b"]))),
+    );
+    check("saml.md 3, /conditions/…", op("replace", audiences, json!(["urn:c"])), Ok((audiences, json!(["urn:c"]))));
+    check("saml.md 3, /conditions/…", op("replace", audiences, json!([1])), Err((BadValue, "/value")));
+    check(
+        "saml.md 3, /conditions/…",
+        op("replace", "/conditions/audienceRestriction/0", json!(1)),
+        Err((BadValue, "/value")),
+    );
+    check(
+        "saml.md 3, /conditions/…",
+        op("replace", "/conditions/audienceRestriction/1", json!("x")),
+        Err((BadIndex, "/path")),
+    );
+    let class = "/authentication/authnContext/authnContextClassRef";
+    let x509 = json!("urn:oasis:names:tc:SAML:2.0:ac:classes:X509");
+    check(
+        "saml.md 3, authentication",
+        op("replace", "/authentication/sessionIndex", json!("id2")),
+        Ok(("/authentication/sessionIndex", json!("id2"))),
+    );
+    check("saml.md 3, authentication", op("replace", class, x509.clone()), Ok((class, x509.clone())));
+    check(
+        "saml.md 3, authentication",
+        op("replace", "/authentication/authnContext", json!({ "authnContextClassRef": x509 })),
+        Ok((class, x509.clone())),
+    );
+    check(
+        "open-questions.md E4: the short spelling",
+        op("replace", "/authentication/authnContext", json!({ "authContextClassRef": x509 })),
+        Ok((class, x509.clone())),
+    );
+    check(
+        "open-questions.md E4: in this one place",
+        op("replace", "/authentication/authnContext/authContextClassRef", x509.clone()),
+        Err((BadPath, "/path")),
+    );
+    check(
+        "saml.md 3, authentication",
+        op("replace", "/authentication/authnContext", json!({})),
+        Err((BadValue, "/value")),
+    );
+    check(
+        "saml.md 3, authentication",
+        op("replace", "/authentication/authnContext", json!({ "authContextClassRef": 1 })),
+        Err((BadValue, "/value")),
+    );
+    for path in ["/authentication/sessionIndex", "/authentication/authnContext", class] {
+        check("saml.md 3, authentication: no add", op("add", path, x509.clone()), Err((BadPath, "/path")));
+    }
+    let lifetime = "/authentication/sessionLifetime";
+    check("saml.md 3, sessionLifetime", op("add", lifetime, json!(900)), Ok((lifetime, json!(900))));
+    check(
+        "open-questions.md E6: replace when absent",
+        op("replace", lifetime, json!(900)),
+        Err((PathNotFound, "/path")),
+    );
+    for bad in [json!(0), json!(-1), json!(1.5), json!("900"), json!(5_000_000_000_u64)] {
+        check("open-questions.md E6: positive integer", op("add", lifetime, bad), Err((BadValue, "/value")));
+    }
+    let twice = patch(json!([op("add", lifetime, json!(900)), op("replace", lifetime, json!(60))]));
+    assert_eq!(
+        interpret(&assertion(), &twice).unwrap().pointer(lifetime),
+        Some(&json!(60)),
+        "each sees the one before"
+    );
+}
+
+#[test]
+fn what_is_refused_and_what_to_write_instead() {
+    use ProblemCode::{BadPath, PathNotFound, UnknownOperation, ValueNotAllowed, ValueRequired};
+    for name in ["add", "replace"] {
+        check("open-questions.md E2", op(name, "/lifetime/expiration", json!(60)), Err((BadPath, "/path")));
+        for path in ["", "/", "/lifetime", "/subject", "/conditions", "/other/x", "/context/user"] {
+            check("saml.md 3: anything else", op(name, path, json!("x")), Err((BadPath, "/path")));
+        }
+    }
+    let remove = json!({ "op": "remove", "path": "/claims/costCentre" });
+    check("saml.md 3, open-questions.md E5: no remove", remove, Err((UnknownOperation, "/op")));
+    check(
+        "token.md 3, shared dialect",
+        op("remove", "/claims/costCentre", json!("x")),
+        Err((ValueNotAllowed, "/value")),
+    );
+    check("saml.md 3: op", op("ADD", "/claims/x", json!({})), Err((UnknownOperation, "/op")));
+    check(
+        "observed.md 3: add without value",
+        json!({ "op": "add", "path": "/claims/x" }),
+        Err((ValueRequired, "/value")),
+    );
+    check(
+        "observed.md 3: explicit null",
+        op("replace", "/subject/nameId", Value::Null),
+        Err((ValueRequired, "/value")),
+    );
+    check(
+        "observed.md 3: without its leading slash",
+        op("replace", "subject/nameId", json!("x")),
+        Err((BadPath, "/path")),
+    );
+    check("pointer.rs: bad escape", op("replace", "/claims/a~2", json!({})), Err((BadPath, "/path")));
+    let value = json!({ "attributeValues": [] });
+    let unescaped = patch(json!([op("add", "/claims/http://schemas.example.com/team", value)]));
+    let problems = interpret(&assertion(), &unescaped).unwrap_err();
+    assert_eq!(problems[0].code, PathNotFound);
+    let hint = problems[0].hint.as_ref().unwrap();
+    assert!(
+        hint.contains("/claims/http:~1~1schemas.example.com~1team"),
+        "observed.md 3: shows the escaped form: {hint}"
+    );
+    let slashless = interpret(&assertion(), &patch(json!([op("add", "claims/x", json!({}))]))).unwrap_err();
+    assert_eq!(slashless[0].hint.as_deref(), Some("A path begins with `/`: `/claims/x`"));
+}
+
+#[test]
+fn sloppy_answers() {
+    use ProblemCode::{UnknownCommand, WrongShape};
+    for (source, commands, code, pointer) in [
+        ("observed.md 3: an object where an array is due", patch(json!({})), WrongShape, "/commands/0/value"),
+        ("observed.md 3: explicit nulls", patch(json!(null)), WrongShape, "/commands/0/value"),
+        ("observed.md 3: array of no objects", patch(json!(["x"])), WrongShape, "/commands/0/value/0"),
+        (
+            "open-questions.md A16",
+            json!([{ "type": "com.okta.identity.patch", "value": [] }]),
+            UnknownCommand,
+            "/commands/0/type",
+        ),
+        (
+            "observed.md 3: a hook type",
+            json!([{ "type": "com.okta.saml.tokens.transform", "value": [] }]),
+            UnknownCommand,
+            "/commands/0/type",
+        ),
+        (
+            "observed.md 3: arguments beside type",
+            json!([{ "type": "com.okta.assertion.patch", "op": "add", "path": "/claims/x" }]),
+            WrongShape,
+            "/commands/0/value",
+        ),
+        ("overview.md 4.1", json!([{ "value": [] }]), WrongShape, "/commands/0/type"),
+    ] {
+        let problems = interpret(&assertion(), &commands).unwrap_err();
+        assert_eq!((problems[0].code, problems[0].pointer.as_str()), (code, pointer), "{source}: {commands}");
+    }
+    let good = op("replace", "/subject/nameId", json!("x"));
+    let mixed = patch(json!([good, op("add", "/lifetime/x", json!(1)), op("add", "/other", json!(1))]));
+    assert_eq!(interpret(&assertion(), &mixed).unwrap_err().len(), 2, "every problem, and nothing applied");
+    let twice = json!([
+        { "type": "com.okta.assertion.patch", "value": [op("replace", "/subject/nameId", json!("first"))] },
+        { "type": "com.okta.assertion.patch", "value": [op("replace", "/subject/nameId", json!("second"))] },
+    ]);
+    assert_eq!(interpret(&assertion(), &twice).unwrap()["subject"]["nameId"], "second", "observed.md 3: in order");
+    let many = vec![op("replace", "/subject/nameId", json!("x")); 10_001];
+    let problems = interpret(&assertion(), &patch(json!(many))).unwrap_err();
+    assert_eq!(problems[0].code, ProblemCode::TooMany);
+}
+
+#[test]
+fn the_sample_answer() {
+    let sample: Value = serde_json::from_str(HookType::Saml.description().sample_answers[0]).unwrap();
+    let after = interpret(&assertion(), &sample["commands"]).unwrap();
+    assert_eq!(after["claims"]["entitlementLevel"]["attributeValues"][0]["value"], "L3");
+    assert_eq!(after.pointer(&format!("{TEAM}/attributeValues/1/value")), Some(&json!("treasury")));
+    assert_eq!(after["authentication"]["sessionLifetime"], 900);
+    let class = &after["authentication"]["authnContext"]["authnContextClassRef"];
+    assert_eq!(class, "urn:oasis:names:tc:SAML:2.0:ac:classes:X509");
+    assert_eq!(after["lifetime"], json!({ "expiration": 300 }));
+}
+
+/// `saml.md` section 2: the assertion both ways, member by member.
+#[test]
+fn the_json_mapping() {
+    let json = sample();
+    assert_eq!(serde_json::to_string(&assertion()).unwrap(), json.to_string(), "member order too");
+    let mut without = json.clone();
+    without.as_object_mut().unwrap().shift_remove("claims");
+    let bare = Assertion::from_json(&without).unwrap();
+    assert_eq!(serde_json::to_value(&bare).unwrap(), without, "observed.md 2: no claims member");
+    let added = patch(json!([op("add", "/claims/x", json!({ "attributeValues": [{ "value": "1" }] }))]));
+    assert_eq!(interpret(&bare, &added).unwrap()["claims"]["x"]["attributeValues"][0]["value"], "1");
+    let mut long = json.clone();
+    long["authentication"]["sessionLifetime"] = json!(60);
+    assert_eq!(serde_json::to_value(Assertion::from_json(&long).unwrap()).unwrap(), long);
+    for pointer in [
+        "/subject",
+        "/subject/nameId",
+        "/subject/nameFormat",
+        "/subject/confirmation",
+        "/subject/confirmation/method",
+        "/subject/confirmation/data",
+        "/subject/confirmation/data/recipient",
+        "/authentication",
+        "/authentication/sessionIndex",
+        "/authentication/authnContext",
+        "/authentication/authnContext/authnContextClassRef",
+        "/conditions",
+        "/conditions/audienceRestriction",
+        "/lifetime",
+        "/lifetime/expiration",
+        "/claims/costCentre/attributeValues",
+        "/claims/costCentre/attributeValues/0/value",
+    ] {
+        for wrong in [Value::Null, json!([7])] {
+            let mut broken = json.clone();
+            *broken.pointer_mut(pointer).unwrap() = wrong.clone();
+            let error = Assertion::from_json(&broken).unwrap_err();
+            assert!(error.pointer.starts_with(pointer), "{pointer} {wrong}: {error}");
+        }
+    }
+    assert!(Assertion::from_json(&json!("x")).is_err());
+    assert!(!format!("{:?}", assertion()).contains("7301"), "values are not shown");
+}
