@@ -109,6 +109,13 @@ pub struct UserProfile {
 }
 
 /// `data.context.user._links`.
+///
+/// ```
+/// use tenterhook_contract::{context::UserLinks, id::UserId};
+/// let user: UserId = "00u00000000000000001".parse().unwrap();
+/// let links = UserLinks::of("https://org.example.com", &user);
+/// assert_eq!(links.groups.href, "https://org.example.com/api/v1/users/00u00000000000000001/groups");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserLinks {

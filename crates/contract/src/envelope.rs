@@ -5,6 +5,15 @@ use serde::Serialize;
 use crate::{HookType, Timestamp, id::EventId};
 
 /// The request document, its members in the order seen on the wire (`observed.md` section 2).
+///
+/// ```
+/// use tenterhook_contract::{HookType, Timestamp, envelope::Envelope, id::EventId};
+/// let id = EventId::from_entropy([7; 16]);
+/// let at = Timestamp::from_micros(1_770_802_215_500_000);
+/// let envelope = Envelope::new(&id, at, HookType::UserImport, "cal1rTy6uIo8PzLk1d7", None, ());
+/// let document = serde_json::to_value(&envelope).unwrap();
+/// assert_eq!(document["eventTime"], "2026-02-11T09:30:15.000Z");
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,4 +1,12 @@
 //! Typed identifiers in the vendor's form: 20 characters, a three-character prefix by kind, time-ordered.
+//!
+//! ```
+//! use tenterhook_contract::id::{HookId, UserId};
+//! let id = HookId::from_parts(1_770_802_215_500, [7; 8]);
+//! assert!(id.as_str().starts_with(HookId::PREFIX));
+//! assert_eq!(id.as_str().parse(), Ok(id.clone()));
+//! assert!(id.as_str().parse::<UserId>().is_err());
+//! ```
 
 use std::fmt;
 

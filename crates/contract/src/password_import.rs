@@ -54,6 +54,14 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 }
 
 /// The password import extension point.
+///
+/// ```
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, password_import::{Credential, PasswordImport}};
+/// let mut credential = Credential::Unverified;
+/// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"credential": "VERIFIED"}}]}"#;
+/// PasswordImport::interpret(&mut credential, Answer::parse(answer).unwrap()).unwrap();
+/// assert_eq!(credential, Credential::Verified);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordImport;
 

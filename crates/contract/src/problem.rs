@@ -8,6 +8,14 @@ use serde::Serialize;
 const SHOWN_CHARACTERS: usize = 200;
 
 /// One thing wrong with an answer.
+///
+/// ```
+/// use tenterhook_contract::{HookType, answer::Answer, problem::ProblemCode};
+/// let answer = Answer::parse(br#"{"commands": [{"type": "com.action.update", "value": {}}]}"#).unwrap();
+/// let problem = &answer.shape_problems(HookType::Registration)[0];
+/// assert_eq!((problem.code, problem.pointer.as_str()), (ProblemCode::UnknownCommand, "/commands/0/type"));
+/// assert_eq!(problem.hint.as_deref(), Some("Write `com.okta.action.update`"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// A stable code.

@@ -4,6 +4,7 @@
 //! the workspace that no compiler knows. Nothing here is shipped, and nothing here depends on the shipped crates,
 //! so that it builds in seconds.
 
+mod fuzz;
 mod interop;
 mod postgres;
 mod run;
@@ -46,6 +47,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Run the fuzz targets of the contract crate, each for some seconds
+    Fuzz(fuzz::Options),
     /// Run other people's software against the built binary
     Interop {
         /// Which one; all of them without a name
@@ -79,6 +82,7 @@ fn perform(workspace: &Workspace, command: Command) -> Result<(), Failure> {
             run::succeed(workspace.cargo(&words), "The benchmark's own output above says why.")
         }
         Command::Generate { check } => generate(workspace, check),
+        Command::Fuzz(options) => fuzz::run(workspace, &options)?.or_refuse(),
         Command::Interop { name } => interop::run(workspace, name)?.or_refuse(),
         Command::Postgres { command } => on_postgres(workspace, &command),
     }

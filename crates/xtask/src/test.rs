@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    interop,
+    fuzz, interop,
     postgres::{self, Cluster},
     run::{Ending, Failure, lacking, succeed},
     say::say,
@@ -15,6 +15,9 @@ use crate::{
 
 /// The crates whose tests use a database.
 const DATABASE_CRATES: [&str; 4] = ["tenterhook-store", "tenterhook-flows", "tenterhook-server", "tenterhook"];
+
+/// Seconds for each fuzz target: enough to run the kept inputs and a little more.
+const FUZZ_SECONDS: u32 = 3;
 
 /// Which steps to take.
 #[derive(Debug, Args)]
@@ -40,6 +43,7 @@ enum Step {
     Sqlite,
     Postgres,
     Interop,
+    Fuzz,
 }
 
 impl Step {
@@ -52,6 +56,7 @@ impl Step {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Interop => "interop",
+            Self::Fuzz => "fuzz",
         }
     }
 
@@ -64,6 +69,7 @@ impl Step {
             Self::Sqlite => "every test, with the embedded database",
             Self::Postgres => "the tests that use a database, with PostgreSQL",
             Self::Interop => "other people's clients against the binary",
+            Self::Fuzz => "the contract's fuzz targets, a few seconds each",
         }
     }
 
@@ -86,6 +92,7 @@ impl Step {
             }
             Self::Postgres => return on_postgres(workspace),
             Self::Interop => return interop::run(workspace, None),
+            Self::Fuzz => return fuzz::run(workspace, &fuzz::Options { seconds: FUZZ_SECONDS, target: None }),
         }
         Ok(Ending::Passed)
     }

@@ -84,10 +84,31 @@ pub enum RegistrationFlow {
 }
 
 /// The extension point of self-service registration.
+///
+/// ```
+/// use serde_json::json;
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, profile::ProfileSchema};
+/// use tenterhook_contract::registration::{Decision, RegistrationSubject, SelfService};
+/// let profile = json!({ "login": "noor@partner.example" }).as_object().unwrap().clone();
+/// let mut form = RegistrationSubject { decision: Decision::Allow, profile, schema: ProfileSchema::base() };
+/// let answer = br#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"department": "Partners"}}]}"#;
+/// SelfService::interpret(&mut form, Answer::parse(answer).unwrap()).unwrap();
+/// assert_eq!(form.profile["department"], "Partners");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SelfService;
 
 /// The extension point of progressive profile.
+///
+/// ```
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, profile::{Profile, ProfileSchema}};
+/// use tenterhook_contract::registration::{Decision, Progressive, RegistrationSubject};
+/// let schema = ProfileSchema::base();
+/// let mut form = RegistrationSubject { decision: Decision::Allow, profile: Profile::new(), schema };
+/// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"registration": "DENY"}}]}"#;
+/// Progressive::interpret(&mut form, Answer::parse(answer).unwrap()).unwrap();
+/// assert_eq!(form.decision, Decision::Deny);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Progressive;
 

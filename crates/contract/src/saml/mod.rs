@@ -58,6 +58,17 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 }
 
 /// The SAML extension point.
+///
+/// ```
+/// use tenterhook_contract::{ExtensionPoint, HookType, answer::Answer, saml::{Saml, assertion::Assertion}};
+/// let sample: serde_json::Value = serde_json::from_str(HookType::Saml.description().sample_requests[0]).unwrap();
+/// let mut assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
+/// let answer = br#"{"commands": [{"type": "com.okta.assertion.patch", "value": [
+///     {"op": "add", "path": "/authentication/sessionLifetime", "value": 900}
+/// ]}]}"#;
+/// Saml::interpret(&mut assertion, Answer::parse(answer).unwrap()).unwrap();
+/// assert_eq!(assertion.authentication.session_lifetime, Some(900));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Saml;
 

@@ -58,6 +58,14 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 }
 
 /// The telephony extension point.
+///
+/// ```
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, telephony::{Telephony, TelephonySubject}};
+/// let mut subject = TelephonySubject::default();
+/// let answer = br#"{"commands": [{"type": "com.okta.telephony.action", "value": [{"status": "PENDING"}]}]}"#;
+/// Telephony::interpret(&mut subject, Answer::parse(answer).unwrap()).unwrap();
+/// assert!(!subject.falls_back());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Telephony;
 

@@ -67,6 +67,20 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 }
 
 /// The token extension point.
+///
+/// ```
+/// use serde_json::json;
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, token::{Token, TokenDraft, TokenSubject}};
+/// let claims = json!({ "sub": "ada@example.com", "tier": "silver" }).as_object().unwrap().clone();
+/// let access = Some(TokenDraft { claims, lifetime_seconds: 3_600 });
+/// let mut subject = TokenSubject { identity: None, access, dpop: false };
+/// let answer = br#"{"commands": [{"type": "com.okta.access.patch", "value": [
+///     {"op": "replace", "path": "/claims/tier", "value": "gold"}
+/// ]}]}"#;
+/// let changes = Token::interpret(&mut subject, Answer::parse(answer).unwrap()).unwrap();
+/// assert_eq!(changes[0].path, "/claims/tier");
+/// assert_eq!(subject.access.unwrap().claims["tier"], "gold");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Token;
 

@@ -64,6 +64,27 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 }
 
 /// The user import extension point.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, profile::{Profile, ProfileSchema}};
+/// use tenterhook_contract::user_import::{ImportAction, ImportSubject, UserImport};
+/// let mut user = ImportSubject {
+///     action: ImportAction::CreateUser,
+///     target: None,
+///     app_profile: Profile::new(),
+///     user_profile: Profile::new(),
+///     app_schema: None,
+///     user_schema: ProfileSchema::base(),
+///     mapping: Arc::default(),
+/// };
+/// let answer = br#"{"commands": [
+///     {"type": "com.okta.action.update", "value": {"result": "LINK_USER"}},
+///     {"type": "com.okta.user.update", "value": {"id": "00u3gk5nPzX7wQaYs1d7"}}
+/// ]}"#;
+/// UserImport::interpret(&mut user, Answer::parse(answer).unwrap()).unwrap();
+/// assert_eq!((user.action, user.target.as_deref()), (ImportAction::LinkUser, Some("00u3gk5nPzX7wQaYs1d7")));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct UserImport;
 

@@ -27,6 +27,14 @@ fn answers_that_say_nothing() {
     }
     let debug = parse(r#"{"debugContext": {"a": 1}}"#).debug_context.unwrap();
     assert_eq!(debug["a"], 1);
+    assert_eq!(parse(r#"{"debugContext": "text"}"#).debug_context.unwrap()["debugContext"], "text", "kept for the log");
+    for (value, shown) in [("1.5", "1.5"), ("-7", "-7"), ("true", "true"), ("\"x\"", "\"x\"")] {
+        let answer = parse(&format!(r#"{{"commands": [{{"type": "x", "value": {value}}}]}}"#));
+        assert_eq!(answer.normalised()["commands"][0]["value"].to_string(), shown, "whatever it is, it is shown");
+        assert_eq!(answer.shape_problems(HookType::Token).len(), 1);
+    }
+    assert!(parse("{}").means_default(HookType::Saml) && !parse("{}").means_default(HookType::Telephony));
+    assert!(!parse(r#"{"error": {}}"#).means_default(HookType::Saml));
 }
 
 #[test]

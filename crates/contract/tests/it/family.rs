@@ -87,6 +87,11 @@ fn previews_take_their_inputs() {
     let saml = sample(HookType::Saml, json!({ "user": "zoe", "app": { "id": "0oaX", "name": "Shop" } }));
     assert_eq!(saml["data"]["assertion"]["subject"]["nameId"], "zoe@example.com");
     assert_eq!(saml["data"]["context"]["protocol"]["issuer"]["name"], "Shop");
+    let new = sample(HookType::Registration, json!({ "user": "zoe" }));
+    assert_eq!(
+        new["data"]["userProfile"]["login"], "zoe@example.com",
+        "registration.md 7: a user for data.userProfile"
+    );
     let form = json!({ "requestType": "self.service.registration", "profile": { "login": "new@x" } });
     assert_eq!(sample(HookType::Registration, form)["data"]["userProfile"], json!({ "login": "new@x" }));
     let update = json!({ "requestType": "progressive.profile", "user": "zoe", "profile": { "costCenter": "1" } });
@@ -134,6 +139,9 @@ fn inputs_that_cannot_be_used_are_named() {
     ] {
         assert_eq!(Document::sample(hook_type, &inputs(body, hook_type)).unwrap_err().field, field);
     }
+    let other = Document::given(&json!({ "requestType": "x", "data": {} }), HookType::Registration).unwrap();
+    let error = other.rehearse(HookType::Registration, &ProfileSchema::base(), Answer::default()).unwrap_err();
+    assert_eq!(error.field, "/requestType");
     assert!(Document::given(&json!([]), HookType::Token).is_err());
     assert_eq!(Document::given(&json!({ "eventType": "x" }), HookType::Token).unwrap_err().field, "document.eventType");
 }

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     ExtensionPoint as _, HookType,
     answer::Answer,
+    context::{IdentityProviderContext, RequestContext, SessionContext, UrlValue, UserContext, UserLinks, UserProfile},
+    id::{RequestId, SessionId, UserId},
     problem::{Problem, ProblemCode},
-    saml::{Saml, assertion::Assertion},
+    saml::{Saml, SamlContext, SamlIssuer, SamlProtocol, assertion::Assertion},
 };
 
 const TEAM: &str = "/claims/http:~1~1schemas.example.com~1identity~1claims~1team";
@@ -178,8 +180,8 @@ fn values_and_xml_attributes_of_an_attribute() {
 }
 
 #[test]
-fn subject_conditions_and_authentication() {
-    use ProblemCode::{BadIndex, BadPath, BadValue, PathNotFound};
+fn subject_and_conditions() {
+    use ProblemCode::{BadIndex, BadPath, BadValue};
     for path in [
         "/subject/nameId",
         "/subject/nameFormat",
@@ -232,6 +234,11 @@ fn subject_conditions_and_authentication() {
         op("replace", "/conditions/audienceRestriction/1", json!("x")),
         Err((BadIndex, "/path")),
     );
+}
+
+#[test]
+fn the_authentication_statement() {
+    use ProblemCode::{BadPath, BadValue, PathNotFound};
     let class = "/authentication/authnContext/authnContextClassRef";
     let x509 = json!("urn:oasis:names:tc:SAML:2.0:ac:classes:X509");
     check(
@@ -428,5 +435,65 @@ fn the_json_mapping() {
         }
     }
     assert!(Assertion::from_json(&json!("x")).is_err());
+    let names = assertion().claims.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(names, ["costCentre", "http://schemas.example.com/identity/claims/team"], "in the statement's order");
     assert!(!format!("{:?}", assertion()).contains("7301"), "values are not shown");
+}
+
+/// `saml.md` section 2, the whole `data` of the sample.
+#[test]
+fn the_request_is_the_sample() {
+    let sample: Value = serde_json::from_str(HookType::Saml.description().sample_requests[0]).unwrap();
+    let context = &sample["data"]["context"];
+    let text = |pointer: &str| context.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    let at = |pointer: &str| text(pointer).parse().unwrap();
+    let user_id = UserId::from_parts(1, [1; 8]);
+    let typed = SamlContext {
+        request: RequestContext {
+            id: RequestId::from_entropy([7; 16]),
+            method: "POST".into(),
+            url: UrlValue { value: text("/request/url/value") },
+            ip_address: text("/request/ipAddress"),
+        },
+        protocol: SamlProtocol {
+            kind: "SAML2.0",
+            issuer: SamlIssuer {
+                id: text("/protocol/issuer/id"),
+                name: text("/protocol/issuer/name"),
+                uri: text("/protocol/issuer/uri"),
+            },
+        },
+        session: SessionContext {
+            id: SessionId::from_parts(1, [1; 8]),
+            user_id: user_id.clone(),
+            login: text("/session/login"),
+            created_at: at("/session/createdAt"),
+            expires_at: at("/session/expiresAt"),
+            status: "ACTIVE",
+            last_password_verification: Some(at("/session/lastPasswordVerification")),
+            last_factor_verification: None,
+            amr: vec!["PASSWORD".into()],
+            idp: IdentityProviderContext { id: text("/session/idp/id"), kind: "OKTA" },
+            mfa_active: false,
+        },
+        user: UserContext {
+            links: UserLinks::of("https://org.example.com", &user_id),
+            id: user_id.clone(),
+            password_changed: Some(at("/user/passwordChanged")),
+            profile: UserProfile {
+                login: text("/user/profile/login"),
+                first_name: text("/user/profile/firstName"),
+                last_name: text("/user/profile/lastName"),
+                locale: text("/user/profile/locale"),
+                time_zone: text("/user/profile/timeZone"),
+                custom: serde_json::Map::new(),
+            },
+        },
+    };
+    let mut wanted = sample["data"].to_string().replace(&text("/user/id"), user_id.as_str());
+    wanted = wanted.replace(&text("/request/id"), typed.request.id.as_str());
+    wanted = wanted.replace(&text("/session/id"), typed.session.id.as_str());
+    let data = serde_json::to_value(Saml::data(&typed, &assertion())).unwrap();
+    assert_eq!(data, serde_json::from_str::<Value>(&wanted).unwrap());
+    assert!(Saml::request_type(&typed).is_none(), "overview.md 3.3");
 }

@@ -382,3 +382,64 @@ fn no_problem_and_no_debug_print_quotes_a_value() {
     let applied = interpret(&subject(), &patch(ACCESS_PATCH, json!([op("add", "/claims/x", json!(marked))]))).unwrap();
     assert!(!format!("{problems:?} {parsed:?} {applied:?}").contains(marked));
 }
+
+/// `token.md` section 3: paths that lead through arrays, and to where nothing is.
+#[test]
+fn paths_through_arrays() {
+    let mut before = subject();
+    let nested = json!([{ "x": 1 }, [1, 2], "text"]);
+    before.access.as_mut().unwrap().claims.insert("nested".into(), nested);
+    for (source, operation, wanted) in [
+        (
+            "a member of an element",
+            op("replace", "/claims/nested/0/x", json!(2)),
+            Ok(json!([{ "x": 2 }, [1, 2], "text"])),
+        ),
+        (
+            "an element of an element",
+            op("add", "/claims/nested/1/-", json!(3)),
+            Ok(json!([{ "x": 1 }, [1, 2, 3], "text"])),
+        ),
+        (
+            "an index is needed",
+            op("add", "/claims/nested/x/y", json!(3)),
+            Err("Invalid array index(op=add, path=/claims/nested/x/y)"),
+        ),
+        (
+            "beyond the array",
+            op("add", "/claims/nested/9/y", json!(3)),
+            Err("Path not found(op=add, path=/claims/nested/9/y)"),
+        ),
+        (
+            "below a text",
+            op("add", "/claims/nested/2/y", json!(3)),
+            Err("Path not found(op=add, path=/claims/nested/2/y)"),
+        ),
+        (
+            "far below a text",
+            op("add", "/claims/nested/2/y/z", json!(3)),
+            Err("Path not found(op=add, path=/claims/nested/2/y/z)"),
+        ),
+    ] {
+        let after = interpret(&before, &patch(ACCESS_PATCH, json!([operation])));
+        let after = after.map(|after| after.access.unwrap().claims["nested"].clone());
+        assert_eq!(after.map_err(|problems| problems[0].message.clone()), wanted.map_err(str::to_owned), "{source}");
+    }
+    let many = json!(vec![op("add", "/claims/x", json!(1)); 10_001]);
+    let problems = interpret(&subject(), &patch(ACCESS_PATCH, many)).unwrap_err();
+    assert_eq!(problems[0].message, "More than 10000 operations", "bounded");
+    let touched = patch(
+        ACCESS_PATCH,
+        json!([
+            op("add", "/claims/new", json!([1])),
+            op("add", "/claims/new/-", json!(2)),
+            op("remove", "/claims/tier", Value::Null),
+            op("add", "/claims/tier/x", json!(1)),
+        ]),
+    );
+    assert_eq!(
+        interpret(&subject(), &touched).unwrap_err()[0].pointer,
+        "/commands/0/value/3/path",
+        "a removed claim is gone"
+    );
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenterhook_contract::{ExtensionPoint, HookType, answer::ServiceError, hook::HookStatus};
-use tenterhook_engine::{CallPhase, Deadline, Decision, FailureCode, Limits, Outcome, SkipReason};
+use tenterhook_engine::{CallPhase, Deadline, Decision, FailureCode, Limits, Outcome, Purpose, SkipReason};
 use tokio::time::Instant;
 
 use crate::rig::{
@@ -251,6 +251,19 @@ async fn an_open_breaker_keeps_a_failing_service_from_being_asked() {
     assert_eq!(rig.endpoint.bodies.lock().unwrap().len(), 2);
 }
 
+/// `management-api.md` 3.7: nothing else in the platform is affected.
+#[tokio::test]
+async fn a_test_call_is_not_felt_by_the_flows() {
+    let limits = Limits { breaker_failures: 1, ..Limits::default() };
+    let fail = Step::Fail(FailureCode::ConnectionRefused);
+    let rig = Rig::with(HookType::Token, HookStatus::Active, &[fail.clone(), fail, SET], limits);
+    for purpose in [Purpose::Execute, Purpose::Preview] {
+        let execution = rig.engine.execute(&rig.hook, origin(), purpose, bytes::Bytes::new()).await;
+        assert_eq!(execution.outcome.unwrap_err().code, FailureCode::ConnectionRefused);
+    }
+    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "the breaker has not heard of it");
+}
+
 #[tokio::test]
 async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
     let limits = Limits { in_flight_per_org: 1, ..Limits::default() };
@@ -269,7 +282,8 @@ async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
 async fn execute_returns_the_answer_and_changes_nothing() {
     let body = r#"{"error":{"errorSummary":"no"},"debugContext":{"a":"1"}}"#;
     let rig = Rig::new(HookType::Token, &[Step::Answer(200, body)]);
-    let execution = rig.engine.execute(&rig.hook, origin(), bytes::Bytes::from_static(b"{\"x\":1}")).await;
+    let execution =
+        rig.engine.execute(&rig.hook, origin(), Purpose::Execute, bytes::Bytes::from_static(b"{\"x\":1}")).await;
     assert!(execution.outcome.unwrap().error.is_some());
     let record = rig.only_record();
     assert!(matches!(record.outcome, Outcome::Refused(_)));
