@@ -70,7 +70,10 @@ impl Platform {
         let wanted = Wanted::read(body)?;
         let document = self.preview_document(administrator, &org, hook, &wanted).await?;
         // Before anything is sent: a document without a subject has nothing to try an answer on.
-        let before = document.rehearse(hook.hook_type, &wanted.schema, Answer::default()).map_err(invalid)?.before;
+        let before = document
+            .rehearse(hook.hook_type, &wanted.schema, Answer::default())
+            .map_err(|error| invalid(&error))?
+            .before;
         let got = match wanted.source {
             AnswerSource::Service => {
                 let bytes = document.to_json().to_string().into_bytes();
@@ -86,7 +89,7 @@ impl Platform {
             }
             AnswerSource::Nobody => Got::default(),
         };
-        got.shown(&document, hook.hook_type, &wanted.schema, before)
+        got.shown(&document, hook.hook_type, &wanted.schema, &before)
     }
 
     async fn preview_document(
@@ -97,10 +100,12 @@ impl Platform {
         wanted: &Wanted<'_>,
     ) -> Result<Document, ManagementError> {
         let mut document = match wanted.about {
-            About::Document(document) => Document::given(document, hook.hook_type).map_err(invalid)?,
-            About::Inputs(None) => Document::sample(hook.hook_type, &Inputs::default()).map_err(invalid)?,
+            About::Document(document) => Document::given(document, hook.hook_type).map_err(|error| invalid(&error))?,
+            About::Inputs(None) => {
+                Document::sample(hook.hook_type, &Inputs::default()).map_err(|error| invalid(&error))?
+            }
             About::Inputs(Some(given)) => {
-                let (mut inputs, user) = Inputs::read(given, hook.hook_type).map_err(invalid)?;
+                let (mut inputs, user) = Inputs::read(given, hook.hook_type).map_err(|error| invalid(&error))?;
                 if let Some(user) = user {
                     let user = self.get_user(administrator, user).await.map_err(|error| match error {
                         ManagementError::NotFound { .. } => ManagementError::field("inputs.user", "No such user"),
@@ -108,7 +113,7 @@ impl Platform {
                     })?;
                     inputs.user = Some(user_context(org, &user));
                 }
-                Document::sample(hook.hook_type, &inputs).map_err(invalid)?
+                Document::sample(hook.hook_type, &inputs).map_err(|error| invalid(&error))?
             }
         };
         let mut entropy = [0; 16];
@@ -124,7 +129,7 @@ impl Platform {
     }
 }
 
-fn invalid(error: DocumentError) -> ManagementError {
+fn invalid(error: &DocumentError) -> ManagementError {
     ManagementError::field(&error.field, &error.message)
 }
 
@@ -175,7 +180,7 @@ impl Got {
         document: &Document,
         hook_type: HookType,
         schema: &Arc<ProfileSchema>,
-        before: Value,
+        before: &Value,
     ) -> Result<Value, ManagementError> {
         let Self { answer, raw, failure, timings } = self;
         let normalised = answer.as_ref().map(Answer::normalised);
@@ -185,7 +190,8 @@ impl Got {
             None => "NOT_CALLED",
             Some(answer) if answer.error.is_some() => "REFUSED",
             Some(answer) if answer.means_default(hook_type) => "UNCHANGED",
-            Some(answer) => match document.rehearse(hook_type, schema, answer).map_err(invalid)?.result {
+            Some(answer) => match document.rehearse(hook_type, schema, answer).map_err(|error| invalid(&error))?.result
+            {
                 Ok((subject, made)) => {
                     (after, changes) = (subject, made);
                     "APPLIED"
@@ -196,7 +202,7 @@ impl Got {
                 }
             },
         };
-        let diff = json_patch::diff(&before, &after);
+        let diff = json_patch::diff(before, &after);
         Ok(json!({
             "request": document.to_json(),
             "outcome": outcome,
