@@ -118,6 +118,7 @@ pub struct UserProfile {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "Links to the user's groups and factors."))]
 pub struct UserLinks {
     /// The user's groups.
     pub groups: Link,

@@ -17,6 +17,7 @@ use crate::{HookType, Timestamp, id::EventId};
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "The request document."))]
 pub struct Envelope<'a, D> {
     event_id: &'a EventId,
     event_time: Timestamp,

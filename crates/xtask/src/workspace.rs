@@ -10,7 +10,7 @@ use std::{
 use crate::run::Failure;
 
 /// Folders that hold what is made, not what is written.
-const MADE: [&str; 3] = [".git", "node_modules", "data"];
+const MADE: [&str; 4] = [".git", "node_modules", "data", "corpus"];
 
 /// The checkout that this program was built from.
 #[derive(Debug)]

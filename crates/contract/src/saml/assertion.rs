@@ -27,6 +27,7 @@ pub const TYPE_STRING: &str = "xs:string";
 /// ```
 #[derive(Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "The assertion, as JSON."))]
 pub struct Assertion {
     /// `<saml:Subject>`.
     pub subject: Subject,
