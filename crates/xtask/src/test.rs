@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn one_step_or_the_rest_can_be_asked_for() {
         assert_eq!(chosen(Some(Step::Tidy), None), [Step::Tidy]);
-        assert_eq!(chosen(None, Some(Step::Postgres)), [Step::Postgres, Step::Interop]);
+        assert_eq!(chosen(None, Some(Step::Postgres)), [Step::Postgres, Step::Interop, Step::Fuzz]);
     }
 
     #[test]
