@@ -497,11 +497,14 @@ impl EngineCaller {
 
 /// A hook on the benchmark's service.
 pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration) -> Result<ReadyHook, Error> {
-    let transport = HttpTransport::new(TransportConfig {
-        policy: EgressPolicy::new(vec![]).with_plain_http_to_loopback(),
-        http2_prior_knowledge: http2,
-        ..TransportConfig::default()
-    })?;
+    let transport = HttpTransport::new(
+        TransportConfig {
+            policy: EgressPolicy::new(vec![]).with_plain_http_to_loopback(),
+            http2_prior_knowledge: http2,
+            ..TransportConfig::default()
+        },
+        Arc::new(SystemEntropy),
+    )?;
     let at = Timestamp::from_micros(0);
     let hook = InlineHook {
         id: HookId::from_parts(1, [1; 8]),
@@ -520,7 +523,7 @@ pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration) -> Result<Re
         created: at,
         last_updated: at,
     };
-    let endpoint = transport.endpoint(&hook);
+    let endpoint = transport.endpoint(&hook, None);
     Ok(ReadyHook::new(hook, timeout, endpoint))
 }
 

@@ -49,12 +49,15 @@ impl App {
             .map_err(|error| format!("Cannot listen on {}: {error}", plan.listen))?;
         let address = listener.local_addr()?;
         let base_url = plan.base_url.unwrap_or_else(|| format!("http://{address}"));
-        let transport = HttpTransport::new(TransportConfig {
-            policy: plan.policy,
-            extra_ca_pem: plan.extra_ca_pem,
-            user_agent: plan.user_agent,
-            ..TransportConfig::default()
-        })?;
+        let transport = HttpTransport::new(
+            TransportConfig {
+                policy: plan.policy,
+                extra_ca_pem: plan.extra_ca_pem,
+                user_agent: plan.user_agent,
+                ..TransportConfig::default()
+            },
+            Arc::new(SystemEntropy),
+        )?;
         let platform = Platform::start(Parts {
             store,
             transport: Arc::new(transport),

@@ -12,6 +12,7 @@ pub mod description;
 pub mod envelope;
 mod extension_point;
 pub mod hook;
+pub mod hook_key;
 mod hook_type;
 pub mod id;
 pub mod limits;

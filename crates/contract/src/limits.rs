@@ -12,6 +12,8 @@ pub const OPERATIONS_MAX: usize = 10_000;
 pub const PATH_BYTES_MAX: usize = 4_096;
 /// Inline hooks of an org (`overview.md` section 7).
 pub const HOOKS_PER_ORG_MAX: usize = 100;
+/// Hook keys of an org (`overview.md` section 7).
+pub const HOOK_KEYS_PER_ORG_MAX: usize = 50;
 /// Characters of a hook's name.
 pub const HOOK_NAME_CHARACTERS_MAX: usize = 255;
 /// Characters of a hook's or token endpoint's URI.

@@ -14,8 +14,8 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{
     AttemptRecord, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange, FailureCode,
-    Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Sent, SkipReason, Timings, Witness,
-    Witnessed,
+    Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing, Sent, SkipReason, Timings,
+    Witness, Witnessed,
     admission::{Breaker, Bulkheads},
     judge::judge,
     policy::decide,
@@ -92,6 +92,14 @@ impl ReadyHook {
     /// Makes `hook` ready: `timeout` is the budget of one attempt.
     pub fn new(hook: InlineHook, timeout: Duration, endpoint: Arc<dyn Endpoint>) -> Self {
         Self { name: hook.name.as_str().into(), hook, timeout, endpoint, breaker: Breaker::default() }
+    }
+
+    /// The same hook with calls that fail at once: for a call that must not be made.
+    #[must_use]
+    pub fn refusing(&self, failure: CallFailure) -> Self {
+        let name = Arc::clone(&self.name);
+        let endpoint = Arc::new(Refusing(failure));
+        Self { hook: self.hook.clone(), name, timeout: self.timeout, endpoint, breaker: Breaker::default() }
     }
 
     /// The hook's name, shared.

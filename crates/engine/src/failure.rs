@@ -57,8 +57,10 @@ pub enum FailureCode {
     Redirect(u16),
     /// A status that is not success.
     Status(u16),
-    /// The channel's access token could not be obtained.
+    /// The channel's access token could not be obtained: its endpoint could not be asked.
     TokenFailed,
+    /// The token endpoint refused, or its answer is not usable.
+    TokenRefused,
     /// The channel cannot authenticate the call as configured.
     ChannelUnusable,
     /// No place in the bulkhead in time.
@@ -95,6 +97,7 @@ impl FailureCode {
             | Self::BodyUnparsable
             | Self::BodyEmpty
             | Self::Redirect(_)
+            | Self::TokenRefused
             | Self::ChannelUnusable
             | Self::NoCapacity
             | Self::DocumentInvalid
@@ -142,6 +145,7 @@ impl fmt::Display for FailureCode {
             Self::BodyUnparsable => "BODY_UNPARSABLE",
             Self::BodyEmpty => "BODY_EMPTY",
             Self::TokenFailed => "TOKEN_FAILED",
+            Self::TokenRefused => "TOKEN_REFUSED",
             Self::ChannelUnusable => "CHANNEL_UNUSABLE",
             Self::NoCapacity => "NO_CAPACITY",
             Self::DocumentInvalid => "DOCUMENT_INVALID",

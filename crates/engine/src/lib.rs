@@ -18,7 +18,7 @@ pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption};
 pub use failure::{CallFailure, FailureCode};
 pub use policy::Decision;
 pub use ports::{
-    BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder, Sent,
-    SystemClock, Transport, Witness, Witnessed,
+    BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder,
+    Refusing, Sent, SystemClock, Transport, Witness, Witnessed,
 };
 pub use record::{AttemptRecord, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};

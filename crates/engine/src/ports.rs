@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tenterhook_contract::{
     Timestamp,
     hook::InlineHook,
+    hook_key::HookKey,
     id::{EventId, RequestId},
 };
 
@@ -27,7 +28,9 @@ pub trait Transport: Send + Sync {
     ///
     /// A hook that cannot be called (a URI that does not parse, a refused address) gives an endpoint whose calls
     /// fail with the reason, so that the failure is recorded like any other.
-    fn endpoint(&self, hook: &InlineHook) -> Arc<dyn Endpoint>;
+    ///
+    /// `key` is the hook key that a `private_key_jwt` channel names.
+    fn endpoint(&self, hook: &InlineHook, key: Option<&HookKey>) -> Arc<dyn Endpoint>;
 }
 
 /// One hook's external service.
@@ -36,6 +39,17 @@ pub trait Endpoint: Send + Sync {
     ///
     /// The engine drops the future at the deadline; [`Call::progress`] tells it how far the attempt had come.
     fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange>;
+}
+
+/// An endpoint that cannot be called, and why: so that the refusal is recorded like any other failure.
+#[derive(Debug)]
+pub struct Refusing(pub CallFailure);
+
+impl Endpoint for Refusing {
+    fn call<'a>(&'a self, _call: Call<'a>) -> BoxFuture<'a, Exchange> {
+        let result = Err(self.0.clone());
+        Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default(), sent: None }))
+    }
 }
 
 /// One attempt's input.
@@ -174,6 +188,17 @@ pub trait Clock: Send + Sync {
 pub trait Entropy: Send + Sync {
     /// Fills `bytes` with random bytes fit for secrets.
     fn fill(&self, bytes: &mut [u8]);
+
+    /// A random UUID (RFC 9562 version 4).
+    fn uuid(&self) -> String {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        let bits = u128::from_be_bytes(bytes);
+        let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+        let hex = format!("{bits:032x}");
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+        [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+    }
 }
 
 /// The machine's clock.

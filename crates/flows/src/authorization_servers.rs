@@ -365,6 +365,11 @@ fn read_rule(org: &OrgSnapshot, body: &Value, rule: PolicyRule) -> Result<Policy
             let id = reference.get("id").and_then(Value::as_str).and_then(|id| id.parse::<HookId>().ok());
             let hook = org.configuration.hooks.iter().find(|hook| Some(&hook.id) == id.as_ref());
             match hook {
+                Some(hook) if org.is_secured_by(hook, &rule.authorization_server_id) => reader.cause(
+                    "actions.token.inlineHook.id",
+                    "The channel of the inline hook gets its access tokens from this authorization server, whose \
+                     tokens would wait for the inline hook. Use another token URL",
+                ),
                 Some(hook) if hook.hook_type == HookType::Token => {}
                 Some(_) => reader.cause("actions.token.inlineHook.id", "The inline hook is not a token inline hook"),
                 None => reader.cause("actions.token.inlineHook.id", "There is no inline hook with this id"),

@@ -46,12 +46,3 @@ pub fn sha256_hex(text: &str) -> String {
         hex
     })
 }
-
-/// A random UUID (RFC 9562 version 4).
-pub fn uuid(entropy: &dyn Entropy) -> String {
-    let bits = u128::from_be_bytes(random_bytes(entropy));
-    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
-}

@@ -1,6 +1,6 @@
 //! Inline hooks: the operations of `management-api.md` section 3.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::Value;
 use tenterhook_contract::{
@@ -16,9 +16,6 @@ use crate::{
     OrgSnapshot, Platform,
     management::{Administrator, ManagementError},
 };
-
-/// Hook keys that exist: none, as long as there is no API to make them.
-static NO_HOOK_KEYS: BTreeSet<tenterhook_contract::id::HookKeyId> = BTreeSet::new();
 
 /// An operation that changes a hook that exists.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +149,7 @@ impl Platform {
     fn registry<'a>(&self, org: &'a OrgSnapshot) -> Registry<'a> {
         Registry {
             hooks: &org.configuration.hooks,
-            hook_keys: &NO_HOOK_KEYS,
+            hook_keys: &org.configuration.hook_keys,
             plain_http_to_loopback: self.settings().plain_http_to_loopback,
         }
     }

@@ -6,6 +6,7 @@ pub mod authorization_servers;
 pub mod caller;
 pub mod directory;
 pub mod entropy;
+mod hook_keys;
 mod hooks;
 pub mod management;
 pub mod oauth;

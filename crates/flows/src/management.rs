@@ -9,7 +9,7 @@ use tenterhook_contract::{
 use tenterhook_engine::Origin;
 use tenterhook_store::{StoreError, model::ApiToken};
 
-use crate::{Caller, ChangeError, OrgSnapshot, Platform, entropy};
+use crate::{Caller, ChangeError, OrgSnapshot, Platform};
 
 /// Why a request of the management API fails. The server makes the vendor's error body of it.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ impl Platform {
         let caller = &administrator.caller;
         let debug_data = [("requestId", caller.request_id.to_string()), ("requestUri", caller.path.clone())];
         self.log().append(LogEvent {
-            uuid: entropy::uuid(self.entropy()),
+            uuid: self.entropy().uuid(),
             org_id: administrator.token.org_id.clone(),
             published: self.now(),
             event_type: event_type.to_owned(),

@@ -10,8 +10,6 @@ use tenterhook_contract::{
 use tenterhook_engine::{Entropy, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
 use tenterhook_store::LogWriter;
 
-use crate::entropy;
-
 /// Changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
 
@@ -30,7 +28,7 @@ impl SystemLogRecorder {
 
 impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
-        if let Some(event) = event_of(&record, || entropy::uuid(&*self.entropy)) {
+        if let Some(event) = event_of(&record, || self.entropy.uuid()) {
             self.log.append(event);
         }
     }

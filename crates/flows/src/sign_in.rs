@@ -13,7 +13,7 @@ use tenterhook_store::{
 use crate::{
     Caller, OrgSnapshot, Platform,
     directory::{PASSWORD_BYTES_MAX, verify_password},
-    entropy::{self, random_token, sha256_hex},
+    entropy::{random_token, sha256_hex},
     oauth::authorize::session_end,
 };
 
@@ -66,7 +66,7 @@ impl Platform {
         const LOGIN_CHARACTERS: usize = 100;
         let login: String = login.chars().take(LOGIN_CHARACTERS).collect();
         self.log().append(LogEvent {
-            uuid: entropy::uuid(self.entropy()),
+            uuid: self.entropy().uuid(),
             org_id: org.org.id.clone(),
             published: self.now(),
             event_type: "user.session.start".to_owned(),

@@ -41,7 +41,10 @@ impl OrgSnapshot {
             .hooks
             .iter()
             .map(|hook| {
-                let made = || Arc::new(ReadyHook::new(hook.clone(), ATTEMPT_TIMEOUT, transport.endpoint(hook)));
+                let made = || {
+                    let key = hook.hook_key().and_then(|id| configuration.hook_keys.iter().find(|key| key.id == *id));
+                    Arc::new(ReadyHook::new(hook.clone(), ATTEMPT_TIMEOUT, transport.endpoint(hook, key)))
+                };
                 (hook.id.clone(), kept(hook).unwrap_or_else(made))
             })
             .collect();
@@ -56,6 +59,15 @@ impl OrgSnapshot {
     /// The hook with this id, ready to be invoked.
     pub fn hook(&self, id: &HookId) -> Option<&Arc<ReadyHook>> {
         self.ready.get(id)
+    }
+
+    /// Whether the hook's channel gets its access tokens from this authorization server: a rule of it that runs the
+    /// hook would wait for itself (`overview.md` 3.2).
+    pub(crate) fn is_secured_by(&self, hook: &InlineHook, server: &AuthorizationServerId) -> bool {
+        let Some(path) = hook.token_url().and_then(|url| url.strip_prefix(&*self.base_url)) else { return false };
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let name = path.trim_start_matches('/').strip_prefix("oauth2/").and_then(|rest| rest.strip_suffix("/v1/token"));
+        name.and_then(|name| self.authorization_server(name)).is_some_and(|found| found.id == *server)
     }
 
     /// The authorization server that a URL names: by id, or `default`.

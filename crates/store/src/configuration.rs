@@ -10,6 +10,7 @@ use serde::Serialize;
 use tenterhook_contract::{
     Secret,
     hook::{InlineHook, StoredHook},
+    hook_key::HookKey,
     id::OrgId,
 };
 
@@ -20,7 +21,7 @@ use crate::{
     store::{from_text, to_text},
 };
 
-/// Name of the one secret of a signing key.
+/// Name of the one secret of a signing key or a hook key.
 const PRIVATE_KEY: &str = "privateKey";
 
 impl Store {
@@ -106,6 +107,12 @@ impl Store {
         }))
     }
 
+    fn private_key(&self, org: &OrgId, row: &configuration_object::Model) -> Result<Secret, StoreError> {
+        let secrets = self.decrypt_all(org, &row.id, &row.secrets)?;
+        let private = secrets.into_iter().find(|(name, _)| name == PRIVATE_KEY);
+        private.map(|(_, secret)| secret).ok_or_else(|| StoreError::Undecryptable { what: row.id.clone() })
+    }
+
     fn add_row(
         &self,
         org: &OrgId,
@@ -125,12 +132,13 @@ impl Store {
             }
             "signing_key" => {
                 let mut key: SigningKey = from_text("signing key", text)?;
-                let secrets = self.decrypt_all(org, &row.id, &row.secrets)?;
-                let private = secrets.into_iter().find(|(name, _)| name == PRIVATE_KEY);
-                key.private_key_pem = private
-                    .map(|(_, secret)| secret)
-                    .ok_or_else(|| StoreError::Undecryptable { what: row.id.clone() })?;
+                key.private_key_pem = self.private_key(org, row)?;
                 configuration.signing_keys.push(key);
+            }
+            "hook_key" => {
+                let mut key: HookKey = from_text("hook key", text)?;
+                key.private_key_pem = self.private_key(org, row)?;
+                configuration.hook_keys.push(key);
             }
             "authorization_server" => {
                 configuration.authorization_servers.push(from_text("authorization server", text)?);
@@ -216,6 +224,10 @@ fn taken_apart(object: &ConfigurationObject) -> Result<TakenApart, StoreError> {
         ConfigurationObject::SigningKey(key) => {
             let secrets = vec![(PRIVATE_KEY.to_owned(), key.private_key_pem.clone())];
             Ok(("signing_key", key.kid.clone(), to_text("signing key", key)?, secrets))
+        }
+        ConfigurationObject::HookKey(key) => {
+            let secrets = vec![(PRIVATE_KEY.to_owned(), key.private_key_pem.clone())];
+            Ok(("hook_key", key.id.to_string(), to_text("hook key", key)?, secrets))
         }
         ConfigurationObject::AuthorizationServer(server) => plain("authorization_server", &server.id, server),
         ConfigurationObject::Scope(scope) => plain("scope", &scope.id, scope),

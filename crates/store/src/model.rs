@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tenterhook_contract::{
     Secret, Timestamp,
     hook::InlineHook,
+    hook_key::HookKey,
     id::{
         ApiTokenId, AuthorizationServerId, ClaimId, ClientId, HookId, OrgId, PolicyId, RefreshTokenId, RuleId, ScopeId,
         SessionId, UserId,
@@ -43,6 +44,8 @@ pub struct Configuration {
     pub version: ConfigurationVersion,
     /// Inline hooks.
     pub hooks: Vec<InlineHook>,
+    /// Keys of `private_key_jwt` channels.
+    pub hook_keys: Vec<HookKey>,
     /// Authorization servers.
     pub authorization_servers: Vec<AuthorizationServer>,
     /// Signing keys of all authorization servers.
@@ -64,6 +67,8 @@ pub struct Configuration {
 pub enum ConfigurationObject {
     /// An inline hook.
     Hook(InlineHook),
+    /// A hook key.
+    HookKey(HookKey),
     /// An authorization server.
     AuthorizationServer(AuthorizationServer),
     /// A signing key.

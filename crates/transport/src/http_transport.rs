@@ -11,7 +11,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PRAGMA, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PRAGMA, USER_AGENT},
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -20,17 +20,19 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
+use jsonwebtoken::EncodingKey;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use tenterhook_contract::{
-    hook::{ChannelAuthentication, InlineHook},
+    hook::{ChannelAuthentication, ClientCredential, InlineHook},
+    hook_key::HookKey,
     limits::ANSWER_BYTES_MAX,
 };
 use tenterhook_engine::{
-    BoxFuture, Call, CallFailure, CallPhase, Endpoint, Exchange, FailureCode, PhaseTimings, Progress, RawAnswer, Sent,
-    Transport,
+    BoxFuture, Call, CallFailure, CallPhase, Clock, Endpoint, Entropy, Exchange, FailureCode, PhaseTimings, Progress,
+    RawAnswer, Refusing, Sent, SystemClock, Transport,
 };
 use tokio::time::Instant;
 
@@ -38,6 +40,7 @@ use crate::{
     EgressPolicy, Resolve, SystemResolver,
     dialer::{Dialer, Made},
     failure,
+    oauth::{ClientAuthentication, Grant, Means, TokenSource},
 };
 
 /// How long an idle connection is kept. Shorter than the 5 s after which common servers close theirs, so that a call
@@ -81,13 +84,15 @@ pub enum TransportError {
     Tls(#[from] rustls::Error),
 }
 
-type PooledClient = Client<Dialer, SentBody>;
+pub(crate) type PooledClient = Client<Dialer, SentBody>;
 
 /// Calls external services over HTTP/1.1 and HTTP/2. One pool for all hooks.
 pub struct HttpTransport {
     client: PooledClient,
     policy: EgressPolicy,
     user_agent: HeaderValue,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
 }
 
 impl HttpTransport {
@@ -95,15 +100,19 @@ impl HttpTransport {
     ///
     /// # Errors
     /// When a setting is not usable.
-    pub fn new(config: TransportConfig) -> Result<Self, TransportError> {
-        Self::with_resolver(config, Arc::new(SystemResolver))
+    pub fn new(config: TransportConfig, entropy: Arc<dyn Entropy>) -> Result<Self, TransportError> {
+        Self::with_resolver(config, entropy, Arc::new(SystemResolver))
     }
 
     /// A transport with another resolver.
     ///
     /// # Errors
     /// When a setting is not usable.
-    pub fn with_resolver(config: TransportConfig, resolver: Arc<dyn Resolve>) -> Result<Self, TransportError> {
+    pub fn with_resolver(
+        config: TransportConfig,
+        entropy: Arc<dyn Entropy>,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, TransportError> {
         let agent = config.user_agent.unwrap_or_else(|| concat!("Tenterhook/", env!("CARGO_PKG_VERSION")).to_owned());
         let dialer = Dialer::new(config.policy.clone(), resolver, tls_config(&config.extra_ca_pem)?);
         #[expect(clippy::disallowed_methods, reason = "the one place that makes an outbound client")]
@@ -118,16 +127,23 @@ impl HttpTransport {
             .http2_only(config.http2_prior_knowledge)
             .build(dialer);
         let user_agent = HeaderValue::from_str(&agent).map_err(|_| TransportError::UserAgent)?;
-        Ok(Self { client, policy: config.policy, user_agent })
+        Ok(Self { client, policy: config.policy, user_agent, clock: Arc::new(SystemClock), entropy })
     }
 
-    fn prepare(&self, hook: &InlineHook) -> Result<Prepared, CallFailure> {
-        let invalid = |what: &str| CallFailure::new(FailureCode::UriInvalid, what.to_owned());
-        let uri: Uri = hook.channel.uri.parse().map_err(|_| invalid("The hook's URI is not usable"))?;
-        let scheme = uri.scheme_str().ok_or_else(|| invalid("The hook's URI has no scheme"))?;
+    /// A URL that may be called, as far as that can be said without resolving its name.
+    fn uri(&self, what: &str, text: &str) -> Result<Uri, CallFailure> {
+        let invalid = |why: &str| CallFailure::new(FailureCode::UriInvalid, format!("The hook's {what} {why}"));
+        let uri: Uri = text.parse().map_err(|_| invalid("is not usable"))?;
+        let scheme = uri.scheme_str().ok_or_else(|| invalid("has no scheme"))?;
         self.policy
             .check_scheme(scheme)
             .map_err(|denied| CallFailure::new(FailureCode::EgressDenied, denied.to_string()))?;
+        Ok(uri)
+    }
+
+    fn prepare(&self, hook: &InlineHook, hook_key: Option<&HookKey>) -> Result<Prepared, CallFailure> {
+        let uri = self.uri("URI", &hook.channel.uri)?;
+        let mut tokens = None;
         let mut headers = HeaderMap::with_capacity(16);
         headers.insert(USER_AGENT, self.user_agent.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -141,22 +157,33 @@ impl HttpTransport {
         match &hook.channel.authentication {
             ChannelAuthentication::None => {}
             ChannelAuthentication::Header { key, value } => custom.push(header_of(key, value.expose(), true)?),
-            ChannelAuthentication::OAuth { .. } => {
-                return Err(CallFailure::new(
-                    FailureCode::ChannelUnusable,
-                    "This version does not obtain access tokens for OAUTH channels yet: use an HTTP channel",
+            ChannelAuthentication::OAuth { client_id, token_url, scope, credential } => {
+                tokens = Some(TokenSource::new(
+                    Grant {
+                        uri: self.uri("token URL", token_url)?,
+                        token_url: token_url.clone(),
+                        client_id: client_id.clone(),
+                        scope: scope.clone(),
+                        authentication: client_authentication(credential, hook_key)?,
+                    },
+                    Means {
+                        client: self.client.clone(),
+                        user_agent: self.user_agent.clone(),
+                        clock: Arc::clone(&self.clock),
+                        entropy: Arc::clone(&self.entropy),
+                    },
                 ));
             }
         }
-        Ok(Prepared { uri, headers, custom })
+        Ok(Prepared { uri, headers, custom, tokens })
     }
 }
 
 impl Transport for HttpTransport {
-    fn endpoint(&self, hook: &InlineHook) -> Arc<dyn Endpoint> {
-        match self.prepare(hook) {
+    fn endpoint(&self, hook: &InlineHook, key: Option<&HookKey>) -> Arc<dyn Endpoint> {
+        match self.prepare(hook, key) {
             Ok(prepared) => Arc::new(HttpEndpoint { client: self.client.clone(), prepared }),
-            Err(failure) => Arc::new(Unusable(failure)),
+            Err(failure) => Arc::new(Refusing(failure)),
         }
     }
 }
@@ -166,6 +193,7 @@ struct Prepared {
     uri: Uri,
     headers: HeaderMap,
     custom: Vec<(HeaderName, HeaderValue)>,
+    tokens: Option<Arc<TokenSource>>,
 }
 
 struct HttpEndpoint {
@@ -177,7 +205,19 @@ impl Endpoint for HttpEndpoint {
     fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange> {
         Box::pin(async move {
             let began = Instant::now();
-            let request = match self.request(&call) {
+            let authorization = match &self.prepared.tokens {
+                None => None,
+                Some(tokens) => match tokens.header().await {
+                    Ok(header) => Some(header),
+                    Err(failure) => {
+                        let timings = PhaseTimings { token: began.elapsed(), ..PhaseTimings::default() };
+                        return Exchange { result: Err(failure), timings, sent: None };
+                    }
+                },
+            };
+            let token = if authorization.is_some() { began.elapsed() } else { Duration::ZERO };
+            let began = began + token;
+            let request = match self.request(&call, authorization) {
                 Ok(request) => request,
                 Err(failure) => return failed(failure, None),
             };
@@ -185,11 +225,17 @@ impl Endpoint for HttpEndpoint {
             call.progress.reach(CallPhase::Connect);
             let answer = match self.client.request(request).await {
                 Ok(answer) => answer,
-                Err(error) => return failed_after(failure::of_client_error(&error), began, call.progress, sent),
+                Err(error) => {
+                    let failure = failure::of_client_error(&error);
+                    return failed_after(failure, (began, token), call.progress, sent);
+                }
             };
             call.progress.reach(CallPhase::Receive);
             let made = answer.extensions().get::<Made>().copied();
             let status = answer.status().as_u16();
+            if let (Some(tokens), 401) = (&self.prepared.tokens, status) {
+                tokens.forget();
+            }
             let result = read_body(answer.into_body()).await.map(|body| RawAnswer { status, body });
             let whole = began.elapsed();
             // Only the request that a connection was made for has waited for it.
@@ -197,14 +243,14 @@ impl Endpoint for HttpEndpoint {
                 .filter(|made| made.established >= began)
                 .map(|made| made.established.duration_since(made.began.max(began)))
                 .unwrap_or_default();
-            let timings = PhaseTimings { token: Duration::ZERO, connect, wait: whole.saturating_sub(connect) };
+            let timings = PhaseTimings { token, connect, wait: whole.saturating_sub(connect) };
             Exchange { result, timings, sent }
         })
     }
 }
 
 impl HttpEndpoint {
-    fn request(&self, call: &Call<'_>) -> Result<Request<SentBody>, CallFailure> {
+    fn request(&self, call: &Call<'_>, authorization: Option<HeaderValue>) -> Result<Request<SentBody>, CallFailure> {
         let body = SentBody { bytes: Some(call.body.clone()), progress: call.progress.clone() };
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
@@ -218,6 +264,9 @@ impl HttpEndpoint {
         for (name, value) in &self.prepared.custom {
             headers.append(name.clone(), value.clone());
         }
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
         Ok(request)
     }
 }
@@ -226,8 +275,13 @@ fn failed(failure: CallFailure, sent: Option<Sent>) -> Exchange {
     Exchange { result: Err(failure), timings: PhaseTimings::default(), sent }
 }
 
-fn failed_after(failure: CallFailure, began: Instant, progress: &Progress, sent: Option<Sent>) -> Exchange {
-    let (took, none) = (began.elapsed(), PhaseTimings::default());
+fn failed_after(
+    failure: CallFailure,
+    (began, token): (Instant, Duration),
+    progress: &Progress,
+    sent: Option<Sent>,
+) -> Exchange {
+    let (took, none) = (began.elapsed(), PhaseTimings { token, ..PhaseTimings::default() });
     let timings = match progress.phase() {
         CallPhase::Authenticate | CallPhase::Connect => PhaseTimings { connect: took, ..none },
         CallPhase::Wait | CallPhase::Receive => PhaseTimings { wait: took, ..none },
@@ -236,7 +290,7 @@ fn failed_after(failure: CallFailure, began: Instant, progress: &Progress, sent:
 }
 
 /// The body, as long as it is within its bound; reading stops there.
-async fn read_body(mut body: Incoming) -> Result<Bytes, CallFailure> {
+pub(crate) async fn read_body(mut body: Incoming) -> Result<Bytes, CallFailure> {
     let too_large =
         || CallFailure::new(FailureCode::BodyTooLarge, format!("The answer is larger than {ANSWER_BYTES_MAX} bytes"));
     if body.size_hint().lower() > ANSWER_BYTES_MAX as u64 {
@@ -261,19 +315,17 @@ async fn read_body(mut body: Incoming) -> Result<Bytes, CallFailure> {
     Ok(if grown.is_empty() { whole } else { grown.freeze() })
 }
 
-/// An endpoint that cannot be called, and why.
-struct Unusable(CallFailure);
-
-impl Endpoint for Unusable {
-    fn call<'a>(&'a self, _call: Call<'a>) -> BoxFuture<'a, Exchange> {
-        Box::pin(async move { failed(self.0.clone(), None) })
-    }
-}
-
 /// The body that is sent; tells how far the attempt has come when the connection takes it.
-struct SentBody {
+pub(crate) struct SentBody {
     bytes: Option<Bytes>,
     progress: Progress,
+}
+
+impl SentBody {
+    /// A body whose progress nobody follows.
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self { bytes: Some(bytes), progress: Progress::default() }
+    }
 }
 
 impl Body for SentBody {
@@ -291,6 +343,23 @@ impl Body for SentBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+fn client_authentication(
+    credential: &ClientCredential,
+    hook_key: Option<&HookKey>,
+) -> Result<ClientAuthentication, CallFailure> {
+    let unusable = |what: &str| CallFailure::new(FailureCode::ChannelUnusable, what.to_owned());
+    match credential {
+        ClientCredential::SecretPost(secret) => Ok(ClientAuthentication::Secret(secret.clone())),
+        ClientCredential::PrivateKeyJwt(id) => {
+            let hook_key = hook_key.filter(|key| key.id == *id);
+            let hook_key = hook_key.ok_or_else(|| unusable("The hook key of the channel does not exist"))?;
+            let key = EncodingKey::from_rsa_pem(hook_key.private_key_pem.expose().as_bytes());
+            let key = key.map_err(|_| unusable("The hook key of the channel is not usable"))?;
+            Ok(ClientAuthentication::Key { key_id: hook_key.key_id.clone(), key })
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod dialer;
 mod egress;
 mod failure;
 mod http_transport;
+mod oauth;
 mod resolver;
 
 pub use egress::{AllowRule, AllowRuleError, EgressDenied, EgressPolicy};

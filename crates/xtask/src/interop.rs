@@ -19,12 +19,15 @@ pub(crate) enum Suite {
     Oidc,
     /// npm `ajv`, an OpenAPI validator and `json-patch-test-suite`: what we publish and our dialect of JSON Patch
     Contract,
+    /// npm `oidc-provider`: the token server of OAUTH channels
+    OauthChannel,
 }
 
 impl Suite {
     fn file(self) -> &'static str {
         match self {
             Self::Oidc => "interop/oidc.test.mjs",
+            Self::OauthChannel => "interop/oauth-channel.test.mjs",
             Self::Contract => "interop/contract.test.mjs",
         }
     }

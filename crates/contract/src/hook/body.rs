@@ -349,7 +349,9 @@ fn read_oauth(
                 causes.add("channel.config.clientSecret", "The field must be null for private_key_jwt");
             }
             let key = text(config.get("hookKeyId"), "channel.config.hookKeyId", causes);
-            let key = key.map(|key| key.parse::<HookKeyId>().ok().filter(|key| registry.hook_keys.contains(key)));
+            let key = key.map(|key| {
+                key.parse::<HookKeyId>().ok().filter(|key| registry.hook_keys.iter().any(|known| known.id == *key))
+            });
             if key == Some(None) {
                 causes.add("channel.config.hookKeyId", "There is no hook key with this id");
             }

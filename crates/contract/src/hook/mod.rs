@@ -6,8 +6,6 @@ mod body;
 mod stored;
 mod wire;
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 pub use stored::{StoredHook, StoredHookError};
@@ -15,6 +13,7 @@ pub use stored::{StoredHook, StoredHookError};
 use self::body::{Causes, Draft};
 use crate::{
     HookType, PerOrg, Secret, Timestamp,
+    hook_key::HookKey,
     id::{HookId, HookKeyId},
     limits::HOOKS_PER_ORG_MAX,
 };
@@ -109,7 +108,7 @@ pub struct Registry<'a> {
     /// Every hook of the org, the changed one included.
     pub hooks: &'a [InlineHook],
     /// Hook keys that a channel may name.
-    pub hook_keys: &'a BTreeSet<HookKeyId>,
+    pub hook_keys: &'a [HookKey],
     /// Whether `http://` to a loopback address is accepted: `tenterhook dev` only.
     pub plain_http_to_loopback: bool,
 }
@@ -166,6 +165,22 @@ impl InlineHook {
     /// Every problem of the merged hook, one cause each.
     pub fn merge(&self, body: &Value, registry: Registry<'_>, now: Timestamp) -> Result<Self, HookInvalid> {
         self.replace(&self.merged(body), registry, now)
+    }
+
+    /// The hook key that its channel names.
+    pub fn hook_key(&self) -> Option<&HookKeyId> {
+        match &self.channel.authentication {
+            ChannelAuthentication::OAuth { credential: ClientCredential::PrivateKeyJwt(id), .. } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The token endpoint of its channel.
+    pub fn token_url(&self) -> Option<&str> {
+        match &self.channel.authentication {
+            ChannelAuthentication::OAuth { token_url, .. } => Some(token_url),
+            _ => None,
+        }
     }
 
     /// The hook activated; unchanged when it already is (`open-questions.md` B16).

@@ -1,12 +1,11 @@
 //! The inline hook resource: `management-api.md` sections 2 and 3, `observed.md` section 1.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    Timestamp,
+    Secret, Timestamp,
     hook::{HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
-    id::{HookId, HookKeyId},
+    hook_key::HookKey,
+    id::HookId,
 };
 
 const KEY: &str = "HKY8vT3yLq0cWd5pJ1g6";
@@ -15,8 +14,21 @@ fn now() -> Timestamp {
     Timestamp::from_micros(1_770_800_400_987_000)
 }
 
-fn keys() -> BTreeSet<HookKeyId> {
-    BTreeSet::from([KEY.parse().unwrap()])
+fn key(id: &str, name: &str) -> HookKey {
+    HookKey {
+        id: id.parse().unwrap(),
+        key_id: "5f5b9c1e-7c34-4d1b-9a56-0d3c9a1f7e11".into(),
+        name: name.into(),
+        created: now(),
+        last_updated: now(),
+        modulus: "n".into(),
+        exponent: "AQAB".into(),
+        private_key_pem: Secret::new("marked-secret"),
+    }
+}
+
+fn keys() -> [HookKey; 1] {
+    [key(KEY, "Signer")]
 }
 
 fn id(number: u64) -> HookId {

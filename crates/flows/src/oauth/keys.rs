@@ -42,8 +42,8 @@ pub fn generate_signing_key(
             let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| failed())?;
             let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| failed())?;
             let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
-            let text = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
-            let (n, e) = (text(n.big_endian_without_leading_zero()), text(e.big_endian_without_leading_zero()));
+            let (n, e) = (n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero());
+            let (n, e) = (base64url(n), base64url(e));
             (der.as_ref().to_vec(), json!({ "kty": "RSA", "alg": "RS256", "kid": kid, "use": "sig", "e": e, "n": n }))
         }
         SigningAlgorithm::ES256 => {
@@ -70,7 +70,13 @@ pub fn generate_signing_key(
     })
 }
 
-fn pem(der: &[u8]) -> Secret {
+/// Base64url without padding, as JOSE writes bytes (RFC 7515 section 2).
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A PKCS#8 key in PEM.
+pub(crate) fn pem(der: &[u8]) -> Secret {
     const LINE: usize = 64;
     let text = STANDARD.encode(der);
     let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();

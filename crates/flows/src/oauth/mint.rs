@@ -16,13 +16,13 @@ use tenterhook_contract::{
         TokenContext, TokenDraft, TokenRequest, TokenSubject,
     },
 };
-use tenterhook_engine::{Decision, Invocation, Origin, Outcome};
+use tenterhook_engine::{CallFailure, Decision, FailureCode, Invocation, Origin, Outcome};
 use tenterhook_store::model::{
     AccessPolicy, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, PolicyRule, Session, User,
 };
 
 use super::{claims::ClaimsSource, error::OAuthError, issuer};
-use crate::{Caller, OrgSnapshot, Platform, entropy};
+use crate::{Caller, OrgSnapshot, Platform};
 
 /// What is minted, and for whom.
 pub(crate) struct Minting<'a> {
@@ -100,6 +100,9 @@ impl Platform {
         let Some(hook) = minting.rule.inline_hook.as_ref().and_then(|id| minting.org.hook(id)) else {
             return Ok(subject);
         };
+        // The rule may have been made before the hook got this channel: then the call is cut off, not waited for.
+        let cut_off = minting.org.is_secured_by(&hook.hook, &minting.server.id).then(|| hook.refusing(loop_failure()));
+        let hook = cut_off.as_ref().unwrap_or(hook);
         let context = Self::token_request(minting);
         let source = minting.caller.source();
         let invocation = Invocation::<Token> {
@@ -234,7 +237,7 @@ impl Platform {
             origin(minting);
         let debug_data = [("requestId", request.id.to_string()), ("requestUri", request_uri)];
         self.log().append(LogEvent {
-            uuid: entropy::uuid(self.entropy()),
+            uuid: self.entropy().uuid(),
             org_id,
             published: self.now(),
             event_type: format!("app.oauth2.as.token.grant.{what}"),
@@ -273,6 +276,11 @@ fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> Session
         idp: IdentityProviderContext { id: org.org.id.to_string(), kind: "OKTA" },
         mfa_active: false,
     }
+}
+
+fn loop_failure() -> CallFailure {
+    let text = "The channel gets its access tokens from the authorization server whose rule runs the inline hook";
+    CallFailure::new(FailureCode::ChannelUnusable, text)
 }
 
 pub(crate) fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {

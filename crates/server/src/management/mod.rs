@@ -1,6 +1,7 @@
 //! The management API.
 
 mod authorization_servers;
+mod hook_keys;
 mod inline_hooks;
 mod logs;
 mod users;
@@ -29,6 +30,7 @@ const TOKEN_CHARACTERS_MAX: usize = 200;
 pub(crate) fn routes(app: &App) -> Router<App> {
     Router::new()
         .merge(inline_hooks::routes())
+        .merge(hook_keys::routes())
         .merge(logs::routes())
         .merge(authorization_servers::routes())
         .merge(users::routes())

@@ -90,10 +90,13 @@ impl World {
         let store = Store::open(&store_config(folder.path()).await, keyring).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let transport = HttpTransport::new(TransportConfig {
-            policy: EgressPolicy::default().with_plain_http_to_loopback(),
-            ..TransportConfig::default()
-        });
+        let transport = HttpTransport::new(
+            TransportConfig {
+                policy: EgressPolicy::default().with_plain_http_to_loopback(),
+                ..TransportConfig::default()
+            },
+            Arc::new(SystemEntropy),
+        );
         let platform = Platform::start(Parts {
             store,
             transport: Arc::new(transport.unwrap()),

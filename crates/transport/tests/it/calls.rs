@@ -1,19 +1,19 @@
 //! What is sent: `observed.md` section 2, `overview.md` 3.1.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{hook::ChannelAuthentication, id::HookKeyId};
 use tenterhook_engine::{FailureCode, Transport as _};
 use tenterhook_testkit::service::{Service, Step};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
-use crate::rig::{SECRET, call, hook, transport};
+use crate::rig::{Counting, SECRET, call, hook, transport};
 
 #[tokio::test]
 async fn the_request_is_exactly_the_recorded_one() {
     let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
     let uri = format!("http://{}/hooks/token?tenant=north&x=%20", service.address());
-    let exchange = call(&*transport().endpoint(&hook(&uri))).await;
+    let exchange = call(&*transport().endpoint(&hook(&uri), None)).await;
     assert_eq!(exchange.result.unwrap().body.as_ref(), b"{}");
     let received = service.received().pop().unwrap();
     assert_eq!(received.line, "POST /hooks/token?tenant=north&x=%20 HTTP/1.1", "the URI as registered");
@@ -47,18 +47,18 @@ async fn the_user_agent_is_a_knob() {
         policy: EgressPolicy::default().with_plain_http_to_loopback(),
         ..TransportConfig::default()
     };
-    let transport = HttpTransport::new(config).unwrap();
-    call(&*transport.endpoint(&hook(&format!("http://{}/", service.address())))).await;
+    let transport = HttpTransport::new(config, Arc::new(Counting::default())).unwrap();
+    call(&*transport.endpoint(&hook(&format!("http://{}/", service.address())), None)).await;
     let received = service.received().pop().unwrap();
     assert!(received.headers.contains(&("User-Agent".into(), "Okta-Integrations".into())));
     let bad = TransportConfig { user_agent: Some("a\nb".into()), ..TransportConfig::default() };
-    assert!(HttpTransport::new(bad).is_err());
+    assert!(HttpTransport::new(bad, Arc::new(Counting::default())).is_err());
 }
 
 #[tokio::test]
 async fn a_connection_is_used_again_and_only_its_first_call_pays_for_it() {
     let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
-    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
     let first = call(&*endpoint).await.timings;
     let second = call(&*endpoint).await.timings;
     assert!(first.connect > Duration::ZERO);
@@ -71,7 +71,7 @@ async fn a_connection_is_used_again_and_only_its_first_call_pays_for_it() {
 async fn a_connection_that_its_server_has_closed_is_replaced() {
     let close = Step::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_vec());
     let service = Service::start(vec![close], None).await.unwrap();
-    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
     for connection in 0..3 {
         assert!(call(&*endpoint).await.result.is_ok());
         assert_eq!(service.received().last().unwrap().connection, connection);
@@ -89,10 +89,10 @@ async fn a_channel_that_cannot_be_used_fails_without_a_call() {
         scope: None,
         credential: tenterhook_contract::hook::ClientCredential::PrivateKeyJwt(HookKeyId::from_parts(1, [0; 8])),
     };
-    let failure = call(&*transport().endpoint(&oauth)).await.result.unwrap_err();
+    let failure = call(&*transport().endpoint(&oauth, None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::ChannelUnusable);
     for (uri, code) in [("not a uri", FailureCode::UriInvalid), ("ftp://x.example/", FailureCode::EgressDenied)] {
-        assert_eq!(call(&*transport().endpoint(&hook(uri))).await.result.unwrap_err().code, code, "{uri}");
+        assert_eq!(call(&*transport().endpoint(&hook(uri), None)).await.result.unwrap_err().code, code, "{uri}");
     }
     assert!(service.received().is_empty());
 }

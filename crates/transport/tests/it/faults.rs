@@ -75,7 +75,7 @@ async fn bodies_are_read_up_to_their_bound() {
                 Step::answer(200, &body)
             };
             let service = Service::start(vec![step], None).await.unwrap();
-            let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+            let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
             match call(&*endpoint).await.result {
                 Ok(answer) => assert!(fits && answer.body.len() == length, "{length} {chunked}"),
                 Err(failure) => assert!(!fits && failure.code == FailureCode::BodyTooLarge, "{length} {chunked}"),
@@ -96,7 +96,7 @@ async fn statuses_are_returned_as_they_are_and_redirects_are_not_followed() {
         (Step::Write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_vec()), 200),
     ] {
         let service = Service::start(vec![step], None).await.unwrap();
-        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
         assert_eq!(call(&*endpoint).await.result.unwrap().status, status);
     }
     assert!(target.received().is_empty());
@@ -107,7 +107,7 @@ async fn nobody_listening_is_a_refused_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let failure = call(&*transport().endpoint(&hook(&format!("http://{address}/")))).await.result.unwrap_err();
+    let failure = call(&*transport().endpoint(&hook(&format!("http://{address}/")), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::ConnectionRefused);
     assert!(!failure.to_string().contains("marked-secret"));
 }
@@ -120,7 +120,7 @@ async fn progress_tells_how_far_a_silent_service_let_the_call_come() {
         (Step::WriteAndHang(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{".to_vec()), CallPhase::Receive),
     ] {
         let service = Service::start(vec![step], None).await.unwrap();
-        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
         let progress = Progress::default();
         let reached = async {
             while progress.phase() != phase {

@@ -1,7 +1,8 @@
 //! Calls over real sockets: what is sent, what each fault is called, who may be called.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod calls;
 mod faults;
+mod oauth;
 mod reach;
 mod rig;

@@ -24,14 +24,14 @@ async fn each_bad_certificate_has_its_code() {
         (Certificate::SelfSigned, Some(FailureCode::TlsCertUntrusted)),
     ] {
         let service = secure(&authority, certificate).await;
-        let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())));
+        let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
         let result = call(&*endpoint).await.result;
         assert_eq!(result.as_ref().err().map(|failure| failure.code), code, "{certificate:?}");
         assert_eq!(service.received().len(), usize::from(code.is_none()), "nothing is sent to {certificate:?}");
     }
     let stranger = strict(None, &["127.0.0.0/8"], vec!["127.0.0.1"]);
     let service = secure(&authority, Certificate::Good).await;
-    let endpoint = stranger.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())));
+    let endpoint = stranger.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
     assert_eq!(call(&*endpoint).await.result.unwrap_err().code, FailureCode::TlsCertUntrusted, "an unknown authority");
 }
 
@@ -52,12 +52,12 @@ async fn a_closed_address_is_never_dialled_whatever_its_name_or_form() {
         ("trailing.example.", vec!["10.0.0.1"]),
     ] {
         let transport = strict(Some(&authority), &[], addresses);
-        let endpoint = transport.endpoint(&hook(&format!("https://{host}:{port}/")));
+        let endpoint = transport.endpoint(&hook(&format!("https://{host}:{port}/")), None);
         let failure = call(&*endpoint).await.result.unwrap_err();
         assert_eq!(failure.code, FailureCode::EgressDenied, "{host}: {failure}");
     }
     let plain = strict(Some(&authority), &["127.0.0.0/8"], vec!["127.0.0.1"]);
-    let failure = call(&*plain.endpoint(&hook(&format!("http://localhost:{port}/")))).await.result.unwrap_err();
+    let failure = call(&*plain.endpoint(&hook(&format!("http://localhost:{port}/")), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::EgressDenied, "https only, allowed or not");
     assert!(service.received().is_empty());
 }
@@ -68,12 +68,12 @@ async fn the_vetted_address_is_the_dialled_one() {
     let service = secure(&authority, Certificate::Good).await;
     // The name is `localhost`, but only the resolver's answer counts, and that is what the rule names.
     let transport = strict(Some(&authority), &["127.0.0.1/32"], vec!["127.0.0.1"]);
-    let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())));
+    let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
     assert!(call(&*endpoint).await.result.is_ok());
     let moved = strict(Some(&authority), &["127.0.0.1/32"], vec!["127.0.0.2"]);
-    let endpoint = moved.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())));
+    let endpoint = moved.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
     assert_eq!(call(&*endpoint).await.result.unwrap_err().code, FailureCode::EgressDenied);
     let nowhere = strict(None, &[], vec![]);
-    let failure = call(&*nowhere.endpoint(&hook("https://nowhere.example/"))).await.result.unwrap_err();
+    let failure = call(&*nowhere.endpoint(&hook("https://nowhere.example/"), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::EgressDenied, "a name without an address");
 }

@@ -1,6 +1,13 @@
 //! A hook on a service, and one call of it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tenterhook_contract::{
@@ -8,7 +15,9 @@ use tenterhook_contract::{
     hook::{Channel, ChannelAuthentication, ChannelHeader, HookStatus, InlineHook},
     id::{HookId, RequestId},
 };
-use tenterhook_engine::{BoxFuture, Call, Deadline, Endpoint, Exchange, FailureCode, Progress, Transport as _};
+use tenterhook_engine::{
+    BoxFuture, Call, Deadline, Endpoint, Entropy, Exchange, FailureCode, Progress, Transport as _,
+};
 use tenterhook_testkit::{
     pki::Authority,
     service::{Service, Step},
@@ -24,6 +33,16 @@ impl Resolve for Fixed {
     fn resolve<'a>(&'a self, _host: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
         let addresses = self.0.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect();
         Box::pin(async move { Ok(addresses) })
+    }
+}
+
+/// Randomness that repeats nothing and surprises nobody.
+#[derive(Default)]
+pub(crate) struct Counting(AtomicU8);
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
     }
 }
 
@@ -48,7 +67,7 @@ pub(crate) fn hook(uri: &str) -> InlineHook {
 /// A transport as `tenterhook dev` has it.
 pub(crate) fn transport() -> HttpTransport {
     let policy = EgressPolicy::default().with_plain_http_to_loopback();
-    HttpTransport::new(TransportConfig { policy, ..TransportConfig::default() }).unwrap()
+    HttpTransport::new(TransportConfig { policy, ..TransportConfig::default() }, Arc::new(Counting::default())).unwrap()
 }
 
 /// A transport as `tenterhook serve` has it, that trusts `authority` and resolves every name to `addresses`.
@@ -58,7 +77,7 @@ pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: V
         extra_ca_pem: authority.map(Authority::pem).into_iter().collect(),
         ..TransportConfig::default()
     };
-    HttpTransport::with_resolver(config, Arc::new(Fixed(addresses))).unwrap()
+    HttpTransport::with_resolver(config, Arc::new(Counting::default()), Arc::new(Fixed(addresses))).unwrap()
 }
 
 /// One call; `progress` tells how far it came.
@@ -82,6 +101,6 @@ pub(crate) async fn call(endpoint: &dyn Endpoint) -> Exchange {
 /// The failure of one call on a service that takes this step.
 pub(crate) async fn failure_of(step: Step) -> FailureCode {
     let service = Service::start(vec![step], None).await.unwrap();
-    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())));
+    let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
     call(&*endpoint).await.result.unwrap_err().code
 }

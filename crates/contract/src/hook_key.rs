@@ -1,0 +1,103 @@
+//! Hook keys: the RSA key pairs of `private_key_jwt` channels (`management-api.md` section 4).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Secret, Timestamp,
+    hook::HookInvalid,
+    id::HookKeyId,
+    limits::{HOOK_KEYS_PER_ORG_MAX, HOOK_NAME_CHARACTERS_MAX},
+};
+
+/// A hook key. The private key never leaves Tenterhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HookKey {
+    /// The id that a channel names.
+    pub id: HookKeyId,
+    /// The `kid` of the public key: a UUID in lower case.
+    pub key_id: String,
+    /// The name.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub last_updated: Timestamp,
+    /// The modulus, base64url.
+    pub modulus: String,
+    /// The public exponent, base64url.
+    pub exponent: String,
+    /// The private key, PKCS#8 in PEM; encrypted at rest.
+    #[serde(skip, default = "no_secret")]
+    pub private_key_pem: Secret,
+}
+
+fn no_secret() -> Secret {
+    Secret::new("")
+}
+
+/// Reads the name of a create or rename body, against the org's other keys.
+///
+/// # Errors
+/// One cause per problem, the org's limit among them when `existing` is `None`, a new key.
+///
+/// ```
+/// use tenterhook_contract::hook_key::read_name;
+/// assert_eq!(read_name(&serde_json::json!({ "name": "Signer" }), &[], None).unwrap(), "Signer");
+/// assert!(read_name(&serde_json::json!({}), &[], None).is_err());
+/// ```
+pub fn read_name(body: &Value, keys: &[HookKey], existing: Option<&HookKeyId>) -> Result<String, HookInvalid> {
+    let refused = |cause: String| HookInvalid { subject: "name".to_owned(), causes: vec![cause] };
+    let name = match body.get("name") {
+        None | Some(Value::Null) => return Err(refused("name: The field cannot be left blank".to_owned())),
+        Some(Value::String(name)) if name.trim().is_empty() => {
+            return Err(refused("name: The field cannot be left blank".to_owned()));
+        }
+        Some(Value::String(name)) => name,
+        Some(_) => return Err(refused("name: The field has an invalid value".to_owned())),
+    };
+    if name.chars().count() > HOOK_NAME_CHARACTERS_MAX {
+        return Err(refused(format!("name: The field cannot be longer than {HOOK_NAME_CHARACTERS_MAX} characters")));
+    }
+    if keys.iter().any(|key| key.name == *name && Some(&key.id) != existing) {
+        return Err(refused("name: An object with this field already exists in the current organization".to_owned()));
+    }
+    if existing.is_none() && keys.len() >= HOOK_KEYS_PER_ORG_MAX {
+        return Err(HookInvalid {
+            subject: "hookKey".to_owned(),
+            causes: vec![format!("hookKey: An org can have at most {HOOK_KEYS_PER_ORG_MAX} hook keys")],
+        });
+    }
+    Ok(name.clone())
+}
+
+impl HookKey {
+    /// The public key as a JWK (RFC 7517), its members as the vendor has them: `alg` is `RSA`, `use` is null.
+    pub fn public_jwk(&self) -> Value {
+        json!({
+            "kty": "RSA",
+            "alg": "RSA",
+            "kid": self.key_id,
+            "use": null,
+            "e": self.exponent,
+            "n": self.modulus,
+        })
+    }
+
+    /// The resource; `embedded` adds the public key.
+    pub fn to_json(&self, is_used: bool, embedded: bool) -> Value {
+        let mut members = Map::new();
+        let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
+        put("id", json!(self.id));
+        put("keyId", json!(self.key_id));
+        put("name", json!(self.name));
+        put("created", json!(self.created));
+        put("lastUpdated", json!(self.last_updated));
+        put("isUsed", json!(is_used));
+        if embedded {
+            put("_embedded", self.public_jwk());
+        }
+        Value::Object(members)
+    }
+}

@@ -1,0 +1,151 @@
+//! Hook keys: the operations of `management-api.md` section 4.
+
+use aws_lc_rs::{
+    encoding::{AsDer as _, Pkcs8V1Der},
+    rsa::{KeyPair as RsaKeyPair, KeySize},
+    signature::KeyPair as _,
+};
+use serde_json::Value;
+use tenterhook_contract::{
+    Secret,
+    hook_key::{HookKey, read_name},
+    id::HookKeyId,
+    system_log::Target,
+};
+use tenterhook_store::{
+    StoreError,
+    model::{ConfigurationObject, ConfigurationWrite},
+};
+
+use crate::{
+    OrgSnapshot, Platform,
+    management::{Administrator, ManagementError},
+    oauth::keys::{base64url, pem},
+};
+
+/// A new key pair: modulus, public exponent, private key.
+type Material = (String, String, Secret);
+
+impl Platform {
+    /// The org's hook keys in order of creation, each with whether a hook uses it.
+    pub fn list_hook_keys(&self, administrator: &Administrator) -> Result<Vec<(HookKey, bool)>, ManagementError> {
+        let org = self.org_of(administrator)?;
+        Ok(org.configuration.hook_keys.iter().map(|key| (key.clone(), is_used(&org, &key.id))).collect())
+    }
+
+    /// One hook key.
+    pub fn get_hook_key(&self, administrator: &Administrator, id: &str) -> Result<(HookKey, bool), ManagementError> {
+        let org = self.org_of(administrator)?;
+        let key = find(&org, id)?;
+        Ok((key.clone(), is_used(&org, &key.id)))
+    }
+
+    /// The public key with this `kid`, as a JWK.
+    pub fn get_public_hook_key(&self, administrator: &Administrator, key_id: &str) -> Result<Value, ManagementError> {
+        let org = self.org_of(administrator)?;
+        let key = org.configuration.hook_keys.iter().find(|key| key.key_id == key_id);
+        key.map(HookKey::public_jwk).ok_or_else(|| not_found(key_id))
+    }
+
+    /// Makes a key pair of 2048 bits.
+    pub async fn create_hook_key(
+        &self,
+        administrator: &Administrator,
+        body: &Value,
+    ) -> Result<HookKey, ManagementError> {
+        let org = self.org_of(administrator)?;
+        // Judged before the work, and once more on the configuration that it is committed to.
+        read_name(body, &org.configuration.hook_keys, None)?;
+        let material = tokio::task::spawn_blocking(generate).await.ok().flatten();
+        let (modulus, exponent, private_key_pem) =
+            material.ok_or_else(|| StoreError::Database("making a key pair failed".to_owned()))?;
+        let (now, (unix_ms, entropy), key_id) = (self.now().whole_seconds(), self.id_parts(), self.entropy().uuid());
+        let key = self
+            .change(&administrator.token.org_id, |org| {
+                let key = HookKey {
+                    id: HookKeyId::from_parts(unix_ms, entropy),
+                    key_id: key_id.clone(),
+                    name: read_name(body, &org.configuration.hook_keys, None)?,
+                    created: now,
+                    last_updated: now,
+                    modulus: modulus.clone(),
+                    exponent: exponent.clone(),
+                    private_key_pem: private_key_pem.clone(),
+                };
+                Ok::<_, ManagementError>((vec![put(&key)], key))
+            })
+            .await?;
+        self.log_change(administrator, "system.hook.key.created", "Hook key has been created", target(&key));
+        Ok(key)
+    }
+
+    /// Renames a hook key; its material stays.
+    pub async fn rename_hook_key(
+        &self,
+        administrator: &Administrator,
+        id: &str,
+        body: &Value,
+    ) -> Result<(HookKey, bool), ManagementError> {
+        let now = self.now().whole_seconds();
+        let (key, used) = self
+            .change(&administrator.token.org_id, |org| {
+                let stored = find(org, id)?;
+                let name = read_name(body, &org.configuration.hook_keys, Some(&stored.id))?;
+                let key = HookKey { name, last_updated: now, ..stored.clone() };
+                let used = is_used(org, &key.id);
+                Ok::<_, ManagementError>((vec![put(&key)], (key, used)))
+            })
+            .await?;
+        self.log_change(administrator, "system.hook.key.updated", "Hook key has been updated", target(&key));
+        Ok((key, used))
+    }
+
+    /// Deletes a hook key that no hook uses.
+    pub async fn delete_hook_key(&self, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
+        let key = self
+            .change(&administrator.token.org_id, |org| {
+                let key = find(org, id)?;
+                if is_used(org, &key.id) {
+                    return Err(ManagementError::field("hookKey", "The hook key is used by an inline hook"));
+                }
+                Ok((vec![ConfigurationWrite::Delete(key.id.to_string())], key.clone()))
+            })
+            .await?;
+        self.log_change(administrator, "system.hook.key.deleted", "Hook key has been deleted", target(&key));
+        Ok(())
+    }
+}
+
+fn generate() -> Option<Material> {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
+    let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
+    let public = pair.public_key();
+    let modulus = base64url(public.modulus().big_endian_without_leading_zero());
+    let exponent = base64url(public.exponent().big_endian_without_leading_zero());
+    Some((modulus, exponent, pem(der.as_ref())))
+}
+
+fn is_used(org: &OrgSnapshot, id: &HookKeyId) -> bool {
+    org.configuration.hooks.iter().any(|hook| hook.hook_key() == Some(id))
+}
+
+fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a HookKey, ManagementError> {
+    org.configuration.hook_keys.iter().find(|key| key.id.as_str() == id).ok_or_else(|| not_found(id))
+}
+
+fn not_found(id: &str) -> ManagementError {
+    ManagementError::NotFound { id: id.to_owned(), kind: "HookKey" }
+}
+
+fn put(key: &HookKey) -> ConfigurationWrite {
+    ConfigurationWrite::put(ConfigurationObject::HookKey(key.clone()))
+}
+
+fn target(key: &HookKey) -> Target {
+    Target {
+        id: key.id.to_string(),
+        kind: "HookKey".to_owned(),
+        alternate_id: Some(key.key_id.clone()),
+        display_name: Some(key.name.clone()),
+    }
+}

@@ -1,0 +1,51 @@
+//! `/api/v1/hook-keys` (`management-api.md` section 4).
+
+use axum::{
+    Json, Router,
+    extract::{Path, RawQuery, State},
+    http::StatusCode,
+    routing::get,
+};
+use serde_json::Value;
+
+use super::{Admin, JsonBody, query_parameter};
+use crate::{App, error::ApiError};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/hook-keys", get(list).post(create))
+        .route("/api/v1/hook-keys/{id}", get(retrieve).put(rename).delete(delete))
+        .route("/api/v1/hook-keys/public/{keyId}", get(retrieve_public))
+}
+
+type Answer = Result<Json<Value>, ApiError>;
+
+async fn list(State(app): State<App>, admin: Admin) -> Answer {
+    let keys = app.platform.list_hook_keys(&admin.0)?;
+    Ok(Json(keys.iter().map(|(key, used)| key.to_json(*used, false)).collect()))
+}
+
+async fn create(State(app): State<App>, admin: Admin, body: JsonBody) -> Answer {
+    let key = app.platform.create_hook_key(&admin.0, &body.value).await?;
+    Ok(Json(key.to_json(false, true)))
+}
+
+async fn retrieve(State(app): State<App>, admin: Admin, Path(id): Path<String>, RawQuery(query): RawQuery) -> Answer {
+    let (key, used) = app.platform.get_hook_key(&admin.0, &id)?;
+    let expanded = query_parameter(query.as_deref(), "expand").is_some_and(|what| what == "publickey");
+    Ok(Json(key.to_json(used, expanded)))
+}
+
+async fn rename(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+    let (key, used) = app.platform.rename_hook_key(&admin.0, &id, &body.value).await?;
+    Ok(Json(key.to_json(used, true)))
+}
+
+async fn delete(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    app.platform.delete_hook_key(&admin.0, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn retrieve_public(State(app): State<App>, admin: Admin, Path(key_id): Path<String>) -> Answer {
+    Ok(Json(app.platform.get_public_hook_key(&admin.0, &key_id)?))
+}

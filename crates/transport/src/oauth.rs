@@ -1,0 +1,303 @@
+//! Access tokens of `OAUTH` channels: the client credentials grant (RFC 6749 section 4.4, `overview.md` 3.2), with the
+//! client authenticated by its secret or by a signed assertion (RFC 7523).
+//!
+//! A token is kept per hook. However many calls need one, one request is under way; it runs in a task of its own, so that
+//! a call whose deadline passes takes nothing from the others. Well before a token expires the next one is fetched in the
+//! background.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{
+    HeaderValue, Method, Request, StatusCode, Uri,
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
+};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::{Deserialize, Serialize};
+use tenterhook_contract::Secret;
+use tenterhook_engine::{CallFailure, Clock, Entropy, FailureCode};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    failure,
+    http_transport::{PooledClient, SentBody, read_body},
+};
+
+/// Longest time a token request may take; calls wait for it no longer than their own deadline.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// A token is renewed when less than this remains, or a tenth of its life, but never before half of it.
+const RENEW_BEFORE: Duration = Duration::from_secs(30);
+/// A token is not sent in the last moments of its life: the call takes time too.
+const MARGIN: Duration = Duration::from_secs(2);
+/// Life of a client assertion in seconds; the contract allows an hour.
+const ASSERTION_SECONDS: i64 = 300;
+/// Characters of the token server's `error` that a failure shows.
+const ERROR_CHARACTERS_MAX: usize = 60;
+
+/// How the client authenticates at the token endpoint.
+pub(crate) enum ClientAuthentication {
+    /// `client_secret_post`.
+    Secret(Secret),
+    /// `private_key_jwt`.
+    Key {
+        /// The `kid` of the public key.
+        key_id: String,
+        /// The private key.
+        key: EncodingKey,
+    },
+}
+
+/// What a token is asked for with.
+pub(crate) struct Grant {
+    pub(crate) token_url: String,
+    pub(crate) uri: Uri,
+    pub(crate) client_id: String,
+    pub(crate) scope: Option<String>,
+    pub(crate) authentication: ClientAuthentication,
+}
+
+/// What a token request needs besides the grant.
+pub(crate) struct Means {
+    pub(crate) client: PooledClient,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// The tokens of one hook's channel.
+pub(crate) struct TokenSource {
+    grant: Grant,
+    means: Means,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    kept: Option<Kept>,
+    fetching: Option<watch::Receiver<Option<Fetched>>>,
+    /// Counts how often the token was dropped: a fetch that began before does not count as fresh.
+    dropped: u64,
+}
+
+/// The header of a token, or why there is none.
+type Fetched = Result<HeaderValue, CallFailure>;
+
+#[derive(Clone)]
+struct Kept {
+    header: HeaderValue,
+    renew_at: Instant,
+    usable_until: Instant,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    #[serde(default)]
+    token_type: Option<String>,
+    #[serde(default)]
+    expires_in: Option<serde_json::Value>,
+}
+
+#[derive(Serialize)]
+struct AssertionClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+    jti: String,
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("TokenSource").field("token_url", &self.grant.token_url).finish_non_exhaustive()
+    }
+}
+
+impl TokenSource {
+    pub(crate) fn new(grant: Grant, means: Means) -> Arc<Self> {
+        Arc::new(Self { grant, means, state: Mutex::default() })
+    }
+
+    /// The value of the `Authorization` header: at once when a usable token is kept, else as soon as one is fetched.
+    pub(crate) async fn header(self: &Arc<Self>) -> Fetched {
+        let mut waiting = {
+            let mut state = self.lock();
+            let now = Instant::now();
+            match state.kept.clone().filter(|kept| now < kept.usable_until) {
+                Some(kept) => {
+                    if now >= kept.renew_at {
+                        self.fetch(&mut state);
+                    }
+                    return Ok(kept.header);
+                }
+                None => self.fetch(&mut state),
+            }
+        };
+        let fetched = waiting.wait_for(Option::is_some).await.ok().and_then(|fetched| fetched.clone());
+        fetched.unwrap_or_else(|| Err(failed("the request was abandoned")))
+    }
+
+    /// Forgets the token: the service did not accept it (`open-questions.md` C9).
+    pub(crate) fn forget(&self) {
+        let mut state = self.lock();
+        state.kept = None;
+        state.fetching = None;
+        state.dropped += 1;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // Nothing that runs under the lock can leave it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request under way, or a new one.
+    fn fetch(self: &Arc<Self>, state: &mut State) -> watch::Receiver<Option<Fetched>> {
+        if let Some(fetching) = &state.fetching {
+            return fetching.clone();
+        }
+        let (done, waiting) = watch::channel(None);
+        state.fetching = Some(waiting.clone());
+        let (source, began_at) = (Arc::clone(self), state.dropped);
+        tokio::spawn(async move {
+            let fetched = match tokio::time::timeout(FETCH_TIMEOUT, source.request()).await {
+                Ok(fetched) => fetched,
+                Err(_) => Err(failed(&format!("no answer within {} s", FETCH_TIMEOUT.as_secs()))),
+            };
+            {
+                let mut state = source.lock();
+                if state.dropped == began_at {
+                    state.fetching = None;
+                    if let Ok((header, Some(life))) = &fetched {
+                        state.kept = Some(Kept::new(header.clone(), *life));
+                    }
+                }
+            }
+            // Nobody may be waiting any more.
+            let _ = done.send(Some(fetched.map(|(header, _)| header)));
+        });
+        waiting
+    }
+
+    /// Asks the token endpoint; answers the header and how long it lives, when that is said.
+    async fn request(&self) -> Result<(HeaderValue, Option<Duration>), CallFailure> {
+        let body = self.form()?;
+        let length = HeaderValue::from(body.len());
+        let mut request = Request::new(SentBody::new(body.into()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.grant.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, self.means.user_agent.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(CONTENT_LENGTH, length);
+        let answer =
+            self.means.client.request(request).await.map_err(|error| explained(&failure::of_client_error(&error)))?;
+        let status = answer.status();
+        let body = read_body(answer.into_body()).await.map_err(|failure| explained(&failure))?;
+        if status != StatusCode::OK {
+            let code = if status.is_server_error() { FailureCode::TokenFailed } else { FailureCode::TokenRefused };
+            let detail = format!("The token endpoint answered HTTP {}{}", status.as_u16(), said(&body));
+            return Err(CallFailure::new(code, detail));
+        }
+        let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| refused("has no `access_token`"))?;
+        if answer.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err(refused("is not of the type `Bearer`"));
+        }
+        let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token))
+            .map_err(|_| refused("holds a token that is not a header value"))?;
+        header.set_sensitive(true);
+        Ok((header, answer.expires_in.as_ref().and_then(seconds)))
+    }
+
+    fn form(&self) -> Result<String, CallFailure> {
+        let Grant { client_id, scope, authentication, .. } = &self.grant;
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        let scope = scope.as_deref().filter(|scope| !scope.trim().is_empty());
+        match authentication {
+            ClientAuthentication::Secret(secret) => {
+                form.append_pair("client_id", client_id).append_pair("client_secret", secret.expose());
+            }
+            ClientAuthentication::Key { key_id, key } => {
+                let assertion = self.assertion(key_id, key)?;
+                form.append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+                    .append_pair("client_assertion", &assertion);
+            }
+        }
+        if let Some(scope) = scope {
+            form.append_pair("scope", scope);
+        }
+        Ok(form.finish())
+    }
+
+    /// A client assertion (RFC 7523 section 3), good for one request.
+    fn assertion(&self, key_id: &str, key: &EncodingKey) -> Result<String, CallFailure> {
+        let now = self.means.clock.now().as_seconds();
+        let client_id = &self.grant.client_id;
+        let claims = AssertionClaims {
+            iss: client_id,
+            sub: client_id,
+            aud: &self.grant.token_url,
+            iat: now,
+            exp: now + ASSERTION_SECONDS,
+            jti: self.means.entropy.uuid(),
+        };
+        let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::RS256) };
+        jsonwebtoken::encode(&header, &claims, key)
+            .map_err(|_| CallFailure::new(FailureCode::ChannelUnusable, "The hook key cannot sign"))
+    }
+}
+
+impl Kept {
+    fn new(header: HeaderValue, life: Duration) -> Self {
+        let now = Instant::now();
+        let before = RENEW_BEFORE.max(life / 10).min(life / 2);
+        Self {
+            header,
+            renew_at: now + life.saturating_sub(before),
+            usable_until: now + life.saturating_sub(MARGIN.min(life / 10)),
+        }
+    }
+}
+
+/// `expires_in`: a number of seconds, or the text of one.
+fn seconds(value: &serde_json::Value) -> Option<Duration> {
+    const YEAR: u64 = 366 * 24 * 3_600;
+    let seconds = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    (seconds > 0).then(|| Duration::from_secs(seconds.min(YEAR)))
+}
+
+/// The token server's `error` code, when its answer has a plain one.
+fn said(body: &[u8]) -> String {
+    let answer = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+    let plain = |text: &&str| {
+        text.len() <= ERROR_CHARACTERS_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    answer
+        .get("error")
+        .and_then(serde_json::Value::as_str)
+        .filter(plain)
+        .map(|code| format!(": {code}"))
+        .unwrap_or_default()
+}
+
+fn failed(what: &str) -> CallFailure {
+    CallFailure::new(FailureCode::TokenFailed, format!("Obtaining an access token failed: {what}"))
+}
+
+fn refused(what: &str) -> CallFailure {
+    CallFailure::new(FailureCode::TokenRefused, format!("The answer of the token endpoint {what}"))
+}
+
+/// A failure of the transport as one of the token request; a refusal by the egress policy keeps its code.
+fn explained(failure: &CallFailure) -> CallFailure {
+    let code = match failure.code {
+        code @ (FailureCode::EgressDenied | FailureCode::UriInvalid) => code,
+        _ => FailureCode::TokenFailed,
+    };
+    CallFailure::new(code, format!("Obtaining an access token failed: {}", failure.detail))
+}
