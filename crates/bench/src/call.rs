@@ -19,7 +19,7 @@ use serde_json::Value;
 use tenterhook_contract::{
     ExtensionPoint as _, Timestamp,
     envelope::Envelope,
-    hook::{Channel, ChannelAuthentication, HookStatus, InlineHook},
+    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, InlineHook},
     id::{EventId, HookId},
     system_log::Actor,
     token::{Token, TokenRequest, TokenSubject},
@@ -461,7 +461,7 @@ impl EngineCaller {
             None => Arc::new(InMemory(Mutex::default())),
             Some(database) => Arc::new(SystemLogRecorder::new(database.log.clone(), Arc::new(SystemEntropy))),
         };
-        let limits = Limits { in_flight_per_org: OPEN_IN_FLIGHT_MAX, ..Limits::default() };
+        let limits = Limits { in_flight_per_org: OPEN_IN_FLIGHT_MAX };
         Ok(Self {
             engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), limits),
             hook: ready_hook(port, false, Duration::from_secs(3))?,
@@ -520,11 +520,12 @@ pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration) -> Result<Re
                 value: tenterhook_contract::Secret::new("secret"),
             },
         },
+        policy: HookPolicy { timeout_ms: u32::try_from(timeout.as_millis())?, ..HookPolicy::default() },
         created: at,
         last_updated: at,
     };
     let endpoint = transport.endpoint(&hook, None);
-    Ok(ReadyHook::new(hook, timeout, endpoint))
+    Ok(ReadyHook::new(hook, endpoint))
 }
 
 /// Who triggers the benchmark's invocations.

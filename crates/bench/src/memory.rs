@@ -143,7 +143,7 @@ fn pause_bare(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Er
 }
 
 fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
-    let limits = Limits { in_flight_per_org: options.paused, ..Limits::default() };
+    let limits = Limits { in_flight_per_org: options.paused };
     let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
     let shared = Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_mins(1))?));
     let (origin, context, subject) = (call::origin(), Arc::new(subject::context()), Arc::new(subject::subject()));

@@ -4,21 +4,25 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    ExtensionPoint, HookType, Retry,
+    ExtensionPoint, Retry,
     answer::Answer,
     envelope::Envelope,
-    hook::{HookStatus, InlineHook},
+    hook::{FailurePolicy, HookStatus, InlineHook},
     id::EventId,
 };
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use crate::{
-    AttemptRecord, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange, FailureCode,
-    Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing, Sent, SkipReason, Timings,
-    Witness, Witnessed,
-    admission::{Breaker, Bulkheads},
+    AttemptRecord, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange,
+    FailureCode, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing, Sent,
+    SkipReason, Timings, Witness, Witnessed,
+    admission::{Bulkheads, enter},
+    breaker::Breaker,
     judge::judge,
-    policy::decide,
+    policy::{decide, falls_back},
     record::OpenRecord,
 };
 
@@ -30,7 +34,6 @@ pub struct Engine {
     recorder: Arc<dyn Recorder>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    limits: Limits,
     bulkheads: Bulkheads,
     witness: Option<Arc<dyn Witness>>,
 }
@@ -40,9 +43,9 @@ pub struct ReadyHook {
     /// The registration.
     pub hook: InlineHook,
     name: Arc<str>,
-    timeout: Duration,
     endpoint: Arc<dyn Endpoint>,
     breaker: Breaker,
+    bulkhead: Option<Arc<Semaphore>>,
 }
 
 /// One trigger of an extension point.
@@ -81,6 +84,9 @@ pub struct Execution {
     pub timings: Timings,
 }
 
+/// Places in the bulkheads of the hook and of the org.
+type Places = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
+
 /// What the attempts of an invocation came to.
 struct Exchanged {
     outcome: Result<Answer, CallFailure>,
@@ -89,17 +95,27 @@ struct Exchanged {
 }
 
 impl ReadyHook {
-    /// Makes `hook` ready: `timeout` is the budget of one attempt.
-    pub fn new(hook: InlineHook, timeout: Duration, endpoint: Arc<dyn Endpoint>) -> Self {
-        Self { name: hook.name.as_str().into(), hook, timeout, endpoint, breaker: Breaker::default() }
+    /// Makes `hook` ready, with its policy.
+    pub fn new(hook: InlineHook, endpoint: Arc<dyn Endpoint>) -> Self {
+        let bulkhead = hook.policy.max_concurrent.map(|places| Arc::new(Semaphore::new(places as usize)));
+        let breaker = Breaker::new(hook.policy.breaker);
+        Self { name: hook.name.as_str().into(), hook, endpoint, breaker, bulkhead }
     }
 
     /// The same hook with calls that fail at once: for a call that must not be made.
     #[must_use]
     pub fn refusing(&self, failure: CallFailure) -> Self {
-        let name = Arc::clone(&self.name);
-        let endpoint = Arc::new(Refusing(failure));
-        Self { hook: self.hook.clone(), name, timeout: self.timeout, endpoint, breaker: Breaker::default() }
+        Self::new(self.hook.clone(), Arc::new(Refusing(failure)))
+    }
+
+    /// What its circuit breaker shows.
+    pub fn breaker(&self) -> BreakerReport {
+        self.breaker.show(Instant::now())
+    }
+
+    /// Closes its circuit breaker and forgets every result.
+    pub fn reset_breaker(&self) {
+        self.breaker.reset();
     }
 
     /// The hook's name, shared.
@@ -107,23 +123,38 @@ impl ReadyHook {
         Arc::clone(&self.name)
     }
 
-    /// The whole budget: that of one attempt, times the attempts that the type allows.
-    fn budget(&self) -> Duration {
-        self.timeout * attempts_max(self.hook.hook_type)
+    /// The budget of one attempt.
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.hook.policy.timeout_ms.into())
     }
-}
 
-fn attempts_max(hook_type: HookType) -> u32 {
-    match hook_type.description().retry {
-        Retry::Never => 1,
-        Retry::Once => 2,
+    /// The whole budget: that of one attempt, times the attempts that are allowed.
+    fn budget(&self) -> Duration {
+        self.timeout() * self.attempts_max()
+    }
+
+    fn attempts_max(&self) -> u32 {
+        match self.hook.policy.retry.unwrap_or(self.hook.hook_type.description().retry) {
+            Retry::Never => 1,
+            Retry::Once => 2,
+        }
+    }
+
+    /// Applies the fallback commands after `outcome`, where the policy has some that fit the subject.
+    fn fall_back<P: ExtensionPoint>(&self, subject: &mut P::Subject, outcome: &Outcome) -> bool {
+        match &self.hook.policy.failure {
+            FailurePolicy::Fallback(fallback) if falls_back(outcome) => {
+                P::interpret(subject, fallback.answer.clone()).is_ok()
+            }
+            _ => false,
+        }
     }
 }
 
 impl Engine {
     /// An engine on its ports.
     pub fn new(recorder: Arc<dyn Recorder>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
-        Self { recorder, clock, entropy, limits, bulkheads: Bulkheads::new(limits.in_flight_per_org), witness: None }
+        Self { recorder, clock, entropy, bulkheads: Bulkheads::new(limits.in_flight_per_org), witness: None }
     }
 
     /// Shows every exchange to `witness`: for `tenterhook dev`, whose user wants to see everything.
@@ -144,7 +175,7 @@ impl Engine {
 
         let permit = match self.admit(hook, record.origin(), deadline).await {
             Ok(permit) => permit,
-            Err(reason) => return resume(P::HOOK_TYPE, record.close(Outcome::Skipped(reason))),
+            Err(reason) => return resume::<P>(hook, subject, record, Outcome::Skipped(reason)).0,
         };
         let body = {
             let data = P::data(context, subject);
@@ -154,7 +185,7 @@ impl Engine {
         let exchanged = match &body {
             Ok(body) => {
                 let exchanged = self.attempts(hook, &mut record, body, deadline).await;
-                hook.breaker.report(exchanged.outcome.is_err(), Instant::now(), &self.limits);
+                record.breaker(hook.breaker.report(exchanged.outcome.is_err(), Instant::now(), &*self.entropy));
                 exchanged
             }
             Err(failure) => Exchanged { outcome: Err(failure.clone()), raw: None, sent: None },
@@ -164,7 +195,8 @@ impl Engine {
         if let Some(debug) = exchanged.outcome.as_ref().ok().and_then(|answer| answer.debug_context.as_ref()) {
             record.debug_context(debug);
         }
-        let outcome = record.close(apply::<P>(subject, exchanged.outcome));
+        let outcome = apply::<P>(subject, exchanged.outcome);
+        let (resumption, timings) = resume::<P>(hook, subject, record, outcome);
         if let (Some(witness), Some(sent), Ok(body)) = (&self.witness, exchanged.sent, body) {
             witness.witness(Witnessed {
                 event_id,
@@ -172,11 +204,11 @@ impl Engine {
                 body,
                 answer: exchanged.raw,
                 data_after: serde_json::to_value(P::data(context, subject)).unwrap_or_default(),
-                outcome: outcome.0.clone(),
-                timings: outcome.1,
+                outcome: resumption.outcome.clone(),
+                timings,
             });
         }
-        resume(P::HOOK_TYPE, outcome)
+        resumption
     }
 
     /// Sends `body` through the hook's channel and judges the answer, for a test: the management API's `execute`, or a
@@ -224,26 +256,26 @@ impl Engine {
         EventId::from_entropy(bytes)
     }
 
-    async fn admit(
-        &self,
-        hook: &ReadyHook,
-        origin: &Origin,
-        deadline: Deadline,
-    ) -> Result<OwnedSemaphorePermit, SkipReason> {
+    async fn admit(&self, hook: &ReadyHook, origin: &Origin, deadline: Deadline) -> Result<Places, SkipReason> {
         if hook.hook.status == HookStatus::Inactive {
             return Err(SkipReason::Inactive);
         }
         if deadline.passed() {
             return Err(SkipReason::NoTime);
         }
-        let permit = self.bulkheads.enter(&origin.org_id, deadline).await?;
-        hook.breaker.admit(Instant::now(), &self.limits)?;
-        Ok(permit)
+        // The hook's own bulkhead first: who waits for a slow hook takes no place of the org.
+        let own = match &hook.bulkhead {
+            Some(bulkhead) => Some(enter(bulkhead, deadline).await?),
+            None => None,
+        };
+        let org = self.bulkheads.enter(&origin.org_id, deadline).await?;
+        hook.breaker.admit(Instant::now(), &*self.entropy)?;
+        Ok((own, org))
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
     async fn attempts(&self, hook: &ReadyHook, record: &mut OpenRecord, body: &Bytes, deadline: Deadline) -> Exchanged {
-        let mut left = attempts_max(hook.hook.hook_type);
+        let mut left = hook.attempts_max();
         loop {
             left -= 1;
             let exchanged = self.attempt(hook, record, body, deadline).await;
@@ -256,7 +288,7 @@ impl Engine {
 
     async fn attempt(&self, hook: &ReadyHook, record: &mut OpenRecord, body: &Bytes, deadline: Deadline) -> Exchanged {
         let began = record.begin_attempt();
-        let deadline = deadline.earlier(Deadline::after(hook.timeout));
+        let deadline = deadline.earlier(Deadline::after(hook.timeout()));
         let progress = Progress::default();
         let exchange = {
             let call = Call {
@@ -328,7 +360,18 @@ fn apply<P: ExtensionPoint>(subject: &mut P::Subject, answer: Result<Answer, Cal
     }
 }
 
-fn resume(hook_type: HookType, (outcome, _): (Outcome, Timings)) -> Resumption {
-    let decision = decide(hook_type, &outcome);
-    Resumption { outcome, decision }
+/// Ends the invocation: fallback commands where there are any, the record, the decision.
+fn resume<P: ExtensionPoint>(
+    hook: &ReadyHook,
+    subject: &mut P::Subject,
+    mut record: OpenRecord,
+    outcome: Outcome,
+) -> (Resumption, Timings) {
+    let fell_back = hook.fall_back::<P>(subject, &outcome);
+    if fell_back {
+        record.fell_back();
+    }
+    let decision = decide(P::HOOK_TYPE, &hook.hook.policy.failure, fell_back, &outcome);
+    let (outcome, timings) = record.close(outcome);
+    (Resumption { outcome, decision }, timings)
 }

@@ -4,6 +4,7 @@
 //! [`Transport`], [`Recorder`], [`Clock`] and [`Entropy`]. Start reading at [`Engine::invoke`].
 
 mod admission;
+mod breaker;
 mod deadline;
 mod engine;
 mod failure;
@@ -13,6 +14,7 @@ mod ports;
 mod record;
 
 pub use admission::Limits;
+pub use breaker::{BreakerChange, BreakerReport, BreakerState};
 pub use deadline::Deadline;
 pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption};
 pub use failure::{CallFailure, FailureCode};

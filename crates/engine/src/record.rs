@@ -16,7 +16,7 @@ use tenterhook_contract::{
     system_log::{Actor, Target},
 };
 
-use crate::{CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder};
+use crate::{BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder};
 
 /// The request and the person or program that made the flow run; shared by the flow's invocations.
 #[derive(Clone, Debug)]
@@ -156,6 +156,10 @@ pub struct InvocationRecord {
     pub answered: bool,
     /// The answer's `debugContext` in the form `{key=value}`, capped.
     pub debug_context: Option<String>,
+    /// What the result did to the hook's circuit breaker.
+    pub breaker: Option<BreakerChange>,
+    /// Whether the hook's fallback commands were applied in place of an answer.
+    pub fell_back: bool,
     /// The attempts, at most two.
     pub attempts: Vec<AttemptRecord>,
     /// Where the time went.
@@ -195,6 +199,8 @@ impl OpenRecord {
             )),
             answered: false,
             debug_context: None,
+            breaker: None,
+            fell_back: false,
             attempts: Vec::new(),
             timings: Timings::default(),
         };
@@ -233,6 +239,18 @@ impl OpenRecord {
     pub(crate) fn debug_context(&mut self, debug: &Map<String, Value>) {
         if let Some(record) = &mut self.record {
             record.debug_context = Some(render_debug_context(debug));
+        }
+    }
+
+    pub(crate) fn breaker(&mut self, change: Option<BreakerChange>) {
+        if let Some(record) = &mut self.record {
+            record.breaker = change;
+        }
+    }
+
+    pub(crate) fn fell_back(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.fell_back = true;
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenterhook_contract::{
     api_error::ErrorCode,
     hook::{HookStatus, InlineHook, Registry},
     id::HookId,
     system_log::Target,
 };
-use tenterhook_engine::{CallFailure, Purpose};
+use tenterhook_engine::{BreakerReport, CallFailure, Purpose};
 use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite};
 
 use crate::{
@@ -146,6 +146,31 @@ impl Platform {
         Ok(answer.normalised())
     }
 
+    /// The state of a hook's circuit breaker on this node.
+    pub fn hook_breaker(&self, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
+        let org = self.org_of(administrator)?;
+        let hook = find(&org, id)?;
+        let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
+        let BreakerReport { state, calls, failures, consecutive_failures, probe_in } = ready.breaker();
+        Ok(json!({
+            "state": state.code(),
+            "calls": calls,
+            "failures": failures,
+            "consecutiveFailures": consecutive_failures,
+            "probeInMs": probe_in.map(|time| time.as_millis()),
+        }))
+    }
+
+    /// Closes a hook's circuit breaker on this node and forgets its results.
+    pub fn reset_hook_breaker(&self, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
+        let org = self.org_of(administrator)?;
+        let hook = find(&org, id)?;
+        org.hook(&hook.id).ok_or_else(|| not_found(id))?.reset_breaker();
+        let message = "Circuit breaker of inline hook has been reset";
+        self.log_change(administrator, "inline_hook.updated", message, target(hook));
+        self.hook_breaker(administrator, id)
+    }
+
     fn registry<'a>(&self, org: &'a OrgSnapshot) -> Registry<'a> {
         Registry {
             hooks: &org.configuration.hooks,
@@ -169,7 +194,7 @@ pub(crate) fn not_found(id: &str) -> ManagementError {
 }
 
 fn put(hook: &InlineHook) -> ConfigurationWrite {
-    ConfigurationWrite::put(ConfigurationObject::Hook(hook.clone()))
+    ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook.clone())))
 }
 
 fn target(hook: &InlineHook) -> Target {

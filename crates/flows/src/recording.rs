@@ -141,6 +141,12 @@ fn debug_data(record: &InvocationRecord, message: Option<String>) -> Map<String,
         let named = changes.iter().take(CHANGES_SHOWN_MAX).map(|change| format!("{} {}", change.op, change.path));
         put("changes", json!(named.collect::<Vec<_>>().join(", ")));
     }
+    if let Some(change) = record.breaker {
+        put("circuitBreaker", json!(change.code()));
+    }
+    if record.fell_back {
+        put("fallback", json!("applied"));
+    }
     put("attempts", json!(record.attempts.len()));
     put("timings", json!(timings_text(&record.timings)));
     data

@@ -1,6 +1,6 @@
 //! One org's configuration in memory, ready for use.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use crate::oauth::keys::Keys;
 use tenterhook_contract::{
@@ -9,9 +9,6 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{ReadyHook, Transport};
 use tenterhook_store::model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
-
-/// The budget of one attempt (`overview.md` section 5).
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An org's configuration at one version; replaced as a whole, never changed.
 pub struct OrgSnapshot {
@@ -43,7 +40,7 @@ impl OrgSnapshot {
             .map(|hook| {
                 let made = || {
                     let key = hook.hook_key().and_then(|id| configuration.hook_keys.iter().find(|key| key.id == *id));
-                    Arc::new(ReadyHook::new(hook.clone(), ATTEMPT_TIMEOUT, transport.endpoint(hook, key)))
+                    Arc::new(ReadyHook::new(hook.clone(), transport.endpoint(hook, key)))
                 };
                 (hook.id.clone(), kept(hook).unwrap_or_else(made))
             })

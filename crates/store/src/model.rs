@@ -66,7 +66,7 @@ pub struct Configuration {
 #[derive(Clone, Debug)]
 pub enum ConfigurationObject {
     /// An inline hook.
-    Hook(InlineHook),
+    Hook(Box<InlineHook>),
     /// A hook key.
     HookKey(HookKey),
     /// An authorization server.

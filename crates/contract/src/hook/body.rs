@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value};
 
-use super::{Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookInvalid, Registry};
+use super::{Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookInvalid, HookPolicy, Registry};
 use crate::{
     HookType, Secret,
     id::{HookId, HookKeyId},
@@ -65,6 +65,8 @@ pub(super) struct Draft {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) channel: Channel,
+    /// `None` when the body does not mention it.
+    pub(super) policy: Option<HookPolicy>,
 }
 
 /// `type` of a create body.
@@ -119,7 +121,12 @@ impl Draft {
                 None
             }
         };
-        Some(Self { name: name?, version: version?, channel: channel? })
+        let policy = match body.get("policy") {
+            None => Some(None),
+            Some(Value::Null) => Some(Some(HookPolicy::default())),
+            Some(policy) => HookPolicy::read(policy, hook_type, causes).map(Some),
+        };
+        Some(Self { name: name?, version: version?, channel: channel?, policy: policy? })
     }
 }
 

@@ -3,11 +3,13 @@
 //! Bodies are judged in [`body`]; what the API shows is in [`wire`], what is stored in [`stored`].
 
 mod body;
+mod policy;
 mod stored;
 mod wire;
 
 use serde_json::Value;
 
+pub use policy::{BreakerMode, BreakerPolicy, FailurePolicy, Fallback, HookPolicy};
 pub use stored::{StoredHook, StoredHookError};
 
 use self::body::{Causes, Draft};
@@ -19,7 +21,7 @@ use crate::{
 };
 
 /// A stored registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InlineHook {
     /// The id.
     pub id: HookId,
@@ -33,6 +35,8 @@ pub struct InlineHook {
     pub version: String,
     /// How the service is reached.
     pub channel: Channel,
+    /// How it is called and what its failures mean.
+    pub policy: HookPolicy,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.
@@ -140,9 +144,9 @@ impl InlineHook {
         match (hook_type, draft) {
             (Some(hook_type), Some(draft)) if causes.is_empty() => {
                 let now = now.whole_seconds();
-                let Draft { name, version, channel } = draft;
-                let status = HookStatus::Active;
-                Ok(Self { id, status, name, hook_type, version, channel, created: now, last_updated: now })
+                let Draft { name, version, channel, policy } = draft;
+                let (status, policy) = (HookStatus::Active, policy.unwrap_or_default());
+                Ok(Self { id, status, name, hook_type, version, channel, policy, created: now, last_updated: now })
             }
             _ => Err(causes.into_invalid()),
         }
@@ -225,8 +229,10 @@ impl InlineHook {
 
     fn with(&self, draft: Option<Draft>, causes: Causes, now: Timestamp) -> Result<Self, HookInvalid> {
         match draft {
-            Some(Draft { name, version, channel }) if causes.is_empty() => {
-                Ok(Self { name, version, channel, last_updated: now.whole_seconds(), ..self.clone() })
+            Some(Draft { name, version, channel, policy }) if causes.is_empty() => {
+                let policy = policy.unwrap_or_else(|| self.policy.clone());
+                let last_updated = now.whole_seconds();
+                Ok(Self { name, version, channel, policy, last_updated, ..self.clone() })
             }
             _ => Err(causes.into_invalid()),
         }

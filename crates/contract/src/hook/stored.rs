@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookStatus, InlineHook};
+use super::{
+    Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookPolicy, HookStatus, InlineHook, body::Causes,
+};
 use crate::Secret;
 
 /// Name of the stored secret of a header.
@@ -83,6 +85,14 @@ impl InlineHook {
                 uri: text("/channel/config/uri")?.to_owned(),
                 headers: headers.into_iter().flatten().filter_map(header).collect(),
                 authentication,
+            },
+            policy: match stored.document.get("policy") {
+                None | Some(Value::Null) => HookPolicy::default(),
+                Some(policy) => {
+                    let hook_type = text("/type")?.parse().ok();
+                    let policy = HookPolicy::read(policy, hook_type, &mut Causes::default());
+                    policy.ok_or(StoredHookError("/policy"))?
+                }
             },
             created: parsed("/created")?,
             last_updated: parsed("/lastUpdated")?,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Channel, ChannelAuthentication, ClientCredential, HookStatus, InlineHook};
+use super::{Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookStatus, InlineHook};
 
 impl InlineHook {
     /// The wire form, without secrets, with `_links` under `base_url` (no trailing slash).
@@ -25,10 +25,12 @@ impl InlineHook {
             "created": self.created,
             "lastUpdated": self.last_updated,
         });
-        match object {
-            Value::Object(members) => members,
-            _ => Map::new(),
+        let Value::Object(mut members) = object else { return Map::new() };
+        // The vendor's clients get what they know, unless somebody has set more.
+        if self.policy != HookPolicy::default() {
+            members.insert("policy".to_owned(), self.policy.to_json());
         }
+        members
     }
 
     /// The body of a PUT that has the same effect as the merge of `body` (`management-api.md` 3.5).
@@ -39,10 +41,12 @@ impl InlineHook {
         {
             restore_secrets(&self.channel.authentication, config);
         }
+        merged.insert("policy".to_owned(), self.policy.to_json());
         let Value::Object(body) = body else { return body.clone() };
         for (name, value) in body {
             match (name.as_str(), value, merged.get_mut(name)) {
                 ("channel", Value::Object(update), Some(Value::Object(stored))) => merge_channel(stored, update),
+                ("policy", Value::Object(update), Some(Value::Object(stored))) => stored.extend(update.clone()),
                 _ => drop(merged.insert(name.clone(), value.clone())),
             }
         }

@@ -409,3 +409,71 @@ fn what_is_shown_and_stored_has_no_secret_and_comes_back() {
     assert_eq!(active["created"], "2026-02-11T09:00:00.000Z");
     assert_eq!(active["channel"]["config"]["headers"], json!([{ "key": "X-Tenant", "value": "north" }]));
 }
+
+/// The member `policy`: ours, kept over a PUT that does not know it, merged member by member, judged like the rest.
+#[test]
+fn the_policy_is_kept_merged_and_judged() {
+    let registry = |hooks| Registry { hooks, hook_keys: &[], plain_http_to_loopback: false };
+    let plain = create_among(&[], &http()).unwrap();
+    assert!(plain.to_json("https://o").get("policy").is_none(), "observed.md 1.9: what a client knows comes back");
+    let fallback = json!([{ "type": "com.okta.access.patch", "value": [
+        { "op": "add", "path": "/claims/tier", "value": "marked-value" },
+    ] }]);
+    let mut body = http();
+    body["policy"] = json!({
+        "timeoutMs": 500, "retry": "once", "failurePolicy": "fallback", "fallbackCommands": fallback,
+        "maxConcurrent": 4, "breaker": { "mode": "dry_run", "consecutiveFailures": 5 },
+    });
+    let set = create_among(&[], &body).unwrap();
+    let shown = set.to_json("https://o");
+    assert_eq!(
+        shown["policy"],
+        json!({
+            "timeoutMs": 500, "retry": "once", "failurePolicy": "fallback", "fallbackCommands": fallback,
+            "maxConcurrent": 4,
+            "breaker": { "mode": "dry_run", "failureRatePercent": 75, "minimumCalls": 20, "windowSeconds": 120,
+                "consecutiveFailures": 5, "openSeconds": 15 },
+        })
+    );
+    assert!(!format!("{set:?}").contains("marked-value"), "fallback values are not printed");
+    assert_eq!(InlineHook::from_stored(&set.to_stored()).unwrap(), set, "stored and read back");
+    let kept = set.replace(&http(), registry(&[]), now()).unwrap();
+    assert_eq!(kept.policy, set.policy, "a PUT of a client that does not know it");
+    let mut cleared = http();
+    cleared["policy"] = Value::Null;
+    assert!(set.replace(&cleared, registry(&[]), now()).unwrap().to_json("https://o").get("policy").is_none());
+    let merged = set.merge(&json!({ "policy": { "timeoutMs": 900 } }), registry(&[]), now()).unwrap();
+    assert_eq!((merged.policy.timeout_ms, merged.policy.max_concurrent), (900, Some(4)), "member by member");
+
+    for (policy, field) in [
+        (json!([]), "policy"),
+        (json!({ "timeoutMs": 49 }), "policy.timeoutMs"),
+        (json!({ "timeoutMs": 60_001 }), "policy.timeoutMs"),
+        (json!({ "timeoutMs": "3000" }), "policy.timeoutMs"),
+        (json!({ "retry": "twice" }), "policy.retry"),
+        (json!({ "failurePolicy": "ignore" }), "policy.failurePolicy"),
+        (json!({ "failurePolicy": "fallback" }), "policy.fallbackCommands"),
+        (json!({ "failurePolicy": "fallback", "fallbackCommands": [{ "type": "x" }] }), "policy.fallbackCommands"),
+        (
+            json!({ "failurePolicy": "fallback", "fallbackCommands": [{ "type": "com.okta.access.patch", "value": {} }] }),
+            "policy.fallbackCommands",
+        ),
+        (json!({ "maxConcurrent": 0 }), "policy.maxConcurrent"),
+        (json!({ "breaker": 1 }), "policy.breaker"),
+        (json!({ "breaker": { "mode": "maybe" } }), "policy.breaker.mode"),
+        (json!({ "breaker": { "failureRatePercent": 101 } }), "policy.breaker.failureRatePercent"),
+        (json!({ "breaker": { "minimumCalls": 0 } }), "policy.breaker.minimumCalls"),
+        (json!({ "breaker": { "windowSeconds": 9 } }), "policy.breaker.windowSeconds"),
+        (json!({ "breaker": { "consecutiveFailures": 0 } }), "policy.breaker.consecutiveFailures"),
+        (json!({ "breaker": { "openSeconds": 0 } }), "policy.breaker.openSeconds"),
+    ] {
+        let mut body = http();
+        body["policy"] = policy.clone();
+        let invalid = create_among(&[], &body).unwrap_err();
+        assert!(invalid.causes[0].starts_with(&format!("{field}: ")), "{policy}: {:?}", invalid.causes);
+    }
+    let mut telephony = http();
+    telephony["type"] = json!("com.okta.telephony.provider");
+    telephony["policy"] = json!({ "failurePolicy": "continue" });
+    assert!(create_among(&[], &telephony).is_err(), "nothing would send the passcode");
+}

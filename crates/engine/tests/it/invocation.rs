@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use tenterhook_contract::{ExtensionPoint, HookType, answer::ServiceError, hook::HookStatus};
-use tenterhook_engine::{CallPhase, Deadline, Decision, FailureCode, Limits, Outcome, Purpose, SkipReason};
+use tenterhook_contract::{
+    ExtensionPoint, HookType, Retry,
+    answer::ServiceError,
+    hook::{BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
+};
+use tenterhook_engine::{
+    BreakerChange, BreakerState, CallPhase, Deadline, Decision, FailureCode, Limits, Outcome, Purpose, SkipReason,
+};
 use tokio::time::Instant;
 
 use crate::rig::{
@@ -228,7 +234,7 @@ async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
 
 #[tokio::test(start_paused = true)]
 async fn no_place_and_no_time_follow_the_failure_policy() {
-    let full = Limits { in_flight_per_org: 0, ..Limits::default() };
+    let full = Limits { in_flight_per_org: 0 };
     let rig = Rig::with(HookType::Registration, HookStatus::Active, &[SET], full);
     let resumed = rig.invoke::<RegistrationPoint>(None).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoCapacity));
@@ -241,22 +247,29 @@ async fn no_place_and_no_time_follow_the_failure_policy() {
 
 #[tokio::test]
 async fn an_open_breaker_keeps_a_failing_service_from_being_asked() {
-    let limits = Limits { breaker_failures: 2, ..Limits::default() };
+    let breaker = BreakerPolicy { consecutive_failures: Some(2), ..BreakerPolicy::default() };
     let fail = Step::Fail(FailureCode::ConnectionRefused);
-    let rig = Rig::with(HookType::Token, HookStatus::Active, &[fail.clone(), fail], limits);
+    let policy = HookPolicy { breaker, ..HookPolicy::default() };
+    let rig = Rig::of_policy(HookType::Token, &[fail.clone(), fail, SET], policy);
     rig.invoke::<TokenPoint>(None).await;
     rig.invoke::<TokenPoint>(None).await;
     let resumed = rig.invoke::<TokenPoint>(None).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::BreakerOpen));
     assert_eq!(rig.endpoint.bodies.lock().unwrap().len(), 2);
+    let changes = rig.records.0.lock().unwrap().iter().map(|record| record.breaker).collect::<Vec<_>>();
+    assert_eq!(changes, [None, Some(BreakerChange::Opened), None], "the log can say which call opened it");
+    assert_eq!(rig.hook.breaker().state, BreakerState::Open);
+    rig.hook.reset_breaker();
+    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2));
 }
 
 /// `management-api.md` 3.7: nothing else in the platform is affected.
 #[tokio::test]
 async fn a_test_call_is_not_felt_by_the_flows() {
-    let limits = Limits { breaker_failures: 1, ..Limits::default() };
+    let breaker = BreakerPolicy { consecutive_failures: Some(1), ..BreakerPolicy::default() };
     let fail = Step::Fail(FailureCode::ConnectionRefused);
-    let rig = Rig::with(HookType::Token, HookStatus::Active, &[fail.clone(), fail, SET], limits);
+    let policy = HookPolicy { breaker, ..HookPolicy::default() };
+    let rig = Rig::of_policy(HookType::Token, &[fail.clone(), fail, SET], policy);
     for purpose in [Purpose::Execute, Purpose::Preview] {
         let execution = rig.engine.execute(&rig.hook, origin(), purpose, bytes::Bytes::new()).await;
         assert_eq!(execution.outcome.unwrap_err().code, FailureCode::ConnectionRefused);
@@ -266,7 +279,7 @@ async fn a_test_call_is_not_felt_by_the_flows() {
 
 #[tokio::test]
 async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
-    let limits = Limits { in_flight_per_org: 1, ..Limits::default() };
+    let limits = Limits { in_flight_per_org: 1 };
     let rig = Rig::with(HookType::Token, HookStatus::Active, &[Step::Hang(CallPhase::Wait), SET], limits);
     tokio::select! {
         biased;
@@ -293,4 +306,48 @@ async fn execute_returns_the_answer_and_changes_nothing() {
         b"{\"x\":1}",
         "the body is sent as given"
     );
+}
+
+/// The hook's own `policy`: each setting against the default of every type.
+#[tokio::test(start_paused = true)]
+async fn the_policy_of_the_hook_wins_over_its_type() {
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+        let fail = Step::Fail(FailureCode::ConnectionRefused);
+        for (retry, attempts) in
+            [(Some(Retry::Never), 1), (Some(Retry::Once), 2), (None, attempts_allowed(P::HOOK_TYPE))]
+        {
+            let policy = HookPolicy { retry, ..HookPolicy::default() };
+            let rig = Rig::of_policy(P::HOOK_TYPE, &[fail.clone(), fail.clone()], policy);
+            rig.invoke::<P>(None).await;
+            assert_eq!(rig.only_record().attempts.len(), attempts, "{retry:?}");
+        }
+        for (failure, decision) in [
+            (FailurePolicy::Continue, Decision::Continue),
+            (FailurePolicy::Stop, Decision::Stop),
+            (FailurePolicy::Default, on_failure(P::HOOK_TYPE)),
+        ] {
+            for step in [Step::Answer(500, ""), Step::Answer(200, r#"{"commands":[{"type":"x"}]}"#)] {
+                let policy = HookPolicy { failure: failure.clone(), ..HookPolicy::default() };
+                let rig = Rig::of_policy(P::HOOK_TYPE, &[step.clone(), step.clone()], policy);
+                let resumed = rig.invoke::<P>(None).await;
+                assert_eq!((resumed.changed, resumed.decision), (None, decision), "{failure:?} {step:?}");
+            }
+        }
+        let policy = HookPolicy { timeout_ms: 50, retry: Some(Retry::Never), ..HookPolicy::default() };
+        let rig = Rig::of_policy(P::HOOK_TYPE, &[Step::Hang(CallPhase::Wait)], policy);
+        let began = Instant::now();
+        rig.invoke::<P>(None).await;
+        assert_eq!(began.elapsed(), Duration::from_millis(50));
+    }
+    for_each_type!(check());
+}
+
+#[tokio::test]
+async fn a_full_bulkhead_of_a_hook_takes_no_place_of_its_org() {
+    let policy = HookPolicy { max_concurrent: Some(1), timeout_ms: 200, ..HookPolicy::default() };
+    let rig = Rig::of_policy(HookType::Token, &[Step::Hang(CallPhase::Wait), SET], policy);
+    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    assert!(matches!(first.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
+    assert_eq!(second.outcome, Outcome::Skipped(SkipReason::NoCapacity), "it waited for half of its time");
+    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "and its place is free again");
 }

@@ -11,7 +11,7 @@ use tenterhook_contract::{
     ExtensionPoint, HookType, Timestamp,
     answer::{Answer, Command, Operand},
     context::{RequestContext, UrlValue},
-    hook::{Channel, ChannelAuthentication, HookStatus, InlineHook},
+    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, InlineHook},
     id::{HookId, OrgId, RequestId},
     problem::{Change, Problem, ProblemCode},
     system_log::Actor,
@@ -149,6 +149,20 @@ impl Rig {
     }
 
     pub(crate) fn with(hook_type: HookType, status: HookStatus, steps: &[Step], limits: Limits) -> Self {
+        Self::with_policy(hook_type, status, steps, limits, HookPolicy::default())
+    }
+
+    pub(crate) fn of_policy(hook_type: HookType, steps: &[Step], policy: HookPolicy) -> Self {
+        Self::with_policy(hook_type, HookStatus::Active, steps, Limits::default(), policy)
+    }
+
+    fn with_policy(
+        hook_type: HookType,
+        status: HookStatus,
+        steps: &[Step],
+        limits: Limits,
+        policy: HookPolicy,
+    ) -> Self {
         let at = Fixed.now();
         let hook = InlineHook {
             id: HookId::from_parts(1, [1; 8]),
@@ -161,13 +175,14 @@ impl Rig {
                 headers: vec![],
                 authentication: ChannelAuthentication::None,
             },
+            policy,
             created: at,
             last_updated: at,
         };
         let endpoint = Arc::new(Scripted { steps: Mutex::new(steps.iter().cloned().collect()), ..Scripted::default() });
         let records = Arc::new(Records::default());
         let engine = Engine::new(records.clone(), Arc::new(Fixed), Arc::new(Fixed), limits);
-        Self { engine, hook: ReadyHook::new(hook, TIMEOUT, endpoint.clone()), endpoint, records }
+        Self { engine, hook: ReadyHook::new(hook, endpoint.clone()), endpoint, records }
     }
 
     pub(crate) async fn invoke<P>(&self, deadline: Option<Deadline>) -> Resumed

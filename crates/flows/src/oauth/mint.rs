@@ -120,6 +120,12 @@ impl Platform {
                 self.log_grant(minting, "access_token", Some(&description));
                 Err(OAuthError::new("server_error", description))
             }
+            // Only the hook's own policy says so: tokens go on unmodified otherwise.
+            (Decision::Stop, _) => {
+                let description = "The inline hook could not be executed".to_owned();
+                self.log_grant(minting, "access_token", Some(&description));
+                Err(OAuthError::new("server_error", description))
+            }
             _ => Ok(subject),
         }
     }

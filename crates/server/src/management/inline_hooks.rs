@@ -19,6 +19,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/inlineHooks/{id}", get(retrieve).put(replace).post(merge).delete(delete))
         .route("/api/v1/inlineHooks/{id}/execute", post(execute))
         .route("/api/v1/inlineHooks/{id}/preview", post(preview))
+        .route("/api/v1/inlineHooks/{id}/breaker", get(breaker))
+        .route("/api/v1/inlineHooks/{id}/breaker/reset", post(reset_breaker))
         .route("/api/v1/inlineHooks/{id}/lifecycle/activate", post(activate))
         .route("/api/v1/inlineHooks/{id}/lifecycle/deactivate", post(deactivate))
 }
@@ -82,4 +84,12 @@ async fn execute(State(app): State<App>, admin: Admin, Path(id): Path<String>, b
 
 async fn preview(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
     Ok(Json(app.platform.preview_hook(&admin.0, &id, &body.value).await?))
+}
+
+async fn breaker(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
+    Ok(Json(app.platform.hook_breaker(&admin.0, &id)?))
+}
+
+async fn reset_breaker(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
+    Ok(Json(app.platform.reset_hook_breaker(&admin.0, &id)?))
 }

@@ -262,3 +262,50 @@ async fn an_inactive_or_deleted_hook_leaves_the_flow_without_it() {
     assert!(service.received().is_empty());
     assert!(world.events("inline_hook.executed").await.is_empty());
 }
+
+/// Our own `policy`: what a flow does when its service fails, and the breaker as the API shows it.
+#[tokio::test]
+async fn the_policy_of_a_hook_decides_what_its_failures_mean() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::Answer(500, String::new())).await;
+    let id = world.hook(service.address).await;
+    let path = format!("/api/v1/inlineHooks/{id}");
+    assert_eq!(world.client_credentials().await.status, 200, "the default of a token: unmodified");
+
+    let stop = json!({ "policy": { "failurePolicy": "stop" } });
+    assert_eq!(world.api("POST", &path, Some(&stop)).await.status, 200);
+    let stopped = world.client_credentials().await;
+    assert_eq!((stopped.status.as_u16(), &stopped.json()["error"]), (400, &json!("server_error")));
+
+    let commands = json!([{ "type": "com.okta.access.patch", "value": [
+        { "op": "add", "path": "/claims/tier", "value": "unknown" },
+    ] }]);
+    let fallback = json!({ "policy": { "failurePolicy": "fallback", "fallbackCommands": commands,
+        "breaker": { "consecutiveFailures": 1 } } });
+    let changed = world.api("POST", &path, Some(&fallback)).await;
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    let calls = service.received().len();
+    for _ in 0..2 {
+        let granted = world.client_credentials().await.json();
+        assert_eq!(world.verified(granted["access_token"].as_str().unwrap()).await["tier"], "unknown");
+    }
+    assert_eq!(
+        service.received().len(),
+        calls + 1,
+        "then the breaker is open, and the fallback stands in all the same"
+    );
+    let events = world.events("inline_hook.executed").await;
+    let data = |back: usize| events[events.len() - back]["debugContext"]["debugData"].clone();
+    assert_eq!((&data(2)["circuitBreaker"], &data(2)["fallback"]), (&json!("OPENED"), &json!("applied")));
+    assert_eq!(
+        (&events[events.len() - 1]["outcome"]["reason"], &data(1)["fallback"]),
+        (&json!("BREAKER_OPEN"), &json!("applied"))
+    );
+
+    let breaker = world.api("GET", &format!("{path}/breaker"), None).await.json();
+    assert_eq!((&breaker["state"], &breaker["failures"]), (&json!("OPEN"), &json!(1)));
+    assert!(breaker["probeInMs"].as_u64().unwrap() <= 18_000);
+    let reset = world.api("POST", &format!("{path}/breaker/reset"), None).await.json();
+    assert_eq!((&reset["state"], &reset["calls"]), (&json!("CLOSED"), &json!(0)));
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks/cal00000000000000000/breaker", None).await.status, 404);
+}

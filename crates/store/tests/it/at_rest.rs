@@ -31,7 +31,7 @@ async fn secrets_are_not_in_the_files() {
         created: at(0),
     };
     let writes = [
-        ConfigurationObject::Hook(hook("named-in-clear", secret_header("header-marked-secret"))),
+        ConfigurationObject::Hook(Box::new(hook("named-in-clear", secret_header("header-marked-secret")))),
         ConfigurationObject::SigningKey(key),
     ];
     let version = store.configuration_version(&org()).await.unwrap();
@@ -61,7 +61,7 @@ async fn another_key_reads_no_secret_and_the_right_one_reads_all_again() {
     let org_row = tenterhook_store::model::Org { id: org(), host: None, name: "Org".into(), created: at(0) };
     store.insert_org(&org_row).await.unwrap();
     let kept = hook("kept", secret_header("value"));
-    let writes = vec![ConfigurationWrite::put(ConfigurationObject::Hook(kept.clone())), put_hook("second")];
+    let writes = vec![ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(kept.clone()))), put_hook("second")];
     let version = store.configuration_version(&org()).await.unwrap();
     store.commit_configuration(&org(), version, writes).await.unwrap();
     drop(store);

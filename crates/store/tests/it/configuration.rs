@@ -36,6 +36,7 @@ pub(crate) fn hook(name: &str, authentication: ChannelAuthentication) -> InlineH
             headers: vec![ChannelHeader { key: "X-Tenant".into(), value: "north".into() }],
             authentication,
         },
+        policy: tenterhook_contract::hook::HookPolicy::default(),
         created: at(0),
         last_updated: at(1),
     }
@@ -46,7 +47,7 @@ pub(crate) fn secret_header(value: &str) -> ChannelAuthentication {
 }
 
 pub(crate) fn put_hook(name: &str) -> ConfigurationWrite {
-    ConfigurationWrite::put(ConfigurationObject::Hook(hook(name, ChannelAuthentication::None)))
+    ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook(name, ChannelAuthentication::None))))
 }
 
 async fn commit(store: &Store, writes: Vec<ConfigurationWrite>) -> Result<ConfigurationVersion, CommitError> {
@@ -157,8 +158,8 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         ConfigurationObject::Policy(policy.clone()),
         ConfigurationObject::Rule(rule.clone()),
         ConfigurationObject::Client(client.clone()),
-        ConfigurationObject::Hook(hook_with_secret.clone()),
-        ConfigurationObject::Hook(oauth.clone()),
+        ConfigurationObject::Hook(Box::new(hook_with_secret.clone())),
+        ConfigurationObject::Hook(Box::new(oauth.clone())),
     ];
     commit(&store, objects.into_iter().map(ConfigurationWrite::put).collect()).await.unwrap();
     let read = store.load_configuration(&org()).await.unwrap();
@@ -172,12 +173,15 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
 
 async fn objects_keep_the_order_of_their_creation(store: Store) {
     let first = hook("first", ChannelAuthentication::None);
-    commit(&store, vec![ConfigurationWrite::put(ConfigurationObject::Hook(first.clone())), put_hook("second")])
-        .await
-        .unwrap();
+    commit(
+        &store,
+        vec![ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(first.clone()))), put_hook("second")],
+    )
+    .await
+    .unwrap();
     commit(&store, vec![put_hook("third")]).await.unwrap();
     let renamed = InlineHook { name: "first, renamed".into(), ..first };
-    commit(&store, vec![ConfigurationWrite::put(ConfigurationObject::Hook(renamed))]).await.unwrap();
+    commit(&store, vec![ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(renamed)))]).await.unwrap();
     assert_eq!(names(&store).await, ["first, renamed", "second", "third"]);
 }
 
@@ -203,7 +207,7 @@ async fn a_deleted_object_is_gone(store: Store) {
     let kept = hook("kept", ChannelAuthentication::None);
     let gone = hook("gone", ChannelAuthentication::None);
     let id = gone.id.to_string();
-    let puts = [kept, gone].map(|hook| ConfigurationWrite::put(ConfigurationObject::Hook(hook)));
+    let puts = [kept, gone].map(|hook| ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook))));
     commit(&store, puts.into()).await.unwrap();
     commit(&store, vec![ConfigurationWrite::Delete(id)]).await.unwrap();
     assert_eq!(names(&store).await, ["kept"]);

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use tenterhook_contract::{
     HookType, Secret, Timestamp,
-    hook::{Channel, ChannelAuthentication, ChannelHeader, HookStatus, InlineHook},
+    hook::{Channel, ChannelAuthentication, ChannelHeader, HookPolicy, HookStatus, InlineHook},
     id::{HookId, RequestId},
 };
 use tenterhook_engine::{
@@ -59,6 +59,7 @@ pub(crate) fn hook(uri: &str) -> InlineHook {
             headers: vec![ChannelHeader { key: "X-Tenant".into(), value: "north".into() }],
             authentication: ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) },
         },
+        policy: HookPolicy::default(),
         created: at,
         last_updated: at,
     }

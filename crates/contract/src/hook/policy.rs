@@ -1,0 +1,276 @@
+//! How a hook is called and what its failures mean: our own member `policy` of the resource. The vendor's clients do not
+//! know it, and their PUT leaves it as it is.
+
+use serde_json::{Map, Value, json};
+
+use super::body::Causes;
+use crate::{FailureDefault, HookType, Retry, answer::Answer};
+
+/// Settings of a hook. The defaults are the contract's (`overview.md` sections 5 and 6).
+///
+/// ```
+/// use tenterhook_contract::hook::HookPolicy;
+/// assert_eq!(HookPolicy::default().timeout_ms, 3_000);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct HookPolicy {
+    /// The budget of one attempt in milliseconds, token fetch included.
+    pub timeout_ms: u32,
+    /// Whether a failed attempt is made once more; `None` leaves it to the type.
+    pub retry: Option<Retry>,
+    /// What the flow does when the service could not be asked or understood.
+    pub failure: FailurePolicy,
+    /// Calls of this hook that may be open at the same time; `None` for no bound of its own.
+    pub max_concurrent: Option<u32>,
+    /// The circuit breaker.
+    pub breaker: BreakerPolicy,
+}
+
+/// What a flow does when its service could not be asked or understood.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum FailurePolicy {
+    /// What the type says.
+    #[default]
+    Default,
+    /// It goes on with the unchanged subject.
+    Continue,
+    /// It is refused.
+    Stop,
+    /// These commands are applied as if the service had answered them.
+    Fallback(Box<Fallback>),
+}
+
+/// Commands that stand in for an answer. Their `Debug` shows no values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fallback {
+    commands: Secretive,
+    /// The commands, parsed.
+    pub answer: Answer,
+}
+
+/// JSON that is not printed.
+#[derive(Clone, PartialEq)]
+struct Secretive(Value);
+
+impl std::fmt::Debug for Secretive {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
+/// When calls are stopped because the service does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerPolicy {
+    /// Whether it stops calls.
+    pub mode: BreakerMode,
+    /// Percentage of failed calls in the window from which it opens.
+    pub failure_rate_percent: u32,
+    /// It does not open on fewer calls than these.
+    pub minimum_calls: u32,
+    /// The rolling window in seconds. It opens on the rate only when calls have been seen for half of it.
+    pub window_seconds: u32,
+    /// Failures in a row at which it opens at once; `None` for never.
+    pub consecutive_failures: Option<u32>,
+    /// Seconds it stays open before one call may probe, give or take a fifth.
+    pub open_seconds: u32,
+}
+
+/// Whether a breaker stops calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerMode {
+    /// It does.
+    On,
+    /// It does not, and nothing is counted.
+    Off,
+    /// It does not, and the log says when it would have.
+    DryRun,
+}
+
+impl Default for HookPolicy {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 3_000,
+            retry: None,
+            failure: FailurePolicy::Default,
+            max_concurrent: None,
+            breaker: BreakerPolicy::default(),
+        }
+    }
+}
+
+impl Default for BreakerPolicy {
+    /// Two minutes and three quarters: one slow minute after a good one is at most half of the window, and a minute
+    /// that is all there is does not fill half of it.
+    fn default() -> Self {
+        Self {
+            mode: BreakerMode::On,
+            failure_rate_percent: 75,
+            minimum_calls: 20,
+            window_seconds: 120,
+            consecutive_failures: None,
+            open_seconds: 15,
+        }
+    }
+}
+
+/// Names of the members, and of their values, on the wire.
+const RETRIES: [(&str, Option<Retry>); 3] =
+    [("default", None), ("never", Some(Retry::Never)), ("once", Some(Retry::Once))];
+const MODES: [(&str, BreakerMode); 3] =
+    [("on", BreakerMode::On), ("off", BreakerMode::Off), ("dry_run", BreakerMode::DryRun)];
+
+fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
+    names.iter().find(|(_, own)| own == value).map(|(name, _)| *name).unwrap_or_default()
+}
+
+impl HookPolicy {
+    /// The wire form, every member present.
+    pub(super) fn to_json(&self) -> Value {
+        let (failure, commands) = match &self.failure {
+            FailurePolicy::Default => ("default", Value::Null),
+            FailurePolicy::Continue => ("continue", Value::Null),
+            FailurePolicy::Stop => ("stop", Value::Null),
+            FailurePolicy::Fallback(fallback) => ("fallback", fallback.commands.0.clone()),
+        };
+        json!({
+            "timeoutMs": self.timeout_ms,
+            "retry": name_of(&RETRIES, &self.retry),
+            "failurePolicy": failure,
+            "fallbackCommands": commands,
+            "maxConcurrent": self.max_concurrent,
+            "breaker": {
+                "mode": name_of(&MODES, &self.breaker.mode),
+                "failureRatePercent": self.breaker.failure_rate_percent,
+                "minimumCalls": self.breaker.minimum_calls,
+                "windowSeconds": self.breaker.window_seconds,
+                "consecutiveFailures": self.breaker.consecutive_failures,
+                "openSeconds": self.breaker.open_seconds,
+            },
+        })
+    }
+
+    /// Reads `policy`; members that are absent or null have their defaults.
+    pub(super) fn read(value: &Value, hook_type: Option<HookType>, causes: &mut Causes) -> Option<Self> {
+        let Value::Object(members) = value else {
+            causes.add("policy", "The field has an invalid value");
+            return None;
+        };
+        let default = Self::default();
+        let mut reader = Reader { members, causes };
+        let timeout = reader.number("timeoutMs", "policy.timeoutMs", 50..=60_000);
+        let retry = reader.one_of("retry", "policy.retry", &RETRIES).unwrap_or(Some(None));
+        let max = reader.number("maxConcurrent", "policy.maxConcurrent", 1..=10_000);
+        let failure = reader.failure(hook_type);
+        let breaker = match members.get("breaker") {
+            None | Some(Value::Null) => Some(default.breaker),
+            Some(Value::Object(members)) => BreakerPolicy::read(&mut Reader { members, causes }),
+            Some(_) => {
+                causes.add("policy.breaker", "The field has an invalid value");
+                None
+            }
+        };
+        Some(Self {
+            timeout_ms: timeout?.unwrap_or(default.timeout_ms),
+            retry: retry?,
+            failure: failure?,
+            max_concurrent: max?,
+            breaker: breaker?,
+        })
+    }
+}
+
+impl BreakerPolicy {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let default = Self::default();
+        let mode = reader.one_of("mode", "policy.breaker.mode", &MODES).unwrap_or(Some(default.mode));
+        let rate = reader.number("failureRatePercent", "policy.breaker.failureRatePercent", 1..=100);
+        let minimum = reader.number("minimumCalls", "policy.breaker.minimumCalls", 1..=1_000_000);
+        let window = reader.number("windowSeconds", "policy.breaker.windowSeconds", 10..=3_600);
+        let row = reader.number("consecutiveFailures", "policy.breaker.consecutiveFailures", 1..=1_000_000);
+        let open = reader.number("openSeconds", "policy.breaker.openSeconds", 1..=3_600);
+        Some(Self {
+            mode: mode?,
+            failure_rate_percent: rate?.unwrap_or(default.failure_rate_percent),
+            minimum_calls: minimum?.unwrap_or(default.minimum_calls),
+            window_seconds: window?.unwrap_or(default.window_seconds),
+            consecutive_failures: row?,
+            open_seconds: open?.unwrap_or(default.open_seconds),
+        })
+    }
+}
+
+struct Reader<'a> {
+    members: &'a Map<String, Value>,
+    causes: &'a mut Causes,
+}
+
+impl Reader<'_> {
+    fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name).filter(|value| !value.is_null())
+    }
+
+    /// `None` is a problem that has been noted, `Some(None)` an absent member.
+    #[expect(clippy::option_option, reason = "absent and wrong are different things")]
+    fn number(&mut self, name: &str, field: &'static str, range: std::ops::RangeInclusive<u32>) -> Option<Option<u32>> {
+        let Some(value) = self.member(name) else { return Some(None) };
+        let number =
+            value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number));
+        if number.is_none() {
+            self.causes.add(field, format!("Write an integer from {} to {}", range.start(), range.end()));
+        }
+        number.map(Some)
+    }
+
+    /// `None` is an absent member, `Some(None)` a problem that has been noted.
+    #[expect(clippy::option_option, reason = "absent and wrong are different things")]
+    fn one_of<T: Copy>(&mut self, name: &str, field: &'static str, names: &[(&str, T)]) -> Option<Option<T>> {
+        let value = self.member(name)?;
+        let found = names.iter().find(|(own, _)| value == own).map(|(_, value)| *value);
+        if found.is_none() {
+            let known = names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            self.causes.add(field, format!("Write one of {known}"));
+        }
+        Some(found)
+    }
+
+    fn failure(&mut self, hook_type: Option<HookType>) -> Option<FailurePolicy> {
+        const FIELD: &str = "policy.failurePolicy";
+        let Some(policy) = self.member("failurePolicy") else { return Some(FailurePolicy::Default) };
+        match policy.as_str() {
+            Some("default") => Some(FailurePolicy::Default),
+            Some("continue") => {
+                let falls_back = hook_type.map(|hook_type| hook_type.description().failure);
+                if falls_back == Some(FailureDefault::FallBack) {
+                    self.causes
+                        .add(FIELD, "A flow of this type cannot go on without an answer or the built-in provider");
+                    return None;
+                }
+                Some(FailurePolicy::Continue)
+            }
+            Some("stop") => Some(FailurePolicy::Stop),
+            Some("fallback") => self.fallback(hook_type).map(|fallback| FailurePolicy::Fallback(Box::new(fallback))),
+            _ => {
+                self.causes.add(FIELD, "Write one of default, continue, stop, fallback");
+                None
+            }
+        }
+    }
+
+    /// Judged as an answer is, as far as that can be done without a subject.
+    fn fallback(&mut self, hook_type: Option<HookType>) -> Option<Fallback> {
+        const FIELD: &str = "policy.fallbackCommands";
+        let commands = match self.member("fallbackCommands") {
+            Some(commands @ Value::Array(items)) if !items.is_empty() => commands.clone(),
+            _ => {
+                self.causes.add(FIELD, "Write the commands to apply, an array");
+                return None;
+            }
+        };
+        let answer = Answer::parse(json!({ "commands": commands }).to_string().as_bytes()).ok()?;
+        let problems = answer.shape_problems(hook_type?);
+        for problem in &problems {
+            self.causes.add(FIELD, format!("{} at {}", problem.message, problem.pointer));
+        }
+        problems.is_empty().then_some(Fallback { commands: Secretive(commands), answer })
+    }
+}

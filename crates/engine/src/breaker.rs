@@ -1,0 +1,346 @@
+//! The circuit breaker of a hook: a rolling window of results, and whether calls go through.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tenterhook_contract::hook::{BreakerMode, BreakerPolicy};
+use tokio::time::Instant;
+
+use crate::{Entropy, SkipReason};
+
+/// Parts of the window: results older than it leave it in steps of this fraction.
+const BUCKETS: u32 = 12;
+
+/// Whether calls go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// They do.
+    Closed,
+    /// They do not.
+    Open,
+    /// One does, to see whether the service works again.
+    HalfOpen,
+}
+
+/// What a result did to the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerChange {
+    /// It stops calls from now on.
+    Opened,
+    /// It would have, had it not been told to report only.
+    WouldOpen,
+    /// It lets calls through again.
+    Closed,
+}
+
+/// What a breaker shows of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerReport {
+    /// Whether calls go through.
+    pub state: BreakerState,
+    /// Calls in the window.
+    pub calls: u32,
+    /// Those of them that failed.
+    pub failures: u32,
+    /// Failures since the last success.
+    pub consecutive_failures: u32,
+    /// How long until a probe may go through, while it is open.
+    pub probe_in: Option<Duration>,
+}
+
+impl BreakerState {
+    /// A stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Closed => "CLOSED",
+            Self::Open => "OPEN",
+            Self::HalfOpen => "HALF_OPEN",
+        }
+    }
+}
+
+impl BreakerChange {
+    /// A stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Opened => "OPENED",
+            Self::WouldOpen => "WOULD_OPEN",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
+/// A hook's breaker.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    policy: BreakerPolicy,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    window: VecDeque<Bucket>,
+    /// When results began to come in; the window says nothing before.
+    watched_since: Option<Instant>,
+    consecutive_failures: u32,
+    gate: Gate,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    began: Instant,
+    calls: u32,
+    failures: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Gate {
+    #[default]
+    Closed,
+    Open {
+        until: Instant,
+    },
+    /// The probe is under way; when it never reports, another may go after `until`.
+    HalfOpen {
+        until: Instant,
+    },
+}
+
+impl Breaker {
+    pub(crate) fn new(policy: BreakerPolicy) -> Self {
+        Self { policy, inner: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing that runs under the lock can leave it half changed.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a call may be made now.
+    pub(crate) fn admit(&self, now: Instant, entropy: &dyn Entropy) -> Result<(), SkipReason> {
+        if self.policy.mode != BreakerMode::On {
+            return Ok(());
+        }
+        let mut inner = self.lock();
+        match inner.gate {
+            Gate::Closed => Ok(()),
+            Gate::Open { until } | Gate::HalfOpen { until } if now < until => Err(SkipReason::BreakerOpen),
+            Gate::Open { .. } | Gate::HalfOpen { .. } => {
+                // This call is the probe; the others wait for its result.
+                inner.gate = Gate::HalfOpen { until: now + self.open_for(entropy) };
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the result of a call.
+    pub(crate) fn report(&self, failed: bool, now: Instant, entropy: &dyn Entropy) -> Option<BreakerChange> {
+        if self.policy.mode == BreakerMode::Off {
+            return None;
+        }
+        let mut inner = self.lock();
+        inner.count(failed, now, self.window());
+        match (inner.gate, failed) {
+            (Gate::HalfOpen { .. } | Gate::Open { .. }, false) => {
+                *inner = Inner::default();
+                Some(BreakerChange::Closed)
+            }
+            (Gate::HalfOpen { .. }, true) => {
+                inner.gate = Gate::Open { until: now + self.open_for(entropy) };
+                None
+            }
+            (Gate::Closed, true) if self.trips(&inner, now) => {
+                if self.policy.mode == BreakerMode::DryRun {
+                    *inner = Inner::default();
+                    return Some(BreakerChange::WouldOpen);
+                }
+                inner.gate = Gate::Open { until: now + self.open_for(entropy) };
+                Some(BreakerChange::Opened)
+            }
+            _ => None,
+        }
+    }
+
+    /// Closes it and forgets every result.
+    pub(crate) fn reset(&self) {
+        *self.lock() = Inner::default();
+    }
+
+    pub(crate) fn show(&self, now: Instant) -> BreakerReport {
+        let mut inner = self.lock();
+        inner.expire(now, self.window());
+        let (calls, failures) = inner.totals();
+        let (state, until) = match inner.gate {
+            Gate::Closed => (BreakerState::Closed, None),
+            Gate::Open { until } => (BreakerState::Open, Some(until)),
+            Gate::HalfOpen { until } => (BreakerState::HalfOpen, Some(until)),
+        };
+        let probe_in = until.map(|until| until.saturating_duration_since(now));
+        BreakerReport { state, calls, failures, consecutive_failures: inner.consecutive_failures, probe_in }
+    }
+
+    fn window(&self) -> Duration {
+        Duration::from_secs(self.policy.window_seconds.into())
+    }
+
+    /// A fifth more or less, so that the nodes of a cluster do not all probe at the same moment.
+    fn open_for(&self, entropy: &dyn Entropy) -> Duration {
+        let mut byte = [0];
+        entropy.fill(&mut byte);
+        let percent = 80 + u32::from(byte[0]) * 40 / 255;
+        Duration::from_secs(self.policy.open_seconds.into()) * percent / 100
+    }
+
+    fn trips(&self, inner: &Inner, now: Instant) -> bool {
+        if self.policy.consecutive_failures.is_some_and(|limit| inner.consecutive_failures >= limit) {
+            return true;
+        }
+        let watched = inner.watched_since.map(|since| now.duration_since(since)).unwrap_or_default();
+        let (calls, failures) = inner.totals();
+        watched >= self.window() / 2
+            && calls >= self.policy.minimum_calls
+            && u64::from(failures) * 100 >= u64::from(calls) * u64::from(self.policy.failure_rate_percent)
+    }
+}
+
+impl Inner {
+    fn count(&mut self, failed: bool, now: Instant, window: Duration) {
+        self.expire(now, window);
+        self.watched_since.get_or_insert(now);
+        self.consecutive_failures = if failed { self.consecutive_failures.saturating_add(1) } else { 0 };
+        let fresh = self.window.back().is_none_or(|bucket| now.duration_since(bucket.began) >= window / BUCKETS);
+        if fresh {
+            self.window.push_back(Bucket { began: now, calls: 0, failures: 0 });
+        }
+        if let Some(bucket) = self.window.back_mut() {
+            bucket.calls = bucket.calls.saturating_add(1);
+            bucket.failures = bucket.failures.saturating_add(u32::from(failed));
+        }
+    }
+
+    fn expire(&mut self, now: Instant, window: Duration) {
+        while self.window.front().is_some_and(|bucket| now.duration_since(bucket.began) >= window) {
+            self.window.pop_front();
+        }
+        // After silence the watch begins anew: a window with a hole says little.
+        if self.window.is_empty() {
+            self.watched_since = None;
+        }
+    }
+
+    fn totals(&self) -> (u32, u32) {
+        let add = |(calls, failures): (u32, u32), bucket: &Bucket| {
+            (calls.saturating_add(bucket.calls), failures.saturating_add(bucket.failures))
+        };
+        self.window.iter().fold((0, 0), add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Middle;
+
+    impl Entropy for Middle {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(127);
+        }
+    }
+
+    const POLICY: BreakerPolicy = BreakerPolicy {
+        mode: BreakerMode::On,
+        failure_rate_percent: 50,
+        minimum_calls: 4,
+        window_seconds: 120,
+        consecutive_failures: Some(10),
+        open_seconds: 10,
+    };
+
+    fn after(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn it_opens_on_failures_in_a_row_and_closes_after_a_good_probe() {
+        let (breaker, start) = (Breaker::new(POLICY), Instant::now());
+        for _ in 0..9 {
+            assert_eq!(breaker.report(true, start, &Middle), None);
+        }
+        assert_eq!(breaker.admit(start, &Middle), Ok(()));
+        assert_eq!(breaker.report(true, start, &Middle), Some(BreakerChange::Opened));
+        assert_eq!(breaker.admit(after(start, 9), &Middle), Err(SkipReason::BreakerOpen));
+        let later = after(start, 11);
+        assert_eq!(breaker.admit(later, &Middle), Ok(()), "one probe");
+        assert_eq!(breaker.admit(later, &Middle), Err(SkipReason::BreakerOpen), "no second probe");
+        assert_eq!(breaker.show(later).state, BreakerState::HalfOpen);
+        assert_eq!(breaker.report(true, later, &Middle), None, "a bad probe");
+        assert_eq!(breaker.admit(later, &Middle), Err(SkipReason::BreakerOpen));
+        let again = after(later, 11);
+        assert_eq!(breaker.admit(again, &Middle), Ok(()));
+        assert_eq!(breaker.report(false, again, &Middle), Some(BreakerChange::Closed));
+        assert_eq!(breaker.admit(again, &Middle), Ok(()));
+        assert_eq!(breaker.show(again).calls, 0, "what was before is forgotten");
+    }
+
+    #[test]
+    fn it_opens_on_the_rate_when_half_the_window_was_seen() {
+        let (breaker, start) = (Breaker::new(POLICY), Instant::now());
+        for second in [0, 10, 20, 59] {
+            breaker.report(false, after(start, second), &Middle);
+            assert_eq!(
+                breaker.report(true, after(start, second), &Middle),
+                None,
+                "half fail, but for less than a minute"
+            );
+        }
+        assert_eq!(breaker.report(true, after(start, 60), &Middle), Some(BreakerChange::Opened));
+    }
+
+    #[test]
+    fn few_calls_and_old_results_do_not_count() {
+        let (breaker, start) = (Breaker::new(BreakerPolicy { minimum_calls: 3, ..POLICY }), Instant::now());
+        breaker.report(true, start, &Middle);
+        assert_eq!(breaker.report(true, after(start, 100), &Middle), None, "two calls");
+        assert_eq!(breaker.report(true, after(start, 300), &Middle), None, "the others have left the window");
+        let report = breaker.show(after(start, 301));
+        assert_eq!((report.calls, report.failures, report.consecutive_failures), (1, 1, 3));
+    }
+
+    #[test]
+    fn the_defaults_let_a_single_slow_minute_pass() {
+        for good_before in [0, 60] {
+            let (breaker, start) = (Breaker::new(BreakerPolicy::default()), Instant::now());
+            for second in 60 - good_before..60 {
+                breaker.report(false, after(start, second), &Middle);
+            }
+            for second in 60..120 {
+                assert_eq!(breaker.report(true, after(start, second), &Middle), None, "{good_before} {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dry_run_only_reports_and_off_does_nothing() {
+        let start = Instant::now();
+        let dry = Breaker::new(BreakerPolicy { mode: BreakerMode::DryRun, consecutive_failures: Some(1), ..POLICY });
+        assert_eq!(dry.report(true, start, &Middle), Some(BreakerChange::WouldOpen));
+        assert_eq!(dry.admit(start, &Middle), Ok(()));
+        let off = Breaker::new(BreakerPolicy { mode: BreakerMode::Off, consecutive_failures: Some(1), ..POLICY });
+        assert_eq!(off.report(true, start, &Middle), None);
+        assert_eq!(off.show(start).calls, 0);
+    }
+
+    #[test]
+    fn a_reset_closes_it() {
+        let (breaker, start) =
+            (Breaker::new(BreakerPolicy { consecutive_failures: Some(1), ..POLICY }), Instant::now());
+        breaker.report(true, start, &Middle);
+        assert_eq!(breaker.show(start).state, BreakerState::Open);
+        breaker.reset();
+        assert_eq!(breaker.admit(start, &Middle), Ok(()));
+    }
+}
