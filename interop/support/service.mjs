@@ -6,7 +6,7 @@ import { once } from "node:events";
 /**
  * Starts an HTTPS service on a free loopback port that answers each call with what `answer(document)` returns.
  *
- * @returns {Promise<{ url: string, calls: { headers: object, document: object }[], stop: () => void }>}
+ * @returns {Promise<{ url: string, calls: { headers: object, document: object, text: string }[], stop: () => void }>}
  */
 export async function startService({ certificatePem, keyPem }, answer) {
   const calls = [];
@@ -15,7 +15,7 @@ export async function startService({ certificatePem, keyPem }, answer) {
     let text = "";
     for await (const part of request) text += part;
     const document = JSON.parse(text);
-    calls.push({ headers: request.headers, document });
+    calls.push({ headers: request.headers, document, text });
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer(document)));
   });
   server.listen(0, "127.0.0.1");

@@ -521,6 +521,7 @@ pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration) -> Result<Re
             },
         },
         policy: HookPolicy { timeout_ms: u32::try_from(timeout.as_millis())?, ..HookPolicy::default() },
+        signing: vec![],
         created: at,
         last_updated: at,
     };

@@ -293,6 +293,7 @@ impl Engine {
         let exchange = {
             let call = Call {
                 body: body.clone(),
+                event_id: record.event_id(),
                 request_id: &record.origin().request.id,
                 deadline,
                 progress: &progress,

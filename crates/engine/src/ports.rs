@@ -57,6 +57,8 @@ impl Endpoint for Refusing {
 pub struct Call<'a> {
     /// The document, the same bytes on the retry.
     pub body: Bytes,
+    /// The invocation's id, the same on the retry: the signature's id.
+    pub event_id: &'a EventId,
     /// Sent as `X-Okta-Request-Id`.
     pub request_id: &'a RequestId,
     /// When the engine will stop waiting.

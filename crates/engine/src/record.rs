@@ -175,6 +175,7 @@ pub(crate) struct OpenRecord {
     attempts_ended: Option<Instant>,
     record: Option<InvocationRecord>,
     origin: Arc<Origin>,
+    event_id: EventId,
 }
 
 impl OpenRecord {
@@ -191,7 +192,7 @@ impl OpenRecord {
             hook_id: hook.hook.id.clone(),
             hook_name: hook.name(),
             hook_type: hook.hook.hook_type,
-            event_id,
+            event_id: event_id.clone(),
             at: Timestamp::from_micros(0),
             outcome: Outcome::Failed(CallFailure::new(
                 FailureCode::Abandoned,
@@ -204,11 +205,15 @@ impl OpenRecord {
             attempts: Vec::new(),
             timings: Timings::default(),
         };
-        Self { recorder, clock, began: Instant::now(), attempts_ended: None, record: Some(record), origin }
+        Self { recorder, clock, began: Instant::now(), attempts_ended: None, record: Some(record), origin, event_id }
     }
 
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    pub(crate) fn event_id(&self) -> &EventId {
+        &self.event_id
     }
 
     /// Marks the beginning of an attempt; the first one ends admission.

@@ -41,6 +41,7 @@ use crate::{
     dialer::{Dialer, Made},
     failure,
     oauth::{ClientAuthentication, Grant, Means, TokenSource},
+    signing::Signer,
 };
 
 /// How long an idle connection is kept. Shorter than the 5 s after which common servers close theirs, so that a call
@@ -175,7 +176,8 @@ impl HttpTransport {
                 ));
             }
         }
-        Ok(Prepared { uri, headers, custom, tokens })
+        let signer = Signer::new(&hook.signing, Arc::clone(&self.clock))?;
+        Ok(Prepared { uri, headers, custom, tokens, signer })
     }
 }
 
@@ -194,6 +196,7 @@ struct Prepared {
     headers: HeaderMap,
     custom: Vec<(HeaderName, HeaderValue)>,
     tokens: Option<Arc<TokenSource>>,
+    signer: Option<Signer>,
 }
 
 struct HttpEndpoint {
@@ -263,6 +266,9 @@ impl HttpEndpoint {
         headers.insert(HeaderName::from_static("x-okta-request-id"), request_id);
         for (name, value) in &self.prepared.custom {
             headers.append(name.clone(), value.clone());
+        }
+        if let Some(signer) = &self.prepared.signer {
+            signer.sign(call.event_id, &call.body, headers)?;
         }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);

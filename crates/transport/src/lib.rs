@@ -9,6 +9,7 @@ mod failure;
 mod http_transport;
 mod oauth;
 mod resolver;
+mod signing;
 
 pub use egress::{AllowRule, AllowRuleError, EgressDenied, EgressPolicy};
 pub use http_transport::{HttpTransport, TransportConfig, TransportError};

@@ -21,6 +21,8 @@ pub(crate) enum Suite {
     Contract,
     /// npm `oidc-provider`: the token server of OAUTH channels
     OauthChannel,
+    /// npm `standardwebhooks`: signatures of request bodies
+    Signatures,
 }
 
 impl Suite {
@@ -28,6 +30,7 @@ impl Suite {
         match self {
             Self::Oidc => "interop/oidc.test.mjs",
             Self::OauthChannel => "interop/oauth-channel.test.mjs",
+            Self::Signatures => "interop/signatures.test.mjs",
             Self::Contract => "interop/contract.test.mjs",
         }
     }

@@ -4,12 +4,14 @@
 
 mod body;
 mod policy;
+mod signing;
 mod stored;
 mod wire;
 
 use serde_json::Value;
 
 pub use policy::{BreakerMode, BreakerPolicy, FailurePolicy, Fallback, HookPolicy};
+pub use signing::{SIGNING_KEY_BYTES, SIGNING_SECRETS_MAX, SigningSecret};
 pub use stored::{StoredHook, StoredHookError};
 
 use self::body::{Causes, Draft};
@@ -37,6 +39,8 @@ pub struct InlineHook {
     pub channel: Channel,
     /// How it is called and what its failures mean.
     pub policy: HookPolicy,
+    /// Secrets that bodies are signed with, the newest first; none when they are not signed.
+    pub signing: Vec<SigningSecret>,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.
@@ -146,7 +150,19 @@ impl InlineHook {
                 let now = now.whole_seconds();
                 let Draft { name, version, channel, policy } = draft;
                 let (status, policy) = (HookStatus::Active, policy.unwrap_or_default());
-                Ok(Self { id, status, name, hook_type, version, channel, policy, created: now, last_updated: now })
+                let signing = Vec::new();
+                Ok(Self {
+                    id,
+                    status,
+                    name,
+                    hook_type,
+                    version,
+                    channel,
+                    policy,
+                    signing,
+                    created: now,
+                    last_updated: now,
+                })
             }
             _ => Err(causes.into_invalid()),
         }
@@ -201,6 +217,21 @@ impl InlineHook {
             return Err(causes.into_invalid());
         }
         Ok(Self { status: HookStatus::Active, last_updated: now.whole_seconds(), ..self.clone() })
+    }
+
+    /// The hook with a further signing secret; the one before it stays valid until the next, older ones go.
+    #[must_use]
+    pub fn with_signing_secret(&self, key: [u8; SIGNING_KEY_BYTES], now: Timestamp) -> Self {
+        let mut signing = vec![SigningSecret::new(key, now)];
+        signing.extend(self.signing.iter().take(SIGNING_SECRETS_MAX - 1).cloned());
+        Self { signing, last_updated: now.whole_seconds(), ..self.clone() }
+    }
+
+    /// The hook with its newest `keep` signing secrets; with none of them bodies are not signed.
+    #[must_use]
+    pub fn with_signing_secrets_kept(&self, keep: usize, now: Timestamp) -> Self {
+        let signing = self.signing.iter().take(keep).cloned().collect();
+        Self { signing, last_updated: now.whole_seconds(), ..self.clone() }
     }
 
     /// The hook deactivated; unchanged when it already is.

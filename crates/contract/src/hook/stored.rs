@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookPolicy, HookStatus, InlineHook, body::Causes,
+    Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookPolicy, HookStatus, InlineHook,
+    SIGNING_SECRETS_MAX, SigningSecret, body::Causes,
 };
 use crate::Secret;
 
@@ -11,6 +12,9 @@ use crate::Secret;
 const HEADER_VALUE: &str = "authScheme.value";
 /// Name of the stored client secret.
 const CLIENT_SECRET: &str = "clientSecret";
+
+/// Names of the stored signing secrets, the newest first.
+const SIGNING: [&str; SIGNING_SECRETS_MAX] = ["signing.0", "signing.1"];
 
 /// A hook in the form that a store keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +33,15 @@ pub struct StoredHookError(&'static str);
 impl InlineHook {
     /// The form to store.
     pub fn to_stored(&self) -> StoredHook {
-        let secrets = match &self.channel.authentication {
+        let mut secrets = match &self.channel.authentication {
             ChannelAuthentication::Header { value, .. } => vec![(HEADER_VALUE.to_owned(), value.clone())],
             ChannelAuthentication::OAuth { credential: ClientCredential::SecretPost(secret), .. } => {
                 vec![(CLIENT_SECRET.to_owned(), secret.clone())]
             }
             _ => Vec::new(),
         };
+        let signing = SIGNING.into_iter().zip(&self.signing);
+        secrets.extend(signing.map(|(name, secret)| (name.to_owned(), secret.text().clone())));
         StoredHook { document: Value::Object(self.shown_members()), secrets }
     }
 
@@ -94,8 +100,23 @@ impl InlineHook {
                     policy.ok_or(StoredHookError("/policy"))?
                 }
             },
+            signing: signing(stored)?,
             created: parsed("/created")?,
             last_updated: parsed("/lastUpdated")?,
         })
     }
+}
+
+fn signing(stored: &StoredHook) -> Result<Vec<SigningSecret>, StoredHookError> {
+    let shown = stored.document.pointer("/signing/secrets").and_then(Value::as_array);
+    let shown = shown.map(Vec::as_slice).unwrap_or_default();
+    let secret = |(member, name): (&Value, &'static str)| {
+        let text = stored.secrets.iter().find(|(stored, _)| stored == name).map(|(_, secret)| secret.clone());
+        let created = member.get("created").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        match (text, created) {
+            (Some(text), Some(created)) => Ok(SigningSecret::stored(text, created)),
+            _ => Err(StoredHookError(name)),
+        }
+    };
+    shown.iter().zip(SIGNING).map(secret).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookStatus, InlineHook};
+use super::{Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookStatus, InlineHook, SigningSecret};
 
 impl InlineHook {
     /// The wire form, without secrets, with `_links` under `base_url` (no trailing slash).
@@ -29,6 +29,10 @@ impl InlineHook {
         // The vendor's clients get what they know, unless somebody has set more.
         if self.policy != HookPolicy::default() {
             members.insert("policy".to_owned(), self.policy.to_json());
+        }
+        if !self.signing.is_empty() {
+            let secrets = self.signing.iter().map(SigningSecret::to_json).collect::<Vec<_>>();
+            members.insert("signing".to_owned(), json!({ "algorithm": "v1", "secrets": secrets }));
         }
         members
     }

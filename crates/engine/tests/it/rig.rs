@@ -176,6 +176,7 @@ impl Rig {
                 authentication: ChannelAuthentication::None,
             },
             policy,
+            signing: vec![],
             created: at,
             last_updated: at,
         };

@@ -21,6 +21,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/inlineHooks/{id}/preview", post(preview))
         .route("/api/v1/inlineHooks/{id}/breaker", get(breaker))
         .route("/api/v1/inlineHooks/{id}/breaker/reset", post(reset_breaker))
+        .route("/api/v1/inlineHooks/{id}/signing", axum::routing::delete(stop_signing))
+        .route("/api/v1/inlineHooks/{id}/signing/rotate", post(rotate_signing))
+        .route("/api/v1/inlineHooks/{id}/signing/retire", post(retire_signing))
         .route("/api/v1/inlineHooks/{id}/lifecycle/activate", post(activate))
         .route("/api/v1/inlineHooks/{id}/lifecycle/deactivate", post(deactivate))
 }
@@ -92,4 +95,18 @@ async fn breaker(State(app): State<App>, admin: Admin, Path(id): Path<String>) -
 
 async fn reset_breaker(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
     Ok(Json(app.platform.reset_hook_breaker(&admin.0, &id)?))
+}
+
+async fn rotate_signing(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
+    Ok(Json(app.platform.rotate_signing_secret(&admin.0, &id).await?))
+}
+
+async fn retire_signing(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    app.platform.retire_signing_secret(&admin.0, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn stop_signing(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    app.platform.stop_signing(&admin.0, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -309,3 +309,30 @@ async fn the_policy_of_a_hook_decides_what_its_failures_mean() {
     assert_eq!((&reset["state"], &reset["calls"]), (&json!("CLOSED"), &json!(0)));
     assert_eq!(world.api("GET", "/api/v1/inlineHooks/cal00000000000000000/breaker", None).await.status, 404);
 }
+
+/// Signing secrets: shown once, two at most, encrypted at rest like the others, untouched by the vendor's PUT.
+#[tokio::test]
+async fn signing_secrets_are_rotated() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let id = world.hook(service.address).await;
+    let path = format!("/api/v1/inlineHooks/{id}");
+    assert!(world.api("GET", &path, None).await.json().get("signing").is_none());
+    let mut secrets = Vec::new();
+    for wanted in [1, 2, 2] {
+        let rotated = world.api("POST", &format!("{path}/signing/rotate"), None).await.json();
+        assert_eq!(rotated["secrets"], wanted);
+        secrets.push(rotated["secret"].as_str().unwrap().to_owned());
+    }
+    let shown = world.api("GET", &path, None).await;
+    assert_eq!(shown.json()["signing"]["secrets"].as_array().unwrap().len(), 2);
+    assert!(secrets.iter().all(|secret| secret.starts_with("whsec_") && !shown.text().contains(secret)));
+    let mut put = hook_body("Hook", service.address);
+    put["signing"] = json!(null);
+    assert_eq!(world.api("PUT", &path, Some(&put)).await.json()["signing"], shown.json()["signing"], "kept over a PUT");
+    assert_eq!(world.api("POST", &format!("{path}/signing/retire"), None).await.status, 204);
+    assert_eq!(world.api("GET", &path, None).await.json()["signing"]["secrets"].as_array().unwrap().len(), 1);
+    assert_eq!(world.api("DELETE", &format!("{path}/signing"), None).await.status, 204);
+    assert!(world.api("GET", &path, None).await.json().get("signing").is_none());
+    assert_eq!(world.api("POST", "/api/v1/inlineHooks/cal00000000000000000/signing/rotate", None).await.status, 404);
+}

@@ -37,6 +37,7 @@ pub(crate) fn hook(name: &str, authentication: ChannelAuthentication) -> InlineH
             authentication,
         },
         policy: tenterhook_contract::hook::HookPolicy::default(),
+        signing: vec![],
         created: at(0),
         last_updated: at(1),
     }

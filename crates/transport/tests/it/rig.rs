@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tenterhook_contract::{
     HookType, Secret, Timestamp,
     hook::{Channel, ChannelAuthentication, ChannelHeader, HookPolicy, HookStatus, InlineHook},
-    id::{HookId, RequestId},
+    id::{EventId, HookId, RequestId},
 };
 use tenterhook_engine::{
     BoxFuture, Call, Deadline, Endpoint, Entropy, Exchange, FailureCode, Progress, Transport as _,
@@ -60,6 +60,7 @@ pub(crate) fn hook(uri: &str) -> InlineHook {
             authentication: ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) },
         },
         policy: HookPolicy::default(),
+        signing: vec![],
         created: at,
         last_updated: at,
     }
@@ -83,9 +84,10 @@ pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: V
 
 /// One call; `progress` tells how far it came.
 pub(crate) async fn call_with(endpoint: &dyn Endpoint, progress: &Progress) -> Exchange {
-    let request_id = RequestId::from_entropy([9; 16]);
+    let (request_id, event_id) = (RequestId::from_entropy([9; 16]), EventId::from_entropy([8; 16]));
     let call = Call {
         body: Bytes::from_static(b"{\"x\":1}"),
+        event_id: &event_id,
         request_id: &request_id,
         deadline: Deadline::after(Duration::from_secs(3)),
         progress,
