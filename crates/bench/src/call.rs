@@ -415,7 +415,8 @@ impl BareCaller {
 }
 
 /// Keeps the newest records, as an embedder without a database would.
-struct InMemory(Mutex<Vec<InvocationRecord>>);
+#[derive(Default)]
+pub(crate) struct InMemory(Mutex<Vec<InvocationRecord>>);
 
 impl Recorder for InMemory {
     fn record(&self, record: InvocationRecord) {
@@ -464,7 +465,7 @@ impl EngineCaller {
         let limits = Limits { in_flight_per_org: OPEN_IN_FLIGHT_MAX };
         Ok(Self {
             engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), limits),
-            hook: ready_hook(port, false, Duration::from_secs(3))?,
+            hook: ready_hook(port, false, Duration::from_secs(3), Some(u32::MAX))?,
             origin: origin(),
             context: subject::context(),
             subjects: Mutex::default(),
@@ -495,8 +496,8 @@ impl EngineCaller {
     }
 }
 
-/// A hook on the benchmark's service.
-pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration) -> Result<ReadyHook, Error> {
+/// A hook on the benchmark's service; `bulkhead` bounds it, else the engine does.
+pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration, bulkhead: Option<u32>) -> Result<ReadyHook, Error> {
     let transport = HttpTransport::new(
         TransportConfig {
             policy: EgressPolicy::new(vec![]).with_plain_http_to_loopback(),
@@ -520,7 +521,11 @@ pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration) -> Result<Re
                 value: tenterhook_contract::Secret::new("secret"),
             },
         },
-        policy: HookPolicy { timeout_ms: u32::try_from(timeout.as_millis())?, ..HookPolicy::default() },
+        policy: HookPolicy {
+            timeout_ms: u32::try_from(timeout.as_millis())?,
+            max_concurrent: bulkhead,
+            ..HookPolicy::default()
+        },
         signing: vec![],
         created: at,
         last_updated: at,

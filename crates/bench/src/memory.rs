@@ -145,7 +145,8 @@ fn pause_bare(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Er
 fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
     let limits = Limits { in_flight_per_org: options.paused };
     let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
-    let shared = Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_mins(1))?));
+    let shared =
+        Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_mins(1), Some(u32::MAX))?));
     let (origin, context, subject) = (call::origin(), Arc::new(subject::context()), Arc::new(subject::subject()));
     for _ in 0..options.paused {
         let (shared, origin, context, subject) =

@@ -1,6 +1,9 @@
 //! One invocation from end to end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tenterhook_contract::{
@@ -34,6 +37,7 @@ pub struct Engine {
     recorder: Arc<dyn Recorder>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    limits: Limits,
     bulkheads: Bulkheads,
     witness: Option<Arc<dyn Witness>>,
 }
@@ -45,7 +49,7 @@ pub struct ReadyHook {
     name: Arc<str>,
     endpoint: Arc<dyn Endpoint>,
     breaker: Breaker,
-    bulkhead: Option<Arc<Semaphore>>,
+    bulkhead: OnceLock<Arc<Semaphore>>,
 }
 
 /// One trigger of an extension point.
@@ -85,7 +89,7 @@ pub struct Execution {
 }
 
 /// Places in the bulkheads of the hook and of the org.
-type Places = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
+type Places = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// What the attempts of an invocation came to.
 struct Exchanged {
@@ -97,9 +101,8 @@ struct Exchanged {
 impl ReadyHook {
     /// Makes `hook` ready, with its policy.
     pub fn new(hook: InlineHook, endpoint: Arc<dyn Endpoint>) -> Self {
-        let bulkhead = hook.policy.max_concurrent.map(|places| Arc::new(Semaphore::new(places as usize)));
         let breaker = Breaker::new(hook.policy.breaker);
-        Self { name: hook.name.as_str().into(), hook, endpoint, breaker, bulkhead }
+        Self { name: hook.name.as_str().into(), hook, endpoint, breaker, bulkhead: OnceLock::new() }
     }
 
     /// The same hook with calls that fail at once: for a call that must not be made.
@@ -121,6 +124,15 @@ impl ReadyHook {
     /// The hook's name, shared.
     pub(crate) fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
+    }
+
+    /// Its own bulkhead: by its policy, else two thirds of the org's, so that one hook cannot take every place.
+    fn bulkhead(&self, limits: Limits) -> &Arc<Semaphore> {
+        self.bulkhead.get_or_init(|| {
+            let share = (limits.in_flight_per_org * 2 / 3).max(1);
+            let places = self.hook.policy.max_concurrent.map_or(share, |places| places as usize);
+            Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)))
+        })
     }
 
     /// The budget of one attempt.
@@ -154,7 +166,7 @@ impl ReadyHook {
 impl Engine {
     /// An engine on its ports.
     pub fn new(recorder: Arc<dyn Recorder>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
-        Self { recorder, clock, entropy, bulkheads: Bulkheads::new(limits.in_flight_per_org), witness: None }
+        Self { recorder, clock, entropy, limits, bulkheads: Bulkheads::new(limits.in_flight_per_org), witness: None }
     }
 
     /// Shows every exchange to `witness`: for `tenterhook dev`, whose user wants to see everything.
@@ -264,10 +276,7 @@ impl Engine {
             return Err(SkipReason::NoTime);
         }
         // The hook's own bulkhead first: who waits for a slow hook takes no place of the org.
-        let own = match &hook.bulkhead {
-            Some(bulkhead) => Some(enter(bulkhead, deadline).await?),
-            None => None,
-        };
+        let own = enter(hook.bulkhead(self.limits), deadline).await?;
         let org = self.bulkheads.enter(&origin.org_id, deadline).await?;
         hook.breaker.admit(Instant::now(), &*self.entropy)?;
         Ok((own, org))

@@ -20,7 +20,7 @@ pub struct HookPolicy {
     pub retry: Option<Retry>,
     /// What the flow does when the service could not be asked or understood.
     pub failure: FailurePolicy,
-    /// Calls of this hook that may be open at the same time; `None` for no bound of its own.
+    /// Calls of this hook that may be open at the same time; `None` for the engine's share of the org's bound.
     pub max_concurrent: Option<u32>,
     /// The circuit breaker.
     pub breaker: BreakerPolicy,

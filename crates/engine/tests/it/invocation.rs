@@ -351,3 +351,24 @@ async fn a_full_bulkhead_of_a_hook_takes_no_place_of_its_org() {
     assert_eq!(second.outcome, Outcome::Skipped(SkipReason::NoCapacity), "it waited for half of its time");
     assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "and its place is free again");
 }
+
+#[tokio::test]
+async fn one_hook_cannot_take_every_place_of_its_org() {
+    let limits = Limits { in_flight_per_org: 3 };
+    let rig = Rig::with(
+        HookType::Token,
+        HookStatus::Active,
+        &[Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)],
+        limits,
+    );
+    let deadline = || Some(Deadline::after(Duration::from_millis(200)));
+    let (first, second, third) = tokio::join!(
+        rig.invoke::<TokenPoint>(deadline()),
+        rig.invoke::<TokenPoint>(deadline()),
+        rig.invoke::<TokenPoint>(deadline()),
+    );
+    for waited in [first, second] {
+        assert!(matches!(waited.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
+    }
+    assert_eq!(third.outcome, Outcome::Skipped(SkipReason::NoCapacity), "two of three places are a hook's share");
+}
