@@ -136,6 +136,12 @@ pub struct Link {
 
 impl UserLinks {
     /// The links of `user` under the org's base URL, which has no trailing slash.
+    ///
+    /// ```
+    /// let user = "00u00000000000000001".parse().unwrap();
+    /// let links = tenterhook_contract::context::UserLinks::of("", &user);
+    /// assert_eq!(links.factors.href, "/api/v1/users/00u00000000000000001/factors");
+    /// ```
     pub fn of(base_url: &str, user: &UserId) -> Self {
         let link = |what| Link { href: format!("{base_url}/api/v1/users/{user}/{what}") };
         Self { groups: link("groups"), factors: link("factors") }

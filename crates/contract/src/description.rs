@@ -149,6 +149,11 @@ pub struct Description {
 
 impl Description {
     /// The rule of the command with this type string.
+    ///
+    /// ```
+    /// let description = tenterhook_contract::HookType::Saml.description();
+    /// assert!(description.command("com.okta.access.patch").is_none());
+    /// ```
     pub fn command(&self, name: &str) -> Option<&'static CommandRule> {
         self.commands.iter().find(|rule| rule.name == name)
     }

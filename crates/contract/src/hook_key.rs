@@ -74,6 +74,21 @@ pub fn read_name(body: &Value, keys: &[HookKey], existing: Option<&HookKeyId>) -
 
 impl HookKey {
     /// The public key as a JWK (RFC 7517), its members as the vendor has them: `alg` is `RSA`, `use` is null.
+    ///
+    /// ```
+    /// use tenterhook_contract::{Secret, Timestamp, hook_key::HookKey};
+    /// let key = HookKey {
+    ///     id: "HKY8vT3yLq0cWd5pJ1g6".parse().unwrap(),
+    ///     key_id: "5f5b9c1e-7c34-4d1b-9a56-0d3c9a1f7e11".to_owned(),
+    ///     name: "Signer".to_owned(),
+    ///     created: Timestamp::from_micros(0),
+    ///     last_updated: Timestamp::from_micros(0),
+    ///     modulus: "n".to_owned(),
+    ///     exponent: "AQAB".to_owned(),
+    ///     private_key_pem: Secret::new("never shown"),
+    /// };
+    /// assert_eq!(key.public_jwk()["kid"], key.key_id);
+    /// ```
     pub fn public_jwk(&self) -> Value {
         json!({
             "kty": "RSA",
@@ -86,6 +101,21 @@ impl HookKey {
     }
 
     /// The resource; `embedded` adds the public key.
+    ///
+    /// ```
+    /// use tenterhook_contract::{Secret, Timestamp, hook_key::HookKey};
+    /// let key = HookKey {
+    ///     id: "HKY8vT3yLq0cWd5pJ1g6".parse().unwrap(),
+    ///     key_id: "5f5b9c1e-7c34-4d1b-9a56-0d3c9a1f7e11".to_owned(),
+    ///     name: "Signer".to_owned(),
+    ///     created: Timestamp::from_micros(0),
+    ///     last_updated: Timestamp::from_micros(0),
+    ///     modulus: "n".to_owned(),
+    ///     exponent: "AQAB".to_owned(),
+    ///     private_key_pem: Secret::new("never shown"),
+    /// };
+    /// assert!(key.to_json(false, false).get("_embedded").is_none());
+    /// ```
     pub fn to_json(&self, is_used: bool, embedded: bool) -> Value {
         let mut members = Map::new();
         let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));

@@ -56,6 +56,10 @@ hook_types! {
 
 impl HookType {
     /// The type string.
+    ///
+    /// ```
+    /// assert_eq!(tenterhook_contract::HookType::UserImport.as_str(), "com.okta.import.transform");
+    /// ```
     pub fn as_str(self) -> &'static str {
         self.description().event_type
     }

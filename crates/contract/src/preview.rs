@@ -77,6 +77,11 @@ impl std::fmt::Debug for Document {
 
 impl DocumentError {
     /// `field` is wrong: `message` says how.
+    ///
+    /// ```
+    /// let error = tenterhook_contract::preview::DocumentError::wrong("inputs.user", "No such user");
+    /// assert_eq!(error.to_string(), "inputs.user: No such user");
+    /// ```
     pub fn wrong(field: &str, message: &str) -> Self {
         Self { field: field.to_owned(), message: message.to_owned() }
     }
@@ -139,6 +144,11 @@ impl Document {
     ///
     /// # Errors
     /// When it is not an object, or names another type.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, preview::Document};
+    /// assert!(Document::given(&serde_json::json!({ "eventType": "x" }), HookType::Token).is_err());
+    /// ```
     pub fn given(value: &Value, hook_type: HookType) -> Result<Self, DocumentError> {
         let Value::Object(members) = value else {
             return Err(DocumentError::wrong("document", "must be an object"));
@@ -204,6 +214,12 @@ impl Document {
     }
 
     /// The bytes to send.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, preview::{Document, Inputs}};
+    /// let document = Document::sample(HookType::Saml, &Inputs::default()).unwrap();
+    /// assert_eq!(document.to_json()["eventType"], "com.okta.saml.tokens.transform");
+    /// ```
     pub fn to_json(&self) -> Value {
         Value::Object(self.0.clone())
     }
@@ -212,6 +228,16 @@ impl Document {
     ///
     /// # Errors
     /// The member that is missing or has the wrong shape, so that there is no subject to try it on.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, answer::Answer, preview::{Document, Inputs}, profile::ProfileSchema};
+    /// let document = Document::sample(HookType::PasswordImport, &Inputs::default()).unwrap();
+    /// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"credential": "VERIFIED"}}]}"#;
+    /// let answer = Answer::parse(answer).unwrap();
+    /// let rehearsal = document.rehearse(HookType::PasswordImport, &ProfileSchema::base(), answer).unwrap();
+    /// assert_eq!(rehearsal.before["action"]["credential"], "UNVERIFIED");
+    /// assert_eq!(rehearsal.result.unwrap().0["action"]["credential"], "VERIFIED");
+    /// ```
     pub fn rehearse(
         &self,
         hook_type: HookType,
@@ -225,6 +251,12 @@ impl Document {
     ///
     /// # Errors
     /// When there is none.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, preview::{Document, Inputs}};
+    /// let document = Document::sample(HookType::Saml, &Inputs::default()).unwrap();
+    /// assert!(document.get("/data/assertion").is_ok() && document.get("/data/none").is_err());
+    /// ```
     pub fn get(&self, pointer: &str) -> Result<&Value, DocumentError> {
         self.find(pointer).ok_or_else(|| DocumentError::wrong(pointer, "is missing"))
     }

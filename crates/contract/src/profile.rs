@@ -184,6 +184,11 @@ impl Attribute {
 
 impl ProfileSchema {
     /// The base attributes of a user.
+    ///
+    /// ```
+    /// let schema = tenterhook_contract::profile::ProfileSchema::base();
+    /// assert!(schema.attribute("login").unwrap().required);
+    /// ```
     pub fn base() -> Arc<Self> {
         let attribute = |(index, name): (usize, &&str)| Attribute {
             name: (*name).to_owned(),
@@ -199,6 +204,12 @@ impl ProfileSchema {
     ///
     /// # Errors
     /// The member that is missing or wrong.
+    ///
+    /// ```
+    /// use tenterhook_contract::profile::ProfileSchema;
+    /// let error = ProfileSchema::parse(&serde_json::json!({ "properties": { "a": {} } })).unwrap_err();
+    /// assert_eq!(error.field, "properties.a.type");
+    /// ```
     pub fn parse(document: &Value) -> Result<Self, SchemaInvalid> {
         let invalid = |field: &str, message| SchemaInvalid { field: field.to_owned(), message };
         let properties = document.get("properties").and_then(Value::as_object);
@@ -223,6 +234,13 @@ impl ProfileSchema {
     }
 
     /// The same schema with further attributes; one that is there already is replaced.
+    ///
+    /// ```
+    /// use tenterhook_contract::profile::ProfileSchema;
+    /// let more = ProfileSchema::parse(&serde_json::json!({ "properties": { "tier": { "type": "string" } } })).unwrap();
+    /// let schema = ProfileSchema::base().as_ref().clone().with([more.attribute("tier").unwrap().clone()]);
+    /// assert!(schema.attribute("tier").is_some() && schema.attribute("login").is_some());
+    /// ```
     #[must_use]
     pub fn with(mut self, attributes: impl IntoIterator<Item = Attribute>) -> Self {
         for attribute in attributes {
@@ -235,17 +253,32 @@ impl ProfileSchema {
     }
 
     /// The attribute with this name.
+    ///
+    /// ```
+    /// let schema = tenterhook_contract::profile::ProfileSchema::base();
+    /// assert!(schema.attribute("inviteCode").is_none());
+    /// ```
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
     }
 
     /// Whether a service is told the attribute: never the password, never a sensitive one; form fields that are not
     /// in the schema are (`registration.md` section 1).
+    ///
+    /// ```
+    /// let schema = tenterhook_contract::profile::ProfileSchema::base();
+    /// assert!(schema.may_send("inviteCode") && !schema.may_send("password"));
+    /// ```
     pub fn may_send(&self, name: &str) -> bool {
         name != PASSWORD && self.attribute(name).is_none_or(|attribute| !attribute.sensitive)
     }
 
     /// Whether a service may set the attribute to this value.
+    ///
+    /// ```
+    /// let schema = tenterhook_contract::profile::ProfileSchema::base();
+    /// assert!(schema.may_set("city", &serde_json::json!("Lagos")) && !schema.may_set("inviteCode", &serde_json::json!("x")));
+    /// ```
     pub fn may_set(&self, name: &str, value: &Value) -> bool {
         self.check(name, value).is_ok()
     }

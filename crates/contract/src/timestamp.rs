@@ -48,6 +48,11 @@ impl Timestamp {
     }
 
     /// This moment moved by `seconds`, which may be negative.
+    ///
+    /// ```
+    /// use tenterhook_contract::Timestamp;
+    /// assert_eq!(Timestamp::from_micros(0).plus_seconds(60).as_seconds(), 60);
+    /// ```
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self::from_micros(self.0.saturating_add(seconds.saturating_mul(1_000_000)))

@@ -184,6 +184,11 @@ impl Command {
 
 impl ServiceError {
     /// The summary to show, with the default text when there is none.
+    ///
+    /// ```
+    /// let answer = tenterhook_contract::answer::Answer::parse(br#"{"error": {}}"#).unwrap();
+    /// assert_eq!(answer.error.unwrap().summary_or_default(), "The callback service returned an error");
+    /// ```
     pub fn summary_or_default(&self) -> &str {
         self.summary.as_deref().unwrap_or(DEFAULT_ERROR_SUMMARY)
     }
@@ -248,6 +253,12 @@ impl Answer {
 
     /// Everything that does not fit the contract of `hook_type`, as far as it can be judged without a subject:
     /// unknown command types and operands of the wrong JSON shape (`management-api.md` 3.7).
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, answer::Answer};
+    /// let answer = Answer::parse(br#"{"commands": [{"type": "com.okta.access.patch", "value": {}}]}"#).unwrap();
+    /// assert_eq!(answer.shape_problems(HookType::Token)[0].pointer, "/commands/0/value");
+    /// ```
     pub fn shape_problems(&self, hook_type: HookType) -> Vec<Problem> {
         let mut problems = self.problems.clone();
         for (index, command) in self.commands.iter().enumerate() {

@@ -20,6 +20,11 @@ pub fn render_debug_context(debug: &Map<String, Value>) -> String {
 }
 
 /// Cuts service-controlled text to what the log takes.
+///
+/// ```
+/// let long = "é".repeat(5_000);
+/// assert_eq!(tenterhook_contract::answer::cap(long).chars().count(), 2_000);
+/// ```
 pub fn cap(text: String) -> String {
     match text.char_indices().nth(LOG_TEXT_CHARACTERS_MAX) {
         None => text,

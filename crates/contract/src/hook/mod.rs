@@ -135,6 +135,19 @@ impl InlineHook {
     ///
     /// # Errors
     /// Every problem of the body, and the limits of the org, one cause each.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// let body = json!({
+    ///     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    ///     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// });
+    /// let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert_eq!(hook.name, "Claims");
+    /// ```
     pub fn create(body: &Value, registry: Registry<'_>, id: HookId, now: Timestamp) -> Result<Self, HookInvalid> {
         let mut causes = Causes::default();
         let hook_type = body::hook_type(body, &mut causes);
@@ -172,6 +185,21 @@ impl InlineHook {
     ///
     /// # Errors
     /// Every problem of the body, one cause each.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// let mut other = body.clone();
+    /// other["name"] = json!("Other");
+    /// assert_eq!(hook.replace(&other, registry, now).unwrap().name, "Other");
+    /// ```
     pub fn replace(&self, body: &Value, registry: Registry<'_>, now: Timestamp) -> Result<Self, HookInvalid> {
         let mut causes = Causes::default();
         body::check_same_type(body, self.hook_type, &mut causes);
@@ -183,11 +211,38 @@ impl InlineHook {
     ///
     /// # Errors
     /// Every problem of the merged hook, one cause each.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// let merged = hook.merge(&json!({ "name": "Other" }), registry, now).unwrap();
+    /// assert_eq!((merged.name.as_str(), merged.channel), ("Other", hook.channel));
+    /// ```
     pub fn merge(&self, body: &Value, registry: Registry<'_>, now: Timestamp) -> Result<Self, HookInvalid> {
         self.replace(&self.merged(body), registry, now)
     }
 
     /// The hook key that its channel names.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert!(hook.hook_key().is_none(), "an HTTP channel");
+    /// ```
     pub fn hook_key(&self) -> Option<&HookKeyId> {
         match &self.channel.authentication {
             ChannelAuthentication::OAuth { credential: ClientCredential::PrivateKeyJwt(id), .. } => Some(id),
@@ -196,6 +251,19 @@ impl InlineHook {
     }
 
     /// The token endpoint of its channel.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert!(hook.token_url().is_none(), "an HTTP channel");
+    /// ```
     pub fn token_url(&self) -> Option<&str> {
         match &self.channel.authentication {
             ChannelAuthentication::OAuth { token_url, .. } => Some(token_url),
@@ -207,6 +275,19 @@ impl InlineHook {
     ///
     /// # Errors
     /// When another telephony hook is active.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert_eq!(hook.deactivate(now).activate(registry, now).unwrap(), hook);
+    /// ```
     pub fn activate(&self, registry: Registry<'_>, now: Timestamp) -> Result<Self, HookInvalid> {
         if self.status == HookStatus::Active {
             return Ok(self.clone());
@@ -220,6 +301,19 @@ impl InlineHook {
     }
 
     /// The hook with a further signing secret; the one before it stays valid until the next, older ones go.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert_eq!(hook.with_signing_secret([7; 32], now).signing.len(), 1);
+    /// ```
     #[must_use]
     pub fn with_signing_secret(&self, key: [u8; SIGNING_KEY_BYTES], now: Timestamp) -> Self {
         let mut signing = vec![SigningSecret::new(key, now)];
@@ -228,6 +322,20 @@ impl InlineHook {
     }
 
     /// The hook with its newest `keep` signing secrets; with none of them bodies are not signed.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// let rotating = hook.with_signing_secret([7; 32], now).with_signing_secret([8; 32], now);
+    /// assert_eq!(rotating.with_signing_secrets_kept(1, now).signing.len(), 1);
+    /// ```
     #[must_use]
     pub fn with_signing_secrets_kept(&self, keep: usize, now: Timestamp) -> Self {
         let signing = self.signing.iter().take(keep).cloned().collect();
@@ -235,6 +343,19 @@ impl InlineHook {
     }
 
     /// The hook deactivated; unchanged when it already is.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert!(hook.deactivate(now).check_deletable().is_ok());
+    /// ```
     #[must_use]
     pub fn deactivate(&self, now: Timestamp) -> Self {
         match self.status {
@@ -249,6 +370,19 @@ impl InlineHook {
     ///
     /// # Errors
     /// When the hook is ACTIVE.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert!(hook.check_deletable().is_err(), "it is ACTIVE");
+    /// ```
     pub fn check_deletable(&self) -> Result<(), HookInvalid> {
         if self.status == HookStatus::Inactive {
             return Ok(());

@@ -32,6 +32,19 @@ pub struct StoredHookError(&'static str);
 
 impl InlineHook {
     /// The form to store.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert!(hook.to_stored().secrets.is_empty(), "its channel has none");
+    /// ```
     pub fn to_stored(&self) -> StoredHook {
         let mut secrets = match &self.channel.authentication {
             ChannelAuthentication::Header { value, .. } => vec![(HEADER_VALUE.to_owned(), value.clone())],
@@ -49,6 +62,19 @@ impl InlineHook {
     ///
     /// # Errors
     /// When a member or a secret is missing: the row is damaged.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert_eq!(InlineHook::from_stored(&hook.to_stored()).unwrap(), hook);
+    /// ```
     pub fn from_stored(stored: &StoredHook) -> Result<Self, StoredHookError> {
         let text = |pointer: &'static str| {
             stored.document.pointer(pointer).and_then(Value::as_str).ok_or(StoredHookError(pointer))

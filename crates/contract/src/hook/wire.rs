@@ -6,6 +6,19 @@ use super::{Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookSt
 
 impl InlineHook {
     /// The wire form, without secrets, with `_links` under `base_url` (no trailing slash).
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert_eq!(hook.to_json("https://org.example.com")["status"], "ACTIVE");
+    /// ```
     pub fn to_json(&self, base_url: &str) -> Value {
         let mut object = self.shown_members();
         object.insert("_links".to_owned(), self.links(base_url));

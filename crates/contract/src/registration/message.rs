@@ -47,6 +47,11 @@ impl FormMessages {
     }
 
     /// The service denied without an `error`.
+    ///
+    /// ```
+    /// use tenterhook_contract::registration::{RegistrationFlow, message::FormMessages};
+    /// assert_eq!(FormMessages::denied(RegistrationFlow::SelfService).form, ["Registration denied."]);
+    /// ```
     pub fn denied(flow: RegistrationFlow) -> Self {
         Self::only(match flow {
             RegistrationFlow::SelfService => "Registration denied.",
@@ -55,6 +60,11 @@ impl FormMessages {
     }
 
     /// The service could not be asked or understood, or its commands were not acceptable.
+    ///
+    /// ```
+    /// use tenterhook_contract::registration::{RegistrationFlow, message::FormMessages};
+    /// assert!(FormMessages::failed(RegistrationFlow::Progressive).form[0].contains("updating your profile"));
+    /// ```
     pub fn failed(flow: RegistrationFlow) -> Self {
         Self::only(match flow {
             RegistrationFlow::SelfService => "There was an error creating your account. Please try registering again.",

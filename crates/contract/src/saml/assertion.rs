@@ -176,11 +176,27 @@ impl std::fmt::Debug for Assertion {
 
 impl AttributeStatements {
     /// Whether there is no attribute.
+    ///
+    /// ```
+    /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
+    /// # let sample = HookType::Saml.description().sample_requests[0];
+    /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
+    /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
+    /// assert!(!assertion.claims.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The attribute with this name.
+    ///
+    /// ```
+    /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
+    /// # let sample = HookType::Saml.description().sample_requests[0];
+    /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
+    /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
+    /// assert_eq!(assertion.claims.get("costCentre").unwrap().values[0].value, "7301");
+    /// ```
     pub fn get(&self, name: &str) -> Option<&Attribute> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, attribute)| attribute)
     }
@@ -190,6 +206,16 @@ impl AttributeStatements {
     }
 
     /// Sets an attribute; one with the same name is overwritten in its place.
+    ///
+    /// ```
+    /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
+    /// # let sample = HookType::Saml.description().sample_requests[0];
+    /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
+    /// let mut assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
+    /// let cost_centre = assertion.claims.get("costCentre").unwrap().clone();
+    /// assertion.claims.insert("copy", cost_centre);
+    /// assert!(assertion.claims.get("copy").is_some());
+    /// ```
     pub fn insert(&mut self, name: impl Into<String>, attribute: Attribute) {
         let name = name.into();
         match self.get_mut(&name) {
@@ -199,6 +225,14 @@ impl AttributeStatements {
     }
 
     /// Names and attributes in the order of the statement.
+    ///
+    /// ```
+    /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
+    /// # let sample = HookType::Saml.description().sample_requests[0];
+    /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
+    /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
+    /// assert_eq!(assertion.claims.iter().count(), 2);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attribute)> {
         self.0.iter().map(|(name, attribute)| (name.as_str(), attribute))
     }

@@ -236,6 +236,11 @@ impl TelephonyFlow {
 
 impl DeliveryChannel {
     /// The wire text.
+    ///
+    /// ```
+    /// use tenterhook_contract::telephony::{DeliveryChannel, VoiceLabel};
+    /// assert_eq!(DeliveryChannel::Voice(VoiceLabel::default()).as_str(), "Voice");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sms => "SMS",
