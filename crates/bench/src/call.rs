@@ -19,7 +19,7 @@ use serde_json::Value;
 use tenterhook_contract::{
     ExtensionPoint as _, Timestamp,
     envelope::Envelope,
-    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, InlineHook},
+    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, HookTls, InlineHook},
     id::{EventId, HookId},
     system_log::Actor,
     token::{Token, TokenRequest, TokenSubject},
@@ -500,7 +500,7 @@ impl EngineCaller {
 pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration, bulkhead: Option<u32>) -> Result<ReadyHook, Error> {
     let transport = HttpTransport::new(
         TransportConfig {
-            policy: EgressPolicy::new(vec![]).with_plain_http_to_loopback(),
+            policy: EgressPolicy::default().with_plain_http_to_loopback(),
             http2_prior_knowledge: http2,
             ..TransportConfig::default()
         },
@@ -527,6 +527,7 @@ pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration, bulkhead: Op
             ..HookPolicy::default()
         },
         signing: vec![],
+        tls: HookTls::default(),
         created: at,
         last_updated: at,
     };

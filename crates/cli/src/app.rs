@@ -7,7 +7,7 @@ use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_flows::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::ServerLimits;
 use tenterhook_store::{Keyring, Store, StoreConfig};
-use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+use tenterhook_transport::{EgressPolicy, HttpTransport, Proxy, TransportConfig};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::Error;
@@ -22,6 +22,7 @@ pub(crate) struct Plan {
     pub(crate) store: StoreConfig,
     pub(crate) master_key: Secret,
     pub(crate) policy: EgressPolicy,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) extra_ca_pem: Vec<Vec<u8>>,
     pub(crate) user_agent: Option<String>,
     pub(crate) plain_http_to_loopback: bool,
@@ -52,6 +53,7 @@ impl App {
         let transport = HttpTransport::new(
             TransportConfig {
                 policy: plan.policy,
+                proxy: plan.proxy,
                 extra_ca_pem: plan.extra_ca_pem,
                 user_agent: plan.user_agent,
                 ..TransportConfig::default()

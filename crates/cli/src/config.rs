@@ -75,8 +75,12 @@ pub(crate) struct Keys {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Egress {
-    /// Exceptions from the default, which allows public addresses only: host, CIDR, each with an optional port.
+    /// What may be called besides public addresses on port 443 or from 1024: host, CIDR, each with an optional port.
     pub(crate) allow: Vec<String>,
+    /// What may not be called, whatever `allow` says.
+    pub(crate) deny: Vec<String>,
+    /// The proxy of every connection to a service.
+    pub(crate) proxy: Option<String>,
     /// PEM files with further trust anchors.
     pub(crate) ca_files: Vec<PathBuf>,
 }
@@ -217,6 +221,7 @@ impl Config {
         if shown.keys.master_key.is_some() {
             shown.keys.master_key = Some(MASK.to_owned());
         }
+        shown.egress.proxy = shown.egress.proxy.as_deref().map(mask_password);
         shown.store.database = mask_password(&shown.store.database);
         shown
     }
@@ -229,7 +234,7 @@ impl fmt::Display for Config {
     }
 }
 
-/// Replaces the password of a database URL.
+/// Replaces the password of a URL.
 fn mask_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let Some((credentials, host)) = rest.rsplit_once('@') else { return url.to_owned() };

@@ -5,7 +5,7 @@ use tenterhook_engine::Limits;
 use tenterhook_flows::provision;
 use tenterhook_server::ServerLimits;
 use tenterhook_store::StoreConfig;
-use tenterhook_transport::{AllowRule, EgressPolicy};
+use tenterhook_transport::{EgressPolicy, EgressRule};
 
 use crate::{
     Error,
@@ -47,13 +47,21 @@ fn plan(config: &Config) -> Result<Plan, Error> {
         })?,
         (None, None) => return Err("`keys.master_key_file` is missing".into()),
     };
-    let allow = config.egress.allow.iter().map(|rule| rule.parse::<AllowRule>()).collect::<Result<Vec<_>, _>>();
+    let rules = |key: &str, texts: &[String]| {
+        let rules = texts.iter().map(|rule| rule.parse::<EgressRule>()).collect::<Result<Vec<_>, _>>();
+        rules.map_err(|error| setting(key, &error))
+    };
+    let proxy = config.egress.proxy.as_deref().map(str::parse).transpose();
     Ok(Plan {
         listen: config.server.listen,
         base_url: config.server.base_url.clone(),
         store,
         master_key,
-        policy: EgressPolicy::new(allow.map_err(|error| setting("egress.allow", &error))?),
+        policy: EgressPolicy::new(
+            rules("egress.allow", &config.egress.allow)?,
+            rules("egress.deny", &config.egress.deny)?,
+        ),
+        proxy: proxy.map_err(|error| setting("egress.proxy", &error))?,
         extra_ca_pem: app::read_ca_files(config.egress.ca_files.iter().map(std::path::PathBuf::as_path))?,
         user_agent: config.outbound.user_agent.clone(),
         plain_http_to_loopback: false,

@@ -26,13 +26,15 @@ pub enum FailureCode {
     /// The name did not resolve.
     DnsFailed,
     /// The egress policy refuses the address.
-    EgressDenied,
+    EgressDenied(EgressReason),
     /// The URI cannot be called.
     UriInvalid,
     /// Nobody listens.
     ConnectionRefused,
     /// The connection could not be made for another reason.
     ConnectFailed,
+    /// The operator's proxy could not be reached, or did not connect.
+    ProxyFailed,
     /// The TLS handshake failed.
     TlsFailed,
     /// The certificate has expired.
@@ -71,6 +73,37 @@ pub enum FailureCode {
     Abandoned,
 }
 
+/// What the egress policy refuses an address for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EgressReason {
+    /// Another scheme than `https`.
+    Scheme,
+    /// A host that some resolvers read as a number.
+    AmbiguousHost,
+    /// The name has no address.
+    NoAddress,
+    /// A port below 1024 other than 443.
+    Port,
+    /// An address that is not public.
+    ClosedRange,
+    /// A rule of the operator denies it.
+    DenyRule,
+}
+
+impl EgressReason {
+    /// A stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Scheme => "SCHEME",
+            Self::AmbiguousHost => "AMBIGUOUS_HOST",
+            Self::NoAddress => "NO_ADDRESS",
+            Self::Port => "PORT",
+            Self::ClosedRange => "CLOSED_RANGE",
+            Self::DenyRule => "DENY_RULE",
+        }
+    }
+}
+
 impl FailureCode {
     /// Whether the same attempt may be made once more, where the type allows it (`overview.md` 4.3).
     pub const fn retryable(self) -> bool {
@@ -83,6 +116,7 @@ impl FailureCode {
             | Self::DnsFailed
             | Self::ConnectionRefused
             | Self::ConnectFailed
+            | Self::ProxyFailed
             | Self::TlsFailed
             | Self::TlsCertExpired
             | Self::TlsCertUntrusted
@@ -90,7 +124,7 @@ impl FailureCode {
             | Self::ConnectionReset
             | Self::HttpInvalid
             | Self::TokenFailed => true,
-            Self::EgressDenied
+            Self::EgressDenied(_)
             | Self::UriInvalid
             | Self::HeadersTooLarge
             | Self::BodyTooLarge
@@ -130,10 +164,11 @@ impl fmt::Display for FailureCode {
             Self::TimeoutResponse => "TIMEOUT_RESPONSE",
             Self::TimeoutBody => "TIMEOUT_BODY",
             Self::DnsFailed => "DNS_FAILED",
-            Self::EgressDenied => "EGRESS_DENIED",
+            Self::EgressDenied(_) => "EGRESS_DENIED",
             Self::UriInvalid => "URI_INVALID",
             Self::ConnectionRefused => "CONNECTION_REFUSED",
             Self::ConnectFailed => "CONNECT_FAILED",
+            Self::ProxyFailed => "PROXY_FAILED",
             Self::TlsFailed => "TLS_FAILED",
             Self::TlsCertExpired => "TLS_CERT_EXPIRED",
             Self::TlsCertUntrusted => "TLS_CERT_UNTRUSTED",

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use tenterhook_contract::{
     Timestamp,
-    hook::InlineHook,
+    hook::{HookTls, InlineHook},
     hook_key::HookKey,
     id::{EventId, RequestId},
 };
@@ -31,6 +31,12 @@ pub trait Transport: Send + Sync {
     ///
     /// `key` is the hook key that a `private_key_jwt` channel names.
     fn endpoint(&self, hook: &InlineHook, key: Option<&HookKey>) -> Arc<dyn Endpoint>;
+
+    /// Whether connections can be made with these settings: certificates parse, and a key belongs to its certificate.
+    ///
+    /// # Errors
+    /// When they cannot; the text says which part.
+    fn check_tls(&self, settings: &HookTls) -> Result<(), CallFailure>;
 }
 
 /// One hook's external service.

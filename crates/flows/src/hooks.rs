@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tenterhook_contract::{
     api_error::ErrorCode,
-    hook::{HookStatus, InlineHook, Registry, SIGNING_KEY_BYTES},
+    hook::{HookStatus, InlineHook, Registry},
     id::HookId,
     system_log::Target,
 };
@@ -14,7 +14,6 @@ use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite};
 
 use crate::{
     OrgSnapshot, Platform,
-    entropy::random_bytes,
     management::{Administrator, ManagementError},
 };
 
@@ -147,46 +146,6 @@ impl Platform {
         Ok(answer.normalised())
     }
 
-    /// Gives the hook a new signing secret, shown here and never again; the one before stays valid beside it.
-    pub async fn rotate_signing_secret(
-        &self,
-        administrator: &Administrator,
-        id: &str,
-    ) -> Result<Value, ManagementError> {
-        let (now, key) = (self.now(), random_bytes::<SIGNING_KEY_BYTES>(self.entropy()));
-        let hook = self.change_signing(administrator, id, |hook| hook.with_signing_secret(key, now)).await?;
-        let secret = hook.signing.first().map(|secret| secret.text().expose());
-        Ok(json!({ "secret": secret, "secrets": hook.signing.len() }))
-    }
-
-    /// Takes the older signing secret away: the rotation is over.
-    pub async fn retire_signing_secret(&self, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-        let now = self.now();
-        self.change_signing(administrator, id, |hook| hook.with_signing_secrets_kept(1, now)).await.map(drop)
-    }
-
-    /// Bodies are not signed any more.
-    pub async fn stop_signing(&self, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-        let now = self.now();
-        self.change_signing(administrator, id, |hook| hook.with_signing_secrets_kept(0, now)).await.map(drop)
-    }
-
-    async fn change_signing(
-        &self,
-        administrator: &Administrator,
-        id: &str,
-        changed: impl Fn(&InlineHook) -> InlineHook,
-    ) -> Result<InlineHook, ManagementError> {
-        let hook = self
-            .change(&administrator.token.org_id, |org| {
-                let hook = changed(find(org, id)?);
-                Ok::<_, ManagementError>((vec![put(&hook)], hook))
-            })
-            .await?;
-        self.log_change(administrator, "inline_hook.updated", "Inline hook has been updated", target(&hook));
-        Ok(hook)
-    }
-
     /// The state of a hook's circuit breaker on this node.
     pub fn hook_breaker(&self, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
         let org = self.org_of(administrator)?;
@@ -234,11 +193,11 @@ pub(crate) fn not_found(id: &str) -> ManagementError {
     ManagementError::NotFound { id: id.to_owned(), kind: "InlineHook" }
 }
 
-fn put(hook: &InlineHook) -> ConfigurationWrite {
+pub(crate) fn put(hook: &InlineHook) -> ConfigurationWrite {
     ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook.clone())))
 }
 
-fn target(hook: &InlineHook) -> Target {
+pub(crate) fn target(hook: &InlineHook) -> Target {
     Target {
         id: hook.id.to_string(),
         kind: "InlineHook".to_owned(),

@@ -7,6 +7,7 @@ pub mod caller;
 pub mod directory;
 pub mod entropy;
 mod hook_keys;
+mod hook_security;
 mod hooks;
 pub mod management;
 pub mod oauth;

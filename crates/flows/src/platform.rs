@@ -112,6 +112,11 @@ impl Platform {
         &self.engine
     }
 
+    /// Outbound calls.
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
     /// Randomness.
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy

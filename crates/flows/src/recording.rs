@@ -7,7 +7,7 @@ use tenterhook_contract::{
     answer::cap,
     system_log::{LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
-use tenterhook_engine::{Entropy, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
+use tenterhook_engine::{Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
 use tenterhook_store::LogWriter;
 
 /// Changes that an event names; an answer may make thousands.
@@ -136,6 +136,9 @@ fn debug_data(record: &InvocationRecord, message: Option<String>) -> Map<String,
     }
     if let Outcome::Failed(failure) = &record.outcome {
         put("failureCode", json!(failure.code.to_string()));
+        if let FailureCode::EgressDenied(reason) = failure.code {
+            put("egressReason", json!(reason.code()));
+        }
     }
     if let Outcome::Applied(changes) = &record.outcome {
         let named = changes.iter().take(CHANGES_SHOWN_MAX).map(|change| format!("{} {}", change.op, change.path));

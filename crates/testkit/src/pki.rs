@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, Error, IsCa, KeyPair, date_time_ymd};
 use rustls::{
-    ServerConfig,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
 };
 
 /// What is wrong with a service's certificate, if anything.
@@ -58,11 +59,49 @@ impl Authority {
             Certificate::SelfSigned => params.self_signed(&key)?,
             _ => params.signed_by(&key, &self.issuer)?,
         };
+        self.config(vec![signed.der().clone()], &key, false)
+    }
+
+    /// The TLS side of a service that wants a client certificate of this authority.
+    ///
+    /// # Errors
+    /// When the cryptography library fails.
+    pub fn mutual_server(&self) -> Result<Arc<ServerConfig>, Error> {
+        let key = KeyPair::generate()?;
+        let signed = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &self.issuer)?;
+        self.config(vec![signed.der().clone()], &key, true)
+    }
+
+    /// A client certificate of this authority and its key, PEM.
+    ///
+    /// # Errors
+    /// When the cryptography library fails.
+    pub fn client(&self) -> Result<(String, String), Error> {
+        let key = KeyPair::generate()?;
+        let signed = CertificateParams::new(vec!["tenterhook.example".to_owned()])?.signed_by(&key, &self.issuer)?;
+        Ok((signed.pem(), key.serialize_pem()))
+    }
+
+    fn config(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: &KeyPair,
+        mutual: bool,
+    ) -> Result<Arc<ServerConfig>, Error> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let unusable = |_| Error::CouldNotParseKeyPair;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![signed.der().clone()], key));
-        config.map(Arc::new).map_err(|_| Error::CouldNotParseKeyPair)
+            .map_err(unusable)?;
+        let builder = if mutual {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.issuer.der().clone()).map_err(unusable)?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|_| Error::CouldNotParseCertificate)?)
+        } else {
+            builder.with_no_client_auth()
+        };
+        builder.with_single_cert(chain, key).map(Arc::new).map_err(unusable)
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::{
-    client::legacy::connect::{Connected, Connection},
+    client::legacy::connect::{Connected, Connection, HttpConnector, proxy::Tunnel},
     rt::TokioIo,
 };
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -20,21 +20,25 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    EgressPolicy, Resolve,
-    failure::{DialError, of_connect_error, of_tls_error},
+    EgressPolicy, Proxy, Resolve,
+    failure::{DialError, of_connect_error, of_tls_error, of_tunnel_error},
 };
 
 /// Addresses of one host that are tried in turn.
 const ADDRESSES_TRIED_MAX: usize = 4;
 
-/// Makes connections for the pooled client.
+/// Makes connections for a pooled client.
 #[derive(Clone)]
-pub(crate) struct Dialer(Arc<Parts>);
-
-struct Parts {
-    policy: EgressPolicy,
-    resolver: Arc<dyn Resolve>,
+pub(crate) struct Dialer {
+    reach: Arc<Reach>,
     tls: TlsConnector,
+}
+
+/// How addresses are found, judged and reached: the same for every client.
+pub(crate) struct Reach {
+    pub(crate) policy: EgressPolicy,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) proxy: Option<Proxy>,
 }
 
 /// When a connection was made: handed to every request that uses it.
@@ -56,30 +60,32 @@ enum Stream {
 }
 
 impl Dialer {
-    pub(crate) fn new(policy: EgressPolicy, resolver: Arc<dyn Resolve>, tls: ClientConfig) -> Self {
-        Self(Arc::new(Parts { policy, resolver, tls: TlsConnector::from(Arc::new(tls)) }))
+    pub(crate) fn new(reach: Arc<Reach>, tls: ClientConfig) -> Self {
+        Self { reach, tls: TlsConnector::from(Arc::new(tls)) }
     }
-}
 
-impl Parts {
-    async fn dial(&self, uri: &Uri) -> Result<ServiceConnection, CallFailure> {
+    async fn dial(self, uri: Uri) -> Result<ServiceConnection, CallFailure> {
         let began = Instant::now();
         let invalid = || CallFailure::new(FailureCode::UriInvalid, "The URI has no host");
         let host = uri.host().ok_or_else(invalid)?;
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let literal = host.trim_start_matches('[').trim_end_matches(']');
+        let Reach { policy, resolver, proxy } = &*self.reach;
         let addresses = match literal.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.resolver.resolve(host, port).await.map_err(|error| {
-                CallFailure::new(FailureCode::DnsFailed, format!("`{host}` does not resolve: {error}"))
-            })?,
+            Ok(address) if address.is_ipv6() == host.starts_with('[') => vec![SocketAddr::new(address, port)],
+            _ => {
+                policy.check_name(host)?;
+                resolver.resolve(host, port).await.map_err(|error| {
+                    CallFailure::new(FailureCode::DnsFailed, format!("`{host}` does not resolve: {error}"))
+                })?
+            }
         };
-        let vetted = self
-            .policy
-            .vet(secure, literal, addresses)
-            .map_err(|denied| CallFailure::new(FailureCode::EgressDenied, denied.to_string()))?;
-        let tcp = connect(host, &vetted).await?;
+        let vetted = policy.vet(secure, literal, addresses)?;
+        let tcp = match proxy {
+            None => connect(host, &vetted).await?,
+            Some(proxy) => tunnel(proxy, host, &vetted).await?,
+        };
         let stream = if secure {
             let name = ServerName::try_from(literal.to_owned()).map_err(|_| invalid())?;
             let tls = self.tls.connect(name, tcp).await.map_err(|error| of_tls_error(host, &error))?;
@@ -89,6 +95,23 @@ impl Parts {
         };
         Ok(ServiceConnection { stream, made: Made { began, established: Instant::now() } })
     }
+}
+
+/// A connection through the proxy. It is asked for a vetted address, never for the name, which it could resolve to
+/// another one.
+async fn tunnel(proxy: &Proxy, host: &str, vetted: &[SocketAddr]) -> Result<TcpStream, CallFailure> {
+    let unreachable = || CallFailure::new(FailureCode::DnsFailed, format!("`{host}` has no address"));
+    let address = vetted.first().ok_or_else(unreachable)?;
+    let target = Uri::builder().scheme("https").authority(address.to_string()).path_and_query("/").build();
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let mut tunnel = Tunnel::new(proxy.uri.clone(), connector);
+    if let Some(authorization) = &proxy.authorization {
+        tunnel = tunnel.with_auth(authorization.clone());
+    }
+    let target = target.map_err(|_| unreachable())?;
+    let stream = tower_service::Service::call(&mut tunnel, target).await;
+    stream.map(TokioIo::into_inner).map_err(|error| of_tunnel_error(&error))
 }
 
 async fn connect(host: &str, vetted: &[SocketAddr]) -> Result<TcpStream, CallFailure> {
@@ -117,8 +140,8 @@ impl tower_service::Service<Uri> for Dialer {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let parts = Arc::clone(&self.0);
-        Box::pin(async move { parts.dial(&uri).await.map_err(DialError) })
+        let dialer = self.clone();
+        Box::pin(async move { dialer.dial(uri).await.map_err(DialError) })
     }
 }
 

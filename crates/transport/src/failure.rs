@@ -37,6 +37,10 @@ fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
             }
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
+            // With TLS 1.3 a service refuses a client certificate only after the handshake.
+            if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                return CallFailure::new(FailureCode::TlsFailed, format!("The TLS connection failed: {tls}"));
+            }
             return match error.kind() {
                 io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                     CallFailure::new(FailureCode::HttpInvalid, "The answer is not valid HTTP")
@@ -61,6 +65,11 @@ pub(crate) fn of_connect_error(host: &str, error: &io::Error) -> CallFailure {
         }
         _ => CallFailure::new(FailureCode::ConnectFailed, format!("Connecting to `{host}` failed: {error}")),
     }
+}
+
+/// The failure of a connection through the proxy.
+pub(crate) fn of_tunnel_error(error: &(dyn Error + 'static)) -> CallFailure {
+    CallFailure::new(FailureCode::ProxyFailed, format!("The proxy did not connect: {error}"))
 }
 
 /// The failure of a TLS handshake.

@@ -21,12 +21,9 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use jsonwebtoken::EncodingKey;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls::RootCertStore;
 use tenterhook_contract::{
-    hook::{ChannelAuthentication, ClientCredential, InlineHook},
+    hook::{ChannelAuthentication, ClientCredential, HookTls, InlineHook},
     hook_key::HookKey,
     limits::ANSWER_BYTES_MAX,
 };
@@ -37,11 +34,12 @@ use tenterhook_engine::{
 use tokio::time::Instant;
 
 use crate::{
-    EgressPolicy, Resolve, SystemResolver,
-    dialer::{Dialer, Made},
+    EgressPolicy, Proxy, Resolve, SystemResolver,
+    dialer::{Dialer, Made, Reach},
     failure,
     oauth::{ClientAuthentication, Grant, Means, TokenSource},
     signing::Signer,
+    tls,
 };
 
 /// How long an idle connection is kept. Shorter than the 5 s after which common servers close theirs, so that a call
@@ -65,6 +63,8 @@ pub struct TransportConfig {
     pub user_agent: Option<String>,
     /// What may be called.
     pub policy: EgressPolicy,
+    /// The proxy of every connection; none when absent, whatever the environment says.
+    pub proxy: Option<Proxy>,
     /// Further trust anchors, each a PEM file's content.
     pub extra_ca_pem: Vec<Vec<u8>>,
     /// Speak HTTP/2 without negotiation: for measurements on loopback.
@@ -74,12 +74,15 @@ pub struct TransportConfig {
 /// Why a transport cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// An extra trust anchor is not a PEM certificate.
-    #[error("a file of extra trust anchors is not usable: {0}")]
+    /// A trust anchor is not a PEM certificate.
+    #[error("the CA certificates are not usable: {0}")]
     TrustAnchor(String),
     /// The user agent is not a header value.
     #[error("the user agent is not a legal header value")]
     UserAgent,
+    /// A client certificate and its key are not PEM, or do not belong together.
+    #[error("the client certificate is not usable: {0}")]
+    ClientCertificate(String),
     /// The TLS library refuses its settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -87,10 +90,12 @@ pub enum TransportError {
 
 pub(crate) type PooledClient = Client<Dialer, SentBody>;
 
-/// Calls external services over HTTP/1.1 and HTTP/2. One pool for all hooks.
+/// Calls external services over HTTP/1.1 and HTTP/2. One pool for all hooks but those with TLS settings of their own.
 pub struct HttpTransport {
     client: PooledClient,
-    policy: EgressPolicy,
+    reach: Arc<Reach>,
+    roots: Arc<RootCertStore>,
+    http2_prior_knowledge: bool,
     user_agent: HeaderValue,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -115,30 +120,44 @@ impl HttpTransport {
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, TransportError> {
         let agent = config.user_agent.unwrap_or_else(|| concat!("Tenterhook/", env!("CARGO_PKG_VERSION")).to_owned());
-        let dialer = Dialer::new(config.policy.clone(), resolver, tls_config(&config.extra_ca_pem)?);
-        #[expect(clippy::disallowed_methods, reason = "the one place that makes an outbound client")]
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-            .http1_title_case_headers(true)
-            .http1_max_headers(ANSWER_HEADERS_MAX)
-            .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
-            .http2_initial_max_send_streams(HTTP2_STREAMS)
-            .http2_only(config.http2_prior_knowledge)
-            .build(dialer);
-        let user_agent = HeaderValue::from_str(&agent).map_err(|_| TransportError::UserAgent)?;
-        Ok(Self { client, policy: config.policy, user_agent, clock: Arc::new(SystemClock), entropy })
+        let reach = Arc::new(Reach { policy: config.policy, resolver, proxy: config.proxy });
+        let roots = Arc::new(tls::machine_roots(&config.extra_ca_pem)?);
+        let shared = tls::client_config(Arc::clone(&roots), None)?;
+        Ok(Self {
+            client: pooled_client(Dialer::new(Arc::clone(&reach), shared), config.http2_prior_knowledge),
+            reach,
+            roots,
+            http2_prior_knowledge: config.http2_prior_knowledge,
+            user_agent: HeaderValue::from_str(&agent).map_err(|_| TransportError::UserAgent)?,
+            clock: Arc::new(SystemClock),
+            entropy,
+        })
+    }
+
+    /// The client of a hook: the shared one, or one of its own where its TLS connections differ.
+    fn client_for(&self, settings: &HookTls) -> Result<PooledClient, CallFailure> {
+        if *settings == HookTls::default() {
+            return Ok(self.client.clone());
+        }
+        let roots = match &settings.ca_certificates {
+            Some(pem) => Arc::new(tls::roots_of(pem.as_bytes()).map_err(|error| unusable_tls(&error))?),
+            None => Arc::clone(&self.roots),
+        };
+        let config = tls::client_config(roots, settings.client.as_ref()).map_err(|error| unusable_tls(&error))?;
+        Ok(pooled_client(Dialer::new(Arc::clone(&self.reach), config), self.http2_prior_knowledge))
     }
 
     /// A URL that may be called, as far as that can be said without resolving its name.
     fn uri(&self, what: &str, text: &str) -> Result<Uri, CallFailure> {
         let invalid = |why: &str| CallFailure::new(FailureCode::UriInvalid, format!("The hook's {what} {why}"));
         let uri: Uri = text.parse().map_err(|_| invalid("is not usable"))?;
+        // A port that is no port number must not mean the default one.
+        let after_host = uri.authority().and_then(|authority| authority.as_str().rsplit_once(authority.host()));
+        if uri.port().is_none() && after_host.is_some_and(|(_, port)| !port.is_empty()) {
+            return Err(invalid("has an invalid port"));
+        }
         let scheme = uri.scheme_str().ok_or_else(|| invalid("has no scheme"))?;
-        self.policy
-            .check_scheme(scheme)
-            .map_err(|denied| CallFailure::new(FailureCode::EgressDenied, denied.to_string()))?;
+        self.reach.policy.check_scheme(scheme)?;
         Ok(uri)
     }
 
@@ -177,21 +196,27 @@ impl HttpTransport {
             }
         }
         let signer = Signer::new(&hook.signing, Arc::clone(&self.clock))?;
-        Ok(Prepared { uri, headers, custom, tokens, signer })
+        let client = self.client_for(&hook.tls)?;
+        Ok(Prepared { client, uri, headers, custom, tokens, signer })
     }
 }
 
 impl Transport for HttpTransport {
     fn endpoint(&self, hook: &InlineHook, key: Option<&HookKey>) -> Arc<dyn Endpoint> {
         match self.prepare(hook, key) {
-            Ok(prepared) => Arc::new(HttpEndpoint { client: self.client.clone(), prepared }),
+            Ok(prepared) => Arc::new(HttpEndpoint { prepared }),
             Err(failure) => Arc::new(Refusing(failure)),
         }
+    }
+
+    fn check_tls(&self, settings: &HookTls) -> Result<(), CallFailure> {
+        self.client_for(settings).map(drop)
     }
 }
 
 /// What does not change between the calls of a hook.
 struct Prepared {
+    client: PooledClient,
     uri: Uri,
     headers: HeaderMap,
     custom: Vec<(HeaderName, HeaderValue)>,
@@ -200,7 +225,6 @@ struct Prepared {
 }
 
 struct HttpEndpoint {
-    client: PooledClient,
     prepared: Prepared,
 }
 
@@ -226,7 +250,7 @@ impl Endpoint for HttpEndpoint {
             };
             let sent = call.witness.then(|| shown(&request));
             call.progress.reach(CallPhase::Connect);
-            let answer = match self.client.request(request).await {
+            let answer = match self.prepared.client.request(request).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     let failure = failure::of_client_error(&error);
@@ -387,27 +411,20 @@ fn shown(request: &Request<SentBody>) -> Sent {
     }
 }
 
-fn tls_config(extra_ca_pem: &[Vec<u8>]) -> Result<ClientConfig, TransportError> {
-    let mut roots = RootCertStore::empty();
-    // A machine without a store of its own can still call services of the extra anchors.
-    let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
-    for pem in extra_ca_pem {
-        let mut found = false;
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
-            roots.add(certificate).map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
-            found = true;
-        }
-        if !found {
-            return Err(TransportError::TrustAnchor("it has no PEM certificate".to_owned()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+fn pooled_client(dialer: Dialer, http2_prior_knowledge: bool) -> PooledClient {
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes an outbound client")]
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .http1_title_case_headers(true)
+        .http1_max_headers(ANSWER_HEADERS_MAX)
+        .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
+        .http2_initial_max_send_streams(HTTP2_STREAMS)
+        .http2_only(http2_prior_knowledge)
+        .build(dialer)
+}
+
+fn unusable_tls(error: &TransportError) -> CallFailure {
+    CallFailure::new(FailureCode::ChannelUnusable, format!("The hook's TLS settings are not usable: {error}"))
 }

@@ -8,9 +8,12 @@ mod egress;
 mod failure;
 mod http_transport;
 mod oauth;
+mod proxy;
 mod resolver;
 mod signing;
+mod tls;
 
-pub use egress::{AllowRule, AllowRuleError, EgressDenied, EgressPolicy};
+pub use egress::{EgressDenied, EgressPolicy, EgressRule, EgressRuleError};
 pub use http_transport::{HttpTransport, TransportConfig, TransportError};
+pub use proxy::{Proxy, ProxyError};
 pub use resolver::{Resolve, SystemResolver};

@@ -296,7 +296,7 @@ fn refused(what: &str) -> CallFailure {
 /// A failure of the transport as one of the token request; a refusal by the egress policy keeps its code.
 fn explained(failure: &CallFailure) -> CallFailure {
     let code = match failure.code {
-        code @ (FailureCode::EgressDenied | FailureCode::UriInvalid) => code,
+        code @ (FailureCode::EgressDenied(_) | FailureCode::UriInvalid) => code,
         _ => FailureCode::TokenFailed,
     };
     CallFailure::new(code, format!("Obtaining an access token failed: {}", failure.detail))

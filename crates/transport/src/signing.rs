@@ -1,41 +1,69 @@
-//! Signatures of request bodies: the `v1` scheme of Standard Webhooks, HMAC with SHA-256 over id, time and body.
+//! Signatures of request bodies (Standard Webhooks): over id, time and body, `v1` with HMAC and SHA-256, `v1a` with
+//! Ed25519.
 
 use std::sync::Arc;
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{hmac, signature::Ed25519KeyPair};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tenterhook_contract::{hook::SigningSecret, id::EventId};
+use tenterhook_contract::{
+    hook::{SigningScheme, SigningSecret},
+    id::EventId,
+};
 use tenterhook_engine::{CallFailure, Clock, FailureCode};
 
 /// Signs the bodies of one hook.
 pub(crate) struct Signer {
-    keys: Vec<hmac::Key>,
+    keys: Vec<Key>,
     clock: Arc<dyn Clock>,
+}
+
+enum Key {
+    Hmac(Box<hmac::Key>),
+    Ed25519(Box<Ed25519KeyPair>),
+}
+
+impl Key {
+    fn new(secret: &SigningSecret) -> Option<Self> {
+        let bytes = secret.key()?;
+        match secret.scheme() {
+            SigningScheme::Hmac => Some(Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &bytes).into())),
+            SigningScheme::Ed25519 { public_key } => {
+                let pair = Ed25519KeyPair::from_seed_and_public_key(&bytes, &public_key).ok()?;
+                Some(Self::Ed25519(Box::new(pair)))
+            }
+        }
+    }
+
+    fn sign(&self, head: &str, body: &[u8]) -> String {
+        match self {
+            Self::Hmac(key) => {
+                let mut context = hmac::Context::with_key(key);
+                context.update(head.as_bytes());
+                context.update(body);
+                format!("v1,{}", STANDARD.encode(context.sign()))
+            }
+            Self::Ed25519(pair) => {
+                let signature = pair.sign(&[head.as_bytes(), body].concat());
+                format!("v1a,{}", STANDARD.encode(signature))
+            }
+        }
+    }
 }
 
 impl Signer {
     /// `None` when bodies are not signed.
     pub(crate) fn new(secrets: &[SigningSecret], clock: Arc<dyn Clock>) -> Result<Option<Self>, CallFailure> {
-        let key = |secret: &SigningSecret| {
-            let key = secret.key().map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key));
-            key.ok_or_else(|| unusable("A signing secret of the hook is not usable"))
-        };
+        let key = |secret| Key::new(secret).ok_or_else(|| unusable("A signing key of the hook is not usable"));
         let keys = secrets.iter().map(key).collect::<Result<Vec<_>, _>>()?;
         Ok((!keys.is_empty()).then_some(Self { keys, clock }))
     }
 
-    /// Adds `webhook-id`, `webhook-timestamp` and `webhook-signature`, one signature for each secret.
+    /// Adds `webhook-id`, `webhook-timestamp` and `webhook-signature`, one signature for each key.
     pub(crate) fn sign(&self, id: &EventId, body: &[u8], headers: &mut HeaderMap) -> Result<(), CallFailure> {
         let seconds = self.clock.now().as_seconds().to_string();
-        let signatures = self.keys.iter().map(|key| {
-            let mut context = hmac::Context::with_key(key);
-            for part in [id.as_str().as_bytes(), b".", seconds.as_bytes(), b".", body] {
-                context.update(part);
-            }
-            format!("v1,{}", STANDARD.encode(context.sign()))
-        });
-        let signatures = signatures.collect::<Vec<_>>().join(" ");
+        let head = format!("{id}.{seconds}.");
+        let signatures = self.keys.iter().map(|key| key.sign(&head, body)).collect::<Vec<_>>().join(" ");
         let texts = [("webhook-id", id.as_str()), ("webhook-timestamp", &seconds), ("webhook-signature", &signatures)];
         for (name, text) in texts {
             let value = HeaderValue::from_str(text).map_err(|_| unusable("The signature is not a header value"))?;

@@ -1,6 +1,9 @@
 //! Other people's clients against our binary; the suites live in `interop/`.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum;
 
@@ -21,7 +24,7 @@ pub(crate) enum Suite {
     Contract,
     /// npm `oidc-provider`: the token server of OAUTH channels
     OauthChannel,
-    /// npm `standardwebhooks`: signatures of request bodies
+    /// `standardwebhooks` of npm and PyPI: signatures of request bodies
     Signatures,
 }
 
@@ -50,12 +53,14 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
         install.args(["ci", "--prefix", "interop", "--no-audit", "--no-fund"]);
         succeed(install, "The clients of `interop/package-lock.json` come from the npm registry: is it reachable?")?;
     }
+    let python = python(workspace)?;
     let suites = Suite::value_variants().iter().filter(|suite| only.is_none_or(|only| only == **suite));
     let mut tests = workspace.command("node");
     tests.arg("--test").args(suites.map(|suite| suite.file()));
     // Cargo puts every binary of a build where it put this one.
     let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
     tests.env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
+    tests.env("TENTERHOOK_PYTHON", python);
     tests.env("TENTERHOOK_PATCH_SUITE", ourselves.with_file_name("examples").join("patch_suite"));
     succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
     Ok(Ending::Passed)
@@ -72,6 +77,26 @@ fn node(workspace: &Workspace) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The Python of a virtual environment with the packages of `requirements.txt`.
+fn python(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let interop = workspace.root().join("interop");
+    let (wanted, environment) = (interop.join("requirements.txt"), interop.join(".venv"));
+    let (python, installed) = (environment.join("bin/python"), environment.join("installed.txt"));
+    let read = |path: &Path| fs::read_to_string(path).ok();
+    if read(&wanted).is_some() && read(&wanted) == read(&installed) {
+        return Ok(python);
+    }
+    let mut make = workspace.command("python3");
+    make.args(["-m", "venv", "--clear"]).arg(&environment);
+    succeed(make, "Install the packages `python3` and `python3-venv`.")?;
+    let mut install = workspace.command(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
+    succeed(install, "The packages of `interop/requirements.txt` come from PyPI: is it reachable?")?;
+    fs::copy(&wanted, &installed)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", installed.display())))?;
+    Ok(python)
 }
 
 /// Of `v20.11.1`, 20.

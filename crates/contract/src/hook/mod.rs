@@ -6,13 +6,15 @@ mod body;
 mod policy;
 mod signing;
 mod stored;
+mod tls;
 mod wire;
 
 use serde_json::Value;
 
 pub use policy::{BreakerMode, BreakerPolicy, FailurePolicy, Fallback, HookPolicy};
-pub use signing::{SIGNING_KEY_BYTES, SIGNING_SECRETS_MAX, SigningSecret};
+pub use signing::{SIGNING_KEY_BYTES, SIGNING_SECRETS_MAX, SigningScheme, SigningSecret};
 pub use stored::{StoredHook, StoredHookError};
+pub use tls::{ClientCertificate, HookTls};
 
 use self::body::{Causes, Draft};
 use crate::{
@@ -39,8 +41,10 @@ pub struct InlineHook {
     pub channel: Channel,
     /// How it is called and what its failures mean.
     pub policy: HookPolicy,
-    /// Secrets that bodies are signed with, the newest first; none when they are not signed.
+    /// Keys that bodies are signed with, the newest first; none when they are not signed.
     pub signing: Vec<SigningSecret>,
+    /// How the TLS connection is made.
+    pub tls: HookTls,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.
@@ -173,6 +177,7 @@ impl InlineHook {
                     channel,
                     policy,
                     signing,
+                    tls: HookTls::default(),
                     created: now,
                     last_updated: now,
                 })
@@ -300,11 +305,11 @@ impl InlineHook {
         Ok(Self { status: HookStatus::Active, last_updated: now.whole_seconds(), ..self.clone() })
     }
 
-    /// The hook with a further signing secret; the one before it stays valid until the next, older ones go.
+    /// The hook with a further signing key; the one before it stays valid until the next, older ones go.
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry, SigningScheme}, id::HookId};
     /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
@@ -312,20 +317,20 @@ impl InlineHook {
     /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
     /// # });
     /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
-    /// assert_eq!(hook.with_signing_secret([7; 32], now).signing.len(), 1);
+    /// assert_eq!(hook.with_signing_key(SigningScheme::Hmac, [7; 32], now).signing.len(), 1);
     /// ```
     #[must_use]
-    pub fn with_signing_secret(&self, key: [u8; SIGNING_KEY_BYTES], now: Timestamp) -> Self {
-        let mut signing = vec![SigningSecret::new(key, now)];
+    pub fn with_signing_key(&self, scheme: SigningScheme, key: [u8; SIGNING_KEY_BYTES], now: Timestamp) -> Self {
+        let mut signing = vec![SigningSecret::new(scheme, key, now)];
         signing.extend(self.signing.iter().take(SIGNING_SECRETS_MAX - 1).cloned());
         Self { signing, last_updated: now.whole_seconds(), ..self.clone() }
     }
 
-    /// The hook with its newest `keep` signing secrets; with none of them bodies are not signed.
+    /// The hook with its newest `keep` signing keys; with none of them bodies are not signed.
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry, SigningScheme}, id::HookId};
     /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
@@ -333,13 +338,33 @@ impl InlineHook {
     /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
     /// # });
     /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
-    /// let rotating = hook.with_signing_secret([7; 32], now).with_signing_secret([8; 32], now);
-    /// assert_eq!(rotating.with_signing_secrets_kept(1, now).signing.len(), 1);
+    /// let rotating = hook.with_signing_key(SigningScheme::Hmac, [7; 32], now);
+    /// let rotating = rotating.with_signing_key(SigningScheme::Hmac, [8; 32], now);
+    /// assert_eq!(rotating.with_signing_keys_kept(1, now).signing.len(), 1);
     /// ```
     #[must_use]
-    pub fn with_signing_secrets_kept(&self, keep: usize, now: Timestamp) -> Self {
+    pub fn with_signing_keys_kept(&self, keep: usize, now: Timestamp) -> Self {
         let signing = self.signing.iter().take(keep).cloned().collect();
         Self { signing, last_updated: now.whole_seconds(), ..self.clone() }
+    }
+
+    /// The hook with other settings of its TLS connection.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::{Timestamp, hook::{HookTls, InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
+    /// # let body = json!({
+    /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+    /// #     "channel": { "type": "HTTP", "version": "1.0.0", "config": { "uri": "https://claims.example/hook" } },
+    /// # });
+    /// # let hook = InlineHook::create(&body, registry, id, now).unwrap();
+    /// assert_eq!(hook.with_tls(HookTls::default(), now), hook, "that is how it begins");
+    /// ```
+    #[must_use]
+    pub fn with_tls(&self, tls: HookTls, now: Timestamp) -> Self {
+        Self { tls, last_updated: now.whole_seconds(), ..self.clone() }
     }
 
     /// The hook deactivated; unchanged when it already is.

@@ -1,50 +1,81 @@
-//! Secrets that request bodies are signed with, as Standard Webhooks has them (its specification, "Signature scheme").
+//! Keys that request bodies are signed with, as Standard Webhooks has them (its specification, "Signature scheme").
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{Secret, Timestamp};
 
-/// Bytes of a signing key: the length of the hash.
+/// Bytes of a signing key: the length of the hash, and that of an Ed25519 seed (RFC 8032 section 5.1.5).
 pub const SIGNING_KEY_BYTES: usize = 32;
-/// Secrets that sign at the same time: the new one and the one that it replaces.
+/// Keys that sign at the same time: the new one and the one that it replaces.
 pub const SIGNING_SECRETS_MAX: usize = 2;
-/// What the text of a secret begins with.
-const PREFIX: &str = "whsec_";
 
-/// A signing secret.
+/// How a body is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningScheme {
+    /// `v1`: HMAC with SHA-256; the service holds the same secret.
+    Hmac,
+    /// `v1a`: Ed25519; the service holds the public key only.
+    Ed25519 {
+        /// The public key.
+        public_key: [u8; SIGNING_KEY_BYTES],
+    },
+}
+
+/// A key that bodies are signed with.
 ///
 /// ```
-/// use tenterhook_contract::{Timestamp, hook::SigningSecret};
-/// let secret = SigningSecret::new([7; 32], Timestamp::from_micros(0));
+/// use tenterhook_contract::{Timestamp, hook::{SigningScheme, SigningSecret}};
+/// let secret = SigningSecret::new(SigningScheme::Hmac, [7; 32], Timestamp::from_micros(0));
 /// assert!(secret.text().expose().starts_with("whsec_"));
 /// assert_eq!(secret.key().unwrap(), [7; 32]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningSecret {
+    scheme: SigningScheme,
     text: Secret,
     created: Timestamp,
 }
 
+impl SigningScheme {
+    /// What the scheme's signatures begin with.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Hmac => "v1",
+            Self::Ed25519 { .. } => "v1a",
+        }
+    }
+
+    /// What the text of a key begins with.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Hmac => "whsec_",
+            Self::Ed25519 { .. } => "whsk_",
+        }
+    }
+}
+
 impl SigningSecret {
-    /// The secret of a random key.
-    pub fn new(key: [u8; SIGNING_KEY_BYTES], now: Timestamp) -> Self {
-        Self { text: Secret::new(format!("{PREFIX}{}", STANDARD.encode(key))), created: now.whole_seconds() }
+    /// A new key.
+    pub fn new(scheme: SigningScheme, key: [u8; SIGNING_KEY_BYTES], now: Timestamp) -> Self {
+        let text = Secret::new(format!("{}{}", scheme.prefix(), STANDARD.encode(key)));
+        Self { scheme, text, created: now.whole_seconds() }
     }
 
-    /// The secret as it was stored.
-    pub(super) fn stored(text: Secret, created: Timestamp) -> Self {
-        Self { text, created }
+    /// How it signs.
+    pub fn scheme(&self) -> SigningScheme {
+        self.scheme
     }
 
-    /// The text that the service is given: shown once.
+    /// The text of the secret: what the service is given of an HMAC key, once; what nobody is given of an Ed25519 key.
     pub fn text(&self) -> &Secret {
         &self.text
     }
 
     /// The key's bytes; `None` when the stored text is damaged.
-    pub fn key(&self) -> Option<Vec<u8>> {
-        STANDARD.decode(self.text.expose().strip_prefix(PREFIX)?).ok()
+    pub fn key(&self) -> Option<[u8; SIGNING_KEY_BYTES]> {
+        let encoded = self.text.expose().strip_prefix(self.scheme.prefix())?;
+        STANDARD.decode(encoded).ok()?.try_into().ok()
     }
 
     /// When it was made.
@@ -54,6 +85,32 @@ impl SigningSecret {
 
     /// What may be shown of it at any time.
     pub(super) fn to_json(&self) -> Value {
-        json!({ "created": self.created })
+        let mut shown = Map::new();
+        shown.insert("created".to_owned(), json!(self.created));
+        shown.insert("version".to_owned(), json!(self.scheme.version()));
+        if let SigningScheme::Ed25519 { public_key } = self.scheme {
+            shown.insert("publicKey".to_owned(), json!(public_key_text(&public_key)));
+        }
+        Value::Object(shown)
     }
+
+    /// The key of what [`Self::to_json`] shows and its secret.
+    pub(super) fn from_stored(shown: &Value, text: Secret) -> Option<Self> {
+        let created = shown.get("created")?.as_str()?.parse().ok()?;
+        let scheme = match shown.get("publicKey") {
+            None => SigningScheme::Hmac,
+            Some(public) => {
+                let encoded = public.as_str()?.strip_prefix(PUBLIC_KEY_PREFIX)?;
+                SigningScheme::Ed25519 { public_key: STANDARD.decode(encoded).ok()?.try_into().ok()? }
+            }
+        };
+        Some(Self { scheme, text, created })
+    }
+}
+
+/// What the text of a public key begins with.
+const PUBLIC_KEY_PREFIX: &str = "whpk_";
+
+fn public_key_text(key: &[u8]) -> String {
+    format!("{PUBLIC_KEY_PREFIX}{}", STANDARD.encode(key))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookPolicy, HookStatus, InlineHook,
+    Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookPolicy, HookStatus, HookTls, InlineHook,
     SIGNING_SECRETS_MAX, SigningSecret, body::Causes,
 };
 use crate::Secret;
@@ -12,6 +12,9 @@ use crate::Secret;
 const HEADER_VALUE: &str = "authScheme.value";
 /// Name of the stored client secret.
 const CLIENT_SECRET: &str = "clientSecret";
+
+/// Name of the stored key of the client certificate.
+const CLIENT_KEY: &str = "tls.clientKey";
 
 /// Names of the stored signing secrets, the newest first.
 const SIGNING: [&str; SIGNING_SECRETS_MAX] = ["signing.0", "signing.1"];
@@ -55,6 +58,7 @@ impl InlineHook {
         };
         let signing = SIGNING.into_iter().zip(&self.signing);
         secrets.extend(signing.map(|(name, secret)| (name.to_owned(), secret.text().clone())));
+        secrets.extend(self.tls.client.iter().map(|client| (CLIENT_KEY.to_owned(), client.key.clone())));
         StoredHook { document: Value::Object(self.shown_members()), secrets }
     }
 
@@ -127,6 +131,13 @@ impl InlineHook {
                 }
             },
             signing: signing(stored)?,
+            tls: match stored.document.get("tls") {
+                None => HookTls::default(),
+                Some(shown) if shown.get("clientCertificate").is_some() => {
+                    HookTls::from_stored(shown, Some(secret(CLIENT_KEY)?))
+                }
+                Some(shown) => HookTls::from_stored(shown, None),
+            },
             created: parsed("/created")?,
             last_updated: parsed("/lastUpdated")?,
         })
@@ -138,11 +149,7 @@ fn signing(stored: &StoredHook) -> Result<Vec<SigningSecret>, StoredHookError> {
     let shown = shown.map(Vec::as_slice).unwrap_or_default();
     let secret = |(member, name): (&Value, &'static str)| {
         let text = stored.secrets.iter().find(|(stored, _)| stored == name).map(|(_, secret)| secret.clone());
-        let created = member.get("created").and_then(Value::as_str).and_then(|text| text.parse().ok());
-        match (text, created) {
-            (Some(text), Some(created)) => Ok(SigningSecret::stored(text, created)),
-            _ => Err(StoredHookError(name)),
-        }
+        text.and_then(|text| SigningSecret::from_stored(member, text)).ok_or(StoredHookError(name))
     };
     shown.iter().zip(SIGNING).map(secret).collect()
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookStatus, InlineHook, SigningSecret};
+use super::{
+    Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookStatus, HookTls, InlineHook, SigningSecret,
+};
 
 impl InlineHook {
     /// The wire form, without secrets, with `_links` under `base_url` (no trailing slash).
@@ -45,7 +47,10 @@ impl InlineHook {
         }
         if !self.signing.is_empty() {
             let secrets = self.signing.iter().map(SigningSecret::to_json).collect::<Vec<_>>();
-            members.insert("signing".to_owned(), json!({ "algorithm": "v1", "secrets": secrets }));
+            members.insert("signing".to_owned(), json!({ "secrets": secrets }));
+        }
+        if self.tls != HookTls::default() {
+            members.insert("tls".to_owned(), self.tls.to_json());
         }
         members
     }

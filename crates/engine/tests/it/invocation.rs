@@ -8,7 +8,8 @@ use tenterhook_contract::{
     hook::{BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
 };
 use tenterhook_engine::{
-    BreakerChange, BreakerState, CallPhase, Deadline, Decision, FailureCode, Limits, Outcome, Purpose, SkipReason,
+    BreakerChange, BreakerState, CallPhase, Deadline, Decision, EgressReason, FailureCode, Limits, Outcome, Purpose,
+    SkipReason,
 };
 use tokio::time::Instant;
 
@@ -138,7 +139,10 @@ async fn status_and_body_decide_the_outcome() {
         (Step::Fail(FailureCode::ConnectionRefused), Wanted::Retried(FailureCode::ConnectionRefused)),
         (Step::Fail(FailureCode::DnsFailed), Wanted::Retried(FailureCode::DnsFailed)),
         (Step::Fail(FailureCode::TlsCertExpired), Wanted::Retried(FailureCode::TlsCertExpired)),
-        (Step::Fail(FailureCode::EgressDenied), Wanted::Failure(FailureCode::EgressDenied)),
+        (
+            Step::Fail(FailureCode::EgressDenied(EgressReason::Port)),
+            Wanted::Failure(FailureCode::EgressDenied(EgressReason::Port)),
+        ),
         (Step::Fail(FailureCode::BodyTooLarge), Wanted::Failure(FailureCode::BodyTooLarge)),
     ];
     for (step, wanted) in rows {

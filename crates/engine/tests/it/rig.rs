@@ -11,7 +11,7 @@ use tenterhook_contract::{
     ExtensionPoint, HookType, Timestamp,
     answer::{Answer, Command, Operand},
     context::{RequestContext, UrlValue},
-    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, InlineHook},
+    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, HookTls, InlineHook},
     id::{HookId, OrgId, RequestId},
     problem::{Change, Problem, ProblemCode},
     system_log::Actor,
@@ -177,6 +177,7 @@ impl Rig {
             },
             policy,
             signing: vec![],
+            tls: HookTls::default(),
             created: at,
             last_updated: at,
         };

@@ -4,13 +4,13 @@ use axum::{
     Json, Router,
     extract::{Path, RawQuery, State},
     http::StatusCode,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use serde_json::Value;
 use tenterhook_contract::{HookType, hook::InlineHook};
 use tenterhook_flows::HookChange;
 
-use super::{Admin, JsonBody, query_parameter};
+use super::{Admin, JsonBody, OptionalJsonBody, OrgOf, query_parameter};
 use crate::{App, error::ApiError};
 
 pub(super) fn routes() -> Router<App> {
@@ -24,6 +24,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/inlineHooks/{id}/signing", axum::routing::delete(stop_signing))
         .route("/api/v1/inlineHooks/{id}/signing/rotate", post(rotate_signing))
         .route("/api/v1/inlineHooks/{id}/signing/retire", post(retire_signing))
+        .route("/api/v1/inlineHooks/{id}/signing/jwks", get(signing_jwks))
+        .route("/api/v1/inlineHooks/{id}/tls", put(set_tls).delete(reset_tls))
         .route("/api/v1/inlineHooks/{id}/lifecycle/activate", post(activate))
         .route("/api/v1/inlineHooks/{id}/lifecycle/deactivate", post(deactivate))
 }
@@ -97,12 +99,31 @@ async fn reset_breaker(State(app): State<App>, admin: Admin, Path(id): Path<Stri
     Ok(Json(app.platform.reset_hook_breaker(&admin.0, &id)?))
 }
 
-async fn rotate_signing(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
-    Ok(Json(app.platform.rotate_signing_secret(&admin.0, &id).await?))
+async fn rotate_signing(
+    State(app): State<App>,
+    admin: Admin,
+    Path(id): Path<String>,
+    body: OptionalJsonBody,
+) -> Answer {
+    Ok(Json(app.platform.rotate_signing_key(&admin.0, &id, body.0.as_ref()).await?))
+}
+
+async fn signing_jwks(State(app): State<App>, org: OrgOf, Path(id): Path<String>) -> Answer {
+    Ok(Json(app.platform.signing_jwks(&org.0, &id)?))
+}
+
+async fn set_tls(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+    let hook = app.platform.set_hook_tls(&admin.0, &id, &body.value).await?;
+    Ok(shown(&admin, &hook))
+}
+
+async fn reset_tls(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    app.platform.reset_hook_tls(&admin.0, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn retire_signing(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    app.platform.retire_signing_secret(&admin.0, &id).await?;
+    app.platform.retire_signing_key(&admin.0, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

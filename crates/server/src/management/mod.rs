@@ -8,6 +8,7 @@ mod users;
 
 use std::sync::Arc;
 
+use axum::body::HttpBody as _;
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -110,6 +111,31 @@ impl FromRequest<App> for JsonBody {
         }
         let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedBody)?;
         Ok(Self { value, bytes })
+    }
+}
+
+/// A JSON body that may be left out.
+pub(crate) struct OptionalJsonBody(pub(crate) Option<Value>);
+
+impl FromRequest<App> for OptionalJsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if request.body().size_hint().exact() == Some(0) {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(JsonBody::from_request(request, app).await?.value)))
+    }
+}
+
+/// The org of a request that needs no token.
+pub(crate) struct OrgOf(pub(crate) Arc<OrgSnapshot>);
+
+impl FromRequestParts<App> for OrgOf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        parts.extensions.get::<Arc<OrgSnapshot>>().cloned().map(Self).ok_or(ApiError::UnknownPath)
     }
 }
 

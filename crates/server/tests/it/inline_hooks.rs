@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_server::ServerLimits;
+use tenterhook_testkit::pki::Authority;
 
 use crate::harness::{ADMIN_TOKEN, Behaviour, HOOK_SECRET, Service, World, hook_body};
 
@@ -335,4 +336,68 @@ async fn signing_secrets_are_rotated() {
     assert_eq!(world.api("DELETE", &format!("{path}/signing"), None).await.status, 204);
     assert!(world.api("GET", &path, None).await.json().get("signing").is_none());
     assert_eq!(world.api("POST", "/api/v1/inlineHooks/cal00000000000000000/signing/rotate", None).await.status, 404);
+}
+
+/// Ed25519: the public half is shown, in the answer and at a JWKS endpoint that needs no token; the private half never.
+#[tokio::test]
+async fn public_signing_keys_are_published() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let id = world.hook(service.address).await;
+    let path = format!("/api/v1/inlineHooks/{id}");
+    let rotate = format!("{path}/signing/rotate");
+    let jwks = async || world.send("GET", &format!("{path}/signing/jwks"), &[], b"").await.json()["keys"].clone();
+    assert_eq!(jwks().await, json!([]));
+    let hmac = world.api("POST", &rotate, Some(&json!({ "version": "v1" }))).await.json();
+    assert!(hmac["secret"].is_string());
+    let rotated = world.api("POST", &rotate, Some(&json!({ "version": "v1a" }))).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.text());
+    let key = &rotated.json()["publicKey"];
+    assert_eq!((&key["kty"], &key["crv"], &rotated.json()["secrets"]), (&json!("OKP"), &json!("Ed25519"), &json!(2)));
+    assert_eq!(jwks().await, json!([key]), "an HMAC secret is no public key");
+    assert!(rotated.json()["jwksUri"].as_str().unwrap().ends_with(&format!("{path}/signing/jwks")));
+    let shown = world.api("GET", &path, None).await;
+    assert_eq!(shown.json()["signing"]["secrets"][0]["version"], "v1a");
+    assert!(![rotated.text(), shown.text()].iter().any(|text| text.contains("whsk_") || text.contains("whsec_")));
+    assert_eq!(world.client_credentials().await.status, 200);
+    let refused = world.api("POST", &rotate, Some(&json!({ "version": "v2" }))).await;
+    assert_eq!((refused.status.as_u16(), refused.text().contains("version")), (400, true));
+    let unknown = world.send("GET", "/api/v1/inlineHooks/cal00000000000000000/signing/jwks", &[], b"").await;
+    assert_eq!(unknown.status, 404);
+}
+
+/// TLS settings: judged when set, the key never shown, kept over the vendor's PUT, gone after DELETE.
+#[tokio::test]
+async fn tls_settings_are_judged_kept_and_never_show_the_key() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let id = world.hook(service.address).await;
+    let (path, tls) = (format!("/api/v1/inlineHooks/{id}"), format!("/api/v1/inlineHooks/{id}/tls"));
+    let authority = Authority::new().unwrap();
+    let ca = String::from_utf8(authority.pem()).unwrap();
+    let ((certificate, key), (_, other)) = (authority.client().unwrap(), authority.client().unwrap());
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (body, field) in [
+        (json!({}), "tls"),
+        (json!({ "caCertificates": 7 }), "tls.caCertificates"),
+        (json!({ "caCertificates": "none" }), "tls.caCertificates"),
+        (json!({ "caCertificates": broken }), "tls"),
+        (json!({ "clientCertificate": certificate }), "tls.clientKey"),
+        (json!({ "clientKey": key }), "tls.clientCertificate"),
+        (json!({ "clientCertificate": certificate, "clientKey": other }), "tls"),
+    ] {
+        let refused = world.api("PUT", &tls, Some(&body)).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (400, &json!("E0000001")), "{body}");
+        assert!(refused.text().contains(&format!("{field}: ")), "{}", refused.text());
+        assert!(world.api("GET", &path, None).await.json().get("tls").is_none(), "nothing is changed");
+    }
+    let body = json!({ "caCertificates": ca, "clientCertificate": certificate, "clientKey": key });
+    let set = world.api("PUT", &tls, Some(&body)).await;
+    assert_eq!(set.status, 200, "{}", set.text());
+    assert_eq!(set.json()["tls"], json!({ "caCertificates": ca, "clientCertificate": certificate }));
+    let put = world.api("PUT", &path, Some(&hook_body("Hook", service.address))).await;
+    assert_eq!(put.json()["tls"], set.json()["tls"], "kept over a PUT");
+    assert!(!put.text().contains("PRIVATE KEY"));
+    assert_eq!(world.api("DELETE", &tls, None).await.status, 204);
+    assert!(world.api("GET", &path, None).await.json().get("tls").is_none());
 }

@@ -2,7 +2,10 @@
 
 use tenterhook_contract::{
     Secret,
-    hook::{Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookStatus, InlineHook},
+    hook::{
+        Channel, ChannelAuthentication, ChannelHeader, ClientCertificate, ClientCredential, HookStatus, HookTls,
+        InlineHook, SigningScheme, SigningSecret,
+    },
     id::{AuthorizationServerId, ClaimId, ClientId, HookId, PolicyId, RuleId, ScopeId, UserId},
 };
 use tenterhook_store::{
@@ -37,7 +40,14 @@ pub(crate) fn hook(name: &str, authentication: ChannelAuthentication) -> InlineH
             authentication,
         },
         policy: tenterhook_contract::hook::HookPolicy::default(),
-        signing: vec![],
+        signing: vec![
+            SigningSecret::new(SigningScheme::Ed25519 { public_key: [3; 32] }, [4; 32], at(0)),
+            SigningSecret::new(SigningScheme::Hmac, [5; 32], at(0)),
+        ],
+        tls: HookTls {
+            ca_certificates: Some("ca".into()),
+            client: Some(ClientCertificate { certificates: "certificate".into(), key: Secret::new("key") }),
+        },
         created: at(0),
         last_updated: at(1),
     }

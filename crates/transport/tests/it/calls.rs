@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{hook::ChannelAuthentication, id::HookKeyId};
-use tenterhook_engine::{FailureCode, Transport as _};
+use tenterhook_engine::{EgressReason, FailureCode, Transport as _};
 use tenterhook_testkit::service::{Service, Step};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
@@ -91,7 +91,9 @@ async fn a_channel_that_cannot_be_used_fails_without_a_call() {
     };
     let failure = call(&*transport().endpoint(&oauth, None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::ChannelUnusable);
-    for (uri, code) in [("not a uri", FailureCode::UriInvalid), ("ftp://x.example/", FailureCode::EgressDenied)] {
+    for (uri, code) in
+        [("not a uri", FailureCode::UriInvalid), ("ftp://x.example/", FailureCode::EgressDenied(EgressReason::Scheme))]
+    {
         assert_eq!(call(&*transport().endpoint(&hook(uri), None)).await.result.unwrap_err().code, code, "{uri}");
     }
     assert!(service.received().is_empty());

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod calls;
+mod egress;
 mod faults;
 mod oauth;
 mod reach;
 mod rig;
+mod tls;

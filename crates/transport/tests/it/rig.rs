@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use tenterhook_contract::{
     HookType, Secret, Timestamp,
-    hook::{Channel, ChannelAuthentication, ChannelHeader, HookPolicy, HookStatus, InlineHook},
+    hook::{Channel, ChannelAuthentication, ChannelHeader, HookPolicy, HookStatus, HookTls, InlineHook},
     id::{EventId, HookId, RequestId},
 };
 use tenterhook_engine::{
@@ -27,7 +27,7 @@ use tenterhook_transport::{EgressPolicy, HttpTransport, Resolve, TransportConfig
 pub(crate) const SECRET: &str = "Bearer marked-secret";
 
 /// A resolver that answers every name with these addresses, whatever the port.
-pub(crate) struct Fixed(pub(crate) Vec<&'static str>);
+pub(crate) struct Fixed(pub(crate) Vec<String>);
 
 impl Resolve for Fixed {
     fn resolve<'a>(&'a self, _host: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
@@ -61,6 +61,7 @@ pub(crate) fn hook(uri: &str) -> InlineHook {
         },
         policy: HookPolicy::default(),
         signing: vec![],
+        tls: HookTls::default(),
         created: at,
         last_updated: at,
     }
@@ -73,28 +74,34 @@ pub(crate) fn transport() -> HttpTransport {
 }
 
 /// A transport as `tenterhook serve` has it, that trusts `authority` and resolves every name to `addresses`.
-pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: Vec<&'static str>) -> HttpTransport {
+pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: Vec<&str>) -> HttpTransport {
     let config = TransportConfig {
-        policy: EgressPolicy::new(allow.iter().map(|rule| rule.parse().unwrap()).collect()),
+        policy: EgressPolicy::new(allow.iter().map(|rule| rule.parse().unwrap()).collect(), vec![]),
         extra_ca_pem: authority.map(Authority::pem).into_iter().collect(),
         ..TransportConfig::default()
     };
-    HttpTransport::with_resolver(config, Arc::new(Counting::default()), Arc::new(Fixed(addresses))).unwrap()
+    let resolver = Arc::new(Fixed(addresses.into_iter().map(ToOwned::to_owned).collect()));
+    HttpTransport::with_resolver(config, Arc::new(Counting::default()), resolver).unwrap()
 }
 
-/// One call; `progress` tells how far it came.
-pub(crate) async fn call_with(endpoint: &dyn Endpoint, progress: &Progress) -> Exchange {
+/// One call, cut off at `deadline` as the engine does; `progress` tells how far it came.
+pub(crate) async fn call_until(endpoint: &dyn Endpoint, progress: &Progress, deadline: Deadline) -> Option<Exchange> {
     let (request_id, event_id) = (RequestId::from_entropy([9; 16]), EventId::from_entropy([8; 16]));
     let call = Call {
         body: Bytes::from_static(b"{\"x\":1}"),
         event_id: &event_id,
         request_id: &request_id,
-        deadline: Deadline::after(Duration::from_secs(3)),
+        deadline,
         progress,
         witness: true,
     };
-    // The engine would cut it off; here a call that does not end is a failed test.
-    tokio::time::timeout(Duration::from_secs(10), endpoint.call(call)).await.expect("the call ends")
+    tokio::time::timeout_at(deadline.instant(), endpoint.call(call)).await.ok()
+}
+
+/// One call that must end by itself.
+pub(crate) async fn call_with(endpoint: &dyn Endpoint, progress: &Progress) -> Exchange {
+    let deadline = Deadline::after(Duration::from_secs(10));
+    call_until(endpoint, progress, deadline).await.expect("the call ends")
 }
 
 pub(crate) async fn call(endpoint: &dyn Endpoint) -> Exchange {

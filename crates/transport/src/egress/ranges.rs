@@ -1,0 +1,92 @@
+//! The address ranges that are not public.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::LazyLock,
+};
+
+use ipnet::IpNet;
+
+/// IPv4 ranges that are not public (IANA special-purpose registry), with what they are.
+const CLOSED_V4: &[(&str, &str)] = &[
+    ("0.0.0.0/8", "this network"),
+    ("10.0.0.0/8", "private"),
+    ("100.64.0.0/10", "shared address space"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link-local or metadata"),
+    ("172.16.0.0/12", "private"),
+    ("192.0.0.0/24", "protocol assignments"),
+    ("192.0.2.0/24", "documentation"),
+    ("192.31.196.0/24", "reserved"),
+    ("192.52.193.0/24", "reserved"),
+    ("192.88.99.0/24", "6to4 relay"),
+    ("192.168.0.0/16", "private"),
+    ("192.175.48.0/24", "reserved"),
+    ("198.18.0.0/15", "benchmarking"),
+    ("198.51.100.0/24", "documentation"),
+    ("203.0.113.0/24", "documentation"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved"),
+];
+
+/// IPv6 ranges that are not public, or whose embedded IPv4 address cannot be trusted to be.
+const CLOSED_V6: &[(&str, &str)] = &[
+    ("::/128", "unspecified"),
+    ("::1/128", "loopback"),
+    ("64:ff9b:1::/48", "local NAT64"),
+    ("100::/64", "discard"),
+    ("2001::/23", "protocol assignments"),
+    ("2001:db8::/32", "documentation"),
+    ("3fff::/20", "documentation"),
+    ("5f00::/16", "segment routing"),
+    ("fc00::/7", "unique local"),
+    ("fe80::/10", "link-local"),
+    ("fec0::/10", "site-local"),
+    ("ff00::/8", "multicast"),
+];
+
+static CLOSED: LazyLock<Vec<(IpNet, &'static str)>> = LazyLock::new(|| {
+    // A range that did not parse would be open: the test of this table checks its length.
+    CLOSED_V4.iter().chain(CLOSED_V6).filter_map(|(net, what)| Some((net.parse().ok()?, *what))).collect()
+});
+
+/// What the address is when it is not public; `None` for a public one.
+pub(super) fn closed(address: IpAddr) -> Option<&'static str> {
+    let own = CLOSED.iter().find(|(range, _)| range.contains(&address)).map(|(_, what)| *what);
+    own.or_else(|| embedded_in(address).and_then(closed))
+}
+
+/// The IPv4 address that an IPv6 one leads to, when it does.
+pub(super) fn embedded_in(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => embedded(address).map(IpAddr::V4),
+    }
+}
+
+/// The IPv4 address inside an IPv6 one: mapped, compatible, NAT64, 6to4.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipnet::{Ipv4Net, Ipv6Net};
+
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_tables_is_a_range() {
+        let v4 = CLOSED_V4.iter().filter(|(net, _)| net.parse::<Ipv4Net>().is_ok()).count();
+        let v6 = CLOSED_V6.iter().filter(|(net, _)| net.parse::<Ipv6Net>().is_ok()).count();
+        assert_eq!((v4, v6), (CLOSED_V4.len(), CLOSED_V6.len()));
+        assert_eq!(CLOSED.len(), v4 + v6);
+    }
+}

@@ -1,0 +1,67 @@
+//! Settings of TLS connections: whom to trust, what to show.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+use tenterhook_contract::hook::ClientCertificate;
+
+use crate::TransportError;
+
+/// The machine's authorities and further ones.
+pub(crate) fn machine_roots(extra_ca_pem: &[Vec<u8>]) -> Result<RootCertStore, TransportError> {
+    let mut roots = RootCertStore::empty();
+    // A machine without a store of its own can still call services of the extra anchors.
+    let native = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(native.certs);
+    for pem in extra_ca_pem {
+        add(&mut roots, pem)?;
+    }
+    Ok(roots)
+}
+
+/// Exactly these authorities.
+pub(crate) fn roots_of(pem: &[u8]) -> Result<RootCertStore, TransportError> {
+    let mut roots = RootCertStore::empty();
+    add(&mut roots, pem)?;
+    Ok(roots)
+}
+
+fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TransportError> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(TransportError::TrustAnchor("there is no PEM certificate".to_owned()));
+    }
+    for certificate in certificates {
+        roots.add(certificate).map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// The client side of TLS 1.2 and 1.3, with HTTP/2 offered before HTTP/1.1.
+pub(crate) fn client_config(
+    roots: Arc<RootCertStore>,
+    client: Option<&ClientCertificate>,
+) -> Result<ClientConfig, TransportError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    let mut config = match client {
+        None => builder.with_no_client_auth(),
+        Some(client) => {
+            // The library's messages name what is wrong, never the key.
+            let refuse = |what: String| TransportError::ClientCertificate(what);
+            let chain = CertificateDer::pem_slice_iter(client.certificates.as_bytes()).collect::<Result<Vec<_>, _>>();
+            let chain = chain.map_err(|_| refuse("the certificate is not valid PEM".to_owned()))?;
+            let key = PrivateKeyDer::from_pem_slice(client.key.expose().as_bytes());
+            let key = key.map_err(|_| refuse("the key is not valid PEM".to_owned()))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| refuse(error.to_string()))?
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}

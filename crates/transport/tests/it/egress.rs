@@ -1,0 +1,181 @@
+//! The corpus of attack URLs and resolver answers, against the transport as `tenterhook serve` has it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde::Deserialize;
+use tenterhook_contract::hook::ChannelAuthentication;
+use tenterhook_engine::{Deadline, FailureCode, Progress, Transport as _};
+use tenterhook_testkit::{
+    pki::{Authority, Certificate},
+    service::{Service, Step},
+};
+use tenterhook_transport::{HttpTransport, Proxy, TransportConfig};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::rig::{Counting, Fixed, call, call_until, hook, strict};
+
+#[derive(Deserialize)]
+struct Attack {
+    why: String,
+    url: String,
+    resolves_to: Vec<String>,
+    expect: String,
+}
+
+/// What became of a call: the reason of a refusal, or that an address would have been dialled.
+async fn verdict(transport: &HttpTransport, url: &str, as_token_url: bool) -> String {
+    let mut hook = hook(url);
+    if as_token_url {
+        "https://1.1.1.1/".clone_into(&mut hook.channel.uri);
+        hook.channel.authentication = ChannelAuthentication::OAuth {
+            client_id: "c".to_owned(),
+            token_url: url.to_owned(),
+            scope: None,
+            credential: tenterhook_contract::hook::ClientCredential::SecretPost(tenterhook_contract::Secret::new("s")),
+        };
+    }
+    // An address that is allowed is dialled; whether anybody answers is none of this test's business.
+    let deadline = Deadline::after(Duration::from_millis(40));
+    match call_until(&*transport.endpoint(&hook, None), &Progress::default(), deadline).await {
+        None => "ALLOWED".to_owned(),
+        Some(exchange) => match exchange.result.unwrap_err().code {
+            FailureCode::EgressDenied(reason) => reason.code().to_owned(),
+            FailureCode::UriInvalid => "URI_INVALID".to_owned(),
+            _ => "ALLOWED".to_owned(),
+        },
+    }
+}
+
+#[tokio::test]
+async fn every_attack_of_the_corpus_is_refused_for_its_reason() {
+    let corpus: Vec<Attack> = serde_json::from_str(include_str!("egress-corpus.json")).unwrap();
+    assert!(corpus.len() > 100);
+    let mut wrong = Vec::new();
+    for attack in &corpus {
+        let addresses: Vec<&str> = attack.resolves_to.iter().map(String::as_str).collect();
+        for as_token_url in [false, true] {
+            let transport = strict(None, &[], addresses.clone());
+            let verdict = verdict(&transport, &attack.url, as_token_url).await;
+            if verdict != attack.expect {
+                let Attack { why, url, expect, .. } = attack;
+                wrong.push(format!("{url:?} ({why}), token URL {as_token_url}: {verdict}, not {expect}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A resolver that answers differently each time cannot move the call: the address that was judged is dialled.
+#[tokio::test]
+async fn a_name_that_moves_after_it_was_judged_is_judged_again() {
+    struct Rebinding(std::sync::atomic::AtomicUsize);
+    impl tenterhook_transport::Resolve for Rebinding {
+        fn resolve<'a>(
+            &'a self,
+            _: &'a str,
+            port: u16,
+        ) -> tenterhook_engine::BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
+            let first = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            let ip = if first { [127, 0, 0, 1] } else { [169, 254, 169, 254] };
+            Box::pin(async move { Ok(vec![SocketAddr::from((ip, port))]) })
+        }
+    }
+    let authority = Authority::new().unwrap();
+    let close = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_vec();
+    let tls = authority.server(Certificate::Good).unwrap();
+    let service = Service::start(vec![Step::WriteAndClose(close)], Some(tls)).await.unwrap();
+    let config = TransportConfig {
+        policy: tenterhook_transport::EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], vec![]),
+        extra_ca_pem: vec![authority.pem()],
+        ..TransportConfig::default()
+    };
+    let resolver = std::sync::Arc::new(Rebinding(0.into()));
+    let entropy = std::sync::Arc::new(Counting::default());
+    let transport = HttpTransport::with_resolver(config, entropy, resolver).unwrap();
+    let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
+    assert!(call(&*endpoint).await.result.is_ok());
+    let failure = call(&*endpoint).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::EgressDenied(tenterhook_engine::EgressReason::ClosedRange));
+}
+
+/// A proxy that notes what it is asked for.
+async fn proxy(refuses: bool) -> (SocketAddr, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let target = head.split(' ').nth(1).unwrap().to_owned();
+        if refuses {
+            client.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await.unwrap();
+        } else {
+            let mut upstream = TcpStream::connect(&target).await.unwrap();
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            tokio::io::copy_bidirectional(&mut client, &mut upstream).await.ok();
+        }
+        head.lines().map(ToOwned::to_owned).collect()
+    });
+    (address, asked)
+}
+
+fn proxied(authority: &Authority, proxy: &str, allow: &[&str]) -> HttpTransport {
+    let config = TransportConfig {
+        policy: tenterhook_transport::EgressPolicy::new(
+            allow.iter().map(|rule| rule.parse().unwrap()).collect(),
+            vec![],
+        ),
+        proxy: Some(proxy.parse().unwrap()),
+        extra_ca_pem: vec![authority.pem()],
+        ..TransportConfig::default()
+    };
+    let resolver = std::sync::Arc::new(Fixed(vec!["127.0.0.1".to_owned()]));
+    HttpTransport::with_resolver(config, std::sync::Arc::new(Counting::default()), resolver).unwrap()
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_the_vetted_address_and_only_for_that() {
+    let authority = Authority::new().unwrap();
+    let tls = authority.server(Certificate::Good).unwrap();
+    let close = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_vec();
+    let service = Service::start(vec![Step::WriteAndClose(close)], Some(tls)).await.unwrap();
+    let port = service.address().port();
+    let uri = format!("https://localhost:{port}/");
+
+    let (address, asked) = proxy(false).await;
+    let transport = proxied(&authority, &format!("http://user:marked@{address}"), &["127.0.0.0/8"]);
+    let exchange = call(&*transport.endpoint(&hook(&uri), None)).await;
+    assert_eq!(exchange.result.unwrap().status, 200, "TLS ends at the service, not at the proxy");
+    drop(transport);
+    let asked = asked.await.unwrap();
+    assert_eq!(asked[0], format!("CONNECT 127.0.0.1:{port} HTTP/1.1"));
+    let authorization = asked.iter().find_map(|line| line.strip_prefix("Proxy-Authorization: "));
+    assert_eq!(authorization, Some("Basic dXNlcjptYXJrZWQ="), "{asked:?}");
+
+    let (address, _) = proxy(false).await;
+    let closed = proxied(&authority, &format!("http://{address}"), &[]);
+    let failure = call(&*closed.endpoint(&hook(&uri), None)).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::EgressDenied(tenterhook_engine::EgressReason::ClosedRange));
+
+    let (address, _) = proxy(true).await;
+    let refusing = proxied(&authority, &format!("http://user:marked@{address}"), &["127.0.0.0/8"]);
+    let failure = call(&*refusing.endpoint(&hook(&uri), None)).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::ProxyFailed);
+    assert!(!format!("{failure:?}").contains("marked"), "{failure:?}");
+}
+
+#[test]
+fn a_proxy_shows_no_credentials_and_a_text_that_is_none_is_refused() {
+    let proxy: Proxy = "http://user:marked@proxy.example:3128".parse().unwrap();
+    assert!(!format!("{proxy} {proxy:?}").contains("marked"));
+    for text in ["proxy.example:3128", "https://proxy.example:3128", "http://proxy.example", "http://", "http://a b:1"]
+    {
+        assert!(text.parse::<Proxy>().is_err(), "{text}");
+    }
+}
