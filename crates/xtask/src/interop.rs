@@ -53,14 +53,13 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
         install.args(["ci", "--prefix", "interop", "--no-audit", "--no-fund"]);
         succeed(install, "The clients of `interop/package-lock.json` come from the npm registry: is it reachable?")?;
     }
-    let python = python(workspace)?;
     let suites = Suite::value_variants().iter().filter(|suite| only.is_none_or(|only| only == **suite));
     let mut tests = workspace.command("node");
     tests.arg("--test").args(suites.map(|suite| suite.file()));
     // Cargo puts every binary of a build where it put this one.
     let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
+    tests.env("TENTERHOOK_PYTHON", python(workspace, &ourselves.with_file_name("interop-python"))?);
     tests.env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
-    tests.env("TENTERHOOK_PYTHON", python);
     tests.env("TENTERHOOK_PATCH_SUITE", ourselves.with_file_name("examples").join("patch_suite"));
     succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
     Ok(Ending::Passed)
@@ -79,17 +78,16 @@ fn node(workspace: &Workspace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The Python of a virtual environment with the packages of `requirements.txt`.
-fn python(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let interop = workspace.root().join("interop");
-    let (wanted, environment) = (interop.join("requirements.txt"), interop.join(".venv"));
+/// The Python of the virtual environment in this folder, with the packages of `requirements.txt`.
+fn python(workspace: &Workspace, environment: &Path) -> Result<PathBuf, Failure> {
+    let wanted = workspace.root().join("interop/requirements.txt");
     let (python, installed) = (environment.join("bin/python"), environment.join("installed.txt"));
     let read = |path: &Path| fs::read_to_string(path).ok();
     if read(&wanted).is_some() && read(&wanted) == read(&installed) {
         return Ok(python);
     }
     let mut make = workspace.command("python3");
-    make.args(["-m", "venv", "--clear"]).arg(&environment);
+    make.args(["-m", "venv", "--clear"]).arg(environment);
     succeed(make, "Install the packages `python3` and `python3-venv`.")?;
     let mut install = workspace.command(&python);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
