@@ -462,7 +462,7 @@ impl EngineCaller {
             None => Arc::new(InMemory(Mutex::default())),
             Some(database) => Arc::new(SystemLogRecorder::new(database.log.clone(), Arc::new(SystemEntropy))),
         };
-        let limits = Limits { in_flight_per_org: OPEN_IN_FLIGHT_MAX };
+        let limits = everywhere(OPEN_IN_FLIGHT_MAX);
         Ok(Self {
             engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), limits),
             hook: ready_hook(port, false, Duration::from_secs(3), Some(u32::MAX))?,
@@ -494,6 +494,11 @@ impl EngineCaller {
             deadline: None,
         }
     }
+}
+
+/// The same bound for the process, the org and the host.
+pub(crate) fn everywhere(places: usize) -> Limits {
+    Limits { in_flight: places, in_flight_per_org: places, in_flight_per_host: places }
 }
 
 /// A hook on the benchmark's service; `bulkhead` bounds it, else the engine does.

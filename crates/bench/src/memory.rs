@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 use tenterhook_contract::token::{Token, TokenSubject};
-use tenterhook_engine::{Engine, Invocation, InvocationRecord, Limits, Recorder, SystemClock};
+use tenterhook_engine::{Engine, Invocation, InvocationRecord, Recorder, SystemClock};
 use tenterhook_flows::entropy::SystemEntropy;
 use tokio::task::JoinSet;
 
@@ -143,7 +143,7 @@ fn pause_bare(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Er
 }
 
 fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
-    let limits = Limits { in_flight_per_org: options.paused };
+    let limits = call::everywhere(options.paused);
     let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
     let shared =
         Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_mins(1), Some(u32::MAX))?));

@@ -94,11 +94,16 @@ pub(crate) struct Outbound {
 }
 
 /// Bounds of the engine.
+#[expect(clippy::struct_field_names, reason = "the names of the settings")]
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
-    /// Invocations of one org that may wait for their services at the same time.
+    /// Invocations that may wait for their services at the same time.
+    pub(crate) in_flight: usize,
+    /// Those of one org.
     pub(crate) in_flight_per_org: usize,
+    /// Those whose services are on one host.
+    pub(crate) in_flight_per_host: usize,
 }
 
 /// The program's own log, on standard error.
@@ -155,7 +160,9 @@ impl Default for Store {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight_per_org: tenterhook_engine::Limits::default().in_flight_per_org }
+        let tenterhook_engine::Limits { in_flight, in_flight_per_org, in_flight_per_host } =
+            tenterhook_engine::Limits::default();
+        Self { in_flight, in_flight_per_org, in_flight_per_host }
     }
 }
 
@@ -200,7 +207,9 @@ impl Config {
         for (key, value) in [
             ("server.connections_max", self.server.connections_max),
             ("store.connections_max", self.store.connections_max as usize),
+            ("limits.in_flight", self.limits.in_flight),
             ("limits.in_flight_per_org", self.limits.in_flight_per_org),
+            ("limits.in_flight_per_host", self.limits.in_flight_per_host),
             ("server.api_requests_per_minute", self.server.api_requests_per_minute as usize),
         ] {
             if value == 0 {

@@ -65,7 +65,11 @@ fn plan(config: &Config) -> Result<Plan, Error> {
         extra_ca_pem: app::read_ca_files(config.egress.ca_files.iter().map(std::path::PathBuf::as_path))?,
         user_agent: config.outbound.user_agent.clone(),
         plain_http_to_loopback: false,
-        limits: Limits { in_flight_per_org: config.limits.in_flight_per_org },
+        limits: Limits {
+            in_flight: config.limits.in_flight,
+            in_flight_per_org: config.limits.in_flight_per_org,
+            in_flight_per_host: config.limits.in_flight_per_host,
+        },
         server: ServerLimits {
             connections_max: config.server.connections_max,
             drain: config.drain(),

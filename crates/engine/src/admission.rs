@@ -1,64 +1,123 @@
-//! Who may call now: the bulkhead of each org and that of a hook.
+//! Who may call now: the bulkheads of a hook, of its service's host, of its org and of the process.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tenterhook_contract::id::OrgId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tenterhook_contract::{hook::InlineHook, id::OrgId};
+use tokio::time::Instant;
 
-use crate::{Deadline, SkipReason};
+use crate::{
+    Deadline, SkipReason,
+    bulkhead::{Bulkhead, Place},
+};
 
 /// Bounds of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Invocations of one org that may wait for their services at the same time (`overview.md` section 5).
+    /// Invocations that may wait for their services at the same time.
+    pub in_flight: usize,
+    /// Those of one org (`overview.md` section 5).
     pub in_flight_per_org: usize,
+    /// Those whose services are on one host, whatever their hooks and orgs.
+    pub in_flight_per_host: usize,
 }
 
 impl Default for Limits {
+    /// An org has what the contract says. A host gets more than one org's, for a gateway serves many; the process has
+    /// room for a dozen orgs that are all at their bound.
     fn default() -> Self {
-        Self { in_flight_per_org: 75 }
+        Self { in_flight: 1_024, in_flight_per_org: 75, in_flight_per_host: 256 }
     }
 }
 
-/// The bulkheads, one for each org.
+/// The bulkheads that hooks share.
 #[derive(Debug)]
 pub(crate) struct Bulkheads {
-    places: usize,
-    orgs: Mutex<HashMap<OrgId, Arc<Semaphore>>>,
+    limits: Limits,
+    process: Arc<Bulkhead>,
+    orgs: Mutex<HashMap<OrgId, Arc<Bulkhead>>>,
+    hosts: Mutex<HashMap<String, Weak<Bulkhead>>>,
 }
 
-/// A place in a bulkhead, waiting for one for half of the time that is left: the other half is for the call.
-pub(crate) async fn enter(bulkhead: &Arc<Semaphore>, deadline: Deadline) -> Result<OwnedSemaphorePermit, SkipReason> {
-    if let Ok(permit) = Arc::clone(bulkhead).try_acquire_owned() {
-        return Ok(permit);
-    }
-    let waited = tokio::time::timeout(deadline.remaining() / 2, Arc::clone(bulkhead).acquire_owned()).await;
-    // The semaphore is never closed, so the only way to fail is time.
-    waited.ok().and_then(Result::ok).ok_or(SkipReason::NoCapacity)
+/// The bulkheads of one hook.
+#[derive(Debug)]
+pub(crate) struct OwnBulkheads {
+    hook: Arc<Bulkhead>,
+    host: Arc<Bulkhead>,
+}
+
+/// A place in each bulkhead that a call passes.
+pub(crate) struct Places {
+    _places: [Option<Place>; 4],
 }
 
 impl Bulkheads {
-    pub(crate) fn new(places: usize) -> Self {
-        Self { places, orgs: Mutex::default() }
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, process: Bulkhead::new(limits.in_flight), orgs: Mutex::default(), hosts: Mutex::default() }
     }
 
-    /// A place in the org's bulkhead.
-    pub(crate) async fn enter(&self, org: &OrgId, deadline: Deadline) -> Result<OwnedSemaphorePermit, SkipReason> {
-        enter(&self.of(org), deadline).await
+    /// The bulkheads of `hook`: one by its policy, else two thirds of its org's places, so that one hook cannot take
+    /// them all; and that of its host.
+    pub(crate) fn of_hook(&self, hook: &InlineHook) -> OwnBulkheads {
+        let share = (self.limits.in_flight_per_org * 2 / 3).max(1);
+        let places = hook.policy.max_concurrent.map_or(share, |places| places as usize);
+        OwnBulkheads { hook: Bulkhead::new(places), host: self.of_host(host(&hook.channel.uri)) }
     }
 
-    fn of(&self, org: &OrgId) -> Arc<Semaphore> {
+    /// A place in each: those of the hook first, so that who waits for a slow service takes no place of its org, and
+    /// those of the org before that of all. However many are full, it waits for half of the time that is left: the other
+    /// half is for the call.
+    pub(crate) async fn enter(
+        &self,
+        own: Option<&OwnBulkheads>,
+        org: &OrgId,
+        deadline: Deadline,
+    ) -> Result<Places, SkipReason> {
+        let until = Instant::now() + deadline.remaining() / 2;
+        let of_org = self.of_org(org);
+        let own = own.into_iter().flat_map(|own| [&own.hook, &own.host]);
+        let mut places = [const { None }; 4];
+        for (place, bulkhead) in places.iter_mut().zip(own.chain([&of_org, &self.process])) {
+            *place = Some(bulkhead.enter(org, until).await.ok_or(SkipReason::NoCapacity)?);
+        }
+        Ok(Places { _places: places })
+    }
+
+    fn of_org(&self, org: &OrgId) -> Arc<Bulkhead> {
         let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bulkhead) = orgs.get(org) {
             return Arc::clone(bulkhead);
         }
-        let bulkhead = Arc::new(Semaphore::new(self.places));
+        let bulkhead = Bulkhead::new(self.limits.in_flight_per_org);
         orgs.insert(org.clone(), Arc::clone(&bulkhead));
         bulkhead
     }
+
+    fn of_host(&self, host: String) -> Arc<Bulkhead> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bulkhead) = hosts.get(&host).and_then(Weak::upgrade) {
+            return bulkhead;
+        }
+        // Hosts that no hook names any more go.
+        hosts.retain(|_, bulkhead| bulkhead.strong_count() > 0);
+        let bulkhead = Bulkhead::new(self.limits.in_flight_per_host);
+        hosts.insert(host, Arc::downgrade(&bulkhead));
+        bulkhead
+    }
+}
+
+/// The host of a URI, as far as telling hosts apart needs it; whether it can be called is for the transport to say.
+fn host(uri: &str) -> String {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    host.trim_end_matches('.').to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -67,17 +126,38 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_host_is_the_same_whatever_its_port_path_and_case() {
+        for uri in ["https://A.example/x", "https://a.example:8443?y", "https://u:p@a.example.", "https://a.example#z"]
+        {
+            assert_eq!(host(uri), "a.example", "{uri}");
+        }
+        assert_eq!(host("https://[::1]:8443/"), "[::1]");
+        assert_eq!(host("https://[::1]/"), "[::1]");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_full_bulkhead_waits_for_half_of_the_deadline_and_hurts_no_other_org() {
-        let bulkheads = Bulkheads::new(1);
+        let bulkheads = Bulkheads::new(Limits { in_flight_per_org: 1, ..Limits::default() });
         let (full, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
         let deadline = Deadline::after(Duration::from_millis(500));
-        let held = bulkheads.enter(&full, deadline).await;
+        let held = bulkheads.enter(None, &full, deadline).await;
         assert!(held.is_ok());
-        assert_eq!(bulkheads.enter(&full, deadline).await.err(), Some(SkipReason::NoCapacity));
+        assert_eq!(bulkheads.enter(None, &full, deadline).await.err(), Some(SkipReason::NoCapacity));
         assert_eq!(deadline.remaining(), Duration::from_millis(250));
-        assert!(bulkheads.enter(&other, deadline).await.is_ok());
+        assert!(bulkheads.enter(None, &other, deadline).await.is_ok());
         drop(held);
-        assert!(bulkheads.enter(&full, deadline).await.is_ok());
+        assert!(bulkheads.enter(None, &full, deadline).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_process_is_a_bulkhead_for_all_and_who_found_no_place_keeps_none() {
+        let bulkheads = Bulkheads::new(Limits { in_flight: 1, ..Limits::default() });
+        let (one, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
+        let deadline = Deadline::after(Duration::from_millis(500));
+        let held = bulkheads.enter(None, &one, deadline).await;
+        assert_eq!(bulkheads.enter(None, &other, deadline).await.err(), Some(SkipReason::NoCapacity));
+        drop(held);
+        assert!(bulkheads.enter(None, &other, deadline).await.is_ok());
     }
 }

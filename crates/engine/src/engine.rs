@@ -13,16 +13,13 @@ use tenterhook_contract::{
     hook::{FailurePolicy, HookStatus, InlineHook},
     id::EventId,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use crate::{
     AttemptRecord, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange,
     FailureCode, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing, Sent,
     SkipReason, Timings, Witness, Witnessed,
-    admission::{Bulkheads, enter},
+    admission::{Bulkheads, OwnBulkheads, Places},
     breaker::Breaker,
     judge::judge,
     policy::{decide, falls_back},
@@ -37,7 +34,6 @@ pub struct Engine {
     recorder: Arc<dyn Recorder>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    limits: Limits,
     bulkheads: Bulkheads,
     witness: Option<Arc<dyn Witness>>,
 }
@@ -49,7 +45,7 @@ pub struct ReadyHook {
     name: Arc<str>,
     endpoint: Arc<dyn Endpoint>,
     breaker: Breaker,
-    bulkhead: OnceLock<Arc<Semaphore>>,
+    bulkheads: OnceLock<OwnBulkheads>,
 }
 
 /// One trigger of an extension point.
@@ -88,9 +84,6 @@ pub struct Execution {
     pub timings: Timings,
 }
 
-/// Places in the bulkheads of the hook and of the org.
-type Places = (OwnedSemaphorePermit, OwnedSemaphorePermit);
-
 /// What the attempts of an invocation came to.
 struct Exchanged {
     outcome: Result<Answer, CallFailure>,
@@ -102,7 +95,7 @@ impl ReadyHook {
     /// Makes `hook` ready, with its policy.
     pub fn new(hook: InlineHook, endpoint: Arc<dyn Endpoint>) -> Self {
         let breaker = Breaker::new(hook.policy.breaker);
-        Self { name: hook.name.as_str().into(), hook, endpoint, breaker, bulkhead: OnceLock::new() }
+        Self { name: hook.name.as_str().into(), hook, endpoint, breaker, bulkheads: OnceLock::new() }
     }
 
     /// The same hook with calls that fail at once: for a call that must not be made.
@@ -126,13 +119,8 @@ impl ReadyHook {
         Arc::clone(&self.name)
     }
 
-    /// Its own bulkhead: by its policy, else two thirds of the org's, so that one hook cannot take every place.
-    fn bulkhead(&self, limits: Limits) -> &Arc<Semaphore> {
-        self.bulkhead.get_or_init(|| {
-            let share = (limits.in_flight_per_org * 2 / 3).max(1);
-            let places = self.hook.policy.max_concurrent.map_or(share, |places| places as usize);
-            Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)))
-        })
+    fn bulkheads(&self, shared: &Bulkheads) -> &OwnBulkheads {
+        self.bulkheads.get_or_init(|| shared.of_hook(&self.hook))
     }
 
     /// The budget of one attempt.
@@ -166,7 +154,7 @@ impl ReadyHook {
 impl Engine {
     /// An engine on its ports.
     pub fn new(recorder: Arc<dyn Recorder>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
-        Self { recorder, clock, entropy, limits, bulkheads: Bulkheads::new(limits.in_flight_per_org), witness: None }
+        Self { recorder, clock, entropy, bulkheads: Bulkheads::new(limits), witness: None }
     }
 
     /// Shows every exchange to `witness`: for `tenterhook dev`, whose user wants to see everything.
@@ -231,7 +219,7 @@ impl Engine {
     pub async fn execute(&self, hook: &ReadyHook, origin: Arc<Origin>, purpose: Purpose, body: Bytes) -> Execution {
         let deadline = Deadline::after(hook.budget());
         let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, self.event_id());
-        let permit = match self.bulkheads.enter(&record.origin().org_id, deadline).await {
+        let permit = match self.bulkheads.enter(None, &record.origin().org_id, deadline).await {
             Ok(permit) => permit,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));
@@ -275,11 +263,10 @@ impl Engine {
         if deadline.passed() {
             return Err(SkipReason::NoTime);
         }
-        // The hook's own bulkhead first: who waits for a slow hook takes no place of the org.
-        let own = enter(hook.bulkhead(self.limits), deadline).await?;
-        let org = self.bulkheads.enter(&origin.org_id, deadline).await?;
+        let own = hook.bulkheads(&self.bulkheads);
+        let places = self.bulkheads.enter(Some(own), &origin.org_id, deadline).await?;
         hook.breaker.admit(Instant::now(), &*self.entropy)?;
-        Ok((own, org))
+        Ok(places)
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.

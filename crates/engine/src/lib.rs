@@ -5,6 +5,7 @@
 
 mod admission;
 mod breaker;
+mod bulkhead;
 mod deadline;
 mod engine;
 mod failure;

@@ -238,7 +238,7 @@ async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
 
 #[tokio::test(start_paused = true)]
 async fn no_place_and_no_time_follow_the_failure_policy() {
-    let full = Limits { in_flight_per_org: 0 };
+    let full = Limits { in_flight_per_org: 0, ..Limits::default() };
     let rig = Rig::with(HookType::Registration, HookStatus::Active, &[SET], full);
     let resumed = rig.invoke::<RegistrationPoint>(None).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoCapacity));
@@ -283,7 +283,7 @@ async fn a_test_call_is_not_felt_by_the_flows() {
 
 #[tokio::test]
 async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
-    let limits = Limits { in_flight_per_org: 1 };
+    let limits = Limits { in_flight_per_org: 1, ..Limits::default() };
     let rig = Rig::with(HookType::Token, HookStatus::Active, &[Step::Hang(CallPhase::Wait), SET], limits);
     tokio::select! {
         biased;
@@ -358,7 +358,7 @@ async fn a_full_bulkhead_of_a_hook_takes_no_place_of_its_org() {
 
 #[tokio::test]
 async fn one_hook_cannot_take_every_place_of_its_org() {
-    let limits = Limits { in_flight_per_org: 3 };
+    let limits = Limits { in_flight_per_org: 3, ..Limits::default() };
     let rig = Rig::with(
         HookType::Token,
         HookStatus::Active,

@@ -1,0 +1,187 @@
+//! A bulkhead: so many places, shared fairly between orgs.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tenterhook_contract::id::OrgId;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+/// Those who may wait, for each place: a longer queue would not move within anybody's deadline.
+const WAITING_PER_PLACE: usize = 16;
+
+/// A bound on calls that are open at the same time. Who finds it full waits; a place that becomes free goes to the orgs
+/// in turn, and within an org to who came first, so that one that asks for much does not keep the others out.
+#[derive(Debug)]
+pub(crate) struct Bulkhead {
+    waiting_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    waiting: usize,
+    /// Orgs that wait, the one whose turn it is first.
+    queues: VecDeque<(OrgId, VecDeque<oneshot::Sender<Place>>)>,
+}
+
+/// A place; free again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Option<Arc<Bulkhead>>);
+
+impl Bulkhead {
+    pub(crate) fn new(places: usize) -> Arc<Self> {
+        let state = State { free: places, waiting: 0, queues: VecDeque::new() };
+        Arc::new(Self { waiting_max: places.saturating_mul(WAITING_PER_PLACE), state: Mutex::new(state) })
+    }
+
+    /// A place, waiting for one until `until`; `None` when there is none by then, or too many wait already.
+    pub(crate) async fn enter(self: &Arc<Self>, org: &OrgId, until: Instant) -> Option<Place> {
+        let place = {
+            let mut state = self.state();
+            if state.free > 0 {
+                state.free -= 1;
+                return Some(Place(Some(Arc::clone(self))));
+            }
+            if state.waiting >= self.waiting_max {
+                return None;
+            }
+            state.waiting += 1;
+            let (sender, receiver) = oneshot::channel();
+            match state.queues.iter_mut().find(|(waiting, _)| waiting == org) {
+                Some((_, queue)) => queue.push_back(sender),
+                None => state.queues.push_back((org.clone(), VecDeque::from([sender]))),
+            }
+            receiver
+        };
+        // Who gives up leaves a dead sender in the queue; a release passes over it.
+        timeout_at(until, place).await.ok().and_then(Result::ok)
+    }
+
+    fn release(self: &Arc<Self>) {
+        let mut state = self.state();
+        while let Some((org, mut queue)) = state.queues.pop_front() {
+            let Some(next) = queue.pop_front() else { continue };
+            state.waiting -= 1;
+            if !queue.is_empty() {
+                state.queues.push_back((org, queue));
+            }
+            match next.send(Place(Some(Arc::clone(self)))) {
+                Ok(()) => return,
+                // Nobody took it: it must not be released a second time.
+                Err(mut refused) => drop(refused.0.take()),
+            }
+        }
+        state.free += 1;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code that may panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(bulkhead) = self.0.take() {
+            bulkhead.release();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::time::Duration;
+
+    use super::*;
+
+    fn org(number: u8) -> OrgId {
+        OrgId::from_parts(1, [number; 8])
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(100)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_it_full_waits_no_longer_than_told() {
+        let bulkhead = Bulkhead::new(1);
+        let held = bulkhead.enter(&org(1), soon()).await.unwrap();
+        let until = soon();
+        assert!(bulkhead.enter(&org(1), until).await.is_none());
+        assert!(Instant::now() >= until);
+        drop(held);
+        assert!(bulkhead.enter(&org(1), soon()).await.is_some(), "who gave up took no place with them");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn free_places_go_to_the_orgs_in_turn() {
+        let bulkhead = Bulkhead::new(1);
+        let held = bulkhead.enter(&org(1), soon()).await.unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut waiting = tokio::task::JoinSet::new();
+        for number in [1, 1, 1, 2, 3, 1] {
+            let (bulkhead, order) = (Arc::clone(&bulkhead), Arc::clone(&order));
+            waiting.spawn(async move {
+                let place = bulkhead.enter(&org(number), soon()).await.unwrap();
+                order.lock().unwrap().push(number);
+                drop(place);
+            });
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        while waiting.join_next().await.is_some() {}
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3, 1, 1, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_is_bounded() {
+        let bulkhead = Bulkhead::new(1);
+        let held = bulkhead.enter(&org(1), soon()).await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..WAITING_PER_PLACE {
+            let bulkhead = Arc::clone(&bulkhead);
+            waiting.spawn(async move { bulkhead.enter(&org(1), soon()).await.is_some() });
+            tokio::task::yield_now().await;
+        }
+        let began = Instant::now();
+        assert!(bulkhead.enter(&org(1), soon()).await.is_none());
+        assert_eq!(Instant::now(), began, "it did not wait");
+        drop(held);
+        let got: Vec<_> = waiting.join_all().await;
+        assert!(got.iter().all(|got| *got));
+        assert!(Bulkhead::new(0).enter(&org(1), soon()).await.is_none());
+    }
+
+    /// However callers come, wait, give up and are dropped: places are neither lost nor made.
+    #[tokio::test(start_paused = true)]
+    async fn places_are_neither_lost_nor_made() {
+        let bulkhead = Bulkhead::new(3);
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..300_u64 {
+            let bulkhead = Arc::clone(&bulkhead);
+            tasks.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(number % 7)).await;
+                let until = Instant::now() + Duration::from_millis(number % 11);
+                let org = org(u8::try_from(number % 5).unwrap());
+                let entered = bulkhead.enter(&org, until);
+                // Every third caller goes away while it waits.
+                let Ok(place) = tokio::time::timeout(Duration::from_millis(4 + number % 3), entered).await else {
+                    return;
+                };
+                tokio::time::sleep(Duration::from_millis(number % 3)).await;
+                drop(place);
+            });
+        }
+        while tasks.join_next().await.is_some() {}
+        let state = bulkhead.state();
+        assert_eq!((state.free, state.waiting, state.queues.len()), (3, 0, 0));
+    }
+}
