@@ -1,6 +1,11 @@
 //! What `serve` and `dev` have in common: the platform, listening.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, SystemClock, Witness};
@@ -10,7 +15,7 @@ use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, Proxy, TransportConfig};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use crate::Error;
+use crate::{Error, keys};
 
 /// How often expired codes, sessions, tokens and log events are removed.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
@@ -21,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) base_url: Option<String>,
     pub(crate) store: StoreConfig,
     pub(crate) master_key: Secret,
+    /// Followed for changes.
+    pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) policy: EgressPolicy,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) extra_ca_pem: Vec<Vec<u8>>,
@@ -76,7 +83,8 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let router = tenterhook_server::router(Arc::clone(&platform), plan.server, stopped.clone());
         let server = tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped));
-        let chores = vec![tokio::spawn(follow(Arc::clone(&platform))), tokio::spawn(purge(Arc::clone(&platform)))];
+        let mut chores = vec![tokio::spawn(follow(Arc::clone(&platform))), tokio::spawn(purge(Arc::clone(&platform)))];
+        chores.extend(plan.master_key_file.map(|path| tokio::spawn(keys::follow(path, Arc::clone(&platform)))));
         Ok(Self { platform, address, stop, server, chores })
     }
 

@@ -44,6 +44,13 @@ pub(crate) fn write_new(path: &Path, secret: &Secret) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Writes `secret` in place of what is in the file: whole or not at all.
+pub(crate) fn replace(path: &Path, secret: &Secret) -> io::Result<()> {
+    let draft = path.with_extension(format!("draft-{}", std::process::id()));
+    write_new(&draft, secret)?;
+    fs::rename(&draft, path).inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]

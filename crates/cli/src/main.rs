@@ -7,6 +7,7 @@ mod app;
 mod config;
 mod dev;
 mod key_file;
+mod keys;
 mod serve;
 mod telemetry;
 
@@ -63,6 +64,19 @@ enum Keys {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Add a new key to a file of master keys, in front: it encrypts from now on.
+    #[command(after_help = "Example:\n  tenterhook keys add --to master.key")]
+    Add {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Add it at the end: it only decrypts. For several nodes, until all of them have the file.
+        #[arg(long)]
+        standby: bool,
+    },
+    /// Move every stored secret to the first master key, while servers run; can be interrupted and run again.
+    #[command(after_help = "Example:\n  tenterhook keys rotate --config tenterhook.toml")]
+    Rotate(ConfigFile),
 }
 
 fn main() -> ExitCode {
@@ -91,15 +105,12 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             print!("{}", config::Config::load(&file.config, &environment)?);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Keys { command: Keys::Generate { out } } => {
-            key_file::write_new(&out, &tenterhook_store::Keyring::generate_text())
-                .map_err(|error| format!("Cannot write `{}`: {error}", out.display()))?;
-            println!(
-                "Wrote a new master key to {}. Keep a copy: without it no stored secret can be read.",
-                out.display()
-            );
-            Ok(ExitCode::SUCCESS)
+        Command::Keys { command } => match command {
+            Keys::Generate { out } => keys::generate(&out),
+            Keys::Add { to, standby } => keys::add(&to, standby),
+            Keys::Rotate(file) => block_on(keys::rotate(&config::Config::load(&file.config, &environment)?)),
         }
+        .map(|()| ExitCode::SUCCESS),
     }
 }
 

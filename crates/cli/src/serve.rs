@@ -28,25 +28,34 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-fn plan(config: &Config) -> Result<Plan, Error> {
-    let setting = |key: &str, error: &dyn std::fmt::Display| format!("`{key}` is not usable: {error}");
-    let store: StoreConfig = match config.store.database.parse().map_err(|error| setting("store.database", &error))? {
+/// The database of the configuration.
+pub(crate) fn store_config(config: &Config) -> Result<StoreConfig, Error> {
+    Ok(match config.store.database.parse().map_err(|error| setting("store.database", &error))? {
         StoreConfig::Postgres { url, .. } => {
             StoreConfig::Postgres { url, max_connections: config.store.connections_max }
         }
         other => other,
-    };
-    let master_key = match (&config.keys.master_key, &config.keys.master_key_file) {
-        (Some(text), _) => Secret::new(text.as_str()),
+    })
+}
+
+/// The master keys of the configuration.
+pub(crate) fn master_key(config: &Config) -> Result<Secret, Error> {
+    match (&config.keys.master_key, &config.keys.master_key_file) {
+        (Some(text), _) => Ok(Secret::new(text.as_str())),
         (None, Some(path)) => key_file::read(path).map_err(|error| {
-            format!(
-                "Cannot read the master key `{}`: {error}. `tenterhook keys generate --out {}` makes one",
-                path.display(),
-                path.display()
-            )
-        })?,
-        (None, None) => return Err("`keys.master_key_file` is missing".into()),
-    };
+            let path = path.display();
+            format!("Cannot read the master key `{path}`: {error}. `tenterhook keys generate --out {path}` makes one")
+                .into()
+        }),
+        (None, None) => Err("`keys.master_key_file` is missing".into()),
+    }
+}
+
+fn setting(key: &str, error: &dyn std::fmt::Display) -> String {
+    format!("`{key}` is not usable: {error}")
+}
+
+fn plan(config: &Config) -> Result<Plan, Error> {
     let rules = |key: &str, texts: &[String]| {
         let rules = texts.iter().map(|rule| rule.parse::<EgressRule>()).collect::<Result<Vec<_>, _>>();
         rules.map_err(|error| setting(key, &error))
@@ -55,8 +64,9 @@ fn plan(config: &Config) -> Result<Plan, Error> {
     Ok(Plan {
         listen: config.server.listen,
         base_url: config.server.base_url.clone(),
-        store,
-        master_key,
+        store: store_config(config)?,
+        master_key: master_key(config)?,
+        master_key_file: config.keys.master_key_file.clone(),
         policy: EgressPolicy::new(
             rules("egress.allow", &config.egress.allow)?,
             rules("egress.deny", &config.egress.deny)?,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Name of the secret of a code.
-const FROZEN_TOKENS: &str = "frozenTokens";
+pub(crate) const FROZEN_TOKENS: &str = "frozenTokens";
 const LIVE: &str = "live";
 const USED: &str = "used";
 const REVOKED: &str = "revoked";

@@ -93,6 +93,19 @@ impl Keyring {
             .ok_or_else(|| StoreError::Undecryptable { what: format!("{} ({})", place.row, place.field) })
     }
 
+    /// The ciphertext under the current key; `None` when it is under it already.
+    pub(crate) fn renew(&self, place: Place<'_>, stored: &str) -> Result<Option<String>, StoreError> {
+        if key_id(stored).is_some_and(|id| Some(id) == self.current()) {
+            return Ok(None);
+        }
+        self.encrypt(place, &self.decrypt(place, stored)?).map(Some)
+    }
+
+    /// Id of the current key.
+    pub fn current(&self) -> Option<&str> {
+        self.keys.first().map(|(id, _)| id.as_str())
+    }
+
     fn open(&self, place: Place<'_>, stored: &str) -> Option<String> {
         let (id, whole) = stored.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
         let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
@@ -109,6 +122,11 @@ impl fmt::Debug for Keyring {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
     }
+}
+
+/// Id of the key that a ciphertext is under.
+fn key_id(stored: &str) -> Option<&str> {
+    stored.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.').map(|(id, _)| id)
 }
 
 fn parse_key(line: &str) -> Option<(String, LessSafeKey)> {

@@ -13,6 +13,7 @@ mod grants;
 mod keyring;
 mod log;
 mod migration;
+mod rotation;
 mod store;
 mod users;
 
@@ -20,4 +21,5 @@ pub use database::{StoreConfig, StoreConfigError};
 pub use error::{CommitError, StoreError};
 pub use keyring::{Keyring, KeyringError};
 pub use log::{LogCursorError, LogWriter};
+pub use rotation::Rotation;
 pub use store::Store;

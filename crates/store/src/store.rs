@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
 };
@@ -25,7 +26,7 @@ const LOG_RETENTION_SECONDS: i64 = 90 * 86_400;
 #[derive(Clone)]
 pub struct Store {
     pub(crate) connections: Connections,
-    keyring: Arc<Keyring>,
+    keyring: Arc<ArcSwap<Keyring>>,
     log: LogWriter,
 }
 
@@ -37,7 +38,16 @@ impl Store {
     pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
         let connections = Connections::open(config).await?;
         let log = LogWriter::start(connections.log.clone())?;
-        Ok(Self { connections, keyring: Arc::new(keyring), log })
+        Ok(Self { connections, keyring: Arc::new(ArcSwap::from_pointee(keyring)), log })
+    }
+
+    /// Uses other master keys from now on: the file that holds them has changed.
+    pub fn replace_keyring(&self, keyring: Keyring) {
+        self.keyring.store(Arc::new(keyring));
+    }
+
+    pub(crate) fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.load_full()
     }
 
     /// Whether the database answers.
@@ -135,11 +145,11 @@ impl Store {
     }
 
     pub(crate) fn encrypt(&self, org: &OrgId, row: &str, field: &str, secret: &Secret) -> Result<String, StoreError> {
-        self.keyring.encrypt(Place { org: org.as_str(), row, field }, secret)
+        self.keyring().encrypt(Place { org: org.as_str(), row, field }, secret)
     }
 
     pub(crate) fn decrypt(&self, org: &OrgId, row: &str, field: &str, stored: &str) -> Result<Secret, StoreError> {
-        self.keyring.decrypt(Place { org: org.as_str(), row, field }, stored)
+        self.keyring().decrypt(Place { org: org.as_str(), row, field }, stored)
     }
 
     /// Secrets of a configuration object as one JSON text of ciphertexts.
@@ -173,7 +183,7 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Store").field("keyring", &self.keyring).finish_non_exhaustive()
+        formatter.debug_struct("Store").field("keyring", &self.keyring()).finish_non_exhaustive()
     }
 }
 

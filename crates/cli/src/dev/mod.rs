@@ -74,6 +74,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         base_url: None,
         store,
         master_key,
+        master_key_file: None,
         policy: EgressPolicy::default().with_plain_http_to_loopback(),
         proxy: None,
         extra_ca_pem: vec![],

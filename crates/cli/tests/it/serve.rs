@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
+use serde_json::json;
+
 use crate::process::{Program, api, tenterhook};
 
 fn config(folder: &Path, more: &str) -> String {
@@ -70,4 +72,49 @@ fn the_effective_configuration_shows_no_secret() {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("postgres://u:••••@db/x") && !text.contains("marked-secret"), "{text}");
+}
+
+/// A new key in front, every secret moved to it, the old one gone: the same server reads and writes all the while.
+#[test]
+fn master_keys_are_rotated_under_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    let key = folder.path().join("master.key");
+    let mut server = Program::start(&["serve", "--config", &config]);
+    let token = server.line_where(|line| line.starts_with("bootstrap admin token: "));
+    let token = token.rsplit(' ').next().unwrap().to_owned();
+    let base = server.line_where(|line| line.starts_with("listening on "));
+    let base = base.rsplit(' ').next().unwrap();
+    let create = |name: &str| {
+        let config =
+            json!({ "uri": "https://service.example/", "authScheme": { "type": "HEADER", "key": "A", "value": name } });
+        let channel = json!({ "type": "HTTP", "version": "1.0.0", "config": config });
+        let hook_type = "com.okta.oauth2.tokens.transform";
+        let body = json!({ "name": name, "type": hook_type, "version": "1.0.0", "channel": channel });
+        api(base, &token, "POST", "/api/v1/inlineHooks", Some(&body)).unwrap().0
+    };
+    let run = |arguments: &[&str]| {
+        let output = tenterhook(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(create("before"), 200);
+    run(&["keys", "add", "--to", key.to_str().unwrap()]);
+    let keys = fs::read_to_string(&key).unwrap();
+    let (new, old) = keys.trim().split_once('\n').unwrap();
+    let rotated = run(&["keys", "rotate", "--config", &config]);
+    let id = new.split('.').nth(1).unwrap();
+    assert!(rotated.contains(&format!("All are under the key `{id}` now")), "{rotated}");
+    assert!(!rotated.contains(new.rsplit('.').next().unwrap()), "the id, never the key");
+    assert_eq!(create("after"), 200, "the server has the new key: it judges the change on what was moved");
+    assert!(run(&["keys", "rotate", "--config", &config]).contains("All are under"));
+    fs::write(&key, format!("{new}\n")).unwrap();
+    let stopped = Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().unwrap();
+    assert!(stopped.success() && server.child.wait().unwrap().success());
+    let mut again = Program::start(&["serve", "--config", &config]);
+    let base = again.line_where(|line| line.starts_with("listening on "));
+    let listed = api(base.rsplit(' ').next().unwrap(), &token, "GET", "/api/v1/inlineHooks", None).unwrap();
+    assert!(listed.1.as_array().unwrap().len() >= 2, "all is readable without the old key {}", old.len());
+    assert!(run(&["keys", "add", "--standby", "--to", key.to_str().unwrap()]).contains("decrypts"));
+    assert!(fs::read_to_string(&key).unwrap().starts_with(new), "a key that stands by does not encrypt");
 }

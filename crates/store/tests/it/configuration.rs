@@ -58,10 +58,13 @@ pub(crate) fn secret_header(value: &str) -> ChannelAuthentication {
 }
 
 pub(crate) fn put_hook(name: &str) -> ConfigurationWrite {
-    ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook(name, ChannelAuthentication::None))))
+    ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook(name, secret_header("value")))))
 }
 
-async fn commit(store: &Store, writes: Vec<ConfigurationWrite>) -> Result<ConfigurationVersion, CommitError> {
+pub(crate) async fn commit(
+    store: &Store,
+    writes: Vec<ConfigurationWrite>,
+) -> Result<ConfigurationVersion, CommitError> {
     let version = store.configuration_version(&org()).await.unwrap();
     store.commit_configuration(&org(), version, writes).await
 }

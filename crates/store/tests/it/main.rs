@@ -8,3 +8,4 @@ mod databases;
 mod grants;
 mod log;
 mod people;
+mod rotation;

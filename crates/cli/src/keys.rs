@@ -1,0 +1,93 @@
+//! `tenterhook keys`: master keys, and the move of all secrets from one to the next.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tenterhook_flows::Platform;
+use tenterhook_store::{Keyring, Store};
+
+use crate::{Error, config::Config, key_file, serve};
+
+/// How often a running server looks whether the file with its master keys has changed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// `keys generate`.
+pub(crate) fn generate(out: &Path) -> Result<(), Error> {
+    key_file::write_new(out, &Keyring::generate_text())
+        .map_err(|error| format!("Cannot write `{}`: {error}", out.display()))?;
+    println!("Wrote a new master key to {}. Keep a copy: without it no stored secret can be read.", out.display());
+    Ok(())
+}
+
+/// `keys add`: a new key in a file of keys, to encrypt with, or to stand by.
+pub(crate) fn add(to: &Path, standby: bool) -> Result<(), Error> {
+    let failed = |error: &dyn std::fmt::Display| format!("`{}`: {error}", to.display());
+    let old = key_file::read(to).map_err(|error| failed(&error))?;
+    Keyring::from_text(&old).map_err(|error| failed(&error))?;
+    let new = Keyring::generate_text();
+    let (first, second) = if standby { (&old, &new) } else { (&new, &old) };
+    let both =
+        tenterhook_contract::Secret::new(format!("{}\n{}", first.expose().trim_end(), second.expose().trim_end()));
+    key_file::replace(to, &both).map_err(|error| failed(&error))?;
+    if standby {
+        println!("Added a key that decrypts. Once every node has the file, move its last line to the front.");
+    } else {
+        println!("Added a key that encrypts from now on; running servers take it within {} s.", LOOK_EVERY.as_secs());
+    }
+    println!("Next: tenterhook keys rotate --config FILE");
+    Ok(())
+}
+
+/// `keys rotate`: every stored secret under the first key.
+pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
+    let keyring = Keyring::from_text(&serve::master_key(config)?)?;
+    // A server that has not seen a new key yet could not read what is moved to it.
+    let age =
+        config.keys.master_key_file.as_ref().and_then(|path| fs::metadata(path).ok()?.modified().ok()?.elapsed().ok());
+    tokio::time::sleep((LOOK_EVERY * 2).saturating_sub(age.unwrap_or_default())).await;
+    let current = keyring.current().unwrap_or_default().to_owned();
+    let store = Store::open(&serve::store_config(config)?, keyring).await?;
+    let done = store
+        .rotate_secrets(|progress| {
+            println!("{} of {} rows, {} secrets moved", progress.seen, progress.rows, progress.secrets);
+        })
+        .await
+        .map_err(|error| format!("{error}. What was moved stays moved; mend the cause and run it again"))?;
+    if done.contended > 0 {
+        return Err(format!("{} rows were being changed by others: run it again", done.contended).into());
+    }
+    println!(
+        "Moved {} secrets. All are under the key `{current}` now; the other keys can be taken away.",
+        done.secrets
+    );
+    Ok(())
+}
+
+/// Takes over the master keys whenever their file changes, until it is dropped.
+pub(crate) async fn follow(path: PathBuf, platform: Arc<Platform>) {
+    let mut known = fs::read_to_string(&path).unwrap_or_default();
+    let mut every = tokio::time::interval(LOOK_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        // A file that is away for a moment is being replaced.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if text == known {
+            continue;
+        }
+        match Keyring::from_text(&tenterhook_contract::Secret::new(text.as_str())) {
+            Ok(keyring) => {
+                tracing::info!(keys = ?keyring, "keys.changed: the first encrypts, all decrypt");
+                platform.store().replace_keyring(keyring);
+            }
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "keys.changed is not usable; the old ones stay");
+            }
+        }
+        known = text;
+    }
+}

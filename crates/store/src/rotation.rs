@@ -1,0 +1,129 @@
+//! Re-encryption of every stored secret under the current master key, while the store is in use.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, sea_query::Expr,
+};
+
+use crate::{
+    Store, StoreError,
+    entity::{authorization_code, configuration_object},
+    grants::FROZEN_TOKENS,
+    keyring::Place,
+    store::{from_text, to_text},
+};
+
+/// Rows read at a time.
+const BATCH: u64 = 100;
+/// Rounds over the rows that others change meanwhile; what they write is under their own current key.
+const ROUNDS_MAX: usize = 5;
+
+/// How far a re-encryption has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// Rows there are.
+    pub rows: u64,
+    /// Rows looked at so far.
+    pub seen: u64,
+    /// Secrets that were re-encrypted.
+    pub secrets: u64,
+    /// Rows that somebody else changed at the same moment; they are looked at again.
+    pub contended: u64,
+}
+
+impl Store {
+    /// Re-encrypts every secret that is not under the current master key. Each row is changed on its own and only when
+    /// nobody else has changed it, so it can run beside servers, be interrupted, and be run again: what is under the
+    /// current key is passed over. `progress` is told after each batch.
+    ///
+    /// # Errors
+    /// When the database fails, or a secret is under a key that is not at hand. What was re-encrypted until then stays so.
+    pub async fn rotate_secrets(&self, mut progress: impl FnMut(Rotation)) -> Result<Rotation, StoreError> {
+        let reader = &self.connections.reader;
+        let objects = configuration_object::Entity::find().count(reader).await?;
+        let rows = objects + authorization_code::Entity::find().count(reader).await?;
+        let mut done = Rotation { rows, ..Rotation::default() };
+        for _ in 0..ROUNDS_MAX {
+            (done.seen, done.contended) = (0, 0);
+            self.rotate_objects(&mut done, &mut progress).await?;
+            self.rotate_codes(&mut done, &mut progress).await?;
+            if done.contended == 0 {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    async fn rotate_objects(&self, done: &mut Rotation, progress: &mut impl FnMut(Rotation)) -> Result<(), StoreError> {
+        use configuration_object::{Column, Entity};
+        let mut after: Option<(String, String)> = None;
+        loop {
+            let mut rows = Entity::find().order_by_asc(Column::OrgId).order_by_asc(Column::Id).limit(BATCH);
+            if let Some((org, id)) = &after {
+                let same_org = Condition::all().add(Column::OrgId.eq(org)).add(Column::Id.gt(id));
+                rows = rows.filter(Condition::any().add(Column::OrgId.gt(org)).add(same_org));
+            }
+            let rows = rows.all(&self.connections.reader).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some((last.org_id.clone(), last.id.clone()));
+            for row in &rows {
+                done.seen += 1;
+                let mut secrets: BTreeMap<String, String> = from_text("secret", &row.secrets)?;
+                let mut changed = 0;
+                for (field, stored) in &mut secrets {
+                    let place = Place { org: &row.org_id, row: &row.id, field };
+                    if let Some(renewed) = self.keyring().renew(place, stored)? {
+                        *stored = renewed;
+                        changed += 1;
+                    }
+                }
+                if changed == 0 {
+                    continue;
+                }
+                let updated = Entity::update_many()
+                    .col_expr(Column::Secrets, Expr::value(to_text("secret", &secrets)?))
+                    .filter(Column::OrgId.eq(&row.org_id))
+                    .filter(Column::Id.eq(&row.id))
+                    .filter(Column::Secrets.eq(&row.secrets))
+                    .exec(&self.connections.writer)
+                    .await?;
+                done.count(updated.rows_affected, changed);
+            }
+            progress(*done);
+        }
+    }
+
+    async fn rotate_codes(&self, done: &mut Rotation, progress: &mut impl FnMut(Rotation)) -> Result<(), StoreError> {
+        use authorization_code::{Column, Entity};
+        let mut after = String::new();
+        loop {
+            let rows = Entity::find().filter(Column::CodeSha256.gt(&after)).order_by_asc(Column::CodeSha256);
+            let rows = rows.limit(BATCH).all(&self.connections.reader).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.code_sha256);
+            for row in &rows {
+                done.seen += 1;
+                let place = Place { org: &row.org_id, row: &row.code_sha256, field: FROZEN_TOKENS };
+                let Some(renewed) = self.keyring().renew(place, &row.frozen_tokens)? else { continue };
+                let updated = Entity::update_many()
+                    .col_expr(Column::FrozenTokens, Expr::value(renewed))
+                    .filter(Column::OrgId.eq(&row.org_id))
+                    .filter(Column::CodeSha256.eq(&row.code_sha256))
+                    .filter(Column::FrozenTokens.eq(&row.frozen_tokens))
+                    .exec(&self.connections.writer)
+                    .await?;
+                // A code that is gone by now needs nothing.
+                done.count(updated.rows_affected, 1);
+            }
+            progress(*done);
+        }
+    }
+}
+
+impl Rotation {
+    fn count(&mut self, rows: u64, secrets: u64) {
+        if rows == 0 { self.contended += 1 } else { self.secrets += secrets }
+    }
+}
