@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) extra_ca_pem: Vec<Vec<u8>>,
     pub(crate) user_agent: Option<String>,
+    pub(crate) missed_hook_claim: Option<Arc<str>>,
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) plain_http_to_loopback: bool,
     pub(crate) limits: Limits,
     pub(crate) server: ServerLimits,
@@ -42,6 +44,7 @@ pub(crate) struct Plan {
 pub(crate) struct App {
     pub(crate) platform: Arc<Platform>,
     pub(crate) address: SocketAddr,
+    pub(crate) metrics_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     chores: Vec<JoinHandle<()>>,
@@ -52,9 +55,11 @@ impl App {
     pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
         let keyring = Keyring::from_text(&plan.master_key)?;
         let store = Store::open(&plan.store, keyring).await?;
-        let listener = TcpListener::bind(plan.listen)
-            .await
-            .map_err(|error| format!("Cannot listen on {}: {error}", plan.listen))?;
+        let listener = listen(plan.listen).await?;
+        let metrics = match plan.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let address = listener.local_addr()?;
         let base_url = plan.base_url.unwrap_or_else(|| format!("http://{address}"));
         let transport = HttpTransport::new(
@@ -76,16 +81,22 @@ impl App {
                 base_url: base_url.into(),
                 plain_http_to_loopback: plan.plain_http_to_loopback,
                 limits: plan.limits,
+                missed_hook_claim: plan.missed_hook_claim,
             },
             witness: plan.witness,
         })
         .await?;
         let (stop, stopped) = watch::channel(false);
         let router = tenterhook_server::router(Arc::clone(&platform), plan.server, stopped.clone());
+        let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
+        if let Some(listener) = metrics {
+            let router = tenterhook_server::metrics_router(Arc::clone(&platform));
+            tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped.clone()));
+        }
         let server = tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped));
         let mut chores = vec![tokio::spawn(follow(Arc::clone(&platform))), tokio::spawn(purge(Arc::clone(&platform)))];
         chores.extend(plan.master_key_file.map(|path| tokio::spawn(keys::follow(path, Arc::clone(&platform)))));
-        Ok(Self { platform, address, stop, server, chores })
+        Ok(Self { platform, address, metrics_address, stop, server, chores })
     }
 
     /// Stops accepting, lets requests in flight end, and writes what is still to be written.
@@ -98,6 +109,10 @@ impl App {
         }
         self.platform.log().close().await;
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    Ok(TcpListener::bind(address).await.map_err(|error| format!("Cannot listen on {address}: {error}"))?)
 }
 
 async fn follow(platform: Arc<Platform>) {

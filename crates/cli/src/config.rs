@@ -47,6 +47,8 @@ pub(crate) struct Server {
     pub(crate) connections_max: usize,
     /// Seconds that requests in flight get after SIGTERM.
     pub(crate) drain_seconds: u64,
+    /// Address of `/metrics`; none when absent.
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// Management API requests per minute and endpoint.
     pub(crate) api_requests_per_minute: u32,
 }
@@ -91,6 +93,8 @@ pub(crate) struct Egress {
 pub(crate) struct Outbound {
     /// The whole `User-Agent`, for services that test for another product's.
     pub(crate) user_agent: Option<String>,
+    /// Name of a claim that says in a token that its hook was missed, and why.
+    pub(crate) missed_hook_claim: Option<String>,
 }
 
 /// Bounds of the engine.
@@ -147,6 +151,7 @@ impl Default for Server {
             base_url: None,
             connections_max: 10_000,
             drain_seconds: 20,
+            metrics_listen: None,
             api_requests_per_minute: 1_000,
         }
     }
@@ -194,6 +199,10 @@ impl Config {
             if origin.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', ' '])) {
                 return refuse("server.base_url", "write scheme and host only, such as `https://hooks.example.com`");
             }
+        }
+        let claim = self.outbound.missed_hook_claim.as_deref();
+        if claim.is_some_and(|claim| !claim.starts_with("x-") || !claim.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return refuse("outbound.missed_hook_claim", "write a name that begins with `x-`, such as `x-hook-missed`");
         }
         if self.keys.master_key.is_some() && self.keys.master_key_file.is_some() {
             return refuse("keys.master_key", "give either `master_key` or `master_key_file`, not both");

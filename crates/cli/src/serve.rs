@@ -22,6 +22,9 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
         println!("It is shown this once. Send it as `Authorization: SSWS {}`.", token.expose());
     }
     println!("listening on http://{}", app.address);
+    if let Some(address) = app.metrics_address {
+        println!("metrics on http://{address}/metrics");
+    }
     app::asked_to_stop().await;
     tracing::info!("draining");
     app.stop().await;
@@ -74,6 +77,8 @@ fn plan(config: &Config) -> Result<Plan, Error> {
         proxy: proxy.map_err(|error| setting("egress.proxy", &error))?,
         extra_ca_pem: app::read_ca_files(config.egress.ca_files.iter().map(std::path::PathBuf::as_path))?,
         user_agent: config.outbound.user_agent.clone(),
+        missed_hook_claim: config.outbound.missed_hook_claim.as_deref().map(Into::into),
+        metrics_listen: config.server.metrics_listen,
         plain_http_to_loopback: false,
         limits: Limits {
             in_flight: config.limits.in_flight,

@@ -85,6 +85,11 @@ impl Bulkheads {
         Ok(Places { _places: places })
     }
 
+    /// Calls that have a place now.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.limits.in_flight.saturating_sub(self.process.free())
+    }
+
     fn of_org(&self, org: &OrgId) -> Arc<Bulkhead> {
         let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bulkhead) = orgs.get(org) {

@@ -63,6 +63,11 @@ impl Bulkhead {
         timeout_at(until, place).await.ok().and_then(Result::ok)
     }
 
+    /// Places that are free.
+    pub(crate) fn free(&self) -> usize {
+        self.state().free
+    }
+
     fn release(self: &Arc<Self>) {
         let mut state = self.state();
         while let Some((org, mut queue)) = state.queues.pop_front() {

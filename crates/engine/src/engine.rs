@@ -246,6 +246,11 @@ impl Engine {
         Execution { outcome, raw, timings }
     }
 
+    /// Invocations that are waiting for their services now.
+    pub fn in_flight(&self) -> usize {
+        self.bulkheads.in_flight()
+    }
+
     fn ports(&self) -> (Arc<dyn Recorder>, Arc<dyn Clock>) {
         (Arc::clone(&self.recorder), Arc::clone(&self.clock))
     }

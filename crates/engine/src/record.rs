@@ -93,6 +93,31 @@ impl Purpose {
     }
 }
 
+impl Outcome {
+    /// A stable word for it, for metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Applied(_) => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+            Self::Invalid(_) => "invalid",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+
+    /// Why the service had no say in what happens next, as a stable code: it could not be asked or understood. `None`
+    /// when it had its say, and for a hook that is INACTIVE, which was not to be asked.
+    pub fn missed(&self) -> Option<String> {
+        match self {
+            Self::Applied(_) | Self::Unchanged | Self::Refused(_) | Self::Skipped(SkipReason::Inactive) => None,
+            Self::Failed(failure) => Some(failure.code.to_string()),
+            Self::Invalid(_) => Some("COMMANDS_INVALID".to_owned()),
+            Self::Skipped(reason) => Some(reason.code().to_owned()),
+        }
+    }
+}
+
 impl SkipReason {
     /// A stable code.
     pub const fn code(self) -> &'static str {

@@ -10,6 +10,7 @@ mod hook_keys;
 mod hook_security;
 mod hooks;
 pub mod management;
+mod metrics;
 pub mod oauth;
 mod platform;
 mod preview;

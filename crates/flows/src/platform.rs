@@ -4,14 +4,17 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tenterhook_contract::{Timestamp, id::OrgId};
-use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
+use tenterhook_engine::{Clock, Engine, Entropy, Limits, ReadyHook, Transport, Witness};
 use tenterhook_store::{
     CommitError, LogWriter, Store, StoreError,
     model::{ConfigurationWrite, Org},
 };
 use tokio::sync::Mutex;
 
-use crate::{OrgSnapshot, SystemLogRecorder, entropy};
+use crate::{
+    OrgSnapshot, SystemLogRecorder, entropy,
+    metrics::{Counting, Metrics},
+};
 
 /// How often a change of the configuration is judged again after somebody else's came first.
 const COMMIT_TRIES: usize = 8;
@@ -43,11 +46,14 @@ pub struct Settings {
     pub plain_http_to_loopback: bool,
     /// Bounds of the engine.
     pub limits: Limits,
+    /// Name of a claim that tokens get when their hook was missed, with the reason; none when absent.
+    pub missed_hook_claim: Option<Arc<str>>,
 }
 
 /// The platform: configuration in memory, the store, the engine. Shared behind an `Arc`.
 pub struct Platform {
     store: Store,
+    metrics: Arc<Metrics>,
     log: LogWriter,
     engine: Engine,
     transport: Arc<dyn Transport>,
@@ -77,7 +83,9 @@ impl Platform {
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let Parts { store, transport, clock, entropy, settings, witness } = parts;
         let log = store.log_writer();
-        let recorder = Arc::new(SystemLogRecorder::new(log.clone(), entropy.clone()));
+        let metrics = Metrics::new();
+        let inner = SystemLogRecorder::new(log.clone(), entropy.clone());
+        let recorder = Arc::new(Counting { metrics: Arc::clone(&metrics), inner });
         let engine = Engine::new(recorder, clock.clone(), entropy.clone(), settings.limits);
         let platform = Self {
             engine: match witness {
@@ -85,6 +93,7 @@ impl Platform {
                 None => engine,
             },
             store,
+            metrics,
             log,
             transport,
             clock,
@@ -110,6 +119,15 @@ impl Platform {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The hooks of every org.
+    pub(crate) fn ready_hooks(&self) -> Vec<Arc<ReadyHook>> {
+        self.orgs.load().values().flat_map(|org| org.ready_hooks().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// Outbound calls.

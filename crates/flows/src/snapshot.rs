@@ -58,6 +58,11 @@ impl OrgSnapshot {
         self.ready.get(id)
     }
 
+    /// Every hook, ready to be invoked.
+    pub(crate) fn ready_hooks(&self) -> impl Iterator<Item = &Arc<ReadyHook>> {
+        self.ready.values()
+    }
+
     /// Whether the hook's channel gets its access tokens from this authorization server: a rule of it that runs the
     /// hook would wait for itself (`overview.md` 3.2).
     pub(crate) fn is_secured_by(&self, hook: &InlineHook, server: &AuthorizationServerId) -> bool {

@@ -1,18 +1,31 @@
 //! Whether the process lives, and whether it can do its work.
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use serde_json::json;
+use tenterhook_flows::Platform;
 
 use crate::App;
 
+/// The text form of OpenMetrics.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
+}
+
+/// The routes of the metrics: on an address of their own, for they are the operator's and not the org's.
+pub fn metrics_router(platform: Arc<Platform>) -> Router {
+    let text =
+        async |State(platform): State<Arc<Platform>>| ([(header::CONTENT_TYPE, METRICS_TYPE)], platform.metrics_text());
+    Router::new().route("/metrics", get(text)).with_state(platform)
 }
 
 async fn alive() -> Response {

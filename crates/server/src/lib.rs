@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 pub use accept::serve;
 use axum::{Router, middleware};
 use error::ApiError;
+pub use health::metrics_router;
 use rate_limit::RateLimits;
 use tenterhook_flows::Platform;
 use tokio::sync::watch;

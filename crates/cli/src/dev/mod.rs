@@ -75,6 +75,8 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         store,
         master_key,
         master_key_file: None,
+        missed_hook_claim: None,
+        metrics_listen: None,
         policy: EgressPolicy::default().with_plain_http_to_loopback(),
         proxy: None,
         extra_ca_pem: vec![],

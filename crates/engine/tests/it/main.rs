@@ -1,5 +1,6 @@
 //! The life of an invocation, with a scripted transport.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod documentation;
 mod invocation;
 mod rig;

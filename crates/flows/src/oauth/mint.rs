@@ -126,7 +126,14 @@ impl Platform {
                 self.log_grant(minting, "access_token", Some(&description));
                 Err(OAuthError::new("server_error", description))
             }
-            _ => Ok(subject),
+            (_, outcome) => {
+                if let (Some(claim), Some(why)) = (&self.settings().missed_hook_claim, outcome.missed()) {
+                    for draft in subject.identity.iter_mut().chain(&mut subject.access) {
+                        draft.claims.insert(claim.to_string(), json!(why));
+                    }
+                }
+                Ok(subject)
+            }
         }
     }
 

@@ -106,6 +106,7 @@ impl World {
                 base_url: format!("http://{address}").into(),
                 plain_http_to_loopback: true,
                 limits: Limits::default(),
+                missed_hook_claim: Some("x-hook-missed".into()),
             },
             witness: None,
         })

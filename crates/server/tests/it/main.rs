@@ -5,6 +5,7 @@ mod harness;
 mod hook_keys;
 mod inline_hooks;
 mod logs;
+mod metrics;
 mod oauth;
 mod preview;
 mod secrecy;
