@@ -2,4 +2,5 @@
 
 pub mod pki;
 pub mod postgres;
+pub mod raw;
 pub mod service;

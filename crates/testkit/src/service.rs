@@ -4,15 +4,16 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// What the service does with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub enum Step {
     WriteForEver(Vec<u8>),
     /// Writes these bytes, then nothing, for ever.
     WriteAndHang(Vec<u8>),
+    /// Writes these bytes, then resets the connection (RST).
+    WriteAndReset(Vec<u8>),
+    /// Writes these bytes one by one, with this pause before each, then nothing, for ever.
+    Drip(Vec<u8>, Duration),
 }
 
 impl Step {
@@ -102,6 +107,24 @@ impl Drop for Service {
     }
 }
 
+/// A connection that can be reset.
+trait Reset: AsyncRead + AsyncWrite + Unpin {
+    /// Lets the connection end in a reset when it is dropped.
+    fn reset(self) -> Option<()>;
+}
+
+impl Reset for TcpStream {
+    fn reset(self) -> Option<()> {
+        self.set_zero_linger().ok()
+    }
+}
+
+impl Reset for TlsStream<TcpStream> {
+    fn reset(self) -> Option<()> {
+        self.into_inner().0.reset()
+    }
+}
+
 #[derive(Clone)]
 struct Script {
     steps: Arc<Vec<Step>>,
@@ -110,7 +133,7 @@ struct Script {
 
 impl Script {
     /// Serves one connection; ends when either side has had enough.
-    async fn talk(self, connection: usize, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
+    async fn talk(self, connection: usize, mut stream: impl Reset) -> Option<()> {
         let mut buffer = Vec::new();
         loop {
             let (request, length) = loop {
@@ -139,6 +162,21 @@ impl Script {
                 Step::WriteAndHang(bytes) => {
                     stream.write_all(&bytes).await.ok()?;
                     stream.flush().await.ok()?;
+                    std::future::pending::<()>().await;
+                }
+                Step::WriteAndReset(bytes) => {
+                    stream.write_all(&bytes).await.ok()?;
+                    stream.flush().await.ok()?;
+                    // What was written may go out first; what lies in a buffer when the reset comes is lost.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    return stream.reset();
+                }
+                Step::Drip(bytes, pause) => {
+                    for byte in bytes {
+                        tokio::time::sleep(pause).await;
+                        stream.write_all(&[byte]).await.ok()?;
+                        stream.flush().await.ok()?;
+                    }
                     std::future::pending::<()>().await;
                 }
             }

@@ -25,12 +25,17 @@ fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
         if let Some(DialError(failure)) = error.downcast_ref() {
             return failure.clone();
         }
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            // What the service sent to end it, or the network did; else it broke the protocol.
+            let ended = error.is_remote() || error.is_io() || error.reason() == Some(h2::Reason::NO_ERROR);
+            return if ended { closed_early() } else { invalid() };
+        }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             if error.is_parse_too_large() {
                 return CallFailure::new(FailureCode::HeadersTooLarge, "The answer's headers are too large");
             }
             if error.is_parse() || error.is_parse_status() {
-                return CallFailure::new(FailureCode::HttpInvalid, "The answer is not valid HTTP");
+                return invalid();
             }
             if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
                 return closed_early();
@@ -42,14 +47,16 @@ fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
                 return CallFailure::new(FailureCode::TlsFailed, format!("The TLS connection failed: {tls}"));
             }
             return match error.kind() {
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-                    CallFailure::new(FailureCode::HttpInvalid, "The answer is not valid HTTP")
-                }
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => invalid(),
                 _ => closed_early(),
             };
         }
         next = error.source();
     }
+    invalid()
+}
+
+fn invalid() -> CallFailure {
     CallFailure::new(FailureCode::HttpInvalid, "The answer is not valid HTTP")
 }
 
@@ -63,6 +70,7 @@ pub(crate) fn of_connect_error(host: &str, error: &io::Error) -> CallFailure {
         io::ErrorKind::ConnectionRefused => {
             CallFailure::new(FailureCode::ConnectionRefused, format!("`{host}` refused the connection"))
         }
+        io::ErrorKind::ConnectionReset => closed_early(),
         _ => CallFailure::new(FailureCode::ConnectFailed, format!("Connecting to `{host}` failed: {error}")),
     }
 }
