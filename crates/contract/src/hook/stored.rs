@@ -19,13 +19,20 @@ const CLIENT_KEY: &str = "tls.clientKey";
 /// Names of the stored signing secrets, the newest first.
 const SIGNING: [&str; SIGNING_SECRETS_MAX] = ["signing.0", "signing.1"];
 
-/// A hook in the form that a store keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A hook in the form that a store keeps. Its `Debug` shows no document: fallback commands have values for tokens.
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredHook {
     /// Everything but secrets.
     pub document: Value,
     /// The secrets, to be encrypted each by its name.
     pub secrets: Vec<(String, Secret)>,
+}
+
+impl std::fmt::Debug for StoredHook {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.secrets.iter().map(|(name, _)| name).collect();
+        formatter.debug_struct("StoredHook").field("id", &self.document.get("id")).field("secrets", &names).finish()
+    }
 }
 
 /// A stored document that is not a hook.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Behaviour, CLIENT_SECRET, PASSWORD, Service, World};
 
-const VERIFIER: &str = "a-verifier-that-is-long-enough-for-rfc-7636-0001";
+pub(crate) const VERIFIER: &str = "a-verifier-that-is-long-enough-for-rfc-7636-0001";
 const REDIRECT_URI: &str = "http://127.0.0.1:3000/callback";
 
 fn gold() -> Behaviour {
@@ -140,7 +140,7 @@ async fn an_error_of_the_service_becomes_the_oauth_error() {
 }
 
 /// Signs in at the hosted page; answers with where the browser is sent.
-async fn sign_in_and_authorize(world: &World, client_id: &str, scope: &str, extra: &str) -> Answer {
+pub(crate) async fn sign_in_and_authorize(world: &World, client_id: &str, scope: &str, extra: &str) -> Answer {
     let challenge = {
         let digest = sha256(VERIFIER.as_bytes());
         URL_SAFE_NO_PAD.encode(digest)
@@ -188,12 +188,12 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap()).collect()
 }
 
-fn redirect_parameter(answer: &Answer, name: &str) -> Option<String> {
+pub(crate) fn redirect_parameter(answer: &Answer, name: &str) -> Option<String> {
     let location = url::Url::parse(answer.header("location")).unwrap();
     location.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-async fn redeem(world: &World, client_id: &str, code: &str, verifier: &str) -> Answer {
+pub(crate) async fn redeem(world: &World, client_id: &str, code: &str, verifier: &str) -> Answer {
     let form = [
         ("grant_type", "authorization_code"),
         ("client_id", client_id),
@@ -253,7 +253,7 @@ async fn the_code_flow_asks_the_hook_at_authorize_and_freezes_its_claims() {
     assert_eq!(refreshed.json()["error"], "invalid_grant");
 }
 
-async fn refresh(world: &World, client_id: &str, token: &str) -> Answer {
+pub(crate) async fn refresh(world: &World, client_id: &str, token: &str) -> Answer {
     let form = [("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", token)];
     world.form("token", None, &form).await
 }

@@ -1,10 +1,20 @@
 //! Secrets appear where they belong and nowhere else.
 
-use std::fs;
+use std::{
+    fs, io,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::json;
+use tenterhook_testkit::{
+    pki::Authority,
+    service::{self as testkit, Step},
+};
 
-use crate::harness::{ADMIN_TOKEN, Behaviour, CLIENT_SECRET, HOOK_SECRET, PASSWORD, Service, World};
+use crate::{
+    harness::{ADMIN_TOKEN, Behaviour, CLIENT_SECRET, HOOK_SECRET, PASSWORD, Service, World},
+    oauth::{VERIFIER, redeem, redirect_parameter, sign_in_and_authorize},
+};
 
 /// A value that the hook adds to a token.
 const ADDED: &str = "added-value-marked-secret";
@@ -42,4 +52,136 @@ async fn no_secret_reaches_the_log_an_answer_or_the_database_file() {
     for secret in [ADMIN_TOKEN, CLIENT_SECRET, PASSWORD, HOOK_SECRET, ADDED, "BEGIN PRIVATE KEY"] {
         assert!(!seen.contains(secret), "`{secret}` was seen");
     }
+}
+
+/// What the program writes to its own log while a test runs, at every level.
+#[derive(Clone, Default)]
+struct Traces(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Traces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Everything that somebody may read who may not know a secret: the log, the API, metrics, traces, `Debug`, the files.
+async fn readable(world: &World, traces: &Traces) -> String {
+    world.platform.log().flush().await;
+    let org = world.platform.org_by_host(None).unwrap();
+    let mut seen = format!("{:?} {:?} {:?}", org.configuration, world.platform.store(), world.platform.log());
+    for hook in &org.configuration.hooks {
+        seen.extend([format!("{hook:?}"), format!("{:?}", hook.to_stored())]);
+    }
+    for path in ["/api/v1/logs?limit=1000", "/api/v1/hook-keys", "/api/v1/users", "/oauth2/v1/clients"] {
+        seen.push_str(&world.api("GET", path, None).await.text());
+    }
+    seen.push_str(&world.platform.metrics_text());
+    seen.push_str(&String::from_utf8_lossy(&traces.0.lock().unwrap()));
+    seen
+}
+
+/// The secrets of channels, signatures, TLS and flows, each marked, through good calls and bad ones.
+#[tokio::test]
+async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
+    let traces = Traces::default();
+    let writer = traces.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let world = World::start().await;
+    let token = r#"{"access_token":"channel-token-marked","token_type":"Bearer","expires_in":3600}"#;
+    let refusal = r#"{"error":"invalid_client","error_description":"not client-secret-marked"}"#;
+    let steps = [Step::answer(200, token), Step::answer(200, token), Step::answer(400, refusal)];
+    let tokens = testkit::Service::start(steps.to_vec(), None).await.unwrap();
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let hook = json!({
+        "name": "Marked", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+        "policy": { "failurePolicy": "fallback", "fallbackCommands": [{ "type": "com.okta.access.patch", "value": [
+            { "op": "add", "path": "/claims/tier", "value": "fallback-marked" },
+        ] }] },
+        "channel": { "type": "OAUTH", "version": "1.0.0", "config": {
+            "uri": format!("http://{}/hook", service.address), "clientId": "hook-caller", "scope": "hooks.call",
+            "tokenUrl": format!("http://{}/token", tokens.address()), "authType": "client_secret_post",
+            "clientSecret": "client-secret-marked",
+        } },
+    });
+    let created = world.api("POST", "/api/v1/inlineHooks", Some(&hook)).await;
+    assert_eq!(created.status, 200, "{}", created.text());
+    let path = format!("/api/v1/inlineHooks/{}", created.json()["id"].as_str().unwrap());
+    let mut errors = created.text();
+    assert_eq!(world.associate(&json!({ "id": created.json()["id"] })).await.status, 200);
+    let rotated = world.api("POST", &format!("{path}/signing/rotate"), None).await.json();
+    let signing = rotated["secret"].as_str().unwrap().trim_start_matches("whsec_").to_owned();
+    world.api("POST", &format!("{path}/signing/rotate"), Some(&json!({ "version": "v1a" }))).await;
+    let (certificate, key) = Authority::new().unwrap().client().unwrap();
+    let tls = json!({ "clientCertificate": certificate, "clientKey": key });
+    assert_eq!(world.api("PUT", &format!("{path}/tls"), Some(&tls)).await.status, 200);
+    let key_line = key.lines().nth(1).unwrap().to_owned();
+    world.api("POST", "/api/v1/hook-keys", Some(&json!({ "name": "Key" }))).await;
+
+    // A person signs in, and their tokens pass the hook: good, refused, broken, and with a channel that is refused.
+    let client = world.org.public_client_id.to_string();
+    let answer = sign_in_and_authorize(&world, &client, "openid offline_access", "").await;
+    let code = redirect_parameter(&answer, "code").unwrap();
+    let granted = redeem(&world, &client, &code, VERIFIER).await.json();
+    let refresh_token = granted["refresh_token"].as_str().unwrap().to_owned();
+    for behaviour in [
+        Behaviour::Answer(200, "{\"body-marked\"".to_owned()),
+        Behaviour::Answer(503, "body-marked".to_owned()),
+        Behaviour::Raw(b"HTTP/1.1 200 OK\r\nX-Echo: body-marked\r\nbroken".to_vec()),
+        Behaviour::json(&json!({ "commands": [{ "type": "com.okta.access.patch", "value": [
+            { "op": "add", "path": "/claims/sub", "value": "body-marked" },
+        ] }] })),
+        Behaviour::json(&json!({ "commands": [{ "type": "com.okta.access.patch", "value": "body-marked" }] })),
+        Behaviour::Answer(401, "body-marked".to_owned()),
+        Behaviour::json(&json!({})),
+    ] {
+        service.behave(behaviour);
+        assert_eq!(world.client_credentials().await.status, 200);
+        let executed = world.api("POST", &format!("{path}/execute"), Some(&json!({ "data": {} }))).await;
+        // A test call that worked shows the answer: that is what it is for.
+        if executed.status != 200 {
+            errors.push_str(&executed.text());
+        }
+    }
+    let wrong = json!({ "channel": { "config": { "clientSecret": "", "uri": "http://password-marked@x" } } });
+    errors.push_str(&world.api("POST", &path, Some(&wrong)).await.text());
+    errors.push_str(&world.form("token", Some("Basic cGFzc3dvcmQtbWFya2Vk"), &[("grant_type", "x")]).await.text());
+    errors.push_str(&redeem(&world, &client, &code, VERIFIER).await.text());
+
+    let log = readable(&world, &traces).await;
+    assert!(log.contains("TOKEN_REFUSED") && log.contains("STATUS_503"), "the faults were reached");
+    let seen = log + &errors;
+    let mut files = String::new();
+    for file in fs::read_dir(world.folder.path()).unwrap() {
+        files.push_str(&String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()));
+    }
+    let everywhere = [
+        "client-secret-marked",
+        "channel-token-marked",
+        "body-marked",
+        signing.as_str(),
+        key_line.as_str(),
+        refresh_token.as_str(),
+        code.as_str(),
+        PASSWORD,
+        ADMIN_TOKEN,
+        CLIENT_SECRET,
+        "BEGIN PRIVATE KEY",
+        "BEGIN RSA PRIVATE KEY",
+        "whsk_",
+        "password-marked",
+    ];
+    for secret in everywhere {
+        assert!(!seen.contains(secret), "`{secret}` was seen");
+        assert!(!files.contains(secret), "`{secret}` is in a file of the database");
+    }
+    // The operator's own fallback is configuration: the API shows it and the database keeps it, no log does.
+    let hook_shown = world.api("GET", &path, None).await.text();
+    assert!(hook_shown.contains("fallback-marked") && !seen.replace(&created.text(), "").contains("fallback-marked"));
 }
