@@ -2,48 +2,34 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use serde_json::Value;
-use tenterhook_contract::{
-    ExtensionPoint as _, Timestamp,
-    envelope::Envelope,
-    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, HookTls, InlineHook},
-    id::{EventId, HookId},
-    system_log::Actor,
-    token::{Token, TokenRequest, TokenSubject},
-};
-use tenterhook_engine::{
-    Engine, Invocation, InvocationRecord, Limits, Origin, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
-};
-use tenterhook_flows::{SystemLogRecorder, entropy::SystemEntropy};
-use tenterhook_store::{Keyring, LogWriter, Store, StoreConfig};
-use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
-use crate::{Error, cpu, figure, service, statistics, subject};
+use crate::{
+    Error,
+    callers::{AnyCaller, Target},
+    cpu, figure,
+    service::{self, Wire},
+    statistics, subject,
+};
 
 /// Core of the external service.
-const SERVICE_CORE: usize = 0;
+pub(crate) const SERVICE_CORE: usize = 0;
 /// Core of the caller.
-const CALLER_CORE: usize = 1;
+pub(crate) const CALLER_CORE: usize = 1;
 /// Calls in flight of the closed loop.
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 /// Arrivals per second of the open loop.
 const RATES: [u32; 2] = [10_000, 25_000];
 /// Calls that may be late at the same time in the open loop; more are dropped and counted.
-const OPEN_IN_FLIGHT_MAX: usize = 4_096;
+pub(crate) const OPEN_IN_FLIGHT_MAX: usize = 4_096;
 
 /// Options of `bench call`.
 #[derive(Args)]
@@ -60,12 +46,12 @@ pub(crate) struct Options {
 }
 
 /// Options of one measurement.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone)]
 pub(crate) struct WorkerOptions {
     #[arg(long)]
     caller: Caller,
-    #[arg(long)]
-    port: u16,
+    #[command(flatten)]
+    target: Target,
     #[arg(long)]
     in_flight: usize,
     #[arg(long)]
@@ -84,6 +70,10 @@ pub(crate) enum Caller {
     Engine,
     /// (c) The engine with the SQLite recorder.
     EngineSqlite,
+    /// (b) with an HMAC signature of every body.
+    EngineSigned,
+    /// (b) with an OAUTH channel whose token is kept.
+    EngineOauth,
     /// (d) Node with undici.
     Node,
 }
@@ -94,6 +84,8 @@ impl Caller {
             Self::Bare => "bare",
             Self::Engine => "engine",
             Self::EngineSqlite => "engine_sqlite",
+            Self::EngineSigned => "engine_signed",
+            Self::EngineOauth => "engine_oauth",
             Self::Node => "node",
         }
     }
@@ -110,22 +102,43 @@ struct Measured {
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    let mut service = started_service(service::Kind::Echo)?;
+    plain(options)?;
+    let every = [Caller::Bare, Caller::Engine, Caller::EngineSqlite, Caller::EngineSigned, Caller::EngineOauth];
+    for wire in [Wire::Tls, Wire::Http2] {
+        let service = started_service(service::Kind::Echo, wire)?;
+        println!("\n{}, kept connections.", wire.title());
+        heading("closed loop");
+        let measured = alternate(options, &every, &service, 64, None)?;
+        table("64 in flight", &every, &measured, |m| m.cpu_us);
+        for (caller, of) in every.iter().zip(&measured).skip(1) {
+            let name = format!("call_cpu_{}_over_bare_64_{}", caller.name(), wire.name());
+            ratio(&name, &measured, of, |m| m.cpu_us);
+        }
+        if let [_, engine, _, signed, oauth] = measured.as_slice() {
+            figure(&format!("call_cpu_signature_{}", wire.name()), signed.cpu_us - engine.cpu_us, "us");
+            figure(&format!("call_cpu_oauth_{}", wire.name()), oauth.cpu_us - engine.cpu_us, "us");
+        }
+        service.stop()?;
+    }
+    Ok(())
+}
+
+/// Plain HTTP/1.1: the cost of the engine without that of TLS, which every caller pays.
+fn plain(options: &Options) -> Result<(), Error> {
+    let service = started_service(service::Kind::Echo, Wire::Plain)?;
     let mut callers = vec![Caller::Bare, Caller::Engine, Caller::EngineSqlite];
     match node_script(options) {
         Some(_) => callers.push(Caller::Node),
         None => println!("Node or `undici` is missing: no Node caller (`npm ci` in `interop` installs it)."),
     }
     println!(
-        "One hook call, 3 KB out and {} bytes back, plain HTTP/1.1 on loopback; medians of {} alternations of {} s.",
+        "One hook call, 3 KB out and {} bytes back, on loopback; medians of {} alternations of {} s.\n{}.",
         subject::ANSWER.len(),
         options.alternations,
-        options.seconds
+        options.seconds,
+        Wire::Plain.title(),
     );
-    println!(
-        "\n{:<22}{:>10}{:>14}{:>10}{:>10}{:>9}",
-        "closed loop", "calls/s", "CPU us/call", "p50 us", "p99 us", "x bare"
-    );
+    heading("closed loop");
     for in_flight in IN_FLIGHT {
         let measured = alternate(options, &callers, &service, in_flight, None)?;
         table(&format!("{in_flight} in flight"), &callers, &measured, |m| m.cpu_us);
@@ -133,10 +146,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             ratio(&format!("call_cpu_{}_over_bare_{in_flight}", caller.name()), &measured, of, |m| m.cpu_us);
         }
     }
-    println!(
-        "\n{:<22}{:>10}{:>14}{:>10}{:>10}{:>9}",
-        "open loop", "calls/s", "CPU us/call", "p50 us", "p99 us", "x bare"
-    );
+    heading("open loop");
     let ours: Vec<_> = callers.into_iter().filter(|caller| *caller != Caller::Node).collect();
     for rate in RATES {
         let measured = alternate(options, &ours, &service, OPEN_IN_FLIGHT_MAX, Some(rate))?;
@@ -145,9 +155,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             ratio(&format!("call_p99_{}_over_bare_{rate}", caller.name()), &measured, of, |m| m.p99_us);
         }
     }
-    drop(service.child.stdin.take());
-    service.child.wait()?;
-    Ok(())
+    service.stop()
+}
+
+fn heading(what: &str) {
+    let columns = ["calls/s", "CPU us/call", "p50 us", "p99 us", "x bare"];
+    let [calls, cpu, p50, p99, ratio] = columns;
+    println!("\n{what:<32}{calls:>10}{cpu:>14}{p50:>10}{p99:>10}{ratio:>9}");
 }
 
 fn ratio(name: &str, measured: &[Measured], of: &Measured, quantity: impl Fn(&Measured) -> f64) {
@@ -162,7 +176,7 @@ fn table(heading: &str, callers: &[Caller], measured: &[Measured], quantity: imp
         let Measured { calls_per_second, cpu_us, p50_us, p99_us } = of;
         let name = format!("{heading} {}", caller.name());
         let ratio = quantity(of) / quantity(&bare);
-        println!("{name:<32}{calls_per_second:>10.0}{cpu_us:>10.1}{p50_us:>10.0}{p99_us:>10.0}{ratio:>9.2}");
+        println!("{name:<32}{calls_per_second:>10.0}{cpu_us:>14.1}{p50_us:>10.0}{p99_us:>10.0}{ratio:>9.2}");
     }
 }
 
@@ -177,7 +191,7 @@ fn alternate(
     let mut runs = vec![Vec::new(); callers.len()];
     for _ in 0..options.alternations {
         for (caller, runs) in callers.iter().zip(&mut runs) {
-            runs.push(measure(options, *caller, service.port, in_flight, rate)?);
+            runs.push(measure(options, *caller, &service.target, in_flight, rate)?);
         }
     }
     let middle = |runs: &[Measured], quantity: fn(&Measured) -> f64| statistics::median(runs.iter().map(quantity));
@@ -195,7 +209,7 @@ fn alternate(
 fn measure(
     options: &Options,
     caller: Caller,
-    port: u16,
+    target: &Target,
     in_flight: usize,
     rate: Option<u32>,
 ) -> Result<Measured, Error> {
@@ -203,13 +217,13 @@ fn measure(
     let mut command = if let Some(script) = script {
         let mut command = Command::new("taskset");
         command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
-        command.args([port.to_string(), in_flight.to_string(), options.seconds.to_string()]);
+        command.args([target.port.to_string(), in_flight.to_string(), options.seconds.to_string()]);
         command
     } else {
         let mut command = cpu::pinned(CALLER_CORE)?;
         command.args(["call-worker", "--caller"]);
         command.arg(caller.to_possible_value().ok_or("the caller has a name")?.get_name());
-        command.args(["--port", &port.to_string(), "--in-flight", &in_flight.to_string()]);
+        command.args(target.arguments()).args(["--in-flight", &in_flight.to_string()]);
         command.args(["--seconds", &options.seconds.to_string()]);
         if let Some(rate) = rate {
             command.args(["--rate", &rate.to_string()]);
@@ -238,24 +252,38 @@ fn node_script(options: &Options) -> Option<PathBuf> {
 /// A service in a process of its own.
 pub(crate) struct Service {
     pub(crate) child: Child,
-    pub(crate) port: u16,
+    pub(crate) target: Target,
+    _folder: tempfile::TempDir,
+}
+
+impl Service {
+    /// Ends it.
+    pub(crate) fn stop(mut self) -> Result<(), Error> {
+        drop(self.child.stdin.take());
+        self.child.wait()?;
+        Ok(())
+    }
 }
 
 /// Starts the service and waits for its port.
-pub(crate) fn started_service(kind: service::Kind) -> Result<Service, Error> {
+pub(crate) fn started_service(kind: service::Kind, wire: Wire) -> Result<Service, Error> {
+    let folder = tempfile::tempdir()?;
+    let authority: PathBuf = Path::join(folder.path(), "authority.pem");
     let mut command = cpu::pinned(SERVICE_CORE)?;
     command.args(["service", "--kind"]).arg(kind.to_possible_value().ok_or("the kind has a name")?.get_name());
+    command.args(["--wire", wire.name(), "--authority"]).arg(&authority);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("the service has an output")?).read_line(&mut line)?;
-    Ok(Service { child, port: line.trim().parse()? })
+    let target = Target { port: line.trim().parse()?, wire, authority };
+    Ok(Service { child, target, _folder: folder })
 }
 
 /// One measurement, in this process.
-pub(crate) fn work(options: WorkerOptions) -> Result<(), Error> {
+pub(crate) fn work(options: &WorkerOptions) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let caller = AnyCaller::new(options.caller, options.port).await?;
+        let caller = AnyCaller::new(options.caller, &options.target).await?;
         let caller = Arc::new(caller);
         let length = Duration::from_secs_f64(options.seconds);
         // Connections, caches and the allocator are warm before the clock starts.
@@ -286,7 +314,11 @@ pub(crate) fn work(options: WorkerOptions) -> Result<(), Error> {
 }
 
 /// Keeps `in_flight` calls in flight for `length`; the latencies in microseconds.
-async fn closed_loop(caller: &Arc<AnyCaller>, in_flight: usize, length: Duration) -> Result<Vec<f64>, Error> {
+pub(crate) async fn closed_loop(
+    caller: &Arc<AnyCaller>,
+    in_flight: usize,
+    length: Duration,
+) -> Result<Vec<f64>, Error> {
     let until = Instant::now() + length;
     let mut tasks = JoinSet::new();
     for _ in 0..in_flight {
@@ -341,221 +373,4 @@ async fn open_loop(caller: &Arc<AnyCaller>, rate: u32, length: Duration) -> Resu
     }
     let latencies = std::mem::take(&mut *latencies.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(latencies)
-}
-
-/// Any of the callers that run in this process.
-enum AnyCaller {
-    Bare(Box<BareCaller>),
-    Engine(Box<EngineCaller>),
-}
-
-impl AnyCaller {
-    async fn new(caller: Caller, port: u16) -> Result<Self, Error> {
-        match caller {
-            Caller::Bare => Ok(Self::Bare(Box::new(BareCaller::new(port)?))),
-            Caller::Engine => Ok(Self::Engine(Box::new(EngineCaller::new(port, None)?))),
-            Caller::EngineSqlite => Ok(Self::Engine(Box::new(EngineCaller::new(port, Some(Database::open().await?))?))),
-            Caller::Node => Err("the Node caller is a process of its own".into()),
-        }
-    }
-
-    async fn call(&self) -> Result<(), Error> {
-        match self {
-            Self::Bare(bare) => bare.call().await,
-            Self::Engine(engine) => engine.call().await,
-        }
-    }
-
-    /// Waits until every record is where it belongs, so that its cost is counted.
-    async fn finish(&self) {
-        if let Self::Engine(engine) = self
-            && let Some(database) = &engine.database
-        {
-            database.log.flush().await;
-        }
-    }
-}
-
-/// (a): what a careful platform team writes by hand, without the engine.
-struct BareCaller {
-    client: Client<HttpConnector, Full<Bytes>>,
-    uri: http::Uri,
-    body: Bytes,
-}
-
-impl BareCaller {
-    fn new(port: u16) -> Result<Self, Error> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(usize::MAX).build(connector);
-        let event_id = EventId::from_entropy([1; 16]);
-        let (context, subject) = (subject::context(), subject::subject());
-        let envelope = Envelope::new(
-            &event_id,
-            Timestamp::from_micros(0),
-            Token::HOOK_TYPE,
-            "https://org.example.com",
-            None,
-            Token::data(&context, &subject),
-        );
-        let body = serde_json::to_vec(&envelope)?.into();
-        Ok(Self { client, uri: format!("http://127.0.0.1:{port}/hook").parse()?, body })
-    }
-
-    async fn call(&self) -> Result<(), Error> {
-        let request = http::Request::post(self.uri.clone())
-            .header("accept", "application/json")
-            .header("content-type", "application/json")
-            .header("authorization", "secret")
-            .body(Full::new(self.body.clone()))?;
-        let answer = self.client.request(request).await?;
-        let body = answer.into_body().collect().await?.to_bytes();
-        if body.len() == subject::ANSWER.len() { Ok(()) } else { Err("the answer is not whole".into()) }
-    }
-}
-
-/// Keeps the newest records, as an embedder without a database would.
-#[derive(Default)]
-pub(crate) struct InMemory(Mutex<Vec<InvocationRecord>>);
-
-impl Recorder for InMemory {
-    fn record(&self, record: InvocationRecord) {
-        const KEPT: usize = 1_024;
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if records.len() == KEPT {
-            records.clear();
-        }
-        records.push(record);
-    }
-}
-
-/// A database in a temporary folder.
-struct Database {
-    log: LogWriter,
-    _store: Store,
-    _folder: tempfile::TempDir,
-}
-
-impl Database {
-    async fn open() -> Result<Self, Error> {
-        let folder = tempfile::tempdir()?;
-        let keyring = Keyring::from_text(&Keyring::generate_text())?;
-        let store = Store::open(&StoreConfig::Sqlite { path: folder.path().join("bench.sqlite") }, keyring).await?;
-        Ok(Self { log: store.log_writer(), _store: store, _folder: folder })
-    }
-}
-
-/// (b) and (c): from typed data to the applied subject.
-struct EngineCaller {
-    engine: Engine,
-    hook: ReadyHook,
-    origin: Arc<Origin>,
-    context: TokenRequest,
-    /// Subjects that no call is using: a flow makes its own, which is not the engine's time.
-    subjects: Mutex<Vec<TokenSubject>>,
-    database: Option<Database>,
-}
-
-impl EngineCaller {
-    fn new(port: u16, database: Option<Database>) -> Result<Self, Error> {
-        let recorder: Arc<dyn Recorder> = match &database {
-            None => Arc::new(InMemory(Mutex::default())),
-            Some(database) => Arc::new(SystemLogRecorder::new(database.log.clone(), Arc::new(SystemEntropy))),
-        };
-        let limits = everywhere(OPEN_IN_FLIGHT_MAX);
-        Ok(Self {
-            engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), limits),
-            hook: ready_hook(port, false, Duration::from_secs(3), Some(u32::MAX))?,
-            origin: origin(),
-            context: subject::context(),
-            subjects: Mutex::default(),
-            database,
-        })
-    }
-
-    async fn call(&self) -> Result<(), Error> {
-        let spare = self.subjects.lock().map_err(|error| error.to_string())?.pop();
-        let mut subject = spare.unwrap_or_else(subject::subject);
-        let resumed = self.engine.invoke::<Token>(self.invocation(&mut subject)).await;
-        self.subjects.lock().map_err(|error| error.to_string())?.push(subject);
-        match resumed.outcome {
-            Outcome::Applied(changes) if changes.len() == 5 => Ok(()),
-            other => Err(format!("the call was not applied: {other:?}").into()),
-        }
-    }
-
-    fn invocation<'a>(&'a self, subject: &'a mut TokenSubject) -> Invocation<'a, Token> {
-        Invocation {
-            hook: &self.hook,
-            origin: Arc::clone(&self.origin),
-            source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
-            context: &self.context,
-            subject,
-            deadline: None,
-        }
-    }
-}
-
-/// The same bound for the process, the org and the host.
-pub(crate) fn everywhere(places: usize) -> Limits {
-    Limits { in_flight: places, in_flight_per_org: places, in_flight_per_host: places }
-}
-
-/// A hook on the benchmark's service; `bulkhead` bounds it, else the engine does.
-pub(crate) fn ready_hook(port: u16, http2: bool, timeout: Duration, bulkhead: Option<u32>) -> Result<ReadyHook, Error> {
-    let transport = HttpTransport::new(
-        TransportConfig {
-            policy: EgressPolicy::default().with_plain_http_to_loopback(),
-            http2_prior_knowledge: http2,
-            ..TransportConfig::default()
-        },
-        Arc::new(SystemEntropy),
-    )?;
-    let at = Timestamp::from_micros(0);
-    let hook = InlineHook {
-        id: HookId::from_parts(1, [1; 8]),
-        status: HookStatus::Active,
-        name: "Bench".into(),
-        hook_type: Token::HOOK_TYPE,
-        version: "1.0.0".into(),
-        channel: Channel {
-            uri: format!("http://127.0.0.1:{port}/hook"),
-            headers: vec![],
-            authentication: ChannelAuthentication::Header {
-                key: "Authorization".into(),
-                value: tenterhook_contract::Secret::new("secret"),
-            },
-        },
-        policy: HookPolicy {
-            timeout_ms: u32::try_from(timeout.as_millis())?,
-            max_concurrent: bulkhead,
-            ..HookPolicy::default()
-        },
-        signing: vec![],
-        tls: HookTls::default(),
-        created: at,
-        last_updated: at,
-    };
-    let endpoint = transport.endpoint(&hook, None);
-    Ok(ReadyHook::new(hook, endpoint))
-}
-
-/// Who triggers the benchmark's invocations.
-pub(crate) fn origin() -> Arc<Origin> {
-    Arc::new(Origin {
-        org_id: subject::org(),
-        request: subject::request(),
-        request_uri: "/oauth2/aus00000000100000001/v1/authorize".into(),
-        user_agent: Some("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36".into()),
-        client_id: Some("storefront".into()),
-        api_token_id: None,
-        actor: Actor {
-            id: "00u3gk5nPzX7wQaYs1d7".into(),
-            kind: "User".into(),
-            alternate_id: Some("ada@example.com".into()),
-            display_name: Some("Ada Okoye".into()),
-        },
-        session_id: Some("10200000000100000001".into()),
-        targets: vec![],
-    })
 }

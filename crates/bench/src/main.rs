@@ -8,10 +8,13 @@
 )]
 
 mod call;
+mod callers;
 mod contract;
 mod cpu;
+mod isolation;
 mod memory;
 mod service;
+mod soak;
 mod statistics;
 mod subject;
 
@@ -35,12 +38,19 @@ enum Benchmark {
     Contract(contract::Options),
     /// Resident bytes of paused invocations against the bare client's.
     Memory(memory::Options),
+    /// A healthy hook beside one whose service hangs and one whose service fails, against good neighbours.
+    Isolation(isolation::Options),
+    /// Ten minutes of mixed faults at full load: memory, lost records, deadline overruns.
+    Soak(soak::Options),
     /// The external service that the benchmarks call; started by them.
     #[command(hide = true)]
     Service(service::Options),
     /// One measurement in a process of its own; started by the benchmarks.
     #[command(hide = true)]
     CallWorker(call::WorkerOptions),
+    /// One measurement in a process of its own; started by the benchmarks.
+    #[command(hide = true)]
+    IsolationWorker(isolation::WorkerOptions),
     /// One measurement in a process of its own; started by the benchmarks.
     #[command(hide = true)]
     MemoryWorker(memory::WorkerOptions),
@@ -51,8 +61,11 @@ fn main() -> Result<(), Error> {
         Benchmark::Call(options) => call::run(&options),
         Benchmark::Contract(options) => contract::run(&options),
         Benchmark::Memory(options) => memory::run(&options),
-        Benchmark::Service(options) => service::run(options),
-        Benchmark::CallWorker(options) => call::work(options),
+        Benchmark::Service(options) => service::run(&options),
+        Benchmark::CallWorker(options) => call::work(&options),
+        Benchmark::Isolation(options) => isolation::run(&options),
+        Benchmark::IsolationWorker(options) => isolation::work(&options),
+        Benchmark::Soak(options) => soak::run(&options),
         Benchmark::MemoryWorker(options) => memory::work(options),
     }
 }

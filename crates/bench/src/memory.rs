@@ -1,6 +1,6 @@
 //! `bench memory`: what a paused invocation keeps in memory beside a bare client's request.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -12,7 +12,11 @@ use tenterhook_engine::{Engine, Invocation, InvocationRecord, Recorder, SystemCl
 use tenterhook_flows::entropy::SystemEntropy;
 use tokio::task::JoinSet;
 
-use crate::{Error, call, cpu, figure, service, statistics, subject};
+use crate::{
+    Error, call,
+    callers::{self, Extra, Target},
+    cpu, figure, service, statistics, subject,
+};
 
 /// Options of `bench memory`.
 #[derive(Args)]
@@ -68,17 +72,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 
 fn measure(options: &Options, caller: Caller, http2: bool) -> Result<f64, Error> {
     // A service for each run, so that the connections of one do not hold back the next.
-    let mut service = call::started_service(service::Kind::Silent)?;
+    let service = call::started_service(service::Kind::Silent, service::Wire::Plain)?;
     let mut command = cpu::pinned(1)?;
     command.args(["memory-worker", "--caller"]);
     command.arg(caller.to_possible_value().ok_or("the caller has a name")?.get_name());
-    command.args(["--port", &service.port.to_string(), "--paused", &options.paused.to_string()]);
+    command.args(["--port", &service.target.port.to_string(), "--paused", &options.paused.to_string()]);
     if http2 {
         command.arg("--http2");
     }
     let output = command.stderr(Stdio::inherit()).output()?;
-    drop(service.child.stdin.take());
-    service.child.wait()?;
+    service.stop()?;
     let text = String::from_utf8(output.stdout)?;
     let result: Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
     Ok(result.get("bytes").and_then(Value::as_f64).ok_or("the measurement has no `bytes`")?)
@@ -143,11 +146,13 @@ fn pause_bare(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Er
 }
 
 fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
-    let limits = call::everywhere(options.paused);
+    let limits = callers::everywhere(options.paused);
     let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
-    let shared =
-        Arc::new((engine, call::ready_hook(options.port, options.http2, Duration::from_mins(1), Some(u32::MAX))?));
-    let (origin, context, subject) = (call::origin(), Arc::new(subject::context()), Arc::new(subject::subject()));
+    let target = Target { port: options.port, wire: service::Wire::Plain, authority: PathBuf::new() };
+    let transport = callers::transport(&target, options.http2)?;
+    let hook = callers::ready_hook_on(&transport, &target, Extra::None, Duration::from_mins(1), Some(u32::MAX))?;
+    let shared = Arc::new((engine, hook));
+    let (origin, context, subject) = (callers::origin(), Arc::new(subject::context()), Arc::new(subject::subject()));
     for _ in 0..options.paused {
         let (shared, origin, context, subject) =
             (Arc::clone(&shared), Arc::clone(&origin), Arc::clone(&context), Arc::clone(&subject));

@@ -12,10 +12,10 @@ use std::{
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
 };
-use tenterhook_contract::system_log::LogEvent;
+use tenterhook_contract::{id::OrgId, system_log::LogEvent};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
@@ -234,6 +234,12 @@ async fn write(connection: &DatabaseConnection, events: &[Arc<LogEvent>]) -> Res
 }
 
 impl Store {
+    /// How many events the org has. Reads them all: for checks, not for pages.
+    pub async fn count_log_events(&self, org: &OrgId) -> Result<u64, StoreError> {
+        let of_org = log_event::Entity::find().filter(log_event::Column::OrgId.eq(org.as_str()));
+        Ok(of_org.count(&self.connections.reader).await?)
+    }
+
     /// A page of the System Log.
     pub async fn query_log(&self, query: &LogQuery) -> Result<LogPage, StoreError> {
         use log_event::Column;

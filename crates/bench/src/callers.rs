@@ -1,0 +1,361 @@
+//! Who calls in the benchmarks: a bare client, and the engine in its variants.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use clap::Args;
+use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use tenterhook_contract::{
+    ExtensionPoint as _, Secret, Timestamp,
+    envelope::Envelope,
+    hook::{
+        Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookStatus, HookTls, InlineHook, SigningScheme,
+        SigningSecret,
+    },
+    id::{EventId, HookId},
+    system_log::Actor,
+    token::{Token, TokenRequest, TokenSubject},
+};
+use tenterhook_engine::{
+    Engine, Invocation, InvocationRecord, Limits, Origin, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
+};
+use tenterhook_flows::{SystemLogRecorder, entropy::SystemEntropy};
+use tenterhook_store::{Keyring, LogWriter, Store, StoreConfig};
+use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+
+use crate::{
+    Error,
+    call::{Caller, OPEN_IN_FLIGHT_MAX},
+    service::Wire,
+    subject,
+};
+
+/// Any of the callers that run in this process.
+pub(crate) enum AnyCaller {
+    Bare(Box<BareCaller>),
+    Engine(Box<EngineCaller>),
+}
+
+impl AnyCaller {
+    pub(crate) async fn new(caller: Caller, target: &Target) -> Result<Self, Error> {
+        let engine = |database, extra| Ok(Self::Engine(Box::new(EngineCaller::new(target, database, extra)?)));
+        match caller {
+            Caller::Bare => Ok(Self::Bare(Box::new(BareCaller::new(target)?))),
+            Caller::Engine => engine(None, Extra::None),
+            Caller::EngineSqlite => engine(Some(Database::open().await?), Extra::None),
+            Caller::EngineSigned => engine(None, Extra::Signature),
+            Caller::EngineOauth => engine(None, Extra::OAuth),
+            Caller::Node => Err("the Node caller is a process of its own".into()),
+        }
+    }
+
+    pub(crate) async fn call(&self) -> Result<(), Error> {
+        match self {
+            Self::Bare(bare) => bare.call().await,
+            Self::Engine(engine) => engine.call().await,
+        }
+    }
+
+    /// Waits until every record is where it belongs, so that its cost is counted.
+    pub(crate) async fn finish(&self) {
+        if let Self::Engine(engine) = self
+            && let Some(database) = &engine.database
+        {
+            database.log.flush().await;
+        }
+    }
+}
+
+/// (a): what a careful platform team writes by hand, without the engine.
+pub(crate) struct BareCaller {
+    client: BareClient,
+    uri: http::Uri,
+    body: Bytes,
+}
+
+enum BareClient {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+impl BareCaller {
+    fn new(target: &Target) -> Result<Self, Error> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_max_idle_per_host(usize::MAX);
+        let client = match target.wire {
+            Wire::Plain => BareClient::Plain(builder.build(connector)),
+            Wire::Tls | Wire::Http2 => {
+                connector.enforce_http(false);
+                let https = HttpsConnectorBuilder::new().with_tls_config(target.tls()?).https_only();
+                BareClient::Tls(builder.build(https.enable_all_versions().wrap_connector(connector)))
+            }
+        };
+        let event_id = EventId::from_entropy([1; 16]);
+        let (context, subject) = (subject::context(), subject::subject());
+        let envelope = Envelope::new(
+            &event_id,
+            Timestamp::from_micros(0),
+            Token::HOOK_TYPE,
+            "https://org.example.com",
+            None,
+            Token::data(&context, &subject),
+        );
+        let body = serde_json::to_vec(&envelope)?.into();
+        Ok(Self { client, uri: target.uri("/hook").parse()?, body })
+    }
+
+    async fn call(&self) -> Result<(), Error> {
+        let request = http::Request::post(self.uri.clone())
+            .header("accept", "application/json")
+            .header("content-type", "application/json")
+            .header("authorization", "secret")
+            .body(Full::new(self.body.clone()))?;
+        let answer = match &self.client {
+            BareClient::Plain(client) => client.request(request).await?,
+            BareClient::Tls(client) => client.request(request).await?,
+        };
+        let body = answer.into_body().collect().await?.to_bytes();
+        if body.len() == subject::ANSWER.len() { Ok(()) } else { Err("the answer is not whole".into()) }
+    }
+}
+
+/// Keeps the newest records, as an embedder without a database would.
+#[derive(Default)]
+pub(crate) struct InMemory(Mutex<Vec<InvocationRecord>>);
+
+impl Recorder for InMemory {
+    fn record(&self, record: InvocationRecord) {
+        const KEPT: usize = 1_024;
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() == KEPT {
+            records.clear();
+        }
+        records.push(record);
+    }
+}
+
+/// A database in a temporary folder.
+pub(crate) struct Database {
+    pub(crate) log: LogWriter,
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+impl Database {
+    pub(crate) async fn open() -> Result<Self, Error> {
+        let folder = tempfile::tempdir()?;
+        let keyring = Keyring::from_text(&Keyring::generate_text())?;
+        let store = Store::open(&StoreConfig::Sqlite { path: folder.path().join("bench.sqlite") }, keyring).await?;
+        Ok(Self { log: store.log_writer(), store, _folder: folder })
+    }
+}
+
+impl Database {
+    /// Events of the benchmark's org.
+    pub(crate) async fn events(&self) -> Result<u64, Error> {
+        Ok(self.store.count_log_events(&subject::org()).await?)
+    }
+}
+
+/// (b) and (c): from typed data to the applied subject.
+pub(crate) struct EngineCaller {
+    engine: Engine,
+    hook: ReadyHook,
+    origin: Arc<Origin>,
+    context: TokenRequest,
+    /// Subjects that no call is using: a flow makes its own, which is not the engine's time.
+    subjects: Mutex<Vec<TokenSubject>>,
+    database: Option<Database>,
+}
+
+impl EngineCaller {
+    fn new(target: &Target, database: Option<Database>, extra: Extra) -> Result<Self, Error> {
+        let recorder: Arc<dyn Recorder> = match &database {
+            None => Arc::new(InMemory(Mutex::default())),
+            Some(database) => Arc::new(SystemLogRecorder::new(database.log.clone(), Arc::new(SystemEntropy))),
+        };
+        let limits = everywhere(OPEN_IN_FLIGHT_MAX);
+        Ok(Self {
+            engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), limits),
+            hook: ready_hook(target, extra, Duration::from_secs(3), Some(u32::MAX))?,
+            origin: origin(),
+            context: subject::context(),
+            subjects: Mutex::default(),
+            database,
+        })
+    }
+
+    async fn call(&self) -> Result<(), Error> {
+        let spare = self.subjects.lock().map_err(|error| error.to_string())?.pop();
+        let mut subject = spare.unwrap_or_else(subject::subject);
+        let resumed = self.engine.invoke::<Token>(self.invocation(&mut subject)).await;
+        self.subjects.lock().map_err(|error| error.to_string())?.push(subject);
+        match resumed.outcome {
+            Outcome::Applied(changes) if changes.len() == 5 => Ok(()),
+            other => Err(format!("the call was not applied: {other:?}").into()),
+        }
+    }
+
+    fn invocation<'a>(&'a self, subject: &'a mut TokenSubject) -> Invocation<'a, Token> {
+        Invocation {
+            hook: &self.hook,
+            origin: Arc::clone(&self.origin),
+            source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
+            context: &self.context,
+            subject,
+            deadline: None,
+        }
+    }
+}
+
+/// The same bound for the process, the org and the host.
+pub(crate) fn everywhere(places: usize) -> Limits {
+    Limits { in_flight: places, in_flight_per_org: places, in_flight_per_host: places }
+}
+
+/// What a channel does besides sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    None,
+    Signature,
+    OAuth,
+}
+
+/// Where the external service is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Target {
+    #[arg(long)]
+    pub(crate) port: u16,
+    #[arg(long)]
+    pub(crate) wire: Wire,
+    /// PEM file of the authority of the service's certificate.
+    #[arg(long)]
+    pub(crate) authority: PathBuf,
+}
+
+impl Target {
+    /// The options that name it.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let port = self.port.to_string().into();
+        let authority = self.authority.clone().into_os_string();
+        vec!["--port".into(), port, "--wire".into(), self.wire.name().into(), "--authority".into(), authority]
+    }
+
+    fn uri(&self, path: &str) -> String {
+        match self.wire {
+            Wire::Plain => format!("http://127.0.0.1:{}{path}", self.port),
+            Wire::Tls | Wire::Http2 => format!("https://localhost:{}{path}", self.port),
+        }
+    }
+
+    fn tls(&self) -> Result<rustls::ClientConfig, Error> {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(&self.authority)? {
+            roots.add(certificate?)?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+/// A hook on the benchmark's service; `bulkhead` bounds it, else the engine does.
+pub(crate) fn ready_hook(
+    target: &Target,
+    extra: Extra,
+    timeout: Duration,
+    bulkhead: Option<u32>,
+) -> Result<ReadyHook, Error> {
+    ready_hook_on(&transport(target, false)?, target, extra, timeout, bulkhead)
+}
+
+/// The transport of `tenterhook serve`, that trusts the service and may call loopback; HTTP/2 without TLS only with
+/// `http2_prior_knowledge`.
+pub(crate) fn transport(target: &Target, http2_prior_knowledge: bool) -> Result<HttpTransport, Error> {
+    let config = TransportConfig {
+        policy: EgressPolicy::default().with_plain_http_to_loopback(),
+        extra_ca_pem: fs::read(&target.authority).into_iter().collect(),
+        http2_prior_knowledge,
+        ..TransportConfig::default()
+    };
+    Ok(HttpTransport::new(config, Arc::new(SystemEntropy))?)
+}
+
+/// The same on a transport that several hooks share.
+pub(crate) fn ready_hook_on(
+    transport: &HttpTransport,
+    target: &Target,
+    extra: Extra,
+    timeout: Duration,
+    bulkhead: Option<u32>,
+) -> Result<ReadyHook, Error> {
+    let at = Timestamp::from_micros(0);
+    let hook = InlineHook {
+        id: HookId::from_parts(1, [1; 8]),
+        status: HookStatus::Active,
+        name: "Bench".into(),
+        hook_type: Token::HOOK_TYPE,
+        version: "1.0.0".into(),
+        channel: Channel {
+            uri: target.uri("/hook"),
+            headers: vec![],
+            authentication: match extra {
+                Extra::OAuth => ChannelAuthentication::OAuth {
+                    client_id: "bench".into(),
+                    token_url: target.uri("/token"),
+                    scope: None,
+                    credential: ClientCredential::SecretPost(Secret::new("secret")),
+                },
+                _ => ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new("secret") },
+            },
+        },
+        policy: HookPolicy {
+            timeout_ms: u32::try_from(timeout.as_millis())?,
+            max_concurrent: bulkhead,
+            ..HookPolicy::default()
+        },
+        signing: match extra {
+            Extra::Signature => vec![SigningSecret::new(SigningScheme::Hmac, [7; 32], at)],
+            _ => vec![],
+        },
+        tls: HookTls::default(),
+        created: at,
+        last_updated: at,
+    };
+    let endpoint = transport.endpoint(&hook, None);
+    Ok(ReadyHook::new(hook, endpoint))
+}
+
+/// Who triggers the benchmark's invocations.
+pub(crate) fn origin() -> Arc<Origin> {
+    Arc::new(Origin {
+        org_id: subject::org(),
+        request: subject::request(),
+        request_uri: "/oauth2/aus00000000100000001/v1/authorize".into(),
+        user_agent: Some("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36".into()),
+        client_id: Some("storefront".into()),
+        api_token_id: None,
+        actor: Actor {
+            id: "00u3gk5nPzX7wQaYs1d7".into(),
+            kind: "User".into(),
+            alternate_id: Some("ada@example.com".into()),
+            display_name: Some("Ada Okoye".into()),
+        },
+        session_id: Some("10200000000100000001".into()),
+        targets: vec![],
+    })
+}

@@ -1,0 +1,253 @@
+//! `bench isolation`: what a hook feels of its neighbours in the same org.
+//!
+//! Three hooks get calls at fixed rates, 60 % of what the engine can do in all. In one run all three services are healthy;
+//! in the other one hangs and one fails. The bounds and the hooks' policies are the defaults of the product.
+
+use std::{process::Stdio, sync::Arc, time::Duration};
+
+use clap::Args;
+use serde_json::Value;
+use tenterhook_contract::token::{Token, TokenSubject};
+use tenterhook_engine::{Engine, Invocation, Limits, Outcome, ReadyHook, SystemClock};
+use tenterhook_flows::entropy::SystemEntropy;
+use tokio::{task::JoinSet, time::Instant};
+
+use crate::{
+    Error,
+    call::{self, CALLER_CORE, Service},
+    callers::{self, Extra, InMemory, Target},
+    cpu, figure,
+    service::{Kind, Wire},
+    statistics, subject,
+};
+
+/// Load of the whole against what the engine can do.
+const LOAD: f64 = 0.6;
+/// Of the calls, the healthy hook's; the others share the rest.
+const HEALTHY_SHARE: f64 = 0.7;
+
+/// Options of `bench isolation`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Alternations between good and bad neighbours; the medians are printed.
+    #[arg(long, default_value_t = 5)]
+    alternations: usize,
+    /// Seconds of one measurement.
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+}
+
+/// Options of one measurement.
+#[derive(Args, Clone)]
+pub(crate) struct WorkerOptions {
+    #[arg(long)]
+    healthy: u16,
+    #[arg(long)]
+    hanging: u16,
+    #[arg(long)]
+    failing: u16,
+    /// Calls per second of all three; without it, as many as possible of the healthy one.
+    #[arg(long)]
+    rate: Option<f64>,
+    #[arg(long)]
+    seconds: f64,
+}
+
+/// Runs the benchmark.
+pub(crate) fn run(options: &Options) -> Result<(), Error> {
+    let started = |kind| call::started_service(kind, Wire::Plain);
+    let (healthy, hanging, failing) = (started(Kind::Echo)?, started(Kind::Silent)?, started(Kind::Failing)?);
+    let capacity = measure(options, [&healthy, &healthy, &healthy], None)?.calls_per_second;
+    let rate = capacity * LOAD;
+    println!(
+        "Capacity {capacity:.0} calls/s; three hooks at {rate:.0} calls/s in all, {:.0} of them to the healthy one;\n\
+         medians of {} alternations of {} s, latency from the planned start.",
+        rate * HEALTHY_SHARE,
+        options.alternations,
+        options.seconds
+    );
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for _ in 0..options.alternations {
+        good.push(measure(options, [&healthy, &healthy, &healthy], Some(rate))?);
+        bad.push(measure(options, [&healthy, &hanging, &failing], Some(rate))?);
+    }
+    let middle = |runs: &[Measured], of: fn(&Measured) -> f64| statistics::median(runs.iter().map(of));
+    println!("\n{:<20}{:>10}{:>10}{:>12}", "neighbours", "p50 us", "p99 us", "not applied");
+    for (name, runs) in [("good", &good), ("hanging, failing", &bad)] {
+        let (p50, p99, missed) = (middle(runs, |m| m.p50_us), middle(runs, |m| m.p99_us), middle(runs, |m| m.missed));
+        println!("{name:<20}{p50:>10.0}{p99:>10.0}{missed:>12.0}");
+    }
+    figure("isolation_p50_bad_over_good", middle(&bad, |m| m.p50_us) / middle(&good, |m| m.p50_us), "x");
+    figure("isolation_p99_bad_over_good", middle(&bad, |m| m.p99_us) / middle(&good, |m| m.p99_us), "x");
+    for service in [healthy, hanging, failing] {
+        service.stop()?;
+    }
+    Ok(())
+}
+
+struct Measured {
+    calls_per_second: f64,
+    p50_us: f64,
+    p99_us: f64,
+    missed: f64,
+}
+
+fn measure(options: &Options, services: [&Service; 3], rate: Option<f64>) -> Result<Measured, Error> {
+    let mut command = cpu::pinned(CALLER_CORE)?;
+    command.args(["isolation-worker", "--seconds", &options.seconds.to_string()]);
+    for (name, service) in ["--healthy", "--hanging", "--failing"].into_iter().zip(services) {
+        command.args([name, &service.target.port.to_string()]);
+    }
+    if let Some(rate) = rate {
+        command.args(["--rate", &rate.to_string()]);
+    }
+    let text = String::from_utf8(command.stderr(Stdio::inherit()).output()?.stdout)?;
+    let result: Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
+    let number = |name: &str| result.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no `{name}` in {text}"));
+    Ok(Measured {
+        calls_per_second: number("callsPerSecond")?,
+        p50_us: number("p50Us")?,
+        p99_us: number("p99Us")?,
+        missed: number("missed")?,
+    })
+}
+
+/// What all calls of a run share.
+struct Rig {
+    engine: Engine,
+    hooks: [ReadyHook; 3],
+    origin: Arc<tenterhook_engine::Origin>,
+    context: tenterhook_contract::token::TokenRequest,
+    subject: TokenSubject,
+}
+
+impl Rig {
+    fn new(options: &WorkerOptions) -> Result<Self, Error> {
+        let target = |port| Target { port, wire: Wire::Plain, authority: std::path::PathBuf::new() };
+        let transport = callers::transport(&target(0), false)?;
+        let hook = |port| callers::ready_hook_on(&transport, &target(port), Extra::None, Duration::from_secs(3), None);
+        let recorder = Arc::new(InMemory::default());
+        Ok(Self {
+            engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), Limits::default()),
+            hooks: [hook(options.healthy)?, hook(options.hanging)?, hook(options.failing)?],
+            origin: callers::origin(),
+            context: subject::context(),
+            subject: subject::subject(),
+        })
+    }
+
+    async fn call(&self, hook: &ReadyHook) -> Outcome {
+        let mut subject = self.subject.clone();
+        let invocation = Invocation::<Token> {
+            hook,
+            origin: Arc::clone(&self.origin),
+            source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
+            context: &self.context,
+            subject: &mut subject,
+            deadline: None,
+        };
+        self.engine.invoke(invocation).await.outcome
+    }
+}
+
+/// One measurement, in this process.
+pub(crate) fn work(options: &WorkerOptions) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let length = Duration::from_secs_f64(options.seconds);
+    runtime.block_on(async {
+        let rig = Arc::new(Rig::new(options)?);
+        let began = Instant::now();
+        let mut measured = match options.rate {
+            None => closed(&rig, length).await?,
+            Some(rate) => {
+                let (good, bad) = (rate * HEALTHY_SHARE, rate * (1.0 - HEALTHY_SHARE) / 2.0);
+                // The neighbours do not end when they are told to: the runtime ends them.
+                let neighbours = [1, 2].map(|number| tokio::spawn(arrivals(Arc::clone(&rig), number, bad, length * 2)));
+                // They are at work before the clock starts.
+                arrivals(Arc::clone(&rig), 0, good, length / 4).await?;
+                let measured = arrivals(Arc::clone(&rig), 0, good, length).await?;
+                neighbours.iter().for_each(tokio::task::JoinHandle::abort);
+                measured
+            }
+        };
+        let took = began.elapsed();
+        measured.latencies.sort_by(f64::total_cmp);
+        #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
+        let calls = measured.latencies.len() as f64;
+        println!(
+            "{}",
+            serde_json::json!({
+                "callsPerSecond": calls / took.as_secs_f64(),
+                "p50Us": statistics::percentile(&measured.latencies, 0.5),
+                "p99Us": statistics::percentile(&measured.latencies, 0.99),
+                "missed": measured.missed,
+            })
+        );
+        Ok(())
+    })
+}
+
+#[derive(Default)]
+struct Latencies {
+    latencies: Vec<f64>,
+    missed: u64,
+}
+
+/// As many calls of the healthy hook as go through.
+async fn closed(rig: &Arc<Rig>, length: Duration) -> Result<Latencies, Error> {
+    const IN_FLIGHT: usize = 32;
+    let until = Instant::now() + length;
+    let mut tasks = JoinSet::new();
+    for _ in 0..IN_FLIGHT {
+        let rig = Arc::clone(rig);
+        tasks.spawn(async move {
+            let mut latencies = Vec::new();
+            while Instant::now() < until {
+                let began = Instant::now();
+                rig.call(&rig.hooks[0]).await;
+                latencies.push(began.elapsed().as_secs_f64() * 1e6);
+            }
+            latencies
+        });
+    }
+    let mut all = Latencies::default();
+    while let Some(task) = tasks.join_next().await {
+        all.latencies.extend(task?);
+    }
+    Ok(all)
+}
+
+/// Calls of one hook at a fixed rate; latencies from the planned start, and how many were not applied.
+async fn arrivals(rig: Arc<Rig>, number: usize, rate: f64, length: Duration) -> Result<Latencies, Error> {
+    let every = Duration::from_secs_f64(1.0 / rate);
+    let began = Instant::now();
+    let (mut planned, mut tasks, mut all) = (began, JoinSet::new(), Latencies::default());
+    let take = |ended: Result<(f64, bool), tokio::task::JoinError>, all: &mut Latencies| -> Result<(), Error> {
+        let (latency, applied) = ended?;
+        all.latencies.push(latency);
+        all.missed += u64::from(!applied);
+        Ok(())
+    };
+    while planned < began + length {
+        // The runtime's timer is too coarse, to a millisecond; what is idle is spent looking at the clock.
+        while planned > Instant::now() {
+            tokio::task::yield_now().await;
+        }
+        while planned <= Instant::now() && planned < began + length {
+            let (rig, due) = (Arc::clone(&rig), planned);
+            tasks.spawn(async move {
+                let Some(hook) = rig.hooks.get(number) else { return (0.0, false) };
+                let outcome = rig.call(hook).await;
+                (due.elapsed().as_secs_f64() * 1e6, matches!(outcome, Outcome::Applied(_)))
+            });
+            planned += every;
+        }
+        while let Some(ended) = tasks.try_join_next() {
+            take(ended, &mut all)?;
+        }
+    }
+    while let Some(ended) = tasks.join_next().await {
+        take(ended, &mut all)?;
+    }
+    Ok(all)
+}
