@@ -1,6 +1,6 @@
 //! From the record of an invocation to its System Log event (`system-log.md` section 4).
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc};
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
@@ -28,9 +28,8 @@ impl SystemLogRecorder {
 
 impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
-        if let Some(event) = event_of(&record, || self.entropy.uuid()) {
-            self.log.append(event);
-        }
+        let entropy = Arc::clone(&self.entropy);
+        self.log.append_with(move || event_of(&record, || entropy.uuid()));
     }
 }
 
@@ -157,14 +156,15 @@ fn debug_data(record: &InvocationRecord, message: Option<String>) -> Map<String,
 
 /// Where the time went, in milliseconds, in the form of the log's other maps.
 fn timings_text(timings: &Timings) -> String {
-    let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
-    format!(
-        "{{admitMs={:.3}, tokenMs={:.3}, connectMs={:.3}, waitMs={:.3}, applyMs={:.3}, totalMs={:.3}}}",
-        ms(timings.admit),
-        ms(timings.token),
-        ms(timings.connect),
-        ms(timings.wait),
-        ms(timings.apply),
-        ms(timings.total)
-    )
+    let Timings { admit, token, connect, wait, apply, total } = timings;
+    let phases =
+        [("admit", admit), ("token", token), ("connect", connect), ("wait", wait), ("apply", apply), ("total", total)];
+    let mut text = String::with_capacity(128);
+    for (name, time) in phases {
+        let (begins, micros) = (if text.is_empty() { "{" } else { ", " }, time.as_micros());
+        // Writing to a text does not fail.
+        let _ = write!(text, "{begins}{name}Ms={}.{:03}", micros / 1_000, micros % 1_000);
+    }
+    text.push('}');
+    text
 }

@@ -52,7 +52,7 @@ pub struct LogWriter {
 }
 
 enum Message {
-    Event(Arc<LogEvent>),
+    Event(Box<dyn FnOnce() -> Option<LogEvent> + Send>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
@@ -62,16 +62,17 @@ impl LogWriter {
         let (events, waiting) = mpsc::channel(WAITING_MAX);
         let (followers, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
         match target {
-            shared @ LogTarget::Shared(_) => drop(tokio::spawn(write_to(shared, waiting))),
+            shared @ LogTarget::Shared(_) => drop(tokio::spawn(write_to(shared, waiting, followers.clone()))),
             file @ LogTarget::File(_) => {
                 // A thread of its own: writing the log must not delay the flows that it tells of.
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
                 let runtime = runtime.map_err(|error| StoreError::Database(error.to_string()))?;
+                let followers = followers.clone();
                 std::thread::Builder::new()
                     .name("system-log".to_owned())
                     .spawn(move || {
                         yield_to_flows();
-                        runtime.block_on(write_to(file, waiting));
+                        runtime.block_on(write_to(file, waiting, followers));
                     })
                     .map_err(|error| StoreError::Database(error.to_string()))?;
             }
@@ -81,12 +82,13 @@ impl LogWriter {
 
     /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.
     pub fn append(&self, event: LogEvent) {
-        let event = Arc::new(event);
-        if self.followers.receiver_count() > 0 {
-            // Followers may come and go; one that has just gone is no error.
-            let _ = self.followers.send(Arc::clone(&event));
-        }
-        if self.events.try_send(Message::Event(event)).is_err() {
+        self.append_with(|| Some(event));
+    }
+
+    /// Takes an event that is made where it is written: what that costs is not the caller's time. It may turn out that
+    /// there is none.
+    pub fn append_with(&self, event: impl FnOnce() -> Option<LogEvent> + Send + 'static) {
+        if self.events.try_send(Message::Event(Box::new(event))).is_err() {
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
             if lost.is_power_of_two() {
                 tracing::error!(lost, "system_log.lost: events were dropped because the database does not keep up");
@@ -136,11 +138,11 @@ fn yield_to_flows() {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
-async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>) {
+async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>, followers: broadcast::Sender<Arc<LogEvent>>) {
     let mut pause = RETRY_MIN;
     loop {
         match target.clone().connect().await {
-            Ok(connection) => return write_all(connection, waiting).await,
+            Ok(connection) => return write_all(connection, waiting, followers).await,
             Err(error) => tracing::error!(%error, "system_log.connect failed; it is tried again"),
         }
         tokio::time::sleep(pause).await;
@@ -148,7 +150,11 @@ async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>) {
     }
 }
 
-async fn write_all(connection: DatabaseConnection, mut waiting: mpsc::Receiver<Message>) {
+async fn write_all(
+    connection: DatabaseConnection,
+    mut waiting: mpsc::Receiver<Message>,
+    followers: broadcast::Sender<Arc<LogEvent>>,
+) {
     let mut messages = Vec::with_capacity(BATCH_MAX);
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut hurried = false;
@@ -166,7 +172,14 @@ async fn write_all(connection: DatabaseConnection, mut waiting: mpsc::Receiver<M
         let mut closing = false;
         for message in messages.drain(..) {
             match message {
-                Message::Event(event) => batch.push(event),
+                Message::Event(event) => {
+                    let Some(event) = event().map(Arc::new) else { continue };
+                    if followers.receiver_count() > 0 {
+                        // Followers may come and go; one that has just gone is no error.
+                        let _ = followers.send(Arc::clone(&event));
+                    }
+                    batch.push(event);
+                }
                 Message::Flush(done) => answers.push(done),
                 Message::Close(done) => {
                     answers.push(done);

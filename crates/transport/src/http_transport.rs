@@ -38,7 +38,7 @@ use crate::{
     dialer::{Dialer, Made, Reach},
     failure,
     oauth::{ClientAuthentication, Grant, Means, TokenSource},
-    signing::Signer,
+    signing::{SIGNATURE_HEADERS, Signer},
     tls,
 };
 
@@ -53,6 +53,10 @@ const ANSWER_HEADERS_MAX: usize = 100;
 const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1_024;
 /// Calls in flight on one HTTP/2 connection before its server has told its own bound.
 const HTTP2_STREAMS: usize = 10_000;
+/// The triggering request's id, as the vendor names the header.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
+/// The place of a header whose value each call sets.
+const EMPTY: HeaderValue = HeaderValue::from_static("");
 /// Shown instead of a secret.
 const MASK: &str = "••••";
 
@@ -170,13 +174,19 @@ impl HttpTransport {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-        let mut custom = Vec::with_capacity(hook.channel.headers.len() + 1);
+        // What differs from call to call has its place from the start: a request's copy of the map never grows.
+        headers.insert(CONTENT_LENGTH, EMPTY);
+        headers.insert(REQUEST_ID, EMPTY);
         for header in &hook.channel.headers {
-            custom.push(header_of(&header.key, &header.value, false)?);
+            let (name, value) = header_of(&header.key, &header.value, false)?;
+            headers.append(name, value);
         }
         match &hook.channel.authentication {
             ChannelAuthentication::None => {}
-            ChannelAuthentication::Header { key, value } => custom.push(header_of(key, value.expose(), true)?),
+            ChannelAuthentication::Header { key, value } => {
+                let (name, value) = header_of(key, value.expose(), true)?;
+                headers.append(name, value);
+            }
             ChannelAuthentication::OAuth { client_id, token_url, scope, credential } => {
                 tokens = Some(TokenSource::new(
                     Grant {
@@ -196,8 +206,14 @@ impl HttpTransport {
             }
         }
         let signer = Signer::new(&hook.signing, Arc::clone(&self.clock))?;
+        if signer.is_some() {
+            headers.extend(SIGNATURE_HEADERS.map(|name| (name, EMPTY)));
+        }
+        if tokens.is_some() {
+            headers.insert(AUTHORIZATION, EMPTY);
+        }
         let client = self.client_for(&hook.tls)?;
-        Ok(Prepared { client, uri, headers, custom, tokens, signer })
+        Ok(Prepared { client, uri, headers, tokens, signer })
     }
 }
 
@@ -219,7 +235,6 @@ struct Prepared {
     client: PooledClient,
     uri: Uri,
     headers: HeaderMap,
-    custom: Vec<(HeaderName, HeaderValue)>,
     tokens: Option<Arc<TokenSource>>,
     signer: Option<Signer>,
 }
@@ -287,10 +302,7 @@ impl HttpEndpoint {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(call.body.len()));
         let request_id = HeaderValue::from_str(call.request_id.as_str())
             .map_err(|_| CallFailure::new(FailureCode::UriInvalid, "The request id is not a legal header value"))?;
-        headers.insert(HeaderName::from_static("x-okta-request-id"), request_id);
-        for (name, value) in &self.prepared.custom {
-            headers.append(name.clone(), value.clone());
-        }
+        headers.insert(REQUEST_ID, request_id);
         if let Some(signer) = &self.prepared.signer {
             signer.sign(call.event_id, &call.body, headers)?;
         }

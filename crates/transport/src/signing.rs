@@ -12,6 +12,15 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{CallFailure, Clock, FailureCode};
 
+/// The headers of a signature, in the order in which they are sent.
+pub(crate) const SIGNATURE_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("webhook-id"),
+    HeaderName::from_static("webhook-timestamp"),
+    HeaderName::from_static("webhook-signature"),
+];
+/// Bytes of the longest signature, that of Ed25519, with what separates it.
+const SIGNATURE_BYTES_MAX: usize = 96;
+
 /// Signs the bodies of one hook.
 pub(crate) struct Signer {
     keys: Vec<Key>,
@@ -35,17 +44,19 @@ impl Key {
         }
     }
 
-    fn sign(&self, head: &str, body: &[u8]) -> String {
+    /// Appends the signature and what it begins with.
+    fn sign(&self, head: &str, body: &[u8], signatures: &mut String) {
         match self {
             Self::Hmac(key) => {
                 let mut context = hmac::Context::with_key(key);
                 context.update(head.as_bytes());
                 context.update(body);
-                format!("v1,{}", STANDARD.encode(context.sign()))
+                signatures.push_str("v1,");
+                STANDARD.encode_string(context.sign(), signatures);
             }
             Self::Ed25519(pair) => {
-                let signature = pair.sign(&[head.as_bytes(), body].concat());
-                format!("v1a,{}", STANDARD.encode(signature))
+                signatures.push_str("v1a,");
+                STANDARD.encode_string(pair.sign(&[head.as_bytes(), body].concat()), signatures);
             }
         }
     }
@@ -59,15 +70,21 @@ impl Signer {
         Ok((!keys.is_empty()).then_some(Self { keys, clock }))
     }
 
-    /// Adds `webhook-id`, `webhook-timestamp` and `webhook-signature`, one signature for each key.
+    /// Sets `webhook-id`, `webhook-timestamp` and `webhook-signature`, one signature for each key.
     pub(crate) fn sign(&self, id: &EventId, body: &[u8], headers: &mut HeaderMap) -> Result<(), CallFailure> {
         let seconds = self.clock.now().as_seconds().to_string();
-        let head = format!("{id}.{seconds}.");
-        let signatures = self.keys.iter().map(|key| key.sign(&head, body)).collect::<Vec<_>>().join(" ");
-        let texts = [("webhook-id", id.as_str()), ("webhook-timestamp", &seconds), ("webhook-signature", &signatures)];
-        for (name, text) in texts {
-            let value = HeaderValue::from_str(text).map_err(|_| unusable("The signature is not a header value"))?;
-            headers.insert(HeaderName::from_static(name), value);
+        let head = [id.as_str(), ".", &seconds, "."].concat();
+        let mut signatures = String::with_capacity(self.keys.len() * SIGNATURE_BYTES_MAX);
+        for key in &self.keys {
+            if !signatures.is_empty() {
+                signatures.push(' ');
+            }
+            key.sign(&head, body, &mut signatures);
+        }
+        let value =
+            |text: String| HeaderValue::try_from(text).map_err(|_| unusable("The signature is not a header value"));
+        for (name, text) in SIGNATURE_HEADERS.into_iter().zip([id.to_string(), seconds, signatures]) {
+            headers.insert(name, value(text)?);
         }
         Ok(())
     }
