@@ -95,7 +95,9 @@ impl App {
         }
         let server = tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped));
         let mut chores = vec![tokio::spawn(follow(Arc::clone(&platform))), tokio::spawn(purge(Arc::clone(&platform)))];
-        chores.extend(plan.master_key_file.map(|path| tokio::spawn(keys::follow(path, Arc::clone(&platform)))));
+        chores.extend(
+            plan.master_key_file.map(|path| tokio::spawn(keys::follow(path, plan.master_key, Arc::clone(&platform)))),
+        );
         Ok(Self { platform, address, metrics_address, stop, server, chores })
     }
 

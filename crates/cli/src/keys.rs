@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tenterhook_contract::Secret;
 use tenterhook_flows::Platform;
 use tenterhook_store::{Keyring, Store};
 
@@ -30,8 +31,7 @@ pub(crate) fn add(to: &Path, standby: bool) -> Result<(), Error> {
     Keyring::from_text(&old).map_err(|error| failed(&error))?;
     let new = Keyring::generate_text();
     let (first, second) = if standby { (&old, &new) } else { (&new, &old) };
-    let both =
-        tenterhook_contract::Secret::new(format!("{}\n{}", first.expose().trim_end(), second.expose().trim_end()));
+    let both = Secret::new(format!("{}\n{}", first.expose().trim_end(), second.expose().trim_end()));
     key_file::replace(to, &both).map_err(|error| failed(&error))?;
     if standby {
         println!("Added a key that decrypts. Once every node has the file, move its last line to the front.");
@@ -68,18 +68,18 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
 }
 
 /// Takes over the master keys whenever their file changes, until it is dropped.
-pub(crate) async fn follow(path: PathBuf, platform: Arc<Platform>) {
-    let mut known = fs::read_to_string(&path).unwrap_or_default();
+/// `known` are those that it started with.
+pub(crate) async fn follow(path: PathBuf, mut known: Secret, platform: Arc<Platform>) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
         // A file that is away for a moment is being replaced.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = key_file::read(&path) else { continue };
         if text == known {
             continue;
         }
-        match Keyring::from_text(&tenterhook_contract::Secret::new(text.as_str())) {
+        match Keyring::from_text(&text) {
             Ok(keyring) => {
                 tracing::info!(keys = ?keyring, "keys.changed: the first encrypts, all decrypt");
                 platform.store().replace_keyring(keyring);

@@ -49,6 +49,9 @@ impl Bulkhead {
                 return Some(Place(Some(Arc::clone(self))));
             }
             if state.waiting >= self.waiting_max {
+                state.forget_who_gave_up();
+            }
+            if state.waiting >= self.waiting_max {
                 return None;
             }
             state.waiting += 1;
@@ -88,6 +91,17 @@ impl Bulkhead {
     fn state(&self) -> MutexGuard<'_, State> {
         // No code that may panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Those whose time ran out leave dead senders behind, until a place becomes free or the queue is full.
+    fn forget_who_gave_up(&mut self) {
+        for (_, queue) in &mut self.queues {
+            queue.retain(|waiting| !waiting.is_closed());
+        }
+        self.queues.retain(|(_, queue)| !queue.is_empty());
+        self.waiting = self.queues.iter().map(|(_, queue)| queue.len()).sum();
     }
 }
 
@@ -163,6 +177,27 @@ mod tests {
         let got: Vec<_> = waiting.join_all().await;
         assert!(got.iter().all(|got| *got));
         assert!(Bulkhead::new(0).enter(&org(1), soon()).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gave_up_keeps_nobody_out_of_the_queue() {
+        let bulkhead = Bulkhead::new(1);
+        let held = bulkhead.enter(&org(1), soon()).await.unwrap();
+        let until = soon();
+        let given_up = (0..WAITING_PER_PLACE).map(|_| {
+            let bulkhead = Arc::clone(&bulkhead);
+            tokio::spawn(async move { bulkhead.enter(&org(1), until).await.is_none() })
+        });
+        for task in given_up.collect::<Vec<_>>() {
+            assert!(task.await.unwrap());
+        }
+        let waiting = tokio::spawn({
+            let bulkhead = Arc::clone(&bulkhead);
+            async move { bulkhead.enter(&org(2), soon()).await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        drop(held);
+        assert!(waiting.await.unwrap());
     }
 
     /// However callers come, wait, give up and are dropped: places are neither lost nor made.

@@ -45,8 +45,9 @@ use crate::{
 /// How long an idle connection is kept. Shorter than the 5 s after which common servers close theirs, so that a call
 /// seldom meets a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Idle connections kept for each service.
-const IDLE_PER_HOST_MAX: usize = 128;
+/// Idle connections kept for each service. Never more than were in flight at once, which bulkheads bound; a smaller number
+/// here would close connections in the middle of a burst, and the calls that follow would pay for new ones.
+const IDLE_PER_HOST_MAX: usize = 4_096;
 /// Headers of an answer.
 const ANSWER_HEADERS_MAX: usize = 100;
 /// Bytes of an answer's head that are buffered.

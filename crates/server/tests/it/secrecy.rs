@@ -13,7 +13,7 @@ use tenterhook_testkit::{
 
 use crate::{
     harness::{ADMIN_TOKEN, Behaviour, CLIENT_SECRET, HOOK_SECRET, PASSWORD, Service, World},
-    oauth::{VERIFIER, redeem, redirect_parameter, sign_in_and_authorize},
+    oauth::{VERIFIER, redeem, redirect_parameter, refresh, sign_in_and_authorize},
 };
 
 /// A value that the hook adds to a token.
@@ -129,7 +129,13 @@ async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
     let answer = sign_in_and_authorize(&world, &client, "openid offline_access", "").await;
     let code = redirect_parameter(&answer, "code").unwrap();
     let granted = redeem(&world, &client, &code, VERIFIER).await.json();
-    let refresh_token = granted["refresh_token"].as_str().unwrap().to_owned();
+    let first_refresh_token = granted["refresh_token"].as_str().unwrap().to_owned();
+    let refreshed = refresh(&world, &client, &first_refresh_token).await.json();
+    let refresh_token = refreshed["refresh_token"].as_str().unwrap().to_owned();
+    let access_token = refreshed["access_token"].as_str().unwrap().to_owned();
+    let bearer = format!("Bearer {access_token}");
+    let userinfo = format!("/oauth2/{}/v1/userinfo", world.org.authorization_server_id);
+    assert_eq!(world.send("GET", &userinfo, &[("authorization", &bearer)], b"").await.status, 200);
     for behaviour in [
         Behaviour::Answer(200, "{\"body-marked\"".to_owned()),
         Behaviour::Answer(503, "body-marked".to_owned()),
@@ -168,6 +174,8 @@ async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
         signing.as_str(),
         key_line.as_str(),
         refresh_token.as_str(),
+        first_refresh_token.as_str(),
+        access_token.as_str(),
         code.as_str(),
         PASSWORD,
         ADMIN_TOKEN,
