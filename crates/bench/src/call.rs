@@ -275,7 +275,7 @@ pub(crate) fn started_service(kind: service::Kind, wire: Wire) -> Result<Service
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("the service has an output")?).read_line(&mut line)?;
-    let target = Target { port: line.trim().parse()?, wire, authority };
+    let target = Target { port: line.trim().parse()?, wire, authority, path: "/hook".to_owned() };
     Ok(Service { child, target, _folder: folder })
 }
 

@@ -245,6 +245,9 @@ pub(crate) struct Target {
     /// PEM file of the authority of the service's certificate.
     #[arg(long)]
     pub(crate) authority: PathBuf,
+    /// Path of the hook.
+    #[arg(long, default_value = "/hook")]
+    pub(crate) path: String,
 }
 
 impl Target {
@@ -303,15 +306,27 @@ pub(crate) fn ready_hook_on(
     timeout: Duration,
     bulkhead: Option<u32>,
 ) -> Result<ReadyHook, Error> {
+    let hook = inline_hook(target, extra, timeout, bulkhead)?;
+    let endpoint = transport.endpoint(&hook, None);
+    Ok(ReadyHook::new(hook, endpoint))
+}
+
+/// The registration of a hook on the benchmark's service.
+pub(crate) fn inline_hook(
+    target: &Target,
+    extra: Extra,
+    timeout: Duration,
+    bulkhead: Option<u32>,
+) -> Result<InlineHook, Error> {
     let at = Timestamp::from_micros(0);
-    let hook = InlineHook {
+    Ok(InlineHook {
         id: HookId::from_parts(1, [1; 8]),
         status: HookStatus::Active,
         name: "Bench".into(),
         hook_type: Token::HOOK_TYPE,
         version: "1.0.0".into(),
         channel: Channel {
-            uri: target.uri("/hook"),
+            uri: target.uri(&target.path),
             headers: vec![],
             authentication: match extra {
                 Extra::OAuth => ChannelAuthentication::OAuth {
@@ -335,9 +350,7 @@ pub(crate) fn ready_hook_on(
         tls: HookTls::default(),
         created: at,
         last_updated: at,
-    };
-    let endpoint = transport.endpoint(&hook, None);
-    Ok(ReadyHook::new(hook, endpoint))
+    })
 }
 
 /// Who triggers the benchmark's invocations.

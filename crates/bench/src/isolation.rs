@@ -41,11 +41,10 @@ pub(crate) struct Options {
 #[derive(Args, Clone)]
 pub(crate) struct WorkerOptions {
     #[arg(long)]
-    healthy: u16,
+    port: u16,
+    /// Whether the neighbours' services hang and fail.
     #[arg(long)]
-    hanging: u16,
-    #[arg(long)]
-    failing: u16,
+    bad: bool,
     /// Calls per second of all three; without it, as many as possible of the healthy one.
     #[arg(long)]
     rate: Option<f64>,
@@ -55,9 +54,9 @@ pub(crate) struct WorkerOptions {
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    let started = |kind| call::started_service(kind, Wire::Plain);
-    let (healthy, hanging, failing) = (started(Kind::Echo)?, started(Kind::Silent)?, started(Kind::Failing)?);
-    let capacity = measure(options, [&healthy, &healthy, &healthy], None)?.calls_per_second;
+    // One process serves all three: services that compete for their core would hurt each other, and that is not measured.
+    let service = call::started_service(Kind::Echo, Wire::Plain)?;
+    let capacity = measure(options, &service, false, None)?.calls_per_second;
     let rate = capacity * LOAD;
     println!(
         "Capacity {capacity:.0} calls/s; three hooks at {rate:.0} calls/s in all, {:.0} of them to the healthy one;\n\
@@ -68,8 +67,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     );
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for _ in 0..options.alternations {
-        good.push(measure(options, [&healthy, &healthy, &healthy], Some(rate))?);
-        bad.push(measure(options, [&healthy, &hanging, &failing], Some(rate))?);
+        good.push(measure(options, &service, false, Some(rate))?);
+        bad.push(measure(options, &service, true, Some(rate))?);
     }
     let middle = |runs: &[Measured], of: fn(&Measured) -> f64| statistics::median(runs.iter().map(of));
     println!("\n{:<20}{:>10}{:>10}{:>12}", "neighbours", "p50 us", "p99 us", "not applied");
@@ -79,10 +78,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     }
     figure("isolation_p50_bad_over_good", middle(&bad, |m| m.p50_us) / middle(&good, |m| m.p50_us), "x");
     figure("isolation_p99_bad_over_good", middle(&bad, |m| m.p99_us) / middle(&good, |m| m.p99_us), "x");
-    for service in [healthy, hanging, failing] {
-        service.stop()?;
-    }
-    Ok(())
+    service.stop()
 }
 
 struct Measured {
@@ -92,11 +88,12 @@ struct Measured {
     missed: f64,
 }
 
-fn measure(options: &Options, services: [&Service; 3], rate: Option<f64>) -> Result<Measured, Error> {
+fn measure(options: &Options, service: &Service, bad: bool, rate: Option<f64>) -> Result<Measured, Error> {
     let mut command = cpu::pinned(CALLER_CORE)?;
     command.args(["isolation-worker", "--seconds", &options.seconds.to_string()]);
-    for (name, service) in ["--healthy", "--hanging", "--failing"].into_iter().zip(services) {
-        command.args([name, &service.target.port.to_string()]);
+    command.args(["--port", &service.target.port.to_string()]);
+    if bad {
+        command.arg("--bad");
     }
     if let Some(rate) = rate {
         command.args(["--rate", &rate.to_string()]);
@@ -123,13 +120,19 @@ struct Rig {
 
 impl Rig {
     fn new(options: &WorkerOptions) -> Result<Self, Error> {
-        let target = |port| Target { port, wire: Wire::Plain, authority: std::path::PathBuf::new() };
-        let transport = callers::transport(&target(0), false)?;
-        let hook = |port| callers::ready_hook_on(&transport, &target(port), Extra::None, Duration::from_secs(3), None);
+        let target = |path: &str| Target {
+            port: options.port,
+            wire: Wire::Plain,
+            authority: std::path::PathBuf::new(),
+            path: path.to_owned(),
+        };
+        let transport = callers::transport(&target("/hook"), false)?;
+        let hook = |path| callers::ready_hook_on(&transport, &target(path), Extra::None, Duration::from_secs(3), None);
+        let (second, third) = if options.bad { ("/hang", "/fail") } else { ("/hook", "/hook") };
         let recorder = Arc::new(InMemory::default());
         Ok(Self {
             engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), Limits::default()),
-            hooks: [hook(options.healthy)?, hook(options.hanging)?, hook(options.failing)?],
+            hooks: [hook("/hook")?, hook(second)?, hook(third)?],
             origin: callers::origin(),
             context: subject::context(),
             subject: subject::subject(),

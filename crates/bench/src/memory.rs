@@ -148,7 +148,8 @@ fn pause_bare(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Er
 fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
     let limits = callers::everywhere(options.paused);
     let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
-    let target = Target { port: options.port, wire: service::Wire::Plain, authority: PathBuf::new() };
+    let target =
+        Target { port: options.port, wire: service::Wire::Plain, authority: PathBuf::new(), path: "/hook".to_owned() };
     let transport = callers::transport(&target, options.http2)?;
     let hook = callers::ready_hook_on(&transport, &target, Extra::None, Duration::from_mins(1), Some(u32::MAX))?;
     let shared = Arc::new((engine, hook));

@@ -138,11 +138,18 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin, kind: Kind) {
         format!("{head}\r\n\r\n{body}")
     };
     let token = whole("200 OK", TOKEN);
-    let answer = if kind == Kind::Failing { whole("503 Service Unavailable", "") } else { whole("200 OK", ANSWER) };
+    let failure = whole("503 Service Unavailable", "");
+    let answer = if kind == Kind::Failing { failure.clone() } else { whole("200 OK", ANSWER) };
     let mut buffer = Vec::with_capacity(16_384);
     loop {
         while let Some(length) = request_length(&buffer) {
-            let answer = if buffer.starts_with(b"POST /token") { &token } else { &answer };
+            let answer = match () {
+                () if buffer.starts_with(b"POST /token") => &token,
+                () if buffer.starts_with(b"POST /fail") => &failure,
+                // Never answered; the connection is the caller's to close.
+                () if buffer.starts_with(b"POST /hang") => return std::future::pending().await,
+                () => &answer,
+            };
             buffer.drain(..length);
             if stream.write_all(answer.as_bytes()).await.is_err() || stream.flush().await.is_err() {
                 return;

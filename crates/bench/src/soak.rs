@@ -11,8 +11,10 @@ use std::{
 };
 
 use clap::Args;
-use tenterhook_contract::token::Token;
-use tenterhook_engine::{Engine, Invocation, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock};
+use tenterhook_contract::{hook::BreakerMode, token::Token};
+use tenterhook_engine::{
+    BoxFuture, Engine, Invocation, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
+};
 use tenterhook_flows::{SystemLogRecorder, entropy::SystemEntropy};
 use tokio::time::Instant;
 
@@ -38,6 +40,9 @@ pub(crate) struct Options {
     /// Minutes.
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
+    /// With the circuit breakers of the hooks: the faulty services are then soon left alone.
+    #[arg(long)]
+    breakers: bool,
 }
 
 /// Counts what it is given, and hands it on.
@@ -50,6 +55,10 @@ impl Recorder for Counted {
     fn record(&self, record: InvocationRecord) {
         self.records.fetch_add(1, Ordering::Relaxed);
         self.inner.record(record);
+    }
+
+    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+        self.inner.room()
     }
 }
 
@@ -96,8 +105,12 @@ async fn soak(options: &Options, services: &[(Service, Extra)]) -> Result<(), Er
     let (began, until) = (Instant::now(), Instant::now() + length);
     let mut tasks = tokio::task::JoinSet::new();
     for (service, extra) in services {
-        let hook = callers::ready_hook(&service.target, *extra, TIMEOUT, None)?;
-        let hook = Arc::new(hook);
+        let transport = callers::transport(&service.target, false)?;
+        let mut hook = callers::inline_hook(&service.target, *extra, TIMEOUT, None)?;
+        if !options.breakers {
+            hook.policy.breaker.mode = BreakerMode::Off;
+        }
+        let hook = Arc::new(ReadyHook::new(hook.clone(), transport.endpoint(&hook, None)));
         for number in 0..CALLERS {
             tasks.spawn(keep_calling(Arc::clone(&engine), Arc::clone(&hook), Arc::clone(&counts), until, number));
         }

@@ -25,7 +25,9 @@ pub(crate) struct Bulkhead {
 #[derive(Debug)]
 struct State {
     free: usize,
+    /// Senders in the queues, those of callers that gave up included.
     waiting: usize,
+    gave_up: usize,
     /// Orgs that wait, the one whose turn it is first.
     queues: VecDeque<(OrgId, VecDeque<oneshot::Sender<Place>>)>,
 }
@@ -36,23 +38,24 @@ pub(crate) struct Place(Option<Arc<Bulkhead>>);
 
 impl Bulkhead {
     pub(crate) fn new(places: usize) -> Arc<Self> {
-        let state = State { free: places, waiting: 0, queues: VecDeque::new() };
+        let state = State { free: places, waiting: 0, gave_up: 0, queues: VecDeque::new() };
         Arc::new(Self { waiting_max: places.saturating_mul(WAITING_PER_PLACE), state: Mutex::new(state) })
     }
 
     /// A place, waiting for one until `until`; `None` when there is none by then, or too many wait already.
     pub(crate) async fn enter(self: &Arc<Self>, org: &OrgId, until: Instant) -> Option<Place> {
-        let place = {
+        let receiver = {
             let mut state = self.state();
             if state.free > 0 {
                 state.free -= 1;
                 return Some(Place(Some(Arc::clone(self))));
             }
-            if state.waiting >= self.waiting_max {
-                state.forget_who_gave_up();
-            }
-            if state.waiting >= self.waiting_max {
+            if state.waiting - state.gave_up >= self.waiting_max {
                 return None;
+            }
+            // Not for each: what it costs is shared by those that gave up since the last time.
+            if state.gave_up > self.waiting_max {
+                state.forget_who_gave_up();
             }
             state.waiting += 1;
             let (sender, receiver) = oneshot::channel();
@@ -62,8 +65,10 @@ impl Bulkhead {
             }
             receiver
         };
-        // Who gives up leaves a dead sender in the queue; a release passes over it.
-        timeout_at(until, place).await.ok().and_then(Result::ok)
+        let mut waiter = Waiter { bulkhead: self, receiver, done: false };
+        let place = timeout_at(until, &mut waiter.receiver).await.ok().and_then(Result::ok);
+        waiter.done = place.is_some();
+        place
     }
 
     /// Places that are free.
@@ -81,8 +86,11 @@ impl Bulkhead {
             }
             match next.send(Place(Some(Arc::clone(self)))) {
                 Ok(()) => return,
-                // Nobody took it: it must not be released a second time.
-                Err(mut refused) => drop(refused.0.take()),
+                // Who waited has given up: the place must not be released a second time.
+                Err(mut refused) => {
+                    refused.0 = None;
+                    state.gave_up -= 1;
+                }
             }
         }
         state.free += 1;
@@ -94,14 +102,39 @@ impl Bulkhead {
     }
 }
 
+/// A caller in the queue.
+struct Waiter<'a> {
+    bulkhead: &'a Arc<Bulkhead>,
+    receiver: oneshot::Receiver<Place>,
+    done: bool,
+}
+
+impl Drop for Waiter<'_> {
+    /// Who gives up leaves a dead sender in the queue: a release passes over it, or it is forgotten with others.
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let missed = {
+            let mut state = self.bulkhead.state();
+            self.receiver.close();
+            let missed = self.receiver.try_recv().ok();
+            state.gave_up += usize::from(missed.is_none());
+            missed
+        };
+        // A place that came at the last moment is free again, now that the lock is.
+        drop(missed);
+    }
+}
+
 impl State {
-    /// Those whose time ran out leave dead senders behind, until a place becomes free or the queue is full.
     fn forget_who_gave_up(&mut self) {
         for (_, queue) in &mut self.queues {
             queue.retain(|waiting| !waiting.is_closed());
         }
         self.queues.retain(|(_, queue)| !queue.is_empty());
         self.waiting = self.queues.iter().map(|(_, queue)| queue.len()).sum();
+        self.gave_up = 0;
     }
 }
 
@@ -222,6 +255,6 @@ mod tests {
         }
         while tasks.join_next().await.is_some() {}
         let state = bulkhead.state();
-        assert_eq!((state.free, state.waiting, state.queues.len()), (3, 0, 0));
+        assert_eq!((state.free, state.waiting, state.gave_up, state.queues.len()), (3, 0, 0, 0));
     }
 }

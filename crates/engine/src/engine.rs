@@ -29,6 +29,10 @@ use crate::{
 /// Room for an ordinary document, so that building it seldom grows the buffer.
 const DOCUMENT_BYTES: usize = 4_096;
 
+/// Longest time that an invocation waits for the recorder to have room: enough to bring the load down to what it can
+/// keep, little enough for a flow to bear when its database is away.
+const ROOM_WAIT_MAX: Duration = Duration::from_millis(100);
+
 /// Runs invocations. One per process; shared behind an `Arc`.
 pub struct Engine {
     recorder: Arc<dyn Recorder>,
@@ -172,6 +176,10 @@ impl Engine {
         let deadline = deadline.map_or(own, |flow| own.earlier(flow));
         let event_id = self.event_id();
         let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Flow, event_id.clone());
+        if let Some(room) = self.recorder.room() {
+            // Without room by then the flow goes on; the recorder says what it lost.
+            let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
+        }
 
         let permit = match self.admit(hook, record.origin(), deadline).await {
             Ok(permit) => permit,

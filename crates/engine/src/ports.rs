@@ -160,6 +160,12 @@ pub struct Sent {
 pub trait Recorder: Send + Sync {
     /// Takes one record.
     fn record(&self, record: InvocationRecord);
+
+    /// Where records come faster than they can be kept: ends when there is room again. `None` when there is room now.
+    /// The engine waits for it before an invocation, for a moment.
+    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+        None
+    }
 }
 
 /// Is shown what was sent and answered, whole: for `tenterhook dev` only, whose user watches their own data.

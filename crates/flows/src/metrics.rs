@@ -15,7 +15,7 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use tenterhook_engine::{BreakerState, InvocationRecord, Purpose, Recorder};
+use tenterhook_engine::{BoxFuture, BreakerState, InvocationRecord, Purpose, Recorder};
 
 use crate::Platform;
 
@@ -127,6 +127,10 @@ impl<R: Recorder> Recorder for Counting<R> {
     fn record(&self, record: InvocationRecord) {
         self.metrics.count(&record);
         self.inner.record(record);
+    }
+
+    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+        self.inner.room()
     }
 }
 

@@ -7,7 +7,7 @@ use tenterhook_contract::{
     answer::cap,
     system_log::{LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
-use tenterhook_engine::{Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
+use tenterhook_engine::{BoxFuture, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
 use tenterhook_store::LogWriter;
 
 /// Changes that an event names; an answer may make thousands.
@@ -30,6 +30,10 @@ impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
         let entropy = Arc::clone(&self.entropy);
         self.log.append_with(move || event_of(&record, || entropy.uuid()));
+    }
+
+    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+        self.log.is_crowded().then(|| Box::pin(self.log.room()) as BoxFuture<'_, ()>)
     }
 }
 

@@ -28,6 +28,10 @@ use crate::{
 
 /// Events that may wait to be written; more are lost and counted.
 const WAITING_MAX: usize = 65_536;
+/// From so many waiting events on, those who can wait are asked to.
+const WAITING_MANY: usize = WAITING_MAX / 2;
+/// How often somebody who waits looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Events of one statement; four columns each, well below the parameters a statement may have.
 const BATCH_MAX: usize = 500;
 /// How long the first event of a batch waits for company.
@@ -93,6 +97,18 @@ impl LogWriter {
             if lost.is_power_of_two() {
                 tracing::error!(lost, "system_log.lost: events were dropped because the database does not keep up");
             }
+        }
+    }
+
+    /// Whether so many events wait already that more should come later.
+    pub fn is_crowded(&self) -> bool {
+        self.events.max_capacity() - self.events.capacity() > WAITING_MANY
+    }
+
+    /// Waits until it is not crowded any more.
+    pub async fn room(&self) {
+        while self.is_crowded() {
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

@@ -376,3 +376,21 @@ async fn one_hook_cannot_take_every_place_of_its_org() {
     }
     assert_eq!(third.outcome, Outcome::Skipped(SkipReason::NoCapacity), "two of three places are a hook's share");
 }
+
+/// A recorder that cannot keep up slows the flows down, a little, and stops none.
+#[tokio::test(start_paused = true)]
+async fn a_crowded_recorder_makes_an_invocation_wait_for_a_moment() {
+    for (crowded_for, waited) in [(0, 0), (30, 30), (100, 100), (60_000, 100)] {
+        let rig = Rig::new(HookType::Token, &[SET]);
+        *rig.records.1.lock().unwrap() = Duration::from_millis(crowded_for);
+        let began = tokio::time::Instant::now();
+        assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2));
+        assert_eq!(began.elapsed(), Duration::from_millis(waited), "{crowded_for}");
+        rig.only_record();
+    }
+    let rig = Rig::new(HookType::Token, &[SET]);
+    *rig.records.1.lock().unwrap() = Duration::from_mins(1);
+    let began = tokio::time::Instant::now();
+    rig.invoke::<TokenPoint>(Some(Deadline::after(Duration::from_millis(50)))).await;
+    assert_eq!(began.elapsed(), Duration::from_millis(25), "half of what a flow has left");
+}

@@ -55,12 +55,18 @@ impl Endpoint for Scripted {
     }
 }
 
+/// Keeps the records; has room for more after `crowded_for`.
 #[derive(Default)]
-pub(crate) struct Records(pub(crate) Mutex<Vec<InvocationRecord>>);
+pub(crate) struct Records(pub(crate) Mutex<Vec<InvocationRecord>>, pub(crate) Mutex<Duration>);
 
 impl Recorder for Records {
     fn record(&self, record: InvocationRecord) {
         self.0.lock().unwrap().push(record);
+    }
+
+    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+        let crowded_for = *self.1.lock().unwrap();
+        (!crowded_for.is_zero()).then(|| Box::pin(tokio::time::sleep(crowded_for)) as BoxFuture<'_, ()>)
     }
 }
 
