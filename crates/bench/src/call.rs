@@ -9,13 +9,13 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use crate::{
     Error,
     callers::{AnyCaller, Target},
-    cpu, figure,
+    cpu::{self, Figures},
+    figure,
     service::{self, Wire},
     statistics, subject,
 };
@@ -214,7 +214,7 @@ fn measure(
     rate: Option<u32>,
 ) -> Result<Measured, Error> {
     let script = node_script(options).filter(|_| caller == Caller::Node);
-    let mut command = if let Some(script) = script {
+    let command = if let Some(script) = script {
         let mut command = Command::new("taskset");
         command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
         command.args([target.port.to_string(), in_flight.to_string(), options.seconds.to_string()]);
@@ -230,16 +230,12 @@ fn measure(
         }
         command
     };
-    let output = command.stderr(Stdio::inherit()).output()?;
-    let text = String::from_utf8(output.stdout)?;
-    let line = text.lines().last().ok_or_else(|| format!("{} printed nothing", caller.name()))?;
-    let result: Value = serde_json::from_str(line)?;
-    let number = |name: &str| result.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no `{name}` in {line}"));
+    let figures = Figures::of(command)?;
     Ok(Measured {
-        calls_per_second: number("callsPerSecond")?,
-        cpu_us: number("cpuUs")?,
-        p50_us: number("p50Us")?,
-        p99_us: number("p99Us")?,
+        calls_per_second: figures.number("callsPerSecond")?,
+        cpu_us: figures.number("cpuUs")?,
+        p50_us: figures.number("p50Us")?,
+        p99_us: figures.number("p99Us")?,
     })
 }
 

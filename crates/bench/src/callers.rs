@@ -202,23 +202,29 @@ impl EngineCaller {
     async fn call(&self) -> Result<(), Error> {
         let spare = self.subjects.lock().map_err(|error| error.to_string())?.pop();
         let mut subject = spare.unwrap_or_else(subject::subject);
-        let resumed = self.engine.invoke::<Token>(self.invocation(&mut subject)).await;
+        let resumed = self.engine.invoke(invocation(&self.hook, &self.origin, &self.context, &mut subject)).await;
         self.subjects.lock().map_err(|error| error.to_string())?.push(subject);
         match resumed.outcome {
             Outcome::Applied(changes) if changes.len() == 5 => Ok(()),
             other => Err(format!("the call was not applied: {other:?}").into()),
         }
     }
+}
 
-    fn invocation<'a>(&'a self, subject: &'a mut TokenSubject) -> Invocation<'a, Token> {
-        Invocation {
-            hook: &self.hook,
-            origin: Arc::clone(&self.origin),
-            source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
-            context: &self.context,
-            subject,
-            deadline: None,
-        }
+/// The invocation that every benchmark makes.
+pub(crate) fn invocation<'a>(
+    hook: &'a ReadyHook,
+    origin: &Arc<Origin>,
+    context: &'a TokenRequest,
+    subject: &'a mut TokenSubject,
+) -> Invocation<'a, Token> {
+    Invocation {
+        hook,
+        origin: Arc::clone(origin),
+        source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
+        context,
+        subject,
+        deadline: None,
     }
 }
 

@@ -1,6 +1,12 @@
-//! CPU time of this process, and processes pinned to one core.
+//! CPU time of this process, processes pinned to one core, and what they measured.
 
-use std::{env, fs, process::Command, time::Duration};
+use std::{
+    env, fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
 
 use crate::Error;
 
@@ -28,4 +34,24 @@ pub(crate) fn resident_bytes() -> Result<u64, Error> {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS in /proc/self/status")?;
     let kilobytes: u64 = line.split_whitespace().nth(1).ok_or("no number in VmRSS")?.parse()?;
     Ok(kilobytes * 1_024)
+}
+
+/// What a measurement in a process of its own has printed: one JSON object on its last line.
+pub(crate) struct Figures {
+    line: String,
+    values: Value,
+}
+
+impl Figures {
+    /// Runs `command` to its end.
+    pub(crate) fn of(mut command: Command) -> Result<Self, Error> {
+        let text = String::from_utf8(command.stderr(Stdio::inherit()).output()?.stdout)?;
+        let line = text.lines().last().ok_or_else(|| format!("{command:?} printed nothing"))?.to_owned();
+        Ok(Self { values: serde_json::from_str(&line)?, line })
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Result<f64, Error> {
+        let number = self.values.get(name).and_then(Value::as_f64);
+        Ok(number.ok_or_else(|| format!("no `{name}` in {}", self.line))?)
+    }
 }

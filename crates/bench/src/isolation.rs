@@ -3,12 +3,11 @@
 //! Three hooks get calls at fixed rates, 60 % of what the engine can do in all. In one run all three services are healthy;
 //! in the other one hangs and one fails. The bounds and the hooks' policies are the defaults of the product.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use clap::Args;
-use serde_json::Value;
-use tenterhook_contract::token::{Token, TokenSubject};
-use tenterhook_engine::{Engine, Invocation, Limits, Outcome, ReadyHook, SystemClock};
+use tenterhook_contract::token::TokenSubject;
+use tenterhook_engine::{Engine, Limits, Outcome, ReadyHook, SystemClock};
 use tenterhook_flows::entropy::SystemEntropy;
 use tokio::{task::JoinSet, time::Instant};
 
@@ -16,7 +15,8 @@ use crate::{
     Error,
     call::{self, CALLER_CORE, Service},
     callers::{self, Extra, InMemory, Target},
-    cpu, figure,
+    cpu::{self, Figures},
+    figure,
     service::{Kind, Wire},
     statistics, subject,
 };
@@ -98,14 +98,12 @@ fn measure(options: &Options, service: &Service, bad: bool, rate: Option<f64>) -
     if let Some(rate) = rate {
         command.args(["--rate", &rate.to_string()]);
     }
-    let text = String::from_utf8(command.stderr(Stdio::inherit()).output()?.stdout)?;
-    let result: Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
-    let number = |name: &str| result.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no `{name}` in {text}"));
+    let figures = Figures::of(command)?;
     Ok(Measured {
-        calls_per_second: number("callsPerSecond")?,
-        p50_us: number("p50Us")?,
-        p99_us: number("p99Us")?,
-        missed: number("missed")?,
+        calls_per_second: figures.number("callsPerSecond")?,
+        p50_us: figures.number("p50Us")?,
+        p99_us: figures.number("p99Us")?,
+        missed: figures.number("missed")?,
     })
 }
 
@@ -141,14 +139,7 @@ impl Rig {
 
     async fn call(&self, hook: &ReadyHook) -> Outcome {
         let mut subject = self.subject.clone();
-        let invocation = Invocation::<Token> {
-            hook,
-            origin: Arc::clone(&self.origin),
-            source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
-            context: &self.context,
-            subject: &mut subject,
-            deadline: None,
-        };
+        let invocation = callers::invocation(hook, &self.origin, &self.context, &mut subject);
         self.engine.invoke(invocation).await.outcome
     }
 }

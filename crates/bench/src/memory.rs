@@ -1,21 +1,21 @@
 //! `bench memory`: what a paused invocation keeps in memory beside a bare client's request.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use serde_json::Value;
-use tenterhook_contract::token::{Token, TokenSubject};
-use tenterhook_engine::{Engine, Invocation, InvocationRecord, Recorder, SystemClock};
+use tenterhook_contract::token::TokenSubject;
+use tenterhook_engine::{Engine, InvocationRecord, Recorder, SystemClock};
 use tenterhook_flows::entropy::SystemEntropy;
 use tokio::task::JoinSet;
 
 use crate::{
     Error, call,
     callers::{self, Extra, Target},
-    cpu, figure, service, statistics, subject,
+    cpu::{self, Figures},
+    figure, service, statistics, subject,
 };
 
 /// Options of `bench memory`.
@@ -80,11 +80,9 @@ fn measure(options: &Options, caller: Caller, http2: bool) -> Result<f64, Error>
     if http2 {
         command.arg("--http2");
     }
-    let output = command.stderr(Stdio::inherit()).output()?;
+    let figures = Figures::of(command);
     service.stop()?;
-    let text = String::from_utf8(output.stdout)?;
-    let result: Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
-    Ok(result.get("bytes").and_then(Value::as_f64).ok_or("the measurement has no `bytes`")?)
+    figures?.number("bytes")
 }
 
 struct Nothing;
@@ -160,16 +158,7 @@ fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), 
         paused.spawn(async move {
             let mut subject = TokenSubject::clone(&subject);
             let (engine, hook) = &*shared;
-            engine
-                .invoke::<Token>(Invocation {
-                    hook,
-                    origin,
-                    source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
-                    context: &*context,
-                    subject: &mut subject,
-                    deadline: None,
-                })
-                .await;
+            engine.invoke(callers::invocation(hook, &origin, &context, &mut subject)).await;
         });
     }
     Ok(())

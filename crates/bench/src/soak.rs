@@ -11,9 +11,9 @@ use std::{
 };
 
 use clap::Args;
-use tenterhook_contract::{hook::BreakerMode, token::Token};
+use tenterhook_contract::hook::BreakerMode;
 use tenterhook_engine::{
-    BoxFuture, Engine, Invocation, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
+    BoxFuture, Engine, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
 };
 use tenterhook_flows::{SystemLogRecorder, entropy::SystemEntropy};
 use tokio::time::Instant;
@@ -170,14 +170,7 @@ async fn keep_calling(
     while Instant::now() < until {
         turn += 1;
         let mut subject = fresh.clone();
-        let invocation = Invocation::<Token> {
-            hook: &hook,
-            origin: Arc::clone(&origin),
-            source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
-            context: &context,
-            subject: &mut subject,
-            deadline: None,
-        };
+        let invocation = callers::invocation(&hook, &origin, &context, &mut subject);
         let began = Instant::now();
         counts.invocations.fetch_add(1, Ordering::Relaxed);
         // Some flows go away before the service has answered; they leave a record too.

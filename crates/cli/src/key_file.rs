@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use tenterhook_contract::Secret;
@@ -23,7 +23,7 @@ pub(crate) fn read_or_create(path: &Path, generate: impl FnOnce() -> Secret) -> 
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
+    let draft = draft_of(path);
     write_new(&draft, &generate())?;
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
@@ -44,9 +44,14 @@ pub(crate) fn write_new(path: &Path, secret: &Secret) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Where a file is written before it takes the place of `path`; another one for each process.
+fn draft_of(path: &Path) -> PathBuf {
+    path.with_extension(format!("draft-{}", std::process::id()))
+}
+
 /// Writes `secret` in place of what is in the file: whole or not at all.
 pub(crate) fn replace(path: &Path, secret: &Secret) -> io::Result<()> {
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
+    let draft = draft_of(path);
     write_new(&draft, secret)?;
     fs::rename(&draft, path).inspect_err(|_| drop(fs::remove_file(&draft)))
 }

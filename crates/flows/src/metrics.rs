@@ -1,9 +1,6 @@
 //! Metrics of invocations, in the OpenMetrics text form.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicI64},
-};
+use std::sync::{Arc, atomic::AtomicI64};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -108,12 +105,6 @@ impl Metrics {
         if record.fell_back {
             self.fallbacks.get_or_create(&label).inc();
         }
-    }
-}
-
-impl fmt::Debug for Metrics {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Metrics").finish_non_exhaustive()
     }
 }
 
