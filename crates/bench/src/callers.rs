@@ -1,6 +1,7 @@
 //! Who calls in the benchmarks: a bare client, and the engine in its variants.
 
 use std::{
+    collections::VecDeque,
     ffi::OsString,
     fs,
     path::PathBuf,
@@ -135,16 +136,17 @@ impl BareCaller {
 
 /// Keeps the newest records, as an embedder without a database would.
 #[derive(Default)]
-pub(crate) struct InMemory(Mutex<Vec<InvocationRecord>>);
+pub(crate) struct InMemory(Mutex<VecDeque<InvocationRecord>>);
 
 impl Recorder for InMemory {
     fn record(&self, record: InvocationRecord) {
         const KEPT: usize = 1_024;
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if records.len() == KEPT {
-            records.clear();
-        }
-        records.push(record);
+        // One at a time: freeing all at once would be a pause that the engine did not make.
+        let oldest = if records.len() == KEPT { records.pop_front() } else { None };
+        records.push_back(record);
+        drop(records);
+        drop(oldest);
     }
 }
 
