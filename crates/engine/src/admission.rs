@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     Deadline, SkipReason,
-    bulkhead::{Bulkhead, Place},
+    bulkhead::{Bulkhead, Place, Responsiveness},
 };
 
 /// Bounds of the engine.
@@ -48,9 +48,20 @@ pub(crate) struct OwnBulkheads {
     host: Arc<Bulkhead>,
 }
 
-/// A place in each bulkhead that a call passes.
+/// A place in each bulkhead that a call passes; the hook's own first.
 pub(crate) struct Places {
-    _places: [Option<Place>; 4],
+    of_hook: Option<Place>,
+    _shared: [Option<Place>; 3],
+}
+
+impl Places {
+    /// Gives them back, and lets the hook's own bulkhead learn from the call. Those that it shares with others do not:
+    /// one service that hangs must not make them narrower for all.
+    pub(crate) fn leave(self, responsiveness: Responsiveness) {
+        if let Some(place) = self.of_hook {
+            place.leave(responsiveness);
+        }
+    }
 }
 
 impl Bulkheads {
@@ -77,17 +88,18 @@ impl Bulkheads {
     ) -> Result<Places, SkipReason> {
         let until = Instant::now() + deadline.remaining() / 2;
         let of_org = self.of_org(org);
-        let own = own.into_iter().flat_map(|own| [&own.hook, &own.host]);
-        let mut places = [const { None }; 4];
-        for (place, bulkhead) in places.iter_mut().zip(own.chain([&of_org, &self.process])) {
-            *place = Some(bulkhead.enter(org, until).await.ok_or(SkipReason::NoCapacity)?);
-        }
-        Ok(Places { _places: places })
+        let enter = async |bulkhead: &Arc<Bulkhead>| bulkhead.enter(org, until).await.ok_or(SkipReason::NoCapacity);
+        let (of_hook, of_host) = match own {
+            Some(own) => (Some(enter(&own.hook).await?), Some(enter(&own.host).await?)),
+            None => (None, None),
+        };
+        let shared = [of_host, Some(enter(&of_org).await?), Some(enter(&self.process).await?)];
+        Ok(Places { of_hook, _shared: shared })
     }
 
     /// Calls that have a place now.
     pub(crate) fn in_flight(&self) -> usize {
-        self.limits.in_flight.saturating_sub(self.process.free())
+        self.process.taken()
     }
 
     fn of_org(&self, org: &OrgId) -> Arc<Bulkhead> {

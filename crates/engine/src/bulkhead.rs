@@ -13,18 +13,27 @@ use tokio::{
 
 /// Those who may wait, for each place: a longer queue would not move within anybody's deadline.
 const WAITING_PER_PLACE: usize = 16;
+/// What a call that timed out leaves of the places that are given out. One such call in ten is made up for by the
+/// answers of the others and changes nothing.
+const KEPT_AFTER_TIMEOUT: f64 = 0.9;
+/// Places that an answer brings back: each may be followed by two, so that a service that works again has all its
+/// places after a few round trips.
+const REGAINED_BY_ANSWER: f64 = 1.0;
 
 /// A bound on calls that are open at the same time. Who finds it full waits; a place that becomes free goes to the orgs
 /// in turn, and within an org to who came first, so that one that asks for much does not keep the others out.
 #[derive(Debug)]
 pub(crate) struct Bulkhead {
+    places: usize,
     waiting_max: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    free: usize,
+    taken: usize,
+    /// Places that are given out now, between one and all: fewer after calls that timed out.
+    allowed: f64,
     /// Senders in the queues, those of callers that gave up included.
     waiting: usize,
     gave_up: usize,
@@ -36,18 +45,27 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Place(Option<Arc<Bulkhead>>);
 
+/// What a call says of the service that it was made to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Responsiveness {
+    /// It answered, or refused to, in time.
+    Answered,
+    /// It did not.
+    TimedOut,
+}
+
 impl Bulkhead {
     pub(crate) fn new(places: usize) -> Arc<Self> {
-        let state = State { free: places, waiting: 0, gave_up: 0, queues: VecDeque::new() };
-        Arc::new(Self { waiting_max: places.saturating_mul(WAITING_PER_PLACE), state: Mutex::new(state) })
+        let state = State { taken: 0, allowed: bound(places), waiting: 0, gave_up: 0, queues: VecDeque::new() };
+        Arc::new(Self { places, waiting_max: places.saturating_mul(WAITING_PER_PLACE), state: Mutex::new(state) })
     }
 
     /// A place, waiting for one until `until`; `None` when there is none by then, or too many wait already.
     pub(crate) async fn enter(self: &Arc<Self>, org: &OrgId, until: Instant) -> Option<Place> {
         let receiver = {
             let mut state = self.state();
-            if state.free > 0 {
-                state.free -= 1;
+            if state.has_room() {
+                state.taken += 1;
                 return Some(Place(Some(Arc::clone(self))));
             }
             if state.waiting - state.gave_up >= self.waiting_max {
@@ -71,21 +89,34 @@ impl Bulkhead {
         place
     }
 
-    /// Places that are free.
-    pub(crate) fn free(&self) -> usize {
-        self.state().free
+    /// Places that are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.state().taken
+    }
+
+    /// Gives out fewer places after a call that timed out, down to one, and more after an answer, up to all: calls that
+    /// wait for a service that hangs would hold up to the end of their time what others can use.
+    fn adapt(&self, responsiveness: Responsiveness) {
+        let mut state = self.state();
+        state.allowed = match responsiveness {
+            Responsiveness::Answered => (state.allowed + REGAINED_BY_ANSWER).min(bound(self.places)),
+            Responsiveness::TimedOut => (state.allowed * KEPT_AFTER_TIMEOUT).max(bound(self.places.min(1))),
+        };
     }
 
     fn release(self: &Arc<Self>) {
         let mut state = self.state();
-        while let Some((org, mut queue)) = state.queues.pop_front() {
+        state.taken -= 1;
+        while state.has_room()
+            && let Some((org, mut queue)) = state.queues.pop_front()
+        {
             let Some(next) = queue.pop_front() else { continue };
             state.waiting -= 1;
             if !queue.is_empty() {
                 state.queues.push_back((org, queue));
             }
             match next.send(Place(Some(Arc::clone(self)))) {
-                Ok(()) => return,
+                Ok(()) => state.taken += 1,
                 // Who waited has given up: the place must not be released a second time.
                 Err(mut refused) => {
                     refused.0 = None;
@@ -93,7 +124,6 @@ impl Bulkhead {
                 }
             }
         }
-        state.free += 1;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -127,7 +157,27 @@ impl Drop for Waiter<'_> {
     }
 }
 
+impl Place {
+    /// Gives it back, and lets the bulkhead learn from the call.
+    pub(crate) fn leave(self, responsiveness: Responsiveness) {
+        if let Some(bulkhead) = &self.0 {
+            bulkhead.adapt(responsiveness);
+        }
+    }
+}
+
+/// A number of places as a bound that moves in fractions.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^52 places")]
+fn bound(places: usize) -> f64 {
+    places as f64
+}
+
 impl State {
+    /// Whether one more place may be given out.
+    fn has_room(&self) -> bool {
+        bound(self.taken) + 1.0 <= self.allowed
+    }
+
     fn forget_who_gave_up(&mut self) {
         for (_, queue) in &mut self.queues {
             queue.retain(|waiting| !waiting.is_closed());
@@ -255,6 +305,66 @@ mod tests {
         }
         while tasks.join_next().await.is_some() {}
         let state = bulkhead.state();
-        assert_eq!((state.free, state.waiting, state.gave_up, state.queues.len()), (3, 0, 0, 0));
+        assert_eq!((state.taken, state.waiting, state.gave_up, state.queues.len()), (0, 0, 0, 0));
+    }
+
+    /// How many places can be taken now.
+    async fn room(bulkhead: &Arc<Bulkhead>) -> usize {
+        let mut places = Vec::new();
+        while let Some(place) = bulkhead.enter(&org(1), Instant::now()).await {
+            places.push(place);
+        }
+        places.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_time_out_leave_fewer_places_and_answers_bring_them_back() {
+        let bulkhead = Bulkhead::new(50);
+        let call = async |responsiveness| {
+            bulkhead.enter(&org(1), soon()).await.unwrap().leave(responsiveness);
+        };
+        call(Responsiveness::TimedOut).await;
+        assert_eq!(room(&bulkhead).await, 45);
+        for _ in 0..100 {
+            call(Responsiveness::TimedOut).await;
+        }
+        assert_eq!(room(&bulkhead).await, 1, "one is left, to find out whether the service answers again");
+        call(Responsiveness::Answered).await;
+        assert_eq!(room(&bulkhead).await, 2);
+        for _ in 0..100 {
+            call(Responsiveness::Answered).await;
+        }
+        assert_eq!(room(&bulkhead).await, 50, "never more than there are");
+        for _ in 0..50 {
+            for _ in 0..9 {
+                call(Responsiveness::Answered).await;
+            }
+            call(Responsiveness::TimedOut).await;
+        }
+        assert_eq!(room(&bulkhead).await, 45, "one call in ten is no reason to close");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_lets_two_follow_and_a_call_that_timed_out_nobody() {
+        let bulkhead = Bulkhead::new(4);
+        let mut held = Vec::new();
+        while let Some(place) = bulkhead.enter(&org(1), Instant::now()).await {
+            held.push(place);
+        }
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..3 {
+            let bulkhead = Arc::clone(&bulkhead);
+            waiting.spawn(async move { bulkhead.enter(&org(1), soon()).await });
+        }
+        tokio::task::yield_now().await;
+        held.pop().unwrap().leave(Responsiveness::TimedOut);
+        tokio::task::yield_now().await;
+        assert!(waiting.try_join_next().is_none(), "three and a half places, and three are taken");
+        held.pop().unwrap().leave(Responsiveness::Answered);
+        let first = waiting.join_next().await.unwrap().unwrap();
+        let second = waiting.join_next().await.unwrap().unwrap();
+        assert!(first.is_some() && second.is_some());
+        tokio::task::yield_now().await;
+        assert!(waiting.try_join_next().is_none());
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     SkipReason, Timings, Witness, Witnessed,
     admission::{Bulkheads, OwnBulkheads, Places},
     breaker::Breaker,
+    bulkhead::Responsiveness,
     judge::judge,
     policy::{decide, falls_back},
     record::OpenRecord,
@@ -181,8 +182,8 @@ impl Engine {
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
         }
 
-        let permit = match self.admit(hook, record.origin(), deadline).await {
-            Ok(permit) => permit,
+        let places = match self.admit(hook, record.origin(), deadline).await {
+            Ok(places) => places,
             Err(reason) => return resume::<P>(hook, subject, record, Outcome::Skipped(reason)).0,
         };
         let body = {
@@ -194,11 +195,14 @@ impl Engine {
             Ok(body) => {
                 let exchanged = self.attempts(hook, &mut record, body, deadline).await;
                 record.breaker(hook.breaker.report(exchanged.outcome.is_err(), Instant::now(), &*self.entropy));
+                places.leave(match &exchanged.outcome {
+                    Err(failure) if failure.code.is_timeout() => Responsiveness::TimedOut,
+                    _ => Responsiveness::Answered,
+                });
                 exchanged
             }
             Err(failure) => Exchanged { outcome: Err(failure.clone()), raw: None, sent: None },
         };
-        drop(permit);
 
         if let Some(debug) = exchanged.outcome.as_ref().ok().and_then(|answer| answer.debug_context.as_ref()) {
             record.debug_context(debug);
@@ -227,8 +231,8 @@ impl Engine {
     pub async fn execute(&self, hook: &ReadyHook, origin: Arc<Origin>, purpose: Purpose, body: Bytes) -> Execution {
         let deadline = Deadline::after(hook.budget());
         let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, self.event_id());
-        let permit = match self.bulkheads.enter(None, &record.origin().org_id, deadline).await {
-            Ok(permit) => permit,
+        let places = match self.bulkheads.enter(None, &record.origin().org_id, deadline).await {
+            Ok(places) => places,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));
                 let failure = CallFailure::new(FailureCode::NoCapacity, "Too many calls of this org are in flight");
@@ -236,7 +240,7 @@ impl Engine {
             }
         };
         let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, &body, deadline).await;
-        drop(permit);
+        drop(places);
         let recorded = match &outcome {
             Err(failure) => Outcome::Failed(failure.clone()),
             Ok(answer) => {
