@@ -112,7 +112,7 @@ fn verdict(outcome: &Outcome) -> Option<Verdict> {
         Outcome::Skipped(reason) => {
             let text = match reason {
                 SkipReason::BreakerOpen => "The hook's circuit breaker is open after repeated failures",
-                SkipReason::NoCapacity => "Too many invocations of this org are in flight",
+                SkipReason::NoCapacity => "Too many calls of this hook, its host, its org or this server are in flight",
                 SkipReason::NoTime | SkipReason::Inactive => "The flow's deadline had passed",
             };
             failure(false, reason.code().to_owned(), text.to_owned())
