@@ -14,7 +14,8 @@ use tenterhook_engine::{
 use tokio::time::Instant;
 
 use crate::rig::{
-    ImportPoint, PasswordPoint, RegistrationPoint, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint, TokenPoint, origin,
+    ImportPoint, PasswordPoint, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint, TokenPoint,
+    origin,
 };
 
 const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
@@ -375,6 +376,24 @@ async fn one_hook_cannot_take_every_place_of_its_org() {
         assert!(matches!(waited.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     }
     assert_eq!(third.outcome, Outcome::Skipped(SkipReason::NoCapacity), "two of three places are a hook's share");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_whose_calls_time_out_gets_fewer_places_until_it_answers() {
+    let policy = HookPolicy { max_concurrent: Some(2), timeout_ms: 200, ..HookPolicy::default() };
+    let hang = Step::Hang(CallPhase::Wait);
+    let rig = Rig::of_policy(HookType::Token, &[hang.clone(), hang.clone(), SET, hang.clone(), hang], policy);
+    let timed_out = |resumed: Resumed| {
+        assert!(matches!(resumed.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
+    };
+    timed_out(rig.invoke::<TokenPoint>(None).await);
+    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    timed_out(first);
+    assert_eq!(second.outcome, Outcome::Skipped(SkipReason::NoCapacity), "one place is left");
+    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2));
+    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    timed_out(first);
+    timed_out(second);
 }
 
 /// A recorder that cannot keep up slows the flows down, a little, and stops none.
