@@ -82,10 +82,7 @@ impl Dialer {
             }
         };
         let vetted = policy.vet(secure, literal, addresses)?;
-        let tcp = match proxy {
-            None => connect(host, &vetted).await?,
-            Some(proxy) => tunnel(proxy, host, &vetted).await?,
-        };
+        let tcp = connect(proxy.as_ref(), host, &vetted).await?;
         let stream = if secure {
             let name = ServerName::try_from(literal.to_owned()).map_err(|_| invalid())?;
             let tls = self.tls.connect(name, tcp).await.map_err(|error| of_tls_error(host, &error))?;
@@ -97,37 +94,41 @@ impl Dialer {
     }
 }
 
+/// A connection to the first of the vetted addresses that takes one, through the proxy where there is one.
+async fn connect(proxy: Option<&Proxy>, host: &str, vetted: &[SocketAddr]) -> Result<TcpStream, CallFailure> {
+    let mut failure = CallFailure::new(FailureCode::DnsFailed, format!("`{host}` has no address"));
+    for address in vetted.iter().take(ADDRESSES_TRIED_MAX) {
+        let connected = match proxy {
+            None => direct(*address).await.map_err(|error| of_connect_error(host, &error)),
+            Some(proxy) => tunnel(proxy, *address).await,
+        };
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+async fn direct(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// A connection through the proxy. It is asked for a vetted address, never for the name, which it could resolve to
 /// another one.
-async fn tunnel(proxy: &Proxy, host: &str, vetted: &[SocketAddr]) -> Result<TcpStream, CallFailure> {
-    let unreachable = || CallFailure::new(FailureCode::DnsFailed, format!("`{host}` has no address"));
-    let address = vetted.first().ok_or_else(unreachable)?;
+async fn tunnel(proxy: &Proxy, address: SocketAddr) -> Result<TcpStream, CallFailure> {
     let target = Uri::builder().scheme("https").authority(address.to_string()).path_and_query("/").build();
+    let target = target.map_err(|_| CallFailure::new(FailureCode::UriInvalid, "The address is not usable"))?;
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let mut tunnel = Tunnel::new(proxy.uri.clone(), connector);
     if let Some(authorization) = &proxy.authorization {
         tunnel = tunnel.with_auth(authorization.clone());
     }
-    let target = target.map_err(|_| unreachable())?;
     let stream = tower_service::Service::call(&mut tunnel, target).await;
     stream.map(TokioIo::into_inner).map_err(|error| of_tunnel_error(&error))
-}
-
-async fn connect(host: &str, vetted: &[SocketAddr]) -> Result<TcpStream, CallFailure> {
-    let mut last = None;
-    for address in vetted.iter().take(ADDRESSES_TRIED_MAX) {
-        let connected = async {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        };
-        match connected.await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(of_connect_error(host, &error)),
-        }
-    }
-    Err(last.unwrap_or_else(|| CallFailure::new(FailureCode::DnsFailed, format!("`{host}` has no address"))))
 }
 
 impl tower_service::Service<Uri> for Dialer {

@@ -101,31 +101,34 @@ async fn a_name_that_moves_after_it_was_judged_is_judged_again() {
     assert_eq!(failure.code, FailureCode::EgressDenied(tenterhook_engine::EgressReason::ClosedRange));
 }
 
-/// A proxy that notes what it is asked for.
-async fn proxy(refuses: bool) -> (SocketAddr, tokio::task::JoinHandle<Vec<String>>) {
+/// A proxy that notes what it is asked for, and refuses the first requests.
+async fn proxy(refusals: usize) -> (SocketAddr, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let asked = tokio::spawn(async move {
-        let (mut client, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(client.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap();
-        let target = head.split(' ').nth(1).unwrap().to_owned();
-        if refuses {
-            client.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await.unwrap();
-        } else {
-            let mut upstream = TcpStream::connect(&target).await.unwrap();
+        let mut lines: Vec<String> = Vec::new();
+        for number in 0..=refusals {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(client.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            lines.extend(head.lines().map(ToOwned::to_owned));
+            if number < refusals {
+                client.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await.unwrap();
+                continue;
+            }
+            let mut upstream = TcpStream::connect(head.split(' ').nth(1).unwrap()).await.unwrap();
             client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
             tokio::io::copy_bidirectional(&mut client, &mut upstream).await.ok();
         }
-        head.lines().map(ToOwned::to_owned).collect()
+        lines
     });
     (address, asked)
 }
 
-fn proxied(authority: &Authority, proxy: &str, allow: &[&str]) -> HttpTransport {
+fn proxied(authority: &Authority, proxy: &str, allow: &[&str], answers: &[&str]) -> HttpTransport {
     let config = TransportConfig {
         policy: tenterhook_transport::EgressPolicy::new(
             allow.iter().map(|rule| rule.parse().unwrap()).collect(),
@@ -135,7 +138,7 @@ fn proxied(authority: &Authority, proxy: &str, allow: &[&str]) -> HttpTransport 
         extra_ca_pem: vec![authority.pem()],
         ..TransportConfig::default()
     };
-    let resolver = std::sync::Arc::new(Fixed(vec!["127.0.0.1".to_owned()]));
+    let resolver = std::sync::Arc::new(Fixed(answers.iter().map(ToString::to_string).collect()));
     HttpTransport::with_resolver(config, std::sync::Arc::new(Counting::default()), resolver).unwrap()
 }
 
@@ -144,12 +147,12 @@ async fn a_proxy_is_asked_for_the_vetted_address_and_only_for_that() {
     let authority = Authority::new().unwrap();
     let tls = authority.server(Certificate::Good).unwrap();
     let close = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_vec();
-    let service = Service::start(vec![Step::WriteAndClose(close)], Some(tls)).await.unwrap();
+    let service = Service::start(vec![Step::WriteAndClose(close.clone())], Some(tls.clone())).await.unwrap();
     let port = service.address().port();
     let uri = format!("https://localhost:{port}/");
 
-    let (address, asked) = proxy(false).await;
-    let transport = proxied(&authority, &format!("http://user:marked@{address}"), &["127.0.0.0/8"]);
+    let (address, asked) = proxy(0).await;
+    let transport = proxied(&authority, &format!("http://user:marked@{address}"), &["127.0.0.0/8"], &["127.0.0.1"]);
     let exchange = call(&*transport.endpoint(&hook(&uri), None)).await;
     assert_eq!(exchange.result.unwrap().status, 200, "TLS ends at the service, not at the proxy");
     drop(transport);
@@ -158,13 +161,25 @@ async fn a_proxy_is_asked_for_the_vetted_address_and_only_for_that() {
     let authorization = asked.iter().find_map(|line| line.strip_prefix("Proxy-Authorization: "));
     assert_eq!(authorization, Some("Basic dXNlcjptYXJrZWQ="), "{asked:?}");
 
-    let (address, _) = proxy(false).await;
-    let closed = proxied(&authority, &format!("http://{address}"), &[]);
+    let service = Service::start(vec![Step::WriteAndClose(close)], Some(tls)).await.unwrap();
+    let port = service.address().port();
+    let (address, asked) = proxy(1).await;
+    let transport = proxied(&authority, &format!("http://{address}"), &["127.0.0.0/8"], &["127.0.0.2", "127.0.0.1"]);
+    let exchange = call(&*transport.endpoint(&hook(&format!("https://localhost:{port}/")), None)).await;
+    assert_eq!(exchange.result.unwrap().status, 200, "the next address, when the proxy does not reach the first");
+    drop(transport);
+    let asked = asked.await.unwrap();
+    let asked: Vec<_> = asked.iter().filter(|line| line.starts_with("CONNECT")).collect();
+    let connect = |host: &str| format!("CONNECT {host}:{port} HTTP/1.1");
+    assert_eq!(asked, [&connect("127.0.0.2"), &connect("127.0.0.1")]);
+
+    let (address, _) = proxy(0).await;
+    let closed = proxied(&authority, &format!("http://{address}"), &[], &["127.0.0.1"]);
     let failure = call(&*closed.endpoint(&hook(&uri), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::EgressDenied(tenterhook_engine::EgressReason::ClosedRange));
 
-    let (address, _) = proxy(true).await;
-    let refusing = proxied(&authority, &format!("http://user:marked@{address}"), &["127.0.0.0/8"]);
+    let (address, _) = proxy(1).await;
+    let refusing = proxied(&authority, &format!("http://user:marked@{address}"), &["127.0.0.0/8"], &["127.0.0.1"]);
     let failure = call(&*refusing.endpoint(&hook(&uri), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::ProxyFailed);
     assert!(!format!("{failure:?}").contains("marked"), "{failure:?}");
