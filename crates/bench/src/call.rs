@@ -13,7 +13,7 @@ use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use crate::{
     Error,
-    callers::{AnyCaller, Target},
+    callers::{AnyCaller, Caller, OPEN_IN_FLIGHT_MAX, Target},
     cpu::{self, Figures},
     figure,
     service::{self, Wire},
@@ -28,8 +28,6 @@ pub(crate) const CALLER_CORE: usize = 1;
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 /// Arrivals per second of the open loop.
 const RATES: [u32; 2] = [10_000, 25_000];
-/// Calls that may be late at the same time in the open loop; more are dropped and counted.
-pub(crate) const OPEN_IN_FLIGHT_MAX: usize = 4_096;
 
 /// Options of `bench call`.
 #[derive(Args)]
@@ -59,36 +57,6 @@ pub(crate) struct WorkerOptions {
     /// Open loop: arrivals per second.
     #[arg(long)]
     rate: Option<u32>,
-}
-
-/// Who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Caller {
-    /// (a) A bare hyper-util pooled client.
-    Bare,
-    /// (b) The engine with an in-memory recorder.
-    Engine,
-    /// (c) The engine with the SQLite recorder.
-    EngineSqlite,
-    /// (b) with an HMAC signature of every body.
-    EngineSigned,
-    /// (b) with an OAUTH channel whose token is kept.
-    EngineOauth,
-    /// (d) Node with undici.
-    Node,
-}
-
-impl Caller {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare",
-            Self::Engine => "engine",
-            Self::EngineSqlite => "engine_sqlite",
-            Self::EngineSigned => "engine_signed",
-            Self::EngineOauth => "engine_oauth",
-            Self::Node => "node",
-        }
-    }
 }
 
 /// One measurement.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use http_body_util::{BodyExt as _, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -36,12 +36,41 @@ use tenterhook_flows::{SystemLogRecorder, entropy::SystemEntropy};
 use tenterhook_store::{Keyring, LogWriter, Store, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
-use crate::{
-    Error,
-    call::{Caller, OPEN_IN_FLIGHT_MAX},
-    service::Wire,
-    subject,
-};
+use crate::{Error, service::Wire, subject};
+
+/// Calls that may be late at the same time in the open loop; more are dropped and counted.
+pub(crate) const OPEN_IN_FLIGHT_MAX: usize = 4_096;
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Caller {
+    /// (a) A bare hyper-util pooled client.
+    Bare,
+    /// (b) The engine with an in-memory recorder.
+    Engine,
+    /// (c) The engine with the SQLite recorder.
+    EngineSqlite,
+    /// (b) with an HMAC signature of every body.
+    EngineSigned,
+    /// (b) with an OAUTH channel whose token is kept.
+    EngineOauth,
+    /// (d) Node with undici.
+    Node,
+}
+
+impl Caller {
+    /// Its name in figures and tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Engine => "engine",
+            Self::EngineSqlite => "engine_sqlite",
+            Self::EngineSigned => "engine_signed",
+            Self::EngineOauth => "engine_oauth",
+            Self::Node => "node",
+        }
+    }
+}
 
 /// Any of the callers that run in this process.
 pub(crate) enum AnyCaller {

@@ -11,7 +11,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tenterhook_contract::Secret;
+use tenterhook_store::StoreConfig;
 use toml::{Table, Value};
+
+use crate::{Error, key_file};
 
 /// Prefix of the environment variables that overlay the file.
 pub(crate) const ENVIRONMENT_PREFIX: &str = "TENTERHOOK_";
@@ -177,6 +181,11 @@ impl Default for Log {
     }
 }
 
+/// What is said of a setting that cannot be used.
+pub(crate) fn setting(key: &str, error: &dyn fmt::Display) -> String {
+    format!("`{key}` is not usable: {error}")
+}
+
 impl Config {
     /// Reads `path`, lays `environment` over it and checks the result.
     pub(crate) fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
@@ -190,6 +199,31 @@ impl Config {
         overlay(&mut table, environment, &mut config)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Where the database is.
+    pub(crate) fn database(&self) -> Result<StoreConfig, Error> {
+        Ok(match self.store.database.parse().map_err(|error| setting("store.database", &error))? {
+            StoreConfig::Postgres { url, .. } => {
+                StoreConfig::Postgres { url, max_connections: self.store.connections_max }
+            }
+            other => other,
+        })
+    }
+
+    /// The master keys.
+    pub(crate) fn master_key(&self) -> Result<Secret, Error> {
+        match (&self.keys.master_key, &self.keys.master_key_file) {
+            (Some(text), _) => Ok(Secret::new(text.as_str())),
+            (None, Some(path)) => key_file::read(path).map_err(|error| {
+                let path = path.display();
+                format!(
+                    "Cannot read the master key `{path}`: {error}. `tenterhook keys generate --out {path}` makes one"
+                )
+                .into()
+            }),
+            (None, None) => Err("`keys.master_key_file` is missing".into()),
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -11,7 +11,7 @@ use tenterhook_contract::Secret;
 use tenterhook_flows::Platform;
 use tenterhook_store::{Keyring, Store};
 
-use crate::{Error, config::Config, key_file, serve};
+use crate::{Error, config::Config, key_file};
 
 /// How often a running server looks whether the file with its master keys has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -44,13 +44,13 @@ pub(crate) fn add(to: &Path, standby: bool) -> Result<(), Error> {
 
 /// `keys rotate`: every stored secret under the first key.
 pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
-    let keyring = Keyring::from_text(&serve::master_key(config)?)?;
+    let keyring = Keyring::from_text(&config.master_key()?)?;
     // A server that has not seen a new key yet could not read what is moved to it.
     let age =
         config.keys.master_key_file.as_ref().and_then(|path| fs::metadata(path).ok()?.modified().ok()?.elapsed().ok());
     tokio::time::sleep((LOOK_EVERY * 2).saturating_sub(age.unwrap_or_default())).await;
     let current = keyring.current().unwrap_or_default().to_owned();
-    let store = Store::open(&serve::store_config(config)?, keyring).await?;
+    let store = Store::open(&config.database()?, keyring).await?;
     let done = store
         .rotate_secrets(|progress| {
             println!("{} of {} rows, {} secrets moved", progress.seen, progress.rows, progress.secrets);

@@ -1,17 +1,14 @@
 //! `tenterhook serve`: the real server.
 
-use tenterhook_contract::Secret;
 use tenterhook_engine::Limits;
 use tenterhook_flows::provision;
 use tenterhook_server::ServerLimits;
-use tenterhook_store::StoreConfig;
 use tenterhook_transport::{EgressPolicy, EgressRule};
 
 use crate::{
     Error,
     app::{self, App, Plan},
-    config::Config,
-    key_file,
+    config::{Config, setting},
 };
 
 /// Serves until SIGTERM or Ctrl-C, then drains.
@@ -31,33 +28,6 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The database of the configuration.
-pub(crate) fn store_config(config: &Config) -> Result<StoreConfig, Error> {
-    Ok(match config.store.database.parse().map_err(|error| setting("store.database", &error))? {
-        StoreConfig::Postgres { url, .. } => {
-            StoreConfig::Postgres { url, max_connections: config.store.connections_max }
-        }
-        other => other,
-    })
-}
-
-/// The master keys of the configuration.
-pub(crate) fn master_key(config: &Config) -> Result<Secret, Error> {
-    match (&config.keys.master_key, &config.keys.master_key_file) {
-        (Some(text), _) => Ok(Secret::new(text.as_str())),
-        (None, Some(path)) => key_file::read(path).map_err(|error| {
-            let path = path.display();
-            format!("Cannot read the master key `{path}`: {error}. `tenterhook keys generate --out {path}` makes one")
-                .into()
-        }),
-        (None, None) => Err("`keys.master_key_file` is missing".into()),
-    }
-}
-
-fn setting(key: &str, error: &dyn std::fmt::Display) -> String {
-    format!("`{key}` is not usable: {error}")
-}
-
 fn plan(config: &Config) -> Result<Plan, Error> {
     let rules = |key: &str, texts: &[String]| {
         let rules = texts.iter().map(|rule| rule.parse::<EgressRule>()).collect::<Result<Vec<_>, _>>();
@@ -67,8 +37,8 @@ fn plan(config: &Config) -> Result<Plan, Error> {
     Ok(Plan {
         listen: config.server.listen,
         base_url: config.server.base_url.clone(),
-        store: store_config(config)?,
-        master_key: master_key(config)?,
+        store: config.database()?,
+        master_key: config.master_key()?,
         master_key_file: config.keys.master_key_file.clone(),
         policy: EgressPolicy::new(
             rules("egress.allow", &config.egress.allow)?,

@@ -1,6 +1,6 @@
 //! The accept loop: bounded connections, bounded heads, a drain that ends.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request};
 use hyper::{body::Incoming, service::service_fn};
@@ -14,7 +14,10 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use crate::{ServerLimits, edge};
+use crate::{
+    ServerLimits,
+    edge::{self, Peer},
+};
 
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
@@ -22,10 +25,6 @@ const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: u16 = 32 * 1_024;
 /// How long the loop rests when the machine has no more sockets to give.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
-
-/// The address of the client, put into every request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Serves until `stopping` turns true, then lets requests in flight end within the drain time.
 pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, mut stopping: watch::Receiver<bool>) {

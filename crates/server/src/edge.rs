@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
@@ -16,10 +17,14 @@ use axum::{
 use tenterhook_contract::id::RequestId;
 use tenterhook_flows::{Caller, entropy::random_bytes};
 
-use crate::{App, accept::Peer, error::ApiError, rate_limit};
+use crate::{App, error::ApiError, rate_limit};
 
 /// Characters of a `User-Agent` that are kept.
 const USER_AGENT_CHARACTERS_MAX: usize = 500;
+
+/// The address of the client, put into every request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// The same request with doubled slashes of its path as one (`observed.md` 1, line 8).
 pub(crate) fn normalised(mut request: Request) -> Request {

@@ -152,7 +152,7 @@ impl fmt::Debug for LogWriter {
 
 /// Lowers the priority of this thread, and so of those that it starts.
 fn yield_to_flows() {
-    const NICE: i32 = 15;
+    const NICE: i32 = 5;
     // Where the system does not let it, the log is written at the ordinary priority.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
