@@ -39,20 +39,41 @@ fn base62<const N: usize>(mut number: u128) -> [u8; N] {
     digits
 }
 
-fn text_from_parts(prefix: &str, unix_ms: u64, entropy: [u8; 8]) -> String {
-    let mut text = String::with_capacity(ID_CHARACTERS);
-    text.push_str(prefix);
+/// Letters and digits of a fixed number, without memory of their own: ids are copied into every record.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Characters<const N: usize>([u8; N]);
+
+impl<const N: usize> Characters<N> {
+    /// The first `N` bytes of `pieces`, which must be ASCII.
+    fn of<'a>(pieces: impl Iterator<Item = &'a u8>) -> Self {
+        let mut characters = [b'0'; N];
+        characters.iter_mut().zip(pieces).for_each(|(character, byte)| *character = *byte);
+        Self(characters)
+    }
+
+    fn as_str(&self) -> &str {
+        // They are ASCII: only this module makes them.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+fn from_parts(prefix: &str, unix_ms: u64, entropy: [u8; 8]) -> Characters<ID_CHARACTERS> {
     let time = base62::<TIME_DIGITS>(unix_ms.into());
     let random = base62::<RANDOM_DIGITS>(u64::from_le_bytes(entropy).into());
-    text.extend(time.iter().chain(&random).copied().map(char::from));
-    text
+    Characters::of(prefix.as_bytes().iter().chain(&time).chain(&random))
+}
+
+/// The id that `text` is, if it is one with this prefix.
+fn parsed(prefix: &str, text: &str) -> Option<Characters<ID_CHARACTERS>> {
+    let characters = text.as_bytes().try_into().ok().map(Characters)?;
+    (text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(characters)
 }
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident $prefix:literal $kind:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Characters<ID_CHARACTERS>);
 
         impl $name {
             /// The three characters every id of this kind starts with.
@@ -60,12 +81,12 @@ macro_rules! ids {
 
             /// A new id: `unix_ms` makes ids sort by time, `entropy` makes them unique.
             pub fn from_parts(unix_ms: u64, entropy: [u8; 8]) -> Self {
-                Self(text_from_parts($prefix, unix_ms, entropy).into())
+                Self(from_parts($prefix, unix_ms, entropy))
             }
 
             /// The id's text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
         }
 
@@ -73,28 +94,25 @@ macro_rules! ids {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let well_formed = text.len() == ID_CHARACTERS
-                    && text.starts_with($prefix)
-                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-                if well_formed { Ok(Self(text.into())) } else { Err(IdError { kind: $kind, prefix: $prefix }) }
+                parsed($prefix, text).map(Self).ok_or(IdError { kind: $kind, prefix: $prefix })
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0)
+                formatter.write_str(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0)
+                formatter.write_str(self.as_str())
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(self.as_str())
             }
         }
 
@@ -157,33 +175,38 @@ ids! {
 ///
 /// It is the `x-okta-request-id` header, `data.context.request.id` and the log's `transaction.id`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RequestId(Box<str>);
+pub struct RequestId(Characters<32>);
 
 impl RequestId {
     /// A new id from 16 random bytes.
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
-        Self(format!("{:032x}", u128::from_be_bytes(entropy)).into())
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = entropy.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Self(Characters::of(digits.filter_map(|digit| DIGITS.get(usize::from(digit)))))
     }
 
     /// The id's text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 /// The id of one invocation: 22 characters of base64url (`overview.md` 3.3). The retry carries the same one.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct EventId(Box<str>);
+pub struct EventId(Characters<22>);
 
 impl EventId {
     /// A new id from 16 random bytes.
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
-        Self(URL_SAFE_NO_PAD.encode(entropy).into())
+        let mut characters = [b'A'; 22];
+        // 16 bytes are 22 characters, always.
+        let _ = URL_SAFE_NO_PAD.encode_slice(entropy, &mut characters);
+        Self(Characters(characters))
     }
 
     /// The id's text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
@@ -191,19 +214,19 @@ macro_rules! plain_text {
     ($($name:ident)*) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0)
+                formatter.write_str(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0)
+                formatter.write_str(self.as_str())
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(self.as_str())
             }
         }
 

@@ -78,15 +78,16 @@ impl Place<'_> {
         self.refused(ProblemCode::BadIndex, "Invalid array index")
     }
 
-    /// The path's reference tokens.
-    pub(crate) fn tokens<'a>(self) -> Result<Vec<Cow<'a, str>>, Refused>
+    /// The path's reference tokens, one by one.
+    pub(crate) fn tokens<'a>(self) -> Result<impl Iterator<Item = Result<Cow<'a, str>, Refused>>, Refused>
     where
         Self: 'a,
     {
         if self.path.len() > PATH_BYTES_MAX {
             return Err(self.refused(ProblemCode::BadPath, "Path too long"));
         }
-        pointer::tokens(self.path).map_err(|_| self.bad_path())
+        let tokens = pointer::split(self.path).map_err(|_| self.bad_path())?;
+        Ok(tokens.map(move |token| token.map_err(|_| self.bad_path())))
     }
 
     /// How the path would be written if everything after the root were one name: the usual mistake.

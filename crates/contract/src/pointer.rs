@@ -18,10 +18,28 @@ pub struct PointerError;
 /// assert!(tokens("/claims/~2").is_err());
 /// ```
 pub fn tokens(pointer: &str) -> Result<Vec<Cow<'_, str>>, PointerError> {
-    if pointer.is_empty() {
-        return Ok(Vec::new());
-    }
-    pointer.strip_prefix('/').ok_or(PointerError)?.split('/').map(unescape).collect()
+    split(pointer)?.collect()
+}
+
+/// The same, one by one and without memory of its own.
+///
+/// # Errors
+/// At once when the pointer does not begin with `/`; in place of a token with a `~` that escapes nothing.
+///
+/// ```
+/// use tenterhook_contract::pointer::split;
+/// let mut tokens = split("/claims/a~0b").unwrap();
+/// assert_eq!(tokens.next().unwrap().unwrap(), "claims");
+/// assert_eq!(tokens.next().unwrap().unwrap(), "a~b");
+/// assert!(tokens.next().is_none() && split("").unwrap().next().is_none());
+/// ```
+pub fn split(pointer: &str) -> Result<impl Iterator<Item = Result<Cow<'_, str>, PointerError>>, PointerError> {
+    let tokens = match pointer.strip_prefix('/') {
+        Some(tokens) => Some(tokens.split('/')),
+        None if pointer.is_empty() => None,
+        None => return Err(PointerError),
+    };
+    Ok(tokens.into_iter().flatten().map(unescape))
 }
 
 /// `name` as one reference token.

@@ -41,11 +41,13 @@ pub(crate) struct Bulkheads {
     hosts: Mutex<HashMap<String, Weak<Bulkhead>>>,
 }
 
-/// The bulkheads of one hook.
+/// The bulkheads that the calls of one hook pass, or the test calls of an org.
 #[derive(Debug)]
-pub(crate) struct OwnBulkheads {
-    hook: Arc<Bulkhead>,
-    host: Arc<Bulkhead>,
+pub(crate) struct Admission {
+    /// That of the hook and that of its host; test calls pass neither.
+    own: Option<(Arc<Bulkhead>, Arc<Bulkhead>)>,
+    org: Arc<Bulkhead>,
+    process: Arc<Bulkhead>,
 }
 
 /// A place in each bulkhead that a call passes; the hook's own first.
@@ -70,31 +72,17 @@ impl Bulkheads {
     }
 
     /// The bulkheads of `hook`: one by its policy, else two thirds of its org's places, so that one hook cannot take
-    /// them all; and that of its host.
-    pub(crate) fn of_hook(&self, hook: &InlineHook) -> OwnBulkheads {
+    /// them all; that of its host; those of its org and of the process.
+    pub(crate) fn of_hook(&self, hook: &InlineHook, org: &OrgId) -> Admission {
         let share = (self.limits.in_flight_per_org * 2 / 3).max(1);
         let places = hook.policy.max_concurrent.map_or(share, |places| places as usize);
-        OwnBulkheads { hook: Bulkhead::new(places), host: self.of_host(host(&hook.channel.uri)) }
+        let own = (Bulkhead::new(places), self.of_host(host(&hook.channel.uri)));
+        Admission { own: Some(own), ..self.of_test(org) }
     }
 
-    /// A place in each: those of the hook first, so that who waits for a slow service takes no place of its org, and
-    /// those of the org before that of all. However many are full, it waits for half of the time that is left: the other
-    /// half is for the call.
-    pub(crate) async fn enter(
-        &self,
-        own: Option<&OwnBulkheads>,
-        org: &OrgId,
-        deadline: Deadline,
-    ) -> Result<Places, SkipReason> {
-        let until = Instant::now() + deadline.remaining() / 2;
-        let of_org = self.of_org(org);
-        let enter = async |bulkhead: &Arc<Bulkhead>| bulkhead.enter(org, until).await.ok_or(SkipReason::NoCapacity);
-        let (of_hook, of_host) = match own {
-            Some(own) => (Some(enter(&own.hook).await?), Some(enter(&own.host).await?)),
-            None => (None, None),
-        };
-        let shared = [of_host, Some(enter(&of_org).await?), Some(enter(&self.process).await?)];
-        Ok(Places { of_hook, _shared: shared })
+    /// The bulkheads of test calls of `org`.
+    pub(crate) fn of_test(&self, org: &OrgId) -> Admission {
+        Admission { own: None, org: self.of_org(org), process: Arc::clone(&self.process) }
     }
 
     /// Calls that have a place now.
@@ -122,6 +110,27 @@ impl Bulkheads {
         let bulkhead = Bulkhead::new(self.limits.in_flight_per_host);
         hosts.insert(host, Arc::downgrade(&bulkhead));
         bulkhead
+    }
+}
+
+impl Admission {
+    /// A place in each: those of the hook first, so that who waits for a slow service takes no place of its org, and
+    /// those of the org before that of all. However many are full, it waits for half of the time that is left: the other
+    /// half is for the call.
+    pub(crate) async fn enter(&self, org: &OrgId, deadline: Deadline) -> Result<Places, SkipReason> {
+        let now = Instant::now();
+        let left = deadline.remaining_at(now);
+        if left.is_zero() {
+            return Err(SkipReason::NoTime);
+        }
+        let until = now + left / 2;
+        let enter = async |bulkhead: &Arc<Bulkhead>| bulkhead.enter(org, until).await.ok_or(SkipReason::NoCapacity);
+        let (of_hook, of_host) = match &self.own {
+            Some((hook, host)) => (Some(enter(hook).await?), Some(enter(host).await?)),
+            None => (None, None),
+        };
+        let shared = [of_host, Some(enter(&self.org).await?), Some(enter(&self.process).await?)];
+        Ok(Places { of_hook, _shared: shared })
     }
 }
 
@@ -158,13 +167,13 @@ mod tests {
         let bulkheads = Bulkheads::new(Limits { in_flight_per_org: 1, ..Limits::default() });
         let (full, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
         let deadline = Deadline::after(Duration::from_millis(500));
-        let held = bulkheads.enter(None, &full, deadline).await;
+        let held = bulkheads.of_test(&full).enter(&full, deadline).await;
         assert!(held.is_ok());
-        assert_eq!(bulkheads.enter(None, &full, deadline).await.err(), Some(SkipReason::NoCapacity));
+        assert_eq!(bulkheads.of_test(&full).enter(&full, deadline).await.err(), Some(SkipReason::NoCapacity));
         assert_eq!(deadline.remaining(), Duration::from_millis(250));
-        assert!(bulkheads.enter(None, &other, deadline).await.is_ok());
+        assert!(bulkheads.of_test(&other).enter(&other, deadline).await.is_ok());
         drop(held);
-        assert!(bulkheads.enter(None, &full, deadline).await.is_ok());
+        assert!(bulkheads.of_test(&full).enter(&full, deadline).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -172,9 +181,9 @@ mod tests {
         let bulkheads = Bulkheads::new(Limits { in_flight: 1, ..Limits::default() });
         let (one, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
         let deadline = Deadline::after(Duration::from_millis(500));
-        let held = bulkheads.enter(None, &one, deadline).await;
-        assert_eq!(bulkheads.enter(None, &other, deadline).await.err(), Some(SkipReason::NoCapacity));
+        let held = bulkheads.of_test(&one).enter(&one, deadline).await;
+        assert_eq!(bulkheads.of_test(&other).enter(&other, deadline).await.err(), Some(SkipReason::NoCapacity));
         drop(held);
-        assert!(bulkheads.enter(None, &other, deadline).await.is_ok());
+        assert!(bulkheads.of_test(&other).enter(&other, deadline).await.is_ok());
     }
 }

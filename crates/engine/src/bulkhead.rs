@@ -94,18 +94,12 @@ impl Bulkhead {
         self.state().taken
     }
 
-    /// Gives out fewer places after a call that timed out, down to one, and more after an answer, up to all: calls that
-    /// wait for a service that hangs would hold up to the end of their time what others can use.
-    fn adapt(&self, responsiveness: Responsiveness) {
+    /// Takes a place back, and learns from the call where it is told of one.
+    fn release(self: &Arc<Self>, responsiveness: Option<Responsiveness>) {
         let mut state = self.state();
-        state.allowed = match responsiveness {
-            Responsiveness::Answered => (state.allowed + REGAINED_BY_ANSWER).min(bound(self.places)),
-            Responsiveness::TimedOut => (state.allowed * KEPT_AFTER_TIMEOUT).max(bound(self.places.min(1))),
-        };
-    }
-
-    fn release(self: &Arc<Self>) {
-        let mut state = self.state();
+        if let Some(responsiveness) = responsiveness {
+            state.adapt(responsiveness, self.places);
+        }
         state.taken -= 1;
         while state.has_room()
             && let Some((org, mut queue)) = state.queues.pop_front()
@@ -159,9 +153,9 @@ impl Drop for Waiter<'_> {
 
 impl Place {
     /// Gives it back, and lets the bulkhead learn from the call.
-    pub(crate) fn leave(self, responsiveness: Responsiveness) {
-        if let Some(bulkhead) = &self.0 {
-            bulkhead.adapt(responsiveness);
+    pub(crate) fn leave(mut self, responsiveness: Responsiveness) {
+        if let Some(bulkhead) = self.0.take() {
+            bulkhead.release(Some(responsiveness));
         }
     }
 }
@@ -178,6 +172,15 @@ impl State {
         bound(self.taken) + 1.0 <= self.allowed
     }
 
+    /// Gives out fewer places after a call that timed out, down to one, and more after an answer, up to all: calls that
+    /// wait for a service that hangs would hold up to the end of their time what others can use.
+    fn adapt(&mut self, responsiveness: Responsiveness, places: usize) {
+        self.allowed = match responsiveness {
+            Responsiveness::Answered => (self.allowed + REGAINED_BY_ANSWER).min(bound(places)),
+            Responsiveness::TimedOut => (self.allowed * KEPT_AFTER_TIMEOUT).max(bound(places.min(1))),
+        };
+    }
+
     fn forget_who_gave_up(&mut self) {
         for (_, queue) in &mut self.queues {
             queue.retain(|waiting| !waiting.is_closed());
@@ -191,7 +194,7 @@ impl State {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(bulkhead) = self.0.take() {
-            bulkhead.release();
+            bulkhead.release(None);
         }
     }
 }

@@ -11,7 +11,12 @@ pub struct Deadline(Instant);
 impl Deadline {
     /// `duration` from now.
     pub fn after(duration: Duration) -> Self {
-        Self(Instant::now() + duration)
+        Self::after_moment(Instant::now(), duration)
+    }
+
+    /// `duration` from `now`, for who has just read the clock.
+    pub(crate) fn after_moment(now: Instant, duration: Duration) -> Self {
+        Self(now + duration)
     }
 
     /// The earlier of two.
@@ -22,7 +27,12 @@ impl Deadline {
 
     /// What is left; zero when it has passed.
     pub fn remaining(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
+        self.remaining_at(Instant::now())
+    }
+
+    /// What is left at `now`; zero when it has passed.
+    pub(crate) fn remaining_at(self, now: Instant) -> Duration {
+        self.0.saturating_duration_since(now)
     }
 
     /// Whether it has passed.

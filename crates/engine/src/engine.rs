@@ -11,7 +11,7 @@ use tenterhook_contract::{
     answer::Answer,
     envelope::Envelope,
     hook::{FailurePolicy, HookStatus, InlineHook},
-    id::EventId,
+    id::OrgId,
 };
 use tokio::time::Instant;
 
@@ -19,9 +19,10 @@ use crate::{
     AttemptRecord, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange,
     FailureCode, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing, Sent,
     SkipReason, Timings, Witness, Witnessed,
-    admission::{Bulkheads, OwnBulkheads, Places},
+    admission::{Admission, Bulkheads, Places},
     breaker::Breaker,
     bulkhead::Responsiveness,
+    event_ids::EventIds,
     judge::judge,
     policy::{decide, falls_back},
     record::OpenRecord,
@@ -39,6 +40,7 @@ pub struct Engine {
     recorder: Arc<dyn Recorder>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    event_ids: EventIds,
     bulkheads: Bulkheads,
     witness: Option<Arc<dyn Witness>>,
 }
@@ -50,7 +52,7 @@ pub struct ReadyHook {
     name: Arc<str>,
     endpoint: Arc<dyn Endpoint>,
     breaker: Breaker,
-    bulkheads: OnceLock<OwnBulkheads>,
+    bulkheads: OnceLock<Admission>,
 }
 
 /// One trigger of an extension point.
@@ -124,8 +126,8 @@ impl ReadyHook {
         Arc::clone(&self.name)
     }
 
-    fn bulkheads(&self, shared: &Bulkheads) -> &OwnBulkheads {
-        self.bulkheads.get_or_init(|| shared.of_hook(&self.hook))
+    fn bulkheads(&self, shared: &Bulkheads, org: &OrgId) -> &Admission {
+        self.bulkheads.get_or_init(|| shared.of_hook(&self.hook, org))
     }
 
     /// The budget of one attempt.
@@ -159,7 +161,8 @@ impl ReadyHook {
 impl Engine {
     /// An engine on its ports.
     pub fn new(recorder: Arc<dyn Recorder>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
-        Self { recorder, clock, entropy, bulkheads: Bulkheads::new(limits), witness: None }
+        let event_ids = EventIds::new(Arc::clone(&entropy));
+        Self { recorder, clock, entropy, event_ids, bulkheads: Bulkheads::new(limits), witness: None }
     }
 
     /// Shows every exchange to `witness`: for `tenterhook dev`, whose user wants to see everything.
@@ -173,10 +176,11 @@ impl Engine {
     pub async fn invoke<P: ExtensionPoint>(&self, invocation: Invocation<'_, P>) -> Resumption {
         let Invocation { hook, origin, source, context, subject, deadline } = invocation;
         debug_assert_eq!(hook.hook.hook_type, P::HOOK_TYPE, "an association names a hook of its own type");
-        let own = Deadline::after(hook.budget());
+        let began = Instant::now();
+        let own = Deadline::after_moment(began, hook.budget());
         let deadline = deadline.map_or(own, |flow| own.earlier(flow));
-        let event_id = self.event_id();
-        let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Flow, event_id.clone());
+        let event_id = self.event_ids.next();
+        let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Flow, event_id.clone(), began);
         if let Some(room) = self.recorder.room() {
             // Without room by then the flow goes on; the recorder says what it lost.
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
@@ -229,9 +233,11 @@ impl Engine {
     /// Retry, deadline and recording are those of a real call. Nothing is applied, and no flow feels it: the circuit
     /// breaker is neither asked nor told. Whether the hook must be ACTIVE is for the caller to check.
     pub async fn execute(&self, hook: &ReadyHook, origin: Arc<Origin>, purpose: Purpose, body: Bytes) -> Execution {
-        let deadline = Deadline::after(hook.budget());
-        let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, self.event_id());
-        let places = match self.bulkheads.enter(None, &record.origin().org_id, deadline).await {
+        let began = Instant::now();
+        let deadline = Deadline::after_moment(began, hook.budget());
+        let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, self.event_ids.next(), began);
+        let org_id = &record.origin().org_id;
+        let places = match self.bulkheads.of_test(org_id).enter(org_id, deadline).await {
             Ok(places) => places,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));
@@ -263,31 +269,21 @@ impl Engine {
         self.bulkheads.in_flight()
     }
 
-    fn ports(&self) -> (Arc<dyn Recorder>, Arc<dyn Clock>) {
-        (Arc::clone(&self.recorder), Arc::clone(&self.clock))
-    }
-
-    fn event_id(&self) -> EventId {
-        let mut bytes = [0; 16];
-        self.entropy.fill(&mut bytes);
-        EventId::from_entropy(bytes)
+    fn ports(&self) -> (&dyn Recorder, &dyn Clock) {
+        (&*self.recorder, &*self.clock)
     }
 
     async fn admit(&self, hook: &ReadyHook, origin: &Origin, deadline: Deadline) -> Result<Places, SkipReason> {
         if hook.hook.status == HookStatus::Inactive {
             return Err(SkipReason::Inactive);
         }
-        if deadline.passed() {
-            return Err(SkipReason::NoTime);
-        }
-        let own = hook.bulkheads(&self.bulkheads);
-        let places = self.bulkheads.enter(Some(own), &origin.org_id, deadline).await?;
+        let places = hook.bulkheads(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
         hook.breaker.admit(Instant::now(), &*self.entropy)?;
         Ok(places)
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
-    async fn attempts(&self, hook: &ReadyHook, record: &mut OpenRecord, body: &Bytes, deadline: Deadline) -> Exchanged {
+    async fn attempts(&self, hook: &ReadyHook, record: &mut OpenRecord<'_>, body: &Bytes, deadline: Deadline) -> Exchanged {
         let mut left = hook.attempts_max();
         loop {
             left -= 1;
@@ -299,9 +295,9 @@ impl Engine {
         }
     }
 
-    async fn attempt(&self, hook: &ReadyHook, record: &mut OpenRecord, body: &Bytes, deadline: Deadline) -> Exchanged {
+    async fn attempt(&self, hook: &ReadyHook, record: &mut OpenRecord<'_>, body: &Bytes, deadline: Deadline) -> Exchanged {
         let began = record.begin_attempt();
-        let deadline = deadline.earlier(Deadline::after(hook.timeout()));
+        let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
         let progress = Progress::default();
         let exchange = {
             let call = Call {
@@ -314,9 +310,9 @@ impl Engine {
             };
             tokio::time::timeout_at(deadline.instant(), hook.endpoint.call(call)).await
         };
-        let took = began.elapsed();
+        let ended = Instant::now();
+        let took = ended.duration_since(began);
         let Exchange { result, timings, sent } = exchange.unwrap_or_else(|_| timed_out(progress.phase(), took));
-        record.end_attempt();
         let (raw, outcome) = match result {
             Ok(raw) => {
                 let outcome = judge(hook.hook.hook_type, &raw);
@@ -331,6 +327,7 @@ impl Engine {
                 took,
             },
             timings,
+            ended,
         );
         Exchanged { outcome, raw, sent }
     }
@@ -369,7 +366,7 @@ fn apply<P: ExtensionPoint>(subject: &mut P::Subject, answer: Result<Answer, Cal
         return Outcome::Unchanged;
     }
     match P::interpret(subject, answer) {
-        Ok(changes) => Outcome::Applied(changes),
+        Ok(changes) => Outcome::Applied(changes.into()),
         Err(problems) => Outcome::Invalid(problems),
     }
 }
@@ -378,7 +375,7 @@ fn apply<P: ExtensionPoint>(subject: &mut P::Subject, answer: Result<Answer, Cal
 fn resume<P: ExtensionPoint>(
     hook: &ReadyHook,
     subject: &mut P::Subject,
-    mut record: OpenRecord,
+    mut record: OpenRecord<'_>,
     outcome: Outcome,
 ) -> (Resumption, Timings) {
     let fell_back = hook.fall_back::<P>(subject, &outcome);

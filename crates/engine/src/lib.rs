@@ -8,6 +8,7 @@ mod breaker;
 mod bulkhead;
 mod deadline;
 mod engine;
+mod event_ids;
 mod failure;
 mod judge;
 mod policy;

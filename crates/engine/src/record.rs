@@ -1,9 +1,6 @@
 //! Who triggered an invocation, how it ended, and the record of it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -15,6 +12,7 @@ use tenterhook_contract::{
     problem::{Change, Problem},
     system_log::{Actor, Target},
 };
+use tokio::time::Instant;
 
 use crate::{BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder};
 
@@ -55,8 +53,8 @@ pub enum Purpose {
 /// How an invocation ended: exactly one of these.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The commands were applied.
-    Applied(Vec<Change>),
+    /// The commands were applied; the changes are shared with the record.
+    Applied(Arc<[Change]>),
     /// The service had nothing to change.
     Unchanged,
     /// The service refused.
@@ -193,44 +191,48 @@ pub struct InvocationRecord {
 
 /// The record of an invocation that is still running. Closing it, or dropping it, hands it to the recorder: so every
 /// invocation leaves exactly one record, even one whose caller went away.
-pub(crate) struct OpenRecord {
-    recorder: Arc<dyn Recorder>,
-    clock: Arc<dyn Clock>,
+pub(crate) struct OpenRecord<'a> {
+    recorder: &'a dyn Recorder,
+    clock: &'a dyn Clock,
+    hook: &'a ReadyHook,
+    origin: Arc<Origin>,
+    purpose: Purpose,
+    event_id: EventId,
     began: Instant,
     attempts_ended: Option<Instant>,
-    record: Option<InvocationRecord>,
-    origin: Arc<Origin>,
-    event_id: EventId,
+    attempts: Vec<AttemptRecord>,
+    timings: Timings,
+    debug_context: Option<String>,
+    breaker: Option<BreakerChange>,
+    fell_back: bool,
+    closed: bool,
 }
 
-impl OpenRecord {
+impl<'a> OpenRecord<'a> {
     pub(crate) fn begin(
-        (recorder, clock): (Arc<dyn Recorder>, Arc<dyn Clock>),
-        hook: &ReadyHook,
+        (recorder, clock): (&'a dyn Recorder, &'a dyn Clock),
+        hook: &'a ReadyHook,
         origin: Arc<Origin>,
         purpose: Purpose,
         event_id: EventId,
+        began: Instant,
     ) -> Self {
-        let record = InvocationRecord {
-            origin: Arc::clone(&origin),
+        Self {
+            recorder,
+            clock,
+            hook,
+            origin,
             purpose,
-            hook_id: hook.hook.id.clone(),
-            hook_name: hook.name(),
-            hook_type: hook.hook.hook_type,
-            event_id: event_id.clone(),
-            at: Timestamp::from_micros(0),
-            outcome: Outcome::Failed(CallFailure::new(
-                FailureCode::Abandoned,
-                "The flow was abandoned before the service answered",
-            )),
-            answered: false,
+            event_id,
+            began,
+            attempts_ended: None,
+            attempts: Vec::new(),
+            timings: Timings::default(),
             debug_context: None,
             breaker: None,
             fell_back: false,
-            attempts: Vec::new(),
-            timings: Timings::default(),
-        };
-        Self { recorder, clock, began: Instant::now(), attempts_ended: None, record: Some(record), origin, event_id }
+            closed: false,
+        }
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -244,75 +246,74 @@ impl OpenRecord {
     /// Marks the beginning of an attempt; the first one ends admission.
     pub(crate) fn begin_attempt(&mut self) -> Instant {
         let now = Instant::now();
-        if let Some(record) = &mut self.record
-            && record.attempts.is_empty()
-        {
-            record.timings.admit = now.duration_since(self.began);
+        if self.attempts.is_empty() {
+            self.timings.admit = now.duration_since(self.began);
         }
         now
     }
 
-    /// Marks the end of an attempt; what follows is judging and applying.
-    pub(crate) fn end_attempt(&mut self) {
-        self.attempts_ended = Some(Instant::now());
-    }
-
-    pub(crate) fn attempt(&mut self, attempt: AttemptRecord, phases: PhaseTimings) {
-        if let Some(record) = &mut self.record {
-            record.timings.token += phases.token;
-            record.timings.connect += phases.connect;
-            record.timings.wait += phases.wait;
-            record.attempts.push(attempt);
-        }
+    /// Takes an attempt that ended at `ended`; what follows is judging and applying.
+    pub(crate) fn attempt(&mut self, attempt: AttemptRecord, phases: PhaseTimings, ended: Instant) {
+        self.attempts_ended = Some(ended);
+        self.timings.token += phases.token;
+        self.timings.connect += phases.connect;
+        self.timings.wait += phases.wait;
+        // Most invocations have one attempt.
+        self.attempts.reserve_exact(1);
+        self.attempts.push(attempt);
     }
 
     pub(crate) fn debug_context(&mut self, debug: &Map<String, Value>) {
-        if let Some(record) = &mut self.record {
-            record.debug_context = Some(render_debug_context(debug));
-        }
+        self.debug_context = Some(render_debug_context(debug));
     }
 
     pub(crate) fn breaker(&mut self, change: Option<BreakerChange>) {
-        if let Some(record) = &mut self.record {
-            record.breaker = change;
-        }
+        self.breaker = change;
     }
 
     pub(crate) fn fell_back(&mut self) {
-        if let Some(record) = &mut self.record {
-            record.fell_back = true;
-        }
+        self.fell_back = true;
     }
 
     /// Ends the invocation with `outcome` and hands the record over.
     pub(crate) fn close(mut self, outcome: Outcome) -> (Outcome, Timings) {
-        let Some(mut record) = self.record.take() else {
-            return (outcome, Timings::default());
-        };
-        record.outcome = outcome.clone();
-        let timings = self.hand_over(record);
+        let timings = self.hand_over(outcome.clone());
         (outcome, timings)
     }
 
-    fn hand_over(&self, mut record: InvocationRecord) -> Timings {
+    fn hand_over(&mut self, outcome: Outcome) -> Timings {
+        self.closed = true;
         let now = Instant::now();
-        record.at = self.clock.now();
-        record.answered = matches!(
-            record.outcome,
-            Outcome::Applied(_) | Outcome::Unchanged | Outcome::Refused(_) | Outcome::Invalid(_)
-        );
-        record.timings.apply = self.attempts_ended.map(|ended| now.duration_since(ended)).unwrap_or_default();
-        record.timings.total = now.duration_since(self.began);
-        let timings = record.timings;
-        self.recorder.record(record);
-        timings
+        self.timings.apply = self.attempts_ended.map(|ended| now.duration_since(ended)).unwrap_or_default();
+        self.timings.total = now.duration_since(self.began);
+        self.recorder.record(InvocationRecord {
+            origin: Arc::clone(&self.origin),
+            purpose: self.purpose,
+            hook_id: self.hook.hook.id.clone(),
+            hook_name: self.hook.name(),
+            hook_type: self.hook.hook.hook_type,
+            event_id: self.event_id.clone(),
+            at: self.clock.now(),
+            answered: matches!(
+                outcome,
+                Outcome::Applied(_) | Outcome::Unchanged | Outcome::Refused(_) | Outcome::Invalid(_)
+            ),
+            outcome,
+            debug_context: self.debug_context.take(),
+            breaker: self.breaker,
+            fell_back: self.fell_back,
+            attempts: std::mem::take(&mut self.attempts),
+            timings: self.timings,
+        });
+        self.timings
     }
 }
 
-impl Drop for OpenRecord {
+impl Drop for OpenRecord<'_> {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take() {
-            self.hand_over(record);
+        if !self.closed {
+            let detail = "The flow was abandoned before the service answered";
+            self.hand_over(Outcome::Failed(CallFailure::new(FailureCode::Abandoned, detail)));
         }
     }
 }

@@ -60,7 +60,7 @@ fn path(refused: Refused) -> (&'static str, Refused) {
 }
 
 fn apply(place: Place<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
-    let tokens = place.tokens().map_err(path)?;
+    let tokens = place.tokens().and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(path)?;
     let names = tokens.iter().map(Cow::as_ref).collect::<Vec<_>>();
     let add = matches!(edit, Edit::Add(_));
     match names.as_slice() {

@@ -111,15 +111,16 @@ impl<'a> Staged<'a> {
     }
 
     fn edit_claim(&mut self, place: Place<'_>, edit: Edit) -> Result<(), Refused> {
-        let names = place.tokens()?;
-        let (claim, below) = match names.as_slice() {
-            [root, claim, below @ ..] if root == place.root => (claim, below),
-            _ => {
-                let hint = format!("A path is `/claims/<name>` or `{LIFETIME}`");
-                return Err(place.refused(ProblemCode::BadPath, "Invalid path").hint(hint));
-            }
+        let mut tokens = place.tokens()?;
+        let (root, claim) = (tokens.next().transpose()?, tokens.next().transpose()?);
+        // Most paths end with the claim.
+        let below = tokens.collect::<Result<Vec<_>, _>>()?;
+        let Some(claim) = claim.filter(|_| root.is_some_and(|root| root == place.root)) else {
+            let hint = format!("A path is `/claims/<name>` or `{LIFETIME}`");
+            return Err(place.refused(ProblemCode::BadPath, "Invalid path").hint(hint));
         };
-        if names.iter().any(|name| name.is_empty()) {
+        let claim = claim.as_ref();
+        if claim.is_empty() || below.iter().any(|name| name.is_empty()) {
             return Err(place.bad_path());
         }
         if is_reserved(self.kind, claim, self.dpop) {

@@ -1,6 +1,6 @@
 //! Claims that no command may touch (`token.md` section 4).
 
-/// Reserved in both tokens.
+/// Reserved in both tokens; sorted, as the other lists are.
 pub const BOTH: &[&str] =
     &["acr", "auth_time", "cid", "exp", "groups", "iat", "iss", "jti", "sid", "token_type", "ver"];
 
@@ -78,5 +78,23 @@ pub fn is_reserved(kind: TokenKind, claim: &str, dpop: bool) -> bool {
         TokenKind::Identity => IDENTITY,
         TokenKind::Access => ACCESS,
     };
-    BOTH.contains(&claim) || own.contains(&claim) || (dpop && claim == DPOP)
+    BOTH.binary_search(&claim).is_ok() || own.binary_search(&claim).is_ok() || (dpop && claim == DPOP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_every_list_is_found() {
+        for (kind, names) in [
+            (TokenKind::Identity, BOTH),
+            (TokenKind::Access, BOTH),
+            (TokenKind::Identity, IDENTITY),
+            (TokenKind::Access, ACCESS),
+        ] {
+            assert!(names.is_sorted(), "{names:?}");
+            assert!(names.iter().all(|name| is_reserved(kind, name, false)));
+        }
+    }
 }
