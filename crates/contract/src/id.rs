@@ -180,9 +180,11 @@ pub struct RequestId(Characters<32>);
 impl RequestId {
     /// A new id from 16 random bytes.
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digits = entropy.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        Self(Characters::of(digits.filter_map(|digit| DIGITS.get(usize::from(digit)))))
+        let mut characters = [0; 32];
+        let digits = entropy.into_iter().flat_map(hexadecimal);
+        // A hexadecimal digit is one byte.
+        characters.iter_mut().zip(digits).for_each(|(character, digit)| *character = digit as u8);
+        Self(Characters(characters))
     }
 
     /// The id's text.
@@ -196,6 +198,19 @@ impl RequestId {
 pub struct EventId(Characters<22>);
 
 impl EventId {
+    /// The same 16 bytes as a UUID (RFC 9562 version 4), the id of the log event that tells of the invocation.
+    ///
+    /// ```
+    /// let id = tenterhook_contract::id::EventId::from_entropy([0xff; 16]);
+    /// assert_eq!(id.uuid(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    /// ```
+    pub fn uuid(&self) -> String {
+        let mut bytes = [0; 16];
+        // They are 16 bytes in base64url, always.
+        let _ = URL_SAFE_NO_PAD.decode_slice(self.0.0, &mut bytes);
+        uuid(bytes)
+    }
+
     /// A new id from 16 random bytes.
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
         let mut characters = [b'A'; 22];
@@ -208,6 +223,28 @@ impl EventId {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
+}
+
+/// A random UUID (RFC 9562 version 4) of 16 random bytes.
+///
+/// ```
+/// assert_eq!(tenterhook_contract::id::uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
+/// ```
+pub fn uuid(entropy: [u8; 16]) -> String {
+    let bits = u128::from_be_bytes(entropy);
+    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let mut text = String::with_capacity(36);
+    for (place, byte) in bits.to_be_bytes().into_iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.extend(hexadecimal(byte));
+    }
+    text
+}
+
+fn hexadecimal(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'))
 }
 
 macro_rules! plain_text {

@@ -1,47 +1,65 @@
 //! System Log events (`system-log.md` section 3): built from facts, kept compact, rendered in full.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
 
 use crate::{Timestamp, id::OrgId};
 
 /// An event as it is stored. [`LogEvent::to_json`] renders the vendor's full shape with its nulls.
+///
+/// It borrows what it can, so that writing one copies nothing but its text; one that was read owns everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LogEvent {
+pub struct LogEvent<'a> {
     /// Unique, a UUID text.
-    pub uuid: String,
+    pub uuid: Cow<'a, str>,
     /// The org.
     pub org_id: OrgId,
     /// When it happened.
     pub published: Timestamp,
     /// Such as `inline_hook.executed`.
-    pub event_type: String,
+    pub event_type: Cow<'a, str>,
     /// The severity.
     pub severity: Severity,
     /// A short text for people.
-    pub display_message: String,
+    pub display_message: Cow<'a, str>,
     /// Who did it.
-    pub actor: Actor,
+    pub actor: Cow<'a, Actor>,
     /// The HTTP client, when a request caused the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<LogClient>,
+    pub client: Option<LogClient<'a>>,
     /// The session of the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_session_id: Option<String>,
+    pub external_session_id: Option<Cow<'a, str>>,
     /// SUCCESS or FAILURE.
     pub result: LogResult,
     /// Why, 255 characters at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Cow<'a, str>>,
     /// `debugContext.debugData`.
-    pub debug_data: Map<String, Value>,
+    pub debug_data: DebugData<'a>,
     /// `transaction.id`: the request's id.
-    pub transaction_id: String,
+    pub transaction_id: Cow<'a, str>,
     /// `transaction.detail.requestApiTokenId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_api_token_id: Option<String>,
+    pub request_api_token_id: Option<Cow<'a, str>>,
     /// What the event is about.
-    pub targets: Vec<Target>,
+    pub targets: Vec<Cow<'a, Target>>,
+}
+
+/// `debugContext.debugData`: names and values in the order in which they were put.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DebugData<'a>(Vec<(Cow<'a, str>, DebugValue<'a>)>);
+
+/// A value of [`DebugData`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum DebugValue<'a> {
+    /// A text.
+    Text(Cow<'a, str>),
+    /// A count.
+    Number(u64),
 }
 
 /// Severity of an event.
@@ -88,13 +106,13 @@ pub struct Actor {
 /// The HTTP client of the triggering request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LogClient {
+pub struct LogClient<'a> {
     /// Its `User-Agent`.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Cow<'a, str>>,
     /// Its address.
-    pub ip_address: String,
+    pub ip_address: Cow<'a, str>,
     /// The OAuth client id, when there is one.
-    pub id: Option<String>,
+    pub id: Option<Cow<'a, str>>,
 }
 
 /// What an event is about.
@@ -112,7 +130,84 @@ pub struct Target {
     pub display_name: Option<String>,
 }
 
-impl LogEvent {
+impl<'a> DebugData<'a> {
+    /// Room for `count` members.
+    pub fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    /// Appends a member; its name must be a new one.
+    ///
+    /// ```
+    /// use tenterhook_contract::system_log::{DebugData, DebugValue};
+    /// let mut data = DebugData::default();
+    /// data.put("requestUri", "/oauth2/v1/token").put("attempts", 2_u64);
+    /// assert_eq!(serde_json::to_string(&data).unwrap(), r#"{"requestUri":"/oauth2/v1/token","attempts":2}"#);
+    /// assert_eq!(data.get("attempts"), Some(&DebugValue::Number(2)));
+    /// ```
+    pub fn put(&mut self, name: &'static str, value: impl Into<DebugValue<'a>>) -> &mut Self {
+        self.0.push((Cow::Borrowed(name), value.into()));
+        self
+    }
+
+    /// The member with this name.
+    pub fn get(&self, name: &str) -> Option<&DebugValue<'a>> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+}
+
+impl<'a, const N: usize> From<[(&'static str, DebugValue<'a>); N]> for DebugData<'a> {
+    fn from(members: [(&'static str, DebugValue<'a>); N]) -> Self {
+        Self(members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect())
+    }
+}
+
+impl<'a> From<&'a str> for DebugValue<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for DebugValue<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<String> for DebugValue<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl From<u64> for DebugValue<'_> {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl Serialize for DebugData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for DebugData<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Map::deserialize(deserializer)?;
+        let value = |value: Value| match value {
+            Value::String(text) => DebugValue::from(text),
+            other => other.as_u64().map_or_else(|| DebugValue::from(other.to_string()), DebugValue::Number),
+        };
+        Ok(Self(members.into_iter().map(|(name, member)| (Cow::Owned(name), value(member))).collect()))
+    }
+}
+
+impl LogEvent<'_> {
     /// The full LogEvent of the API.
     ///
     /// Every member of `system-log.md` section 3 is present; what is not known is null.
@@ -195,6 +290,6 @@ fn party(id: &str, kind: &str, alternate_id: Option<&String>, display_name: Opti
 pub const REASON_CHARACTERS_MAX: usize = 255;
 
 /// Cuts an outcome's reason to what the log takes.
-pub fn cap_reason(reason: &str) -> String {
-    reason.chars().take(REASON_CHARACTERS_MAX).collect()
+pub fn cap_reason(reason: &str) -> &str {
+    reason.char_indices().nth(REASON_CHARACTERS_MAX).and_then(|(end, _)| reason.get(..end)).unwrap_or(reason)
 }

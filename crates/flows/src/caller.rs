@@ -6,6 +6,7 @@ use tenterhook_contract::{
     Timestamp,
     context::{RequestContext, UrlValue},
     id::RequestId,
+    system_log::LogClient,
 };
 
 /// One request to Tenterhook: made once at the edge, shared by everything that the request does.
@@ -33,6 +34,15 @@ impl Caller {
     /// The request's absolute URL without query: the `source` of token hooks.
     pub fn source(&self) -> String {
         format!("{}{}", self.base_url, self.path)
+    }
+
+    /// What a log event says of who sent the request.
+    pub(crate) fn log_client(&self) -> LogClient<'_> {
+        LogClient {
+            user_agent: self.user_agent.as_deref().map(Into::into),
+            ip_address: self.ip_address.as_str().into(),
+            id: None,
+        }
     }
 
     /// `data.context.request` with an absolute URL and the whole query, as token and SAML hooks have it

@@ -1,10 +1,12 @@
 //! What the management API does: judge a change, commit it, log it. Handlers hold none of this.
 
+use std::borrow::Cow;
+
 use tenterhook_contract::{
     api_error::ErrorCode,
     context::{RequestContext, UrlValue},
     hook::HookInvalid,
-    system_log::{Actor, LogClient, LogEvent, LogResult, Severity, Target},
+    system_log::{Actor, LogEvent, LogResult, Severity, Target},
 };
 use tenterhook_engine::Origin;
 use tenterhook_store::{StoreError, model::ApiToken};
@@ -120,27 +122,23 @@ impl Platform {
     /// Logs a change that an administrator made.
     pub(crate) fn log_change(&self, administrator: &Administrator, event_type: &str, message: &str, target: Target) {
         let caller = &administrator.caller;
-        let debug_data = [("requestId", caller.request_id.to_string()), ("requestUri", caller.path.clone())];
-        self.log().append(LogEvent {
-            uuid: self.entropy().uuid(),
+        let request_id = caller.request_id.as_str();
+        self.log().append(&LogEvent {
+            uuid: self.entropy().uuid().into(),
             org_id: administrator.token.org_id.clone(),
             published: self.now(),
-            event_type: event_type.to_owned(),
+            event_type: event_type.into(),
             severity: Severity::Info,
-            display_message: message.to_owned(),
-            actor: administrator.actor(),
-            client: Some(LogClient {
-                user_agent: caller.user_agent.clone(),
-                ip_address: caller.ip_address.clone(),
-                id: None,
-            }),
+            display_message: message.into(),
+            actor: Cow::Owned(administrator.actor()),
+            client: Some(caller.log_client()),
             external_session_id: None,
             result: LogResult::Success,
             reason: None,
-            debug_data: debug_data.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
-            transaction_id: caller.request_id.to_string(),
-            request_api_token_id: Some(administrator.token.id.to_string()),
-            targets: vec![target],
+            debug_data: [("requestId", request_id.into()), ("requestUri", caller.path.as_str().into())].into(),
+            transaction_id: request_id.into(),
+            request_api_token_id: Some(administrator.token.id.as_str().into()),
+            targets: vec![Cow::Owned(target)],
         });
     }
 }

@@ -1,35 +1,34 @@
 //! From the record of an invocation to its System Log event (`system-log.md` section 4).
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{borrow::Cow, fmt::Write as _};
 
-use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     answer::cap,
-    system_log::{LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
+    system_log::{DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
-use tenterhook_engine::{BoxFuture, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
-use tenterhook_store::LogWriter;
+use tenterhook_engine::{BoxFuture, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
+use tenterhook_store::{LogSource, LogWriter};
 
 /// Changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
+/// Members of an event's debug data, at most.
+const DEBUG_MEMBERS_MAX: usize = 13;
 
 /// Writes the System Log event of every invocation.
 pub struct SystemLogRecorder {
     log: LogWriter,
-    entropy: Arc<dyn Entropy>,
 }
 
 impl SystemLogRecorder {
     /// A recorder that appends to `log`.
-    pub fn new(log: LogWriter, entropy: Arc<dyn Entropy>) -> Self {
-        Self { log, entropy }
+    pub fn new(log: LogWriter) -> Self {
+        Self { log }
     }
 }
 
 impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
-        let entropy = Arc::clone(&self.entropy);
-        self.log.append_with(move || event_of(&record, || entropy.uuid()));
+        self.log.append_later(Recorded(record));
     }
 
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
@@ -37,77 +36,86 @@ impl Recorder for SystemLogRecorder {
     }
 }
 
+/// A record whose event is made where it is written: what that costs is not the flow's time.
+struct Recorded(InvocationRecord);
+
 /// What the log says of an outcome: event type, result, reason, message. `None` where nothing was to happen.
-struct Verdict {
+struct Verdict<'a> {
     processed: bool,
     result: LogResult,
-    reason: Option<String>,
-    message: Option<String>,
+    reason: Option<Cow<'a, str>>,
+    message: Option<Cow<'a, str>>,
 }
 
-/// The one event of an invocation; none for a hook that is INACTIVE, whose flow runs as if it had no hook.
-fn event_of(record: &InvocationRecord, uuid: impl FnOnce() -> String) -> Option<LogEvent> {
-    let verdict = verdict(&record.outcome)?;
-    let debug_data = debug_data(record, verdict.message);
-    let origin = &*record.origin;
-    let hook = Target {
-        id: record.hook_id.to_string(),
-        kind: "InlineHook".to_owned(),
-        alternate_id: Some("unknown".to_owned()),
-        display_name: Some(record.hook_name.to_string()),
-    };
-    let (event_type, display_message) = if verdict.processed {
-        ("inline_hook.response.processed", "Inline hook response processed")
-    } else {
-        ("inline_hook.executed", "Inline hook execution")
-    };
-    Some(LogEvent {
-        uuid: uuid(),
-        org_id: origin.org_id.clone(),
-        published: record.at,
-        event_type: event_type.to_owned(),
-        severity: if verdict.result == LogResult::Success { Severity::Info } else { Severity::Warn },
-        display_message: display_message.to_owned(),
-        actor: origin.actor.clone(),
-        client: Some(LogClient {
-            user_agent: origin.user_agent.clone(),
-            ip_address: origin.request.ip_address.clone(),
-            id: origin.client_id.clone(),
-        }),
-        external_session_id: origin.session_id.clone(),
-        result: verdict.result,
-        reason: verdict.reason.as_deref().map(cap_reason),
-        debug_data,
-        transaction_id: origin.request.id.to_string(),
-        request_api_token_id: origin.api_token_id.clone(),
-        targets: std::iter::once(hook).chain(origin.targets.iter().cloned()).collect(),
-    })
+impl LogSource for Recorded {
+    /// The one event of an invocation; none for a hook that is INACTIVE, whose flow runs as if it had no hook.
+    fn event(&self) -> Option<LogEvent<'_>> {
+        let record = &self.0;
+        let verdict = verdict(&record.outcome)?;
+        let origin = &*record.origin;
+        let hook = Target {
+            id: record.hook_id.to_string(),
+            kind: "InlineHook".to_owned(),
+            alternate_id: Some("unknown".to_owned()),
+            display_name: Some(record.hook_name.to_string()),
+        };
+        let (event_type, display_message) = if verdict.processed {
+            ("inline_hook.response.processed", "Inline hook response processed")
+        } else {
+            ("inline_hook.executed", "Inline hook execution")
+        };
+        let mut targets = Vec::with_capacity(1 + origin.targets.len());
+        targets.push(Cow::Owned(hook));
+        targets.extend(origin.targets.iter().map(Cow::Borrowed));
+        Some(LogEvent {
+            uuid: record.event_id.uuid().into(),
+            org_id: origin.org_id.clone(),
+            published: record.at,
+            event_type: event_type.into(),
+            severity: if verdict.result == LogResult::Success { Severity::Info } else { Severity::Warn },
+            display_message: display_message.into(),
+            actor: Cow::Borrowed(&origin.actor),
+            client: Some(LogClient {
+                user_agent: borrowed(origin.user_agent.as_ref()),
+                ip_address: origin.request.ip_address.as_str().into(),
+                id: borrowed(origin.client_id.as_ref()),
+            }),
+            external_session_id: borrowed(origin.session_id.as_ref()),
+            result: verdict.result,
+            reason: verdict.reason,
+            debug_data: debug_data(record, verdict.message),
+            transaction_id: origin.request.id.as_str().into(),
+            request_api_token_id: borrowed(origin.api_token_id.as_ref()),
+            targets,
+        })
+    }
 }
 
-fn verdict(outcome: &Outcome) -> Option<Verdict> {
-    let failure = |processed, reason: String, message: String| Verdict {
-        processed,
-        result: LogResult::Failure,
-        reason: Some(reason),
-        message: Some(cap(message)),
-    };
+fn borrowed(text: Option<&String>) -> Option<Cow<'_, str>> {
+    text.map(|text| text.as_str().into())
+}
+
+fn verdict(outcome: &Outcome) -> Option<Verdict<'_>> {
+    fn failure<'a>(processed: bool, reason: Cow<'a, str>, message: Cow<'a, str>) -> Verdict<'a> {
+        Verdict { processed, result: LogResult::Failure, reason: Some(reason), message: Some(cap(message)) }
+    }
     Some(match outcome {
         Outcome::Applied(_) | Outcome::Unchanged => {
             Verdict { processed: true, result: LogResult::Success, reason: None, message: None }
         }
         Outcome::Refused(error) => {
             let summary = error.summary_or_default();
-            failure(true, summary.to_owned(), summary.to_owned())
+            failure(true, cap_reason(summary).into(), summary.into())
         }
         Outcome::Invalid(problems) => {
-            let first = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+            let first = problems.first().map_or("", |problem| problem.message.as_str());
             let all = problems.iter().map(|problem| match &problem.hint {
                 Some(hint) => format!("{} [{}; {hint}]", problem.message, problem.pointer),
                 None => format!("{} [{}]", problem.message, problem.pointer),
             });
-            failure(true, first, all.collect::<Vec<_>>().join("; "))
+            failure(true, cap_reason(first).into(), all.collect::<Vec<_>>().join("; ").into())
         }
-        Outcome::Failed(call) => failure(false, call.code.log_reason(), call.detail.clone()),
+        Outcome::Failed(call) => failure(false, call.code.log_reason().into(), call.detail.as_str().into()),
         Outcome::Skipped(SkipReason::Inactive) => return None,
         Outcome::Skipped(reason) => {
             let text = match reason {
@@ -115,46 +123,50 @@ fn verdict(outcome: &Outcome) -> Option<Verdict> {
                 SkipReason::NoCapacity => "Too many calls of this hook, its host, its org or this server are in flight",
                 SkipReason::NoTime | SkipReason::Inactive => "The flow's deadline had passed",
             };
-            failure(false, reason.code().to_owned(), text.to_owned())
+            failure(false, reason.code().into(), text.into())
         }
     })
 }
 
-fn debug_data(record: &InvocationRecord, message: Option<String>) -> Map<String, Value> {
+fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -> DebugData<'a> {
     let origin = &*record.origin;
-    let mut data = Map::new();
-    let mut put = |name: &str, value: Value| drop(data.insert(name.to_owned(), value));
-    put("requestId", json!(origin.request.id));
-    put("requestUri", json!(origin.request_uri));
-    put("inlineHookType", json!(record.hook_type));
+    let mut data = DebugData::with_capacity(DEBUG_MEMBERS_MAX);
+    data.put("requestId", origin.request.id.as_str());
+    data.put("requestUri", origin.request_uri.as_str());
+    data.put("inlineHookType", record.hook_type.as_str());
     if let Some(debug) = &record.debug_context {
-        put("inlineHook", json!(debug));
+        data.put("inlineHook", debug.as_str());
     }
     if let Some(message) = message {
-        put("errorMessage", json!(message));
+        data.put("errorMessage", message);
     }
-    put("eventId", json!(record.event_id));
+    data.put("eventId", record.event_id.as_str());
     if let Some(purpose) = record.purpose.code() {
-        put("purpose", json!(purpose));
+        data.put("purpose", purpose);
     }
     if let Outcome::Failed(failure) = &record.outcome {
-        put("failureCode", json!(failure.code.to_string()));
+        data.put("failureCode", failure.code.to_string());
         if let FailureCode::EgressDenied(reason) = failure.code {
-            put("egressReason", json!(reason.code()));
+            data.put("egressReason", reason.code());
         }
     }
     if let Outcome::Applied(changes) = &record.outcome {
-        let named = changes.iter().take(CHANGES_SHOWN_MAX).map(|change| format!("{} {}", change.op, change.path));
-        put("changes", json!(named.collect::<Vec<_>>().join(", ")));
+        let mut named = String::with_capacity(32 * changes.len().min(CHANGES_SHOWN_MAX));
+        for change in changes.iter().take(CHANGES_SHOWN_MAX) {
+            for piece in [if named.is_empty() { "" } else { ", " }, change.op, " ", &change.path] {
+                named.push_str(piece);
+            }
+        }
+        data.put("changes", named);
     }
     if let Some(change) = record.breaker {
-        put("circuitBreaker", json!(change.code()));
+        data.put("circuitBreaker", change.code());
     }
     if record.fell_back {
-        put("fallback", json!("applied"));
+        data.put("fallback", "applied");
     }
-    put("attempts", json!(record.attempts.len()));
-    put("timings", json!(timings_text(&record.timings)));
+    data.put("attempts", record.attempts.len() as u64);
+    data.put("timings", timings_text(&record.timings));
     data
 }
 

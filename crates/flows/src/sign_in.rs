@@ -1,9 +1,11 @@
 //! Signing in with a password: a session, or nothing that tells who exists.
 
+use std::borrow::Cow;
+
 use tenterhook_contract::{
     Secret,
     id::SessionId,
-    system_log::{Actor, LogClient, LogEvent, LogResult, Severity},
+    system_log::{Actor, LogEvent, LogResult, Severity},
 };
 use tenterhook_store::{
     StoreError,
@@ -65,29 +67,25 @@ impl Platform {
     fn log_sign_in(&self, org: &OrgSnapshot, caller: &Caller, user: Option<&User>, login: &str, success: bool) {
         const LOGIN_CHARACTERS: usize = 100;
         let login: String = login.chars().take(LOGIN_CHARACTERS).collect();
-        self.log().append(LogEvent {
-            uuid: self.entropy().uuid(),
+        self.log().append(&LogEvent {
+            uuid: self.entropy().uuid().into(),
             org_id: org.org.id.clone(),
             published: self.now(),
-            event_type: "user.session.start".to_owned(),
+            event_type: "user.session.start".into(),
             severity: if success { Severity::Info } else { Severity::Warn },
-            display_message: "User login to Okta".to_owned(),
-            actor: Actor {
+            display_message: "User login to Okta".into(),
+            actor: Cow::Owned(Actor {
                 id: user.map_or_else(|| "unknown".to_owned(), |user| user.id.to_string()),
                 kind: "User".to_owned(),
                 alternate_id: Some(login),
                 display_name: user.map(|user| format!("{} {}", user.first_name, user.last_name)),
-            },
-            client: Some(LogClient {
-                user_agent: caller.user_agent.clone(),
-                ip_address: caller.ip_address.clone(),
-                id: None,
             }),
+            client: Some(caller.log_client()),
             external_session_id: None,
             result: if success { LogResult::Success } else { LogResult::Failure },
-            reason: (!success).then(|| "INVALID_CREDENTIALS".to_owned()),
-            debug_data: serde_json::Map::from_iter([("requestUri".to_owned(), caller.path.clone().into())]),
-            transaction_id: caller.request_id.to_string(),
+            reason: (!success).then_some("INVALID_CREDENTIALS".into()),
+            debug_data: [("requestUri", caller.path.as_str().into())].into(),
+            transaction_id: caller.request_id.as_str().into(),
             request_api_token_id: None,
             targets: Vec::new(),
         });

@@ -20,6 +20,6 @@ mod users;
 pub use database::{StoreConfig, StoreConfigError};
 pub use error::{CommitError, StoreError};
 pub use keyring::{Keyring, KeyringError};
-pub use log::{LogCursorError, LogWriter};
+pub use log::{LogCursorError, LogSource, LogWriter};
 pub use rotation::Rotation;
 pub use store::Store;

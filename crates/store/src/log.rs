@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    fmt::Write as _,
     str::FromStr,
     sync::{
         Arc,
@@ -11,11 +12,10 @@ use std::{
 };
 
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseConnection, DbBackend, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement, Value,
 };
-use tenterhook_contract::{id::OrgId, system_log::LogEvent};
+use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     database::LogTarget,
     entity::log_event,
     model::{LogCursor, LogPage, LogQuery},
-    store::{from_text, to_text},
+    store::from_text,
 };
 
 /// Events that may wait to be written; more are lost and counted.
@@ -37,6 +37,8 @@ const BATCH_MAX: usize = 500;
 /// Events of one statement: few, so that flows on the same core get their turn in between, and the same number again and
 /// again, so that it is prepared once.
 const ROWS_MAX: usize = 32;
+/// Room for the text of an ordinary event.
+const DOCUMENT_BYTES: usize = 1_536;
 /// How long the first event of a batch waits for company.
 const GATHER: Duration = Duration::from_millis(25);
 /// First pause after a failed write; doubled up to [`RETRY_MAX`].
@@ -48,18 +50,28 @@ const CLOSING_TRIES: u32 = 3;
 /// Events that a slow subscriber may lag behind.
 const SUBSCRIBER_LAG_MAX: usize = 1_024;
 
+type Followers = broadcast::Sender<Arc<LogEvent<'static>>>;
+
 /// Takes events of the System Log. Cheap to clone; never blocks.
 ///
 /// What was appended in the last few dozen milliseconds is lost when the process is killed; configuration never is.
 #[derive(Clone)]
 pub struct LogWriter {
     events: mpsc::Sender<Message>,
-    followers: broadcast::Sender<Arc<LogEvent>>,
+    followers: Followers,
     lost: Arc<AtomicU64>,
 }
 
+/// What an event is made of. It is asked for the event where that is written: what it costs to make one is not the time
+/// of who appends it.
+pub trait LogSource: Send + 'static {
+    /// The event; it may turn out that there is none.
+    fn event(&self) -> Option<LogEvent<'_>>;
+}
+
 enum Message {
-    Event(Box<dyn FnOnce() -> Option<LogEvent> + Send>),
+    Event(Row),
+    Later(Box<dyn LogSource>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
@@ -88,14 +100,19 @@ impl LogWriter {
     }
 
     /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.
-    pub fn append(&self, event: LogEvent) {
-        self.append_with(|| Some(event));
+    pub fn append(&self, event: &LogEvent<'_>) {
+        if let Some(row) = Row::of(event) {
+            self.send(Message::Event(row));
+        }
     }
 
-    /// Takes an event that is made where it is written: what that costs is not the caller's time. It may turn out that
-    /// there is none.
-    pub fn append_with(&self, event: impl FnOnce() -> Option<LogEvent> + Send + 'static) {
-        if self.events.try_send(Message::Event(Box::new(event))).is_err() {
+    /// Takes an event that is made later, where it is written.
+    pub fn append_later(&self, source: impl LogSource) {
+        self.send(Message::Later(Box::new(source)));
+    }
+
+    fn send(&self, message: Message) {
+        if self.events.try_send(message).is_err() {
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
             if lost.is_power_of_two() {
                 tracing::error!(lost, "system_log.lost: events were dropped because the database does not keep up");
@@ -131,7 +148,7 @@ impl LogWriter {
     }
 
     /// Every event appended from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<LogEvent>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<LogEvent<'static>>> {
         self.followers.subscribe()
     }
 
@@ -157,7 +174,7 @@ fn yield_to_flows() {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
-async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>, followers: broadcast::Sender<Arc<LogEvent>>) {
+async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>, followers: Followers) {
     let mut pause = RETRY_MIN;
     loop {
         match target.clone().connect().await {
@@ -172,13 +189,13 @@ async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>, followers
 async fn write_all(
     connection: DatabaseConnection,
     mut waiting: mpsc::Receiver<Message>,
-    followers: broadcast::Sender<Arc<LogEvent>>,
+    followers: Followers,
 ) {
     let mut messages = Vec::with_capacity(BATCH_MAX);
     let mut rows = Vec::with_capacity(ROWS_MAX);
     let mut hurried = false;
     while waiting.recv_many(&mut messages, BATCH_MAX).await > 0 {
-        if messages.len() < BATCH_MAX && !hurried && messages.iter().all(|m| matches!(m, Message::Event(_))) {
+        if messages.len() < BATCH_MAX && !hurried && messages.iter().all(Message::is_event) {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(GATHER) => {}
@@ -190,9 +207,17 @@ async fn write_all(
         let mut answers = Vec::new();
         let closing = messages.iter().any(|message| matches!(message, Message::Close(_)));
         for message in messages.drain(..) {
-            match message {
-                Message::Event(event) => rows.extend(event().and_then(|event| row(event, &followers))),
-                Message::Flush(done) | Message::Close(done) => answers.push(done),
+            let row = match message {
+                Message::Event(row) => Some(row),
+                Message::Later(source) => source.event().as_ref().and_then(Row::of),
+                Message::Flush(done) | Message::Close(done) => {
+                    answers.push(done);
+                    None
+                }
+            };
+            if let Some(row) = row {
+                row.show(&followers);
+                rows.push(row);
             }
             if rows.len() == ROWS_MAX {
                 write_until_done(&connection, &mut rows, closing).await;
@@ -208,44 +233,54 @@ async fn write_all(
     }
 }
 
-/// The row of an event, which is also shown to those who follow the log.
-fn row(event: LogEvent, followers: &broadcast::Sender<Arc<LogEvent>>) -> Option<log_event::ActiveModel> {
-    let document = match to_text("log event", &event) {
-        Ok(document) => document,
-        Err(error) => {
-            tracing::error!(%error, "system_log.lost: an event has no text");
-            return None;
+/// An event as the table has it.
+struct Row {
+    org_id: OrgId,
+    published: Timestamp,
+    document: String,
+}
+
+impl Row {
+    fn of(event: &LogEvent<'_>) -> Option<Self> {
+        let mut document = Vec::with_capacity(DOCUMENT_BYTES);
+        let written = serde_json::to_writer(&mut document, event).map_err(|error| error.to_string());
+        match written.and_then(|()| String::from_utf8(document).map_err(|error| error.to_string())) {
+            Ok(document) => Some(Self { org_id: event.org_id.clone(), published: event.published, document }),
+            Err(error) => {
+                tracing::error!(%error, "system_log.lost: an event has no text");
+                None
+            }
         }
-    };
-    let row = log_event::ActiveModel {
-        sequence: NotSet,
-        org_id: Set(event.org_id.to_string()),
-        published_us: Set(event.published.as_micros()),
-        document: Set(document),
-    };
-    if followers.receiver_count() > 0 {
-        // Followers may come and go; one that has just gone is no error.
-        let _ = followers.send(Arc::new(event));
     }
-    Some(row)
+
+    /// Shows the event to those who follow the log.
+    fn show(&self, followers: &Followers) {
+        if followers.receiver_count() == 0 {
+            return;
+        }
+        if let Ok(event) = from_text::<LogEvent<'static>>("log event", &self.document) {
+            // Followers may come and go; one that has just gone is no error.
+            let _ = followers.send(Arc::new(event));
+        }
+    }
 }
 
 /// Collects events until a message that is none arrives, or as many as a batch takes.
 async fn until_asked(waiting: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>) -> Option<Message> {
     loop {
         match waiting.recv().await {
-            Some(event @ Message::Event(_)) if messages.len() + 1 < BATCH_MAX => messages.push(event),
+            Some(event @ (Message::Event(_) | Message::Later(_))) if messages.len() + 1 < BATCH_MAX => messages.push(event),
             other => return other,
         }
     }
 }
 
 /// Writes the rows, and leaves none.
-async fn write_until_done(connection: &DatabaseConnection, rows: &mut Vec<log_event::ActiveModel>, closing: bool) {
+async fn write_until_done(connection: &DatabaseConnection, rows: &mut Vec<Row>, closing: bool) {
     let mut pause = RETRY_MIN;
     let mut tries = 0;
     while !rows.is_empty() {
-        match log_event::Entity::insert_many(rows.iter().cloned()).exec_without_returning(connection).await {
+        match connection.execute_raw(insertion(connection.get_database_backend(), rows)).await {
             Ok(_) => rows.clear(),
             Err(error) => {
                 tries += 1;
@@ -259,6 +294,28 @@ async fn write_until_done(connection: &DatabaseConnection, rows: &mut Vec<log_ev
                 pause = (pause * 2).min(RETRY_MAX);
             }
         }
+    }
+}
+
+/// The statement that inserts the rows. Its text depends on their number only, so that it is prepared once; built by
+/// hand because building it for each batch cost as much as everything else about it.
+fn insertion(backend: DbBackend, rows: &[Row]) -> Statement {
+    let mut sql = String::with_capacity(64 + rows.len() * 20);
+    sql.push_str("INSERT INTO log_events (org_id, published_us, document) VALUES ");
+    let mut values: Vec<Value> = Vec::with_capacity(rows.len() * 3);
+    for row in rows {
+        let first = values.len() + 1;
+        let separator = if values.is_empty() { "" } else { ", " };
+        // Writing to a text does not fail.
+        let _ = write!(sql, "{separator}(${first}, ${}, ${})", first + 1, first + 2);
+        values.extend([row.org_id.as_str().into(), row.published.as_micros().into(), row.document.as_str().into()]);
+    }
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+impl Message {
+    fn is_event(&self) -> bool {
+        matches!(self, Self::Event(_) | Self::Later(_))
     }
 }
 

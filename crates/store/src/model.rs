@@ -509,7 +509,7 @@ pub struct LogCursor {
 #[derive(Clone, Debug)]
 pub struct LogPage {
     /// The events.
-    pub events: Vec<tenterhook_contract::system_log::LogEvent>,
+    pub events: Vec<tenterhook_contract::system_log::LogEvent<'static>>,
     /// The place after the last of them; for an empty polling page the place to poll from again.
     pub next: Option<LogCursor>,
     /// Whether events beyond this page exist now.

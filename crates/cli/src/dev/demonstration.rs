@@ -38,7 +38,7 @@ impl Demonstration {
         &self,
         platform: &Arc<Platform>,
         mut witnessed: mpsc::Receiver<Witnessed>,
-        log: &mut broadcast::Receiver<Arc<LogEvent>>,
+        log: &mut broadcast::Receiver<Arc<LogEvent<'static>>>,
         screen: &Screen,
     ) -> Result<bool, Error> {
         let hook_id = self.register().await?;
@@ -172,10 +172,10 @@ impl Demonstration {
 }
 
 /// The newest event of an invocation that the log has shown.
-fn next_invocation(log: &mut broadcast::Receiver<Arc<LogEvent>>) -> Option<Arc<LogEvent>> {
+fn next_invocation(log: &mut broadcast::Receiver<Arc<LogEvent<'static>>>) -> Option<Arc<LogEvent<'static>>> {
     let mut newest = None;
     while let Ok(event) = log.try_recv() {
-        if matches!(event.event_type.as_str(), "inline_hook.executed" | "inline_hook.response.processed") {
+        if matches!(&*event.event_type, "inline_hook.executed" | "inline_hook.response.processed") {
             newest = Some(event);
         }
     }

@@ -201,7 +201,7 @@ impl Screen {
     }
 
     /// Shows every event until the log ends.
-    pub(crate) async fn follow(self, mut log: broadcast::Receiver<Arc<LogEvent>>) {
+    pub(crate) async fn follow(self, mut log: broadcast::Receiver<Arc<LogEvent<'static>>>) {
         loop {
             match log.recv().await {
                 Ok(event) if self.json => println!("{}", json!({ "step": "event", "event": event.to_json() })),

@@ -1,6 +1,6 @@
 //! Service-controlled text as the System Log shows it.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::{Map, Value};
 
@@ -16,19 +16,23 @@ use crate::limits::LOG_TEXT_CHARACTERS_MAX;
 pub fn render_debug_context(debug: &Map<String, Value>) -> String {
     let mut text = String::new();
     render_object(debug, &mut text);
-    cap(text)
+    cap(text.into()).into_owned()
 }
 
 /// Cuts service-controlled text to what the log takes.
 ///
 /// ```
 /// let long = "é".repeat(5_000);
-/// assert_eq!(tenterhook_contract::answer::cap(long).chars().count(), 2_000);
+/// assert_eq!(tenterhook_contract::answer::cap(long.into()).chars().count(), 2_000);
 /// ```
-pub fn cap(text: String) -> String {
-    match text.char_indices().nth(LOG_TEXT_CHARACTERS_MAX) {
-        None => text,
-        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned(),
+pub fn cap(text: Cow<'_, str>) -> Cow<'_, str> {
+    match (text.char_indices().nth(LOG_TEXT_CHARACTERS_MAX), text) {
+        (None, text) => text,
+        (Some((end, _)), Cow::Borrowed(text)) => Cow::Borrowed(text.get(..end).unwrap_or_default()),
+        (Some((end, _)), Cow::Owned(mut text)) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
     }
 }
 

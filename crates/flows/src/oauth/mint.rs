@@ -1,6 +1,6 @@
 //! Minting: the claims, the hook, the signature. One hook call covers both tokens (`token.md` section 1).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -248,23 +248,27 @@ impl Platform {
     pub(crate) fn log_grant(&self, minting: &Minting<'_>, what: &str, failure: Option<&str>) {
         let Origin { org_id, request, request_uri, user_agent, client_id, actor, session_id, targets, .. } =
             origin(minting);
-        let debug_data = [("requestId", request.id.to_string()), ("requestUri", request_uri)];
-        self.log().append(LogEvent {
-            uuid: self.entropy().uuid(),
+        let transaction_id = request.id.as_str();
+        self.log().append(&LogEvent {
+            uuid: self.entropy().uuid().into(),
             org_id,
             published: self.now(),
-            event_type: format!("app.oauth2.as.token.grant.{what}"),
+            event_type: format!("app.oauth2.as.token.grant.{what}").into(),
             severity: if failure.is_some() { Severity::Warn } else { Severity::Info },
-            display_message: format!("OAuth2 {} is granted", what.replace('_', " ")),
-            actor,
-            client: Some(LogClient { user_agent, ip_address: request.ip_address, id: client_id }),
-            external_session_id: session_id,
+            display_message: format!("OAuth2 {} is granted", what.replace('_', " ")).into(),
+            actor: Cow::Owned(actor),
+            client: Some(LogClient {
+                user_agent: user_agent.map(Cow::Owned),
+                ip_address: request.ip_address.into(),
+                id: client_id.map(Cow::Owned),
+            }),
+            external_session_id: session_id.map(Cow::Owned),
             result: if failure.is_some() { LogResult::Failure } else { LogResult::Success },
-            reason: failure.map(cap_reason),
-            debug_data: debug_data.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
-            transaction_id: request.id.to_string(),
+            reason: failure.map(|reason| cap_reason(reason).into()),
+            debug_data: [("requestId", transaction_id.into()), ("requestUri", request_uri.into())].into(),
+            transaction_id: transaction_id.into(),
             request_api_token_id: None,
-            targets,
+            targets: targets.into_iter().map(Cow::Owned).collect(),
         });
     }
 }
