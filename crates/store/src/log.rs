@@ -16,7 +16,7 @@ use sea_orm::{
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement, Value,
 };
 use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::{
     Store, StoreError,
@@ -58,6 +58,7 @@ type Followers = broadcast::Sender<Arc<LogEvent<'static>>>;
 #[derive(Clone)]
 pub struct LogWriter {
     events: mpsc::Sender<Message>,
+    hurry: Arc<Notify>,
     followers: Followers,
     lost: Arc<AtomicU64>,
 }
@@ -80,23 +81,24 @@ impl LogWriter {
     pub(crate) fn start(target: LogTarget) -> Result<Self, StoreError> {
         let (events, waiting) = mpsc::channel(WAITING_MAX);
         let (followers, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
+        let hurry = Arc::new(Notify::new());
+        let inbox = Inbox { waiting, hurry: Arc::clone(&hurry), followers: followers.clone() };
         match target {
-            shared @ LogTarget::Shared(_) => drop(tokio::spawn(write_to(shared, waiting, followers.clone()))),
+            shared @ LogTarget::Shared(_) => drop(tokio::spawn(write_to(shared, inbox))),
             file @ LogTarget::File(_) => {
                 // A thread of its own: writing the log must not delay the flows that it tells of.
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
                 let runtime = runtime.map_err(|error| StoreError::Database(error.to_string()))?;
-                let followers = followers.clone();
                 std::thread::Builder::new()
                     .name("system-log".to_owned())
                     .spawn(move || {
                         yield_to_flows();
-                        runtime.block_on(write_to(file, waiting, followers));
+                        runtime.block_on(write_to(file, inbox));
                     })
                     .map_err(|error| StoreError::Database(error.to_string()))?;
             }
         }
-        Ok(Self { events, followers, lost: Arc::default() })
+        Ok(Self { events, hurry, followers, lost: Arc::default() })
     }
 
     /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.
@@ -155,6 +157,7 @@ impl LogWriter {
     async fn ask(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
         let (done, wait) = oneshot::channel();
         if self.events.send(message(done)).await.is_ok() {
+            self.hurry.notify_one();
             // When the writer ends first, there is nothing left to wait for.
             let _ = wait.await;
         }
@@ -174,11 +177,19 @@ fn yield_to_flows() {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
-async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>, followers: Followers) {
+/// What the writer is given.
+struct Inbox {
+    waiting: mpsc::Receiver<Message>,
+    /// Somebody waits for what is there to be written.
+    hurry: Arc<Notify>,
+    followers: Followers,
+}
+
+async fn write_to(target: LogTarget, inbox: Inbox) {
     let mut pause = RETRY_MIN;
     loop {
         match target.clone().connect().await {
-            Ok(connection) => return write_all(connection, waiting, followers).await,
+            Ok(connection) => return write_all(connection, inbox).await,
             Err(error) => tracing::error!(%error, "system_log.connect failed; it is tried again"),
         }
         tokio::time::sleep(pause).await;
@@ -186,27 +197,12 @@ async fn write_to(target: LogTarget, waiting: mpsc::Receiver<Message>, followers
     }
 }
 
-async fn write_all(
-    connection: DatabaseConnection,
-    mut waiting: mpsc::Receiver<Message>,
-    followers: Followers,
-) {
-    let mut messages = Vec::with_capacity(BATCH_MAX);
+async fn write_all(connection: DatabaseConnection, mut inbox: Inbox) {
     let mut rows = Vec::with_capacity(ROWS_MAX);
-    let mut hurried = false;
-    while waiting.recv_many(&mut messages, BATCH_MAX).await > 0 {
-        if messages.len() < BATCH_MAX && !hurried && messages.iter().all(Message::is_event) {
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep(GATHER) => {}
-                // Somebody waits for a flush: what is there is written at once.
-                message = until_asked(&mut waiting, &mut messages) => messages.extend(message),
-            }
-        }
-        hurried = waiting.len() >= BATCH_MAX;
+    while let Some(batch) = inbox.batch().await {
         let mut answers = Vec::new();
-        let closing = messages.iter().any(|message| matches!(message, Message::Close(_)));
-        for message in messages.drain(..) {
+        let closing = batch.iter().any(|message| matches!(message, Message::Close(_)));
+        for message in batch {
             let row = match message {
                 Message::Event(row) => Some(row),
                 Message::Later(source) => source.event().as_ref().and_then(Row::of),
@@ -216,7 +212,7 @@ async fn write_all(
                 }
             };
             if let Some(row) = row {
-                row.show(&followers);
+                row.show(&inbox.followers);
                 rows.push(row);
             }
             if rows.len() == ROWS_MAX {
@@ -230,6 +226,29 @@ async fn write_all(
         if closing {
             return;
         }
+    }
+}
+
+impl Inbox {
+    /// The next messages, as soon as there are many, or the first of them has waited for company. `None` when nobody can
+    /// send any more.
+    async fn batch(&mut self) -> Option<Vec<Message>> {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        batch.push(self.waiting.recv().await?);
+        if batch.iter().all(Message::is_event) && self.waiting.len() < BATCH_MAX {
+            // Nothing is received meanwhile: a wake-up for each event would cost more than to write it.
+            tokio::select! {
+                biased;
+                () = self.hurry.notified() => {}
+                () = tokio::time::sleep(GATHER) => {}
+            }
+        }
+        while batch.len() < BATCH_MAX
+            && let Ok(message) = self.waiting.try_recv()
+        {
+            batch.push(message);
+        }
+        Some(batch)
     }
 }
 
@@ -265,16 +284,6 @@ impl Row {
     }
 }
 
-/// Collects events until a message that is none arrives, or as many as a batch takes.
-async fn until_asked(waiting: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>) -> Option<Message> {
-    loop {
-        match waiting.recv().await {
-            Some(event @ (Message::Event(_) | Message::Later(_))) if messages.len() + 1 < BATCH_MAX => messages.push(event),
-            other => return other,
-        }
-    }
-}
-
 /// Writes the rows, and leaves none.
 async fn write_until_done(connection: &DatabaseConnection, rows: &mut Vec<Row>, closing: bool) {
     let mut pause = RETRY_MIN;
@@ -306,8 +315,11 @@ fn insertion(backend: DbBackend, rows: &[Row]) -> Statement {
     for row in rows {
         let first = values.len() + 1;
         let separator = if values.is_empty() { "" } else { ", " };
-        // Writing to a text does not fail.
-        let _ = write!(sql, "{separator}(${first}, ${}, ${})", first + 1, first + 2);
+        // Writing to a text does not fail. Numbered parameters are looked up one by one in SQLite.
+        let _ = match backend {
+            DbBackend::Postgres => write!(sql, "{separator}(${first}, ${}, ${})", first + 1, first + 2),
+            _ => write!(sql, "{separator}(?, ?, ?)"),
+        };
         values.extend([row.org_id.as_str().into(), row.published.as_micros().into(), row.document.as_str().into()]);
     }
     Statement::from_sql_and_values(backend, sql, values)
