@@ -283,7 +283,13 @@ impl Engine {
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
-    async fn attempts(&self, hook: &ReadyHook, record: &mut OpenRecord<'_>, body: &Bytes, deadline: Deadline) -> Exchanged {
+    async fn attempts(
+        &self,
+        hook: &ReadyHook,
+        record: &mut OpenRecord<'_>,
+        body: &Bytes,
+        deadline: Deadline,
+    ) -> Exchanged {
         let mut left = hook.attempts_max();
         loop {
             left -= 1;
@@ -295,7 +301,13 @@ impl Engine {
         }
     }
 
-    async fn attempt(&self, hook: &ReadyHook, record: &mut OpenRecord<'_>, body: &Bytes, deadline: Deadline) -> Exchanged {
+    async fn attempt(
+        &self,
+        hook: &ReadyHook,
+        record: &mut OpenRecord<'_>,
+        body: &Bytes,
+        deadline: Deadline,
+    ) -> Exchanged {
         let began = record.begin_attempt();
         let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
         let progress = Progress::default();

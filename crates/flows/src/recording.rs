@@ -7,7 +7,7 @@ use tenterhook_contract::{
     system_log::{DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
 use tenterhook_engine::{BoxFuture, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
-use tenterhook_store::{LogSource, LogWriter};
+use tenterhook_store::LogWriter;
 
 /// Changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
@@ -28,16 +28,15 @@ impl SystemLogRecorder {
 
 impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
-        self.log.append_later(Recorded(record));
+        if let Some(event) = event(&record) {
+            self.log.append(&event);
+        }
     }
 
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
         self.log.is_crowded().then(|| Box::pin(self.log.room()) as BoxFuture<'_, ()>)
     }
 }
-
-/// A record whose event is made where it is written: what that costs is not the flow's time.
-struct Recorded(InvocationRecord);
 
 /// What the log says of an outcome: event type, result, reason, message. `None` where nothing was to happen.
 struct Verdict<'a> {
@@ -47,48 +46,45 @@ struct Verdict<'a> {
     message: Option<Cow<'a, str>>,
 }
 
-impl LogSource for Recorded {
-    /// The one event of an invocation; none for a hook that is INACTIVE, whose flow runs as if it had no hook.
-    fn event(&self) -> Option<LogEvent<'_>> {
-        let record = &self.0;
-        let verdict = verdict(&record.outcome)?;
-        let origin = &*record.origin;
-        let hook = Target {
-            id: record.hook_id.to_string(),
-            kind: "InlineHook".to_owned(),
-            alternate_id: Some("unknown".to_owned()),
-            display_name: Some(record.hook_name.to_string()),
-        };
-        let (event_type, display_message) = if verdict.processed {
-            ("inline_hook.response.processed", "Inline hook response processed")
-        } else {
-            ("inline_hook.executed", "Inline hook execution")
-        };
-        let mut targets = Vec::with_capacity(1 + origin.targets.len());
-        targets.push(Cow::Owned(hook));
-        targets.extend(origin.targets.iter().map(Cow::Borrowed));
-        Some(LogEvent {
-            uuid: record.event_id.uuid().into(),
-            org_id: origin.org_id.clone(),
-            published: record.at,
-            event_type: event_type.into(),
-            severity: if verdict.result == LogResult::Success { Severity::Info } else { Severity::Warn },
-            display_message: display_message.into(),
-            actor: Cow::Borrowed(&origin.actor),
-            client: Some(LogClient {
-                user_agent: borrowed(origin.user_agent.as_ref()),
-                ip_address: origin.request.ip_address.as_str().into(),
-                id: borrowed(origin.client_id.as_ref()),
-            }),
-            external_session_id: borrowed(origin.session_id.as_ref()),
-            result: verdict.result,
-            reason: verdict.reason,
-            debug_data: debug_data(record, verdict.message),
-            transaction_id: origin.request.id.as_str().into(),
-            request_api_token_id: borrowed(origin.api_token_id.as_ref()),
-            targets,
-        })
-    }
+/// The one event of an invocation; none for a hook that is INACTIVE, whose flow runs as if it had no hook.
+fn event(record: &InvocationRecord) -> Option<LogEvent<'_>> {
+    let verdict = verdict(&record.outcome)?;
+    let origin = &*record.origin;
+    let hook = Target {
+        id: record.hook_id.to_string(),
+        kind: "InlineHook".to_owned(),
+        alternate_id: Some("unknown".to_owned()),
+        display_name: Some(record.hook_name.to_string()),
+    };
+    let (event_type, display_message) = if verdict.processed {
+        ("inline_hook.response.processed", "Inline hook response processed")
+    } else {
+        ("inline_hook.executed", "Inline hook execution")
+    };
+    let mut targets = Vec::with_capacity(1 + origin.targets.len());
+    targets.push(Cow::Owned(hook));
+    targets.extend(origin.targets.iter().map(Cow::Borrowed));
+    Some(LogEvent {
+        uuid: record.event_id.uuid().into(),
+        org_id: origin.org_id.clone(),
+        published: record.at,
+        event_type: event_type.into(),
+        severity: if verdict.result == LogResult::Success { Severity::Info } else { Severity::Warn },
+        display_message: display_message.into(),
+        actor: Cow::Borrowed(&origin.actor),
+        client: Some(LogClient {
+            user_agent: borrowed(origin.user_agent.as_ref()),
+            ip_address: origin.request.ip_address.as_str().into(),
+            id: borrowed(origin.client_id.as_ref()),
+        }),
+        external_session_id: borrowed(origin.session_id.as_ref()),
+        result: verdict.result,
+        reason: verdict.reason,
+        debug_data: debug_data(record, verdict.message),
+        transaction_id: origin.request.id.as_str().into(),
+        request_api_token_id: borrowed(origin.api_token_id.as_ref()),
+        targets,
+    })
 }
 
 fn borrowed(text: Option<&String>) -> Option<Cow<'_, str>> {

@@ -1,0 +1,348 @@
+//! The System Log as it is written: events are taken without waiting, and written many together.
+//!
+//! An event becomes text where it is appended, while everything it tells of is at hand, and the text is appended to one
+//! segment in memory; nothing of it is allocated by one thread and freed by another. The writer takes the segment whole
+//! and leaves an empty one.
+
+use std::{
+    fmt,
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement, Value};
+use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
+use tokio::sync::{Notify, broadcast, oneshot};
+
+use crate::{StoreError, database::LogTarget, store::from_text};
+
+/// Events that may wait to be written; more are lost and counted.
+const WAITING_MAX: usize = 65_536;
+/// From so many waiting events on, those who can wait are asked to.
+const WAITING_MANY: usize = WAITING_MAX / 2;
+/// How often somebody who waits looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// So many events need not wait for company.
+const COMPANY: usize = 500;
+/// How long the first event of a segment waits for company.
+const GATHER: Duration = Duration::from_millis(25);
+/// Events of one statement: few, so that flows on the same core get their turn in between, and the same number again and
+/// again, so that it is prepared once.
+const ROWS_MAX: usize = 32;
+/// Room for the text of an ordinary event.
+const DOCUMENT_BYTES: usize = 1_536;
+/// Bytes of an empty segment that are kept for the next one; what a burst needed beyond that is given back.
+const SEGMENT_BYTES_KEPT: usize = 4 * 1_024 * 1_024;
+/// First pause after a failed write; doubled up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_millis(100);
+/// Longest pause between two tries.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Tries of a batch while the log is being closed.
+const CLOSING_TRIES: u32 = 3;
+/// Events that a slow subscriber may lag behind.
+const SUBSCRIBER_LAG_MAX: usize = 1_024;
+
+/// Takes events of the System Log. Cheap to clone; never blocks.
+///
+/// What was appended in the last few dozen milliseconds is lost when the process is killed; configuration never is.
+#[derive(Clone)]
+pub struct LogWriter(Arc<Shared>);
+
+/// What those who append and the writer share.
+struct Shared {
+    segment: Mutex<Segment>,
+    /// There is something to write, or somebody waits for it to be written.
+    wake: Notify,
+    /// Events that are not written yet, those in the writer's hands included.
+    waiting: AtomicUsize,
+    lost: AtomicU64,
+    followers: broadcast::Sender<Arc<LogEvent<'static>>>,
+}
+
+/// Events in the order in which they came, and who waits until they are written.
+#[derive(Default)]
+struct Segment {
+    text: String,
+    entries: Vec<Entry>,
+    asked: Vec<oneshot::Sender<()>>,
+    closing: bool,
+}
+
+/// An event whose document ends at `end` of the segment's text, and begins where the one before ends.
+struct Entry {
+    org_id: OrgId,
+    published: Timestamp,
+    end: usize,
+}
+
+impl LogWriter {
+    pub(crate) fn start(target: LogTarget) -> Result<Self, StoreError> {
+        let (followers, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
+        let shared = Arc::new(Shared {
+            segment: Mutex::default(),
+            wake: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            lost: AtomicU64::new(0),
+            followers,
+        });
+        let writer = write_to(target.clone(), Arc::clone(&shared));
+        match target {
+            LogTarget::Shared(_) => drop(tokio::spawn(writer)),
+            LogTarget::File(_) => {
+                // A thread of its own: writing the log must not delay the flows that it tells of.
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                let runtime = runtime.map_err(|error| StoreError::Database(error.to_string()))?;
+                std::thread::Builder::new()
+                    .name("system-log".to_owned())
+                    .spawn(move || {
+                        yield_to_flows();
+                        runtime.block_on(writer);
+                    })
+                    .map_err(|error| StoreError::Database(error.to_string()))?;
+            }
+        }
+        Ok(Self(shared))
+    }
+
+    /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.
+    pub fn append(&self, event: &LogEvent<'_>) {
+        let mut document = Vec::with_capacity(DOCUMENT_BYTES);
+        let written = serde_json::to_writer(&mut document, event).map_err(|error| error.to_string());
+        match written.and_then(|()| String::from_utf8(document).map_err(|error| error.to_string())) {
+            Ok(document) if self.0.append(event.org_id.clone(), event.published, &document) => {}
+            Ok(_) => {
+                let lost = self.0.lost.fetch_add(1, Ordering::Relaxed) + 1;
+                if lost.is_power_of_two() {
+                    tracing::error!(lost, "system_log.lost: events were dropped because the database does not keep up");
+                }
+            }
+            Err(error) => tracing::error!(%error, "system_log.lost: an event has no text"),
+        }
+    }
+
+    /// Whether so many events wait already that more should come later.
+    pub fn is_crowded(&self) -> bool {
+        self.0.waiting.load(Ordering::Relaxed) > WAITING_MANY
+    }
+
+    /// Waits until it is not crowded any more.
+    pub async fn room(&self) {
+        while self.is_crowded() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Waits until everything appended before can be queried.
+    pub async fn flush(&self) {
+        self.ask(false).await;
+    }
+
+    /// Writes what waits and ends. Events appended later are lost.
+    pub async fn close(&self) {
+        self.ask(true).await;
+    }
+
+    /// Events lost so far.
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Every event appended from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<LogEvent<'static>>> {
+        self.0.followers.subscribe()
+    }
+
+    async fn ask(&self, closing: bool) {
+        let written = {
+            let mut segment = self.0.segment();
+            if segment.closing {
+                return;
+            }
+            segment.closing = closing;
+            let (done, written) = oneshot::channel();
+            segment.asked.push(done);
+            written
+        };
+        self.0.wake.notify_one();
+        // When the writer ends first, there is nothing left to wait for.
+        let _ = written.await;
+    }
+}
+
+impl fmt::Debug for LogWriter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LogWriter").field("lost", &self.lost()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn segment(&self) -> MutexGuard<'_, Segment> {
+        // Nothing that runs under the lock can leave it half changed.
+        self.segment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends an event, unless the log is closed or too many wait.
+    fn append(&self, org_id: OrgId, published: Timestamp, document: &str) -> bool {
+        let first = {
+            let mut segment = self.segment();
+            if segment.closing || self.waiting.load(Ordering::Relaxed) >= WAITING_MAX {
+                return false;
+            }
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            segment.text.push_str(document);
+            let end = segment.text.len();
+            segment.entries.push(Entry { org_id, published, end });
+            segment.entries.len() == 1
+        };
+        if first {
+            self.wake.notify_one();
+        }
+        true
+    }
+
+    /// Exchanges `taken`, which is empty, for what has come: as soon as that is much, or somebody asks for it, or its
+    /// first event has waited for company.
+    async fn take(&self, taken: &mut Segment) {
+        while self.segment().is_empty() {
+            self.wake.notified().await;
+        }
+        let until = tokio::time::Instant::now() + GATHER;
+        while !self.segment().is_due() {
+            tokio::select! {
+                biased;
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
+        let mut segment = self.segment();
+        taken.closing = segment.closing;
+        std::mem::swap(&mut *segment, taken);
+    }
+
+    /// Shows an event to those who follow the log.
+    fn show(&self, document: &str) {
+        if self.followers.receiver_count() == 0 {
+            return;
+        }
+        if let Ok(event) = from_text::<LogEvent<'static>>("log event", document) {
+            // Followers may come and go; one that has just gone is no error.
+            let _ = self.followers.send(Arc::new(event));
+        }
+    }
+}
+
+impl Segment {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.asked.is_empty()
+    }
+
+    /// Whether it must not wait for more.
+    fn is_due(&self) -> bool {
+        self.entries.len() >= COMPANY || !self.asked.is_empty()
+    }
+
+    /// The events with their documents.
+    fn rows(&self) -> impl Iterator<Item = (&Entry, &str)> {
+        let mut begin = 0;
+        self.entries.iter().map(move |entry| {
+            let document = self.text.get(begin..entry.end).unwrap_or_default();
+            begin = entry.end;
+            (entry, document)
+        })
+    }
+
+    /// Empties it for the next events.
+    fn clear(&mut self) {
+        self.text.clear();
+        self.text.shrink_to(SEGMENT_BYTES_KEPT);
+        self.entries.clear();
+        self.entries.shrink_to(SEGMENT_BYTES_KEPT / DOCUMENT_BYTES);
+        self.asked.clear();
+    }
+}
+
+/// Lowers the priority of this thread, and so of those that it starts.
+fn yield_to_flows() {
+    const NICE: i32 = 5;
+    // Where the system does not let it, the log is written at the ordinary priority.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+}
+
+async fn write_to(target: LogTarget, shared: Arc<Shared>) {
+    let mut pause = RETRY_MIN;
+    loop {
+        match target.clone().connect().await {
+            Ok(connection) => return write_all(connection, &shared).await,
+            Err(error) => tracing::error!(%error, "system_log.connect failed; it is tried again"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_MAX);
+    }
+}
+
+async fn write_all(connection: DatabaseConnection, shared: &Shared) {
+    let mut taken = Segment::default();
+    loop {
+        shared.take(&mut taken).await;
+        let mut rows = taken.rows().inspect(|(_, document)| shared.show(document));
+        loop {
+            let statement: Vec<_> = rows.by_ref().take(ROWS_MAX).collect();
+            if statement.is_empty() {
+                break;
+            }
+            write_until_done(&connection, &statement, taken.closing).await;
+            shared.waiting.fetch_sub(statement.len(), Ordering::Relaxed);
+        }
+        drop(rows);
+        for done in taken.asked.drain(..) {
+            // Who asked may have gone.
+            let _ = done.send(());
+        }
+        if taken.closing {
+            return;
+        }
+        taken.clear();
+    }
+}
+
+/// Writes the rows; while the log is being closed it gives up after a few tries.
+async fn write_until_done(connection: &DatabaseConnection, rows: &[(&Entry, &str)], closing: bool) {
+    let mut pause = RETRY_MIN;
+    let mut tries = 0;
+    loop {
+        let statement = insertion(connection.get_database_backend(), rows);
+        let Err(error) = connection.execute_raw(statement).await else { return };
+        tries += 1;
+        let error = StoreError::from(error);
+        tracing::warn!(%error, events = rows.len(), "system_log.write failed; it is tried again");
+        if closing && tries >= CLOSING_TRIES {
+            tracing::error!(events = rows.len(), "system_log.lost: the database is down at shutdown");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_MAX);
+    }
+}
+
+/// The statement that inserts the rows. Its text depends on their number only, so that it is prepared once; built by
+/// hand because building it for each batch cost as much as everything else about it.
+fn insertion(backend: DbBackend, rows: &[(&Entry, &str)]) -> Statement {
+    let mut sql = String::with_capacity(64 + rows.len() * 20);
+    sql.push_str("INSERT INTO log_events (org_id, published_us, document) VALUES ");
+    let mut values: Vec<Value> = Vec::with_capacity(rows.len() * 3);
+    for (entry, document) in rows {
+        let first = values.len() + 1;
+        let separator = if values.is_empty() { "" } else { ", " };
+        // Writing to a text does not fail. Numbered parameters are looked up one by one in SQLite.
+        let _ = match backend {
+            DbBackend::Postgres => write!(sql, "{separator}(${first}, ${}, ${})", first + 1, first + 2),
+            _ => write!(sql, "{separator}(?, ?, ?)"),
+        };
+        values.extend([entry.org_id.as_str().into(), entry.published.as_micros().into(), (*document).into()]);
+    }
+    Statement::from_sql_and_values(backend, sql, values)
+}
