@@ -173,7 +173,8 @@ fn timings_text(timings: &Timings) -> String {
         [("admit", admit), ("token", token), ("connect", connect), ("wait", wait), ("apply", apply), ("total", total)];
     let mut text = String::with_capacity(128);
     for (name, time) in phases {
-        let (begins, micros) = (if text.is_empty() { "{" } else { ", " }, time.as_micros());
+        let (begins, micros) =
+            (if text.is_empty() { "{" } else { ", " }, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         // Writing to a text does not fail.
         let _ = write!(text, "{begins}{name}Ms={}.{:03}", micros / 1_000, micros % 1_000);
     }

@@ -267,7 +267,7 @@ impl Segment {
 
 /// Lowers the priority of this thread, and so of those that it starts.
 fn yield_to_flows() {
-    const NICE: i32 = 5;
+    const NICE: i32 = 10;
     // Where the system does not let it, the log is written at the ordinary priority.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
