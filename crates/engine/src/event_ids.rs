@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn no_id_is_given_twice() {
         let ids = EventIds::new(Arc::new(Numbers(AtomicU64::new(0))));
-        let given: HashSet<_> = (0..DRAWN * 3 + 1).map(|_| ids.next()).collect();
+        let given: HashSet<_> = (0..=DRAWN * 3).map(|_| ids.next()).collect();
         assert_eq!(given.len(), DRAWN * 3 + 1);
     }
 }

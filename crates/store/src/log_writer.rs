@@ -22,6 +22,8 @@ use crate::{StoreError, database::LogTarget, store::from_text};
 
 /// Events that may wait to be written; more are lost and counted.
 const WAITING_MAX: usize = 65_536;
+/// Bytes of their text that are not in the writer's hands yet; more are lost and counted too.
+const SEGMENT_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// From so many waiting events on, those who can wait are asked to.
 const WAITING_MANY: usize = WAITING_MAX / 2;
 /// How often somebody who waits looks again.
@@ -80,15 +82,9 @@ struct Entry {
 }
 
 impl LogWriter {
-    pub(crate) fn start(target: LogTarget) -> Result<Self, StoreError> {
+    pub(crate) fn start(target: &LogTarget) -> Result<Self, StoreError> {
         let (followers, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
-        let shared = Arc::new(Shared {
-            segment: Mutex::default(),
-            wake: Notify::new(),
-            waiting: AtomicUsize::new(0),
-            lost: AtomicU64::new(0),
-            followers,
-        });
+        let shared = Arc::new(Shared::new(followers));
         let writer = write_to(target.clone(), Arc::clone(&shared));
         match target {
             LogTarget::Shared(_) => drop(tokio::spawn(writer)),
@@ -180,6 +176,16 @@ impl fmt::Debug for LogWriter {
 }
 
 impl Shared {
+    fn new(followers: broadcast::Sender<Arc<LogEvent<'static>>>) -> Self {
+        Self {
+            segment: Mutex::default(),
+            wake: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            lost: AtomicU64::new(0),
+            followers,
+        }
+    }
+
     fn segment(&self) -> MutexGuard<'_, Segment> {
         // Nothing that runs under the lock can leave it half changed.
         self.segment.lock().unwrap_or_else(PoisonError::into_inner)
@@ -189,7 +195,9 @@ impl Shared {
     fn append(&self, org_id: OrgId, published: Timestamp, document: &str) -> bool {
         let first = {
             let mut segment = self.segment();
-            if segment.closing || self.waiting.load(Ordering::Relaxed) >= WAITING_MAX {
+            let full = segment.text.len() + document.len() > SEGMENT_BYTES_MAX
+                || self.waiting.load(Ordering::Relaxed) >= WAITING_MAX;
+            if full || segment.closing {
                 return false;
             }
             self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -345,4 +353,87 @@ fn insertion(backend: DbBackend, rows: &[(&Entry, &str)]) -> Statement {
         values.extend([entry.org_id.as_str().into(), entry.published.as_micros().into(), (*document).into()]);
     }
     Statement::from_sql_and_values(backend, sql, values)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn shared() -> Shared {
+        Shared::new(broadcast::channel(1).0)
+    }
+
+    fn append(shared: &Shared, document: &str) -> bool {
+        shared.append(OrgId::from_parts(1, [1; 8]), Timestamp::from_micros(0), document)
+    }
+
+    fn documents(segment: &Segment) -> Vec<&str> {
+        segment.rows().map(|(_, document)| document).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_segment_gives_back_what_came_in_order_and_leaves_none() {
+        let (shared, mut taken) = (shared(), Segment::default());
+        for document in ["{}", "", "[1]"] {
+            assert!(append(&shared, document));
+        }
+        let began = tokio::time::Instant::now();
+        shared.take(&mut taken).await;
+        assert_eq!((documents(&taken), began.elapsed()), (vec!["{}", "", "[1]"], GATHER));
+        taken.clear();
+        assert!(append(&shared, "later"));
+        let (done, _written) = oneshot::channel();
+        shared.segment().asked.push(done);
+        shared.take(&mut taken).await;
+        assert_eq!((documents(&taken), began.elapsed()), (vec!["later"], GATHER), "who asks does not wait for company");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_events_do_not_wait_for_company() {
+        let (shared, mut taken) = (shared(), Segment::default());
+        for _ in 0..COMPANY {
+            assert!(append(&shared, "{}"));
+        }
+        let began = tokio::time::Instant::now();
+        shared.take(&mut taken).await;
+        assert_eq!((taken.entries.len(), began.elapsed()), (COMPANY, Duration::ZERO));
+    }
+
+    #[test]
+    fn no_more_events_wait_than_may() {
+        let shared = shared();
+        for _ in 0..WAITING_MAX {
+            assert!(append(&shared, ""));
+        }
+        assert!(!append(&shared, ""));
+        // Events in the writer's hands are waiting too, until they are written.
+        std::mem::take(&mut *shared.segment());
+        assert!(!append(&shared, ""));
+        shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        assert!(append(&shared, "") && !append(&shared, ""));
+    }
+
+    #[test]
+    fn no_more_bytes_wait_than_may() {
+        let shared = shared();
+        assert!(append(&shared, &" ".repeat(SEGMENT_BYTES_MAX)));
+        assert!(append(&shared, "") && !append(&shared, " "));
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_being_closed_takes_nothing_more() {
+        let log = LogWriter(Arc::new(shared()));
+        let closing = tokio::spawn({
+            let log = log.clone();
+            async move { log.close().await }
+        });
+        let mut taken = Segment::default();
+        log.0.take(&mut taken).await;
+        assert!(taken.closing && !append(&log.0, "{}"));
+        log.flush().await;
+        taken.clear();
+        closing.await.unwrap();
+    }
 }

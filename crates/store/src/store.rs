@@ -37,7 +37,7 @@ impl Store {
     /// When it cannot be reached or made.
     pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
         let connections = Connections::open(config).await?;
-        let log = LogWriter::start(connections.log.clone())?;
+        let log = LogWriter::start(&connections.log)?;
         Ok(Self { connections, keyring: Arc::new(ArcSwap::from_pointee(keyring)), log })
     }
 
