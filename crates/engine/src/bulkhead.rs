@@ -37,6 +37,8 @@ struct State {
     /// Senders in the queues, those of callers that gave up included.
     waiting: usize,
     gave_up: usize,
+    /// Since when it is known to be full without a place having been given back.
+    stuck_since: Option<Instant>,
     /// Orgs that wait, the one whose turn it is first.
     queues: VecDeque<(OrgId, VecDeque<oneshot::Sender<Place>>)>,
 }
@@ -56,11 +58,19 @@ pub(crate) enum Responsiveness {
 
 impl Bulkhead {
     pub(crate) fn new(places: usize) -> Arc<Self> {
-        let state = State { taken: 0, allowed: bound(places), waiting: 0, gave_up: 0, queues: VecDeque::new() };
+        let state = State {
+            taken: 0,
+            allowed: bound(places),
+            waiting: 0,
+            gave_up: 0,
+            stuck_since: None,
+            queues: VecDeque::new(),
+        };
         Arc::new(Self { places, waiting_max: places.saturating_mul(WAITING_PER_PLACE), state: Mutex::new(state) })
     }
 
-    /// A place, waiting for one until `until`; `None` when there is none by then, or too many wait already.
+    /// A place, waiting for one until `until`; `None` when there is none by then, or at once when too many wait already,
+    /// or more than can hope for one.
     pub(crate) async fn enter(self: &Arc<Self>, org: &OrgId, until: Instant) -> Option<Place> {
         let receiver = {
             let mut state = self.state();
@@ -68,7 +78,8 @@ impl Bulkhead {
                 state.taken += 1;
                 return Some(Place(Some(Arc::clone(self))));
             }
-            if state.waiting - state.gave_up >= self.waiting_max {
+            let waiting = state.waiting - state.gave_up;
+            if waiting >= self.waiting_max || !state.has_hope(waiting, Instant::now(), until) {
                 return None;
             }
             // Not for each: what it costs is shared by those that gave up since the last time.
@@ -101,6 +112,7 @@ impl Bulkhead {
             state.adapt(responsiveness, self.places);
         }
         state.taken -= 1;
+        state.stuck_since = None;
         while state.has_room()
             && let Some((org, mut queue)) = state.queues.pop_front()
         {
@@ -170,6 +182,14 @@ impl State {
     /// Whether one more place may be given out.
     fn has_room(&self) -> bool {
         bound(self.taken) + 1.0 <= self.allowed
+    }
+
+    /// Whether somebody behind `waiting` others can hope for a place before `until`. While no place is given back, calls
+    /// take at least as long as that has lasted, so the queue moves by all places no more often: who could only wait in
+    /// vain is told so at once, and a service that hangs does not gather a crowd that ends its wait all together.
+    fn has_hope(&mut self, waiting: usize, now: Instant, until: Instant) -> bool {
+        let stuck = now.duration_since(*self.stuck_since.get_or_insert(now)).as_secs_f64();
+        bound(waiting) * stuck < self.allowed * until.duration_since(now).as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
     /// Gives out fewer places after a call that timed out, down to one, and more after an answer, up to all: calls that
@@ -263,6 +283,36 @@ mod tests {
         let got: Vec<_> = waiting.join_all().await;
         assert!(got.iter().all(|got| *got));
         assert!(Bulkhead::new(0).enter(&org(1), soon()).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longer_no_place_is_given_back_the_fewer_wait_for_one() {
+        const WAIT: Duration = Duration::from_millis(1_500);
+        let bulkhead = Bulkhead::new(10);
+        let mut held = Vec::new();
+        while let Some(place) = bulkhead.enter(&org(1), Instant::now()).await {
+            held.push(place);
+        }
+        let join = async |calls: usize| {
+            let mut joined = tokio::task::JoinSet::new();
+            for _ in 0..calls {
+                let bulkhead = Arc::clone(&bulkhead);
+                joined.spawn(async move { bulkhead.enter(&org(1), Instant::now() + WAIT).await.is_some() });
+            }
+            // A turn of the runtime does not run them all.
+            for _ in 0..calls {
+                tokio::task::yield_now().await;
+            }
+            while joined.try_join_next().is_some() {}
+            joined
+        };
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let waiting = join(100).await;
+        assert_eq!(waiting.len(), 30, "three times as long as it has been stuck: three times its places");
+        assert_eq!(join(10).await.len(), 0);
+        held.pop();
+        assert!(waiting.join_all().await.into_iter().all(|entered| entered), "it moves again");
+        assert!(bulkhead.enter(&org(1), Instant::now()).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
