@@ -195,7 +195,8 @@ impl Engine {
             let request_type = P::request_type(context);
             document(&Envelope::new(&event_id, self.clock.now(), P::HOOK_TYPE, source, request_type, data))
         };
-        let exchanged = match &body {
+        let shown = self.witness.as_ref().and(body.as_ref().ok()).cloned();
+        let exchanged = match body {
             Ok(body) => {
                 let exchanged = self.attempts(hook, &mut record, body, deadline).await;
                 record.breaker(hook.breaker.report(exchanged.outcome.is_err(), Instant::now(), &*self.entropy));
@@ -205,7 +206,7 @@ impl Engine {
                 });
                 exchanged
             }
-            Err(failure) => Exchanged { outcome: Err(failure.clone()), raw: None, sent: None },
+            Err(failure) => Exchanged { outcome: Err(failure), raw: None, sent: None },
         };
 
         if let Some(debug) = exchanged.outcome.as_ref().ok().and_then(|answer| answer.debug_context.as_ref()) {
@@ -213,7 +214,7 @@ impl Engine {
         }
         let outcome = apply::<P>(subject, exchanged.outcome);
         let (resumption, timings) = resume::<P>(hook, subject, record, outcome);
-        if let (Some(witness), Some(sent), Ok(body)) = (&self.witness, exchanged.sent, body) {
+        if let (Some(witness), Some(sent), Some(body)) = (&self.witness, exchanged.sent, shown) {
             witness.witness(Witnessed {
                 event_id,
                 sent,
@@ -245,7 +246,7 @@ impl Engine {
                 return Execution { outcome: Err(failure), raw: None, timings };
             }
         };
-        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, &body, deadline).await;
+        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, body, deadline).await;
         drop(places);
         let recorded = match &outcome {
             Err(failure) => Outcome::Failed(failure.clone()),
@@ -287,13 +288,15 @@ impl Engine {
         &self,
         hook: &ReadyHook,
         record: &mut OpenRecord<'_>,
-        body: &Bytes,
+        mut body: Bytes,
         deadline: Deadline,
     ) -> Exchanged {
         let mut left = hook.attempts_max();
         loop {
             left -= 1;
-            let exchanged = self.attempt(hook, record, body, deadline).await;
+            // The last attempt keeps none: a call that waits need not hold what has been sent.
+            let sent = if left == 0 { std::mem::take(&mut body) } else { body.clone() };
+            let exchanged = self.attempt(hook, record, sent, deadline).await;
             match &exchanged.outcome {
                 Err(failure) if left > 0 && failure.code.retryable() && !deadline.passed() => {}
                 _ => return exchanged,
@@ -305,7 +308,7 @@ impl Engine {
         &self,
         hook: &ReadyHook,
         record: &mut OpenRecord<'_>,
-        body: &Bytes,
+        body: Bytes,
         deadline: Deadline,
     ) -> Exchanged {
         let began = record.begin_attempt();
@@ -313,7 +316,7 @@ impl Engine {
         let progress = Progress::default();
         let exchange = {
             let call = Call {
-                body: body.clone(),
+                body,
                 event_id: record.event_id(),
                 request_id: &record.origin().request.id,
                 deadline,

@@ -245,7 +245,7 @@ struct HttpEndpoint {
 }
 
 impl Endpoint for HttpEndpoint {
-    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange> {
+    fn call<'a>(&'a self, mut call: Call<'a>) -> BoxFuture<'a, Exchange> {
         Box::pin(async move {
             let began = Instant::now();
             let authorization = match &self.prepared.tokens {
@@ -260,7 +260,7 @@ impl Endpoint for HttpEndpoint {
             };
             let token = if authorization.is_some() { began.elapsed() } else { Duration::ZERO };
             let began = began + token;
-            let request = match self.request(&call, authorization) {
+            let request = match self.request(&mut call, authorization) {
                 Ok(request) => request,
                 Err(failure) => return failed(failure, None),
             };
@@ -293,9 +293,13 @@ impl Endpoint for HttpEndpoint {
 }
 
 impl HttpEndpoint {
-    fn request(&self, call: &Call<'_>, authorization: Option<HeaderValue>) -> Result<Request<SentBody>, CallFailure> {
-        let body = SentBody { bytes: Some(call.body.clone()), progress: call.progress.clone() };
-        let mut request = Request::new(body);
+    /// The request, with the call's body: it need not be held while the answer is waited for.
+    fn request(
+        &self,
+        call: &mut Call<'_>,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Request<SentBody>, CallFailure> {
+        let mut request = Request::new(SentBody { bytes: None, progress: call.progress.clone() });
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.prepared.uri.clone();
         let headers = request.headers_mut();
@@ -310,6 +314,7 @@ impl HttpEndpoint {
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
         }
+        request.body_mut().bytes = Some(std::mem::take(&mut call.body));
         Ok(request)
     }
 }
