@@ -45,9 +45,9 @@ struct Characters<const N: usize>([u8; N]);
 
 impl<const N: usize> Characters<N> {
     /// The first `N` bytes of `pieces`, which must be ASCII.
-    fn of<'a>(pieces: impl Iterator<Item = &'a u8>) -> Self {
+    fn of(pieces: impl Iterator<Item = u8>) -> Self {
         let mut characters = [b'0'; N];
-        characters.iter_mut().zip(pieces).for_each(|(character, byte)| *character = *byte);
+        characters.iter_mut().zip(pieces).for_each(|(character, byte)| *character = byte);
         Self(characters)
     }
 
@@ -60,7 +60,7 @@ impl<const N: usize> Characters<N> {
 fn from_parts(prefix: &str, unix_ms: u64, entropy: [u8; 8]) -> Characters<ID_CHARACTERS> {
     let time = base62::<TIME_DIGITS>(unix_ms.into());
     let random = base62::<RANDOM_DIGITS>(u64::from_le_bytes(entropy).into());
-    Characters::of(prefix.as_bytes().iter().chain(&time).chain(&random))
+    Characters::of(prefix.bytes().chain(time).chain(random))
 }
 
 /// The id that `text` is, if it is one with this prefix.
@@ -180,11 +180,7 @@ pub struct RequestId(Characters<32>);
 impl RequestId {
     /// A new id from 16 random bytes.
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
-        let mut characters = [0; 32];
-        let digits = entropy.into_iter().flat_map(hexadecimal);
-        // A hexadecimal digit is one byte.
-        characters.iter_mut().zip(digits).for_each(|(character, digit)| *character = digit as u8);
-        Self(Characters(characters))
+        Self(Characters::of(entropy.into_iter().flat_map(hexadecimal)))
     }
 
     /// The id's text.
@@ -238,13 +234,13 @@ pub fn uuid(entropy: [u8; 16]) -> String {
         if matches!(place, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.extend(hexadecimal(byte));
+        text.extend(hexadecimal(byte).map(char::from));
     }
     text
 }
 
-fn hexadecimal(byte: u8) -> [char; 2] {
-    [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'))
+fn hexadecimal(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
 }
 
 macro_rules! plain_text {

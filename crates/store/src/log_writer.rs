@@ -5,8 +5,7 @@
 //! and leaves an empty one.
 
 use std::{
-    fmt,
-    fmt::Write as _,
+    fmt::{self, Write as _},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -24,7 +23,7 @@ use crate::{StoreError, database::LogTarget, store::from_text};
 const WAITING_MAX: usize = 65_536;
 /// Bytes of their text that are not in the writer's hands yet; more are lost and counted too.
 const SEGMENT_BYTES_MAX: usize = 64 * 1_024 * 1_024;
-/// From so many waiting events on, those who can wait are asked to.
+/// From so many waiting events on, or half of the bytes, those who can wait are asked to.
 const WAITING_MANY: usize = WAITING_MAX / 2;
 /// How often somebody who waits looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -61,6 +60,8 @@ struct Shared {
     wake: Notify,
     /// Events that are not written yet, those in the writer's hands included.
     waiting: AtomicUsize,
+    /// Bytes of the segment, to be known without its lock.
+    bytes: AtomicUsize,
     lost: AtomicU64,
     followers: broadcast::Sender<Arc<LogEvent<'static>>>,
 }
@@ -123,6 +124,7 @@ impl LogWriter {
     /// Whether so many events wait already that more should come later.
     pub fn is_crowded(&self) -> bool {
         self.0.waiting.load(Ordering::Relaxed) > WAITING_MANY
+            || self.0.bytes.load(Ordering::Relaxed) > SEGMENT_BYTES_MAX / 2
     }
 
     /// Waits until it is not crowded any more.
@@ -181,6 +183,7 @@ impl Shared {
             segment: Mutex::default(),
             wake: Notify::new(),
             waiting: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
             followers,
         }
@@ -203,6 +206,7 @@ impl Shared {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             segment.text.push_str(document);
             let end = segment.text.len();
+            self.bytes.store(end, Ordering::Relaxed);
             segment.entries.push(Entry { org_id, published, end });
             segment.entries.len() == 1
         };
@@ -212,8 +216,8 @@ impl Shared {
         true
     }
 
-    /// Exchanges `taken`, which is empty, for what has come: as soon as that is much, or somebody asks for it, or its
-    /// first event has waited for company.
+    /// Exchanges `taken`, which is empty, for what has come: at once when that is much or somebody asks for it, else
+    /// when it has waited for company.
     async fn take(&self, taken: &mut Segment) {
         while self.segment().is_empty() {
             self.wake.notified().await;
@@ -229,6 +233,7 @@ impl Shared {
         let mut segment = self.segment();
         taken.closing = segment.closing;
         std::mem::swap(&mut *segment, taken);
+        self.bytes.store(0, Ordering::Relaxed);
     }
 
     /// Shows an event to those who follow the log.
@@ -269,7 +274,6 @@ impl Segment {
         self.text.shrink_to(SEGMENT_BYTES_KEPT);
         self.entries.clear();
         self.entries.shrink_to(SEGMENT_BYTES_KEPT / DOCUMENT_BYTES);
-        self.asked.clear();
     }
 }
 
@@ -422,6 +426,15 @@ mod tests {
         assert!(append(&shared, "") && !append(&shared, " "));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn half_of_the_bytes_are_a_crowd_until_the_writer_takes_them() {
+        let log = LogWriter(Arc::new(shared()));
+        assert!(append(&log.0, &" ".repeat(SEGMENT_BYTES_MAX / 2)) && !log.is_crowded());
+        assert!(append(&log.0, " ") && log.is_crowded());
+        log.0.take(&mut Segment::default()).await;
+        assert!(!log.is_crowded());
+    }
+
     #[tokio::test]
     async fn a_log_that_is_being_closed_takes_nothing_more() {
         let log = LogWriter(Arc::new(shared()));
@@ -433,7 +446,7 @@ mod tests {
         log.0.take(&mut taken).await;
         assert!(taken.closing && !append(&log.0, "{}"));
         log.flush().await;
-        taken.clear();
+        drop(taken);
         closing.await.unwrap();
     }
 }
