@@ -29,6 +29,7 @@ pub mod schema;
 mod secret;
 pub mod system_log;
 pub mod telephony;
+mod text;
 mod timestamp;
 pub mod token;
 pub mod user_import;

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::text::beginning;
+
 /// Characters of a path or a name that a log text shows.
 const SHOWN_CHARACTERS: usize = 200;
 
@@ -103,8 +105,8 @@ impl Refused {
 
 /// Cuts a name or a path to what a log text shows.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(SHOWN_CHARACTERS) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    match beginning(text, SHOWN_CHARACTERS) {
+        whole if whole.len() == text.len() => Cow::Borrowed(text),
+        cut => Cow::Owned(format!("{cut}…")),
     }
 }

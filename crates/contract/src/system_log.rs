@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
 
-use crate::{Timestamp, id::OrgId};
+use crate::{Timestamp, id::OrgId, text::beginning};
 
 /// An event as it is stored. [`LogEvent::to_json`] renders the vendor's full shape with its nulls.
 ///
@@ -291,5 +291,5 @@ pub const REASON_CHARACTERS_MAX: usize = 255;
 
 /// Cuts an outcome's reason to what the log takes.
 pub fn cap_reason(reason: &str) -> &str {
-    reason.char_indices().nth(REASON_CHARACTERS_MAX).and_then(|(end, _)| reason.get(..end)).unwrap_or(reason)
+    beginning(reason, REASON_CHARACTERS_MAX)
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::{Map, Value};
 
-use crate::limits::LOG_TEXT_CHARACTERS_MAX;
+use crate::{limits::LOG_TEXT_CHARACTERS_MAX, text::beginning};
 
 /// An answer's `debugContext` as the System Log shows it: `{key=value, other={a=1}}`, capped (`system-log.md` 4).
 ///
@@ -26,11 +26,10 @@ pub fn render_debug_context(debug: &Map<String, Value>) -> String {
 /// assert_eq!(tenterhook_contract::answer::cap(long.into()).chars().count(), 2_000);
 /// ```
 pub fn cap(text: Cow<'_, str>) -> Cow<'_, str> {
-    match (text.char_indices().nth(LOG_TEXT_CHARACTERS_MAX), text) {
-        (None, text) => text,
-        (Some((end, _)), Cow::Borrowed(text)) => Cow::Borrowed(text.get(..end).unwrap_or_default()),
-        (Some((end, _)), Cow::Owned(mut text)) => {
-            text.truncate(end);
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(beginning(text, LOG_TEXT_CHARACTERS_MAX)),
+        Cow::Owned(mut text) => {
+            text.truncate(beginning(&text, LOG_TEXT_CHARACTERS_MAX).len());
             Cow::Owned(text)
         }
     }

@@ -12,6 +12,7 @@ use crate::{
         CHANNEL_HEADERS_MAX, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX, HOOK_NAME_CHARACTERS_MAX,
         URI_CHARACTERS_MAX,
     },
+    problem::shown,
 };
 
 const BLANK: &str = "The field cannot be left blank";
@@ -398,8 +399,4 @@ fn is_header_value(value: &str) -> bool {
     value.len() <= HEADER_VALUE_BYTES_MAX
         && value.trim() == value
         && value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte))
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(100).collect()
 }
