@@ -1,4 +1,6 @@
 //! Rate limits of the management API: a fixed window of one minute by org and endpoint.
+//!
+//! Requests without a valid token have windows of their own: who is nobody cannot use up what administrators have.
 
 use std::{
     collections::HashMap,
@@ -23,7 +25,16 @@ const RETRY_SECONDS: i64 = 1;
 #[derive(Debug)]
 pub(crate) struct RateLimits {
     per_minute: u32,
-    windows: Mutex<HashMap<(OrgId, &'static str), Window>>,
+    windows: Mutex<HashMap<(OrgId, &'static str, Requester), Window>>,
+}
+
+/// Whose requests are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Requester {
+    /// With a valid token.
+    Administrator,
+    /// Without one.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,10 +58,10 @@ impl RateLimits {
     }
 
     /// Counts a request on `endpoint`, one of a handful of names.
-    pub(crate) fn count(&self, org: &OrgId, endpoint: &'static str, now: Timestamp) -> Standing {
+    pub(crate) fn count(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Timestamp) -> Standing {
         let now = now.as_seconds();
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.entry((org.clone(), endpoint)).or_insert(Window { ends: 0, used: 0 });
+        let window = windows.entry((org.clone(), endpoint, who)).or_insert(Window { ends: 0, used: 0 });
         if window.ends <= now {
             *window = Window { ends: now + WINDOW_SECONDS, used: 0 };
         }
@@ -95,11 +106,21 @@ mod tests {
         let limits = RateLimits::new(2);
         let (org, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
-        assert_eq!(limits.count(&org, "x", at(0)), Standing { allowed: true, limit: 2, remaining: 1, reset: 60 });
-        assert!(limits.count(&org, "x", at(1)).allowed);
-        assert_eq!(limits.count(&org, "x", at(2)), Standing { allowed: false, limit: 2, remaining: 0, reset: 60 });
-        assert!(limits.count(&org, "y", at(2)).allowed, "another endpoint has its own window");
-        assert!(limits.count(&other, "x", at(2)).allowed, "another org has its own window");
-        assert!(limits.count(&org, "x", at(60)).allowed);
+        assert_eq!(
+            limits.count(&org, "x", Requester::Administrator, at(0)),
+            Standing { allowed: true, limit: 2, remaining: 1, reset: 60 }
+        );
+        assert!(limits.count(&org, "x", Requester::Administrator, at(1)).allowed);
+        assert_eq!(
+            limits.count(&org, "x", Requester::Administrator, at(2)),
+            Standing { allowed: false, limit: 2, remaining: 0, reset: 60 }
+        );
+        assert!(
+            limits.count(&org, "y", Requester::Administrator, at(2)).allowed,
+            "another endpoint has its own window"
+        );
+        assert!(limits.count(&other, "x", Requester::Administrator, at(2)).allowed, "another org has its own window");
+        assert!(limits.count(&org, "x", Requester::Unknown, at(2)).allowed, "strangers have their own window");
+        assert!(limits.count(&org, "x", Requester::Administrator, at(60)).allowed);
     }
 }

@@ -19,9 +19,11 @@ use axum::{
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
+use tenterhook_contract::id::OrgId;
 use tenterhook_flows::{Caller, OrgSnapshot, entropy::sha256_hex, management::Administrator};
+use tenterhook_store::model::ApiToken;
 
-use crate::{App, error::ApiError};
+use crate::{App, error::ApiError, rate_limit::Requester};
 
 /// Bytes of a body of the management API.
 pub(crate) const BODY_BYTES_MAX: usize = 512 * 1_024;
@@ -38,18 +40,26 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route_layer(middleware::from_fn_with_state(app.clone(), limited))
 }
 
-/// Judges the media types and counts the request before anything else is done for it.
-async fn limited(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Looks the token up, counts the request and judges its media types before anything else is done for it.
+async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Some(org) = request.extensions().get::<Arc<OrgSnapshot>>().map(|org| org.org.id.clone()) else {
         return ApiError::UnknownPath.into_response();
     };
-    let standing = app.rate_limits.count(&org, endpoint(request.uri().path()), app.platform.now());
+    let token = find_token(&app, &org, request.headers()).await;
+    let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
+    let standing = app.rate_limits.count(&org, endpoint(request.uri().path()), who, app.platform.now());
     let mut response = if !standing.allowed {
         ApiError::RateLimited.into_response()
     } else if !accepts_json(request.headers()) {
         ApiError::BadMediaType.into_response()
     } else {
-        next.run(request).await
+        match token {
+            Err(error) => error.into_response(),
+            Ok(token) => {
+                request.extensions_mut().insert(Presented(token));
+                next.run(request).await
+            }
+        }
     };
     standing.write(&mut response);
     response
@@ -71,21 +81,30 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// An authenticated administrator: `Authorization: SSWS` and the token, with any white space between them.
+/// The valid token that came with a request, if one did.
+#[derive(Clone)]
+struct Presented(Option<ApiToken>);
+
+/// The token of `Authorization: SSWS` and the token, with any white space between them.
+async fn find_token(app: &App, org: &OrgId, headers: &HeaderMap) -> Result<Option<ApiToken>, ApiError> {
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| value.strip_prefix("SSWS")).map(str::trim);
+    match token.filter(|token| !token.is_empty() && token.len() <= TOKEN_CHARACTERS_MAX) {
+        None => Ok(None),
+        Some(token) => Ok(app.platform.store().find_api_token(org, &sha256_hex(token)).await?),
+    }
+}
+
+/// An authenticated administrator.
 pub(crate) struct Admin(pub(crate) Administrator);
 
 impl FromRequestParts<App> for Admin {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
-        let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.strip_prefix("SSWS")).map(str::trim);
-        let token = token.filter(|token| !token.is_empty() && token.len() <= TOKEN_CHARACTERS_MAX);
-        let hash = sha256_hex(token.ok_or(ApiError::InvalidToken)?);
-        let token = app.platform.store().find_api_token(&org.org.id, &hash).await?.ok_or(ApiError::InvalidToken)?;
-        Ok(Self(Administrator { caller, token }))
+        let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
+        Ok(Self(Administrator { caller, token: presented.ok_or(ApiError::InvalidToken)? }))
     }
 }
 

@@ -209,6 +209,18 @@ async fn over_the_rate_limit_every_answer_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn requests_without_a_valid_token_leave_administrators_theirs() {
+    let world = World::with_limits(ServerLimits { api_requests_per_minute: 2, ..ServerLimits::default() }).await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let headers = [("authorization", "SSWS unknown"), ("accept", "application/json")];
+        statuses.push(world.send("GET", "/api/v1/inlineHooks", &headers, b"").await.status.as_u16());
+    }
+    assert_eq!(statuses, [401, 401, 429]);
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.status, 200);
+}
+
+#[tokio::test]
 async fn execute_shows_the_normalised_answer_or_what_failed() {
     let world = World::start().await;
     let service = Service::start(Behaviour::Answer(204, String::new())).await;
