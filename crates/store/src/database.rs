@@ -7,7 +7,7 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, TransactionTrait as _,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use sea_orm_migration::MigratorTrait as _;
@@ -21,6 +21,10 @@ const SQLITE_READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Advisory lock of whoever migrates a PostgreSQL database: `tenterho` in ASCII, a number that nobody else takes.
+const MIGRATION_LOCK: i64 = 0x7465_6e74_6572_686f;
+/// Longest time for the migration of a PostgreSQL database, that of the nodes before this one included.
+const MIGRATION_TIME_MAX: Duration = Duration::from_mins(5);
 
 /// Where the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,11 +130,29 @@ impl Connections {
                 let mut options = ConnectOptions::new(url.expose());
                 options.max_connections((*max_connections).max(2)).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
                 let pool = Database::connect(options).await?;
-                Migrator::up(&pool, None).await?;
+                migrate_in_turn(&pool).await?;
                 Self { reader: pool.clone(), writer: pool.clone(), log: LogTarget::Shared(pool) }
             }
         };
         Ok(connections)
+    }
+}
+
+/// Migrates while no other node does. The lock lives as long as the transaction, also behind a pooler that shares
+/// connections between clients.
+async fn migrate_in_turn(pool: &DatabaseConnection) -> Result<(), StoreError> {
+    let migrated = async {
+        let turn = pool.begin().await?;
+        turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+        Migrator::up(&turn, None).await?;
+        turn.commit().await
+    };
+    match tokio::time::timeout(MIGRATION_TIME_MAX, migrated).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(StoreError::Database(format!(
+            "the database was not migrated within {} s: is another node stuck while it migrates?",
+            MIGRATION_TIME_MAX.as_secs()
+        ))),
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation)]
+        vec![Box::new(Foundation), Box::new(Expiry)]
     }
 }
 
@@ -109,6 +109,30 @@ impl MigrationTrait for Foundation {
         ];
         for index in indexes {
             manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What expires is found without reading the rest.
+struct Expiry;
+
+impl MigrationName for Expiry {
+    fn name(&self) -> &'static str {
+        "m0002_expiry"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Expiry {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (name, table) in [
+            ("sessions_expiry", "sessions"),
+            ("authorization_codes_expiry", "authorization_codes"),
+            ("refresh_tokens_expiry", "refresh_tokens"),
+            ("access_tokens_expiry", "access_tokens"),
+        ] {
+            manager.create_index(index(name, table, &["expires_us"])).await?;
         }
         Ok(())
     }

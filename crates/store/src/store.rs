@@ -1,10 +1,13 @@
 //! The store: what every repository shares.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    ActiveValue::Set,
+    ColumnTrait as _, EntityTrait, Iterable as _, PaginatorTrait as _, PrimaryKeyToColumn, QueryFilter as _,
+    QueryOrder as _,
+    sea_query::{Expr, ExprTrait as _, Query, SimpleExpr},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tenterhook_contract::{Secret, Timestamp, id::OrgId};
@@ -19,6 +22,10 @@ use crate::{
 
 /// Consumed codes are kept for a day after they expire.
 const CODE_RETENTION_SECONDS: i64 = 86_400;
+/// Rows that are removed at once: the embedded database has one writer, and nobody waits long for it.
+const PURGE_BATCH: u64 = 1_000;
+/// Pause after each batch.
+const PURGE_PAUSE: Duration = Duration::from_millis(5);
 /// Log events are kept for 90 days (`system-log.md` section 1).
 const LOG_RETENTION_SECONDS: i64 = 90 * 86_400;
 
@@ -125,23 +132,39 @@ impl Store {
 
     /// Removes what has expired: codes, sessions, tokens, log events beyond their retention. Answers how many rows.
     pub async fn purge_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let (writer, us) = (&self.connections.writer, now.as_micros());
-        let log_until = now.plus_seconds(-LOG_RETENTION_SECONDS).as_micros();
-        let mut removed = 0;
+        let us = now.as_micros();
         // A consumed code is kept for another day: a replay must still be recognised.
         let codes_until = now.plus_seconds(-CODE_RETENTION_SECONDS).as_micros();
-        let codes = authorization_code::Entity::delete_many();
-        removed +=
-            codes.filter(authorization_code::Column::ExpiresUs.lt(codes_until)).exec(writer).await?.rows_affected;
-        let sessions = session::Entity::delete_many();
-        removed += sessions.filter(session::Column::ExpiresUs.lt(us)).exec(writer).await?.rows_affected;
-        let refresh = refresh_token::Entity::delete_many();
-        removed += refresh.filter(refresh_token::Column::ExpiresUs.lt(us)).exec(writer).await?.rows_affected;
-        let access = access_token::Entity::delete_many();
-        removed += access.filter(access_token::Column::ExpiresUs.lt(us)).exec(writer).await?.rows_affected;
-        let events = log_event::Entity::delete_many();
-        removed += events.filter(log_event::Column::PublishedUs.lt(log_until)).exec(writer).await?.rows_affected;
+        let mut removed =
+            self.remove::<authorization_code::Entity>(authorization_code::Column::ExpiresUs.lt(codes_until)).await?;
+        removed += self.remove::<session::Entity>(session::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<refresh_token::Entity>(refresh_token::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<access_token::Entity>(access_token::Column::ExpiresUs.lt(us)).await?;
+        let log_until = now.plus_seconds(-LOG_RETENTION_SECONDS).as_micros();
+        for org in self.orgs().await? {
+            // By org, as the index has them.
+            let of_org = log_event::Column::OrgId.eq(org.id.as_str());
+            removed +=
+                self.remove::<log_event::Entity>(of_org.and(log_event::Column::PublishedUs.lt(log_until))).await?;
+        }
         Ok(removed)
+    }
+
+    /// Removes the rows that `expired` selects, a batch at a time: others write in between.
+    async fn remove<E: EntityTrait>(&self, expired: SimpleExpr) -> Result<u64, StoreError> {
+        let key = || E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
+        let mut removed = 0;
+        loop {
+            let mut batch = Query::select();
+            batch.columns(key()).from(E::default()).and_where(expired.clone()).limit(PURGE_BATCH);
+            let rows = Expr::tuple(key().map(Expr::column)).in_subquery(batch);
+            let some = E::delete_many().filter(rows).exec(&self.connections.writer).await?.rows_affected;
+            removed += some;
+            if some < PURGE_BATCH {
+                return Ok(removed);
+            }
+            tokio::time::sleep(PURGE_PAUSE).await;
+        }
     }
 
     pub(crate) fn encrypt(&self, org: &OrgId, row: &str, field: &str, secret: &Secret) -> Result<String, StoreError> {

@@ -8,7 +8,7 @@ use tenterhook_contract::{
 };
 use tenterhook_store::{
     Store,
-    model::{LogCursor, LogQuery},
+    model::{LogCursor, LogQuery, Org},
 };
 
 use crate::databases::{at, on_every_database, org, other_org};
@@ -120,12 +120,19 @@ async fn more_than_a_batch_is_written(store: Store) {
 }
 
 async fn old_events_are_purged(store: Store) {
+    let other = LogEvent { org_id: other_org(), ..event("old", at(0)) };
+    store.insert_org(&Org { id: other_org(), host: Some("b".into()), name: "B".into(), created: at(0) }).await.unwrap();
     let log = store.log_writer();
-    log.append(&event("old", at(0)));
+    // More than what is removed at once.
+    for _ in 0..1_500 {
+        log.append(&event("old", at(0)));
+    }
+    log.append(&other);
     log.append(&event("new", at(86_400)));
     log.flush().await;
-    assert_eq!(store.purge_expired(at(90 * 86_400 + 1)).await.unwrap(), 1);
+    assert_eq!(store.purge_expired(at(90 * 86_400 + 1)).await.unwrap(), 1_501);
     assert_eq!(store.query_log(&everything()).await.unwrap().events[0].uuid, "new");
+    assert_eq!(store.purge_expired(at(90 * 86_400 + 1)).await.unwrap(), 0);
 }
 
 async fn a_closed_log_has_written_everything(store: Store) {

@@ -7,5 +7,6 @@ mod configuration;
 mod databases;
 mod grants;
 mod log;
+mod nodes;
 mod people;
 mod rotation;
