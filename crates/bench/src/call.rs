@@ -1,4 +1,5 @@
-//! `bench call`: what one hook call costs beside a bare pooled client that sends the same bytes.
+//! `bench call`: what one hook call costs beside a bare pooled client that sends the same bytes, and beside that client
+//! in the hands of somebody who has to write those bytes and to read the answer.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -71,18 +72,16 @@ struct Measured {
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     plain(options)?;
-    let every = [Caller::Bare, Caller::Engine, Caller::EngineSqlite, Caller::EngineSigned, Caller::EngineOauth];
+    let every =
+        [Caller::Bare, Caller::Hand, Caller::Engine, Caller::EngineSqlite, Caller::EngineSigned, Caller::EngineOauth];
     for wire in [Wire::Tls, Wire::Http2] {
         let service = started_service(service::Kind::Echo, wire)?;
         println!("\n{}, kept connections.", wire.title());
         heading("closed loop");
         let measured = alternate(options, &every, &service, 64, None)?;
         table("64 in flight", &every, &measured, |m| m.cpu_us);
-        for (caller, of) in every.iter().zip(&measured).skip(1) {
-            let name = format!("call_cpu_{}_over_bare_64_{}", caller.name(), wire.name());
-            ratio(&name, &measured, of, |m| m.cpu_us);
-        }
-        if let [_, engine, _, signed, oauth] = measured.as_slice() {
+        cpu_ratios(&every, &measured, &format!("64_{}", wire.name()));
+        if let [_, _, engine, _, signed, oauth] = measured.as_slice() {
             figure(&format!("call_cpu_signature_{}", wire.name()), signed.cpu_us - engine.cpu_us, "us");
             figure(&format!("call_cpu_oauth_{}", wire.name()), oauth.cpu_us - engine.cpu_us, "us");
         }
@@ -94,7 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 /// Plain HTTP/1.1: the cost of the engine without that of TLS, which every caller pays.
 fn plain(options: &Options) -> Result<(), Error> {
     let service = started_service(service::Kind::Echo, Wire::Plain)?;
-    let mut callers = vec![Caller::Bare, Caller::Engine, Caller::EngineSqlite];
+    let mut callers = vec![Caller::Bare, Caller::Hand, Caller::Engine, Caller::EngineSqlite];
     match node_script(options) {
         Some(_) => callers.push(Caller::Node),
         None => println!("Node or `undici` is missing: no Node caller (`npm ci` in `interop` installs it)."),
@@ -110,9 +109,7 @@ fn plain(options: &Options) -> Result<(), Error> {
     for in_flight in IN_FLIGHT {
         let measured = alternate(options, &callers, &service, in_flight, None)?;
         table(&format!("{in_flight} in flight"), &callers, &measured, |m| m.cpu_us);
-        for (caller, of) in callers.iter().zip(&measured).skip(1) {
-            ratio(&format!("call_cpu_{}_over_bare_{in_flight}", caller.name()), &measured, of, |m| m.cpu_us);
-        }
+        cpu_ratios(&callers, &measured, &in_flight.to_string());
     }
     heading("open loop");
     let ours: Vec<_> = callers.into_iter().filter(|caller| *caller != Caller::Node).collect();
@@ -120,7 +117,7 @@ fn plain(options: &Options) -> Result<(), Error> {
         let measured = alternate(options, &ours, &service, OPEN_IN_FLIGHT_MAX, Some(rate))?;
         table(&format!("{rate} a second"), &ours, &measured, |m| m.p99_us);
         for (caller, of) in ours.iter().zip(&measured).skip(1) {
-            ratio(&format!("call_p99_{}_over_bare_{rate}", caller.name()), &measured, of, |m| m.p99_us);
+            ratio(&format!("call_p99_{}_over_bare_{rate}", caller.name()), measured.first(), of, |m| m.p99_us);
         }
     }
     service.stop()
@@ -132,9 +129,19 @@ fn heading(what: &str) {
     println!("\n{what:<32}{calls:>10}{cpu:>14}{p50:>10}{p99:>10}{ratio:>9}");
 }
 
-fn ratio(name: &str, measured: &[Measured], of: &Measured, quantity: impl Fn(&Measured) -> f64) {
-    if let Some(bare) = measured.first() {
-        figure(name, quantity(of) / quantity(bare), "x");
+/// CPU against the bare client, and against the same client used by hand, the first two of `callers`.
+fn cpu_ratios(callers: &[Caller], measured: &[Measured], case: &str) {
+    for (number, against) in ["bare", "hand"].iter().enumerate() {
+        for (caller, of) in callers.iter().zip(measured).skip(number + 1) {
+            let name = format!("call_cpu_{}_over_{against}_{case}", caller.name());
+            ratio(&name, measured.get(number), of, |m| m.cpu_us);
+        }
+    }
+}
+
+fn ratio(name: &str, base: Option<&Measured>, of: &Measured, quantity: impl Fn(&Measured) -> f64) {
+    if let Some(base) = base {
+        figure(name, quantity(of) / quantity(base), "x");
     }
 }
 

@@ -44,8 +44,10 @@ pub(crate) const OPEN_IN_FLIGHT_MAX: usize = 4_096;
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Caller {
-    /// (a) A bare hyper-util pooled client.
+    /// (a) A bare hyper-util pooled client, with a body that is ready and an answer that nobody reads.
     Bare,
+    /// The same client in the hands of somebody who has to write the document and to read the answer.
+    Hand,
     /// (b) The engine with an in-memory recorder.
     Engine,
     /// (c) The engine with the SQLite recorder.
@@ -63,6 +65,7 @@ impl Caller {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
+            Self::Hand => "hand",
             Self::Engine => "engine",
             Self::EngineSqlite => "engine_sqlite",
             Self::EngineSigned => "engine_signed",
@@ -75,6 +78,7 @@ impl Caller {
 /// Any of the callers that run in this process.
 pub(crate) enum AnyCaller {
     Bare(Box<BareCaller>),
+    Hand(Box<HandCaller>),
     Engine(Box<EngineCaller>),
 }
 
@@ -83,6 +87,7 @@ impl AnyCaller {
         let engine = |database, extra| Ok(Self::Engine(Box::new(EngineCaller::new(target, database, extra)?)));
         match caller {
             Caller::Bare => Ok(Self::Bare(Box::new(BareCaller::new(target)?))),
+            Caller::Hand => Ok(Self::Hand(Box::new(HandCaller::new(target)?))),
             Caller::Engine => engine(None, Extra::None),
             Caller::EngineSqlite => engine(Some(Database::open().await?), Extra::None),
             Caller::EngineSigned => engine(None, Extra::Signature),
@@ -94,6 +99,7 @@ impl AnyCaller {
     pub(crate) async fn call(&self) -> Result<(), Error> {
         match self {
             Self::Bare(bare) => bare.call().await,
+            Self::Hand(hand) => hand.call().await,
             Self::Engine(engine) => engine.call().await,
         }
     }
@@ -108,58 +114,110 @@ impl AnyCaller {
     }
 }
 
-/// (a): what a careful platform team writes by hand, without the engine.
+/// (a): the floor under every call.
 pub(crate) struct BareCaller {
     client: BareClient,
-    uri: http::Uri,
     body: Bytes,
 }
 
-enum BareClient {
+/// What somebody writes by hand around that client: no deadline, no validation, nothing applied, nothing recorded.
+pub(crate) struct HandCaller {
+    client: BareClient,
+    context: TokenRequest,
+    /// A subject for each call that is in flight, as the engine's caller has them.
+    subjects: Subjects,
+}
+
+/// Subjects that no call is using: a flow makes its own, which is not the call's time.
+#[derive(Default)]
+struct Subjects(Mutex<Vec<TokenSubject>>);
+
+impl Subjects {
+    fn take(&self) -> TokenSubject {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(subject::subject)
+    }
+
+    fn give_back(&self, subject: TokenSubject) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(subject);
+    }
+}
+
+/// The document of a call, from typed data.
+fn document(context: &TokenRequest, subject: &TokenSubject) -> Result<Bytes, Error> {
+    let event_id = EventId::from_entropy([1; 16]);
+    let at = Timestamp::from_micros(0);
+    let data = Token::data(context, subject);
+    let envelope = Envelope::new(&event_id, at, Token::HOOK_TYPE, "https://org.example.com", None, data);
+    Ok(serde_json::to_vec(&envelope)?.into())
+}
+
+struct BareClient {
+    connections: Connections,
+    uri: http::Uri,
+}
+
+enum Connections {
     Plain(Client<HttpConnector, Full<Bytes>>),
     Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
-impl BareCaller {
+impl BareClient {
     fn new(target: &Target) -> Result<Self, Error> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_max_idle_per_host(usize::MAX);
-        let client = match target.wire {
-            Wire::Plain => BareClient::Plain(builder.build(connector)),
+        let connections = match target.wire {
+            Wire::Plain => Connections::Plain(builder.build(connector)),
             Wire::Tls | Wire::Http2 => {
                 connector.enforce_http(false);
                 let https = HttpsConnectorBuilder::new().with_tls_config(target.tls()?).https_only();
-                BareClient::Tls(builder.build(https.enable_all_versions().wrap_connector(connector)))
+                Connections::Tls(builder.build(https.enable_all_versions().wrap_connector(connector)))
             }
         };
-        let event_id = EventId::from_entropy([1; 16]);
-        let (context, subject) = (subject::context(), subject::subject());
-        let envelope = Envelope::new(
-            &event_id,
-            Timestamp::from_micros(0),
-            Token::HOOK_TYPE,
-            "https://org.example.com",
-            None,
-            Token::data(&context, &subject),
-        );
-        let body = serde_json::to_vec(&envelope)?.into();
-        Ok(Self { client, uri: target.uri("/hook").parse()?, body })
+        Ok(Self { connections, uri: target.uri("/hook").parse()? })
     }
 
-    async fn call(&self) -> Result<(), Error> {
+    async fn post(&self, body: Bytes) -> Result<Bytes, Error> {
         let request = http::Request::post(self.uri.clone())
             .header("accept", "application/json")
             .header("content-type", "application/json")
             .header("authorization", "secret")
-            .body(Full::new(self.body.clone()))?;
-        let answer = match &self.client {
-            BareClient::Plain(client) => client.request(request).await?,
-            BareClient::Tls(client) => client.request(request).await?,
+            .body(Full::new(body))?;
+        let answer = match &self.connections {
+            Connections::Plain(client) => client.request(request).await?,
+            Connections::Tls(client) => client.request(request).await?,
         };
-        let body = answer.into_body().collect().await?.to_bytes();
-        if body.len() == subject::ANSWER.len() { Ok(()) } else { Err("the answer is not whole".into()) }
+        Ok(answer.into_body().collect().await?.to_bytes())
+    }
+}
+
+impl BareCaller {
+    fn new(target: &Target) -> Result<Self, Error> {
+        let body = document(&subject::context(), &subject::subject())?;
+        Ok(Self { client: BareClient::new(target)?, body })
+    }
+
+    async fn call(&self) -> Result<(), Error> {
+        let answer = self.client.post(self.body.clone()).await?;
+        if answer.len() == subject::ANSWER.len() { Ok(()) } else { Err("the answer is not whole".into()) }
+    }
+}
+
+impl HandCaller {
+    fn new(target: &Target) -> Result<Self, Error> {
+        let client = BareClient::new(target)?;
+        Ok(Self { client, context: subject::context(), subjects: Subjects::default() })
+    }
+
+    async fn call(&self) -> Result<(), Error> {
+        let subject = self.subjects.take();
+        let answer = self.client.post(document(&self.context, &subject)?).await?;
+        self.subjects.give_back(subject);
+        let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+        let commands = answer.get("commands").and_then(serde_json::Value::as_array);
+        if commands.is_some_and(|commands| commands.len() == 2) { Ok(()) } else { Err("no two commands".into()) }
     }
 }
 
@@ -208,8 +266,7 @@ pub(crate) struct EngineCaller {
     hook: ReadyHook,
     origin: Arc<Origin>,
     context: TokenRequest,
-    /// Subjects that no call is using: a flow makes its own, which is not the engine's time.
-    subjects: Mutex<Vec<TokenSubject>>,
+    subjects: Subjects,
     database: Option<Database>,
 }
 
@@ -225,16 +282,15 @@ impl EngineCaller {
             hook: ready_hook(target, extra, Duration::from_secs(3), Some(u32::MAX))?,
             origin: origin(),
             context: subject::context(),
-            subjects: Mutex::default(),
+            subjects: Subjects::default(),
             database,
         })
     }
 
     async fn call(&self) -> Result<(), Error> {
-        let spare = self.subjects.lock().map_err(|error| error.to_string())?.pop();
-        let mut subject = spare.unwrap_or_else(subject::subject);
+        let mut subject = self.subjects.take();
         let resumed = self.engine.invoke(invocation(&self.hook, &self.origin, &self.context, &mut subject)).await;
-        self.subjects.lock().map_err(|error| error.to_string())?.push(subject);
+        self.subjects.give_back(subject);
         match resumed.outcome {
             Outcome::Applied(changes) if changes.len() == 5 => Ok(()),
             other => Err(format!("the call was not applied: {other:?}").into()),

@@ -1,7 +1,8 @@
 //! `bench isolation`: what a hook feels of its neighbours in the same org.
 //!
-//! Three hooks get calls at fixed rates, 60 % of what the engine can do in all. In one run all three services are healthy;
-//! in the other one hangs and one fails. The bounds and the hooks' policies are the defaults of the product.
+//! Three hooks get calls at fixed rates, 60 % of what the engine can do in all. In one run all three services stay healthy;
+//! in the other one begins to hang and one to fail when the clock starts, so that the onset is measured as well as the
+//! end of the calls that hang, 3 s later. The bounds and the hooks' policies are the defaults of the product.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +26,12 @@ use crate::{
 const LOAD: f64 = 0.6;
 /// Of the calls, the healthy hook's; the others share the rest.
 const HEALTHY_SHARE: f64 = 0.7;
+/// The healthy hook of a rig.
+const HEALTHY: usize = 0;
+/// Its neighbours while they are well.
+const WELL: [usize; 2] = [1, 2];
+/// Its neighbours when they are not: one hangs, one fails.
+const UNWELL: [usize; 2] = [3, 4];
 
 /// Options of `bench isolation`.
 #[derive(Args)]
@@ -110,7 +117,8 @@ fn measure(options: &Options, service: &Service, bad: bool, rate: Option<f64>) -
 /// What all calls of a run share.
 struct Rig {
     engine: Engine,
-    hooks: [ReadyHook; 3],
+    /// As [`HEALTHY`], [`WELL`] and [`UNWELL`] number them.
+    hooks: [ReadyHook; 5],
     origin: Arc<tenterhook_engine::Origin>,
     context: tenterhook_contract::token::TokenRequest,
     subject: TokenSubject,
@@ -126,11 +134,10 @@ impl Rig {
         };
         let transport = callers::transport(&target("/hook"), false)?;
         let hook = |path| callers::ready_hook_on(&transport, &target(path), Extra::None, Duration::from_secs(3), None);
-        let (second, third) = if options.bad { ("/hang", "/fail") } else { ("/hook", "/hook") };
         let recorder = Arc::new(InMemory::default());
         Ok(Self {
             engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), Limits::default()),
-            hooks: [hook("/hook")?, hook(second)?, hook(third)?],
+            hooks: [hook("/hook")?, hook("/hook")?, hook("/hook")?, hook("/hang")?, hook("/fail")?],
             origin: callers::origin(),
             context: subject::context(),
             subject: subject::subject(),
@@ -155,13 +162,17 @@ pub(crate) fn work(options: &WorkerOptions) -> Result<(), Error> {
             None => closed(&rig, length).await?,
             Some(rate) => {
                 let (good, bad) = (rate * HEALTHY_SHARE, rate * (1.0 - HEALTHY_SHARE) / 2.0);
-                // The neighbours do not end when they are told to: the runtime ends them.
-                let neighbours = [1, 2].map(|number| tokio::spawn(arrivals(Arc::clone(&rig), number, bad, length * 2)));
-                // They are at work before the clock starts.
-                arrivals(Arc::clone(&rig), 0, good, length / 4).await?;
-                let measured = arrivals(Arc::clone(&rig), 0, good, length).await?;
-                neighbours.iter().for_each(tokio::task::JoinHandle::abort);
-                measured
+                let at_work = async |neighbours: [usize; 2], length| {
+                    let mut others = JoinSet::new();
+                    for number in neighbours {
+                        others.spawn(arrivals(Arc::clone(&rig), number, bad, length));
+                    }
+                    // Neighbours that hang do not end when they are told to: they are dropped with the set.
+                    arrivals(Arc::clone(&rig), HEALTHY, good, length).await
+                };
+                // Connections, caches and the allocator are warm before the clock starts.
+                at_work(WELL, length / 4).await?;
+                at_work(if options.bad { UNWELL } else { WELL }, length).await?
             }
         };
         let took = began.elapsed();
@@ -198,7 +209,7 @@ async fn closed(rig: &Arc<Rig>, length: Duration) -> Result<Latencies, Error> {
             let mut latencies = Vec::new();
             while Instant::now() < until {
                 let began = Instant::now();
-                rig.call(&rig.hooks[0]).await;
+                rig.call(&rig.hooks[HEALTHY]).await;
                 latencies.push(began.elapsed().as_secs_f64() * 1e6);
             }
             latencies

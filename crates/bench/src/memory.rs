@@ -1,4 +1,6 @@
 //! `bench memory`: what a paused invocation keeps in memory beside a bare client's request.
+//!
+//! A flow that pauses holds its own data, the subject, whoever makes the call; that is measured alone as well.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -49,22 +51,30 @@ pub(crate) enum Caller {
     Bare,
     /// The engine.
     Engine,
+    /// Nobody: flows that wait with the same data.
+    Flow,
 }
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     println!("Resident bytes of each of {} paused calls; medians of {} runs.", options.paused, options.alternations);
     for (protocol, http2) in [("http1", false), ("http2", true)] {
-        let mut runs = [Vec::new(), Vec::new()];
+        let mut runs = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..options.alternations {
-            for (caller, runs) in [Caller::Bare, Caller::Engine].into_iter().zip(&mut runs) {
+            for (caller, runs) in [Caller::Bare, Caller::Engine, Caller::Flow].into_iter().zip(&mut runs) {
                 runs.push(measure(options, caller, http2)?);
             }
         }
-        let [bare, engine] = runs.map(statistics::median);
-        println!("{protocol}: bare client {:.1} KB, engine {:.1} KB", bare / 1_024.0, engine / 1_024.0);
-        figure(&format!("memory_paused_bare_{protocol}"), bare / 1_024.0, "KB");
-        figure(&format!("memory_paused_engine_{protocol}"), engine / 1_024.0, "KB");
+        let [bare, engine, flow] = runs.map(|runs| statistics::median(runs) / 1_024.0);
+        let own = engine - flow;
+        println!(
+            "{protocol}: bare client {bare:.1} KB, engine {engine:.1} KB: {flow:.1} KB are the flow's own subject, \
+             {own:.1} KB the call"
+        );
+        figure(&format!("memory_paused_bare_{protocol}"), bare, "KB");
+        figure(&format!("memory_paused_engine_{protocol}"), engine, "KB");
+        figure(&format!("memory_paused_flow_{protocol}"), flow, "KB");
+        figure(&format!("memory_paused_call_{protocol}"), own, "KB");
         figure(&format!("memory_paused_engine_over_bare_{protocol}"), engine / bare, "x");
     }
     Ok(())
@@ -99,6 +109,7 @@ pub(crate) fn work(options: WorkerOptions) -> Result<(), Error> {
         match options.caller {
             Caller::Bare => pause_bare(options, &mut paused)?,
             Caller::Engine => pause_engine(options, &mut paused)?,
+            Caller::Flow => pause_flow(options, &mut paused),
         }
         let before = cpu::resident_bytes()?;
         // Spawned tasks run only now: what they allocate is the difference.
@@ -141,6 +152,18 @@ fn pause_bare(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Er
         });
     }
     Ok(())
+}
+
+fn pause_flow(options: WorkerOptions, paused: &mut JoinSet<()>) {
+    let subject = Arc::new(subject::subject());
+    for _ in 0..options.paused {
+        let subject = Arc::clone(&subject);
+        paused.spawn(async move {
+            let subject = TokenSubject::clone(&subject);
+            std::future::pending::<()>().await;
+            drop(subject);
+        });
+    }
 }
 
 fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
