@@ -8,12 +8,12 @@ use std::{
     fmt::{self, Write as _},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait as _, Value};
 use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
 use tokio::sync::{Notify, broadcast, oneshot};
 
@@ -42,8 +42,12 @@ const SEGMENT_BYTES_KEPT: usize = 4 * 1_024 * 1_024;
 const RETRY_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two tries.
 const RETRY_MAX: Duration = Duration::from_secs(5);
-/// Tries of a batch while the log is being closed.
-const CLOSING_TRIES: u32 = 3;
+/// Events that one node writes to PostgreSQL before another has its turn.
+const TURN_ROWS: usize = 1_024;
+/// Advisory lock of the node whose turn it is: `tenterhl` in ASCII.
+const TURN_LOCK: i64 = 0x7465_6e74_6572_686c;
+/// How long a log that is closed goes on writing; what is left then is lost.
+const CLOSING_TIME_MAX: Duration = Duration::from_secs(10);
 /// Events that a slow subscriber may lag behind.
 const SUBSCRIBER_LAG_MAX: usize = 1_024;
 
@@ -63,6 +67,8 @@ struct Shared {
     /// Bytes of the segment, to be known without its lock.
     bytes: AtomicUsize,
     lost: AtomicU64,
+    /// The log was closed, and could not be written within its time.
+    given_up: AtomicBool,
     followers: broadcast::Sender<Arc<LogEvent<'static>>>,
 }
 
@@ -139,9 +145,15 @@ impl LogWriter {
         self.ask(false).await;
     }
 
-    /// Writes what waits and ends. Events appended later are lost.
+    /// Writes what waits and ends, after ten seconds at the latest: a database that is down holds nobody back. What is
+    /// not written by then, and events appended later, are lost.
     pub async fn close(&self) {
-        self.ask(true).await;
+        if tokio::time::timeout(CLOSING_TIME_MAX, self.ask(true)).await.is_err() {
+            self.0.given_up.store(true, Ordering::Relaxed);
+            let lost = self.0.waiting.load(Ordering::Relaxed);
+            self.0.lost.fetch_add(lost as u64, Ordering::Relaxed);
+            tracing::error!(lost, "system_log.lost: the database does not take what is left at shutdown");
+        }
     }
 
     /// Events lost so far.
@@ -185,6 +197,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
+            given_up: AtomicBool::new(false),
             followers,
         }
     }
@@ -291,23 +304,29 @@ async fn write_to(target: LogTarget, shared: Arc<Shared>) {
             Ok(connection) => return write_all(connection, &shared).await,
             Err(error) => tracing::error!(%error, "system_log.connect failed; it is tried again"),
         }
+        if shared.given_up.load(Ordering::Relaxed) {
+            return;
+        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_MAX);
     }
 }
 
 async fn write_all(connection: DatabaseConnection, shared: &Shared) {
+    let rows_max = if connection.get_database_backend() == DbBackend::Postgres { TURN_ROWS } else { ROWS_MAX };
     let mut taken = Segment::default();
     loop {
         shared.take(&mut taken).await;
         let mut rows = taken.rows().inspect(|(_, document)| shared.show(document));
         loop {
-            let statement: Vec<_> = rows.by_ref().take(ROWS_MAX).collect();
-            if statement.is_empty() {
+            let some: Vec<_> = rows.by_ref().take(rows_max).collect();
+            if some.is_empty() {
                 break;
             }
-            write_until_done(&connection, &statement, taken.closing).await;
-            shared.waiting.fetch_sub(statement.len(), Ordering::Relaxed);
+            if !write_until_done(&connection, &some, shared).await {
+                return;
+            }
+            shared.waiting.fetch_sub(some.len(), Ordering::Relaxed);
         }
         drop(rows);
         for done in taken.asked.drain(..) {
@@ -321,23 +340,34 @@ async fn write_all(connection: DatabaseConnection, shared: &Shared) {
     }
 }
 
-/// Writes the rows; while the log is being closed it gives up after a few tries.
-async fn write_until_done(connection: &DatabaseConnection, rows: &[(&Entry, &str)], closing: bool) {
+/// Writes the rows, as often as it takes; `false` when the log has been given up.
+async fn write_until_done(connection: &DatabaseConnection, rows: &[(&Entry, &str)], shared: &Shared) -> bool {
     let mut pause = RETRY_MIN;
-    let mut tries = 0;
-    loop {
-        let statement = insertion(connection.get_database_backend(), rows);
-        let Err(error) = connection.execute_raw(statement).await else { return };
-        tries += 1;
+    while let Err(error) = write(connection, rows).await {
+        if shared.given_up.load(Ordering::Relaxed) {
+            return false;
+        }
         let error = StoreError::from(error);
         tracing::warn!(%error, events = rows.len(), "system_log.write failed; it is tried again");
-        if closing && tries >= CLOSING_TRIES {
-            tracing::error!(events = rows.len(), "system_log.lost: the database is down at shutdown");
-            return;
-        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_MAX);
     }
+    true
+}
+
+/// Writes the rows, all or none. Nodes on one PostgreSQL take turns: sequence numbers are drawn and committed in the same
+/// order, so that who polls the log behind the last number it has seen misses none.
+async fn write(connection: &DatabaseConnection, rows: &[(&Entry, &str)]) -> Result<(), DbErr> {
+    let backend = connection.get_database_backend();
+    if backend != DbBackend::Postgres {
+        return connection.execute_raw(insertion(backend, rows)).await.map(drop);
+    }
+    let turn = connection.begin().await?;
+    turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({TURN_LOCK})")).await?;
+    for some in rows.chunks(ROWS_MAX) {
+        turn.execute_raw(insertion(backend, some)).await?;
+    }
+    turn.commit().await
 }
 
 /// The statement that inserts the rows. Its text depends on their number only, so that it is prepared once; built by
@@ -433,6 +463,15 @@ mod tests {
         assert!(append(&log.0, " ") && log.is_crowded());
         log.0.take(&mut Segment::default()).await;
         assert!(!log.is_crowded());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_log_that_cannot_be_written_holds_back_nobody_who_closes_it() {
+        let log = LogWriter(Arc::new(shared()));
+        assert!(append(&log.0, "{}") && append(&log.0, "{}"));
+        let began = tokio::time::Instant::now();
+        log.close().await;
+        assert_eq!((began.elapsed(), log.lost()), (CLOSING_TIME_MAX, 2));
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ on_every_database! {
     a_closed_log_has_written_everything
 }
 
-fn event(uuid: &str, published: Timestamp) -> LogEvent<'static> {
+pub(crate) fn event(uuid: &str, published: Timestamp) -> LogEvent<'static> {
     LogEvent {
         uuid: uuid.to_owned().into(),
         org_id: org(),
@@ -47,7 +47,7 @@ fn event(uuid: &str, published: Timestamp) -> LogEvent<'static> {
     }
 }
 
-fn everything() -> LogQuery {
+pub(crate) fn everything() -> LogQuery {
     LogQuery { org_id: org(), since: None, until: None, after: None, descending: false, polling: false, limit: 100 }
 }
 
