@@ -114,9 +114,9 @@ impl Bulkheads {
 }
 
 impl Admission {
-    /// A place in each: those of the hook first, so that who waits for a slow service takes no place of its org, and
-    /// those of the org before that of all. However many are full, it waits for half of the time that is left: the other
-    /// half is for the call.
+    /// A place in each, the hook's first. Who waits for one of the others holds none that others could use: neither a
+    /// host that is full nor an org that is at its bound takes places of anything but itself. However many are full, it
+    /// waits for half of the time that is left: the other half is for the call.
     pub(crate) async fn enter(&self, org: &OrgId, deadline: Deadline) -> Result<Places, SkipReason> {
         let now = Instant::now();
         let left = deadline.remaining_at(now);
@@ -125,12 +125,34 @@ impl Admission {
         }
         let until = now + left / 2;
         let enter = async |bulkhead: &Arc<Bulkhead>| bulkhead.enter(org, until).await.ok_or(SkipReason::NoCapacity);
-        let (of_hook, of_host) = match &self.own {
-            Some((hook, host)) => (Some(enter(hook).await?), Some(enter(host).await?)),
-            None => (None, None),
+        let of_hook = match &self.own {
+            Some((hook, _)) => Some(enter(hook).await?),
+            None => None,
         };
-        let shared = [of_host, Some(enter(&self.org).await?), Some(enter(&self.process).await?)];
-        Ok(Places { of_hook, _shared: shared })
+        let mut waited_for = None;
+        loop {
+            match self.enter_shared(waited_for) {
+                Ok(shared) => return Ok(Places { of_hook, _shared: shared }),
+                Err(full) => waited_for = Some((full, enter(full).await?)),
+            }
+            if Instant::now() >= until {
+                return Err(SkipReason::NoCapacity);
+            }
+        }
+    }
+
+    /// A place in each of those that are shared, one of which may be there already; else the first that is full, with
+    /// none kept.
+    fn enter_shared(&self, got: Option<(&Arc<Bulkhead>, Place)>) -> Result<[Option<Place>; 3], &Arc<Bulkhead>> {
+        let (of, mut got) = got.unzip();
+        let mut places = [None, None, None];
+        let bulkheads = [self.own.as_ref().map(|(_, host)| host), Some(&self.org), Some(&self.process)];
+        for (place, bulkhead) in places.iter_mut().zip(bulkheads) {
+            let Some(bulkhead) = bulkhead else { continue };
+            let there = got.take_if(|_| of.is_some_and(|of| Arc::ptr_eq(of, bulkhead)));
+            *place = Some(there.or_else(|| bulkhead.try_enter()).ok_or(bulkhead)?);
+        }
+        Ok(places)
     }
 }
 
@@ -185,5 +207,30 @@ mod tests {
         assert_eq!(bulkheads.of_test(&other).enter(&other, deadline).await.err(), Some(SkipReason::NoCapacity));
         drop(held);
         assert!(bulkheads.of_test(&other).enter(&other, deadline).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_org_at_its_bound_takes_no_places_of_a_host_that_others_use() {
+        let limits = Limits { in_flight_per_org: 1, in_flight_per_host: 2, ..Limits::default() };
+        let bulkheads = Arc::new(Bulkheads::new(limits));
+        let (full, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
+        let deadline = Deadline::after(Duration::from_millis(500));
+        let on_host = |org: &OrgId| Admission {
+            own: Some((Bulkhead::new(9), bulkheads.of_host("host".into()))),
+            ..bulkheads.of_test(org)
+        };
+        let (of_full, of_other) = (Arc::new(on_host(&full)), on_host(&other));
+        let held = bulkheads.of_test(&full).enter(&full, deadline).await;
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..5 {
+            let (of_full, full) = (Arc::clone(&of_full), full.clone());
+            waiting.spawn(async move { of_full.enter(&full, deadline).await.err() });
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let began = Instant::now();
+        assert!(of_other.enter(&other, deadline).await.is_ok());
+        assert_eq!(Instant::now(), began, "it did not wait");
+        drop(held);
+        assert_eq!(waiting.join_all().await, [None; 5], "each in turn, as the place comes back");
     }
 }

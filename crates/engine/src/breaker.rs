@@ -80,8 +80,15 @@ pub(crate) struct Breaker {
     inner: Mutex<Inner>,
 }
 
+/// Leave to make a call, given by [`Breaker::admit`]. Its result counts only as long as the breaker has not changed: a
+/// call from before it opened neither closes it nor stands for the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leave(u64);
+
 #[derive(Debug, Default)]
 struct Inner {
+    /// Goes up whenever the gate changes.
+    era: u64,
     window: VecDeque<Bucket>,
     /// When results began to come in; the window says nothing before.
     watched_since: Option<Instant>,
@@ -119,54 +126,76 @@ impl Breaker {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a call may be made now.
-    pub(crate) fn admit(&self, now: Instant, entropy: &dyn Entropy) -> Result<(), SkipReason> {
-        if self.policy.mode != BreakerMode::On {
-            return Ok(());
+    /// Whether a call is turned away now. Asked before anything is waited for; [`Self::admit`] decides.
+    pub(crate) fn turns_away(&self, now: Instant) -> bool {
+        self.policy.mode == BreakerMode::On && self.lock().gate.is_shut(now)
+    }
+
+    /// Leave to make a call now.
+    pub(crate) fn admit(&self, now: Instant, entropy: &dyn Entropy) -> Result<Leave, SkipReason> {
+        if self.policy.mode == BreakerMode::Off {
+            return Ok(Leave(0));
         }
         let mut inner = self.lock();
         match inner.gate {
-            Gate::Closed => Ok(()),
-            Gate::Open { until } | Gate::HalfOpen { until } if now < until => Err(SkipReason::BreakerOpen),
+            Gate::Closed => {}
+            gate if gate.is_shut(now) => return Err(SkipReason::BreakerOpen),
+            // This call is the probe; the others wait for its result.
             Gate::Open { .. } | Gate::HalfOpen { .. } => {
-                // This call is the probe; the others wait for its result.
-                inner.gate = Gate::HalfOpen { until: now + self.open_for(entropy) };
-                Ok(())
+                inner.turn(Gate::HalfOpen { until: now + self.open_for(entropy) })
             }
         }
+        Ok(Leave(inner.era))
     }
 
     /// Takes the result of a call.
-    pub(crate) fn report(&self, failed: bool, now: Instant, entropy: &dyn Entropy) -> Option<BreakerChange> {
+    pub(crate) fn report(
+        &self,
+        Leave(era): Leave,
+        failed: bool,
+        now: Instant,
+        entropy: &dyn Entropy,
+    ) -> Option<BreakerChange> {
         if self.policy.mode == BreakerMode::Off {
             return None;
         }
         let mut inner = self.lock();
+        if era != inner.era {
+            return None;
+        }
         inner.count(failed, now, self.window());
         match (inner.gate, failed) {
-            (Gate::HalfOpen { .. } | Gate::Open { .. }, false) => {
-                *inner = Inner::default();
+            (Gate::HalfOpen { .. }, false) => {
+                inner.forget();
                 Some(BreakerChange::Closed)
             }
             (Gate::HalfOpen { .. }, true) => {
-                inner.gate = Gate::Open { until: now + self.open_for(entropy) };
+                inner.turn(Gate::Open { until: now + self.open_for(entropy) });
                 None
             }
             (Gate::Closed, true) if self.trips(&inner, now) => {
                 if self.policy.mode == BreakerMode::DryRun {
-                    *inner = Inner::default();
+                    inner.forget();
                     return Some(BreakerChange::WouldOpen);
                 }
-                inner.gate = Gate::Open { until: now + self.open_for(entropy) };
+                inner.turn(Gate::Open { until: now + self.open_for(entropy) });
                 Some(BreakerChange::Opened)
             }
             _ => None,
         }
     }
 
+    /// Takes leave back that led to no result: where it was the probe's, the next call may probe.
+    pub(crate) fn give_back(&self, Leave(era): Leave, now: Instant) {
+        let mut inner = self.lock();
+        if era == inner.era && matches!(inner.gate, Gate::HalfOpen { .. }) {
+            inner.turn(Gate::Open { until: now });
+        }
+    }
+
     /// Closes it and forgets every result.
     pub(crate) fn reset(&self) {
-        *self.lock() = Inner::default();
+        self.lock().forget();
     }
 
     pub(crate) fn show(&self, now: Instant) -> BreakerReport {
@@ -206,7 +235,22 @@ impl Breaker {
     }
 }
 
+impl Gate {
+    fn is_shut(self, now: Instant) -> bool {
+        matches!(self, Self::Open { until } | Self::HalfOpen { until } if now < until)
+    }
+}
+
 impl Inner {
+    fn turn(&mut self, gate: Gate) {
+        self.gate = gate;
+        self.era += 1;
+    }
+
+    fn forget(&mut self) {
+        *self = Self { era: self.era + 1, ..Self::default() };
+    }
+
     fn count(&mut self, failed: bool, now: Instant, window: Duration) {
         self.expire(now, window);
         self.watched_since.get_or_insert(now);
@@ -241,6 +285,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
     use super::*;
 
     struct Middle;
@@ -260,6 +306,11 @@ mod tests {
         open_seconds: 10,
     };
 
+    fn call(breaker: &Breaker, failed: bool, at: Instant) -> Option<BreakerChange> {
+        let leave = breaker.admit(at, &Middle).unwrap();
+        breaker.report(leave, failed, at, &Middle)
+    }
+
     fn after(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)
     }
@@ -268,44 +319,68 @@ mod tests {
     fn it_opens_on_failures_in_a_row_and_closes_after_a_good_probe() {
         let (breaker, start) = (Breaker::new(POLICY), Instant::now());
         for _ in 0..9 {
-            assert_eq!(breaker.report(true, start, &Middle), None);
+            assert_eq!(call(&breaker, true, start), None);
         }
-        assert_eq!(breaker.admit(start, &Middle), Ok(()));
-        assert_eq!(breaker.report(true, start, &Middle), Some(BreakerChange::Opened));
+        assert!(!breaker.turns_away(start));
+        assert_eq!(call(&breaker, true, start), Some(BreakerChange::Opened));
         assert_eq!(breaker.admit(after(start, 9), &Middle), Err(SkipReason::BreakerOpen));
         let later = after(start, 11);
-        assert_eq!(breaker.admit(later, &Middle), Ok(()), "one probe");
+        let probe = breaker.admit(later, &Middle).unwrap();
         assert_eq!(breaker.admit(later, &Middle), Err(SkipReason::BreakerOpen), "no second probe");
+        assert!(breaker.turns_away(later));
         assert_eq!(breaker.show(later).state, BreakerState::HalfOpen);
-        assert_eq!(breaker.report(true, later, &Middle), None, "a bad probe");
+        assert_eq!(breaker.report(probe, true, later, &Middle), None, "a bad probe");
         assert_eq!(breaker.admit(later, &Middle), Err(SkipReason::BreakerOpen));
         let again = after(later, 11);
-        assert_eq!(breaker.admit(again, &Middle), Ok(()));
-        assert_eq!(breaker.report(false, again, &Middle), Some(BreakerChange::Closed));
-        assert_eq!(breaker.admit(again, &Middle), Ok(()));
+        assert!(!breaker.turns_away(again));
+        assert_eq!(call(&breaker, false, again), Some(BreakerChange::Closed));
+        assert!(breaker.admit(again, &Middle).is_ok());
         assert_eq!(breaker.show(again).calls, 0, "what was before is forgotten");
+    }
+
+    #[test]
+    fn a_call_from_before_it_opened_says_nothing_of_the_service_now() {
+        let (breaker, start) = (Breaker::new(POLICY), Instant::now());
+        let early: Vec<_> = (0..12).map(|_| breaker.admit(start, &Middle).unwrap()).collect();
+        for leave in &early[..10] {
+            breaker.report(*leave, true, start, &Middle);
+        }
+        assert_eq!(breaker.report(early[10], false, start, &Middle), None, "it stays open");
+        assert!(breaker.turns_away(start));
+        let later = after(start, 11);
+        let probe = breaker.admit(later, &Middle).unwrap();
+        assert_eq!(breaker.report(early[11], true, later, &Middle), None);
+        assert_eq!(breaker.show(later).state, BreakerState::HalfOpen, "the probe is still under way");
+        assert_eq!(breaker.report(probe, false, later, &Middle), Some(BreakerChange::Closed));
+    }
+
+    #[test]
+    fn a_probe_that_led_to_nothing_leaves_its_turn_to_the_next_call() {
+        let policy = BreakerPolicy { consecutive_failures: Some(1), ..POLICY };
+        let (breaker, start) = (Breaker::new(policy), Instant::now());
+        call(&breaker, true, start);
+        let later = after(start, 11);
+        let probe = breaker.admit(later, &Middle).unwrap();
+        breaker.give_back(probe, later);
+        assert_eq!(call(&breaker, false, later), Some(BreakerChange::Closed));
     }
 
     #[test]
     fn it_opens_on_the_rate_when_half_the_window_was_seen() {
         let (breaker, start) = (Breaker::new(POLICY), Instant::now());
         for second in [0, 10, 20, 59] {
-            breaker.report(false, after(start, second), &Middle);
-            assert_eq!(
-                breaker.report(true, after(start, second), &Middle),
-                None,
-                "half fail, but for less than a minute"
-            );
+            call(&breaker, false, after(start, second));
+            assert_eq!(call(&breaker, true, after(start, second)), None, "half fail, but for less than a minute");
         }
-        assert_eq!(breaker.report(true, after(start, 60), &Middle), Some(BreakerChange::Opened));
+        assert_eq!(call(&breaker, true, after(start, 60)), Some(BreakerChange::Opened));
     }
 
     #[test]
     fn few_calls_and_old_results_do_not_count() {
         let (breaker, start) = (Breaker::new(BreakerPolicy { minimum_calls: 3, ..POLICY }), Instant::now());
-        breaker.report(true, start, &Middle);
-        assert_eq!(breaker.report(true, after(start, 100), &Middle), None, "two calls");
-        assert_eq!(breaker.report(true, after(start, 300), &Middle), None, "the others have left the window");
+        call(&breaker, true, start);
+        assert_eq!(call(&breaker, true, after(start, 100)), None, "two calls");
+        assert_eq!(call(&breaker, true, after(start, 300)), None, "the others have left the window");
         let report = breaker.show(after(start, 301));
         assert_eq!((report.calls, report.failures, report.consecutive_failures), (1, 1, 3));
     }
@@ -315,10 +390,10 @@ mod tests {
         for good_before in [0, 60] {
             let (breaker, start) = (Breaker::new(BreakerPolicy::default()), Instant::now());
             for second in 60 - good_before..60 {
-                breaker.report(false, after(start, second), &Middle);
+                call(&breaker, false, after(start, second));
             }
             for second in 60..120 {
-                assert_eq!(breaker.report(true, after(start, second), &Middle), None, "{good_before} {second}");
+                assert_eq!(call(&breaker, true, after(start, second)), None, "{good_before} {second}");
             }
         }
     }
@@ -327,10 +402,10 @@ mod tests {
     fn a_dry_run_only_reports_and_off_does_nothing() {
         let start = Instant::now();
         let dry = Breaker::new(BreakerPolicy { mode: BreakerMode::DryRun, consecutive_failures: Some(1), ..POLICY });
-        assert_eq!(dry.report(true, start, &Middle), Some(BreakerChange::WouldOpen));
-        assert_eq!(dry.admit(start, &Middle), Ok(()));
+        assert_eq!(call(&dry, true, start), Some(BreakerChange::WouldOpen));
+        assert!(dry.admit(start, &Middle).is_ok());
         let off = Breaker::new(BreakerPolicy { mode: BreakerMode::Off, consecutive_failures: Some(1), ..POLICY });
-        assert_eq!(off.report(true, start, &Middle), None);
+        assert_eq!(call(&off, true, start), None);
         assert_eq!(off.show(start).calls, 0);
     }
 
@@ -338,9 +413,9 @@ mod tests {
     fn a_reset_closes_it() {
         let (breaker, start) =
             (Breaker::new(BreakerPolicy { consecutive_failures: Some(1), ..POLICY }), Instant::now());
-        breaker.report(true, start, &Middle);
+        call(&breaker, true, start);
         assert_eq!(breaker.show(start).state, BreakerState::Open);
         breaker.reset();
-        assert_eq!(breaker.admit(start, &Middle), Ok(()));
+        assert!(breaker.admit(start, &Middle).is_ok());
     }
 }

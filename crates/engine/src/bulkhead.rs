@@ -74,9 +74,8 @@ impl Bulkhead {
     pub(crate) async fn enter(self: &Arc<Self>, org: &OrgId, until: Instant) -> Option<Place> {
         let receiver = {
             let mut state = self.state();
-            if state.has_room() {
-                state.taken += 1;
-                return Some(Place(Some(Arc::clone(self))));
+            if let Some(place) = self.place(&mut state) {
+                return Some(place);
             }
             let waiting = state.waiting - state.gave_up;
             if waiting >= self.waiting_max || !state.has_hope(waiting, Instant::now(), until) {
@@ -98,6 +97,18 @@ impl Bulkhead {
         let place = timeout_at(until, &mut waiter.receiver).await.ok().and_then(Result::ok);
         waiter.done = place.is_some();
         place
+    }
+
+    /// A place, if there is one now.
+    pub(crate) fn try_enter(self: &Arc<Self>) -> Option<Place> {
+        self.place(&mut self.state())
+    }
+
+    fn place(self: &Arc<Self>, state: &mut State) -> Option<Place> {
+        state.has_room().then(|| {
+            state.taken += 1;
+            Place(Some(Arc::clone(self)))
+        })
     }
 
     /// Places that are taken.

@@ -12,15 +12,16 @@ use tenterhook_contract::{
     envelope::Envelope,
     hook::{FailurePolicy, HookStatus, InlineHook},
     id::OrgId,
+    problem::Problem,
 };
 use tokio::time::Instant;
 
 use crate::{
-    AttemptRecord, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange,
-    FailureCode, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing, Sent,
-    SkipReason, Timings, Witness, Witnessed,
+    AttemptRecord, BreakerChange, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint,
+    Entropy, Exchange, FailureCode, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder,
+    Refusing, Sent, SkipReason, Timings, Witness, Witnessed,
     admission::{Admission, Bulkheads, Places},
-    breaker::Breaker,
+    breaker::{Breaker, Leave},
     bulkhead::Responsiveness,
     event_ids::EventIds,
     judge::judge,
@@ -186,8 +187,8 @@ impl Engine {
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
         }
 
-        let places = match self.admit(hook, record.origin(), deadline).await {
-            Ok(places) => places,
+        let underway = match self.admit(hook, record.origin(), deadline).await {
+            Ok(underway) => underway,
             Err(reason) => return resume::<P>(hook, subject, record, Outcome::Skipped(reason)).0,
         };
         let body = {
@@ -199,11 +200,7 @@ impl Engine {
         let exchanged = match body {
             Ok(body) => {
                 let exchanged = self.attempts(hook, &mut record, body, deadline).await;
-                record.breaker(hook.breaker.report(exchanged.outcome.is_err(), Instant::now(), &*self.entropy));
-                places.leave(match &exchanged.outcome {
-                    Err(failure) if failure.code.is_timeout() => Responsiveness::TimedOut,
-                    _ => Responsiveness::Answered,
-                });
+                record.breaker(underway.ended(exchanged.outcome.as_ref().err()));
                 exchanged
             }
             Err(failure) => Exchanged { outcome: Err(failure), raw: None, sent: None },
@@ -232,8 +229,16 @@ impl Engine {
     /// preview.
     ///
     /// Retry, deadline and recording are those of a real call. Nothing is applied, and no flow feels it: the circuit
-    /// breaker is neither asked nor told. Whether the hook must be ACTIVE is for the caller to check.
-    pub async fn execute(&self, hook: &ReadyHook, origin: Arc<Origin>, purpose: Purpose, body: Bytes) -> Execution {
+    /// breaker is neither asked nor told. Whether the hook must be ACTIVE is for the caller to check. `problems` says what
+    /// is wrong with the commands of an answer, for the record.
+    pub async fn execute(
+        &self,
+        hook: &ReadyHook,
+        origin: Arc<Origin>,
+        purpose: Purpose,
+        body: Bytes,
+        problems: impl FnOnce(&Answer) -> Vec<Problem>,
+    ) -> Execution {
         let began = Instant::now();
         let deadline = Deadline::after_moment(began, hook.budget());
         let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, self.event_ids.next(), began);
@@ -256,8 +261,11 @@ impl Engine {
                 }
                 match &answer.error {
                     Some(error) => Outcome::Refused(error.clone()),
-                    None if !answer.problems.is_empty() => Outcome::Invalid(answer.problems.clone()),
-                    None => Outcome::Unchanged,
+                    None if answer.means_default(hook.hook.hook_type) => Outcome::Unchanged,
+                    None => match problems(answer) {
+                        none if none.is_empty() => Outcome::Unchanged,
+                        some => Outcome::Invalid(some),
+                    },
                 }
             }
         };
@@ -274,13 +282,23 @@ impl Engine {
         (&*self.recorder, &*self.clock)
     }
 
-    async fn admit(&self, hook: &ReadyHook, origin: &Origin, deadline: Deadline) -> Result<Places, SkipReason> {
+    async fn admit<'a>(
+        &'a self,
+        hook: &'a ReadyHook,
+        origin: &Origin,
+        deadline: Deadline,
+    ) -> Result<Underway<'a>, SkipReason> {
         if hook.hook.status == HookStatus::Inactive {
             return Err(SkipReason::Inactive);
         }
+        // Before anything is waited for: an open breaker answers at once.
+        if hook.breaker.turns_away(Instant::now()) {
+            return Err(SkipReason::BreakerOpen);
+        }
         let places = hook.bulkheads(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
-        hook.breaker.admit(Instant::now(), &*self.entropy)?;
-        Ok(places)
+        let began = Instant::now();
+        let leave = hook.breaker.admit(began, &*self.entropy)?;
+        Ok(Underway { hook, entropy: &*self.entropy, began, admitted: Some((places, leave)) })
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
@@ -345,6 +363,43 @@ impl Engine {
             ended,
         );
         Exchanged { outcome, raw, sent }
+    }
+}
+
+/// An invocation that was admitted. It tells the breaker and the bulkhead how the call went, once, also when its caller
+/// goes away.
+struct Underway<'a> {
+    hook: &'a ReadyHook,
+    entropy: &'a dyn Entropy,
+    began: Instant,
+    admitted: Option<(Places, Leave)>,
+}
+
+impl Underway<'_> {
+    /// The call has ended, with a technical failure or without.
+    fn ended(mut self, failure: Option<&CallFailure>) -> Option<BreakerChange> {
+        let (places, leave) = self.admitted.take()?;
+        places.leave(match failure {
+            Some(failure) if failure.code.is_timeout() => Responsiveness::TimedOut,
+            _ => Responsiveness::Answered,
+        });
+        self.hook.breaker.report(leave, failure.is_some(), Instant::now(), self.entropy)
+    }
+}
+
+impl Drop for Underway<'_> {
+    /// Who goes away after half of the time that the service has for an answer has waited in vain: the service counts
+    /// as one that does not answer, else nobody would ever notice a hanging one whose callers are impatient. Who goes
+    /// earlier says nothing.
+    fn drop(&mut self) {
+        let Some((places, leave)) = self.admitted.take() else { return };
+        let now = Instant::now();
+        if now.duration_since(self.began) >= self.hook.timeout() / 2 {
+            places.leave(Responsiveness::TimedOut);
+            self.hook.breaker.report(leave, true, now, self.entropy);
+        } else {
+            self.hook.breaker.give_back(leave, now);
+        }
     }
 }
 

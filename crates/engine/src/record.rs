@@ -199,6 +199,7 @@ pub(crate) struct OpenRecord<'a> {
     purpose: Purpose,
     event_id: EventId,
     began: Instant,
+    attempt_began: Option<Instant>,
     attempts_ended: Option<Instant>,
     attempts: Vec<AttemptRecord>,
     timings: Timings,
@@ -225,6 +226,7 @@ impl<'a> OpenRecord<'a> {
             purpose,
             event_id,
             began,
+            attempt_began: None,
             attempts_ended: None,
             attempts: Vec::new(),
             timings: Timings::default(),
@@ -249,11 +251,13 @@ impl<'a> OpenRecord<'a> {
         if self.attempts.is_empty() {
             self.timings.admit = now.duration_since(self.began);
         }
+        self.attempt_began = Some(now);
         now
     }
 
     /// Takes an attempt that ended at `ended`; what follows is judging and applying.
     pub(crate) fn attempt(&mut self, attempt: AttemptRecord, phases: PhaseTimings, ended: Instant) {
+        self.attempt_began = None;
         self.attempts_ended = Some(ended);
         self.timings.token += phases.token;
         self.timings.connect += phases.connect;
@@ -313,7 +317,15 @@ impl Drop for OpenRecord<'_> {
     fn drop(&mut self) {
         if !self.closed {
             let detail = "The flow was abandoned before the service answered";
-            self.hand_over(Outcome::Failed(CallFailure::new(FailureCode::Abandoned, detail)));
+            let failure = CallFailure::new(FailureCode::Abandoned, detail);
+            if let Some(began) = self.attempt_began {
+                // It was sent, as far as anybody knows.
+                let now = Instant::now();
+                let took = now.duration_since(began);
+                let attempt = AttemptRecord { status: None, failure: Some(failure.clone()), took };
+                self.attempt(attempt, PhaseTimings { wait: took, ..PhaseTimings::default() }, now);
+            }
+            self.hand_over(Outcome::Failed(failure));
         }
     }
 }

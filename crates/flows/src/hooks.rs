@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
+    answer::Answer,
     api_error::ErrorCode,
     hook::{HookStatus, InlineHook, Registry},
     id::HookId,
@@ -134,7 +135,8 @@ impl Platform {
             return Err(ManagementError::field("eventType", &text));
         }
         let origin = Arc::new(administrator.origin());
-        let answer = self.engine().execute(ready, origin, Purpose::Execute, bytes).await;
+        let problems = |answer: &Answer| answer.shape_problems(hook.hook_type);
+        let answer = self.engine().execute(ready, origin, Purpose::Execute, bytes, problems).await;
         let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
         if answer.error.is_none()
             && let Some(problem) = answer.shape_problems(hook.hook_type).into_iter().next()

@@ -78,7 +78,11 @@ impl Platform {
             AnswerSource::Service => {
                 let bytes = document.to_json().to_string().into_bytes();
                 let origin = Arc::new(administrator.origin());
-                Got::called(self.engine().execute(ready, origin, Purpose::Preview, bytes.into()).await)
+                let problems = |answer: &Answer| {
+                    let tried = document.rehearse(hook.hook_type, &wanted.schema, answer.clone());
+                    tried.ok().and_then(|tried| tried.result.err()).unwrap_or_default()
+                };
+                Got::called(self.engine().execute(ready, origin, Purpose::Preview, bytes.into(), problems).await)
             }
             AnswerSource::Given(text) => {
                 let answer = Answer::parse(&text);

@@ -6,6 +6,7 @@ use tenterhook_contract::{
     ExtensionPoint, HookType, Retry,
     answer::ServiceError,
     hook::{BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
+    problem::{Problem, ProblemCode},
 };
 use tenterhook_engine::{
     BreakerChange, BreakerState, CallPhase, Deadline, Decision, EgressReason, FailureCode, Limits, Outcome, Purpose,
@@ -276,7 +277,7 @@ async fn a_test_call_is_not_felt_by_the_flows() {
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
     let rig = Rig::of_policy(HookType::Token, &[fail.clone(), fail, SET], policy);
     for purpose in [Purpose::Execute, Purpose::Preview] {
-        let execution = rig.engine.execute(&rig.hook, origin(), purpose, bytes::Bytes::new()).await;
+        let execution = rig.engine.execute(&rig.hook, origin(), purpose, bytes::Bytes::new(), |_| vec![]).await;
         assert_eq!(execution.outcome.unwrap_err().code, FailureCode::ConnectionRefused);
     }
     assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "the breaker has not heard of it");
@@ -296,12 +297,68 @@ async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
     assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "its place in the bulkhead is free again");
 }
 
+/// A service that hangs is noticed as well when nobody waits for it to the end.
+#[tokio::test(start_paused = true)]
+async fn callers_who_wait_in_vain_and_go_away_open_the_breaker() {
+    let breaker = BreakerPolicy { consecutive_failures: Some(2), ..BreakerPolicy::default() };
+    let hang = || Step::Hang(CallPhase::Wait);
+    let policy = HookPolicy { breaker, ..HookPolicy::default() };
+    let rig = Rig::of_policy(HookType::Token, &[hang(), hang(), hang()], policy);
+    for (patience, counted) in [(1_000, 0), (2_000, 1), (2_000, 2)] {
+        let invocation = rig.invoke::<TokenPoint>(None);
+        assert!(tokio::time::timeout(Duration::from_millis(patience), invocation).await.is_err());
+        assert_eq!(rig.hook.breaker().calls, counted, "after {patience} of 3000 ms");
+    }
+    assert_eq!(rig.hook.breaker().state, BreakerState::Open);
+    for record in rig.records.0.lock().unwrap().iter() {
+        assert_eq!(record.attempts.len(), 1, "what was sent is counted");
+    }
+}
+
+/// However full the bulkhead is.
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_answers_at_once() {
+    let breaker = BreakerPolicy { consecutive_failures: Some(1), ..BreakerPolicy::default() };
+    let policy = HookPolicy { breaker, max_concurrent: Some(1), ..HookPolicy::default() };
+    let fail = Step::Fail(FailureCode::ConnectionRefused);
+    let rig = Rig::of_policy(HookType::Token, &[fail, Step::Hang(CallPhase::Wait)], policy);
+    rig.invoke::<TokenPoint>(None).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    let mut probe = std::pin::pin!(rig.invoke::<TokenPoint>(None));
+    assert!(tokio::time::timeout(Duration::from_millis(1), &mut probe).await.is_err(), "the probe is under way");
+    let began = Instant::now();
+    let outcome = rig.invoke::<TokenPoint>(None).await.outcome;
+    assert_eq!(outcome, Outcome::Skipped(SkipReason::BreakerOpen));
+    assert_eq!(Instant::now(), began);
+}
+
+#[tokio::test]
+async fn a_test_call_is_recorded_as_what_its_answer_is() {
+    let rig = Rig::new(HookType::Token, &[SET, SET]);
+    let problem = Problem {
+        code: ProblemCode::UnknownCommand,
+        pointer: "/commands/0/type".into(),
+        message: "Unknown command".into(),
+        hint: None,
+    };
+    for (problems, expected) in
+        [(vec![], Outcome::Unchanged), (vec![problem.clone()], Outcome::Invalid(vec![problem.clone()]))]
+    {
+        let execution =
+            rig.engine.execute(&rig.hook, origin(), Purpose::Execute, bytes::Bytes::new(), |_| problems).await;
+        assert!(execution.outcome.is_ok());
+        assert_eq!(rig.records.0.lock().unwrap().pop().unwrap().outcome, expected);
+    }
+}
+
 #[tokio::test]
 async fn execute_returns_the_answer_and_changes_nothing() {
     let body = r#"{"error":{"errorSummary":"no"},"debugContext":{"a":"1"}}"#;
     let rig = Rig::new(HookType::Token, &[Step::Answer(200, body)]);
-    let execution =
-        rig.engine.execute(&rig.hook, origin(), Purpose::Execute, bytes::Bytes::from_static(b"{\"x\":1}")).await;
+    let execution = rig
+        .engine
+        .execute(&rig.hook, origin(), Purpose::Execute, bytes::Bytes::from_static(b"{\"x\":1}"), |_| vec![])
+        .await;
     assert!(execution.outcome.unwrap().error.is_some());
     let record = rig.only_record();
     assert!(matches!(record.outcome, Outcome::Refused(_)));

@@ -57,10 +57,14 @@ async fn every_type_is_previewed_and_executed_with_its_sample() {
         assert_eq!(preview["subject"]["diff"], json!([]));
     }
     let events = world.events("inline_hook.response.processed").await;
-    assert!(
-        events.iter().any(|event| event["debugContext"]["debugData"]["purpose"] == "preview"),
-        "previews are logged"
-    );
+    for purpose in ["preview", "execute"] {
+        let of_purpose = events.iter().filter(|event| event["debugContext"]["debugData"]["purpose"] == purpose);
+        let ended: Vec<_> = of_purpose.map(|event| event["outcome"]["result"].as_str().unwrap()).collect();
+        assert_eq!(ended, ["SUCCESS", "FAILURE"].repeat(ended.len() / 2), "{purpose}: logged as what came of it");
+        assert!(!ended.is_empty());
+    }
+    let data = &events.last().unwrap()["debugContext"]["debugData"];
+    assert_eq!(data["failureCode"], "COMMANDS_INVALID");
 }
 
 #[tokio::test]
