@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tenterhook_contract::{
     Timestamp,
+    answer::cap,
     context::{RequestContext, UrlValue},
     id::RequestId,
-    system_log::LogClient,
+    system_log::{DebugData, LogClient},
 };
 
 /// One request to Tenterhook: made once at the edge, shared by everything that the request does.
@@ -43,6 +44,16 @@ impl Caller {
             ip_address: self.ip_address.as_str().into(),
             id: None,
         }
+    }
+
+    /// What a log event's debug data says of the request (`system-log.md` section 4).
+    pub(crate) fn debug_data(&self) -> DebugData<'_> {
+        let url = match &self.query {
+            Some(query) => cap(format!("{}?{query}", self.path).into()),
+            None => self.path.as_str().into(),
+        };
+        let (id, path) = (self.request_id.as_str(), self.path.as_str());
+        [("requestId", id.into()), ("requestUri", path.into()), ("url", url.into())].into()
     }
 
     /// `data.context.request` with an absolute URL and the whole query, as token and SAML hooks have it

@@ -135,7 +135,7 @@ impl Platform {
             external_session_id: None,
             result: LogResult::Success,
             reason: None,
-            debug_data: [("requestId", request_id.into()), ("requestUri", caller.path.as_str().into())].into(),
+            debug_data: caller.debug_data(),
             transaction_id: request_id.into(),
             request_api_token_id: Some(administrator.token.id.as_str().into()),
             targets: vec![Cow::Owned(target)],

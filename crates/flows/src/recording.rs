@@ -4,15 +4,20 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use tenterhook_contract::{
     answer::cap,
+    problem::Change,
     system_log::{DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
-use tenterhook_engine::{BoxFuture, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings};
+use tenterhook_engine::{
+    BoxFuture, CallFailure, FailureCode, InvocationRecord, Origin, Outcome, Recorder, SkipReason, Timings,
+};
 use tenterhook_store::LogWriter;
 
 /// Changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
+/// Bytes of their operations and paths, from where on no more are named.
+const CHANGES_BYTES_MAX: usize = 2_000;
 /// Members of an event's debug data, at most.
-const DEBUG_MEMBERS_MAX: usize = 13;
+const DEBUG_MEMBERS_MAX: usize = 14;
 
 /// Writes the System Log event of every invocation.
 pub struct SystemLogRecorder {
@@ -129,6 +134,7 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     let mut data = DebugData::with_capacity(DEBUG_MEMBERS_MAX);
     data.put("requestId", origin.request.id.as_str());
     data.put("requestUri", origin.request_uri.as_str());
+    data.put("url", url(origin));
     data.put("inlineHookType", record.hook_type.as_str());
     if let Some(debug) = &record.debug_context {
         data.put("inlineHook", debug.as_str());
@@ -140,20 +146,14 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     if let Some(purpose) = record.purpose.code() {
         data.put("purpose", purpose);
     }
-    if let Outcome::Failed(failure) = &record.outcome {
-        data.put("failureCode", failure.code.to_string());
-        if let FailureCode::EgressDenied(reason) = failure.code {
-            data.put("egressReason", reason.code());
-        }
+    if let Some(code) = record.outcome.missed() {
+        data.put("failureCode", code);
+    }
+    if let Outcome::Failed(CallFailure { code: FailureCode::EgressDenied(reason), .. }) = &record.outcome {
+        data.put("egressReason", reason.code());
     }
     if let Outcome::Applied(changes) = &record.outcome {
-        let mut named = String::with_capacity(32 * changes.len().min(CHANGES_SHOWN_MAX));
-        for change in changes.iter().take(CHANGES_SHOWN_MAX) {
-            for piece in [if named.is_empty() { "" } else { ", " }, change.op, " ", &change.path] {
-                named.push_str(piece);
-            }
-        }
-        data.put("changes", named);
+        data.put("changes", named(changes));
     }
     if let Some(change) = record.breaker {
         data.put("circuitBreaker", change.code());
@@ -164,6 +164,28 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     data.put("attempts", record.attempts.len() as u64);
     data.put("timings", timings_text(&record.timings));
     data
+}
+
+/// Path and query of the triggering request.
+fn url(origin: &Origin) -> Cow<'_, str> {
+    match origin.request.url.value.split_once('?') {
+        Some((_, query)) => cap(format!("{}?{query}", origin.request_uri).into()),
+        None => origin.request_uri.as_str().into(),
+    }
+}
+
+/// The operations that were applied, with their paths, which the service has chosen: as much of them as the log takes.
+fn named(changes: &[Change]) -> Cow<'static, str> {
+    let mut text = String::with_capacity(32 * changes.len().min(CHANGES_SHOWN_MAX));
+    for change in changes.iter().take(CHANGES_SHOWN_MAX) {
+        for piece in [if text.is_empty() { "" } else { ", " }, change.op, " ", &change.path] {
+            text.push_str(piece);
+        }
+        if text.len() > CHANGES_BYTES_MAX {
+            break;
+        }
+    }
+    cap(text.into())
 }
 
 /// Where the time went, in milliseconds, in the form of the log's other maps.
@@ -180,4 +202,19 @@ fn timings_text(timings: &Timings) -> String {
     }
     text.push('}');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_paths_that_a_service_chose_fill_no_more_than_one_text_of_the_log() {
+        let change =
+            Change { command: "com.okta.access.patch", op: "add", path: format!("/claims/{}", "é".repeat(2_000)) };
+        assert_eq!(named(&vec![change; 60]).chars().count(), 2_000);
+        let short = Change { command: "com.okta.access.patch", op: "add", path: "/claims/a".into() };
+        assert_eq!(named(&[short.clone(), short.clone()]), "add /claims/a, add /claims/a");
+        assert_eq!(named(&vec![short; 60]).matches("add").count(), CHANGES_SHOWN_MAX);
+    }
 }

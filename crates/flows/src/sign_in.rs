@@ -84,7 +84,7 @@ impl Platform {
             external_session_id: None,
             result: if success { LogResult::Success } else { LogResult::Failure },
             reason: (!success).then_some("INVALID_CREDENTIALS".into()),
-            debug_data: [("requestUri", caller.path.as_str().into())].into(),
+            debug_data: caller.debug_data(),
             transaction_id: caller.request_id.as_str().into(),
             request_api_token_id: None,
             targets: Vec::new(),

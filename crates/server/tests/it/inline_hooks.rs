@@ -314,6 +314,8 @@ async fn the_policy_of_a_hook_decides_what_its_failures_mean() {
         (&events[events.len() - 1]["outcome"]["reason"], &data(1)["fallback"]),
         (&json!("BREAKER_OPEN"), &json!("applied"))
     );
+    assert_eq!(data(1)["failureCode"], "BREAKER_OPEN");
+    assert_eq!(data(1)["url"], data(1)["requestUri"], "there was no query");
 
     let breaker = world.api("GET", &format!("{path}/breaker"), None).await.json();
     assert_eq!((&breaker["state"], &breaker["failures"]), (&json!("OPEN"), &json!(1)));
