@@ -142,7 +142,7 @@ impl Breaker {
             gate if gate.is_shut(now) => return Err(SkipReason::BreakerOpen),
             // This call is the probe; the others wait for its result.
             Gate::Open { .. } | Gate::HalfOpen { .. } => {
-                inner.turn(Gate::HalfOpen { until: now + self.open_for(entropy) })
+                inner.turn(Gate::HalfOpen { until: now + self.open_for(entropy) });
             }
         }
         Ok(Leave(inner.era))
