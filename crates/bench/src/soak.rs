@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::Args;
-use tenterhook_contract::hook::BreakerMode;
+use tenterhook_contract::{hook::BreakerMode, id::OrgId};
 use tenterhook_engine::{
     BoxFuture, Engine, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
 };
@@ -57,8 +57,8 @@ impl Recorder for Counted {
         self.inner.record(record);
     }
 
-    fn room(&self) -> Option<BoxFuture<'_, ()>> {
-        self.inner.room()
+    fn room<'a>(&'a self, org: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
+        self.inner.room(org)
     }
 }
 

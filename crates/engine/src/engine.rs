@@ -182,7 +182,7 @@ impl Engine {
         let deadline = deadline.map_or(own, |flow| own.earlier(flow));
         let event_id = self.event_ids.next();
         let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Flow, event_id.clone(), began);
-        if let Some(room) = self.recorder.room() {
+        if let Some(room) = self.recorder.room(&record.origin().org_id) {
             // Without room by then the flow goes on; the recorder says what it lost.
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
         }

@@ -14,7 +14,7 @@ use tenterhook_contract::{
     Timestamp,
     hook::{HookTls, InlineHook},
     hook_key::HookKey,
-    id::{EventId, RequestId},
+    id::{EventId, OrgId, RequestId},
 };
 
 use crate::{CallFailure, Deadline, InvocationRecord, Outcome, Timings};
@@ -161,9 +161,9 @@ pub trait Recorder: Send + Sync {
     /// Takes one record.
     fn record(&self, record: InvocationRecord);
 
-    /// Where records come faster than they can be kept: ends when there is room again. `None` when there is room now.
-    /// The engine waits for it before an invocation, for a moment.
-    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+    /// Where records come faster than they can be kept: ends when there is room for those of `org` again. `None` when
+    /// there is room now. The engine waits for it before an invocation, for a moment.
+    fn room<'a>(&'a self, _org: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
         None
     }
 }

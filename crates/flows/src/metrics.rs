@@ -12,6 +12,7 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
+use tenterhook_contract::id::OrgId;
 use tenterhook_engine::{BoxFuture, BreakerState, InvocationRecord, Purpose, Recorder};
 
 use crate::Platform;
@@ -120,8 +121,8 @@ impl<R: Recorder> Recorder for Counting<R> {
         self.inner.record(record);
     }
 
-    fn room(&self) -> Option<BoxFuture<'_, ()>> {
-        self.inner.room()
+    fn room<'a>(&'a self, org: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
+        self.inner.room(org)
     }
 }
 

@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use tenterhook_contract::{
     answer::cap,
+    id::OrgId,
     problem::Change,
     system_log::{DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
@@ -38,8 +39,8 @@ impl Recorder for SystemLogRecorder {
         }
     }
 
-    fn room(&self) -> Option<BoxFuture<'_, ()>> {
-        self.log.is_crowded().then(|| Box::pin(self.log.room()) as BoxFuture<'_, ()>)
+    fn room<'a>(&'a self, org: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
+        self.log.is_crowded_by(org).then(|| Box::pin(self.log.room(org)) as BoxFuture<'a, ()>)
     }
 }
 

@@ -5,7 +5,9 @@
 //! and leaves an empty one.
 
 use std::{
+    collections::HashMap,
     fmt::{self, Write as _},
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -25,8 +27,6 @@ const WAITING_MAX: usize = 65_536;
 const SEGMENT_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// From so many waiting events on, or half of the bytes, those who can wait are asked to.
 const WAITING_MANY: usize = WAITING_MAX / 2;
-/// How often somebody who waits looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// So many events need not wait for company.
 const COMPANY: usize = 500;
 /// How long the first event of a segment waits for company.
@@ -60,6 +60,8 @@ pub struct LogWriter(Arc<Shared>);
 /// What those who append and the writer share.
 struct Shared {
     segment: Mutex<Segment>,
+    /// Some of it was written or taken.
+    freed: Notify,
     /// There is something to write, or somebody waits for it to be written.
     wake: Notify,
     /// Events that are not written yet, those in the writer's hands included.
@@ -77,6 +79,8 @@ struct Shared {
 struct Segment {
     text: String,
     entries: Vec<Entry>,
+    /// How many of them are whose.
+    of_orgs: HashMap<OrgId, usize>,
     asked: Vec<oneshot::Sender<()>>,
     closing: bool,
 }
@@ -127,16 +131,22 @@ impl LogWriter {
         }
     }
 
-    /// Whether so many events wait already that more should come later.
-    pub fn is_crowded(&self) -> bool {
-        self.0.waiting.load(Ordering::Relaxed) > WAITING_MANY
-            || self.0.bytes.load(Ordering::Relaxed) > SEGMENT_BYTES_MAX / 2
+    /// Whether so many events wait already, and `org` has its share of them, that more of it should come later. An org
+    /// that has less than the others does not wait for them.
+    pub fn is_crowded_by(&self, org: &OrgId) -> bool {
+        self.0.is_crowded() && self.0.segment().has_its_share(org)
     }
 
-    /// Waits until it is not crowded any more.
-    pub async fn room(&self) {
-        while self.is_crowded() {
-            tokio::time::sleep(LOOK_AGAIN).await;
+    /// Waits until it is not crowded by `org` any more.
+    pub async fn room(&self, org: &OrgId) {
+        loop {
+            let mut freed = pin!(self.0.freed.notified());
+            // From here on no freeing is missed.
+            freed.as_mut().enable();
+            if !self.is_crowded_by(org) {
+                return;
+            }
+            freed.await;
         }
     }
 
@@ -193,6 +203,7 @@ impl Shared {
     fn new(followers: broadcast::Sender<Arc<LogEvent<'static>>>) -> Self {
         Self {
             segment: Mutex::default(),
+            freed: Notify::new(),
             wake: Notify::new(),
             waiting: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
@@ -220,6 +231,10 @@ impl Shared {
             segment.text.push_str(document);
             let end = segment.text.len();
             self.bytes.store(end, Ordering::Relaxed);
+            match segment.of_orgs.get_mut(&org_id) {
+                Some(count) => *count += 1,
+                None => drop(segment.of_orgs.insert(org_id.clone(), 1)),
+            }
             segment.entries.push(Entry { org_id, published, end });
             segment.entries.len() == 1
         };
@@ -247,6 +262,13 @@ impl Shared {
         taken.closing = segment.closing;
         std::mem::swap(&mut *segment, taken);
         self.bytes.store(0, Ordering::Relaxed);
+        drop(segment);
+        self.freed.notify_waiters();
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > WAITING_MANY
+            || self.bytes.load(Ordering::Relaxed) > SEGMENT_BYTES_MAX / 2
     }
 
     /// Shows an event to those who follow the log.
@@ -271,6 +293,12 @@ impl Segment {
         self.entries.len() >= COMPANY || !self.asked.is_empty()
     }
 
+    /// Whether `org` has at least as many of the events as the orgs have on average.
+    fn has_its_share(&self, org: &OrgId) -> bool {
+        let count = self.of_orgs.get(org).copied().unwrap_or_default();
+        count > 0 && count.saturating_mul(self.of_orgs.len()) >= self.entries.len()
+    }
+
     /// The events with their documents.
     fn rows(&self) -> impl Iterator<Item = (&Entry, &str)> {
         let mut begin = 0;
@@ -283,6 +311,7 @@ impl Segment {
 
     /// Empties it for the next events.
     fn clear(&mut self) {
+        self.of_orgs.clear();
         self.text.clear();
         self.text.shrink_to(SEGMENT_BYTES_KEPT);
         self.entries.clear();
@@ -327,6 +356,7 @@ async fn write_all(connection: DatabaseConnection, shared: &Shared) {
                 return;
             }
             shared.waiting.fetch_sub(some.len(), Ordering::Relaxed);
+            shared.freed.notify_waiters();
         }
         drop(rows);
         for done in taken.asked.drain(..) {
@@ -459,10 +489,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn half_of_the_bytes_are_a_crowd_until_the_writer_takes_them() {
         let log = LogWriter(Arc::new(shared()));
-        assert!(append(&log.0, &" ".repeat(SEGMENT_BYTES_MAX / 2)) && !log.is_crowded());
-        assert!(append(&log.0, " ") && log.is_crowded());
+        let org = OrgId::from_parts(1, [1; 8]);
+        assert!(append(&log.0, &" ".repeat(SEGMENT_BYTES_MAX / 2)) && !log.is_crowded_by(&org));
+        assert!(append(&log.0, " ") && log.is_crowded_by(&org));
+        let waiting = tokio::spawn({
+            let log = log.clone();
+            async move { log.room(&OrgId::from_parts(1, [1; 8])).await }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!waiting.is_finished());
         log.0.take(&mut Segment::default()).await;
-        assert!(!log.is_crowded());
+        waiting.await.unwrap();
+        assert!(!log.is_crowded_by(&org));
+    }
+
+    #[test]
+    fn an_org_with_few_events_does_not_wait_for_one_with_many() {
+        let log = LogWriter(Arc::new(shared()));
+        let [loud, quiet, silent] = [1, 2, 3].map(|number| OrgId::from_parts(1, [number; 8]));
+        let append = |org: &OrgId| log.0.append(org.clone(), Timestamp::from_micros(0), "");
+        assert!(append(&quiet));
+        for _ in 0..WAITING_MANY {
+            assert!(append(&loud));
+        }
+        assert_eq!([&loud, &quiet, &silent].map(|org| log.is_crowded_by(org)), [true, false, false]);
     }
 
     #[tokio::test(start_paused = true)]

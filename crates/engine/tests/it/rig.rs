@@ -64,9 +64,9 @@ impl Recorder for Records {
         self.0.lock().unwrap().push(record);
     }
 
-    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+    fn room<'a>(&'a self, _: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
         let crowded_for = *self.1.lock().unwrap();
-        (!crowded_for.is_zero()).then(|| Box::pin(tokio::time::sleep(crowded_for)) as BoxFuture<'_, ()>)
+        (!crowded_for.is_zero()).then(|| Box::pin(tokio::time::sleep(crowded_for)) as BoxFuture<'a, ()>)
     }
 }
 
