@@ -41,6 +41,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Watch the engine under mixed faults at full load, in a release build: memory, lost records, deadline overruns
+    Soak {
+        /// How long
+        #[arg(long, default_value = "10")]
+        minutes: String,
+        /// With the circuit breakers of the hooks
+        #[arg(long)]
+        breakers: bool,
+    },
     /// Write `openapi/` from the contract's types: the OpenAPI document and the JSON Schemas
     Generate {
         /// Write nothing; fail when a file is not as it would be written
@@ -77,15 +86,26 @@ fn perform(workspace: &Workspace, command: Command) -> Result<(), Failure> {
         Command::Test(options) => test::run(workspace, &options),
         Command::Tidy => tidy::run(workspace),
         Command::Bench { name, arguments } => {
-            let mut words = vec!["run", "--release", "--package", "tenterhook-bench", "--", name.as_str()];
+            let mut words = vec![name.as_str()];
             words.extend(arguments.iter().map(String::as_str));
-            run::succeed(workspace.cargo(&words), "The benchmark's own output above says why.")
+            benchmark(workspace, &words)
+        }
+        Command::Soak { minutes, breakers } => {
+            let mut words = vec!["soak", "--minutes", minutes.as_str()];
+            words.extend(breakers.then_some("--breakers"));
+            benchmark(workspace, &words)
         }
         Command::Generate { check } => generate(workspace, check),
         Command::Fuzz(options) => fuzz::run(workspace, &options)?.or_refuse(),
         Command::Interop { name } => interop::run(workspace, name)?.or_refuse(),
         Command::Postgres { command } => on_postgres(workspace, &command),
     }
+}
+
+fn benchmark(workspace: &Workspace, words: &[&str]) -> Result<(), Failure> {
+    let mut run = vec!["run", "--release", "--package", "tenterhook-bench", "--"];
+    run.extend(words);
+    run::succeed(workspace.cargo(&run), "The benchmark's own output above says why.")
 }
 
 /// Runs the contract's own generator, which is an example so that nobody builds it who does not ask for it.
