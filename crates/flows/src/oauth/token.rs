@@ -239,9 +239,11 @@ impl Platform {
             request: protocol_request(parameters),
             original_grant: Some(OriginalGrant {
                 authorization: old.authorization_request.clone(),
-                refresh_token: RefreshTokenReference { jti: old.id.clone() },
+                refresh_token: RefreshTokenReference { jti: old.family_id.clone() },
             }),
-            refresh_token_id: Some(old.id.clone()),
+            // The id that the first request showed: the id of the token itself changes with each rotation, and a
+            // service joins the first request and its renewals by this one (`token.md` section 2).
+            refresh_token_id: Some(old.family_id.clone()),
             nonce: None,
             auth_time: Some(old.auth_time),
             caller,

@@ -290,6 +290,30 @@ async fn a_refresh_asks_again_rotates_and_notices_reuse() {
     assert_eq!(family.json()["error"], "invalid_grant", "a reuse ends the whole family");
 }
 
+/// `token.md` 2: `refresh_token.jti` joins the first request and later renewals.
+#[tokio::test]
+async fn every_renewal_shows_the_refresh_token_id_of_the_first_request() {
+    let world = World::start().await;
+    let service = Service::start(gold_for_both()).await;
+    world.hook(service.address).await;
+    let client_id = world.org.public_client_id.to_string();
+    let answer = sign_in_and_authorize(&world, &client_id, "openid offline_access orders.read", "").await;
+    let code = redirect_parameter(&answer, "code").unwrap();
+    let mut tokens = redeem(&world, &client_id, &code, VERIFIER).await.json();
+    let first = service.received().pop().unwrap()["data"]["refresh_token"]["jti"].clone();
+    for renewal in 1..=2 {
+        let answer = refresh(&world, &client_id, tokens["refresh_token"].as_str().unwrap()).await;
+        assert_eq!(answer.status, 200, "renewal {renewal}: {}", answer.text());
+        tokens = answer.json();
+        let received = service.received();
+        assert_eq!(received.len(), 1 + renewal);
+        let data = &received.last().unwrap()["data"];
+        assert_eq!(data["refresh_token"]["jti"], first, "renewal {renewal}");
+        let original = &data["context"]["protocol"]["originalGrant"];
+        assert_eq!(original["refresh_token"]["jti"], first, "renewal {renewal}");
+    }
+}
+
 #[tokio::test]
 async fn an_error_at_authorize_issues_no_code() {
     let world = World::start().await;
