@@ -1,6 +1,7 @@
 //! The server end to end: real sockets, a real database, a real external service.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod access_rules;
 mod harness;
 mod hook_keys;
 mod inline_hooks;

@@ -1,9 +1,14 @@
 //! Authorization servers, their scopes, claims, policies and rules, and OAuth clients: what the management API does.
 
+mod reader;
+mod rule;
+
+use reader::{BLANK, INVALID, Reader};
+use rule::read_rule;
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    HookType, Secret,
-    id::{ClaimId, ClientId, HookId, UserId},
+    Secret,
+    id::{ClaimId, ClientId},
     system_log::Target,
 };
 use tenterhook_store::model::{
@@ -21,12 +26,6 @@ use crate::{
 
 /// Objects of one kind that an org may have.
 const OBJECTS_MAX: usize = 1_000;
-/// Characters of a name or a description.
-const TEXT_CHARACTERS_MAX: usize = 255;
-/// Items of a list in a body.
-const ITEMS_MAX: usize = 100;
-const BLANK: &str = "The field cannot be left blank";
-const INVALID: &str = "The field has an invalid value";
 
 /// What an administrator may create below an authorization server.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +113,9 @@ impl Platform {
                 let server = find_server(org, server)?;
                 let stored = find_rule(org, server, policy, rule)?;
                 let read = read_rule(org, body, stored.clone())?;
+                let mut others = org.configuration.rules.iter().filter(|rule| rule.id != stored.id);
+                let duplicate = others.any(|rule| rule.policy_id == stored.policy_id && rule.name == read.name);
+                check_new("name", 0, duplicate)?;
                 let changed = PolicyRule { last_updated: now, ..read };
                 let shown = rule_to_json(org, &changed);
                 Ok::<_, ManagementError>((
@@ -187,7 +189,9 @@ impl Platform {
         if !is_expression(&expression) {
             reader.cause("value", "Write `user.ATTRIBUTE`, `app.clientId`, `app.name` or a text in double quotes");
         }
+        reader.objects(&["/conditions"]);
         let scopes = reader.texts("/conditions/scopes");
+        let status = reader.status(Status::Active);
         reader.finish()?;
         let claims: Vec<_> =
             org.configuration.claims.iter().filter(|c| c.authorization_server_id == server.id).collect();
@@ -200,7 +204,7 @@ impl Platform {
             target,
             expression,
             scopes,
-            status: Status::Active,
+            status,
         };
         let shown = claim_to_json(&claim);
         Ok((ConfigurationObject::Claim(claim), shown))
@@ -214,7 +218,9 @@ impl Platform {
     ) -> Result<(ConfigurationObject, Value), ManagementError> {
         let mut reader = Reader::new(body, "policy");
         let (name, description) = (reader.text("name"), reader.optional_text("description").unwrap_or_default());
+        reader.objects(&["/conditions", "/conditions/clients"]);
         let clients = reader.texts("/conditions/clients/include");
+        let status = reader.status(Status::Active);
         let everyone = clients.is_empty() || clients == ["ALL_CLIENTS"];
         let clients: Option<Vec<ClientId>> =
             if everyone { Some(Vec::new()) } else { clients.iter().map(|id| id.parse().ok()).collect() };
@@ -230,6 +236,7 @@ impl Platform {
         let policy = AccessPolicy {
             description,
             clients: clients.unwrap_or_default(),
+            status,
             ..policy_of(self, &server.id, &name, priority)
         };
         let shown = policy_to_json(&policy);
@@ -340,58 +347,6 @@ fn check_new(field: &str, known: usize, duplicate: bool) -> Result<(), Managemen
     Ok(())
 }
 
-/// Reads a body of a rule over `rule`: a member that is absent keeps its default or its stored value.
-fn read_rule(org: &OrgSnapshot, body: &Value, rule: PolicyRule) -> Result<PolicyRule, ManagementError> {
-    let mut reader = Reader::new(body, "policyRule");
-    let name = reader.text("name");
-    let priority = reader.number("priority", rule.priority);
-    let listed = |items: Vec<String>, stored: Vec<String>| if items.is_empty() { stored } else { items };
-    let grant_types = listed(reader.texts("/conditions/grantTypes/include"), rule.grant_types.clone());
-    let scopes = listed(reader.texts("/conditions/scopes/include"), rule.scopes.clone());
-    let users: Option<Vec<UserId>> =
-        reader.texts("/conditions/people/users/include").iter().map(|id| id.parse().ok()).collect();
-    if users.is_none() {
-        reader.cause("conditions.people.users.include", "Name user ids");
-    }
-    let access = reader.number("/actions/token/accessTokenLifetimeMinutes", rule.access_token_lifetime_minutes);
-    if !(5..=1_440).contains(&access) {
-        reader.cause("accessTokenLifetimeMinutes", "Write 5 to 1440 minutes");
-    }
-    let refresh = reader.number("/actions/token/refreshTokenLifetimeMinutes", rule.refresh_token_lifetime_minutes);
-    let window = reader.number("/actions/token/refreshTokenWindowMinutes", rule.refresh_token_window_minutes);
-    let inline_hook = match body.pointer("/actions/token/inlineHook") {
-        None | Some(Value::Null) => None,
-        Some(reference) => {
-            let id = reference.get("id").and_then(Value::as_str).and_then(|id| id.parse::<HookId>().ok());
-            let hook = org.configuration.hooks.iter().find(|hook| Some(&hook.id) == id.as_ref());
-            match hook {
-                Some(hook) if org.is_secured_by(hook, &rule.authorization_server_id) => reader.cause(
-                    "actions.token.inlineHook.id",
-                    "The channel of the inline hook gets its access tokens from this authorization server, whose \
-                     tokens would wait for the inline hook. Use another token URL",
-                ),
-                Some(hook) if hook.hook_type == HookType::Token => {}
-                Some(_) => reader.cause("actions.token.inlineHook.id", "The inline hook is not a token inline hook"),
-                None => reader.cause("actions.token.inlineHook.id", "There is no inline hook with this id"),
-            }
-            id
-        }
-    };
-    reader.finish()?;
-    Ok(PolicyRule {
-        name,
-        priority,
-        grant_types,
-        scopes,
-        users: users.unwrap_or_default(),
-        access_token_lifetime_minutes: access,
-        refresh_token_lifetime_minutes: refresh,
-        refresh_token_window_minutes: window,
-        inline_hook,
-        ..rule
-    })
-}
-
 fn read_client(platform: &Platform, body: &Value) -> Result<(OAuthClient, Option<Secret>), ManagementError> {
     let mut reader = Reader::new(body, "client");
     let name = reader.text("client_name");
@@ -432,96 +387,6 @@ fn read_client(platform: &Platform, body: &Value) -> Result<(OAuthClient, Option
         ..client_of(platform, &name, authentication, secret_sha256)
     };
     Ok((client, secret))
-}
-
-/// Reads the members of a body and collects what is wrong with them.
-struct Reader<'a> {
-    body: &'a Value,
-    model: &'static str,
-    causes: Vec<String>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(body: &'a Value, model: &'static str) -> Self {
-        let causes =
-            if body.is_object() { Vec::new() } else { vec![format!("{model}: The body must be a JSON object")] };
-        Self { body, model, causes }
-    }
-
-    /// A member by its name, or by a JSON Pointer.
-    fn member(&self, name: &str) -> Option<&'a Value> {
-        let found = if name.starts_with('/') { self.body.pointer(name) } else { self.body.get(name) };
-        found.filter(|value| !value.is_null())
-    }
-
-    fn cause(&mut self, field: &str, text: &str) {
-        let field = field.trim_start_matches('/').replace('/', ".");
-        self.causes.push(format!("{field}: {text}"));
-    }
-
-    fn text(&mut self, name: &str) -> String {
-        self.optional_text(name).unwrap_or_else(|| {
-            self.cause(name, BLANK);
-            String::new()
-        })
-    }
-
-    fn optional_text(&mut self, name: &str) -> Option<String> {
-        match self.member(name)? {
-            Value::String(text) if text.chars().count() > TEXT_CHARACTERS_MAX => {
-                let why = format!("The field cannot be longer than {TEXT_CHARACTERS_MAX} characters");
-                self.cause(name, &why);
-                Some(text.clone())
-            }
-            Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-            Value::String(_) => None,
-            _ => {
-                self.cause(name, INVALID);
-                Some(String::new())
-            }
-        }
-    }
-
-    fn texts(&mut self, name: &str) -> Vec<String> {
-        let Some(value) = self.member(name) else { return Vec::new() };
-        let text = |item: &Value| item.as_str().filter(|text| text.len() <= 1_024).map(ToOwned::to_owned);
-        let texts = match value {
-            Value::Array(items) if items.len() <= ITEMS_MAX => items.iter().map(text).collect::<Option<Vec<_>>>(),
-            _ => None,
-        };
-        texts.unwrap_or_else(|| {
-            self.cause(name, INVALID);
-            Vec::new()
-        })
-    }
-
-    fn number(&mut self, name: &str, default: u32) -> u32 {
-        match self.member(name) {
-            None => default,
-            Some(value) => value.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or_else(|| {
-                self.cause(name, INVALID);
-                default
-            }),
-        }
-    }
-
-    fn flag(&mut self, name: &str) -> bool {
-        match self.member(name) {
-            None => false,
-            Some(Value::Bool(flag)) => *flag,
-            Some(_) => {
-                self.cause(name, INVALID);
-                false
-            }
-        }
-    }
-
-    fn finish(self) -> Result<(), ManagementError> {
-        if self.causes.is_empty() {
-            return Ok(());
-        }
-        Err(ManagementError::Invalid { subject: self.model.to_owned(), causes: self.causes })
-    }
 }
 
 fn target(id: &str, kind: &str, name: &str) -> Target {

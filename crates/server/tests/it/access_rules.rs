@@ -1,0 +1,168 @@
+//! Policies, rules and claims of an authorization server: whom they apply to, and that nothing is left out in silence.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Behaviour, Service, World};
+
+/// The causes of a refusal.
+async fn causes(world: &World, method: &str, path: &str, body: &Value) -> Vec<String> {
+    let answer = world.api(method, path, Some(body)).await;
+    assert_eq!(answer.status, 400, "{body}: {}", answer.text());
+    let error = answer.json();
+    assert_eq!(error["errorCode"], "E0000001", "{body}");
+    let causes = error["errorCauses"].as_array().unwrap().iter();
+    causes.map(|cause| cause["errorSummary"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn create(world: &World, path: &str, body: Value) -> Value {
+    let created = world.api("POST", path, Some(&body)).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    created.json()
+}
+
+fn server_path(world: &World) -> String {
+    format!("/api/v1/authorizationServers/{}", world.org.authorization_server_id)
+}
+
+fn rules_path(world: &World) -> String {
+    world.rule_path().rsplit_once('/').unwrap().0.to_owned()
+}
+
+/// Seconds that an access token lives now.
+async fn lifetime(world: &World) -> Value {
+    let answer = world.client_credentials().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["expires_in"].clone()
+}
+
+#[tokio::test]
+async fn a_rule_with_a_condition_that_is_not_evaluated_is_refused() {
+    let world = World::start().await;
+    let stored = world.api("GET", &world.rule_path(), None).await.json();
+    for (conditions, cause) in [
+        (
+            json!({ "people": { "groups": { "include": ["00gemployees"] } } }),
+            "conditions.people.groups.include: Groups other than `EVERYONE` are not supported: name users",
+        ),
+        (
+            json!({ "people": { "groups": { "include": ["EVERYONE", "00gemployees"] } } }),
+            "conditions.people.groups.include: Groups other than `EVERYONE` are not supported: name users",
+        ),
+        (
+            json!({ "people": { "groups": { "exclude": ["00gguests"] } } }),
+            "conditions.people.groups.exclude: Excluding groups is not supported: name the users to include",
+        ),
+        (
+            json!({ "people": { "users": { "exclude": ["00ubob"] } } }),
+            "conditions.people.users.exclude: Excluding users is not supported: name the users to include",
+        ),
+        (
+            json!({ "clients": { "include": ["0oaother"] } }),
+            "conditions.clients.include: Clients in a rule are not supported: name them in the policy",
+        ),
+        (json!("all"), "conditions: The field has an invalid value"),
+        (json!({ "people": [] }), "conditions.people: The field has an invalid value"),
+        (json!({ "people": { "groups": "EVERYONE" } }), "conditions.people.groups: The field has an invalid value"),
+        (json!({ "people": { "users": 1 } }), "conditions.people.users: The field has an invalid value"),
+        (
+            json!({ "people": { "groups": { "include": "EVERYONE" } } }),
+            "conditions.people.groups.include: The field has an invalid value",
+        ),
+        (
+            json!({ "people": { "groups": { "exclude": {} } } }),
+            "conditions.people.groups.exclude: The field has an invalid value",
+        ),
+        (
+            json!({ "people": { "users": { "exclude": [7] } } }),
+            "conditions.people.users.exclude: The field has an invalid value",
+        ),
+    ] {
+        let body = json!({ "name": "Limited", "conditions": conditions });
+        assert_eq!(causes(&world, "POST", &rules_path(&world), &body).await, [cause], "{body}");
+        assert_eq!(causes(&world, "PUT", &world.rule_path(), &body).await, [cause], "{body}");
+    }
+    assert_eq!(world.api("GET", &world.rule_path(), None).await.json(), stored, "nothing was changed");
+    let everyone = json!({ "groups": { "include": ["EVERYONE"], "exclude": [] }, "users": { "exclude": null } });
+    create(&world, &rules_path(&world), json!({ "name": "All", "conditions": { "people": everyone } })).await;
+}
+
+#[tokio::test]
+async fn a_status_is_read_or_refused_never_dropped() {
+    let world = World::start().await;
+    let server = server_path(&world);
+    let claim = json!({ "name": "tier", "claimType": "RESOURCE", "value": "\"gold\"" });
+    for (path, body) in [
+        (rules_path(&world), json!({ "name": "Another" })),
+        (format!("{server}/policies"), json!({ "name": "Another" })),
+        (format!("{server}/claims"), claim),
+    ] {
+        for wrong in [json!("active"), json!("DELETED"), json!(true), json!({})] {
+            let mut body = body.clone();
+            body["status"] = wrong;
+            assert_eq!(causes(&world, "POST", &path, &body).await, ["status: Write `ACTIVE` or `INACTIVE`"], "{body}");
+        }
+        let mut inactive = body.clone();
+        inactive["status"] = json!("INACTIVE");
+        assert_eq!(create(&world, &path, inactive).await["status"], "INACTIVE", "{path}");
+        let mut other = body.clone();
+        other["name"] = json!("A third");
+        assert_eq!(create(&world, &path, other).await["status"], "ACTIVE", "{path}: the default");
+    }
+    let wrong = json!({ "name": "Development rule", "status": "OFF" });
+    assert_eq!(causes(&world, "PUT", &world.rule_path(), &wrong).await, ["status: Write `ACTIVE` or `INACTIVE`"]);
+}
+
+#[tokio::test]
+async fn what_is_inactive_takes_no_part() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({ "commands": [] }))).await;
+    world.hook(service.address).await;
+    let server = server_path(&world);
+    let short = json!({ "token": { "accessTokenLifetimeMinutes": 5 } });
+
+    let claim = json!({ "name": "tier", "claimType": "RESOURCE", "value": "\"gold\"", "status": "INACTIVE" });
+    create(&world, &format!("{server}/claims"), claim).await;
+    let answer = world.client_credentials().await.json();
+    let claims = world.verified(answer["access_token"].as_str().unwrap()).await;
+    assert!(claims.get("tier").is_none(), "{claims}");
+
+    let rule = json!({ "name": "First", "priority": 0, "status": "INACTIVE", "actions": short });
+    create(&world, &rules_path(&world), rule).await;
+    assert_eq!(lifetime(&world).await, 3_600, "an inactive rule is passed over");
+
+    // With the development rule off, the policies after it are asked: this one first, were it active.
+    let policy = json!({ "name": "Before the default", "priority": 0, "status": "INACTIVE" });
+    let policy = create(&world, &format!("{server}/policies"), policy).await["id"].as_str().unwrap().to_owned();
+    let rules = format!("{server}/policies/{policy}/rules");
+    create(&world, &rules, json!({ "name": "Short", "actions": short })).await;
+    let calls = service.received().len();
+    let mut body = world.api("GET", &world.rule_path(), None).await.json();
+    body["status"] = json!("INACTIVE");
+    let replaced = world.api("PUT", &world.rule_path(), Some(&body)).await;
+    assert_eq!((replaced.status.as_u16(), &replaced.json()["status"]), (200, &json!("INACTIVE")));
+    assert_eq!(lifetime(&world).await, 3_600, "an inactive policy is passed over");
+    assert_eq!(service.received().len(), calls, "the hook of an inactive rule is not called");
+
+    body.as_object_mut().unwrap().remove("status");
+    let kept = world.api("PUT", &world.rule_path(), Some(&body)).await.json();
+    assert_eq!(kept["status"], "INACTIVE", "a PUT that does not say it keeps it");
+    body["status"] = json!("ACTIVE");
+    world.api("PUT", &world.rule_path(), Some(&body)).await;
+    assert_eq!(lifetime(&world).await, 3_600);
+    assert_eq!(service.received().len(), calls + 1);
+}
+
+#[tokio::test]
+async fn a_rule_cannot_take_the_name_of_another_rule_of_its_policy() {
+    let world = World::start().await;
+    create(&world, &rules_path(&world), json!({ "name": "Second" })).await;
+    let taken = causes(&world, "PUT", &world.rule_path(), &json!({ "name": "Second" })).await;
+    assert_eq!(taken, ["name: An object with this field already exists"]);
+    let own = world.api("PUT", &world.rule_path(), Some(&json!({ "name": "Development rule" }))).await;
+    assert_eq!(own.status, 200, "{}", own.text());
+    let policy = create(&world, &format!("{}/policies", server_path(&world)), json!({ "name": "Other" })).await;
+    let rules = format!("{}/policies/{}/rules", server_path(&world), policy["id"].as_str().unwrap());
+    create(&world, &rules, json!({ "name": "Elsewhere" })).await;
+    let free = world.api("PUT", &world.rule_path(), Some(&json!({ "name": "Elsewhere" }))).await;
+    assert_eq!(free.status, 200, "names are unique in a policy only: {}", free.text());
+}
