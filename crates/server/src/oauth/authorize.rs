@@ -24,7 +24,7 @@ use url::Url;
 
 use super::{
     pages::{FormPost, Problem, SignIn, page},
-    server,
+    query, server,
 };
 use crate::{App, error::ApiError};
 
@@ -73,12 +73,12 @@ async fn sign_in(
     Extension(org): Org,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
-    RawQuery(query): RawQuery,
+    RawQuery(asked): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     server(&org, &name)?;
-    let query = query.unwrap_or_default();
+    let asked = asked.unwrap_or_default();
     let form = match Parameters::parse(&body) {
         Ok(form) => form,
         Err(error) => return Ok(problem(&error)),
@@ -91,11 +91,10 @@ async fn sign_in(
     let login = form.get("login").unwrap_or_default();
     let password = Secret::new(form.get("password").unwrap_or_default());
     let Some(session) = app.platform.sign_in(&org, &caller, login, &password).await? else {
-        return Ok(sign_in_page(&app, &caller, &name, &query, login, true));
+        return Ok(sign_in_page(&app, &caller, &name, &asked, login, true));
     };
-    // The user has just been asked, so `prompt` is answered.
-    let pairs = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "prompt");
-    let rest = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    // The user has just been asked, so these are answered. Kept, they would ask again without an end.
+    let rest = query::of_bytes(query::without(&asked, &["prompt", "max_age"]).as_bytes());
     let mut response = see_other(&format!("/oauth2/{name}/v1/authorize?{rest}"));
     set_cookie(&mut response, &caller, SESSION, session.expose(), "Lax");
     Ok(response)

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod pages;
+mod query;
 mod token;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod access_rules;
+mod authorize;
 mod harness;
 mod hook_keys;
 mod inline_hooks;

@@ -1,0 +1,56 @@
+//! Queries as their writers wrote them: nothing is decoded and encoded again (`observed.md` section 2).
+
+use url::form_urlencoded::{byte_serialize, parse};
+
+/// The query without the parameters of these names. What is left stays byte for byte.
+pub(super) fn without(query: &str, names: &[&str]) -> String {
+    let cut = |piece: &&str| parse(piece.as_bytes()).next().is_some_and(|(name, _)| names.contains(&&*name));
+    query.split('&').filter(|piece| !cut(piece)).collect::<Vec<_>>().join("&")
+}
+
+/// Form-encoded bytes as the query of a URL: as they are, but for what a URL cannot hold.
+pub(super) fn of_bytes(bytes: &[u8]) -> String {
+    let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>".contains(&byte);
+    let mut query = String::with_capacity(bytes.len());
+    for byte in bytes {
+        if legal(*byte) {
+            query.push(char::from(*byte));
+        } else {
+            query.extend(byte_serialize(&[*byte]));
+        }
+    }
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{of_bytes, without};
+
+    #[test]
+    fn parameters_are_cut_out_by_their_decoded_names_and_the_rest_is_untouched() {
+        for (query, rest) in [
+            ("", ""),
+            ("prompt=login", ""),
+            ("a=1&prompt=login&b=2", "a=1&b=2"),
+            ("max_age=0&a=b+c%20d%7e~&flag&=&&e=f%3D", "a=b+c%20d%7e~&flag&=&&e=f%3D"),
+            ("%70rompt=login&max%5Fage=1&a=1", "a=1"),
+            ("prompt&max_age=&a", "a"),
+            ("prompted=1&xmax_age=2&a=prompt", "prompted=1&xmax_age=2&a=prompt"),
+        ] {
+            assert_eq!(without(query, &["prompt", "max_age"]), rest, "{query}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_url_cannot_hold_is_encoded() {
+        for (bytes, query) in [
+            (&b"a=b+c%20d%7e~&x='{}'"[..], "a=b+c%20d%7e~&x='{}'"),
+            (b"a=1#b", "a=1%23b"),
+            (b"a=b c\r\n", "a=b+c%0D%0A"),
+            ("a=é\"<>".as_bytes(), "a=%C3%A9%22%3C%3E"),
+            (b"a=\xff", "a=%FF"),
+        ] {
+            assert_eq!(of_bytes(bytes), query);
+        }
+    }
+}
