@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Router,
     body::Bytes,
-    extract::{Path, RawQuery, State},
+    extract::{Path, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -25,6 +25,7 @@ use url::Url;
 use super::{
     pages::{FormPost, Problem, SignIn, page},
     query, server,
+    token::form_bytes,
 };
 use crate::{App, error::ApiError};
 
@@ -33,9 +34,12 @@ const SESSION: (&str, &str) = ("tenterhook_session", "__Host-tenterhook_session"
 /// Cookie that a sign-in form must repeat.
 const CSRF: (&str, &str) = ("tenterhook_csrf", "__Host-tenterhook_csrf");
 
+/// Bytes of a query that a form is made into: it must fit into the head of the request that follows, beside its cookies.
+const QUERY_BYTES_MAX: usize = 24 * 1_024;
+
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/oauth2/{server}/v1/authorize", get(authorize))
+        .route("/oauth2/{server}/v1/authorize", get(authorize).post(authorize_by_form))
         .route("/oauth2/{server}/v1/authorize/sign-in", post(sign_in))
 }
 
@@ -66,6 +70,31 @@ async fn authorize(
             redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>())
         }
     })
+}
+
+/// The same request as a form (OpenID Connect core 3.1.2.1), sent on as a query: with a form that another site posts, the
+/// browser leaves the session's cookie out; with the request that follows it does not.
+async fn authorize_by_form(
+    Extension(org): Org,
+    Path(name): Path<String>,
+    RawQuery(asked): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    server(&org, &name)?;
+    let (parts, body) = request.into_parts();
+    let form = match form_bytes(&parts.headers, body, QUERY_BYTES_MAX).await {
+        Ok(form) => form,
+        Err(error) => return Ok(problem(&error)),
+    };
+    let mut pieces = asked.unwrap_or_default();
+    if !pieces.is_empty() {
+        pieces.push('&');
+    }
+    let query = query::of_bytes(&[pieces.as_bytes(), &form].concat());
+    if query.len() > QUERY_BYTES_MAX {
+        return Ok(problem(&OAuthError::invalid_request("The request is too large.")));
+    }
+    Ok(see_other(&format!("/oauth2/{name}/v1/authorize?{query}")))
 }
 
 async fn sign_in(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Path, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -110,13 +110,18 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
 
 /// The form of a request, bounded.
 async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters, OAuthError> {
+    Parameters::parse(&form_bytes(headers, body, PARAMETERS_BYTES_MAX).await?)
+}
+
+/// The form of a request as it was sent, `bytes_max` at most.
+pub(super) async fn form_bytes(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, OAuthError> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(OAuthError::invalid_request("Send the parameters as `application/x-www-form-urlencoded`."));
     }
-    match Limited::new(body, PARAMETERS_BYTES_MAX).collect().await {
-        Ok(body) => Parameters::parse(&body.to_bytes()),
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
         Err(_) => Err(OAuthError::invalid_request("The request is too large or incomplete.")),
     }
 }

@@ -30,3 +30,57 @@ async fn a_request_for_a_fresh_sign_in_ends_after_it_and_keeps_the_rest_of_its_q
         assert!(url.ends_with(&format!("&code_challenge_method=S256{kept}")), "{url}");
     }
 }
+
+const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded; charset=UTF-8")];
+
+/// OpenID Connect core 3.1.2.1: both GET and POST.
+#[tokio::test]
+async fn a_form_is_sent_on_as_the_same_request_by_get() {
+    let world = World::start().await;
+    let path = format!("/oauth2/{}/v1/authorize", world.org.authorization_server_id);
+    let body = format!(
+        "client_id={}&redirect_uri=http%3A%2F%2F127.0.0.1%3A3000%2Fcallback&response_type=code&scope=openid+email\
+         &state=a%20b&code_challenge={}&code_challenge_method=S256&login_hint=ada%40example.com",
+        world.org.public_client_id,
+        "a".repeat(43)
+    );
+    let sent_on = world.send("POST", &path, &FORM, body.as_bytes()).await;
+    assert_eq!((sent_on.status.as_u16(), sent_on.header("location")), (303, format!("{path}?{body}").as_str()));
+    let page = world.send("GET", sent_on.header("location"), &[], b"").await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert!(page.text().contains("ada@example.com"), "the sign-in page knows the hint: {}", page.text());
+
+    let sent_on = world.send("POST", &format!("{path}?region=eu"), &FORM, b"note=a b#c\xff").await;
+    assert_eq!(sent_on.header("location"), format!("{path}?region=eu&note=a+b%23c%FF"));
+    let duplicate = world.send("POST", &format!("{path}?state=1"), &FORM, b"state=2").await;
+    assert_eq!(world.send("GET", duplicate.header("location"), &[], b"").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_form_that_is_too_long_or_no_form_gets_an_error_page() {
+    let world = World::start().await;
+    let path = format!("/oauth2/{}/v1/authorize", world.org.authorization_server_id);
+    let fits = format!("x={}", "x".repeat(24 * 1_024 - 2));
+    let sent_on = world.send("POST", &path, &FORM, fits.as_bytes()).await;
+    assert_eq!(sent_on.status, 303);
+    let followed = world.send("GET", sent_on.header("location"), &[("cookie", "a=b")], b"").await;
+    assert_eq!(followed.status, 400, "it reaches the endpoint, which misses the client");
+    assert!(followed.header("content-type").starts_with("text/html"));
+
+    let too_long = format!("{fits}x");
+    let longer_as_query = format!("x={}", "#".repeat(10 * 1_024));
+    for (headers, body) in [
+        (&FORM[..], too_long.as_str()),
+        (&FORM, &longer_as_query),
+        (&[("content-type", "application/json")], "{}"),
+        (&[], "client_id=a"),
+    ] {
+        let answer = world.send("POST", &path, headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 400, "{headers:?}");
+        assert!(answer.headers.get("location").is_none(), "{headers:?}");
+        assert!(answer.header("content-type").starts_with("text/html"), "{headers:?}");
+        assert!(answer.text().contains("invalid_request"), "{headers:?}: {}", answer.text());
+    }
+    let unknown = world.send("POST", "/oauth2/nope/v1/authorize", &FORM, b"").await;
+    assert_eq!((unknown.status.as_u16(), &unknown.json()["errorCode"]), (404, &json!("E0000008")));
+}
