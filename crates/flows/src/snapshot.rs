@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use crate::oauth::keys::Keys;
+use crate::oauth::{DEFAULT_SERVER, keys::Keys};
 use tenterhook_contract::{
     hook::InlineHook,
     id::{AuthorizationServerId, HookId},
@@ -78,7 +78,7 @@ impl OrgSnapshot {
         self.configuration
             .authorization_servers
             .iter()
-            .find(|server| Some(&server.id) == by_id.as_ref() || (server.is_default && name == "default"))
+            .find(|server| Some(&server.id) == by_id.as_ref() || (server.is_default && name == DEFAULT_SERVER))
     }
 }
 

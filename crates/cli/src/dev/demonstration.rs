@@ -6,7 +6,7 @@ use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{Secret, system_log::LogEvent};
 use tenterhook_engine::{Outcome, Witnessed};
-use tenterhook_flows::{Platform, provision::DemonstrationOrg};
+use tenterhook_flows::{Platform, oauth::DEFAULT_SERVER, provision::DemonstrationOrg};
 use tokio::sync::{broadcast, mpsc};
 
 use super::{client::Client, diff, shown::Screen};
@@ -140,13 +140,13 @@ impl Demonstration {
         let basic = format!("Basic {}", self.basic_credentials());
         let form = format!("grant_type=client_credentials&scope={SCOPE}");
         let body = Some(("application/x-www-form-urlencoded", form));
-        let (_, answer) = self.client.send("POST", &self.token_path(), Some(&basic), body).await?;
+        let (_, answer) = self.client.send("POST", &Self::token_path(), Some(&basic), body).await?;
         Ok(answer)
     }
 
     /// The claims of `token`, once its signature has been verified with the published keys.
     async fn verify(&self, token: &str) -> Result<Map<String, Value>, Error> {
-        let path = format!("/oauth2/{}/v1/keys", self.world.authorization_server_id);
+        let path = format!("/oauth2/{DEFAULT_SERVER}/v1/keys");
         let (_, keys) = self.client.send("GET", &path, None, None).await?;
         let keys: JwkSet = serde_json::from_value(keys)?;
         let header = jsonwebtoken::decode_header(token)?;
@@ -154,14 +154,19 @@ impl Demonstration {
         let mut validation = Validation::new(header.alg);
         // A hook may change the audience of an access token.
         validation.validate_aud = false;
-        validation.set_issuer(&[format!("{}/oauth2/{}", self.base_url, self.world.authorization_server_id)]);
+        validation.set_issuer(&[self.issuer()]);
         let verified = jsonwebtoken::decode::<Map<String, Value>>(token, &DecodingKey::from_jwk(key)?, &validation)?;
         Ok(verified.claims)
     }
 
+    /// The issuer of the demonstration's tokens: the default authorization server.
+    pub(crate) fn issuer(&self) -> String {
+        format!("{}/oauth2/{DEFAULT_SERVER}", self.base_url)
+    }
+
     /// Path of the token endpoint.
-    pub(crate) fn token_path(&self) -> String {
-        format!("/oauth2/{}/v1/token", self.world.authorization_server_id)
+    pub(crate) fn token_path() -> String {
+        format!("/oauth2/{DEFAULT_SERVER}/v1/token")
     }
 
     /// `client_id:client_secret` in base64.

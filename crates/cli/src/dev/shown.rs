@@ -147,13 +147,14 @@ impl Screen {
         let (base, world) = (&demonstration.base_url, &demonstration.world);
         let (admin, password) = (secrets.admin_token.expose(), secrets.user_password.expose());
         let client_secret = secrets.client_secret.expose();
+        let issuer = demonstration.issuer();
         let commands = [
             (
                 "a token",
                 format!(
                     "curl -s -u '{}:{client_secret}' -d 'grant_type=client_credentials&scope={SCOPE}' {base}{}",
                     world.confidential_client_id,
-                    demonstration.token_path()
+                    Demonstration::token_path()
                 ),
             ),
             ("the hooks", format!("curl -s -H 'Authorization: SSWS {admin}' {base}/api/v1/inlineHooks")),
@@ -166,7 +167,7 @@ impl Screen {
             json!({
                 "baseUrl": base,
                 "adminToken": admin,
-                "issuer": format!("{base}/oauth2/{}", world.authorization_server_id),
+                "issuer": issuer,
                 "confidentialClient": { "id": world.confidential_client_id, "secret": client_secret },
                 "publicClient": { "id": world.public_client_id },
                 "users": world.user_logins,
@@ -177,7 +178,6 @@ impl Screen {
         if self.json {
             return;
         }
-        let issuer = format!("{base}/oauth2/{}", world.authorization_server_id);
         for (name, value) in [
             ("Base URL", base.as_str()),
             ("Admin token", admin),

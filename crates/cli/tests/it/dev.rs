@@ -31,6 +31,8 @@ fn the_demonstration_shows_every_step_and_a_second_start_uses_everything_again()
     assert_eq!(step(&first, "request")["body"]["eventType"], "com.okta.oauth2.tokens.transform");
     assert_eq!(step(&first, "claims")["outcome"], "APPLIED");
     assert_eq!(step(&first, "token")["claims"]["tier"], "gold");
+    let issuer = step(&first, "token")["claims"]["iss"].as_str().unwrap();
+    assert!(issuer.ends_with("/oauth2/default"), "{issuer}");
     assert_eq!(step(&first, "event")["event"]["eventType"], "inline_hook.response.processed");
     let (status, second) = once(&arguments);
     assert_eq!(status, 0);

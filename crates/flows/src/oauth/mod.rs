@@ -20,9 +20,13 @@ use error::OAuthError;
 
 use crate::OrgSnapshot;
 
-/// The issuer of a server.
+/// What URLs call the default authorization server, beside its id.
+pub const DEFAULT_SERVER: &str = "default";
+
+/// The issuer of a server. The default one is named as such, as with the vendor, whichever of its URLs was called.
 pub fn issuer(org: &OrgSnapshot, server: &AuthorizationServer) -> String {
-    format!("{}/oauth2/{}", org.base_url, server.id)
+    let name = if server.is_default { DEFAULT_SERVER } else { server.id.as_str() };
+    format!("{}/oauth2/{name}", org.base_url)
 }
 
 /// An active client by its `client_id`.

@@ -413,19 +413,66 @@ async fn tokens_are_introspected_and_revoked() {
     assert_eq!(world.form("revoke", Some(&basic), &[("token", "garbage")]).await.status, 200);
 }
 
+/// RFC 8414 3.3: the issuer is the URL that the metadata was got from, for whoever names the server as its issuer does.
 #[tokio::test]
-async fn both_discovery_documents_name_this_issuer() {
+async fn both_discovery_documents_name_the_issuer_whichever_name_of_the_server_was_used() {
     let world = World::start().await;
-    let issuer = format!("http://{}/oauth2/{}", world.address, world.org.authorization_server_id);
-    for path in [
-        format!("/oauth2/{}/.well-known/openid-configuration", world.org.authorization_server_id),
-        format!("/oauth2/{}/.well-known/oauth-authorization-server", world.org.authorization_server_id),
-        format!("/.well-known/oauth-authorization-server/oauth2/{}", world.org.authorization_server_id),
-    ] {
-        let document = world.send("GET", &path, &[], b"").await.json();
-        assert_eq!(document["issuer"], issuer.as_str(), "{path}");
-        assert_eq!(document["jwks_uri"], format!("{issuer}/v1/keys"));
+    let body = json!({ "name": "Second", "audiences": ["api://second"] });
+    let second = world.api("POST", "/api/v1/authorizationServers", Some(&body)).await.json();
+    let second = second["id"].as_str().unwrap();
+    let default_id = world.org.authorization_server_id.to_string();
+    for (name, of_issuer) in [("default", "default"), (default_id.as_str(), "default"), (second, second)] {
+        let issuer = format!("http://{}/oauth2/{of_issuer}", world.address);
+        for path in [
+            format!("/oauth2/{name}/.well-known/openid-configuration"),
+            format!("/oauth2/{name}/.well-known/oauth-authorization-server"),
+            format!("/.well-known/oauth-authorization-server/oauth2/{name}"),
+        ] {
+            let document = world.send("GET", &path, &[], b"").await.json();
+            assert_eq!(document["issuer"], issuer.as_str(), "{path}");
+            assert_eq!(document["jwks_uri"], format!("{issuer}/v1/keys"), "{path}");
+            assert_eq!(document["token_endpoint"], format!("{issuer}/v1/token"), "{path}");
+        }
+        let server = world.api("GET", &format!("/api/v1/authorizationServers/{name}"), None).await.json();
+        assert_eq!(server["issuer"], issuer.as_str());
     }
     let unknown: Value = world.send("GET", "/oauth2/nope/v1/keys", &[], b"").await.json();
     assert_eq!(unknown["errorCode"], "E0000008");
+}
+
+#[tokio::test]
+async fn either_name_of_the_default_server_grants_and_accepts_tokens_of_its_one_issuer() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    world.hook(service.address).await;
+    let issuer = format!("http://{}/oauth2/default", world.address);
+    let client_id = world.org.public_client_id.to_string();
+    // Everything up to here names the server by its id.
+    let answer = sign_in_and_authorize(&world, &client_id, "openid", "").await;
+    assert_eq!(redirect_parameter(&answer, "iss").as_deref(), Some(issuer.as_str()), "RFC 9207");
+    let received = service.received().pop().unwrap();
+    assert_eq!(received["data"]["context"]["protocol"]["issuer"]["uri"], issuer.as_str());
+    let tokens = redeem(&world, &client_id, &redirect_parameter(&answer, "code").unwrap(), VERIFIER).await.json();
+    let by_id = tokens["access_token"].as_str().unwrap().to_owned();
+    for token in ["access_token", "id_token"] {
+        let claims = world.verified(tokens[token].as_str().unwrap()).await;
+        assert_eq!(claims["iss"], issuer.as_str(), "{token}");
+    }
+    let headers = [("authorization", world.basic()), ("content-type", "application/x-www-form-urlencoded".to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let form = b"grant_type=client_credentials&scope=orders.read";
+    let granted = world.send("POST", "/oauth2/default/v1/token", &headers, form).await.json();
+    let by_name = granted["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(world.verified(&by_name).await["iss"], issuer.as_str());
+
+    for name in ["default", world.org.authorization_server_id.as_str()] {
+        for token in [&by_id, &by_name] {
+            let path = format!("/oauth2/{name}/v1/introspect");
+            let found = world.send("POST", &path, &headers, format!("token={token}").as_bytes()).await.json();
+            assert_eq!((&found["active"], &found["iss"]), (&json!(true), &json!(issuer)), "{name}");
+        }
+        let bearer = format!("Bearer {by_id}");
+        let path = format!("/oauth2/{name}/v1/userinfo");
+        assert_eq!(world.send("GET", &path, &[("authorization", &bearer)], b"").await.status, 200, "{name}");
+    }
 }
