@@ -22,6 +22,8 @@ pub const URI_CHARACTERS_MAX: usize = 1_024;
 pub const CHANNEL_HEADERS_MAX: usize = 50;
 /// Bytes of a custom header's value and of the secret of a channel.
 pub const HEADER_VALUE_BYTES_MAX: usize = 8_192;
+/// Bytes of the client id and of the scope of a channel.
+pub const CLIENT_TEXT_BYTES_MAX: usize = 4_096;
 /// Bytes of a custom header's name.
 pub const HEADER_NAME_BYTES_MAX: usize = 255;
 /// Characters of service-controlled text in a log event (`system-log.md` section 4).

@@ -9,8 +9,8 @@ use crate::{
     HookType, Secret,
     id::{HookId, HookKeyId},
     limits::{
-        CHANNEL_HEADERS_MAX, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX, HOOK_NAME_CHARACTERS_MAX,
-        URI_CHARACTERS_MAX,
+        CHANNEL_HEADERS_MAX, CLIENT_TEXT_BYTES_MAX, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX,
+        HOOK_NAME_CHARACTERS_MAX, URI_CHARACTERS_MAX,
     },
     problem::shown,
 };
@@ -331,12 +331,13 @@ fn read_oauth(
     if !matches!(config.get("authScheme"), None | Some(Value::Null)) {
         causes.add("channel.config.authScheme", "The field must be null for an OAUTH channel");
     }
-    let client_id = text(config.get("clientId"), "channel.config.clientId", causes);
+    let client_id = text(config.get("clientId"), "channel.config.clientId", causes)
+        .and_then(|id| printable(id, "channel.config.clientId", causes));
     let token_url = read_uri(config.get("tokenUrl"), "channel.config.tokenUrl", registry, causes);
     let scope = match config.get("scope") {
         None | Some(Value::Null) => None,
         Some(Value::String(scope)) if scope.trim().is_empty() => None,
-        Some(Value::String(scope)) => Some(scope.clone()),
+        Some(Value::String(scope)) => printable(scope.clone(), "channel.config.scope", causes),
         Some(_) => {
             causes.add("channel.config.scope", INVALID);
             None
@@ -350,6 +351,10 @@ fn read_oauth(
                 causes.add("channel.config.hookKeyId", "The field must be null for client_secret_post");
             }
             let secret = text(config.get("clientSecret"), "channel.config.clientSecret", causes);
+            if secret.as_ref().is_some_and(|secret| secret.len() > HEADER_VALUE_BYTES_MAX) {
+                let text = format!("The field cannot be longer than {HEADER_VALUE_BYTES_MAX} bytes");
+                causes.add("channel.config.clientSecret", text);
+            }
             secret.map(|secret| ClientCredential::SecretPost(Secret::new(secret)))
         }
         "private_key_jwt" => {
@@ -386,6 +391,18 @@ fn text(value: Option<&Value>, field: &'static str, causes: &mut Causes) -> Opti
             None
         }
     }
+}
+
+/// A client id or a scope, bounded and printable (RFC 6749 appendix A).
+fn printable(text: String, field: &'static str, causes: &mut Causes) -> Option<String> {
+    if text.len() > CLIENT_TEXT_BYTES_MAX {
+        causes.add(field, format!("The field cannot be longer than {CLIENT_TEXT_BYTES_MAX} bytes"));
+    } else if text.chars().any(char::is_control) {
+        causes.add(field, "The field cannot contain control characters");
+    } else {
+        return Some(text);
+    }
+    None
 }
 
 /// A token of RFC 9110 section 5.6.2.

@@ -283,6 +283,33 @@ fn oauth_channels_have_their_rules() {
     );
 }
 
+#[test]
+fn the_texts_of_an_oauth_channel_are_bounded_and_printable() {
+    const TOO_LONG: &str = "The field cannot be longer than 4096 bytes";
+    const CONTROL: &str = "The field cannot contain control characters";
+    for (field, value, problem) in [
+        ("clientId", "x".repeat(4_096), None),
+        ("clientId", "x".repeat(4_097), Some(TOO_LONG)),
+        ("clientId", "é".repeat(2_049), Some(TOO_LONG)),
+        ("clientId", "hook\ncaller".to_owned(), Some(CONTROL)),
+        ("clientId", "hook\u{7f}".to_owned(), Some(CONTROL)),
+        ("clientId", "hook caller".to_owned(), None),
+        ("scope", "x".repeat(4_096), None),
+        ("scope", "x".repeat(4_097), Some(TOO_LONG)),
+        ("scope", "hooks.call\thooks.read".to_owned(), Some(CONTROL)),
+        ("scope", "hooks.call hooks.read".to_owned(), None),
+        ("clientSecret", "x".repeat(8_192), None),
+        ("clientSecret", "x".repeat(8_193), Some("The field cannot be longer than 8192 bytes")),
+        ("clientSecret", "any\tthing".to_owned(), None),
+    ] {
+        let mut body = oauth("client_secret_post");
+        body["channel"]["config"][field] = json!(value);
+        let causes = create_among(&[], &body).map_or_else(|invalid| invalid.causes, |_| Vec::new());
+        let wanted: Vec<_> = problem.iter().map(|problem| format!("channel.config.{field}: {problem}")).collect();
+        assert_eq!(causes, wanted, "{field} of {} bytes", value.len());
+    }
+}
+
 /// `overview.md` section 7 and `open-questions.md` B3 to B5, B14.
 #[test]
 fn the_org_has_its_limits() {
