@@ -466,6 +466,8 @@ fn rule_to_json(org: &OrgSnapshot, rule: &PolicyRule) -> Value {
             } },
         })
     });
+    // Who is named is all who match.
+    let groups = if rule.users.is_empty() { json!(["EVERYONE"]) } else { json!([]) };
     json!({
         "id": rule.id,
         "type": "RESOURCE_ACCESS",
@@ -474,7 +476,7 @@ fn rule_to_json(org: &OrgSnapshot, rule: &PolicyRule) -> Value {
         "status": rule.status,
         "system": false,
         "conditions": {
-            "people": { "users": { "include": rule.users }, "groups": { "include": ["EVERYONE"] } },
+            "people": { "users": { "include": rule.users }, "groups": { "include": groups } },
             "grantTypes": { "include": rule.grant_types },
             "scopes": { "include": rule.scopes },
         },

@@ -246,8 +246,7 @@ impl Platform {
 
     /// Logs that a token was issued, or was not.
     pub(crate) fn log_grant(&self, minting: &Minting<'_>, what: &str, failure: Option<&str>) {
-        let Origin { org_id, request, request_uri, user_agent, client_id, actor, session_id, targets, .. } =
-            origin(minting);
+        let Origin { org_id, request, user_agent, client_id, actor, session_id, targets, .. } = origin(minting);
         let transaction_id = request.id.as_str();
         self.log().append(&LogEvent {
             uuid: self.entropy().uuid().into(),
@@ -265,7 +264,7 @@ impl Platform {
             external_session_id: session_id.map(Cow::Owned),
             result: if failure.is_some() { LogResult::Failure } else { LogResult::Success },
             reason: failure.map(|reason| cap_reason(reason).into()),
-            debug_data: [("requestId", transaction_id.into()), ("requestUri", request_uri.into())].into(),
+            debug_data: minting.caller.debug_data(),
             transaction_id: transaction_id.into(),
             request_api_token_id: None,
             targets: targets.into_iter().map(Cow::Owned).collect(),
