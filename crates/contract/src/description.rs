@@ -51,6 +51,8 @@ pub enum Refusal {
     Continue,
     /// A built-in provider does the work.
     FallBack,
+    /// As after a technical failure; the summary is for the log alone.
+    Failure,
 }
 
 /// How many hooks of the type an org may have (`overview.md` section 7).

@@ -36,6 +36,12 @@ pub trait ExtensionPoint {
         None
     }
 
+    /// Whether the built-in provider must do the work although nothing went wrong: the subject is as nobody or the
+    /// commands left it (`telephony.md` section 3).
+    fn falls_back(_subject: &Self::Subject) -> bool {
+        false
+    }
+
     /// The `data` member.
     fn data<'a>(context: &'a Self::Context, subject: &'a Self::Subject) -> Self::Data<'a>;
 

@@ -13,7 +13,7 @@ use crate::{
         CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
     },
     preview::{Document, DocumentError, Inputs},
-    problem::{Change, Problem, ProblemCode, Refused},
+    problem::{Change, Problem, ProblemCode, Refused, in_answers_order},
     profile::ProfileSchema,
 };
 
@@ -32,7 +32,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Stop,
-    refusal: Refusal::Refuse,
+    refusal: Refusal::Failure,
     per_org: PerOrg::One,
     authentication_required: false,
     sample_requests: &[include_str!("../samples/password_import_request_1.json")],
@@ -144,7 +144,8 @@ impl ExtensionPoint for PasswordImport {
         let mut problems = answer.problems;
         let mut changes = Vec::new();
         let mut decided = *subject;
-        for (index, command) in answer.commands.into_iter().enumerate() {
+        for command in answer.commands {
+            let index = command.place;
             if command.kind != ACTION_UPDATE.name {
                 problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
                 continue;
@@ -166,7 +167,7 @@ impl ExtensionPoint for PasswordImport {
             }
         }
         if !problems.is_empty() {
-            return Err(problems);
+            return Err(in_answers_order(problems));
         }
         *subject = decided;
         Ok(changes)

@@ -67,11 +67,16 @@ impl Place<'_> {
     }
 
     pub(crate) fn not_found(self) -> Refused {
-        self.refused(ProblemCode::PathNotFound, "Path not found").hint(self.escaping_hint())
+        self.refused(ProblemCode::PathNotFound, "Path not found").hint(self.writing_hint(false))
+    }
+
+    /// Nothing has the name that follows the root: it may be that all of what follows was meant as one.
+    pub(crate) fn name_not_found(self) -> Refused {
+        self.refused(ProblemCode::PathNotFound, "Path not found").hint(self.writing_hint(true))
     }
 
     pub(crate) fn bad_path(self) -> Refused {
-        self.refused(ProblemCode::BadPath, "Invalid path").hint(self.escaping_hint())
+        self.refused(ProblemCode::BadPath, "Invalid path").hint(self.writing_hint(false))
     }
 
     pub(crate) fn bad_index(self) -> Refused {
@@ -90,17 +95,20 @@ impl Place<'_> {
         Ok(tokens.map(move |token| token.map_err(|_| self.bad_path())))
     }
 
-    /// How the path would be written if everything after the root were one name: the usual mistake.
-    fn escaping_hint(self) -> Option<String> {
+    /// How the path would be written if everything after the root were one name, as a URI is and as `one_name` says; or
+    /// with the slash that it begins with. These are the usual mistakes (`observed.md` section 3).
+    fn writing_hint(self, one_name: bool) -> Option<String> {
         let root = self.root;
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
-        let name = path.strip_prefix(root)?.strip_prefix('/').filter(|name| !name.is_empty())?;
-        let shown = shown(name);
-        if name.contains(['/', '~']) && !name.contains("~1") && !name.contains("~0") {
-            let escaped = pointer::escape(&shown);
+        if let Some(name) = path.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'))
+            && !name.contains("~1")
+            && !name.contains("~0")
+            && (name.contains("//") || name.contains('~') || (one_name && name.contains('/')))
+        {
+            let escaped = pointer::escape(&shown(name)).into_owned();
             return Some(format!("Write `/` in a claim name as `~1` and `~` as `~0`: `/{root}/{escaped}`"));
         }
-        (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{root}/{shown}`"))
+        (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{}`", shown(path)))
     }
 }
 

@@ -103,6 +103,15 @@ impl Refused {
     }
 }
 
+/// Problems in the order of the commands that have them: what is wrong with a command's shape is found first.
+pub(crate) fn in_answers_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by_key(|problem| {
+        let place = problem.pointer.strip_prefix("/commands/").and_then(|rest| rest.split('/').next());
+        place.and_then(|place| place.parse::<usize>().ok())
+    });
+    problems
+}
+
 /// Cuts a name or a path to what a log text shows.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     match beginning(text, SHOWN_CHARACTERS) {

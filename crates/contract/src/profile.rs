@@ -95,8 +95,13 @@ pub enum AttributeKind {
     Integer,
     /// `true` or `false`.
     Boolean,
-    /// A list of values of one kind.
-    List(Box<AttributeKind>),
+    /// A list of values.
+    List {
+        /// Of one kind.
+        items: Box<AttributeKind>,
+        /// Of these only, when there are any.
+        one_of: Vec<Value>,
+    },
 }
 
 /// What is wrong with a schema document, and where.
@@ -120,7 +125,8 @@ impl AttributeKind {
             Self::Number => "a number".to_owned(),
             Self::Integer => "an integer".to_owned(),
             Self::Boolean => "a boolean".to_owned(),
-            Self::List(items) => format!("an array, each item {}", items.wanted()),
+            Self::List { items, one_of } if one_of.is_empty() => format!("an array, each item {}", items.wanted()),
+            Self::List { .. } => "an array, each item one of the values that the schema lists".to_owned(),
         }
     }
 
@@ -128,8 +134,13 @@ impl AttributeKind {
         match (self, value) {
             (Self::Text { min, max }, Value::String(text)) => (*min..=*max).contains(&text.chars().count()),
             (Self::Number, Value::Number(_)) | (Self::Boolean, Value::Bool(_)) => true,
-            (Self::Integer, Value::Number(number)) => number.is_i64() || number.is_u64(),
-            (Self::List(kind), Value::Array(items)) => items.iter().all(|item| kind.admits(item)),
+            // `5.0` is an integer (JSON Schema 2020-12, 6.1.1).
+            (Self::Integer, Value::Number(number)) => {
+                number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+            }
+            (Self::List { items: kind, one_of }, Value::Array(items)) => {
+                items.iter().all(|item| kind.admits(item) && (one_of.is_empty() || one_of.contains(item)))
+            }
             _ => false,
         }
     }
@@ -154,10 +165,10 @@ impl AttributeKind {
                     message: "an array needs the type of its items",
                 })?;
                 match Self::parse(items, &format!("{field}.items"))? {
-                    Self::List(_) => {
+                    Self::List { .. } => {
                         Err(SchemaInvalid { field: format!("{field}.items"), message: "arrays cannot be nested" })
                     }
-                    kind => Ok(Self::List(Box::new(kind))),
+                    kind => Ok(Self::List { items: Box::new(kind), one_of: listed(items) }),
                 }
             }
             _ => Err(SchemaInvalid {
@@ -166,6 +177,11 @@ impl AttributeKind {
             }),
         }
     }
+}
+
+/// The values that a definition admits, when it lists them.
+fn listed(definition: &Map<String, Value>) -> Vec<Value> {
+    definition.get("enum").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 impl Attribute {
@@ -226,7 +242,7 @@ impl ProfileSchema {
                 kind: AttributeKind::parse(definition, &field)?,
                 required: required.iter().any(|wanted| wanted == name),
                 sensitive: definition.get("sensitive") == Some(&Value::Bool(true)),
-                one_of: definition.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
+                one_of: listed(definition),
                 name: name.clone(),
             });
         }

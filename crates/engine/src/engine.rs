@@ -25,7 +25,7 @@ use crate::{
     bulkhead::Responsiveness,
     event_ids::EventIds,
     judge::judge,
-    policy::{decide, falls_back},
+    policy::{decide, is_failure},
     record::OpenRecord,
 };
 
@@ -151,7 +151,7 @@ impl ReadyHook {
     /// Applies the fallback commands after `outcome`, where the policy has some that fit the subject.
     fn fall_back<P: ExtensionPoint>(&self, subject: &mut P::Subject, outcome: &Outcome) -> bool {
         match &self.hook.policy.failure {
-            FailurePolicy::Fallback(fallback) if falls_back(outcome) => {
+            FailurePolicy::Fallback(fallback) if is_failure(P::HOOK_TYPE, outcome) => {
                 P::interpret(subject, fallback.answer.clone()).is_ok()
             }
             _ => false,
@@ -452,7 +452,7 @@ fn resume<P: ExtensionPoint>(
     if fell_back {
         record.fell_back();
     }
-    let decision = decide(P::HOOK_TYPE, &hook.hook.policy.failure, fell_back, &outcome);
+    let decision = decide(P::HOOK_TYPE, &hook.hook.policy.failure, (fell_back, P::falls_back(subject)), &outcome);
     let (outcome, timings) = record.close(outcome);
     (Resumption { outcome, decision }, timings)
 }

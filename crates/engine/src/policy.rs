@@ -19,17 +19,16 @@ pub enum Decision {
 
 /// Decides how a flow goes on after `outcome`: by what the hook's policy says of failures, else by its type.
 ///
-/// `fell_back` says that the hook's fallback commands were applied in place of an answer.
-pub(crate) fn decide(hook_type: HookType, policy: &FailurePolicy, fell_back: bool, outcome: &Outcome) -> Decision {
+/// `fell_back` says that the hook's fallback commands were applied in place of an answer, `subject_falls_back` that the
+/// subject, as it is now, leaves the work to the built-in provider.
+pub(crate) fn decide(
+    hook_type: HookType,
+    policy: &FailurePolicy,
+    (fell_back, subject_falls_back): (bool, bool),
+    outcome: &Outcome,
+) -> Decision {
     match outcome {
-        // An inactive hook is as good as none: the flow runs as if it had no association.
-        Outcome::Applied(_) | Outcome::Unchanged | Outcome::Skipped(SkipReason::Inactive) => Decision::Continue,
-        Outcome::Refused(_) => match hook_type.description().refusal {
-            Refusal::Refuse => Decision::Refuse,
-            Refusal::Continue => Decision::Continue,
-            Refusal::FallBack => Decision::FallBack,
-        },
-        Outcome::Failed(_) | Outcome::Invalid(_) | Outcome::Skipped(_) => match policy {
+        failure if is_failure(hook_type, failure) => match policy {
             FailurePolicy::Continue => Decision::Continue,
             FailurePolicy::Stop => Decision::Stop,
             FailurePolicy::Fallback(_) if fell_back => Decision::Continue,
@@ -39,14 +38,24 @@ pub(crate) fn decide(hook_type: HookType, policy: &FailurePolicy, fell_back: boo
                 FailureDefault::FallBack => Decision::FallBack,
             },
         },
+        Outcome::Refused(_) => match hook_type.description().refusal {
+            Refusal::Continue => Decision::Continue,
+            Refusal::FallBack => Decision::FallBack,
+            Refusal::Refuse | Refusal::Failure => Decision::Refuse,
+        },
+        // An inactive hook is as good as none: the flow runs as if it had no association.
+        _ if subject_falls_back => Decision::FallBack,
+        _ => Decision::Continue,
     }
 }
 
-/// Whether the hook's fallback commands stand in for an answer after `outcome`.
-pub(crate) fn falls_back(outcome: &Outcome) -> bool {
+/// Whether the service had no say in what happens next, or is treated so: the hook's failure policy decides, and its
+/// fallback commands stand in for an answer.
+pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(_) | Outcome::Invalid(_) => true,
         Outcome::Skipped(reason) => *reason != SkipReason::Inactive,
-        Outcome::Applied(_) | Outcome::Unchanged | Outcome::Refused(_) => false,
+        Outcome::Refused(_) => hook_type.description().refusal == Refusal::Failure,
+        Outcome::Applied(_) | Outcome::Unchanged => false,
     }
 }

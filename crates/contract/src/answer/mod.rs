@@ -11,7 +11,7 @@ pub use self::render::{cap, render_debug_context};
 use crate::{
     EmptyAnswer, HookType,
     description::{CommandRule, Description, Shape},
-    problem::{Problem, ProblemCode},
+    problem::{Problem, ProblemCode, in_answers_order},
 };
 
 /// Shown wherever a refusal has no usable `errorSummary` (`overview.md` 4.1).
@@ -37,6 +37,8 @@ pub struct Command {
     pub kind: Cow<'static, str>,
     /// The operand.
     pub operand: Operand,
+    /// Its index in the answer's `commands`.
+    pub place: usize,
     /// Names of members beside `type` and `value`: a common mistake that the log should explain.
     pub stray_members: Vec<String>,
 }
@@ -136,6 +138,11 @@ impl Members {
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         let (_, value) = self.0.iter_mut().rfind(|(own, _)| own == name)?;
         Some(value.take()).filter(|value| !value.is_null())
+    }
+
+    /// Every member once; of those with the same name the last (`open-questions.md` C13).
+    pub(crate) fn last_of_each(self) -> Map<String, Value> {
+        self.0.into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
     }
 
     fn to_json(&self) -> Value {
@@ -261,7 +268,8 @@ impl Answer {
     /// ```
     pub fn shape_problems(&self, hook_type: HookType) -> Vec<Problem> {
         let mut problems = self.problems.clone();
-        for (index, command) in self.commands.iter().enumerate() {
+        for command in &self.commands {
+            let index = command.place;
             match hook_type.description().command(&command.kind) {
                 None => problems.push(unknown_command(hook_type.description(), index, &command.kind)),
                 Some(rule) if command.operand.check(rule.shape).is_err() => {
@@ -270,7 +278,7 @@ impl Answer {
                 Some(_) => {}
             }
         }
-        problems
+        in_answers_order(problems)
     }
 }
 

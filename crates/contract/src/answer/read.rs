@@ -193,7 +193,7 @@ impl<'de> AnyShape<'de> for Commands {
         let mut index = 0;
         while let Some(Shaped(command)) = items.next_element::<Shaped<ReadCommand>>()? {
             match command {
-                ReadCommand::Command(command) => commands.push(command),
+                ReadCommand::Command(command) => commands.push(Command { place: index, ..command }),
                 ReadCommand::NoObject => {
                     problems.push(wrong_shape(&format!("/commands/{index}"), "A command must be an object"));
                 }
@@ -237,7 +237,7 @@ impl<'de> AnyShape<'de> for ReadCommand {
                 }
             }
         }
-        Ok(kind.map_or(Self::NoType, |Name(kind)| Self::Command(Command { kind, operand, stray_members })))
+        Ok(kind.map_or(Self::NoType, |Name(kind)| Self::Command(Command { kind, operand, stray_members, place: 0 })))
     }
 
     fn of_other(_: Value) -> Self {

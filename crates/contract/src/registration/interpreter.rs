@@ -6,7 +6,7 @@ use super::{
 use crate::{
     answer::{Answer, Command, Operand, unknown_command},
     pointer,
-    problem::{Change, Problem, ProblemCode, Refused, shown},
+    problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
     profile::Profile,
 };
 
@@ -24,7 +24,8 @@ pub(super) fn interpret(
     let mut changes = Vec::new();
     let mut decision = subject.decision;
     let mut attributes = Profile::new();
-    for (index, command) in answer.commands.into_iter().enumerate() {
+    for command in answer.commands {
+        let index = command.place;
         let place = format!("/commands/{index}");
         let Some(rule) = DESCRIPTION.command(&command.kind) else {
             problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
@@ -56,11 +57,11 @@ pub(super) fn interpret(
             }
             continue;
         }
-        for (name, value) in members.0 {
+        for (name, value) in members.last_of_each() {
             let path = format!("/{}", pointer::escape(&shown(&name)));
             match subject.schema.check(&name, &value) {
                 Ok(()) => {
-                    attributes.insert(name.into_owned(), value);
+                    attributes.insert(name, value);
                     changes.push(Change { command: rule.name, op: "set", path });
                 }
                 Err(refused) => problems.push(refused.at(format!("{place}/value{path}"))),
@@ -68,7 +69,7 @@ pub(super) fn interpret(
         }
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(in_answers_order(problems));
     }
     subject.decision = decision;
     if decision == Decision::Allow {

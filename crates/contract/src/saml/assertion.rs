@@ -442,10 +442,14 @@ impl AttributeXml {
         {
             return Self::from_json(nested).map_err(|error| error.below("attributes"));
         }
-        Ok(match optional(members, "NameFormat", string)? {
-            Some(name_format) => Self { name_format },
-            None => Self::default(),
-        })
+        match optional(members, "NameFormat", string)? {
+            Some(name_format) => Ok(Self { name_format }),
+            // One that is only spelt otherwise must not become the default by accident.
+            None if members.keys().any(|name| name != "NameFormat") => {
+                Err(AssertionError::here("must have `NameFormat`, in this spelling"))
+            }
+            None => Ok(Self::default()),
+        }
     }
 }
 

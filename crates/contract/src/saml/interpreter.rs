@@ -15,7 +15,7 @@ use crate::{
     answer::{Answer, unknown_command},
     limits::OPERATIONS_MAX,
     patch::{Edit, Place, each_operation, edit_element, too_many_operations},
-    problem::{Change, Problem, ProblemCode, Refused},
+    problem::{Change, Problem, ProblemCode, Refused, in_answers_order},
 };
 
 const ROOTS: &str = "A path begins with `/claims/<name>`, `/subject/`, `/conditions/` or `/authentication/`";
@@ -26,7 +26,8 @@ pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec
     let mut changes = Vec::new();
     let mut draft = assertion.clone();
     let mut operations = 0;
-    for (index, command) in answer.commands.into_iter().enumerate() {
+    for command in answer.commands {
+        let index = command.place;
         if command.kind != ASSERTION_PATCH.name {
             problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
             continue;
@@ -48,7 +49,7 @@ pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec
         *assertion = draft;
         Ok(changes)
     } else {
-        Err(problems)
+        Err(in_answers_order(problems))
     }
 }
 
@@ -126,7 +127,10 @@ fn claim(place: Place<'_>, edit: Edit, draft: &mut Assertion, name: &str, below:
         draft.claims.insert(name, attribute);
         return Ok(());
     }
-    let attribute = draft.claims.get_mut(name).ok_or_else(|| path(place.not_found()))?;
+    let attribute = draft.claims.get_mut(name).ok_or_else(|| {
+        let below_an_attribute = matches!(below.first(), Some(&("attributes" | "attributeValues")));
+        path(if below_an_attribute { place.not_found() } else { place.name_not_found() })
+    })?;
     match below {
         ["attributes"] => set(place, edit, &mut attribute.attributes, AttributeXml::from_json),
         ["attributes", "NameFormat"] => set_text(place, edit, &mut attribute.attributes.name_format),

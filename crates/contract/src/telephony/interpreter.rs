@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{DESCRIPTION, Delivery, DeliveryStatus, TELEPHONY_ACTION, TelephonySubject};
 use crate::{
     answer::{Answer, Command, Item, Members, Operand, unknown_command},
-    problem::{Change, Problem, ProblemCode, Refused},
+    problem::{Change, Problem, ProblemCode, Refused, in_answers_order},
 };
 
 /// Longest text that is kept of what a service says about a delivery, in characters.
@@ -18,7 +18,8 @@ pub(super) fn interpret(subject: &mut TelephonySubject, answer: Answer) -> Resul
     if answer.commands.is_empty() && problems.is_empty() {
         problems.push(no_command("/commands".to_owned()));
     }
-    for (index, command) in answer.commands.into_iter().enumerate() {
+    for command in answer.commands {
+        let index = command.place;
         if command.kind != TELEPHONY_ACTION.name {
             problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
             continue;
@@ -31,19 +32,20 @@ pub(super) fn interpret(subject: &mut TelephonySubject, answer: Answer) -> Resul
             problems.push(no_command(format!("/commands/{index}/value")));
         }
         for (place, item) in items.into_iter().enumerate() {
-            let pointer = format!("/commands/{index}/value/{place}");
-            match delivery(item) {
-                Ok(delivery) => {
-                    let op = if decided.is_none() { "set" } else { "ignore" };
-                    decided.get_or_insert(delivery);
-                    changes.push(Change { command: TELEPHONY_ACTION.name, op, path: "/status".to_owned() });
+            let mut change = Change { command: TELEPHONY_ACTION.name, op: "ignore", path: "/status".to_owned() };
+            // Whatever the others say, they are no reason to send a message twice (`open-questions.md` I7).
+            if place == 0 && decided.is_none() {
+                match delivery(item) {
+                    Ok(delivery) => decided = Some(delivery),
+                    Err((member, refused)) => problems.push(refused.at(format!("/commands/{index}/value/0{member}"))),
                 }
-                Err((member, refused)) => problems.push(refused.at(format!("{pointer}{member}"))),
+                change.op = "set";
             }
+            changes.push(change);
         }
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(in_answers_order(problems));
     }
     subject.delivery = decided;
     Ok(changes)

@@ -272,6 +272,10 @@ impl ExtensionPoint for Telephony {
         Some(context.flow.request_type())
     }
 
+    fn falls_back(subject: &TelephonySubject) -> bool {
+        subject.falls_back()
+    }
+
     fn data<'a>(context: &'a TelephonyContext, _: &'a TelephonySubject) -> TelephonyData<'a> {
         let Message { text, phone_number, expires, channel, code, locale } = &context.message;
         TelephonyData {

@@ -10,7 +10,7 @@ use crate::{
     answer::{Answer, unknown_command},
     limits::{OPERATIONS_MAX, TOKEN_LIFETIME_SECONDS_MAX, TOKEN_LIFETIME_SECONDS_MIN},
     patch::{Edit, Place, each_operation, edit_below, too_many_operations},
-    problem::{Change, Problem, ProblemCode, Refused, shown},
+    problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
 
 /// The one path outside the claims.
@@ -24,7 +24,8 @@ pub(super) fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Ve
     let mut identity = subject.identity.as_ref().map(|draft| Staged::new(draft, TokenKind::Identity, dpop));
     let mut access = subject.access.as_ref().map(|draft| Staged::new(draft, TokenKind::Access, dpop));
     let mut operations = 0;
-    for (index, command) in answer.commands.into_iter().enumerate() {
+    for command in answer.commands {
+        let index = command.place;
         let (rule, staged, absent) = match command.kind.as_ref() {
             kind if kind == IDENTITY_PATCH.name => (&IDENTITY_PATCH, &mut identity, "ID Token not present"),
             kind if kind == ACCESS_PATCH.name => (&ACCESS_PATCH, &mut access, "Access Token not present"),
@@ -49,7 +50,7 @@ pub(super) fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Ve
         }
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(in_answers_order(problems));
     }
     let (identity, access) = (identity.map(Staged::finish), access.map(Staged::finish));
     for (draft, touched) in [(&mut subject.identity, identity), (&mut subject.access, access)] {
@@ -130,7 +131,7 @@ impl<'a> Staged<'a> {
         match below.split_last() {
             None => self.edit_whole(place, claim, edit),
             Some((last, parents)) => {
-                let claim = self.claim_mut(claim).ok_or_else(|| place.not_found())?;
+                let claim = self.claim_mut(claim).ok_or_else(|| place.name_not_found())?;
                 edit_below(place, claim, parents, last, edit)
             }
         }

@@ -7,7 +7,7 @@ use crate::{
     answer::{Answer, Command, Members, Operand, unknown_command},
     description::CommandRule,
     pointer,
-    problem::{Change, Problem, ProblemCode, Refused, shown},
+    problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
     profile::{Profile, ProfileSchema},
 };
 
@@ -17,7 +17,8 @@ pub(super) fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<V
     let mut draft = Draft::default();
     let mut problems = answer.problems;
     let mut link_asked_at = None;
-    for (index, command) in answer.commands.into_iter().enumerate() {
+    for command in answer.commands {
+        let index = command.place;
         let Some(rule) = DESCRIPTION.command(&command.kind) else {
             problems.push(unknown_command(&DESCRIPTION, index, &command.kind));
             continue;
@@ -69,7 +70,7 @@ pub(super) fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<V
         );
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(in_answers_order(problems));
     }
     Ok(draft.write(subject, action))
 }
@@ -98,11 +99,11 @@ impl Draft {
         problems: &mut Vec<Problem>,
         profile: impl Fn(&mut Self) -> &mut Profile,
     ) {
-        for (name, value) in members.0 {
+        for (name, value) in members.last_of_each() {
             let path = format!("/{}", pointer::escape(&shown(&name)));
             match schema.map_or(Ok(()), |schema| schema.check(&name, &value)) {
                 Ok(()) => {
-                    profile(self).insert(name.into_owned(), value);
+                    profile(self).insert(name, value);
                     self.changes.push(change(rule, "set", path));
                 }
                 Err(refused) => problems.push(refused.at(format!("{place}{path}"))),

@@ -28,6 +28,7 @@ fn schema() -> Arc<ProfileSchema> {
             "employeeNumber": { "type": "string" }, "customerId": { "type": "integer" },
             "score": { "type": "number" }, "vip": { "type": "boolean" },
             "tags": { "type": "array", "items": { "type": "string" } },
+            "roles": { "type": "array", "items": { "type": "string", "enum": ["admin", "guest"] } },
             "tier": { "type": "string", "enum": ["gold", "silver"] },
             "pin": { "type": "string", "sensitive": true },
         },
@@ -144,6 +145,12 @@ fn attributes_are_set_in_order() {
     let mut twice = subject();
     SelfService::interpret(&mut twice, Answer::parse(raw).unwrap()).unwrap();
     assert_eq!(twice.profile["firstName"], "B", "open-questions.md C13: the last wins");
+    let raw =
+        br#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"customerId": "x", "customerId": 90211.0}}]}"#;
+    let mut mended = subject();
+    let changes = SelfService::interpret(&mut mended, Answer::parse(raw).unwrap()).unwrap();
+    assert_eq!(mended.profile["customerId"], json!(90_211.0), "C13; JSON Schema: 90211.0 is an integer");
+    assert_eq!(changes.len(), 1);
 }
 
 #[test]
@@ -175,6 +182,7 @@ fn what_is_not_acceptable() {
         ("profile: no boolean", set("vip", json!("true")), BadValue, "/commands/0/value/vip"),
         ("profile: items", set("tags", json!(["a", 1])), BadValue, "/commands/0/value/tags"),
         ("profile: enum", set("tier", json!("bronze")), BadValue, "/commands/0/value/tier"),
+        ("profile: enum of items", set("roles", json!(["admin", "root"])), BadValue, "/commands/0/value/roles"),
         ("profile: too short", set("login", json!("a")), BadValue, "/commands/0/value/login"),
         ("profile: too long", set("login", json!("a".repeat(41))), BadValue, "/commands/0/value/login"),
         ("profile: required", set("login", Value::Null), BadValue, "/commands/0/value/login"),

@@ -184,7 +184,7 @@ fn the_six_types_have_their_names_and_rules() {
             Retry::Once,
             Empty::DefaultAction,
             Failure::Stop,
-            Refusal::Refuse,
+            Refusal::Failure,
             PerOrg::One,
         ),
         (

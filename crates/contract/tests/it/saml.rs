@@ -172,6 +172,10 @@ fn values_and_xml_attributes_of_an_attribute() {
         op("replace", &xml, json!({ "attributes": wanted.clone() })),
         Ok((&xml, wanted)),
     );
+    for misspelt in [json!({ "nameFormat": format }), json!({ "attributes": { "nameFormat": format } })] {
+        let outcome = op("replace", &xml, misspelt);
+        check("observed.md 3: nothing changes by accident", outcome, Err((BadValue, "/value")));
+    }
     check(
         "saml.md 3: NameFormat is a text",
         op("replace", &xml, json!({ "NameFormat": 7 })),
@@ -335,6 +339,10 @@ fn what_is_refused_and_what_to_write_instead() {
         hint.contains("/claims/http:~1~1schemas.example.com~1team"),
         "observed.md 3: shows the escaped form: {hint}"
     );
+    for path in ["/claims/none/attributeValues/0/value", "/claims/none/attributes/NameFormat"] {
+        let problems = interpret(&assertion(), &patch(json!([op("replace", path, json!("x"))]))).unwrap_err();
+        assert_eq!((problems[0].code, problems[0].hint.as_deref()), (PathNotFound, None), "{path}");
+    }
     let slashless = interpret(&assertion(), &patch(json!([op("add", "claims/x", json!({}))]))).unwrap_err();
     assert_eq!(slashless[0].hint.as_deref(), Some("A path begins with `/`: `/claims/x`"));
 }

@@ -219,6 +219,32 @@ fn names_are_escaped_as_rfc_6901_says() {
     let answer = patch(ACCESS_PATCH, json!([op("add", "claims/x", json!(1))]));
     let hint = interpret(&subject(), &answer).unwrap_err()[0].hint.clone().unwrap();
     assert!(hint.contains("`/claims/x`"), "observed.md 3: a path without its leading slash: {hint}");
+    for (path, wanted) in [
+        ("/claims/none/of/it", Some("Write `/` in a claim name as `~1` and `~` as `~0`: `/claims/none~1of~1it`")),
+        ("/claims/card/none", None),
+        ("claims/list/-", Some("A path begins with `/`: `/claims/list/-`")),
+        ("token/lifetime/expiration", Some("A path begins with `/`: `/token/lifetime/expiration`")),
+    ] {
+        let answer = patch(ACCESS_PATCH, json!([op("replace", path, json!(1))]));
+        assert_eq!(interpret(&subject(), &answer).unwrap_err()[0].hint.as_deref(), wanted, "{path}");
+    }
+}
+
+#[test]
+fn problems_are_where_they_are_in_the_answer_and_in_its_order() {
+    let commands = json!([
+        { "type": "nope", "value": [] },
+        1,
+        { "value": [] },
+        { "type": "com.okta.access.patch", "value": [op("replace", "/claims/none", json!(1))] },
+    ]);
+    let answer = json!({ "commands": commands });
+    let pointers: Vec<_> =
+        interpret(&subject(), &answer).unwrap_err().into_iter().map(|problem| problem.pointer).collect();
+    assert_eq!(pointers, ["/commands/0/type", "/commands/1", "/commands/2/type", "/commands/3/value/0/path"]);
+    let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
+    let shapes: Vec<_> = answer.shape_problems(Token::HOOK_TYPE).into_iter().map(|problem| problem.pointer).collect();
+    assert_eq!(shapes, pointers[..3]);
 }
 
 #[test]

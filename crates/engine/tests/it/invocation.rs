@@ -61,6 +61,18 @@ async fn commands_are_applied_and_recorded() {
     for_each_type!(check());
 }
 
+/// `telephony.md` section 3: `FAILED` sends through the built-in provider, and so does a flow without its hook.
+#[tokio::test]
+async fn a_subject_that_leaves_the_work_to_the_built_in_provider_gets_it() {
+    // In the rig, a negative number leaves the work to the provider.
+    const FAILED: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":-1}]}"#);
+    for (step, changed, decision) in [(SET, 2, Decision::Continue), (FAILED, -1, Decision::FallBack)] {
+        let rig = Rig::new(HookType::Telephony, &[step]);
+        let resumed = rig.invoke::<TelephonyPoint>(None).await;
+        assert_eq!((resumed.changed, resumed.decision), (Some(changed), decision));
+    }
+}
+
 #[tokio::test]
 async fn the_document_has_the_envelope_in_wire_order() {
     let rig = Rig::new(HookType::Token, &[SET]);
@@ -174,6 +186,7 @@ async fn an_error_refuses_and_no_command_runs() {
         let decision = match P::HOOK_TYPE {
             HookType::UserImport => Decision::Continue,
             HookType::Telephony => Decision::FallBack,
+            HookType::PasswordImport => Decision::Stop,
             _ => Decision::Refuse,
         };
         assert_eq!(resumed.decision, decision);

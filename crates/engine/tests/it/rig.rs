@@ -96,6 +96,10 @@ macro_rules! points {
             type Subject = i64;
             type Data<'a> = i64;
 
+            fn falls_back(subject: &i64) -> bool {
+                *subject < 0
+            }
+
             fn data<'a>((): &'a (), subject: &'a i64) -> i64 {
                 *subject
             }
