@@ -33,6 +33,8 @@ pub struct DocumentError {
 pub struct Inputs {
     /// The user: a token's, an assertion's, a passcode's; the person who registers.
     pub user: Option<UserContext>,
+    /// That user's mail address, which only a registration tells.
+    pub email: Option<String>,
     /// The app or client.
     pub app: Option<App>,
     /// Granted scopes.

@@ -116,6 +116,7 @@ impl Platform {
                         other => other,
                     })?;
                     inputs.user = Some(user_context(org, &user));
+                    inputs.email = Some(user.email);
                 }
                 Document::sample(hook.hook_type, &inputs).map_err(|error| invalid(&error))?
             }

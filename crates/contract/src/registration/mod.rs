@@ -333,7 +333,11 @@ fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
     };
     if let Some(user) = &inputs.user {
         match flow {
-            RegistrationFlow::SelfService => document.set("/data/userProfile", json!(user.profile)),
+            RegistrationFlow::SelfService => {
+                let email = inputs.email.as_ref().unwrap_or(&user.profile.login);
+                document.set("/data/userProfile", json!(user.profile));
+                document.set("/data/userProfile/email", json!(email));
+            }
             RegistrationFlow::Progressive => {
                 let user = UserContext { links: UserLinks::of("", &user.id), ..user.clone() };
                 document.set("/data/context/user", json!(user));

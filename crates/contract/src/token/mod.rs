@@ -402,20 +402,48 @@ fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
     }
     if let Some(grant_type) = &inputs.grant_type {
         match grant_type.as_str() {
-            "authorization_code" | "implicit" | "refresh_token" => {}
+            // The sample's own. A code is asked for where the user signs in; the hook runs there.
+            "implicit" => {}
+            "authorization_code" => document.set(&format!("{PROTOCOL}/request/response_type"), json!("code")),
             // Nobody signed in: there is no session, no user and no ID token.
             "client_credentials" => {
-                document.remove("/data/context", "session");
+                at_the_token_endpoint(document, grant_type);
                 document.remove("/data/context", "user");
                 document.remove("/data", "identity");
+                document.remove("/data", "refresh_token");
                 document.remove("/data/access/claims", "uid");
+            }
+            "refresh_token" => {
+                let mut first = document.get(&format!("{PROTOCOL}/request"))?.clone();
+                if let Some(response_type) = first.get_mut("response_type") {
+                    *response_type = json!("code");
+                }
+                let refresh_token = json!({ "jti": "oar4fTq9kXn2wLzRc1d7" });
+                let grant = json!({ "authorization": first, "refresh_token": refresh_token.clone() });
+                document.set(&format!("{PROTOCOL}/originalGrant"), grant);
+                document.set("/data/refresh_token", refresh_token);
+                at_the_token_endpoint(document, grant_type);
             }
             _ => {
                 let known = "must be authorization_code, client_credentials, implicit or refresh_token";
                 return Err(DocumentError::wrong("inputs.grantType", known));
             }
         }
-        document.set(&format!("{PROTOCOL}/request/grant_type"), json!(grant_type));
     }
     Ok(())
+}
+
+/// The request goes to the token endpoint: it has no browser's members, and no session.
+fn at_the_token_endpoint(document: &mut Document, grant_type: &str) {
+    const REQUEST: &str = "/data/context/protocol/request";
+    for member in ["state", "redirect_uri", "response_mode", "response_type"] {
+        document.remove(REQUEST, member);
+    }
+    document.set(&format!("{REQUEST}/grant_type"), json!(grant_type));
+    document.remove("/data/context", "session");
+    let source = document.find("/source").and_then(Value::as_str);
+    if let Some(server) = source.and_then(|source| source.strip_suffix("/authorize")) {
+        let source = format!("{server}/token");
+        document.set("/source", json!(source));
+    }
 }

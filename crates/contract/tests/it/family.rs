@@ -84,6 +84,18 @@ fn previews_take_their_inputs() {
     assert_eq!(token["data"]["access"]["scopes"].as_object().unwrap().keys().collect::<Vec<_>>(), ["openid", "a"]);
     let machine = sample(HookType::Token, json!({ "grantType": "client_credentials", "scopes": ["a"] }));
     assert!(machine["data"].get("identity").is_none() && machine["data"]["context"].get("user").is_none());
+    assert!(machine["data"].get("refresh_token").is_none() && machine["data"]["context"].get("session").is_none());
+    assert!(machine["source"].as_str().unwrap().ends_with("/v1/token"));
+    let request = machine["data"]["context"]["protocol"]["request"].as_object().unwrap();
+    assert_eq!(request.keys().collect::<Vec<_>>(), ["scope", "client_id", "grant_type"], "token.md 2: what was sent");
+    let renewal = sample(HookType::Token, json!({ "grantType": "refresh_token" }));
+    let original = &renewal["data"]["context"]["protocol"]["originalGrant"];
+    assert_eq!(original["authorization"]["response_type"], "code");
+    assert_eq!(original["refresh_token"], renewal["data"]["refresh_token"]);
+    assert!(renewal["source"].as_str().unwrap().ends_with("/v1/token"));
+    let code = sample(HookType::Token, json!({ "grantType": "authorization_code" }));
+    assert!(code["source"].as_str().unwrap().ends_with("/v1/authorize"));
+    assert_eq!(code["data"]["context"]["protocol"]["request"]["response_type"], "code");
     let saml = sample(HookType::Saml, json!({ "user": "zoe", "app": { "id": "0oaX", "name": "Shop" } }));
     assert_eq!(saml["data"]["assertion"]["subject"]["nameId"], "zoe@example.com");
     assert_eq!(saml["data"]["context"]["protocol"]["issuer"]["name"], "Shop");
@@ -92,6 +104,7 @@ fn previews_take_their_inputs() {
         new["data"]["userProfile"]["login"], "zoe@example.com",
         "registration.md 7: a user for data.userProfile"
     );
+    assert_eq!(new["data"]["userProfile"]["email"], "zoe@example.com", "registration.md 1");
     let form = json!({ "requestType": "self.service.registration", "profile": { "login": "new@x" } });
     assert_eq!(sample(HookType::Registration, form)["data"]["userProfile"], json!({ "login": "new@x" }));
     let update = json!({ "requestType": "progressive.profile", "user": "zoe", "profile": { "costCenter": "1" } });
