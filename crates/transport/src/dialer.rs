@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::Uri;
@@ -26,12 +27,17 @@ use crate::{
 
 /// Addresses of one host that are tried in turn.
 const ADDRESSES_TRIED_MAX: usize = 4;
+/// Longest time for one connection: resolving, the proxy, TCP and TLS together. Calls wait no longer than their own
+/// deadline, but a connection that is not needed any more is finished in the background, for the pool: without a limit of
+/// its own one whose handshake never ends would stay for ever.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes connections for a pooled client.
 #[derive(Clone)]
 pub(crate) struct Dialer {
     reach: Arc<Reach>,
     tls: TlsConnector,
+    timeout: Duration,
 }
 
 /// How addresses are found, judged and reached: the same for every client.
@@ -61,7 +67,16 @@ enum Stream {
 
 impl Dialer {
     pub(crate) fn new(reach: Arc<Reach>, tls: ClientConfig) -> Self {
-        Self { reach, tls: TlsConnector::from(Arc::new(tls)) }
+        Self { reach, tls: TlsConnector::from(Arc::new(tls)), timeout: DIAL_TIMEOUT }
+    }
+
+    /// A connection within the time for one.
+    async fn dial_in_time(self, uri: Uri) -> Result<ServiceConnection, CallFailure> {
+        let timeout = self.timeout;
+        tokio::time::timeout(timeout, self.dial(uri)).await.unwrap_or_else(|_| {
+            let detail = format!("No connection within {} ms", timeout.as_millis());
+            Err(CallFailure::new(FailureCode::TimeoutConnect, detail))
+        })
     }
 
     async fn dial(self, uri: Uri) -> Result<ServiceConnection, CallFailure> {
@@ -142,7 +157,7 @@ impl tower_service::Service<Uri> for Dialer {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dialer = self.clone();
-        Box::pin(async move { dialer.dial(uri).await.map_err(DialError) })
+        Box::pin(async move { dialer.dial_in_time(uri).await.map_err(DialError) })
     }
 }
 
@@ -207,5 +222,37 @@ impl Write for ServiceConnection {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
+    use super::*;
+    use crate::{SystemResolver, tls};
+
+    #[tokio::test]
+    async fn a_handshake_that_never_ends_gives_its_socket_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let silent = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            stream.read_to_end(&mut read).await.unwrap();
+            read.len()
+        });
+        let reach = Arc::new(Reach {
+            policy: EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], vec![]),
+            resolver: Arc::new(SystemResolver),
+            proxy: None,
+        });
+        let config = tls::client_config(Arc::new(tls::machine_roots(&[]).unwrap()), None).unwrap();
+        let dialer = Dialer { timeout: Duration::from_millis(100), ..Dialer::new(reach, config) };
+        let dialled = dialer.dial_in_time(format!("https://{address}/").parse().unwrap()).await;
+        assert_eq!(dialled.err().map(|failure| failure.code), Some(FailureCode::TimeoutConnect));
+        assert!(silent.await.unwrap() > 0, "a handshake was begun, then the connection was closed");
     }
 }
