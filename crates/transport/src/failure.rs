@@ -37,7 +37,8 @@ fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
             if error.is_parse() || error.is_parse_status() {
                 return invalid();
             }
-            if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            // Time runs out here only for a sign of life on a connection: its peer is gone.
+            if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_timeout() {
                 return closed_early();
             }
         }

@@ -52,8 +52,15 @@ const IDLE_PER_HOST_MAX: usize = 4_096;
 const ANSWER_HEADERS_MAX: usize = 100;
 /// Bytes of an answer's head that are buffered.
 const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1_024;
-/// Calls in flight on one HTTP/2 connection before its server has told its own bound.
-const HTTP2_STREAMS: usize = 10_000;
+/// Calls in flight on one HTTP/2 connection before its server has told its own bound: no server is advised to allow fewer
+/// (RFC 9113 section 6.5.2), and one that does refuses what exceeds it.
+const HTTP2_STREAMS: usize = 100;
+/// A connection on which calls wait and nothing has come for this long is asked for a sign of life: a ping, which a service
+/// answers whatever its own work takes.
+const HTTP2_PING_AFTER: Duration = Duration::from_secs(2);
+/// How long the sign may take. Without it the connection is given up: else every call would go to a peer that has
+/// vanished for as long as calls keep coming.
+const HTTP2_PONG_TIMEOUT: Duration = Duration::from_secs(2);
 /// The triggering request's id, as the vendor names the header.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
 /// The place of a header whose value each call sets.
@@ -432,6 +439,7 @@ fn shown(request: &Request<SentBody>) -> Sent {
 fn pooled_client(dialer: Dialer, http2_prior_knowledge: bool) -> PooledClient {
     #[expect(clippy::disallowed_methods, reason = "the one place that makes an outbound client")]
     Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
@@ -439,6 +447,8 @@ fn pooled_client(dialer: Dialer, http2_prior_knowledge: bool) -> PooledClient {
         .http1_max_headers(ANSWER_HEADERS_MAX)
         .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
         .http2_initial_max_send_streams(HTTP2_STREAMS)
+        .http2_keep_alive_interval(HTTP2_PING_AFTER)
+        .http2_keep_alive_timeout(HTTP2_PONG_TIMEOUT)
         .http2_only(http2_prior_knowledge)
         .build(dialer)
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod egress;
 mod faults;
+mod http2;
 mod matrix;
 mod oauth;
 mod reach;
