@@ -267,7 +267,7 @@ impl Endpoint for HttpEndpoint {
             };
             let token = if authorization.is_some() { began.elapsed() } else { Duration::ZERO };
             let began = began + token;
-            let request = match self.request(&mut call, authorization) {
+            let request = match self.request(&mut call, authorization.clone()) {
                 Ok(request) => request,
                 Err(failure) => return failed(failure, None),
             };
@@ -283,8 +283,8 @@ impl Endpoint for HttpEndpoint {
             call.progress.reach(CallPhase::Receive);
             let made = answer.extensions().get::<Made>().copied();
             let status = answer.status().as_u16();
-            if let (Some(tokens), 401) = (&self.prepared.tokens, status) {
-                tokens.forget();
+            if let (Some(tokens), Some(refused), 401) = (&self.prepared.tokens, &authorization, status) {
+                tokens.forget(refused);
             }
             let result = read_body(answer.into_body()).await.map(|body| RawAnswer { status, body });
             let whole = began.elapsed();

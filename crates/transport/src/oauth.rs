@@ -141,12 +141,15 @@ impl TokenSource {
         fetched.unwrap_or_else(|| Err(failed("the request was abandoned")))
     }
 
-    /// Forgets the token: the service did not accept it (`open-questions.md` C9).
-    pub(crate) fn forget(&self) {
+    /// Forgets the token whose header the service did not accept (`open-questions.md` C9). Of many calls that carried it
+    /// only the first changes anything: the next token, kept or being fetched, is not the one they were refused for.
+    pub(crate) fn forget(&self, refused: &HeaderValue) {
         let mut state = self.lock();
-        state.kept = None;
-        state.fetching = None;
-        state.dropped += 1;
+        if state.kept.as_ref().is_some_and(|kept| kept.header == *refused) {
+            state.kept = None;
+            state.fetching = None;
+            state.dropped += 1;
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

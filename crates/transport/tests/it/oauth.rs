@@ -1,6 +1,6 @@
 //! `OAUTH` channels: `overview.md` 3.2, `open-questions.md` C8 and C9.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tenterhook_contract::{
     Secret,
@@ -8,6 +8,10 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{CallPhase, EgressReason, Endpoint, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::service::{Received, Service, Step};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use crate::rig::{call, call_with, hook, strict, transport};
 
@@ -103,6 +107,57 @@ async fn a_token_that_the_service_refuses_is_forgotten() {
     assert_eq!(call(&*endpoint).await.result.unwrap().status, 401, "open-questions.md C9: not tried again");
     assert_eq!(call(&*endpoint).await.result.unwrap().status, 200);
     assert_eq!(header(&service.received()[1], "authorization"), Some("Bearer T2"));
+}
+
+/// A service that refuses the token `T1` and takes every other.
+async fn refusing_the_first_token() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut read = Vec::new();
+                while stream.read_buf(&mut read).await.is_ok_and(|bytes| bytes > 0) {
+                    let Some(request) = std::str::from_utf8(&read).ok().filter(|text| text.ends_with("{\"x\":1}"))
+                    else {
+                        continue;
+                    };
+                    let status = if request.contains("Bearer T1\r\n") { 401 } else { 200 };
+                    let answer = format!("HTTP/1.1 {status} Status\r\nContent-Length: 2\r\n\r\n{{}}");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    read.clear();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn many_refusals_of_one_token_ask_for_one_new_token() {
+    let steps = (1..9).map(|number| token(&format!(r#"{{"access_token":"T{number}","expires_in":3600}}"#)));
+    let tokens = service(steps.collect()).await;
+    let mut hook = channel(&tokens, &format!("http://{}/token", tokens.address()), None);
+    hook.channel.uri = format!("http://{}/hook", refusing_the_first_token().await);
+    let endpoint = transport().endpoint(&hook, None);
+    let calls: Vec<_> = (0..40)
+        .map(|_| {
+            let endpoint = Arc::clone(&endpoint);
+            tokio::spawn(async move {
+                let mut refusals = 0;
+                while call(&*endpoint).await.result.unwrap().status == 401 {
+                    refusals += 1;
+                }
+                refusals
+            })
+        })
+        .collect();
+    let mut refusals = 0;
+    for call in calls {
+        refusals += call.await.unwrap();
+    }
+    assert!(refusals > 1, "{refusals} of 40 calls carried the first token");
+    assert_eq!(tokens.received().len(), 2, "the first token and one after it");
 }
 
 #[tokio::test]
