@@ -209,6 +209,7 @@ impl HttpTransport {
                         user_agent: self.user_agent.clone(),
                         clock: Arc::clone(&self.clock),
                         entropy: Arc::clone(&self.entropy),
+                        timeout: Duration::from_millis(hook.policy.timeout_ms.into()),
                     },
                 ));
             }

@@ -26,10 +26,11 @@ use crate::{
     http_transport::{PooledClient, SentBody, read_body},
 };
 
-/// Longest time a token request may take; calls wait for it no longer than their own deadline.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// A token is renewed when less than this remains, or a tenth of its life, but never before half of it.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
+/// After a renewal that brought no token to keep, while the old token still holds: else every call would ask a token endpoint that is in
+/// trouble once more.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
 /// A token is not sent in the last moments of its life: the call takes time too.
 const MARGIN: Duration = Duration::from_secs(2);
 /// Life of a client assertion in seconds; the contract allows an hour.
@@ -65,6 +66,8 @@ pub(crate) struct Means {
     pub(crate) user_agent: HeaderValue,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Longest time of a token request: that of one attempt of the hook, for no call waits longer.
+    pub(crate) timeout: Duration,
 }
 
 /// The tokens of one hook's channel.
@@ -77,13 +80,20 @@ pub(crate) struct TokenSource {
 #[derive(Default)]
 struct State {
     kept: Option<Kept>,
-    fetching: Option<watch::Receiver<Option<Fetched>>>,
+    fetching: Option<Fetching>,
     /// Counts how often the token was dropped: a fetch that began before does not count as fresh.
     dropped: u64,
 }
 
 /// The header of a token, or why there is none.
 type Fetched = Result<HeaderValue, CallFailure>;
+
+/// A request under way.
+#[derive(Clone)]
+struct Fetching {
+    began: Instant,
+    done: watch::Receiver<Option<Fetched>>,
+}
 
 #[derive(Clone)]
 struct Kept {
@@ -124,21 +134,27 @@ impl TokenSource {
 
     /// The value of the `Authorization` header: at once when a usable token is kept, else as soon as one is fetched.
     pub(crate) async fn header(self: &Arc<Self>) -> Fetched {
-        let mut waiting = {
-            let mut state = self.lock();
-            let now = Instant::now();
-            match state.kept.clone().filter(|kept| now < kept.usable_until) {
-                Some(kept) => {
-                    if now >= kept.renew_at {
-                        self.fetch(&mut state);
+        let called = Instant::now();
+        loop {
+            let fetching = {
+                let mut state = self.lock();
+                let now = Instant::now();
+                match state.kept.clone().filter(|kept| now < kept.usable_until) {
+                    Some(kept) => {
+                        if now >= kept.renew_at {
+                            self.fetch(&mut state);
+                        }
+                        return Ok(kept.header);
                     }
-                    return Ok(kept.header);
+                    None => self.fetch(&mut state),
                 }
-                None => self.fetch(&mut state),
+            };
+            match fetching.end().await {
+                // That a request of an earlier call got no answer says little about one that begins now.
+                Err(failure) if failure.code == FailureCode::TimeoutToken && fetching.began < called => {}
+                fetched => return fetched,
             }
-        };
-        let fetched = waiting.wait_for(Option::is_some).await.ok().and_then(|fetched| fetched.clone());
-        fetched.unwrap_or_else(|| Err(failed("the request was abandoned")))
+        }
     }
 
     /// Forgets the token whose header the service did not accept (`open-questions.md` C9). Of many calls that carried it
@@ -158,31 +174,35 @@ impl TokenSource {
     }
 
     /// The request under way, or a new one.
-    fn fetch(self: &Arc<Self>, state: &mut State) -> watch::Receiver<Option<Fetched>> {
+    fn fetch(self: &Arc<Self>, state: &mut State) -> Fetching {
         if let Some(fetching) = &state.fetching {
             return fetching.clone();
         }
         let (done, waiting) = watch::channel(None);
-        state.fetching = Some(waiting.clone());
+        let fetching = Fetching { began: Instant::now(), done: waiting };
+        state.fetching = Some(fetching.clone());
         let (source, began_at) = (Arc::clone(self), state.dropped);
         tokio::spawn(async move {
-            let fetched = match tokio::time::timeout(FETCH_TIMEOUT, source.request()).await {
-                Ok(fetched) => fetched,
-                Err(_) => Err(failed(&format!("no answer within {} s", FETCH_TIMEOUT.as_secs()))),
-            };
+            let timeout = source.means.timeout;
+            let fetched = tokio::time::timeout(timeout, source.request()).await.unwrap_or_else(|_| {
+                let detail = format!("The token endpoint did not answer within {} ms", timeout.as_millis());
+                Err(CallFailure::new(FailureCode::TimeoutToken, detail))
+            });
             {
                 let mut state = source.lock();
                 if state.dropped == began_at {
                     state.fetching = None;
-                    if let Ok((header, Some(life))) = &fetched {
-                        state.kept = Some(Kept::new(header.clone(), *life));
+                    match (&fetched, &mut state.kept) {
+                        (Ok((header, Some(life))), kept) => *kept = Some(Kept::new(header.clone(), *life)),
+                        (_, Some(kept)) => kept.renew_at = Instant::now() + RENEWAL_PAUSE,
+                        (_, None) => {}
                     }
                 }
             }
             // Nobody may be waiting any more.
             let _ = done.send(Some(fetched.map(|(header, _)| header)));
         });
-        waiting
+        fetching
     }
 
     /// Asks the token endpoint; answers the header and how long it lives, when that is said.
@@ -252,6 +272,15 @@ impl TokenSource {
         let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, &claims, key)
             .map_err(|_| CallFailure::new(FailureCode::ChannelUnusable, "The hook key cannot sign"))
+    }
+}
+
+impl Fetching {
+    /// What the request comes to.
+    async fn end(&self) -> Fetched {
+        let mut done = self.done.clone();
+        let fetched = done.wait_for(Option::is_some).await.ok().and_then(|fetched| fetched.clone());
+        fetched.unwrap_or_else(|| Err(failed("the request was abandoned")))
     }
 }
 

@@ -98,6 +98,41 @@ async fn a_token_is_renewed_before_it_expires() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_fails_is_not_tried_again_by_every_call() {
+    let service = service(vec![Step::answer(200, "{}")]).await;
+    let steps = vec![token(r#"{"access_token":"T1","expires_in":3}"#), Step::answer(503, "busy")];
+    let tokens = self::service(steps).await;
+    let endpoint = endpoint(&service, &tokens);
+    while tokens.received().len() < 2 {
+        call(&*endpoint).await.result.unwrap();
+    }
+    for _ in 0..20 {
+        call(&*endpoint).await.result.unwrap();
+    }
+    assert_eq!(tokens.received().len(), 2, "the old token still holds");
+    assert!(service.received().iter().all(|call| header(call, "authorization") == Some("Bearer T1")));
+}
+
+#[tokio::test]
+async fn a_token_request_without_answer_fails_only_those_whose_time_it_took() {
+    let service = service(vec![Step::answer(200, "{}")]).await;
+    let tokens = self::service(vec![Step::WriteAndHang(vec![]), token(r#"{"access_token":"T2"}"#)]).await;
+    let mut hook = channel(&service, &format!("http://{}/token", tokens.address()), None);
+    hook.policy.timeout_ms = 300;
+    let endpoint = transport().endpoint(&hook, None);
+    let first = {
+        let endpoint = Arc::clone(&endpoint);
+        tokio::spawn(async move { call(&*endpoint).await.result.unwrap_err().code })
+    };
+    while tokens.received().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(call(&*endpoint).await.result.unwrap().status, 200, "it asks again when the first request is given up");
+    assert_eq!(first.await.unwrap(), FailureCode::TimeoutToken);
+    assert_eq!(header(&service.received()[0], "authorization"), Some("Bearer T2"));
+}
+
+#[tokio::test]
 async fn a_token_that_the_service_refuses_is_forgotten() {
     let service = service(vec![Step::answer(401, "{}"), Step::answer(200, "{}")]).await;
     let steps =
