@@ -4,14 +4,20 @@ use tenterhook_contract::{EmptyAnswer, HookType, answer::Answer};
 
 use crate::{CallFailure, FailureCode, RawAnswer};
 
+/// Whether the body of an answer with this status means anything (`overview.md` 4.3). Of every other status the status
+/// alone decides, whatever becomes of the body.
+pub const fn carries_answer(status: u16) -> bool {
+    matches!(status, 200..=203)
+}
+
 /// Judges what came back. An accepted empty body is an answer that says nothing.
 ///
 /// # Errors
 /// A technical failure: a redirect, a status that is not success, a body that is not a JSON object.
 pub(crate) fn judge(hook_type: HookType, raw: &RawAnswer) -> Result<Answer, CallFailure> {
     match raw.status {
-        200..=203 if raw.body.trim_ascii().is_empty() => empty(hook_type),
-        200..=203 => Answer::parse(&raw.body)
+        status if carries_answer(status) && raw.body.trim_ascii().is_empty() => empty(hook_type),
+        status if carries_answer(status) => Answer::parse(&raw.body)
             .map_err(|unparsable| CallFailure::new(FailureCode::BodyUnparsable, unparsable.to_string())),
         204 => empty(hook_type),
         status @ 300..=399 => Err(CallFailure::new(

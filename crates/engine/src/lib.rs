@@ -20,6 +20,7 @@ pub use breaker::{BreakerChange, BreakerReport, BreakerState};
 pub use deadline::Deadline;
 pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption};
 pub use failure::{CallFailure, EgressReason, FailureCode};
+pub use judge::carries_answer;
 pub use policy::Decision;
 pub use ports::{
     BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder,

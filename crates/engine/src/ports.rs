@@ -125,7 +125,7 @@ pub struct Exchange {
 pub struct RawAnswer {
     /// The HTTP status.
     pub status: u16,
-    /// The body.
+    /// The body; where the status carries no answer ([`crate::carries_answer`]) only what came of it at once.
     pub body: Bytes,
 }
 

@@ -8,14 +8,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PRAGMA, USER_AGENT},
 };
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
@@ -25,7 +23,6 @@ use rustls::RootCertStore;
 use tenterhook_contract::{
     hook::{ChannelAuthentication, ClientCredential, HookTls, InlineHook},
     hook_key::HookKey,
-    limits::ANSWER_BYTES_MAX,
 };
 use tenterhook_engine::{
     BoxFuture, Call, CallFailure, CallPhase, Clock, Endpoint, Entropy, Exchange, FailureCode, PhaseTimings, Progress,
@@ -34,7 +31,7 @@ use tenterhook_engine::{
 use tokio::time::Instant;
 
 use crate::{
-    EgressPolicy, Proxy, Resolve, SystemResolver,
+    EgressPolicy, Proxy, Resolve, SystemResolver, body,
     dialer::{Dialer, Made, Reach},
     failure,
     oauth::{ClientAuthentication, Grant, Means, TokenSource},
@@ -287,7 +284,7 @@ impl Endpoint for HttpEndpoint {
             if let (Some(tokens), Some(refused), 401) = (&self.prepared.tokens, &authorization, status) {
                 tokens.forget(refused);
             }
-            let result = read_body(answer.into_body()).await.map(|body| RawAnswer { status, body });
+            let result = body::of_answer(answer, call.deadline).await.map(|body| RawAnswer { status, body });
             let whole = began.elapsed();
             // Only the request that a connection was made for has waited for it.
             let connect = made
@@ -343,32 +340,6 @@ fn failed_after(
         CallPhase::Wait | CallPhase::Receive => PhaseTimings { wait: took, ..none },
     };
     Exchange { result: Err(failure), timings, sent }
-}
-
-/// The body, as long as it is within its bound; reading stops there.
-pub(crate) async fn read_body(mut body: Incoming) -> Result<Bytes, CallFailure> {
-    let too_large =
-        || CallFailure::new(FailureCode::BodyTooLarge, format!("The answer is larger than {ANSWER_BYTES_MAX} bytes"));
-    if body.size_hint().lower() > ANSWER_BYTES_MAX as u64 {
-        return Err(too_large());
-    }
-    // An ordinary answer is one frame and is never copied.
-    let (mut whole, mut grown) = (Bytes::new(), BytesMut::new());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| failure::of_body_error(&error))?;
-        let Ok(data) = frame.into_data() else { continue };
-        let length = whole.len() + grown.len();
-        if length + data.len() > ANSWER_BYTES_MAX {
-            return Err(too_large());
-        }
-        if length == 0 {
-            whole = data;
-        } else {
-            grown.extend_from_slice(&std::mem::take(&mut whole));
-            grown.extend_from_slice(&data);
-        }
-    }
-    Ok(if grown.is_empty() { whole } else { grown.freeze() })
 }
 
 /// The body that is sent; tells how far the attempt has come when the connection takes it.

@@ -3,6 +3,7 @@
 //! No hook semantics live here. Start reading at [`HttpTransport`]; [`EgressPolicy`] decides what may be called, and
 //! the dialer dials nothing that the policy has not seen.
 
+mod body;
 mod dialer;
 mod egress;
 mod failure;

@@ -18,12 +18,12 @@ use http::{
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::Secret;
-use tenterhook_engine::{CallFailure, Clock, Entropy, FailureCode};
+use tenterhook_engine::{CallFailure, Clock, Deadline, Entropy, FailureCode};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    failure,
-    http_transport::{PooledClient, SentBody, read_body},
+    body, failure,
+    http_transport::{PooledClient, SentBody},
 };
 
 /// A token is renewed when less than this remains, or a tenth of its life, but never before half of it.
@@ -184,7 +184,9 @@ impl TokenSource {
         let (source, began_at) = (Arc::clone(self), state.dropped);
         tokio::spawn(async move {
             let timeout = source.means.timeout;
-            let fetched = tokio::time::timeout(timeout, source.request()).await.unwrap_or_else(|_| {
+            let deadline = Deadline::after(timeout);
+            let request = tokio::time::timeout_at(deadline.instant(), source.request(deadline));
+            let fetched = request.await.unwrap_or_else(|_| {
                 let detail = format!("The token endpoint did not answer within {} ms", timeout.as_millis());
                 Err(CallFailure::new(FailureCode::TimeoutToken, detail))
             });
@@ -206,7 +208,7 @@ impl TokenSource {
     }
 
     /// Asks the token endpoint; answers the header and how long it lives, when that is said.
-    async fn request(&self) -> Result<(HeaderValue, Option<Duration>), CallFailure> {
+    async fn request(&self, deadline: Deadline) -> Result<(HeaderValue, Option<Duration>), CallFailure> {
         let body = self.form()?;
         let length = HeaderValue::from(body.len());
         let mut request = Request::new(SentBody::new(body.into()));
@@ -220,7 +222,7 @@ impl TokenSource {
         let answer =
             self.means.client.request(request).await.map_err(|error| explained(&failure::of_client_error(&error)))?;
         let status = answer.status();
-        let body = read_body(answer.into_body()).await.map_err(|failure| explained(&failure))?;
+        let body = body::of_answer(answer, deadline).await.map_err(|failure| explained(&failure))?;
         if status != StatusCode::OK {
             let code = if status.is_server_error() { FailureCode::TokenFailed } else { FailureCode::TokenRefused };
             let detail = format!("The token endpoint answered HTTP {}{}", status.as_u16(), said(&body));

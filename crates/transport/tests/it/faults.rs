@@ -102,6 +102,24 @@ async fn statuses_are_returned_as_they_are_and_redirects_are_not_followed() {
     assert!(target.received().is_empty());
 }
 
+/// `overview.md` 4.3: what carries no answer is judged by its status alone.
+#[tokio::test]
+async fn a_status_survives_what_becomes_of_its_body() {
+    for (what, step, status) in [
+        ("endless", Step::WriteForEver(bytes(&format!("HTTP/1.1 503 X\r\n\r\n{}", "x".repeat(10_000)))), 503),
+        ("too long", Step::answer(503, &"x".repeat(300_000)), 503),
+        ("stalled", Step::WriteAndHang(bytes("HTTP/1.1 401 X\r\nContent-Length: 10\r\n\r\n{")), 401),
+        ("cut off", Step::WriteAndClose(bytes("HTTP/1.1 302 X\r\nContent-Length: 10\r\n\r\n{")), 302),
+        ("a bad chunk", Step::Write(bytes("HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")), 500),
+    ] {
+        let service = Service::start(vec![step], None).await.unwrap();
+        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
+        let answer = call(&*endpoint).await.result.unwrap();
+        assert_eq!(answer.status, status, "{what}");
+        assert!(answer.body.len() <= ANSWER_BYTES_MAX, "{what}");
+    }
+}
+
 #[tokio::test]
 async fn nobody_listening_is_a_refused_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -170,6 +170,22 @@ fn http_faults() -> Vec<(&'static str, Step, Expected)> {
             Failure(BodyUnparsable),
         ),
     ];
+    faults.extend(status_faults());
+    faults
+}
+
+/// Statuses that carry no answer: they stand whatever becomes of the body.
+fn status_faults() -> Vec<(&'static str, Step, Expected)> {
+    use Expected::Failure;
+    let status = |status: u16, rest: &str| format!("HTTP/1.1 {status} X\r\n{rest}").into_bytes();
+    let half = "Content-Length: 9\r\n\r\n{\"a";
+    let endless = format!("\r\n{}", " ".repeat(20_000));
+    let mut faults = vec![
+        ("a 503 with an endless body", Step::WriteForEver(status(503, &endless)), Failure(Status(503))),
+        ("a 502 of 300 KB", Step::answer(502, &" ".repeat(300_000)), Failure(Status(502))),
+        ("a 401 with a stalled body", Step::WriteAndHang(status(401, half)), Failure(Status(401))),
+        ("a 302 with a cut body", Step::WriteAndClose(status(302, half)), Failure(Redirect(302))),
+    ];
     for status in [301, 302, 307, 308] {
         let redirect =
             format!("HTTP/1.1 {status} Moved\r\nLocation: http://169.254.169.254/latest/\r\nContent-Length: 0\r\n\r\n");
@@ -240,6 +256,9 @@ fn http2_faults() -> Vec<(&'static str, Connection, Expected)> {
             Either(HttpInvalid, ConnectionReset),
         ),
     ];
+    let not_found = frame(1, 4, 1, &[0x8d]);
+    faults.push(("a 404, then silence", hang(&not_found), Failure(Status(404))));
+    faults.push(("a 404, then the end", close(&not_found), Failure(Status(404))));
     for (name, code) in [
         ("RST: protocol error", 1),
         ("RST: internal error", 2),
