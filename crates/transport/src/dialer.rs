@@ -246,7 +246,7 @@ mod tests {
         });
         let reach = Arc::new(Reach {
             policy: EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], vec![]),
-            resolver: Arc::new(SystemResolver),
+            resolver: Arc::new(SystemResolver::default()),
             proxy: None,
         });
         let config = tls::client_config(Arc::new(tls::machine_roots(&[]).unwrap()), None).unwrap();

@@ -116,7 +116,7 @@ impl HttpTransport {
     /// # Errors
     /// When a setting is not usable.
     pub fn new(config: TransportConfig, entropy: Arc<dyn Entropy>) -> Result<Self, TransportError> {
-        Self::with_resolver(config, entropy, Arc::new(SystemResolver))
+        Self::with_resolver(config, entropy, Arc::new(SystemResolver::default()))
     }
 
     /// A transport with another resolver.
