@@ -203,6 +203,16 @@ mod tests {
             ("10.1.0.0/16:443", "x", "10.1.2.3", true),
             ("10.1.0.0/16:8443", "x", "10.1.2.3", false),
             ("192.168.1.7", "x", "192.168.1.7", true),
+            ("::ffff:10.9.9.9", "x", "10.9.9.9", true),
+            ("::ffff:10.9.9.9", "x", "::ffff:10.9.9.9", true),
+            ("[::ffff:10.9.9.9]:443", "x", "10.9.9.8", false),
+            ("::ffff:10.6.0.0/112", "x", "10.6.1.2", true),
+            ("::ffff:a06:0/112", "x", "10.6.1.2", true),
+            ("::ffff:10.6.0.0/112", "x", "10.7.0.1", false),
+            ("[::ffff:0:0/96]:443", "x", "10.7.0.1", true),
+            ("::ffff:0:0/96", "x", "fd00::1", false),
+            ("::/0", "x", "fd00::1", true),
+            ("::/0", "x", "10.7.0.1", false),
             ("[fd00::/8]:443", "x", "fd00::1", true),
             ("fd00::/8", "x", "fd00::1", true),
             ("hooks.corp.example", "hooks.corp.example", "10.0.0.1", true),
@@ -264,6 +274,11 @@ mod tests {
     fn a_text_that_is_no_rule_is_refused() {
         for text in ["", "10.0.0.0/99", "host:0", "host:99999", "a b", "*.", "*", "[fd00::/8", "http://x", "a..b"] {
             assert!(text.parse::<EgressRule>().is_err(), "{text}");
+        }
+        for text in ["::/8", "::ffff:10.6.0.0/80", "[::/80]:443", "::fffe:0:0/95"] {
+            let error = text.parse::<EgressRule>().unwrap_err();
+            assert_eq!(error, EgressRuleError::CoversMapped(text.to_owned()));
+            assert!(error.to_string().contains("`0.0.0.0/0`"), "{error}");
         }
     }
 }

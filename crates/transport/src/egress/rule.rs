@@ -1,10 +1,19 @@
 //! A rule of the egress policy.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use ipnet::IpNet;
 
-/// What a rule names: a host or a network, and a port or all of them.
+/// The first of the IPv4 addresses in their mapped form (RFC 4291 section 2.5.5.2), and the length of their prefix.
+const MAPPED: Ipv6Addr = Ipv4Addr::UNSPECIFIED.to_ipv6_mapped();
+const MAPPED_PREFIX: u8 = 96;
+
+/// What a rule names: a host or a network, and a port or all of them. An IPv4 address or block may be written in its
+/// mapped IPv6 form too; it is the same rule.
 ///
 /// ```
 /// use tenterhook_transport::EgressRule;
@@ -28,10 +37,19 @@ enum Target {
 
 /// A text that is no rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}`: write a host, `*.` and a domain, an address or a CIDR block, each with `:PORT` if only that port is meant"
-)]
-pub struct EgressRuleError(String);
+pub enum EgressRuleError {
+    /// It names nothing that can be called.
+    #[error(
+        "`{0}`: write a host, `*.` and a domain, an address or a CIDR block, each with `:PORT` if only that port is meant"
+    )]
+    Unreadable(String),
+    /// A block of IPv6 addresses that holds every IPv4 address in its mapped form, and more: which is meant?
+    #[error(
+        "`{0}` covers the mapped form of every IPv4 address: write `0.0.0.0/0` if they are meant, and `::/0` or smaller \
+         blocks for IPv6"
+    )]
+    CoversMapped(String),
+}
 
 impl EgressRule {
     pub(super) fn matches(&self, host: &str, address: IpAddr, port: u16) -> bool {
@@ -48,7 +66,7 @@ impl FromStr for EgressRule {
     type Err = EgressRuleError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = || EgressRuleError(text.to_owned());
+        let refuse = || EgressRuleError::Unreadable(text.to_owned());
         let (what, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
             Some(Some((what, ""))) => (what, None),
             Some(Some((what, port))) => (what, Some(port.strip_prefix(':').ok_or_else(refuse)?)),
@@ -59,9 +77,10 @@ impl FromStr for EgressRule {
         };
         let port = port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(refuse)).transpose()?;
         let what = if let Ok(address) = what.parse::<IpAddr>() {
-            Target::Network(address.into())
+            Target::Network(address.to_canonical().into())
         } else if what.contains('/') {
-            Target::Network(what.parse::<IpNet>().map_err(|_| refuse())?.trunc())
+            let network = what.parse::<IpNet>().map_err(|_| refuse())?.trunc();
+            Target::Network(canonical(network).ok_or_else(|| EgressRuleError::CoversMapped(text.to_owned()))?)
         } else {
             let name = what.trim_end_matches('.').to_ascii_lowercase();
             match name.strip_prefix("*.") {
@@ -82,6 +101,18 @@ impl fmt::Display for EgressRule {
             Target::Network(network) => write!(formatter, "[{network}]")?,
         }
         self.port.map_or(Ok(()), |port| write!(formatter, ":{port}"))
+    }
+}
+
+/// The block in the form in which addresses are judged: one of mapped IPv4 addresses as the block of those. `None` for a
+/// block that has them all and others; `::/0` is every IPv6 address and has none.
+fn canonical(network: IpNet) -> Option<IpNet> {
+    let IpNet::V6(block) = network else { return Some(network) };
+    let length = block.prefix_len();
+    match (block.network().to_ipv4_mapped(), length.checked_sub(MAPPED_PREFIX)) {
+        (Some(address), Some(length)) => IpNet::new(address.into(), length).ok(),
+        _ if length > 0 && block.contains(&MAPPED) => None,
+        _ => Some(network),
     }
 }
 
