@@ -58,7 +58,7 @@ pub(crate) struct Server {
 }
 
 /// The database.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Store {
     /// `sqlite://FILE` or `postgres://…`.
@@ -68,7 +68,7 @@ pub(crate) struct Store {
 }
 
 /// The master key that encrypts stored secrets.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Keys {
     /// The key itself, from the environment.
@@ -78,7 +78,7 @@ pub(crate) struct Keys {
 }
 
 /// Where external services may be.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Egress {
     /// What may be called besides public addresses on port 443 or from 1024: host, CIDR, each with an optional port.
@@ -191,7 +191,7 @@ impl Config {
     pub(crate) fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let invalid = |why: toml::de::Error| ConfigError::File { path: path.to_owned(), why: why.to_string() };
+        let invalid = |error: toml::de::Error| ConfigError::File { path: path.to_owned(), why: located(&text, &error) };
         // The file is judged alone first, so that its errors show their line.
         let _: Self = toml::from_str(&text).map_err(invalid)?;
         let mut table: Table = toml::from_str(&text).map_err(invalid)?;
@@ -270,12 +270,57 @@ impl Config {
     /// The effective configuration as TOML, secrets masked.
     pub(crate) fn masked(&self) -> Self {
         let mut shown = self.clone();
-        if shown.keys.master_key.is_some() {
-            shown.keys.master_key = Some(MASK.to_owned());
-        }
-        shown.egress.proxy = shown.egress.proxy.as_deref().map(mask_password);
+        shown.keys.master_key = shown.keys.masked_key();
+        shown.egress.proxy = shown.egress.masked_proxy();
         shown.store.database = mask_password(&shown.store.database);
         shown
+    }
+}
+
+impl Keys {
+    fn masked_key(&self) -> Option<String> {
+        self.master_key.as_ref().map(|_| MASK.to_owned())
+    }
+}
+
+impl Egress {
+    fn masked_proxy(&self) -> Option<String> {
+        self.proxy.as_deref().map(mask_password)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { database, connections_max } = self;
+        formatter
+            .debug_struct("Store")
+            .field("database", &mask_password(database))
+            .field("connections_max", connections_max)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { master_key: _, master_key_file } = self;
+        formatter
+            .debug_struct("Keys")
+            .field("master_key", &self.masked_key())
+            .field("master_key_file", master_key_file)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { allow, deny, proxy: _, ca_files } = self;
+        formatter
+            .debug_struct("Egress")
+            .field("allow", allow)
+            .field("deny", deny)
+            .field("proxy", &self.masked_proxy())
+            .field("ca_files", ca_files)
+            .finish()
     }
 }
 
@@ -286,12 +331,42 @@ impl fmt::Display for Config {
     }
 }
 
-/// Replaces the password of a URL.
+/// Replaces the password of a URL, before its host or in its query.
 fn mask_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((credentials, host)) = rest.rsplit_once('@') else { return url.to_owned() };
-    let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
-    format!("{scheme}://{user}:{MASK}@{host}")
+    let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
+    let mut masked = url.to_owned();
+    if let Some((scheme, rest)) = url.split_once("://")
+        && let Some((credentials, host)) = rest.rsplit_once('@')
+    {
+        let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
+        masked = format!("{scheme}://{user}:{MASK}@{host}");
+    }
+    for (number, parameter) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+        masked.push(if number == 0 { '?' } else { '&' });
+        match parameter.split_once('=') {
+            Some((name @ "password", _)) => masked.extend([name, "=", MASK]),
+            _ => masked.push_str(parameter),
+        }
+    }
+    masked
+}
+
+/// What is wrong with the file, and where. Never its lines themselves: they may hold a secret.
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let why = said(error);
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return why };
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {why}")
+}
+
+/// What is wrong with a setting, without the value: one that is in the wrong place may be a secret.
+fn said(error: &toml::de::Error) -> String {
+    let message = error.message();
+    match (message.split_once("string \""), message.rsplit_once("\", expected")) {
+        (Some((before, _)), Some((_, after))) => format!("{before}string, expected{after}"),
+        _ => message.to_owned(),
+    }
 }
 
 fn overlay(table: &mut Table, environment: &BTreeMap<String, String>, config: &mut Config) -> Result<(), ConfigError> {
@@ -314,13 +389,12 @@ fn overlay(table: &mut Table, environment: &BTreeMap<String, String>, config: &m
         };
         section.insert(key, parse_value(&value));
         // Judged one by one, so that the error names the variable.
-        let _: Config =
-            table.clone().try_into().map_err(|error: toml::de::Error| refuse(error.message().to_owned()))?;
+        let _: Config = table.clone().try_into().map_err(|error: toml::de::Error| refuse(said(&error)))?;
     }
     *config = table
         .clone()
         .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::Setting { key: "configuration", why: error.to_string() })?;
+        .map_err(|error: toml::de::Error| ConfigError::Setting { key: "configuration", why: said(&error) })?;
     Ok(())
 }
 
@@ -377,6 +451,38 @@ mod tests {
         assert_eq!(config.store.database, "postgres://u:hunter2@db/x");
         let shown = config.to_string();
         assert!(!shown.contains("hunter2") && shown.contains("postgres://u:••••@db/x"), "{shown}");
+    }
+
+    #[test]
+    fn a_wrong_configuration_shows_none_of_its_values() {
+        let secret = "marked-secret";
+        for (text, environment) in [
+            (format!("[keys]\nmaster_key = {secret}"), &[][..]),
+            (format!("[keys]\nmaster_key = \"{secret}"), &[]),
+            (format!("[keys]\nmaster_key = \"{secret}\" x"), &[]),
+            (format!("[keys]\nmaster_kay = \"{secret}\""), &[]),
+            (format!("[keys]\nmaster_key = [\"{secret}\"]"), &[]),
+            (format!("keys = \"{secret}\""), &[]),
+            (format!("store = \"postgres://u:{secret}@db/x\""), &[]),
+            (format!("[store]\nconnections_max = \"a \\\", expected {secret}\""), &[]),
+            (MINIMAL.to_owned(), &[("TENTERHOOK_STORE__CONNECTIONS_MAX", secret)]),
+        ] {
+            let error = load(&text, environment).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains(secret), "{shown}");
+            assert!(shown.contains("line") || shown.contains("CONNECTIONS_MAX"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_debug_print_shows_no_secret() {
+        let text = "[keys]\nmaster_key = \"marked-secret\"\n\
+                    [store]\ndatabase = \"postgres://db/x?user=u&password=marked-secret\"\n\
+                    [egress]\nproxy = \"http://u:marked-secret@proxy:8080\"\n";
+        let config = load(text, &[]).unwrap();
+        let shown = format!("{config:?} {config} {:?}", config.masked());
+        assert!(!shown.contains("marked-secret"), "{shown}");
+        assert!(shown.contains("?user=u&password=••••") && shown.contains("http://u:••••@proxy:8080"), "{shown}");
     }
 
     #[test]
