@@ -9,6 +9,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{ReadyHook, Transport};
 use tenterhook_store::model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
+use url::{Url, form_urlencoded};
 
 /// An org's configuration at one version; replaced as a whole, never changed.
 pub struct OrgSnapshot {
@@ -66,10 +67,8 @@ impl OrgSnapshot {
     /// Whether the hook's channel gets its access tokens from this authorization server: a rule of it that runs the
     /// hook would wait for itself (`overview.md` 3.2).
     pub(crate) fn is_secured_by(&self, hook: &InlineHook, server: &AuthorizationServerId) -> bool {
-        let Some(path) = hook.token_url().and_then(|url| url.strip_prefix(&*self.base_url)) else { return false };
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let name = path.trim_start_matches('/').strip_prefix("oauth2/").and_then(|rest| rest.strip_suffix("/v1/token"));
-        name.and_then(|name| self.authorization_server(name)).is_some_and(|found| found.id == *server)
+        let name = hook.token_url().and_then(|url| server_of_token_url(&self.base_url, url));
+        name.and_then(|name| self.authorization_server(&name)).is_some_and(|found| found.id == *server)
     }
 
     /// The authorization server that a URL names: by id, or `default`.
@@ -89,5 +88,52 @@ impl fmt::Debug for OrgSnapshot {
             .field("org", &self.org.id)
             .field("version", &self.version())
             .finish_non_exhaustive()
+    }
+}
+
+/// What a token URL calls the authorization server, if it is one of the org at `base_url`, however the URL is written.
+fn server_of_token_url(base_url: &str, token_url: &str) -> Option<String> {
+    let (base, url) = (Url::parse(base_url).ok()?, Url::parse(token_url).ok()?);
+    // Parsing has put scheme and host in lower case.
+    let host = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
+    let origin = |url: &Url| (url.scheme().to_owned(), host(url), url.port_or_known_default());
+    if origin(&base) != origin(&url) {
+        return None;
+    }
+    let path = url.path().strip_prefix(base.path().trim_end_matches('/'))?;
+    let name = path.strip_prefix("/oauth2/")?.strip_suffix("/v1/token")?;
+    // Only this part of the path is read with its escapes undone.
+    form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_url_is_the_orgs_own_however_it_is_written() {
+        for (base, token_url, name) in [
+            ("https://id.example.com", "https://id.example.com/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://ID.example.com/oauth2/default/v1/token", Some("default")),
+            ("https://ID.example.com", "HTTPS://id.Example.com/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com:443/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com:443", "https://id.example.com/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com./oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://u:p@id.example.com/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com/oauth2/aus1/v1/token?a=b#c", Some("aus1")),
+            ("https://id.example.com", "https://id.example.com/oauth2/%64efault/v1/token", Some("default")),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/oauth2/default/v1/token", Some("default")),
+            ("https://example.com/id", "https://example.com/id/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com:8443/oauth2/default/v1/token", None),
+            ("https://id.example.com", "http://id.example.com/oauth2/default/v1/token", None),
+            ("https://id.example.com", "http://id.example.com:443/oauth2/default/v1/token", None),
+            ("https://id.example.com", "https://id.example.com.evil.example/oauth2/default/v1/token", None),
+            ("https://id.example.com", "https://other.example.com/oauth2/default/v1/token", None),
+            ("https://id.example.com", "https://id.example.com/oauth2/default/v1/keys", None),
+            ("https://id.example.com", "https://id.example.com/OAUTH2/default/v1/token", None),
+            ("https://id.example.com", "not a url", None),
+        ] {
+            assert_eq!(server_of_token_url(base, token_url).as_deref(), name, "{base} {token_url}");
+        }
     }
 }
