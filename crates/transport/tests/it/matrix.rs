@@ -523,6 +523,13 @@ where
         // A machine that stood still for the whole budget leaves no time for the retry.
         return Err((format!("{} ({}): {made} attempts in {took:?}", fault.name, P::HOOK_TYPE), true));
     }
+    let timed_out = |record: &InvocationRecord| {
+        record.attempts.iter().flat_map(|attempt| &attempt.failure).any(|failure| failure.code.is_timeout())
+    };
+    if records.len() == 1 && made > attempts && records.iter().any(timed_out) {
+        // Nor does it leave the first attempt the time that the fault takes to be noticed.
+        return Err((format!("{} ({}): {made} attempts in {took:?}", fault.name, P::HOOK_TYPE), true));
+    }
     if (records.len(), made) != (1, attempts) {
         return wrong(format!("{} records, {made} attempts, not {attempts}", records.len()));
     }
