@@ -1,16 +1,20 @@
 //! The accept loop: bounded connections, bounded heads, a drain that ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::{Router, extract::Request};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
+    task::JoinSet,
 };
 use tower::ServiceExt as _;
 
@@ -26,11 +30,13 @@ const HEAD_BYTES_MAX: u16 = 32 * 1_024;
 /// How long the loop rests when the machine has no more sockets to give.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// Serves until `stopping` turns true, then lets requests in flight end within the drain time.
+/// Serves until `stopping` turns true, then lets requests in flight end within the drain time. When it returns, none is in
+/// flight any more: those that did not end were dropped, so that what they leave behind, such as records, is there.
 pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
-    let mut builder = Builder::new(TokioExecutor::new());
+    let tasks = Tasks::default();
+    let mut builder = Builder::new(tasks.clone());
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -62,7 +68,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        tasks.execute(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "http.connection ended");
             }
@@ -72,5 +78,63 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
     drop(listener);
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("http.drain: requests were still in flight when the drain time ended");
+    }
+    let mut rest = std::mem::take(&mut *tasks.lock());
+    rest.shutdown().await;
+}
+
+/// The tasks of all connections, those of their HTTP/2 streams included.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl Tasks {
+    fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: Future<Output: Send + 'static> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        let mut tasks = self.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move { drop(task.await) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use axum::routing::get;
+    use tokio::{
+        io::AsyncWriteExt as _,
+        sync::{mpsc, oneshot},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn when_the_drain_time_ends_no_request_is_in_flight_any_more() {
+        let (begun, mut begins) = mpsc::unbounded_channel();
+        let handler = move || {
+            let begun = begun.clone();
+            async move {
+                // Held by the request, and closed when it is dropped.
+                let (_held, gone) = oneshot::channel::<()>();
+                begun.send(gone).unwrap();
+                std::future::pending::<()>().await;
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let limits = ServerLimits { drain: Duration::from_millis(20), ..ServerLimits::default() };
+        let serving = tokio::spawn(serve(listener, Router::new().route("/", get(handler)), limits, stopping));
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut gone = begins.recv().await.unwrap();
+        assert_eq!(gone.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        stop.send(true).unwrap();
+        serving.await.unwrap();
+        assert_eq!(gone.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 }
