@@ -11,15 +11,15 @@ use tenterhook_contract::{
     answer::Answer,
     envelope::Envelope,
     hook::{FailurePolicy, HookStatus, InlineHook},
-    id::OrgId,
+    id::{EventId, OrgId},
     problem::Problem,
 };
 use tokio::time::Instant;
 
 use crate::{
     AttemptRecord, BreakerChange, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint,
-    Entropy, Exchange, FailureCode, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder,
-    Refusing, Sent, SkipReason, Timings, Witness, Witnessed,
+    Entropy, Exchange, FailureCode, FallbackUse, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer,
+    Recorder, Refusing, Sent, SkipReason, Timings, Witness, Witnessed,
     admission::{Admission, Bulkheads, Places},
     breaker::{Breaker, Leave},
     bulkhead::Responsiveness,
@@ -79,6 +79,20 @@ pub struct Resumption {
     pub outcome: Outcome,
     /// What the failure policy makes of it.
     pub decision: Decision,
+}
+
+/// A test call.
+pub struct Trial<P> {
+    /// Who asks.
+    pub origin: Arc<Origin>,
+    /// `execute` or `preview`.
+    pub purpose: Purpose,
+    /// The id that the document gives itself, when nobody else has it; without one the call has an id of its own.
+    pub event_id: Option<EventId>,
+    /// The document.
+    pub body: Bytes,
+    /// Says what is wrong with the commands of an answer, for the record.
+    pub problems: P,
 }
 
 /// The result of a test call.
@@ -148,13 +162,14 @@ impl ReadyHook {
         }
     }
 
-    /// Applies the fallback commands after `outcome`, where the policy has some that fit the subject.
-    fn fall_back<P: ExtensionPoint>(&self, subject: &mut P::Subject, outcome: &Outcome) -> bool {
+    /// Applies the fallback commands after `outcome`, where the policy has some.
+    fn fall_back<P: ExtensionPoint>(&self, subject: &mut P::Subject, outcome: &Outcome) -> Option<FallbackUse> {
         match &self.hook.policy.failure {
             FailurePolicy::Fallback(fallback) if is_failure(P::HOOK_TYPE, outcome) => {
-                P::interpret(subject, fallback.answer.clone()).is_ok()
+                let applied = P::interpret(subject, fallback.answer.clone()).is_ok();
+                Some(if applied { FallbackUse::Applied } else { FallbackUse::Unfit })
             }
-            _ => false,
+            _ => None,
         }
     }
 }
@@ -225,23 +240,17 @@ impl Engine {
         resumption
     }
 
-    /// Sends `body` through the hook's channel and judges the answer, for a test: the management API's `execute`, or a
+    /// Sends a document through the hook's channel and judges the answer, for a test: the management API's `execute`, or a
     /// preview.
     ///
     /// Retry, deadline and recording are those of a real call. Nothing is applied, and no flow feels it: the circuit
-    /// breaker is neither asked nor told. Whether the hook must be ACTIVE is for the caller to check. `problems` says what
-    /// is wrong with the commands of an answer, for the record.
-    pub async fn execute(
-        &self,
-        hook: &ReadyHook,
-        origin: Arc<Origin>,
-        purpose: Purpose,
-        body: Bytes,
-        problems: impl FnOnce(&Answer) -> Vec<Problem>,
-    ) -> Execution {
+    /// breaker is neither asked nor told. Whether the hook must be ACTIVE is for the caller to check.
+    pub async fn execute(&self, hook: &ReadyHook, trial: Trial<impl FnOnce(&Answer) -> Vec<Problem>>) -> Execution {
+        let Trial { origin, purpose, event_id, body, problems } = trial;
+        let event_id = event_id.unwrap_or_else(|| self.event_ids.next());
         let began = Instant::now();
         let deadline = Deadline::after_moment(began, hook.budget());
-        let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, self.event_ids.next(), began);
+        let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, event_id, began);
         let org_id = &record.origin().org_id;
         let places = match self.bulkheads.of_test(org_id).enter(org_id, deadline).await {
             Ok(places) => places,
@@ -448,10 +457,9 @@ fn resume<P: ExtensionPoint>(
     mut record: OpenRecord<'_>,
     outcome: Outcome,
 ) -> (Resumption, Timings) {
-    let fell_back = hook.fall_back::<P>(subject, &outcome);
-    if fell_back {
-        record.fell_back();
-    }
+    let fallback = hook.fall_back::<P>(subject, &outcome);
+    record.fallback(fallback);
+    let fell_back = fallback == Some(FallbackUse::Applied);
     let decision = decide(P::HOOK_TYPE, &hook.hook.policy.failure, (fell_back, P::falls_back(subject)), &outcome);
     let (outcome, timings) = record.close(outcome);
     (Resumption { outcome, decision }, timings)

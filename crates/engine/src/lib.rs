@@ -18,7 +18,7 @@ mod record;
 pub use admission::Limits;
 pub use breaker::{BreakerChange, BreakerReport, BreakerState};
 pub use deadline::Deadline;
-pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption};
+pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption, Trial};
 pub use failure::{CallFailure, EgressReason, FailureCode};
 pub use judge::carries_answer;
 pub use policy::Decision;
@@ -26,4 +26,4 @@ pub use ports::{
     BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder,
     Refusing, Sent, SystemClock, Transport, Witness, Witnessed,
 };
-pub use record::{AttemptRecord, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};
+pub use record::{AttemptRecord, FallbackUse, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};

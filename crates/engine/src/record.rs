@@ -128,6 +128,25 @@ impl SkipReason {
     }
 }
 
+/// What became of fallback commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallbackUse {
+    /// They were applied in place of an answer.
+    Applied,
+    /// They did not fit the subject; the type's rule holds.
+    Unfit,
+}
+
+impl FallbackUse {
+    /// A stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unfit => "unfit",
+        }
+    }
+}
+
 /// Where an invocation's time went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
@@ -181,8 +200,8 @@ pub struct InvocationRecord {
     pub debug_context: Option<String>,
     /// What the result did to the hook's circuit breaker.
     pub breaker: Option<BreakerChange>,
-    /// Whether the hook's fallback commands were applied in place of an answer.
-    pub fell_back: bool,
+    /// What became of the hook's fallback commands, where they were to stand in for an answer.
+    pub fallback: Option<FallbackUse>,
     /// The attempts, at most two.
     pub attempts: Vec<AttemptRecord>,
     /// Where the time went.
@@ -205,7 +224,7 @@ pub(crate) struct OpenRecord<'a> {
     timings: Timings,
     debug_context: Option<String>,
     breaker: Option<BreakerChange>,
-    fell_back: bool,
+    fallback: Option<FallbackUse>,
     closed: bool,
 }
 
@@ -232,7 +251,7 @@ impl<'a> OpenRecord<'a> {
             timings: Timings::default(),
             debug_context: None,
             breaker: None,
-            fell_back: false,
+            fallback: None,
             closed: false,
         }
     }
@@ -275,8 +294,8 @@ impl<'a> OpenRecord<'a> {
         self.breaker = change;
     }
 
-    pub(crate) fn fell_back(&mut self) {
-        self.fell_back = true;
+    pub(crate) fn fallback(&mut self, fallback: Option<FallbackUse>) {
+        self.fallback = fallback;
     }
 
     /// Ends the invocation with `outcome` and hands the record over.
@@ -305,7 +324,7 @@ impl<'a> OpenRecord<'a> {
             outcome,
             debug_context: self.debug_context.take(),
             breaker: self.breaker,
-            fell_back: self.fell_back,
+            fallback: self.fallback,
             attempts: std::mem::take(&mut self.attempts),
             timings: self.timings,
         });

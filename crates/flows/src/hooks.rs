@@ -10,7 +10,7 @@ use tenterhook_contract::{
     id::HookId,
     system_log::Target,
 };
-use tenterhook_engine::{BreakerReport, CallFailure, Purpose};
+use tenterhook_engine::{BreakerReport, CallFailure, Purpose, Trial};
 use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite};
 
 use crate::{
@@ -134,9 +134,14 @@ impl Platform {
             let text = format!("The inline hook has the type {}", hook.hook_type);
             return Err(ManagementError::field("eventType", &text));
         }
-        let origin = Arc::new(administrator.origin());
-        let problems = |answer: &Answer| answer.shape_problems(hook.hook_type);
-        let answer = self.engine().execute(ready, origin, Purpose::Execute, bytes, problems).await;
+        let trial = Trial {
+            origin: Arc::new(administrator.origin()),
+            purpose: Purpose::Execute,
+            event_id: None,
+            body: bytes,
+            problems: |answer: &Answer| answer.shape_problems(hook.hook_type),
+        };
+        let answer = self.engine().execute(ready, trial).await;
         let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
         if answer.error.is_none()
             && let Some(problem) = answer.shape_problems(hook.hook_type).into_iter().next()

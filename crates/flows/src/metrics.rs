@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use tenterhook_contract::id::OrgId;
-use tenterhook_engine::{BoxFuture, BreakerState, InvocationRecord, Purpose, Recorder};
+use tenterhook_engine::{BoxFuture, BreakerState, FallbackUse, InvocationRecord, Purpose, Recorder};
 
 use crate::Platform;
 
@@ -103,7 +103,7 @@ impl Metrics {
         if let Some(change) = record.breaker {
             self.breaker_changes.get_or_create(&BreakerLabels { hook_type, change: change.code() }).inc();
         }
-        if record.fell_back {
+        if record.fallback == Some(FallbackUse::Applied) {
             self.fallbacks.get_or_create(&label).inc();
         }
     }

@@ -11,7 +11,7 @@ use tenterhook_contract::{
     preview::{Document, DocumentError, Inputs, Mark},
     profile::ProfileSchema,
 };
-use tenterhook_engine::{CallFailure, Execution, Purpose, RawAnswer, Timings};
+use tenterhook_engine::{CallFailure, Execution, Purpose, RawAnswer, Timings, Trial};
 
 use crate::{
     OrgSnapshot, Platform,
@@ -68,7 +68,7 @@ impl Platform {
         let hook = find(&org, id)?;
         let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
         let wanted = Wanted::read(body)?;
-        let document = self.preview_document(administrator, &org, hook, &wanted).await?;
+        let (document, event_id) = self.preview_document(administrator, &org, hook, &wanted).await?;
         // Before anything is sent: a document without a subject has nothing to try an answer on.
         let before = document
             .rehearse(hook.hook_type, &wanted.schema, Answer::default())
@@ -76,13 +76,17 @@ impl Platform {
             .before;
         let got = match wanted.source {
             AnswerSource::Service => {
-                let bytes = document.to_json().to_string().into_bytes();
-                let origin = Arc::new(administrator.origin());
-                let problems = |answer: &Answer| {
-                    let tried = document.rehearse(hook.hook_type, &wanted.schema, answer.clone());
-                    tried.ok().and_then(|tried| tried.result.err()).unwrap_or_default()
+                let trial = Trial {
+                    origin: Arc::new(administrator.origin()),
+                    purpose: Purpose::Preview,
+                    event_id: Some(event_id),
+                    body: document.to_json().to_string().into_bytes().into(),
+                    problems: |answer: &Answer| {
+                        let tried = document.rehearse(hook.hook_type, &wanted.schema, answer.clone());
+                        tried.ok().and_then(|tried| tried.result.err()).unwrap_or_default()
+                    },
                 };
-                Got::called(self.engine().execute(ready, origin, Purpose::Preview, bytes.into(), problems).await)
+                Got::called(self.engine().execute(ready, trial).await)
             }
             AnswerSource::Given(text) => {
                 let answer = Answer::parse(&text);
@@ -102,7 +106,7 @@ impl Platform {
         org: &OrgSnapshot,
         hook: &InlineHook,
         wanted: &Wanted<'_>,
-    ) -> Result<Document, ManagementError> {
+    ) -> Result<(Document, EventId), ManagementError> {
         let mut document = match wanted.about {
             About::Document(document) => Document::given(document, hook.hook_type).map_err(|error| invalid(&error))?,
             About::Inputs(None) => {
@@ -123,14 +127,15 @@ impl Platform {
         };
         let mut entropy = [0; 16];
         self.entropy().fill(&mut entropy);
+        let event_id = EventId::from_entropy(entropy);
         document.mark(&Mark {
-            event_id: &EventId::from_entropy(entropy),
+            event_id: &event_id,
             at: self.now(),
             hook_id: &hook.id,
             base_url: &administrator.caller.base_url,
             request: &administrator.caller.request_context(),
         });
-        Ok(document)
+        Ok((document, event_id))
     }
 }
 

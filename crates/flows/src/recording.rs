@@ -159,8 +159,8 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     if let Some(change) = record.breaker {
         data.put("circuitBreaker", change.code());
     }
-    if record.fell_back {
-        data.put("fallback", "applied");
+    if let Some(fallback) = record.fallback {
+        data.put("fallback", fallback.code());
     }
     data.put("attempts", record.attempts.len() as u64);
     data.put("timings", timings_text(&record.timings));

@@ -16,7 +16,6 @@ use tokio::time::Instant;
 
 use crate::rig::{
     ImportPoint, PasswordPoint, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint, TokenPoint,
-    origin,
 };
 
 const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
@@ -290,7 +289,7 @@ async fn a_test_call_is_not_felt_by_the_flows() {
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
     let rig = Rig::of_policy(HookType::Token, &[fail.clone(), fail, SET], policy);
     for purpose in [Purpose::Execute, Purpose::Preview] {
-        let execution = rig.engine.execute(&rig.hook, origin(), purpose, bytes::Bytes::new(), |_| vec![]).await;
+        let execution = rig.execute(purpose, bytes::Bytes::new(), vec![]).await;
         assert_eq!(execution.outcome.unwrap_err().code, FailureCode::ConnectionRefused);
     }
     assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "the breaker has not heard of it");
@@ -357,8 +356,7 @@ async fn a_test_call_is_recorded_as_what_its_answer_is() {
     for (problems, expected) in
         [(vec![], Outcome::Unchanged), (vec![problem.clone()], Outcome::Invalid(vec![problem.clone()]))]
     {
-        let execution =
-            rig.engine.execute(&rig.hook, origin(), Purpose::Execute, bytes::Bytes::new(), |_| problems).await;
+        let execution = rig.execute(Purpose::Execute, bytes::Bytes::new(), problems).await;
         assert!(execution.outcome.is_ok());
         assert_eq!(rig.records.0.lock().unwrap().pop().unwrap().outcome, expected);
     }
@@ -368,10 +366,7 @@ async fn a_test_call_is_recorded_as_what_its_answer_is() {
 async fn execute_returns_the_answer_and_changes_nothing() {
     let body = r#"{"error":{"errorSummary":"no"},"debugContext":{"a":"1"}}"#;
     let rig = Rig::new(HookType::Token, &[Step::Answer(200, body)]);
-    let execution = rig
-        .engine
-        .execute(&rig.hook, origin(), Purpose::Execute, bytes::Bytes::from_static(b"{\"x\":1}"), |_| vec![])
-        .await;
+    let execution = rig.execute(Purpose::Execute, bytes::Bytes::from_static(b"{\"x\":1}"), vec![]).await;
     assert!(execution.outcome.unwrap().error.is_some());
     let record = rig.only_record();
     assert!(matches!(record.outcome, Outcome::Refused(_)));

@@ -17,9 +17,9 @@ use tenterhook_contract::{
     system_log::Actor,
 };
 use tenterhook_engine::{
-    BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Engine, Entropy, Exchange,
-    FailureCode, Invocation, InvocationRecord, Limits, Origin, Outcome, PhaseTimings, RawAnswer, ReadyHook, Recorder,
-    Resumption,
+    BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Engine, Entropy, Exchange, Execution,
+    FailureCode, Invocation, InvocationRecord, Limits, Origin, Outcome, PhaseTimings, Purpose, RawAnswer, ReadyHook,
+    Recorder, Resumption, Trial,
 };
 
 /// What the scripted endpoint does with one attempt.
@@ -214,6 +214,11 @@ impl Rig {
             })
             .await;
         Resumed { changed: Some(subject).filter(|subject| *subject != 1), outcome, decision }
+    }
+
+    pub(crate) async fn execute(&self, purpose: Purpose, body: Bytes, problems: Vec<Problem>) -> Execution {
+        let trial = Trial { origin: origin(), purpose, event_id: None, body, problems: |_: &Answer| problems };
+        self.engine.execute(&self.hook, trial).await
     }
 
     pub(crate) fn only_record(&self) -> InvocationRecord {

@@ -320,6 +320,15 @@ async fn the_policy_of_a_hook_decides_what_its_failures_mean() {
     let breaker = world.api("GET", &format!("{path}/breaker"), None).await.json();
     assert_eq!((&breaker["state"], &breaker["failures"]), (&json!("OPEN"), &json!(1)));
     assert!(breaker["probeInMs"].as_u64().unwrap() <= 18_000);
+    let unfit = json!([{ "type": "com.okta.access.patch", "value": [
+        { "op": "replace", "path": "/claims/none", "value": 1 },
+    ] }]);
+    let unfit = json!({ "policy": { "failurePolicy": "fallback", "fallbackCommands": unfit } });
+    assert_eq!(world.api("POST", &path, Some(&unfit)).await.status, 200, "whether it fits shows only then");
+    assert_eq!(world.client_credentials().await.status, 200);
+    let event = world.events("inline_hook.executed").await.pop().unwrap();
+    assert_eq!(event["debugContext"]["debugData"]["fallback"], "unfit");
+
     let reset = world.api("POST", &format!("{path}/breaker/reset"), None).await.json();
     assert_eq!((&reset["state"], &reset["calls"]), (&json!("CLOSED"), &json!(0)));
     assert_eq!(world.api("GET", "/api/v1/inlineHooks/cal00000000000000000/breaker", None).await.status, 404);

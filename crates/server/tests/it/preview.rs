@@ -90,6 +90,8 @@ async fn a_preview_says_how_it_ended_and_never_fails_for_the_service() {
     }
     service.behave(Behaviour::Answer(500, "<html>".into()));
     let failed = world.api("POST", &path, Some(&json!({}))).await.json();
+    let event = world.events("inline_hook.executed").await.pop().unwrap();
+    assert_eq!(event["debugContext"]["debugData"]["eventId"], failed["request"]["eventId"]);
     assert_eq!(
         (&failed["failure"]["code"], &failed["raw"]),
         (&json!("STATUS_500"), &json!({ "status": 500, "body": "<html>" }))
