@@ -10,6 +10,7 @@ use tenterhook_contract::{
     Secret,
     id::{ClaimId, ClientId},
     system_log::Target,
+    token::reserved::BOTH,
 };
 use tenterhook_store::model::{
     AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, ConfigurationObject,
@@ -186,6 +187,10 @@ impl Platform {
                 ClaimTarget::Access
             }
         };
+        // `groups` is reserved for hooks only: whose it is a definition says.
+        if BOTH.contains(&name.as_str()) && name != "groups" {
+            reader.cause("name", "The claim is one of the token's own");
+        }
         if !is_expression(&expression) {
             reader.cause("value", "Write `user.ATTRIBUTE`, `app.clientId`, `app.name` or a text in double quotes");
         }

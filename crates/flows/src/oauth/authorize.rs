@@ -119,6 +119,7 @@ impl Platform {
         if !client.response_types.iter().any(|kind| kind == "code") {
             return Err(OAuthError::new("unauthorized_client", "The client may not use the response type `code`."));
         }
+        refuse_request_objects(parameters)?;
         let code_challenge = code_challenge(client, parameters)?;
         let scopes = requested_scopes(org, server, parameters.get("scope"))?;
         let Some((session, user)) = self.signed_in(org, parameters, session).await? else { return Ok(None) };
@@ -189,6 +190,9 @@ impl Platform {
     ) -> Result<Option<(&'a Session, User)>, OAuthError> {
         let prompt = parameters.get("prompt").unwrap_or_default();
         let prompts = |wanted: &str| prompt.split_ascii_whitespace().any(|value| value == wanted);
+        if prompts("none") && prompt.trim() != "none" {
+            return Err(OAuthError::invalid_request("`none` must be the only value of the parameter `prompt`."));
+        }
         let max_age = parameters.get("max_age").map(|age| age.parse::<i64>().ok().filter(|age| *age >= 0));
         if max_age == Some(None) {
             return Err(OAuthError::invalid_request("The parameter `max_age` must be a number of seconds."));
@@ -232,6 +236,20 @@ fn check_client<'a>(org: &'a OrgSnapshot, parameters: &'a Parameters) -> Result<
         Some(_) => return Err(OAuthError::invalid_request("The 'response_mode' is not supported.")),
     };
     Ok(Checked { client, redirect_uri, mode, state: parameters.owned("state") })
+}
+
+/// What is said in an object that is not read must not be passed over (OpenID Connect core 3.1.2.6).
+fn refuse_request_objects(parameters: &Parameters) -> Result<(), OAuthError> {
+    for (name, code) in [
+        ("request", "request_not_supported"),
+        ("request_uri", "request_uri_not_supported"),
+        ("registration", "registration_not_supported"),
+    ] {
+        if parameters.get(name).is_some() {
+            return Err(OAuthError::new(code, format!("The parameter `{name}` is not supported.")));
+        }
+    }
+    Ok(())
 }
 
 fn code_challenge(client: &OAuthClient, parameters: &Parameters) -> Result<Option<String>, OAuthError> {

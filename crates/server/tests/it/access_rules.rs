@@ -122,6 +122,10 @@ async fn what_is_inactive_takes_no_part() {
 
     let claim = json!({ "name": "tier", "claimType": "RESOURCE", "value": "\"gold\"", "status": "INACTIVE" });
     create(&world, &format!("{server}/claims"), claim).await;
+    let own = json!({ "name": "iss", "claimType": "RESOURCE", "value": "\"x\"" });
+    let refused = world.api("POST", &format!("{server}/claims"), Some(&own)).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("name: The claim is one of the token's own"), "{}", refused.text());
     let answer = world.client_credentials().await.json();
     let claims = world.verified(answer["access_token"].as_str().unwrap()).await;
     assert!(claims.get("tier").is_none(), "{claims}");

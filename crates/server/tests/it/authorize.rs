@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     harness::{Behaviour, Service, World},
-    oauth::{VERIFIER, redeem, redirect_parameter, sign_in_and_authorize},
+    oauth::{VERIFIER, authorization_path, redeem, redirect_parameter, sign_in_and_authorize},
 };
 
 /// OpenID Connect core 3.1.2.1: `max_age=0` asks again, once; then the user has been asked.
@@ -28,6 +28,23 @@ async fn a_request_for_a_fresh_sign_in_ends_after_it_and_keeps_the_rest_of_its_q
         let url = request["data"]["context"]["request"]["url"]["value"].as_str().unwrap().to_owned();
         assert!(url.contains("redirect_uri=http%3A%2F%2F127.0.0.1%3A3000%2Fcallback&"), "{url}");
         assert!(url.ends_with(&format!("&code_challenge_method=S256{kept}")), "{url}");
+    }
+}
+
+/// OpenID Connect core 3.1.2.1 and 3.1.2.6.
+#[tokio::test]
+async fn what_is_not_supported_or_contradicts_itself_is_an_error_of_the_protocol() {
+    let world = World::start().await;
+    for (extra, code) in [
+        ("&prompt=none+login", "invalid_request"),
+        ("&prompt=none", "login_required"),
+        ("&request=e30.e30.", "request_not_supported"),
+        ("&request_uri=https%3A%2F%2Fa.example", "request_uri_not_supported"),
+        ("&registration=%7B%7D", "registration_not_supported"),
+    ] {
+        let path = authorization_path(&world, world.org.public_client_id.as_str(), "openid", extra);
+        let answer = world.send("GET", &path, &[], b"").await;
+        assert_eq!(redirect_parameter(&answer, "error").as_deref(), Some(code), "{extra}");
     }
 }
 

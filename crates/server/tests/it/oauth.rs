@@ -139,8 +139,8 @@ async fn an_error_of_the_service_becomes_the_oauth_error() {
     assert_eq!(answer.json()["error_description"], "The callback service returned an error");
 }
 
-/// Signs in at the hosted page; answers with where the browser is sent.
-pub(crate) async fn sign_in_and_authorize(world: &World, client_id: &str, scope: &str, extra: &str) -> Answer {
+/// An authorization request, with further parameters as they are to be written.
+pub(crate) fn authorization_path(world: &World, client_id: &str, scope: &str, extra: &str) -> String {
     let challenge = {
         let digest = sha256(VERIFIER.as_bytes());
         URL_SAFE_NO_PAD.encode(digest)
@@ -157,7 +157,12 @@ pub(crate) async fn sign_in_and_authorize(world: &World, client_id: &str, scope:
             ("code_challenge_method", "S256"),
         ])
         .finish();
-    let path = format!("/oauth2/{}/v1/authorize?{query}{extra}", world.org.authorization_server_id);
+    format!("/oauth2/{}/v1/authorize?{query}{extra}", world.org.authorization_server_id)
+}
+
+/// Signs in at the hosted page; answers with where the browser is sent.
+pub(crate) async fn sign_in_and_authorize(world: &World, client_id: &str, scope: &str, extra: &str) -> Answer {
+    let path = authorization_path(world, client_id, scope, extra);
     let page = world.send("GET", &path, &[], b"").await;
     assert_eq!(page.status, 200, "{}", page.text());
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
