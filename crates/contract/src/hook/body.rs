@@ -127,6 +127,9 @@ impl Draft {
             Some(Value::Null) => Some(Some(HookPolicy::default())),
             Some(policy) => HookPolicy::read(policy, hook_type, causes).map(Some),
         };
+        if let (Some(Some(policy)), Some(hook_type)) = (&policy, hook_type) {
+            policy.judge_fallback(hook_type, causes);
+        }
         Some(Self { name: name?, version: version?, channel: channel?, policy: policy? })
     }
 }

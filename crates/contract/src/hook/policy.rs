@@ -4,7 +4,13 @@
 use serde_json::{Map, Value, json};
 
 use super::body::Causes;
-use crate::{FailureDefault, HookType, Retry, answer::Answer};
+use crate::{
+    FailureDefault, HookType, Retry,
+    answer::Answer,
+    preview::Document,
+    problem::{Problem, ProblemCode},
+    profile::ProfileSchema,
+};
 
 /// Settings of a hook. The defaults are the contract's (`overview.md` sections 5 and 6).
 ///
@@ -20,6 +26,8 @@ pub struct HookPolicy {
     pub retry: Option<Retry>,
     /// What the flow does when the service could not be asked or understood.
     pub failure: FailurePolicy,
+    /// Fallback commands that another failure policy leaves unused: they are there when it is changed back.
+    pub unused_fallback: Option<Box<Fallback>>,
     /// Calls of this hook that may be open at the same time; `None` for the engine's share of the org's bound.
     pub max_concurrent: Option<u32>,
     /// The circuit breaker.
@@ -92,6 +100,7 @@ impl Default for HookPolicy {
             timeout_ms: 3_000,
             retry: None,
             failure: FailurePolicy::Default,
+            unused_fallback: None,
             max_concurrent: None,
             breaker: BreakerPolicy::default(),
         }
@@ -113,6 +122,9 @@ impl Default for BreakerPolicy {
     }
 }
 
+/// The member with the fallback commands.
+const FALLBACK: &str = "policy.fallbackCommands";
+
 /// Names of the members, and of their values, on the wire.
 const RETRIES: [(&str, Option<Retry>); 3] =
     [("default", None), ("never", Some(Retry::Never)), ("once", Some(Retry::Once))];
@@ -126,17 +138,17 @@ fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str
 impl HookPolicy {
     /// The wire form, every member present.
     pub(super) fn to_json(&self) -> Value {
-        let (failure, commands) = match &self.failure {
-            FailurePolicy::Default => ("default", Value::Null),
-            FailurePolicy::Continue => ("continue", Value::Null),
-            FailurePolicy::Stop => ("stop", Value::Null),
-            FailurePolicy::Fallback(fallback) => ("fallback", fallback.commands.0.clone()),
+        let failure = match &self.failure {
+            FailurePolicy::Default => "default",
+            FailurePolicy::Continue => "continue",
+            FailurePolicy::Stop => "stop",
+            FailurePolicy::Fallback(_) => "fallback",
         };
         json!({
             "timeoutMs": self.timeout_ms,
             "retry": name_of(&RETRIES, &self.retry),
             "failurePolicy": failure,
-            "fallbackCommands": commands,
+            "fallbackCommands": self.fallback().map(|fallback| &fallback.commands.0),
             "maxConcurrent": self.max_concurrent,
             "breaker": {
                 "mode": name_of(&MODES, &self.breaker.mode),
@@ -147,6 +159,24 @@ impl HookPolicy {
                 "openSeconds": self.breaker.open_seconds,
             },
         })
+    }
+
+    /// The fallback commands, whether the failure policy uses them or not.
+    fn fallback(&self) -> Option<&Fallback> {
+        match &self.failure {
+            FailurePolicy::Fallback(fallback) => Some(fallback),
+            _ => self.unused_fallback.as_deref(),
+        }
+    }
+
+    /// Judges the fallback commands, one cause for each problem. What was stored before is not judged again, so that a
+    /// newer rule does not make a hook unreadable.
+    pub(super) fn judge_fallback(&self, hook_type: HookType, causes: &mut Causes) {
+        for problem in self.fallback().map(|fallback| incurable(fallback, hook_type)).unwrap_or_default() {
+            let pointer = problem.pointer.strip_prefix("/commands").unwrap_or_default();
+            let hint = problem.hint.map(|hint| format!(". {hint}")).unwrap_or_default();
+            causes.add(FALLBACK, format!("{} at {pointer}{hint}", problem.message));
+        }
     }
 
     /// Reads `policy`; members that are absent or null have their defaults.
@@ -160,6 +190,7 @@ impl HookPolicy {
         let timeout = reader.number("timeoutMs", "policy.timeoutMs", 50..=60_000);
         let retry = reader.one_of("retry", "policy.retry", &RETRIES).unwrap_or(Some(None));
         let max = reader.number("maxConcurrent", "policy.maxConcurrent", 1..=10_000);
+        let fallback = reader.fallback();
         let failure = reader.failure(hook_type);
         let breaker = match members.get("breaker") {
             None | Some(Value::Null) => Some(default.breaker),
@@ -169,10 +200,19 @@ impl HookPolicy {
                 None
             }
         };
+        let (failure, unused_fallback) = match (failure?, fallback?) {
+            (None, Some(fallback)) => (FailurePolicy::Fallback(fallback), None),
+            (None, None) => {
+                causes.add(FALLBACK, "Write the commands to apply, an array");
+                return None;
+            }
+            (Some(failure), unused) => (failure, unused),
+        };
         Some(Self {
             timeout_ms: timeout?.unwrap_or(default.timeout_ms),
             retry: retry?,
-            failure: failure?,
+            failure,
+            unused_fallback,
             max_concurrent: max?,
             breaker: breaker?,
         })
@@ -233,11 +273,13 @@ impl Reader<'_> {
         Some(found)
     }
 
-    fn failure(&mut self, hook_type: Option<HookType>) -> Option<FailurePolicy> {
+    /// `None` is a problem that has been noted, `Some(None)` that the fallback commands are to be applied.
+    #[expect(clippy::option_option, reason = "the commands are another member's")]
+    fn failure(&mut self, hook_type: Option<HookType>) -> Option<Option<FailurePolicy>> {
         const FIELD: &str = "policy.failurePolicy";
-        let Some(policy) = self.member("failurePolicy") else { return Some(FailurePolicy::Default) };
+        let Some(policy) = self.member("failurePolicy") else { return Some(Some(FailurePolicy::Default)) };
         match policy.as_str() {
-            Some("default") => Some(FailurePolicy::Default),
+            Some("default") => Some(Some(FailurePolicy::Default)),
             Some("continue") => {
                 let falls_back = hook_type.map(|hook_type| hook_type.description().failure);
                 if falls_back == Some(FailureDefault::FallBack) {
@@ -245,10 +287,10 @@ impl Reader<'_> {
                         .add(FIELD, "A flow of this type cannot go on without an answer or the built-in provider");
                     return None;
                 }
-                Some(FailurePolicy::Continue)
+                Some(Some(FailurePolicy::Continue))
             }
-            Some("stop") => Some(FailurePolicy::Stop),
-            Some("fallback") => self.fallback(hook_type).map(|fallback| FailurePolicy::Fallback(Box::new(fallback))),
+            Some("stop") => Some(Some(FailurePolicy::Stop)),
+            Some("fallback") => Some(None),
             _ => {
                 self.causes.add(FIELD, "Write one of default, continue, stop, fallback");
                 None
@@ -256,21 +298,48 @@ impl Reader<'_> {
         }
     }
 
-    /// Judged as an answer is, as far as that can be done without a subject.
-    fn fallback(&mut self, hook_type: Option<HookType>) -> Option<Fallback> {
-        const FIELD: &str = "policy.fallbackCommands";
+    /// `None` is a problem that has been noted, `Some(None)` an absent member.
+    #[expect(clippy::option_option, reason = "absent and wrong are different things")]
+    fn fallback(&mut self) -> Option<Option<Box<Fallback>>> {
         let commands = match self.member("fallbackCommands") {
+            None => return Some(None),
             Some(commands @ Value::Array(items)) if !items.is_empty() => commands.clone(),
-            _ => {
-                self.causes.add(FIELD, "Write the commands to apply, an array");
+            Some(_) => {
+                self.causes.add(FALLBACK, "Write the commands to apply, an array; null for none");
                 return None;
             }
         };
         let answer = Answer::parse(json!({ "commands": commands }).to_string().as_bytes()).ok()?;
-        let problems = answer.shape_problems(hook_type?);
-        for problem in &problems {
-            self.causes.add(FIELD, format!("{} at {}", problem.message, problem.pointer));
-        }
-        problems.is_empty().then_some(Fallback { commands: Secretive(commands), answer })
+        Some(Some(Box::new(Fallback { commands: Secretive(commands), answer })))
     }
+}
+
+/// What no subject of a flow could make right: the problems that the commands have with every sample of the type, without
+/// those that lie in the sample.
+fn incurable(fallback: &Fallback, hook_type: HookType) -> Vec<Problem> {
+    let schema = ProfileSchema::base();
+    let samples = hook_type.description().sample_requests.iter();
+    let documents = samples.filter_map(|text| Document::given(&serde_json::from_str(text).ok()?, hook_type).ok());
+    let rehearsals = documents.filter_map(|document| {
+        document.rehearse(hook_type, &schema, fallback.answer.clone()).ok()?.result.err().or(Some(Vec::new()))
+    });
+    let rehearsals = rehearsals.collect::<Vec<_>>();
+    let wrong_flow = |problem: &Problem| problem.code == ProblemCode::WrongFlow;
+    let flows_mixed = rehearsals.iter().all(|problems| problems.iter().any(wrong_flow));
+    let mut found = Vec::new();
+    for problem in rehearsals.into_iter().flatten() {
+        let lies_in_the_sample = match problem.code {
+            ProblemCode::PathNotFound
+            | ProblemCode::BadIndex
+            | ProblemCode::TokenNotPresent
+            | ProblemCode::UnknownAttribute
+            | ProblemCode::NoTarget => true,
+            ProblemCode::WrongFlow => !flows_mixed,
+            _ => false,
+        };
+        if !lies_in_the_sample && !found.contains(&problem) {
+            found.push(problem);
+        }
+    }
+    found
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
-    hook::{HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
+    hook::{FailurePolicy, HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
     hook_key::HookKey,
     id::HookId,
 };
@@ -503,4 +503,106 @@ fn the_policy_is_kept_merged_and_judged() {
     telephony["type"] = json!("com.okta.telephony.provider");
     telephony["policy"] = json!({ "failurePolicy": "continue" });
     assert!(create_among(&[], &telephony).is_err(), "nothing would send the passcode");
+}
+
+fn with_fallback(hook_type: &str, commands: &Value) -> Result<InlineHook, Vec<String>> {
+    let mut body = http();
+    body["type"] = json!(hook_type);
+    body["channel"]["config"]["authScheme"] = json!({ "type": "HEADER", "key": "Authorization", "value": "s" });
+    body["policy"] = json!({ "failurePolicy": "fallback", "fallbackCommands": commands });
+    create_among(&[], &body).map_err(|invalid| invalid.causes)
+}
+
+/// Fallback commands are tried on the type's samples when they are set: what no subject could make right is refused.
+#[test]
+fn fallback_commands_that_no_subject_could_take_are_refused() {
+    let patch = |operations: Value| json!([{ "type": "com.okta.access.patch", "value": operations }]);
+    let token = "com.okta.oauth2.tokens.transform";
+    for (operation, pointer) in [
+        (json!({ "op": "add", "path": "/claims/iss", "value": "x" }), "/0/value/0/path"),
+        (json!({ "op": "zz", "path": "/claims/a", "value": 1 }), "/0/value/0/op"),
+        (json!({ "op": "add", "path": "/claims/a" }), "/0/value/0/value"),
+        (json!({ "op": "remove", "path": "/claims/a", "value": 1 }), "/0/value/0/value"),
+        (json!({ "op": "add", "path": "claims/a", "value": 1 }), "/0/value/0/path"),
+        (json!({ "op": "add", "path": "/nothing/a", "value": 1 }), "/0/value/0/path"),
+        (json!({ "op": "replace", "path": "/token/lifetime/expiration", "value": 299 }), "/0/value/0"),
+        (json!("add"), "/0/value/0"),
+    ] {
+        let causes = with_fallback(token, &patch(json!([operation]))).unwrap_err();
+        let place = format!(" at {pointer}");
+        assert!(causes.len() == 1 && causes[0].starts_with("policy.fallbackCommands: "), "{operation}: {causes:?}");
+        assert!(causes[0].contains(&place), "{operation}: {causes:?}");
+    }
+    let two = json!([{ "op": "add", "path": "/claims/iss", "value": "x" }, { "op": "zz", "path": "/claims/a" }]);
+    assert_eq!(with_fallback(token, &patch(two)).unwrap_err().len(), 2, "one cause for each problem");
+    for operation in [
+        json!({ "op": "replace", "path": "/claims/not_in_the_sample", "value": 1 }),
+        json!({ "op": "remove", "path": "/claims/not_in_the_sample/2" }),
+        json!({ "op": "replace", "path": "/token/lifetime/expiration", "value": 300 }),
+    ] {
+        assert!(with_fallback(token, &patch(json!([operation]))).is_ok(), "a subject may have it: {operation}");
+    }
+
+    let profile = |kind: &str, name: &str| json!({ "type": kind, "value": { name: "x" } });
+    let (own, progressive) = ("com.okta.user.profile.update", "com.okta.user.progressive.profile.update");
+    for (hook_type, commands, fits) in [
+        ("com.okta.telephony.provider", json!([{ "type": "com.okta.telephony.action", "value": [] }]), false),
+        (
+            "com.okta.telephony.provider",
+            json!([{ "type": "com.okta.telephony.action", "value": [{ "status": "successful" }] }]),
+            false,
+        ),
+        (
+            "com.okta.user.credential.password.import",
+            json!([{ "type": "com.okta.action.update", "value": { "credential": "MAYBE" } }]),
+            false,
+        ),
+        (
+            "com.okta.import.transform",
+            json!([{ "type": "com.okta.action.update", "value": { "result": "LINK_USER" } }]),
+            true,
+        ),
+        ("com.okta.user.pre-registration", json!([profile(own, "customAttribute")]), true),
+        ("com.okta.user.pre-registration", json!([profile(progressive, "firstName")]), true),
+        (
+            "com.okta.user.pre-registration",
+            json!([profile(own, "firstName"), profile(progressive, "firstName")]),
+            false,
+        ),
+        ("com.okta.user.pre-registration", json!([profile("com.okta.user.update", "id")]), false),
+    ] {
+        let made = with_fallback(hook_type, &commands);
+        assert_eq!(made.is_ok(), fits, "{hook_type} {commands}: {made:?}");
+    }
+}
+
+/// Commands stay beside any failure policy, so that a merge of one member never needs the other.
+#[test]
+fn fallback_commands_outlive_another_failure_policy() {
+    let merge = |hook: &InlineHook, policy: Value| {
+        let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+        hook.merge(&json!({ "policy": policy }), registry, now())
+    };
+    let shown = |hook: &InlineHook| {
+        let policy = hook.to_json("https://o")["policy"].clone();
+        (policy["failurePolicy"].clone(), policy["fallbackCommands"].clone())
+    };
+    let commands = json!([{ "type": "com.okta.access.patch", "value": [
+        { "op": "add", "path": "/claims/tier", "value": "gold" },
+    ] }]);
+    let plain = create_among(&[], &http()).unwrap();
+    let invalid = merge(&plain, json!({ "failurePolicy": "fallback" })).unwrap_err();
+    assert_eq!(invalid.causes, ["policy.fallbackCommands: Write the commands to apply, an array"]);
+
+    let given = merge(&plain, json!({ "fallbackCommands": commands })).unwrap();
+    assert_eq!(shown(&given), (json!("default"), commands.clone()), "not dropped");
+    assert_eq!(InlineHook::from_stored(&given.to_stored()).unwrap(), given, "stored and read back");
+    let used = merge(&given, json!({ "failurePolicy": "fallback" })).unwrap();
+    assert!(matches!(used.policy.failure, FailurePolicy::Fallback(_)), "nothing to send again");
+    let unused = merge(&used, json!({ "failurePolicy": "continue" })).unwrap();
+    assert_eq!(shown(&unused), (json!("continue"), commands.clone()));
+    let cleared = merge(&unused, json!({ "fallbackCommands": null })).unwrap();
+    assert_eq!(shown(&cleared), (json!("continue"), Value::Null));
+    let bad = json!({ "fallbackCommands": [{ "type": "com.okta.access.patch", "value": [{ "op": "zz" }] }] });
+    assert!(merge(&unused, bad).is_err(), "judged even while unused");
 }
