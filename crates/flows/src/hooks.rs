@@ -11,7 +11,7 @@ use tenterhook_contract::{
     system_log::Target,
 };
 use tenterhook_engine::{BreakerReport, CallFailure, Purpose, Trial};
-use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite};
+use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite, PolicyRule};
 
 use crate::{
     OrgSnapshot, Platform,
@@ -100,16 +100,26 @@ impl Platform {
         Ok(hook)
     }
 
-    /// Deletes an INACTIVE hook.
+    /// Deletes an INACTIVE hook. Rules that name it do so no longer: a client that puts such a rule back as it got it
+    /// would be refused (`observed.md` section 1).
     pub async fn delete_hook(&self, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-        let hook = self
+        let now = self.now().whole_seconds();
+        let (hook, rules) = self
             .change(&administrator.token.org_id, |org| {
                 let hook = find(org, id)?;
                 hook.check_deletable()?;
-                Ok::<_, ManagementError>((vec![ConfigurationWrite::Delete(hook.id.to_string())], hook.clone()))
+                let rules = org.configuration.rules.iter().filter(|rule| rule.inline_hook.as_ref() == Some(&hook.id));
+                let rules = rules.map(|rule| PolicyRule { inline_hook: None, last_updated: now, ..rule.clone() });
+                let rules = rules.collect::<Vec<_>>();
+                let mut writes = vec![ConfigurationWrite::Delete(hook.id.to_string())];
+                writes.extend(rules.iter().cloned().map(ConfigurationObject::Rule).map(ConfigurationWrite::put));
+                Ok::<_, ManagementError>((writes, (hook.clone(), rules)))
             })
             .await?;
         self.log_change(administrator, "inline_hook.deleted", "Inline hook has been deleted", target(&hook));
+        for rule in &rules {
+            self.log_rule_update(administrator, rule);
+        }
         Ok(())
     }
 

@@ -125,9 +125,14 @@ impl Platform {
                 ))
             })
             .await?;
+        self.log_rule_update(administrator, &rule);
+        Ok(shown)
+    }
+
+    /// Logs that a rule was changed.
+    pub(crate) fn log_rule_update(&self, administrator: &Administrator, rule: &PolicyRule) {
         let target = target(rule.id.as_str(), "PolicyRule", &rule.name);
         self.log_change(administrator, "policy.rule.update", "Update policy rule", target);
-        Ok(shown)
     }
 
     /// Creates an OAuth client; its secret is in the answer and nowhere else.

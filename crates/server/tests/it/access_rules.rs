@@ -170,3 +170,27 @@ async fn a_rule_cannot_take_the_name_of_another_rule_of_its_policy() {
     let free = world.api("PUT", &world.rule_path(), Some(&json!({ "name": "Elsewhere" }))).await;
     assert_eq!(free.status, 200, "names are unique in a policy only: {}", free.text());
 }
+
+#[tokio::test]
+async fn deleting_a_hook_takes_it_out_of_the_rules_that_name_it() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let id = world.hook(service.address).await;
+    let path = format!("/api/v1/inlineHooks/{id}");
+    assert_eq!(world.api("DELETE", &path, None).await.status, 400, "it is ACTIVE");
+    assert_eq!(
+        world.api("GET", &world.rule_path(), None).await.json()["actions"]["token"]["inlineHook"]["id"],
+        json!(id)
+    );
+    let before = world.events("policy.rule.update").await.len();
+    world.api("POST", &format!("{path}/lifecycle/deactivate"), None).await;
+    assert_eq!(world.api("DELETE", &path, None).await.status, 204);
+
+    let mut rule = world.api("GET", &world.rule_path(), None).await.json();
+    assert_eq!(rule["actions"]["token"]["inlineHook"], Value::Null);
+    rule["priority"] = json!(7);
+    let put_back = world.api("PUT", &world.rule_path(), Some(&rule)).await;
+    assert_eq!(put_back.status, 200, "{}", put_back.text());
+    assert_eq!(world.client_credentials().await.status, 200, "the flow runs without it");
+    assert_eq!(world.events("policy.rule.update").await.len(), before + 2, "the deletion's and ours");
+}
