@@ -17,7 +17,7 @@ use axum::{
 use tenterhook_contract::id::RequestId;
 use tenterhook_flows::{Caller, entropy::random_bytes};
 
-use crate::{App, error::ApiError, rate_limit};
+use crate::{App, error::ApiError, plain_text::path_is_plain, rate_limit};
 
 /// Characters of a `User-Agent` that are kept.
 const USER_AGENT_CHARACTERS_MAX: usize = 500;
@@ -69,11 +69,16 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(org);
     }
-    let mut response = CatchPanic(Box::pin(next.run(request))).await.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied().unwrap_or("no text");
-        tracing::error!(request_id = %request_id, panic = text, "http.handler panicked");
-        ApiError::Internal.into_response()
-    });
+    let mut response = if path_is_plain(request.uri().path()) {
+        CatchPanic(Box::pin(next.run(request))).await.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().copied().unwrap_or("no text");
+            tracing::error!(request_id = %request_id, panic = text, "http.handler panicked");
+            ApiError::Internal.into_response()
+        })
+    } else {
+        // Nothing has such a name.
+        ApiError::UnknownPath.into_response()
+    };
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CACHE_CONTROL, "no-cache, no-store"),

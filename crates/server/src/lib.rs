@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod management;
 mod oauth;
+mod plain_text;
 mod rate_limit;
 
 use std::{sync::Arc, time::Duration};

@@ -17,7 +17,7 @@ impl Parameters {
     /// Decodes a query or a form.
     ///
     /// # Errors
-    /// `invalid_request` when a parameter appears twice (RFC 6749 section 3.1) or a bound is exceeded.
+    /// `invalid_request` when a parameter appears twice (RFC 6749 section 3.1), has a NUL character, or a bound is exceeded.
     pub fn parse(text: &[u8]) -> Result<Self, OAuthError> {
         if text.len() > PARAMETERS_BYTES_MAX {
             return Err(OAuthError::invalid_request("The request is too large."));
@@ -26,6 +26,10 @@ impl Parameters {
         for (name, value) in url::form_urlencoded::parse(text) {
             if parameters.iter().any(|(known, _)| *known == name) {
                 return Err(OAuthError::invalid_request(format!("The parameter `{}` appears twice.", shown(&name))));
+            }
+            if name.contains('\0') || value.contains('\0') {
+                let text = format!("The parameter `{}` has a character that is not allowed.", shown(&name));
+                return Err(OAuthError::invalid_request(text));
             }
             if parameters.len() == PARAMETERS_MAX || value.len() > VALUE_BYTES_MAX {
                 return Err(OAuthError::invalid_request("The request has too many or too long parameters."));

@@ -23,7 +23,12 @@ use tenterhook_contract::id::OrgId;
 use tenterhook_flows::{Caller, OrgSnapshot, entropy::sha256_hex, management::Administrator};
 use tenterhook_store::model::ApiToken;
 
-use crate::{App, error::ApiError, rate_limit::Requester};
+use crate::{
+    App,
+    error::ApiError,
+    plain_text::{NUL, member_with_nul, parameter_with_nul},
+    rate_limit::Requester,
+};
 
 /// Bytes of a body of the management API.
 pub(crate) const BODY_BYTES_MAX: usize = 512 * 1_024;
@@ -52,6 +57,8 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         ApiError::RateLimited.into_response()
     } else if !accepts_json(request.headers()) {
         ApiError::BadMediaType.into_response()
+    } else if let Some(name) = request.uri().query().and_then(parameter_with_nul) {
+        with_nul("query", &name).into_response()
     } else {
         match token {
             Err(error) => error.into_response(),
@@ -129,6 +136,9 @@ impl FromRequest<App> for JsonBody {
             return Err(ApiError::BadMediaType);
         }
         let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedBody)?;
+        if let Some(place) = member_with_nul(&value) {
+            return Err(with_nul("body", &place));
+        }
         Ok(Self { value, bytes })
     }
 }
@@ -164,6 +174,11 @@ async fn read_body(body: Body) -> Result<Bytes, ApiError> {
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
         Err(_) => Err(ApiError::MalformedBody),
     }
+}
+
+/// A text at `place` has a NUL character.
+fn with_nul(subject: &'static str, place: &str) -> ApiError {
+    ApiError::Validation { subject, causes: vec![format!("{}: {NUL}", place.replace('\0', "\u{fffd}"))] }
 }
 
 /// A parameter of a query, decoded.

@@ -9,5 +9,6 @@ mod inline_hooks;
 mod logs;
 mod metrics;
 mod oauth;
+mod plain_text;
 mod preview;
 mod secrecy;
