@@ -50,14 +50,14 @@ impl Store {
         row.map(user_of).transpose()
     }
 
-    /// The org's users in order of creation, at most `limit`.
-    pub async fn list_users(&self, org: &OrgId, limit: u64) -> Result<Vec<User>, StoreError> {
-        let rows = user::Entity::find()
-            .filter(user::Column::OrgId.eq(org.as_str()))
-            .order_by_asc(user::Column::Id)
-            .limit(limit)
-            .all(&self.connections.reader)
-            .await?;
+    /// The org's users by id, those behind `after`, at most `limit`.
+    pub async fn list_users(&self, org: &OrgId, after: Option<&UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
+        let mut query = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
+        if let Some(after) = after {
+            query = query.filter(user::Column::Id.gt(after.as_str()));
+        }
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        let rows = query.order_by_asc(user::Column::Id).limit(limit).all(&self.connections.reader).await?;
         rows.into_iter().map(user_of).collect()
     }
 

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::{RawQuery, State},
-    http::{HeaderMap, HeaderValue, header::LINK},
+    http::HeaderMap,
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -11,7 +11,11 @@ use serde_json::Value;
 use tenterhook_contract::{Timestamp, system_log::LogEvent};
 use tenterhook_store::model::{LogCursor, LogQuery};
 
-use super::{Admin, query_parameter};
+use super::{
+    Admin,
+    paging::{add_link, next_link, self_link},
+    query_parameter,
+};
 use crate::{App, error::ApiError};
 
 /// Events of a page when the query does not say.
@@ -38,17 +42,12 @@ async fn list(State(app): State<App>, admin: Admin, RawQuery(raw): RawQuery) -> 
     let Asked { query, self_link } = read(&admin, raw.as_deref(), app.platform.now(), &base)?;
     let page = app.platform.store().query_log(&query).await?;
     let mut headers = HeaderMap::new();
-    let mut link = |url: &str, relation: &str| {
-        if let Ok(value) = HeaderValue::from_str(&format!("<{url}>; rel=\"{relation}\"")) {
-            headers.append(LINK, value);
-        }
-    };
-    link(&self_link, "self");
+    add_link(&mut headers, &self_link, "self");
     // Polling always has a next page; a bounded query has one while there is more.
     if let Some(next) = page.next.filter(|_| query.polling || page.more) {
-        link(&next_link(&base, raw.as_deref(), next), "next");
+        add_link(&mut headers, &next_link(&base, raw.as_deref(), &next.to_string()), "next");
     } else if query.polling {
-        link(&self_link, "next");
+        add_link(&mut headers, &self_link, "next");
     }
     let events: Vec<Value> = page.events.iter().map(LogEvent::to_json).collect();
     Ok((headers, Json(events)).into_response())
@@ -108,18 +107,5 @@ fn read(admin: &Admin, raw: Option<&str>, now: Timestamp, base: &str) -> Result<
         (since, _) => since,
     };
     let query = LogQuery { org_id: admin.0.token.org_id.clone(), since, until, after, descending, polling, limit };
-    let self_link = raw.map_or_else(|| base.to_owned(), |raw| format!("{base}?{raw}"));
-    Ok(Asked { query, self_link })
-}
-
-/// The same query, continued at `next`.
-fn next_link(base: &str, raw: Option<&str>, next: LogCursor) -> String {
-    let mut serializer = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-        if name != "after" {
-            serializer.append_pair(&name, &value);
-        }
-    }
-    serializer.append_pair("after", &next.to_string());
-    format!("{base}?{}", serializer.finish())
+    Ok(Asked { query, self_link: self_link(base, raw) })
 }

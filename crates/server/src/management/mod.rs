@@ -4,6 +4,7 @@ mod authorization_servers;
 mod hook_keys;
 mod inline_hooks;
 mod logs;
+mod paging;
 mod users;
 
 use std::sync::Arc;

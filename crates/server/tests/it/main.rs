@@ -12,3 +12,4 @@ mod oauth;
 mod plain_text;
 mod preview;
 mod secrecy;
+mod users;
