@@ -21,7 +21,7 @@ use hyper_util::{
 use jsonwebtoken::EncodingKey;
 use rustls::RootCertStore;
 use tenterhook_contract::{
-    hook::{ChannelAuthentication, ClientCredential, HookTls, InlineHook},
+    hook::{Channel, ChannelAuthentication, ClientCredential, HookTls, InlineHook},
     hook_key::HookKey,
 };
 use tenterhook_engine::{
@@ -177,8 +177,12 @@ impl HttpTransport {
         headers.insert(USER_AGENT, self.user_agent.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        // The contract reserves neither: who registers one means it in place of ours (`overview.md` 3.1).
+        for name in [CACHE_CONTROL, PRAGMA] {
+            if !registers(&hook.channel, &name) {
+                headers.insert(name, HeaderValue::from_static("no-cache"));
+            }
+        }
         // What differs from call to call has its place from the start: a request's copy of the map never grows.
         headers.insert(CONTENT_LENGTH, EMPTY);
         headers.insert(REQUEST_ID, EMPTY);
@@ -388,6 +392,13 @@ fn client_authentication(
             Ok(ClientAuthentication::Key { key_id: hook_key.key_id.clone(), key })
         }
     }
+}
+
+/// Whether the channel has a header of this name of its own.
+fn registers(channel: &Channel, name: &HeaderName) -> bool {
+    let is_it = |key: &str| key.eq_ignore_ascii_case(name.as_str());
+    let authenticates = matches!(&channel.authentication, ChannelAuthentication::Header { key, .. } if is_it(key));
+    authenticates || channel.headers.iter().any(|header| is_it(&header.key))
 }
 
 fn header_of(key: &str, value: &str, secret: bool) -> Result<(HeaderName, HeaderValue), CallFailure> {

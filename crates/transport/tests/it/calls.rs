@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tenterhook_contract::{hook::ChannelAuthentication, id::HookKeyId};
+use tenterhook_contract::{
+    Timestamp,
+    hook::{ChannelAuthentication, ChannelHeader, SigningScheme, SigningSecret},
+    id::HookKeyId,
+};
 use tenterhook_engine::{EgressReason, FailureCode, Transport as _};
 use tenterhook_testkit::service::{Service, Step};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
@@ -37,6 +41,24 @@ async fn the_request_is_exactly_the_recorded_one() {
     let sent = exchange.sent.unwrap();
     assert!(!format!("{sent:?}").contains("marked-secret"), "a witness sees a mask");
     assert!(sent.headers.iter().any(|(name, value)| name == "authorization" && value == "••••"));
+}
+
+/// `Cache-Control` and `Pragma` are sent once, as registered; the request id and the signature are always ours.
+#[tokio::test]
+async fn a_registered_header_is_sent_once_in_place_of_ours() {
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let mut hook = hook(&format!("http://{}/", service.address()));
+    let custom =
+        ["cache-control", "PRAGMA", "x-okta-request-id", "Webhook-Id", "webhook-timestamp", "webhook-signature"];
+    hook.channel.headers = custom.map(|key| ChannelHeader { key: key.into(), value: "theirs".into() }).into();
+    hook.signing = vec![SigningSecret::new(SigningScheme::Hmac, [7; 32], Timestamp::from_micros(0))];
+    call(&*transport().endpoint(&hook, None)).await;
+    let received = service.received().pop().unwrap();
+    for (index, key) in custom.iter().enumerate() {
+        let sent = received.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key)).collect::<Vec<_>>();
+        assert_eq!(sent.len(), 1, "{key}: {sent:?}");
+        assert_eq!(sent[0].1 == "theirs", index < 2, "{key}: {sent:?}");
+    }
 }
 
 #[tokio::test]
