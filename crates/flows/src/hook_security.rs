@@ -25,6 +25,7 @@ impl Platform {
         id: &str,
         body: Option<&Value>,
     ) -> Result<Value, ManagementError> {
+        find(&*self.org_of(administrator)?, id)?;
         let (now, key) = (self.now(), random_bytes::<SIGNING_KEY_BYTES>(self.entropy()));
         let scheme = match body.and_then(|body| body.get("version")) {
             None | Some(Value::Null) => SigningScheme::Hmac,
@@ -78,6 +79,7 @@ impl Platform {
         id: &str,
         body: &Value,
     ) -> Result<InlineHook, ManagementError> {
+        find(&*self.org_of(administrator)?, id)?;
         let (now, settings) = (self.now(), HookTls::read(body)?);
         let usable = self.transport().check_tls(&settings);
         usable.map_err(|failure| ManagementError::field("tls", &failure.to_string()))?;

@@ -414,6 +414,11 @@ async fn tls_settings_are_judged_kept_and_never_show_the_key() {
         assert!(refused.text().contains(&format!("{field}: ")), "{}", refused.text());
         assert!(world.api("GET", &path, None).await.json().get("tls").is_none(), "nothing is changed");
     }
+    for (method, below, body) in [("PUT", "tls", json!({})), ("POST", "signing/rotate", json!({ "version": "v2" }))] {
+        let unknown = format!("/api/v1/inlineHooks/cal00000000000000000/{below}");
+        let unknown = world.api(method, &unknown, Some(&body)).await;
+        assert_eq!(unknown.status, 404, "whatever the body says: {}", unknown.text());
+    }
     let body = json!({ "caCertificates": ca, "clientCertificate": certificate, "clientKey": key });
     let set = world.api("PUT", &tls, Some(&body)).await;
     assert_eq!(set.status, 200, "{}", set.text());
