@@ -10,10 +10,12 @@ mod key_file;
 mod keys;
 mod serve;
 mod telemetry;
+mod tokens;
 
 use std::{collections::BTreeMap, env, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use tenterhook_contract::id::ApiTokenId;
 
 /// An error for people: the first line says what happened, hints follow.
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -44,6 +46,12 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: Keys,
+    },
+    /// Tokens of the management API.
+    #[command(after_help = "Example:\n  tenterhook tokens create --config tenterhook.toml --name ada")]
+    Tokens {
+        #[command(subcommand)]
+        command: Tokens,
     },
 }
 
@@ -79,6 +87,30 @@ enum Keys {
     Rotate(ConfigFile),
 }
 
+#[derive(Subcommand)]
+enum Tokens {
+    /// Make a new admin token and show it, this once; works at once, also while servers run.
+    #[command(after_help = "Example:\n  tenterhook tokens create --config tenterhook.toml --name ada")]
+    Create {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Whose it is, or what for.
+        #[arg(long)]
+        name: String,
+    },
+    /// Show id, time of creation and name of every token.
+    #[command(after_help = "Example:\n  tenterhook tokens list --config tenterhook.toml")]
+    List(ConfigFile),
+    /// Revoke a token: every running server refuses it from then on.
+    #[command(after_help = "Example:\n  tenterhook tokens revoke --config tenterhook.toml 00T3VKs5dd7AbCdEfGhI")]
+    Revoke {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Its id, as `tokens list` shows it.
+        id: ApiTokenId,
+    },
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments.command) {
@@ -94,21 +126,28 @@ fn run(command: Command) -> Result<ExitCode, Error> {
     let environment: BTreeMap<String, String> = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    let load = |file: &ConfigFile| config::Config::load(&file.config, &environment);
     match command {
         Command::Dev(options) => block_on(dev::run(options)),
         Command::Serve(file) => {
-            let config = config::Config::load(&file.config, &environment)?;
+            let config = load(&file)?;
             telemetry::start(config.log.format, &config.log.level)?;
             block_on(serve::run(config)).map(|()| ExitCode::SUCCESS)
         }
         Command::Config(file) => {
-            print!("{}", config::Config::load(&file.config, &environment)?);
+            print!("{}", load(&file)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys { command } => match command {
             Keys::Generate { out } => keys::generate(&out),
             Keys::Add { to, standby } => keys::add(&to, standby),
-            Keys::Rotate(file) => block_on(keys::rotate(&config::Config::load(&file.config, &environment)?)),
+            Keys::Rotate(file) => block_on(keys::rotate(&load(&file)?)),
+        }
+        .map(|()| ExitCode::SUCCESS),
+        Command::Tokens { command } => match command {
+            Tokens::Create { file, name } => block_on(tokens::create(&load(&file)?, &name)),
+            Tokens::List(file) => block_on(tokens::list(&load(&file)?)),
+            Tokens::Revoke { file, id } => block_on(tokens::revoke(&load(&file)?, &id)),
         }
         .map(|()| ExitCode::SUCCESS),
     }

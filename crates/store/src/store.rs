@@ -10,7 +10,10 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Query, SimpleExpr},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tenterhook_contract::{Secret, Timestamp, id::OrgId};
+use tenterhook_contract::{
+    Secret, Timestamp,
+    id::{ApiTokenId, OrgId},
+};
 
 use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
@@ -112,16 +115,29 @@ impl Store {
     pub async fn find_api_token(&self, org: &OrgId, token_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
         let key = (org.to_string(), token_sha256.to_owned());
         let row = api_token::Entity::find_by_id(key).one(&self.connections.reader).await?;
-        row.map(|row| {
-            Ok(ApiToken {
-                id: parse("API token", &row.id)?,
-                org_id: org.clone(),
-                name: row.name,
-                token_sha256: row.token_sha256,
-                created: Timestamp::from_micros(row.created_us),
-            })
-        })
-        .transpose()
+        row.map(|row| api_token_of(org, row)).transpose()
+    }
+
+    /// The org's management API tokens, oldest first. There are as many as an operator has made, so all at once.
+    pub async fn api_tokens(&self, org: &OrgId) -> Result<Vec<ApiToken>, StoreError> {
+        let rows = api_token::Entity::find()
+            .filter(api_token::Column::OrgId.eq(org.as_str()))
+            .order_by_asc(api_token::Column::CreatedUs)
+            .order_by_asc(api_token::Column::Id)
+            .all(&self.connections.reader)
+            .await?;
+        rows.into_iter().map(|row| api_token_of(org, row)).collect()
+    }
+
+    /// Removes the org's management API token with this id: the next request with it is refused, on every node. Answers
+    /// whether there was one.
+    pub async fn delete_api_token(&self, org: &OrgId, id: &ApiTokenId) -> Result<bool, StoreError> {
+        let removed = api_token::Entity::delete_many()
+            .filter(api_token::Column::OrgId.eq(org.as_str()))
+            .filter(api_token::Column::Id.eq(id.as_str()))
+            .exec(&self.connections.writer)
+            .await?;
+        Ok(removed.rows_affected > 0)
     }
 
     /// How many management API tokens the org has.
@@ -208,6 +224,16 @@ impl fmt::Debug for Store {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Store").field("keyring", &self.keyring()).finish_non_exhaustive()
     }
+}
+
+fn api_token_of(org: &OrgId, row: api_token::Model) -> Result<ApiToken, StoreError> {
+    Ok(ApiToken {
+        id: parse("API token", &row.id)?,
+        org_id: org.clone(),
+        name: row.name,
+        token_sha256: row.token_sha256,
+        created: Timestamp::from_micros(row.created_us),
+    })
 }
 
 /// A document's JSON text.

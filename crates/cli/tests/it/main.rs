@@ -4,3 +4,4 @@
 mod dev;
 mod process;
 mod serve;
+mod tokens;

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::process::{Program, api, tenterhook};
 
-fn config(folder: &Path, more: &str) -> String {
+/// A configuration in `folder` with a database and a key of its own.
+pub(crate) fn config(folder: &Path, more: &str) -> String {
     let key = folder.join("master.key");
     if !key.exists() {
         let made = tenterhook(&["keys", "generate", "--out", key.to_str().unwrap()]).output().unwrap();

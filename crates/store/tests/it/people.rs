@@ -12,6 +12,7 @@ on_every_database! {
     a_login_is_unique_and_found_in_any_case
     a_session_is_found_until_it_ends
     an_api_token_is_found_by_its_hash_in_its_org
+    api_tokens_are_listed_and_revoked_in_their_org_only
 }
 
 async fn a_login_is_unique_and_found_in_any_case(store: Store) {
@@ -59,4 +60,25 @@ async fn an_api_token_is_found_by_its_hash_in_its_org(store: Store) {
     assert_eq!(store.find_api_token(&other_org(), "hash").await.unwrap(), None);
     assert_eq!(store.count_api_tokens(&org()).await.unwrap(), 1);
     assert_eq!(store.count_api_tokens(&other_org()).await.unwrap(), 0);
+}
+
+async fn api_tokens_are_listed_and_revoked_in_their_org_only(store: Store) {
+    let token = |number: u8| ApiToken {
+        id: ApiTokenId::from_parts(1, [number; 8]),
+        org_id: org(),
+        name: format!("token {number}"),
+        token_sha256: format!("hash {number}"),
+        created: at(number.into()),
+    };
+    let [first, second] = [token(1), token(2)];
+    for made in [&second, &first] {
+        store.insert_api_token(made).await.unwrap();
+    }
+    assert_eq!(store.api_tokens(&org()).await.unwrap(), [first.clone(), second.clone()], "oldest first");
+    assert_eq!(store.api_tokens(&other_org()).await.unwrap(), []);
+    assert!(!store.delete_api_token(&other_org(), &first.id).await.unwrap(), "not in that org");
+    assert!(store.delete_api_token(&org(), &first.id).await.unwrap());
+    assert!(!store.delete_api_token(&org(), &first.id).await.unwrap(), "it is gone");
+    assert_eq!(store.find_api_token(&org(), &first.token_sha256).await.unwrap(), None);
+    assert_eq!(store.api_tokens(&org()).await.unwrap(), [second]);
 }

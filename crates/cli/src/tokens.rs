@@ -1,0 +1,60 @@
+//! `tenterhook tokens`: management API tokens, made, listed and revoked in the database, beside running servers.
+
+use tenterhook_contract::id::{ApiTokenId, OrgId};
+use tenterhook_engine::{Clock as _, SystemClock};
+use tenterhook_flows::entropy::{SystemEntropy, id_parts, random_token, sha256_hex};
+use tenterhook_store::{Keyring, Store, model::ApiToken};
+
+use crate::{Error, config::Config};
+
+/// Characters of a token's name.
+const NAME_CHARACTERS_MAX: usize = 255;
+
+/// `tokens create`: a new token, shown this once.
+pub(crate) async fn create(config: &Config, name: &str) -> Result<(), Error> {
+    if name.trim().is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || name.contains(char::is_control) {
+        return Err(format!("`--name` takes 1 to {NAME_CHARACTERS_MAX} characters on one line").into());
+    }
+    let (store, org_id) = open(config).await?;
+    let now = SystemClock.now();
+    let (unix_ms, random) = id_parts(&SystemEntropy, now);
+    let id = ApiTokenId::from_parts(unix_ms, random);
+    let token = random_token(&SystemEntropy);
+    let (token_sha256, name) = (sha256_hex(token.expose()), name.to_owned());
+    store.insert_api_token(&ApiToken { id: id.clone(), org_id, name, token_sha256, created: now }).await?;
+    println!("admin token: {}", token.expose());
+    println!("It is shown this once, its id is {id}. Send it as `Authorization: SSWS {}`.", token.expose());
+    Ok(())
+}
+
+/// `tokens list`: id, time of creation and name of each, oldest first.
+pub(crate) async fn list(config: &Config) -> Result<(), Error> {
+    let (store, org_id) = open(config).await?;
+    for token in store.api_tokens(&org_id).await? {
+        println!("{}  {}  {}", token.id, token.created, token.name);
+    }
+    Ok(())
+}
+
+/// `tokens revoke`: the next request with the token is refused.
+pub(crate) async fn revoke(config: &Config, id: &ApiTokenId) -> Result<(), Error> {
+    let (store, org_id) = open(config).await?;
+    if !store.delete_api_token(&org_id, id).await? {
+        return Err(format!("There is no token `{id}`; `tenterhook tokens list` shows all").into());
+    }
+    println!("Revoked {id}: every server refuses it from now on.");
+    if store.count_api_tokens(&org_id).await? == 0 {
+        println!(
+            "It was the last one: `tokens create` makes another, and so does the next start of `tenterhook serve`."
+        );
+    }
+    Ok(())
+}
+
+/// The configured database, and the org whose tokens they are.
+async fn open(config: &Config) -> Result<(Store, OrgId), Error> {
+    let store = Store::open(&config.database()?, Keyring::from_text(&config.master_key()?)?).await?;
+    let org = store.orgs().await?.into_iter().find(|org| org.host.is_none());
+    let org = org.ok_or("The database is empty: `tenterhook serve` makes what is needed at its first start")?;
+    Ok((store, org.id))
+}
