@@ -6,6 +6,7 @@
 mod client;
 mod demonstration;
 mod diff;
+mod folder;
 mod sample_service;
 mod secrets;
 mod shown;
@@ -58,6 +59,8 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     telemetry::start(LogFormat::Text, "warn")?;
     let screen = Screen::new(options.json);
+    // Held until the end: it is what keeps others out of the folder.
+    let _lock = if options.ephemeral { None } else { Some(folder::lock(&options.data).await?) };
     let (store, master_key) = if options.ephemeral {
         (StoreConfig::Ephemeral, Keyring::generate_text())
     } else {

@@ -49,6 +49,29 @@ fn a_service_that_is_not_there_ends_the_demonstration_with_a_status() {
 }
 
 #[test]
+fn a_second_one_leaves_a_data_folder_in_use_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let mut first = Program::start(&["dev", "--json", "--port", "0", "--data", data]);
+    let ready = first.line_where(|line| line.starts_with(r#"{"step":"ready""#));
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let hook = || {
+        let (base, token) = (ready["baseUrl"].as_str().unwrap(), ready["adminToken"].as_str().unwrap());
+        api(base, token, "GET", "/api/v1/inlineHooks", None).unwrap().1[0]["channel"]["config"]["uri"].clone()
+    };
+    let before = hook();
+    let second = tenterhook(&["dev", "--once", "--port", "0", "--data", data]).output().unwrap();
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(!second.status.success(), "{said}");
+    for wanted in ["Another `tenterhook dev` uses the data folder", data, "`--data DIR`", "`--ephemeral`"] {
+        assert!(said.contains(wanted), "{said}");
+    }
+    assert_eq!(hook(), before, "the hook still calls the first one's service");
+    drop(first);
+    assert_eq!(once(&["--data", data]).0, 0, "the folder is free once the first one has ended");
+}
+
+#[test]
 fn a_kill_loses_no_acknowledged_write() {
     let folder = tempfile::tempdir().unwrap();
     let start = |data: &Path| {

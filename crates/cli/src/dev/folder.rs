@@ -1,0 +1,43 @@
+//! The data folder belongs to one `tenterhook dev` at a time: a second one would point the hook at its own service.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::Error;
+
+/// The file whose lock says that the folder is in use; its content is nothing.
+const FILE: &str = "dev.lock";
+
+/// How long the lock is waited for: one that was just killed holds it until the system has cleaned up.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Pause between looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Makes `folder` and takes its lock, which lives as long as the file that is answered: the system gives it back
+/// whatever ends the process.
+pub(super) async fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join(FILE);
+    let cannot = |error: &dyn std::fmt::Display| format!("Cannot use the data folder `{}`: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(|error| cannot(&error))?;
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = opened.map_err(|error| cannot(&error))?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => tokio::time::sleep(LOOK_EVERY).await,
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!(
+                    "Another `tenterhook dev` uses the data folder `{}`. Stop it, or take another folder with \
+                     `--data DIR`, or none with `--ephemeral`",
+                    folder.display()
+                )
+                .into());
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot(&error).into()),
+        }
+    }
+}
