@@ -11,6 +11,7 @@ use sea_orm::{
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use sea_orm_migration::MigratorTrait as _;
+use sqlx::{Connection as _, PgConnection, error::DatabaseError, postgres::PgConnectOptions};
 use tenterhook_contract::Secret;
 
 use crate::{StoreError, migration::Migrator};
@@ -21,6 +22,12 @@ const SQLITE_READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a PostgreSQL server that does not answer is waited for at the start: it may be starting itself.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Pause between attempts to reach it.
+const CONNECT_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// What a PostgreSQL server answers while it starts (`cannot_connect_now`).
+const STARTING_UP: &str = "57P03";
 /// Advisory lock of whoever migrates a PostgreSQL database: `tenterho` in ASCII, a number that nobody else takes.
 const MIGRATION_LOCK: i64 = 0x7465_6e74_6572_686f;
 /// Longest time for the migration of a PostgreSQL database, that of the nodes before this one included.
@@ -127,6 +134,7 @@ impl Connections {
                 Self { reader: only.clone(), writer: only.clone(), log: LogTarget::Shared(only) }
             }
             StoreConfig::Postgres { url, max_connections } => {
+                reach(url).await?;
                 let mut options = ConnectOptions::new(url.expose());
                 options.max_connections((*max_connections).max(2)).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
                 let pool = Database::connect(options).await?;
@@ -135,6 +143,35 @@ impl Connections {
             }
         };
         Ok(connections)
+    }
+}
+
+/// Waits until the PostgreSQL server takes a connection. The pool would hide why it does not.
+async fn reach(url: &Secret) -> Result<(), StoreError> {
+    let cannot = |why: &str| StoreError::Database(format!("cannot connect to PostgreSQL: {why}"));
+    let options: PgConnectOptions = url.expose().parse().map_err(|error: sqlx::Error| cannot(&error.to_string()))?;
+    let (mut why, mut first) = ("no answer".to_owned(), true);
+    let reached = async {
+        loop {
+            let error = match PgConnection::connect_with(&options).await {
+                Ok(connection) => return connection.close().await,
+                Err(error) => error,
+            };
+            let starting = error.as_database_error().and_then(DatabaseError::code).is_some_and(|it| it == STARTING_UP);
+            if !starting && !matches!(error, sqlx::Error::Io(_)) {
+                return Err(error);
+            }
+            if first {
+                tracing::warn!(%error, seconds = CONNECT_TIME_MAX.as_secs(), "store.unreachable; it is tried again");
+                first = false;
+            }
+            why = error.to_string();
+            tokio::time::sleep(CONNECT_AGAIN_AFTER).await;
+        }
+    };
+    match tokio::time::timeout(CONNECT_TIME_MAX, reached).await {
+        Ok(done) => done.map_err(|error| cannot(&error.to_string())),
+        Err(_) => Err(cannot(&format!("{why}; tried for {} s", CONNECT_TIME_MAX.as_secs()))),
     }
 }
 

@@ -8,5 +8,6 @@ mod databases;
 mod grants;
 mod log;
 mod nodes;
+mod opening;
 mod people;
 mod rotation;
