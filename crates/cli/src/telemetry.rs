@@ -1,9 +1,13 @@
 //! The program's own log, and the colours of the terminal.
 
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Error, config::LogFormat};
+use crate::{
+    Error,
+    config::{LogFormat, setting},
+};
 
 /// Headings.
 pub(crate) const HEADING: Style = Style::new().bold();
@@ -16,14 +20,19 @@ pub(crate) const CHANGED: Style = AnsiColor::Yellow.on_default();
 /// What matters less.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
-/// Starts the log on standard error.
-pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Error> {
+/// What `log.level` lets through.
+pub(crate) fn filter(level: &str) -> Result<EnvFilter, Error> {
     // The database libraries say at INFO what only they care about; an operator who wants it names them in `log.level`.
-    let filter = EnvFilter::try_new(format!("sqlx=warn,sea_orm_migration=warn,{level}"))
-        .map_err(|error| format!("`log.level` is not usable: `{level}`: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    EnvFilter::try_new(format!("sqlx=warn,sea_orm_migration=warn,{level}"))
+        .map_err(|error| setting("log.level", &error).into())
+}
+
+/// Starts the log on standard error; in colour as everything else is: on a terminal only.
+pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Error> {
+    let colours = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => builder.try_init(),
+        LogFormat::Text => builder.with_ansi(colours).try_init(),
         LogFormat::Json => builder.json().try_init(),
     }
 }

@@ -30,7 +30,12 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = tenterhook(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::spawn(&mut tenterhook(arguments))
+    }
+
+    /// The same, of a command with more to it than arguments.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Self { child, lines }
     }

@@ -48,6 +48,20 @@ fn the_first_start_shows_the_admin_token_once_and_sigterm_drains() {
 }
 
 #[test]
+fn a_log_that_is_not_on_a_terminal_has_no_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let mut command = tenterhook(&["serve", "--config", &config(folder.path(), "[log]\nformat = \"text\"")]);
+    command.env_remove("CLICOLOR_FORCE").stderr(fs::File::create(&path).unwrap());
+    let mut server = Program::spawn(&mut command);
+    server.line_where(|line| line.starts_with("listening on "));
+    let killed = Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().unwrap();
+    assert!(killed.success() && server.child.wait().unwrap().success());
+    let log = fs::read_to_string(&path).unwrap();
+    assert!(log.contains("draining") && !log.contains('\u{1b}'), "{log:?}");
+}
+
+#[test]
 fn a_bad_configuration_says_what_and_where() {
     let folder = tempfile::tempdir().unwrap();
     for (more, wanted) in [
