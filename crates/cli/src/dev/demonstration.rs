@@ -53,7 +53,11 @@ impl Demonstration {
         platform.log().flush().await;
         let event = next_invocation(log);
         let Ok(seen) = witnessed.try_recv() else {
-            screen.not_asked(event.as_deref());
+            screen.unseen(event.as_deref());
+            match answer.get("access_token") {
+                Some(_) => screen.without_hook(),
+                None => screen.refused(&answer),
+            }
             return Ok(false);
         };
         screen.exchange(&seen);

@@ -10,6 +10,7 @@ mod folder;
 mod sample_service;
 mod secrets;
 mod shown;
+mod unseen;
 
 use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc};
 

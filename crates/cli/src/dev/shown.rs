@@ -5,13 +5,14 @@ use std::sync::Arc;
 use anstream::println;
 use serde_json::{Map, Value, json};
 use tenterhook_contract::system_log::{LogEvent, LogResult};
-use tenterhook_engine::{Outcome, Timings, Witnessed};
+use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
 use tokio::sync::broadcast;
 
 use super::{
     demonstration::{Demonstration, SCOPE},
     diff::Line,
     secrets::DevSecrets,
+    unseen::{Reached, Unseen},
 };
 use crate::telemetry::{BAD, CHANGED, FAINT, GOOD, HEADING};
 
@@ -55,7 +56,13 @@ impl Screen {
             println!("{}", indented(&document));
         }
         let status = seen.answer.as_ref().map(|answer| answer.status);
-        let heading = status.map_or("It gave no answer".to_owned(), |status| format!("It answered: {status}"));
+        let heading = match (status, &seen.outcome) {
+            (Some(status), _) => format!("It answered: {status}"),
+            (None, Outcome::Failed(CallFailure { code: FailureCode::EgressDenied(_), .. })) => {
+                "It was not asked: the egress policy keeps the request back".to_owned()
+            }
+            (None, _) => "It gave no answer".to_owned(),
+        };
         let body = seen.answer.as_ref().map(|answer| {
             serde_json::from_slice(&answer.body)
                 .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&answer.body).into_owned()))
@@ -133,13 +140,32 @@ impl Screen {
         self.step("token", &text, || json!({ "changed": false, "error": answer }));
     }
 
-    /// The service was not asked.
-    pub(crate) fn not_asked(self, event: Option<&LogEvent>) {
-        let text = format!("{BAD}The token was issued without the hook: its service was not asked.{BAD:#}");
-        self.step("token", &text, || json!({ "changed": false, "event": event.map(LogEvent::to_json) }));
-        if let (false, Some(event)) = (self.json, event) {
-            log_line(event);
+    /// An invocation that cannot be shown whole: what the System Log says of it.
+    pub(crate) fn unseen(self, event: Option<&LogEvent>) {
+        // Only the invocation of a hook that is INACTIVE has no event.
+        let Some(event) = event else {
+            let text = format!("{BAD}{}: the hook is INACTIVE{BAD:#}", Reached::Nobody.text());
+            return self.step("answer", &text, || json!({ "status": null, "body": null, "asked": false }));
+        };
+        let Unseen { reached, code, message, timings } = Unseen::of(event);
+        self.step("answer", &format!("{BAD}{}{BAD:#}", reached.text()), || {
+            let asked = reached == Reached::Service;
+            json!({ "status": null, "body": null, "asked": asked, "failureCode": code, "message": message })
+        });
+        if !self.json {
+            println!("  {CHANGED}{code}: {message}{CHANGED:#}");
+            if reached == Reached::Service {
+                println!("  {FAINT}The document that was sent is not kept when its attempt is cut off.{FAINT:#}");
+            }
         }
+        self.timings(&timings);
+        self.event(event);
+    }
+
+    /// There is a token, in which the hook had no part.
+    pub(crate) fn without_hook(self) {
+        let text = format!("{BAD}The token was issued without the hook.{BAD:#}");
+        self.step("token", &text, || json!({ "changed": false }));
     }
 
     /// What the user can do now.

@@ -49,6 +49,32 @@ fn a_service_that_is_not_there_ends_the_demonstration_with_a_status() {
 }
 
 #[test]
+fn a_service_that_does_not_answer_in_time_was_asked() {
+    // The system takes the connection and the request; nobody reads it.
+    let service = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/hook", service.local_addr().unwrap());
+    let (status, steps) = once(&["--ephemeral", "--hook", &uri]);
+    assert_eq!(status, 1);
+    let names: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(names, ["hook", "answer", "timings", "event", "token"]);
+    let answer = step(&steps, "answer");
+    assert_eq!((&answer["asked"], &answer["failureCode"]), (&json!(true), &json!("TIMEOUT_RESPONSE")));
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.starts_with("No response within 3"), "{message}");
+    assert!(step(&steps, "timings")["waitUs"].as_u64().unwrap() > 2_000_000, "{steps:?}");
+    assert_eq!(step(&steps, "event")["event"]["debugContext"]["debugData"]["failureCode"], "TIMEOUT_RESPONSE");
+    assert_eq!(step(&steps, "token")["changed"], false);
+
+    let shown = tenterhook(&["dev", "--once", "--ephemeral", "--port", "0", "--hook", &uri]).output().unwrap();
+    let text = String::from_utf8(shown.stdout).unwrap();
+    for wanted in ["The service was asked", "TIMEOUT_RESPONSE: No response within", "wait ", "issued without the hook"]
+    {
+        assert!(text.contains(wanted), "{text}");
+    }
+    assert!(!text.contains("not asked"), "{text}");
+}
+
+#[test]
 fn a_second_one_leaves_a_data_folder_in_use_alone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();

@@ -1,0 +1,76 @@
+//! An invocation without a witness: nothing was sent, or the attempt was cut off. The System Log knows what became of it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tenterhook_contract::system_log::LogEvent;
+use tenterhook_engine::Timings;
+
+/// What the log says of it.
+pub(super) struct Unseen {
+    /// How far it came.
+    pub(super) reached: Reached,
+    /// The failure's stable code.
+    pub(super) code: String,
+    /// The failure as a sentence.
+    pub(super) message: String,
+    /// Where the time went.
+    pub(super) timings: Timings,
+}
+
+/// How far an invocation came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// Nothing was sent.
+    Nobody,
+    /// The connection was not made in time.
+    Connecting,
+    /// The request was sent; its answer did not come in time.
+    Service,
+}
+
+impl Unseen {
+    /// Reads it out of the event of the invocation.
+    pub(super) fn of(event: &LogEvent) -> Self {
+        let event = event.to_json();
+        let datum = |name: &str| {
+            let data = event.pointer("/debugContext/debugData");
+            data.and_then(|data| data.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let code = datum("failureCode");
+        let reached = match code.as_str() {
+            "TIMEOUT_RESPONSE" | "TIMEOUT_BODY" => Reached::Service,
+            "TIMEOUT_CONNECT" => Reached::Connecting,
+            _ => Reached::Nobody,
+        };
+        Self { reached, code, message: datum("errorMessage"), timings: timings(&datum("timings")) }
+    }
+}
+
+impl Reached {
+    /// It for people.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Nobody => "The service was not asked",
+            Self::Connecting => "The service could not be reached in time",
+            Self::Service => "The service was asked, and its whole answer did not come in time",
+        }
+    }
+}
+
+/// The log's `{admitMs=0.012, …}`.
+fn timings(text: &str) -> Timings {
+    let phase = |name: &str| {
+        let mut phases = text.trim_matches(['{', '}']).split(", ").filter_map(|phase| phase.split_once("Ms="));
+        let ms = phases.find(|(key, _)| *key == name).and_then(|(_, ms)| ms.parse::<f64>().ok());
+        Duration::try_from_secs_f64(ms.unwrap_or_default() / 1_000.0).unwrap_or_default()
+    };
+    Timings {
+        admit: phase("admit"),
+        token: phase("token"),
+        connect: phase("connect"),
+        wait: phase("wait"),
+        apply: phase("apply"),
+        total: phase("total"),
+    }
+}
