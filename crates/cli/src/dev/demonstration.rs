@@ -19,6 +19,10 @@ const HOOK_TYPE: &str = "com.okta.oauth2.tokens.transform";
 /// The scope that the demonstration asks for.
 pub(crate) const SCOPE: &str = "orders.read";
 
+/// A verifier and its challenge, to be copied: those of RFC 7636 appendix B.
+const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
 /// What the demonstration works with.
 pub(crate) struct Demonstration {
     pub(crate) client: Client,
@@ -27,6 +31,8 @@ pub(crate) struct Demonstration {
     pub(crate) client_secret: Secret,
     pub(crate) service_authorization: Secret,
     pub(crate) world: DemonstrationOrg,
+    /// Where the public client takes its codes.
+    pub(crate) redirect_uri: String,
     pub(crate) hook_uri: String,
     pub(crate) own_service: bool,
 }
@@ -166,6 +172,21 @@ impl Demonstration {
     /// The issuer of the demonstration's tokens: the default authorization server.
     pub(crate) fn issuer(&self) -> String {
         format!("{}/oauth2/{DEFAULT_SERVER}", self.base_url)
+    }
+
+    /// What a browser opens for a code of the public client, and the form that turns the code into tokens.
+    pub(crate) fn code_flow(&self) -> (String, String) {
+        let (client_id, redirect_uri) = (&self.world.public_client_id, &self.redirect_uri);
+        let authorize = format!(
+            "{}/v1/authorize?client_id={client_id}&response_type=code&scope=openid%20{SCOPE}&redirect_uri={redirect_uri}\
+             &state=s1&code_challenge={CODE_CHALLENGE}&code_challenge_method=S256",
+            self.issuer()
+        );
+        let form = format!(
+            "grant_type=authorization_code&client_id={client_id}&redirect_uri={redirect_uri}\
+             &code_verifier={CODE_VERIFIER}&code=CODE"
+        );
+        (authorize, form)
     }
 
     /// Path of the token endpoint.

@@ -94,6 +94,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     .map_err(|error| hint_about_port(error, &options))?;
 
     let world = provision::demonstration(&app.platform, &secrets.provisioned()).await?;
+    let snapshot = app.platform.org_by_host(None);
+    let clients = snapshot.iter().flat_map(|snapshot| &snapshot.configuration.clients);
+    let redirect_uri = clients
+        .filter(|client| client.id == world.public_client_id)
+        .find_map(|client| client.redirect_uris.first().cloned());
     let hook_uri = match &options.hook {
         Some(uri) => uri.clone(),
         None => start_sample_service(&secrets).await?,
@@ -106,6 +111,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         client_secret: secrets.client_secret.clone(),
         service_authorization: secrets.service_authorization.clone(),
         world,
+        redirect_uri: redirect_uri.unwrap_or_default(),
         hook_uri,
         own_service: options.hook.is_some(),
     };

@@ -174,13 +174,19 @@ impl Screen {
         let (admin, password) = (secrets.admin_token.expose(), secrets.user_password.expose());
         let client_secret = secrets.client_secret.expose();
         let issuer = demonstration.issuer();
+        let (authorize, form) = demonstration.code_flow();
+        let token_path = Demonstration::token_path();
+        let login = world.user_logins.first().map_or("a user", String::as_str);
+        let code_flow = format!(
+            "the code flow: open this in a browser and sign in as {login}; nobody need listen at the redirect URI"
+        );
+        let code_exchange = format!("curl -s -d '{form}' {base}{token_path}");
         let commands = [
             (
                 "a token",
                 format!(
                     "curl -s -u '{}:{client_secret}' -d 'grant_type=client_credentials&scope={SCOPE}' {base}{}",
-                    world.confidential_client_id,
-                    Demonstration::token_path()
+                    world.confidential_client_id, token_path
                 ),
             ),
             ("the hooks", format!("curl -s -H 'Authorization: SSWS {admin}' {base}/api/v1/inlineHooks")),
@@ -195,7 +201,12 @@ impl Screen {
                 "adminToken": admin,
                 "issuer": issuer,
                 "confidentialClient": { "id": world.confidential_client_id, "secret": client_secret },
-                "publicClient": { "id": world.public_client_id },
+                "publicClient": {
+                    "id": world.public_client_id,
+                    "redirectUri": demonstration.redirect_uri,
+                    "authorizeUrl": authorize,
+                    "tokenCommand": code_exchange,
+                },
                 "users": world.user_logins,
                 "userPassword": password,
                 "commands": commands.iter().map(|(_, command)| command).collect::<Vec<_>>(),
@@ -210,12 +221,17 @@ impl Screen {
             ("Issuer", &issuer),
             ("Client", &format!("{} (secret {client_secret})", world.confidential_client_id)),
             ("Public client", world.public_client_id.as_str()),
+            ("Redirect URI", &format!("{} (of the public client)", demonstration.redirect_uri)),
             ("Users", &format!("{} (password {password})", world.user_logins.join(", "))),
         ] {
             println!("  {FAINT}{name:<14}{FAINT:#}{value}");
         }
         println!("\n{HEADING}Try{HEADING:#}");
-        for (what, command) in &commands {
+        let of_code_flow = [
+            (code_flow.as_str(), authorize),
+            ("its tokens, with `code` from the address that the browser ends at instead of CODE", code_exchange),
+        ];
+        for (what, command) in commands.iter().chain(&of_code_flow) {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
         if !demonstration.own_service {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::process::{Program, api, tenterhook};
+use crate::process::{Program, api, exchange, tenterhook};
 
 /// Runs the demonstration once; status and its steps by name.
 fn once(arguments: &[&str]) -> (i32, Vec<Value>) {
@@ -72,6 +72,43 @@ fn a_service_that_does_not_answer_in_time_was_asked() {
         assert!(text.contains(wanted), "{text}");
     }
     assert!(!text.contains("not asked"), "{text}");
+}
+
+#[test]
+fn what_is_printed_is_enough_for_the_code_flow() {
+    let mut program = Program::start(&["dev", "--json", "--port", "0", "--ephemeral"]);
+    let ready = program.line_where(|line| line.starts_with(r#"{"step":"ready""#));
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let base = ready["baseUrl"].as_str().unwrap();
+    let client = &ready["publicClient"];
+    let between = |text: &str, before: &str, after: char| {
+        text.split(before).nth(1).and_then(|rest| rest.split(after).next()).unwrap().to_owned()
+    };
+    let authorize = client["authorizeUrl"].as_str().unwrap().strip_prefix(base).unwrap();
+    let (status, head, page) = exchange(base, &format!("GET {authorize} HTTP/1.1\r\n"), "").unwrap();
+    assert_eq!(status, 200, "{page}");
+    let cookie = between(&head, "set-cookie: ", ';');
+    let (login, password) = (ready["users"][0].as_str().unwrap(), ready["userPassword"].as_str().unwrap());
+    let csrf = between(&page, "name=\"csrf\" value=\"", '"');
+    let form = format!("csrf={csrf}&login={login}&password={password}");
+    let typed = "content-type: application/x-www-form-urlencoded\r\n";
+    let sign_in = authorize.replace("/authorize?", "/authorize/sign-in?");
+    let head = format!("POST {sign_in} HTTP/1.1\r\norigin: {base}\r\ncookie: {cookie}\r\n{typed}");
+    let (_, head, page) = exchange(base, &head, &form).unwrap();
+    assert!(head.contains("tenterhook_session="), "{head} {page}");
+    let session = between(&head, "set-cookie: ", ';');
+    let head = format!("GET {authorize} HTTP/1.1\r\ncookie: {session}\r\n");
+    let (_, head, page) = exchange(base, &head, "").unwrap();
+    let arrived = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or(&page).to_owned();
+    assert!(arrived.starts_with(client["redirectUri"].as_str().unwrap()), "{arrived}");
+
+    let command = client["tokenCommand"].as_str().unwrap();
+    let form =
+        between(command, "-d '", '\'').replace("code=CODE", &format!("code={}", between(&arrived, "code=", '&')));
+    let path = command.rsplit_once(base).unwrap().1;
+    let (status, _, tokens) = exchange(base, &format!("POST {path} HTTP/1.1\r\n{typed}"), &form).unwrap();
+    let tokens: Value = serde_json::from_str(&tokens).unwrap();
+    assert!(status == 200 && tokens["id_token"].is_string(), "{tokens}");
 }
 
 #[test]

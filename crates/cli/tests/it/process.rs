@@ -67,19 +67,24 @@ impl Drop for Program {
 
 /// A request of the management API at `base` (`http://address`); status and JSON, or nothing when the server is gone.
 pub(crate) fn api(base: &str, token: &str, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+    let body = body.map(ToString::to_string).unwrap_or_default();
+    let head = format!("{method} {path} HTTP/1.1\r\nauthorization: SSWS {token}\r\ncontent-type: application/json\r\n");
+    let (status, _, body) = exchange(base, &head, &body)?;
+    Some((status, serde_json::from_str(&body).unwrap_or_default()))
+}
+
+/// One request on a connection of its own: `head` is the request line and some headers. Status, head and body of the
+/// answer, or nothing when the server is gone.
+pub(crate) fn exchange(base: &str, head: &str, body: &str) -> Option<(u16, String, String)> {
     let address = base.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let body = body.map(ToString::to_string).unwrap_or_default();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: SSWS {token}\r\ncontent-type: application/json\r\n\
-         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let length = body.len();
+    let request = format!("{head}host: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, serde_json::from_str(body).unwrap_or_default()))
+    Some((status, head.to_owned(), body.to_owned()))
 }
