@@ -1,18 +1,13 @@
 //! What `serve` and `dev` have in common: the platform, listening.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_flows::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::ServerLimits;
 use tenterhook_store::{Keyring, Store, StoreConfig};
-use tenterhook_transport::{EgressPolicy, HttpTransport, Proxy, TransportConfig};
+use tenterhook_transport::HttpTransport;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{Error, keys};
@@ -25,13 +20,10 @@ pub(crate) struct Plan {
     pub(crate) listen: SocketAddr,
     pub(crate) base_url: Option<String>,
     pub(crate) store: StoreConfig,
-    pub(crate) master_key: Secret,
-    /// Followed for changes.
-    pub(crate) master_key_file: Option<PathBuf>,
-    pub(crate) policy: EgressPolicy,
-    pub(crate) proxy: Option<Proxy>,
-    pub(crate) extra_ca_pem: Vec<Vec<u8>>,
-    pub(crate) user_agent: Option<String>,
+    pub(crate) keyring: Keyring,
+    /// The file with the master keys, which is followed for changes, and what it held.
+    pub(crate) master_key_file: Option<(PathBuf, Secret)>,
+    pub(crate) transport: HttpTransport,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) plain_http_to_loopback: bool,
@@ -53,8 +45,7 @@ pub(crate) struct App {
 impl App {
     /// Opens the store, listens, and serves.
     pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
-        let keyring = Keyring::from_text(&plan.master_key)?;
-        let store = Store::open(&plan.store, keyring).await?;
+        let store = Store::open(&plan.store, plan.keyring).await?;
         let listener = listen(plan.listen).await?;
         let metrics = match plan.metrics_listen {
             Some(address) => Some(listen(address).await?),
@@ -62,19 +53,9 @@ impl App {
         };
         let address = listener.local_addr()?;
         let base_url = plan.base_url.unwrap_or_else(|| format!("http://{address}"));
-        let transport = HttpTransport::new(
-            TransportConfig {
-                policy: plan.policy,
-                proxy: plan.proxy,
-                extra_ca_pem: plan.extra_ca_pem,
-                user_agent: plan.user_agent,
-                ..TransportConfig::default()
-            },
-            Arc::new(SystemEntropy),
-        )?;
         let platform = Platform::start(Parts {
             store,
-            transport: Arc::new(transport),
+            transport: Arc::new(plan.transport),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             settings: Settings {
@@ -96,7 +77,7 @@ impl App {
         let server = tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped));
         let mut chores = vec![tokio::spawn(follow(Arc::clone(&platform))), tokio::spawn(purge(Arc::clone(&platform)))];
         chores.extend(
-            plan.master_key_file.map(|path| tokio::spawn(keys::follow(path, plan.master_key, Arc::clone(&platform)))),
+            plan.master_key_file.map(|(path, known)| tokio::spawn(keys::follow(path, known, Arc::clone(&platform)))),
         );
         Ok(Self { platform, address, metrics_address, stop, server, chores })
     }
@@ -147,15 +128,4 @@ pub(crate) async fn asked_to_stop() {
     }
     #[cfg(not(unix))]
     drop(interrupted.await);
-}
-
-/// Reads the extra trust anchors.
-pub(crate) fn read_ca_files<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Vec<Vec<u8>>, Error> {
-    paths
-        .into_iter()
-        .map(|path| {
-            std::fs::read(path)
-                .map_err(|error| format!("egress.ca_files: cannot read `{}`: {error}", path.display()).into())
-        })
-        .collect()
 }

@@ -217,10 +217,8 @@ impl Config {
             (Some(text), _) => Ok(Secret::new(text.as_str())),
             (None, Some(path)) => key_file::read(path).map_err(|error| {
                 let path = path.display();
-                format!(
-                    "Cannot read the master key `{path}`: {error}. `tenterhook keys generate --out {path}` makes one"
-                )
-                .into()
+                let why = format!("cannot read `{path}`: {error}. `tenterhook keys generate --out {path}` makes one");
+                setting("keys.master_key_file", &why).into()
             }),
             (None, None) => Err("`keys.master_key_file` is missing".into()),
         }
@@ -278,6 +276,11 @@ impl Config {
 }
 
 impl Keys {
+    /// The setting that the master keys come from.
+    pub(crate) fn source(&self) -> &'static str {
+        if self.master_key.is_some() { "keys.master_key" } else { "keys.master_key_file" }
+    }
+
     fn masked_key(&self) -> Option<String> {
         self.master_key.as_ref().map(|_| MASK.to_owned())
     }
@@ -369,7 +372,20 @@ fn said(error: &toml::de::Error) -> String {
     }
 }
 
+/// Two settings say where the master keys are: when the environment has either, both of the file give way to it.
+fn drop_keys_of_file(table: &mut Table, environment: &BTreeMap<String, String>) {
+    let names = ["master_key", "master_key_file"];
+    let variables = names.map(|name| format!("{ENVIRONMENT_PREFIX}keys{ENVIRONMENT_SEPARATOR}{name}"));
+    let given = |name: &String| variables.iter().any(|variable| name.eq_ignore_ascii_case(variable));
+    if environment.keys().any(given)
+        && let Some(keys) = table.get_mut("keys").and_then(Value::as_table_mut)
+    {
+        keys.retain(|name, _| !names.contains(&name));
+    }
+}
+
 fn overlay(table: &mut Table, environment: &BTreeMap<String, String>, config: &mut Config) -> Result<(), ConfigError> {
+    drop_keys_of_file(table, environment);
     for (name, value) in environment {
         let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
         let Some((section, key)) = path.split_once(ENVIRONMENT_SEPARATOR) else { continue };
@@ -443,6 +459,15 @@ mod tests {
     }
 
     #[test]
+    fn a_master_key_of_the_environment_wins_over_the_files_whichever_way_it_is_given() {
+        let config = load(MINIMAL, &[("TENTERHOOK_KEYS__MASTER_KEY", "x")]).unwrap();
+        assert_eq!((config.keys.master_key.as_deref(), config.keys.master_key_file), (Some("x"), None));
+        let config =
+            load("[keys]\nmaster_key = \"x\"\n", &[("TENTERHOOK_KEYS__MASTER_KEY_FILE", "other.key")]).unwrap();
+        assert_eq!((config.keys.master_key, config.keys.master_key_file), (None, Some("other.key".into())));
+    }
+
+    #[test]
     fn a_file_suffix_reads_the_value_from_that_file() {
         let secret = tempfile::NamedTempFile::new().unwrap();
         fs::write(secret.path(), "postgres://u:hunter2@db/x\n").unwrap();
@@ -495,7 +520,8 @@ mod tests {
             (MINIMAL, &[("TENTERHOOK_SERVER__CONNECTIONS_MAX", "many")], "`TENTERHOOK_SERVER__CONNECTIONS_MAX`"),
             (MINIMAL, &[("TENTERHOOK_SERVER__BASE_URL", "hooks.example.com")], "server.base_url"),
             (MINIMAL, &[("TENTERHOOK_LIMITS__IN_FLIGHT_PER_ORG", "0")], "at least 1"),
-            (MINIMAL, &[("TENTERHOOK_KEYS__MASTER_KEY", "x")], "not both"),
+            (MINIMAL, &[("TENTERHOOK_KEYS__MASTER_KEY", "x"), ("TENTERHOOK_KEYS__MASTER_KEY_FILE", "y")], "not both"),
+            ("[keys]\nmaster_key = \"x\"\nmaster_key_file = \"y\"", &[], "not both"),
         ] {
             let error = load(text, environment).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error} does not contain {wanted}");

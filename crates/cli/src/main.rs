@@ -38,7 +38,7 @@ enum Command {
     /// Run the server.
     #[command(after_help = "Example:\n  tenterhook serve --config tenterhook.toml")]
     Serve(ConfigFile),
-    /// Show the effective configuration, secrets masked.
+    /// Check the configuration as `serve` does, and show what is in force, secrets masked.
     #[command(after_help = "Example:\n  tenterhook config --config tenterhook.toml")]
     Config(ConfigFile),
     /// Master keys.
@@ -135,7 +135,9 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             block_on(serve::run(config)).map(|()| ExitCode::SUCCESS)
         }
         Command::Config(file) => {
-            print!("{}", load(&file)?);
+            let config = load(&file)?;
+            serve::plan(&config)?;
+            print!("{config}");
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys { command } => match command {

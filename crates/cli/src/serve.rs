@@ -1,14 +1,18 @@
 //! `tenterhook serve`: the real server.
 
+use std::{fs, path::PathBuf, sync::Arc};
+
 use tenterhook_engine::Limits;
-use tenterhook_flows::provision;
+use tenterhook_flows::{entropy::SystemEntropy, provision};
 use tenterhook_server::ServerLimits;
-use tenterhook_transport::{EgressPolicy, EgressRule};
+use tenterhook_store::Keyring;
+use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};
 
 use crate::{
     Error,
     app::{self, App, Plan},
     config::{Config, setting},
+    telemetry,
 };
 
 /// Serves until SIGTERM or Ctrl-C, then drains.
@@ -28,25 +32,21 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-fn plan(config: &Config) -> Result<Plan, Error> {
-    let rules = |key: &str, texts: &[String]| {
-        let rules = texts.iter().map(|rule| rule.parse::<EgressRule>()).collect::<Result<Vec<_>, _>>();
-        rules.map_err(|error| setting(key, &error))
-    };
-    let proxy = config.egress.proxy.as_deref().map(str::parse).transpose();
+/// Checks every setting and makes what `serve` starts with: `config` says by it whether `serve` would.
+///
+/// # Errors
+/// When a setting is not usable; its name is said.
+pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
+    telemetry::filter(&config.log.level)?;
+    let master_key = config.master_key()?;
+    let keyring = Keyring::from_text(&master_key).map_err(|error| setting(config.keys.source(), &error))?;
     Ok(Plan {
         listen: config.server.listen,
         base_url: config.server.base_url.clone(),
         store: config.database()?,
-        master_key: config.master_key()?,
-        master_key_file: config.keys.master_key_file.clone(),
-        policy: EgressPolicy::new(
-            rules("egress.allow", &config.egress.allow)?,
-            rules("egress.deny", &config.egress.deny)?,
-        ),
-        proxy: proxy.map_err(|error| setting("egress.proxy", &error))?,
-        extra_ca_pem: app::read_ca_files(config.egress.ca_files.iter().map(std::path::PathBuf::as_path))?,
-        user_agent: config.outbound.user_agent.clone(),
+        keyring,
+        master_key_file: config.keys.master_key_file.clone().map(|path| (path, master_key)),
+        transport: transport(config)?,
         missed_hook_claim: config.outbound.missed_hook_claim.as_deref().map(Into::into),
         metrics_listen: config.server.metrics_listen,
         plain_http_to_loopback: false,
@@ -62,5 +62,32 @@ fn plan(config: &Config) -> Result<Plan, Error> {
             ..ServerLimits::default()
         },
         witness: None,
+    })
+}
+
+fn transport(config: &Config) -> Result<HttpTransport, Error> {
+    let rules = |key: &str, texts: &[String]| {
+        let rules = texts.iter().map(|rule| rule.parse::<EgressRule>()).collect::<Result<Vec<_>, _>>();
+        rules.map_err(|error| setting(key, &error))
+    };
+    let proxy = config.egress.proxy.as_deref().map(str::parse).transpose();
+    let read = |path: &PathBuf| {
+        fs::read(path)
+            .map_err(|error| setting("egress.ca_files", &format!("cannot read `{}`: {error}", path.display())))
+    };
+    let settings = TransportConfig {
+        policy: EgressPolicy::new(
+            rules("egress.allow", &config.egress.allow)?,
+            rules("egress.deny", &config.egress.deny)?,
+        ),
+        proxy: proxy.map_err(|error| setting("egress.proxy", &error))?,
+        extra_ca_pem: config.egress.ca_files.iter().map(read).collect::<Result<_, _>>()?,
+        user_agent: config.outbound.user_agent.clone(),
+        ..TransportConfig::default()
+    };
+    HttpTransport::new(settings, Arc::new(SystemEntropy)).map_err(|error| match error {
+        TransportError::TrustAnchor(_) => setting("egress.ca_files", &error).into(),
+        TransportError::UserAgent => setting("outbound.user_agent", &error).into(),
+        TransportError::ClientCertificate(_) | TransportError::Tls(_) => error.into(),
     })
 }

@@ -16,10 +16,10 @@ use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 use tenterhook_engine::{Limits, Witness, Witnessed};
-use tenterhook_flows::provision;
+use tenterhook_flows::{entropy::SystemEntropy, provision};
 use tenterhook_server::ServerLimits;
 use tenterhook_store::{Keyring, StoreConfig};
-use tenterhook_transport::EgressPolicy;
+use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use self::{client::Client, demonstration::Demonstration, secrets::DevSecrets, shown::Screen};
@@ -77,14 +77,17 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         listen: (Ipv4Addr::LOCALHOST, options.port).into(),
         base_url: None,
         store,
-        master_key,
+        keyring: Keyring::from_text(&master_key)?,
         master_key_file: None,
         missed_hook_claim: None,
         metrics_listen: None,
-        policy: EgressPolicy::default().with_plain_http_to_loopback(),
-        proxy: None,
-        extra_ca_pem: vec![],
-        user_agent: None,
+        transport: HttpTransport::new(
+            TransportConfig {
+                policy: EgressPolicy::default().with_plain_http_to_loopback(),
+                ..TransportConfig::default()
+            },
+            Arc::new(SystemEntropy),
+        )?,
         plain_http_to_loopback: true,
         limits: Limits::default(),
         server: ServerLimits::default(),

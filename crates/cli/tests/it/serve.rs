@@ -89,6 +89,36 @@ fn the_effective_configuration_shows_no_secret() {
     assert!(text.contains("postgres://u:••••@db/x") && !text.contains("marked-secret"), "{text}");
 }
 
+#[test]
+fn config_refuses_what_serve_refuses_and_names_the_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("no.pem"), "no certificate").unwrap();
+    let no_pem = format!("[egress]\nca_files = [\"{}\"]", folder.path().join("no.pem").display());
+    let usable = config(folder.path(), "[egress]\nproxy = \"http://proxy.example:3128\"");
+    assert!(tenterhook(&["config", "--config", &usable]).output().unwrap().status.success());
+    for (more, variable, setting) in [
+        ("[egress]\nallow = [\"10.0.0.0/99\"]", None, "egress.allow"),
+        ("[egress]\ndeny = [\"a b\"]", None, "egress.deny"),
+        ("[egress]\nproxy = \"https://x\"", None, "egress.proxy"),
+        ("[egress]\nca_files = [\"/nowhere.pem\"]", None, "egress.ca_files"),
+        (no_pem.as_str(), None, "egress.ca_files"),
+        ("[log]\nlevel = \"nonsense==\"", None, "log.level"),
+        ("[outbound]\nuser_agent = \"a\\u0007b\"", None, "outbound.user_agent"),
+        ("", Some(("TENTERHOOK_STORE__DATABASE", "mysql://x")), "store.database"),
+        ("", Some(("TENTERHOOK_KEYS__MASTER_KEY", "marked-secret")), "keys.master_key"),
+        ("", Some(("TENTERHOOK_KEYS__MASTER_KEY_FILE", "/nowhere.key")), "keys.master_key_file"),
+    ] {
+        let file = config(folder.path(), more);
+        for command in ["config", "serve"] {
+            let output = tenterhook(&[command, "--config", &file]).envs(variable).output().unwrap();
+            let text = String::from_utf8(output.stderr).unwrap();
+            let wanted = format!("`{setting}` is not usable");
+            assert!(!output.status.success() && text.contains(&wanted), "{command} {setting}: {text}");
+            assert!(!text.contains("marked-secret"), "{text}");
+        }
+    }
+}
+
 /// A new key in front, every secret moved to it, the old one gone: the same server reads and writes all the while.
 #[test]
 fn master_keys_are_rotated_under_a_running_server() {
