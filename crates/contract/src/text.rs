@@ -2,6 +2,10 @@
 
 /// The first `count` characters of `text`; all of it when it has no more.
 pub(crate) fn beginning(text: &str, count: usize) -> &str {
+    if text.len() <= count {
+        // No character has less than a byte.
+        return text;
+    }
     text.char_indices().nth(count).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
