@@ -2,8 +2,11 @@
 
 use tenterhook_contract::id::{ApiTokenId, OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_flows::entropy::{SystemEntropy, id_parts, random_token, sha256_hex};
-use tenterhook_store::{Keyring, Store, model::ApiToken};
+use tenterhook_flows::{
+    entropy::{SystemEntropy, random_token},
+    provision::api_token,
+};
+use tenterhook_store::{Keyring, Store};
 
 use crate::{Error, config::Config};
 
@@ -16,14 +19,11 @@ pub(crate) async fn create(config: &Config, name: &str) -> Result<(), Error> {
         return Err(format!("`--name` takes 1 to {NAME_CHARACTERS_MAX} characters on one line").into());
     }
     let (store, org_id) = open(config).await?;
-    let now = SystemClock.now();
-    let (unix_ms, random) = id_parts(&SystemEntropy, now);
-    let id = ApiTokenId::from_parts(unix_ms, random);
     let token = random_token(&SystemEntropy);
-    let (token_sha256, name) = (sha256_hex(token.expose()), name.to_owned());
-    store.insert_api_token(&ApiToken { id: id.clone(), org_id, name, token_sha256, created: now }).await?;
+    let stored = api_token(&SystemEntropy, SystemClock.now(), &org_id, name, &token);
+    store.insert_api_token(&stored).await?;
     println!("admin token: {}", token.expose());
-    println!("It is shown this once, its id is {id}. Send it as `Authorization: SSWS {}`.", token.expose());
+    println!("It is shown this once, its id is {}. Send it as `Authorization: SSWS {}`.", stored.id, token.expose());
     Ok(())
 }
 

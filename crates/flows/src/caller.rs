@@ -1,6 +1,6 @@
 //! The HTTP request that makes a flow run, as the flows see it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use tenterhook_contract::{
     Timestamp,
@@ -48,11 +48,8 @@ impl Caller {
 
     /// What a log event's debug data says of the request (`system-log.md` section 4).
     pub(crate) fn debug_data(&self) -> DebugData<'_> {
-        let url = match &self.query {
-            Some(query) => cap(format!("{}?{query}", self.path).into()),
-            None => self.path.as_str().into(),
-        };
         let (id, path) = (self.request_id.as_str(), self.path.as_str());
+        let url = logged_url(path, self.query.as_deref());
         [("requestId", id.into()), ("requestUri", path.into()), ("url", url.into())].into()
     }
 
@@ -70,5 +67,13 @@ impl Caller {
             url: UrlValue { value: url },
             ip_address: self.ip_address.clone(),
         }
+    }
+}
+
+/// Path and query of a request, as much of them as the log takes.
+pub(crate) fn logged_url<'a>(path: &'a str, query: Option<&str>) -> Cow<'a, str> {
+    match query {
+        Some(query) => cap(format!("{path}?{query}").into()),
+        None => path.into(),
     }
 }

@@ -1,9 +1,10 @@
 //! What an org begins with: the first admin token, the default authorization server, the development org.
 
 use tenterhook_contract::{
-    Secret,
+    Secret, Timestamp,
     id::{ApiTokenId, AuthorizationServerId, ClaimId, ClientId, OrgId, PolicyId, RuleId, ScopeId, UserId},
 };
+use tenterhook_engine::Entropy;
 use tenterhook_store::{
     StoreError,
     model::{
@@ -15,7 +16,7 @@ use tenterhook_store::{
 use crate::{
     ChangeError, OrgSnapshot, Platform,
     directory::Profile,
-    entropy::{random_token, sha256_hex},
+    entropy::{id_parts, random_token, sha256_hex},
     oauth::keys::{KeyError, generate_signing_key},
 };
 
@@ -135,17 +136,19 @@ async fn default_org(platform: &Platform) -> Result<OrgId, ProvisionError> {
 }
 
 async fn add_admin_token(platform: &Platform, org: &OrgId, name: &str, token: &Secret) -> Result<(), StoreError> {
-    let (unix_ms, random) = platform.id_parts();
-    platform
-        .store()
-        .insert_api_token(&ApiToken {
-            id: ApiTokenId::from_parts(unix_ms, random),
-            org_id: org.clone(),
-            name: name.to_owned(),
-            token_sha256: sha256_hex(token.expose()),
-            created: platform.now(),
-        })
-        .await
+    platform.store().insert_api_token(&api_token(platform.entropy(), platform.now(), org, name, token)).await
+}
+
+/// A management API token as it is stored: never itself, only its hash.
+pub fn api_token(entropy: &dyn Entropy, now: Timestamp, org: &OrgId, name: &str, token: &Secret) -> ApiToken {
+    let (unix_ms, random) = id_parts(entropy, now);
+    ApiToken {
+        id: ApiTokenId::from_parts(unix_ms, random),
+        org_id: org.clone(),
+        name: name.to_owned(),
+        token_sha256: sha256_hex(token.expose()),
+        created: now,
+    }
 }
 
 async fn add_user(

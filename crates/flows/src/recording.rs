@@ -5,18 +5,19 @@ use std::{borrow::Cow, fmt::Write as _};
 use tenterhook_contract::{
     answer::cap,
     id::OrgId,
+    limits::LOG_TEXT_CHARACTERS_MAX,
     problem::Change,
     system_log::{DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
 use tenterhook_engine::{
-    BoxFuture, CallFailure, FailureCode, InvocationRecord, Origin, Outcome, Recorder, SkipReason, Timings,
+    BoxFuture, CallFailure, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
 };
 use tenterhook_store::LogWriter;
 
+use crate::caller::logged_url;
+
 /// Changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
-/// Bytes of their operations and paths, from where on no more are named.
-const CHANGES_BYTES_MAX: usize = 2_000;
 /// Members of an event's debug data, at most.
 const DEBUG_MEMBERS_MAX: usize = 14;
 
@@ -135,7 +136,8 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     let mut data = DebugData::with_capacity(DEBUG_MEMBERS_MAX);
     data.put("requestId", origin.request.id.as_str());
     data.put("requestUri", origin.request_uri.as_str());
-    data.put("url", url(origin));
+    let query = origin.request.url.value.split_once('?').map(|(_, query)| query);
+    data.put("url", logged_url(&origin.request_uri, query));
     data.put("inlineHookType", record.hook_type.as_str());
     if let Some(debug) = &record.debug_context {
         data.put("inlineHook", debug.as_str());
@@ -167,14 +169,6 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     data
 }
 
-/// Path and query of the triggering request.
-fn url(origin: &Origin) -> Cow<'_, str> {
-    match origin.request.url.value.split_once('?') {
-        Some((_, query)) => cap(format!("{}?{query}", origin.request_uri).into()),
-        None => origin.request_uri.as_str().into(),
-    }
-}
-
 /// The operations that were applied, with their paths, which the service has chosen: as much of them as the log takes.
 fn named(changes: &[Change]) -> Cow<'static, str> {
     let mut text = String::with_capacity(32 * changes.len().min(CHANGES_SHOWN_MAX));
@@ -182,7 +176,7 @@ fn named(changes: &[Change]) -> Cow<'static, str> {
         for piece in [if text.is_empty() { "" } else { ", " }, change.op, " ", &change.path] {
             text.push_str(piece);
         }
-        if text.len() > CHANGES_BYTES_MAX {
+        if text.len() > LOG_TEXT_CHARACTERS_MAX {
             break;
         }
     }

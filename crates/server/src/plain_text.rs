@@ -1,5 +1,6 @@
 //! Texts that may be looked up and stored: a NUL character may not, for PostgreSQL keeps none.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// What is wrong with a text that has one.
@@ -7,25 +8,7 @@ pub(crate) const NUL: &str = "The field cannot contain the character U+0000";
 
 /// Whether a path, decoded, is UTF-8 without a NUL character.
 pub(crate) fn path_is_plain(path: &str) -> bool {
-    if !path.contains('%') {
-        return true;
-    }
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        let (byte, behind) = escaped(rest).unwrap_or((*first, after));
-        decoded.push(byte);
-        rest = behind;
-    }
-    std::str::from_utf8(&decoded).is_ok_and(|text| !text.contains('\0'))
-}
-
-/// The byte that the beginning of `text` stands for, when that is `%` and two digits, and what is behind it.
-fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
-    let [b'%', high, low, behind @ ..] = text else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let byte = u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?;
-    Some((byte, behind))
+    percent_decode_str(path).decode_utf8().is_ok_and(|text| !text.contains('\0'))
 }
 
 /// The name of a query's first parameter with a NUL character.

@@ -7,7 +7,8 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, TransactionTrait as _,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbErr,
+    TransactionTrait as _,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use sea_orm_migration::MigratorTrait as _;
@@ -178,12 +179,18 @@ async fn reach(url: &Secret) -> Result<(), StoreError> {
     }
 }
 
-/// Migrates while no other node does. The lock lives as long as the transaction, also behind a pooler that shares
-/// connections between clients.
+/// A transaction on PostgreSQL while no other node has one with the same advisory lock. The lock lives as long as the
+/// transaction, also behind a pooler that shares connections between clients.
+pub(crate) async fn turn(connection: &DatabaseConnection, lock: i64) -> Result<DatabaseTransaction, DbErr> {
+    let turn = connection.begin().await?;
+    turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({lock})")).await?;
+    Ok(turn)
+}
+
+/// Migrates while no other node does.
 async fn migrate_in_turn(pool: &DatabaseConnection) -> Result<(), StoreError> {
     let migrated = async {
-        let turn = pool.begin().await?;
-        turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+        let turn = turn(pool, MIGRATION_LOCK).await?;
         Migrator::up(&turn, None).await?;
         turn.commit().await
     };

@@ -15,11 +15,15 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait as _, Value};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement, Value};
 use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
 use tokio::sync::{Notify, broadcast, oneshot};
 
-use crate::{StoreError, database::LogTarget, store::from_text};
+use crate::{
+    StoreError,
+    database::{LogTarget, turn},
+    store::from_text,
+};
 
 /// Events that may wait to be written; more are lost and counted.
 const WAITING_MAX: usize = 65_536;
@@ -392,8 +396,7 @@ async fn write(connection: &DatabaseConnection, rows: &[(&Entry, &str)]) -> Resu
     if backend != DbBackend::Postgres {
         return connection.execute_raw(insertion(backend, rows)).await.map(drop);
     }
-    let turn = connection.begin().await?;
-    turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({TURN_LOCK})")).await?;
+    let turn = turn(connection, TURN_LOCK).await?;
     for some in rows.chunks(ROWS_MAX) {
         turn.execute_raw(insertion(backend, some)).await?;
     }

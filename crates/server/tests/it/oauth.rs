@@ -258,6 +258,13 @@ async fn the_code_flow_asks_the_hook_at_authorize_and_freezes_its_claims() {
     assert_eq!(refreshed.json()["error"], "invalid_grant");
 }
 
+/// The tokens of a code flow that asks for a refresh token.
+async fn tokens_for_long(world: &World, client_id: &str) -> Value {
+    let answer = sign_in_and_authorize(world, client_id, "openid offline_access orders.read", "").await;
+    let code = redirect_parameter(&answer, "code").unwrap();
+    redeem(world, client_id, &code, VERIFIER).await.json()
+}
+
 pub(crate) async fn refresh(world: &World, client_id: &str, token: &str) -> Answer {
     let form = [("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", token)];
     world.form("token", None, &form).await
@@ -269,9 +276,7 @@ async fn a_refresh_asks_again_rotates_and_notices_reuse() {
     let service = Service::start(gold_for_both()).await;
     world.hook(service.address).await;
     let client_id = world.org.public_client_id.to_string();
-    let answer = sign_in_and_authorize(&world, &client_id, "openid offline_access orders.read", "").await;
-    let code = redirect_parameter(&answer, "code").unwrap();
-    let first = redeem(&world, &client_id, &code, VERIFIER).await.json();
+    let first = tokens_for_long(&world, &client_id).await;
     let first = first["refresh_token"].as_str().unwrap();
 
     service.behave(Behaviour::json(&json!({ "error": { "errorSummary": "later" } })));
@@ -302,9 +307,7 @@ async fn every_renewal_shows_the_refresh_token_id_of_the_first_request() {
     let service = Service::start(gold_for_both()).await;
     world.hook(service.address).await;
     let client_id = world.org.public_client_id.to_string();
-    let answer = sign_in_and_authorize(&world, &client_id, "openid offline_access orders.read", "").await;
-    let code = redirect_parameter(&answer, "code").unwrap();
-    let mut tokens = redeem(&world, &client_id, &code, VERIFIER).await.json();
+    let mut tokens = tokens_for_long(&world, &client_id).await;
     let first = service.received().pop().unwrap()["data"]["refresh_token"]["jti"].clone();
     for renewal in 1..=2 {
         let answer = refresh(&world, &client_id, tokens["refresh_token"].as_str().unwrap()).await;
