@@ -156,9 +156,9 @@ impl ReadyHook {
     }
 
     fn attempts_max(&self) -> u32 {
-        match self.hook.policy.retry.unwrap_or(self.hook.hook_type.description().retry) {
-            Retry::Never => 1,
-            Retry::Once => 2,
+        match (self.hook.hook_type.description().retry, self.hook.policy.retry) {
+            (Retry::Never, _) | (_, Some(Retry::Never)) => 1,
+            (Retry::Once, None | Some(Retry::Once)) => 2,
         }
     }
 

@@ -128,7 +128,7 @@ impl Draft {
             Some(policy) => HookPolicy::read(policy, hook_type, causes).map(Some),
         };
         if let (Some(Some(policy)), Some(hook_type)) = (&policy, hook_type) {
-            policy.judge_fallback(hook_type, causes);
+            policy.judge(hook_type, causes);
         }
         Some(Self { name: name?, version: version?, channel: channel?, policy: policy? })
     }

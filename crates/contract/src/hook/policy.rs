@@ -22,7 +22,8 @@ use crate::{
 pub struct HookPolicy {
     /// The budget of one attempt in milliseconds, token fetch included.
     pub timeout_ms: u32,
-    /// Whether a failed attempt is made once more; `None` leaves it to the type.
+    /// Whether a failed attempt is made once more; `None` leaves it to the type, and a type that is never called twice
+    /// is not, whatever is written here.
     pub retry: Option<Retry>,
     /// What the flow does when the service could not be asked or understood.
     pub failure: FailurePolicy,
@@ -169,9 +170,13 @@ impl HookPolicy {
         }
     }
 
-    /// Judges the fallback commands, one cause for each problem. What was stored before is not judged again, so that a
-    /// newer rule does not make a hook unreadable.
-    pub(super) fn judge_fallback(&self, hook_type: HookType, causes: &mut Causes) {
+    /// Judges what depends on the type: the retry (`overview.md` section 5: token and telephony hooks are never called
+    /// twice) and the fallback commands, one cause for each problem. What was stored before is not judged again, so that
+    /// a newer rule does not make a hook unreadable.
+    pub(super) fn judge(&self, hook_type: HookType, causes: &mut Causes) {
+        if self.retry == Some(Retry::Once) && hook_type.description().retry == Retry::Never {
+            causes.add("policy.retry", "A hook of this type is never called twice. Write default or never");
+        }
         for problem in self.fallback().map(|fallback| incurable(fallback, hook_type)).unwrap_or_default() {
             let pointer = problem.pointer.strip_prefix("/commands").unwrap_or_default();
             let hint = problem.hint.map(|hint| format!(". {hint}")).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    Secret, Timestamp,
+    HookType, Retry, Secret, Timestamp,
     hook::{FailurePolicy, HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
     hook_key::HookKey,
     id::HookId,
@@ -448,7 +448,7 @@ fn the_policy_is_kept_merged_and_judged() {
     ] }]);
     let mut body = http();
     body["policy"] = json!({
-        "timeoutMs": 500, "retry": "once", "failurePolicy": "fallback", "fallbackCommands": fallback,
+        "timeoutMs": 500, "retry": "never", "failurePolicy": "fallback", "fallbackCommands": fallback,
         "maxConcurrent": 4, "breaker": { "mode": "dry_run", "consecutiveFailures": 5 },
     });
     let set = create_among(&[], &body).unwrap();
@@ -456,7 +456,7 @@ fn the_policy_is_kept_merged_and_judged() {
     assert_eq!(
         shown["policy"],
         json!({
-            "timeoutMs": 500, "retry": "once", "failurePolicy": "fallback", "fallbackCommands": fallback,
+            "timeoutMs": 500, "retry": "never", "failurePolicy": "fallback", "fallbackCommands": fallback,
             "maxConcurrent": 4,
             "breaker": { "mode": "dry_run", "failureRatePercent": 75, "minimumCalls": 20, "windowSeconds": 120,
                 "consecutiveFailures": 5, "openSeconds": 15 },
@@ -503,6 +503,25 @@ fn the_policy_is_kept_merged_and_judged() {
     telephony["type"] = json!("com.okta.telephony.provider");
     telephony["policy"] = json!({ "failurePolicy": "continue" });
     assert!(create_among(&[], &telephony).is_err(), "nothing would send the passcode");
+}
+
+/// `overview.md` section 5: token and telephony hooks are never called twice, and no setting makes them.
+#[test]
+fn a_second_call_is_refused_to_types_that_are_never_called_twice() {
+    for hook_type in HookType::ALL {
+        let mut body = http();
+        body["type"] = json!(hook_type.as_str());
+        body["policy"] = json!({ "retry": "once" });
+        let created = create_among(&[], &body).map_err(|invalid| invalid.causes);
+        if matches!(hook_type, HookType::Token | HookType::Telephony) {
+            assert!(created.unwrap_err()[0].starts_with("policy.retry: "), "{hook_type:?}");
+        } else {
+            assert_eq!(created.unwrap().policy.retry, Some(Retry::Once), "{hook_type:?}");
+        }
+    }
+    let mut stored = create_among(&[], &http()).unwrap();
+    stored.policy.retry = Some(Retry::Once);
+    assert_eq!(InlineHook::from_stored(&stored.to_stored()).unwrap(), stored, "what was stored before is read");
 }
 
 fn with_fallback(hook_type: &str, commands: &Value) -> Result<InlineHook, Vec<String>> {
