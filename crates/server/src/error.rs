@@ -87,6 +87,11 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             let cause = "The configuration is being changed by others; try again".to_owned();
             (ErrorCode::RateLimited, 429, String::new(), vec![cause])
         }
+        ManagementError::Store(StoreError::Unavailable(why)) => {
+            tracing::error!(%why, "management.store unavailable");
+            let cause = "The database is not available at present; try again".to_owned();
+            (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
+        }
         ManagementError::Store(error) => {
             tracing::error!(%error, "management.store failed");
             (ErrorCode::Internal, 500, String::new(), Vec::new())

@@ -23,6 +23,7 @@ use tenterhook_flows::{
 };
 use tenterhook_server::{ServerLimits, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
+use tenterhook_testkit::postgres::Way;
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -86,8 +87,22 @@ impl World {
 
     pub(crate) async fn with_limits(limits: ServerLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let config = store_config(folder.path()).await;
+        Self::on(&config, folder, limits).await
+    }
+
+    /// A server whose way to its PostgreSQL can be cut; `None` where the tests run on SQLite.
+    pub(crate) async fn on_postgres_by_way() -> Option<(Self, Way)> {
+        let folder = tempfile::tempdir().unwrap();
+        let StoreConfig::Postgres { url, max_connections } = store_config(folder.path()).await else { return None };
+        let (way, url) = Way::to(url.expose()).await.unwrap();
+        let config = StoreConfig::Postgres { url: Secret::new(url), max_connections };
+        Some((Self::on(&config, folder, ServerLimits::default()).await, way))
+    }
+
+    async fn on(config: &StoreConfig, folder: tempfile::TempDir, limits: ServerLimits) -> Self {
         let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
-        let store = Store::open(&store_config(folder.path()).await, keyring).await.unwrap();
+        let store = Store::open(config, keyring).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let transport = HttpTransport::new(

@@ -12,4 +12,5 @@ mod oauth;
 mod plain_text;
 mod preview;
 mod secrecy;
+mod unavailable;
 mod users;
