@@ -17,16 +17,16 @@ use tenterhook_contract::{
 use tokio::time::Instant;
 
 use crate::{
-    AttemptRecord, BreakerChange, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint,
-    Entropy, Exchange, FailureCode, FallbackUse, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer,
-    Recorder, Refusing, Sent, SkipReason, Timings, Witness, Witnessed,
-    admission::{Admission, Bulkheads, Places},
-    breaker::{Breaker, Leave},
-    bulkhead::Responsiveness,
+    AttemptRecord, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange,
+    FailureCode, FallbackUse, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing,
+    Sent, SkipReason, Timings, Witness, Witnessed,
+    admission::{Admission, Bulkheads},
+    breaker::Breaker,
     event_ids::EventIds,
     judge::judge,
     policy::{decide, is_failure},
     record::OpenRecord,
+    underway::Underway,
 };
 
 /// Room for an ordinary document, so that building it seldom grows the buffer.
@@ -202,10 +202,10 @@ impl Engine {
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
         }
 
-        let underway = match self.admit(hook, record.origin(), deadline).await {
-            Ok(underway) => underway,
+        match self.admit(hook, record.origin(), deadline).await {
+            Ok(underway) => record.admitted(underway),
             Err(reason) => return resume::<P>(hook, subject, record, Outcome::Skipped(reason)).0,
-        };
+        }
         let body = {
             let data = P::data(context, subject);
             let request_type = P::request_type(context);
@@ -215,7 +215,7 @@ impl Engine {
         let exchanged = match body {
             Ok(body) => {
                 let exchanged = self.attempts(hook, &mut record, body, deadline).await;
-                record.breaker(underway.ended(exchanged.outcome.as_ref().err()));
+                record.exchanged(exchanged.outcome.as_ref().err());
                 exchanged
             }
             Err(failure) => Exchanged { outcome: Err(failure), raw: None, sent: None },
@@ -305,9 +305,7 @@ impl Engine {
             return Err(SkipReason::BreakerOpen);
         }
         let places = hook.bulkheads(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
-        let began = Instant::now();
-        let leave = hook.breaker.admit(began, &*self.entropy)?;
-        Ok(Underway { hook, entropy: &*self.entropy, began, admitted: Some((places, leave)) })
+        Underway::begin(&hook.breaker, places, hook.timeout() / 2, &*self.entropy)
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
@@ -372,43 +370,6 @@ impl Engine {
             ended,
         );
         Exchanged { outcome, raw, sent }
-    }
-}
-
-/// An invocation that was admitted. It tells the breaker and the bulkhead how the call went, once, also when its caller
-/// goes away.
-struct Underway<'a> {
-    hook: &'a ReadyHook,
-    entropy: &'a dyn Entropy,
-    began: Instant,
-    admitted: Option<(Places, Leave)>,
-}
-
-impl Underway<'_> {
-    /// The call has ended, with a technical failure or without.
-    fn ended(mut self, failure: Option<&CallFailure>) -> Option<BreakerChange> {
-        let (places, leave) = self.admitted.take()?;
-        places.leave(match failure {
-            Some(failure) if failure.code.is_timeout() => Responsiveness::TimedOut,
-            _ => Responsiveness::Answered,
-        });
-        self.hook.breaker.report(leave, failure.is_some(), Instant::now(), self.entropy)
-    }
-}
-
-impl Drop for Underway<'_> {
-    /// Who goes away after half of the time that the service has for an answer has waited in vain: the service counts
-    /// as one that does not answer, else nobody would ever notice a hanging one whose callers are impatient. Who goes
-    /// earlier says nothing.
-    fn drop(&mut self) {
-        let Some((places, leave)) = self.admitted.take() else { return };
-        let now = Instant::now();
-        if now.duration_since(self.began) >= self.hook.timeout() / 2 {
-            places.leave(Responsiveness::TimedOut);
-            self.hook.breaker.report(leave, true, now, self.entropy);
-        } else {
-            self.hook.breaker.give_back(leave, now);
-        }
     }
 }
 

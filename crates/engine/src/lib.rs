@@ -14,6 +14,7 @@ mod judge;
 mod policy;
 mod ports;
 mod record;
+mod underway;
 
 pub use admission::Limits;
 pub use breaker::{BreakerChange, BreakerReport, BreakerState};

@@ -14,7 +14,7 @@ use tenterhook_contract::{
 };
 use tokio::time::Instant;
 
-use crate::{BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder};
+use crate::{BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder, underway::Underway};
 
 /// The request and the person or program that made the flow run; shared by the flow's invocations.
 #[derive(Clone, Debug)]
@@ -223,6 +223,7 @@ pub(crate) struct OpenRecord<'a> {
     attempts: Vec<AttemptRecord>,
     timings: Timings,
     debug_context: Option<String>,
+    underway: Option<Underway<'a>>,
     breaker: Option<BreakerChange>,
     fallback: Option<FallbackUse>,
     closed: bool,
@@ -250,6 +251,7 @@ impl<'a> OpenRecord<'a> {
             attempts: Vec::new(),
             timings: Timings::default(),
             debug_context: None,
+            underway: None,
             breaker: None,
             fallback: None,
             closed: false,
@@ -290,8 +292,14 @@ impl<'a> OpenRecord<'a> {
         self.debug_context = Some(render_debug_context(debug));
     }
 
-    pub(crate) fn breaker(&mut self, change: Option<BreakerChange>) {
-        self.breaker = change;
+    /// Keeps the admitted call, which ends with the invocation at the latest.
+    pub(crate) fn admitted(&mut self, underway: Underway<'a>) {
+        self.underway = Some(underway);
+    }
+
+    /// The call has ended, with a technical failure or without.
+    pub(crate) fn exchanged(&mut self, failure: Option<&CallFailure>) {
+        self.breaker = self.underway.take().and_then(|underway| underway.ended(failure));
     }
 
     pub(crate) fn fallback(&mut self, fallback: Option<FallbackUse>) {
@@ -306,6 +314,9 @@ impl<'a> OpenRecord<'a> {
 
     fn hand_over(&mut self, outcome: Outcome) -> Timings {
         self.closed = true;
+        if let Some(underway) = self.underway.take() {
+            self.breaker = underway.abandoned();
+        }
         let now = Instant::now();
         self.timings.apply = self.attempts_ended.map(|ended| now.duration_since(ended)).unwrap_or_default();
         self.timings.total = now.duration_since(self.began);

@@ -322,9 +322,10 @@ async fn callers_who_wait_in_vain_and_go_away_open_the_breaker() {
         assert_eq!(rig.hook.breaker().calls, counted, "after {patience} of 3000 ms");
     }
     assert_eq!(rig.hook.breaker().state, BreakerState::Open);
-    for record in rig.records.0.lock().unwrap().iter() {
-        assert_eq!(record.attempts.len(), 1, "what was sent is counted");
-    }
+    let records = rig.records.0.lock().unwrap();
+    assert!(records.iter().all(|record| record.attempts.len() == 1), "what was sent is counted");
+    let changes = records.iter().map(|record| record.breaker).collect::<Vec<_>>();
+    assert_eq!(changes, [None, None, Some(BreakerChange::Opened)], "and what it did to the breaker");
 }
 
 /// However full the bulkhead is.

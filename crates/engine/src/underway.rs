@@ -1,0 +1,60 @@
+//! A call that was admitted, until it has ended or its caller has gone.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    BreakerChange, CallFailure, Entropy, SkipReason,
+    admission::Places,
+    breaker::{Breaker, Leave},
+    bulkhead::Responsiveness,
+};
+
+/// An admitted call: its places in the bulkheads, and the leave that its breaker gave. It tells both how the call went,
+/// once, in whatever way it ends.
+pub(crate) struct Underway<'a> {
+    breaker: &'a Breaker,
+    entropy: &'a dyn Entropy,
+    places: Places,
+    leave: Leave,
+    began: Instant,
+    patience: Duration,
+}
+
+impl<'a> Underway<'a> {
+    /// Begins the call, if the breaker lets it. Who goes away after `patience` has waited in vain.
+    pub(crate) fn begin(
+        breaker: &'a Breaker,
+        places: Places,
+        patience: Duration,
+        entropy: &'a dyn Entropy,
+    ) -> Result<Self, SkipReason> {
+        let began = Instant::now();
+        let leave = breaker.admit(began, entropy)?;
+        Ok(Self { breaker, entropy, places, leave, began, patience })
+    }
+
+    /// The call has ended, with a technical failure or without.
+    pub(crate) fn ended(self, failure: Option<&CallFailure>) -> Option<BreakerChange> {
+        self.places.leave(match failure {
+            Some(failure) if failure.code.is_timeout() => Responsiveness::TimedOut,
+            _ => Responsiveness::Answered,
+        });
+        self.breaker.report(self.leave, failure.is_some(), Instant::now(), self.entropy)
+    }
+
+    /// The caller has gone, or nothing was sent. Who goes away after half of the time that the service has for an answer
+    /// has waited in vain: the service counts as one that does not answer, else nobody would ever notice a hanging one
+    /// whose callers are impatient. Who goes earlier says nothing.
+    pub(crate) fn abandoned(self) -> Option<BreakerChange> {
+        let now = Instant::now();
+        if now.duration_since(self.began) >= self.patience {
+            self.places.leave(Responsiveness::TimedOut);
+            self.breaker.report(self.leave, true, now, self.entropy)
+        } else {
+            self.breaker.give_back(self.leave, now);
+            None
+        }
+    }
+}
