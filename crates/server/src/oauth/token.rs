@@ -7,6 +7,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{Path, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware,
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -20,15 +21,19 @@ use tenterhook_flows::{
     },
 };
 
-use super::server;
+use super::{
+    cross_origin::{cross_origin, preflight},
+    server,
+};
 use crate::{App, error::ApiError};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/oauth2/{server}/v1/token", post(token))
-        .route("/oauth2/{server}/v1/introspect", post(introspect))
-        .route("/oauth2/{server}/v1/revoke", post(revoke))
-        .route("/oauth2/{server}/v1/userinfo", get(userinfo).post(userinfo))
+        .route("/oauth2/{server}/v1/token", post(token).options(preflight))
+        .route("/oauth2/{server}/v1/introspect", post(introspect).options(preflight))
+        .route("/oauth2/{server}/v1/revoke", post(revoke).options(preflight))
+        .route("/oauth2/{server}/v1/userinfo", get(userinfo).post(userinfo).options(preflight))
+        .layer(middleware::from_fn(cross_origin))
 }
 
 type Org = Extension<Arc<OrgSnapshot>>;
@@ -46,9 +51,7 @@ async fn token(
         Ok(form) => app.platform.token(&org, server, &caller, &form, authorization(&headers)).await,
         Err(error) => Err(error),
     };
-    let mut response = answered.map_or_else(|error| refused(&error), |answer| Json(answer.to_json()).into_response());
-    allow_origin(&org, &headers, &mut response);
-    Ok(response)
+    Ok(answered.map_or_else(|error| refused(&error), |answer| Json(answer.to_json()).into_response()))
 }
 
 async fn introspect(
@@ -155,16 +158,4 @@ fn unauthorized(error: &OAuthError) -> Response {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
-}
-
-/// Lets a page of a registered client read the answer.
-fn allow_origin(org: &OrgSnapshot, headers: &HeaderMap, response: &mut Response) {
-    let Some(origin) = headers.get(header::ORIGIN) else { return };
-    let registered = org.configuration.clients.iter().flat_map(|client| &client.redirect_uris).any(|uri| {
-        url::Url::parse(uri).is_ok_and(|uri| uri.origin().ascii_serialization().as_bytes() == origin.as_bytes())
-    });
-    if registered {
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
-    }
 }

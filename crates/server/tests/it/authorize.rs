@@ -101,3 +101,30 @@ async fn a_form_that_is_too_long_or_no_form_gets_an_error_page() {
     let unknown = world.send("POST", "/oauth2/nope/v1/authorize", &FORM, b"").await;
     assert_eq!((unknown.status.as_u16(), &unknown.json()["errorCode"]), (404, &json!("E0000008")));
 }
+
+/// The Fetch standard's CORS protocol: pages of registered clients may call, preflights included; nobody else's.
+#[tokio::test]
+async fn pages_of_registered_clients_may_call_the_token_endpoints() {
+    let world = World::start().await;
+    for (origin, allowed) in [
+        ("http://127.0.0.1:3000", true),
+        ("http://127.0.0.1:3001", false),
+        ("https://127.0.0.1:3000", false),
+        ("null", false),
+    ] {
+        let expected = if allowed { origin } else { "" };
+        for endpoint in ["token", "userinfo", "introspect", "revoke"] {
+            let path = format!("/oauth2/{}/v1/{endpoint}", world.org.authorization_server_id);
+            let asking = [("origin", origin), ("access-control-request-method", "POST")];
+            let preflight = world.send("OPTIONS", &path, &asking, b"").await;
+            assert_eq!(preflight.status, if allowed { 204 } else { 405 }, "{origin} {endpoint}");
+            assert_eq!(preflight.header("access-control-allow-origin"), expected, "{origin} {endpoint}");
+            if allowed {
+                assert_eq!(preflight.header("access-control-allow-headers"), "Authorization, Content-Type");
+            }
+            let refused = world.send("POST", &path, &[("origin", origin)], b"").await;
+            assert!(refused.status.is_client_error(), "{origin} {endpoint}");
+            assert_eq!(refused.header("access-control-allow-origin"), expected, "errors are read as well");
+        }
+    }
+}
