@@ -36,6 +36,8 @@ const STARTING_UP: &str = "57P03";
 const MIGRATION_LOCK: i64 = 0x7465_6e74_6572_686f;
 /// Longest time for the migration of a PostgreSQL database, that of the nodes before this one included.
 const MIGRATION_TIME_MAX: Duration = Duration::from_mins(5);
+/// Longest silence of a node that has its turn: far more than a busy node lets pass between two statements.
+pub(crate) const TURN_IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// Where the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,18 +181,37 @@ async fn reach(url: &Secret) -> Result<(), StoreError> {
     }
 }
 
+/// How long nodes wait for each other in a [`turn`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TurnLimits {
+    /// A node that holds the turn and sends nothing for so long loses it: it is stuck, or cut off.
+    pub(crate) idle: Duration,
+    /// Who waits for the turn gives up after so long, and may try again.
+    pub(crate) wait: Duration,
+}
+
 /// A transaction on PostgreSQL while no other node has one with the same advisory lock. The lock lives as long as the
 /// transaction, also behind a pooler that shares connections between clients.
-pub(crate) async fn turn(connection: &DatabaseConnection, lock: i64) -> Result<DatabaseTransaction, DbErr> {
+pub(crate) async fn turn(
+    connection: &DatabaseConnection,
+    lock: i64,
+    limits: TurnLimits,
+) -> Result<DatabaseTransaction, DbErr> {
     let turn = connection.begin().await?;
-    turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({lock})")).await?;
+    let (idle, wait) = (limits.idle.as_millis(), limits.wait.as_millis());
+    turn.execute_unprepared(&format!(
+        "SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL lock_timeout = {wait}; \
+         SELECT pg_advisory_xact_lock({lock})"
+    ))
+    .await?;
     Ok(turn)
 }
 
 /// Migrates while no other node does.
 async fn migrate_in_turn(pool: &DatabaseConnection) -> Result<(), StoreError> {
     let migrated = async {
-        let turn = turn(pool, MIGRATION_LOCK).await?;
+        let limits = TurnLimits { idle: TURN_IDLE_MAX, wait: MIGRATION_TIME_MAX };
+        let turn = turn(pool, MIGRATION_LOCK, limits).await?;
         Migrator::up(&turn, None).await?;
         turn.commit().await
     };
@@ -222,4 +243,34 @@ async fn sqlite(
             .busy_timeout(BUSY_TIMEOUT)
     });
     Ok(Database::connect(options).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use sea_orm::{DbBackend, Statement};
+
+    use super::*;
+
+    /// A node that is frozen, or behind a network that is gone, sends nothing and closes nothing.
+    #[tokio::test]
+    async fn a_node_that_falls_silent_loses_its_turn_and_nothing_of_it_is_kept() {
+        const LOCK: i64 = 0x7465_6e74_6572_6878;
+        let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
+        let name = format!("tenterhook_turn_{}", std::process::id());
+        let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+        let (silent, other) = (Database::connect(&url).await.unwrap(), Database::connect(&url).await.unwrap());
+        silent.execute_unprepared("CREATE TABLE kept (number INT)").await.unwrap();
+        let limits = TurnLimits { idle: Duration::from_millis(500), wait: Duration::from_millis(100) };
+        let lost = turn(&silent, LOCK, limits).await.unwrap();
+        lost.execute_unprepared("INSERT INTO kept VALUES (1)").await.unwrap();
+        assert!(turn(&other, LOCK, limits).await.is_err(), "who waits gives up, and tries again");
+        let next = turn(&other, LOCK, TurnLimits { wait: Duration::from_secs(60), ..limits }).await.unwrap();
+        let kept = next.query_all_raw(Statement::from_string(DbBackend::Postgres, "SELECT number FROM kept")).await;
+        assert_eq!(kept.unwrap().len(), 0);
+        next.commit().await.unwrap();
+        assert!(lost.commit().await.is_err(), "the silent node learns of it");
+        turn(&silent, LOCK, limits).await.unwrap().commit().await.unwrap();
+    }
 }

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::{
     StoreError,
-    database::{LogTarget, turn},
+    database::{LogTarget, TURN_IDLE_MAX, TurnLimits, turn},
     store::from_text,
 };
 
@@ -50,6 +50,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const TURN_ROWS: usize = 1_024;
 /// Advisory lock of the node whose turn it is: `tenterhl` in ASCII.
 const TURN_LOCK: i64 = 0x7465_6e74_6572_686c;
+/// A node that falls silent in its turn must not hold back the log of all others.
+const TURN_LIMITS: TurnLimits = TurnLimits { idle: TURN_IDLE_MAX, wait: Duration::from_secs(10) };
 /// How long a log that is closed goes on writing; what is left then is lost.
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(10);
 /// Events that a slow subscriber may lag behind.
@@ -396,7 +398,7 @@ async fn write(connection: &DatabaseConnection, rows: &[(&Entry, &str)]) -> Resu
     if backend != DbBackend::Postgres {
         return connection.execute_raw(insertion(backend, rows)).await.map(drop);
     }
-    let turn = turn(connection, TURN_LOCK).await?;
+    let turn = turn(connection, TURN_LOCK, TURN_LIMITS).await?;
     for some in rows.chunks(ROWS_MAX) {
         turn.execute_raw(insertion(backend, some)).await?;
     }
