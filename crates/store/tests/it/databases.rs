@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{AuthorizationServerId, ClientId, OrgId, RefreshTokenId, RuleId, SessionId, UserId},
@@ -52,6 +53,21 @@ pub(crate) async fn postgres() -> Option<StoreConfig> {
     let name = format!("tenterhook_store_{}_{}", std::process::id(), number());
     let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
     Some(StoreConfig::Postgres { url: Secret::new(url), max_connections: 4 })
+}
+
+/// A connection beside the store's, to do by hand what another node does.
+pub(crate) async fn connect(config: &StoreConfig) -> sea_orm::DatabaseConnection {
+    let StoreConfig::Postgres { url, .. } = config else { panic!("only PostgreSQL has other nodes") };
+    sea_orm::Database::connect(url.expose()).await.unwrap()
+}
+
+/// Waits until a statement on the database waits for another's lock.
+pub(crate) async fn somebody_waits(config: &StoreConfig) {
+    // One of its own: within a transaction the answer would always be the first one.
+    let connection = connect(config).await;
+    let waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
+    while connection.query_one_raw(waiting.clone()).await.unwrap().is_none() {}
 }
 
 pub(crate) async fn open(config: &StoreConfig) -> Store {

@@ -1,11 +1,12 @@
 //! Codes, refresh tokens and revocations: single use and rotation hold when several race.
 
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_store::{
     Store,
     model::{CodeRedemption, RefreshTokenState},
 };
 
-use crate::databases::{at, code, on_every_database, org, refresh_token, session};
+use crate::databases::{self, at, code, on_every_database, org, refresh_token, session};
 
 on_every_database! {
     a_code_is_redeemed_first_by_exactly_one
@@ -82,6 +83,33 @@ async fn a_family_is_revoked_together(store: Store) {
     }
     assert!(matches!(store.find_refresh_token(&org(), "stranger", at(1)).await.unwrap(), RefreshTokenState::Live(_)));
     assert!(!store.rotate_refresh_token(&second, &refresh_token("third", Some(&first), None)).await.unwrap());
+}
+
+/// RFC 9700 4.14.2: the token that another node is putting in the place of a family's at this moment is of the family.
+#[tokio::test]
+async fn a_family_is_revoked_with_the_token_that_is_being_rotated_in() {
+    let Some(config) = databases::postgres().await else { return };
+    let store = databases::open(&config).await;
+    let first = refresh_token("first", None, None);
+    store.insert_refresh_token(&first).await.unwrap();
+    let rotation = databases::connect(&config).await.begin().await.unwrap();
+    for statement in [
+        "UPDATE refresh_tokens SET state = 'used'",
+        "INSERT INTO refresh_tokens SELECT org_id, 'second', 'second', family_id, code_sha256, 'live', document, \
+         expires_us FROM refresh_tokens",
+    ] {
+        rotation.execute_unprepared(statement).await.unwrap();
+    }
+    let revoking = tokio::spawn({
+        let store = store.clone();
+        async move { store.revoke_refresh_family(&org(), &first.family_id).await }
+    });
+    databases::somebody_waits(&config).await;
+    rotation.commit().await.unwrap();
+    assert_eq!(revoking.await.unwrap().unwrap(), 2);
+    for hash in ["first", "second"] {
+        assert!(matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Revoked(_)));
+    }
 }
 
 async fn what_came_of_a_code_is_revoked_together(store: Store) {
