@@ -3,7 +3,7 @@
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, TransactionTrait as _,
-    sea_query::{Expr, OnConflict},
+    sea_query::{Expr, OnConflict, SimpleExpr},
 };
 use tenterhook_contract::{
     Timestamp,
@@ -13,7 +13,7 @@ use tenterhook_contract::{
 use crate::{
     Store, StoreError,
     entity::{access_token, authorization_code, refresh_token},
-    model::{AuthorizationCode, CodeRedemption, RefreshToken, RefreshTokenState},
+    model::{AuthorizationCode, CodeRedemption, IssuedAccessToken, RefreshToken, RefreshTokenState},
     store::{from_text, to_text},
 };
 
@@ -69,9 +69,49 @@ impl Store {
         Ok(if consumed.rows_affected == 1 { CodeRedemption::First(code) } else { CodeRedemption::Replayed(code) })
     }
 
-    /// Adds a refresh token.
-    pub async fn insert_refresh_token(&self, token: &RefreshToken) -> Result<(), StoreError> {
-        insert_refresh(&self.connections.writer, token).await
+    /// Keeps the tokens that a redeemed code is exchanged for, both or none. Answers false, with nothing kept, when the code
+    /// has been replayed since: then they must not be given out (RFC 6749 section 4.1.2).
+    pub async fn issue_tokens_of_code(
+        &self,
+        org: &OrgId,
+        code_sha256: &str,
+        access: &IssuedAccessToken,
+        refresh: Option<&RefreshToken>,
+    ) -> Result<bool, StoreError> {
+        let refresh = refresh.map(refresh_row).transpose()?;
+        let transaction = self.connections.writer.begin().await?;
+        // Changes nothing, but holds the row: a replay waits until the tokens are there for it to revoke.
+        let held = authorization_code::Entity::update_many()
+            .col_expr(authorization_code::Column::Consumed, Expr::value(true))
+            .filter(authorization_code::Column::OrgId.eq(org.as_str()))
+            .filter(authorization_code::Column::CodeSha256.eq(code_sha256))
+            .filter(authorization_code::Column::Consumed.eq(true))
+            .exec(&transaction)
+            .await?;
+        if held.rows_affected != 1 {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        if let Some(row) = refresh {
+            refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
+        }
+        record_access(&transaction, org, code_sha256, access).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Revokes all tokens that came of a replayed code, and ends the code, so that none can come of it any more. Answers
+    /// how many were revoked.
+    pub async fn revoke_tokens_of_code(&self, org: &OrgId, code_sha256: &str) -> Result<u64, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        // First, so that whoever is issuing tokens has done so, or finds the code gone.
+        let key = (org.to_string(), code_sha256.to_owned());
+        authorization_code::Entity::delete_by_id(key).exec(&transaction).await?;
+        let came_of_code = refresh_token::Column::CodeSha256.eq(code_sha256);
+        let refresh = revoke_refresh_where(&transaction, org, &came_of_code).await?;
+        let access = revoke_access_of_code(&transaction, org, code_sha256).await?;
+        transaction.commit().await?;
+        Ok(refresh + access)
     }
 
     /// The refresh token with this hash.
@@ -96,8 +136,14 @@ impl Store {
         })
     }
 
-    /// Puts `new` in the place of `old`; answers false, with nothing changed, when `old` is no longer live.
-    pub async fn rotate_refresh_token(&self, old: &RefreshToken, new: &RefreshToken) -> Result<bool, StoreError> {
+    /// Puts `new` in the place of `old`, and keeps the access token that is issued with it; answers false, with nothing
+    /// changed, when `old` is no longer live.
+    pub async fn rotate_refresh_token(
+        &self,
+        old: &RefreshToken,
+        new: &RefreshToken,
+        access: &IssuedAccessToken,
+    ) -> Result<bool, StoreError> {
         let row = refresh_row(new)?;
         let transaction = self.connections.writer.begin().await?;
         let used = refresh_token::Entity::update_many()
@@ -112,73 +158,17 @@ impl Store {
             return Ok(false);
         }
         refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
+        if let Some(code_sha256) = &old.code_sha256 {
+            record_access(&transaction, &old.org_id, code_sha256, access).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }
 
     /// Revokes a whole family; answers how many tokens.
     pub async fn revoke_refresh_family(&self, org: &OrgId, family: &RefreshTokenId) -> Result<u64, StoreError> {
-        self.revoke_refresh_where(org, refresh_token::Column::FamilyId.eq(family.as_str())).await
-    }
-
-    /// Revokes the refresh tokens that came of a code; answers how many.
-    pub async fn revoke_refresh_tokens_of_code(&self, org: &OrgId, code_sha256: &str) -> Result<u64, StoreError> {
-        self.revoke_refresh_where(org, refresh_token::Column::CodeSha256.eq(code_sha256)).await
-    }
-
-    async fn revoke_refresh_where(
-        &self,
-        org: &OrgId,
-        condition: sea_orm::sea_query::SimpleExpr,
-    ) -> Result<u64, StoreError> {
-        let mut revoked = 0;
-        for _ in 0..REVOCATIONS_MAX {
-            // A statement waits for a rotation that is under way, but sees the token that it put in only when it is
-            // another one, begun after that was committed.
-            let some = refresh_token::Entity::update_many()
-                .col_expr(refresh_token::Column::State, Expr::value(REVOKED))
-                .filter(refresh_token::Column::OrgId.eq(org.as_str()))
-                .filter(refresh_token::Column::State.ne(REVOKED))
-                .filter(condition.clone())
-                .exec(&self.connections.writer)
-                .await?
-                .rows_affected;
-            if some == 0 {
-                return Ok(revoked);
-            }
-            revoked += some;
-        }
-        Err(StoreError::Unavailable("refresh tokens are rotated faster than they can be revoked".to_owned()))
-    }
-
-    /// Remembers that an access token came of a code, so that a replay of the code can revoke it.
-    pub async fn record_issued_access_token(
-        &self,
-        org: &OrgId,
-        code_sha256: &str,
-        jti: &str,
-        expires: Timestamp,
-    ) -> Result<(), StoreError> {
-        let row = access_token::ActiveModel {
-            org_id: Set(org.to_string()),
-            jti: Set(jti.to_owned()),
-            code_sha256: Set(Some(code_sha256.to_owned())),
-            revoked: Set(false),
-            expires_us: Set(expires.as_micros()),
-        };
-        access_token::Entity::insert(row).exec_without_returning(&self.connections.writer).await?;
-        Ok(())
-    }
-
-    /// Revokes the access tokens that came of a code; answers how many.
-    pub async fn revoke_access_tokens_of_code(&self, org: &OrgId, code_sha256: &str) -> Result<u64, StoreError> {
-        let revoked = access_token::Entity::update_many()
-            .col_expr(access_token::Column::Revoked, Expr::value(true))
-            .filter(access_token::Column::OrgId.eq(org.as_str()))
-            .filter(access_token::Column::CodeSha256.eq(code_sha256))
-            .exec(&self.connections.writer)
-            .await?;
-        Ok(revoked.rows_affected)
+        let of_family = refresh_token::Column::FamilyId.eq(family.as_str());
+        revoke_refresh_where(&self.connections.writer, org, &of_family).await
     }
 
     /// Revokes one access token until it expires by itself.
@@ -206,8 +196,61 @@ impl Store {
     }
 }
 
-async fn insert_refresh(connection: &impl ConnectionTrait, token: &RefreshToken) -> Result<(), StoreError> {
-    refresh_token::Entity::insert(refresh_row(token)?).exec_without_returning(connection).await?;
+async fn revoke_refresh_where(
+    connection: &impl ConnectionTrait,
+    org: &OrgId,
+    condition: &SimpleExpr,
+) -> Result<u64, StoreError> {
+    let mut revoked = 0;
+    for _ in 0..REVOCATIONS_MAX {
+        // A statement waits for a rotation that is under way, but sees the token that it put in only when it is
+        // another one, begun after that was committed.
+        let some = refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::State, Expr::value(REVOKED))
+            .filter(refresh_token::Column::OrgId.eq(org.as_str()))
+            .filter(refresh_token::Column::State.ne(REVOKED))
+            .filter(condition.clone())
+            .exec(connection)
+            .await?
+            .rows_affected;
+        if some == 0 {
+            return Ok(revoked);
+        }
+        revoked += some;
+    }
+    Err(StoreError::Unavailable("refresh tokens are rotated faster than they can be revoked".to_owned()))
+}
+
+async fn revoke_access_of_code(
+    connection: &impl ConnectionTrait,
+    org: &OrgId,
+    code_sha256: &str,
+) -> Result<u64, StoreError> {
+    let revoked = access_token::Entity::update_many()
+        .col_expr(access_token::Column::Revoked, Expr::value(true))
+        .filter(access_token::Column::OrgId.eq(org.as_str()))
+        .filter(access_token::Column::CodeSha256.eq(code_sha256))
+        .filter(access_token::Column::Revoked.eq(false))
+        .exec(connection)
+        .await?;
+    Ok(revoked.rows_affected)
+}
+
+/// Remembers that an access token came of a code, so that it is revoked with what else did.
+async fn record_access(
+    connection: &impl ConnectionTrait,
+    org: &OrgId,
+    code_sha256: &str,
+    IssuedAccessToken { jti, expires }: &IssuedAccessToken,
+) -> Result<(), StoreError> {
+    let row = access_token::ActiveModel {
+        org_id: Set(org.to_string()),
+        jti: Set(jti.clone()),
+        code_sha256: Set(Some(code_sha256.to_owned())),
+        revoked: Set(false),
+        expires_us: Set(expires.as_micros()),
+    };
+    access_token::Entity::insert(row).exec_without_returning(connection).await?;
     Ok(())
 }
 

@@ -430,6 +430,15 @@ pub enum CodeRedemption {
     Unknown,
 }
 
+/// An access token that is issued to a user's client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedAccessToken {
+    /// Its `jti`.
+    pub jti: String,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
 /// A refresh token. All tokens of one grant are a family, revoked together when one is used twice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

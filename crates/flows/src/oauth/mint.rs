@@ -18,7 +18,8 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{CallFailure, Decision, FailureCode, Invocation, Origin, Outcome};
 use tenterhook_store::model::{
-    AccessPolicy, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, PolicyRule, Session, User,
+    AccessPolicy, AuthorizationServer, ClientAuthenticationMethod, IssuedAccessToken, OAuthClient, PolicyRule, Session,
+    User,
 };
 
 use super::{claims::ClaimsSource, error::OAuthError, issuer};
@@ -55,6 +56,13 @@ pub struct SignedTokens {
     pub expires_in: u32,
     /// The ID token, when one is issued.
     pub id_token: Option<Secret>,
+}
+
+impl SignedTokens {
+    /// What is kept of the access token.
+    pub(crate) fn issued(&self) -> IssuedAccessToken {
+        IssuedAccessToken { jti: self.access_token_id.clone(), expires: self.access_expires }
+    }
 }
 
 /// Minted tokens as they wait, encrypted, for their code to be redeemed (`open-questions.md` D12).

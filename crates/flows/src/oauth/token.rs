@@ -151,8 +151,7 @@ impl Platform {
             CodeRedemption::First(code) => code,
             CodeRedemption::Replayed(code) => {
                 // RFC 6749 section 4.1.2: whoever holds a copy must not keep what the first one got.
-                self.store().revoke_refresh_tokens_of_code(org_id, &code.code_sha256).await?;
-                self.store().revoke_access_tokens_of_code(org_id, &code.code_sha256).await?;
+                self.store().revoke_tokens_of_code(org_id, &code.code_sha256).await?;
                 return Err(invalid_code());
             }
             CodeRedemption::Unknown => return Err(invalid_code()),
@@ -163,35 +162,32 @@ impl Platform {
         let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
         let (subject, auth_time) = thaw(&code.frozen_tokens)?;
         let tokens = self.sign(org, server, subject, &code.scopes, auth_time)?;
-        self.store()
-            .record_issued_access_token(org_id, &code_sha256, &tokens.access_token_id, tokens.access_expires)
-            .await?;
-        let refresh_token = match &code.refresh_token_id {
-            None => None,
-            Some(id) => {
-                let now = self.now();
-                let secret = random_token(self.entropy());
-                let family_expires = family_end(rule, now);
-                let token = RefreshToken {
-                    id: id.clone(),
-                    org_id: org_id.clone(),
-                    token_sha256: sha256_hex(secret.expose()),
-                    family_id: id.clone(),
-                    code_sha256: Some(code_sha256.clone()),
-                    authorization_server_id: server.id.clone(),
-                    client_id: client.id.clone(),
-                    user_id: user.id.clone(),
-                    scopes: code.scopes.clone(),
-                    authorization_request: code.authorization_request.clone(),
-                    auth_time: auth_time.unwrap_or(now),
-                    created: now,
-                    expires: token_end(rule, now, family_expires),
-                    family_expires,
-                };
-                self.store().insert_refresh_token(&token).await?;
-                Some(secret)
-            }
-        };
+        let issued = code.refresh_token_id.clone().map(|id| {
+            let now = self.now();
+            let secret = random_token(self.entropy());
+            let family_expires = family_end(rule, now);
+            let token = RefreshToken {
+                id: id.clone(),
+                org_id: org_id.clone(),
+                token_sha256: sha256_hex(secret.expose()),
+                family_id: id,
+                code_sha256: Some(code_sha256.clone()),
+                authorization_server_id: server.id.clone(),
+                client_id: client.id.clone(),
+                user_id: user.id.clone(),
+                scopes: code.scopes.clone(),
+                authorization_request: code.authorization_request.clone(),
+                auth_time: auth_time.unwrap_or(now),
+                created: now,
+                expires: token_end(rule, now, family_expires),
+                family_expires,
+            };
+            (token, secret)
+        });
+        let (refresh, refresh_token) = issued.unzip();
+        if !self.store().issue_tokens_of_code(org_id, &code_sha256, &tokens.issued(), refresh.as_ref()).await? {
+            return Err(invalid_code());
+        }
         self.log_issued(request, rule, Some(&user), &code.scopes, &tokens);
         Ok(TokenAnswer { tokens, refresh_token, scopes: code.scopes })
     }
@@ -259,13 +255,9 @@ impl Platform {
             expires: token_end(rule, now, old.family_expires),
             ..(*old).clone()
         };
-        if !self.store().rotate_refresh_token(&old, &new).await? {
+        if !self.store().rotate_refresh_token(&old, &new, &tokens.issued()).await? {
             self.store().revoke_refresh_family(&org.org.id, &old.family_id).await?;
             return Err(invalid());
-        }
-        if let Some(code_sha256) = &old.code_sha256 {
-            let (jti, expires) = (&tokens.access_token_id, tokens.access_expires);
-            self.store().record_issued_access_token(&org.org.id, code_sha256, jti, expires).await?;
         }
         self.log_issued(request, rule, Some(&user), &scopes, &tokens);
         Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })

@@ -258,6 +258,32 @@ async fn the_code_flow_asks_the_hook_at_authorize_and_freezes_its_claims() {
     assert_eq!(refreshed.json()["error"], "invalid_grant");
 }
 
+/// RFC 6749 4.1.2: also when the code comes a second time while the tokens of the first are being made.
+#[tokio::test]
+async fn a_replay_at_the_same_moment_leaves_no_token_that_works() {
+    let world = World::start().await;
+    let client_id = world.org.public_client_id.to_string();
+    let basic = world.basic();
+    for _ in 0..4 {
+        let answer = sign_in_and_authorize(&world, &client_id, "openid offline_access", "").await;
+        let code = redirect_parameter(&answer, "code").unwrap();
+        let redeem = || redeem(&world, &client_id, &code, VERIFIER);
+        let answers = tokio::join!(redeem(), redeem(), redeem());
+        for answer in [answers.0, answers.1, answers.2] {
+            if answer.status != 200 {
+                assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (400, &json!("invalid_grant")));
+                continue;
+            }
+            let tokens = answer.json();
+            let access = [("token", tokens["access_token"].as_str().unwrap())];
+            let found = world.form("introspect", Some(&basic), &access).await.json();
+            assert_eq!(found, json!({ "active": false }));
+            let refreshed = refresh(&world, &client_id, tokens["refresh_token"].as_str().unwrap()).await;
+            assert_eq!(refreshed.json()["error"], "invalid_grant");
+        }
+    }
+}
+
 /// The tokens of a code flow that asks for a refresh token.
 async fn tokens_for_long(world: &World, client_id: &str) -> Value {
     let answer = sign_in_and_authorize(world, client_id, "openid offline_access orders.read", "").await;

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_store::{
     Store,
-    model::{CodeRedemption, RefreshTokenState},
+    model::{CodeRedemption, IssuedAccessToken, RefreshToken, RefreshTokenState},
 };
 
 use crate::databases::{self, at, code, on_every_database, org, refresh_token, session};
@@ -12,9 +12,28 @@ on_every_database! {
     a_code_is_redeemed_first_by_exactly_one
     a_code_that_is_unknown_or_expired_is_unknown
     a_refresh_token_is_rotated_by_exactly_one
+    a_rotation_is_kept_with_its_access_token_or_not_at_all
     a_family_is_revoked_together
     what_came_of_a_code_is_revoked_together
+    nothing_comes_of_a_code_after_its_replay
+    a_replay_leaves_nothing_of_tokens_that_are_being_issued
     what_has_expired_is_purged
+}
+
+fn access(jti: &str) -> IssuedAccessToken {
+    IssuedAccessToken { jti: jti.into(), expires: at(100) }
+}
+
+/// A code, redeemed; the tokens of `jti` and `refresh` came of it.
+async fn grant(store: &Store, hash: &str, jti: &str, refresh: Option<&RefreshToken>) {
+    store.insert_authorization_code(&code(hash, at(60))).await.unwrap();
+    let redeemed = store.redeem_authorization_code(&org(), hash, at(1)).await.unwrap();
+    assert!(matches!(redeemed, CodeRedemption::First(_)));
+    assert!(store.issue_tokens_of_code(&org(), hash, &access(jti), refresh).await.unwrap());
+}
+
+async fn is_live(store: &Store, hash: &str) -> bool {
+    matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Live(_))
 }
 
 async fn a_code_is_redeemed_first_by_exactly_one(store: Store) {
@@ -49,40 +68,48 @@ async fn a_code_that_is_unknown_or_expired_is_unknown(store: Store) {
 
 async fn a_refresh_token_is_rotated_by_exactly_one(store: Store) {
     let old = refresh_token("old", None, None);
-    store.insert_refresh_token(&old).await.unwrap();
+    grant(&store, "code", "jti", Some(&old)).await;
     let mut tasks = tokio::task::JoinSet::new();
     for racer in 0..4 {
         let (store, old) = (store.clone(), old.clone());
         tasks.spawn(async move {
             let new = refresh_token(&format!("new {racer}"), Some(&old), None);
-            store.rotate_refresh_token(&old, &new).await.unwrap()
+            store.rotate_refresh_token(&old, &new, &access(&format!("jti {racer}"))).await.unwrap()
         });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|rotated| *rotated).count(), 1);
     assert_eq!(store.find_refresh_token(&org(), "old", at(1)).await.unwrap(), RefreshTokenState::Used(Box::new(old)));
     let mut live = 0;
     for racer in 0..4 {
-        let state = store.find_refresh_token(&org(), &format!("new {racer}"), at(1)).await.unwrap();
-        live += u32::from(matches!(state, RefreshTokenState::Live(_)));
+        live += u32::from(is_live(&store, &format!("new {racer}")).await);
     }
     assert_eq!(live, 1, "nothing of those who lost is there");
     assert_eq!(store.find_refresh_token(&org(), "old", at(1_000)).await.unwrap(), RefreshTokenState::Unknown);
+}
+
+async fn a_rotation_is_kept_with_its_access_token_or_not_at_all(store: Store) {
+    let old = refresh_token("old", None, Some("code"));
+    grant(&store, "code", "jti", Some(&old)).await;
+    let new = refresh_token("new", Some(&old), Some("code"));
+    assert!(store.rotate_refresh_token(&old, &new, &access("jti")).await.is_err(), "there is one with this id");
+    assert!(is_live(&store, "old").await && !is_live(&store, "new").await);
+    assert!(store.rotate_refresh_token(&old, &new, &access("jti-2")).await.unwrap());
 }
 
 async fn a_family_is_revoked_together(store: Store) {
     let first = refresh_token("first", None, None);
     let second = refresh_token("second", Some(&first), None);
     let stranger = refresh_token("stranger", None, None);
-    for token in [&first, &stranger] {
-        store.insert_refresh_token(token).await.unwrap();
-    }
-    assert!(store.rotate_refresh_token(&first, &second).await.unwrap());
+    grant(&store, "code", "jti-1", Some(&first)).await;
+    grant(&store, "other", "jti-2", Some(&stranger)).await;
+    assert!(store.rotate_refresh_token(&first, &second, &access("jti-3")).await.unwrap());
     assert_eq!(store.revoke_refresh_family(&org(), &first.family_id).await.unwrap(), 2);
     for hash in ["first", "second"] {
         assert!(matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Revoked(_)));
     }
-    assert!(matches!(store.find_refresh_token(&org(), "stranger", at(1)).await.unwrap(), RefreshTokenState::Live(_)));
-    assert!(!store.rotate_refresh_token(&second, &refresh_token("third", Some(&first), None)).await.unwrap());
+    assert!(is_live(&store, "stranger").await);
+    let third = refresh_token("third", Some(&first), None);
+    assert!(!store.rotate_refresh_token(&second, &third, &access("jti-4")).await.unwrap());
 }
 
 /// RFC 9700 4.14.2: the token that another node is putting in the place of a family's at this moment is of the family.
@@ -91,7 +118,7 @@ async fn a_family_is_revoked_with_the_token_that_is_being_rotated_in() {
     let Some(config) = databases::postgres().await else { return };
     let store = databases::open(&config).await;
     let first = refresh_token("first", None, None);
-    store.insert_refresh_token(&first).await.unwrap();
+    grant(&store, "code", "jti", Some(&first)).await;
     let rotation = databases::connect(&config).await.begin().await.unwrap();
     for statement in [
         "UPDATE refresh_tokens SET state = 'used'",
@@ -113,26 +140,61 @@ async fn a_family_is_revoked_with_the_token_that_is_being_rotated_in() {
 }
 
 async fn what_came_of_a_code_is_revoked_together(store: Store) {
-    store.insert_refresh_token(&refresh_token("r", None, Some("code"))).await.unwrap();
-    store.record_issued_access_token(&org(), "code", "jti-1", at(100)).await.unwrap();
-    store.record_issued_access_token(&org(), "other", "jti-2", at(100)).await.unwrap();
+    let first = refresh_token("first", None, Some("code"));
+    let second = refresh_token("second", Some(&first), Some("code"));
+    grant(&store, "code", "jti-1", Some(&first)).await;
+    grant(&store, "other", "jti-2", None).await;
+    assert!(store.rotate_refresh_token(&first, &second, &access("jti-3")).await.unwrap());
     assert!(!store.is_access_token_revoked(&org(), "jti-1").await.unwrap());
-    assert_eq!(store.revoke_refresh_tokens_of_code(&org(), "code").await.unwrap(), 1);
-    assert_eq!(store.revoke_access_tokens_of_code(&org(), "code").await.unwrap(), 1);
+    assert_eq!(store.revoke_tokens_of_code(&org(), "code").await.unwrap(), 4);
+    assert!(!is_live(&store, "second").await);
+    assert!(store.is_access_token_revoked(&org(), "jti-3").await.unwrap());
     assert!(store.is_access_token_revoked(&org(), "jti-1").await.unwrap());
     assert!(!store.is_access_token_revoked(&org(), "jti-2").await.unwrap());
-    for jti in ["jti-2", "jti-3"] {
+    for jti in ["jti-2", "jti-4"] {
         store.revoke_access_token(&org(), jti, at(100)).await.unwrap();
         assert!(store.is_access_token_revoked(&org(), jti).await.unwrap(), "{jti}, known or not");
+    }
+}
+
+/// RFC 6749 4.1.2: tokens that are not there yet when the code comes again are never there.
+async fn nothing_comes_of_a_code_after_its_replay(store: Store) {
+    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    for first in [true, false] {
+        let redeemed = store.redeem_authorization_code(&org(), "c", at(1)).await.unwrap();
+        assert_eq!(matches!(redeemed, CodeRedemption::First(_)), first);
+    }
+    assert_eq!(store.revoke_tokens_of_code(&org(), "c").await.unwrap(), 0);
+    let refresh = refresh_token("r", None, Some("c"));
+    assert!(!store.issue_tokens_of_code(&org(), "c", &access("jti"), Some(&refresh)).await.unwrap());
+    assert_eq!(store.find_refresh_token(&org(), "r", at(1)).await.unwrap(), RefreshTokenState::Unknown);
+    let again = store.redeem_authorization_code(&org(), "c", at(1)).await.unwrap();
+    assert!(matches!(again, CodeRedemption::Unknown));
+}
+
+async fn a_replay_leaves_nothing_of_tokens_that_are_being_issued(store: Store) {
+    for round in 0..20 {
+        let (code_sha256, jti) = (format!("c{round}"), format!("jti {round}"));
+        store.insert_authorization_code(&code(&code_sha256, at(60))).await.unwrap();
+        store.redeem_authorization_code(&org(), &code_sha256, at(1)).await.unwrap();
+        let (org, refresh, access) = (org(), refresh_token(&jti, None, Some(&code_sha256)), access(&jti));
+        let (issued, revoked) = tokio::join!(
+            store.issue_tokens_of_code(&org, &code_sha256, &access, Some(&refresh)),
+            store.revoke_tokens_of_code(&org, &code_sha256),
+        );
+        let issued = issued.unwrap();
+        assert_eq!(revoked.unwrap(), if issued { 2 } else { 0 });
+        assert_eq!(store.is_access_token_revoked(&org, &jti).await.unwrap(), issued);
+        assert!(!is_live(&store, &jti).await);
     }
 }
 
 async fn what_has_expired_is_purged(store: Store) {
     store.insert_session(&session("short", at(10))).await.unwrap();
     store.insert_session(&session("long", at(10_000))).await.unwrap();
-    store.insert_refresh_token(&refresh_token("r", None, None)).await.unwrap();
+    grant(&store, "code", "jti-1", Some(&refresh_token("r", None, None))).await;
     store.revoke_access_token(&org(), "jti", at(10)).await.unwrap();
     assert_eq!(store.purge_expired(at(5)).await.unwrap(), 0);
-    assert_eq!(store.purge_expired(at(2_000)).await.unwrap(), 3);
+    assert_eq!(store.purge_expired(at(2_000)).await.unwrap(), 4);
     assert!(store.find_session(&org(), "long", at(2_000)).await.unwrap().is_some());
 }
