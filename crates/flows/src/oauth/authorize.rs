@@ -122,7 +122,7 @@ impl Platform {
         refuse_request_objects(parameters)?;
         let code_challenge = code_challenge(client, parameters)?;
         let scopes = requested_scopes(org, server, parameters.get("scope"))?;
-        let Some((session, user)) = self.signed_in(org, parameters, session).await? else { return Ok(None) };
+        let Some((session, user)) = self.signed_in(org, server, parameters, session).await? else { return Ok(None) };
         let question = PolicyQuestion {
             server: &server.id,
             client: &client.id,
@@ -185,6 +185,7 @@ impl Platform {
     async fn signed_in<'a>(
         &self,
         org: &OrgSnapshot,
+        server: &AuthorizationServer,
         parameters: &Parameters,
         session: Option<&'a Session>,
     ) -> Result<Option<(&'a Session, User)>, OAuthError> {
@@ -199,7 +200,9 @@ impl Platform {
         }
         let now = self.now();
         let fresh = |session: &Session| max_age.flatten().is_none_or(|age| session.created.plus_seconds(age) >= now);
-        let session = session.filter(|session| !prompts("login") && fresh(session));
+        let hinted = hinted_user(org, server, parameters)?;
+        let is_hinted = |session: &Session| hinted.as_deref().is_none_or(|id| id == session.user_id.as_str());
+        let session = session.filter(|session| !prompts("login") && fresh(session) && is_hinted(session));
         let user = match session {
             Some(session) => self.active_user(org, session).await?,
             None => None,
@@ -207,7 +210,7 @@ impl Platform {
         match session.zip(user) {
             None if prompts("none") => Err(OAuthError::new(
                 "login_required",
-                "The client specified not to prompt, but the user is not logged in.",
+                "The client specified not to prompt, but the user, or the one of its `id_token_hint`, is not logged in.",
             )),
             signed_in => Ok(signed_in),
         }
@@ -236,6 +239,22 @@ fn check_client<'a>(org: &'a OrgSnapshot, parameters: &'a Parameters) -> Result<
         Some(_) => return Err(OAuthError::invalid_request("The 'response_mode' is not supported.")),
     };
     Ok(Checked { client, redirect_uri, mode, state: parameters.owned("state") })
+}
+
+/// The id of the user that the client expects (OpenID Connect core 3.1.2.2): no other one may be told to it.
+fn hinted_user(
+    org: &OrgSnapshot,
+    server: &AuthorizationServer,
+    parameters: &Parameters,
+) -> Result<Option<String>, OAuthError> {
+    let Some(hint) = parameters.get("id_token_hint") else { return Ok(None) };
+    // Only access tokens have a `cid`. A hint may have expired: it says who is meant, it grants nothing.
+    let claims = org.keys.verify_at_any_time(&server.id, &issuer(org, server), hint);
+    let claims = claims.filter(|claims| !claims.contains_key("cid"));
+    let id = claims.as_ref().and_then(|claims| claims.get("sub")).and_then(serde_json::Value::as_str);
+    id.map(|id| Some(id.to_owned())).ok_or_else(|| {
+        OAuthError::invalid_request("The parameter `id_token_hint` is not an ID token of this authorization server.")
+    })
 }
 
 /// What is said in an object that is not read must not be passed over (OpenID Connect core 3.1.2.6).

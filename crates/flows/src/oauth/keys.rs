@@ -141,15 +141,25 @@ impl Keys {
         token: &str,
         now: Timestamp,
     ) -> Option<Map<String, Value>> {
+        let claims = self.verify_at_any_time(server, issuer, token)?;
+        let expires = claims.get("exp").and_then(Value::as_i64)?;
+        (expires > now.as_seconds()).then_some(claims)
+    }
+
+    /// The claims of a token that this server signed, expired or not.
+    pub(crate) fn verify_at_any_time(
+        &self,
+        server: &AuthorizationServerId,
+        issuer: &str,
+        token: &str,
+    ) -> Option<Map<String, Value>> {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let verifier = self.verifiers.get(header.kid.as_deref()?).filter(|verifier| verifier.server == *server)?;
         let mut validation = Validation::new(verifier.algorithm);
-        // A hook may change the audience; time is judged by our own clock below.
+        // A hook may change the audience; time is judged by our own clock, where it matters.
         (validation.validate_aud, validation.validate_exp) = (false, false);
         validation.set_issuer(&[issuer]);
-        let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &verifier.key, &validation).ok()?.claims;
-        let expires = claims.get("exp").and_then(Value::as_i64)?;
-        (expires > now.as_seconds()).then_some(claims)
+        Some(jsonwebtoken::decode::<Map<String, Value>>(token, &verifier.key, &validation).ok()?.claims)
     }
 }
 
@@ -169,4 +179,31 @@ fn parse(key: &SigningKey) -> Result<(Signer, Verifier), KeyError> {
         key: DecodingKey::from_jwk(&jwk).map_err(failed)?,
     };
     Ok((Signer { header, key: encoding.map_err(failed)? }, verifier))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::entropy::SystemEntropy;
+
+    #[test]
+    fn an_expired_token_is_known_but_not_valid_and_one_of_another_server_or_issuer_is_neither() {
+        let [server, other] = [1, 2].map(|number| AuthorizationServerId::from_parts(number, [0; 8]));
+        let now = Timestamp::from_micros(0).plus_seconds(1_000);
+        let keys = [&server, &other]
+            .map(|server| generate_signing_key(SigningAlgorithm::ES256, server, &SystemEntropy, now).unwrap());
+        let keys = Keys::prepare(&keys);
+        for (issuer, expires, valid, known) in
+            [("https://a", 1_001, true, true), ("https://a", 1_000, false, true), ("https://b", 1_001, false, false)]
+        {
+            let claims = Map::from_iter([("iss".to_owned(), json!(issuer)), ("exp".to_owned(), json!(expires))]);
+            let token = keys.sign(&server, &claims).unwrap();
+            let row = format!("{issuer} {expires}");
+            assert_eq!(keys.verify(&server, "https://a", &token, now).is_some(), valid, "{row}");
+            assert_eq!(keys.verify_at_any_time(&server, "https://a", &token).is_some(), known, "{row}");
+            assert!(keys.verify_at_any_time(&other, "https://a", &token).is_none(), "{row}");
+        }
+    }
 }

@@ -123,7 +123,11 @@ async fn sign_in(
         return Ok(sign_in_page(&app, &caller, &name, &asked, login, true));
     };
     // The user has just been asked, so these are answered. Kept, they would ask again without an end.
-    let rest = query::of_bytes(query::without(&asked, &["prompt", "max_age"]).as_bytes());
+    let mut rest = query::of_bytes(query::without(&asked, &["prompt", "max_age"]).as_bytes());
+    if Parameters::parse(asked.as_bytes()).is_ok_and(|asked| asked.get("id_token_hint").is_some()) {
+        // Whoever is not the user that the client expects would be asked again: the client decides how to go on.
+        rest.push_str("&prompt=none");
+    }
     let mut response = see_other(&format!("/oauth2/{name}/v1/authorize?{rest}"));
     set_cookie(&mut response, &caller, SESSION, session.expose(), "Lax");
     Ok(response)

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    harness::{Behaviour, Service, World},
-    oauth::{VERIFIER, authorization_path, redeem, redirect_parameter, sign_in_and_authorize},
+    harness::{Behaviour, PASSWORD, Service, World},
+    oauth::{VERIFIER, authorization_path, cookie_of, redeem, redirect_parameter, sign_in, sign_in_and_authorize},
 };
 
 /// OpenID Connect core 3.1.2.1: `max_age=0` asks again, once; then the user has been asked.
@@ -45,6 +45,46 @@ async fn what_is_not_supported_or_contradicts_itself_is_an_error_of_the_protocol
         let path = authorization_path(&world, world.org.public_client_id.as_str(), "openid", extra);
         let answer = world.send("GET", &path, &[], b"").await;
         assert_eq!(redirect_parameter(&answer, "error").as_deref(), Some(code), "{extra}");
+    }
+}
+
+/// OpenID Connect core 3.1.2.2: the client hears of the user that it expects, or of nobody.
+#[tokio::test]
+async fn an_id_token_hint_is_answered_with_its_user_or_not_at_all() {
+    let world = World::start().await;
+    let client_id = world.org.public_client_id.to_string();
+    let path = |extra: &str| authorization_path(&world, &client_id, "openid", extra);
+    let page = world.send("GET", &path(""), &[], b"").await;
+    let mut users = Vec::new();
+    for login in &world.org.user_logins {
+        let signed_in = sign_in(&world, &page, login, PASSWORD).await;
+        let session = cookie_of(&signed_in).to_owned();
+        let answer = world.send("GET", signed_in.header("location"), &[("cookie", &session)], b"").await;
+        let code = redirect_parameter(&answer, "code").unwrap();
+        let tokens = redeem(&world, &client_id, &code, VERIFIER).await.json();
+        users.push((session, tokens["id_token"].as_str().unwrap().to_owned()));
+    }
+    let [(ada, adas_token), (_, graces_token)] = &users[..] else { panic!("{users:?}") };
+    let ada = [("cookie", ada.as_str())];
+    let access_token = world.client_credentials().await.json()["access_token"].as_str().unwrap().to_owned();
+    for (hint, error) in [
+        (adas_token.as_str(), None),
+        (graces_token, Some("login_required")),
+        (&access_token, Some("invalid_request")),
+        ("garbage", Some("invalid_request")),
+    ] {
+        let answer = world.send("GET", &path(&format!("&prompt=none&id_token_hint={hint}")), &ada, b"").await;
+        assert_eq!(redirect_parameter(&answer, "error").as_deref(), error, "{hint}");
+        assert_eq!(redirect_parameter(&answer, "code").is_some(), error.is_none(), "{hint}");
+    }
+    let asked = world.send("GET", &path(&format!("&id_token_hint={graces_token}")), &ada, b"").await;
+    assert_eq!(asked.status, 200, "another user may sign in");
+    for (login, error) in world.org.user_logins.iter().zip([Some("login_required"), None]) {
+        let signed_in = sign_in(&world, &asked, login, PASSWORD).await;
+        let cookie = [("cookie", cookie_of(&signed_in))];
+        let answer = world.send("GET", signed_in.header("location"), &cookie, b"").await;
+        assert_eq!(redirect_parameter(&answer, "error").as_deref(), error, "{login}");
+        assert_eq!(redirect_parameter(&answer, "code").is_some(), error.is_none(), "{login}");
     }
 }
 

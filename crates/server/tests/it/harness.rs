@@ -47,7 +47,7 @@ pub(crate) struct World {
 }
 
 /// An answer of the server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

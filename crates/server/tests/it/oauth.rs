@@ -166,26 +166,33 @@ pub(crate) async fn sign_in_and_authorize(world: &World, client_id: &str, scope:
     let page = world.send("GET", &path, &[], b"").await;
     assert_eq!(page.status, 200, "{}", page.text());
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    let login = world.org.user_logins.first().unwrap();
+    let wrong = sign_in(world, &page, login, "wrong").await;
+    assert_eq!(wrong.status, 401);
+    let without_cookie = Answer { headers: http::HeaderMap::new(), ..page.clone() };
+    let forged = sign_in(world, &without_cookie, login, PASSWORD).await;
+    assert_eq!(forged.status, 400, "a form without its cookie is refused");
+    let signed_in = sign_in(world, &page, login, PASSWORD).await;
+    assert_eq!(signed_in.status, 303, "{}", signed_in.text());
+    world.send("GET", signed_in.header("location"), &[("cookie", cookie_of(&signed_in))], b"").await
+}
+
+/// Fills in the form of a sign-in page.
+pub(crate) async fn sign_in(world: &World, page: &Answer, login: &str, password: &str) -> Answer {
     let html = page.text();
-    let csrf = html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let csrf = html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let action =
         html.split("action=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
-    let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
-    let login = world.org.user_logins.first().unwrap();
-    let form = |password: &str| {
-        url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("csrf", csrf.as_str()), ("login", login), ("password", password)])
-            .finish()
-    };
-    let headers = [("cookie", cookie.as_str()), ("content-type", "application/x-www-form-urlencoded")];
-    let wrong = world.send("POST", &action, &headers, form("wrong").as_bytes()).await;
-    assert_eq!(wrong.status, 401);
-    let forged = world.send("POST", &action, &headers[1..], form(PASSWORD).as_bytes()).await;
-    assert_eq!(forged.status, 400, "a form without its cookie is refused");
-    let signed_in = world.send("POST", &action, &headers, form(PASSWORD).as_bytes()).await;
-    assert_eq!(signed_in.status, 303, "{}", signed_in.text());
-    let session = signed_in.header("set-cookie").split(';').next().unwrap().to_owned();
-    world.send("GET", signed_in.header("location"), &[("cookie", &session)], b"").await
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("csrf", csrf), ("login", login), ("password", password)])
+        .finish();
+    let headers = [("cookie", cookie_of(page)), ("content-type", "application/x-www-form-urlencoded")];
+    world.send("POST", &action, &headers, form.as_bytes()).await
+}
+
+/// The cookie that an answer sets.
+pub(crate) fn cookie_of(answer: &Answer) -> &str {
+    answer.header("set-cookie").split(';').next().unwrap()
 }
 
 fn sha256(bytes: &[u8]) -> Vec<u8> {
