@@ -222,12 +222,22 @@ impl Platform {
     }
 }
 
+/// The redirect URI of an authorization request, when it is its client's.
+pub fn registered_redirect_uri<'a>(org: &OrgSnapshot, parameters: &'a Parameters) -> Option<&'a str> {
+    let client = client(org, parameters.get("client_id")?)?;
+    parameters.get("redirect_uri").filter(|uri| is_registered(client, uri))
+}
+
+fn is_registered(client: &OAuthClient, redirect_uri: &str) -> bool {
+    client.redirect_uris.iter().any(|registered| registered == redirect_uri)
+}
+
 /// Until these are known to belong together, nothing is ever redirected (RFC 6749 section 4.1.2.1).
 fn check_client<'a>(org: &'a OrgSnapshot, parameters: &'a Parameters) -> Result<Checked<'a>, OAuthError> {
     let client = client(org, parameters.require("client_id")?)
         .ok_or_else(|| OAuthError::new("invalid_client", "Invalid value for 'client_id' parameter."))?;
     let redirect_uri = parameters.require("redirect_uri")?;
-    if !client.redirect_uris.iter().any(|registered| registered == redirect_uri) {
+    if !is_registered(client, redirect_uri) {
         return Err(OAuthError::invalid_request(
             "The 'redirect_uri' parameter must be a Login redirect URI in the client app settings.",
         ));

@@ -15,7 +15,7 @@ use tenterhook_flows::{
     Caller, OrgSnapshot,
     entropy::random_token,
     oauth::{
-        authorize::{AuthorizeAnswer, ResponseMode},
+        authorize::{AuthorizeAnswer, ResponseMode, registered_redirect_uri},
         error::OAuthError,
         parameters::Parameters,
     },
@@ -23,7 +23,7 @@ use tenterhook_flows::{
 use url::Url;
 
 use super::{
-    pages::{FormPost, Problem, SignIn, page},
+    pages::{FormPost, Problem, SignIn, form_targets, page},
     query, server,
     token::form_bytes,
 };
@@ -64,7 +64,7 @@ async fn authorize(
     Ok(match answer {
         AuthorizeAnswer::Page(error) => problem(&error),
         AuthorizeAnswer::SignIn { login_hint } => {
-            sign_in_page(&app, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), false)
+            sign_in_page(&app, &org, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), false)
         }
         AuthorizeAnswer::Redirect { redirect_uri, mode, parameters } => {
             redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>())
@@ -120,7 +120,7 @@ async fn sign_in(
     let login = form.get("login").unwrap_or_default();
     let password = Secret::new(form.get("password").unwrap_or_default());
     let Some(session) = app.platform.sign_in(&org, &caller, login, &password).await? else {
-        return Ok(sign_in_page(&app, &caller, &name, &asked, login, true));
+        return Ok(sign_in_page(&app, &org, &caller, &name, &asked, login, true));
     };
     // The user has just been asked, so these are answered. Kept, they would ask again without an end.
     let mut rest = query::of_bytes(query::without(&asked, &["prompt", "max_age"]).as_bytes());
@@ -133,13 +133,22 @@ async fn sign_in(
     Ok(response)
 }
 
-fn sign_in_page(app: &App, caller: &Caller, name: &str, query: &str, login: &str, failed: bool) -> Response {
+fn sign_in_page(
+    app: &App,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    name: &str,
+    query: &str,
+    login: &str,
+    failed: bool,
+) -> Response {
     let csrf = random_token(app.platform.entropy());
     let action = format!("/oauth2/{name}/v1/authorize/sign-in?{query}");
     let template = SignIn { action: &action, csrf: csrf.expose(), login, failed };
     let status = if failed { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-    // Browsers apply `form-action` to the redirects after the form too, and those end at the client.
-    let mut response = page(status, &template, "*");
+    let asked = Parameters::parse(query.as_bytes()).ok();
+    let redirect_uri = asked.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
+    let mut response = page(status, &template, &form_targets(redirect_uri.unwrap_or_default()));
     set_cookie(&mut response, caller, CSRF, csrf.expose(), "Strict");
     response
 }
@@ -162,7 +171,7 @@ fn redirect(redirect_uri: &str, mode: ResponseMode, parameters: &[(&'static str,
         }
         ResponseMode::FormPost => {
             let template = FormPost { action: redirect_uri, parameters };
-            return page(StatusCode::OK, &template, &uri.origin().ascii_serialization());
+            return page(StatusCode::OK, &template, &form_targets(redirect_uri));
         }
     }
     see_other(uri.as_str())

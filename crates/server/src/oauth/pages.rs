@@ -11,6 +11,9 @@ use crate::error::ApiError;
 /// The one stylesheet.
 const STYLESHEET: &str = include_str!("../../assets/tenterhook.css");
 
+/// Schemes that no native app has: those of the web, and those whose URLs are documents or programs themselves.
+const NO_APPS: [&str; 5] = ["http", "https", "javascript", "data", "blob"];
+
 /// The sign-in page.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -38,7 +41,19 @@ pub(crate) struct FormPost<'a> {
     pub(crate) parameters: &'a [(&'static str, String)],
 }
 
-/// A page with a strict policy; `form_action` is where its form may go, `'self'` or an origin.
+/// Where a form may go that leads to `redirect_uri`, for [`page`]. Browsers apply `form-action` to the redirects after the
+/// form too, and only the client knows those after its own; so it is all of the web, and the native app that the URI's
+/// scheme belongs to (RFC 8252 section 7.1), which `*` does not have.
+pub(crate) fn form_targets(redirect_uri: &str) -> String {
+    let uri = url::Url::parse(redirect_uri).ok();
+    // A parsed scheme has no character that could end the directive.
+    match uri.as_ref().map(url::Url::scheme) {
+        Some(scheme) if !NO_APPS.contains(&scheme) => format!("* {scheme}:"),
+        _ => "*".to_owned(),
+    }
+}
+
+/// A page with a strict policy; `form_action` is where its form may go, `'none'` or what [`form_targets`] says.
 pub(crate) fn page(status: StatusCode, template: &impl Template, form_action: &str) -> Response {
     let Ok(html) = template.render() else { return ApiError::Internal.into_response() };
     let policy = format!(
@@ -56,4 +71,27 @@ pub(crate) fn page(status: StatusCode, template: &impl Template, form_action: &s
 pub(crate) async fn stylesheet() -> Response {
     let headers = [(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "public, max-age=3600")];
     (headers, STYLESHEET).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::form_targets;
+
+    #[test]
+    fn a_form_may_lead_to_the_web_and_to_the_app_of_the_redirect_uri() {
+        for (redirect_uri, targets) in [
+            ("https://shop.example.com/cb", "*"),
+            ("http://127.0.0.1:3000/cb", "*"),
+            ("com.example.app:/cb", "* com.example.app:"),
+            ("COM.Example.App:/cb", "* com.example.app:"),
+            ("com.example.app:/; script-src *", "* com.example.app:"),
+            ("a; script-src *:/cb", "*"),
+            ("a 'unsafe-inline':/cb", "*"),
+            ("javascript:alert(1)", "*"),
+            ("data:text/html,a", "*"),
+            ("", "*"),
+        ] {
+            assert_eq!(form_targets(redirect_uri), targets, "{redirect_uri}");
+        }
+    }
 }

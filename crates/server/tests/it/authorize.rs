@@ -88,6 +88,48 @@ async fn an_id_token_hint_is_answered_with_its_user_or_not_at_all() {
     }
 }
 
+/// A public client with this redirect URI.
+async fn client_with(world: &World, redirect_uri: &str) -> String {
+    let body = json!({
+        "client_name": redirect_uri,
+        "redirect_uris": [redirect_uri],
+        "grant_types": ["authorization_code"],
+        "token_endpoint_auth_method": "none",
+    });
+    let created = world.api("POST", "/oauth2/v1/clients", Some(&body)).await;
+    assert!(created.status.is_success(), "{}", created.text());
+    created.json()["client_id"].as_str().unwrap().to_owned()
+}
+
+/// An authorization request of a client with a redirect URI of its own.
+fn path_of(world: &World, client_id: &str, redirect_uri: &str, extra: &str) -> String {
+    let encoded: String = url::form_urlencoded::byte_serialize(redirect_uri.as_bytes()).collect();
+    let path = authorization_path(world, client_id, "openid", extra);
+    path.replace("http%3A%2F%2F127.0.0.1%3A3000%2Fcallback", &encoded)
+}
+
+/// RFC 8252 7.1: browsers apply the policy to the redirects after the form, also those into an app or to another origin.
+#[tokio::test]
+async fn the_policy_of_a_form_lets_the_browser_on_to_the_client() {
+    let world = World::start().await;
+    for (redirect_uri, form_action) in [
+        ("com.example.app:/cb", " form-action * com.example.app:;"),
+        ("https://shop.example.com/cb", " form-action *;"),
+    ] {
+        let client_id = client_with(&world, redirect_uri).await;
+        let path = |extra: &str| path_of(&world, &client_id, redirect_uri, extra);
+        let asked = world.send("GET", &path(""), &[], b"").await;
+        let failed = sign_in(&world, &asked, "ada@example.com", "wrong").await;
+        let posted = world.send("GET", &path("&response_mode=form_post&prompt=none"), &[], b"").await;
+        for (page, status) in [(&asked, 200), (&failed, 401), (&posted, 200)] {
+            assert_eq!(page.status, status, "{redirect_uri}: {}", page.text());
+            let policy = page.header("content-security-policy");
+            assert!(policy.contains(form_action), "{redirect_uri}: {policy}");
+        }
+        assert!(posted.text().contains(&format!("action=\"{redirect_uri}\"")), "{}", posted.text());
+    }
+}
+
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded; charset=UTF-8")];
 
 /// OpenID Connect core 3.1.2.1: both GET and POST.
