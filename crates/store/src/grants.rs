@@ -5,10 +5,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, TransactionTrait as _,
     sea_query::{Expr, OnConflict, SimpleExpr},
 };
-use tenterhook_contract::{
-    Timestamp,
-    id::{OrgId, RefreshTokenId},
-};
+use tenterhook_contract::{Timestamp, id::OrgId};
 
 use crate::{
     Store, StoreError,
@@ -165,10 +162,18 @@ impl Store {
         Ok(true)
     }
 
-    /// Revokes a whole family; answers how many tokens.
-    pub async fn revoke_refresh_family(&self, org: &OrgId, family: &RefreshTokenId) -> Result<u64, StoreError> {
-        let of_family = refresh_token::Column::FamilyId.eq(family.as_str());
-        revoke_refresh_where(&self.connections.writer, org, &of_family).await
+    /// Revokes the whole family of a refresh token and the access tokens that came of the same code (RFC 7009 section 2.1);
+    /// answers how many tokens.
+    pub async fn revoke_family(&self, token: &RefreshToken) -> Result<u64, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        let of_family = refresh_token::Column::FamilyId.eq(token.family_id.as_str());
+        let mut revoked = revoke_refresh_where(&transaction, &token.org_id, &of_family).await?;
+        // Last, when no rotation is under way any more that could add one.
+        if let Some(code_sha256) = &token.code_sha256 {
+            revoked += revoke_access_of_code(&transaction, &token.org_id, code_sha256).await?;
+        }
+        transaction.commit().await?;
+        Ok(revoked)
     }
 
     /// Revokes one access token until it expires by itself.

@@ -62,7 +62,7 @@ impl Platform {
         }
     }
 
-    /// Revokes a token of the client; an unknown one is no error.
+    /// Revokes a token of the client, a refresh token with all that came of its grant; an unknown one is no error.
     pub async fn revoke(
         &self,
         org: &OrgSnapshot,
@@ -84,7 +84,7 @@ impl Platform {
         }
         match self.store().find_refresh_token(&org.org.id, &sha256_hex(token), self.now()).await? {
             RefreshTokenState::Live(refresh) | RefreshTokenState::Used(refresh) if refresh.client_id == client.id => {
-                self.store().revoke_refresh_family(&org.org.id, &refresh.family_id).await?;
+                self.store().revoke_family(&refresh).await?;
                 Ok(())
             }
             _ => Ok(()),

@@ -199,8 +199,8 @@ impl Platform {
         let old = match self.store().find_refresh_token(&org.org.id, &hash, self.now()).await? {
             RefreshTokenState::Live(token) => token,
             RefreshTokenState::Used(token) if token.client_id == client.id => {
-                // Somebody holds a copy: the whole family ends (RFC 9700 section 4.14.2).
-                self.store().revoke_refresh_family(&org.org.id, &token.family_id).await?;
+                // Somebody holds a copy: the whole family ends, with its access tokens (RFC 9700 section 4.14.2).
+                self.store().revoke_family(&token).await?;
                 return Err(invalid());
             }
             _ => return Err(invalid()),
@@ -256,7 +256,7 @@ impl Platform {
             ..(*old).clone()
         };
         if !self.store().rotate_refresh_token(&old, &new, &tokens.issued()).await? {
-            self.store().revoke_refresh_family(&org.org.id, &old.family_id).await?;
+            self.store().revoke_family(&old).await?;
             return Err(invalid());
         }
         self.log_issued(request, rule, Some(&user), &scopes, &tokens);

@@ -333,6 +333,33 @@ async fn a_refresh_asks_again_rotates_and_notices_reuse() {
     assert_eq!(family.json()["error"], "invalid_grant", "a reuse ends the whole family");
 }
 
+/// RFC 7009 2.1 and RFC 9700 4.14.2: neither leaves access tokens of the grant behind.
+#[tokio::test]
+async fn revoking_or_reusing_a_refresh_token_ends_the_access_tokens_of_its_grant() {
+    let world = World::start().await;
+    let client_id = world.org.public_client_id.to_string();
+    let basic = world.basic();
+    for reuse in [false, true] {
+        let first = tokens_for_long(&world, &client_id).await;
+        let old = first["refresh_token"].as_str().unwrap();
+        let second = refresh(&world, &client_id, old).await.json();
+        let new = second["refresh_token"].as_str().unwrap();
+        for active in [true, false] {
+            for tokens in [&first, &second] {
+                let access = [("token", tokens["access_token"].as_str().unwrap())];
+                let found = world.form("introspect", Some(&basic), &access).await.json();
+                assert_eq!(found["active"], active, "reuse: {reuse}");
+            }
+            if reuse {
+                assert_eq!(refresh(&world, &client_id, old).await.status, 400);
+            } else {
+                let revoked = world.form("revoke", None, &[("client_id", &client_id), ("token", new)]).await;
+                assert_eq!(revoked.status, 200, "{}", revoked.text());
+            }
+        }
+    }
+}
+
 /// `token.md` 2: `refresh_token.jti` joins the first request and later renewals.
 #[tokio::test]
 async fn every_renewal_shows_the_refresh_token_id_of_the_first_request() {

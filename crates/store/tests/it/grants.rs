@@ -96,20 +96,25 @@ async fn a_rotation_is_kept_with_its_access_token_or_not_at_all(store: Store) {
     assert!(store.rotate_refresh_token(&old, &new, &access("jti-2")).await.unwrap());
 }
 
+/// RFC 7009 2.1: with the access tokens of the grant.
 async fn a_family_is_revoked_together(store: Store) {
-    let first = refresh_token("first", None, None);
-    let second = refresh_token("second", Some(&first), None);
-    let stranger = refresh_token("stranger", None, None);
+    let first = refresh_token("first", None, Some("code"));
+    let second = refresh_token("second", Some(&first), Some("code"));
+    let stranger = refresh_token("stranger", None, Some("other"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     grant(&store, "other", "jti-2", Some(&stranger)).await;
     assert!(store.rotate_refresh_token(&first, &second, &access("jti-3")).await.unwrap());
-    assert_eq!(store.revoke_refresh_family(&org(), &first.family_id).await.unwrap(), 2);
+    assert_eq!(store.revoke_family(&first).await.unwrap(), 4);
     for hash in ["first", "second"] {
         assert!(matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Revoked(_)));
     }
+    for (jti, revoked) in [("jti-1", true), ("jti-2", false), ("jti-3", true)] {
+        assert_eq!(store.is_access_token_revoked(&org(), jti).await.unwrap(), revoked, "{jti}");
+    }
     assert!(is_live(&store, "stranger").await);
-    let third = refresh_token("third", Some(&first), None);
+    let third = refresh_token("third", Some(&first), Some("code"));
     assert!(!store.rotate_refresh_token(&second, &third, &access("jti-4")).await.unwrap());
+    assert_eq!(store.revoke_family(&second).await.unwrap(), 0, "nothing is left");
 }
 
 /// RFC 9700 4.14.2: the token that another node is putting in the place of a family's at this moment is of the family.
@@ -129,7 +134,7 @@ async fn a_family_is_revoked_with_the_token_that_is_being_rotated_in() {
     }
     let revoking = tokio::spawn({
         let store = store.clone();
-        async move { store.revoke_refresh_family(&org(), &first.family_id).await }
+        async move { store.revoke_family(&first).await }
     });
     databases::somebody_waits(&config).await;
     rotation.commit().await.unwrap();
