@@ -300,7 +300,7 @@ pub struct OAuthClient {
     /// SHA-256 of its secret in hexadecimal; the secret has 256 random bits and is shown once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_sha256: Option<String>,
-    /// Exact redirect URIs.
+    /// Redirect URIs, exact but for the port of loopback addresses.
     pub redirect_uris: Vec<String>,
     /// Grant types it may use, by their wire names.
     pub grant_types: Vec<String>,

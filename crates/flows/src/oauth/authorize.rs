@@ -228,8 +228,22 @@ pub fn registered_redirect_uri<'a>(org: &OrgSnapshot, parameters: &'a Parameters
     parameters.get("redirect_uri").filter(|uri| is_registered(client, uri))
 }
 
+/// Redirect URIs are compared as texts (RFC 9700 section 4.1.3), but for the port of loopback addresses, which a native app
+/// gets from its system when it begins to listen (RFC 8252 section 7.3).
 fn is_registered(client: &OAuthClient, redirect_uri: &str) -> bool {
-    client.redirect_uris.iter().any(|registered| registered == redirect_uri)
+    let without_port = of_loopback(redirect_uri);
+    let is_it = |uri: &String| uri == redirect_uri || (without_port.is_some() && of_loopback(uri) == without_port);
+    client.redirect_uris.iter().any(is_it)
+}
+
+/// Host and rest of an `http` URI of a loopback address, without its port. `localhost` is a name, and none.
+fn of_loopback(uri: &str) -> Option<(&str, &str)> {
+    let rest = uri.strip_prefix("http://")?;
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (host, port) =
+        ["127.0.0.1", "[::1]"].into_iter().find_map(|host| Some((host, authority.strip_prefix(host)?)))?;
+    let is_port = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok();
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some((host, rest))
 }
 
 /// Until these are known to belong together, nothing is ever redirected (RFC 6749 section 4.1.2.1).
@@ -317,4 +331,32 @@ pub(crate) fn protocol_request(parameters: &Parameters) -> ProtocolRequest {
 pub(crate) fn session_end(now: Timestamp) -> Timestamp {
     const SESSION_SECONDS: i64 = 2 * 3_600;
     now.plus_seconds(SESSION_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_loopback;
+
+    #[test]
+    fn only_http_uris_of_loopback_addresses_lose_their_port() {
+        for (uri, without_port) in [
+            ("http://127.0.0.1:3000/cb?a=b", Some(("127.0.0.1", "/cb?a=b"))),
+            ("http://127.0.0.1/cb", Some(("127.0.0.1", "/cb"))),
+            ("http://[::1]:65535/cb", Some(("[::1]", "/cb"))),
+            ("http://127.0.0.1:1", Some(("127.0.0.1", ""))),
+            ("https://127.0.0.1:3000/cb", None),
+            ("http://localhost:3000/cb", None),
+            ("http://127.0.0.2:3000/cb", None),
+            ("http://127.0.0.1.evil.example/cb", None),
+            ("http://127.0.0.1:3000@evil.example/cb", None),
+            ("http://127.0.0.1:3000\\@evil.example/cb", None),
+            ("http://127.0.0.1:+80/cb", None),
+            ("http://127.0.0.1:65536/cb", None),
+            ("http://127.0.0.1:/cb", None),
+            ("http://user@127.0.0.1:3000/cb", None),
+            ("com.example.app://127.0.0.1:3000/cb", None),
+        ] {
+            assert_eq!(of_loopback(uri), without_port, "{uri}");
+        }
+    }
 }

@@ -130,6 +130,35 @@ async fn the_policy_of_a_form_lets_the_browser_on_to_the_client() {
     }
 }
 
+/// RFC 8252 7.3: an app listens where its system lets it; the token request names that port again (RFC 6749 4.1.3).
+#[tokio::test]
+async fn a_loopback_redirect_uri_may_have_any_port_but_the_same_in_both_requests() {
+    let world = World::start().await;
+    let client_id = world.org.public_client_id.to_string();
+    let page = world.send("GET", &authorization_path(&world, &client_id, "openid", ""), &[], b"").await;
+    let signed_in = sign_in(&world, &page, "ada@example.com", PASSWORD).await;
+    let session = [("cookie", cookie_of(&signed_in))];
+    let asked = "http://127.0.0.1:54321/callback";
+    for (redirect_uri, redeemed) in [(asked, 200), ("http://127.0.0.1:3000/callback", 400)] {
+        let answer = world.send("GET", &path_of(&world, &client_id, asked, ""), &session, b"").await;
+        assert!(answer.header("location").starts_with(&format!("{asked}?")), "{}", answer.text());
+        let code = redirect_parameter(&answer, "code").unwrap();
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", &client_id),
+            ("code", &code),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", VERIFIER),
+        ];
+        let answer = world.form("token", None, &form).await;
+        assert_eq!(answer.status, redeemed, "{redirect_uri}: {}", answer.text());
+    }
+    for other in ["http://localhost:54321/callback", "http://127.0.0.1:54321/other", "http://[::1]:3000/callback"] {
+        let answer = world.send("GET", &path_of(&world, &client_id, other, ""), &session, b"").await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (400, ""), "{other}");
+    }
+}
+
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded; charset=UTF-8")];
 
 /// OpenID Connect core 3.1.2.1: both GET and POST.
