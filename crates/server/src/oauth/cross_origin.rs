@@ -49,7 +49,9 @@ fn registered_origin(org: &OrgSnapshot, headers: &HeaderMap) -> Option<HeaderVal
     let origin = headers.get(header::ORIGIN)?;
     let mut uris = org.configuration.clients.iter().flat_map(|client| &client.redirect_uris);
     let registered = uris.any(|uri| {
-        url::Url::parse(uri).is_ok_and(|uri| uri.origin().ascii_serialization().as_bytes() == origin.as_bytes())
+        // The URI of a native app has no origin; written, it would be that of everybody who has none: `null`.
+        let registered = url::Url::parse(uri).map(|uri| uri.origin()).ok().filter(url::Origin::is_tuple);
+        registered.is_some_and(|registered| registered.ascii_serialization().as_bytes() == origin.as_bytes())
     });
     registered.then(|| origin.clone())
 }

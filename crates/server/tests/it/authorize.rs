@@ -217,6 +217,7 @@ async fn a_form_that_is_too_long_or_no_form_gets_an_error_page() {
 #[tokio::test]
 async fn pages_of_registered_clients_may_call_the_token_endpoints() {
     let world = World::start().await;
+    client_with(&world, "com.example.app:/cb").await;
     for (origin, allowed) in [
         ("http://127.0.0.1:3000", true),
         ("http://127.0.0.1:3001", false),
