@@ -32,6 +32,9 @@ pub fn metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        // Left out, it would mean the contrary (OpenID Connect discovery section 3).
+        "request_uri_parameter_supported": false,
     })
 }
 
@@ -48,6 +51,7 @@ pub fn openid_metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value
     let added = json!({
         "userinfo_endpoint": format!("{}/v1/userinfo", issuer(org, server)),
         "subject_types_supported": ["public"],
+        "claims_parameter_supported": false,
         "id_token_signing_alg_values_supported": algorithms,
         "claims_supported": [
             "iss", "ver", "sub", "aud", "iat", "exp", "jti", "auth_time", "amr", "idp", "nonce", "name", "at_hash",

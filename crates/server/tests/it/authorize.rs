@@ -31,10 +31,14 @@ async fn a_request_for_a_fresh_sign_in_ends_after_it_and_keeps_the_rest_of_its_q
     }
 }
 
-/// OpenID Connect core 3.1.2.1 and 3.1.2.6.
+/// OpenID Connect core 3.1.2.1 and 3.1.2.6; discovery 3, where what is left out is not always unsupported.
 #[tokio::test]
 async fn what_is_not_supported_or_contradicts_itself_is_an_error_of_the_protocol() {
     let world = World::start().await;
+    let discovery = world.send("GET", "/oauth2/default/.well-known/openid-configuration", &[], b"").await.json();
+    for parameter in ["request", "request_uri", "claims"] {
+        assert_eq!(discovery[format!("{parameter}_parameter_supported")], false, "{parameter}");
+    }
     for (extra, code) in [
         ("&prompt=none+login", "invalid_request"),
         ("&prompt=none", "login_required"),
