@@ -69,18 +69,13 @@ impl Store {
             .enumerate()
             .map(|(place, write)| self.row_of(org, based_on, place, write))
             .collect::<Result<Vec<_>, StoreError>>()?;
-        let transaction = self.connections.writer.begin().await.map_err(StoreError::from)?;
-        let committed = commit_rows(&transaction, org, based_on, writes).await;
-        match committed {
-            Ok(true) => {
-                transaction.commit().await.map_err(StoreError::from)?;
-                Ok(ConfigurationVersion(based_on.0 + 1))
-            }
-            Ok(false) => {
-                transaction.rollback().await.map_err(StoreError::from)?;
-                Err(CommitError::Conflict)
-            }
-            Err(error) => Err(StoreError::from(error).into()),
+        let transaction = self.connections.writer.begin().await?;
+        if commit_rows(&transaction, org, based_on, writes).await? {
+            transaction.commit().await?;
+            Ok(ConfigurationVersion(based_on.0 + 1))
+        } else {
+            transaction.rollback().await?;
+            Err(CommitError::Conflict)
         }
     }
 

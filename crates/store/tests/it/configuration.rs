@@ -1,5 +1,6 @@
 //! Configuration objects: all of one version, changed all or not at all, by exactly one of those who race.
 
+use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::{
     Secret,
     hook::{
@@ -17,7 +18,7 @@ use tenterhook_store::{
     },
 };
 
-use crate::databases::{at, number, on_every_database, org, other_org};
+use crate::databases::{self, at, number, on_every_database, org, other_org};
 
 on_every_database! {
     every_kind_of_object_comes_back_as_it_was
@@ -215,6 +216,23 @@ async fn one_of_two_who_race_wins_and_nothing_of_the_other_is_there(store: Store
     assert!(results.iter().all(|(_, result)| matches!(result, Ok(_) | Err(CommitError::Conflict))));
     assert_eq!(names(&store).await, [format!("{} a", winners[0]), format!("{} b", winners[0])]);
     assert_eq!(store.configuration_version(&org()).await.unwrap(), ConfigurationVersion(version.0 + 1));
+}
+
+/// A database that serialises gives up the losers with an error of its own; they are told as elsewhere.
+#[tokio::test]
+async fn one_of_two_who_race_wins_also_where_transactions_are_serialised() {
+    let Some(config) = databases::postgres().await else { return };
+    let serialise = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', \
+                     current_database()); END $$";
+    databases::connect(&config).await.execute_unprepared(serialise).await.unwrap();
+    let store = databases::open(&config).await;
+    for _ in 0..10 {
+        one_of_two_who_race_wins_and_nothing_of_the_other_is_there(store.clone()).await;
+        let hooks = store.load_configuration(&org()).await.unwrap().hooks;
+        commit(&store, hooks.into_iter().map(|hook| ConfigurationWrite::Delete(hook.id.to_string())).collect())
+            .await
+            .unwrap();
+    }
 }
 
 async fn a_deleted_object_is_gone(store: Store) {
