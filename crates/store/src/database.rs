@@ -266,7 +266,7 @@ mod tests {
         let lost = turn(&silent, LOCK, limits).await.unwrap();
         lost.execute_unprepared("INSERT INTO kept VALUES (1)").await.unwrap();
         assert!(turn(&other, LOCK, limits).await.is_err(), "who waits gives up, and tries again");
-        let next = turn(&other, LOCK, TurnLimits { wait: Duration::from_secs(60), ..limits }).await.unwrap();
+        let next = turn(&other, LOCK, TurnLimits { wait: Duration::from_mins(1), ..limits }).await.unwrap();
         let kept = next.query_all_raw(Statement::from_string(DbBackend::Postgres, "SELECT number FROM kept")).await;
         assert_eq!(kept.unwrap().len(), 0);
         next.commit().await.unwrap();
