@@ -159,7 +159,9 @@ impl Platform {
     pub fn org_by_host(&self, host: Option<&str>) -> Option<Arc<OrgSnapshot>> {
         let orgs = self.orgs.load();
         let named = orgs.values().find(|snapshot| host.is_some() && snapshot.org.host.as_deref() == host);
-        named.or_else(|| orgs.values().find(|snapshot| snapshot.org.host.is_none())).cloned()
+        let of_no_host = || orgs.values().filter(|snapshot| snapshot.org.host.is_none());
+        // The oldest, so that every node has the same one.
+        named.or_else(|| of_no_host().min_by_key(|snapshot| (snapshot.org.created, &snapshot.org.id))).cloned()
     }
 
     /// The org with this id.
@@ -224,7 +226,7 @@ impl Platform {
         Ok(())
     }
 
-    async fn reload_all(&self) -> Result<(), StoreError> {
+    pub(crate) async fn reload_all(&self) -> Result<(), StoreError> {
         for org in self.store.orgs().await? {
             self.reload(&org).await?;
         }

@@ -89,10 +89,14 @@ pub struct DemonstrationOrg {
     pub user_logins: Vec<String>,
 }
 
-/// Makes the default org, its default authorization server and its first admin token, whichever is missing.
+/// Makes the default org, its default authorization server and its first admin token, whichever is missing. Nodes that
+/// start at once do it in turn, so that all have the same ones.
 ///
 /// Answers with the token when it was made just now: it can never be shown again.
 pub async fn bootstrap(platform: &Platform) -> Result<Option<Secret>, ProvisionError> {
+    let _turn = platform.store().start_turn().await?;
+    // What the node before this one has just made.
+    platform.reload_all().await?;
     let org = default_org(platform).await?;
     default_server(platform, &org).await?;
     if platform.store().count_api_tokens(&org).await? > 0 {

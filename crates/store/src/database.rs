@@ -7,7 +7,7 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbErr,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     TransactionTrait as _,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
@@ -36,6 +36,10 @@ const STARTING_UP: &str = "57P03";
 const MIGRATION_LOCK: i64 = 0x7465_6e74_6572_686f;
 /// Longest time for the migration of a PostgreSQL database, that of the nodes before this one included.
 const MIGRATION_TIME_MAX: Duration = Duration::from_mins(5);
+/// Advisory lock of a node that makes what every database begins with: `tenterhs` in ASCII.
+const START_LOCK: i64 = 0x7465_6e74_6572_6873;
+/// Longest time for that, and for waiting for the nodes before this one.
+const START_TIME_MAX: Duration = Duration::from_mins(1);
 /// Longest silence of a node that has its turn: far more than a busy node lets pass between two statements.
 pub(crate) const TURN_IDLE_MAX: Duration = Duration::from_secs(10);
 
@@ -150,6 +154,16 @@ impl Connections {
         };
         Ok(connections)
     }
+
+    /// Waits until no other node that starts has its turn. An embedded database has one node.
+    pub(crate) async fn start_turn(&self) -> Result<StartTurn, StoreError> {
+        if self.writer.get_database_backend() != DbBackend::Postgres {
+            return Ok(StartTurn(None));
+        }
+        // What is made meanwhile goes over other connections, so that this one is silent.
+        let limits = TurnLimits { idle: START_TIME_MAX, wait: START_TIME_MAX };
+        Ok(StartTurn(Some(turn(&self.writer, START_LOCK, limits).await?)))
+    }
 }
 
 /// Waits until the PostgreSQL server takes a connection. The pool would hide why it does not.
@@ -207,6 +221,10 @@ pub(crate) async fn turn(
     Ok(turn)
 }
 
+/// The turn of a node that makes what every database begins with. It ends when it is dropped.
+#[must_use = "the turn ends when it is dropped"]
+pub struct StartTurn(#[expect(dead_code, reason = "held until it is dropped")] Option<DatabaseTransaction>);
+
 /// Migrates while no other node does.
 async fn migrate_in_turn(pool: &DatabaseConnection) -> Result<(), StoreError> {
     let migrated = async {
@@ -249,7 +267,7 @@ async fn sqlite(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use sea_orm::{DbBackend, Statement};
+    use sea_orm::Statement;
 
     use super::*;
 

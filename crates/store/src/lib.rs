@@ -18,7 +18,7 @@ mod rotation;
 mod store;
 mod users;
 
-pub use database::{StoreConfig, StoreConfigError};
+pub use database::{StartTurn, StoreConfig, StoreConfigError};
 pub use error::{CommitError, StoreError};
 pub use keyring::{Keyring, KeyringError};
 pub use log::LogCursorError;

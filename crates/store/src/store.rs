@@ -17,7 +17,7 @@ use tenterhook_contract::{
 
 use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
-    database::Connections,
+    database::{Connections, StartTurn},
     entity::{access_token, api_token, authorization_code, log_event, org, refresh_token, session},
     keyring::Place,
     model::{ApiToken, Org},
@@ -81,6 +81,14 @@ impl Store {
         };
         org::Entity::insert(row).exec_without_returning(&self.connections.writer).await.map_err(duplicate("org"))?;
         Ok(())
+    }
+
+    /// Lets no other node on the same database make what it begins with, until the turn is dropped.
+    ///
+    /// # Errors
+    /// When the nodes before this one take longer than a minute.
+    pub async fn start_turn(&self) -> Result<StartTurn, StoreError> {
+        self.connections.start_turn().await
     }
 
     /// Every org, oldest first.

@@ -69,7 +69,7 @@ impl Answer {
 }
 
 /// SQLite in a file, or a database of its own on the server that the test command has started.
-async fn store_config(folder: &std::path::Path) -> StoreConfig {
+pub(crate) async fn store_config(folder: &std::path::Path) -> StoreConfig {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else {
         return StoreConfig::Sqlite { path: folder.join("test.sqlite") };
@@ -78,6 +78,29 @@ async fn store_config(folder: &std::path::Path) -> StoreConfig {
     let name = format!("tenterhook_server_{}_{number}", std::process::id());
     let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
     StoreConfig::Postgres { url: Secret::new(url), max_connections: 4 }
+}
+
+/// What a node runs on `store`.
+pub(crate) async fn platform(store: Store, base_url: Arc<str>) -> Arc<Platform> {
+    let transport = HttpTransport::new(
+        TransportConfig { policy: EgressPolicy::default().with_plain_http_to_loopback(), ..TransportConfig::default() },
+        Arc::new(SystemEntropy),
+    );
+    Platform::start(Parts {
+        store,
+        transport: Arc::new(transport.unwrap()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        settings: Settings {
+            base_url,
+            plain_http_to_loopback: true,
+            limits: Limits::default(),
+            missed_hook_claim: Some("x-hook-missed".into()),
+        },
+        witness: None,
+    })
+    .await
+    .unwrap()
 }
 
 impl World {
@@ -105,28 +128,7 @@ impl World {
         let store = Store::open(config, keyring).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let transport = HttpTransport::new(
-            TransportConfig {
-                policy: EgressPolicy::default().with_plain_http_to_loopback(),
-                ..TransportConfig::default()
-            },
-            Arc::new(SystemEntropy),
-        );
-        let platform = Platform::start(Parts {
-            store,
-            transport: Arc::new(transport.unwrap()),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            settings: Settings {
-                base_url: format!("http://{address}").into(),
-                plain_http_to_loopback: true,
-                limits: Limits::default(),
-                missed_hook_claim: Some("x-hook-missed".into()),
-            },
-            witness: None,
-        })
-        .await
-        .unwrap();
+        let platform = platform(store, format!("http://{address}").into()).await;
         let secrets = DemonstrationSecrets {
             admin_token: Secret::new(ADMIN_TOKEN),
             client_secret: Secret::new(CLIENT_SECRET),
