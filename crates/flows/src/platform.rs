@@ -178,7 +178,8 @@ impl Platform {
     /// Changes an org's configuration: `judge` sees the newest snapshot and answers with the writes, or refuses.
     ///
     /// When somebody else's change comes first, `judge` is asked again with theirs; so limits and uniqueness that it
-    /// checks hold with any number of nodes. Returns after the snapshot of this node has the change.
+    /// checks hold with any number of nodes. Returns after the snapshot of this node has the change,
+    /// unless the store fails just then.
     pub async fn change<T, E>(
         &self,
         org_id: &OrgId,
@@ -194,7 +195,10 @@ impl Platform {
             }
             match self.store.commit_configuration(org_id, snapshot.version(), writes).await {
                 Ok(_) => {
-                    self.reload(&snapshot.org).await?;
+                    // It is committed, so it is answered and logged as done; `follow` brings this node up to it.
+                    if let Err(error) = self.reload(&snapshot.org).await {
+                        tracing::warn!(%error, "configuration.reload failed after a change; it is tried again");
+                    }
                     return Ok(result);
                 }
                 Err(CommitError::Conflict) => self.reload(&snapshot.org).await?,

@@ -65,12 +65,26 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
             Err(error) => error.into_response(),
             Ok(token) => {
                 request.extensions_mut().insert(Presented(token));
-                next.run(request).await
+                to_its_end(request, next).await
             }
         }
     };
     standing.write(&mut response);
     response
+}
+
+/// Runs a request that may change something in a task of its own: a client that goes away must not leave a change half
+/// done, committed and not in the System Log.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        // The process is ending.
+        Err(_) => ApiError::Internal.into_response(),
+    }
 }
 
 /// The name under which requests to a path are counted together.

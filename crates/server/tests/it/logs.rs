@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, World, hook_body};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::harness::{ADMIN_TOKEN, Answer, World, hook_body};
 
 fn link(answer: &Answer, relation: &str) -> Option<String> {
     let wanted = format!("rel=\"{relation}\"");
@@ -100,4 +102,35 @@ async fn bad_queries_say_which_parameter_is_wrong() {
         assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (400, &json!(code)), "{query}");
         assert!(answer.text().contains(field), "{query}: {}", answer.text());
     }
+}
+
+/// `system-log.md` section 4: whoever asked for it and went away, a change that was made is in the log.
+#[tokio::test]
+async fn a_change_whose_client_goes_away_is_logged_if_it_is_made() {
+    const HOOKS: u64 = 40;
+    let world = World::start().await;
+    let mut hooks = Vec::new();
+    for number in 0..HOOKS {
+        let created =
+            world.api("POST", "/api/v1/inlineHooks", Some(&hook_body(&number.to_string(), world.address))).await;
+        let id = created.json()["id"].as_str().unwrap().to_owned();
+        world.api("POST", &format!("/api/v1/inlineHooks/{id}/lifecycle/deactivate"), None).await;
+        hooks.push(id);
+    }
+    for (id, after) in hooks.iter().zip(0..) {
+        let mut client = tokio::net::TcpStream::connect(world.address).await.unwrap();
+        let head =
+            format!("DELETE /api/v1/inlineHooks/{id} HTTP/1.1\r\nhost: h\r\nauthorization: SSWS {ADMIN_TOKEN}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_micros(after * 100)).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let left = world.api("GET", "/api/v1/inlineHooks", None).await.json();
+    let left = left.as_array().unwrap().iter().map(|hook| hook["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let logged = world.events("inline_hook.deleted").await;
+    let logged = logged.iter().map(|event| event["target"][0]["id"].as_str().unwrap()).collect::<Vec<_>>();
+    for id in &hooks {
+        assert_ne!(left.contains(id), logged.contains(&id.as_str()), "{id} is there, or its end is logged");
+    }
+    assert!(!logged.is_empty(), "some were deleted");
 }
