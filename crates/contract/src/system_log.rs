@@ -78,7 +78,7 @@ pub enum Severity {
 
 /// `outcome.result`; the values that we emit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LogResult {
     /// It worked.
     Success,
@@ -86,6 +86,8 @@ pub enum LogResult {
     Failure,
     /// It was not done.
     Skipped,
+    /// It was one too many.
+    RateLimit,
 }
 
 /// Who did it.
@@ -128,6 +130,9 @@ pub struct Target {
     pub alternate_id: Option<String>,
     /// Such as the name.
     pub display_name: Option<String>,
+    /// What else the event type says of it (`system-log.md` section 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Map<String, Value>>,
 }
 
 impl<'a> DebugData<'a> {
@@ -247,7 +252,7 @@ impl LogEvent<'_> {
             "severity": self.severity,
             "legacyEventType": null,
             "displayMessage": self.display_message,
-            "actor": party(&self.actor.id, &self.actor.kind, self.actor.alternate_id.as_ref(), self.actor.display_name.as_ref()),
+            "actor": party(&self.actor.id, &self.actor.kind, self.actor.alternate_id.as_ref(), self.actor.display_name.as_ref(), None),
             "client": client,
             "device": null,
             "authenticationContext": {
@@ -270,19 +275,25 @@ impl LogEvent<'_> {
             },
             "request": { "ipChain": ip_chain.collect::<Vec<_>>() },
             "target": self.targets.iter().map(|target| {
-                party(&target.id, &target.kind, target.alternate_id.as_ref(), target.display_name.as_ref())
+                party(&target.id, &target.kind, target.alternate_id.as_ref(), target.display_name.as_ref(), target.detail.as_ref())
             }).collect::<Vec<_>>(),
         })
     }
 }
 
-fn party(id: &str, kind: &str, alternate_id: Option<&String>, display_name: Option<&String>) -> Value {
+fn party(
+    id: &str,
+    kind: &str,
+    alternate_id: Option<&String>,
+    display_name: Option<&String>,
+    detail: Option<&Map<String, Value>>,
+) -> Value {
     json!({
         "id": id,
         "type": kind,
         "alternateId": alternate_id,
         "displayName": display_name,
-        "detailEntry": null,
+        "detailEntry": detail,
     })
 }
 

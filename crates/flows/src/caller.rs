@@ -70,10 +70,67 @@ impl Caller {
     }
 }
 
-/// Path and query of a request, as much of them as the log takes.
+/// Parameters whose values open something: they do not belong in a query, and what comes there all the same is not logged.
+const SECRET_PARAMETERS: [&str; 16] = [
+    "access_token",
+    "activationToken",
+    "assertion",
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "id_token",
+    "id_token_hint",
+    "passcode",
+    "password",
+    "recoveryToken",
+    "refresh_token",
+    "sessionToken",
+    "stateToken",
+    "token",
+];
+
+/// Path and query of a request, as much of them as the log takes, without the values of [`SECRET_PARAMETERS`].
 pub(crate) fn logged_url<'a>(path: &'a str, query: Option<&str>) -> Cow<'a, str> {
-    match query {
-        Some(query) => cap(format!("{path}?{query}").into()),
-        None => path.into(),
+    let Some(query) = query else { return path.into() };
+    let mut url = String::with_capacity(path.len() + 1 + query.len());
+    url.push_str(path);
+    for (pair, separator) in query.split('&').zip(std::iter::once('?').chain(std::iter::repeat('&'))) {
+        url.push(separator);
+        match pair.split_once('=') {
+            Some((name, _)) if is_secret(name) => url.extend([name, "=***"]),
+            _ => url.push_str(pair),
+        }
+    }
+    cap(url.into())
+}
+
+/// Whether a parameter is one of [`SECRET_PARAMETERS`], however its name is written.
+fn is_secret(name: &str) -> bool {
+    let is_one = |name: &str| SECRET_PARAMETERS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+    if name.contains('%') {
+        url::form_urlencoded::parse(name.as_bytes()).next().is_some_and(|(name, _)| is_one(&name))
+    } else {
+        is_one(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_url_has_the_query_as_it_came_but_for_secrets() {
+        for (query, logged) in [
+            (None, "/token"),
+            (Some(""), "/token?"),
+            (Some("a=1&&b&c==%20"), "/token?a=1&&b&c==%20"),
+            (Some("state=s&client_secret=x%20y&b=2"), "/token?state=s&client_secret=***&b=2"),
+            (Some("Password=x=y"), "/token?Password=***"),
+            (Some("%70assword=x&code=&token"), "/token?%70assword=***&code=***&token"),
+            (Some("code_challenge=c&password_hint=h"), "/token?code_challenge=c&password_hint=h"),
+        ] {
+            assert_eq!(logged_url("/token", query), logged, "{query:?}");
+        }
     }
 }

@@ -88,6 +88,7 @@ impl Platform {
             kind: "User".to_owned(),
             alternate_id: Some(user.login.clone()),
             display_name: Some(format!("{} {}", user.first_name, user.last_name)),
+            detail: None,
         };
         self.log_change(administrator, "user.lifecycle.create", "Create Okta user", target);
         Ok(user)

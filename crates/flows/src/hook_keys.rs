@@ -5,7 +5,7 @@ use aws_lc_rs::{
     rsa::{KeyPair as RsaKeyPair, KeySize},
     signature::KeyPair as _,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tenterhook_contract::{
     Secret,
     hook_key::{HookKey, read_name},
@@ -147,5 +147,10 @@ fn target(key: &HookKey) -> Target {
         kind: "HookKey".to_owned(),
         alternate_id: Some(key.key_id.clone()),
         display_name: Some(key.name.clone()),
+        detail: Some(Map::from_iter([
+            ("hookKeyId".to_owned(), key.id.as_str().into()),
+            ("hookKeyName".to_owned(), key.name.as_str().into()),
+            ("keyAlias".to_owned(), key.key_id.as_str().into()),
+        ])),
     }
 }

@@ -220,5 +220,6 @@ pub(crate) fn target(hook: &InlineHook) -> Target {
         kind: "InlineHook".to_owned(),
         alternate_id: Some("unknown".to_owned()),
         display_name: Some(hook.name.clone()),
+        detail: None,
     }
 }

@@ -6,6 +6,7 @@ use tenterhook_contract::{
     api_error::ErrorCode,
     context::{RequestContext, UrlValue},
     hook::HookInvalid,
+    id::OrgId,
     system_log::{Actor, LogEvent, LogResult, Severity, Target},
 };
 use tenterhook_engine::Origin;
@@ -81,15 +82,6 @@ pub struct Administrator {
 }
 
 impl Administrator {
-    fn actor(&self) -> Actor {
-        Actor {
-            id: self.token.id.to_string(),
-            kind: "SystemPrincipal".to_owned(),
-            alternate_id: Some(self.token.name.clone()),
-            display_name: Some(self.token.name.clone()),
-        }
-    }
-
     /// The origin of a test call.
     pub(crate) fn origin(&self) -> Origin {
         let caller = &self.caller;
@@ -105,10 +97,20 @@ impl Administrator {
             user_agent: caller.user_agent.clone(),
             client_id: None,
             api_token_id: Some(self.token.id.to_string()),
-            actor: self.actor(),
+            actor: actor_of(&self.token),
             session_id: None,
             targets: Vec::new(),
         }
+    }
+}
+
+/// An API token as the actor of what is done with it.
+fn actor_of(token: &ApiToken) -> Actor {
+    Actor {
+        id: token.id.to_string(),
+        kind: "SystemPrincipal".to_owned(),
+        alternate_id: Some(token.name.clone()),
+        display_name: Some(token.name.clone()),
     }
 }
 
@@ -130,7 +132,7 @@ impl Platform {
             event_type: event_type.into(),
             severity: Severity::Info,
             display_message: message.into(),
-            actor: Cow::Owned(administrator.actor()),
+            actor: Cow::Owned(actor_of(&administrator.token)),
             client: Some(caller.log_client()),
             external_session_id: None,
             result: LogResult::Success,
@@ -139,6 +141,33 @@ impl Platform {
             transaction_id: request_id.into(),
             request_api_token_id: Some(administrator.token.id.as_str().into()),
             targets: vec![Cow::Owned(target)],
+        });
+    }
+
+    /// Logs that the API's rate limit was exceeded: by whom `token` is for, else by requests without a valid one.
+    pub fn log_rate_limit(&self, org_id: &OrgId, caller: &Caller, token: Option<&ApiToken>) {
+        let unknown = || Actor {
+            id: "unknown".to_owned(),
+            kind: "SystemPrincipal".to_owned(),
+            alternate_id: None,
+            display_name: None,
+        };
+        self.log().append(&LogEvent {
+            uuid: self.entropy().uuid().into(),
+            org_id: org_id.clone(),
+            published: self.now(),
+            event_type: "system.org.rate_limit.violation".into(),
+            severity: Severity::Warn,
+            display_message: "Rate limit violation".into(),
+            actor: Cow::Owned(token.map_or_else(unknown, actor_of)),
+            client: Some(caller.log_client()),
+            external_session_id: None,
+            result: LogResult::RateLimit,
+            reason: None,
+            debug_data: caller.debug_data(),
+            transaction_id: caller.request_id.as_str().into(),
+            request_api_token_id: token.map(|token| token.id.as_str().into()),
+            targets: Vec::new(),
         });
     }
 }

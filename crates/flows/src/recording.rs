@@ -62,6 +62,7 @@ fn event(record: &InvocationRecord) -> Option<LogEvent<'_>> {
         kind: "InlineHook".to_owned(),
         alternate_id: Some("unknown".to_owned()),
         display_name: Some(record.hook_name.to_string()),
+        detail: None,
     };
     let (event_type, display_message) = if verdict.processed {
         ("inline_hook.response.processed", "Inline hook response processed")

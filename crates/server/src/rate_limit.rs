@@ -47,6 +47,8 @@ struct Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) allowed: bool,
+    /// Whether it is the first one of its window that is not: one event is enough.
+    pub(crate) is_first_refused: bool,
     limit: u32,
     remaining: u32,
     reset: i64,
@@ -66,9 +68,10 @@ impl RateLimits {
             *window = Window { ends: now + WINDOW_SECONDS, used: 0 };
         }
         let allowed = window.used < self.per_minute;
+        let is_first_refused = window.used == self.per_minute;
         window.used = window.used.saturating_add(1);
         let remaining = self.per_minute.saturating_sub(window.used);
-        Standing { allowed, limit: self.per_minute, remaining, reset: window.ends }
+        Standing { allowed, is_first_refused, limit: self.per_minute, remaining, reset: window.ends }
     }
 }
 
@@ -108,13 +111,14 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         assert_eq!(
             limits.count(&org, "x", Requester::Administrator, at(0)),
-            Standing { allowed: true, limit: 2, remaining: 1, reset: 60 }
+            Standing { allowed: true, is_first_refused: false, limit: 2, remaining: 1, reset: 60 }
         );
         assert!(limits.count(&org, "x", Requester::Administrator, at(1)).allowed);
         assert_eq!(
             limits.count(&org, "x", Requester::Administrator, at(2)),
-            Standing { allowed: false, limit: 2, remaining: 0, reset: 60 }
+            Standing { allowed: false, is_first_refused: true, limit: 2, remaining: 0, reset: 60 }
         );
+        assert!(!limits.count(&org, "x", Requester::Administrator, at(2)).is_first_refused);
         assert!(
             limits.count(&org, "y", Requester::Administrator, at(2)).allowed,
             "another endpoint has its own window"

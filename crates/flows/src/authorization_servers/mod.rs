@@ -405,6 +405,7 @@ fn target(id: &str, kind: &str, name: &str) -> Target {
         kind: kind.to_owned(),
         alternate_id: Some("unknown".to_owned()),
         display_name: Some(name.to_owned()),
+        detail: None,
     }
 }
 

@@ -343,6 +343,7 @@ fn origin(minting: &Minting<'_>) -> Origin {
         kind: kind.to_owned(),
         alternate_id,
         display_name,
+        detail: None,
     };
     let user_target = user.map(|user| {
         let (alternate_id, display_name) = user_name(user);

@@ -55,6 +55,11 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
     let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
     let standing = app.rate_limits.count(&org, endpoint(request.uri().path()), who, app.platform.now());
     let mut response = if !standing.allowed {
+        if standing.is_first_refused
+            && let Some(caller) = request.extensions().get::<Caller>()
+        {
+            app.platform.log_rate_limit(&org, caller, token.as_ref().ok().and_then(Option::as_ref));
+        }
         ApiError::RateLimited.into_response()
     } else if !accepts_json(request.headers()) {
         ApiError::BadMediaType.into_response()

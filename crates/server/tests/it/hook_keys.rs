@@ -61,7 +61,11 @@ async fn a_key_lives_from_creation_to_deletion() {
     assert!(gone.text().contains(&format!("{id} (HookKey)")), "{}", gone.text());
     assert_eq!(world.api("GET", &format!("{KEYS}/public/{uuid}"), None).await.status, 404);
     for event in ["created", "updated", "deleted"] {
-        assert_eq!(world.events(&format!("system.hook.key.{event}")).await.len(), 1, "{event}");
+        let events = world.events(&format!("system.hook.key.{event}")).await;
+        assert_eq!(events.len(), 1, "{event}");
+        let detail = &events[0]["target"][0]["detailEntry"];
+        assert_eq!((&detail["hookKeyId"], &detail["keyAlias"]), (&key["id"], &key["keyId"]), "{event}");
+        assert!(detail["hookKeyName"].is_string(), "{event}");
     }
 }
 

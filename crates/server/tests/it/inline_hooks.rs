@@ -206,6 +206,12 @@ async fn over_the_rate_limit_every_answer_says_when_to_come_back() {
     assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (429, &json!("E0000047")));
     assert!(refused.header("x-rate-limit-reset").parse::<i64>().unwrap() > 0);
     assert_eq!(refused.headers.get_all("x-rate-limit-reset").iter().count(), 1);
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.status, 429);
+    let events = world.events("system.org.rate_limit.violation").await;
+    assert_eq!(events.len(), 1, "one event for a window");
+    assert_eq!((&events[0]["outcome"]["result"], &events[0]["severity"]), (&json!("RATE_LIMIT"), &json!("WARN")));
+    assert_eq!(events[0]["debugContext"]["debugData"]["requestUri"], "/api/v1/inlineHooks");
+    assert_eq!(events[0]["actor"]["alternateId"], "Development token");
 }
 
 #[tokio::test]
