@@ -68,7 +68,7 @@ impl InlineHook {
         for (name, value) in body {
             match (name.as_str(), value, merged.get_mut(name)) {
                 ("channel", Value::Object(update), Some(Value::Object(stored))) => merge_channel(stored, update),
-                ("policy", Value::Object(update), Some(Value::Object(stored))) => stored.extend(update.clone()),
+                ("policy", Value::Object(update), Some(Value::Object(stored))) => merge_policy(stored, update),
                 _ => drop(merged.insert(name.clone(), value.clone())),
             }
         }
@@ -89,6 +89,16 @@ impl InlineHook {
                 "self": { "href": href },
                 "delete": { "href": href, "hints": { "allow": ["DELETE"] } },
             }),
+        }
+    }
+}
+
+/// Members of `breaker` are settings of their own, as those of the policy are; null gives all of them their defaults.
+fn merge_policy(stored: &mut Map<String, Value>, update: &Map<String, Value>) {
+    for (name, value) in update {
+        match (name.as_str(), value, stored.get_mut(name)) {
+            ("breaker", Value::Object(update), Some(Value::Object(breaker))) => breaker.extend(update.clone()),
+            _ => drop(stored.insert(name.clone(), value.clone())),
         }
     }
 }

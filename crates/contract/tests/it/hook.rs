@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenterhook_contract::{
     HookType, Retry, Secret, Timestamp,
-    hook::{FailurePolicy, HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
+    hook::{BreakerMode, BreakerPolicy, FailurePolicy, HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
     hook_key::HookKey,
     id::HookId,
 };
@@ -471,6 +471,16 @@ fn the_policy_is_kept_merged_and_judged() {
     assert!(set.replace(&cleared, registry(&[]), now()).unwrap().to_json("https://o").get("policy").is_none());
     let merged = set.merge(&json!({ "policy": { "timeoutMs": 900 } }), registry(&[]), now()).unwrap();
     assert_eq!((merged.policy.timeout_ms, merged.policy.max_concurrent), (900, Some(4)), "member by member");
+    let update = |breaker: Value| set.merge(&json!({ "policy": { "breaker": breaker } }), registry(&[]), now()).unwrap();
+    let off = update(json!({ "mode": "off" })).policy;
+    assert_eq!(
+        off.breaker,
+        BreakerPolicy { mode: BreakerMode::Off, ..set.policy.breaker },
+        "the breaker has members of its own"
+    );
+    assert_eq!(off.timeout_ms, 500);
+    assert_eq!(update(json!({ "consecutiveFailures": null })).policy.breaker.mode, BreakerMode::DryRun);
+    assert_eq!(update(Value::Null).policy.breaker, BreakerPolicy::default(), "null resets it");
 
     for (policy, field) in [
         (json!([]), "policy"),
