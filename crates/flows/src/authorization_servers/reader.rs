@@ -60,17 +60,23 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The items of a list of texts, none when the member is absent.
     pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
-        let Some(value) = self.member(name) else { return Vec::new() };
+        self.listed(name).unwrap_or_default()
+    }
+
+    /// The same, where a member that is absent is something else than a list without items.
+    pub(super) fn listed(&mut self, name: &str) -> Option<Vec<String>> {
+        let value = self.member(name)?;
         let text = |item: &Value| item.as_str().filter(|text| text.len() <= 1_024).map(ToOwned::to_owned);
         let texts = match value {
             Value::Array(items) if items.len() <= ITEMS_MAX => items.iter().map(text).collect::<Option<Vec<_>>>(),
             _ => None,
         };
-        texts.unwrap_or_else(|| {
+        if texts.is_none() {
             self.cause(name, INVALID);
-            Vec::new()
-        })
+        }
+        texts
     }
 
     pub(super) fn number(&mut self, name: &str, default: u32) -> u32 {

@@ -27,14 +27,10 @@ pub(super) fn read_rule(org: &OrgSnapshot, body: &Value, rule: PolicyRule) -> Re
     let name = reader.text("name");
     let status = reader.status(rule.status);
     let priority = reader.number("priority", rule.priority);
-    let listed = |items: Vec<String>, stored: Vec<String>| if items.is_empty() { stored } else { items };
-    let grant_types = listed(reader.texts("/conditions/grantTypes/include"), rule.grant_types.clone());
-    let scopes = listed(reader.texts("/conditions/scopes/include"), rule.scopes.clone());
-    let users: Option<Vec<UserId>> =
-        reader.texts("/conditions/people/users/include").iter().map(|id| id.parse().ok()).collect();
-    if users.is_none() {
-        reader.cause("conditions.people.users.include", "Name user ids");
-    }
+    let grant_types =
+        included(&mut reader, "/conditions/grantTypes/include").unwrap_or_else(|| rule.grant_types.clone());
+    let scopes = included(&mut reader, "/conditions/scopes/include").unwrap_or_else(|| rule.scopes.clone());
+    let users = read_users(&mut reader).unwrap_or_else(|| rule.users.clone());
     refuse_other_conditions(&mut reader);
     let access = reader.number("/actions/token/accessTokenLifetimeMinutes", rule.access_token_lifetime_minutes);
     if !(5..=1_440).contains(&access) {
@@ -67,7 +63,7 @@ pub(super) fn read_rule(org: &OrgSnapshot, body: &Value, rule: PolicyRule) -> Re
         priority,
         grant_types,
         scopes,
-        users: users.unwrap_or_default(),
+        users,
         access_token_lifetime_minutes: access,
         refresh_token_lifetime_minutes: refresh,
         refresh_token_window_minutes: window,
@@ -76,14 +72,40 @@ pub(super) fn read_rule(org: &OrgSnapshot, body: &Value, rule: PolicyRule) -> Re
     })
 }
 
+/// The items of a list that the body has: at least one, for a rule that includes none applies to nothing.
+fn included(reader: &mut Reader<'_>, name: &str) -> Option<Vec<String>> {
+    let items = reader.listed(name)?;
+    if items.is_empty() {
+        reader.cause(name, "Name at least one, or leave the member out");
+    }
+    Some(items)
+}
+
+/// The users that the body limits the rule to, none for everyone; `None` when it says nothing about people.
+fn read_users(reader: &mut Reader<'_>) -> Option<Vec<UserId>> {
+    const USERS: &str = "/conditions/people/users/include";
+    const GROUPS: &str = "/conditions/people/groups/include";
+    let groups = reader.listed(GROUPS);
+    if groups.iter().flatten().any(|group| group != "EVERYONE") {
+        reader.cause(GROUPS, "Groups other than `EVERYONE` are not supported: name users");
+    }
+    let Some(users) = reader.listed(USERS) else {
+        return groups.filter(|groups| !groups.is_empty()).map(|_| Vec::new());
+    };
+    // What is shown of a rule with users has no groups: without its users it must not become one for everyone.
+    if users.is_empty() && groups.is_some_and(|groups| groups.is_empty()) {
+        reader.cause(USERS, "Name user ids, or the group `EVERYONE`");
+    }
+    let users: Option<Vec<UserId>> = users.iter().map(|id| id.parse().ok()).collect();
+    if users.is_none() {
+        reader.cause(USERS, "Name user ids");
+    }
+    users
+}
+
 /// Conditions that nothing evaluates: a rule that says them must not apply to everyone instead.
 fn refuse_other_conditions(reader: &mut Reader<'_>) {
     for (name, allowed, text) in [
-        (
-            "/conditions/people/groups/include",
-            Some("EVERYONE"),
-            "Groups other than `EVERYONE` are not supported: name users",
-        ),
         ("/conditions/people/groups/exclude", None, "Excluding groups is not supported: name the users to include"),
         ("/conditions/people/users/exclude", None, "Excluding users is not supported: name the users to include"),
         (

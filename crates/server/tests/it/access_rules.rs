@@ -1,6 +1,7 @@
 //! Policies, rules and claims of an authorization server: whom they apply to, and that nothing is left out in silence.
 
 use serde_json::{Value, json};
+use tenterhook_contract::id::UserId;
 
 use crate::harness::{Behaviour, Service, World};
 
@@ -60,6 +61,19 @@ async fn a_rule_with_a_condition_that_is_not_evaluated_is_refused() {
             json!({ "clients": { "include": ["0oaother"] } }),
             "conditions.clients.include: Clients in a rule are not supported: name them in the policy",
         ),
+        (
+            json!({ "people": { "groups": { "include": [] }, "users": { "include": [] } } }),
+            "conditions.people.users.include: Name user ids, or the group `EVERYONE`",
+        ),
+        (json!({ "people": { "users": { "include": ["ada"] } } }), "conditions.people.users.include: Name user ids"),
+        (
+            json!({ "grantTypes": { "include": [] } }),
+            "conditions.grantTypes.include: Name at least one, or leave the member out",
+        ),
+        (
+            json!({ "scopes": { "include": [] } }),
+            "conditions.scopes.include: Name at least one, or leave the member out",
+        ),
         (json!("all"), "conditions: The field has an invalid value"),
         (json!({ "people": [] }), "conditions.people: The field has an invalid value"),
         (json!({ "people": { "groups": "EVERYONE" } }), "conditions.people.groups: The field has an invalid value"),
@@ -84,6 +98,40 @@ async fn a_rule_with_a_condition_that_is_not_evaluated_is_refused() {
     assert_eq!(world.api("GET", &world.rule_path(), None).await.json(), stored, "nothing was changed");
     let everyone = json!({ "groups": { "include": ["EVERYONE"], "exclude": [] }, "users": { "exclude": null } });
     create(&world, &rules_path(&world), json!({ "name": "All", "conditions": { "people": everyone } })).await;
+}
+
+#[tokio::test]
+async fn a_put_keeps_the_conditions_that_it_does_not_say() {
+    let world = World::start().await;
+    let put = async |body: Value| {
+        let answer = world.api("PUT", &world.rule_path(), Some(&body)).await;
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        answer.json()["conditions"].clone()
+    };
+    let users = [UserId::from_parts(1, [1; 8]), UserId::from_parts(1, [2; 8])];
+    let limited = json!({
+        "people": { "users": { "include": users }, "groups": { "include": [] } },
+        "grantTypes": { "include": ["client_credentials"] },
+        "scopes": { "include": ["orders.read"] },
+    });
+    assert_eq!(put(json!({ "name": "Limited", "conditions": limited })).await, limited);
+    for conditions in [
+        Value::Null,
+        json!({}),
+        json!({ "people": null }),
+        json!({ "people": {} }),
+        json!({ "people": { "users": { "include": null } } }),
+        json!({ "people": { "users": {}, "groups": { "include": [] } } }),
+    ] {
+        let body = json!({ "name": "Limited", "conditions": conditions });
+        assert_eq!(put(body).await, limited, "{conditions}");
+    }
+    assert_eq!(put(json!({ "name": "Limited" })).await, limited, "nothing but the name");
+    for everyone in [json!({ "groups": { "include": ["EVERYONE"] } }), json!({ "users": { "include": [] } })] {
+        let body = json!({ "name": "Limited", "conditions": { "people": everyone } });
+        assert_eq!(put(body).await["people"]["groups"]["include"], json!(["EVERYONE"]), "{everyone}");
+        put(json!({ "name": "Limited", "conditions": limited })).await;
+    }
 }
 
 #[tokio::test]
