@@ -34,18 +34,23 @@ pub(super) fn routes() -> Router<App> {
 /// A query as it was written, and as it is run.
 struct Asked {
     query: LogQuery,
+    /// The lower bound where the query does not say one.
+    since_by_default: Option<Timestamp>,
     self_link: String,
 }
 
 async fn list(State(app): State<App>, admin: Admin, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
     let base = format!("{}/api/v1/logs", admin.0.caller.base_url);
-    let Asked { query, self_link } = read(&admin, raw.as_deref(), app.platform.now(), &base)?;
+    let Asked { query, since_by_default, self_link } = read(&admin, raw.as_deref(), app.platform.now(), &base)?;
     let page = app.platform.store().query_log(&query).await?;
     let mut headers = HeaderMap::new();
     add_link(&mut headers, &self_link, "self");
     // Polling always has a next page; a bounded query has one while there is more.
     if let Some(next) = page.next.filter(|_| query.polling || page.more) {
-        add_link(&mut headers, &next_link(&base, raw.as_deref(), &next.to_string()), "next");
+        let mut parameters = vec![("after", next.to_string())];
+        // Polling needs no lower bound behind a cursor; elsewhere older events would follow.
+        parameters.extend(since_by_default.filter(|_| !query.polling).map(|since| ("since", since.to_string())));
+        add_link(&mut headers, &next_link(&base, raw.as_deref(), &parameters), "next");
     } else if query.polling {
         add_link(&mut headers, &self_link, "next");
     }
@@ -101,11 +106,11 @@ fn read(admin: &Admin, raw: Option<&str>, now: Timestamp, base: &str) -> Result<
         return Err(ApiError::InvalidFilter("`since` is more than 180 days back"));
     }
     let polling = until.is_none() && !descending;
-    // A cursor continues a query whose bounds its link repeats; alone it needs no lower bound.
-    let since = match (since, after) {
-        (None, None) => Some(until.unwrap_or(now).plus_seconds(-SINCE_DEFAULT_SECONDS)),
-        (since, _) => since,
-    };
+    // A cursor continues a query whose bounds its link repeats; alone it needs no lower bound. To the second, so that the
+    // link can say it exactly.
+    let since_by_default = (since.is_none() && after.is_none())
+        .then(|| until.unwrap_or(now).whole_seconds().plus_seconds(-SINCE_DEFAULT_SECONDS));
+    let since = since.or(since_by_default);
     let query = LogQuery { org_id: admin.0.token.org_id.clone(), since, until, after, descending, polling, limit };
-    Ok(Asked { query, self_link: self_link(base, raw) })
+    Ok(Asked { query, since_by_default, self_link: self_link(base, raw) })
 }

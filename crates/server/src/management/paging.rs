@@ -14,14 +14,14 @@ pub(super) fn self_link(base: &str, raw: Option<&str>) -> String {
     raw.map_or_else(|| base.to_owned(), |raw| format!("{base}?{raw}"))
 }
 
-/// The same query, continued behind `after`.
-pub(super) fn next_link(base: &str, raw: Option<&str>, after: &str) -> String {
+/// The same query with these parameters instead of its own of their names: `after`, to continue it, and others.
+pub(super) fn next_link(base: &str, raw: Option<&str>, parameters: &[(&str, String)]) -> String {
     let mut serializer = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-        if name != "after" {
+        if parameters.iter().all(|(own, _)| *own != name) {
             serializer.append_pair(&name, &value);
         }
     }
-    serializer.append_pair("after", after);
+    serializer.extend_pairs(parameters);
     format!("{base}?{}", serializer.finish())
 }

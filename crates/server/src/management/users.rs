@@ -38,7 +38,7 @@ async fn list(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQue
     let mut headers = HeaderMap::new();
     add_link(&mut headers, &self_link(&base, raw), "self");
     if let Some(last) = users.last().filter(|_| more) {
-        add_link(&mut headers, &next_link(&base, raw, last.id.as_str()), "next");
+        add_link(&mut headers, &next_link(&base, raw, &[("after", last.id.to_string())]), "next");
     }
     let users = users.iter().map(|user| user_to_json(user, &admin.caller.base_url)).collect::<Vec<_>>();
     Ok((headers, Json(users)).into_response())

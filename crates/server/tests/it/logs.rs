@@ -1,6 +1,13 @@
 //! `GET /api/v1/logs`, rule by rule of `system-log.md` section 1.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
+use tenterhook_contract::{
+    Timestamp,
+    system_log::{Actor, DebugData, LogEvent, LogResult, Severity},
+};
+use tenterhook_engine::{Clock as _, SystemClock};
 
 use tokio::io::AsyncWriteExt as _;
 
@@ -53,6 +60,60 @@ async fn pages_walk_every_event_once_in_every_mode() {
     assert_eq!(empty.json(), json!([]));
     assert!(link(&empty, "next").is_some(), "polling always has a next link");
     assert_eq!(world.api("GET", "/api/v1/logs?limit=0", None).await.json(), json!([]));
+}
+
+/// An event of a number of days ago.
+fn past(world: &World, number: usize, days: i64) -> LogEvent<'static> {
+    let actor = Actor { id: "system".into(), kind: "SystemPrincipal".into(), alternate_id: None, display_name: None };
+    LogEvent {
+        uuid: format!("{days} days ago, {number}").into(),
+        org_id: world.platform.org_by_host(None).unwrap().org.id.clone(),
+        published: SystemClock.now().plus_seconds(-days * 86_400),
+        event_type: "inline_hook.executed".into(),
+        severity: Severity::Info,
+        display_message: "Inline hook execution".into(),
+        actor: Cow::Owned(actor),
+        client: None,
+        external_session_id: None,
+        result: LogResult::Success,
+        reason: None,
+        debug_data: DebugData::default(),
+        transaction_id: "t".into(),
+        request_api_token_id: None,
+        targets: Vec::new(),
+    }
+}
+
+/// `system-log.md` section 1: the default of `since` is the lower bound of the whole walk, not of its first page.
+#[tokio::test]
+async fn the_default_lower_bound_goes_on_from_page_to_page() {
+    let world = World::start().await;
+    for days in [20, 8, 6, 1] {
+        for number in 0..3 {
+            world.platform.log().append(&past(&world, number, days));
+        }
+    }
+    world.platform.log().flush().await;
+    let until = SystemClock.now().plus_seconds(60);
+    for (query, days) in [
+        ("sortOrder=DESCENDING".to_owned(), &["1", "6"][..]),
+        ("sortOrder=DESCENDING&since=".to_owned(), &["1", "6"]),
+        (format!("sortOrder=DESCENDING&until={until}"), &["1", "6"]),
+        (format!("until={until}"), &["6", "1"]),
+        (format!("sortOrder=DESCENDING&until={}", until.plus_seconds(-5 * 86_400)), &["6", "8"]),
+    ] {
+        let first = format!("/api/v1/logs?limit=2&{query}");
+        let seen = walk(&world, &first).await;
+        let seen: Vec<_> = seen.iter().filter_map(|uuid| uuid.split_once(" days ago")).map(|(days, _)| days).collect();
+        let wanted: Vec<_> = days.iter().flat_map(|days| [*days; 3]).collect();
+        assert_eq!(seen, wanted, "{query}");
+        let next = link(&world.api("GET", &first, None).await, "next").unwrap();
+        assert_eq!(next.matches("since=").count(), 1, "{next}");
+        let since = url::form_urlencoded::parse(next.as_bytes()).find(|(name, _)| name == "since").unwrap().1;
+        assert!(since.parse::<Timestamp>().is_ok(), "{next}");
+    }
+    let polling = link(&world.api("GET", "/api/v1/logs?limit=2", None).await, "next").unwrap();
+    assert!(!polling.contains("since="), "{polling}");
 }
 
 #[tokio::test]
