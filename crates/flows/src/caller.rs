@@ -70,6 +70,26 @@ impl Caller {
     }
 }
 
+/// A path with doubled slashes as one, as every request is read (`observed.md` 1, line 8) and every URL of our own is
+/// recognised.
+///
+/// ```
+/// use tenterhook_flows::caller::single_slashes;
+/// assert_eq!(single_slashes("//oauth2///default/"), "/oauth2/default/");
+/// ```
+pub fn single_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return path.into();
+    }
+    let mut single = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !single.ends_with('/') {
+            single.push(character);
+        }
+    }
+    single.into()
+}
+
 /// Parameters whose values open something: they do not belong in a query, and what comes there all the same is not logged.
 const SECRET_PARAMETERS: [&str; 16] = [
     "access_token",

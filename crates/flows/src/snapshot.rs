@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use crate::oauth::{DEFAULT_SERVER, keys::Keys};
+use crate::{
+    caller::single_slashes,
+    oauth::{DEFAULT_SERVER, keys::Keys},
+};
 use tenterhook_contract::{
     hook::InlineHook,
     id::{AuthorizationServerId, HookId},
@@ -100,7 +103,8 @@ fn server_of_token_url(base_url: &str, token_url: &str) -> Option<String> {
     if origin(&base) != origin(&url) {
         return None;
     }
-    let path = url.path().strip_prefix(base.path().trim_end_matches('/'))?;
+    let (base, path) = (single_slashes(base.path()), single_slashes(url.path()));
+    let path = path.strip_prefix(base.trim_end_matches('/'))?;
     let name = path.strip_prefix("/oauth2/")?.strip_suffix("/v1/token")?;
     // Only this part of the path is read with its escapes undone.
     form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned())
@@ -124,6 +128,11 @@ mod tests {
             ("https://id.example.com", "https://id.example.com/oauth2/%64efault/v1/token", Some("default")),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/oauth2/default/v1/token", Some("default")),
             ("https://example.com/id", "https://example.com/id/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com//oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com/oauth2//default///v1//token", Some("default")),
+            ("https://id.example.com", "https://id.example.com\\\\oauth2/./default/v1/token", Some("default")),
+            ("https://example.com/id", "https://example.com//id/oauth2/default/v1/token", Some("default")),
+            ("https://example.com//id/", "https://example.com/id/oauth2/default/v1/token", Some("default")),
             ("https://id.example.com", "https://id.example.com:8443/oauth2/default/v1/token", None),
             ("https://id.example.com", "http://id.example.com/oauth2/default/v1/token", None),
             ("https://id.example.com", "http://id.example.com:443/oauth2/default/v1/token", None),
