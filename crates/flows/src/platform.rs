@@ -155,10 +155,15 @@ impl Platform {
         entropy::id_parts(&*self.entropy, self.now())
     }
 
-    /// The org that a `Host` chooses: the one with that host, else the default one.
+    /// The org that the host of a request, `HOST` or `HOST:PORT`, chooses: the one with that host, else the default one.
+    /// Case does not count, and the port only where the org's host names one.
     pub fn org_by_host(&self, host: Option<&str>) -> Option<Arc<OrgSnapshot>> {
         let orgs = self.orgs.load();
-        let named = orgs.values().find(|snapshot| host.is_some() && snapshot.org.host.as_deref() == host);
+        let named = |host: &str| {
+            let mut orgs = orgs.values();
+            orgs.find(|snapshot| snapshot.org.host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(host)))
+        };
+        let named = host.and_then(|host| named(host).or_else(|| named(without_port(host))));
         let of_no_host = || orgs.values().filter(|snapshot| snapshot.org.host.is_none());
         // The oldest, so that every node has the same one.
         named.or_else(|| of_no_host().min_by_key(|snapshot| (snapshot.org.created, &snapshot.org.id))).cloned()
@@ -253,4 +258,14 @@ impl Platform {
         self.orgs.store(Arc::new(orgs));
         Ok(())
     }
+}
+
+/// The host of `HOST` or `HOST:PORT`, without the dot at the end of an absolute name.
+fn without_port(host: &str) -> &str {
+    let name = match host.rsplit_once(':') {
+        // The colons of an IPv6 address are in brackets.
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.strip_suffix('.').unwrap_or(name)
 }

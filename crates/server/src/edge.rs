@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    borrow::Cow,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -10,12 +11,12 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Uri, header},
+    http::{HeaderName, HeaderValue, Uri, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use tenterhook_contract::id::RequestId;
-use tenterhook_flows::{Caller, entropy::random_bytes};
+use tenterhook_flows::{Caller, caller::single_slashes, entropy::random_bytes};
 
 use crate::{App, error::ApiError, plain_text::path_is_plain, rate_limit};
 
@@ -26,33 +27,33 @@ const USER_AGENT_CHARACTERS_MAX: usize = 500;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// The same request with doubled slashes of its path as one (`observed.md` 1, line 8).
+/// The same request with doubled slashes of its path as one.
 pub(crate) fn normalised(mut request: Request) -> Request {
-    let path = request.uri().path();
-    if !path.contains("//") {
-        return request;
-    }
-    let mut single = String::with_capacity(path.len());
-    for character in path.chars() {
-        if character != '/' || !single.ends_with('/') {
-            single.push(character);
-        }
-    }
+    let Cow::Owned(mut single) = single_slashes(request.uri().path()) else { return request };
     if let Some(query) = request.uri().query() {
         single.push('?');
         single.push_str(query);
     }
-    if let Ok(uri) = single.parse::<Uri>() {
+    // What HTTP/2 says of the host is in the URI too, and stays.
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = single.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
     request
 }
 
+/// The host that a request is for: what its request line or its `:authority` says, else `Host` (RFC 9112 section 3.2.2,
+/// RFC 9113 section 8.3.1).
+fn host(request: &Request) -> Option<&str> {
+    let of_uri = request.uri().authority().map(Authority::as_str);
+    of_uri.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
+}
+
 /// The outermost layer.
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let request_id = RequestId::from_entropy(random_bytes(app.platform.entropy()));
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let org = app.platform.org_by_host(host);
+    let org = app.platform.org_by_host(host(&request));
     if let Some(org) = org {
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip().to_string());
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());

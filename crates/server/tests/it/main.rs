@@ -10,6 +10,7 @@ mod logs;
 mod metrics;
 mod nodes;
 mod oauth;
+mod orgs;
 mod plain_text;
 mod preview;
 mod secrecy;
