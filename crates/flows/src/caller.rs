@@ -70,24 +70,24 @@ impl Caller {
     }
 }
 
-/// A path with doubled slashes as one, as every request is read (`observed.md` 1, line 8) and every URL of our own is
-/// recognised.
+/// A path with doubled slashes as one and without a slash at its end, as every request is read (`observed.md` 1, line 8;
+/// the Python SDK writes `/api/v1/inlineHooks/?type=…`) and every URL of our own is recognised.
 ///
 /// ```
-/// use tenterhook_flows::caller::single_slashes;
-/// assert_eq!(single_slashes("//oauth2///default/"), "/oauth2/default/");
+/// use tenterhook_flows::caller::canonical_path;
+/// assert_eq!(canonical_path("//oauth2///default/"), "/oauth2/default");
+/// assert_eq!(canonical_path("/"), "/");
 /// ```
-pub fn single_slashes(path: &str) -> Cow<'_, str> {
-    if !path.contains("//") {
+pub fn canonical_path(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") && (path.len() < 2 || !path.ends_with('/')) {
         return path.into();
     }
-    let mut single = String::with_capacity(path.len());
-    for character in path.chars() {
-        if character != '/' || !single.ends_with('/') {
-            single.push(character);
-        }
+    let mut canonical = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        canonical.push('/');
+        canonical.push_str(segment);
     }
-    single.into()
+    if canonical.is_empty() { "/".into() } else { canonical.into() }
 }
 
 /// Parameters whose values open something: they do not belong in a query, and what comes there all the same is not logged.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use crate::{
-    caller::single_slashes,
+    caller::canonical_path,
     oauth::{DEFAULT_SERVER, keys::Keys},
 };
 use tenterhook_contract::{
@@ -103,7 +103,7 @@ fn server_of_token_url(base_url: &str, token_url: &str) -> Option<String> {
     if origin(&base) != origin(&url) {
         return None;
     }
-    let (base, path) = (single_slashes(base.path()), single_slashes(url.path()));
+    let (base, path) = (canonical_path(base.path()), canonical_path(url.path()));
     let path = path.strip_prefix(base.trim_end_matches('/'))?;
     let name = path.strip_prefix("/oauth2/")?.strip_suffix("/v1/token")?;
     // Only this part of the path is read with its escapes undone.

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tenterhook_contract::id::RequestId;
-use tenterhook_flows::{Caller, caller::single_slashes, entropy::random_bytes};
+use tenterhook_flows::{Caller, caller::canonical_path, entropy::random_bytes};
 
 use crate::{App, error::ApiError, plain_text::path_is_plain, rate_limit};
 
@@ -27,16 +27,16 @@ const USER_AGENT_CHARACTERS_MAX: usize = 500;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// The same request with doubled slashes of its path as one.
+/// The same request with its path in the canonical form.
 pub(crate) fn normalised(mut request: Request) -> Request {
-    let Cow::Owned(mut single) = single_slashes(request.uri().path()) else { return request };
+    let Cow::Owned(mut path) = canonical_path(request.uri().path()) else { return request };
     if let Some(query) = request.uri().query() {
-        single.push('?');
-        single.push_str(query);
+        path.push('?');
+        path.push_str(query);
     }
     // What HTTP/2 says of the host is in the URI too, and stays.
     let mut parts = request.uri().clone().into_parts();
-    parts.path_and_query = single.parse().ok();
+    parts.path_and_query = path.parse().ok();
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }

@@ -471,7 +471,8 @@ fn the_policy_is_kept_merged_and_judged() {
     assert!(set.replace(&cleared, registry(&[]), now()).unwrap().to_json("https://o").get("policy").is_none());
     let merged = set.merge(&json!({ "policy": { "timeoutMs": 900 } }), registry(&[]), now()).unwrap();
     assert_eq!((merged.policy.timeout_ms, merged.policy.max_concurrent), (900, Some(4)), "member by member");
-    let update = |breaker: Value| set.merge(&json!({ "policy": { "breaker": breaker } }), registry(&[]), now()).unwrap();
+    let update =
+        |breaker: Value| set.merge(&json!({ "policy": { "breaker": breaker } }), registry(&[]), now()).unwrap();
     let off = update(json!({ "mode": "off" })).policy;
     assert_eq!(
         off.breaker,

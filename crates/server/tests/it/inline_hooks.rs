@@ -165,6 +165,9 @@ async fn the_edge_answers_like_the_vendor() {
     for authorization in [format!("SSWS{ADMIN_TOKEN}"), format!("SSWS   {ADMIN_TOKEN}")] {
         let answer = world.send("GET", "//api/v1//inlineHooks", &[("authorization", &authorization)], b"").await;
         assert_eq!(answer.status, 200, "observed 1.1 and 1.8: {authorization}");
+        let path = "/api/v1/inlineHooks/?type=com.okta.saml.tokens.transform";
+        let answer = world.send("GET", path, &[("authorization", &authorization)], b"").await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!([])), "as the Python SDK 2.9 writes it");
         assert_eq!(answer.header("x-okta-request-id").len(), 32);
         assert_eq!(answer.header("cache-control"), "no-cache, no-store");
         assert_eq!(answer.header("content-type"), "application/json");
