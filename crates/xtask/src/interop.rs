@@ -26,6 +26,8 @@ pub(crate) enum Suite {
     OauthChannel,
     /// `standardwebhooks` of npm and PyPI: signatures of request bodies
     Signatures,
+    /// The vendor's SDKs for Node.js and Python: the management API
+    Sdks,
 }
 
 impl Suite {
@@ -35,6 +37,7 @@ impl Suite {
             Self::OauthChannel => "interop/oauth-channel.test.mjs",
             Self::Signatures => "interop/signatures.test.mjs",
             Self::Contract => "interop/contract.test.mjs",
+            Self::Sdks => "interop/sdks.test.mjs",
         }
     }
 }
