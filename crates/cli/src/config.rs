@@ -334,15 +334,24 @@ impl fmt::Display for Config {
     }
 }
 
-/// Replaces the password of a URL, before its host or in its query.
+/// Replaces the password of a URL, before its host or in its query; all of a URL that can be read in two ways.
 fn mask_password(url: &str) -> String {
-    let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
-    let mut masked = url.to_owned();
-    if let Some((scheme, rest)) = url.split_once("://")
-        && let Some((credentials, host)) = rest.rsplit_once('@')
-    {
+    if url.starts_with("sqlite:") {
+        // A file has no password, and its name may have any character.
+        return url.to_owned();
+    }
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // With an `@` behind it the authority may end in a password that has one of these characters unescaped.
+    if after.contains('@') || (scheme.is_empty() && url.contains('@')) {
+        return if scheme.is_empty() { MASK.to_owned() } else { format!("{scheme}://{MASK}") };
+    }
+    let (path, query) = url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
+    let mut masked = path.to_owned();
+    if let Some((credentials, host)) = authority.rsplit_once('@') {
         let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
-        masked = format!("{scheme}://{user}:{MASK}@{host}");
+        let after = after.split('?').next().unwrap_or_default();
+        masked = format!("{scheme}://{user}:{MASK}@{host}{after}");
     }
     for (number, parameter) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
         masked.push(if number == 0 { '?' } else { '&' });
@@ -508,6 +517,33 @@ mod tests {
         let shown = format!("{config:?} {config} {:?}", config.masked());
         assert!(!shown.contains("marked-secret"), "{shown}");
         assert!(shown.contains("?user=u&password=••••") && shown.contains("http://u:••••@proxy:8080"), "{shown}");
+    }
+
+    #[test]
+    fn no_part_of_a_password_is_shown_however_it_is_written() {
+        for (url, shown) in [
+            ("postgres://u:marked@host:5432/db?sslmode=require", "postgres://u:••••@host:5432/db?sslmode=require"),
+            ("postgres://u:mar@ked@host/db", "postgres://u:••••@host/db"),
+            ("postgres://u@host/db", "postgres://u:••••@host/db"),
+            ("postgres://u:ma?rked@host/db", "postgres://••••"),
+            ("postgres://u:12?marked@host/db", "postgres://••••"),
+            ("postgres://u:ma/rked@host/db", "postgres://••••"),
+            ("postgres://u:ma#rked@host/db", "postgres://••••"),
+            ("postgres://u:ma@r?ked@host/db", "postgres://••••"),
+            ("postgres://host:5432/db?user=me@server&password=marked", "postgres://••••"),
+            (
+                "postgres://host/db?user=u&password=marked&sslmode=require",
+                "postgres://host/db?user=u&password=••••&sslmode=require",
+            ),
+            ("http://u:ma?rked@proxy:8080", "http://••••"),
+            ("u:marked@proxy:8080", "••••"),
+            ("postgres:u:marked@host", "••••"),
+            ("http://proxy:8080", "http://proxy:8080"),
+            ("nothing", "nothing"),
+            ("sqlite:///data/me@corp/db.sqlite", "sqlite:///data/me@corp/db.sqlite"),
+        ] {
+            assert_eq!(mask_password(url), shown, "{url}");
+        }
     }
 
     #[test]
