@@ -49,11 +49,41 @@ fn draft_of(path: &Path) -> PathBuf {
     path.with_extension(format!("draft-{}", std::process::id()))
 }
 
-/// Writes `secret` in place of what is in the file: whole or not at all.
+/// Writes `secret` in place of what is in the file: whole or not at all. Who could read the file can read the new one,
+/// and nobody else: it has the owner, the group and the mode of the old one.
+///
+/// # Errors
+/// Also when this user may not give the file to its owner.
 pub(crate) fn replace(path: &Path, secret: &Secret) -> io::Result<()> {
     let draft = draft_of(path);
     write_new(&draft, secret)?;
-    fs::rename(&draft, path).inspect_err(|_| drop(fs::remove_file(&draft)))
+    let replaced = resemble(&draft, path).and_then(|()| fs::rename(&draft, path));
+    replaced.inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+/// Gives `draft` the owner, the group and the mode of `path`.
+#[cfg(unix)]
+fn resemble(draft: &Path, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let (new, old) = (fs::metadata(draft)?, fs::metadata(path)?);
+    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+        chown(draft, Some(old.uid()), Some(old.gid())).map_err(|error| {
+            let why = format!(
+                "the new file cannot have the owner and the group of the old one ({}:{}): {error}. Run this as the \
+                 owner, or as root",
+                old.uid(),
+                old.gid()
+            );
+            io::Error::new(error.kind(), why)
+        })?;
+    }
+    fs::set_permissions(draft, old.permissions())
+}
+
+/// Files have no owner to keep here.
+#[cfg(not(unix))]
+fn resemble(_draft: &Path, _path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]
@@ -75,5 +105,25 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_that_is_replaced_keeps_its_owner_group_and_mode() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        write_new(&path, &Secret::new("one")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root can give it to another user, such as the server's.
+        let _ = chown(&path, Some(65_534), Some(65_534));
+        let rights = || {
+            let metadata = fs::metadata(&path).unwrap();
+            (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777)
+        };
+        let before = rights();
+        replace(&path, &Secret::new("two")).unwrap();
+        assert_eq!((rights(), read(&path).unwrap().expose()), (before, "two"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left behind");
     }
 }

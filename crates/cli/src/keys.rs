@@ -15,6 +15,8 @@ use crate::{Error, config::Config, key_file};
 
 /// How often a running server looks whether the file with its master keys has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So many looks in a row that do not read the file are told of, once.
+const UNREAD_MAX: u32 = 2;
 
 /// `keys generate`.
 pub(crate) fn generate(out: &Path) -> Result<(), Error> {
@@ -72,10 +74,28 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
 pub(crate) async fn follow(path: PathBuf, mut known: Secret, platform: Arc<Platform>) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut unread = 0_u32;
     loop {
         every.tick().await;
-        // A file that is away for a moment is being replaced.
-        let Ok(text) = key_file::read(&path) else { continue };
+        let text = match key_file::read(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                unread = unread.saturating_add(1);
+                // A file that is away for a moment is being replaced.
+                if unread == UNREAD_MAX {
+                    tracing::warn!(
+                        %error,
+                        path = %path.display(),
+                        "keys.unreadable: the known keys stay, and new ones are not seen. Make the file readable to this \
+                         server before `keys rotate`"
+                    );
+                }
+                continue;
+            }
+        };
+        if std::mem::take(&mut unread) >= UNREAD_MAX {
+            tracing::info!(path = %path.display(), "keys.readable: the file with the master keys can be read again");
+        }
         if text == known {
             continue;
         }

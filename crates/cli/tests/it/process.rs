@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 /// How long a test waits for the program before it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A command of the binary, without settings of the test's own environment.
 pub(crate) fn tenterhook(arguments: &[&str]) -> Command {

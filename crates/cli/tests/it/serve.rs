@@ -1,10 +1,15 @@
 //! `tenterhook serve`: start, first token, drain, and what it says about a bad configuration.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
-use crate::process::{Program, api, tenterhook};
+use crate::process::{PATIENCE, Program, api, tenterhook};
 
 /// A configuration in `folder` with a database and a key of its own.
 pub(crate) fn config(folder: &Path, more: &str) -> String {
@@ -162,4 +167,32 @@ fn master_keys_are_rotated_under_a_running_server() {
     assert!(listed.1.as_array().unwrap().len() >= 2, "all is readable without the old key {}", old.len());
     assert!(run(&["keys", "add", "--standby", "--to", key.to_str().unwrap()]).contains("decrypts"));
     assert!(fs::read_to_string(&key).unwrap().starts_with(new), "a key that stands by does not encrypt");
+}
+
+#[test]
+fn a_key_file_that_cannot_be_read_is_told_of_once_and_so_is_its_return() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut command = tenterhook(&["serve", "--config", &config(folder.path(), "")]);
+    command.stderr(fs::File::create(&log).unwrap());
+    let mut server = Program::spawn(&mut command);
+    server.line_where(|line| line.starts_with("listening on "));
+    let said = |wanted: &str| fs::read_to_string(&log).unwrap().matches(wanted).count();
+    let wait_for = |wanted: &str, count: usize| {
+        let began = Instant::now();
+        while said(wanted) < count {
+            assert!(began.elapsed() < PATIENCE, "{}", fs::read_to_string(&log).unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let (key, away) = (folder.path().join("master.key"), folder.path().join("away.key"));
+    for round in 1..=2 {
+        fs::rename(&key, &away).unwrap();
+        wait_for("keys.unreadable", round);
+        // Two more looks.
+        std::thread::sleep(Duration::from_millis(2_100));
+        fs::rename(&away, &key).unwrap();
+        wait_for("keys.readable", round);
+        assert_eq!((said("keys.unreadable"), said("keys.readable")), (round, round));
+    }
 }
