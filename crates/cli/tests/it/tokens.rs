@@ -1,5 +1,7 @@
 //! `tenterhook tokens`: beside a running server.
 
+use serde_json::json;
+
 use crate::{
     process::{Program, api, tenterhook},
     serve::config,
@@ -45,6 +47,40 @@ fn a_token_is_made_listed_and_revoked_under_a_running_server() {
     assert!(!done && said.contains(&format!("There is no token `{leaked}`")), "{said}");
     let (done, said) = tokens(&["revoke", &id(lines[1])]);
     assert!(done && said.contains("It was the last one"), "{said}");
+
+    let (done, said) = tokens(&["create", "--name", "grace"]);
+    let third = said.lines().next().unwrap().strip_prefix("admin token: ").unwrap();
+    assert!(done, "{said}");
+    let (status, events) = api(base, third, "GET", "/api/v1/logs", None).unwrap();
+    assert_eq!(status, 200);
+    let third_id = id(tokens(&["list"]).1.lines().next().unwrap());
+    let of_tokens: Vec<_> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["eventType"].as_str().unwrap().starts_with("system.api_token."))
+        .map(|event| {
+            assert_eq!((&event["actor"]["id"], &event["actor"]["type"]), (&json!("system"), &json!("SystemPrincipal")));
+            assert_eq!(
+                (&event["transaction"]["type"], &event["outcome"]["result"]),
+                (&json!("JOB"), &json!("SUCCESS"))
+            );
+            let target = &event["target"][0];
+            json!([event["eventType"], target["type"], target["id"], target["displayName"]])
+        })
+        .collect();
+    assert_eq!(
+        of_tokens,
+        [
+            json!(["system.api_token.create", "Token", id(lines[1]), "ada"]),
+            json!(["system.api_token.revoke", "Token", leaked, "Bootstrap token"]),
+            json!(["system.api_token.revoke", "Token", id(lines[1]), "ada"]),
+            json!(["system.api_token.create", "Token", third_id, "grace"]),
+        ]
+    );
+    for token in [first, second, third] {
+        assert!(!events.to_string().contains(token), "the log shows no token");
+    }
     let (done, said) = tokens(&["create", "--name", " "]);
     assert!(!done && said.contains("`--name`"), "{said}");
 }
