@@ -17,7 +17,7 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, pki_types::ServerName};
 use tenterhook_engine::{BoxFuture, CallFailure, FailureCode};
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{net::TcpStream, task::JoinSet, time::Instant};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
@@ -25,8 +25,11 @@ use crate::{
     failure::{DialError, of_connect_error, of_tls_error, of_tunnel_error},
 };
 
-/// Addresses of one host that are tried in turn.
+/// Addresses of one host that are tried.
 const ADDRESSES_TRIED_MAX: usize = 4;
+/// How long an address may leave a connection attempt without an answer before the next one is tried beside it (RFC 8305
+/// section 8).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Longest time for one connection: resolving, the proxy, TCP and TLS together. Calls wait no longer than their own
 /// deadline, but a connection that is not needed any more is finished in the background, for the pool: without a limit of
 /// its own one whose handshake never ends would stay for ever.
@@ -109,20 +112,61 @@ impl Dialer {
     }
 }
 
-/// A connection to the first of the vetted addresses that takes one, through the proxy where there is one.
+/// A connection to the first of the vetted addresses that takes one, through the proxy where there is one. The next one
+/// is tried when the one before fails, and also when it has not answered for a while (RFC 8305 section 5).
 async fn connect(proxy: Option<&Proxy>, host: &str, vetted: &[SocketAddr]) -> Result<TcpStream, CallFailure> {
-    let mut failure = CallFailure::new(FailureCode::DnsFailed, format!("`{host}` has no address"));
-    for address in vetted.iter().take(ADDRESSES_TRIED_MAX) {
-        let connected = match proxy {
-            None => direct(*address).await.map_err(|error| of_connect_error(host, &error)),
-            Some(proxy) => tunnel(proxy, *address).await,
+    let mut failure = None;
+    // Dropped with the attempts that are still under way.
+    let mut attempts = JoinSet::new();
+    let mut next = alternating(vetted).into_iter().take(ADDRESSES_TRIED_MAX).peekable();
+    loop {
+        if let Some(address) = next.next() {
+            attempts.spawn(attempt(proxy.cloned(), host.to_owned(), address));
+        }
+        let ended = tokio::select! {
+            ended = attempts.join_next() => ended,
+            () = tokio::time::sleep(ATTEMPT_DELAY), if next.peek().is_some() => continue,
         };
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = error,
+        match ended {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err(error))) => failure = Some(more_telling(failure, error)),
+            Some(Err(error)) => failure = Some(of_connect_error(host, &io::Error::other(error))),
+            None => {
+                let nothing = || CallFailure::new(FailureCode::DnsFailed, format!("`{host}` has no address"));
+                return Err(failure.unwrap_or_else(nothing));
+            }
         }
     }
-    Err(failure)
+}
+
+/// The addresses with the families in turn, each in the resolver's order, so that one family that leads nowhere does not
+/// use up the attempts (RFC 8305 section 4).
+fn alternating(vetted: &[SocketAddr]) -> Vec<SocketAddr> {
+    let (mut v4, mut v6) = (0, 0);
+    let mut ranked: Vec<(usize, SocketAddr)> = Vec::with_capacity(vetted.len());
+    for address in vetted {
+        let rank = if address.is_ipv6() { &mut v6 } else { &mut v4 };
+        ranked.push((*rank, *address));
+        *rank += 1;
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, address)| address).collect()
+}
+
+/// Of two attempts' failures the one to show: that one address refused says more of the service than that another has no
+/// route from here.
+fn more_telling(earlier: Option<CallFailure>, later: CallFailure) -> CallFailure {
+    match earlier {
+        Some(earlier) if later.code == FailureCode::ConnectFailed => earlier,
+        _ => later,
+    }
+}
+
+async fn attempt(proxy: Option<Proxy>, host: String, address: SocketAddr) -> Result<TcpStream, CallFailure> {
+    match proxy {
+        None => direct(address).await.map_err(|error| of_connect_error(&host, &error)),
+        Some(proxy) => tunnel(&proxy, address).await,
+    }
 }
 
 async fn direct(address: SocketAddr) -> io::Result<TcpStream> {
@@ -233,6 +277,23 @@ mod tests {
 
     use super::*;
     use crate::{SystemResolver, tls};
+
+    #[test]
+    fn families_take_turns_in_the_order_of_the_resolver() {
+        for (vetted, wanted) in [
+            (
+                vec!["[::1]:1", "[::2]:1", "[::3]:1", "0.0.0.1:1", "0.0.0.2:1"],
+                "[::1]:1 0.0.0.1:1 [::2]:1 0.0.0.2:1 [::3]:1",
+            ),
+            (vec!["0.0.0.1:1", "0.0.0.2:1", "[::1]:1"], "0.0.0.1:1 [::1]:1 0.0.0.2:1"),
+            (vec!["0.0.0.2:1", "0.0.0.1:1"], "0.0.0.2:1 0.0.0.1:1"),
+            (vec![], ""),
+        ] {
+            let vetted: Vec<SocketAddr> = vetted.iter().map(|address| address.parse().unwrap()).collect();
+            let turns: Vec<_> = alternating(&vetted).iter().map(ToString::to_string).collect();
+            assert_eq!(turns.join(" "), wanted);
+        }
+    }
 
     #[tokio::test]
     async fn a_handshake_that_never_ends_gives_its_socket_back() {

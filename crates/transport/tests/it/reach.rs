@@ -1,12 +1,18 @@
 //! Who may be called, and whose certificate is believed.
 
-use tenterhook_engine::{EgressReason, FailureCode, Transport as _};
+use std::{net::SocketAddr, time::Duration};
+
+use tenterhook_engine::{CallPhase, Deadline, EgressReason, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::{
     pki::{Authority, Certificate},
     service::{Service, Step},
 };
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
+};
 
-use crate::rig::{call, hook, strict};
+use crate::rig::{call, call_until, hook, strict};
 
 async fn secure(authority: &Authority, certificate: Certificate) -> Service {
     let tls = authority.server(certificate).unwrap();
@@ -76,4 +82,42 @@ async fn the_vetted_address_is_the_dialled_one() {
     let nowhere = strict(None, &[], vec![]);
     let failure = call(&*nowhere.endpoint(&hook("https://nowhere.example/"), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::EgressDenied(EgressReason::NoAddress), "a name without an address");
+}
+
+/// Listens on another loopback address with the port of `service`, and leaves further connection attempts without any
+/// answer, as a firewall that drops packets does: its queue is full.
+async fn blackhole(host: &str, service: &Service) -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    let address = SocketAddr::new(host.parse().unwrap(), service.address().port());
+    socket.bind(address).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+        queued.push(stream.unwrap());
+    }
+    (listener, queued)
+}
+
+/// RFC 8305 section 5: an address without an answer costs a moment, not the call.
+#[tokio::test]
+async fn an_address_that_drops_packets_does_not_hide_the_others() {
+    let authority = Authority::new().unwrap();
+    let service = secure(&authority, Certificate::Good).await;
+    let _silent = blackhole("127.0.0.2", &service).await;
+    let uri = format!("https://localhost:{}/", service.address().port());
+    // Nobody listens at 127.0.0.3: the address after it is tried at once.
+    let transport = strict(Some(&authority), &["127.0.0.0/8"], vec!["127.0.0.2", "127.0.0.3", "127.0.0.1"]);
+    let endpoint = transport.endpoint(&hook(&uri), None);
+    let exchange = call_until(&*endpoint, &Progress::default(), Deadline::after(Duration::from_secs(3))).await.unwrap();
+    assert_eq!(exchange.result.unwrap().status, 200);
+    let connect = exchange.timings.connect;
+    assert!(connect >= Duration::from_millis(250) && connect < Duration::from_secs(3), "{connect:?}");
+
+    let all_fail = strict(Some(&authority), &["127.0.0.0/8"], vec!["127.0.0.3", "127.0.0.4"]);
+    let failure = call(&*all_fail.endpoint(&hook(&uri), None)).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::ConnectionRefused);
+    let none_answers = strict(Some(&authority), &["127.0.0.0/8"], vec!["127.0.0.2", "127.0.0.3"]);
+    let (endpoint, progress) = (none_answers.endpoint(&hook(&uri), None), Progress::default());
+    let cut_off = call_until(&*endpoint, &progress, Deadline::after(Duration::from_millis(600))).await;
+    assert!(cut_off.is_none() && progress.phase() == CallPhase::Connect, "the silent one may still take it");
 }
