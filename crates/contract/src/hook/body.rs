@@ -18,7 +18,8 @@ use crate::{
 const BLANK: &str = "The field cannot be left blank";
 const INVALID: &str = "The field has an invalid value";
 
-/// Names that custom headers may not have, in lower case (`overview.md` 3.1). `proxy-*` is checked beside them.
+/// Names that custom headers may not have, in lower case (`overview.md` 3.1), with those whose values each call sets: the
+/// request id and, as soon as bodies are signed, the signature. `proxy-*` is checked beside them.
 const RESERVED_HEADERS: &[&str] = &[
     "accept",
     "accept-charset",
@@ -35,6 +36,10 @@ const RESERVED_HEADERS: &[&str] = &[
     "transfer-encoding",
     "upgrade",
     "user-agent",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
+    "x-okta-request-id",
 ];
 
 /// The problems found so far.

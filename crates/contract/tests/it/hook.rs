@@ -179,7 +179,7 @@ fn every_member_has_its_rule() {
     check(http, "/channel/config/headers", headers(51), Some("channel.config.headers: At most 50"));
 }
 
-/// `overview.md` 3.1: the reserved set, compared without regard to case.
+/// `overview.md` 3.1: the reserved set, compared without regard to case, and what our calls set themselves.
 #[test]
 fn reserved_header_names_are_refused() {
     for name in [
@@ -200,7 +200,17 @@ fn reserved_header_names_are_refused() {
         "Transfer-Encoding",
         "Upgrade",
         "User-Agent",
+        "Webhook-Id",
+        "webhook-signature",
+        "webhook-timestamp",
+        "X-Okta-Request-Id",
     ] {
+        check(
+            http,
+            "/channel/config/authScheme/key",
+            json!(name),
+            Some("channel.config.authScheme.key: The field is a reserved header name"),
+        );
         let headers = json!([{ "key": name, "value": "x" }]);
         check(http, "/channel/config/headers", headers.clone(), Some("channel.config.headers: Header 0:"));
         check(
@@ -217,6 +227,10 @@ fn reserved_header_names_are_refused() {
         authorization,
         Some("channel.config.headers: Header 0:"),
     );
+    let mut stored = create_among(&[], &http()).unwrap().to_stored();
+    stored.document["channel"]["config"]["headers"] = json!([{ "key": "Webhook-Id", "value": "x" }]);
+    stored.document["channel"]["config"]["authScheme"]["key"] = json!("X-Okta-Request-Id");
+    assert!(InlineHook::from_stored(&stored).is_ok(), "what was stored before still loads");
 }
 
 #[test]
