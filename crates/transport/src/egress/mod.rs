@@ -3,7 +3,10 @@
 mod ranges;
 mod rule;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    iter,
+    net::{IpAddr, SocketAddr},
+};
 
 use tenterhook_engine::{CallFailure, EgressReason, FailureCode};
 
@@ -157,8 +160,9 @@ impl EgressPolicy {
     fn judge(&self, secure: bool, host: &str, address: SocketAddr) -> Result<(), EgressDenied> {
         let (canonical, port) = (address.ip().to_canonical(), address.port());
         // A rule that denies an IPv4 address denies the IPv6 addresses that lead to it.
-        let reached = [Some(canonical), embedded_in(canonical)];
-        let denies = |rule: &&EgressRule| reached.iter().flatten().any(|ip| rule.matches(host, *ip, port));
+        let denies = |rule: &&EgressRule| {
+            iter::once(canonical).chain(embedded_in(canonical)).any(|ip| rule.matches(host, ip, port))
+        };
         if let Some(rule) = self.deny.iter().find(denies) {
             return Err(EgressDenied::Rule { host: host.to_owned(), address: address.ip(), rule: rule.to_string() });
         }
@@ -247,6 +251,10 @@ mod tests {
             ("x", "9.9.9.9", 8_443, Ok(())),
             ("x", "64:ff9b::909:909", 443, Err(EgressReason::DenyRule)),
             ("x", "2002:909:909::1", 443, Err(EgressReason::DenyRule)),
+            ("x", "2606:4700::5efe:909:909", 443, Err(EgressReason::DenyRule)),
+            ("x", "2002:101:101::200:5efe:909:909", 443, Err(EgressReason::DenyRule)),
+            ("x", "2606:4700::5efe:101:101", 443, Ok(())),
+            ("x", "168.63.129.16", 443, Err(EgressReason::ClosedRange)),
             ("mail.example", "1.1.1.1", 25, Ok(())),
             ("mail.example", "1.1.1.1", 465, Err(EgressReason::Port)),
             ("x", "1.1.1.1", 1_023, Err(EgressReason::Port)),

@@ -7,12 +7,14 @@ use std::{
 
 use ipnet::IpNet;
 
-/// IPv4 ranges that are not public (IANA special-purpose registry), with what they are.
+/// IPv4 ranges that are not public (IANA special-purpose registry, and the address of Azure's hosts for their guests), with
+/// what they are.
 const CLOSED_V4: &[(&str, &str)] = &[
     ("0.0.0.0/8", "this network"),
     ("10.0.0.0/8", "private"),
     ("100.64.0.0/10", "shared address space"),
     ("127.0.0.0/8", "loopback"),
+    ("168.63.129.16/32", "metadata of Azure"),
     ("169.254.0.0/16", "link-local or metadata"),
     ("172.16.0.0/12", "private"),
     ("192.0.0.0/24", "protocol assignments"),
@@ -53,27 +55,39 @@ static CLOSED: LazyLock<Vec<(IpNet, &'static str)>> = LazyLock::new(|| {
 /// What the address is when it is not public; `None` for a public one.
 pub(super) fn closed(address: IpAddr) -> Option<&'static str> {
     let own = CLOSED.iter().find(|(range, _)| range.contains(&address)).map(|(_, what)| *what);
-    own.or_else(|| embedded_in(address).and_then(closed))
+    own.or_else(|| embedded_in(address).find_map(closed))
 }
 
-/// The IPv4 address that an IPv6 one leads to, when it does.
-pub(super) fn embedded_in(address: IpAddr) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(_) => None,
-        IpAddr::V6(address) => embedded(address).map(IpAddr::V4),
-    }
+/// The IPv4 addresses that an IPv6 one leads to.
+pub(super) fn embedded_in(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let embedded = match address {
+        IpAddr::V4(_) => [None, None],
+        IpAddr::V6(address) => [embedded(address), embedded_in_interface(address)],
+    };
+    embedded.into_iter().flatten().map(IpAddr::V4)
 }
 
 /// The IPv4 address inside an IPv6 one: mapped, compatible, NAT64, 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     match address.segments() {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => v4(high, low),
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
         _ => None,
     }
+}
+
+/// The IPv4 address inside an interface identifier, whatever the prefix: ISATAP (RFC 5214 section 6.1).
+fn embedded_in_interface(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [.., 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+fn v4(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))
 }
 
 #[cfg(test)]
