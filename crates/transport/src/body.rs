@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
+use http::{HeaderMap, Response, header::CONTENT_ENCODING};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use serde::de::IgnoredAny;
 use tenterhook_contract::limits::ANSWER_BYTES_MAX;
 use tenterhook_engine::{CallFailure, Deadline, FailureCode, carries_answer};
 
@@ -15,6 +16,8 @@ use crate::failure;
 /// How long a body may take whose status carries no answer. What comes in this time is shown to people, and a connection
 /// whose body was read to its end is used again; nothing waits for more.
 const ASIDE_TIMEOUT: Duration = Duration::from_millis(100);
+/// Characters of a content encoding that a failure shows.
+const ENCODING_CHARACTERS_MAX: usize = 30;
 
 /// What has been read. An ordinary answer is one frame and is never copied.
 #[derive(Default)]
@@ -27,16 +30,41 @@ struct Read {
 /// wrong with the latter, the status stands.
 pub(crate) async fn of_answer(answer: Response<Incoming>, deadline: Deadline) -> Result<Bytes, CallFailure> {
     let status = answer.status().as_u16();
+    let encoding = encoding_of(answer.headers());
     let mut read = Read::default();
     let reading = read.all(answer.into_body());
     if carries_answer(status) {
         reading.await?;
-    } else {
-        // At the deadline itself what waits for this one looks at it first.
-        let until = deadline.earlier(Deadline::after(ASIDE_TIMEOUT));
-        let _ = tokio::time::timeout_at(until.instant(), reading).await;
+        let body = read.end();
+        return match encoding {
+            // What is JSON as it stands only has a header that is wrong.
+            Some(encoding) if !body.is_empty() && serde_json::from_slice::<IgnoredAny>(&body).is_err() => {
+                Err(encoded(&encoding))
+            }
+            _ => Ok(body),
+        };
     }
+    // At the deadline itself what waits for this one looks at it first.
+    let until = deadline.earlier(Deadline::after(ASIDE_TIMEOUT));
+    let _ = tokio::time::timeout_at(until.instant(), reading).await;
     Ok(read.end())
+}
+
+/// The content encoding, when there is one. None is ever asked for: the bound on a body would have to hold for what it grows
+/// to.
+fn encoding_of(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut codings = codings.map(|coding| String::from_utf8_lossy(coding.trim_ascii()));
+    let encoded = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))?;
+    Some(encoded.chars().take(ENCODING_CHARACTERS_MAX).collect())
+}
+
+fn encoded(encoding: &str) -> CallFailure {
+    let detail = format!(
+        "The answer has the content encoding `{encoding}`, which the call did not ask for: answer without `Content-Encoding`"
+    );
+    CallFailure::new(FailureCode::BodyUnparsable, detail)
 }
 
 impl Read {

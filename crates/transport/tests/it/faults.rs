@@ -84,6 +84,34 @@ async fn bodies_are_read_up_to_their_bound() {
     }
 }
 
+/// `open-questions.md` C7: compression is not asked for. What comes compressed all the same is refused by its name.
+#[tokio::test]
+async fn an_encoded_answer_is_refused_with_its_encoding() {
+    let gzip = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2, 0, 0, 0][..];
+    for (status, header, body, refused) in [
+        (200, "Content-Encoding: gzip", gzip, Some("`gzip`")),
+        (201, "content-encoding: identity, BR", gzip, Some("`BR`")),
+        (200, "Content-Encoding: identity", b"{}", None),
+        (200, "Content-Encoding: UTF-8", b"{}", None),
+        (200, "Content-Encoding: gzip", b"", None),
+        (503, "Content-Encoding: gzip", gzip, None),
+    ] {
+        let head = format!("HTTP/1.1 {status} X\r\n{header}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let service = Service::start(vec![Step::Write([head.as_bytes(), body].concat())], None).await.unwrap();
+        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
+        match (call(&*endpoint).await.result, refused) {
+            (Ok(answer), None) => assert_eq!((answer.status, &answer.body[..]), (status, body), "{header}"),
+            (Err(failure), Some(text)) => {
+                assert_eq!(failure.code, FailureCode::BodyUnparsable);
+                assert!(failure.detail.contains(text), "{header}: {failure}");
+            }
+            (result, _) => panic!("{header}: {result:?}"),
+        }
+        let asked = service.received()[0].headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept-encoding"));
+        assert!(!asked, "none is asked for");
+    }
+}
+
 #[tokio::test]
 async fn statuses_are_returned_as_they_are_and_redirects_are_not_followed() {
     let target = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
