@@ -228,7 +228,9 @@ impl TokenSource {
             let detail = format!("The token endpoint answered HTTP {}{}", status.as_u16(), said(&body));
             return Err(CallFailure::new(code, detail));
         }
-        let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| refused("has no `access_token`"))?;
+        let answer = serde_json::from_slice::<TokenAnswer>(&body).ok();
+        let answer = answer.filter(|answer| !answer.access_token.trim().is_empty());
+        let answer = answer.ok_or_else(|| refused("has no `access_token`"))?;
         if answer.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
             return Err(refused("is not of the type `Bearer`"));
         }
@@ -298,11 +300,11 @@ impl Kept {
     }
 }
 
-/// `expires_in`: a number of seconds, or the text of one.
+/// `expires_in`: a number of seconds in any form, or the text of one.
 fn seconds(value: &serde_json::Value) -> Option<Duration> {
-    const YEAR: u64 = 366 * 24 * 3_600;
-    let seconds = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    (seconds > 0).then(|| Duration::from_secs(seconds.min(YEAR)))
+    const YEAR: f64 = 366.0 * 24.0 * 3_600.0;
+    let seconds: f64 = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    (seconds.is_finite() && seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(YEAR)))
 }
 
 /// The token server's `error` code, when its answer has a plain one.
@@ -327,11 +329,45 @@ fn refused(what: &str) -> CallFailure {
     CallFailure::new(FailureCode::TokenRefused, format!("The answer of the token endpoint {what}"))
 }
 
-/// A failure of the transport as one of the token request; a refusal by the egress policy keeps its code.
+/// A failure of the transport as one of the token request; a refusal by the egress policy keeps its code, and an answer that
+/// cannot be read is one that is not usable.
 fn explained(failure: &CallFailure) -> CallFailure {
     let code = match failure.code {
         code @ (FailureCode::EgressDenied(_) | FailureCode::UriInvalid) => code,
+        FailureCode::BodyUnparsable => FailureCode::TokenRefused,
         _ => FailureCode::TokenFailed,
     };
     CallFailure::new(code, format!("Obtaining an access token failed: {}", failure.detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_life_is_a_number_in_any_form() {
+        let life = Duration::from_secs;
+        for (value, wanted) in [
+            (json!(3600), Some(life(3_600))),
+            (json!(3600.0), Some(life(3_600))),
+            (json!(3.6e3), Some(life(3_600))),
+            (json!(1.5), Some(Duration::from_millis(1_500))),
+            (json!("3600"), Some(life(3_600))),
+            (json!(" 3600.0 "), Some(life(3_600))),
+            (json!(u64::MAX), Some(life(366 * 24 * 3_600))),
+            (json!(1e300), Some(life(366 * 24 * 3_600))),
+            (json!(0), None),
+            (json!(-1), None),
+            (json!(-0.5), None),
+            (json!("inf"), None),
+            (json!("NaN"), None),
+            (json!("soon"), None),
+            (json!(null), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(seconds(&value), wanted, "{value}");
+        }
+    }
 }

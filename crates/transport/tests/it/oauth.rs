@@ -47,7 +47,7 @@ fn header<'a>(received: &'a Received, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn a_token_is_asked_for_once_and_sent_with_every_call() {
     let service = service(vec![Step::answer(200, "{}")]).await;
-    let tokens = self::service(vec![token(r#"{"access_token":"T1","token_type":"bearer","expires_in":3600}"#)]).await;
+    let tokens = self::service(vec![token(r#"{"access_token":"T1","token_type":"bearer","expires_in":3600.0}"#)]).await;
     let endpoint = endpoint(&service, &tokens);
     for _ in 0..3 {
         assert_eq!(call(&*endpoint).await.result.unwrap().status, 200);
@@ -205,6 +205,13 @@ async fn a_token_that_cannot_be_had_is_a_clear_failure() {
         (Step::answer(503, "busy"), FailureCode::TokenFailed, "HTTP 503"),
         (token("<html>"), FailureCode::TokenRefused, "access_token"),
         (token(r#"{"token_type":"Bearer"}"#), FailureCode::TokenRefused, "access_token"),
+        (token(r#"{"access_token":"","expires_in":3600}"#), FailureCode::TokenRefused, "access_token"),
+        (token(r#"{"access_token":" "}"#), FailureCode::TokenRefused, "access_token"),
+        (
+            Step::Write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b".to_vec()),
+            FailureCode::TokenRefused,
+            "`gzip`",
+        ),
         (token(r#"{"access_token":"x","token_type":"DPoP"}"#), FailureCode::TokenRefused, "Bearer"),
         (token(r#"{"access_token":"a\nb"}"#), FailureCode::TokenRefused, "header value"),
         (Step::WriteAndClose(vec![]), FailureCode::TokenFailed, "closed"),
