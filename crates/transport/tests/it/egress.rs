@@ -194,3 +194,30 @@ fn a_proxy_shows_no_credentials_and_a_text_that_is_none_is_refused() {
         assert!(text.parse::<Proxy>().is_err(), "{text}");
     }
 }
+
+/// A proxy that drops what it sends to an address tells nothing: the next address is asked for beside it.
+#[tokio::test]
+async fn a_proxy_that_does_not_answer_is_asked_for_the_next_address() {
+    let authority = Authority::new().unwrap();
+    let tls = authority.server(Certificate::Good).unwrap();
+    let service = Service::start(vec![Step::answer(200, "{}")], Some(tls)).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (_silent, _) = listener.accept().await.unwrap();
+        let (mut client, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        let target = String::from_utf8(head).unwrap().split(' ').nth(1).unwrap().to_owned();
+        let mut upstream = TcpStream::connect(target).await.unwrap();
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        tokio::io::copy_bidirectional(&mut client, &mut upstream).await.ok();
+    });
+    let answers = ["127.0.0.2", "127.0.0.1"];
+    let transport = proxied(&authority, &format!("http://{address}"), &["127.0.0.0/8"], &answers);
+    let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
+    let exchange = call_until(&*endpoint, &Progress::default(), Deadline::after(Duration::from_secs(3))).await;
+    assert_eq!(exchange.unwrap().result.unwrap().status, 200);
+}
