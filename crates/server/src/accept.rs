@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{Router, extract::Request};
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,15 +21,12 @@ use tower::ServiceExt as _;
 use crate::{
     ServerLimits,
     edge::{self, Peer},
-    patience::{PatientBody, PatientStream},
 };
 
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: u16 = 32 * 1_024;
-/// How often a silent HTTP/2 client is asked whether it is still there.
-const HTTP2_PING_EVERY: Duration = Duration::from_secs(20);
 /// How long the loop rests when the machine has no more sockets to give.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -46,12 +43,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         .header_read_timeout(limits.header_timeout)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX.into());
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEAD_BYTES_MAX.into())
-        .keep_alive_interval(Some(HTTP2_PING_EVERY))
-        .keep_alive_timeout(limits.header_timeout);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES_MAX.into());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -70,12 +62,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         let _ = stream.set_nodelay(true);
         let router = router.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request: Request = request.map(|body| Body::new(PatientBody::new(body, limits.body_timeout)));
+            let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(Peer(peer));
             router.clone().oneshot(edge::normalised(request))
         });
-        let stream = TokioIo::new(PatientStream::new(stream, limits.header_timeout));
-        let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tasks.execute(async move {
             if let Err(error) = connection.await {

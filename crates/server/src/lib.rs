@@ -9,7 +9,6 @@ mod error;
 mod health;
 mod management;
 mod oauth;
-mod patience;
 mod plain_text;
 mod rate_limit;
 
@@ -28,10 +27,8 @@ use tokio::sync::watch;
 pub struct ServerLimits {
     /// Open connections at the same time; further ones wait.
     pub connections_max: usize,
-    /// How long a client may take to send a request's head, the first one included, and to begin the next one.
+    /// How long a client may take to send a request's head.
     pub header_timeout: Duration,
-    /// How long a client may take to send a request's body.
-    pub body_timeout: Duration,
     /// How long requests in flight may take once the server is stopping.
     pub drain: Duration,
     /// Management API requests a minute, by org and endpoint (`management-api.md` section 1).
@@ -43,7 +40,6 @@ impl Default for ServerLimits {
         Self {
             connections_max: 10_000,
             header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(20),
             api_requests_per_minute: 1_000,
         }
