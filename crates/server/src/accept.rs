@@ -1,11 +1,11 @@
-//! The accept loop: bounded connections, bounded heads, a drain that ends.
+//! The accept loop: bounded connections, bounded heads, clients that are waited for so long and no longer, a drain that ends.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use axum::{Router, extract::Request};
+use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,6 +21,7 @@ use tower::ServiceExt as _;
 use crate::{
     ServerLimits,
     edge::{self, Peer},
+    patience::{TimedBody, TimedStart},
 };
 
 /// Headers of a request.
@@ -43,7 +44,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         .header_read_timeout(limits.header_timeout)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX.into());
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES_MAX.into());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_timeout)
+        .max_header_list_size(HEAD_BYTES_MAX.into());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -62,11 +68,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         let _ = stream.set_nodelay(true);
         let router = router.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request: Request = request.map(axum::body::Body::new);
+            let mut request: Request = request.map(|body| Body::new(TimedBody::new(body, limits.body_timeout)));
             request.extensions_mut().insert(Peer(peer));
             router.clone().oneshot(edge::normalised(request))
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let stream = TokioIo::new(TimedStart::new(stream, limits.header_timeout));
+        let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
         let connection = graceful.watch(connection);
         tasks.execute(async move {
             if let Err(error) = connection.await {

@@ -26,6 +26,8 @@ pub(crate) enum ApiError {
     BadMediaType,
     /// The body is larger than its bound.
     BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
     /// Missing or unknown token.
     InvalidToken,
     /// Unknown route.
@@ -64,6 +66,10 @@ impl ApiError {
             Self::BodyTooLarge => {
                 let cause = "The request body is too large".to_owned();
                 (ErrorCode::MalformedBody, StatusCode::PAYLOAD_TOO_LARGE.as_u16(), String::new(), vec![cause])
+            }
+            Self::BodyTimeout => {
+                let cause = "The request body did not arrive in time".to_owned();
+                (ErrorCode::MalformedBody, StatusCode::REQUEST_TIMEOUT.as_u16(), String::new(), vec![cause])
             }
             Self::InvalidToken => plain(ErrorCode::InvalidToken),
             Self::UnknownPath => plain(ErrorCode::UnknownPath),

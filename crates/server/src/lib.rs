@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod management;
 mod oauth;
+mod patience;
 mod plain_text;
 mod rate_limit;
 
@@ -27,8 +28,14 @@ use tokio::sync::watch;
 pub struct ServerLimits {
     /// Open connections at the same time; further ones wait.
     pub connections_max: usize,
-    /// How long a client may take to send a request's head.
+    /// How long a client may take to send a request's head, and before the first one as long to show its protocol.
     pub header_timeout: Duration,
+    /// How long a client may take to send a request's body.
+    pub body_timeout: Duration,
+    /// How long an HTTP/2 connection may be silent before its client is asked whether it is there.
+    pub ping_interval: Duration,
+    /// How long the client may take to answer that.
+    pub ping_timeout: Duration,
     /// How long requests in flight may take once the server is stopping.
     pub drain: Duration,
     /// Management API requests a minute, by org and endpoint (`management-api.md` section 1).
@@ -40,6 +47,9 @@ impl Default for ServerLimits {
         Self {
             connections_max: 10_000,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(20),
             api_requests_per_minute: 1_000,
         }

@@ -18,7 +18,6 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
 use tenterhook_contract::id::OrgId;
 use tenterhook_flows::{Caller, OrgSnapshot, entropy::sha256_hex, management::Administrator};
@@ -27,6 +26,7 @@ use tenterhook_store::model::ApiToken;
 use crate::{
     App,
     error::ApiError,
+    patience::{self, Unread},
     plain_text::{NUL, member_with_nul, parameter_with_nul},
     rate_limit::Requester,
 };
@@ -189,11 +189,11 @@ impl FromRequestParts<App> for OrgOf {
 }
 
 async fn read_body(body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
-        Err(_) => Err(ApiError::MalformedBody),
-    }
+    patience::read(body, BODY_BYTES_MAX).await.map_err(|unread| match unread {
+        Unread::TooLarge => ApiError::BodyTooLarge,
+        Unread::Late => ApiError::BodyTimeout,
+        Unread::Broken => ApiError::MalformedBody,
+    })
 }
 
 /// A text at `place` has a NUL character.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Router,
-    body::Bytes,
     extract::{Path, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -25,7 +24,7 @@ use url::Url;
 use super::{
     pages::{FormPost, Problem, SignIn, form_targets, page},
     query, server,
-    token::form_bytes,
+    token::{form, form_bytes, taken_apart},
 };
 use crate::{App, error::ApiError};
 
@@ -103,12 +102,12 @@ async fn sign_in(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     RawQuery(asked): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Result<Response, ApiError> {
     server(&org, &name)?;
     let asked = asked.unwrap_or_default();
-    let form = match Parameters::parse(&body) {
+    let (headers, body) = taken_apart(request);
+    let form = match form(&headers, body).await {
         Ok(form) => form,
         Err(error) => return Ok(problem(&error)),
     };

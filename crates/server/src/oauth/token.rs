@@ -11,7 +11,6 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use http_body_util::{BodyExt as _, Limited};
 use serde_json::json;
 use tenterhook_flows::{
     Caller, OrgSnapshot,
@@ -25,7 +24,11 @@ use super::{
     cross_origin::{cross_origin, preflight},
     server,
 };
-use crate::{App, error::ApiError};
+use crate::{
+    App,
+    error::ApiError,
+    patience::{self, Unread},
+};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -102,7 +105,7 @@ async fn userinfo(
     Ok(answered.map_or_else(|error| unauthorized(&error), |answer| Json(answer).into_response()))
 }
 
-fn taken_apart(request: Request) -> (HeaderMap, Body) {
+pub(super) fn taken_apart(request: Request) -> (HeaderMap, Body) {
     let (parts, body) = request.into_parts();
     (parts.headers, body)
 }
@@ -112,7 +115,7 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The form of a request, bounded.
-async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters, OAuthError> {
+pub(super) async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters, OAuthError> {
     Parameters::parse(&form_bytes(headers, body, PARAMETERS_BYTES_MAX).await?)
 }
 
@@ -123,10 +126,12 @@ pub(super) async fn form_bytes(headers: &HeaderMap, body: Body, bytes_max: usize
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(OAuthError::invalid_request("Send the parameters as `application/x-www-form-urlencoded`."));
     }
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(_) => Err(OAuthError::invalid_request("The request is too large or incomplete.")),
-    }
+    patience::read(body, bytes_max).await.map_err(|unread| {
+        OAuthError::invalid_request(match unread {
+            Unread::Late => "The request's body did not arrive in time.",
+            Unread::TooLarge | Unread::Broken => "The request is too large or incomplete.",
+        })
+    })
 }
 
 /// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5).

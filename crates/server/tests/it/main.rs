@@ -14,4 +14,6 @@ mod orgs;
 mod plain_text;
 mod preview;
 mod secrecy;
+mod slow_clients;
+mod unavailable;
 mod users;
