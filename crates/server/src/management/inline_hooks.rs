@@ -24,10 +24,14 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/inlineHooks/{id}/signing", axum::routing::delete(stop_signing))
         .route("/api/v1/inlineHooks/{id}/signing/rotate", post(rotate_signing))
         .route("/api/v1/inlineHooks/{id}/signing/retire", post(retire_signing))
-        .route("/api/v1/inlineHooks/{id}/signing/jwks", get(signing_jwks))
         .route("/api/v1/inlineHooks/{id}/tls", put(set_tls).delete(reset_tls))
         .route("/api/v1/inlineHooks/{id}/lifecycle/activate", post(activate))
         .route("/api/v1/inlineHooks/{id}/lifecycle/deactivate", post(deactivate))
+}
+
+/// What needs no token.
+pub(super) fn public_routes() -> Router<App> {
+    Router::new().route("/api/v1/inlineHooks/{id}/signing/jwks", get(signing_jwks))
 }
 
 type Answer = Result<Json<Value>, ApiError>;

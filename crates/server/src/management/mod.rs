@@ -44,6 +44,8 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .merge(authorization_servers::routes())
         .merge(users::routes())
         .route_layer(middleware::from_fn_with_state(app.clone(), limited))
+        // Not counted: nobody could tell those apart who ask for it, and one would use up what a hook's service has.
+        .merge(inline_hooks::public_routes().route_layer(middleware::from_fn(judged)))
 }
 
 /// Looks the token up, counts the request and judges its media types before anything else is done for it.
@@ -61,12 +63,8 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
             app.platform.log_rate_limit(&org, caller, token.as_ref().ok().and_then(Option::as_ref));
         }
         ApiError::RateLimited.into_response()
-    } else if !accepts_json(request.headers()) {
-        ApiError::BadMediaType.into_response()
-    } else if let Some(name) = request.uri().query().and_then(parameter_with_nul) {
-        with_nul("query", &name).into_response()
     } else {
-        match token {
+        match judge(&request).and(token) {
             Err(error) => error.into_response(),
             Ok(token) => {
                 request.extensions_mut().insert(Presented(token));
@@ -89,6 +87,23 @@ async fn to_its_end(request: Request, next: Next) -> Response {
         Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
         // The process is ending.
         Err(_) => ApiError::Internal.into_response(),
+    }
+}
+
+/// Judges a request that needs no token.
+async fn judged(request: Request, next: Next) -> Result<Response, ApiError> {
+    judge(&request)?;
+    Ok(next.run(request).await)
+}
+
+/// Judges the media types that a request takes, and its query.
+fn judge(request: &Request) -> Result<(), ApiError> {
+    if !accepts_json(request.headers()) {
+        return Err(ApiError::BadMediaType);
+    }
+    match request.uri().query().and_then(parameter_with_nul) {
+        Some(name) => Err(with_nul("query", &name)),
+        None => Ok(()),
     }
 }
 

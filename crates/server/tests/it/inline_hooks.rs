@@ -230,6 +230,22 @@ async fn requests_without_a_valid_token_leave_administrators_theirs() {
 }
 
 #[tokio::test]
+async fn strangers_cannot_use_up_the_public_keys_that_services_verify_with() {
+    let world = World::with_limits(ServerLimits { api_requests_per_minute: 2, ..ServerLimits::default() }).await;
+    let hook = world.api("POST", "/api/v1/inlineHooks", Some(&body("X"))).await.json();
+    let path = format!("/api/v1/inlineHooks/{}/signing/jwks", hook["id"].as_str().unwrap());
+    for asked in ["/api/v1/inlineHooks", &path] {
+        for _ in 0..3 {
+            world.send("GET", asked, &[], b"").await;
+        }
+        assert_eq!(world.send("GET", &path, &[], b"").await.status, 200, "after {asked}");
+    }
+    for (path, accept) in [(format!("{path}?a=%00"), "*/*"), (path, "text/html")] {
+        assert_eq!(world.send("GET", &path, &[("accept", accept)], b"").await.status, 400, "{path} {accept}");
+    }
+}
+
+#[tokio::test]
 async fn execute_shows_the_normalised_answer_or_what_failed() {
     let world = World::start().await;
     let service = Service::start(Behaviour::Answer(204, String::new())).await;

@@ -15,5 +15,4 @@ mod plain_text;
 mod preview;
 mod secrecy;
 mod slow_clients;
-mod unavailable;
 mod users;
