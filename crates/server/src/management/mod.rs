@@ -56,14 +56,7 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
     let token = find_token(&app, &org, request.headers()).await;
     let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
     let standing = app.rate_limits.count(&org, endpoint(request.uri().path()), who, app.platform.now());
-    let mut response = if !standing.allowed {
-        if standing.is_first_refused
-            && let Some(caller) = request.extensions().get::<Caller>()
-        {
-            app.platform.log_rate_limit(&org, caller, token.as_ref().ok().and_then(Option::as_ref));
-        }
-        ApiError::RateLimited.into_response()
-    } else {
+    let mut response = if standing.allowed {
         match judge(&request).and(token) {
             Err(error) => error.into_response(),
             Ok(token) => {
@@ -71,6 +64,13 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
                 to_its_end(request, next).await
             }
         }
+    } else {
+        if standing.is_first_refused
+            && let Some(caller) = request.extensions().get::<Caller>()
+        {
+            app.platform.log_rate_limit(&org, caller, token.as_ref().ok().and_then(Option::as_ref));
+        }
+        ApiError::RateLimited.into_response()
     };
     standing.write(&mut response);
     response
