@@ -2,6 +2,7 @@
 //!
 //! No SQL and no HTTP handlers live here. Start reading at [`Platform`]; [`oauth`] is the first flow.
 
+pub mod api_tokens;
 pub mod authorization_servers;
 pub mod caller;
 pub mod directory;

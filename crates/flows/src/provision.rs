@@ -1,22 +1,22 @@
 //! What an org begins with: the first admin token, the default authorization server, the development org.
 
 use tenterhook_contract::{
-    Secret, Timestamp,
-    id::{ApiTokenId, AuthorizationServerId, ClaimId, ClientId, OrgId, PolicyId, RuleId, ScopeId, UserId},
+    Secret,
+    id::{AuthorizationServerId, ClaimId, ClientId, OrgId, PolicyId, RuleId, ScopeId, UserId},
 };
-use tenterhook_engine::Entropy;
 use tenterhook_store::{
     StoreError,
     model::{
-        AccessPolicy, ApiToken, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
+        AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
         ConfigurationObject, ConfigurationWrite, OAuthClient, Org, PolicyRule, Scope, SigningAlgorithm, Status,
     },
 };
 
 use crate::{
     ChangeError, OrgSnapshot, Platform,
+    api_tokens::{ApiTokenChange, api_token, api_token_event},
     directory::Profile,
-    entropy::{id_parts, random_token, sha256_hex},
+    entropy::{random_token, sha256_hex},
     oauth::keys::{KeyError, generate_signing_key},
 };
 
@@ -140,19 +140,10 @@ async fn default_org(platform: &Platform) -> Result<OrgId, ProvisionError> {
 }
 
 async fn add_admin_token(platform: &Platform, org: &OrgId, name: &str, token: &Secret) -> Result<(), StoreError> {
-    platform.store().insert_api_token(&api_token(platform.entropy(), platform.now(), org, name, token)).await
-}
-
-/// A management API token as it is stored: never itself, only its hash.
-pub fn api_token(entropy: &dyn Entropy, now: Timestamp, org: &OrgId, name: &str, token: &Secret) -> ApiToken {
-    let (unix_ms, random) = id_parts(entropy, now);
-    ApiToken {
-        id: ApiTokenId::from_parts(unix_ms, random),
-        org_id: org.clone(),
-        name: name.to_owned(),
-        token_sha256: sha256_hex(token.expose()),
-        created: now,
-    }
+    let token = api_token(platform.entropy(), platform.now(), org, name, token);
+    platform.store().insert_api_token(&token).await?;
+    platform.log().append(&api_token_event(platform.entropy(), platform.now(), &token, ApiTokenChange::Created));
+    Ok(())
 }
 
 async fn add_user(

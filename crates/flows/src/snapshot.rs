@@ -129,6 +129,7 @@ mod tests {
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/oauth2/default/v1/token", Some("default")),
             ("https://example.com/id", "https://example.com/id/oauth2/default/v1/token", Some("default")),
             ("https://id.example.com", "https://id.example.com//oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com/oauth2/default/v1/token/", Some("default")),
             ("https://id.example.com", "https://id.example.com/oauth2//default///v1//token", Some("default")),
             ("https://id.example.com", "https://id.example.com\\\\oauth2/./default/v1/token", Some("default")),
             ("https://example.com/id", "https://example.com//id/oauth2/default/v1/token", Some("default")),

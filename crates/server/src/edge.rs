@@ -46,7 +46,9 @@ pub(crate) fn normalised(mut request: Request) -> Request {
 /// The host that a request is for: what its request line or its `:authority` says, else `Host` (RFC 9112 section 3.2.2,
 /// RFC 9113 section 8.3.1).
 fn host(request: &Request) -> Option<&str> {
-    let of_uri = request.uri().authority().map(Authority::as_str);
+    // Without what some put before the host.
+    let of_uri =
+        request.uri().authority().map(Authority::as_str).map(|it| it.rsplit_once('@').map_or(it, |(_, it)| it));
     of_uri.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
 }
 

@@ -72,6 +72,7 @@ fn a_token_is_made_listed_and_revoked_under_a_running_server() {
     assert_eq!(
         of_tokens,
         [
+            json!(["system.api_token.create", "Token", leaked, "Bootstrap token"]),
             json!(["system.api_token.create", "Token", id(lines[1]), "ada"]),
             json!(["system.api_token.revoke", "Token", leaked, "Bootstrap token"]),
             json!(["system.api_token.revoke", "Token", id(lines[1]), "ada"]),

@@ -6,7 +6,7 @@ use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tenterhook_contract::{Secret, id::OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_flows::{entropy::SystemEntropy, provision::api_token};
+use tenterhook_flows::{api_tokens::api_token, entropy::SystemEntropy};
 use tenterhook_store::model::Org;
 use tokio::net::TcpStream;
 
@@ -81,11 +81,10 @@ async fn the_host_of_a_request_chooses_the_org_however_it_is_said() {
             assert_eq!(answers(&world, Version::HTTP_2, &uri, None).await, wanted, "HTTP/2 {host} {path}");
             let other = Some("east.example.com");
             assert_eq!(answers(&world, Version::HTTP_2, &uri, other).await, wanted, "the authority comes first");
-            assert_eq!(
-                answers(&world, Version::HTTP_11, &uri, other).await,
-                wanted,
-                "so does an absolute request line"
-            );
+            for uri in [uri, format!("http://somebody@{host}{path}")] {
+                let answered = answers(&world, Version::HTTP_11, &uri, other).await;
+                assert_eq!(answered, wanted, "so does an absolute request line: {uri}");
+            }
         }
     }
 }

@@ -1,0 +1,76 @@
+//! Management API tokens: how they are made, and what the System Log says of it.
+
+use std::borrow::Cow;
+
+use tenterhook_contract::{
+    Secret, Timestamp,
+    id::{ApiTokenId, OrgId},
+    system_log::{Actor, DebugData, LogEvent, LogResult, Severity, Target},
+};
+use tenterhook_engine::Entropy;
+use tenterhook_store::model::ApiToken;
+
+use crate::entropy::{id_parts, sha256_hex};
+
+/// What became of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiTokenChange {
+    /// It was made.
+    Created,
+    /// It was revoked.
+    Revoked,
+}
+
+/// A management API token as it is stored: never itself, only its hash.
+pub fn api_token(entropy: &dyn Entropy, now: Timestamp, org: &OrgId, name: &str, token: &Secret) -> ApiToken {
+    let (unix_ms, random) = id_parts(entropy, now);
+    ApiToken {
+        id: ApiTokenId::from_parts(unix_ms, random),
+        org_id: org.clone(),
+        name: name.to_owned(),
+        token_sha256: sha256_hex(token.expose()),
+        created: now,
+    }
+}
+
+/// The event of a change that whoever runs the program has made: no administrator is known. It has the token's id and
+/// name, never the token.
+pub fn api_token_event(
+    entropy: &dyn Entropy,
+    now: Timestamp,
+    token: &ApiToken,
+    change: ApiTokenChange,
+) -> LogEvent<'static> {
+    let (event_type, message) = match change {
+        ApiTokenChange::Created => ("system.api_token.create", "Create API token"),
+        ApiTokenChange::Revoked => ("system.api_token.revoke", "Revoke API token"),
+    };
+    LogEvent {
+        uuid: entropy.uuid().into(),
+        org_id: token.org_id.clone(),
+        published: now,
+        event_type: event_type.into(),
+        severity: Severity::Info,
+        display_message: message.into(),
+        actor: Cow::Owned(Actor {
+            id: "system".to_owned(),
+            kind: "SystemPrincipal".to_owned(),
+            alternate_id: None,
+            display_name: Some("System".to_owned()),
+        }),
+        client: None,
+        external_session_id: None,
+        result: LogResult::Success,
+        reason: None,
+        debug_data: DebugData::default(),
+        transaction_id: entropy.uuid().into(),
+        request_api_token_id: None,
+        targets: vec![Cow::Owned(Target {
+            id: token.id.to_string(),
+            kind: "Token".to_owned(),
+            alternate_id: None,
+            display_name: Some(token.name.clone()),
+            detail: None,
+        })],
+    }
+}
