@@ -1,10 +1,5 @@
 //! Users and their passwords.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
-
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
@@ -30,9 +25,7 @@ const ATTRIBUTE_CHARACTERS_MAX: usize = 1_000;
 /// Custom attributes of a profile.
 const CUSTOM_ATTRIBUTES_MAX: usize = 100;
 /// Hashes computed at the same time; each takes 19 MiB and a core.
-static HASHING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
-/// Longest wait for one of these places.
-const HASHING_WAIT_MAX: Duration = Duration::from_secs(10);
+static HASHING: Semaphore = Semaphore::const_new(4);
 
 /// The argon2id hash of a password, in PHC form.
 ///
@@ -63,21 +56,7 @@ pub async fn verify_password(hash: Option<&Secret>, password: &Secret) -> Result
 }
 
 async fn hashing<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
-    in_place(&HASHING, work).await
-}
-
-/// Does work that blocks while it has one of `places`. It goes on when its request has gone, and keeps its place so long.
-async fn in_place<T: Send + 'static>(
-    places: &Arc<Semaphore>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, StoreError> {
-    let place = tokio::time::timeout(HASHING_WAIT_MAX, Arc::clone(places).acquire_owned()).await;
-    let place = place.map_err(|_| StoreError::Unavailable("too many passwords are being hashed".to_owned()))?;
-    let place = place.map_err(|_| failed())?;
-    let work = move || {
-        let _place = place;
-        work()
-    };
+    let _place = HASHING.acquire().await.map_err(|_| failed())?;
     tokio::task::spawn_blocking(work).await.map_err(|_| failed())
 }
 
@@ -230,40 +209,4 @@ pub fn user_to_json(user: &User, base_url: &str) -> Value {
         "credentials": { "provider": { "type": "OKTA", "name": "OKTA" } },
         "_links": { "self": { "href": format!("{base_url}/api/v1/users/{}", user.id) } },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-
-    #[tokio::test]
-    async fn work_keeps_its_place_when_its_request_has_gone() {
-        let places = Arc::new(Semaphore::new(1));
-        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
-        let (end, ends) = std::sync::mpsc::channel::<()>();
-        let request = tokio::spawn({
-            let places = Arc::clone(&places);
-            async move {
-                let work = move || {
-                    begun.send(()).unwrap();
-                    ends.recv().unwrap();
-                };
-                in_place(&places, work).await
-            }
-        });
-        begins.recv().await.unwrap();
-        request.abort();
-        assert!(request.await.unwrap_err().is_cancelled());
-        assert_eq!(places.available_permits(), 0, "the work is still being done");
-        end.send(()).unwrap();
-        in_place(&places, || ()).await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_finds_no_place_is_told_so() {
-        let places = Arc::new(Semaphore::new(0));
-        assert!(matches!(in_place(&places, || ()).await, Err(StoreError::Unavailable(_))));
-    }
 }
