@@ -1,6 +1,5 @@
-//! Users and their passwords.
+//! Users.
 
-use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret,
@@ -11,58 +10,17 @@ use tenterhook_store::{
     StoreError,
     model::{Status, User},
 };
-use tokio::sync::Semaphore;
 
 use crate::{
     Platform,
     management::{Administrator, ManagementError},
+    passwords::{PASSWORD_BYTES_MAX, PasswordError, hash_password},
 };
 
-/// Longest password in bytes: hashing takes any length, requests must not.
-pub const PASSWORD_BYTES_MAX: usize = 72 * 4;
 /// Longest attribute of a profile in characters.
 const ATTRIBUTE_CHARACTERS_MAX: usize = 1_000;
 /// Custom attributes of a profile.
 const CUSTOM_ATTRIBUTES_MAX: usize = 100;
-/// Hashes computed at the same time; each takes 19 MiB and a core.
-static HASHING: Semaphore = Semaphore::const_new(4);
-
-/// The argon2id hash of a password, in PHC form.
-///
-/// # Errors
-/// When the library refuses, which it does for no password within [`PASSWORD_BYTES_MAX`].
-pub async fn hash_password(password: &Secret) -> Result<Secret, StoreError> {
-    let password = password.clone();
-    hashing(move || {
-        let hash = Argon2::default().hash_password(password.expose().as_bytes());
-        hash.map(|hash| Secret::new(hash.to_string())).map_err(|_| failed())
-    })
-    .await?
-}
-
-/// Whether `password` is the one that `hash` was made of. Without a hash it takes as long and says no.
-pub async fn verify_password(hash: Option<&Secret>, password: &Secret) -> Result<bool, StoreError> {
-    let (hash, password) = (hash.cloned(), password.clone());
-    hashing(move || {
-        let bytes = password.expose().as_bytes();
-        let Some(hash) = hash else {
-            // The same work as for a user with a password, so that time does not tell who exists.
-            drop(Argon2::default().hash_password(bytes));
-            return false;
-        };
-        PasswordHash::new(hash.expose()).is_ok_and(|parsed| Argon2::default().verify_password(bytes, &parsed).is_ok())
-    })
-    .await
-}
-
-async fn hashing<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
-    let _place = HASHING.acquire().await.map_err(|_| failed())?;
-    tokio::task::spawn_blocking(work).await.map_err(|_| failed())
-}
-
-fn failed() -> StoreError {
-    StoreError::Database("hashing a password failed".to_owned())
-}
 
 impl Platform {
     /// Creates a user of `{"profile": {…}, "credentials": {"password": {"value": "…"}}}`.
@@ -111,7 +69,7 @@ impl Platform {
         profile: Profile,
         password: Option<&Secret>,
         activate: bool,
-    ) -> Result<User, StoreError> {
+    ) -> Result<User, PasswordError> {
         let now = self.now();
         let password_hash = match password {
             Some(password) => Some(hash_password(password).await?),

@@ -13,6 +13,7 @@ mod hooks;
 pub mod management;
 mod metrics;
 pub mod oauth;
+pub mod passwords;
 mod platform;
 mod preview;
 pub mod provision;

@@ -12,7 +12,7 @@ use tenterhook_contract::{
 use tenterhook_engine::Origin;
 use tenterhook_store::{StoreError, model::ApiToken};
 
-use crate::{Caller, ChangeError, OrgSnapshot, Platform};
+use crate::{Caller, ChangeError, OrgSnapshot, Platform, passwords::PasswordError};
 
 /// Why a request of the management API fails. The server makes the vendor's error body of it.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,9 @@ pub enum ManagementError {
     /// Too many others change the configuration at the same time.
     #[error("the configuration is being changed by too many others")]
     Contended,
+    /// There is no hash of a password.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -14,9 +14,9 @@ use tenterhook_store::{
 
 use crate::{
     Caller, OrgSnapshot, Platform,
-    directory::{PASSWORD_BYTES_MAX, verify_password},
     entropy::{random_token, sha256_hex},
     oauth::authorize::session_end,
+    passwords::{PASSWORD_BYTES_MAX, verify_password},
 };
 
 impl Platform {

@@ -10,6 +10,7 @@ use tenterhook_contract::api_error::{ErrorBody, ErrorCode};
 use tenterhook_flows::{
     entropy::{SystemEntropy, random_bytes},
     management::ManagementError,
+    passwords::PasswordError,
 };
 use tenterhook_store::StoreError;
 
@@ -92,6 +93,14 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
         ManagementError::Contended => {
             let cause = "The configuration is being changed by others; try again".to_owned();
             (ErrorCode::RateLimited, 429, String::new(), vec![cause])
+        }
+        ManagementError::Password(PasswordError::Busy) => {
+            let cause = "Too many passwords are being hashed at present; try again".to_owned();
+            (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
+        }
+        ManagementError::Password(PasswordError::Failed) => {
+            tracing::error!("management.password failed");
+            (ErrorCode::Internal, 500, String::new(), Vec::new())
         }
         ManagementError::Store(StoreError::Unavailable(why)) => {
             tracing::error!(%why, "management.store unavailable");
