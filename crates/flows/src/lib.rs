@@ -3,6 +3,7 @@
 //! No SQL and no HTTP handlers live here. Start reading at [`Platform`]; [`oauth`] is the first flow.
 
 pub mod api_tokens;
+pub mod attempts;
 pub mod authorization_servers;
 pub mod caller;
 pub mod directory;
@@ -18,7 +19,7 @@ mod platform;
 mod preview;
 pub mod provision;
 mod recording;
-mod sign_in;
+pub mod sign_in;
 mod snapshot;
 
 pub use caller::Caller;

@@ -14,31 +14,65 @@ use tenterhook_store::{
 
 use crate::{
     Caller, OrgSnapshot, Platform,
+    attempts::{ATTEMPTS_MAX, PasswordAttempts},
     entropy::{random_token, sha256_hex},
     oauth::authorize::session_end,
-    passwords::{PASSWORD_BYTES_MAX, verify_password},
+    passwords::{PASSWORD_BYTES_MAX, PasswordError, verify_password},
 };
 
+/// What comes of signing in.
+#[derive(Debug)]
+pub enum SignedIn {
+    /// The value of the session's cookie.
+    Yes(Secret),
+    /// An unknown login, a wrong password or a user who is not active: nothing tells which.
+    No,
+    /// Too many attempts on the login, whether there is such a user or not.
+    TooManyAttempts,
+    /// Too many users sign in at present.
+    Busy,
+}
+
 impl Platform {
-    /// Signs a user in; answers with the cookie's value. `None` for an unknown login, a wrong password and a user who
-    /// is not active alike.
+    /// Signs a user in. `attempts` are those of this node.
     pub async fn sign_in(
         &self,
         org: &OrgSnapshot,
         caller: &Caller,
+        attempts: &PasswordAttempts,
         login: &str,
         password: &Secret,
-    ) -> Result<Option<Secret>, StoreError> {
-        let user = self.store().find_user_by_login(&org.org.id, login).await?;
+    ) -> Result<SignedIn, StoreError> {
+        if password.expose().len() > PASSWORD_BYTES_MAX {
+            // It is nobody's, so it is no guess.
+            self.log_sign_in(org, caller, None, login, Some("INVALID_CREDENTIALS"));
+            return Ok(SignedIn::No);
+        }
+        let attempt = attempts.begin(&org.org.id, login, self.now());
+        if attempt > ATTEMPTS_MAX {
+            // Once in a window: refusing costs little, and must not fill the log.
+            if attempt == ATTEMPTS_MAX + 1 {
+                self.log_sign_in(org, caller, None, login, Some("TOO_MANY_ATTEMPTS"));
+            }
+            return Ok(SignedIn::TooManyAttempts);
+        }
+        let found = self.store().find_user_by_login(&org.org.id, login).await;
+        let user = found.inspect_err(|_| attempts.give_back(&org.org.id, login))?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let fits = password.expose().len() <= PASSWORD_BYTES_MAX && verify_password(hash, password).await?;
+        let verified = verify_password(hash, password).await;
+        let fits = match verified.inspect_err(|_| attempts.give_back(&org.org.id, login)) {
+            Ok(fits) => fits,
+            Err(PasswordError::Busy) => return Ok(SignedIn::Busy),
+            Err(error) => return Err(error.into()),
+        };
         let user = match user {
             Some(user) if fits && user.status == Status::Active => user,
             other => {
-                self.log_sign_in(org, caller, other.as_ref(), login, false);
-                return Ok(None);
+                self.log_sign_in(org, caller, other.as_ref(), login, Some("INVALID_CREDENTIALS"));
+                return Ok(SignedIn::No);
             }
         };
+        attempts.succeeded(&org.org.id, login);
         let cookie = random_token(self.entropy());
         let (now, (unix_ms, random)) = (self.now(), self.id_parts());
         self.store()
@@ -52,8 +86,8 @@ impl Platform {
                 last_password_verification: now,
             })
             .await?;
-        self.log_sign_in(org, caller, Some(&user), login, true);
-        Ok(Some(cookie))
+        self.log_sign_in(org, caller, Some(&user), login, None);
+        Ok(SignedIn::Yes(cookie))
     }
 
     /// The session of a cookie.
@@ -64,8 +98,17 @@ impl Platform {
         }
     }
 
-    fn log_sign_in(&self, org: &OrgSnapshot, caller: &Caller, user: Option<&User>, login: &str, success: bool) {
+    /// `failed` is why, when it did.
+    fn log_sign_in(
+        &self,
+        org: &OrgSnapshot,
+        caller: &Caller,
+        user: Option<&User>,
+        login: &str,
+        failed: Option<&'static str>,
+    ) {
         const LOGIN_CHARACTERS: usize = 100;
+        let success = failed.is_none();
         let login: String = login.chars().take(LOGIN_CHARACTERS).collect();
         self.log().append(&LogEvent {
             uuid: self.entropy().uuid().into(),
@@ -83,7 +126,7 @@ impl Platform {
             client: Some(caller.log_client()),
             external_session_id: None,
             result: if success { LogResult::Success } else { LogResult::Failure },
-            reason: (!success).then_some("INVALID_CREDENTIALS".into()),
+            reason: failed.map(Into::into),
             debug_data: caller.debug_data(),
             transaction_id: caller.request_id.as_str().into(),
             request_api_token_id: None,

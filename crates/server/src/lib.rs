@@ -20,7 +20,7 @@ use axum::{Router, middleware};
 use error::ApiError;
 pub use health::metrics_router;
 use rate_limit::RateLimits;
-use tenterhook_flows::Platform;
+use tenterhook_flows::{Platform, attempts::PasswordAttempts};
 use tokio::sync::watch;
 
 /// Bounds of the server.
@@ -61,12 +61,18 @@ impl Default for ServerLimits {
 pub(crate) struct App {
     pub(crate) platform: Arc<Platform>,
     pub(crate) rate_limits: Arc<RateLimits>,
+    pub(crate) password_attempts: Arc<PasswordAttempts>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
 /// Every route. `stopping` turns true when the server is asked to stop.
 pub fn router(platform: Arc<Platform>, limits: ServerLimits, stopping: watch::Receiver<bool>) -> Router {
-    let app = App { platform, rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)), stopping };
+    let app = App {
+        platform,
+        rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)),
+        password_attempts: Arc::default(),
+        stopping,
+    };
     Router::new()
         .merge(health::routes())
         .merge(management::routes(&app))

@@ -18,6 +18,7 @@ use tenterhook_flows::{
         error::OAuthError,
         parameters::Parameters,
     },
+    sign_in::SignedIn,
 };
 use url::Url;
 
@@ -63,7 +64,7 @@ async fn authorize(
     Ok(match answer {
         AuthorizeAnswer::Page(error) => problem(&error),
         AuthorizeAnswer::SignIn { login_hint } => {
-            sign_in_page(&app, &org, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), false)
+            sign_in_page(&app, &org, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), None)
         }
         AuthorizeAnswer::Redirect { redirect_uri, mode, parameters } => {
             redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>())
@@ -118,18 +119,59 @@ async fn sign_in(
     }
     let login = form.get("login").unwrap_or_default();
     let password = Secret::new(form.get("password").unwrap_or_default());
-    let Some(session) = app.platform.sign_in(&org, &caller, login, &password).await? else {
-        return Ok(sign_in_page(&app, &org, &caller, &name, &asked, login, true));
+    let signed_in = app.platform.sign_in(&org, &caller, &app.password_attempts, login, &password).await?;
+    let why = match signed_in {
+        SignedIn::Yes(session) => return Ok(signed_in_to(&caller, &name, &asked, &session)),
+        SignedIn::No => Refusal::Wrong,
+        SignedIn::TooManyAttempts => Refusal::TooManyAttempts,
+        SignedIn::Busy => Refusal::Busy,
     };
+    Ok(sign_in_page(&app, &org, &caller, &name, &asked, login, Some(why)))
+}
+
+/// Sends the browser of a user who has signed in back to the authorization endpoint.
+fn signed_in_to(caller: &Caller, name: &str, asked: &str, session: &Secret) -> Response {
     // The user has just been asked, so these are answered. Kept, they would ask again without an end.
-    let mut rest = query::of_bytes(query::without(&asked, &["prompt", "max_age"]).as_bytes());
+    let mut rest = query::of_bytes(query::without(asked, &["prompt", "max_age"]).as_bytes());
     if Parameters::parse(asked.as_bytes()).is_ok_and(|asked| asked.get("id_token_hint").is_some()) {
         // Whoever is not the user that the client expects would be asked again: the client decides how to go on.
         rest.push_str("&prompt=none");
     }
     let mut response = see_other(&format!("/oauth2/{name}/v1/authorize?{rest}"));
-    set_cookie(&mut response, &caller, SESSION, session.expose(), "Lax");
-    Ok(response)
+    set_cookie(&mut response, caller, SESSION, session.expose(), "Lax");
+    response
+}
+
+/// Why the sign-in page is shown again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// Login or password.
+    Wrong,
+    /// Too many attempts on the login.
+    TooManyAttempts,
+    /// Too many users sign in at present.
+    Busy,
+}
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Wrong => StatusCode::UNAUTHORIZED,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// As the page says it.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Wrong => "The login or the password is wrong.",
+            Self::TooManyAttempts => {
+                "There were too many attempts to sign in with this login. Try again in five minutes."
+            }
+            Self::Busy => "Too many people are signing in at present. Try again in a moment.",
+        }
+    }
 }
 
 fn sign_in_page(
@@ -139,12 +181,12 @@ fn sign_in_page(
     name: &str,
     query: &str,
     login: &str,
-    failed: bool,
+    refusal: Option<Refusal>,
 ) -> Response {
     let csrf = random_token(app.platform.entropy());
     let action = format!("/oauth2/{name}/v1/authorize/sign-in?{query}");
-    let template = SignIn { action: &action, csrf: csrf.expose(), login, failed };
-    let status = if failed { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    let template = SignIn { action: &action, csrf: csrf.expose(), login, problem: refusal.map(Refusal::text) };
+    let status = refusal.map_or(StatusCode::OK, Refusal::status);
     let asked = Parameters::parse(query.as_bytes()).ok();
     let redirect_uri = asked.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
     let mut response = page(status, &template, &form_targets(redirect_uri.unwrap_or_default()));

@@ -21,7 +21,8 @@ pub(crate) struct SignIn<'a> {
     pub(crate) action: &'a str,
     pub(crate) csrf: &'a str,
     pub(crate) login: &'a str,
-    pub(crate) failed: bool,
+    /// Why the user is asked again.
+    pub(crate) problem: Option<&'a str>,
 }
 
 /// Something went wrong that the client cannot be told.

@@ -244,3 +244,30 @@ async fn pages_of_registered_clients_may_call_the_token_endpoints() {
         }
     }
 }
+
+/// The same for a login that nobody has, so that it does not tell who exists.
+#[tokio::test]
+async fn a_password_can_be_guessed_ten_times_in_five_minutes() {
+    let world = World::start().await;
+    let path = authorization_path(&world, world.org.public_client_id.as_str(), "openid", "");
+    let page = world.send("GET", &path, &[], b"").await;
+    for _ in 0..2 {
+        let wrong = sign_in(&world, &page, "grace@example.com", "wrong").await;
+        assert_eq!(wrong.status, 401, "{}", wrong.text());
+    }
+    for (login, password) in [("ada@example.com", PASSWORD), ("nobody@example.com", "wrong")] {
+        let guess = async || sign_in(&world, &page, login, "wrong").await.status.as_u16();
+        let mut statuses = Vec::new();
+        for _ in 0..5 {
+            statuses.extend(<[u16; 3]>::from(tokio::join!(guess(), guess(), guess())));
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [[401; 10].as_slice(), &[429; 5]].concat(), "{login}: those at the same moment count too");
+        let refused = sign_in(&world, &page, &login.to_uppercase(), password).await;
+        assert_eq!(refused.status, 429, "{login}: the right password does not help");
+        assert!(refused.text().contains("too many attempts to sign in with this login"), "{}", refused.text());
+    }
+    let events = world.events("user.session.start").await;
+    let told = |reason: &str| events.iter().filter(|event| event["outcome"]["reason"] == reason).count();
+    assert_eq!((told("TOO_MANY_ATTEMPTS"), told("INVALID_CREDENTIALS")), (2, 22));
+}
