@@ -18,6 +18,7 @@ pub mod id;
 pub mod limits;
 pub mod password_import;
 mod patch;
+pub mod plain_json;
 pub mod pointer;
 pub mod preview;
 pub mod problem;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{Answer, Command, ErrorCause, Item, Members, Operand, ServiceError, Unparsable};
 use crate::{
     limits::COMMANDS_MAX,
+    plain_json::{self, PlainJson},
     problem::{Problem, ProblemCode},
 };
 
@@ -56,11 +57,11 @@ fn not_utf8(body: &[u8], valid_up_to: usize) -> Unparsable {
 /// What is made of JSON of any shape: never an error of its own, only those of the syntax.
 trait AnyShape<'de>: Sized {
     fn of_object<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
-        Map::deserialize(serde::de::value::MapAccessDeserializer::new(members)).map(Value::Object).map(Self::of_other)
+        plain_json::object(members).map(Value::Object).map(Self::of_other)
     }
 
     fn of_array<A: SeqAccess<'de>>(items: A) -> Result<Self, A::Error> {
-        Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(items)).map(Value::Array).map(Self::of_other)
+        plain_json::array(items).map(Value::Array).map(Self::of_other)
     }
 
     fn of_other(value: Value) -> Self;
@@ -153,8 +154,8 @@ impl<'de> AnyShape<'de> for Option<Answer> {
         while let Some(Name(name)) = members.next_key()? {
             match name.as_ref() {
                 "commands" => commands = members.next_value::<Shaped<Commands>>()?.0,
-                "error" => answer.error = error(members.next_value()?),
-                "debugContext" => answer.debug_context = debug_context(members.next_value()?),
+                "error" => answer.error = error(members.next_value::<PlainJson>()?.0),
+                "debugContext" => answer.debug_context = debug_context(members.next_value::<PlainJson>()?.0),
                 _ => drop(members.next_value::<IgnoredAny>()?),
             }
         }
@@ -282,7 +283,7 @@ impl<'de> AnyShape<'de> for Item {
 fn read_members<'de, A: MapAccess<'de>>(mut members: A) -> Result<Members, A::Error> {
     // An operation has three members.
     let mut read = Vec::with_capacity(3);
-    while let Some((Name(name), value)) = members.next_entry()? {
+    while let Some((Name(name), PlainJson(value))) = members.next_entry()? {
         read.push((name, value));
     }
     Ok(Members(read))

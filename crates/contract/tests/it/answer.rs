@@ -56,6 +56,29 @@ fn bodies_that_are_no_object_say_where_they_break() {
     assert_eq!((error.line, error.column), (2, 7), "UTF-8 only");
 }
 
+/// Names with which `serde_json` marks values of its own features; the features are on when any crate asks for them.
+#[test]
+fn members_with_the_names_of_the_json_library_are_ordinary_ones() {
+    for name in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+        for inside in ["[[1]]", "no JSON", "1"] {
+            let odd = json!({ name: inside });
+            let value = json!({ "first": odd, "deep": [{ "x": odd }] });
+            let operand = json!([{ "op": "add", "path": "/claims/x", "value": value }, odd]);
+            let text = json!({
+                "commands": [{ "type": "x", "value": operand }, { "type": "y", "value": { "a": odd } }, { "type": "z", "value": odd }],
+                "debugContext": value, "other": odd,
+            });
+            let normalised = parse(&text.to_string()).normalised();
+            assert_eq!(normalised["commands"][0]["value"].to_string(), operand.to_string());
+            assert_eq!(normalised["commands"][1]["value"]["a"].to_string(), odd.to_string());
+            assert_eq!(normalised["commands"][2]["value"].to_string(), odd.to_string());
+            assert_eq!(normalised["debugContext"].to_string(), value.to_string());
+            let error = parse(&json!({ "error": { "errorSummary": odd } }).to_string()).error.unwrap();
+            assert_eq!(error.summary.as_deref(), Some(odd.to_string().as_str()));
+        }
+    }
+}
+
 #[test]
 fn an_error_that_is_present_refuses_whatever_it_looks_like() {
     for (error, summary) in [

@@ -14,7 +14,7 @@ use base64::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, jwk::Jwk};
 use serde_json::{Map, Value, json};
-use tenterhook_contract::{Secret, Timestamp, id::AuthorizationServerId};
+use tenterhook_contract::{Secret, Timestamp, id::AuthorizationServerId, plain_json::PlainJson};
 use tenterhook_engine::Entropy;
 use tenterhook_store::model::{SigningAlgorithm, SigningKey, Status};
 
@@ -159,7 +159,10 @@ impl Keys {
         // A hook may change the audience; time is judged by our own clock, where it matters.
         (validation.validate_aud, validation.validate_exp) = (false, false);
         validation.set_issuer(&[issuer]);
-        Some(jsonwebtoken::decode::<Map<String, Value>>(token, &verifier.key, &validation).ok()?.claims)
+        match jsonwebtoken::decode::<PlainJson>(token, &verifier.key, &validation).ok()?.claims {
+            PlainJson(Value::Object(claims)) => Some(claims),
+            PlainJson(_) => None,
+        }
     }
 }
 
@@ -205,5 +208,11 @@ mod tests {
             assert_eq!(keys.verify_at_any_time(&server, "https://a", &token).is_some(), known, "{row}");
             assert!(keys.verify_at_any_time(&other, "https://a", &token).is_none(), "{row}");
         }
+        let odd = json!({ "$serde_json::private::RawValue": "no JSON" });
+        let claims = json!({ "iss": "https://a", "exp": 1_001, "odd": odd });
+        let claims = claims.as_object().unwrap().clone();
+        let token = keys.sign(&server, &claims).unwrap();
+        let read = keys.verify_at_any_time(&server, "https://a", &token).unwrap();
+        assert_eq!(read["odd"].to_string(), odd.to_string());
     }
 }

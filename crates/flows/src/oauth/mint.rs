@@ -10,6 +10,7 @@ use tenterhook_contract::{
     Secret, Timestamp,
     context::{IdentityProviderContext, SessionContext, UserContext, UserLinks, UserProfile},
     id::RefreshTokenId,
+    plain_json,
     system_log::{Actor, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
     token::{
         ClientContext, Issuer, OriginalGrant, PolicyContext, ProtocolContext, ProtocolRequest, RuleContext, Token,
@@ -75,6 +76,7 @@ struct Frozen {
 
 #[derive(Serialize, Deserialize)]
 struct FrozenDraft {
+    #[serde(deserialize_with = "plain_json::members")]
     claims: Map<String, Value>,
     lifetime_seconds: u32,
 }
@@ -363,5 +365,21 @@ fn origin(minting: &Minting<'_>) -> Origin {
         actor,
         session_id: minting.session.map(|session| session.id.to_string()),
         targets: user_target.into_iter().chain(others).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn frozen_claims_thaw_as_they_were() {
+        let claims = json!({ "odd": { "$serde_json::private::RawValue": "no JSON" }, "list": [1, "x", null] });
+        let draft = TokenDraft { claims: claims.as_object().unwrap().clone(), lifetime_seconds: 300 };
+        let subject = TokenSubject { identity: None, access: Some(draft), dpop: false };
+        let (thawed, _) = thaw(&freeze(subject.clone(), None).unwrap()).unwrap();
+        assert_eq!(json!(thawed.access.unwrap().claims).to_string(), claims.to_string());
     }
 }

@@ -1,0 +1,121 @@
+//! JSON from outside, read into a [`Value`] as it is written.
+//!
+//! `serde_json`'s own reading of a `Value` gives the member `$serde_json::private::RawValue` a meaning as soon as any
+//! crate of a build asks for its feature `raw_value`: the text inside is parsed as JSON, with a fresh bound of nesting.
+//! What a service writes must not reach that.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// Any JSON, every member an ordinary one.
+///
+/// ```
+/// use tenterhook_contract::plain_json::PlainJson;
+/// let text = r#"{"$serde_json::private::RawValue":"[1]"}"#;
+/// let PlainJson(value) = serde_json::from_str(text).unwrap();
+/// assert_eq!(value.to_string(), text);
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct PlainJson(pub Value);
+
+impl<'de> Deserialize<'de> for PlainJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PlainVisitor).map(Self)
+    }
+}
+
+/// The members of an object, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// Those of the syntax, and that it is not an object.
+pub fn members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    match PlainJson::deserialize(deserializer)?.0 {
+        Value::Object(members) => Ok(members),
+        _ => Err(D::Error::custom("not an object")),
+    }
+}
+
+pub(crate) fn object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Map<String, Value>, A::Error> {
+    let mut read = Map::new();
+    while let Some((name, PlainJson(value))) = members.next_entry()? {
+        read.insert(name, value);
+    }
+    Ok(read)
+}
+
+pub(crate) fn array<'de, A: SeqAccess<'de>>(mut items: A) -> Result<Vec<Value>, A::Error> {
+    let mut read = Vec::new();
+    while let Some(PlainJson(item)) = items.next_element()? {
+        read.push(item);
+    }
+    Ok(read)
+}
+
+/// Whether no more than `depth` arrays and objects are inside each other in `value`, itself counted.
+pub(crate) fn is_nested_at_most(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Array(items) => depth > 0 && items.iter().all(|item| is_nested_at_most(item, depth - 1)),
+        Value::Object(members) => depth > 0 && members.values().all(|item| is_nested_at_most(item, depth - 1)),
+        _ => true,
+    }
+}
+
+/// A number without a fraction that is not negative; `600.0` and `6e2` are 600 (JSON Schema 2020-12, 6.1.1).
+pub(crate) fn integer(value: &Value) -> Option<u64> {
+    // Doubles are exact up to here; beyond, a fraction cannot be told.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if let Some(integer) = value.as_u64() {
+        return Some(integer);
+    }
+    let number = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=EXACT).contains(number))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is an integer in the range")]
+    Some(number as u64)
+}
+
+struct PlainVisitor;
+
+impl<'de> Visitor<'de> for PlainVisitor {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
+        array(items).map(Value::Array)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Value, A::Error> {
+        object(members).map(Value::Object)
+    }
+}
