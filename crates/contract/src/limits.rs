@@ -4,6 +4,9 @@
 pub const ANSWER_BYTES_MAX: usize = 262_143;
 /// Nesting of an answer's JSON; serde_json's own recursion bound.
 pub const ANSWER_DEPTH_MAX: usize = 128;
+/// Nesting of a value that a hook sets, counted from its claim or attribute: far below what readers of JSON take, so that
+/// operations that nest below each other leave nothing that cannot be read back.
+pub const VALUE_DEPTH_MAX: usize = 64;
 /// Commands of one answer.
 pub const COMMANDS_MAX: usize = 1_000;
 /// Operations of one answer, all commands together.

@@ -1,12 +1,15 @@
 //! What the commands of a user import answer do (`user-import.md` section 3).
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use serde_json::Value;
 
 use super::{ACTION_UPDATE, APP_USER_UPDATE, DESCRIPTION, ImportAction, ImportSubject, PROFILE_UPDATE, USER_UPDATE};
 use crate::{
     answer::{Answer, Command, Members, Operand, unknown_command},
     description::CommandRule,
-    pointer,
+    limits::VALUE_DEPTH_MAX,
+    plain_json, pointer,
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
     profile::{Profile, ProfileSchema},
 };
@@ -17,6 +20,7 @@ pub(super) fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<V
     let mut draft = Draft::default();
     let mut problems = answer.problems;
     let mut link_asked_at = None;
+    let mut app_places = BTreeMap::new();
     for command in answer.commands {
         let index = command.place;
         let Some(rule) = DESCRIPTION.command(&command.kind) else {
@@ -30,7 +34,9 @@ pub(super) fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<V
         let place = format!("/commands/{index}/value");
         if *rule == APP_USER_UPDATE {
             let schema = subject.app_schema.as_deref();
-            draft.set(rule, members, schema, &place, &mut problems, |draft| &mut draft.app);
+            for (name, path) in draft.set(rule, members, schema, &place, &mut problems, |draft| &mut draft.app) {
+                app_places.insert(name, path);
+            }
         } else if *rule == PROFILE_UPDATE {
             let schema = Some(subject.user_schema.as_ref());
             draft.set(rule, members, schema, &place, &mut problems, |draft| &mut draft.user);
@@ -69,6 +75,14 @@ pub(super) fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<V
                 .at(place),
         );
     }
+    for (name, target) in draft.mapped(&subject.mapping) {
+        let checked = draft.app.get(name).map_or(Ok(()), |value| subject.user_schema.check(target, value));
+        if let (Err(refused), Some(place)) = (checked, app_places.get(name)) {
+            let mapped = format!("The app attribute `{}` is mapped to `{}`", shown(name), shown(target));
+            let hint = refused.hint.as_deref().map_or(mapped.clone(), |hint| format!("{hint}. {mapped}"));
+            problems.push(refused.hint(hint).at(place.clone()));
+        }
+    }
     if !problems.is_empty() {
         return Err(in_answers_order(problems));
     }
@@ -85,11 +99,21 @@ struct Draft {
     changes: Vec<Change>,
 }
 
+/// What holds for values of attributes that no schema describes.
+fn check_depth(name: &str, value: &Value) -> Result<(), Refused> {
+    if plain_json::is_nested_at_most(value, VALUE_DEPTH_MAX) {
+        return Ok(());
+    }
+    Err(Refused::new(ProblemCode::BadValue, format!("Value nested too deep(attribute={})", shown(name)))
+        .hint(format!("At most {VALUE_DEPTH_MAX} arrays and objects can be inside each other")))
+}
+
 fn change(rule: &CommandRule, op: &'static str, path: impl Into<String>) -> Change {
     Change { command: rule.name, op, path: path.into() }
 }
 
 impl Draft {
+    /// Sets what the schema admits; answers the places in the answer of what was set.
     fn set(
         &mut self,
         rule: &'static CommandRule,
@@ -98,20 +122,31 @@ impl Draft {
         place: &str,
         problems: &mut Vec<Problem>,
         profile: impl Fn(&mut Self) -> &mut Profile,
-    ) {
+    ) -> Vec<(String, String)> {
+        let mut places = Vec::new();
         for (name, value) in members.last_of_each() {
             let path = format!("/{}", pointer::escape(&shown(&name)));
-            match schema.map_or(Ok(()), |schema| schema.check(&name, &value)) {
+            match schema.map_or_else(|| check_depth(&name, &value), |schema| schema.check(&name, &value)) {
                 Ok(()) => {
+                    places.push((name.clone(), format!("{place}{path}")));
                     profile(self).insert(name, value);
                     self.changes.push(change(rule, "set", path));
                 }
                 Err(refused) => problems.push(refused.at(format!("{place}{path}"))),
             }
         }
+        places
+    }
+
+    /// App attributes that the commands set and that are mapped to platform attributes which they do not set themselves.
+    fn mapped<'a>(&self, mapping: &'a [(String, String)]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mapped = mapping.iter().filter(|(from, to)| self.app.contains_key(from) && !self.user.contains_key(to));
+        mapped.map(|(from, to)| (from.as_str(), to.as_str()))
     }
 
     fn write(self, subject: &mut ImportSubject, action: ImportAction) -> Vec<Change> {
+        let mapping = Arc::clone(&subject.mapping);
+        let mapped = self.mapped(&mapping).collect::<Vec<_>>();
         let Self { target, app, user, mut changes, .. } = self;
         if let Some(target) = target {
             // The id alone changes nothing about a user who is to be created.
@@ -123,9 +158,9 @@ impl Draft {
             }
         }
         subject.action = action;
-        for (from, to) in subject.mapping.iter() {
+        for (from, to) in mapped {
             if let Some(value) = app.get(from) {
-                subject.user_profile.insert(to.clone(), value.clone());
+                subject.user_profile.insert(to.to_owned(), value.clone());
             }
         }
         subject.app_profile.extend(app);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     ExtensionPoint as _, HookType,
     answer::Answer,
+    limits::VALUE_DEPTH_MAX,
     problem::{Change, Problem, ProblemCode},
     profile::ProfileSchema,
     user_import::{Application, ImportAction, ImportContext, ImportSubject, Job, UserImport},
@@ -169,6 +170,31 @@ fn attributes_are_set_in_order_and_the_platform_value_wins() {
         assert_eq!(after.user_profile["login"], login, "{source}");
         assert!(changes.iter().all(|change| change.op == "set"), "{source}");
     }
+}
+
+/// `user-import.md` section 3: attributes must exist in the target schema, and fit it on whatever way they come there.
+#[test]
+fn mapped_values_fit_the_platform_schema() {
+    for value in [json!(null), json!(42), json!("a")] {
+        let mut free = subject();
+        free.app_schema = None;
+        let answer = json!([app(json!({ "groups": [], "userName": value }))]);
+        let problems = on(free.clone(), &answer).unwrap_err();
+        assert_eq!((problems.len(), problems[0].code), (1, ProblemCode::BadValue), "{value}");
+        assert_eq!(problems[0].pointer, "/commands/0/value/userName", "{value}");
+        assert!(problems[0].hint.as_deref().unwrap().contains("`login`"), "{:?}", problems[0].hint);
+        let explicit = json!([app(json!({ "userName": value })), platform(json!({ "login": "explicit" }))]);
+        let (after, _) = on(free.clone(), &explicit).unwrap();
+        assert_eq!(after.user_profile["login"], "explicit", "the mapped value is not written");
+        let later = json!([app(json!({ "userName": value })), app(json!({ "userName": "later" }))]);
+        assert_eq!(on(free, &later).unwrap().0.user_profile["login"], "later", "nor one that another follows");
+    }
+    let mut free = subject();
+    free.app_schema = None;
+    let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    assert!(on(free.clone(), &json!([app(json!({ "x": nested(VALUE_DEPTH_MAX) }))])).is_ok());
+    let problems = on(free, &json!([app(json!({ "x": nested(VALUE_DEPTH_MAX + 1) }))])).unwrap_err();
+    assert_eq!(problems[0].message, "Value nested too deep(attribute=x)");
 }
 
 #[test]
