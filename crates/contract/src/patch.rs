@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::{
     answer::{Command, Item, Operand},
     description::CommandRule,
-    limits::{OPERATIONS_MAX, PATH_BYTES_MAX},
-    pointer,
+    limits::{OPERATIONS_MAX, PATH_BYTES_MAX, VALUE_DEPTH_MAX},
+    plain_json, pointer,
     problem::{Change, Problem, ProblemCode, Refused, shown},
 };
 
@@ -77,6 +77,18 @@ impl Place<'_> {
 
     pub(crate) fn bad_path(self) -> Refused {
         self.refused(ProblemCode::BadPath, "Invalid path").hint(self.writing_hint(false))
+    }
+
+    /// Refuses a value that would be nested too deep where it is put: `above` arrays and objects are around it.
+    ///
+    /// Operations only put values in and take them out, so that a depth that is checked at every one holds for all.
+    pub(crate) fn check_depth(self, edit: &Edit, above: usize) -> Result<(), Refused> {
+        let (Edit::Add(value) | Edit::Replace(value)) = edit else { return Ok(()) };
+        if plain_json::is_nested_at_most(value, VALUE_DEPTH_MAX.saturating_sub(above)) {
+            return Ok(());
+        }
+        let hint = format!("At most {VALUE_DEPTH_MAX} arrays and objects can be inside each other");
+        Err(self.refused(ProblemCode::BadValue, "Value nested too deep").hint(hint))
     }
 
     pub(crate) fn bad_index(self) -> Refused {

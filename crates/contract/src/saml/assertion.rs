@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
-use crate::pointer;
+use crate::{plain_json, pointer};
 
 /// `NameFormat` of a statement that names none.
 pub const NAME_FORMAT_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified";
@@ -312,7 +312,7 @@ fn list<T>(value: &Value, read: impl Fn(&Value) -> Read<T>) -> Read<Vec<T>> {
 }
 
 fn seconds(value: &Value) -> Read<u32> {
-    let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds = plain_json::integer(value).and_then(|seconds| u32::try_from(seconds).ok());
     seconds.filter(|seconds| *seconds > 0).ok_or_else(|| AssertionError::here("must be a positive integer of seconds"))
 }
 

@@ -10,6 +10,7 @@ use crate::{
     answer::{Answer, unknown_command},
     limits::{OPERATIONS_MAX, TOKEN_LIFETIME_SECONDS_MAX, TOKEN_LIFETIME_SECONDS_MIN},
     patch::{Edit, Place, each_operation, edit_below, too_many_operations},
+    plain_json,
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
 
@@ -91,7 +92,10 @@ impl<'a> Staged<'a> {
         if place.path == LIFETIME {
             return self.set_lifetime(place, &edit).map_err(|refused| ("", refused));
         }
-        self.edit_claim(place, edit).map_err(|refused| ("/path", refused))
+        self.edit_claim(place, edit).map_err(|refused| match refused.code {
+            ProblemCode::BadValue => ("/value", refused),
+            _ => ("/path", refused),
+        })
     }
 
     fn set_lifetime(&mut self, place: Place<'_>, edit: &Edit) -> Result<(), Refused> {
@@ -99,7 +103,7 @@ impl<'a> Staged<'a> {
             let refused = place.refused(ProblemCode::BadPath, "Invalid path");
             return Err(refused.hint("The lifetime can only be replaced".to_owned()));
         };
-        let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+        let seconds = plain_json::integer(value).and_then(|seconds| u32::try_from(seconds).ok());
         match seconds {
             Some(seconds @ TOKEN_LIFETIME_SECONDS_MIN..=TOKEN_LIFETIME_SECONDS_MAX) => {
                 self.touched.lifetime_seconds = Some(seconds);
@@ -128,6 +132,7 @@ impl<'a> Staged<'a> {
             let hint = format!("The claim `{}` cannot be changed by a hook", shown(claim));
             return Err(place.refused(ProblemCode::ReservedClaim, "Reserved claim").hint(hint));
         }
+        place.check_depth(&edit, below.len())?;
         match below.split_last() {
             None => self.edit_whole(place, claim, edit),
             Some((last, parents)) => {

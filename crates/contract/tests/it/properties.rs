@@ -98,6 +98,8 @@ fn check(text: &[u8]) -> Result<(), TestCaseError> {
             prop_assert_eq!(before.claims.get(name), after.claims.get(name), "{} is reserved", name);
         }
         prop_assert!((300..=86_400).contains(&after.lifetime_seconds));
+        let json = json!(after.claims);
+        prop_assert_eq!(serde_json::from_str::<Value>(&json.to_string()).ok(), Some(json), "can be read back");
     }
     Ok(())
 }
@@ -247,6 +249,18 @@ proptest! {
     #[test]
     fn likely_answers_change_only_what_may_be_changed(answer in likely_answer()) {
         check(answer.to_string().as_bytes())?;
+    }
+
+    #[test]
+    fn operations_that_nest_below_each_other_leave_what_can_be_read(steps in prop::collection::vec((0_usize..110, 0_usize..110), 1..4)) {
+        let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+        let operations = steps.into_iter().scan(0, |depth, (above, more)| {
+            let above = above.min(*depth);
+            *depth = above + more;
+            Some(json!({ "op": "add", "path": format!("/claims/new{}", "/0".repeat(above)), "value": nested(more) }))
+        });
+        let operations = operations.collect::<Vec<_>>();
+        check(json!({ "commands": [{ "type": "com.okta.access.patch", "value": operations }] }).to_string().as_bytes())?;
     }
 
     #[test]

@@ -286,6 +286,7 @@ fn the_authentication_statement() {
         op("replace", lifetime, json!(900)),
         Err((PathNotFound, "/path")),
     );
+    check("an integer (JSON Schema 6.1.1)", op("add", lifetime, json!(6e2)), Ok((lifetime, json!(600))));
     for bad in [json!(0), json!(-1), json!(1.5), json!("900"), json!(5_000_000_000_u64)] {
         check("open-questions.md E6: positive integer", op("add", lifetime, bad), Err((BadValue, "/value")));
     }

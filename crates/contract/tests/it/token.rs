@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     ExtensionPoint as _,
     answer::Answer,
-    problem::Problem,
+    limits::VALUE_DEPTH_MAX,
+    problem::{Problem, ProblemCode},
     token::{
         Token, TokenDraft, TokenSubject,
         reserved::{ACCESS, BOTH, IDENTITY},
@@ -183,9 +184,20 @@ fn the_lifetime_is_replaced_within_its_bounds() {
     for seconds in [300, 900, 86_400] {
         check("integer 300 to 86400 inclusive", op("replace", path, json!(seconds)), Ok(("/lifetime", json!(seconds))));
     }
-    for value in
-        [json!(299), json!(86_401), json!(-1), json!(900.5), json!("900"), json!([900]), json!(true), json!(u64::MAX)]
-    {
+    for (written, seconds) in [(json!(600.0), 600), (json!(6e2), 600)] {
+        check("an integer (JSON Schema 6.1.1)", op("replace", path, written), Ok(("/lifetime", json!(seconds))));
+    }
+    for value in [
+        json!(299),
+        json!(86_401),
+        json!(-1),
+        json!(900.5),
+        json!("900"),
+        json!([900]),
+        json!(true),
+        json!(u64::MAX),
+        json!(1e300),
+    ] {
         check(
             "D2",
             op("replace", path, value),
@@ -407,6 +419,37 @@ fn no_problem_and_no_debug_print_quotes_a_value() {
     let problems = Token::interpret(&mut subject(), parsed.clone()).unwrap_err();
     let applied = interpret(&subject(), &patch(ACCESS_PATCH, json!([op("add", "/claims/x", json!(marked))]))).unwrap();
     assert!(!format!("{problems:?} {parsed:?} {applied:?}").contains(marked));
+}
+
+/// Operations may nest below each other: what they leave must be read again, whoever reads it.
+#[test]
+fn values_are_nested_no_deeper_than_can_be_read() {
+    let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    let below = |depth: usize| format!("/claims/deep{}", "/0".repeat(depth));
+    for (first, above, second, fits) in [
+        (VALUE_DEPTH_MAX, 0, 0, true),
+        (VALUE_DEPTH_MAX + 1, 0, 0, false),
+        (10, 9, VALUE_DEPTH_MAX - 9, true),
+        (10, 9, VALUE_DEPTH_MAX - 8, false),
+        (60, 59, 100, false),
+    ] {
+        for (kind, name) in [(ACCESS_PATCH, "add"), (IDENTITY_PATCH, "replace")] {
+            let more = op(name, &below(above), nested(second));
+            let answer = patch(kind, json!([op("add", "/claims/deep", nested(first)), more]));
+            match interpret(&subject(), &answer) {
+                Ok(after) => {
+                    assert!(fits, "{first} {above} {second}");
+                    let claims = json!(after.access.unwrap().claims);
+                    assert_eq!(serde_json::from_str::<Value>(&claims.to_string()).unwrap(), claims);
+                }
+                Err(problems) => {
+                    assert!(!fits, "{first} {above} {second}: {problems:?}");
+                    assert_eq!(problems[0].code, ProblemCode::BadValue);
+                    assert!(problems[0].pointer.ends_with("/value"), "{problems:?}");
+                }
+            }
+        }
+    }
 }
 
 /// `token.md` section 3: paths that lead through arrays, and to where nothing is.
