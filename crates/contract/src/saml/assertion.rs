@@ -276,7 +276,7 @@ fn object(value: &Value) -> Read<&Map<String, Value>> {
 }
 
 /// A text, or the string form of a number or a boolean (`saml.md` section 3, value rules).
-pub(super) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
+fn text_of(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
         Value::Number(number) => Some(Cow::Owned(number.to_string())),
@@ -285,8 +285,29 @@ pub(super) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-fn string(value: &Value) -> Read<String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| AssertionError::here("must be a string"))
+/// What [`text_of`] says, as an XML text.
+pub(super) fn text(value: &Value) -> Read<String> {
+    let text = text_of(value).ok_or_else(|| AssertionError::here("must be a text, a number or a boolean"))?;
+    xml_text(text.into_owned())
+}
+
+/// A string, as an XML text.
+pub(super) fn string(value: &Value) -> Read<String> {
+    xml_text(value.as_str().ok_or_else(|| AssertionError::here("must be a string"))?.to_owned())
+}
+
+/// A text that XML can hold: no escape makes other characters possible (XML 1.0, 2.2, production `Char`).
+fn xml_text(text: String) -> Read<String> {
+    if is_xml_text(&text) {
+        return Ok(text);
+    }
+    Err(AssertionError::here("has a character that XML 1.0 does not allow"))
+}
+
+/// Whether every character is one of XML 1.0 (section 2.2, production `Char`).
+pub(super) fn is_xml_text(text: &str) -> bool {
+    text.chars()
+        .all(|character| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..='\u{10ffff}'))
 }
 
 /// A member that must be there, read by `read`.
@@ -410,6 +431,9 @@ impl AttributeStatements {
     fn from_json(value: &Value) -> Read<Self> {
         let mut statements = Self::default();
         for (name, attribute) in object(value)? {
+            if !is_xml_text(name) {
+                return Err(AssertionError::here("has a name with a character that XML 1.0 does not allow"));
+            }
             let attribute = Attribute::from_json(attribute).map_err(|error| error.below(name))?;
             statements.insert(name.clone(), attribute);
         }
@@ -433,19 +457,29 @@ impl Default for AttributeXml {
     }
 }
 
+/// The XML attribute's name, and its member's.
+const NAME_FORMAT: &str = "NameFormat";
+
+/// Whether a member's name differs from `NameFormat` in its case and separators only.
+fn spells_name_format(name: &str) -> bool {
+    let letters = name.chars().filter(|character| !matches!(character, '_' | '-' | ' '));
+    letters.map(|letter| letter.to_ascii_lowercase()).eq("nameformat".chars())
+}
+
 impl AttributeXml {
     /// `{"NameFormat": …}`, or the same one level too deep as the vendor's sample has it (`open-questions.md` E3).
     pub(super) fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
         if let Some(nested) = members.get("attributes").filter(|nested| nested.is_object())
-            && !members.contains_key("NameFormat")
+            && !members.contains_key(NAME_FORMAT)
         {
             return Self::from_json(nested).map_err(|error| error.below("attributes"));
         }
-        match optional(members, "NameFormat", string)? {
+        match optional(members, NAME_FORMAT, string)? {
             Some(name_format) => Ok(Self { name_format }),
-            // One that is only spelt otherwise must not become the default by accident.
-            None if members.keys().any(|name| name != "NameFormat") => {
+            // One that is only spelt otherwise must not become the default by accident; other members are unknown ones,
+            // such as `FriendlyName` (`open-questions.md` C13).
+            None if members.keys().any(|name| name != NAME_FORMAT && spells_name_format(name)) => {
                 Err(AssertionError::here("must have `NameFormat`, in this spelling"))
             }
             None => Ok(Self::default()),
@@ -459,11 +493,7 @@ impl AttributeValue {
         let kind = optional(members, "attributes", |xml| optional(object(xml)?, "xsi:type", string))?;
         Ok(Self {
             attributes: ValueXml { kind: kind.flatten().unwrap_or_else(|| TYPE_STRING.to_owned()) },
-            value: required(members, "value", |value| {
-                text_of(value)
-                    .map(Cow::into_owned)
-                    .ok_or_else(|| AssertionError::here("must be a text, a number or a boolean"))
-            })?,
+            value: required(members, "value", text)?,
         })
     }
 }

@@ -8,7 +8,7 @@ use super::{
     ASSERTION_PATCH, DESCRIPTION,
     assertion::{
         Assertion, AssertionError, Attribute, AttributeValue, AttributeXml, Authentication, AuthnContext, Conditions,
-        Confirmation, ConfirmationData, text_of,
+        Confirmation, ConfirmationData, is_xml_text, string, text,
     },
 };
 use crate::{
@@ -80,9 +80,8 @@ fn apply(place: Place<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
             set(place, edit, &mut draft.conditions.audience_restriction, Conditions::audiences)
         }
         ["conditions", "audienceRestriction", index] => {
-            element(place, edit, &mut draft.conditions.audience_restriction, index, |value| match value {
-                Value::String(audience) => Ok(audience),
-                _ => Err(invalid(place, "must be a string")),
+            element(place, edit, &mut draft.conditions.audience_restriction, index, |value| {
+                string(&value).map_err(|error| wrong_value(place, &error).1)
             })
         }
         ["authentication", "sessionLifetime"] => {
@@ -122,6 +121,10 @@ fn claim(place: Place<'_>, edit: Edit, draft: &mut Assertion, name: &str, below:
         if matches!(edit, Edit::Replace(_)) && draft.claims.get(name).is_none() {
             return Err(path(place.refused(ProblemCode::PathNotFound, "Path not found")));
         }
+        if !is_xml_text(name) {
+            let hint = "The attribute's name has a character that XML 1.0 does not allow".to_owned();
+            return Err(path(place.refused(ProblemCode::BadPath, "Invalid path").hint(hint)));
+        }
         let (Edit::Add(value) | Edit::Replace(value)) = edit else { return Err(path(place.bad_path())) };
         let attribute = Attribute::from_json(&value).map_err(|error| wrong_value(place, &error))?;
         draft.claims.insert(name, attribute);
@@ -141,12 +144,7 @@ fn claim(place: Place<'_>, edit: Edit, draft: &mut Assertion, name: &str, below:
             let index = crate::pointer::index(index).ok_or_else(|| path(place.bad_index()))?;
             let value = attribute.values.get_mut(index).ok_or_else(|| path(place.bad_index()))?;
             match member {
-                ["value"] => set(place, edit, &mut value.value, |value| {
-                    text_of(value).map(Cow::into_owned).ok_or(AssertionError {
-                        pointer: String::new(),
-                        message: "must be a text, a number or a boolean",
-                    })
-                }),
+                ["value"] => set(place, edit, &mut value.value, text),
                 ["attributes", "xsi:type"] => set_text(place, edit, &mut value.attributes.kind),
                 _ => Err(path(place.bad_path())),
             }
@@ -168,13 +166,7 @@ fn set<T>(
 }
 
 fn set_text(place: Place<'_>, edit: Edit, member: &mut String) -> Applied {
-    match edit {
-        Edit::Add(Value::String(text)) | Edit::Replace(Value::String(text)) => {
-            *member = text;
-            Ok(())
-        }
-        _ => Err(("/value", invalid(place, "must be a string"))),
-    }
+    set(place, edit, member, string)
 }
 
 fn element<T>(
@@ -188,10 +180,6 @@ fn element<T>(
         ProblemCode::BadValue => ("/value", refused),
         _ => path(refused),
     })
-}
-
-fn invalid(place: Place<'_>, wanted: &str) -> Refused {
-    place.refused(ProblemCode::BadValue, "Invalid value").hint(format!("The value {wanted}"))
 }
 
 fn wrong_value(place: Place<'_>, error: &AssertionError) -> (&'static str, Refused) {

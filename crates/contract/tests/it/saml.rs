@@ -183,6 +183,73 @@ fn values_and_xml_attributes_of_an_attribute() {
     );
 }
 
+/// XML 1.0, section 2.2: a text with any other character cannot be written into an assertion, escaped or not.
+#[test]
+fn texts_are_what_xml_can_hold() {
+    let values = |text: &str| json!({ "attributeValues": [{ "value": text }] });
+    let element = |text: &str| json!({ "value": text });
+    let kind = |text: &str| json!({ "value": "x", "attributes": { "xsi:type": text } });
+    let data = |text: &str| json!({ "recipient": text });
+    let confirmation = |text: &str| json!({ "method": text, "data": { "recipient": "x" } });
+    let class = |text: &str| json!({ "authnContextClassRef": text });
+    for (text, fits) in [
+        ("\t\n\r \u{7f}\u{d7ff}\u{e000}\u{fffd}\u{10000}\u{10ffff}", true),
+        ("a\u{0}", false),
+        ("\u{1}", false),
+        ("\u{1f}", false),
+        ("\u{b}", false),
+        ("\u{fffe}", false),
+        ("\u{ffff}", false),
+    ] {
+        for (path, value) in [
+            ("/subject/nameId", json!(text)),
+            ("/subject/nameFormat", json!(text)),
+            ("/subject/confirmation", confirmation(text)),
+            ("/subject/confirmation/method", json!(text)),
+            ("/subject/confirmation/data", data(text)),
+            ("/subject/confirmation/data/recipient", json!(text)),
+            ("/conditions/audienceRestriction", json!([text])),
+            ("/conditions/audienceRestriction/0", json!(text)),
+            ("/authentication/sessionIndex", json!(text)),
+            ("/authentication/authnContext", class(text)),
+            ("/authentication/authnContext/authnContextClassRef", json!(text)),
+            ("/claims/costCentre", values(text)),
+            ("/claims/costCentre", json!({ "attributeValues": [], "attributes": { "NameFormat": text } })),
+            ("/claims/costCentre/attributes", json!({ "NameFormat": text })),
+            ("/claims/costCentre/attributes/NameFormat", json!(text)),
+            ("/claims/costCentre/attributeValues/0", element(text)),
+            ("/claims/costCentre/attributeValues/0", kind(text)),
+            ("/claims/costCentre/attributeValues/0/value", json!(text)),
+            ("/claims/costCentre/attributeValues/0/attributes/xsi:type", json!(text)),
+        ] {
+            match interpret(&assertion(), &patch(json!([op("replace", path, value)]))) {
+                Ok(_) => assert!(fits, "{text:?} at {path}"),
+                Err(problems) => {
+                    let code = problems[0].code;
+                    assert!(!fits && code == ProblemCode::BadValue, "{text:?} at {path}: {problems:?}");
+                    assert_eq!(problems[0].pointer, "/commands/0/value/0/value", "{text:?} at {path}");
+                }
+            }
+        }
+        let named = interpret(&assertion(), &patch(json!([op("add", &format!("/claims/{text}"), values("x"))])));
+        assert_eq!(named.is_ok(), fits, "{text:?} as a name");
+    }
+}
+
+/// `open-questions.md` C13: unknown members are ignored; what is only spelt otherwise is a mistake.
+#[test]
+fn further_xml_attributes_are_ignored() {
+    let unspecified = json!({ "NameFormat": "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified" });
+    for xml in [json!({ "FriendlyName": "team" }), json!({ "attributes": { "FriendlyName": "team" } }), json!({})] {
+        let attribute = json!({ "attributeValues": [], "attributes": xml });
+        check("C13", op("add", "/claims/x", attribute), Ok(("/claims/x/attributes", unspecified.clone())));
+    }
+    for name in ["nameFormat", "nameformat", "NAMEFORMAT", "name_format", "Name-Format"] {
+        let attribute = json!({ "attributeValues": [], "attributes": { name: "urn:x" } });
+        check("observed.md 3", op("add", "/claims/x", attribute), Err((ProblemCode::BadValue, "/value")));
+    }
+}
+
 #[test]
 fn subject_and_conditions() {
     use ProblemCode::{BadIndex, BadPath, BadValue};
