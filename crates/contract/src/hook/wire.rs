@@ -63,8 +63,13 @@ impl InlineHook {
         {
             restore_secrets(&self.channel.authentication, config);
         }
-        merged.insert("policy".to_owned(), self.policy.to_json());
         let Value::Object(body) = body else { return body.clone() };
+        // A body that does not name it leaves it, as a PUT does: what was stored before a newer rule is not judged again.
+        if body.contains_key("policy") {
+            merged.insert("policy".to_owned(), self.policy.to_json());
+        } else {
+            merged.shift_remove("policy");
+        }
         for (name, value) in body {
             match (name.as_str(), value, merged.get_mut(name)) {
                 ("channel", Value::Object(update), Some(Value::Object(stored))) => merge_channel(stored, update),
