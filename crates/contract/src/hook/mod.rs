@@ -71,13 +71,19 @@ pub struct Channel {
     pub authentication: ChannelAuthentication,
 }
 
-/// A custom header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A custom header. Its `Debug` does not show the value, which often is a key of an API.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ChannelHeader {
     /// The name, case kept.
     pub key: String,
     /// The value; shown in clear by the API, yet kept out of logs.
     pub value: String,
+}
+
+impl std::fmt::Debug for ChannelHeader {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ChannelHeader").field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
 /// The schemes of `overview.md` 3.2.

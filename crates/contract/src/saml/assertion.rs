@@ -44,7 +44,7 @@ pub struct Assertion {
 }
 
 /// `assertion.subject`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subject {
@@ -57,7 +57,7 @@ pub struct Subject {
 }
 
 /// `assertion.subject.confirmation`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Confirmation {
     /// Its `Method`.
@@ -67,7 +67,7 @@ pub struct Confirmation {
 }
 
 /// `assertion.subject.confirmation.data`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfirmationData {
     /// Its `Recipient`.
@@ -75,7 +75,7 @@ pub struct ConfirmationData {
 }
 
 /// `assertion.authentication`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Authentication {
@@ -89,7 +89,7 @@ pub struct Authentication {
 }
 
 /// `assertion.authentication.authnContext`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthnContext {
@@ -98,7 +98,7 @@ pub struct AuthnContext {
 }
 
 /// `assertion.conditions`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Conditions {
@@ -130,7 +130,7 @@ pub struct Attribute {
 }
 
 /// XML attributes of `<saml:Attribute>`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AttributeXml {
     /// `NameFormat`.
@@ -149,7 +149,7 @@ pub struct AttributeValue {
 }
 
 /// XML attributes of `<saml:AttributeValue>`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ValueXml {
     /// `xsi:type`, such as `xs:string`.
@@ -172,6 +172,21 @@ impl std::fmt::Debug for Assertion {
         let names = self.claims.0.iter().map(|(name, _)| name).collect::<Vec<_>>();
         formatter.debug_struct("Assertion").field("claims", &names).finish_non_exhaustive()
     }
+}
+
+/// Every text of an assertion may be one that a hook has set.
+macro_rules! debug_without_values {
+    ($($part:ident)*) => {$(
+        impl std::fmt::Debug for $part {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.debug_struct(stringify!($part)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+debug_without_values! {
+    Subject Confirmation ConfirmationData Authentication AuthnContext Conditions AttributeXml ValueXml
 }
 
 impl AttributeStatements {

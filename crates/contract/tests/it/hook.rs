@@ -440,6 +440,10 @@ fn what_is_shown_and_stored_has_no_secret_and_comes_back() {
         let lost = StoredHook { secrets: vec![], ..stored.clone() };
         assert_eq!(InlineHook::from_stored(&lost).is_err(), !stored.secrets.is_empty());
     }
+    let mut keyed = http();
+    keyed["channel"]["config"]["headers"] = json!([{ "key": "X-Api-Key", "value": "marked-header" }]);
+    let keyed = format!("{:?}", create_among(&[], &keyed).unwrap());
+    assert!(keyed.contains("X-Api-Key") && !keyed.contains("marked-header"), "{keyed}");
     let shown = create_among(&[], &http()).unwrap();
     let active = shown.to_json("https://org.example.com");
     let links: Vec<_> = active["_links"].as_object().unwrap().keys().cloned().collect();
@@ -547,6 +551,14 @@ fn a_second_call_is_refused_to_types_that_are_never_called_twice() {
     let mut stored = create_among(&[], &http()).unwrap();
     stored.policy.retry = Some(Retry::Once);
     assert_eq!(InlineHook::from_stored(&stored.to_stored()).unwrap(), stored, "what was stored before is read");
+    let merge = |body: Value| {
+        let registry = Registry { hooks: std::slice::from_ref(&stored), hook_keys: &[], plain_http_to_loopback: false };
+        stored.merge(&body, registry, now())
+    };
+    let renamed = merge(json!({ "name": "Other" })).unwrap();
+    assert_eq!((renamed.name.as_str(), &renamed.policy), ("Other", &stored.policy), "and kept by a merge");
+    assert_eq!(merge(json!({ "policy": { "retry": "never" } })).unwrap().policy.retry, Some(Retry::Never));
+    assert!(merge(json!({ "policy": { "timeoutMs": 900 } })).is_err(), "a policy that is named is judged");
 }
 
 fn with_fallback(hook_type: &str, commands: &Value) -> Result<InlineHook, Vec<String>> {

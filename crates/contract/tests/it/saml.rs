@@ -514,6 +514,19 @@ fn the_json_mapping() {
     let names = assertion().claims.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
     assert_eq!(names, ["costCentre", "http://schemas.example.com/identity/claims/team"], "in the statement's order");
     assert!(!format!("{:?}", assertion()).contains("7301"), "values are not shown");
+    let Assertion { subject, authentication, conditions, claims, .. } = assertion();
+    let attribute = claims.get("costCentre").unwrap();
+    let shown = format!(
+        "{subject:?} {:?} {:?} {authentication:?} {:?} {conditions:?} {:?} {:?}",
+        subject.confirmation,
+        subject.confirmation.data,
+        authentication.authn_context,
+        attribute.attributes,
+        attribute.values[0].attributes,
+    );
+    for value in [subject.name_id, subject.name_format, authentication.session_index, "urn:".into(), "xs:".into()] {
+        assert!(!shown.contains(&value), "{value}: {shown}");
+    }
 }
 
 /// `saml.md` section 2, the whole `data` of the sample.

@@ -107,7 +107,7 @@ async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
         "channel": { "type": "OAUTH", "version": "1.0.0", "config": {
             "uri": format!("http://{}/hook", service.address), "clientId": "hook-caller", "scope": "hooks.call",
             "tokenUrl": format!("http://{}/token", tokens.address()), "authType": "client_secret_post",
-            "clientSecret": "client-secret-marked",
+            "clientSecret": "client-secret-marked", "headers": [{ "key": "X-Api-Key", "value": "header-marked" }],
         } },
     });
     let created = world.api("POST", "/api/v1/inlineHooks", Some(&hook)).await;
@@ -189,7 +189,10 @@ async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
         assert!(!seen.contains(secret), "`{secret}` was seen");
         assert!(!files.contains(secret), "`{secret}` is in a file of the database");
     }
-    // The operator's own fallback is configuration: the API shows it and the database keeps it, no log does.
+    // The operator's own fallback and headers are configuration: the API shows them and the database keeps them, no log
+    // does.
     let hook_shown = world.api("GET", &path, None).await.text();
-    assert!(hook_shown.contains("fallback-marked") && !seen.replace(&created.text(), "").contains("fallback-marked"));
+    for shown in ["fallback-marked", "header-marked"] {
+        assert!(hook_shown.contains(shown) && !seen.replace(&created.text(), "").contains(shown), "{shown}");
+    }
 }
