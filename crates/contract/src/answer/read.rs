@@ -311,7 +311,9 @@ fn error(value: Value) -> Option<ServiceError> {
                 _ => Vec::new(),
             },
         }),
-        other => Some(ServiceError { summary: text(other), causes: Vec::new() }),
+        summary @ Value::String(_) => Some(ServiceError { summary: text(summary), causes: Vec::new() }),
+        // It refuses, yet says nothing that a person could read.
+        _ => Some(ServiceError::default()),
     }
 }
 
