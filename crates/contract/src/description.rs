@@ -85,6 +85,9 @@ impl Shape {
     }
 }
 
+/// The members of an operation on a token or an assertion.
+pub(crate) const OPERATION_MEMBERS: &[&str] = &["op", "path", "value"];
+
 /// One command of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandRule {
@@ -92,6 +95,8 @@ pub struct CommandRule {
     pub name: &'static str,
     /// The shape of its operand.
     pub shape: Shape,
+    /// The members of its operand, or of each item; none when they are the attributes of a profile.
+    pub members: &'static [&'static str],
     /// Wrong names for it that real services use (`observed.md` section 3).
     pub misnamed: &'static [&'static str],
 }

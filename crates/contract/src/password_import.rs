@@ -20,6 +20,7 @@ use crate::{
 const ACTION_UPDATE: CommandRule = CommandRule {
     name: "com.okta.action.update",
     shape: Shape::Object,
+    members: &["credential"],
     misnamed: &["com.okta.action.update.import", "com.action.update"],
 };
 

@@ -160,7 +160,7 @@ impl Platform {
             let detail = format!("{} at {}{hint}", problem.message, problem.pointer);
             return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, detail });
         }
-        Ok(answer.normalised())
+        Ok(answer.normalised_for(hook.hook_type))
     }
 
     /// The state of a hook's circuit breaker on this node.

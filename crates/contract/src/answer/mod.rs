@@ -230,7 +230,35 @@ impl Answer {
         read::answer(body)
     }
 
-    /// The answer as the vendor's previews show it: every member present (`management-api.md` 3.7).
+    /// The answer to a call of `hook_type` as the vendor's previews show it: every member present, those of the operands
+    /// too (`management-api.md` 3.7, `overview.md` 4.1).
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, answer::Answer};
+    /// let text = br#"{"commands": [{"type": "com.okta.access.patch", "value": [{"op": "remove", "path": "/claims/y"}]}]}"#;
+    /// let shown = Answer::parse(text).unwrap().normalised_for(HookType::Token);
+    /// assert_eq!(shown["commands"][0]["value"][0].to_string(), r#"{"op":"remove","path":"/claims/y","value":null}"#);
+    /// ```
+    pub fn normalised_for(&self, hook_type: HookType) -> Value {
+        let mut shown = self.normalised();
+        let commands = shown.get_mut("commands").and_then(Value::as_array_mut).into_iter().flatten();
+        for (own, command) in self.commands.iter().zip(commands) {
+            let rule = hook_type.description().command(&own.kind);
+            let operands = match command.get_mut("value") {
+                Some(Value::Array(items)) => items.as_mut_slice(),
+                Some(operand) => std::slice::from_mut(operand),
+                None => continue,
+            };
+            for operand in operands.iter_mut().filter_map(Value::as_object_mut) {
+                for name in rule.map(|rule| rule.members).unwrap_or_default() {
+                    operand.entry(*name).or_insert(Value::Null);
+                }
+            }
+        }
+        shown
+    }
+
+    /// The answer with its own members all present, its commands as they were written.
     ///
     /// ```
     /// let answer = tenterhook_contract::answer::Answer::parse(b"{}").unwrap();

@@ -24,12 +24,13 @@ use crate::{
 pub(crate) const ACTION_UPDATE: CommandRule = CommandRule {
     name: "com.okta.action.update",
     shape: Shape::Object,
+    members: &["registration"],
     misnamed: &["com.okta.action.update.import", "com.action.update"],
 };
 pub(crate) const PROFILE_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.user.profile.update", shape: Shape::Object, misnamed: &[] };
+    CommandRule { name: "com.okta.user.profile.update", shape: Shape::Object, members: &[], misnamed: &[] };
 pub(crate) const PROGRESSIVE_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.user.progressive.profile.update", shape: Shape::Object, misnamed: &[] };
+    CommandRule { name: "com.okta.user.progressive.profile.update", shape: Shape::Object, members: &[], misnamed: &[] };
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {

@@ -14,7 +14,8 @@ use crate::{
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
+        CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Rehearse, Retry,
+        Shape, rehearse,
     },
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
@@ -24,6 +25,7 @@ use crate::{
 pub(crate) const ASSERTION_PATCH: CommandRule = CommandRule {
     name: "com.okta.assertion.patch",
     shape: Shape::Items("value must be an array of operations"),
+    members: OPERATION_MEMBERS,
     misnamed: &["com.okta.saml.assertion.patch", "com.okta.assertion.update"],
 };
 

@@ -23,6 +23,7 @@ use crate::{
 pub(crate) const TELEPHONY_ACTION: CommandRule = CommandRule {
     name: "com.okta.telephony.action",
     shape: Shape::Items("value must be an array with one object"),
+    members: &["status", "provider", "transactionId", "transactionMetadata"],
     misnamed: &["com.okta.telephony.provider.action"],
 };
 

@@ -15,7 +15,8 @@ use crate::{
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
+        CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Rehearse, Retry,
+        Shape, rehearse,
     },
     id::{PolicyId, RefreshTokenId, RuleId, ScopeId},
     preview::{Document, DocumentError, Inputs},
@@ -28,11 +29,13 @@ const OPERATIONS: Shape = Shape::Items("value must be an array of operations");
 pub(crate) const IDENTITY_PATCH: CommandRule = CommandRule {
     name: "com.okta.identity.patch",
     shape: OPERATIONS,
+    members: OPERATION_MEMBERS,
     misnamed: &["com.okta.tokens.id_token.patch", "com.okta.tokens.identity.patch"],
 };
 pub(crate) const ACCESS_PATCH: CommandRule = CommandRule {
     name: "com.okta.access.patch",
     shape: OPERATIONS,
+    members: OPERATION_MEMBERS,
     misnamed: &["com.okta.tokens.access.patch", "com.okta.tokens.access_token.patch"],
 };
 

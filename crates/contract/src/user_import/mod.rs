@@ -19,16 +19,21 @@ use crate::{
 };
 
 pub(crate) const APP_USER_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.appUser.profile.update", shape: Shape::Object, misnamed: &[] };
+    CommandRule { name: "com.okta.appUser.profile.update", shape: Shape::Object, members: &[], misnamed: &[] };
 pub(crate) const PROFILE_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.user.profile.update", shape: Shape::Object, misnamed: &[] };
+    CommandRule { name: "com.okta.user.profile.update", shape: Shape::Object, members: &[], misnamed: &[] };
 pub(crate) const ACTION_UPDATE: CommandRule = CommandRule {
     name: "com.okta.action.update",
     shape: Shape::Object,
+    members: &["result"],
     misnamed: &["com.okta.action.update.import", "com.action.update"],
 };
-pub(crate) const USER_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.user.update", shape: Shape::Object, misnamed: &["com.okta.user.update.import"] };
+pub(crate) const USER_UPDATE: CommandRule = CommandRule {
+    name: "com.okta.user.update",
+    shape: Shape::Object,
+    members: &["id"],
+    misnamed: &["com.okta.user.update.import"],
+};
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {

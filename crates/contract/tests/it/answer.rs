@@ -90,7 +90,9 @@ fn an_error_that_is_present_refuses_whatever_it_looks_like() {
         (json!({ "errorSummary": null }), DEFAULT_ERROR_SUMMARY),
         (json!({ "errorSumary": "misspelt", "extra": 1 }), DEFAULT_ERROR_SUMMARY),
         (json!({ "errorCauses": [{ "reason": 7 }] }), DEFAULT_ERROR_SUMMARY),
-        (json!(false), "false"),
+        (json!(false), DEFAULT_ERROR_SUMMARY),
+        (json!(0), DEFAULT_ERROR_SUMMARY),
+        (json!([{ "errorSummary": "arr" }]), DEFAULT_ERROR_SUMMARY),
     ] {
         let answer = parse(&json!({ "error": error, "commands": [{ "type": "x" }] }).to_string());
         assert_eq!(answer.error.unwrap().summary_or_default(), summary, "{error}");
@@ -138,6 +140,40 @@ fn the_normalised_form_has_every_member() {
             "debugContext": {},
         })
     );
+}
+
+/// `overview.md` 4.1: unset members of the operand are null; the attributes of a profile are not known.
+#[test]
+fn unset_members_of_operands_are_null() {
+    for (hook_type, kind, value, shown) in [
+        (
+            HookType::Token,
+            "com.okta.access.patch",
+            json!([{ "path": "/claims/y", "op": "remove" }]),
+            json!([{ "path": "/claims/y", "op": "remove", "value": null }]),
+        ),
+        (
+            HookType::Saml,
+            "com.okta.assertion.patch",
+            json!([{ "op": "add" }]),
+            json!([{ "op": "add", "path": null, "value": null }]),
+        ),
+        (
+            HookType::Telephony,
+            "com.okta.telephony.action",
+            json!([{ "status": "PENDING" }]),
+            json!([{ "status": "PENDING", "provider": null, "transactionId": null, "transactionMetadata": null }]),
+        ),
+        (HookType::Registration, "com.okta.action.update", json!({}), json!({ "registration": null })),
+        (HookType::PasswordImport, "com.okta.action.update", json!({}), json!({ "credential": null })),
+        (HookType::UserImport, "com.okta.action.update", json!({ "x": 1 }), json!({ "x": 1, "result": null })),
+        (HookType::UserImport, "com.okta.user.update", json!({ "id": "00u" }), json!({ "id": "00u" })),
+        (HookType::UserImport, "com.okta.user.profile.update", json!({}), json!({})),
+    ] {
+        let answer = parse(&json!({ "commands": [{ "type": kind, "value": value }] }).to_string());
+        let commands = &answer.normalised_for(hook_type)["commands"];
+        assert_eq!(commands.to_string(), json!([{ "type": kind, "value": shown }]).to_string());
+    }
 }
 
 /// `management-api.md` 3.7: known command types with an operand of the right JSON shape, per type.

@@ -126,7 +126,8 @@ impl Platform {
         let resumption = self.engine().invoke(invocation).await;
         match (resumption.decision, resumption.outcome) {
             (Decision::Refuse, Outcome::Refused(error)) => {
-                let description = error.summary_or_default().to_owned();
+                // It goes into a redirect, whose length browsers and proxies bound.
+                let description = cap_reason(error.summary_or_default()).to_owned();
                 self.log_grant(minting, "access_token", Some(&description));
                 Err(OAuthError::new("server_error", description))
             }

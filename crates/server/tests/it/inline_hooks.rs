@@ -258,6 +258,10 @@ async fn execute_shows_the_normalised_answer_or_what_failed() {
     service.behave(Behaviour::json(&json!({ "error": { "errorSummary": "no" } })));
     let refused = world.api("POST", &path, Some(&document)).await;
     assert_eq!((refused.status.as_u16(), &refused.json()["error"]["errorSummary"]), (200, &json!("no")));
+    let removal = json!({ "op": "remove", "path": "/claims/y" });
+    service.behave(Behaviour::json(&json!({ "commands": [{ "type": "com.okta.access.patch", "value": [removal] }] })));
+    let shown = world.api("POST", &path, Some(&document)).await.json();
+    assert_eq!(shown["commands"][0]["value"][0], json!({ "op": "remove", "path": "/claims/y", "value": null }));
     for (behaviour, code) in [
         (Behaviour::Answer(500, String::new()), "E0000134"),
         (Behaviour::Answer(200, "[]".into()), "E0000134"),

@@ -392,6 +392,12 @@ async fn an_error_at_authorize_issues_no_code() {
     assert_eq!(redirect_parameter(&answer, "error").as_deref(), Some("server_error"));
     assert_eq!(redirect_parameter(&answer, "error_description").as_deref(), Some("On hold"));
     assert_eq!(redirect_parameter(&answer, "code"), None);
+    for (characters, shown) in [(255, 255), (256, 255), (200_000, 255)] {
+        service.behave(Behaviour::json(&json!({ "error": { "errorSummary": "x".repeat(characters) } })));
+        let answer = sign_in_and_authorize(&world, &client_id, "openid", "").await;
+        let description = redirect_parameter(&answer, "error_description").unwrap();
+        assert_eq!(description.len(), shown, "a redirect has its bounds: {characters}");
+    }
 }
 
 #[tokio::test]
