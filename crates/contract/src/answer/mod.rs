@@ -1,5 +1,6 @@
 //! The answer of an external service, read loosely: what it says and everything wrong with it.
 
+mod integers;
 mod read;
 mod render;
 

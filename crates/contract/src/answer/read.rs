@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Answer, Command, ErrorCause, Item, Members, Operand, ServiceError, Unparsable};
+use super::{Answer, Command, ErrorCause, Item, Members, Operand, ServiceError, Unparsable, integers};
 use crate::{
     limits::COMMANDS_MAX,
     plain_json::{self, PlainJson},
@@ -41,7 +41,11 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, Unparsable> {
     // Checked once for the whole, so that no string is checked on its own.
     let body = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     match serde_json::from_str::<Shaped<Option<Answer>>>(body) {
-        Ok(Shaped(Some(answer))) => Ok(answer),
+        Ok(Shaped(Some(mut answer))) => {
+            let lost = integers::problems(&answer, body);
+            answer.problems.extend(lost);
+            Ok(answer)
+        }
         Ok(Shaped(None)) => Err(Unparsable { line: 1, column: 1 }),
         Err(error) => Err(Unparsable { line: error.line(), column: error.column() }),
     }

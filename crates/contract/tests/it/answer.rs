@@ -5,6 +5,7 @@ use tenterhook_contract::{
     HookType,
     answer::{Answer, DEFAULT_ERROR_SUMMARY, render_debug_context},
     limits::LOG_TEXT_CHARACTERS_MAX,
+    problem::ProblemCode,
 };
 
 fn parse(text: &str) -> Answer {
@@ -140,6 +141,46 @@ fn the_normalised_form_has_every_member() {
             "debugContext": {},
         })
     );
+}
+
+/// An integer that does not fit is refused, not rounded; a number with an exponent or a fraction is a double as it says.
+#[test]
+fn integers_that_do_not_fit_are_problems() {
+    let problems = |text: String| {
+        let problems = parse(&text).problems;
+        problems.into_iter().map(|problem| (problem.code, problem.pointer)).collect::<Vec<_>>()
+    };
+    for (number, fits) in [
+        ("18446744073709551615", true),
+        ("18446744073709551616", false),
+        ("-9223372036854775808", true),
+        ("-9223372036854775809", false),
+        ("12345678901234567890123456789", false),
+        ("12345678901234567890123456789.0", true),
+        ("1e300", true),
+        ("-1E+28", true),
+        (r#""12345678901234567890123456789""#, true),
+        (r#"{"a\"9": [1, {"b": 99999999999999999999}]}"#, false),
+        (r#"["99999999999999999999", "\\", 1e20]"#, true),
+    ] {
+        for (kind, operand, pointer) in [
+            (
+                "com.okta.access.patch",
+                format!(r#"[{{"op": "add", "path": "/claims/x", "value": 1}}, {{"value": {number}}}]"#),
+                "/commands/1/value/1/value",
+            ),
+            ("com.okta.user.profile.update", format!(r#"{{"a": 1, "b/c": {number}}}"#), "/commands/1/value/b~1c"),
+        ] {
+            let text = format!(r#"{{"commands": [{{"type": "x"}}, {{"type": "{kind}", "value": {operand}}}]}}"#);
+            let wanted = if fits { vec![] } else { vec![(ProblemCode::BadValue, pointer.to_owned())] };
+            assert_eq!(problems(text.clone()), wanted, "{text}");
+        }
+        let unread = format!(
+            r#"{{"debugContext": {{"a": {number}}}, "x": {number}, "commands": [{{"type": "com.okta.action.update",
+            "value": {{"x": {number}}}}}]}}"#
+        );
+        assert_eq!(problems(unread), [], "C13: nobody reads it: {number}");
+    }
 }
 
 /// `overview.md` 4.1: unset members of the operand are null; the attributes of a profile are not known.

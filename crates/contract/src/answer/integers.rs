@@ -1,0 +1,96 @@
+//! Integers that neither `i64` nor `u64` holds: the parser makes doubles of them and says nothing.
+
+use serde_json::Value;
+
+use super::{Answer, Item, Operand};
+use crate::{
+    pointer,
+    problem::{Problem, ProblemCode, Refused, shown},
+};
+
+/// From here on a double may have been written as an integer: smaller ones fit.
+const SUSPECT: f64 = 9_223_372_036_854_775_807.0;
+
+/// A problem for each value of a claim or an attribute that was written in `text` as an integer and is none any more.
+pub(super) fn problems(answer: &Answer, text: &str) -> Vec<Problem> {
+    let mut written = None;
+    let mut is_lost = |value: &Value| {
+        let mut doubles = Vec::new();
+        suspects(value, &mut doubles);
+        // Few answers have such numbers: the others are not read a second time.
+        !doubles.is_empty() && {
+            let written = written.get_or_insert_with(|| unfit_integers(text));
+            doubles.iter().any(|number| written.contains(number))
+        }
+    };
+    let mut problems = Vec::new();
+    for command in &answer.commands {
+        let place = command.place;
+        match &command.operand {
+            Operand::Items(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    if let Item::Members(members) = item
+                        && members.get("value").is_some_and(&mut is_lost)
+                    {
+                        problems.push(too_big().at(format!("/commands/{place}/value/{index}/value")));
+                    }
+                }
+            }
+            // Other objects have no numbers that anybody reads.
+            Operand::Members(members) if command.kind.ends_with(".profile.update") => {
+                for (name, _) in members.0.iter().filter(|(_, value)| is_lost(value)) {
+                    problems.push(too_big().at(format!("/commands/{place}/value/{}", pointer::escape(&shown(name)))));
+                }
+            }
+            _ => {}
+        }
+    }
+    problems
+}
+
+fn too_big() -> Refused {
+    Refused::new(ProblemCode::BadValue, "Integer too big").hint(
+        "It does not fit 64 bits. Write it as a string, or with an exponent if a rounded number will do".to_owned(),
+    )
+}
+
+fn suspects(value: &Value, found: &mut Vec<f64>) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            found.extend(number.as_f64().filter(|number| number.abs() >= SUSPECT));
+        }
+        Value::Array(items) => items.iter().for_each(|item| suspects(item, found)),
+        Value::Object(members) => members.values().for_each(|item| suspects(item, found)),
+        _ => {}
+    }
+}
+
+/// The integers in a JSON text that fit neither type, as the parser rounds them.
+fn unfit_integers(text: &str) -> Vec<f64> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|character: char| matches!(character, '"' | '-' | '0'..='9')) {
+        let (_, token) = rest.split_at(start);
+        let end = match token.strip_prefix('"') {
+            Some(inside) => 1 + string_length(inside),
+            None => token.find(|c: char| !matches!(c, '-' | '+' | '.' | 'e' | 'E' | '0'..='9')).unwrap_or(token.len()),
+        };
+        let (token, after) = token.split_at(end);
+        if !token.contains(['"', '.', 'e', 'E']) && token.parse::<i64>().is_err() && token.parse::<u64>().is_err() {
+            found.extend(serde_json::from_str::<Value>(token).ok().and_then(|number| number.as_f64()));
+        }
+        rest = after;
+    }
+    found
+}
+
+/// Bytes up to and with the quote that ends a string.
+fn string_length(inside: &str) -> usize {
+    let mut escaped = false;
+    let end = inside.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(inside.len(), |end| end + 1)
+}
