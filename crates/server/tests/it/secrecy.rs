@@ -189,8 +189,7 @@ async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
         assert!(!seen.contains(secret), "`{secret}` was seen");
         assert!(!files.contains(secret), "`{secret}` is in a file of the database");
     }
-    // The operator's own fallback and headers are configuration: the API shows them and the database keeps them, no log
-    // does.
+    // The fallback and headers are configuration: the API shows them and the database keeps them, no log does.
     let hook_shown = world.api("GET", &path, None).await.text();
     for shown in ["fallback-marked", "header-marked"] {
         assert!(hook_shown.contains(shown) && !seen.replace(&created.text(), "").contains(shown), "{shown}");
