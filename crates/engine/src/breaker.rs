@@ -103,17 +103,16 @@ struct Bucket {
     failures: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Gate {
     #[default]
     Closed,
     Open {
         until: Instant,
     },
-    /// The probe is under way; when it never reports, another may go after `until`.
-    HalfOpen {
-        until: Instant,
-    },
+    /// The probe is under way, however long it takes: it always reports or gives its leave back. A second one beside it
+    /// would make the first one's result stale, so that a slow service was never heard.
+    HalfOpen,
 }
 
 impl Breaker {
@@ -132,7 +131,7 @@ impl Breaker {
     }
 
     /// Leave to make a call now.
-    pub(crate) fn admit(&self, now: Instant, entropy: &dyn Entropy) -> Result<Leave, SkipReason> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<Leave, SkipReason> {
         if self.policy.mode == BreakerMode::Off {
             return Ok(Leave(0));
         }
@@ -141,9 +140,7 @@ impl Breaker {
             Gate::Closed => {}
             gate if gate.is_shut(now) => return Err(SkipReason::BreakerOpen),
             // This call is the probe; the others wait for its result.
-            Gate::Open { .. } | Gate::HalfOpen { .. } => {
-                inner.turn(Gate::HalfOpen { until: now + self.open_for(entropy) });
-            }
+            Gate::Open { .. } | Gate::HalfOpen => inner.turn(Gate::HalfOpen),
         }
         Ok(Leave(inner.era))
     }
@@ -165,11 +162,11 @@ impl Breaker {
         }
         inner.count(failed, now, self.window());
         match (inner.gate, failed) {
-            (Gate::HalfOpen { .. }, false) => {
+            (Gate::HalfOpen, false) => {
                 inner.forget();
                 Some(BreakerChange::Closed)
             }
-            (Gate::HalfOpen { .. }, true) => {
+            (Gate::HalfOpen, true) => {
                 inner.turn(Gate::Open { until: now + self.open_for(entropy) });
                 None
             }
@@ -188,7 +185,7 @@ impl Breaker {
     /// Takes leave back that led to no result: where it was the probe's, the next call may probe.
     pub(crate) fn give_back(&self, Leave(era): Leave, now: Instant) {
         let mut inner = self.lock();
-        if era == inner.era && matches!(inner.gate, Gate::HalfOpen { .. }) {
+        if era == inner.era && inner.gate == Gate::HalfOpen {
             inner.turn(Gate::Open { until: now });
         }
     }
@@ -205,7 +202,7 @@ impl Breaker {
         let (state, until) = match inner.gate {
             Gate::Closed => (BreakerState::Closed, None),
             Gate::Open { until } => (BreakerState::Open, Some(until)),
-            Gate::HalfOpen { until } => (BreakerState::HalfOpen, Some(until)),
+            Gate::HalfOpen => (BreakerState::HalfOpen, None),
         };
         let probe_in = until.map(|until| until.saturating_duration_since(now));
         BreakerReport { state, calls, failures, consecutive_failures: inner.consecutive_failures, probe_in }
@@ -237,7 +234,11 @@ impl Breaker {
 
 impl Gate {
     fn is_shut(self, now: Instant) -> bool {
-        matches!(self, Self::Open { until } | Self::HalfOpen { until } if now < until)
+        match self {
+            Self::Closed => false,
+            Self::Open { until } => now < until,
+            Self::HalfOpen => true,
+        }
     }
 }
 
@@ -307,7 +308,7 @@ mod tests {
     };
 
     fn call(breaker: &Breaker, failed: bool, at: Instant) -> Option<BreakerChange> {
-        let leave = breaker.admit(at, &Middle).unwrap();
+        let leave = breaker.admit(at).unwrap();
         breaker.report(leave, failed, at, &Middle)
     }
 
@@ -323,35 +324,46 @@ mod tests {
         }
         assert!(!breaker.turns_away(start));
         assert_eq!(call(&breaker, true, start), Some(BreakerChange::Opened));
-        assert_eq!(breaker.admit(after(start, 9), &Middle), Err(SkipReason::BreakerOpen));
+        assert_eq!(breaker.admit(after(start, 9)), Err(SkipReason::BreakerOpen));
         let later = after(start, 11);
-        let probe = breaker.admit(later, &Middle).unwrap();
-        assert_eq!(breaker.admit(later, &Middle), Err(SkipReason::BreakerOpen), "no second probe");
+        let probe = breaker.admit(later).unwrap();
+        assert_eq!(breaker.admit(later), Err(SkipReason::BreakerOpen), "no second probe");
         assert!(breaker.turns_away(later));
         assert_eq!(breaker.show(later).state, BreakerState::HalfOpen);
         assert_eq!(breaker.report(probe, true, later, &Middle), None, "a bad probe");
-        assert_eq!(breaker.admit(later, &Middle), Err(SkipReason::BreakerOpen));
+        assert_eq!(breaker.admit(later), Err(SkipReason::BreakerOpen));
         let again = after(later, 11);
         assert!(!breaker.turns_away(again));
         assert_eq!(call(&breaker, false, again), Some(BreakerChange::Closed));
-        assert!(breaker.admit(again, &Middle).is_ok());
+        assert!(breaker.admit(again).is_ok());
         assert_eq!(breaker.show(again).calls, 0, "what was before is forgotten");
     }
 
     #[test]
     fn a_call_from_before_it_opened_says_nothing_of_the_service_now() {
         let (breaker, start) = (Breaker::new(POLICY), Instant::now());
-        let early: Vec<_> = (0..12).map(|_| breaker.admit(start, &Middle).unwrap()).collect();
+        let early: Vec<_> = (0..12).map(|_| breaker.admit(start).unwrap()).collect();
         for leave in &early[..10] {
             breaker.report(*leave, true, start, &Middle);
         }
         assert_eq!(breaker.report(early[10], false, start, &Middle), None, "it stays open");
         assert!(breaker.turns_away(start));
         let later = after(start, 11);
-        let probe = breaker.admit(later, &Middle).unwrap();
+        let probe = breaker.admit(later).unwrap();
         assert_eq!(breaker.report(early[11], true, later, &Middle), None);
         assert_eq!(breaker.show(later).state, BreakerState::HalfOpen, "the probe is still under way");
         assert_eq!(breaker.report(probe, false, later, &Middle), Some(BreakerChange::Closed));
+    }
+
+    #[test]
+    fn a_probe_that_takes_longer_than_it_was_open_is_the_only_one_and_closes_it() {
+        let policy = BreakerPolicy { consecutive_failures: Some(1), open_seconds: 1, ..POLICY };
+        let (breaker, start) = (Breaker::new(policy), Instant::now());
+        call(&breaker, true, start);
+        let probe = breaker.admit(after(start, 2)).unwrap();
+        assert_eq!(breaker.admit(after(start, 4)), Err(SkipReason::BreakerOpen), "its result is still to come");
+        assert_eq!(breaker.show(after(start, 4)).probe_in, None);
+        assert_eq!(breaker.report(probe, false, after(start, 5), &Middle), Some(BreakerChange::Closed));
     }
 
     #[test]
@@ -360,7 +372,7 @@ mod tests {
         let (breaker, start) = (Breaker::new(policy), Instant::now());
         call(&breaker, true, start);
         let later = after(start, 11);
-        let probe = breaker.admit(later, &Middle).unwrap();
+        let probe = breaker.admit(later).unwrap();
         breaker.give_back(probe, later);
         assert_eq!(call(&breaker, false, later), Some(BreakerChange::Closed));
     }
@@ -403,7 +415,7 @@ mod tests {
         let start = Instant::now();
         let dry = Breaker::new(BreakerPolicy { mode: BreakerMode::DryRun, consecutive_failures: Some(1), ..POLICY });
         assert_eq!(call(&dry, true, start), Some(BreakerChange::WouldOpen));
-        assert!(dry.admit(start, &Middle).is_ok());
+        assert!(dry.admit(start).is_ok());
         let off = Breaker::new(BreakerPolicy { mode: BreakerMode::Off, consecutive_failures: Some(1), ..POLICY });
         assert_eq!(call(&off, true, start), None);
         assert_eq!(off.show(start).calls, 0);
@@ -416,6 +428,6 @@ mod tests {
         call(&breaker, true, start);
         assert_eq!(breaker.show(start).state, BreakerState::Open);
         breaker.reset();
-        assert!(breaker.admit(start, &Middle).is_ok());
+        assert!(breaker.admit(start).is_ok());
     }
 }

@@ -31,7 +31,7 @@ impl<'a> Underway<'a> {
         entropy: &'a dyn Entropy,
     ) -> Result<Self, SkipReason> {
         let began = Instant::now();
-        let leave = breaker.admit(began, entropy)?;
+        let leave = breaker.admit(began)?;
         Ok(Self { breaker, entropy, places, leave, began, patience })
     }
 

@@ -328,6 +328,27 @@ async fn callers_who_wait_in_vain_and_go_away_open_the_breaker() {
     assert_eq!(changes, [None, None, Some(BreakerChange::Opened)], "and what it did to the breaker");
 }
 
+/// The service works again and is slow: steady traffic must not keep the breaker from hearing of it.
+#[tokio::test(start_paused = true)]
+async fn a_probe_slower_than_open_seconds_closes_the_breaker() {
+    let breaker = BreakerPolicy { consecutive_failures: Some(1), open_seconds: 1, ..BreakerPolicy::default() };
+    let policy = HookPolicy { breaker, ..HookPolicy::default() };
+    let mut steps = vec![Step::Fail(FailureCode::ConnectionRefused)];
+    steps.resize(20, Step::Late(Duration::from_millis(1_500), "{}"));
+    let rig = std::sync::Arc::new(Rig::of_policy(HookType::Token, &steps, policy));
+    rig.invoke::<TokenPoint>(None).await;
+    assert_eq!(rig.hook.breaker().state, BreakerState::Open);
+    let mut traffic = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let rig = std::sync::Arc::clone(&rig);
+        traffic.spawn(async move { rig.invoke::<TokenPoint>(None).await.outcome });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(rig.hook.breaker().state, BreakerState::Closed, "after 3 seconds: open for one, then the probe");
+    let reported = rig.records.0.lock().unwrap().iter().filter_map(|record| record.breaker).collect::<Vec<_>>();
+    assert_eq!(reported, [BreakerChange::Opened, BreakerChange::Closed]);
+}
+
 /// However full the bulkhead is.
 #[tokio::test(start_paused = true)]
 async fn an_open_breaker_answers_at_once() {

@@ -28,6 +28,8 @@ pub(crate) enum Step {
     Answer(u16, &'static str),
     Fail(FailureCode),
     Hang(CallPhase),
+    /// Answers after this time.
+    Late(Duration, &'static str),
 }
 
 #[derive(Default)]
@@ -47,6 +49,10 @@ impl Endpoint for Scripted {
                 Some(Step::Hang(phase)) => {
                     call.progress.reach(phase);
                     std::future::pending().await
+                }
+                Some(Step::Late(time, body)) => {
+                    tokio::time::sleep(time).await;
+                    Ok(RawAnswer { status: 200, body: Bytes::from_static(body.as_bytes()) })
                 }
                 None => Err(CallFailure::new(FailureCode::ConnectionRefused, "the script has ended")),
             };
