@@ -108,6 +108,8 @@ pub struct Rehearsal {
     pub before: Value,
     /// The subject after the commands and what they changed, or everything wrong with them.
     pub result: Result<(Value, Vec<Change>), Vec<Problem>>,
+    /// Why the same commands cannot be fallback commands ([`ExtensionPoint::known_to_the_service_alone`]).
+    pub no_fallback: Option<&'static str>,
 }
 
 /// One hook type: a row of the table in `overview.md` section 2, with everything that hangs on it.
@@ -187,5 +189,6 @@ pub(crate) fn rehearse<P: Rehearse>(
     let mut subject = P::subject_of(document, schema)?;
     let before = P::show(&subject);
     let result = P::interpret(&mut subject, answer).map(|changes| (P::show(&subject), changes));
-    Ok(Rehearsal { before, result })
+    let no_fallback = result.as_ref().ok().and_then(|_| P::known_to_the_service_alone(&subject));
+    Ok(Rehearsal { before, result, no_fallback })
 }

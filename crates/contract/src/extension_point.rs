@@ -42,6 +42,12 @@ pub trait ExtensionPoint {
         false
     }
 
+    /// Why commands that the operator wrote may not leave the subject like this in place of an answer: it says what only
+    /// a service that was asked can know. `None` for a subject that they may.
+    fn known_to_the_service_alone(_subject: &Self::Subject) -> Option<&'static str> {
+        None
+    }
+
     /// The `data` member.
     fn data<'a>(context: &'a Self::Context, subject: &'a Self::Subject) -> Self::Data<'a>;
 

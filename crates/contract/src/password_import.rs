@@ -132,6 +132,12 @@ impl ExtensionPoint for PasswordImport {
     type Subject = Credential;
     type Data<'a> = PasswordImportData<'a>;
 
+    /// `overview.md` section 6: a failure closes. Else any password that is typed would be the user's from then on.
+    fn known_to_the_service_alone(subject: &Credential) -> Option<&'static str> {
+        (*subject == Credential::Verified)
+            .then_some("They would verify a password that nobody has checked: only the service can. Leave them out")
+    }
+
     fn data<'a>(context: &'a PasswordImportContext, subject: &'a Credential) -> PasswordImportData<'a> {
         let credential = CredentialData { username: &context.username, password: context.password.expose() };
         PasswordImportData {

@@ -162,15 +162,21 @@ impl ReadyHook {
         }
     }
 
-    /// Applies the fallback commands after `outcome`, where the policy has some.
+    /// Applies the fallback commands after `outcome`, where the policy has some. After an `error` there is an answer, which
+    /// nothing else may stand in for; nor do commands say what only the service can know, which a hook may have that is
+    /// older than the rule.
     fn fall_back<P: ExtensionPoint>(&self, subject: &mut P::Subject, outcome: &Outcome) -> Option<FallbackUse> {
-        match &self.hook.policy.failure {
-            FailurePolicy::Fallback(fallback) if is_failure(P::HOOK_TYPE, outcome) => {
-                let applied = P::interpret(subject, fallback.answer.clone()).is_ok();
-                Some(if applied { FallbackUse::Applied } else { FallbackUse::Unfit })
-            }
-            _ => None,
+        let FailurePolicy::Fallback(fallback) = &self.hook.policy.failure else { return None };
+        if !is_failure(P::HOOK_TYPE, outcome) || matches!(outcome, Outcome::Refused(_)) {
+            return None;
         }
+        let mut changed = subject.clone();
+        let fits = P::interpret(&mut changed, fallback.answer.clone()).is_ok();
+        if !fits || P::known_to_the_service_alone(&changed).is_some() {
+            return Some(FallbackUse::Unfit);
+        }
+        *subject = changed;
+        Some(FallbackUse::Applied)
     }
 }
 

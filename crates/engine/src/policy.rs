@@ -31,6 +31,7 @@ pub(crate) fn decide(
         failure if is_failure(hook_type, failure) => match policy {
             FailurePolicy::Continue => Decision::Continue,
             FailurePolicy::Stop => Decision::Stop,
+            FailurePolicy::Fallback(_) if fell_back && subject_falls_back => Decision::FallBack,
             FailurePolicy::Fallback(_) if fell_back => Decision::Continue,
             FailurePolicy::Default | FailurePolicy::Fallback(_) => match hook_type.description().failure {
                 FailureDefault::Continue => Decision::Continue,
@@ -49,8 +50,7 @@ pub(crate) fn decide(
     }
 }
 
-/// Whether the service had no say in what happens next, or is treated so: the hook's failure policy decides, and its
-/// fallback commands stand in for an answer.
+/// Whether the service had no say in what happens next, or is treated so: the hook's failure policy decides.
 pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(_) | Outcome::Invalid(_) => true,

@@ -133,7 +133,7 @@ impl SkipReason {
 pub enum FallbackUse {
     /// They were applied in place of an answer.
     Applied,
-    /// They did not fit the subject; the type's rule holds.
+    /// They did not fit the subject, or say what only the service can know; the type's rule holds.
     Unfit,
 }
 

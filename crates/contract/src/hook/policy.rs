@@ -7,6 +7,7 @@ use super::body::Causes;
 use crate::{
     FailureDefault, HookType, Retry,
     answer::Answer,
+    description::Rehearsal,
     preview::Document,
     problem::{Problem, ProblemCode},
     profile::ProfileSchema,
@@ -177,7 +178,11 @@ impl HookPolicy {
         if self.retry == Some(Retry::Once) && hook_type.description().retry == Retry::Never {
             causes.add("policy.retry", "A hook of this type is never called twice. Write default or never");
         }
-        for problem in self.fallback().map(|fallback| incurable(fallback, hook_type)).unwrap_or_default() {
+        let rehearsals = self.fallback().map(|fallback| rehearsals(fallback, hook_type)).unwrap_or_default();
+        if let Some(why) = rehearsals.iter().find_map(|rehearsal| rehearsal.no_fallback) {
+            causes.add(FALLBACK, why);
+        }
+        for problem in incurable(rehearsals) {
             let pointer = problem.pointer.strip_prefix("/commands").unwrap_or_default();
             let hint = problem.hint.map(|hint| format!(". {hint}")).unwrap_or_default();
             causes.add(FALLBACK, format!("{} at {pointer}{hint}", problem.message));
@@ -319,16 +324,19 @@ impl Reader<'_> {
     }
 }
 
-/// What no subject of a flow could make right: the problems that the commands have with every sample of the type, without
-/// those that lie in the sample.
-fn incurable(fallback: &Fallback, hook_type: HookType) -> Vec<Problem> {
+/// The commands, tried on every sample of the type.
+fn rehearsals(fallback: &Fallback, hook_type: HookType) -> Vec<Rehearsal> {
     let schema = ProfileSchema::base();
     let samples = hook_type.description().sample_requests.iter();
     let documents = samples.filter_map(|text| Document::given(&serde_json::from_str(text).ok()?, hook_type).ok());
-    let rehearsals = documents.filter_map(|document| {
-        document.rehearse(hook_type, &schema, fallback.answer.clone()).ok()?.result.err().or(Some(Vec::new()))
-    });
-    let rehearsals = rehearsals.collect::<Vec<_>>();
+    documents.filter_map(|document| document.rehearse(hook_type, &schema, fallback.answer.clone()).ok()).collect()
+}
+
+/// What no subject of a flow could make right: the problems that the commands have with every sample of the type, without
+/// those that lie in the sample.
+fn incurable(rehearsals: Vec<Rehearsal>) -> Vec<Problem> {
+    let rehearsals =
+        rehearsals.into_iter().map(|rehearsal| rehearsal.result.err().unwrap_or_default()).collect::<Vec<_>>();
     let wrong_flow = |problem: &Problem| problem.code == ProblemCode::WrongFlow;
     let flows_mixed = rehearsals.iter().all(|problems| problems.iter().any(wrong_flow));
     let mut found = Vec::new();

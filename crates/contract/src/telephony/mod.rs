@@ -277,6 +277,13 @@ impl ExtensionPoint for Telephony {
         subject.falls_back()
     }
 
+    /// Who believed in a delivery that nobody made would not let the built-in provider send the passcode.
+    fn known_to_the_service_alone(subject: &TelephonySubject) -> Option<&'static str> {
+        (!subject.falls_back()).then_some(
+            "They would report a passcode as sent that nobody has sent. Leave them out: the built-in provider sends it",
+        )
+    }
+
     fn data<'a>(context: &'a TelephonyContext, _: &'a TelephonySubject) -> TelephonyData<'a> {
         let Message { text, phone_number, expires, channel, code, locale } = &context.message;
         TelephonyData {

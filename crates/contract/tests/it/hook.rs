@@ -632,6 +632,28 @@ fn fallback_commands_that_no_subject_could_take_are_refused() {
     }
 }
 
+/// What only the service can know is not for the operator to say: `overview.md` section 6.
+#[test]
+fn fallback_commands_verify_no_password_and_report_no_delivery() {
+    let password = |words: &[&str]| {
+        let update = |word| json!({ "type": "com.okta.action.update", "value": { "credential": word } });
+        with_fallback("com.okta.user.credential.password.import", &words.iter().map(update).collect())
+    };
+    let telephony = |status: &str| {
+        let commands = json!([{ "type": "com.okta.telephony.action", "value": [{ "status": status }] }]);
+        with_fallback("com.okta.telephony.provider", &commands)
+    };
+    for refused in [password(&["VERIFIED"]), password(&["UNVERIFIED", "VERIFIED"])] {
+        let causes = refused.unwrap_err();
+        assert!(causes.len() == 1 && causes[0].contains("verify a password that nobody has checked"), "{causes:?}");
+    }
+    for refused in [telephony("SUCCESSFUL"), telephony("PENDING")] {
+        let causes = refused.unwrap_err();
+        assert!(causes.len() == 1 && causes[0].contains("a passcode as sent that nobody has sent"), "{causes:?}");
+    }
+    assert!(password(&["UNVERIFIED"]).is_ok() && telephony("FAILED").is_ok(), "as without an answer");
+}
+
 /// Commands stay beside any failure policy, so that a merge of one member never needs the other.
 #[test]
 fn fallback_commands_outlive_another_failure_policy() {

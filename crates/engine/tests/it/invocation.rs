@@ -9,13 +9,14 @@ use tenterhook_contract::{
     problem::{Problem, ProblemCode},
 };
 use tenterhook_engine::{
-    BreakerChange, BreakerState, CallPhase, Deadline, Decision, EgressReason, FailureCode, Limits, Outcome, Purpose,
-    SkipReason,
+    BreakerChange, BreakerState, CallPhase, Deadline, Decision, EgressReason, FailureCode, FallbackUse, Limits,
+    Outcome, Purpose, SkipReason,
 };
 use tokio::time::Instant;
 
 use crate::rig::{
-    ImportPoint, PasswordPoint, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint, TokenPoint,
+    ImportPoint, KNOWN_TO_THE_SERVICE, PasswordPoint, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT,
+    TelephonyPoint, TokenPoint,
 };
 
 const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
@@ -431,6 +432,38 @@ async fn the_policy_of_the_hook_wins_over_its_type() {
         assert_eq!(began.elapsed(), Duration::from_millis(50));
     }
     for_each_type!(check());
+}
+
+/// A policy whose fallback commands set `number`, written in the form of a store: nobody judges it there.
+fn falling_back(number: i64) -> HookPolicy {
+    let mut body = Rig::new(HookType::Token, &[]).hook.hook.to_stored();
+    let commands = serde_json::json!([{ "type": "set", "value": number }]);
+    let policy = serde_json::json!({ "failurePolicy": "fallback", "fallbackCommands": commands });
+    body.document.as_object_mut().unwrap().insert("policy".into(), policy);
+    tenterhook_contract::hook::InlineHook::from_stored(&body).unwrap().policy
+}
+
+#[tokio::test]
+async fn fallback_commands_stand_in_for_no_error_and_for_no_service() {
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+        let (down, error) = (Step::Answer(400, ""), Step::Answer(200, r#"{"error":{}}"#));
+        let unfit = Some(FallbackUse::Unfit);
+        let (closed, of_type) = (Decision::Refuse, on_failure(P::HOOK_TYPE));
+        for (number, step, changed, fallback, decision) in [
+            (5, &down, Some(5), Some(FallbackUse::Applied), Decision::Continue),
+            (-1, &down, Some(-1), Some(FallbackUse::Applied), Decision::FallBack),
+            (KNOWN_TO_THE_SERVICE, &down, None, unfit, of_type),
+            (5, &error, None, None, if of_type == Decision::Continue { closed } else { of_type }),
+        ] {
+            let rig = Rig::of_policy(P::HOOK_TYPE, std::slice::from_ref(step), falling_back(number));
+            let resumed = rig.invoke::<P>(None).await;
+            assert_eq!((resumed.changed, resumed.decision), (changed, decision), "{number} {step:?}");
+            assert_eq!(rig.only_record().fallback, fallback, "{number} {step:?}");
+        }
+    }
+    check::<PasswordPoint>().await;
+    check::<TelephonyPoint>().await;
+    check::<TokenPoint>().await;
 }
 
 #[tokio::test]

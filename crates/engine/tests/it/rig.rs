@@ -90,6 +90,9 @@ impl Entropy for Fixed {
     }
 }
 
+/// The number that fallback commands may not set.
+pub(crate) const KNOWN_TO_THE_SERVICE: i64 = 99;
+
 /// An extension point whose subject is a number: the command `set` replaces it.
 macro_rules! points {
     ($($name:ident $kind:expr;)*) => {$(
@@ -104,6 +107,10 @@ macro_rules! points {
 
             fn falls_back(subject: &i64) -> bool {
                 *subject < 0
+            }
+
+            fn known_to_the_service_alone(subject: &i64) -> Option<&'static str> {
+                (*subject == KNOWN_TO_THE_SERVICE).then_some("a guess")
             }
 
             fn data<'a>((): &'a (), subject: &'a i64) -> i64 {
