@@ -111,6 +111,8 @@ struct Exchanged {
     outcome: Result<Answer, CallFailure>,
     raw: Option<RawAnswer>,
     sent: Option<Sent>,
+    /// The last attempt timed out with less time than who is patient has: the flow's deadline was near.
+    hurried: bool,
 }
 
 impl ReadyHook {
@@ -148,6 +150,11 @@ impl ReadyHook {
     /// The budget of one attempt.
     fn timeout(&self) -> Duration {
         Duration::from_millis(self.hook.policy.timeout_ms.into())
+    }
+
+    /// How long a call must have waited in vain for it to say that the service does not answer.
+    fn patience(&self) -> Duration {
+        self.timeout() / 2
     }
 
     /// The whole budget: that of one attempt, times the attempts that are allowed.
@@ -221,10 +228,10 @@ impl Engine {
         let exchanged = match body {
             Ok(body) => {
                 let exchanged = self.attempts(hook, &mut record, body, deadline).await;
-                record.exchanged(exchanged.outcome.as_ref().err());
+                record.exchanged(exchanged.outcome.as_ref().err(), exchanged.hurried);
                 exchanged
             }
-            Err(failure) => Exchanged { outcome: Err(failure), raw: None, sent: None },
+            Err(failure) => Exchanged { outcome: Err(failure), raw: None, sent: None, hurried: false },
         };
 
         if let Some(debug) = exchanged.outcome.as_ref().ok().and_then(|answer| answer.debug_context.as_ref()) {
@@ -311,7 +318,7 @@ impl Engine {
             return Err(SkipReason::BreakerOpen);
         }
         let places = hook.bulkheads(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
-        Underway::begin(&hook.breaker, places, hook.timeout() / 2, &*self.entropy)
+        Underway::begin(&hook.breaker, places, hook.patience(), &*self.entropy)
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
@@ -375,7 +382,9 @@ impl Engine {
             timings,
             ended,
         );
-        Exchanged { outcome, raw, sent }
+        let ran_out = outcome.as_ref().is_err_and(|failure: &CallFailure| failure.code.is_timeout());
+        let hurried = ran_out && deadline.remaining_at(began) < hook.patience();
+        Exchanged { outcome, raw, sent, hurried }
     }
 }
 

@@ -297,9 +297,11 @@ impl<'a> OpenRecord<'a> {
         self.underway = Some(underway);
     }
 
-    /// The call has ended, with a technical failure or without.
-    pub(crate) fn exchanged(&mut self, failure: Option<&CallFailure>) {
-        self.breaker = self.underway.take().and_then(|underway| underway.ended(failure));
+    /// The call has ended, with a technical failure or without; `hurried` says that its last attempt had too little time.
+    pub(crate) fn exchanged(&mut self, failure: Option<&CallFailure>, hurried: bool) {
+        // Where there was a second attempt, the first one has failed in a way that says enough.
+        let hurried = hurried && self.attempts.len() == 1;
+        self.breaker = self.underway.take().and_then(|underway| underway.ended(failure, hurried));
     }
 
     pub(crate) fn fallback(&mut self, fallback: Option<FallbackUse>) {

@@ -35,8 +35,12 @@ impl<'a> Underway<'a> {
         Ok(Self { breaker, entropy, places, leave, began, patience })
     }
 
-    /// The call has ended, with a technical failure or without.
-    pub(crate) fn ended(self, failure: Option<&CallFailure>) -> Option<BreakerChange> {
+    /// The call has ended, with a technical failure or without. One that timed out `hurried`, with less time than who is
+    /// patient has, is as one whose caller has gone.
+    pub(crate) fn ended(self, failure: Option<&CallFailure>, hurried: bool) -> Option<BreakerChange> {
+        if hurried {
+            return self.abandoned();
+        }
         self.places.leave(match failure {
             Some(failure) if failure.code.is_timeout() => Responsiveness::TimedOut,
             _ => Responsiveness::Answered,
@@ -44,7 +48,7 @@ impl<'a> Underway<'a> {
         self.breaker.report(self.leave, failure.is_some(), Instant::now(), self.entropy)
     }
 
-    /// The caller has gone, or nothing was sent. Who goes away after half of the time that the service has for an answer
+    /// The caller has gone or was out of time, or nothing was sent. Who goes away after half of the time that the service has for an answer
     /// has waited in vain: the service counts as one that does not answer, else nobody would ever notice a hanging one
     /// whose callers are impatient. Who goes earlier says nothing.
     pub(crate) fn abandoned(self) -> Option<BreakerChange> {

@@ -350,6 +350,30 @@ async fn a_probe_slower_than_open_seconds_closes_the_breaker() {
     assert_eq!(reported, [BreakerChange::Opened, BreakerChange::Closed]);
 }
 
+/// A flow with little time cannot tell whether the service would have answered.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_a_flow_gave_too_little_time_says_nothing_of_its_service() {
+    let breaker = BreakerPolicy { consecutive_failures: Some(2), ..BreakerPolicy::default() };
+    let policy = HookPolicy { breaker, max_concurrent: Some(2), ..HookPolicy::default() };
+    let rig = Rig::of_policy(HookType::Token, &vec![Step::Hang(CallPhase::Wait); 7], policy);
+    let within = async |millis| {
+        let resumed = rig.invoke::<TokenPoint>(Some(Deadline::after(Duration::from_millis(millis)))).await;
+        assert!(
+            matches!(&resumed.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse),
+            "{millis} {resumed:?}"
+        );
+    };
+    for _ in 0..3 {
+        within(100).await;
+    }
+    assert_eq!((rig.hook.breaker().calls, rig.hook.breaker().state), (0, BreakerState::Closed));
+    tokio::join!(within(1_400), within(1_400));
+    assert_eq!(rig.hook.breaker().calls, 0, "and the bulkhead has both its places");
+    within(1_600).await;
+    within(3_000).await;
+    assert_eq!(rig.hook.breaker().state, BreakerState::Open, "more than half of the hook's three seconds is enough");
+}
+
 /// However full the bulkhead is.
 #[tokio::test(start_paused = true)]
 async fn an_open_breaker_answers_at_once() {
