@@ -274,7 +274,7 @@ impl EngineCaller {
     fn new(target: &Target, database: Option<Database>, extra: Extra) -> Result<Self, Error> {
         let recorder: Arc<dyn Recorder> = match &database {
             None => Arc::new(InMemory(Mutex::default())),
-            Some(database) => Arc::new(SystemLogRecorder::new(database.log.clone())),
+            Some(database) => Arc::new(SystemLogRecorder::new(database.log.clone(), Arc::new(SystemEntropy))),
         };
         let limits = everywhere(OPEN_IN_FLIGHT_MAX);
         Ok(Self {

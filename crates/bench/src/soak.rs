@@ -97,7 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 
 async fn soak(options: &Options, services: &[(Service, Extra)]) -> Result<(), Error> {
     let database = Database::open().await?;
-    let inner = SystemLogRecorder::new(database.log.clone());
+    let inner = SystemLogRecorder::new(database.log.clone(), Arc::new(SystemEntropy));
     let recorder = Arc::new(Counted { inner, records: AtomicU64::new(0) });
     let engine = Engine::new(recorder.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy), Limits::default());
     let (engine, counts) = (Arc::new(engine), Arc::new(Counts::default()));

@@ -116,7 +116,8 @@ impl Bulkheads {
 impl Admission {
     /// A place in each, the hook's first. Who waits for one of the others holds none that others could use: neither a
     /// host that is full nor an org that is at its bound takes places of anything but itself. However many are full, it
-    /// waits for half of the time that is left: the other half is for the call.
+    /// waits for half of the time that is left: the other half is for the call. That its org's was full is told apart
+    /// from the others: the contract has an answer of its own for it.
     pub(crate) async fn enter(&self, org: &OrgId, deadline: Deadline) -> Result<Places, SkipReason> {
         let now = Instant::now();
         let left = deadline.remaining_at(now);
@@ -124,19 +125,23 @@ impl Admission {
             return Err(SkipReason::NoTime);
         }
         let until = now + left / 2;
-        let enter = async |bulkhead: &Arc<Bulkhead>| bulkhead.enter(org, until).await.ok_or(SkipReason::NoCapacity);
+        let full = |bulkhead: &Arc<Bulkhead>| {
+            if Arc::ptr_eq(bulkhead, &self.org) { SkipReason::OrgAtLimit } else { SkipReason::NoCapacity }
+        };
+        let enter = async |bulkhead: &Arc<Bulkhead>| bulkhead.enter(org, until).await.ok_or_else(|| full(bulkhead));
         let of_hook = match &self.own {
             Some((hook, _)) => Some(enter(hook).await?),
             None => None,
         };
         let mut waited_for = None;
         loop {
-            match self.enter_shared(waited_for) {
+            let at_bound = match self.enter_shared(waited_for) {
                 Ok(shared) => return Ok(Places { of_hook, _shared: shared }),
-                Err(full) => waited_for = Some((full, enter(full).await?)),
-            }
+                Err(at_bound) => at_bound,
+            };
+            waited_for = Some((at_bound, enter(at_bound).await?));
             if Instant::now() >= until {
-                return Err(SkipReason::NoCapacity);
+                return Err(full(at_bound));
             }
         }
     }
@@ -191,7 +196,7 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(500));
         let held = bulkheads.of_test(&full).enter(&full, deadline).await;
         assert!(held.is_ok());
-        assert_eq!(bulkheads.of_test(&full).enter(&full, deadline).await.err(), Some(SkipReason::NoCapacity));
+        assert_eq!(bulkheads.of_test(&full).enter(&full, deadline).await.err(), Some(SkipReason::OrgAtLimit));
         assert_eq!(deadline.remaining(), Duration::from_millis(250));
         assert!(bulkheads.of_test(&other).enter(&other, deadline).await.is_ok());
         drop(held);

@@ -269,7 +269,11 @@ impl Engine {
             Ok(places) => places,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));
-                let failure = CallFailure::new(FailureCode::NoCapacity, "Too many calls of this org are in flight");
+                let failure = match reason {
+                    SkipReason::OrgAtLimit => (FailureCode::OrgAtLimit, "Too many calls of this org are in flight"),
+                    _ => (FailureCode::NoCapacity, "Too many calls of this server are in flight"),
+                };
+                let failure = CallFailure::new(failure.0, failure.1);
                 return Execution { outcome: Err(failure), raw: None, timings };
             }
         };

@@ -65,8 +65,10 @@ pub enum FailureCode {
     TokenRefused,
     /// The channel cannot authenticate the call as configured.
     ChannelUnusable,
-    /// No place in the bulkhead in time.
+    /// No place in the bulkhead of the hook, its host or the process in time.
     NoCapacity,
+    /// As many flows of the org wait for hooks as may.
+    OrgAtLimit,
     /// The request document could not be written.
     DocumentInvalid,
     /// The flow went away before the service answered.
@@ -134,6 +136,7 @@ impl FailureCode {
             | Self::TokenRefused
             | Self::ChannelUnusable
             | Self::NoCapacity
+            | Self::OrgAtLimit
             | Self::DocumentInvalid
             | Self::Abandoned => false,
         }
@@ -183,6 +186,7 @@ impl fmt::Display for FailureCode {
             Self::TokenRefused => "TOKEN_REFUSED",
             Self::ChannelUnusable => "CHANNEL_UNUSABLE",
             Self::NoCapacity => "NO_CAPACITY",
+            Self::OrgAtLimit => "ORG_AT_LIMIT",
             Self::DocumentInvalid => "DOCUMENT_INVALID",
             Self::Abandoned => "ABANDONED",
         })

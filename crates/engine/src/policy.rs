@@ -15,6 +15,9 @@ pub enum Decision {
     Stop,
     /// With the built-in provider.
     FallBack,
+    /// Not now, whatever the policies say: as many flows of the org wait for hooks as may, and who asks is told to come
+    /// back later (`overview.md` section 5).
+    TurnAway,
 }
 
 /// Decides how a flow goes on after `outcome`: by what the hook's policy says of failures, else by its type.
@@ -28,6 +31,7 @@ pub(crate) fn decide(
     outcome: &Outcome,
 ) -> Decision {
     match outcome {
+        Outcome::Skipped(SkipReason::OrgAtLimit) => Decision::TurnAway,
         failure if is_failure(hook_type, failure) => match policy {
             FailurePolicy::Continue => Decision::Continue,
             FailurePolicy::Stop => Decision::Stop,
@@ -54,7 +58,7 @@ pub(crate) fn decide(
 pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(_) | Outcome::Invalid(_) => true,
-        Outcome::Skipped(reason) => *reason != SkipReason::Inactive,
+        Outcome::Skipped(reason) => !matches!(reason, SkipReason::Inactive | SkipReason::OrgAtLimit),
         Outcome::Refused(_) => hook_type.description().refusal == Refusal::Failure,
         Outcome::Applied(_) | Outcome::Unchanged => false,
     }

@@ -74,8 +74,10 @@ pub enum SkipReason {
     Inactive,
     /// The circuit breaker is open.
     BreakerOpen,
-    /// No place in the bulkhead in time.
+    /// No place in the bulkhead of the hook, its host or the process in time.
     NoCapacity,
+    /// As many flows of the org wait for hooks as may.
+    OrgAtLimit,
     /// The flow's deadline had passed.
     NoTime,
 }
@@ -123,6 +125,7 @@ impl SkipReason {
             Self::Inactive => "INACTIVE",
             Self::BreakerOpen => "BREAKER_OPEN",
             Self::NoCapacity => "NO_CAPACITY",
+            Self::OrgAtLimit => "ORG_AT_LIMIT",
             Self::NoTime => "NO_TIME",
         }
     }

@@ -10,7 +10,7 @@ use tenterhook_contract::{
     id::HookId,
     system_log::Target,
 };
-use tenterhook_engine::{BreakerReport, CallFailure, Purpose, Trial};
+use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, Trial};
 use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite, PolicyRule};
 
 use crate::{
@@ -198,7 +198,11 @@ impl Platform {
 }
 
 fn of_call(failure: &CallFailure) -> ManagementError {
-    let code = if failure.code.is_timeout() { ErrorCode::HookTimeout } else { ErrorCode::HookUnusable };
+    let code = match failure.code {
+        FailureCode::OrgAtLimit => return ManagementError::OrgAtLimit,
+        timeout if timeout.is_timeout() => ErrorCode::HookTimeout,
+        _ => ErrorCode::HookUnusable,
+    };
     ManagementError::Hook { code, detail: format!("{}: {failure}", failure.code) }
 }
 

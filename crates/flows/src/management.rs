@@ -41,6 +41,9 @@ pub enum ManagementError {
         /// What failed.
         detail: String,
     },
+    /// As many flows and test calls of the org wait for hooks as may.
+    #[error("too many calls of the org's hooks are in flight")]
+    OrgAtLimit,
     /// Too many others change the configuration at the same time.
     #[error("the configuration is being changed by too many others")]
     Contended,

@@ -84,7 +84,7 @@ impl Platform {
         let Parts { store, transport, clock, entropy, settings, witness } = parts;
         let log = store.log_writer();
         let metrics = Metrics::new();
-        let inner = SystemLogRecorder::new(log.clone());
+        let inner = SystemLogRecorder::new(log.clone(), Arc::clone(&entropy));
         let recorder = Arc::new(Counting { metrics: Arc::clone(&metrics), inner });
         let engine = Engine::new(recorder, clock.clone(), entropy.clone(), settings.limits);
         let platform = Self {

@@ -11,7 +11,7 @@ use tenterhook_contract::{
     preview::{Document, DocumentError, Inputs, Mark},
     profile::ProfileSchema,
 };
-use tenterhook_engine::{CallFailure, Execution, Purpose, RawAnswer, Timings, Trial};
+use tenterhook_engine::{CallFailure, Execution, FailureCode, Purpose, RawAnswer, Timings, Trial};
 
 use crate::{
     OrgSnapshot, Platform,
@@ -57,7 +57,7 @@ impl Platform {
     /// given; shows request, answer, problems, and the subject before and after.
     ///
     /// # Errors
-    /// Bad input, with the member's name. A service that cannot be reached is no error: the preview says so.
+    /// Bad input, with the member's name; the org's limit of open calls. A service that cannot be reached is no error: the preview says so.
     pub async fn preview_hook(
         &self,
         administrator: &Administrator,
@@ -86,7 +86,11 @@ impl Platform {
                         tried.ok().and_then(|tried| tried.result.err()).unwrap_or_default()
                     },
                 };
-                Got::called(self.engine().execute(ready, trial).await)
+                let execution = self.engine().execute(ready, trial).await;
+                if execution.outcome.as_ref().is_err_and(|failure| failure.code == FailureCode::OrgAtLimit) {
+                    return Err(ManagementError::OrgAtLimit);
+                }
+                Got::called(execution)
             }
             AnswerSource::Given(text) => {
                 let answer = Answer::parse(&text);

@@ -1,8 +1,14 @@
 //! From the record of an invocation to its System Log event (`system-log.md` section 4).
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tenterhook_contract::{
+    Timestamp,
     answer::cap,
     id::OrgId,
     limits::LOG_TEXT_CHARACTERS_MAX,
@@ -10,7 +16,7 @@ use tenterhook_contract::{
     system_log::{DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
 };
 use tenterhook_engine::{
-    BoxFuture, CallFailure, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
+    BoxFuture, CallFailure, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
 };
 use tenterhook_store::LogWriter;
 
@@ -18,18 +24,34 @@ use crate::caller::logged_url;
 
 /// Changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
+/// Seconds between two events that say that an org is at its limit.
+const VIOLATION_SECONDS: i64 = 60;
 /// Members of an event's debug data, at most.
 const DEBUG_MEMBERS_MAX: usize = 14;
 
 /// Writes the System Log event of every invocation.
 pub struct SystemLogRecorder {
     log: LogWriter,
+    entropy: Arc<dyn Entropy>,
+    /// When the log last said of an org that it was at its limit.
+    violations: Mutex<HashMap<OrgId, Timestamp>>,
 }
 
 impl SystemLogRecorder {
-    /// A recorder that appends to `log`.
-    pub fn new(log: LogWriter) -> Self {
-        Self { log }
+    /// A recorder that appends to `log`; ids of events that no invocation has come from `entropy`.
+    pub fn new(log: LogWriter, entropy: Arc<dyn Entropy>) -> Self {
+        Self { log, entropy, violations: Mutex::default() }
+    }
+
+    /// Whether the log is to say now that `org` is at its limit: an overload must not fill it.
+    fn tells_violation(&self, org: &OrgId, now: Timestamp) -> bool {
+        let mut violations = self.violations.lock().unwrap_or_else(PoisonError::into_inner);
+        match violations.get_mut(org) {
+            Some(told) if now < told.plus_seconds(VIOLATION_SECONDS) => return false,
+            Some(told) => *told = now,
+            None => drop(violations.insert(org.clone(), now)),
+        }
+        true
     }
 }
 
@@ -37,6 +59,11 @@ impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
         if let Some(event) = event(&record) {
             self.log.append(&event);
+        }
+        if record.outcome == Outcome::Skipped(SkipReason::OrgAtLimit)
+            && self.tells_violation(&record.origin.org_id, record.at)
+        {
+            self.log.append(&violation(&record, self.entropy.uuid()));
         }
     }
 
@@ -56,7 +83,6 @@ struct Verdict<'a> {
 /// The one event of an invocation; none for a hook that is INACTIVE, whose flow runs as if it had no hook.
 fn event(record: &InvocationRecord) -> Option<LogEvent<'_>> {
     let verdict = verdict(&record.outcome)?;
-    let origin = &*record.origin;
     let hook = Target {
         id: record.hook_id.to_string(),
         kind: "InlineHook".to_owned(),
@@ -69,16 +95,47 @@ fn event(record: &InvocationRecord) -> Option<LogEvent<'_>> {
     } else {
         ("inline_hook.executed", "Inline hook execution")
     };
-    let mut targets = Vec::with_capacity(1 + origin.targets.len());
+    let mut targets = Vec::with_capacity(1 + record.origin.targets.len());
     targets.push(Cow::Owned(hook));
-    targets.extend(origin.targets.iter().map(Cow::Borrowed));
+    targets.extend(record.origin.targets.iter().map(Cow::Borrowed));
     Some(LogEvent {
         uuid: record.event_id.uuid().into(),
-        org_id: origin.org_id.clone(),
-        published: record.at,
         event_type: event_type.into(),
         severity: if verdict.result == LogResult::Success { Severity::Info } else { Severity::Warn },
         display_message: display_message.into(),
+        result: verdict.result,
+        reason: verdict.reason,
+        debug_data: debug_data(record, verdict.message),
+        targets,
+        ..of_request(record)
+    })
+}
+
+/// The event of an org that is at its limit of flows that wait for hooks (`system-log.md` section 5): about the org, not
+/// about a hook of it.
+fn violation(record: &InvocationRecord, uuid: String) -> LogEvent<'_> {
+    let mut debug_data = DebugData::with_capacity(DEBUG_MEMBERS_MAX);
+    put_request(&mut debug_data, record);
+    LogEvent {
+        uuid: uuid.into(),
+        event_type: "core.concurrency.org.limit.violation".into(),
+        display_message: "Concurrency limit of the org exceeded".into(),
+        reason: Some(SkipReason::OrgAtLimit.code().into()),
+        debug_data,
+        ..of_request(record)
+    }
+}
+
+/// A failure of the request that caused the invocation, with nothing said of it yet.
+fn of_request(record: &InvocationRecord) -> LogEvent<'_> {
+    let origin = &*record.origin;
+    LogEvent {
+        uuid: "".into(),
+        org_id: origin.org_id.clone(),
+        published: record.at,
+        event_type: "".into(),
+        severity: Severity::Warn,
+        display_message: "".into(),
         actor: Cow::Borrowed(&origin.actor),
         client: Some(LogClient {
             user_agent: borrowed(origin.user_agent.as_ref()),
@@ -86,13 +143,13 @@ fn event(record: &InvocationRecord) -> Option<LogEvent<'_>> {
             id: borrowed(origin.client_id.as_ref()),
         }),
         external_session_id: borrowed(origin.session_id.as_ref()),
-        result: verdict.result,
-        reason: verdict.reason,
-        debug_data: debug_data(record, verdict.message),
+        result: LogResult::Failure,
+        reason: None,
+        debug_data: DebugData::default(),
         transaction_id: origin.request.id.as_str().into(),
         request_api_token_id: borrowed(origin.api_token_id.as_ref()),
-        targets,
-    })
+        targets: Vec::new(),
+    }
 }
 
 fn borrowed(text: Option<&String>) -> Option<Cow<'_, str>> {
@@ -124,7 +181,8 @@ fn verdict(outcome: &Outcome) -> Option<Verdict<'_>> {
         Outcome::Skipped(reason) => {
             let text = match reason {
                 SkipReason::BreakerOpen => "The hook's circuit breaker is open after repeated failures",
-                SkipReason::NoCapacity => "Too many calls of this hook, its host, its org or this server are in flight",
+                SkipReason::NoCapacity => "Too many calls of this hook, its host or this server are in flight",
+                SkipReason::OrgAtLimit => "Too many calls of this org are in flight",
                 SkipReason::NoTime | SkipReason::Inactive => "The flow's deadline had passed",
             };
             failure(false, reason.code().into(), text.into())
@@ -133,12 +191,8 @@ fn verdict(outcome: &Outcome) -> Option<Verdict<'_>> {
 }
 
 fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -> DebugData<'a> {
-    let origin = &*record.origin;
     let mut data = DebugData::with_capacity(DEBUG_MEMBERS_MAX);
-    data.put("requestId", origin.request.id.as_str());
-    data.put("requestUri", origin.request_uri.as_str());
-    let query = origin.request.url.value.split_once('?').map(|(_, query)| query);
-    data.put("url", logged_url(&origin.request_uri, query));
+    put_request(&mut data, record);
     data.put("inlineHookType", record.hook_type.as_str());
     if let Some(debug) = &record.debug_context {
         data.put("inlineHook", debug.as_str());
@@ -168,6 +222,14 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     data.put("attempts", record.attempts.len() as u64);
     data.put("timings", timings_text(&record.timings));
     data
+}
+
+fn put_request<'a>(data: &mut DebugData<'a>, record: &'a InvocationRecord) {
+    let origin = &*record.origin;
+    data.put("requestId", origin.request.id.as_str());
+    data.put("requestUri", origin.request_uri.as_str());
+    let query = origin.request.url.value.split_once('?').map(|(_, query)| query);
+    data.put("url", logged_url(&origin.request_uri, query));
 }
 
 /// The operations that were applied, with their paths, which the service has chosen: as much of them as the log takes.

@@ -90,6 +90,10 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             (ErrorCode::NotFound, 404, format!("Resource not found: {id} ({kind})"), Vec::new())
         }
         ManagementError::Hook { code, detail } => (code, 400, String::new(), vec![detail]),
+        ManagementError::OrgAtLimit => {
+            let cause = "Too many requests of this org wait for inline hooks; try again".to_owned();
+            (ErrorCode::RateLimited, ErrorCode::RateLimited.status(), String::new(), vec![cause])
+        }
         ManagementError::Contended => {
             let cause = "The configuration is being changed by others; try again".to_owned();
             (ErrorCode::RateLimited, 429, String::new(), vec![cause])

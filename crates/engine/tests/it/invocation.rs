@@ -253,7 +253,7 @@ async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
 
 #[tokio::test(start_paused = true)]
 async fn no_place_and_no_time_follow_the_failure_policy() {
-    let full = Limits { in_flight_per_org: 0, ..Limits::default() };
+    let full = Limits { in_flight: 0, ..Limits::default() };
     let rig = Rig::with(HookType::Registration, HookStatus::Active, &[SET], full);
     let resumed = rig.invoke::<RegistrationPoint>(None).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoCapacity));
@@ -262,6 +262,25 @@ async fn no_place_and_no_time_follow_the_failure_policy() {
     let rig = Rig::new(HookType::Registration, &[SET]);
     let resumed = rig.invoke::<RegistrationPoint>(Some(Deadline::after(Duration::ZERO))).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoTime));
+}
+
+/// `overview.md` section 5: whoever is over the org's limit is told so, whatever the policies make of failures.
+#[tokio::test(start_paused = true)]
+async fn an_org_at_its_limit_turns_flows_and_test_calls_away() {
+    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+        let full = Limits { in_flight_per_org: 0, ..Limits::default() };
+        for policy in [HookPolicy { failure: FailurePolicy::Continue, ..HookPolicy::default() }, falling_back(5)] {
+            let rig = Rig::with_policy(P::HOOK_TYPE, HookStatus::Active, &[SET], full, policy);
+            let resumed = rig.invoke::<P>(None).await;
+            assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::OrgAtLimit));
+            assert_eq!((resumed.changed, resumed.decision), (None, Decision::TurnAway));
+            assert_eq!(rig.only_record().fallback, None);
+            let execution = rig.execute(Purpose::Execute, bytes::Bytes::new(), vec![]).await;
+            assert_eq!(execution.outcome.unwrap_err().code, FailureCode::OrgAtLimit);
+            assert_eq!(rig.only_record().outcome, Outcome::Skipped(SkipReason::OrgAtLimit));
+        }
+    }
+    for_each_type!(check());
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ impl Rig {
         Self::with_policy(hook_type, HookStatus::Active, steps, Limits::default(), policy)
     }
 
-    fn with_policy(
+    pub(crate) fn with_policy(
         hook_type: HookType,
         status: HookStatus,
         steps: &[Step],

@@ -10,7 +10,7 @@ use tenterhook_store::{
 
 use super::{
     client,
-    error::OAuthError,
+    error::{Fault, OAuthError},
     issuer,
     mint::{Minting, freeze},
     parameters::Parameters,
@@ -52,6 +52,8 @@ pub enum AuthorizeAnswer {
         /// The parameters: a code, or an error.
         parameters: BTreeMap<&'static str, String>,
     },
+    /// Not now: as many flows of the org wait for hooks as may. Neither a code nor an error goes to the client.
+    OrgAtLimit,
     /// The user must sign in first.
     SignIn {
         /// A login to fill in.
@@ -87,6 +89,7 @@ impl Platform {
             Ok(None) => {
                 return AuthorizeAnswer::SignIn { login_hint: parameters.owned("login_hint") };
             }
+            Err(OAuthError { fault: Fault::OrgAtLimit, .. }) => return AuthorizeAnswer::OrgAtLimit,
             Err(error) => {
                 answer.insert("error", error.code.to_owned());
                 answer.insert("error_description", error.description);

@@ -10,14 +10,25 @@ pub struct OAuthError {
     pub code: &'static str,
     /// A sentence for developers; for `server_error` the service's own summary.
     pub description: String,
-    /// Whether it is a failure of ours, which the client may try again.
-    pub internal: bool,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Whose fault an [`OAuthError`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The client's, or the decision of a policy or a hook.
+    Request,
+    /// Ours; the client may try again.
+    Internal,
+    /// Nobody's: as many flows of the org wait for hooks as may. It is answered like the same of the management API.
+    OrgAtLimit,
 }
 
 impl OAuthError {
     /// An error of the client's request.
     pub fn new(code: &'static str, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), internal: false }
+        Self { code, description: description.into(), fault: Fault::Request }
     }
 
     /// `invalid_request`.
@@ -35,13 +46,19 @@ impl OAuthError {
         Self::new("invalid_client", "The client could not be authenticated.")
     }
 
+    /// The org's limit of flows that wait for hooks.
+    pub(crate) fn org_at_limit() -> Self {
+        let description = "Too many requests of this org wait for inline hooks. Try again later.";
+        Self { fault: Fault::OrgAtLimit, ..Self::new("temporarily_unavailable", description) }
+    }
+
     /// A failure of ours; its cause goes to the log.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "oauth.internal_error");
         Self {
             code: "server_error",
             description: "The authorization server failed. Try again later.".to_owned(),
-            internal: true,
+            fault: Fault::Internal,
         }
     }
 }

@@ -104,7 +104,8 @@ impl Platform {
     /// Builds the tokens and pauses at the extension point of the matching rule.
     ///
     /// # Errors
-    /// `server_error` with the service's summary when the service refused (`token.md` section 5).
+    /// `server_error` with the service's summary when the service refused (`token.md` section 5), and
+    /// [`super::error::Fault::OrgAtLimit`].
     pub(crate) async fn mint(&self, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
         let mut subject = self.subject(minting);
         let Some(hook) = minting.rule.inline_hook.as_ref().and_then(|id| minting.org.hook(id)) else {
@@ -136,6 +137,11 @@ impl Platform {
                 let description = "The inline hook could not be executed".to_owned();
                 self.log_grant(minting, "access_token", Some(&description));
                 Err(OAuthError::new("server_error", description))
+            }
+            (Decision::TurnAway, _) => {
+                let error = OAuthError::org_at_limit();
+                self.log_grant(minting, "access_token", Some(&error.description));
+                Err(error)
             }
             (_, outcome) => {
                 if let (Some(claim), Some(why)) = (&self.settings().missed_hook_claim, outcome.missed()) {

@@ -14,7 +14,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
@@ -72,7 +72,10 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         }
         ApiError::RateLimited.into_response()
     };
-    standing.write(&mut response);
+    // A 429 within the rate is a concurrency violation, whose headers are other ones: the edge writes them.
+    if !(standing.allowed && response.status() == StatusCode::TOO_MANY_REQUESTS) {
+        standing.write(&mut response);
+    }
     response
 }
 

@@ -13,9 +13,10 @@ use tenterhook_contract::Secret;
 use tenterhook_flows::{
     Caller, OrgSnapshot,
     entropy::random_token,
+    management::ManagementError,
     oauth::{
         authorize::{AuthorizeAnswer, ResponseMode, registered_redirect_uri},
-        error::OAuthError,
+        error::{Fault, OAuthError},
         parameters::Parameters,
     },
     sign_in::SignedIn,
@@ -63,6 +64,7 @@ async fn authorize(
     let answer = app.platform.authorize(&org, server, &caller, &parameters, session.as_ref()).await;
     Ok(match answer {
         AuthorizeAnswer::Page(error) => problem(&error),
+        AuthorizeAnswer::OrgAtLimit => return Err(ManagementError::OrgAtLimit.into()),
         AuthorizeAnswer::SignIn { login_hint } => {
             sign_in_page(&app, &org, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), None)
         }
@@ -195,7 +197,11 @@ fn sign_in_page(
 }
 
 fn problem(error: &OAuthError) -> Response {
-    let status = if error.internal { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST };
+    let status = match error.fault {
+        Fault::Request => StatusCode::BAD_REQUEST,
+        Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::OrgAtLimit => StatusCode::TOO_MANY_REQUESTS,
+    };
     let template = Problem { title: "This request cannot be answered", text: &error.description, code: error.code };
     page(status, &template, "'none'")
 }

@@ -14,8 +14,9 @@ use axum::{
 use serde_json::json;
 use tenterhook_flows::{
     Caller, OrgSnapshot,
+    management::ManagementError,
     oauth::{
-        error::OAuthError,
+        error::{Fault, OAuthError},
         parameters::{PARAMETERS_BYTES_MAX, Parameters},
     },
 };
@@ -134,12 +135,14 @@ pub(super) async fn form_bytes(headers: &HeaderMap, body: Body, bytes_max: usize
     })
 }
 
-/// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5).
+/// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5); the
+/// org's limit has the vendor's error body (`overview.md` section 5).
 fn refused(error: &OAuthError) -> Response {
-    let status = match error.code {
-        "invalid_client" => StatusCode::UNAUTHORIZED,
-        _ if error.internal => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::BAD_REQUEST,
+    let status = match (error.code, error.fault) {
+        (_, Fault::OrgAtLimit) => return ApiError::from(ManagementError::OrgAtLimit).into_response(),
+        ("invalid_client", _) => StatusCode::UNAUTHORIZED,
+        (_, Fault::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
+        (_, Fault::Request) => StatusCode::BAD_REQUEST,
     };
     let mut response =
         (status, Json(json!({ "error": error.code, "error_description": error.description }))).into_response();

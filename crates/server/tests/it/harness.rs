@@ -82,6 +82,10 @@ pub(crate) async fn store_config(folder: &std::path::Path) -> StoreConfig {
 
 /// What a node runs on `store`.
 pub(crate) async fn platform(store: Store, base_url: Arc<str>) -> Arc<Platform> {
+    platform_within(store, base_url, Limits::default()).await
+}
+
+async fn platform_within(store: Store, base_url: Arc<str>, limits: Limits) -> Arc<Platform> {
     let transport = HttpTransport::new(
         TransportConfig { policy: EgressPolicy::default().with_plain_http_to_loopback(), ..TransportConfig::default() },
         Arc::new(SystemEntropy),
@@ -94,7 +98,7 @@ pub(crate) async fn platform(store: Store, base_url: Arc<str>) -> Arc<Platform> 
         settings: Settings {
             base_url,
             plain_http_to_loopback: true,
-            limits: Limits::default(),
+            limits,
             missed_hook_claim: Some("x-hook-missed".into()),
         },
         witness: None,
@@ -111,7 +115,14 @@ impl World {
     pub(crate) async fn with_limits(limits: ServerLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = store_config(folder.path()).await;
-        Self::on(&config, folder, limits).await
+        Self::on(&config, folder, limits, Limits::default()).await
+    }
+
+    /// A server whose engine has these bounds.
+    pub(crate) async fn with_engine_limits(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = store_config(folder.path()).await;
+        Self::on(&config, folder, ServerLimits::default(), limits).await
     }
 
     /// A server whose way to its PostgreSQL can be cut; `None` where the tests run on SQLite.
@@ -120,15 +131,15 @@ impl World {
         let StoreConfig::Postgres { url, max_connections } = store_config(folder.path()).await else { return None };
         let (way, url) = Way::to(url.expose()).await.unwrap();
         let config = StoreConfig::Postgres { url: Secret::new(url), max_connections };
-        Some((Self::on(&config, folder, ServerLimits::default()).await, way))
+        Some((Self::on(&config, folder, ServerLimits::default(), Limits::default()).await, way))
     }
 
-    async fn on(config: &StoreConfig, folder: tempfile::TempDir, limits: ServerLimits) -> Self {
+    async fn on(config: &StoreConfig, folder: tempfile::TempDir, limits: ServerLimits, engine: Limits) -> Self {
         let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
         let store = Store::open(config, keyring).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let platform = platform(store, format!("http://{address}").into()).await;
+        let platform = platform_within(store, format!("http://{address}").into(), engine).await;
         let secrets = DemonstrationSecrets {
             admin_token: Secret::new(ADMIN_TOKEN),
             client_secret: Secret::new(CLIENT_SECRET),

@@ -11,6 +11,7 @@ mod metrics;
 mod nodes;
 mod oauth;
 mod orgs;
+mod org_limit;
 mod plain_text;
 mod preview;
 mod secrecy;
