@@ -2,10 +2,11 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tenterhook_testkit::{
     pki::Authority,
     service::{self as testkit, Step},
@@ -85,6 +86,21 @@ async fn readable(world: &World, traces: &Traces) -> String {
     seen
 }
 
+/// A hook whose every secret is marked.
+fn marked_hook(service: SocketAddr, tokens: SocketAddr) -> Value {
+    json!({
+        "name": "Marked", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
+        "policy": { "failurePolicy": "fallback", "fallbackCommands": [{ "type": "com.okta.access.patch", "value": [
+            { "op": "add", "path": "/claims/tier", "value": "fallback-marked" },
+        ] }] },
+        "channel": { "type": "OAUTH", "version": "1.0.0", "config": {
+            "uri": format!("http://{}/hook", service), "clientId": "hook-caller", "scope": "hooks.call",
+            "tokenUrl": format!("http://{}/token", tokens), "authType": "client_secret_post",
+            "clientSecret": "client-secret-marked", "headers": [{ "key": "X-Api-Key", "value": "header-marked" }],
+        } },
+    })
+}
+
 /// The secrets of channels, signatures, TLS and flows, each marked, through good calls and bad ones.
 #[tokio::test]
 async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
@@ -99,17 +115,7 @@ async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
     let steps = [Step::answer(200, token), Step::answer(200, token), Step::answer(400, refusal)];
     let tokens = testkit::Service::start(steps.to_vec(), None).await.unwrap();
     let service = Service::start(Behaviour::json(&json!({}))).await;
-    let hook = json!({
-        "name": "Marked", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
-        "policy": { "failurePolicy": "fallback", "fallbackCommands": [{ "type": "com.okta.access.patch", "value": [
-            { "op": "add", "path": "/claims/tier", "value": "fallback-marked" },
-        ] }] },
-        "channel": { "type": "OAUTH", "version": "1.0.0", "config": {
-            "uri": format!("http://{}/hook", service.address), "clientId": "hook-caller", "scope": "hooks.call",
-            "tokenUrl": format!("http://{}/token", tokens.address()), "authType": "client_secret_post",
-            "clientSecret": "client-secret-marked", "headers": [{ "key": "X-Api-Key", "value": "header-marked" }],
-        } },
-    });
+    let hook = marked_hook(service.address, tokens.address());
     let created = world.api("POST", "/api/v1/inlineHooks", Some(&hook)).await;
     assert_eq!(created.status, 200, "{}", created.text());
     let path = format!("/api/v1/inlineHooks/{}", created.json()["id"].as_str().unwrap());
