@@ -197,7 +197,6 @@ async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
     }
     // The fallback and headers are configuration: the API shows them and the database keeps them, no log does.
     let hook_shown = world.api("GET", &path, None).await.text();
-    for shown in ["fallback-marked", "header-marked"] {
-        assert!(hook_shown.contains(shown) && !seen.replace(&created.text(), "").contains(shown), "{shown}");
-    }
+    assert!(hook_shown.contains("fallback-marked") && !seen.replace(&created.text(), "").contains("fallback-marked"));
+    assert!(hook_shown.contains("header-marked") && !seen.replace(&created.text(), "").contains("header-marked"));
 }
