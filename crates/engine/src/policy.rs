@@ -58,7 +58,8 @@ pub(crate) fn decide(
 pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(_) | Outcome::Invalid(_) => true,
-        Outcome::Skipped(reason) => !matches!(reason, SkipReason::Inactive | SkipReason::OrgAtLimit),
+        Outcome::Skipped(SkipReason::Inactive | SkipReason::OrgAtLimit) => false,
+        Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::NoCapacity | SkipReason::NoTime) => true,
         Outcome::Refused(_) => hook_type.description().refusal == Refusal::Failure,
         Outcome::Applied(_) | Outcome::Unchanged => false,
     }
