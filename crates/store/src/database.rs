@@ -205,7 +205,8 @@ pub(crate) struct TurnLimits {
 }
 
 /// A transaction on PostgreSQL while no other node has one with the same advisory lock. The lock lives as long as the
-/// transaction, also behind a pooler that shares connections between clients.
+/// transaction, also behind a pooler that shares connections between clients. It sees what the nodes before it committed:
+/// where transactions see their beginning only, that would be the moment in which it began to wait.
 pub(crate) async fn turn(
     connection: &DatabaseConnection,
     lock: i64,
@@ -214,7 +215,7 @@ pub(crate) async fn turn(
     let turn = connection.begin().await?;
     let (idle, wait) = (limits.idle.as_millis(), limits.wait.as_millis());
     turn.execute_unprepared(&format!(
-        "SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL lock_timeout = {wait}; \
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL lock_timeout = {wait}; \
          SELECT pg_advisory_xact_lock({lock})"
     ))
     .await?;
@@ -290,5 +291,31 @@ mod tests {
         next.commit().await.unwrap();
         assert!(lost.commit().await.is_err(), "the silent node learns of it");
         turn(&silent, LOCK, limits).await.unwrap().commit().await.unwrap();
+    }
+
+    /// The nodes that migrate and write the log rely on it, whatever an operator's database has for a default.
+    #[tokio::test]
+    async fn who_has_its_turn_sees_what_those_before_it_did() {
+        const LOCK: i64 = 0x7465_6e74_6572_6879;
+        let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
+        let name = format!("tenterhook_seen_{}", std::process::id());
+        let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+        let first = Database::connect(&url).await.unwrap();
+        let default = format!("ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'");
+        first.execute_unprepared(&format!("CREATE TABLE kept (number INT); {default}")).await.unwrap();
+        let second = Database::connect(&url).await.unwrap();
+        let limits = TurnLimits { idle: Duration::from_mins(1), wait: Duration::from_mins(1) };
+        let before = turn(&first, LOCK, limits).await.unwrap();
+        before.execute_unprepared("INSERT INTO kept VALUES (1)").await.unwrap();
+        let waiting = tokio::spawn(async move {
+            let after = turn(&second, LOCK, limits).await?;
+            after.query_all_raw(Statement::from_string(DbBackend::Postgres, "SELECT number FROM kept")).await
+        });
+        let waits = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
+        let waits = Statement::from_string(DbBackend::Postgres, waits);
+        let other = Database::connect(&url).await.unwrap();
+        while other.query_one_raw(waits.clone()).await.unwrap().is_none() {}
+        before.commit().await.unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
     }
 }
