@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
 use tokio::sync::{Notify, broadcast, oneshot};
 
@@ -378,31 +378,45 @@ async fn write_all(connection: DatabaseConnection, shared: &Shared) {
 
 /// Writes the rows, as often as it takes; `false` when the log has been given up.
 async fn write_until_done(connection: &DatabaseConnection, rows: &[(&Entry, &str)], shared: &Shared) -> bool {
-    let mut pause = RETRY_MIN;
-    while let Err(error) = write(connection, rows).await {
+    let (mut pause, mut again) = (RETRY_MIN, false);
+    while let Err(error) = write(connection, rows, again).await {
         if shared.given_up.load(Ordering::Relaxed) {
             return false;
         }
         let error = StoreError::from(error);
         tracing::warn!(%error, events = rows.len(), "system_log.write failed; it is tried again");
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(RETRY_MAX);
+        (pause, again) = ((pause * 2).min(RETRY_MAX), true);
     }
     true
 }
 
 /// Writes the rows, all or none. Nodes on one PostgreSQL take turns: sequence numbers are drawn and committed in the same
-/// order, so that who polls the log behind the last number it has seen misses none.
-async fn write(connection: &DatabaseConnection, rows: &[(&Entry, &str)]) -> Result<(), DbErr> {
+/// order, so that who polls the log behind the last number it has seen misses none. `again` after a try that failed.
+async fn write(connection: &DatabaseConnection, rows: &[(&Entry, &str)], again: bool) -> Result<(), DbErr> {
     let backend = connection.get_database_backend();
     if backend != DbBackend::Postgres {
         return connection.execute_raw(insertion(backend, rows)).await.map(drop);
     }
     let turn = turn(connection, TURN_LOCK, TURN_LIMITS).await?;
+    // Only the answer may have been lost. Were that try still being committed, it would have the turn.
+    if again && are_written(&turn, rows).await? {
+        return turn.commit().await;
+    }
     for some in rows.chunks(ROWS_MAX) {
         turn.execute_raw(insertion(backend, some)).await?;
     }
     turn.commit().await
+}
+
+/// Whether the rows are there. They are written all or none, so that the first one tells; each has a text of its own.
+async fn are_written(turn: &DatabaseTransaction, rows: &[(&Entry, &str)]) -> Result<bool, DbErr> {
+    const WRITTEN: &str =
+        "SELECT sequence FROM log_events WHERE org_id = $1 AND published_us = $2 AND document = $3 LIMIT 1";
+    let Some((entry, document)) = rows.first() else { return Ok(true) };
+    let values = [entry.org_id.as_str().into(), entry.published.as_micros().into(), (*document).into()];
+    let written = Statement::from_sql_and_values(DbBackend::Postgres, WRITTEN, values);
+    Ok(turn.query_one_raw(written).await?.is_some())
 }
 
 /// The statement that inserts the rows. Its text depends on their number only, so that it is prepared once; built by

@@ -1,12 +1,21 @@
 //! Databases of their own for tests on a PostgreSQL server, and a way to them that can be cut.
 
-use std::io;
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use sea_orm::{ConnectionTrait as _, Database, DbErr};
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
+
+/// The message by which a client commits.
+const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+/// Bytes that are passed on at once.
+const BUFFER_BYTES: usize = 64 * 1_024;
 
 /// Makes the database `name` on the server of `url` and answers with its URL.
 ///
@@ -20,9 +29,31 @@ pub async fn create_database(url: &str, name: &str) -> Result<String, DbErr> {
     Ok(format!("{base}/{name}"))
 }
 
+/// What is lost, with its connection, on a [`Way`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// A commit, before the server has it.
+    Commit,
+    /// The answer to a commit, which the server has made.
+    Answer,
+}
+
 /// A way to a server that ends, with every connection on it, when it is cut or dropped.
 #[derive(Debug)]
-pub struct Way(JoinHandle<()>);
+pub struct Way {
+    task: JoinHandle<()>,
+    next: Next,
+}
+
+/// What of the next commit is lost.
+#[derive(Clone, Debug, Default)]
+struct Next(Arc<Mutex<Option<Lost>>>);
+
+impl Next {
+    fn lock(&self) -> MutexGuard<'_, Option<Lost>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Way {
     /// A way to the server of `url`, and the URL of the same database by that way.
@@ -35,30 +66,66 @@ impl Way {
         let (server, database) = rest.split_once('/').ok_or_else(strange)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let by_way = format!("{before}@{}/{database}", listener.local_addr()?);
-        let server = server.to_owned();
+        let (server, next) = (server.to_owned(), Next::default());
+        let lost = next.clone();
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                let server = server.clone();
-                connections.spawn(async move {
-                    let mut far = TcpStream::connect(server).await?;
-                    tokio::io::copy_bidirectional(&mut near, &mut far).await
-                });
+            while let Ok((near, _)) = listener.accept().await {
+                let (server, lost) = (server.clone(), lost.clone());
+                connections.spawn(async move { pass(near, TcpStream::connect(server).await?, &lost).await });
             }
         });
-        Ok((Self(task), by_way))
+        Ok((Self { task, next }, by_way))
+    }
+
+    /// Loses this of the next commit.
+    pub fn lose(&self, lost: Lost) {
+        *self.next.lock() = Some(lost);
+    }
+
+    /// Whether what [`Way::lose`] asked for has been lost.
+    pub fn has_lost(&self) -> bool {
+        self.next.lock().is_none()
     }
 
     /// Cuts it: nobody listens any more, and no connection is left.
     pub async fn cut(mut self) {
-        self.0.abort();
+        self.task.abort();
         // Aborted tasks end with an error that says so.
-        let _ = (&mut self.0).await;
+        let _ = (&mut self.task).await;
     }
 }
 
 impl Drop for Way {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+    }
+}
+
+/// Passes on what the two ends send, until one of them ends or `next` says so.
+async fn pass(mut near: TcpStream, mut far: TcpStream, next: &Next) -> io::Result<()> {
+    let (mut asked, mut answered) = (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);
+    loop {
+        tokio::select! {
+            read = near.read(&mut asked) => {
+                let bytes = asked.get(..read?).unwrap_or_default();
+                let commits = bytes.windows(COMMIT.len()).any(|message| message == COMMIT);
+                let lost = if commits { next.lock().take() } else { None };
+                if bytes.is_empty() || lost == Some(Lost::Commit) {
+                    return Ok(());
+                }
+                far.write_all(bytes).await?;
+                if lost == Some(Lost::Answer) {
+                    return far.read(&mut answered).await.map(drop);
+                }
+            }
+            read = far.read(&mut answered) => {
+                let bytes = answered.get(..read?).unwrap_or_default();
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                near.write_all(bytes).await?;
+            }
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Several nodes on one database.
 
+use tenterhook_contract::Secret;
 use tenterhook_store::{
-    Keyring, Store,
+    Keyring, Store, StoreConfig,
     model::{LogCursor, LogQuery},
 };
+use tenterhook_testkit::postgres::{Lost, Way};
 
 use crate::{
     databases::{at, open},
@@ -57,4 +59,24 @@ async fn who_polls_misses_no_event_of_any_node() {
         }
     }
     assert_eq!(seen, 3 * ROUNDS * EVENTS);
+}
+
+/// `system-log.md` section 3: an event's uuid is its own.
+#[tokio::test]
+async fn a_batch_whose_commit_is_not_answered_is_kept_once() {
+    for lost in [Lost::Commit, Lost::Answer] {
+        let Some(StoreConfig::Postgres { url, max_connections }) = crate::databases::postgres().await else { return };
+        let (way, url) = Way::to(url.expose()).await.unwrap();
+        let store = open(&StoreConfig::Postgres { url: Secret::new(url), max_connections }).await;
+        let events: Vec<_> = (0..100).map(|number| event(&number.to_string(), at(number))).collect();
+        way.lose(lost);
+        for event in &events {
+            store.log_writer().append(event);
+        }
+        store.log_writer().flush().await;
+        assert!(way.has_lost(), "{lost:?}");
+        let kept = store.query_log(&LogQuery { limit: 1_000, ..everything() }).await.unwrap().events;
+        assert_eq!(kept.len(), events.len(), "{lost:?}");
+        assert!(kept == events, "{lost:?}");
+    }
 }
