@@ -66,10 +66,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         };
         // Without it an answer may wait for the client's acknowledgement; nothing breaks.
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
+        let (router, changes) = (router.clone(), tasks.clone());
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(|body| Body::new(TimedBody::new(body, limits.body_timeout)));
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(changes.clone());
             router.clone().oneshot(edge::normalised(request))
         });
         let stream = TokioIo::new(TimedStart::new(stream, limits.header_timeout));
@@ -83,20 +84,36 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+    let mut rest = JoinSet::new();
+    let drained = async {
+        graceful.shutdown().await;
+        // What clients have left behind.
+        loop {
+            rest = tasks.take();
+            if rest.is_empty() {
+                break;
+            }
+            while rest.join_next().await.is_some() {}
+        }
+    };
+    if tokio::time::timeout(limits.drain, drained).await.is_err() {
         tracing::warn!("http.drain: requests were still in flight when the drain time ended");
     }
-    let mut rest = std::mem::take(&mut *tasks.lock());
     rest.shutdown().await;
+    tasks.take().shutdown().await;
 }
 
-/// The tasks of all connections, those of their HTTP/2 streams included.
+/// The tasks of all connections, those of their HTTP/2 streams and of requests that outlive their clients included.
 #[derive(Clone, Default)]
-struct Tasks(Arc<Mutex<JoinSet<()>>>);
+pub(crate) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
 impl Tasks {
     fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> JoinSet<()> {
+        std::mem::take(&mut *self.lock())
     }
 }
 

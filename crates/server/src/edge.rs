@@ -100,7 +100,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
 }
 
 /// A future whose panic is a result.
-struct CatchPanic(Pin<Box<dyn Future<Output = Response> + Send>>);
+pub(crate) struct CatchPanic(pub(crate) Pin<Box<dyn Future<Output = Response> + Send>>);
 
 impl Future for CatchPanic {
     type Output = Result<Response, Box<dyn Any + Send>>;

@@ -18,13 +18,17 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
+use hyper::rt::Executor as _;
 use serde_json::Value;
 use tenterhook_contract::id::OrgId;
 use tenterhook_flows::{Caller, OrgSnapshot, entropy::sha256_hex, management::Administrator};
 use tenterhook_store::model::ApiToken;
+use tokio::sync::oneshot;
 
 use crate::{
     App,
+    accept::Tasks,
+    edge::CatchPanic,
     error::ApiError,
     patience::{self, Unread},
     plain_text::{NUL, member_with_nul, parameter_with_nul},
@@ -80,15 +84,19 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
 }
 
 /// Runs a request that may change something in a task of its own: a client that goes away must not leave a change half
-/// done, committed and not in the System Log.
+/// done, committed and not in the System Log. The drain waits for it as it does for requests whose clients are there.
 async fn to_its_end(request: Request, next: Next) -> Response {
-    if request.method().is_safe() {
+    let tasks = request.extensions().get::<Tasks>().cloned();
+    let Some(tasks) = tasks.filter(|_| !request.method().is_safe()) else {
         return next.run(request).await;
-    }
-    match tokio::spawn(next.run(request)).await {
-        Ok(response) => response,
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-        // The process is ending.
+    };
+    let (answer, answered) = oneshot::channel();
+    // Who asked may have gone.
+    tasks.execute(async move { answer.send(CatchPanic(Box::pin(next.run(request))).await) });
+    match answered.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        // The drain time has ended.
         Err(_) => ApiError::Internal.into_response(),
     }
 }

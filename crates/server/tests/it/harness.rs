@@ -29,6 +29,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::JoinHandle,
 };
 
 /// Secrets that must never be seen anywhere but where they belong.
@@ -43,7 +44,8 @@ pub(crate) struct World {
     pub(crate) platform: Arc<Platform>,
     pub(crate) org: DemonstrationOrg,
     pub(crate) folder: tempfile::TempDir,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
 }
 
 /// An answer of the server.
@@ -134,7 +136,12 @@ impl World {
         Some((Self::on(&config, folder, ServerLimits::default(), Limits::default()).await, way))
     }
 
-    async fn on(config: &StoreConfig, folder: tempfile::TempDir, limits: ServerLimits, engine: Limits) -> Self {
+    pub(crate) async fn on(
+        config: &StoreConfig,
+        folder: tempfile::TempDir,
+        limits: ServerLimits,
+        engine: Limits,
+    ) -> Self {
         let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
         let store = Store::open(config, keyring).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -148,8 +155,14 @@ impl World {
         let org = demonstration(&platform, &secrets).await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let router = router(Arc::clone(&platform), limits, stopping.clone());
-        tokio::spawn(serve(listener, router, limits, stopping));
-        Self { address, platform, org, folder, _stop: stop }
+        let serving = tokio::spawn(serve(listener, router, limits, stopping));
+        Self { address, platform, org, folder, stop, serving }
+    }
+
+    /// Stops the server, and waits until it has ended.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.send(true).unwrap();
+        (&mut self.serving).await.unwrap();
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {

@@ -1,6 +1,6 @@
 //! `GET /api/v1/logs`, rule by rule of `system-log.md` section 1.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
@@ -8,10 +8,11 @@ use tenterhook_contract::{
     system_log::{Actor, DebugData, LogEvent, LogResult, Severity},
 };
 use tenterhook_engine::{Clock as _, SystemClock};
-
+use tenterhook_server::ServerLimits;
+use tenterhook_store::model::LogQuery;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::harness::{ADMIN_TOKEN, Answer, World, hook_body};
+use crate::harness::{ADMIN_TOKEN, Answer, Behaviour, Service, World, hook_body};
 
 fn link(answer: &Answer, relation: &str) -> Option<String> {
     let wanted = format!("rel=\"{relation}\"");
@@ -183,11 +184,11 @@ async fn a_change_whose_client_goes_away_is_logged_if_it_is_made() {
         let head =
             format!("DELETE /api/v1/inlineHooks/{id} HTTP/1.1\r\nhost: h\r\nauthorization: SSWS {ADMIN_TOKEN}\r\n\r\n");
         client.write_all(head.as_bytes()).await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_micros(after * 100)).await;
+        tokio::time::sleep(Duration::from_micros(after * 100)).await;
     }
     // What has begun goes on; it is not known when it ends.
     for try_number in 0.. {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let left = world.api("GET", "/api/v1/inlineHooks", None).await.text();
         let logged = world.events("inline_hook.deleted").await;
         let logged = logged.iter().map(|event| event["target"][0]["id"].as_str().unwrap()).collect::<Vec<_>>();
@@ -198,5 +199,38 @@ async fn a_change_whose_client_goes_away_is_logged_if_it_is_made() {
             return;
         }
         assert!(try_number < 50, "neither there nor is their end logged: {unclear:?}");
+    }
+}
+
+/// The end of a server is not the end of what clients have left behind: it is waited for, or cut off and logged as such.
+#[tokio::test]
+async fn an_invocation_whose_client_has_gone_is_logged_before_the_server_ends() {
+    for (drain, timeout_ms, reason) in [(Duration::from_mins(1), 300, "TIMEOUT"), (Duration::ZERO, 5_000, "ABANDONED")]
+    {
+        let mut world = World::with_limits(ServerLimits { drain, ..ServerLimits::default() }).await;
+        let service = Service::start(Behaviour::Silent).await;
+        let mut hook = hook_body("Hook", service.address);
+        hook["policy"] = json!({ "timeoutMs": timeout_ms });
+        let hook = world.api("POST", "/api/v1/inlineHooks", Some(&hook)).await.json();
+        let path = format!("/api/v1/inlineHooks/{}/execute", hook["id"].as_str().unwrap());
+        let mut client = tokio::net::TcpStream::connect(world.address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: h\r\nauthorization: SSWS {ADMIN_TOKEN}\r\ncontent-type: application/json\r\n\
+             content-length: 2\r\n\r\n{{}}"
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        while service.received().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+        world.stop().await;
+        world.platform.log().flush().await;
+        let org_id = world.platform.org_by_host(None).unwrap().org.id.clone();
+        let query =
+            LogQuery { org_id, since: None, until: None, after: None, descending: false, polling: true, limit: 100 };
+        let events = world.platform.store().query_log(&query).await.unwrap().events;
+        let executed = events.iter().filter(|event| event.event_type == "inline_hook.executed");
+        let reasons = executed.map(|event| event.reason.as_deref().unwrap_or_default()).collect::<Vec<_>>();
+        assert_eq!(reasons, [reason]);
     }
 }
