@@ -21,7 +21,10 @@ use error::ApiError;
 pub use health::metrics_router;
 use rate_limit::RateLimits;
 use tenterhook_flows::{Platform, attempts::PasswordAttempts};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+/// API tokens that are looked up at the same time while requests without a valid one have used up what they may.
+const CROWDED_LOOKUPS_MAX: usize = 2;
 
 /// Bounds of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,8 @@ impl Default for ServerLimits {
 pub(crate) struct App {
     pub(crate) platform: Arc<Platform>,
     pub(crate) rate_limits: Arc<RateLimits>,
+    /// Places to look API tokens up while requests without a valid one have used up what they may.
+    pub(crate) crowded_lookups: Arc<Semaphore>,
     pub(crate) password_attempts: Arc<PasswordAttempts>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -70,6 +75,7 @@ pub fn router(platform: Arc<Platform>, limits: ServerLimits, stopping: watch::Re
     let app = App {
         platform,
         rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)),
+        crowded_lookups: Arc::new(Semaphore::new(CROWDED_LOOKUPS_MAX)),
         password_attempts: Arc::default(),
         stopping,
     };

@@ -73,6 +73,13 @@ impl RateLimits {
         let remaining = self.per_minute.saturating_sub(window.used);
         Standing { allowed, is_first_refused, limit: self.per_minute, remaining, reset: window.ends }
     }
+
+    /// Whether the next request on `endpoint` will be refused.
+    pub(crate) fn is_used_up(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Timestamp) -> bool {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = windows.get(&(org.clone(), endpoint, who));
+        window.is_some_and(|window| window.ends > now.as_seconds() && window.used >= self.per_minute)
+    }
 }
 
 impl Standing {
@@ -119,6 +126,8 @@ mod tests {
             Standing { allowed: false, is_first_refused: true, limit: 2, remaining: 0, reset: 60 }
         );
         assert!(!limits.count(&org, "x", Requester::Administrator, at(2)).is_first_refused);
+        let used_up = |endpoint, seconds| limits.is_used_up(&org, endpoint, Requester::Administrator, at(seconds));
+        assert_eq!([used_up("x", 2), used_up("y", 2), used_up("x", 60)], [true, false, false]);
         assert!(
             limits.count(&org, "y", Requester::Administrator, at(2)).allowed,
             "another endpoint has its own window"

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sea_orm::{ConnectionTrait as _, Database, DbErr};
+use sea_orm::{
+    ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
+    TransactionTrait as _,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -27,6 +30,38 @@ pub async fn create_database(url: &str, name: &str) -> Result<String, DbErr> {
     server.close().await?;
     let base = url.rsplit_once('/').map_or(url, |(base, _)| base);
     Ok(format!("{base}/{name}"))
+}
+
+/// A table that nobody else can read until this is dropped.
+#[derive(Debug)]
+pub struct LockedTable {
+    connection: DatabaseConnection,
+    _lock: DatabaseTransaction,
+}
+
+impl LockedTable {
+    /// Locks the table `name` of the database at `url`.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or has no such table.
+    pub async fn lock(url: &str, name: &str) -> Result<Self, DbErr> {
+        let connection = Database::connect(url).await?;
+        let lock = connection.begin().await?;
+        lock.execute_unprepared(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
+        Ok(Self { connection, _lock: lock })
+    }
+
+    /// How many connections wait for a lock of the database.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn waiting(&self) -> Result<usize, DbErr> {
+        const WAITING: &str =
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        // Not in the transaction, in which the answer would always be the first one.
+        let waiting = self.connection.query_all_raw(Statement::from_string(DbBackend::Postgres, WAITING)).await?;
+        Ok(waiting.len())
+    }
 }
 
 /// What is lost, with its connection, on a [`Way`].

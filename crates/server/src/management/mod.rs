@@ -57,9 +57,11 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
     let Some(org) = request.extensions().get::<Arc<OrgSnapshot>>().map(|org| org.org.id.clone()) else {
         return ApiError::UnknownPath.into_response();
     };
-    let token = find_token(&app, &org, request.headers()).await;
+    let endpoint = endpoint(request.uri().path());
+    let crowded = app.rate_limits.is_used_up(&org, endpoint, Requester::Unknown, app.platform.now());
+    let token = find_token(&app, &org, request.headers(), crowded).await;
     let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
-    let standing = app.rate_limits.count(&org, endpoint(request.uri().path()), who, app.platform.now());
+    let standing = app.rate_limits.count(&org, endpoint, who, app.platform.now());
     let mut response = if standing.allowed {
         match judge(&request).and(token) {
             Err(error) => error.into_response(),
@@ -138,14 +140,17 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 #[derive(Clone)]
 struct Presented(Option<ApiToken>);
 
-/// The token of `Authorization: SSWS` and the token, with any white space between them.
-async fn find_token(app: &App, org: &OrgId, headers: &HeaderMap) -> Result<Option<ApiToken>, ApiError> {
+/// The token of `Authorization: SSWS` and the token, with any white space between them. `crowded` while requests without a
+/// valid one are refused: to tell administrators from them must not take the whole database.
+async fn find_token(app: &App, org: &OrgId, headers: &HeaderMap, crowded: bool) -> Result<Option<ApiToken>, ApiError> {
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("SSWS")).map(str::trim);
-    match token.filter(|token| !token.is_empty() && token.len() <= TOKEN_CHARACTERS_MAX) {
-        None => Ok(None),
-        Some(token) => Ok(app.platform.store().find_api_token(org, &sha256_hex(token)).await?),
-    }
+    let Some(token) = token.filter(|token| !token.is_empty() && token.len() <= TOKEN_CHARACTERS_MAX) else {
+        return Ok(None);
+    };
+    // The semaphore is never closed.
+    let _place = if crowded { app.crowded_lookups.acquire().await.ok() } else { None };
+    Ok(app.platform.store().find_api_token(org, &sha256_hex(token)).await?)
 }
 
 /// An authenticated administrator.

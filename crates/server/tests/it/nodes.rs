@@ -1,8 +1,12 @@
-//! Nodes on PostgreSQL: several that start at once, and one whose database is away.
+//! Nodes on PostgreSQL: several that start at once, one whose database is away, and one that strangers crowd.
 
 use serde_json::json;
+use tenterhook_engine::Limits;
 use tenterhook_flows::provision::bootstrap;
+use tenterhook_server::ServerLimits;
 use tenterhook_store::{Keyring, Store, StoreConfig};
+use tenterhook_testkit::postgres::LockedTable;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::harness::{World, hook_body, platform, store_config};
 
@@ -55,4 +59,38 @@ async fn a_database_that_is_away_is_said_so_and_when_to_come_back() {
             assert_eq!(away.headers.get_all(header).iter().count(), 1, "{header}");
         }
     }
+}
+
+/// Strangers are told from administrators in the database, of which they must leave something to others.
+#[tokio::test]
+async fn strangers_beyond_their_limit_do_not_take_every_connection_to_the_database() {
+    const STRANGERS: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let config = store_config(folder.path()).await;
+    let StoreConfig::Postgres { url, .. } = &config else { return };
+    let limits = ServerLimits { api_requests_per_minute: 1, ..ServerLimits::default() };
+    let world = World::on(&config, folder, limits, Limits::default()).await;
+    let used_up = world.send("GET", "/api/v1/users", &[("authorization", "SSWS wrong")], b"").await;
+    assert_eq!(used_up.status, 401);
+    // Every lookup takes as long as this lives.
+    let locked = LockedTable::lock(url.expose(), "api_tokens").await.unwrap();
+    let mut strangers = Vec::new();
+    for _ in 0..STRANGERS {
+        let mut stranger = TcpStream::connect(world.address).await.unwrap();
+        stranger
+            .write_all(b"GET /api/v1/users HTTP/1.1\r\nhost: h\r\nauthorization: SSWS wrong\r\n\r\n")
+            .await
+            .unwrap();
+        strangers.push(stranger);
+    }
+    while locked.waiting().await.unwrap() < 2 {}
+    for _ in 0..20 {
+        let ready = world.send("GET", "/readyz", &[], b"").await;
+        assert_eq!(ready.status, 200, "{}", ready.text());
+    }
+    assert_eq!(locked.waiting().await.unwrap(), 2);
+    drop(locked);
+    assert_eq!(world.api("GET", "/api/v1/users", None).await.status, 200, "administrators are not refused");
+    let refused = world.send("GET", "/api/v1/users", &[("authorization", "SSWS wrong")], b"").await;
+    assert_eq!(refused.status, 429);
 }
