@@ -57,10 +57,12 @@ pub(crate) fn decide(
 /// Whether the service had no say in what happens next, or is treated so: the hook's failure policy decides.
 pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Failed(_) | Outcome::Invalid(_) => true,
-        Outcome::Skipped(SkipReason::Inactive | SkipReason::OrgAtLimit) => false,
-        Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::NoCapacity | SkipReason::NoTime) => true,
+        Outcome::Failed(_)
+        | Outcome::Invalid(_)
+        | Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::NoCapacity | SkipReason::NoTime) => true,
         Outcome::Refused(_) => hook_type.description().refusal == Refusal::Failure,
-        Outcome::Applied(_) | Outcome::Unchanged => false,
+        Outcome::Applied(_) | Outcome::Unchanged | Outcome::Skipped(SkipReason::Inactive | SkipReason::OrgAtLimit) => {
+            false
+        }
     }
 }
