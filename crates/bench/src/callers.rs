@@ -254,9 +254,9 @@ impl Database {
 }
 
 impl Database {
-    /// Events of the benchmark's org.
-    pub(crate) async fn events(&self) -> Result<u64, Error> {
-        Ok(self.store.count_log_events(&subject::org()).await?)
+    /// Events of invocations of the benchmark's org.
+    pub(crate) async fn invocation_events(&self) -> Result<u64, Error> {
+        Ok(self.store.count_log_events(&subject::org(), "inline_hook.").await?)
     }
 }
 

@@ -142,7 +142,7 @@ async fn soak(options: &Options, services: &[(Service, Extra)]) -> Result<(), Er
     }
     database.log.flush().await;
     let (invocations, records) = (counts.invocations.load(Ordering::Relaxed), recorder.records.load(Ordering::Relaxed));
-    let stored = database.events().await?;
+    let stored = database.invocation_events().await?;
     #[expect(clippy::cast_precision_loss, reason = "counts of events")]
     {
         figure("soak_invocations", invocations as f64, "");

@@ -16,10 +16,11 @@ use crate::{
 };
 
 impl Store {
-    /// How many events the org has. Reads them all: for checks, not for pages.
-    pub async fn count_log_events(&self, org: &OrgId) -> Result<u64, StoreError> {
+    /// How many events the org has whose type begins with `family`. Reads them all: for checks, not for pages.
+    pub async fn count_log_events(&self, org: &OrgId, family: &str) -> Result<u64, StoreError> {
         let of_org = log_event::Entity::find().filter(log_event::Column::OrgId.eq(org.as_str()));
-        Ok(of_org.count(&self.connections.reader).await?)
+        let of_family = of_org.filter(log_event::Column::Document.contains(format!("\"event_type\":\"{family}")));
+        Ok(of_family.count(&self.connections.reader).await?)
     }
 
     /// A page of the System Log.

@@ -61,6 +61,9 @@ async fn flushed_events_are_found_as_they_were(store: Store) {
     assert_eq!(page.events, [written], "members keep their order, other orgs keep their events");
     assert!(!page.more);
     assert_eq!(log.lost(), 0);
+    for (family, count) in [("inline_hook.", 1), ("inline_hook.executed", 1), ("hook.", 0), ("core.", 0)] {
+        assert_eq!(store.count_log_events(&org(), family).await.unwrap(), count, "{family}");
+    }
 }
 
 async fn paging_walks_every_event_once_in_every_order(store: Store) {
