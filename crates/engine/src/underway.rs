@@ -48,9 +48,9 @@ impl<'a> Underway<'a> {
         self.breaker.report(self.leave, failure.is_some(), Instant::now(), self.entropy)
     }
 
-    /// The caller has gone or was out of time, or nothing was sent. Who goes away after half of the time that the service has for an answer
-    /// has waited in vain: the service counts as one that does not answer, else nobody would ever notice a hanging one
-    /// whose callers are impatient. Who goes earlier says nothing.
+    /// The caller has gone or was out of time, or nothing was sent. Who goes away after half of the time that the service
+    /// has for an answer has waited in vain: the service counts as one that does not answer, else nobody would ever notice
+    /// a hanging one whose callers are impatient. Who goes earlier says nothing.
     pub(crate) fn abandoned(self) -> Option<BreakerChange> {
         let now = Instant::now();
         if now.duration_since(self.began) >= self.patience {
