@@ -1,8 +1,11 @@
-//! Databases of their own for tests on a PostgreSQL server, and a way to them that can be cut.
+//! Databases of their own for tests on a PostgreSQL server, and a way to them that can be cut or fall silent.
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use sea_orm::{
@@ -12,6 +15,7 @@ use sea_orm::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
@@ -73,11 +77,35 @@ pub enum Lost {
     Answer,
 }
 
-/// A way to a server that ends, with every connection on it, when it is cut or dropped.
+/// A TCP proxy to a server. It ends, with every connection on it, when it is cut or dropped; it can also stop
+/// forwarding without closing anything, as a network does that drops packets.
 #[derive(Debug)]
 pub struct Way {
     task: JoinHandle<()>,
     next: Next,
+    silence: watch::Sender<Silence>,
+    opened: Arc<AtomicU64>,
+}
+
+/// The connections on a [`Way`] that forward nothing and stay open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// None of them.
+    None,
+    /// Those with a smaller number: they were there before.
+    Before(u64),
+    /// All, also those that are still to come.
+    All,
+}
+
+impl Silence {
+    fn covers(self, connection: u64) -> bool {
+        match self {
+            Self::None => false,
+            Self::Before(first) => connection < first,
+            Self::All => true,
+        }
+    }
 }
 
 /// What of the next commit is lost.
@@ -101,16 +129,43 @@ impl Way {
         let (server, database) = rest.split_once('/').ok_or_else(strange)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let by_way = format!("{before}@{}/{database}", listener.local_addr()?);
-        let (server, next) = (server.to_owned(), Next::default());
-        let lost = next.clone();
+        let (server, next, opened) = (server.to_owned(), Next::default(), Arc::<AtomicU64>::default());
+        let (silence, silent) = watch::channel(Silence::None);
+        let (lost, numbers) = (next.clone(), Arc::clone(&opened));
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                let (server, lost) = (server.clone(), lost.clone());
-                connections.spawn(async move { pass(near, TcpStream::connect(server).await?, &lost).await });
+                let number = numbers.fetch_add(1, Ordering::SeqCst);
+                let (server, lost, silent) = (server.clone(), lost.clone(), silent.clone());
+                connections.spawn(async move {
+                    let silent = Silent { number, silence: silent };
+                    silent.clone().over().await;
+                    pass(near, TcpStream::connect(server).await?, &lost, silent).await
+                });
             }
         });
-        Ok((Self { task, next }, by_way))
+        Ok((Self { task, next, silence, opened }, by_way))
+    }
+
+    /// Stops forwarding, in both directions and without closing anything. Connections that are opened from now on are
+    /// accepted and silent too.
+    pub fn silence(&self) {
+        self.silence.send_replace(Silence::All);
+    }
+
+    /// Silences the connections that are open, as a firewall does that has lost its table: new ones are forwarded.
+    pub fn silence_open(&self) {
+        self.silence.send_replace(Silence::Before(self.opened.load(Ordering::SeqCst)));
+    }
+
+    /// Forwards again on every connection, what was sent meanwhile included.
+    pub fn resume(&self) {
+        self.silence.send_replace(Silence::None);
+    }
+
+    /// How many connections have been opened so far.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::SeqCst)
     }
 
     /// Loses this of the next commit.
@@ -137,11 +192,40 @@ impl Drop for Way {
     }
 }
 
+/// Whether one connection is silent.
+#[derive(Clone)]
+struct Silent {
+    number: u64,
+    silence: watch::Receiver<Silence>,
+}
+
+impl Silent {
+    /// Waits until the connection is silent.
+    async fn begun(&mut self) {
+        let number = self.number;
+        if self.silence.wait_for(|silence| silence.covers(number)).await.is_err() {
+            // The way has been dropped, which ends the connection.
+            std::future::pending().await
+        }
+    }
+
+    /// Waits until it is not.
+    async fn over(mut self) {
+        let number = self.number;
+        if self.silence.wait_for(|silence| !silence.covers(number)).await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
 /// Passes on what the two ends send, until one of them ends or `next` says so.
-async fn pass(mut near: TcpStream, mut far: TcpStream, next: &Next) -> io::Result<()> {
+async fn pass(mut near: TcpStream, mut far: TcpStream, next: &Next, mut silent: Silent) -> io::Result<()> {
     let (mut asked, mut answered) = (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);
     loop {
         tokio::select! {
+            // First, so that nothing is read that would not be forwarded.
+            biased;
+            () = silent.begun() => silent.clone().over().await,
             read = near.read(&mut asked) => {
                 let bytes = asked.get(..read?).unwrap_or_default();
                 let commits = bytes.windows(COMMIT.len()).any(|message| message == COMMIT);
@@ -162,5 +246,66 @@ async fn pass(mut near: TcpStream, mut far: TcpStream, next: &Next) -> io::Resul
                 near.write_all(bytes).await?;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    /// A server that sends back what it gets, and the way to it.
+    async fn echo() -> (Way, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://u@{}/x", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut reader, mut writer) = stream.split();
+                    tokio::io::copy(&mut reader, &mut writer).await
+                });
+            }
+        });
+        let (way, url) = Way::to(&url).await.unwrap();
+        let address = url.split(['@', '/']).nth(3).unwrap().to_owned();
+        (way, address)
+    }
+
+    async fn echoed(stream: &mut TcpStream, text: &[u8]) -> Vec<u8> {
+        let mut answer = vec![0; text.len()];
+        stream.read_exact(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn open_connections_fall_silent_without_being_closed_and_resume() {
+        let (way, address) = echo().await;
+        let mut old = TcpStream::connect(&address).await.unwrap();
+        old.write_all(b"before").await.unwrap();
+        assert_eq!(echoed(&mut old, b"before").await, b"before");
+        way.silence_open();
+        old.write_all(b"during").await.unwrap();
+        let mut new = TcpStream::connect(&address).await.unwrap();
+        new.write_all(b"new").await.unwrap();
+        assert_eq!(echoed(&mut new, b"new").await, b"new");
+        let nothing = old.try_read(&mut [0; 8]).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock, "silent, and not closed");
+        way.resume();
+        assert_eq!(echoed(&mut old, b"during").await, b"during");
+        assert_eq!(way.opened(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_silent_way_takes_connections_and_forwards_nothing() {
+        let (way, address) = echo().await;
+        way.silence();
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(b"held").await.unwrap();
+        assert_eq!(stream.try_read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        way.resume();
+        assert_eq!(echoed(&mut stream, b"held").await, b"held");
+        way.cut().await;
+        assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0, "closed");
     }
 }
