@@ -1,10 +1,5 @@
 //! Hook keys: the operations of `management-api.md` section 4.
 
-use aws_lc_rs::{
-    encoding::{AsDer as _, Pkcs8V1Der},
-    rsa::{KeyPair as RsaKeyPair, KeySize},
-    signature::KeyPair as _,
-};
 use serde_json::{Map, Value};
 use tenterhook_contract::{
     Secret,
@@ -12,6 +7,7 @@ use tenterhook_contract::{
     id::HookKeyId,
     system_log::Target,
 };
+use tenterhook_jose::{Generated, SigningAlgorithm};
 use tenterhook_store::{
     StoreError,
     model::{ConfigurationObject, ConfigurationWrite},
@@ -20,7 +16,7 @@ use tenterhook_store::{
 use crate::{
     OrgSnapshot, Platform,
     management::{Administrator, ManagementError},
-    oauth::keys::{base64url, pem},
+    oauth::keys::generate_key_pair,
 };
 
 /// A new key pair: modulus, public exponent, private key.
@@ -56,9 +52,7 @@ impl Platform {
         let org = self.org_of(administrator)?;
         // Judged before the work, and once more on the configuration that it is committed to.
         read_name(body, &org.configuration.hook_keys, None)?;
-        let material = tokio::task::spawn_blocking(generate).await.ok().flatten();
-        let (modulus, exponent, private_key_pem) =
-            material.ok_or_else(|| StoreError::Database("making a key pair failed".to_owned()))?;
+        let (modulus, exponent, private_key_pem) = generate().await?;
         let (now, (unix_ms, entropy), key_id) = (self.now().whole_seconds(), self.id_parts(), self.entropy().uuid());
         let key = self
             .change(&administrator.token.org_id, |org| {
@@ -116,13 +110,11 @@ impl Platform {
     }
 }
 
-fn generate() -> Option<Material> {
-    let pair = RsaKeyPair::generate(KeySize::Rsa2048).ok()?;
-    let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
-    let public = pair.public_key();
-    let modulus = base64url(public.modulus().big_endian_without_leading_zero());
-    let exponent = base64url(public.exponent().big_endian_without_leading_zero());
-    Some((modulus, exponent, pem(der.as_ref())))
+async fn generate() -> Result<Material, StoreError> {
+    let failed = |_| StoreError::Database("making a key pair failed".to_owned());
+    let Generated { private_key_pem, public } = generate_key_pair(SigningAlgorithm::RS256).await.map_err(failed)?;
+    let member = |name| public.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok((member("n"), member("e"), private_key_pem))
 }
 
 fn is_used(org: &OrgSnapshot, id: &HookKeyId) -> bool {

@@ -4,11 +4,13 @@ use tenterhook_contract::{
     Secret,
     id::{AuthorizationServerId, ClaimId, ClientId, OrgId, PolicyId, RuleId, ScopeId, UserId},
 };
+use tenterhook_jose::{Generated, KeyError};
 use tenterhook_store::{
     StoreError,
     model::{
         AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-        ConfigurationObject, ConfigurationWrite, OAuthClient, Org, PolicyRule, Scope, SigningAlgorithm, Status,
+        ConfigurationObject, ConfigurationWrite, OAuthClient, Org, PolicyRule, Scope, SigningAlgorithm, SigningKey,
+        Status,
     },
 };
 
@@ -17,7 +19,7 @@ use crate::{
     api_tokens::{ApiTokenChange, api_token, api_token_event},
     directory::Profile,
     entropy::{random_token, sha256_hex},
-    oauth::keys::{KeyError, generate_signing_key},
+    oauth::keys::{generate_key_pair, signing_key},
 };
 
 /// Scopes of OpenID Connect that every server has.
@@ -171,13 +173,22 @@ async fn add_user(
 }
 
 async fn default_server(platform: &Platform, org: &OrgId) -> Result<AuthorizationServerId, ProvisionError> {
+    let known = platform.org(org).and_then(|snapshot| {
+        let mut servers = snapshot.configuration.authorization_servers.iter();
+        servers.find(|server| server.is_default).map(|server| server.id.clone())
+    });
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let algorithm = SigningAlgorithm::default();
+    let pair = generate_key_pair(algorithm).await?;
     let made = platform.change(org, |snapshot| {
         let known = snapshot.configuration.authorization_servers.iter().find(|server| server.is_default);
         if let Some(server) = known {
             return Ok((Vec::new(), server.id.clone()));
         }
         let name = ("default", "The default authorization server", "api://default");
-        let (server, mut writes) = server_objects(platform, name, true)?;
+        let (server, _, mut writes) = server_objects(platform, name, (algorithm, &pair), true);
         let policy = policy_of(platform, &server.id, "Default Policy", 1);
         let rule = rule_of(platform, &policy, "Default Policy Rule", 1);
         writes.push(ConfigurationWrite::put(ConfigurationObject::Policy(policy)));
@@ -191,8 +202,9 @@ async fn default_server(platform: &Platform, org: &OrgId) -> Result<Authorizatio
 pub(crate) fn server_objects(
     platform: &Platform,
     (name, description, audience): (&str, &str, &str),
+    pair: (SigningAlgorithm, &Generated),
     is_default: bool,
-) -> Result<(AuthorizationServer, Vec<ConfigurationWrite>), KeyError> {
+) -> (AuthorizationServer, SigningKey, Vec<ConfigurationWrite>) {
     let (unix_ms, random) = platform.id_parts();
     let now = platform.now().whole_seconds();
     let server = AuthorizationServer {
@@ -205,16 +217,16 @@ pub(crate) fn server_objects(
         created: now,
         last_updated: now,
     };
-    let key = generate_signing_key(SigningAlgorithm::RS256, &server.id, platform.entropy(), now)?;
+    let key = signing_key(pair, &server.id, platform.entropy(), now);
     let mut objects =
-        vec![ConfigurationObject::AuthorizationServer(server.clone()), ConfigurationObject::SigningKey(key)];
+        vec![ConfigurationObject::AuthorizationServer(server.clone()), ConfigurationObject::SigningKey(key.clone())];
     for (name, description) in SYSTEM_SCOPES {
         objects.push(ConfigurationObject::Scope(Scope {
             system: true,
             ..scope_of(platform, &server.id, name, description)
         }));
     }
-    Ok((server, objects.into_iter().map(ConfigurationWrite::put).collect()))
+    (server, key, objects.into_iter().map(ConfigurationWrite::put).collect())
 }
 
 pub(crate) fn scope_of(platform: &Platform, server: &AuthorizationServerId, name: &str, description: &str) -> Scope {

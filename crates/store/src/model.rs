@@ -14,6 +14,7 @@ use tenterhook_contract::{
     },
     token::ProtocolRequest,
 };
+pub use tenterhook_jose::SigningAlgorithm;
 
 /// Stands where a document has no secret; the store puts the decrypted one in its place.
 fn no_secret() -> Secret {
@@ -131,15 +132,6 @@ pub struct AuthorizationServer {
     pub created: Timestamp,
     /// When it was last changed.
     pub last_updated: Timestamp,
-}
-
-/// Signature algorithms of tokens (RFC 7518 section 3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SigningAlgorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256,
-    /// ECDSA with P-256 and SHA-256.
-    ES256,
 }
 
 /// A signing key of an authorization server.

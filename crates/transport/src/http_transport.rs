@@ -18,7 +18,6 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
-use jsonwebtoken::EncodingKey;
 use rustls::RootCertStore;
 use tenterhook_contract::{
     hook::{Channel, ChannelAuthentication, ClientCredential, HookTls, InlineHook},
@@ -28,6 +27,7 @@ use tenterhook_engine::{
     BoxFuture, Call, CallFailure, CallPhase, Clock, Endpoint, Entropy, Exchange, FailureCode, PhaseTimings, Progress,
     RawAnswer, Refusing, Sent, SystemClock, Transport,
 };
+use tenterhook_jose::{SigningAlgorithm, TokenSigner};
 use tokio::time::Instant;
 
 use crate::{
@@ -387,9 +387,8 @@ fn client_authentication(
         ClientCredential::PrivateKeyJwt(id) => {
             let hook_key = hook_key.filter(|key| key.id == *id);
             let hook_key = hook_key.ok_or_else(|| unusable("The hook key of the channel does not exist"))?;
-            let key = EncodingKey::from_rsa_pem(hook_key.private_key_pem.expose().as_bytes());
-            let key = key.map_err(|_| unusable("The hook key of the channel is not usable"))?;
-            Ok(ClientAuthentication::Key { key_id: hook_key.key_id.clone(), key })
+            let signer = TokenSigner::new(SigningAlgorithm::RS256, &hook_key.private_key_pem, &hook_key.key_id);
+            signer.map(ClientAuthentication::Key).map_err(|_| unusable("The hook key of the channel is not usable"))
         }
     }
 }

@@ -15,10 +15,10 @@ use http::{
     HeaderValue, Method, Request, StatusCode, Uri,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
 };
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::Secret;
 use tenterhook_engine::{CallFailure, Clock, Deadline, Entropy, FailureCode};
+use tenterhook_jose::TokenSigner;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -42,13 +42,8 @@ const ERROR_CHARACTERS_MAX: usize = 60;
 pub(crate) enum ClientAuthentication {
     /// `client_secret_post`.
     Secret(Secret),
-    /// `private_key_jwt`.
-    Key {
-        /// The `kid` of the public key.
-        key_id: String,
-        /// The private key.
-        key: EncodingKey,
-    },
+    /// `private_key_jwt`, with the hook key.
+    Key(TokenSigner),
 }
 
 /// What a token is asked for with.
@@ -249,8 +244,8 @@ impl TokenSource {
             ClientAuthentication::Secret(secret) => {
                 form.append_pair("client_id", client_id).append_pair("client_secret", secret.expose());
             }
-            ClientAuthentication::Key { key_id, key } => {
-                let assertion = self.assertion(key_id, key)?;
+            ClientAuthentication::Key(signer) => {
+                let assertion = self.assertion(signer)?;
                 form.append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
                     .append_pair("client_assertion", &assertion);
             }
@@ -262,7 +257,7 @@ impl TokenSource {
     }
 
     /// A client assertion (RFC 7523 section 3), good for one request.
-    fn assertion(&self, key_id: &str, key: &EncodingKey) -> Result<String, CallFailure> {
+    fn assertion(&self, signer: &TokenSigner) -> Result<String, CallFailure> {
         let now = self.means.clock.now().as_seconds();
         let client_id = &self.grant.client_id;
         let claims = AssertionClaims {
@@ -273,9 +268,7 @@ impl TokenSource {
             exp: now + ASSERTION_SECONDS,
             jti: self.means.entropy.uuid(),
         };
-        let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::RS256) };
-        jsonwebtoken::encode(&header, &claims, key)
-            .map_err(|_| CallFailure::new(FailureCode::ChannelUnusable, "The hook key cannot sign"))
+        signer.sign(&claims).map_err(|_| CallFailure::new(FailureCode::ChannelUnusable, "The hook key cannot sign"))
     }
 }
 

@@ -12,16 +12,20 @@ use tenterhook_contract::{
     system_log::Target,
     token::reserved::BOTH,
 };
-use tenterhook_store::model::{
-    AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, ConfigurationObject,
-    ConfigurationWrite, OAuthClient, PolicyRule, Scope, Status,
+use tenterhook_jose::{KeyError, SigningAlgorithm};
+use tenterhook_store::{
+    StoreError,
+    model::{
+        AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
+        ConfigurationObject, ConfigurationWrite, OAuthClient, PolicyRule, Scope, SigningKey, Status,
+    },
 };
 
 use crate::{
     OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
     management::{Administrator, ManagementError},
-    oauth::{is_expression, issuer},
+    oauth::{is_expression, issuer, keys::generate_key_pair},
     provision::{client_of, policy_of, rule_of, scope_of, server_objects},
 };
 
@@ -54,15 +58,18 @@ impl Platform {
         if audiences.len() != 1 {
             reader.cause("audiences", "Exactly one audience is supported");
         }
+        reader.objects(&["/credentials", "/credentials/signing"]);
+        let algorithm = read_algorithm(&mut reader);
         reader.finish()?;
-        let made = server_objects(self, (&name, &description, &audiences.concat()), false);
-        let (server, writes) =
-            made.map_err(|error| ManagementError::Store(tenterhook_store::StoreError::Database(error.to_string())))?;
+        let failed = |error: KeyError| ManagementError::Store(StoreError::Database(error.to_string()));
+        let pair = generate_key_pair(algorithm).await.map_err(failed)?;
+        let (server, key, writes) =
+            server_objects(self, (&name, &description, &audiences.concat()), (algorithm, &pair), false);
         let shown = self
             .change(&administrator.token.org_id, |org| {
                 let servers = &org.configuration.authorization_servers;
                 check_new("name", servers.len(), servers.iter().any(|known| known.name == name))?;
-                Ok::<_, ManagementError>((writes.clone(), server_to_json(org, &server)))
+                Ok::<_, ManagementError>((writes.clone(), server_to_json(org, &server, Some(&key))))
             })
             .await?;
         let target = target(server.id.as_str(), "AuthorizationServer", &server.name);
@@ -270,14 +277,29 @@ impl Platform {
     }
 }
 
+/// The algorithm of the server's signing key, as JWKs name it (RFC 7517 section 4.4). The vendor knows RS256 only and has
+/// no such member.
+fn read_algorithm(reader: &mut Reader<'_>) -> SigningAlgorithm {
+    match reader.optional_text("/credentials/signing/alg").as_deref() {
+        None | Some("RS256") => SigningAlgorithm::RS256,
+        Some("ES256") => SigningAlgorithm::ES256,
+        Some(_) => {
+            reader.cause("/credentials/signing/alg", "Write `RS256` or `ES256`");
+            SigningAlgorithm::default()
+        }
+    }
+}
+
 /// Every authorization server.
 pub fn list_servers(org: &OrgSnapshot) -> Value {
-    org.configuration.authorization_servers.iter().map(|server| server_to_json(org, server)).collect()
+    let shown = |server| server_to_json(org, server, signing_key_of(org, server));
+    org.configuration.authorization_servers.iter().map(shown).collect()
 }
 
 /// One authorization server.
 pub fn get_server(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
-    Ok(server_to_json(org, find_server(org, server)?))
+    let server = find_server(org, server)?;
+    Ok(server_to_json(org, server, signing_key_of(org, server)))
 }
 
 /// Every scope of a server.
@@ -316,6 +338,12 @@ pub fn get_rule(org: &OrgSnapshot, server: &str, policy: &str, rule: &str) -> Re
 /// Every OAuth client, without secrets.
 pub fn list_clients(org: &OrgSnapshot) -> Value {
     org.configuration.clients.iter().map(client_to_json).collect()
+}
+
+/// The newest active key, which signs.
+fn signing_key_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> Option<&'a SigningKey> {
+    let mut keys = org.configuration.signing_keys.iter();
+    keys.rfind(|key| key.authorization_server_id == server.id && key.status == Status::Active)
 }
 
 fn find_server<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a AuthorizationServer, ManagementError> {
@@ -409,7 +437,9 @@ fn target(id: &str, kind: &str, name: &str) -> Target {
     }
 }
 
-fn server_to_json(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
+/// `key` is the one that signs the server's tokens now.
+fn server_to_json(org: &OrgSnapshot, server: &AuthorizationServer, key: Option<&SigningKey>) -> Value {
+    let signing = key.map(|key| json!({ "kid": key.kid, "use": "sig", "alg": key.algorithm }));
     json!({
         "id": server.id,
         "name": server.name,
@@ -419,6 +449,7 @@ fn server_to_json(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
         "issuerMode": "ORG_URL",
         "status": server.status,
         "default": server.is_default,
+        "credentials": { "signing": signing },
         "created": server.created,
         "lastUpdated": server.last_updated,
         "_links": { "self": { "href": format!("{}/api/v1/authorizationServers/{}", org.base_url, server.id) } },

@@ -2,104 +2,50 @@
 
 use std::collections::HashMap;
 
-use aws_lc_rs::{
-    encoding::{AsDer as _, Pkcs8V1Der},
-    rand::SystemRandom,
-    rsa::{KeyPair as RsaKeyPair, KeySize},
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, jwk::Jwk};
-use serde_json::{Map, Value, json};
-use tenterhook_contract::{Secret, Timestamp, id::AuthorizationServerId, plain_json::PlainJson};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::Jwk};
+use serde_json::{Map, Value};
+use tenterhook_contract::{Timestamp, id::AuthorizationServerId, plain_json::PlainJson};
 use tenterhook_engine::Entropy;
-use tenterhook_store::model::{SigningAlgorithm, SigningKey, Status};
+use tenterhook_jose::{Generated, KeyError, SigningAlgorithm, TokenSigner};
+use tenterhook_store::model::{SigningKey, Status};
 
 use crate::entropy::random_bytes;
 
-/// Why a key cannot be made or used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the signing key cannot be {0}")]
-pub struct KeyError(&'static str);
+/// A key pair of an algorithm, made on a thread of its own: one of RSA takes up to a second of a core.
+pub(crate) async fn generate_key_pair(algorithm: SigningAlgorithm) -> Result<Generated, KeyError> {
+    let made = tokio::task::spawn_blocking(move || tenterhook_jose::generate(algorithm)).await;
+    made.unwrap_or(Err(KeyError::NotMade))
+}
 
-/// Makes a signing key.
-///
-/// # Errors
-/// When the cryptography library fails.
-pub fn generate_signing_key(
-    algorithm: SigningAlgorithm,
+/// A new key pair as the signing key of an authorization server.
+pub(crate) fn signing_key(
+    (algorithm, pair): (SigningAlgorithm, &Generated),
     server: &AuthorizationServerId,
     entropy: &dyn Entropy,
     now: Timestamp,
-) -> Result<SigningKey, KeyError> {
-    let failed = || KeyError("made");
+) -> SigningKey {
     let kid = URL_SAFE_NO_PAD.encode(random_bytes::<24>(entropy));
-    let (der, members) = match algorithm {
-        SigningAlgorithm::RS256 => {
-            let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| failed())?;
-            let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| failed())?;
-            let (n, e) = (pair.public_key().modulus(), pair.public_key().exponent());
-            let (n, e) = (n.big_endian_without_leading_zero(), e.big_endian_without_leading_zero());
-            let (n, e) = (base64url(n), base64url(e));
-            (der.as_ref().to_vec(), json!({ "kty": "RSA", "alg": "RS256", "kid": kid, "use": "sig", "e": e, "n": n }))
-        }
-        SigningAlgorithm::ES256 => {
-            let random = SystemRandom::new();
-            let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(|_| failed())?;
-            let pair =
-                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.as_ref()).map_err(|_| failed())?;
-            // An uncompressed point: 4, x, y.
-            let point = pair.public_key().as_ref();
-            let half = |from: usize| point.get(from..from + 32).map(|half| URL_SAFE_NO_PAD.encode(half));
-            let (x, y) = (half(1).ok_or_else(failed)?, half(33).ok_or_else(failed)?);
-            let jwk = json!({ "kty": "EC", "alg": "ES256", "kid": kid, "use": "sig", "crv": "P-256", "x": x, "y": y });
-            (der.as_ref().to_vec(), jwk)
-        }
-    };
-    Ok(SigningKey {
+    let mut public_jwk = pair.public.clone();
+    for (name, value) in [("alg", algorithm.name()), ("kid", &kid), ("use", "sig")] {
+        public_jwk.insert(name.to_owned(), value.into());
+    }
+    SigningKey {
         kid,
         authorization_server_id: server.clone(),
         algorithm,
-        private_key_pem: pem(&der),
-        public_jwk: members.as_object().cloned().unwrap_or_default(),
+        private_key_pem: pair.private_key_pem.clone(),
+        public_jwk,
         status: Status::Active,
         created: now,
-    })
-}
-
-/// Base64url without padding, as JOSE writes bytes (RFC 7515 section 2).
-pub(crate) fn base64url(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// A PKCS#8 key in PEM.
-pub(crate) fn pem(der: &[u8]) -> Secret {
-    const LINE: usize = 64;
-    let text = STANDARD.encode(der);
-    let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();
-    for (index, character) in text.chars().enumerate() {
-        if index > 0 && index % LINE == 0 {
-            pem.push('\n');
-        }
-        pem.push(character);
     }
-    pem.push_str("\n-----END PRIVATE KEY-----\n");
-    Secret::new(pem)
 }
 
 /// The keys of an org, ready for use.
 #[derive(Default)]
 pub struct Keys {
-    signers: HashMap<AuthorizationServerId, Signer>,
+    signers: HashMap<AuthorizationServerId, TokenSigner>,
     verifiers: HashMap<String, Verifier>,
-}
-
-struct Signer {
-    header: Header,
-    key: EncodingKey,
 }
 
 struct Verifier {
@@ -129,8 +75,7 @@ impl Keys {
 
     /// A signed token (RFC 7515) of `claims`.
     pub(crate) fn sign(&self, server: &AuthorizationServerId, claims: &Map<String, Value>) -> Result<String, KeyError> {
-        let signer = self.signers.get(server).ok_or(KeyError("found"))?;
-        jsonwebtoken::encode(&signer.header, claims, &signer.key).map_err(|_| KeyError("used"))
+        self.signers.get(server).ok_or(KeyError::NotParsed)?.sign(claims)
     }
 
     /// The claims of a token that this server signed and that has not expired at `now`.
@@ -166,27 +111,25 @@ impl Keys {
     }
 }
 
-fn parse(key: &SigningKey) -> Result<(Signer, Verifier), KeyError> {
-    let failed = |_| KeyError("parsed");
-    let pem = key.private_key_pem.expose().as_bytes();
-    let (algorithm, encoding) = match key.algorithm {
-        SigningAlgorithm::RS256 => (Algorithm::RS256, EncodingKey::from_rsa_pem(pem)),
-        SigningAlgorithm::ES256 => (Algorithm::ES256, EncodingKey::from_ec_pem(pem)),
-    };
-    let jwk: Jwk = serde_json::from_value(Value::Object(key.public_jwk.clone())).map_err(|_| KeyError("parsed"))?;
-    let mut header = Header::new(algorithm);
-    header.kid = Some(key.kid.clone());
+fn parse(key: &SigningKey) -> Result<(TokenSigner, Verifier), KeyError> {
+    let signer = TokenSigner::new(key.algorithm, &key.private_key_pem, &key.kid)?;
+    let jwk: Jwk = serde_json::from_value(Value::Object(key.public_jwk.clone())).map_err(|_| KeyError::NotParsed)?;
     let verifier = Verifier {
         server: key.authorization_server_id.clone(),
-        algorithm,
-        key: DecodingKey::from_jwk(&jwk).map_err(failed)?,
+        algorithm: match key.algorithm {
+            SigningAlgorithm::RS256 => Algorithm::RS256,
+            SigningAlgorithm::ES256 => Algorithm::ES256,
+        },
+        key: DecodingKey::from_jwk(&jwk).map_err(|_| KeyError::NotParsed)?,
     };
-    Ok((Signer { header, key: encoding.map_err(failed)? }, verifier))
+    Ok((signer, verifier))
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use serde_json::json;
 
     use super::*;
     use crate::entropy::SystemEntropy;
@@ -195,8 +138,10 @@ mod tests {
     fn an_expired_token_is_known_but_not_valid_and_one_of_another_server_or_issuer_is_neither() {
         let [server, other] = [1, 2].map(|number| AuthorizationServerId::from_parts(number, [0; 8]));
         let now = Timestamp::from_micros(0).plus_seconds(1_000);
-        let keys = [&server, &other]
-            .map(|server| generate_signing_key(SigningAlgorithm::ES256, server, &SystemEntropy, now).unwrap());
+        let keys = [&server, &other].map(|server| {
+            let pair = tenterhook_jose::generate(SigningAlgorithm::ES256).unwrap();
+            signing_key((SigningAlgorithm::ES256, &pair), server, &SystemEntropy, now)
+        });
         let keys = Keys::prepare(&keys);
         for (issuer, expires, valid, known) in
             [("https://a", 1_001, true, true), ("https://a", 1_000, false, true), ("https://b", 1_001, false, false)]

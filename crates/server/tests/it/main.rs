@@ -15,5 +15,6 @@ mod orgs;
 mod plain_text;
 mod preview;
 mod secrecy;
+mod signing_keys;
 mod slow_clients;
 mod users;

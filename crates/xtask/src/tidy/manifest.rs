@@ -7,12 +7,13 @@ use toml::Value;
 
 /// Which of our crates each of our crates may depend on. The map of ARCHITECTURE.md: arrows point inward, to
 /// `tenterhook-contract`. Only tests may go against them.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("tenterhook-contract", &[]),
     ("tenterhook-engine", &["tenterhook-contract"]),
-    ("tenterhook-transport", &["tenterhook-contract", "tenterhook-engine"]),
-    ("tenterhook-store", &["tenterhook-contract"]),
-    ("tenterhook-flows", &["tenterhook-contract", "tenterhook-engine", "tenterhook-store"]),
+    ("tenterhook-jose", &["tenterhook-contract"]),
+    ("tenterhook-transport", &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose"]),
+    ("tenterhook-store", &["tenterhook-contract", "tenterhook-jose"]),
+    ("tenterhook-flows", &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose", "tenterhook-store"]),
     ("tenterhook-server", &["tenterhook-contract", "tenterhook-engine", "tenterhook-flows", "tenterhook-store"]),
     ("tenterhook", SHIPPED),
     ("tenterhook-testkit", &["tenterhook-contract", "tenterhook-engine"]),
@@ -24,6 +25,7 @@ const SHIPPED: &[&str] = &[
     "tenterhook-contract",
     "tenterhook-engine",
     "tenterhook-flows",
+    "tenterhook-jose",
     "tenterhook-server",
     "tenterhook-store",
     "tenterhook-transport",
