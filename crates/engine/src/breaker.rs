@@ -83,7 +83,10 @@ pub(crate) struct Breaker {
 /// Leave to make a call, given by [`Breaker::admit`]. Its result counts only as long as the breaker has not changed: a
 /// call from before it opened neither closes it nor stands for the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Leave(u64);
+pub(crate) struct Leave {
+    era: u64,
+    began: Instant,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -94,6 +97,15 @@ struct Inner {
     watched_since: Option<Instant>,
     consecutive_failures: u32,
     gate: Gate,
+    pace: Pace,
+}
+
+/// How fast the service answers: a caller that goes away earlier has seen no failure.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    last_answer: Option<Instant>,
+    /// Time of the slowest of the last answers.
+    slowest: Duration,
 }
 
 #[derive(Debug)]
@@ -133,7 +145,7 @@ impl Breaker {
     /// Leave to make a call now.
     pub(crate) fn admit(&self, now: Instant) -> Result<Leave, SkipReason> {
         if self.policy.mode == BreakerMode::Off {
-            return Ok(Leave(0));
+            return Ok(Leave { era: 0, began: now });
         }
         let mut inner = self.lock();
         match inner.gate {
@@ -142,13 +154,13 @@ impl Breaker {
             // This call is the probe; the others wait for its result.
             Gate::Open { .. } | Gate::HalfOpen => inner.turn(Gate::HalfOpen),
         }
-        Ok(Leave(inner.era))
+        Ok(Leave { era: inner.era, began: now })
     }
 
     /// Takes the result of a call.
     pub(crate) fn report(
         &self,
-        Leave(era): Leave,
+        Leave { era, began }: Leave,
         failed: bool,
         now: Instant,
         entropy: &dyn Entropy,
@@ -157,6 +169,9 @@ impl Breaker {
             return None;
         }
         let mut inner = self.lock();
+        if !failed {
+            inner.pace.answered(began, now);
+        }
         if era != inner.era {
             return None;
         }
@@ -182,9 +197,19 @@ impl Breaker {
         }
     }
 
-    /// Takes leave back that led to no result: where it was the probe's, the next call may probe.
-    pub(crate) fn give_back(&self, Leave(era): Leave, now: Instant) {
+    /// Whether a call whose caller does not wait any longer has waited in vain: since it began the service has answered
+    /// nobody, and lately it answered nobody as late as this.
+    pub(crate) fn waited_in_vain(&self, Leave { began, .. }: Leave, now: Instant) -> bool {
+        self.lock().pace.waited_in_vain(began, now, self.window())
+    }
+
+    /// Takes leave back whose call says nothing of the service: where it was the probe's, the next call may probe.
+    /// `answered` says that the service did answer.
+    pub(crate) fn give_back(&self, Leave { era, began }: Leave, answered: bool, now: Instant) {
         let mut inner = self.lock();
+        if answered {
+            inner.pace.answered(began, now);
+        }
         if era == inner.era && inner.gate == Gate::HalfOpen {
             inner.turn(Gate::Open { until: now });
         }
@@ -242,6 +267,20 @@ impl Gate {
     }
 }
 
+impl Pace {
+    fn answered(&mut self, began: Instant, now: Instant) {
+        // One slow answer is forgotten over the next dozen.
+        self.slowest = now.duration_since(began).max(self.slowest - self.slowest / 8);
+        self.last_answer = Some(now);
+    }
+
+    fn waited_in_vain(&self, began: Instant, now: Instant, window: Duration) -> bool {
+        let Some(last) = self.last_answer else { return true };
+        // How fast it was before a long silence says nothing of a service that may hang by now.
+        last < began && (now.duration_since(began) > self.slowest || now.duration_since(last) >= window)
+    }
+}
+
 impl Inner {
     fn turn(&mut self, gate: Gate) {
         self.gate = gate;
@@ -249,7 +288,7 @@ impl Inner {
     }
 
     fn forget(&mut self) {
-        *self = Self { era: self.era + 1, ..Self::default() };
+        *self = Self { era: self.era + 1, pace: self.pace, ..Self::default() };
     }
 
     fn count(&mut self, failed: bool, now: Instant, window: Duration) {
@@ -373,8 +412,31 @@ mod tests {
         call(&breaker, true, start);
         let later = after(start, 11);
         let probe = breaker.admit(later).unwrap();
-        breaker.give_back(probe, later);
+        breaker.give_back(probe, false, later);
         assert_eq!(call(&breaker, false, later), Some(BreakerChange::Closed));
+    }
+
+    /// Whoever goes away before an ordinary answer comes must not open the breaker for those who wait for it.
+    #[test]
+    fn a_caller_that_goes_away_before_the_service_usually_answers_has_not_waited_in_vain() {
+        let (breaker, start) = (Breaker::new(POLICY), Instant::now());
+        let at = |millis| start + Duration::from_millis(millis);
+        let gone = |began, ended| breaker.waited_in_vain(breaker.admit(at(began)).unwrap(), at(ended));
+        assert!(gone(0, 1_600), "nothing is known of the service");
+        let ordinary = breaker.admit(at(0)).unwrap();
+        breaker.report(ordinary, false, at(2_000), &Middle);
+        assert!(!gone(1_000, 2_600), "it answered somebody meanwhile");
+        assert!(!gone(3_000, 4_600), "answers take two seconds");
+        assert!(gone(3_000, 5_100));
+        for second in 10..30 {
+            let quick = breaker.admit(at(second * 1_000)).unwrap();
+            breaker.give_back(quick, true, at(second * 1_000 + 50));
+        }
+        assert!(gone(30_000, 31_600), "a slow answer is forgotten after many quick ones");
+        let slow = breaker.admit(at(40_000)).unwrap();
+        breaker.report(slow, false, at(42_900), &Middle);
+        assert!(!gone(160_000, 162_000));
+        assert!(gone(161_000, 163_000), "after a window of silence");
     }
 
     #[test]

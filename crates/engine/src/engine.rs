@@ -111,7 +111,7 @@ struct Exchanged {
     outcome: Result<Answer, CallFailure>,
     raw: Option<RawAnswer>,
     sent: Option<Sent>,
-    /// The last attempt timed out with less time than who is patient has: the flow's deadline was near.
+    /// The last attempt timed out with clearly less time than the hook's timeout: the flow's deadline was near.
     hurried: bool,
 }
 
@@ -150,6 +150,11 @@ impl ReadyHook {
     /// The budget of one attempt.
     fn timeout(&self) -> Duration {
         Duration::from_millis(self.hook.policy.timeout_ms.into())
+    }
+
+    /// The time below which an attempt had less than an ordinary one has. Admission takes a little of every call's.
+    fn unhurried(&self) -> Duration {
+        self.timeout() * 9 / 10
     }
 
     /// How long a call must have waited in vain for it to say that the service does not answer.
@@ -387,7 +392,7 @@ impl Engine {
             ended,
         );
         let ran_out = outcome.as_ref().is_err_and(|failure: &CallFailure| failure.code.is_timeout());
-        let hurried = ran_out && deadline.remaining_at(began) < hook.patience();
+        let hurried = ran_out && deadline.remaining_at(began) < hook.unhurried();
         Exchanged { outcome, raw, sent, hurried }
     }
 }

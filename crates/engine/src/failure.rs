@@ -142,6 +142,18 @@ impl FailureCode {
         }
     }
 
+    /// Whether it counts for the hook's circuit breaker: only what a service does to an ordinary call does. An answer that
+    /// may be about what was sent, of which the caller of the flow writes a part, must not keep others from the service:
+    /// a status that refuses the document (a firewall in front of the service answers 403 or 406 to one that looks like an
+    /// attack), or an answer that cannot be read, as a service writes that repeats a caller's text carelessly.
+    pub const fn counts_for_breaker(self) -> bool {
+        match self {
+            Self::Status(status) => !matches!(status, 400 | 403 | 406 | 409 | 413 | 414 | 422 | 431),
+            Self::BodyUnparsable | Self::BodyTooLarge | Self::HeadersTooLarge | Self::DocumentInvalid => false,
+            _ => true,
+        }
+    }
+
     /// Whether time ran out: the API's `E0000137` rather than `E0000134`.
     pub const fn is_timeout(self) -> bool {
         matches!(self, Self::TimeoutToken | Self::TimeoutConnect | Self::TimeoutResponse | Self::TimeoutBody)

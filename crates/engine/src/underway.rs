@@ -35,8 +35,8 @@ impl<'a> Underway<'a> {
         Ok(Self { breaker, entropy, places, leave, began, patience })
     }
 
-    /// The call has ended, with a technical failure or without. One that timed out `hurried`, with less time than who is
-    /// patient has, is as one whose caller has gone.
+    /// The call has ended, with a technical failure or without. `hurried` says that it timed out before the time that a
+    /// service has for its answer was over: that is judged as if its caller had gone away.
     pub(crate) fn ended(self, failure: Option<&CallFailure>, hurried: bool) -> Option<BreakerChange> {
         if hurried {
             return self.abandoned();
@@ -45,19 +45,25 @@ impl<'a> Underway<'a> {
             Some(failure) if failure.code.is_timeout() => Responsiveness::TimedOut,
             _ => Responsiveness::Answered,
         });
-        self.breaker.report(self.leave, failure.is_some(), Instant::now(), self.entropy)
+        let now = Instant::now();
+        if failure.is_some_and(|failure| !failure.code.counts_for_breaker()) {
+            self.breaker.give_back(self.leave, true, now);
+            return None;
+        }
+        self.breaker.report(self.leave, failure.is_some(), now, self.entropy)
     }
 
-    /// The caller has gone or was out of time, or nothing was sent. Who goes away after half of the time that the service
-    /// has for an answer has waited in vain: the service counts as one that does not answer, else nobody would ever notice
-    /// a hanging one whose callers are impatient. Who goes earlier says nothing.
+    /// The caller has gone or was out of time, or nothing was sent. A caller that goes away after half of the time that the
+    /// service has for an answer may have waited in vain. Then the service counts as one that does not answer, else nobody
+    /// would ever notice a hanging one whose callers are impatient. But one that is only slow, and answers those who wait,
+    /// does not: nobody may open its breaker by hanging up.
     pub(crate) fn abandoned(self) -> Option<BreakerChange> {
         let now = Instant::now();
-        if now.duration_since(self.began) >= self.patience {
+        if now.duration_since(self.began) >= self.patience && self.breaker.waited_in_vain(self.leave, now) {
             self.places.leave(Responsiveness::TimedOut);
             self.breaker.report(self.leave, true, now, self.entropy)
         } else {
-            self.breaker.give_back(self.leave, now);
+            self.breaker.give_back(self.leave, false, now);
             None
         }
     }
