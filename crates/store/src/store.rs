@@ -1,6 +1,11 @@
 //! The store: what every repository shares.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use sea_orm::{
@@ -38,6 +43,8 @@ pub struct Store {
     pub(crate) connections: Connections,
     keyring: Arc<ArcSwap<Keyring>>,
     log: LogWriter,
+    /// The time by which the last purge went, on this node.
+    purged: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Store {
@@ -48,7 +55,7 @@ impl Store {
     pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
         let connections = Connections::open(config).await?;
         let log = LogWriter::start(&connections.log)?;
-        Ok(Self { connections, keyring: Arc::new(ArcSwap::from_pointee(keyring)), log })
+        Ok(Self { connections, keyring: Arc::new(ArcSwap::from_pointee(keyring)), log, purged: Arc::default() })
     }
 
     /// Uses other master keys from now on: the file that holds them has changed.
@@ -155,7 +162,12 @@ impl Store {
     }
 
     /// Removes what has expired: codes, sessions, tokens, log events beyond their retention. Answers how many rows.
+    ///
+    /// Only what had expired at the last call too is removed, so the first one removes nothing: a clock that jumps ahead and
+    /// back again, on one node, must not take everybody's sessions with it.
     pub async fn purge_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let last = self.purged.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        let Some(now) = last.map(|last| last.min(now)) else { return Ok(0) };
         let us = now.as_micros();
         // A consumed code is kept for another day: a replay must still be recognised.
         let codes_until = now.plus_seconds(-CODE_RETENTION_SECONDS).as_micros();

@@ -133,6 +133,11 @@ async fn old_events_are_purged(store: Store) {
     log.append(&other);
     log.append(&event("new", at(86_400)));
     log.flush().await;
+    assert_eq!(
+        store.purge_expired(at(90 * 86_400 + 1)).await.unwrap(),
+        0,
+        "it is not known yet whether the clock is right"
+    );
     assert_eq!(store.purge_expired(at(90 * 86_400 + 1)).await.unwrap(), 1_501);
     assert_eq!(store.query_log(&everything()).await.unwrap().events[0].uuid, "new");
     assert_eq!(store.purge_expired(at(90 * 86_400 + 1)).await.unwrap(), 0);
