@@ -270,7 +270,7 @@ impl Gate {
 impl Pace {
     fn answered(&mut self, began: Instant, now: Instant) {
         // One slow answer is forgotten over the next dozen.
-        self.slowest = now.duration_since(began).max(self.slowest - self.slowest / 8);
+        self.slowest = now.duration_since(began).max(self.slowest * 7 / 8);
         self.last_answer = Some(now);
     }
 
