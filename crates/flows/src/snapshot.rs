@@ -1,6 +1,10 @@
 //! One org's configuration in memory, ready for use.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use crate::{
     caller::canonical_path,
@@ -12,7 +16,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{ReadyHook, Transport};
 use tenterhook_store::model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
-use url::{Url, form_urlencoded};
+use url::{Origin, Url, form_urlencoded};
 
 /// An org's configuration at one version; replaced as a whole, never changed.
 pub struct OrgSnapshot {
@@ -25,6 +29,8 @@ pub struct OrgSnapshot {
     /// Signing keys, parsed.
     pub(crate) keys: Keys,
     ready: HashMap<HookId, Arc<ReadyHook>>,
+    /// Origins of the clients' redirect URIs.
+    origins: Arc<HashSet<String>>,
 }
 
 impl OrgSnapshot {
@@ -49,7 +55,12 @@ impl OrgSnapshot {
                 (hook.id.clone(), kept(hook).unwrap_or_else(made))
             })
             .collect();
-        Self { org, base_url, keys: Keys::prepare(&configuration.signing_keys), configuration, ready }
+        let same_clients = previous.filter(|previous| previous.configuration.clients == configuration.clients);
+        let origins = match same_clients {
+            Some(previous) => Arc::clone(&previous.origins),
+            None => Arc::new(origins_of(configuration.clients.iter().flat_map(|client| &client.redirect_uris))),
+        };
+        Self { org, base_url, keys: Keys::prepare(&configuration.signing_keys), configuration, ready, origins }
     }
 
     /// The version of the configuration.
@@ -60,6 +71,11 @@ impl OrgSnapshot {
     /// The hook with this id, ready to be invoked.
     pub fn hook(&self, id: &HookId) -> Option<&Arc<ReadyHook>> {
         self.ready.get(id)
+    }
+
+    /// Whether pages of this origin, as browsers write it in `Origin`, are those of a client.
+    pub fn is_registered_origin(&self, origin: &str) -> bool {
+        self.origins.contains(origin)
     }
 
     /// Every hook, ready to be invoked.
@@ -94,6 +110,12 @@ impl fmt::Debug for OrgSnapshot {
     }
 }
 
+/// The origins of URIs. The URI of a native app has none; written, it would be that of everybody who has none: `null`.
+fn origins_of<'a>(uris: impl Iterator<Item = &'a String>) -> HashSet<String> {
+    let origins = uris.filter_map(|uri| Url::parse(uri).ok()).map(|uri| uri.origin());
+    origins.filter(Origin::is_tuple).map(|origin| origin.ascii_serialization()).collect()
+}
+
 /// What a token URL calls the authorization server, if it is one of the org at `base_url`, however the URL is written.
 fn server_of_token_url(base_url: &str, token_url: &str) -> Option<String> {
     let (base, url) = (Url::parse(base_url).ok()?, Url::parse(token_url).ok()?);
@@ -113,6 +135,22 @@ fn server_of_token_url(base_url: &str, token_url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_are_those_of_web_pages_and_each_is_kept_once() {
+        let uris = [
+            "https://app.example.com/callback",
+            "https://APP.example.com:443/other",
+            "http://127.0.0.1:3000/callback",
+            "com.example.app:/callback",
+            "https://b\u{fc}cher.example/",
+            "not a url",
+        ]
+        .map(str::to_owned);
+        let mut origins: Vec<_> = origins_of(uris.iter()).into_iter().collect();
+        origins.sort();
+        assert_eq!(origins, ["http://127.0.0.1:3000", "https://app.example.com", "https://xn--bcher-kva.example"]);
+    }
 
     #[test]
     fn a_token_url_is_the_orgs_own_however_it_is_written() {
