@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_flows::{Parts, Platform, Settings, entropy::SystemEntropy};
-use tenterhook_server::ServerLimits;
+use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::HttpTransport;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -29,6 +29,7 @@ pub(crate) struct Plan {
     pub(crate) plain_http_to_loopback: bool,
     pub(crate) limits: Limits,
     pub(crate) server: ServerLimits,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) witness: Option<Arc<dyn Witness>>,
 }
 
@@ -68,7 +69,7 @@ impl App {
         })
         .await?;
         let (stop, stopped) = watch::channel(false);
-        let router = tenterhook_server::router(Arc::clone(&platform), plan.server, stopped.clone());
+        let router = tenterhook_server::router(Arc::clone(&platform), plan.server, plan.proxies, stopped.clone());
         let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some(listener) = metrics {
             let router = tenterhook_server::metrics_router(Arc::clone(&platform));

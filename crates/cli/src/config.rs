@@ -49,6 +49,10 @@ pub(crate) struct Server {
     pub(crate) base_url: Option<String>,
     /// Open connections at the same time.
     pub(crate) connections_max: usize,
+    /// Addresses and blocks of proxies that may say for whom they ask.
+    pub(crate) trusted_proxies: Vec<String>,
+    /// The header in which they do; either when absent.
+    pub(crate) proxy_header: Option<ForwardingHeader>,
     /// Seconds that requests in flight get after SIGTERM.
     pub(crate) drain_seconds: u64,
     /// Address of `/metrics`; none when absent.
@@ -124,6 +128,16 @@ pub(crate) struct Log {
     pub(crate) level: String,
 }
 
+/// The header in which proxies say for whom they ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForwardingHeader {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// Form of the program's own log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -154,6 +168,8 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             base_url: None,
             connections_max: 10_000,
+            trusted_proxies: Vec::new(),
+            proxy_header: None,
             drain_seconds: 20,
             metrics_listen: None,
             api_requests_per_minute: 1_000,

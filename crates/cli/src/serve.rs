@@ -4,14 +4,14 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use tenterhook_engine::Limits;
 use tenterhook_flows::{entropy::SystemEntropy, provision};
-use tenterhook_server::ServerLimits;
+use tenterhook_server::{ProxyHeader, ServerLimits, TrustedProxies};
 use tenterhook_store::Keyring;
 use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};
 
 use crate::{
     Error,
     app::{self, App, Plan},
-    config::{Config, setting},
+    config::{Config, ForwardingHeader, setting},
     telemetry,
 };
 
@@ -61,7 +61,21 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
             api_requests_per_minute: config.server.api_requests_per_minute,
             ..ServerLimits::default()
         },
+        proxies: proxies(config)?,
         witness: None,
+    })
+}
+
+fn proxies(config: &Config) -> Result<TrustedProxies, Error> {
+    let blocks = config.server.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+    Ok(TrustedProxies {
+        blocks: blocks
+            .map_err(|error: tenterhook_server::ProxyBlockError| setting("server.trusted_proxies", &error))?,
+        header: match config.server.proxy_header {
+            None => ProxyHeader::Either,
+            Some(ForwardingHeader::XForwardedFor) => ProxyHeader::XForwardedFor,
+            Some(ForwardingHeader::Forwarded) => ProxyHeader::Forwarded,
+        },
     })
 }
 

@@ -113,6 +113,9 @@ pub struct LogClient<'a> {
     pub user_agent: Option<Cow<'a, str>>,
     /// Its address.
     pub ip_address: Cow<'a, str>,
+    /// Addresses of the trusted proxies after it, the nearest to us last.
+    #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+    pub proxies: Cow<'a, [String]>,
     /// The OAuth client id, when there is one.
     pub id: Option<Cow<'a, str>>,
 }
@@ -232,11 +235,15 @@ impl LogEvent<'_> {
                 })
             },
         );
-        let ip_chain = self.client.iter().map(|client| {
+        let addresses = self
+            .client
+            .iter()
+            .flat_map(|client| std::iter::once(&*client.ip_address).chain(client.proxies.iter().map(String::as_str)));
+        let ip_chain = addresses.map(|address| {
             json!({
-                "ip": client.ip_address,
+                "ip": address,
                 "geographicalContext": null,
-                "version": if client.ip_address.contains(':') { "V6" } else { "V4" },
+                "version": if address.contains(':') { "V6" } else { "V4" },
                 "source": null,
             })
         });

@@ -25,6 +25,8 @@ pub struct Origin {
     pub request: RequestContext,
     /// Path of the triggering request, for the log's `requestUri`.
     pub request_uri: String,
+    /// Addresses of the trusted proxies that it passed after the client, the nearest to us last.
+    pub proxies: Vec<String>,
     /// Its `User-Agent`.
     pub user_agent: Option<String>,
     /// The OAuth client, when there is one.

@@ -23,8 +23,10 @@ pub struct Caller {
     pub path: String,
     /// The query, without `?`, exactly as it came.
     pub query: Option<String>,
-    /// The client's address.
+    /// The client's address: that of the connection, or what a trusted proxy said of it. IPv4 never in its mapped form.
     pub ip_address: String,
+    /// Addresses of the trusted proxies that the request passed after the client, the nearest to us last.
+    pub proxies: Vec<String>,
     /// `User-Agent`.
     pub user_agent: Option<String>,
     /// Base URL of the org that was addressed, without a trailing slash.
@@ -42,6 +44,7 @@ impl Caller {
         LogClient {
             user_agent: self.user_agent.as_deref().map(Into::into),
             ip_address: self.ip_address.as_str().into(),
+            proxies: self.proxies.as_slice().into(),
             id: None,
         }
     }

@@ -100,6 +100,7 @@ impl Administrator {
                 ip_address: caller.ip_address.clone(),
             },
             request_uri: caller.path.clone(),
+            proxies: caller.proxies.clone(),
             user_agent: caller.user_agent.clone(),
             client_id: None,
             api_token_id: Some(self.token.id.to_string()),

@@ -140,6 +140,7 @@ fn of_request(record: &InvocationRecord) -> LogEvent<'_> {
         client: Some(LogClient {
             user_agent: borrowed(origin.user_agent.as_ref()),
             ip_address: origin.request.ip_address.as_str().into(),
+            proxies: origin.proxies.as_slice().into(),
             id: borrowed(origin.client_id.as_ref()),
         }),
         external_session_id: borrowed(origin.session_id.as_ref()),

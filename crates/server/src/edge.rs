@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     borrow::Cow,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
@@ -18,12 +18,12 @@ use axum::{
 use tenterhook_contract::id::RequestId;
 use tenterhook_flows::{Caller, caller::canonical_path, entropy::random_bytes};
 
-use crate::{App, error::ApiError, plain_text::path_is_plain, rate_limit};
+use crate::{App, error::ApiError, framing, plain_text::path_is_plain, rate_limit};
 
 /// Characters of a `User-Agent` that are kept.
 const USER_AGENT_CHARACTERS_MAX: usize = 500;
 
-/// The address of the client, put into every request.
+/// The address that a connection comes from, put into every request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
@@ -57,7 +57,8 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     let request_id = RequestId::from_entropy(random_bytes(app.platform.entropy()));
     let org = app.platform.org_by_host(host(&request));
     if let Some(org) = org {
-        let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip().to_string());
+        let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
+        let route = peer.map(|peer| app.proxies.route(peer, request.headers()));
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let caller = Caller {
             request_id: request_id.clone(),
@@ -65,14 +66,17 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(ToOwned::to_owned),
-            ip_address: peer.unwrap_or_default(),
+            ip_address: route.as_ref().map(|route| route.client.to_string()).unwrap_or_default(),
+            proxies: route.map(|route| route.proxies.iter().map(IpAddr::to_string).collect()).unwrap_or_default(),
             user_agent: user_agent.map(|agent| agent.chars().take(USER_AGENT_CHARACTERS_MAX).collect()),
             base_url: org.base_url.clone(),
         };
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(org);
     }
-    let mut response = if path_is_plain(request.uri().path()) {
+    let mut response = if let Some(refusal) = framing::refusal(&request) {
+        refusal
+    } else if path_is_plain(request.uri().path()) {
         CatchPanic(Box::pin(next.run(request))).await.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<&str>().copied().unwrap_or("no text");
             tracing::error!(request_id = %request_id, panic = text, "http.handler panicked");

@@ -6,12 +6,14 @@
 mod accept;
 mod edge;
 mod error;
+mod framing;
 mod health;
 mod management;
 mod oauth;
 mod patience;
 mod plain_text;
 mod rate_limit;
+mod trusted_proxies;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +24,7 @@ pub use health::metrics_router;
 use rate_limit::RateLimits;
 use tenterhook_flows::{Platform, attempts::PasswordAttempts};
 use tokio::sync::{Semaphore, watch};
+pub use trusted_proxies::{ProxyBlock, ProxyBlockError, ProxyHeader, TrustedProxies};
 
 /// API tokens that are looked up at the same time while requests without a valid one have used up what they may.
 const CROWDED_LOOKUPS_MAX: usize = 2;
@@ -67,16 +70,23 @@ pub(crate) struct App {
     /// Places to look API tokens up while requests without a valid one have used up what they may.
     pub(crate) crowded_lookups: Arc<Semaphore>,
     pub(crate) password_attempts: Arc<PasswordAttempts>,
+    pub(crate) proxies: Arc<TrustedProxies>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// Every route. `stopping` turns true when the server is asked to stop.
-pub fn router(platform: Arc<Platform>, limits: ServerLimits, stopping: watch::Receiver<bool>) -> Router {
+/// Every route. `proxies` are those that may say for whom they ask; `stopping` turns true when the server is asked to stop.
+pub fn router(
+    platform: Arc<Platform>,
+    limits: ServerLimits,
+    proxies: TrustedProxies,
+    stopping: watch::Receiver<bool>,
+) -> Router {
     let app = App {
         platform,
         rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)),
         crowded_lookups: Arc::new(Semaphore::new(CROWDED_LOOKUPS_MAX)),
         password_attempts: Arc::default(),
+        proxies: Arc::new(proxies),
         stopping,
     };
     Router::new()

@@ -17,7 +17,7 @@ use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc};
 use clap::Args;
 use tenterhook_engine::{Limits, Witness, Witnessed};
 use tenterhook_flows::{entropy::SystemEntropy, provision};
-use tenterhook_server::ServerLimits;
+use tenterhook_server::{ProxyBlock, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// Call your own external service instead of the sample one, such as `http://127.0.0.1:3000/hooks/token`.
     #[arg(long, value_name = "URL")]
     hook: Option<String>,
+    /// A proxy, address or block, whose `X-Forwarded-For` or `Forwarded` is believed; may be given several times.
+    #[arg(long, value_name = "ADDRESS", default_values_t = TrustedProxies::loopback().blocks)]
+    trusted_proxy: Vec<ProxyBlock>,
 }
 
 /// Runs the demonstration, then follows the System Log until Ctrl-C.
@@ -91,6 +94,8 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         plain_http_to_loopback: true,
         limits: Limits::default(),
         server: ServerLimits::default(),
+        // It listens on the loopback address only: whoever connects is a program of this machine.
+        proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
         witness: Some(Arc::new(Window(witnessed_in))),
     })
     .await

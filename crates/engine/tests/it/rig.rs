@@ -251,6 +251,7 @@ pub(crate) fn origin() -> Arc<Origin> {
             ip_address: "127.0.0.1".into(),
         },
         request_uri: "/x".into(),
+        proxies: vec![],
         user_agent: None,
         client_id: None,
         api_token_id: None,

@@ -263,7 +263,8 @@ impl Platform {
 
     /// Logs that a token was issued, or was not.
     pub(crate) fn log_grant(&self, minting: &Minting<'_>, what: &str, failure: Option<&str>) {
-        let Origin { org_id, request, user_agent, client_id, actor, session_id, targets, .. } = origin(minting);
+        let Origin { org_id, request, proxies, user_agent, client_id, actor, session_id, targets, .. } =
+            origin(minting);
         let transaction_id = request.id.as_str();
         self.log().append(&LogEvent {
             uuid: self.entropy().uuid().into(),
@@ -276,6 +277,7 @@ impl Platform {
             client: Some(LogClient {
                 user_agent: user_agent.map(Cow::Owned),
                 ip_address: request.ip_address.into(),
+                proxies: proxies.into(),
                 id: client_id.map(Cow::Owned),
             }),
             external_session_id: session_id.map(Cow::Owned),
@@ -366,6 +368,7 @@ fn origin(minting: &Minting<'_>) -> Origin {
         org_id: org.org.id.clone(),
         request: caller.request_context(),
         request_uri: caller.path.clone(),
+        proxies: caller.proxies.clone(),
         user_agent: caller.user_agent.clone(),
         client_id: Some(client.id.to_string()),
         api_token_id: None,

@@ -21,7 +21,7 @@ use tenterhook_flows::{
     entropy::SystemEntropy,
     provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
 };
-use tenterhook_server::{ServerLimits, router, serve};
+use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_testkit::postgres::Way;
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
@@ -154,7 +154,7 @@ impl World {
         };
         let org = demonstration(&platform, &secrets).await.unwrap();
         let (stop, stopping) = watch::channel(false);
-        let router = router(Arc::clone(&platform), limits, stopping.clone());
+        let router = router(Arc::clone(&platform), limits, TrustedProxies::loopback(), stopping.clone());
         let serving = tokio::spawn(serve(listener, router, limits, stopping));
         Self { address, platform, org, folder, stop, serving }
     }

@@ -3,6 +3,7 @@
 
 mod access_rules;
 mod authorize;
+mod edge;
 mod harness;
 mod hook_keys;
 mod inline_hooks;
