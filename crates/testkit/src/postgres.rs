@@ -36,6 +36,16 @@ pub async fn create_database(url: &str, name: &str) -> Result<String, DbErr> {
     Ok(format!("{base}/{name}"))
 }
 
+/// Executes statements on the database at `url`.
+///
+/// # Errors
+/// When the database cannot be reached or refuses one.
+pub async fn execute(url: &str, statements: &str) -> Result<(), DbErr> {
+    let connection = Database::connect(url).await?;
+    connection.execute_unprepared(statements).await?;
+    connection.close().await
+}
+
 /// A table that nobody else can read until this is dropped.
 #[derive(Debug)]
 pub struct LockedTable {
@@ -205,7 +215,7 @@ impl Silent {
         let number = self.number;
         if self.silence.wait_for(|silence| silence.covers(number)).await.is_err() {
             // The way has been dropped, which ends the connection.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -213,7 +223,7 @@ impl Silent {
     async fn over(mut self) {
         let number = self.number;
         if self.silence.wait_for(|silence| !silence.covers(number)).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
