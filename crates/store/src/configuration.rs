@@ -15,7 +15,7 @@ use tenterhook_contract::{
 };
 
 use crate::{
-    CommitError, Store, StoreError,
+    CommitError, Keyring, Store, StoreError,
     entity::{configuration_object, org},
     model::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, SigningKey},
     store::{from_text, to_text},
@@ -69,10 +69,11 @@ impl Store {
             .enumerate()
             .map(|(place, write)| self.row_of(org, based_on, place, write))
             .collect::<Result<Vec<_>, StoreError>>()?;
+        let next = ConfigurationVersion { number: based_on.number + 1, mark: Keyring::mark()? };
         let transaction = self.connections.writer.begin().await?;
-        if commit_rows(&transaction, org, based_on, writes).await? {
+        if commit_rows(&transaction, org, based_on, next, writes).await? {
             transaction.commit().await?;
-            Ok(ConfigurationVersion(based_on.0 + 1))
+            Ok(next)
         } else {
             transaction.rollback().await?;
             Err(CommitError::Conflict)
@@ -97,7 +98,7 @@ impl Store {
             id: Set(id),
             kind: Set(kind.to_owned()),
             // Versions grow, so objects keep the order in which they were made.
-            position: Set(based_on.0.saturating_mul(1_000).saturating_add(i64::try_from(place).unwrap_or(999))),
+            position: Set(based_on.number.saturating_mul(1_000).saturating_add(i64::try_from(place).unwrap_or(999))),
             document: Set(document),
         }))
     }
@@ -159,10 +160,13 @@ async fn version_of(connection: &impl ConnectionTrait, org: &OrgId) -> Result<Co
     let version = org::Entity::find_by_id(org.to_string())
         .select_only()
         .column(org::Column::ConfigurationVersion)
-        .into_tuple::<i64>()
+        .column(org::Column::ConfigurationMark)
+        .into_tuple::<(i64, i64)>()
         .one(connection)
         .await?;
-    version.map(ConfigurationVersion).ok_or(StoreError::Unreadable { what: "org", why: "it does not exist".to_owned() })
+    version
+        .map(|(number, mark)| ConfigurationVersion { number, mark })
+        .ok_or(StoreError::Unreadable { what: "org", why: "it does not exist".to_owned() })
 }
 
 /// Answers whether `based_on` was still the version.
@@ -170,12 +174,15 @@ async fn commit_rows(
     connection: &impl ConnectionTrait,
     org: &OrgId,
     based_on: ConfigurationVersion,
+    next: ConfigurationVersion,
     writes: Vec<RowWrite>,
 ) -> Result<bool, sea_orm::DbErr> {
     let moved = org::Entity::update_many()
-        .col_expr(org::Column::ConfigurationVersion, Expr::value(based_on.0 + 1))
+        .col_expr(org::Column::ConfigurationVersion, Expr::value(next.number))
+        .col_expr(org::Column::ConfigurationMark, Expr::value(next.mark))
         .filter(org::Column::Id.eq(org.as_str()))
-        .filter(org::Column::ConfigurationVersion.eq(based_on.0))
+        .filter(org::Column::ConfigurationVersion.eq(based_on.number))
+        .filter(org::Column::ConfigurationMark.eq(based_on.mark))
         .exec(connection)
         .await?;
     if moved.rows_affected != 1 {

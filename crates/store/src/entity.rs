@@ -13,6 +13,8 @@ pub(crate) mod org {
         pub(crate) name: String,
         pub(crate) created_us: i64,
         pub(crate) configuration_version: i64,
+        /// Drawn anew with each version.
+        pub(crate) configuration_mark: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -73,6 +73,14 @@ impl Keyring {
         Secret::new(format!("{VERSION}.{}.{}", URL_SAFE_NO_PAD.encode(id), URL_SAFE_NO_PAD.encode(key)))
     }
 
+    /// A random number, of which two are never the same for all practical purposes.
+    #[expect(clippy::disallowed_methods, reason = "a mark that tells two states apart is nobody's input")]
+    pub(crate) fn mark() -> Result<i64, StoreError> {
+        let mut bytes = [0; 8];
+        rand::fill(&mut bytes).map_err(|_| StoreError::Database("the random generator failed".to_owned()))?;
+        Ok(i64::from_be_bytes(bytes))
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a nonce must never repeat, so nobody else may choose it")]
     pub(crate) fn encrypt(&self, place: Place<'_>, secret: &Secret) -> Result<String, StoreError> {
         let failed = || StoreError::Database(format!("encrypting a secret of {} failed", place.row));

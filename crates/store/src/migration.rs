@@ -10,7 +10,7 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation), Box::new(Expiry)]
+        vec![Box::new(Foundation), Box::new(Expiry), Box::new(ConfigurationMark)]
     }
 }
 
@@ -135,5 +135,22 @@ impl MigrationTrait for Expiry {
             manager.create_index(index(name, table, &["expires_us"])).await?;
         }
         Ok(())
+    }
+}
+
+/// Tells two configurations apart that the database counted with the same number, because it had lost commits.
+struct ConfigurationMark;
+
+impl MigrationName for ConfigurationMark {
+    fn name(&self) -> &'static str {
+        "m0003_configuration_mark"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ConfigurationMark {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mark = big_integer("configuration_mark").default(0).to_owned();
+        manager.alter_table(Table::alter().table("orgs").add_column(mark).to_owned()).await
     }
 }

@@ -21,9 +21,15 @@ fn no_secret() -> Secret {
     Secret::new("")
 }
 
-/// Counts the changes of an org's configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConfigurationVersion(pub i64);
+/// The state of an org's configuration. Two states that differ have different versions, also when the database has lost
+/// commits and counts the same numbers again: so versions are compared for equality only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConfigurationVersion {
+    /// Counts the changes.
+    pub number: i64,
+    /// A random number that the last change drew; 0 before the first one.
+    pub mark: i64,
+}
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use std::{
 use arc_swap::ArcSwap;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, EntityTrait, Iterable as _, PaginatorTrait as _, PrimaryKeyToColumn, QueryFilter as _,
-    QueryOrder as _,
+    ColumnTrait as _, DbBackend, EntityTrait, Iterable as _, PaginatorTrait as _, PrimaryKeyToColumn, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
     sea_query::{Expr, ExprTrait as _, Query, SimpleExpr},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -25,7 +25,7 @@ use crate::{
     database::{Connections, StartTurn},
     entity::{access_token, api_token, authorization_code, log_event, org, refresh_token, session},
     keyring::Place,
-    model::{ApiToken, Org},
+    model::{ApiToken, ConfigurationVersion, Org},
 };
 
 /// Consumed codes are kept for a day after they expire.
@@ -72,6 +72,11 @@ impl Store {
         Ok(self.connections.reader.ping().await?)
     }
 
+    /// Whether other nodes may work on the same database: an embedded one has one node.
+    pub fn has_other_nodes(&self) -> bool {
+        self.connections.writer.get_database_backend() == DbBackend::Postgres
+    }
+
     /// The System Log's writer.
     pub fn log_writer(&self) -> LogWriter {
         self.log.clone()
@@ -85,6 +90,7 @@ impl Store {
             name: Set(org.name.clone()),
             created_us: Set(org.created.as_micros()),
             configuration_version: Set(0),
+            configuration_mark: Set(0),
         };
         org::Entity::insert(row).exec_without_returning(&self.connections.writer).await.map_err(duplicate("org"))?;
         Ok(())
@@ -100,15 +106,22 @@ impl Store {
 
     /// Every org, oldest first.
     pub async fn orgs(&self) -> Result<Vec<Org>, StoreError> {
+        Ok(self.orgs_with_versions().await?.into_iter().map(|(org, _)| org).collect())
+    }
+
+    /// Every org, oldest first, with the version of its configuration.
+    pub async fn orgs_with_versions(&self) -> Result<Vec<(Org, ConfigurationVersion)>, StoreError> {
         let rows = org::Entity::find().order_by_asc(org::Column::CreatedUs).all(&self.connections.reader).await?;
         rows.into_iter()
             .map(|row| {
-                Ok(Org {
+                let org = Org {
                     id: parse("org", &row.id)?,
                     host: row.host,
                     name: row.name,
                     created: Timestamp::from_micros(row.created_us),
-                })
+                };
+                let (number, mark) = (row.configuration_version, row.configuration_mark);
+                Ok((org, ConfigurationVersion { number, mark }))
             })
             .collect()
     }
@@ -126,11 +139,44 @@ impl Store {
         inserted.map(drop).map_err(duplicate("API token"))
     }
 
+    /// The management API token with this hash, and the version that the org's configuration has now: who is sent from
+    /// one node to another must find there what it has just made, and this asks for both at once.
+    pub async fn api_token_and_version(
+        &self,
+        org: &OrgId,
+        token_sha256: &str,
+    ) -> Result<Option<(ApiToken, ConfigurationVersion)>, StoreError> {
+        let key = (org.to_string(), token_sha256.to_owned());
+        let of_org = |column: org::Column| {
+            let mut query = Query::select();
+            query.column(column).from(org::Entity).and_where(org::Column::Id.eq(org.as_str()));
+            SimpleExpr::SubQuery(None, Box::new(query.into()))
+        };
+        let row = api_token::Entity::find_by_id(key)
+            .select_only()
+            .column(api_token::Column::Id)
+            .column(api_token::Column::Name)
+            .column(api_token::Column::CreatedUs)
+            .expr_as(of_org(org::Column::ConfigurationVersion), "number")
+            .expr_as(of_org(org::Column::ConfigurationMark), "mark")
+            .into_tuple::<(String, String, i64, Option<i64>, Option<i64>)>()
+            .one(&self.connections.reader)
+            .await?;
+        let Some((id, name, created_us, number, mark)) = row else { return Ok(None) };
+        let token = ApiToken {
+            id: parse("API token", &id)?,
+            org_id: org.clone(),
+            name,
+            token_sha256: token_sha256.to_owned(),
+            created: Timestamp::from_micros(created_us),
+        };
+        let version = ConfigurationVersion { number: number.unwrap_or_default(), mark: mark.unwrap_or_default() };
+        Ok(Some((token, version)))
+    }
+
     /// The management API token with this hash.
     pub async fn find_api_token(&self, org: &OrgId, token_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
-        let key = (org.to_string(), token_sha256.to_owned());
-        let row = api_token::Entity::find_by_id(key).one(&self.connections.reader).await?;
-        row.map(|row| api_token_of(org, row)).transpose()
+        Ok(self.api_token_and_version(org, token_sha256).await?.map(|(token, _)| token))
     }
 
     /// The org's management API tokens, oldest first. There are as many as an operator has made, so all at once.

@@ -178,7 +178,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
     ];
     commit(&store, objects.into_iter().map(ConfigurationWrite::put).collect()).await.unwrap();
     let read = store.load_configuration(&org()).await.unwrap();
-    assert_eq!(read.version, ConfigurationVersion(1));
+    assert_eq!(read.version.number, 1);
     assert_eq!(read.authorization_servers, [server]);
     assert_eq!(read.signing_keys, [key]);
     assert_eq!((read.scopes, read.claims), (vec![scope], vec![claim]));
@@ -215,7 +215,7 @@ async fn one_of_two_who_race_wins_and_nothing_of_the_other_is_there(store: Store
     assert_eq!(winners.len(), 1);
     assert!(results.iter().all(|(_, result)| matches!(result, Ok(_) | Err(CommitError::Conflict))));
     assert_eq!(names(&store).await, [format!("{} a", winners[0]), format!("{} b", winners[0])]);
-    assert_eq!(store.configuration_version(&org()).await.unwrap(), ConfigurationVersion(version.0 + 1));
+    assert_eq!(store.configuration_version(&org()).await.unwrap().number, version.number + 1);
 }
 
 /// A database that serialises gives up the losers with an error of its own; they are told as elsewhere.
@@ -251,7 +251,7 @@ async fn orgs_do_not_see_each_other(store: Store) {
     assert!(store.insert_org(&second).await.is_err(), "an org is made once");
     commit(&store, vec![put_hook("mine")]).await.unwrap();
     assert!(store.load_configuration(&other_org()).await.unwrap().hooks.is_empty());
-    assert_eq!(store.configuration_version(&other_org()).await.unwrap(), ConfigurationVersion(0));
+    assert_eq!(store.configuration_version(&other_org()).await.unwrap(), ConfigurationVersion::default());
     assert_eq!(store.orgs().await.unwrap()[1], second);
     store.ping().await.unwrap();
 }
