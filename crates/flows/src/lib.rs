@@ -21,6 +21,7 @@ pub mod provision;
 mod recording;
 pub mod sign_in;
 mod snapshot;
+mod turns;
 
 pub use caller::Caller;
 pub use hooks::HookChange;

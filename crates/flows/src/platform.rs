@@ -7,17 +7,25 @@ use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, ReadyHook, Transport, Witness};
 use tenterhook_store::{
     CommitError, LogWriter, Store, StoreError,
-    model::{ConfigurationWrite, Org},
+    model::{ConfigurationVersion, ConfigurationWrite, Org},
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     OrgSnapshot, SystemLogRecorder, entropy,
     metrics::{Counting, Metrics},
 };
 
-/// How often a change of the configuration is judged again after somebody else's came first.
-const COMMIT_TRIES: usize = 8;
+/// How long a change of the configuration may take: waiting for those before it on this node, and being judged again
+/// whenever another node's came first.
+const CHANGE_TIME_MAX: Duration = Duration::from_secs(20);
+/// Longest pause before a change is judged again for the first time; it doubles with each time. Nodes pause for random
+/// parts of it, so that one does not always come before the other.
+const AGAIN_AFTER: Duration = Duration::from_millis(10);
+/// The same after many times.
+const AGAIN_AFTER_MAX: Duration = Duration::from_millis(160);
+/// How long a refusal waits for the stored version, to be judged again: a database that is away must not hold it for long.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often other nodes' changes are looked for.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
@@ -70,7 +78,7 @@ pub enum ChangeError<E> {
     /// The change itself is not acceptable; nothing was changed.
     #[error("the change was refused")]
     Refused(E),
-    /// Too many others changed the configuration at the same time.
+    /// Too many others changed the configuration for too long.
     #[error("the configuration is being changed by too many others at once")]
     Contended,
     /// The store failed.
@@ -182,18 +190,20 @@ impl Platform {
 
     /// Changes an org's configuration: `judge` sees the newest snapshot and answers with the writes, or refuses.
     ///
-    /// When somebody else's change comes first, `judge` is asked again with theirs; so limits and uniqueness that it
-    /// checks hold with any number of nodes. Returns after the snapshot of this node has the change,
-    /// unless the store fails just then.
+    /// Changes of an org queue on a node. When another node's change comes first, `judge` is asked again with theirs; so
+    /// limits and uniqueness that it checks hold with any number of nodes. Returns after the snapshot of this node has the
+    /// change, unless the store fails just then.
     pub async fn change<T, E>(
         &self,
         org_id: &OrgId,
         judge: impl Fn(&OrgSnapshot) -> Result<(Vec<ConfigurationWrite>, T), E>,
     ) -> Result<T, ChangeError<E>> {
-        for _ in 0..COMMIT_TRIES {
-            let Some(snapshot) = self.org(org_id) else {
-                return Err(ChangeError::Contended);
-            };
+        let deadline = Instant::now() + CHANGE_TIME_MAX;
+        let turns = self.org(org_id).map(|org| Arc::clone(&org.turns)).ok_or(ChangeError::Contended)?;
+        let _turn = turns.change(deadline).await.ok_or(ChangeError::Contended)?;
+        let mut again_after = AGAIN_AFTER;
+        loop {
+            let snapshot = self.org(org_id).ok_or(ChangeError::Contended)?;
             let (writes, result) = judge(&snapshot).map_err(ChangeError::Refused)?;
             if writes.is_empty() {
                 return Ok(result);
@@ -206,11 +216,62 @@ impl Platform {
                     }
                     return Ok(result);
                 }
-                Err(CommitError::Conflict) => self.reload(&snapshot.org).await?,
+                Err(CommitError::Conflict) => {
+                    let pause = self.part_of(again_after);
+                    if Instant::now() + pause > deadline {
+                        return Err(ChangeError::Contended);
+                    }
+                    tokio::time::sleep(pause).await;
+                    again_after = (again_after * 2).min(AGAIN_AFTER_MAX);
+                    self.reload(&snapshot.org).await?;
+                }
                 Err(CommitError::Store(error)) => return Err(error.into()),
             }
         }
-        Err(ChangeError::Contended)
+    }
+
+    /// A random part of a duration.
+    fn part_of(&self, whole: Duration) -> Duration {
+        let [byte] = entropy::random_bytes(&*self.entropy);
+        whole * u32::from(byte) / u32::from(u8::MAX)
+    }
+
+    /// Takes over what other nodes have committed until `seen_at`, when the store was seen to have the version `stored`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read.
+    pub async fn catch_up(
+        &self,
+        org_id: &OrgId,
+        stored: ConfigurationVersion,
+        seen_at: Instant,
+    ) -> Result<(), StoreError> {
+        match self.org(org_id) {
+            Some(known) if known.version() != stored => self.reload_if_older(&known.org, seen_at).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The org's snapshot when it is another one than `seen` by now, after looking for changes that other nodes have
+    /// committed. Whoever is about to refuse a request for something that `seen` lacks asks first: it may have just been
+    /// made on another node. The store is asked for one at a time, and for all that wait at once.
+    pub async fn newer(&self, seen: &OrgSnapshot) -> Option<Arc<OrgSnapshot>> {
+        let newer = || self.org(&seen.org.id).filter(|known| known.version() != seen.version());
+        if newer().is_none() && self.store.has_other_nodes() {
+            let looked = seen.turns.check(async || {
+                if newer().is_some() {
+                    return Ok(());
+                }
+                let stored = self.store.configuration_version(&seen.org.id).await?;
+                self.catch_up(&seen.org.id, stored, Instant::now()).await
+            });
+            match tokio::time::timeout(CHECK_TIME_MAX, looked).await {
+                Ok(Some(Err(error))) => tracing::debug!(%error, "configuration.check failed; the refusal stands"),
+                Err(_) => tracing::debug!("configuration.check takes too long; the refusal stands"),
+                Ok(_) => {}
+            }
+        }
+        newer()
     }
 
     /// Follows changes that other nodes make; runs until it is dropped.
@@ -226,11 +287,22 @@ impl Platform {
     }
 
     async fn reload_changed(&self) -> Result<(), StoreError> {
-        for org in self.store.orgs().await? {
-            let stored = self.store.configuration_version(&org.id).await?;
-            if self.org(&org.id).is_none_or(|known| known.version() != stored) {
-                self.reload(&org).await?;
+        let known = self.orgs.load_full();
+        let stored = self.store.orgs_with_versions().await?;
+        for (org, version) in &stored {
+            let is_known = |known: Arc<OrgSnapshot>| known.version() == *version && known.org == *org;
+            if !self.org(&org.id).is_some_and(is_known) {
+                self.reload(org).await?;
             }
+        }
+        // An org can only be gone when the database is another one than before, such as a backup that was restored.
+        let gone = |id: &&OrgId| stored.iter().all(|(org, _)| org.id != **id);
+        for id in known.keys().filter(gone) {
+            tracing::warn!(org = %id, "configuration.org is no longer in the database, and is served no longer");
+            let _turn = self.reloading.lock().await;
+            let mut orgs = HashMap::clone(&self.orgs.load());
+            orgs.remove(id);
+            self.orgs.store(Arc::new(orgs));
         }
         Ok(())
     }
@@ -243,16 +315,30 @@ impl Platform {
     }
 
     async fn reload(&self, org: &Org) -> Result<(), StoreError> {
+        self.reload_if_older(org, Instant::now()).await
+    }
+
+    /// Reads an org's configuration unless the reading of the one in memory began after `moment`.
+    async fn reload_if_older(&self, org: &Org, moment: Instant) -> Result<(), StoreError> {
         // One reload at a time, so that an older read never replaces a newer one.
         let _turn = self.reloading.lock().await;
-        let configuration = self.store.load_configuration(&org.id).await?;
         let previous = self.org(&org.id);
+        if previous.as_ref().is_some_and(|previous| previous.read_at > moment && previous.org == *org) {
+            return Ok(());
+        }
+        let read_at = Instant::now();
+        let configuration = self.store.load_configuration(&org.id).await?;
         let base_url = match &org.host {
             Some(host) => format!("https://{host}").into(),
             None => self.settings.base_url.clone(),
         };
-        let snapshot =
-            OrgSnapshot::prepare(org.clone(), base_url, configuration, &*self.transport, previous.as_deref());
+        let snapshot = OrgSnapshot::prepare(
+            org.clone(),
+            base_url,
+            (configuration, read_at),
+            &*self.transport,
+            previous.as_deref(),
+        );
         let mut orgs = HashMap::clone(&self.orgs.load());
         orgs.insert(org.id.clone(), Arc::new(snapshot));
         self.orgs.store(Arc::new(orgs));

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     caller::canonical_path,
     oauth::{DEFAULT_SERVER, keys::Keys},
+    turns::OrgTurns,
 };
 use tenterhook_contract::{
     hook::InlineHook,
@@ -16,6 +17,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{ReadyHook, Transport};
 use tenterhook_store::model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
+use tokio::time::Instant;
 use url::{Origin, Url, form_urlencoded};
 
 /// An org's configuration at one version; replaced as a whole, never changed.
@@ -28,6 +30,10 @@ pub struct OrgSnapshot {
     pub configuration: Configuration,
     /// Signing keys, parsed.
     pub(crate) keys: Keys,
+    /// When reading it began: whatever was committed until then is in it.
+    pub(crate) read_at: Instant,
+    /// Outlives this snapshot.
+    pub(crate) turns: Arc<OrgTurns>,
     ready: HashMap<HookId, Arc<ReadyHook>>,
     /// Origins of the clients' redirect URIs.
     origins: Arc<HashSet<String>>,
@@ -39,7 +45,7 @@ impl OrgSnapshot {
     pub(crate) fn prepare(
         org: Org,
         base_url: Arc<str>,
-        configuration: Configuration,
+        (configuration, read_at): (Configuration, Instant),
         transport: &dyn Transport,
         previous: Option<&Self>,
     ) -> Self {
@@ -60,7 +66,9 @@ impl OrgSnapshot {
             Some(previous) => Arc::clone(&previous.origins),
             None => Arc::new(origins_of(configuration.clients.iter().flat_map(|client| &client.redirect_uris))),
         };
-        Self { org, base_url, keys: Keys::prepare(&configuration.signing_keys), configuration, ready, origins }
+        let keys = Keys::prepare(&configuration.signing_keys);
+        let turns = previous.map(|previous| Arc::clone(&previous.turns)).unwrap_or_default();
+        Self { org, base_url, configuration, keys, read_at, turns, ready, origins }
     }
 
     /// The version of the configuration.

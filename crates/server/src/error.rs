@@ -14,6 +14,8 @@ use tenterhook_flows::{
 };
 use tenterhook_store::StoreError;
 
+use crate::judged_again::marked;
+
 /// Why a request is not answered with what it asked for.
 #[derive(Debug)]
 pub(crate) enum ApiError {
@@ -95,8 +97,9 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             (ErrorCode::RateLimited, ErrorCode::RateLimited.status(), String::new(), vec![cause])
         }
         ManagementError::Contended => {
+            // No violation of a limit: many changes at once are ordinary, they have only taken too long.
             let cause = "The configuration is being changed by others; try again".to_owned();
-            (ErrorCode::RateLimited, 429, String::new(), vec![cause])
+            (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
         }
         ManagementError::Password(PasswordError::Busy) => {
             let cause = "Too many passwords are being hashed at present; try again".to_owned();
@@ -121,6 +124,7 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let unauthenticated = matches!(self, Self::InvalidToken);
+        let lacking = matches!(self, Self::UnknownPath | Self::Management(ManagementError::NotFound { .. }));
         let (code, status, detail, causes) = self.parts();
         let error_id = format!("oae{}", URL_SAFE_NO_PAD.encode(random_bytes::<16>(&SystemEntropy)));
         let body = Json(ErrorBody::new(code, &detail, error_id, causes));
@@ -131,6 +135,6 @@ impl IntoResponse for ApiError {
             let name = HeaderName::from_static("www-authenticate");
             response.headers_mut().insert(name, HeaderValue::from_static("SSWS realm=\"management\""));
         }
-        response
+        marked(response, lacking)
     }
 }

@@ -32,12 +32,15 @@ async fn alive() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// Not ready while draining, so that a load balancer sends nothing more, and while the database does not answer.
+/// Not ready while draining, so that a load balancer sends nothing more, while the database does not answer, and before
+/// the default org is there.
 async fn ready(State(app): State<App>) -> Response {
     let why = if *app.stopping.borrow() {
         "draining"
     } else if app.platform.store().ping().await.is_err() {
         "the database does not answer"
+    } else if app.platform.org_by_host(None).is_none() {
+        "there is no default org yet"
     } else {
         return Json(json!({ "status": "ok", "logEventsLost": app.platform.log().lost() })).into_response();
     };

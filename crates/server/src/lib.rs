@@ -8,6 +8,7 @@ mod edge;
 mod error;
 mod framing;
 mod health;
+mod judged_again;
 mod management;
 mod oauth;
 mod patience;
@@ -21,6 +22,7 @@ pub use accept::serve;
 use axum::{Router, middleware};
 use error::ApiError;
 pub use health::metrics_router;
+use judged_again::judged_again;
 use rate_limit::RateLimits;
 use tenterhook_flows::{Platform, attempts::PasswordAttempts};
 use tokio::sync::{Semaphore, watch};
@@ -92,7 +94,7 @@ pub fn router(
     Router::new()
         .merge(health::routes())
         .merge(management::routes(&app))
-        .merge(oauth::routes())
+        .merge(oauth::routes().route_layer(middleware::from_fn_with_state(app.clone(), judged_again)))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge))

@@ -51,6 +51,8 @@ pub enum AuthorizeAnswer {
         mode: ResponseMode,
         /// The parameters: a code, or an error.
         parameters: BTreeMap<&'static str, String>,
+        /// Whose fault the error is, if it is one.
+        fault: Option<Fault>,
     },
     /// Not now: as many flows of the org wait for hooks as may. Neither a code nor an error goes to the client.
     OrgAtLimit,
@@ -84,6 +86,7 @@ impl Platform {
             Err(error) => return AuthorizeAnswer::Page(error),
         };
         let mut answer = BTreeMap::from([("iss", issuer(org, server))]);
+        let mut fault = None;
         match self.authorize_checked(org, server, caller, parameters, session, &checked).await {
             Ok(Some(code)) => drop(answer.insert("code", code)),
             Ok(None) => {
@@ -91,6 +94,7 @@ impl Platform {
             }
             Err(OAuthError { fault: Fault::OrgAtLimit, .. }) => return AuthorizeAnswer::OrgAtLimit,
             Err(error) => {
+                fault = Some(error.fault);
                 answer.insert("error", error.code.to_owned());
                 answer.insert("error_description", error.description);
             }
@@ -102,6 +106,7 @@ impl Platform {
             redirect_uri: checked.redirect_uri.to_owned(),
             mode: checked.mode,
             parameters: answer,
+            fault,
         }
     }
 
@@ -120,7 +125,8 @@ impl Platform {
             return Err(OAuthError::new("unsupported_response_type", "The only supported response type is `code`."));
         }
         if !client.response_types.iter().any(|kind| kind == "code") {
-            return Err(OAuthError::new("unauthorized_client", "The client may not use the response type `code`."));
+            let text = "The client may not use the response type `code`.";
+            return Err(OAuthError::of_configuration("unauthorized_client", text));
         }
         refuse_request_objects(parameters)?;
         let code_challenge = code_challenge(client, parameters)?;
@@ -134,7 +140,7 @@ impl Platform {
             scopes: &scopes,
         };
         let (policy, rule) = choose(&org.configuration, question).ok_or_else(|| {
-            OAuthError::new(
+            OAuthError::of_configuration(
                 "access_denied",
                 "Policy evaluation failed for this request, please check the policy configurations.",
             )
@@ -252,10 +258,11 @@ fn of_loopback(uri: &str) -> Option<(&str, &str)> {
 /// Until these are known to belong together, nothing is ever redirected (RFC 6749 section 4.1.2.1).
 fn check_client<'a>(org: &'a OrgSnapshot, parameters: &'a Parameters) -> Result<Checked<'a>, OAuthError> {
     let client = client(org, parameters.require("client_id")?)
-        .ok_or_else(|| OAuthError::new("invalid_client", "Invalid value for 'client_id' parameter."))?;
+        .ok_or_else(|| OAuthError::of_configuration("invalid_client", "Invalid value for 'client_id' parameter."))?;
     let redirect_uri = parameters.require("redirect_uri")?;
     if !is_registered(client, redirect_uri) {
-        return Err(OAuthError::invalid_request(
+        return Err(OAuthError::of_configuration(
+            "invalid_request",
             "The 'redirect_uri' parameter must be a Login redirect URI in the client app settings.",
         ));
     }

@@ -19,6 +19,9 @@ pub struct OAuthError {
 pub enum Fault {
     /// The client's, or the decision of a policy or a hook.
     Request,
+    /// The client's, for something that the org's configuration lacks, before anything was done: what has just been made
+    /// on another node may allow it.
+    Configuration,
     /// Ours; the client may try again.
     Internal,
     /// Nobody's: as many flows of the org wait for hooks as may. It is answered like the same of the management API.
@@ -41,9 +44,14 @@ impl OAuthError {
         Self::new("invalid_grant", description)
     }
 
+    /// An error of the client's request that the org's configuration decides, before anything was done.
+    pub(crate) fn of_configuration(code: &'static str, description: impl Into<String>) -> Self {
+        Self { fault: Fault::Configuration, ..Self::new(code, description) }
+    }
+
     /// `invalid_client`.
     pub fn invalid_client() -> Self {
-        Self::new("invalid_client", "The client could not be authenticated.")
+        Self::of_configuration("invalid_client", "The client could not be authenticated.")
     }
 
     /// The org's limit of flows that wait for hooks.

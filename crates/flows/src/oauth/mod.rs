@@ -48,7 +48,7 @@ pub(crate) fn requested_scopes(
     let mut scopes: Vec<String> = Vec::new();
     for name in text.split_ascii_whitespace() {
         if !known().any(|scope| scope.name == name) {
-            return Err(OAuthError::new(
+            return Err(OAuthError::of_configuration(
                 "invalid_scope",
                 "One or more scopes are not configured for the authorization server resource.",
             ));

@@ -19,7 +19,7 @@ use tenterhook_store::model::{
 use super::{
     authorize::protocol_request,
     client,
-    error::OAuthError,
+    error::{Fault, OAuthError},
     mint::{Minting, SignedTokens, thaw},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
@@ -88,7 +88,7 @@ impl Platform {
         }
         if !client.grant_types.iter().any(|allowed| allowed == grant_type) {
             let text = format!("The client is not authorized to use the grant type `{grant_type}`.");
-            return Err(OAuthError::new("unauthorized_client", text));
+            return Err(OAuthError::of_configuration("unauthorized_client", text));
         }
         let request = Request { org, server, caller, parameters, client };
         match grant_type {
@@ -102,7 +102,7 @@ impl Platform {
         let Request { org, server, caller, parameters, client } = *request;
         let scopes = requested_scopes(org, server, parameters.get("scope"))?;
         if scopes.is_empty() {
-            return Err(OAuthError::new(
+            return Err(OAuthError::of_configuration(
                 "invalid_scope",
                 "The authorization server resource does not have any configured default scopes, 'scope' must be provided.",
             ));
@@ -158,8 +158,14 @@ impl Platform {
         };
         check_code(&code, request)?;
         let user = self.token_user(org, &code.user_id).await?;
+        // The code is used up now, so the request cannot be judged again as a whole: a rule of another node is looked for here.
+        let is_known = org.configuration.rules.iter().any(|rule| rule.id == code.rule_id);
+        let newer = if is_known { None } else { self.newer(org).await };
+        let org = newer.as_deref().unwrap_or(org);
+        let request = &Request { org, ..*request };
         let rule = org.configuration.rules.iter().find(|rule| rule.id == code.rule_id);
-        let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
+        let rule = rule.filter(|rule| rule.status == Status::Active);
+        let rule = rule.ok_or_else(|| OAuthError { fault: Fault::Request, ..denied() })?;
         let (subject, auth_time) = thaw(&code.frozen_tokens)?;
         let tokens = self.sign(org, server, subject, &code.scopes, auth_time)?;
         let issued = code.refresh_token_id.clone().map(|id| {
@@ -305,7 +311,7 @@ impl Platform {
 }
 
 fn denied() -> OAuthError {
-    OAuthError::new(
+    OAuthError::of_configuration(
         "access_denied",
         "Policy evaluation failed for this request, please check the policy configurations.",
     )

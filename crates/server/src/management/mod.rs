@@ -23,13 +23,14 @@ use serde_json::Value;
 use tenterhook_contract::id::OrgId;
 use tenterhook_flows::{Caller, OrgSnapshot, entropy::sha256_hex, management::Administrator};
 use tenterhook_store::model::ApiToken;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     App,
     accept::Tasks,
     edge::CatchPanic,
     error::ApiError,
+    judged_again::judged_again,
     patience::{self, Unread},
     plain_text::{NUL, member_with_nul, parameter_with_nul},
     rate_limit::Requester,
@@ -49,7 +50,11 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .merge(users::routes())
         .route_layer(middleware::from_fn_with_state(app.clone(), limited))
         // Not counted: nobody could tell those apart who ask for it, and one would use up what a hook's service has.
-        .merge(inline_hooks::public_routes().route_layer(middleware::from_fn(judged)))
+        .merge(
+            inline_hooks::public_routes()
+                .route_layer(middleware::from_fn(judged))
+                .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
+        )
 }
 
 /// Looks the token up, counts the request and judges its media types before anything else is done for it.
@@ -66,6 +71,10 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         match judge(&request).and(token) {
             Err(error) => error.into_response(),
             Ok(token) => {
+                // That of the edge may be older than what finding the token has caught up with.
+                if let Some(newest) = app.platform.org(&org) {
+                    request.extensions_mut().insert(newest);
+                }
                 request.extensions_mut().insert(Presented(token));
                 to_its_end(request, next).await
             }
@@ -150,7 +159,12 @@ async fn find_token(app: &App, org: &OrgId, headers: &HeaderMap, crowded: bool) 
     };
     // The semaphore is never closed.
     let _place = if crowded { app.crowded_lookups.acquire().await.ok() } else { None };
-    Ok(app.platform.store().find_api_token(org, &sha256_hex(token)).await?)
+    let Some((token, version)) = app.platform.store().api_token_and_version(org, &sha256_hex(token)).await? else {
+        return Ok(None);
+    };
+    // What its administrator has just made on another node is there when the request is judged.
+    app.platform.catch_up(org, version, Instant::now()).await?;
+    Ok(Some(token))
 }
 
 /// An authenticated administrator.

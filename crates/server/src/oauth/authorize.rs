@@ -28,7 +28,7 @@ use super::{
     query, server,
     token::{form, form_bytes, taken_apart},
 };
-use crate::{App, error::ApiError};
+use crate::{App, error::ApiError, judged_again::marked};
 
 /// Cookie of the session, and its name where cookies can be bound to the host (RFC 6265bis section 4.1.3.2).
 const SESSION: (&str, &str) = ("tenterhook_session", "__Host-tenterhook_session");
@@ -68,8 +68,9 @@ async fn authorize(
         AuthorizeAnswer::SignIn { login_hint } => {
             sign_in_page(&app, &org, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), None)
         }
-        AuthorizeAnswer::Redirect { redirect_uri, mode, parameters } => {
-            redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>())
+        AuthorizeAnswer::Redirect { redirect_uri, mode, parameters, fault } => {
+            let response = redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>());
+            marked(response, fault == Some(Fault::Configuration))
         }
     })
 }
@@ -198,12 +199,12 @@ fn sign_in_page(
 
 fn problem(error: &OAuthError) -> Response {
     let status = match error.fault {
-        Fault::Request => StatusCode::BAD_REQUEST,
+        Fault::Request | Fault::Configuration => StatusCode::BAD_REQUEST,
         Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Fault::OrgAtLimit => StatusCode::TOO_MANY_REQUESTS,
     };
     let template = Problem { title: "This request cannot be answered", text: &error.description, code: error.code };
-    page(status, &template, "'none'")
+    marked(page(status, &template, "'none'"), error.fault == Fault::Configuration)
 }
 
 fn redirect(redirect_uri: &str, mode: ResponseMode, parameters: &[(&'static str, String)]) -> Response {

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     App,
     error::ApiError,
+    judged_again::marked,
     patience::{self, Unread},
 };
 
@@ -142,14 +143,14 @@ fn refused(error: &OAuthError) -> Response {
         (_, Fault::OrgAtLimit) => return ApiError::from(ManagementError::OrgAtLimit).into_response(),
         ("invalid_client", _) => StatusCode::UNAUTHORIZED,
         (_, Fault::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
-        (_, Fault::Request) => StatusCode::BAD_REQUEST,
+        (_, Fault::Request | Fault::Configuration) => StatusCode::BAD_REQUEST,
     };
     let mut response =
         (status, Json(json!({ "error": error.code, "error_description": error.description }))).into_response();
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
     }
-    response
+    marked(response, error.fault == Fault::Configuration)
 }
 
 /// An error of a protected resource (RFC 6750 section 3).

@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) platform: Arc<Platform>,
     pub(crate) org: DemonstrationOrg,
     pub(crate) folder: tempfile::TempDir,
+    store: StoreConfig,
+    keys: Secret,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
@@ -142,8 +144,29 @@ impl World {
         limits: ServerLimits,
         engine: Limits,
     ) -> Self {
-        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
-        let store = Store::open(config, keyring).await.unwrap();
+        Self::node(config, Keyring::generate_text(), folder, limits, engine).await
+    }
+
+    /// Another node on the same database. Neither follows the other: what it knows of the other's changes it has asked for.
+    pub(crate) async fn beside(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::node(&self.store, self.keys.clone(), folder, ServerLimits::default(), Limits::default()).await
+    }
+
+    /// URL of its PostgreSQL database.
+    pub(crate) fn database_url(&self) -> String {
+        let StoreConfig::Postgres { url, .. } = &self.store else { panic!("only PostgreSQL has one") };
+        url.expose().to_owned()
+    }
+
+    async fn node(
+        config: &StoreConfig,
+        keys: Secret,
+        folder: tempfile::TempDir,
+        limits: ServerLimits,
+        engine: Limits,
+    ) -> Self {
+        let store = Store::open(config, Keyring::from_text(&keys).unwrap()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let platform = platform_within(store, format!("http://{address}").into(), engine).await;
@@ -156,7 +179,7 @@ impl World {
         let (stop, stopping) = watch::channel(false);
         let router = router(Arc::clone(&platform), limits, TrustedProxies::loopback(), stopping.clone());
         let serving = tokio::spawn(serve(listener, router, limits, stopping));
-        Self { address, platform, org, folder, stop, serving }
+        Self { address, platform, org, folder, store: config.clone(), keys, stop, serving }
     }
 
     /// Stops the server, and waits until it has ended.

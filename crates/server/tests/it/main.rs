@@ -10,6 +10,7 @@ mod inline_hooks;
 mod logs;
 mod metrics;
 mod nodes;
+mod nodes_together;
 mod oauth;
 mod org_limit;
 mod orgs;

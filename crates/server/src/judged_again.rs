@@ -1,0 +1,164 @@
+//! Read your own writes through a load balancer: a request that is refused for something that the configuration lacks is
+//! judged again when another node has just made it.
+//!
+//! Only for requests that need no API token; for those that have one the configuration is brought up to date before they
+//! are judged. An answer says by [`Lacking`] that it may be otherwise with a newer configuration, and that nothing has
+//! been done for the request yet: no hook was called, no code redeemed.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use hyper::body::{Frame, SizeHint};
+use tenterhook_flows::OrgSnapshot;
+
+use crate::{App, error::ApiError};
+
+/// Bytes of a body that are kept to be read again; a longer one is judged once. More than the forms that we take.
+const KEPT_BYTES_MAX: usize = 128 * 1_024;
+
+/// Put into an answer: it was refused for something that the configuration lacks, before anything was done.
+#[derive(Clone, Copy, Debug)]
+struct Lacking;
+
+/// The answer, with [`Lacking`] if it is `lacking`.
+pub(crate) fn marked(mut response: Response, lacking: bool) -> Response {
+    if lacking {
+        response.extensions_mut().insert(Lacking);
+    }
+    response
+}
+
+/// Judges a request again with a newer configuration, if there is one when it is refused for something that is lacking.
+pub(crate) async fn judged_again(State(app): State<App>, request: Request, next: Next) -> Response {
+    let Some(seen) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
+        return ApiError::UnknownPath.into_response();
+    };
+    let (parts, body) = request.into_parts();
+    let (mut again, tape) = (parts.clone(), Tape::of(body));
+    let response = next.clone().run(Request::from_parts(parts, Body::new(tape.clone()))).await;
+    if response.extensions().get::<Lacking>().is_none() || !tape.rewind() {
+        return response;
+    }
+    let Some(newer) = app.platform.newer(&seen).await else { return response };
+    again.extensions.insert(newer);
+    next.run(Request::from_parts(again, Body::new(tape))).await
+}
+
+/// A body that can be read from its beginning again, as far as it was read.
+#[derive(Clone)]
+struct Tape(Arc<Mutex<Reel>>);
+
+struct Reel {
+    /// What has been read; `None` when it is too much to be kept.
+    kept: Option<Vec<Bytes>>,
+    kept_bytes: usize,
+    /// How many of these are read again by now.
+    place: usize,
+    rest: Body,
+}
+
+impl Tape {
+    fn of(body: Body) -> Self {
+        Self(Arc::new(Mutex::new(Reel { kept: Some(Vec::new()), kept_bytes: 0, place: 0, rest: body })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it can be read from its beginning; it is, then.
+    fn rewind(&self) -> bool {
+        let mut reel = self.lock();
+        reel.place = 0;
+        reel.kept.is_some()
+    }
+}
+
+impl Reel {
+    fn keep(&mut self, bytes: &Bytes) {
+        self.kept_bytes += bytes.len();
+        self.place += 1;
+        match &mut self.kept {
+            Some(kept) if self.kept_bytes <= KEPT_BYTES_MAX => kept.push(bytes.clone()),
+            kept => *kept = None,
+        }
+    }
+}
+
+impl HttpBody for Tape {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let mut reel = self.lock();
+        if let Some(bytes) = reel.kept.as_ref().and_then(|kept| kept.get(reel.place)).cloned() {
+            reel.place += 1;
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let polled = Pin::new(&mut reel.rest).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(bytes) = frame.data_ref()
+        {
+            reel.keep(bytes);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let reel = self.lock();
+        reel.kept.as_ref().is_none_or(|kept| reel.place >= kept.len()) && reel.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let reel = self.lock();
+        let unread = reel.kept.iter().flatten().skip(reel.place).map(|bytes| bytes.len() as u64).sum::<u64>();
+        let mut hint = reel.rest.size_hint();
+        // The upper bound first: the lower one must not pass it.
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(unread));
+        }
+        hint.set_lower(hint.lower().saturating_add(unread));
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    async fn read(tape: &Tape) -> Vec<u8> {
+        axum::body::to_bytes(Body::new(tape.clone()), usize::MAX).await.unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_again_from_its_beginning_wherever_reading_it_stopped() {
+        let tape = Tape::of(Body::from("grant_type=client_credentials"));
+        assert_eq!(tape.size_hint().exact(), Some(29), "nothing read, nothing kept");
+        assert!(tape.rewind());
+        assert_eq!(read(&tape).await, b"grant_type=client_credentials");
+        assert!(tape.is_end_stream());
+        assert!(tape.rewind() && !tape.is_end_stream());
+        assert_eq!(tape.size_hint().exact(), Some(29));
+        assert_eq!(read(&tape).await, b"grant_type=client_credentials");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_kept_up_to_its_bound() {
+        for (bytes, kept) in [(KEPT_BYTES_MAX, true), (KEPT_BYTES_MAX + 1, false)] {
+            let tape = Tape::of(Body::from(vec![b'a'; bytes]));
+            assert_eq!(read(&tape).await.len(), bytes);
+            assert_eq!(tape.rewind(), kept, "{bytes}");
+        }
+    }
+}
