@@ -16,6 +16,7 @@ pub mod hook_key;
 mod hook_type;
 pub mod id;
 pub mod limits;
+pub mod members;
 pub mod password_import;
 mod patch;
 pub mod plain_json;

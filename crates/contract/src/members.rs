@@ -1,0 +1,136 @@
+//! Which members the bodies of a resource may have: a member that is taken comes back, any other is refused by its name.
+
+use serde_json::{Map, Value};
+
+use crate::problem::shown;
+
+/// Unsupported members of one body that are named; a body can have thousands.
+pub const MEMBERS_NAMED_MAX: usize = 20;
+
+const UNKNOWN: &str = "The member is not supported";
+
+/// The members of a resource. Names below others are written with dots: `credentials.password.value`.
+///
+/// ```
+/// use serde_json::json;
+/// use tenterhook_contract::members::Members;
+/// const GROUP: Members = Members {
+///     taken: &["profile.name"],
+///     read_only: &["id"],
+///     refused: &[("rules", "Rules of groups are not supported")],
+/// };
+/// assert!(GROUP.problems(&json!({ "id": "00g1", "profile": { "name": "Staff", "note": null } })).is_empty());
+/// assert_eq!(GROUP.problems(&json!({ "profile": { "nmae": "Staff" } })), ["profile.nmae: The member is not supported"]);
+/// assert_eq!(GROUP.problems(&json!({ "rules": [1] })), ["rules: Rules of groups are not supported"]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Members {
+    /// What is read. What stands below one of these is judged by its reader.
+    pub taken: &'static [&'static str],
+    /// What the resource shows and a body cannot set: passed over, because clients put back what they got.
+    pub read_only: &'static [&'static str],
+    /// Members of the vendor's resource that are not supported, each with the reason.
+    pub refused: &'static [(&'static str, &'static str)],
+}
+
+impl Members {
+    /// One text per member that is not taken, `name: why`, at most [`MEMBERS_NAMED_MAX`] and one that counts the others.
+    /// A member that is null, or an empty object or array, asks for nothing and is passed over. A body that is no object
+    /// has no members.
+    ///
+    /// ```
+    /// use tenterhook_contract::members::Members;
+    /// let none = Members { taken: &[], read_only: &[], refused: &[] };
+    /// assert_eq!(none.problems(&serde_json::json!({ "a": null, "b": [], "c": {} })), [""; 0]);
+    /// ```
+    pub fn problems(&self, body: &Value) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Value::Object(members) = body {
+            self.judge(members, "", &mut problems);
+        }
+        let others = problems.len().saturating_sub(MEMBERS_NAMED_MAX);
+        if others > 0 {
+            problems.truncate(MEMBERS_NAMED_MAX);
+            problems.push(format!("body: {others} more members are not supported"));
+        }
+        problems
+    }
+
+    fn judge(&self, members: &Map<String, Value>, above: &str, problems: &mut Vec<String>) {
+        for (name, value) in members {
+            let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+            // A dot in a name must not make it another member.
+            let known = |names: &[&str]| !name.contains('.') && names.contains(&path.as_str());
+            if is_empty(value) || known(self.read_only) || known(self.taken) {
+                continue;
+            }
+            let refusal = self.refused.iter().find(|(refused, _)| known(&[refused]));
+            if let Some((_, why)) = refusal {
+                problems.push(format!("{path}: {why}"));
+            } else if !name.contains('.') && self.has_below(&path) {
+                match value {
+                    Value::Object(below) => self.judge(below, &path, problems),
+                    _ => problems.push(format!("{path}: The field has an invalid value")),
+                }
+            } else {
+                problems.push(format!("{}: {UNKNOWN}", shown(&path)));
+            }
+        }
+    }
+
+    /// Whether a known member stands below `path`.
+    fn has_below(&self, path: &str) -> bool {
+        let refused = self.refused.iter().map(|(name, _)| name);
+        let mut names = self.taken.iter().chain(self.read_only).chain(refused);
+        names.any(|name| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const MEMBERS: Members =
+        Members { taken: &["name", "a.b.c"], read_only: &["id", "a.shown"], refused: &[("a.b.no", "Not this one")] };
+
+    #[test]
+    fn every_member_is_taken_passed_over_or_named() {
+        for (body, problems) in [
+            (json!({ "name": 1, "id": { "x": 1 }, "a": { "shown": [1], "b": { "c": { "any": 1 } } } }), vec![]),
+            (json!({ "a": { "b": { "d": 1 } } }), vec!["a.b.d: The member is not supported"]),
+            (json!({ "a": { "b": { "no": true } } }), vec!["a.b.no: Not this one"]),
+            (json!({ "a": 1 }), vec!["a: The field has an invalid value"]),
+            (json!({ "a": { "b": "x" } }), vec!["a.b: The field has an invalid value"]),
+            (json!({ "a.b.c": 1 }), vec!["a.b.c: The member is not supported"]),
+            (
+                json!({ "a": { "b.c": 1, "id": 1 } }),
+                vec!["a.b.c: The member is not supported", "a.id: The member is not supported"],
+            ),
+            (json!({ "Name": false }), vec!["Name: The member is not supported"]),
+            (json!({ "x": null, "y": {}, "z": [] }), vec![]),
+            (json!([1]), vec![]),
+        ] {
+            assert_eq!(MEMBERS.problems(&body), problems, "{body}");
+        }
+    }
+
+    #[test]
+    fn as_many_as_the_bound_are_named_and_the_others_counted() {
+        let body = |count: usize| Value::Object((0..count).map(|number| (format!("m{number}"), json!(1))).collect());
+        assert_eq!(MEMBERS.problems(&body(MEMBERS_NAMED_MAX)).len(), MEMBERS_NAMED_MAX);
+        let problems = MEMBERS.problems(&body(MEMBERS_NAMED_MAX + 1));
+        assert_eq!(problems.len(), MEMBERS_NAMED_MAX + 1);
+        assert_eq!(problems.last().map(String::as_str), Some("body: 1 more members are not supported"));
+    }
+}
