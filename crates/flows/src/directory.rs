@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret,
     id::{OrgId, UserId},
+    members::Members,
     system_log::Target,
 };
 use tenterhook_store::{
@@ -13,6 +14,7 @@ use tenterhook_store::{
 
 use crate::{
     Platform,
+    imported_password::ImportedHash,
     management::{Administrator, ManagementError},
     passwords::{PASSWORD_BYTES_MAX, PasswordError, hash_password},
 };
@@ -22,8 +24,54 @@ const ATTRIBUTE_CHARACTERS_MAX: usize = 1_000;
 /// Custom attributes of a profile.
 const CUSTOM_ATTRIBUTES_MAX: usize = 100;
 
+/// What the body of a new user may have.
+const MEMBERS: Members = Members {
+    taken: &[
+        "profile",
+        "credentials.password.value",
+        "credentials.password.hash.algorithm",
+        "credentials.password.hash.value",
+        "credentials.password.hash.salt",
+        "credentials.password.hash.saltOrder",
+        "credentials.password.hash.iterationCount",
+        "credentials.password.hash.keySize",
+        "credentials.password.hash.digestAlgorithm",
+        "credentials.provider.type",
+        "credentials.provider.name",
+    ],
+    read_only: &[
+        "id",
+        "status",
+        "created",
+        "activated",
+        "statusChanged",
+        "lastLogin",
+        "lastUpdated",
+        "passwordChanged",
+        "transitioningToStatus",
+        "_links",
+        "_embedded",
+    ],
+    refused: &[
+        ("credentials.password.hook", "Passwords are not imported by an inline hook; give `value` or `hash`"),
+        ("credentials.password.hash.workFactor", "Only BCRYPT has it, which is not supported"),
+        ("credentials.recovery_question", "Recovery questions are not supported"),
+        ("groupIds", "Groups are not supported"),
+        ("type", "Types of users are not supported"),
+        ("realmId", "Realms are not supported"),
+    ],
+};
+
+/// The password of a new user.
+pub(crate) enum NewPassword {
+    /// In clear.
+    Value(Secret),
+    /// As another system's hash, in its stored form.
+    Imported(Secret),
+}
+
 impl Platform {
-    /// Creates a user of `{"profile": {…}, "credentials": {"password": {"value": "…"}}}`.
+    /// Creates a user of `{"profile": {…}, "credentials": {"password": {"value": "…"}}}`, or with `hash` for `value`.
     pub async fn create_user(
         &self,
         administrator: &Administrator,
@@ -31,16 +79,25 @@ impl Platform {
         activate: bool,
     ) -> Result<User, ManagementError> {
         let (profile, password) = read_body(body)?;
-        let id = UserId::from_parts(self.id_parts().0, self.id_parts().1);
-        let user = self.new_user(administrator.token.org_id.clone(), id, profile, password.as_ref(), activate).await?;
-        match self.store().insert_user(&user).await {
-            Ok(()) => {}
-            Err(StoreError::Duplicate { .. }) => {
+        match self.add_user(administrator, profile, password, activate).await {
+            Err(ManagementError::Store(StoreError::Duplicate { .. })) => {
                 let text = "An object with this field already exists in the current organization";
-                return Err(ManagementError::field("login", text));
+                Err(ManagementError::field("login", text))
             }
-            Err(error) => return Err(error.into()),
+            added => added,
         }
+    }
+
+    async fn add_user(
+        &self,
+        administrator: &Administrator,
+        profile: Profile,
+        password: Option<NewPassword>,
+        activate: bool,
+    ) -> Result<User, ManagementError> {
+        let id = UserId::from_parts(self.id_parts().0, self.id_parts().1);
+        let user = self.new_user(administrator.token.org_id.clone(), id, profile, password, activate).await?;
+        self.store().insert_user(&user).await?;
         let target = Target {
             id: user.id.to_string(),
             kind: "User".to_owned(),
@@ -52,8 +109,38 @@ impl Platform {
         Ok(user)
     }
 
-    /// The user with this id or login.
+    /// The user that the org's API tokens belong to (`clients.md` section 1): one for all of them, without a password,
+    /// added when it is first asked for.
+    async fn service_user(&self, administrator: &Administrator) -> Result<User, ManagementError> {
+        let org = &administrator.token.org_id;
+        let login = format!("api@{}.invalid", org.as_str().to_lowercase());
+        if let Some(user) = self.store().find_user_by_login(org, &login).await? {
+            return Ok(user);
+        }
+        let profile = Profile {
+            email: login.clone(),
+            login: login.clone(),
+            first_name: "API".to_owned(),
+            last_name: "Tokens".to_owned(),
+            locale: None,
+            time_zone: None,
+            custom: Map::new(),
+        };
+        match self.add_user(administrator, profile, None, true).await {
+            Err(ManagementError::Store(StoreError::Duplicate { .. })) => {
+                let added = self.store().find_user_by_login(org, &login).await?;
+                added.ok_or(ManagementError::NotFound { id: login, kind: "User" })
+            }
+            added => added,
+        }
+    }
+
+    /// The user with this id or login; `me` is the user of the API tokens.
     pub async fn get_user(&self, administrator: &Administrator, id_or_login: &str) -> Result<User, ManagementError> {
+        const OF_THE_TOKEN: &str = "me";
+        if id_or_login == OF_THE_TOKEN {
+            return self.service_user(administrator).await;
+        }
         let org = &administrator.token.org_id;
         let user = match id_or_login.parse() {
             Ok(id) => self.store().find_user(org, &id).await?,
@@ -67,12 +154,13 @@ impl Platform {
         org_id: OrgId,
         id: UserId,
         profile: Profile,
-        password: Option<&Secret>,
+        password: Option<NewPassword>,
         activate: bool,
     ) -> Result<User, PasswordError> {
         let now = self.now();
         let password_hash = match password {
-            Some(password) => Some(hash_password(password).await?),
+            Some(NewPassword::Value(password)) => Some(hash_password(&password).await?),
+            Some(NewPassword::Imported(hash)) => Some(hash),
             None => None,
         };
         Ok(User {
@@ -82,8 +170,8 @@ impl Platform {
             email: profile.email,
             first_name: profile.first_name,
             last_name: profile.last_name,
-            locale: profile.locale.unwrap_or_else(|| "en_US".to_owned()),
-            time_zone: profile.time_zone.unwrap_or_else(|| "America/Los_Angeles".to_owned()),
+            locale: profile.locale,
+            time_zone: profile.time_zone,
             custom: profile.custom,
             password_changed: password_hash.is_some().then_some(now),
             password_hash,
@@ -105,9 +193,12 @@ pub(crate) struct Profile {
     pub(crate) custom: Map<String, Value>,
 }
 
-fn read_body(body: &Value) -> Result<(Profile, Option<Secret>), ManagementError> {
-    let mut causes = Vec::new();
+fn read_body(body: &Value) -> Result<(Profile, Option<NewPassword>), ManagementError> {
+    let mut causes = MEMBERS.problems(body);
     let mut members = body.get("profile").and_then(Value::as_object).cloned().unwrap_or_default();
+    if members.shift_remove("password").is_some() {
+        causes.push("profile.password: The password is not an attribute of the profile".to_owned());
+    }
     let mut take = |name: &str, required: bool| match members.shift_remove(name) {
         Some(Value::String(text)) if !text.trim().is_empty() && text.chars().count() <= ATTRIBUTE_CHARACTERS_MAX => {
             Some(text)
@@ -128,21 +219,40 @@ fn read_body(body: &Value) -> Result<(Profile, Option<Secret>), ManagementError>
     if members.len() > CUSTOM_ATTRIBUTES_MAX {
         causes.push(format!("profile: At most {CUSTOM_ATTRIBUTES_MAX} custom attributes are supported"));
     }
-    let password = match body.pointer("/credentials/password/value") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(password)) if !password.is_empty() && password.len() <= PASSWORD_BYTES_MAX => {
-            Some(Secret::new(password.as_str()))
+    let password = read_password(body, &mut causes);
+    for member in ["type", "name"] {
+        let provider = body.pointer(&format!("/credentials/provider/{member}")).filter(|value| !value.is_null());
+        if provider.is_some_and(|provider| provider != "OKTA") {
+            causes.push(format!("credentials.provider.{member}: Only `OKTA` is supported"));
         }
-        Some(_) => {
-            causes.push("password: The field has an invalid value".to_owned());
-            None
-        }
-    };
+    }
     match (login, email, first_name, last_name) {
         (Some(login), Some(email), Some(first_name), Some(last_name)) if causes.is_empty() => {
             Ok((Profile { login, email, first_name, last_name, locale, time_zone, custom: members }, password))
         }
         _ => Err(ManagementError::Invalid { subject: "profile".to_owned(), causes }),
+    }
+}
+
+fn read_password(body: &Value, causes: &mut Vec<String>) -> Option<NewPassword> {
+    let member = |name: &str| body.pointer(&format!("/credentials/password/{name}")).filter(|value| !value.is_null());
+    match (member("value"), member("hash")) {
+        (Some(_), Some(_)) => {
+            causes.push("credentials.password.hash: Give either `value` or `hash`".to_owned());
+            None
+        }
+        (Some(Value::String(password)), None) if !password.is_empty() && password.len() <= PASSWORD_BYTES_MAX => {
+            Some(NewPassword::Value(Secret::new(password.as_str())))
+        }
+        (Some(_), None) => {
+            causes.push("password: The field has an invalid value".to_owned());
+            None
+        }
+        // What is not an object has been refused with the unknown members.
+        (None, Some(hash)) if hash.is_object() => {
+            ImportedHash::read(hash, causes).and_then(|hash| hash.to_stored()).map(NewPassword::Imported)
+        }
+        (None, _) => None,
     }
 }
 
@@ -153,9 +263,9 @@ pub fn user_to_json(user: &User, base_url: &str) -> Value {
         ("lastName".to_owned(), json!(user.last_name)),
         ("email".to_owned(), json!(user.email)),
         ("login".to_owned(), json!(user.login)),
-        ("locale".to_owned(), json!(user.locale)),
-        ("timezone".to_owned(), json!(user.time_zone)),
     ]);
+    let set = [("locale", &user.locale), ("timezone", &user.time_zone)];
+    profile.extend(set.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?)))));
     profile.extend(user.custom.clone());
     json!({
         "id": user.id,

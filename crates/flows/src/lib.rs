@@ -11,6 +11,7 @@ pub mod entropy;
 mod hook_keys;
 mod hook_security;
 mod hooks;
+mod imported_password;
 pub mod management;
 mod metrics;
 pub mod oauth;

@@ -10,6 +10,8 @@ use tenterhook_contract::Secret;
 use tenterhook_store::StoreError;
 use tokio::{sync::Semaphore, time::timeout};
 
+use crate::imported_password::ImportedHash;
+
 /// Longest password in bytes: hashing takes any length, requests must not.
 pub const PASSWORD_BYTES_MAX: usize = 72 * 4;
 /// Hashes computed at the same time; each takes 19 MiB and a core.
@@ -52,20 +54,37 @@ pub async fn hash_password(password: &Secret) -> Result<Secret, PasswordError> {
     hashed.await?
 }
 
-/// Whether `password` is the one that `hash` was made of. Without a hash it takes as long and says no.
+/// What comes of a password that was tried.
+#[derive(Debug)]
+pub struct Verified {
+    /// Whether it is the one that the hash was made of.
+    pub fits: bool,
+    /// A hash of our own to store in place of another system's, when the password fits that.
+    pub replacement: Option<Secret>,
+}
+
+/// Whether `password` is the one that `hash` was made of. Without a hash it takes as long and says no; for the hash of
+/// another system it takes as long as for one of our own, and what that hash costs beyond it.
 ///
 /// # Errors
 /// When it gets no turn in time.
-pub async fn verify_password(hash: Option<&Secret>, password: &Secret) -> Result<bool, PasswordError> {
+pub async fn verify_password(hash: Option<&Secret>, password: &Secret) -> Result<Verified, PasswordError> {
+    let verdict = |fits| Verified { fits, replacement: None };
     let (hash, password) = (hash.cloned(), password.clone());
     let verified = HASHING.run(move || {
         let bytes = password.expose().as_bytes();
         let Some(hash) = hash else {
             // The same work as for a user with a password, so that time does not tell who exists.
             drop(Argon2::default().hash_password(bytes));
-            return false;
+            return verdict(false);
         };
-        PasswordHash::new(hash.expose()).is_ok_and(|parsed| Argon2::default().verify_password(bytes, &parsed).is_ok())
+        if let Some(imported) = ImportedHash::from_stored(&hash) {
+            let (own, fits) = (Argon2::default().hash_password(bytes), imported.fits(bytes));
+            let replacement = own.ok().filter(|_| fits).map(|hash| Secret::new(hash.to_string()));
+            return Verified { fits, replacement };
+        }
+        let parsed = PasswordHash::new(hash.expose());
+        verdict(parsed.is_ok_and(|parsed| Argon2::default().verify_password(bytes, &parsed).is_ok()))
     });
     verified.await
 }

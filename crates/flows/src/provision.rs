@@ -17,7 +17,7 @@ use tenterhook_store::{
 use crate::{
     ChangeError, OrgSnapshot, Platform,
     api_tokens::{ApiTokenChange, api_token, api_token_event},
-    directory::Profile,
+    directory::{NewPassword, Profile},
     entropy::{random_token, sha256_hex},
     oauth::keys::{generate_key_pair, signing_key},
 };
@@ -168,7 +168,8 @@ async fn add_user(
     };
     let (unix_ms, random) = platform.id_parts();
     let id = UserId::from_parts(unix_ms, random);
-    let user = platform.new_user(org.clone(), id, profile, Some(password), true).await?;
+    let password = Some(NewPassword::Value(password.clone()));
+    let user = platform.new_user(org.clone(), id, profile, password, true).await?;
     platform.store().insert_user(&user).await
 }
 

@@ -17,7 +17,7 @@ use crate::{
     attempts::{ATTEMPTS_MAX, PasswordAttempts},
     entropy::{random_token, sha256_hex},
     oauth::authorize::session_end,
-    passwords::{PASSWORD_BYTES_MAX, PasswordError, verify_password},
+    passwords::{PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
 };
 
 /// What comes of signing in.
@@ -60,8 +60,8 @@ impl Platform {
         let user = found.inspect_err(|_| attempts.give_back(&org.org.id, login))?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
         let verified = verify_password(hash, password).await;
-        let fits = match verified.inspect_err(|_| attempts.give_back(&org.org.id, login)) {
-            Ok(fits) => fits,
+        let Verified { fits, replacement } = match verified.inspect_err(|_| attempts.give_back(&org.org.id, login)) {
+            Ok(verified) => verified,
             Err(PasswordError::Busy) => return Ok(SignedIn::Busy),
             Err(error) => return Err(error.into()),
         };
@@ -73,6 +73,9 @@ impl Platform {
             }
         };
         attempts.succeeded(&org.org.id, login);
+        if let (Some(replacement), Some(imported)) = (replacement, &user.password_hash) {
+            self.store().replace_password_hash(&user, imported, &replacement).await?;
+        }
         let cookie = random_token(self.entropy());
         let (now, (unix_ms, random)) = (self.now(), self.id_parts());
         self.store()

@@ -344,12 +344,14 @@ pub struct User {
     /// The family name.
     pub last_name: String,
     /// A locale such as `en_US`.
-    pub locale: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
     /// An IANA time zone.
-    pub time_zone: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
     /// Custom attributes.
     pub custom: Map<String, Value>,
-    /// The argon2id hash in PHC form, when there is a password.
+    /// The argon2id hash in PHC form, or the hash of another system until the first sign-in; none without a password.
     #[serde(skip)]
     pub password_hash: Option<Secret>,
     /// When the password was last changed.

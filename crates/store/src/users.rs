@@ -2,6 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::Expr,
 };
 use tenterhook_contract::{
     Secret, Timestamp,
@@ -32,6 +33,18 @@ impl Store {
     pub async fn update_user(&self, user: &User) -> Result<(), StoreError> {
         let updated = user::Entity::update(user_row(user)?).exec(&self.connections.writer).await;
         updated.map(drop).map_err(duplicate("user"))
+    }
+
+    /// Puts another hash of the same password in the place of `known`, unless the user has a third one by now.
+    pub async fn replace_password_hash(&self, user: &User, known: &Secret, hash: &Secret) -> Result<(), StoreError> {
+        user::Entity::update_many()
+            .col_expr(user::Column::PasswordHash, Expr::value(hash.expose()))
+            .filter(user::Column::OrgId.eq(user.org_id.as_str()))
+            .filter(user::Column::Id.eq(user.id.as_str()))
+            .filter(user::Column::PasswordHash.eq(known.expose()))
+            .exec(&self.connections.writer)
+            .await?;
+        Ok(())
     }
 
     /// The user with this id.

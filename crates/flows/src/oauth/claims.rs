@@ -118,8 +118,8 @@ pub(crate) fn evaluate(expression: &str, user: Option<&User>, client: &OAuthClie
         "email" => Some(json!(user.email)),
         "firstName" => Some(json!(user.first_name)),
         "lastName" => Some(json!(user.last_name)),
-        "locale" => Some(json!(user.locale)),
-        "timezone" => Some(json!(user.time_zone)),
+        "locale" => user.locale.as_ref().map(|locale| json!(locale)),
+        "timezone" => user.time_zone.as_ref().map(|time_zone| json!(time_zone)),
         custom => user.custom.get(custom).filter(|value| !value.is_null()).cloned(),
     }
 }

@@ -119,10 +119,11 @@ impl Platform {
                 ("given_name".to_owned(), json!(user.first_name)),
                 ("family_name".to_owned(), json!(user.last_name)),
                 ("preferred_username".to_owned(), json!(user.login)),
-                ("locale".to_owned(), json!(user.locale.replace('_', "-"))),
-                ("zoneinfo".to_owned(), json!(user.time_zone)),
                 ("updated_at".to_owned(), json!(user.last_updated.as_seconds())),
             ]);
+            let locale = user.locale.as_ref().map(|locale| ("locale".to_owned(), json!(locale.replace('_', "-"))));
+            let zone = user.time_zone.as_ref().map(|zone| ("zoneinfo".to_owned(), json!(zone)));
+            answer.extend(locale.into_iter().chain(zone));
         }
         if granted("email") {
             answer.insert("email".to_owned(), json!(user.email));

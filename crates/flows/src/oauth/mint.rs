@@ -26,6 +26,11 @@ use tenterhook_store::model::{
 use super::{claims::ClaimsSource, error::OAuthError, issuer};
 use crate::{Caller, OrgSnapshot, Platform};
 
+/// What a hook is told of a user without a locale.
+const LOCALE_DEFAULT: &str = "en_US";
+/// What a hook is told of a user without a time zone.
+const TIME_ZONE_DEFAULT: &str = "America/Los_Angeles";
+
 /// What is minted, and for whom.
 pub(crate) struct Minting<'a> {
     pub(crate) org: &'a OrgSnapshot,
@@ -326,8 +331,8 @@ pub(crate) fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
             login: user.login.clone(),
             first_name: user.first_name.clone(),
             last_name: user.last_name.clone(),
-            locale: user.locale.clone(),
-            time_zone: user.time_zone.clone(),
+            locale: user.locale.clone().unwrap_or_else(|| LOCALE_DEFAULT.to_owned()),
+            time_zone: user.time_zone.clone().unwrap_or_else(|| TIME_ZONE_DEFAULT.to_owned()),
             custom: user.custom.clone(),
         },
         links: UserLinks::of(&org.base_url, &user.id),
