@@ -2,8 +2,9 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::StatusCode,
+    response::Response,
     routing::get,
 };
 use serde_json::Value;
@@ -11,7 +12,7 @@ use tenterhook_flows::authorization_servers::{
     Creation, get_rule, get_server, list_claims, list_clients, list_policies, list_rules, list_scopes, list_servers,
 };
 
-use super::{Admin, JsonBody};
+use super::{Admin, JsonBody, paging::list};
 use crate::{App, error::ApiError};
 
 pub(super) fn routes() -> Router<App> {
@@ -30,28 +31,45 @@ pub(super) fn routes() -> Router<App> {
 type Answer = Result<Json<Value>, ApiError>;
 type Created = Result<(StatusCode, Json<Value>), ApiError>;
 
-async fn servers(State(app): State<App>, Admin(admin): Admin) -> Answer {
-    Ok(Json(list_servers(&*app.platform.org_of(&admin)?)))
+type List = Result<Response, ApiError>;
+
+async fn servers(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQuery) -> List {
+    let servers = list_servers(&*app.platform.org_of(&admin)?);
+    list(&admin.caller, raw.as_deref(), ("id", &["name", "audiences"]), &servers)
 }
 
 async fn server(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>) -> Answer {
     Ok(Json(get_server(&*app.platform.org_of(&admin)?, &id)?))
 }
 
-async fn scopes(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>) -> Answer {
-    Ok(Json(list_scopes(&*app.platform.org_of(&admin)?, &id)?))
+async fn scopes(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, RawQuery(raw): RawQuery) -> List {
+    let scopes = list_scopes(&*app.platform.org_of(&admin)?, &id)?;
+    list(&admin.caller, raw.as_deref(), ("id", &["name"]), &scopes)
 }
 
-async fn claims(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>) -> Answer {
-    Ok(Json(list_claims(&*app.platform.org_of(&admin)?, &id)?))
+async fn claims(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, RawQuery(raw): RawQuery) -> List {
+    let claims = list_claims(&*app.platform.org_of(&admin)?, &id)?;
+    list(&admin.caller, raw.as_deref(), ("id", &[]), &claims)
 }
 
-async fn policies(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>) -> Answer {
-    Ok(Json(list_policies(&*app.platform.org_of(&admin)?, &id)?))
+async fn policies(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    Path(id): Path<String>,
+    RawQuery(raw): RawQuery,
+) -> List {
+    let policies = list_policies(&*app.platform.org_of(&admin)?, &id)?;
+    list(&admin.caller, raw.as_deref(), ("id", &[]), &policies)
 }
 
-async fn rules(State(app): State<App>, Admin(admin): Admin, Path((id, policy)): Path<(String, String)>) -> Answer {
-    Ok(Json(list_rules(&*app.platform.org_of(&admin)?, &id, &policy)?))
+async fn rules(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    Path((id, policy)): Path<(String, String)>,
+    RawQuery(raw): RawQuery,
+) -> List {
+    let rules = list_rules(&*app.platform.org_of(&admin)?, &id, &policy)?;
+    list(&admin.caller, raw.as_deref(), ("id", &[]), &rules)
 }
 
 type RulePath = Path<(String, String, String)>;
@@ -69,8 +87,9 @@ async fn replace_rule(
     Ok(Json(app.platform.replace_rule(&admin, (&id, &policy, &rule), &body.value).await?))
 }
 
-async fn clients(State(app): State<App>, Admin(admin): Admin) -> Answer {
-    Ok(Json(list_clients(&*app.platform.org_of(&admin)?)))
+async fn clients(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQuery) -> List {
+    let clients = list_clients(&*app.platform.org_of(&admin)?);
+    list(&admin.caller, raw.as_deref(), ("client_id", &["client_name"]), &clients)
 }
 
 async fn create_client(State(app): State<App>, Admin(admin): Admin, body: JsonBody) -> Created {

@@ -4,11 +4,16 @@ use axum::{
     Json, Router,
     extract::{Path, RawQuery, State},
     http::StatusCode,
+    response::Response,
     routing::get,
 };
 use serde_json::Value;
 
-use super::{Admin, JsonBody, query_parameter};
+use super::{
+    Admin, JsonBody,
+    paging::{self, only},
+    query_parameter,
+};
 use crate::{App, error::ApiError};
 
 pub(super) fn routes() -> Router<App> {
@@ -20,9 +25,10 @@ pub(super) fn routes() -> Router<App> {
 
 type Answer = Result<Json<Value>, ApiError>;
 
-async fn list(State(app): State<App>, admin: Admin) -> Answer {
+async fn list(State(app): State<App>, admin: Admin, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
     let keys = app.platform.list_hook_keys(&admin.0)?;
-    Ok(Json(keys.iter().map(|(key, used)| key.to_json(*used, false)).collect()))
+    let shown = keys.iter().map(|(key, used)| key.to_json(*used, false)).collect();
+    paging::list(&admin.0.caller, raw.as_deref(), ("id", &[]), &shown)
 }
 
 async fn create(State(app): State<App>, admin: Admin, body: JsonBody) -> Answer {
@@ -33,6 +39,7 @@ async fn create(State(app): State<App>, admin: Admin, body: JsonBody) -> Answer 
 async fn retrieve(State(app): State<App>, admin: Admin, Path(id): Path<String>, RawQuery(query): RawQuery) -> Answer {
     let (key, used) = app.platform.get_hook_key(&admin.0, &id)?;
     let expanded = query_parameter(query.as_deref(), "expand").is_some_and(|what| what == "publickey");
+    only(query.as_deref(), if expanded { &["expand"] } else { &[] })?;
     Ok(Json(key.to_json(used, expanded)))
 }
 

@@ -4,13 +4,14 @@ use axum::{
     Json, Router,
     extract::{Path, RawQuery, State},
     http::StatusCode,
+    response::Response,
     routing::{get, post, put},
 };
 use serde_json::Value;
 use tenterhook_contract::{HookType, hook::InlineHook};
 use tenterhook_flows::HookChange;
 
-use super::{Admin, JsonBody, OptionalJsonBody, OrgOf, query_parameter};
+use super::{Admin, JsonBody, OptionalJsonBody, OrgOf, paging, query_parameter};
 use crate::{App, error::ApiError};
 
 pub(super) fn routes() -> Router<App> {
@@ -40,7 +41,7 @@ fn shown(Admin(administrator): &Admin, hook: &InlineHook) -> Json<Value> {
     Json(hook.to_json(&administrator.caller.base_url))
 }
 
-async fn list(State(app): State<App>, admin: Admin, RawQuery(query): RawQuery) -> Answer {
+async fn list(State(app): State<App>, admin: Admin, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let wanted = query_parameter(query.as_deref(), "type").map(|text| text.parse::<HookType>()).transpose();
     let wanted = wanted.map_err(|_| ApiError::Validation {
         subject: "type",
@@ -48,7 +49,8 @@ async fn list(State(app): State<App>, admin: Admin, RawQuery(query): RawQuery) -
     })?;
     let hooks = app.platform.list_hooks(&admin.0)?;
     let chosen = hooks.iter().filter(|hook| wanted.is_none_or(|wanted| hook.hook_type == wanted));
-    Ok(Json(chosen.map(|hook| hook.to_json(&admin.0.caller.base_url)).collect()))
+    let shown = chosen.map(|hook| hook.to_json(&admin.0.caller.base_url)).collect();
+    paging::list(&admin.0.caller, query.as_deref(), ("id", &[]), &shown)
 }
 
 async fn create(State(app): State<App>, admin: Admin, body: JsonBody) -> Answer {

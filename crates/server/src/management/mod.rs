@@ -4,6 +4,7 @@ mod authorization_servers;
 mod hook_keys;
 mod inline_hooks;
 mod logs;
+mod organization;
 mod paging;
 mod users;
 
@@ -52,6 +53,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         // Not counted: nobody could tell those apart who ask for it, and one would use up what a hook's service has.
         .merge(
             inline_hooks::public_routes()
+                .merge(organization::public_routes())
                 .route_layer(middleware::from_fn(judged))
                 .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
         )

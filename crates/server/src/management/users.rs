@@ -13,13 +13,10 @@ use tenterhook_flows::directory::user_to_json;
 
 use super::{
     Admin, JsonBody,
-    paging::{add_link, next_link, self_link},
+    paging::{LIMIT_MAX, add_link, limit, next_link, only, self_link},
     query_parameter,
 };
 use crate::{App, error::ApiError};
-
-/// Users of a page, and its length when the query does not say.
-const LIMIT_MAX: usize = 200;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/api/v1/users", get(list).post(create)).route("/api/v1/users/{id}", get(retrieve))
@@ -47,32 +44,54 @@ async fn list(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQue
 /// The user that a page begins behind, and its length.
 fn read_page(raw: Option<&str>) -> Result<(Option<UserId>, usize), ApiError> {
     let parameter = |name: &str| query_parameter(raw, name).filter(|value| !value.is_empty());
-    if ["q", "search", "filter"].into_iter().any(|name| parameter(name).is_some()) {
-        return Err(ApiError::InvalidFilter("this version does not evaluate `q`, `search` and `filter` of users"));
-    }
+    only(raw, &["limit", "after"])?;
     let mut causes = Vec::new();
-    let limit = parameter("limit").map_or(Some(LIMIT_MAX), |text| text.parse().ok());
-    let limit = limit.filter(|limit| (1..=LIMIT_MAX).contains(limit));
-    if limit.is_none() {
-        causes.push(format!("limit: must be a number from 1 to {LIMIT_MAX}."));
-    }
+    let limit = limit(raw).map_err(|cause| causes.push(cause));
     let after = parameter("after").map(|text| text.parse::<UserId>()).transpose();
     if after.is_err() {
         causes.push("after: must be taken from a next link.".to_owned());
     }
     match (after, limit) {
-        (Ok(after), Some(limit)) => Ok((after, limit)),
+        (Ok(after), Ok(limit)) => Ok((after, limit.unwrap_or(LIMIT_MAX))),
         _ => Err(ApiError::Validation { subject: "users", causes }),
     }
 }
 
 async fn create(State(app): State<App>, Admin(admin): Admin, RawQuery(query): RawQuery, body: JsonBody) -> Answer {
-    let activate = query_parameter(query.as_deref(), "activate").is_none_or(|text| text != "false");
+    let activate = read_activate(query.as_deref())?;
     let user = app.platform.create_user(&admin, &body.value, activate).await?;
     Ok(Json(user_to_json(&user, &admin.caller.base_url)))
 }
 
-async fn retrieve(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>) -> Answer {
+/// Whether a new user is activated, as it is unless the query says otherwise.
+fn read_activate(raw: Option<&str>) -> Result<bool, ApiError> {
+    let parameter = |name: &str| query_parameter(raw, name).filter(|value| !value.is_empty());
+    let mut causes = Vec::new();
+    let activate = match parameter("activate").as_deref() {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(_) => {
+            causes.push("activate: must be true or false.".to_owned());
+            true
+        }
+    };
+    // `false` is what is done anyway.
+    if parameter("provider").is_some_and(|provider| provider != "false") {
+        causes.push("provider: The parameter is not supported here".to_owned());
+    }
+    if parameter("nextLogin").is_some() {
+        causes.push("nextLogin: The parameter is not supported here".to_owned());
+    }
+    if causes.is_empty() { Ok(activate) } else { Err(ApiError::Validation { subject: "query", causes }) }
+}
+
+async fn retrieve(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    only(query.as_deref(), &[])?;
     let user = app.platform.get_user(&admin, &id).await?;
     Ok(Json(user_to_json(&user, &admin.caller.base_url)))
 }

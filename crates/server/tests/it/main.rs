@@ -7,6 +7,7 @@ mod edge;
 mod harness;
 mod hook_keys;
 mod inline_hooks;
+mod lists;
 mod logs;
 mod metrics;
 mod nodes;

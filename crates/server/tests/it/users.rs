@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, World};
+use crate::{
+    harness::{Answer, Behaviour, Service, World},
+    oauth::{authorization_path, sign_in},
+};
 
 fn next(answer: &Answer) -> Option<String> {
     let mut links = answer.headers.get_all("link").iter().map(|value| value.to_str().unwrap());
@@ -66,4 +69,147 @@ async fn what_a_list_of_users_does_not_take_is_refused() {
         assert!(answer.text().contains(named), "{query}: {}", answer.text());
     }
     assert_eq!(world.api("GET", "/api/v1/users?limit=200&q=", None).await.status, 200);
+}
+
+fn profile(login: &str) -> Value {
+    json!({ "login": login, "email": login, "firstName": "Ada", "lastName": "Okoye" })
+}
+
+/// `clients.md` section 5: every member of the vendor's shape is either in the answer or in the error.
+#[tokio::test]
+async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
+    const DIGEST: &str = "YfvX9qO4RLcQfRGK0M6eDVOkuN4mk9DqYCxI4E2RmDc=";
+    let world = World::start().await;
+    let stored = world.api("GET", "/api/v1/users", None).await.json();
+    for (member, value, cause) in [
+        ("/credentials/password/vlaue", json!("x"), "credentials.password.vlaue: The member is not supported"),
+        ("/credentials/password", json!("x"), "credentials.password: The field has an invalid value"),
+        ("/credentials/password/hook", json!({ "type": "default" }), "credentials.password.hook: Passwords are not"),
+        ("/credentials/password/hash", json!("x"), "credentials.password.hash: The field has an invalid value"),
+        (
+            "/credentials/password/hash",
+            json!({ "algorithm": "BCRYPT", "workFactor": 10, "salt": "x", "value": "x" }),
+            "credentials.password.hash.workFactor: Only BCRYPT has it",
+        ),
+        ("/credentials/password/hash", json!({ "algorithm": "MD4" }), "credentials.password.hash.algorithm: Only"),
+        (
+            "/credentials/password",
+            json!({ "value": "Corkscrew-7-orbit", "hash": { "algorithm": "SHA-256", "value": DIGEST } }),
+            "credentials.password.hash: Give either",
+        ),
+        (
+            "/credentials/recovery_question",
+            json!({ "question": "Who?", "answer": "Nobody" }),
+            "credentials.recovery_question: Recovery questions are not supported",
+        ),
+        (
+            "/credentials/provider",
+            json!({ "type": "LDAP", "name": "corp" }),
+            "credentials.provider.type: Only `OKTA` is supported",
+        ),
+        ("/groupIds", json!(["00g1"]), "groupIds: Groups are not supported"),
+        ("/type", json!({ "id": "otyfnly5cQjJT9PnR0g4" }), "type: Types of users are not supported"),
+        ("/realmId", json!("guo1"), "realmId: Realms are not supported"),
+        ("/profile/password", json!("x"), "profile.password: The password is not an attribute"),
+        ("/profle", json!({ "city": "Lagos" }), "profle: The member is not supported"),
+    ] {
+        let mut body = json!({ "profile": profile("new@example.com"), "credentials": { "password": {} } });
+        let (above, name) = member.rsplit_once('/').unwrap();
+        body.pointer_mut(above).unwrap()[name] = value;
+        let answer = world.api("POST", "/api/v1/users", Some(&body)).await;
+        assert_eq!(answer.status, 400, "{member}: {}", answer.text());
+        assert!(answer.text().contains(cause), "{member}: {}", answer.text());
+    }
+    assert_eq!(world.api("GET", "/api/v1/users", None).await.json(), stored, "nothing was added");
+
+    let mut body = json!({ "profile": profile("new@example.com"), "credentials": { "provider": { "type": "OKTA", "name": "OKTA" } } });
+    for (name, value) in [("nickName", json!("Ace")), ("timezone", json!("Africa/Lagos")), ("level", json!(3))] {
+        body["profile"][name] = value;
+    }
+    for (name, value) in [("id", json!("00u1")), ("status", json!("STAGED")), ("_links", json!({ "self": 1 }))] {
+        body[name] = value;
+    }
+    let created = world.api("POST", "/api/v1/users", Some(&body)).await;
+    assert_eq!(created.status, 200, "{}", created.text());
+    let created = created.json();
+    assert_eq!(created["profile"], body["profile"], "as it was written, and nothing beside it");
+    assert_eq!(created["credentials"], body["credentials"]);
+    assert_eq!(created["status"], "ACTIVE", "read-only members are passed over");
+    for (query, cause) in
+        [("activate=maybe", "activate: "), ("provider=true", "provider: "), ("nextLogin=changePassword", "nextLogin: ")]
+    {
+        let answer = world.api("POST", &format!("/api/v1/users?{query}"), Some(&body)).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.text().contains(cause), "{query}: {}", answer.text());
+    }
+}
+
+/// The hash of another system is replaced by one of our own at the first sign-in.
+#[tokio::test]
+async fn a_user_with_a_password_hash_signs_in_and_is_rehashed() {
+    let world = World::start().await;
+    let hash = json!({
+        "algorithm": "SHA-256", "salt": "c2FsdA==", "saltOrder": "PREFIX",
+        "value": "2qrdjDtJ1ZdrxZS6wwQpAtj14KtOs3poYEATEYZvo0U=",
+    });
+    let body = json!({ "profile": profile("moved@example.com"), "credentials": { "password": { "hash": hash } } });
+    let created = world.api("POST", "/api/v1/users", Some(&body)).await;
+    assert_eq!(created.status, 200, "{}", created.text());
+    assert!(!created.text().contains("2qrdjDtJ1ZdrxZS6wwQpAtj14KtOs3poYEATEYZvo0U="), "the hash is not shown");
+    let org = world.platform.org_by_host(None).unwrap();
+    let stored = async || {
+        let user = world.platform.store().find_user_by_login(&org.org.id, "moved@example.com").await.unwrap();
+        user.unwrap().password_hash.unwrap().expose().to_owned()
+    };
+    let try_password = async |password: &str| {
+        let path = authorization_path(&world, world.org.public_client_id.as_str(), "openid", "");
+        let page = world.send("GET", &path, &[], b"").await;
+        sign_in(&world, &page, "moved@example.com", password).await.status.as_u16()
+    };
+    let imported = stored().await;
+    assert_eq!(try_password("Legacy-Pass-2").await, 401);
+    assert_eq!(stored().await, imported, "a wrong password changes nothing");
+    assert_eq!(try_password("Legacy-Pass-1").await, 303);
+    let own = stored().await;
+    assert!(own.starts_with("$argon2id$"), "{own}");
+    assert_eq!(try_password("Legacy-Pass-1").await, 303);
+    assert_eq!(try_password("Legacy-Pass-2").await, 401);
+    assert_eq!(stored().await, own);
+}
+
+/// `clients.md` section 1.
+#[tokio::test]
+async fn the_tokens_of_an_org_belong_to_one_user_and_the_org_says_its_pipeline() {
+    let world = World::start().await;
+    let before = ids(&world.api("GET", "/api/v1/users", None).await.json());
+    let me = world.api("GET", "/api/v1/users/me", None).await;
+    assert_eq!(me.status, 200, "{}", me.text());
+    let me = me.json();
+    assert_eq!(me["status"], "ACTIVE");
+    assert_eq!(world.api("GET", "/api/v1/users/me", None).await.json(), me, "the same one each time");
+    let by_id = world.api("GET", &format!("/api/v1/users/{}", me["id"].as_str().unwrap()), None).await;
+    assert_eq!(by_id.json(), me);
+    let after = ids(&world.api("GET", "/api/v1/users", None).await.json());
+    assert_eq!(after.len(), before.len() + 1, "one for all tokens, stored as any other");
+
+    let organization = world.send("GET", "/.well-known/okta-organization", &[], b"").await;
+    assert_eq!(organization.status, 200, "it needs no token: {}", organization.text());
+    let org = world.platform.org_by_host(None).unwrap();
+    assert_eq!(organization.json()["id"], json!(org.org.id));
+    assert_eq!(organization.json()["pipeline"], "v1");
+}
+
+/// What nobody set is absent from users, their tokens and user information; only hooks are told a default.
+#[tokio::test]
+async fn locale_and_time_zone_are_not_invented() {
+    let world = World::start().await;
+    let body = json!({ "profile": profile("plain@example.com") });
+    let created = world.api("POST", "/api/v1/users", Some(&body)).await.json();
+    assert_eq!(created["profile"], body["profile"]);
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let hook = world.hook(service.address).await;
+    let inputs = json!({ "inputs": { "user": "plain@example.com" }, "call": false });
+    let preview = world.api("POST", &format!("/api/v1/inlineHooks/{hook}/preview"), Some(&inputs)).await.json();
+    let told = &preview["request"]["data"]["context"]["user"]["profile"];
+    assert_eq!((&told["locale"], &told["timeZone"]), (&json!("en_US"), &json!("America/Los_Angeles")), "{preview}");
 }
