@@ -15,6 +15,7 @@ pub mod hook;
 pub mod hook_key;
 mod hook_type;
 pub mod id;
+mod json_text;
 pub mod limits;
 pub mod members;
 pub mod password_import;

@@ -87,6 +87,11 @@ impl<'de> Visitor<'de> for PlainVisitor {
         Ok(Value::Null)
     }
 
+    /// Only of a text that `serde_json` has refused: see `json_text.rs`.
+    fn visit_none<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
     fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
         Ok(value.into())
     }

@@ -239,9 +239,10 @@ impl Engine {
             Err(failure) => Exchanged { outcome: Err(failure), raw: None, sent: None, hurried: false },
         };
 
-        if let Some(debug) = exchanged.outcome.as_ref().ok().and_then(|answer| answer.debug_context.as_ref()) {
-            record.debug_context(debug);
-        }
+        let notices = exchanged.outcome.as_ref().ok().map(|answer| {
+            record.answered(answer);
+            answer.notices.clone()
+        });
         let outcome = apply::<P>(subject, exchanged.outcome);
         let (resumption, timings) = resume::<P>(hook, subject, record, outcome);
         if let (Some(witness), Some(sent), Some(body)) = (&self.witness, exchanged.sent, shown) {
@@ -252,6 +253,7 @@ impl Engine {
                 answer: exchanged.raw,
                 data_after: serde_json::to_value(P::data(context, subject)).unwrap_or_default(),
                 outcome: resumption.outcome.clone(),
+                notices: notices.unwrap_or_default(),
                 timings,
             });
         }
@@ -287,9 +289,7 @@ impl Engine {
         let recorded = match &outcome {
             Err(failure) => Outcome::Failed(failure.clone()),
             Ok(answer) => {
-                if let Some(debug) = &answer.debug_context {
-                    record.debug_context(debug);
-                }
+                record.answered(answer);
                 match &answer.error {
                     Some(error) => Outcome::Refused(error.clone()),
                     None if answer.means_default(hook.hook.hook_type) => Outcome::Unchanged,

@@ -16,16 +16,30 @@ pub const fn carries_answer(status: u16) -> bool {
 /// A technical failure: a redirect, a status that is not success, a body that is not a JSON object.
 pub(crate) fn judge(hook_type: HookType, raw: &RawAnswer) -> Result<Answer, CallFailure> {
     match raw.status {
-        status if carries_answer(status) && raw.body.trim_ascii().is_empty() => empty(hook_type),
-        status if carries_answer(status) => Answer::parse(&raw.body)
-            .map_err(|unparsable| CallFailure::new(FailureCode::BodyUnparsable, unparsable.to_string())),
+        status if carries_answer(status) && Answer::is_empty_body(&raw.body) => empty(hook_type),
+        status if carries_answer(status) => Answer::parse(&raw.body).map_err(|unparsable| {
+            CallFailure::new(FailureCode::BodyUnparsable, format!("{unparsable}. {}", unparsable.hint))
+        }),
         204 => empty(hook_type),
         status @ 300..=399 => Err(CallFailure::new(
             FailureCode::Redirect(status),
             format!("The service answered HTTP {status}: redirects are never followed"),
         )),
-        status => Err(CallFailure::new(FailureCode::Status(status), format!("The service answered HTTP {status}"))),
+        status => Err(CallFailure::new(FailureCode::Status(status), of_status(status, &raw.body))),
     }
+}
+
+/// What is said of a status that is not success. The status alone decides (`overview.md` 4.3), so a service that meant to
+/// refuse is told how.
+fn of_status(status: u16, body: &[u8]) -> String {
+    let text = format!("The service answered HTTP {status}");
+    if Answer::parse(body).is_ok_and(|answer| answer.error.is_some()) {
+        return format!(
+            "{text}: the status makes it a failure, and the `error` in its body does not count. To refuse, answer 200 \
+             with the `error`"
+        );
+    }
+    text
 }
 
 fn empty(hook_type: HookType) -> Result<Answer, CallFailure> {

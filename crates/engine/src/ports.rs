@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use tenterhook_contract::{
     Timestamp,
+    answer::Notice,
     hook::{HookTls, InlineHook},
     hook_key::HookKey,
     id::{EventId, OrgId, RequestId},
@@ -203,6 +204,8 @@ pub struct Witnessed {
     pub data_after: serde_json::Value,
     /// How the invocation ended.
     pub outcome: Outcome,
+    /// What of the answer has no effect and looks like a mistake.
+    pub notices: Vec<Notice>,
     /// Where the time went.
     pub timings: Timings,
 }

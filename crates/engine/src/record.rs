@@ -2,11 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
-
 use tenterhook_contract::{
     HookType, Timestamp,
-    answer::{ServiceError, render_debug_context},
+    answer::{Answer, Notice, ServiceError, render_debug_context},
     context::RequestContext,
     id::{EventId, HookId, OrgId},
     problem::{Change, Problem},
@@ -203,6 +201,8 @@ pub struct InvocationRecord {
     pub answered: bool,
     /// The answer's `debugContext` in the form `{key=value}`, capped.
     pub debug_context: Option<String>,
+    /// What of the answer has no effect and looks like a mistake.
+    pub notices: Vec<Notice>,
     /// What the result did to the hook's circuit breaker.
     pub breaker: Option<BreakerChange>,
     /// What became of the hook's fallback commands, where they were to stand in for an answer.
@@ -228,6 +228,7 @@ pub(crate) struct OpenRecord<'a> {
     attempts: Vec<AttemptRecord>,
     timings: Timings,
     debug_context: Option<String>,
+    notices: Vec<Notice>,
     underway: Option<Underway<'a>>,
     breaker: Option<BreakerChange>,
     fallback: Option<FallbackUse>,
@@ -256,6 +257,7 @@ impl<'a> OpenRecord<'a> {
             attempts: Vec::new(),
             timings: Timings::default(),
             debug_context: None,
+            notices: Vec::new(),
             underway: None,
             breaker: None,
             fallback: None,
@@ -293,8 +295,10 @@ impl<'a> OpenRecord<'a> {
         self.attempts.push(attempt);
     }
 
-    pub(crate) fn debug_context(&mut self, debug: &Map<String, Value>) {
-        self.debug_context = Some(render_debug_context(debug));
+    /// Keeps what the log says of an answer apart from its outcome.
+    pub(crate) fn answered(&mut self, answer: &Answer) {
+        self.debug_context = answer.debug_context.as_ref().map(render_debug_context);
+        self.notices.clone_from(&answer.notices);
     }
 
     /// Keeps the admitted call, which ends with the invocation at the latest.
@@ -341,6 +345,7 @@ impl<'a> OpenRecord<'a> {
             ),
             outcome,
             debug_context: self.debug_context.take(),
+            notices: std::mem::take(&mut self.notices),
             breaker: self.breaker,
             fallback: self.fallback,
             attempts: std::mem::take(&mut self.attempts),

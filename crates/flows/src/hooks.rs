@@ -153,14 +153,21 @@ impl Platform {
         };
         let answer = self.engine().execute(ready, trial).await;
         let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
-        if answer.error.is_none()
-            && let Some(problem) = answer.shape_problems(hook.hook_type).into_iter().next()
-        {
-            let hint = problem.hint.map(|hint| format!(". {hint}")).unwrap_or_default();
-            let detail = format!("{} at {}{hint}", problem.message, problem.pointer);
-            return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, detail });
+        let problems = if answer.error.is_none() { answer.shape_problems(hook.hook_type) } else { Vec::new() };
+        if !problems.is_empty() {
+            let causes = problems.iter().map(|problem| {
+                let hint = problem.hint.as_ref().map(|hint| format!(". {hint}")).unwrap_or_default();
+                format!("{} at {}{hint}", problem.message, problem.pointer)
+            });
+            let causes = causes.chain(answer.notices.iter().map(ToString::to_string)).collect();
+            return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, causes });
         }
-        Ok(answer.normalised_for(hook.hook_type))
+        let mut shown = answer.normalised_for(hook.hook_type);
+        // A member of ours, only where it says something: the vendor's clients ignore members that they do not know.
+        if let (Some(members), false) = (shown.as_object_mut(), answer.notices.is_empty()) {
+            members.insert("notices".to_owned(), json!(answer.notices));
+        }
+        Ok(shown)
     }
 
     /// The state of a hook's circuit breaker on this node.
@@ -203,7 +210,7 @@ fn of_call(failure: &CallFailure) -> ManagementError {
         timeout if timeout.is_timeout() => ErrorCode::HookTimeout,
         _ => ErrorCode::HookUnusable,
     };
-    ManagementError::Hook { code, detail: format!("{}: {failure}", failure.code) }
+    ManagementError::Hook { code, causes: vec![format!("{}: {failure}", failure.code)] }
 }
 
 pub(crate) fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a InlineHook, ManagementError> {

@@ -34,12 +34,12 @@ pub enum ManagementError {
         kind: &'static str,
     },
     /// A hook could not be called.
-    #[error("{detail}")]
+    #[error("{}", causes.join("; "))]
     Hook {
         /// The code of the error body; the HTTP status is 400 (`management-api.md` 3.7).
         code: ErrorCode,
-        /// What failed.
-        detail: String,
+        /// What failed, or everything that is wrong with the answer; one text at least.
+        causes: Vec<String>,
     },
     /// As many flows and test calls of the org wait for hooks as may.
     #[error("too many calls of the org's hooks are in flight")]

@@ -93,11 +93,9 @@ impl Platform {
                 Got::called(execution)
             }
             AnswerSource::Given(text) => {
-                let answer = Answer::parse(&text);
-                Got {
-                    answer: Some(answer.map_err(|error| ManagementError::field("answer", &error.to_string()))?),
-                    ..Got::default()
-                }
+                let answer = Answer::parse(&text)
+                    .map_err(|error| ManagementError::field("answer", &format!("{error}. {}", error.hint)))?;
+                Got { answer: Some(answer), ..Got::default() }
             }
             AnswerSource::Nobody => Got::default(),
         };
@@ -198,6 +196,7 @@ impl Got {
     ) -> Result<Value, ManagementError> {
         let Self { answer, raw, failure, timings } = self;
         let normalised = answer.as_ref().map(Answer::normalised);
+        let notices = answer.as_ref().map(|answer| answer.notices.clone()).unwrap_or_default();
         let (mut problems, mut changes, mut after) = (Vec::new(), Vec::new(), before.clone());
         let outcome = match answer {
             None if failure.is_some() => "FAILED",
@@ -224,6 +223,7 @@ impl Got {
             "raw": raw.map(|raw| json!({ "status": raw.status, "body": String::from_utf8_lossy(&raw.body) })),
             "answer": normalised,
             "problems": problems,
+            "notices": notices,
             "changes": changes,
             "subject": { "before": before, "after": after, "diff": diff },
             "totalMs": timings.map(|timings| timings.total.as_secs_f64() * 1_000.0),

@@ -27,7 +27,7 @@ const CHANGES_SHOWN_MAX: usize = 50;
 /// Seconds between two events that say that an org is at its limit.
 const VIOLATION_SECONDS: i64 = 60;
 /// Members of an event's debug data, at most.
-const DEBUG_MEMBERS_MAX: usize = 14;
+const DEBUG_MEMBERS_MAX: usize = 15;
 
 /// Writes the System Log event of every invocation.
 pub struct SystemLogRecorder {
@@ -200,6 +200,10 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     }
     if let Some(message) = message {
         data.put("errorMessage", message);
+    }
+    if !record.notices.is_empty() {
+        let notices = record.notices.iter().map(ToString::to_string).collect::<Vec<_>>();
+        data.put("notices", cap(notices.join("; ").into()));
     }
     data.put("eventId", record.event_id.as_str());
     if let Some(purpose) = record.purpose.code() {

@@ -91,7 +91,7 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             let id: String = id.chars().take(100).collect();
             (ErrorCode::NotFound, 404, format!("Resource not found: {id} ({kind})"), Vec::new())
         }
-        ManagementError::Hook { code, detail } => (code, 400, String::new(), vec![detail]),
+        ManagementError::Hook { code, causes } => (code, 400, String::new(), causes),
         ManagementError::OrgAtLimit => {
             let cause = "Too many requests of this org wait for inline hooks; try again".to_owned();
             (ErrorCode::RateLimited, ErrorCode::RateLimited.status(), String::new(), vec![cause])

@@ -74,6 +74,7 @@ impl Demonstration {
             |data: Option<&Value>| data.and_then(|data| data.pointer("/access/token/lifetime/expiration")).cloned();
         let mut lines = diff::lines(&before, &after);
         lines.extend(diff::lifetime(lifetime(document.get("data")), lifetime(Some(&seen.data_after))));
+        screen.notices(&seen.notices);
         screen.claims(&lines, &seen.outcome);
         screen.timings(&seen.timings);
         if let Some(event) = &event {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use anstream::println;
 use serde_json::{Map, Value, json};
-use tenterhook_contract::system_log::{LogEvent, LogResult};
+use tenterhook_contract::{
+    answer::Notice,
+    system_log::{DebugValue, LogEvent, LogResult},
+};
 use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
 use tokio::sync::broadcast;
 
@@ -70,6 +73,19 @@ impl Screen {
         self.step("answer", &heading, || json!({ "status": status, "body": body }));
         if let (false, Some(body)) = (self.json, &body) {
             println!("{}", indented(body));
+        }
+    }
+
+    /// What of the answer looks like a mistake.
+    pub(crate) fn notices(self, notices: &[Notice]) {
+        if notices.is_empty() {
+            return;
+        }
+        self.step("notices", "The answer looks like a mistake", || json!({ "notices": notices }));
+        if !self.json {
+            for notice in notices {
+                println!("  {CHANGED}{notice}{CHANGED:#}");
+            }
         }
     }
 
@@ -247,7 +263,12 @@ impl Screen {
         loop {
             match log.recv().await {
                 Ok(event) if self.json => println!("{}", json!({ "step": "event", "event": event.to_json() })),
-                Ok(event) => log_line(&event),
+                Ok(event) => {
+                    log_line(&event);
+                    if let Some(DebugValue::Text(notices)) = event.debug_data.get("notices") {
+                        println!("  {CHANGED}{notices}{CHANGED:#}");
+                    }
+                }
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     println!("  {FAINT}… {missed} events not shown; the log has them{FAINT:#}");
                 }

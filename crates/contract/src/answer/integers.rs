@@ -1,5 +1,7 @@
 //! Integers that neither `i64` nor `u64` holds: the parser makes doubles of them and says nothing.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{Answer, Item, Operand};
@@ -20,7 +22,7 @@ pub(super) fn problems(answer: &Answer, text: &str) -> Vec<Problem> {
         // Few answers have such numbers: the others are not read a second time.
         !doubles.is_empty() && {
             let written = written.get_or_insert_with(|| unfit_integers(text));
-            doubles.iter().any(|number| written.contains(number))
+            doubles.iter().any(|number| written.contains(&number.to_bits()))
         }
     };
     let mut problems = Vec::new();
@@ -65,9 +67,9 @@ fn suspects(value: &Value, found: &mut Vec<f64>) {
     }
 }
 
-/// The integers in a JSON text that fit neither type, as the parser rounds them.
-fn unfit_integers(text: &str) -> Vec<f64> {
-    let mut found = Vec::new();
+/// The bits of the integers in a JSON text that fit neither type, as the parser rounds them.
+fn unfit_integers(text: &str) -> HashSet<u64> {
+    let mut found = HashSet::new();
     let mut rest = text;
     while let Some(start) = rest.find(|character: char| matches!(character, '"' | '-' | '0'..='9')) {
         let (_, token) = rest.split_at(start);
@@ -77,7 +79,8 @@ fn unfit_integers(text: &str) -> Vec<f64> {
         };
         let (token, after) = token.split_at(end);
         if !token.contains(['"', '.', 'e', 'E']) && token.parse::<i64>().is_err() && token.parse::<u64>().is_err() {
-            found.extend(serde_json::from_str::<Value>(token).ok().and_then(|number| number.as_f64()));
+            let rounded = serde_json::from_str::<Value>(token).ok().and_then(|number| number.as_f64());
+            found.extend(rounded.map(f64::to_bits));
         }
         rest = after;
     }

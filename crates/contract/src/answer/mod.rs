@@ -1,14 +1,21 @@
 //! The answer of an external service, read loosely: what it says and everything wrong with it.
 
 mod integers;
+mod lenient;
+mod notice;
 mod read;
 mod render;
+mod unparsable;
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-pub use self::render::{cap, render_debug_context};
+pub use self::{
+    notice::{NOTICES_MAX, Notice, NoticeCode},
+    render::{cap, render_debug_context},
+    unparsable::Unparsable,
+};
 use crate::{
     EmptyAnswer, HookType,
     description::{CommandRule, Description, Shape},
@@ -29,6 +36,8 @@ pub struct Answer {
     pub debug_context: Option<Map<String, Value>>,
     /// What is wrong with the answer's own shape; a non-empty list makes its commands invalid.
     pub problems: Vec<Problem>,
+    /// What has no effect and looks like a mistake: shown to people, and nothing else comes of it.
+    pub notices: Vec<Notice>,
 }
 
 /// One command: a type and an operand, not yet judged. Its `Debug` does not show the operand.
@@ -95,16 +104,6 @@ pub struct ErrorCause {
     pub domain: Option<String>,
 }
 
-/// A body that is not a JSON object.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Could not deserialize inline hook response due to error at Line {line} Column {column}")]
-pub struct Unparsable {
-    /// Line of the first error, from 1.
-    pub line: usize,
-    /// Column of the first error.
-    pub column: usize,
-}
-
 impl std::fmt::Debug for Answer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -112,6 +111,7 @@ impl std::fmt::Debug for Answer {
             .field("commands", &self.commands)
             .field("error", &self.error)
             .field("problems", &self.problems)
+            .field("notices", &self.notices)
             .finish_non_exhaustive()
     }
 }
@@ -218,6 +218,10 @@ impl ServiceError {
 impl Answer {
     /// Reads the body of an answer. A body of `null`, or `{}`, is an answer that says nothing.
     ///
+    /// A body that RFC 8259's grammar allows is read also where its values are more than we can hold: a lone surrogate
+    /// becomes U+FFFD, and a value that cannot be held is a problem of the command that sets it and of nothing else
+    /// (`open-questions.md` C17).
+    ///
     /// # Errors
     /// [`Unparsable`] when the body is not one JSON object.
     ///
@@ -229,6 +233,16 @@ impl Answer {
     /// ```
     pub fn parse(body: &[u8]) -> Result<Self, Unparsable> {
         read::answer(body)
+    }
+
+    /// Whether a body says nothing at all: no byte but white space and a byte order mark.
+    ///
+    /// ```
+    /// use tenterhook_contract::answer::Answer;
+    /// assert!(Answer::is_empty_body(b"\xef\xbb\xbf \n") && !Answer::is_empty_body(b"{}"));
+    /// ```
+    pub fn is_empty_body(body: &[u8]) -> bool {
+        read::without_mark(body).trim_ascii().is_empty()
     }
 
     /// The answer to a call of `hook_type` as the vendor's previews show it: every member present, those of the operands

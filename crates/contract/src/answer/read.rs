@@ -6,7 +6,11 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Answer, Command, ErrorCause, Item, Members, Operand, ServiceError, Unparsable, integers};
+use super::{
+    Answer, Command, ErrorCause, Item, Members, Operand, ServiceError, Unparsable, integers, lenient,
+    notice::{Ignored, Watch},
+    unparsable,
+};
 use crate::{
     limits::COMMANDS_MAX,
     plain_json::{self, PlainJson},
@@ -35,27 +39,25 @@ const KNOWN_NAMES: &[&str] = &[
     "com.okta.telephony.action",
 ];
 
-pub(super) fn answer(body: &[u8]) -> Result<Answer, Unparsable> {
+/// The body behind its byte order mark, where it has one.
+pub(super) fn without_mark(body: &[u8]) -> &[u8] {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    // Checked once for the whole, so that no string is checked on its own.
-    let body = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
-    match serde_json::from_str::<Shaped<Option<Answer>>>(body) {
-        Ok(Shaped(Some(mut answer))) => {
-            let lost = integers::problems(&answer, body);
-            answer.problems.extend(lost);
-            Ok(answer)
-        }
-        Ok(Shaped(None)) => Err(Unparsable { line: 1, column: 1 }),
-        Err(error) => Err(Unparsable { line: error.line(), column: error.column() }),
-    }
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
-fn not_utf8(body: &[u8], valid_up_to: usize) -> Unparsable {
-    let valid = body.get(..valid_up_to).unwrap_or_default();
-    let line_start = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let line = valid.split(|byte| *byte == b'\n').count();
-    Unparsable { line, column: valid_up_to - line_start + 1 }
+pub(super) fn answer(body: &[u8]) -> Result<Answer, Unparsable> {
+    let body = without_mark(body);
+    // Checked once for the whole, so that no string is checked on its own.
+    let body = std::str::from_utf8(body).map_err(|error| unparsable::not_utf8(body, error))?;
+    let mut answer = match serde_json::from_str(body) {
+        Ok(Shaped(answer)) => answer,
+        // It may be JSON all the same.
+        Err(_) => lenient::answer(body)?,
+    }
+    .ok_or_else(|| unparsable::no_object(body))?;
+    let lost = integers::problems(&answer, body);
+    answer.problems.extend(lost);
+    Ok(answer)
 }
 
 /// What is made of JSON of any shape: never an error of its own, only those of the syntax.
@@ -69,10 +71,15 @@ trait AnyShape<'de>: Sized {
     }
 
     fn of_other(value: Value) -> Self;
+
+    /// Of a value that is there and that no [`Value`] can hold.
+    fn of_lost() -> Self {
+        Self::of_other(Value::Bool(false))
+    }
 }
 
 /// Deserialises through [`AnyShape`].
-struct Shaped<T>(T);
+pub(super) struct Shaped<T>(pub(super) T);
 
 struct ShapeVisitor<T>(PhantomData<T>);
 
@@ -91,6 +98,11 @@ impl<'de, T: AnyShape<'de>> Visitor<'de> for ShapeVisitor<T> {
 
     fn visit_unit<E: Error>(self) -> Result<T, E> {
         Ok(T::of_other(Value::Null))
+    }
+
+    /// What [`lenient`] makes of a value that is lost.
+    fn visit_none<E: Error>(self) -> Result<T, E> {
+        Ok(T::of_lost())
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
@@ -155,14 +167,31 @@ impl<'de> AnyShape<'de> for Option<Answer> {
     fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         let mut answer = Answer::default();
         let mut commands = Commands::Absent;
+        let mut watch = Watch::default();
         while let Some(Name(name)) = members.next_key()? {
             match name.as_ref() {
-                "commands" => commands = members.next_value::<Shaped<Commands>>()?.0,
-                "error" => answer.error = error(members.next_value::<PlainJson>()?.0),
+                "commands" => {
+                    commands = members.next_value::<Shaped<Commands>>()?.0;
+                    watch.commands();
+                }
+                "error" => {
+                    let Shaped(Refusal(error)) = members.next_value()?;
+                    answer.error = error;
+                    watch.error();
+                }
                 "debugContext" => answer.debug_context = debug_context(members.next_value::<PlainJson>()?.0),
-                _ => drop(members.next_value::<IgnoredAny>()?),
+                other => match watch.ignored(other) {
+                    Ignored::Unremarkable => drop(members.next_value::<IgnoredAny>()?),
+                    Ignored::NearMiss(hint) => {
+                        let Shaped(SaysSomething(says)) = members.next_value()?;
+                        if says {
+                            watch.near_miss(other, hint);
+                        }
+                    }
+                },
             }
         }
+        answer.notices = watch.finish();
         match commands {
             Commands::Absent => {}
             Commands::NoArray => answer.problems.push(wrong_shape("/commands", "commands must be an array")),
@@ -182,6 +211,37 @@ impl<'de> AnyShape<'de> for Option<Answer> {
 
     fn of_other(value: Value) -> Self {
         value.is_null().then(Answer::default)
+    }
+}
+
+/// An `error`: `None` only when it is null.
+struct Refusal(Option<ServiceError>);
+
+impl AnyShape<'_> for Refusal {
+    fn of_other(value: Value) -> Self {
+        Self(error(value))
+    }
+}
+
+/// Whether a value is more than null or an empty array; nothing of it is kept.
+struct SaysSomething(bool);
+
+impl<'de> AnyShape<'de> for SaysSomething {
+    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self(true))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
+        let mut says = false;
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            says = true;
+        }
+        Ok(Self(says))
+    }
+
+    fn of_other(value: Value) -> Self {
+        Self(!value.is_null())
     }
 }
 

@@ -48,11 +48,6 @@ fn bodies_that_are_no_object_say_where_they_break() {
         let wanted = format!("Could not deserialize inline hook response due to error at Line {line} Column {column}");
         assert_eq!(error.to_string(), wanted, "system-log.md 4");
     }
-    let deep = |member: &str| format!("{{\"{member}\": {}{}}}", "[".repeat(200), "]".repeat(200));
-    for member in ["commands", "error", "debugContext"] {
-        assert!(Answer::parse(deep(member).as_bytes()).is_err(), "nesting is bounded in {member}");
-    }
-    assert!(Answer::parse(deep("a").as_bytes()).is_ok(), "a member that nobody reads costs nothing");
     let error = Answer::parse(b"{\n\"a\": \"\xff\"}").unwrap_err();
     assert_eq!((error.line, error.column), (2, 7), "UTF-8 only");
 }

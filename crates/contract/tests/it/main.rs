@@ -5,6 +5,7 @@
 mod answer;
 mod family;
 mod hook;
+mod lenient;
 mod password_import;
 mod properties;
 mod registration;

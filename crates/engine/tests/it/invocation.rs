@@ -16,22 +16,10 @@ use tokio::time::Instant;
 
 use crate::rig::{
     ImportPoint, KNOWN_TO_THE_SERVICE, PasswordPoint, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT,
-    TelephonyPoint, TokenPoint,
+    TelephonyPoint, TokenPoint, for_each_type,
 };
 
 const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
-
-/// Runs `$check` for every type, with its extension point.
-macro_rules! for_each_type {
-    ($check:ident($($argument:expr),*)) => {
-        $check::<TokenPoint>($($argument),*).await;
-        $check::<SamlPoint>($($argument),*).await;
-        $check::<RegistrationPoint>($($argument),*).await;
-        $check::<PasswordPoint>($($argument),*).await;
-        $check::<ImportPoint>($($argument),*).await;
-        $check::<TelephonyPoint>($($argument),*).await;
-    };
-}
 
 /// `overview.md` 6: what the flow does when the service could not be asked or understood.
 fn on_failure(hook_type: HookType) -> Decision {

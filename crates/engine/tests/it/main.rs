@@ -1,6 +1,7 @@
 //! The life of an invocation, with a scripted transport.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod answers;
 mod breaker;
 mod documentation;
 mod invocation;

@@ -260,3 +260,17 @@ pub(crate) fn origin() -> Arc<Origin> {
         targets: vec![],
     })
 }
+
+/// Runs `$check` for every type, with its extension point.
+macro_rules! for_each_type {
+    ($check:ident($($argument:expr),*)) => {
+        $check::<TokenPoint>($($argument),*).await;
+        $check::<SamlPoint>($($argument),*).await;
+        $check::<RegistrationPoint>($($argument),*).await;
+        $check::<PasswordPoint>($($argument),*).await;
+        $check::<ImportPoint>($($argument),*).await;
+        $check::<TelephonyPoint>($($argument),*).await;
+    };
+}
+
+pub(crate) use for_each_type;
