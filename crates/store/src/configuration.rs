@@ -3,7 +3,6 @@
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    TransactionTrait as _,
     sea_query::{Expr, OnConflict},
 };
 use serde::Serialize;
@@ -75,7 +74,7 @@ impl Store {
             transaction.commit().await?;
             Ok(next)
         } else {
-            transaction.rollback().await?;
+            transaction.rollback().await;
             Err(CommitError::Conflict)
         }
     }

@@ -3,35 +3,66 @@
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    TransactionTrait as _,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
+    SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions, TransactionTrait as _,
 };
 use sea_orm_migration::MigratorTrait as _;
-use sqlx::{Connection as _, PgConnection, error::DatabaseError, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
 use tenterhook_contract::Secret;
+use tokio::{sync::Semaphore, time::timeout};
 
-use crate::{StoreError, migration::Migrator};
+use crate::{
+    StoreError,
+    error::is_connection_lost,
+    migration::Migrator,
+    pool::{Begin, Limits, Pool, Transaction},
+};
 
 /// Readers of an embedded database beside its one writer.
-const SQLITE_READERS: u32 = 4;
+const SQLITE_READERS: usize = 4;
 /// Bytes of a page of a new embedded database: log events, most of what is written, are 1 to 2 KB, of which 4 KB hold
 /// two or three with much room left over.
 const PAGE_BYTES: u32 = 8_192;
 /// How long a statement waits for another process's lock on the embedded database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Limits on an embedded database: a statement may wait for another's lock, and then for a slow disk.
+const SQLITE_LIMITS: Limits =
+    Limits { acquire: ACQUIRE_TIMEOUT, statement: Duration::from_secs(10), transaction: Duration::from_secs(20) };
+/// Limits on a PostgreSQL server: a statement has more time here than there, so that a server that is only slow says so
+/// itself, and its connection stays in use.
+const POSTGRES_LIMITS: Limits =
+    Limits { acquire: ACQUIRE_TIMEOUT, statement: Duration::from_secs(7), transaction: Duration::from_secs(15) };
+/// How long a PostgreSQL server works on one statement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long a statement waits there for a row or a table that another session holds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a session of this node may be silent in a transaction before the server ends it, and frees what it holds.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection may take to prove that it is alive.
+const PING_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Pause before a connection to a standby is given up: the pool tries again as long as its caller waits.
+const STANDBY_PAUSE: Duration = Duration::from_millis(500);
+/// Fewest connections to a PostgreSQL server: one each for reads, changes, the System Log and the look whether all is well.
+const CONNECTIONS_MIN: u32 = 4;
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long closing a connection may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a PostgreSQL server that does not answer is waited for at the start: it may be starting itself.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Longest time of one attempt to reach it.
+const CONNECT_ATTEMPT_MAX: Duration = Duration::from_secs(3);
 /// Pause between attempts to reach it.
 const CONNECT_AGAIN_AFTER: Duration = Duration::from_millis(250);
-/// What a PostgreSQL server answers while it starts (`cannot_connect_now`).
-const STARTING_UP: &str = "57P03";
 /// Advisory lock of whoever migrates a PostgreSQL database: `tenterho` in ASCII, a number that nobody else takes.
 const MIGRATION_LOCK: i64 = 0x7465_6e74_6572_686f;
 /// Longest time for the migration of a PostgreSQL database, that of the nodes before this one included.
@@ -87,19 +118,22 @@ impl FromStr for StoreConfig {
 /// Where the System Log's writer writes.
 #[derive(Clone, Debug)]
 pub(crate) enum LogTarget {
-    /// Through a connection that others use too.
-    Shared(DatabaseConnection),
+    /// Through connections that others use too.
+    Shared(Pool),
     /// To this file, through a connection that the writer opens for itself.
     File(PathBuf),
 }
 
 impl LogTarget {
     /// The writer's connection. Threads that it starts inherit the priority of the calling one.
-    pub(crate) async fn connect(self) -> Result<DatabaseConnection, StoreError> {
+    pub(crate) async fn connect(self) -> Result<Pool, StoreError> {
         match self {
-            Self::Shared(connection) => Ok(connection),
-            // A log event of the last moments need not survive a power loss.
-            Self::File(path) => sqlite(&path, 1, SqliteSynchronous::Normal).await,
+            Self::Shared(pool) => Ok(pool),
+            Self::File(path) => {
+                // A log event of the last moments need not survive a power loss.
+                let pool = sqlite(sqlite_file(&path, SqliteSynchronous::Normal), 1).await?;
+                Ok(Pool::sqlite(pool, Begin::Immediate, SQLITE_LIMITS))
+            }
         }
     }
 }
@@ -108,51 +142,72 @@ impl LogTarget {
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     /// Reads outside transactions.
-    pub(crate) reader: DatabaseConnection,
+    pub(crate) reader: Pool,
     /// Writes and transactions; for SQLite one connection, so that writers queue instead of failing.
-    pub(crate) writer: DatabaseConnection,
+    pub(crate) writer: Pool,
     /// Where the System Log's writer writes.
     pub(crate) log: LogTarget,
+    /// Looks whether the database is well, when all other connections are busy too.
+    pub(crate) watch: Pool,
+    /// Keeps an embedded database in memory: it lives as long as one connection does.
+    _memory: Option<SqlitePool>,
 }
 
 impl Connections {
     /// Connects and migrates.
     pub(crate) async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        let connections = match config {
+        match config {
             StoreConfig::Sqlite { path } => {
-                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                    std::fs::create_dir_all(folder).map_err(|error| {
-                        StoreError::Database(format!("cannot make the folder {}: {error}", folder.display()))
-                    })?;
-                }
+                make_private(path)?;
                 // An acknowledged change must survive a power loss.
-                let writer = sqlite(path, 1, SqliteSynchronous::Full).await?;
-                Migrator::up(&writer, None).await?;
-                Self {
-                    reader: sqlite(path, SQLITE_READERS, SqliteSynchronous::Full).await?,
+                let options = || sqlite_file(path, SqliteSynchronous::Full);
+                migrate_sqlite(options()).await?;
+                let writer = Pool::sqlite(sqlite(options(), 1).await?, Begin::Immediate, SQLITE_LIMITS);
+                // One reader more than there are places for reads: it is left for the watch.
+                let readers = u32::try_from(SQLITE_READERS + 1).unwrap_or(u32::MAX);
+                let readers = Pool::sqlite(sqlite(options(), readers).await?, Begin::Deferred, SQLITE_LIMITS);
+                Ok(Self {
+                    reader: readers.with_places([places(SQLITE_READERS)]),
+                    watch: readers.with_places([places(1)]),
                     log: LogTarget::File(path.clone()),
                     writer,
-                }
+                    _memory: None,
+                })
             }
             StoreConfig::Ephemeral => {
-                let mut options = ConnectOptions::new("sqlite::memory:");
-                options.max_connections(1).min_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
-                // Each connection would have a memory of its own, so there is one, and it never closes.
-                options.map_sqlx_sqlite_pool_opts(|pool| pool.idle_timeout(None).max_lifetime(None));
-                let only = Database::connect(options).await?;
-                Migrator::up(&only, None).await?;
-                Self { reader: only.clone(), writer: only.clone(), log: LogTarget::Shared(only) }
+                // A database with a name of its own, which lives as long as this first connection: the others may be
+                // closed like those of a file.
+                let options: SqliteConnectOptions = "sqlite::memory:".parse().map_err(of_driver)?;
+                let options = options.foreign_keys(true).disable_statement_logging();
+                let memory = sqlite(options.clone(), 1).await?;
+                migrate_sqlite(options.clone()).await?;
+                let only = Pool::sqlite(sqlite(options, 1).await?, Begin::Deferred, SQLITE_LIMITS);
+                Ok(Self {
+                    reader: only.clone(),
+                    writer: only.clone(),
+                    watch: only.clone(),
+                    log: LogTarget::Shared(only),
+                    _memory: Some(memory),
+                })
             }
             StoreConfig::Postgres { url, max_connections } => {
-                reach(url).await?;
-                let mut options = ConnectOptions::new(url.expose());
-                options.max_connections((*max_connections).max(2)).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
-                let pool = Database::connect(options).await?;
-                migrate_in_turn(&pool).await?;
-                Self { reader: pool.clone(), writer: pool.clone(), log: LogTarget::Shared(pool) }
+                let options = reach(url).await?;
+                migrate_in_turn(options.clone()).await?;
+                let connections = (*max_connections).max(CONNECTIONS_MIN);
+                let all = Pool::postgres(postgres(options, connections), POSTGRES_LIMITS);
+                // One connection each is left for the log and the watch. Of the rest, sessions that wait for a locked
+                // row never take all, nor do long reads.
+                let shared = usize::try_from(connections - 2).unwrap_or(2);
+                let (common, writes, reads) = (places(shared), places(shared / 2), places(shared - 1));
+                Ok(Self {
+                    reader: all.with_places([reads, Arc::clone(&common)]),
+                    writer: all.with_places([writes, common]),
+                    log: LogTarget::Shared(all.with_places([places(1)])),
+                    watch: all.with_places([places(1)]),
+                    _memory: None,
+                })
             }
-        };
-        Ok(connections)
+        }
     }
 
     /// Waits until no other node that starts has its turn. An embedded database has one node.
@@ -162,23 +217,39 @@ impl Connections {
         }
         // What is made meanwhile goes over other connections, so that this one is silent.
         let limits = TurnLimits { idle: START_TIME_MAX, wait: START_TIME_MAX };
-        Ok(StartTurn(Some(turn(&self.writer, START_LOCK, limits).await?)))
+        Ok(StartTurn(Some(turn(&self.watch, START_LOCK, limits).await?)))
     }
 }
 
-/// Waits until the PostgreSQL server takes a connection. The pool would hide why it does not.
-async fn reach(url: &Secret) -> Result<(), StoreError> {
+/// An error of the driver when it connects.
+fn of_driver(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// So many may do something at the same time.
+fn places(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count))
+}
+
+/// Waits until a PostgreSQL server takes a connection, and changes. The pool would hide why it does not.
+async fn reach(url: &Secret) -> Result<PgConnectOptions, StoreError> {
     let cannot = |why: &str| StoreError::Database(format!("cannot connect to PostgreSQL: {why}"));
     let options: PgConnectOptions = url.expose().parse().map_err(|error: sqlx::Error| cannot(&error.to_string()))?;
+    let options = options.disable_statement_logging();
     let (mut why, mut first) = ("no answer".to_owned(), true);
     let reached = async {
         loop {
-            let error = match PgConnection::connect_with(&options).await {
-                Ok(connection) => return connection.close().await,
-                Err(error) => error,
+            let attempt = async {
+                let mut connection = PgConnection::connect_with(&options).await?;
+                refuse_standby(&mut connection).await?;
+                connection.close().await
             };
-            let starting = error.as_database_error().and_then(DatabaseError::code).is_some_and(|it| it == STARTING_UP);
-            if !starting && !matches!(error, sqlx::Error::Io(_)) {
+            let error = match timeout(CONNECT_ATTEMPT_MAX, attempt).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
+            };
+            if !is_worth_another_try(&error) {
                 return Err(error);
             }
             if first {
@@ -189,10 +260,36 @@ async fn reach(url: &Secret) -> Result<(), StoreError> {
             tokio::time::sleep(CONNECT_AGAIN_AFTER).await;
         }
     };
-    match tokio::time::timeout(CONNECT_TIME_MAX, reached).await {
-        Ok(done) => done.map_err(|error| cannot(&error.to_string())),
+    match timeout(CONNECT_TIME_MAX, reached).await {
+        Ok(Ok(())) => Ok(options.clone()),
+        Ok(Err(error)) => Err(cannot(&error.to_string())),
         Err(_) => Err(cannot(&format!("{why}; tried for {} s", CONNECT_TIME_MAX.as_secs()))),
     }
+}
+
+/// Whether a server that cannot be connected to may take a connection soon: it starts, it has too many connections, it is
+/// a standby that may become the primary, or it is not there and a proxy ends the connection half way.
+fn is_worth_another_try(error: &sqlx::Error) -> bool {
+    let classes = ["08", "53", "57"];
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            code.get(..2).is_some_and(|class| classes.contains(&class))
+        }
+        sqlx::Error::AnyDriverError(error) => error.is::<Standby>(),
+        error => is_connection_lost(error),
+    }
+}
+
+/// The server follows another one and takes no changes.
+#[derive(Debug, thiserror::Error)]
+#[error("the server is a standby, which takes no changes")]
+struct Standby;
+
+/// Refuses a server that is a standby: it takes no changes, and what it reads may be old.
+async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let follows: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
+    if follows { Err(sqlx::Error::AnyDriverError(Box::new(Standby))) } else { Ok(()) }
 }
 
 /// How long nodes wait for each other in a [`turn`].
@@ -204,37 +301,48 @@ pub(crate) struct TurnLimits {
     pub(crate) wait: Duration,
 }
 
+impl TurnLimits {
+    /// What makes a transaction one that has its turn.
+    fn statements(self, lock: i64) -> String {
+        let (idle, wait) = (self.idle.as_millis(), self.wait.as_millis());
+        format!(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {idle}; \
+             SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {wait}; SELECT pg_advisory_xact_lock({lock})"
+        )
+    }
+}
+
 /// A transaction on PostgreSQL while no other node has one with the same advisory lock. The lock lives as long as the
 /// transaction, also behind a pooler that shares connections between clients. It sees what the nodes before it committed:
 /// where transactions see their beginning only, that would be the moment in which it began to wait.
-pub(crate) async fn turn(
-    connection: &DatabaseConnection,
-    lock: i64,
-    limits: TurnLimits,
-) -> Result<DatabaseTransaction, DbErr> {
-    let turn = connection.begin().await?;
-    let (idle, wait) = (limits.idle.as_millis(), limits.wait.as_millis());
-    turn.execute_unprepared(&format!(
-        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL lock_timeout = {wait}; \
-         SELECT pg_advisory_xact_lock({lock})"
-    ))
-    .await?;
+pub(crate) async fn turn(pool: &Pool, lock: i64, limits: TurnLimits) -> Result<Transaction, DbErr> {
+    let own = pool.limits();
+    let patient = Limits { statement: limits.wait + own.statement, transaction: limits.wait + own.transaction, ..own };
+    let mut turn = pool.begin_within(patient).await?;
+    turn.execute_unprepared(&limits.statements(lock)).await?;
+    turn.limit_by(own);
     Ok(turn)
 }
 
 /// The turn of a node that makes what every database begins with. It ends when it is dropped.
 #[must_use = "the turn ends when it is dropped"]
-pub struct StartTurn(#[expect(dead_code, reason = "held until it is dropped")] Option<DatabaseTransaction>);
+pub struct StartTurn(#[expect(dead_code, reason = "held until it is dropped")] Option<Transaction>);
 
-/// Migrates while no other node does.
-async fn migrate_in_turn(pool: &DatabaseConnection) -> Result<(), StoreError> {
+/// Migrates while no other node does, over a connection that is used for nothing else.
+async fn migrate_in_turn(options: PgConnectOptions) -> Result<(), StoreError> {
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
+    let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
     let migrated = async {
         let limits = TurnLimits { idle: TURN_IDLE_MAX, wait: MIGRATION_TIME_MAX };
-        let turn = turn(pool, MIGRATION_LOCK, limits).await?;
+        let turn = connection.begin().await?;
+        turn.execute_unprepared(&limits.statements(MIGRATION_LOCK)).await?;
         Migrator::up(&turn, None).await?;
         turn.commit().await
     };
-    match tokio::time::timeout(MIGRATION_TIME_MAX, migrated).await {
+    let migrated = timeout(MIGRATION_TIME_MAX, migrated).await;
+    // One that does not close in time is left to the system.
+    let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
+    match migrated {
         Ok(done) => Ok(done?),
         Err(_) => Err(StoreError::Database(format!(
             "the database was not migrated within {} s: is another node stuck while it migrates?",
@@ -243,25 +351,92 @@ async fn migrate_in_turn(pool: &DatabaseConnection) -> Result<(), StoreError> {
     }
 }
 
-async fn sqlite(
-    path: &Path,
-    connections: u32,
-    synchronous: SqliteSynchronous,
-) -> Result<DatabaseConnection, StoreError> {
-    let path = path.to_owned();
-    let mut options = ConnectOptions::new("sqlite://embedded");
-    options.max_connections(connections).min_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).sqlx_logging(false);
-    options.map_sqlx_sqlite_opts(move |options| {
-        options
-            .filename(&path)
-            .create_if_missing(true)
-            .page_size(PAGE_BYTES)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-    });
-    Ok(Database::connect(options).await?)
+/// Migrates an embedded database, all or nothing, over a connection that is used for nothing else.
+async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<(), StoreError> {
+    let pool = sqlite(options, 1).await?;
+    let connection: DatabaseConnection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone());
+    let immediate = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let turn = connection.begin_with_options(immediate).await?;
+    Migrator::up(&turn, None).await?;
+    turn.commit().await?;
+    let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
+    Ok(())
+}
+
+/// Makes the file of an embedded database, readable by its owner only, when there is none. SQLite gives the files that
+/// it makes beside it the same mode.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let cannot = |what: &str, path: &Path, error: &std::io::Error| {
+        StoreError::Database(format!("cannot make the {what} {}: {error}", path.display()))
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let mut made = std::fs::DirBuilder::new();
+        made.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
+        made.create(folder).map_err(|error| cannot("folder", folder, &error))?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(cannot("file", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn sqlite_file(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .page_size(PAGE_BYTES)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+}
+
+/// Connections to an embedded database; they do not age.
+async fn sqlite(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, DbErr> {
+    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+    let pool = pool.idle_timeout(None).max_lifetime(None);
+    pool.connect_with(options).await.map_err(of_driver)
+}
+
+/// Connections to a PostgreSQL server, each made when it is needed.
+fn postgres(options: PgConnectOptions, connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // The pool's own test has no limit of its own.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                let answer = timeout(PING_TIMEOUT, connection.ping()).await;
+                answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))).map(|()| true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                let settings = format!(
+                    "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}",
+                    STATEMENT_TIMEOUT.as_millis(),
+                    LOCK_TIMEOUT.as_millis(),
+                    IDLE_TIMEOUT.as_millis()
+                );
+                sqlx::Executor::execute(&mut *connection, sqlx::AssertSqlSafe(settings)).await?;
+                let refused = refuse_standby(connection).await;
+                if refused.is_err() {
+                    tokio::time::sleep(STANDBY_PAUSE).await;
+                }
+                refused
+            })
+        })
+        .connect_lazy_with(options)
 }
 
 #[cfg(test)]
@@ -272,6 +447,11 @@ mod tests {
 
     use super::*;
 
+    /// Connections of a node.
+    fn node(url: &str) -> Pool {
+        Pool::postgres(postgres(url.parse().unwrap(), 2), POSTGRES_LIMITS)
+    }
+
     /// A node that is frozen, or behind a network that is gone, sends nothing and closes nothing.
     #[tokio::test]
     async fn a_node_that_falls_silent_loses_its_turn_and_nothing_of_it_is_kept() {
@@ -279,7 +459,7 @@ mod tests {
         let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
         let name = format!("tenterhook_turn_{}", std::process::id());
         let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
-        let (silent, other) = (Database::connect(&url).await.unwrap(), Database::connect(&url).await.unwrap());
+        let (silent, other) = (node(&url), node(&url));
         silent.execute_unprepared("CREATE TABLE kept (number INT)").await.unwrap();
         let limits = TurnLimits { idle: Duration::from_millis(500), wait: Duration::from_millis(100) };
         let lost = turn(&silent, LOCK, limits).await.unwrap();
@@ -300,10 +480,10 @@ mod tests {
         let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
         let name = format!("tenterhook_seen_{}", std::process::id());
         let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
-        let first = Database::connect(&url).await.unwrap();
+        let first = node(&url);
         let default = format!("ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'");
         first.execute_unprepared(&format!("CREATE TABLE kept (number INT); {default}")).await.unwrap();
-        let second = Database::connect(&url).await.unwrap();
+        let second = node(&url);
         let limits = TurnLimits { idle: Duration::from_mins(1), wait: Duration::from_mins(1) };
         let before = turn(&first, LOCK, limits).await.unwrap();
         before.execute_unprepared("INSERT INTO kept VALUES (1)").await.unwrap();
@@ -313,7 +493,7 @@ mod tests {
         });
         let waits = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
         let waits = Statement::from_string(DbBackend::Postgres, waits);
-        let other = Database::connect(&url).await.unwrap();
+        let other = node(&url);
         while other.query_one_raw(waits.clone()).await.unwrap().is_none() {}
         before.commit().await.unwrap();
         assert_eq!(waiting.await.unwrap().unwrap().len(), 1);

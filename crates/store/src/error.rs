@@ -15,6 +15,9 @@ pub enum StoreError {
     /// The database cannot be reached, takes no changes at present, or put others first: the same may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The answer to a change was lost: it may have been made or not. Look before trying again.
+    #[error("the database gave no answer, so it is not known whether the change was made: {0}")]
+    Unknown(String),
     /// A stored row cannot be read: damaged, or written by a newer version.
     #[error("a stored {what} cannot be read: {why}")]
     Unreadable {
@@ -37,11 +40,22 @@ pub enum StoreError {
     },
 }
 
+/// An error after which nobody knows whether a change was made: its answer was lost.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct OutcomeUnknown(sqlx::Error);
+
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         // Texts of the database name tables and constraints; values are bound, so they are not in them.
         let text = error.to_string();
-        if is_for_the_moment(&error) { Self::Unavailable(text) } else { Self::Database(text) }
+        if is_outcome_unknown(&error) {
+            Self::Unknown(text)
+        } else if is_for_the_moment(&error) {
+            Self::Unavailable(text)
+        } else {
+            Self::Database(text)
+        }
     }
 }
 
@@ -49,19 +63,28 @@ impl From<DbErr> for StoreError {
 /// changes, or a transaction that it gave up for another one.
 fn is_for_the_moment(error: &DbErr) -> bool {
     match error {
-        DbErr::ConnectionAcquire(_) => true,
+        // Without a connection nothing was asked of the database.
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
         error => match of_driver(error) {
-            Some(
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed,
-            ) => true,
             Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| is_state_of_the_moment(&code)),
-            _ => false,
+            Some(error) => is_connection_lost(error),
+            None => false,
         },
     }
+}
+
+/// Whether the connection ended before the answer, or the answer is none of the database's. A proxy that has no server
+/// to pass a connection on to ends it in the middle of the protocol.
+pub(crate) fn is_connection_lost(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
 }
 
 fn of_driver(error: &DbErr) -> Option<&sqlx::Error> {
@@ -73,22 +96,76 @@ fn of_driver(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
+fn is_outcome_unknown(error: &DbErr) -> bool {
+    let Some(sqlx::Error::Io(error)) = of_driver(error) else { return false };
+    error.get_ref().is_some_and(|error| error.is::<OutcomeUnknown>())
+}
+
+/// Marks the error of a commit, or of a change outside a transaction, when the database may have made the change.
+pub(crate) fn unknown_if_lost(error: sqlx::Error) -> sqlx::Error {
+    let is_lost = match &error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| may_be_committed(&code)),
+        error => is_connection_lost(error),
+    };
+    if is_lost { sqlx::Error::Io(std::io::Error::other(OutcomeUnknown(error))) } else { error }
+}
+
+/// Whether a database that answers a commit with this code may have made it nevertheless. A PostgreSQL server that is
+/// shut down while it waits for its standby has committed. An embedded database whose disk fails may find the commit in
+/// its log when it is opened again; on a full disk, or behind another's lock, it has written no commit.
+fn may_be_committed(code: &str) -> bool {
+    match sqlite_result(code) {
+        Some(result) => matches!(result, SQLITE_NOMEM | SQLITE_IOERR | SQLITE_CORRUPT),
+        None => matches!(code.get(..2), Some("08" | "57" | "58" | "XX")),
+    }
+}
+
+/// Whether the connection is as fit after this error of a statement outside a transaction as it was before: the
+/// database refused the statement itself, or gave it up for another one.
+pub(crate) fn is_harmless(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let Some(code) = error.code() else { return false };
+    match sqlite_result(&code) {
+        Some(result) => result == SQLITE_CONSTRAINT,
+        None => matches!(code.get(..2), Some("22" | "23" | "40" | "42" | "55")),
+    }
+}
+
 /// Whether a transaction was given up because another one, at the same time, came first.
 fn is_lost_race(error: &DbErr) -> bool {
     let error = of_driver(error).and_then(sqlx::Error::as_database_error);
     error.and_then(DatabaseError::code).is_some_and(|code| code == SERIALIZATION_FAILURE)
 }
 
-/// SQLSTATE classes of connections, resources and operators, a standby that is read only, and transactions that were given up
-/// for others; with SQLite the result codes for a database that is busy, locked, read only, full or on a failing disk.
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_NOMEM: i32 = 7;
+const SQLITE_READONLY: i32 = 8;
+const SQLITE_IOERR: i32 = 10;
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_CANTOPEN: i32 = 14;
+const SQLITE_CONSTRAINT: i32 = 19;
+
+/// The primary result code of SQLite, when the code is one of SQLite's.
+fn sqlite_result(code: &str) -> Option<i32> {
+    const PRIMARY: i32 = 0xff;
+    // A SQLSTATE of digits alone has five of them, a result code of SQLite at most four.
+    code.parse::<i32>().ok().filter(|_| code.len() < 5).map(|result| result & PRIMARY)
+}
+
+/// SQLSTATE classes of connections, resources, operators and the system, a standby that is read only, a lock that was not
+/// to be had in time, and transactions that were given up for others; with SQLite the result codes for a database that
+/// is busy, locked, read only, full, cannot be opened, or has no memory or a failing disk.
 fn is_state_of_the_moment(code: &str) -> bool {
-    const SQLITE_PRIMARY: i32 = 0xff;
-    match code.parse::<i32>() {
-        // A SQLSTATE of digits alone has five of them, a result code of SQLite at most four.
-        Ok(result) if code.len() < 5 => matches!(result & SQLITE_PRIMARY, 5 | 6 | 8 | 10 | 13),
-        _ => {
-            let states = ["25006", SERIALIZATION_FAILURE, "40P01"];
-            matches!(code.get(..2), Some("08" | "53" | "57")) || states.contains(&code)
+    match sqlite_result(code) {
+        Some(result) => matches!(
+            result,
+            SQLITE_BUSY | SQLITE_LOCKED | SQLITE_NOMEM | SQLITE_READONLY | SQLITE_IOERR | SQLITE_FULL | SQLITE_CANTOPEN
+        ),
+        None => {
+            let states = ["25006", "25P03", SERIALIZATION_FAILURE, "40P01", "55P03"];
+            matches!(code.get(..2), Some("08" | "53" | "57" | "58")) || states.contains(&code)
         }
     }
 }
@@ -107,6 +184,9 @@ mod tests {
             ("25006", true),
             ("40001", true),
             ("40P01", true),
+            ("55P03", true),
+            ("57014", true),
+            ("58030", true),
             ("40002", false),
             ("23505", false),
             ("42P01", false),
@@ -115,11 +195,36 @@ mod tests {
             ("8", true),
             ("778", true),
             ("13", true),
+            ("14", true),
+            ("7", true),
+            ("11", false),
             ("1555", false),
             ("1", false),
         ] {
             assert_eq!(is_state_of_the_moment(code), away, "{code}");
         }
+    }
+
+    #[test]
+    fn a_lost_answer_to_a_commit_is_told_from_a_refusal() {
+        for (code, may_be) in [
+            ("57P01", true),
+            ("08006", true),
+            ("40001", false),
+            ("53100", false),
+            ("25006", false),
+            ("13", false),
+            ("5", false),
+            ("1034", true),
+            ("7", true),
+        ] {
+            assert_eq!(may_be_committed(code), may_be, "{code}");
+        }
+        let lost = || sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into());
+        let of = |error| StoreError::from(DbErr::Query(RuntimeErr::SqlxError(std::sync::Arc::new(error))));
+        assert!(matches!(of(lost()), StoreError::Unavailable(_)));
+        assert!(matches!(of(unknown_if_lost(lost())), StoreError::Unknown(_)));
+        assert!(matches!(of(sqlx::Error::Protocol("no TLS answer".into())), StoreError::Unavailable(_)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, TransactionTrait as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
     sea_query::{Expr, OnConflict, SimpleExpr},
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
@@ -86,7 +86,7 @@ impl Store {
             .exec(&transaction)
             .await?;
         if held.rows_affected != 1 {
-            transaction.rollback().await?;
+            transaction.rollback().await;
             return Ok(false);
         }
         if let Some(row) = refresh {
@@ -151,7 +151,7 @@ impl Store {
             .exec(&transaction)
             .await?;
         if used.rows_affected != 1 {
-            transaction.rollback().await?;
+            transaction.rollback().await;
             return Ok(false);
         }
         refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;

@@ -14,6 +14,7 @@ mod keyring;
 mod log;
 mod log_writer;
 mod migration;
+mod pool;
 mod rotation;
 mod store;
 mod users;

@@ -15,13 +15,14 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement, Value};
 use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
 use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::{
     StoreError,
     database::{LogTarget, TURN_IDLE_MAX, TurnLimits, turn},
+    pool::{Pool, Transaction},
     store::from_text,
 };
 
@@ -347,7 +348,7 @@ async fn write_to(target: LogTarget, shared: Arc<Shared>) {
     }
 }
 
-async fn write_all(connection: DatabaseConnection, shared: &Shared) {
+async fn write_all(connection: Pool, shared: &Shared) {
     let rows_max = if connection.get_database_backend() == DbBackend::Postgres { TURN_ROWS } else { ROWS_MAX };
     let mut taken = Segment::default();
     loop {
@@ -377,7 +378,7 @@ async fn write_all(connection: DatabaseConnection, shared: &Shared) {
 }
 
 /// Writes the rows, as often as it takes; `false` when the log has been given up.
-async fn write_until_done(connection: &DatabaseConnection, rows: &[(&Entry, &str)], shared: &Shared) -> bool {
+async fn write_until_done(connection: &Pool, rows: &[(&Entry, &str)], shared: &Shared) -> bool {
     let (mut pause, mut again) = (RETRY_MIN, false);
     while let Err(error) = write(connection, rows, again).await {
         if shared.given_up.load(Ordering::Relaxed) {
@@ -393,15 +394,17 @@ async fn write_until_done(connection: &DatabaseConnection, rows: &[(&Entry, &str
 
 /// Writes the rows, all or none. Nodes on one PostgreSQL take turns: sequence numbers are drawn and committed in the same
 /// order, so that who polls the log behind the last number it has seen misses none. `again` after a try that failed.
-async fn write(connection: &DatabaseConnection, rows: &[(&Entry, &str)], again: bool) -> Result<(), DbErr> {
+async fn write(connection: &Pool, rows: &[(&Entry, &str)], again: bool) -> Result<(), DbErr> {
     let backend = connection.get_database_backend();
-    if backend != DbBackend::Postgres {
-        return connection.execute_raw(insertion(backend, rows)).await.map(drop);
-    }
-    let turn = turn(connection, TURN_LOCK, TURN_LIMITS).await?;
+    let turn = match backend {
+        DbBackend::Postgres => turn(connection, TURN_LOCK, TURN_LIMITS).await?,
+        _ if again => connection.begin().await?,
+        _ => return connection.execute_raw(insertion(backend, rows)).await.map(drop),
+    };
     // Only the answer may have been lost. Were that try still being committed, it would have the turn.
     if again && are_written(&turn, rows).await? {
-        return turn.commit().await;
+        turn.rollback().await;
+        return Ok(());
     }
     for some in rows.chunks(ROWS_MAX) {
         turn.execute_raw(insertion(backend, some)).await?;
@@ -410,12 +413,12 @@ async fn write(connection: &DatabaseConnection, rows: &[(&Entry, &str)], again: 
 }
 
 /// Whether the rows are there. They are written all or none, so that the first one tells; each has a text of its own.
-async fn are_written(turn: &DatabaseTransaction, rows: &[(&Entry, &str)]) -> Result<bool, DbErr> {
+async fn are_written(turn: &Transaction, rows: &[(&Entry, &str)]) -> Result<bool, DbErr> {
     const WRITTEN: &str =
         "SELECT sequence FROM log_events WHERE org_id = $1 AND published_us = $2 AND document = $3 LIMIT 1";
     let Some((entry, document)) = rows.first() else { return Ok(true) };
     let values = [entry.org_id.as_str().into(), entry.published.as_micros().into(), (*document).into()];
-    let written = Statement::from_sql_and_values(DbBackend::Postgres, WRITTEN, values);
+    let written = Statement::from_sql_and_values(turn.get_database_backend(), WRITTEN, values);
     Ok(turn.query_one_raw(written).await?.is_some())
 }
 

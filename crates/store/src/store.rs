@@ -10,8 +10,8 @@ use std::{
 use arc_swap::ArcSwap;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, DbBackend, EntityTrait, Iterable as _, PaginatorTrait as _, PrimaryKeyToColumn, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait, Iterable as _, PaginatorTrait as _,
+    PrimaryKeyToColumn, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
     sea_query::{Expr, ExprTrait as _, Query, SimpleExpr},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -69,7 +69,9 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.connections.reader.ping().await?)
+        let any = Statement::from_string(self.connections.watch.get_database_backend(), "SELECT 1");
+        self.connections.watch.query_one_raw(any).await?;
+        Ok(())
     }
 
     /// Whether other nodes may work on the same database: an embedded one has one node.

@@ -1,0 +1,397 @@
+//! The one way to the database: connections that are used again only when they are proved to be fit for it.
+//!
+//! Every statement and every commit has a deadline on this side of the connection, because a connection may die without
+//! a word. A connection on which anything failed, timed out or was left half way is closed and not used again: SQLite
+//! may have rolled a transaction back by itself, and a server may have become read only. Start reading at [`Pool`].
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_orm_migration::async_trait::async_trait;
+use sea_query_sqlx::SqlxValues;
+use sqlx::{
+    AssertSqlSafe, Database, Executor as _, IntoArguments, PgPool, Postgres, Sqlite, SqlitePool, pool::PoolConnection,
+    query::Query,
+};
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
+
+use crate::error::{is_harmless, unknown_if_lost};
+
+/// How long a connection that is given back may take to answer that it is fit; then it is closed.
+const RETURN_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long the parts of a use of the database may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Waiting for a place and a connection.
+    pub(crate) acquire: Duration,
+    /// One statement, with its answer; also a commit.
+    pub(crate) statement: Duration,
+    /// A transaction, from its beginning on.
+    pub(crate) transaction: Duration,
+}
+
+/// How a transaction begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Begin {
+    /// The database locks what is touched, when it is.
+    Deferred,
+    /// SQLite: with the lock of the one writer, so that no later statement has to fail for the want of it.
+    Immediate,
+}
+
+/// Connections of one database, and how many of them those who share this pool may use.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    driver: Driver,
+    places: Arc<[Arc<Semaphore>]>,
+    begin: Begin,
+    limits: Limits,
+}
+
+#[derive(Clone)]
+enum Driver {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Pool {
+    /// Connections to an embedded database.
+    pub(crate) fn sqlite(pool: SqlitePool, begin: Begin, limits: Limits) -> Self {
+        Self { driver: Driver::Sqlite(pool), places: Arc::default(), begin, limits }
+    }
+
+    /// Connections to a PostgreSQL server.
+    pub(crate) fn postgres(pool: PgPool, limits: Limits) -> Self {
+        Self { driver: Driver::Postgres(pool), places: Arc::default(), begin: Begin::Deferred, limits }
+    }
+
+    /// The same connections, each with a place in each of `places`: who takes them in the same order as others never
+    /// waits for somebody who waits for it.
+    pub(crate) fn with_places(&self, places: impl Into<Arc<[Arc<Semaphore>]>>) -> Self {
+        Self { places: places.into(), ..self.clone() }
+    }
+
+    /// Begins a transaction. It is rolled back, and its connection closed, when it is dropped.
+    pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
+        self.begin_within(self.limits).await
+    }
+
+    /// The same with limits of its own.
+    pub(crate) async fn begin_within(&self, limits: Limits) -> Result<Transaction, DbErr> {
+        let lease = self.lease().await?;
+        let backend = self.get_database_backend();
+        let until = Instant::now() + limits.transaction;
+        let work = Mutex::new(Work { lease, is_sound: true });
+        let transaction = Transaction { work, backend, limits, until };
+        let begin = match self.begin {
+            Begin::Deferred => "BEGIN",
+            Begin::Immediate => "BEGIN IMMEDIATE",
+        };
+        transaction.execute_unprepared(begin).await?;
+        Ok(transaction)
+    }
+
+    /// The limits of its uses.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    async fn lease(&self) -> Result<Lease, DbErr> {
+        let acquired = timeout(self.limits.acquire, async {
+            let mut places = Vec::with_capacity(self.places.len());
+            for place in &*self.places {
+                places.push(Arc::clone(place).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?);
+            }
+            let connection = match &self.driver {
+                Driver::Sqlite(pool) => Connection::Sqlite(pool.acquire().await?),
+                Driver::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+            };
+            Ok(Lease { connection: Some(connection), places })
+        });
+        let lease = acquired.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        lease.map_err(|error| DbErr::Conn(runtime(error)))
+    }
+
+    /// Ends the use of a connection outside a transaction, and says what came of it.
+    fn settle<T>(
+        lease: Lease,
+        done: Result<T, sqlx::Error>,
+        writes: bool,
+        kind: fn(RuntimeErr) -> DbErr,
+    ) -> Result<T, DbErr> {
+        match done {
+            Ok(result) => {
+                lease.give_back();
+                Ok(result)
+            }
+            Err(error) => {
+                // Outside a transaction a statement that the database refused has left nothing behind.
+                if is_harmless(&error) {
+                    lease.give_back();
+                }
+                Err(kind(runtime(if writes { unknown_if_lost(error) } else { error })))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Pool").field("backend", &self.get_database_backend()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DbBackend {
+        match &self.driver {
+            Driver::Sqlite(_) => DbBackend::Sqlite,
+            Driver::Postgres(_) => DbBackend::Postgres,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let mut lease = self.lease().await?;
+        let done = within(self.limits.statement, lease.execute(&statement)).await;
+        Self::settle(lease, done, writes(&statement.sql), DbErr::Exec)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let mut lease = self.lease().await?;
+        let done = within(self.limits.statement, lease.execute_unprepared(sql)).await;
+        Self::settle(lease, done, writes(sql), DbErr::Exec)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let mut lease = self.lease().await?;
+        let done = within(self.limits.statement, lease.query_one(&statement)).await;
+        Self::settle(lease, done, writes(&statement.sql), DbErr::Query)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut lease = self.lease().await?;
+        let done = within(self.limits.statement, lease.query_all(&statement)).await;
+        Self::settle(lease, done, writes(&statement.sql), DbErr::Query)
+    }
+}
+
+/// A transaction that is committed, or has not happened. Its connection is used again only after a commit or a rollback
+/// that the database has confirmed.
+#[must_use = "it is rolled back when it is dropped"]
+pub(crate) struct Transaction {
+    work: Mutex<Work>,
+    backend: DbBackend,
+    limits: Limits,
+    until: Instant,
+}
+
+struct Work {
+    lease: Lease,
+    /// Every statement so far has succeeded.
+    is_sound: bool,
+}
+
+impl Transaction {
+    /// Commits it. When the answer is lost, the error says that the outcome is not known.
+    ///
+    /// # Errors
+    /// Also when one of its statements failed: PostgreSQL would answer such a commit with success, and roll back.
+    pub(crate) async fn commit(self) -> Result<(), DbErr> {
+        let limit = self.limit();
+        let Work { mut lease, is_sound } = self.work.into_inner();
+        if !is_sound {
+            return Err(abandoned());
+        }
+        match within(limit, lease.execute_unprepared("COMMIT")).await {
+            Ok(_) => {
+                lease.give_back();
+                Ok(())
+            }
+            Err(error) => Err(DbErr::Query(runtime(unknown_if_lost(error)))),
+        }
+    }
+
+    /// Rolls it back. When that cannot be confirmed, its connection is closed, by which the database rolls it back.
+    pub(crate) async fn rollback(self) {
+        let limit = self.limit();
+        let mut lease = self.work.into_inner().lease;
+        if within(limit, lease.execute_unprepared("ROLLBACK")).await.is_ok() {
+            lease.give_back();
+        }
+    }
+
+    /// From now on it has these limits.
+    pub(crate) fn limit_by(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.until = Instant::now() + limits.transaction;
+    }
+
+    /// Time that a statement that begins now has.
+    fn limit(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now()).min(self.limits.statement)
+    }
+}
+
+impl Work {
+    /// Begins a statement: what is left half way leaves the transaction unsound.
+    fn start(&mut self) -> Result<&mut Lease, DbErr> {
+        if std::mem::take(&mut self.is_sound) { Ok(&mut self.lease) } else { Err(abandoned()) }
+    }
+
+    fn settle<T>(&mut self, done: Result<T, sqlx::Error>, kind: fn(RuntimeErr) -> DbErr) -> Result<T, DbErr> {
+        self.is_sound = done.is_ok();
+        done.map_err(|error| kind(runtime(error)))
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let mut work = self.work.lock().await;
+        let done = within(self.limit(), work.start()?.execute(&statement)).await;
+        work.settle(done, DbErr::Exec)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let mut work = self.work.lock().await;
+        let done = within(self.limit(), work.start()?.execute_unprepared(sql)).await;
+        work.settle(done, DbErr::Exec)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let mut work = self.work.lock().await;
+        let done = within(self.limit(), work.start()?.query_one(&statement)).await;
+        work.settle(done, DbErr::Query)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut work = self.work.lock().await;
+        let done = within(self.limit(), work.start()?.query_all(&statement)).await;
+        work.settle(done, DbErr::Query)
+    }
+}
+
+/// A connection in use. It is closed when it is dropped.
+struct Lease {
+    connection: Option<Connection>,
+    places: Vec<OwnedSemaphorePermit>,
+}
+
+enum Connection {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Lease {
+    /// Gives the connection back to its pool: what was begun on it has ended.
+    fn give_back(mut self) {
+        let places = std::mem::take(&mut self.places);
+        let Some(connection) = self.connection.take() else { return };
+        tokio::spawn(async move {
+            // The pool asks the connection whether it is fit, without a limit of its own. Whoever does not answer is
+            // closed by the future being dropped.
+            let returned = match connection {
+                Connection::Sqlite(mut connection) => timeout(RETURN_TIME_MAX, connection.return_to_pool()).await,
+                Connection::Postgres(mut connection) => timeout(RETURN_TIME_MAX, connection.return_to_pool()).await,
+            };
+            if returned.is_err() {
+                tracing::warn!("store.connection closed: it does not answer");
+            }
+            drop(places);
+        });
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, sqlx::Error> {
+        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    async fn execute(&mut self, statement: &Statement) -> Result<ExecResult, sqlx::Error> {
+        match self.connection()? {
+            Connection::Sqlite(connection) => bound(statement).execute(&mut **connection).await.map(Into::into),
+            Connection::Postgres(connection) => bound(statement).execute(&mut **connection).await.map(Into::into),
+        }
+    }
+
+    async fn execute_unprepared(&mut self, sql: &str) -> Result<ExecResult, sqlx::Error> {
+        // Texts of this crate, without values of anybody's.
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.connection()? {
+            Connection::Sqlite(connection) => (&mut **connection).execute(sql).await.map(Into::into),
+            Connection::Postgres(connection) => (&mut **connection).execute(sql).await.map(Into::into),
+        }
+    }
+
+    async fn query_one(&mut self, statement: &Statement) -> Result<Option<QueryResult>, sqlx::Error> {
+        match self.connection()? {
+            Connection::Sqlite(connection) => {
+                Ok(bound(statement).fetch_optional(&mut **connection).await?.map(Into::into))
+            }
+            Connection::Postgres(connection) => {
+                Ok(bound(statement).fetch_optional(&mut **connection).await?.map(Into::into))
+            }
+        }
+    }
+
+    async fn query_all(&mut self, statement: &Statement) -> Result<Vec<QueryResult>, sqlx::Error> {
+        match self.connection()? {
+            Connection::Sqlite(connection) => {
+                let rows = bound(statement).fetch_all(&mut **connection).await?;
+                Ok(rows.into_iter().map(Into::into).collect())
+            }
+            Connection::Postgres(connection) => {
+                let rows = bound(statement).fetch_all(&mut **connection).await?;
+                Ok(rows.into_iter().map(Into::into).collect())
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Closed without a farewell, which could block: the database rolls back what was begun.
+        match self.connection.take() {
+            Some(Connection::Sqlite(connection)) => drop(connection.detach()),
+            Some(Connection::Postgres(connection)) => drop(connection.detach()),
+            None => {}
+        }
+    }
+}
+
+/// The statement with its values.
+fn bound<DB: Database>(statement: &Statement) -> Query<'_, DB, SqlxValues>
+where
+    SqlxValues: IntoArguments<DB>,
+{
+    let values = statement.values.clone().unwrap_or_else(|| sea_orm::sea_query::Values(Vec::new()));
+    sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
+}
+
+/// Whether the statement may change something.
+fn writes(sql: &str) -> bool {
+    !sql.starts_with("SELECT")
+}
+
+/// Waits for the answer of the database, at most for `limit`.
+async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        let why = format!("the database did not answer within {} ms", limit.as_millis());
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why)))
+    })
+}
+
+fn runtime(error: sqlx::Error) -> RuntimeErr {
+    RuntimeErr::SqlxError(Arc::new(error))
+}
+
+/// Why a transaction with a failed statement goes no further.
+fn abandoned() -> DbErr {
+    DbErr::Custom("a statement of the transaction has failed before".to_owned())
+}
