@@ -114,6 +114,12 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             let cause = "The database is not available at present; try again".to_owned();
             (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
         }
+        ManagementError::Store(StoreError::Unknown(why)) => {
+            tracing::error!(%why, "management.store gave no answer");
+            let cause =
+                "The database did not answer: the change may have been made. Look before you try again".to_owned();
+            (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
+        }
         ManagementError::Store(error) => {
             tracing::error!(%error, "management.store failed");
             (ErrorCode::Internal, 500, String::new(), Vec::new())

@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::{
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
@@ -92,18 +92,21 @@ impl Standing {
     }
 }
 
-/// Every 429, 503 and 504 tells when to come back: some clients crash without it (`observed.md` 1, line 5).
+/// Every 429, 503 and 504 tells when to come back: some clients crash without it (`observed.md` 1, line 5). A service that
+/// is not available says it in the form of RFC 9110 section 10.2.3 too, which the clients of OAuth know.
 pub(crate) fn complete(response: &mut Response, now: Timestamp) {
-    let told = matches!(
-        response.status(),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-    );
+    let status = response.status();
+    let told =
+        matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
     if told {
         let reset = HeaderValue::from(now.as_seconds() + RETRY_SECONDS);
         let headers = response.headers_mut();
         headers.entry(LIMIT).or_insert(HeaderValue::from(0));
         headers.entry(REMAINING).or_insert(HeaderValue::from(0));
         headers.entry(RESET).or_insert(reset);
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(RETRY_SECONDS));
+        }
     }
 }
 

@@ -98,7 +98,7 @@ fn of_driver(error: &DbErr) -> Option<&sqlx::Error> {
 
 fn is_outcome_unknown(error: &DbErr) -> bool {
     let Some(sqlx::Error::Io(error)) = of_driver(error) else { return false };
-    error.get_ref().is_some_and(|error| error.is::<OutcomeUnknown>())
+    matches!(error.get_ref(), Some(inner) if inner.is::<OutcomeUnknown>())
 }
 
 /// Marks the error of a commit, or of a change outside a transaction, when the database may have made the change.
@@ -158,16 +158,13 @@ fn sqlite_result(code: &str) -> Option<i32> {
 /// to be had in time, and transactions that were given up for others; with SQLite the result codes for a database that
 /// is busy, locked, read only, full, cannot be opened, or has no memory or a failing disk.
 fn is_state_of_the_moment(code: &str) -> bool {
-    match sqlite_result(code) {
-        Some(result) => matches!(
-            result,
-            SQLITE_BUSY | SQLITE_LOCKED | SQLITE_NOMEM | SQLITE_READONLY | SQLITE_IOERR | SQLITE_FULL | SQLITE_CANTOPEN
-        ),
-        None => {
-            let states = ["25006", "25P03", SERIALIZATION_FAILURE, "40P01", "55P03"];
-            matches!(code.get(..2), Some("08" | "53" | "57" | "58")) || states.contains(&code)
-        }
-    }
+    const RESULTS: [i32; 7] =
+        [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN];
+    const STATES: [&str; 5] = ["25006", "25P03", SERIALIZATION_FAILURE, "40P01", "55P03"];
+    sqlite_result(code).map_or_else(
+        || matches!(code.get(..2), Some("08" | "53" | "57" | "58")) || STATES.contains(&code),
+        |result| RESULTS.contains(&result),
+    )
 }
 
 #[cfg(test)]

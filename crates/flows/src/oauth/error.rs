@@ -24,6 +24,8 @@ pub enum Fault {
     Configuration,
     /// Ours; the client may try again.
     Internal,
+    /// The database's, for the moment: the client may try again soon.
+    Unavailable,
     /// Nobody's: as many flows of the org wait for hooks as may. It is answered like the same of the management API.
     OrgAtLimit,
 }
@@ -73,6 +75,13 @@ impl OAuthError {
 
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
-        Self::internal(&error)
+        match error {
+            StoreError::Unavailable(_) | StoreError::Unknown(_) => {
+                tracing::error!(%error, "oauth.store unavailable");
+                let description = "The authorization server cannot reach its database. Try again later.";
+                Self { fault: Fault::Unavailable, ..Self::new("temporarily_unavailable", description) }
+            }
+            error => Self::internal(&error),
+        }
     }
 }

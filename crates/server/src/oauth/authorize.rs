@@ -201,6 +201,7 @@ fn problem(error: &OAuthError) -> Response {
     let status = match error.fault {
         Fault::Request | Fault::Configuration => StatusCode::BAD_REQUEST,
         Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Fault::OrgAtLimit => StatusCode::TOO_MANY_REQUESTS,
     };
     let template = Problem { title: "This request cannot be answered", text: &error.description, code: error.code };

@@ -143,6 +143,7 @@ fn refused(error: &OAuthError) -> Response {
         (_, Fault::OrgAtLimit) => return ApiError::from(ManagementError::OrgAtLimit).into_response(),
         ("invalid_client", _) => StatusCode::UNAUTHORIZED,
         (_, Fault::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
+        (_, Fault::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
         (_, Fault::Request | Fault::Configuration) => StatusCode::BAD_REQUEST,
     };
     let mut response =
@@ -155,9 +156,11 @@ fn refused(error: &OAuthError) -> Response {
 
 /// An error of a protected resource (RFC 6750 section 3).
 fn unauthorized(error: &OAuthError) -> Response {
-    let status = match error.code {
-        "insufficient_scope" => StatusCode::FORBIDDEN,
-        "invalid_token" => StatusCode::UNAUTHORIZED,
+    let status = match (error.code, error.fault) {
+        ("insufficient_scope", _) => StatusCode::FORBIDDEN,
+        ("invalid_token", _) => StatusCode::UNAUTHORIZED,
+        // The token may be good: nobody is asked for another one.
+        (_, Fault::Unavailable) => return refused(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let mut response =
