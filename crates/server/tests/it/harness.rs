@@ -81,7 +81,7 @@ pub(crate) async fn store_config(folder: &std::path::Path) -> StoreConfig {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("tenterhook_server_{}_{number}", std::process::id());
     let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
-    StoreConfig::Postgres { url: Secret::new(url), max_connections: 4 }
+    StoreConfig::Postgres { url: Secret::new(url), max_connections: 6 }
 }
 
 /// What a node runs on `store`.
