@@ -141,6 +141,8 @@ pub struct Description {
     pub per_org: PerOrg,
     /// Whether the channel must authenticate itself.
     pub authentication_required: bool,
+    /// Where the document holds what must never be kept or shown: JSON Pointers (RFC 6901) into `data`.
+    pub secret_members: &'static [&'static str],
     /// Sample request documents, the first one the base of previews.
     pub sample_requests: &'static [&'static str],
     /// Sample answers.

@@ -40,5 +40,6 @@ pub mod user_import;
 pub use description::{Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry};
 pub use extension_point::ExtensionPoint;
 pub use hook_type::{HookType, UnknownHookType};
-pub use secret::Secret;
+pub use secret::{MASK, Secret};
+pub use text::without_controls;
 pub use timestamp::{Timestamp, TimestampError};

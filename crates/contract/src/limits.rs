@@ -11,6 +11,10 @@ pub const VALUE_DEPTH_MAX: usize = 64;
 pub const COMMANDS_MAX: usize = 1_000;
 /// Operations of one answer, all commands together.
 pub const OPERATIONS_MAX: usize = 10_000;
+/// Problems of an answer that are shown or kept, and causes of an error that are kept; the rest is counted.
+pub const PROBLEMS_SHOWN_MAX: usize = 100;
+/// Characters of each text of a problem.
+pub const PROBLEM_TEXT_CHARACTERS_MAX: usize = 1_000;
 /// Bytes of a path of an operation.
 pub const PATH_BYTES_MAX: usize = 4_096;
 /// Inline hooks of an org (`overview.md` section 7).

@@ -36,6 +36,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     refusal: Refusal::Failure,
     per_org: PerOrg::One,
     authentication_required: false,
+    secret_members: &["/context/credential/password"],
     sample_requests: &[include_str!("../samples/password_import_request_1.json")],
     sample_answers: &[
         include_str!("../samples/password_import_answer_1.json"),

@@ -4,10 +4,16 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::text::beginning;
+use crate::{
+    limits::{PROBLEM_TEXT_CHARACTERS_MAX, PROBLEMS_SHOWN_MAX},
+    text::beginning,
+};
 
 /// Characters of a path or a name that a log text shows.
 const SHOWN_CHARACTERS: usize = 200;
+
+/// Where a text was cut.
+pub const CUT: char = '…';
 
 /// One thing wrong with an answer.
 ///
@@ -70,6 +76,27 @@ pub enum ProblemCode {
     NoTarget,
 }
 
+impl Problem {
+    /// Everything in one sentence: what, where, and what to write instead.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookType, answer::Answer};
+    /// let answer = Answer::parse(br#"{"commands": [{"type": "com.action.update", "value": {}}]}"#).unwrap();
+    /// let sentence = answer.shape_problems(HookType::Registration)[0].sentence();
+    /// assert_eq!(sentence, "Unknown command(com.action.update) at /commands/0/type. Write `com.okta.action.update`");
+    /// ```
+    pub fn sentence(&self) -> String {
+        let mut text = self.message.clone();
+        if !self.pointer.is_empty() {
+            text.extend([" at ", &self.pointer]);
+        }
+        if let Some(hint) = &self.hint {
+            text.extend([". ", hint]);
+        }
+        text
+    }
+}
+
 /// One change that a command made: what and where, never the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
@@ -103,6 +130,36 @@ impl Refused {
     }
 }
 
+/// The first problems, as many as people read and a log takes, each cut to a bound, and one more that counts the rest.
+///
+/// ```
+/// use tenterhook_contract::{HookType, answer::Answer, problem::bounded};
+/// let commands = vec![serde_json::json!({ "type": "x" }); 500];
+/// let answer = serde_json::json!({ "commands": commands }).to_string();
+/// let problems = bounded(Answer::parse(answer.as_bytes()).unwrap().shape_problems(HookType::Token));
+/// assert_eq!((problems.len(), problems[100].message.as_str()), (101, "and 400 more problems"));
+/// ```
+pub fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+    problems.truncate(PROBLEMS_SHOWN_MAX);
+    for problem in &mut problems {
+        for text in [Some(&mut problem.pointer), Some(&mut problem.message), problem.hint.as_mut()] {
+            if let Some(text) = text {
+                let kept = beginning(text, PROBLEM_TEXT_CHARACTERS_MAX).len();
+                if kept < text.len() {
+                    text.truncate(kept);
+                    text.push(CUT);
+                }
+            }
+        }
+    }
+    if more > 0 {
+        let message = format!("and {more} more problems");
+        problems.push(Problem { code: ProblemCode::TooMany, pointer: String::new(), message, hint: None });
+    }
+    problems
+}
+
 /// Problems in the order of the commands that have them: what is wrong with a command's shape is found first.
 pub(crate) fn in_answers_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| {
@@ -116,6 +173,6 @@ pub(crate) fn in_answers_order(mut problems: Vec<Problem>) -> Vec<Problem> {
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     match beginning(text, SHOWN_CHARACTERS) {
         whole if whole.len() == text.len() => Cow::Borrowed(text),
-        cut => Cow::Owned(format!("{cut}…")),
+        cut => Cow::Owned(format!("{cut}{CUT}")),
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Shown in place of a secret.
+pub const MASK: &str = "••••";
+
 /// A secret text: a header value, a client secret, a private key.
 ///
 /// `Debug` shows nothing of it and there is no `Display`; whoever needs the text says so with [`Secret::expose`].

@@ -1,5 +1,7 @@
 //! Texts from outside, cut to what is shown of them.
 
+use std::borrow::Cow;
+
 /// The first `count` characters of `text`; all of it when it has no more.
 pub(crate) fn beginning(text: &str, count: usize) -> &str {
     if text.len() <= count {
@@ -7,6 +9,20 @@ pub(crate) fn beginning(text: &str, count: usize) -> &str {
         return text;
     }
     text.char_indices().nth(count).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// `text` with a space in place of each control character (C0, DEL, C1) and of each line or paragraph separator (U+2028,
+/// U+2029): for a place of one line, where such a character ends the line, the header or the page, or moves the cursor of a
+/// terminal.
+///
+/// ```
+/// use tenterhook_contract::without_controls;
+/// assert_eq!(without_controls("line one\nline two\u{0}\u{9b}\u{2028}x".into()), "line one line two   x");
+/// assert_eq!(without_controls("caf\u{e9} \"on hold\" \\".into()), "caf\u{e9} \"on hold\" \\");
+/// ```
+pub fn without_controls(text: Cow<'_, str>) -> Cow<'_, str> {
+    let ends_a_line = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    if text.contains(ends_a_line) { Cow::Owned(text.replace(ends_a_line, " ")) } else { text }
 }
 
 #[cfg(test)]

@@ -13,6 +13,50 @@ use crate::{
     bulkhead::{Bulkhead, Place, Responsiveness},
 };
 
+/// A bound on calls that are open at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// The hook's own: `policy.maxConcurrent`, or its share of the org's.
+    Hook,
+    /// That of its service's host: [`Limits::in_flight_per_host`].
+    Host,
+    /// That of its org: [`Limits::in_flight_per_org`].
+    Org,
+    /// That of this process: [`Limits::in_flight`].
+    Server,
+}
+
+impl Bound {
+    /// The stable code of a call that found no place in time. The org's has one of its own, as the contract has an event
+    /// of its own for it (`overview.md` section 5).
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Org => "ORG_AT_LIMIT",
+            Self::Hook | Self::Host | Self::Server => "NO_CAPACITY",
+        }
+    }
+
+    /// A stable word for the bound itself, for log and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hook => "hook",
+            Self::Host => "host",
+            Self::Org => "org",
+            Self::Server => "server",
+        }
+    }
+
+    /// That it is reached, for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Hook => "Too many calls of this hook are in flight",
+            Self::Host => "Too many calls of the host of this hook are in flight",
+            Self::Org => "Too many calls of this org are in flight",
+            Self::Server => "Too many calls of this server are in flight",
+        }
+    }
+}
+
 /// Bounds of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -52,6 +96,8 @@ pub(crate) struct Admission {
 
 /// A place in each bulkhead that a call passes; the hook's own first.
 pub(crate) struct Places {
+    /// The bound that the call had to wait for, the last one where there were several.
+    pub(crate) waited_for: Option<Bound>,
     of_hook: Option<Place>,
     _shared: [Option<Place>; 3],
 }
@@ -116,8 +162,7 @@ impl Bulkheads {
 impl Admission {
     /// A place in each, the hook's first. Who waits for one of the others holds none that others could use: neither a
     /// host that is full nor an org that is at its bound takes places of anything but itself. However many are full, it
-    /// waits for half of the time that is left: the other half is for the call. That its org's was full is told apart
-    /// from the others: the contract has an answer of its own for it.
+    /// waits for half of the time that is left: the other half is for the call.
     pub(crate) async fn enter(&self, org: &OrgId, deadline: Deadline) -> Result<Places, SkipReason> {
         let now = Instant::now();
         let left = deadline.remaining_at(now);
@@ -125,24 +170,43 @@ impl Admission {
             return Err(SkipReason::NoTime);
         }
         let until = now + left / 2;
-        let full = |bulkhead: &Arc<Bulkhead>| {
-            if Arc::ptr_eq(bulkhead, &self.org) { SkipReason::OrgAtLimit } else { SkipReason::NoCapacity }
-        };
+        let full = |bulkhead: &Arc<Bulkhead>| SkipReason::AtBound(self.bound_of(bulkhead));
         let enter = async |bulkhead: &Arc<Bulkhead>| bulkhead.enter(org, until).await.ok_or_else(|| full(bulkhead));
-        let of_hook = match &self.own {
-            Some((hook, _)) => Some(enter(hook).await?),
-            None => None,
-        };
         let mut waited_for = None;
+        let of_hook = match &self.own {
+            None => None,
+            Some((hook, _)) => match hook.try_enter() {
+                None => {
+                    waited_for = Some(Bound::Hook);
+                    Some(enter(hook).await?)
+                }
+                place => place,
+            },
+        };
+        let mut got = None;
         loop {
-            let at_bound = match self.enter_shared(waited_for) {
-                Ok(shared) => return Ok(Places { of_hook, _shared: shared }),
+            let at_bound = match self.enter_shared(got) {
+                Ok(shared) => return Ok(Places { waited_for, of_hook, _shared: shared }),
                 Err(at_bound) => at_bound,
             };
-            waited_for = Some((at_bound, enter(at_bound).await?));
+            waited_for = Some(self.bound_of(at_bound));
+            got = Some((at_bound, enter(at_bound).await?));
             if Instant::now() >= until {
                 return Err(full(at_bound));
             }
+        }
+    }
+
+    /// Whose bound a bulkhead is.
+    fn bound_of(&self, bulkhead: &Arc<Bulkhead>) -> Bound {
+        let own = |(hook, host): &(Arc<Bulkhead>, Arc<Bulkhead>)| {
+            let is_hooks = Arc::ptr_eq(bulkhead, hook).then_some(Bound::Hook);
+            is_hooks.or_else(|| Arc::ptr_eq(bulkhead, host).then_some(Bound::Host))
+        };
+        match self.own.as_ref().and_then(own) {
+            Some(bound) => bound,
+            None if Arc::ptr_eq(bulkhead, &self.org) => Bound::Org,
+            None => Bound::Server,
         }
     }
 
@@ -196,7 +260,7 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(500));
         let held = bulkheads.of_test(&full).enter(&full, deadline).await;
         assert!(held.is_ok());
-        assert_eq!(bulkheads.of_test(&full).enter(&full, deadline).await.err(), Some(SkipReason::OrgAtLimit));
+        assert_eq!(bulkheads.of_test(&full).enter(&full, deadline).await.err(), Some(SkipReason::AtBound(Bound::Org)));
         assert_eq!(deadline.remaining(), Duration::from_millis(250));
         assert!(bulkheads.of_test(&other).enter(&other, deadline).await.is_ok());
         drop(held);
@@ -209,7 +273,10 @@ mod tests {
         let (one, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
         let deadline = Deadline::after(Duration::from_millis(500));
         let held = bulkheads.of_test(&one).enter(&one, deadline).await;
-        assert_eq!(bulkheads.of_test(&other).enter(&other, deadline).await.err(), Some(SkipReason::NoCapacity));
+        assert_eq!(
+            bulkheads.of_test(&other).enter(&other, deadline).await.err(),
+            Some(SkipReason::AtBound(Bound::Server))
+        );
         drop(held);
         assert!(bulkheads.of_test(&other).enter(&other, deadline).await.is_ok());
     }

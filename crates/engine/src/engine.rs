@@ -11,15 +11,15 @@ use tenterhook_contract::{
     answer::Answer,
     envelope::Envelope,
     hook::{FailurePolicy, HookStatus, InlineHook},
-    id::{EventId, OrgId},
-    problem::Problem,
+    id::{EventId, HookId, OrgId},
+    problem::{Problem, bounded},
 };
 use tokio::time::Instant;
 
 use crate::{
-    AttemptRecord, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy, Exchange,
-    FailureCode, FallbackUse, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing,
-    Sent, SkipReason, Timings, Witness, Witnessed,
+    AttemptRecord, Bound, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy,
+    Exchange, FailureCode, FallbackUse, InvocationRecord, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose,
+    RawAnswer, Recorder, Refusing, Sent, SkipReason, Timings, Witness, Witnessed,
     admission::{Admission, Bulkheads},
     breaker::Breaker,
     event_ids::EventIds,
@@ -113,6 +113,15 @@ struct Exchanged {
     sent: Option<Sent>,
     /// The last attempt timed out with clearly less time than the hook's timeout: the flow's deadline was near.
     hurried: bool,
+    /// It timed out with less time than the hook's `timeoutMs`.
+    cut_short: bool,
+}
+
+impl Exchanged {
+    /// Nothing was sent.
+    fn failed(failure: CallFailure) -> Self {
+        Self { outcome: Err(failure), raw: None, sent: None, hurried: false, cut_short: false }
+    }
 }
 
 impl ReadyHook {
@@ -220,10 +229,14 @@ impl Engine {
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
         }
 
-        match self.admit(hook, record.origin(), deadline).await {
-            Ok(underway) => record.admitted(underway),
+        let waited_for = match self.admit(hook, record.origin(), deadline).await {
+            Ok(underway) => {
+                let waited_for = underway.waited_for();
+                record.admitted(underway);
+                waited_for
+            }
             Err(reason) => return resume::<P>(hook, subject, record, Outcome::Skipped(reason)).0,
-        }
+        };
         let body = {
             let data = P::data(context, subject);
             let request_type = P::request_type(context);
@@ -232,11 +245,16 @@ impl Engine {
         let shown = self.witness.as_ref().and(body.as_ref().ok()).cloned();
         let exchanged = match body {
             Ok(body) => {
-                let exchanged = self.attempts(hook, &mut record, body, deadline).await;
+                let mut exchanged = self.attempts(hook, &mut record, body, deadline).await;
                 record.exchanged(exchanged.outcome.as_ref().err(), exchanged.hurried);
+                // Others took the time that its service needed: that is an overflow, and no failure of the service. A
+                // second attempt follows one that had its whole time.
+                if let (Some(bound), true, 1) = (waited_for, exchanged.cut_short, record.attempts()) {
+                    exchanged.outcome = exchanged.outcome.map_err(|failure| CallFailure::cut_short(bound, &failure));
+                }
                 exchanged
             }
-            Err(failure) => Exchanged { outcome: Err(failure), raw: None, sent: None, hurried: false },
+            Err(failure) => Exchanged::failed(failure),
         };
 
         let notices = exchanged.outcome.as_ref().ok().map(|answer| {
@@ -276,12 +294,8 @@ impl Engine {
             Ok(places) => places,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));
-                let failure = match reason {
-                    SkipReason::OrgAtLimit => (FailureCode::OrgAtLimit, "Too many calls of this org are in flight"),
-                    _ => (FailureCode::NoCapacity, "Too many calls of this server are in flight"),
-                };
-                let failure = CallFailure::new(failure.0, failure.1);
-                return Execution { outcome: Err(failure), raw: None, timings };
+                let bound = if let SkipReason::AtBound(bound) = reason { bound } else { Bound::Server };
+                return Execution { outcome: Err(CallFailure::no_place(bound)), raw: None, timings };
             }
         };
         let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, body, deadline).await;
@@ -295,13 +309,35 @@ impl Engine {
                     None if answer.means_default(hook.hook.hook_type) => Outcome::Unchanged,
                     None => match problems(answer) {
                         none if none.is_empty() => Outcome::Unchanged,
-                        some => Outcome::Invalid(some),
+                        some => Outcome::Invalid(bounded(some)),
                     },
                 }
             }
         };
         let (_, timings) = record.close(recorded);
         Execution { outcome, raw, timings }
+    }
+
+    /// Records that an association names the hook `id`, which does not exist: the flow goes on without it
+    /// (`open-questions.md` B13), and the log says so.
+    pub fn pass_over<P: ExtensionPoint>(&self, id: &HookId, origin: Arc<Origin>) {
+        self.recorder.record(InvocationRecord {
+            origin,
+            purpose: Purpose::Flow,
+            hook_id: id.clone(),
+            hook_name: Arc::from(""),
+            hook_type: P::HOOK_TYPE,
+            event_id: self.event_ids.next(),
+            at: self.clock.now(),
+            outcome: Outcome::Skipped(SkipReason::Missing),
+            answered: false,
+            debug_context: None,
+            notices: Vec::new(),
+            breaker: None,
+            fallback: None,
+            attempts: Vec::new(),
+            timings: Timings::default(),
+        });
     }
 
     /// Invocations that are waiting for their services now.
@@ -392,8 +428,9 @@ impl Engine {
             ended,
         );
         let ran_out = outcome.as_ref().is_err_and(|failure: &CallFailure| failure.code.is_timeout());
-        let hurried = ran_out && deadline.remaining_at(began) < hook.unhurried();
-        Exchanged { outcome, raw, sent, hurried }
+        let had = deadline.remaining_at(began);
+        let (hurried, cut_short) = (ran_out && had < hook.unhurried(), ran_out && had < hook.timeout());
+        Exchanged { outcome, raw, sent, hurried, cut_short }
     }
 }
 
@@ -431,7 +468,7 @@ fn apply<P: ExtensionPoint>(subject: &mut P::Subject, answer: Result<Answer, Cal
     }
     match P::interpret(subject, answer) {
         Ok(changes) => Outcome::Applied(changes.into()),
-        Err(problems) => Outcome::Invalid(problems),
+        Err(problems) => Outcome::Invalid(bounded(problems)),
     }
 }
 

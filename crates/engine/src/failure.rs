@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::Bound;
+
 /// A technical failure of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -65,10 +67,8 @@ pub enum FailureCode {
     TokenRefused,
     /// The channel cannot authenticate the call as configured.
     ChannelUnusable,
-    /// No place in the bulkhead of the hook, its host or the process in time.
-    NoCapacity,
-    /// As many flows of the org wait for hooks as may.
-    OrgAtLimit,
+    /// Too many calls were open below this bound: no place in time, or only one that left the service too little time.
+    AtBound(Bound),
     /// The request document could not be written.
     DocumentInvalid,
     /// The flow went away before the service answered.
@@ -135,8 +135,7 @@ impl FailureCode {
             | Self::Redirect(_)
             | Self::TokenRefused
             | Self::ChannelUnusable
-            | Self::NoCapacity
-            | Self::OrgAtLimit
+            | Self::AtBound(_)
             | Self::DocumentInvalid
             | Self::Abandoned => false,
         }
@@ -197,8 +196,7 @@ impl fmt::Display for FailureCode {
             Self::TokenFailed => "TOKEN_FAILED",
             Self::TokenRefused => "TOKEN_REFUSED",
             Self::ChannelUnusable => "CHANNEL_UNUSABLE",
-            Self::NoCapacity => "NO_CAPACITY",
-            Self::OrgAtLimit => "ORG_AT_LIMIT",
+            Self::AtBound(bound) => bound.code(),
             Self::DocumentInvalid => "DOCUMENT_INVALID",
             Self::Abandoned => "ABANDONED",
         })
@@ -214,5 +212,17 @@ impl CallFailure {
     /// The failure of an attempt that was cut off after `waited`.
     pub(crate) fn timeout(code: FailureCode, waited: Duration) -> Self {
         Self::new(code, format!("No response within {} ms", waited.as_millis()))
+    }
+
+    /// The failure of a call that found no place below `bound` in time.
+    pub(crate) fn no_place(bound: Bound) -> Self {
+        Self::new(FailureCode::AtBound(bound), bound.text())
+    }
+
+    /// The failure of a call that timed out because it had waited for a place below `bound`.
+    pub(crate) fn cut_short(bound: Bound, timeout: &Self) -> Self {
+        let text = bound.text();
+        let detail = format!("{text}: after the wait for a place too little time was left. {}", timeout.detail);
+        Self::new(FailureCode::AtBound(bound), detail)
     }
 }

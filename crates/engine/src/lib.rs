@@ -16,7 +16,7 @@ mod ports;
 mod record;
 mod underway;
 
-pub use admission::Limits;
+pub use admission::{Bound, Limits};
 pub use breaker::{BreakerChange, BreakerReport, BreakerState};
 pub use deadline::Deadline;
 pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption, Trial};

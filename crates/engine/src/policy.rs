@@ -15,8 +15,8 @@ pub enum Decision {
     Stop,
     /// With the built-in provider.
     FallBack,
-    /// Not now, whatever the policies say: as many flows of the org wait for hooks as may, and who asks is told to come
-    /// back later (`overview.md` section 5).
+    /// Not now, whatever the policies say: too many calls are open, and the caller is told to come back later
+    /// (`overview.md` section 5). Waiting would cure it, and no caller must be able to make another's hook be skipped.
     TurnAway,
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn decide(
     outcome: &Outcome,
 ) -> Decision {
     match outcome {
-        Outcome::Skipped(SkipReason::OrgAtLimit) => Decision::TurnAway,
+        overflow if overflow.overflow().is_some() => Decision::TurnAway,
         failure if is_failure(hook_type, failure) => match policy {
             FailurePolicy::Continue => Decision::Continue,
             FailurePolicy::Stop => Decision::Stop,
@@ -57,12 +57,13 @@ pub(crate) fn decide(
 /// Whether the service had no say in what happens next, or is treated so: the hook's failure policy decides.
 pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Failed(_)
-        | Outcome::Invalid(_)
-        | Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::NoCapacity | SkipReason::NoTime) => true,
-        Outcome::Refused(_) => hook_type.description().refusal == Refusal::Failure,
-        Outcome::Applied(_) | Outcome::Unchanged | Outcome::Skipped(SkipReason::Inactive | SkipReason::OrgAtLimit) => {
-            false
+        overflow if overflow.overflow().is_some() => false,
+        Outcome::Failed(_) | Outcome::Invalid(_) | Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::NoTime) => {
+            true
         }
+        Outcome::Refused(_) => hook_type.description().refusal == Refusal::Failure,
+        Outcome::Applied(_)
+        | Outcome::Unchanged
+        | Outcome::Skipped(SkipReason::Inactive | SkipReason::Missing | SkipReason::AtBound(_)) => false,
     }
 }

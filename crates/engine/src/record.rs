@@ -12,7 +12,9 @@ use tenterhook_contract::{
 };
 use tokio::time::Instant;
 
-use crate::{BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder, underway::Underway};
+use crate::{
+    Bound, BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder, underway::Underway,
+};
 
 /// The request and the person or program that made the flow run; shared by the flow's invocations.
 #[derive(Clone, Debug)]
@@ -72,12 +74,12 @@ pub enum Outcome {
 pub enum SkipReason {
     /// The hook is INACTIVE.
     Inactive,
+    /// The hook that the association names does not exist.
+    Missing,
     /// The circuit breaker is open.
     BreakerOpen,
-    /// No place in the bulkhead of the hook, its host or the process in time.
-    NoCapacity,
-    /// As many flows of the org wait for hooks as may.
-    OrgAtLimit,
+    /// No place below this bound in time.
+    AtBound(Bound),
     /// The flow's deadline had passed.
     NoTime,
 }
@@ -107,13 +109,28 @@ impl Outcome {
     }
 
     /// Why the service had no say in what happens next, as a stable code: it could not be asked or understood. `None`
-    /// when it had its say, and for a hook that is INACTIVE, which was not to be asked.
+    /// when it had its say, and for a hook that is INACTIVE or gone, which was not to be asked.
     pub fn missed(&self) -> Option<String> {
         match self {
-            Self::Applied(_) | Self::Unchanged | Self::Refused(_) | Self::Skipped(SkipReason::Inactive) => None,
+            Self::Applied(_)
+            | Self::Unchanged
+            | Self::Refused(_)
+            | Self::Skipped(SkipReason::Inactive | SkipReason::Missing) => None,
             Self::Failed(failure) => Some(failure.code.to_string()),
             Self::Invalid(_) => Some("COMMANDS_INVALID".to_owned()),
             Self::Skipped(reason) => Some(reason.code().to_owned()),
+        }
+    }
+}
+
+impl Outcome {
+    /// The bound whose calls in flight kept the service from having its say, where waiting would have cured it: the call
+    /// found no place, or waited so long for one that the rest of its time was too little for the service.
+    pub const fn overflow(&self) -> Option<Bound> {
+        match self {
+            Self::Skipped(SkipReason::AtBound(bound))
+            | Self::Failed(CallFailure { code: FailureCode::AtBound(bound), .. }) => Some(*bound),
+            _ => None,
         }
     }
 }
@@ -123,9 +140,9 @@ impl SkipReason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Inactive => "INACTIVE",
+            Self::Missing => "MISSING",
             Self::BreakerOpen => "BREAKER_OPEN",
-            Self::NoCapacity => "NO_CAPACITY",
-            Self::OrgAtLimit => "ORG_AT_LIMIT",
+            Self::AtBound(bound) => bound.code(),
             Self::NoTime => "NO_TIME",
         }
     }
@@ -267,6 +284,11 @@ impl<'a> OpenRecord<'a> {
 
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// Attempts that have ended.
+    pub(crate) fn attempts(&self) -> usize {
+        self.attempts.len()
     }
 
     pub(crate) fn event_id(&self) -> &EventId {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    BreakerChange, CallFailure, Entropy, SkipReason,
+    Bound, BreakerChange, CallFailure, Entropy, SkipReason,
     admission::Places,
     breaker::{Breaker, Leave},
     bulkhead::Responsiveness,
@@ -33,6 +33,11 @@ impl<'a> Underway<'a> {
         let began = Instant::now();
         let leave = breaker.admit(began)?;
         Ok(Self { breaker, entropy, places, leave, began, patience })
+    }
+
+    /// The bound that the call had to wait for, when there was one.
+    pub(crate) fn waited_for(&self) -> Option<Bound> {
+        self.places.waited_for
     }
 
     /// The call has ended, with a technical failure or without. `hurried` says that it timed out before the time that a

@@ -8,6 +8,7 @@ use tenterhook_contract::{
     api_error::ErrorCode,
     hook::{HookStatus, InlineHook, Registry},
     id::HookId,
+    problem::{Problem, bounded},
     system_log::Target,
 };
 use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, Trial};
@@ -155,10 +156,8 @@ impl Platform {
         let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
         let problems = if answer.error.is_none() { answer.shape_problems(hook.hook_type) } else { Vec::new() };
         if !problems.is_empty() {
-            let causes = problems.iter().map(|problem| {
-                let hint = problem.hint.as_ref().map(|hint| format!(". {hint}")).unwrap_or_default();
-                format!("{} at {}{hint}", problem.message, problem.pointer)
-            });
+            let problems = bounded(problems);
+            let causes = problems.iter().map(Problem::sentence);
             let causes = causes.chain(answer.notices.iter().map(ToString::to_string)).collect();
             return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, causes });
         }
@@ -206,7 +205,7 @@ impl Platform {
 
 fn of_call(failure: &CallFailure) -> ManagementError {
     let code = match failure.code {
-        FailureCode::OrgAtLimit => return ManagementError::OrgAtLimit,
+        FailureCode::AtBound(_) => return ManagementError::TurnedAway,
         timeout if timeout.is_timeout() => ErrorCode::HookTimeout,
         _ => ErrorCode::HookUnusable,
     };

@@ -41,9 +41,9 @@ pub enum ManagementError {
         /// What failed, or everything that is wrong with the answer; one text at least.
         causes: Vec<String>,
     },
-    /// As many flows and test calls of the org wait for hooks as may.
-    #[error("too many calls of the org's hooks are in flight")]
-    OrgAtLimit,
+    /// A bound on open calls of inline hooks is reached; waiting cures it.
+    #[error("too many calls of inline hooks are in flight")]
+    TurnedAway,
     /// Too many others change the configuration at the same time.
     #[error("the configuration is being changed by too many others")]
     Contended,

@@ -37,6 +37,12 @@ struct BreakerLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BoundLabels {
+    hook_type: &'static str,
+    bound: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HookLabel {
     hook_id: String,
 }
@@ -49,6 +55,7 @@ pub(crate) struct Metrics {
     attempts: Family<TypeLabel, Counter>,
     breaker_changes: Family<BreakerLabels, Counter>,
     fallbacks: Family<TypeLabel, Counter>,
+    turned_away: Family<BoundLabels, Counter>,
     breakers: Family<HookLabel, Gauge>,
     in_flight: Gauge<i64, AtomicI64>,
     events_lost: Gauge<i64, AtomicI64>,
@@ -69,6 +76,9 @@ impl Metrics {
         registry.register("breaker_changes", "Changes of circuit breakers", breaker_changes.clone());
         let fallbacks = Family::default();
         registry.register("fallbacks", "Times that fallback commands stood in for an answer", fallbacks.clone());
+        let turned_away = Family::default();
+        let help = "Flows refused with 429, by the bound on open calls that was reached";
+        registry.register("turned_away", help, turned_away.clone());
         let breakers = Family::default();
         registry.register("breaker_state", "0 closed, 1 half open, 2 open; of this node", breakers.clone());
         let in_flight = Gauge::default();
@@ -82,6 +92,7 @@ impl Metrics {
             attempts,
             breaker_changes,
             fallbacks,
+            turned_away,
             breakers,
             in_flight,
             events_lost,
@@ -102,6 +113,9 @@ impl Metrics {
         self.attempts.get_or_create(&label).inc_by(record.attempts.len() as u64);
         if let Some(change) = record.breaker {
             self.breaker_changes.get_or_create(&BreakerLabels { hook_type, change: change.code() }).inc();
+        }
+        if let Some(bound) = record.outcome.overflow() {
+            self.turned_away.get_or_create(&BoundLabels { hook_type, bound: bound.name() }).inc();
         }
         if record.fallback == Some(FallbackUse::Applied) {
             self.fallbacks.get_or_create(&label).inc();

@@ -9,6 +9,7 @@ use tenterhook_contract::{
     hook::InlineHook,
     id::EventId,
     preview::{Document, DocumentError, Inputs, Mark},
+    problem::bounded,
     profile::ProfileSchema,
 };
 use tenterhook_engine::{CallFailure, Execution, FailureCode, Purpose, RawAnswer, Timings, Trial};
@@ -57,7 +58,7 @@ impl Platform {
     /// given; shows request, answer, problems, and the subject before and after.
     ///
     /// # Errors
-    /// Bad input, with the member's name; the org's limit of open calls. A service that cannot be reached is no error: the preview says so.
+    /// Bad input, with the member's name; a bound on open calls. A service that cannot be reached is no error: the preview says so.
     pub async fn preview_hook(
         &self,
         administrator: &Administrator,
@@ -87,8 +88,8 @@ impl Platform {
                     },
                 };
                 let execution = self.engine().execute(ready, trial).await;
-                if execution.outcome.as_ref().is_err_and(|failure| failure.code == FailureCode::OrgAtLimit) {
-                    return Err(ManagementError::OrgAtLimit);
+                if execution.outcome.as_ref().is_err_and(|failure| matches!(failure.code, FailureCode::AtBound(_))) {
+                    return Err(ManagementError::TurnedAway);
                 }
                 Got::called(execution)
             }
@@ -210,7 +211,7 @@ impl Got {
                     "APPLIED"
                 }
                 Err(found) => {
-                    problems = found;
+                    problems = bounded(found);
                     "INVALID"
                 }
             },

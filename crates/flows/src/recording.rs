@@ -14,9 +14,10 @@ use tenterhook_contract::{
     limits::LOG_TEXT_CHARACTERS_MAX,
     problem::Change,
     system_log::{DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
+    without_controls,
 };
 use tenterhook_engine::{
-    BoxFuture, CallFailure, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
+    Bound, BoxFuture, CallFailure, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
 };
 use tenterhook_store::LogWriter;
 
@@ -57,12 +58,8 @@ impl SystemLogRecorder {
 
 impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
-        if let Some(event) = event(&record) {
-            self.log.append(&event);
-        }
-        if record.outcome == Outcome::Skipped(SkipReason::OrgAtLimit)
-            && self.tells_violation(&record.origin.org_id, record.at)
-        {
+        self.log.append(&event(&record));
+        if record.outcome.overflow() == Some(Bound::Org) && self.tells_violation(&record.origin.org_id, record.at) {
             self.log.append(&violation(&record, self.entropy.uuid()));
         }
     }
@@ -80,14 +77,16 @@ struct Verdict<'a> {
     message: Option<Cow<'a, str>>,
 }
 
-/// The one event of an invocation; none for a hook that is INACTIVE, whose flow runs as if it had no hook.
-fn event(record: &InvocationRecord) -> Option<LogEvent<'_>> {
-    let verdict = verdict(&record.outcome)?;
+/// The one event of an invocation. A hook that is INACTIVE or gone has one too: somebody who looks for its claims finds
+/// why they are not there.
+fn event(record: &InvocationRecord) -> LogEvent<'_> {
+    let verdict = verdict(&record.outcome);
     let hook = Target {
         id: record.hook_id.to_string(),
         kind: "InlineHook".to_owned(),
         alternate_id: Some("unknown".to_owned()),
-        display_name: Some(record.hook_name.to_string()),
+        // One that does not exist has no name.
+        display_name: Some(record.hook_name.to_string()).filter(|name| !name.is_empty()),
         detail: None,
     };
     let (event_type, display_message) = if verdict.processed {
@@ -98,17 +97,17 @@ fn event(record: &InvocationRecord) -> Option<LogEvent<'_>> {
     let mut targets = Vec::with_capacity(1 + record.origin.targets.len());
     targets.push(Cow::Owned(hook));
     targets.extend(record.origin.targets.iter().map(Cow::Borrowed));
-    Some(LogEvent {
+    LogEvent {
         uuid: record.event_id.uuid().into(),
         event_type: event_type.into(),
-        severity: if verdict.result == LogResult::Success { Severity::Info } else { Severity::Warn },
+        severity: if verdict.result == LogResult::Failure { Severity::Warn } else { Severity::Info },
         display_message: display_message.into(),
         result: verdict.result,
         reason: verdict.reason,
         debug_data: debug_data(record, verdict.message),
         targets,
         ..of_request(record)
-    })
+    }
 }
 
 /// The event of an org that is at its limit of flows that wait for hooks (`system-log.md` section 5): about the org, not
@@ -120,7 +119,7 @@ fn violation(record: &InvocationRecord, uuid: String) -> LogEvent<'_> {
         uuid: uuid.into(),
         event_type: "core.concurrency.org.limit.violation".into(),
         display_message: "Concurrency limit of the org exceeded".into(),
-        reason: Some(SkipReason::OrgAtLimit.code().into()),
+        reason: Some(Bound::Org.code().into()),
         debug_data,
         ..of_request(record)
     }
@@ -157,17 +156,17 @@ fn borrowed(text: Option<&String>) -> Option<Cow<'_, str>> {
     text.map(|text| text.as_str().into())
 }
 
-fn verdict(outcome: &Outcome) -> Option<Verdict<'_>> {
+fn verdict(outcome: &Outcome) -> Verdict<'_> {
     fn failure<'a>(processed: bool, reason: Cow<'a, str>, message: Cow<'a, str>) -> Verdict<'a> {
         Verdict { processed, result: LogResult::Failure, reason: Some(reason), message: Some(cap(message)) }
     }
-    Some(match outcome {
+    match outcome {
         Outcome::Applied(_) | Outcome::Unchanged => {
             Verdict { processed: true, result: LogResult::Success, reason: None, message: None }
         }
         Outcome::Refused(error) => {
             let summary = error.summary_or_default();
-            failure(true, cap_reason(summary).into(), summary.into())
+            failure(true, reason_of(summary), summary.into())
         }
         Outcome::Invalid(problems) => {
             let first = problems.first().map_or("", |problem| problem.message.as_str());
@@ -175,20 +174,27 @@ fn verdict(outcome: &Outcome) -> Option<Verdict<'_>> {
                 Some(hint) => format!("{} [{}; {hint}]", problem.message, problem.pointer),
                 None => format!("{} [{}]", problem.message, problem.pointer),
             });
-            failure(true, cap_reason(first).into(), all.collect::<Vec<_>>().join("; ").into())
+            failure(true, reason_of(first), all.collect::<Vec<_>>().join("; ").into())
         }
         Outcome::Failed(call) => failure(false, call.code.log_reason().into(), call.detail.as_str().into()),
-        Outcome::Skipped(SkipReason::Inactive) => return None,
         Outcome::Skipped(reason) => {
             let text = match reason {
                 SkipReason::BreakerOpen => "The hook's circuit breaker is open after repeated failures",
-                SkipReason::NoCapacity => "Too many calls of this hook, its host or this server are in flight",
-                SkipReason::OrgAtLimit => "Too many calls of this org are in flight",
-                SkipReason::NoTime | SkipReason::Inactive => "The flow's deadline had passed",
+                SkipReason::AtBound(bound) => bound.text(),
+                SkipReason::NoTime => "The flow's deadline had passed",
+                SkipReason::Inactive => "The hook is inactive: the flow went on without it",
+                SkipReason::Missing => "The hook does not exist: the flow went on without it",
             };
-            failure(false, reason.code().into(), text.into())
+            let passed_over = matches!(reason, SkipReason::Inactive | SkipReason::Missing);
+            let result = if passed_over { LogResult::Skipped } else { LogResult::Failure };
+            Verdict { result, ..failure(false, reason.code().into(), text.into()) }
         }
-    })
+    }
+}
+
+/// A text of the service as the reason of an outcome, which people read as one line.
+fn reason_of(text: &str) -> Cow<'_, str> {
+    without_controls(cap_reason(text).into())
 }
 
 fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -> DebugData<'a> {
@@ -211,6 +217,9 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     }
     if let Some(code) = record.outcome.missed() {
         data.put("failureCode", code);
+    }
+    if let Some(bound) = record.outcome.overflow() {
+        data.put("bound", bound.name());
     }
     if let Outcome::Failed(CallFailure { code: FailureCode::EgressDenied(reason), .. }) = &record.outcome {
         data.put("egressReason", reason.code());

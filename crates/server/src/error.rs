@@ -92,8 +92,8 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             (ErrorCode::NotFound, 404, format!("Resource not found: {id} ({kind})"), Vec::new())
         }
         ManagementError::Hook { code, causes } => (code, 400, String::new(), causes),
-        ManagementError::OrgAtLimit => {
-            let cause = "Too many requests of this org wait for inline hooks; try again".to_owned();
+        ManagementError::TurnedAway => {
+            let cause = "Too many requests wait for inline hooks; try again".to_owned();
             (ErrorCode::RateLimited, ErrorCode::RateLimited.status(), String::new(), vec![cause])
         }
         ManagementError::Contended => {

@@ -1,12 +1,13 @@
 //! What `tenterhook dev` shows: readable, in colour on a terminal, or one JSON object a step.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use anstream::println;
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     answer::Notice,
     system_log::{DebugValue, LogEvent, LogResult},
+    without_controls,
 };
 use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
 use tokio::sync::broadcast;
@@ -104,7 +105,7 @@ impl Screen {
                 Line::Removed(..) => BAD,
                 Line::Replaced(..) => CHANGED,
             };
-            println!("  {style}{} {}{style:#}", line.mark(), line.text());
+            println!("  {style}{} {}{style:#}", line.mark(), of_one_line(&line.text()));
         }
         if let Some(why) = why_unchanged(outcome) {
             println!("  {CHANGED}{why}{CHANGED:#}");
@@ -152,15 +153,15 @@ impl Screen {
 
     /// The service refused, so there is no token.
     pub(crate) fn refused(self, answer: &Value) {
-        let text = format!("{BAD}No token was issued:{BAD:#} {answer}");
+        let text = format!("{BAD}No token was issued:{BAD:#} {}", of_one_line(&answer.to_string()));
         self.step("token", &text, || json!({ "changed": false, "error": answer }));
     }
 
     /// An invocation that cannot be shown whole: what the System Log says of it.
     pub(crate) fn unseen(self, event: Option<&LogEvent>) {
-        // Only the invocation of a hook that is INACTIVE has no event.
+        // The log was too full to take it.
         let Some(event) = event else {
-            let text = format!("{BAD}{}: the hook is INACTIVE{BAD:#}", Reached::Nobody.text());
+            let text = format!("{BAD}{}{BAD:#}", Reached::Nobody.text());
             return self.step("answer", &text, || json!({ "status": null, "body": null, "asked": false }));
         };
         let Unseen { reached, code, message, timings } = Unseen::of(event);
@@ -169,7 +170,7 @@ impl Screen {
             json!({ "status": null, "body": null, "asked": asked, "failureCode": code, "message": message })
         });
         if !self.json {
-            println!("  {CHANGED}{code}: {message}{CHANGED:#}");
+            println!("  {CHANGED}{code}: {}{CHANGED:#}", of_one_line(&message));
             if reached == Reached::Service {
                 println!("  {FAINT}The document that was sent is not kept when its attempt is cut off.{FAINT:#}");
             }
@@ -284,7 +285,7 @@ fn log_line(event: &LogEvent) {
     let result = serde_json::to_value(event.result).ok();
     let result = result.as_ref().and_then(Value::as_str).unwrap_or_default();
     let target = event.targets.first().and_then(|target| target.display_name.as_deref()).unwrap_or_default();
-    let reason = event.reason.as_deref().unwrap_or_default();
+    let reason = of_one_line(event.reason.as_deref().unwrap_or_default());
     println!(
         "  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target} {reason}",
         event.published, event.event_type
@@ -307,14 +308,11 @@ fn why_unchanged(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Applied(_) => None,
         Outcome::Unchanged => Some("The answer has no commands, so nothing was changed.".to_owned()),
-        Outcome::Refused(error) => Some(format!("The service refused: {}", error.summary_or_default())),
-        Outcome::Failed(failure) => Some(format!("{}: {failure}", failure.code)),
-        Outcome::Skipped(reason) => Some(format!("The service was not asked: {reason:?}")),
+        Outcome::Refused(error) => Some(format!("The service refused: {}", of_one_line(error.summary_or_default()))),
+        Outcome::Failed(failure) => Some(format!("{}: {}", failure.code, of_one_line(&failure.detail))),
+        Outcome::Skipped(reason) => Some(format!("The service was not asked: {}", reason.code())),
         Outcome::Invalid(problems) => {
-            let lines = problems.iter().map(|problem| match &problem.hint {
-                Some(hint) => format!("{} at {}. {hint}", problem.message, problem.pointer),
-                None => format!("{} at {}", problem.message, problem.pointer),
-            });
+            let lines = problems.iter().map(|problem| of_one_line(&problem.sentence()).into_owned());
             Some(lines.collect::<Vec<_>>().join("\n  "))
         }
     }
@@ -322,5 +320,10 @@ fn why_unchanged(outcome: &Outcome) -> Option<String> {
 
 fn indented(value: &Value) -> String {
     let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
-    pretty.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    pretty.lines().map(|line| format!("  {}", of_one_line(line))).collect::<Vec<_>>().join("\n")
+}
+
+/// A text of a service without what would move the cursor of the terminal or end the line.
+fn of_one_line(text: &str) -> Cow<'_, str> {
+    without_controls(text.into())
 }

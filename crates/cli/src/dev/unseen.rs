@@ -37,7 +37,10 @@ impl Unseen {
             let data = event.pointer("/debugContext/debugData");
             data.and_then(|data| data.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
-        let code = datum("failureCode");
+        // A hook that is INACTIVE has a reason, and no failure.
+        let code = Some(datum("failureCode")).filter(|code| !code.is_empty());
+        let reason = || event.pointer("/outcome/reason").and_then(Value::as_str).map(ToOwned::to_owned);
+        let code = code.or_else(reason).unwrap_or_default();
         let reached = match code.as_str() {
             "TIMEOUT_RESPONSE" | "TIMEOUT_BODY" => Reached::Service,
             "TIMEOUT_CONNECT" => Reached::Connecting,

@@ -5,6 +5,7 @@ mod lenient;
 mod notice;
 mod read;
 mod render;
+mod texts;
 mod unparsable;
 
 use std::borrow::Cow;
@@ -14,12 +15,14 @@ use serde_json::{Map, Value, json};
 pub use self::{
     notice::{NOTICES_MAX, Notice, NoticeCode},
     render::{cap, render_debug_context},
+    texts::{Rewrite, rewrite_json},
     unparsable::Unparsable,
 };
 use crate::{
     EmptyAnswer, HookType,
     description::{CommandRule, Description, Shape},
-    problem::{Problem, ProblemCode, in_answers_order},
+    limits::OPERATIONS_MAX,
+    problem::{Problem, ProblemCode, in_answers_order, shown},
 };
 
 /// Shown wherever a refusal has no usable `errorSummary` (`overview.md` 4.1).
@@ -260,7 +263,11 @@ impl Answer {
         for (own, command) in self.commands.iter().zip(commands) {
             let rule = hook_type.description().command(&own.kind);
             let operands = match command.get_mut("value") {
-                Some(Value::Array(items)) => items.as_mut_slice(),
+                // More of them are not executed; showing their unset members would make a preview many times its answer.
+                Some(Value::Array(items)) => {
+                    let shown = items.len().min(OPERATIONS_MAX);
+                    items.get_mut(..shown).unwrap_or_default()
+                }
                 Some(operand) => std::slice::from_mut(operand),
                 None => continue,
             };
@@ -338,11 +345,10 @@ pub(crate) fn unknown_command(description: &Description, index: usize, kind: &st
         }
         None => format!("The commands of this hook type are {known}"),
     };
-    let shown: String = kind.chars().take(100).collect();
     Problem {
         code: ProblemCode::UnknownCommand,
         pointer: format!("/commands/{index}/type"),
-        message: format!("Unknown command({shown})"),
+        message: format!("Unknown command({})", shown(kind)),
         hint: Some(hint),
     }
 }

@@ -12,7 +12,7 @@ use super::{
     unparsable,
 };
 use crate::{
-    limits::COMMANDS_MAX,
+    limits::{COMMANDS_MAX, PROBLEMS_SHOWN_MAX},
     plain_json::{self, PlainJson},
     problem::{Problem, ProblemCode},
 };
@@ -371,7 +371,7 @@ fn error(value: Value) -> Option<ServiceError> {
         Value::Object(mut members) => Some(ServiceError {
             summary: members.remove("errorSummary").and_then(text),
             causes: match members.remove("errorCauses") {
-                Some(Value::Array(causes)) => causes.into_iter().map(cause).collect(),
+                Some(Value::Array(causes)) => first_causes(causes),
                 _ => Vec::new(),
             },
         }),
@@ -379,6 +379,16 @@ fn error(value: Value) -> Option<ServiceError> {
         // It refuses, yet says nothing that a person could read.
         _ => Some(ServiceError::default()),
     }
+}
+
+/// The first causes, and one more that counts the rest: a cause of a few bytes is shown with all its members.
+fn first_causes(given: Vec<Value>) -> Vec<ErrorCause> {
+    let more = given.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+    let mut causes = given.into_iter().take(PROBLEMS_SHOWN_MAX).map(cause).collect::<Vec<_>>();
+    if more > 0 {
+        causes.push(ErrorCause { summary: Some(format!("and {more} more causes")), ..ErrorCause::default() });
+    }
+    causes
 }
 
 fn cause(value: Value) -> ErrorCause {

@@ -44,6 +44,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     refusal: Refusal::Refuse,
     per_org: PerOrg::Many,
     authentication_required: false,
+    secret_members: &[],
     sample_requests: &[
         include_str!("../../samples/registration_request_1.json"),
         include_str!("../../samples/registration_request_2.json"),

@@ -39,6 +39,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     refusal: Refusal::FallBack,
     per_org: PerOrg::OneActive,
     authentication_required: true,
+    secret_members: &["/messageProfile/otpCode"],
     sample_requests: &[include_str!("../../samples/telephony_request_1.json")],
     sample_answers: &[
         include_str!("../../samples/telephony_answer_1.json"),

@@ -51,6 +51,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     refusal: Refusal::Refuse,
     per_org: PerOrg::Many,
     authentication_required: false,
+    secret_members: &[],
     sample_requests: &[include_str!("../../samples/token_request_1.json")],
     sample_answers: &[
         include_str!("../../samples/token_answer_1.json"),

@@ -47,6 +47,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     refusal: Refusal::Continue,
     per_org: PerOrg::Many,
     authentication_required: false,
+    secret_members: &[],
     sample_requests: &[include_str!("../../samples/user_import_request_1.json")],
     sample_answers: &[
         include_str!("../../samples/user_import_answer_1.json"),

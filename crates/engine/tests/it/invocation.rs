@@ -9,7 +9,7 @@ use tenterhook_contract::{
     problem::{Problem, ProblemCode},
 };
 use tenterhook_engine::{
-    BreakerChange, BreakerState, CallPhase, Deadline, Decision, EgressReason, FailureCode, FallbackUse, Limits,
+    Bound, BreakerChange, BreakerState, CallPhase, Deadline, Decision, EgressReason, FailureCode, FallbackUse, Limits,
     Outcome, Purpose, SkipReason,
 };
 use tokio::time::Instant;
@@ -240,35 +240,11 @@ async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_place_and_no_time_follow_the_failure_policy() {
-    let full = Limits { in_flight: 0, ..Limits::default() };
-    let rig = Rig::with(HookType::Registration, HookStatus::Active, &[SET], full);
-    let resumed = rig.invoke::<RegistrationPoint>(None).await;
-    assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoCapacity));
-    assert_eq!(resumed.decision, Decision::Stop);
-
+async fn no_time_follows_the_failure_policy() {
     let rig = Rig::new(HookType::Registration, &[SET]);
     let resumed = rig.invoke::<RegistrationPoint>(Some(Deadline::after(Duration::ZERO))).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoTime));
-}
-
-/// `overview.md` section 5: whoever is over the org's limit is told so, whatever the policies make of failures.
-#[tokio::test(start_paused = true)]
-async fn an_org_at_its_limit_turns_flows_and_test_calls_away() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
-        let full = Limits { in_flight_per_org: 0, ..Limits::default() };
-        for policy in [HookPolicy { failure: FailurePolicy::Continue, ..HookPolicy::default() }, falling_back(5)] {
-            let rig = Rig::with_policy(P::HOOK_TYPE, HookStatus::Active, &[SET], full, policy);
-            let resumed = rig.invoke::<P>(None).await;
-            assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::OrgAtLimit));
-            assert_eq!((resumed.changed, resumed.decision), (None, Decision::TurnAway));
-            assert_eq!(rig.only_record().fallback, None);
-            let execution = rig.execute(Purpose::Execute, bytes::Bytes::new(), vec![]).await;
-            assert_eq!(execution.outcome.unwrap_err().code, FailureCode::OrgAtLimit);
-            assert_eq!(rig.only_record().outcome, Outcome::Skipped(SkipReason::OrgAtLimit));
-        }
-    }
-    for_each_type!(check());
+    assert_eq!(resumed.decision, Decision::Stop);
 }
 
 #[tokio::test]
@@ -466,7 +442,7 @@ async fn the_policy_of_the_hook_wins_over_its_type() {
 }
 
 /// A policy whose fallback commands set `number`, written in the form of a store: nobody judges it there.
-fn falling_back(number: i64) -> HookPolicy {
+pub(crate) fn falling_back(number: i64) -> HookPolicy {
     let mut body = Rig::new(HookType::Token, &[]).hook.hook.to_stored();
     let commands = serde_json::json!([{ "type": "set", "value": number }]);
     let policy = serde_json::json!({ "failurePolicy": "fallback", "fallbackCommands": commands });
@@ -503,7 +479,7 @@ async fn a_full_bulkhead_of_a_hook_takes_no_place_of_its_org() {
     let rig = Rig::of_policy(HookType::Token, &[Step::Hang(CallPhase::Wait), SET], policy);
     let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
     assert!(matches!(first.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
-    assert_eq!(second.outcome, Outcome::Skipped(SkipReason::NoCapacity), "it waited for half of its time");
+    assert_eq!(second.outcome, Outcome::Skipped(SkipReason::AtBound(Bound::Hook)), "it waited for half of its time");
     assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "and its place is free again");
 }
 
@@ -525,7 +501,11 @@ async fn one_hook_cannot_take_every_place_of_its_org() {
     for waited in [first, second] {
         assert!(matches!(waited.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     }
-    assert_eq!(third.outcome, Outcome::Skipped(SkipReason::NoCapacity), "two of three places are a hook's share");
+    assert_eq!(
+        third.outcome,
+        Outcome::Skipped(SkipReason::AtBound(Bound::Hook)),
+        "two of three places are a hook's share"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -539,7 +519,7 @@ async fn a_hook_whose_calls_time_out_gets_fewer_places_until_it_answers() {
     timed_out(rig.invoke::<TokenPoint>(None).await);
     let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
     timed_out(first);
-    assert_eq!(second.outcome, Outcome::Skipped(SkipReason::NoCapacity), "one place is left");
+    assert_eq!(second.outcome, Outcome::Skipped(SkipReason::AtBound(Bound::Hook)), "one place is left");
     assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2));
     let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
     timed_out(first);

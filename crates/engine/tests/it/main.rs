@@ -5,4 +5,5 @@ mod answers;
 mod breaker;
 mod documentation;
 mod invocation;
+mod overflow;
 mod rig;

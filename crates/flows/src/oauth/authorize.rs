@@ -54,8 +54,8 @@ pub enum AuthorizeAnswer {
         /// Whose fault the error is, if it is one.
         fault: Option<Fault>,
     },
-    /// Not now: as many flows of the org wait for hooks as may. Neither a code nor an error goes to the client.
-    OrgAtLimit,
+    /// Not now: too many calls of inline hooks are open. Neither a code nor an error goes to the client.
+    TurnedAway,
     /// The user must sign in first.
     SignIn {
         /// A login to fill in.
@@ -92,7 +92,7 @@ impl Platform {
             Ok(None) => {
                 return AuthorizeAnswer::SignIn { login_hint: parameters.owned("login_hint") };
             }
-            Err(OAuthError { fault: Fault::OrgAtLimit, .. }) => return AuthorizeAnswer::OrgAtLimit,
+            Err(OAuthError { fault: Fault::TurnedAway, .. }) => return AuthorizeAnswer::TurnedAway,
             Err(error) => {
                 fault = Some(error.fault);
                 answer.insert("error", error.code.to_owned());

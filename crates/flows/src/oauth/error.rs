@@ -1,5 +1,6 @@
 //! OAuth errors (RFC 6749 sections 4.1.2.1 and 5.2).
 
+use tenterhook_contract::without_controls;
 use tenterhook_store::StoreError;
 
 /// Why an OAuth request fails, for its client.
@@ -8,7 +9,7 @@ use tenterhook_store::StoreError;
 pub struct OAuthError {
     /// The registered code, such as `invalid_grant`.
     pub code: &'static str,
-    /// A sentence for developers; for `server_error` the service's own summary.
+    /// A sentence for developers; for `server_error` the service's own summary. No control characters.
     pub description: String,
     /// Whose fault it is.
     pub fault: Fault,
@@ -26,14 +27,17 @@ pub enum Fault {
     Internal,
     /// The database's, for the moment: the client may try again soon.
     Unavailable,
-    /// Nobody's: as many flows of the org wait for hooks as may. It is answered like the same of the management API.
-    OrgAtLimit,
+    /// Nobody's: too many calls of inline hooks are open. It is answered like the same of the management API.
+    TurnedAway,
 }
 
 impl OAuthError {
     /// An error of the client's request.
+    ///
+    /// Control characters become spaces, whoever wrote the description: RFC 6749 allows none in `error_description`, and
+    /// frameworks and firewalls in front of clients refuse a redirect that has one.
     pub fn new(code: &'static str, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), fault: Fault::Request }
+        Self { code, description: without_controls(description.into().into()).into_owned(), fault: Fault::Request }
     }
 
     /// `invalid_request`.
@@ -56,10 +60,10 @@ impl OAuthError {
         Self::of_configuration("invalid_client", "The client could not be authenticated.")
     }
 
-    /// The org's limit of flows that wait for hooks.
-    pub(crate) fn org_at_limit() -> Self {
-        let description = "Too many requests of this org wait for inline hooks. Try again later.";
-        Self { fault: Fault::OrgAtLimit, ..Self::new("temporarily_unavailable", description) }
+    /// A bound on the open calls of inline hooks is reached.
+    pub(crate) fn turned_away() -> Self {
+        let description = "Too many requests wait for inline hooks. Try again later.";
+        Self { fault: Fault::TurnedAway, ..Self::new("temporarily_unavailable", description) }
     }
 
     /// A failure of ours; its cause goes to the log.

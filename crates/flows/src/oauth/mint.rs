@@ -110,10 +110,12 @@ impl Platform {
     ///
     /// # Errors
     /// `server_error` with the service's summary when the service refused (`token.md` section 5), and
-    /// [`super::error::Fault::OrgAtLimit`].
+    /// [`super::error::Fault::TurnedAway`].
     pub(crate) async fn mint(&self, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
         let mut subject = self.subject(minting);
-        let Some(hook) = minting.rule.inline_hook.as_ref().and_then(|id| minting.org.hook(id)) else {
+        let Some(id) = &minting.rule.inline_hook else { return Ok(subject) };
+        let Some(hook) = minting.org.hook(id) else {
+            self.engine().pass_over::<Token>(id, Arc::new(origin(minting)));
             return Ok(subject);
         };
         // The rule may have been made before the hook got this channel: then the call is cut off, not waited for.
@@ -133,9 +135,9 @@ impl Platform {
         match (resumption.decision, resumption.outcome) {
             (Decision::Refuse, Outcome::Refused(error)) => {
                 // It goes into a redirect, whose length browsers and proxies bound.
-                let description = cap_reason(error.summary_or_default()).to_owned();
-                self.log_grant(minting, "access_token", Some(&description));
-                Err(OAuthError::new("server_error", description))
+                let error = OAuthError::new("server_error", cap_reason(error.summary_or_default()));
+                self.log_grant(minting, "access_token", Some(&error.description));
+                Err(error)
             }
             // Only the hook's own policy says so: tokens go on unmodified otherwise.
             (Decision::Stop, _) => {
@@ -144,7 +146,7 @@ impl Platform {
                 Err(OAuthError::new("server_error", description))
             }
             (Decision::TurnAway, _) => {
-                let error = OAuthError::org_at_limit();
+                let error = OAuthError::turned_away();
                 self.log_grant(minting, "access_token", Some(&error.description));
                 Err(error)
             }

@@ -64,7 +64,7 @@ async fn authorize(
     let answer = app.platform.authorize(&org, server, &caller, &parameters, session.as_ref()).await;
     Ok(match answer {
         AuthorizeAnswer::Page(error) => problem(&error),
-        AuthorizeAnswer::OrgAtLimit => return Err(ManagementError::OrgAtLimit.into()),
+        AuthorizeAnswer::TurnedAway => return Err(ManagementError::TurnedAway.into()),
         AuthorizeAnswer::SignIn { login_hint } => {
             sign_in_page(&app, &org, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), None)
         }
@@ -202,7 +202,7 @@ fn problem(error: &OAuthError) -> Response {
         Fault::Request | Fault::Configuration => StatusCode::BAD_REQUEST,
         Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Fault::OrgAtLimit => StatusCode::TOO_MANY_REQUESTS,
+        Fault::TurnedAway => StatusCode::TOO_MANY_REQUESTS,
     };
     let template = Problem { title: "This request cannot be answered", text: &error.description, code: error.code };
     marked(page(status, &template, "'none'"), error.fault == Fault::Configuration)

@@ -136,11 +136,11 @@ pub(super) async fn form_bytes(headers: &HeaderMap, body: Body, bytes_max: usize
     })
 }
 
-/// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5); the
-/// org's limit has the vendor's error body (`overview.md` section 5).
+/// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5); a
+/// bound on open calls has the vendor's error body (`overview.md` section 5).
 fn refused(error: &OAuthError) -> Response {
     let status = match (error.code, error.fault) {
-        (_, Fault::OrgAtLimit) => return ApiError::from(ManagementError::OrgAtLimit).into_response(),
+        (_, Fault::TurnedAway) => return ApiError::from(ManagementError::TurnedAway).into_response(),
         ("invalid_client", _) => StatusCode::UNAUTHORIZED,
         (_, Fault::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
         (_, Fault::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,

@@ -302,7 +302,8 @@ async fn an_inactive_or_deleted_hook_leaves_the_flow_without_it() {
     assert_eq!(world.api("DELETE", &format!("/api/v1/inlineHooks/{id}"), None).await.status, 204);
     assert_eq!(world.client_credentials().await.status, 200);
     assert!(service.received().is_empty());
-    assert!(world.events("inline_hook.executed").await.is_empty());
+    let events = world.events("inline_hook.executed").await;
+    assert!(!events.is_empty() && events.iter().all(|event| event["outcome"]["result"] == "SKIPPED"), "{events:?}");
 }
 
 /// Our own `policy`: what a flow does when its service fails, and the breaker as the API shows it.
@@ -457,4 +458,23 @@ async fn tls_settings_are_judged_kept_and_never_show_the_key() {
     assert!(!put.text().contains("PRIVATE KEY"));
     assert_eq!(world.api("DELETE", &tls, None).await.status, 204);
     assert!(world.api("GET", &path, None).await.json().get("tls").is_none());
+}
+
+/// Somebody who misses the claims of a hook finds in the log that it was switched off, or is gone.
+#[tokio::test]
+async fn a_hook_that_is_inactive_leaves_an_event_that_names_it() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let id = world.hook(service.address).await;
+    let deactivate = format!("/api/v1/inlineHooks/{id}/lifecycle/deactivate");
+    assert_eq!(world.api("POST", &deactivate, None).await.status, 200);
+    let granted = world.client_credentials().await;
+    assert_eq!(granted.status, 200);
+    let events = world.events("inline_hook.executed").await;
+    let [event] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(event["outcome"], json!({ "result": "SKIPPED", "reason": "INACTIVE" }));
+    assert_eq!((&event["severity"], &event["target"][0]["id"]), (&json!("INFO"), &json!(id)));
+    assert_eq!(event["transaction"]["id"], granted.header("x-okta-request-id"));
+    assert!(event["debugContext"]["debugData"].get("failureCode").is_none(), "nothing has failed");
+    assert!(service.received().is_empty());
 }

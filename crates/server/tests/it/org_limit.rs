@@ -51,16 +51,47 @@ async fn an_org_at_its_limit_is_answered_429_and_no_token_is_issued_without_its_
     assert!(grants.iter().all(|event| event["outcome"]["result"] == "FAILURE"), "{grants:?}");
 }
 
-/// The others stay failures, which the policy of the type decides.
+/// The other bounds turn flows away in the same way, and log and metrics say which one it was.
 #[tokio::test]
-async fn a_full_server_is_no_violation_of_an_org() {
+async fn a_full_server_turns_flows_away_and_is_no_violation_of_an_org() {
     let world = World::with_engine_limits(Limits { in_flight: 0, ..Limits::default() }).await;
     let service = Service::start(Behaviour::json(&json!({}))).await;
-    let id = world.hook(service.address).await;
+    let path = format!("/api/v1/inlineHooks/{}", world.hook(service.address).await);
     let policy = json!({ "policy": { "timeoutMs": 200 } });
-    assert_eq!(world.api("POST", &format!("/api/v1/inlineHooks/{id}"), Some(&policy)).await.status, 200);
-    assert_eq!(world.client_credentials().await.status, 200, "a token goes on unmodified");
-    let event = world.events("inline_hook.executed").await.pop().unwrap();
-    assert_eq!(event["outcome"]["reason"], "NO_CAPACITY");
+    assert_eq!(world.api("POST", &path, Some(&policy)).await.status, 200);
+    assert_turned_away(&world.client_credentials().await);
+    for test in ["execute", "preview"] {
+        assert_turned_away(&world.api("POST", &format!("{path}/{test}"), Some(&json!({}))).await);
+    }
+    let events = world.events("inline_hook.executed").await;
+    assert_eq!(events.len(), 3);
+    for event in &events {
+        assert_eq!(event["outcome"], json!({ "result": "FAILURE", "reason": "NO_CAPACITY" }));
+        let data = &event["debugContext"]["debugData"];
+        assert_eq!((&data["failureCode"], &data["bound"]), (&json!("NO_CAPACITY"), &json!("server")));
+        assert_eq!(data["errorMessage"], "Too many calls of this server are in flight");
+    }
+    let metrics = world.platform.metrics_text();
+    let counted = r#"tenterhook_turned_away_total{hook_type="com.okta.oauth2.tokens.transform",bound="server"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
     assert!(world.events("core.concurrency.org.limit.violation").await.is_empty());
+}
+
+/// One hook's own bulkhead is smaller than its org's: its overflow is a 429 too (`overview.md` section 5).
+#[tokio::test]
+async fn a_request_for_which_its_hook_has_no_place_gets_no_token() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::Silent).await;
+    let path = format!("/api/v1/inlineHooks/{}", world.hook(service.address).await);
+    let policy = json!({ "policy": { "timeoutMs": 400, "maxConcurrent": 1 } });
+    assert_eq!(world.api("POST", &path, Some(&policy)).await.status, 200);
+    let (one, other) = tokio::join!(world.client_credentials(), world.client_credentials());
+    let refused = if one.status == 200 { other } else { one };
+    assert_turned_away(&refused);
+    let events = world.events("inline_hook.executed").await;
+    let mut reasons = events.iter().map(|event| event["outcome"]["reason"].as_str().unwrap()).collect::<Vec<_>>();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["NO_CAPACITY", "TIMEOUT"]);
+    let turned_away = events.iter().find(|event| event["outcome"]["reason"] == "NO_CAPACITY").unwrap();
+    assert_eq!(turned_away["debugContext"]["debugData"]["bound"], "hook");
 }
