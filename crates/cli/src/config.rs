@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::Secret;
+use tenterhook_contract::{MASK, Secret};
 use tenterhook_store::StoreConfig;
 use toml::{Table, Value};
 
@@ -23,8 +23,6 @@ pub(crate) const ENVIRONMENT_PREFIX: &str = "TENTERHOOK_";
 const ENVIRONMENT_SEPARATOR: &str = "__";
 /// A variable with this suffix names a file that holds the value.
 const FILE_SUFFIX: &str = "_FILE";
-/// Keys that hold a secret and are masked when the configuration is shown.
-const MASK: &str = "••••";
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

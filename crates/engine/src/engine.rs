@@ -23,7 +23,9 @@ use crate::{
     admission::{Admission, Bulkheads},
     breaker::Breaker,
     event_ids::EventIds,
+    finder::Finder,
     judge::judge,
+    mask::{CallSecrets, of_channel, secretive},
     policy::{decide, is_failure},
     record::OpenRecord,
     underway::Underway,
@@ -54,6 +56,7 @@ pub struct ReadyHook {
     endpoint: Arc<dyn Endpoint>,
     breaker: Breaker,
     bulkheads: OnceLock<Admission>,
+    finder: OnceLock<Finder>,
 }
 
 /// One trigger of an extension point.
@@ -106,10 +109,14 @@ pub struct Execution {
     pub timings: Timings,
 }
 
-/// What the attempts of an invocation came to.
-struct Exchanged {
+/// What the attempts of an invocation came to. Secrets of the call are masked in all of it but the commands of an answer that
+/// is to be applied.
+struct Exchanged<'a> {
     outcome: Result<Answer, CallFailure>,
+    /// For who is shown it; `None` in a flow that nobody watches.
     raw: Option<RawAnswer>,
+    /// What to mask in what the commands come to; `None` when nothing was sent.
+    secrets: Option<CallSecrets<'a>>,
     sent: Option<Sent>,
     /// The last attempt timed out with clearly less time than the hook's timeout: the flow's deadline was near.
     hurried: bool,
@@ -117,10 +124,10 @@ struct Exchanged {
     cut_short: bool,
 }
 
-impl Exchanged {
+impl Exchanged<'_> {
     /// Nothing was sent.
     fn failed(failure: CallFailure) -> Self {
-        Self { outcome: Err(failure), raw: None, sent: None, hurried: false, cut_short: false }
+        Self { outcome: Err(failure), raw: None, secrets: None, sent: None, hurried: false, cut_short: false }
     }
 }
 
@@ -128,7 +135,14 @@ impl ReadyHook {
     /// Makes `hook` ready, with its policy.
     pub fn new(hook: InlineHook, endpoint: Arc<dyn Endpoint>) -> Self {
         let breaker = Breaker::new(hook.policy.breaker);
-        Self { name: hook.name.as_str().into(), hook, endpoint, breaker, bulkheads: OnceLock::new() }
+        Self {
+            name: hook.name.as_str().into(),
+            hook,
+            endpoint,
+            breaker,
+            bulkheads: OnceLock::new(),
+            finder: OnceLock::new(),
+        }
     }
 
     /// The same hook with calls that fail at once: for a call that must not be made.
@@ -154,6 +168,11 @@ impl ReadyHook {
 
     fn bulkheads(&self, shared: &Bulkheads, org: &OrgId) -> &Admission {
         self.bulkheads.get_or_init(|| shared.of_hook(&self.hook, org))
+    }
+
+    /// What finds the secrets that its channel is configured with.
+    pub(crate) fn finder(&self) -> &Finder {
+        self.finder.get_or_init(|| of_channel(&self.hook.channel))
     }
 
     /// The budget of one attempt.
@@ -261,15 +280,21 @@ impl Engine {
             record.answered(answer);
             answer.notices.clone()
         });
-        let outcome = apply::<P>(subject, exchanged.outcome);
+        let secrets = exchanged.secrets.as_ref();
+        let outcome = apply::<P>(subject, exchanged.outcome, secrets);
         let (resumption, timings) = resume::<P>(hook, subject, record, outcome);
-        if let (Some(witness), Some(sent), Some(body)) = (&self.witness, exchanged.sent, shown) {
+        if let (Some(witness), Some(sent), Some(mut body)) = (&self.witness, exchanged.sent, shown) {
+            let mut data_after = serde_json::to_value(P::data(context, subject)).unwrap_or_default();
+            if let Some(secrets) = secrets {
+                secrets.mask_document(&mut body);
+                secrets.mask_json(&mut data_after);
+            }
             witness.witness(Witnessed {
                 event_id,
                 sent,
                 body,
                 answer: exchanged.raw,
-                data_after: serde_json::to_value(P::data(context, subject)).unwrap_or_default(),
+                data_after,
                 outcome: resumption.outcome.clone(),
                 notices: notices.unwrap_or_default(),
                 timings,
@@ -367,19 +392,20 @@ impl Engine {
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
-    async fn attempts(
+    async fn attempts<'a>(
         &self,
-        hook: &ReadyHook,
+        hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
         mut body: Bytes,
         deadline: Deadline,
-    ) -> Exchanged {
+    ) -> Exchanged<'a> {
         let mut left = hook.attempts_max();
+        let document = secretive(hook.hook.hook_type).then(|| body.clone());
         loop {
             left -= 1;
             // The last attempt keeps none: a call that waits need not hold what has been sent.
             let sent = if left == 0 { std::mem::take(&mut body) } else { body.clone() };
-            let exchanged = self.attempt(hook, record, sent, deadline).await;
+            let exchanged = self.attempt(hook, record, (sent, document.clone()), deadline).await;
             match &exchanged.outcome {
                 Err(failure) if left > 0 && failure.code.retryable() && !deadline.passed() => {}
                 _ => return exchanged,
@@ -387,13 +413,15 @@ impl Engine {
         }
     }
 
-    async fn attempt(
+    /// One attempt. This is where an answer enters: what it says is masked here, so that nobody who keeps, logs or shows
+    /// it can forget to.
+    async fn attempt<'a>(
         &self,
-        hook: &ReadyHook,
+        hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
-        body: Bytes,
+        (body, document): (Bytes, Option<Bytes>),
         deadline: Deadline,
-    ) -> Exchanged {
+    ) -> Exchanged<'a> {
         let began = record.begin_attempt();
         let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
         let progress = Progress::default();
@@ -411,26 +439,34 @@ impl Engine {
         let ended = Instant::now();
         let took = ended.duration_since(began);
         let Exchange { result, timings, sent } = exchange.unwrap_or_else(|_| timed_out(progress.phase(), took));
-        let (raw, outcome) = match result {
+        let (mut raw, mut outcome) = match result {
             Ok(raw) => {
                 let outcome = judge(hook.hook.hook_type, &raw);
                 (Some(raw), outcome)
             }
             Err(failure) => (None, Err(failure)),
         };
-        record.attempt(
-            AttemptRecord {
-                status: raw.as_ref().map(|raw| raw.status),
-                failure: outcome.as_ref().err().cloned(),
-                took,
-            },
-            timings,
-            ended,
-        );
+        let status = raw.as_ref().map(|raw| raw.status);
+        let (is_test, secrets) =
+            (record.purpose() != Purpose::Flow, CallSecrets::new(hook, document, progress.clone()));
+        match &mut outcome {
+            Ok(answer) => secrets.mask_answer(answer),
+            Err(failure) => secrets.mask_failure(failure),
+        }
+        if let Ok(answer) = outcome.as_mut()
+            && is_test
+        {
+            secrets.mask_commands(answer);
+        }
+        raw = raw.filter(|_| is_test || self.witness.is_some());
+        if let Some(raw) = &mut raw {
+            secrets.mask_raw(raw);
+        }
+        record.attempt(AttemptRecord { status, failure: outcome.as_ref().err().cloned(), took }, timings, ended);
         let ran_out = outcome.as_ref().is_err_and(|failure: &CallFailure| failure.code.is_timeout());
         let had = deadline.remaining_at(began);
         let (hurried, cut_short) = (ran_out && had < hook.unhurried(), ran_out && had < hook.timeout());
-        Exchanged { outcome, raw, sent, hurried, cut_short }
+        Exchanged { outcome, raw, secrets: Some(secrets), sent, hurried, cut_short }
     }
 }
 
@@ -454,8 +490,13 @@ fn document<D: serde::Serialize>(envelope: &Envelope<'_, D>) -> Result<Bytes, Ca
     }
 }
 
-/// Interprets the answer; the subject changes only with the outcome `Applied`.
-fn apply<P: ExtensionPoint>(subject: &mut P::Subject, answer: Result<Answer, CallFailure>) -> Outcome {
+/// Interprets the answer; the subject changes only with the outcome `Applied`. The names and paths that the outcome quotes
+/// are masked, what goes into the subject is not.
+fn apply<P: ExtensionPoint>(
+    subject: &mut P::Subject,
+    answer: Result<Answer, CallFailure>,
+    secrets: Option<&CallSecrets<'_>>,
+) -> Outcome {
     let answer = match answer {
         Ok(answer) => answer,
         Err(failure) => return Outcome::Failed(failure),
@@ -467,8 +508,15 @@ fn apply<P: ExtensionPoint>(subject: &mut P::Subject, answer: Result<Answer, Cal
         return Outcome::Unchanged;
     }
     match P::interpret(subject, answer) {
-        Ok(changes) => Outcome::Applied(changes.into()),
-        Err(problems) => Outcome::Invalid(bounded(problems)),
+        Ok(mut changes) => {
+            secrets.iter().for_each(|secrets| secrets.mask_changes(&mut changes));
+            Outcome::Applied(changes.into())
+        }
+        Err(problems) => {
+            let mut problems = bounded(problems);
+            secrets.iter().for_each(|secrets| secrets.mask_problems(&mut problems));
+            Outcome::Invalid(problems)
+        }
     }
 }
 

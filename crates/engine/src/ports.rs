@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    Timestamp,
+    Secret, Timestamp,
     answer::Notice,
     hook::{HookTls, InlineHook},
     hook_key::HookKey,
@@ -91,9 +91,16 @@ impl std::fmt::Debug for Call<'_> {
     }
 }
 
-/// How far an attempt has come: decides which timeout code it gets. Clones share their state.
+/// How far an attempt has come, which decides which timeout code it gets, and what it authenticated itself with. Clones
+/// share their state.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicU8>);
+pub struct Progress(Arc<Reached>);
+
+#[derive(Debug, Default)]
+struct Reached {
+    phase: AtomicU8,
+    access_token: OnceLock<Secret>,
+}
 
 /// The phases of an attempt, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,12 +118,23 @@ pub enum CallPhase {
 impl Progress {
     /// Marks `phase` as reached.
     pub fn reach(&self, phase: CallPhase) {
-        self.0.store(phase as u8, Ordering::Relaxed);
+        self.0.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Says which access token the attempt sends: the engine masks it in what comes back.
+    pub fn authenticate_with(&self, access_token: Secret) {
+        // An attempt has one; a second one would be a request of its own.
+        let _ = self.0.access_token.set(access_token);
+    }
+
+    /// The access token that the attempt sends, when its channel has one.
+    pub(crate) fn access_token(&self) -> Option<&Secret> {
+        self.0.access_token.get()
     }
 
     /// The phase reached last.
     pub fn phase(&self) -> CallPhase {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.phase.load(Ordering::Relaxed) {
             0 => CallPhase::Authenticate,
             1 => CallPhase::Connect,
             2 => CallPhase::Wait,
@@ -184,7 +202,7 @@ pub trait Recorder: Send + Sync {
     }
 }
 
-/// Is shown what was sent and answered, whole: for `tenterhook dev` only, whose user watches their own data.
+/// Is shown what was sent and answered, whole but for the secrets of the call: for `tenterhook dev` only, whose user watches their own data.
 pub trait Witness: Send + Sync {
     /// Takes one invocation that reached its service.
     fn witness(&self, witnessed: Witnessed);
@@ -196,11 +214,12 @@ pub struct Witnessed {
     pub event_id: EventId,
     /// The request's URI and headers, secrets masked.
     pub sent: Sent,
-    /// The document that was sent.
+    /// The document that was sent, secrets masked.
     pub body: Bytes,
-    /// What came back.
+    /// What came back, secrets masked.
     pub answer: Option<RawAnswer>,
     /// The `data` member as it would be sent after the commands: the changed subject, beside `body` for a diff.
+    /// Secrets are masked.
     pub data_after: serde_json::Value,
     /// How the invocation ended.
     pub outcome: Outcome,

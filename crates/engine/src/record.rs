@@ -286,6 +286,10 @@ impl<'a> OpenRecord<'a> {
         &self.origin
     }
 
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
     /// Attempts that have ended.
     pub(crate) fn attempts(&self) -> usize {
         self.attempts.len()

@@ -20,6 +20,7 @@ use hyper_util::{
 };
 use rustls::RootCertStore;
 use tenterhook_contract::{
+    MASK, Secret,
     hook::{Channel, ChannelAuthentication, ClientCredential, HookTls, InlineHook},
     hook_key::HookKey,
 };
@@ -62,9 +63,6 @@ const HTTP2_PONG_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
 /// The place of a header whose value each call sets.
 const EMPTY: HeaderValue = HeaderValue::from_static("");
-/// Shown instead of a secret.
-const MASK: &str = "••••";
-
 /// Settings of the transport.
 #[derive(Clone, Debug, Default)]
 pub struct TransportConfig {
@@ -260,7 +258,13 @@ impl Endpoint for HttpEndpoint {
             let authorization = match &self.prepared.tokens {
                 None => None,
                 Some(tokens) => match tokens.header().await {
-                    Ok(header) => Some(header),
+                    Ok(header) => {
+                        let token = header.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
+                        if let Some(token) = token {
+                            call.progress.authenticate_with(Secret::new(token));
+                        }
+                        Some(header)
+                    }
                     Err(failure) => {
                         let timings = PhaseTimings { token: began.elapsed(), ..PhaseTimings::default() };
                         return Exchange { result: Err(failure), timings, sent: None };

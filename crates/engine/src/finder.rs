@@ -1,0 +1,404 @@
+//! Finds secrets in a text, whatever their encoding, in time that grows with the text alone.
+//!
+//! A text is searched as it is, and as it reads once its percent-encoding and its JSON escapes are taken away; in each of
+//! these forms for the secrets themselves and for their base64. One automaton (Aho-Corasick) finds them all in one pass.
+
+use std::ops::Range;
+
+use aho_corasick::AhoCorasick;
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use tenterhook_contract::{MASK, problem::CUT};
+
+/// A secret of at least so many bytes is masked wherever it stands. A shorter one only where it stands alone, with neither
+/// a letter nor a digit beside it: else a passcode of four digits would be found in every number.
+const ANYWHERE_BYTES_MIN: usize = 6;
+/// So many bytes of a secret are looked for; where they are found, the rest is compared. It bounds what the automaton of a
+/// channel with many long headers takes.
+const PREFIX_BYTES: usize = 64;
+/// How often JSON escapes are taken away: once for a raw answer, once for a document that it repeats as a string.
+const UNESCAPES: usize = 2;
+/// Bytes that are compared after a found prefix, for each byte of the text. What would need more is masked without.
+const COMPARED_PER_BYTE: usize = 4;
+
+/// Marks of a cut in one text before which a part of a secret is looked for: our own texts quote a name and a path.
+const CUTS_MAX: usize = 16;
+
+/// What finds a set of secrets. Holds them; has no `Debug`.
+#[derive(Clone)]
+pub(crate) struct Finder {
+    /// `None` when there is nothing to find.
+    automaton: Option<AhoCorasick>,
+    patterns: Vec<Pattern>,
+    /// Bytes of the shortest pattern.
+    shortest: usize,
+}
+
+/// A secret in one of its forms, folded.
+#[derive(Clone)]
+struct Pattern {
+    text: Vec<u8>,
+    form: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Anywhere,
+    Alone,
+    /// Without the characters at its ends that depend on what was encoded together with it.
+    Base64,
+}
+
+/// A text with encodings taken away, and where each byte was in the text as it came.
+struct View {
+    bytes: Vec<u8>,
+    /// The place of each byte, and the end of the text; `None` when nothing was taken away.
+    places: Option<Vec<usize>>,
+}
+
+impl Finder {
+    /// A finder of `secrets`; blank ones are none.
+    pub(crate) fn new<'s>(secrets: impl Iterator<Item = &'s str>) -> Self {
+        let mut patterns = Vec::new();
+        for secret in secrets.map(str::trim).filter(|secret| !secret.is_empty()) {
+            let form = if secret.len() < ANYWHERE_BYTES_MIN { Form::Alone } else { Form::Anywhere };
+            let mut add = |text: &[u8], form| patterns.push(Pattern { text: text.iter().map(fold).collect(), form });
+            add(secret.as_bytes(), form);
+            match form {
+                Form::Alone => add(STANDARD_NO_PAD.encode(secret).as_bytes(), Form::Alone),
+                _ => (0..3).for_each(|offset| add(&base64_at(secret, offset), Form::Base64)),
+            }
+            // As a part of a JSON document that was encoded whole.
+            let escaped = serde_json::to_string(secret).unwrap_or_default();
+            let escaped = escaped.trim_matches('"');
+            if escaped.len() > secret.len() {
+                (0..3).for_each(|offset| add(&base64_at(escaped, offset), Form::Base64));
+            }
+        }
+        let shortest = patterns.iter().map(|Pattern { text, .. }| text.len()).min().unwrap_or_default();
+        let prefixes = patterns.iter().map(|Pattern { text, .. }| text.get(..PREFIX_BYTES).unwrap_or(text));
+        // It fails for more patterns than memory has room for.
+        let automaton = if patterns.is_empty() { None } else { AhoCorasick::new(prefixes).ok() };
+        Self { automaton, patterns, shortest }
+    }
+
+    /// `text` with everything masked that one of `finders` finds; `None` when that is nothing.
+    pub(crate) fn mask(finders: &[&Self], text: &[u8]) -> Option<Vec<u8>> {
+        let finders = finders.iter().filter(|finder| finder.automaton.is_some() && may_hold(text, finder.shortest));
+        let finders = finders.collect::<Vec<_>>();
+        if finders.is_empty() {
+            return None;
+        }
+        let mut found = Vec::new();
+        let mut view = View::of(text);
+        for unescapes in 0..=UNESCAPES {
+            for view in [Some(&view), view.without_percents().as_ref()].into_iter().flatten() {
+                let folded = view.bytes.iter().map(fold).collect::<Vec<_>>();
+                let in_view = finders.iter().flat_map(|finder| finder.find(&folded));
+                found.extend(in_view.map(|range| view.place(range.start)..view.place(range.end)));
+            }
+            match view.without_escapes() {
+                Some(next) if unescapes < UNESCAPES => view = next,
+                _ => break,
+            }
+        }
+        masked(text, found)
+    }
+
+    fn find(&self, folded: &[u8]) -> Vec<Range<usize>> {
+        let mut found = self.cut_off(folded);
+        let mut comparisons = folded.len().saturating_mul(COMPARED_PER_BYTE);
+        let mut hits = 0;
+        let Some(automaton) = &self.automaton else { return found };
+        // It fails for other kinds of matches than the default one.
+        let Ok(matches) = automaton.try_find_overlapping_iter(folded) else { return found };
+        for hit in matches {
+            hits += 1;
+            if hits > folded.len() {
+                // Secrets that lie in each other many times over: such a text says nothing but them.
+                return vec![0..folded.len()];
+            }
+            let Some(Pattern { text, form }) = self.patterns.get(hit.pattern().as_usize()) else { continue };
+            let (prefix, rest) = (hit.range(), text.get(PREFIX_BYTES..).unwrap_or_default());
+            let following = folded.get(prefix.end..).unwrap_or_default();
+            let same = if rest.len() <= comparisons {
+                let same = rest.iter().zip(following).take_while(|(own, there)| own == there).count();
+                comparisons -= same.min(comparisons);
+                same
+            } else {
+                rest.len().min(following.len())
+            };
+            let range = prefix.start..prefix.end + same;
+            match form {
+                Form::Anywhere => found.push(range),
+                Form::Alone if stands_alone(folded, &range) => found.push(range),
+                Form::Alone => {}
+                Form::Base64 => found.push(with_edges(folded, range)),
+            }
+        }
+        found
+    }
+}
+
+/// Whether a text may hold a secret of so many bytes, or the beginning that is looked for: no encoding makes one shorter.
+pub(crate) fn may_hold(text: &[u8], secret_bytes: usize) -> bool {
+    let mut mark = [0; 4];
+    let mark = CUT.encode_utf8(&mut mark).as_bytes();
+    secret_bytes.min(PREFIX_BYTES) <= text.len() || text.windows(mark.len()).any(|window| window == mark)
+}
+
+impl Finder {
+    /// Secrets that were cut off with the text that holds them: what is before a mark of a cut and begins a secret.
+    fn cut_off(&self, folded: &[u8]) -> Vec<Range<usize>> {
+        let mut mark = [0; 4];
+        let mark = CUT.encode_utf8(&mut mark).as_bytes();
+        let cuts = folded.windows(mark.len()).enumerate().filter(|(_, window)| *window == mark).map(|(place, _)| place);
+        let mut found = Vec::new();
+        for cut in cuts.take(CUTS_MAX) {
+            let before = folded.get(..cut).unwrap_or_default();
+            for Pattern { text, .. } in &self.patterns {
+                let longest = text.len().min(PREFIX_BYTES).min(cut);
+                let begun = (ANYWHERE_BYTES_MIN..=longest)
+                    .rev()
+                    .find(|length| text.get(..*length).is_some_and(|beginning| before.ends_with(beginning)));
+                found.extend(begun.map(|length| cut - length..cut));
+            }
+        }
+        found
+    }
+}
+
+/// A byte as it is compared: without case, and with those as one that encodings exchange for each other, which are the
+/// space of a form and the two alphabets of base64.
+fn fold(byte: &u8) -> u8 {
+    match byte {
+        b'+' | b'-' => b' ',
+        b'_' => b'/',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+fn stands_alone(folded: &[u8], range: &Range<usize>) -> bool {
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
+    let before = range.start.checked_sub(1).and_then(|place| folded.get(place));
+    !is_word(before) && !is_word(folded.get(range.end))
+}
+
+/// A base64 text with the characters beside it, which hold some bits of the secret.
+fn with_edges(folded: &[u8], range: Range<usize>) -> Range<usize> {
+    let is_part = |place: usize| {
+        folded.get(place).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'/' | b'='))
+    };
+    let start = range.start.checked_sub(1).filter(|place| is_part(*place)).unwrap_or(range.start);
+    start..if is_part(range.end) { range.end + 1 } else { range.end }
+}
+
+/// The base64 of `secret` when it begins `offset` bytes after a multiple of three: the characters that it alone decides.
+fn base64_at(secret: &str, offset: usize) -> Vec<u8> {
+    let encoded = STANDARD_NO_PAD.encode([&[0; 2][..offset.min(2)], secret.as_bytes()].concat());
+    let (start, end) = ((8 * offset).div_ceil(6), 8 * (offset + secret.len()) / 6);
+    encoded.as_bytes().get(start..end).unwrap_or_default().to_vec()
+}
+
+/// `text` with each of the ranges masked once.
+fn masked(text: &[u8], mut ranges: Vec<Range<usize>>) -> Option<Vec<u8>> {
+    if ranges.is_empty() {
+        return None;
+    }
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut masked = Vec::with_capacity(text.len());
+    let mut end = None;
+    for range in ranges {
+        match end {
+            Some(end) if range.start <= end => {}
+            _ => {
+                masked.extend_from_slice(text.get(end.unwrap_or(0)..range.start).unwrap_or_default());
+                masked.extend_from_slice(MASK.as_bytes());
+            }
+        }
+        end = end.max(Some(range.end));
+    }
+    masked.extend_from_slice(text.get(end.unwrap_or(0)..).unwrap_or_default());
+    Some(masked)
+}
+
+impl View {
+    fn of(text: &[u8]) -> Self {
+        Self { bytes: text.to_vec(), places: None }
+    }
+
+    /// Where the byte at `index` was in the text as it came.
+    fn place(&self, index: usize) -> usize {
+        self.places.as_ref().map_or(index, |places| places.get(index).copied().unwrap_or_default())
+    }
+
+    /// The view with percent-encoded bytes (RFC 3986 section 2.1) decoded; `None` when it has none.
+    fn without_percents(&self) -> Option<Self> {
+        self.rewritten(b'%', |rest, decoded| match rest {
+            [_, high, low, ..] => {
+                decoded.push(hex(*high)? * 16 + hex(*low)?);
+                Some(3)
+            }
+            _ => None,
+        })
+    }
+
+    /// The view with the escapes of JSON strings (RFC 8259 section 7) decoded; `None` when it has none.
+    fn without_escapes(&self) -> Option<Self> {
+        self.rewritten(b'\\', |rest, decoded| {
+            let plain = match rest.get(1)? {
+                escaped @ (b'"' | b'\\' | b'/') => *escaped,
+                b'b' => 8,
+                b'f' => 12,
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'u' => {
+                    let first = unit(rest)?;
+                    let second = rest.get(6..).filter(|rest| rest.starts_with(b"\\u")).and_then(unit);
+                    let pair = second.and_then(|second| char::decode_utf16([first, second]).next()?.ok());
+                    let (character, length) = match pair {
+                        Some(pair) if pair.len_utf16() == 2 => (pair, 12),
+                        _ => (char::decode_utf16([first]).next()?.ok()?, 6),
+                    };
+                    decoded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    return Some(length);
+                }
+                _ => return None,
+            };
+            decoded.push(plain);
+            Some(2)
+        })
+    }
+
+    /// The view with each sequence that begins with `mark` decoded: `decode` gets what begins there, appends what it
+    /// stands for and says how long it is; `None` leaves the byte as it is.
+    fn rewritten(&self, mark: u8, decode: impl Fn(&[u8], &mut Vec<u8>) -> Option<usize>) -> Option<Self> {
+        if !self.bytes.contains(&mark) {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut places = Vec::with_capacity(self.bytes.len() + 1);
+        let mut index = 0;
+        while let Some(byte) = self.bytes.get(index) {
+            let rest = self.bytes.get(index..).unwrap_or_default();
+            let decoded = if *byte == mark { decode(rest, &mut bytes) } else { None };
+            if decoded.is_none() {
+                bytes.push(*byte);
+            }
+            places.resize(bytes.len(), self.place(index));
+            index += decoded.unwrap_or(1);
+        }
+        places.push(self.place(index));
+        Some(Self { bytes, places: Some(places) })
+    }
+}
+
+/// The code unit of an escape `\uXXXX`.
+fn unit(escape: &[u8]) -> Option<u16> {
+    escape.get(2..6)?.iter().try_fold(0, |unit, digit| Some(unit * 16 + u16::from(hex(*digit)?)))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+    use super::*;
+
+    fn mask(secrets: &[&str], text: &str) -> String {
+        let finder = Finder::new(secrets.iter().copied());
+        Finder::mask(&[&finder], text.as_bytes())
+            .map_or_else(|| text.to_owned(), |masked| String::from_utf8_lossy(&masked).into_owned())
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_encoding() {
+        const SECRET: &str = r#"Pa$$ w+rd/"\é=:-_"#;
+        let json = serde_json::to_string(SECRET).unwrap_or_default();
+        let json_in_json = serde_json::to_string(&json).unwrap_or_default();
+        let percent = SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let units = SECRET.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+        for encoded in [
+            SECRET.to_owned(),
+            SECRET.to_lowercase(),
+            json.clone(),
+            json_in_json,
+            percent.clone(),
+            percent.to_lowercase(),
+            "Pa%24%24+w%2Brd%2F%22%5C%C3%A9%3D%3A-_".to_owned(),
+            "Pa$$%20w+rd/%22%5C%C3%A9=:-_".to_owned(),
+            units.clone(),
+            units.replace('\\', "\\\\"),
+        ] {
+            let shown = mask(&[SECRET], &format!("got {encoded}, sorry"));
+            assert!(shown.starts_with("got ") && shown.ends_with(", sorry"), "{encoded}: {shown}");
+            assert!(shown.contains(MASK) && !shown.contains("rd") && !shown.contains("00"), "{encoded}: {shown}");
+        }
+        for before in ["", "a", "ab", "abc"] {
+            for (body, engine) in [(SECRET, STANDARD), (&json, STANDARD), (SECRET, URL_SAFE_NO_PAD)] {
+                let whole = engine.encode(format!("{before}{body}, and more"));
+                let shown = mask(&[SECRET], &whole);
+                assert!(shown.contains(MASK), "{before} {body}: {shown}");
+                let rest = shown.split(MASK).map(str::len).sum::<usize>();
+                assert!(rest <= whole.len() - SECRET.len(), "{before} {body}: {shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_masked_where_it_stands_alone() {
+        assert_eq!(mask(&["1234"], "code 1234, not 51234 or 12345"), "code ••••, not 51234 or 12345");
+        assert_eq!(mask(&["1234"], r#"{"otp":"1234"}"#), r#"{"otp":"••••"}"#);
+        assert_eq!(mask(&["1234"], "b64 MTIzNA== it"), "b64 ••••== it");
+        assert_eq!(mask(&["é"], "é, née"), "••••, née");
+        assert_eq!(mask(&["", "  "], "nothing to mask"), "nothing to mask");
+    }
+
+    #[test]
+    fn secrets_beside_and_inside_each_other_leave_nothing_of_themselves() {
+        assert_eq!(mask(&["abcdefgh", "efghijkl"], "x abcdefghijkl y"), "x •••• y");
+        assert_eq!(mask(&["abcdef", "abcdefghij"], "abcdefghij"), MASK);
+        assert_eq!(mask(&["abcdef"], "abcdefabcdef-abcdef"), "••••-••••");
+    }
+
+    #[test]
+    fn a_long_secret_is_masked_to_its_end() {
+        let long = (0..400).map(|number| format!("{number:03}")).collect::<String>();
+        assert_eq!(mask(&[&long], &format!("a{long}b")), "a••••b");
+        assert_eq!(mask(&[&long], &format!("{} tail", &long[..900])), "•••• tail", "one that was cut off");
+        assert_eq!(mask(&[&long], &long[..PREFIX_BYTES - 1]), &long[..PREFIX_BYTES - 1]);
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_off_is_masked_as_far_as_it_goes() {
+        assert_eq!(mask(&["secret-value"], "path=/claims/secret-va…)"), "path=/claims/••••…)");
+        assert_eq!(mask(&["secret-value"], "path=/claims/secre…)"), "path=/claims/secre…)", "too little to be known");
+        assert_eq!(mask(&["secret-value"], "secret-va"), "secret-va", "it was not cut");
+    }
+
+    /// Whatever the text: time and memory are those of the text, and what comes out holds no secret.
+    #[test]
+    fn a_text_that_is_nothing_but_parts_of_secrets_is_masked_in_bounded_time() {
+        const BYTES: usize = 262_143;
+        let secrets = (6..60).map(|length| "a".repeat(length)).chain(["a".repeat(8_192)]).collect::<Vec<_>>();
+        let secrets = secrets.iter().map(String::as_str).collect::<Vec<_>>();
+        assert_eq!(mask(&secrets, &"a".repeat(BYTES)), MASK);
+        let shown = mask(&["secret-value"], &r"\u0073ecret-value %73".repeat(BYTES / 21));
+        assert!(!shown.contains("ecret") && shown.contains(" %73"));
+    }
+
+    #[test]
+    fn a_text_of_no_encoding_is_left_as_it_is() {
+        let finder = Finder::new(["s3cret-value"].into_iter());
+        for text in [&b"\xff\xfe s3cret-valu"[..], b"% %4 %zz \\ \\u12 \\ud800 \\q", b""] {
+            assert_eq!(Finder::mask(&[&finder], text), None);
+        }
+        assert_eq!(
+            Finder::mask(&[&finder], b"\xff s3cret-value \xff").unwrap_or_default(),
+            b"\xff \xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2 \xff"
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! Masks the secrets of a call in what its service says: a service may repeat what it was sent, in any member and in any
+//! encoding, and nothing of that may be kept, logged or shown.
+//!
+//! [`finder`](crate::finder) finds secrets in a text; this module knows which texts and which secrets there are.
+
+use std::sync::OnceLock;
+
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::Bytes;
+use serde_json::Value;
+use tenterhook_contract::{
+    HookType, Secret,
+    answer::{Answer, rewrite_json},
+    hook::{Channel, ChannelAuthentication, ClientCredential},
+    problem::{Change, Problem},
+};
+
+use crate::{
+    CallFailure, Progress, RawAnswer, ReadyHook,
+    finder::{Finder, may_hold},
+};
+
+/// Values that the management API shows in clear, custom headers and parameters of the URI, are masked from this length:
+/// shorter ones are words such as `north` or `true`, and masking them would make texts unreadable.
+const SHOWN_VALUE_BYTES_MIN: usize = 8;
+/// Base64 with padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The secrets of one attempt: those of the hook's channel, the access token that was sent, and those in the document.
+///
+/// It costs nothing until there is a text to mask.
+#[derive(Clone)]
+pub(crate) struct CallSecrets<'a> {
+    hook: &'a ReadyHook,
+    document: Option<Bytes>,
+    progress: Progress,
+    of_call: OnceLock<Vec<Secret>>,
+    finder: OnceLock<Finder>,
+}
+
+impl<'a> CallSecrets<'a> {
+    /// Those of an attempt that writes its access token into `progress`; `document` as [`secretive`] says.
+    pub(crate) fn new(hook: &'a ReadyHook, document: Option<Bytes>, progress: Progress) -> Self {
+        Self { hook, document, progress, of_call: OnceLock::new(), finder: OnceLock::new() }
+    }
+
+    /// `text` with every secret masked; `None` when it has none.
+    pub(crate) fn mask(&self, text: &str) -> Option<String> {
+        self.mask_bytes(text.as_bytes()).map(|masked| String::from_utf8_lossy(&masked).into_owned())
+    }
+
+    /// The same for a text of any encoding.
+    fn mask_bytes(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let configured = self.hook.finder();
+        let of_call = self.of_call();
+        // An access token is long and most texts are short: they need not wait for what finds it.
+        if of_call.iter().any(|secret| may_hold(text, secret.expose().len())) {
+            let own = self.finder.get_or_init(|| Finder::new(of_call.iter().map(Secret::expose)));
+            return Finder::mask(&[configured, own], text);
+        }
+        Finder::mask(&[configured], text)
+    }
+
+    fn of_call(&self) -> &[Secret] {
+        self.of_call.get_or_init(|| {
+            let token = self.progress.access_token().map(|token| Secret::new(token.expose()));
+            let document = self.document.as_ref().map(|body| in_document(self.hook.hook.hook_type, body));
+            token.into_iter().chain(document.into_iter().flatten()).collect()
+        })
+    }
+
+    /// Masks what a service, or what stands before it, says of a failure.
+    pub(crate) fn mask_failure(&self, failure: &mut CallFailure) {
+        if let Some(masked) = self.mask(&failure.detail) {
+            failure.detail = masked;
+        }
+    }
+
+    /// Masks everything that an answer says but its commands, which are applied as they are: a service may put what it
+    /// likes into a token.
+    pub(crate) fn mask_answer(&self, answer: &mut Answer) {
+        answer.rewrite_texts(&mut |text| self.mask(text));
+    }
+
+    /// Masks the commands too: of an answer that is shown and never applied.
+    pub(crate) fn mask_commands(&self, answer: &mut Answer) {
+        answer.rewrite_commands(&mut |text| self.mask(text));
+    }
+
+    /// Masks an answer as it came.
+    pub(crate) fn mask_raw(&self, raw: &mut RawAnswer) {
+        if let Some(masked) = self.mask_bytes(&raw.body) {
+            raw.body = masked.into();
+        }
+    }
+
+    /// Masks a document as it was sent.
+    pub(crate) fn mask_document(&self, body: &mut Bytes) {
+        if let Some(masked) = self.mask_bytes(body) {
+            *body = masked.into();
+        }
+    }
+
+    /// Masks a JSON value that is shown.
+    pub(crate) fn mask_json(&self, value: &mut Value) {
+        rewrite_json(value, &mut |text| self.mask(text));
+    }
+
+    /// Masks the paths of changes, which the service chose.
+    pub(crate) fn mask_changes(&self, changes: &mut [Change]) {
+        changes.iter_mut().for_each(|change| change.rewrite_texts(&mut |text| self.mask(text)));
+    }
+
+    /// Masks the names and paths that problems quote.
+    pub(crate) fn mask_problems(&self, problems: &mut [Problem]) {
+        problems.iter_mut().for_each(|problem| problem.rewrite_texts(&mut |text| self.mask(text)));
+    }
+}
+
+/// Whether documents of a type hold secrets: then they are kept as long as their answers can repeat them.
+pub(crate) fn secretive(hook_type: HookType) -> bool {
+    !hook_type.description().secret_members.is_empty()
+}
+
+/// What finds the secrets that a channel is configured with.
+pub(crate) fn of_channel(channel: &Channel) -> Finder {
+    let mut secrets = Vec::new();
+    match &channel.authentication {
+        ChannelAuthentication::None => {}
+        ChannelAuthentication::Header { value, .. } => secrets.extend(of_header(value.expose())),
+        ChannelAuthentication::OAuth { credential: ClientCredential::SecretPost(secret), .. } => {
+            secrets.push(secret.expose().to_owned());
+        }
+        // Its key is never sent.
+        ChannelAuthentication::OAuth { credential: ClientCredential::PrivateKeyJwt(_), .. } => {}
+    }
+    let headers = channel.headers.iter().flat_map(|header| of_header(&header.value));
+    let shown = headers.chain(of_query(&channel.uri)).filter(|value| value.len() >= SHOWN_VALUE_BYTES_MIN);
+    secrets.extend(shown);
+    Finder::new(secrets.iter().map(String::as_str))
+}
+
+/// The secrets in a header's value: the whole, what follows its scheme, and of `Basic` credentials (RFC 7617) the decoded
+/// ones and their password.
+fn of_header(value: &str) -> Vec<String> {
+    let value = value.trim();
+    let mut secrets = vec![value.to_owned()];
+    let Some((scheme, credentials)) = value.split_once(char::is_whitespace) else { return secrets };
+    let credentials = credentials.trim();
+    secrets.push(credentials.to_owned());
+    let decoded = BASE64.decode(credentials).ok().and_then(|decoded| String::from_utf8(decoded).ok());
+    if let Some(decoded) = decoded.filter(|_| scheme.eq_ignore_ascii_case("Basic")) {
+        secrets.extend(decoded.split_once(':').map(|(_, password)| password.to_owned()));
+        secrets.push(decoded);
+    }
+    secrets
+}
+
+/// The values of a URI's parameters: the keys of cloud functions are there.
+fn of_query(uri: &str) -> impl Iterator<Item = String> {
+    let query = uri.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    query.split('&').map(|parameter| parameter.split_once('=').map_or("", |(_, value)| value).to_owned())
+}
+
+/// The secrets in a document: a submitted password, a passcode.
+fn in_document(hook_type: HookType, body: &[u8]) -> Vec<Secret> {
+    let document = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let members = hook_type.description().secret_members.iter();
+    let values = members.filter_map(|pointer| document.get("data")?.pointer(pointer));
+    let texts = values.filter_map(|value| match value {
+        Value::String(text) => Some(Secret::new(text)),
+        Value::Number(number) => Some(Secret::new(number.to_string())),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secrets_of_a_header_are_its_value_its_credentials_and_the_password_in_them() {
+        assert_eq!(of_header(" opaque "), ["opaque"]);
+        assert_eq!(of_header("Bearer  a.b.c"), ["Bearer  a.b.c", "a.b.c"]);
+        let basic = ["basic dXNlcjpwYTpzcw==", "dXNlcjpwYTpzcw==", "pa:ss", "user:pa:ss"];
+        assert_eq!(of_header("basic dXNlcjpwYTpzcw=="), basic);
+        assert_eq!(of_header("Basic dXNlcjpwYTpzcw").len(), 4, "without padding");
+        assert_eq!(of_header("Basic not-base64"), ["Basic not-base64", "not-base64"]);
+    }
+
+    #[test]
+    fn the_parameters_of_a_uri_have_values() {
+        let values = |uri| of_query(uri).collect::<Vec<_>>();
+        assert_eq!(values("https://x.example/f?code=k3y==&flag&a=b#c=d"), ["k3y==", "", "b"]);
+        assert_eq!(values("https://x.example/f"), [""]);
+    }
+
+    #[test]
+    fn the_secrets_of_a_document_are_where_its_type_says() {
+        let of = |hook_type, text: &str| in_document(hook_type, text.as_bytes());
+        let password = r#"{"data":{"context":{"credential":{"username":"mei","password":"pw"}}}}"#;
+        assert_eq!(of(HookType::PasswordImport, password), [Secret::new("pw")]);
+        assert_eq!(of(HookType::Telephony, r#"{"data":{"messageProfile":{"otpCode":12345}}}"#), [Secret::new("12345")]);
+        assert!(of(HookType::Token, password).is_empty() && of(HookType::Telephony, "no JSON").is_empty());
+    }
+}
