@@ -143,13 +143,12 @@ pub fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
     let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
     problems.truncate(PROBLEMS_SHOWN_MAX);
     for problem in &mut problems {
-        for text in [Some(&mut problem.pointer), Some(&mut problem.message), problem.hint.as_mut()] {
-            if let Some(text) = text {
-                let kept = beginning(text, PROBLEM_TEXT_CHARACTERS_MAX).len();
-                if kept < text.len() {
-                    text.truncate(kept);
-                    text.push(CUT);
-                }
+        let texts = [Some(&mut problem.pointer), Some(&mut problem.message), problem.hint.as_mut()];
+        for text in texts.into_iter().flatten() {
+            let kept = beginning(text, PROBLEM_TEXT_CHARACTERS_MAX).len();
+            if kept < text.len() {
+                text.truncate(kept);
+                text.push(CUT);
             }
         }
     }

@@ -509,12 +509,16 @@ fn apply<P: ExtensionPoint>(
     }
     match P::interpret(subject, answer) {
         Ok(mut changes) => {
-            secrets.iter().for_each(|secrets| secrets.mask_changes(&mut changes));
+            if let Some(secrets) = secrets {
+                secrets.mask_changes(&mut changes);
+            }
             Outcome::Applied(changes.into())
         }
         Err(problems) => {
             let mut problems = bounded(problems);
-            secrets.iter().for_each(|secrets| secrets.mask_problems(&mut problems));
+            if let Some(secrets) = secrets {
+                secrets.mask_problems(&mut problems);
+            }
             Outcome::Invalid(problems)
         }
     }

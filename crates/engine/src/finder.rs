@@ -61,7 +61,8 @@ impl Finder {
         let mut patterns = Vec::new();
         for secret in secrets.map(str::trim).filter(|secret| !secret.is_empty()) {
             let form = if secret.len() < ANYWHERE_BYTES_MIN { Form::Alone } else { Form::Anywhere };
-            let mut add = |text: &[u8], form| patterns.push(Pattern { text: text.iter().map(fold).collect(), form });
+            let mut add =
+                |text: &[u8], form| patterns.push(Pattern { text: text.iter().copied().map(fold).collect(), form });
             add(secret.as_bytes(), form);
             match form {
                 Form::Alone => add(STANDARD_NO_PAD.encode(secret).as_bytes(), Form::Alone),
@@ -92,7 +93,7 @@ impl Finder {
         let mut view = View::of(text);
         for unescapes in 0..=UNESCAPES {
             for view in [Some(&view), view.without_percents().as_ref()].into_iter().flatten() {
-                let folded = view.bytes.iter().map(fold).collect::<Vec<_>>();
+                let folded = view.bytes.iter().copied().map(fold).collect::<Vec<_>>();
                 let in_view = finders.iter().flat_map(|finder| finder.find(&folded));
                 found.extend(in_view.map(|range| view.place(range.start)..view.place(range.end)));
             }
@@ -115,7 +116,8 @@ impl Finder {
             hits += 1;
             if hits > folded.len() {
                 // Secrets that lie in each other many times over: such a text says nothing but them.
-                return vec![0..folded.len()];
+                found.push(0..folded.len());
+                return found;
             }
             let Some(Pattern { text, form }) = self.patterns.get(hit.pattern().as_usize()) else { continue };
             let (prefix, rest) = (hit.range(), text.get(PREFIX_BYTES..).unwrap_or_default());
@@ -169,7 +171,7 @@ impl Finder {
 
 /// A byte as it is compared: without case, and with those as one that encodings exchange for each other, which are the
 /// space of a form and the two alphabets of base64.
-fn fold(byte: &u8) -> u8 {
+fn fold(byte: u8) -> u8 {
     match byte {
         b'+' | b'-' => b' ',
         b'_' => b'/',
@@ -194,7 +196,9 @@ fn with_edges(folded: &[u8], range: Range<usize>) -> Range<usize> {
 
 /// The base64 of `secret` when it begins `offset` bytes after a multiple of three: the characters that it alone decides.
 fn base64_at(secret: &str, offset: usize) -> Vec<u8> {
-    let encoded = STANDARD_NO_PAD.encode([&[0; 2][..offset.min(2)], secret.as_bytes()].concat());
+    let mut bytes = vec![0; offset];
+    bytes.extend_from_slice(secret.as_bytes());
+    let encoded = STANDARD_NO_PAD.encode(bytes);
     let (start, end) = ((8 * offset).div_ceil(6), 8 * (offset + secret.len()) / 6);
     encoded.as_bytes().get(start..end).unwrap_or_default().to_vec()
 }
@@ -319,8 +323,8 @@ mod tests {
         const SECRET: &str = r#"Pa$$ w+rd/"\é=:-_"#;
         let json = serde_json::to_string(SECRET).unwrap_or_default();
         let json_in_json = serde_json::to_string(&json).unwrap_or_default();
-        let percent = SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-        let units = SECRET.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+        let percent = SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+        let units = SECRET.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat();
         for encoded in [
             SECRET.to_owned(),
             SECRET.to_lowercase(),
@@ -366,10 +370,10 @@ mod tests {
 
     #[test]
     fn a_long_secret_is_masked_to_its_end() {
-        let long = (0..400).map(|number| format!("{number:03}")).collect::<String>();
+        let long = (0..400).map(|number| format!("{number:03}")).collect::<Vec<_>>().concat();
         assert_eq!(mask(&[&long], &format!("a{long}b")), "a••••b");
-        assert_eq!(mask(&[&long], &format!("{} tail", &long[..900])), "•••• tail", "one that was cut off");
-        assert_eq!(mask(&[&long], &long[..PREFIX_BYTES - 1]), &long[..PREFIX_BYTES - 1]);
+        assert_eq!(mask(&[&long], &format!("{} tail", long.split_at(900).0)), "•••• tail", "one that was cut off");
+        assert_eq!(mask(&[&long], long.split_at(PREFIX_BYTES - 1).0), long.split_at(PREFIX_BYTES - 1).0);
     }
 
     #[test]

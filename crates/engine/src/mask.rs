@@ -115,12 +115,16 @@ impl<'a> CallSecrets<'a> {
 
     /// Masks the paths of changes, which the service chose.
     pub(crate) fn mask_changes(&self, changes: &mut [Change]) {
-        changes.iter_mut().for_each(|change| change.rewrite_texts(&mut |text| self.mask(text)));
+        for change in changes {
+            change.rewrite_texts(&mut |text| self.mask(text));
+        }
     }
 
     /// Masks the names and paths that problems quote.
     pub(crate) fn mask_problems(&self, problems: &mut [Problem]) {
-        problems.iter_mut().for_each(|problem| problem.rewrite_texts(&mut |text| self.mask(text)));
+        for problem in problems {
+            problem.rewrite_texts(&mut |text| self.mask(text));
+        }
     }
 }
 
@@ -133,13 +137,13 @@ pub(crate) fn secretive(hook_type: HookType) -> bool {
 pub(crate) fn of_channel(channel: &Channel) -> Finder {
     let mut secrets = Vec::new();
     match &channel.authentication {
-        ChannelAuthentication::None => {}
         ChannelAuthentication::Header { value, .. } => secrets.extend(of_header(value.expose())),
         ChannelAuthentication::OAuth { credential: ClientCredential::SecretPost(secret), .. } => {
             secrets.push(secret.expose().to_owned());
         }
-        // Its key is never sent.
-        ChannelAuthentication::OAuth { credential: ClientCredential::PrivateKeyJwt(_), .. } => {}
+        // The key is never sent.
+        ChannelAuthentication::None
+        | ChannelAuthentication::OAuth { credential: ClientCredential::PrivateKeyJwt(_), .. } => {}
     }
     let headers = channel.headers.iter().flat_map(|header| of_header(&header.value));
     let shown = headers.chain(of_query(&channel.uri)).filter(|value| value.len() >= SHOWN_VALUE_BYTES_MIN);

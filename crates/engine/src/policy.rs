@@ -57,7 +57,7 @@ pub(crate) fn decide(
 /// Whether the service had no say in what happens next, or is treated so: the hook's failure policy decides.
 pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
     match outcome {
-        overflow if overflow.overflow().is_some() => false,
+        Outcome::Failed(_) if outcome.overflow().is_some() => false,
         Outcome::Failed(_) | Outcome::Invalid(_) | Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::NoTime) => {
             true
         }

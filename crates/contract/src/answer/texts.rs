@@ -50,7 +50,9 @@ impl Answer {
             if let Some(new) = rewrite(kind) {
                 *kind = Cow::Owned(new);
             }
-            stray_members.iter_mut().for_each(|name| rewrite_text(name, rewrite));
+            for name in stray_members {
+                rewrite_text(name, rewrite);
+            }
             match operand {
                 Operand::Absent => {}
                 Operand::Items(items) => {

@@ -4,6 +4,7 @@
 mod access_rules;
 mod answers;
 mod authorize;
+mod echo;
 mod edge;
 mod harness;
 mod hook_keys;
