@@ -1,18 +1,24 @@
 //! The accept loop: bounded connections, bounded heads, clients that are waited for so long and no longer, a drain that ends.
 
 use std::{
+    net::IpAddr,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use axum::{Router, body::Body, extract::Request};
-use hyper::{body::Incoming, rt::Executor, service::service_fn};
+use hyper::{
+    body::{Body as _, Incoming},
+    rt::Executor,
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::conn::auto::Builder,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
 };
@@ -21,13 +27,25 @@ use tower::ServiceExt as _;
 use crate::{
     ServerLimits,
     edge::{self, Peer},
-    patience::{TimedBody, TimedStart},
+    floods::Floods,
+    pace::{Answers, Pace, Verdict},
+    patience::{PacedStream, TimedBody},
 };
 
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: u16 = 32 * 1_024;
+/// Bytes of the answers of an HTTP/2 stream that wait for their turn to be written.
+const STREAM_SEND_BYTES_MAX: usize = 64 * 1_024;
+/// Bytes of the body of an HTTP/2 request that may come before they are read.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1_024;
+/// Those of all requests of a connection.
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1_024;
+/// HTTP/2 streams that a client resets before we have looked at them (rapid reset, CVE-2023-44487).
+const PENDING_RESETS_MAX: usize = 20;
+/// HTTP/2 streams that we reset for an error of the client.
+const OUR_RESETS_MAX: usize = 1_024;
 /// How long the loop rests when the machine has no more sockets to give.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -35,21 +53,15 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// flight any more: those that did not end were dropped, so that what they leave behind, such as records, is there.
 pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, mut stopping: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
-    let graceful = GracefulShutdown::new();
     let tasks = Tasks::default();
-    let mut builder = Builder::new(tasks.clone());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX.into());
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits.ping_interval)
-        .keep_alive_timeout(limits.ping_timeout)
-        .max_header_list_size(HEAD_BYTES_MAX.into());
+    let acceptance = Arc::new(Acceptance {
+        router,
+        limits,
+        builder: builder(&limits, &tasks),
+        tasks: tasks.clone(),
+        answers: Arc::new(Answers::new(limits.answers_bytes_max)),
+        floods: Floods::default(),
+    });
     loop {
         let accepted = tokio::select! {
             biased;
@@ -64,30 +76,16 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
             tokio::time::sleep(ACCEPT_REST).await;
             continue;
         };
-        // Without it an answer may wait for the client's acknowledgement; nothing breaks.
-        let _ = stream.set_nodelay(true);
-        let (router, changes) = (router.clone(), tasks.clone());
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request: Request = request.map(|body| Body::new(TimedBody::new(body, limits.body_timeout)));
-            request.extensions_mut().insert(Peer(peer));
-            request.extensions_mut().insert(changes.clone());
-            router.clone().oneshot(edge::normalised(request))
-        });
-        let stream = TokioIo::new(TimedStart::new(stream, limits.header_timeout));
-        let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
-        let connection = graceful.watch(connection);
+        let (acceptance, stopping) = (Arc::clone(&acceptance), stopping.clone());
         tasks.execute(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "http.connection ended");
-            }
+            acceptance.converse(stream, Peer(peer), stopping).await;
             drop(place);
         });
     }
     drop(listener);
     let mut rest = JoinSet::new();
     let drained = async {
-        graceful.shutdown().await;
-        // What clients have left behind.
+        // Connections, requests, and what clients have left behind.
         loop {
             rest = tasks.take();
             if rest.is_empty() {
@@ -101,6 +99,104 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
     }
     rest.shutdown().await;
     tasks.take().shutdown().await;
+}
+
+fn builder(limits: &ServerLimits, tasks: &Tasks) -> Builder<Tasks> {
+    let mut builder = Builder::new(tasks.clone());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX.into());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_timeout)
+        .max_header_list_size(HEAD_BYTES_MAX.into())
+        .max_concurrent_streams(limits.streams_max)
+        .max_send_buf_size(STREAM_SEND_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(OUR_RESETS_MAX);
+    builder
+}
+
+/// What all connections of a listener have in common.
+struct Acceptance {
+    router: Router,
+    limits: ServerLimits,
+    builder: Builder<Tasks>,
+    tasks: Tasks,
+    answers: Arc<Answers>,
+    floods: Floods,
+}
+
+impl Acceptance {
+    /// Serves a connection until its client or we end it.
+    async fn converse(&self, stream: TcpStream, peer: Peer, mut stopping: watch::Receiver<bool>) {
+        // Without it an answer may wait for the client's acknowledgement; nothing breaks.
+        let _ = stream.set_nodelay(true);
+        let pace = Arc::new(Pace::new(&self.limits, Arc::clone(&self.answers)));
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let (pace, router, tasks) = (Arc::clone(&pace), self.router.clone(), self.tasks.clone());
+            let body_timeout = self.limits.body_timeout;
+            // Counted from here on: the stream is there, whether or not its turn has come.
+            let asked = pace.asked();
+            async move {
+                let _asked = asked;
+                let room = pace.room(&request.body().size_hint()).await;
+                let mut request: Request = request.map(|body| Body::new(TimedBody::new(body, body_timeout, room)));
+                request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(tasks);
+                let response = router.oneshot(edge::normalised(request)).await?;
+                Ok::<_, std::convert::Infallible>(pace.answer(response))
+            }
+        });
+        let stream = TokioIo::new(PacedStream::new(stream, self.limits.header_timeout, Arc::clone(&pace)));
+        let mut connection = pin!(self.builder.serve_connection(stream, service));
+        let mut crowded = self.answers.crowded();
+        let mut parting = false;
+        loop {
+            let draining = *stopping.borrow();
+            if draining && !parting {
+                parting = true;
+                pace.part();
+                connection.as_mut().graceful_shutdown();
+            }
+            let hurried = *crowded.borrow_and_update() || draining;
+            let until = match pace.verdict(hurried, parting) {
+                Verdict::Wait(until) => until,
+                Verdict::Idle if !parting => {
+                    parting = true;
+                    pace.part();
+                    connection.as_mut().graceful_shutdown();
+                    continue;
+                }
+                ended @ (Verdict::Idle | Verdict::Stalled) => {
+                    tracing::debug!(?ended, "http.connection ended by us");
+                    return;
+                }
+            };
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = tokio::time::sleep_until(until) => continue,
+                _ = stopping.wait_for(|stopping| *stopping), if !draining => continue,
+                _ = crowded.changed() => continue,
+            };
+            if let Err(error) = ended {
+                self.floods.note(peer_address(peer), &*error);
+                tracing::debug!(%error, "http.connection ended");
+            }
+            return;
+        }
+    }
+}
+
+fn peer_address(Peer(address): Peer) -> IpAddr {
+    address.ip().to_canonical()
 }
 
 /// The tasks of all connections, those of their HTTP/2 streams and of requests that outlive their clients included.
@@ -150,7 +246,7 @@ mod tests {
             }
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let limits = ServerLimits { drain: Duration::from_millis(20), ..ServerLimits::default() };
         let serving = tokio::spawn(serve(listener, Router::new().route("/", get(handler)), limits, stopping));

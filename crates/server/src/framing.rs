@@ -8,14 +8,14 @@ use axum::{
 
 use crate::error::ApiError;
 
-/// The answer to a request that names no host or two (RFC 9112 section 3.2, RFC 9113 section 8.3.1), or whose body is coded
+/// The answer to a request that names no host or two (RFC 9112 section 3.2), or whose body is coded
 /// in a way that we do not undo (RFC 9112 section 6.1).
 ///
 /// hyper has refused a `Transfer-Encoding` that does not end in `chunked`, and one beside HTTP/1.0, with 400; of a request
 /// that has `Content-Length` too it reads the former, and ends the connection.
 pub(crate) fn refusal(request: &Request) -> Option<Response> {
     if let Some(cause) = wrong_host(request) {
-        return Some(refuse(StatusCode::BAD_REQUEST, header::HOST, cause));
+        return Some(refuse(StatusCode::BAD_REQUEST, &header::HOST, cause));
     }
     let codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
     let codings: Vec<_> = codings.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).collect();
@@ -24,9 +24,9 @@ pub(crate) fn refusal(request: &Request) -> Option<Response> {
         (_, 0) | (1, 1) => None,
         (0 | 1, _) => {
             let cause = "Only `chunked` is understood";
-            Some(refuse(StatusCode::NOT_IMPLEMENTED, header::TRANSFER_ENCODING, cause))
+            Some(refuse(StatusCode::NOT_IMPLEMENTED, &header::TRANSFER_ENCODING, cause))
         }
-        _ => Some(refuse(StatusCode::BAD_REQUEST, header::TRANSFER_ENCODING, "`chunked` stands there twice")),
+        _ => Some(refuse(StatusCode::BAD_REQUEST, &header::TRANSFER_ENCODING, "`chunked` stands there twice")),
     }
 }
 
@@ -40,19 +40,11 @@ fn wrong_host(request: &Request) -> Option<&'static str> {
     let Some(host) = host else {
         return (request.version() == Version::HTTP_11).then_some("The request has none");
     };
-    let Ok(host) = Authority::try_from(host.as_bytes()) else {
-        return Some("It is not a host with an optional port");
-    };
-    if host.as_str().contains('@') {
-        return Some("It is not a host with an optional port");
-    }
-    let differs = |authority: &Authority| !authority.host().eq_ignore_ascii_case(host.host());
-    // In HTTP/1.1 an absolute target overrides the header.
-    let contradicts = request.version() == Version::HTTP_2 && request.uri().authority().is_some_and(differs);
-    contradicts.then_some("It contradicts `:authority`")
+    let is_host = Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'));
+    (!is_host).then_some("It is not a host with an optional port")
 }
 
-fn refuse(status: StatusCode, name: HeaderName, cause: &str) -> Response {
+fn refuse(status: StatusCode, name: &HeaderName, cause: &str) -> Response {
     let error = ApiError::Validation { subject: "request", causes: vec![format!("{name}: {cause}")] };
     let mut response = error.into_response();
     *response.status_mut() = status;

@@ -6,11 +6,13 @@
 mod accept;
 mod edge;
 mod error;
+mod floods;
 mod framing;
 mod health;
 mod judged_again;
 mod management;
 mod oauth;
+mod pace;
 mod patience;
 mod plain_text;
 mod rate_limit;
@@ -44,6 +46,19 @@ pub struct ServerLimits {
     pub ping_interval: Duration,
     /// How long the client may take to answer that.
     pub ping_timeout: Duration,
+    /// How long a client may take nothing of what is written to it, before its connection ends. Each 16 KiB of an answer
+    /// that an HTTP/2 client takes begin it anew.
+    pub progress_timeout: Duration,
+    /// How long a connection may ask nothing.
+    pub idle_timeout: Duration,
+    /// Requests of an HTTP/2 connection at the same time.
+    pub streams_max: u32,
+    /// Bytes of the answers that a connection's client has not taken, and of the bodies that it sends. With more, its next
+    /// request waits; those that are being answered may add theirs.
+    pub connection_bytes_max: usize,
+    /// Bytes of all answers that clients have not taken. With more, requests wait, and clients that take nothing for a
+    /// second lose their connections.
+    pub answers_bytes_max: usize,
     /// How long requests in flight may take once the server is stopping.
     pub drain: Duration,
     /// Management API requests a minute, by org and endpoint (`management-api.md` section 1).
@@ -58,6 +73,11 @@ impl Default for ServerLimits {
             body_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(10),
+            progress_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_mins(3),
+            streams_max: 100,
+            connection_bytes_max: 256 * 1_024,
+            answers_bytes_max: 128 * 1_024 * 1_024,
             drain: Duration::from_secs(20),
             api_requests_per_minute: 1_000,
         }

@@ -1,8 +1,10 @@
-//! How long the server waits for a client's bytes: the first ones of a connection, and those of a body.
+//! How long the server waits for a client's bytes: the first ones of a connection, and those of a body. What it waits for
+//! when it writes is in [`crate::pace`].
 
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,27 +17,45 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::pace::{Pace, Reserved};
+
 /// What an HTTP/2 connection begins with (RFC 9113 section 3.4). Only after it, or after a byte that differs, does hyper
 /// know the protocol and begin to time its client.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A connection whose reads fail when its protocol cannot be told in time.
+/// A connection whose reads fail when its protocol cannot be told in time, and which says when it does not take what is
+/// written to it.
 #[derive(Debug)]
-pub(crate) struct TimedStart<S> {
+pub(crate) struct PacedStream<S> {
     stream: S,
     /// Bytes of the preface so far, and the time for the rest; `None` once the protocol is known.
     start: Option<(usize, Pin<Box<Sleep>>)>,
+    pace: Arc<Pace>,
+    /// Whether the last writes did not get on.
+    blocked: bool,
 }
 
-impl<S> TimedStart<S> {
-    pub(crate) fn new(stream: S, timeout: Duration) -> Self {
-        Self { stream, start: Some((0, Box::pin(sleep(timeout)))) }
+impl<S> PacedStream<S> {
+    pub(crate) fn new(stream: S, timeout: Duration, pace: Arc<Pace>) -> Self {
+        Self { stream, start: Some((0, Box::pin(sleep(timeout)))), pace, blocked: false }
+    }
+
+    fn noted(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Pending if !self.blocked => {
+                self.blocked = true;
+                self.pace.blocked();
+            }
+            Poll::Ready(Ok(bytes)) if self.blocked => self.blocked = self.pace.wrote(bytes),
+            Poll::Pending | Poll::Ready(_) => {}
+        }
+        polled
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for TimedStart<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, start } = self.get_mut();
+        let Self { stream, start, .. } = self.get_mut();
         let before = buffer.filled().len();
         let polled = Pin::new(stream).poll_read(context, buffer);
         let Some((seen, end)) = start else { return polled };
@@ -51,25 +71,33 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStart<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStart<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.noted(polled)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    /// Called when all has been written.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        if self.blocked && polled.is_ready() {
+            self.blocked = false;
+            self.pace.flushed();
+        }
+        polled
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.noted(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -88,11 +116,13 @@ pub(crate) struct TimedBody<B> {
     body: B,
     timeout: Duration,
     end: Option<Pin<Box<Sleep>>>,
+    /// Given back when the body is dropped.
+    _room: Reserved,
 }
 
 impl<B> TimedBody<B> {
-    pub(crate) fn new(body: B, timeout: Duration) -> Self {
-        Self { body, timeout, end: None }
+    pub(crate) fn new(body: B, timeout: Duration, room: Reserved) -> Self {
+        Self { body, timeout, end: None, _room: room }
     }
 }
 
@@ -107,7 +137,7 @@ where
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let Self { body, timeout, end } = self.get_mut();
+        let Self { body, timeout, end, .. } = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }

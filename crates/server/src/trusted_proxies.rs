@@ -99,8 +99,8 @@ impl TrustedProxies {
         if !self.trust(peer) {
             return direct;
         }
-        let by_list = || self.walk(peer, X_FORWARDED_FOR, headers, x_forwarded_for);
-        let by_forwarded = || self.walk(peer, header::FORWARDED, headers, forwarded);
+        let by_list = || self.walk(peer, &X_FORWARDED_FOR, headers, x_forwarded_for);
+        let by_forwarded = || self.walk(peer, &header::FORWARDED, headers, forwarded);
         let route = match self.header {
             ProxyHeader::XForwardedFor => by_list(),
             ProxyHeader::Forwarded => by_forwarded(),
@@ -121,14 +121,14 @@ impl TrustedProxies {
     fn walk(
         &self,
         peer: IpAddr,
-        name: HeaderName,
+        name: &HeaderName,
         headers: &HeaderMap,
         hops: impl Fn(&str) -> Vec<Option<IpAddr>>,
     ) -> Option<Route> {
-        if !headers.contains_key(&name) {
+        if !headers.contains_key(name) {
             return None;
         }
-        let lines = headers.get_all(&name).iter();
+        let lines = headers.get_all(name).iter();
         let hops: Vec<_> = lines.flat_map(|line| line.to_str().map_or_else(|_| vec![None], &hops)).collect();
         let mut route = Route { client: peer, proxies: Vec::new() };
         for hop in hops.into_iter().rev().take(PROXIES_MAX) {

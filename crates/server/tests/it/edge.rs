@@ -14,7 +14,7 @@ async fn answer(world: &World, bytes: &[u8]) -> String {
     client.write_all(bytes).await.unwrap();
     let mut said = Vec::new();
     let read = tokio::time::timeout(std::time::Duration::from_secs(30), client.read_to_end(&mut said)).await;
-    read.expect("the connection ends").unwrap();
+    read.unwrap().unwrap();
     String::from_utf8(said).unwrap()
 }
 
