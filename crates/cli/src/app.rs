@@ -10,10 +10,19 @@ use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::HttpTransport;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use crate::{Error, keys};
+use crate::{
+    Error,
+    descriptors::{self, Needs, Share},
+    keys, line_bound,
+};
 
 /// How often expired codes, sessions, tokens and log events are removed.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
+
+/// Connections of `/metrics`.
+const METRICS_CONNECTIONS_MAX: usize = 32;
+/// Connections to a database in a file, more than there are.
+const FILE_CONNECTIONS: u32 = 16;
 
 /// What an app is started with.
 pub(crate) struct Plan {
@@ -46,6 +55,7 @@ pub(crate) struct App {
 impl App {
     /// Opens the store, listens, and serves.
     pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
+        let server = within_descriptors(&plan);
         let store = Store::open(&plan.store, plan.keyring).await?;
         let listener = listen(plan.listen).await?;
         let metrics = match plan.metrics_listen {
@@ -69,14 +79,19 @@ impl App {
         })
         .await?;
         let (stop, stopped) = watch::channel(false);
-        let router = tenterhook_server::router(Arc::clone(&platform), plan.server, plan.proxies, stopped.clone());
+        let router = tenterhook_server::router(Arc::clone(&platform), server, plan.proxies, stopped.clone());
         let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some(listener) = metrics {
             let router = tenterhook_server::metrics_router(Arc::clone(&platform));
-            tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped.clone()));
+            let limits = ServerLimits { connections_max: METRICS_CONNECTIONS_MAX, ..server };
+            tokio::spawn(tenterhook_server::serve(listener, router, limits, stopped.clone()));
         }
-        let server = tokio::spawn(tenterhook_server::serve(listener, router, plan.server, stopped));
-        let mut chores = vec![tokio::spawn(follow(Arc::clone(&platform))), tokio::spawn(purge(Arc::clone(&platform)))];
+        let server = tokio::spawn(tenterhook_server::serve(listener, router, server, stopped));
+        let mut chores = vec![
+            tokio::spawn(follow(Arc::clone(&platform))),
+            tokio::spawn(purge(Arc::clone(&platform))),
+            tokio::spawn(line_bound::report()),
+        ];
         chores.extend(
             plan.master_key_file.map(|(path, known)| tokio::spawn(keys::follow(path, known, Arc::clone(&platform)))),
         );
@@ -93,6 +108,27 @@ impl App {
         }
         self.platform.log().close().await;
     }
+}
+
+/// The bounds of the server, with no more connections than there are file descriptors for.
+fn within_descriptors(plan: &Plan) -> ServerLimits {
+    let database = match &plan.store {
+        StoreConfig::Postgres { max_connections, .. } => *max_connections,
+        StoreConfig::Sqlite { .. } | StoreConfig::Ephemeral => FILE_CONNECTIONS,
+    };
+    let clients = plan.server.connections_max;
+    let needs = Needs { clients, calls: plan.limits.in_flight, database: database as usize };
+    let Share { clients, too_low } = descriptors::obtain(needs);
+    if let Some(limit) = too_low {
+        tracing::warn!(
+            limit,
+            needed = needs.all(),
+            connections_max = clients,
+            "server.descriptors: the limit of open files (`ulimit -Hn`, `LimitNOFILE`) is too low for \
+             `server.connections_max` and `limits.in_flight`; fewer connections are accepted"
+        );
+    }
+    ServerLimits { connections_max: clients, ..plan.server }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {

@@ -5,9 +5,11 @@
 
 mod app;
 mod config;
+mod descriptors;
 mod dev;
 mod key_file;
 mod keys;
+mod line_bound;
 mod serve;
 mod telemetry;
 mod tokens;

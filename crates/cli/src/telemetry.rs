@@ -2,11 +2,12 @@
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     Error,
     config::{LogFormat, setting},
+    line_bound::LineBound,
 };
 
 /// Headings.
@@ -23,16 +24,18 @@ pub(crate) const FAINT: Style = Style::new().dimmed();
 /// What `log.level` lets through.
 pub(crate) fn filter(level: &str) -> Result<EnvFilter, Error> {
     // The database libraries say at INFO what only they care about; an operator who wants it names them in `log.level`.
-    EnvFilter::try_new(format!("sqlx=warn,sea_orm_migration=warn,{level}"))
+    // Of a connection that is ended for a flood, h2 says so each time; `http.flood` does once a minute.
+    EnvFilter::try_new(format!("sqlx=warn,sea_orm_migration=warn,h2=error,{level}"))
         .map_err(|error| setting("log.level", &error).into())
 }
 
 /// Starts the log on standard error; in colour as everything else is: on a terminal only.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Error> {
     let colours = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_ansi(colours).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(colours).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    Ok(tracing_subscriber::registry().with(filter(level)?).with(LineBound).with(lines).try_init()?)
 }

@@ -1,6 +1,7 @@
 //! The binary as its user starts it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod descriptors;
 mod dev;
 mod process;
 mod serve;
