@@ -48,6 +48,8 @@ pub(crate) enum Caller {
     Bare,
     /// The same client in the hands of somebody who has to write the document and to read the answer.
     Hand,
+    /// The same with the smaller document of a service's own token.
+    HandAccess,
     /// (b) The engine with an in-memory recorder.
     Engine,
     /// (c) The engine with the SQLite recorder.
@@ -66,6 +68,7 @@ impl Caller {
         match self {
             Self::Bare => "bare",
             Self::Hand => "hand",
+            Self::HandAccess => "hand_access",
             Self::Engine => "engine",
             Self::EngineSqlite => "engine_sqlite",
             Self::EngineSigned => "engine_signed",
@@ -88,6 +91,7 @@ impl AnyCaller {
         match caller {
             Caller::Bare => Ok(Self::Bare(Box::new(BareCaller::new(target)?))),
             Caller::Hand => Ok(Self::Hand(Box::new(HandCaller::new(target)?))),
+            Caller::HandAccess => Ok(Self::Hand(Box::new(HandCaller::of_access(target)?))),
             Caller::Engine => engine(None, Extra::None),
             Caller::EngineSqlite => engine(Some(Database::open().await?), Extra::None),
             Caller::EngineSigned => engine(None, Extra::Signature),
@@ -126,6 +130,8 @@ pub(crate) struct HandCaller {
     context: TokenRequest,
     /// A subject for each call that is in flight, as the engine's caller has them.
     subjects: Subjects,
+    make: fn() -> TokenSubject,
+    commands: usize,
 }
 
 /// Subjects that no call is using: a flow makes its own, which is not the call's time.
@@ -133,9 +139,9 @@ pub(crate) struct HandCaller {
 struct Subjects(Mutex<Vec<TokenSubject>>);
 
 impl Subjects {
-    fn take(&self) -> TokenSubject {
+    fn take(&self, make: fn() -> TokenSubject) -> TokenSubject {
         let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(subject::subject)
+        spare.unwrap_or_else(make)
     }
 
     fn give_back(&self, subject: TokenSubject) {
@@ -163,7 +169,7 @@ enum Connections {
 }
 
 impl BareClient {
-    fn new(target: &Target) -> Result<Self, Error> {
+    fn new(target: &Target, path: &str) -> Result<Self, Error> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let mut builder = Client::builder(TokioExecutor::new());
@@ -176,7 +182,7 @@ impl BareClient {
                 Connections::Tls(builder.build(https.enable_all_versions().wrap_connector(connector)))
             }
         };
-        Ok(Self { connections, uri: target.uri("/hook").parse()? })
+        Ok(Self { connections, uri: target.uri(path).parse()? })
     }
 
     async fn post(&self, body: Bytes) -> Result<Bytes, Error> {
@@ -196,7 +202,7 @@ impl BareClient {
 impl BareCaller {
     fn new(target: &Target) -> Result<Self, Error> {
         let body = document(&subject::context(), &subject::subject())?;
-        Ok(Self { client: BareClient::new(target)?, body })
+        Ok(Self { client: BareClient::new(target, "/hook")?, body })
     }
 
     async fn call(&self) -> Result<(), Error> {
@@ -207,17 +213,25 @@ impl BareCaller {
 
 impl HandCaller {
     fn new(target: &Target) -> Result<Self, Error> {
-        let client = BareClient::new(target)?;
-        Ok(Self { client, context: subject::context(), subjects: Subjects::default() })
+        let client = BareClient::new(target, "/hook")?;
+        let (context, subjects) = (subject::context(), Subjects::default());
+        Ok(Self { client, context, subjects, make: subject::subject, commands: 2 })
+    }
+
+    fn of_access(target: &Target) -> Result<Self, Error> {
+        let client = BareClient::new(target, "/access")?;
+        let (context, subjects) = (subject::access_context(), Subjects::default());
+        Ok(Self { client, context, subjects, make: subject::access_subject, commands: 1 })
     }
 
     async fn call(&self) -> Result<(), Error> {
-        let subject = self.subjects.take();
+        let subject = self.subjects.take(self.make);
         let answer = self.client.post(document(&self.context, &subject)?).await?;
         self.subjects.give_back(subject);
         let answer: serde_json::Value = serde_json::from_slice(&answer)?;
         let commands = answer.get("commands").and_then(serde_json::Value::as_array);
-        if commands.is_some_and(|commands| commands.len() == 2) { Ok(()) } else { Err("no two commands".into()) }
+        let whole = commands.is_some_and(|commands| commands.len() == self.commands);
+        if whole { Ok(()) } else { Err("the answer is not whole".into()) }
     }
 }
 
@@ -288,7 +302,7 @@ impl EngineCaller {
     }
 
     async fn call(&self) -> Result<(), Error> {
-        let mut subject = self.subjects.take();
+        let mut subject = self.subjects.take(subject::subject);
         let resumed = self.engine.invoke(invocation(&self.hook, &self.origin, &self.context, &mut subject)).await;
         self.subjects.give_back(subject);
         match resumed.outcome {

@@ -17,6 +17,9 @@ mod service;
 mod soak;
 mod statistics;
 mod subject;
+mod token;
+mod token_part;
+mod token_server;
 
 use clap::{Parser, Subcommand};
 
@@ -42,6 +45,8 @@ enum Benchmark {
     Isolation(isolation::Options),
     /// Ten minutes of mixed faults at full load: memory, lost records, deadline overruns.
     Soak(soak::Options),
+    /// A client-credentials token, without and with a hook, against the sum of its unavoidable parts and a peer.
+    Token(token::Options),
     /// The external service that the benchmarks call; started by them.
     #[command(hide = true)]
     Service(service::Options),
@@ -54,6 +59,15 @@ enum Benchmark {
     /// One measurement in a process of its own; started by the benchmarks.
     #[command(hide = true)]
     MemoryWorker(memory::WorkerOptions),
+    /// A token server in a process of its own; started by the benchmarks.
+    #[command(hide = true)]
+    TokenServer(token_server::ServerOptions),
+    /// Clients of a token server in a process of their own; started by the benchmarks.
+    #[command(hide = true)]
+    TokenLoad(token::LoadOptions),
+    /// A part of a token's cost in a process of its own; started by the benchmarks.
+    #[command(hide = true)]
+    TokenPart(token_part::PartOptions),
 }
 
 fn main() -> Result<(), Error> {
@@ -67,6 +81,10 @@ fn main() -> Result<(), Error> {
         Benchmark::IsolationWorker(options) => isolation::work(&options),
         Benchmark::Soak(options) => soak::run(&options),
         Benchmark::MemoryWorker(options) => memory::work(options),
+        Benchmark::Token(options) => token::run(&options),
+        Benchmark::TokenServer(options) => token_server::run(&options),
+        Benchmark::TokenLoad(options) => token::load(&options),
+        Benchmark::TokenPart(options) => token_part::run(&options),
     }
 }
 

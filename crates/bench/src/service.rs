@@ -14,7 +14,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{Error, subject::ANSWER};
+use crate::{
+    Error,
+    subject::{ACCESS_ANSWER, ANSWER},
+};
 
 /// The answer of the token endpoint.
 const TOKEN: &str = r#"{"access_token":"bench-access-token","token_type":"Bearer","expires_in":3600}"#;
@@ -138,6 +141,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin, kind: Kind) {
         format!("{head}\r\n\r\n{body}")
     };
     let token = whole("200 OK", TOKEN);
+    let access = whole("200 OK", ACCESS_ANSWER);
     let failure = whole("503 Service Unavailable", "");
     let answer = if kind == Kind::Failing { failure.clone() } else { whole("200 OK", ANSWER) };
     let mut buffer = Vec::with_capacity(16_384);
@@ -145,6 +149,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin, kind: Kind) {
         while let Some(length) = request_length(&buffer) {
             let answer = match () {
                 () if buffer.starts_with(b"POST /token") => &token,
+                () if buffer.starts_with(b"POST /access") => &access,
                 () if buffer.starts_with(b"POST /fail") => &failure,
                 // Never answered; the connection is the caller's to close.
                 () if buffer.starts_with(b"POST /hang") => return std::future::pending().await,

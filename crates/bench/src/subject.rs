@@ -14,6 +14,9 @@ use tenterhook_contract::{
 /// The answer of the external service: about 400 bytes, five operations.
 pub(crate) const ANSWER: &str = r#"{"commands":[{"type":"com.okta.identity.patch","value":[{"op":"add","path":"/claims/loyalty_id","value":"L-20931"},{"op":"replace","path":"/claims/preferred_airports","value":["ACC","LOS"]}]},{"type":"com.okta.access.patch","value":[{"op":"replace","path":"/claims/tier","value":"gold"},{"op":"add","path":"/claims/region","value":"eu"},{"op":"replace","path":"/token/lifetime/expiration","value":900}]}]}"#;
 
+/// The answer for a token of a service, which has no user and so no ID token.
+pub(crate) const ACCESS_ANSWER: &str = r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/tier","value":"gold"},{"op":"add","path":"/claims/region","value":"eu"},{"op":"replace","path":"/token/lifetime/expiration","value":900}]}]}"#;
+
 /// Where the flow was: the org, the request.
 pub(crate) fn org() -> OrgId {
     OrgId::from_parts(1, [1; 8])
@@ -96,6 +99,35 @@ pub(crate) fn context() -> TokenRequest {
             .collect(),
         refresh_token_jti: Some(RefreshTokenId::from_parts(1, [6; 8])),
     }
+}
+
+/// What the service is told when a service asks for a token: nobody signed in.
+pub(crate) fn access_context() -> TokenRequest {
+    let mut request = context();
+    (request.context.session, request.context.user, request.refresh_token_jti) = (None, None, None);
+    let parameters = &mut request.context.protocol.request;
+    *parameters = ProtocolRequest {
+        scope: Some("orders.read".into()),
+        grant_type: Some("client_credentials".into()),
+        state: None,
+        redirect_uri: None,
+        response_mode: None,
+        response_type: None,
+        client_id: None,
+    };
+    request.scopes.retain(|(name, _)| name == "orders.read");
+    request
+}
+
+/// What the service may change of such a token.
+pub(crate) fn access_subject() -> TokenSubject {
+    let access = json!({
+        "ver": 1, "jti": "AT.q8Zr1nXk4Vw7Ls0TgBy2Jc5MdPfHa9UeRi3OoKvQmSx",
+        "iss": "https://org.example.com/oauth2/aus00000000100000001", "aud": "api://orders", "cid": "storefront",
+        "sub": "storefront",
+    });
+    let access = Some(TokenDraft { claims: object(&access), lifetime_seconds: 3_600 });
+    TokenSubject { identity: None, access, dpop: false }
 }
 
 /// What the service may change.
