@@ -16,10 +16,11 @@ use tenterhook_engine::SystemClock;
 use tenterhook_flows::{
     Parts, Platform, Settings,
     entropy::SystemEntropy,
+    oauth::token::REFRESH_GRACE_SECONDS,
     provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
 };
 use tenterhook_jose::SigningAlgorithm;
-use tenterhook_server::{ServerLimits, router, serve};
+use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{
     Keyring, Store, StoreConfig,
     model::{ConfigurationObject, ConfigurationWrite, SigningKey, Status},
@@ -120,6 +121,7 @@ impl World {
                 plain_http_to_loopback: true,
                 limits: everywhere(4_096),
                 missed_hook_claim: None,
+                refresh_grace_seconds: REFRESH_GRACE_SECONDS,
             },
             witness: None,
         })
@@ -198,7 +200,7 @@ pub(crate) fn run(options: &ServerOptions) -> Result<(), Error> {
             world.set_up(options.kind, &options.target).await?;
             let path = format!("/oauth2/{}/v1/token", world.org.authorization_server_id);
             let authorization = world.authorization();
-            let routes = router(Arc::clone(&world.platform), limits, stopping.clone());
+            let routes = router(Arc::clone(&world.platform), limits, TrustedProxies::default(), stopping.clone());
             (routes, Some(world), path, authorization)
         };
         println!("{}", json!({ "url": format!("{base_url}{path}"), "authorization": authorization }));

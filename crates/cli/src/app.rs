@@ -34,6 +34,7 @@ pub(crate) struct Plan {
     pub(crate) master_key_file: Option<(PathBuf, Secret)>,
     pub(crate) transport: HttpTransport,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
+    pub(crate) refresh_grace_seconds: u32,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) plain_http_to_loopback: bool,
     pub(crate) limits: Limits,
@@ -74,6 +75,7 @@ impl App {
                 plain_http_to_loopback: plan.plain_http_to_loopback,
                 limits: plan.limits,
                 missed_hook_claim: plan.missed_hook_claim,
+                refresh_grace_seconds: plan.refresh_grace_seconds,
             },
             witness: plan.witness,
         })

@@ -12,6 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{MASK, Secret};
+use tenterhook_flows::oauth::token::{REFRESH_GRACE_SECONDS, REFRESH_GRACE_SECONDS_MAX};
 use tenterhook_store::StoreConfig;
 use toml::{Table, Value};
 
@@ -33,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     pub(crate) egress: Egress,
     pub(crate) outbound: Outbound,
+    pub(crate) oauth: OAuth,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
 }
@@ -101,6 +103,20 @@ pub(crate) struct Outbound {
     pub(crate) user_agent: Option<String>,
     /// Name of a claim that says in a token that its hook was missed, and why.
     pub(crate) missed_hook_claim: Option<String>,
+}
+
+/// The token endpoint.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OAuth {
+    /// Seconds in which a refresh token that was used may be used once more.
+    pub(crate) refresh_grace_seconds: u32,
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self { refresh_grace_seconds: REFRESH_GRACE_SECONDS }
+    }
 }
 
 /// Bounds of the engine.
@@ -249,6 +265,10 @@ impl Config {
         let claim = self.outbound.missed_hook_claim.as_deref();
         if claim.is_some_and(|claim| !claim.starts_with("x-") || !claim.bytes().all(|byte| byte.is_ascii_graphic())) {
             return refuse("outbound.missed_hook_claim", "write a name that begins with `x-`, such as `x-hook-missed`");
+        }
+        if self.oauth.refresh_grace_seconds > REFRESH_GRACE_SECONDS_MAX {
+            let why = format!("must be at most {REFRESH_GRACE_SECONDS_MAX}");
+            return refuse("oauth.refresh_grace_seconds", &why);
         }
         if self.keys.master_key.is_some() && self.keys.master_key_file.is_some() {
             return refuse("keys.master_key", "give either `master_key` or `master_key_file`, not both");

@@ -48,6 +48,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
         master_key_file: config.keys.master_key_file.clone().map(|path| (path, master_key)),
         transport: transport(config)?,
         missed_hook_claim: config.outbound.missed_hook_claim.as_deref().map(Into::into),
+        refresh_grace_seconds: config.oauth.refresh_grace_seconds,
         metrics_listen: config.server.metrics_listen,
         plain_http_to_loopback: false,
         limits: Limits {

@@ -56,6 +56,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Name of a claim that tokens get when their hook was missed, with the reason; none when absent.
     pub missed_hook_claim: Option<Arc<str>>,
+    /// Seconds in which a refresh token that was used may be used once more, by a client that never saw the answer.
+    pub refresh_grace_seconds: u32,
 }
 
 /// The platform: configuration in memory, the store, the engine. Shared behind an `Arc`.

@@ -164,6 +164,13 @@ pub(crate) mod refresh_token {
         #[sea_orm(column_type = "Text")]
         pub(crate) document: String,
         pub(crate) expires_us: i64,
+        /// When it was rotated away.
+        pub(crate) used_us: Option<i64>,
+        /// The id of the token in its place.
+        pub(crate) successor_id: Option<String>,
+        /// That token, encrypted.
+        #[sea_orm(column_type = "Text", nullable)]
+        pub(crate) successor: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

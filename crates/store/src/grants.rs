@@ -5,7 +5,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
     sea_query::{Expr, OnConflict, SimpleExpr},
 };
-use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_contract::{Secret, Timestamp, id::OrgId};
 
 use crate::{
     Store, StoreError,
@@ -16,6 +16,8 @@ use crate::{
 
 /// Name of the secret of a code.
 pub(crate) const FROZEN_TOKENS: &str = "frozenTokens";
+/// Name of the secret of a refresh token that was rotated away: the token in its place.
+pub(crate) const SUCCESSOR: &str = "successor";
 const LIVE: &str = "live";
 const USED: &str = "used";
 const REVOKED: &str = "revoked";
@@ -36,6 +38,20 @@ impl Store {
         };
         authorization_code::Entity::insert(row).exec_without_returning(&self.connections.writer).await?;
         Ok(())
+    }
+
+    /// A code that has not expired, without its tokens, whether it was redeemed or not: for judging who presents it before
+    /// anything is changed.
+    pub async fn find_authorization_code(
+        &self,
+        org: &OrgId,
+        code_sha256: &str,
+        now: Timestamp,
+    ) -> Result<Option<AuthorizationCode>, StoreError> {
+        let key = (org.to_string(), code_sha256.to_owned());
+        let row = authorization_code::Entity::find_by_id(key).one(&self.connections.reader).await?;
+        let row = row.filter(|row| row.consumed || row.expires_us > now.as_micros());
+        row.map(|row| from_text("authorization code", &row.document)).transpose()
     }
 
     /// Consumes a code. When two redeem it at the same time, exactly one is the first.
@@ -128,23 +144,29 @@ impl Store {
         let token = Box::new(from_text("refresh token", &row.document)?);
         Ok(match row.state.as_str() {
             LIVE => RefreshTokenState::Live(token),
-            USED => RefreshTokenState::Used(token),
+            USED => RefreshTokenState::Used { token, used: row.used_us.map(Timestamp::from_micros) },
             _ => RefreshTokenState::Revoked(token),
         })
     }
 
-    /// Puts `new` in the place of `old`, and keeps the access token that is issued with it; answers false, with nothing
-    /// changed, when `old` is no longer live.
+    /// Puts `new`, whose text is `secret`, in the place of `old`, and keeps the access token that is issued with it; answers
+    /// false, with nothing changed, when `old` is no longer live.
     pub async fn rotate_refresh_token(
         &self,
         old: &RefreshToken,
-        new: &RefreshToken,
+        (new, secret): (&RefreshToken, &Secret),
         access: &IssuedAccessToken,
+        now: Timestamp,
     ) -> Result<bool, StoreError> {
         let row = refresh_row(new)?;
+        // For a client that never sees this answer and asks once more.
+        let successor = self.encrypt(&old.org_id, old.id.as_str(), SUCCESSOR, secret)?;
         let transaction = self.connections.writer.begin().await?;
         let used = refresh_token::Entity::update_many()
             .col_expr(refresh_token::Column::State, Expr::value(USED))
+            .col_expr(refresh_token::Column::UsedUs, Expr::value(now.as_micros()))
+            .col_expr(refresh_token::Column::SuccessorId, Expr::value(new.id.as_str()))
+            .col_expr(refresh_token::Column::Successor, Expr::value(successor))
             .filter(refresh_token::Column::OrgId.eq(old.org_id.as_str()))
             .filter(refresh_token::Column::Id.eq(old.id.as_str()))
             .filter(refresh_token::Column::State.eq(LIVE))
@@ -160,6 +182,40 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// The text of the token that took the place of `old`, while that one is live, and keeps the access token that is issued
+    /// with it. `None`, with nothing changed, when the successor was used or revoked by then.
+    pub async fn refresh_again(
+        &self,
+        old: &RefreshToken,
+        access: &IssuedAccessToken,
+        now: Timestamp,
+    ) -> Result<Option<Secret>, StoreError> {
+        let key = (old.org_id.to_string(), old.id.to_string());
+        let row = refresh_token::Entity::find_by_id(key).one(&self.connections.writer).await?;
+        let row = row.filter(|row| row.state == USED);
+        let Some((id, stored)) = row.and_then(|row| row.successor_id.zip(row.successor)) else { return Ok(None) };
+        let secret = self.decrypt(&old.org_id, old.id.as_str(), SUCCESSOR, &stored)?;
+        let transaction = self.connections.writer.begin().await?;
+        // Changes nothing, but holds the row: who uses or revokes the successor comes before or after.
+        let held = refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::State, Expr::value(LIVE))
+            .filter(refresh_token::Column::OrgId.eq(old.org_id.as_str()))
+            .filter(refresh_token::Column::Id.eq(id))
+            .filter(refresh_token::Column::State.eq(LIVE))
+            .filter(refresh_token::Column::ExpiresUs.gt(now.as_micros()))
+            .exec(&transaction)
+            .await?;
+        if held.rows_affected != 1 {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        if let Some(code_sha256) = &old.code_sha256 {
+            record_access(&transaction, &old.org_id, code_sha256, access).await?;
+        }
+        transaction.commit().await?;
+        Ok(Some(secret))
     }
 
     /// Revokes the whole family of a refresh token and the access tokens that came of the same code (RFC 7009 section 2.1);
@@ -269,5 +325,8 @@ fn refresh_row(token: &RefreshToken) -> Result<refresh_token::ActiveModel, Store
         state: Set(LIVE.to_owned()),
         document: Set(to_text("refresh token", token)?),
         expires_us: Set(token.expires.as_micros()),
+        used_us: Set(None),
+        successor_id: Set(None),
+        successor: Set(None),
     })
 }

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{
     prelude::*,
-    schema::{big_integer, boolean, string, string_null, text},
+    schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
 /// All steps.
@@ -10,7 +10,7 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation), Box::new(Expiry), Box::new(ConfigurationMark)]
+        vec![Box::new(Foundation), Box::new(Expiry), Box::new(ConfigurationMark), Box::new(Successor)]
     }
 }
 
@@ -152,5 +152,25 @@ impl MigrationTrait for ConfigurationMark {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let mark = big_integer("configuration_mark").default(0).to_owned();
         manager.alter_table(Table::alter().table("orgs").add_column(mark).to_owned()).await
+    }
+}
+
+/// What took the place of a refresh token, for a client that never saw the answer.
+struct Successor;
+
+impl MigrationName for Successor {
+    fn name(&self) -> &'static str {
+        "m0004_successor"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Successor {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // SQLite adds one column a statement.
+        for column in [big_integer_null("used_us"), string_null("successor_id"), text_null("successor")] {
+            manager.alter_table(Table::alter().table("refresh_tokens").add_column(column).to_owned()).await?;
+        }
+        Ok(())
     }
 }

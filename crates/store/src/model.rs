@@ -478,8 +478,13 @@ pub struct RefreshToken {
 pub enum RefreshTokenState {
     /// Usable.
     Live(Box<RefreshToken>),
-    /// Rotated away before: somebody holds a copy.
-    Used(Box<RefreshToken>),
+    /// Rotated away before.
+    Used {
+        /// The token.
+        token: Box<RefreshToken>,
+        /// When it was; absent where an older version did it.
+        used: Option<Timestamp>,
+    },
     /// Revoked.
     Revoked(Box<RefreshToken>),
     /// Unknown or expired.

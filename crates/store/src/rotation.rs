@@ -9,8 +9,8 @@ use sea_orm::{
 
 use crate::{
     Store, StoreError,
-    entity::{authorization_code, configuration_object},
-    grants::FROZEN_TOKENS,
+    entity::{authorization_code, configuration_object, refresh_token},
+    grants::{FROZEN_TOKENS, SUCCESSOR},
     keyring::Place,
     store::{from_text, to_text},
 };
@@ -43,12 +43,14 @@ impl Store {
     pub async fn rotate_secrets(&self, mut progress: impl FnMut(Rotation)) -> Result<Rotation, StoreError> {
         let reader = &self.connections.reader;
         let objects = configuration_object::Entity::find().count(reader).await?;
-        let rows = objects + authorization_code::Entity::find().count(reader).await?;
+        let successors = refresh_token::Entity::find().filter(refresh_token::Column::Successor.is_not_null());
+        let rows = objects + authorization_code::Entity::find().count(reader).await? + successors.count(reader).await?;
         let mut done = Rotation { rows, ..Rotation::default() };
         for _ in 0..ROUNDS_MAX {
             (done.seen, done.contended) = (0, 0);
             self.rotate_objects(&mut done, &mut progress).await?;
             self.rotate_codes(&mut done, &mut progress).await?;
+            self.rotate_successors(&mut done, &mut progress).await?;
             if done.contended == 0 {
                 break;
             }
@@ -115,6 +117,36 @@ impl Store {
                     .exec(&self.connections.writer)
                     .await?;
                 // A code that is gone by now needs nothing.
+                done.count(updated.rows_affected, 1);
+            }
+            progress(*done);
+        }
+    }
+
+    async fn rotate_successors(
+        &self,
+        done: &mut Rotation,
+        progress: &mut impl FnMut(Rotation),
+    ) -> Result<(), StoreError> {
+        use refresh_token::{Column, Entity};
+        let mut after = String::new();
+        loop {
+            let rows = Entity::find().filter(Column::Successor.is_not_null()).filter(Column::Id.gt(&after));
+            let rows = rows.order_by_asc(Column::Id).limit(BATCH).all(&self.connections.reader).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for row in &rows {
+                done.seen += 1;
+                let Some(stored) = &row.successor else { continue };
+                let place = Place { org: &row.org_id, row: &row.id, field: SUCCESSOR };
+                let Some(renewed) = self.keyring().renew(place, stored)? else { continue };
+                let updated = Entity::update_many()
+                    .col_expr(Column::Successor, Expr::value(renewed))
+                    .filter(Column::OrgId.eq(&row.org_id))
+                    .filter(Column::Id.eq(&row.id))
+                    .filter(Column::Successor.eq(stored))
+                    .exec(&self.connections.writer)
+                    .await?;
                 done.count(updated.rows_affected, 1);
             }
             progress(*done);

@@ -16,7 +16,7 @@ use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 use tenterhook_engine::{Limits, Witness, Witnessed};
-use tenterhook_flows::{entropy::SystemEntropy, provision};
+use tenterhook_flows::{entropy::SystemEntropy, oauth::token::REFRESH_GRACE_SECONDS, provision};
 use tenterhook_server::{ProxyBlock, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
@@ -83,6 +83,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         keyring: Keyring::from_text(&master_key)?,
         master_key_file: None,
         missed_hook_claim: None,
+        refresh_grace_seconds: REFRESH_GRACE_SECONDS,
         metrics_listen: None,
         transport: HttpTransport::new(
             TransportConfig {

@@ -399,8 +399,12 @@ fn read_client(platform: &Platform, body: &Value) -> Result<(OAuthClient, Option
         }
     };
     let redirect_uris = reader.texts("redirect_uris");
-    if redirect_uris.iter().any(|uri| url::Url::parse(uri).is_err() || uri.contains('#')) {
-        reader.cause("redirect_uris", "Write absolute URIs without a fragment");
+    if !redirect_uris.iter().all(|uri| is_redirect_uri(uri)) {
+        reader.cause(
+            "redirect_uris",
+            "Write absolute URIs such as `https://app.example.com/callback` or `com.example.app:/callback`, without a \
+             fragment, spaces or a user name",
+        );
     }
     let grant_types = reader.texts("grant_types");
     let known = ["authorization_code", "client_credentials", "refresh_token"];
@@ -425,6 +429,23 @@ fn read_client(platform: &Platform, body: &Value) -> Result<(OAuthClient, Option
         ..client_of(platform, &name, authentication, secret_sha256)
     };
     Ok((client, secret))
+}
+
+/// Whether a browser may be sent there: an absolute URI without a fragment (RFC 6749 section 3.1.2) of a scheme that leads to
+/// a web server or an app, written without what the URL parser would drop in silence.
+fn is_redirect_uri(text: &str) -> bool {
+    /// Schemes that a browser runs, reads or shows by itself.
+    const OF_THE_BROWSER: [&str; 10] =
+        ["about", "blob", "chrome", "data", "file", "filesystem", "ftp", "javascript", "vbscript", "view-source"];
+    let Ok(uri) = url::Url::parse(text) else { return false };
+    let of_the_web = matches!(uri.scheme(), "http" | "https");
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !text.contains(['#', '\\'])
+        && !OF_THE_BROWSER.contains(&uri.scheme())
+        && uri.username().is_empty()
+        && uri.password().is_none()
+        && (!of_the_web
+            || text.get(uri.scheme().len()..).is_some_and(|rest| rest.starts_with("://") && !rest.starts_with(":///")))
 }
 
 fn target(id: &str, kind: &str, name: &str) -> Target {

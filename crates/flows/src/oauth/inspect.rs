@@ -83,7 +83,9 @@ impl Platform {
             return Ok(());
         }
         match self.store().find_refresh_token(&org.org.id, &sha256_hex(token), self.now()).await? {
-            RefreshTokenState::Live(refresh) | RefreshTokenState::Used(refresh) if refresh.client_id == client.id => {
+            RefreshTokenState::Live(refresh) | RefreshTokenState::Used { token: refresh, .. }
+                if refresh.client_id == client.id =>
+            {
                 self.store().revoke_family(&refresh).await?;
                 Ok(())
             }

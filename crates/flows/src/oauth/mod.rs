@@ -47,15 +47,17 @@ pub(crate) fn requested_scopes(
     };
     let mut scopes: Vec<String> = Vec::new();
     for name in text.split_ascii_whitespace() {
+        // Named twice, granted once (RFC 6749 section 3.3: a set).
+        if scopes.iter().any(|scope| scope == name) {
+            continue;
+        }
         if !known().any(|scope| scope.name == name) {
             return Err(OAuthError::of_configuration(
                 "invalid_scope",
                 "One or more scopes are not configured for the authorization server resource.",
             ));
         }
-        if !scopes.iter().any(|scope| scope == name) {
-            scopes.push(name.to_owned());
-        }
+        scopes.push(name.to_owned());
     }
     Ok(scopes)
 }

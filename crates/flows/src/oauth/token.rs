@@ -30,6 +30,10 @@ use crate::{
     entropy::{random_token, sha256_hex},
 };
 
+/// Default of [`crate::Settings::refresh_grace_seconds`].
+pub const REFRESH_GRACE_SECONDS: u32 = 30;
+/// Longest grace period, as the vendor has it: a copy of a used token is of use for as long.
+pub const REFRESH_GRACE_SECONDS_MAX: u32 = 60;
 /// Longest PKCE verifier (RFC 7636 section 4.1).
 const VERIFIER_CHARACTERS: std::ops::RangeInclusive<usize> = 43..=128;
 /// Seconds that a refresh token lives when its rule says unlimited and names no window.
@@ -147,6 +151,9 @@ impl Platform {
         let Request { org, server, parameters, client, .. } = *request;
         let org_id = &org.org.id;
         let code_sha256 = sha256_hex(parameters.require("code")?);
+        // Who could not redeem the code must neither use it up nor end what its owner got for it.
+        let presented = self.store().find_authorization_code(org_id, &code_sha256, self.now()).await?;
+        check_code(&presented.ok_or_else(invalid_code)?, request)?;
         let code = match self.store().redeem_authorization_code(org_id, &code_sha256, self.now()).await? {
             CodeRedemption::First(code) => code,
             CodeRedemption::Replayed(code) => {
@@ -156,7 +163,6 @@ impl Platform {
             }
             CodeRedemption::Unknown => return Err(invalid_code()),
         };
-        check_code(&code, request)?;
         let user = self.token_user(org, &code.user_id).await?;
         // The code is used up now, so the request cannot be judged again as a whole: a rule of another node is looked for here.
         let is_known = org.configuration.rules.iter().any(|rule| rule.id == code.rule_id);
@@ -204,7 +210,9 @@ impl Platform {
         let invalid = || OAuthError::invalid_grant("The refresh token is invalid or expired.");
         let old = match self.store().find_refresh_token(&org.org.id, &hash, self.now()).await? {
             RefreshTokenState::Live(token) => token,
-            RefreshTokenState::Used(token) if token.client_id == client.id => {
+            // Perhaps its client never saw the answer.
+            RefreshTokenState::Used { token, used } if self.within_grace(used) => token,
+            RefreshTokenState::Used { token, .. } if token.client_id == client.id => {
                 // Somebody holds a copy: the whole family ends, with its access tokens (RFC 9700 section 4.14.2).
                 self.store().revoke_family(&token).await?;
                 return Err(invalid());
@@ -261,12 +269,39 @@ impl Platform {
             expires: token_end(rule, now, old.family_expires),
             ..(*old).clone()
         };
-        if !self.store().rotate_refresh_token(&old, &new, &tokens.issued()).await? {
-            self.store().revoke_family(&old).await?;
+        let store = self.store();
+        let secret = if store.rotate_refresh_token(&old, (&new, &secret), &tokens.issued(), now).await? {
+            secret
+        } else if let Some(successor) = self.successor(&old, &tokens, &hash).await? {
+            successor
+        } else {
+            store.revoke_family(&old).await?;
             return Err(invalid());
-        }
+        };
         self.log_issued(request, rule, Some(&user), &scopes, &tokens);
         Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })
+    }
+
+    /// Whether a refresh token that was rotated away at `used` may be presented once more.
+    fn within_grace(&self, used: Option<Timestamp>) -> bool {
+        let grace = i64::from(self.settings().refresh_grace_seconds);
+        // A clock that was set back makes nothing younger.
+        used.is_some_and(|used| (used..used.plus_seconds(grace)).contains(&self.now()))
+    }
+
+    /// The token in the place of one that was rotated away within the grace period, by this client or at the same moment.
+    async fn successor(
+        &self,
+        old: &RefreshToken,
+        tokens: &SignedTokens,
+        hash: &str,
+    ) -> Result<Option<Secret>, OAuthError> {
+        match self.store().find_refresh_token(&old.org_id, hash, self.now()).await? {
+            RefreshTokenState::Used { used, .. } if self.within_grace(used) => {
+                Ok(self.store().refresh_again(old, &tokens.issued(), self.now()).await?)
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn token_user(&self, org: &OrgSnapshot, id: &tenterhook_contract::id::UserId) -> Result<User, OAuthError> {
@@ -345,12 +380,16 @@ fn check_code(code: &AuthorizationCode, request: &Request<'_>) -> Result<(), OAu
 /// A refresh may ask for less than was granted, never for more (RFC 6749 section 6).
 fn narrowed(granted: &[String], scope: Option<&str>) -> Result<Vec<String>, OAuthError> {
     let Some(scope) = scope else { return Ok(granted.to_vec()) };
-    let wanted: Vec<String> = scope.split_ascii_whitespace().map(ToOwned::to_owned).collect();
-    if wanted.iter().all(|scope| granted.contains(scope)) {
-        Ok(wanted)
-    } else {
-        Err(OAuthError::new("invalid_scope", "A refresh cannot ask for scopes that were not granted."))
+    let mut wanted: Vec<String> = Vec::new();
+    for scope in scope.split_ascii_whitespace() {
+        if !granted.iter().any(|granted| granted == scope) {
+            return Err(OAuthError::new("invalid_scope", "A refresh cannot ask for scopes that were not granted."));
+        }
+        if !wanted.iter().any(|wanted| wanted == scope) {
+            wanted.push(scope.to_owned());
+        }
     }
+    Ok(wanted)
 }
 
 /// When a family that begins now ends.

@@ -86,10 +86,10 @@ pub(crate) async fn store_config(folder: &std::path::Path) -> StoreConfig {
 
 /// What a node runs on `store`.
 pub(crate) async fn platform(store: Store, base_url: Arc<str>) -> Arc<Platform> {
-    platform_within(store, base_url, Limits::default()).await
+    platform_within(store, base_url, Limits::default(), 0).await
 }
 
-async fn platform_within(store: Store, base_url: Arc<str>, limits: Limits) -> Arc<Platform> {
+async fn platform_within(store: Store, base_url: Arc<str>, limits: Limits, grace_seconds: u32) -> Arc<Platform> {
     let transport = HttpTransport::new(
         TransportConfig { policy: EgressPolicy::default().with_plain_http_to_loopback(), ..TransportConfig::default() },
         Arc::new(SystemEntropy),
@@ -104,6 +104,7 @@ async fn platform_within(store: Store, base_url: Arc<str>, limits: Limits) -> Ar
             plain_http_to_loopback: true,
             limits,
             missed_hook_claim: Some("x-hook-missed".into()),
+            refresh_grace_seconds: grace_seconds,
         },
         witness: None,
     })
@@ -144,13 +145,22 @@ impl World {
         limits: ServerLimits,
         engine: Limits,
     ) -> Self {
-        Self::node(config, Keyring::generate_text(), folder, limits, engine).await
+        Self::node(config, Keyring::generate_text(), folder, (limits, engine, 0)).await
     }
 
     /// Another node on the same database. Neither follows the other: what it knows of the other's changes it has asked for.
     pub(crate) async fn beside(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::node(&self.store, self.keys.clone(), folder, ServerLimits::default(), Limits::default()).await
+        let limits = (ServerLimits::default(), Limits::default(), 0);
+        Self::node(&self.store, self.keys.clone(), folder, limits).await
+    }
+
+    /// A server with a grace period for refresh tokens; the others have none.
+    pub(crate) async fn with_grace(seconds: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = store_config(folder.path()).await;
+        let limits = (ServerLimits::default(), Limits::default(), seconds);
+        Self::node(&config, Keyring::generate_text(), folder, limits).await
     }
 
     /// URL of its PostgreSQL database.
@@ -163,13 +173,12 @@ impl World {
         config: &StoreConfig,
         keys: Secret,
         folder: tempfile::TempDir,
-        limits: ServerLimits,
-        engine: Limits,
+        (limits, engine, grace_seconds): (ServerLimits, Limits, u32),
     ) -> Self {
         let store = Store::open(config, Keyring::from_text(&keys).unwrap()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let platform = platform_within(store, format!("http://{address}").into(), engine).await;
+        let platform = platform_within(store, format!("http://{address}").into(), engine, grace_seconds).await;
         let secrets = DemonstrationSecrets {
             admin_token: Secret::new(ADMIN_TOKEN),
             client_secret: Secret::new(CLIENT_SECRET),

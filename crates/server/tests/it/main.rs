@@ -6,6 +6,7 @@ mod answers;
 mod authorize;
 mod echo;
 mod edge;
+mod grace;
 mod harness;
 mod hook_keys;
 mod inline_hooks;

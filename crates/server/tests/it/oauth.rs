@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Behaviour, CLIENT_SECRET, PASSWORD, Service, World};
 
 pub(crate) const VERIFIER: &str = "a-verifier-that-is-long-enough-for-rfc-7636-0001";
-const REDIRECT_URI: &str = "http://127.0.0.1:3000/callback";
+pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:3000/callback";
 
 fn gold() -> Behaviour {
     Behaviour::json(&json!({ "commands": [
@@ -292,7 +292,7 @@ async fn a_replay_at_the_same_moment_leaves_no_token_that_works() {
 }
 
 /// The tokens of a code flow that asks for a refresh token.
-async fn tokens_for_long(world: &World, client_id: &str) -> Value {
+pub(crate) async fn tokens_for_long(world: &World, client_id: &str) -> Value {
     let answer = sign_in_and_authorize(world, client_id, "openid offline_access orders.read", "").await;
     let code = redirect_parameter(&answer, "code").unwrap();
     redeem(world, client_id, &code, VERIFIER).await.json()

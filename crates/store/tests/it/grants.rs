@@ -1,6 +1,7 @@
 //! Codes, refresh tokens and revocations: single use and rotation hold when several race.
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use tenterhook_contract::Secret;
 use tenterhook_store::{
     Store,
     model::{CodeRedemption, IssuedAccessToken, RefreshToken, RefreshTokenState},
@@ -13,6 +14,7 @@ on_every_database! {
     a_code_that_is_unknown_or_expired_is_unknown
     a_refresh_token_is_rotated_by_exactly_one
     a_rotation_is_kept_with_its_access_token_or_not_at_all
+    who_asks_again_gets_the_same_successor_until_it_is_used
     a_family_is_revoked_together
     what_came_of_a_code_is_revoked_together
     nothing_comes_of_a_code_after_its_replay
@@ -22,6 +24,11 @@ on_every_database! {
 
 fn access(jti: &str) -> IssuedAccessToken {
     IssuedAccessToken { jti: jti.into(), expires: at(100) }
+}
+
+/// The text of a refresh token that is rotated in.
+fn secret() -> Secret {
+    Secret::new("successor-marked-secret")
 }
 
 /// A code, redeemed; the tokens of `jti` and `refresh` came of it.
@@ -74,11 +81,14 @@ async fn a_refresh_token_is_rotated_by_exactly_one(store: Store) {
         let (store, old) = (store.clone(), old.clone());
         tasks.spawn(async move {
             let new = refresh_token(&format!("new {racer}"), Some(&old), None);
-            store.rotate_refresh_token(&old, &new, &access(&format!("jti {racer}"))).await.unwrap()
+            store.rotate_refresh_token(&old, (&new, &secret()), &access(&format!("jti {racer}")), at(1)).await.unwrap()
         });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|rotated| *rotated).count(), 1);
-    assert_eq!(store.find_refresh_token(&org(), "old", at(1)).await.unwrap(), RefreshTokenState::Used(Box::new(old)));
+    assert_eq!(
+        store.find_refresh_token(&org(), "old", at(1)).await.unwrap(),
+        RefreshTokenState::Used { token: Box::new(old), used: Some(at(1)) }
+    );
     let mut live = 0;
     for racer in 0..4 {
         live += u32::from(is_live(&store, &format!("new {racer}")).await);
@@ -91,9 +101,34 @@ async fn a_rotation_is_kept_with_its_access_token_or_not_at_all(store: Store) {
     let old = refresh_token("old", None, Some("code"));
     grant(&store, "code", "jti", Some(&old)).await;
     let new = refresh_token("new", Some(&old), Some("code"));
-    assert!(store.rotate_refresh_token(&old, &new, &access("jti")).await.is_err(), "there is one with this id");
+    assert!(
+        store.rotate_refresh_token(&old, (&new, &secret()), &access("jti"), at(1)).await.is_err(),
+        "there is one with this id"
+    );
     assert!(is_live(&store, "old").await && !is_live(&store, "new").await);
-    assert!(store.rotate_refresh_token(&old, &new, &access("jti-2")).await.unwrap());
+    assert!(store.rotate_refresh_token(&old, (&new, &secret()), &access("jti-2"), at(1)).await.unwrap());
+}
+
+async fn who_asks_again_gets_the_same_successor_until_it_is_used(store: Store) {
+    let first = refresh_token("first", None, Some("code"));
+    let second = refresh_token("second", Some(&first), Some("code"));
+    let third = refresh_token("third", Some(&second), Some("code"));
+    grant(&store, "code", "jti-1", Some(&first)).await;
+    assert!(store.refresh_again(&first, &access("jti-2"), at(1)).await.unwrap().is_none(), "it is live");
+    assert!(store.rotate_refresh_token(&first, (&second, &secret()), &access("jti-2"), at(1)).await.unwrap());
+    for jti in ["jti-3", "jti-4"] {
+        assert_eq!(store.refresh_again(&first, &access(jti), at(2)).await.unwrap(), Some(secret()));
+    }
+    assert!(store.refresh_again(&first, &access("jti-5"), at(1_000)).await.unwrap().is_none(), "it has expired");
+    let done = store.rotate_secrets(|_| ()).await.unwrap();
+    assert_eq!((done.rows, done.secrets), (2, 0), "the code and the successor are under the current key");
+    assert!(store.rotate_refresh_token(&second, (&third, &secret()), &access("jti-6"), at(3)).await.unwrap());
+    assert!(store.refresh_again(&first, &access("jti-7"), at(3)).await.unwrap().is_none(), "the successor was used");
+    // With the access tokens that were issued to those who asked again.
+    store.revoke_family(&first).await.unwrap();
+    for (jti, revoked) in [("jti-3", true), ("jti-4", true), ("jti-5", false), ("jti-7", false)] {
+        assert_eq!(store.is_access_token_revoked(&org(), jti).await.unwrap(), revoked, "{jti}");
+    }
 }
 
 /// RFC 7009 2.1: with the access tokens of the grant.
@@ -103,7 +138,7 @@ async fn a_family_is_revoked_together(store: Store) {
     let stranger = refresh_token("stranger", None, Some("other"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     grant(&store, "other", "jti-2", Some(&stranger)).await;
-    assert!(store.rotate_refresh_token(&first, &second, &access("jti-3")).await.unwrap());
+    assert!(store.rotate_refresh_token(&first, (&second, &secret()), &access("jti-3"), at(1)).await.unwrap());
     assert_eq!(store.revoke_family(&first).await.unwrap(), 4);
     for hash in ["first", "second"] {
         assert!(matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Revoked(_)));
@@ -113,7 +148,7 @@ async fn a_family_is_revoked_together(store: Store) {
     }
     assert!(is_live(&store, "stranger").await);
     let third = refresh_token("third", Some(&first), Some("code"));
-    assert!(!store.rotate_refresh_token(&second, &third, &access("jti-4")).await.unwrap());
+    assert!(!store.rotate_refresh_token(&second, (&third, &secret()), &access("jti-4"), at(1)).await.unwrap());
     assert_eq!(store.revoke_family(&second).await.unwrap(), 0, "nothing is left");
 }
 
@@ -128,7 +163,7 @@ async fn a_family_is_revoked_with_the_token_that_is_being_rotated_in() {
     for statement in [
         "UPDATE refresh_tokens SET state = 'used'",
         "INSERT INTO refresh_tokens SELECT org_id, 'second', 'second', family_id, code_sha256, 'live', document, \
-         expires_us FROM refresh_tokens",
+         expires_us, used_us, successor_id, successor FROM refresh_tokens",
     ] {
         rotation.execute_unprepared(statement).await.unwrap();
     }
@@ -149,7 +184,7 @@ async fn what_came_of_a_code_is_revoked_together(store: Store) {
     let second = refresh_token("second", Some(&first), Some("code"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     grant(&store, "other", "jti-2", None).await;
-    assert!(store.rotate_refresh_token(&first, &second, &access("jti-3")).await.unwrap());
+    assert!(store.rotate_refresh_token(&first, (&second, &secret()), &access("jti-3"), at(1)).await.unwrap());
     assert!(!store.is_access_token_revoked(&org(), "jti-1").await.unwrap());
     assert_eq!(store.revoke_tokens_of_code(&org(), "code").await.unwrap(), 4);
     assert!(!is_live(&store, "second").await);
