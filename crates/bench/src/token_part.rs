@@ -112,6 +112,7 @@ fn authentication(length: Duration) -> Result<(), Error> {
             path: "/oauth2/default/v1/token".to_owned(),
             query: None,
             ip_address: "127.0.0.1".to_owned(),
+            proxies: Vec::new(),
             user_agent: None,
             base_url: org.base_url.clone(),
         };
