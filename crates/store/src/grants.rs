@@ -208,7 +208,7 @@ impl Store {
             .exec(&transaction)
             .await?;
         if held.rows_affected != 1 {
-            transaction.rollback().await?;
+            transaction.rollback().await;
             return Ok(None);
         }
         if let Some(code_sha256) = &old.code_sha256 {
