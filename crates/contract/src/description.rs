@@ -101,6 +101,20 @@ pub struct CommandRule {
     pub misnamed: &'static [&'static str],
 }
 
+impl CommandRule {
+    /// The shape of the operand as an example, for messages.
+    pub(crate) fn example(&self) -> String {
+        let members = self.members.iter().map(|name| format!("\"{name}\": …")).collect::<Vec<_>>().join(", ");
+        match self.shape {
+            Shape::Items(_) => format!("`value` is an array: `[{{{members}}}]`"),
+            Shape::Object if members.is_empty() => {
+                "`value` is an object of attributes: `{\"firstName\": …}`".to_owned()
+            }
+            Shape::Object => format!("`value` is an object: `{{{members}}}`"),
+        }
+    }
+}
+
 /// An answer tried on the subject of a document: nothing but the comparison comes of it.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {

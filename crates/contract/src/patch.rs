@@ -20,6 +20,27 @@ pub(crate) enum Op {
     Remove,
 }
 
+/// The operations of a command, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operations {
+    /// `add`, `replace` and `remove`.
+    All,
+    /// An assertion takes no `remove` (`open-questions.md` E5).
+    NoRemove,
+}
+
+/// What to do instead of a `remove` where there is none.
+pub(crate) const NO_REMOVE: &str = "An assertion takes `add` and `replace` only";
+
+impl Operations {
+    fn named(self) -> &'static str {
+        match self {
+            Self::All => "`add`, `replace` or `remove`",
+            Self::NoRemove => "`add` or `replace`",
+        }
+    }
+}
+
 impl Op {
     fn parse(text: &str) -> Option<Self> {
         match text {
@@ -67,16 +88,34 @@ impl Place<'_> {
     }
 
     pub(crate) fn not_found(self) -> Refused {
-        self.refused(ProblemCode::PathNotFound, "Path not found").hint(self.writing_hint(false))
+        self.missing(false)
     }
 
     /// Nothing has the name that follows the root: it may be that all of what follows was meant as one.
     pub(crate) fn name_not_found(self) -> Refused {
-        self.refused(ProblemCode::PathNotFound, "Path not found").hint(self.writing_hint(true))
+        self.missing(true)
+    }
+
+    fn missing(self, one_name: bool) -> Refused {
+        let hint = self.writing_hint(one_name).unwrap_or_else(|| match self.op {
+            Op::Remove => "Nothing is there. Leave the operation out".to_owned(),
+            Op::Replace => "Nothing is there. Write `add` to set what the request does not have".to_owned(),
+            Op::Add => "What it is added to is not there. Add that first, whole".to_owned(),
+        });
+        self.refused(ProblemCode::PathNotFound, "Path not found").hint(hint)
     }
 
     pub(crate) fn bad_path(self) -> Refused {
-        self.refused(ProblemCode::BadPath, "Invalid path").hint(self.writing_hint(false))
+        let root = self.root;
+        self.bad_path_or(&format!(
+            "A path is a JSON Pointer without empty names, such as `/{root}/<name>`; `~` stands before `0` or `1` only"
+        ))
+    }
+
+    /// A path that leads nowhere; `hint` says where paths lead, unless how it is written explains it better.
+    pub(crate) fn bad_path_or(self, hint: &str) -> Refused {
+        let hint = self.writing_hint(false).unwrap_or_else(|| hint.to_owned());
+        self.refused(ProblemCode::BadPath, "Invalid path").hint(hint)
     }
 
     /// Refuses a value that would be nested too deep where it is put: `above` arrays and objects are around it.
@@ -92,7 +131,11 @@ impl Place<'_> {
     }
 
     pub(crate) fn bad_index(self) -> Refused {
-        self.refused(ProblemCode::BadIndex, "Invalid array index")
+        let hint = match self.op {
+            Op::Add => "An array takes an index up to its length, from 0 and without leading zeros, or `-` for its end",
+            Op::Replace | Op::Remove => "An array takes the index of an element, from 0 and without leading zeros",
+        };
+        self.refused(ProblemCode::BadIndex, "Invalid array index").hint(hint.to_owned())
     }
 
     /// The path's reference tokens, one by one.
@@ -101,7 +144,8 @@ impl Place<'_> {
         Self: 'a,
     {
         if self.path.len() > PATH_BYTES_MAX {
-            return Err(self.refused(ProblemCode::BadPath, "Path too long"));
+            let hint = format!("A path has {PATH_BYTES_MAX} bytes at most");
+            return Err(self.refused(ProblemCode::BadPath, "Path too long").hint(hint));
         }
         let tokens = pointer::split(self.path).map_err(|_| self.bad_path())?;
         Ok(tokens.map(move |token| token.map_err(|_| self.bad_path())))
@@ -131,19 +175,19 @@ pub(crate) fn each_operation(
     index: usize,
     command: Command,
     rule: &'static CommandRule,
-    root: &'static str,
+    (root, operations): (&'static str, Operations),
     (changes, problems): (&mut Vec<Change>, &mut Vec<Problem>),
     mut apply: impl FnMut(Place<'_>, Edit) -> Result<(), (&'static str, Refused)>,
 ) -> usize {
-    let Command { operand: Operand::Items(operations), .. } = command else {
+    let Command { operand: Operand::Items(items), .. } = command else {
         problems.push(command.wrong_shape(index, rule));
         return 0;
     };
-    let count = operations.len();
+    let count = items.len();
     changes.reserve(count);
-    for (place, operation) in operations.into_iter().enumerate().take(OPERATIONS_MAX + 1) {
+    for (place, operation) in items.into_iter().enumerate().take(OPERATIONS_MAX + 1) {
         let problem = |member: &str, refused: Refused| refused.at(format!("/commands/{index}/value/{place}{member}"));
-        match read(operation) {
+        match read(operation, operations) {
             Err((member, refused)) => problems.push(problem(member, refused)),
             Ok((op, path, edit)) => match apply(Place { op, path: &path, root }, edit) {
                 Ok(()) => changes.push(Change { command: rule.name, op: op.name(), path }),
@@ -160,21 +204,24 @@ pub(crate) fn too_many_operations(index: usize) -> Problem {
         code: ProblemCode::TooMany,
         pointer: format!("/commands/{index}/value"),
         message: format!("More than {OPERATIONS_MAX} operations"),
-        hint: None,
+        hint: Some("Set a claim as a whole, with one operation".to_owned()),
     }
 }
 
 /// An operation's parts, or which of its members is wrong.
-fn read(operation: Item) -> Result<(Op, String, Edit), (&'static str, Refused)> {
+fn read(operation: Item, operations: Operations) -> Result<(Op, String, Edit), (&'static str, Refused)> {
     let Item::Members(mut members) = operation else {
-        return Err(("", Refused::new(ProblemCode::WrongShape, "An operation must be an object")));
+        let refused = Refused::new(ProblemCode::WrongShape, "An operation must be an object");
+        return Err(("", refused.hint("Write `{\"op\": \"add\", \"path\": …, \"value\": …}`".to_owned())));
     };
-    let op = match members.get("op") {
-        Some(Value::String(op)) => Op::parse(op).ok_or_else(|| ("/op", unknown_op(op)))?,
-        _ => return Err(("/op", Refused::new(ProblemCode::UnknownOperation, "op is required"))),
+    let Some(Value::String(op)) = members.get("op") else {
+        let hint = format!("`op` is {}, a string", operations.named());
+        return Err(("/op", Refused::new(ProblemCode::UnknownOperation, "op is required").hint(hint)));
     };
+    let op = Op::parse(op).ok_or_else(|| ("/op", unknown_op(op, operations)))?;
     let Some(Value::String(path)) = members.take("path") else {
-        return Err(("/path", Refused::new(ProblemCode::BadPath, "path is required")));
+        let hint = "`path` is a JSON Pointer (RFC 6901), a string such as `/claims/<name>`";
+        return Err(("/path", Refused::new(ProblemCode::BadPath, "path is required").hint(hint.to_owned())));
     };
     let place = Place { op, path: &path, root: "" };
     let edit = match (op, members.take("value")) {
@@ -183,19 +230,24 @@ fn read(operation: Item) -> Result<(Op, String, Edit), (&'static str, Refused)> 
         (Op::Remove, None) => Edit::Remove,
         (Op::Add | Op::Replace, None) => {
             let text = "Value is required for add/replace operation";
-            return Err(("/value", place.refused(ProblemCode::ValueRequired, text)));
+            let hint = "`value` is missing or null. Leave the operation out when there is nothing to set";
+            return Err(("/value", place.refused(ProblemCode::ValueRequired, text).hint(hint.to_owned())));
         }
         (Op::Remove, Some(_)) => {
             let text = "Value is not allowed for remove operation";
-            return Err(("/value", place.refused(ProblemCode::ValueNotAllowed, text)));
+            let hint = match operations {
+                Operations::All => "Leave `value` out: the path alone says what is removed",
+                Operations::NoRemove => NO_REMOVE,
+            };
+            return Err(("/value", place.refused(ProblemCode::ValueNotAllowed, text).hint(hint.to_owned())));
         }
     };
     Ok((op, path, edit))
 }
 
-fn unknown_op(op: &str) -> Refused {
+fn unknown_op(op: &str, operations: Operations) -> Refused {
     Refused::new(ProblemCode::UnknownOperation, format!("Unknown operation(op={})", shown(op)))
-        .hint("The operations are `add`, `replace` and `remove`, in lower case".to_owned())
+        .hint(format!("`op` is {}, in lower case", operations.named()))
 }
 
 /// Walks from `value` down `names` to a parent, and edits `last` there.

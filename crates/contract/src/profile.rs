@@ -304,7 +304,8 @@ impl ProfileSchema {
         let shown = shown(name);
         if name == PASSWORD {
             let text = "The password cannot be set(attribute=password)";
-            return Err(Refused::new(ProblemCode::ForbiddenAttribute, text));
+            let hint = "Leave it out: a hook neither sees nor sets passwords";
+            return Err(Refused::new(ProblemCode::ForbiddenAttribute, text).hint(hint.to_owned()));
         }
         let Some(attribute) = self.attribute(name) else {
             let text = format!("Unknown attribute(attribute={shown})");

@@ -2,6 +2,7 @@
 
 mod integers;
 mod lenient;
+mod misnamed;
 mod notice;
 mod read;
 mod render;
@@ -188,7 +189,7 @@ impl Command {
             code: ProblemCode::WrongShape,
             pointer: format!("/commands/{index}/value"),
             message: format!("{}({})", rule.shape.wanted(), rule.name),
-            hint: stray_hint(&self.stray_members),
+            hint: Some(stray_hint(&self.stray_members).unwrap_or_else(|| rule.example())),
         }
     }
 }
@@ -335,15 +336,16 @@ impl Answer {
 /// The problem of a command that the type does not have.
 pub(crate) fn unknown_command(description: &Description, index: usize, kind: &str) -> Problem {
     let known = description.commands.iter().map(|rule| format!("`{}`", rule.name)).collect::<Vec<_>>().join(", ");
-    let right = HookType::ALL.iter().flat_map(|other| other.description().commands);
-    let right =
-        right.filter(|rule| rule.misnamed.contains(&kind)).find(|rule| description.command(rule.name).is_some());
-    let hint = match right {
-        Some(rule) => format!("Write `{}`", rule.name),
-        None if kind.parse::<HookType>().is_ok() => {
+    let of_type = |hook_type: &HookType| hook_type.description().commands.iter().any(|rule| rule.name == kind);
+    let hint = match (misnamed::right_name(description, kind), HookType::ALL.iter().find(|other| of_type(other))) {
+        (Some(name), _) => format!("Write `{name}`"),
+        (None, _) if kind.parse::<HookType>().is_ok() => {
             format!("`{kind}` is a hook type, not a command. The commands are {known}")
         }
-        None => format!("The commands of this hook type are {known}"),
+        (None, Some(other)) => {
+            format!("It is a command of the hook type `{other}`. The commands of this hook type are {known}")
+        }
+        (None, None) => format!("The commands of this hook type are {known}"),
     };
     Problem {
         code: ProblemCode::UnknownCommand,

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     limits::{COMMANDS_MAX, PROBLEMS_SHOWN_MAX},
     plain_json::{self, PlainJson},
-    problem::{Problem, ProblemCode},
+    problem::{Problem, ProblemCode, Refused},
 };
 
 /// Member names of the contract, which need no memory of their own.
@@ -194,12 +194,15 @@ impl<'de> AnyShape<'de> for Option<Answer> {
         answer.notices = watch.finish();
         match commands {
             Commands::Absent => {}
-            Commands::NoArray => answer.problems.push(wrong_shape("/commands", "commands must be an array")),
+            Commands::NoArray => {
+                let hint = "Write `\"commands\": [{\"type\": …, \"value\": …}]`, also for one command";
+                answer.problems.push(wrong_shape("/commands", "commands must be an array", hint));
+            }
             Commands::TooMany => answer.problems.push(Problem {
                 code: ProblemCode::TooMany,
                 pointer: "/commands".to_owned(),
                 message: format!("More than {COMMANDS_MAX} commands"),
-                hint: None,
+                hint: Some("Put the operations of one kind into one command".to_owned()),
             }),
             Commands::Read(read, problems) => {
                 answer.commands = read;
@@ -260,11 +263,13 @@ impl<'de> AnyShape<'de> for Commands {
             match command {
                 ReadCommand::Command(command) => commands.push(Command { place: index, ..command }),
                 ReadCommand::NoObject => {
-                    problems.push(wrong_shape(&format!("/commands/{index}"), "A command must be an object"));
+                    let hint = "Write `{\"type\": …, \"value\": …}`";
+                    problems.push(wrong_shape(&format!("/commands/{index}"), "A command must be an object", hint));
                 }
                 ReadCommand::NoType => {
                     let pointer = format!("/commands/{index}/type");
-                    problems.push(wrong_shape(&pointer, "A command must have a type, a string"));
+                    let hint = "`type` names the command, such as `com.okta.access.patch`";
+                    problems.push(wrong_shape(&pointer, "A command must have a type, a string", hint));
                 }
             }
             index += 1;
@@ -353,8 +358,8 @@ fn read_members<'de, A: MapAccess<'de>>(mut members: A) -> Result<Members, A::Er
     Ok(Members(read))
 }
 
-fn wrong_shape(pointer: &str, message: &str) -> Problem {
-    Problem { code: ProblemCode::WrongShape, pointer: pointer.to_owned(), message: message.to_owned(), hint: None }
+fn wrong_shape(pointer: &str, message: &str, hint: &str) -> Problem {
+    Refused::new(ProblemCode::WrongShape, message).hint(hint.to_owned()).at(pointer.to_owned())
 }
 
 fn debug_context(value: Value) -> Option<Map<String, Value>> {

@@ -14,11 +14,14 @@ use super::{
 use crate::{
     answer::{Answer, unknown_command},
     limits::OPERATIONS_MAX,
-    patch::{Edit, Place, each_operation, edit_element, too_many_operations},
-    problem::{Change, Problem, ProblemCode, Refused, in_answers_order},
+    patch::{Edit, NO_REMOVE, Operations, Place, each_operation, edit_element, too_many_operations},
+    problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
 
 const ROOTS: &str = "A path begins with `/claims/<name>`, `/subject/`, `/conditions/` or `/authentication/`";
+
+const BELOW_ATTRIBUTE: &str = "Below an attribute are `/attributes`, `/attributes/NameFormat`, `/attributeValues/<index>`, \
+                               and below that `/value` and `/attributes/xsi:type`";
 
 /// Applies the commands to a copy of `assertion`; one failing operation discards the whole answer.
 pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
@@ -33,13 +36,14 @@ pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec
             continue;
         }
         let found = (&mut changes, &mut problems);
-        operations += each_operation(index, command, &ASSERTION_PATCH, "claims", found, |place, edit| {
-            if matches!(edit, Edit::Remove) {
-                let refused = place.refused(ProblemCode::UnknownOperation, "Unsupported operation");
-                return Err(("/op", refused.hint("An assertion takes `add` and `replace` only".to_owned())));
-            }
-            apply(place, edit, &mut draft)
-        });
+        operations +=
+            each_operation(index, command, &ASSERTION_PATCH, ("claims", Operations::NoRemove), found, |place, edit| {
+                if matches!(edit, Edit::Remove) {
+                    let refused = place.refused(ProblemCode::UnknownOperation, "Unsupported operation");
+                    return Err(("/op", refused.hint(NO_REMOVE.to_owned())));
+                }
+                apply(place, edit, &mut draft)
+            });
         if operations > OPERATIONS_MAX {
             problems.push(too_many_operations(index));
             break;
@@ -107,11 +111,7 @@ fn apply(place: Place<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
             let refused = place.refused(ProblemCode::BadPath, "Invalid path");
             Err(path(refused.hint("The lifetime of an assertion cannot be changed by a hook".to_owned())))
         }
-        _ => {
-            let bad = place.bad_path();
-            let hint = bad.hint.clone().unwrap_or_else(|| ROOTS.to_owned());
-            Err(path(bad.hint(hint)))
-        }
+        _ => Err(path(place.bad_path_or(ROOTS))),
     }
 }
 
@@ -119,13 +119,15 @@ fn apply(place: Place<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
 fn claim(place: Place<'_>, edit: Edit, draft: &mut Assertion, name: &str, below: &[&str]) -> Applied {
     if below.is_empty() {
         if matches!(edit, Edit::Replace(_)) && draft.claims.get(name).is_none() {
-            return Err(path(place.refused(ProblemCode::PathNotFound, "Path not found")));
+            return Err(path(place.not_found()));
         }
         if !is_xml_text(name) {
             let hint = "The attribute's name has a character that XML 1.0 does not allow".to_owned();
             return Err(path(place.refused(ProblemCode::BadPath, "Invalid path").hint(hint)));
         }
-        let (Edit::Add(value) | Edit::Replace(value)) = edit else { return Err(path(place.bad_path())) };
+        let (Edit::Add(value) | Edit::Replace(value)) = edit else {
+            return Err(path(place.bad_path_or(BELOW_ATTRIBUTE)));
+        };
         let attribute = Attribute::from_json(&value).map_err(|error| wrong_value(place, &error))?;
         draft.claims.insert(name, attribute);
         return Ok(());
@@ -139,18 +141,32 @@ fn claim(place: Place<'_>, edit: Edit, draft: &mut Assertion, name: &str, below:
         ["attributes", "NameFormat"] => set_text(place, edit, &mut attribute.attributes.name_format),
         ["attributeValues", index] => element(place, edit, &mut attribute.values, index, |value| {
             AttributeValue::from_json(&value).map_err(|error| wrong_value(place, &error).1)
+        })
+        .map_err(|(member, refused)| match refused.code {
+            ProblemCode::BadIndex => path(bad_value_index(place, name)),
+            _ => (member, refused),
         }),
         ["attributeValues", index, member @ ..] => {
-            let index = crate::pointer::index(index).ok_or_else(|| path(place.bad_index()))?;
-            let value = attribute.values.get_mut(index).ok_or_else(|| path(place.bad_index()))?;
+            let value = crate::pointer::index(index).and_then(|index| attribute.values.get_mut(index));
+            let value = value.ok_or_else(|| path(bad_value_index(place, name)))?;
             match member {
                 ["value"] => set(place, edit, &mut value.value, text),
                 ["attributes", "xsi:type"] => set_text(place, edit, &mut value.attributes.kind),
-                _ => Err(path(place.bad_path())),
+                _ => Err(path(place.bad_path_or(BELOW_ATTRIBUTE))),
             }
         }
-        _ => Err(path(place.bad_path())),
+        _ => Err(path(place.bad_path_or(BELOW_ATTRIBUTE))),
     }
+}
+
+/// The usual mistake is no index at all (`observed.md` section 3).
+fn bad_value_index(place: Place<'_>, name: &str) -> Refused {
+    let name = shown(name);
+    let name = crate::pointer::escape(&name);
+    place.bad_index().hint(format!(
+        "Name a value by its index, from 0: `/claims/{name}/attributeValues/0/value`; `/claims/{name}/attributeValues/-` \
+         adds one"
+    ))
 }
 
 /// Overwrites a member that exists: what `add` and `replace` both do there (RFC 6902, 4.1 and 4.3).
@@ -182,10 +198,28 @@ fn element<T>(
     })
 }
 
+/// The shape of the value that is wanted at a path, where a text alone is a usual mistake.
+fn wanted_shape(place: Place<'_>) -> Option<&'static str> {
+    const VALUE: &str = r#"{"attributes": {"xsi:type": "xs:string"}, "value": "…"}"#;
+    let names = place.tokens().ok()?.collect::<Result<Vec<_>, _>>().ok()?;
+    let names = names.iter().map(Cow::as_ref).collect::<Vec<_>>();
+    Some(match names.as_slice() {
+        ["claims", _] => r#"{"attributeValues": [{"attributes": {"xsi:type": "xs:string"}, "value": "…"}]}"#,
+        ["claims", _, "attributeValues", _] => VALUE,
+        ["claims", _, "attributes"] => r#"{"NameFormat": "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"}"#,
+        ["subject", "confirmation"] => r#"{"method": "urn:…", "data": {"recipient": "https://…"}}"#,
+        ["subject", "confirmation", "data"] => r#"{"recipient": "https://…"}"#,
+        ["conditions", "audienceRestriction"] => r#"["urn:…"]"#,
+        ["authentication", "authnContext"] => r#"{"authnContextClassRef": "urn:…"}"#,
+        _ => return None,
+    })
+}
+
 fn wrong_value(place: Place<'_>, error: &AssertionError) -> (&'static str, Refused) {
     let hint = match error.pointer.as_str() {
         "" => format!("The value {}", error.message),
         pointer => format!("In the value, `{pointer}` {}", error.message),
     };
+    let hint = wanted_shape(place).map_or(hint.clone(), |shape| format!("{hint}. It looks like this: `{shape}`"));
     ("/value", place.refused(ProblemCode::BadValue, "Invalid value").hint(hint))
 }

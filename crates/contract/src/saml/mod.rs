@@ -26,7 +26,7 @@ pub(crate) const ASSERTION_PATCH: CommandRule = CommandRule {
     name: "com.okta.assertion.patch",
     shape: Shape::Items("value must be an array of operations"),
     members: OPERATION_MEMBERS,
-    misnamed: &["com.okta.saml.assertion.patch", "com.okta.assertion.update"],
+    misnamed: &["com.okta.tokens.assertion.patch", "com.okta.saml.assertion.patch", "com.okta.assertion.update"],
 };
 
 /// The type's row.

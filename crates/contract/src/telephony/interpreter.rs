@@ -59,7 +59,8 @@ fn no_command(pointer: String) -> Problem {
 
 fn delivery(item: Item) -> Result<Delivery, (&'static str, Refused)> {
     let Item::Members(mut members) = item else {
-        return Err(("", Refused::new(ProblemCode::WrongShape, "value must hold objects(com.okta.telephony.action)")));
+        let refused = Refused::new(ProblemCode::WrongShape, "value must hold objects(com.okta.telephony.action)");
+        return Err(("", refused.hint("Write `[{\"status\": \"SUCCESSFUL\"}]`".to_owned())));
     };
     let status = match members.get("status").and_then(Value::as_str) {
         Some("SUCCESSFUL") => DeliveryStatus::Successful,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     answer::{Answer, unknown_command},
     limits::{OPERATIONS_MAX, TOKEN_LIFETIME_SECONDS_MAX, TOKEN_LIFETIME_SECONDS_MIN},
-    patch::{Edit, Place, each_operation, edit_below, too_many_operations},
+    patch::{Edit, Operations, Place, each_operation, edit_below, too_many_operations},
     plain_json,
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
@@ -44,7 +44,9 @@ pub(super) fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Ve
             continue;
         };
         let found = (&mut changes, &mut problems);
-        operations += each_operation(index, command, rule, "claims", found, |place, edit| staged.edit(place, edit));
+        operations += each_operation(index, command, rule, ("claims", Operations::All), found, |place, edit| {
+            staged.edit(place, edit)
+        });
         if operations > OPERATIONS_MAX {
             problems.push(too_many_operations(index));
             break;
@@ -150,7 +152,7 @@ impl<'a> Staged<'a> {
         };
         let value = match edit {
             Edit::Add(value) => Some(value),
-            _ if !present => return Err(place.refused(ProblemCode::PathNotFound, "Path not found")),
+            _ if !present => return Err(place.not_found()),
             Edit::Replace(value) => Some(value),
             Edit::Remove => None,
         };

@@ -18,10 +18,18 @@ use crate::{
     profile::{Profile, ProfileSchema},
 };
 
-pub(crate) const APP_USER_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.appUser.profile.update", shape: Shape::Object, members: &[], misnamed: &[] };
-pub(crate) const PROFILE_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.user.profile.update", shape: Shape::Object, members: &[], misnamed: &[] };
+pub(crate) const APP_USER_UPDATE: CommandRule = CommandRule {
+    name: "com.okta.appUser.profile.update",
+    shape: Shape::Object,
+    members: &[],
+    misnamed: &["com.okta.appUser.profile.update.import", "com.okta.app.user.profile.update"],
+};
+pub(crate) const PROFILE_UPDATE: CommandRule = CommandRule {
+    name: "com.okta.user.profile.update",
+    shape: Shape::Object,
+    members: &[],
+    misnamed: &["com.okta.user.profile.update.import"],
+};
 pub(crate) const ACTION_UPDATE: CommandRule = CommandRule {
     name: "com.okta.action.update",
     shape: Shape::Object,

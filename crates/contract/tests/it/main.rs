@@ -6,6 +6,7 @@ mod answer;
 mod family;
 mod hook;
 mod lenient;
+mod messages;
 mod password_import;
 mod properties;
 mod registration;

@@ -124,6 +124,8 @@ fn laws<P: ExtensionPoint>(before: &P::Subject, text: &[u8]) -> Lawful<P::Subjec
         Err(problems) => {
             prop_assert!(!problems.is_empty());
             prop_assert!(problems.iter().all(|problem| problem.pointer.starts_with("/commands")));
+            let mute = problems.iter().find(|problem| problem.hint.is_none());
+            prop_assert!(mute.is_none(), "what to do is said: {:?}", mute);
             prop_assert_eq!(&after, before, "atomic");
             Ok(None)
         }

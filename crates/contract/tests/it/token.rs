@@ -233,7 +233,7 @@ fn names_are_escaped_as_rfc_6901_says() {
     assert!(hint.contains("`/claims/x`"), "observed.md 3: a path without its leading slash: {hint}");
     for (path, wanted) in [
         ("/claims/none/of/it", Some("Write `/` in a claim name as `~1` and `~` as `~0`: `/claims/none~1of~1it`")),
-        ("/claims/card/none", None),
+        ("/claims/card/none", Some("Nothing is there. Write `add` to set what the request does not have")),
         ("claims/list/-", Some("A path begins with `/`: `/claims/list/-`")),
         ("token/lifetime/expiration", Some("A path begins with `/`: `/token/lifetime/expiration`")),
     ] {

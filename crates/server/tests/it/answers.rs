@@ -88,8 +88,8 @@ async fn execute_tells_every_problem_and_every_notice() {
         causes,
         [
             "Unknown command(com.okta.tokens.access.patch) at /commands/0/type. Write `com.okta.access.patch`",
-            "A command must be an object at /commands/1",
-            "value must be an array of operations(com.okta.access.patch) at /commands/2/value",
+            r#"A command must be an object at /commands/1. Write `{"type": …, "value": …}`"#,
+            r#"value must be an array of operations(com.okta.access.patch) at /commands/2/value. `value` is an array: `[{"op": …, "path": …, "value": …}]`"#,
             "`errors` has no effect. Write `error`, one object: an answer with it refuses [/errors]",
         ]
     );
