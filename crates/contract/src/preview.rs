@@ -31,6 +31,8 @@ pub struct DocumentError {
 /// What a preview is to be about. Everything that is not given stays as the sample has it.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
+    /// When the document is sent: the sample's dates are then as far from it as they are from the sample's `eventTime`.
+    pub at: Option<Timestamp>,
     /// The user: a token's, an assertion's, a passcode's; the person who registers.
     pub user: Option<UserContext>,
     /// That user's mail address, which only a registration tells.
@@ -188,8 +190,37 @@ impl Document {
             return Err(DocumentError::wrong("document", "the sample is not an object"));
         };
         let mut document = Self(members);
+        if let Some(at) = inputs.at {
+            document.move_dates(at);
+        }
         (description.fill)(inputs, &mut document)?;
         Ok(document)
+    }
+
+    /// Moves the dates of a sample, so that a session still runs and a passcode is not yet old at `at`.
+    fn move_dates(&mut self, at: Timestamp) {
+        const DATES: [&str; 6] = [
+            "/data/context/session/createdAt",
+            "/data/context/session/expiresAt",
+            "/data/context/session/lastPasswordVerification",
+            "/data/context/session/lastFactorVerification",
+            "/data/context/user/passwordChanged",
+            "/data/messageProfile/otpExpires",
+        ];
+        // A NumericDate (RFC 7519, section 2).
+        const AUTH_TIME: &str = "/data/identity/claims/auth_time";
+        let date = |document: &Self, pointer| document.find(pointer)?.as_str()?.parse::<Timestamp>().ok();
+        let Some(sent) = date(self, "/eventTime") else { return };
+        let seconds = at.as_seconds().saturating_sub(sent.as_seconds());
+        for pointer in DATES {
+            if let Some(date) = date(self, pointer) {
+                self.set(pointer, json!(date.plus_seconds(seconds)));
+            }
+        }
+        if let Some(auth_time) = self.find(AUTH_TIME).and_then(Value::as_i64) {
+            self.set(AUTH_TIME, json!(auth_time.saturating_add(seconds)));
+        }
+        self.set("/eventTime", json!(at.whole_seconds()));
     }
 
     /// Marks the document as a preview: its own id and time, where it came from, and [`PREVIEW_MARK`].
@@ -297,6 +328,16 @@ impl Document {
             }
         }
         members.insert(last.as_ref().to_owned(), value);
+    }
+
+    /// Sets a member of the object at `parent`; a new one comes behind its sibling `after`.
+    pub(crate) fn set_after(&mut self, parent: &str, after: &str, name: &str, value: Value) {
+        self.set(&format!("{parent}/{}", crate::pointer::escape(name)), value);
+        let Some(Value::Object(mut members)) = self.find(parent).cloned() else { return };
+        let Some((name, value)) = members.shift_remove_entry(name) else { return };
+        let place = members.keys().position(|own| own == after).map_or(members.len(), |index| index + 1);
+        members.shift_insert(place, name, value);
+        self.set(parent, Value::Object(members));
     }
 
     pub(crate) fn remove(&mut self, parent: &str, name: &str) {

@@ -110,10 +110,12 @@ impl Platform {
         hook: &InlineHook,
         wanted: &Wanted<'_>,
     ) -> Result<(Document, EventId), ManagementError> {
+        let now = self.now();
         let mut document = match wanted.about {
             About::Document(document) => Document::given(document, hook.hook_type).map_err(|error| invalid(&error))?,
             About::Inputs(None) => {
-                Document::sample(hook.hook_type, &Inputs::default()).map_err(|error| invalid(&error))?
+                let inputs = Inputs { at: Some(now), ..Inputs::default() };
+                Document::sample(hook.hook_type, &inputs).map_err(|error| invalid(&error))?
             }
             About::Inputs(Some(given)) => {
                 let (mut inputs, user) = Inputs::read(given, hook.hook_type).map_err(|error| invalid(&error))?;
@@ -125,6 +127,7 @@ impl Platform {
                     inputs.user = Some(user_context(org, &user));
                     inputs.email = Some(user.email);
                 }
+                inputs.at = Some(now);
                 Document::sample(hook.hook_type, &inputs).map_err(|error| invalid(&error))?
             }
         };
@@ -133,7 +136,7 @@ impl Platform {
         let event_id = EventId::from_entropy(entropy);
         document.mark(&Mark {
             event_id: &event_id,
-            at: self.now(),
+            at: now,
             hook_id: &hook.id,
             base_url: &administrator.caller.base_url,
             request: &administrator.caller.request_context(),

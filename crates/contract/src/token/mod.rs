@@ -424,7 +424,7 @@ fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
                 }
                 let refresh_token = json!({ "jti": "oar4fTq9kXn2wLzRc1d7" });
                 let grant = json!({ "authorization": first, "refresh_token": refresh_token.clone() });
-                document.set(&format!("{PROTOCOL}/originalGrant"), grant);
+                document.set_after(PROTOCOL, "request", "originalGrant", grant);
                 document.set("/data/refresh_token", refresh_token);
                 at_the_token_endpoint(document, grant_type);
             }

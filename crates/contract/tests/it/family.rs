@@ -131,6 +131,68 @@ fn previews_take_their_inputs() {
     assert_eq!(telephony["data"]["messageProfile"]["otpCode"], "11111", "telephony.md 7: nobody's code");
 }
 
+/// `observed.md` section 2: the order on the wire, also of what inputs put in.
+#[test]
+fn members_of_previews_have_the_order_of_the_wire() {
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let order = ["eventId", "eventTime", "eventType", "eventTypeVersion", "contentType", "cloudEventVersion", "source"];
+    for hook_type in HookType::ALL.iter().copied() {
+        let mut samples =
+            hook_type.description().sample_requests.iter().map(|text| serde_json::from_str(text).unwrap());
+        let previews = [json!({}), json!({ "user": "zoe" })].map(|body| sample(hook_type, body));
+        assert!(
+            samples.by_ref().chain(previews).all(|document: Value| {
+                let mut wanted = order.to_vec();
+                wanted.extend(document.get("requestType").map(|_| "requestType"));
+                keys(&document) == [wanted, vec!["data"]].concat()
+            }),
+            "{hook_type}"
+        );
+    }
+    let renewal = sample(HookType::Token, json!({ "grantType": "refresh_token" }));
+    let protocol = &renewal["data"]["context"]["protocol"];
+    assert_eq!(keys(protocol), ["type", "request", "originalGrant", "issuer", "client"], "token.md 2");
+    for hook_type in [HookType::Token, HookType::Saml] {
+        let session = keys(&sample(hook_type, json!({}))["data"]["context"]["session"]);
+        let verified = session.iter().position(|name| name == "lastPasswordVerification").unwrap();
+        assert_eq!(session[verified + 1], "lastFactorVerification", "observed.md 2: {hook_type}");
+    }
+}
+
+/// A service that looks at the dates finds a session that runs and a passcode that is not old.
+#[test]
+fn dates_of_previews_are_relative_to_now() {
+    let now: Timestamp = "2031-05-06T07:08:09.876Z".parse().unwrap();
+    let at = |hook_type, body| {
+        let inputs = Inputs { at: Some(now), ..inputs(body, hook_type) };
+        Document::sample(hook_type, &inputs).unwrap().to_json()
+    };
+    let telephony = at(HookType::Telephony, json!({}));
+    assert_eq!(
+        telephony["data"]["messageProfile"]["otpExpires"], "2031-05-06T07:13:09.412Z",
+        "telephony.md 2: 5 minutes"
+    );
+    let token = at(HookType::Token, json!({}));
+    let session = &token["data"]["context"]["session"];
+    assert_eq!(session["createdAt"], "2031-05-06T06:40:05.000Z");
+    assert_eq!(session["lastPasswordVerification"], "2031-05-06T06:40:05.000Z");
+    assert_eq!(session["lastFactorVerification"], "2031-05-06T06:40:18.000Z");
+    assert_eq!(session["expiresAt"], "2031-05-06T08:40:05.000Z");
+    assert_eq!(token["eventTime"], "2031-05-06T07:08:09.000Z");
+    let signed_in: Timestamp = session["createdAt"].as_str().unwrap().parse().unwrap();
+    assert_eq!(token["data"]["identity"]["claims"]["auth_time"], signed_in.as_seconds());
+    let saml = at(HookType::Saml, json!({ "user": "zoe" }));
+    let date = |pointer| saml.pointer(pointer).unwrap().as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(date("/data/context/session/createdAt") < now && now < date("/data/context/session/expiresAt"));
+    assert_eq!(saml["data"]["context"]["user"]["passwordChanged"], Value::Null, "a user of the org keeps what it has");
+    for hook_type in HookType::ALL.iter().copied() {
+        let plain = sample(hook_type, json!({}));
+        let moved = at(hook_type, json!({}));
+        assert_eq!(plain.to_string().len(), moved.to_string().len(), "nothing but dates is changed: {hook_type}");
+        assert_eq!(sample(hook_type, json!({}))["eventTime"], plain["eventTime"], "without a time the sample stays");
+    }
+}
+
 #[test]
 fn inputs_that_cannot_be_used_are_named() {
     for (hook_type, body, field) in [

@@ -62,7 +62,7 @@ fn typed(sample: &Value) -> (TokenRequest, TokenSubject) {
             expires_at: when("/session/expiresAt"),
             status: "ACTIVE",
             last_password_verification: Some(when("/session/lastPasswordVerification")),
-            last_factor_verification: None,
+            last_factor_verification: Some(when("/session/lastFactorVerification")),
             amr: vec!["PASSWORD".into(), "ONE_TIME_PASSWORD".into(), "MULTIFACTOR_AUTHENTICATION".into()],
             idp: IdentityProviderContext { id: member("/session/idp/id"), kind: "OKTA" },
             mfa_active: true,

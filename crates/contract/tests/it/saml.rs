@@ -561,10 +561,10 @@ fn the_request_is_the_sample() {
             expires_at: at("/session/expiresAt"),
             status: "ACTIVE",
             last_password_verification: Some(at("/session/lastPasswordVerification")),
-            last_factor_verification: None,
-            amr: vec!["PASSWORD".into()],
+            last_factor_verification: Some(at("/session/lastFactorVerification")),
+            amr: vec!["PASSWORD".into(), "ONE_TIME_PASSWORD".into(), "MULTIFACTOR_AUTHENTICATION".into()],
             idp: IdentityProviderContext { id: text("/session/idp/id"), kind: "OKTA" },
-            mfa_active: false,
+            mfa_active: true,
         },
         user: UserContext {
             links: UserLinks::of("https://org.example.com", &user_id),

@@ -1,7 +1,7 @@
 //! `POST /api/v1/inlineHooks/{id}/preview`, and `execute` for every type: nothing is changed by either.
 
 use serde_json::{Value, json};
-use tenterhook_contract::{HookType, answer::Answer};
+use tenterhook_contract::{HookType, Timestamp, answer::Answer};
 
 use crate::harness::{Behaviour, HOOK_SECRET, Service, World, hook_body};
 
@@ -174,4 +174,21 @@ async fn bad_input_is_refused_with_its_name() {
     assert!(service.received().is_empty(), "nothing was sent");
     let unknown = world.api("POST", "/api/v1/inlineHooks/cal00000000000000000/preview", Some(&json!({}))).await;
     assert_eq!(unknown.status, 404);
+}
+
+#[tokio::test]
+async fn a_preview_of_the_sample_is_of_now_and_a_given_document_keeps_its_dates() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::Silent).await;
+    let path = hook(&world, &service, HookType::Telephony).await + "/preview";
+    let expiry = "/data/messageProfile/otpExpires";
+    for inputs in [json!({ "call": false }), json!({ "call": false, "inputs": {} })] {
+        let request = world.api("POST", &path, Some(&inputs)).await.json()["request"].clone();
+        let date = |pointer| request.pointer(pointer).unwrap().as_str().unwrap().parse::<Timestamp>().unwrap();
+        assert_eq!(date(expiry).as_seconds() - date("/eventTime").as_seconds(), 300, "telephony.md 2");
+    }
+    let document = sample(HookType::Telephony.description().sample_requests[0]);
+    let given = json!({ "call": false, "document": document });
+    let request = world.api("POST", &path, Some(&given)).await.json()["request"].clone();
+    assert_eq!(request.pointer(expiry), document.pointer(expiry));
 }
