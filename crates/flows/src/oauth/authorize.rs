@@ -81,7 +81,7 @@ impl Platform {
         parameters: &Parameters,
         session: Option<&Session>,
     ) -> AuthorizeAnswer {
-        let checked = match check_client(org, parameters) {
+        let checked = match check_client(org, caller, parameters) {
             Ok(checked) => checked,
             Err(error) => return AuthorizeAnswer::Page(error),
         };
@@ -256,7 +256,11 @@ fn of_loopback(uri: &str) -> Option<(&str, &str)> {
 }
 
 /// Until these are known to belong together, nothing is ever redirected (RFC 6749 section 4.1.2.1).
-fn check_client<'a>(org: &'a OrgSnapshot, parameters: &'a Parameters) -> Result<Checked<'a>, OAuthError> {
+fn check_client<'a>(
+    org: &'a OrgSnapshot,
+    caller: &Caller,
+    parameters: &'a Parameters,
+) -> Result<Checked<'a>, OAuthError> {
     let client = client(org, parameters.require("client_id")?)
         .ok_or_else(|| OAuthError::of_configuration("invalid_client", "Invalid value for 'client_id' parameter."))?;
     let redirect_uri = parameters.require("redirect_uri")?;
@@ -266,6 +270,8 @@ fn check_client<'a>(org: &'a OrgSnapshot, parameters: &'a Parameters) -> Result<
             "The 'redirect_uri' parameter must be a Login redirect URI in the client app settings.",
         ));
     }
+    // Nor is what is too large to be sent on, for its `state` would go back.
+    parameters.check_sent(caller)?;
     let mode = match parameters.get("response_mode") {
         None | Some("query") => ResponseMode::Query,
         Some("fragment") => ResponseMode::Fragment,

@@ -1,6 +1,7 @@
 //! Parameters of OAuth requests: decoded once, none twice, all bounded.
 
 use super::error::OAuthError;
+use crate::Caller;
 
 /// Bytes of a whole query or form.
 pub const PARAMETERS_BYTES_MAX: usize = 64 * 1_024;
@@ -8,6 +9,12 @@ pub const PARAMETERS_BYTES_MAX: usize = 64 * 1_024;
 const PARAMETERS_MAX: usize = 100;
 /// Bytes of one parameter's value.
 const VALUE_BYTES_MAX: usize = 16 * 1_024;
+/// Bytes of what the sender of a request writes into a hook's document, as JSON has them: its URL and the parameters of
+/// [`SENT`]. A document may have it twice, for a refresh tells of the first request too; many services take 100 KB at most.
+pub const SENT_BYTES_MAX: usize = 32 * 1_024;
+/// Parameters that go into a hook's document (`token.md` section 2), with the claim `nonce`.
+const SENT: [&str; 8] =
+    ["scope", "state", "redirect_uri", "response_mode", "response_type", "client_id", "grant_type", "nonce"];
 
 /// The parameters of a request (`application/x-www-form-urlencoded`).
 #[derive(Clone, Debug, Default)]
@@ -50,11 +57,88 @@ impl Parameters {
         self.get(name).ok_or_else(|| OAuthError::invalid_request(format!("The parameter `{name}` is missing.")))
     }
 
+    /// Checks that what goes into a hook's document, with the URL, is within [`SENT_BYTES_MAX`], whether there is a hook or
+    /// not.
+    ///
+    /// # Errors
+    /// `invalid_request` when it is longer.
+    pub(crate) fn check_sent(&self, caller: &Caller) -> Result<(), OAuthError> {
+        let query = caller.query.as_deref().map_or(0, |query| 1 + escaped_bytes(query));
+        let url = escaped_bytes(&caller.source()) + query;
+        let sent = SENT.iter().filter_map(|name| self.get(name)).map(escaped_bytes);
+        if url + sent.sum::<usize>() <= SENT_BYTES_MAX {
+            return Ok(());
+        }
+        let names = SENT.map(|name| format!("`{name}`")).join(", ");
+        Err(OAuthError::invalid_request(format!(
+            "The request is too large: its URL and the parameters {names} may have {SENT_BYTES_MAX} bytes together, as JSON has them."
+        )))
+    }
+
     pub(crate) fn owned(&self, name: &str) -> Option<String> {
         self.get(name).map(ToOwned::to_owned)
     }
 }
 
+/// Bytes of a text in JSON, without its quotes.
+fn escaped_bytes(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0x00..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
+}
+
 fn shown(name: &str) -> String {
     name.chars().filter(char::is_ascii_graphic).take(50).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tenterhook_contract::{Timestamp, id::RequestId};
+
+    use super::*;
+
+    #[test]
+    fn escaped_bytes_are_those_of_json() {
+        let every: String = ('\0'..='\u{2ff}').chain("\u{2028}\u{fffd}\u{1f600}".chars()).collect();
+        for character in every.chars() {
+            let text = character.to_string();
+            assert_eq!(escaped_bytes(&text), serde_json::to_string(&text).unwrap().len() - 2, "{character:?}");
+        }
+        assert_eq!(escaped_bytes(&every), serde_json::to_string(&every).unwrap().len() - 2);
+    }
+
+    #[test]
+    fn what_is_sent_on_is_bounded_together_and_counted_as_json_has_it() {
+        let caller = |query: &str| Caller {
+            request_id: RequestId::from_entropy([1; 16]),
+            at: Timestamp::from_micros(0),
+            method: "GET".into(),
+            path: "/authorize".into(),
+            query: Some(query.into()),
+            ip_address: "192.0.2.1".into(),
+            proxies: Vec::new(),
+            user_agent: None,
+            base_url: "https://id.example.com".into(),
+        };
+        let url = "https://id.example.com/authorize?".len();
+        let left = SENT_BYTES_MAX - url;
+        let check = |query: &str, parameters: &[(&str, String)]| {
+            let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            Parameters(parameters).check_sent(&caller(query)).is_ok()
+        };
+        let some = |text: &str, bytes: usize| text.repeat(bytes);
+        assert!(check("", &[("state", some("s", left))]));
+        assert!(!check("", &[("state", some("s", left + 1))]));
+        assert!(check("", &[("state", some("s", left / 2)), ("nonce", some("n", left - left / 2))]));
+        assert!(!check("", &[("state", some("s", left / 2)), ("nonce", some("n", left - left / 2 + 1))]));
+        assert!(check("", &[("scope", some("\u{1}", left / 6))]), "a control character takes six bytes");
+        assert!(!check("", &[("scope", some("\u{1}", left / 6 + 1))]));
+        assert!(check(&some("q", left), &[("code_verifier", some("v", left))]), "it is not sent on");
+        assert!(!check(&some("q", left + 1), &[]));
+    }
 }

@@ -94,6 +94,7 @@ impl Platform {
             let text = format!("The client is not authorized to use the grant type `{grant_type}`.");
             return Err(OAuthError::of_configuration("unauthorized_client", text));
         }
+        parameters.check_sent(caller)?;
         let request = Request { org, server, caller, parameters, client };
         match grant_type {
             "client_credentials" => self.client_credentials(&request).await,
