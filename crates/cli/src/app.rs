@@ -93,6 +93,7 @@ impl App {
             tokio::spawn(follow(Arc::clone(&platform))),
             tokio::spawn(purge(Arc::clone(&platform))),
             tokio::spawn(line_bound::report()),
+            tokio::spawn(tell_refusals(Arc::clone(&platform))),
         ];
         chores.extend(
             plan.master_key_file.map(|(path, known)| tokio::spawn(keys::follow(path, known, Arc::clone(&platform)))),
@@ -108,6 +109,7 @@ impl App {
         for chore in self.chores {
             chore.abort();
         }
+        self.platform.tell_refusals_left_out();
         self.platform.log().close().await;
     }
 }
@@ -139,6 +141,10 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 
 async fn follow(platform: Arc<Platform>) {
     platform.follow().await;
+}
+
+async fn tell_refusals(platform: Arc<Platform>) {
+    platform.keep_telling_refusals().await;
 }
 
 async fn purge(platform: Arc<Platform>) {

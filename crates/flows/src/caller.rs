@@ -1,6 +1,10 @@
 //! The HTTP request that makes a flow run, as the flows see it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use tenterhook_contract::{
     Timestamp,
@@ -39,6 +43,16 @@ impl Caller {
         format!("{}{}", self.base_url, self.path)
     }
 
+    /// The network that the client's address is of, whose requests are bounded together: an IPv4 address alone, an IPv6
+    /// address with its /64, which one household has whole. An address that is not known counts as the unspecified one.
+    pub(crate) fn network(&self) -> IpAddr {
+        match self.ip_address.parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+            Ok(address) => address,
+            Err(_) => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+
     /// What a log event says of who sent the request.
     pub(crate) fn log_client(&self) -> LogClient<'_> {
         LogClient {
@@ -53,7 +67,7 @@ impl Caller {
     pub(crate) fn debug_data(&self) -> DebugData<'_> {
         let (id, path) = (self.request_id.as_str(), self.path.as_str());
         let url = logged_url(path, self.query.as_deref());
-        [("requestId", id.into()), ("requestUri", path.into()), ("url", url.into())].into()
+        [("requestId", id.into()), ("requestUri", cap(path.into()).into()), ("url", url.into())].into()
     }
 
     /// `data.context.request` with an absolute URL and the whole query, as token and SAML hooks have it
@@ -141,6 +155,30 @@ fn is_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_are_bounded_by_the_network_of_their_address() {
+        for (address, network) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::", "2001:db8:1:2::"),
+            ("", "::"),
+        ] {
+            let caller = Caller {
+                request_id: RequestId::from_entropy([1; 16]),
+                at: Timestamp::from_micros(0),
+                method: "GET".into(),
+                path: "/".into(),
+                query: None,
+                ip_address: address.into(),
+                proxies: Vec::new(),
+                user_agent: None,
+                base_url: "https://id.example.com".into(),
+            };
+            assert_eq!(caller.network().to_string(), network, "{address}");
+        }
+    }
 
     #[test]
     fn a_logged_url_has_the_query_as_it_came_but_for_secrets() {

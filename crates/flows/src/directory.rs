@@ -159,7 +159,7 @@ impl Platform {
     ) -> Result<User, PasswordError> {
         let now = self.now();
         let password_hash = match password {
-            Some(NewPassword::Value(password)) => Some(hash_password(&password).await?),
+            Some(NewPassword::Value(password)) => Some(hash_password(&org_id, &password).await?),
             Some(NewPassword::Imported(hash)) => Some(hash),
             None => None,
         };

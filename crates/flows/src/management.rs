@@ -12,7 +12,11 @@ use tenterhook_contract::{
 use tenterhook_engine::Origin;
 use tenterhook_store::{StoreError, model::ApiToken};
 
-use crate::{Caller, ChangeError, OrgSnapshot, Platform, passwords::PasswordError};
+use crate::{
+    Caller, ChangeError, OrgSnapshot, Platform,
+    passwords::PasswordError,
+    refusals::{RATE_LIMIT_VIOLATION, Refusal},
+};
 
 /// Why a request of the management API fails. The server makes the vendor's error body of it.
 #[derive(Debug, thiserror::Error)]
@@ -153,27 +157,31 @@ impl Platform {
 
     /// Logs that the API's rate limit was exceeded: by whom `token` is for, else by requests without a valid one.
     pub fn log_rate_limit(&self, org_id: &OrgId, caller: &Caller, token: Option<&ApiToken>) {
-        let unknown = || Actor {
-            id: "unknown".to_owned(),
-            kind: "SystemPrincipal".to_owned(),
-            alternate_id: None,
-            display_name: None,
+        let (event_type, display_message) = RATE_LIMIT_VIOLATION;
+        let Some(token) = token else {
+            let unknown = Actor {
+                id: "unknown".to_owned(),
+                kind: "SystemPrincipal".to_owned(),
+                alternate_id: None,
+                display_name: None,
+            };
+            return self.log_refusal(org_id, caller, unknown, Refusal::RateLimit);
         };
         self.log().append(&LogEvent {
             uuid: self.entropy().uuid().into(),
             org_id: org_id.clone(),
             published: self.now(),
-            event_type: "system.org.rate_limit.violation".into(),
+            event_type: event_type.into(),
             severity: Severity::Warn,
-            display_message: "Rate limit violation".into(),
-            actor: Cow::Owned(token.map_or_else(unknown, actor_of)),
+            display_message: display_message.into(),
+            actor: Cow::Owned(actor_of(token)),
             client: Some(caller.log_client()),
             external_session_id: None,
             result: LogResult::RateLimit,
             reason: None,
             debug_data: caller.debug_data(),
             transaction_id: caller.request_id.as_str().into(),
-            request_api_token_id: token.map(|token| token.id.as_str().into()),
+            request_api_token_id: Some(token.id.as_str().into()),
             targets: Vec::new(),
         });
     }

@@ -14,6 +14,7 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::{
     OrgSnapshot, SystemLogRecorder, entropy,
     metrics::{Counting, Metrics},
+    refusals::Refusals,
 };
 
 /// How long a change of the configuration may take: waiting for those before it on this node, and being judged again
@@ -70,6 +71,7 @@ pub struct Platform {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
+    refusals: Refusals,
     orgs: ArcSwap<HashMap<OrgId, Arc<OrgSnapshot>>>,
     reloading: Mutex<()>,
 }
@@ -109,6 +111,7 @@ impl Platform {
             clock,
             entropy,
             settings,
+            refusals: Refusals::new(),
             orgs: ArcSwap::default(),
             reloading: Mutex::new(()),
         };
@@ -124,6 +127,11 @@ impl Platform {
     /// The System Log.
     pub fn log(&self) -> &LogWriter {
         &self.log
+    }
+
+    /// The bounds of what strangers write into the System Log.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// The engine.

@@ -5,10 +5,10 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tenterhook_contract::{
-    Timestamp,
     answer::cap,
     id::OrgId,
     limits::LOG_TEXT_CHARACTERS_MAX,
@@ -20,13 +20,14 @@ use tenterhook_engine::{
     Bound, BoxFuture, CallFailure, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
 };
 use tenterhook_store::LogWriter;
+use tokio::time::Instant;
 
 use crate::caller::logged_url;
 
 /// Changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
-/// Seconds between two events that say that an org is at its limit.
-const VIOLATION_SECONDS: i64 = 60;
+/// Time between two events that say that an org is at its limit.
+const VIOLATION_EVERY: Duration = Duration::from_mins(1);
 /// Members of an event's debug data, at most.
 const DEBUG_MEMBERS_MAX: usize = 15;
 
@@ -35,7 +36,7 @@ pub struct SystemLogRecorder {
     log: LogWriter,
     entropy: Arc<dyn Entropy>,
     /// When the log last said of an org that it was at its limit.
-    violations: Mutex<HashMap<OrgId, Timestamp>>,
+    violations: Mutex<HashMap<OrgId, Instant>>,
 }
 
 impl SystemLogRecorder {
@@ -45,10 +46,10 @@ impl SystemLogRecorder {
     }
 
     /// Whether the log is to say now that `org` is at its limit: an overload must not fill it.
-    fn tells_violation(&self, org: &OrgId, now: Timestamp) -> bool {
+    fn tells_violation(&self, org: &OrgId, now: Instant) -> bool {
         let mut violations = self.violations.lock().unwrap_or_else(PoisonError::into_inner);
         match violations.get_mut(org) {
-            Some(told) if now < told.plus_seconds(VIOLATION_SECONDS) => return false,
+            Some(told) if now.duration_since(*told) < VIOLATION_EVERY => return false,
             Some(told) => *told = now,
             None => drop(violations.insert(org.clone(), now)),
         }
@@ -59,7 +60,8 @@ impl SystemLogRecorder {
 impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
         self.log.append(&event(&record));
-        if record.outcome.overflow() == Some(Bound::Org) && self.tells_violation(&record.origin.org_id, record.at) {
+        if record.outcome.overflow() == Some(Bound::Org) && self.tells_violation(&record.origin.org_id, Instant::now())
+        {
             self.log.append(&violation(&record, self.entropy.uuid()));
         }
     }

@@ -12,12 +12,15 @@ use tenterhook_store::{
     model::{Session, Status, User},
 };
 
+use tokio::time::Instant;
+
 use crate::{
     Caller, OrgSnapshot, Platform,
-    attempts::{ATTEMPTS_MAX, PasswordAttempts},
+    attempts::{ATTEMPTS_MAX, PasswordAttempts, key},
     entropy::{random_token, sha256_hex},
     oauth::authorize::session_end,
-    passwords::{PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
+    passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
+    refusals::{Refusal, SESSION_START},
 };
 
 /// What comes of signing in.
@@ -27,7 +30,7 @@ pub enum SignedIn {
     Yes(Secret),
     /// An unknown login, a wrong password or a user who is not active: nothing tells which.
     No,
-    /// Too many attempts on the login, whether there is such a user or not.
+    /// Too many attempts on the login, whether there is such a user or not, or with too many logins from the network.
     TooManyAttempts,
     /// Too many users sign in at present.
     Busy,
@@ -43,23 +46,24 @@ impl Platform {
         login: &str,
         password: &Secret,
     ) -> Result<SignedIn, StoreError> {
-        if password.expose().len() > PASSWORD_BYTES_MAX {
-            // It is nobody's, so it is no guess.
-            self.log_sign_in(org, caller, None, login, Some("INVALID_CREDENTIALS"));
-            return Ok(SignedIn::No);
-        }
-        let attempt = attempts.begin(&org.org.id, login, self.now());
-        if attempt > ATTEMPTS_MAX {
-            // Once in a window: refusing costs little, and must not fill the log.
-            if attempt == ATTEMPTS_MAX + 1 {
-                self.log_sign_in(org, caller, None, login, Some("TOO_MANY_ATTEMPTS"));
+        let network = caller.network();
+        let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
+        if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
+            // Of a login once in a window: refusing costs little.
+            if attempt.is_none_or(|attempt| attempt == ATTEMPTS_MAX + 1) {
+                self.log_refusal(&org.org.id, caller, actor(None, login), Refusal::TooManyAttempts);
             }
             return Ok(SignedIn::TooManyAttempts);
+        }
+        if password.expose().len() > PASSWORD_BYTES_MAX {
+            // No password is that long, so it is not hashed.
+            self.log_refusal(&org.org.id, caller, actor(None, login), Refusal::InvalidCredentials);
+            return Ok(SignedIn::No);
         }
         let found = self.store().find_user_by_login(&org.org.id, login).await;
         let user = found.inspect_err(|_| attempts.give_back(&org.org.id, login))?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let verified = verify_password(hash, password).await;
+        let verified = verify_password(HashingSource::Network(network), &key(&org.org.id, login), hash, password).await;
         let Verified { fits, replacement } = match verified.inspect_err(|_| attempts.give_back(&org.org.id, login)) {
             Ok(verified) => verified,
             Err(PasswordError::Busy) => return Ok(SignedIn::Busy),
@@ -68,7 +72,7 @@ impl Platform {
         let user = match user {
             Some(user) if fits && user.status == Status::Active => user,
             other => {
-                self.log_sign_in(org, caller, other.as_ref(), login, Some("INVALID_CREDENTIALS"));
+                self.log_refusal(&org.org.id, caller, actor(other.as_ref(), login), Refusal::InvalidCredentials);
                 return Ok(SignedIn::No);
             }
         };
@@ -89,7 +93,7 @@ impl Platform {
                 last_password_verification: now,
             })
             .await?;
-        self.log_sign_in(org, caller, Some(&user), login, None);
+        self.log_sign_in(org, caller, &user, login);
         Ok(SignedIn::Yes(cookie))
     }
 
@@ -101,39 +105,35 @@ impl Platform {
         }
     }
 
-    /// `failed` is why, when it did.
-    fn log_sign_in(
-        &self,
-        org: &OrgSnapshot,
-        caller: &Caller,
-        user: Option<&User>,
-        login: &str,
-        failed: Option<&'static str>,
-    ) {
-        const LOGIN_CHARACTERS: usize = 100;
-        let success = failed.is_none();
-        let login: String = login.chars().take(LOGIN_CHARACTERS).collect();
+    fn log_sign_in(&self, org: &OrgSnapshot, caller: &Caller, user: &User, login: &str) {
+        let (event_type, display_message) = SESSION_START;
         self.log().append(&LogEvent {
             uuid: self.entropy().uuid().into(),
             org_id: org.org.id.clone(),
             published: self.now(),
-            event_type: "user.session.start".into(),
-            severity: if success { Severity::Info } else { Severity::Warn },
-            display_message: "User login to Okta".into(),
-            actor: Cow::Owned(Actor {
-                id: user.map_or_else(|| "unknown".to_owned(), |user| user.id.to_string()),
-                kind: "User".to_owned(),
-                alternate_id: Some(login),
-                display_name: user.map(|user| format!("{} {}", user.first_name, user.last_name)),
-            }),
+            event_type: event_type.into(),
+            severity: Severity::Info,
+            display_message: display_message.into(),
+            actor: Cow::Owned(actor(Some(user), login)),
             client: Some(caller.log_client()),
             external_session_id: None,
-            result: if success { LogResult::Success } else { LogResult::Failure },
-            reason: failed.map(Into::into),
+            result: LogResult::Success,
+            reason: None,
             debug_data: caller.debug_data(),
             transaction_id: caller.request_id.as_str().into(),
             request_api_token_id: None,
             targets: Vec::new(),
         });
+    }
+}
+
+/// Whoever signs in, or says that they do.
+fn actor(user: Option<&User>, login: &str) -> Actor {
+    const LOGIN_CHARACTERS: usize = 100;
+    Actor {
+        id: user.map_or_else(|| "unknown".to_owned(), |user| user.id.to_string()),
+        kind: "User".to_owned(),
+        alternate_id: Some(login.chars().take(LOGIN_CHARACTERS).collect()),
+        display_name: user.map(|user| format!("{} {}", user.first_name, user.last_name)),
     }
 }

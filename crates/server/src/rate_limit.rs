@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -12,12 +13,13 @@ use axum::{
     response::Response,
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
+use tokio::time::Instant;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-rate-limit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-rate-limit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
-/// Length of a window.
-const WINDOW_SECONDS: i64 = 60;
+/// Length of a window, by a clock that nobody sets.
+const WINDOW: Duration = Duration::from_mins(1);
 /// When a client that was refused for another reason than its rate may try again.
 const RETRY_SECONDS: i64 = 1;
 
@@ -39,7 +41,7 @@ pub(crate) enum Requester {
 
 #[derive(Clone, Copy, Debug)]
 struct Window {
-    ends: i64,
+    ends: Instant,
     used: u32,
 }
 
@@ -51,7 +53,8 @@ pub(crate) struct Standing {
     pub(crate) is_first_refused: bool,
     limit: u32,
     remaining: u32,
-    reset: i64,
+    /// When the window ends.
+    reset: Instant,
 }
 
 impl RateLimits {
@@ -60,12 +63,11 @@ impl RateLimits {
     }
 
     /// Counts a request on `endpoint`, one of a handful of names.
-    pub(crate) fn count(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Timestamp) -> Standing {
-        let now = now.as_seconds();
+    pub(crate) fn count(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Instant) -> Standing {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.entry((org.clone(), endpoint, who)).or_insert(Window { ends: 0, used: 0 });
+        let window = windows.entry((org.clone(), endpoint, who)).or_insert(Window { ends: now, used: 0 });
         if window.ends <= now {
-            *window = Window { ends: now + WINDOW_SECONDS, used: 0 };
+            *window = Window { ends: now + WINDOW, used: 0 };
         }
         let allowed = window.used < self.per_minute;
         let is_first_refused = window.used == self.per_minute;
@@ -75,20 +77,26 @@ impl RateLimits {
     }
 
     /// Whether the next request on `endpoint` will be refused.
-    pub(crate) fn is_used_up(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Timestamp) -> bool {
+    pub(crate) fn is_used_up(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Instant) -> bool {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.get(&(org.clone(), endpoint, who));
-        window.is_some_and(|window| window.ends > now.as_seconds() && window.used >= self.per_minute)
+        window.is_some_and(|window| window.ends > now && window.used >= self.per_minute)
     }
 }
 
 impl Standing {
-    /// Writes the headers of `management-api.md` section 1.
-    pub(crate) fn write(self, response: &mut Response) {
+    /// Writes the headers of `management-api.md` section 1; `now` is the same moment by both clocks.
+    pub(crate) fn write(self, response: &mut Response, now: (Instant, Timestamp)) {
         let headers = response.headers_mut();
         headers.insert(LIMIT, HeaderValue::from(self.limit));
         headers.insert(REMAINING, HeaderValue::from(self.remaining));
-        headers.insert(RESET, HeaderValue::from(self.reset));
+        headers.insert(RESET, HeaderValue::from(self.reset_seconds(now)));
+    }
+
+    /// The first whole second of the epoch in which the window has ended.
+    fn reset_seconds(self, (now, epoch): (Instant, Timestamp)) -> i64 {
+        let left = i64::try_from(self.reset.saturating_duration_since(now).as_micros()).unwrap_or_default();
+        (epoch.as_micros() + left + 999_999).div_euclid(1_000_000)
     }
 }
 
@@ -118,15 +126,16 @@ mod tests {
     fn a_window_allows_its_number_and_the_next_one_begins_anew() {
         let limits = RateLimits::new(2);
         let (org, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
-        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(
             limits.count(&org, "x", Requester::Administrator, at(0)),
-            Standing { allowed: true, is_first_refused: false, limit: 2, remaining: 1, reset: 60 }
+            Standing { allowed: true, is_first_refused: false, limit: 2, remaining: 1, reset: at(60) }
         );
         assert!(limits.count(&org, "x", Requester::Administrator, at(1)).allowed);
         assert_eq!(
             limits.count(&org, "x", Requester::Administrator, at(2)),
-            Standing { allowed: false, is_first_refused: true, limit: 2, remaining: 0, reset: 60 }
+            Standing { allowed: false, is_first_refused: true, limit: 2, remaining: 0, reset: at(60) }
         );
         assert!(!limits.count(&org, "x", Requester::Administrator, at(2)).is_first_refused);
         let used_up = |endpoint, seconds| limits.is_used_up(&org, endpoint, Requester::Administrator, at(seconds));
@@ -138,5 +147,18 @@ mod tests {
         assert!(limits.count(&other, "x", Requester::Administrator, at(2)).allowed, "another org has its own window");
         assert!(limits.count(&org, "x", Requester::Unknown, at(2)).allowed, "strangers have their own window");
         assert!(limits.count(&org, "x", Requester::Administrator, at(60)).allowed);
+    }
+
+    /// The window itself knows no such clock; what is told of it is by the one of the moment.
+    #[test]
+    fn the_reset_is_told_by_the_clock_of_the_moment() {
+        let (limits, org, start) = (RateLimits::new(2), OrgId::from_parts(1, [1; 8]), Instant::now());
+        let standing = limits.count(&org, "x", Requester::Unknown, start);
+        for (elapsed_ms, epoch_ms, reset) in
+            [(0, 1_000_000, 1_060), (0, 1_000_001, 1_061), (2_000, 1_002_000, 1_060), (2_000, 9_000_000, 9_058)]
+        {
+            let now = (start + Duration::from_millis(elapsed_ms), Timestamp::from_micros(epoch_ms * 1_000));
+            assert_eq!(standing.reset_seconds(now), reset, "{elapsed_ms} {epoch_ms}");
+        }
     }
 }

@@ -65,10 +65,10 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         return ApiError::UnknownPath.into_response();
     };
     let endpoint = endpoint(request.uri().path());
-    let crowded = app.rate_limits.is_used_up(&org, endpoint, Requester::Unknown, app.platform.now());
+    let crowded = app.rate_limits.is_used_up(&org, endpoint, Requester::Unknown, Instant::now());
     let token = find_token(&app, &org, request.headers(), crowded).await;
     let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
-    let standing = app.rate_limits.count(&org, endpoint, who, app.platform.now());
+    let standing = app.rate_limits.count(&org, endpoint, who, Instant::now());
     let mut response = if standing.allowed {
         match judge(&request).and(token) {
             Err(error) => error.into_response(),
@@ -91,7 +91,7 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
     };
     // A 429 within the rate is a concurrency violation, whose headers are other ones: the edge writes them.
     if !(standing.allowed && response.status() == StatusCode::TOO_MANY_REQUESTS) {
-        standing.write(&mut response);
+        standing.write(&mut response, (Instant::now(), app.platform.now()));
     }
     response
 }

@@ -150,7 +150,7 @@ fn signed_in_to(caller: &Caller, name: &str, asked: &str, session: &Secret) -> R
 enum Refusal {
     /// Login or password.
     Wrong,
-    /// Too many attempts on the login.
+    /// Too many attempts on the login, or from where the user is.
     TooManyAttempts,
     /// Too many users sign in at present.
     Busy,

@@ -24,5 +24,6 @@ mod raw_http2;
 mod secrecy;
 mod signing_keys;
 mod slow_clients;
+mod strangers;
 mod taking_nothing;
 mod users;

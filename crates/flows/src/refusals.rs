@@ -1,0 +1,358 @@
+//! Events that requests without a valid token or session cause: bounded in number and in size, so that no stranger fills
+//! the disk. What goes beyond is counted, and told in one event a minute for each kind.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tenterhook_contract::{
+    id::OrgId,
+    system_log::{Actor, DebugData, LogClient, LogEvent, LogResult, Severity},
+};
+use tokio::time::Instant;
+
+use crate::{Caller, Platform, caller::logged_url};
+
+/// Events of one network, whatever the org.
+const PER_NETWORK: Rate = Rate { burst: 60, every: Duration::from_secs(30) };
+/// Events of an org: with 2 KB each, 86 MB a day at most.
+const PER_ORG: Rate = Rate { burst: 300, every: Duration::from_secs(2) };
+/// Events of all orgs.
+const IN_ALL: Rate = Rate { burst: 3_000, every: Duration::from_millis(200) };
+/// Networks whose events are counted apart; beyond, those of the others are counted together.
+const NETWORKS_MAX: usize = 10_000;
+/// Networks that an event of what was left out tells apart.
+const NETWORKS_TOLD_MAX: usize = 1_000;
+/// How often what was left out is told.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+/// Characters of a member that the stranger has chosen.
+const TEXT_CHARACTERS_MAX: usize = 200;
+/// Event type and display message of a sign-in.
+pub(crate) const SESSION_START: (&str, &str) = ("user.session.start", "User login to Okta");
+/// Those of a request beyond the rate limit.
+pub(crate) const RATE_LIMIT_VIOLATION: (&str, &str) = ("system.org.rate_limit.violation", "Rate limit violation");
+
+/// So many at once, and then one every so often.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    burst: u32,
+    every: Duration,
+}
+
+/// What is left of a rate, as the moment from which on all of it is (the generic cell rate algorithm).
+#[derive(Clone, Copy, Debug)]
+struct Allowance(Instant);
+
+/// What is refused to a stranger, and logged: events that are left out are told together by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Refusal {
+    /// A sign-in with a wrong login or password.
+    InvalidCredentials,
+    /// A sign-in after too many attempts.
+    TooManyAttempts,
+    /// A request beyond the rate limit of the management API.
+    RateLimit,
+}
+
+/// The bounds of a node.
+#[derive(Debug)]
+pub(crate) struct Refusals(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    networks: HashMap<IpAddr, Allowance>,
+    /// Those for which there was no room.
+    other_networks: Allowance,
+    swept: Instant,
+    orgs: HashMap<OrgId, Allowance>,
+    all: Allowance,
+    left_out: HashMap<(OrgId, Refusal), LeftOut>,
+}
+
+/// Events of one kind that were left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LeftOut {
+    since: Instant,
+    events: u64,
+    networks: HashSet<IpAddr>,
+}
+
+impl Refusal {
+    /// Event type and display message.
+    const fn event_type(self) -> (&'static str, &'static str) {
+        match self {
+            Self::InvalidCredentials | Self::TooManyAttempts => SESSION_START,
+            Self::RateLimit => RATE_LIMIT_VIOLATION,
+        }
+    }
+
+    const fn result(self) -> (LogResult, Option<&'static str>) {
+        match self {
+            Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS")),
+            Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS")),
+            Self::RateLimit => (LogResult::RateLimit, None),
+        }
+    }
+}
+
+impl Rate {
+    /// How far ahead of now an allowance may be that has something left.
+    fn reach(self) -> Duration {
+        self.every * self.burst.saturating_sub(1)
+    }
+}
+
+impl Allowance {
+    fn has_some(self, rate: Rate, now: Instant) -> bool {
+        self.0.saturating_duration_since(now) <= rate.reach()
+    }
+
+    fn take(&mut self, rate: Rate, now: Instant) {
+        self.0 = self.0.max(now) + rate.every;
+    }
+
+    fn is_whole(self, now: Instant) -> bool {
+        self.0 <= now
+    }
+}
+
+impl Refusals {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        Self(Mutex::new(State {
+            networks: HashMap::new(),
+            other_networks: Allowance(now),
+            swept: now,
+            orgs: HashMap::new(),
+            all: Allowance(now),
+            left_out: HashMap::new(),
+        }))
+    }
+
+    /// Whether an event of a request from `network` is to be written now; else it is counted.
+    fn admit(&self, org: &OrgId, network: IpAddr, refusal: Refusal, now: Instant) -> bool {
+        let mut state = self.state();
+        let of_org = state.orgs.get(org).copied().unwrap_or(Allowance(now));
+        if of_org.has_some(PER_ORG, now) && state.all.has_some(IN_ALL, now) && state.take_of_network(network, now) {
+            state.orgs.entry(org.clone()).or_insert(of_org).take(PER_ORG, now);
+            state.all.take(IN_ALL, now);
+            return true;
+        }
+        let left_out = state.left_out.entry((org.clone(), refusal));
+        let left_out = left_out.or_insert_with(|| LeftOut { since: now, events: 0, networks: HashSet::new() });
+        left_out.events += 1;
+        if left_out.networks.len() < NETWORKS_TOLD_MAX {
+            left_out.networks.insert(network);
+        }
+        false
+    }
+
+    /// What was left out since the last time.
+    fn take_left_out(&self) -> HashMap<(OrgId, Refusal), LeftOut> {
+        std::mem::take(&mut self.state().left_out)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that runs under the lock can leave it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_of_network(&mut self, network: IpAddr, now: Instant) -> bool {
+        // Not for each event: looking through all of them takes a millisecond.
+        if self.networks.len() >= NETWORKS_MAX && now.duration_since(self.swept) >= Duration::from_secs(1) {
+            self.networks.retain(|_, allowance| !allowance.is_whole(now));
+            self.swept = now;
+        }
+        let has_room = self.networks.len() < NETWORKS_MAX || self.networks.contains_key(&network);
+        let allowance =
+            if has_room { self.networks.entry(network).or_insert(Allowance(now)) } else { &mut self.other_networks };
+        let some = allowance.has_some(PER_NETWORK, now);
+        if some {
+            allowance.take(PER_NETWORK, now);
+        }
+        some
+    }
+}
+
+impl Platform {
+    /// Logs what was refused to a request without a valid token or session, within the bounds of such events.
+    pub(crate) fn log_refusal(&self, org: &OrgId, caller: &Caller, actor: Actor, refusal: Refusal) {
+        if !self.refusals().admit(org, caller.network(), refusal, Instant::now()) {
+            return;
+        }
+        let (id, path) = (caller.request_id.as_str(), short(&caller.path));
+        let url = logged_url(&caller.path, caller.query.as_deref());
+        let debug_data =
+            [("requestId", id.into()), ("requestUri", path.into()), ("url", short(&url).to_owned().into())].into();
+        self.log().append(&LogEvent {
+            client: Some(LogClient {
+                user_agent: caller.user_agent.as_deref().map(short).map(Into::into),
+                ..caller.log_client()
+            }),
+            transaction_id: id.into(),
+            ..self.refused(org, actor, refusal, debug_data)
+        });
+    }
+
+    /// Writes an event for each kind of refusal of which some were left out of the log: `events` of them, from `networks`
+    /// (at most 1,000 are told apart) in `seconds`.
+    pub fn tell_refusals_left_out(&self) {
+        let now = Instant::now();
+        for ((org, refusal), left_out) in self.refusals().take_left_out() {
+            let actor =
+                Actor { id: "unknown".to_owned(), kind: "User".to_owned(), alternate_id: None, display_name: None };
+            let mut debug_data = DebugData::with_capacity(3);
+            debug_data
+                .put("events", left_out.events)
+                .put("networks", left_out.networks.len() as u64)
+                .put("seconds", now.duration_since(left_out.since).as_secs());
+            // With one network it is known who it was.
+            let mut networks = left_out.networks.iter();
+            let only = networks.next().filter(|_| networks.next().is_none());
+            self.log().append(&LogEvent {
+                client: only.map(|only| LogClient {
+                    user_agent: None,
+                    ip_address: only.to_string().into(),
+                    proxies: Cow::default(),
+                    id: None,
+                }),
+                transaction_id: self.entropy().uuid().into(),
+                ..self.refused(&org, actor, refusal, debug_data)
+            });
+        }
+    }
+
+    /// Tells of refusals that were left out, every minute; runs until it is dropped.
+    pub async fn keep_telling_refusals(&self) {
+        let mut every = tokio::time::interval(TELL_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            self.tell_refusals_left_out();
+        }
+    }
+
+    fn refused<'a>(&self, org: &OrgId, actor: Actor, refusal: Refusal, debug_data: DebugData<'a>) -> LogEvent<'a> {
+        let ((event_type, display_message), (result, reason)) = (refusal.event_type(), refusal.result());
+        LogEvent {
+            uuid: self.entropy().uuid().into(),
+            org_id: org.clone(),
+            published: self.now(),
+            event_type: event_type.into(),
+            severity: Severity::Warn,
+            display_message: display_message.into(),
+            actor: Cow::Owned(actor),
+            client: None,
+            external_session_id: None,
+            result,
+            reason: reason.map(Into::into),
+            debug_data,
+            transaction_id: "".into(),
+            request_api_token_id: None,
+            targets: Vec::new(),
+        }
+    }
+}
+
+/// The beginning of a text that a stranger has chosen.
+pub(crate) fn short(text: &str) -> &str {
+    match text.char_indices().nth(TEXT_CHARACTERS_MAX) {
+        Some((end, _)) => text.get(..end).unwrap_or_default(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn network(number: u32) -> IpAddr {
+        Ipv4Addr::from(number).into()
+    }
+
+    fn org(number: u8) -> OrgId {
+        OrgId::from_parts(1, [number; 8])
+    }
+
+    #[test]
+    fn a_network_causes_so_many_events_in_all_orgs_and_then_one_every_so_often() {
+        let (refusals, start) = (Refusals::new(), Instant::now());
+        let admit = |number, seconds| {
+            refusals.admit(&org(number), network(1), Refusal::InvalidCredentials, start + Duration::from_secs(seconds))
+        };
+        for number in 0..PER_NETWORK.burst {
+            assert!(admit(u8::from(number % 2 == 1), 0), "{number}");
+        }
+        assert!(!admit(0, 0) && !admit(1, 0) && !admit(0, 29));
+        assert!(admit(0, 30), "one every half a minute");
+        assert!(!admit(0, 30));
+        assert!(
+            refusals.admit(&org(0), network(2), Refusal::InvalidCredentials, start),
+            "another network has its own bound"
+        );
+        let left_out = refusals.take_left_out();
+        assert_eq!(
+            left_out.get(&(org(0), Refusal::InvalidCredentials)).map(|it| (it.events, it.networks.len())),
+            Some((3, 1))
+        );
+        assert_eq!(left_out.get(&(org(1), Refusal::InvalidCredentials)).map(|it| it.events), Some(1));
+        assert!(refusals.take_left_out().is_empty(), "it is told once");
+    }
+
+    #[test]
+    fn an_org_and_the_node_have_their_bounds_however_many_networks_there_are() {
+        let (refusals, now) = (Refusals::new(), Instant::now());
+        let written = |number: u8, networks: u32| {
+            let admitted = (0..networks).filter(|it| {
+                refusals.admit(&org(number), network(u32::from(number) << 16 | it), Refusal::InvalidCredentials, now)
+            });
+            admitted.count()
+        };
+        assert_eq!(written(0, 1_000), 300);
+        let all: usize = (1..20).map(|number| written(number, 400)).sum();
+        assert_eq!(300 + all, 3_000);
+        let left_out = refusals.take_left_out();
+        assert_eq!(
+            left_out.get(&(org(0), Refusal::InvalidCredentials)).map(|it| (it.events, it.networks.len())),
+            Some((700, 700))
+        );
+    }
+
+    #[test]
+    fn what_is_remembered_of_networks_is_bounded() {
+        let (refusals, start) = (Refusals::new(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for number in 0..15_000 {
+            let org = org(u8::try_from(number / 250).unwrap_or_default());
+            refusals.admit(&org, network(number), Refusal::InvalidCredentials, at(0));
+            // The node's own bound is another test.
+            refusals.state().all = Allowance(start);
+        }
+        assert_eq!(refusals.state().networks.len(), NETWORKS_MAX);
+        let stranger = || {
+            (0..50)
+                .filter(|it| refusals.admit(&org(200), network(u32::MAX - it), Refusal::InvalidCredentials, at(0)))
+                .count()
+        };
+        assert_eq!(stranger(), 0, "those without a place are bounded together");
+        assert!(
+            refusals.admit(&org(200), network(u32::MAX), Refusal::InvalidCredentials, at(60)),
+            "places become free"
+        );
+        assert_eq!(refusals.state().networks.len(), 1);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(short(&"é".repeat(TEXT_CHARACTERS_MAX)).chars().count(), TEXT_CHARACTERS_MAX);
+        assert_eq!(short(&"é".repeat(TEXT_CHARACTERS_MAX + 1)).chars().count(), TEXT_CHARACTERS_MAX);
+    }
+}
