@@ -55,7 +55,20 @@ static CLOSED: LazyLock<Vec<(IpNet, &'static str)>> = LazyLock::new(|| {
 /// What the address is when it is not public; `None` for a public one.
 pub(super) fn closed(address: IpAddr) -> Option<&'static str> {
     let own = CLOSED.iter().find(|(range, _)| range.contains(&address)).map(|(_, what)| *what);
-    own.or_else(|| embedded_in(address).find_map(closed))
+    own.or_else(|| embedded_in(address).find_map(closed)).or_else(|| match address {
+        IpAddr::V6(address) if !is_global(address) => Some("not global unicast"),
+        _ => None,
+    })
+}
+
+/// Whether the address is of the one block from which global unicast addresses are assigned (IANA, `2000::/3`), or leads to
+/// an IPv4 address by a form that is in use: mapped, or the well-known prefix of NAT64 (RFC 6052).
+fn is_global(address: Ipv6Addr) -> bool {
+    match address.segments() {
+        [first, ..] if first & 0xe000 == 0x2000 => true,
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => true,
+        _ => false,
+    }
 }
 
 /// The IPv4 addresses that an IPv6 one leads to.
