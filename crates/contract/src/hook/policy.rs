@@ -32,6 +32,9 @@ pub struct HookPolicy {
     pub unused_fallback: Option<Box<Fallback>>,
     /// Calls of this hook that may be open at the same time; `None` for the engine's share of the org's bound.
     pub max_concurrent: Option<u32>,
+    /// How long a connection to the service may be idle, in milliseconds, and still be used for the next call; zero for a
+    /// connection of its own for each call, `None` for what the service is found to keep.
+    pub idle_connection_ms: Option<u32>,
     /// The circuit breaker.
     pub breaker: BreakerPolicy,
 }
@@ -104,6 +107,7 @@ impl Default for HookPolicy {
             failure: FailurePolicy::Default,
             unused_fallback: None,
             max_concurrent: None,
+            idle_connection_ms: None,
             breaker: BreakerPolicy::default(),
         }
     }
@@ -123,6 +127,9 @@ impl Default for BreakerPolicy {
         }
     }
 }
+
+/// Longest idle time of a connection that a hook can ask for. A connection grows no older anyway.
+const IDLE_CONNECTION_MS_MAX: u32 = 60_000;
 
 /// The member with the fallback commands.
 const FALLBACK: &str = "policy.fallbackCommands";
@@ -152,6 +159,7 @@ impl HookPolicy {
             "failurePolicy": failure,
             "fallbackCommands": self.fallback().map(|fallback| &fallback.commands.0),
             "maxConcurrent": self.max_concurrent,
+            "idleConnectionMs": self.idle_connection_ms,
             "breaker": {
                 "mode": name_of(&MODES, &self.breaker.mode),
                 "failureRatePercent": self.breaker.failure_rate_percent,
@@ -200,6 +208,7 @@ impl HookPolicy {
         let timeout = reader.number("timeoutMs", "policy.timeoutMs", 50..=60_000);
         let retry = reader.one_of("retry", "policy.retry", &RETRIES).unwrap_or(Some(None));
         let max = reader.number("maxConcurrent", "policy.maxConcurrent", 1..=10_000);
+        let idle = reader.number("idleConnectionMs", "policy.idleConnectionMs", 0..=IDLE_CONNECTION_MS_MAX);
         let fallback = reader.fallback();
         let failure = reader.failure(hook_type);
         let breaker = match members.get("breaker") {
@@ -224,6 +233,7 @@ impl HookPolicy {
             failure,
             unused_fallback,
             max_concurrent: max?,
+            idle_connection_ms: idle?,
             breaker: breaker?,
         })
     }

@@ -467,7 +467,7 @@ fn the_policy_is_kept_merged_and_judged() {
     let mut body = http();
     body["policy"] = json!({
         "timeoutMs": 500, "retry": "never", "failurePolicy": "fallback", "fallbackCommands": fallback,
-        "maxConcurrent": 4, "breaker": { "mode": "dry_run", "consecutiveFailures": 5 },
+        "maxConcurrent": 4, "idleConnectionMs": 0, "breaker": { "mode": "dry_run", "consecutiveFailures": 5 },
     });
     let set = create_among(&[], &body).unwrap();
     let shown = set.to_json("https://o");
@@ -475,7 +475,7 @@ fn the_policy_is_kept_merged_and_judged() {
         shown["policy"],
         json!({
             "timeoutMs": 500, "retry": "never", "failurePolicy": "fallback", "fallbackCommands": fallback,
-            "maxConcurrent": 4,
+            "maxConcurrent": 4, "idleConnectionMs": 0,
             "breaker": { "mode": "dry_run", "failureRatePercent": 75, "minimumCalls": 20, "windowSeconds": 120,
                 "consecutiveFailures": 5, "openSeconds": 15 },
         })
@@ -515,6 +515,8 @@ fn the_policy_is_kept_merged_and_judged() {
             "policy.fallbackCommands",
         ),
         (json!({ "maxConcurrent": 0 }), "policy.maxConcurrent"),
+        (json!({ "idleConnectionMs": 60_001 }), "policy.idleConnectionMs"),
+        (json!({ "idleConnectionMs": "0" }), "policy.idleConnectionMs"),
         (json!({ "breaker": 1 }), "policy.breaker"),
         (json!({ "breaker": { "mode": "maybe" } }), "policy.breaker.mode"),
         (json!({ "breaker": { "failureRatePercent": 101 } }), "policy.breaker.failureRatePercent"),
