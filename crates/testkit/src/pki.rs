@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, Error, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, Error, IsCa, KeyPair, date_time_ymd};
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -18,9 +18,32 @@ pub enum Certificate {
     Expired,
     /// It is for `other.example`.
     WrongName,
+    /// It begins in 2999.
+    NotYetValid,
     /// No authority has signed it.
     SelfSigned,
+    /// No authority has signed it, and it says that it is one itself, as `openssl req -x509` makes them.
+    SelfSignedAuthority,
+    /// The same, ended in 2001.
+    ExpiredSelfSignedAuthority,
+    /// An intermediate authority has signed it, whose certificate the service sends.
+    WithIntermediate,
+    /// An intermediate authority has signed it, whose certificate the service does not send.
+    WithoutIntermediate,
 }
+
+/// A service's TLS side, and the certificate that it shows.
+pub struct Shown {
+    /// The TLS side.
+    pub config: Arc<ServerConfig>,
+    /// The certificate, PEM.
+    pub pem: String,
+}
+
+/// Common name of the authority.
+pub const AUTHORITY_NAME: &str = "Lab Root";
+/// Common name of the intermediate authority.
+pub const INTERMEDIATE_NAME: &str = "Lab Intermediate";
 
 /// A certificate authority of a test's own.
 pub struct Authority {
@@ -33,9 +56,7 @@ impl Authority {
     /// # Errors
     /// When the cryptography library fails.
     pub fn new() -> Result<Self, Error> {
-        let mut params = CertificateParams::new(Vec::<String>::new())?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })
+        Ok(Self { issuer: CertifiedIssuer::self_signed(authority(AUTHORITY_NAME)?, KeyPair::generate()?)? })
     }
 
     /// The authority's certificate, to be trusted.
@@ -48,18 +69,46 @@ impl Authority {
     /// # Errors
     /// When the cryptography library fails.
     pub fn server(&self, certificate: Certificate) -> Result<Arc<ServerConfig>, Error> {
+        self.shown(certificate).map(|shown| shown.config)
+    }
+
+    /// The TLS side of a service that shows this certificate, and the certificate.
+    ///
+    /// # Errors
+    /// When the cryptography library fails.
+    pub fn shown(&self, certificate: Certificate) -> Result<Shown, Error> {
         let name = if certificate == Certificate::WrongName { "other.example" } else { "localhost" };
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
-        if certificate == Certificate::Expired {
-            params.not_before = date_time_ymd(2000, 1, 1);
-            params.not_after = date_time_ymd(2001, 1, 1);
+        params.distinguished_name.push(DnType::CommonName, name);
+        match certificate {
+            Certificate::Expired | Certificate::ExpiredSelfSignedAuthority => {
+                params.not_before = date_time_ymd(2000, 1, 1);
+                params.not_after = date_time_ymd(2001, 1, 1);
+            }
+            Certificate::NotYetValid => params.not_before = date_time_ymd(2999, 1, 1),
+            _ => {}
+        }
+        if matches!(certificate, Certificate::SelfSignedAuthority | Certificate::ExpiredSelfSignedAuthority) {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }
         let key = KeyPair::generate()?;
+        let mut chain = Vec::new();
         let signed = match certificate {
-            Certificate::SelfSigned => params.self_signed(&key)?,
+            Certificate::SelfSigned | Certificate::SelfSignedAuthority | Certificate::ExpiredSelfSignedAuthority => {
+                params.self_signed(&key)?
+            }
+            Certificate::WithIntermediate | Certificate::WithoutIntermediate => {
+                let intermediate = authority(INTERMEDIATE_NAME)?;
+                let intermediate = CertifiedIssuer::signed_by(intermediate, KeyPair::generate()?, &self.issuer)?;
+                if certificate == Certificate::WithIntermediate {
+                    chain.push(intermediate.der().clone());
+                }
+                params.signed_by(&key, &intermediate)?
+            }
             _ => params.signed_by(&key, &self.issuer)?,
         };
-        self.config(vec![signed.der().clone()], &key, false)
+        chain.insert(0, signed.der().clone());
+        Ok(Shown { config: self.config(chain, &key, false)?, pem: signed.pem() })
     }
 
     /// The TLS side of a service that wants a client certificate of this authority.
@@ -104,4 +153,12 @@ impl Authority {
         };
         builder.with_single_cert(chain, key).map(Arc::new).map_err(unusable)
     }
+}
+
+/// What makes an authority of this name.
+fn authority(name: &str) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    Ok(params)
 }
