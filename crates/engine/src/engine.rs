@@ -462,7 +462,11 @@ impl Engine {
         if let Some(raw) = &mut raw {
             secrets.mask_raw(raw);
         }
-        record.attempt(AttemptRecord { status, failure: outcome.as_ref().err().cloned(), took }, timings, ended);
+        record.attempt(
+            AttemptRecord { status, failure: outcome.as_ref().err().cloned(), took, resends: progress.resends() },
+            timings,
+            ended,
+        );
         let ran_out = outcome.as_ref().is_err_and(|failure: &CallFailure| failure.code.is_timeout());
         let had = deadline.remaining_at(began);
         let (hurried, cut_short) = (ran_out && had < hook.unhurried(), ran_out && had < hook.timeout());

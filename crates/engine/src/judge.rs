@@ -23,7 +23,12 @@ pub(crate) fn judge(hook_type: HookType, raw: &RawAnswer) -> Result<Answer, Call
         204 => empty(hook_type),
         status @ 300..=399 => Err(CallFailure::new(
             FailureCode::Redirect(status),
-            format!("The service answered HTTP {status}: redirects are never followed"),
+            match &raw.redirects_to {
+                Some(target) => {
+                    format!("The service answered HTTP {status}, which leads to {target}: redirects are never followed")
+                }
+                None => format!("The service answered HTTP {status}: redirects are never followed"),
+            },
         )),
         status => Err(CallFailure::new(FailureCode::Status(status), of_status(status, &raw.body))),
     }

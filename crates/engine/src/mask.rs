@@ -99,6 +99,8 @@ impl<'a> CallSecrets<'a> {
         if let Some(masked) = self.mask_bytes(&raw.body) {
             raw.body = masked.into();
         }
+        // The failure says it, masked.
+        raw.redirects_to = None;
     }
 
     /// Masks a document as it was sent.

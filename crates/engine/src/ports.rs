@@ -100,6 +100,7 @@ pub struct Progress(Arc<Reached>);
 struct Reached {
     phase: AtomicU8,
     access_token: OnceLock<Secret>,
+    resends: AtomicU8,
 }
 
 /// The phases of an attempt, in order.
@@ -141,6 +142,18 @@ impl Progress {
             _ => CallPhase::Receive,
         }
     }
+
+    /// Notes that the request is sent once more, because the service provably did not read it (RFC 9113 section 8.7): the
+    /// attempt stays the same one.
+    pub fn send_again(&self) {
+        // Another writer would have to be another attempt.
+        self.0.resends.store(self.resends().saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// How often the request was sent again.
+    pub fn resends(&self) -> u8 {
+        self.0.resends.load(Ordering::Relaxed)
+    }
 }
 
 /// One attempt's result.
@@ -161,12 +174,15 @@ pub struct RawAnswer {
     pub status: u16,
     /// The body; where the status carries no answer ([`crate::carries_answer`]) only what came of it at once.
     pub body: Bytes,
+    /// Where a redirect leads, in words: no more than scheme, host and port.
+    pub redirects_to: Option<String>,
 }
 
 impl std::fmt::Debug for RawAnswer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The body holds values that a hook adds: they never reach a debug print.
-        formatter.debug_struct("RawAnswer").field("status", &self.status).field("body_bytes", &self.body.len()).finish()
+        // What the service has written holds values that a hook adds: they never reach a debug print.
+        let mut shown = formatter.debug_struct("RawAnswer");
+        shown.field("status", &self.status).field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
@@ -275,7 +291,7 @@ mod tests {
             progress: &Progress::default(),
             witness: true,
         };
-        let shown = format!("{call:?} {:?}", RawAnswer { status: 200, body });
+        let shown = format!("{call:?} {:?}", RawAnswer { status: 200, body, redirects_to: None });
         assert!(!shown.contains("marked-secret") && shown.contains("body_bytes: 13"), "{shown}");
     }
 }

@@ -193,6 +193,8 @@ pub struct AttemptRecord {
     pub failure: Option<CallFailure>,
     /// How long it took.
     pub took: Duration,
+    /// How often the request was sent again within the attempt, because the service provably had not read it.
+    pub resends: u8,
 }
 
 /// The one record of an invocation. Holds no body, no secret and no value that a hook added.
@@ -390,7 +392,7 @@ impl Drop for OpenRecord<'_> {
                 // It was sent, as far as anybody knows.
                 let now = Instant::now();
                 let took = now.duration_since(began);
-                let attempt = AttemptRecord { status: None, failure: Some(failure.clone()), took };
+                let attempt = AttemptRecord { status: None, failure: Some(failure.clone()), took, resends: 0 };
                 self.attempt(attempt, PhaseTimings { wait: took, ..PhaseTimings::default() }, now);
             }
             self.hand_over(Outcome::Failed(failure));

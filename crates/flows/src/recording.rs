@@ -236,6 +236,10 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
         data.put("fallback", fallback.code());
     }
     data.put("attempts", record.attempts.len() as u64);
+    let resends: u64 = record.attempts.iter().map(|attempt| u64::from(attempt.resends)).sum();
+    if resends > 0 {
+        data.put("resends", resends);
+    }
     data.put("timings", timings_text(&record.timings));
     data
 }

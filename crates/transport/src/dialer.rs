@@ -3,26 +3,30 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::{
-    client::legacy::connect::{Connected, Connection, HttpConnector, proxy::Tunnel},
+    client::legacy::connect::{HttpConnector, proxy::Tunnel},
     rt::TokioIo,
 };
 use rustls::{ClientConfig, pki_types::ServerName};
 use tenterhook_engine::{BoxFuture, CallFailure, FailureCode};
 use tokio::{net::TcpStream, task::JoinSet, time::Instant};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 
 use crate::{
     EgressPolicy, Proxy, Resolve,
+    connection::{ConnectionInfo, ServiceConnection, Stream},
+    egress::Denials,
     failure::{DialError, of_connect_error, of_tls_error, of_tunnel_error},
+    keep_alive::{Promise, Services},
 };
 
 /// Addresses of one host that are tried.
@@ -35,11 +39,18 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// its own one whose handshake never ends would stay for ever.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The age from which a connection takes no more requests: the name of its host may lead elsewhere by then.
+const AGE_MAX: Duration = Duration::from_mins(1);
+/// Connections in turn may become this many different ages, from three quarters of the most on.
+const AGE_SHARES: u32 = 16;
+
 /// Makes connections for a pooled client.
 #[derive(Clone)]
 pub(crate) struct Dialer {
     reach: Arc<Reach>,
     tls: TlsConnector,
+    idle: Option<Duration>,
+    http2: bool,
     timeout: Duration,
 }
 
@@ -48,33 +59,42 @@ pub(crate) struct Reach {
     pub(crate) policy: EgressPolicy,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) proxy: Option<Proxy>,
+    pub(crate) services: Services,
+    pub(crate) denials: Denials,
+    /// How old connections may become.
+    pub(crate) age_max: Duration,
+    /// Connections that were made.
+    made: AtomicU32,
 }
 
-/// When a connection was made: handed to every request that uses it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Made {
-    pub(crate) began: Instant,
-    pub(crate) established: Instant,
-}
+impl Reach {
+    pub(crate) fn new(policy: EgressPolicy, resolver: Arc<dyn Resolve>, proxy: Option<Proxy>) -> Self {
+        Self {
+            policy,
+            resolver,
+            proxy,
+            services: Services::default(),
+            denials: Denials::default(),
+            age_max: AGE_MAX,
+            made: AtomicU32::new(0),
+        }
+    }
 
-/// A connection to an external service.
-pub(crate) struct ServiceConnection {
-    stream: Stream,
-    made: Made,
-}
-
-enum Stream {
-    Plain(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+    /// How old the next connection may become: not each the same, so that those of one burst do not end in one.
+    fn next_age_max(&self) -> Duration {
+        let share = self.made.fetch_add(1, Ordering::Relaxed) % AGE_SHARES;
+        self.age_max.saturating_sub(self.age_max / 4 * share / AGE_SHARES)
+    }
 }
 
 impl Dialer {
-    pub(crate) fn new(reach: Arc<Reach>, tls: ClientConfig) -> Self {
-        Self { reach, tls: TlsConnector::from(Arc::new(tls)), timeout: DIAL_TIMEOUT }
+    /// A dialer; `idle` is the hook's own time for idle connections, `http2` that it is spoken without negotiation.
+    pub(crate) fn new(reach: Arc<Reach>, tls: ClientConfig, idle: Option<Duration>, http2: bool) -> Self {
+        Self { reach, tls: TlsConnector::from(Arc::new(tls)), idle, http2, timeout: DIAL_TIMEOUT }
     }
 
     /// A connection within the time for one.
-    async fn dial_in_time(self, uri: Uri) -> Result<ServiceConnection, CallFailure> {
+    async fn dial_in_time(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, CallFailure> {
         let timeout = self.timeout;
         tokio::time::timeout(timeout, self.dial(uri)).await.unwrap_or_else(|_| {
             let detail = format!("No connection within {} ms", timeout.as_millis());
@@ -82,14 +102,14 @@ impl Dialer {
         })
     }
 
-    async fn dial(self, uri: Uri) -> Result<ServiceConnection, CallFailure> {
+    async fn dial(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, CallFailure> {
         let began = Instant::now();
         let invalid = || CallFailure::new(FailureCode::UriInvalid, "The URI has no host");
         let host = uri.host().ok_or_else(invalid)?;
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let literal = host.trim_start_matches('[').trim_end_matches(']');
-        let Reach { policy, resolver, proxy } = &*self.reach;
+        let Reach { policy, resolver, proxy, services, denials, .. } = &*self.reach;
         let addresses = match literal.parse::<IpAddr>() {
             Ok(address) if address.is_ipv6() == host.starts_with('[') => vec![SocketAddr::new(address, port)],
             _ => {
@@ -99,16 +119,22 @@ impl Dialer {
                 })?
             }
         };
-        let vetted = policy.vet(secure, literal, addresses)?;
+        let vetted = policy.vet(secure, literal, addresses);
+        let vetted = vetted.inspect_err(|denied| denials.log(literal, denied))?;
         let tcp = connect(proxy.as_ref(), host, &vetted).await?;
-        let stream = if secure {
+        let (stream, http2) = if secure {
             let name = ServerName::try_from(literal.to_owned()).map_err(|_| invalid())?;
             let tls = self.tls.connect(name, tcp).await.map_err(|error| of_tls_error(host, &error))?;
-            Stream::Tls(Box::new(TokioIo::new(tls)))
+            let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+            (Stream::Tls(Box::new(tls)), http2)
         } else {
-            Stream::Plain(TokioIo::new(tcp))
+            (Stream::Plain(tcp), false)
         };
-        Ok(ServiceConnection { stream, made: Made { began, established: Instant::now() } })
+        let (established, http2) = (Instant::now(), http2 || self.http2);
+        let leave_at = established + self.reach.next_age_max();
+        let info = ConnectionInfo { began, established, leave_at, http2, promise: Promise::default() };
+        let service = services.of(secure, host, port);
+        Ok(TokioIo::new(ServiceConnection::new(stream, info, service, self.idle)))
     }
 }
 
@@ -191,9 +217,9 @@ async fn tunnel(proxy: &Proxy, address: SocketAddr) -> Result<TcpStream, CallFai
 }
 
 impl tower_service::Service<Uri> for Dialer {
-    type Response = ServiceConnection;
+    type Response = TokioIo<ServiceConnection>;
     type Error = DialError;
-    type Future = BoxFuture<'static, Result<ServiceConnection, DialError>>;
+    type Future = BoxFuture<'static, Result<TokioIo<ServiceConnection>, DialError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
         Poll::Ready(Ok(()))
@@ -202,70 +228,6 @@ impl tower_service::Service<Uri> for Dialer {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dialer = self.clone();
         Box::pin(async move { dialer.dial_in_time(uri).await.map_err(DialError) })
-    }
-}
-
-impl Connection for ServiceConnection {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.made);
-        match &self.stream {
-            Stream::Tls(tls) if tls.inner().get_ref().1.alpn_protocol() == Some(b"h2") => connected.negotiated_h2(),
-            _ => connected,
-        }
-    }
-}
-
-impl Read for ServiceConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl Write for ServiceConnection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
     }
 }
 
@@ -305,13 +267,10 @@ mod tests {
             stream.read_to_end(&mut read).await.unwrap();
             read.len()
         });
-        let reach = Arc::new(Reach {
-            policy: EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], vec![]),
-            resolver: Arc::new(SystemResolver::default()),
-            proxy: None,
-        });
-        let config = tls::client_config(Arc::new(tls::machine_roots(&[]).unwrap()), None).unwrap();
-        let dialer = Dialer { timeout: Duration::from_millis(100), ..Dialer::new(reach, config) };
+        let policy = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], vec![]);
+        let reach = Arc::new(Reach::new(policy, Arc::new(SystemResolver::default()), None));
+        let config = tls::client_config(Arc::new(tls::machine_trust(&[]).unwrap()), None).unwrap();
+        let dialer = Dialer { timeout: Duration::from_millis(100), ..Dialer::new(reach, config, None, false) };
         let dialled = dialer.dial_in_time(format!("https://{address}/").parse().unwrap()).await;
         assert_eq!(dialled.err().map(|failure| failure.code), Some(FailureCode::TimeoutConnect));
         assert!(silent.await.unwrap() > 0, "a handshake was begun, then the connection was closed");

@@ -2,7 +2,14 @@
 
 use std::{error::Error, io};
 
+use http::{Response, Uri, header::LOCATION};
+use rustls::{CertificateError, OtherError};
 use tenterhook_engine::{CallFailure, FailureCode};
+
+use crate::verifier::Untrusted;
+
+/// Characters of a redirect's target that are shown.
+const TARGET_CHARACTERS_MAX: usize = 120;
 
 /// An error of the dialer: passes through the pooled client as the source of its error.
 #[derive(Debug, thiserror::Error)]
@@ -92,11 +99,41 @@ pub(crate) fn of_tls_error(host: &str, error: &io::Error) -> CallFailure {
         Some(Tls::InvalidCertificate(Cert::NotValidForName | Cert::NotValidForNameContext { .. })) => {
             (FailureCode::TlsCertWrongName, "its certificate is for another name".to_owned())
         }
-        Some(Tls::InvalidCertificate(_)) => {
-            (FailureCode::TlsCertUntrusted, "its certificate is not trusted".to_owned())
-        }
+        Some(Tls::InvalidCertificate(error)) => (FailureCode::TlsCertUntrusted, distrust(error)),
         Some(other) => (FailureCode::TlsFailed, other.to_string()),
         None => (FailureCode::TlsFailed, error.to_string()),
     };
     CallFailure::new(code, format!("The TLS handshake with `{host}` failed: {what}"))
+}
+
+/// Why a certificate is not trusted.
+fn distrust(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Other(OtherError(other)) if other.is::<Untrusted>() => other.to_string(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet".to_owned()
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "its certificate is not for servers (extended key usage)".to_owned()
+        }
+        CertificateError::BadSignature => {
+            "its certificate names a trusted authority as issuer, which has not signed it: another one has the same name, or \
+             it has a new key"
+                .to_owned()
+        }
+        other => format!("its certificate is not trusted: {other}"),
+    }
+}
+
+/// Where a redirect leads, as far as people need to know: scheme, host and port. Its path and query may hold secrets.
+pub(crate) fn redirect_target<B>(answer: &Response<B>, asked: &Uri) -> Option<String> {
+    let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())?;
+    let target: Uri = location.to_str().ok()?.parse().ok()?;
+    let (Some(scheme), Some(authority)) = (target.scheme_str(), target.authority()) else {
+        return Some("another path of the same host".to_owned());
+    };
+    let port = authority.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let shown: String = format!("{scheme}://{}{port}", authority.host()).chars().take(TARGET_CHARACTERS_MAX).collect();
+    let same = asked.scheme() == target.scheme() && asked.authority() == target.authority();
+    Some(if same { format!("another path of {shown}") } else { shown })
 }

@@ -10,15 +10,11 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PRAGMA, USER_AGENT},
 };
 use http_body::{Body, Frame, SizeHint};
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
-};
-use rustls::RootCertStore;
+use rustls::ClientConfig;
 use tenterhook_contract::{
     MASK, Secret,
     hook::{Channel, ChannelAuthentication, ClientCredential, HookTls, InlineHook},
@@ -33,32 +29,16 @@ use tokio::time::Instant;
 
 use crate::{
     EgressPolicy, Proxy, Resolve, SystemResolver, body,
-    dialer::{Dialer, Made, Reach},
-    failure,
+    connection::ConnectionInfo,
+    dialer::{Dialer, Reach},
+    failure, header_case,
     oauth::{ClientAuthentication, Grant, Means, TokenSource},
+    send::PooledClient,
     signing::{SIGNATURE_HEADERS, Signer},
     tls,
+    verifier::Trust,
 };
 
-/// How long an idle connection is kept. Shorter than the 5 s after which common servers close theirs, so that a call
-/// seldom meets a connection that is being closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Idle connections kept for each service. Never more than were in flight at once, which bulkheads bound; a smaller number
-/// here would close connections in the middle of a burst, and the calls that follow would pay for new ones.
-const IDLE_PER_HOST_MAX: usize = 4_096;
-/// Headers of an answer.
-const ANSWER_HEADERS_MAX: usize = 100;
-/// Bytes of an answer's head that are buffered.
-const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1_024;
-/// Calls in flight on one HTTP/2 connection before its server has told its own bound: no server is advised to allow fewer
-/// (RFC 9113 section 6.5.2), and one that does refuses what exceeds it.
-const HTTP2_STREAMS: usize = 100;
-/// A connection on which calls wait and nothing has come for this long is asked for a sign of life: a ping, which a service
-/// answers whatever its own work takes.
-const HTTP2_PING_AFTER: Duration = Duration::from_secs(2);
-/// How long the sign may take. Without it the connection is given up: else every call would go to a peer that has
-/// vanished for as long as calls keep coming.
-const HTTP2_PONG_TIMEOUT: Duration = Duration::from_secs(2);
 /// The triggering request's id, as the vendor names the header.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
 /// The place of a header whose value each call sets.
@@ -95,13 +75,11 @@ pub enum TransportError {
     Tls(#[from] rustls::Error),
 }
 
-pub(crate) type PooledClient = Client<Dialer, SentBody>;
-
 /// Calls external services over HTTP/1.1 and HTTP/2. One pool for all hooks but those with TLS settings of their own.
 pub struct HttpTransport {
     client: PooledClient,
     reach: Arc<Reach>,
-    roots: Arc<RootCertStore>,
+    trust: Arc<Trust>,
     http2_prior_knowledge: bool,
     user_agent: HeaderValue,
     clock: Arc<dyn Clock>,
@@ -127,13 +105,13 @@ impl HttpTransport {
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, TransportError> {
         let agent = config.user_agent.unwrap_or_else(|| concat!("Tenterhook/", env!("CARGO_PKG_VERSION")).to_owned());
-        let reach = Arc::new(Reach { policy: config.policy, resolver, proxy: config.proxy });
-        let roots = Arc::new(tls::machine_roots(&config.extra_ca_pem)?);
-        let shared = tls::client_config(Arc::clone(&roots), None)?;
+        let reach = Arc::new(Reach::new(config.policy, resolver, config.proxy));
+        let trust = Arc::new(tls::machine_trust(&config.extra_ca_pem)?);
+        let shared = tls::client_config(Arc::clone(&trust), None)?;
         Ok(Self {
-            client: pooled_client(Dialer::new(Arc::clone(&reach), shared), config.http2_prior_knowledge),
+            client: pool(&reach, shared, None, config.http2_prior_knowledge),
             reach,
-            roots,
+            trust,
             http2_prior_knowledge: config.http2_prior_knowledge,
             user_agent: HeaderValue::from_str(&agent).map_err(|_| TransportError::UserAgent)?,
             clock: Arc::new(SystemClock),
@@ -141,17 +119,17 @@ impl HttpTransport {
         })
     }
 
-    /// The client of a hook: the shared one, or one of its own where its TLS connections differ.
-    fn client_for(&self, settings: &HookTls) -> Result<PooledClient, CallFailure> {
-        if *settings == HookTls::default() {
+    /// The client of a hook: the shared one, or one of its own where its connections differ.
+    fn client_for(&self, settings: &HookTls, idle: Option<Duration>) -> Result<PooledClient, CallFailure> {
+        if *settings == HookTls::default() && idle.is_none() {
             return Ok(self.client.clone());
         }
-        let roots = match &settings.ca_certificates {
-            Some(pem) => Arc::new(tls::roots_of(pem.as_bytes()).map_err(|error| unusable_tls(&error))?),
-            None => Arc::clone(&self.roots),
+        let trust = match &settings.ca_certificates {
+            Some(pem) => Arc::new(tls::trust_of(pem.as_bytes()).map_err(|error| unusable_tls(&error))?),
+            None => Arc::clone(&self.trust),
         };
-        let config = tls::client_config(roots, settings.client.as_ref()).map_err(|error| unusable_tls(&error))?;
-        Ok(pooled_client(Dialer::new(Arc::clone(&self.reach), config), self.http2_prior_knowledge))
+        let config = tls::client_config(trust, settings.client.as_ref()).map_err(|error| unusable_tls(&error))?;
+        Ok(pool(&self.reach, config, idle, self.http2_prior_knowledge))
     }
 
     /// A URL that may be called, as far as that can be said without resolving its name.
@@ -220,8 +198,10 @@ impl HttpTransport {
         if tokens.is_some() {
             headers.insert(AUTHORIZATION, EMPTY);
         }
-        let client = self.client_for(&hook.tls)?;
-        Ok(Prepared { client, uri, headers, tokens, signer })
+        let idle = hook.policy.idle_connection_ms.map(|idle| Duration::from_millis(idle.into()));
+        let client = self.client_for(&hook.tls, idle)?;
+        let case = header_case::of(&registered_names(&hook.channel));
+        Ok(Prepared { client, uri, headers, case, tokens, signer })
     }
 }
 
@@ -234,7 +214,7 @@ impl Transport for HttpTransport {
     }
 
     fn check_tls(&self, settings: &HookTls) -> Result<(), CallFailure> {
-        self.client_for(settings).map(drop)
+        self.client_for(settings, None).map(drop)
     }
 }
 
@@ -243,6 +223,8 @@ struct Prepared {
     client: PooledClient,
     uri: Uri,
     headers: HeaderMap,
+    /// The case of the registered names, where it is not the usual one.
+    case: Option<Extensions>,
     tokens: Option<Arc<TokenSource>>,
     signer: Option<Signer>,
 }
@@ -273,31 +255,30 @@ impl Endpoint for HttpEndpoint {
             };
             let token = if authorization.is_some() { began.elapsed() } else { Duration::ZERO };
             let began = began + token;
-            let request = match self.request(&mut call, authorization.clone()) {
-                Ok(request) => request,
-                Err(failure) => return failed(failure, None),
-            };
-            let sent = call.witness.then(|| shown(&request));
+            let signed_at = self.prepared.signer.as_ref().map(Signer::now).unwrap_or_default();
+            let request = || self.prepared.request(&call, authorization.as_ref(), signed_at);
+            // What is shown is made anew: it is the same, and only `tenterhook dev` asks for it.
+            let sent = call.witness.then(request).and_then(Result::ok).map(|request| shown(&request));
             call.progress.reach(CallPhase::Connect);
-            let answer = match self.prepared.client.request(request).await {
+            let answer = match self.prepared.client.send(request, call.deadline, call.progress).await {
                 Ok(answer) => answer,
-                Err(error) => {
-                    let failure = failure::of_client_error(&error);
-                    return failed_after(failure, (began, token), call.progress, sent);
-                }
+                Err(failure) => return failed_after(failure, (began, token), call.progress, sent),
             };
+            call.body = Bytes::new();
             call.progress.reach(CallPhase::Receive);
-            let made = answer.extensions().get::<Made>().copied();
+            let connection = answer.extensions().get::<Arc<ConnectionInfo>>().cloned();
             let status = answer.status().as_u16();
             if let (Some(tokens), Some(refused), 401) = (&self.prepared.tokens, &authorization, status) {
                 tokens.forget(refused);
             }
-            let result = body::of_answer(answer, call.deadline).await.map(|body| RawAnswer { status, body });
+            let redirects_to = failure::redirect_target(&answer, &self.prepared.uri);
+            let result = body::of_answer(answer, call.deadline).await;
+            let result = result.map(|body| RawAnswer { status, body, redirects_to });
             let whole = began.elapsed();
             // Only the request that a connection was made for has waited for it.
-            let connect = made
-                .filter(|made| made.established >= began)
-                .map(|made| made.established.duration_since(made.began.max(began)))
+            let connect = connection
+                .filter(|connection| connection.established >= began)
+                .map(|connection| connection.established.duration_since(connection.began.max(began)))
                 .unwrap_or_default();
             let timings = PhaseTimings { token, connect, wait: whole.saturating_sub(connect) };
             Exchange { result, timings, sent }
@@ -305,35 +286,34 @@ impl Endpoint for HttpEndpoint {
     }
 }
 
-impl HttpEndpoint {
-    /// The request, with the call's body: it need not be held while the answer is waited for.
+impl Prepared {
+    /// The request of an attempt: each time the same, with a signature of the time at which the attempt began.
     fn request(
         &self,
-        call: &mut Call<'_>,
-        authorization: Option<HeaderValue>,
+        call: &Call<'_>,
+        authorization: Option<&HeaderValue>,
+        signed_at: i64,
     ) -> Result<Request<SentBody>, CallFailure> {
-        let mut request = Request::new(SentBody { bytes: None, progress: call.progress.clone() });
+        let mut request = Request::new(SentBody { bytes: Some(call.body.clone()), progress: call.progress.clone() });
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.prepared.uri.clone();
+        *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();
-        *headers = self.prepared.headers.clone();
+        *headers = self.headers.clone();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(call.body.len()));
         let request_id = HeaderValue::from_str(call.request_id.as_str())
             .map_err(|_| CallFailure::new(FailureCode::UriInvalid, "The request id is not a legal header value"))?;
         headers.insert(REQUEST_ID, request_id);
-        if let Some(signer) = &self.prepared.signer {
-            signer.sign(call.event_id, &call.body, headers)?;
+        if let Some(signer) = &self.signer {
+            signer.sign(call.event_id, signed_at, &call.body, headers)?;
         }
         if let Some(authorization) = authorization {
-            headers.insert(AUTHORIZATION, authorization);
+            headers.insert(AUTHORIZATION, authorization.clone());
         }
-        request.body_mut().bytes = Some(std::mem::take(&mut call.body));
+        if let Some(case) = &self.case {
+            request.extensions_mut().extend(case.clone());
+        }
         Ok(request)
     }
-}
-
-fn failed(failure: CallFailure, sent: Option<Sent>) -> Exchange {
-    Exchange { result: Err(failure), timings: PhaseTimings::default(), sent }
 }
 
 fn failed_after(
@@ -399,9 +379,16 @@ fn client_authentication(
 
 /// Whether the channel has a header of this name of its own.
 fn registers(channel: &Channel, name: &HeaderName) -> bool {
-    let is_it = |key: &str| key.eq_ignore_ascii_case(name.as_str());
-    let authenticates = matches!(&channel.authentication, ChannelAuthentication::Header { key, .. } if is_it(key));
-    authenticates || channel.headers.iter().any(|header| is_it(&header.key))
+    registered_names(channel).iter().any(|key| key.eq_ignore_ascii_case(name.as_str()))
+}
+
+/// The names of the channel's headers, in the order in which they are sent.
+fn registered_names(channel: &Channel) -> Vec<&str> {
+    let authentication = match &channel.authentication {
+        ChannelAuthentication::Header { key, .. } => Some(key.as_str()),
+        _ => None,
+    };
+    channel.headers.iter().map(|header| header.key.as_str()).chain(authentication).collect()
 }
 
 fn header_of(key: &str, value: &str, secret: bool) -> Result<(HeaderName, HeaderValue), CallFailure> {
@@ -422,21 +409,8 @@ fn shown(request: &Request<SentBody>) -> Sent {
     }
 }
 
-fn pooled_client(dialer: Dialer, http2_prior_knowledge: bool) -> PooledClient {
-    #[expect(clippy::disallowed_methods, reason = "the one place that makes an outbound client")]
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-        .http1_title_case_headers(true)
-        .http1_max_headers(ANSWER_HEADERS_MAX)
-        .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
-        .http2_initial_max_send_streams(HTTP2_STREAMS)
-        .http2_keep_alive_interval(HTTP2_PING_AFTER)
-        .http2_keep_alive_timeout(HTTP2_PONG_TIMEOUT)
-        .http2_only(http2_prior_knowledge)
-        .build(dialer)
+fn pool(reach: &Arc<Reach>, tls: ClientConfig, idle: Option<Duration>, http2: bool) -> PooledClient {
+    PooledClient::new(Dialer::new(Arc::clone(reach), tls, idle, http2), http2, idle)
 }
 
 fn unusable_tls(error: &TransportError) -> CallFailure {

@@ -4,15 +4,20 @@
 //! the dialer dials nothing that the policy has not seen.
 
 mod body;
+mod connection;
 mod dialer;
 mod egress;
 mod failure;
+mod header_case;
 mod http_transport;
+mod keep_alive;
 mod oauth;
 mod proxy;
 mod resolver;
+mod send;
 mod signing;
 mod tls;
+mod verifier;
 
 pub use egress::{EgressDenied, EgressPolicy, EgressRule, EgressRuleError};
 pub use http_transport::{HttpTransport, TransportConfig, TransportError};

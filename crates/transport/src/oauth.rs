@@ -11,20 +11,19 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, StatusCode, Uri,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use tenterhook_contract::Secret;
-use tenterhook_engine::{CallFailure, Clock, Deadline, Entropy, FailureCode};
+use tenterhook_engine::{CallFailure, Clock, Deadline, Entropy, FailureCode, Progress};
 use tenterhook_jose::TokenSigner;
 use tokio::{sync::watch, time::Instant};
 
-use crate::{
-    body, failure,
-    http_transport::{PooledClient, SentBody},
-};
+use crate::{body, failure, http_transport::SentBody, send::PooledClient};
 
 /// A token is renewed when less than this remains, or a tenth of its life, but never before half of it.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
@@ -97,13 +96,11 @@ struct Kept {
     usable_until: Instant,
 }
 
-#[derive(Deserialize)]
+/// A usable answer of the token endpoint.
+#[derive(Debug, PartialEq)]
 struct TokenAnswer {
     access_token: String,
-    #[serde(default)]
-    token_type: Option<String>,
-    #[serde(default)]
-    expires_in: Option<serde_json::Value>,
+    expires_in: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -205,30 +202,32 @@ impl TokenSource {
     /// Asks the token endpoint; answers the header and how long it lives, when that is said.
     async fn request(&self, deadline: Deadline) -> Result<(HeaderValue, Option<Duration>), CallFailure> {
         let body = self.form()?;
-        let length = HeaderValue::from(body.len());
-        let mut request = Request::new(SentBody::new(body.into()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.grant.uri.clone();
-        let headers = request.headers_mut();
-        headers.insert(USER_AGENT, self.means.user_agent.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        headers.insert(CONTENT_LENGTH, length);
-        let answer =
-            self.means.client.request(request).await.map_err(|error| explained(&failure::of_client_error(&error)))?;
+        let body = Bytes::from(body);
+        let request = || {
+            let mut request = Request::new(SentBody::new(body.clone()));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = self.grant.uri.clone();
+            let headers = request.headers_mut();
+            headers.insert(USER_AGENT, self.means.user_agent.clone());
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            Ok(request)
+        };
+        let answer = self.means.client.send(request, deadline, &Progress::default()).await;
+        let answer = answer.map_err(|failure| explained(&failure))?;
         let status = answer.status();
+        let redirects_to = failure::redirect_target(&answer, &self.grant.uri);
+        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| Some(value.to_str().ok()?.to_owned()));
         let body = body::of_answer(answer, deadline).await.map_err(|failure| explained(&failure))?;
         if status != StatusCode::OK {
             let code = if status.is_server_error() { FailureCode::TokenFailed } else { FailureCode::TokenRefused };
-            let detail = format!("The token endpoint answered HTTP {}{}", status.as_u16(), said(&body));
+            let leads = redirects_to.map(|target| format!(", which leads to {target}: redirects are never followed"));
+            let what = leads.unwrap_or_else(|| said(&body));
+            let detail = format!("The token endpoint answered HTTP {}{what}", status.as_u16());
             return Err(CallFailure::new(code, detail));
         }
-        let answer = serde_json::from_slice::<TokenAnswer>(&body).ok();
-        let answer = answer.filter(|answer| !answer.access_token.trim().is_empty());
-        let answer = answer.ok_or_else(|| refused("has no `access_token`"))?;
-        if answer.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-            return Err(refused("is not of the type `Bearer`"));
-        }
+        let answer = TokenAnswer::read(content_type.as_deref(), &body).map_err(|what| refused(&what))?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token))
             .map_err(|_| refused("holds a token that is not a header value"))?;
         header.set_sensitive(true);
@@ -293,8 +292,79 @@ impl Kept {
     }
 }
 
+impl TokenAnswer {
+    /// Reads an answer with status 200. A byte order mark before it is passed over, as before a hook's answer.
+    ///
+    /// # Errors
+    /// What the answer is or has instead, as the end of a sentence.
+    fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, String> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let Ok(answer) = serde_json::from_slice::<Value>(body) else { return Err(not_json(content_type, body)) };
+        let Value::Object(mut members) = answer else {
+            return Err(format!("is not a JSON object but {}", kind(&answer)));
+        };
+        match members.get("token_type") {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("bearer") => {}
+            Some(Value::String(_)) => return Err("is not of the type `Bearer`".to_owned()),
+            Some(other) => {
+                return Err(format!("has a `token_type` that is {}: it must be the text `Bearer`", kind(other)));
+            }
+        }
+        match members.remove("access_token") {
+            Some(Value::String(token)) if token.trim().is_empty() => Err("has an empty `access_token`".to_owned()),
+            Some(Value::String(access_token)) => Ok(Self { access_token, expires_in: members.remove("expires_in") }),
+            None | Some(Value::Null) => Err(format!("has no `access_token`{}", said(body))),
+            Some(other) => Err(format!("has an `access_token` that is {}, not a text", kind(&other))),
+        }
+    }
+}
+
+/// What a body is that is not JSON: the end of a sentence.
+fn not_json(content_type: Option<&str>, body: &[u8]) -> String {
+    let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim).unwrap_or_default();
+    let is = |own: &str| media_type.eq_ignore_ascii_case(own);
+    let begins =
+        |text: &str| body.trim_ascii_start().get(..text.len()).is_some_and(|b| b.eq_ignore_ascii_case(text.as_bytes()));
+    if body.trim_ascii().is_empty() {
+        return "is empty, where JSON is wanted".to_owned();
+    }
+    if is("text/html") || begins("<!doctype html") || begins("<html") {
+        return "is not JSON but an HTML page: the token URL leads to a page for people".to_owned();
+    }
+    if is("application/x-www-form-urlencoded") || form_urlencoded::parse(body).any(|(name, _)| name == "access_token") {
+        return "is not JSON but a form (`name=value&…`): let it answer `application/json` (RFC 6749 section 5.1)"
+            .to_owned();
+    }
+    if begins("<") {
+        return "is not JSON but XML".to_owned();
+    }
+    if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
+        return "is JSON in UTF-16 at best: JSON is UTF-8".to_owned();
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-._".contains(&byte);
+    match media_type {
+        shown if !shown.is_empty() && shown.len() <= ERROR_CHARACTERS_MAX && shown.bytes().all(plain) => {
+            format!("is not JSON; its `Content-Type` is `{shown}`")
+        }
+        _ => "is not JSON".to_owned(),
+    }
+}
+
+/// What a JSON value is, with its article.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// `expires_in`: a number of seconds in any form, or the text of one.
-fn seconds(value: &serde_json::Value) -> Option<Duration> {
+fn seconds(value: &Value) -> Option<Duration> {
     const YEAR: f64 = 366.0 * 24.0 * 3_600.0;
     let seconds: f64 = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     (seconds.is_finite() && seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(YEAR)))
@@ -302,16 +372,11 @@ fn seconds(value: &serde_json::Value) -> Option<Duration> {
 
 /// The token server's `error` code, when its answer has a plain one.
 fn said(body: &[u8]) -> String {
-    let answer = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+    let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
     let plain = |text: &&str| {
         text.len() <= ERROR_CHARACTERS_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    answer
-        .get("error")
-        .and_then(serde_json::Value::as_str)
-        .filter(plain)
-        .map(|code| format!(": {code}"))
-        .unwrap_or_default()
+    answer.get("error").and_then(Value::as_str).filter(plain).map(|code| format!(": {code}")).unwrap_or_default()
 }
 
 fn failed(what: &str) -> CallFailure {
@@ -338,6 +403,40 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_answer_is_called_what_it_is() {
+        let (html, form, json) = ("text/html; charset=utf-8", "application/x-www-form-urlencoded", "application/json");
+        let utf16 = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        for (content_type, body, wanted) in [
+            (json, &b"\xef\xbb\xbf{\"access_token\":\"t\"}"[..], None),
+            ("", br#"{"access_token":"t","token_type":"BEARER","expires_in":60}"#, None),
+            ("", br#"{"access_token":"t","token_type":null}"#, None),
+            (html, b"sign in", Some("an HTML page")),
+            ("", b"  <!DOCTYPE html><p>", Some("an HTML page")),
+            (form, b"access_token=t&token_type=bearer", Some("a form")),
+            ("text/plain", b"access_token=t", Some("a form")),
+            ("application/xml", b"<token/>", Some("XML")),
+            (json, b" ", Some("is empty")),
+            (json, &utf16, Some("UTF-16")),
+            ("text/plain", b"token", Some("its `Content-Type` is `text/plain`")),
+            ("text/<script>", b"token", Some("is not JSON")),
+            (json, b"[]", Some("is not a JSON object but an array")),
+            (json, br#""t""#, Some("but a text")),
+            (json, br#"{"access_token":"t","token_type":5}"#, Some("has a `token_type` that is a number")),
+            (json, br#"{"access_token":"t","token_type":"mac"}"#, Some("is not of the type `Bearer`")),
+            (json, br#"{"access_token":["t"]}"#, Some("has an `access_token` that is an array")),
+            (json, br#"{"access_token":" "}"#, Some("has an empty `access_token`")),
+            (json, br#"{"error":"invalid_scope"}"#, Some("has no `access_token`: invalid_scope")),
+        ] {
+            let read = TokenAnswer::read(Some(content_type), body);
+            match (&read, wanted) {
+                (Ok(answer), None) => assert_eq!(answer.access_token, "t"),
+                (Err(what), Some(text)) => assert!(what.contains(text) && !what.contains('<'), "{body:?}: {what}"),
+                _ => panic!("{body:?}: {read:?}"),
+            }
+        }
+    }
 
     #[test]
     fn a_life_is_a_number_in_any_form() {

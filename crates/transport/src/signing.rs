@@ -70,9 +70,20 @@ impl Signer {
         Ok((!keys.is_empty()).then_some(Self { keys, clock }))
     }
 
-    /// Sets `webhook-id`, `webhook-timestamp` and `webhook-signature`, one signature for each key.
-    pub(crate) fn sign(&self, id: &EventId, body: &[u8], headers: &mut HeaderMap) -> Result<(), CallFailure> {
-        let seconds = self.clock.now().as_seconds().to_string();
+    /// The time of a signature that is made now, in seconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().as_seconds()
+    }
+
+    /// Sets `webhook-id`, `webhook-timestamp` (`seconds`) and `webhook-signature`, one signature for each key.
+    pub(crate) fn sign(
+        &self,
+        id: &EventId,
+        seconds: i64,
+        body: &[u8],
+        headers: &mut HeaderMap,
+    ) -> Result<(), CallFailure> {
+        let seconds = seconds.to_string();
         let head = [id.as_str(), ".", &seconds, "."].concat();
         let mut signatures = String::with_capacity(self.keys.len() * SIGNATURE_BYTES_MAX);
         for key in &self.keys {

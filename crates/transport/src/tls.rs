@@ -8,48 +8,55 @@ use rustls::{
 };
 use tenterhook_contract::hook::ClientCertificate;
 
-use crate::TransportError;
+use crate::{
+    TransportError,
+    verifier::{Trust, Verifier},
+};
 
 /// The machine's authorities and further ones.
-pub(crate) fn machine_roots(extra_ca_pem: &[Vec<u8>]) -> Result<RootCertStore, TransportError> {
-    let mut roots = RootCertStore::empty();
+pub(crate) fn machine_trust(extra_ca_pem: &[Vec<u8>]) -> Result<Trust, TransportError> {
+    let mut trust = Trust { roots: RootCertStore::empty(), listed: Vec::new() };
     // A machine without a store of its own can still call services of the extra anchors.
     let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
+    trust.roots.add_parsable_certificates(native.certs);
     for pem in extra_ca_pem {
-        add(&mut roots, pem)?;
+        add(&mut trust, pem)?;
     }
-    Ok(roots)
+    Ok(trust)
 }
 
-/// Exactly these authorities.
-pub(crate) fn roots_of(pem: &[u8]) -> Result<RootCertStore, TransportError> {
-    let mut roots = RootCertStore::empty();
-    add(&mut roots, pem)?;
-    Ok(roots)
+/// Exactly these certificates.
+pub(crate) fn trust_of(pem: &[u8]) -> Result<Trust, TransportError> {
+    let mut trust = Trust { roots: RootCertStore::empty(), listed: Vec::new() };
+    add(&mut trust, pem)?;
+    Ok(trust)
 }
 
-fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TransportError> {
+fn add(trust: &mut Trust, pem: &[u8]) -> Result<(), TransportError> {
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
     if certificates.is_empty() {
         return Err(TransportError::TrustAnchor("there is no PEM certificate".to_owned()));
     }
     for certificate in certificates {
-        roots.add(certificate).map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
+        let added = trust.roots.add(certificate.clone());
+        added.map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
+        trust.listed.push(certificate);
     }
     Ok(())
 }
 
 /// The client side of TLS 1.2 and 1.3, with HTTP/2 offered before HTTP/1.1.
 pub(crate) fn client_config(
-    roots: Arc<RootCertStore>,
+    trust: Arc<Trust>,
     client: Option<&ClientCertificate>,
 ) -> Result<ClientConfig, TransportError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = Arc::new(Verifier::new(trust, &provider));
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     let mut config = match client {
         None => builder.with_no_client_auth(),
         Some(client) => {

@@ -72,6 +72,18 @@ async fn the_document_has_the_envelope_in_wire_order() {
     );
 }
 
+/// RFC 9113 section 8.7: what was not read was not tried, so it is no second attempt.
+#[tokio::test]
+async fn what_was_sent_again_is_noted_in_its_attempt() {
+    let rig = Rig::new(HookType::Token, &[Step::Resent(2)]);
+    let resumed = rig.invoke::<TokenPoint>(None).await;
+    let record = rig.only_record();
+    assert_eq!(record.attempts.iter().map(|attempt| attempt.resends).collect::<Vec<_>>(), [2]);
+    let Outcome::Failed(failure) = resumed.outcome else { panic!("{:?}", resumed.outcome) };
+    assert_eq!(failure.code, FailureCode::Redirect(302));
+    assert!(failure.detail.contains("HTTP 302, which leads to https://login.example: "), "{failure}");
+}
+
 /// `overview.md` 4.3, each row, and `observed.md` 3 on answers that say nothing.
 #[tokio::test]
 async fn status_and_body_decide_the_outcome() {

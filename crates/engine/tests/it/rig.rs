@@ -30,6 +30,8 @@ pub(crate) enum Step {
     Hang(CallPhase),
     /// Answers after this time.
     Late(Duration, &'static str),
+    /// Sends the request again this often, then answers with a redirect to `https://login.example`.
+    Resent(u8),
 }
 
 #[derive(Default)]
@@ -44,7 +46,9 @@ impl Endpoint for Scripted {
         let step = self.steps.lock().unwrap().pop_front();
         Box::pin(async move {
             let result = match step {
-                Some(Step::Answer(status, body)) => Ok(RawAnswer { status, body: Bytes::from_static(body.as_bytes()) }),
+                Some(Step::Answer(status, body)) => {
+                    Ok(RawAnswer { status, body: Bytes::from_static(body.as_bytes()), redirects_to: None })
+                }
                 Some(Step::Fail(code)) => Err(CallFailure::new(code, "scripted")),
                 Some(Step::Hang(phase)) => {
                     call.progress.reach(phase);
@@ -52,7 +56,12 @@ impl Endpoint for Scripted {
                 }
                 Some(Step::Late(time, body)) => {
                     tokio::time::sleep(time).await;
-                    Ok(RawAnswer { status: 200, body: Bytes::from_static(body.as_bytes()) })
+                    Ok(RawAnswer { status: 200, body: Bytes::from_static(body.as_bytes()), redirects_to: None })
+                }
+                Some(Step::Resent(times)) => {
+                    (0..times).for_each(|_| call.progress.send_again());
+                    let redirects_to = Some("https://login.example".to_owned());
+                    Ok(RawAnswer { status: 302, body: Bytes::new(), redirects_to })
                 }
                 None => Err(CallFailure::new(FailureCode::ConnectionRefused, "the script has ended")),
             };

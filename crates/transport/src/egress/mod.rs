@@ -1,5 +1,6 @@
 //! The egress policy: which addresses may be called. Public ones, and what the operator allows.
 
+mod denials;
 mod ranges;
 mod rule;
 
@@ -10,6 +11,7 @@ use std::{
 
 use tenterhook_engine::{CallFailure, EgressReason, FailureCode};
 
+pub(crate) use self::denials::Denials;
 use self::ranges::{closed, embedded_in};
 pub use self::rule::{EgressRule, EgressRuleError};
 
@@ -38,7 +40,7 @@ pub struct EgressPolicy {
     plain_http_to_loopback: bool,
 }
 
-/// Why an address is not called.
+/// Why an address is not called. Its text is for the operator: it has the address behind a name, and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressDenied {
     /// Only `https://` is called.
@@ -94,11 +96,30 @@ impl EgressDenied {
             Self::Rule { .. } => EgressReason::DenyRule,
         }
     }
+
+    /// What those are told who registered the hook: not what address is behind a name, nor what the operator's rules are.
+    fn told(&self) -> String {
+        match self {
+            Self::Closed { host, address, what } if names(host, *address) => {
+                format!("`{host}` is {what}: the egress policy does not allow it")
+            }
+            Self::Closed { host, .. } => {
+                format!("`{host}` has an address that is not public: the egress policy does not allow it")
+            }
+            Self::Rule { host, .. } => format!("`{host}` is denied by a rule of the egress policy"),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Whether the host is the address itself.
+fn names(host: &str, address: IpAddr) -> bool {
+    host.parse() == Ok(address)
 }
 
 impl From<EgressDenied> for CallFailure {
     fn from(denied: EgressDenied) -> Self {
-        Self::new(FailureCode::EgressDenied(denied.reason()), denied.to_string())
+        Self::new(FailureCode::EgressDenied(denied.reason()), denied.told())
     }
 }
 

@@ -43,6 +43,31 @@ async fn the_request_is_exactly_the_recorded_one() {
     assert!(sent.headers.iter().any(|(name, value)| name == "authorization" && value == "••••"));
 }
 
+/// `overview.md` 3.1: `key: value`, as registered.
+#[tokio::test]
+async fn header_names_are_sent_as_they_were_registered() {
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let mut hook = hook(&format!("http://{}/", service.address()));
+    let names =
+        ["X-API-KEY", "x-tenant", "AUTHTOKEN", "SOAPAction", "api_key", "X-Usual", "pragma", "x-twice", "X-TWICE"];
+    hook.channel.headers = names.map(|key| ChannelHeader { key: key.into(), value: key.len().to_string() }).into();
+    hook.channel.authentication = ChannelAuthentication::Header {
+        key: "authorization".into(),
+        value: tenterhook_contract::Secret::new("Basic x"),
+    };
+    let endpoint = transport().endpoint(&hook, None);
+    for _ in 0..2 {
+        call(&*endpoint).await.result.unwrap();
+    }
+    for received in service.received() {
+        let sent: Vec<_> = received.headers.iter().map(|(name, _)| name.as_str()).collect();
+        for name in names.iter().chain(&["authorization", "User-Agent", "Content-Length", "X-Okta-Request-Id"]) {
+            assert_eq!(sent.iter().filter(|sent| *sent == name).count(), 1, "{name}: {sent:?}");
+        }
+        assert_eq!(sent.len(), names.len() + 8, "nothing else is changed or added: {sent:?}");
+    }
+}
+
 /// `Cache-Control` and `Pragma` are sent once, as registered; the request id and the signature are always ours.
 #[tokio::test]
 async fn a_registered_header_is_sent_once_in_place_of_ours() {

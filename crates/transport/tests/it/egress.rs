@@ -68,6 +68,64 @@ async fn every_attack_of_the_corpus_is_refused_for_its_reason() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A subscriber that keeps what is logged.
+#[derive(Clone, Default)]
+struct Logged(std::sync::Arc<std::sync::Mutex<String>>);
+
+impl tracing::Subscriber for Logged {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut text = self.0.lock().unwrap();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            std::fmt::Write::write_fmt(&mut *text, format_args!("{field}={value:?} ")).unwrap();
+        });
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Who registers hooks is told that the address is not public, not which it is: the operator's log has that.
+#[tokio::test]
+async fn the_address_behind_a_name_is_for_the_operator_only() {
+    let logged = Logged::default();
+    let _guard = tracing::subscriber::set_default(logged.clone());
+    let config = |deny: &str| TransportConfig {
+        policy: tenterhook_transport::EgressPolicy::new(vec![], vec![deny.parse().unwrap()]),
+        ..TransportConfig::default()
+    };
+    for (deny, host, address, told) in [
+        ("9.9.9.9", "a.example", "10.20.30.40", "`a.example` has an address that is not public"),
+        ("9.9.9.0/24", "b.example", "9.9.9.9", "`b.example` is denied by a rule of the egress policy"),
+        ("9.9.9.9", "10.20.30.41", "10.20.30.41", "`10.20.30.41` is private"),
+        ("9.9.9.9", "[fd00::1]", "fd00::1", "`fd00::1` is unique local"),
+    ] {
+        let resolver = std::sync::Arc::new(Fixed(vec![address.to_owned()]));
+        let entropy = std::sync::Arc::new(Counting::default());
+        let transport = HttpTransport::with_resolver(config(deny), entropy, resolver).unwrap();
+        let failure = call(&*transport.endpoint(&hook(&format!("https://{host}/")), None)).await.result.unwrap_err();
+        assert!(failure.detail.starts_with(told), "{failure}");
+        let named = host.contains(address);
+        assert_eq!(failure.detail.contains(address), named, "{failure}");
+        assert!(!failure.detail.contains("/24"), "{failure}");
+        let text = std::mem::take(&mut *logged.0.lock().unwrap());
+        assert!(text.contains("egress.denied") && text.contains(address), "the operator's log: {text}");
+        assert!(!host.starts_with('b') || text.contains("9.9.9.0/24"), "{text}");
+    }
+}
+
 /// A resolver that answers differently each time cannot move the call: the address that was judged is dialled.
 #[tokio::test]
 async fn a_name_that_moves_after_it_was_judged_is_judged_again() {

@@ -130,6 +130,24 @@ async fn statuses_are_returned_as_they_are_and_redirects_are_not_followed() {
     assert!(target.received().is_empty());
 }
 
+/// Path and query of the target may hold secrets.
+#[tokio::test]
+async fn a_redirect_says_where_it_leads_without_what_may_be_secret() {
+    for (location, wanted) in [
+        ("https://login.example/sign-in?token=marked".to_owned(), Some("https://login.example".to_owned())),
+        ("https://user:marked@login.example:8443/".to_owned(), Some("https://login.example:8443".to_owned())),
+        ("/marked?x".to_owned(), Some("another path of the same host".to_owned())),
+        ("marked here".to_owned(), None),
+        (format!("https://{}.example/", "x".repeat(500)), Some(format!("https://{}", "x".repeat(112)))),
+    ] {
+        let redirect = format!("HTTP/1.1 308 X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let service = Service::start(vec![Step::Write(redirect.into_bytes())], None).await.unwrap();
+        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
+        let answer = call(&*endpoint).await.result.unwrap();
+        assert_eq!(answer.redirects_to, wanted, "{location}");
+    }
+}
+
 /// `overview.md` 4.3: what carries no answer is judged by its status alone.
 #[tokio::test]
 async fn a_status_survives_what_becomes_of_its_body() {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tenterhook_engine::{Endpoint, FailureCode, Transport as _};
+use tenterhook_engine::{Endpoint, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::raw::frame;
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{
@@ -11,11 +11,17 @@ use tokio::{
     time::timeout,
 };
 
-use crate::rig::{Counting, call, hook};
+use crate::rig::{Counting, call, call_with, hook};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+/// Codes of errors (RFC 9113 section 7).
+const NO_ERROR: u32 = 0;
+const REFUSED_STREAM: u32 = 7;
+const CANCEL: u32 = 8;
 const END_STREAM: u8 = 1;
 const ACKNOWLEDGES: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -57,6 +63,15 @@ impl Peer {
     async fn settle(&mut self, settings: &[u8]) {
         let frames = [frame(SETTINGS, 0, 0, settings), frame(SETTINGS, ACKNOWLEDGES, 0, &[])];
         self.stream.write_all(&frames.concat()).await.unwrap();
+    }
+
+    async fn reset(&mut self, id: u32, code: u32) {
+        self.stream.write_all(&frame(RST_STREAM, 0, id, &code.to_be_bytes())).await.unwrap();
+    }
+
+    async fn go_away(&mut self, last: u32) {
+        let payload = [last.to_be_bytes(), NO_ERROR.to_be_bytes()].concat();
+        self.stream.write_all(&frame(GOAWAY, 0, 0, &payload)).await.unwrap();
     }
 
     async fn answer(&mut self, id: u32) {
@@ -123,5 +138,72 @@ async fn a_burst_on_a_new_connection_keeps_to_what_every_server_allows() {
     }
     for call in calls {
         assert_eq!(call.await.unwrap(), 200);
+    }
+}
+
+/// RFC 9113 section 6.8: streams above the last id of a GOAWAY were not processed; the others may have been.
+#[tokio::test]
+async fn a_stream_above_the_last_id_of_a_goaway_is_sent_again_and_no_other() {
+    let (listener, endpoint) = listening().await;
+    let serving = tokio::spawn(async move {
+        let mut first = Peer::accept(&listener).await;
+        first.settle(&[]).await;
+        let (one, three, five) = (first.request().await, first.request().await, first.request().await);
+        assert_eq!((one, three, five), (1, 3, 5));
+        first.go_away(three).await;
+        first.answer(one).await;
+        let mut second = Peer::accept(&listener).await;
+        second.settle(&[]).await;
+        let id = second.request().await;
+        second.answer(id).await;
+        // The stream below the last id ends without an answer.
+        drop(first);
+        (listener, second)
+    });
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let (endpoint, progress) = (Arc::clone(&endpoint), Progress::default());
+            tokio::spawn(async move {
+                let result = call_with(&*endpoint, &progress).await.result;
+                (result.map(|answer| answer.status).map_err(|failure| failure.code), progress.resends())
+            })
+        })
+        .collect();
+    let mut ends = Vec::new();
+    for call in calls {
+        ends.push(call.await.unwrap());
+    }
+    ends.sort_by_key(|(result, resends)| (result.is_err(), *resends));
+    assert_eq!(ends, [(Ok(200), 0), (Ok(200), 1), (Err(FailureCode::ConnectionReset), 0)]);
+    let (listener, mut second) = serving.await.unwrap();
+    assert!(timeout(Duration::from_millis(100), second.request()).await.is_err(), "nothing else was sent");
+    assert!(timeout(Duration::from_millis(100), listener.accept()).await.is_err(), "on no other connection either");
+}
+
+/// RFC 9113 section 8.7. Ten times, and not for ever.
+#[tokio::test]
+async fn a_refused_stream_is_sent_again_up_to_its_bound_and_a_cancelled_one_is_not() {
+    for (code, refusals, resends, wanted) in [
+        (REFUSED_STREAM, 1, 1, Ok(200)),
+        (REFUSED_STREAM, 10, 10, Ok(200)),
+        (REFUSED_STREAM, 11, 10, Err(FailureCode::ConnectionReset)),
+        (CANCEL, 1, 0, Err(FailureCode::ConnectionReset)),
+    ] {
+        let (listener, endpoint) = listening().await;
+        let serving = tokio::spawn(async move {
+            let mut peer = Peer::accept(&listener).await;
+            peer.settle(&[]).await;
+            for _ in 0..refusals {
+                let id = peer.request().await;
+                peer.reset(id, code).await;
+            }
+            let id = peer.request().await;
+            peer.answer(id).await;
+        });
+        let progress = Progress::default();
+        let result = call_with(&*endpoint, &progress).await.result;
+        assert_eq!(result.map(|answer| answer.status).map_err(|failure| failure.code), wanted, "{refusals} of {code}");
+        assert_eq!(progress.resends(), resends, "{refusals} of {code}");
+        serving.abort();
     }
 }

@@ -5,6 +5,7 @@ mod calls;
 mod egress;
 mod faults;
 mod http2;
+mod keep_alive;
 mod matrix;
 mod oauth;
 mod reach;

@@ -202,8 +202,17 @@ async fn a_token_that_cannot_be_had_is_a_clear_failure() {
         (Step::answer(400, r#"{"error":"invalid_client"}"#), FailureCode::TokenRefused, "HTTP 400: invalid_client"),
         (Step::answer(400, r#"{"error":"<b>no</b>"}"#), FailureCode::TokenRefused, "HTTP 400"),
         (Step::answer(302, ""), FailureCode::TokenRefused, "HTTP 302"),
+        (
+            Step::Write(
+                b"HTTP/1.1 302 X\r\nLocation: https://u:p@login.example/x?secret\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            ),
+            FailureCode::TokenRefused,
+            "HTTP 302, which leads to https://login.example: ",
+        ),
         (Step::answer(503, "busy"), FailureCode::TokenFailed, "HTTP 503"),
-        (token("<html>"), FailureCode::TokenRefused, "access_token"),
+        (token("<html>"), FailureCode::TokenRefused, "HTML"),
+        (token("access_token=t&token_type=bearer"), FailureCode::TokenRefused, "a form"),
+        (token(r#"{"access_token":"t","token_type":5}"#), FailureCode::TokenRefused, "`token_type` that is a number"),
         (token(r#"{"token_type":"Bearer"}"#), FailureCode::TokenRefused, "access_token"),
         (token(r#"{"access_token":"","expires_in":3600}"#), FailureCode::TokenRefused, "access_token"),
         (token(r#"{"access_token":" "}"#), FailureCode::TokenRefused, "access_token"),

@@ -1,5 +1,7 @@
 //! TLS settings of one hook: authorities of its own, a client certificate.
 
+use std::sync::Arc;
+
 use tenterhook_contract::{
     Secret,
     hook::{ClientCertificate, HookTls, InlineHook},
@@ -10,7 +12,9 @@ use tenterhook_testkit::{
     service::{Service, Step},
 };
 
-use crate::rig::{call, hook, strict};
+use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+
+use crate::rig::{Counting, call, hook, strict};
 
 fn secured(service: &Service, tls: HookTls) -> InlineHook {
     InlineHook { tls, ..hook(&format!("https://localhost:{}/", service.address().port())) }
@@ -43,6 +47,77 @@ async fn a_hook_with_authorities_of_its_own_believes_only_them() {
             assert_eq!(failure.code, FailureCode::TlsCertUntrusted);
         }
     }
+}
+
+/// A certificate that was listed itself needs nobody who vouches for it; its name and its dates count all the same.
+#[tokio::test]
+async fn a_listed_certificate_is_accepted_as_the_services_own() {
+    let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
+    let machine = strict(None, &["127.0.0.0/8"], vec!["127.0.0.1"]);
+    for (certificate, wanted) in [
+        (Certificate::Good, None),
+        (Certificate::SelfSigned, None),
+        (Certificate::SelfSignedAuthority, None),
+        (Certificate::WithIntermediate, None),
+        (Certificate::WithoutIntermediate, None),
+        (Certificate::WrongName, Some(FailureCode::TlsCertWrongName)),
+        (Certificate::Expired, Some(FailureCode::TlsCertExpired)),
+        (Certificate::ExpiredSelfSignedAuthority, Some(FailureCode::TlsCertExpired)),
+        (Certificate::NotYetValid, Some(FailureCode::TlsCertUntrusted)),
+    ] {
+        let shown = authority.shown(certificate).unwrap();
+        let service = Service::start(vec![Step::answer(200, "{}")], Some(shown.config)).await.unwrap();
+        let settings = HookTls { ca_certificates: Some(own(&other) + &shown.pem), client: None };
+        let result = call(&*machine.endpoint(&secured(&service, settings), None)).await.result;
+        assert_eq!(result.err().map(|failure| failure.code), wanted, "{certificate:?}, listed by the hook");
+
+        let config = TransportConfig {
+            policy: EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()], vec![]),
+            extra_ca_pem: vec![shown.pem.into_bytes()],
+            ..TransportConfig::default()
+        };
+        let operator = HttpTransport::new(config, Arc::new(Counting::default())).unwrap();
+        let result = call(&*operator.endpoint(&secured(&service, HookTls::default()), None)).await.result;
+        assert_eq!(result.err().map(|failure| failure.code), wanted, "{certificate:?}, listed by the operator");
+    }
+    let (listed, shown) =
+        (authority.shown(Certificate::SelfSignedAuthority), authority.shown(Certificate::SelfSignedAuthority));
+    let service = Service::start(vec![Step::answer(200, "{}")], Some(shown.unwrap().config)).await.unwrap();
+    let settings = HookTls { ca_certificates: Some(listed.unwrap().pem), client: None };
+    let failure = call(&*machine.endpoint(&secured(&service, settings), None)).await.result.unwrap_err();
+    assert_eq!(failure.code, FailureCode::TlsCertUntrusted, "another one of the same name: {failure}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_says_why() {
+    let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
+    let transport = strict(None, &["127.0.0.0/8"], vec!["127.0.0.1"]);
+    for (certificate, listed, wanted) in [
+        (Certificate::SelfSigned, &authority, "`CN=localhost` is self-signed"),
+        (Certificate::SelfSignedAuthority, &authority, "`CN=localhost` is a CA certificate (CA:TRUE)"),
+        (Certificate::WithoutIntermediate, &authority, "the issuer `CN=Lab Intermediate` is neither sent nor trusted"),
+        (Certificate::NotYetValid, &authority, "not valid yet"),
+        (Certificate::WithIntermediate, &authority, ""),
+        // Another authority of the same name: its signature is another one.
+        (Certificate::WithIntermediate, &other, "which has not signed it"),
+    ] {
+        let service = Service::start(vec![Step::answer(200, "{}")], Some(authority.server(certificate).unwrap()));
+        let service = service.await.unwrap();
+        let settings = HookTls { ca_certificates: Some(own(listed)), client: None };
+        let result = call(&*transport.endpoint(&secured(&service, settings), None)).await.result;
+        match result {
+            Ok(_) => assert_eq!(wanted, ""),
+            Err(failure) => {
+                assert_eq!(failure.code, FailureCode::TlsCertUntrusted, "{certificate:?}");
+                assert!(!wanted.is_empty() && failure.detail.contains(wanted), "{certificate:?}: {failure}");
+            }
+        }
+    }
+    let tls = authority.server(Certificate::WithIntermediate).unwrap();
+    let service = Service::start(vec![Step::answer(200, "{}")], Some(tls)).await.unwrap();
+    let unknown = transport.endpoint(&secured(&service, HookTls::default()), None);
+    let failure = call(&*unknown).await.result.unwrap_err();
+    assert!(failure.detail.contains("the issuer `CN=Lab Root` is neither sent nor trusted"), "{failure}");
 }
 
 #[tokio::test]

@@ -1,0 +1,433 @@
+//! A connection to an external service, and whether it may carry another request.
+//!
+//! The pool hands an idle connection to the next request whatever has become of it meanwhile. Here, at the first byte of
+//! that request, it is looked at once more: is it past the idle time that the service is known to allow, past its own age,
+//! or already closed by the service? Then not a byte is written, and the call takes another connection: the one case in
+//! HTTP/1.1 in which it is certain that the service has not read the request.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    runtime::Handle,
+    time::Instant,
+};
+use tokio_rustls::client::TlsStream;
+
+use crate::keep_alive::{IDLE_TIMEOUT, Promise, Service};
+
+/// A connection that has carried no request is new for this long, and used without a question. One that is older was made
+/// for a call that another connection served, and has waited since.
+const NEW_FOR: Duration = Duration::from_secs(1);
+
+/// What the pool and the calls know of a connection: handed to every request that uses it.
+#[derive(Debug)]
+pub(crate) struct ConnectionInfo {
+    /// When connecting began.
+    pub(crate) began: Instant,
+    /// When it was established.
+    pub(crate) established: Instant,
+    /// When it is to be left, because its host's name may lead elsewhere by then.
+    pub(crate) leave_at: Instant,
+    /// Whether it speaks HTTP/2.
+    pub(crate) http2: bool,
+    /// What the service said of it.
+    pub(crate) promise: Promise,
+}
+
+/// A connection, as the pooled client uses it.
+pub(crate) struct ServiceConnection {
+    stream: Stream,
+    info: Arc<ConnectionInfo>,
+    /// `None` for HTTP/2, which says itself what it has not read.
+    turns: Option<Turns>,
+}
+
+/// A socket, with TLS or without.
+pub(crate) enum Stream {
+    /// Without.
+    Plain(TcpStream),
+    /// With.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Given away, to be watched.
+    Gone,
+}
+
+trait Socket: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket for S {}
+
+/// Whose turn it is on an HTTP/1.1 connection: requests and answers alternate.
+struct Turns {
+    service: Arc<Service>,
+    /// The hook's own idle time.
+    idle: Option<Duration>,
+    /// Requests that were begun.
+    requests: u32,
+    /// Bytes of the request under way that were not written yet; `None` when its end is not known. Nothing is concluded
+    /// from the state of such a connection.
+    left: Option<u64>,
+    wrote_at: Instant,
+    read_at: Instant,
+    /// Our side was closed: what the service does then says nothing.
+    shut: bool,
+}
+
+/// Not a byte of the request was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection was not used: {0:?}")]
+pub(crate) struct NotUsed(Reason);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Closed,
+    Idle,
+    Old,
+    Spent,
+}
+
+impl ServiceConnection {
+    pub(crate) fn new(stream: Stream, info: ConnectionInfo, service: Arc<Service>, idle: Option<Duration>) -> Self {
+        let now = info.established;
+        let turns = Turns { service, idle, requests: 0, left: Some(0), wrote_at: now, read_at: now, shut: false };
+        Self { stream, turns: (!info.http2).then_some(turns), info: Arc::new(info) }
+    }
+
+    /// Before bytes are written: whether they begin a request that this connection must not carry.
+    fn begin(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(turns) = self.turns.as_mut().filter(|turns| turns.left == Some(0) && !bytes.is_empty()) else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let new = turns.requests == 0 && now.duration_since(self.info.established) < NEW_FOR;
+        if !new && let Err(reason) = turns.fit(&self.info, &self.stream, now) {
+            return Err(io::Error::other(NotUsed(reason)));
+        }
+        turns.requests = turns.requests.saturating_add(1);
+        turns.left = request_bytes(bytes);
+        Ok(())
+    }
+
+    /// After bytes were written.
+    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        if let (Some(turns), Poll::Ready(Ok(bytes))) = (&mut self.turns, written) {
+            turns.left = turns.left.map(|left| left.saturating_sub(*bytes as u64));
+            turns.wrote_at = Instant::now();
+        }
+    }
+
+    /// After bytes were read, or the end.
+    fn read(&mut self, bytes: usize) {
+        let Some(turns) = &mut self.turns else { return };
+        let now = Instant::now();
+        if bytes > 0 {
+            if turns.read_at < turns.wrote_at {
+                turns.service.answered_after(now.duration_since(turns.wrote_at));
+            }
+            turns.read_at = now;
+        } else if let Some(idle) = turns.idle_at(now) {
+            turns.service.ended(idle, now);
+        }
+    }
+}
+
+impl Turns {
+    /// How long the connection has been idle: an answer has come since the last request.
+    fn idle_at(&self, now: Instant) -> Option<Duration> {
+        let idle = !self.shut && self.requests > 0 && self.left == Some(0) && self.read_at >= self.wrote_at;
+        idle.then(|| now.duration_since(self.read_at))
+    }
+
+    fn fit(&self, info: &ConnectionInfo, stream: &Stream, now: Instant) -> Result<(), Reason> {
+        let idle = now.duration_since(self.read_at);
+        if stream.has_ended() {
+            if let Some(idle) = self.idle_at(now) {
+                self.service.ended(idle, now);
+            }
+            return Err(Reason::Closed);
+        }
+        if now >= info.leave_at {
+            return Err(Reason::Old);
+        }
+        if !info.promise.takes_another(self.requests) {
+            return Err(Reason::Spent);
+        }
+        let promised = info.promise.timeout();
+        let limit = match self.idle {
+            Some(own) => promised.map_or(own, |promised| own.min(self.service.within(promised))),
+            None => self.service.limit(promised, now),
+        };
+        if idle > limit { Err(Reason::Idle) } else { Ok(()) }
+    }
+}
+
+impl Stream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.get_ref().0),
+            Self::Gone => None,
+        }
+    }
+
+    /// The socket, or a closed one when it was given away.
+    fn open(&mut self) -> io::Result<Pin<&mut (dyn Socket + '_)>> {
+        match self {
+            Self::Plain(stream) => Ok(Pin::new(stream)),
+            Self::Tls(stream) => Ok(Pin::new(&mut **stream)),
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Whether the service has closed the connection, or sent what no request has asked for. The reactor may not have told
+    /// so yet: the socket itself is asked.
+    fn has_ended(&self) -> bool {
+        let Some(tcp) = self.tcp() else { return true };
+        let peeked = recv(tcp, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        !matches!(peeked, Err(Errno::AGAIN | Errno::INTR))
+    }
+}
+
+/// Bytes of the request that begins with `bytes`: its head and its `Content-Length`. `None` when the head does not end in
+/// them.
+fn request_bytes(bytes: &[u8]) -> Option<u64> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = bytes.get(..end)?;
+    let length = head.split(|byte| *byte == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(line.iter().position(|byte| *byte == b':')?)?;
+        let value = value.get(1..)?.trim_ascii();
+        name.eq_ignore_ascii_case(b"content-length").then(|| std::str::from_utf8(value).ok()?.parse::<u64>().ok())?
+    })?;
+    (end as u64 + 4).checked_add(length)
+}
+
+impl Connection for ServiceConnection {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new().extra(Arc::clone(&self.info));
+        if self.info.http2 { connected.negotiated_h2() } else { connected }
+    }
+}
+
+impl AsyncRead for ServiceConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = self.stream.open()?.poll_read(context, buffer);
+        match &read {
+            Poll::Ready(Ok(())) => self.read(buffer.filled().len() - before),
+            Poll::Ready(Err(_)) => self.read(0),
+            Poll::Pending => {}
+        }
+        read
+    }
+}
+
+impl AsyncWrite for ServiceConnection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.begin(bytes)?;
+        let written = self.stream.open()?.poll_write(context, bytes);
+        self.wrote(&written);
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.open()?.poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, turns, .. } = &mut *self;
+        if let Some(turns) = turns {
+            if let Some(idle) = turns.idle_at(Instant::now()).filter(|_| !stream.has_ended()) {
+                turns.service.survived(idle);
+            }
+            turns.shut = true;
+        }
+        stream.open()?.poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Gone => false,
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        self.begin(first.map_or(&[], |slice| &**slice))?;
+        let written = self.stream.open()?.poll_write_vectored(context, slices);
+        self.wrote(&written);
+        written
+    }
+}
+
+impl Drop for ServiceConnection {
+    /// Watches a connection that was not used again: whether the service would have kept it is worth knowing for the next
+    /// ones.
+    fn drop(&mut self) {
+        let Some(turns) = self.turns.as_ref().filter(|turns| turns.idle.is_none()) else { return };
+        let since = turns.read_at;
+        let idle = turns.idle_at(Instant::now()).filter(|idle| *idle < IDLE_TIMEOUT && !self.stream.has_ended());
+        let (Some(_), Ok(runtime)) = (idle, Handle::try_current()) else { return };
+        let (service, Some(place)) = (Arc::clone(&turns.service), turns.service.watch()) else { return };
+        let mut stream = std::mem::replace(&mut self.stream, Stream::Gone);
+        runtime.spawn(async move {
+            let _place = place;
+            let ended = poll_fn(|context| match stream.open() {
+                Ok(socket) => socket.poll_read(context, &mut ReadBuf::new(&mut [0; 1])).map(drop),
+                Err(_) => Poll::Ready(()),
+            });
+            match tokio::time::timeout_at(since + IDLE_TIMEOUT, ended).await {
+                Ok(()) => service.ended(since.elapsed(), Instant::now()),
+                Err(_) => service.survived(since.elapsed()),
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use http::{HeaderMap, HeaderValue};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::keep_alive::Services;
+
+    const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
+
+    /// A connection, and the service's end of it.
+    async fn pair(age: Duration, idle: Option<Duration>) -> (ServiceConnection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let now = Instant::now();
+        let promise = Promise::default();
+        let info = ConnectionInfo { began: now, established: now, leave_at: now + age, http2: false, promise };
+        let service = Services::default().of(false, "localhost", 80);
+        (ServiceConnection::new(Stream::Plain(stream), info, service, idle), listener.accept().await.unwrap().0)
+    }
+
+    /// One request and its answer.
+    async fn exchange(connection: &mut ServiceConnection, service: &mut TcpStream) {
+        connection.write_all(REQUEST).await.unwrap();
+        service.read_exact(&mut [0; REQUEST.len()]).await.unwrap();
+        service.write_all(b"HTTP/1.1 204 X\r\n\r\n").await.unwrap();
+        connection.read_exact(&mut [0; 18]).await.unwrap();
+    }
+
+    async fn refusal(connection: &mut ServiceConnection) -> Option<Reason> {
+        let error = connection.write(REQUEST).await.err()?;
+        Some(error.get_ref().unwrap().downcast_ref::<NotUsed>().unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn the_next_request_is_refused_on_a_connection_that_is_past_its_time() {
+        let (long, none) = (Duration::from_mins(1), Duration::ZERO);
+        for (age, idle, promise, reason) in [
+            (long, Some(long), "", None),
+            (long, None, "", None),
+            (none, Some(long), "", Some(Reason::Old)),
+            (long, Some(none), "", Some(Reason::Idle)),
+            (long, Some(long), "timeout=0", Some(Reason::Idle)),
+            (long, None, "timeout=0", Some(Reason::Idle)),
+            (long, None, "max=2", Some(Reason::Spent)),
+        ] {
+            let (mut connection, mut service) = pair(age, idle).await;
+            exchange(&mut connection, &mut service).await;
+            if !promise.is_empty() {
+                let mut headers = HeaderMap::new();
+                headers.insert("keep-alive", HeaderValue::from_static(promise));
+                connection.info.promise.read(&headers);
+            }
+            assert_eq!(refusal(&mut connection).await, reason, "{promise}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_or_has_sent_something_takes_no_request() {
+        let long = Some(Duration::from_mins(1));
+        for close in [true, false] {
+            let (mut connection, mut service) = pair(Duration::from_mins(1), long).await;
+            exchange(&mut connection, &mut service).await;
+            if close {
+                drop(service);
+            } else {
+                service.write_all(b"HTTP/1.1 408 X\r\n\r\n").await.unwrap();
+            }
+            while !connection.stream.has_ended() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(refusal(&mut connection).await, Some(Reason::Closed));
+        }
+    }
+
+    /// A service may answer before it has read all, and close: what is left of the request is no new one, and nobody may
+    /// conclude that it was not read.
+    #[tokio::test]
+    async fn the_rest_of_a_request_is_never_refused() {
+        let (mut connection, mut service) = pair(Duration::ZERO, Some(Duration::ZERO)).await;
+        let (first, rest) = REQUEST.split_at(REQUEST.len() - 1);
+        connection.write_all(first).await.unwrap();
+        service.write_all(b"HTTP/1.1 413 X\r\n\r\n").await.unwrap();
+        connection.read_exact(&mut [0; 18]).await.unwrap();
+        assert_eq!(connection.write(rest).await.unwrap(), 1);
+        assert_eq!(refusal(&mut connection).await, Some(Reason::Old), "that is the next one");
+    }
+
+    /// Nothing is concluded where a request's end is not known.
+    #[tokio::test]
+    async fn a_request_without_a_length_makes_the_connection_unknown() {
+        let (mut connection, _service) = pair(Duration::ZERO, Some(Duration::ZERO)).await;
+        connection.write_all(b"POST / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!(refusal(&mut connection).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waited_in_the_pool_is_no_new_one() {
+        let (mut connection, _service) = pair(Duration::ZERO, None).await;
+        assert_eq!(refusal(&mut connection).await, None, "new, whatever else");
+        let (mut connection, _service) = pair(Duration::ZERO, None).await;
+        let established = connection.info.established.checked_sub(NEW_FOR).unwrap();
+        Arc::get_mut(&mut connection.info).unwrap().established = established;
+        assert_eq!(refusal(&mut connection).await, Some(Reason::Old));
+    }
+
+    #[test]
+    fn a_request_is_as_long_as_its_head_says() {
+        for (bytes, length) in [
+            ("POST / HTTP/1.1\r\nContent-Length: 7\r\n\r\n{}", Some(45)),
+            ("POST / HTTP/1.1\r\ncontent-length:0\r\nX: 5\r\n\r\n", Some(43)),
+            ("POST / HTTP/1.1\r\nX-Content-Length: 7\r\n\r\n", None),
+            ("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", None),
+            ("POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n", None),
+            ("POST / HTTP/1.1\r\nContent-Length: 7\r\n", None),
+        ] {
+            assert_eq!(request_bytes(bytes.as_bytes()), length, "{bytes:?}");
+        }
+    }
+}
