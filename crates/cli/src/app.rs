@@ -18,6 +18,8 @@ use crate::{
 
 /// How often expired codes, sessions, tokens and log events are removed.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
+/// How often it is looked for signing keys whose time is over.
+const ROTATE_EVERY: Duration = Duration::from_hours(1);
 
 /// Connections of `/metrics`.
 const METRICS_CONNECTIONS_MAX: usize = 32;
@@ -94,6 +96,7 @@ impl App {
             tokio::spawn(purge(Arc::clone(&platform))),
             tokio::spawn(line_bound::report()),
             tokio::spawn(tell_refusals(Arc::clone(&platform))),
+            tokio::spawn(rotate_signing_keys(Arc::clone(&platform))),
         ];
         chores.extend(
             plan.master_key_file.map(|(path, known)| tokio::spawn(keys::follow(path, known, Arc::clone(&platform)))),
@@ -153,6 +156,16 @@ async fn purge(platform: Arc<Platform>) {
         every.tick().await;
         if let Err(error) = platform.store().purge_expired(platform.now()).await {
             tracing::warn!(%error, "store.purge failed; it is tried again later");
+        }
+    }
+}
+
+async fn rotate_signing_keys(platform: Arc<Platform>) {
+    let mut every = tokio::time::interval(ROTATE_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(error) = platform.rotate_due_keys().await {
+            tracing::warn!(%error, "signing_key.rotation failed; it is tried again later");
         }
     }
 }

@@ -61,17 +61,19 @@ impl Members {
             let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
             // A dot in a name must not make it another member.
             let known = |names: &[&str]| !name.contains('.') && names.contains(&path.as_str());
-            if is_empty(value) || known(self.read_only) || known(self.taken) {
+            if known(self.read_only) || known(self.taken) {
                 continue;
             }
             let refusal = self.refused.iter().find(|(refused, _)| known(&[refused]));
-            if let Some((_, why)) = refusal {
-                problems.push(format!("{path}: {why}"));
-            } else if !name.contains('.') && self.has_below(&path) {
+            if refusal.is_none() && !name.contains('.') && self.has_below(&path) {
                 match value {
+                    Value::Null => {}
                     Value::Object(below) => self.judge(below, &path, problems),
                     _ => problems.push(format!("{path}: The field has an invalid value")),
                 }
+            } else if is_empty(value) {
+            } else if let Some((_, why)) = refusal {
+                problems.push(format!("{path}: {why}"));
             } else {
                 problems.push(format!("{}: {UNKNOWN}", shown(&path)));
             }
@@ -111,6 +113,8 @@ mod tests {
             (json!({ "a": { "b": { "d": 1 } } }), vec!["a.b.d: The member is not supported"]),
             (json!({ "a": { "b": { "no": true } } }), vec!["a.b.no: Not this one"]),
             (json!({ "a": 1 }), vec!["a: The field has an invalid value"]),
+            (json!({ "a": [] }), vec!["a: The field has an invalid value"]),
+            (json!({ "a": { "b": null, "no": [] } }), vec![]),
             (json!({ "a": { "b": "x" } }), vec!["a.b: The field has an invalid value"]),
             (json!({ "a.b.c": 1 }), vec!["a.b.c: The member is not supported"]),
             (

@@ -9,8 +9,8 @@ use tenterhook_store::{
     StoreError,
     model::{
         AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-        ConfigurationObject, ConfigurationWrite, OAuthClient, Org, PolicyRule, Scope, SigningAlgorithm, SigningKey,
-        Status,
+        ConfigurationObject, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, RulePeople, Scope,
+        SigningAlgorithm, SigningKey, Status,
     },
 };
 
@@ -215,6 +215,7 @@ pub(crate) fn server_objects(
         audiences: vec![audience.to_owned()],
         is_default,
         status: Status::Active,
+        key_rotation: KeyRotation::Auto,
         created: now,
         last_updated: now,
     };
@@ -237,7 +238,9 @@ pub(crate) fn scope_of(platform: &Platform, server: &AuthorizationServerId, name
         authorization_server_id: server.clone(),
         name: name.to_owned(),
         description: description.to_owned(),
+        display_name: None,
         default: false,
+        optional: false,
         system: false,
         published: true,
     }
@@ -276,7 +279,7 @@ pub(crate) fn rule_of(platform: &Platform, policy: &AccessPolicy, name: &str, pr
         status: Status::Active,
         grant_types: ["authorization_code", "client_credentials"].map(ToOwned::to_owned).to_vec(),
         scopes: vec!["*".to_owned()],
-        users: Vec::new(),
+        people: RulePeople::everyone(),
         access_token_lifetime_minutes: 60,
         refresh_token_lifetime_minutes: 0,
         refresh_token_window_minutes: 7 * 24 * 60,
@@ -297,6 +300,7 @@ pub(crate) fn client_of(
     OAuthClient {
         id: ClientId::from_parts(unix_ms, random),
         name: name.to_owned(),
+        application_type: None,
         authentication,
         secret_sha256,
         redirect_uris: Vec::new(),
@@ -340,6 +344,7 @@ fn development_objects(
                 name: name.to_owned(),
                 target,
                 expression: expression.to_owned(),
+                always_include_in_token: true,
                 scopes: Vec::new(),
                 status: Status::Active,
             }));

@@ -118,6 +118,17 @@ pub enum Status {
     Inactive,
 }
 
+/// Who decides when a server's signing key is replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum KeyRotation {
+    /// Its age.
+    #[default]
+    Auto,
+    /// An administrator.
+    Manual,
+}
+
 /// A custom authorization server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -134,6 +145,9 @@ pub struct AuthorizationServer {
     pub is_default: bool,
     /// In use or not.
     pub status: Status,
+    /// When its signing key is replaced.
+    #[serde(default)]
+    pub key_rotation: KeyRotation,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.
@@ -164,6 +178,7 @@ pub struct SigningKey {
 /// A scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "members of the vendor's resource, none of which bears on another")]
 pub struct Scope {
     /// The id.
     pub id: ScopeId,
@@ -173,8 +188,14 @@ pub struct Scope {
     pub name: String,
     /// For people.
     pub description: String,
+    /// The name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
     /// Granted when a request names no scope.
     pub default: bool,
+    /// Whether users may leave it out where they are asked for their consent.
+    #[serde(default)]
+    pub optional: bool,
     /// One of the scopes of OpenID Connect (`openid`, `profile`, `email`, `offline_access`, …); cannot be deleted.
     pub system: bool,
     /// Whether discovery lists it.
@@ -192,6 +213,10 @@ pub enum ClaimTarget {
     Identity,
 }
 
+fn always() -> bool {
+    true
+}
+
 /// A claim definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -206,6 +231,10 @@ pub struct ClaimDefinition {
     pub target: ClaimTarget,
     /// `user.<attribute>`, `app.clientId`, or a quoted text: the expressions that we evaluate.
     pub expression: String,
+    /// Whether it is in ID tokens; else only user information has it, for no ID token is issued without an access token.
+    /// Access tokens always have theirs.
+    #[serde(default = "always")]
+    pub always_include_in_token: bool,
     /// Only when one of these scopes is granted; always when empty.
     pub scopes: Vec<String>,
     /// In use or not.
@@ -236,6 +265,47 @@ pub struct AccessPolicy {
     pub last_updated: Timestamp,
 }
 
+/// The users that a rule is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", from = "StoredRulePeople")]
+pub struct RulePeople {
+    /// Users it is for.
+    pub users: Vec<UserId>,
+    /// Users it is not for, whoever else it is for.
+    pub users_exclude: Vec<UserId>,
+    /// Names of the group of every user, as they were written; with one of them the rule is for everyone.
+    pub groups: Vec<String>,
+}
+
+/// The same as it was stored before it had groups: then no users meant everyone.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredRulePeople {
+    users: Vec<UserId>,
+    #[serde(default)]
+    users_exclude: Vec<UserId>,
+    groups: Option<Vec<String>>,
+}
+
+impl From<StoredRulePeople> for RulePeople {
+    fn from(StoredRulePeople { users, users_exclude, groups }: StoredRulePeople) -> Self {
+        let everyone = if users.is_empty() { Self::everyone().groups } else { Vec::new() };
+        Self { groups: groups.unwrap_or(everyone), users, users_exclude }
+    }
+}
+
+impl RulePeople {
+    /// Every user.
+    pub fn everyone() -> Self {
+        Self { users: Vec::new(), users_exclude: Vec::new(), groups: vec!["EVERYONE".to_owned()] }
+    }
+
+    /// Whether the user is among them.
+    pub fn include(&self, user: &UserId) -> bool {
+        (!self.groups.is_empty() || self.users.contains(user)) && !self.users_exclude.contains(user)
+    }
+}
+
 /// A rule of an access policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -256,8 +326,9 @@ pub struct PolicyRule {
     pub grant_types: Vec<String>,
     /// Scopes it allows; `*` allows all.
     pub scopes: Vec<String>,
-    /// Users it is for; everyone when empty.
-    pub users: Vec<UserId>,
+    /// The users it is for.
+    #[serde(flatten)]
+    pub people: RulePeople,
     /// Minutes an access token lives.
     pub access_token_lifetime_minutes: u32,
     /// Minutes a refresh token lives; 0 for unlimited.
@@ -285,6 +356,20 @@ pub enum ClientAuthenticationMethod {
     None,
 }
 
+/// What runs as an OAuth client; for people, nothing is decided by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplicationType {
+    /// A web server.
+    Web,
+    /// An app on a device.
+    Native,
+    /// A page.
+    Browser,
+    /// A service without users.
+    Service,
+}
+
 /// An OAuth client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -293,6 +378,9 @@ pub struct OAuthClient {
     pub id: ClientId,
     /// The name.
     pub name: String,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_type: Option<ApplicationType>,
     /// How it authenticates.
     pub authentication: ClientAuthenticationMethod,
     /// SHA-256 of its secret in hexadecimal; the secret has 256 random bits and is shown once.

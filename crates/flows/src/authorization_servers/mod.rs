@@ -1,32 +1,41 @@
 //! Authorization servers, their scopes, claims, policies and rules, and OAuth clients: what the management API does.
+//!
+//! What a body may say and how an object is shown is in one file for each kind.
 
+mod claim;
+mod client;
+mod policy;
 mod reader;
 mod rule;
+mod scope;
+mod server;
 
-use reader::{BLANK, INVALID, Reader};
-use rule::read_rule;
+use claim::{claim_to_json, read_claim};
+use client::{client_to_json, read_client};
+use policy::{policy_to_json, read_policy};
+use rule::{read_rule, rule_to_json};
+use scope::{read_scope, scope_to_json};
 use serde_json::{Value, json};
+use server::{ServerBody, server_to_json};
 use tenterhook_contract::{
-    Secret,
-    id::{ClaimId, ClientId},
+    Timestamp,
+    id::{AuthorizationServerId, ClaimId},
     system_log::Target,
-    token::reserved::BOTH,
 };
-use tenterhook_jose::{KeyError, SigningAlgorithm};
+use tenterhook_jose::KeyError;
 use tenterhook_store::{
     StoreError,
     model::{
-        AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-        ConfigurationObject, ConfigurationWrite, OAuthClient, PolicyRule, Scope, SigningKey, Status,
+        AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ConfigurationObject, ConfigurationWrite,
+        PolicyRule, RulePeople, Scope, Status,
     },
 };
 
 use crate::{
     OrgSnapshot, Platform,
-    entropy::{random_token, sha256_hex},
     management::{Administrator, ManagementError},
-    oauth::{is_expression, issuer, keys::generate_key_pair},
-    provision::{client_of, policy_of, rule_of, scope_of, server_objects},
+    oauth::{keys::generate_key_pair, signing_keys::signing_key_of},
+    provision::{policy_of, rule_of, scope_of, server_objects},
 };
 
 /// Objects of one kind that an org may have.
@@ -45,6 +54,31 @@ pub enum Creation<'a> {
     Rule(&'a str),
 }
 
+/// An authorization server, or an object below it by the ids of its path.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// The server itself.
+    Server,
+    /// The scope with this id.
+    Scope(&'a str),
+    /// The claim with this id.
+    Claim(&'a str),
+    /// The access policy with this id.
+    Policy(&'a str),
+    /// The rule with the second id of the policy with the first.
+    Rule(&'a str, &'a str),
+}
+
+/// What is done to an object that exists.
+#[derive(Clone, Copy)]
+enum Done {
+    Created,
+    Updated,
+    Deleted,
+    Activated,
+    Deactivated,
+}
+
 impl Platform {
     /// Creates an authorization server with a signing key and the scopes of OpenID Connect.
     pub async fn create_authorization_server(
@@ -52,28 +86,22 @@ impl Platform {
         administrator: &Administrator,
         body: &Value,
     ) -> Result<Value, ManagementError> {
-        let mut reader = Reader::new(body, "authorizationServer");
-        let (name, description) = (reader.text("name"), reader.optional_text("description").unwrap_or_default());
-        let audiences = reader.texts("audiences");
-        if audiences.len() != 1 {
-            reader.cause("audiences", "Exactly one audience is supported");
-        }
-        reader.objects(&["/credentials", "/credentials/signing"]);
-        let algorithm = read_algorithm(&mut reader);
-        reader.finish()?;
+        let read = ServerBody::read(body, None)?;
         let failed = |error: KeyError| ManagementError::Store(StoreError::Database(error.to_string()));
-        let pair = generate_key_pair(algorithm).await.map_err(failed)?;
-        let (server, key, writes) =
-            server_objects(self, (&name, &description, &audiences.concat()), (algorithm, &pair), false);
+        let pair = generate_key_pair(read.algorithm).await.map_err(failed)?;
+        let texts = (read.name.as_str(), read.description.as_str(), read.audience.as_str());
+        let (server, key, mut writes) = server_objects(self, texts, (read.algorithm, &pair), false);
+        let server = read.over(server);
+        // Instead of the one with the defaults, which stands before it.
+        writes.push(ConfigurationWrite::put(ConfigurationObject::AuthorizationServer(server.clone())));
         let shown = self
             .change(&administrator.token.org_id, |org| {
                 let servers = &org.configuration.authorization_servers;
-                check_new("name", servers.len(), servers.iter().any(|known| known.name == name))?;
+                check_new("name", servers.len(), servers.iter().any(|known| known.name == server.name))?;
                 Ok::<_, ManagementError>((writes.clone(), server_to_json(org, &server, Some(&key))))
             })
             .await?;
-        let target = target(server.id.as_str(), "AuthorizationServer", &server.name);
-        self.log_change(administrator, "oauth2.as.created", "Authorization server has been created", target);
+        self.log_done(administrator, &ConfigurationObject::AuthorizationServer(server), Done::Created);
         Ok(shown)
     }
 
@@ -85,61 +113,90 @@ impl Platform {
         creation: Creation<'_>,
         body: &Value,
     ) -> Result<Value, ManagementError> {
-        let (shown, id) = self
+        let (shown, object) = self
             .change(&administrator.token.org_id, |org| {
                 let server = find_server(org, server)?;
-                let (object, shown) = match creation {
+                let object = match creation {
                     Creation::Scope => self.new_scope(org, server, body)?,
                     Creation::Claim => self.new_claim(org, server, body)?,
                     Creation::Policy => self.new_policy(org, server, body)?,
                     Creation::Rule(policy) => self.new_rule(org, server, policy, body)?,
                 };
-                let id = text_of(&shown, "id");
-                Ok::<_, ManagementError>((vec![ConfigurationWrite::put(object)], (shown, id)))
+                let write = ConfigurationWrite::put(object.clone());
+                Ok::<_, ManagementError>((vec![write], (object_to_json(org, &object), object)))
             })
             .await?;
-        let (event_type, message, kind) = match creation {
-            Creation::Scope => ("oauth2.scope.created", "OAuth2 scope has been created", "Scope"),
-            Creation::Claim => ("oauth2.claim.created", "OAuth2 claim has been created", "Claim"),
-            Creation::Policy => ("policy.lifecycle.create", "Create policy", "PolicyEntity"),
-            Creation::Rule(_) => ("policy.rule.add", "Add policy rule", "PolicyRule"),
-        };
-        self.log_change(administrator, event_type, message, target(&id, kind, &text_of(&shown, "name")));
+        self.log_done(administrator, &object, Done::Created);
         Ok(shown)
     }
 
-    /// Replaces a rule: the place where a token hook is associated (`management-api.md` section 5).
-    pub async fn replace_rule(
+    /// Replaces an authorization server or an object below it. The rule is where a token hook is associated
+    /// (`management-api.md` section 5).
+    pub async fn replace_at_server(
         &self,
         administrator: &Administrator,
-        (server, policy, rule): (&str, &str, &str),
+        (server, place): (&str, Place<'_>),
         body: &Value,
     ) -> Result<Value, ManagementError> {
         let now = self.now().whole_seconds();
-        let (shown, rule) = self
+        let (shown, object) = self
             .change(&administrator.token.org_id, |org| {
-                let server = find_server(org, server)?;
-                let stored = find_rule(org, server, policy, rule)?;
-                let read = read_rule(org, body, stored.clone())?;
-                let mut others = org.configuration.rules.iter().filter(|rule| rule.id != stored.id);
-                let duplicate = others.any(|rule| rule.policy_id == stored.policy_id && rule.name == read.name);
-                check_new("name", 0, duplicate)?;
-                let changed = PolicyRule { last_updated: now, ..read };
-                let shown = rule_to_json(org, &changed);
-                Ok::<_, ManagementError>((
-                    vec![ConfigurationWrite::put(ConfigurationObject::Rule(changed.clone()))],
-                    (shown, changed),
-                ))
+                let object = replaced(org, find(org, server, place)?, body, now)?;
+                let write = ConfigurationWrite::put(object.clone());
+                Ok::<_, ManagementError>((vec![write], (object_to_json(org, &object), object)))
             })
             .await?;
-        self.log_rule_update(administrator, &rule);
+        self.log_done(administrator, &object, Done::Updated);
         Ok(shown)
+    }
+
+    /// Deletes an authorization server or an object below it, with all that is below that.
+    pub async fn delete_at_server(
+        &self,
+        administrator: &Administrator,
+        (server, place): (&str, Place<'_>),
+    ) -> Result<(), ManagementError> {
+        let object = self
+            .change(&administrator.token.org_id, |org| {
+                let object = find(org, server, place)?;
+                let ids = deleted_with(org, &object)?;
+                Ok::<_, ManagementError>((ids.into_iter().map(ConfigurationWrite::Delete).collect(), object))
+            })
+            .await?;
+        self.log_done(administrator, &object, Done::Deleted);
+        Ok(())
+    }
+
+    /// Activates or deactivates an authorization server, a policy or a rule; one that is so already stays as it is.
+    pub async fn set_status_at_server(
+        &self,
+        administrator: &Administrator,
+        (server, place): (&str, Place<'_>),
+        status: Status,
+    ) -> Result<(), ManagementError> {
+        let now = self.now().whole_seconds();
+        let changed = self
+            .change(&administrator.token.org_id, |org| {
+                let changed = with_status(find(org, server, place)?, status, now);
+                let writes = changed.iter().cloned().map(ConfigurationWrite::put).collect();
+                Ok::<_, ManagementError>((writes, changed))
+            })
+            .await?;
+        if let Some(object) = changed {
+            let done = if status == Status::Active { Done::Activated } else { Done::Deactivated };
+            self.log_done(administrator, &object, done);
+        }
+        Ok(())
     }
 
     /// Logs that a rule was changed.
     pub(crate) fn log_rule_update(&self, administrator: &Administrator, rule: &PolicyRule) {
-        let target = target(rule.id.as_str(), "PolicyRule", &rule.name);
-        self.log_change(administrator, "policy.rule.update", "Update policy rule", target);
+        self.log_done(administrator, &ConfigurationObject::Rule(rule.clone()), Done::Updated);
+    }
+
+    fn log_done(&self, administrator: &Administrator, object: &ConfigurationObject, done: Done) {
+        let Some((id, kind, name, (event_type, message))) = event_of(object, done) else { return };
+        self.log_change(administrator, &event_type, &message, target(&id, kind, name));
     }
 
     /// Creates an OAuth client; its secret is in the answer and nowhere else.
@@ -165,22 +222,13 @@ impl Platform {
         org: &OrgSnapshot,
         server: &AuthorizationServer,
         body: &Value,
-    ) -> Result<(ConfigurationObject, Value), ManagementError> {
-        let mut reader = Reader::new(body, "scope");
-        let (name, description) = (reader.text("name"), reader.optional_text("description").unwrap_or_default());
-        let default = reader.flag("default");
-        // A scope-token of RFC 6749 section 3.3.
-        let legal = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if !name.bytes().all(legal) {
-            reader.cause("name", INVALID);
-        }
-        reader.finish()?;
-        let scopes: Vec<_> =
-            org.configuration.scopes.iter().filter(|s| s.authorization_server_id == server.id).collect();
-        check_new("name", scopes.len(), scopes.iter().any(|scope| scope.name == name))?;
-        let scope = Scope { default, ..scope_of(self, &server.id, &name, &description) };
-        let shown = scope_to_json(&scope);
-        Ok((ConfigurationObject::Scope(scope), shown))
+    ) -> Result<ConfigurationObject, ManagementError> {
+        let scope = Scope { published: false, ..scope_of(self, &server.id, "", "") };
+        let scope = read_scope(body, scope)?;
+        let of_server = |known: &&Scope| known.authorization_server_id == server.id;
+        let known = org.configuration.scopes.iter().filter(of_server).count();
+        check_new("name", known, has_scope(org, &scope))?;
+        Ok(ConfigurationObject::Scope(scope))
     }
 
     fn new_claim(
@@ -188,43 +236,23 @@ impl Platform {
         org: &OrgSnapshot,
         server: &AuthorizationServer,
         body: &Value,
-    ) -> Result<(ConfigurationObject, Value), ManagementError> {
-        let mut reader = Reader::new(body, "claim");
-        let (name, expression) = (reader.text("name"), reader.text("value"));
-        let target = match reader.text("claimType").as_str() {
-            "IDENTITY" => ClaimTarget::Identity,
-            "RESOURCE" => ClaimTarget::Access,
-            _ => {
-                reader.cause("claimType", "Write `IDENTITY` or `RESOURCE`");
-                ClaimTarget::Access
-            }
-        };
-        // `groups` is reserved for hooks only: whose it is a definition says.
-        if BOTH.contains(&name.as_str()) && name != "groups" {
-            reader.cause("name", "The claim is one of the token's own");
-        }
-        if !is_expression(&expression) {
-            reader.cause("value", "Write `user.ATTRIBUTE`, `app.clientId`, `app.name` or a text in double quotes");
-        }
-        reader.objects(&["/conditions"]);
-        let scopes = reader.texts("/conditions/scopes");
-        let status = reader.status(Status::Active);
-        reader.finish()?;
-        let claims: Vec<_> =
-            org.configuration.claims.iter().filter(|c| c.authorization_server_id == server.id).collect();
-        check_new("name", claims.len(), claims.iter().any(|claim| claim.name == name && claim.target == target))?;
+    ) -> Result<ConfigurationObject, ManagementError> {
         let (unix_ms, random) = self.id_parts();
         let claim = ClaimDefinition {
             id: ClaimId::from_parts(unix_ms, random),
             authorization_server_id: server.id.clone(),
-            name,
-            target,
-            expression,
-            scopes,
-            status,
+            name: String::new(),
+            target: ClaimTarget::Access,
+            expression: String::new(),
+            always_include_in_token: true,
+            scopes: Vec::new(),
+            status: Status::Active,
         };
-        let shown = claim_to_json(&claim);
-        Ok((ConfigurationObject::Claim(claim), shown))
+        let claim = read_claim(body, claim)?;
+        let of_server = |known: &&ClaimDefinition| known.authorization_server_id == server.id;
+        let known = org.configuration.claims.iter().filter(of_server).count();
+        check_new("name", known, has_claim(org, &claim))?;
+        Ok(ConfigurationObject::Claim(claim))
     }
 
     fn new_policy(
@@ -232,32 +260,13 @@ impl Platform {
         org: &OrgSnapshot,
         server: &AuthorizationServer,
         body: &Value,
-    ) -> Result<(ConfigurationObject, Value), ManagementError> {
-        let mut reader = Reader::new(body, "policy");
-        let (name, description) = (reader.text("name"), reader.optional_text("description").unwrap_or_default());
-        reader.objects(&["/conditions", "/conditions/clients"]);
-        let clients = reader.texts("/conditions/clients/include");
-        let status = reader.status(Status::Active);
-        let everyone = clients.is_empty() || clients == ["ALL_CLIENTS"];
-        let clients: Option<Vec<ClientId>> =
-            if everyone { Some(Vec::new()) } else { clients.iter().map(|id| id.parse().ok()).collect() };
-        if clients.is_none() {
-            reader.cause("conditions", "Name client ids, or `ALL_CLIENTS`");
-        }
-        let policies: Vec<_> =
-            org.configuration.policies.iter().filter(|p| p.authorization_server_id == server.id).collect();
-        let last = policies.iter().map(|policy| policy.priority).max().unwrap_or(0);
-        let priority = reader.number("priority", last.saturating_add(1));
-        reader.finish()?;
-        check_new("name", policies.len(), policies.iter().any(|policy| policy.name == name))?;
-        let policy = AccessPolicy {
-            description,
-            clients: clients.unwrap_or_default(),
-            status,
-            ..policy_of(self, &server.id, &name, priority)
-        };
-        let shown = policy_to_json(&policy);
-        Ok((ConfigurationObject::Policy(policy), shown))
+    ) -> Result<ConfigurationObject, ManagementError> {
+        let of_server = |known: &&AccessPolicy| known.authorization_server_id == server.id;
+        let priorities = org.configuration.policies.iter().filter(of_server).map(|policy| policy.priority);
+        let last = priorities.clone().max().unwrap_or(0);
+        let policy = read_policy(body, policy_of(self, &server.id, "", last.saturating_add(1)), true)?;
+        check_new("name", priorities.count(), has_policy(org, &policy))?;
+        Ok(ConfigurationObject::Policy(policy))
     }
 
     fn new_rule(
@@ -266,27 +275,16 @@ impl Platform {
         server: &AuthorizationServer,
         policy: &str,
         body: &Value,
-    ) -> Result<(ConfigurationObject, Value), ManagementError> {
+    ) -> Result<ConfigurationObject, ManagementError> {
         let policy = find_policy(org, server, policy)?;
-        let rules: Vec<_> = org.configuration.rules.iter().filter(|rule| rule.policy_id == policy.id).collect();
-        let last = rules.iter().map(|rule| rule.priority).max().unwrap_or(0);
-        let rule = read_rule(org, body, rule_of(self, policy, "", last.saturating_add(1)))?;
-        check_new("name", rules.len(), rules.iter().any(|known| known.name == rule.name))?;
-        let shown = rule_to_json(org, &rule);
-        Ok((ConfigurationObject::Rule(rule), shown))
-    }
-}
-
-/// The algorithm of the server's signing key, as JWKs name it (RFC 7517 section 4.4). The vendor knows RS256 only and has
-/// no such member.
-fn read_algorithm(reader: &mut Reader<'_>) -> SigningAlgorithm {
-    match reader.optional_text("/credentials/signing/alg").as_deref() {
-        None | Some("RS256") => SigningAlgorithm::RS256,
-        Some("ES256") => SigningAlgorithm::ES256,
-        Some(_) => {
-            reader.cause("/credentials/signing/alg", "Write `RS256` or `ES256`");
-            SigningAlgorithm::default()
-        }
+        let of_policy = |known: &&PolicyRule| known.policy_id == policy.id;
+        let priorities = org.configuration.rules.iter().filter(of_policy).map(|rule| rule.priority);
+        let last = priorities.clone().max().unwrap_or(0);
+        let (grant_types, scopes, people) = (Vec::new(), Vec::new(), RulePeople::default());
+        let rule = rule_of(self, policy, "", last.saturating_add(1));
+        let rule = read_rule(org, body, PolicyRule { grant_types, scopes, people, ..rule })?;
+        check_new("name", priorities.count(), has_rule(org, &rule))?;
+        Ok(ConfigurationObject::Rule(rule))
     }
 }
 
@@ -296,31 +294,30 @@ pub fn list_servers(org: &OrgSnapshot) -> Value {
     org.configuration.authorization_servers.iter().map(shown).collect()
 }
 
-/// One authorization server.
-pub fn get_server(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
-    let server = find_server(org, server)?;
-    Ok(server_to_json(org, server, signing_key_of(org, server)))
+/// An authorization server or an object below it.
+pub fn get_at_server(org: &OrgSnapshot, server: &str, place: Place<'_>) -> Result<Value, ManagementError> {
+    Ok(object_to_json(org, &find(org, server, place)?))
 }
 
 /// Every scope of a server.
 pub fn list_scopes(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
     let server = find_server(org, server)?;
     let scopes = org.configuration.scopes.iter().filter(|scope| scope.authorization_server_id == server.id);
-    Ok(scopes.map(scope_to_json).collect())
+    Ok(scopes.map(|scope| scope_to_json(org, scope)).collect())
 }
 
 /// Every claim of a server.
 pub fn list_claims(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
     let server = find_server(org, server)?;
     let claims = org.configuration.claims.iter().filter(|claim| claim.authorization_server_id == server.id);
-    Ok(claims.map(claim_to_json).collect())
+    Ok(claims.map(|claim| claim_to_json(org, claim)).collect())
 }
 
 /// Every policy of a server.
 pub fn list_policies(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
     let server = find_server(org, server)?;
     let policies = org.configuration.policies.iter().filter(|policy| policy.authorization_server_id == server.id);
-    Ok(policies.map(policy_to_json).collect())
+    Ok(policies.map(|policy| policy_to_json(org, policy)).collect())
 }
 
 /// Every rule of a policy.
@@ -330,25 +327,23 @@ pub fn list_rules(org: &OrgSnapshot, server: &str, policy: &str) -> Result<Value
     Ok(rules.map(|rule| rule_to_json(org, rule)).collect())
 }
 
-/// One rule.
-pub fn get_rule(org: &OrgSnapshot, server: &str, policy: &str, rule: &str) -> Result<Value, ManagementError> {
-    Ok(rule_to_json(org, find_rule(org, find_server(org, server)?, policy, rule)?))
-}
-
 /// Every OAuth client, without secrets.
 pub fn list_clients(org: &OrgSnapshot) -> Value {
     org.configuration.clients.iter().map(client_to_json).collect()
 }
 
-/// The newest active key, which signs.
-fn signing_key_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> Option<&'a SigningKey> {
-    let mut keys = org.configuration.signing_keys.iter();
-    keys.rfind(|key| key.authorization_server_id == server.id && key.status == Status::Active)
+/// One OAuth client, without its secret.
+pub fn get_client(org: &OrgSnapshot, id: &str) -> Result<Value, ManagementError> {
+    let client = org.configuration.clients.iter().find(|client| client.id.as_str() == id);
+    client.map(client_to_json).ok_or_else(|| not_found(id, "Client"))
 }
 
-fn find_server<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a AuthorizationServer, ManagementError> {
-    org.authorization_server(id)
-        .ok_or_else(|| ManagementError::NotFound { id: id.to_owned(), kind: "AuthorizationServer" })
+fn not_found(id: &str, kind: &'static str) -> ManagementError {
+    ManagementError::NotFound { id: id.to_owned(), kind }
+}
+
+pub(crate) fn find_server<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a AuthorizationServer, ManagementError> {
+    org.authorization_server(id).ok_or_else(|| not_found(id, "AuthorizationServer"))
 }
 
 fn find_policy<'a>(
@@ -359,20 +354,203 @@ fn find_policy<'a>(
     let mut policies = org.configuration.policies.iter();
     policies
         .find(|policy| policy.authorization_server_id == server.id && policy.id.as_str() == id)
-        .ok_or_else(|| ManagementError::NotFound { id: id.to_owned(), kind: "AuthorizationServerPolicy" })
+        .ok_or_else(|| not_found(id, "AuthorizationServerPolicy"))
 }
 
-fn find_rule<'a>(
-    org: &'a OrgSnapshot,
-    server: &AuthorizationServer,
-    policy: &str,
-    id: &str,
-) -> Result<&'a PolicyRule, ManagementError> {
-    let policy = find_policy(org, server, policy)?;
-    let mut rules = org.configuration.rules.iter();
-    rules
-        .find(|rule| rule.policy_id == policy.id && rule.id.as_str() == id)
-        .ok_or_else(|| ManagementError::NotFound { id: id.to_owned(), kind: "AuthorizationServerPolicyRule" })
+fn find(org: &OrgSnapshot, server: &str, place: Place<'_>) -> Result<ConfigurationObject, ManagementError> {
+    let (server, configuration) = (find_server(org, server)?, &org.configuration);
+    match place {
+        Place::Server => Ok(ConfigurationObject::AuthorizationServer(server.clone())),
+        Place::Scope(id) => {
+            let mut scopes = configuration.scopes.iter();
+            let scope = scopes.find(|scope| scope.authorization_server_id == server.id && scope.id.as_str() == id);
+            Ok(ConfigurationObject::Scope(scope.cloned().ok_or_else(|| not_found(id, "Scope"))?))
+        }
+        Place::Claim(id) => {
+            let mut claims = configuration.claims.iter();
+            let claim = claims.find(|claim| claim.authorization_server_id == server.id && claim.id.as_str() == id);
+            Ok(ConfigurationObject::Claim(claim.cloned().ok_or_else(|| not_found(id, "Claim"))?))
+        }
+        Place::Policy(id) => Ok(ConfigurationObject::Policy(find_policy(org, server, id)?.clone())),
+        Place::Rule(policy, id) => {
+            let policy = find_policy(org, server, policy)?;
+            let mut rules = configuration.rules.iter();
+            let rule = rules.find(|rule| rule.policy_id == policy.id && rule.id.as_str() == id);
+            let rule = rule.cloned().ok_or_else(|| not_found(id, "AuthorizationServerPolicyRule"))?;
+            Ok(ConfigurationObject::Rule(rule))
+        }
+    }
+}
+
+/// The object that a body makes of a stored one.
+fn replaced(
+    org: &OrgSnapshot,
+    stored: ConfigurationObject,
+    body: &Value,
+    now: Timestamp,
+) -> Result<ConfigurationObject, ManagementError> {
+    match stored {
+        ConfigurationObject::AuthorizationServer(stored) => {
+            let algorithm = signing_key_of(org, &stored).map(|key| key.algorithm).unwrap_or_default();
+            let read = ServerBody::read(body, Some((&stored, algorithm)))?;
+            let server = AuthorizationServer { last_updated: now, ..read.over(stored) };
+            let mut others = org.configuration.authorization_servers.iter().filter(|known| known.id != server.id);
+            check_new("name", 0, others.any(|known| known.name == server.name))?;
+            Ok(ConfigurationObject::AuthorizationServer(server))
+        }
+        ConfigurationObject::Scope(stored) => {
+            let scope = read_scope(body, stored)?;
+            check_new("name", 0, has_scope(org, &scope))?;
+            Ok(ConfigurationObject::Scope(scope))
+        }
+        ConfigurationObject::Claim(stored) => {
+            let claim = read_claim(body, stored)?;
+            check_new("name", 0, has_claim(org, &claim))?;
+            Ok(ConfigurationObject::Claim(claim))
+        }
+        ConfigurationObject::Policy(stored) => {
+            let policy = AccessPolicy { last_updated: now, ..read_policy(body, stored, false)? };
+            check_new("name", 0, has_policy(org, &policy))?;
+            Ok(ConfigurationObject::Policy(policy))
+        }
+        ConfigurationObject::Rule(stored) => {
+            let rule = PolicyRule { last_updated: now, ..read_rule(org, body, stored)? };
+            check_new("name", 0, has_rule(org, &rule))?;
+            Ok(ConfigurationObject::Rule(rule))
+        }
+        // No place has any other.
+        other => Ok(other),
+    }
+}
+
+/// The object with another status; nothing when it has that one, or none.
+fn with_status(object: ConfigurationObject, status: Status, last_updated: Timestamp) -> Option<ConfigurationObject> {
+    Some(match object {
+        ConfigurationObject::AuthorizationServer(server) if server.status != status => {
+            ConfigurationObject::AuthorizationServer(AuthorizationServer { status, last_updated, ..server })
+        }
+        ConfigurationObject::Policy(policy) if policy.status != status => {
+            ConfigurationObject::Policy(AccessPolicy { status, last_updated, ..policy })
+        }
+        ConfigurationObject::Rule(rule) if rule.status != status => {
+            ConfigurationObject::Rule(PolicyRule { status, last_updated, ..rule })
+        }
+        _ => return None,
+    })
+}
+
+/// The ids of all that goes when an object is deleted.
+fn deleted_with(org: &OrgSnapshot, object: &ConfigurationObject) -> Result<Vec<String>, ManagementError> {
+    let configuration = &org.configuration;
+    match object {
+        ConfigurationObject::AuthorizationServer(server) if server.is_default => {
+            Err(ManagementError::field("id", "The default authorization server cannot be deleted: deactivate it"))
+        }
+        ConfigurationObject::AuthorizationServer(server) => {
+            let is_below = |id: &AuthorizationServerId| *id == server.id;
+            let keys = configuration.signing_keys.iter().filter(|key| is_below(&key.authorization_server_id));
+            let scopes = configuration.scopes.iter().filter(|scope| is_below(&scope.authorization_server_id));
+            let claims = configuration.claims.iter().filter(|claim| is_below(&claim.authorization_server_id));
+            let policies = configuration.policies.iter().filter(|policy| is_below(&policy.authorization_server_id));
+            let rules = configuration.rules.iter().filter(|rule| is_below(&rule.authorization_server_id));
+            let mut ids = vec![server.id.to_string()];
+            ids.extend(keys.map(|key| key.kid.clone()));
+            ids.extend(scopes.map(|scope| scope.id.to_string()));
+            ids.extend(claims.map(|claim| claim.id.to_string()));
+            ids.extend(policies.map(|policy| policy.id.to_string()));
+            ids.extend(rules.map(|rule| rule.id.to_string()));
+            Ok(ids)
+        }
+        ConfigurationObject::Scope(scope) if scope.system => {
+            Err(ManagementError::field("system", "The scope is one of the system's, which cannot be deleted"))
+        }
+        ConfigurationObject::Policy(policy) => {
+            let rules = configuration.rules.iter().filter(|rule| rule.policy_id == policy.id);
+            Ok([policy.id.to_string()].into_iter().chain(rules.map(|rule| rule.id.to_string())).collect())
+        }
+        ConfigurationObject::Scope(scope) => Ok(vec![scope.id.to_string()]),
+        ConfigurationObject::Claim(claim) => Ok(vec![claim.id.to_string()]),
+        ConfigurationObject::Rule(rule) => Ok(vec![rule.id.to_string()]),
+        // No place has any other.
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn object_to_json(org: &OrgSnapshot, object: &ConfigurationObject) -> Value {
+    match object {
+        ConfigurationObject::AuthorizationServer(server) => server_to_json(org, server, signing_key_of(org, server)),
+        ConfigurationObject::Scope(scope) => scope_to_json(org, scope),
+        ConfigurationObject::Claim(claim) => claim_to_json(org, claim),
+        ConfigurationObject::Policy(policy) => policy_to_json(org, policy),
+        ConfigurationObject::Rule(rule) => rule_to_json(org, rule),
+        // No place has any other.
+        _ => Value::Null,
+    }
+}
+
+/// Id, kind and name of an object, and the type and the text of the event that says what was done to it.
+type Event<'a> = (String, &'static str, &'a str, (String, String));
+
+fn event_of(object: &ConfigurationObject, done: Done) -> Option<Event<'_>> {
+    let (past, verb) = match done {
+        Done::Created => ("created", "create"),
+        Done::Updated => ("updated", "update"),
+        Done::Deleted => ("deleted", "delete"),
+        Done::Activated => ("activated", "activate"),
+        Done::Deactivated => ("deactivated", "deactivate"),
+    };
+    let oauth = |kind: &str, what: &str| (format!("oauth2.{kind}.{past}"), format!("{what} has been {past}"));
+    let sentence = |what: &str| {
+        let (first, rest) = verb.split_at(1);
+        format!("{}{rest} {what}", first.to_uppercase())
+    };
+    Some(match object {
+        ConfigurationObject::AuthorizationServer(server) => {
+            (server.id.to_string(), "AuthorizationServer", &server.name, oauth("as", "Authorization server"))
+        }
+        ConfigurationObject::Scope(scope) => {
+            (scope.id.to_string(), "Scope", &scope.name, oauth("scope", "OAuth2 scope"))
+        }
+        ConfigurationObject::Claim(claim) => {
+            (claim.id.to_string(), "Claim", &claim.name, oauth("claim", "OAuth2 claim"))
+        }
+        ConfigurationObject::Policy(policy) => {
+            let event = (format!("policy.lifecycle.{verb}"), sentence("policy"));
+            (policy.id.to_string(), "PolicyEntity", &policy.name, event)
+        }
+        ConfigurationObject::Rule(rule) => {
+            let event = match done {
+                Done::Created => ("policy.rule.add".to_owned(), "Add policy rule".to_owned()),
+                _ => (format!("policy.rule.{verb}"), sentence("policy rule")),
+            };
+            (rule.id.to_string(), "PolicyRule", &rule.name, event)
+        }
+        _ => return None,
+    })
+}
+
+fn has_scope(org: &OrgSnapshot, scope: &Scope) -> bool {
+    let mut others = org.configuration.scopes.iter().filter(|known| known.id != scope.id);
+    others.any(|known| known.authorization_server_id == scope.authorization_server_id && known.name == scope.name)
+}
+
+fn has_claim(org: &OrgSnapshot, claim: &ClaimDefinition) -> bool {
+    let mut others = org.configuration.claims.iter().filter(|known| known.id != claim.id);
+    others.any(|known| {
+        known.authorization_server_id == claim.authorization_server_id
+            && known.name == claim.name
+            && known.target == claim.target
+    })
+}
+
+fn has_policy(org: &OrgSnapshot, policy: &AccessPolicy) -> bool {
+    let mut others = org.configuration.policies.iter().filter(|known| known.id != policy.id);
+    others.any(|known| known.authorization_server_id == policy.authorization_server_id && known.name == policy.name)
+}
+
+fn has_rule(org: &OrgSnapshot, rule: &PolicyRule) -> bool {
+    let mut others = org.configuration.rules.iter().filter(|known| known.id != rule.id);
+    others.any(|known| known.policy_id == rule.policy_id && known.name == rule.name)
 }
 
 fn check_new(field: &str, known: usize, duplicate: bool) -> Result<(), ManagementError> {
@@ -385,69 +563,6 @@ fn check_new(field: &str, known: usize, duplicate: bool) -> Result<(), Managemen
     Ok(())
 }
 
-fn read_client(platform: &Platform, body: &Value) -> Result<(OAuthClient, Option<Secret>), ManagementError> {
-    let mut reader = Reader::new(body, "client");
-    let name = reader.text("client_name");
-    let method = reader.optional_text("token_endpoint_auth_method");
-    let authentication = match method.as_deref() {
-        None | Some("client_secret_basic") => ClientAuthenticationMethod::ClientSecretBasic,
-        Some("client_secret_post") => ClientAuthenticationMethod::ClientSecretPost,
-        Some("none") => ClientAuthenticationMethod::None,
-        Some(_) => {
-            reader.cause("token_endpoint_auth_method", INVALID);
-            ClientAuthenticationMethod::None
-        }
-    };
-    let redirect_uris = reader.texts("redirect_uris");
-    if !redirect_uris.iter().all(|uri| is_redirect_uri(uri)) {
-        reader.cause(
-            "redirect_uris",
-            "Write absolute URIs such as `https://app.example.com/callback` or `com.example.app:/callback`, without a \
-             fragment, spaces or a user name",
-        );
-    }
-    let grant_types = reader.texts("grant_types");
-    let known = ["authorization_code", "client_credentials", "refresh_token"];
-    if grant_types.is_empty() || grant_types.iter().any(|grant_type| !known.contains(&grant_type.as_str())) {
-        reader.cause("grant_types", "Write `authorization_code`, `client_credentials`, `refresh_token`");
-    }
-    let credentials = grant_types.iter().any(|grant_type| grant_type == "client_credentials");
-    if credentials && authentication == ClientAuthenticationMethod::None {
-        reader.cause("grant_types", "A public client cannot use `client_credentials`");
-    }
-    let code = grant_types.iter().any(|grant_type| grant_type == "authorization_code");
-    if code && redirect_uris.is_empty() {
-        reader.cause("redirect_uris", BLANK);
-    }
-    reader.finish()?;
-    let secret = (authentication != ClientAuthenticationMethod::None).then(|| random_token(platform.entropy()));
-    let secret_sha256 = secret.as_ref().map(|secret| sha256_hex(secret.expose()));
-    let client = OAuthClient {
-        redirect_uris,
-        grant_types,
-        response_types: if code { vec!["code".to_owned()] } else { Vec::new() },
-        ..client_of(platform, &name, authentication, secret_sha256)
-    };
-    Ok((client, secret))
-}
-
-/// Whether a browser may be sent there: an absolute URI without a fragment (RFC 6749 section 3.1.2) of a scheme that leads to
-/// a web server or an app, written without what the URL parser would drop in silence.
-fn is_redirect_uri(text: &str) -> bool {
-    /// Schemes that a browser runs, reads or shows by itself.
-    const OF_THE_BROWSER: [&str; 10] =
-        ["about", "blob", "chrome", "data", "file", "filesystem", "ftp", "javascript", "vbscript", "view-source"];
-    let Ok(uri) = url::Url::parse(text) else { return false };
-    let of_the_web = matches!(uri.scheme(), "http" | "https");
-    text.bytes().all(|byte| byte.is_ascii_graphic())
-        && !text.contains(['#', '\\'])
-        && !OF_THE_BROWSER.contains(&uri.scheme())
-        && uri.username().is_empty()
-        && uri.password().is_none()
-        && (!of_the_web
-            || text.get(uri.scheme().len()..).is_some_and(|rest| rest.starts_with("://") && !rest.starts_with(":///")))
-}
-
 fn target(id: &str, kind: &str, name: &str) -> Target {
     Target {
         id: id.to_owned(),
@@ -456,116 +571,4 @@ fn target(id: &str, kind: &str, name: &str) -> Target {
         display_name: Some(name.to_owned()),
         detail: None,
     }
-}
-
-/// `key` is the one that signs the server's tokens now.
-fn server_to_json(org: &OrgSnapshot, server: &AuthorizationServer, key: Option<&SigningKey>) -> Value {
-    let signing = key.map(|key| json!({ "kid": key.kid, "use": "sig", "alg": key.algorithm }));
-    json!({
-        "id": server.id,
-        "name": server.name,
-        "description": server.description,
-        "audiences": server.audiences,
-        "issuer": issuer(org, server),
-        "issuerMode": "ORG_URL",
-        "status": server.status,
-        "default": server.is_default,
-        "credentials": { "signing": signing },
-        "created": server.created,
-        "lastUpdated": server.last_updated,
-        "_links": { "self": { "href": format!("{}/api/v1/authorizationServers/{}", org.base_url, server.id) } },
-    })
-}
-
-fn scope_to_json(scope: &Scope) -> Value {
-    json!({
-        "id": scope.id,
-        "name": scope.name,
-        "description": scope.description,
-        "system": scope.system,
-        "metadataPublish": if scope.published { "ALL_CLIENTS" } else { "NO_CLIENTS" },
-        "consent": "IMPLICIT",
-        "default": scope.default,
-    })
-}
-
-fn claim_to_json(claim: &ClaimDefinition) -> Value {
-    json!({
-        "id": claim.id,
-        "name": claim.name,
-        "status": claim.status,
-        "claimType": claim.target,
-        "valueType": "EXPRESSION",
-        "value": claim.expression,
-        "conditions": { "scopes": claim.scopes },
-        "system": false,
-        "alwaysIncludeInToken": true,
-    })
-}
-
-fn policy_to_json(policy: &AccessPolicy) -> Value {
-    let clients = if policy.clients.is_empty() { json!(["ALL_CLIENTS"]) } else { json!(policy.clients) };
-    json!({
-        "id": policy.id,
-        "type": "OAUTH_AUTHORIZATION_POLICY",
-        "name": policy.name,
-        "description": policy.description,
-        "priority": policy.priority,
-        "status": policy.status,
-        "system": false,
-        "conditions": { "clients": { "include": clients } },
-        "created": policy.created,
-        "lastUpdated": policy.last_updated,
-    })
-}
-
-fn rule_to_json(org: &OrgSnapshot, rule: &PolicyRule) -> Value {
-    let hook = rule.inline_hook.as_ref().map(|id| {
-        json!({
-            "id": id,
-            "_links": { "self": {
-                "href": format!("{}/api/v1/inlineHooks/{id}", org.base_url),
-                "hints": { "allow": ["GET", "PUT", "DELETE"] },
-            } },
-        })
-    });
-    // Who is named is all who match.
-    let groups = if rule.users.is_empty() { json!(["EVERYONE"]) } else { json!([]) };
-    json!({
-        "id": rule.id,
-        "type": "RESOURCE_ACCESS",
-        "name": rule.name,
-        "priority": rule.priority,
-        "status": rule.status,
-        "system": false,
-        "conditions": {
-            "people": { "users": { "include": rule.users }, "groups": { "include": groups } },
-            "grantTypes": { "include": rule.grant_types },
-            "scopes": { "include": rule.scopes },
-        },
-        "actions": { "token": {
-            "accessTokenLifetimeMinutes": rule.access_token_lifetime_minutes,
-            "refreshTokenLifetimeMinutes": rule.refresh_token_lifetime_minutes,
-            "refreshTokenWindowMinutes": rule.refresh_token_window_minutes,
-            "inlineHook": hook,
-        } },
-        "created": rule.created,
-        "lastUpdated": rule.last_updated,
-    })
-}
-
-fn client_to_json(client: &OAuthClient) -> Value {
-    json!({
-        "client_id": client.id,
-        "client_name": client.name,
-        "client_id_issued_at": client.created.as_seconds(),
-        "redirect_uris": client.redirect_uris,
-        "grant_types": client.grant_types,
-        "response_types": client.response_types,
-        "token_endpoint_auth_method": client.authentication,
-    })
-}
-
-fn text_of(object: &Value, member: &str) -> String {
-    object.get(member).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -1,6 +1,7 @@
 //! Reading the bodies of the objects around an authorization server.
 
 use serde_json::Value;
+use tenterhook_contract::members::Members;
 use tenterhook_store::model::Status;
 
 use crate::management::ManagementError;
@@ -12,6 +13,8 @@ const ITEMS_MAX: usize = 100;
 pub(super) const BLANK: &str = "The field cannot be left blank";
 pub(super) const INVALID: &str = "The field has an invalid value";
 
+pub(super) const NAME_ONE: &str = "Name at least one";
+
 /// Reads the members of a body and collects what is wrong with them.
 pub(super) struct Reader<'a> {
     body: &'a Value,
@@ -20,9 +23,13 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(body: &'a Value, model: &'static str) -> Self {
-        let causes =
-            if body.is_object() { Vec::new() } else { vec![format!("{model}: The body must be a JSON object")] };
+    /// A reader of a body that may have these members: what else it has is its first causes.
+    pub(super) fn new(body: &'a Value, model: &'static str, members: &Members) -> Self {
+        let causes = if body.is_object() {
+            members.problems(body)
+        } else {
+            vec![format!("{model}: The body must be a JSON object")]
+        };
         Self { body, model, causes }
     }
 
@@ -35,6 +42,12 @@ impl<'a> Reader<'a> {
     pub(super) fn cause(&mut self, field: &str, text: &str) {
         let field = field.trim_start_matches('/').replace('/', ".");
         self.causes.push(format!("{field}: {text}"));
+    }
+
+    /// Whether something is wrong with a member.
+    pub(super) fn has_cause(&self, field: &str) -> bool {
+        let field = field.trim_start_matches('/').replace('/', ".");
+        self.causes.iter().any(|cause| cause.strip_prefix(&field).is_some_and(|rest| rest.starts_with(": ")))
     }
 
     pub(super) fn text(&mut self, name: &str) -> String {
@@ -89,14 +102,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn flag(&mut self, name: &str) -> bool {
+    pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
         match self.member(name) {
-            None => false,
+            None => default,
             Some(Value::Bool(flag)) => *flag,
             Some(_) => {
                 self.cause(name, INVALID);
-                false
+                default
             }
+        }
+    }
+
+    /// A member that has one value, or is absent.
+    pub(super) fn constant(&mut self, name: &str, value: &str) {
+        self.only(name, value, &format!("Only `{value}` is supported"));
+    }
+
+    /// The same, with why there is no other value.
+    pub(super) fn only(&mut self, name: &str, value: &str, why: &str) {
+        if self.member(name).is_some_and(|given| given != value) {
+            self.cause(name, why);
         }
     }
 
@@ -109,15 +134,6 @@ impl<'a> Reader<'a> {
             Some(_) => {
                 self.cause("status", "Write `ACTIVE` or `INACTIVE`");
                 default
-            }
-        }
-    }
-
-    /// Refuses what is there and not an object: members below it would count as absent.
-    pub(super) fn objects(&mut self, names: &[&str]) {
-        for name in names {
-            if self.member(name).is_some_and(|value| !value.is_object()) {
-                self.cause(name, INVALID);
             }
         }
     }

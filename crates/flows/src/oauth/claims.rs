@@ -80,10 +80,9 @@ impl ClaimsSource<'_> {
 
     fn custom(&self, target: ClaimTarget, claims: &mut Map<String, Value>) {
         for definition in self.definitions {
-            let scoped = definition.scopes.is_empty() || definition.scopes.iter().any(|s| self.scopes.contains(s));
             if definition.target == target
-                && definition.status == Status::Active
-                && scoped
+                && definition.always_include_in_token
+                && applies(definition, self.scopes)
                 && !claims.contains_key(&definition.name)
                 && let Some(value) = evaluate(&definition.expression, self.user, self.client)
             {
@@ -91,6 +90,12 @@ impl ClaimsSource<'_> {
             }
         }
     }
+}
+
+/// Whether a claim is in use and one of the scopes that it is for is granted.
+pub(crate) fn applies(definition: &ClaimDefinition, granted: &[String]) -> bool {
+    let scoped = definition.scopes.is_empty() || definition.scopes.iter().any(|scope| granted.contains(scope));
+    definition.status == Status::Active && scoped
 }
 
 /// First and last name.

@@ -2,9 +2,16 @@
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::Timestamp;
-use tenterhook_store::model::{AuthorizationServer, RefreshTokenState, Status};
+use tenterhook_store::model::{AuthorizationServer, ClaimTarget, RefreshTokenState, Status};
 
-use super::{claims::full_name, error::OAuthError, issuer, parameters::Parameters, token::authenticate};
+use super::{
+    claims::{applies, evaluate, full_name},
+    client,
+    error::OAuthError,
+    issuer,
+    parameters::Parameters,
+    token::authenticate,
+};
 use crate::{OrgSnapshot, Platform, entropy::sha256_hex};
 
 impl Platform {
@@ -130,6 +137,18 @@ impl Platform {
         if granted("email") {
             answer.insert("email".to_owned(), json!(user.email));
             answer.insert("email_verified".to_owned(), json!(false));
+        }
+        let client = claims.get("cid").and_then(Value::as_str).and_then(|id| client(org, id));
+        let granted: Vec<String> = scopes.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+        let definitions = org.configuration.claims.iter().filter(|claim| claim.authorization_server_id == server.id);
+        // What ID tokens are to go without.
+        let left_out =
+            definitions.filter(|claim| claim.target == ClaimTarget::Identity && !claim.always_include_in_token);
+        for definition in left_out.filter(|definition| applies(definition, &granted)) {
+            let value = client.and_then(|client| evaluate(&definition.expression, Some(&user), client));
+            if let Some(value) = value.filter(|_| !answer.contains_key(&definition.name)) {
+                answer.insert(definition.name.clone(), value);
+            }
         }
         Ok(Value::Object(answer))
     }

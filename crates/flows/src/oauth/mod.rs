@@ -11,6 +11,7 @@ pub mod keys;
 pub mod mint;
 pub mod parameters;
 pub mod policy;
+pub mod signing_keys;
 pub mod token;
 
 use tenterhook_store::model::{AuthorizationServer, OAuthClient, Status};

@@ -40,7 +40,7 @@ fn policy_fits(policy: &AccessPolicy, question: PolicyQuestion<'_>) -> bool {
 
 fn rule_fits(rule: &PolicyRule, question: PolicyQuestion<'_>) -> bool {
     let user_fits = || match question.user {
-        Some(user) => rule.users.is_empty() || rule.users.contains(user),
+        Some(user) => rule.people.include(user),
         // A condition on people says nothing about a request without one.
         None => true,
     };
@@ -59,6 +59,7 @@ mod tests {
         Timestamp,
         id::{PolicyId, RuleId},
     };
+    use tenterhook_store::model::RulePeople;
 
     use super::*;
 
@@ -96,13 +97,37 @@ mod tests {
             status: Status::Active,
             grant_types: text(grants),
             scopes: text(scopes),
-            users: vec![],
+            people: RulePeople::everyone(),
             access_token_lifetime_minutes: 60,
             refresh_token_lifetime_minutes: 0,
             refresh_token_window_minutes: 10_080,
             inline_hook: None,
             created: policy.created,
             last_updated: policy.created,
+        }
+    }
+
+    #[test]
+    fn a_rule_is_for_everyone_or_for_those_it_names_and_never_for_those_it_excludes() {
+        let policy = policy(1, 1, &[]);
+        let user = |number: u8| UserId::from_parts(1, [number; 8]);
+        let groups = || vec!["EVERYONE".to_owned()];
+        for (people, fits) in [
+            (RulePeople::everyone(), [true, true]),
+            (RulePeople { users: vec![user(1)], ..RulePeople::default() }, [true, false]),
+            (RulePeople { users: vec![user(1)], groups: groups(), ..RulePeople::default() }, [true, true]),
+            (RulePeople { users_exclude: vec![user(1)], groups: groups(), ..RulePeople::default() }, [false, true]),
+            (RulePeople { users: vec![user(1)], users_exclude: vec![user(1)], groups: vec![] }, [false, false]),
+            (RulePeople::default(), [false, false]),
+        ] {
+            let rule = PolicyRule { people: people.clone(), ..rule(&policy, "r", 1, &["authorization_code"], &["*"]) };
+            let (server, client) = (server(), client(1));
+            let asked = |user: Option<&UserId>| {
+                let grant_type = "authorization_code";
+                rule_fits(&rule, PolicyQuestion { server: &server, client: &client, grant_type, user, scopes: &[] })
+            };
+            assert_eq!([1, 2].map(|number| asked(Some(&user(number)))), fits, "{people:?}");
+            assert!(asked(None), "a condition on people says nothing about a request without one");
         }
     }
 

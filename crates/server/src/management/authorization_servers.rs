@@ -1,45 +1,102 @@
 //! Authorization servers and OAuth clients: the part of the vendor's API that puts a token hook into a flow.
 
+use std::collections::HashMap;
+
 use axum::{
     Json, Router,
     extract::{Path, RawQuery, State},
     http::StatusCode,
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 use serde_json::Value;
-use tenterhook_flows::authorization_servers::{
-    Creation, get_rule, get_server, list_claims, list_clients, list_policies, list_rules, list_scopes, list_servers,
+use tenterhook_flows::{
+    authorization_servers::{
+        Creation, Place, get_at_server, get_client, list_claims, list_clients, list_policies, list_rules, list_scopes,
+        list_servers,
+    },
+    oauth::signing_keys::list_keys,
 };
+use tenterhook_store::model::Status;
 
 use super::{Admin, JsonBody, paging::list};
 use crate::{App, error::ApiError};
 
 pub(super) fn routes() -> Router<App> {
     const SERVERS: &str = "/api/v1/authorizationServers";
-    Router::new()
+    let server = format!("{SERVERS}/{{id}}");
+    let policies = format!("{server}/policies");
+    let rules = format!("{policies}/{{policy}}/rules");
+    let mut router = Router::new()
         .route(SERVERS, get(servers).post(create_server))
-        .route(&format!("{SERVERS}/{{id}}"), get(server))
-        .route(&format!("{SERVERS}/{{id}}/scopes"), get(scopes).post(create_scope))
-        .route(&format!("{SERVERS}/{{id}}/claims"), get(claims).post(create_claim))
-        .route(&format!("{SERVERS}/{{id}}/policies"), get(policies).post(create_policy))
-        .route(&format!("{SERVERS}/{{id}}/policies/{{policy}}/rules"), get(rules).post(create_rule))
-        .route(&format!("{SERVERS}/{{id}}/policies/{{policy}}/rules/{{rule}}"), get(rule).put(replace_rule))
+        .route(&format!("{server}/scopes"), get(scopes).post(create_scope))
+        .route(&format!("{server}/claims"), get(claims).post(create_claim))
+        .route(&policies, get(self::policies).post(create_policy))
+        .route(&rules, get(self::rules).post(create_rule))
+        .route(&format!("{server}/credentials/keys"), get(keys))
+        .route(&format!("{server}/credentials/lifecycle/keyRotate"), post(rotate_key))
         .route("/oauth2/v1/clients", get(clients).post(create_client))
+        .route("/oauth2/v1/clients/{id}", get(client));
+    let (policy, rule) = (format!("{policies}/{{policy}}"), format!("{rules}/{{rule}}"));
+    for path in [&server, &format!("{server}/scopes/{{scope}}"), &format!("{server}/claims/{{claim}}"), &policy, &rule]
+    {
+        router = router.route(path, get(retrieve).put(replace).delete(delete));
+    }
+    for path in [&server, &policy, &rule] {
+        router = router
+            .route(&format!("{path}/lifecycle/activate"), post(activate))
+            .route(&format!("{path}/lifecycle/deactivate"), post(deactivate));
+    }
+    router
 }
 
 type Answer = Result<Json<Value>, ApiError>;
 type Created = Result<(StatusCode, Json<Value>), ApiError>;
-
+type Done = Result<StatusCode, ApiError>;
 type List = Result<Response, ApiError>;
+/// The ids of a path by the names that the routes give them.
+type Ids = Path<HashMap<String, String>>;
+
+/// The authorization server of a path, and what of it the path names.
+fn place(ids: &HashMap<String, String>) -> (&str, Place<'_>) {
+    let id = |name: &str| ids.get(name).map(String::as_str);
+    let place = match (id("policy"), id("rule"), id("scope"), id("claim")) {
+        (Some(policy), Some(rule), ..) => Place::Rule(policy, rule),
+        (Some(policy), ..) => Place::Policy(policy),
+        (_, _, Some(scope), _) => Place::Scope(scope),
+        (.., Some(claim)) => Place::Claim(claim),
+        _ => Place::Server,
+    };
+    (id("id").unwrap_or_default(), place)
+}
+
+async fn retrieve(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids) -> Answer {
+    let (server, place) = place(&ids);
+    Ok(Json(get_at_server(&*app.platform.org_of(&admin)?, server, place)?))
+}
+
+async fn replace(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids, body: JsonBody) -> Answer {
+    Ok(Json(app.platform.replace_at_server(&admin, place(&ids), &body.value).await?))
+}
+
+async fn delete(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids) -> Done {
+    app.platform.delete_at_server(&admin, place(&ids)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn activate(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids) -> Done {
+    app.platform.set_status_at_server(&admin, place(&ids), Status::Active).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn deactivate(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids) -> Done {
+    app.platform.set_status_at_server(&admin, place(&ids), Status::Inactive).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
 
 async fn servers(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQuery) -> List {
     let servers = list_servers(&*app.platform.org_of(&admin)?);
     list(&admin.caller, raw.as_deref(), ("id", &["name", "audiences"]), &servers)
-}
-
-async fn server(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>) -> Answer {
-    Ok(Json(get_server(&*app.platform.org_of(&admin)?, &id)?))
 }
 
 async fn scopes(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, RawQuery(raw): RawQuery) -> List {
@@ -72,24 +129,22 @@ async fn rules(
     list(&admin.caller, raw.as_deref(), ("id", &[]), &rules)
 }
 
-type RulePath = Path<(String, String, String)>;
-
-async fn rule(State(app): State<App>, Admin(admin): Admin, Path((id, policy, rule)): RulePath) -> Answer {
-    Ok(Json(get_rule(&*app.platform.org_of(&admin)?, &id, &policy, &rule)?))
+async fn keys(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, RawQuery(raw): RawQuery) -> List {
+    let keys = list_keys(&*app.platform.org_of(&admin)?, &id)?;
+    list(&admin.caller, raw.as_deref(), ("kid", &[]), &keys)
 }
 
-async fn replace_rule(
-    State(app): State<App>,
-    Admin(admin): Admin,
-    Path((id, policy, rule)): RulePath,
-    body: JsonBody,
-) -> Answer {
-    Ok(Json(app.platform.replace_rule(&admin, (&id, &policy, &rule), &body.value).await?))
+async fn rotate_key(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+    Ok(Json(app.platform.rotate_server_key(&admin, &id, &body.value).await?))
 }
 
 async fn clients(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQuery) -> List {
     let clients = list_clients(&*app.platform.org_of(&admin)?);
     list(&admin.caller, raw.as_deref(), ("client_id", &["client_name"]), &clients)
+}
+
+async fn client(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>) -> Answer {
+    Ok(Json(get_client(&*app.platform.org_of(&admin)?, &id)?))
 }
 
 async fn create_client(State(app): State<App>, Admin(admin): Admin, body: JsonBody) -> Created {

@@ -21,6 +21,34 @@ async fn create(world: &World, path: &str, body: Value) -> Value {
     created.json()
 }
 
+/// A rule for every user, grant type and scope.
+fn rule(name: &str) -> Value {
+    json!({ "name": name, "conditions": {
+        "people": { "groups": { "include": ["EVERYONE"] } },
+        "grantTypes": { "include": ["authorization_code", "client_credentials"] },
+        "scopes": { "include": ["*"] },
+    } })
+}
+
+/// A policy for every client.
+fn policy(name: &str) -> Value {
+    json!({ "name": name, "conditions": { "clients": { "include": ["ALL_CLIENTS"] } } })
+}
+
+/// A body with these members instead of its own of their names, however deep.
+fn with(mut body: Value, more: &Value) -> Value {
+    match (&mut body, more) {
+        (Value::Object(members), Value::Object(more)) => {
+            for (name, value) in more {
+                let own = members.get(name).cloned().unwrap_or(Value::Null);
+                members.insert(name.clone(), with(own, value));
+            }
+            body
+        }
+        _ => more.clone(),
+    }
+}
+
 fn server_path(world: &World) -> String {
     format!("/api/v1/authorizationServers/{}", world.org.authorization_server_id)
 }
@@ -51,12 +79,9 @@ async fn a_rule_with_a_condition_that_is_not_evaluated_is_refused() {
         ),
         (
             json!({ "people": { "groups": { "exclude": ["00gguests"] } } }),
-            "conditions.people.groups.exclude: Excluding groups is not supported: name the users to include",
+            "conditions.people.groups.exclude: Excluding groups is not supported: name the users to include or to exclude",
         ),
-        (
-            json!({ "people": { "users": { "exclude": ["00ubob"] } } }),
-            "conditions.people.users.exclude: Excluding users is not supported: name the users to include",
-        ),
+        (json!({ "people": { "users": { "exclude": ["00ubob"] } } }), "conditions.people.users.exclude: Name user ids"),
         (
             json!({ "clients": { "include": ["0oaother"] } }),
             "conditions.clients.include: Clients in a rule are not supported: name them in the policy",
@@ -66,14 +91,8 @@ async fn a_rule_with_a_condition_that_is_not_evaluated_is_refused() {
             "conditions.people.users.include: Name user ids, or the group `EVERYONE`",
         ),
         (json!({ "people": { "users": { "include": ["ada"] } } }), "conditions.people.users.include: Name user ids"),
-        (
-            json!({ "grantTypes": { "include": [] } }),
-            "conditions.grantTypes.include: Name at least one, or leave the member out",
-        ),
-        (
-            json!({ "scopes": { "include": [] } }),
-            "conditions.scopes.include: Name at least one, or leave the member out",
-        ),
+        (json!({ "grantTypes": { "include": [] } }), "conditions.grantTypes.include: Name at least one"),
+        (json!({ "scopes": { "include": [] } }), "conditions.scopes.include: Name at least one"),
         (json!("all"), "conditions: The field has an invalid value"),
         (json!({ "people": [] }), "conditions.people: The field has an invalid value"),
         (json!({ "people": { "groups": "EVERYONE" } }), "conditions.people.groups: The field has an invalid value"),
@@ -92,12 +111,45 @@ async fn a_rule_with_a_condition_that_is_not_evaluated_is_refused() {
         ),
     ] {
         let body = json!({ "name": "Limited", "conditions": conditions });
-        assert_eq!(causes(&world, "POST", &rules_path(&world), &body).await, [cause], "{body}");
         assert_eq!(causes(&world, "PUT", &world.rule_path(), &body).await, [cause], "{body}");
+        let body = with(rule("Limited"), &body);
+        let of_new = causes(&world, "POST", &rules_path(&world), &body).await;
+        assert_eq!(of_new.first().map(String::as_str), Some(cause), "{body}");
     }
     assert_eq!(world.api("GET", &world.rule_path(), None).await.json(), stored, "nothing was changed");
     let everyone = json!({ "groups": { "include": ["EVERYONE"], "exclude": [] }, "users": { "exclude": null } });
-    create(&world, &rules_path(&world), json!({ "name": "All", "conditions": { "people": everyone } })).await;
+    let all = with(rule("All"), &json!({ "conditions": { "people": everyone } }));
+    create(&world, &rules_path(&world), all).await;
+}
+
+/// Nothing is included that nobody named.
+#[tokio::test]
+async fn a_new_rule_and_a_new_policy_must_say_whom_and_what_they_are_for() {
+    let world = World::start().await;
+    let blank = [
+        "conditions.grantTypes.include: The field cannot be left blank",
+        "conditions.scopes.include: The field cannot be left blank",
+    ];
+    for conditions in [Value::Null, json!({}), json!({ "scopes": {}, "grantTypes": {} })] {
+        let body = json!({ "name": "Wide", "conditions": conditions });
+        assert_eq!(causes(&world, "POST", &rules_path(&world), &body).await, blank, "{body}");
+    }
+    for people in [Value::Null, json!({}), json!({ "users": {} }), json!({ "users": { "include": [] } })] {
+        let mut body = rule("Wide");
+        body["conditions"]["people"] = people;
+        let causes = causes(&world, "POST", &rules_path(&world), &body).await;
+        assert_eq!(causes, ["conditions.people.users.include: Name user ids, or the group `EVERYONE`"], "{body}");
+    }
+    let policies = format!("{}/policies", server_path(&world));
+    for (conditions, cause) in [
+        (Value::Null, "conditions.clients.include: Name client ids, or `ALL_CLIENTS`"),
+        (json!({ "clients": {} }), "conditions.clients.include: Name client ids, or `ALL_CLIENTS`"),
+        (json!({ "clients": { "include": [] } }), "conditions.clients.include: Name at least one"),
+        (json!({ "clients": { "include": ["x"] } }), "conditions.clients.include: Name client ids, or `ALL_CLIENTS`"),
+    ] {
+        let body = json!({ "name": "Wide", "conditions": conditions });
+        assert_eq!(causes(&world, "POST", &policies, &body).await, [cause], "{body}");
+    }
 }
 
 #[tokio::test]
@@ -110,8 +162,8 @@ async fn a_put_keeps_the_conditions_that_it_does_not_say() {
     };
     let users = [UserId::from_parts(1, [1; 8]), UserId::from_parts(1, [2; 8])];
     let limited = json!({
-        "people": { "users": { "include": users }, "groups": { "include": [] } },
-        "grantTypes": { "include": ["client_credentials"] },
+        "people": { "users": { "include": users, "exclude": [] }, "groups": { "include": [], "exclude": [] } },
+        "grantTypes": { "include": ["authorization_code"] },
         "scopes": { "include": ["orders.read"] },
     });
     assert_eq!(put(json!({ "name": "Limited", "conditions": limited })).await, limited);
@@ -127,11 +179,12 @@ async fn a_put_keeps_the_conditions_that_it_does_not_say() {
         assert_eq!(put(body).await, limited, "{conditions}");
     }
     assert_eq!(put(json!({ "name": "Limited" })).await, limited, "nothing but the name");
-    for everyone in [json!({ "groups": { "include": ["EVERYONE"] } }), json!({ "users": { "include": [] } })] {
-        let body = json!({ "name": "Limited", "conditions": { "people": everyone } });
-        assert_eq!(put(body).await["people"]["groups"]["include"], json!(["EVERYONE"]), "{everyone}");
-        put(json!({ "name": "Limited", "conditions": limited })).await;
-    }
+    let nobody = json!({ "name": "Limited", "conditions": { "people": { "users": { "include": [] } } } });
+    let nobody = causes(&world, "PUT", &world.rule_path(), &nobody).await;
+    assert_eq!(nobody, ["conditions.people.users.include: Name user ids, or the group `EVERYONE`"]);
+    let everyone = json!({ "groups": { "include": ["EVERYONE"] } });
+    let everyone = put(json!({ "name": "Limited", "conditions": { "people": everyone } })).await;
+    assert_eq!(everyone["people"]["groups"]["include"], json!(["EVERYONE"]));
 }
 
 #[tokio::test]
@@ -140,8 +193,8 @@ async fn a_status_is_read_or_refused_never_dropped() {
     let server = server_path(&world);
     let claim = json!({ "name": "tier", "claimType": "RESOURCE", "value": "\"gold\"" });
     for (path, body) in [
-        (rules_path(&world), json!({ "name": "Another" })),
-        (format!("{server}/policies"), json!({ "name": "Another" })),
+        (rules_path(&world), rule("Another")),
+        (format!("{server}/policies"), policy("Another")),
         (format!("{server}/claims"), claim),
     ] {
         for wrong in [json!("active"), json!("DELETED"), json!(true), json!({})] {
@@ -178,15 +231,15 @@ async fn what_is_inactive_takes_no_part() {
     let claims = world.verified(answer["access_token"].as_str().unwrap()).await;
     assert!(claims.get("tier").is_none(), "{claims}");
 
-    let rule = json!({ "name": "First", "priority": 0, "status": "INACTIVE", "actions": short });
-    create(&world, &rules_path(&world), rule).await;
+    let first = json!({ "priority": 0, "status": "INACTIVE", "actions": short });
+    create(&world, &rules_path(&world), with(rule("First"), &first)).await;
     assert_eq!(lifetime(&world).await, 3_600, "an inactive rule is passed over");
 
     // With the development rule off, the policies after it are asked: this one first, were it active.
-    let policy = json!({ "name": "Before the default", "priority": 0, "status": "INACTIVE" });
+    let policy = with(policy("Before the default"), &json!({ "priority": 0, "status": "INACTIVE" }));
     let policy = create(&world, &format!("{server}/policies"), policy).await["id"].as_str().unwrap().to_owned();
     let rules = format!("{server}/policies/{policy}/rules");
-    create(&world, &rules, json!({ "name": "Short", "actions": short })).await;
+    create(&world, &rules, with(rule("Short"), &json!({ "actions": short }))).await;
     let calls = service.received().len();
     let mut body = world.api("GET", &world.rule_path(), None).await.json();
     body["status"] = json!("INACTIVE");
@@ -207,14 +260,14 @@ async fn what_is_inactive_takes_no_part() {
 #[tokio::test]
 async fn a_rule_cannot_take_the_name_of_another_rule_of_its_policy() {
     let world = World::start().await;
-    create(&world, &rules_path(&world), json!({ "name": "Second" })).await;
+    create(&world, &rules_path(&world), rule("Second")).await;
     let taken = causes(&world, "PUT", &world.rule_path(), &json!({ "name": "Second" })).await;
     assert_eq!(taken, ["name: An object with this field already exists"]);
     let own = world.api("PUT", &world.rule_path(), Some(&json!({ "name": "Development rule" }))).await;
     assert_eq!(own.status, 200, "{}", own.text());
-    let policy = create(&world, &format!("{}/policies", server_path(&world)), json!({ "name": "Other" })).await;
+    let policy = create(&world, &format!("{}/policies", server_path(&world)), policy("Other")).await;
     let rules = format!("{}/policies/{}/rules", server_path(&world), policy["id"].as_str().unwrap());
-    create(&world, &rules, json!({ "name": "Elsewhere" })).await;
+    create(&world, &rules, rule("Elsewhere")).await;
     let free = world.api("PUT", &world.rule_path(), Some(&json!({ "name": "Elsewhere" }))).await;
     assert_eq!(free.status, 200, "names are unique in a policy only: {}", free.text());
 }

@@ -22,6 +22,7 @@ mod plain_text;
 mod preview;
 mod raw_http2;
 mod secrecy;
+mod server_objects;
 mod signing_keys;
 mod slow_clients;
 mod strangers;

@@ -12,9 +12,9 @@ use tenterhook_contract::{
 use tenterhook_store::{
     CommitError, Store,
     model::{
-        AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-        ConfigurationObject, ConfigurationVersion, ConfigurationWrite, OAuthClient, Org, PolicyRule, Scope,
-        SigningAlgorithm, SigningKey, Status,
+        AccessPolicy, ApplicationType, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
+        ConfigurationObject, ConfigurationVersion, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule,
+        RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
     },
 };
 
@@ -85,6 +85,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         audiences: vec!["api://default".into()],
         is_default: true,
         status: Status::Active,
+        key_rotation: KeyRotation::Manual,
         created: at(0),
         last_updated: at(0),
     };
@@ -102,7 +103,9 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         authorization_server_id: server_id.clone(),
         name: "openid".into(),
         description: String::new(),
+        display_name: Some("Sign in".into()),
         default: true,
+        optional: true,
         system: true,
         published: true,
     };
@@ -112,6 +115,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         name: "tier".into(),
         target: ClaimTarget::Identity,
         expression: "user.tier".into(),
+        always_include_in_token: false,
         scopes: vec!["openid".into()],
         status: Status::Inactive,
     };
@@ -145,7 +149,11 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         status: Status::Active,
         grant_types: vec!["client_credentials".into()],
         scopes: vec!["*".into()],
-        users: vec![UserId::from_parts(number(), [0; 8])],
+        people: RulePeople {
+            users: vec![UserId::from_parts(number(), [0; 8])],
+            users_exclude: vec![UserId::from_parts(number(), [1; 8])],
+            groups: Vec::new(),
+        },
         access_token_lifetime_minutes: 60,
         refresh_token_lifetime_minutes: 0,
         refresh_token_window_minutes: 10,
@@ -156,6 +164,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
     let client = OAuthClient {
         id: client_id,
         name: "c".into(),
+        application_type: Some(ApplicationType::Web),
         authentication: ClientAuthenticationMethod::ClientSecretPost,
         secret_sha256: Some("00".into()),
         redirect_uris: vec!["https://shop.example.com/cb".into()],
