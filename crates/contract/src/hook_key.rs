@@ -8,6 +8,7 @@ use crate::{
     hook::HookInvalid,
     id::HookKeyId,
     limits::{HOOK_KEYS_PER_ORG_MAX, HOOK_NAME_CHARACTERS_MAX},
+    members::Members,
 };
 
 /// A hook key. The private key never leaves Tenterhook.
@@ -37,6 +38,13 @@ fn no_secret() -> Secret {
     Secret::new("")
 }
 
+/// What the bodies of create and rename may have.
+const MEMBERS: Members = Members {
+    taken: &["name"],
+    read_only: &["id", "keyId", "created", "lastUpdated", "isUsed", "_embedded", "_links"],
+    refused: &[],
+};
+
 /// Reads the name of a create or rename body, against the org's other keys.
 ///
 /// # Errors
@@ -49,6 +57,9 @@ fn no_secret() -> Secret {
 /// ```
 pub fn read_name(body: &Value, keys: &[HookKey], existing: Option<&HookKeyId>) -> Result<String, HookInvalid> {
     let refused = |cause: String| HookInvalid { subject: "name".to_owned(), causes: vec![cause] };
+    if let Some(problem) = MEMBERS.problems(body).into_iter().next() {
+        return Err(refused(problem));
+    }
     let name = match body.get("name") {
         None | Some(Value::Null) => return Err(refused("name: The field cannot be left blank".to_owned())),
         Some(Value::String(name)) if name.trim().is_empty() => {

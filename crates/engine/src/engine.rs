@@ -358,6 +358,7 @@ impl Engine {
             answered: false,
             debug_context: None,
             notices: Vec::new(),
+            unsent_headers: Vec::new(),
             breaker: None,
             fallback: None,
             attempts: Vec::new(),

@@ -222,6 +222,8 @@ pub struct InvocationRecord {
     pub debug_context: Option<String>,
     /// What of the answer has no effect and looks like a mistake.
     pub notices: Vec<Notice>,
+    /// Names of custom headers of the channel that no HTTP client can send (`open-questions.md` B11).
+    pub unsent_headers: Vec<String>,
     /// What the result did to the hook's circuit breaker.
     pub breaker: Option<BreakerChange>,
     /// What became of the hook's fallback commands, where they were to stand in for an answer.
@@ -374,6 +376,7 @@ impl<'a> OpenRecord<'a> {
             outcome,
             debug_context: self.debug_context.take(),
             notices: std::mem::take(&mut self.notices),
+            unsent_headers: self.hook.hook.channel.unsent_headers(),
             breaker: self.breaker,
             fallback: self.fallback,
             attempts: std::mem::take(&mut self.attempts),

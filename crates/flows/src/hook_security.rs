@@ -6,7 +6,10 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tenterhook_contract::hook::{HookTls, InlineHook, SIGNING_KEY_BYTES, SigningScheme};
+use tenterhook_contract::{
+    hook::{HookTls, InlineHook, SIGNING_KEY_BYTES, SigningScheme},
+    members::Members,
+};
 use tenterhook_store::StoreError;
 
 use crate::{
@@ -15,6 +18,9 @@ use crate::{
     hooks::{find, put, target},
     management::{Administrator, ManagementError},
 };
+
+/// What the body of a rotation may have.
+const SIGNING_MEMBERS: Members = Members { taken: &["version"], read_only: &[], refused: &[] };
 
 impl Platform {
     /// Gives the hook a new signing key; the one before stays valid beside it. `version` is `v1` or `v1a`. The secret of
@@ -27,6 +33,10 @@ impl Platform {
     ) -> Result<Value, ManagementError> {
         find(&*self.org_of(administrator)?, id)?;
         let (now, key) = (self.now(), random_bytes::<SIGNING_KEY_BYTES>(self.entropy()));
+        let problem = body.and_then(|body| SIGNING_MEMBERS.problems(body).into_iter().next());
+        if let Some(problem) = problem {
+            return Err(ManagementError::Invalid { subject: "signing".to_owned(), causes: vec![problem] });
+        }
         let scheme = match body.and_then(|body| body.get("version")) {
             None | Some(Value::Null) => SigningScheme::Hmac,
             Some(Value::String(version)) if version == "v1" => SigningScheme::Hmac,

@@ -8,6 +8,7 @@ use tenterhook_contract::{
     answer::Answer,
     hook::InlineHook,
     id::EventId,
+    members::Members,
     preview::{Document, DocumentError, Inputs, Mark},
     problem::bounded,
     profile::ProfileSchema,
@@ -20,6 +21,10 @@ use crate::{
     management::{Administrator, ManagementError},
     oauth::mint::user_context,
 };
+
+/// What a preview's body may have.
+const MEMBERS: Members =
+    Members { taken: &["inputs", "document", "call", "answer", "profileSchema"], read_only: &[], refused: &[] };
 
 /// What a preview's body asks for.
 struct Wanted<'a> {
@@ -100,7 +105,12 @@ impl Platform {
             }
             AnswerSource::Nobody => Got::default(),
         };
-        got.shown(&document, hook.hook_type, &wanted.schema, &before)
+        let mut shown = got.shown(&document, hook.hook_type, &wanted.schema, &before)?;
+        let unsent = hook.channel.unsent_headers();
+        if let (Some(members), false) = (shown.as_object_mut(), unsent.is_empty()) {
+            members.insert("unsentHeaders".to_owned(), json!(unsent));
+        }
+        Ok(shown)
     }
 
     async fn preview_document(
@@ -153,6 +163,9 @@ impl<'a> Wanted<'a> {
     fn read(body: &'a Value) -> Result<Self, ManagementError> {
         let wrong = |field: &str, text: &str| Err(ManagementError::field(field, text));
         let Value::Object(members) = body else { return wrong("preview", "The body must be a JSON object") };
+        if let Some(problem) = MEMBERS.problems(body).into_iter().next() {
+            return Err(ManagementError::Invalid { subject: "preview".to_owned(), causes: vec![problem] });
+        }
         let member = |name: &str| members.get(name).filter(|value| !value.is_null());
         let about = match (member("inputs"), member("document")) {
             (Some(_), Some(_)) => return wrong("document", "Give either `inputs` or a `document`"),

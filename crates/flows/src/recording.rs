@@ -209,6 +209,9 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     if let Some(message) = message {
         data.put("errorMessage", message);
     }
+    if !record.unsent_headers.is_empty() {
+        data.put("unsentHeaders", cap(record.unsent_headers.join(", ").into()));
+    }
     if !record.notices.is_empty() {
         let notices = record.notices.iter().map(ToString::to_string).collect::<Vec<_>>();
         data.put("notices", cap(notices.join("; ").into()));

@@ -25,4 +25,4 @@ pub use keyring::{Keyring, KeyringError};
 pub use log::LogCursorError;
 pub use log_writer::LogWriter;
 pub use rotation::Rotation;
-pub use store::Store;
+pub use store::{LOG_RETENTION_SECONDS, Store};

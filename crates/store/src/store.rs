@@ -35,7 +35,7 @@ const PURGE_BATCH: u64 = 1_000;
 /// Pause after each batch.
 const PURGE_PAUSE: Duration = Duration::from_millis(5);
 /// Log events are kept for 90 days (`system-log.md` section 1).
-const LOG_RETENTION_SECONDS: i64 = 90 * 86_400;
+pub const LOG_RETENTION_SECONDS: i64 = 90 * 86_400;
 
 /// The store. Cheap to clone.
 #[derive(Clone)]

@@ -162,7 +162,7 @@ impl HttpTransport {
         // What differs from call to call has its place from the start: a request's copy of the map never grows.
         headers.insert(CONTENT_LENGTH, EMPTY);
         headers.insert(REQUEST_ID, EMPTY);
-        for header in &hook.channel.headers {
+        for header in hook.channel.headers.iter().filter(|header| header.is_sent()) {
             let (name, value) = header_of(&header.key, &header.value, false)?;
             headers.append(name, value);
         }

@@ -12,6 +12,7 @@ use crate::{
         CHANNEL_HEADERS_MAX, CLIENT_TEXT_BYTES_MAX, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX,
         HOOK_NAME_CHARACTERS_MAX, URI_CHARACTERS_MAX,
     },
+    members::Members,
     problem::shown,
 };
 
@@ -42,6 +43,33 @@ const RESERVED_HEADERS: &[&str] = &[
     "x-okta-request-id",
 ];
 
+/// What the bodies of create, replace and merge may have.
+const MEMBERS: Members = Members {
+    taken: &[
+        "name",
+        "type",
+        "version",
+        "channel.type",
+        "channel.version",
+        "channel.config.uri",
+        "channel.config.headers",
+        "channel.config.method",
+        "channel.config.authScheme.type",
+        "channel.config.authScheme.key",
+        "channel.config.authScheme.value",
+        "channel.config.clientId",
+        "channel.config.clientSecret",
+        "channel.config.hookKeyId",
+        "channel.config.tokenUrl",
+        "channel.config.authType",
+        "channel.config.scope",
+        "policy",
+    ],
+    // Signing and TLS have endpoints of their own; status moves by the lifecycle calls only (`open-questions.md` A4).
+    read_only: &["id", "status", "created", "lastUpdated", "signing", "tls", "_links", "_embedded"],
+    refused: &[],
+};
+
 /// The problems found so far.
 #[derive(Default)]
 pub(super) struct Causes {
@@ -53,6 +81,17 @@ impl Causes {
     pub(super) fn add(&mut self, field: &'static str, text: impl AsRef<str>) {
         self.first_field.get_or_insert(field);
         self.causes.push(format!("{field}: {}", text.as_ref()));
+    }
+
+    /// Adds what is wrong with the members that a body has.
+    fn members(&mut self, body: &Value) {
+        let of_policy = body.get("policy").map(|policy| HookPolicy::MEMBERS.problems(policy)).unwrap_or_default();
+        let of_policy = of_policy.into_iter().map(|problem| format!("policy.{problem}"));
+        let problems: Vec<_> = MEMBERS.problems(body).into_iter().chain(of_policy).collect();
+        if !problems.is_empty() {
+            self.first_field.get_or_insert("inlineHook");
+            self.causes.extend(problems);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -104,6 +143,7 @@ impl Draft {
             causes.add("inlineHook", "The body must be a JSON object");
             return None;
         }
+        causes.members(body);
         let name = text(body.get("name"), "name", causes);
         if let Some(name) = &name {
             if name.chars().count() > HOOK_NAME_CHARACTERS_MAX {
@@ -122,10 +162,8 @@ impl Draft {
                 causes.add("channel", BLANK);
                 None
             }
-            Some(_) => {
-                causes.add("channel", INVALID);
-                None
-            }
+            // What is wrong is said with the members.
+            Some(_) => None,
         };
         let policy = match body.get("policy") {
             None => Some(None),
@@ -165,9 +203,14 @@ fn read_channel(
             return None;
         }
     };
-    let Some(Value::Object(config)) = channel.get("config") else {
-        causes.add("channel.config", BLANK);
-        return None;
+    let config = match channel.get("config") {
+        Some(Value::Object(config)) => config,
+        None | Some(Value::Null) => {
+            causes.add("channel.config", BLANK);
+            return None;
+        }
+        // What is wrong is said with the members.
+        Some(_) => return None,
     };
     let uri = read_uri(config.get("uri"), "channel.config.uri", registry, causes);
     let headers = read_headers(config.get("headers"), oauth, causes);
@@ -269,13 +312,22 @@ fn read_headers(value: Option<&Value>, oauth: bool, causes: &mut Causes) -> Opti
     }
     let mut headers = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let member = |name| item.get(name).and_then(Value::as_str);
-        let (Some(key), Some(value)) = (member("key"), member("value")) else {
+        let unknown = item.as_object().and_then(|item| item.keys().find(|name| *name != "key" && *name != "value"));
+        if let Some(name) = unknown {
+            causes.add(FIELD, format!("Header {index}: the member `{}` is not supported", shown(name)));
+            continue;
+        }
+        let member = |name| match item.get(name) {
+            // A header without a value has an empty one.
+            None | Some(Value::Null) => Some(""),
+            Some(value) => value.as_str(),
+        };
+        let (Some(key), Some(value), true) = (member("key"), member("value"), item.is_object()) else {
             causes.add(FIELD, format!("Header {index} needs a `key` and a `value`, both strings"));
             continue;
         };
         let lower = key.to_ascii_lowercase();
-        if !is_header_name(key) {
+        if !is_stored_name(key) {
             causes.add(FIELD, format!("Header {index}: `{}` is not a legal header name", shown(key)));
         } else if RESERVED_HEADERS.contains(&lower.as_str())
             || lower.starts_with("proxy-")
@@ -306,10 +358,8 @@ fn read_auth_scheme(
         }
         None | Some(Value::Null) => return Some(ChannelAuthentication::None),
         Some(Value::Object(scheme)) => scheme,
-        Some(_) => {
-            causes.add(FIELD, INVALID);
-            return None;
-        }
+        // What is wrong is said with the members.
+        Some(_) => return None,
     };
     let kind = text(scheme.get("type"), "channel.config.authScheme.type", causes);
     if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("HEADER")) {
@@ -413,8 +463,15 @@ fn printable(text: String, field: &'static str, causes: &mut Causes) -> Option<S
     None
 }
 
+/// A name that a custom header may be registered with: also one that cannot be sent (`open-questions.md` B11), but nothing
+/// that could end the name or the line.
+fn is_stored_name(name: &str) -> bool {
+    let separator = |character: char| character.is_control() || matches!(character, ':' | '\u{2028}' | '\u{2029}');
+    !name.trim().is_empty() && name.len() <= HEADER_NAME_BYTES_MAX && !name.contains(separator)
+}
+
 /// A token of RFC 9110 section 5.6.2.
-fn is_header_name(name: &str) -> bool {
+pub(super) fn is_header_name(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.len() <= HEADER_NAME_BYTES_MAX && name.bytes().all(token)
 }

@@ -80,6 +80,35 @@ pub struct ChannelHeader {
     pub value: String,
 }
 
+impl ChannelHeader {
+    /// Whether it can be sent: its name is a token of RFC 9110 section 5.6.2. Others are stored and shown only
+    /// (`open-questions.md` B11).
+    ///
+    /// ```
+    /// use tenterhook_contract::hook::ChannelHeader;
+    /// let header = |key: &str| ChannelHeader { key: key.to_owned(), value: "x".to_owned() };
+    /// assert!(header("X-Tenant").is_sent() && !header("Field 1").is_sent());
+    /// ```
+    pub fn is_sent(&self) -> bool {
+        body::is_header_name(&self.key)
+    }
+}
+
+impl Channel {
+    /// The names of the custom headers that cannot be sent.
+    ///
+    /// ```
+    /// use tenterhook_contract::hook::{Channel, ChannelAuthentication, ChannelHeader};
+    /// let headers = ["X-Tenant", "Field 1"].map(|key| ChannelHeader { key: key.to_owned(), value: String::new() });
+    /// let uri = "https://claims.example/hook".to_owned();
+    /// let channel = Channel { uri, headers: headers.to_vec(), authentication: ChannelAuthentication::None };
+    /// assert_eq!(channel.unsent_headers(), ["Field 1"]);
+    /// ```
+    pub fn unsent_headers(&self) -> Vec<String> {
+        self.headers.iter().filter(|header| !header.is_sent()).map(|header| header.key.clone()).collect()
+    }
+}
+
 impl std::fmt::Debug for ChannelHeader {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("ChannelHeader").field("key", &self.key).finish_non_exhaustive()

@@ -8,6 +8,7 @@ use crate::{
     FailureDefault, HookType, Retry,
     answer::Answer,
     description::Rehearsal,
+    members::Members,
     preview::Document,
     problem::{Problem, ProblemCode},
     profile::ProfileSchema,
@@ -196,6 +197,25 @@ impl HookPolicy {
             causes.add(FALLBACK, format!("{} at {pointer}{hint}", problem.message));
         }
     }
+
+    /// What a policy may have.
+    pub(super) const MEMBERS: Members = Members {
+        taken: &[
+            "timeoutMs",
+            "retry",
+            "failurePolicy",
+            "fallbackCommands",
+            "maxConcurrent",
+            "breaker.mode",
+            "breaker.failureRatePercent",
+            "breaker.minimumCalls",
+            "breaker.windowSeconds",
+            "breaker.consecutiveFailures",
+            "breaker.openSeconds",
+        ],
+        read_only: &[],
+        refused: &[],
+    };
 
     /// Reads `policy`; members that are absent or null have their defaults.
     pub(super) fn read(value: &Value, hook_type: Option<HookType>, causes: &mut Causes) -> Option<Self> {

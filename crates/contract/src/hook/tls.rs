@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{HookInvalid, body::Causes};
-use crate::Secret;
+use crate::{Secret, members::Members};
 
 /// Bytes of a certificate bundle, and of a key.
 const PEM_BYTES_MAX: usize = 64 * 1_024;
@@ -29,6 +29,10 @@ pub struct HookTls {
     pub client: Option<ClientCertificate>,
 }
 
+/// What a body may have.
+const MEMBERS: Members =
+    Members { taken: &["caCertificates", "clientCertificate", "clientKey"], read_only: &[], refused: &[] };
+
 /// A client certificate with its key (mutual TLS, RFC 8446 section 4.4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
@@ -44,6 +48,9 @@ impl HookTls {
     /// # Errors
     /// One cause for each member that cannot be used.
     pub fn read(body: &Value) -> Result<Self, HookInvalid> {
+        if let Some(problem) = MEMBERS.problems(body).into_iter().next() {
+            return Err(HookInvalid { subject: "tls".to_owned(), causes: vec![problem] });
+        }
         let mut causes = Causes::default();
         let ca_certificates = text(body, "caCertificates", "tls.caCertificates", Some(CERTIFICATE), &mut causes);
         let certificates = text(body, "clientCertificate", "tls.clientCertificate", Some(CERTIFICATE), &mut causes);

@@ -130,25 +130,6 @@ fn every_member_has_its_rule() {
         ),
         ("/channel/config/method", Value::Null, None),
         ("/channel/config/method", json!("GET"), Some("channel.config.method: Only POST is supported")),
-        ("/channel/config/headers", Value::Null, None),
-        ("/channel/config/headers", json!({}), Some("channel.config.headers: The field has an invalid value")),
-        ("/channel/config/headers", json!([{ "key": "X" }]), Some("channel.config.headers: Header 0 needs")),
-        (
-            "/channel/config/headers",
-            json!([{ "key": "Field 1", "value": "x" }]),
-            Some("channel.config.headers: Header 0: `Field 1` is not a legal header name"),
-        ),
-        ("/channel/config/headers", json!([{ "key": "under_score", "value": "x" }]), None),
-        (
-            "/channel/config/headers",
-            json!([{ "key": "X", "value": "a\r\nb" }]),
-            Some("channel.config.headers: Header 0: the value"),
-        ),
-        (
-            "/channel/config/headers",
-            json!([{ "key": "authorization", "value": "x" }]),
-            Some("channel.config.headers: A custom header has the name of the authentication header"),
-        ),
         ("/channel/config/authScheme", Value::Null, None),
         ("/channel/config/authScheme", json!("x"), Some("channel.config.authScheme: The field has an invalid value")),
         ("/channel/config/authScheme/type", json!("header"), None),
@@ -173,10 +154,80 @@ fn every_member_has_its_rule() {
     ] {
         check(http, pointer, value, wanted);
     }
+}
+
+/// `open-questions.md` B11 and the bounds of `overview.md` 3.1.
+#[test]
+fn every_custom_header_has_its_rule() {
+    for (value, wanted) in [
+        (Value::Null, None),
+        (json!({}), Some("The field has an invalid value")),
+        (json!(["X"]), Some("Header 0 needs")),
+        (json!([{ "key": "X", "value": 5 }]), Some("Header 0 needs")),
+        (json!([{ "key": "X", "vlaue": "x" }]), Some("Header 0: the member `vlaue` is not supported")),
+        (json!([{ "key": "X" }]), None),
+        (json!([{ "key": "X", "value": null }]), None),
+        (json!([{ "key": "X", "value": "" }]), None),
+        (json!([{ "value": "x" }]), Some("Header 0: `` is not")),
+        (json!([{ "key": " ", "value": "x" }]), Some("Header 0: ` `")),
+        (json!([{ "key": "Field 1", "value": "x" }]), None),
+        (json!([{ "key": "Größe", "value": "x" }]), None),
+        (json!([{ "key": "a:b", "value": "x" }]), Some("Header 0:")),
+        (json!([{ "key": "a\r\nb", "value": "x" }]), Some("Header 0:")),
+        (json!([{ "key": "a\tb", "value": "x" }]), Some("Header 0:")),
+        (json!([{ "key": "a\u{2028}b", "value": "x" }]), Some("Header 0:")),
+        (json!([{ "key": "k".repeat(255), "value": "x" }]), None),
+        (json!([{ "key": "k".repeat(256), "value": "x" }]), Some("Header 0:")),
+        (json!([{ "key": "under_score", "value": "x" }]), None),
+        (json!([{ "key": "X", "value": "a\r\nb" }]), Some("Header 0: the value")),
+        (
+            json!([{ "key": "authorization", "value": "x" }]),
+            Some("A custom header has the name of the authentication header"),
+        ),
+    ] {
+        let wanted = wanted.map(|wanted| format!("channel.config.headers: {wanted}"));
+        check(http, "/channel/config/headers", value, wanted.as_deref());
+    }
     let headers =
         |count: usize| (0..count).map(|n| json!({ "key": format!("X-{n}"), "value": "x" })).collect::<Value>();
     check(http, "/channel/config/headers", headers(50), None);
     check(http, "/channel/config/headers", headers(51), Some("channel.config.headers: At most 50"));
+}
+
+/// `clients.md`: a member that is not supported is refused with its name; one that is only shown is passed over.
+#[test]
+fn members_that_a_hook_does_not_have_are_refused_and_those_it_shows_passed_over() {
+    for (pointer, cause) in [
+        ("/nmae", "nmae: The member is not supported"),
+        ("/metadata", "metadata: The member is not supported"),
+        ("/channel/kind", "channel.kind: The member is not supported"),
+        ("/channel/config/url", "channel.config.url: The member is not supported"),
+        ("/channel/config/authScheme/secret", "channel.config.authScheme.secret: The member is not supported"),
+    ] {
+        check(http, pointer, json!("x"), Some(cause));
+        check(http, pointer, Value::Null, None);
+    }
+    for (member, cause) in [
+        (json!({ "timeout": 5 }), "policy.timeout: The member is not supported"),
+        (json!({ "breaker": { "open": 5 } }), "policy.breaker.open: The member is not supported"),
+    ] {
+        check(http, "/policy", member, Some(cause));
+    }
+    for shown in ["/id", "/status", "/created", "/lastUpdated", "/signing", "/tls", "/_links", "/_embedded"] {
+        check(http, shown, json!("x"), None);
+    }
+}
+
+/// `open-questions.md` B11: stored and shown as written, and not sent.
+#[test]
+fn a_header_name_that_cannot_be_sent_is_kept_as_it_was_written() {
+    let mut body = http();
+    body["channel"]["config"]["headers"] = json!([{ "key": "Field 1", "value": "one" }, { "key": "X-Tenant" }]);
+    let hook = create_among(&[], &body).unwrap();
+    let shown = json!([{ "key": "Field 1", "value": "one" }, { "key": "X-Tenant", "value": "" }]);
+    assert_eq!(hook.to_json("https://org.example.com")["channel"]["config"]["headers"], shown);
+    assert_eq!(InlineHook::from_stored(&hook.to_stored()).unwrap(), hook);
+    assert_eq!(hook.channel.unsent_headers(), ["Field 1"]);
 }
 
 /// `overview.md` 3.1: the reserved set, compared without regard to case, and what our calls set themselves.

@@ -89,7 +89,8 @@ async fn delete(State(app): State<App>, admin: Admin, Path(id): Path<String>) ->
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn execute(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+async fn execute(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: OptionalJsonBody) -> Answer {
+    let body = body.0.unwrap_or_else(JsonBody::empty_object);
     Ok(Json(app.platform.execute_hook(&admin.0, &id, &body.value, body.bytes).await?))
 }
 
@@ -111,7 +112,7 @@ async fn rotate_signing(
     Path(id): Path<String>,
     body: OptionalJsonBody,
 ) -> Answer {
-    Ok(Json(app.platform.rotate_signing_key(&admin.0, &id, body.0.as_ref()).await?))
+    Ok(Json(app.platform.rotate_signing_key(&admin.0, &id, body.0.as_ref().map(|body| &body.value)).await?))
 }
 
 async fn signing_jwks(State(app): State<App>, org: OrgOf, Path(id): Path<String>) -> Answer {

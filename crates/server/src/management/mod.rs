@@ -188,6 +188,13 @@ pub(crate) struct JsonBody {
     pub(crate) bytes: Bytes,
 }
 
+impl JsonBody {
+    /// `{}`.
+    pub(crate) fn empty_object() -> Self {
+        Self { value: Value::Object(serde_json::Map::new()), bytes: Bytes::from_static(b"{}") }
+    }
+}
+
 impl FromRequest<App> for JsonBody {
     type Rejection = ApiError;
 
@@ -211,7 +218,7 @@ impl FromRequest<App> for JsonBody {
 }
 
 /// A JSON body that may be left out.
-pub(crate) struct OptionalJsonBody(pub(crate) Option<Value>);
+pub(crate) struct OptionalJsonBody(pub(crate) Option<JsonBody>);
 
 impl FromRequest<App> for OptionalJsonBody {
     type Rejection = ApiError;
@@ -220,7 +227,14 @@ impl FromRequest<App> for OptionalJsonBody {
         if request.body().size_hint().exact() == Some(0) {
             return Ok(Self(None));
         }
-        Ok(Self(Some(JsonBody::from_request(request, app).await?.value)))
+        // A body whose length is not told may be empty as well.
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        let request = Request::from_parts(parts, Body::from(bytes));
+        Ok(Self(Some(JsonBody::from_request(request, app).await?)))
     }
 }
 

@@ -92,7 +92,7 @@ async fn bad_input_names_every_problem_and_changes_nothing() {
         "channel": { "type": "HTTP", "version": "1.0.0", "config": {
             "uri": "http://service.example/x",
             "method": "GET",
-            "headers": [{ "key": "Accept", "value": "x" }, { "key": "Field 1", "value": "x" }],
+            "headers": [{ "key": "Accept", "value": "x" }, { "key": "Field:1", "value": "x" }],
             "authScheme": { "type": "HEADER", "key": "Authorization" },
         } },
     });
@@ -276,6 +276,54 @@ async fn execute_shows_the_normalised_answer_or_what_failed() {
     }
     let other = world.api("POST", &path, Some(&json!({ "eventType": "com.okta.import.transform" }))).await;
     assert_eq!((other.status.as_u16(), &other.json()["errorCode"]), (400, &json!("E0000001")));
+}
+
+#[tokio::test]
+async fn an_execute_without_a_body_sends_an_empty_document() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let hook = world.api("POST", "/api/v1/inlineHooks", Some(&hook_body("X", service.address))).await.json();
+    let path = format!("/api/v1/inlineHooks/{}/execute", hook["id"].as_str().unwrap());
+    let authorization = format!("SSWS {ADMIN_TOKEN}");
+    for content_type in [None, Some("application/octet-stream"), Some("application/json")] {
+        let mut headers = vec![("authorization", authorization.as_str())];
+        headers.extend(content_type.map(|kind| ("content-type", kind)));
+        let answer = world.send("POST", &path, &headers, b"").await;
+        assert_eq!(answer.status, 200, "{content_type:?}: {}", answer.text());
+        assert_eq!(service.received().pop(), Some(json!({})), "{content_type:?}");
+    }
+    let headers = [("authorization", authorization.as_str()), ("content-type", "text/plain")];
+    assert_eq!(world.send("POST", &path, &headers, b"x").await.status, 400, "a body that is there is judged");
+}
+
+/// `open-questions.md` B11: stored and shown as written; preview and log say that it is not sent.
+#[tokio::test]
+async fn a_header_that_cannot_be_sent_is_shown_and_named_in_preview_and_log() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let mut body = hook_body("X", service.address);
+    let headers = json!([{ "key": "Field 1", "value": "one" }, { "key": "X-Empty", "value": "" }]);
+    body["channel"]["config"]["headers"] = headers.clone();
+    let hook = world.api("POST", "/api/v1/inlineHooks", Some(&body)).await;
+    assert_eq!(hook.status, 200, "{}", hook.text());
+    let hook = hook.json();
+    assert_eq!(hook["channel"]["config"]["headers"], headers);
+    let path = format!("/api/v1/inlineHooks/{}", hook["id"].as_str().unwrap());
+    let preview = world.api("POST", &format!("{path}/preview"), Some(&json!({}))).await.json();
+    assert_eq!((&preview["outcome"], &preview["unsentHeaders"]), (&json!("UNCHANGED"), &json!(["Field 1"])));
+    assert_eq!(world.api("POST", &format!("{path}/execute"), Some(&json!({}))).await.status, 200);
+    let events = world.events("inline_hook.response.processed").await;
+    assert!(!events.is_empty());
+    for event in events {
+        assert_eq!(event["debugContext"]["debugData"]["unsentHeaders"], "Field 1", "{event}");
+    }
+    let mut plain = hook_body("Plain", service.address);
+    plain["channel"]["config"]["headers"] = json!([]);
+    let plain = world.api("POST", "/api/v1/inlineHooks", Some(&plain)).await.json();
+    let path = format!("/api/v1/inlineHooks/{}/preview", plain["id"].as_str().unwrap());
+    assert!(world.api("POST", &path, Some(&json!({}))).await.json().get("unsentHeaders").is_none());
+    let unknown = world.api("POST", &path, Some(&json!({ "anser": { "error": {} } }))).await;
+    assert!(unknown.status == 400 && unknown.text().contains("anser: The member is not supported"));
 }
 
 #[tokio::test]

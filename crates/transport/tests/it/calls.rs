@@ -86,6 +86,25 @@ async fn a_registered_header_is_sent_once_in_place_of_ours() {
     }
 }
 
+/// `open-questions.md` B11: what no client can send is left out, and nothing else.
+#[tokio::test]
+async fn a_header_whose_name_cannot_be_sent_is_left_out_and_an_empty_value_is_sent() {
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let mut hook = hook(&format!("http://{}/", service.address()));
+    let header = |(key, value): (&str, &str)| ChannelHeader { key: key.into(), value: value.into() };
+    hook.channel.headers =
+        [("Field 1", "x"), ("X-Empty", ""), ("Größe", "x"), ("X-Tenant", "north")].map(header).into();
+    let exchange = call(&*transport().endpoint(&hook, None)).await;
+    assert!(exchange.result.is_ok(), "{:?}", exchange.result);
+    let received = service.received().pop().unwrap();
+    let value = |key: &str| {
+        let found = received.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+        found.map(|(_, value)| value.as_str())
+    };
+    assert_eq!((value("X-Empty"), value("X-Tenant")), (Some(""), Some("north")));
+    assert!(value("Field 1").is_none() && !received.headers.iter().any(|(_, value)| value == "x"));
+}
+
 #[tokio::test]
 async fn the_user_agent_is_a_knob() {
     let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
