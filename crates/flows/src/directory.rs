@@ -23,6 +23,8 @@ use crate::{
 const ATTRIBUTE_CHARACTERS_MAX: usize = 1_000;
 /// Custom attributes of a profile.
 const CUSTOM_ATTRIBUTES_MAX: usize = 100;
+/// Bytes of the custom attributes of a profile as JSON: they go into tokens and into what hooks are sent.
+const CUSTOM_BYTES_MAX: usize = 64 * 1_024;
 
 /// What the body of a new user may have.
 const MEMBERS: Members = Members {
@@ -218,6 +220,9 @@ fn read_body(body: &Value) -> Result<(Profile, Option<NewPassword>), ManagementE
     let (locale, time_zone) = (take("locale", false), take("timezone", false));
     if members.len() > CUSTOM_ATTRIBUTES_MAX {
         causes.push(format!("profile: At most {CUSTOM_ATTRIBUTES_MAX} custom attributes are supported"));
+    }
+    if Value::Object(members.clone()).to_string().len() > CUSTOM_BYTES_MAX {
+        causes.push(format!("profile: The custom attributes can have {CUSTOM_BYTES_MAX} bytes together"));
     }
     let password = read_password(body, &mut causes);
     for member in ["type", "name"] {

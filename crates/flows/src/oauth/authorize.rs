@@ -24,6 +24,8 @@ use crate::{
 
 /// Seconds that a code can be redeemed (RFC 6749 section 4.1.2 asks for ten minutes at most).
 const CODE_LIFETIME_SECONDS: i64 = 60;
+/// Bytes of a nonce. It goes into ID tokens, which must fit into a query as `id_token_hint`.
+const NONCE_BYTES_MAX: usize = 2_048;
 /// Characters of a PKCE challenge (RFC 7636 section 4.2): SHA-256 in base64url.
 const CHALLENGE_CHARACTERS: usize = 43;
 
@@ -130,6 +132,11 @@ impl Platform {
         }
         refuse_request_objects(parameters)?;
         let code_challenge = code_challenge(client, parameters)?;
+        if parameters.get("nonce").is_some_and(|nonce| nonce.len() > NONCE_BYTES_MAX) {
+            return Err(OAuthError::invalid_request(format!(
+                "The parameter `nonce` is longer than {NONCE_BYTES_MAX} bytes."
+            )));
+        }
         let scopes = requested_scopes(org, server, parameters.get("scope"))?;
         let Some((session, user)) = self.signed_in(org, server, parameters, session).await? else { return Ok(None) };
         let question = PolicyQuestion {

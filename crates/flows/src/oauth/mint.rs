@@ -23,7 +23,7 @@ use tenterhook_store::model::{
     User,
 };
 
-use super::{claims::ClaimsSource, error::OAuthError, issuer};
+use super::{claims::ClaimsSource, error::OAuthError, issuer, parameters::TOKEN_BYTES_MAX};
 use crate::{Caller, OrgSnapshot, Platform};
 
 /// What a hook is told of a user without a locale.
@@ -236,7 +236,12 @@ impl Platform {
     ) -> Result<SignedTokens, OAuthError> {
         let issued = self.now();
         let sign = |claims: &Map<String, Value>| {
-            org.keys.sign(&server.id, claims).map_err(|error| OAuthError::internal(&error))
+            let token = org.keys.sign(&server.id, claims).map_err(|error| OAuthError::internal(&error))?;
+            if token.len() > TOKEN_BYTES_MAX {
+                // Nothing could be asked with it.
+                return Err(OAuthError::new("server_error", "The token would be too large".to_owned()));
+            }
+            Ok(token)
         };
         let TokenDraft { mut claims, lifetime_seconds } =
             subject.access.ok_or_else(|| OAuthError::internal(&"no access token was minted"))?;

@@ -15,6 +15,10 @@ pub const SENT_BYTES_MAX: usize = 32 * 1_024;
 /// Parameters that go into a hook's document (`token.md` section 2), with the claim `nonce`.
 const SENT: [&str; 8] =
     ["scope", "state", "redirect_uri", "response_mode", "response_type", "client_id", "grant_type", "nonce"];
+/// Bytes of an access or ID token: none is issued that is longer, and what tokens are given to takes as much.
+pub const TOKEN_BYTES_MAX: usize = 512 * 1_024;
+/// Bytes of a form that holds a token beside its other parameters.
+pub const TOKEN_FORM_BYTES_MAX: usize = TOKEN_BYTES_MAX + PARAMETERS_BYTES_MAX;
 
 /// The parameters of a request (`application/x-www-form-urlencoded`).
 #[derive(Clone, Debug, Default)]
@@ -26,7 +30,19 @@ impl Parameters {
     /// # Errors
     /// `invalid_request` when a parameter appears twice (RFC 6749 section 3.1), has a NUL character, or a bound is exceeded.
     pub fn parse(text: &[u8]) -> Result<Self, OAuthError> {
-        if text.len() > PARAMETERS_BYTES_MAX {
+        Self::parse_within(text, PARAMETERS_BYTES_MAX, None)
+    }
+
+    /// Decodes a form whose parameter `token` holds a token.
+    ///
+    /// # Errors
+    /// As [`Parameters::parse`].
+    pub fn parse_with_token(text: &[u8], token: &str) -> Result<Self, OAuthError> {
+        Self::parse_within(text, TOKEN_FORM_BYTES_MAX, Some(token))
+    }
+
+    fn parse_within(text: &[u8], bytes_max: usize, token: Option<&str>) -> Result<Self, OAuthError> {
+        if text.len() > bytes_max {
             return Err(OAuthError::invalid_request("The request is too large."));
         }
         let mut parameters: Vec<(String, String)> = Vec::new();
@@ -38,7 +54,8 @@ impl Parameters {
                 let text = format!("The parameter `{}` has a character that is not allowed.", shown(&name));
                 return Err(OAuthError::invalid_request(text));
             }
-            if parameters.len() == PARAMETERS_MAX || value.len() > VALUE_BYTES_MAX {
+            let value_bytes_max = if token == Some(&*name) { TOKEN_BYTES_MAX } else { VALUE_BYTES_MAX };
+            if parameters.len() == PARAMETERS_MAX || value.len() > value_bytes_max {
                 return Err(OAuthError::invalid_request("The request has too many or too long parameters."));
             }
             parameters.push((name.into_owned(), value.into_owned()));

@@ -17,7 +17,7 @@ use tenterhook_flows::{
     management::ManagementError,
     oauth::{
         error::{Fault, OAuthError},
-        parameters::{PARAMETERS_BYTES_MAX, Parameters},
+        parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
     },
 };
 
@@ -37,9 +37,12 @@ pub(super) fn routes() -> Router<App> {
         .route("/oauth2/{server}/v1/token", post(token).options(preflight))
         .route("/oauth2/{server}/v1/introspect", post(introspect).options(preflight))
         .route("/oauth2/{server}/v1/revoke", post(revoke).options(preflight))
-        .route("/oauth2/{server}/v1/userinfo", get(userinfo).post(userinfo).options(preflight))
+        .route("/oauth2/{server}/v1/userinfo", get(userinfo).post(userinfo_by_form).options(preflight))
         .layer(middleware::from_fn(cross_origin))
 }
+
+/// The parameter of a form that holds an access token (RFC 6750 section 2.2).
+const ACCESS_TOKEN: &str = "access_token";
 
 type Org = Extension<Arc<OrgSnapshot>>;
 
@@ -67,7 +70,7 @@ async fn introspect(
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
     let (headers, body) = taken_apart(request);
-    let answered = match form(&headers, body).await {
+    let answered = match form_with_token(&headers, body, "token").await {
         Ok(form) => app.platform.introspect(&org, server, &form, authorization(&headers)).await,
         Err(error) => Err(error),
     };
@@ -82,7 +85,7 @@ async fn revoke(
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
     let (headers, body) = taken_apart(request);
-    let answered = match form(&headers, body).await {
+    let answered = match form_with_token(&headers, body, "token").await {
         Ok(form) => app.platform.revoke(&org, server, &form, authorization(&headers)).await,
         Err(error) => Err(error),
     };
@@ -96,15 +99,37 @@ async fn userinfo(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
-    let token = authorization(&headers)
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    let answered = match token {
+    let answered = match bearer(&headers) {
         Some(token) => app.platform.userinfo(&org, server, token).await,
         None => Err(OAuthError::new("invalid_token", "The access token is missing.")),
     };
     Ok(answered.map_or_else(|error| unauthorized(&error), |answer| Json(answer).into_response()))
+}
+
+/// The same by POST, where a token that is too long for a header can be in the form (RFC 6750 section 2.2).
+async fn userinfo_by_form(
+    State(app): State<App>,
+    Extension(org): Org,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let server = server(&org, &name)?;
+    let (headers, body) = taken_apart(request);
+    let form = match bearer(&headers) {
+        Some(_) => Parameters::default(),
+        None => form_with_token(&headers, body, ACCESS_TOKEN).await.unwrap_or_default(),
+    };
+    let answered = match bearer(&headers).or_else(|| form.get(ACCESS_TOKEN)) {
+        Some(token) => app.platform.userinfo(&org, server, token).await,
+        None => Err(OAuthError::new("invalid_token", "The access token is missing.")),
+    };
+    Ok(answered.map_or_else(|error| unauthorized(&error), |answer| Json(answer).into_response()))
+}
+
+/// The token of `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = authorization(headers)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 pub(super) fn taken_apart(request: Request) -> (HeaderMap, Body) {
@@ -119,6 +144,11 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
 /// The form of a request, bounded.
 pub(super) async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters, OAuthError> {
     Parameters::parse(&form_bytes(headers, body, PARAMETERS_BYTES_MAX).await?)
+}
+
+/// The form of a request whose parameter `token` holds a token, bounded.
+async fn form_with_token(headers: &HeaderMap, body: Body, token: &str) -> Result<Parameters, OAuthError> {
+    Parameters::parse_with_token(&form_bytes(headers, body, TOKEN_FORM_BYTES_MAX).await?, token)
 }
 
 /// The form of a request as it was sent, `bytes_max` at most.

@@ -10,6 +10,7 @@ mod grace;
 mod harness;
 mod hook_keys;
 mod inline_hooks;
+mod limits;
 mod lists;
 mod logs;
 mod metrics;

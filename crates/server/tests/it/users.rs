@@ -144,6 +144,19 @@ async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
     }
 }
 
+#[tokio::test]
+async fn custom_attributes_are_bounded_together() {
+    const BYTES_MAX: usize = 64 * 1_024;
+    let world = World::start().await;
+    // `{"note":"…"}`
+    for (characters, status) in [(BYTES_MAX - 11, 200), (BYTES_MAX - 10, 400)] {
+        let mut body = json!({ "profile": profile(&format!("{characters}@example.com")) });
+        body["profile"]["note"] = json!("x".repeat(characters));
+        let answer = world.api("POST", "/api/v1/users", Some(&body)).await;
+        assert_eq!(answer.status, status, "{characters}: {:.300}", answer.text());
+    }
+}
+
 /// The hash of another system is replaced by one of our own at the first sign-in.
 #[tokio::test]
 async fn a_user_with_a_password_hash_signs_in_and_is_rehashed() {
