@@ -52,7 +52,7 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
         config.keys.master_key_file.as_ref().and_then(|path| fs::metadata(path).ok()?.modified().ok()?.elapsed().ok());
     tokio::time::sleep((LOOK_EVERY * 2).saturating_sub(age.unwrap_or_default())).await;
     let current = keyring.current().unwrap_or_default().to_owned();
-    let store = Store::open(&config.database()?, keyring).await?;
+    let store = Store::open_beside_servers(&config.database()?, keyring).await?;
     let done = store
         .rotate_secrets(|progress| {
             println!("{} of {} rows, {} secrets moved", progress.seen, progress.rows, progress.secrets);

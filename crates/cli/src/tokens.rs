@@ -68,7 +68,7 @@ async fn log(store: &Store, token: &ApiToken, change: ApiTokenChange) {
 
 /// The configured database, and the org whose tokens they are.
 async fn open(config: &Config) -> Result<(Store, OrgId), Error> {
-    let store = Store::open(&config.database()?, Keyring::from_text(&config.master_key()?)?).await?;
+    let store = Store::open_beside_servers(&config.database()?, Keyring::from_text(&config.master_key()?)?).await?;
     let org = store.orgs().await?.into_iter().find(|org| org.host.is_none());
     let org = org.ok_or("The database is empty: `tenterhook serve` makes what is needed at its first start")?;
     Ok((store, org.id))

@@ -292,6 +292,9 @@ impl Platform {
             every.tick().await;
             if let Err(error) = self.reload_changed().await {
                 tracing::warn!(error = %error, "configuration.follow failed; the last known configuration stays in use");
+                if let Some(why) = self.store.exhausted().await {
+                    tracing::error!(why, "store.connections_exhausted");
+                }
             }
         }
     }

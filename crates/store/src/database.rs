@@ -25,6 +25,8 @@ use crate::{
     error::is_connection_lost,
     migration::Migrator,
     pool::{Begin, Limits, Pool, Transaction},
+    postgres_url,
+    sessions::{explained, refuse_shared_sessions},
 };
 
 /// Readers of an embedded database beside its one writer.
@@ -93,10 +95,22 @@ pub enum StoreConfig {
     },
 }
 
-/// A text that names no database.
+/// A text that names no database that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write `sqlite://FILE`, `sqlite::memory:` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
-pub struct StoreConfigError;
+pub enum StoreConfigError {
+    /// It is none of the forms.
+    #[error("write `sqlite://FILE`, `sqlite::memory:` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
+    Form,
+    /// It names several servers, or says how to choose among several.
+    #[error(
+        "several hosts and `target_session_attrs` are not supported: name one address that always leads to the primary, such as \
+         a proxy's (docs/postgresql.md)"
+    )]
+    SeveralHosts,
+    /// The URL of a PostgreSQL server has a parameter that would not be in force.
+    #[error("the parameter `{0}` of a `postgres://` URL is not supported, so it would not be in force: take it away")]
+    Parameter(String),
+}
 
 impl FromStr for StoreConfig {
     type Err = StoreConfigError;
@@ -106,11 +120,12 @@ impl FromStr for StoreConfig {
             return Ok(Self::Ephemeral);
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            postgres_url::check(text)?;
             return Ok(Self::Postgres { url: Secret::new(text), max_connections: 10 });
         }
         match text.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite { path: path.into() }),
-            _ => Err(StoreConfigError),
+            _ => Err(StoreConfigError::Form),
         }
     }
 }
@@ -192,6 +207,7 @@ impl Connections {
             }
             StoreConfig::Postgres { url, max_connections } => {
                 let options = reach(url).await?;
+                refuse_shared_sessions(&options).await?;
                 migrate_in_turn(options.clone()).await?;
                 let connections = (*max_connections).max(CONNECTIONS_MIN);
                 let all = Pool::postgres(postgres(options, connections), POSTGRES_LIMITS);
@@ -232,7 +248,7 @@ fn places(count: usize) -> Arc<Semaphore> {
 }
 
 /// Waits until a PostgreSQL server takes a connection, and changes. The pool would hide why it does not.
-async fn reach(url: &Secret) -> Result<PgConnectOptions, StoreError> {
+pub(crate) async fn reach(url: &Secret) -> Result<PgConnectOptions, StoreError> {
     let cannot = |why: &str| StoreError::Database(format!("cannot connect to PostgreSQL: {why}"));
     let options: PgConnectOptions = url.expose().parse().map_err(|error: sqlx::Error| cannot(&error.to_string()))?;
     let options = options.disable_statement_logging();
@@ -256,13 +272,13 @@ async fn reach(url: &Secret) -> Result<PgConnectOptions, StoreError> {
                 tracing::warn!(%error, seconds = CONNECT_TIME_MAX.as_secs(), "store.unreachable; it is tried again");
                 first = false;
             }
-            why = error.to_string();
+            why = explained(&error);
             tokio::time::sleep(CONNECT_AGAIN_AFTER).await;
         }
     };
     match timeout(CONNECT_TIME_MAX, reached).await {
         Ok(Ok(())) => Ok(options.clone()),
-        Ok(Err(error)) => Err(cannot(&error.to_string())),
+        Ok(Err(error)) => Err(cannot(&explained(&error))),
         Err(_) => Err(cannot(&format!("{why}; tried for {} s", CONNECT_TIME_MAX.as_secs()))),
     }
 }

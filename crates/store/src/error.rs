@@ -32,6 +32,9 @@ pub enum StoreError {
         /// The row's kind and id.
         what: String,
     },
+    /// A tool was given a database that servers of its version have not migrated; says what to do.
+    #[error("{0}")]
+    NotMigrated(&'static str),
     /// A row with the same key exists.
     #[error("the {what} exists already")]
     Duplicate {

@@ -13,9 +13,12 @@ mod grants;
 mod keyring;
 mod log;
 mod log_writer;
+mod migrated;
 mod migration;
 mod pool;
+mod postgres_url;
 mod rotation;
+mod sessions;
 mod store;
 mod users;
 

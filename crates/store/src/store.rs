@@ -10,11 +10,12 @@ use std::{
 use arc_swap::ArcSwap;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait, Iterable as _, PaginatorTrait as _,
-    PrimaryKeyToColumn, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait, Iterable as _, PaginatorTrait as _, PrimaryKeyToColumn,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
     sea_query::{Expr, ExprTrait as _, Query, SimpleExpr},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use sqlx::postgres::PgConnectOptions;
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{ApiTokenId, OrgId},
@@ -25,13 +26,17 @@ use crate::{
     database::{Connections, StartTurn},
     entity::{access_token, api_token, authorization_code, log_event, org, refresh_token, session},
     keyring::Place,
+    migrated,
     model::{ApiToken, ConfigurationVersion, Org},
+    sessions,
 };
 
 /// Consumed codes are kept for a day after they expire.
 const CODE_RETENTION_SECONDS: i64 = 86_400;
 /// Rows that are removed at once: the embedded database has one writer, and nobody waits long for it.
 const PURGE_BATCH: u64 = 1_000;
+/// Advisory lock of the node that purges: `tenterhp` in ASCII, a number that nobody else takes.
+const PURGE_LOCK: i64 = 0x7465_6e74_6572_6870;
 /// Pause after each batch.
 const PURGE_PAUSE: Duration = Duration::from_millis(5);
 /// Log events are kept for 90 days (`system-log.md` section 1).
@@ -43,6 +48,8 @@ pub struct Store {
     pub(crate) connections: Connections,
     keyring: Arc<ArcSwap<Keyring>>,
     log: LogWriter,
+    /// How a PostgreSQL server is connected to.
+    server: Option<Arc<PgConnectOptions>>,
     /// The time by which the last purge went, on this node.
     purged: Arc<Mutex<Option<Timestamp>>>,
 }
@@ -55,7 +62,20 @@ impl Store {
     pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
         let connections = Connections::open(config).await?;
         let log = LogWriter::start(&connections.log)?;
-        Ok(Self { connections, keyring: Arc::new(ArcSwap::from_pointee(keyring)), log, purged: Arc::default() })
+        let server = match config {
+            StoreConfig::Postgres { url, .. } => url.expose().parse().ok().map(Arc::new),
+            _ => None,
+        };
+        Ok(Self { connections, keyring: Arc::new(ArcSwap::from_pointee(keyring)), log, server, purged: Arc::default() })
+    }
+
+    /// Opens the database for a tool that works beside running servers: it is not migrated.
+    ///
+    /// # Errors
+    /// [`StoreError::NotMigrated`] when servers of another version use it or none has yet, and when it cannot be reached.
+    pub async fn open_beside_servers(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
+        migrated::check(config).await?;
+        Self::open(config, keyring).await
     }
 
     /// Uses other master keys from now on: the file that holds them has changed.
@@ -72,6 +92,12 @@ impl Store {
         let any = Statement::from_string(self.connections.watch.get_database_backend(), "SELECT 1");
         self.connections.watch.query_one_raw(any).await?;
         Ok(())
+    }
+
+    /// Why the database gives no connection, where that can be told and helped: the server has none left.
+    pub async fn exhausted(&self) -> Option<&'static str> {
+        let exhausted = sessions::are_exhausted(self.server.as_deref()?).await;
+        exhausted.then_some(sessions::EXHAUSTED)
     }
 
     /// Whether other nodes may work on the same database: an embedded one has one node.
@@ -234,7 +260,8 @@ impl Store {
         Ok(removed)
     }
 
-    /// Removes the rows that `expired` selects, a batch at a time: others write in between.
+    /// Removes the rows that `expired` selects, a batch at a time: others write in between. Where another node removes
+    /// something just then, it is left to that one: two would wait for each other's rows.
     async fn remove<E: EntityTrait>(&self, expired: SimpleExpr) -> Result<u64, StoreError> {
         let key = || E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
         let mut removed = 0;
@@ -242,7 +269,13 @@ impl Store {
             let mut batch = Query::select();
             batch.columns(key()).from(E::default()).and_where(expired.clone()).limit(PURGE_BATCH);
             let rows = Expr::tuple(key().map(Expr::column)).in_subquery(batch);
-            let some = E::delete_many().filter(rows).exec(&self.connections.writer).await?.rows_affected;
+            let turn = self.connections.writer.begin().await?;
+            if !has_purge_turn(&turn).await? {
+                turn.rollback().await;
+                return Ok(removed);
+            }
+            let some = E::delete_many().filter(rows).exec(&turn).await?.rows_affected;
+            turn.commit().await?;
             removed += some;
             if some < PURGE_BATCH {
                 return Ok(removed);
@@ -292,6 +325,17 @@ impl fmt::Debug for Store {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Store").field("keyring", &self.keyring()).finish_non_exhaustive()
     }
+}
+
+/// Whether no other node purges: until the end of the transaction none can begin to.
+async fn has_purge_turn(turn: &impl ConnectionTrait) -> Result<bool, StoreError> {
+    let backend = turn.get_database_backend();
+    if backend != DbBackend::Postgres {
+        return Ok(true);
+    }
+    let ask = format!("SELECT pg_try_advisory_xact_lock({PURGE_LOCK})");
+    let answer = turn.query_one_raw(Statement::from_string(backend, ask)).await?;
+    Ok(answer.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false))
 }
 
 fn api_token_of(org: &OrgId, row: api_token::Model) -> Result<ApiToken, StoreError> {

@@ -4,3 +4,4 @@ pub mod pki;
 pub mod postgres;
 pub mod raw;
 pub mod service;
+pub mod standby;

@@ -95,6 +95,7 @@ pub struct Way {
     next: Next,
     silence: watch::Sender<Silence>,
     opened: Arc<AtomicU64>,
+    server: watch::Sender<String>,
 }
 
 /// The connections on a [`Way`] that forward nothing and stay open.
@@ -139,22 +140,28 @@ impl Way {
         let (server, database) = rest.split_once('/').ok_or_else(strange)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let by_way = format!("{before}@{}/{database}", listener.local_addr()?);
-        let (server, next, opened) = (server.to_owned(), Next::default(), Arc::<AtomicU64>::default());
+        let (next, opened) = (Next::default(), Arc::<AtomicU64>::default());
+        let (server, mut servers) = watch::channel(server.to_owned());
         let (silence, silent) = watch::channel(Silence::None);
         let (lost, numbers) = (next.clone(), Arc::clone(&opened));
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let number = numbers.fetch_add(1, Ordering::SeqCst);
-                let (server, lost, silent) = (server.clone(), lost.clone(), silent.clone());
+                let (lost, silent) = (lost.clone(), silent.clone());
+                let server = servers.borrow_and_update().clone();
+                let mut moved = servers.clone();
                 connections.spawn(async move {
                     let silent = Silent { number, silence: silent };
                     silent.clone().over().await;
-                    pass(near, TcpStream::connect(server).await?, &lost, silent).await
+                    tokio::select! {
+                        passed = async { pass(near, TcpStream::connect(server).await?, &lost, silent).await } => passed,
+                        _ = moved.changed() => Ok(()),
+                    }
                 });
             }
         });
-        Ok((Self { task, next, silence, opened }, by_way))
+        Ok((Self { task, next, silence, opened, server }, by_way))
     }
 
     /// Stops forwarding, in both directions and without closing anything. Connections that are opened from now on are
@@ -171,6 +178,19 @@ impl Way {
     /// Forwards again on every connection, what was sent meanwhile included.
     pub fn resume(&self) {
         self.silence.send_replace(Silence::None);
+    }
+
+    /// Leads to the server of `url` from now on; the connections to the one before end. So does a proxy that follows the
+    /// primary.
+    ///
+    /// # Errors
+    /// When `url` has no host and port.
+    pub fn redirect(&self, url: &str) -> io::Result<()> {
+        let server = url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
+        let (server, _) =
+            server.ok_or_else(|| io::Error::other("a URL with user, host, port and database is needed"))?;
+        self.server.send_replace(server.to_owned());
+        Ok(())
     }
 
     /// How many connections have been opened so far.
@@ -304,6 +324,19 @@ mod tests {
         way.resume();
         assert_eq!(echoed(&mut old, b"during").await, b"during");
         assert_eq!(way.opened(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_way_that_is_redirected_ends_its_connections_and_leads_elsewhere() {
+        let (way, address) = echo().await;
+        let mut old = TcpStream::connect(&address).await.unwrap();
+        old.write_all(b"old").await.unwrap();
+        assert_eq!(echoed(&mut old, b"old").await, b"old");
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        way.redirect(&format!("postgres://u@{}/x", other.local_addr().unwrap())).unwrap();
+        assert_eq!(old.read(&mut [0; 8]).await.unwrap_or(0), 0, "closed");
+        let _new = TcpStream::connect(&address).await.unwrap();
+        other.accept().await.unwrap();
     }
 
     #[tokio::test]

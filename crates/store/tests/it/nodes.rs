@@ -1,14 +1,19 @@
 //! Several nodes on one database.
 
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::Secret;
 use tenterhook_store::{
-    Keyring, Store, StoreConfig,
+    Keyring, Store, StoreConfig, StoreError,
     model::{LogCursor, LogQuery},
 };
-use tenterhook_testkit::postgres::{Lost, Way};
+use tenterhook_testkit::{
+    postgres::{Lost, Way},
+    standby::Standby,
+};
 
 use crate::{
-    databases::{at, open},
+    configuration::{commit, put_hook},
+    databases::{at, open, org, session},
     log::{event, everything},
 };
 
@@ -59,6 +64,43 @@ async fn who_polls_misses_no_event_of_any_node() {
         }
     }
     assert_eq!(seen, 3 * ROUNDS * EVENTS);
+}
+
+/// Two that remove the same rows in another order would wait for each other.
+#[tokio::test]
+async fn one_node_purges_at_a_time() {
+    const LOCK: i64 = 0x7465_6e74_6572_6870;
+    let Some(config) = crate::databases::postgres().await else { return };
+    let store = open(&config).await;
+    store.insert_session(&session("hash", at(1))).await.unwrap();
+    assert_eq!(store.purge_expired(at(2)).await.unwrap(), 0, "the first check");
+    let other = crate::databases::connect(&config).await;
+    let turn = other.begin().await.unwrap();
+    turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})")).await.unwrap();
+    assert_eq!(store.purge_expired(at(3)).await.unwrap(), 0, "another node purges");
+    turn.rollback().await.unwrap();
+    assert_eq!(store.purge_expired(at(4)).await.unwrap(), 1);
+}
+
+/// What a proxy that follows the primary and streaming replication are for: nothing has to be restarted.
+#[tokio::test]
+async fn a_node_goes_on_with_the_standby_that_is_promoted_and_finds_there_what_was_acknowledged() {
+    let Some(StoreConfig::Postgres { url: primary, max_connections }) = crate::databases::postgres().await else {
+        return;
+    };
+    let (way, url) = Way::to(primary.expose()).await.unwrap();
+    let store = open(&StoreConfig::Postgres { url: Secret::new(url), max_connections }).await;
+    let standby = Standby::of(primary.expose()).await.unwrap();
+    commit(&store, vec![put_hook("before")]).await.unwrap();
+    standby.caught_up(primary.expose()).await.unwrap();
+
+    way.redirect(standby.url()).unwrap();
+    let refused = store.insert_session(&session("on a standby", at(1))).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable(_) | StoreError::Unknown(_)), "{refused:?}");
+    standby.promote().await.unwrap();
+    while store.insert_session(&session("on a primary", at(1))).await.is_err() {}
+    let hooks = store.load_configuration(&org()).await.unwrap().hooks;
+    assert_eq!(hooks.iter().map(|hook| hook.name.as_str()).collect::<Vec<_>>(), ["before"]);
 }
 
 /// `system-log.md` section 3: an event's uuid is its own.

@@ -1,8 +1,11 @@
 //! Opening a database that is not there.
 
+use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::Secret;
-use tenterhook_store::{Keyring, Store, StoreConfig};
+use tenterhook_store::{Keyring, Store, StoreConfig, StoreError};
 use tokio::{net::TcpListener, time::Instant};
+
+use crate::databases;
 
 /// Opens it in vain; what was said, and after how many seconds.
 async fn refusal(url: &str) -> (String, u64) {
@@ -28,4 +31,68 @@ async fn a_url_that_cannot_be_right_is_not_tried_again() {
     let (said, seconds) = refusal("postgres://u:marked-secret@127.0.0.1:99999/x").await;
     assert!(said.contains("cannot connect to PostgreSQL") && !said.contains("marked-secret"), "{said}");
     assert_eq!(seconds, 0, "{said}");
+}
+
+/// What a tool is told that works beside servers; nothing when it may.
+async fn tool_is_told(config: &StoreConfig) -> String {
+    let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+    match Store::open_beside_servers(config, keyring).await {
+        Ok(_) => String::new(),
+        Err(StoreError::NotMigrated(why)) => why.to_owned(),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// A tool of a newer version would change the database under older servers.
+#[tokio::test]
+async fn a_tool_migrates_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.sqlite");
+    let sqlite = StoreConfig::Sqlite { path: path.clone() };
+    for config in [Some(sqlite), databases::postgres().await].into_iter().flatten() {
+        assert!(tool_is_told(&config).await.starts_with("The database is empty"));
+        assert!(!path.exists(), "nor is a file made");
+        databases::open(&config).await;
+        assert_eq!(tool_is_told(&config).await, "");
+        let connection = match &config {
+            StoreConfig::Sqlite { path } => sea_orm::Database::connect(format!("sqlite://{}", path.display())).await,
+            config => Ok(databases::connect(config).await),
+        };
+        let connection = connection.unwrap();
+        for (statement, told) in [
+            (
+                "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)",
+                "Servers of a newer version",
+            ),
+            ("DELETE FROM seaql_migrations WHERE version = 'm9999_later'", ""),
+            ("DELETE FROM seaql_migrations WHERE version > 'm0001_foundation'", "The servers have not migrated"),
+        ] {
+            connection.execute_unprepared(statement).await.unwrap();
+            let said = tool_is_told(&config).await;
+            assert!(said.starts_with(told) && said.is_empty() == told.is_empty(), "{statement}: {said}");
+        }
+        connection.close().await.unwrap();
+        std::fs::remove_file(&path).unwrap_or_default();
+    }
+}
+
+/// A role may have fewer connections than the nodes want; a pool alone would only say that it has waited in vain.
+#[tokio::test]
+async fn a_server_without_a_connection_left_is_said_to_have_none() {
+    const LIMIT: usize = 3;
+    let Some(StoreConfig::Postgres { url, max_connections }) = databases::postgres().await else { return };
+    let role = format!("few_{}_{}", std::process::id(), databases::number());
+    let make = format!("CREATE ROLE {role} LOGIN CONNECTION LIMIT {LIMIT}; GRANT ALL ON SCHEMA public TO {role}");
+    tenterhook_testkit::postgres::execute(url.expose(), &make).await.unwrap();
+    let url = format!("postgres://{role}@{}", url.expose().split_once('@').unwrap().1);
+    let store = databases::open(&StoreConfig::Postgres { url: Secret::new(url.as_str()), max_connections }).await;
+    let mut taken = Vec::new();
+    while taken.len() < LIMIT
+        && let Ok(connection) = sea_orm::Database::connect(&url).await
+    {
+        assert_eq!(taken.is_empty().then_some(store.exhausted().await).flatten(), None, "there are some left");
+        taken.push(connection);
+    }
+    let said = store.exhausted().await.unwrap();
+    assert!(said.contains("53300") && said.contains("store.connections_max"), "{said}");
 }
