@@ -8,6 +8,7 @@ use std::{
 use clap::ValueEnum;
 
 use crate::{
+    cluster_suites,
     run::{Ending, Failure, capture, lacking, succeed},
     workspace::Workspace,
 };
@@ -28,22 +29,33 @@ pub(crate) enum Suite {
     Signatures,
     /// The vendor's SDKs for Node.js and Python: the management API
     Sdks,
+    /// Patroni, etcd and HAProxy: two nodes while PostgreSQL fails over five times. Only when it is named
+    Failover,
+    /// pgbouncer before PostgreSQL. Only when it is named
+    Pgbouncer,
 }
 
 impl Suite {
-    fn file(self) -> &'static str {
+    /// Its file for Node.js; a suite without one runs only when it is named.
+    fn file(self) -> Option<&'static str> {
         match self {
-            Self::Oidc => "interop/oidc.test.mjs",
-            Self::OauthChannel => "interop/oauth-channel.test.mjs",
-            Self::Signatures => "interop/signatures.test.mjs",
-            Self::Contract => "interop/contract.test.mjs",
-            Self::Sdks => "interop/sdks.test.mjs",
+            Self::Oidc => Some("interop/oidc.test.mjs"),
+            Self::OauthChannel => Some("interop/oauth-channel.test.mjs"),
+            Self::Signatures => Some("interop/signatures.test.mjs"),
+            Self::Contract => Some("interop/contract.test.mjs"),
+            Self::Sdks => Some("interop/sdks.test.mjs"),
+            Self::Failover | Self::Pgbouncer => None,
         }
     }
 }
 
 /// Builds the binary, installs the clients, runs `only` or every suite.
 pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, Failure> {
+    match only {
+        Some(Suite::Failover) => return cluster_suites::failover(workspace),
+        Some(Suite::Pgbouncer) => return cluster_suites::pgbouncer(workspace),
+        _ => {}
+    }
     if let Err(failure) = node(workspace) {
         return lacking(failure);
     }
@@ -58,7 +70,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     }
     let suites = Suite::value_variants().iter().filter(|suite| only.is_none_or(|only| only == **suite));
     let mut tests = workspace.command("node");
-    tests.arg("--test").args(suites.map(|suite| suite.file()));
+    tests.arg("--test").args(suites.filter_map(|suite| suite.file()));
     // Cargo puts every binary of a build where it put this one.
     let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
     tests.env("TENTERHOOK_PYTHON", python(workspace, &ourselves.with_file_name("interop-python"))?);

@@ -4,6 +4,7 @@
 //! the workspace that no compiler knows. Nothing here is shipped, and nothing here depends on the shipped crates,
 //! so that it builds in seconds.
 
+mod cluster_suites;
 mod fuzz;
 mod interop;
 mod postgres;

@@ -1,0 +1,103 @@
+//! Suites that need more of a machine than Node.js: a PostgreSQL that fails over, and a pooler before it. They are not in
+//! the default run.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    postgres::{self, Cluster},
+    run::{Ending, Failure, lacking, succeed},
+    workspace::Workspace,
+};
+
+/// A program, and the package of Debian that has it.
+type Program = (&'static str, &'static str);
+
+/// What `failover` runs.
+const FAILOVER: [Program; 5] = [
+    ("patroni", "patroni"),
+    ("patronictl", "patroni"),
+    ("etcd", "etcd-server"),
+    ("haproxy", "haproxy"),
+    ("python3", "python3"),
+];
+/// What `pgbouncer` runs.
+const PGBOUNCER: [Program; 2] = [("pgbouncer", "pgbouncer"), ("python3", "python3")];
+/// Where packages put programs of servers, which are not on everybody's search path.
+const SERVER_PROGRAMS: &str = "/usr/sbin";
+
+/// Two nodes on a PostgreSQL that fails over five times.
+pub(crate) fn failover(workspace: &Workspace) -> Result<Ending, Failure> {
+    let binaries = match needed(&FAILOVER) {
+        Ok(binaries) => binaries,
+        Err(failure) => return lacking(failure),
+    };
+    let mut script = script(workspace, "interop/failover.py")?;
+    script.env("TENTERHOOK_POSTGRES_BINARIES", binaries);
+    succeed(script, "Its own output above says why, and where the logs are.")?;
+    Ok(Ending::Passed)
+}
+
+/// A node behind a pooler: with a session for each connection, and with one for each transaction.
+pub(crate) fn pgbouncer(workspace: &Workspace) -> Result<Ending, Failure> {
+    if let Err(failure) = needed(&PGBOUNCER) {
+        return lacking(failure);
+    }
+    let cluster = Cluster::start()?;
+    let mut script = script(workspace, "interop/pgbouncer.py")?;
+    script.env(postgres::URL_VARIABLE, cluster.url());
+    succeed(script, "Its own output above says why.")?;
+    Ok(Ending::Passed)
+}
+
+/// Builds the binary; the script that is to run it.
+fn script(workspace: &Workspace, path: &str) -> Result<std::process::Command, Failure> {
+    let build = workspace.cargo(&["build", "--package", "tenterhook"]);
+    succeed(build, "The compiler's message above says why.")?;
+    // Cargo puts every binary of a build where it put this one.
+    let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
+    let mut script = workspace.command("python3");
+    script.arg(path).env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
+    script.env("PATH", path_with_server_programs());
+    Ok(script)
+}
+
+/// The folder of PostgreSQL's binaries, when everything is there.
+fn needed(programs: &[Program]) -> Result<PathBuf, Failure> {
+    let path = path_with_server_programs();
+    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    let mut missing = programs.iter().filter(|(name, _)| !is_there(name)).copied().collect::<Vec<_>>();
+    let binaries = postgres::find_binaries().filter(|folder| folder.join("psql").is_file());
+    if binaries.is_none() {
+        missing.push(("initdb, postgres and psql", "postgresql"));
+    }
+    match binaries {
+        Some(binaries) if missing.is_empty() => Ok(binaries),
+        _ => Err(absent(&missing)),
+    }
+}
+
+fn absent(missing: &[Program]) -> Failure {
+    let names = missing.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let mut packages = missing.iter().map(|(_, package)| *package).collect::<Vec<_>>();
+    packages.dedup();
+    Failure::new(format!("this machine lacks {names}"))
+        .hint(format!("With Debian: `apt-get install --no-install-recommends {}`", packages.join(" ")))
+}
+
+fn path_with_server_programs() -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([Path::new(SERVER_PROGRAMS).to_path_buf()]);
+    std::env::join_paths(folders).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::absent;
+
+    #[test]
+    fn what_is_missing_is_said_with_the_packages_that_have_it() {
+        let said = absent(&[("patroni", "patroni"), ("patronictl", "patroni"), ("etcd", "etcd-server")]).to_string();
+        assert!(said.contains("lacks `patroni`, `patronictl`, `etcd`"), "{said}");
+        assert!(said.contains("--no-install-recommends patroni etcd-server`"), "{said}");
+    }
+}
