@@ -5,5 +5,6 @@ mod answers;
 mod breaker;
 mod documentation;
 mod invocation;
+mod masking;
 mod overflow;
 mod rig;

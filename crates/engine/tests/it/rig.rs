@@ -85,7 +85,7 @@ impl Recorder for Records {
     }
 }
 
-struct Fixed;
+pub(crate) struct Fixed;
 
 impl Clock for Fixed {
     fn now(&self) -> Timestamp {

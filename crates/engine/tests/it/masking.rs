@@ -1,0 +1,85 @@
+//! What a watcher, a record and a test call are shown of an answer that repeats a secret.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tenterhook_contract::{
+    HookType, Secret,
+    answer::{Item, Operand},
+    hook::ChannelAuthentication,
+};
+use tenterhook_engine::{
+    BoxFuture, Call, Endpoint, Engine, Exchange, Invocation, Limits, Outcome, PhaseTimings, Purpose, RawAnswer,
+    ReadyHook, Sent, SystemClock, Trial, Witness, Witnessed,
+};
+
+use crate::rig::{Fixed, Records, Rig, TokenPoint, origin};
+
+const SECRET: &str = "channel-secret";
+const TOKEN: &str = "access-token-marked";
+
+/// Sends an access token, and repeats it and the channel's secret.
+struct Repeating;
+
+impl Endpoint for Repeating {
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange> {
+        call.progress.authenticate_with(Secret::new(TOKEN));
+        let body = format!(
+            r#"{{"commands":[{{"type":"set","value":2}},{{"type":"set","value":["{SECRET}"]}}],"debugContext":{{"got":"{SECRET} {TOKEN}"}}}}"#
+        );
+        let result = Ok(RawAnswer { status: 200, body: Bytes::from(body), redirects_to: None });
+        let sent = Some(Sent { uri: "https://service.example/hook".into(), headers: vec![] });
+        Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default(), sent }))
+    }
+}
+
+#[derive(Default)]
+struct Watching(Mutex<Vec<Witnessed>>);
+
+impl Witness for Watching {
+    fn witness(&self, witnessed: Witnessed) {
+        self.0.lock().unwrap().push(witnessed);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_call() {
+    let mut registered = Rig::new(HookType::Token, &[]).hook.hook;
+    registered.channel.authentication =
+        ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) };
+    let hook = ReadyHook::new(registered, Arc::new(Repeating));
+    let (records, watching) = (Arc::new(Records::default()), Arc::new(Watching::default()));
+    let engine = Engine::new(records.clone(), Arc::new(SystemClock), Arc::new(Fixed), Limits::default());
+    let engine = engine.with_witness(watching.clone());
+    let mut subject = 1;
+    let invocation = Invocation::<TokenPoint> {
+        hook: &hook,
+        origin: origin(),
+        source: "https://org.example.com/x",
+        context: &(),
+        subject: &mut subject,
+        deadline: None,
+    };
+    let resumption = engine.invoke(invocation).await;
+    assert!(matches!(resumption.outcome, Outcome::Invalid(_)), "the second command is no number");
+    let record = records.0.lock().unwrap().pop().unwrap();
+    assert_eq!(record.debug_context.unwrap(), "{got=•••• ••••}");
+    let witnessed = watching.0.lock().unwrap().pop().unwrap();
+    let answer = String::from_utf8(witnessed.answer.unwrap().body.to_vec()).unwrap();
+    assert!(answer.contains("••••") && !answer.contains(SECRET) && !answer.contains(TOKEN), "{answer}");
+
+    // Nothing is applied after a test call: its commands are masked too.
+    let trial = Trial {
+        origin: origin(),
+        purpose: Purpose::Preview,
+        event_id: None,
+        body: Bytes::new(),
+        problems: |_: &_| vec![],
+    };
+    let execution = engine.execute(&hook, trial).await;
+    let raw = String::from_utf8(execution.raw.unwrap().body.to_vec()).unwrap();
+    assert!(!raw.contains(SECRET) && !raw.contains(TOKEN), "{raw}");
+    let commands = execution.outcome.unwrap().commands;
+    let Some(Operand::Items(items)) = commands.last().map(|command| &command.operand) else { panic!("an array") };
+    assert!(matches!(items.first(), Some(Item::Other(value)) if value == "••••"));
+}
