@@ -28,7 +28,7 @@ use crate::{
     ServerLimits,
     edge::{self, Peer},
     floods::Floods,
-    pace::{Answers, Pace, Verdict},
+    pace::{Answers, Ended, EndsRequests, Pace, Verdict},
     patience::{PacedStream, TimedBody},
 };
 
@@ -147,16 +147,18 @@ impl Acceptance {
             let asked = pace.asked();
             async move {
                 let _asked = asked;
-                let room = pace.room(&request.body().size_hint()).await;
+                let room = pace.room(&request.body().size_hint()).await?;
                 let mut request: Request = request.map(|body| Body::new(TimedBody::new(body, body_timeout, room)));
                 request.extensions_mut().insert(peer);
                 request.extensions_mut().insert(tasks);
-                let response = router.oneshot(edge::normalised(request)).await?;
-                Ok::<_, std::convert::Infallible>(pace.answer(response))
+                let Ok(response) = router.oneshot(edge::normalised(request)).await;
+                Ok::<_, Ended>(pace.answer(response))
             }
         });
         let stream = TokioIo::new(PacedStream::new(stream, self.limits.header_timeout, Arc::clone(&pace)));
         let mut connection = pin!(self.builder.serve_connection(stream, service));
+        // Dropped before the connection.
+        let _requests = EndsRequests(Arc::clone(&pace));
         let mut crowded = self.answers.crowded();
         let mut parting = false;
         loop {

@@ -93,6 +93,8 @@ struct State {
     bytes: usize,
     /// A write that the socket does not take.
     blocked: Option<Blocked>,
+    /// Whether the connection has ended.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -127,6 +129,7 @@ impl Pace {
             next_id: 0,
             bytes: 0,
             blocked: None,
+            ended: false,
         };
         Self {
             answers,
@@ -149,7 +152,10 @@ impl Pace {
     }
 
     /// Waits until there is room for a request with a body of that size and for its answer.
-    pub(crate) async fn room(self: &Arc<Self>, body: &SizeHint) -> Reserved {
+    ///
+    /// # Errors
+    /// When the connection has ended: nobody would read the answer.
+    pub(crate) async fn room(self: &Arc<Self>, body: &SizeHint) -> Result<Reserved, Ended> {
         // All waits are ended by what ends connections whose clients take nothing.
         let body = body.exact().map_or(BODY_BYTES_UNKNOWN, |exact| usize::try_from(exact).unwrap_or(usize::MAX));
         let bytes = body.min(self.bytes_max);
@@ -159,6 +165,9 @@ impl Pace {
             freed.as_mut().enable();
             {
                 let mut state = self.state();
+                if state.ended {
+                    return Err(Ended);
+                }
                 if state.bytes < self.bytes_max {
                     state.bytes += bytes;
                     break;
@@ -171,7 +180,7 @@ impl Pace {
             // The sender is in `answers`, so it is there.
             let _ = self.answers.crowded().wait_for(|crowded| !crowded).await;
         }
-        reserved
+        Ok(reserved)
     }
 
     /// The same answer, watched until it is taken.
@@ -236,6 +245,12 @@ impl Pace {
         Verdict::Wait(next.unwrap_or(now))
     }
 
+    /// The connection has ended: requests that wait for room need not be answered.
+    pub(crate) fn end(&self) {
+        self.state().ended = true;
+        self.freed.notify_waiters();
+    }
+
     /// The connection is asked to end, and has a moment for it.
     pub(crate) fn part(&self) {
         self.state().active = Instant::now();
@@ -270,6 +285,20 @@ impl Pace {
             self.answers.remove(untaken.bytes);
         }
         self.freed.notify_waiters();
+    }
+}
+
+/// The connection of a request has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection has ended")]
+pub(crate) struct Ended;
+
+/// Ends a connection's requests with it.
+pub(crate) struct EndsRequests(pub(crate) Arc<Pace>);
+
+impl Drop for EndsRequests {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -370,5 +399,28 @@ impl HttpBody for WatchedBody {
             hint.set_upper(upper + rest);
         }
         hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_that_wait_for_room_end_with_their_connection() {
+        let limits = ServerLimits { connection_bytes_max: 1, ..ServerLimits::default() };
+        let pace = Arc::new(Pace::new(&limits, Arc::new(Answers::new(limits.answers_bytes_max))));
+        let first = pace.room(&SizeHint::with_exact(1)).await.unwrap();
+        let waiting = tokio::spawn({
+            let pace = Arc::clone(&pace);
+            async move { pace.room(&SizeHint::with_exact(0)).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        drop(EndsRequests(Arc::clone(&pace)));
+        assert_eq!(waiting.await.unwrap(), Err(Ended));
+        drop(first);
+        assert!(pace.room(&SizeHint::with_exact(0)).await.is_err(), "room alone does not begin it");
     }
 }
