@@ -112,6 +112,18 @@ pub enum StoreConfigError {
     Parameter(String),
 }
 
+impl StoreConfig {
+    /// Reads that the store makes at the same time.
+    pub(crate) fn reads_max(&self) -> usize {
+        match self {
+            Self::Sqlite { .. } => SQLITE_READERS,
+            Self::Ephemeral => 1,
+            // One connection each is left for the log, the watch and writes.
+            Self::Postgres { max_connections, .. } => (*max_connections).max(CONNECTIONS_MIN) as usize - 3,
+        }
+    }
+}
+
 impl FromStr for StoreConfig {
     type Err = StoreConfigError;
 

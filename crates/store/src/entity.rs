@@ -221,3 +221,21 @@ pub(crate) mod log_event {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// Marks in the System Log, by the beginning of the stretch.
+pub(crate) mod log_mark {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "log_marks")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) stretch_us: i64,
+        pub(crate) sequence: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -5,12 +5,12 @@
 //! and leaves an empty one.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt::{self, Write as _},
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,7 @@ use tokio::sync::{Notify, broadcast, oneshot};
 use crate::{
     StoreError,
     database::{LogTarget, TURN_IDLE_MAX, TurnLimits, turn},
+    log_marks::{mark, unmarked},
     pool::{Pool, Transaction},
     store::from_text,
 };
@@ -76,6 +77,8 @@ struct Shared {
     /// Bytes of the segment, to be known without its lock.
     bytes: AtomicUsize,
     lost: AtomicU64,
+    /// The stretch that was marked last.
+    marked: AtomicI64,
     /// The log was closed, and could not be written within its time.
     given_up: AtomicBool,
     followers: broadcast::Sender<Arc<LogEvent<'static>>>,
@@ -215,6 +218,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
+            marked: AtomicI64::new(i64::MIN),
             given_up: AtomicBool::new(false),
             followers,
         }
@@ -380,7 +384,9 @@ async fn write_all(connection: Pool, shared: &Shared) {
 /// Writes the rows, as often as it takes; `false` when the log has been given up.
 async fn write_until_done(connection: &Pool, rows: &[(&Entry, &str)], shared: &Shared) -> bool {
     let (mut pause, mut again) = (RETRY_MIN, false);
-    while let Err(error) = write(connection, rows, again).await {
+    let published = rows.iter().map(|(entry, _)| entry.published);
+    let unmarked = unmarked(published, shared.marked.load(Ordering::Relaxed));
+    while let Err(error) = write(connection, rows, &unmarked, again).await {
         if shared.given_up.load(Ordering::Relaxed) {
             return false;
         }
@@ -389,22 +395,30 @@ async fn write_until_done(connection: &Pool, rows: &[(&Entry, &str)], shared: &S
         tokio::time::sleep(pause).await;
         (pause, again) = ((pause * 2).min(RETRY_MAX), true);
     }
+    if let Some(last) = unmarked.last() {
+        shared.marked.store(*last, Ordering::Relaxed);
+    }
     true
 }
 
 /// Writes the rows, all or none. Nodes on one PostgreSQL take turns: sequence numbers are drawn and committed in the same
-/// order, so that who polls the log behind the last number it has seen misses none. `again` after a try that failed.
-async fn write(connection: &Pool, rows: &[(&Entry, &str)], again: bool) -> Result<(), DbErr> {
+/// order, so that who polls the log behind the last number it has seen misses none. `unmarked` are the stretches of the
+/// rows that need a mark first. `again` after a try that failed.
+async fn write(connection: &Pool, rows: &[(&Entry, &str)], unmarked: &BTreeSet<i64>, again: bool) -> Result<(), DbErr> {
     let backend = connection.get_database_backend();
     let turn = match backend {
         DbBackend::Postgres => turn(connection, TURN_LOCK, TURN_LIMITS).await?,
-        _ if again => connection.begin().await?,
+        // A mark must be there before the rows are, and with them.
+        _ if again || !unmarked.is_empty() => connection.begin().await?,
         _ => return connection.execute_raw(insertion(backend, rows)).await.map(drop),
     };
     // Only the answer may have been lost. Were that try still being committed, it would have the turn.
     if again && are_written(&turn, rows).await? {
         turn.rollback().await;
         return Ok(());
+    }
+    for stretch in unmarked {
+        mark(&turn, *stretch).await?;
     }
     for some in rows.chunks(ROWS_MAX) {
         turn.execute_raw(insertion(backend, some)).await?;

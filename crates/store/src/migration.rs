@@ -5,12 +5,20 @@ use sea_orm_migration::{
     schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
+use crate::log_marks::STRETCH_US;
+
 /// All steps.
 pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Foundation), Box::new(Expiry), Box::new(ConfigurationMark), Box::new(Successor)]
+        vec![
+            Box::new(Foundation),
+            Box::new(Expiry),
+            Box::new(ConfigurationMark),
+            Box::new(Successor),
+            Box::new(LogMarks),
+        ]
     }
 }
 
@@ -172,5 +180,32 @@ impl MigrationTrait for Successor {
             manager.alter_table(Table::alter().table("refresh_tokens").add_column(column).to_owned()).await?;
         }
         Ok(())
+    }
+}
+
+/// What was published since a moment is found in the order in which it was written, without reading what is before.
+struct LogMarks;
+
+impl MigrationName for LogMarks {
+    fn name(&self) -> &'static str {
+        "m0005_log_marks"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for LogMarks {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let marks = Table::create()
+            .table("log_marks")
+            .col(big_integer("stretch_us").primary_key())
+            .col(big_integer("sequence"))
+            .to_owned();
+        manager.create_table(marks).await?;
+        // Those of the events that are there, as if they had been made when these were written.
+        let marked = format!(
+            "INSERT INTO log_marks (stretch_us, sequence) \
+             SELECT published_us - published_us % {STRETCH_US} AS stretch_us, MIN(sequence) FROM log_events GROUP BY 1"
+        );
+        manager.get_connection().execute_unprepared(&marked).await.map(drop)
     }
 }

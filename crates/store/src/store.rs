@@ -24,8 +24,10 @@ use tenterhook_contract::{
 use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
     database::{Connections, StartTurn},
-    entity::{access_token, api_token, authorization_code, log_event, org, refresh_token, session},
+    entity::{access_token, api_token, authorization_code, log_event, log_mark, org, refresh_token, session},
+    heavy_reads::HeavyReads,
     keyring::Place,
+    log_marks::stretch,
     migrated,
     model::{ApiToken, ConfigurationVersion, Org},
     sessions,
@@ -50,6 +52,7 @@ pub struct Store {
     log: LogWriter,
     /// How a PostgreSQL server is connected to.
     server: Option<Arc<PgConnectOptions>>,
+    pub(crate) heavy_reads: Arc<HeavyReads>,
     /// The time by which the last purge went, on this node.
     purged: Arc<Mutex<Option<Timestamp>>>,
 }
@@ -66,7 +69,14 @@ impl Store {
             StoreConfig::Postgres { url, .. } => url.expose().parse().ok().map(Arc::new),
             _ => None,
         };
-        Ok(Self { connections, keyring: Arc::new(ArcSwap::from_pointee(keyring)), log, server, purged: Arc::default() })
+        Ok(Self {
+            connections,
+            keyring: Arc::new(ArcSwap::from_pointee(keyring)),
+            log,
+            server,
+            heavy_reads: Arc::new(HeavyReads::among(config.reads_max())),
+            purged: Arc::default(),
+        })
     }
 
     /// Opens the database for a tool that works beside running servers: it is not migrated.
@@ -250,7 +260,9 @@ impl Store {
         removed += self.remove::<session::Entity>(session::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<refresh_token::Entity>(refresh_token::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<access_token::Entity>(access_token::Column::ExpiresUs.lt(us)).await?;
-        let log_until = now.plus_seconds(-LOG_RETENTION_SECONDS).as_micros();
+        let kept_since = now.plus_seconds(-LOG_RETENTION_SECONDS);
+        self.remove::<log_mark::Entity>(log_mark::Column::StretchUs.lt(stretch(kept_since))).await?;
+        let log_until = kept_since.as_micros();
         for org in self.orgs().await? {
             // By org, as the index has them.
             let of_org = log_event::Column::OrgId.eq(org.id.as_str());

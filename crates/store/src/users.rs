@@ -70,8 +70,12 @@ impl Store {
             query = query.filter(user::Column::Id.gt(after.as_str()));
         }
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        let rows = query.order_by_asc(user::Column::Id).limit(limit).all(&self.connections.reader).await?;
-        rows.into_iter().map(user_of).collect()
+        let (query, reader) = (query.order_by_asc(user::Column::Id).limit(limit), self.connections.reader.clone());
+        let read = async move {
+            let rows = query.all(&reader).await?;
+            rows.into_iter().map(user_of).collect::<Result<_, StoreError>>()
+        };
+        self.heavy_reads.run(org, read).await
     }
 
     /// Adds a session.

@@ -3,6 +3,7 @@
 
 mod descriptors;
 mod dev;
+mod memory;
 mod process;
 mod serve;
 mod tokens;

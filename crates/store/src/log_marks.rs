@@ -1,0 +1,47 @@
+//! Marks in the System Log, so that a poll that begins at a moment does not read what is before it.
+//!
+//! Polls go by the order in which events were written, and no index has what was published since a moment in that order. A
+//! mark belongs to a stretch of ten minutes: no event that was published in the stretch was written before the mark's
+//! sequence number. It is made with the first such event.
+
+use std::collections::BTreeSet;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use tenterhook_contract::Timestamp;
+
+/// Length of a stretch in microseconds.
+pub(crate) const STRETCH_US: i64 = 600_000_000;
+
+/// The stretch of a moment, by its beginning.
+pub(crate) fn stretch(at: Timestamp) -> i64 {
+    let us = at.as_micros();
+    us - us.rem_euclid(STRETCH_US)
+}
+
+/// The stretches of the events of a batch but `known`, which has its mark.
+pub(crate) fn unmarked(published: impl Iterator<Item = Timestamp>, known: i64) -> BTreeSet<i64> {
+    published.map(stretch).filter(|stretch| *stretch != known).collect()
+}
+
+/// Marks a stretch that has no mark yet. The events that are written next are behind it: nobody else may write any
+/// meanwhile.
+pub(crate) async fn mark(connection: &impl ConnectionTrait, stretch: i64) -> Result<(), DbErr> {
+    const SELECTED: &str =
+        "SELECT CAST(? AS BIGINT), COALESCE(MAX(sequence), 0) + 1 FROM log_events WHERE 1 = 1 ON CONFLICT DO NOTHING";
+    let backend = connection.get_database_backend();
+    let parameter = if backend == DbBackend::Postgres { "$1" } else { "?" };
+    let sql = format!("INSERT INTO log_marks (stretch_us, sequence) {}", SELECTED.replace('?', parameter));
+    connection.execute_raw(Statement::from_sql_and_values(backend, sql, [stretch.into()])).await.map(drop)
+}
+
+/// The sequence number before which no event is that was published since `since`; `None` when there is no such event.
+pub(crate) async fn first_since(connection: &impl ConnectionTrait, since: Timestamp) -> Result<Option<i64>, DbErr> {
+    let backend = connection.get_database_backend();
+    let parameter = if backend == DbBackend::Postgres { "$1" } else { "?" };
+    let sql = format!("SELECT MIN(sequence) AS first FROM log_marks WHERE stretch_us >= {parameter}");
+    let found = Statement::from_sql_and_values(backend, sql, [stretch(since).into()]);
+    match connection.query_one_raw(found).await? {
+        Some(row) => row.try_get("", "first"),
+        None => Ok(None),
+    }
+}
