@@ -143,8 +143,8 @@ impl Demonstration {
         let token = self.admin_token.expose();
         let mut rule = self.client.json("GET", &path, token, None).await?;
         if rule.pointer("/actions/token/inlineHook/id").is_none_or(|id| id != hook_id) {
-            let hook = rule.pointer_mut("/actions/token/inlineHook").ok_or("The rule has no `actions.token`")?;
-            *hook = json!({ "id": hook_id });
+            let actions = rule.pointer_mut("/actions/token").and_then(Value::as_object_mut);
+            actions.ok_or("The rule has no `actions.token`")?.insert("inlineHook".to_owned(), json!({ "id": hook_id }));
             self.client.json("PUT", &path, token, Some(rule)).await?;
         }
         Ok(())
