@@ -21,7 +21,7 @@ pub(crate) fn read_or_create(path: &Path, generate: impl FnOnce() -> Secret) -> 
         result => return result,
     }
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        create_folder(folder)?;
     }
     let draft = draft_of(path);
     write_new(&draft, &generate())?;
@@ -31,6 +31,15 @@ pub(crate) fn read_or_create(path: &Path, generate: impl FnOnce() -> Secret) -> 
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => read(path),
     }
+}
+
+/// Makes a folder, and those above it, for their owner only; one that is there stays as it is.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    let mut folders = fs::DirBuilder::new();
+    folders.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+    folders.create(folder)
 }
 
 /// Writes `secret` to a file that must not exist yet, with owner-only permissions, and waits for the disk.
@@ -104,6 +113,7 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt as _;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         }
     }
 

@@ -1,6 +1,9 @@
 //! Metrics of invocations, in the OpenMetrics text form.
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -59,6 +62,7 @@ pub(crate) struct Metrics {
     breakers: Family<HookLabel, Gauge>,
     in_flight: Gauge<i64, AtomicI64>,
     events_lost: Gauge<i64, AtomicI64>,
+    oldest_unwritten: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -85,6 +89,13 @@ impl Metrics {
         registry.register("in_flight", "Invocations that wait for their services now", in_flight.clone());
         let events_lost = Gauge::default();
         registry.register("log_events_lost", "System Log events that could not be written", events_lost.clone());
+        let oldest_unwritten = Gauge::default();
+        registry.register_with_unit(
+            "log_oldest_unwritten",
+            "Age of the oldest System Log event that is not written yet",
+            Unit::Seconds,
+            oldest_unwritten.clone(),
+        );
         Arc::new(Self {
             registry,
             invocations,
@@ -96,6 +107,7 @@ impl Metrics {
             breakers,
             in_flight,
             events_lost,
+            oldest_unwritten,
         })
     }
 
@@ -146,6 +158,7 @@ impl Platform {
         let metrics = self.metrics();
         metrics.in_flight.set(i64::try_from(self.engine().in_flight()).unwrap_or(i64::MAX));
         metrics.events_lost.set(i64::try_from(self.log().lost()).unwrap_or(i64::MAX));
+        metrics.oldest_unwritten.set(self.log().oldest_unwritten().as_secs_f64());
         // Hooks that are gone must not stay.
         metrics.breakers.clear();
         for hook in self.ready_hooks() {

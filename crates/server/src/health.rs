@@ -32,17 +32,20 @@ async fn alive() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// Not ready while draining, so that a load balancer sends nothing more, while the database does not answer, and before
-/// the default org is there.
+/// Not ready while draining, so that a load balancer sends nothing more, while the database commits nothing or the System
+/// Log is not written, and before the default org is there.
 async fn ready(State(app): State<App>) -> Response {
     let why = if *app.stopping.borrow() {
-        "draining"
-    } else if app.platform.store().ping().await.is_err() {
-        "the database does not answer"
+        "draining".to_owned()
     } else if app.platform.org_by_host(None).is_none() {
-        "there is no default org yet"
+        "there is no default org yet".to_owned()
     } else {
-        return Json(json!({ "status": "ok", "logEventsLost": app.platform.log().lost() })).into_response();
+        match app.platform.store().ready().await {
+            Ok(()) => {
+                return Json(json!({ "status": "ok", "logEventsLost": app.platform.log().lost() })).into_response();
+            }
+            Err(why) => why.to_string(),
+        }
     };
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable", "why": why }))).into_response()
 }

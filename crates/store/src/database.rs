@@ -176,6 +176,8 @@ pub(crate) struct Connections {
     pub(crate) log: LogTarget,
     /// Looks whether the database is well, when all other connections are busy too.
     pub(crate) watch: Pool,
+    /// Proves that changes are committed: where the embedded database has one connection for them, that one.
+    pub(crate) probe: Pool,
     /// Keeps an embedded database in memory: it lives as long as one connection does.
     _memory: Option<SqlitePool>,
 }
@@ -197,6 +199,7 @@ impl Connections {
                     reader: readers.with_places([places(SQLITE_READERS)]),
                     watch: readers.with_places([places(1)]),
                     log: LogTarget::File(path.clone()),
+                    probe: writer.clone(),
                     writer,
                     _memory: None,
                 })
@@ -213,6 +216,7 @@ impl Connections {
                     reader: only.clone(),
                     writer: only.clone(),
                     watch: only.clone(),
+                    probe: only.clone(),
                     log: LogTarget::Shared(only),
                     _memory: Some(memory),
                 })
@@ -227,11 +231,13 @@ impl Connections {
                 // row never take all, nor do long reads.
                 let shared = usize::try_from(connections - 2).unwrap_or(2);
                 let (common, writes, reads) = (places(shared), places(shared / 2), places(shared - 1));
+                let watch = all.with_places([places(1)]);
                 Ok(Self {
                     reader: all.with_places([reads, Arc::clone(&common)]),
                     writer: all.with_places([writes, common]),
                     log: LogTarget::Shared(all.with_places([places(1)])),
-                    watch: all.with_places([places(1)]),
+                    probe: watch.clone(),
+                    watch,
                     _memory: None,
                 })
             }

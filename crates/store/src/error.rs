@@ -135,7 +135,7 @@ pub(crate) fn is_harmless(error: &sqlx::Error) -> bool {
 }
 
 /// Whether a transaction was given up because another one, at the same time, came first.
-fn is_lost_race(error: &DbErr) -> bool {
+pub(crate) fn is_lost_race(error: &DbErr) -> bool {
     let error = of_driver(error).and_then(sqlx::Error::as_database_error);
     error.and_then(DatabaseError::code).is_some_and(|code| code == SERIALIZATION_FAILURE)
 }

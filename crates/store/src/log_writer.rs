@@ -17,7 +17,10 @@ use std::{
 
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement, Value};
 use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
-use tokio::sync::{Notify, broadcast, oneshot};
+use tokio::{
+    sync::{Notify, broadcast, oneshot},
+    time::Instant,
+};
 
 use crate::{
     StoreError,
@@ -79,6 +82,7 @@ struct Shared {
     lost: AtomicU64,
     /// The stretch that was marked last.
     marked: AtomicI64,
+    pace: Mutex<Pace>,
     /// The log was closed, and could not be written within its time.
     given_up: AtomicBool,
     followers: broadcast::Sender<Arc<LogEvent<'static>>>,
@@ -89,10 +93,21 @@ struct Shared {
 struct Segment {
     text: String,
     entries: Vec<Entry>,
+    /// When the first of them came.
+    since: Option<Instant>,
     /// How many of them are whose.
     of_orgs: HashMap<OrgId, usize>,
     asked: Vec<oneshot::Sender<()>>,
     closing: bool,
+}
+
+/// How the writer gets on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// When the first of the events in the writer's hands came.
+    in_hand: Option<Instant>,
+    /// When it wrote some the last time.
+    wrote: Option<Instant>,
 }
 
 /// An event whose document ends at `end` of the segment's text, and begins where the one before ends.
@@ -181,6 +196,17 @@ impl LogWriter {
         self.0.lost.load(Ordering::Relaxed)
     }
 
+    /// Age of the oldest event that is not written yet; zero when there is none.
+    pub fn oldest_unwritten(&self) -> Duration {
+        self.0.oldest_unwritten().map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    /// How long events have been waiting while none was written.
+    pub(crate) fn silence(&self) -> Duration {
+        let wrote = self.0.pace().wrote.map_or(Duration::MAX, |wrote| wrote.elapsed());
+        self.oldest_unwritten().min(wrote)
+    }
+
     /// Every event appended from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<LogEvent<'static>>> {
         self.0.followers.subscribe()
@@ -219,6 +245,7 @@ impl Shared {
             bytes: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
             marked: AtomicI64::new(i64::MIN),
+            pace: Mutex::default(),
             given_up: AtomicBool::new(false),
             followers,
         }
@@ -227,6 +254,16 @@ impl Shared {
     fn segment(&self) -> MutexGuard<'_, Segment> {
         // Nothing that runs under the lock can leave it half changed.
         self.segment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the oldest event came that is not written yet.
+    fn oldest_unwritten(&self) -> Option<Instant> {
+        let segment = self.segment();
+        self.pace().in_hand.or(segment.since)
     }
 
     /// Appends an event, unless the log is closed or too many wait.
@@ -246,6 +283,7 @@ impl Shared {
                 Some(count) => *count += 1,
                 None => drop(segment.of_orgs.insert(org_id.clone(), 1)),
             }
+            segment.since.get_or_insert_with(Instant::now);
             segment.entries.push(Entry { org_id, published, end });
             segment.entries.len() == 1
         };
@@ -261,7 +299,7 @@ impl Shared {
         while self.segment().is_empty() {
             self.wake.notified().await;
         }
-        let until = tokio::time::Instant::now() + GATHER;
+        let until = Instant::now() + GATHER;
         while !self.segment().is_due() {
             tokio::select! {
                 biased;
@@ -272,6 +310,7 @@ impl Shared {
         let mut segment = self.segment();
         taken.closing = segment.closing;
         std::mem::swap(&mut *segment, taken);
+        self.pace().in_hand = taken.since;
         self.bytes.store(0, Ordering::Relaxed);
         drop(segment);
         self.freed.notify_waiters();
@@ -322,6 +361,7 @@ impl Segment {
 
     /// Empties it for the next events.
     fn clear(&mut self) {
+        self.since = None;
         self.of_orgs.clear();
         self.text.clear();
         self.text.shrink_to(SEGMENT_BYTES_KEPT);
@@ -367,9 +407,11 @@ async fn write_all(connection: Pool, shared: &Shared) {
                 return;
             }
             shared.waiting.fetch_sub(some.len(), Ordering::Relaxed);
+            shared.pace().wrote = Some(Instant::now());
             shared.freed.notify_waiters();
         }
         drop(rows);
+        shared.pace().in_hand = None;
         for done in taken.asked.drain(..) {
             // Who asked may have gone.
             let _ = done.send(());
@@ -479,7 +521,7 @@ mod tests {
         for document in ["{}", "", "[1]"] {
             assert!(append(&shared, document));
         }
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         shared.take(&mut taken).await;
         assert_eq!((documents(&taken), began.elapsed()), (vec!["{}", "", "[1]"], GATHER));
         taken.clear();
@@ -496,7 +538,7 @@ mod tests {
         for _ in 0..COMPANY {
             assert!(append(&shared, "{}"));
         }
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         shared.take(&mut taken).await;
         assert_eq!((taken.entries.len(), began.elapsed()), (COMPANY, Duration::ZERO));
     }
@@ -552,10 +594,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_age_of_what_is_not_written_and_the_silence_of_the_writer_are_known() {
+        let (log, mut taken) = (LogWriter(Arc::new(shared())), Segment::default());
+        let known = || (log.oldest_unwritten().as_secs(), log.silence().as_secs());
+        assert_eq!(known(), (0, 0), "nothing waits");
+        assert!(append(&log.0, "{}"));
+        log.0.take(&mut taken).await;
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert!(append(&log.0, "{}"));
+        assert_eq!(known(), (20, 20), "it is in the writer's hands, but not written");
+        log.0.pace().wrote = Some(Instant::now());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(known(), (22, 2), "the writer is behind, but moves");
+        log.0.pace().in_hand = None;
+        assert_eq!(known(), (2, 2), "the next one has waited since");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_log_that_cannot_be_written_holds_back_nobody_who_closes_it() {
         let log = LogWriter(Arc::new(shared()));
         assert!(append(&log.0, "{}") && append(&log.0, "{}"));
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         log.close().await;
         assert_eq!((began.elapsed(), log.lost()), (CLOSING_TIME_MAX, 2));
     }

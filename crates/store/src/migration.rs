@@ -18,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(ConfigurationMark),
             Box::new(Successor),
             Box::new(LogMarks),
+            Box::new(Probes),
         ]
     }
 }
@@ -207,5 +208,23 @@ impl MigrationTrait for LogMarks {
              SELECT published_us - published_us % {STRETCH_US} AS stretch_us, MIN(sequence) FROM log_events GROUP BY 1"
         );
         manager.get_connection().execute_unprepared(&marked).await.map(drop)
+    }
+}
+
+/// A number that nodes count further to prove that changes are committed.
+struct Probes;
+
+impl MigrationName for Probes {
+    fn name(&self) -> &'static str {
+        "m0006_probes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Probes {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut table = Table::create();
+        table.table("probes").col(big_integer("id").primary_key()).col(big_integer("number"));
+        manager.create_table(table).await
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     log_marks::stretch,
     migrated,
     model::{ApiToken, ConfigurationVersion, Org},
+    readiness::Readiness,
     sessions,
 };
 
@@ -55,6 +56,7 @@ pub struct Store {
     pub(crate) heavy_reads: Arc<HeavyReads>,
     /// The time by which the last purge went, on this node.
     purged: Arc<Mutex<Option<Timestamp>>>,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
 impl Store {
@@ -76,6 +78,7 @@ impl Store {
             server,
             heavy_reads: Arc::new(HeavyReads::among(config.reads_max())),
             purged: Arc::default(),
+            readiness: Arc::default(),
         })
     }
 

@@ -1,12 +1,12 @@
 //! The data folder belongs to one `tenterhook dev` at a time: a second one would point the hook at its own service.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     path::Path,
     time::{Duration, Instant},
 };
 
-use crate::Error;
+use crate::{Error, key_file};
 
 /// The file whose lock says that the folder is in use; its content is nothing.
 const FILE: &str = "dev.lock";
@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(super) async fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join(FILE);
     let cannot = |error: &dyn std::fmt::Display| format!("Cannot use the data folder `{}`: {error}", folder.display());
-    fs::create_dir_all(folder).map_err(|error| cannot(&error))?;
+    key_file::create_folder(folder).map_err(|error| cannot(&error))?;
     let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = opened.map_err(|error| cannot(&error))?;
     let began = Instant::now();
