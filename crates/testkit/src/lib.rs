@@ -1,5 +1,6 @@
-//! What tests need and nothing ships: databases of their own, a private PKI, a scripted external service.
+//! What tests need and nothing ships: databases and file systems of their own, a private PKI, a scripted external service.
 
+pub mod disk;
 pub mod pki;
 pub mod postgres;
 pub mod raw;

@@ -3,6 +3,7 @@
 
 mod descriptors;
 mod dev;
+mod full_disk;
 mod memory;
 mod process;
 mod serve;

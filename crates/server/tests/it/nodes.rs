@@ -59,6 +59,29 @@ async fn a_database_that_is_away_is_said_so_and_when_to_come_back() {
             assert_eq!(away.headers.get_all(header).iter().count(), 1, "{header}");
         }
     }
+    // RFC 6749 has no code for it at the token endpoint; that of the authorization endpoint is understood (4.1.2.1).
+    let basic = world.basic();
+    let (introspected, revoked) =
+        ([("token", "unknown")], [("token", "unknown"), ("token_type_hint", "refresh_token")]);
+    let renewed = [("grant_type", "refresh_token"), ("refresh_token", "unknown")];
+    let answers = tokio::join!(
+        world.form("introspect", Some(&basic), &introspected),
+        world.form("revoke", Some(&basic), &revoked),
+        world.form("token", Some(&basic), &renewed),
+    );
+    for away in [answers.0, answers.1, answers.2] {
+        assert_eq!(
+            (away.status.as_u16(), &away.json()["error"]),
+            (503, &json!("temporarily_unavailable")),
+            "{}",
+            away.text()
+        );
+        assert_eq!(away.headers["retry-after"], "1");
+        assert_eq!(away.headers.get_all("x-rate-limit-reset").iter().count(), 1);
+    }
+    let ready = world.send("GET", "/readyz", &[], b"").await;
+    assert_eq!((ready.status.as_u16(), &ready.json()["why"]), (503, &json!("the database does not commit a change")));
+    assert_eq!(ready.headers["retry-after"], "1");
 }
 
 /// Strangers are told from administrators in the database, of which they must leave something to others.

@@ -41,6 +41,23 @@ macro_rules! on_every_database {
 }
 pub(crate) use on_every_database;
 
+/// Numbers that depend on a seed only (xorshift64).
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// A number from 0 to `end`, without it.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// A number that no other caller in this process gets.

@@ -5,9 +5,11 @@
 mod at_rest;
 mod configuration;
 mod databases;
+mod full_disk;
 mod grants;
 mod log;
 mod nodes;
 mod opening;
+mod outages;
 mod people;
 mod rotation;

@@ -96,3 +96,44 @@ async fn a_server_without_a_connection_left_is_said_to_have_none() {
     let said = store.exhausted().await.unwrap();
     assert!(said.contains("53300") && said.contains("store.connections_max"), "{said}");
 }
+
+/// A proxy without a server behind it takes connections and ends them, before or after the request for TLS.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_ends_connections_half_way_is_tried_for_as_long_as_a_server_that_starts() {
+    for reads in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if reads {
+                    let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 64]).await;
+                }
+            }
+        });
+        for query in ["", "?sslmode=require", "?sslmode=disable"] {
+            let (said, seconds) = refusal(&format!("postgres://u:marked-secret@127.0.0.1:{port}/x{query}")).await;
+            assert!(
+                said.contains("cannot connect to PostgreSQL") && said.contains("tried for 10 s"),
+                "{query}: {said}"
+            );
+            assert!(!said.contains("marked-secret"), "{said}");
+            assert!((1..=11).contains(&seconds), "{query}: {seconds} s");
+        }
+    }
+}
+
+/// Secrets in it are encrypted, but logins and the System Log are nobody else's business either.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_embedded_database_and_its_folder_are_made_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data").join("db.sqlite");
+    let store = crate::databases::open(&StoreConfig::Sqlite { path: path.clone() }).await;
+    store.log_writer().flush().await;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for name in ["db.sqlite", "db.sqlite-wal", "db.sqlite-shm"] {
+        assert_eq!(mode(&path.with_file_name(name)), 0o600, "{name}");
+    }
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
