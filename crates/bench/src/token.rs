@@ -78,6 +78,9 @@ struct Parts {
     hand: f64,
 }
 
+/// A column of the table of parts: the server, what it came to, its signature, its hook by hand.
+type Column = (Kind, Measured, f64, f64);
+
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let service = started_service(service::Kind::Echo, Wire::Plain)?;
@@ -132,7 +135,7 @@ fn report(kinds: &[Kind], measured: &[Measured], parts: Parts) {
     };
     let Some(empty) = of(Kind::Empty) else { return };
     println!("\n{:<32}{:>10}{:>10}{:>10}{:>10}", "CPU us/token", "RS256", "+ hook", "ES256", "+ hook");
-    let columns: Vec<_> = [
+    let columns: Vec<Column> = [
         (Kind::Rs256, parts.rs256, 0.0),
         (Kind::Rs256Hook, parts.rs256, parts.hand),
         (Kind::Es256, parts.es256, 0.0),
@@ -141,7 +144,7 @@ fn report(kinds: &[Kind], measured: &[Measured], parts: Parts) {
     .into_iter()
     .filter_map(|(kind, signing, hook)| of(kind).map(|measured| (kind, measured, signing, hook)))
     .collect();
-    let row = |name: &str, quantity: &dyn Fn(&(Kind, Measured, f64, f64)) -> f64| {
+    let row = |name: &str, quantity: &dyn Fn(&Column) -> f64| {
         let mut line = format!("{name:<32}");
         for column in &columns {
             let _ = write!(line, "{:>10.1}", quantity(column));
@@ -254,20 +257,17 @@ struct Server {
 impl Server {
     fn start(options: &Options, kind: Kind, service: &Service) -> Result<Self, Error> {
         let port = service.target.port.to_string();
-        let mut command = match (kind, node_script(options)) {
-            (Kind::Peer | Kind::PeerHook, Some(script)) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
-                command.args(["127.0.0.1", if kind == Kind::PeerHook { &port } else { "0" }]);
-                command
-            }
-            _ => {
-                let mut command = cpu::pinned(CALLER_CORE)?;
-                command.args(["token-server", "--kind"]);
-                command.arg(kind.to_possible_value().ok_or("the kind has a name")?.get_name());
-                command.args(service.target.arguments()).args(["--path", "/access"]);
-                command
-            }
+        let mut command = if let (Kind::Peer | Kind::PeerHook, Some(script)) = (kind, node_script(options)) {
+            let mut command = Command::new("taskset");
+            command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
+            command.args(["127.0.0.1", if kind == Kind::PeerHook { &port } else { "0" }]);
+            command
+        } else {
+            let mut command = cpu::pinned(CALLER_CORE)?;
+            command.args(["token-server", "--kind"]);
+            command.arg(kind.to_possible_value().ok_or("the kind has a name")?.get_name());
+            command.args(service.target.arguments()).args(["--path", "/access"]);
+            command
         };
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().ok_or("the server has an input")?;

@@ -63,7 +63,10 @@ pub(crate) fn run(options: &PartOptions) -> Result<(), Error> {
 fn signing(algorithm: SigningAlgorithm) -> Result<impl Fn() -> Result<(), Error>, Error> {
     let signer = signer(algorithm)?;
     let claims = claims();
-    Ok(move || Ok(drop(signer.sign(&claims)?)))
+    Ok(move || {
+        signer.sign(&claims)?;
+        Ok(())
+    })
 }
 
 fn signer(algorithm: SigningAlgorithm) -> Result<TokenSigner, Error> {
@@ -160,11 +163,11 @@ fn probe(length: Duration, way: Way) -> Result<(), Error> {
             }
             signatures
         });
-        let (ping, mut pinged) = tokio::sync::mpsc::channel::<()>(1);
-        let (pong, mut ponged) = tokio::sync::mpsc::channel::<()>(1);
+        let (ask, mut asked) = tokio::sync::mpsc::channel::<()>(1);
+        let (reply, mut replied) = tokio::sync::mpsc::channel::<()>(1);
         tokio::spawn(async move {
-            while pinged.recv().await.is_some() {
-                let _ = pong.send(()).await;
+            while asked.recv().await.is_some() {
+                let _ = reply.send(()).await;
             }
         });
         let mut rounds = Vec::new();
@@ -172,8 +175,8 @@ fn probe(length: Duration, way: Way) -> Result<(), Error> {
         while Instant::now() < until {
             every.tick().await;
             let began = Instant::now();
-            ping.send(()).await?;
-            let _ = ponged.recv().await;
+            ask.send(()).await?;
+            let _ = replied.recv().await;
             rounds.push(began.elapsed().as_secs_f64() * 1e6);
         }
         let signatures = signing.await?;

@@ -222,7 +222,8 @@ pub(crate) fn run(options: &ServerOptions) -> Result<(), Error> {
                 before = now;
                 println!("{{}}");
             } else {
-                let [cpu, log] = [now.all - before.all, now.beside - before.beside].map(|us| us.as_secs_f64() * 1e6);
+                let [cpu, log] = [now.all.saturating_sub(before.all), now.beside.saturating_sub(before.beside)]
+                    .map(|used| used.as_secs_f64() * 1e6);
                 println!("{}", json!({ "cpuUs": cpu, "logUs": log }));
             }
             std::io::stdout().flush()?;

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    HookType, Retry, Secret, Timestamp,
-    hook::{BreakerMode, BreakerPolicy, FailurePolicy, HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
+    Secret, Timestamp,
+    hook::{HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
     hook_key::HookKey,
     id::HookId,
 };
 
 const KEY: &str = "HKY8vT3yLq0cWd5pJ1g6";
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(1_770_800_400_987_000)
 }
 
@@ -35,12 +35,12 @@ fn id(number: u64) -> HookId {
     HookId::from_parts(number, [0; 8])
 }
 
-fn create_among(hooks: &[InlineHook], body: &Value) -> Result<InlineHook, HookInvalid> {
+pub(crate) fn create_among(hooks: &[InlineHook], body: &Value) -> Result<InlineHook, HookInvalid> {
     let registry = Registry { hooks, hook_keys: &keys(), plain_http_to_loopback: false };
     InlineHook::create(body, registry, id(hooks.len() as u64), now())
 }
 
-fn http() -> Value {
+pub(crate) fn http() -> Value {
     json!({
         "name": "Partner claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
         "channel": { "type": "HTTP", "version": "1.0.0", "config": {
@@ -504,236 +504,4 @@ fn what_is_shown_and_stored_has_no_secret_and_comes_back() {
     assert_eq!(links, ["activate", "self", "delete"]);
     assert_eq!(active["created"], "2026-02-11T09:00:00.000Z");
     assert_eq!(active["channel"]["config"]["headers"], json!([{ "key": "X-Tenant", "value": "north" }]));
-}
-
-/// The member `policy`: ours, kept over a PUT that does not know it, merged member by member, judged like the rest.
-#[test]
-fn the_policy_is_kept_merged_and_judged() {
-    let registry = |hooks| Registry { hooks, hook_keys: &[], plain_http_to_loopback: false };
-    let plain = create_among(&[], &http()).unwrap();
-    assert!(plain.to_json("https://o").get("policy").is_none(), "observed.md 1.9: what a client knows comes back");
-    let fallback = json!([{ "type": "com.okta.access.patch", "value": [
-        { "op": "add", "path": "/claims/tier", "value": "marked-value" },
-    ] }]);
-    let mut body = http();
-    body["policy"] = json!({
-        "timeoutMs": 500, "retry": "never", "failurePolicy": "fallback", "fallbackCommands": fallback,
-        "maxConcurrent": 4, "idleConnectionMs": 0, "breaker": { "mode": "dry_run", "consecutiveFailures": 5 },
-    });
-    let set = create_among(&[], &body).unwrap();
-    let shown = set.to_json("https://o");
-    assert_eq!(
-        shown["policy"],
-        json!({
-            "timeoutMs": 500, "retry": "never", "failurePolicy": "fallback", "fallbackCommands": fallback,
-            "maxConcurrent": 4, "idleConnectionMs": 0,
-            "breaker": { "mode": "dry_run", "failureRatePercent": 75, "minimumCalls": 20, "windowSeconds": 120,
-                "consecutiveFailures": 5, "openSeconds": 15 },
-        })
-    );
-    assert!(!format!("{set:?}").contains("marked-value"), "fallback values are not printed");
-    assert_eq!(InlineHook::from_stored(&set.to_stored()).unwrap(), set, "stored and read back");
-    let kept = set.replace(&http(), registry(&[]), now()).unwrap();
-    assert_eq!(kept.policy, set.policy, "a PUT of a client that does not know it");
-    let mut cleared = http();
-    cleared["policy"] = Value::Null;
-    assert!(set.replace(&cleared, registry(&[]), now()).unwrap().to_json("https://o").get("policy").is_none());
-    let merged = set.merge(&json!({ "policy": { "timeoutMs": 900 } }), registry(&[]), now()).unwrap();
-    assert_eq!((merged.policy.timeout_ms, merged.policy.max_concurrent), (900, Some(4)), "member by member");
-    let update =
-        |breaker: Value| set.merge(&json!({ "policy": { "breaker": breaker } }), registry(&[]), now()).unwrap();
-    let off = update(json!({ "mode": "off" })).policy;
-    assert_eq!(
-        off.breaker,
-        BreakerPolicy { mode: BreakerMode::Off, ..set.policy.breaker },
-        "the breaker has members of its own"
-    );
-    assert_eq!(off.timeout_ms, 500);
-    assert_eq!(update(json!({ "consecutiveFailures": null })).policy.breaker.mode, BreakerMode::DryRun);
-    assert_eq!(update(Value::Null).policy.breaker, BreakerPolicy::default(), "null resets it");
-
-    for (policy, field) in [
-        (json!([]), "policy"),
-        (json!({ "timeoutMs": 49 }), "policy.timeoutMs"),
-        (json!({ "timeoutMs": 60_001 }), "policy.timeoutMs"),
-        (json!({ "timeoutMs": "3000" }), "policy.timeoutMs"),
-        (json!({ "retry": "twice" }), "policy.retry"),
-        (json!({ "failurePolicy": "ignore" }), "policy.failurePolicy"),
-        (json!({ "failurePolicy": "fallback" }), "policy.fallbackCommands"),
-        (json!({ "failurePolicy": "fallback", "fallbackCommands": [{ "type": "x" }] }), "policy.fallbackCommands"),
-        (
-            json!({ "failurePolicy": "fallback", "fallbackCommands": [{ "type": "com.okta.access.patch", "value": {} }] }),
-            "policy.fallbackCommands",
-        ),
-        (json!({ "maxConcurrent": 0 }), "policy.maxConcurrent"),
-        (json!({ "idleConnectionMs": 60_001 }), "policy.idleConnectionMs"),
-        (json!({ "idleConnectionMs": "0" }), "policy.idleConnectionMs"),
-        (json!({ "breaker": 1 }), "policy.breaker"),
-        (json!({ "breaker": { "mode": "maybe" } }), "policy.breaker.mode"),
-        (json!({ "breaker": { "failureRatePercent": 101 } }), "policy.breaker.failureRatePercent"),
-        (json!({ "breaker": { "minimumCalls": 0 } }), "policy.breaker.minimumCalls"),
-        (json!({ "breaker": { "windowSeconds": 9 } }), "policy.breaker.windowSeconds"),
-        (json!({ "breaker": { "consecutiveFailures": 0 } }), "policy.breaker.consecutiveFailures"),
-        (json!({ "breaker": { "openSeconds": 0 } }), "policy.breaker.openSeconds"),
-    ] {
-        let mut body = http();
-        body["policy"] = policy.clone();
-        let invalid = create_among(&[], &body).unwrap_err();
-        assert!(invalid.causes[0].starts_with(&format!("{field}: ")), "{policy}: {:?}", invalid.causes);
-    }
-    let mut telephony = http();
-    telephony["type"] = json!("com.okta.telephony.provider");
-    telephony["policy"] = json!({ "failurePolicy": "continue" });
-    assert!(create_among(&[], &telephony).is_err(), "nothing would send the passcode");
-}
-
-/// `overview.md` section 5: token and telephony hooks are never called twice, and no setting makes them.
-#[test]
-fn a_second_call_is_refused_to_types_that_are_never_called_twice() {
-    for hook_type in HookType::ALL {
-        let mut body = http();
-        body["type"] = json!(hook_type.as_str());
-        body["policy"] = json!({ "retry": "once" });
-        let created = create_among(&[], &body).map_err(|invalid| invalid.causes);
-        if matches!(hook_type, HookType::Token | HookType::Telephony) {
-            assert!(created.unwrap_err()[0].starts_with("policy.retry: "), "{hook_type:?}");
-        } else {
-            assert_eq!(created.unwrap().policy.retry, Some(Retry::Once), "{hook_type:?}");
-        }
-    }
-    let mut stored = create_among(&[], &http()).unwrap();
-    stored.policy.retry = Some(Retry::Once);
-    assert_eq!(InlineHook::from_stored(&stored.to_stored()).unwrap(), stored, "what was stored before is read");
-    let merge = |body: Value| {
-        let registry = Registry { hooks: std::slice::from_ref(&stored), hook_keys: &[], plain_http_to_loopback: false };
-        stored.merge(&body, registry, now())
-    };
-    let renamed = merge(json!({ "name": "Other" })).unwrap();
-    assert_eq!((renamed.name.as_str(), &renamed.policy), ("Other", &stored.policy), "and kept by a merge");
-    assert_eq!(merge(json!({ "policy": { "retry": "never" } })).unwrap().policy.retry, Some(Retry::Never));
-    assert!(merge(json!({ "policy": { "timeoutMs": 900 } })).is_err(), "a policy that is named is judged");
-}
-
-fn with_fallback(hook_type: &str, commands: &Value) -> Result<InlineHook, Vec<String>> {
-    let mut body = http();
-    body["type"] = json!(hook_type);
-    body["channel"]["config"]["authScheme"] = json!({ "type": "HEADER", "key": "Authorization", "value": "s" });
-    body["policy"] = json!({ "failurePolicy": "fallback", "fallbackCommands": commands });
-    create_among(&[], &body).map_err(|invalid| invalid.causes)
-}
-
-/// Fallback commands are tried on the type's samples when they are set: what no subject could make right is refused.
-#[test]
-fn fallback_commands_that_no_subject_could_take_are_refused() {
-    let patch = |operations: Value| json!([{ "type": "com.okta.access.patch", "value": operations }]);
-    let token = "com.okta.oauth2.tokens.transform";
-    for (operation, pointer) in [
-        (json!({ "op": "add", "path": "/claims/iss", "value": "x" }), "/0/value/0/path"),
-        (json!({ "op": "zz", "path": "/claims/a", "value": 1 }), "/0/value/0/op"),
-        (json!({ "op": "add", "path": "/claims/a" }), "/0/value/0/value"),
-        (json!({ "op": "remove", "path": "/claims/a", "value": 1 }), "/0/value/0/value"),
-        (json!({ "op": "add", "path": "claims/a", "value": 1 }), "/0/value/0/path"),
-        (json!({ "op": "add", "path": "/nothing/a", "value": 1 }), "/0/value/0/path"),
-        (json!({ "op": "replace", "path": "/token/lifetime/expiration", "value": 299 }), "/0/value/0"),
-        (json!("add"), "/0/value/0"),
-    ] {
-        let causes = with_fallback(token, &patch(json!([operation]))).unwrap_err();
-        let place = format!(" at {pointer}");
-        assert!(causes.len() == 1 && causes[0].starts_with("policy.fallbackCommands: "), "{operation}: {causes:?}");
-        assert!(causes[0].contains(&place), "{operation}: {causes:?}");
-    }
-    let two = json!([{ "op": "add", "path": "/claims/iss", "value": "x" }, { "op": "zz", "path": "/claims/a" }]);
-    assert_eq!(with_fallback(token, &patch(two)).unwrap_err().len(), 2, "one cause for each problem");
-    for operation in [
-        json!({ "op": "replace", "path": "/claims/not_in_the_sample", "value": 1 }),
-        json!({ "op": "remove", "path": "/claims/not_in_the_sample/2" }),
-        json!({ "op": "replace", "path": "/token/lifetime/expiration", "value": 300 }),
-    ] {
-        assert!(with_fallback(token, &patch(json!([operation]))).is_ok(), "a subject may have it: {operation}");
-    }
-
-    let profile = |kind: &str, name: &str| json!({ "type": kind, "value": { name: "x" } });
-    let (own, progressive) = ("com.okta.user.profile.update", "com.okta.user.progressive.profile.update");
-    for (hook_type, commands, fits) in [
-        ("com.okta.telephony.provider", json!([{ "type": "com.okta.telephony.action", "value": [] }]), false),
-        (
-            "com.okta.telephony.provider",
-            json!([{ "type": "com.okta.telephony.action", "value": [{ "status": "successful" }] }]),
-            false,
-        ),
-        (
-            "com.okta.user.credential.password.import",
-            json!([{ "type": "com.okta.action.update", "value": { "credential": "MAYBE" } }]),
-            false,
-        ),
-        (
-            "com.okta.import.transform",
-            json!([{ "type": "com.okta.action.update", "value": { "result": "LINK_USER" } }]),
-            true,
-        ),
-        ("com.okta.user.pre-registration", json!([profile(own, "customAttribute")]), true),
-        ("com.okta.user.pre-registration", json!([profile(progressive, "firstName")]), true),
-        (
-            "com.okta.user.pre-registration",
-            json!([profile(own, "firstName"), profile(progressive, "firstName")]),
-            false,
-        ),
-        ("com.okta.user.pre-registration", json!([profile("com.okta.user.update", "id")]), false),
-    ] {
-        let made = with_fallback(hook_type, &commands);
-        assert_eq!(made.is_ok(), fits, "{hook_type} {commands}: {made:?}");
-    }
-}
-
-/// What only the service can know is not for the operator to say: `overview.md` section 6.
-#[test]
-fn fallback_commands_verify_no_password_and_report_no_delivery() {
-    let password = |words: &[&str]| {
-        let update = |word| json!({ "type": "com.okta.action.update", "value": { "credential": word } });
-        with_fallback("com.okta.user.credential.password.import", &words.iter().map(update).collect())
-    };
-    let telephony = |status: &str| {
-        let commands = json!([{ "type": "com.okta.telephony.action", "value": [{ "status": status }] }]);
-        with_fallback("com.okta.telephony.provider", &commands)
-    };
-    for refused in [password(&["VERIFIED"]), password(&["UNVERIFIED", "VERIFIED"])] {
-        let causes = refused.unwrap_err();
-        assert!(causes.len() == 1 && causes[0].contains("verify a password that nobody has checked"), "{causes:?}");
-    }
-    for refused in [telephony("SUCCESSFUL"), telephony("PENDING")] {
-        let causes = refused.unwrap_err();
-        assert!(causes.len() == 1 && causes[0].contains("a passcode as sent that nobody has sent"), "{causes:?}");
-    }
-    assert!(password(&["UNVERIFIED"]).is_ok() && telephony("FAILED").is_ok(), "as without an answer");
-}
-
-/// Commands stay beside any failure policy, so that a merge of one member never needs the other.
-#[test]
-fn fallback_commands_outlive_another_failure_policy() {
-    let merge = |hook: &InlineHook, policy: Value| {
-        let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
-        hook.merge(&json!({ "policy": policy }), registry, now())
-    };
-    let shown = |hook: &InlineHook| {
-        let policy = hook.to_json("https://o")["policy"].clone();
-        (policy["failurePolicy"].clone(), policy["fallbackCommands"].clone())
-    };
-    let commands = json!([{ "type": "com.okta.access.patch", "value": [
-        { "op": "add", "path": "/claims/tier", "value": "gold" },
-    ] }]);
-    let plain = create_among(&[], &http()).unwrap();
-    let invalid = merge(&plain, json!({ "failurePolicy": "fallback" })).unwrap_err();
-    assert_eq!(invalid.causes, ["policy.fallbackCommands: Write the commands to apply, an array"]);
-
-    let given = merge(&plain, json!({ "fallbackCommands": commands })).unwrap();
-    assert_eq!(shown(&given), (json!("default"), commands.clone()), "not dropped");
-    assert_eq!(InlineHook::from_stored(&given.to_stored()).unwrap(), given, "stored and read back");
-    let used = merge(&given, json!({ "failurePolicy": "fallback" })).unwrap();
-    assert!(matches!(used.policy.failure, FailurePolicy::Fallback(_)), "nothing to send again");
-    let unused = merge(&used, json!({ "failurePolicy": "continue" })).unwrap();
-    assert_eq!(shown(&unused), (json!("continue"), commands.clone()));
-    let cleared = merge(&unused, json!({ "fallbackCommands": null })).unwrap();
-    assert_eq!(shown(&cleared), (json!("continue"), Value::Null));
-    let bad = json!({ "fallbackCommands": [{ "type": "com.okta.access.patch", "value": [{ "op": "zz" }] }] });
-    assert!(merge(&unused, bad).is_err(), "judged even while unused");
 }
