@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, Error, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, Error, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    date_time_ymd,
+};
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -30,6 +33,12 @@ pub enum Certificate {
     WithIntermediate,
     /// An intermediate authority has signed it, whose certificate the service does not send.
     WithoutIntermediate,
+    /// An intermediate authority has signed it, whose certificate the service sends, and which ended in 2001.
+    WithExpiredIntermediate,
+    /// No authority has signed it, it says that it is one, and that it is for clients.
+    ClientAuthority,
+    /// The holder of another service's certificate has signed it, which the service sends.
+    ByLeaf,
 }
 
 /// A service's TLS side, and the certificate that it shows.
@@ -38,6 +47,8 @@ pub struct Shown {
     pub config: Arc<ServerConfig>,
     /// The certificate, PEM.
     pub pem: String,
+    /// The certificate that the service sends beside it, PEM.
+    pub issuer_pem: Option<String>,
 }
 
 /// Common name of the authority.
@@ -88,27 +99,43 @@ impl Authority {
             Certificate::NotYetValid => params.not_before = date_time_ymd(2999, 1, 1),
             _ => {}
         }
-        if matches!(certificate, Certificate::SelfSignedAuthority | Certificate::ExpiredSelfSignedAuthority) {
+        if certificate == Certificate::ClientAuthority {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        }
+        let authorities =
+            [Certificate::SelfSignedAuthority, Certificate::ExpiredSelfSignedAuthority, Certificate::ClientAuthority];
+        if authorities.contains(&certificate) {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }
         let key = KeyPair::generate()?;
-        let mut chain = Vec::new();
+        let (mut chain, mut issuer_pem) = (Vec::new(), None);
         let signed = match certificate {
-            Certificate::SelfSigned | Certificate::SelfSignedAuthority | Certificate::ExpiredSelfSignedAuthority => {
-                params.self_signed(&key)?
-            }
-            Certificate::WithIntermediate | Certificate::WithoutIntermediate => {
-                let intermediate = authority(INTERMEDIATE_NAME)?;
-                let intermediate = CertifiedIssuer::signed_by(intermediate, KeyPair::generate()?, &self.issuer)?;
-                if certificate == Certificate::WithIntermediate {
-                    chain.push(intermediate.der().clone());
+            Certificate::SelfSigned => params.self_signed(&key)?,
+            _ if authorities.contains(&certificate) => params.self_signed(&key)?,
+            Certificate::WithIntermediate
+            | Certificate::WithoutIntermediate
+            | Certificate::WithExpiredIntermediate
+            | Certificate::ByLeaf => {
+                let mut issuer = authority(INTERMEDIATE_NAME)?;
+                match certificate {
+                    Certificate::WithExpiredIntermediate => {
+                        issuer.not_before = date_time_ymd(2000, 1, 1);
+                        issuer.not_after = date_time_ymd(2001, 1, 1);
+                    }
+                    Certificate::ByLeaf => issuer.is_ca = IsCa::ExplicitNoCa,
+                    _ => {}
                 }
-                params.signed_by(&key, &intermediate)?
+                let issuer = CertifiedIssuer::signed_by(issuer, KeyPair::generate()?, &self.issuer)?;
+                if certificate != Certificate::WithoutIntermediate {
+                    chain.push(issuer.der().clone());
+                    issuer_pem = Some(issuer.pem());
+                }
+                params.signed_by(&key, &issuer)?
             }
             _ => params.signed_by(&key, &self.issuer)?,
         };
         chain.insert(0, signed.der().clone());
-        Ok(Shown { config: self.config(chain, &key, false)?, pem: signed.pem() })
+        Ok(Shown { config: self.config(chain, &key, false)?, pem: signed.pem(), issuer_pem })
     }
 
     /// The TLS side of a service that wants a client certificate of this authority.

@@ -382,13 +382,14 @@ fn registers(channel: &Channel, name: &HeaderName) -> bool {
     registered_names(channel).iter().any(|key| key.eq_ignore_ascii_case(name.as_str()))
 }
 
-/// The names of the channel's headers, in the order in which they are sent.
+/// The names of the channel's headers that are sent, in their order.
 fn registered_names(channel: &Channel) -> Vec<&str> {
     let authentication = match &channel.authentication {
         ChannelAuthentication::Header { key, .. } => Some(key.as_str()),
         _ => None,
     };
-    channel.headers.iter().map(|header| header.key.as_str()).chain(authentication).collect()
+    let sent = channel.headers.iter().filter(|header| header.is_sent());
+    sent.map(|header| header.key.as_str()).chain(authentication).collect()
 }
 
 fn header_of(key: &str, value: &str, secret: bool) -> Result<(HeaderName, HeaderValue), CallFailure> {

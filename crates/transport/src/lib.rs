@@ -4,6 +4,7 @@
 //! the dialer dials nothing that the policy has not seen.
 
 mod body;
+mod certificate;
 mod connection;
 mod dialer;
 mod egress;

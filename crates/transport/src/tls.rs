@@ -5,11 +5,12 @@ use std::sync::Arc;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::ParsedCertificate,
 };
 use tenterhook_contract::hook::ClientCertificate;
 
 use crate::{
-    TransportError,
+    TransportError, certificate,
     verifier::{Trust, Verifier},
 };
 
@@ -39,8 +40,13 @@ fn add(trust: &mut Trust, pem: &[u8]) -> Result<(), TransportError> {
         return Err(TransportError::TrustAnchor("there is no PEM certificate".to_owned()));
     }
     for certificate in certificates {
-        let added = trust.roots.add(certificate.clone());
-        added.map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
+        // To webpki every anchor is an authority: a service's own certificate among them could vouch for any host.
+        let usable = if certificate::is_authority(&certificate) {
+            trust.roots.add(certificate.clone())
+        } else {
+            ParsedCertificate::try_from(&certificate).map(drop)
+        };
+        usable.map_err(|error| TransportError::TrustAnchor(error.to_string()))?;
         trust.listed.push(certificate);
     }
     Ok(())

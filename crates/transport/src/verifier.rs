@@ -1,6 +1,6 @@
 //! Whom a connection trusts, and what is said of a certificate that it does not.
 
-use std::{fmt, fmt::Write as _, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
@@ -14,15 +14,15 @@ use rustls::{
 };
 use webpki::EndEntityCert;
 
-/// Characters of a name in a certificate that a failure shows.
-const NAME_CHARACTERS_MAX: usize = 100;
+use crate::certificate::{is_for_servers, name};
+
 /// Certificates of a chain that are followed to explain a failure.
 const CHAIN_MAX: usize = 8;
 
 /// What is trusted: authorities, and the certificates that somebody has listed.
 #[derive(Debug)]
 pub(crate) struct Trust {
-    /// The authorities, the listed certificates among them.
+    /// The authorities, those that are listed among them.
     pub(crate) roots: RootCertStore,
     /// The listed certificates. A service may show one of them as its own, whether it is an authority's or a leaf.
     pub(crate) listed: Vec<CertificateDer<'static>>,
@@ -65,12 +65,21 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let certificate = ParsedCertificate::try_from(end_entity)?;
-        let (roots, algorithms) = (&self.trust.roots, self.algorithms.all);
+        let listed = self.lists(end_entity);
+        let nobody = RootCertStore::empty();
+        // Nobody need vouch for a certificate that was listed itself, so whatever else the service sends is not judged.
+        let (roots, intermediates) = if listed { (&nobody, &[][..]) } else { (&self.trust.roots, intermediates) };
+        let algorithms = self.algorithms.all;
         match verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms) {
             Ok(()) => {}
-            // Nobody need vouch for a certificate that was listed itself. Its dates are right: they are judged before
-            // any of these errors.
-            Err(error) if (is_authority(&error) || is_of_issuer(&error)) && self.lists(end_entity) => {}
+            // Its dates and its use are right: they are judged before its issuer is looked for.
+            Err(error) if listed && is_unknown(&error) => {}
+            // Its dates are right, its use was not looked at.
+            Err(error) if listed && is_authority(&error) => {
+                if !is_for_servers(end_entity) {
+                    return Err(Error::InvalidCertificate(CertificateError::InvalidPurpose));
+                }
+            }
             Err(error) if is_authority(&error) => return Err(untrusted(authority_shown(end_entity))),
             Err(error) if is_unknown(&error) => return Err(untrusted(issuer_unknown(end_entity, intermediates))),
             Err(error) => return Err(error),
@@ -100,11 +109,6 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
-}
-
-/// Whether the certificate itself is in order, but not who has issued it.
-fn is_of_issuer(error: &Error) -> bool {
-    is_unknown(error) || matches!(error, Error::InvalidCertificate(CertificateError::BadSignature))
 }
 
 /// Whether nobody who is trusted has the name of the certificate's issuer.
@@ -148,62 +152,5 @@ fn issuer_unknown(end_entity: &CertificateDer<'_>, intermediates: &[CertificateD
             "the certificate of the issuer `{issuer}` is neither sent nor trusted: either the service leaves an intermediate \
              certificate out of its chain, or its authority is not among those that are trusted"
         ),
-    }
-}
-
-/// A distinguished name for people: common name, organisation and unit, in the certificate's order. The service has chosen
-/// it: what is not printable is left out.
-fn name(der: &[u8]) -> String {
-    let (mut text, mut rest) = (String::new(), der);
-    while let Some((_, mut set, after)) = element(rest) {
-        rest = after;
-        while let Some((_, attribute, after)) = element(set) {
-            set = after;
-            let Some((_, kind, value)) = element(attribute) else { continue };
-            let label = match kind {
-                [0x55, 4, 3] => "CN",
-                [0x55, 4, 10] => "O",
-                [0x55, 4, 11] => "OU",
-                _ => continue,
-            };
-            let Some((_, value, _)) = element(value) else { continue };
-            let value: String = String::from_utf8_lossy(value).chars().filter(|c| !c.is_control()).collect();
-            let separator = if text.is_empty() { "" } else { ", " };
-            // Writing to a text does not fail.
-            let _ = write!(text, "{separator}{label}={value}");
-        }
-    }
-    text.chars().take(NAME_CHARACTERS_MAX).collect()
-}
-
-/// The first element of DER (X.690 section 8.1): its tag, its content, and what follows it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, der) = der.split_first()?;
-    let (length, der) = der.split_first()?;
-    let (length, der) = match length {
-        0x81 => der.split_first().map(|(length, der)| (usize::from(*length), der))?,
-        0x82 => der.split_first_chunk().map(|(length, der)| (usize::from(u16::from_be_bytes(*length)), der))?,
-        short => (usize::from(*short), der),
-    };
-    let (content, rest) = der.split_at_checked(length)?;
-    Some((*tag, content, rest))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_shown_without_what_is_not_printable() {
-        let attribute = |kind: u8, value: &[u8]| {
-            let length = |more: usize| u8::try_from(value.len() + more).unwrap_or_default();
-            [&[0x31, length(9), 0x30, length(7), 6, 3, 0x55, 4, kind, 0x0c, length(0)], value].concat()
-        };
-        let der = [attribute(6, b"DE"), attribute(10, b"Lab\n"), attribute(3, "Wurzel Ü".as_bytes())].concat();
-        assert_eq!(name(&der), "O=Lab, CN=Wurzel Ü");
-        assert_eq!(name(&attribute(3, &[b'x'; 110])).chars().count(), NAME_CHARACTERS_MAX);
-        for broken in [&[][..], &[0x31], &[0x31, 0x81], &[0x31, 5, 0x30], &[0x31, 0x82, 1], &[0x31, 0xff, 1]] {
-            assert_eq!(name(broken), "", "{broken:?}");
-        }
     }
 }

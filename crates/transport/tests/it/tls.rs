@@ -60,6 +60,8 @@ async fn a_listed_certificate_is_accepted_as_the_services_own() {
         (Certificate::SelfSignedAuthority, None),
         (Certificate::WithIntermediate, None),
         (Certificate::WithoutIntermediate, None),
+        (Certificate::WithExpiredIntermediate, None),
+        (Certificate::ClientAuthority, Some(FailureCode::TlsCertUntrusted)),
         (Certificate::WrongName, Some(FailureCode::TlsCertWrongName)),
         (Certificate::Expired, Some(FailureCode::TlsCertExpired)),
         (Certificate::ExpiredSelfSignedAuthority, Some(FailureCode::TlsCertExpired)),
@@ -86,6 +88,24 @@ async fn a_listed_certificate_is_accepted_as_the_services_own() {
     let settings = HookTls { ca_certificates: Some(listed.unwrap().pem), client: None };
     let failure = call(&*machine.endpoint(&secured(&service, settings), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::TlsCertUntrusted, "another one of the same name: {failure}");
+}
+
+/// Only authorities vouch for others, not whoever holds the key of a certificate that was listed as a service's own.
+#[tokio::test]
+async fn a_listed_certificate_of_a_service_vouches_for_no_other() {
+    let authority = Authority::new().unwrap();
+    let transport = strict(None, &["127.0.0.0/8"], vec!["127.0.0.1"]);
+    for (certificate, reached) in [(Certificate::ByLeaf, false), (Certificate::WithIntermediate, true)] {
+        let shown = authority.shown(certificate).unwrap();
+        let service = Service::start(vec![Step::answer(200, "{}")], Some(shown.config)).await.unwrap();
+        let settings = HookTls { ca_certificates: shown.issuer_pem, client: None };
+        transport.check_tls(&settings).unwrap();
+        let result = call(&*transport.endpoint(&secured(&service, settings), None)).await.result;
+        assert_eq!(result.is_ok(), reached, "{certificate:?}: {result:?}");
+        if let Err(failure) = result {
+            assert_eq!(failure.code, FailureCode::TlsCertUntrusted);
+        }
+    }
 }
 
 #[tokio::test]
