@@ -3,7 +3,11 @@
 //! A text is searched as it is, and as it reads once its percent-encoding and its JSON escapes are taken away; in each of
 //! these forms for the secrets themselves and for their base64. One automaton (Aho-Corasick) finds them all in one pass.
 
-use std::ops::Range;
+use std::{
+    cell::Cell,
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use aho_corasick::AhoCorasick;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
@@ -20,21 +24,42 @@ const UNESCAPES: usize = 2;
 /// Bytes that are compared after a found prefix, for each byte of the text. What would need more is masked without.
 const COMPARED_PER_BYTE: usize = 4;
 
-/// Marks of a cut in one text before which a part of a secret is looked for: our own texts quote a name and a path.
-const CUTS_MAX: usize = 16;
+/// Comparisons with which secrets that were cut off are looked for, in all texts of an answer together: some thousand
+/// marks of a cut, where our own texts have a few hundred. What would need more is masked without.
+const CUT_COMPARISONS_MAX: usize = 1 << 20;
+/// Patterns that are looked for. A channel with as many headers and parameters as may be has fewer.
+const PATTERNS_MAX: usize = 4_096;
 
 /// What finds a set of secrets. Holds them; has no `Debug`.
-#[derive(Clone)]
 pub(crate) struct Finder {
     /// `None` when there is nothing to find.
     automaton: Option<AhoCorasick>,
+    /// There is more to find than it can look for: it masks every text as a whole.
+    overfull: bool,
+    /// In the order of their texts.
     patterns: Vec<Pattern>,
     /// Bytes of the shortest pattern.
     shortest: usize,
 }
 
+/// The comparisons that are left for secrets that were cut off, in whatever texts an answer has.
+pub(crate) struct Budget(AtomicUsize);
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self(AtomicUsize::new(CUT_COMPARISONS_MAX))
+    }
+
+    fn left(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn spend(&self, comparisons: usize) {
+        self.0.store(self.left().saturating_sub(comparisons), Ordering::Relaxed);
+    }
+}
+
 /// A secret in one of its forms, folded.
-#[derive(Clone)]
 struct Pattern {
     text: Vec<u8>,
     form: Form,
@@ -75,15 +100,21 @@ impl Finder {
                 (0..3).for_each(|offset| add(&base64_at(escaped, offset), Form::Base64));
             }
         }
+        patterns.sort_unstable_by(|one, other| one.text.cmp(&other.text));
+        patterns.dedup_by(|one, other| one.text == other.text && one.form == other.form);
         let shortest = patterns.iter().map(|Pattern { text, .. }| text.len()).min().unwrap_or_default();
         let prefixes = patterns.iter().map(|Pattern { text, .. }| text.get(..PREFIX_BYTES).unwrap_or(text));
-        // It fails for more patterns than memory has room for.
-        let automaton = if patterns.is_empty() { None } else { AhoCorasick::new(prefixes).ok() };
-        Self { automaton, patterns, shortest }
+        let too_many = patterns.len() > PATTERNS_MAX;
+        let automaton = if patterns.is_empty() || too_many { None } else { AhoCorasick::new(prefixes).ok() };
+        Self { overfull: automaton.is_none() && !patterns.is_empty(), automaton, patterns, shortest }
     }
 
-    /// `text` with everything masked that one of `finders` finds; `None` when that is nothing.
-    pub(crate) fn mask(finders: &[&Self], text: &[u8]) -> Option<Vec<u8>> {
+    /// `text` with everything masked that one of `finders` finds; `None` when that is nothing. Where `cuts` is given,
+    /// secrets are found too that were cut off with a text that holds them, until it is spent.
+    pub(crate) fn mask(finders: &[&Self], text: &[u8], cuts: Option<&Budget>) -> Option<Vec<u8>> {
+        if !text.is_empty() && finders.iter().any(|finder| finder.overfull) {
+            return Some(MASK.as_bytes().to_vec());
+        }
         let finders = finders.iter().filter(|finder| finder.automaton.is_some() && may_hold(text, finder.shortest));
         let finders = finders.collect::<Vec<_>>();
         if finders.is_empty() {
@@ -94,7 +125,7 @@ impl Finder {
         for unescapes in 0..=UNESCAPES {
             for view in [Some(&view), view.without_percents().as_ref()].into_iter().flatten() {
                 let folded = view.bytes.iter().copied().map(fold).collect::<Vec<_>>();
-                let in_view = finders.iter().flat_map(|finder| finder.find(&folded));
+                let in_view = finders.iter().flat_map(|finder| finder.find(&folded, cuts));
                 found.extend(in_view.map(|range| view.place(range.start)..view.place(range.end)));
             }
             match view.without_escapes() {
@@ -105,13 +136,13 @@ impl Finder {
         masked(text, found)
     }
 
-    fn find(&self, folded: &[u8]) -> Vec<Range<usize>> {
-        let mut found = self.cut_off(folded);
+    fn find(&self, folded: &[u8], cuts: Option<&Budget>) -> Vec<Range<usize>> {
+        let mut found = cuts.map(|budget| self.cut_off(folded, budget)).unwrap_or_default();
         let mut comparisons = folded.len().saturating_mul(COMPARED_PER_BYTE);
         let mut hits = 0;
         let Some(automaton) = &self.automaton else { return found };
         // It fails for other kinds of matches than the default one.
-        let Ok(matches) = automaton.try_find_overlapping_iter(folded) else { return found };
+        let Ok(matches) = automaton.try_find_overlapping_iter(folded) else { return whole(folded) };
         for hit in matches {
             hits += 1;
             if hits > folded.len() {
@@ -150,23 +181,44 @@ pub(crate) fn may_hold(text: &[u8], secret_bytes: usize) -> bool {
 
 impl Finder {
     /// Secrets that were cut off with the text that holds them: what is before a mark of a cut and begins a secret.
-    fn cut_off(&self, folded: &[u8]) -> Vec<Range<usize>> {
+    fn cut_off(&self, folded: &[u8], budget: &Budget) -> Vec<Range<usize>> {
         let mut mark = [0; 4];
         let mark = CUT.encode_utf8(&mut mark).as_bytes();
         let cuts = folded.windows(mark.len()).enumerate().filter(|(_, window)| *window == mark).map(|(place, _)| place);
         let mut found = Vec::new();
-        for cut in cuts.take(CUTS_MAX) {
-            let before = folded.get(..cut).unwrap_or_default();
-            for Pattern { text, .. } in &self.patterns {
-                let longest = text.len().min(PREFIX_BYTES).min(cut);
-                let begun = (ANYWHERE_BYTES_MIN..=longest)
-                    .rev()
-                    .find(|length| text.get(..*length).is_some_and(|beginning| before.ends_with(beginning)));
-                found.extend(begun.map(|length| cut - length..cut));
+        for cut in cuts {
+            if budget.left() == 0 {
+                // Whether it holds a part of a secret is not known any more.
+                return whole(folded);
             }
+            let before = folded.get(..cut).unwrap_or_default();
+            let (length, comparisons) = self.begun_at_the_end_of(before);
+            budget.spend(comparisons);
+            found.extend(length.map(|length| cut - length..cut));
         }
         found
     }
+
+    /// How many bytes at the end of `text` begin a pattern, and how many comparisons it took to know: the patterns are in
+    /// order, so their number adds little.
+    fn begun_at_the_end_of(&self, text: &[u8]) -> (Option<usize>, usize) {
+        let comparisons = Cell::new(0);
+        let begins_a_pattern = |ending: &[u8]| {
+            let place = self.patterns.partition_point(|pattern| {
+                comparisons.set(comparisons.get() + 1);
+                pattern.text.as_slice() < ending
+            });
+            self.patterns.get(place).is_some_and(|pattern| pattern.text.starts_with(ending))
+        };
+        let lengths = (ANYWHERE_BYTES_MIN..=PREFIX_BYTES.min(text.len())).rev();
+        let length = lengths.into_iter().find(|length| text.get(text.len() - length..).is_some_and(&begins_a_pattern));
+        (length, comparisons.get())
+    }
+}
+
+/// All of a text that cannot be searched to its end.
+fn whole(folded: &[u8]) -> Vec<Range<usize>> {
+    std::iter::once(0..folded.len()).collect()
 }
 
 /// A byte as it is compared: without case, and with those as one that encodings exchange for each other, which are the
@@ -314,7 +366,7 @@ mod tests {
 
     fn mask(secrets: &[&str], text: &str) -> String {
         let finder = Finder::new(secrets.iter().copied());
-        Finder::mask(&[&finder], text.as_bytes())
+        Finder::mask(&[&finder], text.as_bytes(), Some(&Budget::new()))
             .map_or_else(|| text.to_owned(), |masked| String::from_utf8_lossy(&masked).into_owned())
     }
 
@@ -383,6 +435,47 @@ mod tests {
         assert_eq!(mask(&["secret-value"], "secret-va"), "secret-va", "it was not cut");
     }
 
+    /// The comparisons of all texts of an answer together are bounded, and those that come too late are masked.
+    #[test]
+    fn the_search_for_what_was_cut_off_costs_no_more_than_its_budget() {
+        let secrets = (0..400).map(|number| format!("{number:03}-secret-{}", "x".repeat(80))).collect::<Vec<_>>();
+        let finder = Finder::new(secrets.iter().map(String::as_str));
+        let (patterns, lengths) = (finder.patterns.len(), PREFIX_BYTES - ANYWHERE_BYTES_MIN + 1);
+        assert!(patterns >= 400);
+        let (_, comparisons) = finder.begun_at_the_end_of("y".repeat(256_000).as_bytes());
+        let for_each_length = usize::try_from(patterns.ilog2()).unwrap_or(usize::MAX) + 2;
+        assert!((1..=lengths * for_each_length).contains(&comparisons), "{comparisons} of {patterns} patterns");
+
+        // As many strings as fit into an answer, all of them nothing but marks behind as much as is looked at.
+        let (budget, mut spent) = (Budget::new(), 0);
+        let text = format!("{}{}", "y".repeat(64), "…".repeat(16));
+        let shown = (0..2_280).map(|_| {
+            let before = budget.left();
+            let shown = Finder::mask(&[&finder], text.as_bytes(), Some(&budget));
+            spent += before - budget.left();
+            shown.map(|shown| String::from_utf8_lossy(&shown).into_owned())
+        });
+        let shown = shown.collect::<Vec<_>>();
+        assert_eq!(spent, CUT_COMPARISONS_MAX);
+        assert_eq!(shown.first(), Some(&None), "as many as our own texts have are searched");
+        assert_eq!(shown.last(), Some(&Some(MASK.to_owned())), "what is not searched is masked");
+        let uncut = Finder::mask(&[&finder], "as short as it came".as_bytes(), Some(&budget));
+        assert_eq!(uncut, None, "a text without a mark needs nothing of it");
+        assert_eq!(Finder::mask(&[&finder], text.as_bytes(), None), None, "nor does one that nobody cut");
+    }
+
+    #[test]
+    fn more_secrets_than_can_be_looked_for_mask_every_text() {
+        let masked = |secrets: usize| {
+            // Each is found as it is and in three forms of base64.
+            let secrets = (0..secrets).map(|number| format!("secret-{number:05}")).collect::<Vec<_>>();
+            let finder = Finder::new(secrets.iter().map(String::as_str));
+            (finder.patterns.len() > PATTERNS_MAX, Finder::mask(&[&finder], b"nothing", None))
+        };
+        assert_eq!(masked(1_000), (false, None));
+        assert_eq!(masked(PATTERNS_MAX), (true, Some(MASK.as_bytes().to_vec())));
+    }
+
     /// Whatever the text: time and memory are those of the text, and what comes out holds no secret.
     #[test]
     fn a_text_that_is_nothing_but_parts_of_secrets_is_masked_in_bounded_time() {
@@ -398,10 +491,10 @@ mod tests {
     fn a_text_of_no_encoding_is_left_as_it_is() {
         let finder = Finder::new(["s3cret-value"].into_iter());
         for text in [&b"\xff\xfe s3cret-valu"[..], b"% %4 %zz \\ \\u12 \\ud800 \\q", b""] {
-            assert_eq!(Finder::mask(&[&finder], text), None);
+            assert_eq!(Finder::mask(&[&finder], text, None), None);
         }
         assert_eq!(
-            Finder::mask(&[&finder], b"\xff s3cret-value \xff").unwrap_or_default(),
+            Finder::mask(&[&finder], b"\xff s3cret-value \xff", None).unwrap_or_default(),
             b"\xff \xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2 \xff"
         );
     }

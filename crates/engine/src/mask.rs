@@ -21,7 +21,7 @@ use tenterhook_contract::{
 
 use crate::{
     CallFailure, Progress, RawAnswer, ReadyHook,
-    finder::{Finder, may_hold},
+    finder::{Budget, Finder, may_hold},
 };
 
 /// Values that the management API shows in clear, custom headers and parameters of the URI, are masked from this length:
@@ -36,36 +36,37 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The secrets of one attempt: those of the hook's channel, the access token that was sent, and those in the document.
 ///
 /// It costs nothing until there is a text to mask.
-#[derive(Clone)]
 pub(crate) struct CallSecrets<'a> {
     hook: &'a ReadyHook,
     document: Option<Bytes>,
     progress: Progress,
     of_call: OnceLock<Vec<Secret>>,
     finder: OnceLock<Finder>,
+    cuts: Budget,
 }
 
 impl<'a> CallSecrets<'a> {
     /// Those of an attempt that writes its access token into `progress`; `document` as [`secretive`] says.
     pub(crate) fn new(hook: &'a ReadyHook, document: Option<Bytes>, progress: Progress) -> Self {
-        Self { hook, document, progress, of_call: OnceLock::new(), finder: OnceLock::new() }
+        Self { hook, document, progress, of_call: OnceLock::new(), finder: OnceLock::new(), cuts: Budget::new() }
     }
 
     /// `text` with every secret masked; `None` when it has none.
     pub(crate) fn mask(&self, text: &str) -> Option<String> {
-        self.mask_bytes(text.as_bytes()).map(|masked| String::from_utf8_lossy(&masked).into_owned())
+        let masked = self.mask_bytes(text.as_bytes(), Some(&self.cuts));
+        masked.map(|masked| String::from_utf8_lossy(&masked).into_owned())
     }
 
-    /// The same for a text of any encoding.
-    fn mask_bytes(&self, text: &[u8]) -> Option<Vec<u8>> {
+    /// The same for a text of any encoding; `cuts` for one that we may have cut.
+    fn mask_bytes(&self, text: &[u8], cuts: Option<&Budget>) -> Option<Vec<u8>> {
         let configured = self.hook.finder();
         let of_call = self.of_call();
         // An access token is long and most texts are short: they need not wait for what finds it.
         if of_call.iter().any(|secret| may_hold(text, secret.expose().len())) {
             let own = self.finder.get_or_init(|| Finder::new(of_call.iter().map(Secret::expose)));
-            return Finder::mask(&[configured, own], text);
+            return Finder::mask(&[configured, own], text, cuts);
         }
-        Finder::mask(&[configured], text)
+        Finder::mask(&[configured], text, cuts)
     }
 
     fn of_call(&self) -> &[Secret] {
@@ -96,7 +97,7 @@ impl<'a> CallSecrets<'a> {
 
     /// Masks an answer as it came.
     pub(crate) fn mask_raw(&self, raw: &mut RawAnswer) {
-        if let Some(masked) = self.mask_bytes(&raw.body) {
+        if let Some(masked) = self.mask_bytes(&raw.body, None) {
             raw.body = masked.into();
         }
         if let Some(masked) = raw.redirects_to.as_ref().and_then(|text| self.mask(text)) {
@@ -108,7 +109,7 @@ impl<'a> CallSecrets<'a> {
 
     /// Masks a document as it was sent.
     pub(crate) fn mask_document(&self, body: &mut Bytes) {
-        if let Some(masked) = self.mask_bytes(body) {
+        if let Some(masked) = self.mask_bytes(body, None) {
             *body = masked.into();
         }
     }
