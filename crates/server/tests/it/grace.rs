@@ -59,6 +59,14 @@ async fn only_who_could_redeem_a_code_uses_it_up_or_ends_what_came_of_it() {
     };
     assert_eq!(by_other_client().await.json()["error"], "invalid_grant", "{other_id}");
     assert_eq!(redeem(&world, &client_id, &code, other).await.json()["error"], "invalid_grant");
+    let elsewhere = [
+        ("grant_type", "authorization_code"),
+        ("client_id", client_id.as_str()),
+        ("code", code.as_str()),
+        ("redirect_uri", "http://127.0.0.1:3000/elsewhere"),
+        ("code_verifier", VERIFIER),
+    ];
+    assert_eq!(world.form("token", None, &elsewhere).await.json()["error"], "invalid_grant");
     let tokens = redeem(&world, &client_id, &code, VERIFIER).await;
     assert_eq!(tokens.status, 200, "strangers have not burnt it: {}", tokens.text());
     let tokens = tokens.json();

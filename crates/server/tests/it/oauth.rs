@@ -401,18 +401,6 @@ async fn an_error_at_authorize_issues_no_code() {
 }
 
 #[tokio::test]
-async fn a_wrong_verifier_or_redirect_uri_burns_the_code() {
-    let world = World::start().await;
-    let client_id = world.org.public_client_id.to_string();
-    let answer = sign_in_and_authorize(&world, &client_id, "openid", "").await;
-    let code = redirect_parameter(&answer, "code").unwrap();
-    let wrong = redeem(&world, &client_id, &code, "another-verifier-that-is-long-enough-for-it-0002").await;
-    assert_eq!(wrong.json()["error"], "invalid_grant");
-    let right = redeem(&world, &client_id, &code, VERIFIER).await;
-    assert_eq!(right.json()["error"], "invalid_grant");
-}
-
-#[tokio::test]
 async fn requests_that_cannot_be_trusted_are_never_redirected() {
     let world = World::start().await;
     let client_id = world.org.public_client_id.to_string();
