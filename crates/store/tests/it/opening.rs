@@ -129,7 +129,7 @@ async fn an_embedded_database_and_its_folder_are_made_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data").join("db.sqlite");
-    let store = crate::databases::open(&StoreConfig::Sqlite { path: path.clone() }).await;
+    let store = databases::open(&StoreConfig::Sqlite { path: path.clone() }).await;
     store.log_writer().flush().await;
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for name in ["db.sqlite", "db.sqlite-wal", "db.sqlite-shm"] {
