@@ -206,6 +206,7 @@ impl HookPolicy {
             "failurePolicy",
             "fallbackCommands",
             "maxConcurrent",
+            "idleConnectionMs",
             "breaker.mode",
             "breaker.failureRatePercent",
             "breaker.minimumCalls",
