@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use tenterhook_contract::{hook::InlineHook, id::OrgId};
@@ -118,11 +119,11 @@ impl Bulkheads {
     }
 
     /// The bulkheads of `hook`: one by its policy, else two thirds of its org's places, so that one hook cannot take
-    /// them all; that of its host; those of its org and of the process.
-    pub(crate) fn of_hook(&self, hook: &InlineHook, org: &OrgId) -> Admission {
+    /// them all; that of its host; those of its org and of the process. A call lasts `call_max` at most.
+    pub(crate) fn of_hook(&self, hook: &InlineHook, call_max: Duration, org: &OrgId) -> Admission {
         let share = (self.limits.in_flight_per_org * 2 / 3).max(1);
         let places = hook.policy.max_concurrent.map_or(share, |places| places as usize);
-        let own = (Bulkhead::new(places), self.of_host(host(&hook.channel.uri)));
+        let own = (Bulkhead::of_service(places, call_max * 2), self.of_host(host(&hook.channel.uri)));
         Admission { own: Some(own), ..self.of_test(org) }
     }
 
@@ -178,7 +179,10 @@ impl Admission {
             Some((hook, _)) => match hook.try_enter() {
                 None => {
                     waited_for = Some(Bound::Hook);
-                    Some(enter(hook).await?)
+                    let place = enter(hook).await.map_err(|at_bound| {
+                        if self.service_is_silent() { SkipReason::Unresponsive } else { at_bound }
+                    })?;
+                    Some(place)
                 }
                 place => place,
             },
@@ -195,6 +199,11 @@ impl Admission {
                 return Err(full(at_bound));
             }
         }
+    }
+
+    /// Whether the hook's service does not answer, as far as its calls tell.
+    pub(crate) fn service_is_silent(&self) -> bool {
+        self.own.as_ref().is_some_and(|(hook, _)| hook.is_silent())
     }
 
     /// Whose bound a bulkhead is.
@@ -239,8 +248,6 @@ fn host(uri: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

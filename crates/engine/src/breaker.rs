@@ -165,12 +165,13 @@ impl Breaker {
         now: Instant,
         entropy: &dyn Entropy,
     ) -> Option<BreakerChange> {
-        if self.policy.mode == BreakerMode::Off {
-            return None;
-        }
         let mut inner = self.lock();
         if !failed {
+            // Who hangs up too early is judged by it in every mode.
             inner.pace.answered(began, now);
+        }
+        if self.policy.mode == BreakerMode::Off {
+            return None;
         }
         if era != inner.era {
             return None;

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tenterhook_contract::id::OrgId;
@@ -19,6 +20,9 @@ const KEPT_AFTER_TIMEOUT: f64 = 0.9;
 /// Places that an answer brings back: each may be followed by two, so that a service that works again has all its
 /// places after a few round trips.
 const REGAINED_BY_ANSWER: f64 = 1.0;
+/// Calls one after the other that must time out, without an answer to anybody since they began, before the service counts
+/// as one that does not answer: a single one may be about its own document.
+const SILENT_AFTER: u32 = 2;
 
 /// A bound on calls that are open at the same time. Who finds it full waits; a place that becomes free goes to the orgs
 /// in turn, and within an org to who came first, so that one that asks for much does not keep the others out.
@@ -26,6 +30,8 @@ const REGAINED_BY_ANSWER: f64 = 1.0;
 pub(crate) struct Bulkhead {
     places: usize,
     waiting_max: usize,
+    /// How long it is remembered that calls timed out.
+    memory: Duration,
     state: Mutex<State>,
 }
 
@@ -39,13 +45,21 @@ struct State {
     gave_up: usize,
     /// Since when it is known to be full without a place having been given back.
     stuck_since: Option<Instant>,
+    last_answer: Option<Instant>,
+    last_timeout: Option<Instant>,
+    /// Calls that timed out and that began after the last answer.
+    unanswered: u32,
     /// Orgs that wait, the one whose turn it is first.
     queues: VecDeque<(OrgId, VecDeque<oneshot::Sender<Place>>)>,
 }
 
 /// A place; free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Option<Arc<Bulkhead>>);
+pub(crate) struct Place {
+    /// `None` when it has been given back.
+    bulkhead: Option<Arc<Bulkhead>>,
+    began: Instant,
+}
 
 /// What a call says of the service that it was made to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,16 +71,27 @@ pub(crate) enum Responsiveness {
 }
 
 impl Bulkhead {
+    /// One that does not learn from its calls.
     pub(crate) fn new(places: usize) -> Arc<Self> {
+        Self::of_service(places, Duration::MAX)
+    }
+
+    /// One whose calls go to one service. That calls timed out is forgotten when none did for `memory`, which is longer
+    /// than a call lasts: while a service hangs and is called, one call after the other says so again.
+    pub(crate) fn of_service(places: usize, memory: Duration) -> Arc<Self> {
         let state = State {
             taken: 0,
             allowed: bound(places),
             waiting: 0,
             gave_up: 0,
             stuck_since: None,
+            last_answer: None,
+            last_timeout: None,
+            unanswered: 0,
             queues: VecDeque::new(),
         };
-        Arc::new(Self { places, waiting_max: places.saturating_mul(WAITING_PER_PLACE), state: Mutex::new(state) })
+        let waiting_max = places.saturating_mul(WAITING_PER_PLACE);
+        Arc::new(Self { places, waiting_max, memory, state: Mutex::new(state) })
     }
 
     /// A place, waiting for one until `until`; `None` when there is none by then, or at once when too many wait already,
@@ -105,10 +130,30 @@ impl Bulkhead {
     }
 
     fn place(self: &Arc<Self>, state: &mut State) -> Option<Place> {
+        self.forget_old_timeouts(state);
         state.has_room().then(|| {
             state.taken += 1;
-            Place(Some(Arc::clone(self)))
+            self.place_from_now()
         })
+    }
+
+    fn place_from_now(self: &Arc<Self>) -> Place {
+        Place { bulkhead: Some(Arc::clone(self)), began: Instant::now() }
+    }
+
+    /// Whether the service does not answer: since its last answer several calls have begun and timed out, and the last of
+    /// them lately. Who finds no place then is kept out by the service, not by other callers.
+    pub(crate) fn is_silent(self: &Arc<Self>) -> bool {
+        let mut state = self.state();
+        self.forget_old_timeouts(&mut state);
+        state.unanswered >= SILENT_AFTER
+    }
+
+    fn forget_old_timeouts(self: &Arc<Self>, state: &mut State) {
+        if state.forget_old_timeouts(Instant::now(), self.memory, self.places) {
+            // Those who wait were there before whoever comes now.
+            self.hand_out(state);
+        }
     }
 
     /// Places that are taken.
@@ -117,13 +162,19 @@ impl Bulkhead {
     }
 
     /// Takes a place back, and learns from the call where it is told of one.
-    fn release(self: &Arc<Self>, responsiveness: Option<Responsiveness>) {
+    fn release(self: &Arc<Self>, responsiveness: Option<(Responsiveness, Instant)>) {
         let mut state = self.state();
-        if let Some(responsiveness) = responsiveness {
+        if let Some((responsiveness, began)) = responsiveness {
             state.adapt(responsiveness, self.places);
+            state.listen(responsiveness, began, Instant::now());
         }
         state.taken -= 1;
         state.stuck_since = None;
+        self.hand_out(&mut state);
+    }
+
+    /// Gives free places to those who wait.
+    fn hand_out(self: &Arc<Self>, state: &mut State) {
         while state.has_room()
             && let Some((org, mut queue)) = state.queues.pop_front()
         {
@@ -132,11 +183,11 @@ impl Bulkhead {
             if !queue.is_empty() {
                 state.queues.push_back((org, queue));
             }
-            match next.send(Place(Some(Arc::clone(self)))) {
+            match next.send(self.place_from_now()) {
                 Ok(()) => state.taken += 1,
                 // Who waited has given up: the place must not be released a second time.
                 Err(mut refused) => {
-                    refused.0 = None;
+                    refused.bulkhead = None;
                     state.gave_up -= 1;
                 }
             }
@@ -177,8 +228,8 @@ impl Drop for Waiter<'_> {
 impl Place {
     /// Gives it back, and lets the bulkhead learn from the call.
     pub(crate) fn leave(mut self, responsiveness: Responsiveness) {
-        if let Some(bulkhead) = self.0.take() {
-            bulkhead.release(Some(responsiveness));
+        if let Some(bulkhead) = self.bulkhead.take() {
+            bulkhead.release(Some((responsiveness, self.began)));
         }
     }
 }
@@ -212,6 +263,35 @@ impl State {
         };
     }
 
+    /// Takes note of what a call that began at `began` says of the service.
+    fn listen(&mut self, responsiveness: Responsiveness, began: Instant, now: Instant) {
+        match responsiveness {
+            Responsiveness::Answered => {
+                self.last_answer = Some(now);
+                self.unanswered = 0;
+            }
+            Responsiveness::TimedOut => {
+                self.last_timeout = Some(now);
+                // Where others were answered since it began, it was the call's own bad luck.
+                if self.last_answer.is_none_or(|answer| answer < began) {
+                    self.unanswered = self.unanswered.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    /// Gives all places out again when no call timed out for `memory`: what came before says nothing of the service as it
+    /// is now, and who comes first after a pause must not find it narrow. Whether that was so.
+    fn forget_old_timeouts(&mut self, now: Instant, memory: Duration, places: usize) -> bool {
+        let is_old = self.last_timeout.is_some_and(|last| now.duration_since(last) > memory);
+        if is_old {
+            self.allowed = bound(places);
+            self.last_timeout = None;
+            self.unanswered = 0;
+        }
+        is_old
+    }
+
     fn forget_who_gave_up(&mut self) {
         for (_, queue) in &mut self.queues {
             queue.retain(|waiting| !waiting.is_closed());
@@ -224,7 +304,7 @@ impl State {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(bulkhead) = self.0.take() {
+        if let Some(bulkhead) = self.bulkhead.take() {
             bulkhead.release(None);
         }
     }
@@ -233,8 +313,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use std::time::Duration;
 
     use super::*;
 
@@ -406,6 +484,44 @@ mod tests {
             call(Responsiveness::TimedOut).await;
         }
         assert_eq!(room(&bulkhead).await, 45, "one call in ten is no reason to close");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_is_silent_when_only_it_keeps_callers_out() {
+        const CALL: Duration = Duration::from_secs(3);
+        let bulkhead = Bulkhead::of_service(50, 2 * CALL);
+        let enter = async || bulkhead.enter(&org(1), soon()).await.unwrap();
+        let time_out = async |calls: usize| {
+            for place in std::iter::repeat_with(|| bulkhead.try_enter().unwrap()).take(calls).collect::<Vec<_>>() {
+                tokio::time::sleep(CALL / 2).await;
+                place.leave(Responsiveness::TimedOut);
+            }
+        };
+        time_out(1).await;
+        assert!(!bulkhead.is_silent(), "one call may be about its own document");
+        time_out(1).await;
+        assert!(bulkhead.is_silent());
+        enter().await.leave(Responsiveness::Answered);
+        assert!(!bulkhead.is_silent(), "it answers again");
+
+        // Calls that hang while others are answered say nothing, however many they are.
+        let hanging = [enter().await, enter().await, enter().await];
+        tokio::time::sleep(CALL).await;
+        enter().await.leave(Responsiveness::Answered);
+        for place in hanging {
+            place.leave(Responsiveness::TimedOut);
+        }
+        assert!(!bulkhead.is_silent());
+
+        // After a pause nobody knows: all places are there again.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        time_out(3).await;
+        assert!(bulkhead.is_silent() && room(&bulkhead).await < 50);
+        tokio::time::sleep(2 * CALL).await;
+        assert!(bulkhead.is_silent(), "a call that lasts its whole time may still be under way");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(!bulkhead.is_silent());
+        assert_eq!(room(&bulkhead).await, 50);
     }
 
     #[tokio::test(start_paused = true)]

@@ -167,7 +167,7 @@ impl ReadyHook {
     }
 
     fn bulkheads(&self, shared: &Bulkheads, org: &OrgId) -> &Admission {
-        self.bulkheads.get_or_init(|| shared.of_hook(&self.hook, org))
+        self.bulkheads.get_or_init(|| shared.of_hook(&self.hook, self.budget(), org))
     }
 
     /// What finds the secrets that its channel is configured with.
@@ -266,9 +266,11 @@ impl Engine {
             Ok(body) => {
                 let mut exchanged = self.attempts(hook, &mut record, body, deadline).await;
                 record.exchanged(exchanged.outcome.as_ref().err(), exchanged.hurried);
-                // Others took the time that its service needed: that is an overflow, and no failure of the service. A
-                // second attempt follows one that had its whole time.
-                if let (Some(bound), true, 1) = (waited_for, exchanged.cut_short, record.attempts()) {
+                // Others took the time that its service needed: that is an overflow, and no failure of the service, unless
+                // that answers nobody. A second attempt follows one that had its whole time.
+                if let (Some(bound), true, 1) = (waited_for, exchanged.cut_short, record.attempts())
+                    && !hook.bulkheads(&self.bulkheads, &record.origin().org_id).service_is_silent()
+                {
                     exchanged.outcome = exchanged.outcome.map_err(|failure| CallFailure::cut_short(bound, &failure));
                 }
                 exchanged

@@ -58,9 +58,9 @@ pub(crate) fn decide(
 pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(_) if outcome.overflow().is_some() => false,
-        Outcome::Failed(_) | Outcome::Invalid(_) | Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::NoTime) => {
-            true
-        }
+        Outcome::Failed(_)
+        | Outcome::Invalid(_)
+        | Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::Unresponsive | SkipReason::NoTime) => true,
         Outcome::Refused(_) => hook_type.description().refusal == Refusal::Failure,
         Outcome::Applied(_)
         | Outcome::Unchanged

@@ -80,6 +80,9 @@ pub enum SkipReason {
     BreakerOpen,
     /// No place below this bound in time.
     AtBound(Bound),
+    /// No place below the hook's own bound in time, because its service does not answer and keeps those that there are:
+    /// a technical failure of the service.
+    Unresponsive,
     /// The flow's deadline had passed.
     NoTime,
 }
@@ -143,6 +146,7 @@ impl SkipReason {
             Self::Missing => "MISSING",
             Self::BreakerOpen => "BREAKER_OPEN",
             Self::AtBound(bound) => bound.code(),
+            Self::Unresponsive => "UNRESPONSIVE",
             Self::NoTime => "NO_TIME",
         }
     }

@@ -183,6 +183,7 @@ fn verdict(outcome: &Outcome) -> Verdict<'_> {
             let text = match reason {
                 SkipReason::BreakerOpen => "The hook's circuit breaker is open after repeated failures",
                 SkipReason::AtBound(bound) => bound.text(),
+                SkipReason::Unresponsive => "The service answers no call, and as many as may wait for it do",
                 SkipReason::NoTime => "The flow's deadline had passed",
                 SkipReason::Inactive => "The hook is inactive: the flow went on without it",
                 SkipReason::Missing => "The hook does not exist: the flow went on without it",

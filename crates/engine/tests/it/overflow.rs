@@ -1,17 +1,22 @@
 //! More calls than there are places: nobody's hook is skipped for it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{
     ExtensionPoint, HookType,
-    hook::{FailurePolicy, HookPolicy, HookStatus},
+    hook::{BreakerMode, BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
     id::HookId,
 };
 use tenterhook_engine::{Bound, CallPhase, Decision, FailureCode, Limits, Outcome, Purpose, SkipReason};
 
+use tokio::{task::JoinSet, time::Instant};
+
 use crate::{
     invocation::falling_back,
-    rig::{ImportPoint, PasswordPoint, RegistrationPoint, Rig, SamlPoint, Step, TelephonyPoint, TokenPoint, origin},
+    rig::{
+        ImportPoint, PasswordPoint, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint,
+        TokenPoint, origin,
+    },
 };
 
 const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
@@ -88,6 +93,120 @@ async fn a_service_that_hangs_for_its_whole_time_has_failed_whoever_waited_befor
     let steps = [Step::Late(Duration::from_secs(1), "{}"), Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)];
     let rig = Rig::of_policy(HookType::Saml, &steps, policy);
     let (_, second) = tokio::join!(rig.invoke::<SamlPoint>(None), rig.invoke::<SamlPoint>(None));
+    assert!(matches!(second.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
+    assert_eq!(second.decision, Decision::Continue);
+}
+
+/// A token hook with so many places, whose breaker opens for nothing.
+fn without_breaker(places: u32, steps: &[Step]) -> Arc<Rig> {
+    let breaker = BreakerPolicy { mode: BreakerMode::Off, ..BreakerPolicy::default() };
+    let policy = HookPolicy { max_concurrent: Some(places), breaker, ..HookPolicy::default() };
+    Arc::new(Rig::of_policy(HookType::Token, steps, policy))
+}
+
+/// What becomes of a caller every 20 ms, with the time after which each came.
+async fn callers(rig: &Arc<Rig>, count: u32) -> Vec<(Duration, Resumed)> {
+    let (began, mut called) = (Instant::now(), JoinSet::new());
+    for number in 0..count {
+        let (rig, came) = (Arc::clone(rig), Duration::from_millis(20) * number);
+        called.spawn(async move {
+            tokio::time::sleep_until(began + came).await;
+            (came, rig.invoke::<TokenPoint>(None).await)
+        });
+    }
+    called.join_all().await
+}
+
+const UNRESPONSIVE: Outcome = Outcome::Skipped(SkipReason::Unresponsive);
+
+/// `overview.md` section 6: a token whose hook fails is issued unmodified. A service that hangs takes the places of its hook,
+/// or makes them fewer, and no waiting would cure that.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_hangs_is_a_failure_for_those_who_find_no_place_too() {
+    let rig = without_breaker(50, &vec![Step::Hang(CallPhase::Wait); 1_500]);
+    let resumed = callers(&rig, 1_500).await;
+    let (mut timed_out, mut unresponsive) = (0, 0);
+    for (came, Resumed { changed, outcome, decision }) in resumed {
+        match &outcome {
+            Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse => timed_out += 1,
+            Outcome::Skipped(SkipReason::Unresponsive) => unresponsive += 1,
+            // Until calls have timed out, nobody knows that it hangs.
+            _ => assert!(came < TIMEOUT && decision == Decision::TurnAway, "{came:?} {outcome:?}"),
+        }
+        assert!(came < TIMEOUT || (changed, decision) == (None, Decision::Continue), "{came:?} {outcome:?}");
+    }
+    assert!(timed_out >= 50 && unresponsive > 1_000, "{timed_out} {unresponsive}");
+    let told = rig.records.0.lock().unwrap().iter().find(|record| record.outcome == UNRESPONSIVE).cloned().unwrap();
+    assert_eq!((told.outcome.missed().as_deref(), told.outcome.overflow()), (Some("UNRESPONSIVE"), None));
+
+    // The hook's policy decides, as for every failure.
+    let mut rig = without_breaker(1, &vec![Step::Hang(CallPhase::Wait); 400]);
+    Arc::get_mut(&mut rig).unwrap().hook.hook.policy.failure = FailurePolicy::Stop;
+    let resumed = callers(&rig, 400).await;
+    let unresponsive = resumed.iter().filter(|(_, resumed)| resumed.outcome == UNRESPONSIVE).collect::<Vec<_>>();
+    assert!(!unresponsive.is_empty());
+    assert!(unresponsive.iter().all(|(_, resumed)| resumed.decision == Decision::Stop));
+}
+
+/// However many callers there are, none makes the hook of another be skipped.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_at_a_service_that_answers_is_an_overflow_and_no_failure() {
+    // One call hangs, as one of every service does now and then.
+    let mut steps = vec![Step::Late(Duration::from_secs(1), "{}"); 1_000];
+    *steps.first_mut().unwrap() = Step::Hang(CallPhase::Wait);
+    let rig = without_breaker(2, &steps);
+    let (mut answered, mut turned_away) = (0, 0);
+    for (came, Resumed { outcome, decision, .. }) in callers(&rig, 1_000).await {
+        match outcome {
+            Outcome::Unchanged => answered += 1,
+            _ if decision == Decision::TurnAway => turned_away += 1,
+            failed => assert!(came.is_zero(), "only the one that was left to hang has failed: {failed:?}"),
+        }
+    }
+    assert!(answered > 20 && turned_away > 500, "{answered} {turned_away}");
+
+    // Nor do crowds that come to a service that works again, once it has answered anybody, or after a pause.
+    for pause in [Duration::ZERO, Duration::from_secs(30)] {
+        let rig = without_breaker(50, &vec![Step::Hang(CallPhase::Wait); 500]);
+        let hanging = callers(&rig, 500).await;
+        assert!(hanging.iter().any(|(_, resumed)| resumed.outcome == UNRESPONSIVE));
+        rig.endpoint.steps.lock().unwrap().clear();
+        rig.endpoint.steps.lock().unwrap().extend(vec![Step::Late(Duration::from_secs(1), "{}"); 2_000]);
+        tokio::time::sleep(pause).await;
+        if pause.is_zero() {
+            assert_eq!(rig.invoke::<TokenPoint>(None).await.outcome, Outcome::Unchanged);
+        }
+        let crowd = callers(&rig, 500).await;
+        for (came, Resumed { outcome, decision, .. }) in crowd {
+            let is_overflow = decision == Decision::TurnAway;
+            assert!(outcome == Outcome::Unchanged || is_overflow, "{pause:?} {came:?} {outcome:?}");
+            assert!(pause.is_zero() || came > TIMEOUT / 2 || !is_overflow, "all places are there: {came:?}");
+        }
+    }
+}
+
+/// Who hangs up early says nothing of a service that is only slow, with a breaker or without one.
+#[tokio::test(start_paused = true)]
+async fn callers_who_hang_up_make_nobodys_hook_be_skipped() {
+    let rig = without_breaker(1, &vec![Step::Late(Duration::from_secs(2), "{}"); 20]);
+    rig.invoke::<TokenPoint>(None).await;
+    for _ in 0..8 {
+        let impatient = rig.invoke::<TokenPoint>(None);
+        assert!(tokio::time::timeout(Duration::from_millis(1_700), impatient).await.is_err());
+    }
+    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    assert_eq!((first.outcome, second.decision), (Outcome::Unchanged, Decision::TurnAway));
+}
+
+/// The other half of the calls that have too little time left after a wait: here the service answers nobody.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_for_a_service_that_answers_nobody_has_timed_out() {
+    let rig = without_breaker(1, &vec![Step::Hang(CallPhase::Wait); 2]);
+    let late = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        rig.invoke::<TokenPoint>(None).await
+    };
+    let (_, second) = tokio::join!(rig.invoke::<TokenPoint>(None), late);
     assert!(matches!(second.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     assert_eq!(second.decision, Decision::Continue);
 }

@@ -36,7 +36,7 @@ pub(crate) enum Step {
 
 #[derive(Default)]
 pub(crate) struct Scripted {
-    steps: Mutex<VecDeque<Step>>,
+    pub(crate) steps: Mutex<VecDeque<Step>>,
     pub(crate) bodies: Mutex<Vec<Bytes>>,
 }
 
