@@ -1,7 +1,8 @@
 //! Finds secrets in a text, whatever their encoding, in time that grows with the text alone.
 //!
-//! A text is searched as it is, and as it reads once its percent-encoding and its JSON escapes are taken away; in each of
-//! these forms for the secrets themselves and for their base64. One automaton (Aho-Corasick) finds them all in one pass.
+//! A text is searched as it is, and as it reads once its percent-encoding (also twice), its HTML entities and its JSON escapes
+//! are taken away; in each of these forms for the secrets themselves and for their base64, and for secrets of digits also
+//! with separators between them. One automaton (Aho-Corasick) finds them all in one pass.
 
 use std::{
     cell::Cell,
@@ -19,6 +20,8 @@ const ANYWHERE_BYTES_MIN: usize = 6;
 /// So many bytes of a secret are looked for; where they are found, the rest is compared. It bounds what the automaton of a
 /// channel with many long headers takes.
 const PREFIX_BYTES: usize = 64;
+/// A secret of digits with zeros before them is also looked for as the number that it is, when that has so many digits.
+const NUMBER_DIGITS_MIN: usize = 3;
 /// How often JSON escapes are taken away: once for a raw answer, once for a document that it repeats as a string.
 const UNESCAPES: usize = 2;
 /// Bytes that are compared after a found prefix, for each byte of the text. What would need more is masked without.
@@ -40,6 +43,8 @@ pub(crate) struct Finder {
     patterns: Vec<Pattern>,
     /// Bytes of the shortest pattern.
     shortest: usize,
+    /// One of them is nothing but digits, which people write in groups.
+    has_digits: bool,
 }
 
 /// The comparisons that are left for secrets that were cut off, in whatever texts an answer has.
@@ -84,7 +89,10 @@ impl Finder {
     /// A finder of `secrets`; blank ones are none.
     pub(crate) fn new<'s>(secrets: impl Iterator<Item = &'s str>) -> Self {
         let mut patterns = Vec::new();
-        for secret in secrets.map(str::trim).filter(|secret| !secret.is_empty()) {
+        let secrets = secrets.map(str::trim).filter(|secret| !secret.is_empty());
+        // What a URI holds encoded a service repeats as it understands it.
+        for secret in secrets.flat_map(|secret| [Some(secret.to_owned()), percent_decoded(secret)]).flatten() {
+            let secret = secret.as_str();
             let form = if secret.len() < ANYWHERE_BYTES_MIN { Form::Alone } else { Form::Anywhere };
             let mut add =
                 |text: &[u8], form| patterns.push(Pattern { text: text.iter().copied().map(fold).collect(), form });
@@ -92,6 +100,10 @@ impl Finder {
             match form {
                 Form::Alone => add(STANDARD_NO_PAD.encode(secret).as_bytes(), Form::Alone),
                 _ => (0..3).for_each(|offset| add(&base64_at(secret, offset), Form::Base64)),
+            }
+            let number = secret.trim_start_matches('0');
+            if is_digits(secret.as_bytes()) && number.len() < secret.len() && number.len() >= NUMBER_DIGITS_MIN {
+                add(number.as_bytes(), Form::Alone);
             }
             // As a part of a JSON document that was encoded whole.
             let escaped = serde_json::to_string(secret).unwrap_or_default();
@@ -106,7 +118,8 @@ impl Finder {
         let prefixes = patterns.iter().map(|Pattern { text, .. }| text.get(..PREFIX_BYTES).unwrap_or(text));
         let too_many = patterns.len() > PATTERNS_MAX;
         let automaton = if patterns.is_empty() || too_many { None } else { AhoCorasick::new(prefixes).ok() };
-        Self { overfull: automaton.is_none() && !patterns.is_empty(), automaton, patterns, shortest }
+        let has_digits = patterns.iter().any(|Pattern { text, .. }| is_digits(text));
+        Self { overfull: automaton.is_none() && !patterns.is_empty(), automaton, patterns, shortest, has_digits }
     }
 
     /// `text` with everything masked that one of `finders` finds; `None` when that is nothing. Where `cuts` is given,
@@ -123,9 +136,14 @@ impl Finder {
         let mut found = Vec::new();
         let mut view = View::of(text);
         for unescapes in 0..=UNESCAPES {
-            for view in [Some(&view), view.without_percents().as_ref()].into_iter().flatten() {
+            let once = view.without_percents();
+            let twice = once.as_ref().and_then(View::without_percents);
+            let entities = view.without_entities();
+            for view in [Some(&view), once.as_ref(), twice.as_ref(), entities.as_ref()].into_iter().flatten() {
                 let folded = view.bytes.iter().copied().map(fold).collect::<Vec<_>>();
-                let in_view = finders.iter().flat_map(|finder| finder.find(&folded, cuts));
+                let in_view = finders.iter().flat_map(|finder| {
+                    finder.find(&folded, cuts).into_iter().chain(finder.find_in_groups(&view.bytes, &folded))
+                });
                 found.extend(in_view.map(|range| view.place(range.start)..view.place(range.end)));
             }
             match view.without_escapes() {
@@ -180,6 +198,26 @@ pub(crate) fn may_hold(text: &[u8], secret_bytes: usize) -> bool {
 }
 
 impl Finder {
+    /// Secrets of digits in `bytes` with a separator between some of them, as people write numbers.
+    fn find_in_groups(&self, bytes: &[u8], folded: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let Some(automaton) = self.automaton.as_ref().filter(|_| self.has_digits) else { return found };
+        let Some(joined) = View::without_separators(bytes) else { return found };
+        let Ok(matches) = automaton.try_find_overlapping_iter(&joined.bytes) else { return whole(folded) };
+        for (hits, hit) in matches.enumerate() {
+            if hits > folded.len() {
+                return whole(folded);
+            }
+            let pattern = self.patterns.get(hit.pattern().as_usize());
+            if pattern.is_some_and(|Pattern { text, .. }| is_digits(text) && text.len() == hit.len()) {
+                // Its end is that of its last digit: a separator that follows is none of its own.
+                let range = joined.place(hit.start())..joined.place(hit.end().saturating_sub(1)) + 1;
+                found.extend(Some(range).filter(|range| stands_alone(folded, range)));
+            }
+        }
+        found
+    }
+
     /// Secrets that were cut off with the text that holds them: what is before a mark of a cut and begins a secret.
     fn cut_off(&self, folded: &[u8], budget: &Budget) -> Vec<Range<usize>> {
         let mut mark = [0; 4];
@@ -229,6 +267,16 @@ fn fold(byte: u8) -> u8 {
         b'_' => b'/',
         other => other.to_ascii_lowercase(),
     }
+}
+
+fn is_digits(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
+/// A secret without its percent-encoding, when it has one.
+fn percent_decoded(secret: &str) -> Option<String> {
+    let decoded = View::of(secret.as_bytes()).without_percents()?;
+    String::from_utf8(decoded.bytes).ok().filter(|decoded| decoded != secret)
 }
 
 fn stands_alone(folded: &[u8], range: &Range<usize>) -> bool {
@@ -296,6 +344,42 @@ impl View {
             }
             _ => None,
         })
+    }
+
+    /// The view with the character references of HTML and XML decoded that an escaping of text writes: the five named ones, and
+    /// any number; `None` when it has none.
+    fn without_entities(&self) -> Option<Self> {
+        const NAMED: [(&[u8], u8); 5] =
+            [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
+        self.rewritten(b'&', |rest, decoded| {
+            if let Some((name, plain)) = NAMED.iter().find(|(name, _)| rest.starts_with(name)) {
+                decoded.push(*plain);
+                return Some(name.len());
+            }
+            let number = rest.strip_prefix(b"&#")?;
+            let (digits, radix) = match number {
+                [b'x' | b'X', digits @ ..] => (digits, 16),
+                digits => (digits, 10),
+            };
+            // Numbers of characters have no more digits, and a few zeros before them.
+            let length = digits.iter().take(10).position(|byte| *byte == b';')?;
+            let digits = std::str::from_utf8(digits.get(..length)?).ok()?;
+            let character = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32)?;
+            decoded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            Some(rest.len() - number.len() + usize::from(radix == 16) + length + 1)
+        })
+    }
+
+    /// `bytes` without single separators between digits; `None` when there are none.
+    fn without_separators(bytes: &[u8]) -> Option<Self> {
+        let is_digit = |place: Option<usize>| place.and_then(|place| bytes.get(place)).is_some_and(u8::is_ascii_digit);
+        let is_separator = |(place, byte): (usize, u8)| {
+            matches!(byte, b' ' | b'-' | b'.' | b',') && is_digit(place.checked_sub(1)) && is_digit(Some(place + 1))
+        };
+        let kept = bytes.iter().copied().enumerate().filter(|indexed| !is_separator(*indexed));
+        let (mut places, kept): (Vec<_>, Vec<_>) = kept.unzip();
+        places.push(bytes.len());
+        (kept.len() < bytes.len()).then_some(Self { bytes: kept, places: Some(places) })
     }
 
     /// The view with the escapes of JSON strings (RFC 8259 section 7) decoded; `None` when it has none.
@@ -388,6 +472,9 @@ mod tests {
             "Pa$$%20w+rd/%22%5C%C3%A9=:-_".to_owned(),
             units.clone(),
             units.replace('\\', "\\\\"),
+            percent.replace('%', "%25"),
+            r"Pa$$ w+rd/&quot;\é=:-_".to_owned(),
+            "&#80;a$$&#x20;w&#43;rd/&#34;&#92;&#XE9;=:-_".to_owned(),
         ] {
             let shown = mask(&[SECRET], &format!("got {encoded}, sorry"));
             assert!(shown.starts_with("got ") && shown.ends_with(", sorry"), "{encoded}: {shown}");
@@ -411,6 +498,31 @@ mod tests {
         assert_eq!(mask(&["1234"], "b64 MTIzNA== it"), "b64 ••••== it");
         assert_eq!(mask(&["é"], "é, née"), "••••, née");
         assert_eq!(mask(&["", "  "], "nothing to mask"), "nothing to mask");
+    }
+
+    #[test]
+    fn markup_is_taken_for_what_it_stands_for() {
+        assert_eq!(mask(&["a&b<c>d'e"], "got a&amp;b&lt;c&gt;d&apos;e."), "got ••••.");
+        assert_eq!(mask(&["a&b<c>d'e"], "got a&#0038;b&lt;c&gt;d&#x27;e."), "got ••••.");
+        for text in ["&", "&#", "&#x;", "&#;", "&#99999999999;", "&#xd800;", "&amp", "a&b<c&gt;d&x;"] {
+            assert_eq!(mask(&["a&b<c>d'e"], text), text);
+        }
+    }
+
+    #[test]
+    fn a_passcode_is_found_in_groups_and_as_a_number() {
+        assert_eq!(mask(&["123456"], "code 1 2 3 4 5 6 7"), "code •••• 7");
+        assert_eq!(mask(&["123456"], "123-456, 123.456 and [1,2,3,4,5,6]"), "••••, •••• and [••••]");
+        assert_eq!(mask(&["1234"], "12-34 or 012-34"), "•••• or 012-34", "a short one must stand alone");
+        assert_eq!(mask(&["123456"], "12  34 56, 12-34-5"), "12  34 56, 12-34-5", "one separator, and all its digits");
+        assert_eq!(mask(&["012345"], r#"{"otp":12345} 112345"#), r#"{"otp":••••} 112345"#);
+        assert_eq!(mask(&["000001", "s3cret-value"], "1 of 1"), "1 of 1", "too little to be known");
+        assert_eq!(mask(&["0123456789"], &"0123456789 ".repeat(3)), "•••• •••• •••• ");
+    }
+
+    #[test]
+    fn an_encoded_secret_is_found_decoded() {
+        assert_eq!(mask(&["k3y%2Fw%C3%A9"], "k3y/wé, k3y%2fw%c3%a9, (azN5L3fDqQ==)"), "••••, ••••, (••••==)");
     }
 
     #[test]

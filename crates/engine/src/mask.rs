@@ -27,6 +27,9 @@ use crate::{
 /// Values that the management API shows in clear, custom headers and parameters of the URI, are masked from this length:
 /// shorter ones are words such as `north` or `true`, and masking them would make texts unreadable.
 const SHOWN_VALUE_BYTES_MIN: usize = 8;
+/// Segments of the URI's path are masked from this length: shorter ones are the names of endpoints, and long ones are the keys
+/// of many a webhook.
+const PATH_SEGMENT_BYTES_MIN: usize = 16;
 /// Base64 with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -62,7 +65,8 @@ impl<'a> CallSecrets<'a> {
         let configured = self.hook.finder();
         let of_call = self.of_call();
         // An access token is long and most texts are short: they need not wait for what finds it.
-        if of_call.iter().any(|secret| may_hold(text, secret.expose().len())) {
+        let shortest = |secret: &Secret| secret.expose().trim().trim_start_matches('0').len();
+        if of_call.iter().any(|secret| may_hold(text, shortest(secret))) {
             let own = self.finder.get_or_init(|| Finder::new(of_call.iter().map(Secret::expose)));
             return Finder::mask(&[configured, own], text, cuts);
         }
@@ -154,6 +158,7 @@ pub(crate) fn of_channel(channel: &Channel) -> Finder {
     let headers = channel.headers.iter().flat_map(|header| of_header(&header.value));
     let shown = headers.chain(of_query(&channel.uri)).filter(|value| value.len() >= SHOWN_VALUE_BYTES_MIN);
     secrets.extend(shown);
+    secrets.extend(of_path(&channel.uri).filter(|segment| segment.len() >= PATH_SEGMENT_BYTES_MIN).map(str::to_owned));
     Finder::new(secrets.iter().map(String::as_str))
 }
 
@@ -178,6 +183,12 @@ fn of_query(uri: &str) -> impl Iterator<Item = String> {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query);
     query.split('&').map(|parameter| parameter.split_once('=').map_or("", |(_, value)| value).to_owned())
+}
+
+/// The segments of a URI's path.
+fn of_path(uri: &str) -> impl Iterator<Item = &str> {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    rest.split(['?', '#']).next().unwrap_or_default().split('/').skip(1)
 }
 
 /// The secrets in a document: a submitted password, a passcode.
@@ -212,6 +223,23 @@ mod tests {
         let values = |uri| of_query(uri).collect::<Vec<_>>();
         assert_eq!(values("https://x.example/f?code=k3y==&flag&a=b#c=d"), ["k3y==", "", "b"]);
         assert_eq!(values("https://x.example/f"), [""]);
+    }
+
+    #[test]
+    fn a_uri_has_segments() {
+        let segments = |uri| of_path(uri).collect::<Vec<_>>();
+        assert_eq!(segments("https://x.example/hooks/k3y?a=/b#/c"), ["hooks", "k3y"]);
+        assert!(segments("https://x.example?a=/b").is_empty());
+    }
+
+    #[test]
+    fn a_long_segment_of_the_uri_is_a_secret_and_a_short_one_is_not() {
+        let channel =
+            |uri: &str| Channel { uri: uri.to_owned(), headers: vec![], authentication: ChannelAuthentication::None };
+        let shown = |uri: &str| Finder::mask(&[&of_channel(&channel(uri))], uri.as_bytes(), None);
+        let masked = shown("https://x.example/fifteen-letters/0123456789abcdef");
+        assert_eq!(masked, Some("https://x.example/fifteen-letters/••••".as_bytes().to_vec()));
+        assert_eq!(shown("https://host-of-some-length.example/0123456789abcde"), None);
     }
 
     #[test]
