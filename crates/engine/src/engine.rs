@@ -285,9 +285,10 @@ impl Engine {
         let secrets = exchanged.secrets.as_ref();
         let outcome = apply::<P>(subject, exchanged.outcome, secrets);
         let (resumption, timings) = resume::<P>(hook, subject, record, outcome);
-        if let (Some(witness), Some(sent), Some(mut body)) = (&self.witness, exchanged.sent, shown) {
+        if let (Some(witness), Some(mut sent), Some(mut body)) = (&self.witness, exchanged.sent, shown) {
             let mut data_after = serde_json::to_value(P::data(context, subject)).unwrap_or_default();
             if let Some(secrets) = secrets {
+                secrets.mask_sent(&mut sent);
                 secrets.mask_document(&mut body);
                 secrets.mask_json(&mut data_after);
             }
@@ -425,9 +426,9 @@ impl Engine {
         (body, document): (Bytes, Option<Bytes>),
         deadline: Deadline,
     ) -> Exchanged<'a> {
-        let began = record.begin_attempt();
-        let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
         let progress = Progress::default();
+        let began = record.begin_attempt(&progress);
+        let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
         let exchange = {
             let call = Call {
                 body,
@@ -479,13 +480,13 @@ impl Engine {
 
 /// What is left of an attempt that was cut off in `phase`: its failure, and its time booked on that phase.
 fn timed_out(phase: CallPhase, took: Duration) -> Exchange {
-    let none = PhaseTimings::default();
-    let (code, timings) = match phase {
-        CallPhase::Authenticate => (FailureCode::TimeoutToken, PhaseTimings { token: took, ..none }),
-        CallPhase::Connect => (FailureCode::TimeoutConnect, PhaseTimings { connect: took, ..none }),
-        CallPhase::Wait => (FailureCode::TimeoutResponse, PhaseTimings { wait: took, ..none }),
-        CallPhase::Receive => (FailureCode::TimeoutBody, PhaseTimings { wait: took, ..none }),
+    let code = match phase {
+        CallPhase::Authenticate => FailureCode::TimeoutToken,
+        CallPhase::Connect => FailureCode::TimeoutConnect,
+        CallPhase::Wait => FailureCode::TimeoutResponse,
+        CallPhase::Receive => FailureCode::TimeoutBody,
     };
+    let timings = PhaseTimings::cut_off(phase, took);
     Exchange { result: Err(CallFailure::timeout(code, took)), timings, sent: None }
 }
 

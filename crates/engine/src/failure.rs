@@ -143,12 +143,18 @@ impl FailureCode {
 
     /// Whether it counts for the hook's circuit breaker: only what a service does to an ordinary call does. An answer that
     /// may be about what was sent, of which the caller of the flow writes a part, must not keep others from the service:
-    /// a status that refuses the document (a firewall in front of the service answers 403 or 406 to one that looks like an
-    /// attack), or an answer that cannot be read, as a service writes that repeats a caller's text carelessly.
+    /// a status that refuses the request (a firewall in front of the service answers one that looks like an attack with 403,
+    /// 405, 406 or 429, or leads it to another page), or an answer that cannot be read, as a service writes that repeats a
+    /// caller's text carelessly. Of those statuses only the ones count that say something of every call: of the channel's
+    /// credentials (401, 407), of its URI (404, 410), or that the service had no time (408).
     pub const fn counts_for_breaker(self) -> bool {
         match self {
-            Self::Status(status) => !matches!(status, 400 | 403 | 406 | 409 | 413 | 414 | 422 | 431),
-            Self::BodyUnparsable | Self::BodyTooLarge | Self::HeadersTooLarge | Self::DocumentInvalid => false,
+            Self::Status(status) => matches!(status, 401 | 404 | 407 | 408 | 410) || status < 400 || 499 < status,
+            Self::Redirect(_)
+            | Self::BodyUnparsable
+            | Self::BodyTooLarge
+            | Self::HeadersTooLarge
+            | Self::DocumentInvalid => false,
             _ => true,
         }
     }

@@ -20,7 +20,7 @@ use tenterhook_contract::{
 };
 
 use crate::{
-    CallFailure, Progress, RawAnswer, ReadyHook,
+    CallFailure, Progress, RawAnswer, ReadyHook, Sent,
     finder::{Budget, Finder, may_hold},
 };
 
@@ -115,6 +115,16 @@ impl<'a> CallSecrets<'a> {
     pub(crate) fn mask_document(&self, body: &mut Bytes) {
         if let Some(masked) = self.mask_bytes(body, None) {
             *body = masked.into();
+        }
+    }
+
+    /// Masks what was sent, as it is shown: the URI and the values of headers.
+    pub(crate) fn mask_sent(&self, sent: &mut Sent) {
+        let Sent { uri, headers } = sent;
+        for text in std::iter::once(uri).chain(headers.iter_mut().map(|(_, value)| value)) {
+            if let Some(masked) = self.mask(text) {
+                *text = masked;
+            }
         }
     }
 

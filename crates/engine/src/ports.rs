@@ -197,7 +197,20 @@ pub struct PhaseTimings {
     pub wait: Duration,
 }
 
-/// What was sent, secrets masked.
+impl PhaseTimings {
+    /// Those of an attempt that was cut off in `phase`: all its time is booked on that phase.
+    pub(crate) fn cut_off(phase: CallPhase, took: Duration) -> Self {
+        let none = Self::default();
+        match phase {
+            CallPhase::Authenticate => Self { token: took, ..none },
+            CallPhase::Connect => Self { connect: took, ..none },
+            CallPhase::Wait | CallPhase::Receive => Self { wait: took, ..none },
+        }
+    }
+}
+
+/// What was sent, the values of secret headers masked. The engine masks in it what else is a secret of the call before it
+/// shows it to a [`Witness`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// The URI.

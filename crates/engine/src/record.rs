@@ -13,7 +13,8 @@ use tenterhook_contract::{
 use tokio::time::Instant;
 
 use crate::{
-    Bound, BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, ReadyHook, Recorder, underway::Underway,
+    Bound, BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, Progress, ReadyHook, Recorder,
+    underway::Underway,
 };
 
 /// The request and the person or program that made the flow run; shared by the flow's invocations.
@@ -248,7 +249,8 @@ pub(crate) struct OpenRecord<'a> {
     purpose: Purpose,
     event_id: EventId,
     began: Instant,
-    attempt_began: Option<Instant>,
+    /// The attempt that has not ended: when it began, and how far it has come.
+    attempt: Option<(Instant, Progress)>,
     attempts_ended: Option<Instant>,
     attempts: Vec<AttemptRecord>,
     timings: Timings,
@@ -277,7 +279,7 @@ impl<'a> OpenRecord<'a> {
             purpose,
             event_id,
             began,
-            attempt_began: None,
+            attempt: None,
             attempts_ended: None,
             attempts: Vec::new(),
             timings: Timings::default(),
@@ -308,18 +310,18 @@ impl<'a> OpenRecord<'a> {
     }
 
     /// Marks the beginning of an attempt; the first one ends admission.
-    pub(crate) fn begin_attempt(&mut self) -> Instant {
+    pub(crate) fn begin_attempt(&mut self, progress: &Progress) -> Instant {
         let now = Instant::now();
         if self.attempts.is_empty() {
             self.timings.admit = now.duration_since(self.began);
         }
-        self.attempt_began = Some(now);
+        self.attempt = Some((now, progress.clone()));
         now
     }
 
     /// Takes an attempt that ended at `ended`; what follows is judging and applying.
     pub(crate) fn attempt(&mut self, attempt: AttemptRecord, phases: PhaseTimings, ended: Instant) {
-        self.attempt_began = None;
+        self.attempt = None;
         self.attempts_ended = Some(ended);
         self.timings.token += phases.token;
         self.timings.connect += phases.connect;
@@ -344,7 +346,10 @@ impl<'a> OpenRecord<'a> {
     pub(crate) fn exchanged(&mut self, failure: Option<&CallFailure>, hurried: bool) {
         // Where there was a second attempt, the first one has failed in a way that says enough.
         let hurried = hurried && self.attempts.len() == 1;
-        self.breaker = self.underway.take().and_then(|underway| underway.ended(failure, hurried));
+        // Where one of them says that the service fails, it does, whatever another one says.
+        let failures = self.attempts.iter().filter_map(|attempt| attempt.failure.as_ref());
+        let counts = failures.map(|failure| failure.code).any(FailureCode::counts_for_breaker);
+        self.breaker = self.underway.take().and_then(|underway| underway.ended(failure, counts, hurried));
     }
 
     pub(crate) fn fallback(&mut self, fallback: Option<FallbackUse>) {
@@ -395,12 +400,12 @@ impl Drop for OpenRecord<'_> {
         if !self.closed {
             let detail = "The flow was abandoned before the service answered";
             let failure = CallFailure::new(FailureCode::Abandoned, detail);
-            if let Some(began) = self.attempt_began {
-                // It was sent, as far as anybody knows.
+            if let Some((began, progress)) = self.attempt.take() {
                 let now = Instant::now();
                 let took = now.duration_since(began);
-                let attempt = AttemptRecord { status: None, failure: Some(failure.clone()), took, resends: 0 };
-                self.attempt(attempt, PhaseTimings { wait: took, ..PhaseTimings::default() }, now);
+                let resends = progress.resends();
+                let attempt = AttemptRecord { status: None, failure: Some(failure.clone()), took, resends };
+                self.attempt(attempt, PhaseTimings::cut_off(progress.phase(), took), now);
             }
             self.hand_over(Outcome::Failed(failure));
         }

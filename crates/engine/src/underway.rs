@@ -40,9 +40,10 @@ impl<'a> Underway<'a> {
         self.places.waited_for
     }
 
-    /// The call has ended, with a technical failure or without. `hurried` says that it timed out before the time that a
+    /// The call has ended, with a technical failure or without. `counts` says that the failure of one of its attempts counts
+    /// for the breaker. `hurried` says that it timed out before the time that a
     /// service has for its answer was over: that is judged as if its caller had gone away.
-    pub(crate) fn ended(self, failure: Option<&CallFailure>, hurried: bool) -> Option<BreakerChange> {
+    pub(crate) fn ended(self, failure: Option<&CallFailure>, counts: bool, hurried: bool) -> Option<BreakerChange> {
         if hurried {
             return self.abandoned();
         }
@@ -51,7 +52,7 @@ impl<'a> Underway<'a> {
             _ => Responsiveness::Answered,
         });
         let now = Instant::now();
-        if failure.is_some_and(|failure| !failure.code.counts_for_breaker()) {
+        if failure.is_some() && !counts {
             self.breaker.give_back(self.leave, true, now);
             return None;
         }

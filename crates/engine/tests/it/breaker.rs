@@ -8,7 +8,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{BreakerState, FailureCode};
 
-use crate::rig::{Rig, Step, TokenPoint};
+use crate::rig::{Rig, SamlPoint, Step, TokenPoint};
 
 fn policy() -> HookPolicy {
     let breaker = BreakerPolicy { consecutive_failures: Some(1), ..BreakerPolicy::default() };
@@ -30,11 +30,20 @@ async fn an_answer_that_may_be_about_what_was_sent_does_not_open_the_breaker() {
         (Step::Answer(200, r#"{"commands": "#), false),
         (Step::Fail(FailureCode::BodyTooLarge), false),
         (Step::Fail(FailureCode::HeadersTooLarge), false),
-        (status(302), true),
+        (status(302), false),
+        (status(307), false),
+        (status(402), false),
+        (status(405), false),
+        (status(418), false),
+        (status(429), false),
+        (status(451), false),
+        (status(499), false),
+        (status(205), true),
         (status(401), true),
         (status(404), true),
+        (status(407), true),
         (status(408), true),
-        (status(429), true),
+        (status(410), true),
         (status(500), true),
         (status(503), true),
         (Step::Fail(FailureCode::ConnectionReset), true),
@@ -44,6 +53,17 @@ async fn an_answer_that_may_be_about_what_was_sent_does_not_open_the_breaker() {
         let rig = Rig::of_policy(HookType::Token, std::slice::from_ref(&step), policy());
         rig.invoke::<TokenPoint>(None).await;
         assert_eq!(rig.hook.breaker().state == BreakerState::Open, opens, "{step:?}");
+    }
+}
+
+/// A retry that is refused for what was sent does not take back that the service failed before.
+#[tokio::test]
+async fn an_attempt_that_fails_counts_whatever_the_other_one_says() {
+    let (fails, refuses, answers) = (Step::Answer(503, ""), Step::Answer(403, ""), Step::Answer(200, "{}"));
+    for (second, opens) in [(refuses, true), (fails.clone(), true), (answers, false)] {
+        let rig = Rig::of_policy(HookType::Saml, &[fails.clone(), second.clone()], policy());
+        rig.invoke::<SamlPoint>(None).await;
+        assert_eq!(rig.hook.breaker().state == BreakerState::Open, opens, "{second:?}");
     }
 }
 

@@ -305,6 +305,21 @@ async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
     assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "its place in the bulkhead is free again");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_record_of_a_flow_that_went_away_says_how_far_its_call_had_come() {
+    let second = Duration::from_secs(1);
+    for (step, resends, connect, wait) in [
+        (Step::ResentAndHang(2), 2, Duration::ZERO, second),
+        (Step::Hang(CallPhase::Connect), 0, second, Duration::ZERO),
+    ] {
+        let rig = Rig::new(HookType::Token, std::slice::from_ref(&step));
+        assert!(tokio::time::timeout(second, rig.invoke::<TokenPoint>(None)).await.is_err());
+        let record = rig.only_record();
+        assert_eq!(record.attempts.iter().map(|attempt| attempt.resends).collect::<Vec<_>>(), [resends], "{step:?}");
+        assert_eq!((record.timings.connect, record.timings.wait), (connect, wait), "{step:?}");
+    }
+}
+
 /// A service that hangs is noticed as well when nobody waits for it to the end.
 #[tokio::test(start_paused = true)]
 async fn callers_who_wait_in_vain_and_go_away_open_the_breaker() {

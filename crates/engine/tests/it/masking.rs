@@ -17,6 +17,8 @@ use crate::rig::{Fixed, Records, Rig, TokenPoint, origin};
 
 const SECRET: &str = "channel-secret";
 const TOKEN: &str = "access-token-marked";
+/// A value that the management API shows.
+const PLAIN: &str = "key-of-a-function";
 
 /// Sends an access token, and repeats it and the channel's secret.
 struct Repeating;
@@ -28,7 +30,8 @@ impl Endpoint for Repeating {
             r#"{{"commands":[{{"type":"set","value":2}},{{"type":"set","value":["{SECRET}"]}}],"debugContext":{{"got":"{SECRET} {TOKEN}"}}}}"#
         );
         let result = Ok(RawAnswer { status: 200, body: Bytes::from(body), redirects_to: None });
-        let sent = Some(Sent { uri: "https://service.example/hook".into(), headers: vec![] });
+        let headers = vec![("X-Key".to_owned(), PLAIN.to_owned()), ("X-Other".to_owned(), "other".to_owned())];
+        let sent = Some(Sent { uri: format!("https://service.example/hook?code={PLAIN}"), headers });
         Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default(), sent }))
     }
 }
@@ -47,6 +50,7 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     let mut registered = Rig::new(HookType::Token, &[]).hook.hook;
     registered.channel.authentication =
         ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) };
+    registered.channel.uri = format!("https://service.example/hook?code={PLAIN}");
     let hook = ReadyHook::new(registered, Arc::new(Repeating));
     let (records, watching) = (Arc::new(Records::default()), Arc::new(Watching::default()));
     let engine = Engine::new(records.clone(), Arc::new(SystemClock), Arc::new(Fixed), Limits::default());
@@ -67,6 +71,10 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     let witnessed = watching.0.lock().unwrap().pop().unwrap();
     let answer = String::from_utf8(witnessed.answer.unwrap().body.to_vec()).unwrap();
     assert!(answer.contains("••••") && !answer.contains(SECRET) && !answer.contains(TOKEN), "{answer}");
+
+    assert_eq!(witnessed.sent.uri, "https://service.example/hook?code=••••");
+    let values = witnessed.sent.headers.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>();
+    assert_eq!(values, ["••••", "other"]);
 
     // Nothing is applied after a test call: its commands are masked too.
     let trial = Trial {

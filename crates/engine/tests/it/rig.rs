@@ -30,6 +30,8 @@ pub(crate) enum Step {
     Hang(CallPhase),
     /// Answers after this time.
     Late(Duration, &'static str),
+    /// Sends the request again this often, then waits.
+    ResentAndHang(u8),
     /// Sends the request again this often, then answers with a redirect to `https://login.example`.
     Resent(u8),
 }
@@ -52,6 +54,11 @@ impl Endpoint for Scripted {
                 Some(Step::Fail(code)) => Err(CallFailure::new(code, "scripted")),
                 Some(Step::Hang(phase)) => {
                     call.progress.reach(phase);
+                    std::future::pending().await
+                }
+                Some(Step::ResentAndHang(times)) => {
+                    call.progress.reach(CallPhase::Wait);
+                    (0..times).for_each(|_| call.progress.send_again());
                     std::future::pending().await
                 }
                 Some(Step::Late(time, body)) => {
