@@ -18,6 +18,8 @@ use crate::{
 pub(crate) const FROZEN_TOKENS: &str = "frozenTokens";
 /// Name of the secret of a refresh token that was rotated away: the token in its place.
 pub(crate) const SUCCESSOR: &str = "successor";
+/// How long a rotated refresh token may be of use: after it the text of its successor is forgotten.
+pub(crate) const SUCCESSOR_SECONDS_MAX: i64 = 60;
 const LIVE: &str = "live";
 const USED: &str = "used";
 const REVOKED: &str = "revoked";
@@ -149,23 +151,25 @@ impl Store {
         })
     }
 
-    /// Puts `new`, whose text is `secret`, in the place of `old`, and keeps the access token that is issued with it; answers
-    /// false, with nothing changed, when `old` is no longer live.
+    /// Puts `new` in the place of `old`, and keeps the access token that is issued with it; answers false, with nothing
+    /// changed, when `old` is no longer live. The text of `new`, where it is given, is kept encrypted for
+    /// [`Self::refresh_again`], until a purge finds that a minute has passed.
     pub async fn rotate_refresh_token(
         &self,
         old: &RefreshToken,
-        (new, secret): (&RefreshToken, &Secret),
+        (new, secret): (&RefreshToken, Option<&Secret>),
         access: &IssuedAccessToken,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let row = refresh_row(new)?;
         // For a client that never sees this answer and asks once more.
-        let successor = self.encrypt(&old.org_id, old.id.as_str(), SUCCESSOR, secret)?;
+        let successor =
+            secret.map(|secret| self.encrypt(&old.org_id, old.id.as_str(), SUCCESSOR, secret)).transpose()?;
         let transaction = self.connections.writer.begin().await?;
         let used = refresh_token::Entity::update_many()
             .col_expr(refresh_token::Column::State, Expr::value(USED))
             .col_expr(refresh_token::Column::UsedUs, Expr::value(now.as_micros()))
-            .col_expr(refresh_token::Column::SuccessorId, Expr::value(new.id.as_str()))
+            .col_expr(refresh_token::Column::SuccessorId, Expr::value(secret.map(|_| new.id.to_string())))
             .col_expr(refresh_token::Column::Successor, Expr::value(successor))
             .filter(refresh_token::Column::OrgId.eq(old.org_id.as_str()))
             .filter(refresh_token::Column::Id.eq(old.id.as_str()))

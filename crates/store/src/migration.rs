@@ -180,7 +180,7 @@ impl MigrationTrait for Successor {
         for column in [big_integer_null("used_us"), string_null("successor_id"), text_null("successor")] {
             manager.alter_table(Table::alter().table("refresh_tokens").add_column(column).to_owned()).await?;
         }
-        Ok(())
+        manager.create_index(index("refresh_tokens_used", "refresh_tokens", &["used_us"])).await
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
     database::{Connections, StartTurn},
     entity::{access_token, api_token, authorization_code, log_event, log_mark, org, refresh_token, session},
+    grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,
     keyring::Place,
     log_marks::stretch,
@@ -263,6 +264,9 @@ impl Store {
         removed += self.remove::<session::Entity>(session::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<refresh_token::Entity>(refresh_token::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<access_token::Entity>(access_token::Column::ExpiresUs.lt(us)).await?;
+        let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
+        let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
+        self.in_batches::<refresh_token::Entity>(forget, &[refresh_token::Column::Successor]).await?;
         let kept_since = now.plus_seconds(-LOG_RETENTION_SECONDS);
         self.remove::<log_mark::Entity>(log_mark::Column::StretchUs.lt(stretch(kept_since))).await?;
         let log_until = kept_since.as_micros();
@@ -278,18 +282,29 @@ impl Store {
     /// Removes the rows that `expired` selects, a batch at a time: others write in between. Where another node removes
     /// something just then, it is left to that one: two would wait for each other's rows.
     async fn remove<E: EntityTrait>(&self, expired: SimpleExpr) -> Result<u64, StoreError> {
+        self.in_batches::<E>(expired, &[]).await
+    }
+
+    /// The same for rows that only lose what is in `emptied`; without any they are removed.
+    async fn in_batches<E: EntityTrait>(&self, chosen: SimpleExpr, emptied: &[E::Column]) -> Result<u64, StoreError> {
         let key = || E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
         let mut removed = 0;
         loop {
             let mut batch = Query::select();
-            batch.columns(key()).from(E::default()).and_where(expired.clone()).limit(PURGE_BATCH);
+            batch.columns(key()).from(E::default()).and_where(chosen.clone()).limit(PURGE_BATCH);
             let rows = Expr::tuple(key().map(Expr::column)).in_subquery(batch);
             let turn = self.connections.writer.begin().await?;
             if !has_purge_turn(&turn).await? {
                 turn.rollback().await;
                 return Ok(removed);
             }
-            let some = E::delete_many().filter(rows).exec(&turn).await?.rows_affected;
+            let some = if emptied.is_empty() {
+                E::delete_many().filter(rows).exec(&turn).await?.rows_affected
+            } else {
+                let null = || Expr::value(Option::<String>::None);
+                let nulled = emptied.iter().fold(E::update_many(), |update, column| update.col_expr(*column, null()));
+                nulled.filter(rows).exec(&turn).await?.rows_affected
+            };
             turn.commit().await?;
             removed += some;
             if some < PURGE_BATCH {

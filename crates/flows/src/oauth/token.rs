@@ -34,6 +34,8 @@ use crate::{
 pub const REFRESH_GRACE_SECONDS: u32 = 30;
 /// Longest grace period, as the vendor has it: a copy of a used token is of use for as long.
 pub const REFRESH_GRACE_SECONDS_MAX: u32 = 60;
+/// How far the clocks of two nodes may be apart.
+const CLOCK_SKEW_SECONDS: i64 = 60;
 /// Longest PKCE verifier (RFC 7636 section 4.1).
 const VERIFIER_CHARACTERS: std::ops::RangeInclusive<usize> = 43..=128;
 /// Seconds that a refresh token lives when its rule says unlimited and names no window.
@@ -208,11 +210,13 @@ impl Platform {
     async fn refresh(&self, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
         let Request { org, server, caller, parameters, client } = *request;
         let hash = sha256_hex(parameters.require("refresh_token")?);
+        // A hook takes its time; what was in time when it was asked for stays so.
+        let asked = self.now();
         let invalid = || OAuthError::invalid_grant("The refresh token is invalid or expired.");
-        let old = match self.store().find_refresh_token(&org.org.id, &hash, self.now()).await? {
+        let old = match self.store().find_refresh_token(&org.org.id, &hash, asked).await? {
             RefreshTokenState::Live(token) => token,
             // Perhaps its client never saw the answer.
-            RefreshTokenState::Used { token, used } if self.within_grace(used) => token,
+            RefreshTokenState::Used { token, used } if self.within_grace(used, asked) => token,
             RefreshTokenState::Used { token, .. } if token.client_id == client.id => {
                 // Somebody holds a copy: the whole family ends, with its access tokens (RFC 9700 section 4.14.2).
                 self.store().revoke_family(&token).await?;
@@ -271,9 +275,10 @@ impl Platform {
             ..(*old).clone()
         };
         let store = self.store();
-        let secret = if store.rotate_refresh_token(&old, (&new, &secret), &tokens.issued(), now).await? {
+        let kept = (self.settings().refresh_grace_seconds > 0).then_some(&secret);
+        let secret = if store.rotate_refresh_token(&old, (&new, kept), &tokens.issued(), now).await? {
             secret
-        } else if let Some(successor) = self.successor(&old, &tokens, &hash).await? {
+        } else if let Some(successor) = self.successor(&old, &tokens, (&hash, asked)).await? {
             successor
         } else {
             store.revoke_family(&old).await?;
@@ -283,11 +288,8 @@ impl Platform {
         Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })
     }
 
-    /// Whether a refresh token that was rotated away at `used` may be presented once more.
-    fn within_grace(&self, used: Option<Timestamp>) -> bool {
-        let grace = i64::from(self.settings().refresh_grace_seconds);
-        // A clock that was set back makes nothing younger.
-        used.is_some_and(|used| (used..used.plus_seconds(grace)).contains(&self.now()))
+    fn within_grace(&self, used: Option<Timestamp>, asked: Timestamp) -> bool {
+        used.is_some_and(|used| is_within_grace(self.settings().refresh_grace_seconds, used, asked))
     }
 
     /// The token in the place of one that was rotated away within the grace period, by this client or at the same moment.
@@ -295,10 +297,10 @@ impl Platform {
         &self,
         old: &RefreshToken,
         tokens: &SignedTokens,
-        hash: &str,
+        (hash, asked): (&str, Timestamp),
     ) -> Result<Option<Secret>, OAuthError> {
-        match self.store().find_refresh_token(&old.org_id, hash, self.now()).await? {
-            RefreshTokenState::Used { used, .. } if self.within_grace(used) => {
+        match self.store().find_refresh_token(&old.org_id, hash, asked).await? {
+            RefreshTokenState::Used { used, .. } if self.within_grace(used, asked) => {
                 Ok(self.store().refresh_again(old, &tokens.issued(), self.now()).await?)
             }
             _ => Ok(None),
@@ -344,6 +346,13 @@ impl Platform {
             self.log_grant(&minting, "id_token", None);
         }
     }
+}
+
+/// Whether a refresh token that was rotated away at `used`, by the clock of some node, may be presented again at `asked`, by
+/// this one's.
+fn is_within_grace(grace_seconds: u32, used: Timestamp, asked: Timestamp) -> bool {
+    let within = used.plus_seconds(-CLOCK_SKEW_SECONDS)..used.plus_seconds(grace_seconds.into());
+    grace_seconds > 0 && within.contains(&asked)
 }
 
 fn denied() -> OAuthError {
@@ -463,4 +472,29 @@ fn basic(header: &str) -> Option<(String, String)> {
         url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
     };
     Some((decode(id)?, decode(secret)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two nodes that a client asks at the same moment have two clocks.
+    #[test]
+    fn a_used_token_works_again_within_its_grace_whichever_clock_is_ahead() {
+        let used = Timestamp::from_micros(0).plus_seconds(1_000);
+        for (grace, after, works) in [
+            (30, 0, true),
+            (30, 29, true),
+            (30, 30, false),
+            (30, -1, true),
+            (30, -60, true),
+            (30, -61, false),
+            (0, 0, false),
+            (0, -1, false),
+            (1, 0, true),
+            (1, 1, false),
+        ] {
+            assert_eq!(is_within_grace(grace, used, used.plus_seconds(after)), works, "{grace} {after}");
+        }
+    }
 }

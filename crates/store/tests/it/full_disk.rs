@@ -40,7 +40,7 @@ impl Ledger {
         if let Some(old) = self.token.clone().filter(|_| random.below(2) == 0) {
             let new = refresh_token(&format!("token {}", self.number), Some(&old), None);
             let access = IssuedAccessToken { jti: format!("jti {}", self.number), expires: at(1_000) };
-            return match store.rotate_refresh_token(&old, (&new, &Secret::new("clear")), &access, at(0)).await {
+            return match store.rotate_refresh_token(&old, (&new, Some(&Secret::new("clear"))), &access, at(0)).await {
                 Ok(rotated) => {
                     assert!(rotated, "nobody else uses the token");
                     self.token = Some(new);

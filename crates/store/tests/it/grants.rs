@@ -81,7 +81,10 @@ async fn a_refresh_token_is_rotated_by_exactly_one(store: Store) {
         let (store, old) = (store.clone(), old.clone());
         tasks.spawn(async move {
             let new = refresh_token(&format!("new {racer}"), Some(&old), None);
-            store.rotate_refresh_token(&old, (&new, &secret()), &access(&format!("jti {racer}")), at(1)).await.unwrap()
+            store
+                .rotate_refresh_token(&old, (&new, Some(&secret())), &access(&format!("jti {racer}")), at(1))
+                .await
+                .unwrap()
         });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|rotated| *rotated).count(), 1);
@@ -102,11 +105,11 @@ async fn a_rotation_is_kept_with_its_access_token_or_not_at_all(store: Store) {
     grant(&store, "code", "jti", Some(&old)).await;
     let new = refresh_token("new", Some(&old), Some("code"));
     assert!(
-        store.rotate_refresh_token(&old, (&new, &secret()), &access("jti"), at(1)).await.is_err(),
+        store.rotate_refresh_token(&old, (&new, Some(&secret())), &access("jti"), at(1)).await.is_err(),
         "there is one with this id"
     );
     assert!(is_live(&store, "old").await && !is_live(&store, "new").await);
-    assert!(store.rotate_refresh_token(&old, (&new, &secret()), &access("jti-2"), at(1)).await.unwrap());
+    assert!(store.rotate_refresh_token(&old, (&new, Some(&secret())), &access("jti-2"), at(1)).await.unwrap());
 }
 
 async fn who_asks_again_gets_the_same_successor_until_it_is_used(store: Store) {
@@ -115,15 +118,24 @@ async fn who_asks_again_gets_the_same_successor_until_it_is_used(store: Store) {
     let third = refresh_token("third", Some(&second), Some("code"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     assert!(store.refresh_again(&first, &access("jti-2"), at(1)).await.unwrap().is_none(), "it is live");
-    assert!(store.rotate_refresh_token(&first, (&second, &secret()), &access("jti-2"), at(1)).await.unwrap());
+    assert!(store.rotate_refresh_token(&first, (&second, Some(&secret())), &access("jti-2"), at(1)).await.unwrap());
     for jti in ["jti-3", "jti-4"] {
         assert_eq!(store.refresh_again(&first, &access(jti), at(2)).await.unwrap(), Some(secret()));
     }
     assert!(store.refresh_again(&first, &access("jti-5"), at(1_000)).await.unwrap().is_none(), "it has expired");
+    for now in [61, 61] {
+        store.purge_expired(at(now)).await.unwrap();
+    }
+    assert_eq!(store.refresh_again(&first, &access("jti-8"), at(2)).await.unwrap(), Some(secret()), "it may be of use");
     let done = store.rotate_secrets(|_| ()).await.unwrap();
     assert_eq!((done.rows, done.secrets), (2, 0), "the code and the successor are under the current key");
-    assert!(store.rotate_refresh_token(&second, (&third, &secret()), &access("jti-6"), at(3)).await.unwrap());
+    assert!(store.rotate_refresh_token(&second, (&third, Some(&secret())), &access("jti-6"), at(3)).await.unwrap());
     assert!(store.refresh_again(&first, &access("jti-7"), at(3)).await.unwrap().is_none(), "the successor was used");
+    for now in [65, 65] {
+        store.purge_expired(at(now)).await.unwrap();
+    }
+    let secrets = store.rotate_secrets(|_| ()).await.unwrap().rows;
+    assert_eq!(secrets, 1, "of the code alone: what took the place of a refresh token is forgotten after a minute");
     // With the access tokens that were issued to those who asked again.
     store.revoke_family(&first).await.unwrap();
     for (jti, revoked) in [("jti-3", true), ("jti-4", true), ("jti-5", false), ("jti-7", false)] {
@@ -138,7 +150,7 @@ async fn a_family_is_revoked_together(store: Store) {
     let stranger = refresh_token("stranger", None, Some("other"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     grant(&store, "other", "jti-2", Some(&stranger)).await;
-    assert!(store.rotate_refresh_token(&first, (&second, &secret()), &access("jti-3"), at(1)).await.unwrap());
+    assert!(store.rotate_refresh_token(&first, (&second, Some(&secret())), &access("jti-3"), at(1)).await.unwrap());
     assert_eq!(store.revoke_family(&first).await.unwrap(), 4);
     for hash in ["first", "second"] {
         assert!(matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Revoked(_)));
@@ -148,7 +160,7 @@ async fn a_family_is_revoked_together(store: Store) {
     }
     assert!(is_live(&store, "stranger").await);
     let third = refresh_token("third", Some(&first), Some("code"));
-    assert!(!store.rotate_refresh_token(&second, (&third, &secret()), &access("jti-4"), at(1)).await.unwrap());
+    assert!(!store.rotate_refresh_token(&second, (&third, Some(&secret())), &access("jti-4"), at(1)).await.unwrap());
     assert_eq!(store.revoke_family(&second).await.unwrap(), 0, "nothing is left");
 }
 
@@ -184,7 +196,7 @@ async fn what_came_of_a_code_is_revoked_together(store: Store) {
     let second = refresh_token("second", Some(&first), Some("code"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     grant(&store, "other", "jti-2", None).await;
-    assert!(store.rotate_refresh_token(&first, (&second, &secret()), &access("jti-3"), at(1)).await.unwrap());
+    assert!(store.rotate_refresh_token(&first, (&second, Some(&secret())), &access("jti-3"), at(1)).await.unwrap());
     assert!(!store.is_access_token_revoked(&org(), "jti-1").await.unwrap());
     assert_eq!(store.revoke_tokens_of_code(&org(), "code").await.unwrap(), 4);
     assert!(!is_live(&store, "second").await);
