@@ -1,6 +1,6 @@
 //! What is read of an answer's body.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, header::CONTENT_ENCODING};
@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use tenterhook_contract::limits::ANSWER_BYTES_MAX;
 use tenterhook_engine::{CallFailure, Deadline, FailureCode, carries_answer};
 
-use crate::failure;
+use crate::{connection::ConnectionInfo, failure};
 
 /// How long a body may take whose status carries no answer. What comes in this time is shown to people, and a connection
 /// whose body was read to its end is used again; nothing waits for more.
@@ -31,10 +31,13 @@ struct Read {
 pub(crate) async fn of_answer(answer: Response<Incoming>, deadline: Deadline) -> Result<Bytes, CallFailure> {
     let status = answer.status().as_u16();
     let encoding = encoding_of(answer.headers());
+    let connection = answer.extensions().get::<Arc<ConnectionInfo>>().cloned();
+    let ended = || connection.iter().for_each(|connection| connection.answer_ended());
     let mut read = Read::default();
     let reading = read.all(answer.into_body());
     if carries_answer(status) {
         reading.await?;
+        ended();
         let body = read.end();
         return match encoding {
             // What is JSON as it stands only has a header that is wrong.
@@ -46,7 +49,9 @@ pub(crate) async fn of_answer(answer: Response<Incoming>, deadline: Deadline) ->
     }
     // At the deadline itself what waits for this one looks at it first.
     let until = deadline.earlier(Deadline::after(ASIDE_TIMEOUT));
-    let _ = tokio::time::timeout_at(until.instant(), reading).await;
+    if let Ok(Ok(())) = tokio::time::timeout_at(until.instant(), reading).await {
+        ended();
+    }
     Ok(read.end())
 }
 

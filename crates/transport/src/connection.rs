@@ -9,7 +9,10 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,6 +26,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     runtime::Handle,
+    task::AbortHandle,
     time::Instant,
 };
 use tokio_rustls::client::TlsStream;
@@ -46,6 +50,17 @@ pub(crate) struct ConnectionInfo {
     pub(crate) http2: bool,
     /// What the service said of it.
     pub(crate) promise: Promise,
+    /// Answers that were read to their end.
+    pub(crate) answers: AtomicU32,
+    /// What takes an HTTP/2 connection out of the pool at its age.
+    pub(crate) leaving: OnceLock<AbortHandle>,
+}
+
+impl ConnectionInfo {
+    /// An answer was read to its end.
+    pub(crate) fn answer_ended(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A connection, as the pooled client uses it.
@@ -91,9 +106,17 @@ struct Turns {
 #[error("the connection was not used: {0:?}")]
 pub(crate) struct NotUsed(Reason);
 
+impl NotUsed {
+    /// Whether the connection was a new one, so that the next one may end in the same way.
+    pub(crate) fn was_new(self) -> bool {
+        self.0 == Reason::ClosedNew
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
     Closed,
+    ClosedNew,
     Idle,
     Old,
     Spent,
@@ -113,9 +136,12 @@ impl ServiceConnection {
         };
         let now = Instant::now();
         let new = turns.requests == 0 && now.duration_since(self.info.established) < NEW_FOR;
-        if !new && let Err(reason) = turns.fit(&self.info, &self.stream, now) {
-            return Err(io::Error::other(NotUsed(reason)));
-        }
+        let fit = match new {
+            true if self.stream.is_closed() => Err(Reason::ClosedNew),
+            true => Ok(()),
+            false => turns.fit(&self.info, &self.stream, now),
+        };
+        fit.map_err(|reason| io::Error::other(NotUsed(reason)))?;
         turns.requests = turns.requests.saturating_add(1);
         turns.left = request_bytes(bytes);
         Ok(())
@@ -138,23 +164,25 @@ impl ServiceConnection {
                 turns.service.answered_after(now.duration_since(turns.wrote_at));
             }
             turns.read_at = now;
-        } else if let Some(idle) = turns.idle_at(now) {
+        } else if let Some(idle) = turns.idle_at(&self.info, now) {
             turns.service.ended(idle, now);
         }
     }
 }
 
 impl Turns {
-    /// How long the connection has been idle: an answer has come since the last request.
-    fn idle_at(&self, now: Instant) -> Option<Duration> {
-        let idle = !self.shut && self.requests > 0 && self.left == Some(0) && self.read_at >= self.wrote_at;
+    /// How long the connection has been idle: the answer to the last request has come, and was read to its end. Whoever
+    /// leaves one in its middle learns nothing of the service.
+    fn idle_at(&self, info: &ConnectionInfo, now: Instant) -> Option<Duration> {
+        let answered = self.requests > 0 && info.answers.load(Ordering::Relaxed) == self.requests;
+        let idle = answered && !self.shut && self.left == Some(0) && self.read_at >= self.wrote_at;
         idle.then(|| now.duration_since(self.read_at))
     }
 
     fn fit(&self, info: &ConnectionInfo, stream: &Stream, now: Instant) -> Result<(), Reason> {
         let idle = now.duration_since(self.read_at);
         if stream.has_ended() {
-            if let Some(idle) = self.idle_at(now) {
+            if let Some(idle) = self.idle_at(info, now) {
                 self.service.ended(idle, now);
             }
             return Err(Reason::Closed);
@@ -195,9 +223,18 @@ impl Stream {
     /// Whether the service has closed the connection, or sent what no request has asked for. The reactor may not have told
     /// so yet: the socket itself is asked.
     fn has_ended(&self) -> bool {
-        let Some(tcp) = self.tcp() else { return true };
-        let peeked = recv(tcp, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        !matches!(peeked, Err(Errno::AGAIN | Errno::INTR))
+        !matches!(self.peek(), Err(Errno::AGAIN | Errno::INTR))
+    }
+
+    /// Whether the service has closed the connection. Over TLS it may have sent something of its own before, which hides
+    /// the end.
+    fn is_closed(&self) -> bool {
+        !matches!(self.peek(), Ok(1..) | Err(Errno::AGAIN | Errno::INTR))
+    }
+
+    fn peek(&self) -> Result<usize, Errno> {
+        let tcp = self.tcp().ok_or(Errno::NOTCONN)?;
+        recv(tcp, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).map(|(read, _)| read)
     }
 }
 
@@ -251,9 +288,9 @@ impl AsyncWrite for ServiceConnection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, turns, .. } = &mut *self;
+        let Self { stream, turns, info } = &mut *self;
         if let Some(turns) = turns {
-            if let Some(idle) = turns.idle_at(Instant::now()).filter(|_| !stream.has_ended()) {
+            if let Some(idle) = turns.idle_at(info, Instant::now()).filter(|_| !stream.has_ended()) {
                 turns.service.survived(idle);
             }
             turns.shut = true;
@@ -286,9 +323,13 @@ impl Drop for ServiceConnection {
     /// Watches a connection that was not used again: whether the service would have kept it is worth knowing for the next
     /// ones.
     fn drop(&mut self) {
+        if let Some(leaving) = self.info.leaving.get() {
+            leaving.abort();
+        }
         let Some(turns) = self.turns.as_ref().filter(|turns| turns.idle.is_none()) else { return };
         let since = turns.read_at;
-        let idle = turns.idle_at(Instant::now()).filter(|idle| *idle < IDLE_TIMEOUT && !self.stream.has_ended());
+        let idle =
+            turns.idle_at(&self.info, Instant::now()).filter(|idle| *idle < IDLE_TIMEOUT && !self.stream.has_ended());
         let (Some(_), Ok(runtime)) = (idle, Handle::try_current()) else { return };
         let (service, Some(place)) = (Arc::clone(&turns.service), turns.service.watch()) else { return };
         let mut stream = std::mem::replace(&mut self.stream, Stream::Gone);
@@ -327,7 +368,16 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let now = Instant::now();
         let promise = Promise::default();
-        let info = ConnectionInfo { began: now, established: now, leave_at: now + age, http2: false, promise };
+        let (answers, leaving) = (AtomicU32::new(0), OnceLock::new());
+        let info = ConnectionInfo {
+            began: now,
+            established: now,
+            leave_at: now + age,
+            http2: false,
+            promise,
+            answers,
+            leaving,
+        };
         let service = Services::default().of(false, "localhost", 80);
         (ServiceConnection::new(Stream::Plain(stream), info, service, idle), listener.accept().await.unwrap().0)
     }
@@ -338,6 +388,7 @@ mod tests {
         service.read_exact(&mut [0; REQUEST.len()]).await.unwrap();
         service.write_all(b"HTTP/1.1 204 X\r\n\r\n").await.unwrap();
         connection.read_exact(&mut [0; 18]).await.unwrap();
+        connection.info.answer_ended();
     }
 
     async fn refusal(connection: &mut ServiceConnection) -> Option<Reason> {
@@ -384,6 +435,37 @@ mod tests {
             }
             assert_eq!(refusal(&mut connection).await, Some(Reason::Closed));
         }
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_that_was_closed_takes_no_request_and_one_that_was_greeted_does() {
+        for (greeting, reason) in [("", Some(Reason::ClosedNew)), ("220 x", None)] {
+            let (mut connection, mut service) = pair(Duration::from_mins(1), None).await;
+            service.write_all(greeting.as_bytes()).await.unwrap();
+            drop(service);
+            while !connection.stream.has_ended() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(refusal(&mut connection).await, reason, "{greeting}");
+        }
+    }
+
+    /// In the middle of an answer it is the service's turn, however long that lasts.
+    #[tokio::test]
+    async fn a_connection_is_idle_when_the_end_of_its_answer_is_known() {
+        let (mut connection, mut service) = pair(Duration::from_mins(1), None).await;
+        let idle = |connection: &ServiceConnection| {
+            let turns = connection.turns.as_ref().unwrap();
+            turns.idle_at(&connection.info, Instant::now() + IDLE_TIMEOUT)
+        };
+        exchange(&mut connection, &mut service).await;
+        assert!(idle(&connection).unwrap() >= IDLE_TIMEOUT);
+        connection.write_all(REQUEST).await.unwrap();
+        service.write_all(b"HTTP/1.1 200 X\r\nContent-Length: 2\r\n\r\n{").await.unwrap();
+        connection.read_exact(&mut [0; 38]).await.unwrap();
+        assert_eq!(idle(&connection), None, "a byte is missing");
+        connection.info.answer_ended();
+        assert!(idle(&connection).is_some());
     }
 
     /// A service may answer before it has read all, and close: what is left of the request is no new one, and nobody may

@@ -4,7 +4,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll},
@@ -40,7 +40,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The age from which a connection takes no more requests: the name of its host may lead elsewhere by then.
-const AGE_MAX: Duration = Duration::from_mins(1);
+pub(crate) const AGE_MAX: Duration = Duration::from_mins(1);
 /// Connections in turn may become this many different ages, from three quarters of the most on.
 const AGE_SHARES: u32 = 16;
 
@@ -132,7 +132,8 @@ impl Dialer {
         };
         let (established, http2) = (Instant::now(), http2 || self.http2);
         let leave_at = established + self.reach.next_age_max();
-        let info = ConnectionInfo { began, established, leave_at, http2, promise: Promise::default() };
+        let (promise, answers, leaving) = (Promise::default(), AtomicU32::new(0), OnceLock::new());
+        let info = ConnectionInfo { began, established, leave_at, http2, promise, answers, leaving };
         let service = services.of(secure, host, port);
         Ok(TokioIo::new(ServiceConnection::new(stream, info, service, self.idle)))
     }

@@ -294,7 +294,7 @@ impl Prepared {
         authorization: Option<&HeaderValue>,
         signed_at: i64,
     ) -> Result<Request<SentBody>, CallFailure> {
-        let mut request = Request::new(SentBody { bytes: Some(call.body.clone()), progress: call.progress.clone() });
+        let mut request = Request::new(SentBody::new(call.body.clone(), call.progress));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();
@@ -337,9 +337,9 @@ pub(crate) struct SentBody {
 }
 
 impl SentBody {
-    /// A body whose progress nobody follows.
-    pub(crate) fn new(bytes: Bytes) -> Self {
-        Self { bytes: Some(bytes), progress: Progress::default() }
+    /// A body that tells `progress` when the connection takes it.
+    pub(crate) fn new(bytes: Bytes, progress: &Progress) -> Self {
+        Self { bytes: Some(bytes), progress: progress.clone() }
     }
 }
 

@@ -202,9 +202,9 @@ impl TokenSource {
     /// Asks the token endpoint; answers the header and how long it lives, when that is said.
     async fn request(&self, deadline: Deadline) -> Result<(HeaderValue, Option<Duration>), CallFailure> {
         let body = self.form()?;
-        let body = Bytes::from(body);
+        let (body, progress) = (Bytes::from(body), Progress::default());
         let request = || {
-            let mut request = Request::new(SentBody::new(body.clone()));
+            let mut request = Request::new(SentBody::new(body.clone(), &progress));
             *request.method_mut() = Method::POST;
             *request.uri_mut() = self.grant.uri.clone();
             let headers = request.headers_mut();
@@ -214,7 +214,7 @@ impl TokenSource {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             Ok(request)
         };
-        let answer = self.means.client.send(request, deadline, &Progress::default()).await;
+        let answer = self.means.client.send(request, deadline, &progress).await;
         let answer = answer.map_err(|failure| explained(&failure))?;
         let status = answer.status();
         let redirects_to = failure::redirect_target(&answer, &self.grant.uri);

@@ -1,27 +1,22 @@
 //! Sends a request over the pool, and sends it again when the service provably did not read it.
 
-use std::{
-    error::Error,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
-    client::legacy::{self, Client, connect::capture_connection},
+    client::legacy::{
+        self, Client,
+        connect::{CaptureConnection, capture_connection},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use tenterhook_engine::{CallFailure, CallPhase, Deadline, Progress};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     connection::{ConnectionInfo, NotUsed},
-    dialer::Dialer,
+    dialer::{AGE_MAX, Dialer},
     failure,
     http_transport::SentBody,
     keep_alive::IDLE_TIMEOUT,
@@ -54,9 +49,10 @@ const RESEND_PAUSE: Duration = Duration::from_millis(1);
 #[derive(Clone)]
 pub(crate) struct PooledClient {
     client: Client<Dialer, SentBody>,
-    /// An answer came over an HTTP/2 connection that is past its age: the next request takes it out of the pool.
-    aged: Arc<AtomicBool>,
 }
+
+/// The connection that a request is sent on. However the request ends, an HTTP/2 connection leaves the pool at its age.
+struct Carrier(CaptureConnection);
 
 /// Why the service has not read a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +71,7 @@ impl PooledClient {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(idle.unwrap_or(IDLE_TIMEOUT))
+            .pool_idle_timeout(idle.unwrap_or(IDLE_TIMEOUT).min(AGE_MAX / 4 * 3))
             .pool_max_idle_per_host(idle_max)
             .http1_title_case_headers(true)
             .http1_max_headers(ANSWER_HEADERS_MAX)
@@ -86,12 +82,12 @@ impl PooledClient {
             .http2_keep_alive_while_idle(true)
             .http2_only(http2_prior_knowledge)
             .build(dialer);
-        Self { client, aged: Arc::default() }
+        Self { client }
     }
 
     /// The answer to the request that `request` makes, each time the same. It is sent again, for every type of hook, when
     /// the service provably did not read it: over HTTP/2 when it says so (RFC 9113 sections 6.8 and 8.7), over HTTP/1.1 when
-    /// not a byte was written. `progress` counts how often.
+    /// not a byte was written. `progress` counts how often; the bodies must tell it when a connection takes them.
     ///
     /// # Errors
     /// When `request` makes none, or the failure of the last sending. Nothing is waited for beyond `deadline`.
@@ -108,7 +104,7 @@ impl PooledClient {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            match unread(&error) {
+            match unread(&error, progress.phase() == CallPhase::Wait) {
                 Some(Unread::NotUsed) if unused < IDLE_PER_HOST_MAX => unused += 1,
                 Some(Unread::GivenBack) if progress.resends() < RESENDS_MAX && pause < deadline.remaining() => {
                     progress.send_again();
@@ -124,48 +120,86 @@ impl PooledClient {
     }
 
     async fn send_once(&self, mut request: Request<SentBody>) -> Result<Response<Incoming>, legacy::Error> {
-        let aged = self.aged.swap(false, Ordering::Relaxed);
-        let connection = aged.then(|| capture_connection(&mut request));
+        let _carrier = Carrier(capture_connection(&mut request));
         let answer = self.client.request(request).await?;
-        if let Some(info) = answer.extensions().get::<Arc<ConnectionInfo>>() {
-            if !info.http2 {
-                info.promise.read(answer.headers());
-            } else if Instant::now() >= info.leave_at {
-                match connection {
-                    None => self.aged.store(true, Ordering::Relaxed),
-                    // Calls that are under way on it end there.
-                    Some(connection) => {
-                        if let Some(connected) = &*connection.connection_metadata() {
-                            connected.poison();
-                        }
-                    }
-                }
-            }
+        if let Some(info) = answer.extensions().get::<Arc<ConnectionInfo>>().filter(|info| !info.http2) {
+            info.promise.read(answer.headers());
         }
         Ok(answer)
     }
 }
 
-/// Why the service has not read the request that ended in this error; `None` when it may have.
-fn unread(error: &legacy::Error) -> Option<Unread> {
-    let http2 = || error.connect_info().is_some_and(legacy::connect::Connected::is_negotiated_h2);
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+/// Takes the connection out of the pool. Calls that are under way on it end there.
+fn leave(connection: &CaptureConnection) {
+    if let Some(connected) = &*connection.connection_metadata() {
+        connected.poison();
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        let mut extensions = Extensions::new();
+        match &*self.0.connection_metadata() {
+            Some(connected) if connected.is_negotiated_h2() => connected.get_extras(&mut extensions),
+            _ => return,
+        }
+        let Some(info) = extensions.remove::<Arc<ConnectionInfo>>() else { return };
+        let leave_at = info.leave_at;
+        if Instant::now() >= leave_at {
+            return leave(&self.0);
+        }
+        if let (None, Ok(runtime)) = (info.leaving.get(), Handle::try_current()) {
+            let connection = self.0.clone();
+            let leaving = runtime.spawn(async move {
+                tokio::time::sleep_until(leave_at).await;
+                leave(&connection);
+            });
+            // Of two requests that ended in the same moment one has set it.
+            if let Err(second) = info.leaving.set(leaving.abort_handle()) {
+                second.abort();
+            }
+        }
+    }
+}
+
+/// Why the service has not read the request that ended in this error; `None` when it may have. `taken` is whether the
+/// connection has taken the request's body.
+fn unread(error: &legacy::Error, taken: bool) -> Option<Unread> {
+    // A connection that ended before the request was given to it: the error is the connection's.
+    let connection_only = error.connect_info().is_none() && !error.is_connect();
+    unread_of(error, taken, connection_only)
+}
+
+fn unread_of(error: &(dyn Error + 'static), taken: bool, connection_only: bool) -> Option<Unread> {
+    let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             // A GOAWAY from the peer ends the streams above its last id, and no others, with this error: those below go
-            // on, and end with the connection's error if it does.
+            // on, and end with the connection's error if it does. Only while the request is handed over, before its body is
+            // taken, a GOAWAY may end it whatever its id is.
+            let above = error.is_go_away() && taken;
             let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            return (error.is_remote() && (error.is_go_away() || refused)).then_some(Unread::GivenBack);
+            return (error.is_remote() && (above || refused)).then_some(Unread::GivenBack);
         }
-        // It waited in the connection's queue when a GOAWAY ended that. (One that waited for an HTTP/1.1 connection which
-        // was closed is taken to the next by the pool itself, unless the connection was new: a service that closes new
-        // connections is in trouble.)
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) && http2() {
+        // It waited in the connection's queue when that ended, or the connection ended before. (One that waited for an
+        // HTTP/1.1 connection that had been used before is taken to the next by the pool itself.)
+        if let Some(error) = error.downcast_ref::<hyper::Error>()
+            && (error.is_canceled() || error.is_closed() || connection_only && error.is_incomplete_message())
+        {
             return Some(Unread::GivenBack);
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<NotUsed>());
-            return inner.map(|_| Unread::NotUsed);
+            if let Some(unused) = error.get_ref().and_then(|inner| inner.downcast_ref::<NotUsed>()) {
+                return Some(if unused.was_new() { Unread::GivenBack } else { Unread::NotUsed });
+            }
+            let ended = matches!(
+                error.kind(),
+                io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::UnexpectedEof
+            );
+            return (connection_only && ended).then_some(Unread::GivenBack);
         }
         next = error.source();
     }
@@ -176,13 +210,16 @@ fn unread(error: &legacy::Error) -> Option<Unread> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::{convert::Infallible, sync::atomic::AtomicUsize};
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use bytes::Bytes;
     use http_body_util::Full;
     use hyper::{server::conn::http2, service::service_fn};
     use hyper_util::rt::TokioIo;
-    use tokio::net::TcpListener;
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
     use super::*;
     use crate::{EgressPolicy, SystemResolver, dialer::Reach, tls};
@@ -204,28 +241,88 @@ mod tests {
         (uri, taken)
     }
 
+    fn client(age_max: Duration) -> PooledClient {
+        let policy = EgressPolicy::default().with_plain_http_to_loopback();
+        let mut reach = Reach::new(policy, Arc::new(SystemResolver::default()), None);
+        reach.age_max = age_max;
+        let config = tls::client_config(Arc::new(tls::machine_trust(&[]).unwrap()), None).unwrap();
+        PooledClient::new(Dialer::new(Arc::new(reach), config, None, true), true, None)
+    }
+
+    async fn send(client: &PooledClient, uri: &str) -> Result<Response<Incoming>, CallFailure> {
+        let progress = Progress::default();
+        let request = || {
+            let mut request = Request::new(SentBody::new(Bytes::from_static(b"{}"), &progress));
+            *request.uri_mut() = uri.parse().unwrap();
+            Ok(request)
+        };
+        client.send(request, Deadline::after(Duration::from_secs(10)), &progress).await
+    }
+
     #[tokio::test]
-    async fn an_http2_connection_past_its_age_leaves_the_pool() {
-        let (uri, taken) = service().await;
-        for (age_max, connections) in [(Duration::from_mins(1), 1), (Duration::ZERO, 2)] {
-            taken.store(0, Ordering::Relaxed);
-            let policy = EgressPolicy::default().with_plain_http_to_loopback();
-            let mut reach = Reach::new(policy, Arc::new(SystemResolver::default()), None);
-            reach.age_max = age_max;
-            let config = tls::client_config(Arc::new(tls::machine_trust(&[]).unwrap()), None).unwrap();
-            let client = PooledClient::new(Dialer::new(Arc::new(reach), config, None, true), true, None);
-            // The first call finds it past its age, the second takes it out of the pool, the third has a new one.
+    async fn an_http2_connection_past_its_age_takes_no_request_whatever_is_called_between() {
+        let ((one, one_taken), (two, two_taken)) = (service().await, service().await);
+        for (age_max, connections) in [(Duration::from_mins(1), 1), (Duration::ZERO, 3)] {
+            one_taken.store(0, Ordering::Relaxed);
+            two_taken.store(0, Ordering::Relaxed);
+            let client = client(age_max);
             for _ in 0..3 {
-                let request = || {
-                    let mut request = Request::new(SentBody::new(Bytes::from_static(b"{}")));
-                    *request.uri_mut() = uri.parse().unwrap();
-                    Ok(request)
-                };
-                let deadline = Deadline::after(Duration::from_secs(10));
-                let answer = client.send(request, deadline, &Progress::default()).await.unwrap();
-                assert_eq!(answer.status(), 200);
+                for uri in [&one, &two] {
+                    assert_eq!(send(&client, uri).await.unwrap().status(), 200);
+                }
             }
-            assert_eq!(taken.load(Ordering::Relaxed), connections, "{age_max:?}");
+            assert_eq!(one_taken.load(Ordering::Relaxed), connections, "{age_max:?}");
+            assert_eq!(two_taken.load(Ordering::Relaxed), connections, "{age_max:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_http2_connection_leaves_the_pool_at_its_age() {
+        let (uri, taken) = service().await;
+        let client = client(Duration::from_millis(300));
+        while taken.load(Ordering::Relaxed) < 3 {
+            assert_eq!(send(&client, &uri).await.unwrap().status(), 200);
+        }
+    }
+
+    /// A service that answers nobody gets no connection older than any other.
+    #[tokio::test]
+    async fn a_connection_without_answers_leaves_the_pool_at_its_age() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (uri, client) = (format!("http://{}/", listener.local_addr().unwrap()), client(Duration::ZERO));
+        let mut silent = Vec::new();
+        for _ in 0..2 {
+            let calling = tokio::spawn({
+                let (client, uri) = (client.clone(), uri.clone());
+                async move { send(&client, &uri).await.map(drop) }
+            });
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            silent.push(connection.accept().await.unwrap().unwrap());
+            tokio::spawn(async move { while connection.accept().await.is_some() {} });
+            calling.abort();
+            assert!(calling.await.unwrap_err().is_cancelled());
+        }
+    }
+
+    /// A GOAWAY can end a request between its head and its body, too, when its id is not above the last.
+    #[tokio::test]
+    async fn a_goaway_before_the_body_is_taken_proves_nothing() {
+        let (ours, mut theirs) = tokio::io::duplex(1_024);
+        let (requests, connection) = h2::client::handshake(ours).await.unwrap();
+        tokio::spawn(connection);
+        let go_away = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        theirs.write_all(&[&[0, 0, 0, 4, 0, 0, 0, 0, 0], &go_away[..]].concat()).await.unwrap();
+        let mut requests = requests;
+        let error = loop {
+            match requests.ready().await {
+                Ok(ready) => requests = ready,
+                Err(error) => break error,
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(error.is_go_away() && error.is_remote());
+        assert_eq!(unread_of(&error, false, false), None);
+        assert_eq!(unread_of(&error, true, false), Some(Unread::GivenBack));
     }
 }

@@ -17,30 +17,58 @@ const HOSTS_MAX: usize = 1_024;
 
 /// Logs refusals with the address and the rule, which those who registered the hook are not told.
 #[derive(Debug, Default)]
-pub(crate) struct Denials(Mutex<HashMap<String, Instant>>);
+pub(crate) struct Denials(Mutex<Logged>);
+
+#[derive(Debug, Default)]
+struct Logged {
+    hosts: HashMap<String, Instant>,
+    /// Refusals that were not logged because too many hosts were, since that was said.
+    left_out: u64,
+    said: Option<Instant>,
+}
+
+/// What is logged of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// The refusal.
+    Denied,
+    /// That so many were left out.
+    LeftOut(u64),
+    Nothing,
+}
 
 impl Denials {
     /// Logs `denied`, unless the host was logged a moment ago.
     pub(crate) fn log(&self, host: &str, denied: &EgressDenied) {
-        if self.is_due(host, Instant::now()) {
-            tracing::warn!(host, reason = denied.reason().code(), "egress.denied: {denied}");
+        match self.line(host, Instant::now()) {
+            Line::Denied => tracing::warn!(host, reason = denied.reason().code(), "egress.denied: {denied}"),
+            Line::LeftOut(refusals) => {
+                tracing::warn!(refusals, "egress.left_out: refusals of more hosts than the log has room for");
+            }
+            Line::Nothing => {}
         }
     }
 
-    fn is_due(&self, host: &str, now: Instant) -> bool {
+    fn line(&self, host: &str, now: Instant) -> Line {
+        let is_recent = |at: &Instant| now.duration_since(*at) < LOGGED_EVERY;
         let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.get(host).is_some_and(|at| now.duration_since(*at) < LOGGED_EVERY) {
-            return false;
+        if logged.hosts.get(host).is_some_and(is_recent) {
+            return Line::Nothing;
         }
-        if logged.len() >= HOSTS_MAX {
-            logged.retain(|_, at| now.duration_since(*at) < LOGGED_EVERY);
+        if logged.hosts.len() >= HOSTS_MAX {
+            logged.hosts.retain(|_, at| is_recent(at));
         }
-        // Beyond the bound nothing more is logged until others are due.
-        if logged.len() >= HOSTS_MAX {
-            return false;
+        if logged.hosts.len() < HOSTS_MAX {
+            logged.hosts.insert(host.to_owned(), now);
+            return Line::Denied;
         }
-        logged.insert(host.to_owned(), now);
-        true
+        // Beyond the bound no host is logged until others are due, but that is said: who fills the places hides nothing.
+        logged.left_out = logged.left_out.saturating_add(1);
+        if logged.said.as_ref().is_some_and(is_recent) {
+            return Line::Nothing;
+        }
+        logged.said = Some(now);
+        Line::LeftOut(std::mem::take(&mut logged.left_out))
     }
 }
 
@@ -51,9 +79,17 @@ mod tests {
     #[tokio::test]
     async fn a_host_is_logged_once_a_minute_and_all_have_a_bound() {
         let (denials, now) = (Denials::default(), Instant::now());
-        assert!(denials.is_due("a.example", now) && !denials.is_due("a.example", now));
-        let logged = (0..HOSTS_MAX * 2).filter(|number| denials.is_due(&format!("{number}.example"), now)).count();
-        assert_eq!(logged, HOSTS_MAX - 1);
-        assert!(denials.is_due("a.example", now + LOGGED_EVERY));
+        assert_eq!([0, 1].map(|_| denials.line("a.example", now)), [Line::Denied, Line::Nothing]);
+        let lines: Vec<_> = (0..HOSTS_MAX + 10).map(|number| denials.line(&format!("{number}.example"), now)).collect();
+        assert_eq!(lines.iter().filter(|line| **line == Line::Denied).count(), HOSTS_MAX - 1);
+        assert_eq!(lines.iter().filter(|line| **line == Line::LeftOut(1)).count(), 1, "at once");
+        let soon = now + LOGGED_EVERY / 2;
+        assert_eq!(denials.line("b.example", soon), Line::Nothing);
+        let later = now + LOGGED_EVERY;
+        let lines: Vec<_> =
+            (0..=HOSTS_MAX).map(|number| denials.line(&format!("{number}.later.example"), later)).collect();
+        assert!(lines.starts_with(&[Line::Denied; HOSTS_MAX]));
+        assert_eq!(lines.last(), Some(&Line::LeftOut(12)), "after a minute, with what was left out meanwhile");
+        assert_eq!(denials.line("a.example", later + LOGGED_EVERY), Line::Denied);
     }
 }

@@ -3,16 +3,20 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
 use tenterhook_engine::{Endpoint, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::service::{Service, Step};
-use tokio::time::Instant;
+use tenterhook_transport::{EgressPolicy, HttpTransport, Proxy, TransportConfig};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::Instant,
+};
 
-use crate::rig::{call, call_with, hook, transport};
+use crate::rig::{Counting, call, call_with, hook, transport};
 
 /// An answer with this further header.
 fn answer(header: &str) -> Step {
@@ -117,6 +121,47 @@ async fn a_request_is_not_written_on_a_connection_that_the_service_has_closed() 
     }
 }
 
+/// A proxy that ends the first connections in the moment in which it has established them. On those that follow it answers.
+async fn ending(first: usize) -> Proxy {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut read).await.unwrap();
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            // The runtime has one thread: the end is there when the client looks.
+            if number >= first {
+                while !read.ends_with(b"{\"x\":1}") {
+                    stream.read_buf(&mut read).await.unwrap();
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+            }
+        }
+    });
+    proxy
+}
+
+/// Nothing was written on them. Ten times, and not for ever.
+#[tokio::test]
+async fn a_new_connection_that_ends_before_the_request_is_replaced_up_to_a_bound() {
+    for (first, resends, wanted) in [(1, 1, Ok(200)), (10, 10, Ok(200)), (11, 10, Err(FailureCode::ConnectionReset))] {
+        let config = TransportConfig {
+            policy: EgressPolicy::default().with_plain_http_to_loopback(),
+            proxy: Some(ending(first).await),
+            ..TransportConfig::default()
+        };
+        let transport = HttpTransport::new(config, Arc::new(Counting::default())).unwrap();
+        let (endpoint, progress) = (transport.endpoint(&hook("http://127.0.0.1:9/"), None), Progress::default());
+        let result = call_with(&*endpoint, &progress).await.result;
+        assert_eq!(result.map(|answer| answer.status).map_err(|failure| failure.code), wanted, "{first}");
+        assert_eq!(progress.resends(), resends, "{first}");
+    }
+}
+
 /// What was written may have been read: a token hook would be called twice.
 #[tokio::test]
 async fn a_request_that_was_written_is_not_sent_again() {
@@ -137,7 +182,7 @@ async fn all_closed_connections_of_a_burst_are_passed_over() {
     let endpoint = transport().endpoint(&hook(&uri), None);
     let burst: Vec<_> = (0..BURST)
         .map(|_| {
-            let endpoint = std::sync::Arc::clone(&endpoint);
+            let endpoint = Arc::clone(&endpoint);
             tokio::spawn(async move { call(&*endpoint as &dyn Endpoint).await.result.unwrap().status })
         })
         .collect();
