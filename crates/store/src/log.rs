@@ -6,13 +6,14 @@ use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select,
 };
-use tenterhook_contract::id::OrgId;
+use tenterhook_contract::{Timestamp, id::OrgId};
 
 use crate::{
     Store, StoreError,
     entity::log_event,
     log_marks::first_since,
     model::{LogCursor, LogPage, LogQuery},
+    pool::Pool,
     store::from_text,
 };
 
@@ -35,7 +36,10 @@ impl Store {
             let first = match query.since.filter(|_| query.polling && query.after.is_none()) {
                 None => None,
                 Some(since) => match first_since(&reader, since).await? {
-                    None => return Ok(LogPage { events: Vec::new(), next: None, more: false }),
+                    // A restored database may lack marks.
+                    None if !has_events_since(&reader, &query.org_id, since).await? => {
+                        return Ok(LogPage { events: Vec::new(), next: None, more: false });
+                    }
                     first => first,
                 },
             };
@@ -54,6 +58,13 @@ impl Store {
         };
         self.heavy_reads.run(&org, read).await
     }
+}
+
+async fn has_events_since(reader: &Pool, org: &OrgId, since: Timestamp) -> Result<bool, StoreError> {
+    let since = log_event::Column::PublishedUs.gte(since.as_micros());
+    let of_org = log_event::Entity::find().filter(log_event::Column::OrgId.eq(org.as_str())).filter(since);
+    let some = of_org.select_only().column(log_event::Column::Sequence).limit(1).into_tuple::<i64>();
+    Ok(some.one(reader).await?.is_some())
 }
 
 /// The rows of a query in its order, by an index that has them so: no page reads what other pages have. `first` is a

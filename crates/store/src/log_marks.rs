@@ -34,7 +34,7 @@ pub(crate) async fn mark(connection: &impl ConnectionTrait, stretch: i64) -> Res
     connection.execute_raw(Statement::from_sql_and_values(backend, sql, [stretch.into()])).await.map(drop)
 }
 
-/// The sequence number before which no event is that was published since `since`; `None` when there is no such event.
+/// The sequence number before which no event is that was published since `since`; `None` when no mark tells one.
 pub(crate) async fn first_since(connection: &impl ConnectionTrait, since: Timestamp) -> Result<Option<i64>, DbErr> {
     let backend = connection.get_database_backend();
     let parameter = if backend == DbBackend::Postgres { "$1" } else { "?" };

@@ -427,7 +427,12 @@ async fn write_all(connection: Pool, shared: &Shared) {
 async fn write_until_done(connection: &Pool, rows: &[(&Entry, &str)], shared: &Shared) -> bool {
     let (mut pause, mut again) = (RETRY_MIN, false);
     let published = rows.iter().map(|(entry, _)| entry.published);
-    let unmarked = unmarked(published, shared.marked.load(Ordering::Relaxed));
+    let known = match connection.get_database_backend() {
+        // A server that took over may have lost a mark that this node has made.
+        DbBackend::Postgres => i64::MIN,
+        _ => shared.marked.load(Ordering::Relaxed),
+    };
+    let unmarked = unmarked(published, known);
     while let Err(error) = write(connection, rows, &unmarked, again).await {
         if shared.given_up.load(Ordering::Relaxed) {
             return false;

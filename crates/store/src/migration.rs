@@ -202,10 +202,12 @@ impl MigrationTrait for LogMarks {
             .col(big_integer("sequence"))
             .to_owned();
         manager.create_table(marks).await?;
-        // Those of the events that are there, as if they had been made when these were written.
+        // One for all events that are there: a poll that begins among them reads them from the first. Marks of their own would
+        // take a reading of the whole log, for which the nodes of the version before would have to wait.
         let marked = format!(
-            "INSERT INTO log_marks (stretch_us, sequence) \
-             SELECT published_us - published_us % {STRETCH_US} AS stretch_us, MIN(sequence) FROM log_events GROUP BY 1"
+            "INSERT INTO log_marks (stretch_us, sequence) SELECT last - last % {STRETCH_US}, 0 FROM (SELECT MAX(\
+             (SELECT MAX(published_us) FROM log_events WHERE log_events.org_id = orgs.id)) AS last FROM orgs) AS newest \
+             WHERE last IS NOT NULL"
         );
         manager.get_connection().execute_unprepared(&marked).await.map(drop)
     }
@@ -226,5 +228,52 @@ impl MigrationTrait for Probes {
         let mut table = Table::create();
         table.table("probes").col(big_integer("id").primary_key()).col(big_integer("number"));
         manager.create_table(table).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use sea_orm::{ConnectOptions, Database, DatabaseConnection, Statement};
+
+    use super::*;
+
+    /// A database of the version before, with what it held.
+    async fn steps_pass_over_what_was_there(connection: DatabaseConnection) {
+        Migrator::up(&connection, Some(2)).await.unwrap();
+        for statement in [
+            "INSERT INTO orgs VALUES ('o1', NULL, 'One', 0, 7), ('o2', 'two', 'Two', 0, 1), ('o3', 'three', 'None', 0, 1)",
+            "INSERT INTO log_events (org_id, published_us, document) \
+             VALUES ('o1', 1200000001, '{}'), ('o2', 1800000001, '{}'), ('o1', 600000000, '{}')",
+            "INSERT INTO refresh_tokens VALUES ('o1', 'r', 'h', 'f', NULL, 'used', '{}', 1)",
+        ] {
+            connection.execute_unprepared(statement).await.unwrap();
+        }
+        Migrator::up(&connection, None).await.unwrap();
+        let backend = connection.get_database_backend();
+        let numbers = async |sql: &str| {
+            let row = connection.query_one_raw(Statement::from_string(backend, sql)).await.unwrap().unwrap();
+            [row.try_get_by_index::<i64>(0).unwrap(), row.try_get_by_index::<i64>(1).unwrap()]
+        };
+        assert_eq!(numbers("SELECT stretch_us, sequence FROM log_marks").await, [1_800_000_000, 0]);
+        assert_eq!(numbers("SELECT configuration_version, configuration_mark FROM orgs WHERE id = 'o1'").await, [7, 0]);
+        let unused = "SELECT COUNT(*), COUNT(used_us) + COUNT(successor) FROM refresh_tokens";
+        assert_eq!(numbers(unused).await, [1, 0]);
+    }
+
+    #[tokio::test]
+    async fn steps_pass_over_what_was_there_on_sqlite() {
+        let mut options = ConnectOptions::new("sqlite::memory:");
+        options.max_connections(1);
+        steps_pass_over_what_was_there(Database::connect(options).await.unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn steps_pass_over_what_was_there_on_postgres() {
+        let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
+        let name = format!("tenterhook_steps_{}", std::process::id());
+        let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+        steps_pass_over_what_was_there(Database::connect(&url).await.unwrap()).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::{
     Timestamp,
     system_log::{Actor, LogEvent, LogResult, Severity},
@@ -11,7 +12,7 @@ use tenterhook_store::{
     model::{LogCursor, LogQuery, Org},
 };
 
-use crate::databases::{at, on_every_database, org, other_org};
+use crate::databases::{self, at, on_every_database, org, other_org};
 
 on_every_database! {
     flushed_events_are_found_as_they_were
@@ -151,4 +152,38 @@ async fn a_closed_log_has_written_everything(store: Store) {
     log.flush().await;
     log.append(&event("late", at(0)));
     assert_eq!(log.lost(), 1, "what comes after is counted");
+}
+
+/// A server that took over may have lost marks with the commits that it lost, or an older node has made none.
+#[tokio::test]
+async fn a_first_poll_misses_nothing_where_marks_were_lost() {
+    let Some(config) = databases::postgres().await else { return };
+    let store = databases::open(&config).await;
+    let by_hand = databases::connect(&config).await;
+    let log = store.log_writer();
+    let since = async |seconds: i64| {
+        let query = LogQuery { since: Some(at(seconds)), polling: true, ..everything() };
+        store
+            .query_log(&query)
+            .await
+            .unwrap()
+            .events
+            .into_iter()
+            .map(|event| event.uuid.into_owned())
+            .collect::<Vec<_>>()
+    };
+    log.append(&event("u1", at(0)));
+    log.flush().await;
+    by_hand.execute_unprepared("DELETE FROM log_marks").await.unwrap();
+    assert_eq!(since(0).await, ["u1"], "no mark tells of it");
+    assert!(since(1).await.is_empty());
+    log.append(&event("u2", at(1)));
+    log.flush().await;
+    by_hand.execute_unprepared("DELETE FROM log_marks").await.unwrap();
+    for (uuid, seconds) in [("u3", 2), ("u4", 3_600)] {
+        log.append(&event(uuid, at(seconds)));
+        log.flush().await;
+    }
+    assert_eq!(since(2).await, ["u3", "u4"], "the stretch was marked again");
+    assert_eq!(since(3_600).await, ["u4"]);
 }
