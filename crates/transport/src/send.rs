@@ -44,6 +44,9 @@ const RESENDS_MAX: u8 = 10;
 /// The pause before the second time that a request is sent again, doubled each time. The first time there is none: a
 /// service that ends a connection takes the request on another.
 const RESEND_PAUSE: Duration = Duration::from_millis(1);
+/// The pause is no more than one part in so many of the time that is left. Else what the service has said of the request
+/// would end as a deadline that has passed.
+const RESEND_SHARE: u32 = 4;
 
 /// A pool of connections to external services.
 #[derive(Clone)]
@@ -106,7 +109,9 @@ impl PooledClient {
             };
             match unread(&error, progress.phase() == CallPhase::Wait) {
                 Some(Unread::NotUsed) if unused < IDLE_PER_HOST_MAX => unused += 1,
-                Some(Unread::GivenBack) if progress.resends() < RESENDS_MAX && pause < deadline.remaining() => {
+                Some(Unread::GivenBack)
+                    if progress.resends() < RESENDS_MAX && pause * RESEND_SHARE <= deadline.remaining() =>
+                {
                     progress.send_again();
                     if !pause.is_zero() {
                         tokio::time::sleep(pause).await;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tenterhook_engine::{Endpoint, FailureCode, Progress, Transport as _};
+use tenterhook_engine::{Deadline, Endpoint, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::raw::frame;
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::rig::{Counting, call, call_with, hook};
+use crate::rig::{Counting, call, call_until, call_with, hook};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -206,4 +206,23 @@ async fn a_refused_stream_is_sent_again_up_to_its_bound_and_a_cancelled_one_is_n
         assert_eq!(progress.resends(), resends, "{refusals} of {code}");
         serving.abort();
     }
+}
+
+/// What the service said is the outcome, not a deadline that passes in a pause.
+#[tokio::test]
+async fn a_request_is_not_sent_again_when_the_pause_would_take_the_time_that_is_left() {
+    let (listener, endpoint) = listening().await;
+    let serving = tokio::spawn(async move {
+        let mut peer = Peer::accept(&listener).await;
+        peer.settle(&[]).await;
+        loop {
+            let id = peer.request().await;
+            peer.reset(id, REFUSED_STREAM).await;
+        }
+    });
+    let progress = Progress::default();
+    let exchange = call_until(&*endpoint, &progress, Deadline::after(Duration::from_secs(1))).await;
+    assert_eq!(exchange.unwrap().result.unwrap_err().code, FailureCode::ConnectionReset);
+    assert!(progress.resends() < 10, "a quarter of a second is not there for the tenth time");
+    serving.abort();
 }
