@@ -300,7 +300,11 @@ fn hinted_user(
     let claims = claims.filter(|claims| !claims.contains_key("cid"));
     let id = claims.as_ref().and_then(|claims| claims.get("sub")).and_then(serde_json::Value::as_str);
     id.map(|id| Some(id.to_owned())).ok_or_else(|| {
-        OAuthError::invalid_request("The parameter `id_token_hint` is not an ID token of this authorization server.")
+        let text = "The parameter `id_token_hint` is not an ID token of this authorization server.";
+        if org.lacks_key_of(hint) {
+            return OAuthError::of_configuration("invalid_request", text);
+        }
+        OAuthError::invalid_request(text)
     })
 }
 

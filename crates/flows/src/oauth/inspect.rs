@@ -14,6 +14,13 @@ use super::{
 };
 use crate::{OrgSnapshot, Platform, entropy::sha256_hex};
 
+impl OrgSnapshot {
+    /// Whether a token names a signing key that is not in the configuration: with a newer one the token may be known.
+    pub fn lacks_key_of(&self, token: &str) -> bool {
+        self.keys.lack_key_of(token)
+    }
+}
+
 impl Platform {
     /// Whether a token is active, and what it says. Whatever is wrong with it, the answer is only `active: false`.
     pub async fn introspect(

@@ -73,6 +73,12 @@ impl Keys {
         prepared
     }
 
+    /// Whether a token names a key that is not here: one that another node has just made, perhaps.
+    pub(crate) fn lack_key_of(&self, token: &str) -> bool {
+        let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid);
+        kid.is_some_and(|kid| !self.verifiers.contains_key(&kid))
+    }
+
     /// A signed token (RFC 7515) of `claims`.
     pub(crate) fn sign(&self, server: &AuthorizationServerId, claims: &Map<String, Value>) -> Result<String, KeyError> {
         self.signers.get(server).ok_or(KeyError::NotParsed)?.sign(claims)

@@ -42,10 +42,11 @@ pub(crate) fn server<'a>(org: &'a OrgSnapshot, name: &str) -> Result<&'a Authori
 type Org = Extension<Arc<OrgSnapshot>>;
 
 async fn well_known(
-    State(_): State<App>,
+    State(app): State<App>,
     Extension(org): Org,
     Path((name, document)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
+    let org = newest(&app, org).await;
     let server = server(&org, &name)?;
     match document.as_str() {
         "oauth-authorization-server" => Ok(public(metadata(&org, server))),
@@ -54,12 +55,24 @@ async fn well_known(
     }
 }
 
-async fn oauth_metadata(Extension(org): Org, Path(name): Path<String>) -> Result<Response, ApiError> {
+async fn oauth_metadata(
+    State(app): State<App>,
+    Extension(org): Org,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    let org = newest(&app, org).await;
     Ok(public(metadata(&org, server(&org, &name)?)))
 }
 
-async fn keys(Extension(org): Org, Path(name): Path<String>) -> Result<Response, ApiError> {
+async fn keys(State(app): State<App>, Extension(org): Org, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let org = newest(&app, org).await;
     Ok(public(jwks(&org, server(&org, &name)?)))
+}
+
+/// The configuration as it is stored: what is published must not be older than the keys that other nodes sign with. Where
+/// it cannot be asked for in time, it is what this node knows.
+async fn newest(app: &App, seen: Arc<OrgSnapshot>) -> Arc<OrgSnapshot> {
+    app.platform.newer(&seen).await.unwrap_or(seen)
 }
 
 /// A document that any page may read.

@@ -20,6 +20,7 @@ use tenterhook_flows::{
         parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
     },
 };
+use tenterhook_store::model::AuthorizationServer;
 
 use super::{
     cross_origin::{cross_origin, preflight},
@@ -41,6 +42,8 @@ pub(super) fn routes() -> Router<App> {
         .layer(middleware::from_fn(cross_origin))
 }
 
+/// The parameter of a form that holds the token to look at or to revoke (RFC 7662 section 2.1, RFC 7009 section 2.1).
+const TOKEN: &str = "token";
 /// The parameter of a form that holds an access token (RFC 6750 section 2.2).
 const ACCESS_TOKEN: &str = "access_token";
 
@@ -70,11 +73,14 @@ async fn introspect(
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
     let (headers, body) = taken_apart(request);
-    let answered = match form_with_token(&headers, body, "token").await {
-        Ok(form) => app.platform.introspect(&org, server, &form, authorization(&headers)).await,
+    let answered = match form_with_token(&headers, body, TOKEN).await {
+        Ok(form) => {
+            let answer = app.platform.introspect(&org, server, &form, authorization(&headers)).await;
+            answer.map(|answer| (answer, lacks_key(&org, &form)))
+        }
         Err(error) => Err(error),
     };
-    Ok(answered.map_or_else(|error| refused(&error), |answer| Json(answer).into_response()))
+    Ok(answered.map_or_else(|error| refused(&error), |(answer, lacking)| marked(Json(answer).into_response(), lacking)))
 }
 
 async fn revoke(
@@ -85,11 +91,14 @@ async fn revoke(
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
     let (headers, body) = taken_apart(request);
-    let answered = match form_with_token(&headers, body, "token").await {
-        Ok(form) => app.platform.revoke(&org, server, &form, authorization(&headers)).await,
+    let answered = match form_with_token(&headers, body, TOKEN).await {
+        Ok(form) => {
+            let answer = app.platform.revoke(&org, server, &form, authorization(&headers)).await;
+            answer.map(|()| lacks_key(&org, &form))
+        }
         Err(error) => Err(error),
     };
-    Ok(answered.map_or_else(|error| refused(&error), |()| StatusCode::OK.into_response()))
+    Ok(answered.map_or_else(|error| refused(&error), |lacking| marked(StatusCode::OK.into_response(), lacking)))
 }
 
 async fn userinfo(
@@ -99,11 +108,7 @@ async fn userinfo(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
-    let answered = match bearer(&headers) {
-        Some(token) => app.platform.userinfo(&org, server, token).await,
-        None => Err(OAuthError::new("invalid_token", "The access token is missing.")),
-    };
-    Ok(answered.map_or_else(|error| unauthorized(&error), |answer| Json(answer).into_response()))
+    Ok(about_user(&app, &org, server, bearer(&headers)).await)
 }
 
 /// The same by POST, where a token that is too long for a header can be in the form (RFC 6750 section 2.2).
@@ -119,11 +124,22 @@ async fn userinfo_by_form(
         Some(_) => Parameters::default(),
         None => form_with_token(&headers, body, ACCESS_TOKEN).await.unwrap_or_default(),
     };
-    let answered = match bearer(&headers).or_else(|| form.get(ACCESS_TOKEN)) {
-        Some(token) => app.platform.userinfo(&org, server, token).await,
-        None => Err(OAuthError::new("invalid_token", "The access token is missing.")),
+    Ok(about_user(&app, &org, server, bearer(&headers).or_else(|| form.get(ACCESS_TOKEN))).await)
+}
+
+async fn about_user(app: &App, org: &OrgSnapshot, server: &AuthorizationServer, token: Option<&str>) -> Response {
+    let Some(token) = token else {
+        return unauthorized(&OAuthError::new("invalid_token", "The access token is missing."));
     };
-    Ok(answered.map_or_else(|error| unauthorized(&error), |answer| Json(answer).into_response()))
+    match app.platform.userinfo(org, server, token).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(error) => marked(unauthorized(&error), org.lacks_key_of(token)),
+    }
+}
+
+/// Whether the token of a form was signed with a key that is not known yet: it is found out about again, then.
+fn lacks_key(org: &OrgSnapshot, form: &Parameters) -> bool {
+    form.get(TOKEN).is_some_and(|token| org.lacks_key_of(token))
 }
 
 /// The token of `Authorization: Bearer`.

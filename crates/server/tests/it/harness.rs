@@ -145,14 +145,15 @@ impl World {
         limits: ServerLimits,
         engine: Limits,
     ) -> Self {
-        Self::node(config, Keyring::generate_text(), folder, (limits, engine, 0)).await
+        Self::node(config, Keyring::generate_text(), folder, (limits, engine, 0), None).await
     }
 
     /// Another node on the same database. Neither follows the other: what it knows of the other's changes it has asked for.
     pub(crate) async fn beside(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let limits = (ServerLimits::default(), Limits::default(), 0);
-        Self::node(&self.store, self.keys.clone(), folder, limits).await
+        let base_url = format!("http://{}", self.address);
+        Self::node(&self.store, self.keys.clone(), folder, limits, Some(base_url.into())).await
     }
 
     /// A server with a grace period for refresh tokens; the others have none.
@@ -160,7 +161,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let config = store_config(folder.path()).await;
         let limits = (ServerLimits::default(), Limits::default(), seconds);
-        Self::node(&config, Keyring::generate_text(), folder, limits).await
+        Self::node(&config, Keyring::generate_text(), folder, limits, None).await
     }
 
     /// URL of its PostgreSQL database.
@@ -174,11 +175,18 @@ impl World {
         keys: Secret,
         folder: tempfile::TempDir,
         (limits, engine, grace_seconds): (ServerLimits, Limits, u32),
+        base_url: Option<Arc<str>>,
     ) -> Self {
         let store = Store::open(config, Keyring::from_text(&keys).unwrap()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let platform = platform_within(store, format!("http://{address}").into(), engine, grace_seconds).await;
+        let platform = platform_within(
+            store,
+            base_url.unwrap_or_else(|| format!("http://{address}").into()),
+            engine,
+            grace_seconds,
+        )
+        .await;
         let secrets = DemonstrationSecrets {
             admin_token: Secret::new(ADMIN_TOKEN),
             client_secret: Secret::new(CLIENT_SECRET),

@@ -1,6 +1,7 @@
 //! Several nodes behind a load balancer: whoever has made something on one of them finds it on every other at once, many may
 //! change the configuration at the same time, and a node keeps nothing that the database has lost.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tenterhook_testkit::postgres::execute;
 use tokio::task::JoinSet;
@@ -93,6 +94,63 @@ async fn what_was_made_on_one_node_is_known_to_the_oauth_endpoints_of_the_other(
 
     let nobody = other.form("token", None, &[("grant_type", "client_credentials"), ("client_id", "0oanobody")]).await;
     assert_eq!(nobody.json()["error"], "invalid_client", "who is unknown to both stays so");
+}
+
+/// What a key signs that was made a moment ago is known wherever it is asked about, also by the key set.
+#[tokio::test]
+async fn what_a_key_just_made_on_one_node_signs_is_known_on_the_other() {
+    let Some((one, other)) = two().await else { return };
+    let server = one.org.authorization_server_id.to_string();
+    let rotate = format!("/api/v1/authorizationServers/{server}/credentials/lifecycle/keyRotate");
+    let client_id = one.org.public_client_id.to_string();
+    // Each time with a key of its own: an answer brings the other node up to date.
+    let signed = async || {
+        let rotated = one.api("POST", &rotate, Some(&json!({ "use": "sig" }))).await;
+        assert_eq!(status(&rotated).0, 200, "{}", rotated.text());
+        let answer = sign_in_and_authorize(&one, &client_id, "openid profile", "").await;
+        let code = redirect_parameter(&answer, "code").unwrap_or_else(|| panic!("{}", answer.text()));
+        let tokens = redeem(&one, &client_id, &code, VERIFIER).await.json();
+        ["access_token", "id_token"].map(|name| tokens[name].as_str().unwrap().to_owned())
+    };
+    let form = |token: &str| [("token", token.to_owned()), ("client_id", client_id.clone())];
+    let ask = async |node: &World, endpoint: &str, token: &str| {
+        let form = form(token);
+        let form = form.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>();
+        let answer = node.form(endpoint, None, &form).await;
+        assert_eq!(status(&answer).0, 200, "{endpoint}: {}", answer.text());
+        answer
+    };
+
+    let [access, _] = signed().await;
+    let found = ask(&other, "introspect", &access).await.json();
+    assert_eq!(found["active"], true, "{found}");
+
+    let [access, _] = signed().await;
+    let path = format!("/oauth2/{server}/v1/userinfo");
+    let authorization = format!("Bearer {access}");
+    let about = other.send("GET", &path, &[("authorization", &authorization)], b"").await;
+    assert_eq!(status(&about).0, 200, "{}", about.text());
+
+    let [access, _] = signed().await;
+    ask(&other, "revoke", &access).await;
+    let found = ask(&one, "introspect", &access).await.json();
+    assert_eq!(found, json!({ "active": false }), "it was revoked, not passed over");
+
+    let [_, identity] = signed().await;
+    let path = authorization_path(&other, &client_id, "openid", &format!("&id_token_hint={identity}"));
+    let page = other.send("GET", &path, &[], b"").await;
+    assert_eq!(status(&page).0, 200, "who is hinted at must sign in: {}", page.text());
+
+    let [access, _] = signed().await;
+    let header = access.split('.').next().unwrap();
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+    let published = other.send("GET", &format!("/oauth2/{server}/v1/keys"), &[], b"").await.json();
+    let kids = published["keys"].as_array().unwrap().iter().map(|key| &key["kid"]).collect::<Vec<_>>();
+    assert!(kids.contains(&&header["kid"]), "{kids:?}");
+
+    let foreign = access.replacen(access.split('.').next().unwrap(), "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vbmUifQ", 1);
+    let found = ask(&other, "introspect", &foreign).await.json();
+    assert_eq!(found, json!({ "active": false }), "whose key is unknown to both stays unknown");
 }
 
 /// A code is used up by the first look at it, so the request with it cannot be judged again as a whole.
