@@ -1,6 +1,10 @@
 //! The one object that handlers talk to.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tenterhook_contract::{Timestamp, id::OrgId};
@@ -72,6 +76,7 @@ pub struct Platform {
     entropy: Arc<dyn Entropy>,
     settings: Settings,
     refusals: Refusals,
+    keys_due: std::sync::Mutex<HashSet<String>>,
     orgs: ArcSwap<HashMap<OrgId, Arc<OrgSnapshot>>>,
     reloading: Mutex<()>,
 }
@@ -112,6 +117,7 @@ impl Platform {
             entropy,
             settings,
             refusals: Refusals::new(),
+            keys_due: std::sync::Mutex::default(),
             orgs: ArcSwap::default(),
             reloading: Mutex::new(()),
         };
@@ -132,6 +138,11 @@ impl Platform {
     /// The bounds of what strangers write into the System Log.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    /// Ids of the signing keys that were due for rotation at the last look.
+    pub(crate) fn keys_due(&self) -> &std::sync::Mutex<HashSet<String>> {
+        &self.keys_due
     }
 
     /// The engine.

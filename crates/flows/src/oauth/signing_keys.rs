@@ -1,10 +1,12 @@
 //! Which key signs, and when another takes its place.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet, mem, sync::PoisonError};
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
     Timestamp,
+    id::OrgId,
+    limits::TOKEN_LIFETIME_SECONDS_MAX,
     system_log::{Actor, DebugData, LogEvent, LogResult, Severity, Target},
 };
 use tenterhook_jose::KeyError;
@@ -22,8 +24,13 @@ use crate::{
 
 /// How long a key signs where keys are rotated by themselves: the vendor does it four times a year.
 const ROTATION_SECONDS: i64 = 90 * 86_400;
-/// Keys of a server that are published: the one that signs and those before it.
-const KEYS_MAX: usize = 4;
+/// How long a key is published after another took its place: for as long as a token that it signed may live, and an hour
+/// for nodes whose clocks are behind.
+const PUBLISHED_SECONDS: i64 = TOKEN_LIFETIME_SECONDS_MAX as i64 + 3_600;
+/// Keys of a server that are published although no token needs them any more: the one that signs and those before it.
+const KEYS_KEPT: usize = 4;
+/// Keys of a server. An administrator who wants more must wait until the tokens of the oldest have ended.
+const KEYS_MAX: usize = 10;
 
 /// The keys of a server, the newest last.
 fn keys_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> impl DoubleEndedIterator<Item = &'a SigningKey> {
@@ -54,7 +61,10 @@ pub fn list_keys(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementErr
 }
 
 impl Platform {
-    /// Gives a server a new signing key now; the keys before it are published for as long as there is room.
+    /// Gives a server a new signing key now; the keys before it are published for as long as their tokens may live.
+    ///
+    /// # Errors
+    /// [`ManagementError::Invalid`] while there are [`KEYS_MAX`] keys whose tokens may still live.
     pub async fn rotate_server_key(
         &self,
         administrator: &Administrator,
@@ -66,13 +76,16 @@ impl Platform {
         }
         let org_id = &administrator.token.org_id;
         let org = self.org_of(administrator)?;
-        let algorithm = signing_key_of(&org, find_server(&org, server)?).map(|key| key.algorithm).unwrap_or_default();
+        let now = self.now().whole_seconds();
+        let rotated = find_server(&org, server)?;
+        check_room(&org, rotated, now)?;
+        let algorithm = signing_key_of(&org, rotated).map(|key| key.algorithm).unwrap_or_default();
         let failed = |error: KeyError| ManagementError::Store(StoreError::Database(error.to_string()));
         let pair = generate_key_pair(algorithm).await.map_err(failed)?;
-        let now = self.now().whole_seconds();
         let (server_id, name) = self
             .change(org_id, |org| {
                 let server = find_server(org, server)?;
+                check_room(org, server, now)?;
                 let key = signing_key((algorithm, &pair), &server.id, self.entropy(), now);
                 Ok::<_, ManagementError>((rotation(org, server, key), (server.id.to_string(), server.name.clone())))
             })
@@ -84,28 +97,29 @@ impl Platform {
 
     /// Gives every active server whose keys are rotated by themselves a new key when the time of its key is over. Answers
     /// with how many it gave. What fails is logged, and is due the next time.
+    ///
+    /// Only what was due at the last call too is done: a clock that jumps ahead and back again must not rotate the keys of
+    /// all servers at once. A key that was made while the clock was ahead is new from the time at which it is found.
     pub async fn rotate_due_keys(&self) -> Result<usize, StoreError> {
+        let orgs = self.store().orgs().await?;
+        let before = mem::take(&mut *self.keys_due().lock().unwrap_or_else(PoisonError::into_inner));
+        let mut due = HashSet::new();
         let mut rotated = 0;
-        for org in self.store().orgs().await? {
+        for org in orgs {
             let Some(snapshot) = self.org(&org.id) else { continue };
             for server in &snapshot.configuration.authorization_servers {
                 let now = self.now();
                 let Some(key) = due_key(&snapshot, server, now) else { continue };
-                let algorithm = key.algorithm;
-                let made = async {
-                    let pair = generate_key_pair(algorithm).await.map_err(|error| error.to_string())?;
-                    let change = self.change(&org.id, |org| {
-                        // Another node may have done it by now.
-                        let due =
-                            org.authorization_server(server.id.as_str()).filter(|s| due_key(org, s, now).is_some());
-                        let key = || signing_key((algorithm, &pair), &server.id, self.entropy(), now.whole_seconds());
-                        let writes = due.map(|server| rotation(org, server, key())).unwrap_or_default();
-                        let changed = !writes.is_empty();
-                        Ok::<_, KeyError>((writes, changed))
-                    });
-                    change.await.map_err(|error| format!("{error:?}"))
+                due.insert(key.kid.clone());
+                if !before.contains(&key.kid) {
+                    continue;
+                }
+                let done = if key.created > now {
+                    self.redate(&org.id, server, now).await
+                } else {
+                    self.rotate_due(&org.id, server, key).await
                 };
-                match made.await {
+                match done {
                     Ok(true) => {
                         rotated += 1;
                         self.log_rotation(&snapshot, server);
@@ -115,7 +129,38 @@ impl Platform {
                 }
             }
         }
+        *self.keys_due().lock().unwrap_or_else(PoisonError::into_inner) = due;
         Ok(rotated)
+    }
+
+    /// Puts a new key in the place of `due`; whether it did.
+    async fn rotate_due(&self, org: &OrgId, server: &AuthorizationServer, due: &SigningKey) -> Result<bool, String> {
+        let (algorithm, now) = (due.algorithm, self.now());
+        let pair = generate_key_pair(algorithm).await.map_err(|error| error.to_string())?;
+        let change = self.change(org, |org| {
+            // Another node may have done it by now.
+            let is_due =
+                |server: &&AuthorizationServer| due_key(org, server, now).is_some_and(|key| key.kid == due.kid);
+            let server = org.authorization_server(server.id.as_str()).filter(is_due);
+            let key = |id| signing_key((algorithm, &pair), id, self.entropy(), now.whole_seconds());
+            let writes = server.map(|server| rotation(org, server, key(&server.id))).unwrap_or_default();
+            let changed = !writes.is_empty();
+            Ok::<_, KeyError>((writes, changed))
+        });
+        change.await.map_err(|error| format!("{error:?}"))
+    }
+
+    /// Makes the keys of a server that are dated after `now` as old as that; none is rotated.
+    async fn redate(&self, org: &OrgId, server: &AuthorizationServer, now: Timestamp) -> Result<bool, String> {
+        tracing::warn!(server = %server.id, "signing_key.dated_ahead: a key was made while a clock was ahead");
+        let created = now.whole_seconds();
+        let change = self.change(org, |org| {
+            let ahead = keys_of(org, server).filter(|key| key.created > now);
+            let writes = ahead.map(|key| SigningKey { created, ..key.clone() });
+            let writes = writes.map(|key| ConfigurationWrite::put(ConfigurationObject::SigningKey(key))).collect();
+            Ok::<_, KeyError>((writes, false))
+        });
+        change.await.map_err(|error| format!("{error:?}"))
     }
 
     fn log_rotation(&self, org: &OrgSnapshot, server: &AuthorizationServer) {
@@ -145,17 +190,44 @@ impl Platform {
     }
 }
 
-/// The key of an active server whose time is over.
+/// The key of an active server whose time is over, or a key that is dated after `now`.
 fn due_key<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer, now: Timestamp) -> Option<&'a SigningKey> {
-    let key = signing_key_of(org, server).filter(|_| server.status == Status::Active)?;
-    next_rotation(server, key).is_some_and(|next| next <= now).then_some(key)
+    let ahead = keys_of(org, server).find(|key| key.created > now);
+    let is_over = |key: &&SigningKey| next_rotation(server, key).is_some_and(|next| next <= now);
+    ahead.or_else(|| signing_key_of(org, server).filter(|_| server.status == Status::Active).filter(is_over))
 }
 
-/// Adds a key, and drops the oldest where there would be too many.
+/// The oldest keys of a server that would be too many with one more, as far as all their tokens have ended at `now`.
+fn dropped<'a>(
+    org: &'a OrgSnapshot,
+    server: &AuthorizationServer,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a SigningKey> {
+    let too_many = (keys_of(org, server).count() + 1).saturating_sub(KEYS_KEPT);
+    let with_next = keys_of(org, server).zip(keys_of(org, server).skip(1));
+    let ended = with_next.take_while(move |(_, next)| next.created.plus_seconds(PUBLISHED_SECONDS) <= now);
+    ended.take(too_many).map(|(key, _)| key)
+}
+
+/// Refuses one more key for a server that has too many which must stay.
+fn check_room(org: &OrgSnapshot, server: &AuthorizationServer, now: Timestamp) -> Result<(), ManagementError> {
+    if keys_of(org, server).skip(dropped(org, server, now).count()).count() < KEYS_MAX {
+        return Ok(());
+    }
+    let next = keys_of(org, server).nth(1).map(|next| next.created.plus_seconds(PUBLISHED_SECONDS).to_string());
+    Err(ManagementError::field(
+        "keyRotate",
+        &format!(
+            "The server has {KEYS_MAX} keys whose tokens may still be in use; there is room for another one from {} on",
+            next.unwrap_or_default()
+        ),
+    ))
+}
+
+/// Adds a key, and drops the oldest ones that no token needs any more.
 fn rotation(org: &OrgSnapshot, server: &AuthorizationServer, key: SigningKey) -> Vec<ConfigurationWrite> {
-    let too_many = (keys_of(org, server).count() + 1).saturating_sub(KEYS_MAX);
     let mut writes: Vec<_> =
-        keys_of(org, server).take(too_many).map(|key| ConfigurationWrite::Delete(key.kid.clone())).collect();
+        dropped(org, server, key.created).map(|key| ConfigurationWrite::Delete(key.kid.clone())).collect();
     writes.push(ConfigurationWrite::put(ConfigurationObject::SigningKey(key)));
     writes
 }
