@@ -499,7 +499,9 @@ where
     };
     let attempts = match &resumption.outcome {
         Outcome::Unchanged if empty && description.empty_answer == EmptyAnswer::DefaultAction => 1,
-        Outcome::Failed(failure) if empty && description.empty_answer == EmptyAnswer::DefaultAction => {
+        Outcome::Failed(failure)
+            if empty && description.empty_answer == EmptyAnswer::DefaultAction && !failure.code.is_timeout() =>
+        {
             return wrong(format!("{failure:?}"));
         }
         Outcome::Failed(failure) if codes.contains(&failure.code) => {
