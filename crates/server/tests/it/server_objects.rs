@@ -36,6 +36,7 @@ struct Resource {
     refused: Vec<(&'static str, Value, &'static str)>,
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn resources(world: &World) -> Vec<Resource> {
     let server = server_path(world);
     let user = UserId::from_parts(1, [1; 8]);

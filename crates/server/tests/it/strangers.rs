@@ -83,8 +83,8 @@ async fn the_events_that_strangers_cause_are_bounded_in_number_and_in_size() {
     assert_eq!(told["client"]["ipAddress"], "127.0.0.1", "there was only one");
     world.platform.tell_refusals_left_out();
     assert_eq!(events("user.session.start").await.len(), 61, "it is told once");
-    let log = world.api("GET", "/api/v1/logs?limit=1000", None).await.json();
-    let others = log.as_array().unwrap().iter().map(|event| event["eventType"].as_str().unwrap());
+    let logged = world.api("GET", "/api/v1/logs?limit=1000", None).await.json();
+    let others = logged.as_array().unwrap().iter().map(|event| event["eventType"].as_str().unwrap());
     let others: Vec<_> = others.filter(|it| !matches!(*it, "user.session.start" | "system.api_token.create")).collect();
     assert!(others.is_empty(), "{others:?}");
 }
