@@ -29,7 +29,7 @@ use crate::{
     edge::{self, Peer},
     floods::Floods,
     pace::{Answers, Ended, EndsRequests, Pace, Verdict},
-    patience::{PacedStream, TimedBody},
+    patience::{Bodies, PacedStream, TimedBody},
 };
 
 /// Headers of a request.
@@ -60,6 +60,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         builder: builder(&limits, &tasks),
         tasks: tasks.clone(),
         answers: Arc::new(Answers::new(limits.answers_bytes_max)),
+        bodies: Arc::new(Bodies::new(&limits)),
         floods: Floods::default(),
     });
     loop {
@@ -131,6 +132,7 @@ struct Acceptance {
     builder: Builder<Tasks>,
     tasks: Tasks,
     answers: Arc<Answers>,
+    bodies: Arc<Bodies>,
     floods: Floods,
 }
 
@@ -142,13 +144,14 @@ impl Acceptance {
         let pace = Arc::new(Pace::new(&self.limits, Arc::clone(&self.answers)));
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let (pace, router, tasks) = (Arc::clone(&pace), self.router.clone(), self.tasks.clone());
-            let body_timeout = self.limits.body_timeout;
+            let (body_timeout, bodies) = (self.limits.body_timeout, Arc::clone(&self.bodies));
             // Counted from here on: the stream is there, whether or not its turn has come.
             let asked = pace.asked();
             async move {
                 let _asked = asked;
                 let room = pace.room(&request.body().size_hint()).await?;
-                let mut request: Request = request.map(|body| Body::new(TimedBody::new(body, body_timeout, room)));
+                let mut request: Request =
+                    request.map(|body| Body::new(TimedBody::new(body, body_timeout, room, bodies)));
                 request.extensions_mut().insert(peer);
                 request.extensions_mut().insert(tasks);
                 let Ok(response) = router.oneshot(edge::normalised(request)).await;

@@ -59,6 +59,11 @@ pub struct ServerLimits {
     /// Bytes of all answers that clients have not taken. With more, requests wait, and clients that take nothing for a
     /// second lose their connections.
     pub answers_bytes_max: usize,
+    /// Bytes of the bodies of all requests that have arrived in part. Once they are used up, no more is read, and bodies
+    /// that do not get on lose their requests.
+    pub bodies_bytes_max: usize,
+    /// While those are used up: how long a body may take for its next 8 KiB.
+    pub body_progress_timeout: Duration,
     /// How long requests in flight may take once the server is stopping.
     pub drain: Duration,
     /// Management API requests a minute, by org and endpoint (`management-api.md` section 1).
@@ -78,6 +83,8 @@ impl Default for ServerLimits {
             streams_max: 100,
             connection_bytes_max: 256 * 1_024,
             answers_bytes_max: 128 * 1_024 * 1_024,
+            bodies_bytes_max: 64 * 1_024 * 1_024,
+            body_progress_timeout: Duration::from_secs(2),
             drain: Duration::from_secs(20),
             api_requests_per_minute: 1_000,
         }

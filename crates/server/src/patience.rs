@@ -4,7 +4,10 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,7 +20,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::pace::{Pace, Reserved};
+use crate::{
+    ServerLimits,
+    pace::{Pace, Reserved},
+};
 
 /// What an HTTP/2 connection begins with (RFC 9113 section 3.4). Only after it, or after a byte that differs, does hyper
 /// know the protocol and begin to time its client.
@@ -110,19 +116,71 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
 #[error("the body did not arrive in time")]
 pub(crate) struct BodyTimeout;
 
-/// A body that ends with [`BodyTimeout`] when it is not whole in time, counted from the first read.
+/// What a body must bring within [`ServerLimits::body_progress_timeout`] while the bytes of all bodies are used up.
+const BODY_PROGRESS_BYTES: usize = 8 * 1_024;
+/// How often a body looks whether others have given bytes back.
+const BODIES_LOOK: Duration = Duration::from_millis(50);
+
+/// The bodies of all requests that have arrived in part.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    progress_timeout: Duration,
+}
+
+impl Bodies {
+    pub(crate) fn new(limits: &ServerLimits) -> Self {
+        let (bytes_max, progress_timeout) = (limits.bodies_bytes_max, limits.body_progress_timeout);
+        Self { bytes: AtomicUsize::new(0), bytes_max, progress_timeout }
+    }
+
+    fn are_used_up(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= self.bytes_max
+    }
+}
+
+/// A body that ends with [`BodyTimeout`] when it is not whole in time, counted from the first read, or when it is slow while
+/// the bytes of all bodies are used up.
 #[derive(Debug)]
 pub(crate) struct TimedBody<B> {
     body: B,
     timeout: Duration,
     end: Option<Pin<Box<Sleep>>>,
+    bodies: Arc<Bodies>,
+    /// Bytes that have arrived, counted until the body is dropped.
+    bytes: usize,
+    /// When it is looked at next whether the body gets on, and its bytes when that was done last.
+    progress: Option<(Pin<Box<Sleep>>, usize)>,
+    /// When a body that waits for bytes of others looks again.
+    look: Option<Pin<Box<Sleep>>>,
     /// Given back when the body is dropped.
     _room: Reserved,
 }
 
 impl<B> TimedBody<B> {
-    pub(crate) fn new(body: B, timeout: Duration, room: Reserved) -> Self {
-        Self { body, timeout, end: None, _room: room }
+    pub(crate) fn new(body: B, timeout: Duration, room: Reserved, bodies: Arc<Bodies>) -> Self {
+        Self { body, timeout, end: None, bodies, bytes: 0, progress: None, look: None, _room: room }
+    }
+
+    /// Ready when others wait for what this body holds and it does not get on.
+    fn poll_slow(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let timeout = self.bodies.progress_timeout;
+        let (timer, before) = self.progress.get_or_insert_with(|| (Box::pin(sleep(timeout)), self.bytes));
+        while timer.as_mut().poll(context).is_ready() {
+            if self.bodies.are_used_up() && self.bytes.saturating_sub(*before) < BODY_PROGRESS_BYTES {
+                return Poll::Ready(());
+            }
+            *before = self.bytes;
+            timer.set(sleep(timeout));
+        }
+        Poll::Pending
+    }
+}
+
+impl<B> Drop for TimedBody<B> {
+    fn drop(&mut self) {
+        self.bodies.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -137,11 +195,27 @@ where
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let Self { body, timeout, end, .. } = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        let this = self.get_mut();
+        if this.bodies.are_used_up() && !this.body.is_end_stream() {
+            // Others may give theirs back at any time.
+            let look = this.look.get_or_insert_with(|| Box::pin(sleep(BODIES_LOOK)));
+            while look.as_mut().poll(context).is_ready() {
+                look.set(sleep(BODIES_LOOK));
+            }
+        } else {
+            this.look = None;
+            if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+                let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+                this.bytes += bytes;
+                this.bodies.bytes.fetch_add(bytes, Ordering::Relaxed);
+                return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            }
         }
-        let end = end.get_or_insert_with(|| Box::pin(sleep(*timeout)));
+        if this.poll_slow(context).is_ready() {
+            return Poll::Ready(Some(Err(BodyTimeout.into())));
+        }
+        let timeout = this.timeout;
+        let end = this.end.get_or_insert_with(|| Box::pin(sleep(timeout)));
         end.as_mut().poll(context).map(|()| Some(Err(BodyTimeout.into())))
     }
 
@@ -167,6 +241,10 @@ pub(crate) enum Unread {
 
 /// The bytes of a body, `bytes_max` at most.
 pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Unread> {
+    // Refused by the length that it states, before anything of it is kept.
+    if usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > bytes_max) {
+        return Err(Unread::TooLarge);
+    }
     match Limited::new(body, bytes_max).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),

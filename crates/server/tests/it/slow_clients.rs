@@ -94,3 +94,34 @@ async fn an_http2_client_that_answers_pings_is_kept() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_body_that_does_not_get_on_gives_back_what_it_holds_when_all_is_used_up() {
+    let world = World::with_limits(ServerLimits {
+        bodies_bytes_max: 1_000,
+        body_timeout: LONG * 360,
+        body_progress_timeout: Duration::from_millis(50),
+        ..ServerLimits::default()
+    })
+    .await;
+    let (host, server) = (world.address, &world.org.authorization_server_id);
+    let head = format!("POST /oauth2/{server}/v1/introspect HTTP/1.1\r\nhost: {host}\r\n");
+    let form = "content-type: application/x-www-form-urlencoded\r\n";
+    let stalled = format!("{head}{form}content-length: 5000\r\n\r\ntoken={}", "x".repeat(2_000));
+    let said = answer(&world, stalled.as_bytes()).await;
+    assert!(said.starts_with(b"HTTP/1.1 4"), "{:?}", String::from_utf8_lossy(&said));
+    let whole = format!("{head}{form}connection: close\r\ncontent-length: 7\r\n\r\ntoken=x");
+    let said = answer(&world, whole.as_bytes()).await;
+    assert!(said.starts_with(b"HTTP/1.1 401"), "{:?}", String::from_utf8_lossy(&said));
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_refused_before_it_comes() {
+    let world = World::with_limits(ServerLimits { body_timeout: LONG * 360, ..ServerLimits::default() }).await;
+    let (host, server) = (world.address, &world.org.authorization_server_id);
+    let form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 9000000\r\n\r\n";
+    let said =
+        answer(&world, format!("POST /oauth2/{server}/v1/introspect HTTP/1.1\r\nhost: {host}\r\n{form}").as_bytes())
+            .await;
+    assert!(said.starts_with(b"HTTP/1.1 4"), "{:?}", String::from_utf8_lossy(&said));
+}
