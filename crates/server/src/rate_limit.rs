@@ -111,16 +111,38 @@ pub(crate) fn complete(response: &mut Response, now: Timestamp) {
         let headers = response.headers_mut();
         headers.entry(LIMIT).or_insert(HeaderValue::from(0));
         headers.entry(REMAINING).or_insert(HeaderValue::from(0));
-        headers.entry(RESET).or_insert(reset);
-        if status != StatusCode::TOO_MANY_REQUESTS {
-            headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(RETRY_SECONDS));
-        }
+        let reset = headers.entry(RESET).or_insert(reset).to_str().ok().and_then(|reset| reset.parse::<i64>().ok());
+        let seconds = reset.map_or(RETRY_SECONDS, |reset| (reset - now.as_seconds()).max(RETRY_SECONDS));
+        headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 6585 section 4 and RFC 9110 section 10.2.3: who waits is told for how long, by the header that every client knows.
+    #[test]
+    fn whoever_is_turned_away_is_told_when_to_come_back() {
+        let now = Timestamp::from_micros(0).plus_seconds(1_000);
+        for (status, reset, seconds) in [
+            (429, None, Some("1")),
+            (429, Some("1042"), Some("42")),
+            (429, Some("990"), Some("1")),
+            (503, None, Some("1")),
+            (504, None, Some("1")),
+            (400, None, None),
+        ] {
+            let mut response = Response::new(axum::body::Body::empty());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+            if let Some(reset) = reset {
+                response.headers_mut().insert(RESET, HeaderValue::from_static(reset));
+            }
+            complete(&mut response, now);
+            let told = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            assert_eq!(told, seconds, "{status} {reset:?}");
+        }
+    }
 
     #[test]
     fn a_window_allows_its_number_and_the_next_one_begins_anew() {
