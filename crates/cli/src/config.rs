@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{MASK, Secret};
 use tenterhook_flows::oauth::token::{REFRESH_GRACE_SECONDS, REFRESH_GRACE_SECONDS_MAX};
-use tenterhook_store::StoreConfig;
+use tenterhook_store::{CONNECTIONS_MIN, StoreConfig};
 use toml::{Table, Value};
 
 use crate::{Error, key_file};
@@ -281,7 +281,6 @@ impl Config {
         }
         for (key, value) in [
             ("server.connections_max", self.server.connections_max),
-            ("store.connections_max", self.store.connections_max as usize),
             ("limits.in_flight", self.limits.in_flight),
             ("limits.in_flight_per_org", self.limits.in_flight_per_org),
             ("limits.in_flight_per_host", self.limits.in_flight_per_host),
@@ -290,6 +289,13 @@ impl Config {
             if value == 0 {
                 return refuse(key, "must be at least 1");
             }
+        }
+        if self.store.connections_max < CONNECTIONS_MIN {
+            let text = format!(
+                "must be at least {CONNECTIONS_MIN}: one connection each for short reads, long reads, changes, the System Log \
+                 and the look whether the database is well"
+            );
+            return refuse("store.connections_max", &text);
         }
         Ok(())
     }
@@ -590,6 +596,11 @@ mod tests {
             (MINIMAL, &[("TENTERHOOK_SERVER__CONNECTIONS_MAX", "many")], "`TENTERHOOK_SERVER__CONNECTIONS_MAX`"),
             (MINIMAL, &[("TENTERHOOK_SERVER__BASE_URL", "hooks.example.com")], "server.base_url"),
             (MINIMAL, &[("TENTERHOOK_LIMITS__IN_FLIGHT_PER_ORG", "0")], "at least 1"),
+            (
+                MINIMAL,
+                &[("TENTERHOOK_STORE__CONNECTIONS_MAX", "4")],
+                "`store.connections_max` is not usable: must be at least 5",
+            ),
             (MINIMAL, &[("TENTERHOOK_KEYS__MASTER_KEY", "x"), ("TENTERHOOK_KEYS__MASTER_KEY_FILE", "y")], "not both"),
             ("[keys]\nmaster_key = \"x\"\nmaster_key_file = \"y\"", &[], "not both"),
         ] {

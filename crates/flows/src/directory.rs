@@ -139,7 +139,6 @@ impl Platform {
 
     /// The user with this id or login; `me` is the user of the API tokens.
     pub async fn get_user(&self, administrator: &Administrator, id_or_login: &str) -> Result<User, ManagementError> {
-        const OF_THE_TOKEN: &str = "me";
         if id_or_login == OF_THE_TOKEN {
             return self.service_user(administrator).await;
         }
@@ -184,6 +183,9 @@ impl Platform {
     }
 }
 
+/// What the user of the API tokens is called in URLs, so that no login may be it.
+const OF_THE_TOKEN: &str = "me";
+
 /// The attributes of a new user.
 pub(crate) struct Profile {
     pub(crate) login: String,
@@ -216,6 +218,10 @@ fn read_body(body: &Value) -> Result<(Profile, Option<NewPassword>), ManagementE
         }
     };
     let (login, email) = (take("login", true), take("email", true));
+    // Such a login names somebody else where a user is looked for.
+    let is_of_others = login
+        .as_deref()
+        .is_some_and(|login| login.eq_ignore_ascii_case(OF_THE_TOKEN) || login.parse::<UserId>().is_ok());
     let (first_name, last_name) = (take("firstName", true), take("lastName", true));
     let (locale, time_zone) = (take("locale", false), take("timezone", false));
     if members.len() > CUSTOM_ATTRIBUTES_MAX {
@@ -223,6 +229,11 @@ fn read_body(body: &Value) -> Result<(Profile, Option<NewPassword>), ManagementE
     }
     if Value::Object(members.clone()).to_string().len() > CUSTOM_BYTES_MAX {
         causes.push(format!("profile: The custom attributes can have {CUSTOM_BYTES_MAX} bytes together"));
+    }
+    if is_of_others {
+        causes.push(format!(
+            "login: Nobody is found by `{OF_THE_TOKEN}`, which is the user of the API token, nor by an id"
+        ));
     }
     let password = read_password(body, &mut causes);
     for member in ["type", "name"] {

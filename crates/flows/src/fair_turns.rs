@@ -135,12 +135,9 @@ impl<S, T> Queue<S, T> {
 }
 
 impl<S, T: Default> Turn<S, T> {
-    /// What the turn is for, to be used with it.
+    /// What the turn is for, to be used with it. It stays in the turn, so that it is given back when `work` panics too.
     pub(crate) fn with<R>(mut self, work: impl FnOnce(&mut T) -> R) -> R {
-        let mut value = self.value.take().unwrap_or_default();
-        let result = work(&mut value);
-        self.value = Some(value);
-        result
+        work(self.value.get_or_insert_default())
     }
 }
 
@@ -231,6 +228,16 @@ mod tests {
         drop((first, second));
         drop(held);
         assert_eq!(other.await.unwrap().with(|value| *value), 1, "those who gave up are passed over");
+    }
+
+    #[tokio::test]
+    async fn a_turn_comes_back_from_work_that_panics() {
+        let turns = Named::new(vec![3], 1, 1);
+        let turn = turns.take("a", String::new(), WAIT).await.unwrap();
+        let panicked = tokio::task::spawn_blocking(move || turn.with(|_| panic!("in the work"))).await;
+        assert!(panicked.unwrap_err().is_panic());
+        let mut again = Box::pin(turns.take("a", String::new(), WAIT));
+        assert!(!waits(&mut again).await, "it is free at once");
     }
 
     #[tokio::test]

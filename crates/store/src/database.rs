@@ -53,8 +53,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Pause before a connection to a standby is given up: the pool tries again as long as its caller waits.
 const STANDBY_PAUSE: Duration = Duration::from_millis(500);
-/// Fewest connections to a PostgreSQL server: one each for reads, changes, the System Log and the look whether all is well.
-const CONNECTIONS_MIN: u32 = 4;
+/// Fewest connections to a PostgreSQL server: one each for reads, reads that may take long, changes, the System Log and the
+/// look whether all is well.
+pub const CONNECTIONS_MIN: u32 = 5;
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long closing a connection may take.

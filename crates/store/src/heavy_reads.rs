@@ -75,9 +75,11 @@ impl HeavyReads {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use tenterhook_contract::Secret;
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::{StoreConfig, database::CONNECTIONS_MIN};
 
     fn org(number: u8) -> OrgId {
         OrgId::from_parts(1, [number; 8])
@@ -114,6 +116,16 @@ mod tests {
         assert!(began.elapsed().is_zero(), "another org does not wait");
         first.send(()).unwrap();
         read(1).await.unwrap();
+    }
+
+    /// Also with the fewest connections that a node may have.
+    #[test]
+    fn others_have_a_place_for_their_reads_beside_all_of_these() {
+        for max_connections in [1, CONNECTIONS_MIN, CONNECTIONS_MIN + 1, 10, 100] {
+            let config = StoreConfig::Postgres { url: Secret::new("postgres://x"), max_connections };
+            let reads = HeavyReads::among(config.reads_max());
+            assert!(reads.all.available_permits() < config.reads_max(), "{max_connections}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

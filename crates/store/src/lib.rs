@@ -25,7 +25,7 @@ mod sessions;
 mod store;
 mod users;
 
-pub use database::{StartTurn, StoreConfig, StoreConfigError};
+pub use database::{CONNECTIONS_MIN, StartTurn, StoreConfig, StoreConfigError};
 pub use error::{CommitError, StoreError};
 pub use keyring::{Keyring, KeyringError};
 pub use log::LogCursorError;

@@ -21,8 +21,8 @@ const MEMBERS: Members = Members {
         "response_types",
         "token_endpoint_auth_method",
     ],
-    read_only: &["client_id_issued_at", "client_secret_expires_at", "_links"],
-    refused: &[("client_id", "The id is made by the server"), ("client_secret", "The secret is made by the server")],
+    read_only: &["client_id", "client_id_issued_at", "client_secret_expires_at", "_links"],
+    refused: &[("client_secret", "The secret is made by the server")],
 };
 
 /// A new client of a body, and its secret.

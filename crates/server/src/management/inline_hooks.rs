@@ -94,7 +94,8 @@ async fn execute(State(app): State<App>, admin: Admin, Path(id): Path<String>, b
     Ok(Json(app.platform.execute_hook(&admin.0, &id, &body.value, body.bytes).await?))
 }
 
-async fn preview(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
+async fn preview(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: OptionalJsonBody) -> Answer {
+    let body = body.0.unwrap_or_else(JsonBody::empty_object);
     Ok(Json(app.platform.preview_hook(&admin.0, &id, &body.value).await?))
 }
 

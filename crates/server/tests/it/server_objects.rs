@@ -147,12 +147,11 @@ fn resources(world: &World) -> Vec<Resource> {
                 "client_name": "Pages", "application_type": "browser", "redirect_uris": ["https://shop.example.com/cb"],
                 "grant_types": ["authorization_code"], "response_types": ["code"], "token_endpoint_auth_method": "none",
             }),
-            read_only: &["/client_id_issued_at"],
+            read_only: &["/client_id", "/client_id_issued_at"],
             refused: vec![
                 ("/application_type", json!("toaster"), "application_type: Write"),
                 ("/response_types", json!(["token"]), "response_types: Write"),
                 ("/response_types", json!([]), "response_types: `authorization_code` needs"),
-                ("/client_id", json!("mine"), "client_id: The id is made"),
                 ("/client_secret", json!("mine"), "client_secret: The secret is made"),
                 ("/logo_uri", json!("https://x.example/l.png"), "logo_uri: The member is not supported"),
                 ("/post_logout_redirect_uris", json!(["https://x"]), "post_logout_redirect_uris: The member is not"),

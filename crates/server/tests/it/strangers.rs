@@ -35,7 +35,7 @@ async fn the_events_that_strangers_cause_are_bounded_in_number_and_in_size() {
     let page = page(&world, &format!("&pad={}", "p".repeat(8_000))).await;
     let csrf = page.text().split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let server = world.org.authorization_server_id.clone();
-    let (agent, long) = ("\\\"".repeat(4_000), "x".repeat(8_000));
+    let (agent, filling) = ("\\\"".repeat(4_000), "x".repeat(8_000));
     let form_headers =
         |cookie: &'static str| [("cookie", cookie), ("content-type", "application/x-www-form-urlencoded")];
     let cookie: &'static str = Box::leak(cookie_of(&page).to_owned().into_boxed_str());
@@ -45,7 +45,7 @@ async fn the_events_that_strangers_cause_are_bounded_in_number_and_in_size() {
             .extend_pairs([("csrf", csrf.as_str()), ("login", &login), ("password", &overlong())])
             .finish();
         let [cookie, content_type] = form_headers(cookie);
-        let path = format!("/oauth2/{server}/v1/authorize/sign-in?state={long}");
+        let path = format!("/oauth2/{server}/v1/authorize/sign-in?state={filling}");
         let headers = [cookie, content_type, ("user-agent", agent.as_str())];
         let refused = world.send("POST", &path, &headers, form.as_bytes()).await;
         assert_eq!(refused.status, 401, "{}", refused.text());
@@ -59,9 +59,9 @@ async fn the_events_that_strangers_cause_are_bounded_in_number_and_in_size() {
     }
     for path in [
         format!("/oauth2/{server}/v1/authorize"),
-        format!("/oauth2/{server}/v1/authorize?client_id=nobody&state={long}"),
+        format!("/oauth2/{server}/v1/authorize?client_id=nobody&state={filling}"),
         format!("/oauth2/{server}/v1/userinfo"),
-        format!("/api/v1/users/{long}"),
+        format!("/api/v1/users/{filling}"),
         "/oauth2/nobody/v1/token".to_owned(),
     ] {
         let bearer = [("authorization", "Bearer x"), ("user-agent", agent.as_str())];

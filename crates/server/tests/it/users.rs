@@ -112,6 +112,10 @@ async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
         ("/realmId", json!("guo1"), "realmId: Realms are not supported"),
         ("/profile/password", json!("x"), "profile.password: The password is not an attribute"),
         ("/profle", json!({ "city": "Lagos" }), "profle: The member is not supported"),
+        // They would be made and never found.
+        ("/profile/login", json!("me"), "login: Nobody is found by `me`"),
+        ("/profile/login", json!("Me"), "login: Nobody is found by `me`"),
+        ("/profile/login", json!("00ufnly5cQjJT9PnR0g4"), "login: Nobody is found by"),
     ] {
         let mut body = json!({ "profile": profile("new@example.com"), "credentials": { "password": {} } });
         let (above, name) = member.rsplit_once('/').unwrap();
