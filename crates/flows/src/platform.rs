@@ -273,26 +273,34 @@ impl Platform {
         }
     }
 
-    /// The org's snapshot when it is another one than `seen` by now, after looking for changes that other nodes have
-    /// committed. Whoever is about to refuse a request for something that `seen` lacks asks first: it may have just been
-    /// made on another node. The store is asked for one at a time, and for all that wait at once.
-    pub async fn newer(&self, seen: &OrgSnapshot) -> Option<Arc<OrgSnapshot>> {
-        let newer = || self.org(&seen.org.id).filter(|known| known.version() != seen.version());
-        if newer().is_none() && self.store.has_other_nodes() {
-            let looked = seen.turns.check(async || {
-                if newer().is_some() {
-                    return Ok(());
-                }
+    /// The org's snapshot when it is another one than `seen`, as of a moment after `arrived`. Whoever is about to refuse a
+    /// request, which arrived then, for something that `seen` lacks asks first: it may have just been made on another node.
+    /// A snapshot that was read while the request was under way may still lack it, so only one counts whose reading began
+    /// after `arrived`, or a look at the stored version that did. The store is asked for one at a time, and for all that
+    /// wait at once.
+    ///
+    /// # Errors
+    /// When the store does not tell in time: whether the request is to be refused is not known then.
+    pub async fn newer(&self, seen: &OrgSnapshot, arrived: Instant) -> Result<Option<Arc<OrgSnapshot>>, StoreError> {
+        let is_current = || self.org(&seen.org.id).is_some_and(|known| known.read_at > arrived);
+        if self.store.has_other_nodes() && !is_current() {
+            let looked = seen.turns.check(arrived, async || {
+                // Asked whatever this node has read meanwhile: others that arrived later are served by the answer.
                 let stored = self.store.configuration_version(&seen.org.id).await?;
                 self.catch_up(&seen.org.id, stored, Instant::now()).await
             });
             match tokio::time::timeout(CHECK_TIME_MAX, looked).await {
-                Ok(Some(Err(error))) => tracing::debug!(%error, "configuration.check failed; the refusal stands"),
-                Err(_) => tracing::debug!("configuration.check takes too long; the refusal stands"),
-                Ok(_) => {}
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    let error =
+                        error.unwrap_or_else(|| StoreError::Unavailable("asking for the version failed".to_owned()));
+                    tracing::debug!(%error, "configuration.check failed");
+                    return Err(error);
+                }
+                Err(_) => return Err(StoreError::Unavailable("asking for the version takes too long".to_owned())),
             }
         }
-        newer()
+        Ok(self.org(&seen.org.id).filter(|known| known.version() != seen.version()))
     }
 
     /// Follows changes that other nodes make; runs until it is dropped.

@@ -19,8 +19,16 @@ const CHECK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) struct OrgTurns {
     places: Semaphore,
     changing: Mutex<()>,
-    /// When the stored version was last asked for.
-    checked: Mutex<Option<Instant>>,
+    /// The last time that the stored version was asked for.
+    checked: Mutex<Option<Check>>,
+}
+
+/// One time that the stored version was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Check {
+    began: Instant,
+    /// Whether it was answered; `None` when nobody waited for that.
+    answered: Option<bool>,
 }
 
 /// The turn to change an org's configuration. It ends when it is dropped.
@@ -45,17 +53,26 @@ impl OrgTurns {
     }
 
     /// Waits until the stored version may be asked for again, and asks with `ask`. Who waits when somebody else begins to
-    /// ask is served by that: `None` then, and `ask` is not called.
-    pub(crate) async fn check<T>(&self, ask: impl AsyncFnOnce() -> T) -> Option<T> {
-        let arrived = Instant::now();
+    /// ask, not before `arrived`, is served by that: `Ok(None)` when it was answered, `Err(None)` when it failed; `ask` is
+    /// not called then.
+    pub(crate) async fn check<T, E>(
+        &self,
+        arrived: Instant,
+        ask: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<Option<T>, Option<E>> {
         let mut checked = self.checked.lock().await;
         match *checked {
-            Some(at) if at > arrived => return None,
-            Some(at) => tokio::time::sleep_until(at + CHECK_EVERY).await,
+            Some(Check { began, answered: Some(answered) }) if began > arrived => {
+                return if answered { Ok(None) } else { Err(None) };
+            }
+            Some(Check { began, .. }) => tokio::time::sleep_until(began + CHECK_EVERY).await,
             None => {}
         }
-        *checked = Some(Instant::now());
-        Some(ask().await)
+        let began = Instant::now();
+        *checked = Some(Check { began, answered: None });
+        let asked = ask().await;
+        *checked = Some(Check { began, answered: Some(asked.is_ok()) });
+        asked.map(Some).map_err(Some)
     }
 }
 
@@ -113,7 +130,8 @@ mod tests {
                 let (turns, asked) = (Arc::clone(&turns), Arc::clone(&asked));
                 askers.spawn(async move {
                     let before = asked.load(Ordering::SeqCst);
-                    let _answer = turns.check(async || asked.fetch_add(1, Ordering::SeqCst)).await;
+                    let ask = async || Ok::<_, ()>(asked.fetch_add(1, Ordering::SeqCst));
+                    let _answer = turns.check(Instant::now(), ask).await.unwrap();
                     assert!(asked.load(Ordering::SeqCst) > before, "somebody asked after it had arrived");
                 });
             }
@@ -121,5 +139,30 @@ mod tests {
         }
         let intervals = began.elapsed().as_millis() / CHECK_EVERY.as_millis();
         assert!(asked.load(Ordering::SeqCst) as u128 <= intervals + 1, "{asked:?} in {intervals} intervals");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_check_that_fails_knows_no_more_than_who_made_it() {
+        let turns = Arc::new(OrgTurns::default());
+        turns.check(Instant::now(), async || Ok::<_, ()>(())).await.unwrap();
+        let mut askers = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let turns = Arc::clone(&turns);
+            askers.spawn(async move { turns.check(Instant::now(), async || Err::<(), _>("away")).await });
+        }
+        let mut failed = askers.join_all().await;
+        failed.sort_unstable();
+        assert_eq!(failed.pop(), Some(Err(Some("away"))));
+        assert!(failed.iter().all(|failed| *failed == Err(None)), "{failed:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_nobody_waited_for_serves_nobody() {
+        let turns = OrgTurns::default();
+        let arrived = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let gone = turns.check(arrived, async || std::future::pending::<Result<(), ()>>().await);
+        tokio::time::timeout(Duration::from_millis(1), gone).await.unwrap_err();
+        assert_eq!(turns.check(arrived, async || Ok::<_, ()>(1)).await, Ok(Some(1)));
     }
 }

@@ -141,6 +141,6 @@ impl IntoResponse for ApiError {
             let name = HeaderName::from_static("www-authenticate");
             response.headers_mut().insert(name, HeaderValue::from_static("SSWS realm=\"management\""));
         }
-        marked(response, lacking)
+        marked(response, lacking, |error| Self::from(error).into_response())
     }
 }

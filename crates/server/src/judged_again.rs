@@ -14,43 +14,67 @@ use std::{
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{Request, State},
+    http::{HeaderName, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use hyper::body::{Frame, SizeHint};
 use tenterhook_flows::OrgSnapshot;
+use tenterhook_store::StoreError;
+use tokio::time::Instant;
 
 use crate::{App, error::ApiError};
 
 /// Bytes of a body that are kept to be read again; a longer one is judged once. More than the forms that we take.
 const KEPT_BYTES_MAX: usize = 128 * 1_024;
 
-/// Put into an answer: it was refused for something that the configuration lacks, before anything was done.
+/// How an endpoint says that the store does not answer.
+type Unanswered = fn(StoreError) -> Response;
+
+/// Put into an answer: it was refused for something that the configuration lacks, before anything was done. What it is
+/// replaced with when it cannot be found out whether another node has made that.
 #[derive(Clone, Copy, Debug)]
-struct Lacking;
+struct Lacking(Unanswered);
 
 /// The answer, with [`Lacking`] if it is `lacking`.
-pub(crate) fn marked(mut response: Response, lacking: bool) -> Response {
+pub(crate) fn marked(mut response: Response, lacking: bool, unanswered: Unanswered) -> Response {
     if lacking {
-        response.extensions_mut().insert(Lacking);
+        response.extensions_mut().insert(Lacking(unanswered));
     }
     response
 }
 
 /// Judges a request again with a newer configuration, if there is one when it is refused for something that is lacking.
+/// When that cannot be found out, the request is not refused: the store is not available.
 pub(crate) async fn judged_again(State(app): State<App>, request: Request, next: Next) -> Response {
+    let arrived = Instant::now();
     let Some(seen) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
         return ApiError::UnknownPath.into_response();
     };
     let (parts, body) = request.into_parts();
     let (mut again, tape) = (parts.clone(), Tape::of(body));
     let response = next.clone().run(Request::from_parts(parts, Body::new(tape.clone()))).await;
-    if response.extensions().get::<Lacking>().is_none() || !tape.rewind() {
+    let Some(Lacking(unanswered)) = response.extensions().get().copied() else { return response };
+    if !tape.rewind() {
         return response;
     }
-    let Some(newer) = app.platform.newer(&seen).await else { return response };
-    again.extensions.insert(newer);
-    next.run(Request::from_parts(again, Body::new(tape))).await
+    match app.platform.newer(&seen, arrived).await {
+        Ok(None) => response,
+        Ok(Some(newer)) => {
+            again.extensions.insert(newer);
+            next.run(Request::from_parts(again, Body::new(tape))).await
+        }
+        Err(error) => with_cors_of(&response, unanswered(error)),
+    }
+}
+
+/// An answer that the same pages may read as the one that it replaces.
+fn with_cors_of(replaced: &Response, mut response: Response) -> Response {
+    let is_cors = |name: &HeaderName| name.as_str().starts_with("access-control-") || name == header::VARY;
+    for (name, value) in replaced.headers().iter().filter(|(name, _)| is_cors(name)) {
+        response.headers_mut().append(name, value.clone());
+    }
+    response
 }
 
 /// A body that can be read from its beginning again, as far as it was read.

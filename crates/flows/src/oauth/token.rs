@@ -15,6 +15,7 @@ use tenterhook_store::model::{
     AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, CodeRedemption, OAuthClient, PolicyRule,
     RefreshToken, RefreshTokenState, Status, User,
 };
+use tokio::time::Instant;
 
 use super::{
     authorize::protocol_request,
@@ -169,7 +170,7 @@ impl Platform {
         let user = self.token_user(org, &code.user_id).await?;
         // The code is used up now, so the request cannot be judged again as a whole: a rule of another node is looked for here.
         let is_known = org.configuration.rules.iter().any(|rule| rule.id == code.rule_id);
-        let newer = if is_known { None } else { self.newer(org).await };
+        let newer = if is_known { None } else { self.newer(org, Instant::now()).await? };
         let org = newer.as_deref().unwrap_or(org);
         let request = &Request { org, ..*request };
         let rule = org.configuration.rules.iter().find(|rule| rule.id == code.rule_id);

@@ -21,6 +21,7 @@ use tenterhook_flows::{
     },
     sign_in::SignedIn,
 };
+use tenterhook_store::StoreError;
 use url::Url;
 
 use super::{
@@ -70,7 +71,7 @@ async fn authorize(
         }
         AuthorizeAnswer::Redirect { redirect_uri, mode, parameters, fault } => {
             let response = redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>());
-            marked(response, fault == Some(Fault::Configuration))
+            marked(response, fault == Some(Fault::Configuration), away)
         }
     })
 }
@@ -205,7 +206,12 @@ fn problem(error: &OAuthError) -> Response {
         Fault::TurnedAway => StatusCode::TOO_MANY_REQUESTS,
     };
     let template = Problem { title: "This request cannot be answered", text: &error.description, code: error.code };
-    marked(page(status, &template, "'none'"), error.fault == Fault::Configuration)
+    marked(page(status, &template, "'none'"), error.fault == Fault::Configuration, away)
+}
+
+/// The page of a store that does not answer.
+fn away(error: StoreError) -> Response {
+    problem(&error.into())
 }
 
 fn redirect(redirect_uri: &str, mode: ResponseMode, parameters: &[(&'static str, String)]) -> Response {

@@ -21,6 +21,8 @@ use tenterhook_flows::{
 };
 use tenterhook_store::model::{AuthorizationServer, Status};
 
+use tokio::time::Instant;
+
 use crate::{App, error::ApiError};
 
 pub(crate) fn routes() -> Router<App> {
@@ -72,7 +74,7 @@ async fn keys(State(app): State<App>, Extension(org): Org, Path(name): Path<Stri
 /// The configuration as it is stored: what is published must not be older than the keys that other nodes sign with. Where
 /// it cannot be asked for in time, it is what this node knows.
 async fn newest(app: &App, seen: Arc<OrgSnapshot>) -> Arc<OrgSnapshot> {
-    app.platform.newer(&seen).await.unwrap_or(seen)
+    app.platform.newer(&seen, Instant::now()).await.ok().flatten().unwrap_or(seen)
 }
 
 /// A document that any page may read.

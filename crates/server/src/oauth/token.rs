@@ -20,7 +20,7 @@ use tenterhook_flows::{
         parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
     },
 };
-use tenterhook_store::model::AuthorizationServer;
+use tenterhook_store::{StoreError, model::AuthorizationServer};
 
 use super::{
     cross_origin::{cross_origin, preflight},
@@ -80,7 +80,8 @@ async fn introspect(
         }
         Err(error) => Err(error),
     };
-    Ok(answered.map_or_else(|error| refused(&error), |(answer, lacking)| marked(Json(answer).into_response(), lacking)))
+    Ok(answered
+        .map_or_else(|error| refused(&error), |(answer, lacking)| marked(Json(answer).into_response(), lacking, away)))
 }
 
 async fn revoke(
@@ -98,7 +99,7 @@ async fn revoke(
         }
         Err(error) => Err(error),
     };
-    Ok(answered.map_or_else(|error| refused(&error), |lacking| marked(StatusCode::OK.into_response(), lacking)))
+    Ok(answered.map_or_else(|error| refused(&error), |lacking| marked(StatusCode::OK.into_response(), lacking, away)))
 }
 
 async fn userinfo(
@@ -133,7 +134,7 @@ async fn about_user(app: &App, org: &OrgSnapshot, server: &AuthorizationServer, 
     };
     match app.platform.userinfo(org, server, token).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(error) => marked(unauthorized(&error), org.lacks_key_of(token)),
+        Err(error) => marked(unauthorized(&error), org.lacks_key_of(token), away),
     }
 }
 
@@ -197,7 +198,12 @@ fn refused(error: &OAuthError) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
     }
-    marked(response, error.fault == Fault::Configuration)
+    marked(response, error.fault == Fault::Configuration, away)
+}
+
+/// The error of a store that does not answer.
+fn away(error: StoreError) -> Response {
+    refused(&error.into())
 }
 
 /// An error of a protected resource (RFC 6750 section 3).

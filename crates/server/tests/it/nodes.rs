@@ -46,6 +46,22 @@ async fn a_database_that_is_away_is_said_so_and_when_to_come_back() {
     let before = world.api("POST", "/api/v1/inlineHooks", Some(&hook_body("Before", world.address))).await;
     assert_eq!(before.status, 200, "{}", before.text());
     way.cut().await;
+    // Whether another node has just made these is not known.
+    let nobody = [("grant_type", "client_credentials"), ("client_id", "0oanobody"), ("client_secret", "x")];
+    let authorize = "/oauth2/default/v1/authorize?client_id=0oanobody&response_type=code";
+    let unknown = tokio::join!(
+        world.form("token", None, &nobody),
+        world.form("token", None, &nobody),
+        world.send("GET", authorize, &[], b""),
+        world.send("GET", "/oauth2/ausnone/v1/keys", &[], b""),
+    );
+    for token in [&unknown.0, &unknown.1] {
+        assert_eq!(token.json()["error"], "temporarily_unavailable", "{}", token.text());
+    }
+    for away in [unknown.0, unknown.1, unknown.2, unknown.3] {
+        assert_eq!(away.status, 503, "{}", away.text());
+        assert_eq!(away.headers.get_all("retry-after").iter().count(), 1);
+    }
     let body = hook_body("After", world.address);
     let answers = tokio::join!(
         world.api("POST", "/api/v1/inlineHooks", Some(&body)),

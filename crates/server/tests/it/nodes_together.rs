@@ -96,6 +96,30 @@ async fn what_was_made_on_one_node_is_known_to_the_oauth_endpoints_of_the_other(
     assert_eq!(nobody.json()["error"], "invalid_client", "who is unknown to both stays so");
 }
 
+/// A reading that is under way while a request arrives may have begun before what the request is about was there.
+#[tokio::test]
+async fn however_many_make_clients_at_once_each_is_known_to_the_other_node_at_once() {
+    const MAKERS: usize = 16;
+    const ROUNDS: usize = 12;
+    let Some((one, other)) = two().await else { return };
+    let nodes = std::sync::Arc::new([one, other]);
+    let mut makers = JoinSet::new();
+    for maker in 0..MAKERS {
+        let nodes = std::sync::Arc::clone(&nodes);
+        makers.spawn(async move {
+            for round in 0..ROUNDS {
+                let first = (maker + round) % 2;
+                let (id, secret) = client(&nodes[first], &format!("c{maker}-{round}")).await;
+                let form = [("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret)];
+                let token =
+                    nodes[1 - first].form("token", None, &[&form[..], &[("scope", "orders.read")]].concat()).await;
+                assert_eq!(status(&token).0, 200, "maker {maker}, round {round}: {}", token.text());
+            }
+        });
+    }
+    assert_eq!(makers.join_all().await.len(), MAKERS);
+}
+
 /// What a key signs that was made a moment ago is known wherever it is asked about, also by the key set.
 #[tokio::test]
 async fn what_a_key_just_made_on_one_node_signs_is_known_on_the_other() {
