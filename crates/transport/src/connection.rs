@@ -33,6 +33,9 @@ use tokio_rustls::client::TlsStream;
 
 use crate::keep_alive::{IDLE_TIMEOUT, Promise, Service};
 
+/// Bytes whose parsing counts as one of the 128 operations that a task may do before others have their turn.
+const BYTES_OF_A_TURN: usize = 256;
+
 /// A connection that has carried no request is new for this long, and used without a question. One that is older was made
 /// for a call that another connection served, and has waited since.
 const NEW_FOR: Duration = Duration::from_secs(1);
@@ -267,11 +270,25 @@ impl AsyncRead for ServiceConnection {
         let before = buffer.filled().len();
         let read = self.stream.open()?.poll_read(context, buffer);
         match &read {
-            Poll::Ready(Ok(())) => self.read(buffer.filled().len() - before),
+            Poll::Ready(Ok(())) => {
+                let bytes = buffer.filled().len() - before;
+                self.read(bytes);
+                spend(context, bytes);
+            }
             Poll::Ready(Err(_)) => self.read(0),
             Poll::Pending => {}
         }
         read
+    }
+}
+
+/// Takes from the task's turn what parsing the bytes costs: a flood of heads, which are small, must give way to the deadline.
+fn spend(context: &mut Context<'_>, bytes: usize) {
+    for _ in 0..bytes / BYTES_OF_A_TURN {
+        match tokio::task::coop::poll_proceed(context) {
+            Poll::Ready(part) => part.made_progress(),
+            Poll::Pending => break,
+        }
     }
 }
 
@@ -323,6 +340,10 @@ impl Drop for ServiceConnection {
     /// Watches a connection that was not used again: whether the service would have kept it is worth knowing for the next
     /// ones.
     fn drop(&mut self) {
+        // A request that ends after its connection finds that there is nothing to leave any more.
+        if let (None, Ok(runtime)) = (self.info.leaving.get(), tokio::runtime::Handle::try_current()) {
+            let _ = self.info.leaving.set(runtime.spawn(async {}).abort_handle());
+        }
         if let Some(leaving) = self.info.leaving.get() {
             leaving.abort();
         }
