@@ -341,7 +341,7 @@ impl Drop for ServiceConnection {
     /// ones.
     fn drop(&mut self) {
         // A request that ends after its connection finds that there is nothing to leave any more.
-        if let (None, Ok(runtime)) = (self.info.leaving.get(), tokio::runtime::Handle::try_current()) {
+        if let (None, Ok(runtime)) = (self.info.leaving.get(), Handle::try_current()) {
             let _ = self.info.leaving.set(runtime.spawn(async {}).abort_handle());
         }
         if let Some(leaving) = self.info.leaving.get() {
