@@ -142,7 +142,7 @@ impl Bulkhead {
     }
 
     /// Whether the service does not answer: since its last answer several calls have begun and timed out, and the last of
-    /// them lately. Who finds no place then is kept out by the service, not by other callers.
+    /// them lately. A caller that finds no place then is kept out by the service, not by other callers.
     pub(crate) fn is_silent(self: &Arc<Self>) -> bool {
         let mut state = self.state();
         self.forget_old_timeouts(&mut state);
@@ -281,7 +281,7 @@ impl State {
     }
 
     /// Gives all places out again when no call timed out for `memory`: what came before says nothing of the service as it
-    /// is now, and who comes first after a pause must not find it narrow. Whether that was so.
+    /// is now, and the first callers after a pause must find all places. Answers whether it gave them out.
     fn forget_old_timeouts(&mut self, now: Instant, memory: Duration, places: usize) -> bool {
         let is_old = self.last_timeout.is_some_and(|last| now.duration_since(last) > memory);
         if is_old {

@@ -113,7 +113,7 @@ pub struct Execution {
 /// is to be applied.
 struct Exchanged<'a> {
     outcome: Result<Answer, CallFailure>,
-    /// For who is shown it; `None` in a flow that nobody watches.
+    /// For a witness and for a test call; `None` in a flow that nobody watches.
     raw: Option<RawAnswer>,
     /// What to mask in what the commands come to; `None` when nothing was sent.
     secrets: Option<CallSecrets<'a>>,

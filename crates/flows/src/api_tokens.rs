@@ -1,16 +1,17 @@
 //! Management API tokens: how they are made, and what the System Log says of it.
 
-use std::borrow::Cow;
-
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{ApiTokenId, OrgId},
-    system_log::{Actor, DebugData, LogEvent, LogResult, Severity, Target},
+    system_log::{LogEvent, Target},
 };
 use tenterhook_engine::Entropy;
 use tenterhook_store::model::ApiToken;
 
-use crate::entropy::{id_parts, sha256_hex};
+use crate::{
+    entropy::{id_parts, sha256_hex},
+    system_event::system_event,
+};
 
 /// What became of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,32 +46,12 @@ pub fn api_token_event(
         ApiTokenChange::Created => ("system.api_token.create", "Create API token"),
         ApiTokenChange::Revoked => ("system.api_token.revoke", "Revoke API token"),
     };
-    LogEvent {
-        uuid: entropy.uuid().into(),
-        org_id: token.org_id.clone(),
-        published: now,
-        event_type: event_type.into(),
-        severity: Severity::Info,
-        display_message: message.into(),
-        actor: Cow::Owned(Actor {
-            id: "system".to_owned(),
-            kind: "SystemPrincipal".to_owned(),
-            alternate_id: None,
-            display_name: Some("System".to_owned()),
-        }),
-        client: None,
-        external_session_id: None,
-        result: LogResult::Success,
-        reason: None,
-        debug_data: DebugData::default(),
-        transaction_id: entropy.uuid().into(),
-        request_api_token_id: None,
-        targets: vec![Cow::Owned(Target {
-            id: token.id.to_string(),
-            kind: "Token".to_owned(),
-            alternate_id: None,
-            display_name: Some(token.name.clone()),
-            detail: None,
-        })],
-    }
+    let target = Target {
+        id: token.id.to_string(),
+        kind: "Token".to_owned(),
+        alternate_id: None,
+        display_name: Some(token.name.clone()),
+        detail: None,
+    };
+    system_event(entropy, now, &token.org_id, (event_type, message, target))
 }

@@ -29,14 +29,15 @@ struct State<S, T> {
     queues: VecDeque<Queue<S, T>>,
 }
 
-/// Who waits of one source, the subject whose turn it is first. No subject has nobody.
+/// The callers of one source that wait, by subject; the subject whose turn is next stands first. Each subject has at least
+/// one caller.
 #[derive(Debug)]
 struct Queue<S, T> {
     source: S,
     subjects: VecDeque<(String, Waiting<S, T>)>,
 }
 
-/// Who waits, the first one first.
+/// Callers that wait, in the order of their arrival.
 type Waiting<S, T> = VecDeque<oneshot::Sender<Turn<S, T>>>;
 
 /// A turn; the next one's when it is dropped.

@@ -24,6 +24,7 @@ mod recording;
 mod refusals;
 pub mod sign_in;
 mod snapshot;
+mod system_event;
 mod turns;
 
 pub use caller::Caller;

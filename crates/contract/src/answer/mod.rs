@@ -40,7 +40,7 @@ pub struct Answer {
     pub debug_context: Option<Map<String, Value>>,
     /// What is wrong with the answer's own shape; a non-empty list makes its commands invalid.
     pub problems: Vec<Problem>,
-    /// What has no effect and looks like a mistake: shown to people, and nothing else comes of it.
+    /// Members that have no effect and look like a mistake. They are shown to people and change nothing.
     pub notices: Vec<Notice>,
 }
 

@@ -387,7 +387,7 @@ proptest! {
     fn both_readers_say_the_same(members in members(any_text(), 0..5)) {
         let text = format!("{{{}}}", members.join(","));
         let fast = Answer::parse(text.as_bytes()).unwrap();
-        // The lone surrogate makes the second reader do it; the notice is all that comes of the member.
+        // The lone surrogate makes the second reader read the answer; the member itself only adds a notice.
         let more = members.iter().map(String::as_str).chain([r#""Error": "\ud800""#]).collect::<Vec<_>>();
         let lenient = parse(&format!("{{{}}}", more.join(",")));
         prop_assert!(lenient.notices.iter().any(|notice| notice.code == NoticeCode::TextReplaced));

@@ -1,14 +1,9 @@
 //! Which key signs, and when another takes its place.
 
-use std::{borrow::Cow, collections::HashSet, mem, sync::PoisonError};
+use std::{collections::HashSet, mem, sync::PoisonError};
 
 use serde_json::{Value, json};
-use tenterhook_contract::{
-    Timestamp,
-    id::OrgId,
-    limits::TOKEN_LIFETIME_SECONDS_MAX,
-    system_log::{Actor, DebugData, LogEvent, LogResult, Severity, Target},
-};
+use tenterhook_contract::{Timestamp, id::OrgId, limits::TOKEN_LIFETIME_SECONDS_MAX, system_log::Target};
 use tenterhook_jose::KeyError;
 use tenterhook_store::{
     StoreError,
@@ -20,6 +15,7 @@ use crate::{
     OrgSnapshot, Platform,
     authorization_servers::find_server,
     management::{Administrator, ManagementError},
+    system_event::system_event,
 };
 
 /// How long a key signs where keys are rotated by themselves: the vendor does it four times a year.
@@ -164,29 +160,8 @@ impl Platform {
     }
 
     fn log_rotation(&self, org: &OrgSnapshot, server: &AuthorizationServer) {
-        let (event_type, message, target) = event_of(server.id.to_string(), server.name.clone());
-        self.log().append(&LogEvent {
-            uuid: self.entropy().uuid().into(),
-            org_id: org.org.id.clone(),
-            published: self.now(),
-            event_type: event_type.into(),
-            severity: Severity::Info,
-            display_message: message.into(),
-            actor: Cow::Owned(Actor {
-                id: "system".to_owned(),
-                kind: "SystemPrincipal".to_owned(),
-                alternate_id: None,
-                display_name: Some("System".to_owned()),
-            }),
-            client: None,
-            external_session_id: None,
-            result: LogResult::Success,
-            reason: None,
-            debug_data: DebugData::default(),
-            transaction_id: self.entropy().uuid().into(),
-            request_api_token_id: None,
-            targets: vec![Cow::Owned(target)],
-        });
+        let event = event_of(server.id.to_string(), server.name.clone());
+        self.log().append(&system_event(self.entropy(), self.now(), &org.org.id, event));
     }
 }
 
