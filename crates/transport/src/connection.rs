@@ -55,8 +55,8 @@ pub(crate) struct ConnectionInfo {
     pub(crate) promise: Promise,
     /// Answers that were read to their end.
     pub(crate) answers: AtomicU32,
-    /// What takes an HTTP/2 connection out of the pool at its age.
-    pub(crate) leaving: OnceLock<AbortHandle>,
+    /// What takes an HTTP/2 connection out of the pool at its age; `None` once the connection has gone.
+    pub(crate) leaving: OnceLock<Option<AbortHandle>>,
 }
 
 impl ConnectionInfo {
@@ -341,10 +341,9 @@ impl Drop for ServiceConnection {
     /// ones.
     fn drop(&mut self) {
         // A request that ends after its connection finds that there is nothing to leave any more.
-        if let (None, Ok(runtime)) = (self.info.leaving.get(), Handle::try_current()) {
-            let _ = self.info.leaving.set(runtime.spawn(async {}).abort_handle());
-        }
-        if let Some(leaving) = self.info.leaving.get() {
+        if self.info.leaving.set(None).is_err()
+            && let Some(Some(leaving)) = self.info.leaving.get()
+        {
             leaving.abort();
         }
         let Some(turns) = self.turns.as_ref().filter(|turns| turns.idle.is_none()) else { return };

@@ -101,8 +101,10 @@ impl Service {
     /// What lies safely within an idle time: the request must reach the service before that is over there. The margin is a
     /// quarter, and not less than the way there and back.
     pub(crate) fn within(&self, idle: Duration) -> Duration {
-        let round_trip = Duration::from_micros(self.round_trip_micros.load(Ordering::Relaxed));
-        let round_trip = if round_trip.as_micros() == u128::from(u64::MAX) { Duration::ZERO } else { round_trip };
+        let round_trip = match self.round_trip_micros.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            micros => Duration::from_micros(micros),
+        };
         idle.saturating_sub(round_trip.max(idle / 4))
     }
 

@@ -159,8 +159,8 @@ impl Drop for Carrier {
                 tokio::time::sleep_until(leave_at).await;
                 leave(&connection);
             });
-            // Of two requests that ended in the same moment one has set it.
-            if let Err(second) = info.leaving.set(leaving.abort_handle()) {
+            // Another request that ended in the same moment has set it, or the connection has gone.
+            if let Err(Some(second)) = info.leaving.set(Some(leaving.abort_handle())) {
                 second.abort();
             }
         }
