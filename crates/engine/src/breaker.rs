@@ -85,7 +85,8 @@ pub(crate) struct Breaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Leave {
     era: u64,
-    began: Instant,
+    /// When the call began.
+    pub(crate) began: Instant,
 }
 
 #[derive(Debug, Default)]

@@ -404,12 +404,11 @@ impl Engine {
         deadline: Deadline,
     ) -> Exchanged<'a> {
         let mut left = hook.attempts_max();
-        let document = secretive(hook.hook.hook_type).then(|| body.clone());
         loop {
             left -= 1;
             // The last attempt keeps none: a call that waits need not hold what has been sent.
             let sent = if left == 0 { std::mem::take(&mut body) } else { body.clone() };
-            let exchanged = self.attempt(hook, record, (sent, document.clone()), deadline).await;
+            let exchanged = self.attempt(hook, record, sent, deadline).await;
             match &exchanged.outcome {
                 Err(failure) if left > 0 && failure.code.retryable() && !deadline.passed() => {}
                 _ => return exchanged,
@@ -423,9 +422,11 @@ impl Engine {
         &self,
         hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
-        (body, document): (Bytes, Option<Bytes>),
+        body: Bytes,
         deadline: Deadline,
     ) -> Exchanged<'a> {
+        // Its secrets may come back in the answer.
+        let document = secretive(hook.hook.hook_type).then(|| body.clone());
         let progress = Progress::default();
         let began = record.begin_attempt(&progress);
         let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
@@ -451,16 +452,16 @@ impl Engine {
             Err(failure) => (None, Err(failure)),
         };
         let status = raw.as_ref().map(|raw| raw.status);
-        let (is_test, secrets) =
-            (record.purpose() != Purpose::Flow, CallSecrets::new(hook, document, progress.clone()));
+        let is_test = record.purpose() != Purpose::Flow;
+        let secrets = CallSecrets::new(hook, document, progress.clone());
         match &mut outcome {
-            Ok(answer) => secrets.mask_answer(answer),
+            Ok(answer) => {
+                secrets.mask_answer(answer);
+                if is_test {
+                    secrets.mask_commands(answer);
+                }
+            }
             Err(failure) => secrets.mask_failure(failure),
-        }
-        if let Ok(answer) = outcome.as_mut()
-            && is_test
-        {
-            secrets.mask_commands(answer);
         }
         raw = raw.filter(|_| is_test || self.witness.is_some());
         if let Some(raw) = &mut raw {

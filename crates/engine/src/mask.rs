@@ -104,9 +104,6 @@ impl<'a> CallSecrets<'a> {
         if let Some(masked) = self.mask_bytes(&raw.body, None) {
             raw.body = masked.into();
         }
-        if let Some(masked) = raw.redirects_to.as_ref().and_then(|text| self.mask(text)) {
-            raw.redirects_to = Some(masked);
-        }
         // The failure says it, masked.
         raw.redirects_to = None;
     }

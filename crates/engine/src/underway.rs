@@ -18,7 +18,6 @@ pub(crate) struct Underway<'a> {
     entropy: &'a dyn Entropy,
     places: Places,
     leave: Leave,
-    began: Instant,
     patience: Duration,
 }
 
@@ -30,9 +29,8 @@ impl<'a> Underway<'a> {
         patience: Duration,
         entropy: &'a dyn Entropy,
     ) -> Result<Self, SkipReason> {
-        let began = Instant::now();
-        let leave = breaker.admit(began)?;
-        Ok(Self { breaker, entropy, places, leave, began, patience })
+        let leave = breaker.admit(Instant::now())?;
+        Ok(Self { breaker, entropy, places, leave, patience })
     }
 
     /// The bound that the call had to wait for, when there was one.
@@ -41,8 +39,8 @@ impl<'a> Underway<'a> {
     }
 
     /// The call has ended, with a technical failure or without. `counts` says that the failure of one of its attempts counts
-    /// for the breaker. `hurried` says that it timed out before the time that a
-    /// service has for its answer was over: that is judged as if its caller had gone away.
+    /// for the breaker. `hurried` says that it timed out before the time that a service has for its answer was over: that is
+    /// judged as if its caller had gone away.
     pub(crate) fn ended(self, failure: Option<&CallFailure>, counts: bool, hurried: bool) -> Option<BreakerChange> {
         if hurried {
             return self.abandoned();
@@ -65,7 +63,7 @@ impl<'a> Underway<'a> {
     /// does not: nobody may open its breaker by hanging up.
     pub(crate) fn abandoned(self) -> Option<BreakerChange> {
         let now = Instant::now();
-        if now.duration_since(self.began) >= self.patience && self.breaker.waited_in_vain(self.leave, now) {
+        if now.duration_since(self.leave.began) >= self.patience && self.breaker.waited_in_vain(self.leave, now) {
             self.places.leave(Responsiveness::TimedOut);
             self.breaker.report(self.leave, true, now, self.entropy)
         } else {
