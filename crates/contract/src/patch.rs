@@ -30,7 +30,7 @@ pub(crate) enum Operations {
 }
 
 /// What to do instead of a `remove` where there is none.
-pub(crate) const NO_REMOVE: &str = "An assertion takes `add` and `replace` only";
+const NO_REMOVE: &str = "An assertion takes `add` and `replace` only";
 
 impl Operations {
     fn named(self) -> &'static str {
@@ -189,6 +189,11 @@ pub(crate) fn each_operation(
         let problem = |member: &str, refused: Refused| refused.at(format!("/commands/{index}/value/{place}{member}"));
         match read(operation, operations) {
             Err((member, refused)) => problems.push(problem(member, refused)),
+            Ok((op @ Op::Remove, path, _)) if operations == Operations::NoRemove => {
+                let refused =
+                    Place { op, path: &path, root }.refused(ProblemCode::UnknownOperation, "Unsupported operation");
+                problems.push(problem("/op", refused.hint(NO_REMOVE.to_owned())));
+            }
             Ok((op, path, edit)) => match apply(Place { op, path: &path, root }, edit) {
                 Ok(()) => changes.push(Change { command: rule.name, op: op.name(), path }),
                 Err((member, refused)) => problems.push(problem(member, refused)),

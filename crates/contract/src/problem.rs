@@ -143,14 +143,7 @@ pub fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
     let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
     problems.truncate(PROBLEMS_SHOWN_MAX);
     for problem in &mut problems {
-        let texts = [Some(&mut problem.pointer), Some(&mut problem.message), problem.hint.as_mut()];
-        for text in texts.into_iter().flatten() {
-            let kept = beginning(text, PROBLEM_TEXT_CHARACTERS_MAX).len();
-            if kept < text.len() {
-                text.truncate(kept);
-                text.push(CUT);
-            }
-        }
+        problem.rewrite_texts(&mut |text| cut(text, PROBLEM_TEXT_CHARACTERS_MAX));
     }
     if more > 0 {
         let message = format!("and {more} more problems");
@@ -170,8 +163,11 @@ pub(crate) fn in_answers_order(mut problems: Vec<Problem>) -> Vec<Problem> {
 
 /// Cuts a name or a path to what a log text shows.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
-    match beginning(text, SHOWN_CHARACTERS) {
-        whole if whole.len() == text.len() => Cow::Borrowed(text),
-        cut => Cow::Owned(format!("{cut}{CUT}")),
-    }
+    cut(text, SHOWN_CHARACTERS).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// The first `count` characters of a text with more of them, marked as cut.
+fn cut(text: &str, count: usize) -> Option<String> {
+    let kept = beginning(text, count);
+    (kept.len() < text.len()).then(|| format!("{kept}{CUT}"))
 }

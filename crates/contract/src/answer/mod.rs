@@ -336,8 +336,8 @@ impl Answer {
 /// The problem of a command that the type does not have.
 pub(crate) fn unknown_command(description: &Description, index: usize, kind: &str) -> Problem {
     let known = description.commands.iter().map(|rule| format!("`{}`", rule.name)).collect::<Vec<_>>().join(", ");
-    let of_type = |hook_type: &HookType| hook_type.description().commands.iter().any(|rule| rule.name == kind);
-    let hint = match (misnamed::right_name(description, kind), HookType::ALL.iter().find(|other| of_type(other))) {
+    let of_another = HookType::ALL.iter().find(|other| other.description().command(kind).is_some());
+    let hint = match (misnamed::right_name(description, kind), of_another) {
         (Some(name), _) => format!("Write `{name}`"),
         (None, _) if kind.parse::<HookType>().is_ok() => {
             format!("`{kind}` is a hook type, not a command. The commands are {known}")

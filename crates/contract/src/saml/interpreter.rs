@@ -14,7 +14,7 @@ use super::{
 use crate::{
     answer::{Answer, unknown_command},
     limits::OPERATIONS_MAX,
-    patch::{Edit, NO_REMOVE, Operations, Place, each_operation, edit_element, too_many_operations},
+    patch::{Edit, Operations, Place, each_operation, edit_element, too_many_operations},
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
 
@@ -38,10 +38,6 @@ pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec
         let found = (&mut changes, &mut problems);
         operations +=
             each_operation(index, command, &ASSERTION_PATCH, ("claims", Operations::NoRemove), found, |place, edit| {
-                if matches!(edit, Edit::Remove) {
-                    let refused = place.refused(ProblemCode::UnknownOperation, "Unsupported operation");
-                    return Err(("/op", refused.hint(NO_REMOVE.to_owned())));
-                }
                 apply(place, edit, &mut draft)
             });
         if operations > OPERATIONS_MAX {
