@@ -15,9 +15,8 @@ use tenterhook_store::{
 };
 
 use super::{
-    Admin,
+    Admin, given,
     paging::{add_link, next_link, only, self_link},
-    query_parameter,
 };
 use crate::{App, error::ApiError};
 
@@ -60,7 +59,7 @@ async fn list(State(app): State<App>, admin: Admin, RawQuery(raw): RawQuery) -> 
 }
 
 fn read(admin: &Admin, raw: Option<&str>, now: Timestamp, base: &str) -> Result<Asked, ApiError> {
-    let parameter = |name: &str| query_parameter(raw, name).filter(|value| !value.is_empty());
+    let parameter = |name: &str| given(raw, name);
     only(raw, &["limit", "after", "sortOrder"])?;
     let mut causes = Vec::new();
     let mut date = |name: &str| match parameter(name).map(|text| text.parse::<Timestamp>()) {

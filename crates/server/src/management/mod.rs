@@ -262,6 +262,11 @@ fn with_nul(subject: &'static str, place: &str) -> ApiError {
     ApiError::Validation { subject, causes: vec![format!("{}: {NUL}", place.replace('\0', "\u{fffd}"))] }
 }
 
+/// A parameter of a query that has a value: without one it asks for nothing.
+pub(super) fn given(query: Option<&str>, name: &str) -> Option<String> {
+    query_parameter(query, name).filter(|value| !value.is_empty())
+}
+
 /// A parameter of a query, decoded.
 pub(crate) fn query_parameter(query: Option<&str>, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());

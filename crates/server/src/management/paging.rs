@@ -8,7 +8,7 @@ use axum::{
 use serde_json::Value;
 use tenterhook_flows::Caller;
 
-use super::query_parameter;
+use super::given;
 use crate::error::ApiError;
 
 /// Adds a link to the headers of an answer.
@@ -43,8 +43,7 @@ const OF_LISTS: [&str; 9] = ["q", "search", "filter", "limit", "after", "cursor"
 
 /// Refuses parameters of the vendor's lists that this one does not evaluate; without a value one asks for nothing.
 pub(super) fn only(raw: Option<&str>, evaluated: &[&str]) -> Result<(), ApiError> {
-    let given = |name: &&str| query_parameter(raw, name).is_some_and(|value| !value.is_empty());
-    match OF_LISTS.into_iter().filter(|name| !evaluated.contains(name)).find(given) {
+    match OF_LISTS.into_iter().filter(|name| !evaluated.contains(name)).find(|name| given(raw, name).is_some()) {
         None => Ok(()),
         Some("q") => Err(ApiError::InvalidFilter("`q` is not evaluated here")),
         Some("search") => Err(ApiError::InvalidFilter("`search` is not evaluated here")),
@@ -58,7 +57,7 @@ pub(super) fn only(raw: Option<&str>, evaluated: &[&str]) -> Result<(), ApiError
 
 /// `limit` of a query, from 1 to [`LIMIT_MAX`].
 pub(super) fn limit(raw: Option<&str>) -> Result<Option<usize>, String> {
-    let Some(text) = query_parameter(raw, "limit").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let Some(text) = given(raw, "limit") else { return Ok(None) };
     let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
     limit.map(Some).ok_or_else(|| format!("limit: must be a number from 1 to {LIMIT_MAX}."))
 }
@@ -73,7 +72,7 @@ pub(super) fn list(
 ) -> Result<Response, ApiError> {
     let evaluated: &[&str] = if searched.is_empty() { &["limit", "after"] } else { &["q", "limit", "after"] };
     only(raw, evaluated)?;
-    let parameter = |name: &str| query_parameter(raw, name).filter(|value| !value.is_empty());
+    let parameter = |name: &str| given(raw, name);
     let limit = limit(raw).map_err(|cause| ApiError::Validation { subject: "query", causes: vec![cause] })?;
     let (q, after) = (parameter("q").map(|q| q.to_lowercase()), parameter("after"));
     let id_of = |object: &Value| object.get(id).and_then(Value::as_str).unwrap_or_default().to_owned();

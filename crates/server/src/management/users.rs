@@ -12,9 +12,8 @@ use tenterhook_contract::id::UserId;
 use tenterhook_flows::directory::user_to_json;
 
 use super::{
-    Admin, JsonBody,
+    Admin, JsonBody, given,
     paging::{LIMIT_MAX, add_link, limit, next_link, only, self_link},
-    query_parameter,
 };
 use crate::{App, error::ApiError};
 
@@ -43,7 +42,7 @@ async fn list(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQue
 
 /// The user that a page begins behind, and its length.
 fn read_page(raw: Option<&str>) -> Result<(Option<UserId>, usize), ApiError> {
-    let parameter = |name: &str| query_parameter(raw, name).filter(|value| !value.is_empty());
+    let parameter = |name: &str| given(raw, name);
     only(raw, &["limit", "after"])?;
     let mut causes = Vec::new();
     let limit = limit(raw).map_err(|cause| causes.push(cause));
@@ -65,7 +64,7 @@ async fn create(State(app): State<App>, Admin(admin): Admin, RawQuery(query): Ra
 
 /// Whether a new user is activated, as it is unless the query says otherwise.
 fn read_activate(raw: Option<&str>) -> Result<bool, ApiError> {
-    let parameter = |name: &str| query_parameter(raw, name).filter(|value| !value.is_empty());
+    let parameter = |name: &str| given(raw, name);
     let mut causes = Vec::new();
     let activate = match parameter("activate").as_deref() {
         None | Some("true") => true,
