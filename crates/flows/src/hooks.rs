@@ -225,11 +225,5 @@ pub(crate) fn put(hook: &InlineHook) -> ConfigurationWrite {
 }
 
 pub(crate) fn target(hook: &InlineHook) -> Target {
-    Target {
-        id: hook.id.to_string(),
-        kind: "InlineHook".to_owned(),
-        alternate_id: Some("unknown".to_owned()),
-        display_name: Some(hook.name.clone()),
-        detail: None,
-    }
+    crate::authorization_servers::target(hook.id.as_str(), "InlineHook", &hook.name)
 }

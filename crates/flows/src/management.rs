@@ -10,6 +10,7 @@ use tenterhook_contract::{
     system_log::{Actor, LogEvent, LogResult, Severity, Target},
 };
 use tenterhook_engine::Origin;
+use tenterhook_jose::KeyError;
 use tenterhook_store::{StoreError, model::ApiToken};
 
 use crate::{
@@ -69,6 +70,12 @@ impl ManagementError {
 impl From<HookInvalid> for ManagementError {
     fn from(HookInvalid { subject, causes }: HookInvalid) -> Self {
         Self::Invalid { subject, causes }
+    }
+}
+
+impl From<KeyError> for ManagementError {
+    fn from(error: KeyError) -> Self {
+        Self::Store(StoreError::Database(error.to_string()))
     }
 }
 

@@ -189,7 +189,8 @@ async fn default_server(platform: &Platform, org: &OrgId) -> Result<Authorizatio
             return Ok((Vec::new(), server.id.clone()));
         }
         let name = ("default", "The default authorization server", "api://default");
-        let (server, _, mut writes) = server_objects(platform, name, (algorithm, &pair), true);
+        let server = server_of(platform, name, true);
+        let (_, mut writes) = server_objects(platform, &server, (algorithm, &pair));
         let policy = policy_of(platform, &server.id, "Default Policy", 1);
         let rule = rule_of(platform, &policy, "Default Policy Rule", 1);
         writes.push(ConfigurationWrite::put(ConfigurationObject::Policy(policy)));
@@ -199,16 +200,15 @@ async fn default_server(platform: &Platform, org: &OrgId) -> Result<Authorizatio
     made.await.map_err(ProvisionError::from)
 }
 
-/// An authorization server with its signing key and the scopes that every server has.
-pub(crate) fn server_objects(
+/// An active authorization server whose keys are rotated by themselves.
+pub(crate) fn server_of(
     platform: &Platform,
     (name, description, audience): (&str, &str, &str),
-    pair: (SigningAlgorithm, &Generated),
     is_default: bool,
-) -> (AuthorizationServer, SigningKey, Vec<ConfigurationWrite>) {
+) -> AuthorizationServer {
     let (unix_ms, random) = platform.id_parts();
     let now = platform.now().whole_seconds();
-    let server = AuthorizationServer {
+    AuthorizationServer {
         id: AuthorizationServerId::from_parts(unix_ms, random),
         name: name.to_owned(),
         description: description.to_owned(),
@@ -218,8 +218,16 @@ pub(crate) fn server_objects(
         key_rotation: KeyRotation::Auto,
         created: now,
         last_updated: now,
-    };
-    let key = signing_key(pair, &server.id, platform.entropy(), now);
+    }
+}
+
+/// The signing key of a new authorization server; the writes of it, of the server, and of the scopes that every server has.
+pub(crate) fn server_objects(
+    platform: &Platform,
+    server: &AuthorizationServer,
+    pair: (SigningAlgorithm, &Generated),
+) -> (SigningKey, Vec<ConfigurationWrite>) {
+    let key = signing_key(pair, &server.id, platform.entropy(), server.created);
     let mut objects =
         vec![ConfigurationObject::AuthorizationServer(server.clone()), ConfigurationObject::SigningKey(key.clone())];
     for (name, description) in SYSTEM_SCOPES {
@@ -228,7 +236,7 @@ pub(crate) fn server_objects(
             ..scope_of(platform, &server.id, name, description)
         }));
     }
-    (server, key, objects.into_iter().map(ConfigurationWrite::put).collect())
+    (key, objects.into_iter().map(ConfigurationWrite::put).collect())
 }
 
 pub(crate) fn scope_of(platform: &Platform, server: &AuthorizationServerId, name: &str, description: &str) -> Scope {

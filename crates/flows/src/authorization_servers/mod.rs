@@ -22,20 +22,16 @@ use tenterhook_contract::{
     id::{AuthorizationServerId, ClaimId},
     system_log::Target,
 };
-use tenterhook_jose::KeyError;
-use tenterhook_store::{
-    StoreError,
-    model::{
-        AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ConfigurationObject, ConfigurationWrite,
-        PolicyRule, RulePeople, Scope, Status,
-    },
+use tenterhook_store::model::{
+    AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ConfigurationObject, ConfigurationWrite,
+    PolicyRule, RulePeople, Scope, Status,
 };
 
 use crate::{
     OrgSnapshot, Platform,
     management::{Administrator, ManagementError},
     oauth::{keys::generate_key_pair, signing_keys::signing_key_of},
-    provision::{policy_of, rule_of, scope_of, server_objects},
+    provision::{policy_of, rule_of, scope_of, server_objects, server_of},
 };
 
 /// Objects of one kind that an org may have.
@@ -87,13 +83,12 @@ impl Platform {
         body: &Value,
     ) -> Result<Value, ManagementError> {
         let read = ServerBody::read(body, None)?;
-        let failed = |error: KeyError| ManagementError::Store(StoreError::Database(error.to_string()));
-        let pair = generate_key_pair(read.algorithm).await.map_err(failed)?;
+        let algorithm = read.algorithm;
+        let pair = generate_key_pair(algorithm).await?;
         let texts = (read.name.as_str(), read.description.as_str(), read.audience.as_str());
-        let (server, key, mut writes) = server_objects(self, texts, (read.algorithm, &pair), false);
+        let server = server_of(self, texts, false);
         let server = read.over(server);
-        // Instead of the one with the defaults, which stands before it.
-        writes.push(ConfigurationWrite::put(ConfigurationObject::AuthorizationServer(server.clone())));
+        let (key, writes) = server_objects(self, &server, (algorithm, &pair));
         let shown = self
             .change(&administrator.token.org_id, |org| {
                 let servers = &org.configuration.authorization_servers;
@@ -563,7 +558,7 @@ fn check_new(field: &str, known: usize, duplicate: bool) -> Result<(), Managemen
     Ok(())
 }
 
-fn target(id: &str, kind: &str, name: &str) -> Target {
+pub(crate) fn target(id: &str, kind: &str, name: &str) -> Target {
     Target {
         id: id.to_owned(),
         kind: kind.to_owned(),

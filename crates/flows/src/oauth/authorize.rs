@@ -16,6 +16,7 @@ use super::{
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
     requested_scopes,
+    token::denied,
 };
 use crate::{
     Caller, OrgSnapshot, Platform,
@@ -146,12 +147,7 @@ impl Platform {
             user: Some(&user.id),
             scopes: &scopes,
         };
-        let (policy, rule) = choose(&org.configuration, question).ok_or_else(|| {
-            OAuthError::of_configuration(
-                "access_denied",
-                "Policy evaluation failed for this request, please check the policy configurations.",
-            )
-        })?;
+        let (policy, rule) = choose(&org.configuration, question).ok_or_else(denied)?;
         let offline = scopes.iter().any(|scope| scope == "offline_access")
             && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
         let (unix_ms, random) = self.id_parts();

@@ -79,21 +79,31 @@ impl ClaimsSource<'_> {
     }
 
     fn custom(&self, target: ClaimTarget, claims: &mut Map<String, Value>) {
-        for definition in self.definitions {
-            if definition.target == target
-                && definition.always_include_in_token
-                && applies(definition, self.scopes)
-                && !claims.contains_key(&definition.name)
-                && let Some(value) = evaluate(&definition.expression, self.user, self.client)
-            {
-                claims.insert(definition.name.clone(), value);
-            }
+        let of_token =
+            |definition: &&ClaimDefinition| definition.target == target && definition.always_include_in_token;
+        let definitions = self.definitions.iter().copied().filter(of_token);
+        add_defined(definitions, self.scopes, (self.user, self.client), claims);
+    }
+}
+
+/// Adds the claims that `granted` scopes allow, where there is none of the name yet.
+pub(crate) fn add_defined<'a>(
+    definitions: impl Iterator<Item = &'a ClaimDefinition>,
+    granted: &[String],
+    (user, client): (Option<&User>, &OAuthClient),
+    claims: &mut Map<String, Value>,
+) {
+    for definition in definitions.filter(|definition| applies(definition, granted)) {
+        if !claims.contains_key(&definition.name)
+            && let Some(value) = evaluate(&definition.expression, user, client)
+        {
+            claims.insert(definition.name.clone(), value);
         }
     }
 }
 
 /// Whether a claim is in use and one of the scopes that it is for is granted.
-pub(crate) fn applies(definition: &ClaimDefinition, granted: &[String]) -> bool {
+fn applies(definition: &ClaimDefinition, granted: &[String]) -> bool {
     let scoped = definition.scopes.is_empty() || definition.scopes.iter().any(|scope| granted.contains(scope));
     definition.status == Status::Active && scoped
 }

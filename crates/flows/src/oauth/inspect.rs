@@ -5,7 +5,7 @@ use tenterhook_contract::Timestamp;
 use tenterhook_store::model::{AuthorizationServer, ClaimTarget, RefreshTokenState, Status};
 
 use super::{
-    claims::{applies, evaluate, full_name},
+    claims::{add_defined, full_name},
     client,
     error::OAuthError,
     issuer,
@@ -151,11 +151,8 @@ impl Platform {
         // What ID tokens are to go without.
         let left_out =
             definitions.filter(|claim| claim.target == ClaimTarget::Identity && !claim.always_include_in_token);
-        for definition in left_out.filter(|definition| applies(definition, &granted)) {
-            let value = client.and_then(|client| evaluate(&definition.expression, Some(&user), client));
-            if let Some(value) = value.filter(|_| !answer.contains_key(&definition.name)) {
-                answer.insert(definition.name.clone(), value);
-            }
+        if let Some(client) = client {
+            add_defined(left_out, &granted, (Some(&user), client), &mut answer);
         }
         Ok(Value::Object(answer))
     }

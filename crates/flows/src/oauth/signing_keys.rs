@@ -13,7 +13,7 @@ use tenterhook_store::{
 use super::keys::{generate_key_pair, signing_key};
 use crate::{
     OrgSnapshot, Platform,
-    authorization_servers::find_server,
+    authorization_servers::{find_server, target},
     management::{Administrator, ManagementError},
     system_event::system_event,
 };
@@ -76,8 +76,7 @@ impl Platform {
         let rotated = find_server(&org, server)?;
         check_room(&org, rotated, now)?;
         let algorithm = signing_key_of(&org, rotated).map(|key| key.algorithm).unwrap_or_default();
-        let failed = |error: KeyError| ManagementError::Store(StoreError::Database(error.to_string()));
-        let pair = generate_key_pair(algorithm).await.map_err(failed)?;
+        let pair = generate_key_pair(algorithm).await?;
         let (server_id, name) = self
             .change(org_id, |org| {
                 let server = find_server(org, server)?;
@@ -86,7 +85,7 @@ impl Platform {
                 Ok::<_, ManagementError>((rotation(org, server, key), (server.id.to_string(), server.name.clone())))
             })
             .await?;
-        let (event_type, message, target) = event_of(server_id, name);
+        let (event_type, message, target) = event_of(&server_id, &name);
         self.log_change(administrator, event_type, message, target);
         list_keys(&*self.org_of(administrator)?, server)
     }
@@ -160,7 +159,7 @@ impl Platform {
     }
 
     fn log_rotation(&self, org: &OrgSnapshot, server: &AuthorizationServer) {
-        let event = event_of(server.id.to_string(), server.name.clone());
+        let event = event_of(server.id.as_str(), &server.name);
         self.log().append(&system_event(self.entropy(), self.now(), &org.org.id, event));
     }
 }
@@ -207,13 +206,7 @@ fn rotation(org: &OrgSnapshot, server: &AuthorizationServer, key: SigningKey) ->
     writes
 }
 
-fn event_of(server: String, name: String) -> (&'static str, &'static str, Target) {
-    let target = Target {
-        id: server,
-        kind: "AuthorizationServer".to_owned(),
-        alternate_id: Some("unknown".to_owned()),
-        display_name: Some(name),
-        detail: None,
-    };
+fn event_of(server: &str, name: &str) -> (&'static str, &'static str, Target) {
+    let target = target(server, "AuthorizationServer", name);
     ("app.oauth2.as.key.rollover", "Signing key of authorization server has been rotated", target)
 }

@@ -356,7 +356,7 @@ fn is_within_grace(grace_seconds: u32, used: Timestamp, asked: Timestamp) -> boo
     grace_seconds > 0 && within.contains(&asked)
 }
 
-fn denied() -> OAuthError {
+pub(super) fn denied() -> OAuthError {
     OAuthError::of_configuration(
         "access_denied",
         "Policy evaluation failed for this request, please check the policy configurations.",
