@@ -231,7 +231,7 @@ impl Connections {
                 // One connection each is left for the log and the watch. Of the rest, sessions that wait for a locked
                 // row never take all, nor do long reads.
                 let shared = usize::try_from(connections - 2).unwrap_or(2);
-                let (common, writes, reads) = (places(shared), places(shared / 2), places(shared - 1));
+                let (common, writes, reads) = (places(shared), places(shared / 2), places(config.reads_max()));
                 let watch = all.with_places([places(1)]);
                 Ok(Self {
                     reader: all.with_places([reads, Arc::clone(&common)]),

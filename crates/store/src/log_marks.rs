@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 use tenterhook_contract::Timestamp;
 
 /// Length of a stretch in microseconds.
@@ -26,20 +26,16 @@ pub(crate) fn unmarked(published: impl Iterator<Item = Timestamp>, known: i64) -
 /// Marks a stretch that has no mark yet. The events that are written next are behind it: nobody else may write any
 /// meanwhile.
 pub(crate) async fn mark(connection: &impl ConnectionTrait, stretch: i64) -> Result<(), DbErr> {
-    const SELECTED: &str =
-        "SELECT CAST(? AS BIGINT), COALESCE(MAX(sequence), 0) + 1 FROM log_events WHERE 1 = 1 ON CONFLICT DO NOTHING";
-    let backend = connection.get_database_backend();
-    let parameter = if backend == DbBackend::Postgres { "$1" } else { "?" };
-    let sql = format!("INSERT INTO log_marks (stretch_us, sequence) {}", SELECTED.replace('?', parameter));
-    connection.execute_raw(Statement::from_sql_and_values(backend, sql, [stretch.into()])).await.map(drop)
+    const MARKED: &str = "INSERT INTO log_marks (stretch_us, sequence) SELECT CAST($1 AS BIGINT), \
+        COALESCE(MAX(sequence), 0) + 1 FROM log_events WHERE 1 = 1 ON CONFLICT DO NOTHING";
+    let marked = Statement::from_sql_and_values(connection.get_database_backend(), MARKED, [stretch.into()]);
+    connection.execute_raw(marked).await.map(drop)
 }
 
 /// The sequence number before which no event is that was published since `since`; `None` when no mark tells one.
 pub(crate) async fn first_since(connection: &impl ConnectionTrait, since: Timestamp) -> Result<Option<i64>, DbErr> {
-    let backend = connection.get_database_backend();
-    let parameter = if backend == DbBackend::Postgres { "$1" } else { "?" };
-    let sql = format!("SELECT MIN(sequence) AS first FROM log_marks WHERE stretch_us >= {parameter}");
-    let found = Statement::from_sql_and_values(backend, sql, [stretch(since).into()]);
+    const FIRST: &str = "SELECT MIN(sequence) AS first FROM log_marks WHERE stretch_us >= $1";
+    let found = Statement::from_sql_and_values(connection.get_database_backend(), FIRST, [stretch(since).into()]);
     match connection.query_one_raw(found).await? {
         Some(row) => row.try_get("", "first"),
         None => Ok(None),

@@ -266,7 +266,7 @@ impl Store {
         removed += self.remove::<access_token::Entity>(access_token::Column::ExpiresUs.lt(us)).await?;
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
         let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
-        self.in_batches::<refresh_token::Entity>(forget, &[refresh_token::Column::Successor]).await?;
+        self.in_batches::<refresh_token::Entity>(forget, Some(refresh_token::Column::Successor)).await?;
         let kept_since = now.plus_seconds(-LOG_RETENTION_SECONDS);
         self.remove::<log_mark::Entity>(log_mark::Column::StretchUs.lt(stretch(kept_since))).await?;
         let log_until = kept_since.as_micros();
@@ -282,11 +282,15 @@ impl Store {
     /// Removes the rows that `expired` selects, a batch at a time: others write in between. Where another node removes
     /// something just then, it is left to that one: two would wait for each other's rows.
     async fn remove<E: EntityTrait>(&self, expired: SimpleExpr) -> Result<u64, StoreError> {
-        self.in_batches::<E>(expired, &[]).await
+        self.in_batches::<E>(expired, None).await
     }
 
-    /// The same for rows that only lose what is in `emptied`; without any they are removed.
-    async fn in_batches<E: EntityTrait>(&self, chosen: SimpleExpr, emptied: &[E::Column]) -> Result<u64, StoreError> {
+    /// The same for rows that only lose what is in the column `emptied`; without one they are removed.
+    async fn in_batches<E: EntityTrait>(
+        &self,
+        chosen: SimpleExpr,
+        emptied: Option<E::Column>,
+    ) -> Result<u64, StoreError> {
         let key = || E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
         let mut removed = 0;
         loop {
@@ -298,12 +302,12 @@ impl Store {
                 turn.rollback().await;
                 return Ok(removed);
             }
-            let some = if emptied.is_empty() {
-                E::delete_many().filter(rows).exec(&turn).await?.rows_affected
-            } else {
-                let null = || Expr::value(Option::<String>::None);
-                let nulled = emptied.iter().fold(E::update_many(), |update, column| update.col_expr(*column, null()));
-                nulled.filter(rows).exec(&turn).await?.rows_affected
+            let some = match emptied {
+                None => E::delete_many().filter(rows).exec(&turn).await?.rows_affected,
+                Some(column) => {
+                    let empty = E::update_many().col_expr(column, Expr::value(Option::<String>::None));
+                    empty.filter(rows).exec(&turn).await?.rows_affected
+                }
             };
             turn.commit().await?;
             removed += some;
