@@ -25,7 +25,7 @@ use crate::{
     event_ids::EventIds,
     finder::Finder,
     judge::judge,
-    mask::{CallSecrets, of_channel, secretive},
+    mask::{CallSecrets, TokenFinder, of_channel, secretive},
     policy::{decide, is_failure},
     record::OpenRecord,
     underway::Underway,
@@ -57,6 +57,7 @@ pub struct ReadyHook {
     breaker: Breaker,
     bulkheads: OnceLock<Admission>,
     finder: OnceLock<Finder>,
+    token_finder: TokenFinder,
 }
 
 /// One trigger of an extension point.
@@ -142,6 +143,7 @@ impl ReadyHook {
             breaker,
             bulkheads: OnceLock::new(),
             finder: OnceLock::new(),
+            token_finder: TokenFinder::default(),
         }
     }
 
@@ -173,6 +175,11 @@ impl ReadyHook {
     /// What finds the secrets that its channel is configured with.
     pub(crate) fn finder(&self) -> &Finder {
         self.finder.get_or_init(|| of_channel(&self.hook.channel))
+    }
+
+    /// What finds the access token of its calls.
+    pub(crate) fn token_finder(&self) -> &TokenFinder {
+        &self.token_finder
     }
 
     /// The budget of one attempt.

@@ -3,7 +3,7 @@
 //!
 //! [`finder`](crate::finder) finds secrets in a text; this module knows which texts and which secrets there are.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::{
     Engine as _,
@@ -43,15 +43,33 @@ pub(crate) struct CallSecrets<'a> {
     hook: &'a ReadyHook,
     document: Option<Bytes>,
     progress: Progress,
-    of_call: OnceLock<Vec<Secret>>,
-    finder: OnceLock<Finder>,
+    of_document: OnceLock<Vec<Secret>>,
+    document_finder: OnceLock<Finder>,
     cuts: Budget,
+}
+
+/// What finds the access token that a hook's calls were last sent with: a token serves many calls, and making a finder
+/// costs more than a call.
+#[derive(Default)]
+pub(crate) struct TokenFinder(Mutex<Option<(Secret, Arc<Finder>)>>);
+
+impl TokenFinder {
+    fn of(&self, token: &Secret) -> Arc<Finder> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, finder)) = kept.filter(|(known, _)| known == token) {
+            return finder;
+        }
+        let finder = Arc::new(Finder::new(std::iter::once(token.expose())));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((token.clone(), Arc::clone(&finder)));
+        finder
+    }
 }
 
 impl<'a> CallSecrets<'a> {
     /// Those of an attempt that writes its access token into `progress`; `document` as [`secretive`] says.
     pub(crate) fn new(hook: &'a ReadyHook, document: Option<Bytes>, progress: Progress) -> Self {
-        Self { hook, document, progress, of_call: OnceLock::new(), finder: OnceLock::new(), cuts: Budget::new() }
+        let (of_document, document_finder) = (OnceLock::new(), OnceLock::new());
+        Self { hook, document, progress, of_document, document_finder, cuts: Budget::new() }
     }
 
     /// `text` with every secret masked; `None` when it has none.
@@ -62,22 +80,23 @@ impl<'a> CallSecrets<'a> {
 
     /// The same for a text of any encoding; `cuts` for one that we may have cut.
     fn mask_bytes(&self, text: &[u8], cuts: Option<&Budget>) -> Option<Vec<u8>> {
-        let configured = self.hook.finder();
-        let of_call = self.of_call();
-        // An access token is long and most texts are short: they need not wait for what finds it.
-        let shortest = |secret: &Secret| secret.expose().trim().trim_start_matches('0').len();
-        if of_call.iter().any(|secret| may_hold(text, shortest(secret))) {
-            let own = self.finder.get_or_init(|| Finder::new(of_call.iter().map(Secret::expose)));
-            return Finder::mask(&[configured, own], text, cuts);
-        }
-        Finder::mask(&[configured], text, cuts)
+        // A secret is longer than most texts, which then need not wait for what finds it.
+        let may_be_in = |secret: &Secret| may_hold(text, secret.expose().trim().trim_start_matches('0').len());
+        let token = self.progress.access_token().filter(|token| may_be_in(token));
+        let token = token.map(|token| self.hook.token_finder().of(token));
+        let of_document = self.of_document();
+        let document = of_document
+            .iter()
+            .any(may_be_in)
+            .then(|| self.document_finder.get_or_init(|| Finder::new(of_document.iter().map(Secret::expose))));
+        let finders = [Some(self.hook.finder()), token.as_deref(), document];
+        Finder::mask(&finders.into_iter().flatten().collect::<Vec<_>>(), text, cuts)
     }
 
-    fn of_call(&self) -> &[Secret] {
-        self.of_call.get_or_init(|| {
-            let token = self.progress.access_token().map(|token| Secret::new(token.expose()));
+    fn of_document(&self) -> &[Secret] {
+        self.of_document.get_or_init(|| {
             let document = self.document.as_ref().map(|body| in_document(self.hook.hook.hook_type, body));
-            token.into_iter().chain(document.into_iter().flatten()).collect()
+            document.unwrap_or_default()
         })
     }
 
@@ -223,6 +242,17 @@ mod tests {
         assert_eq!(of_header("basic dXNlcjpwYTpzcw=="), basic);
         assert_eq!(of_header("Basic dXNlcjpwYTpzcw").len(), 4, "without padding");
         assert_eq!(of_header("Basic not-base64"), ["Basic not-base64", "not-base64"]);
+    }
+
+    #[test]
+    fn calls_with_the_same_token_share_what_finds_it() {
+        let finders = TokenFinder::default();
+        let [first, again, renewed] = ["first-token", "first-token", "renewed-token"].map(Secret::new);
+        let [first, again, renewed] = [&first, &again, &renewed].map(|token| finders.of(token));
+        assert!(Arc::ptr_eq(&first, &again));
+        let shown = |finder: &Finder| Finder::mask(&[finder], b"first-token renewed-token", None);
+        assert_eq!(shown(&first), Some("•••• renewed-token".into()));
+        assert_eq!(shown(&renewed), Some("first-token ••••".into()));
     }
 
     #[test]
