@@ -13,6 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{MASK, Secret};
 use tenterhook_flows::oauth::token::{REFRESH_GRACE_SECONDS, REFRESH_GRACE_SECONDS_MAX};
+use tenterhook_server::ProxyHeader;
 use tenterhook_store::{CONNECTIONS_MIN, StoreConfig};
 use toml::{Table, Value};
 
@@ -52,7 +53,7 @@ pub(crate) struct Server {
     /// Addresses and blocks of proxies that may say for whom they ask.
     pub(crate) trusted_proxies: Vec<String>,
     /// The header in which they do; either when absent.
-    pub(crate) proxy_header: Option<ForwardingHeader>,
+    pub(crate) proxy_header: Option<ProxyHeader>,
     /// Seconds that requests in flight get after SIGTERM.
     pub(crate) drain_seconds: u64,
     /// Address of `/metrics`; none when absent.
@@ -140,16 +141,6 @@ pub(crate) struct Log {
     pub(crate) format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, or directives such as `info,tenterhook_engine=debug`.
     pub(crate) level: String,
-}
-
-/// The header in which proxies say for whom they ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum ForwardingHeader {
-    /// `X-Forwarded-For`.
-    XForwardedFor,
-    /// `Forwarded` (RFC 7239).
-    Forwarded,
 }
 
 /// Form of the program's own log.

@@ -4,14 +4,14 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use tenterhook_engine::Limits;
 use tenterhook_flows::{entropy::SystemEntropy, provision};
-use tenterhook_server::{ProxyHeader, ServerLimits, TrustedProxies};
+use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_store::Keyring;
 use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};
 
 use crate::{
     Error,
     app::{self, App, Plan},
-    config::{Config, ForwardingHeader, setting},
+    config::{Config, setting},
     telemetry,
 };
 
@@ -72,11 +72,7 @@ fn proxies(config: &Config) -> Result<TrustedProxies, Error> {
     Ok(TrustedProxies {
         blocks: blocks
             .map_err(|error: tenterhook_server::ProxyBlockError| setting("server.trusted_proxies", &error))?,
-        header: match config.server.proxy_header {
-            None => ProxyHeader::Either,
-            Some(ForwardingHeader::XForwardedFor) => ProxyHeader::XForwardedFor,
-            Some(ForwardingHeader::Forwarded) => ProxyHeader::Forwarded,
-        },
+        header: config.server.proxy_header.unwrap_or_default(),
     })
 }
 

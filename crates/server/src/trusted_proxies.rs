@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 /// De facto standard: every proxy appends the address that it was asked from.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -22,11 +23,13 @@ pub struct TrustedProxies {
 }
 
 /// The header in which proxies say whom they were asked by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ProxyHeader {
-    /// Either. When a request has both and they name different clients, neither is believed: a proxy that writes the one
-    /// passes on what a client wrote into the other.
+    /// Either, which holds where nothing is set. When a request has both and they name different clients, neither is
+    /// believed: a proxy that writes the one passes on what a client wrote into the other.
     #[default]
+    #[serde(skip)]
     Either,
     /// `X-Forwarded-For` only.
     XForwardedFor,

@@ -101,13 +101,6 @@ impl Store {
         self.keyring.load_full()
     }
 
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        let any = Statement::from_string(self.connections.watch.get_database_backend(), "SELECT 1");
-        self.connections.watch.query_one_raw(any).await?;
-        Ok(())
-    }
-
     /// Why the database gives no connection, where that can be told and helped: the server has none left.
     pub async fn exhausted(&self) -> Option<&'static str> {
         let exhausted = sessions::are_exhausted(self.server.as_deref()?).await;

@@ -72,16 +72,11 @@ async fn introspect(
     request: Request,
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
-    let (headers, body) = taken_apart(request);
-    let answered = match form_with_token(&headers, body, TOKEN).await {
-        Ok(form) => {
-            let answer = app.platform.introspect(&org, server, &form, authorization(&headers)).await;
-            answer.map(|answer| (answer, lacks_key(&org, &form)))
-        }
-        Err(error) => Err(error),
-    };
-    Ok(answered
-        .map_or_else(|error| refused(&error), |(answer, lacking)| marked(Json(answer).into_response(), lacking, away)))
+    Ok(about_token(&org, request, async |form, authorization| {
+        let answer = app.platform.introspect(&org, server, form, authorization).await?;
+        Ok(Json(answer).into_response())
+    })
+    .await)
 }
 
 async fn revoke(
@@ -91,15 +86,27 @@ async fn revoke(
     request: Request,
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
+    Ok(about_token(&org, request, async |form, authorization| {
+        app.platform.revoke(&org, server, form, authorization).await?;
+        Ok(StatusCode::OK.into_response())
+    })
+    .await)
+}
+
+/// Answers a request about the token in its form (RFC 7662, RFC 7009). The answer is marked where this node may not know
+/// the token's key yet.
+async fn about_token(
+    org: &OrgSnapshot,
+    request: Request,
+    answer: impl AsyncFnOnce(&Parameters, Option<&str>) -> Result<Response, OAuthError>,
+) -> Response {
     let (headers, body) = taken_apart(request);
-    let answered = match form_with_token(&headers, body, TOKEN).await {
-        Ok(form) => {
-            let answer = app.platform.revoke(&org, server, &form, authorization(&headers)).await;
-            answer.map(|()| lacks_key(&org, &form))
-        }
-        Err(error) => Err(error),
+    let answered = async {
+        let form = form_with_token(&headers, body, TOKEN).await?;
+        let response = answer(&form, authorization(&headers)).await?;
+        Ok(marked(response, lacks_key(org, &form), away))
     };
-    Ok(answered.map_or_else(|error| refused(&error), |lacking| marked(StatusCode::OK.into_response(), lacking, away)))
+    answered.await.unwrap_or_else(|error| refused(&error))
 }
 
 async fn userinfo(

@@ -28,7 +28,7 @@ async fn nodes_that_start_at_once_migrate_in_turn() {
         })
         .collect();
     for node in nodes {
-        node.await.unwrap().unwrap().ping().await.unwrap();
+        node.await.unwrap().unwrap().orgs().await.unwrap();
     }
 }
 
