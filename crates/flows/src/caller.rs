@@ -1,10 +1,6 @@
 //! The HTTP request that makes a flow run, as the flows see it.
 
-use std::{
-    borrow::Cow,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{borrow::Cow, sync::Arc};
 
 use tenterhook_contract::{
     Timestamp,
@@ -13,6 +9,8 @@ use tenterhook_contract::{
     id::RequestId,
     system_log::{DebugData, LogClient},
 };
+
+use crate::Network;
 
 /// One request to Tenterhook: made once at the edge, shared by everything that the request does.
 #[derive(Clone, Debug)]
@@ -43,14 +41,9 @@ impl Caller {
         format!("{}{}", self.base_url, self.path)
     }
 
-    /// The network that the client's address is of, whose requests are bounded together: an IPv4 address alone, an IPv6
-    /// address with its /64, which one household has whole. An address that is not known counts as the unspecified one.
-    pub(crate) fn network(&self) -> IpAddr {
-        match self.ip_address.parse::<IpAddr>().map(|address| address.to_canonical()) {
-            Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-            Ok(address) => address,
-            Err(_) => Ipv6Addr::UNSPECIFIED.into(),
-        }
+    /// The network that the client's address is of, whose requests are bounded together.
+    pub(crate) fn network(&self) -> Network {
+        self.ip_address.parse().map_or(Network::UNKNOWN, Network::of)
     }
 
     /// What a log event says of who sent the request.
@@ -161,9 +154,8 @@ mod tests {
         for (address, network) in [
             ("192.0.2.1", "192.0.2.1"),
             ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-            ("2001:db8:1:2::", "2001:db8:1:2::"),
-            ("", "::"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("", "::/64"),
         ] {
             let caller = Caller {
                 request_id: RequestId::from_entropy([1; 16]),

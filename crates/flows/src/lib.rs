@@ -15,6 +15,7 @@ mod hooks;
 mod imported_password;
 pub mod management;
 mod metrics;
+mod network;
 pub mod oauth;
 pub mod passwords;
 mod platform;
@@ -29,6 +30,7 @@ mod turns;
 
 pub use caller::Caller;
 pub use hooks::HookChange;
+pub use network::{Network, WiderNetwork};
 pub use platform::{ChangeError, Parts, Platform, Settings};
 pub use recording::SystemLogRecorder;
 pub use snapshot::OrgSnapshot;

@@ -1,6 +1,6 @@
 //! Hashes of passwords, computed by few at a time, in memory that is kept for the next one.
 
-use std::{cell::RefCell, net::IpAddr, sync::LazyLock, thread::available_parallelism, time::Duration};
+use std::{cell::RefCell, sync::LazyLock, thread::available_parallelism, time::Duration};
 
 use argon2::{
     Argon2, Block, CustomizedPasswordHasher, Params, PasswordVerifier as _,
@@ -13,7 +13,11 @@ use argon2::{
 use tenterhook_contract::{Secret, id::OrgId};
 use tenterhook_store::StoreError;
 
-use crate::{fair_turns::Turns, imported_password::ImportedHash};
+use crate::{
+    Network, WiderNetwork,
+    fair_turns::{Bounds, Turns},
+    imported_password::ImportedHash,
+};
 
 /// Longest password in bytes: hashing takes any length, requests must not.
 pub const PASSWORD_BYTES_MAX: usize = 72 * 4;
@@ -22,23 +26,43 @@ pub const PASSWORD_BYTES_MAX: usize = 72 * 4;
 const HASHING_MAX: usize = 3;
 /// How long a hash may wait for its turn.
 const HASHING_WAIT: Duration = Duration::from_secs(5);
-/// Hashes of one source that may wait: with [`HASHING_MAX`] turns more would wait in vain.
-const WAITING_PER_SOURCE_MAX: usize = 128;
-/// Hashes that may wait in all.
-const WAITING_MAX: usize = 1_024;
+/// Hashes that may wait, of a wider network or the administrators of an org, and of a network: with [`HASHING_MAX`] turns
+/// more would wait in vain.
+const WAITING_MAX: Bounds = Bounds { in_all: 1_024, of_same: &[256, 128] };
 /// The turns of this process.
 static HASHING: LazyLock<Hashing> = LazyLock::new(|| {
     let cores = available_parallelism().map_or(1, usize::from);
     Hashing::new(cores.min(HASHING_MAX), HASHING_WAIT)
 });
 
-/// Whose passwords are hashed: turns are fair between these.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Whose passwords are hashed.
+#[derive(Clone, Debug)]
 pub(crate) enum HashingSource {
-    /// Users who sign in, or those who say they are, from one network.
-    Network(IpAddr),
+    /// Users who sign in, or those who say they are, from one network with one login.
+    SignIn(Network, String),
     /// The administrators of an org.
     Administrators(OrgId),
+}
+
+/// Turns are fair between these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Party {
+    WiderNetwork(WiderNetwork),
+    Network(Network),
+    Login(String),
+    Administrators(OrgId),
+}
+
+impl HashingSource {
+    /// From the wide to the narrow.
+    fn parties(self) -> Vec<Party> {
+        match self {
+            Self::SignIn(network, login) => {
+                vec![Party::WiderNetwork(network.wider()), Party::Network(network), Party::Login(login)]
+            }
+            Self::Administrators(org) => vec![Party::Administrators(org)],
+        }
+    }
 }
 
 /// Why there is no hash.
@@ -67,8 +91,7 @@ impl From<PasswordError> for StoreError {
 /// When it gets no turn in time, or the library refuses, which it does for no password within [`PASSWORD_BYTES_MAX`].
 pub async fn hash_password(org: &OrgId, password: &Secret) -> Result<Secret, PasswordError> {
     let password = password.clone();
-    let source = HashingSource::Administrators(org.clone());
-    let hashed = HASHING.run(source, String::new(), move |memory| {
+    let hashed = HASHING.run(HashingSource::Administrators(org.clone()), move |memory| {
         let hash = hash_anew(memory, &password);
         hash.map(|hash| Secret::new(hash.to_string())).map_err(|_| PasswordError::Failed)
     });
@@ -85,20 +108,18 @@ pub(crate) struct Verified {
 }
 
 /// Whether `password` is the one that `hash` was made of. Without a hash it takes as long and says no; for the hash of
-/// another system it takes as long as for one of our own, and what that hash costs beyond it. Turns are fair between
-/// sources, and between the `login`s of one.
+/// another system it takes as long as for one of our own, and what that hash costs beyond it.
 ///
 /// # Errors
 /// When it gets no turn in time.
 pub(crate) async fn verify_password(
     source: HashingSource,
-    login: &str,
     hash: Option<&Secret>,
     password: &Secret,
 ) -> Result<Verified, PasswordError> {
     let verdict = |fits| Verified { fits, replacement: None };
     let (hash, password) = (hash.cloned(), password.clone());
-    let verified = HASHING.run(source, login.to_owned(), move |memory| {
+    let verified = HASHING.run(source, move |memory| {
         let bytes = password.expose().as_bytes();
         let Some(hash) = hash else {
             // The same work as for a user with a password, so that time does not tell who exists.
@@ -173,23 +194,22 @@ impl CustomizedPasswordHasher<PasswordHash> for InMemory<'_> {
 /// Work on threads of its own, so many at a time.
 #[derive(Debug)]
 struct Hashing {
-    turns: Turns<HashingSource, Vec<Block>>,
+    turns: Turns<Party, Vec<Block>>,
     wait: Duration,
 }
 
 impl Hashing {
     fn new(turns: usize, wait: Duration) -> Self {
         let memory = (0..turns).map(|_| Vec::new()).collect();
-        Self { turns: Turns::new(memory, WAITING_PER_SOURCE_MAX, WAITING_MAX), wait }
+        Self { turns: Turns::new(memory, WAITING_MAX), wait }
     }
 
     async fn run<T: Send + 'static>(
         &self,
         source: HashingSource,
-        subject: String,
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let turn = self.turns.take(source, subject, self.wait).await.ok_or(PasswordError::Busy)?;
+        let turn = self.turns.take(&source.parties(), self.wait).await.ok_or(PasswordError::Busy)?;
         // The work goes on when its caller has gone, so the turn is the work's.
         let working = tokio::task::spawn_blocking(move || turn.with(work));
         working.await.map_err(|_| PasswordError::Failed)
@@ -210,7 +230,7 @@ mod tests {
     use super::*;
 
     fn network(last: u8) -> HashingSource {
-        HashingSource::Network(Ipv4Addr::new(192, 0, 2, last).into())
+        HashingSource::SignIn(Network::of(Ipv4Addr::new(192, 0, 2, last).into()), String::new())
     }
 
     #[tokio::test]
@@ -225,17 +245,17 @@ mod tests {
                     begun.send(()).unwrap();
                     finished.recv().unwrap();
                 };
-                hashing.run(network(1), String::new(), work).await
+                hashing.run(network(1), work).await
             }
         });
         begins.await.unwrap();
         caller.abort();
         assert!(caller.await.unwrap_err().is_cancelled());
-        assert_eq!(hashing.run(network(2), String::new(), |_| ()).await, Err(PasswordError::Busy));
+        assert_eq!(hashing.run(network(2), |_| ()).await, Err(PasswordError::Busy));
         finish.send(()).unwrap();
         // The turn comes back when the work has ended.
-        drop(hashing.turns.take(network(2), String::new(), Duration::from_mins(1)).await.unwrap());
-        assert_eq!(hashing.run(network(2), String::new(), |_| 1).await, Ok(1));
+        drop(hashing.turns.take(&network(2).parties(), Duration::from_mins(1)).await.unwrap());
+        assert_eq!(hashing.run(network(2), |_| 1).await, Ok(1));
     }
 
     /// Hashes of the library and of ours are each other's, whatever was in the memory before.
@@ -273,7 +293,7 @@ mod tests {
                     memory.resize(16, Block::default());
                     places.lock().unwrap().insert(memory.as_ptr() as usize);
                 };
-                hashing.run(network(number), String::new(), work).await.unwrap();
+                hashing.run(network(number), work).await.unwrap();
             });
         }
         all.join_all().await;

@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    net::IpAddr,
+    hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -15,15 +15,17 @@ use tenterhook_contract::{
 };
 use tokio::time::Instant;
 
-use crate::{Caller, Platform, caller::logged_url};
+use crate::{Caller, Network, Platform, WiderNetwork, caller::logged_url};
 
 /// Events of one network, whatever the org.
 const PER_NETWORK: Rate = Rate { burst: 60, every: Duration::from_secs(30) };
+/// Events of a wider network: whoever has one has many networks.
+const PER_WIDER_NETWORK: Rate = Rate { burst: 120, every: Duration::from_secs(15) };
 /// Events of an org: with 2 KB each, 86 MB a day at most.
 const PER_ORG: Rate = Rate { burst: 300, every: Duration::from_secs(2) };
 /// Events of all orgs.
 const IN_ALL: Rate = Rate { burst: 3_000, every: Duration::from_millis(200) };
-/// Networks whose events are counted apart; beyond, those of the others are counted together.
+/// Networks, and wider networks, whose events are counted apart; beyond, those of the others are counted together.
 const NETWORKS_MAX: usize = 10_000;
 /// Networks that an event of what was left out tells apart.
 const NETWORKS_TOLD_MAX: usize = 1_000;
@@ -47,6 +49,16 @@ struct Rate {
 #[derive(Clone, Copy, Debug)]
 struct Allowance(Instant);
 
+/// What is left of a rate for each of many.
+#[derive(Debug)]
+struct Allowances<K> {
+    rate: Rate,
+    apart: HashMap<K, Allowance>,
+    /// Of those for which there was no room.
+    others: Allowance,
+    swept: Instant,
+}
+
 /// What is refused to a stranger, and logged: events that are left out are told together by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Refusal {
@@ -64,10 +76,8 @@ pub(crate) struct Refusals(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    networks: HashMap<IpAddr, Allowance>,
-    /// Those for which there was no room.
-    other_networks: Allowance,
-    swept: Instant,
+    networks: Allowances<Network>,
+    wider_networks: Allowances<WiderNetwork>,
     orgs: HashMap<OrgId, Allowance>,
     all: Allowance,
     left_out: HashMap<(OrgId, Refusal), LeftOut>,
@@ -78,7 +88,7 @@ struct State {
 struct LeftOut {
     since: Instant,
     events: u64,
-    networks: HashSet<IpAddr>,
+    networks: HashSet<Network>,
 }
 
 impl Refusal {
@@ -124,9 +134,8 @@ impl Refusals {
     pub(crate) fn new() -> Self {
         let now = Instant::now();
         Self(Mutex::new(State {
-            networks: HashMap::new(),
-            other_networks: Allowance(now),
-            swept: now,
+            networks: Allowances::new(PER_NETWORK, now),
+            wider_networks: Allowances::new(PER_WIDER_NETWORK, now),
             orgs: HashMap::new(),
             all: Allowance(now),
             left_out: HashMap::new(),
@@ -134,10 +143,10 @@ impl Refusals {
     }
 
     /// Whether an event of a request from `network` is to be written now; else it is counted.
-    fn admit(&self, org: &OrgId, network: IpAddr, refusal: Refusal, now: Instant) -> bool {
+    fn admit(&self, org: &OrgId, network: Network, refusal: Refusal, now: Instant) -> bool {
         let mut state = self.state();
         let of_org = state.orgs.get(org).copied().unwrap_or(Allowance(now));
-        if of_org.has_some(PER_ORG, now) && state.all.has_some(IN_ALL, now) && state.take_of_network(network, now) {
+        if of_org.has_some(PER_ORG, now) && state.all.has_some(IN_ALL, now) && state.take_of_networks(network, now) {
             state.orgs.entry(org.clone()).or_insert(of_org).take(PER_ORG, now);
             state.all.take(IN_ALL, now);
             return true;
@@ -163,20 +172,40 @@ impl Refusals {
 }
 
 impl State {
-    fn take_of_network(&mut self, network: IpAddr, now: Instant) -> bool {
-        // Not for each event: looking through all of them takes a millisecond.
-        if self.networks.len() >= NETWORKS_MAX && now.duration_since(self.swept) >= Duration::from_secs(1) {
-            self.networks.retain(|_, allowance| !allowance.is_whole(now));
-            self.swept = now;
-        }
-        let has_room = self.networks.len() < NETWORKS_MAX || self.networks.contains_key(&network);
-        let allowance =
-            if has_room { self.networks.entry(network).or_insert(Allowance(now)) } else { &mut self.other_networks };
-        let some = allowance.has_some(PER_NETWORK, now);
+    fn take_of_networks(&mut self, network: Network, now: Instant) -> bool {
+        // The wider one first, so that it has no room in the other's table beyond its own bound.
+        let some = self.wider_networks.has_some(network.wider(), now) && self.networks.has_some(network, now);
         if some {
-            allowance.take(PER_NETWORK, now);
+            self.wider_networks.take(network.wider(), now);
+            self.networks.take(network, now);
         }
         some
+    }
+}
+
+impl<K: Eq + Hash> Allowances<K> {
+    fn new(rate: Rate, now: Instant) -> Self {
+        Self { rate, apart: HashMap::new(), others: Allowance(now), swept: now }
+    }
+
+    fn of(&mut self, one: K, now: Instant) -> &mut Allowance {
+        // Not for each event: looking through all of them takes a millisecond.
+        if self.apart.len() >= NETWORKS_MAX && now.duration_since(self.swept) >= Duration::from_secs(1) {
+            self.apart.retain(|_, allowance| !allowance.is_whole(now));
+            self.swept = now;
+        }
+        let has_room = self.apart.len() < NETWORKS_MAX || self.apart.contains_key(&one);
+        if has_room { self.apart.entry(one).or_insert(Allowance(now)) } else { &mut self.others }
+    }
+
+    fn has_some(&mut self, one: K, now: Instant) -> bool {
+        let rate = self.rate;
+        self.of(one, now).has_some(rate, now)
+    }
+
+    fn take(&mut self, one: K, now: Instant) {
+        let rate = self.rate;
+        self.of(one, now).take(rate, now);
     }
 }
 
@@ -218,7 +247,7 @@ impl Platform {
             self.log().append(&LogEvent {
                 client: only.map(|only| LogClient {
                     user_agent: None,
-                    ip_address: only.to_string().into(),
+                    ip_address: only.address().to_string().into(),
                     proxies: Cow::default(),
                     id: None,
                 }),
@@ -274,8 +303,8 @@ mod tests {
 
     use super::*;
 
-    fn network(number: u32) -> IpAddr {
-        Ipv4Addr::from(number).into()
+    fn network(number: u32) -> Network {
+        Network::of(Ipv4Addr::from(number).into())
     }
 
     fn org(number: u8) -> OrgId {
@@ -308,6 +337,20 @@ mod tests {
     }
 
     #[test]
+    fn a_wider_network_has_its_bound_however_many_networks_it_has() {
+        let (refusals, start) = (Refusals::new(), Instant::now());
+        let admit = |wider: u16, subnet: u16, seconds| {
+            let network = Network::of([0x2001, 0xdb8, wider, subnet, 0, 0, 0, 1].into());
+            refusals.admit(&org(0), network, Refusal::InvalidCredentials, start + Duration::from_secs(seconds))
+        };
+        let admitted = (0..20_000).filter(|subnet| admit(1, *subnet, 0)).count();
+        assert_eq!(admitted, 120);
+        assert_eq!(refusals.state().networks.apart.len(), 120, "it takes no more of the room of all");
+        assert!(admit(2, 0, 0), "another wider network has its own bound");
+        assert!(!admit(1, 20_001, 14) && admit(1, 20_001, 15), "one every quarter of a minute");
+    }
+
+    #[test]
     fn an_org_and_the_node_have_their_bounds_however_many_networks_there_are() {
         let (refusals, now) = (Refusals::new(), Instant::now());
         let written = |number: u8, networks: u32| {
@@ -336,7 +379,7 @@ mod tests {
             // The node's own bound is another test.
             refusals.state().all = Allowance(start);
         }
-        assert_eq!(refusals.state().networks.len(), NETWORKS_MAX);
+        assert_eq!(refusals.state().networks.apart.len(), NETWORKS_MAX);
         let stranger = || {
             (0..50)
                 .filter(|it| refusals.admit(&org(200), network(u32::MAX - it), Refusal::InvalidCredentials, at(0)))
@@ -347,7 +390,7 @@ mod tests {
             refusals.admit(&org(200), network(u32::MAX), Refusal::InvalidCredentials, at(60)),
             "places become free"
         );
-        assert_eq!(refusals.state().networks.len(), 1);
+        assert_eq!(refusals.state().networks.apart.len(), 1);
     }
 
     #[test]

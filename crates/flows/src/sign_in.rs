@@ -63,7 +63,7 @@ impl Platform {
         let found = self.store().find_user_by_login(&org.org.id, login).await;
         let user = found.inspect_err(|_| attempts.give_back(&org.org.id, login))?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let verified = verify_password(HashingSource::Network(network), &key(&org.org.id, login), hash, password).await;
+        let verified = verify_password(HashingSource::SignIn(network, key(&org.org.id, login)), hash, password).await;
         let Verified { fits, replacement } = match verified.inspect_err(|_| attempts.give_back(&org.org.id, login)) {
             Ok(verified) => verified,
             Err(PasswordError::Busy) => return Ok(SignedIn::Busy),
