@@ -204,7 +204,7 @@ pub(crate) fn run(options: &ServerOptions) -> Result<(), Error> {
             (routes, Some(world), path, authorization)
         };
         println!("{}", json!({ "url": format!("{base_url}{path}"), "authorization": authorization }));
-        let serving = tokio::spawn(serve(listener, routes, limits, stopping));
+        let serving = tokio::spawn(serve(listener, routes, limits, TrustedProxies::default(), stopping));
         let (words, mut asked) = tokio::sync::mpsc::unbounded_channel();
         std::thread::spawn(move || {
             for line in std::io::stdin().lock().lines().map_while(Result::ok) {

@@ -83,14 +83,20 @@ impl App {
         })
         .await?;
         let (stop, stopped) = watch::channel(false);
-        let router = tenterhook_server::router(Arc::clone(&platform), server, plan.proxies, stopped.clone());
+        let router = tenterhook_server::router(Arc::clone(&platform), server, plan.proxies.clone(), stopped.clone());
         let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some(listener) = metrics {
             let router = tenterhook_server::metrics_router(Arc::clone(&platform));
             let limits = ServerLimits { connections_max: METRICS_CONNECTIONS_MAX, ..server };
-            tokio::spawn(tenterhook_server::serve(listener, router, limits, stopped.clone()));
+            tokio::spawn(tenterhook_server::serve(
+                listener,
+                router,
+                limits,
+                TrustedProxies::default(),
+                stopped.clone(),
+            ));
         }
-        let server = tokio::spawn(tenterhook_server::serve(listener, router, server, stopped));
+        let server = tokio::spawn(tenterhook_server::serve(listener, router, server, plan.proxies, stopped));
         let mut chores = vec![
             tokio::spawn(follow(Arc::clone(&platform))),
             tokio::spawn(purge(Arc::clone(&platform))),

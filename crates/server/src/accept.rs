@@ -19,17 +19,18 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     task::JoinSet,
 };
 use tower::ServiceExt as _;
 
 use crate::{
-    ServerLimits,
+    ServerLimits, TrustedProxies,
     edge::{self, Peer},
     floods::Floods,
     pace::{Answers, Ended, EndsRequests, Pace, Verdict},
     patience::{Bodies, PacedStream, TimedBody},
+    places::{Place, Places},
 };
 
 /// Headers of a request.
@@ -51,8 +52,15 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// Serves until `stopping` turns true, then lets requests in flight end within the drain time. When it returns, none is in
 /// flight any more: those that did not end were dropped, so that what they leave behind, such as records, is there.
-pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, mut stopping: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(limits.connections_max));
+/// Connections of `proxies` are not ended to make room for others.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ServerLimits,
+    proxies: TrustedProxies,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let places = Places::new(limits.connections_max, proxies);
     let tasks = Tasks::default();
     let acceptance = Arc::new(Acceptance {
         router,
@@ -68,20 +76,19 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => break,
             accepted = async {
-                // The semaphore is never closed.
-                let place = Arc::clone(&places).acquire_owned().await;
-                (listener.accept().await, place)
+                // One more than there are places for: only then is it known who asks for one.
+                let (stream, peer) = listener.accept().await.ok()?;
+                let pace = Arc::new(Pace::new(&limits, Arc::clone(&acceptance.answers)));
+                let held = places.take(peer.ip(), &pace).await;
+                Some((stream, peer, pace, held))
             } => accepted,
         };
-        let (Ok((stream, peer)), Ok(place)) = accepted else {
+        let Some((stream, peer, pace, held)) = accepted else {
             tokio::time::sleep(ACCEPT_REST).await;
             continue;
         };
         let (acceptance, stopping) = (Arc::clone(&acceptance), stopping.clone());
-        tasks.execute(async move {
-            acceptance.converse(stream, Peer(peer), stopping).await;
-            drop(place);
-        });
+        tasks.execute(async move { acceptance.converse(stream, Peer(peer), pace, held, stopping).await });
     }
     drop(listener);
     let mut rest = JoinSet::new();
@@ -137,21 +144,28 @@ struct Acceptance {
 }
 
 impl Acceptance {
-    /// Serves a connection until its client or we end it.
-    async fn converse(&self, stream: TcpStream, peer: Peer, mut stopping: watch::Receiver<bool>) {
+    /// Serves a connection until its client or we end it. Its place is free once the stream is closed.
+    async fn converse(
+        &self,
+        stream: TcpStream,
+        peer: Peer,
+        pace: Arc<Pace>,
+        held: Place,
+        mut stopping: watch::Receiver<bool>,
+    ) {
         // Without it an answer may wait for the client's acknowledgement; nothing breaks.
         let _ = stream.set_nodelay(true);
-        let pace = Arc::new(Pace::new(&self.limits, Arc::clone(&self.answers)));
+        let mut taken = held.crowded();
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let (pace, router, tasks) = (Arc::clone(&pace), self.router.clone(), self.tasks.clone());
-            let (body_timeout, bodies) = (self.limits.body_timeout, Arc::clone(&self.bodies));
+            let (body_timeout, bodies, crowded) = (self.limits.body_timeout, Arc::clone(&self.bodies), held.crowded());
             // Counted from here on: the stream is there, whether or not its turn has come.
             let asked = pace.asked();
             async move {
                 let _asked = asked;
                 let room = pace.room(&request.body().size_hint()).await?;
                 let mut request: Request =
-                    request.map(|body| Body::new(TimedBody::new(body, body_timeout, room, bodies)));
+                    request.map(|body| Body::new(TimedBody::new(body, body_timeout, room, bodies, crowded)));
                 request.extensions_mut().insert(peer);
                 request.extensions_mut().insert(tasks);
                 let Ok(response) = router.oneshot(edge::normalised(request)).await;
@@ -171,7 +185,7 @@ impl Acceptance {
                 pace.part();
                 connection.as_mut().graceful_shutdown();
             }
-            let hurried = *crowded.borrow_and_update() || draining;
+            let hurried = *crowded.borrow_and_update() || *taken.borrow_and_update() || draining;
             let until = match pace.verdict(hurried, parting) {
                 Verdict::Wait(until) => until,
                 Verdict::Idle if !parting => {
@@ -190,6 +204,8 @@ impl Acceptance {
                 () = tokio::time::sleep_until(until) => continue,
                 _ = stopping.wait_for(|stopping| *stopping), if !draining => continue,
                 _ = crowded.changed() => continue,
+                _ = taken.changed() => continue,
+                () = pace.told_to_end() => return,
             };
             if let Err(error) = ended {
                 self.floods.note(peer_address(peer), &*error);
@@ -254,7 +270,13 @@ mod tests {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let limits = ServerLimits { drain: Duration::from_millis(20), ..ServerLimits::default() };
-        let serving = tokio::spawn(serve(listener, Router::new().route("/", get(handler)), limits, stopping));
+        let serving = tokio::spawn(serve(
+            listener,
+            Router::new().route("/", get(handler)),
+            limits,
+            TrustedProxies::default(),
+            stopping,
+        ));
         client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let mut gone = begins.recv().await.unwrap();
         assert_eq!(gone.try_recv(), Err(oneshot::error::TryRecvError::Empty));

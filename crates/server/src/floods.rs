@@ -3,31 +3,48 @@
 use std::{
     collections::HashMap,
     error::Error,
+    mem,
     net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use tenterhook_flows::{Network, WiderNetwork};
 use tokio::time::Instant;
 
 /// How often a source is named.
 const EVERY: Duration = Duration::from_mins(1);
 /// Sources that are told apart within that time; those beyond are one.
 const SOURCES_MAX: usize = 256;
-/// Bits of an IPv6 address that one client has at least.
-const IPV6_PREFIX: u32 = 64;
 
 /// The sources that flooded within the last minute.
 #[derive(Debug, Default)]
 pub(crate) struct Floods {
-    sources: Mutex<HashMap<Option<IpAddr>, Noted>>,
+    sources: Mutex<HashMap<Option<WiderNetwork>, Told>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Noted {
-    named: Instant,
-    /// Connections since then.
-    more: u64,
+/// Something that happens often, and is told once a minute.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told {
+    last: Option<Instant>,
+    /// Times since then.
+    untold: u64,
+}
+
+impl Told {
+    /// Counts one time. When it is to be told: how many times there were since it was told last, with this one.
+    pub(crate) fn count(&mut self, now: Instant) -> Option<u64> {
+        self.untold += 1;
+        if self.is_recent(now) {
+            return None;
+        }
+        self.last = Some(now);
+        Some(mem::take(&mut self.untold))
+    }
+
+    fn is_recent(&self, now: Instant) -> bool {
+        self.last.is_some_and(|last| now.duration_since(last) < EVERY)
+    }
 }
 
 impl Floods {
@@ -42,37 +59,17 @@ impl Floods {
     }
 
     /// Counts a connection. Says whom to name, with the number of connections since it was named last.
-    fn count(&self, address: IpAddr, now: Instant) -> Option<(Option<IpAddr>, u64)> {
+    fn count(&self, address: IpAddr, now: Instant) -> Option<(Option<WiderNetwork>, u64)> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut source = Some(network(address));
+        let mut source = Some(Network::of(address).wider());
         if !sources.contains_key(&source) && sources.len() >= SOURCES_MAX {
-            sources.retain(|_, noted| now.duration_since(noted.named) < EVERY);
+            sources.retain(|_, told| told.is_recent(now));
             if sources.len() >= SOURCES_MAX {
                 source = None;
             }
         }
-        match sources.get_mut(&source) {
-            Some(noted) if now.duration_since(noted.named) < EVERY => {
-                noted.more += 1;
-                None
-            }
-            other => {
-                let connections = other.map_or(0, |noted| noted.more) + 1;
-                sources.insert(source, Noted { named: now, more: 0 });
-                Some((source, connections))
-            }
-        }
-    }
-}
-
-/// The network that an address stands for.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let mask = u128::MAX << (u128::BITS - IPV6_PREFIX);
-            IpAddr::V6((address.to_bits() & mask).into())
-        }
+        let connections = sources.entry(source).or_default().count(now)?;
+        Some((source, connections))
     }
 }
 
@@ -92,15 +89,20 @@ fn is_flood(error: &(dyn Error + 'static)) -> bool {
 mod tests {
     use super::*;
 
+    fn wider(address: IpAddr) -> WiderNetwork {
+        Network::of(address).wider()
+    }
+
     #[test]
     fn a_source_is_named_once_a_minute() {
         let (floods, start) = (Floods::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let one = IpAddr::from([192, 0, 2, 1]);
-        assert_eq!(floods.count(one, at(0)), Some((Some(one), 1)));
+        assert_eq!(floods.count(one, at(0)), Some((Some(wider(one)), 1)));
         assert_eq!([floods.count(one, at(1)), floods.count(one, at(59))], [None, None]);
-        assert_eq!(floods.count(one, at(60)), Some((Some(one), 3)));
-        let wide = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
+        assert_eq!(floods.count(one, at(60)), Some((Some(wider(one)), 3)));
+        // A /48 is one source, however many networks it has.
+        let wide = |subnet: u16| IpAddr::from([0x2001, 0xdb8, 0, subnet, 0, 0, 0, 1]);
         assert!(floods.count(wide(1), at(60)).is_some() && floods.count(wide(2), at(60)).is_none());
     }
 
@@ -116,6 +118,6 @@ mod tests {
         assert_eq!([beyond(1, 1), beyond(2, 2), beyond(3, 59)], [Some((None, 1)), None, None]);
         assert!(floods.sources.lock().is_ok_and(|sources| sources.len() == SOURCES_MAX + 1));
         let next = beyond(4, 60);
-        assert_eq!(next, Some((Some(IpAddr::from([203, 0, 113, 4])), 1)), "the others were named a minute ago");
+        assert_eq!(next, Some((Some(wider([203, 0, 113, 4].into())), 1)), "the others were named a minute ago");
     }
 }

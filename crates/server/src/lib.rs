@@ -14,6 +14,7 @@ mod management;
 mod oauth;
 mod pace;
 mod patience;
+mod places;
 mod plain_text;
 mod rate_limit;
 mod trusted_proxies;
@@ -36,7 +37,8 @@ const CROWDED_LOOKUPS_MAX: usize = 2;
 /// Bounds of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Open connections at the same time; further ones wait.
+    /// Open connections at the same time. When all are taken, a newcomer gets the place of a connection that is not being
+    /// answered, of the network that holds most; else it waits.
     pub connections_max: usize,
     /// How long a client may take to send a request's head, and before the first one as long to show its protocol.
     pub header_timeout: Duration,
@@ -62,7 +64,7 @@ pub struct ServerLimits {
     /// Bytes of the bodies of all requests that have arrived in part. Once they are used up, no more is read, and bodies
     /// that do not get on lose their requests.
     pub bodies_bytes_max: usize,
-    /// While those are used up: how long a body may take for its next 8 KiB.
+    /// While those are used up, or newcomers wait for places: how long a body may take for its next 8 KiB.
     pub body_progress_timeout: Duration,
     /// How long requests in flight may take once the server is stopping.
     pub drain: Duration,

@@ -78,6 +78,8 @@ pub(crate) struct Pace {
     state: Mutex<State>,
     /// Something has left memory.
     freed: Notify,
+    /// The connection was ended for another one.
+    told_to_end: Notify,
 }
 
 #[derive(Debug)]
@@ -138,6 +140,7 @@ impl Pace {
             bytes_max: limits.connection_bytes_max,
             state: Mutex::new(state),
             freed: Notify::new(),
+            told_to_end: Notify::new(),
         }
     }
 
@@ -249,6 +252,28 @@ impl Pace {
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.freed.notify_waiters();
+    }
+
+    /// Ends the connection unless a request of it is being answered or its answer taken; says whether it did. A request that
+    /// comes from now on is not begun.
+    pub(crate) fn end_unless_answering(&self) -> bool {
+        let mut state = self.state();
+        let ends = !state.ended && state.in_flight == 0 && state.untaken.is_empty();
+        if ends {
+            state.ended = true;
+            self.told_to_end.notify_one();
+        }
+        ends
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state().ended
+    }
+
+    /// Waits until [`Self::end_unless_answering`] has ended the connection.
+    pub(crate) async fn told_to_end(&self) {
+        self.told_to_end.notified().await;
     }
 
     /// The connection is asked to end, and has a moment for it.

@@ -17,6 +17,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::watch,
     time::{Sleep, sleep},
 };
 
@@ -116,7 +117,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
 #[error("the body did not arrive in time")]
 pub(crate) struct BodyTimeout;
 
-/// What a body must bring within [`ServerLimits::body_progress_timeout`] while the bytes of all bodies are used up.
+/// What a body must bring within [`ServerLimits::body_progress_timeout`] while the bytes of all bodies are used up, or
+/// newcomers wait for places.
 const BODY_PROGRESS_BYTES: usize = 8 * 1_024;
 /// How often a body looks whether others have given bytes back.
 const BODIES_LOOK: Duration = Duration::from_millis(50);
@@ -141,13 +143,15 @@ impl Bodies {
 }
 
 /// A body that ends with [`BodyTimeout`] when it is not whole in time, counted from the first read, or when it is slow while
-/// the bytes of all bodies are used up.
+/// the bytes of all bodies are used up or newcomers wait for places.
 #[derive(Debug)]
 pub(crate) struct TimedBody<B> {
     body: B,
     timeout: Duration,
     end: Option<Pin<Box<Sleep>>>,
     bodies: Arc<Bodies>,
+    /// Whether newcomers wait for places.
+    crowded: watch::Receiver<bool>,
     /// Bytes that have arrived, counted until the body is dropped.
     bytes: usize,
     /// When it is looked at next whether the body gets on, and its bytes when that was done last.
@@ -159,8 +163,14 @@ pub(crate) struct TimedBody<B> {
 }
 
 impl<B> TimedBody<B> {
-    pub(crate) fn new(body: B, timeout: Duration, room: Reserved, bodies: Arc<Bodies>) -> Self {
-        Self { body, timeout, end: None, bodies, bytes: 0, progress: None, look: None, _room: room }
+    pub(crate) fn new(
+        body: B,
+        timeout: Duration,
+        room: Reserved,
+        bodies: Arc<Bodies>,
+        crowded: watch::Receiver<bool>,
+    ) -> Self {
+        Self { body, timeout, end: None, bodies, crowded, bytes: 0, progress: None, look: None, _room: room }
     }
 
     /// Ready when others wait for what this body holds and it does not get on.
@@ -168,7 +178,8 @@ impl<B> TimedBody<B> {
         let timeout = self.bodies.progress_timeout;
         let (timer, before) = self.progress.get_or_insert_with(|| (Box::pin(sleep(timeout)), self.bytes));
         while timer.as_mut().poll(context).is_ready() {
-            if self.bodies.are_used_up() && self.bytes.saturating_sub(*before) < BODY_PROGRESS_BYTES {
+            let hurried = self.bodies.are_used_up() || *self.crowded.borrow();
+            if hurried && self.bytes.saturating_sub(*before) < BODY_PROGRESS_BYTES {
                 return Poll::Ready(());
             }
             *before = self.bytes;

@@ -115,7 +115,9 @@ impl TrustedProxies {
         route.unwrap_or(direct)
     }
 
-    fn trust(&self, address: IpAddr) -> bool {
+    /// Whether the address is that of a trusted proxy; IPv4 also in its mapped form.
+    pub(crate) fn trust(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.blocks.iter().any(|block| block.0.contains(&address))
     }
 

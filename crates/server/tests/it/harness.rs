@@ -195,7 +195,7 @@ impl World {
         let org = demonstration(&platform, &secrets).await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let router = router(Arc::clone(&platform), limits, TrustedProxies::loopback(), stopping.clone());
-        let serving = tokio::spawn(serve(listener, router, limits, stopping));
+        let serving = tokio::spawn(serve(listener, router, limits, TrustedProxies::loopback(), stopping));
         Self { address, platform, org, folder, store: config.clone(), keys, stop, serving }
     }
 

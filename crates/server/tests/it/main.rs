@@ -19,6 +19,7 @@ mod nodes_together;
 mod oauth;
 mod org_limit;
 mod orgs;
+mod places;
 mod plain_text;
 mod preview;
 mod raw_http2;

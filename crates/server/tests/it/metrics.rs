@@ -1,7 +1,7 @@
 //! Metrics, and the claim that says that a hook was missed.
 
 use serde_json::{Value, json};
-use tenterhook_server::{ServerLimits, metrics_router, serve};
+use tenterhook_server::{ServerLimits, TrustedProxies, metrics_router, serve};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{Behaviour, HOOK_SECRET, Service, World};
@@ -46,7 +46,7 @@ async fn what_became_of_invocations_is_counted_and_the_state_of_breakers_shown()
     let address = listener.local_addr().unwrap();
     let (_stop, stopping) = tokio::sync::watch::channel(false);
     let router = metrics_router(std::sync::Arc::clone(&world.platform));
-    tokio::spawn(serve(listener, router, ServerLimits::default(), stopping));
+    tokio::spawn(serve(listener, router, ServerLimits::default(), TrustedProxies::default(), stopping));
     let mut stream = TcpStream::connect(address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stream, b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
     let mut answer = String::new();

@@ -1,0 +1,340 @@
+//! The places of connections. While there are enough, nobody counts who has them; when all are taken, networks share them.
+//!
+//! A newcomer then gets the place of a connection that is not being answered: the oldest one of the network that holds most.
+//! Connections of trusted proxies have no share: a proxy is one address for everybody.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap},
+    mem,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tenterhook_flows::{Network, WiderNetwork};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{Instant, timeout},
+};
+
+use crate::{floods::Told, pace::Pace, trusted_proxies::TrustedProxies};
+
+/// How often a newcomer that found no connection to end looks for one again.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// For how long clients are hurried after that.
+const CROWDED_FOR: Duration = Duration::from_secs(5);
+
+/// The places of a listener.
+#[derive(Debug)]
+pub(crate) struct Places {
+    free: Arc<Semaphore>,
+    proxies: TrustedProxies,
+    crowded: watch::Sender<bool>,
+    /// What connections of trusted proxies follow instead.
+    never_crowded: watch::Sender<bool>,
+    shared: Mutex<Shared>,
+}
+
+/// The connections of all but trusted proxies.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Connections so far: the number of the next one.
+    begun: u64,
+    holders: HashMap<WiderNetwork, Holder>,
+    /// When a newcomer found no connection to end.
+    crowded_at: Option<Instant>,
+    ended: Told,
+}
+
+/// The connections of a wider network, the oldest of each network first. No network is without.
+#[derive(Debug, Default)]
+struct Holder {
+    connections: usize,
+    networks: HashMap<Network, BTreeMap<u64, Arc<Pace>>>,
+}
+
+/// The place of a connection, free again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Arc<Places>,
+    /// Its network and its number; `None` for a trusted proxy.
+    shared: Option<(Network, u64)>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Places {
+    pub(crate) fn new(places: usize, proxies: TrustedProxies) -> Arc<Self> {
+        Arc::new(Self {
+            free: Arc::new(Semaphore::new(places)),
+            proxies,
+            crowded: watch::Sender::new(false),
+            never_crowded: watch::Sender::new(false),
+            shared: Mutex::default(),
+        })
+    }
+
+    /// A place for a connection from `peer`; waits for one when all are taken by connections that are being answered.
+    pub(crate) async fn take(self: &Arc<Self>, peer: IpAddr, pace: &Arc<Pace>) -> Place {
+        let network = (!self.proxies.trust(peer)).then(|| Network::of(peer));
+        let permit = match Arc::clone(&self.free).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait(network).await,
+        };
+        let shared = network.map(|network| (network, self.shared().add(network, pace)));
+        Place { places: Arc::clone(self), shared, _permit: permit }
+    }
+
+    async fn wait(&self, newcomer: Option<Network>) -> OwnedSemaphorePermit {
+        loop {
+            self.make_room(newcomer);
+            // The semaphore is never closed.
+            if let Ok(Ok(permit)) = timeout(LOOK_EVERY, Arc::clone(&self.free).acquire_owned()).await {
+                return permit;
+            }
+        }
+    }
+
+    /// Ends a connection, or hurries the clients of all when none can be ended.
+    fn make_room(&self, newcomer: Option<Network>) {
+        let mut shared = self.shared();
+        let now = Instant::now();
+        let Some((holder, connections)) = shared.end_one(newcomer) else {
+            shared.crowded_at = Some(now);
+            drop(shared);
+            self.crowded.send_if_modified(|crowded| !mem::replace(crowded, true));
+            return;
+        };
+        if let Some(ended) = shared.ended.count(now) {
+            tracing::warn!(
+                %holder,
+                connections,
+                ended,
+                "http.connections_max: all places were taken; the oldest connections without a request of those who hold most \
+                 are ended for newcomers"
+            );
+        }
+    }
+
+    /// Ends the hurry once it has lasted. Nobody needs to be told.
+    fn calm(&self) {
+        let is_over = self.shared().crowded_at.take_if(|at| at.elapsed() >= CROWDED_FOR).is_some();
+        if is_over {
+            self.crowded.send_if_modified(|crowded| {
+                *crowded = false;
+                false
+            });
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn add(&mut self, network: Network, pace: &Arc<Pace>) -> u64 {
+        let number = self.begun;
+        self.begun += 1;
+        let holder = self.holders.entry(network.wider()).or_default();
+        holder.connections += 1;
+        holder.networks.entry(network).or_default().insert(number, Arc::clone(pace));
+        number
+    }
+
+    /// Nothing happens when it was removed before.
+    fn remove(&mut self, network: Network, number: u64) {
+        let Some(holder) = self.holders.get_mut(&network.wider()) else { return };
+        let Some(connections) = holder.networks.get_mut(&network) else { return };
+        if connections.remove(&number).is_some() {
+            holder.connections -= 1;
+        }
+        if connections.is_empty() {
+            holder.networks.remove(&network);
+        }
+        if holder.networks.is_empty() {
+            self.holders.remove(&network.wider());
+        }
+    }
+
+    /// Ends the oldest connection that is not being answered of the network that holds most, if that is the newcomer's own
+    /// or holds more than the newcomer's would. Says whose it was, and how many those were.
+    fn end_one(&mut self, newcomer: Option<Network>) -> Option<(WiderNetwork, usize)> {
+        let own = newcomer.map(Network::wider);
+        let would_hold = own.and_then(|own| self.holders.get(&own)).map_or(0, |holder| holder.connections) + 1;
+        let holders = self.holders.iter().map(|(wider, it)| (it.connections, Reverse(it.oldest()), *wider));
+        let mut holders: BinaryHeap<_> = holders.collect();
+        while let Some((connections, _, wider)) = holders.pop() {
+            if connections > would_hold || own == Some(wider) {
+                let ended = self.holders.get(&wider).and_then(Holder::end_oldest);
+                if let Some((network, number)) = ended {
+                    self.remove(network, number);
+                    return Some((wider, connections));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Holder {
+    fn oldest(&self) -> Option<u64> {
+        self.networks.values().filter_map(|connections| connections.keys().next().copied()).min()
+    }
+
+    /// Of the network with most connections; of several, the one with the oldest.
+    fn end_oldest(&self) -> Option<(Network, u64)> {
+        let networks = self.networks.iter().map(|(network, connections)| {
+            let oldest = connections.keys().next().copied();
+            (connections.len(), Reverse(oldest), *network)
+        });
+        let mut networks: BinaryHeap<_> = networks.collect();
+        while let Some((.., network)) = networks.pop() {
+            let mut connections = self.networks.get(&network)?.iter();
+            if let Some((number, _)) = connections.find(|(_, pace)| pace.end_unless_answering()) {
+                return Some((network, *number));
+            }
+        }
+        None
+    }
+}
+
+impl Place {
+    /// Whether newcomers wait because all connections are being answered: clients that do not get on are in their way.
+    pub(crate) fn crowded(&self) -> watch::Receiver<bool> {
+        if self.shared.is_some() { self.places.crowded.subscribe() } else { self.places.never_crowded.subscribe() }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some((network, number)) = self.shared {
+            self.places.shared().remove(network, number);
+        }
+        self.places.calm();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+    use std::task::Poll;
+
+    use super::*;
+    use crate::{ServerLimits, pace::Answers};
+
+    struct Connection {
+        place: Place,
+        pace: Arc<Pace>,
+    }
+
+    impl Connection {
+        fn is_ended(&self) -> bool {
+            self.pace.is_ended()
+        }
+    }
+
+    fn pace() -> Arc<Pace> {
+        Arc::new(Pace::new(&ServerLimits::default(), Arc::new(Answers::new(1))))
+    }
+
+    async fn connect(places: &Arc<Places>, peer: &str) -> Connection {
+        let pace = pace();
+        Connection { place: places.take(peer.parse().unwrap(), &pace).await, pace }
+    }
+
+    /// Connects one that finds no place; which of `held` was ended for it, if any was, and then gave its place back.
+    async fn ended_for(places: &Arc<Places>, peer: &str, held: &mut Vec<Connection>) -> Option<usize> {
+        let mut connecting = std::pin::pin!(connect(places, peer));
+        let first = std::future::poll_fn(|context| Poll::Ready(connecting.as_mut().poll(context).is_pending())).await;
+        assert!(first, "there is a place");
+        let ended = held.iter().position(Connection::is_ended)?;
+        drop(held.remove(ended));
+        held.push(connecting.await);
+        Some(ended)
+    }
+
+    async fn held(places: &Arc<Places>, peers: &[&str]) -> Vec<Connection> {
+        let mut held = Vec::new();
+        for peer in peers {
+            held.push(connect(places, peer).await);
+        }
+        held
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_gets_the_oldest_place_of_who_holds_most() {
+        let places = Places::new(5, TrustedProxies::default());
+        let mut held = held(&places, &["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.1"]).await;
+        assert_eq!(ended_for(&places, "192.0.2.3", &mut held).await, Some(1));
+        // Two, two and one: with one more the third would hold as many as the others.
+        assert_eq!(ended_for(&places, "192.0.2.3", &mut held).await, Some(4), "its own");
+        assert_eq!(ended_for(&places, "192.0.2.4", &mut held).await, Some(0), "the oldest of the two with most");
+        assert_eq!(ended_for(&places, "192.0.2.5", &mut held).await, Some(0));
+        // Five hold one each.
+        assert_eq!(ended_for(&places, "192.0.2.6", &mut held).await, None);
+        assert_eq!(ended_for(&places, "::ffff:192.0.2.4", &mut held).await, Some(3), "its own");
+    }
+
+    #[tokio::test]
+    async fn a_wider_network_counts_as_one_however_many_networks_it_has() {
+        let places = Places::new(4, TrustedProxies::default());
+        let wide = ["2001:db8:1:1::1", "2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:2::1"];
+        let mut held = held(&places, &wide).await;
+        assert_eq!(ended_for(&places, "192.0.2.1", &mut held).await, Some(1), "the network with two of its three");
+        assert_eq!(ended_for(&places, "2001:db8:1:3::1", &mut held).await, Some(0), "the oldest of its own");
+        assert_eq!(held.iter().filter(|it| it.is_ended()).count(), 0);
+    }
+
+    #[tokio::test]
+    async fn connections_that_are_answered_and_those_of_trusted_proxies_stay() {
+        let proxies = TrustedProxies { blocks: vec!["10.0.0.0/8".parse().unwrap()], ..TrustedProxies::default() };
+        let places = Places::new(5, proxies);
+        let mut held = held(&places, &["10.0.0.1", "10.0.0.1", "10.0.0.1", "192.0.2.1", "192.0.2.1"]).await;
+        let asked = held[3].pace.asked();
+        assert_eq!(ended_for(&places, "192.0.2.2", &mut held).await, Some(4));
+        assert_eq!(ended_for(&places, "192.0.2.3", &mut held).await, None, "one is answered, the other alone");
+        drop(asked);
+        assert_eq!(ended_for(&places, "10.0.0.2", &mut held).await, None, "one each");
+        assert!(held.iter().all(|it| !it.is_ended()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_gets_the_first_connection_that_is_answered_and_clients_are_hurried_meanwhile() {
+        let places = Places::new(3, "10.0.0.1".parse().map(trusting).unwrap());
+        let held = held(&places, &["192.0.2.1", "192.0.2.1", "10.0.0.1"]).await;
+        let crowded = |it: usize| *held[it].place.crowded().borrow();
+        let mut asked = vec![held[0].pace.asked(), held[1].pace.asked()];
+        let waiting = tokio::spawn({
+            let places = Arc::clone(&places);
+            async move { connect(&places, "192.0.2.2").await }
+        });
+        held[0].place.crowded().wait_for(|crowded| *crowded).await.unwrap();
+        assert_eq!([crowded(1), crowded(2)], [true, false], "a proxy is not hurried");
+        drop(asked.pop());
+        held[1].pace.told_to_end().await;
+        let mut held = held;
+        drop(held.remove(1));
+        let newcomer = waiting.await.unwrap();
+        assert!(*newcomer.place.crowded().borrow(), "the next one may come at once");
+        tokio::time::advance(CROWDED_FOR).await;
+        drop(held.pop());
+        assert!(!*newcomer.place.crowded().borrow());
+    }
+
+    fn trusting(block: crate::ProxyBlock) -> TrustedProxies {
+        TrustedProxies { blocks: vec![block], ..TrustedProxies::default() }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_connections_that_have_ended() {
+        let places = Places::new(3, TrustedProxies::default());
+        let mut held = held(&places, &["2001:db8:1:1::1", "2001:db8:1:2::1", "192.0.2.1"]).await;
+        assert_eq!(ended_for(&places, "192.0.2.2", &mut held).await, Some(0));
+        assert_eq!(ended_for(&places, "2001:db8:1:2::2", &mut held).await, Some(0));
+        drop(held);
+        assert!(places.shared().holders.is_empty());
+        assert_eq!(places.free.available_permits(), 3);
+    }
+}
