@@ -8,7 +8,11 @@ use tenterhook_flows::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::HttpTransport;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+    task::JoinHandle,
+};
 
 use crate::{
     Error,
@@ -25,6 +29,8 @@ const ROTATE_EVERY: Duration = Duration::from_hours(1);
 const METRICS_CONNECTIONS_MAX: usize = 32;
 /// Connections to a database in a file, more than there are.
 const FILE_CONNECTIONS: u32 = 16;
+/// Connections that the kernel may hold for us until they are accepted; `net.core.somaxconn` bounds it too.
+const BACKLOG: u32 = 1_024;
 
 /// What an app is started with.
 pub(crate) struct Plan {
@@ -60,9 +66,9 @@ impl App {
     pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
         let server = within_descriptors(&plan);
         let store = Store::open(&plan.store, plan.keyring).await?;
-        let listener = listen(plan.listen).await?;
+        let listener = listen(plan.listen)?;
         let metrics = match plan.metrics_listen {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => Some(listen(address)?),
             None => None,
         };
         let address = listener.local_addr()?;
@@ -144,8 +150,16 @@ fn within_descriptors(plan: &Plan) -> ServerLimits {
     ServerLimits { connections_max: clients, ..plan.server }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    Ok(TcpListener::bind(address).await.map_err(|error| format!("Cannot listen on {address}: {error}"))?)
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restarted server need not wait for the connections of the one before.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    Ok(listen().map_err(|error: std::io::Error| format!("Cannot listen on {address}: {error}"))?)
 }
 
 async fn follow(platform: Arc<Platform>) {
@@ -192,4 +206,24 @@ pub(crate) async fn asked_to_stop() {
     }
     #[cfg(not(unix))]
     drop(interrupted.await);
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tokio::{net::TcpStream, time::timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn more_connections_wait_to_be_accepted_than_by_default() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..300 {
+            // The kernel answers for as long as there is room.
+            waiting.push(timeout(Duration::from_secs(20), TcpStream::connect(address)).await.unwrap().unwrap());
+        }
+    }
 }
