@@ -10,7 +10,7 @@ use tenterhook_contract::{Secret, Timestamp, id::OrgId};
 use crate::{
     Store, StoreError,
     entity::{access_token, authorization_code, refresh_token},
-    model::{AuthorizationCode, CodeRedemption, IssuedAccessToken, RefreshToken, RefreshTokenState},
+    model::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState},
     store::{from_text, to_text},
 };
 
@@ -42,68 +42,62 @@ impl Store {
         Ok(())
     }
 
-    /// A code that has not expired, without its tokens, whether it was redeemed or not: for judging who presents it before
-    /// anything is changed.
+    /// The code with this hash. Changes nothing: whoever presents it is judged first.
     pub async fn find_authorization_code(
         &self,
         org: &OrgId,
         code_sha256: &str,
         now: Timestamp,
-    ) -> Result<Option<AuthorizationCode>, StoreError> {
+    ) -> Result<CodeState, StoreError> {
         let key = (org.to_string(), code_sha256.to_owned());
         let row = authorization_code::Entity::find_by_id(key).one(&self.connections.reader).await?;
-        let row = row.filter(|row| row.consumed || row.expires_us > now.as_micros());
-        row.map(|row| from_text("authorization code", &row.document)).transpose()
+        let Some(row) = row.filter(|row| row.consumed || row.expires_us > now.as_micros()) else {
+            return Ok(CodeState::Unknown);
+        };
+        let mut code: Box<AuthorizationCode> = Box::new(from_text("authorization code", &row.document)?);
+        if row.consumed {
+            return Ok(CodeState::Redeemed(code));
+        }
+        code.frozen_tokens = self.decrypt(org, code_sha256, FROZEN_TOKENS, &row.frozen_tokens)?;
+        Ok(CodeState::Live(code))
     }
 
-    /// Consumes a code. When two redeem it at the same time, exactly one is the first.
+    /// Redeems a code for these tokens: the code is used up and the tokens are kept, all in one transaction or nothing, so that
+    /// a client whose request fails for a moment may present the code again. Answers false, with nothing changed, when the code
+    /// has expired or somebody else has redeemed it: of several who do so at the same time exactly one succeeds.
     pub async fn redeem_authorization_code(
         &self,
         org: &OrgId,
         code_sha256: &str,
+        (access, refresh): (&IssuedAccessToken, Option<&RefreshToken>),
         now: Timestamp,
-    ) -> Result<CodeRedemption, StoreError> {
-        let consumed = authorization_code::Entity::update_many()
+    ) -> Result<bool, StoreError> {
+        let redeemed = self.exchange(org, code_sha256, (access, refresh), now).await;
+        // When only the answer to the commit was lost, the code is used up: its client could not present it again.
+        match redeemed {
+            Err(StoreError::Unknown(_)) if self.is_issued(org, &access.jti).await => Ok(true),
+            redeemed => redeemed,
+        }
+    }
+
+    async fn exchange(
+        &self,
+        org: &OrgId,
+        code_sha256: &str,
+        (access, refresh): (&IssuedAccessToken, Option<&RefreshToken>),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let refresh = refresh.map(refresh_row).transpose()?;
+        let transaction = self.connections.writer.begin().await?;
+        let redeemed = authorization_code::Entity::update_many()
             .col_expr(authorization_code::Column::Consumed, Expr::value(true))
             .filter(authorization_code::Column::OrgId.eq(org.as_str()))
             .filter(authorization_code::Column::CodeSha256.eq(code_sha256))
             .filter(authorization_code::Column::Consumed.eq(false))
             .filter(authorization_code::Column::ExpiresUs.gt(now.as_micros()))
-            .exec(&self.connections.writer)
-            .await?;
-        let key = (org.to_string(), code_sha256.to_owned());
-        let Some(row) = authorization_code::Entity::find_by_id(key).one(&self.connections.writer).await? else {
-            return Ok(CodeRedemption::Unknown);
-        };
-        if !row.consumed {
-            return Ok(CodeRedemption::Unknown);
-        }
-        let mut code: AuthorizationCode = from_text("authorization code", &row.document)?;
-        code.frozen_tokens = self.decrypt(org, code_sha256, FROZEN_TOKENS, &row.frozen_tokens)?;
-        let code = Box::new(code);
-        Ok(if consumed.rows_affected == 1 { CodeRedemption::First(code) } else { CodeRedemption::Replayed(code) })
-    }
-
-    /// Keeps the tokens that a redeemed code is exchanged for, both or none. Answers false, with nothing kept, when the code
-    /// has been replayed since: then they must not be given out (RFC 6749 section 4.1.2).
-    pub async fn issue_tokens_of_code(
-        &self,
-        org: &OrgId,
-        code_sha256: &str,
-        access: &IssuedAccessToken,
-        refresh: Option<&RefreshToken>,
-    ) -> Result<bool, StoreError> {
-        let refresh = refresh.map(refresh_row).transpose()?;
-        let transaction = self.connections.writer.begin().await?;
-        // Changes nothing, but holds the row: a replay waits until the tokens are there for it to revoke.
-        let held = authorization_code::Entity::update_many()
-            .col_expr(authorization_code::Column::Consumed, Expr::value(true))
-            .filter(authorization_code::Column::OrgId.eq(org.as_str()))
-            .filter(authorization_code::Column::CodeSha256.eq(code_sha256))
-            .filter(authorization_code::Column::Consumed.eq(true))
             .exec(&transaction)
             .await?;
-        if held.rows_affected != 1 {
+        if redeemed.rows_affected != 1 {
             transaction.rollback().await;
             return Ok(false);
         }
@@ -115,11 +109,18 @@ impl Store {
         Ok(true)
     }
 
+    /// Whether an access token of a code is there and has not been revoked; false also when that cannot be found out.
+    async fn is_issued(&self, org: &OrgId, jti: &str) -> bool {
+        let key = (org.to_string(), jti.to_owned());
+        let row = access_token::Entity::find_by_id(key).one(&self.connections.writer).await;
+        row.is_ok_and(|row| row.is_some_and(|row| !row.revoked))
+    }
+
     /// Revokes all tokens that came of a replayed code, and ends the code, so that none can come of it any more. Answers
     /// how many were revoked.
     pub async fn revoke_tokens_of_code(&self, org: &OrgId, code_sha256: &str) -> Result<u64, StoreError> {
         let transaction = self.connections.writer.begin().await?;
-        // First, so that whoever is issuing tokens has done so, or finds the code gone.
+        // First, so that whoever is redeeming the code has done so, or finds it gone.
         let key = (org.to_string(), code_sha256.to_owned());
         authorization_code::Entity::delete_by_id(key).exec(&transaction).await?;
         let came_of_code = refresh_token::Column::CodeSha256.eq(code_sha256);

@@ -507,13 +507,13 @@ pub struct AuthorizationCode {
     pub expires: Timestamp,
 }
 
-/// What happened when a code was redeemed.
+/// An authorization code as the store knows it when it is presented.
 #[derive(Debug)]
-pub enum CodeRedemption {
-    /// The first time: it is consumed now.
-    First(Box<AuthorizationCode>),
-    /// It was consumed before; tokens that came of it must be revoked (RFC 6749 section 4.1.2).
-    Replayed(Box<AuthorizationCode>),
+pub enum CodeState {
+    /// It has not been redeemed, and can be.
+    Live(Box<AuthorizationCode>),
+    /// It was redeemed before. Without its tokens.
+    Redeemed(Box<AuthorizationCode>),
     /// Unknown or expired.
     Unknown,
 }

@@ -8,19 +8,18 @@ use base64::{
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
-    id::RefreshTokenId,
+    id::{OrgId, RefreshTokenId},
     token::{OriginalGrant, RefreshTokenReference},
 };
 use tenterhook_store::model::{
-    AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, CodeRedemption, OAuthClient, PolicyRule,
+    AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, CodeState, OAuthClient, PolicyRule,
     RefreshToken, RefreshTokenState, Status, User,
 };
-use tokio::time::Instant;
 
 use super::{
     authorize::protocol_request,
     client,
-    error::{Fault, OAuthError},
+    error::OAuthError,
     mint::{Minting, SignedTokens, thaw},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
@@ -155,27 +154,23 @@ impl Platform {
         let Request { org, server, parameters, client, .. } = *request;
         let org_id = &org.org.id;
         let code_sha256 = sha256_hex(parameters.require("code")?);
-        // Who could not redeem the code must neither use it up nor end what its owner got for it.
-        let presented = self.store().find_authorization_code(org_id, &code_sha256, self.now()).await?;
-        check_code(&presented.ok_or_else(invalid_code)?, request)?;
-        let code = match self.store().redeem_authorization_code(org_id, &code_sha256, self.now()).await? {
-            CodeRedemption::First(code) => code,
-            CodeRedemption::Replayed(code) => {
-                // RFC 6749 section 4.1.2: whoever holds a copy must not keep what the first one got.
-                self.store().revoke_tokens_of_code(org_id, &code.code_sha256).await?;
-                return Err(invalid_code());
+        // Signing takes its time; a code that was in time when it was presented stays so.
+        let presented = self.now();
+        // Whoever could not redeem the code must neither use it up nor end what its owner got for it.
+        let code = match self.store().find_authorization_code(org_id, &code_sha256, presented).await? {
+            CodeState::Live(code) => {
+                check_code(&code, request)?;
+                code
             }
-            CodeRedemption::Unknown => return Err(invalid_code()),
+            CodeState::Redeemed(code) => {
+                check_code(&code, request)?;
+                return Err(self.replayed(org_id, &code_sha256).await?);
+            }
+            CodeState::Unknown => return Err(invalid_code()),
         };
         let user = self.token_user(org, &code.user_id).await?;
-        // The code is used up now, so the request cannot be judged again as a whole: a rule of another node is looked for here.
-        let is_known = org.configuration.rules.iter().any(|rule| rule.id == code.rule_id);
-        let newer = if is_known { None } else { self.newer(org, Instant::now()).await? };
-        let org = newer.as_deref().unwrap_or(org);
-        let request = &Request { org, ..*request };
         let rule = org.configuration.rules.iter().find(|rule| rule.id == code.rule_id);
-        let rule = rule.filter(|rule| rule.status == Status::Active);
-        let rule = rule.ok_or_else(|| OAuthError { fault: Fault::Request, ..denied() })?;
+        let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
         let (subject, auth_time) = thaw(&code.frozen_tokens)?;
         let tokens = self.sign(org, server, subject, &code.scopes, auth_time)?;
         let issued = code.refresh_token_id.clone().map(|id| {
@@ -201,11 +196,19 @@ impl Platform {
             (token, secret)
         });
         let (refresh, refresh_token) = issued.unzip();
-        if !self.store().issue_tokens_of_code(org_id, &code_sha256, &tokens.issued(), refresh.as_ref()).await? {
-            return Err(invalid_code());
+        let issued = (&tokens.issued(), refresh.as_ref());
+        if !self.store().redeem_authorization_code(org_id, &code_sha256, issued, presented).await? {
+            return Err(self.replayed(org_id, &code_sha256).await?);
         }
         self.log_issued(request, rule, Some(&user), &code.scopes, &tokens);
         Ok(TokenAnswer { tokens, refresh_token, scopes: code.scopes })
+    }
+
+    /// Ends what was issued for a code that its client presents a second time: whoever holds a copy must not keep what the
+    /// first one got (RFC 6749 section 4.1.2). Answers with the refusal.
+    async fn replayed(&self, org: &OrgId, code_sha256: &str) -> Result<OAuthError, OAuthError> {
+        self.store().revoke_tokens_of_code(org, code_sha256).await?;
+        Ok(invalid_code())
     }
 
     async fn refresh(&self, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {

@@ -4,6 +4,7 @@
 mod access_rules;
 mod answers;
 mod authorize;
+mod codes;
 mod echo;
 mod edge;
 mod grace;

@@ -136,10 +136,9 @@ async fn run(seed: u64) -> Option<()> {
 /// The refresh token of a redeemed code.
 async fn first_token(store: &Store) -> Option<RefreshToken> {
     store.insert_authorization_code(&crate::databases::code("code", at(1_000))).await.unwrap();
-    store.redeem_authorization_code(&org(), "code", at(0)).await.unwrap();
     let token = refresh_token("token", None, Some("code"));
     let access = IssuedAccessToken { jti: "jti".into(), expires: at(1_000) };
-    assert!(store.issue_tokens_of_code(&org(), "code", &access, Some(&token)).await.unwrap());
+    assert!(store.redeem_authorization_code(&org(), "code", (&access, Some(&token)), at(0)).await.unwrap());
     Some(token)
 }
 

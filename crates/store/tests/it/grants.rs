@@ -3,21 +3,23 @@
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::Secret;
 use tenterhook_store::{
-    Store,
-    model::{CodeRedemption, IssuedAccessToken, RefreshToken, RefreshTokenState},
+    Store, StoreConfig, StoreError,
+    model::{CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState},
 };
+use tenterhook_testkit::postgres::{Lost, Way};
 
 use crate::databases::{self, at, code, on_every_database, org, refresh_token, session};
 
 on_every_database! {
-    a_code_is_redeemed_first_by_exactly_one
-    a_code_that_is_unknown_or_expired_is_unknown
+    a_code_is_redeemed_by_exactly_one
+    a_code_that_is_unknown_or_expired_is_not_redeemed
+    a_code_is_used_up_with_its_tokens_or_not_at_all
     a_refresh_token_is_rotated_by_exactly_one
     a_rotation_is_kept_with_its_access_token_or_not_at_all
     who_asks_again_gets_the_same_successor_until_it_is_used
     a_family_is_revoked_together
     what_came_of_a_code_is_revoked_together
-    nothing_comes_of_a_code_after_its_replay
+    a_code_is_not_redeemed_after_its_replay
     a_replay_leaves_nothing_of_tokens_that_are_being_issued
     what_has_expired_is_purged
 }
@@ -34,43 +36,78 @@ fn secret() -> Secret {
 /// A code, redeemed; the tokens of `jti` and `refresh` came of it.
 async fn grant(store: &Store, hash: &str, jti: &str, refresh: Option<&RefreshToken>) {
     store.insert_authorization_code(&code(hash, at(60))).await.unwrap();
-    let redeemed = store.redeem_authorization_code(&org(), hash, at(1)).await.unwrap();
-    assert!(matches!(redeemed, CodeRedemption::First(_)));
-    assert!(store.issue_tokens_of_code(&org(), hash, &access(jti), refresh).await.unwrap());
+    assert!(redeem(store, hash, jti, refresh).await.unwrap());
+}
+
+async fn redeem(store: &Store, hash: &str, jti: &str, refresh: Option<&RefreshToken>) -> Result<bool, StoreError> {
+    store.redeem_authorization_code(&org(), hash, (&access(jti), refresh), at(1)).await
+}
+
+async fn found(store: &Store, hash: &str) -> CodeState {
+    store.find_authorization_code(&org(), hash, at(1)).await.unwrap()
 }
 
 async fn is_live(store: &Store, hash: &str) -> bool {
     matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Live(_))
 }
 
-async fn a_code_is_redeemed_first_by_exactly_one(store: Store) {
+async fn a_code_is_redeemed_by_exactly_one(store: Store) {
     store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    let CodeState::Live(live) = found(&store, "c").await else { panic!("it can be redeemed") };
+    assert_eq!(live.frozen_tokens.expose(), "frozen-marked-secret");
+    assert_eq!(live.authorization_request.state.as_deref(), Some("s1"));
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..4 {
+    for racer in 0..4 {
         let store = store.clone();
-        tasks.spawn(async move { store.redeem_authorization_code(&org(), "c", at(1)).await.unwrap() });
+        tasks.spawn(async move {
+            let jti = format!("jti {racer}");
+            redeem(&store, "c", &jti, Some(&refresh_token(&jti, None, Some("c")))).await.unwrap()
+        });
     }
-    let mut first = 0;
-    for redemption in tasks.join_all().await {
-        match redemption {
-            CodeRedemption::First(code) => {
-                first += 1;
-                assert_eq!(code.frozen_tokens.expose(), "frozen-marked-secret");
-                assert_eq!(code.authorization_request.state.as_deref(), Some("s1"));
-            }
-            CodeRedemption::Replayed(code) => assert_eq!(code.code_sha256, "c"),
-            CodeRedemption::Unknown => panic!("the code is known"),
-        }
+    assert_eq!(tasks.join_all().await.into_iter().filter(|redeemed| *redeemed).count(), 1);
+    let mut live = 0;
+    for racer in 0..4 {
+        live += u32::from(is_live(&store, &format!("jti {racer}")).await);
     }
-    assert_eq!(first, 1);
+    assert_eq!(live, 1, "nothing of those who lost is there");
+    let CodeState::Redeemed(redeemed) = found(&store, "c").await else { panic!("it was redeemed") };
+    assert_eq!(redeemed.code_sha256, "c");
 }
 
-async fn a_code_that_is_unknown_or_expired_is_unknown(store: Store) {
+async fn a_code_that_is_unknown_or_expired_is_not_redeemed(store: Store) {
     store.insert_authorization_code(&code("c", at(60))).await.unwrap();
     for (hash, now) in [("c", at(60)), ("d", at(0))] {
-        let redemption = store.redeem_authorization_code(&org(), hash, now).await.unwrap();
-        assert!(matches!(redemption, CodeRedemption::Unknown));
+        let found = store.find_authorization_code(&org(), hash, now).await.unwrap();
+        assert!(matches!(found, CodeState::Unknown), "{found:?}");
+        assert!(!store.redeem_authorization_code(&org(), hash, (&access("jti"), None), now).await.unwrap());
     }
+}
+
+/// A client whose request fails may present the code again.
+async fn a_code_is_used_up_with_its_tokens_or_not_at_all(store: Store) {
+    let (one, two) = (refresh_token("one", None, Some("c")), refresh_token("two", None, Some("c")));
+    grant(&store, "other", "jti", None).await;
+    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    redeem(&store, "c", "jti", Some(&one)).await.expect_err("there is an access token with this id");
+    assert!(!is_live(&store, "one").await && matches!(found(&store, "c").await, CodeState::Live(_)));
+    assert!(redeem(&store, "c", "jti-2", Some(&two)).await.unwrap());
+    assert!(is_live(&store, "two").await && matches!(found(&store, "c").await, CodeState::Redeemed(_)));
+}
+
+/// The connection ends before the server has the commit, or before its answer is here.
+#[tokio::test]
+async fn a_code_whose_commit_gets_lost_can_be_presented_again_or_was_redeemed() {
+    let Some(StoreConfig::Postgres { url, max_connections }) = databases::postgres().await else { return };
+    let (way, by_way) = Way::to(url.expose()).await.unwrap();
+    let store = databases::open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
+    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    way.lose(Lost::Commit);
+    let lost = redeem(&store, "c", "jti-1", Some(&refresh_token("one", None, Some("c")))).await;
+    assert!(matches!(lost, Err(StoreError::Unknown(_))) && way.has_lost(), "{lost:?}");
+    way.lose(Lost::Answer);
+    let redeemed = redeem(&store, "c", "jti-2", Some(&refresh_token("two", None, Some("c")))).await;
+    assert!(redeemed.unwrap() && way.has_lost(), "it is found out that it was committed");
+    assert!(is_live(&store, "two").await && !is_live(&store, "one").await);
 }
 
 async fn a_refresh_token_is_rotated_by_exactly_one(store: Store) {
@@ -209,34 +246,27 @@ async fn what_came_of_a_code_is_revoked_together(store: Store) {
     }
 }
 
-/// RFC 6749 4.1.2: tokens that are not there yet when the code comes again are never there.
-async fn nothing_comes_of_a_code_after_its_replay(store: Store) {
+/// RFC 6749 4.1.2: whoever is about to redeem the code when its replay is found out gets nothing.
+async fn a_code_is_not_redeemed_after_its_replay(store: Store) {
     store.insert_authorization_code(&code("c", at(60))).await.unwrap();
-    for first in [true, false] {
-        let redeemed = store.redeem_authorization_code(&org(), "c", at(1)).await.unwrap();
-        assert_eq!(matches!(redeemed, CodeRedemption::First(_)), first);
-    }
     assert_eq!(store.revoke_tokens_of_code(&org(), "c").await.unwrap(), 0);
-    let refresh = refresh_token("r", None, Some("c"));
-    assert!(!store.issue_tokens_of_code(&org(), "c", &access("jti"), Some(&refresh)).await.unwrap());
+    assert!(!redeem(&store, "c", "jti", Some(&refresh_token("r", None, Some("c")))).await.unwrap());
     assert_eq!(store.find_refresh_token(&org(), "r", at(1)).await.unwrap(), RefreshTokenState::Unknown);
-    let again = store.redeem_authorization_code(&org(), "c", at(1)).await.unwrap();
-    assert!(matches!(again, CodeRedemption::Unknown));
+    assert!(matches!(found(&store, "c").await, CodeState::Unknown));
 }
 
 async fn a_replay_leaves_nothing_of_tokens_that_are_being_issued(store: Store) {
     for round in 0..20 {
         let (code_sha256, jti) = (format!("c{round}"), format!("jti {round}"));
         store.insert_authorization_code(&code(&code_sha256, at(60))).await.unwrap();
-        store.redeem_authorization_code(&org(), &code_sha256, at(1)).await.unwrap();
-        let (org, refresh, access) = (org(), refresh_token(&jti, None, Some(&code_sha256)), access(&jti));
-        let (issued, revoked) = tokio::join!(
-            store.issue_tokens_of_code(&org, &code_sha256, &access, Some(&refresh)),
+        let (org, refresh) = (org(), refresh_token(&jti, None, Some(&code_sha256)));
+        let (redeemed, revoked) = tokio::join!(
+            redeem(&store, &code_sha256, &jti, Some(&refresh)),
             store.revoke_tokens_of_code(&org, &code_sha256),
         );
-        let issued = issued.unwrap();
-        assert_eq!(revoked.unwrap(), if issued { 2 } else { 0 });
-        assert_eq!(store.is_access_token_revoked(&org, &jti).await.unwrap(), issued);
+        let redeemed = redeemed.unwrap();
+        assert_eq!(revoked.unwrap(), if redeemed { 2 } else { 0 });
+        assert_eq!(store.is_access_token_revoked(&org, &jti).await.unwrap(), redeemed);
         assert!(!is_live(&store, &jti).await);
     }
 }

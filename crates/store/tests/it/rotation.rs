@@ -1,7 +1,7 @@
 //! Re-encryption under a new master key, on every database, beside a store in use.
 
 use tenterhook_contract::Secret;
-use tenterhook_store::{Keyring, Store, StoreError, model::CodeRedemption};
+use tenterhook_store::{Keyring, Store, StoreError, model::CodeState};
 
 use crate::{
     configuration::{commit, put_hook},
@@ -29,8 +29,8 @@ async fn filled(store: &Store, key: &Secret) {
 
 async fn all_readable(store: &Store) {
     assert_eq!(store.load_configuration(&org()).await.unwrap().hooks.len(), 120);
-    let redeemed = store.redeem_authorization_code(&org(), "c1", at(1)).await.unwrap();
-    let (CodeRedemption::First(code) | CodeRedemption::Replayed(code)) = redeemed else { panic!("{redeemed:?}") };
+    let found = store.find_authorization_code(&org(), "c1", at(1)).await.unwrap();
+    let CodeState::Live(code) = found else { panic!("{found:?}") };
     assert_eq!(code.frozen_tokens, Secret::new("frozen-marked-secret"));
 }
 
