@@ -5,6 +5,7 @@
 mod claim;
 mod client;
 mod policy;
+mod priority;
 mod reader;
 mod rule;
 mod scope;
@@ -13,6 +14,7 @@ mod server;
 use claim::{claim_to_json, read_claim};
 use client::{client_to_json, read_client};
 use policy::{policy_to_json, read_policy};
+use priority::moved_down;
 use rule::{read_rule, rule_to_json};
 use scope::{read_scope, scope_to_json};
 use serde_json::{Value, json};
@@ -108,7 +110,8 @@ impl Platform {
         creation: Creation<'_>,
         body: &Value,
     ) -> Result<Value, ManagementError> {
-        let (shown, object) = self
+        let now = self.now().whole_seconds();
+        let (shown, object, moved) = self
             .change(&administrator.token.org_id, |org| {
                 let server = find_server(org, server)?;
                 let object = match creation {
@@ -117,11 +120,12 @@ impl Platform {
                     Creation::Policy => self.new_policy(org, server, body)?,
                     Creation::Rule(policy) => self.new_rule(org, server, policy, body)?,
                 };
-                let write = ConfigurationWrite::put(object.clone());
-                Ok::<_, ManagementError>((vec![write], (object_to_json(org, &object), object)))
+                let moved = moved_down(org, &object, None, now)?;
+                Ok::<_, ManagementError>((puts(&object, &moved), (object_to_json(org, &object), object, moved)))
             })
             .await?;
         self.log_done(administrator, &object, Done::Created);
+        self.log_moved(administrator, &moved);
         Ok(shown)
     }
 
@@ -134,14 +138,16 @@ impl Platform {
         body: &Value,
     ) -> Result<Value, ManagementError> {
         let now = self.now().whole_seconds();
-        let (shown, object) = self
+        let (shown, object, moved) = self
             .change(&administrator.token.org_id, |org| {
-                let object = replaced(org, find(org, server, place)?, body, now)?;
-                let write = ConfigurationWrite::put(object.clone());
-                Ok::<_, ManagementError>((vec![write], (object_to_json(org, &object), object)))
+                let stored = find(org, server, place)?;
+                let object = replaced(org, stored.clone(), body, now)?;
+                let moved = moved_down(org, &object, Some(&stored), now)?;
+                Ok::<_, ManagementError>((puts(&object, &moved), (object_to_json(org, &object), object, moved)))
             })
             .await?;
         self.log_done(administrator, &object, Done::Updated);
+        self.log_moved(administrator, &moved);
         Ok(shown)
     }
 
@@ -187,6 +193,13 @@ impl Platform {
     /// Logs that a rule was changed.
     pub(crate) fn log_rule_update(&self, administrator: &Administrator, rule: &PolicyRule) {
         self.log_done(administrator, &ConfigurationObject::Rule(rule.clone()), Done::Updated);
+    }
+
+    /// Logs what another object has moved down.
+    fn log_moved(&self, administrator: &Administrator, moved: &[ConfigurationObject]) {
+        for object in moved {
+            self.log_done(administrator, object, Done::Updated);
+        }
     }
 
     fn log_done(&self, administrator: &Administrator, object: &ConfigurationObject, done: Done) {
@@ -281,6 +294,11 @@ impl Platform {
         check_new("name", priorities.count(), has_rule(org, &rule))?;
         Ok(ConfigurationObject::Rule(rule))
     }
+}
+
+/// The writes of an object and of those that it moves down.
+fn puts(object: &ConfigurationObject, moved: &[ConfigurationObject]) -> Vec<ConfigurationWrite> {
+    [object].into_iter().chain(moved).cloned().map(ConfigurationWrite::put).collect()
 }
 
 /// Every authorization server.

@@ -436,3 +436,50 @@ async fn a_rule_names_everyone_by_name_or_id_and_excludes_users() {
     let tokens = redeem(&world, &client_id, &code, VERIFIER).await.json();
     assert_eq!(tokens["expires_in"], 3_600, "the default policy's rule is the one that is for Ada");
 }
+
+/// The vendor's rule: what is put at a priority that is taken comes first, and the others move down.
+#[tokio::test]
+async fn a_policy_or_rule_at_a_priority_that_is_taken_moves_the_others_down() {
+    let world = World::start().await;
+    let policies = format!("{}/policies", server_path(&world));
+    let rules = world.rule_path().rsplit_once('/').unwrap().0.to_owned();
+    for resource in resources(&world).into_iter().filter(|resource| [&policies, &rules].contains(&&resource.path)) {
+        let body = |name: &str, priority: u32| {
+            let mut body = resource.body.clone();
+            (body["name"], body["priority"]) = (json!(name), json!(priority));
+            body
+        };
+        let order = async || -> Vec<(u64, String)> {
+            let listed = world.api("GET", &resource.path, None).await.json();
+            let listed = listed.as_array().unwrap().iter();
+            let mut order: Vec<_> = listed
+                .map(|object| (object["priority"].as_u64().unwrap(), object["name"].as_str().unwrap().to_owned()))
+                .collect();
+            order.sort();
+            order
+        };
+        // The last one is at 1, what is before it stays there.
+        let mut before = order().await;
+        let first = &before.pop().unwrap().1;
+        let expect = async |names: [&str; 3]| {
+            let named = (1..).zip(names).map(|(number, name)| (number, name.to_owned()));
+            assert_eq!(order().await, before.iter().cloned().chain(named).collect::<Vec<_>>(), "{}", resource.path);
+        };
+        let one = created(&world, &resource.path, &body("one", 1)).await;
+        let two = created(&world, &resource.path, &body("two", 2)).await;
+        expect(["one", "two", first]).await;
+        let put = async |object: &Value, name: &str, priority: u32| {
+            let path = format!("{}/{}", resource.path, id(object));
+            let put = world.api("PUT", &path, Some(&body(name, priority))).await;
+            assert_eq!((put.status.as_u16(), &put.json()["priority"]), (200, &json!(priority)), "{}", put.text());
+        };
+        put(&two, "two", 1).await;
+        expect(["two", "one", first]).await;
+        put(&one, "one", 2).await;
+        expect(["two", "one", first]).await;
+        created(&world, &resource.path, &body("last", u32::MAX)).await;
+        let refused = world.api("POST", &resource.path, Some(&body("behind", u32::MAX))).await;
+        assert!(refused.status == 400 && refused.text().contains("priority"), "{}", refused.text());
+        assert_eq!(order().await.len(), before.len() + 4, "nothing was changed");
+    }
+}
