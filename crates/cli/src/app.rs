@@ -66,6 +66,10 @@ impl App {
     pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
         let server = within_descriptors(&plan);
         let store = Store::open(&plan.store, plan.keyring).await?;
+        if let Some((path, _)) = &plan.master_key_file {
+            let path = path.clone();
+            store.read_keys_with(move || keys::read(&path));
+        }
         let listener = listen(plan.listen)?;
         let metrics = match plan.metrics_listen {
             Some(address) => Some(listen(address)?),

@@ -69,6 +69,11 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// The master keys of a file, if they can be read and used; [`follow`] tells of it when they cannot.
+pub(crate) fn read(path: &Path) -> Option<Keyring> {
+    Keyring::from_text(&key_file::read(path).ok()?).ok()
+}
+
 /// Takes over the master keys whenever their file changes, until it is dropped.
 /// `known` are those that it started with.
 pub(crate) async fn follow(path: PathBuf, mut known: Secret, platform: Arc<Platform>) {

@@ -120,6 +120,11 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
                 "The database did not answer: the change may have been made. Look before you try again".to_owned();
             (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
         }
+        ManagementError::Store(error @ StoreError::KeyMissing { .. }) => {
+            tracing::error!(%error, "management.store unreadable");
+            let cause = "This node has not got a new master key yet; try again".to_owned();
+            (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
+        }
         ManagementError::Store(error) => {
             tracing::error!(%error, "management.store failed");
             (ErrorCode::Internal, 500, String::new(), Vec::new())

@@ -29,7 +29,13 @@ pub enum StoreError {
     /// A secret cannot be decrypted with the keys at hand.
     #[error("a secret of {what} cannot be decrypted: wrong or missing master key")]
     Undecryptable {
-        /// The row's kind and id.
+        /// The row's id.
+        what: String,
+    },
+    /// A secret is under a master key that is not at hand. This node may get it soon: another one has it.
+    #[error("a secret of {what} is under a master key that is not at hand")]
+    KeyMissing {
+        /// The row's id.
         what: String,
     },
     /// A tool was given a database that servers of its version have not migrated; says what to do.

@@ -96,9 +96,11 @@ impl Keyring {
     }
 
     pub(crate) fn decrypt(&self, place: Place<'_>, stored: &str) -> Result<Secret, StoreError> {
-        self.open(place, stored)
-            .map(Secret::new)
-            .ok_or_else(|| StoreError::Undecryptable { what: format!("{} ({})", place.row, place.field) })
+        let what = || format!("{} ({})", place.row, place.field);
+        if key_id(stored).is_some_and(|id| self.keys.iter().all(|(known, _)| known != id)) {
+            return Err(StoreError::KeyMissing { what: what() });
+        }
+        self.open(place, stored).map(Secret::new).ok_or_else(|| StoreError::Undecryptable { what: what() })
     }
 
     /// The ciphertext under the current key; `None` when it is under it already.

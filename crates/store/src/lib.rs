@@ -16,6 +16,7 @@ mod log;
 mod log_marks;
 mod log_writer;
 mod migrated;
+mod master_keys;
 mod migration;
 mod pool;
 mod postgres_url;

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait, Iterable as _, PaginatorTrait as _, PrimaryKeyToColumn,
@@ -30,6 +29,7 @@ use crate::{
     keyring::Place,
     log_marks::stretch,
     migrated,
+    master_keys::MasterKeys,
     model::{ApiToken, ConfigurationVersion, Org},
     readiness::Readiness,
     sessions,
@@ -50,7 +50,7 @@ pub const LOG_RETENTION_SECONDS: i64 = 90 * 86_400;
 #[derive(Clone)]
 pub struct Store {
     pub(crate) connections: Connections,
-    keyring: Arc<ArcSwap<Keyring>>,
+    keys: Arc<MasterKeys>,
     log: LogWriter,
     /// How a PostgreSQL server is connected to.
     server: Option<Arc<PgConnectOptions>>,
@@ -74,7 +74,7 @@ impl Store {
         };
         Ok(Self {
             connections,
-            keyring: Arc::new(ArcSwap::from_pointee(keyring)),
+            keys: Arc::new(MasterKeys::new(keyring)),
             log,
             server,
             heavy_reads: Arc::new(HeavyReads::among(config.reads_max())),
@@ -94,11 +94,17 @@ impl Store {
 
     /// Uses other master keys from now on: the file that holds them has changed.
     pub fn replace_keyring(&self, keyring: Keyring) {
-        self.keyring.store(Arc::new(keyring));
+        self.keys.replace(keyring);
+    }
+
+    /// Reads newer master keys with `source` as soon as a secret is under one that is not there, ten times a second at most.
+    /// The first source stays. It is called on a thread that serves requests, so it must not take long.
+    pub fn read_keys_with(&self, source: impl Fn() -> Option<Keyring> + Send + Sync + 'static) {
+        self.keys.read_with(source);
     }
 
     pub(crate) fn keyring(&self) -> Arc<Keyring> {
-        self.keyring.load_full()
+        self.keys.current()
     }
 
     /// Why the database gives no connection, where that can be told and helped: the server has none left.
@@ -316,7 +322,7 @@ impl Store {
     }
 
     pub(crate) fn decrypt(&self, org: &OrgId, row: &str, field: &str, stored: &str) -> Result<Secret, StoreError> {
-        self.keyring().decrypt(Place { org: org.as_str(), row, field }, stored)
+        self.keys.decrypt(Place { org: org.as_str(), row, field }, stored)
     }
 
     /// Secrets of a configuration object as one JSON text of ciphertexts.
@@ -350,7 +356,7 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Store").field("keyring", &self.keyring()).finish_non_exhaustive()
+        formatter.debug_struct("Store").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 

@@ -85,6 +85,11 @@ impl From<StoreError> for OAuthError {
                 let description = "The authorization server cannot reach its database. Try again later.";
                 Self { fault: Fault::Unavailable, ..Self::new("temporarily_unavailable", description) }
             }
+            StoreError::KeyMissing { .. } => {
+                tracing::error!(%error, "oauth.store unreadable");
+                let description = "The authorization server has not got a new key yet. Try again later.";
+                Self { fault: Fault::Unavailable, ..Self::new("temporarily_unavailable", description) }
+            }
             error => Self::internal(&error),
         }
     }

@@ -164,6 +164,11 @@ impl World {
         Self::node(&config, Keyring::generate_text(), folder, limits, None).await
     }
 
+    /// Its master keys.
+    pub(crate) fn keys(&self) -> Secret {
+        self.keys.clone()
+    }
+
     /// URL of its PostgreSQL database.
     pub(crate) fn database_url(&self) -> String {
         let StoreConfig::Postgres { url, .. } = &self.store else { panic!("only PostgreSQL has one") };

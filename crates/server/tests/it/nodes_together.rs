@@ -1,8 +1,15 @@
 //! Several nodes behind a load balancer: whoever has made something on one of them finds it on every other at once, many may
 //! change the configuration at the same time, and a node keeps nothing that the database has lost.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use tenterhook_contract::Secret;
+use tenterhook_store::Keyring;
 use tenterhook_testkit::postgres::execute;
 use tokio::task::JoinSet;
 
@@ -102,10 +109,10 @@ async fn however_many_make_clients_at_once_each_is_known_to_the_other_node_at_on
     const MAKERS: usize = 16;
     const ROUNDS: usize = 12;
     let Some((one, other)) = two().await else { return };
-    let nodes = std::sync::Arc::new([one, other]);
+    let nodes = Arc::new([one, other]);
     let mut makers = JoinSet::new();
     for maker in 0..MAKERS {
-        let nodes = std::sync::Arc::clone(&nodes);
+        let nodes = Arc::clone(&nodes);
         makers.spawn(async move {
             for round in 0..ROUNDS {
                 let first = (maker + round) % 2;
@@ -206,10 +213,10 @@ async fn many_who_change_the_configuration_at_once_are_all_served() {
     const WRITERS: usize = 30;
     let one = World::start().await;
     let other = if std::env::var_os("TENTERHOOK_TEST_POSTGRES").is_some() { Some(one.beside().await) } else { None };
-    let nodes = [Some(one), other].into_iter().flatten().map(std::sync::Arc::new).collect::<Vec<_>>();
+    let nodes = [Some(one), other].into_iter().flatten().map(Arc::new).collect::<Vec<_>>();
     let mut writers = JoinSet::new();
     for number in 0..WRITERS {
-        let node = std::sync::Arc::clone(&nodes[number % nodes.len()]);
+        let node = Arc::clone(&nodes[number % nodes.len()]);
         writers.spawn(async move {
             let body = hook_body(&format!("Hook {number}"), node.address);
             let hook = created(&node, "/api/v1/inlineHooks", &body).await;
@@ -272,4 +279,37 @@ async fn a_node_whose_default_org_is_gone_serves_it_no_longer_and_is_not_ready()
     assert_eq!(status(&ready).0, 503, "{}", ready.text());
     assert_eq!(ready.json()["why"], "there is no default org yet");
     assert_eq!(status(&one.send("GET", "/oauth2/default/v1/keys", &[], b"").await).0, 404);
+}
+
+/// A node has a new master key up to a second before another one that reads the same file.
+#[tokio::test]
+async fn a_node_that_meets_a_new_master_key_reads_the_file_of_keys_at_once() {
+    let Some((one, other)) = two().await else { return };
+    let file = Arc::new(Mutex::new(one.keys()));
+    let new = Secret::new(format!("{}\n{}", Keyring::generate_text().expose(), one.keys().expose()));
+    one.platform.store().replace_keyring(Keyring::from_text(&new).unwrap());
+    let hook = created(&one, "/api/v1/inlineHooks", &hook_body("New key", one.address)).await;
+    let path = format!("/api/v1/inlineHooks/{}", hook["id"].as_str().unwrap());
+    let unread = async || {
+        let away = other.api("GET", &path, None).await;
+        assert_eq!((away.status.as_u16(), &away.json()["errorCode"]), (503, &json!("E0000010")), "{}", away.text());
+        assert!(away.text().contains("master key"), "{}", away.text());
+        assert_eq!(away.header("retry-after"), "1");
+    };
+    unread().await;
+    let read = Arc::clone(&file);
+    other.platform.store().read_keys_with(move || Keyring::from_text(&read.lock().unwrap()).ok());
+    unread().await;
+    *file.lock().unwrap() = new;
+    // The file was just read, and is not read too often.
+    let read = async {
+        loop {
+            let found = other.api("GET", &path, None).await;
+            if found.status == 200 {
+                return;
+            }
+            assert_eq!(found.status, 503, "{}", found.text());
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), read).await.unwrap();
 }

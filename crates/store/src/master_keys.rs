@@ -1,0 +1,127 @@
+//! The master keys in use, and where newer ones are found: a node meets a secret under a key that another node has already read
+//! from the file that they share.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tenterhook_contract::Secret;
+use tokio::time::Instant;
+
+use crate::{Keyring, StoreError, keyring::Place};
+
+/// How often the keys are read anew at most, however many secrets are under a key that is not there.
+const READ_EVERY: Duration = Duration::from_millis(100);
+
+/// Reads the master keys from where they are kept; `None` when they cannot be read.
+type Source = Box<dyn Fn() -> Option<Keyring> + Send + Sync>;
+
+/// The master keys in use.
+pub(crate) struct MasterKeys {
+    current: ArcSwap<Keyring>,
+    source: OnceLock<Source>,
+    /// When they were read anew the last time.
+    read: Mutex<Option<Instant>>,
+}
+
+impl MasterKeys {
+    pub(crate) fn new(keyring: Keyring) -> Self {
+        Self { current: ArcSwap::from_pointee(keyring), source: OnceLock::new(), read: Mutex::default() }
+    }
+
+    /// Says where newer keys are found; the first one that is said stays.
+    pub(crate) fn read_with(&self, source: impl Fn() -> Option<Keyring> + Send + Sync + 'static) {
+        let _ = self.source.set(Box::new(source));
+    }
+
+    pub(crate) fn replace(&self, keyring: Keyring) {
+        self.current.store(Arc::new(keyring));
+    }
+
+    pub(crate) fn current(&self) -> Arc<Keyring> {
+        self.current.load_full()
+    }
+
+    /// Decrypts a secret. When it is under a key that is not there, the keys are read anew.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyMissing`] when the key is not there either.
+    pub(crate) fn decrypt(&self, place: Place<'_>, stored: &str) -> Result<Secret, StoreError> {
+        match self.current().decrypt(place, stored) {
+            Err(StoreError::KeyMissing { .. }) => {
+                self.read_anew();
+                self.current().decrypt(place, stored)
+            }
+            decrypted => decrypted,
+        }
+    }
+
+    /// Reads the keys anew, unless that was just done.
+    fn read_anew(&self) {
+        let Some(source) = self.source.get() else { return };
+        // Whoever comes meanwhile waits for the same reading: a small file.
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.is_some_and(|read| read.elapsed() < READ_EVERY) {
+            return;
+        }
+        *read = Some(Instant::now());
+        if let Some(keyring) = source() {
+            self.replace(keyring);
+        }
+    }
+}
+
+impl fmt::Debug for MasterKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.current.load().fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const PLACE: Place<'_> = Place { org: "org", row: "row", field: "field" };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_not_there_is_looked_for_at_once_and_not_too_often() {
+        let (old, new) = (Keyring::generate_text(), Keyring::generate_text());
+        let ring = |text: &Secret| Keyring::from_text(text).unwrap();
+        let stored = ring(&new).encrypt(PLACE, &Secret::new("x")).unwrap();
+        let keys = MasterKeys::new(ring(&old));
+        assert!(matches!(keys.decrypt(PLACE, &stored), Err(StoreError::KeyMissing { .. })), "nowhere to look for it");
+        let (file, readings) = (Arc::new(Mutex::new(old)), Arc::new(AtomicU32::new(0)));
+        keys.read_with({
+            let (file, readings) = (Arc::clone(&file), Arc::clone(&readings));
+            move || {
+                readings.fetch_add(1, Ordering::Relaxed);
+                Keyring::from_text(&file.lock().unwrap()).ok()
+            }
+        });
+        for _ in 0..50 {
+            assert!(matches!(keys.decrypt(PLACE, &stored), Err(StoreError::KeyMissing { .. })));
+        }
+        assert_eq!(readings.load(Ordering::Relaxed), 1, "however many secrets are under it");
+        *file.lock().unwrap() = Secret::new("no key");
+        tokio::time::advance(READ_EVERY).await;
+        assert!(keys.decrypt(PLACE, &stored).is_err(), "a file that is not usable changes nothing");
+        *file.lock().unwrap() = new;
+        tokio::time::advance(READ_EVERY - Duration::from_millis(1)).await;
+        assert!(keys.decrypt(PLACE, &stored).is_err(), "it was just read");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(keys.decrypt(PLACE, &stored).unwrap(), Secret::new("x"));
+        assert_eq!(readings.load(Ordering::Relaxed), 3);
+        keys.decrypt(PLACE, "v1.nothing").unwrap_err();
+        let damaged = format!("{stored}A");
+        tokio::time::advance(READ_EVERY).await;
+        assert!(matches!(keys.decrypt(PLACE, &damaged), Err(StoreError::Undecryptable { .. })));
+        assert_eq!(readings.load(Ordering::Relaxed), 3, "the key is there, so no other one would help");
+    }
+}
