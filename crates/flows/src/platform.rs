@@ -307,9 +307,14 @@ impl Platform {
     pub async fn follow(&self) {
         let mut every = tokio::time::interval(FOLLOW_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut was_away = false;
         loop {
             every.tick().await;
-            if let Err(error) = self.reload_changed().await {
+            let followed = self.reload_changed().await;
+            if std::mem::replace(&mut was_away, followed.is_err()) && followed.is_ok() {
+                self.log.try_again();
+            }
+            if let Err(error) = followed {
                 tracing::warn!(error = %error, "configuration.follow failed; the last known configuration stays in use");
                 if let Some(why) = self.store.exhausted().await {
                     tracing::error!(why, "store.connections_exhausted");

@@ -75,6 +75,8 @@ struct Shared {
     freed: Notify,
     /// There is something to write, or somebody waits for it to be written.
     wake: Notify,
+    /// The database takes changes: who waits before the next try need not wait any longer.
+    again: Notify,
     /// Events that are not written yet, those in the writer's hands included.
     waiting: AtomicUsize,
     /// Bytes of the segment, to be known without its lock.
@@ -207,6 +209,11 @@ impl LogWriter {
         self.oldest_unwritten().min(wrote)
     }
 
+    /// The database has just taken a change: a writer that waits before its next try makes it now.
+    pub fn try_again(&self) {
+        self.0.again.notify_waiters();
+    }
+
     /// Every event appended from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<LogEvent<'static>>> {
         self.0.followers.subscribe()
@@ -241,6 +248,7 @@ impl Shared {
             segment: Mutex::default(),
             freed: Notify::new(),
             wake: Notify::new(),
+            again: Notify::new(),
             waiting: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
@@ -316,6 +324,12 @@ impl Shared {
         self.freed.notify_waiters();
     }
 
+    /// Waits before the next try, until it is known that the database takes changes again.
+    async fn pause(&self, pause: Duration) {
+        // Either way it is tried again.
+        let _ = tokio::time::timeout(pause, self.again.notified()).await;
+    }
+
     fn is_crowded(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > WAITING_MANY
             || self.bytes.load(Ordering::Relaxed) > SEGMENT_BYTES_MAX / 2
@@ -387,7 +401,7 @@ async fn write_to(target: LogTarget, shared: Arc<Shared>) {
         if shared.given_up.load(Ordering::Relaxed) {
             return;
         }
-        tokio::time::sleep(pause).await;
+        shared.pause(pause).await;
         pause = (pause * 2).min(RETRY_MAX);
     }
 }
@@ -439,7 +453,7 @@ async fn write_until_done(connection: &Pool, rows: &[(&Entry, &str)], shared: &S
         }
         let error = StoreError::from(error);
         tracing::warn!(%error, events = rows.len(), "system_log.write failed; it is tried again");
-        tokio::time::sleep(pause).await;
+        shared.pause(pause).await;
         (pause, again) = ((pause * 2).min(RETRY_MAX), true);
     }
     if let Some(last) = unmarked.last() {
@@ -507,6 +521,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::{Keyring, Store, StoreConfig};
 
     fn shared() -> Shared {
         Shared::new(broadcast::channel(1).0)
@@ -613,6 +628,31 @@ mod tests {
         assert_eq!(known(), (22, 2), "the writer is behind, but moves");
         log.0.pace().in_hand = None;
         assert_eq!(known(), (2, 2), "the next one has waited since");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_as_soon_as_the_database_takes_changes() {
+        let log = LogWriter(Arc::new(shared()));
+        let began = Instant::now();
+        log.0.pause(RETRY_MAX).await;
+        assert_eq!(began.elapsed(), RETRY_MAX, "nobody knows that it does");
+        let later = Duration::from_secs(1);
+        tokio::join!(log.0.pause(RETRY_MAX), async {
+            tokio::time::sleep(later).await;
+            log.try_again();
+        });
+        assert_eq!(began.elapsed(), RETRY_MAX + later);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_was_committed_ends_the_pause() {
+        const FOREVER: Duration = Duration::from_hours(1);
+        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        let store = Store::open(&StoreConfig::Ephemeral, keyring).await.unwrap();
+        let log = store.log_writer();
+        let ended = async { tokio::join!(log.0.pause(FOREVER), store.ready()) };
+        let (_, ready) = tokio::time::timeout(Duration::from_mins(1), ended).await.unwrap();
+        assert_eq!(ready, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
