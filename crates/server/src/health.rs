@@ -35,17 +35,18 @@ async fn alive() -> Response {
 /// Not ready while draining, so that a load balancer sends nothing more, while the database commits nothing or the System
 /// Log is not written, and before the default org is there.
 async fn ready(State(app): State<App>) -> Response {
-    let why = if *app.stopping.borrow() {
-        "draining".to_owned()
+    let (code, why) = if *app.stopping.borrow() {
+        ("DRAINING", "draining".to_owned())
     } else if app.platform.org_by_host(None).is_none() {
-        "there is no default org yet".to_owned()
+        ("NO_DEFAULT_ORG", "there is no default org yet".to_owned())
     } else {
         match app.platform.store().ready().await {
             Ok(()) => {
                 return Json(json!({ "status": "ok", "logEventsLost": app.platform.log().lost() })).into_response();
             }
-            Err(why) => why.to_string(),
+            Err(why) => (why.code(), why.to_string()),
         }
     };
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable", "why": why }))).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unavailable", "code": code, "why": why })))
+        .into_response()
 }

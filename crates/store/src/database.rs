@@ -22,6 +22,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     StoreError,
+    database_file::{DatabaseFile, Role, ServerLock},
     error::is_connection_lost,
     migration::Migrator,
     pool::{Begin, Limits, Pool, Transaction},
@@ -149,7 +150,7 @@ pub(crate) enum LogTarget {
     /// Through connections that others use too.
     Shared(Pool),
     /// To this file, through a connection that the writer opens for itself.
-    File(PathBuf),
+    File(Arc<DatabaseFile>),
 }
 
 impl LogTarget {
@@ -157,10 +158,10 @@ impl LogTarget {
     pub(crate) async fn connect(self) -> Result<Pool, StoreError> {
         match self {
             Self::Shared(pool) => Ok(pool),
-            Self::File(path) => {
+            Self::File(file) => {
                 // A log event of the last moments need not survive a power loss.
-                let pool = sqlite(sqlite_file(&path, SqliteSynchronous::Normal), 1).await?;
-                Ok(Pool::sqlite(pool, Begin::Immediate, SQLITE_LIMITS))
+                let pool = sqlite(sqlite_file(file.path(), SqliteSynchronous::Normal), 1).await?;
+                Ok(Pool::sqlite(pool, Begin::Immediate, SQLITE_LIMITS).of_file(file))
             }
         }
     }
@@ -179,29 +180,41 @@ pub(crate) struct Connections {
     pub(crate) watch: Pool,
     /// Proves that changes are committed: where the embedded database has one connection for them, that one.
     pub(crate) probe: Pool,
+    /// The file of an embedded database.
+    pub(crate) file: Option<Arc<DatabaseFile>>,
+    /// What a server holds while it uses that file.
+    pub(crate) lock: Option<Arc<ServerLock>>,
     /// Keeps an embedded database in memory: it lives as long as one connection does.
     _memory: Option<SqlitePool>,
 }
 
 impl Connections {
     /// Connects and migrates.
-    pub(crate) async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+    pub(crate) async fn open(config: &StoreConfig, role: Role) -> Result<Self, StoreError> {
         match config {
             StoreConfig::Sqlite { path } => {
-                make_private(path)?;
+                let file = Arc::new(DatabaseFile::make(path)?);
+                let lock = match role {
+                    Role::Server => Some(Arc::new(ServerLock::take(path).await?)),
+                    Role::Tool => None,
+                };
                 // An acknowledged change must survive a power loss.
                 let options = || sqlite_file(path, SqliteSynchronous::Full);
                 migrate_sqlite(options()).await?;
-                let writer = Pool::sqlite(sqlite(options(), 1).await?, Begin::Immediate, SQLITE_LIMITS);
+                let pool = |pool, begin| Pool::sqlite(pool, begin, SQLITE_LIMITS).of_file(Arc::clone(&file));
+                let writer = pool(sqlite(options(), 1).await?, Begin::Immediate);
+                file.is_open()?;
                 // One reader more than there are places for reads: it is left for the watch.
                 let readers = u32::try_from(SQLITE_READERS + 1).unwrap_or(u32::MAX);
-                let readers = Pool::sqlite(sqlite(options(), readers).await?, Begin::Deferred, SQLITE_LIMITS);
+                let readers = pool(sqlite(options(), readers).await?, Begin::Deferred);
                 Ok(Self {
                     reader: readers.with_places([places(SQLITE_READERS)]),
                     watch: readers.with_places([places(1)]),
-                    log: LogTarget::File(path.clone()),
+                    log: LogTarget::File(Arc::clone(&file)),
                     probe: writer.clone(),
                     writer,
+                    file: Some(file),
+                    lock,
                     _memory: None,
                 })
             }
@@ -219,6 +232,8 @@ impl Connections {
                     watch: only.clone(),
                     probe: only.clone(),
                     log: LogTarget::Shared(only),
+                    file: None,
+                    lock: None,
                     _memory: Some(memory),
                 })
             }
@@ -239,6 +254,8 @@ impl Connections {
                     log: LogTarget::Shared(all.with_places([places(1)])),
                     probe: watch.clone(),
                     watch,
+                    file: None,
+                    lock: None,
                     _memory: None,
                 })
             }
@@ -399,29 +416,6 @@ async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<(), StoreError>
     turn.commit().await?;
     let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
     Ok(())
-}
-
-/// Makes the file of an embedded database, readable by its owner only, when there is none. SQLite gives the files that
-/// it makes beside it the same mode.
-fn make_private(path: &Path) -> Result<(), StoreError> {
-    let cannot = |what: &str, path: &Path, error: &std::io::Error| {
-        StoreError::Database(format!("cannot make the {what} {}: {error}", path.display()))
-    };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let mut made = std::fs::DirBuilder::new();
-        made.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
-        made.create(folder).map_err(|error| cannot("folder", folder, &error))?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(cannot("file", path, &error)),
-        _ => Ok(()),
-    }
 }
 
 fn sqlite_file(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {

@@ -1,5 +1,7 @@
 //! What can go wrong with the store.
 
+use std::{borrow::Cow, path::PathBuf};
+
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::error::DatabaseError;
 
@@ -26,8 +28,8 @@ pub enum StoreError {
         /// Why, without its content.
         why: String,
     },
-    /// A secret cannot be decrypted with the keys at hand.
-    #[error("a secret of {what} cannot be decrypted: wrong or missing master key")]
+    /// A secret cannot be decrypted, although its key is there: it is damaged, or was moved here from another place.
+    #[error("a secret of {what} cannot be decrypted: it is damaged, or belongs to something else")]
     Undecryptable {
         /// The row's id.
         what: String,
@@ -41,6 +43,15 @@ pub enum StoreError {
     /// A tool was given a database that servers of its version have not migrated; says what to do.
     #[error("{0}")]
     NotMigrated(&'static str),
+    /// Another server uses the file of an embedded database.
+    #[error(
+        "another `tenterhook serve` or `tenterhook dev` uses the database `{}`: stop it first. An embedded database has one \
+         server; several share a PostgreSQL database (docs/postgresql.md)", path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// A row with the same key exists.
     #[error("the {what} exists already")]
     Duplicate {
@@ -142,8 +153,24 @@ pub(crate) fn is_harmless(error: &sqlx::Error) -> bool {
 
 /// Whether a transaction was given up because another one, at the same time, came first.
 pub(crate) fn is_lost_race(error: &DbErr) -> bool {
-    let error = of_driver(error).and_then(sqlx::Error::as_database_error);
-    error.and_then(DatabaseError::code).is_some_and(|code| code == SERIALIZATION_FAILURE)
+    code_of(error).is_some_and(|code| code == SERIALIZATION_FAILURE)
+}
+
+/// Whether a PostgreSQL server does not offer this: not to this role, or to nobody.
+pub(crate) fn is_not_offered(error: &DbErr) -> bool {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    const NOT_SUPPORTED: &str = "0A";
+    code_of(error).is_some_and(|code| code == INSUFFICIENT_PRIVILEGE || code.starts_with(NOT_SUPPORTED))
+}
+
+/// Whether the disk of a PostgreSQL server is full.
+pub(crate) fn is_disk_full(error: &DbErr) -> bool {
+    const DISK_FULL: &str = "53100";
+    code_of(error).is_some_and(|code| code == DISK_FULL)
+}
+
+fn code_of(error: &DbErr) -> Option<Cow<'_, str>> {
+    of_driver(error).and_then(sqlx::Error::as_database_error).and_then(DatabaseError::code)
 }
 
 const SQLITE_BUSY: i32 = 5;

@@ -7,6 +7,7 @@ pub mod model;
 
 mod configuration;
 mod database;
+mod database_file;
 mod entity;
 mod error;
 mod grants;
@@ -15,8 +16,8 @@ mod keyring;
 mod log;
 mod log_marks;
 mod log_writer;
-mod migrated;
 mod master_keys;
+mod migrated;
 mod migration;
 mod pool;
 mod postgres_url;

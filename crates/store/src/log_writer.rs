@@ -651,7 +651,7 @@ mod tests {
         let store = Store::open(&StoreConfig::Ephemeral, keyring).await.unwrap();
         let log = store.log_writer();
         let ended = async { tokio::join!(log.0.pause(FOREVER), store.ready()) };
-        let (_, ready) = tokio::time::timeout(Duration::from_mins(1), ended).await.unwrap();
+        let ((), ready) = tokio::time::timeout(Duration::from_mins(1), ended).await.unwrap();
         assert_eq!(ready, Ok(()));
     }
 

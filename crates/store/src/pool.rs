@@ -18,7 +18,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::error::{is_harmless, unknown_if_lost};
+use crate::{
+    database_file::DatabaseFile,
+    error::{is_harmless, unknown_if_lost},
+};
 
 /// How long a connection that is given back may take to answer that it is fit; then it is closed.
 const RETURN_TIME_MAX: Duration = Duration::from_secs(2);
@@ -50,6 +53,8 @@ pub(crate) struct Pool {
     places: Arc<[Arc<Semaphore>]>,
     begin: Begin,
     limits: Limits,
+    /// The file of an embedded database.
+    file: Option<Arc<DatabaseFile>>,
 }
 
 #[derive(Clone)]
@@ -61,12 +66,17 @@ enum Driver {
 impl Pool {
     /// Connections to an embedded database.
     pub(crate) fn sqlite(pool: SqlitePool, begin: Begin, limits: Limits) -> Self {
-        Self { driver: Driver::Sqlite(pool), places: Arc::default(), begin, limits }
+        Self { driver: Driver::Sqlite(pool), places: Arc::default(), begin, limits, file: None }
+    }
+
+    /// The same connections, of which none is used any more when this file is not in its place.
+    pub(crate) fn of_file(self, file: Arc<DatabaseFile>) -> Self {
+        Self { file: Some(file), ..self }
     }
 
     /// Connections to a PostgreSQL server.
     pub(crate) fn postgres(pool: PgPool, limits: Limits) -> Self {
-        Self { driver: Driver::Postgres(pool), places: Arc::default(), begin: Begin::Deferred, limits }
+        Self { driver: Driver::Postgres(pool), places: Arc::default(), begin: Begin::Deferred, limits, file: None }
     }
 
     /// The same connections, each with a place in each of `places`: who takes them in the same order as others never
@@ -101,6 +111,9 @@ impl Pool {
     }
 
     async fn lease(&self) -> Result<Lease, DbErr> {
+        if let Some(file) = &self.file {
+            file.check_place().map_err(|error| DbErr::Conn(runtime(sqlx::Error::Io(io::Error::other(error)))))?;
+        }
         let acquired = timeout(self.limits.acquire, async {
             let mut places = Vec::with_capacity(self.places.len());
             for place in &*self.places {

@@ -1,14 +1,23 @@
-//! Whether a node can do its work: the database commits a change, and the System Log is being written.
+//! Whether a node can do its work: its database is in place, has room and commits a change, and the System Log is being
+//! written.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+    time::Duration,
+};
 
-use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    database_file::{DatabaseFile, OutOfPlace},
+    error::{is_disk_full, is_not_offered},
+};
 
 /// How long an answer is good: the database is not asked more often, however many ask for it.
 const FRESH: Duration = Duration::from_secs(1);
@@ -25,9 +34,32 @@ pub enum NotReady {
     /// No change was committed in time and read again.
     #[error("the database does not commit a change")]
     Database,
+    /// The file of an embedded database, or the log of its last changes, was deleted or replaced while it is open.
+    #[error("the file of the database was deleted or replaced while it is open")]
+    File,
+    /// A change was committed that needs no room, but there is none for the next ones.
+    #[error("the disk of the database has no room")]
+    Room,
     /// Events have waited for 15 s, and none was written.
     #[error("the System Log is not being written")]
     Log,
+}
+
+impl NotReady {
+    /// A stable code for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Database => "DATABASE_UNAVAILABLE",
+            Self::File => "DATABASE_FILE_REPLACED",
+            Self::Room => "DISK_FULL",
+            Self::Log => "LOG_NOT_WRITTEN",
+        }
+    }
+}
+
+/// Whether the file system, or the part of it that this user may have, is used up.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// An answer, and when it was found.
@@ -61,28 +93,89 @@ impl Store {
     }
 
     async fn judge(&self) -> Result<(), NotReady> {
-        match timeout(COMMIT_TIME_MAX, self.commit_and_read()).await {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => {
-                tracing::error!("store.not_ready: a change that was committed cannot be read");
-                return Err(NotReady::Database);
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "store.not_ready: no change can be committed");
-                return Err(NotReady::Database);
-            }
-            Err(_) => {
-                let seconds = COMMIT_TIME_MAX.as_secs();
-                tracing::warn!(seconds, "store.not_ready: no change was committed in time");
-                return Err(NotReady::Database);
-            }
-        }
-        let silence = self.log_writer().silence();
+        let proved = timeout(COMMIT_TIME_MAX, self.prove()).await;
+        proved.unwrap_or_else(|_| {
+            let seconds = COMMIT_TIME_MAX.as_secs();
+            tracing::warn!(seconds, "store.not_ready: no change was committed in time");
+            Err(NotReady::Database)
+        })?;
+        let log = self.log_writer();
+        // A writer that waits before it tries again need not wait any longer.
+        log.try_again();
+        let silence = log.silence();
         if silence > LOG_SILENCE_MAX {
             tracing::warn!(seconds = silence.as_secs(), "store.not_ready: no event of the System Log is written");
             return Err(NotReady::Log);
         }
         Ok(())
+    }
+
+    /// Proves that the database takes changes and keeps them.
+    async fn prove(&self) -> Result<(), NotReady> {
+        self.prove_place(DatabaseFile::check_place)?;
+        match self.commit_and_read().await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::error!("store.not_ready: a change that was committed cannot be read");
+                return Err(NotReady::Database);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "store.not_ready: no change can be committed");
+                return Err(NotReady::Database);
+            }
+        }
+        // It is there since the change was committed.
+        self.prove_place(DatabaseFile::check_log_place)?;
+        self.prove_room().await
+    }
+
+    fn prove_place(&self, check: impl Fn(&DatabaseFile) -> Result<(), OutOfPlace>) -> Result<(), NotReady> {
+        let Some(file) = &self.connections.file else { return Ok(()) };
+        check(file).map_err(|error| {
+            tracing::error!(%error, path = %file.path().display(), "store.file_replaced");
+            NotReady::File
+        })
+    }
+
+    /// Proves that there is room for what a change adds: the change that was committed may have replaced what was there.
+    async fn prove_room(&self) -> Result<(), NotReady> {
+        let lacking = match &self.connections.lock {
+            Some(lock) => {
+                let lock = Arc::clone(lock);
+                // A disk may take its time.
+                let checked = tokio::task::spawn_blocking(move || lock.check_room()).await;
+                let lacking = checked.unwrap_or_else(|error| Err(error.into())).err();
+                lacking.map(|error| (is_full(&error), error.to_string()))
+            }
+            None if self.connections.probe.get_database_backend() == DbBackend::Postgres => {
+                self.extend_table().await.err().map(|error| (is_disk_full(&error), error.to_string()))
+            }
+            None => None,
+        };
+        let Some((is_full, error)) = lacking else { return Ok(()) };
+        tracing::warn!(%error, is_full, "store.not_ready: no room for changes was found");
+        Err(if is_full { NotReady::Room } else { NotReady::Database })
+    }
+
+    /// Adds a page to a table of the session on a PostgreSQL server, which takes it away at the commit. A server that lets
+    /// this role, or anybody, have no such table is not asked.
+    async fn extend_table(&self) -> Result<(), DbErr> {
+        const MISSES: &str = "SELECT to_regclass('pg_temp.tenterhook_room') IS NULL";
+        const CREATE: &str = "CREATE TEMPORARY TABLE tenterhook_room (padding TEXT) ON COMMIT DELETE ROWS";
+        const EXTEND: &str = "INSERT INTO tenterhook_room VALUES (repeat('x', 1000))";
+        let extended = async {
+            let extension = self.connections.probe.begin().await?;
+            let misses = extension.query_one_raw(Statement::from_string(DbBackend::Postgres, MISSES)).await?;
+            if misses.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false) {
+                extension.execute_unprepared(CREATE).await?;
+            }
+            extension.execute_unprepared(EXTEND).await?;
+            extension.commit().await
+        };
+        match extended.await {
+            Err(error) if is_not_offered(&error) => Ok(()),
+            extended => extended,
+        }
     }
 
     /// Counts one further on the way that changes take, and reads the number on the way that reads take.

@@ -23,13 +23,14 @@ use tenterhook_contract::{
 use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
     database::{Connections, StartTurn},
+    database_file::Role,
     entity::{access_token, api_token, authorization_code, log_event, log_mark, org, refresh_token, session},
     grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,
     keyring::Place,
     log_marks::stretch,
-    migrated,
     master_keys::MasterKeys,
+    migrated,
     model::{ApiToken, ConfigurationVersion, Org},
     readiness::Readiness,
     sessions,
@@ -61,12 +62,16 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database and migrates it.
+    /// Opens the database of a server and migrates it.
     ///
     /// # Errors
-    /// When it cannot be reached or made.
+    /// When it cannot be reached or made, and [`StoreError::InUse`] when another server uses the same embedded database.
     pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
-        let connections = Connections::open(config).await?;
+        Self::open_as(Role::Server, config, keyring).await
+    }
+
+    async fn open_as(role: Role, config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
+        let connections = Connections::open(config, role).await?;
         let log = LogWriter::start(&connections.log)?;
         let server = match config {
             StoreConfig::Postgres { url, .. } => url.expose().parse().ok().map(Arc::new),
@@ -89,7 +94,7 @@ impl Store {
     /// [`StoreError::NotMigrated`] when servers of another version use it or none has yet, and when it cannot be reached.
     pub async fn open_beside_servers(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
         migrated::check(config).await?;
-        Self::open(config, keyring).await
+        Self::open_as(Role::Tool, config, keyring).await
     }
 
     /// Uses other master keys from now on: the file that holds them has changed.

@@ -53,6 +53,30 @@ fn the_first_start_shows_the_admin_token_once_and_sigterm_drains() {
 }
 
 #[test]
+fn a_second_server_on_one_database_file_is_refused_until_the_first_one_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    // Where `dev` has its own.
+    let database = format!("sqlite://{}", folder.path().join("tenterhook.sqlite").display());
+    let serve = || {
+        let mut command = tenterhook(&["serve", "--config", &config]);
+        command.env("TENTERHOOK_STORE__DATABASE", &database);
+        command
+    };
+    let mut first = Program::spawn(&mut serve());
+    first.line_where(|line| line.starts_with("listening on "));
+    let data = folder.path().to_str().unwrap();
+    for second in [&mut serve(), &mut tenterhook(&["dev", "--once", "--port", "0", "--data", data])] {
+        let refused = second.output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        let wanted = "another `tenterhook serve` or `tenterhook dev` uses the database";
+        assert!(!refused.status.success() && said.contains(wanted), "{said}");
+    }
+    first.child.kill().unwrap();
+    Program::spawn(&mut serve()).line_where(|line| line.starts_with("listening on "));
+}
+
+#[test]
 fn a_log_that_is_not_on_a_terminal_has_no_colours() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");

@@ -294,7 +294,7 @@ async fn a_node_that_meets_a_new_master_key_reads_the_file_of_keys_at_once() {
         let away = other.api("GET", &path, None).await;
         assert_eq!((away.status.as_u16(), &away.json()["errorCode"]), (503, &json!("E0000010")), "{}", away.text());
         assert!(away.text().contains("master key"), "{}", away.text());
-        assert_eq!(away.header("retry-after"), "1");
+        assert!(!away.header("retry-after").is_empty());
     };
     unread().await;
     let read = Arc::clone(&file);

@@ -10,12 +10,13 @@ use std::{
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 use tenterhook_contract::Secret;
 use tenterhook_store::{
-    Store, StoreConfig, StoreError,
+    NotReady, Store, StoreConfig, StoreError,
     model::{IssuedAccessToken, RefreshToken, RefreshTokenState},
 };
 use tenterhook_testkit::{disk::SmallDisk, postgres::execute};
 
 use crate::{
+    database_file::becomes,
     databases::{Random, at, open, org, refresh_token, user},
     log::event,
 };
@@ -151,6 +152,19 @@ async fn what_was_acknowledged_on_a_disk_that_is_full_at_times_survives_a_kill()
     }
 }
 
+/// The change that proves that a node commits replaces one that was there, so that it is made where no other one can be.
+#[tokio::test]
+async fn a_node_whose_disk_has_no_room_left_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path(), DISK_BYTES) else { return };
+    let store = open(&StoreConfig::Sqlite { path: folder.path().join("db.sqlite") }).await;
+    becomes(&store, Ok(())).await;
+    disk.fill(48 * 1_024).unwrap();
+    becomes(&store, Err(NotReady::Room)).await;
+    disk.free().unwrap();
+    becomes(&store, Ok(())).await;
+}
+
 /// The same on PostgreSQL, whose tables are on a small file system.
 #[tokio::test]
 async fn a_postgres_whose_disk_is_full_refuses_and_heals() {
@@ -175,6 +189,7 @@ async fn a_postgres_whose_disk_is_full_refuses_and_heals() {
     let store = open(&config).await;
     let mut random = Random::new(1);
     let mut ledger = Ledger { token: first_token(&store).await, ..Ledger::default() };
+    becomes(&store, Ok(())).await;
     disk.fill(0).unwrap();
     let mut refused = 0;
     for _ in 0..2_000 {
@@ -186,10 +201,11 @@ async fn a_postgres_whose_disk_is_full_refuses_and_heals() {
         }
     }
     assert_eq!(refused, 5, "the disk is full");
+    becomes(&store, Err(NotReady::Room)).await;
     disk.free().unwrap();
     assert!(ledger.step(&store, &mut random).await, "it heals by itself");
     ledger.check(&store).await;
-    assert_eq!(store.ready().await, Ok(()));
+    becomes(&store, Ok(())).await;
     store.log_writer().close().await;
     drop(store);
     execute(&url, &format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();

@@ -4,6 +4,7 @@
 
 mod at_rest;
 mod configuration;
+mod database_file;
 mod databases;
 mod full_disk;
 mod grants;

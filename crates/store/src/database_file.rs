@@ -1,0 +1,190 @@
+//! The file of an embedded database: made for its owner only, used by one server at a time, still in its place while it is
+//! open, and with room beside it.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, TryLockError},
+    io::{self, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::StoreError;
+
+/// At the end of the name of the file that a server holds a lock on. SQLite has `-wal` and `-shm` beside the database.
+const LOCK_SUFFIX: &str = "-lock";
+/// How long the lock is waited for: a process that was just killed holds it until the system has cleaned up.
+const LOCK_TIME_MAX: Duration = Duration::from_secs(1);
+/// Pause between two tries.
+const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// Bytes of room that a server must find: what an ordinary change, or a statement of the System Log, adds at most.
+const ROOM_BYTES: usize = 64 * 1_024;
+static ROOM: [u8; ROOM_BYTES] = [0; ROOM_BYTES];
+
+/// Why a database file cannot be changed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the file at the path of the database is not the one that is open: it was deleted or replaced. Put it back, or restart"
+)]
+pub(crate) struct OutOfPlace;
+
+/// Who opens the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A server: an embedded database has one at a time.
+    Server,
+    /// A tool beside servers.
+    Tool,
+}
+
+/// The file of an embedded database that is open.
+#[derive(Debug)]
+pub(crate) struct DatabaseFile {
+    path: PathBuf,
+    /// What was at the path when it was opened.
+    opened: OnceLock<Identity>,
+}
+
+impl DatabaseFile {
+    /// Makes the file, readable by its owner only, when there is none.
+    pub(crate) fn make(path: &Path) -> Result<Self, StoreError> {
+        make_private(path)?;
+        Ok(Self { path: path.to_owned(), opened: OnceLock::new() })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Remembers what is at the path: the first connection has just opened it.
+    pub(crate) fn is_open(&self) -> Result<(), StoreError> {
+        let identity = Identity::of(&self.path).map_err(|error| cannot("use", "file", &self.path, &error))?;
+        self.opened.get_or_init(|| identity);
+        Ok(())
+    }
+
+    /// Whether the path still leads to the file that is open. What is written to one that was deleted is lost when the process
+    /// ends, and a new connection would find another database.
+    pub(crate) fn check_place(&self) -> Result<(), OutOfPlace> {
+        let Some(opened) = self.opened.get() else { return Ok(()) };
+        match Identity::of(&self.path) {
+            Ok(there) if there == *opened => Ok(()),
+            // Whether it is there cannot be told: SQLite will say what is the matter.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(()),
+            _ => Err(OutOfPlace),
+        }
+    }
+
+    /// The same for the log of the last changes, which is there as long as a connection that has written is open.
+    pub(crate) fn check_log_place(&self) -> Result<(), OutOfPlace> {
+        match fs::metadata(beside(&self.path, "-wal")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OutOfPlace),
+            _ => self.check_place(),
+        }
+    }
+}
+
+/// What a server holds while it uses an embedded database: a lock on a file beside it, which the system releases whatever ends
+/// the process.
+#[derive(Debug)]
+pub(crate) struct ServerLock(File);
+
+impl ServerLock {
+    /// Takes the lock for the database at `path`, which exists.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another server has it.
+    pub(crate) async fn take(path: &Path) -> Result<Self, StoreError> {
+        // Two names of one file have one lock.
+        let path = path.canonicalize().map_err(|error| cannot("use", "file", path, &error))?;
+        let beside = beside(&path, LOCK_SUFFIX);
+        let mut options = fs::OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&beside).map_err(|error| cannot("make", "file", &beside, &error))?;
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_TIME_MAX => {
+                    tokio::time::sleep(LOCK_AGAIN_AFTER).await;
+                }
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
+                Err(TryLockError::Error(error)) => return Err(cannot("lock", "file", &beside, &error)),
+            }
+        }
+    }
+
+    /// Whether the file system takes as much as a change needs. It is written to the lock's file and cut off at once, so that it
+    /// hardly ever reaches the disk.
+    pub(crate) fn check_room(&self) -> io::Result<()> {
+        let mut file = &self.0;
+        let written = file.rewind().and_then(|()| file.write_all(&ROOM));
+        written.and(file.set_len(0))
+    }
+}
+
+/// The path of a file beside the database's.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes the file of an embedded database, readable by its owner only, when there is none. SQLite gives the files that
+/// it makes beside it the same mode.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let mut made = fs::DirBuilder::new();
+        made.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut made, 0o700);
+        made.create(folder).map_err(|error| cannot("make", "folder", folder, &error))?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(cannot("make", "file", path, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn cannot(verb: &str, what: &str, path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Database(format!("cannot {verb} the {what} {}: {error}", path.display()))
+}
+
+/// What tells a file from another one at the same path.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+#[cfg(unix)]
+impl Identity {
+    fn of(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        // Looked at, not opened: closing a file ends the locks that SQLite has on it in this process.
+        let metadata = fs::metadata(path)?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+/// Elsewhere only that there is one.
+#[cfg(not(unix))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity;
+
+#[cfg(not(unix))]
+impl Identity {
+    fn of(path: &Path) -> io::Result<Self> {
+        fs::metadata(path).map(|_| Self)
+    }
+}

@@ -1,0 +1,79 @@
+//! The file of an embedded database: one server at a time uses it, and it stays in its place while it is open.
+
+use std::{fs, path::Path, time::Duration};
+
+use tenterhook_store::{Keyring, NotReady, Store, StoreConfig, StoreError};
+use tokio::time::timeout;
+
+use crate::databases::{number, open, org, user};
+
+/// Far longer than anything here may take, so that a test that hangs fails.
+const BOUND: Duration = Duration::from_mins(1);
+
+fn keyring() -> Keyring {
+    Keyring::from_text(&Keyring::generate_text()).unwrap()
+}
+
+fn at(path: &Path) -> StoreConfig {
+    StoreConfig::Sqlite { path: path.to_owned() }
+}
+
+/// Waits for an answer that is not the one of a moment ago.
+pub(crate) async fn becomes(store: &Store, wanted: Result<(), NotReady>) {
+    let waiting = async {
+        while store.ready().await != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(BOUND, waiting).await.unwrap();
+}
+
+async fn add(store: &Store) -> Result<(), StoreError> {
+    store.insert_user(&user(&format!("user{}@example.com", number()))).await
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_file_is_refused_and_tools_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db.sqlite");
+    let first = open(&at(&path)).await;
+    let linked = folder.path().join("linked.sqlite");
+    std::os::unix::fs::symlink(&path, &linked).unwrap();
+    for name in [&path, &linked] {
+        let refused = Store::open(&at(name), keyring()).await.unwrap_err();
+        assert!(matches!(refused, StoreError::InUse { .. }), "{refused:?}");
+        let said = refused.to_string();
+        assert!(said.contains(&format!("uses the database `{}`: stop it first", path.display())), "{said}");
+    }
+    let tool = Store::open_beside_servers(&at(&path), keyring()).await.unwrap();
+    add(&tool).await.unwrap();
+    assert_eq!(first.list_users(&org(), None, 10).await.unwrap().len(), 1);
+    drop(first);
+    Store::open(&at(&path), keyring()).await.unwrap();
+}
+
+/// What is written to a file that was deleted is lost when the process ends.
+#[tokio::test]
+async fn a_database_file_that_is_deleted_or_replaced_takes_no_changes_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("db.sqlite"), folder.path().join("away.sqlite"));
+    let store = open(&at(&path)).await;
+    add(&store).await.unwrap();
+    becomes(&store, Ok(())).await;
+    for replaced in [false, true] {
+        fs::rename(&path, &away).unwrap();
+        if replaced {
+            fs::copy(&away, &path).unwrap();
+        }
+        let refused = add(&store).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+        assert!(refused.to_string().contains("it was deleted or replaced"), "{refused}");
+        becomes(&store, Err(NotReady::File)).await;
+        fs::rename(&away, &path).unwrap();
+        add(&store).await.unwrap();
+        becomes(&store, Ok(())).await;
+    }
+    assert_eq!(store.list_users(&org(), None, 10).await.unwrap().len(), 3);
+    fs::remove_file(path.with_file_name("db.sqlite-wal")).unwrap();
+    becomes(&store, Err(NotReady::File)).await;
+}
