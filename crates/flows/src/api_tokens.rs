@@ -3,14 +3,14 @@
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{ApiTokenId, OrgId},
-    system_log::{LogEvent, Target},
+    system_log::LogEvent,
 };
 use tenterhook_engine::Entropy;
 use tenterhook_store::model::ApiToken;
 
 use crate::{
     entropy::{id_parts, sha256_hex},
-    system_event::system_event,
+    events::{system_event, token_target},
 };
 
 /// What became of a token.
@@ -46,12 +46,5 @@ pub fn api_token_event(
         ApiTokenChange::Created => ("system.api_token.create", "Create API token"),
         ApiTokenChange::Revoked => ("system.api_token.revoke", "Revoke API token"),
     };
-    let target = Target {
-        id: token.id.to_string(),
-        kind: "Token".to_owned(),
-        alternate_id: None,
-        display_name: Some(token.name.clone()),
-        detail: None,
-    };
-    system_event(entropy, now, &token.org_id, (event_type, message, target))
+    system_event(entropy, now, &token.org_id, (event_type, message, token_target(token)))
 }

@@ -5,7 +5,6 @@ use tenterhook_contract::{
     Secret,
     id::{OrgId, UserId},
     members::Members,
-    system_log::Target,
 };
 use tenterhook_store::{
     StoreError,
@@ -14,6 +13,7 @@ use tenterhook_store::{
 
 use crate::{
     Platform,
+    events::user_target,
     imported_password::ImportedHash,
     management::{Administrator, ManagementError},
     passwords::{PASSWORD_BYTES_MAX, PasswordError, hash_password},
@@ -100,14 +100,7 @@ impl Platform {
         let id = UserId::from_parts(self.id_parts().0, self.id_parts().1);
         let user = self.new_user(administrator.token.org_id.clone(), id, profile, password, activate).await?;
         self.store().insert_user(&user).await?;
-        let target = Target {
-            id: user.id.to_string(),
-            kind: "User".to_owned(),
-            alternate_id: Some(user.login.clone()),
-            display_name: Some(format!("{} {}", user.first_name, user.last_name)),
-            detail: None,
-        };
-        self.log_change(administrator, "user.lifecycle.create", "Create Okta user", target);
+        self.log_change(administrator, "user.lifecycle.create", "Create Okta user", user_target(&user));
         Ok(user)
     }
 

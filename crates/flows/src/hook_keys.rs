@@ -1,11 +1,10 @@
 //! Hook keys: the operations of `management-api.md` section 4.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tenterhook_contract::{
     Secret,
     hook_key::{HookKey, read_name},
     id::HookKeyId,
-    system_log::Target,
 };
 use tenterhook_jose::{Generated, SigningAlgorithm};
 use tenterhook_store::{
@@ -15,6 +14,7 @@ use tenterhook_store::{
 
 use crate::{
     OrgSnapshot, Platform,
+    events::hook_key_target,
     management::{Administrator, ManagementError},
     oauth::keys::generate_key_pair,
 };
@@ -69,7 +69,7 @@ impl Platform {
                 Ok::<_, ManagementError>((vec![put(&key)], key))
             })
             .await?;
-        self.log_change(administrator, "system.hook.key.created", "Hook key has been created", target(&key));
+        self.log_change(administrator, "system.hook.key.created", "Hook key has been created", hook_key_target(&key));
         Ok(key)
     }
 
@@ -90,7 +90,7 @@ impl Platform {
                 Ok::<_, ManagementError>((vec![put(&key)], (key, used)))
             })
             .await?;
-        self.log_change(administrator, "system.hook.key.updated", "Hook key has been updated", target(&key));
+        self.log_change(administrator, "system.hook.key.updated", "Hook key has been updated", hook_key_target(&key));
         Ok((key, used))
     }
 
@@ -105,7 +105,7 @@ impl Platform {
                 Ok((vec![ConfigurationWrite::Delete(key.id.to_string())], key.clone()))
             })
             .await?;
-        self.log_change(administrator, "system.hook.key.deleted", "Hook key has been deleted", target(&key));
+        self.log_change(administrator, "system.hook.key.deleted", "Hook key has been deleted", hook_key_target(&key));
         Ok(())
     }
 }
@@ -131,18 +131,4 @@ fn not_found(id: &str) -> ManagementError {
 
 fn put(key: &HookKey) -> ConfigurationWrite {
     ConfigurationWrite::put(ConfigurationObject::HookKey(key.clone()))
-}
-
-fn target(key: &HookKey) -> Target {
-    Target {
-        id: key.id.to_string(),
-        kind: "HookKey".to_owned(),
-        alternate_id: Some(key.key_id.clone()),
-        display_name: Some(key.name.clone()),
-        detail: Some(Map::from_iter([
-            ("hookKeyId".to_owned(), key.id.as_str().into()),
-            ("hookKeyName".to_owned(), key.name.as_str().into()),
-            ("keyAlias".to_owned(), key.key_id.as_str().into()),
-        ])),
-    }
 }

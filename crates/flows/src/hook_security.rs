@@ -15,7 +15,7 @@ use tenterhook_store::StoreError;
 use crate::{
     OrgSnapshot, Platform,
     entropy::random_bytes,
-    hooks::{find, put, target},
+    hooks::{find, put, target_of},
     management::{Administrator, ManagementError},
 };
 
@@ -114,7 +114,7 @@ impl Platform {
                 Ok::<_, ManagementError>((vec![put(&hook)], hook))
             })
             .await?;
-        self.log_change(administrator, "inline_hook.updated", "Inline hook has been updated", target(&hook));
+        self.log_change(administrator, "inline_hook.updated", "Inline hook has been updated", target_of(&hook));
         Ok(hook)
     }
 }

@@ -16,6 +16,7 @@ use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite, PolicyRul
 
 use crate::{
     OrgSnapshot, Platform,
+    events::hook_target,
     management::{Administrator, ManagementError},
 };
 
@@ -67,7 +68,7 @@ impl Platform {
                 Ok::<_, ManagementError>((vec![put(&hook)], hook))
             })
             .await?;
-        self.log_change(administrator, "inline_hook.created", "Inline hook has been created", target(&hook));
+        self.log_change(administrator, "inline_hook.created", "Inline hook has been created", target_of(&hook));
         Ok(hook)
     }
 
@@ -96,7 +97,7 @@ impl Platform {
             .await?;
         if changed {
             let (event_type, message) = change.event();
-            self.log_change(administrator, event_type, message, target(&hook));
+            self.log_change(administrator, event_type, message, target_of(&hook));
         }
         Ok(hook)
     }
@@ -117,7 +118,7 @@ impl Platform {
                 Ok::<_, ManagementError>((writes, (hook.clone(), rules)))
             })
             .await?;
-        self.log_change(administrator, "inline_hook.deleted", "Inline hook has been deleted", target(&hook));
+        self.log_change(administrator, "inline_hook.deleted", "Inline hook has been deleted", target_of(&hook));
         for rule in &rules {
             self.log_rule_update(administrator, rule);
         }
@@ -190,7 +191,7 @@ impl Platform {
         let hook = find(&org, id)?;
         org.hook(&hook.id).ok_or_else(|| not_found(id))?.reset_breaker();
         let message = "Circuit breaker of inline hook has been reset";
-        self.log_change(administrator, "inline_hook.updated", message, target(hook));
+        self.log_change(administrator, "inline_hook.updated", message, target_of(hook));
         self.hook_breaker(administrator, id)
     }
 
@@ -224,6 +225,6 @@ pub(crate) fn put(hook: &InlineHook) -> ConfigurationWrite {
     ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook.clone())))
 }
 
-pub(crate) fn target(hook: &InlineHook) -> Target {
-    crate::authorization_servers::target(hook.id.as_str(), "InlineHook", &hook.name)
+pub(crate) fn target_of(hook: &InlineHook) -> Target {
+    hook_target(hook.id.as_str(), &hook.name)
 }

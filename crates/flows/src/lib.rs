@@ -8,6 +8,7 @@ pub mod authorization_servers;
 pub mod caller;
 pub mod directory;
 pub mod entropy;
+mod events;
 mod fair_turns;
 mod hook_keys;
 mod hook_security;
@@ -25,7 +26,6 @@ mod recording;
 mod refusals;
 pub mod sign_in;
 mod snapshot;
-mod system_event;
 mod turns;
 
 pub use caller::Caller;

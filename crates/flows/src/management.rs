@@ -7,7 +7,7 @@ use tenterhook_contract::{
     context::{RequestContext, UrlValue},
     hook::HookInvalid,
     id::OrgId,
-    system_log::{Actor, LogEvent, LogResult, Severity, Target},
+    system_log::{LogResult, Target},
 };
 use tenterhook_engine::Origin;
 use tenterhook_jose::KeyError;
@@ -15,8 +15,9 @@ use tenterhook_store::{StoreError, model::ApiToken};
 
 use crate::{
     Caller, ChangeError, OrgSnapshot, Platform,
+    events::{Event, RATE_LIMIT_VIOLATION, token_actor, unknown_actor},
     passwords::PasswordError,
-    refusals::{RATE_LIMIT_VIOLATION, Refusal},
+    refusals::Refusal,
 };
 
 /// Why a request of the management API fails. The server makes the vendor's error body of it.
@@ -115,20 +116,10 @@ impl Administrator {
             user_agent: caller.user_agent.clone(),
             client_id: None,
             api_token_id: Some(self.token.id.to_string()),
-            actor: actor_of(&self.token),
+            actor: token_actor(&self.token),
             session_id: None,
             targets: Vec::new(),
         }
-    }
-}
-
-/// An API token as the actor of what is done with it.
-fn actor_of(token: &ApiToken) -> Actor {
-    Actor {
-        id: token.id.to_string(),
-        kind: "SystemPrincipal".to_owned(),
-        alternate_id: Some(token.name.clone()),
-        display_name: Some(token.name.clone()),
     }
 }
 
@@ -141,55 +132,18 @@ impl Platform {
 
     /// Logs a change that an administrator made.
     pub(crate) fn log_change(&self, administrator: &Administrator, event_type: &str, message: &str, target: Target) {
-        let caller = &administrator.caller;
-        let request_id = caller.request_id.as_str();
-        self.log().append(&LogEvent {
-            uuid: self.entropy().uuid().into(),
-            org_id: administrator.token.org_id.clone(),
-            published: self.now(),
-            event_type: event_type.into(),
-            severity: Severity::Info,
-            display_message: message.into(),
-            actor: Cow::Owned(actor_of(&administrator.token)),
-            client: Some(caller.log_client()),
-            external_session_id: None,
-            result: LogResult::Success,
-            reason: None,
-            debug_data: caller.debug_data(),
-            transaction_id: request_id.into(),
-            request_api_token_id: Some(administrator.token.id.as_str().into()),
-            targets: vec![Cow::Owned(target)],
-        });
+        let Administrator { caller, token } = administrator;
+        let event = Event::of_caller(self.stamp(), &token.org_id, caller, token_actor(token)).with_token(token);
+        self.log_event(event.named(event_type, message).about([Cow::Owned(target)]));
     }
 
     /// Logs that the API's rate limit was exceeded: by whom `token` is for, else by requests without a valid one.
     pub fn log_rate_limit(&self, org_id: &OrgId, caller: &Caller, token: Option<&ApiToken>) {
-        let (event_type, display_message) = RATE_LIMIT_VIOLATION;
         let Some(token) = token else {
-            let unknown = Actor {
-                id: "unknown".to_owned(),
-                kind: "SystemPrincipal".to_owned(),
-                alternate_id: None,
-                display_name: None,
-            };
-            return self.log_refusal(org_id, caller, unknown, Refusal::RateLimit);
+            return self.log_refusal(org_id, caller, unknown_actor("SystemPrincipal"), Refusal::RateLimit);
         };
-        self.log().append(&LogEvent {
-            uuid: self.entropy().uuid().into(),
-            org_id: org_id.clone(),
-            published: self.now(),
-            event_type: event_type.into(),
-            severity: Severity::Warn,
-            display_message: display_message.into(),
-            actor: Cow::Owned(actor_of(token)),
-            client: Some(caller.log_client()),
-            external_session_id: None,
-            result: LogResult::RateLimit,
-            reason: None,
-            debug_data: caller.debug_data(),
-            transaction_id: caller.request_id.as_str().into(),
-            request_api_token_id: Some(token.id.as_str().into()),
-            targets: Vec::new(),
-        });
+        let event = Event::of_caller(self.stamp(), org_id, caller, token_actor(token)).with_token(token);
+        let (event_type, message) = RATE_LIMIT_VIOLATION;
+        self.log_event(event.named(event_type, message).ended(LogResult::RateLimit, None));
     }
 }

@@ -13,7 +13,7 @@ use tenterhook_contract::{
     id::OrgId,
     limits::LOG_TEXT_CHARACTERS_MAX,
     problem::Change,
-    system_log::{DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
+    system_log::{DebugData, LogEvent, LogResult, cap_reason},
     without_controls,
 };
 use tenterhook_engine::{
@@ -22,7 +22,10 @@ use tenterhook_engine::{
 use tenterhook_store::LogWriter;
 use tokio::time::Instant;
 
-use crate::caller::logged_url;
+use crate::{
+    caller::logged_url,
+    events::{Event, Stamp, hook_target},
+};
 
 /// Changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
@@ -83,33 +86,19 @@ struct Verdict<'a> {
 /// why they are not there.
 fn event(record: &InvocationRecord) -> LogEvent<'_> {
     let verdict = verdict(&record.outcome);
-    let hook = Target {
-        id: record.hook_id.to_string(),
-        kind: "InlineHook".to_owned(),
-        alternate_id: Some("unknown".to_owned()),
-        // One that does not exist has no name.
-        display_name: Some(record.hook_name.to_string()).filter(|name| !name.is_empty()),
-        detail: None,
-    };
     let (event_type, display_message) = if verdict.processed {
         ("inline_hook.response.processed", "Inline hook response processed")
     } else {
         ("inline_hook.executed", "Inline hook execution")
     };
-    let mut targets = Vec::with_capacity(1 + record.origin.targets.len());
-    targets.push(Cow::Owned(hook));
-    targets.extend(record.origin.targets.iter().map(Cow::Borrowed));
-    LogEvent {
-        uuid: record.event_id.uuid().into(),
-        event_type: event_type.into(),
-        severity: if verdict.result == LogResult::Failure { Severity::Warn } else { Severity::Info },
-        display_message: display_message.into(),
-        result: verdict.result,
-        reason: verdict.reason,
-        debug_data: debug_data(record, verdict.message),
-        targets,
-        ..of_request(record)
-    }
+    let stamp = Stamp { uuid: record.event_id.uuid(), at: record.at };
+    let hook = hook_target(record.hook_id.as_str(), &record.hook_name);
+    Event::of_origin(stamp, &record.origin)
+        .named(event_type, display_message)
+        .ended(verdict.result, verdict.reason)
+        .with_debug_data(debug_data(record, verdict.message))
+        .about(std::iter::once(Cow::Owned(hook)).chain(record.origin.targets.iter().map(Cow::Borrowed)))
+        .build()
 }
 
 /// The event of an org that is at its limit of flows that wait for hooks (`system-log.md` section 5): about the org, not
@@ -117,45 +106,11 @@ fn event(record: &InvocationRecord) -> LogEvent<'_> {
 fn violation(record: &InvocationRecord, uuid: String) -> LogEvent<'_> {
     let mut debug_data = DebugData::with_capacity(DEBUG_MEMBERS_MAX);
     put_request(&mut debug_data, record);
-    LogEvent {
-        uuid: uuid.into(),
-        event_type: "core.concurrency.org.limit.violation".into(),
-        display_message: "Concurrency limit of the org exceeded".into(),
-        reason: Some(Bound::Org.code().into()),
-        debug_data,
-        ..of_request(record)
-    }
-}
-
-/// A failure of the request that caused the invocation, with nothing said of it yet.
-fn of_request(record: &InvocationRecord) -> LogEvent<'_> {
-    let origin = &*record.origin;
-    LogEvent {
-        uuid: "".into(),
-        org_id: origin.org_id.clone(),
-        published: record.at,
-        event_type: "".into(),
-        severity: Severity::Warn,
-        display_message: "".into(),
-        actor: Cow::Borrowed(&origin.actor),
-        client: Some(LogClient {
-            user_agent: borrowed(origin.user_agent.as_ref()),
-            ip_address: origin.request.ip_address.as_str().into(),
-            proxies: origin.proxies.as_slice().into(),
-            id: borrowed(origin.client_id.as_ref()),
-        }),
-        external_session_id: borrowed(origin.session_id.as_ref()),
-        result: LogResult::Failure,
-        reason: None,
-        debug_data: DebugData::default(),
-        transaction_id: origin.request.id.as_str().into(),
-        request_api_token_id: borrowed(origin.api_token_id.as_ref()),
-        targets: Vec::new(),
-    }
-}
-
-fn borrowed(text: Option<&String>) -> Option<Cow<'_, str>> {
-    text.map(|text| text.as_str().into())
+    Event::of_origin(Stamp { uuid, at: record.at }, &record.origin)
+        .named("core.concurrency.org.limit.violation", "Concurrency limit of the org exceeded")
+        .failed(Bound::Org.code())
+        .with_debug_data(debug_data)
+        .build()
 }
 
 fn verdict(outcome: &Outcome) -> Verdict<'_> {

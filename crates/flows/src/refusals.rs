@@ -11,11 +11,15 @@ use std::{
 
 use tenterhook_contract::{
     id::OrgId,
-    system_log::{Actor, DebugData, LogClient, LogEvent, LogResult, Severity},
+    system_log::{Actor, DebugData, LogClient, LogResult},
 };
 use tokio::time::Instant;
 
-use crate::{Caller, Network, Platform, WiderNetwork, caller::logged_url};
+use crate::{
+    Caller, Network, Platform, WiderNetwork,
+    caller::logged_url,
+    events::{Event, RATE_LIMIT_VIOLATION, SESSION_START, unknown_actor},
+};
 
 /// Events of one network, whatever the org.
 const PER_NETWORK: Rate = Rate { burst: 60, every: Duration::from_secs(30) };
@@ -33,10 +37,6 @@ const NETWORKS_TOLD_MAX: usize = 1_000;
 const TELL_EVERY: Duration = Duration::from_mins(1);
 /// Characters of a member that the stranger has chosen.
 const TEXT_CHARACTERS_MAX: usize = 200;
-/// Event type and display message of a sign-in.
-pub(crate) const SESSION_START: (&str, &str) = ("user.session.start", "User login to Okta");
-/// Those of a request beyond the rate limit.
-pub(crate) const RATE_LIMIT_VIOLATION: (&str, &str) = ("system.org.rate_limit.violation", "Rate limit violation");
 
 /// So many at once, and then one every so often.
 #[derive(Clone, Copy, Debug)]
@@ -92,20 +92,18 @@ struct LeftOut {
 }
 
 impl Refusal {
-    /// Event type and display message.
-    const fn event_type(self) -> (&'static str, &'static str) {
-        match self {
+    /// The event says that this was refused.
+    fn told_in(self, event: Event<'_>) -> Event<'_> {
+        let (event_type, message) = match self {
             Self::InvalidCredentials | Self::TooManyAttempts => SESSION_START,
             Self::RateLimit => RATE_LIMIT_VIOLATION,
-        }
-    }
-
-    const fn result(self) -> (LogResult, Option<&'static str>) {
-        match self {
-            Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS")),
-            Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS")),
+        };
+        let (result, reason) = match self {
+            Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS".into())),
+            Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS".into())),
             Self::RateLimit => (LogResult::RateLimit, None),
-        }
+        };
+        event.named(event_type, message).ended(result, reason)
     }
 }
 
@@ -219,14 +217,10 @@ impl Platform {
         let url = logged_url(&caller.path, caller.query.as_deref());
         let debug_data =
             [("requestId", id.into()), ("requestUri", path.into()), ("url", short(&url).to_owned().into())].into();
-        self.log().append(&LogEvent {
-            client: Some(LogClient {
-                user_agent: caller.user_agent.as_deref().map(short).map(Into::into),
-                ..caller.log_client()
-            }),
-            transaction_id: id.into(),
-            ..self.refused(org, actor, refusal, debug_data)
-        });
+        let client =
+            LogClient { user_agent: caller.user_agent.as_deref().map(short).map(Into::into), ..caller.log_client() };
+        let event = Event::of_caller(self.stamp(), org, caller, actor).by(Some(client));
+        self.log_event(refusal.told_in(event.with_debug_data(debug_data)));
     }
 
     /// Writes an event for each kind of refusal of which some were left out of the log: `events` of them, from `networks`
@@ -234,8 +228,6 @@ impl Platform {
     pub fn tell_refusals_left_out(&self) {
         let now = Instant::now();
         for ((org, refusal), left_out) in self.refusals().take_left_out() {
-            let actor =
-                Actor { id: "unknown".to_owned(), kind: "User".to_owned(), alternate_id: None, display_name: None };
             let mut debug_data = DebugData::with_capacity(3);
             debug_data
                 .put("events", left_out.events)
@@ -244,16 +236,14 @@ impl Platform {
             // With one network it is known who it was.
             let mut networks = left_out.networks.iter();
             let only = networks.next().filter(|_| networks.next().is_none());
-            self.log().append(&LogEvent {
-                client: only.map(|only| LogClient {
-                    user_agent: None,
-                    ip_address: only.address().to_string().into(),
-                    proxies: Cow::default(),
-                    id: None,
-                }),
-                transaction_id: self.entropy().uuid().into(),
-                ..self.refused(&org, actor, refusal, debug_data)
+            let client = only.map(|only| LogClient {
+                user_agent: None,
+                ip_address: only.address().to_string().into(),
+                proxies: Cow::default(),
+                id: None,
             });
+            let event = Event::of_nobody(self.stamp(), &org, unknown_actor("User"), self.entropy().uuid()).by(client);
+            self.log_event(refusal.told_in(event.with_debug_data(debug_data)));
         }
     }
 
@@ -264,27 +254,6 @@ impl Platform {
         loop {
             every.tick().await;
             self.tell_refusals_left_out();
-        }
-    }
-
-    fn refused<'a>(&self, org: &OrgId, actor: Actor, refusal: Refusal, debug_data: DebugData<'a>) -> LogEvent<'a> {
-        let ((event_type, display_message), (result, reason)) = (refusal.event_type(), refusal.result());
-        LogEvent {
-            uuid: self.entropy().uuid().into(),
-            org_id: org.clone(),
-            published: self.now(),
-            event_type: event_type.into(),
-            severity: Severity::Warn,
-            display_message: display_message.into(),
-            actor: Cow::Owned(actor),
-            client: None,
-            external_session_id: None,
-            result,
-            reason: reason.map(Into::into),
-            debug_data,
-            transaction_id: "".into(),
-            request_api_token_id: None,
-            targets: Vec::new(),
         }
     }
 }

@@ -1,12 +1,6 @@
 //! Signing in with a password: a session, or nothing that tells who exists.
 
-use std::borrow::Cow;
-
-use tenterhook_contract::{
-    Secret,
-    id::SessionId,
-    system_log::{Actor, LogEvent, LogResult, Severity},
-};
+use tenterhook_contract::{Secret, id::SessionId};
 use tenterhook_store::{
     StoreError,
     model::{Session, Status, User},
@@ -18,9 +12,10 @@ use crate::{
     Caller, OrgSnapshot, Platform,
     attempts::{ATTEMPTS_MAX, PasswordAttempts, key},
     entropy::{random_token, sha256_hex},
+    events::{Event, SESSION_START, login_actor},
     oauth::authorize::session_end,
     passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
-    refusals::{Refusal, SESSION_START},
+    refusals::Refusal,
 };
 
 /// What comes of signing in.
@@ -51,13 +46,13 @@ impl Platform {
         if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
             // Of a login once in a window: refusing costs little.
             if attempt.is_none_or(|attempt| attempt == ATTEMPTS_MAX + 1) {
-                self.log_refusal(&org.org.id, caller, actor(None, login), Refusal::TooManyAttempts);
+                self.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::TooManyAttempts);
             }
             return Ok(SignedIn::TooManyAttempts);
         }
         if password.expose().len() > PASSWORD_BYTES_MAX {
             // No password is that long, so it is not hashed.
-            self.log_refusal(&org.org.id, caller, actor(None, login), Refusal::InvalidCredentials);
+            self.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::InvalidCredentials);
             return Ok(SignedIn::No);
         }
         let found = self.store().find_user_by_login(&org.org.id, login).await;
@@ -72,7 +67,7 @@ impl Platform {
         let user = match user {
             Some(user) if fits && user.status == Status::Active => user,
             other => {
-                self.log_refusal(&org.org.id, caller, actor(other.as_ref(), login), Refusal::InvalidCredentials);
+                self.log_refusal(&org.org.id, caller, login_actor(other.as_ref(), login), Refusal::InvalidCredentials);
                 return Ok(SignedIn::No);
             }
         };
@@ -106,34 +101,8 @@ impl Platform {
     }
 
     fn log_sign_in(&self, org: &OrgSnapshot, caller: &Caller, user: &User, login: &str) {
-        let (event_type, display_message) = SESSION_START;
-        self.log().append(&LogEvent {
-            uuid: self.entropy().uuid().into(),
-            org_id: org.org.id.clone(),
-            published: self.now(),
-            event_type: event_type.into(),
-            severity: Severity::Info,
-            display_message: display_message.into(),
-            actor: Cow::Owned(actor(Some(user), login)),
-            client: Some(caller.log_client()),
-            external_session_id: None,
-            result: LogResult::Success,
-            reason: None,
-            debug_data: caller.debug_data(),
-            transaction_id: caller.request_id.as_str().into(),
-            request_api_token_id: None,
-            targets: Vec::new(),
-        });
-    }
-}
-
-/// Whoever signs in, or says that they do.
-fn actor(user: Option<&User>, login: &str) -> Actor {
-    const LOGIN_CHARACTERS: usize = 100;
-    Actor {
-        id: user.map_or_else(|| "unknown".to_owned(), |user| user.id.to_string()),
-        kind: "User".to_owned(),
-        alternate_id: Some(login.chars().take(LOGIN_CHARACTERS).collect()),
-        display_name: user.map(|user| format!("{} {}", user.first_name, user.last_name)),
+        let event = Event::of_caller(self.stamp(), &org.org.id, caller, login_actor(Some(user), login));
+        let (event_type, message) = SESSION_START;
+        self.log_event(event.named(event_type, message));
     }
 }

@@ -287,6 +287,13 @@ struct StoredRulePeople {
     groups: Option<Vec<String>>,
 }
 
+impl User {
+    /// The name that people read: given name, family name.
+    pub fn full_name(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name)
+    }
+}
+
 impl From<StoredRulePeople> for RulePeople {
     fn from(StoredRulePeople { users, users_exclude, groups }: StoredRulePeople) -> Self {
         let everyone = if users.is_empty() { Self::everyone().groups } else { Vec::new() };

@@ -22,7 +22,6 @@ use server::{ServerBody, server_to_json};
 use tenterhook_contract::{
     Timestamp,
     id::{AuthorizationServerId, ClaimId},
-    system_log::Target,
 };
 use tenterhook_store::model::{
     AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ConfigurationObject, ConfigurationWrite,
@@ -31,6 +30,7 @@ use tenterhook_store::model::{
 
 use crate::{
     OrgSnapshot, Platform,
+    events::named_target,
     management::{Administrator, ManagementError},
     oauth::{keys::generate_key_pair, signing_keys::signing_key_of},
     provision::{policy_of, rule_of, scope_of, server_objects, server_of},
@@ -204,7 +204,7 @@ impl Platform {
 
     fn log_done(&self, administrator: &Administrator, object: &ConfigurationObject, done: Done) {
         let Some((id, kind, name, (event_type, message))) = event_of(object, done) else { return };
-        self.log_change(administrator, &event_type, &message, target(&id, kind, name));
+        self.log_change(administrator, &event_type, &message, named_target(&id, kind, name));
     }
 
     /// Creates an OAuth client; its secret is in the answer and nowhere else.
@@ -216,7 +216,7 @@ impl Platform {
             Ok::<_, ManagementError>((vec![write.clone()], ()))
         })
         .await?;
-        let target = target(client.id.as_str(), "PublicClientApp", &client.name);
+        let target = named_target(client.id.as_str(), "PublicClientApp", &client.name);
         self.log_change(administrator, "oauth2.client.lifecycle.create", "OAuth client created", target);
         let mut shown = client_to_json(&client);
         if let (Some(secret), Some(members)) = (secret, shown.as_object_mut()) {
@@ -574,14 +574,4 @@ fn check_new(field: &str, known: usize, duplicate: bool) -> Result<(), Managemen
         return Err(ManagementError::field(field, &format!("At most {OBJECTS_MAX} objects are supported")));
     }
     Ok(())
-}
-
-pub(crate) fn target(id: &str, kind: &str, name: &str) -> Target {
-    Target {
-        id: id.to_owned(),
-        kind: kind.to_owned(),
-        alternate_id: Some("unknown".to_owned()),
-        display_name: Some(name.to_owned()),
-        detail: None,
-    }
 }

@@ -50,7 +50,7 @@ impl ClaimsSource<'_> {
         let mut claims = Map::new();
         claims.insert("sub".to_owned(), json!(user.id));
         if granted("profile") {
-            claims.insert("name".to_owned(), json!(full_name(user)));
+            claims.insert("name".to_owned(), json!(user.full_name()));
         }
         if granted("email") {
             claims.insert("email".to_owned(), json!(user.email));
@@ -106,11 +106,6 @@ pub(crate) fn add_defined<'a>(
 fn applies(definition: &ClaimDefinition, granted: &[String]) -> bool {
     let scoped = definition.scopes.is_empty() || definition.scopes.iter().any(|scope| granted.contains(scope));
     definition.status == Status::Active && scoped
-}
-
-/// First and last name.
-pub(crate) fn full_name(user: &User) -> String {
-    format!("{} {}", user.first_name, user.last_name)
 }
 
 /// The value of a claim's expression; `None` when it names something that is not there.

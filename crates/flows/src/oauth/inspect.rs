@@ -4,14 +4,7 @@ use serde_json::{Map, Value, json};
 use tenterhook_contract::Timestamp;
 use tenterhook_store::model::{AuthorizationServer, ClaimTarget, RefreshTokenState, Status};
 
-use super::{
-    claims::{add_defined, full_name},
-    client,
-    error::OAuthError,
-    issuer,
-    parameters::Parameters,
-    token::authenticate,
-};
+use super::{claims::add_defined, client, error::OAuthError, issuer, parameters::Parameters, token::authenticate};
 use crate::{OrgSnapshot, Platform, entropy::sha256_hex};
 
 impl OrgSnapshot {
@@ -131,7 +124,7 @@ impl Platform {
         let mut answer = Map::from_iter([("sub".to_owned(), json!(user.id))]);
         if granted("profile") {
             answer.extend([
-                ("name".to_owned(), json!(full_name(&user))),
+                ("name".to_owned(), json!(user.full_name())),
                 ("given_name".to_owned(), json!(user.first_name)),
                 ("family_name".to_owned(), json!(user.last_name)),
                 ("preferred_username".to_owned(), json!(user.login)),

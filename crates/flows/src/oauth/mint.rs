@@ -11,7 +11,7 @@ use tenterhook_contract::{
     context::{IdentityProviderContext, SessionContext, UserContext, UserLinks, UserProfile},
     id::RefreshTokenId,
     plain_json,
-    system_log::{Actor, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
+    system_log::cap_reason,
     token::{
         ClientContext, Issuer, OriginalGrant, PolicyContext, ProtocolContext, ProtocolRequest, RuleContext, Token,
         TokenContext, TokenDraft, TokenRequest, TokenSubject,
@@ -24,7 +24,10 @@ use tenterhook_store::model::{
 };
 
 use super::{claims::ClaimsSource, error::OAuthError, issuer, parameters::TOKEN_BYTES_MAX};
-use crate::{Caller, OrgSnapshot, Platform};
+use crate::{
+    Caller, OrgSnapshot, Platform,
+    events::{Event, app_target, client_actor, named_target, user_actor, user_target},
+};
 
 /// What a hook is told of a user without a locale.
 const LOCALE_DEFAULT: &str = "en_US";
@@ -275,30 +278,14 @@ impl Platform {
 
     /// Logs that a token was issued, or was not.
     pub(crate) fn log_grant(&self, minting: &Minting<'_>, what: &str, failure: Option<&str>) {
-        let Origin { org_id, request, proxies, user_agent, client_id, actor, session_id, targets, .. } =
-            origin(minting);
-        let transaction_id = request.id.as_str();
-        self.log().append(&LogEvent {
-            uuid: self.entropy().uuid().into(),
-            org_id,
-            published: self.now(),
-            event_type: format!("app.oauth2.as.token.grant.{what}").into(),
-            severity: if failure.is_some() { Severity::Warn } else { Severity::Info },
-            display_message: format!("OAuth2 {} is granted", what.replace('_', " ")).into(),
-            actor: Cow::Owned(actor),
-            client: Some(LogClient {
-                user_agent: user_agent.map(Cow::Owned),
-                ip_address: request.ip_address.into(),
-                proxies: proxies.into(),
-                id: client_id.map(Cow::Owned),
-            }),
-            external_session_id: session_id.map(Cow::Owned),
-            result: if failure.is_some() { LogResult::Failure } else { LogResult::Success },
-            reason: failure.map(|reason| cap_reason(reason).into()),
-            debug_data: minting.caller.debug_data(),
-            transaction_id: transaction_id.into(),
-            request_api_token_id: None,
-            targets: targets.into_iter().map(Cow::Owned).collect(),
+        let origin = origin(minting);
+        let event = Event::of_origin(self.stamp(), &origin)
+            .named(format!("app.oauth2.as.token.grant.{what}"), format!("OAuth2 {} is granted", what.replace('_', " ")))
+            .with_debug_data(minting.caller.debug_data())
+            .about(origin.targets.iter().map(Cow::Borrowed));
+        self.log_event(match failure {
+            Some(reason) => event.failed(reason),
+            None => event,
         });
     }
 }
@@ -348,33 +335,10 @@ pub(crate) fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
 
 fn origin(minting: &Minting<'_>) -> Origin {
     let Minting { org, client, caller, user, rule, .. } = minting;
-    let user_name = |user: &User| (Some(user.login.clone()), Some(super::claims::full_name(user)));
-    let actor = match user {
-        Some(user) => {
-            let (alternate_id, display_name) = user_name(user);
-            Actor { id: user.id.to_string(), kind: "User".to_owned(), alternate_id, display_name }
-        }
-        None => Actor {
-            id: client.id.to_string(),
-            kind: "PublicClientApp".to_owned(),
-            alternate_id: Some(client.id.to_string()),
-            display_name: Some(client.name.clone()),
-        },
-    };
-    let target = |id: String, kind: &str, alternate_id, display_name| Target {
-        id,
-        kind: kind.to_owned(),
-        alternate_id,
-        display_name,
-        detail: None,
-    };
-    let user_target = user.map(|user| {
-        let (alternate_id, display_name) = user_name(user);
-        target(user.id.to_string(), "User", alternate_id, display_name)
-    });
-    let others = [
-        target(client.id.to_string(), "AppInstance", Some(client.id.to_string()), Some(client.name.clone())),
-        target(rule.id.to_string(), "PolicyRule", Some("unknown".to_owned()), Some(rule.name.clone())),
+    let targets = [
+        user.map(user_target),
+        Some(app_target(client)),
+        Some(named_target(rule.id.as_str(), "PolicyRule", &rule.name)),
     ];
     Origin {
         org_id: org.org.id.clone(),
@@ -384,9 +348,9 @@ fn origin(minting: &Minting<'_>) -> Origin {
         user_agent: caller.user_agent.clone(),
         client_id: Some(client.id.to_string()),
         api_token_id: None,
-        actor,
+        actor: user.map_or_else(|| client_actor(client), user_actor),
         session_id: minting.session.map(|session| session.id.to_string()),
-        targets: user_target.into_iter().chain(others).collect(),
+        targets: targets.into_iter().flatten().collect(),
     }
 }
 

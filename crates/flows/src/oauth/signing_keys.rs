@@ -13,9 +13,9 @@ use tenterhook_store::{
 use super::keys::{generate_key_pair, signing_key};
 use crate::{
     OrgSnapshot, Platform,
-    authorization_servers::{find_server, target},
+    authorization_servers::find_server,
+    events::{named_target, system_event},
     management::{Administrator, ManagementError},
-    system_event::system_event,
 };
 
 /// How long a key signs where keys are rotated by themselves: the vendor does it four times a year.
@@ -207,6 +207,6 @@ fn rotation(org: &OrgSnapshot, server: &AuthorizationServer, key: SigningKey) ->
 }
 
 fn event_of(server: &str, name: &str) -> (&'static str, &'static str, Target) {
-    let target = target(server, "AuthorizationServer", name);
+    let target = named_target(server, "AuthorizationServer", name);
     ("app.oauth2.as.key.rollover", "Signing key of authorization server has been rotated", target)
 }
