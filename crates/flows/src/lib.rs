@@ -19,6 +19,7 @@ mod metrics;
 mod network;
 pub mod oauth;
 pub mod passwords;
+mod pause;
 mod platform;
 mod preview;
 pub mod provision;

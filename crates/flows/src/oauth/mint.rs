@@ -1,6 +1,6 @@
 //! Minting: the claims, the hook, the signature. One hook call covers both tokens (`token.md` section 1).
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -17,7 +17,7 @@ use tenterhook_contract::{
         TokenContext, TokenDraft, TokenRequest, TokenSubject,
     },
 };
-use tenterhook_engine::{CallFailure, Decision, FailureCode, Invocation, Origin, Outcome};
+use tenterhook_engine::Origin;
 use tenterhook_store::model::{
     AccessPolicy, AuthorizationServer, ClientAuthenticationMethod, IssuedAccessToken, OAuthClient, PolicyRule, Session,
     User,
@@ -27,6 +27,7 @@ use super::{claims::ClaimsSource, error::OAuthError, issuer, parameters::TOKEN_B
 use crate::{
     Caller, OrgSnapshot, Platform,
     events::{Event, app_target, client_actor, named_target, user_actor, user_target},
+    pause::{Pause, Resumed},
 };
 
 /// What a hook is told of a user without a locale.
@@ -116,52 +117,33 @@ impl Platform {
     /// [`super::error::Fault::TurnedAway`].
     pub(crate) async fn mint(&self, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
         let mut subject = self.subject(minting);
-        let Some(id) = &minting.rule.inline_hook else { return Ok(subject) };
-        let Some(hook) = minting.org.hook(id) else {
-            self.engine().pass_over::<Token>(id, Arc::new(origin(minting)));
-            return Ok(subject);
-        };
-        // The rule may have been made before the hook got this channel: then the call is cut off, not waited for.
-        let cut_off = minting.org.is_secured_by(&hook.hook, &minting.server.id).then(|| hook.refusing(loop_failure()));
-        let hook = cut_off.as_ref().unwrap_or(hook);
-        let context = Self::token_request(minting);
         let source = minting.caller.source();
-        let invocation = Invocation::<Token> {
-            hook,
-            origin: Arc::new(origin(minting)),
+        let pause = Pause::<Token> {
+            org: minting.org,
+            hook: minting.rule.inline_hook.as_ref(),
+            issuer: Some(&minting.server.id),
             source: &source,
-            context: &context,
             subject: &mut subject,
-            deadline: None,
         };
-        let resumption = self.engine().invoke(invocation).await;
-        match (resumption.decision, resumption.outcome) {
-            (Decision::Refuse, Outcome::Refused(error)) => {
-                // It goes into a redirect, whose length browsers and proxies bound.
-                let error = OAuthError::new("server_error", cap_reason(error.summary_or_default()));
-                self.log_grant(minting, "access_token", Some(&error.description));
-                Err(error)
-            }
-            // Only the hook's own policy says so: tokens go on unmodified otherwise.
-            (Decision::Stop, _) => {
-                let description = "The inline hook could not be executed".to_owned();
-                self.log_grant(minting, "access_token", Some(&description));
-                Err(OAuthError::new("server_error", description))
-            }
-            (Decision::TurnAway, _) => {
-                let error = OAuthError::turned_away();
-                self.log_grant(minting, "access_token", Some(&error.description));
-                Err(error)
-            }
-            (_, outcome) => {
-                if let (Some(claim), Some(why)) = (&self.settings().missed_hook_claim, outcome.missed()) {
+        let error = match self.pause(pause, || (origin(minting), Self::token_request(minting))).await {
+            Resumed::On { missed } => {
+                if let (Some(claim), Some(why)) = (&self.settings().missed_hook_claim, missed) {
                     for draft in subject.identity.iter_mut().chain(&mut subject.access) {
                         draft.claims.insert(claim.to_string(), json!(why));
                     }
                 }
-                Ok(subject)
+                return Ok(subject);
             }
-        }
+            // A token has no other provider than this one.
+            Resumed::FallBack => return Ok(subject),
+            // It goes into a redirect, whose length browsers and proxies bound.
+            Resumed::Refused(error) => OAuthError::new("server_error", cap_reason(error.summary_or_default())),
+            // Only the hook's own policy says so: tokens go on unmodified otherwise.
+            Resumed::Stopped => OAuthError::new("server_error", "The inline hook could not be executed"),
+            Resumed::TurnedAway => OAuthError::turned_away(),
+        };
+        self.log_grant(minting, "access_token", Some(&error.description));
+        Err(error)
     }
 
     fn subject(&self, minting: &Minting<'_>) -> TokenSubject {
@@ -310,11 +292,6 @@ fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> Session
         idp: IdentityProviderContext { id: org.org.id.to_string(), kind: "OKTA" },
         mfa_active: false,
     }
-}
-
-fn loop_failure() -> CallFailure {
-    let text = "The channel gets its access tokens from the authorization server whose rule runs the inline hook";
-    CallFailure::new(FailureCode::ChannelUnusable, text)
 }
 
 pub(crate) fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
