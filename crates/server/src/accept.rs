@@ -180,7 +180,7 @@ impl Acceptance {
         let mut parting = false;
         loop {
             let draining = *stopping.borrow();
-            if draining && !parting {
+            if (draining || pace.is_to_part()) && !parting {
                 parting = true;
                 pace.part();
                 connection.as_mut().graceful_shutdown();
@@ -205,7 +205,7 @@ impl Acceptance {
                 _ = stopping.wait_for(|stopping| *stopping), if !draining => continue,
                 _ = crowded.changed() => continue,
                 _ = taken.changed() => continue,
-                () = pace.told_to_end() => return,
+                () = pace.told() => if pace.is_ended() { return } else { continue },
             };
             if let Err(error) = ended {
                 self.floods.note(peer_address(peer), &*error);

@@ -78,8 +78,8 @@ pub(crate) struct Pace {
     state: Mutex<State>,
     /// Something has left memory.
     freed: Notify,
-    /// The connection was ended for another one.
-    told_to_end: Notify,
+    /// The connection was ended, or is asked to end, for another one.
+    told: Notify,
 }
 
 #[derive(Debug)]
@@ -97,6 +97,10 @@ struct State {
     blocked: Option<Blocked>,
     /// Whether the connection has ended.
     ended: bool,
+    /// Whether it is to end once its requests are answered.
+    is_to_part: bool,
+    /// When its client was asked to end it.
+    parted: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -132,6 +136,8 @@ impl Pace {
             bytes: 0,
             blocked: None,
             ended: false,
+            is_to_part: false,
+            parted: None,
         };
         Self {
             answers,
@@ -140,7 +146,7 @@ impl Pace {
             bytes_max: limits.connection_bytes_max,
             state: Mutex::new(state),
             freed: Notify::new(),
-            told_to_end: Notify::new(),
+            told: Notify::new(),
         }
     }
 
@@ -157,11 +163,15 @@ impl Pace {
     /// Waits until there is room for a request with a body of that size and for its answer.
     ///
     /// # Errors
-    /// When the connection has ended: nobody would read the answer.
+    /// When the connection has ended: nobody would read the answer. When its client was asked to end it, and begins another
+    /// request all the same.
     pub(crate) async fn room(self: &Arc<Self>, body: &SizeHint) -> Result<Reserved, Ended> {
         // All waits are ended by what ends connections whose clients take nothing.
         let body = body.exact().map_or(BODY_BYTES_UNKNOWN, |exact| usize::try_from(exact).unwrap_or(usize::MAX));
         let bytes = body.min(self.bytes_max);
+        if self.state().parted.is_some_and(|parted| parted.elapsed() > HURRIED_TIMEOUT) {
+            return Err(Ended);
+        }
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
             // From here on no freeing is missed.
@@ -261,24 +271,40 @@ impl Pace {
         let ends = !state.ended && state.in_flight == 0 && state.untaken.is_empty();
         if ends {
             state.ended = true;
-            self.told_to_end.notify_one();
+            self.told.notify_one();
         }
         ends
     }
 
-    #[cfg(test)]
+    /// Has the connection end once its requests are answered; says whether that is new.
+    pub(crate) fn end_when_answered(&self) -> bool {
+        let mut state = self.state();
+        let is_new = !state.ended && !state.is_to_part;
+        if is_new {
+            state.is_to_part = true;
+            self.told.notify_one();
+        }
+        is_new
+    }
+
+    /// Waits until [`Self::is_ended`] or [`Self::is_to_part`] has changed.
+    pub(crate) async fn told(&self) {
+        self.told.notified().await;
+    }
+
     pub(crate) fn is_ended(&self) -> bool {
         self.state().ended
     }
 
-    /// Waits until [`Self::end_unless_answering`] has ended the connection.
-    pub(crate) async fn told_to_end(&self) {
-        self.told_to_end.notified().await;
+    pub(crate) fn is_to_part(&self) -> bool {
+        self.state().is_to_part
     }
 
     /// The connection is asked to end, and has a moment for it.
     pub(crate) fn part(&self) {
-        self.state().active = Instant::now();
+        let mut state = self.state();
+        state.active = Instant::now();
+        state.parted = Some(state.active);
     }
 
     fn release(&self, bytes: usize) {
@@ -447,5 +473,17 @@ mod tests {
         assert_eq!(waiting.await.unwrap(), Err(Ended));
         drop(first);
         assert!(pace.room(&SizeHint::with_exact(0)).await.is_err(), "room alone does not begin it");
+    }
+
+    /// Over HTTP/2 a client may go on as if it had not been asked (RFC 9113 section 6.8).
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_was_asked_to_end_its_connection_begins_requests_for_a_moment_only() {
+        let limits = ServerLimits::default();
+        let pace = Arc::new(Pace::new(&limits, Arc::new(Answers::new(limits.answers_bytes_max))));
+        pace.part();
+        tokio::time::advance(HURRIED_TIMEOUT).await;
+        assert!(pace.room(&SizeHint::with_exact(0)).await.is_ok());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(pace.room(&SizeHint::with_exact(0)).await.is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! The places of connections. While there are enough, nobody counts who has them; when all are taken, networks share them.
 //!
 //! A newcomer then gets the place of a connection that is not being answered: the oldest one of the network that holds most.
-//! Connections of trusted proxies have no share: a proxy is one address for everybody.
+//! When all are being answered, those that hold most end with the requests that they have, and clients must get on. Connections of trusted proxies have no share: a proxy is one address for everybody.
 
 use std::{
     cmp::Reverse,
@@ -20,8 +20,10 @@ use tokio::{
 
 use crate::{floods::Told, pace::Pace, trusted_proxies::TrustedProxies};
 
-/// How often a newcomer that found no connection to end looks for one again.
+/// How often a newcomer that found no connection to end at once looks for one again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Connections that end with the requests that they have, each time.
+const PARTED_AT_ONCE: usize = 16;
 /// For how long clients are hurried after that.
 const CROWDED_FOR: Duration = Duration::from_secs(5);
 
@@ -42,9 +44,9 @@ struct Shared {
     /// Connections so far: the number of the next one.
     begun: u64,
     holders: HashMap<WiderNetwork, Holder>,
-    /// When a newcomer found no connection to end.
+    /// When a newcomer found no connection to end at once.
     crowded_at: Option<Instant>,
-    ended: Told,
+    told: Told,
 }
 
 /// The connections of a wider network, the oldest of each network first. No network is without.
@@ -52,6 +54,15 @@ struct Shared {
 struct Holder {
     connections: usize,
     networks: HashMap<Network, BTreeMap<u64, Arc<Pace>>>,
+}
+
+/// A connection that was found for a newcomer.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    network: Network,
+    number: u64,
+    /// How many its wider network holds.
+    connections: usize,
 }
 
 /// The place of a connection, free again when it is dropped.
@@ -95,23 +106,28 @@ impl Places {
         }
     }
 
-    /// Ends a connection, or hurries the clients of all when none can be ended.
+    /// Ends a connection. When there is none to end at once, some end with the requests that they have, and clients of all are
+    /// hurried.
     fn make_room(&self, newcomer: Option<Network>) {
         let mut shared = self.shared();
         let now = Instant::now();
-        let Some((holder, connections)) = shared.end_one(newcomer) else {
+        let found = shared.end_one(newcomer);
+        if found.is_none() {
             shared.crowded_at = Some(now);
-            drop(shared);
             self.crowded.send_if_modified(|crowded| !mem::replace(crowded, true));
-            return;
-        };
-        if let Some(ended) = shared.ended.count(now) {
+        }
+        let found = found.or_else(|| {
+            let parted = (0..PARTED_AT_ONCE).map_while(|_| shared.find(newcomer, Pace::end_when_answered));
+            parted.last()
+        });
+        if let Some(Found { network, connections, .. }) = found
+            && let Some(newcomers) = shared.told.count(now)
+        {
             tracing::warn!(
-                %holder,
+                holder = %network.wider(),
                 connections,
-                ended,
-                "http.connections_max: all places were taken; the oldest connections without a request of those who hold most \
-                 are ended for newcomers"
+                newcomers,
+                "http.connections_max: all places were taken; connections of those who hold most are ended for newcomers"
             );
         }
     }
@@ -157,19 +173,25 @@ impl Shared {
         }
     }
 
-    /// Ends the oldest connection that is not being answered of the network that holds most, if that is the newcomer's own
-    /// or holds more than the newcomer's would. Says whose it was, and how many those were.
-    fn end_one(&mut self, newcomer: Option<Network>) -> Option<(WiderNetwork, usize)> {
+    /// Ends the first connection in the order of [`Self::find`] that is not being answered.
+    fn end_one(&mut self, newcomer: Option<Network>) -> Option<Found> {
+        let found = self.find(newcomer, Pace::end_unless_answering)?;
+        self.remove(found.network, found.number);
+        Some(found)
+    }
+
+    /// The oldest connection that `takes` takes of the network that holds most, if that is the newcomer's own or holds more
+    /// than the newcomer's would; of several networks, of the one with the oldest.
+    fn find(&self, newcomer: Option<Network>, takes: impl Fn(&Pace) -> bool) -> Option<Found> {
         let own = newcomer.map(Network::wider);
         let would_hold = own.and_then(|own| self.holders.get(&own)).map_or(0, |holder| holder.connections) + 1;
         let holders = self.holders.iter().map(|(wider, it)| (it.connections, Reverse(it.oldest()), *wider));
         let mut holders: BinaryHeap<_> = holders.collect();
         while let Some((connections, _, wider)) = holders.pop() {
             if connections > would_hold || own == Some(wider) {
-                let ended = self.holders.get(&wider).and_then(Holder::end_oldest);
-                if let Some((network, number)) = ended {
-                    self.remove(network, number);
-                    return Some((wider, connections));
+                let found = self.holders.get(&wider).and_then(|holder| holder.find(&takes));
+                if let Some((network, number)) = found {
+                    return Some(Found { network, number, connections });
                 }
             }
         }
@@ -183,7 +205,7 @@ impl Holder {
     }
 
     /// Of the network with most connections; of several, the one with the oldest.
-    fn end_oldest(&self) -> Option<(Network, u64)> {
+    fn find(&self, takes: impl Fn(&Pace) -> bool) -> Option<(Network, u64)> {
         let networks = self.networks.iter().map(|(network, connections)| {
             let oldest = connections.keys().next().copied();
             (connections.len(), Reverse(oldest), *network)
@@ -191,7 +213,7 @@ impl Holder {
         let mut networks: BinaryHeap<_> = networks.collect();
         while let Some((.., network)) = networks.pop() {
             let mut connections = self.networks.get(&network)?.iter();
-            if let Some((number, _)) = connections.find(|(_, pace)| pace.end_unless_answering()) {
+            if let Some((number, _)) = connections.find(|(_, pace)| takes(pace)) {
                 return Some((network, *number));
             }
         }
@@ -312,8 +334,11 @@ mod tests {
         });
         held[0].place.crowded().wait_for(|crowded| *crowded).await.unwrap();
         assert_eq!([crowded(1), crowded(2)], [true, false], "a proxy is not hurried");
+        assert_eq!([0, 1, 2].map(|it| held[it].pace.is_to_part()), [true, true, false], "nor does it end");
         drop(asked.pop());
-        held[1].pace.told_to_end().await;
+        while !held[1].is_ended() {
+            held[1].pace.told().await;
+        }
         let mut held = held;
         drop(held.remove(1));
         let newcomer = waiting.await.unwrap();

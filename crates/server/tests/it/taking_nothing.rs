@@ -176,7 +176,24 @@ async fn the_drain_does_not_wait_for_clients_that_take_nothing() {
 
 /// What the program logged.
 #[derive(Clone, Default)]
-struct Log(std::sync::Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(std::sync::Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Keeps what this thread warns of from now on, until the guard is dropped.
+    pub(crate) fn keep() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || writer.clone());
+        (log, tracing::subscriber::set_default(subscriber.finish()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -191,10 +208,7 @@ impl io::Write for Log {
 
 #[tokio::test]
 async fn a_rapid_reset_flood_is_ended_and_is_one_line_of_the_log() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let (log, _guard) = Log::keep();
     let world = World::with_limits(patient()).await;
     for _ in 0..3 {
         let mut client = RawHttp2::connect(world.address, 60_000).await;
@@ -209,7 +223,7 @@ async fn a_rapid_reset_flood_is_ended_and_is_one_line_of_the_log() {
         assert!(frames.iter().any(calm) || frames.is_empty(), "{frames:?}");
         is_healthy(&world).await;
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert_eq!(log.matches("http.flood").count(), 1, "{log}");
     assert!(log.contains("127.0.0.1"), "{log}");
 }
