@@ -56,6 +56,9 @@ pub enum ManagementError {
     /// There is no hash of a password.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// The cryptography library failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -74,16 +77,11 @@ impl From<HookInvalid> for ManagementError {
     }
 }
 
-impl From<KeyError> for ManagementError {
-    fn from(error: KeyError) -> Self {
-        Self::Store(StoreError::Database(error.to_string()))
-    }
-}
-
 impl From<ChangeError<Self>> for ManagementError {
     fn from(error: ChangeError<Self>) -> Self {
         match error {
             ChangeError::Refused(error) => error,
+            ChangeError::NoOrg(id) => Self::NotFound { id: id.to_string(), kind: "Org" },
             ChangeError::Contended => Self::Contended,
             ChangeError::Store(error) => Self::Store(error),
         }

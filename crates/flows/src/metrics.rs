@@ -46,8 +46,8 @@ struct BoundLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HookLabel {
-    hook_id: String,
+struct StateLabel {
+    state: &'static str,
 }
 
 /// What is counted. One per process.
@@ -59,7 +59,7 @@ pub(crate) struct Metrics {
     breaker_changes: Family<BreakerLabels, Counter>,
     fallbacks: Family<TypeLabel, Counter>,
     turned_away: Family<BoundLabels, Counter>,
-    breakers: Family<HookLabel, Gauge>,
+    breakers: Family<StateLabel, Gauge>,
     in_flight: Gauge<i64, AtomicI64>,
     events_lost: Gauge<i64, AtomicI64>,
     oldest_unwritten: Gauge<f64, AtomicU64>,
@@ -84,7 +84,7 @@ impl Metrics {
         let help = "Flows refused with 429, by the bound on open calls that was reached";
         registry.register("turned_away", help, turned_away.clone());
         let breakers = Family::default();
-        registry.register("breaker_state", "0 closed, 1 half open, 2 open; of this node", breakers.clone());
+        registry.register("breakers", "Hooks of this node by the state of their circuit breakers", breakers.clone());
         let in_flight = Gauge::default();
         registry.register("in_flight", "Invocations that wait for their services now", in_flight.clone());
         let events_lost = Gauge::default();
@@ -159,15 +159,11 @@ impl Platform {
         metrics.in_flight.set(i64::try_from(self.engine().in_flight()).unwrap_or(i64::MAX));
         metrics.events_lost.set(i64::try_from(self.log().lost()).unwrap_or(i64::MAX));
         metrics.oldest_unwritten.set(self.log().oldest_unwritten().as_secs_f64());
-        // Hooks that are gone must not stay.
-        metrics.breakers.clear();
-        for hook in self.ready_hooks() {
-            let state = match hook.breaker().state {
-                BreakerState::Closed => 0,
-                BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
-            };
-            metrics.breakers.get_or_create(&HookLabel { hook_id: hook.hook.id.to_string() }).set(state);
+        let states = self.ready_hooks().iter().map(|hook| hook.breaker().state).collect::<Vec<_>>();
+        for state in [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open] {
+            let count = states.iter().filter(|one| **one == state).count();
+            let label = StateLabel { state: state.code() };
+            metrics.breakers.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
         // Writing to a text in memory does not fail.

@@ -87,6 +87,9 @@ pub enum ChangeError<E> {
     /// The change itself is not acceptable; nothing was changed.
     #[error("the change was refused")]
     Refused(E),
+    /// There is no such org.
+    #[error("the org {0} does not exist")]
+    NoOrg(OrgId),
     /// Too many others changed the configuration for too long.
     #[error("the configuration is being changed by too many others at once")]
     Contended,
@@ -220,11 +223,12 @@ impl Platform {
         judge: impl Fn(&OrgSnapshot) -> Result<(Vec<ConfigurationWrite>, T), E>,
     ) -> Result<T, ChangeError<E>> {
         let deadline = Instant::now() + CHANGE_TIME_MAX;
-        let turns = self.org(org_id).map(|org| Arc::clone(&org.turns)).ok_or(ChangeError::Contended)?;
+        let no_org = || ChangeError::NoOrg(org_id.clone());
+        let turns = self.org(org_id).map(|org| Arc::clone(&org.turns)).ok_or_else(no_org)?;
         let _turn = turns.change(deadline).await.ok_or(ChangeError::Contended)?;
         let mut again_after = AGAIN_AFTER;
         loop {
-            let snapshot = self.org(org_id).ok_or(ChangeError::Contended)?;
+            let snapshot = self.org(org_id).ok_or_else(no_org)?;
             let (writes, result) = judge(&snapshot).map_err(ChangeError::Refused)?;
             if writes.is_empty() {
                 return Ok(result);

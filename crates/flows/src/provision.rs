@@ -58,7 +58,7 @@ impl From<ChangeError<KeyError>> for ProvisionError {
     fn from(error: ChangeError<KeyError>) -> Self {
         match error {
             ChangeError::Refused(error) => Self::Key(error),
-            ChangeError::Contended => Self::Contended,
+            ChangeError::NoOrg(_) | ChangeError::Contended => Self::Contended,
             ChangeError::Store(error) => Self::Store(error),
         }
     }

@@ -109,6 +109,10 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             tracing::error!("management.password failed");
             (ErrorCode::Internal, 500, String::new(), Vec::new())
         }
+        ManagementError::Key(error) => {
+            tracing::error!(%error, "management.key failed");
+            (ErrorCode::Internal, 500, String::new(), Vec::new())
+        }
         ManagementError::Store(StoreError::Unavailable(why)) => {
             tracing::error!(%why, "management.store unavailable");
             let cause = "The database is not available at present; try again".to_owned();

@@ -33,7 +33,7 @@ async fn what_became_of_invocations_is_counted_and_the_state_of_breakers_shown()
         format!("tenterhook_attempts_total{{{hook_type}}} 2"),
         format!(r#"tenterhook_breaker_changes_total{{{hook_type},change="OPENED"}} 1"#),
         format!("tenterhook_invocation_seconds_count{{{hook_type}}} 4"),
-        format!(r#"tenterhook_breaker_state{{hook_id="{id}"}} 2"#),
+        r#"tenterhook_breakers{state="OPEN"} 1"#.to_owned(),
         "tenterhook_in_flight 0".to_owned(),
         "tenterhook_log_events_lost 0".to_owned(),
         "# EOF".to_owned(),
@@ -51,7 +51,10 @@ async fn what_became_of_invocations_is_counted_and_the_state_of_breakers_shown()
     tokio::io::AsyncWriteExt::write_all(&mut stream, b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
-    assert!(answer.contains("application/openmetrics-text") && answer.contains("tenterhook_breaker_state"), "{answer}");
+    assert!(
+        answer.contains("application/openmetrics-text") && answer.contains("tenterhook_breakers{state="),
+        "{answer}"
+    );
 }
 
 /// The operator asked for it: `x-hook-missed` in the settings of the test's server.

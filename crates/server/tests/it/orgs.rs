@@ -6,7 +6,7 @@ use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tenterhook_contract::{Secret, id::OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_flows::{api_tokens::api_token, entropy::SystemEntropy};
+use tenterhook_flows::{ChangeError, api_tokens::api_token, entropy::SystemEntropy};
 use tenterhook_store::model::Org;
 use tokio::net::TcpStream;
 
@@ -87,4 +87,11 @@ async fn the_host_of_a_request_chooses_the_org_however_it_is_said() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_change_of_an_org_that_is_not_there_says_so() {
+    let (world, gone) = (World::start().await, OrgId::from_parts(9, [9; 8]));
+    let change = world.platform.change(&gone, |_| Ok::<_, ()>((Vec::new(), ()))).await;
+    assert!(matches!(change, Err(ChangeError::NoOrg(id)) if id == gone));
 }
