@@ -14,6 +14,7 @@ mod grants;
 mod heavy_reads;
 mod keyring;
 mod log;
+mod log_batch;
 mod log_marks;
 mod log_writer;
 mod master_keys;

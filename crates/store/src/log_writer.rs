@@ -5,8 +5,8 @@
 //! and leaves an empty one.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    fmt::{self, Write as _},
+    collections::HashMap,
+    fmt,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait as _, DbBackend};
 use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
 use tokio::{
     sync::{Notify, broadcast, oneshot},
@@ -24,9 +24,10 @@ use tokio::{
 
 use crate::{
     StoreError,
-    database::{LogTarget, TURN_IDLE_MAX, TurnLimits, turn},
-    log_marks::{mark, unmarked},
-    pool::{Pool, Transaction},
+    database::LogTarget,
+    log_batch::{ROWS_MAX, write},
+    log_marks::unmarked,
+    pool::Pool,
     store::from_text,
 };
 
@@ -40,9 +41,6 @@ const WAITING_MANY: usize = WAITING_MAX / 2;
 const COMPANY: usize = 500;
 /// How long the first event of a segment waits for company.
 const GATHER: Duration = Duration::from_millis(25);
-/// Events of one statement: few, so that flows on the same core get their turn in between, and the same number again and
-/// again, so that it is prepared once.
-const ROWS_MAX: usize = 32;
 /// Room for the text of an ordinary event.
 const DOCUMENT_BYTES: usize = 1_536;
 /// Bytes of an empty segment that are kept for the next one; what a burst needed beyond that is given back.
@@ -53,10 +51,6 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Events that one node writes to PostgreSQL before another has its turn.
 const TURN_ROWS: usize = 1_024;
-/// Advisory lock of the node whose turn it is: `tenterhl` in ASCII.
-const TURN_LOCK: i64 = 0x7465_6e74_6572_686c;
-/// A node that falls silent in its turn must not hold back the log of all others.
-const TURN_LIMITS: TurnLimits = TurnLimits { idle: TURN_IDLE_MAX, wait: Duration::from_secs(10) };
 /// How long a log that is closed goes on writing; what is left then is lost.
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(10);
 /// Events that a slow subscriber may lag behind.
@@ -113,9 +107,9 @@ struct Pace {
 }
 
 /// An event whose document ends at `end` of the segment's text, and begins where the one before ends.
-struct Entry {
-    org_id: OrgId,
-    published: Timestamp,
+pub(crate) struct Entry {
+    pub(crate) org_id: OrgId,
+    pub(crate) published: Timestamp,
     end: usize,
 }
 
@@ -203,15 +197,32 @@ impl LogWriter {
         self.0.oldest_unwritten().map(|since| since.elapsed()).unwrap_or_default()
     }
 
-    /// How long events have been waiting while none was written.
-    pub(crate) fn silence(&self) -> Duration {
-        let wrote = self.0.pace().wrote.map_or(Duration::MAX, |wrote| wrote.elapsed());
-        self.oldest_unwritten().min(wrote)
-    }
-
     /// The database has just taken a change: a writer that waits before its next try makes it now.
     pub fn try_again(&self) {
         self.0.again.notify_waiters();
+    }
+
+    /// Whether events have been waiting for no longer than `silence_max` while none was written. A writer that is late has
+    /// `patience` to write some.
+    pub(crate) async fn moves(&self, silence_max: Duration, patience: Duration) -> bool {
+        let moves = async {
+            loop {
+                let mut freed = pin!(self.0.freed.notified());
+                // From here on no writing is missed.
+                freed.as_mut().enable();
+                if self.silence() <= silence_max {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        tokio::time::timeout(patience, moves).await.is_ok()
+    }
+
+    /// How long events have been waiting while none was written.
+    fn silence(&self) -> Duration {
+        let wrote = self.0.pace().wrote.map_or(Duration::MAX, |wrote| wrote.elapsed());
+        self.oldest_unwritten().min(wrote)
     }
 
     /// Every event appended from now on.
@@ -462,60 +473,6 @@ async fn write_until_done(connection: &Pool, rows: &[(&Entry, &str)], shared: &S
     true
 }
 
-/// Writes the rows, all or none. Nodes on one PostgreSQL take turns: sequence numbers are drawn and committed in the same
-/// order, so that who polls the log behind the last number it has seen misses none. `unmarked` are the stretches of the
-/// rows that need a mark first. `again` after a try that failed.
-async fn write(connection: &Pool, rows: &[(&Entry, &str)], unmarked: &BTreeSet<i64>, again: bool) -> Result<(), DbErr> {
-    let backend = connection.get_database_backend();
-    let turn = match backend {
-        DbBackend::Postgres => turn(connection, TURN_LOCK, TURN_LIMITS).await?,
-        // A mark must be there before the rows are, and with them.
-        _ if again || !unmarked.is_empty() => connection.begin().await?,
-        _ => return connection.execute_raw(insertion(backend, rows)).await.map(drop),
-    };
-    // Only the answer may have been lost. Were that try still being committed, it would have the turn.
-    if again && are_written(&turn, rows).await? {
-        turn.rollback().await;
-        return Ok(());
-    }
-    for stretch in unmarked {
-        mark(&turn, *stretch).await?;
-    }
-    for some in rows.chunks(ROWS_MAX) {
-        turn.execute_raw(insertion(backend, some)).await?;
-    }
-    turn.commit().await
-}
-
-/// Whether the rows are there. They are written all or none, so that the first one tells; each has a text of its own.
-async fn are_written(turn: &Transaction, rows: &[(&Entry, &str)]) -> Result<bool, DbErr> {
-    const WRITTEN: &str =
-        "SELECT sequence FROM log_events WHERE org_id = $1 AND published_us = $2 AND document = $3 LIMIT 1";
-    let Some((entry, document)) = rows.first() else { return Ok(true) };
-    let values = [entry.org_id.as_str().into(), entry.published.as_micros().into(), (*document).into()];
-    let written = Statement::from_sql_and_values(turn.get_database_backend(), WRITTEN, values);
-    Ok(turn.query_one_raw(written).await?.is_some())
-}
-
-/// The statement that inserts the rows. Its text depends on their number only, so that it is prepared once; built by
-/// hand because building it for each batch cost as much as everything else about it.
-fn insertion(backend: DbBackend, rows: &[(&Entry, &str)]) -> Statement {
-    let mut sql = String::with_capacity(64 + rows.len() * 20);
-    sql.push_str("INSERT INTO log_events (org_id, published_us, document) VALUES ");
-    let mut values: Vec<Value> = Vec::with_capacity(rows.len() * 3);
-    for (entry, document) in rows {
-        let first = values.len() + 1;
-        let separator = if values.is_empty() { "" } else { ", " };
-        // Writing to a text does not fail. Numbered parameters are looked up one by one in SQLite.
-        let _ = match backend {
-            DbBackend::Postgres => write!(sql, "{separator}(${first}, ${}, ${})", first + 1, first + 2),
-            _ => write!(sql, "{separator}(?, ?, ?)"),
-        };
-        values.extend([entry.org_id.as_str().into(), entry.published.as_micros().into(), (*document).into()]);
-    }
-    Statement::from_sql_and_values(backend, sql, values)
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -642,6 +599,27 @@ mod tests {
             log.try_again();
         });
         assert_eq!(began.elapsed(), RETRY_MAX + later);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_is_late_has_a_moment_to_write() {
+        const MAX: Duration = Duration::from_secs(15);
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let log = LogWriter(Arc::new(shared()));
+        assert!(log.moves(MAX, Duration::ZERO).await, "nothing waits");
+        assert!(append(&log.0, "{}"));
+        tokio::time::advance(MAX).await;
+        assert!(log.moves(MAX, PATIENCE).await);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let began = Instant::now();
+        assert!(!log.moves(MAX, PATIENCE).await);
+        assert_eq!(began.elapsed(), PATIENCE);
+        let (moves, ()) = tokio::join!(log.moves(MAX, PATIENCE), async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            log.0.pace().wrote = Some(Instant::now());
+            log.0.freed.notify_waiters();
+        });
+        assert!(moves);
     }
 
     #[tokio::test]

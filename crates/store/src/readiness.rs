@@ -25,6 +25,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const COMMIT_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long events may wait while none is written.
 const LOG_SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How long a writer that has just been told to try again may take to write some.
+const LOG_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often the change is tried again when another node's, at the same moment, comes first.
 const TRIES: usize = 3;
 
@@ -102,9 +104,9 @@ impl Store {
         let log = self.log_writer();
         // A writer that waits before it tries again need not wait any longer.
         log.try_again();
-        let silence = log.silence();
-        if silence > LOG_SILENCE_MAX {
-            tracing::warn!(seconds = silence.as_secs(), "store.not_ready: no event of the System Log is written");
+        if !log.moves(LOG_SILENCE_MAX, LOG_TIME_MAX).await {
+            let seconds = log.oldest_unwritten().as_secs();
+            tracing::warn!(seconds, "store.not_ready: no event of the System Log is written");
             return Err(NotReady::Log);
         }
         Ok(())
@@ -199,5 +201,34 @@ impl Store {
         let (counted, read) = (number(counted)?, number(read)?);
         // Other nodes count too.
         Ok(counted.is_some() && read >= counted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::{Keyring, StoreConfig};
+
+    /// Bytes that a page of the database takes in the log of the last changes.
+    const FRAME_BYTES: u64 = 8_192 + 24;
+
+    /// It is done once a second for as long as a server runs.
+    #[tokio::test]
+    async fn a_look_writes_one_page() {
+        const LOOKS: u64 = 10;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db.sqlite");
+        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        let store = Store::open(&StoreConfig::Sqlite { path: path.clone() }, keyring).await.unwrap();
+        let bytes = |name: &str| std::fs::metadata(path.with_file_name(name)).unwrap().len();
+        assert_eq!(store.judge().await, Ok(()));
+        let before = bytes("db.sqlite-wal");
+        for _ in 0..LOOKS {
+            assert_eq!(store.judge().await, Ok(()));
+        }
+        assert_eq!((bytes("db.sqlite-wal") - before) / LOOKS, FRAME_BYTES);
+        assert_eq!(bytes("db.sqlite-lock"), 0, "what was written there for room is cut off");
     }
 }

@@ -186,6 +186,20 @@ async fn a_server_that_was_read_only_is_used_again_as_soon_as_it_is_not() {
     heals(&store).await;
 }
 
+/// Room is looked for with a temporary table: whoever may have none is not asked.
+#[tokio::test]
+async fn a_node_whose_role_may_have_no_temporary_tables_is_ready() {
+    let Some(StoreConfig::Postgres { url, max_connections }) = postgres().await else { return };
+    let (name, role) = (url.expose().rsplit('/').next().unwrap(), format!("bare_{}_{}", std::process::id(), number()));
+    let make = format!(
+        "REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC; CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA public TO {role}"
+    );
+    execute(url.expose(), &make).await.unwrap();
+    let url = format!("postgres://{role}@{}", url.expose().split_once('@').unwrap().1);
+    let store = open(&StoreConfig::Postgres { url: Secret::new(url), max_connections }).await;
+    assert_eq!(store.ready().await, Ok(()));
+}
+
 /// Sessions that wait for a row take neither the places of reads nor those of the watch.
 #[tokio::test]
 async fn a_session_that_holds_rows_costs_changes_a_bounded_time_and_nobody_else_any() {
