@@ -162,6 +162,20 @@ impl Store {
         access: &IssuedAccessToken,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        // As with a code: `old` is used up when only the answer to the commit was lost.
+        match self.rotate(old, (new, secret), access, now).await {
+            Err(StoreError::Unknown(_)) if self.is_live(new).await => Ok(true),
+            rotated => rotated,
+        }
+    }
+
+    async fn rotate(
+        &self,
+        old: &RefreshToken,
+        (new, secret): (&RefreshToken, Option<&Secret>),
+        access: &IssuedAccessToken,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let row = refresh_row(new)?;
         // For a client that never sees this answer and asks once more.
         let successor =
@@ -187,6 +201,13 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// Whether a refresh token is there and neither used nor revoked; false also when that cannot be found out.
+    async fn is_live(&self, token: &RefreshToken) -> bool {
+        let key = (token.org_id.to_string(), token.id.to_string());
+        let row = refresh_token::Entity::find_by_id(key).one(&self.connections.writer).await;
+        row.is_ok_and(|row| row.is_some_and(|row| row.state == LIVE))
     }
 
     /// The text of the token that took the place of `old`, while that one is live, and keeps the access token that is issued

@@ -163,7 +163,9 @@ impl Store {
     /// this role, or anybody, have no such table is not asked.
     async fn extend_table(&self) -> Result<(), DbErr> {
         const MISSES: &str = "SELECT to_regclass('pg_temp.tenterhook_room') IS NULL";
-        const CREATE: &str = "CREATE TEMPORARY TABLE tenterhook_room (padding TEXT) ON COMMIT DELETE ROWS";
+        // On the disk of the other tables, wherever this server has temporary ones.
+        const CREATE: &str = "SET LOCAL temp_tablespaces = ''; \
+             CREATE TEMPORARY TABLE tenterhook_room (padding TEXT) ON COMMIT DELETE ROWS";
         const EXTEND: &str = "INSERT INTO tenterhook_room VALUES (repeat('x', 1000))";
         let extended = async {
             let extension = self.connections.probe.begin().await?;

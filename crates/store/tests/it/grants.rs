@@ -96,7 +96,7 @@ async fn a_code_is_used_up_with_its_tokens_or_not_at_all(store: Store) {
 
 /// The connection ends before the server has the commit, or before its answer is here.
 #[tokio::test]
-async fn a_code_whose_commit_gets_lost_can_be_presented_again_or_was_redeemed() {
+async fn a_code_or_a_refresh_token_whose_commit_gets_lost_can_be_presented_again_or_was_used() {
     let Some(StoreConfig::Postgres { url, max_connections }) = databases::postgres().await else { return };
     let (way, by_way) = Way::to(url.expose()).await.unwrap();
     let store = databases::open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
@@ -108,6 +108,20 @@ async fn a_code_whose_commit_gets_lost_can_be_presented_again_or_was_redeemed() 
     let redeemed = redeem(&store, "c", "jti-2", Some(&refresh_token("two", None, Some("c")))).await;
     assert!(redeemed.unwrap() && way.has_lost(), "it is found out that it was committed");
     assert!(is_live(&store, "two").await && !is_live(&store, "one").await);
+
+    let found = store.find_refresh_token(&org(), "two", at(1)).await.unwrap();
+    let RefreshTokenState::Live(two) = found else { panic!("{found:?}") };
+    let rotate = async |jti: &str, hash: &str| {
+        let new = refresh_token(hash, Some(&two), Some("c"));
+        store.rotate_refresh_token(&two, (&new, None), &access(jti), at(1)).await
+    };
+    way.lose(Lost::Commit);
+    let lost = rotate("jti-3", "three").await;
+    assert!(matches!(lost, Err(StoreError::Unknown(_))) && way.has_lost(), "{lost:?}");
+    assert!(is_live(&store, "two").await);
+    way.lose(Lost::Answer);
+    assert!(rotate("jti-4", "four").await.unwrap() && way.has_lost());
+    assert!(is_live(&store, "four").await && !is_live(&store, "two").await && !is_live(&store, "three").await);
 }
 
 async fn a_refresh_token_is_rotated_by_exactly_one(store: Store) {
