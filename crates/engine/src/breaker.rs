@@ -9,7 +9,7 @@ use std::{
 use tenterhook_contract::hook::{BreakerMode, BreakerPolicy};
 use tokio::time::Instant;
 
-use crate::{Entropy, SkipReason};
+use crate::{Entropy, SkipReason, answered_sizes::AnsweredSizes};
 
 /// Parts of the window: results older than it leave it in steps of this fraction.
 const BUCKETS: u32 = 12;
@@ -87,6 +87,8 @@ pub(crate) struct Leave {
     era: u64,
     /// When the call began.
     pub(crate) began: Instant,
+    /// Bytes of the document; 0 as long as it was not written.
+    pub(crate) document_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +101,7 @@ struct Inner {
     consecutive_failures: u32,
     gate: Gate,
     pace: Pace,
+    sizes: AnsweredSizes,
 }
 
 /// How fast the service answers: a caller that goes away earlier has seen no failure.
@@ -146,7 +149,7 @@ impl Breaker {
     /// Leave to make a call now.
     pub(crate) fn admit(&self, now: Instant) -> Result<Leave, SkipReason> {
         if self.policy.mode == BreakerMode::Off {
-            return Ok(Leave { era: 0, began: now });
+            return Ok(Leave { era: 0, began: now, document_bytes: 0 });
         }
         let mut inner = self.lock();
         match inner.gate {
@@ -155,21 +158,22 @@ impl Breaker {
             // This call is the probe; the others wait for its result.
             Gate::Open { .. } | Gate::HalfOpen => inner.turn(Gate::HalfOpen),
         }
-        Ok(Leave { era: inner.era, began: now })
+        Ok(Leave { era: inner.era, began: now, document_bytes: 0 })
     }
 
     /// Takes the result of a call.
     pub(crate) fn report(
         &self,
-        Leave { era, began }: Leave,
+        Leave { era, began, document_bytes }: Leave,
         failed: bool,
         now: Instant,
         entropy: &dyn Entropy,
     ) -> Option<BreakerChange> {
         let mut inner = self.lock();
         if !failed {
-            // Who hangs up too early is judged by it in every mode.
+            // Who hangs up too early, or fails with a large document, is judged by it in every mode.
             inner.pace.answered(began, now);
+            inner.sizes.answered(document_bytes, now);
         }
         if self.policy.mode == BreakerMode::Off {
             return None;
@@ -205,9 +209,15 @@ impl Breaker {
         self.lock().pace.waited_in_vain(began, now, self.window())
     }
 
+    /// Whether the document of a call is no larger than those that the service is known to take: then a failure that may be
+    /// about the size is one of the service.
+    pub(crate) fn is_ordinary(&self, Leave { document_bytes, .. }: Leave, now: Instant) -> bool {
+        self.lock().sizes.is_ordinary(document_bytes, now)
+    }
+
     /// Takes leave back whose call says nothing of the service: where it was the probe's, the next call may probe.
     /// `answered` says that the service did answer.
-    pub(crate) fn give_back(&self, Leave { era, began }: Leave, answered: bool, now: Instant) {
+    pub(crate) fn give_back(&self, Leave { era, began, .. }: Leave, answered: bool, now: Instant) {
         let mut inner = self.lock();
         if answered {
             inner.pace.answered(began, now);
@@ -290,7 +300,7 @@ impl Inner {
     }
 
     fn forget(&mut self) {
-        *self = Self { era: self.era + 1, pace: self.pace, ..Self::default() };
+        *self = Self { era: self.era + 1, pace: self.pace, sizes: self.sizes, ..Self::default() };
     }
 
     fn count(&mut self, failed: bool, now: Instant, window: Duration) {

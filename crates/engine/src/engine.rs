@@ -271,6 +271,7 @@ impl Engine {
         let shown = self.witness.as_ref().and(body.as_ref().ok()).cloned();
         let exchanged = match body {
             Ok(body) => {
+                record.documented(body.len());
                 let mut exchanged = self.attempts(hook, &mut record, body, deadline).await;
                 record.exchanged(exchanged.outcome.as_ref().err(), exchanged.hurried);
                 // Others took the time that its service needed: that is an overflow, and no failure of the service, unless

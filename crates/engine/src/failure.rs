@@ -75,6 +75,17 @@ pub enum FailureCode {
     Abandoned,
 }
 
+/// Whether a failure says something of the service, for its hook's circuit breaker; in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BreakerRelevance {
+    /// It may be about the document that was sent, whatever its size.
+    Never,
+    /// It may be about the size of the document: it counts when the service is known to take documents as large.
+    OfOrdinaryDocuments,
+    /// It does.
+    Always,
+}
+
 /// What the egress policy refuses an address for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EgressReason {
@@ -141,22 +152,45 @@ impl FailureCode {
         }
     }
 
-    /// Whether it counts for the hook's circuit breaker: only what a service does to an ordinary call does. An answer that
-    /// may be about what was sent, of which the caller of the flow writes a part, must not keep others from the service:
-    /// a status that refuses the request (a firewall in front of the service answers one that looks like an attack with 403,
-    /// 405, 406 or 429, or leads it to another page), or an answer that cannot be read, as a service writes that repeats a
-    /// caller's text carelessly. Of those statuses only the ones count that say something of every call: of the channel's
-    /// credentials (401, 407), of its URI (404, 410), or that the service had no time (408).
-    pub const fn counts_for_breaker(self) -> bool {
+    /// Whether it counts for the hook's circuit breaker: only what a service does to an ordinary call does. What may be about
+    /// the document, of which the caller of the flow writes a part, must not keep others from the service.
+    ///
+    /// - A status that refuses the request, or an answer that cannot be read, may be about any document: a firewall in front
+    ///   of the service answers one that looks like an attack with 403, 405, 406 or 429, or leads it to another page; a service
+    ///   that repeats a caller's text carelessly writes no JSON. Of those statuses only the ones count that say something of
+    ///   every call: of the channel's credentials (401, 407), of its URI (404, 410), or that the service had no time (408).
+    /// - Whatever else can happen once the document is on its way may be about a large one: what stands before a service resets
+    ///   the connection, or answers 502 for a service that did.
+    pub const fn breaker_relevance(self) -> BreakerRelevance {
         match self {
-            Self::Status(status) => matches!(status, 401 | 404 | 407 | 408 | 410) || status < 400 || 499 < status,
-            Self::Redirect(_)
+            Self::Status(401 | 404 | 407 | 410) => BreakerRelevance::Always,
+            Self::Status(408 | 500..)
+            | Self::TimeoutResponse
+            | Self::TimeoutBody
+            | Self::ConnectionReset
+            | Self::HttpInvalid
+            | Self::BodyEmpty => BreakerRelevance::OfOrdinaryDocuments,
+            Self::Status(400..=499)
+            | Self::Redirect(_)
             | Self::BodyUnparsable
             | Self::BodyTooLarge
             | Self::HeadersTooLarge
-            | Self::DocumentInvalid => false,
-            _ => true,
+            | Self::DocumentInvalid => BreakerRelevance::Never,
+            _ => BreakerRelevance::Always,
         }
+    }
+
+    /// Whether the service answered.
+    pub const fn is_of_an_answer(self) -> bool {
+        matches!(
+            self,
+            Self::Status(_)
+                | Self::Redirect(_)
+                | Self::HeadersTooLarge
+                | Self::BodyTooLarge
+                | Self::BodyUnparsable
+                | Self::BodyEmpty
+        )
     }
 
     /// Whether time ran out: the API's `E0000137` rather than `E0000134`.

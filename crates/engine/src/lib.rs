@@ -4,6 +4,7 @@
 //! [`Transport`], [`Recorder`], [`Clock`] and [`Entropy`]. Start reading at [`Engine::invoke`].
 
 mod admission;
+mod answered_sizes;
 mod breaker;
 mod bulkhead;
 mod deadline;
@@ -22,7 +23,7 @@ pub use admission::{Bound, Limits};
 pub use breaker::{BreakerChange, BreakerReport, BreakerState};
 pub use deadline::Deadline;
 pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption, Trial};
-pub use failure::{CallFailure, EgressReason, FailureCode};
+pub use failure::{BreakerRelevance, CallFailure, EgressReason, FailureCode};
 pub use judge::carries_answer;
 pub use policy::Decision;
 pub use ports::{

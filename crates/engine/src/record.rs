@@ -13,8 +13,8 @@ use tenterhook_contract::{
 use tokio::time::Instant;
 
 use crate::{
-    Bound, BreakerChange, CallFailure, Clock, FailureCode, PhaseTimings, Progress, ReadyHook, Recorder,
-    underway::Underway,
+    Bound, BreakerChange, BreakerRelevance, CallFailure, Clock, FailureCode, PhaseTimings, Progress, ReadyHook,
+    Recorder, underway::Underway,
 };
 
 /// The request and the person or program that made the flow run; shared by the flow's invocations.
@@ -342,14 +342,22 @@ impl<'a> OpenRecord<'a> {
         self.underway = Some(underway);
     }
 
+    /// The document of the admitted call has so many bytes.
+    pub(crate) fn documented(&mut self, bytes: usize) {
+        if let Some(underway) = &mut self.underway {
+            underway.documented(bytes);
+        }
+    }
+
     /// The call has ended, with a technical failure or without; `hurried` says that its last attempt had too little time.
     pub(crate) fn exchanged(&mut self, failure: Option<&CallFailure>, hurried: bool) {
         // Where there was a second attempt, the first one has failed in a way that says enough.
         let hurried = hurried && self.attempts.len() == 1;
         // Where one of them says that the service fails, it does, whatever another one says.
         let failures = self.attempts.iter().filter_map(|attempt| attempt.failure.as_ref());
-        let counts = failures.map(|failure| failure.code).any(FailureCode::counts_for_breaker);
-        self.breaker = self.underway.take().and_then(|underway| underway.ended(failure, counts, hurried));
+        let relevance = failures.map(|failure| failure.code.breaker_relevance()).max();
+        let relevance = relevance.unwrap_or(BreakerRelevance::Never);
+        self.breaker = self.underway.take().and_then(|underway| underway.ended(failure, relevance, hurried));
     }
 
     pub(crate) fn fallback(&mut self, fallback: Option<FallbackUse>) {

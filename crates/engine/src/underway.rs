@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    Bound, BreakerChange, CallFailure, Entropy, SkipReason,
+    Bound, BreakerChange, BreakerRelevance, CallFailure, Entropy, SkipReason,
     admission::Places,
     breaker::{Breaker, Leave},
     bulkhead::Responsiveness,
@@ -38,32 +38,53 @@ impl<'a> Underway<'a> {
         self.places.waited_for
     }
 
-    /// The call has ended, with a technical failure or without. `counts` says that the failure of one of its attempts counts
-    /// for the breaker. `hurried` says that it timed out before the time that a service has for its answer was over: that is
-    /// judged as if its caller had gone away.
-    pub(crate) fn ended(self, failure: Option<&CallFailure>, counts: bool, hurried: bool) -> Option<BreakerChange> {
+    /// The document has so many bytes.
+    pub(crate) fn documented(&mut self, bytes: usize) {
+        self.leave.document_bytes = bytes;
+    }
+
+    /// The call has ended, with a technical failure or without. `relevance` is that of the most telling failure of its
+    /// attempts. `hurried` says that it timed out before the time that a service has for its answer was over: that is judged
+    /// as if its caller had gone away.
+    pub(crate) fn ended(
+        self,
+        failure: Option<&CallFailure>,
+        relevance: BreakerRelevance,
+        hurried: bool,
+    ) -> Option<BreakerChange> {
         if hurried {
             return self.abandoned();
         }
-        self.places.leave(match failure {
-            Some(failure) if failure.code.is_timeout() => Responsiveness::TimedOut,
-            _ => Responsiveness::Answered,
-        });
         let now = Instant::now();
-        if failure.is_some() && !counts {
-            self.breaker.give_back(self.leave, true, now);
-            return None;
+        let Some(code) = failure.map(|failure| failure.code) else {
+            self.places.leave(Responsiveness::Answered);
+            return self.breaker.report(self.leave, false, now, self.entropy);
+        };
+        let counts = match relevance {
+            BreakerRelevance::Never => false,
+            BreakerRelevance::OfOrdinaryDocuments => self.breaker.is_ordinary(self.leave, now),
+            BreakerRelevance::Always => true,
+        };
+        if counts || code.is_of_an_answer() {
+            let timed_out = code.is_timeout();
+            self.places.leave(if timed_out { Responsiveness::TimedOut } else { Responsiveness::Answered });
         }
-        self.breaker.report(self.leave, failure.is_some(), now, self.entropy)
+        if counts {
+            self.breaker.report(self.leave, true, now, self.entropy)
+        } else {
+            self.breaker.give_back(self.leave, code.is_of_an_answer(), now);
+            None
+        }
     }
 
     /// The caller has gone or was out of time, or nothing was sent. A caller that goes away after half of the time that the
     /// service has for an answer may have waited in vain. Then the service counts as one that does not answer, else nobody
     /// would ever notice a hanging one whose callers are impatient. But one that is only slow, and answers those who wait,
-    /// does not: nobody may open its breaker by hanging up.
+    /// does not, nor does one that hangs on a large document: nobody may open its breaker by hanging up.
     pub(crate) fn abandoned(self) -> Option<BreakerChange> {
         let now = Instant::now();
-        if now.duration_since(self.leave.began) >= self.patience && self.breaker.waited_in_vain(self.leave, now) {
+        let patient = now.duration_since(self.leave.began) >= self.patience;
+        if patient && self.breaker.is_ordinary(self.leave, now) && self.breaker.waited_in_vain(self.leave, now) {
             self.places.leave(Responsiveness::TimedOut);
             self.breaker.report(self.leave, true, now, self.entropy)
         } else {

@@ -230,13 +230,21 @@ impl Rig {
     where
         P: ExtensionPoint<Context = (), Subject = i64>,
     {
+        self.invoke_with::<P>("https://org.example.com/x", deadline).await
+    }
+
+    /// An invocation whose document is as large as its `source`.
+    pub(crate) async fn invoke_with<P>(&self, source: &str, deadline: Option<Deadline>) -> Resumed
+    where
+        P: ExtensionPoint<Context = (), Subject = i64>,
+    {
         let mut subject = 1;
         let Resumption { outcome, decision } = self
             .engine
             .invoke::<P>(Invocation {
                 hook: &self.hook,
                 origin: origin(),
-                source: "https://org.example.com/x",
+                source,
                 context: &(),
                 subject: &mut subject,
                 deadline,
