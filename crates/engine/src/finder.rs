@@ -1,8 +1,9 @@
 //! Finds secrets in a text, whatever their encoding, in time that grows with the text alone.
 //!
 //! A text is searched as it is, and as it reads once its percent-encoding (also twice), its HTML entities and its JSON escapes
-//! are taken away; in each of these forms for the secrets themselves and for their base64, and for secrets of digits also
-//! with separators between them. One automaton (Aho-Corasick) finds them all in one pass.
+//! are taken away; in each of these forms for the secrets themselves, their base64 and their hexadecimal digits, and for
+//! secrets of digits also with separators between them. Case makes no difference. One automaton (Aho-Corasick) finds them all
+//! in one pass.
 
 use std::{
     cell::Cell,
@@ -13,6 +14,8 @@ use std::{
 use aho_corasick::AhoCorasick;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use tenterhook_contract::{MASK, problem::CUT};
+
+use crate::view::View;
 
 /// A secret of at least so many bytes is masked wherever it stands. A shorter one only where it stands alone, with neither
 /// a letter nor a digit beside it: else a passcode of four digits would be found in every number.
@@ -31,7 +34,7 @@ const COMPARED_PER_BYTE: usize = 4;
 /// marks of a cut, where our own texts have a few hundred. What would need more is masked without.
 const CUT_COMPARISONS_MAX: usize = 1 << 20;
 /// Patterns that are looked for. A channel with as many headers and parameters as may be has fewer.
-const PATTERNS_MAX: usize = 4_096;
+const PATTERNS_MAX: usize = 5_120;
 
 /// What finds a set of secrets. Holds them; has no `Debug`.
 pub(crate) struct Finder {
@@ -41,7 +44,7 @@ pub(crate) struct Finder {
     overfull: bool,
     /// In the order of their texts.
     patterns: Vec<Pattern>,
-    /// Bytes of the shortest pattern.
+    /// Bytes of the shortest text that has a pattern.
     shortest: usize,
     /// One of them is nothing but digits, which people write in groups.
     has_digits: bool,
@@ -78,13 +81,6 @@ enum Form {
     Base64,
 }
 
-/// A text with encodings taken away, and where each byte was in the text as it came.
-struct View {
-    bytes: Vec<u8>,
-    /// The place of each byte, and the end of the text; `None` when nothing was taken away.
-    places: Option<Vec<usize>>,
-}
-
 impl Finder {
     /// A finder of `secrets`; blank ones are none.
     pub(crate) fn new<'s>(secrets: impl Iterator<Item = &'s str>) -> Self {
@@ -94,9 +90,9 @@ impl Finder {
         for secret in secrets.flat_map(|secret| [Some(secret.to_owned()), percent_decoded(secret)]).flatten() {
             let secret = secret.as_str();
             let form = if secret.len() < ANYWHERE_BYTES_MIN { Form::Alone } else { Form::Anywhere };
-            let mut add =
-                |text: &[u8], form| patterns.push(Pattern { text: text.iter().copied().map(fold).collect(), form });
+            let mut add = |text: &[u8], form| patterns.push(Pattern { text: View::of(text).folded().bytes, form });
             add(secret.as_bytes(), form);
+            add(&hexadecimal(secret), form);
             match form {
                 Form::Alone => add(STANDARD_NO_PAD.encode(secret).as_bytes(), Form::Alone),
                 _ => (0..3).for_each(|offset| add(&base64_at(secret, offset), Form::Base64)),
@@ -109,12 +105,13 @@ impl Finder {
             let escaped = serde_json::to_string(secret).unwrap_or_default();
             let escaped = escaped.trim_matches('"');
             if escaped.len() > secret.len() {
+                add(&hexadecimal(escaped), form);
                 (0..3).for_each(|offset| add(&base64_at(escaped, offset), Form::Base64));
             }
         }
         patterns.sort_unstable_by(|one, other| one.text.cmp(&other.text));
         patterns.dedup_by(|one, other| one.text == other.text && one.form == other.form);
-        let shortest = patterns.iter().map(|Pattern { text, .. }| text.len()).min().unwrap_or_default();
+        let shortest = patterns.iter().map(|Pattern { text, .. }| bytes_min(text)).min().unwrap_or_default();
         let prefixes = patterns.iter().map(|Pattern { text, .. }| text.get(..PREFIX_BYTES).unwrap_or(text));
         let too_many = patterns.len() > PATTERNS_MAX;
         let automaton = if patterns.is_empty() || too_many { None } else { AhoCorasick::new(prefixes).ok() };
@@ -140,11 +137,11 @@ impl Finder {
             let twice = once.as_ref().and_then(View::without_percents);
             let entities = view.without_entities();
             for view in [Some(&view), once.as_ref(), twice.as_ref(), entities.as_ref()].into_iter().flatten() {
-                let folded = view.bytes.iter().copied().map(fold).collect::<Vec<_>>();
-                let in_view = finders.iter().flat_map(|finder| {
-                    finder.find(&folded, cuts).into_iter().chain(finder.find_in_groups(&view.bytes, &folded))
-                });
-                found.extend(in_view.map(|range| view.place(range.start)..view.place(range.end)));
+                let folded = view.folded();
+                for finder in &finders {
+                    found.extend(finder.find(&folded.bytes, cuts).into_iter().map(|range| folded.origin(range)));
+                    found.extend(finder.find_in_groups(&view.bytes).into_iter().map(|range| view.origin(range)));
+                }
             }
             match view.without_escapes() {
                 Some(next) if unescapes < UNESCAPES => view = next,
@@ -190,7 +187,12 @@ impl Finder {
     }
 }
 
-/// Whether a text may hold a secret of so many bytes, or the beginning that is looked for: no encoding makes one shorter.
+/// Bytes of the shortest text that holds `secret`: no encoding makes one shorter, but another case may where it is not ASCII.
+pub(crate) fn bytes_min(secret: &[u8]) -> usize {
+    if secret.is_ascii() { secret.len() } else { 1 }
+}
+
+/// Whether a text may hold a secret of so many bytes, or the beginning that is looked for.
 pub(crate) fn may_hold(text: &[u8], secret_bytes: usize) -> bool {
     let mut mark = [0; 4];
     let mark = CUT.encode_utf8(&mut mark).as_bytes();
@@ -199,20 +201,20 @@ pub(crate) fn may_hold(text: &[u8], secret_bytes: usize) -> bool {
 
 impl Finder {
     /// Secrets of digits in `bytes` with a separator between some of them, as people write numbers.
-    fn find_in_groups(&self, bytes: &[u8], folded: &[u8]) -> Vec<Range<usize>> {
+    fn find_in_groups(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let Some(automaton) = self.automaton.as_ref().filter(|_| self.has_digits) else { return found };
         let Some(joined) = View::without_separators(bytes) else { return found };
-        let Ok(matches) = automaton.try_find_overlapping_iter(&joined.bytes) else { return whole(folded) };
+        let Ok(matches) = automaton.try_find_overlapping_iter(&joined.bytes) else { return whole(bytes) };
         for (hits, hit) in matches.enumerate() {
-            if hits > folded.len() {
-                return whole(folded);
+            if hits > bytes.len() {
+                return whole(bytes);
             }
             let pattern = self.patterns.get(hit.pattern().as_usize());
             if pattern.is_some_and(|Pattern { text, .. }| is_digits(text) && text.len() == hit.len()) {
                 // Its end is that of its last digit: a separator that follows is none of its own.
                 let range = joined.place(hit.start())..joined.place(hit.end().saturating_sub(1)) + 1;
-                found.extend(Some(range).filter(|range| stands_alone(folded, range)));
+                found.extend(Some(range).filter(|range| stands_alone(bytes, range)));
             }
         }
         found
@@ -259,14 +261,9 @@ fn whole(folded: &[u8]) -> Vec<Range<usize>> {
     std::iter::once(0..folded.len()).collect()
 }
 
-/// A byte as it is compared: without case, and with those as one that encodings exchange for each other, which are the
-/// space of a form and the two alphabets of base64.
-fn fold(byte: u8) -> u8 {
-    match byte {
-        b'+' | b'-' => b' ',
-        b'_' => b'/',
-        other => other.to_ascii_lowercase(),
-    }
+/// The bytes of `secret` as hexadecimal digits.
+fn hexadecimal(secret: &str) -> Vec<u8> {
+    secret.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
 }
 
 fn is_digits(text: &[u8]) -> bool {
@@ -325,123 +322,6 @@ fn masked(text: &[u8], mut ranges: Vec<Range<usize>>) -> Option<Vec<u8>> {
     Some(masked)
 }
 
-impl View {
-    fn of(text: &[u8]) -> Self {
-        Self { bytes: text.to_vec(), places: None }
-    }
-
-    /// Where the byte at `index` was in the text as it came.
-    fn place(&self, index: usize) -> usize {
-        self.places.as_ref().map_or(index, |places| places.get(index).copied().unwrap_or_default())
-    }
-
-    /// The view with percent-encoded bytes (RFC 3986 section 2.1) decoded; `None` when it has none.
-    fn without_percents(&self) -> Option<Self> {
-        self.rewritten(b'%', |rest, decoded| match rest {
-            [_, high, low, ..] => {
-                decoded.push(hex(*high)? * 16 + hex(*low)?);
-                Some(3)
-            }
-            _ => None,
-        })
-    }
-
-    /// The view with the character references of HTML and XML decoded that an escaping of text writes: the five named ones, and
-    /// any number; `None` when it has none.
-    fn without_entities(&self) -> Option<Self> {
-        const NAMED: [(&[u8], u8); 5] =
-            [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
-        self.rewritten(b'&', |rest, decoded| {
-            if let Some((name, plain)) = NAMED.iter().find(|(name, _)| rest.starts_with(name)) {
-                decoded.push(*plain);
-                return Some(name.len());
-            }
-            let number = rest.strip_prefix(b"&#")?;
-            let (digits, radix) = match number {
-                [b'x' | b'X', digits @ ..] => (digits, 16),
-                digits => (digits, 10),
-            };
-            // Numbers of characters have no more digits, and a few zeros before them.
-            let length = digits.iter().take(10).position(|byte| *byte == b';')?;
-            let digits = std::str::from_utf8(digits.get(..length)?).ok()?;
-            let character = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32)?;
-            decoded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-            Some(rest.len() - number.len() + usize::from(radix == 16) + length + 1)
-        })
-    }
-
-    /// `bytes` without single separators between digits; `None` when there are none.
-    fn without_separators(bytes: &[u8]) -> Option<Self> {
-        let is_digit = |place: Option<usize>| place.and_then(|place| bytes.get(place)).is_some_and(u8::is_ascii_digit);
-        let is_separator = |(place, byte): (usize, u8)| {
-            matches!(byte, b' ' | b'-' | b'.' | b',') && is_digit(place.checked_sub(1)) && is_digit(Some(place + 1))
-        };
-        let kept = bytes.iter().copied().enumerate().filter(|indexed| !is_separator(*indexed));
-        let (mut places, kept): (Vec<_>, Vec<_>) = kept.unzip();
-        places.push(bytes.len());
-        (kept.len() < bytes.len()).then_some(Self { bytes: kept, places: Some(places) })
-    }
-
-    /// The view with the escapes of JSON strings (RFC 8259 section 7) decoded; `None` when it has none.
-    fn without_escapes(&self) -> Option<Self> {
-        self.rewritten(b'\\', |rest, decoded| {
-            let plain = match rest.get(1)? {
-                escaped @ (b'"' | b'\\' | b'/') => *escaped,
-                b'b' => 8,
-                b'f' => 12,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                b'u' => {
-                    let first = unit(rest)?;
-                    let second = rest.get(6..).filter(|rest| rest.starts_with(b"\\u")).and_then(unit);
-                    let pair = second.and_then(|second| char::decode_utf16([first, second]).next()?.ok());
-                    let (character, length) = match pair {
-                        Some(pair) if pair.len_utf16() == 2 => (pair, 12),
-                        _ => (char::decode_utf16([first]).next()?.ok()?, 6),
-                    };
-                    decoded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                    return Some(length);
-                }
-                _ => return None,
-            };
-            decoded.push(plain);
-            Some(2)
-        })
-    }
-
-    /// The view with each sequence that begins with `mark` decoded: `decode` gets what begins there, appends what it
-    /// stands for and says how long it is; `None` leaves the byte as it is.
-    fn rewritten(&self, mark: u8, decode: impl Fn(&[u8], &mut Vec<u8>) -> Option<usize>) -> Option<Self> {
-        if !self.bytes.contains(&mark) {
-            return None;
-        }
-        let mut bytes = Vec::with_capacity(self.bytes.len());
-        let mut places = Vec::with_capacity(self.bytes.len() + 1);
-        let mut index = 0;
-        while let Some(byte) = self.bytes.get(index) {
-            let rest = self.bytes.get(index..).unwrap_or_default();
-            let decoded = if *byte == mark { decode(rest, &mut bytes) } else { None };
-            if decoded.is_none() {
-                bytes.push(*byte);
-            }
-            places.resize(bytes.len(), self.place(index));
-            index += decoded.unwrap_or(1);
-        }
-        places.push(self.place(index));
-        Some(Self { bytes, places: Some(places) })
-    }
-}
-
-/// The code unit of an escape `\uXXXX`.
-fn unit(escape: &[u8]) -> Option<u16> {
-    escape.get(2..6)?.iter().try_fold(0, |unit, digit| Some(unit * 16 + u16::from(hex(*digit)?)))
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 #[cfg(test)]
 mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -460,10 +340,15 @@ mod tests {
         let json = serde_json::to_string(SECRET).unwrap_or_default();
         let json_in_json = serde_json::to_string(&json).unwrap_or_default();
         let percent = SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let units = SECRET.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat();
         for encoded in [
             SECRET.to_owned(),
             SECRET.to_lowercase(),
+            SECRET.to_uppercase(),
+            hex(SECRET),
+            hex(SECRET).to_uppercase(),
+            hex(json.trim_matches('"')),
             json.clone(),
             json_in_json,
             percent.clone(),
@@ -489,6 +374,41 @@ mod tests {
                 assert!(rest <= whole.len() - SECRET.len(), "{before} {body}: {shown}");
             }
         }
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_found_in_those_of_a_longer_text() {
+        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat();
+        assert_eq!(mask(&["secret-value"], &hex("a secret-value!")), format!("{}••••{}", hex("a "), hex("!")));
+        assert_eq!(mask(&["secret-value"], &hex("a secret-valu")), hex("a secret-valu"));
+        assert_eq!(mask(&["1234"], "code 31323334, not 3132333435"), "code ••••, not 3132333435", "a short one");
+        let long = (0..100).map(|number| format!("{number:03}")).collect::<Vec<_>>().concat();
+        assert_eq!(mask(&[&long], &format!("<{}>", hex(&long))), "<••••>");
+    }
+
+    #[test]
+    fn letters_of_another_case_are_found_whatever_they_are() {
+        for secret in
+            ["Grüße-aus-Łódź", "Πάσγουορντς", "пароль", "\u{390}\u{390}\u{390}", "İzmir-ıı", "\u{212a}elvin-Ω"]
+        {
+            let alternating = secret.chars().enumerate().flat_map(|(place, character)| {
+                let (lower, upper) = (character.to_lowercase(), character.to_uppercase());
+                if place % 2 == 0 { lower.collect::<String>() } else { upper.collect() }.chars().collect::<Vec<_>>()
+            });
+            for echo in [secret.to_uppercase(), secret.to_lowercase(), alternating.collect()] {
+                assert_eq!(mask(&[secret], &echo), MASK, "{secret}");
+                assert_eq!(mask(&[secret], &format!("x {echo} ÿ")), format!("x {MASK} ÿ"), "{secret}: {echo}");
+                let json = serde_json::to_string(&format!("€ {echo}")).unwrap_or_default();
+                assert_eq!(mask(&[secret], &json), format!("\"€ {MASK}\""), "{secret}: {echo}");
+                let percent = echo.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+                assert_eq!(mask(&[secret], &percent), MASK, "{secret}: {echo}");
+            }
+        }
+        assert_eq!(mask(&["secret-pas"], "€ secret-paß, secret-p€"), "€ ••••, secret-p€", "all of a letter");
+        let invalid = [b"\xff GR\xc3\x9c".as_slice(), b"SSE-x \xc3"].concat();
+        let finder = Finder::new(std::iter::once("grüße-x"));
+        let masked = Finder::mask(&[&finder], &invalid, None);
+        assert_eq!(masked, Some([b"\xff ".as_slice(), MASK.as_bytes(), b" \xc3"].concat()));
     }
 
     #[test]

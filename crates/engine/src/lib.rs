@@ -18,6 +18,7 @@ mod policy;
 mod ports;
 mod record;
 mod underway;
+mod view;
 
 pub use admission::{Bound, Limits};
 pub use breaker::{BreakerChange, BreakerReport, BreakerState};

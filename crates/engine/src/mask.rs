@@ -21,7 +21,7 @@ use tenterhook_contract::{
 
 use crate::{
     CallFailure, Progress, RawAnswer, ReadyHook, Sent,
-    finder::{Budget, Finder, may_hold},
+    finder::{Budget, Finder, bytes_min, may_hold},
 };
 
 /// Values that the management API shows in clear, custom headers and parameters of the URI, are masked from this length:
@@ -81,7 +81,8 @@ impl<'a> CallSecrets<'a> {
     /// The same for a text of any encoding; `cuts` for one that we may have cut.
     fn mask_bytes(&self, text: &[u8], cuts: Option<&Budget>) -> Option<Vec<u8>> {
         // A secret is longer than most texts, which then need not wait for what finds it.
-        let may_be_in = |secret: &Secret| may_hold(text, secret.expose().trim().trim_start_matches('0').len());
+        let shortest = |secret: &Secret| bytes_min(secret.expose().trim().trim_start_matches('0').as_bytes());
+        let may_be_in = |secret: &Secret| may_hold(text, shortest(secret));
         let token = self.progress.access_token().filter(|token| may_be_in(token));
         let token = token.map(|token| self.hook.token_finder().of(token));
         let of_document = self.of_document();
