@@ -17,7 +17,8 @@ use std::{
     time::Duration,
 };
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
+use http::Extensions;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
 use rustix::{
     io::Errno,
     net::{RecvFlags, recv},
@@ -31,7 +32,10 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use crate::keep_alive::{IDLE_TIMEOUT, Promise, Service};
+use crate::{
+    keep_alive::{IDLE_TIMEOUT, Promise, Service},
+    streams::{Frames, Streams},
+};
 
 /// Bytes whose parsing counts as one of the 128 operations that a task may do before others have their turn.
 const BYTES_OF_A_TURN: usize = 256;
@@ -55,6 +59,8 @@ pub(crate) struct ConnectionInfo {
     pub(crate) promise: Promise,
     /// Answers that were read to their end.
     pub(crate) answers: AtomicU32,
+    /// What is known of its streams, over HTTP/2.
+    pub(crate) streams: Streams,
     /// What takes an HTTP/2 connection out of the pool at its age; `None` once the connection has gone.
     pub(crate) leaving: OnceLock<Option<AbortHandle>>,
 }
@@ -66,12 +72,23 @@ impl ConnectionInfo {
     }
 }
 
+/// The HTTP/2 connection that was chosen for a request; `None` before, and where it is one of HTTP/1.1.
+pub(crate) fn http2_of(chosen: &CaptureConnection) -> Option<Arc<ConnectionInfo>> {
+    let mut extensions = Extensions::new();
+    if let Some(connected) = chosen.connection_metadata().as_ref().filter(|connected| connected.is_negotiated_h2()) {
+        connected.get_extras(&mut extensions);
+    }
+    extensions.remove()
+}
+
 /// A connection, as the pooled client uses it.
 pub(crate) struct ServiceConnection {
     stream: Stream,
     info: Arc<ConnectionInfo>,
     /// `None` for HTTP/2, which says itself what it has not read.
     turns: Option<Turns>,
+    /// Those that were read; `None` for HTTP/1.1.
+    frames: Option<Frames>,
 }
 
 /// A socket, with TLS or without.
@@ -129,7 +146,13 @@ impl ServiceConnection {
     pub(crate) fn new(stream: Stream, info: ConnectionInfo, service: Arc<Service>, idle: Option<Duration>) -> Self {
         let now = info.established;
         let turns = Turns { service, idle, requests: 0, left: Some(0), wrote_at: now, read_at: now, shut: false };
-        Self { stream, turns: (!info.http2).then_some(turns), info: Arc::new(info) }
+        let frames = info.http2.then(Frames::default);
+        Self { stream, turns: (!info.http2).then_some(turns), frames, info: Arc::new(info) }
+    }
+
+    /// Whether it carries several calls at the same time.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.info.http2
     }
 
     /// Before bytes are written: whether they begin a request that this connection must not carry.
@@ -159,10 +182,13 @@ impl ServiceConnection {
     }
 
     /// After bytes were read, or the end.
-    fn read(&mut self, bytes: usize) {
+    fn read(&mut self, bytes: &[u8]) {
+        if let Some(frames) = &mut self.frames {
+            frames.read(bytes, &self.info.streams);
+        }
         let Some(turns) = &mut self.turns else { return };
         let now = Instant::now();
-        if bytes > 0 {
+        if !bytes.is_empty() {
             if turns.read_at < turns.wrote_at {
                 turns.service.answered_after(now.duration_since(turns.wrote_at));
             }
@@ -271,11 +297,11 @@ impl AsyncRead for ServiceConnection {
         let read = self.stream.open()?.poll_read(context, buffer);
         match &read {
             Poll::Ready(Ok(())) => {
-                let bytes = buffer.filled().len() - before;
+                let bytes = buffer.filled().get(before..).unwrap_or_default();
                 self.read(bytes);
-                spend(context, bytes);
+                spend(context, bytes.len());
             }
-            Poll::Ready(Err(_)) => self.read(0),
+            Poll::Ready(Err(_)) => self.read(&[]),
             Poll::Pending => {}
         }
         read
@@ -305,7 +331,7 @@ impl AsyncWrite for ServiceConnection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, turns, info } = &mut *self;
+        let Self { stream, turns, info, .. } = &mut *self;
         if let Some(turns) = turns {
             if let Some(idle) = turns.idle_at(info, Instant::now()).filter(|_| !stream.has_ended()) {
                 turns.service.survived(idle);
@@ -396,6 +422,7 @@ mod tests {
             http2: false,
             promise,
             answers,
+            streams: Streams::default(),
             leaving,
         };
         let service = Services::default().of(false, "localhost", 80);

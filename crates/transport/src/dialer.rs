@@ -26,7 +26,9 @@ use crate::{
     connection::{ConnectionInfo, ServiceConnection, Stream},
     egress::Denials,
     failure::{DialError, of_connect_error, of_tls_error, of_tunnel_error},
-    keep_alive::{Promise, Services},
+    gate::{Dialled, Gates, Turn},
+    keep_alive::{Promise, Services, service_name},
+    streams::Streams,
 };
 
 /// Addresses of one host that are tried.
@@ -38,6 +40,13 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// deadline, but a connection that is not needed any more is finished in the background, for the pool: without a limit of
 /// its own one whose handshake never ends would stay for ever.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a call waits to see what the connection will be that another call makes to the same host: most connections are made
+/// in less. After that it makes one of its own: the first packet of the other's may be lost.
+const GATE_PATIENCE: Duration = Duration::from_millis(500);
+/// How long the attempt of a call lasts that is carried by another call's connection. The pool has taken the call off it
+/// long before; where that connection has ended at once, the call looks again.
+const SHARED_FOR: Duration = Duration::from_millis(10);
 
 /// The age from which a connection takes no more requests: the name of its host may lead elsewhere by then.
 pub(crate) const AGE_MAX: Duration = Duration::from_mins(1);
@@ -52,6 +61,8 @@ pub(crate) struct Dialer {
     idle: Option<Duration>,
     http2: bool,
     timeout: Duration,
+    /// `None` where no connection is shared, or where the pool itself lets one call connect at a time.
+    gates: Option<Gates>,
 }
 
 /// How addresses are found, judged and reached: the same for every client.
@@ -90,19 +101,53 @@ impl Reach {
 impl Dialer {
     /// A dialer; `idle` is the hook's own time for idle connections, `http2` that it is spoken without negotiation.
     pub(crate) fn new(reach: Arc<Reach>, tls: ClientConfig, idle: Option<Duration>, http2: bool) -> Self {
-        Self { reach, tls: TlsConnector::from(Arc::new(tls)), idle, http2, timeout: DIAL_TIMEOUT }
+        let gates = (!http2 && idle != Some(Duration::ZERO)).then(Gates::default);
+        Self { reach, tls: TlsConnector::from(Arc::new(tls)), idle, http2, timeout: DIAL_TIMEOUT, gates }
     }
 
     /// A connection within the time for one.
-    async fn dial_in_time(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, CallFailure> {
+    async fn dial_in_time(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, DialError> {
         let timeout = self.timeout;
-        tokio::time::timeout(timeout, self.dial(uri)).await.unwrap_or_else(|_| {
+        tokio::time::timeout(timeout, self.dial_in_turn(uri)).await.unwrap_or_else(|_| {
             let detail = format!("No connection within {} ms", timeout.as_millis());
-            Err(CallFailure::new(FailureCode::TimeoutConnect, detail))
+            Err(DialError::Failed(CallFailure::new(FailureCode::TimeoutConnect, detail)))
         })
     }
 
-    async fn dial(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, CallFailure> {
+    /// A connection. Unless the host is known to speak HTTP/1.1, one call at a time makes one; the others wait to see whether it
+    /// carries them too.
+    async fn dial_in_turn(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, DialError> {
+        let until = Instant::now() + GATE_PATIENCE;
+        while let Some((gates, host)) = self.gate(&uri) {
+            match gates.turn(&host) {
+                Turn::Own(attempt) => {
+                    let dialled = self.dial(uri).await;
+                    let shared = dialled.as_ref().is_ok_and(|connection| connection.inner().is_shared());
+                    attempt.ended(if shared { Dialled::Shared } else { Dialled::NotShared });
+                    return dialled.map_err(DialError::Failed);
+                }
+                Turn::Others(wait) => match tokio::time::timeout_at(until, wait.dialled()).await {
+                    // Its call has gone: it is the turn of one of those who waited.
+                    Ok(None) => {}
+                    Ok(Some(Dialled::Shared)) => {
+                        tokio::time::sleep(SHARED_FOR).await;
+                        return Err(DialError::Shared);
+                    }
+                    Ok(Some(Dialled::NotShared)) | Err(_) => break,
+                },
+            }
+        }
+        self.dial(uri).await.map_err(DialError::Failed)
+    }
+
+    /// The gates to pass on the way to a host, and the name of the one; `None` where there is nothing to wait for.
+    fn gate(&self, uri: &Uri) -> Option<(&Gates, String)> {
+        let gates = self.gates.as_ref().filter(|_| uri.scheme_str() == Some("https"))?;
+        let (host, port) = (uri.host()?, uri.port_u16().unwrap_or(443));
+        (!self.reach.services.speaks_http1(true, host, port)).then(|| (gates, service_name(host, port)))
+    }
+
+    async fn dial(&self, uri: Uri) -> Result<TokioIo<ServiceConnection>, CallFailure> {
         let began = Instant::now();
         let invalid = || CallFailure::new(FailureCode::UriInvalid, "The URI has no host");
         let host = uri.host().ok_or_else(invalid)?;
@@ -133,8 +178,10 @@ impl Dialer {
         let (established, http2) = (Instant::now(), http2 || self.http2);
         let leave_at = established + self.reach.next_age_max();
         let (promise, answers, leaving) = (Promise::default(), AtomicU32::new(0), OnceLock::new());
-        let info = ConnectionInfo { began, established, leave_at, http2, promise, answers, leaving };
+        let streams = Streams::default();
+        let info = ConnectionInfo { began, established, leave_at, http2, promise, answers, streams, leaving };
         let service = services.of(secure, host, port);
+        service.speaks(http2);
         Ok(TokioIo::new(ServiceConnection::new(stream, info, service, self.idle)))
     }
 }
@@ -228,7 +275,7 @@ impl tower_service::Service<Uri> for Dialer {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dialer = self.clone();
-        Box::pin(async move { dialer.dial_in_time(uri).await.map_err(DialError) })
+        Box::pin(async move { dialer.dial_in_time(uri).await })
     }
 }
 
@@ -273,7 +320,8 @@ mod tests {
         let config = tls::client_config(Arc::new(tls::machine_trust(&[]).unwrap()), None).unwrap();
         let dialer = Dialer { timeout: Duration::from_millis(100), ..Dialer::new(reach, config, None, false) };
         let dialled = dialer.dial_in_time(format!("https://{address}/").parse().unwrap()).await;
-        assert_eq!(dialled.err().map(|failure| failure.code), Some(FailureCode::TimeoutConnect));
+        let Err(DialError::Failed(failure)) = dialled else { panic!("a connection") };
+        assert_eq!(failure.code, FailureCode::TimeoutConnect);
         assert!(silent.await.unwrap() > 0, "a handshake was begun, then the connection was closed");
     }
 }

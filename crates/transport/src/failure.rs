@@ -11,10 +11,16 @@ use crate::verifier::Untrusted;
 /// Characters of a redirect's target that are shown.
 const TARGET_CHARACTERS_MAX: usize = 120;
 
-/// An error of the dialer: passes through the pooled client as the source of its error.
+/// Why the dialer has made no connection: passes through the pooled client as the source of its error.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct DialError(pub(crate) CallFailure);
+pub(crate) enum DialError {
+    /// It could not.
+    #[error("{0}")]
+    Failed(CallFailure),
+    /// Another call has made one that carries this call too: it is in the pool by now.
+    #[error("another call has made a connection for this one")]
+    Shared,
+}
 
 /// The failure that an error of the pooled client stands for.
 pub(crate) fn of_client_error(error: &hyper_util::client::legacy::Error) -> CallFailure {
@@ -29,7 +35,7 @@ pub(crate) fn of_body_error(error: &hyper::Error) -> CallFailure {
 fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(DialError(failure)) = error.downcast_ref() {
+        if let Some(DialError::Failed(failure)) = error.downcast_ref() {
             return failure.clone();
         }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
@@ -45,7 +51,9 @@ fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
                 return invalid();
             }
             // Time runs out here only for a sign of life on a connection: its peer is gone.
-            if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_timeout() {
+            // What the library calls a user's error is that the connection has gone while a request waited for a stream.
+            let ended = error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_user();
+            if ended || error.is_timeout() {
                 return closed_early();
             }
         }

@@ -14,6 +14,7 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PRAGMA, USER_AGENT},
 };
 use http_body::{Body, Frame, SizeHint};
+use hyper_util::client::legacy::connect::CaptureConnection;
 use rustls::ClientConfig;
 use tenterhook_contract::{
     MASK, Secret,
@@ -29,7 +30,7 @@ use tokio::time::Instant;
 
 use crate::{
     EgressPolicy, Proxy, Resolve, SystemResolver, body,
-    connection::ConnectionInfo,
+    connection::{ConnectionInfo, http2_of},
     dialer::{Dialer, Reach},
     failure, header_case,
     oauth::{ClientAuthentication, Grant, Means, TokenSource},
@@ -334,12 +335,19 @@ fn failed_after(
 pub(crate) struct SentBody {
     bytes: Option<Bytes>,
     progress: Progress,
+    /// The connection that was chosen for it.
+    chosen: Option<CaptureConnection>,
 }
 
 impl SentBody {
     /// A body that tells `progress` when the connection takes it.
     pub(crate) fn new(bytes: Bytes, progress: &Progress) -> Self {
-        Self { bytes: Some(bytes), progress: progress.clone() }
+        Self { bytes: Some(bytes), progress: progress.clone(), chosen: None }
+    }
+
+    /// Lets it tell the connection that will be chosen for it, too.
+    pub(crate) fn go_on(&mut self, chosen: CaptureConnection) {
+        self.chosen = Some(chosen);
     }
 }
 
@@ -348,6 +356,9 @@ impl Body for SentBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(connection) = self.chosen.take().and_then(|chosen| http2_of(&chosen)) {
+            connection.streams.take();
+        }
         self.progress.reach(CallPhase::Wait);
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }

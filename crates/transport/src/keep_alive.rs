@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Service {
     /// The shortest time from a request to its answer in microseconds: no shorter than the round trip.
     round_trip_micros: AtomicU64,
     watched: Arc<Semaphore>,
+    /// The last connection was one of HTTP/1.1.
+    http1: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +60,7 @@ impl Services {
     /// What is known of the service at `host` and `port`. Beyond the bound it is known to this connection only.
     pub(crate) fn of(&self, secure: bool, host: &str, port: u16) -> Arc<Service> {
         let mut services = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (secure, format!("{}:{port}", host.to_ascii_lowercase()));
+        let key = (secure, service_name(host, port));
         if let Some(service) = services.get(&key) {
             return Arc::clone(service);
         }
@@ -71,6 +73,18 @@ impl Services {
         }
         service
     }
+
+    /// Whether the last connection to this service was one of HTTP/1.1.
+    pub(crate) fn speaks_http1(&self, secure: bool, host: &str, port: u16) -> bool {
+        let services = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let service = services.get(&(secure, service_name(host, port)));
+        service.is_some_and(|service| service.http1.load(Ordering::Relaxed))
+    }
+}
+
+/// One name for a host and a port, whatever the case.
+pub(crate) fn service_name(host: &str, port: u16) -> String {
+    format!("{}:{port}", host.to_ascii_lowercase())
 }
 
 impl Default for Service {
@@ -79,11 +93,17 @@ impl Default for Service {
             seen: Mutex::default(),
             round_trip_micros: AtomicU64::new(u64::MAX),
             watched: Arc::new(Semaphore::new(WATCHED_MAX)),
+            http1: AtomicBool::new(false),
         }
     }
 }
 
 impl Service {
+    /// A connection was made, of HTTP/2 or of HTTP/1.1.
+    pub(crate) fn speaks(&self, http2: bool) {
+        self.http1.store(!http2, Ordering::Relaxed);
+    }
+
     /// The longest idle time after which a connection is used again: by what the service promised in its answer, else by
     /// what was seen of it.
     pub(crate) fn limit(&self, promise: Option<Duration>, now: Instant) -> Duration {

@@ -9,6 +9,7 @@ mod connection;
 mod dialer;
 mod egress;
 mod failure;
+mod gate;
 mod header_case;
 mod http_transport;
 mod keep_alive;
@@ -17,6 +18,7 @@ mod proxy;
 mod resolver;
 mod send;
 mod signing;
+mod streams;
 mod tls;
 mod verifier;
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
-use http::{Extensions, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{
@@ -15,9 +15,9 @@ use tenterhook_engine::{CallFailure, CallPhase, Deadline, Progress};
 use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
-    connection::{ConnectionInfo, NotUsed},
+    connection::{ConnectionInfo, NotUsed, http2_of},
     dialer::{AGE_MAX, Dialer},
-    failure,
+    failure::{self, DialError},
     http_transport::SentBody,
     keep_alive::IDLE_TIMEOUT,
 };
@@ -41,6 +41,13 @@ const HTTP2_PONG_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often one request is sent again because the service said that it has not read it. A service that refuses every
 /// other stream takes nearly all calls with this; one that refuses all is not asked for ever.
 const RESENDS_MAX: u8 = 10;
+/// The same where connections end after a few requests each: each takes some of those that wait, so all have their turn.
+const TURNS_MAX: u8 = 100;
+/// The longest pause before such a turn.
+const TURN_PAUSE_MAX: Duration = Duration::from_millis(32);
+/// How often one connection may refuse one request. After that it takes no more: its service allows fewer streams than it
+/// said, or none any more.
+const REFUSALS_MAX: u8 = 3;
 /// The pause before the second time that a request is sent again, doubled each time. The first time there is none: a
 /// service that ends a connection takes the request on another.
 const RESEND_PAUSE: Duration = Duration::from_millis(1);
@@ -57,13 +64,36 @@ pub(crate) struct PooledClient {
 /// The connection that a request is sent on. However the request ends, an HTTP/2 connection leaves the pool at its age.
 struct Carrier(CaptureConnection);
 
+/// The connection that refused a request last, and how often.
+#[derive(Default)]
+struct Refusals {
+    by: Option<Arc<ConnectionInfo>>,
+    times: u8,
+}
+
 /// Why the service has not read a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unread {
-    /// Nothing was sent: the pool's connection was past its time.
+    /// Nothing was sent: the pool's connection was past its time, or another call's connection is there for this one.
     NotUsed,
-    /// The connection or the stream was given up before the request was processed.
+    /// The stream was refused. The connection may take the next one.
+    Refused,
+    /// The connection was given up before the request was processed.
     GivenBack,
+}
+
+/// How much of a request a connection had when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HandedOver {
+    /// Nothing: it ended before the request was given to it, and the error is the connection's.
+    Not,
+    /// Its head: it may wait for its stream.
+    Waiting {
+        /// Whether the service has said that it processes no stream as new: `Streams::next_is_unread`.
+        unread: bool,
+    },
+    /// All of it, as far as it can be known: the body was taken.
+    Whole,
 }
 
 impl PooledClient {
@@ -102,21 +132,34 @@ impl PooledClient {
     ) -> Result<Response<Incoming>, CallFailure> {
         let mut pause = Duration::ZERO;
         let mut unused = 0;
+        let mut refusals = Refusals::default();
         loop {
-            let error = match self.send_once(request()?).await {
+            let mut request = request()?;
+            let carrier = Carrier(capture_connection(&mut request));
+            request.body_mut().go_on(carrier.0.clone());
+            let error = match self.send_once(request).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            match unread(&error, progress.phase() == CallPhase::Wait) {
+            let by = http2_of(&carrier.0);
+            let in_turn = by.as_ref().is_some_and(|by| by.streams.some_were_processed());
+            let resends_max = if in_turn { TURNS_MAX } else { RESENDS_MAX };
+            match unread(&error, progress.phase() == CallPhase::Wait, by.as_deref()) {
                 Some(Unread::NotUsed) if unused < IDLE_PER_HOST_MAX => unused += 1,
-                Some(Unread::GivenBack)
-                    if progress.resends() < RESENDS_MAX && pause * RESEND_SHARE <= deadline.remaining() =>
+                Some(why @ (Unread::Refused | Unread::GivenBack))
+                    if progress.resends() < resends_max && pause * RESEND_SHARE <= deadline.remaining() =>
                 {
+                    if why == Unread::GivenBack || refusals.are_too_many(by) {
+                        leave(&carrier.0);
+                    }
                     progress.send_again();
                     if !pause.is_zero() {
                         tokio::time::sleep(pause).await;
                     }
                     pause = RESEND_PAUSE.max(pause * 2);
+                    if in_turn {
+                        pause = pause.min(TURN_PAUSE_MAX);
+                    }
                 }
                 _ => return Err(failure::of_client_error(&error)),
             }
@@ -124,8 +167,7 @@ impl PooledClient {
         }
     }
 
-    async fn send_once(&self, mut request: Request<SentBody>) -> Result<Response<Incoming>, legacy::Error> {
-        let _carrier = Carrier(capture_connection(&mut request));
+    async fn send_once(&self, request: Request<SentBody>) -> Result<Response<Incoming>, legacy::Error> {
         let answer = self.client.request(request).await?;
         if let Some(info) = answer.extensions().get::<Arc<ConnectionInfo>>().filter(|info| !info.http2) {
             info.promise.read(answer.headers());
@@ -134,7 +176,7 @@ impl PooledClient {
     }
 }
 
-/// Takes the connection out of the pool. Calls that are under way on it end there.
+/// Takes the connection out of the pool. The calls that are under way on it end there.
 fn leave(connection: &CaptureConnection) {
     if let Some(connected) = &*connection.connection_metadata() {
         connected.poison();
@@ -143,12 +185,7 @@ fn leave(connection: &CaptureConnection) {
 
 impl Drop for Carrier {
     fn drop(&mut self) {
-        let mut extensions = Extensions::new();
-        match &*self.0.connection_metadata() {
-            Some(connected) if connected.is_negotiated_h2() => connected.get_extras(&mut extensions),
-            _ => return,
-        }
-        let Some(info) = extensions.remove::<Arc<ConnectionInfo>>() else { return };
+        let Some(info) = http2_of(&self.0) else { return };
         let leave_at = info.leave_at;
         if Instant::now() >= leave_at {
             return leave(&self.0);
@@ -167,29 +204,56 @@ impl Drop for Carrier {
     }
 }
 
-/// Why the service has not read the request that ended in this error; `None` when it may have. `taken` is whether the
-/// connection has taken the request's body.
-fn unread(error: &legacy::Error, taken: bool) -> Option<Unread> {
-    // A connection that ended before the request was given to it: the error is the connection's.
-    let connection_only = error.connect_info().is_none() && !error.is_connect();
-    unread_of(error, taken, connection_only)
+impl Refusals {
+    /// Counts one more; whether the connection is to be left for it.
+    fn are_too_many(&mut self, by: Option<Arc<ConnectionInfo>>) -> bool {
+        let same = self.by.as_ref().zip(by.as_ref()).is_some_and(|(last, by)| Arc::ptr_eq(last, by));
+        self.times = if same { self.times.saturating_add(1) } else { 1 };
+        self.by = by;
+        self.times >= REFUSALS_MAX
+    }
 }
 
-fn unread_of(error: &(dyn Error + 'static), taken: bool, connection_only: bool) -> Option<Unread> {
+/// Why the service has not read the request that ended in this error; `None` when it may have. `taken` is whether the
+/// connection `by` has taken the request's body.
+fn unread(error: &legacy::Error, taken: bool, by: Option<&ConnectionInfo>) -> Option<Unread> {
+    if error.is_connect() {
+        return match error.source().and_then(<dyn Error>::downcast_ref) {
+            Some(DialError::Failed(_)) => None,
+            Some(DialError::Shared) => Some(Unread::NotUsed),
+            // Of the pool: the call waited for a connection that another call made, and that has failed.
+            None => Some(Unread::GivenBack),
+        };
+    }
+    let handed_over = match (error.connect_info(), taken) {
+        (None, _) => HandedOver::Not,
+        (Some(_), true) => HandedOver::Whole,
+        (Some(_), false) => HandedOver::Waiting { unread: by.is_some_and(|by| by.streams.next_is_unread()) },
+    };
+    unread_of(error, handed_over)
+}
+
+fn unread_of(error: &(dyn Error + 'static), handed_over: HandedOver) -> Option<Unread> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
+            if error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+                return Some(Unread::Refused);
+            }
             // A GOAWAY from the peer ends the streams above its last id, and no others, with this error: those below go
-            // on, and end with the connection's error if it does. Only while the request is handed over, before its body is
-            // taken, a GOAWAY may end it whatever its id is.
-            let above = error.is_go_away() && taken;
-            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            return (error.is_remote() && (above || refused)).then_some(Unread::GivenBack);
+            // on, and end with the connection's error if it does. Only the request that waits for its stream it ends
+            // whatever its id is.
+            let above = handed_over != HandedOver::Waiting { unread: false };
+            return (error.is_remote() && error.is_go_away() && above).then_some(Unread::GivenBack);
         }
         // It waited in the connection's queue when that ended, or the connection ended before. (One that waited for an
         // HTTP/1.1 connection that had been used before is taken to the next by the pool itself.)
         if let Some(error) = error.downcast_ref::<hyper::Error>()
-            && (error.is_canceled() || error.is_closed() || connection_only && error.is_incomplete_message())
+            && (error.is_canceled()
+                || error.is_closed()
+                || handed_over == HandedOver::Not && error.is_incomplete_message()
+                // So the library says that the connection has gone while the request waited for its stream.
+                || handed_over == HandedOver::Waiting { unread: true } && error.is_user())
         {
             return Some(Unread::GivenBack);
         }
@@ -204,7 +268,7 @@ fn unread_of(error: &(dyn Error + 'static), taken: bool, connection_only: bool) 
                     | io::ErrorKind::ConnectionReset
                     | io::ErrorKind::UnexpectedEof
             );
-            return (connection_only && ended).then_some(Unread::GivenBack);
+            return (handed_over == HandedOver::Not && ended).then_some(Unread::GivenBack);
         }
         next = error.source();
     }
@@ -327,7 +391,13 @@ mod tests {
             tokio::task::yield_now().await;
         };
         assert!(error.is_go_away() && error.is_remote());
-        assert_eq!(unread_of(&error, false, false), None);
-        assert_eq!(unread_of(&error, true, false), Some(Unread::GivenBack));
+        for (handed_over, wanted) in [
+            (HandedOver::Waiting { unread: false }, None),
+            (HandedOver::Waiting { unread: true }, Some(Unread::GivenBack)),
+            (HandedOver::Whole, Some(Unread::GivenBack)),
+            (HandedOver::Not, Some(Unread::GivenBack)),
+        ] {
+            assert_eq!(unread_of(&error, handed_over), wanted, "{handed_over:?}");
+        }
     }
 }

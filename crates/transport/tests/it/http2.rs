@@ -1,6 +1,12 @@
 //! HTTP/2 connections over time: a burst on a new one, a peer that vanishes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tenterhook_engine::{Deadline, Endpoint, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::raw::frame;
@@ -8,6 +14,8 @@ use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinSet,
     time::timeout,
 };
 
@@ -27,6 +35,9 @@ const ACKNOWLEDGES: u8 = 1;
 const END_HEADERS: u8 = 4;
 /// What RFC 9113 section 6.5.2 advises a server to allow at least.
 const STREAMS: usize = 100;
+/// Enough for what answers at once.
+const WAIT: Duration = Duration::from_secs(1);
+const OK: Option<Result<u16, FailureCode>> = Some(Ok(200));
 
 /// The server's side of a connection, frame by frame.
 struct Peer {
@@ -180,32 +191,124 @@ async fn a_stream_above_the_last_id_of_a_goaway_is_sent_again_and_no_other() {
     assert!(timeout(Duration::from_millis(100), listener.accept()).await.is_err(), "on no other connection either");
 }
 
-/// RFC 9113 section 8.7. Ten times, and not for ever.
+/// A service that allows few streams and ends connections after some requests: one request waits for its stream then, and
+/// the library does not say that this was not opened. It is newer than all others.
+#[tokio::test]
+async fn a_request_that_waits_for_its_stream_outlives_a_goaway_that_says_that_it_was_not_read() {
+    // Two streams are open, one request waits for its stream (it would have the id 7), another one for its turn.
+    for (last, wanted) in [(3, [None, OK, OK, OK]), (5, [None, None, OK, OK])] {
+        let (listener, endpoint) = listening().await;
+        let ((opened, are_opened), (waiting, are_waiting)) = (oneshot::channel(), oneshot::channel());
+        let serving = tokio::spawn(async move {
+            let mut first = Peer::accept(&listener).await;
+            // SETTINGS_MAX_CONCURRENT_STREAMS, 2.
+            first.settle(&[0, 3, 0, 0, 0, 2]).await;
+            let id = first.request().await;
+            first.answer(id).await;
+            assert_eq!([first.request().await, first.request().await], [3, 5]);
+            opened.send(()).unwrap();
+            are_waiting.await.unwrap();
+            first.go_away(last).await;
+            let mut second = Peer::accept(&listener).await;
+            second.settle(&[]).await;
+            loop {
+                let id = second.request().await;
+                second.answer(id).await;
+            }
+        });
+        let calling = || {
+            let endpoint = Arc::clone(&endpoint);
+            tokio::spawn(async move {
+                let exchange = call_until(&*endpoint, &Progress::default(), Deadline::after(WAIT)).await;
+                exchange.map(|exchange| exchange.result.map(|answer| answer.status).map_err(|failure| failure.code))
+            })
+        };
+        assert_eq!(calling().await.unwrap(), OK, "the bound on streams is known from here on");
+        let mut calls = vec![calling(), calling()];
+        are_opened.await.unwrap();
+        calls.extend([calling(), calling()]);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        waiting.send(()).unwrap();
+        for (number, (call, wanted)) in calls.into_iter().zip(wanted).enumerate() {
+            assert_eq!(call.await.unwrap(), wanted, "call {number}, the last id is {last}");
+        }
+        serving.abort();
+    }
+}
+
+/// RFC 9113 section 8.7. Ten times, and not for ever; three times by one connection, for another one may take it.
 #[tokio::test]
 async fn a_refused_stream_is_sent_again_up_to_its_bound_and_a_cancelled_one_is_not() {
-    for (code, refusals, resends, wanted) in [
-        (REFUSED_STREAM, 1, 1, Ok(200)),
-        (REFUSED_STREAM, 10, 10, Ok(200)),
-        (REFUSED_STREAM, 11, 10, Err(FailureCode::ConnectionReset)),
-        (CANCEL, 1, 0, Err(FailureCode::ConnectionReset)),
+    for (code, refusals, resends, connections, wanted) in [
+        (REFUSED_STREAM, 1, 1, 1, Ok(200)),
+        (REFUSED_STREAM, 2, 2, 1, Ok(200)),
+        (REFUSED_STREAM, 3, 3, 2, Ok(200)),
+        (REFUSED_STREAM, 10, 10, 4, Ok(200)),
+        (REFUSED_STREAM, 11, 10, 4, Err(FailureCode::ConnectionReset)),
+        (CANCEL, 1, 0, 1, Err(FailureCode::ConnectionReset)),
     ] {
         let (listener, endpoint) = listening().await;
+        let accepted = Arc::<AtomicUsize>::default();
+        let (count, left) = (Arc::clone(&accepted), Arc::new(AtomicUsize::new(refusals)));
         let serving = tokio::spawn(async move {
-            let mut peer = Peer::accept(&listener).await;
-            peer.settle(&[]).await;
-            for _ in 0..refusals {
-                let id = peer.request().await;
-                peer.reset(id, code).await;
+            let mut connections = JoinSet::new();
+            loop {
+                let mut peer = Peer::accept(&listener).await;
+                count.fetch_add(1, Ordering::Relaxed);
+                let left = Arc::clone(&left);
+                connections.spawn(async move {
+                    peer.settle(&[]).await;
+                    loop {
+                        let id = peer.request().await;
+                        match left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+                            Ok(_) => peer.reset(id, code).await,
+                            Err(_) => peer.answer(id).await,
+                        }
+                    }
+                });
             }
-            let id = peer.request().await;
-            peer.answer(id).await;
         });
         let progress = Progress::default();
         let result = call_with(&*endpoint, &progress).await.result;
         assert_eq!(result.map(|answer| answer.status).map_err(|failure| failure.code), wanted, "{refusals} of {code}");
         assert_eq!(progress.resends(), resends, "{refusals} of {code}");
+        assert_eq!(accepted.load(Ordering::Relaxed), connections, "{refusals} of {code}");
         serving.abort();
     }
+}
+
+/// A service whose connections take fewer streams than they say, or one that is about to go: a connection that refuses is
+/// left, what is under way on it goes on, and new calls do not find it.
+#[tokio::test]
+async fn a_connection_that_keeps_refusing_takes_no_new_calls_and_ends_the_ones_that_it_has() {
+    let (listener, endpoint) = listening().await;
+    let calling = |endpoint: &Arc<dyn Endpoint>| {
+        let endpoint = Arc::clone(endpoint);
+        tokio::spawn(async move { call(&*endpoint).await.result.map(|answer| answer.status) })
+    };
+    let first = calling(&endpoint);
+    let mut full = Peer::accept(&listener).await;
+    full.settle(&[]).await;
+    let id = full.request().await;
+    let second = calling(&endpoint);
+    for _ in 0..3 {
+        let id = full.request().await;
+        full.reset(id, REFUSED_STREAM).await;
+    }
+    let mut other = Peer::accept(&listener).await;
+    other.settle(&[]).await;
+    let moved = other.request().await;
+    let third = calling(&endpoint);
+    let new = other.request().await;
+    for id in [moved, new] {
+        other.answer(id).await;
+    }
+    assert_eq!(second.await.unwrap().unwrap(), 200);
+    assert_eq!(third.await.unwrap().unwrap(), 200);
+    full.answer(id).await;
+    assert_eq!(first.await.unwrap().unwrap(), 200, "it was not cut off");
 }
 
 /// What the service said is the outcome, not a deadline that passes in a pause.
@@ -213,11 +316,13 @@ async fn a_refused_stream_is_sent_again_up_to_its_bound_and_a_cancelled_one_is_n
 async fn a_request_is_not_sent_again_when_the_pause_would_take_the_time_that_is_left() {
     let (listener, endpoint) = listening().await;
     let serving = tokio::spawn(async move {
-        let mut peer = Peer::accept(&listener).await;
-        peer.settle(&[]).await;
         loop {
-            let id = peer.request().await;
-            peer.reset(id, REFUSED_STREAM).await;
+            let mut peer = Peer::accept(&listener).await;
+            peer.settle(&[]).await;
+            for _ in 0..3 {
+                let id = peer.request().await;
+                peer.reset(id, REFUSED_STREAM).await;
+            }
         }
     });
     let progress = Progress::default();

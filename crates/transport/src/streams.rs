@@ -1,0 +1,144 @@
+//! Which streams of an HTTP/2 connection the service says that it processes.
+//!
+//! The library says of a request that was sent whether a GOAWAY is about it (RFC 9113 section 6.8). Of the one request that
+//! it is handing over, or that waits for the service to allow one more stream, it says only that the connection has gone. So
+//! the frames that come are looked at: their heads, and the last id of a GOAWAY.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Bytes of a frame's head (RFC 9113 section 4.1).
+const HEAD: usize = 9;
+/// Bytes of a GOAWAY up to the end of its last id (section 6.8).
+const GOAWAY_START: usize = HEAD + 4;
+const GOAWAY: u8 = 7;
+/// The highest bit of an id means nothing (section 4.1).
+const RESERVED: u32 = 1 << 31;
+
+/// What is known of the streams of a connection.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    /// Requests whose bodies the connection has taken.
+    taken: AtomicU32,
+    /// The last id of the service's last GOAWAY; the highest number before.
+    processed: AtomicU32,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { taken: AtomicU32::new(0), processed: AtomicU32::new(u32::MAX) }
+    }
+}
+
+impl Streams {
+    /// The connection takes the body of a request.
+    pub(crate) fn take(&self) {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the service has not processed a request that was handed over and whose body was not taken. The library hands
+    /// over one at a time and takes its body before the next one. So each request whose body was taken has a smaller id, and
+    /// ids are 1, 3, 5 and so on (section 5.1.1).
+    pub(crate) fn next_is_unread(&self) -> bool {
+        let id_min = u64::from(self.taken.load(Ordering::Relaxed)) * 2 + 1;
+        u64::from(self.processed.load(Ordering::Relaxed)) < id_min
+    }
+
+    /// Whether the service has ended the connection after it had processed some of its streams.
+    pub(crate) fn some_were_processed(&self) -> bool {
+        (1..u32::MAX).contains(&self.processed.load(Ordering::Relaxed))
+    }
+}
+
+/// The frames that come, found in the bytes that pass.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    /// What has passed of a frame's start.
+    start: Vec<u8>,
+    /// Bytes that are none of a frame's start.
+    skip: usize,
+}
+
+impl Frames {
+    /// Looks at bytes that were read.
+    pub(crate) fn read(&mut self, mut bytes: &[u8], streams: &Streams) {
+        while !bytes.is_empty() {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            let missing = self.wanted().saturating_sub(self.start.len()).min(bytes.len());
+            let (more, rest) = bytes.split_at_checked(missing).unwrap_or_default();
+            self.start.extend_from_slice(more);
+            bytes = rest;
+            if self.start.len() < self.wanted() {
+                continue;
+            }
+            if let Some(last) = self.start.get(HEAD..).and_then(<[u8]>::first_chunk) {
+                streams.processed.fetch_min(u32::from_be_bytes(*last) & !RESERVED, Ordering::Relaxed);
+            }
+            self.skip = (HEAD + self.payload_bytes()).saturating_sub(self.start.len());
+            self.start.clear();
+        }
+    }
+
+    /// Bytes of the current frame that are looked at.
+    fn wanted(&self) -> usize {
+        let is_go_away = self.start.len() >= HEAD && self.start.get(3) == Some(&GOAWAY);
+        if is_go_away && self.payload_bytes() >= GOAWAY_START - HEAD { GOAWAY_START } else { HEAD }
+    }
+
+    fn payload_bytes(&self) -> usize {
+        let length = self.start.first_chunk().map(|[high, middle, low]| u32::from_be_bytes([0, *high, *middle, *low]));
+        length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const GRACEFUL: u32 = u32::MAX >> 1;
+
+    fn frame(kind: u8, id: u32, payload: &[u8]) -> Vec<u8> {
+        let [_, length @ ..] = u32::try_from(payload.len()).unwrap_or_default().to_be_bytes();
+        [&length[..], &[kind, 0], &id.to_be_bytes(), payload].concat()
+    }
+
+    fn go_away(last: u32) -> Vec<u8> {
+        frame(GOAWAY, 0, &[&last.to_be_bytes()[..], &[0; 4], b"why"].concat())
+    }
+
+    #[test]
+    fn the_next_request_is_unread_when_the_service_processes_none_as_new() {
+        // Three bodies were taken: the next request has the id 7, or a greater one.
+        for (frames, unread, some) in [
+            (vec![], false, false),
+            (frame(HEADERS, 5, b"h"), false, false),
+            (go_away(7), false, true),
+            (go_away(5), true, true),
+            (go_away(0), true, false),
+            (go_away(5 | RESERVED), true, true),
+            (go_away(GRACEFUL), false, true),
+            ([go_away(GRACEFUL), frame(DATA, 1, b"{}"), go_away(1)].concat(), true, true),
+            // What is no whole GOAWAY, or only looks like one.
+            (go_away(5).into_iter().take(12).collect(), false, false),
+            (frame(GOAWAY, 0, &[0; 3]), false, false),
+            (frame(DATA, 1, &go_away(5)), false, false),
+            ([frame(DATA, 1, &vec![0; 70_000]), go_away(5)].concat(), true, true),
+        ] {
+            for piece in [1, 2, 5, 8, 9, 13, 1_000, usize::MAX] {
+                let (streams, mut read) = (Streams::default(), Frames::default());
+                for _ in 0..3 {
+                    streams.take();
+                }
+                for bytes in frames.chunks(piece) {
+                    read.read(bytes, &streams);
+                }
+                let start = frames.get(..20.min(frames.len()));
+                assert_eq!(streams.next_is_unread(), unread, "{start:?} in pieces of {piece}");
+                assert_eq!(streams.some_were_processed(), some, "{start:?} in pieces of {piece}");
+            }
+        }
+    }
+}
