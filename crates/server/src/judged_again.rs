@@ -23,7 +23,7 @@ use tenterhook_flows::OrgSnapshot;
 use tenterhook_store::StoreError;
 use tokio::time::Instant;
 
-use crate::{App, error::ApiError};
+use crate::{App, error::ApiError, pace::longer};
 
 /// Bytes of a body that are kept to be read again; a longer one is judged once. More than the forms that we take.
 const KEPT_BYTES_MAX: usize = 128 * 1_024;
@@ -145,13 +145,7 @@ impl HttpBody for Tape {
     fn size_hint(&self) -> SizeHint {
         let reel = self.lock();
         let unread = reel.kept.iter().flatten().skip(reel.place).map(|bytes| bytes.len() as u64).sum::<u64>();
-        let mut hint = reel.rest.size_hint();
-        // The upper bound first: the lower one must not pass it.
-        if let Some(upper) = hint.upper() {
-            hint.set_upper(upper.saturating_add(unread));
-        }
-        hint.set_lower(hint.lower().saturating_add(unread));
-        hint
+        longer(reel.rest.size_hint(), unread)
     }
 }
 

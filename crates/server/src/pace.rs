@@ -443,14 +443,18 @@ impl HttpBody for WatchedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
-        let mut hint = SizeHint::new();
-        hint.set_lower(body.lower() + rest);
-        if let Some(upper) = body.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint
+        longer(self.body.size_hint(), self.rest.len() as u64)
     }
+}
+
+/// The size of a body of which so many bytes more are there.
+pub(crate) fn longer(mut hint: SizeHint, bytes: u64) -> SizeHint {
+    // The upper bound first: the lower one must not pass it.
+    if let Some(upper) = hint.upper() {
+        hint.set_upper(upper.saturating_add(bytes));
+    }
+    hint.set_lower(hint.lower().saturating_add(bytes));
+    hint
 }
 
 #[cfg(test)]

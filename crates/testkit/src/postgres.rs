@@ -93,30 +93,10 @@ pub enum Lost {
 pub struct Way {
     task: JoinHandle<()>,
     next: Next,
-    silence: watch::Sender<Silence>,
+    /// Connections with a smaller number forward nothing and stay open.
+    silent_before: watch::Sender<u64>,
     opened: Arc<AtomicU64>,
     server: watch::Sender<String>,
-}
-
-/// The connections on a [`Way`] that forward nothing and stay open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Silence {
-    /// None of them.
-    None,
-    /// Those with a smaller number: they were there before.
-    Before(u64),
-    /// All, also those that are still to come.
-    All,
-}
-
-impl Silence {
-    fn covers(self, connection: u64) -> bool {
-        match self {
-            Self::None => false,
-            Self::Before(first) => connection < first,
-            Self::All => true,
-        }
-    }
 }
 
 /// What of the next commit is lost.
@@ -142,7 +122,7 @@ impl Way {
         let by_way = format!("{before}@{}/{database}", listener.local_addr()?);
         let (next, opened) = (Next::default(), Arc::<AtomicU64>::default());
         let (server, mut servers) = watch::channel(server.to_owned());
-        let (silence, silent) = watch::channel(Silence::None);
+        let (silent_before, silent) = watch::channel(0);
         let (lost, numbers) = (next.clone(), Arc::clone(&opened));
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
@@ -152,8 +132,7 @@ impl Way {
                 let server = servers.borrow_and_update().clone();
                 let mut moved = servers.clone();
                 connections.spawn(async move {
-                    let silent = Silent { number, silence: silent };
-                    silent.clone().over().await;
+                    let silent = Silent { number, before: silent };
                     tokio::select! {
                         passed = async { pass(near, TcpStream::connect(server).await?, &lost, silent).await } => passed,
                         _ = moved.changed() => Ok(()),
@@ -161,23 +140,17 @@ impl Way {
                 });
             }
         });
-        Ok((Self { task, next, silence, opened, server }, by_way))
-    }
-
-    /// Stops forwarding, in both directions and without closing anything. Connections that are opened from now on are
-    /// accepted and silent too.
-    pub fn silence(&self) {
-        self.silence.send_replace(Silence::All);
+        Ok((Self { task, next, silent_before, opened, server }, by_way))
     }
 
     /// Silences the connections that are open, as a firewall does that has lost its table: new ones are forwarded.
     pub fn silence_open(&self) {
-        self.silence.send_replace(Silence::Before(self.opened.load(Ordering::SeqCst)));
+        self.silent_before.send_replace(self.opened.load(Ordering::SeqCst));
     }
 
     /// Forwards again on every connection, what was sent meanwhile included.
     pub fn resume(&self) {
-        self.silence.send_replace(Silence::None);
+        self.silent_before.send_replace(0);
     }
 
     /// Leads to the server of `url` from now on; the connections to the one before end. So does a proxy that follows the
@@ -226,14 +199,14 @@ impl Drop for Way {
 #[derive(Clone)]
 struct Silent {
     number: u64,
-    silence: watch::Receiver<Silence>,
+    before: watch::Receiver<u64>,
 }
 
 impl Silent {
     /// Waits until the connection is silent.
     async fn begun(&mut self) {
         let number = self.number;
-        if self.silence.wait_for(|silence| silence.covers(number)).await.is_err() {
+        if self.before.wait_for(|before| number < *before).await.is_err() {
             // The way has been dropped, which ends the connection.
             std::future::pending::<()>().await;
         }
@@ -242,7 +215,7 @@ impl Silent {
     /// Waits until it is not.
     async fn over(mut self) {
         let number = self.number;
-        if self.silence.wait_for(|silence| !silence.covers(number)).await.is_err() {
+        if self.before.wait_for(|before| number >= *before).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -324,6 +297,8 @@ mod tests {
         way.resume();
         assert_eq!(echoed(&mut old, b"during").await, b"during");
         assert_eq!(way.opened(), 2);
+        way.cut().await;
+        assert_eq!(old.read(&mut [0; 8]).await.unwrap_or(0), 0, "closed");
     }
 
     #[tokio::test]
@@ -337,18 +312,5 @@ mod tests {
         assert_eq!(old.read(&mut [0; 8]).await.unwrap_or(0), 0, "closed");
         let _new = TcpStream::connect(&address).await.unwrap();
         other.accept().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_silent_way_takes_connections_and_forwards_nothing() {
-        let (way, address) = echo().await;
-        way.silence();
-        let mut stream = TcpStream::connect(&address).await.unwrap();
-        stream.write_all(b"held").await.unwrap();
-        assert_eq!(stream.try_read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        way.resume();
-        assert_eq!(echoed(&mut stream, b"held").await, b"held");
-        way.cut().await;
-        assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0, "closed");
     }
 }

@@ -70,6 +70,14 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
+
+    /// The path of the next page, where there is one.
+    pub(crate) fn next(&self) -> Option<String> {
+        let mut links = self.headers.get_all("link").iter().map(|value| value.to_str().unwrap());
+        let link = links.find(|value| value.ends_with("rel=\"next\""))?;
+        let (_, path) = link.strip_prefix("<http://").unwrap().split_once('/').unwrap();
+        path.split_once('>').map(|(path, _)| format!("/{path}"))
+    }
 }
 
 /// SQLite in a file, or a database of its own on the server that the test command has started.

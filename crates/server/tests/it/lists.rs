@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, World, hook_body};
+use crate::harness::{World, hook_body};
 
 fn server_path(world: &World) -> String {
     format!("/api/v1/authorizationServers/{}", world.org.authorization_server_id)
@@ -21,13 +21,6 @@ fn lists(world: &World) -> Vec<(String, &'static str, bool)> {
         (world.rule_path().rsplit_once('/').unwrap().0.to_owned(), "id", false),
         ("/oauth2/v1/clients".to_owned(), "client_id", true),
     ]
-}
-
-fn next(answer: &Answer) -> Option<String> {
-    let mut links = answer.headers.get_all("link").iter().map(|value| value.to_str().unwrap());
-    let link = links.find(|value| value.ends_with("rel=\"next\""))?;
-    let path = link.trim_start_matches("<http://").split(['>']).next().unwrap();
-    Some(path.get(path.find('/').unwrap()..).unwrap().to_owned())
 }
 
 #[tokio::test]
@@ -65,7 +58,7 @@ async fn a_list_in_pages_has_every_object_once() {
     }
     for (path, id, _) in lists(&world) {
         let whole = world.api("GET", &path, None).await;
-        assert!(next(&whole).is_none(), "{path}: without a limit it is whole");
+        assert!(whole.next().is_none(), "{path}: without a limit it is whole");
         let ids = |list: &Value| {
             let objects = list.as_array().unwrap().iter();
             objects.map(|object| object[id].as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -75,7 +68,7 @@ async fn a_list_in_pages_has_every_object_once() {
             let page = world.api("GET", &at, None).await;
             assert_eq!(page.status, 200, "{at}: {}", page.text());
             seen.extend(ids(&page.json()));
-            match next(&page) {
+            match page.next() {
                 Some(further) => at = further,
                 None => break,
             }

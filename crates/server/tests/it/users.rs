@@ -5,16 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Answer, Behaviour, Service, World},
+    harness::{Behaviour, Service, World},
     oauth::{authorization_path, sign_in},
 };
-
-fn next(answer: &Answer) -> Option<String> {
-    let mut links = answer.headers.get_all("link").iter().map(|value| value.to_str().unwrap());
-    let link = links.find(|value| value.ends_with("rel=\"next\""))?;
-    let url = link.split(['<', '>']).nth(1).unwrap();
-    Some(url.split_once("/api/").map(|(_, rest)| format!("/api/{rest}")).unwrap())
-}
 
 fn ids(page: &Value) -> Vec<String> {
     page.as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect()
@@ -30,7 +23,7 @@ async fn pages_have_every_user_once() {
         assert_eq!(created.status, 200, "{}", created.text());
     }
     let whole = world.api("GET", "/api/v1/users", None).await;
-    assert!(next(&whole).is_none(), "all fit the page");
+    assert!(whole.next().is_none(), "all fit the page");
     let whole = ids(&whole.json());
     assert!(whole.len() >= 5, "the demonstration's and ours");
 
@@ -40,7 +33,7 @@ async fn pages_have_every_user_once() {
         assert_eq!(page.status, 200, "{}", page.text());
         let users = ids(&page.json());
         seen.extend(users.iter().cloned());
-        let Some(behind) = next(&page) else { break };
+        let Some(behind) = page.next() else { break };
         assert_eq!(users.len(), 2, "a page with another behind it is full");
         assert!(behind.contains("limit=2"), "the link repeats the query: {behind}");
         path = behind;
@@ -48,7 +41,7 @@ async fn pages_have_every_user_once() {
     assert_eq!(seen, whole);
     assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len());
     let exact = world.api("GET", &format!("/api/v1/users?limit={}", whole.len()), None).await;
-    assert!(next(&exact).is_none(), "nothing is behind the last user");
+    assert!(exact.next().is_none(), "nothing is behind the last user");
 }
 
 #[tokio::test]
