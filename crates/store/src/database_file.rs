@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 
-/// At the end of the name of the file that a server holds a lock on. SQLite has `-wal` and `-shm` beside the database.
+/// At the end of the name of the log of the last changes, which SQLite makes.
+const LOG_SUFFIX: &str = "-wal";
+/// At the end of the name of the file that a server holds a lock on.
 const LOCK_SUFFIX: &str = "-lock";
 /// How long the lock is waited for: a process that was just killed holds it until the system has cleaned up.
 const LOCK_TIME_MAX: Duration = Duration::from_secs(1);
@@ -44,6 +46,8 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct DatabaseFile {
     path: PathBuf,
+    /// The log of its last changes, which SQLite has beside the file that the path leads to.
+    log: PathBuf,
     /// What was at the path when it was opened.
     opened: OnceLock<Identity>,
 }
@@ -52,7 +56,8 @@ impl DatabaseFile {
     /// Makes the file, readable by its owner only, when there is none.
     pub(crate) fn make(path: &Path) -> Result<Self, StoreError> {
         make_private(path)?;
-        Ok(Self { path: path.to_owned(), opened: OnceLock::new() })
+        let log = beside(&resolved(path)?, LOG_SUFFIX);
+        Ok(Self { path: path.to_owned(), log, opened: OnceLock::new() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -80,7 +85,7 @@ impl DatabaseFile {
 
     /// The same for the log of the last changes, which is there as long as a connection that has written is open.
     pub(crate) fn check_log_place(&self) -> Result<(), OutOfPlace> {
-        match fs::metadata(beside(&self.path, "-wal")) {
+        match fs::metadata(&self.log) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OutOfPlace),
             _ => self.check_place(),
         }
@@ -99,7 +104,7 @@ impl ServerLock {
     /// [`StoreError::InUse`] when another server has it.
     pub(crate) async fn take(path: &Path) -> Result<Self, StoreError> {
         // Two names of one file have one lock.
-        let path = path.canonicalize().map_err(|error| cannot("use", "file", path, &error))?;
+        let path = resolved(path)?;
         let beside = beside(&path, LOCK_SUFFIX);
         let mut options = fs::OpenOptions::new();
         options.create(true).truncate(false).write(true);
@@ -126,6 +131,11 @@ impl ServerLock {
         let written = file.rewind().and_then(|()| file.write_all(&ROOM));
         written.and(file.set_len(0))
     }
+}
+
+/// The path without symbolic links.
+fn resolved(path: &Path) -> Result<PathBuf, StoreError> {
+    path.canonicalize().map_err(|error| cannot("use", "file", path, &error))
 }
 
 /// The path of a file beside the database's.

@@ -52,6 +52,29 @@ async fn a_second_server_on_the_same_file_is_refused_and_tools_are_not() {
     Store::open(&at(&path), keyring()).await.unwrap();
 }
 
+/// SQLite has its files beside the one that the link leads to.
+#[tokio::test]
+async fn a_database_is_in_its_place_behind_a_symbolic_link_until_that_leads_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, linked) = (folder.path().join("data").join("db.sqlite"), folder.path().join("linked.sqlite"));
+    drop(open(&at(&path)).await);
+    let link = |to: &Path| {
+        let _ = fs::remove_file(&linked);
+        std::os::unix::fs::symlink(to, &linked).unwrap();
+    };
+    link(&path);
+    let store = Store::open(&at(&linked), keyring()).await.unwrap();
+    add(&store).await.unwrap();
+    becomes(&store, Ok(())).await;
+    let other = folder.path().join("other.sqlite");
+    fs::copy(&path, &other).unwrap();
+    link(&other);
+    assert!(matches!(add(&store).await, Err(StoreError::Unavailable(_))));
+    becomes(&store, Err(NotReady::File)).await;
+    link(&path);
+    becomes(&store, Ok(())).await;
+}
+
 /// What is written to a file that was deleted is lost when the process ends.
 #[tokio::test]
 async fn a_database_file_that_is_deleted_or_replaced_takes_no_changes_until_it_is_back() {
