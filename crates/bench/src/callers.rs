@@ -26,7 +26,7 @@ use tenterhook_contract::{
         SigningSecret,
     },
     id::{EventId, HookId},
-    system_log::Actor,
+    party::Actor,
     token::{Token, TokenRequest, TokenSubject},
 };
 use tenterhook_engine::{

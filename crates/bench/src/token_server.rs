@@ -20,11 +20,9 @@ use tenterhook_flows::{
     provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
 };
 use tenterhook_jose::SigningAlgorithm;
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite, SigningKey, Status};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
-use tenterhook_store::{
-    Keyring, Store, StoreConfig,
-    model::{ConfigurationObject, ConfigurationWrite, SigningKey, Status},
-};
+use tenterhook_store::{Keyring, Store, StoreConfig};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{

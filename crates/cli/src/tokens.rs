@@ -6,7 +6,8 @@ use tenterhook_flows::{
     api_tokens::{ApiTokenChange, api_token, api_token_event},
     entropy::{SystemEntropy, random_token},
 };
-use tenterhook_store::{Keyring, Store, model::ApiToken};
+use tenterhook_model::ApiToken;
+use tenterhook_store::{Keyring, Store};
 
 use crate::{Error, config::Config};
 

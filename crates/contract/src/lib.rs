@@ -6,7 +6,6 @@
 //! and one more line in `hook_type.rs`.
 
 pub mod answer;
-pub mod api_error;
 pub mod context;
 pub mod description;
 pub mod envelope;
@@ -18,6 +17,7 @@ pub mod id;
 mod json_text;
 pub mod limits;
 pub mod members;
+pub mod party;
 pub mod password_import;
 mod patch;
 pub mod plain_json;
@@ -30,7 +30,6 @@ pub mod saml;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod secret;
-pub mod system_log;
 pub mod telephony;
 mod text;
 mod timestamp;
@@ -41,5 +40,5 @@ pub use description::{Description, EmptyAnswer, FailureDefault, PerOrg, Refusal,
 pub use extension_point::ExtensionPoint;
 pub use hook_type::{HookType, UnknownHookType};
 pub use secret::{MASK, Secret};
-pub use text::without_controls;
+pub use text::{beginning, without_controls};
 pub use timestamp::{Timestamp, TimestampError};

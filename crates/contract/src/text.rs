@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 
 /// The first `count` characters of `text`; all of it when it has no more.
-pub(crate) fn beginning(text: &str, count: usize) -> &str {
+///
+/// ```
+/// assert_eq!(tenterhook_contract::beginning("caf\u{e9} noir", 4), "caf\u{e9}");
+/// ```
+pub fn beginning(text: &str, count: usize) -> &str {
     if text.len() <= count {
         // No character has less than a byte.
         return text;

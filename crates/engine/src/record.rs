@@ -7,8 +7,8 @@ use tenterhook_contract::{
     answer::{Answer, Notice, ServiceError, render_debug_context},
     context::RequestContext,
     id::{EventId, HookId, OrgId},
+    party::{Actor, Target},
     problem::{Change, Problem},
-    system_log::{Actor, Target},
 };
 use tokio::time::Instant;
 

@@ -3,10 +3,10 @@
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{ApiTokenId, OrgId},
-    system_log::LogEvent,
 };
 use tenterhook_engine::Entropy;
-use tenterhook_store::model::ApiToken;
+use tenterhook_model::ApiToken;
+use tenterhook_model::LogEvent;
 
 use crate::{
     entropy::{id_parts, sha256_hex},

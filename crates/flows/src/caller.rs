@@ -7,8 +7,8 @@ use tenterhook_contract::{
     answer::cap,
     context::{RequestContext, UrlValue},
     id::RequestId,
-    system_log::{DebugData, LogClient},
 };
+use tenterhook_model::{DebugData, LogClient};
 
 use crate::Network;
 

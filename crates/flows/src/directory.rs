@@ -6,10 +6,8 @@ use tenterhook_contract::{
     id::{OrgId, UserId},
     members::Members,
 };
-use tenterhook_store::{
-    StoreError,
-    model::{Status, User},
-};
+use tenterhook_model::{Status, User};
+use tenterhook_store::StoreError;
 
 use crate::{
     Platform,

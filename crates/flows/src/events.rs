@@ -6,10 +6,11 @@ use tenterhook_contract::{
     Timestamp,
     hook_key::HookKey,
     id::OrgId,
-    system_log::{Actor, DebugData, LogClient, LogEvent, LogResult, Severity, Target, cap_reason},
+    party::{Actor, Target},
 };
 use tenterhook_engine::{Entropy, Origin};
-use tenterhook_store::model::{ApiToken, OAuthClient, User};
+use tenterhook_model::{ApiToken, OAuthClient, User};
+use tenterhook_model::{DebugData, LogClient, LogEvent, LogResult, Severity, cap_reason};
 
 use crate::{Caller, Platform};
 

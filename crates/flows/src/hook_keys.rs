@@ -7,10 +7,8 @@ use tenterhook_contract::{
     id::HookKeyId,
 };
 use tenterhook_jose::{Generated, SigningAlgorithm};
-use tenterhook_store::{
-    StoreError,
-    model::{ConfigurationObject, ConfigurationWrite},
-};
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite};
+use tenterhook_store::StoreError;
 
 use crate::{
     OrgSnapshot, Platform,

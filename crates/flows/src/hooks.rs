@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tenterhook_contract::{
     answer::Answer,
-    api_error::ErrorCode,
     hook::{HookStatus, InlineHook, Registry},
     id::HookId,
+    party::Target,
     problem::{Problem, bounded},
-    system_log::Target,
 };
 use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, Trial};
-use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite, PolicyRule};
+use tenterhook_model::ErrorCode;
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite, PolicyRule};
 
 use crate::{
     OrgSnapshot, Platform,

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 
 use tenterhook_contract::{
-    api_error::ErrorCode,
     context::{RequestContext, UrlValue},
     hook::HookInvalid,
     id::OrgId,
-    system_log::{LogResult, Target},
+    party::Target,
 };
 use tenterhook_engine::Origin;
 use tenterhook_jose::KeyError;
-use tenterhook_store::{StoreError, model::ApiToken};
+use tenterhook_model::ApiToken;
+use tenterhook_model::{ErrorCode, LogResult};
+use tenterhook_store::StoreError;
 
 use crate::{
     Caller, ChangeError, OrgSnapshot, Platform,

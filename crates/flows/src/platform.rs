@@ -9,10 +9,8 @@ use std::{
 use arc_swap::ArcSwap;
 use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, ReadyHook, Transport, Witness};
-use tenterhook_store::{
-    CommitError, LogWriter, Store, StoreError,
-    model::{ConfigurationVersion, ConfigurationWrite, Org},
-};
+use tenterhook_model::{ConfigurationVersion, ConfigurationWrite, Org};
+use tenterhook_store::{CommitError, LogWriter, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{

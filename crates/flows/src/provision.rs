@@ -5,14 +5,12 @@ use tenterhook_contract::{
     id::{AuthorizationServerId, ClaimId, ClientId, OrgId, PolicyId, RuleId, ScopeId, UserId},
 };
 use tenterhook_jose::{Generated, KeyError};
-use tenterhook_store::{
-    StoreError,
-    model::{
-        AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-        ConfigurationObject, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, RulePeople, Scope,
-        SigningAlgorithm, SigningKey, Status,
-    },
+use tenterhook_model::{
+    AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, ConfigurationObject,
+    ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey,
+    Status,
 };
+use tenterhook_store::StoreError;
 
 use crate::{
     ChangeError, OrgSnapshot, Platform,

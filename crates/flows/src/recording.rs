@@ -8,17 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_contract::{
-    answer::cap,
-    id::OrgId,
-    limits::LOG_TEXT_CHARACTERS_MAX,
-    problem::Change,
-    system_log::{DebugData, LogEvent, LogResult, cap_reason},
-    without_controls,
-};
+use tenterhook_contract::{answer::cap, id::OrgId, limits::LOG_TEXT_CHARACTERS_MAX, problem::Change, without_controls};
 use tenterhook_engine::{
     Bound, BoxFuture, CallFailure, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
 };
+use tenterhook_model::{DebugData, LogEvent, LogResult, cap_reason};
 use tenterhook_store::LogWriter;
 use tokio::time::Instant;
 

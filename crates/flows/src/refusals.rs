@@ -9,10 +9,8 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_contract::{
-    id::OrgId,
-    system_log::{Actor, DebugData, LogClient, LogResult},
-};
+use tenterhook_contract::{id::OrgId, party::Actor};
+use tenterhook_model::{DebugData, LogClient, LogResult};
 use tokio::time::Instant;
 
 use crate::{

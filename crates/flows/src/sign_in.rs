@@ -1,10 +1,8 @@
 //! Signing in with a password: a session, or nothing that tells who exists.
 
 use tenterhook_contract::{Secret, id::SessionId};
-use tenterhook_store::{
-    StoreError,
-    model::{Session, Status, User},
-};
+use tenterhook_model::{Session, Status, User};
+use tenterhook_store::StoreError;
 
 use tokio::time::Instant;
 

@@ -16,7 +16,7 @@ use tenterhook_contract::{
     id::{AuthorizationServerId, HookId},
 };
 use tenterhook_engine::{ReadyHook, Transport};
-use tenterhook_store::model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
+use tenterhook_model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
 use tokio::time::Instant;
 use url::{Origin, Url, form_urlencoded};
 

@@ -12,11 +12,11 @@ use tenterhook_contract::{
     hook_key::HookKey,
     id::OrgId,
 };
+use tenterhook_model::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, SigningKey};
 
 use crate::{
     CommitError, Keyring, Store, StoreError,
     entity::{configuration_object, org},
-    model::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, SigningKey},
     store::{from_text, to_text},
 };
 

@@ -6,11 +6,11 @@ use sea_orm::{
     sea_query::{Expr, OnConflict, SimpleExpr},
 };
 use tenterhook_contract::{Secret, Timestamp, id::OrgId};
+use tenterhook_model::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState};
 
 use crate::{
     Store, StoreError,
     entity::{access_token, authorization_code, refresh_token},
-    model::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState},
     store::{from_text, to_text},
 };
 

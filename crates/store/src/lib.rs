@@ -1,9 +1,7 @@
 //! What survives a restart: configuration objects, users, sessions, codes, tokens and the System Log.
 //!
 //! One source for embedded SQLite and PostgreSQL. No HTTP and no hook semantics live here.
-//! Start reading at [`Store`]; the records it takes and gives are in [`model`].
-
-pub mod model;
+//! Start reading at [`Store`]; the records that it takes and gives are those of `tenterhook-model`.
 
 mod configuration;
 mod database;
@@ -31,7 +29,6 @@ mod users;
 pub use database::{CONNECTIONS_MIN, StartTurn, StoreConfig, StoreConfigError};
 pub use error::{CommitError, StoreError};
 pub use keyring::{Keyring, KeyringError};
-pub use log::LogCursorError;
 pub use log_writer::LogWriter;
 pub use readiness::NotReady;
 pub use rotation::Rotation;

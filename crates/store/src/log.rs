@@ -1,21 +1,13 @@
 //! The System Log as it is read: in pages.
 
-use std::{fmt, str::FromStr};
-
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select,
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_model::{LogCursor, LogPage, LogQuery};
 
-use crate::{
-    Store, StoreError,
-    entity::log_event,
-    log_marks::first_since,
-    model::{LogCursor, LogPage, LogQuery},
-    pool::Pool,
-    store::from_text,
-};
+use crate::{Store, StoreError, entity::log_event, log_marks::first_since, pool::Pool, store::from_text};
 
 impl Store {
     /// How many events the org has whose type begins with `family`. Reads them all: for checks, not for pages.
@@ -101,28 +93,6 @@ fn selection(query: &LogQuery, first: Option<i64>) -> Select<log_event::Entity> 
         (true, _) => select.order_by_asc(Column::Sequence),
         (false, false) => select.order_by_asc(Column::PublishedUs).order_by_asc(Column::Sequence),
         (false, true) => select.order_by_desc(Column::PublishedUs).order_by_desc(Column::Sequence),
-    }
-}
-
-impl fmt::Display for LogCursor {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}_{}", self.published_micros, self.sequence)
-    }
-}
-
-/// A text that is no place in the System Log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogCursorError;
-
-impl FromStr for LogCursor {
-    type Err = LogCursorError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (published, sequence) = text.split_once('_').ok_or(LogCursorError)?;
-        Ok(Self {
-            published_micros: published.parse().map_err(|_| LogCursorError)?,
-            sequence: sequence.parse().map_err(|_| LogCursorError)?,
-        })
     }
 }
 

@@ -16,7 +16,8 @@ use std::{
 };
 
 use sea_orm::{ConnectionTrait as _, DbBackend};
-use tenterhook_contract::{Timestamp, id::OrgId, system_log::LogEvent};
+use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_model::LogEvent;
 use tokio::{
     sync::{Notify, broadcast, oneshot},
     time::Instant,

@@ -19,6 +19,7 @@ use tenterhook_contract::{
     Secret, Timestamp,
     id::{ApiTokenId, OrgId},
 };
+use tenterhook_model::{ApiToken, ConfigurationVersion, Org};
 
 use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
@@ -31,7 +32,6 @@ use crate::{
     log_marks::stretch,
     master_keys::MasterKeys,
     migrated,
-    model::{ApiToken, ConfigurationVersion, Org},
     readiness::Readiness,
     sessions,
 };

@@ -8,11 +8,11 @@ use tenterhook_contract::{
     Secret, Timestamp,
     id::{OrgId, SessionId, UserId},
 };
+use tenterhook_model::{Session, User};
 
 use crate::{
     Store, StoreError,
     entity::{session, user},
-    model::{Session, User},
     store::{duplicate, from_text, to_text},
 };
 

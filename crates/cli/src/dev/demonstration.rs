@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 use serde_json::{Map, Value, json};
-use tenterhook_contract::{MASK, Secret, system_log::LogEvent};
+use tenterhook_contract::{MASK, Secret};
 use tenterhook_engine::{Outcome, Witnessed};
 use tenterhook_flows::{Platform, oauth::DEFAULT_SERVER, provision::DemonstrationOrg};
+use tenterhook_model::LogEvent;
 use tokio::sync::{broadcast, mpsc};
 
 use super::{client::Client, diff, shown::Screen};

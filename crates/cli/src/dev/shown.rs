@@ -4,12 +4,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use anstream::println;
 use serde_json::{Map, Value, json};
-use tenterhook_contract::{
-    answer::Notice,
-    system_log::{DebugValue, LogEvent, LogResult},
-    without_controls,
-};
+use tenterhook_contract::{answer::Notice, without_controls};
 use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
+use tenterhook_model::{DebugValue, LogEvent, LogResult};
 use tokio::sync::broadcast;
 
 use super::{

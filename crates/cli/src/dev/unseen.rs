@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tenterhook_contract::system_log::LogEvent;
 use tenterhook_engine::Timings;
+use tenterhook_model::LogEvent;
 
 /// What the log says of it.
 pub(super) struct Unseen {

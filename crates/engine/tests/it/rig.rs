@@ -13,8 +13,8 @@ use tenterhook_contract::{
     context::{RequestContext, UrlValue},
     hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, HookTls, InlineHook},
     id::{HookId, OrgId, RequestId},
+    party::Actor,
     problem::{Change, Problem, ProblemCode},
-    system_log::Actor,
 };
 use tenterhook_engine::{
     BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Engine, Entropy, Exchange, Execution,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{members::Members, token::reserved::BOTH};
-use tenterhook_store::model::{ClaimDefinition, ClaimTarget};
+use tenterhook_model::{ClaimDefinition, ClaimTarget};
 
 use super::reader::Reader;
 use crate::{OrgSnapshot, management::ManagementError, oauth::is_expression};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{Secret, members::Members};
-use tenterhook_store::model::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
+use tenterhook_model::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
 
 use super::reader::{BLANK, INVALID, Reader};
 use crate::{

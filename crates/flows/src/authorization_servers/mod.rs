@@ -23,7 +23,7 @@ use tenterhook_contract::{
     Timestamp,
     id::{AuthorizationServerId, ClaimId},
 };
-use tenterhook_store::model::{
+use tenterhook_model::{
     AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ConfigurationObject, ConfigurationWrite,
     PolicyRule, RulePeople, Scope, Status,
 };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{id::ClientId, members::Members};
-use tenterhook_store::model::AccessPolicy;
+use tenterhook_model::AccessPolicy;
 
 use super::reader::{NAME_ONE, Reader};
 use crate::{OrgSnapshot, management::ManagementError};

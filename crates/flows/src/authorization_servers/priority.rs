@@ -2,7 +2,7 @@
 //! priority of another one takes its place, and that one and those right behind it move down by one.
 
 use tenterhook_contract::Timestamp;
-use tenterhook_store::model::{AccessPolicy, ConfigurationObject, PolicyRule};
+use tenterhook_model::{AccessPolicy, ConfigurationObject, PolicyRule};
 
 use crate::{OrgSnapshot, management::ManagementError};
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tenterhook_contract::members::Members;
-use tenterhook_store::model::Status;
+use tenterhook_model::Status;
 
 use crate::management::ManagementError;
 

@@ -6,7 +6,7 @@ use tenterhook_contract::{
     id::{GroupId, HookId, UserId},
     members::Members,
 };
-use tenterhook_store::model::{PolicyRule, RulePeople};
+use tenterhook_model::{PolicyRule, RulePeople};
 
 use super::reader::{BLANK, NAME_ONE, Reader};
 use crate::{OrgSnapshot, management::ManagementError};

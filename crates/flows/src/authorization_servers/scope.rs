@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::members::Members;
-use tenterhook_store::model::Scope;
+use tenterhook_model::Scope;
 
 use super::reader::{INVALID, Reader};
 use crate::{OrgSnapshot, management::ManagementError};

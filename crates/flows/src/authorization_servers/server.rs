@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenterhook_contract::members::Members;
 use tenterhook_jose::SigningAlgorithm;
-use tenterhook_store::model::{AuthorizationServer, KeyRotation, SigningKey, Status};
+use tenterhook_model::{AuthorizationServer, KeyRotation, SigningKey, Status};
 
 use super::reader::Reader;
 use crate::{

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use tenterhook_contract::{Timestamp, id::RefreshTokenId, token::ProtocolRequest};
-use tenterhook_store::{
-    StoreError,
-    model::{AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, Session, User},
+use tenterhook_model::{
+    AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, Session, User,
 };
+use tenterhook_store::StoreError;
 
 use super::{
     client,
@@ -230,7 +230,7 @@ impl Platform {
 
     async fn active_user(&self, org: &OrgSnapshot, session: &Session) -> Result<Option<User>, StoreError> {
         let user = self.store().find_user(&org.org.id, &session.user_id).await?;
-        Ok(user.filter(|user| user.status == tenterhook_store::model::Status::Active))
+        Ok(user.filter(|user| user.status == tenterhook_model::Status::Active))
     }
 }
 

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{Timestamp, token::TokenDraft};
 use tenterhook_engine::Entropy;
-use tenterhook_store::model::{ClaimDefinition, ClaimTarget, OAuthClient, Status, User};
+use tenterhook_model::{ClaimDefinition, ClaimTarget, OAuthClient, Status, User};
 
 use crate::entropy::random_bytes;
 

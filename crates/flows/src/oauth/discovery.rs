@@ -1,7 +1,7 @@
 //! What a server publishes of itself: metadata (RFC 8414, OpenID Connect discovery) and keys (RFC 7517).
 
 use serde_json::{Value, json};
-use tenterhook_store::model::AuthorizationServer;
+use tenterhook_model::AuthorizationServer;
 
 use super::issuer;
 use crate::OrgSnapshot;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::Timestamp;
-use tenterhook_store::model::{AuthorizationServer, ClaimTarget, RefreshTokenState, Status};
+use tenterhook_model::{AuthorizationServer, ClaimTarget, RefreshTokenState, Status};
 
 use super::{claims::add_defined, client, error::OAuthError, issuer, parameters::Parameters, token::authenticate};
 use crate::{OrgSnapshot, Platform, entropy::sha256_hex};

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tenterhook_contract::{Timestamp, id::AuthorizationServerId, plain_json::PlainJson};
 use tenterhook_engine::Entropy;
 use tenterhook_jose::{Generated, KeyError, SigningAlgorithm, TokenSigner};
-use tenterhook_store::model::{SigningKey, Status};
+use tenterhook_model::{SigningKey, Status};
 
 use crate::entropy::random_bytes;
 

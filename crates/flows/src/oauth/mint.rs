@@ -11,14 +11,14 @@ use tenterhook_contract::{
     context::{IdentityProviderContext, SessionContext, UserContext, UserLinks, UserProfile},
     id::RefreshTokenId,
     plain_json,
-    system_log::cap_reason,
     token::{
         ClientContext, Issuer, OriginalGrant, PolicyContext, ProtocolContext, ProtocolRequest, RuleContext, Token,
         TokenContext, TokenDraft, TokenRequest, TokenSubject,
     },
 };
 use tenterhook_engine::Origin;
-use tenterhook_store::model::{
+use tenterhook_model::cap_reason;
+use tenterhook_model::{
     AccessPolicy, AuthorizationServer, ClientAuthenticationMethod, IssuedAccessToken, OAuthClient, PolicyRule, Session,
     User,
 };

@@ -14,7 +14,7 @@ pub mod policy;
 pub mod signing_keys;
 pub mod token;
 
-use tenterhook_store::model::{AuthorizationServer, OAuthClient, Status};
+use tenterhook_model::{AuthorizationServer, OAuthClient, Status};
 
 pub(crate) use claims::is_expression;
 use error::OAuthError;

@@ -1,7 +1,7 @@
 //! Which rule a request falls under: policies by priority, then their rules by priority, as the vendor does.
 
 use tenterhook_contract::id::{AuthorizationServerId, ClientId, UserId};
-use tenterhook_store::model::{AccessPolicy, Configuration, PolicyRule, Status};
+use tenterhook_model::{AccessPolicy, Configuration, PolicyRule, Status};
 
 /// What a request is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ mod tests {
         Timestamp,
         id::{PolicyId, RuleId},
     };
-    use tenterhook_store::model::RulePeople;
+    use tenterhook_model::RulePeople;
 
     use super::*;
 

@@ -3,12 +3,10 @@
 use std::{collections::HashSet, mem, sync::PoisonError};
 
 use serde_json::{Value, json};
-use tenterhook_contract::{Timestamp, id::OrgId, limits::TOKEN_LIFETIME_SECONDS_MAX, system_log::Target};
+use tenterhook_contract::{Timestamp, id::OrgId, limits::TOKEN_LIFETIME_SECONDS_MAX, party::Target};
 use tenterhook_jose::KeyError;
-use tenterhook_store::{
-    StoreError,
-    model::{AuthorizationServer, ConfigurationObject, ConfigurationWrite, KeyRotation, SigningKey, Status},
-};
+use tenterhook_model::{AuthorizationServer, ConfigurationObject, ConfigurationWrite, KeyRotation, SigningKey, Status};
+use tenterhook_store::StoreError;
 
 use super::keys::{generate_key_pair, signing_key};
 use crate::{

@@ -11,7 +11,7 @@ use tenterhook_contract::{
     id::{OrgId, RefreshTokenId},
     token::{OriginalGrant, RefreshTokenReference},
 };
-use tenterhook_store::model::{
+use tenterhook_model::{
     AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, CodeState, OAuthClient, PolicyRule,
     RefreshToken, RefreshTokenState, Status, User,
 };

@@ -17,7 +17,7 @@ use tenterhook_flows::{
     },
     oauth::signing_keys::list_keys,
 };
-use tenterhook_store::model::Status;
+use tenterhook_model::Status;
 
 use super::{Admin, JsonBody, paging::list};
 use crate::{App, error::ApiError};

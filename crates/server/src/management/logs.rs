@@ -8,11 +8,10 @@ use axum::{
     routing::get,
 };
 use serde_json::Value;
-use tenterhook_contract::{Timestamp, system_log::LogEvent};
-use tenterhook_store::{
-    LOG_RETENTION_SECONDS,
-    model::{LogCursor, LogQuery},
-};
+use tenterhook_contract::Timestamp;
+use tenterhook_model::LogEvent;
+use tenterhook_model::{LogCursor, LogQuery};
+use tenterhook_store::LOG_RETENTION_SECONDS;
 
 use super::{
     Admin, given,

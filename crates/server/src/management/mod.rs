@@ -23,7 +23,7 @@ use hyper::rt::Executor as _;
 use serde_json::Value;
 use tenterhook_contract::id::OrgId;
 use tenterhook_flows::{Caller, OrgSnapshot, entropy::sha256_hex, management::Administrator};
-use tenterhook_store::model::ApiToken;
+use tenterhook_model::ApiToken;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{

@@ -19,7 +19,7 @@ use tenterhook_flows::{
     OrgSnapshot,
     oauth::discovery::{jwks, metadata, openid_metadata},
 };
-use tenterhook_store::model::{AuthorizationServer, Status};
+use tenterhook_model::{AuthorizationServer, Status};
 
 use tokio::time::Instant;
 

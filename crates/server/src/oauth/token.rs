@@ -20,7 +20,8 @@ use tenterhook_flows::{
         parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
     },
 };
-use tenterhook_store::{StoreError, model::AuthorizationServer};
+use tenterhook_model::AuthorizationServer;
+use tenterhook_store::StoreError;
 
 use super::{
     cross_origin::{cross_origin, preflight},

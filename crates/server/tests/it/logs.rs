@@ -3,13 +3,11 @@
 use std::{borrow::Cow, time::Duration};
 
 use serde_json::{Value, json};
-use tenterhook_contract::{
-    Timestamp,
-    system_log::{Actor, DebugData, LogEvent, LogResult, Severity},
-};
+use tenterhook_contract::{Timestamp, party::Actor};
 use tenterhook_engine::{Clock as _, SystemClock};
+use tenterhook_model::LogQuery;
+use tenterhook_model::{DebugData, LogEvent, LogResult, Severity};
 use tenterhook_server::ServerLimits;
-use tenterhook_store::model::LogQuery;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::harness::{ADMIN_TOKEN, Answer, Behaviour, Service, World, hook_body};

@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tenterhook_contract::{Secret, id::OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
 use tenterhook_flows::{ChangeError, api_tokens::api_token, entropy::SystemEntropy};
-use tenterhook_store::model::Org;
+use tenterhook_model::Org;
 use tokio::net::TcpStream;
 
 use crate::harness::World;

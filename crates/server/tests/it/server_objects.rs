@@ -4,7 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tenterhook_contract::id::UserId;
-use tenterhook_store::model::{ConfigurationObject, ConfigurationWrite, SigningKey};
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite, SigningKey};
 
 use crate::{
     harness::World,

@@ -9,14 +9,12 @@ use tenterhook_contract::{
     },
     id::{AuthorizationServerId, ClaimId, ClientId, HookId, PolicyId, RuleId, ScopeId, UserId},
 };
-use tenterhook_store::{
-    CommitError, Store,
-    model::{
-        AccessPolicy, ApplicationType, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-        ConfigurationObject, ConfigurationVersion, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule,
-        RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
-    },
+use tenterhook_model::{
+    AccessPolicy, ApplicationType, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
+    ConfigurationObject, ConfigurationVersion, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule,
+    RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
 };
+use tenterhook_store::{CommitError, Store};
 
 use crate::databases::{self, at, number, on_every_database, org, other_org};
 

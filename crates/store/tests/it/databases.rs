@@ -8,10 +8,8 @@ use tenterhook_contract::{
     id::{AuthorizationServerId, ClientId, OrgId, RefreshTokenId, RuleId, SessionId, UserId},
     token::ProtocolRequest,
 };
-use tenterhook_store::{
-    Keyring, Store, StoreConfig,
-    model::{AuthorizationCode, Org, RefreshToken, Session, Status, User},
-};
+use tenterhook_model::{AuthorizationCode, Org, RefreshToken, Session, Status, User};
+use tenterhook_store::{Keyring, Store, StoreConfig};
 
 /// Runs a test body on each database. A body takes a store that has one org.
 macro_rules! on_every_database {

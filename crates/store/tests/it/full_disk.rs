@@ -9,10 +9,8 @@ use std::{
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 use tenterhook_contract::Secret;
-use tenterhook_store::{
-    NotReady, Store, StoreConfig, StoreError,
-    model::{IssuedAccessToken, RefreshToken, RefreshTokenState},
-};
+use tenterhook_model::{IssuedAccessToken, RefreshToken, RefreshTokenState};
+use tenterhook_store::{NotReady, Store, StoreConfig, StoreError};
 use tenterhook_testkit::{disk::SmallDisk, postgres::execute};
 
 use crate::{

@@ -2,10 +2,8 @@
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::Secret;
-use tenterhook_store::{
-    Store, StoreConfig, StoreError,
-    model::{CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState},
-};
+use tenterhook_model::{CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState};
+use tenterhook_store::{Store, StoreConfig, StoreError};
 use tenterhook_testkit::postgres::{Lost, Way};
 
 use crate::databases::{self, at, code, on_every_database, org, refresh_token, session};

@@ -2,10 +2,8 @@
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::Secret;
-use tenterhook_store::{
-    Keyring, Store, StoreConfig, StoreError,
-    model::{LogCursor, LogQuery},
-};
+use tenterhook_model::{LogCursor, LogQuery};
+use tenterhook_store::{Keyring, Store, StoreConfig, StoreError};
 use tenterhook_testkit::{
     postgres::{Lost, Way},
     standby::Standby,

@@ -1,10 +1,8 @@
 //! Users, sessions and API tokens.
 
 use tenterhook_contract::id::ApiTokenId;
-use tenterhook_store::{
-    Store, StoreError,
-    model::{ApiToken, User},
-};
+use tenterhook_model::{ApiToken, User};
+use tenterhook_store::{Store, StoreError};
 
 use crate::databases::{at, on_every_database, org, other_org, session, user};
 

@@ -1,7 +1,8 @@
 //! Re-encryption under a new master key, on every database, beside a store in use.
 
 use tenterhook_contract::Secret;
-use tenterhook_store::{Keyring, Store, StoreError, model::CodeState};
+use tenterhook_model::CodeState;
+use tenterhook_store::{Keyring, Store, StoreError};
 
 use crate::{
     configuration::{commit, put_hook},

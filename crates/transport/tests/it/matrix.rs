@@ -14,8 +14,8 @@ use tenterhook_contract::{
     context::{RequestContext, UrlValue},
     hook::{BreakerMode, BreakerPolicy, HookPolicy, InlineHook},
     id::{OrgId, RequestId},
+    party::Actor,
     problem::{Change, Problem},
-    system_log::Actor,
 };
 use tenterhook_engine::{
     Decision, Endpoint, Engine, FailureCode, Invocation, InvocationRecord, Limits, Origin, Outcome, ReadyHook,

@@ -7,14 +7,21 @@ use toml::Value;
 
 /// Which of our crates each of our crates may depend on. The map of ARCHITECTURE.md: arrows point inward, to
 /// `tenterhook-contract`. Only tests may go against them.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("tenterhook-contract", &[]),
     ("tenterhook-engine", &["tenterhook-contract"]),
     ("tenterhook-jose", &["tenterhook-contract"]),
     ("tenterhook-transport", &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose"]),
-    ("tenterhook-store", &["tenterhook-contract", "tenterhook-jose"]),
-    ("tenterhook-flows", &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose", "tenterhook-store"]),
-    ("tenterhook-server", &["tenterhook-contract", "tenterhook-engine", "tenterhook-flows", "tenterhook-store"]),
+    ("tenterhook-model", &["tenterhook-contract", "tenterhook-jose"]),
+    ("tenterhook-store", &["tenterhook-contract", "tenterhook-jose", "tenterhook-model"]),
+    (
+        "tenterhook-flows",
+        &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose", "tenterhook-model", "tenterhook-store"],
+    ),
+    (
+        "tenterhook-server",
+        &["tenterhook-contract", "tenterhook-engine", "tenterhook-flows", "tenterhook-model", "tenterhook-store"],
+    ),
     ("tenterhook", SHIPPED),
     ("tenterhook-testkit", &["tenterhook-contract", "tenterhook-engine"]),
     ("tenterhook-bench", SHIPPED),
@@ -26,6 +33,7 @@ const SHIPPED: &[&str] = &[
     "tenterhook-engine",
     "tenterhook-flows",
     "tenterhook-jose",
+    "tenterhook-model",
     "tenterhook-server",
     "tenterhook-store",
     "tenterhook-transport",

@@ -1,11 +1,15 @@
 //! System Log events (`system-log.md` section 3): built from facts, kept compact, rendered in full.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
 
-use crate::{Timestamp, id::OrgId, text::beginning};
+use tenterhook_contract::{
+    Timestamp, beginning,
+    id::OrgId,
+    party::{Actor, Target},
+};
 
 /// An event as it is stored. [`LogEvent::to_json`] renders the vendor's full shape with its nulls.
 ///
@@ -90,21 +94,6 @@ pub enum LogResult {
     RateLimit,
 }
 
-/// Who did it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Actor {
-    /// The id.
-    pub id: String,
-    /// `User`, `SystemPrincipal`, `PublicClientApp`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Such as the login.
-    pub alternate_id: Option<String>,
-    /// Such as the name.
-    pub display_name: Option<String>,
-}
-
 /// The HTTP client of the triggering request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -120,24 +109,6 @@ pub struct LogClient<'a> {
     pub id: Option<Cow<'a, str>>,
 }
 
-/// What an event is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Target {
-    /// The id.
-    pub id: String,
-    /// `InlineHook`, `User`, `AppInstance`, `PolicyRule`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Such as the login.
-    pub alternate_id: Option<String>,
-    /// Such as the name.
-    pub display_name: Option<String>,
-    /// What else the event type says of it (`system-log.md` section 5).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<Map<String, Value>>,
-}
-
 impl<'a> DebugData<'a> {
     /// Room for `count` members.
     pub fn with_capacity(count: usize) -> Self {
@@ -147,7 +118,7 @@ impl<'a> DebugData<'a> {
     /// Appends a member; its name must be a new one.
     ///
     /// ```
-    /// use tenterhook_contract::system_log::{DebugData, DebugValue};
+    /// use tenterhook_model::{DebugData, DebugValue};
     /// let mut data = DebugData::default();
     /// data.put("requestUri", "/oauth2/v1/token").put("attempts", 2_u64);
     /// assert_eq!(serde_json::to_string(&data).unwrap(), r#"{"requestUri":"/oauth2/v1/token","attempts":2}"#);
@@ -305,9 +276,70 @@ fn party(
 }
 
 /// Longest reason of an outcome, in characters.
-pub const REASON_CHARACTERS_MAX: usize = 255;
+const REASON_CHARACTERS_MAX: usize = 255;
 
 /// Cuts an outcome's reason to what the log takes.
 pub fn cap_reason(reason: &str) -> &str {
     beginning(reason, REASON_CHARACTERS_MAX)
+}
+
+/// Which events a System Log query wants.
+#[derive(Clone, Debug)]
+pub struct LogQuery {
+    /// The org.
+    pub org_id: OrgId,
+    /// Events at or after this moment.
+    pub since: Option<Timestamp>,
+    /// Events before this moment.
+    pub until: Option<Timestamp>,
+    /// Continue after this place.
+    pub after: Option<LogCursor>,
+    /// By `published` descending instead of ascending.
+    pub descending: bool,
+    /// By order of persistence instead of `published` (polling, `system-log.md` section 1).
+    pub polling: bool,
+    /// At most this many events.
+    pub limit: u64,
+}
+
+/// A place in the System Log. Its text form is opaque to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCursor {
+    /// `published` of the last event seen, in microseconds.
+    pub published_micros: i64,
+    /// Its number in order of persistence.
+    pub sequence: i64,
+}
+
+/// A page of the System Log.
+#[derive(Clone, Debug)]
+pub struct LogPage {
+    /// The events.
+    pub events: Vec<LogEvent<'static>>,
+    /// The place after the last of them; for an empty polling page the place to poll from again.
+    pub next: Option<LogCursor>,
+    /// Whether events beyond this page exist now.
+    pub more: bool,
+}
+
+impl fmt::Display for LogCursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}_{}", self.published_micros, self.sequence)
+    }
+}
+
+/// A text that is no place in the System Log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCursorError;
+
+impl FromStr for LogCursor {
+    type Err = LogCursorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (published, sequence) = text.split_once('_').ok_or(LogCursorError)?;
+        Ok(Self {
+            published_micros: published.parse().map_err(|_| LogCursorError)?,
+            sequence: sequence.parse().map_err(|_| LogCursorError)?,
+        })
+    }
 }

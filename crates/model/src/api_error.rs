@@ -75,7 +75,7 @@ impl ErrorCode {
     /// The summary with its detail filled in.
     ///
     /// ```
-    /// use tenterhook_contract::api_error::ErrorCode;
+    /// use tenterhook_model::ErrorCode;
     /// assert_eq!(ErrorCode::ValidationFailed.summary("name"), "Api validation failed: name");
     /// ```
     pub fn summary(self, detail: &str) -> String {

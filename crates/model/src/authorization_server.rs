@@ -1,0 +1,134 @@
+//! Custom authorization servers: their keys, scopes and claims.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tenterhook_contract::{
+    Secret, Timestamp,
+    id::{AuthorizationServerId, ClaimId, ScopeId},
+};
+use tenterhook_jose::SigningAlgorithm;
+
+use crate::Status;
+
+/// Who decides when a server's signing key is replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum KeyRotation {
+    /// Its age.
+    #[default]
+    Auto,
+    /// An administrator.
+    Manual,
+}
+
+/// A custom authorization server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorizationServer {
+    /// The id, or the name `default` in URLs of the default one.
+    pub id: AuthorizationServerId,
+    /// The name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// `aud` of its access tokens; exactly one, as the vendor has it.
+    pub audiences: Vec<String>,
+    /// Whether `/oauth2/default/…` reaches it.
+    pub is_default: bool,
+    /// In use or not.
+    pub status: Status,
+    /// When its signing key is replaced.
+    #[serde(default)]
+    pub key_rotation: KeyRotation,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub last_updated: Timestamp,
+}
+
+/// A signing key of an authorization server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKey {
+    /// The `kid`.
+    pub kid: String,
+    /// Whose key it is.
+    pub authorization_server_id: AuthorizationServerId,
+    /// The algorithm.
+    pub algorithm: SigningAlgorithm,
+    /// The private key, PKCS#8 in PEM; encrypted at rest.
+    #[serde(skip, default = "crate::no_secret")]
+    pub private_key_pem: Secret,
+    /// The public key as a JWK (RFC 7517) with `kid`, `alg` and `use`.
+    pub public_jwk: Map<String, Value>,
+    /// The newest active key signs; inactive ones are still published.
+    pub status: Status,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// A scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "members of the vendor's resource, none of which bears on another")]
+pub struct Scope {
+    /// The id.
+    pub id: ScopeId,
+    /// Whose scope it is.
+    pub authorization_server_id: AuthorizationServerId,
+    /// The name, such as `orders.read`.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// The name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Granted when a request names no scope.
+    pub default: bool,
+    /// Whether users may leave it out where they are asked for their consent.
+    #[serde(default)]
+    pub optional: bool,
+    /// One of the scopes of OpenID Connect (`openid`, `profile`, `email`, `offline_access`, …); cannot be deleted.
+    pub system: bool,
+    /// Whether discovery lists it.
+    pub published: bool,
+}
+
+/// Which token a claim goes into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClaimTarget {
+    /// The access token.
+    #[serde(rename = "RESOURCE")]
+    Access,
+    /// The ID token.
+    #[serde(rename = "IDENTITY")]
+    Identity,
+}
+
+/// A claim definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimDefinition {
+    /// The id.
+    pub id: ClaimId,
+    /// Whose claim it is.
+    pub authorization_server_id: AuthorizationServerId,
+    /// The claim's name.
+    pub name: String,
+    /// The token it goes into.
+    pub target: ClaimTarget,
+    /// `user.<attribute>`, `app.clientId`, or a quoted text: the expressions that we evaluate.
+    pub expression: String,
+    /// Whether it is in ID tokens; else only user information has it, for no ID token is issued without an access token.
+    /// Access tokens always have theirs.
+    #[serde(default = "always")]
+    pub always_include_in_token: bool,
+    /// Only when one of these scopes is granted; always when empty.
+    pub scopes: Vec<String>,
+    /// In use or not.
+    pub status: Status,
+}
+
+fn always() -> bool {
+    true
+}

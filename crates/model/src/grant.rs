@@ -1,0 +1,135 @@
+//! What a user has granted a client, and what was issued for it.
+
+use serde::{Deserialize, Serialize};
+use tenterhook_contract::{
+    Secret, Timestamp,
+    id::{AuthorizationServerId, ClientId, OrgId, RefreshTokenId, RuleId, SessionId, UserId},
+    token::ProtocolRequest,
+};
+
+/// A sign-in session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// The id, which may be shown.
+    pub id: SessionId,
+    /// The org.
+    pub org_id: OrgId,
+    /// SHA-256 of the cookie's value in hexadecimal.
+    pub cookie_sha256: String,
+    /// The user.
+    pub user_id: UserId,
+    /// When the user signed in.
+    pub created: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// When the password was last verified.
+    pub last_password_verification: Timestamp,
+}
+
+/// An authorization code and what it will be exchanged for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorizationCode {
+    /// SHA-256 of the code in hexadecimal.
+    pub code_sha256: String,
+    /// The org.
+    pub org_id: OrgId,
+    /// The authorization server.
+    pub authorization_server_id: AuthorizationServerId,
+    /// The client.
+    pub client_id: ClientId,
+    /// The user.
+    pub user_id: UserId,
+    /// The session.
+    pub session_id: SessionId,
+    /// As it was in the request; the exchange must repeat it.
+    pub redirect_uri: String,
+    /// The PKCE challenge (RFC 7636, S256 only).
+    pub code_challenge: Option<String>,
+    /// The granted scopes.
+    pub scopes: Vec<String>,
+    /// The rule that matched, for lifetimes.
+    pub rule_id: RuleId,
+    /// The authorization request, for `originalGrant` of a later refresh.
+    pub authorization_request: ProtocolRequest,
+    /// The frozen tokens (`token.md` 1) as JSON; encrypted at rest because it holds values a hook added.
+    #[serde(skip, default = "crate::no_secret")]
+    pub frozen_tokens: Secret,
+    /// The refresh token that will be issued, when one will be: its id was told to the hook.
+    pub refresh_token_id: Option<RefreshTokenId>,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// An authorization code as the store knows it when it is presented.
+#[derive(Debug)]
+pub enum CodeState {
+    /// It has not been redeemed, and can be.
+    Live(Box<AuthorizationCode>),
+    /// It was redeemed before. Without its tokens.
+    Redeemed(Box<AuthorizationCode>),
+    /// Unknown or expired.
+    Unknown,
+}
+
+/// An access token that is issued to a user's client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedAccessToken {
+    /// Its `jti`.
+    pub jti: String,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// A refresh token. All tokens of one grant are a family, revoked together when one is used twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshToken {
+    /// Its `jti`.
+    pub id: RefreshTokenId,
+    /// The org.
+    pub org_id: OrgId,
+    /// SHA-256 of the token in hexadecimal.
+    pub token_sha256: String,
+    /// The first token's id: the family.
+    pub family_id: RefreshTokenId,
+    /// SHA-256 of the authorization code that it came of, in hexadecimal.
+    pub code_sha256: Option<String>,
+    /// The authorization server.
+    pub authorization_server_id: AuthorizationServerId,
+    /// The client.
+    pub client_id: ClientId,
+    /// The user.
+    pub user_id: UserId,
+    /// The granted scopes.
+    pub scopes: Vec<String>,
+    /// The request that first obtained it.
+    pub authorization_request: ProtocolRequest,
+    /// When the user signed in, for `auth_time`.
+    pub auth_time: Timestamp,
+    /// When it was issued.
+    pub created: Timestamp,
+    /// When it ends: lifetime and idle window together.
+    pub expires: Timestamp,
+    /// When the family ends whatever happens; `None` for unlimited.
+    pub family_expires: Option<Timestamp>,
+}
+
+/// What a refresh token is at the moment.
+#[derive(Debug, PartialEq)]
+pub enum RefreshTokenState {
+    /// Usable.
+    Live(Box<RefreshToken>),
+    /// Rotated away before.
+    Used {
+        /// The token.
+        token: Box<RefreshToken>,
+        /// When it was; absent where an older version did it.
+        used: Option<Timestamp>,
+    },
+    /// Revoked.
+    Revoked(Box<RefreshToken>),
+    /// Unknown or expired.
+    Unknown,
+}
