@@ -76,7 +76,8 @@ fn invalid() -> CallFailure {
     CallFailure::new(FailureCode::HttpInvalid, "The answer is not valid HTTP")
 }
 
-fn closed_early() -> CallFailure {
+/// The failure of a connection that ended before its answer was complete.
+pub(crate) fn closed_early() -> CallFailure {
     CallFailure::new(FailureCode::ConnectionReset, "The connection was closed before the answer was complete")
 }
 

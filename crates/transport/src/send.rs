@@ -137,14 +137,20 @@ impl PooledClient {
             let mut request = request()?;
             let carrier = Carrier(capture_connection(&mut request));
             request.body_mut().go_on(carrier.0.clone());
-            let error = match self.send_once(request).await {
+            let sent = tokio::select! {
+                biased;
+                sent = self.send_once(request) => sent.map_err(Some),
+                () = passed_over(&carrier.0, progress) => Err(None),
+            };
+            let error = match sent {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let by = http2_of(&carrier.0);
             let in_turn = by.as_ref().is_some_and(|by| by.streams.some_were_processed());
             let resends_max = if in_turn { TURNS_MAX } else { RESENDS_MAX };
-            match unread(&error, progress.phase() == CallPhase::Wait, by.as_deref()) {
+            let taken = progress.phase() == CallPhase::Wait;
+            match error.as_ref().map_or(Some(Unread::GivenBack), |error| unread(error, taken, by.as_deref())) {
                 Some(Unread::NotUsed) if unused < IDLE_PER_HOST_MAX => unused += 1,
                 Some(why @ (Unread::Refused | Unread::GivenBack))
                     if progress.resends() < resends_max && pause * RESEND_SHARE <= deadline.remaining() =>
@@ -161,7 +167,7 @@ impl PooledClient {
                         pause = pause.min(TURN_PAUSE_MAX);
                     }
                 }
-                _ => return Err(failure::of_client_error(&error)),
+                _ => return Err(error.as_ref().map_or_else(failure::closed_early, failure::of_client_error)),
             }
             progress.reach(CallPhase::Connect);
         }
@@ -174,6 +180,22 @@ impl PooledClient {
         }
         Ok(answer)
     }
+}
+
+/// Ends when the connection that was chosen for a request has said that it does not process it, and has not taken its body:
+/// the library does not always say so before the connection is closed.
+async fn passed_over(chosen: &CaptureConnection, progress: &Progress) {
+    let mut chosen = chosen.clone();
+    drop(chosen.wait_for_connection_metadata().await);
+    if let Some(by) = http2_of(&chosen) {
+        by.streams.next_passed_over().await;
+        // The pool takes a request to another connection while it is polled, which it is not now.
+        let still = http2_of(&chosen).is_some_and(|last| Arc::ptr_eq(&last, &by));
+        if still && progress.phase() != CallPhase::Wait {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Takes the connection out of the pool. The calls that are under way on it end there.

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::sync::Notify;
+
 /// Bytes of a frame's head (RFC 9113 section 4.1).
 const HEAD: usize = 9;
 /// Bytes of a GOAWAY up to the end of its last id (section 6.8).
@@ -21,11 +23,13 @@ pub(crate) struct Streams {
     taken: AtomicU32,
     /// The last id of the service's last GOAWAY; the highest number before.
     processed: AtomicU32,
+    /// A GOAWAY has come, or a body was taken after one.
+    changed: Notify,
 }
 
 impl Default for Streams {
     fn default() -> Self {
-        Self { taken: AtomicU32::new(0), processed: AtomicU32::new(u32::MAX) }
+        Self { taken: AtomicU32::new(0), processed: AtomicU32::new(u32::MAX), changed: Notify::new() }
     }
 }
 
@@ -33,6 +37,22 @@ impl Streams {
     /// The connection takes the body of a request.
     pub(crate) fn take(&self) {
         self.taken.fetch_add(1, Ordering::Relaxed);
+        if self.processed.load(Ordering::Relaxed) < u32::MAX {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Waits until [`Self::next_is_unread`].
+    pub(crate) async fn next_passed_over(&self) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if self.next_is_unread() {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Whether the service has not processed a request that was handed over and whose body was not taken. The library hands
@@ -74,6 +94,7 @@ impl Frames {
             }
             if let Some(last) = self.start.get(HEAD..).and_then(<[u8]>::first_chunk) {
                 streams.processed.fetch_min(u32::from_be_bytes(*last) & !RESERVED, Ordering::Relaxed);
+                streams.changed.notify_waiters();
             }
             self.skip = (HEAD + self.payload_bytes()).saturating_sub(self.start.len());
             self.start.clear();
@@ -107,6 +128,21 @@ mod tests {
 
     fn go_away(last: u32) -> Vec<u8> {
         frame(GOAWAY, 0, &[&last.to_be_bytes()[..], &[0; 4], b"why"].concat())
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waits_learns_that_it_is_passed_over() {
+        let streams = Streams::default();
+        let waiting = streams.next_passed_over();
+        let going = async {
+            streams.take();
+            Frames::default().read(&go_away(3), &streams);
+            tokio::task::yield_now().await;
+            // It has the id 3, so the next one has 5.
+            streams.take();
+        };
+        tokio::join!(waiting, going);
+        assert!(streams.next_is_unread());
     }
 
     #[test]
