@@ -42,7 +42,7 @@ impl Caller {
     }
 
     /// The network that the client's address is of, whose requests are bounded together.
-    pub(crate) fn network(&self) -> Network {
+    pub fn network(&self) -> Network {
         self.ip_address.parse().map_or(Network::UNKNOWN, Network::of)
     }
 

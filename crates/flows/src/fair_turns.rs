@@ -14,7 +14,7 @@ use tokio::{sync::oneshot, time::timeout};
 /// these paths in turn, within one of them to the second ones in turn, and so on: whoever asks for much delays nobody but
 /// itself by more than one turn.
 #[derive(Debug)]
-pub(crate) struct Turns<K, T>(Arc<Shared<K, T>>);
+pub struct Turns<K, T>(Arc<Shared<K, T>>);
 
 #[derive(Debug)]
 struct Shared<K, T> {
@@ -24,11 +24,11 @@ struct Shared<K, T> {
 
 /// How many may wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// In all. One more takes the place of the last one of whoever has most waiting.
-    pub(crate) in_all: usize,
+    pub in_all: usize,
     /// Of those with the same beginning of a path of one member, of two, and so on.
-    pub(crate) of_same: &'static [usize],
+    pub of_same: &'static [usize],
 }
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ struct Waiting<K, T> {
 
 /// A turn; the next one's when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<K, T> {
+pub struct Turn<K, T> {
     /// There until it is dropped.
     value: Option<T>,
     shared: Arc<Shared<K, T>>,
@@ -57,13 +57,13 @@ pub(crate) struct Turn<K, T> {
 
 impl<K: Clone + PartialEq, T> Turns<K, T> {
     /// Turns at `values`.
-    pub(crate) fn new(values: Vec<T>, bounds: Bounds) -> Self {
+    pub fn new(values: Vec<T>, bounds: Bounds) -> Self {
         Self(Arc::new(Shared { bounds, state: Mutex::new(State { free: values, waiting: Waiting::default() }) }))
     }
 
     /// A turn; `None` when there is none within `wait`, or at once when too many wait already, or too many others come
     /// meanwhile.
-    pub(crate) async fn take(&self, path: &[K], wait: Duration) -> Option<Turn<K, T>> {
+    pub async fn take(&self, path: &[K], wait: Duration) -> Option<Turn<K, T>> {
         let receiver = {
             let mut state = self.0.state();
             // Who waits comes first; with a free turn nobody does.

@@ -9,7 +9,7 @@ pub mod caller;
 pub mod directory;
 pub mod entropy;
 mod events;
-mod fair_turns;
+pub mod fair_turns;
 mod hook_keys;
 mod hook_security;
 mod hooks;

@@ -27,12 +27,18 @@ use error::ApiError;
 pub use health::metrics_router;
 use judged_again::judged_again;
 use rate_limit::RateLimits;
-use tenterhook_flows::{Platform, attempts::PasswordAttempts};
-use tokio::sync::{Semaphore, watch};
+use tenterhook_flows::{
+    Network, Platform, WiderNetwork,
+    attempts::PasswordAttempts,
+    fair_turns::{Bounds, Turns},
+};
+use tokio::sync::watch;
 pub use trusted_proxies::{ProxyBlock, ProxyBlockError, ProxyHeader, TrustedProxies};
 
 /// API tokens that are looked up at the same time while requests without a valid one have used up what they may.
 const CROWDED_LOOKUPS_MAX: usize = 2;
+/// Those that wait for that, of a wider network and of a network.
+const CROWDED_LOOKUPS_WAITING_MAX: Bounds = Bounds { in_all: 1_024, of_same: &[256, 128] };
 
 /// Bounds of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,13 +99,20 @@ impl Default for ServerLimits {
     }
 }
 
+/// Whose API tokens are looked up: turns are fair between these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    WiderNetwork(WiderNetwork),
+    Network(Network),
+}
+
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) platform: Arc<Platform>,
     pub(crate) rate_limits: Arc<RateLimits>,
-    /// Places to look API tokens up while requests without a valid one have used up what they may.
-    pub(crate) crowded_lookups: Arc<Semaphore>,
+    /// Turns at looking API tokens up while requests without a valid one have used up what they may.
+    pub(crate) crowded_lookups: Arc<Turns<Source, ()>>,
     pub(crate) password_attempts: Arc<PasswordAttempts>,
     pub(crate) proxies: Arc<TrustedProxies>,
     pub(crate) stopping: watch::Receiver<bool>,
@@ -115,7 +128,7 @@ pub fn router(
     let app = App {
         platform,
         rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)),
-        crowded_lookups: Arc::new(Semaphore::new(CROWDED_LOOKUPS_MAX)),
+        crowded_lookups: Arc::new(Turns::new(vec![(); CROWDED_LOOKUPS_MAX], CROWDED_LOOKUPS_WAITING_MAX)),
         password_attempts: Arc::default(),
         proxies: Arc::new(proxies),
         stopping,

@@ -8,7 +8,7 @@ mod organization;
 mod paging;
 mod users;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::HttpBody as _;
 use axum::{
@@ -22,12 +22,12 @@ use axum::{
 use hyper::rt::Executor as _;
 use serde_json::Value;
 use tenterhook_contract::id::OrgId;
-use tenterhook_flows::{Caller, OrgSnapshot, entropy::sha256_hex, management::Administrator};
+use tenterhook_flows::{Caller, Network, OrgSnapshot, entropy::sha256_hex, management::Administrator};
 use tenterhook_model::ApiToken;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    App,
+    App, Source,
     accept::Tasks,
     edge::CatchPanic,
     error::ApiError,
@@ -41,6 +41,8 @@ use crate::{
 pub(crate) const BODY_BYTES_MAX: usize = 512 * 1_024;
 /// Characters of an API token; longer ones are not looked up.
 const TOKEN_CHARACTERS_MAX: usize = 200;
+/// How long a request waits for its token to be looked up while requests without a valid one are refused.
+const CROWDED_LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn routes(app: &App) -> Router<App> {
     Router::new()
@@ -65,7 +67,8 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         return ApiError::UnknownPath.into_response();
     };
     let endpoint = endpoint(request.uri().path());
-    let crowded = app.rate_limits.is_used_up(&org, endpoint, Requester::Unknown, Instant::now());
+    let network = request.extensions().get::<Caller>().map(Caller::network);
+    let crowded = network.filter(|_| app.rate_limits.is_used_up(&org, endpoint, Requester::Unknown, Instant::now()));
     let token = find_token(&app, &org, request.headers(), crowded).await;
     let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
     let standing = app.rate_limits.count(&org, endpoint, who, Instant::now());
@@ -151,16 +154,28 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 #[derive(Clone)]
 struct Presented(Option<ApiToken>);
 
-/// The token of `Authorization: SSWS` and the token, with any white space between them. `crowded` while requests without a
-/// valid one are refused: to tell administrators from them must not take the whole database.
-async fn find_token(app: &App, org: &OrgId, headers: &HeaderMap, crowded: bool) -> Result<Option<ApiToken>, ApiError> {
+/// The token of `Authorization: SSWS` and the token, with any white space between them. `crowded` is where it comes from
+/// while requests without a valid one are refused: to tell administrators from them must take neither the whole database nor
+/// the time of administrators elsewhere.
+async fn find_token(
+    app: &App,
+    org: &OrgId,
+    headers: &HeaderMap,
+    crowded: Option<Network>,
+) -> Result<Option<ApiToken>, ApiError> {
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("SSWS")).map(str::trim);
     let Some(token) = token.filter(|token| !token.is_empty() && token.len() <= TOKEN_CHARACTERS_MAX) else {
         return Ok(None);
     };
-    // The semaphore is never closed.
-    let _place = if crowded { app.crowded_lookups.acquire().await.ok() } else { None };
+    let _turn = match crowded {
+        Some(network) => {
+            let path = [Source::WiderNetwork(network.wider()), Source::Network(network)];
+            let turn = app.crowded_lookups.take(&path, CROWDED_LOOKUP_WAIT).await;
+            Some(turn.ok_or(ApiError::RateLimited)?)
+        }
+        None => None,
+    };
     let Some((token, version)) = app.platform.store().api_token_and_version(org, &sha256_hex(token)).await? else {
         return Ok(None);
     };
