@@ -1,4 +1,6 @@
-//! Nodes on PostgreSQL: several that start at once, one whose database is away, and one that strangers crowd.
+//! Nodes and their databases: several that start at once, one whose database is away, and one that strangers crowd.
+
+use std::time::Duration;
 
 use serde_json::json;
 use tenterhook_engine::Limits;
@@ -97,7 +99,37 @@ async fn a_database_that_is_away_is_said_so_and_when_to_come_back() {
     }
     let ready = world.send("GET", "/readyz", &[], b"").await;
     assert_eq!((ready.status.as_u16(), &ready.json()["why"]), (503, &json!("the database does not commit a change")));
+    assert_eq!(ready.json()["code"], "DATABASE_UNAVAILABLE");
     assert_eq!(ready.headers["retry-after"], "1");
+}
+
+/// What would be written to a file that was moved away may be lost.
+#[tokio::test]
+async fn a_database_file_that_is_moved_away_is_said_so_and_takes_no_changes_until_it_is_back() {
+    let world = World::start().await;
+    let (path, away) = (world.folder.path().join("test.sqlite"), world.folder.path().join("away.sqlite"));
+    if !path.exists() {
+        return;
+    }
+    let becomes = async |status: u16| {
+        let waiting = async {
+            loop {
+                let ready = world.send("GET", "/readyz", &[], b"").await;
+                if ready.status == status {
+                    return ready.json();
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.unwrap()
+    };
+    becomes(200).await;
+    let hook = |name: &str| hook_body(name, world.address);
+    std::fs::rename(&path, &away).unwrap();
+    assert_eq!(becomes(503).await["code"], "DATABASE_FILE_REPLACED");
+    assert_eq!(world.api("POST", "/api/v1/inlineHooks", Some(&hook("Lost"))).await.status, 503);
+    std::fs::rename(&away, &path).unwrap();
+    becomes(200).await;
+    assert_eq!(world.api("POST", "/api/v1/inlineHooks", Some(&hook("Kept"))).await.status, 200);
 }
 
 /// Strangers are told from administrators in the database, of which they must leave something to others.
