@@ -32,7 +32,7 @@ use tenterhook_contract::{
 use tenterhook_engine::{
     Engine, Invocation, InvocationRecord, Limits, Origin, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
 };
-use tenterhook_flows::{SystemLogRecorder, entropy::SystemEntropy};
+use tenterhook_platform::{SystemLogRecorder, entropy::SystemEntropy};
 use tenterhook_store::{Keyring, LogWriter, Store, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 

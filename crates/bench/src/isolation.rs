@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use clap::Args;
 use tenterhook_contract::token::TokenSubject;
 use tenterhook_engine::{Engine, Limits, Outcome, ReadyHook, SystemClock};
-use tenterhook_flows::entropy::SystemEntropy;
+use tenterhook_platform::entropy::SystemEntropy;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{

@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tenterhook_contract::token::TokenSubject;
 use tenterhook_engine::{Engine, InvocationRecord, Recorder, SystemClock};
-use tenterhook_flows::entropy::SystemEntropy;
+use tenterhook_platform::entropy::SystemEntropy;
 use tokio::task::JoinSet;
 
 use crate::{

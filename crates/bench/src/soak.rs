@@ -15,7 +15,7 @@ use tenterhook_contract::{hook::BreakerMode, id::OrgId};
 use tenterhook_engine::{
     BoxFuture, Engine, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
 };
-use tenterhook_flows::{SystemLogRecorder, entropy::SystemEntropy};
+use tenterhook_platform::{SystemLogRecorder, entropy::SystemEntropy};
 use tokio::time::Instant;
 
 use crate::{

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{Timestamp, id::RequestId};
-use tenterhook_flows::{Caller, oauth::parameters::Parameters};
+use tenterhook_flows::oauth::{parameters::Parameters, token};
 use tenterhook_jose::{SigningAlgorithm, TokenSigner};
+use tenterhook_platform::Caller;
 use tokio::time::Instant;
 
 use crate::{Error, callers::Target, cpu, service::Wire, statistics, token_server::World};
@@ -125,7 +126,7 @@ fn authentication(length: Duration) -> Result<(), Error> {
             for _ in 0..16 {
                 let form =
                     Parameters::parse(b"grant_type=none&scope=orders.read").map_err(|error| error.description)?;
-                let refused = world.platform.token(&org, server, &caller, &form, Some(&authorization)).await;
+                let refused = token::issue(&world.platform, &org, server, &caller, &form, Some(&authorization)).await;
                 if refused.is_ok_and(|_| true) {
                     return Err("a token was issued".into());
                 }

@@ -13,14 +13,11 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use tenterhook_contract::{Secret, Timestamp};
 use tenterhook_engine::SystemClock;
-use tenterhook_flows::{
-    Parts, Platform, Settings,
-    entropy::SystemEntropy,
-    oauth::token::REFRESH_GRACE_SECONDS,
-    provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
-};
+use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_jose::SigningAlgorithm;
+use tenterhook_management::provision::{DemonstrationOrg, DemonstrationSecrets, demonstration};
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, SigningKey, Status};
+use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tokio::{net::TcpListener, sync::watch};
@@ -162,7 +159,7 @@ impl World {
         let hook = callers::inline_hook(target, Extra::None, Duration::from_secs(3), Some(4_096))?;
         let org = self.platform.org_by_host(None).ok_or("there is an org")?.org.id.clone();
         let rule_id = self.org.rule_id.clone();
-        let change = |snapshot: &tenterhook_flows::OrgSnapshot| {
+        let change = |snapshot: &tenterhook_platform::OrgSnapshot| {
             let mut writes = writes.clone();
             let mut rules = snapshot.configuration.rules.iter();
             if let Some(rule) = rules.find(|rule| hooked && rule.id == rule_id) {

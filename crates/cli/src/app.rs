@@ -4,7 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, SystemClock, Witness};
-use tenterhook_flows::{Parts, Platform, Settings, entropy::SystemEntropy};
+use tenterhook_management::signing_keys;
+use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::HttpTransport;
@@ -188,7 +189,7 @@ async fn rotate_signing_keys(platform: Arc<Platform>) {
     let mut every = tokio::time::interval(ROTATE_EVERY);
     loop {
         every.tick().await;
-        if let Err(error) = platform.rotate_due_keys().await {
+        if let Err(error) = signing_keys::rotate_due_keys(&platform).await {
             tracing::warn!(%error, "signing_key.rotation failed; it is tried again later");
         }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tenterhook_contract::Secret;
-use tenterhook_flows::Platform;
+use tenterhook_platform::Platform;
 use tenterhook_store::{Keyring, Store};
 
 use crate::{Error, config::Config, key_file};

@@ -3,7 +3,8 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use tenterhook_engine::Limits;
-use tenterhook_flows::{entropy::SystemEntropy, provision};
+use tenterhook_management::provision;
+use tenterhook_platform::entropy::SystemEntropy;
 use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_store::Keyring;
 use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};

@@ -2,11 +2,9 @@
 
 use tenterhook_contract::id::{ApiTokenId, OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_flows::{
-    api_tokens::{ApiTokenChange, api_token, api_token_event},
-    entropy::{SystemEntropy, random_token},
-};
+use tenterhook_management::api_tokens::{ApiTokenChange, api_token, api_token_event};
 use tenterhook_model::ApiToken;
+use tenterhook_platform::entropy::{SystemEntropy, random_token};
 use tenterhook_store::{Keyring, Store};
 
 use crate::{Error, config::Config};

@@ -4,17 +4,17 @@ use tenterhook_contract::{Secret, id::SessionId};
 use tenterhook_model::{Session, Status, User};
 use tenterhook_store::StoreError;
 
-use tokio::time::Instant;
-
-use crate::{
+use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{ATTEMPTS_MAX, PasswordAttempts, key},
     entropy::{random_token, sha256_hex},
     events::{Event, SESSION_START, login_actor},
-    oauth::authorize::session_end,
     passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
     refusals::Refusal,
 };
+use tokio::time::Instant;
+
+use crate::oauth::authorize::session_end;
 
 /// What comes of signing in.
 #[derive(Debug)]
@@ -29,78 +29,81 @@ pub enum SignedIn {
     Busy,
 }
 
-impl Platform {
-    /// Signs a user in. `attempts` are those of this node.
-    pub async fn sign_in(
-        &self,
-        org: &OrgSnapshot,
-        caller: &Caller,
-        attempts: &PasswordAttempts,
-        login: &str,
-        password: &Secret,
-    ) -> Result<SignedIn, StoreError> {
-        let network = caller.network();
-        let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
-        if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
-            // Of a login once in a window: refusing costs little.
-            if attempt.is_none_or(|attempt| attempt == ATTEMPTS_MAX + 1) {
-                self.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::TooManyAttempts);
-            }
-            return Ok(SignedIn::TooManyAttempts);
+/// Signs a user in. `attempts` are those of this node.
+pub async fn sign_in(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    attempts: &PasswordAttempts,
+    login: &str,
+    password: &Secret,
+) -> Result<SignedIn, StoreError> {
+    let network = caller.network();
+    let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
+    if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
+        // Of a login once in a window: refusing costs little.
+        if attempt.is_none_or(|attempt| attempt == ATTEMPTS_MAX + 1) {
+            platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::TooManyAttempts);
         }
-        if password.expose().len() > PASSWORD_BYTES_MAX {
-            // No password is that long, so it is not hashed.
-            self.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::InvalidCredentials);
+        return Ok(SignedIn::TooManyAttempts);
+    }
+    if password.expose().len() > PASSWORD_BYTES_MAX {
+        // No password is that long, so it is not hashed.
+        platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::InvalidCredentials);
+        return Ok(SignedIn::No);
+    }
+    let found = platform.store().find_user_by_login(&org.org.id, login).await;
+    let user = found.inspect_err(|_| attempts.give_back(&org.org.id, login))?;
+    let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
+    let verified = verify_password(HashingSource::SignIn(network, key(&org.org.id, login)), hash, password).await;
+    let Verified { fits, replacement } = match verified.inspect_err(|_| attempts.give_back(&org.org.id, login)) {
+        Ok(verified) => verified,
+        Err(PasswordError::Busy) => return Ok(SignedIn::Busy),
+        Err(error) => return Err(error.into()),
+    };
+    let user = match user {
+        Some(user) if fits && user.status == Status::Active => user,
+        other => {
+            platform.log_refusal(&org.org.id, caller, login_actor(other.as_ref(), login), Refusal::InvalidCredentials);
             return Ok(SignedIn::No);
         }
-        let found = self.store().find_user_by_login(&org.org.id, login).await;
-        let user = found.inspect_err(|_| attempts.give_back(&org.org.id, login))?;
-        let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let verified = verify_password(HashingSource::SignIn(network, key(&org.org.id, login)), hash, password).await;
-        let Verified { fits, replacement } = match verified.inspect_err(|_| attempts.give_back(&org.org.id, login)) {
-            Ok(verified) => verified,
-            Err(PasswordError::Busy) => return Ok(SignedIn::Busy),
-            Err(error) => return Err(error.into()),
-        };
-        let user = match user {
-            Some(user) if fits && user.status == Status::Active => user,
-            other => {
-                self.log_refusal(&org.org.id, caller, login_actor(other.as_ref(), login), Refusal::InvalidCredentials);
-                return Ok(SignedIn::No);
-            }
-        };
-        attempts.succeeded(&org.org.id, login);
-        if let (Some(replacement), Some(imported)) = (replacement, &user.password_hash) {
-            self.store().replace_password_hash(&user, imported, &replacement).await?;
-        }
-        let cookie = random_token(self.entropy());
-        let (now, (unix_ms, random)) = (self.now(), self.id_parts());
-        self.store()
-            .insert_session(&Session {
-                id: SessionId::from_parts(unix_ms, random),
-                org_id: org.org.id.clone(),
-                cookie_sha256: sha256_hex(cookie.expose()),
-                user_id: user.id.clone(),
-                created: now,
-                expires: session_end(now),
-                last_password_verification: now,
-            })
-            .await?;
-        self.log_sign_in(org, caller, &user, login);
-        Ok(SignedIn::Yes(cookie))
+    };
+    attempts.succeeded(&org.org.id, login);
+    if let (Some(replacement), Some(imported)) = (replacement, &user.password_hash) {
+        platform.store().replace_password_hash(&user, imported, &replacement).await?;
     }
+    let cookie = random_token(platform.entropy());
+    let (now, (unix_ms, random)) = (platform.now(), platform.id_parts());
+    platform
+        .store()
+        .insert_session(&Session {
+            id: SessionId::from_parts(unix_ms, random),
+            org_id: org.org.id.clone(),
+            cookie_sha256: sha256_hex(cookie.expose()),
+            user_id: user.id.clone(),
+            created: now,
+            expires: session_end(now),
+            last_password_verification: now,
+        })
+        .await?;
+    log_sign_in(platform, org, caller, &user, login);
+    Ok(SignedIn::Yes(cookie))
+}
 
-    /// The session of a cookie.
-    pub async fn session(&self, org: &OrgSnapshot, cookie: Option<&str>) -> Result<Option<Session>, StoreError> {
-        match cookie {
-            Some(cookie) => self.store().find_session(&org.org.id, &sha256_hex(cookie), self.now()).await,
-            None => Ok(None),
-        }
+/// The session of a cookie.
+pub async fn session(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    cookie: Option<&str>,
+) -> Result<Option<Session>, StoreError> {
+    match cookie {
+        Some(cookie) => platform.store().find_session(&org.org.id, &sha256_hex(cookie), platform.now()).await,
+        None => Ok(None),
     }
+}
 
-    fn log_sign_in(&self, org: &OrgSnapshot, caller: &Caller, user: &User, login: &str) {
-        let event = Event::of_caller(self.stamp(), &org.org.id, caller, login_actor(Some(user), login));
-        let (event_type, message) = SESSION_START;
-        self.log_event(event.named(event_type, message));
-    }
+fn log_sign_in(platform: &Platform, org: &OrgSnapshot, caller: &Caller, user: &User, login: &str) {
+    let event = Event::of_caller(platform.stamp(), &org.org.id, caller, login_actor(Some(user), login));
+    let (event_type, message) = SESSION_START;
+    platform.log_event(event.named(event_type, message));
 }

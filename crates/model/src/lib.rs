@@ -6,6 +6,7 @@
 mod api_error;
 mod api_token;
 mod authorization_server;
+mod claim_expression;
 mod client;
 mod configuration;
 mod grant;
@@ -19,6 +20,7 @@ use tenterhook_contract::Secret;
 pub use api_error::{ErrorBody, ErrorCode};
 pub use api_token::ApiToken;
 pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget, KeyRotation, Scope, SigningKey};
+pub use claim_expression::{evaluate, is_expression};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
 pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite};
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};

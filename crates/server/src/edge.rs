@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tenterhook_contract::id::RequestId;
-use tenterhook_flows::{Caller, caller::canonical_path, entropy::random_bytes};
+use tenterhook_platform::{Caller, caller::canonical_path, entropy::random_bytes};
 
 use crate::{App, error::ApiError, framing, plain_text::path_is_plain, rate_limit};
 

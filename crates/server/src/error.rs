@@ -6,12 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tenterhook_flows::{
+use tenterhook_management::administrator::ManagementError;
+use tenterhook_model::{ErrorBody, ErrorCode};
+use tenterhook_platform::{
     entropy::{SystemEntropy, random_bytes},
-    management::ManagementError,
     passwords::PasswordError,
 };
-use tenterhook_model::{ErrorBody, ErrorCode};
 use tenterhook_store::StoreError;
 
 use crate::judged_again::marked;

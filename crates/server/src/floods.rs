@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_flows::{Network, WiderNetwork};
+use tenterhook_platform::{Network, WiderNetwork};
 use tokio::time::Instant;
 
 /// How often a source is named.

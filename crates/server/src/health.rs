@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
-use tenterhook_flows::Platform;
+use tenterhook_platform::Platform;
 
 use crate::App;
 

@@ -19,7 +19,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use hyper::body::{Frame, SizeHint};
-use tenterhook_flows::OrgSnapshot;
+use tenterhook_platform::OrgSnapshot;
 use tenterhook_store::StoreError;
 use tokio::time::Instant;
 

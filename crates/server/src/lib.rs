@@ -27,7 +27,7 @@ use error::ApiError;
 pub use health::metrics_router;
 use judged_again::judged_again;
 use rate_limit::RateLimits;
-use tenterhook_flows::{
+use tenterhook_platform::{
     Network, Platform, WiderNetwork,
     attempts::PasswordAttempts,
     fair_turns::{Bounds, Turns},

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_flows::{Network, WiderNetwork};
+use tenterhook_platform::{Network, WiderNetwork};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, timeout},

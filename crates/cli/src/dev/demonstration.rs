@@ -6,8 +6,9 @@ use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{MASK, Secret};
 use tenterhook_engine::{Outcome, Witnessed};
-use tenterhook_flows::{Platform, oauth::DEFAULT_SERVER, provision::DemonstrationOrg};
+use tenterhook_management::provision::DemonstrationOrg;
 use tenterhook_model::LogEvent;
+use tenterhook_platform::{DEFAULT_SERVER, Platform};
 use tokio::sync::{broadcast, mpsc};
 
 use super::{client::Client, diff, shown::Screen};

@@ -16,7 +16,9 @@ use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
 use tenterhook_engine::{Limits, Witness, Witnessed};
-use tenterhook_flows::{entropy::SystemEntropy, oauth::token::REFRESH_GRACE_SECONDS, provision};
+use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
+use tenterhook_management::provision;
+use tenterhook_platform::entropy::SystemEntropy;
 use tenterhook_server::{ProxyBlock, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};

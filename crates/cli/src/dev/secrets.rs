@@ -5,10 +5,8 @@ use std::path::Path;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tenterhook_contract::Secret;
-use tenterhook_flows::{
-    entropy::{SystemEntropy, random_bytes, random_token},
-    provision::DemonstrationSecrets,
-};
+use tenterhook_management::provision::DemonstrationSecrets;
+use tenterhook_platform::entropy::{SystemEntropy, random_bytes, random_token};
 
 use crate::{Error, key_file};
 

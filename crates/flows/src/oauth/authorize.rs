@@ -6,21 +6,21 @@ use tenterhook_contract::{Timestamp, id::RefreshTokenId, token::ProtocolRequest}
 use tenterhook_model::{
     AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, Session, User,
 };
+use tenterhook_platform::{
+    Caller, OrgSnapshot, Platform,
+    entropy::{random_token, sha256_hex},
+    issuer,
+};
 use tenterhook_store::StoreError;
 
 use super::{
     client,
     error::{Fault, OAuthError},
-    issuer,
     mint::{Minting, freeze},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
     requested_scopes,
     token::denied,
-};
-use crate::{
-    Caller, OrgSnapshot, Platform,
-    entropy::{random_token, sha256_hex},
 };
 
 /// Seconds that a code can be redeemed (RFC 6749 section 4.1.2 asks for ten minutes at most).
@@ -74,164 +74,163 @@ struct Checked<'a> {
     state: Option<String>,
 }
 
-impl Platform {
-    /// Answers an authorization request. `session` is that of the browser's cookie, when it has one.
-    pub async fn authorize(
-        &self,
-        org: &OrgSnapshot,
-        server: &AuthorizationServer,
-        caller: &Caller,
-        parameters: &Parameters,
-        session: Option<&Session>,
-    ) -> AuthorizeAnswer {
-        let checked = match check_client(org, caller, parameters) {
-            Ok(checked) => checked,
-            Err(error) => return AuthorizeAnswer::Page(error),
-        };
-        let mut answer = BTreeMap::from([("iss", issuer(org, server))]);
-        let mut fault = None;
-        match self.authorize_checked(org, server, caller, parameters, session, &checked).await {
-            Ok(Some(code)) => drop(answer.insert("code", code)),
-            Ok(None) => {
-                return AuthorizeAnswer::SignIn { login_hint: parameters.owned("login_hint") };
-            }
-            Err(OAuthError { fault: Fault::TurnedAway, .. }) => return AuthorizeAnswer::TurnedAway,
-            Err(error) => {
-                fault = Some(error.fault);
-                answer.insert("error", error.code.to_owned());
-                answer.insert("error_description", error.description);
-            }
+/// Answers an authorization request. `session` is that of the browser's cookie, when it has one.
+pub async fn authorize(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    server: &AuthorizationServer,
+    caller: &Caller,
+    parameters: &Parameters,
+    session: Option<&Session>,
+) -> AuthorizeAnswer {
+    let checked = match check_client(org, caller, parameters) {
+        Ok(checked) => checked,
+        Err(error) => return AuthorizeAnswer::Page(error),
+    };
+    let mut answer = BTreeMap::from([("iss", issuer(org, server))]);
+    let mut fault = None;
+    match authorize_checked(platform, org, server, caller, parameters, session, &checked).await {
+        Ok(Some(code)) => drop(answer.insert("code", code)),
+        Ok(None) => {
+            return AuthorizeAnswer::SignIn { login_hint: parameters.owned("login_hint") };
         }
-        if let Some(state) = checked.state {
-            answer.insert("state", state);
+        Err(OAuthError { fault: Fault::TurnedAway, .. }) => return AuthorizeAnswer::TurnedAway,
+        Err(error) => {
+            fault = Some(error.fault);
+            answer.insert("error", error.code.to_owned());
+            answer.insert("error_description", error.description);
         }
-        AuthorizeAnswer::Redirect {
+    }
+    if let Some(state) = checked.state {
+        answer.insert("state", state);
+    }
+    AuthorizeAnswer::Redirect {
+        redirect_uri: checked.redirect_uri.to_owned(),
+        mode: checked.mode,
+        parameters: answer,
+        fault,
+    }
+}
+
+/// A code, or nothing when the user must sign in.
+async fn authorize_checked(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    server: &AuthorizationServer,
+    caller: &Caller,
+    parameters: &Parameters,
+    session: Option<&Session>,
+    checked: &Checked<'_>,
+) -> Result<Option<String>, OAuthError> {
+    let client = checked.client;
+    if parameters.require("response_type")? != "code" {
+        return Err(OAuthError::new("unsupported_response_type", "The only supported response type is `code`."));
+    }
+    if !client.response_types.iter().any(|kind| kind == "code") {
+        let text = "The client may not use the response type `code`.";
+        return Err(OAuthError::of_configuration("unauthorized_client", text));
+    }
+    refuse_request_objects(parameters)?;
+    let code_challenge = code_challenge(client, parameters)?;
+    if parameters.get("nonce").is_some_and(|nonce| nonce.len() > NONCE_BYTES_MAX) {
+        return Err(OAuthError::invalid_request(format!(
+            "The parameter `nonce` is longer than {NONCE_BYTES_MAX} bytes."
+        )));
+    }
+    let scopes = requested_scopes(org, server, parameters.get("scope"))?;
+    let Some((session, user)) = signed_in(platform, org, server, parameters, session).await? else { return Ok(None) };
+    let question = PolicyQuestion {
+        server: &server.id,
+        client: &client.id,
+        grant_type: "authorization_code",
+        user: Some(&user.id),
+        scopes: &scopes,
+    };
+    let (policy, rule) = choose(&org.configuration, question).ok_or_else(denied)?;
+    let offline = scopes.iter().any(|scope| scope == "offline_access")
+        && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
+    let (unix_ms, random) = platform.id_parts();
+    let refresh_token_id = offline.then(|| RefreshTokenId::from_parts(unix_ms, random));
+    let request = protocol_request(parameters);
+    let auth_time = Some(session.created);
+    let minting = Minting {
+        org,
+        server,
+        client,
+        policy,
+        rule,
+        user: Some(&user),
+        session: Some(session),
+        scopes: &scopes,
+        request: request.clone(),
+        original_grant: None,
+        refresh_token_id: refresh_token_id.clone(),
+        nonce: parameters.get("nonce"),
+        auth_time,
+        caller,
+    };
+    let subject = crate::oauth::mint::mint(platform, &minting).await?;
+    let code = random_token(platform.entropy()).expose().to_owned();
+    platform
+        .store()
+        .insert_authorization_code(&AuthorizationCode {
+            code_sha256: sha256_hex(&code),
+            org_id: org.org.id.clone(),
+            authorization_server_id: server.id.clone(),
+            client_id: client.id.clone(),
+            user_id: user.id.clone(),
+            session_id: session.id.clone(),
             redirect_uri: checked.redirect_uri.to_owned(),
-            mode: checked.mode,
-            parameters: answer,
-            fault,
-        }
-    }
+            code_challenge,
+            scopes,
+            rule_id: rule.id.clone(),
+            authorization_request: request,
+            frozen_tokens: freeze(subject, auth_time)?,
+            refresh_token_id,
+            expires: platform.now().plus_seconds(CODE_LIFETIME_SECONDS),
+        })
+        .await?;
+    Ok(Some(code))
+}
 
-    /// A code, or nothing when the user must sign in.
-    async fn authorize_checked(
-        &self,
-        org: &OrgSnapshot,
-        server: &AuthorizationServer,
-        caller: &Caller,
-        parameters: &Parameters,
-        session: Option<&Session>,
-        checked: &Checked<'_>,
-    ) -> Result<Option<String>, OAuthError> {
-        let client = checked.client;
-        if parameters.require("response_type")? != "code" {
-            return Err(OAuthError::new("unsupported_response_type", "The only supported response type is `code`."));
-        }
-        if !client.response_types.iter().any(|kind| kind == "code") {
-            let text = "The client may not use the response type `code`.";
-            return Err(OAuthError::of_configuration("unauthorized_client", text));
-        }
-        refuse_request_objects(parameters)?;
-        let code_challenge = code_challenge(client, parameters)?;
-        if parameters.get("nonce").is_some_and(|nonce| nonce.len() > NONCE_BYTES_MAX) {
-            return Err(OAuthError::invalid_request(format!(
-                "The parameter `nonce` is longer than {NONCE_BYTES_MAX} bytes."
-            )));
-        }
-        let scopes = requested_scopes(org, server, parameters.get("scope"))?;
-        let Some((session, user)) = self.signed_in(org, server, parameters, session).await? else { return Ok(None) };
-        let question = PolicyQuestion {
-            server: &server.id,
-            client: &client.id,
-            grant_type: "authorization_code",
-            user: Some(&user.id),
-            scopes: &scopes,
-        };
-        let (policy, rule) = choose(&org.configuration, question).ok_or_else(denied)?;
-        let offline = scopes.iter().any(|scope| scope == "offline_access")
-            && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
-        let (unix_ms, random) = self.id_parts();
-        let refresh_token_id = offline.then(|| RefreshTokenId::from_parts(unix_ms, random));
-        let request = protocol_request(parameters);
-        let auth_time = Some(session.created);
-        let minting = Minting {
-            org,
-            server,
-            client,
-            policy,
-            rule,
-            user: Some(&user),
-            session: Some(session),
-            scopes: &scopes,
-            request: request.clone(),
-            original_grant: None,
-            refresh_token_id: refresh_token_id.clone(),
-            nonce: parameters.get("nonce"),
-            auth_time,
-            caller,
-        };
-        let subject = self.mint(&minting).await?;
-        let code = random_token(self.entropy()).expose().to_owned();
-        self.store()
-            .insert_authorization_code(&AuthorizationCode {
-                code_sha256: sha256_hex(&code),
-                org_id: org.org.id.clone(),
-                authorization_server_id: server.id.clone(),
-                client_id: client.id.clone(),
-                user_id: user.id.clone(),
-                session_id: session.id.clone(),
-                redirect_uri: checked.redirect_uri.to_owned(),
-                code_challenge,
-                scopes,
-                rule_id: rule.id.clone(),
-                authorization_request: request,
-                frozen_tokens: freeze(subject, auth_time)?,
-                refresh_token_id,
-                expires: self.now().plus_seconds(CODE_LIFETIME_SECONDS),
-            })
-            .await?;
-        Ok(Some(code))
+/// The session and its user, when they are good enough for the request.
+async fn signed_in<'a>(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    server: &AuthorizationServer,
+    parameters: &Parameters,
+    session: Option<&'a Session>,
+) -> Result<Option<(&'a Session, User)>, OAuthError> {
+    let prompt = parameters.get("prompt").unwrap_or_default();
+    let prompts = |wanted: &str| prompt.split_ascii_whitespace().any(|value| value == wanted);
+    if prompts("none") && prompt.trim() != "none" {
+        return Err(OAuthError::invalid_request("`none` must be the only value of the parameter `prompt`."));
     }
+    let max_age = parameters.get("max_age").map(|age| age.parse::<i64>().ok().filter(|age| *age >= 0));
+    if max_age == Some(None) {
+        return Err(OAuthError::invalid_request("The parameter `max_age` must be a number of seconds."));
+    }
+    let now = platform.now();
+    let fresh = |session: &Session| max_age.flatten().is_none_or(|age| session.created.plus_seconds(age) >= now);
+    let hinted = hinted_user(org, server, parameters)?;
+    let is_hinted = |session: &Session| hinted.as_deref().is_none_or(|id| id == session.user_id.as_str());
+    let session = session.filter(|session| !prompts("login") && fresh(session) && is_hinted(session));
+    let user = match session {
+        Some(session) => active_user(platform, org, session).await?,
+        None => None,
+    };
+    match session.zip(user) {
+        None if prompts("none") => Err(OAuthError::new(
+            "login_required",
+            "The client specified not to prompt, but the user, or the one of its `id_token_hint`, is not logged in.",
+        )),
+        signed_in => Ok(signed_in),
+    }
+}
 
-    /// The session and its user, when they are good enough for the request.
-    async fn signed_in<'a>(
-        &self,
-        org: &OrgSnapshot,
-        server: &AuthorizationServer,
-        parameters: &Parameters,
-        session: Option<&'a Session>,
-    ) -> Result<Option<(&'a Session, User)>, OAuthError> {
-        let prompt = parameters.get("prompt").unwrap_or_default();
-        let prompts = |wanted: &str| prompt.split_ascii_whitespace().any(|value| value == wanted);
-        if prompts("none") && prompt.trim() != "none" {
-            return Err(OAuthError::invalid_request("`none` must be the only value of the parameter `prompt`."));
-        }
-        let max_age = parameters.get("max_age").map(|age| age.parse::<i64>().ok().filter(|age| *age >= 0));
-        if max_age == Some(None) {
-            return Err(OAuthError::invalid_request("The parameter `max_age` must be a number of seconds."));
-        }
-        let now = self.now();
-        let fresh = |session: &Session| max_age.flatten().is_none_or(|age| session.created.plus_seconds(age) >= now);
-        let hinted = hinted_user(org, server, parameters)?;
-        let is_hinted = |session: &Session| hinted.as_deref().is_none_or(|id| id == session.user_id.as_str());
-        let session = session.filter(|session| !prompts("login") && fresh(session) && is_hinted(session));
-        let user = match session {
-            Some(session) => self.active_user(org, session).await?,
-            None => None,
-        };
-        match session.zip(user) {
-            None if prompts("none") => Err(OAuthError::new(
-                "login_required",
-                "The client specified not to prompt, but the user, or the one of its `id_token_hint`, is not logged in.",
-            )),
-            signed_in => Ok(signed_in),
-        }
-    }
-
-    async fn active_user(&self, org: &OrgSnapshot, session: &Session) -> Result<Option<User>, StoreError> {
-        let user = self.store().find_user(&org.org.id, &session.user_id).await?;
-        Ok(user.filter(|user| user.status == tenterhook_model::Status::Active))
-    }
+async fn active_user(platform: &Platform, org: &OrgSnapshot, session: &Session) -> Result<Option<User>, StoreError> {
+    let user = platform.store().find_user(&org.org.id, &session.user_id).await?;
+    Ok(user.filter(|user| user.status == tenterhook_model::Status::Active))
 }
 
 /// The redirect URI of an authorization request, when it is its client's.

@@ -4,9 +4,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{Timestamp, token::TokenDraft};
 use tenterhook_engine::Entropy;
-use tenterhook_model::{ClaimDefinition, ClaimTarget, OAuthClient, Status, User};
+use tenterhook_model::{ClaimDefinition, ClaimTarget, OAuthClient, Status, User, evaluate};
 
-use crate::entropy::random_bytes;
+use tenterhook_platform::entropy::random_bytes;
 
 /// Seconds that an ID token lives.
 pub(crate) const ID_TOKEN_LIFETIME_SECONDS: u32 = 3_600;
@@ -106,41 +106,4 @@ pub(crate) fn add_defined<'a>(
 fn applies(definition: &ClaimDefinition, granted: &[String]) -> bool {
     let scoped = definition.scopes.is_empty() || definition.scopes.iter().any(|scope| granted.contains(scope));
     definition.status == Status::Active && scoped
-}
-
-/// The value of a claim's expression; `None` when it names something that is not there.
-pub(crate) fn evaluate(expression: &str, user: Option<&User>, client: &OAuthClient) -> Option<Value> {
-    let expression = expression.trim();
-    if let Some(text) = expression.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        return Some(json!(text));
-    }
-    if let Some(attribute) = expression.strip_prefix("app.") {
-        return match attribute {
-            "clientId" => Some(json!(client.id)),
-            "name" => Some(json!(client.name)),
-            _ => None,
-        };
-    }
-    let user = user?;
-    match expression.strip_prefix("user.")? {
-        "id" => Some(json!(user.id)),
-        "login" => Some(json!(user.login)),
-        "email" => Some(json!(user.email)),
-        "firstName" => Some(json!(user.first_name)),
-        "lastName" => Some(json!(user.last_name)),
-        "locale" => user.locale.as_ref().map(|locale| json!(locale)),
-        "timezone" => user.time_zone.as_ref().map(|time_zone| json!(time_zone)),
-        custom => user.custom.get(custom).filter(|value| !value.is_null()).cloned(),
-    }
-}
-
-/// Whether an expression is one that [`evaluate`] understands.
-pub(crate) fn is_expression(expression: &str) -> bool {
-    let expression = expression.trim();
-    let quoted = expression.len() >= 2 && expression.starts_with('"') && expression.ends_with('"');
-    let attribute =
-        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    quoted
-        || matches!(expression, "app.clientId" | "app.name")
-        || expression.strip_prefix("user.").is_some_and(attribute)
 }

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use tenterhook_model::AuthorizationServer;
 
-use super::issuer;
-use crate::OrgSnapshot;
+use tenterhook_platform::{OrgSnapshot, issuer};
 
 /// Authorization server metadata.
 pub fn metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {

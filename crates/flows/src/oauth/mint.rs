@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
-    context::{IdentityProviderContext, SessionContext, UserContext, UserLinks, UserProfile},
+    context::{IdentityProviderContext, SessionContext},
     id::RefreshTokenId,
     plain_json,
     token::{
@@ -17,23 +17,18 @@ use tenterhook_contract::{
     },
 };
 use tenterhook_engine::Origin;
-use tenterhook_model::cap_reason;
 use tenterhook_model::{
     AccessPolicy, AuthorizationServer, ClientAuthenticationMethod, IssuedAccessToken, OAuthClient, PolicyRule, Session,
-    User,
+    User, cap_reason,
 };
-
-use super::{claims::ClaimsSource, error::OAuthError, issuer, parameters::TOKEN_BYTES_MAX};
-use crate::{
-    Caller, OrgSnapshot, Platform,
+use tenterhook_platform::{
+    Caller, OrgSnapshot, Pause, Platform, Resumed,
+    context::user_context,
     events::{Event, app_target, client_actor, named_target, user_actor, user_target},
-    pause::{Pause, Resumed},
+    issuer,
 };
 
-/// What a hook is told of a user without a locale.
-const LOCALE_DEFAULT: &str = "en_US";
-/// What a hook is told of a user without a time zone.
-const TIME_ZONE_DEFAULT: &str = "America/Los_Angeles";
+use super::{claims::ClaimsSource, error::OAuthError, parameters::TOKEN_BYTES_MAX};
 
 /// What is minted, and for whom.
 pub(crate) struct Minting<'a> {
@@ -109,167 +104,162 @@ pub(crate) fn thaw(frozen: &Secret) -> Result<(TokenSubject, Option<Timestamp>),
     Ok((subject, frozen.auth_time))
 }
 
-impl Platform {
-    /// Builds the tokens and pauses at the extension point of the matching rule.
-    ///
-    /// # Errors
-    /// `server_error` with the service's summary when the service refused (`token.md` section 5), and
-    /// [`super::error::Fault::TurnedAway`].
-    pub(crate) async fn mint(&self, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
-        let mut subject = self.subject(minting);
-        let source = minting.caller.source();
-        let pause = Pause::<Token> {
-            org: minting.org,
-            hook: minting.rule.inline_hook.as_ref(),
-            issuer: Some(&minting.server.id),
-            source: &source,
-            subject: &mut subject,
-        };
-        let error = match self.pause(pause, || (origin(minting), Self::token_request(minting))).await {
-            Resumed::On { missed } => {
-                if let (Some(claim), Some(why)) = (&self.settings().missed_hook_claim, missed) {
-                    for draft in subject.identity.iter_mut().chain(&mut subject.access) {
-                        draft.claims.insert(claim.to_string(), json!(why));
-                    }
+/// Builds the tokens and pauses at the extension point of the matching rule.
+///
+/// # Errors
+/// `server_error` with the service's summary when the service refused (`token.md` section 5), and
+/// [`super::error::Fault::TurnedAway`].
+pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
+    let mut subject = subject_of(platform, minting);
+    let source = minting.caller.source();
+    let pause = Pause::<Token> {
+        org: minting.org,
+        hook: minting.rule.inline_hook.as_ref(),
+        issuer: Some(&minting.server.id),
+        source: &source,
+        subject: &mut subject,
+    };
+    let error = match platform.pause(pause, || (origin(minting), token_request(minting))).await {
+        Resumed::On { missed } => {
+            if let (Some(claim), Some(why)) = (&platform.settings().missed_hook_claim, missed) {
+                for draft in subject.identity.iter_mut().chain(&mut subject.access) {
+                    draft.claims.insert(claim.to_string(), json!(why));
                 }
-                return Ok(subject);
             }
-            // A token has no other provider than this one.
-            Resumed::FallBack => return Ok(subject),
-            // It goes into a redirect, whose length browsers and proxies bound.
-            Resumed::Refused(error) => OAuthError::new("server_error", cap_reason(error.summary_or_default())),
-            // Only the hook's own policy says so: tokens go on unmodified otherwise.
-            Resumed::Stopped => OAuthError::new("server_error", "The inline hook could not be executed"),
-            Resumed::TurnedAway => OAuthError::turned_away(),
-        };
-        self.log_grant(minting, "access_token", Some(&error.description));
-        Err(error)
-    }
-
-    fn subject(&self, minting: &Minting<'_>) -> TokenSubject {
-        let configuration = &minting.org.configuration;
-        let definitions: Vec<_> = configuration
-            .claims
-            .iter()
-            .filter(|definition| definition.authorization_server_id == minting.server.id)
-            .collect();
-        let issuer = issuer(minting.org, minting.server);
-        let source = ClaimsSource {
-            issuer: &issuer,
-            audience: minting.server.audiences.first().map_or("", String::as_str),
-            org_id: minting.org.org.id.as_str(),
-            client: minting.client,
-            user: minting.user,
-            scopes: minting.scopes,
-            nonce: minting.nonce,
-            auth_time: minting.auth_time,
-            definitions: &definitions,
-            entropy: self.entropy(),
-        };
-        let openid = minting.scopes.iter().any(|scope| scope == "openid");
-        TokenSubject {
-            identity: minting.user.filter(|_| openid).map(|user| source.identity(user)),
-            access: Some(source.access(minting.rule.access_token_lifetime_minutes.saturating_mul(60))),
-            dpop: false,
+            return Ok(subject);
         }
-    }
+        // A token has no other provider than this one.
+        Resumed::FallBack => return Ok(subject),
+        // It goes into a redirect, whose length browsers and proxies bound.
+        Resumed::Refused(error) => OAuthError::new("server_error", cap_reason(error.summary_or_default())),
+        // Only the hook's own policy says so: tokens go on unmodified otherwise.
+        Resumed::Stopped => OAuthError::new("server_error", "The inline hook could not be executed"),
+        Resumed::TurnedAway => OAuthError::turned_away(),
+    };
+    log_grant(platform, minting, "access_token", Some(&error.description));
+    Err(error)
+}
 
-    fn token_request(minting: &Minting<'_>) -> TokenRequest {
-        let Minting { org, client, .. } = minting;
-        let scope_id = |name: &String| {
-            let mut known = org.configuration.scopes.iter();
-            let scope = known.find(|s| s.authorization_server_id == minting.server.id && s.name == *name)?;
-            Some((name.clone(), scope.id.clone()))
-        };
-        TokenRequest {
-            context: TokenContext {
-                request: minting.caller.request_context(),
-                protocol: ProtocolContext {
-                    kind: "OAUTH2.0",
-                    request: minting.request.clone(),
-                    original_grant: minting.original_grant.clone(),
-                    issuer: Issuer { uri: issuer(org, minting.server) },
-                    client: ClientContext {
-                        id: client.id.to_string(),
-                        name: client.name.clone(),
-                        kind: match client.authentication {
-                            ClientAuthenticationMethod::None => "PUBLIC",
-                            _ => "CONFIDENTIAL",
-                        },
+fn subject_of(platform: &Platform, minting: &Minting<'_>) -> TokenSubject {
+    let configuration = &minting.org.configuration;
+    let definitions: Vec<_> = configuration
+        .claims
+        .iter()
+        .filter(|definition| definition.authorization_server_id == minting.server.id)
+        .collect();
+    let issuer = issuer(minting.org, minting.server);
+    let source = ClaimsSource {
+        issuer: &issuer,
+        audience: minting.server.audiences.first().map_or("", String::as_str),
+        org_id: minting.org.org.id.as_str(),
+        client: minting.client,
+        user: minting.user,
+        scopes: minting.scopes,
+        nonce: minting.nonce,
+        auth_time: minting.auth_time,
+        definitions: &definitions,
+        entropy: platform.entropy(),
+    };
+    let openid = minting.scopes.iter().any(|scope| scope == "openid");
+    TokenSubject {
+        identity: minting.user.filter(|_| openid).map(|user| source.identity(user)),
+        access: Some(source.access(minting.rule.access_token_lifetime_minutes.saturating_mul(60))),
+        dpop: false,
+    }
+}
+
+fn token_request(minting: &Minting<'_>) -> TokenRequest {
+    let Minting { org, client, .. } = minting;
+    let scope_id = |name: &String| {
+        let mut known = org.configuration.scopes.iter();
+        let scope = known.find(|s| s.authorization_server_id == minting.server.id && s.name == *name)?;
+        Some((name.clone(), scope.id.clone()))
+    };
+    TokenRequest {
+        context: TokenContext {
+            request: minting.caller.request_context(),
+            protocol: ProtocolContext {
+                kind: "OAUTH2.0",
+                request: minting.request.clone(),
+                original_grant: minting.original_grant.clone(),
+                issuer: Issuer { uri: issuer(org, minting.server) },
+                client: ClientContext {
+                    id: client.id.to_string(),
+                    name: client.name.clone(),
+                    kind: match client.authentication {
+                        ClientAuthenticationMethod::None => "PUBLIC",
+                        _ => "CONFIDENTIAL",
                     },
                 },
-                session: minting.session.zip(minting.user).map(|(session, user)| session_context(org, session, user)),
-                user: minting.user.map(|user| user_context(org, user)),
-                policy: PolicyContext {
-                    id: minting.policy.id.clone(),
-                    rule: RuleContext { id: minting.rule.id.clone() },
-                },
             },
-            scopes: minting.scopes.iter().filter_map(scope_id).collect(),
-            refresh_token_jti: minting.refresh_token_id.clone(),
-        }
+            session: minting.session.zip(minting.user).map(|(session, user)| session_context(org, session, user)),
+            user: minting.user.map(|user| user_context(org, user)),
+            policy: PolicyContext { id: minting.policy.id.clone(), rule: RuleContext { id: minting.rule.id.clone() } },
+        },
+        scopes: minting.scopes.iter().filter_map(scope_id).collect(),
+        refresh_token_jti: minting.refresh_token_id.clone(),
     }
+}
 
-    /// Signs what was minted; `iat` and `exp` are set now.
-    pub(crate) fn sign(
-        &self,
-        org: &OrgSnapshot,
-        server: &AuthorizationServer,
-        subject: TokenSubject,
-        scopes: &[String],
-        auth_time: Option<Timestamp>,
-    ) -> Result<SignedTokens, OAuthError> {
-        let issued = self.now();
-        let sign = |claims: &Map<String, Value>| {
-            let token = org.keys.sign(&server.id, claims).map_err(|error| OAuthError::internal(&error))?;
-            if token.len() > TOKEN_BYTES_MAX {
-                // Nothing could be asked with it.
-                return Err(OAuthError::new("server_error", "The token would be too large".to_owned()));
-            }
-            Ok(token)
-        };
-        let TokenDraft { mut claims, lifetime_seconds } =
-            subject.access.ok_or_else(|| OAuthError::internal(&"no access token was minted"))?;
-        let access_expires = issued.plus_seconds(lifetime_seconds.into());
-        claims.insert("iat".to_owned(), json!(issued.as_seconds()));
-        claims.insert("exp".to_owned(), json!(access_expires.as_seconds()));
-        claims.insert("scp".to_owned(), json!(scopes));
-        if let Some(auth_time) = auth_time {
-            claims.insert("auth_time".to_owned(), json!(auth_time.as_seconds()));
+/// Signs what was minted; `iat` and `exp` are set now.
+pub(crate) fn sign(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    server: &AuthorizationServer,
+    subject: TokenSubject,
+    scopes: &[String],
+    auth_time: Option<Timestamp>,
+) -> Result<SignedTokens, OAuthError> {
+    let issued = platform.now();
+    let sign = |claims: &Map<String, Value>| {
+        let token = org.keys.sign(&server.id, claims).map_err(|error| OAuthError::internal(&error))?;
+        if token.len() > TOKEN_BYTES_MAX {
+            // Nothing could be asked with it.
+            return Err(OAuthError::new("server_error", "The token would be too large".to_owned()));
         }
-        let access_token_id = claims.get("jti").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let access_token = sign(&claims)?;
-        let id_token = match subject.identity {
-            None => None,
-            Some(TokenDraft { mut claims, lifetime_seconds }) => {
-                let expires = issued.plus_seconds(lifetime_seconds.into());
-                claims.insert("iat".to_owned(), json!(issued.as_seconds()));
-                claims.insert("exp".to_owned(), json!(expires.as_seconds()));
-                claims.insert("at_hash".to_owned(), json!(at_hash(&access_token)));
-                Some(Secret::new(sign(&claims)?))
-            }
-        };
-        Ok(SignedTokens {
-            access_token: Secret::new(access_token),
-            access_token_id,
-            access_expires,
-            expires_in: lifetime_seconds,
-            id_token,
-        })
+        Ok(token)
+    };
+    let TokenDraft { mut claims, lifetime_seconds } =
+        subject.access.ok_or_else(|| OAuthError::internal(&"no access token was minted"))?;
+    let access_expires = issued.plus_seconds(lifetime_seconds.into());
+    claims.insert("iat".to_owned(), json!(issued.as_seconds()));
+    claims.insert("exp".to_owned(), json!(access_expires.as_seconds()));
+    claims.insert("scp".to_owned(), json!(scopes));
+    if let Some(auth_time) = auth_time {
+        claims.insert("auth_time".to_owned(), json!(auth_time.as_seconds()));
     }
+    let access_token_id = claims.get("jti").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let access_token = sign(&claims)?;
+    let id_token = match subject.identity {
+        None => None,
+        Some(TokenDraft { mut claims, lifetime_seconds }) => {
+            let expires = issued.plus_seconds(lifetime_seconds.into());
+            claims.insert("iat".to_owned(), json!(issued.as_seconds()));
+            claims.insert("exp".to_owned(), json!(expires.as_seconds()));
+            claims.insert("at_hash".to_owned(), json!(at_hash(&access_token)));
+            Some(Secret::new(sign(&claims)?))
+        }
+    };
+    Ok(SignedTokens {
+        access_token: Secret::new(access_token),
+        access_token_id,
+        access_expires,
+        expires_in: lifetime_seconds,
+        id_token,
+    })
+}
 
-    /// Logs that a token was issued, or was not.
-    pub(crate) fn log_grant(&self, minting: &Minting<'_>, what: &str, failure: Option<&str>) {
-        let origin = origin(minting);
-        let event = Event::of_origin(self.stamp(), &origin)
-            .named(format!("app.oauth2.as.token.grant.{what}"), format!("OAuth2 {} is granted", what.replace('_', " ")))
-            .with_debug_data(minting.caller.debug_data())
-            .about(origin.targets.iter().map(Cow::Borrowed));
-        self.log_event(match failure {
-            Some(reason) => event.failed(reason),
-            None => event,
-        });
-    }
+/// Logs that a token was issued, or was not.
+pub(crate) fn log_grant(platform: &Platform, minting: &Minting<'_>, what: &str, failure: Option<&str>) {
+    let origin = origin(minting);
+    let event = Event::of_origin(platform.stamp(), &origin)
+        .named(format!("app.oauth2.as.token.grant.{what}"), format!("OAuth2 {} is granted", what.replace('_', " ")))
+        .with_debug_data(minting.caller.debug_data())
+        .about(origin.targets.iter().map(Cow::Borrowed));
+    platform.log_event(match failure {
+        Some(reason) => event.failed(reason),
+        None => event,
+    });
 }
 
 /// The left half of the access token's SHA-256 (OpenID Connect core 3.1.3.6).
@@ -291,22 +281,6 @@ fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> Session
         amr: vec!["PASSWORD".to_owned()],
         idp: IdentityProviderContext { id: org.org.id.to_string(), kind: "OKTA" },
         mfa_active: false,
-    }
-}
-
-pub(crate) fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
-    UserContext {
-        id: user.id.clone(),
-        password_changed: user.password_changed.map(Timestamp::whole_seconds),
-        profile: UserProfile {
-            login: user.login.clone(),
-            first_name: user.first_name.clone(),
-            last_name: user.last_name.clone(),
-            locale: user.locale.clone().unwrap_or_else(|| LOCALE_DEFAULT.to_owned()),
-            time_zone: user.time_zone.clone().unwrap_or_else(|| TIME_ZONE_DEFAULT.to_owned()),
-            custom: user.custom.clone(),
-        },
-        links: UserLinks::of(&org.base_url, &user.id),
     }
 }
 

@@ -7,28 +7,16 @@ mod claims;
 pub mod discovery;
 pub mod error;
 pub mod inspect;
-pub mod keys;
 pub mod mint;
 pub mod parameters;
 pub mod policy;
-pub mod signing_keys;
 pub mod token;
 
 use tenterhook_model::{AuthorizationServer, OAuthClient, Status};
 
-pub(crate) use claims::is_expression;
 use error::OAuthError;
 
-use crate::OrgSnapshot;
-
-/// What URLs call the default authorization server, beside its id.
-pub const DEFAULT_SERVER: &str = "default";
-
-/// The issuer of a server. The default one is named as such, as with the vendor, whichever of its URLs was called.
-pub fn issuer(org: &OrgSnapshot, server: &AuthorizationServer) -> String {
-    let name = if server.is_default { DEFAULT_SERVER } else { server.id.as_str() };
-    format!("{}/oauth2/{name}", org.base_url)
-}
+use tenterhook_platform::OrgSnapshot;
 
 /// An active client by its `client_id`.
 pub(crate) fn client<'a>(org: &'a OrgSnapshot, client_id: &str) -> Option<&'a OAuthClient> {

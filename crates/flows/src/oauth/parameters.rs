@@ -1,7 +1,8 @@
 //! Parameters of OAuth requests: decoded once, none twice, all bounded.
 
+use tenterhook_platform::Caller;
+
 use super::error::OAuthError;
-use crate::Caller;
 
 /// Bytes of a whole query or form.
 pub const PARAMETERS_BYTES_MAX: usize = 64 * 1_024;

@@ -15,6 +15,10 @@ use tenterhook_model::{
     AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, CodeState, OAuthClient, PolicyRule,
     RefreshToken, RefreshTokenState, Status, User,
 };
+use tenterhook_platform::{
+    Caller, OrgSnapshot, Platform,
+    entropy::{random_token, sha256_hex},
+};
 
 use super::{
     authorize::protocol_request,
@@ -24,10 +28,6 @@ use super::{
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
     requested_scopes,
-};
-use crate::{
-    Caller, OrgSnapshot, Platform,
-    entropy::{random_token, sha256_hex},
 };
 
 /// Default of [`crate::Settings::refresh_grace_seconds`].
@@ -76,279 +76,281 @@ struct Request<'a> {
     client: &'a OAuthClient,
 }
 
-impl Platform {
-    /// Answers a token request. `authorization` is the `Authorization` header.
-    pub async fn token(
-        &self,
-        org: &OrgSnapshot,
-        server: &AuthorizationServer,
-        caller: &Caller,
-        parameters: &Parameters,
-        authorization: Option<&str>,
-    ) -> Result<TokenAnswer, OAuthError> {
-        let client = authenticate(org, parameters, authorization)?;
-        let grant_type = parameters.require("grant_type")?;
-        if !matches!(grant_type, "client_credentials" | "authorization_code" | "refresh_token") {
-            let text = format!("The grant type is not supported: {}", grant_type.chars().take(100).collect::<String>());
-            return Err(OAuthError::new("unsupported_grant_type", text));
-        }
-        if !client.grant_types.iter().any(|allowed| allowed == grant_type) {
-            let text = format!("The client is not authorized to use the grant type `{grant_type}`.");
-            return Err(OAuthError::of_configuration("unauthorized_client", text));
-        }
-        parameters.check_sent(caller)?;
-        let request = Request { org, server, caller, parameters, client };
-        match grant_type {
-            "client_credentials" => self.client_credentials(&request).await,
-            "authorization_code" => self.redeem_code(&request).await,
-            _ => self.refresh(&request).await,
-        }
+/// Answers a token request. `authorization` is the `Authorization` header.
+pub async fn issue(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    server: &AuthorizationServer,
+    caller: &Caller,
+    parameters: &Parameters,
+    authorization: Option<&str>,
+) -> Result<TokenAnswer, OAuthError> {
+    let client = authenticate(org, parameters, authorization)?;
+    let grant_type = parameters.require("grant_type")?;
+    if !matches!(grant_type, "client_credentials" | "authorization_code" | "refresh_token") {
+        let text = format!("The grant type is not supported: {}", grant_type.chars().take(100).collect::<String>());
+        return Err(OAuthError::new("unsupported_grant_type", text));
     }
-
-    async fn client_credentials(&self, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
-        let Request { org, server, caller, parameters, client } = *request;
-        let scopes = requested_scopes(org, server, parameters.get("scope"))?;
-        if scopes.is_empty() {
-            return Err(OAuthError::of_configuration(
-                "invalid_scope",
-                "The authorization server resource does not have any configured default scopes, 'scope' must be provided.",
-            ));
-        }
-        if scopes.iter().any(|scope| matches!(scope.as_str(), "openid" | "offline_access")) {
-            return Err(OAuthError::new(
-                "invalid_scope",
-                "This grant has no user: `openid` and `offline_access` cannot be granted.",
-            ));
-        }
-        let question = PolicyQuestion {
-            server: &server.id,
-            client: &client.id,
-            grant_type: "client_credentials",
-            user: None,
-            scopes: &scopes,
-        };
-        let (policy, rule) = choose(&org.configuration, question).ok_or_else(denied)?;
-        let minting = Minting {
-            org,
-            server,
-            client,
-            policy,
-            rule,
-            user: None,
-            session: None,
-            scopes: &scopes,
-            request: protocol_request(parameters),
-            original_grant: None,
-            refresh_token_id: None,
-            nonce: None,
-            auth_time: None,
-            caller,
-        };
-        let subject = self.mint(&minting).await?;
-        let tokens = self.sign(org, server, subject, &scopes, None)?;
-        self.log_grant(&minting, "access_token", None);
-        Ok(TokenAnswer { tokens, refresh_token: None, scopes })
+    if !client.grant_types.iter().any(|allowed| allowed == grant_type) {
+        let text = format!("The client is not authorized to use the grant type `{grant_type}`.");
+        return Err(OAuthError::of_configuration("unauthorized_client", text));
     }
-
-    async fn redeem_code(&self, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
-        let Request { org, server, parameters, client, .. } = *request;
-        let org_id = &org.org.id;
-        let code_sha256 = sha256_hex(parameters.require("code")?);
-        // Signing takes its time; a code that was in time when it was presented stays so.
-        let presented = self.now();
-        // Whoever could not redeem the code must neither use it up nor end what its owner got for it.
-        let code = match self.store().find_authorization_code(org_id, &code_sha256, presented).await? {
-            CodeState::Live(code) => {
-                check_code(&code, request)?;
-                code
-            }
-            CodeState::Redeemed(code) => {
-                check_code(&code, request)?;
-                return Err(self.replayed(org_id, &code_sha256).await?);
-            }
-            CodeState::Unknown => return Err(invalid_code()),
-        };
-        let user = self.token_user(org, &code.user_id).await?;
-        let rule = org.configuration.rules.iter().find(|rule| rule.id == code.rule_id);
-        let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
-        let (subject, auth_time) = thaw(&code.frozen_tokens)?;
-        let tokens = self.sign(org, server, subject, &code.scopes, auth_time)?;
-        let issued = code.refresh_token_id.clone().map(|id| {
-            let now = self.now();
-            let secret = random_token(self.entropy());
-            let family_expires = family_end(rule, now);
-            let token = RefreshToken {
-                id: id.clone(),
-                org_id: org_id.clone(),
-                token_sha256: sha256_hex(secret.expose()),
-                family_id: id,
-                code_sha256: Some(code_sha256.clone()),
-                authorization_server_id: server.id.clone(),
-                client_id: client.id.clone(),
-                user_id: user.id.clone(),
-                scopes: code.scopes.clone(),
-                authorization_request: code.authorization_request.clone(),
-                auth_time: auth_time.unwrap_or(now),
-                created: now,
-                expires: token_end(rule, now, family_expires),
-                family_expires,
-            };
-            (token, secret)
-        });
-        let (refresh, refresh_token) = issued.unzip();
-        let issued = (&tokens.issued(), refresh.as_ref());
-        if !self.store().redeem_authorization_code(org_id, &code_sha256, issued, presented).await? {
-            return Err(self.replayed(org_id, &code_sha256).await?);
-        }
-        self.log_issued(request, rule, Some(&user), &code.scopes, &tokens);
-        Ok(TokenAnswer { tokens, refresh_token, scopes: code.scopes })
+    parameters.check_sent(caller)?;
+    let request = Request { org, server, caller, parameters, client };
+    match grant_type {
+        "client_credentials" => client_credentials(platform, &request).await,
+        "authorization_code" => redeem_code(platform, &request).await,
+        _ => refresh(platform, &request).await,
     }
+}
 
-    /// Ends what was issued for a code that its client presents a second time: whoever holds a copy must not keep what the
-    /// first one got (RFC 6749 section 4.1.2). Answers with the refusal.
-    async fn replayed(&self, org: &OrgId, code_sha256: &str) -> Result<OAuthError, OAuthError> {
-        self.store().revoke_tokens_of_code(org, code_sha256).await?;
-        Ok(invalid_code())
+async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
+    let Request { org, server, caller, parameters, client } = *request;
+    let scopes = requested_scopes(org, server, parameters.get("scope"))?;
+    if scopes.is_empty() {
+        return Err(OAuthError::of_configuration(
+            "invalid_scope",
+            "The authorization server resource does not have any configured default scopes, 'scope' must be provided.",
+        ));
     }
+    if scopes.iter().any(|scope| matches!(scope.as_str(), "openid" | "offline_access")) {
+        return Err(OAuthError::new(
+            "invalid_scope",
+            "This grant has no user: `openid` and `offline_access` cannot be granted.",
+        ));
+    }
+    let question = PolicyQuestion {
+        server: &server.id,
+        client: &client.id,
+        grant_type: "client_credentials",
+        user: None,
+        scopes: &scopes,
+    };
+    let (policy, rule) = choose(&org.configuration, question).ok_or_else(denied)?;
+    let minting = Minting {
+        org,
+        server,
+        client,
+        policy,
+        rule,
+        user: None,
+        session: None,
+        scopes: &scopes,
+        request: protocol_request(parameters),
+        original_grant: None,
+        refresh_token_id: None,
+        nonce: None,
+        auth_time: None,
+        caller,
+    };
+    let subject = crate::oauth::mint::mint(platform, &minting).await?;
+    let tokens = crate::oauth::mint::sign(platform, org, server, subject, &scopes, None)?;
+    crate::oauth::mint::log_grant(platform, &minting, "access_token", None);
+    Ok(TokenAnswer { tokens, refresh_token: None, scopes })
+}
 
-    async fn refresh(&self, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
-        let Request { org, server, caller, parameters, client } = *request;
-        let hash = sha256_hex(parameters.require("refresh_token")?);
-        // A hook takes its time; what was in time when it was asked for stays so.
-        let asked = self.now();
-        let invalid = || OAuthError::invalid_grant("The refresh token is invalid or expired.");
-        let old = match self.store().find_refresh_token(&org.org.id, &hash, asked).await? {
-            RefreshTokenState::Live(token) => token,
-            // Perhaps its client never saw the answer.
-            RefreshTokenState::Used { token, used } if self.within_grace(used, asked) => token,
-            RefreshTokenState::Used { token, .. } if token.client_id == client.id => {
-                // Somebody holds a copy: the whole family ends, with its access tokens (RFC 9700 section 4.14.2).
-                self.store().revoke_family(&token).await?;
-                return Err(invalid());
-            }
-            _ => return Err(invalid()),
-        };
-        if old.client_id != client.id || old.authorization_server_id != server.id {
-            return Err(invalid());
+async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
+    let Request { org, server, parameters, client, .. } = *request;
+    let org_id = &org.org.id;
+    let code_sha256 = sha256_hex(parameters.require("code")?);
+    // Signing takes its time; a code that was in time when it was presented stays so.
+    let presented = platform.now();
+    // Whoever could not redeem the code must neither use it up nor end what its owner got for it.
+    let code = match platform.store().find_authorization_code(org_id, &code_sha256, presented).await? {
+        CodeState::Live(code) => {
+            check_code(&code, request)?;
+            code
         }
-        let scopes = narrowed(&old.scopes, parameters.get("scope"))?;
-        let user = self.token_user(org, &old.user_id).await?;
-        let question = PolicyQuestion {
-            server: &server.id,
-            client: &client.id,
-            grant_type: "refresh_token",
-            user: Some(&user.id),
-            scopes: &scopes,
-        };
-        // Rules name the grant that began the family; the refresh of it is not a grant of its own there.
-        let question_of_code = PolicyQuestion { grant_type: "authorization_code", ..question };
-        let chosen = choose(&org.configuration, question).or_else(|| choose(&org.configuration, question_of_code));
-        let (policy, rule) = chosen.ok_or_else(denied)?;
-        let (unix_ms, random) = self.id_parts();
-        let new_id = RefreshTokenId::from_parts(unix_ms, random);
-        let minting = Minting {
-            org,
-            server,
-            client,
-            policy,
-            rule,
-            user: Some(&user),
-            session: None,
-            scopes: &scopes,
-            request: protocol_request(parameters),
-            original_grant: Some(OriginalGrant {
-                authorization: old.authorization_request.clone(),
-                refresh_token: RefreshTokenReference { jti: old.family_id.clone() },
-            }),
-            // The id that the first request showed: the id of the token itself changes with each rotation, and a
-            // service joins the first request and its renewals by this one (`token.md` section 2).
-            refresh_token_id: Some(old.family_id.clone()),
-            nonce: None,
-            auth_time: Some(old.auth_time),
-            caller,
-        };
-        // The hook runs before the token is rotated, so that after a refusal the old one still works.
-        let subject = self.mint(&minting).await?;
-        let tokens = self.sign(org, server, subject, &scopes, Some(old.auth_time))?;
-        let (now, secret) = (self.now(), random_token(self.entropy()));
-        let new = RefreshToken {
-            id: new_id,
+        CodeState::Redeemed(code) => {
+            check_code(&code, request)?;
+            return Err(replayed(platform, org_id, &code_sha256).await?);
+        }
+        CodeState::Unknown => return Err(invalid_code()),
+    };
+    let user = token_user(platform, org, &code.user_id).await?;
+    let rule = org.configuration.rules.iter().find(|rule| rule.id == code.rule_id);
+    let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
+    let (subject, auth_time) = thaw(&code.frozen_tokens)?;
+    let tokens = crate::oauth::mint::sign(platform, org, server, subject, &code.scopes, auth_time)?;
+    let issued = code.refresh_token_id.clone().map(|id| {
+        let now = platform.now();
+        let secret = random_token(platform.entropy());
+        let family_expires = family_end(rule, now);
+        let token = RefreshToken {
+            id: id.clone(),
+            org_id: org_id.clone(),
             token_sha256: sha256_hex(secret.expose()),
+            family_id: id,
+            code_sha256: Some(code_sha256.clone()),
+            authorization_server_id: server.id.clone(),
+            client_id: client.id.clone(),
+            user_id: user.id.clone(),
+            scopes: code.scopes.clone(),
+            authorization_request: code.authorization_request.clone(),
+            auth_time: auth_time.unwrap_or(now),
             created: now,
-            expires: token_end(rule, now, old.family_expires),
-            ..(*old).clone()
+            expires: token_end(rule, now, family_expires),
+            family_expires,
         };
-        let store = self.store();
-        let kept = (self.settings().refresh_grace_seconds > 0).then_some(&secret);
-        let secret = if store.rotate_refresh_token(&old, (&new, kept), &tokens.issued(), now).await? {
-            secret
-        } else if let Some(successor) = self.successor(&old, &tokens, (&hash, asked)).await? {
-            successor
-        } else {
-            store.revoke_family(&old).await?;
+        (token, secret)
+    });
+    let (refresh, refresh_token) = issued.unzip();
+    let issued = (&tokens.issued(), refresh.as_ref());
+    if !platform.store().redeem_authorization_code(org_id, &code_sha256, issued, presented).await? {
+        return Err(replayed(platform, org_id, &code_sha256).await?);
+    }
+    log_issued(platform, request, rule, Some(&user), &code.scopes, &tokens);
+    Ok(TokenAnswer { tokens, refresh_token, scopes: code.scopes })
+}
+
+/// Ends what was issued for a code that its client presents a second time: whoever holds a copy must not keep what the
+/// first one got (RFC 6749 section 4.1.2). Answers with the refusal.
+async fn replayed(platform: &Platform, org: &OrgId, code_sha256: &str) -> Result<OAuthError, OAuthError> {
+    platform.store().revoke_tokens_of_code(org, code_sha256).await?;
+    Ok(invalid_code())
+}
+
+async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
+    let Request { org, server, caller, parameters, client } = *request;
+    let hash = sha256_hex(parameters.require("refresh_token")?);
+    // A hook takes its time; what was in time when it was asked for stays so.
+    let asked = platform.now();
+    let invalid = || OAuthError::invalid_grant("The refresh token is invalid or expired.");
+    let old = match platform.store().find_refresh_token(&org.org.id, &hash, asked).await? {
+        RefreshTokenState::Live(token) => token,
+        // Perhaps its client never saw the answer.
+        RefreshTokenState::Used { token, used } if within_grace(platform, used, asked) => token,
+        RefreshTokenState::Used { token, .. } if token.client_id == client.id => {
+            // Somebody holds a copy: the whole family ends, with its access tokens (RFC 9700 section 4.14.2).
+            platform.store().revoke_family(&token).await?;
             return Err(invalid());
-        };
-        self.log_issued(request, rule, Some(&user), &scopes, &tokens);
-        Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })
-    }
-
-    fn within_grace(&self, used: Option<Timestamp>, asked: Timestamp) -> bool {
-        used.is_some_and(|used| is_within_grace(self.settings().refresh_grace_seconds, used, asked))
-    }
-
-    /// The token in the place of one that was rotated away within the grace period, by this client or at the same moment.
-    async fn successor(
-        &self,
-        old: &RefreshToken,
-        tokens: &SignedTokens,
-        (hash, asked): (&str, Timestamp),
-    ) -> Result<Option<Secret>, OAuthError> {
-        match self.store().find_refresh_token(&old.org_id, hash, asked).await? {
-            RefreshTokenState::Used { used, .. } if self.within_grace(used, asked) => {
-                Ok(self.store().refresh_again(old, &tokens.issued(), self.now()).await?)
-            }
-            _ => Ok(None),
         }
+        _ => return Err(invalid()),
+    };
+    if old.client_id != client.id || old.authorization_server_id != server.id {
+        return Err(invalid());
     }
+    let scopes = narrowed(&old.scopes, parameters.get("scope"))?;
+    let user = token_user(platform, org, &old.user_id).await?;
+    let question = PolicyQuestion {
+        server: &server.id,
+        client: &client.id,
+        grant_type: "refresh_token",
+        user: Some(&user.id),
+        scopes: &scopes,
+    };
+    // Rules name the grant that began the family; the refresh of it is not a grant of its own there.
+    let question_of_code = PolicyQuestion { grant_type: "authorization_code", ..question };
+    let chosen = choose(&org.configuration, question).or_else(|| choose(&org.configuration, question_of_code));
+    let (policy, rule) = chosen.ok_or_else(denied)?;
+    let (unix_ms, random) = platform.id_parts();
+    let new_id = RefreshTokenId::from_parts(unix_ms, random);
+    let minting = Minting {
+        org,
+        server,
+        client,
+        policy,
+        rule,
+        user: Some(&user),
+        session: None,
+        scopes: &scopes,
+        request: protocol_request(parameters),
+        original_grant: Some(OriginalGrant {
+            authorization: old.authorization_request.clone(),
+            refresh_token: RefreshTokenReference { jti: old.family_id.clone() },
+        }),
+        // The id that the first request showed: the id of the token itself changes with each rotation, and a
+        // service joins the first request and its renewals by this one (`token.md` section 2).
+        refresh_token_id: Some(old.family_id.clone()),
+        nonce: None,
+        auth_time: Some(old.auth_time),
+        caller,
+    };
+    // The hook runs before the token is rotated, so that after a refusal the old one still works.
+    let subject = crate::oauth::mint::mint(platform, &minting).await?;
+    let tokens = crate::oauth::mint::sign(platform, org, server, subject, &scopes, Some(old.auth_time))?;
+    let (now, secret) = (platform.now(), random_token(platform.entropy()));
+    let new = RefreshToken {
+        id: new_id,
+        token_sha256: sha256_hex(secret.expose()),
+        created: now,
+        expires: token_end(rule, now, old.family_expires),
+        ..(*old).clone()
+    };
+    let store = platform.store();
+    let kept = (platform.settings().refresh_grace_seconds > 0).then_some(&secret);
+    let secret = if store.rotate_refresh_token(&old, (&new, kept), &tokens.issued(), now).await? {
+        secret
+    } else if let Some(successor) = successor(platform, &old, &tokens, (&hash, asked)).await? {
+        successor
+    } else {
+        store.revoke_family(&old).await?;
+        return Err(invalid());
+    };
+    log_issued(platform, request, rule, Some(&user), &scopes, &tokens);
+    Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })
+}
 
-    async fn token_user(&self, org: &OrgSnapshot, id: &tenterhook_contract::id::UserId) -> Result<User, OAuthError> {
-        let user = self.store().find_user(&org.org.id, id).await?;
-        user.filter(|user| user.status == Status::Active)
-            .ok_or_else(|| OAuthError::invalid_grant("The user is not active."))
-    }
+fn within_grace(platform: &Platform, used: Option<Timestamp>, asked: Timestamp) -> bool {
+    used.is_some_and(|used| is_within_grace(platform.settings().refresh_grace_seconds, used, asked))
+}
 
-    fn log_issued(
-        &self,
-        request: &Request<'_>,
-        rule: &PolicyRule,
-        user: Option<&User>,
-        scopes: &[String],
-        tokens: &SignedTokens,
-    ) {
-        let Request { org, server, caller, parameters, client } = *request;
-        let Some(policy) = org.configuration.policies.iter().find(|policy| policy.id == rule.policy_id) else {
-            return;
-        };
-        let minting = Minting {
-            org,
-            server,
-            client,
-            policy,
-            rule,
-            user,
-            session: None,
-            scopes,
-            request: protocol_request(parameters),
-            original_grant: None,
-            refresh_token_id: None,
-            nonce: None,
-            auth_time: None,
-            caller,
-        };
-        self.log_grant(&minting, "access_token", None);
-        if tokens.id_token.is_some() {
-            self.log_grant(&minting, "id_token", None);
+/// The token in the place of one that was rotated away within the grace period, by this client or at the same moment.
+async fn successor(
+    platform: &Platform,
+    old: &RefreshToken,
+    tokens: &SignedTokens,
+    (hash, asked): (&str, Timestamp),
+) -> Result<Option<Secret>, OAuthError> {
+    match platform.store().find_refresh_token(&old.org_id, hash, asked).await? {
+        RefreshTokenState::Used { used, .. } if within_grace(platform, used, asked) => {
+            Ok(platform.store().refresh_again(old, &tokens.issued(), platform.now()).await?)
         }
+        _ => Ok(None),
+    }
+}
+
+async fn token_user(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    id: &tenterhook_contract::id::UserId,
+) -> Result<User, OAuthError> {
+    let user = platform.store().find_user(&org.org.id, id).await?;
+    user.filter(|user| user.status == Status::Active)
+        .ok_or_else(|| OAuthError::invalid_grant("The user is not active."))
+}
+
+fn log_issued(
+    platform: &Platform,
+    request: &Request<'_>,
+    rule: &PolicyRule,
+    user: Option<&User>,
+    scopes: &[String],
+    tokens: &SignedTokens,
+) {
+    let Request { org, server, caller, parameters, client } = *request;
+    let Some(policy) = org.configuration.policies.iter().find(|policy| policy.id == rule.policy_id) else {
+        return;
+    };
+    let minting = Minting {
+        org,
+        server,
+        client,
+        policy,
+        rule,
+        user,
+        session: None,
+        scopes,
+        request: protocol_request(parameters),
+        original_grant: None,
+        refresh_token_id: None,
+        nonce: None,
+        auth_time: None,
+        caller,
+    };
+    crate::oauth::mint::log_grant(platform, &minting, "access_token", None);
+    if tokens.id_token.is_some() {
+        crate::oauth::mint::log_grant(platform, &minting, "id_token", None);
     }
 }
 

@@ -10,12 +10,13 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::Value;
-use tenterhook_flows::{
+use tenterhook_management::{
+    administrator,
     authorization_servers::{
-        Creation, Place, get_at_server, get_client, list_claims, list_clients, list_policies, list_rules, list_scopes,
-        list_servers,
+        self, Creation, Place, get_at_server, get_client, list_claims, list_clients, list_policies, list_rules,
+        list_scopes, list_servers,
     },
-    oauth::signing_keys::list_keys,
+    signing_keys::{self, list_keys},
 };
 use tenterhook_model::Status;
 
@@ -72,40 +73,40 @@ fn place(ids: &HashMap<String, String>) -> (&str, Place<'_>) {
 
 async fn retrieve(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids) -> Answer {
     let (server, place) = place(&ids);
-    Ok(Json(get_at_server(&*app.platform.org_of(&admin)?, server, place)?))
+    Ok(Json(get_at_server(&*administrator::org_of(&app.platform, &admin)?, server, place)?))
 }
 
 async fn replace(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids, body: JsonBody) -> Answer {
-    Ok(Json(app.platform.replace_at_server(&admin, place(&ids), &body.value).await?))
+    Ok(Json(authorization_servers::replace_at(&app.platform, &admin, place(&ids), &body.value).await?))
 }
 
 async fn delete(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids) -> Done {
-    app.platform.delete_at_server(&admin, place(&ids)).await?;
+    authorization_servers::delete_at(&app.platform, &admin, place(&ids)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn activate(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids) -> Done {
-    app.platform.set_status_at_server(&admin, place(&ids), Status::Active).await?;
+    authorization_servers::set_status_at(&app.platform, &admin, place(&ids), Status::Active).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn deactivate(State(app): State<App>, Admin(admin): Admin, Path(ids): Ids) -> Done {
-    app.platform.set_status_at_server(&admin, place(&ids), Status::Inactive).await?;
+    authorization_servers::set_status_at(&app.platform, &admin, place(&ids), Status::Inactive).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn servers(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQuery) -> List {
-    let servers = list_servers(&*app.platform.org_of(&admin)?);
+    let servers = list_servers(&*administrator::org_of(&app.platform, &admin)?);
     list(&admin.caller, raw.as_deref(), ("id", &["name", "audiences"]), &servers)
 }
 
 async fn scopes(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, RawQuery(raw): RawQuery) -> List {
-    let scopes = list_scopes(&*app.platform.org_of(&admin)?, &id)?;
+    let scopes = list_scopes(&*administrator::org_of(&app.platform, &admin)?, &id)?;
     list(&admin.caller, raw.as_deref(), ("id", &["name"]), &scopes)
 }
 
 async fn claims(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, RawQuery(raw): RawQuery) -> List {
-    let claims = list_claims(&*app.platform.org_of(&admin)?, &id)?;
+    let claims = list_claims(&*administrator::org_of(&app.platform, &admin)?, &id)?;
     list(&admin.caller, raw.as_deref(), ("id", &[]), &claims)
 }
 
@@ -115,7 +116,7 @@ async fn policies(
     Path(id): Path<String>,
     RawQuery(raw): RawQuery,
 ) -> List {
-    let policies = list_policies(&*app.platform.org_of(&admin)?, &id)?;
+    let policies = list_policies(&*administrator::org_of(&app.platform, &admin)?, &id)?;
     list(&admin.caller, raw.as_deref(), ("id", &[]), &policies)
 }
 
@@ -125,34 +126,34 @@ async fn rules(
     Path((id, policy)): Path<(String, String)>,
     RawQuery(raw): RawQuery,
 ) -> List {
-    let rules = list_rules(&*app.platform.org_of(&admin)?, &id, &policy)?;
+    let rules = list_rules(&*administrator::org_of(&app.platform, &admin)?, &id, &policy)?;
     list(&admin.caller, raw.as_deref(), ("id", &[]), &rules)
 }
 
 async fn keys(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, RawQuery(raw): RawQuery) -> List {
-    let keys = list_keys(&*app.platform.org_of(&admin)?, &id)?;
+    let keys = list_keys(&*administrator::org_of(&app.platform, &admin)?, &id)?;
     list(&admin.caller, raw.as_deref(), ("kid", &[]), &keys)
 }
 
 async fn rotate_key(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
-    Ok(Json(app.platform.rotate_server_key(&admin, &id, &body.value).await?))
+    Ok(Json(signing_keys::rotate(&app.platform, &admin, &id, &body.value).await?))
 }
 
 async fn clients(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQuery) -> List {
-    let clients = list_clients(&*app.platform.org_of(&admin)?);
+    let clients = list_clients(&*administrator::org_of(&app.platform, &admin)?);
     list(&admin.caller, raw.as_deref(), ("client_id", &["client_name"]), &clients)
 }
 
 async fn client(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>) -> Answer {
-    Ok(Json(get_client(&*app.platform.org_of(&admin)?, &id)?))
+    Ok(Json(get_client(&*administrator::org_of(&app.platform, &admin)?, &id)?))
 }
 
 async fn create_client(State(app): State<App>, Admin(admin): Admin, body: JsonBody) -> Created {
-    Ok((StatusCode::CREATED, Json(app.platform.create_client(&admin, &body.value).await?)))
+    Ok((StatusCode::CREATED, Json(authorization_servers::create_client(&app.platform, &admin, &body.value).await?)))
 }
 
 async fn create_server(State(app): State<App>, Admin(admin): Admin, body: JsonBody) -> Created {
-    Ok((StatusCode::CREATED, Json(app.platform.create_authorization_server(&admin, &body.value).await?)))
+    Ok((StatusCode::CREATED, Json(authorization_servers::create(&app.platform, &admin, &body.value).await?)))
 }
 
 async fn create_scope(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Created {
@@ -177,6 +178,6 @@ async fn create_rule(
 }
 
 async fn create(app: &App, Admin(admin): &Admin, id: &str, creation: Creation<'_>, body: &JsonBody) -> Created {
-    let made = app.platform.create_below_server(admin, id, creation, &body.value).await?;
+    let made = authorization_servers::create_below(&app.platform, admin, id, creation, &body.value).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }

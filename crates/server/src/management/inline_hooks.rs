@@ -9,7 +9,11 @@ use axum::{
 };
 use serde_json::Value;
 use tenterhook_contract::{HookType, hook::InlineHook};
-use tenterhook_flows::HookChange;
+use tenterhook_management::{
+    hook_security,
+    hooks::{self, HookChange},
+    preview,
+};
 
 use super::{Admin, JsonBody, OptionalJsonBody, OrgOf, paging, query_parameter};
 use crate::{App, error::ApiError};
@@ -47,19 +51,19 @@ async fn list(State(app): State<App>, admin: Admin, RawQuery(query): RawQuery) -
         subject: "type",
         causes: vec!["type: The field has an invalid value".to_owned()],
     })?;
-    let hooks = app.platform.list_hooks(&admin.0)?;
+    let hooks = hooks::list(&app.platform, &admin.0)?;
     let chosen = hooks.iter().filter(|hook| wanted.is_none_or(|wanted| hook.hook_type == wanted));
     let shown = chosen.map(|hook| hook.to_json(&admin.0.caller.base_url)).collect();
     paging::list(&admin.0.caller, query.as_deref(), ("id", &[]), &shown)
 }
 
 async fn create(State(app): State<App>, admin: Admin, body: JsonBody) -> Answer {
-    let hook = app.platform.create_hook(&admin.0, &body.value).await?;
+    let hook = hooks::create(&app.platform, &admin.0, &body.value).await?;
     Ok(shown(&admin, &hook))
 }
 
 async fn retrieve(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
-    let hook = app.platform.get_hook(&admin.0, &id)?;
+    let hook = hooks::get(&app.platform, &admin.0, &id)?;
     Ok(shown(&admin, &hook))
 }
 
@@ -80,31 +84,31 @@ async fn deactivate(State(app): State<App>, admin: Admin, Path(id): Path<String>
 }
 
 async fn change(app: &App, admin: &Admin, id: &str, change: HookChange<'_>) -> Answer {
-    let hook = app.platform.change_hook(&admin.0, id, change).await?;
+    let hook = hooks::change(&app.platform, &admin.0, id, change).await?;
     Ok(shown(admin, &hook))
 }
 
 async fn delete(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    app.platform.delete_hook(&admin.0, &id).await?;
+    hooks::delete(&app.platform, &admin.0, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn execute(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: OptionalJsonBody) -> Answer {
     let body = body.0.unwrap_or_else(JsonBody::empty_object);
-    Ok(Json(app.platform.execute_hook(&admin.0, &id, &body.value, body.bytes).await?))
+    Ok(Json(hooks::execute(&app.platform, &admin.0, &id, &body.value, body.bytes).await?))
 }
 
 async fn preview(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: OptionalJsonBody) -> Answer {
     let body = body.0.unwrap_or_else(JsonBody::empty_object);
-    Ok(Json(app.platform.preview_hook(&admin.0, &id, &body.value).await?))
+    Ok(Json(preview::preview(&app.platform, &admin.0, &id, &body.value).await?))
 }
 
 async fn breaker(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
-    Ok(Json(app.platform.hook_breaker(&admin.0, &id)?))
+    Ok(Json(hooks::breaker(&app.platform, &admin.0, &id)?))
 }
 
 async fn reset_breaker(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Answer {
-    Ok(Json(app.platform.reset_hook_breaker(&admin.0, &id)?))
+    Ok(Json(hooks::reset_breaker(&app.platform, &admin.0, &id)?))
 }
 
 async fn rotate_signing(
@@ -113,29 +117,32 @@ async fn rotate_signing(
     Path(id): Path<String>,
     body: OptionalJsonBody,
 ) -> Answer {
-    Ok(Json(app.platform.rotate_signing_key(&admin.0, &id, body.0.as_ref().map(|body| &body.value)).await?))
+    Ok(Json(
+        hook_security::rotate_signing_key(&app.platform, &admin.0, &id, body.0.as_ref().map(|body| &body.value))
+            .await?,
+    ))
 }
 
-async fn signing_jwks(State(app): State<App>, org: OrgOf, Path(id): Path<String>) -> Answer {
-    Ok(Json(app.platform.signing_jwks(&org.0, &id)?))
+async fn signing_jwks(org: OrgOf, Path(id): Path<String>) -> Answer {
+    Ok(Json(hook_security::signing_jwks(&org.0, &id)?))
 }
 
 async fn set_tls(State(app): State<App>, admin: Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
-    let hook = app.platform.set_hook_tls(&admin.0, &id, &body.value).await?;
+    let hook = hook_security::set_tls(&app.platform, &admin.0, &id, &body.value).await?;
     Ok(shown(&admin, &hook))
 }
 
 async fn reset_tls(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    app.platform.reset_hook_tls(&admin.0, &id).await?;
+    hook_security::reset_tls(&app.platform, &admin.0, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn retire_signing(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    app.platform.retire_signing_key(&admin.0, &id).await?;
+    hook_security::retire_signing_key(&app.platform, &admin.0, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn stop_signing(State(app): State<App>, admin: Admin, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    app.platform.stop_signing(&admin.0, &id).await?;
+    hook_security::stop_signing(&app.platform, &admin.0, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

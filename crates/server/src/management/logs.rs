@@ -9,8 +9,7 @@ use axum::{
 };
 use serde_json::Value;
 use tenterhook_contract::Timestamp;
-use tenterhook_model::LogEvent;
-use tenterhook_model::{LogCursor, LogQuery};
+use tenterhook_model::{LogCursor, LogEvent, LogQuery};
 use tenterhook_store::LOG_RETENTION_SECONDS;
 
 use super::{

@@ -22,8 +22,9 @@ use axum::{
 use hyper::rt::Executor as _;
 use serde_json::Value;
 use tenterhook_contract::id::OrgId;
-use tenterhook_flows::{Caller, Network, OrgSnapshot, entropy::sha256_hex, management::Administrator};
+use tenterhook_management::administrator::{self, Administrator};
 use tenterhook_model::ApiToken;
+use tenterhook_platform::{Caller, Network, OrgSnapshot, entropy::sha256_hex};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
@@ -88,7 +89,7 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         if standing.is_first_refused
             && let Some(caller) = request.extensions().get::<Caller>()
         {
-            app.platform.log_rate_limit(&org, caller, token.as_ref().ok().and_then(Option::as_ref));
+            administrator::log_rate_limit(&app.platform, &org, caller, token.as_ref().ok().and_then(Option::as_ref));
         }
         ApiError::RateLimited.into_response()
     };

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde_json::Value;
-use tenterhook_flows::Caller;
+use tenterhook_platform::Caller;
 
 use super::given;
 use crate::error::ApiError;

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::Value;
 use tenterhook_contract::id::UserId;
-use tenterhook_flows::directory::user_to_json;
+use tenterhook_management::users::{self, user_to_json};
 
 use super::{
     Admin, JsonBody, given,
@@ -58,7 +58,7 @@ fn read_page(raw: Option<&str>) -> Result<(Option<UserId>, usize), ApiError> {
 
 async fn create(State(app): State<App>, Admin(admin): Admin, RawQuery(query): RawQuery, body: JsonBody) -> Answer {
     let activate = read_activate(query.as_deref())?;
-    let user = app.platform.create_user(&admin, &body.value, activate).await?;
+    let user = users::create(&app.platform, &admin, &body.value, activate).await?;
     Ok(Json(user_to_json(&user, &admin.caller.base_url)))
 }
 
@@ -91,6 +91,6 @@ async fn retrieve(
     RawQuery(query): RawQuery,
 ) -> Answer {
     only(query.as_deref(), &[])?;
-    let user = app.platform.get_user(&admin, &id).await?;
+    let user = users::get(&app.platform, &admin, &id).await?;
     Ok(Json(user_to_json(&user, &admin.caller.base_url)))
 }

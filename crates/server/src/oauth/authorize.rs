@@ -11,16 +11,15 @@ use axum::{
 };
 use tenterhook_contract::Secret;
 use tenterhook_flows::{
-    Caller, OrgSnapshot,
-    entropy::random_token,
-    management::ManagementError,
     oauth::{
-        authorize::{AuthorizeAnswer, ResponseMode, registered_redirect_uri},
+        authorize::{self, AuthorizeAnswer, ResponseMode, registered_redirect_uri},
         error::{Fault, OAuthError},
         parameters::Parameters,
     },
-    sign_in::SignedIn,
+    sign_in::{self, SignedIn},
 };
+use tenterhook_management::administrator::ManagementError;
+use tenterhook_platform::{Caller, OrgSnapshot, entropy::random_token};
 use tenterhook_store::StoreError;
 use url::Url;
 
@@ -61,8 +60,8 @@ async fn authorize(
         Ok(parameters) => parameters,
         Err(error) => return Ok(problem(&error)),
     };
-    let session = app.platform.session(&org, cookie(&headers, &caller, SESSION).as_deref()).await?;
-    let answer = app.platform.authorize(&org, server, &caller, &parameters, session.as_ref()).await;
+    let session = sign_in::session(&app.platform, &org, cookie(&headers, &caller, SESSION).as_deref()).await?;
+    let answer = authorize::authorize(&app.platform, &org, server, &caller, &parameters, session.as_ref()).await;
     Ok(match answer {
         AuthorizeAnswer::Page(error) => problem(&error),
         AuthorizeAnswer::TurnedAway => return Err(ManagementError::TurnedAway.into()),
@@ -123,7 +122,7 @@ async fn sign_in(
     }
     let login = form.get("login").unwrap_or_default();
     let password = Secret::new(form.get("password").unwrap_or_default());
-    let signed_in = app.platform.sign_in(&org, &caller, &app.password_attempts, login, &password).await?;
+    let signed_in = sign_in::sign_in(&app.platform, &org, &caller, &app.password_attempts, login, &password).await?;
     let why = match signed_in {
         SignedIn::Yes(session) => return Ok(signed_in_to(&caller, &name, &asked, &session)),
         SignedIn::No => Refusal::Wrong,

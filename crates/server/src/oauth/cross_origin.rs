@@ -9,7 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use tenterhook_flows::OrgSnapshot;
+use tenterhook_platform::OrgSnapshot;
 
 use crate::error::ApiError;
 

@@ -15,11 +15,9 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use tenterhook_flows::{
-    OrgSnapshot,
-    oauth::discovery::{jwks, metadata, openid_metadata},
-};
+use tenterhook_flows::oauth::discovery::{jwks, metadata, openid_metadata};
 use tenterhook_model::{AuthorizationServer, Status};
+use tenterhook_platform::OrgSnapshot;
 
 use tokio::time::Instant;
 

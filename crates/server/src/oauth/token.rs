@@ -12,15 +12,15 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::json;
-use tenterhook_flows::{
-    Caller, OrgSnapshot,
-    management::ManagementError,
-    oauth::{
-        error::{Fault, OAuthError},
-        parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
-    },
+use tenterhook_flows::oauth::{
+    error::{Fault, OAuthError},
+    inspect,
+    parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
+    token,
 };
+use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::AuthorizationServer;
+use tenterhook_platform::{Caller, OrgSnapshot};
 use tenterhook_store::StoreError;
 
 use super::{
@@ -60,7 +60,7 @@ async fn token(
     let server = server(&org, &name)?;
     let (headers, body) = taken_apart(request);
     let answered = match form(&headers, body).await {
-        Ok(form) => app.platform.token(&org, server, &caller, &form, authorization(&headers)).await,
+        Ok(form) => token::issue(&app.platform, &org, server, &caller, &form, authorization(&headers)).await,
         Err(error) => Err(error),
     };
     Ok(answered.map_or_else(|error| refused(&error), |answer| Json(answer.to_json()).into_response()))
@@ -74,7 +74,7 @@ async fn introspect(
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
     Ok(about_token(&org, request, async |form, authorization| {
-        let answer = app.platform.introspect(&org, server, form, authorization).await?;
+        let answer = inspect::introspect(&app.platform, &org, server, form, authorization).await?;
         Ok(Json(answer).into_response())
     })
     .await)
@@ -88,7 +88,7 @@ async fn revoke(
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
     Ok(about_token(&org, request, async |form, authorization| {
-        app.platform.revoke(&org, server, form, authorization).await?;
+        inspect::revoke(&app.platform, &org, server, form, authorization).await?;
         Ok(StatusCode::OK.into_response())
     })
     .await)
@@ -140,7 +140,7 @@ async fn about_user(app: &App, org: &OrgSnapshot, server: &AuthorizationServer, 
     let Some(token) = token else {
         return unauthorized(&OAuthError::new("invalid_token", "The access token is missing."));
     };
-    match app.platform.userinfo(org, server, token).await {
+    match inspect::userinfo(&app.platform, org, server, token).await {
         Ok(answer) => Json(answer).into_response(),
         Err(error) => marked(unauthorized(&error), org.lacks_key_of(token), away),
     }

@@ -16,11 +16,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, SystemClock};
-use tenterhook_flows::{
-    Parts, Platform, Settings,
-    entropy::SystemEntropy,
-    provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
-};
+use tenterhook_management::provision::{DemonstrationOrg, DemonstrationSecrets, demonstration};
+use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_testkit::postgres::Way;

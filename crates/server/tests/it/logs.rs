@@ -5,8 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use serde_json::{Value, json};
 use tenterhook_contract::{Timestamp, party::Actor};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_model::LogQuery;
-use tenterhook_model::{DebugData, LogEvent, LogResult, Severity};
+use tenterhook_model::{DebugData, LogEvent, LogQuery, LogResult, Severity};
 use tenterhook_server::ServerLimits;
 use tokio::io::AsyncWriteExt as _;
 

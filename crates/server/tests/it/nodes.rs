@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenterhook_engine::Limits;
-use tenterhook_flows::provision::bootstrap;
+use tenterhook_management::provision::bootstrap;
 use tenterhook_server::ServerLimits;
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_testkit::postgres::LockedTable;

@@ -196,7 +196,7 @@ pub(crate) fn cookie_of(answer: &Answer) -> &str {
 }
 
 fn sha256(bytes: &[u8]) -> Vec<u8> {
-    let hex = tenterhook_flows::entropy::sha256_hex(std::str::from_utf8(bytes).unwrap());
+    let hex = tenterhook_platform::entropy::sha256_hex(std::str::from_utf8(bytes).unwrap());
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap()).collect()
 }
 

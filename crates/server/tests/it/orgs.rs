@@ -6,8 +6,9 @@ use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tenterhook_contract::{Secret, id::OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_flows::{ChangeError, api_tokens::api_token, entropy::SystemEntropy};
+use tenterhook_management::api_tokens::api_token;
 use tenterhook_model::Org;
+use tenterhook_platform::{ChangeError, entropy::SystemEntropy};
 use tokio::net::TcpStream;
 
 use crate::harness::World;

@@ -4,8 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::{Timestamp, party::Actor};
-use tenterhook_model::{LogCursor, LogQuery, Org};
-use tenterhook_model::{LogEvent, LogResult, Severity};
+use tenterhook_model::{LogCursor, LogEvent, LogQuery, LogResult, Org, Severity};
 use tenterhook_store::Store;
 
 use crate::databases::{self, at, on_every_database, org, other_org};

@@ -7,7 +7,7 @@ use toml::Value;
 
 /// Which of our crates each of our crates may depend on. The map of ARCHITECTURE.md: arrows point inward, to
 /// `tenterhook-contract`. Only tests may go against them.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("tenterhook-contract", &[]),
     ("tenterhook-engine", &["tenterhook-contract"]),
     ("tenterhook-jose", &["tenterhook-contract"]),
@@ -15,12 +15,22 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("tenterhook-model", &["tenterhook-contract", "tenterhook-jose"]),
     ("tenterhook-store", &["tenterhook-contract", "tenterhook-jose", "tenterhook-model"]),
     (
-        "tenterhook-flows",
+        "tenterhook-platform",
         &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose", "tenterhook-model", "tenterhook-store"],
     ),
+    ("tenterhook-management", ON_THE_PLATFORM),
+    ("tenterhook-flows", ON_THE_PLATFORM),
     (
         "tenterhook-server",
-        &["tenterhook-contract", "tenterhook-engine", "tenterhook-flows", "tenterhook-model", "tenterhook-store"],
+        &[
+            "tenterhook-contract",
+            "tenterhook-engine",
+            "tenterhook-flows",
+            "tenterhook-management",
+            "tenterhook-model",
+            "tenterhook-platform",
+            "tenterhook-store",
+        ],
     ),
     ("tenterhook", SHIPPED),
     ("tenterhook-testkit", &["tenterhook-contract", "tenterhook-engine"]),
@@ -28,12 +38,24 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("xtask", &[]),
 ];
 
+/// What stands on the platform: the management API's operations and the flows, which know nothing of each other.
+const ON_THE_PLATFORM: &[&str] = &[
+    "tenterhook-contract",
+    "tenterhook-engine",
+    "tenterhook-jose",
+    "tenterhook-model",
+    "tenterhook-platform",
+    "tenterhook-store",
+];
+
 const SHIPPED: &[&str] = &[
     "tenterhook-contract",
     "tenterhook-engine",
     "tenterhook-flows",
     "tenterhook-jose",
+    "tenterhook-management",
     "tenterhook-model",
+    "tenterhook-platform",
     "tenterhook-server",
     "tenterhook-store",
     "tenterhook-transport",

@@ -1,0 +1,154 @@
+//! What the management API does: judge a change, commit it, log it. Handlers hold none of this.
+
+use std::borrow::Cow;
+
+use tenterhook_contract::{
+    context::{RequestContext, UrlValue},
+    hook::HookInvalid,
+    id::OrgId,
+    party::Target,
+};
+use tenterhook_engine::Origin;
+use tenterhook_jose::KeyError;
+use tenterhook_model::{ApiToken, ErrorCode, LogResult};
+use tenterhook_store::StoreError;
+
+use tenterhook_platform::{
+    Caller, ChangeError, OrgSnapshot, Platform,
+    events::{Event, RATE_LIMIT_VIOLATION, token_actor, unknown_actor},
+    passwords::PasswordError,
+    refusals::Refusal,
+};
+
+/// Why a request of the management API fails. The server makes the vendor's error body of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagementError {
+    /// Validation failed: the summary's detail and the causes.
+    #[error("validation of {subject} failed")]
+    Invalid {
+        /// The field or the model.
+        subject: String,
+        /// One text per problem.
+        causes: Vec<String>,
+    },
+    /// Unknown id.
+    #[error("{kind} {id} does not exist")]
+    NotFound {
+        /// The id, as it was given.
+        id: String,
+        /// The kind, as the vendor names it: `InlineHook`.
+        kind: &'static str,
+    },
+    /// A hook could not be called.
+    #[error("{}", causes.join("; "))]
+    Hook {
+        /// The code of the error body; the HTTP status is 400 (`management-api.md` 3.7).
+        code: ErrorCode,
+        /// What failed, or everything that is wrong with the answer; one text at least.
+        causes: Vec<String>,
+    },
+    /// A bound on open calls of inline hooks is reached; waiting cures it.
+    #[error("too many calls of inline hooks are in flight")]
+    TurnedAway,
+    /// Too many others change the configuration at the same time.
+    #[error("the configuration is being changed by too many others")]
+    Contended,
+    /// There is no hash of a password.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The cryptography library failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ManagementError {
+    /// One problem of one field.
+    pub fn field(field: &str, text: &str) -> Self {
+        Self::Invalid { subject: field.to_owned(), causes: vec![format!("{field}: {text}")] }
+    }
+}
+
+impl From<HookInvalid> for ManagementError {
+    fn from(HookInvalid { subject, causes }: HookInvalid) -> Self {
+        Self::Invalid { subject, causes }
+    }
+}
+
+impl From<ChangeError<Self>> for ManagementError {
+    fn from(error: ChangeError<Self>) -> Self {
+        match error {
+            ChangeError::Refused(error) => error,
+            ChangeError::NoOrg(id) => Self::NotFound { id: id.to_string(), kind: "Org" },
+            ChangeError::Contended => Self::Contended,
+            ChangeError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// An authenticated request of the management API.
+#[derive(Clone, Debug)]
+pub struct Administrator {
+    /// The request.
+    pub caller: Caller,
+    /// Its API token.
+    pub token: ApiToken,
+}
+
+impl Administrator {
+    /// The origin of a test call.
+    pub(crate) fn origin(&self) -> Origin {
+        let caller = &self.caller;
+        Origin {
+            org_id: self.token.org_id.clone(),
+            request: RequestContext {
+                id: caller.request_id.clone(),
+                method: caller.method.clone(),
+                url: UrlValue { value: caller.path.clone() },
+                ip_address: caller.ip_address.clone(),
+            },
+            request_uri: caller.path.clone(),
+            proxies: caller.proxies.clone(),
+            user_agent: caller.user_agent.clone(),
+            client_id: None,
+            api_token_id: Some(self.token.id.to_string()),
+            actor: token_actor(&self.token),
+            session_id: None,
+            targets: Vec::new(),
+        }
+    }
+}
+
+/// The org of an administrator, as it is now.
+pub fn org_of(
+    platform: &Platform,
+    administrator: &Administrator,
+) -> Result<std::sync::Arc<OrgSnapshot>, ManagementError> {
+    let id = &administrator.token.org_id;
+    platform.org(id).ok_or_else(|| ManagementError::NotFound { id: id.to_string(), kind: "Org" })
+}
+
+/// Logs a change that an administrator made.
+pub(crate) fn log_change(
+    platform: &Platform,
+    administrator: &Administrator,
+    event_type: &str,
+    message: &str,
+    target: Target,
+) {
+    let Administrator { caller, token } = administrator;
+    let event = Event::of_caller(platform.stamp(), &token.org_id, caller, token_actor(token)).with_token(token);
+    platform.log_event(event.named(event_type, message).about([Cow::Owned(target)]));
+}
+
+/// Logs that the API's rate limit was exceeded: by whom `token` is for, else by requests without a valid one.
+pub fn log_rate_limit(platform: &Platform, org_id: &OrgId, caller: &Caller, token: Option<&ApiToken>) {
+    let Some(token) = token else {
+        return platform.log_refusal(org_id, caller, unknown_actor("SystemPrincipal"), Refusal::RateLimit);
+    };
+    let event = Event::of_caller(platform.stamp(), org_id, caller, token_actor(token)).with_token(token);
+    let (event_type, message) = RATE_LIMIT_VIOLATION;
+    platform.log_event(event.named(event_type, message).ended(LogResult::RateLimit, None));
+}

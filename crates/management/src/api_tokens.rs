@@ -1,0 +1,49 @@
+//! Management API tokens: how they are made, and what the System Log says of it.
+
+use tenterhook_contract::{
+    Secret, Timestamp,
+    id::{ApiTokenId, OrgId},
+};
+use tenterhook_engine::Entropy;
+use tenterhook_model::{ApiToken, LogEvent};
+
+use tenterhook_platform::{
+    entropy::{id_parts, sha256_hex},
+    events::{system_event, token_target},
+};
+
+/// What became of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiTokenChange {
+    /// It was made.
+    Created,
+    /// It was revoked.
+    Revoked,
+}
+
+/// A management API token as it is stored: never itself, only its hash.
+pub fn api_token(entropy: &dyn Entropy, now: Timestamp, org: &OrgId, name: &str, token: &Secret) -> ApiToken {
+    let (unix_ms, random) = id_parts(entropy, now);
+    ApiToken {
+        id: ApiTokenId::from_parts(unix_ms, random),
+        org_id: org.clone(),
+        name: name.to_owned(),
+        token_sha256: sha256_hex(token.expose()),
+        created: now,
+    }
+}
+
+/// The event of a change that whoever runs the program has made: no administrator is known. It has the token's id and
+/// name, never the token.
+pub fn api_token_event(
+    entropy: &dyn Entropy,
+    now: Timestamp,
+    token: &ApiToken,
+    change: ApiTokenChange,
+) -> LogEvent<'static> {
+    let (event_type, message) = match change {
+        ApiTokenChange::Created => ("system.api_token.create", "Create API token"),
+        ApiTokenChange::Revoked => ("system.api_token.revoke", "Revoke API token"),
+    };
+    system_event(entropy, now, &token.org_id, (event_type, message, token_target(token)))
+}

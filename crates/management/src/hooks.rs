@@ -1,0 +1,236 @@
+//! Inline hooks: the operations of `management-api.md` section 3.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tenterhook_contract::{
+    answer::Answer,
+    hook::{HookStatus, InlineHook, Registry},
+    id::HookId,
+    party::Target,
+    problem::{Problem, bounded},
+};
+use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, Trial};
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite, ErrorCode, PolicyRule};
+use tenterhook_platform::{OrgSnapshot, Platform, events::hook_target};
+
+use crate::administrator::{Administrator, ManagementError};
+
+/// An operation that changes a hook that exists.
+#[derive(Clone, Copy, Debug)]
+pub enum HookChange<'a> {
+    /// PUT.
+    Replace(&'a Value),
+    /// POST.
+    Merge(&'a Value),
+    /// `lifecycle/activate`.
+    Activate,
+    /// `lifecycle/deactivate`.
+    Deactivate,
+}
+
+impl HookChange<'_> {
+    fn event(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Replace(_) | Self::Merge(_) => ("inline_hook.updated", "Inline hook has been updated"),
+            Self::Activate => ("inline_hook.activated", "Inline hook has been activated"),
+            Self::Deactivate => ("inline_hook.deactivated", "Inline hook has been deactivated"),
+        }
+    }
+}
+
+/// The org's hooks in order of creation.
+pub fn list(platform: &Platform, administrator: &Administrator) -> Result<Vec<InlineHook>, ManagementError> {
+    Ok(crate::administrator::org_of(platform, administrator)?.configuration.hooks.clone())
+}
+
+/// One hook.
+pub fn get(platform: &Platform, administrator: &Administrator, id: &str) -> Result<InlineHook, ManagementError> {
+    find(&*crate::administrator::org_of(platform, administrator)?, id).cloned()
+}
+
+/// Registers a hook.
+pub async fn create(
+    platform: &Platform,
+    administrator: &Administrator,
+    body: &Value,
+) -> Result<InlineHook, ManagementError> {
+    let (now, (unix_ms, entropy)) = (platform.now(), platform.id_parts());
+    let hook = platform
+        .change(&administrator.token.org_id, |org| {
+            let id = HookId::from_parts(unix_ms, entropy);
+            let hook = InlineHook::create(body, registry(platform, org), id, now)?;
+            Ok::<_, ManagementError>((vec![put(&hook)], hook))
+        })
+        .await?;
+    crate::administrator::log_change(
+        platform,
+        administrator,
+        "inline_hook.created",
+        "Inline hook has been created",
+        target_of(&hook),
+    );
+    Ok(hook)
+}
+
+/// Changes a hook.
+pub async fn change(
+    platform: &Platform,
+    administrator: &Administrator,
+    id: &str,
+    change: HookChange<'_>,
+) -> Result<InlineHook, ManagementError> {
+    let now = platform.now();
+    let (hook, changed) = platform
+        .change(&administrator.token.org_id, |org| {
+            let stored = find(org, id)?;
+            let registry = registry(platform, org);
+            let hook = match change {
+                HookChange::Replace(body) => stored.replace(body, registry, now)?,
+                HookChange::Merge(body) => stored.merge(body, registry, now)?,
+                HookChange::Activate => stored.activate(registry, now)?,
+                HookChange::Deactivate => stored.deactivate(now),
+            };
+            let changed = hook != *stored;
+            let writes = if changed { vec![put(&hook)] } else { Vec::new() };
+            Ok::<_, ManagementError>((writes, (hook, changed)))
+        })
+        .await?;
+    if changed {
+        let (event_type, message) = change.event();
+        crate::administrator::log_change(platform, administrator, event_type, message, target_of(&hook));
+    }
+    Ok(hook)
+}
+
+/// Deletes an INACTIVE hook. Rules that name it do so no longer: a client that puts such a rule back as it got it
+/// would be refused (`observed.md` section 1).
+pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
+    let now = platform.now().whole_seconds();
+    let (hook, rules) = platform
+        .change(&administrator.token.org_id, |org| {
+            let hook = find(org, id)?;
+            hook.check_deletable()?;
+            let rules = org.configuration.rules.iter().filter(|rule| rule.inline_hook.as_ref() == Some(&hook.id));
+            let rules = rules.map(|rule| PolicyRule { inline_hook: None, last_updated: now, ..rule.clone() });
+            let rules = rules.collect::<Vec<_>>();
+            let mut writes = vec![ConfigurationWrite::Delete(hook.id.to_string())];
+            writes.extend(rules.iter().cloned().map(ConfigurationObject::Rule).map(ConfigurationWrite::put));
+            Ok::<_, ManagementError>((writes, (hook.clone(), rules)))
+        })
+        .await?;
+    crate::administrator::log_change(
+        platform,
+        administrator,
+        "inline_hook.deleted",
+        "Inline hook has been deleted",
+        target_of(&hook),
+    );
+    for rule in &rules {
+        crate::authorization_servers::log_rule_update(platform, administrator, rule);
+    }
+    Ok(())
+}
+
+/// Sends `body` through the hook's channel and answers with what came back, normalised (`management-api.md` 3.7).
+pub async fn execute(
+    platform: &Platform,
+    administrator: &Administrator,
+    id: &str,
+    body: &Value,
+    bytes: bytes::Bytes,
+) -> Result<Value, ManagementError> {
+    let org = crate::administrator::org_of(platform, administrator)?;
+    let hook = find(&org, id)?;
+    let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
+    if hook.status == HookStatus::Inactive {
+        return Err(ManagementError::field("status", "An inactive inline hook cannot be executed"));
+    }
+    if !body.is_object() {
+        return Err(ManagementError::field("inlineHook", "The body must be a JSON object"));
+    }
+    if body.get("eventType").is_some_and(|event_type| event_type != hook.hook_type.as_str()) {
+        let text = format!("The inline hook has the type {}", hook.hook_type);
+        return Err(ManagementError::field("eventType", &text));
+    }
+    let trial = Trial {
+        origin: Arc::new(administrator.origin()),
+        purpose: Purpose::Execute,
+        event_id: None,
+        body: bytes,
+        problems: |answer: &Answer| answer.shape_problems(hook.hook_type),
+    };
+    let answer = platform.engine().execute(ready, trial).await;
+    let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
+    let problems = if answer.error.is_none() { answer.shape_problems(hook.hook_type) } else { Vec::new() };
+    if !problems.is_empty() {
+        let problems = bounded(problems);
+        let causes = problems.iter().map(Problem::sentence);
+        let causes = causes.chain(answer.notices.iter().map(ToString::to_string)).collect();
+        return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, causes });
+    }
+    let mut shown = answer.normalised_for(hook.hook_type);
+    // A member of ours, only where it says something: the vendor's clients ignore members that they do not know.
+    if let (Some(members), false) = (shown.as_object_mut(), answer.notices.is_empty()) {
+        members.insert("notices".to_owned(), json!(answer.notices));
+    }
+    Ok(shown)
+}
+
+/// The state of a hook's circuit breaker on this node.
+pub fn breaker(platform: &Platform, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
+    let org = crate::administrator::org_of(platform, administrator)?;
+    let hook = find(&org, id)?;
+    let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
+    let BreakerReport { state, calls, failures, consecutive_failures, probe_in } = ready.breaker();
+    Ok(json!({
+        "state": state.code(),
+        "calls": calls,
+        "failures": failures,
+        "consecutiveFailures": consecutive_failures,
+        "probeInMs": probe_in.map(|time| time.as_millis()),
+    }))
+}
+
+/// Closes a hook's circuit breaker on this node and forgets its results.
+pub fn reset_breaker(platform: &Platform, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
+    let org = crate::administrator::org_of(platform, administrator)?;
+    let hook = find(&org, id)?;
+    org.hook(&hook.id).ok_or_else(|| not_found(id))?.reset_breaker();
+    let message = "Circuit breaker of inline hook has been reset";
+    crate::administrator::log_change(platform, administrator, "inline_hook.updated", message, target_of(hook));
+    breaker(platform, administrator, id)
+}
+
+fn registry<'a>(platform: &Platform, org: &'a OrgSnapshot) -> Registry<'a> {
+    Registry {
+        hooks: &org.configuration.hooks,
+        hook_keys: &org.configuration.hook_keys,
+        plain_http_to_loopback: platform.settings().plain_http_to_loopback,
+    }
+}
+
+fn of_call(failure: &CallFailure) -> ManagementError {
+    let code = match failure.code {
+        FailureCode::AtBound(_) => return ManagementError::TurnedAway,
+        timeout if timeout.is_timeout() => ErrorCode::HookTimeout,
+        _ => ErrorCode::HookUnusable,
+    };
+    ManagementError::Hook { code, causes: vec![format!("{}: {failure}", failure.code)] }
+}
+
+pub(crate) fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a InlineHook, ManagementError> {
+    org.configuration.hooks.iter().find(|hook| hook.id.as_str() == id).ok_or_else(|| not_found(id))
+}
+
+pub(crate) fn not_found(id: &str) -> ManagementError {
+    ManagementError::NotFound { id: id.to_owned(), kind: "InlineHook" }
+}
+
+pub(crate) fn put(hook: &InlineHook) -> ConfigurationWrite {
+    ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook.clone())))
+}
+
+pub(crate) fn target_of(hook: &InlineHook) -> Target {
+    hook_target(hook.id.as_str(), &hook.name)
+}

@@ -1,0 +1,413 @@
+//! What an org begins with: the first admin token, the default authorization server, the development org.
+
+use tenterhook_contract::{
+    Secret,
+    id::{AuthorizationServerId, ClaimId, ClientId, OrgId, PolicyId, RuleId, ScopeId, UserId},
+};
+use tenterhook_jose::{Generated, KeyError};
+use tenterhook_model::{
+    AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, ConfigurationObject,
+    ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey,
+    Status,
+};
+use tenterhook_platform::{
+    ChangeError, OrgSnapshot, Platform,
+    entropy::{random_token, sha256_hex},
+    keys::{generate_key_pair, signing_key},
+};
+use tenterhook_store::StoreError;
+
+use crate::{
+    api_tokens::{ApiTokenChange, api_token, api_token_event},
+    users::{self, NewPassword, Profile},
+};
+
+/// Scopes of OpenID Connect that every server has.
+const SYSTEM_SCOPES: &[(&str, &str)] = &[
+    ("openid", "Signals that a request is an OpenID request"),
+    ("profile", "Access to the user's profile"),
+    ("email", "Access to the user's email address"),
+    ("address", "Access to the user's address"),
+    ("phone", "Access to the user's phone number"),
+    ("offline_access", "Allows a refresh token"),
+];
+/// Names that the development org is recognised by.
+const DEV_POLICY: &str = "Development policy";
+const DEV_CONFIDENTIAL_CLIENT: &str = "Development service";
+const DEV_PUBLIC_CLIENT: &str = "Development app";
+const DEV_USERS: [(&str, &str, &str); 2] =
+    [("ada@example.com", "Ada", "Okoye"), ("grace@example.com", "Grace", "Lindqvist")];
+/// Where the development clients may redirect to.
+const DEV_REDIRECT_URIS: [&str; 2] = ["http://127.0.0.1:3000/callback", "http://localhost:3000/callback"];
+
+/// Why an org cannot be provisioned.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A signing key could not be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Others change the configuration at the same time.
+    #[error("the configuration is being changed by too many others at once; start again")]
+    Contended,
+}
+
+impl From<ChangeError<KeyError>> for ProvisionError {
+    fn from(error: ChangeError<KeyError>) -> Self {
+        match error {
+            ChangeError::Refused(error) => Self::Key(error),
+            ChangeError::NoOrg(_) | ChangeError::Contended => Self::Contended,
+            ChangeError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Secrets of the development org, kept by whoever shows them.
+pub struct DemonstrationSecrets {
+    /// The admin API token.
+    pub admin_token: Secret,
+    /// The confidential client's secret.
+    pub client_secret: Secret,
+    /// Both users' password.
+    pub user_password: Secret,
+}
+
+/// The development org.
+#[derive(Clone, Debug)]
+pub struct DemonstrationOrg {
+    /// Its authorization server.
+    pub authorization_server_id: AuthorizationServerId,
+    /// The policy.
+    pub policy_id: PolicyId,
+    /// The policy's rule.
+    pub rule_id: RuleId,
+    /// The confidential client.
+    pub confidential_client_id: ClientId,
+    /// The public client.
+    pub public_client_id: ClientId,
+    /// The users' logins.
+    pub user_logins: Vec<String>,
+}
+
+/// Makes the default org, its default authorization server and its first admin token, whichever is missing. Nodes that
+/// start at once do it in turn, so that all have the same ones.
+///
+/// Answers with the token when it was made just now: it can never be shown again.
+pub async fn bootstrap(platform: &Platform) -> Result<Option<Secret>, ProvisionError> {
+    let _turn = platform.store().start_turn().await?;
+    // What the node before this one has just made.
+    platform.reload_all().await?;
+    let org = default_org(platform).await?;
+    default_server(platform, &org).await?;
+    if platform.store().count_api_tokens(&org).await? > 0 {
+        return Ok(None);
+    }
+    let token = random_token(platform.entropy());
+    add_admin_token(platform, &org, "Bootstrap token", &token).await?;
+    Ok(Some(token))
+}
+
+/// Makes the development org, or what is missing of it.
+pub async fn demonstration(
+    platform: &Platform,
+    secrets: &DemonstrationSecrets,
+) -> Result<DemonstrationOrg, ProvisionError> {
+    let org = default_org(platform).await?;
+    let admin_hash = sha256_hex(secrets.admin_token.expose());
+    if platform.store().find_api_token(&org, &admin_hash).await?.is_none() {
+        add_admin_token(platform, &org, "Development token", &secrets.admin_token).await?;
+    }
+    let server = default_server(platform, &org).await?;
+    for (login, first_name, last_name) in DEV_USERS {
+        add_user(platform, &org, (login, first_name, last_name), &secrets.user_password).await?;
+    }
+    let secret_sha256 = sha256_hex(secrets.client_secret.expose());
+    platform
+        .change(&org, |snapshot| Ok::<_, KeyError>(development_objects(platform, snapshot, &server, &secret_sha256)))
+        .await
+        .map_err(ProvisionError::from)
+}
+
+async fn default_org(platform: &Platform) -> Result<OrgId, ProvisionError> {
+    if let Some(snapshot) = platform.org_by_host(None) {
+        return Ok(snapshot.org.id.clone());
+    }
+    let (unix_ms, random) = platform.id_parts();
+    let org =
+        Org { id: OrgId::from_parts(unix_ms, random), host: None, name: "Default".to_owned(), created: platform.now() };
+    platform.add_org(&org).await?;
+    Ok(org.id)
+}
+
+async fn add_admin_token(platform: &Platform, org: &OrgId, name: &str, token: &Secret) -> Result<(), StoreError> {
+    let token = api_token(platform.entropy(), platform.now(), org, name, token);
+    platform.store().insert_api_token(&token).await?;
+    platform.log().append(&api_token_event(platform.entropy(), platform.now(), &token, ApiTokenChange::Created));
+    Ok(())
+}
+
+async fn add_user(
+    platform: &Platform,
+    org: &OrgId,
+    (login, first_name, last_name): (&str, &str, &str),
+    password: &Secret,
+) -> Result<(), StoreError> {
+    if platform.store().find_user_by_login(org, login).await?.is_some() {
+        return Ok(());
+    }
+    let profile = Profile {
+        login: login.to_owned(),
+        email: login.to_owned(),
+        first_name: first_name.to_owned(),
+        last_name: last_name.to_owned(),
+        locale: None,
+        time_zone: None,
+        custom: serde_json::Map::from_iter([("department".to_owned(), "Logistics".into())]),
+    };
+    let (unix_ms, random) = platform.id_parts();
+    let id = UserId::from_parts(unix_ms, random);
+    let password = Some(NewPassword::Value(password.clone()));
+    let user = users::new_user(platform, org.clone(), id, profile, password, true).await?;
+    platform.store().insert_user(&user).await
+}
+
+async fn default_server(platform: &Platform, org: &OrgId) -> Result<AuthorizationServerId, ProvisionError> {
+    let known = platform.org(org).and_then(|snapshot| {
+        let mut servers = snapshot.configuration.authorization_servers.iter();
+        servers.find(|server| server.is_default).map(|server| server.id.clone())
+    });
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let algorithm = SigningAlgorithm::default();
+    let pair = generate_key_pair(algorithm).await?;
+    let made = platform.change(org, |snapshot| {
+        let known = snapshot.configuration.authorization_servers.iter().find(|server| server.is_default);
+        if let Some(server) = known {
+            return Ok((Vec::new(), server.id.clone()));
+        }
+        let name = ("default", "The default authorization server", "api://default");
+        let server = server_of(platform, name, true);
+        let (_, mut writes) = server_objects(platform, &server, (algorithm, &pair));
+        let policy = policy_of(platform, &server.id, "Default Policy", 1);
+        let rule = rule_of(platform, &policy, "Default Policy Rule", 1);
+        writes.push(ConfigurationWrite::put(ConfigurationObject::Policy(policy)));
+        writes.push(ConfigurationWrite::put(ConfigurationObject::Rule(rule)));
+        Ok::<_, KeyError>((writes, server.id))
+    });
+    made.await.map_err(ProvisionError::from)
+}
+
+/// An active authorization server whose keys are rotated by themselves.
+pub(crate) fn server_of(
+    platform: &Platform,
+    (name, description, audience): (&str, &str, &str),
+    is_default: bool,
+) -> AuthorizationServer {
+    let (unix_ms, random) = platform.id_parts();
+    let now = platform.now().whole_seconds();
+    AuthorizationServer {
+        id: AuthorizationServerId::from_parts(unix_ms, random),
+        name: name.to_owned(),
+        description: description.to_owned(),
+        audiences: vec![audience.to_owned()],
+        is_default,
+        status: Status::Active,
+        key_rotation: KeyRotation::Auto,
+        created: now,
+        last_updated: now,
+    }
+}
+
+/// The signing key of a new authorization server; the writes of it, of the server, and of the scopes that every server has.
+pub(crate) fn server_objects(
+    platform: &Platform,
+    server: &AuthorizationServer,
+    pair: (SigningAlgorithm, &Generated),
+) -> (SigningKey, Vec<ConfigurationWrite>) {
+    let key = signing_key(pair, &server.id, platform.entropy(), server.created);
+    let mut objects =
+        vec![ConfigurationObject::AuthorizationServer(server.clone()), ConfigurationObject::SigningKey(key.clone())];
+    for (name, description) in SYSTEM_SCOPES {
+        objects.push(ConfigurationObject::Scope(Scope {
+            system: true,
+            ..scope_of(platform, &server.id, name, description)
+        }));
+    }
+    (key, objects.into_iter().map(ConfigurationWrite::put).collect())
+}
+
+pub(crate) fn scope_of(platform: &Platform, server: &AuthorizationServerId, name: &str, description: &str) -> Scope {
+    let (unix_ms, random) = platform.id_parts();
+    Scope {
+        id: ScopeId::from_parts(unix_ms, random),
+        authorization_server_id: server.clone(),
+        name: name.to_owned(),
+        description: description.to_owned(),
+        display_name: None,
+        default: false,
+        optional: false,
+        system: false,
+        published: true,
+    }
+}
+
+pub(crate) fn policy_of(
+    platform: &Platform,
+    server: &AuthorizationServerId,
+    name: &str,
+    priority: u32,
+) -> AccessPolicy {
+    let (unix_ms, random) = platform.id_parts();
+    let now = platform.now().whole_seconds();
+    AccessPolicy {
+        id: PolicyId::from_parts(unix_ms, random),
+        authorization_server_id: server.clone(),
+        name: name.to_owned(),
+        description: name.to_owned(),
+        priority,
+        clients: Vec::new(),
+        status: Status::Active,
+        created: now,
+        last_updated: now,
+    }
+}
+
+pub(crate) fn rule_of(platform: &Platform, policy: &AccessPolicy, name: &str, priority: u32) -> PolicyRule {
+    let (unix_ms, random) = platform.id_parts();
+    let now = platform.now().whole_seconds();
+    PolicyRule {
+        id: RuleId::from_parts(unix_ms, random),
+        policy_id: policy.id.clone(),
+        authorization_server_id: policy.authorization_server_id.clone(),
+        name: name.to_owned(),
+        priority,
+        status: Status::Active,
+        grant_types: ["authorization_code", "client_credentials"].map(ToOwned::to_owned).to_vec(),
+        scopes: vec!["*".to_owned()],
+        people: RulePeople::everyone(),
+        access_token_lifetime_minutes: 60,
+        refresh_token_lifetime_minutes: 0,
+        refresh_token_window_minutes: 7 * 24 * 60,
+        inline_hook: None,
+        created: now,
+        last_updated: now,
+    }
+}
+
+pub(crate) fn client_of(
+    platform: &Platform,
+    name: &str,
+    authentication: ClientAuthenticationMethod,
+    secret_sha256: Option<String>,
+) -> OAuthClient {
+    let (unix_ms, random) = platform.id_parts();
+    let now = platform.now().whole_seconds();
+    OAuthClient {
+        id: ClientId::from_parts(unix_ms, random),
+        name: name.to_owned(),
+        application_type: None,
+        authentication,
+        secret_sha256,
+        redirect_uris: Vec::new(),
+        grant_types: Vec::new(),
+        response_types: Vec::new(),
+        status: Status::Active,
+        created: now,
+        last_updated: now,
+    }
+}
+
+/// What the development org lacks, and how it is then.
+fn development_objects(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    server: &AuthorizationServerId,
+    secret_sha256: &str,
+) -> (Vec<ConfigurationWrite>, DemonstrationOrg) {
+    let configuration = &org.configuration;
+    let mut writes = Vec::new();
+    let mut put = |object: ConfigurationObject| writes.push(ConfigurationWrite::put(object));
+    for (name, description) in [("orders.read", "Read orders"), ("orders.write", "Change orders")] {
+        if !configuration.scopes.iter().any(|s| s.authorization_server_id == *server && s.name == name) {
+            put(ConfigurationObject::Scope(scope_of(platform, server, name, description)));
+        }
+    }
+    for (name, target, expression) in [
+        ("client_name", ClaimTarget::Access, "app.name"),
+        ("department", ClaimTarget::Access, "user.department"),
+        ("department", ClaimTarget::Identity, "user.department"),
+        ("tier", ClaimTarget::Identity, "\"silver\""),
+    ] {
+        let known = |claim: &&ClaimDefinition| {
+            claim.authorization_server_id == *server && claim.name == name && claim.target == target
+        };
+        if !configuration.claims.iter().any(|claim| known(&claim)) {
+            let (unix_ms, random) = platform.id_parts();
+            put(ConfigurationObject::Claim(ClaimDefinition {
+                id: ClaimId::from_parts(unix_ms, random),
+                authorization_server_id: server.clone(),
+                name: name.to_owned(),
+                target,
+                expression: expression.to_owned(),
+                always_include_in_token: true,
+                scopes: Vec::new(),
+                status: Status::Active,
+            }));
+        }
+    }
+    let client = |name: &str| configuration.clients.iter().find(|client| client.name == name).cloned();
+    let text = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+    let confidential = match client(DEV_CONFIDENTIAL_CLIENT) {
+        Some(client) if client.secret_sha256.as_deref() == Some(secret_sha256) => client,
+        known => {
+            let method = ClientAuthenticationMethod::ClientSecretBasic;
+            let made = client_of(platform, DEV_CONFIDENTIAL_CLIENT, method, None);
+            let client = OAuthClient {
+                secret_sha256: Some(secret_sha256.to_owned()),
+                grant_types: text(&["authorization_code", "client_credentials", "refresh_token"]),
+                response_types: text(&["code"]),
+                redirect_uris: text(&DEV_REDIRECT_URIS),
+                ..known.unwrap_or(made)
+            };
+            put(ConfigurationObject::Client(client.clone()));
+            client
+        }
+    };
+    let public = client(DEV_PUBLIC_CLIENT).unwrap_or_else(|| {
+        let client = OAuthClient {
+            grant_types: text(&["authorization_code", "refresh_token"]),
+            response_types: text(&["code"]),
+            redirect_uris: text(&DEV_REDIRECT_URIS),
+            ..client_of(platform, DEV_PUBLIC_CLIENT, ClientAuthenticationMethod::None, None)
+        };
+        put(ConfigurationObject::Client(client.clone()));
+        client
+    });
+    let known = configuration.policies.iter().find(|policy| policy.name == DEV_POLICY);
+    let known = known.and_then(|policy| {
+        let rule = configuration.rules.iter().find(|rule| rule.policy_id == policy.id)?;
+        Some((policy.id.clone(), rule.id.clone()))
+    });
+    let (policy_id, rule_id) = known.unwrap_or_else(|| {
+        let clients = vec![confidential.id.clone(), public.id.clone()];
+        // Before the default policy, so that the rule with the hook is the one that matches.
+        let policy = AccessPolicy { clients, ..policy_of(platform, server, DEV_POLICY, 0) };
+        let rule = rule_of(platform, &policy, "Development rule", 1);
+        let ids = (policy.id.clone(), rule.id.clone());
+        put(ConfigurationObject::Policy(policy));
+        put(ConfigurationObject::Rule(rule));
+        ids
+    });
+    let demonstration = DemonstrationOrg {
+        authorization_server_id: server.clone(),
+        policy_id,
+        rule_id,
+        confidential_client_id: confidential.id,
+        public_client_id: public.id,
+        user_logins: DEV_USERS.iter().map(|(login, ..)| (*login).to_owned()).collect(),
+    };
+    (writes, demonstration)
+}

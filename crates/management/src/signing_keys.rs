@@ -1,0 +1,219 @@
+//! Which key signs, and when another takes its place.
+
+use std::{collections::HashSet, mem, sync::PoisonError};
+
+use serde_json::{Value, json};
+use tenterhook_contract::{Timestamp, id::OrgId, limits::TOKEN_LIFETIME_SECONDS_MAX, party::Target};
+use tenterhook_jose::KeyError;
+use tenterhook_model::{AuthorizationServer, ConfigurationObject, ConfigurationWrite, KeyRotation, SigningKey, Status};
+use tenterhook_platform::{
+    OrgSnapshot, Platform,
+    events::{named_target, system_event},
+    keys::{generate_key_pair, signing_key},
+};
+use tenterhook_store::StoreError;
+
+use crate::{
+    administrator::{Administrator, ManagementError},
+    authorization_servers::find_server,
+};
+
+/// How long a key signs where keys are rotated by themselves: the vendor does it four times a year.
+const ROTATION_SECONDS: i64 = 90 * 86_400;
+/// How long a key is published after another took its place: for as long as a token that it signed may live, and an hour
+/// for nodes whose clocks are behind.
+const PUBLISHED_SECONDS: i64 = TOKEN_LIFETIME_SECONDS_MAX as i64 + 3_600;
+/// Keys of a server that are published although no token needs them any more: the one that signs and those before it.
+const KEYS_KEPT: usize = 4;
+/// Keys of a server. An administrator who wants more must wait until the tokens of the oldest have ended.
+const KEYS_MAX: usize = 10;
+
+/// The keys of a server, the newest last.
+fn keys_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> impl DoubleEndedIterator<Item = &'a SigningKey> {
+    let id = server.id.clone();
+    org.configuration.signing_keys.iter().filter(move |key| key.authorization_server_id == id)
+}
+
+/// The newest active key, which signs.
+pub(crate) fn signing_key_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> Option<&'a SigningKey> {
+    keys_of(org, server).rfind(|key| key.status == Status::Active)
+}
+
+/// When another key takes the place of `key`; `None` when only an administrator makes one.
+pub(crate) fn next_rotation(server: &AuthorizationServer, key: &SigningKey) -> Option<Timestamp> {
+    (server.key_rotation == KeyRotation::Auto).then(|| key.created.plus_seconds(ROTATION_SECONDS))
+}
+
+/// The published keys of a server and what each is for.
+pub fn list_keys(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
+    let server = find_server(org, server)?;
+    let signs = signing_key_of(org, server).map(|key| &key.kid);
+    let shown = |key: &SigningKey| {
+        let mut shown = key.public_jwk.clone();
+        shown.insert("status".to_owned(), json!(if Some(&key.kid) == signs { "ACTIVE" } else { "EXPIRED" }));
+        Value::Object(shown)
+    };
+    Ok(keys_of(org, server).map(shown).collect())
+}
+
+/// Gives a server a new signing key now; the keys before it are published for as long as their tokens may live.
+///
+/// # Errors
+/// [`ManagementError::Invalid`] while there are [`KEYS_MAX`] keys whose tokens may still live.
+pub async fn rotate(
+    platform: &Platform,
+    administrator: &Administrator,
+    server: &str,
+    body: &Value,
+) -> Result<Value, ManagementError> {
+    if body.get("use").is_none_or(|purpose| purpose != "sig") {
+        return Err(ManagementError::field("use", "Write `sig`"));
+    }
+    let org_id = &administrator.token.org_id;
+    let org = crate::administrator::org_of(platform, administrator)?;
+    let now = platform.now().whole_seconds();
+    let rotated = find_server(&org, server)?;
+    check_room(&org, rotated, now)?;
+    let algorithm = signing_key_of(&org, rotated).map(|key| key.algorithm).unwrap_or_default();
+    let pair = generate_key_pair(algorithm).await?;
+    let (server_id, name) = platform
+        .change(org_id, |org| {
+            let server = find_server(org, server)?;
+            check_room(org, server, now)?;
+            let key = signing_key((algorithm, &pair), &server.id, platform.entropy(), now);
+            Ok::<_, ManagementError>((rotation(org, server, key), (server.id.to_string(), server.name.clone())))
+        })
+        .await?;
+    let (event_type, message, target) = event_of(&server_id, &name);
+    crate::administrator::log_change(platform, administrator, event_type, message, target);
+    list_keys(&*crate::administrator::org_of(platform, administrator)?, server)
+}
+
+/// Gives every active server whose keys are rotated by themselves a new key when the time of its key is over. Answers
+/// with how many it gave. What fails is logged, and is due the next time.
+///
+/// Only what was due at the last call too is done: a clock that jumps ahead and back again must not rotate the keys of
+/// all servers at once. A key that was made while the clock was ahead is new from the time at which it is found.
+pub async fn rotate_due_keys(platform: &Platform) -> Result<usize, StoreError> {
+    let orgs = platform.store().orgs().await?;
+    let before = mem::take(&mut *platform.keys_due().lock().unwrap_or_else(PoisonError::into_inner));
+    let mut due = HashSet::new();
+    let mut rotated = 0;
+    for org in orgs {
+        let Some(snapshot) = platform.org(&org.id) else { continue };
+        for server in &snapshot.configuration.authorization_servers {
+            let now = platform.now();
+            let Some(key) = due_key(&snapshot, server, now) else { continue };
+            due.insert(key.kid.clone());
+            if !before.contains(&key.kid) {
+                continue;
+            }
+            let done = if key.created > now {
+                redate(platform, &org.id, server, now).await
+            } else {
+                rotate_due(platform, &org.id, server, key).await
+            };
+            match done {
+                Ok(true) => {
+                    rotated += 1;
+                    log_rotation(platform, &snapshot, server);
+                }
+                Ok(false) => {}
+                Err(error) => tracing::warn!(server = %server.id, error, "signing_key.rotation failed"),
+            }
+        }
+    }
+    *platform.keys_due().lock().unwrap_or_else(PoisonError::into_inner) = due;
+    Ok(rotated)
+}
+
+/// Puts a new key in the place of `due`; whether it did.
+async fn rotate_due(
+    platform: &Platform,
+    org: &OrgId,
+    server: &AuthorizationServer,
+    due: &SigningKey,
+) -> Result<bool, String> {
+    let (algorithm, now) = (due.algorithm, platform.now());
+    let pair = generate_key_pair(algorithm).await.map_err(|error| error.to_string())?;
+    let change = platform.change(org, |org| {
+        // Another node may have done it by now.
+        let is_due = |server: &&AuthorizationServer| due_key(org, server, now).is_some_and(|key| key.kid == due.kid);
+        let server = org.authorization_server(server.id.as_str()).filter(is_due);
+        let key = |id| signing_key((algorithm, &pair), id, platform.entropy(), now.whole_seconds());
+        let writes = server.map(|server| rotation(org, server, key(&server.id))).unwrap_or_default();
+        let changed = !writes.is_empty();
+        Ok::<_, KeyError>((writes, changed))
+    });
+    change.await.map_err(|error| format!("{error:?}"))
+}
+
+/// Makes the keys of a server that are dated after `now` as old as that; none is rotated.
+async fn redate(
+    platform: &Platform,
+    org: &OrgId,
+    server: &AuthorizationServer,
+    now: Timestamp,
+) -> Result<bool, String> {
+    tracing::warn!(server = %server.id, "signing_key.dated_ahead: a key was made while a clock was ahead");
+    let created = now.whole_seconds();
+    let change = platform.change(org, |org| {
+        let ahead = keys_of(org, server).filter(|key| key.created > now);
+        let writes = ahead.map(|key| SigningKey { created, ..key.clone() });
+        let writes = writes.map(|key| ConfigurationWrite::put(ConfigurationObject::SigningKey(key))).collect();
+        Ok::<_, KeyError>((writes, false))
+    });
+    change.await.map_err(|error| format!("{error:?}"))
+}
+
+fn log_rotation(platform: &Platform, org: &OrgSnapshot, server: &AuthorizationServer) {
+    let event = event_of(server.id.as_str(), &server.name);
+    platform.log().append(&system_event(platform.entropy(), platform.now(), &org.org.id, event));
+}
+
+/// The key of an active server whose time is over, or a key that is dated after `now`.
+fn due_key<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer, now: Timestamp) -> Option<&'a SigningKey> {
+    let ahead = keys_of(org, server).find(|key| key.created > now);
+    let is_over = |key: &&SigningKey| next_rotation(server, key).is_some_and(|next| next <= now);
+    ahead.or_else(|| signing_key_of(org, server).filter(|_| server.status == Status::Active).filter(is_over))
+}
+
+/// The oldest keys of a server that would be too many with one more, as far as all their tokens have ended at `now`.
+fn dropped<'a>(
+    org: &'a OrgSnapshot,
+    server: &AuthorizationServer,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a SigningKey> {
+    let too_many = (keys_of(org, server).count() + 1).saturating_sub(KEYS_KEPT);
+    let with_next = keys_of(org, server).zip(keys_of(org, server).skip(1));
+    let ended = with_next.take_while(move |(_, next)| next.created.plus_seconds(PUBLISHED_SECONDS) <= now);
+    ended.take(too_many).map(|(key, _)| key)
+}
+
+/// Refuses one more key for a server that has too many which must stay.
+fn check_room(org: &OrgSnapshot, server: &AuthorizationServer, now: Timestamp) -> Result<(), ManagementError> {
+    if keys_of(org, server).skip(dropped(org, server, now).count()).count() < KEYS_MAX {
+        return Ok(());
+    }
+    let next = keys_of(org, server).nth(1).map(|next| next.created.plus_seconds(PUBLISHED_SECONDS).to_string());
+    Err(ManagementError::field(
+        "keyRotate",
+        &format!(
+            "The server has {KEYS_MAX} keys whose tokens may still be in use; there is room for another one from {} on",
+            next.unwrap_or_default()
+        ),
+    ))
+}
+
+/// Adds a key, and drops the oldest ones that no token needs any more.
+fn rotation(org: &OrgSnapshot, server: &AuthorizationServer, key: SigningKey) -> Vec<ConfigurationWrite> {
+    let mut writes: Vec<_> =
+        dropped(org, server, key.created).map(|key| ConfigurationWrite::Delete(key.kid.clone())).collect();
+    writes.push(ConfigurationWrite::put(ConfigurationObject::SigningKey(key)));
+    writes
+}
+
+fn event_of(server: &str, name: &str) -> (&'static str, &'static str, Target) {
+    let target = named_target(server, "AuthorizationServer", name);
+    ("app.oauth2.as.key.rollover", "Signing key of authorization server has been rotated", target)
+}

@@ -1,0 +1,42 @@
+//! Expressions of claims: a quoted text, an attribute of the user, or one of the app.
+
+use serde_json::{Value, json};
+
+use crate::{OAuthClient, User};
+
+/// The value of a claim's expression; `None` when it names something that is not there.
+pub fn evaluate(expression: &str, user: Option<&User>, client: &OAuthClient) -> Option<Value> {
+    let expression = expression.trim();
+    if let Some(text) = expression.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        return Some(json!(text));
+    }
+    if let Some(attribute) = expression.strip_prefix("app.") {
+        return match attribute {
+            "clientId" => Some(json!(client.id)),
+            "name" => Some(json!(client.name)),
+            _ => None,
+        };
+    }
+    let user = user?;
+    match expression.strip_prefix("user.")? {
+        "id" => Some(json!(user.id)),
+        "login" => Some(json!(user.login)),
+        "email" => Some(json!(user.email)),
+        "firstName" => Some(json!(user.first_name)),
+        "lastName" => Some(json!(user.last_name)),
+        "locale" => user.locale.as_ref().map(|locale| json!(locale)),
+        "timezone" => user.time_zone.as_ref().map(|time_zone| json!(time_zone)),
+        custom => user.custom.get(custom).filter(|value| !value.is_null()).cloned(),
+    }
+}
+
+/// Whether an expression is one that [`evaluate`] understands.
+pub fn is_expression(expression: &str) -> bool {
+    let expression = expression.trim();
+    let quoted = expression.len() >= 2 && expression.starts_with('"') && expression.ends_with('"');
+    let attribute =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    quoted
+        || matches!(expression, "app.clientId" | "app.name")
+        || expression.strip_prefix("user.").is_some_and(attribute)
+}

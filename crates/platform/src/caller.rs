@@ -1,0 +1,189 @@
+//! The HTTP request that makes a flow run, as the flows see it.
+
+use std::{borrow::Cow, sync::Arc};
+
+use tenterhook_contract::{
+    Timestamp,
+    answer::cap,
+    context::{RequestContext, UrlValue},
+    id::RequestId,
+};
+use tenterhook_model::{DebugData, LogClient};
+
+use crate::Network;
+
+/// One request to Tenterhook: made once at the edge, shared by everything that the request does.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The request's id.
+    pub request_id: RequestId,
+    /// When it arrived.
+    pub at: Timestamp,
+    /// The HTTP method.
+    pub method: String,
+    /// The path, without query.
+    pub path: String,
+    /// The query, without `?`, exactly as it came.
+    pub query: Option<String>,
+    /// The client's address: that of the connection, or what a trusted proxy said of it. IPv4 never in its mapped form.
+    pub ip_address: String,
+    /// Addresses of the trusted proxies that the request passed after the client, the nearest to us last.
+    pub proxies: Vec<String>,
+    /// `User-Agent`.
+    pub user_agent: Option<String>,
+    /// Base URL of the org that was addressed, without a trailing slash.
+    pub base_url: Arc<str>,
+}
+
+impl Caller {
+    /// The request's absolute URL without query: the `source` of token hooks.
+    pub fn source(&self) -> String {
+        format!("{}{}", self.base_url, self.path)
+    }
+
+    /// The network that the client's address is of, whose requests are bounded together.
+    pub fn network(&self) -> Network {
+        self.ip_address.parse().map_or(Network::UNKNOWN, Network::of)
+    }
+
+    /// What a log event says of who sent the request.
+    pub fn log_client(&self) -> LogClient<'_> {
+        LogClient {
+            user_agent: self.user_agent.as_deref().map(Into::into),
+            ip_address: self.ip_address.as_str().into(),
+            proxies: self.proxies.as_slice().into(),
+            id: None,
+        }
+    }
+
+    /// What a log event's debug data says of the request (`system-log.md` section 4).
+    pub fn debug_data(&self) -> DebugData<'_> {
+        let (id, path) = (self.request_id.as_str(), self.path.as_str());
+        let url = logged_url(path, self.query.as_deref());
+        [("requestId", id.into()), ("requestUri", cap(path.into()).into()), ("url", url.into())].into()
+    }
+
+    /// `data.context.request` with an absolute URL and the whole query, as token and SAML hooks have it
+    /// (`overview.md` 3.3).
+    pub fn request_context(&self) -> RequestContext {
+        let mut url = self.source();
+        if let Some(query) = &self.query {
+            url.push('?');
+            url.push_str(query);
+        }
+        RequestContext {
+            id: self.request_id.clone(),
+            method: self.method.clone(),
+            url: UrlValue { value: url },
+            ip_address: self.ip_address.clone(),
+        }
+    }
+}
+
+/// A path with doubled slashes as one and without a slash at its end, as every request is read (`observed.md` 1, line 8;
+/// the Python SDK writes `/api/v1/inlineHooks/?type=…`) and every URL of our own is recognised.
+///
+/// ```
+/// use tenterhook_platform::caller::canonical_path;
+/// assert_eq!(canonical_path("//oauth2///default/"), "/oauth2/default");
+/// assert_eq!(canonical_path("/"), "/");
+/// ```
+pub fn canonical_path(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") && (path.len() < 2 || !path.ends_with('/')) {
+        return path.into();
+    }
+    let mut canonical = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        canonical.push('/');
+        canonical.push_str(segment);
+    }
+    if canonical.is_empty() { "/".into() } else { canonical.into() }
+}
+
+/// Parameters whose values open something: they do not belong in a query, and what comes there all the same is not logged.
+const SECRET_PARAMETERS: [&str; 16] = [
+    "access_token",
+    "activationToken",
+    "assertion",
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "id_token",
+    "id_token_hint",
+    "passcode",
+    "password",
+    "recoveryToken",
+    "refresh_token",
+    "sessionToken",
+    "stateToken",
+    "token",
+];
+
+/// Path and query of a request, as much of them as the log takes, without the values of [`SECRET_PARAMETERS`].
+pub fn logged_url<'a>(path: &'a str, query: Option<&str>) -> Cow<'a, str> {
+    let Some(query) = query else { return path.into() };
+    let mut url = String::with_capacity(path.len() + 1 + query.len());
+    url.push_str(path);
+    for (pair, separator) in query.split('&').zip(std::iter::once('?').chain(std::iter::repeat('&'))) {
+        url.push(separator);
+        match pair.split_once('=') {
+            Some((name, _)) if is_secret(name) => url.extend([name, "=***"]),
+            _ => url.push_str(pair),
+        }
+    }
+    cap(url.into())
+}
+
+/// Whether a parameter is one of [`SECRET_PARAMETERS`], however its name is written.
+fn is_secret(name: &str) -> bool {
+    let is_one = |name: &str| SECRET_PARAMETERS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+    if name.contains('%') {
+        url::form_urlencoded::parse(name.as_bytes()).next().is_some_and(|(name, _)| is_one(&name))
+    } else {
+        is_one(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_bounded_by_the_network_of_their_address() {
+        for (address, network) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("", "::/64"),
+        ] {
+            let caller = Caller {
+                request_id: RequestId::from_entropy([1; 16]),
+                at: Timestamp::from_micros(0),
+                method: "GET".into(),
+                path: "/".into(),
+                query: None,
+                ip_address: address.into(),
+                proxies: Vec::new(),
+                user_agent: None,
+                base_url: "https://id.example.com".into(),
+            };
+            assert_eq!(caller.network().to_string(), network, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_logged_url_has_the_query_as_it_came_but_for_secrets() {
+        for (query, logged) in [
+            (None, "/token"),
+            (Some(""), "/token?"),
+            (Some("a=1&&b&c==%20"), "/token?a=1&&b&c==%20"),
+            (Some("state=s&client_secret=x%20y&b=2"), "/token?state=s&client_secret=***&b=2"),
+            (Some("Password=x=y"), "/token?Password=***"),
+            (Some("%70assword=x&code=&token"), "/token?%70assword=***&code=***&token"),
+            (Some("code_challenge=c&password_hint=h"), "/token?code_challenge=c&password_hint=h"),
+        ] {
+            assert_eq!(logged_url("/token", query), logged, "{query:?}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What hooks of every flow are told of a user.
+
+use tenterhook_contract::{
+    Timestamp,
+    context::{UserContext, UserLinks, UserProfile},
+};
+use tenterhook_model::User;
+
+use crate::OrgSnapshot;
+
+/// What a hook is told of a user without a locale.
+const LOCALE_DEFAULT: &str = "en_US";
+/// What a hook is told of a user without a time zone.
+const TIME_ZONE_DEFAULT: &str = "America/Los_Angeles";
+
+/// `data.context.user`.
+pub fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
+    UserContext {
+        id: user.id.clone(),
+        password_changed: user.password_changed.map(Timestamp::whole_seconds),
+        profile: UserProfile {
+            login: user.login.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            locale: user.locale.clone().unwrap_or_else(|| LOCALE_DEFAULT.to_owned()),
+            time_zone: user.time_zone.clone().unwrap_or_else(|| TIME_ZONE_DEFAULT.to_owned()),
+            custom: user.custom.clone(),
+        },
+        links: UserLinks::of(&org.base_url, &user.id),
+    }
+}

@@ -1,0 +1,255 @@
+//! The System Log's events: the one place that builds an event, an actor, a target (`system-log.md` sections 3 to 5).
+
+use std::borrow::Cow;
+
+use tenterhook_contract::{
+    Timestamp,
+    hook_key::HookKey,
+    id::OrgId,
+    party::{Actor, Target},
+};
+use tenterhook_engine::{Entropy, Origin};
+use tenterhook_model::{ApiToken, DebugData, LogClient, LogEvent, LogResult, OAuthClient, Severity, User, cap_reason};
+
+use crate::{Caller, Platform};
+
+/// Event type and display message of a sign-in.
+pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Okta");
+/// Those of a request beyond the rate limit.
+pub const RATE_LIMIT_VIOLATION: (&str, &str) = ("system.org.rate_limit.violation", "Rate limit violation");
+/// What the vendor writes where a name is not known.
+const UNKNOWN: &str = "unknown";
+/// Characters of a login that an event names: who signs in may write what they like.
+const LOGIN_CHARACTERS: usize = 100;
+
+/// What tells an event from every other one.
+pub struct Stamp {
+    /// Unique, a UUID text.
+    pub uuid: String,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// An event that is being built. Without a word on its result it is one of success.
+#[must_use]
+pub struct Event<'a>(LogEvent<'a>);
+
+impl Stamp {
+    /// That of an event at `at`.
+    pub fn new(entropy: &dyn Entropy, at: Timestamp) -> Self {
+        Self { uuid: entropy.uuid(), at }
+    }
+}
+
+impl<'a> Event<'a> {
+    /// An event of the request that made a flow run; it is about what the origin names.
+    pub fn of_origin(stamp: Stamp, origin: &'a Origin) -> Self {
+        let client = LogClient {
+            user_agent: origin.user_agent.as_deref().map(Into::into),
+            ip_address: origin.request.ip_address.as_str().into(),
+            proxies: origin.proxies.as_slice().into(),
+            id: origin.client_id.as_deref().map(Into::into),
+        };
+        let mut event =
+            Self::new(stamp, &origin.org_id, Cow::Borrowed(&origin.actor), origin.request.id.as_str().into());
+        event.0.client = Some(client);
+        event.0.external_session_id = origin.session_id.as_deref().map(Into::into);
+        event.0.request_api_token_id = origin.api_token_id.as_deref().map(Into::into);
+        event
+    }
+
+    /// An event of a request to an org.
+    pub fn of_caller(stamp: Stamp, org: &OrgId, caller: &'a Caller, actor: Actor) -> Self {
+        let mut event = Self::new(stamp, org, Cow::Owned(actor), caller.request_id.as_str().into());
+        event.0.client = Some(caller.log_client());
+        event.0.debug_data = caller.debug_data();
+        event
+    }
+
+    /// An event that no request caused.
+    pub fn of_nobody(stamp: Stamp, org: &OrgId, actor: Actor, transaction_id: String) -> Self {
+        Self::new(stamp, org, Cow::Owned(actor), transaction_id.into())
+    }
+
+    fn new(stamp: Stamp, org: &OrgId, actor: Cow<'a, Actor>, transaction_id: Cow<'a, str>) -> Self {
+        Self(LogEvent {
+            uuid: stamp.uuid.into(),
+            org_id: org.clone(),
+            published: stamp.at,
+            event_type: Cow::default(),
+            severity: Severity::Info,
+            display_message: Cow::default(),
+            actor,
+            client: None,
+            external_session_id: None,
+            result: LogResult::Success,
+            reason: None,
+            debug_data: DebugData::default(),
+            transaction_id,
+            request_api_token_id: None,
+            targets: Vec::new(),
+        })
+    }
+
+    /// Of this type, with this text for people.
+    pub fn named(mut self, event_type: impl Into<Cow<'a, str>>, message: impl Into<Cow<'a, str>>) -> Self {
+        (self.0.event_type, self.0.display_message) = (event_type.into(), message.into());
+        self
+    }
+
+    /// With this result, and why. What did not work is a warning.
+    pub fn ended(mut self, result: LogResult, reason: Option<Cow<'a, str>>) -> Self {
+        self.0.severity = match result {
+            LogResult::Success | LogResult::Skipped => Severity::Info,
+            LogResult::Failure | LogResult::RateLimit => Severity::Warn,
+        };
+        (self.0.result, self.0.reason) = (result, reason);
+        self
+    }
+
+    /// Failed for this reason, of which the log takes 255 characters.
+    pub fn failed(self, reason: &'a str) -> Self {
+        self.ended(LogResult::Failure, Some(cap_reason(reason).into()))
+    }
+
+    /// Asked by a client of whom that much is known.
+    pub fn by(mut self, client: Option<LogClient<'a>>) -> Self {
+        self.0.client = client;
+        self
+    }
+
+    /// Asked with this API token.
+    pub fn with_token(mut self, token: &'a ApiToken) -> Self {
+        self.0.request_api_token_id = Some(token.id.as_str().into());
+        self
+    }
+
+    /// With this debug data instead of the request's.
+    pub fn with_debug_data(mut self, debug_data: DebugData<'a>) -> Self {
+        self.0.debug_data = debug_data;
+        self
+    }
+
+    /// About these, in this order.
+    pub fn about(mut self, targets: impl IntoIterator<Item = Cow<'a, Target>>) -> Self {
+        self.0.targets.extend(targets);
+        self
+    }
+
+    /// The event.
+    pub fn build(self) -> LogEvent<'a> {
+        self.0
+    }
+}
+
+impl Platform {
+    /// The stamp of an event that happens now.
+    pub fn stamp(&self) -> Stamp {
+        Stamp::new(self.entropy(), self.now())
+    }
+
+    /// Appends an event to the System Log.
+    pub fn log_event(&self, event: Event<'_>) {
+        self.log().append(&event.build());
+    }
+}
+
+/// The event of a change that the system itself made, or whoever runs the program: no administrator is known.
+pub fn system_event(
+    entropy: &dyn Entropy,
+    now: Timestamp,
+    org: &OrgId,
+    (event_type, message, target): (&'static str, &'static str, Target),
+) -> LogEvent<'static> {
+    let system = Actor { display_name: Some("System".to_owned()), ..nobody("system", "SystemPrincipal") };
+    let event = Event::of_nobody(Stamp::new(entropy, now), org, system, entropy.uuid());
+    event.named(event_type, message).about([Cow::Owned(target)]).build()
+}
+
+/// An actor of whom nothing is known.
+pub fn unknown_actor(kind: &str) -> Actor {
+    nobody(UNKNOWN, kind)
+}
+
+fn nobody(id: &str, kind: &str) -> Actor {
+    Actor { id: id.to_owned(), kind: kind.to_owned(), alternate_id: None, display_name: None }
+}
+
+/// An API token as the actor of what is done with it.
+pub fn token_actor(token: &ApiToken) -> Actor {
+    Actor {
+        id: token.id.to_string(),
+        kind: "SystemPrincipal".to_owned(),
+        alternate_id: Some(token.name.clone()),
+        display_name: Some(token.name.clone()),
+    }
+}
+
+/// A user whose flow it is.
+pub fn user_actor(user: &User) -> Actor {
+    Actor {
+        id: user.id.to_string(),
+        kind: "User".to_owned(),
+        alternate_id: Some(user.login.clone()),
+        display_name: Some(user.full_name()),
+    }
+}
+
+/// Whoever signs in, or says that they do.
+pub fn login_actor(user: Option<&User>, login: &str) -> Actor {
+    let actor = user.map_or_else(|| unknown_actor("User"), user_actor);
+    Actor { alternate_id: Some(login.chars().take(LOGIN_CHARACTERS).collect()), ..actor }
+}
+
+/// A client whose flow it is.
+pub fn client_actor(client: &OAuthClient) -> Actor {
+    Actor {
+        id: client.id.to_string(),
+        kind: "PublicClientApp".to_owned(),
+        alternate_id: Some(client.id.to_string()),
+        display_name: Some(client.name.clone()),
+    }
+}
+
+/// Something that has a name and nothing else.
+pub fn named_target(id: &str, kind: &str, name: &str) -> Target {
+    Target {
+        id: id.to_owned(),
+        kind: kind.to_owned(),
+        alternate_id: Some(UNKNOWN.to_owned()),
+        display_name: Some(name.to_owned()),
+        detail: None,
+    }
+}
+
+/// A user.
+pub fn user_target(user: &User) -> Target {
+    Target { alternate_id: Some(user.login.clone()), ..named_target(user.id.as_str(), "User", &user.full_name()) }
+}
+
+/// The client of a flow.
+pub fn app_target(client: &OAuthClient) -> Target {
+    let id = client.id.as_str();
+    Target { alternate_id: Some(id.to_owned()), ..named_target(id, "AppInstance", &client.name) }
+}
+
+/// An API token.
+pub fn token_target(token: &ApiToken) -> Target {
+    Target { alternate_id: None, ..named_target(token.id.as_str(), "Token", &token.name) }
+}
+
+/// A hook key; its events have more to say of it (`system-log.md` section 5).
+pub fn hook_key_target(key: &HookKey) -> Target {
+    let detail = [("hookKeyId", key.id.as_str()), ("hookKeyName", &key.name), ("keyAlias", &key.key_id)];
+    Target {
+        alternate_id: Some(key.key_id.clone()),
+        detail: Some(detail.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()),
+        ..named_target(key.id.as_str(), "HookKey", &key.name)
+    }
+}
+
+/// An inline hook. One that does not exist has no name.
+pub fn hook_target(id: &str, name: &str) -> Target {
+    let display_name = Some(name.to_owned()).filter(|name| !name.is_empty());
+    Target { display_name, ..named_target(id, "InlineHook", name) }
+}

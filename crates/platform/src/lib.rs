@@ -1,0 +1,30 @@
+//! What every flow and the management API stand on: orgs in memory, changing and following their configuration, the one way
+//! from a flow to the engine, the System Log's events, keys, passwords, metrics.
+//!
+//! No HTTP and no flow's rules. Start reading at [`Platform`]; a flow pauses by [`Platform::pause`].
+
+pub mod attempts;
+pub mod caller;
+pub mod context;
+pub mod entropy;
+pub mod events;
+pub mod fair_turns;
+mod imported_password;
+pub mod keys;
+mod metrics;
+mod network;
+pub mod passwords;
+mod pause;
+mod platform;
+mod recording;
+pub mod refusals;
+mod snapshot;
+mod turns;
+
+pub use caller::Caller;
+pub use imported_password::ImportedHash;
+pub use network::{Network, WiderNetwork};
+pub use pause::{Pause, Resumed};
+pub use platform::{ChangeError, Parts, Platform, Settings};
+pub use recording::SystemLogRecorder;
+pub use snapshot::{DEFAULT_SERVER, OrgSnapshot, issuer};

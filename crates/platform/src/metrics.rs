@@ -1,0 +1,173 @@
+//! Metrics of invocations, in the OpenMetrics text form.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64},
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+use tenterhook_contract::id::OrgId;
+use tenterhook_engine::{BoxFuture, BreakerState, FallbackUse, InvocationRecord, Purpose, Recorder};
+
+use crate::Platform;
+
+/// Labels of an invocation: few values each, no id and no text of anybody's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InvocationLabels {
+    hook_type: &'static str,
+    outcome: &'static str,
+    code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabel {
+    hook_type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    hook_type: &'static str,
+    change: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BoundLabels {
+    hook_type: &'static str,
+    bound: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+/// What is counted. One per process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    invocations: Family<InvocationLabels, Counter>,
+    seconds: Family<TypeLabel, Histogram, fn() -> Histogram>,
+    attempts: Family<TypeLabel, Counter>,
+    breaker_changes: Family<BreakerLabels, Counter>,
+    fallbacks: Family<TypeLabel, Counter>,
+    turned_away: Family<BoundLabels, Counter>,
+    breakers: Family<StateLabel, Gauge>,
+    in_flight: Gauge<i64, AtomicI64>,
+    events_lost: Gauge<i64, AtomicI64>,
+    oldest_unwritten: Gauge<f64, AtomicU64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("tenterhook");
+        let invocations = Family::default();
+        registry.register("invocations", "Invocations by type, outcome and failure code", invocations.clone());
+        // From a millisecond, the fastest service, to eight seconds, two attempts and their waiting.
+        let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.0, 14));
+        let seconds = Family::new_with_constructor(histogram);
+        registry.register_with_unit("invocation", "Time that a flow was paused", Unit::Seconds, seconds.clone());
+        let attempts = Family::default();
+        registry.register("attempts", "Requests sent to external services", attempts.clone());
+        let breaker_changes = Family::default();
+        registry.register("breaker_changes", "Changes of circuit breakers", breaker_changes.clone());
+        let fallbacks = Family::default();
+        registry.register("fallbacks", "Times that fallback commands stood in for an answer", fallbacks.clone());
+        let turned_away = Family::default();
+        let help = "Flows refused with 429, by the bound on open calls that was reached";
+        registry.register("turned_away", help, turned_away.clone());
+        let breakers = Family::default();
+        registry.register("breakers", "Hooks of this node by the state of their circuit breakers", breakers.clone());
+        let in_flight = Gauge::default();
+        registry.register("in_flight", "Invocations that wait for their services now", in_flight.clone());
+        let events_lost = Gauge::default();
+        registry.register("log_events_lost", "System Log events that could not be written", events_lost.clone());
+        let oldest_unwritten = Gauge::default();
+        registry.register_with_unit(
+            "log_oldest_unwritten",
+            "Age of the oldest System Log event that is not written yet",
+            Unit::Seconds,
+            oldest_unwritten.clone(),
+        );
+        Arc::new(Self {
+            registry,
+            invocations,
+            seconds,
+            attempts,
+            breaker_changes,
+            fallbacks,
+            turned_away,
+            breakers,
+            in_flight,
+            events_lost,
+            oldest_unwritten,
+        })
+    }
+
+    fn count(&self, record: &InvocationRecord) {
+        // Test calls are somebody looking, not a flow.
+        if record.purpose != Purpose::Flow {
+            return;
+        }
+        let hook_type = record.hook_type.as_str();
+        let code = record.outcome.missed().unwrap_or_default();
+        let outcome = record.outcome.name();
+        self.invocations.get_or_create(&InvocationLabels { hook_type, outcome, code }).inc();
+        let label = TypeLabel { hook_type };
+        self.seconds.get_or_create(&label).observe(record.timings.total.as_secs_f64());
+        self.attempts.get_or_create(&label).inc_by(record.attempts.len() as u64);
+        if let Some(change) = record.breaker {
+            self.breaker_changes.get_or_create(&BreakerLabels { hook_type, change: change.code() }).inc();
+        }
+        if let Some(bound) = record.outcome.overflow() {
+            self.turned_away.get_or_create(&BoundLabels { hook_type, bound: bound.name() }).inc();
+        }
+        if record.fallback == Some(FallbackUse::Applied) {
+            self.fallbacks.get_or_create(&label).inc();
+        }
+    }
+}
+
+/// A recorder that counts, and then hands on.
+pub(crate) struct Counting<R> {
+    pub metrics: Arc<Metrics>,
+    pub inner: R,
+}
+
+impl<R: Recorder> Recorder for Counting<R> {
+    fn record(&self, record: InvocationRecord) {
+        self.metrics.count(&record);
+        self.inner.record(record);
+    }
+
+    fn room<'a>(&'a self, org: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
+        self.inner.room(org)
+    }
+}
+
+impl Platform {
+    /// The metrics as text (OpenMetrics 1.0).
+    pub fn metrics_text(&self) -> String {
+        let metrics = self.metrics();
+        metrics.in_flight.set(i64::try_from(self.engine().in_flight()).unwrap_or(i64::MAX));
+        metrics.events_lost.set(i64::try_from(self.log().lost()).unwrap_or(i64::MAX));
+        metrics.oldest_unwritten.set(self.log().oldest_unwritten().as_secs_f64());
+        let states = self.ready_hooks().iter().map(|hook| hook.breaker().state).collect::<Vec<_>>();
+        for state in [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open] {
+            let count = states.iter().filter(|one| **one == state).count();
+            let label = StateLabel { state: state.code() };
+            metrics.breakers.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        // Writing to a text in memory does not fail.
+        let _ = encode(&mut text, &metrics.registry);
+        text
+    }
+}

@@ -1,0 +1,368 @@
+//! Events that requests without a valid token or session cause: bounded in number and in size, so that no stranger fills
+//! the disk. What goes beyond is counted, and told in one event a minute for each kind.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tenterhook_contract::{id::OrgId, party::Actor};
+use tenterhook_model::{DebugData, LogClient, LogResult};
+use tokio::time::Instant;
+
+use crate::{
+    Caller, Network, Platform, WiderNetwork,
+    caller::logged_url,
+    events::{Event, RATE_LIMIT_VIOLATION, SESSION_START, unknown_actor},
+};
+
+/// Events of one network, whatever the org.
+const PER_NETWORK: Rate = Rate { burst: 60, every: Duration::from_secs(30) };
+/// Events of a wider network: whoever has one has many networks.
+const PER_WIDER_NETWORK: Rate = Rate { burst: 120, every: Duration::from_secs(15) };
+/// Events of an org: with 2 KB each, 86 MB a day at most.
+const PER_ORG: Rate = Rate { burst: 300, every: Duration::from_secs(2) };
+/// Events of all orgs.
+const IN_ALL: Rate = Rate { burst: 3_000, every: Duration::from_millis(200) };
+/// Networks, and wider networks, whose events are counted apart; beyond, those of the others are counted together.
+const NETWORKS_MAX: usize = 10_000;
+/// Networks that an event of what was left out tells apart.
+const NETWORKS_TOLD_MAX: usize = 1_000;
+/// How often what was left out is told.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+/// Characters of a member that the stranger has chosen.
+const TEXT_CHARACTERS_MAX: usize = 200;
+
+/// So many at once, and then one every so often.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    burst: u32,
+    every: Duration,
+}
+
+/// What is left of a rate, as the moment from which on all of it is (the generic cell rate algorithm).
+#[derive(Clone, Copy, Debug)]
+struct Allowance(Instant);
+
+/// What is left of a rate for each of many.
+#[derive(Debug)]
+struct Allowances<K> {
+    rate: Rate,
+    apart: HashMap<K, Allowance>,
+    /// Of those for which there was no room.
+    others: Allowance,
+    swept: Instant,
+}
+
+/// What is refused to a stranger, and logged: events that are left out are told together by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// A sign-in with a wrong login or password.
+    InvalidCredentials,
+    /// A sign-in after too many attempts.
+    TooManyAttempts,
+    /// A request beyond the rate limit of the management API.
+    RateLimit,
+}
+
+/// The bounds of a node.
+#[derive(Debug)]
+pub(crate) struct Refusals(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    networks: Allowances<Network>,
+    wider_networks: Allowances<WiderNetwork>,
+    orgs: HashMap<OrgId, Allowance>,
+    all: Allowance,
+    left_out: HashMap<(OrgId, Refusal), LeftOut>,
+}
+
+/// Events of one kind that were left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LeftOut {
+    since: Instant,
+    events: u64,
+    networks: HashSet<Network>,
+}
+
+impl Refusal {
+    /// The event says that this was refused.
+    fn told_in(self, event: Event<'_>) -> Event<'_> {
+        let (event_type, message) = match self {
+            Self::InvalidCredentials | Self::TooManyAttempts => SESSION_START,
+            Self::RateLimit => RATE_LIMIT_VIOLATION,
+        };
+        let (result, reason) = match self {
+            Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS".into())),
+            Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS".into())),
+            Self::RateLimit => (LogResult::RateLimit, None),
+        };
+        event.named(event_type, message).ended(result, reason)
+    }
+}
+
+impl Rate {
+    /// How far ahead of now an allowance may be that has something left.
+    fn reach(self) -> Duration {
+        self.every * self.burst.saturating_sub(1)
+    }
+}
+
+impl Allowance {
+    fn has_some(self, rate: Rate, now: Instant) -> bool {
+        self.0.saturating_duration_since(now) <= rate.reach()
+    }
+
+    fn take(&mut self, rate: Rate, now: Instant) {
+        self.0 = self.0.max(now) + rate.every;
+    }
+
+    fn is_whole(self, now: Instant) -> bool {
+        self.0 <= now
+    }
+}
+
+impl Refusals {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        Self(Mutex::new(State {
+            networks: Allowances::new(PER_NETWORK, now),
+            wider_networks: Allowances::new(PER_WIDER_NETWORK, now),
+            orgs: HashMap::new(),
+            all: Allowance(now),
+            left_out: HashMap::new(),
+        }))
+    }
+
+    /// Whether an event of a request from `network` is to be written now; else it is counted.
+    fn admit(&self, org: &OrgId, network: Network, refusal: Refusal, now: Instant) -> bool {
+        let mut state = self.state();
+        let of_org = state.orgs.get(org).copied().unwrap_or(Allowance(now));
+        if of_org.has_some(PER_ORG, now) && state.all.has_some(IN_ALL, now) && state.take_of_networks(network, now) {
+            state.orgs.entry(org.clone()).or_insert(of_org).take(PER_ORG, now);
+            state.all.take(IN_ALL, now);
+            return true;
+        }
+        let left_out = state.left_out.entry((org.clone(), refusal));
+        let left_out = left_out.or_insert_with(|| LeftOut { since: now, events: 0, networks: HashSet::new() });
+        left_out.events += 1;
+        if left_out.networks.len() < NETWORKS_TOLD_MAX {
+            left_out.networks.insert(network);
+        }
+        false
+    }
+
+    /// What was left out since the last time.
+    fn take_left_out(&self) -> HashMap<(OrgId, Refusal), LeftOut> {
+        std::mem::take(&mut self.state().left_out)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that runs under the lock can leave it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_of_networks(&mut self, network: Network, now: Instant) -> bool {
+        // The wider one first, so that it has no room in the other's table beyond its own bound.
+        let some = self.wider_networks.has_some(network.wider(), now) && self.networks.has_some(network, now);
+        if some {
+            self.wider_networks.take(network.wider(), now);
+            self.networks.take(network, now);
+        }
+        some
+    }
+}
+
+impl<K: Eq + Hash> Allowances<K> {
+    fn new(rate: Rate, now: Instant) -> Self {
+        Self { rate, apart: HashMap::new(), others: Allowance(now), swept: now }
+    }
+
+    fn of(&mut self, one: K, now: Instant) -> &mut Allowance {
+        // Not for each event: looking through all of them takes a millisecond.
+        if self.apart.len() >= NETWORKS_MAX && now.duration_since(self.swept) >= Duration::from_secs(1) {
+            self.apart.retain(|_, allowance| !allowance.is_whole(now));
+            self.swept = now;
+        }
+        let has_room = self.apart.len() < NETWORKS_MAX || self.apart.contains_key(&one);
+        if has_room { self.apart.entry(one).or_insert(Allowance(now)) } else { &mut self.others }
+    }
+
+    fn has_some(&mut self, one: K, now: Instant) -> bool {
+        let rate = self.rate;
+        self.of(one, now).has_some(rate, now)
+    }
+
+    fn take(&mut self, one: K, now: Instant) {
+        let rate = self.rate;
+        self.of(one, now).take(rate, now);
+    }
+}
+
+impl Platform {
+    /// Logs what was refused to a request without a valid token or session, within the bounds of such events.
+    pub fn log_refusal(&self, org: &OrgId, caller: &Caller, actor: Actor, refusal: Refusal) {
+        if !self.refusals().admit(org, caller.network(), refusal, Instant::now()) {
+            return;
+        }
+        let (id, path) = (caller.request_id.as_str(), short(&caller.path));
+        let url = logged_url(&caller.path, caller.query.as_deref());
+        let debug_data =
+            [("requestId", id.into()), ("requestUri", path.into()), ("url", short(&url).to_owned().into())].into();
+        let client =
+            LogClient { user_agent: caller.user_agent.as_deref().map(short).map(Into::into), ..caller.log_client() };
+        let event = Event::of_caller(self.stamp(), org, caller, actor).by(Some(client));
+        self.log_event(refusal.told_in(event.with_debug_data(debug_data)));
+    }
+
+    /// Writes an event for each kind of refusal of which some were left out of the log: `events` of them, from `networks`
+    /// (at most 1,000 are told apart) in `seconds`.
+    pub fn tell_refusals_left_out(&self) {
+        let now = Instant::now();
+        for ((org, refusal), left_out) in self.refusals().take_left_out() {
+            let mut debug_data = DebugData::with_capacity(3);
+            debug_data
+                .put("events", left_out.events)
+                .put("networks", left_out.networks.len() as u64)
+                .put("seconds", now.duration_since(left_out.since).as_secs());
+            // With one network it is known who it was.
+            let mut networks = left_out.networks.iter();
+            let only = networks.next().filter(|_| networks.next().is_none());
+            let client = only.map(|only| LogClient {
+                user_agent: None,
+                ip_address: only.address().to_string().into(),
+                proxies: Cow::default(),
+                id: None,
+            });
+            let event = Event::of_nobody(self.stamp(), &org, unknown_actor("User"), self.entropy().uuid()).by(client);
+            self.log_event(refusal.told_in(event.with_debug_data(debug_data)));
+        }
+    }
+
+    /// Tells of refusals that were left out, every minute; runs until it is dropped.
+    pub async fn keep_telling_refusals(&self) {
+        let mut every = tokio::time::interval(TELL_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            self.tell_refusals_left_out();
+        }
+    }
+}
+
+/// The beginning of a text that a stranger has chosen.
+pub fn short(text: &str) -> &str {
+    match text.char_indices().nth(TEXT_CHARACTERS_MAX) {
+        Some((end, _)) => text.get(..end).unwrap_or_default(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn network(number: u32) -> Network {
+        Network::of(Ipv4Addr::from(number).into())
+    }
+
+    fn org(number: u8) -> OrgId {
+        OrgId::from_parts(1, [number; 8])
+    }
+
+    #[test]
+    fn a_network_causes_so_many_events_in_all_orgs_and_then_one_every_so_often() {
+        let (refusals, start) = (Refusals::new(), Instant::now());
+        let admit = |number, seconds| {
+            refusals.admit(&org(number), network(1), Refusal::InvalidCredentials, start + Duration::from_secs(seconds))
+        };
+        for number in 0..PER_NETWORK.burst {
+            assert!(admit(u8::from(number % 2 == 1), 0), "{number}");
+        }
+        assert!(!admit(0, 0) && !admit(1, 0) && !admit(0, 29));
+        assert!(admit(0, 30), "one every half a minute");
+        assert!(!admit(0, 30));
+        assert!(
+            refusals.admit(&org(0), network(2), Refusal::InvalidCredentials, start),
+            "another network has its own bound"
+        );
+        let left_out = refusals.take_left_out();
+        assert_eq!(
+            left_out.get(&(org(0), Refusal::InvalidCredentials)).map(|it| (it.events, it.networks.len())),
+            Some((3, 1))
+        );
+        assert_eq!(left_out.get(&(org(1), Refusal::InvalidCredentials)).map(|it| it.events), Some(1));
+        assert!(refusals.take_left_out().is_empty(), "it is told once");
+    }
+
+    #[test]
+    fn a_wider_network_has_its_bound_however_many_networks_it_has() {
+        let (refusals, start) = (Refusals::new(), Instant::now());
+        let admit = |wider: u16, subnet: u16, seconds| {
+            let network = Network::of([0x2001, 0xdb8, wider, subnet, 0, 0, 0, 1].into());
+            refusals.admit(&org(0), network, Refusal::InvalidCredentials, start + Duration::from_secs(seconds))
+        };
+        let admitted = (0..20_000).filter(|subnet| admit(1, *subnet, 0)).count();
+        assert_eq!(admitted, 120);
+        assert_eq!(refusals.state().networks.apart.len(), 120, "it takes no more of the room of all");
+        assert!(admit(2, 0, 0), "another wider network has its own bound");
+        assert!(!admit(1, 20_001, 14) && admit(1, 20_001, 15), "one every quarter of a minute");
+    }
+
+    #[test]
+    fn an_org_and_the_node_have_their_bounds_however_many_networks_there_are() {
+        let (refusals, now) = (Refusals::new(), Instant::now());
+        let written = |number: u8, networks: u32| {
+            let admitted = (0..networks).filter(|it| {
+                refusals.admit(&org(number), network(u32::from(number) << 16 | it), Refusal::InvalidCredentials, now)
+            });
+            admitted.count()
+        };
+        assert_eq!(written(0, 1_000), 300);
+        let all: usize = (1..20).map(|number| written(number, 400)).sum();
+        assert_eq!(300 + all, 3_000);
+        let left_out = refusals.take_left_out();
+        assert_eq!(
+            left_out.get(&(org(0), Refusal::InvalidCredentials)).map(|it| (it.events, it.networks.len())),
+            Some((700, 700))
+        );
+    }
+
+    #[test]
+    fn what_is_remembered_of_networks_is_bounded() {
+        let (refusals, start) = (Refusals::new(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for number in 0..15_000 {
+            let org = org(u8::try_from(number / 250).unwrap_or_default());
+            refusals.admit(&org, network(number), Refusal::InvalidCredentials, at(0));
+            // The node's own bound is another test.
+            refusals.state().all = Allowance(start);
+        }
+        assert_eq!(refusals.state().networks.apart.len(), NETWORKS_MAX);
+        let stranger = || {
+            (0..50)
+                .filter(|it| refusals.admit(&org(200), network(u32::MAX - it), Refusal::InvalidCredentials, at(0)))
+                .count()
+        };
+        assert_eq!(stranger(), 0, "those without a place are bounded together");
+        assert!(
+            refusals.admit(&org(200), network(u32::MAX), Refusal::InvalidCredentials, at(60)),
+            "places become free"
+        );
+        assert_eq!(refusals.state().networks.apart.len(), 1);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(short(&"é".repeat(TEXT_CHARACTERS_MAX)).chars().count(), TEXT_CHARACTERS_MAX);
+        assert_eq!(short(&"é".repeat(TEXT_CHARACTERS_MAX + 1)).chars().count(), TEXT_CHARACTERS_MAX);
+    }
+}

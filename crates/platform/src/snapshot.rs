@@ -1,0 +1,205 @@
+//! One org's configuration in memory, ready for use.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
+use tenterhook_contract::{
+    hook::InlineHook,
+    id::{AuthorizationServerId, HookId},
+};
+use tenterhook_engine::{ReadyHook, Transport};
+use tenterhook_model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
+
+use crate::{caller::canonical_path, keys::Keys, turns::OrgTurns};
+use tokio::time::Instant;
+use url::{Origin, Url, form_urlencoded};
+
+/// What URLs call the default authorization server, beside its id.
+pub const DEFAULT_SERVER: &str = "default";
+
+/// An org's configuration at one version; replaced as a whole, never changed.
+pub struct OrgSnapshot {
+    /// The org.
+    pub org: Org,
+    /// Base URL of the org, without a trailing slash.
+    pub base_url: Arc<str>,
+    /// The objects.
+    pub configuration: Configuration,
+    /// Signing keys, parsed.
+    pub keys: Keys,
+    /// When reading it began: whatever was committed until then is in it.
+    pub read_at: Instant,
+    /// Outlives this snapshot.
+    pub turns: Arc<OrgTurns>,
+    ready: HashMap<HookId, Arc<ReadyHook>>,
+    /// Origins of the clients' redirect URIs.
+    origins: Arc<HashSet<String>>,
+}
+
+impl OrgSnapshot {
+    /// Prepares a configuration for use. Endpoints of hooks that did not change since `previous` are kept, and with
+    /// them their cached access tokens.
+    pub fn prepare(
+        org: Org,
+        base_url: Arc<str>,
+        (configuration, read_at): (Configuration, Instant),
+        transport: &dyn Transport,
+        previous: Option<&Self>,
+    ) -> Self {
+        let kept = |hook: &InlineHook| previous?.ready.get(&hook.id).filter(|ready| ready.hook == *hook).cloned();
+        let ready = configuration
+            .hooks
+            .iter()
+            .map(|hook| {
+                let made = || {
+                    let key = hook.hook_key().and_then(|id| configuration.hook_keys.iter().find(|key| key.id == *id));
+                    Arc::new(ReadyHook::new(hook.clone(), transport.endpoint(hook, key)))
+                };
+                (hook.id.clone(), kept(hook).unwrap_or_else(made))
+            })
+            .collect();
+        let same_clients = previous.filter(|previous| previous.configuration.clients == configuration.clients);
+        let origins = match same_clients {
+            Some(previous) => Arc::clone(&previous.origins),
+            None => Arc::new(origins_of(configuration.clients.iter().flat_map(|client| &client.redirect_uris))),
+        };
+        let keys = Keys::prepare(&configuration.signing_keys);
+        let turns = previous.map(|previous| Arc::clone(&previous.turns)).unwrap_or_default();
+        Self { org, base_url, configuration, keys, read_at, turns, ready, origins }
+    }
+
+    /// The version of the configuration.
+    pub fn version(&self) -> ConfigurationVersion {
+        self.configuration.version
+    }
+
+    /// The hook with this id, ready to be invoked.
+    pub fn hook(&self, id: &HookId) -> Option<&Arc<ReadyHook>> {
+        self.ready.get(id)
+    }
+
+    /// Whether pages of this origin, as browsers write it in `Origin`, are those of a client.
+    pub fn is_registered_origin(&self, origin: &str) -> bool {
+        self.origins.contains(origin)
+    }
+
+    /// Every hook, ready to be invoked.
+    pub fn ready_hooks(&self) -> impl Iterator<Item = &Arc<ReadyHook>> {
+        self.ready.values()
+    }
+
+    /// Whether the hook's channel gets its access tokens from this authorization server: a rule of it that runs the
+    /// hook would wait for itself (`overview.md` 3.2).
+    pub fn is_secured_by(&self, hook: &InlineHook, server: &AuthorizationServerId) -> bool {
+        let name = hook.token_url().and_then(|url| server_of_token_url(&self.base_url, url));
+        name.and_then(|name| self.authorization_server(&name)).is_some_and(|found| found.id == *server)
+    }
+
+    /// The authorization server that a URL names: by id, or `default`.
+    pub fn authorization_server(&self, name: &str) -> Option<&AuthorizationServer> {
+        let by_id: Option<AuthorizationServerId> = name.parse().ok();
+        self.configuration
+            .authorization_servers
+            .iter()
+            .find(|server| Some(&server.id) == by_id.as_ref() || (server.is_default && name == DEFAULT_SERVER))
+    }
+
+    /// Whether a token names a signing key that is not in the configuration: with a newer one the token may be known.
+    pub fn lacks_key_of(&self, token: &str) -> bool {
+        self.keys.lack_key_of(token)
+    }
+}
+
+/// The issuer of a server. The default one is named as such, as with the vendor, whichever of its URLs was called.
+pub fn issuer(org: &OrgSnapshot, server: &AuthorizationServer) -> String {
+    let name = if server.is_default { DEFAULT_SERVER } else { server.id.as_str() };
+    format!("{}/oauth2/{name}", org.base_url)
+}
+
+impl fmt::Debug for OrgSnapshot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("OrgSnapshot")
+            .field("org", &self.org.id)
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The origins of URIs. The URI of a native app has none; written, it would be that of everybody who has none: `null`.
+fn origins_of<'a>(uris: impl Iterator<Item = &'a String>) -> HashSet<String> {
+    let origins = uris.filter_map(|uri| Url::parse(uri).ok()).map(|uri| uri.origin());
+    origins.filter(Origin::is_tuple).map(|origin| origin.ascii_serialization()).collect()
+}
+
+/// What a token URL calls the authorization server, if it is one of the org at `base_url`, however the URL is written.
+fn server_of_token_url(base_url: &str, token_url: &str) -> Option<String> {
+    let (base, url) = (Url::parse(base_url).ok()?, Url::parse(token_url).ok()?);
+    // Parsing has put scheme and host in lower case.
+    let host = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
+    let origin = |url: &Url| (url.scheme().to_owned(), host(url), url.port_or_known_default());
+    if origin(&base) != origin(&url) {
+        return None;
+    }
+    let (base, path) = (canonical_path(base.path()), canonical_path(url.path()));
+    let path = path.strip_prefix(base.trim_end_matches('/'))?;
+    let name = path.strip_prefix("/oauth2/")?.strip_suffix("/v1/token")?;
+    // Only this part of the path is read with its escapes undone.
+    form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_those_of_web_pages_and_each_is_kept_once() {
+        let uris = [
+            "https://app.example.com/callback",
+            "https://APP.example.com:443/other",
+            "http://127.0.0.1:3000/callback",
+            "com.example.app:/callback",
+            "https://b\u{fc}cher.example/",
+            "not a url",
+        ]
+        .map(str::to_owned);
+        let mut origins: Vec<_> = origins_of(uris.iter()).into_iter().collect();
+        origins.sort();
+        assert_eq!(origins, ["http://127.0.0.1:3000", "https://app.example.com", "https://xn--bcher-kva.example"]);
+    }
+
+    #[test]
+    fn a_token_url_is_the_orgs_own_however_it_is_written() {
+        for (base, token_url, name) in [
+            ("https://id.example.com", "https://id.example.com/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://ID.example.com/oauth2/default/v1/token", Some("default")),
+            ("https://ID.example.com", "HTTPS://id.Example.com/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com:443/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com:443", "https://id.example.com/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com./oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://u:p@id.example.com/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com/oauth2/aus1/v1/token?a=b#c", Some("aus1")),
+            ("https://id.example.com", "https://id.example.com/oauth2/%64efault/v1/token", Some("default")),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/oauth2/default/v1/token", Some("default")),
+            ("https://example.com/id", "https://example.com/id/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com//oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com/oauth2/default/v1/token/", Some("default")),
+            ("https://id.example.com", "https://id.example.com/oauth2//default///v1//token", Some("default")),
+            ("https://id.example.com", "https://id.example.com\\\\oauth2/./default/v1/token", Some("default")),
+            ("https://example.com/id", "https://example.com//id/oauth2/default/v1/token", Some("default")),
+            ("https://example.com//id/", "https://example.com/id/oauth2/default/v1/token", Some("default")),
+            ("https://id.example.com", "https://id.example.com:8443/oauth2/default/v1/token", None),
+            ("https://id.example.com", "http://id.example.com/oauth2/default/v1/token", None),
+            ("https://id.example.com", "http://id.example.com:443/oauth2/default/v1/token", None),
+            ("https://id.example.com", "https://id.example.com.evil.example/oauth2/default/v1/token", None),
+            ("https://id.example.com", "https://other.example.com/oauth2/default/v1/token", None),
+            ("https://id.example.com", "https://id.example.com/oauth2/default/v1/keys", None),
+            ("https://id.example.com", "https://id.example.com/OAUTH2/default/v1/token", None),
+            ("https://id.example.com", "not a url", None),
+        ] {
+            assert_eq!(server_of_token_url(base, token_url).as_deref(), name, "{base} {token_url}");
+        }
+    }
+}
