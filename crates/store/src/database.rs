@@ -483,9 +483,10 @@ mod tests {
 
     /// A node that is frozen, or behind a network that is gone, sends nothing and closes nothing.
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
     async fn a_node_that_falls_silent_loses_its_turn_and_nothing_of_it_is_kept() {
         const LOCK: i64 = 0x7465_6e74_6572_6878;
-        let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
+        let url = tenterhook_testkit::postgres::server();
         let name = format!("tenterhook_turn_{}", std::process::id());
         let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
         let (silent, other) = (node(&url), node(&url));
@@ -504,9 +505,10 @@ mod tests {
 
     /// The nodes that migrate and write the log rely on it, whatever an operator's database has for a default.
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
     async fn who_has_its_turn_sees_what_those_before_it_did() {
         const LOCK: i64 = 0x7465_6e74_6572_6879;
-        let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
+        let url = tenterhook_testkit::postgres::server();
         let name = format!("tenterhook_seen_{}", std::process::id());
         let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
         let first = node(&url);

@@ -211,8 +211,9 @@ mod tests {
     }
 
     #[tokio::test]
+    #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
     async fn every_page_is_served_by_an_index_on_postgres() {
-        let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
+        let url = tenterhook_testkit::postgres::server();
         let name = format!("tenterhook_pages_{}", std::process::id());
         let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
         let config = StoreConfig::Postgres { url: tenterhook_contract::Secret::new(url), max_connections: 4 };

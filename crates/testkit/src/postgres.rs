@@ -24,6 +24,16 @@ const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 /// Bytes that are passed on at once.
 const BUFFER_BYTES: usize = 64 * 1_024;
 
+/// The server of this test run, as a URL.
+///
+/// # Panics
+/// When there is none: a test that needs one must not pass without it.
+pub fn server() -> String {
+    std::env::var("TENTERHOOK_TEST_POSTGRES").unwrap_or_else(|_| {
+        panic!("no PostgreSQL server: run `cargo xtask postgres cargo test -p CRATE -- --include-ignored TEST`")
+    })
+}
+
 /// Makes the database `name` on the server of `url` and answers with its URL.
 ///
 /// # Errors

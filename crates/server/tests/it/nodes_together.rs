@@ -18,12 +18,12 @@ use crate::{
     oauth::{VERIFIER, authorization_path, redeem, redirect_parameter, sign_in_and_authorize},
 };
 
-/// Two nodes; `None` where the tests run on SQLite, which has one.
-async fn two() -> Option<(World, World)> {
-    std::env::var_os("TENTERHOOK_TEST_POSTGRES")?;
+/// Two nodes on one PostgreSQL database.
+async fn two() -> (World, World) {
+    tenterhook_testkit::postgres::server();
     let one = World::start().await;
     let other = one.beside().await;
-    Some((one, other))
+    (one, other)
 }
 
 async fn created(world: &World, path: &str, body: &Value) -> Value {
@@ -50,8 +50,9 @@ async fn client(world: &World, name: &str) -> (String, String) {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn what_the_api_has_made_on_one_node_is_on_the_other_at_once() {
-    let Some((one, other)) = two().await else { return };
+    let (one, other) = two().await;
     for round in 0..10 {
         let (one, other) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
         let hook = created(one, "/api/v1/inlineHooks", &hook_body(&format!("Hook {round}"), one.address)).await;
@@ -75,8 +76,9 @@ async fn what_the_api_has_made_on_one_node_is_on_the_other_at_once() {
 
 /// Here nothing else asks the database.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn what_was_made_on_one_node_is_known_to_the_oauth_endpoints_of_the_other() {
-    let Some((one, other)) = two().await else { return };
+    let (one, other) = two().await;
     let (id, secret) = client(&one, "first").await;
     let form = [("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret)];
     let with = |scope: &'static str| [&form[..], &[("scope", scope)]].concat();
@@ -105,10 +107,11 @@ async fn what_was_made_on_one_node_is_known_to_the_oauth_endpoints_of_the_other(
 
 /// A reading that is under way while a request arrives may have begun before what the request is about was there.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn however_many_make_clients_at_once_each_is_known_to_the_other_node_at_once() {
     const MAKERS: usize = 16;
     const ROUNDS: usize = 12;
-    let Some((one, other)) = two().await else { return };
+    let (one, other) = two().await;
     let nodes = Arc::new([one, other]);
     let mut makers = JoinSet::new();
     for maker in 0..MAKERS {
@@ -129,8 +132,9 @@ async fn however_many_make_clients_at_once_each_is_known_to_the_other_node_at_on
 
 /// What a key signs that was made a moment ago is known wherever it is asked about, also by the key set.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn what_a_key_just_made_on_one_node_signs_is_known_on_the_other() {
-    let Some((one, other)) = two().await else { return };
+    let (one, other) = two().await;
     let server = one.org.authorization_server_id.to_string();
     let rotate = format!("/api/v1/authorizationServers/{server}/credentials/lifecycle/keyRotate");
     let client_id = one.org.public_client_id.to_string();
@@ -186,8 +190,9 @@ async fn what_a_key_just_made_on_one_node_signs_is_known_on_the_other() {
 
 /// A code is used up by the first look at it, so the request with it cannot be judged again as a whole.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_code_of_a_rule_that_was_just_made_on_one_node_is_redeemed_on_the_other() {
-    let Some((one, other)) = two().await else { return };
+    let (one, other) = two().await;
     let mut rule = one.api("GET", &one.rule_path(), None).await.json();
     let new = json!({
         "type": "RESOURCE_ACCESS",
@@ -235,8 +240,9 @@ async fn many_who_change_the_configuration_at_once_are_all_served() {
 
 /// A failover to a standby that had not received everything, or a backup that was restored, counts numbers again.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn what_the_database_has_lost_is_not_served_any_longer_and_does_not_come_back() {
-    let Some((one, other)) = two().await else { return };
+    let (one, other) = two().await;
     let before = one.platform.org_by_host(None).unwrap().version();
     let ghost = created(&one, "/api/v1/inlineHooks", &hook_body("Ghost", one.address)).await;
     let ghost = ghost["id"].as_str().unwrap();
@@ -262,8 +268,9 @@ async fn what_the_database_has_lost_is_not_served_any_longer_and_does_not_come_b
 
 /// The database is another one than before: one that was emptied, or restored from a time before the org.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_node_whose_default_org_is_gone_serves_it_no_longer_and_is_not_ready() {
-    let Some((one, _)) = two().await else { return };
+    let (one, _) = two().await;
     assert_eq!(status(&one.send("GET", "/readyz", &[], b"").await).0, 200);
     execute(&one.database_url(), "DELETE FROM orgs").await.unwrap();
     let gone = async {
@@ -283,8 +290,9 @@ async fn a_node_whose_default_org_is_gone_serves_it_no_longer_and_is_not_ready()
 
 /// A node has a new master key up to a second before another one that reads the same file.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_node_that_meets_a_new_master_key_reads_the_file_of_keys_at_once() {
-    let Some((one, other)) = two().await else { return };
+    let (one, other) = two().await;
     let file = Arc::new(Mutex::new(one.keys()));
     let new = Secret::new(format!("{}\n{}", Keyring::generate_text().expose(), one.keys().expose()));
     one.platform.store().replace_keyring(Keyring::from_text(&new).unwrap());

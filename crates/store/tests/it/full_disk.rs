@@ -165,8 +165,9 @@ async fn a_node_whose_disk_has_no_room_left_is_not_ready() {
 
 /// The same on PostgreSQL, whose tables are on a small file system.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_postgres_whose_disk_is_full_refuses_and_heals() {
-    let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else { return };
+    let url = tenterhook_testkit::postgres::server();
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(folder.path(), 64 * 1_024 * 1_024) else { return };
     let server = sea_orm::Database::connect(&url).await.unwrap();

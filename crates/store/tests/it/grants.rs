@@ -94,8 +94,11 @@ async fn a_code_is_used_up_with_its_tokens_or_not_at_all(store: Store) {
 
 /// The connection ends before the server has the commit, or before its answer is here.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_code_or_a_refresh_token_whose_commit_gets_lost_can_be_presented_again_or_was_used() {
-    let Some(StoreConfig::Postgres { url, max_connections }) = databases::postgres().await else { return };
+    let StoreConfig::Postgres { url, max_connections } = databases::postgres().await else {
+        panic!("it is PostgreSQL")
+    };
     let (way, by_way) = Way::to(url.expose()).await.unwrap();
     let store = databases::open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
     store.insert_authorization_code(&code("c", at(60))).await.unwrap();
@@ -215,8 +218,9 @@ async fn a_family_is_revoked_together(store: Store) {
 
 /// RFC 9700 4.14.2: the token that another node is putting in the place of a family's at this moment is of the family.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_family_is_revoked_with_the_token_that_is_being_rotated_in() {
-    let Some(config) = databases::postgres().await else { return };
+    let config = databases::postgres().await;
     let store = databases::open(&config).await;
     let first = refresh_token("first", None, None);
     grant(&store, "code", "jti", Some(&first)).await;

@@ -16,8 +16,9 @@ use crate::{
 };
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn nodes_that_start_at_once_migrate_in_turn() {
-    let Some(config) = crate::databases::postgres().await else { return };
+    let config = crate::databases::postgres().await;
     let keys = Keyring::generate_text();
     let nodes: Vec<_> = (0..4)
         .map(|_| {
@@ -32,10 +33,11 @@ async fn nodes_that_start_at_once_migrate_in_turn() {
 
 /// `system-log.md` section 1: polling is in the order in which events are kept.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn who_polls_misses_no_event_of_any_node() {
     const ROUNDS: i64 = 40;
     const EVENTS: i64 = 100;
-    let Some(config) = crate::databases::postgres().await else { return };
+    let config = crate::databases::postgres().await;
     let reader = open(&config).await;
     let keys = Keyring::generate_text();
     let mut nodes = tokio::task::JoinSet::new();
@@ -66,9 +68,10 @@ async fn who_polls_misses_no_event_of_any_node() {
 
 /// Two that remove the same rows in another order would wait for each other.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn one_node_purges_at_a_time() {
     const LOCK: i64 = 0x7465_6e74_6572_6870;
-    let Some(config) = crate::databases::postgres().await else { return };
+    let config = crate::databases::postgres().await;
     let store = open(&config).await;
     store.insert_session(&session("hash", at(1))).await.unwrap();
     assert_eq!(store.purge_expired(at(2)).await.unwrap(), 0, "the first check");
@@ -82,9 +85,10 @@ async fn one_node_purges_at_a_time() {
 
 /// What a proxy that follows the primary and streaming replication are for: nothing has to be restarted.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_node_goes_on_with_the_standby_that_is_promoted_and_finds_there_what_was_acknowledged() {
-    let Some(StoreConfig::Postgres { url: primary, max_connections }) = crate::databases::postgres().await else {
-        return;
+    let StoreConfig::Postgres { url: primary, max_connections } = crate::databases::postgres().await else {
+        panic!("it is PostgreSQL")
     };
     let (way, url) = Way::to(primary.expose()).await.unwrap();
     let store = open(&StoreConfig::Postgres { url: Secret::new(url), max_connections }).await;
@@ -103,9 +107,12 @@ async fn a_node_goes_on_with_the_standby_that_is_promoted_and_finds_there_what_w
 
 /// `system-log.md` section 3: an event's uuid is its own.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_batch_whose_commit_is_not_answered_is_kept_once() {
     for lost in [Lost::Commit, Lost::Answer] {
-        let Some(StoreConfig::Postgres { url, max_connections }) = crate::databases::postgres().await else { return };
+        let StoreConfig::Postgres { url, max_connections } = crate::databases::postgres().await else {
+            panic!("it is PostgreSQL")
+        };
         let (way, url) = Way::to(url.expose()).await.unwrap();
         let store = open(&StoreConfig::Postgres { url: Secret::new(url), max_connections }).await;
         let events: Vec<_> = (0..100).map(|number| event(&number.to_string(), at(number))).collect();

@@ -59,8 +59,9 @@ async fn probes(config: &StoreConfig) -> i64 {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn the_database_is_asked_once_however_many_ask_whether_a_node_is_ready() {
-    let Some(config) = postgres().await else { return };
+    let config = postgres().await;
     let store = open(&config).await;
     let asked: Vec<_> = (0..50)
         .map(|_| {
@@ -77,8 +78,9 @@ async fn the_database_is_asked_once_however_many_ask_whether_a_node_is_ready() {
 
 /// Randomised over the place of the cut: 200 of them.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn what_was_acknowledged_is_there_when_connections_are_cut() {
-    let Some(config) = postgres().await else { return };
+    let config = postgres().await;
     let store = open(&config).await;
     let cutter = connect(&config).await;
     let (mut kept, mut refused) = (Vec::new(), Vec::new());
@@ -117,8 +119,9 @@ async fn what_was_acknowledged_is_there_when_connections_are_cut() {
 
 /// A network that drops packets answers nothing and closes nothing.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_connection_that_dies_silently_in_a_statement_is_given_up_and_the_log_goes_on() {
-    let Some(StoreConfig::Postgres { url, max_connections }) = postgres().await else { return };
+    let StoreConfig::Postgres { url, max_connections } = postgres().await else { panic!("it is PostgreSQL") };
     let (way, by_way) = Way::to(url.expose()).await.unwrap();
     let store = open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
     let users = LockedTable::lock(url.expose(), "users").await.unwrap();
@@ -141,8 +144,9 @@ async fn a_connection_that_dies_silently_in_a_statement_is_given_up_and_the_log_
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_server_that_is_stopped_and_continued_costs_a_bounded_time() {
-    let Some(config) = postgres().await else { return };
+    let config = postgres().await;
     let store = open(&config).await;
     heals(&store).await;
     let other = connect(&config).await;
@@ -163,12 +167,13 @@ async fn a_server_that_is_stopped_and_continued_costs_a_bounded_time() {
 
 /// A connection to a server that takes no changes is not used for the next one.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_server_that_was_read_only_is_used_again_as_soon_as_it_is_not() {
-    let Some(config) = postgres().await else { return };
-    let StoreConfig::Postgres { url, .. } = &config else { return };
+    let config = postgres().await;
+    let StoreConfig::Postgres { url, .. } = &config else { panic!("it is PostgreSQL") };
     let name = url.expose().rsplit('/').next().unwrap();
     // From another database, where changes are allowed.
-    let server = std::env::var("TENTERHOOK_TEST_POSTGRES").unwrap();
+    let server = tenterhook_testkit::postgres::server();
     let set = |state| format!("ALTER DATABASE {name} SET default_transaction_read_only = {state}");
     let store = open(&config).await;
     execute(&server, &set("on")).await.unwrap();
@@ -188,8 +193,9 @@ async fn a_server_that_was_read_only_is_used_again_as_soon_as_it_is_not() {
 
 /// Room is looked for with a temporary table: whoever may have none is not asked.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_node_whose_role_may_have_no_temporary_tables_is_ready() {
-    let Some(StoreConfig::Postgres { url, max_connections }) = postgres().await else { return };
+    let StoreConfig::Postgres { url, max_connections } = postgres().await else { panic!("it is PostgreSQL") };
     let (name, role) = (url.expose().rsplit('/').next().unwrap(), format!("bare_{}_{}", std::process::id(), number()));
     let make = format!(
         "REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC; CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA public TO {role}"
@@ -202,8 +208,9 @@ async fn a_node_whose_role_may_have_no_temporary_tables_is_ready() {
 
 /// Sessions that wait for a row take neither the places of reads nor those of the watch.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_session_that_holds_rows_costs_changes_a_bounded_time_and_nobody_else_any() {
-    let Some(config) = postgres().await else { return };
+    let config = postgres().await;
     let store = open(&config).await;
     let connection = connect(&config).await;
     let held = sea_orm::TransactionTrait::begin(&connection).await.unwrap();
