@@ -19,7 +19,7 @@ use hyper_util::{
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tenterhook_contract::{
-    ExtensionPoint as _, Secret, Timestamp,
+    ExtensionPoint as _, HookType, Secret, Timestamp,
     envelope::Envelope,
     hook::{
         Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookStatus, HookTls, InlineHook, SigningScheme,
@@ -153,8 +153,8 @@ impl Subjects {
 fn document(context: &TokenRequest, subject: &TokenSubject) -> Result<Bytes, Error> {
     let event_id = EventId::from_entropy([1; 16]);
     let at = Timestamp::from_micros(0);
-    let data = Token::data(context, subject);
-    let envelope = Envelope::new(&event_id, at, Token::HOOK_TYPE, "https://org.example.com", None, data);
+    let data = Token.data(context, subject);
+    let envelope = Envelope::new(&event_id, at, HookType::Token.as_str(), "https://org.example.com", None, data);
     Ok(serde_json::to_vec(&envelope)?.into())
 }
 
@@ -320,6 +320,7 @@ pub(crate) fn invocation<'a>(
     subject: &'a mut TokenSubject,
 ) -> Invocation<'a, Token> {
     Invocation {
+        point: &Token,
         hook,
         origin: Arc::clone(origin),
         source: "https://org.example.com/oauth2/aus00000000100000001/v1/authorize",
@@ -430,7 +431,7 @@ pub(crate) fn inline_hook(
         id: HookId::from_parts(1, [1; 8]),
         status: HookStatus::Active,
         name: "Bench".into(),
-        hook_type: Token::HOOK_TYPE,
+        hook_type: HookType::Token,
         version: "1.0.0".into(),
         channel: Channel {
             uri: target.uri(&target.path),

@@ -78,7 +78,7 @@ fn patched(doc: &Value, operations: &[Value]) -> Option<Value> {
     let draft = TokenDraft { claims, lifetime_seconds: 3_600 };
     let mut subject = TokenSubject { identity: None, access: Some(draft.clone()), dpop: false };
     let answer = json!({ "commands": [{ "type": "com.okta.access.patch", "value": operations }] }).to_string();
-    let result = Answer::parse(answer.as_bytes()).ok().map(|answer| Token::interpret(&mut subject, answer));
+    let result = Answer::parse(answer.as_bytes()).ok().map(|answer| Token.interpret(&mut subject, answer));
     let after = subject.access.unwrap_or(draft.clone());
     match result {
         Some(Ok(_)) => after.claims.get("doc").cloned(),

@@ -1,7 +1,7 @@
 //! What differs between the hook types, one [`Description`] per type: the row that every other crate asks instead of
 //! matching on the type.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::Value;
 
@@ -136,7 +136,7 @@ pub struct Rehearsal {
 #[derive(Debug)]
 pub struct Description {
     /// `eventType` on the wire and `type` in the management API.
-    pub event_type: &'static str,
+    pub event_type: Cow<'static, str>,
     /// What people call the type.
     pub title: &'static str,
     /// Its commands.
@@ -190,21 +190,22 @@ pub trait Rehearse: ExtensionPoint {
     ///
     /// # Errors
     /// The member that is missing or has the wrong shape.
-    fn subject_of(document: &Document, schema: &Arc<ProfileSchema>) -> Result<Self::Subject, DocumentError>;
+    fn subject_of(&self, document: &Document, schema: &Arc<ProfileSchema>) -> Result<Self::Subject, DocumentError>;
 
     /// The subject as a preview shows it: the members of `data` that commands can change.
-    fn show(subject: &Self::Subject) -> Value;
+    fn show(&self, subject: &Self::Subject) -> Value;
 }
 
 /// [`Description::rehearse`] for the extension point `P`.
 pub(crate) fn rehearse<P: Rehearse>(
+    point: &P,
     document: &Document,
     schema: &Arc<ProfileSchema>,
     answer: Answer,
 ) -> Result<Rehearsal, DocumentError> {
-    let mut subject = P::subject_of(document, schema)?;
-    let before = P::show(&subject);
-    let result = P::interpret(&mut subject, answer).map(|changes| (P::show(&subject), changes));
-    let no_fallback = result.as_ref().ok().and_then(|_| P::known_to_the_service_alone(&subject));
+    let mut subject = point.subject_of(document, schema)?;
+    let before = point.show(&subject);
+    let result = point.interpret(&mut subject, answer).map(|changes| (point.show(&subject), changes));
+    let no_fallback = result.as_ref().ok().and_then(|_| point.known_to_the_service_alone(&subject));
     Ok(Rehearsal { before, result, no_fallback })
 }

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use crate::{HookType, Timestamp, id::EventId};
+use crate::{Timestamp, id::EventId};
 
 /// The request document, its members in the order seen on the wire (`observed.md` section 2).
 ///
 /// ```
-/// use tenterhook_contract::{HookType, Timestamp, envelope::Envelope, id::EventId};
+/// use tenterhook_contract::{Timestamp, envelope::Envelope, id::EventId};
 /// let id = EventId::from_entropy([7; 16]);
 /// let at = Timestamp::from_micros(1_770_802_215_500_000);
-/// let envelope = Envelope::new(&id, at, HookType::UserImport, "cal1rTy6uIo8PzLk1d7", None, ());
+/// let envelope = Envelope::new(&id, at, "com.okta.import.transform", "cal1rTy6uIo8PzLk1d7", None, ());
 /// let document = serde_json::to_value(&envelope).unwrap();
 /// assert_eq!(document["eventTime"], "2026-02-11T09:30:15.000Z");
 /// ```
@@ -21,7 +21,8 @@ use crate::{HookType, Timestamp, id::EventId};
 pub struct Envelope<'a, D> {
     event_id: &'a EventId,
     event_time: Timestamp,
-    event_type: HookType,
+    #[cfg_attr(feature = "schema", schemars(with = "crate::HookType"))]
+    event_type: &'a str,
     #[cfg_attr(feature = "schema", schemars(extend("const" = "1.0")))]
     event_type_version: &'static str,
     #[cfg_attr(feature = "schema", schemars(extend("const" = "application/json")))]
@@ -39,7 +40,7 @@ impl<'a, D: Serialize> Envelope<'a, D> {
     pub fn new(
         event_id: &'a EventId,
         at: Timestamp,
-        event_type: HookType,
+        event_type: &'a str,
         source: &'a str,
         request_type: Option<&'a str>,
         data: D,

@@ -61,7 +61,7 @@ impl HookType {
     /// assert_eq!(tenterhook_contract::HookType::UserImport.as_str(), "com.okta.import.transform");
     /// ```
     pub fn as_str(self) -> &'static str {
-        self.description().event_type
+        &self.description().event_type
     }
 }
 

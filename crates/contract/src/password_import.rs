@@ -1,12 +1,12 @@
 //! The password import type, `com.okta.user.credential.password.import` (`password-import.md`).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    ExtensionPoint, HookType, Secret,
+    ExtensionPoint, Secret,
     answer::{Answer, Operand, unknown_command},
     context::RequestContext,
     description::{
@@ -26,7 +26,7 @@ const ACTION_UPDATE: CommandRule = CommandRule {
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: "com.okta.user.credential.password.import",
+    event_type: Cow::Borrowed("com.okta.user.credential.password.import"),
     title: "Password import",
     commands: &[ACTION_UPDATE],
     default_outcome: "`data.action.credential`: the password is not verified and the sign-in fails",
@@ -44,7 +44,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     ],
     preview_inputs: &["user"],
     fill,
-    rehearse: rehearse::<PasswordImport>,
+    rehearse: |document, schema, answer| rehearse(&PasswordImport, document, schema, answer),
     #[cfg(feature = "schema")]
     schemas,
 };
@@ -61,7 +61,7 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 /// use tenterhook_contract::{ExtensionPoint, answer::Answer, password_import::{Credential, PasswordImport}};
 /// let mut credential = Credential::Unverified;
 /// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"credential": "VERIFIED"}}]}"#;
-/// PasswordImport::interpret(&mut credential, Answer::parse(answer).unwrap()).unwrap();
+/// PasswordImport.interpret(&mut credential, Answer::parse(answer).unwrap()).unwrap();
 /// assert_eq!(credential, Credential::Verified);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -128,18 +128,21 @@ impl Credential {
 }
 
 impl ExtensionPoint for PasswordImport {
-    const HOOK_TYPE: HookType = HookType::PasswordImport;
     type Context = PasswordImportContext;
     type Subject = Credential;
     type Data<'a> = PasswordImportData<'a>;
 
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
     /// `overview.md` section 6: a failure closes. Else any password that is typed would be the user's from then on.
-    fn known_to_the_service_alone(subject: &Credential) -> Option<&'static str> {
+    fn known_to_the_service_alone(&self, subject: &Credential) -> Option<&'static str> {
         (*subject == Credential::Verified)
             .then_some("They would verify a password that nobody has checked: only the service can. Leave them out")
     }
 
-    fn data<'a>(context: &'a PasswordImportContext, subject: &'a Credential) -> PasswordImportData<'a> {
+    fn data<'a>(&self, context: &'a PasswordImportContext, subject: &'a Credential) -> PasswordImportData<'a> {
         let credential = CredentialData { username: &context.username, password: context.password.expose() };
         PasswordImportData {
             context: ContextData { request: &context.request, credential },
@@ -148,7 +151,7 @@ impl ExtensionPoint for PasswordImport {
     }
 
     /// `password-import.md` section 3: the last command wins.
-    fn interpret(subject: &mut Credential, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    fn interpret(&self, subject: &mut Credential, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         let mut problems = answer.problems;
         let mut changes = Vec::new();
         let mut decided = *subject;
@@ -183,13 +186,13 @@ impl ExtensionPoint for PasswordImport {
 }
 
 impl Rehearse for PasswordImport {
-    fn subject_of(document: &Document, _: &Arc<ProfileSchema>) -> Result<Credential, DocumentError> {
+    fn subject_of(&self, document: &Document, _: &Arc<ProfileSchema>) -> Result<Credential, DocumentError> {
         const PATH: &str = "/data/action/credential";
         Credential::parse(document.get(PATH)?)
             .ok_or_else(|| DocumentError::wrong(PATH, "must be UNVERIFIED or VERIFIED"))
     }
 
-    fn show(subject: &Credential) -> Value {
+    fn show(&self, subject: &Credential) -> Value {
         json!({ "action": Action { credential: *subject } })
     }
 }

@@ -20,7 +20,7 @@ pub const CUT: char = '…';
 /// ```
 /// use tenterhook_contract::{HookType, answer::Answer, problem::ProblemCode};
 /// let answer = Answer::parse(br#"{"commands": [{"type": "com.action.update", "value": {}}]}"#).unwrap();
-/// let problem = &answer.shape_problems(HookType::Registration)[0];
+/// let problem = &answer.shape_problems(HookType::Registration.description())[0];
 /// assert_eq!((problem.code, problem.pointer.as_str()), (ProblemCode::UnknownCommand, "/commands/0/type"));
 /// assert_eq!(problem.hint.as_deref(), Some("Write `com.okta.action.update`"));
 /// ```
@@ -82,7 +82,7 @@ impl Problem {
     /// ```
     /// use tenterhook_contract::{HookType, answer::Answer};
     /// let answer = Answer::parse(br#"{"commands": [{"type": "com.action.update", "value": {}}]}"#).unwrap();
-    /// let sentence = answer.shape_problems(HookType::Registration)[0].sentence();
+    /// let sentence = answer.shape_problems(HookType::Registration.description())[0].sentence();
     /// assert_eq!(sentence, "Unknown command(com.action.update) at /commands/0/type. Write `com.okta.action.update`");
     /// ```
     pub fn sentence(&self) -> String {
@@ -136,7 +136,7 @@ impl Refused {
 /// use tenterhook_contract::{HookType, answer::Answer, problem::bounded};
 /// let commands = vec![serde_json::json!({ "type": "x" }); 500];
 /// let answer = serde_json::json!({ "commands": commands }).to_string();
-/// let problems = bounded(Answer::parse(answer.as_bytes()).unwrap().shape_problems(HookType::Token));
+/// let problems = bounded(Answer::parse(answer.as_bytes()).unwrap().shape_problems(HookType::Token.description()));
 /// assert_eq!((problems.len(), problems[100].message.as_str()), (101, "and 400 more problems"));
 /// ```
 pub fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {

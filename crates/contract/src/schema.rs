@@ -213,7 +213,7 @@ fn webhook(hook_type: HookType, request: Value, answer: Value) -> Value {
 fn documents(hook_type: HookType, generator: &mut SchemaGenerator) -> Documents {
     let description = hook_type.description();
     let TypeSchemas { requests, operands } = (description.schemas)(generator);
-    let forms = requests.into_iter().map(|form| form.of_type(description.event_type)).collect::<Vec<_>>();
+    let forms = requests.into_iter().map(|form| form.of_type(&description.event_type)).collect::<Vec<_>>();
     let request = match <[Value; 1]>::try_from(forms) {
         Ok([only]) => only,
         Err(forms) => json!({ "oneOf": forms }),

@@ -62,6 +62,8 @@ pub struct ReadyHook {
 
 /// One trigger of an extension point.
 pub struct Invocation<'a, P: ExtensionPoint> {
+    /// Where the flow paused.
+    pub point: &'a P,
     /// The associated hook.
     pub hook: &'a ReadyHook,
     /// Who triggered it.
@@ -203,7 +205,7 @@ impl ReadyHook {
     }
 
     fn attempts_max(&self) -> u32 {
-        match (self.hook.hook_type.description().retry, self.hook.policy.retry) {
+        match (self.hook.description().retry, self.hook.policy.retry) {
             (Retry::Never, _) | (_, Some(Retry::Never)) => 1,
             (Retry::Once, None | Some(Retry::Once)) => 2,
         }
@@ -212,14 +214,19 @@ impl ReadyHook {
     /// Applies the fallback commands after `outcome`, where the policy has some. After an `error` there is an answer, which
     /// nothing else may stand in for; nor do commands say what only the service can know, which a hook may have that is
     /// older than the rule.
-    fn fall_back<P: ExtensionPoint>(&self, subject: &mut P::Subject, outcome: &Outcome) -> Option<FallbackUse> {
+    fn fall_back<P: ExtensionPoint>(
+        &self,
+        point: &P,
+        subject: &mut P::Subject,
+        outcome: &Outcome,
+    ) -> Option<FallbackUse> {
         let FailurePolicy::Fallback(fallback) = &self.hook.policy.failure else { return None };
-        if !is_failure(P::HOOK_TYPE, outcome) || matches!(outcome, Outcome::Refused(_)) {
+        if !is_failure(point.description(), outcome) || matches!(outcome, Outcome::Refused(_)) {
             return None;
         }
         let mut changed = subject.clone();
-        let fits = P::interpret(&mut changed, fallback.answer.clone()).is_ok();
-        if !fits || P::known_to_the_service_alone(&changed).is_some() {
+        let fits = point.interpret(&mut changed, fallback.answer.clone()).is_ok();
+        if !fits || point.known_to_the_service_alone(&changed).is_some() {
             return Some(FallbackUse::Unfit);
         }
         *subject = changed;
@@ -243,8 +250,12 @@ impl Engine {
     /// Runs one invocation: always within its deadline, always exactly one outcome and one record, even when the
     /// caller drops the future.
     pub async fn invoke<P: ExtensionPoint>(&self, invocation: Invocation<'_, P>) -> Resumption {
-        let Invocation { hook, origin, source, context, subject, deadline } = invocation;
-        debug_assert_eq!(hook.hook.hook_type, P::HOOK_TYPE, "an association names a hook of its own type");
+        let Invocation { point, hook, origin, source, context, subject, deadline } = invocation;
+        debug_assert_eq!(
+            hook.hook.description().event_type,
+            point.description().event_type,
+            "an association names a hook of its own type"
+        );
         let began = Instant::now();
         let own = Deadline::after_moment(began, hook.budget());
         let deadline = deadline.map_or(own, |flow| own.earlier(flow));
@@ -261,12 +272,19 @@ impl Engine {
                 record.admitted(underway);
                 waited_for
             }
-            Err(reason) => return resume::<P>(hook, subject, record, Outcome::Skipped(reason)).0,
+            Err(reason) => return resume(point, hook, subject, record, Outcome::Skipped(reason)).0,
         };
         let body = {
-            let data = P::data(context, subject);
-            let request_type = P::request_type(context);
-            document(&Envelope::new(&event_id, self.clock.now(), P::HOOK_TYPE, source, request_type, data))
+            let data = point.data(context, subject);
+            let request_type = point.request_type(context);
+            document(&Envelope::new(
+                &event_id,
+                self.clock.now(),
+                &point.description().event_type,
+                source,
+                request_type,
+                data,
+            ))
         };
         let shown = self.witness.as_ref().and(body.as_ref().ok()).cloned();
         let exchanged = match body {
@@ -291,10 +309,10 @@ impl Engine {
             answer.notices.clone()
         });
         let secrets = exchanged.secrets.as_ref();
-        let outcome = apply::<P>(subject, exchanged.outcome, secrets);
-        let (resumption, timings) = resume::<P>(hook, subject, record, outcome);
+        let outcome = apply(point, subject, exchanged.outcome, secrets);
+        let (resumption, timings) = resume(point, hook, subject, record, outcome);
         if let (Some(witness), Some(mut sent), Some(mut body)) = (&self.witness, exchanged.sent, shown) {
-            let mut data_after = serde_json::to_value(P::data(context, subject)).unwrap_or_default();
+            let mut data_after = serde_json::to_value(point.data(context, subject)).unwrap_or_default();
             if let Some(secrets) = secrets {
                 secrets.mask_sent(&mut sent);
                 secrets.mask_document(&mut body);
@@ -342,7 +360,7 @@ impl Engine {
                 record.answered(answer);
                 match &answer.error {
                     Some(error) => Outcome::Refused(error.clone()),
-                    None if answer.means_default(hook.hook.hook_type) => Outcome::Unchanged,
+                    None if answer.means_default(hook.hook.description()) => Outcome::Unchanged,
                     None => match problems(answer) {
                         none if none.is_empty() => Outcome::Unchanged,
                         some => Outcome::Invalid(bounded(some)),
@@ -356,13 +374,13 @@ impl Engine {
 
     /// Records that an association names the hook `id`, which does not exist: the flow goes on without it
     /// (`open-questions.md` B13), and the log says so.
-    pub fn pass_over<P: ExtensionPoint>(&self, id: &HookId, origin: Arc<Origin>) {
+    pub fn pass_over<P: ExtensionPoint>(&self, point: &P, id: &HookId, origin: Arc<Origin>) {
         self.recorder.record(InvocationRecord {
             origin,
             purpose: Purpose::Flow,
             hook_id: id.clone(),
             hook_name: Arc::from(""),
-            hook_type: P::HOOK_TYPE,
+            hook_type: point.description().event_type.clone(),
             event_id: self.event_ids.next(),
             at: self.clock.now(),
             outcome: Outcome::Skipped(SkipReason::Missing),
@@ -434,7 +452,7 @@ impl Engine {
         deadline: Deadline,
     ) -> Exchanged<'a> {
         // Its secrets may come back in the answer.
-        let document = secretive(hook.hook.hook_type).then(|| body.clone());
+        let document = secretive(hook.hook.description()).then(|| body.clone());
         let progress = Progress::default();
         let began = record.begin_attempt(&progress);
         let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
@@ -454,7 +472,7 @@ impl Engine {
         let Exchange { result, timings, sent } = exchange.unwrap_or_else(|_| timed_out(progress.phase(), took));
         let (mut raw, mut outcome) = match result {
             Ok(raw) => {
-                let outcome = judge(hook.hook.hook_type, &raw);
+                let outcome = judge(hook.hook.description(), &raw);
                 (Some(raw), outcome)
             }
             Err(failure) => (None, Err(failure)),
@@ -510,6 +528,7 @@ fn document<D: serde::Serialize>(envelope: &Envelope<'_, D>) -> Result<Bytes, Ca
 /// Interprets the answer; the subject changes only with the outcome `Applied`. The names and paths that the outcome quotes
 /// are masked, what goes into the subject is not.
 fn apply<P: ExtensionPoint>(
+    point: &P,
     subject: &mut P::Subject,
     answer: Result<Answer, CallFailure>,
     secrets: Option<&CallSecrets<'_>>,
@@ -521,10 +540,10 @@ fn apply<P: ExtensionPoint>(
     if let Some(error) = answer.error {
         return Outcome::Refused(error);
     }
-    if answer.means_default(P::HOOK_TYPE) {
+    if answer.means_default(point.description()) {
         return Outcome::Unchanged;
     }
-    match P::interpret(subject, answer) {
+    match point.interpret(subject, answer) {
         Ok(mut changes) => {
             if let Some(secrets) = secrets {
                 secrets.mask_changes(&mut changes);
@@ -543,15 +562,17 @@ fn apply<P: ExtensionPoint>(
 
 /// Ends the invocation: fallback commands where there are any, the record, the decision.
 fn resume<P: ExtensionPoint>(
+    point: &P,
     hook: &ReadyHook,
     subject: &mut P::Subject,
     mut record: OpenRecord<'_>,
     outcome: Outcome,
 ) -> (Resumption, Timings) {
-    let fallback = hook.fall_back::<P>(subject, &outcome);
+    let fallback = hook.fall_back(point, subject, &outcome);
     record.fallback(fallback);
     let fell_back = fallback == Some(FallbackUse::Applied);
-    let decision = decide(P::HOOK_TYPE, &hook.hook.policy.failure, (fell_back, P::falls_back(subject)), &outcome);
+    let decision =
+        decide(point.description(), &hook.hook.policy.failure, (fell_back, point.falls_back(subject)), &outcome);
     let (outcome, timings) = record.close(outcome);
     (Resumption { outcome, decision }, timings)
 }

@@ -1,6 +1,6 @@
 //! From a status and a body to an answer or a technical failure (`overview.md` sections 4.2 and 4.3).
 
-use tenterhook_contract::{EmptyAnswer, HookType, answer::Answer};
+use tenterhook_contract::{Description, EmptyAnswer, answer::Answer};
 
 use crate::{CallFailure, FailureCode, RawAnswer};
 
@@ -14,13 +14,13 @@ pub const fn carries_answer(status: u16) -> bool {
 ///
 /// # Errors
 /// A technical failure: a redirect, a status that is not success, a body that is not a JSON object.
-pub(crate) fn judge(hook_type: HookType, raw: &RawAnswer) -> Result<Answer, CallFailure> {
+pub(crate) fn judge(description: &Description, raw: &RawAnswer) -> Result<Answer, CallFailure> {
     match raw.status {
-        status if carries_answer(status) && Answer::is_empty_body(&raw.body) => empty(hook_type),
+        status if carries_answer(status) && Answer::is_empty_body(&raw.body) => empty(description),
         status if carries_answer(status) => Answer::parse(&raw.body).map_err(|unparsable| {
             CallFailure::new(FailureCode::BodyUnparsable, format!("{unparsable}. {}", unparsable.hint))
         }),
-        204 => empty(hook_type),
+        204 => empty(description),
         status @ 300..=399 => Err(CallFailure::new(
             FailureCode::Redirect(status),
             match &raw.redirects_to {
@@ -47,8 +47,8 @@ fn of_status(status: u16, body: &[u8]) -> String {
     text
 }
 
-fn empty(hook_type: HookType) -> Result<Answer, CallFailure> {
-    match hook_type.description().empty_answer {
+fn empty(description: &Description) -> Result<Answer, CallFailure> {
+    match description.empty_answer {
         EmptyAnswer::DefaultAction => Ok(Answer::default()),
         EmptyAnswer::Malformed => Err(CallFailure::new(
             FailureCode::BodyEmpty,

@@ -13,7 +13,7 @@ use base64::{
 use bytes::Bytes;
 use serde_json::Value;
 use tenterhook_contract::{
-    HookType, Secret,
+    Description, Secret,
     answer::{Answer, rewrite_json},
     hook::{Channel, ChannelAuthentication, ClientCredential},
     problem::{Change, Problem},
@@ -96,7 +96,7 @@ impl<'a> CallSecrets<'a> {
 
     fn of_document(&self) -> &[Secret] {
         self.of_document.get_or_init(|| {
-            let document = self.document.as_ref().map(|body| in_document(self.hook.hook.hook_type, body));
+            let document = self.document.as_ref().map(|body| in_document(self.hook.hook.description(), body));
             document.unwrap_or_default()
         })
     }
@@ -166,8 +166,8 @@ impl<'a> CallSecrets<'a> {
 }
 
 /// Whether documents of a type hold secrets: then they are kept as long as their answers can repeat them.
-pub(crate) fn secretive(hook_type: HookType) -> bool {
-    !hook_type.description().secret_members.is_empty()
+pub(crate) fn secretive(description: &Description) -> bool {
+    !description.secret_members.is_empty()
 }
 
 /// What finds the secrets that a channel is configured with.
@@ -219,9 +219,9 @@ fn of_path(uri: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The secrets in a document: a submitted password, a passcode.
-fn in_document(hook_type: HookType, body: &[u8]) -> Vec<Secret> {
+fn in_document(description: &Description, body: &[u8]) -> Vec<Secret> {
     let document = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    let members = hook_type.description().secret_members.iter();
+    let members = description.secret_members.iter();
     let values = members.filter_map(|pointer| document.get("data")?.pointer(pointer));
     let texts = values.filter_map(|value| match value {
         Value::String(text) => Some(Secret::new(text)),
@@ -233,6 +233,8 @@ fn in_document(hook_type: HookType, body: &[u8]) -> Vec<Secret> {
 
 #[cfg(test)]
 mod tests {
+    use tenterhook_contract::HookType;
+
     use super::*;
 
     #[test]
@@ -282,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_secrets_of_a_document_are_where_its_type_says() {
-        let of = |hook_type, text: &str| in_document(hook_type, text.as_bytes());
+        let of = |hook_type: HookType, text: &str| in_document(hook_type.description(), text.as_bytes());
         let password = r#"{"data":{"context":{"credential":{"username":"mei","password":"pw"}}}}"#;
         assert_eq!(of(HookType::PasswordImport, password), [Secret::new("pw")]);
         assert_eq!(of(HookType::Telephony, r#"{"data":{"messageProfile":{"otpCode":12345}}}"#), [Secret::new("12345")]);

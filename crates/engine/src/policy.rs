@@ -1,6 +1,6 @@
 //! The failure policy: what the flow does with each outcome. The only place that decides it.
 
-use tenterhook_contract::{FailureDefault, HookType, Refusal, hook::FailurePolicy};
+use tenterhook_contract::{Description, FailureDefault, Refusal, hook::FailurePolicy};
 
 use crate::{Outcome, SkipReason};
 
@@ -25,25 +25,25 @@ pub enum Decision {
 /// `fell_back` says that the hook's fallback commands were applied in place of an answer, `subject_falls_back` that the
 /// subject, as it is now, leaves the work to the built-in provider.
 pub(crate) fn decide(
-    hook_type: HookType,
+    description: &Description,
     policy: &FailurePolicy,
     (fell_back, subject_falls_back): (bool, bool),
     outcome: &Outcome,
 ) -> Decision {
     match outcome {
         overflow if overflow.overflow().is_some() => Decision::TurnAway,
-        failure if is_failure(hook_type, failure) => match policy {
+        failure if is_failure(description, failure) => match policy {
             FailurePolicy::Continue => Decision::Continue,
             FailurePolicy::Stop => Decision::Stop,
             FailurePolicy::Fallback(_) if fell_back && subject_falls_back => Decision::FallBack,
             FailurePolicy::Fallback(_) if fell_back => Decision::Continue,
-            FailurePolicy::Default | FailurePolicy::Fallback(_) => match hook_type.description().failure {
+            FailurePolicy::Default | FailurePolicy::Fallback(_) => match description.failure {
                 FailureDefault::Continue => Decision::Continue,
                 FailureDefault::Stop => Decision::Stop,
                 FailureDefault::FallBack => Decision::FallBack,
             },
         },
-        Outcome::Refused(_) => match hook_type.description().refusal {
+        Outcome::Refused(_) => match description.refusal {
             Refusal::Continue => Decision::Continue,
             Refusal::FallBack => Decision::FallBack,
             Refusal::Refuse | Refusal::Failure => Decision::Refuse,
@@ -55,13 +55,13 @@ pub(crate) fn decide(
 }
 
 /// Whether the service had no say in what happens next, or is treated so: the hook's failure policy decides.
-pub(crate) fn is_failure(hook_type: HookType, outcome: &Outcome) -> bool {
+pub(crate) fn is_failure(description: &Description, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(_) if outcome.overflow().is_some() => false,
         Outcome::Failed(_)
         | Outcome::Invalid(_)
         | Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::Unresponsive | SkipReason::NoTime) => true,
-        Outcome::Refused(_) => hook_type.description().refusal == Refusal::Failure,
+        Outcome::Refused(_) => description.refusal == Refusal::Failure,
         Outcome::Applied(_)
         | Outcome::Unchanged
         | Outcome::Skipped(SkipReason::Inactive | SkipReason::Missing | SkipReason::AtBound(_)) => false,

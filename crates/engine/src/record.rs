@@ -1,9 +1,9 @@
 //! Who triggered an invocation, how it ended, and the record of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tenterhook_contract::{
-    HookType, Timestamp,
+    Timestamp,
     answer::{Answer, Notice, ServiceError, render_debug_context},
     context::RequestContext,
     id::{EventId, HookId, OrgId},
@@ -213,8 +213,8 @@ pub struct InvocationRecord {
     pub hook_id: HookId,
     /// Its name.
     pub hook_name: Arc<str>,
-    /// Its type.
-    pub hook_type: HookType,
+    /// The string of its type.
+    pub hook_type: Cow<'static, str>,
     /// The invocation's id.
     pub event_id: EventId,
     /// When it ended.
@@ -383,7 +383,7 @@ impl<'a> OpenRecord<'a> {
             purpose: self.purpose,
             hook_id: self.hook.hook.id.clone(),
             hook_name: self.hook.name(),
-            hook_type: self.hook.hook.hook_type,
+            hook_type: self.hook.hook.description().event_type.clone(),
             event_id: self.event_id.clone(),
             at: self.clock.now(),
             answered: matches!(

@@ -158,18 +158,19 @@ pub async fn execute(
         purpose: Purpose::Execute,
         event_id: None,
         body: bytes,
-        problems: |answer: &Answer| answer.shape_problems(hook.hook_type),
+        problems: |answer: &Answer| answer.shape_problems(hook.hook_type.description()),
     };
     let answer = platform.engine().execute(ready, trial).await;
     let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
-    let problems = if answer.error.is_none() { answer.shape_problems(hook.hook_type) } else { Vec::new() };
+    let problems =
+        if answer.error.is_none() { answer.shape_problems(hook.hook_type.description()) } else { Vec::new() };
     if !problems.is_empty() {
         let problems = bounded(problems);
         let causes = problems.iter().map(Problem::sentence);
         let causes = causes.chain(answer.notices.iter().map(ToString::to_string)).collect();
         return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, causes });
     }
-    let mut shown = answer.normalised_for(hook.hook_type);
+    let mut shown = answer.normalised_for(hook.hook_type.description());
     // A member of ours, only where it says something: the vendor's clients ignore members that they do not know.
     if let (Some(members), false) = (shown.as_object_mut(), answer.notices.is_empty()) {
         members.insert("notices".to_owned(), json!(answer.notices));

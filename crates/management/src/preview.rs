@@ -214,7 +214,7 @@ impl Got {
             None if failure.is_some() => "FAILED",
             None => "NOT_CALLED",
             Some(answer) if answer.error.is_some() => "REFUSED",
-            Some(answer) if answer.means_default(hook_type) => "UNCHANGED",
+            Some(answer) if answer.means_default(hook_type.description()) => "UNCHANGED",
             Some(answer) => match document.rehearse(hook_type, schema, answer).map_err(|error| invalid(&error))?.result
             {
                 Ok((subject, made)) => {

@@ -1,8 +1,11 @@
 //! Metrics of invocations, in the OpenMetrics text form.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64},
+    },
 };
 
 use prometheus_client::{
@@ -23,25 +26,25 @@ use crate::Platform;
 /// Labels of an invocation: few values each, no id and no text of anybody's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InvocationLabels {
-    hook_type: &'static str,
+    hook_type: Cow<'static, str>,
     outcome: &'static str,
     code: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabel {
-    hook_type: &'static str,
+    hook_type: Cow<'static, str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BreakerLabels {
-    hook_type: &'static str,
+    hook_type: Cow<'static, str>,
     change: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BoundLabels {
-    hook_type: &'static str,
+    hook_type: Cow<'static, str>,
     bound: &'static str,
 }
 
@@ -116,18 +119,18 @@ impl Metrics {
         if record.purpose != Purpose::Flow {
             return;
         }
-        let hook_type = record.hook_type.as_str();
+        let hook_type = || record.hook_type.clone();
         let code = record.outcome.missed().unwrap_or_default();
         let outcome = record.outcome.name();
-        self.invocations.get_or_create(&InvocationLabels { hook_type, outcome, code }).inc();
-        let label = TypeLabel { hook_type };
+        self.invocations.get_or_create(&InvocationLabels { hook_type: hook_type(), outcome, code }).inc();
+        let label = TypeLabel { hook_type: hook_type() };
         self.seconds.get_or_create(&label).observe(record.timings.total.as_secs_f64());
         self.attempts.get_or_create(&label).inc_by(record.attempts.len() as u64);
         if let Some(change) = record.breaker {
-            self.breaker_changes.get_or_create(&BreakerLabels { hook_type, change: change.code() }).inc();
+            self.breaker_changes.get_or_create(&BreakerLabels { hook_type: hook_type(), change: change.code() }).inc();
         }
         if let Some(bound) = record.outcome.overflow() {
-            self.turned_away.get_or_create(&BoundLabels { hook_type, bound: bound.name() }).inc();
+            self.turned_away.get_or_create(&BoundLabels { hook_type: hook_type(), bound: bound.name() }).inc();
         }
         if record.fallback == Some(FallbackUse::Applied) {
             self.fallbacks.get_or_create(&label).inc();

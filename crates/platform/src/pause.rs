@@ -13,6 +13,8 @@ use crate::{OrgSnapshot, Platform};
 
 /// A flow at an extension point.
 pub struct Pause<'a, P: ExtensionPoint> {
+    /// Where.
+    pub point: &'a P,
     /// The flow's org.
     pub org: &'a OrgSnapshot,
     /// The hook that the association names; no hook without one.
@@ -52,19 +54,19 @@ impl Platform {
         pause: Pause<'_, P>,
         asked: impl FnOnce() -> (Origin, P::Context),
     ) -> Resumed {
-        let Pause { org, hook: association, issuer, source, subject } = pause;
+        let Pause { point, org, hook: association, issuer, source, subject } = pause;
         let Some(id) = association else { return Resumed::On { missed: None } };
         let (origin, context) = asked();
         let origin = Arc::new(origin);
         let Some(hook) = org.hook(id) else {
-            self.engine().pass_over::<P>(id, origin);
+            self.engine().pass_over(point, id, origin);
             return Resumed::On { missed: None };
         };
         // The association may have been made before the hook got this channel: then the call is cut off, not waited for.
         let waits_for_itself = issuer.is_some_and(|issuer| org.is_secured_by(&hook.hook, issuer));
         let cut_off = waits_for_itself.then(|| hook.refusing(loop_failure()));
         let hook = cut_off.as_ref().unwrap_or(hook);
-        let invocation = Invocation::<P> { hook, origin, source, context: &context, subject, deadline: None };
+        let invocation = Invocation { point, hook, origin, source, context: &context, subject, deadline: None };
         let resumption = self.engine().invoke(invocation).await;
         resumed(resumption.decision, resumption.outcome)
     }

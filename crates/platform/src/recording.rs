@@ -152,7 +152,7 @@ fn reason_of(text: &str) -> Cow<'_, str> {
 fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -> DebugData<'a> {
     let mut data = DebugData::with_capacity(DEBUG_MEMBERS_MAX);
     put_request(&mut data, record);
-    data.put("inlineHookType", record.hook_type.as_str());
+    data.put("inlineHookType", &*record.hook_type);
     if let Some(debug) = &record.debug_context {
         data.put("inlineHook", debug.as_str());
     }

@@ -249,20 +249,20 @@ impl Answer {
         read::without_mark(body).trim_ascii().is_empty()
     }
 
-    /// The answer to a call of `hook_type` as the vendor's previews show it: every member present, those of the operands
+    /// The answer to a call of a type as the vendor's previews show it: every member present, those of the operands
     /// too (`management-api.md` 3.7, `overview.md` 4.1).
     ///
     /// ```
     /// use tenterhook_contract::{HookType, answer::Answer};
     /// let text = br#"{"commands": [{"type": "com.okta.access.patch", "value": [{"op": "remove", "path": "/claims/y"}]}]}"#;
-    /// let shown = Answer::parse(text).unwrap().normalised_for(HookType::Token);
+    /// let shown = Answer::parse(text).unwrap().normalised_for(HookType::Token.description());
     /// assert_eq!(shown["commands"][0]["value"][0].to_string(), r#"{"op":"remove","path":"/claims/y","value":null}"#);
     /// ```
-    pub fn normalised_for(&self, hook_type: HookType) -> Value {
+    pub fn normalised_for(&self, description: &Description) -> Value {
         let mut shown = self.normalised();
         let commands = shown.get_mut("commands").and_then(Value::as_array_mut).into_iter().flatten();
         for (own, command) in self.commands.iter().zip(commands) {
-            let rule = hook_type.description().command(&own.kind);
+            let rule = description.command(&own.kind);
             let operands = match command.get_mut("value") {
                 // More of them are not executed; showing their unset members would make a preview many times its answer.
                 Some(Value::Array(items)) => {
@@ -302,27 +302,27 @@ impl Answer {
     /// ```
     /// use tenterhook_contract::{HookType, answer::Answer};
     /// let nothing = Answer::parse(b"{}").unwrap();
-    /// assert!(nothing.means_default(HookType::Token) && !nothing.means_default(HookType::Telephony));
+    /// assert!(nothing.means_default(HookType::Token.description()) && !nothing.means_default(HookType::Telephony.description()));
     /// ```
-    pub fn means_default(&self, hook_type: HookType) -> bool {
+    pub fn means_default(&self, description: &Description) -> bool {
         let says_nothing = self.error.is_none() && self.problems.is_empty() && self.commands.is_empty();
-        says_nothing && hook_type.description().empty_answer == EmptyAnswer::DefaultAction
+        says_nothing && description.empty_answer == EmptyAnswer::DefaultAction
     }
 
-    /// Everything that does not fit the contract of `hook_type`, as far as it can be judged without a subject:
+    /// Everything that does not fit the contract of a type, as far as it can be judged without a subject:
     /// unknown command types and operands of the wrong JSON shape (`management-api.md` 3.7).
     ///
     /// ```
     /// use tenterhook_contract::{HookType, answer::Answer};
     /// let answer = Answer::parse(br#"{"commands": [{"type": "com.okta.access.patch", "value": {}}]}"#).unwrap();
-    /// assert_eq!(answer.shape_problems(HookType::Token)[0].pointer, "/commands/0/value");
+    /// assert_eq!(answer.shape_problems(HookType::Token.description())[0].pointer, "/commands/0/value");
     /// ```
-    pub fn shape_problems(&self, hook_type: HookType) -> Vec<Problem> {
+    pub fn shape_problems(&self, description: &Description) -> Vec<Problem> {
         let mut problems = self.problems.clone();
         for command in &self.commands {
             let index = command.place;
-            match hook_type.description().command(&command.kind) {
-                None => problems.push(unknown_command(hook_type.description(), index, &command.kind)),
+            match description.command(&command.kind) {
+                None => problems.push(unknown_command(description, index, &command.kind)),
                 Some(rule) if command.operand.check(rule.shape).is_err() => {
                     problems.push(command.wrong_shape(index, rule));
                 }

@@ -18,7 +18,7 @@ pub use tls::{ClientCertificate, HookTls};
 
 use self::body::{Causes, Draft};
 use crate::{
-    HookType, PerOrg, Secret, Timestamp,
+    Description, HookType, PerOrg, Secret, Timestamp,
     hook_key::HookKey,
     id::{HookId, HookKeyId},
     limits::HOOKS_PER_ORG_MAX,
@@ -170,6 +170,11 @@ pub struct HookInvalid {
 }
 
 impl InlineHook {
+    /// What its type is.
+    pub fn description(&self) -> &Description {
+        self.hook_type.description()
+    }
+
     /// A new hook from a create body; always ACTIVE, whatever the body says.
     ///
     /// # Errors

@@ -3,13 +3,13 @@
 mod interpreter;
 pub mod message;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Value, json};
 
 use crate::{
-    ExtensionPoint, HookType,
+    ExtensionPoint,
     answer::Answer,
     context::{RequestContext, UserContext, UserLinks},
     description::{
@@ -34,7 +34,7 @@ pub(crate) const PROGRESSIVE_UPDATE: CommandRule =
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: "com.okta.user.pre-registration",
+    event_type: Cow::Borrowed("com.okta.user.pre-registration"),
     title: "Registration",
     commands: &[PROFILE_UPDATE, PROGRESSIVE_UPDATE, ACTION_UPDATE],
     default_outcome: "`data.action`: the registration or update is allowed",
@@ -94,7 +94,7 @@ pub enum RegistrationFlow {
 /// let profile = json!({ "login": "noor@partner.example" }).as_object().unwrap().clone();
 /// let mut form = RegistrationSubject { decision: Decision::Allow, profile, schema: ProfileSchema::base() };
 /// let answer = br#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"department": "Partners"}}]}"#;
-/// SelfService::interpret(&mut form, Answer::parse(answer).unwrap()).unwrap();
+/// SelfService.interpret(&mut form, Answer::parse(answer).unwrap()).unwrap();
 /// assert_eq!(form.profile["department"], "Partners");
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +108,7 @@ pub struct SelfService;
 /// let schema = ProfileSchema::base();
 /// let mut form = RegistrationSubject { decision: Decision::Allow, profile: Profile::new(), schema };
 /// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"registration": "DENY"}}]}"#;
-/// Progressive::interpret(&mut form, Answer::parse(answer).unwrap()).unwrap();
+/// Progressive.interpret(&mut form, Answer::parse(answer).unwrap()).unwrap();
 /// assert_eq!(form.decision, Decision::Deny);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -252,59 +252,73 @@ impl RegistrationFlow {
 }
 
 impl ExtensionPoint for SelfService {
-    const HOOK_TYPE: HookType = HookType::Registration;
     type Context = RequestContext;
     type Subject = RegistrationSubject;
     type Data<'a> = SelfServiceData<'a>;
 
-    fn request_type(_: &RequestContext) -> Option<&'static str> {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
+    fn request_type(&self, _: &RequestContext) -> Option<&'static str> {
         Some(RegistrationFlow::SelfService.request_type())
     }
 
-    fn data<'a>(request: &'a RequestContext, subject: &'a RegistrationSubject) -> SelfServiceData<'a> {
+    fn data<'a>(&self, request: &'a RequestContext, subject: &'a RegistrationSubject) -> SelfServiceData<'a> {
         SelfServiceData { context: RequestOnly { request }, user_profile: Told(subject), action: subject.decision }
     }
 
-    fn interpret(subject: &mut RegistrationSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    fn interpret(&self, subject: &mut RegistrationSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         interpreter::interpret(RegistrationFlow::SelfService, subject, answer)
     }
 }
 
 impl ExtensionPoint for Progressive {
-    const HOOK_TYPE: HookType = HookType::Registration;
     type Context = ProgressiveContext;
     type Subject = RegistrationSubject;
     type Data<'a> = ProgressiveData<'a>;
 
-    fn request_type(_: &ProgressiveContext) -> Option<&'static str> {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
+    fn request_type(&self, _: &ProgressiveContext) -> Option<&'static str> {
         Some(RegistrationFlow::Progressive.request_type())
     }
 
-    fn data<'a>(context: &'a ProgressiveContext, subject: &'a RegistrationSubject) -> ProgressiveData<'a> {
+    fn data<'a>(&self, context: &'a ProgressiveContext, subject: &'a RegistrationSubject) -> ProgressiveData<'a> {
         ProgressiveData { context, action: subject.decision, user_profile_update: Told(subject) }
     }
 
-    fn interpret(subject: &mut RegistrationSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    fn interpret(&self, subject: &mut RegistrationSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         interpreter::interpret(RegistrationFlow::Progressive, subject, answer)
     }
 }
 
 impl Rehearse for SelfService {
-    fn subject_of(document: &Document, schema: &Arc<ProfileSchema>) -> Result<RegistrationSubject, DocumentError> {
+    fn subject_of(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+    ) -> Result<RegistrationSubject, DocumentError> {
         RegistrationFlow::SelfService.subject_of(document, schema)
     }
 
-    fn show(subject: &RegistrationSubject) -> Value {
+    fn show(&self, subject: &RegistrationSubject) -> Value {
         RegistrationFlow::SelfService.show(subject)
     }
 }
 
 impl Rehearse for Progressive {
-    fn subject_of(document: &Document, schema: &Arc<ProfileSchema>) -> Result<RegistrationSubject, DocumentError> {
+    fn subject_of(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+    ) -> Result<RegistrationSubject, DocumentError> {
         RegistrationFlow::Progressive.subject_of(document, schema)
     }
 
-    fn show(subject: &RegistrationSubject) -> Value {
+    fn show(&self, subject: &RegistrationSubject) -> Value {
         RegistrationFlow::Progressive.show(subject)
     }
 }
@@ -316,8 +330,8 @@ fn rehearse_either(
     answer: Answer,
 ) -> Result<Rehearsal, DocumentError> {
     match RegistrationFlow::of(document.text("/requestType")?) {
-        Some(RegistrationFlow::SelfService) => rehearse::<SelfService>(document, schema, answer),
-        Some(RegistrationFlow::Progressive) => rehearse::<Progressive>(document, schema, answer),
+        Some(RegistrationFlow::SelfService) => rehearse(&SelfService, document, schema, answer),
+        Some(RegistrationFlow::Progressive) => rehearse(&Progressive, document, schema, answer),
         None => Err(unknown_request_type("/requestType")),
     }
 }

@@ -3,14 +3,14 @@
 pub mod assertion;
 mod interpreter;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::assertion::Assertion;
 use crate::{
-    ExtensionPoint, HookType,
+    ExtensionPoint,
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
@@ -31,7 +31,7 @@ pub(crate) const ASSERTION_PATCH: CommandRule = CommandRule {
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: "com.okta.saml.tokens.transform",
+    event_type: Cow::Borrowed("com.okta.saml.tokens.transform"),
     title: "SAML assertion",
     commands: &[ASSERTION_PATCH],
     default_outcome: "the assertion goes out unchanged",
@@ -49,7 +49,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     ],
     preview_inputs: &["user", "app"],
     fill,
-    rehearse: rehearse::<Saml>,
+    rehearse: |document, schema, answer| rehearse(&Saml, document, schema, answer),
     #[cfg(feature = "schema")]
     schemas,
 };
@@ -63,13 +63,13 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 /// The SAML extension point.
 ///
 /// ```
-/// use tenterhook_contract::{ExtensionPoint, HookType, answer::Answer, saml::{Saml, assertion::Assertion}};
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, saml::{Saml, assertion::Assertion}};
 /// let sample: serde_json::Value = serde_json::from_str(HookType::Saml.description().sample_requests[0]).unwrap();
 /// let mut assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
 /// let answer = br#"{"commands": [{"type": "com.okta.assertion.patch", "value": [
 ///     {"op": "add", "path": "/authentication/sessionLifetime", "value": 900}
 /// ]}]}"#;
-/// Saml::interpret(&mut assertion, Answer::parse(answer).unwrap()).unwrap();
+/// Saml.interpret(&mut assertion, Answer::parse(answer).unwrap()).unwrap();
 /// assert_eq!(assertion.authentication.session_lifetime, Some(900));
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -121,22 +121,25 @@ pub struct SamlData<'a> {
 }
 
 impl ExtensionPoint for Saml {
-    const HOOK_TYPE: HookType = HookType::Saml;
     type Context = SamlContext;
     type Subject = Assertion;
     type Data<'a> = SamlData<'a>;
 
-    fn data<'a>(context: &'a SamlContext, subject: &'a Assertion) -> SamlData<'a> {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
+    fn data<'a>(&self, context: &'a SamlContext, subject: &'a Assertion) -> SamlData<'a> {
         SamlData { context, assertion: subject }
     }
 
-    fn interpret(subject: &mut Assertion, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    fn interpret(&self, subject: &mut Assertion, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         interpreter::interpret(subject, answer)
     }
 }
 
 impl Rehearse for Saml {
-    fn subject_of(document: &Document, _: &Arc<ProfileSchema>) -> Result<Assertion, DocumentError> {
+    fn subject_of(&self, document: &Document, _: &Arc<ProfileSchema>) -> Result<Assertion, DocumentError> {
         const PATH: &str = "/data/assertion";
         Assertion::from_json(document.get(PATH)?).map_err(|error| DocumentError {
             field: format!("{PATH}{}", error.pointer),
@@ -144,7 +147,7 @@ impl Rehearse for Saml {
         })
     }
 
-    fn show(subject: &Assertion) -> Value {
+    fn show(&self, subject: &Assertion) -> Value {
         json!({ "assertion": subject })
     }
 }

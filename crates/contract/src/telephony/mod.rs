@@ -2,13 +2,13 @@
 
 mod interpreter;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    ExtensionPoint, HookType, Secret, Timestamp,
+    ExtensionPoint, Secret, Timestamp,
     answer::Answer,
     context::RequestContext,
     description::{
@@ -29,7 +29,7 @@ pub(crate) const TELEPHONY_ACTION: CommandRule = CommandRule {
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: "com.okta.telephony.provider",
+    event_type: Cow::Borrowed("com.okta.telephony.provider"),
     title: "Telephony",
     commands: &[TELEPHONY_ACTION],
     default_outcome: "none: an answer without a command is malformed, and the built-in provider sends the passcode",
@@ -47,7 +47,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     ],
     preview_inputs: &["user", "requestType"],
     fill,
-    rehearse: rehearse::<Telephony>,
+    rehearse: |document, schema, answer| rehearse(&Telephony, document, schema, answer),
     #[cfg(feature = "schema")]
     schemas,
 };
@@ -65,7 +65,7 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 /// use tenterhook_contract::{ExtensionPoint, answer::Answer, telephony::{Telephony, TelephonySubject}};
 /// let mut subject = TelephonySubject::default();
 /// let answer = br#"{"commands": [{"type": "com.okta.telephony.action", "value": [{"status": "PENDING"}]}]}"#;
-/// Telephony::interpret(&mut subject, Answer::parse(answer).unwrap()).unwrap();
+/// Telephony.interpret(&mut subject, Answer::parse(answer).unwrap()).unwrap();
 /// assert!(!subject.falls_back());
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -265,27 +265,30 @@ impl TelephonySubject {
 }
 
 impl ExtensionPoint for Telephony {
-    const HOOK_TYPE: HookType = HookType::Telephony;
     type Context = TelephonyContext;
     type Subject = TelephonySubject;
     type Data<'a> = TelephonyData<'a>;
 
-    fn request_type(context: &TelephonyContext) -> Option<&'static str> {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
+    fn request_type(&self, context: &TelephonyContext) -> Option<&'static str> {
         Some(context.flow.request_type())
     }
 
-    fn falls_back(subject: &TelephonySubject) -> bool {
+    fn falls_back(&self, subject: &TelephonySubject) -> bool {
         subject.falls_back()
     }
 
     /// Who believed in a delivery that nobody made would not let the built-in provider send the passcode.
-    fn known_to_the_service_alone(subject: &TelephonySubject) -> Option<&'static str> {
+    fn known_to_the_service_alone(&self, subject: &TelephonySubject) -> Option<&'static str> {
         (!subject.falls_back()).then_some(
             "They would report a passcode as sent that nobody has sent. Leave them out: the built-in provider sends it",
         )
     }
 
-    fn data<'a>(context: &'a TelephonyContext, _: &'a TelephonySubject) -> TelephonyData<'a> {
+    fn data<'a>(&self, context: &'a TelephonyContext, _: &'a TelephonySubject) -> TelephonyData<'a> {
         let Message { text, phone_number, expires, channel, code, locale } = &context.message;
         TelephonyData {
             context: ContextData { request: &context.request },
@@ -301,17 +304,17 @@ impl ExtensionPoint for Telephony {
         }
     }
 
-    fn interpret(subject: &mut TelephonySubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    fn interpret(&self, subject: &mut TelephonySubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         interpreter::interpret(subject, answer)
     }
 }
 
 impl Rehearse for Telephony {
-    fn subject_of(_: &Document, _: &Arc<ProfileSchema>) -> Result<TelephonySubject, DocumentError> {
+    fn subject_of(&self, _: &Document, _: &Arc<ProfileSchema>) -> Result<TelephonySubject, DocumentError> {
         Ok(TelephonySubject::default())
     }
 
-    fn show(subject: &TelephonySubject) -> Value {
+    fn show(&self, subject: &TelephonySubject) -> Value {
         json!({ "delivery": subject.delivery })
     }
 }

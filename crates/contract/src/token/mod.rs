@@ -5,13 +5,13 @@
 mod interpreter;
 pub mod reserved;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ExtensionPoint, HookType,
+    ExtensionPoint,
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
@@ -41,7 +41,7 @@ pub(crate) const ACCESS_PATCH: CommandRule = CommandRule {
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: "com.okta.oauth2.tokens.transform",
+    event_type: Cow::Borrowed("com.okta.oauth2.tokens.transform"),
     title: "Token",
     commands: &[IDENTITY_PATCH, ACCESS_PATCH],
     default_outcome: "the tokens are issued unchanged",
@@ -59,7 +59,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     ],
     preview_inputs: &["user", "app", "scopes", "grantType"],
     fill,
-    rehearse: rehearse::<Token>,
+    rehearse: |document, schema, answer| rehearse(&Token, document, schema, answer),
     #[cfg(feature = "schema")]
     schemas,
 };
@@ -81,7 +81,7 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 /// let answer = br#"{"commands": [{"type": "com.okta.access.patch", "value": [
 ///     {"op": "replace", "path": "/claims/tier", "value": "gold"}
 /// ]}]}"#;
-/// let changes = Token::interpret(&mut subject, Answer::parse(answer).unwrap()).unwrap();
+/// let changes = Token.interpret(&mut subject, Answer::parse(answer).unwrap()).unwrap();
 /// assert_eq!(changes[0].path, "/claims/tier");
 /// assert_eq!(subject.access.unwrap().claims["tier"], "gold");
 /// ```
@@ -301,7 +301,7 @@ struct GrantedScope<'a> {
 
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for GrantedScopes<'_> {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "GrantedScopes".into()
     }
 
@@ -328,12 +328,15 @@ impl TokenDraft {
 }
 
 impl ExtensionPoint for Token {
-    const HOOK_TYPE: HookType = HookType::Token;
     type Context = TokenRequest;
     type Subject = TokenSubject;
     type Data<'a> = TokenData<'a>;
 
-    fn data<'a>(request: &'a TokenRequest, subject: &'a TokenSubject) -> TokenData<'a> {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
+    fn data<'a>(&self, request: &'a TokenRequest, subject: &'a TokenSubject) -> TokenData<'a> {
         TokenData {
             context: &request.context,
             identity: subject.identity.as_ref().map(|draft| draft.data(None)),
@@ -342,13 +345,13 @@ impl ExtensionPoint for Token {
         }
     }
 
-    fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    fn interpret(&self, subject: &mut TokenSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         interpreter::interpret(subject, answer)
     }
 }
 
 impl Rehearse for Token {
-    fn subject_of(document: &Document, _: &Arc<ProfileSchema>) -> Result<TokenSubject, DocumentError> {
+    fn subject_of(&self, document: &Document, _: &Arc<ProfileSchema>) -> Result<TokenSubject, DocumentError> {
         let draft = |token: &str| {
             let path = format!("/data/{token}");
             if document.find(&path).is_none() {
@@ -364,7 +367,7 @@ impl Rehearse for Token {
         Ok(TokenSubject { identity: draft("identity")?, access: draft("access")?, dpop: false })
     }
 
-    fn show(subject: &TokenSubject) -> Value {
+    fn show(&self, subject: &TokenSubject) -> Value {
         let draft = |draft: &Option<TokenDraft>| draft.as_ref().map(|draft| json!(draft.data(None)));
         let mut shown = Map::new();
         for (name, draft) in [("identity", draft(&subject.identity)), ("access", draft(&subject.access))] {

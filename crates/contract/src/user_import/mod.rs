@@ -2,13 +2,13 @@
 
 mod interpreter;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    ExtensionPoint, HookType,
+    ExtensionPoint,
     answer::Answer,
     description::{
         CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
@@ -45,7 +45,7 @@ pub(crate) const USER_UPDATE: CommandRule = CommandRule {
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: "com.okta.import.transform",
+    event_type: Cow::Borrowed("com.okta.import.transform"),
     title: "User import",
     commands: &[APP_USER_UPDATE, PROFILE_UPDATE, ACTION_UPDATE, USER_UPDATE],
     default_outcome: "`data.action.result`: the user is created, or linked to the match",
@@ -64,7 +64,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     ],
     preview_inputs: &["user", "app", "profile"],
     fill,
-    rehearse: rehearse::<UserImport>,
+    rehearse: |document, schema, answer| rehearse(&UserImport, document, schema, answer),
     #[cfg(feature = "schema")]
     schemas,
 };
@@ -96,7 +96,7 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 ///     {"type": "com.okta.action.update", "value": {"result": "LINK_USER"}},
 ///     {"type": "com.okta.user.update", "value": {"id": "00u3gk5nPzX7wQaYs1d7"}}
 /// ]}"#;
-/// UserImport::interpret(&mut user, Answer::parse(answer).unwrap()).unwrap();
+/// UserImport.interpret(&mut user, Answer::parse(answer).unwrap()).unwrap();
 /// assert_eq!((user.action, user.target.as_deref()), (ImportAction::LinkUser, Some("00u3gk5nPzX7wQaYs1d7")));
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -249,22 +249,25 @@ impl ImportSubject {
 }
 
 impl ExtensionPoint for UserImport {
-    const HOOK_TYPE: HookType = HookType::UserImport;
     type Context = ImportContext;
     type Subject = ImportSubject;
     type Data<'a> = ImportData<'a>;
 
-    fn data<'a>(context: &'a ImportContext, subject: &'a ImportSubject) -> ImportData<'a> {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
+    fn data<'a>(&self, context: &'a ImportContext, subject: &'a ImportSubject) -> ImportData<'a> {
         ImportData { context, subject: subject.data() }
     }
 
-    fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+    fn interpret(&self, subject: &mut ImportSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         interpreter::interpret(subject, answer)
     }
 }
 
 impl Rehearse for UserImport {
-    fn subject_of(document: &Document, schema: &Arc<ProfileSchema>) -> Result<ImportSubject, DocumentError> {
+    fn subject_of(&self, document: &Document, schema: &Arc<ProfileSchema>) -> Result<ImportSubject, DocumentError> {
         const ACTION: &str = "/data/action/result";
         let action = ImportAction::parse(document.get(ACTION)?)
             .ok_or_else(|| DocumentError::wrong(ACTION, "must be CREATE_USER or LINK_USER"))?;
@@ -279,7 +282,7 @@ impl Rehearse for UserImport {
         })
     }
 
-    fn show(subject: &ImportSubject) -> Value {
+    fn show(&self, subject: &ImportSubject) -> Value {
         json!(subject.data())
     }
 }

@@ -32,10 +32,13 @@ fn answers_that_say_nothing() {
     for (value, shown) in [("1.5", "1.5"), ("-7", "-7"), ("true", "true"), ("\"x\"", "\"x\"")] {
         let answer = parse(&format!(r#"{{"commands": [{{"type": "x", "value": {value}}}]}}"#));
         assert_eq!(answer.normalised()["commands"][0]["value"].to_string(), shown, "whatever it is, it is shown");
-        assert_eq!(answer.shape_problems(HookType::Token).len(), 1);
+        assert_eq!(answer.shape_problems(HookType::Token.description()).len(), 1);
     }
-    assert!(parse("{}").means_default(HookType::Saml) && !parse("{}").means_default(HookType::Telephony));
-    assert!(!parse(r#"{"error": {}}"#).means_default(HookType::Saml));
+    assert!(
+        parse("{}").means_default(HookType::Saml.description())
+            && !parse("{}").means_default(HookType::Telephony.description())
+    );
+    assert!(!parse(r#"{"error": {}}"#).means_default(HookType::Saml.description()));
 }
 
 #[test]
@@ -207,7 +210,7 @@ fn unset_members_of_operands_are_null() {
         (HookType::UserImport, "com.okta.user.profile.update", json!({}), json!({})),
     ] {
         let answer = parse(&json!({ "commands": [{ "type": kind, "value": value }] }).to_string());
-        let commands = &answer.normalised_for(hook_type)["commands"];
+        let commands = &answer.normalised_for(hook_type.description())["commands"];
         assert_eq!(commands.to_string(), json!([{ "type": kind, "value": shown }]).to_string());
     }
 }
@@ -226,13 +229,14 @@ fn shapes_are_checked_per_type() {
         (HookType::Telephony, "com.okta.telephony.action", json!([{}]), json!({})),
     ] {
         let problems = |value: &Value| {
-            parse(&json!({ "commands": [{ "type": kind, "value": value }] }).to_string()).shape_problems(hook_type)
+            parse(&json!({ "commands": [{ "type": kind, "value": value }] }).to_string())
+                .shape_problems(hook_type.description())
         };
         assert!(problems(&right).is_empty(), "{kind}");
         assert_eq!(problems(&wrong).len(), 1, "{kind}");
     }
     let unknown = parse(r#"{"commands": [{"type": "com.okta.access.patch", "value": []}]}"#);
-    assert_eq!(unknown.shape_problems(HookType::Saml).len(), 1);
+    assert_eq!(unknown.shape_problems(HookType::Saml.description()).len(), 1);
 }
 
 #[test]

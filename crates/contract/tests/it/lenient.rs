@@ -154,7 +154,7 @@ fn what_cannot_be_held_makes_the_command_that_sets_it_invalid() {
             (format!(r#"{{"commands": [{{"type": {odd}}}]}}"#), "/commands/0/type"),
             (format!(r#"{{"commands": [{{"type": "com.okta.access.patch", "value": {odd}}}]}}"#), "/commands/0/value"),
         ] {
-            assert_eq!(parse(&text).shape_problems(HookType::Token)[0].pointer, pointer, "{text}");
+            assert_eq!(parse(&text).shape_problems(HookType::Token.description())[0].pointer, pointer, "{text}");
         }
     }
     let overridden = r#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"a": 1e999, "a": {"b": 1e999, "b": 1}},

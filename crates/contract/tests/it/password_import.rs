@@ -13,7 +13,7 @@ use tenterhook_contract::{
 
 fn interpret(answer: &Value) -> Result<Credential, Vec<Problem>> {
     let mut subject = Credential::Unverified;
-    let result = PasswordImport::interpret(&mut subject, Answer::parse(answer.to_string().as_bytes()).unwrap());
+    let result = PasswordImport.interpret(&mut subject, Answer::parse(answer.to_string().as_bytes()).unwrap());
     match result {
         Ok(_) => Ok(subject),
         Err(problems) => {
@@ -137,8 +137,8 @@ fn the_request_is_the_sample() {
     };
     let mut wanted = sample["data"].clone();
     wanted["context"]["request"]["id"] = json!(context.request.id);
-    let data = serde_json::to_value(PasswordImport::data(&context, &Credential::Unverified)).unwrap();
+    let data = serde_json::to_value(PasswordImport.data(&context, &Credential::Unverified)).unwrap();
     assert_eq!(data, wanted);
-    assert!(PasswordImport::request_type(&context).is_none(), "overview.md 3.3");
+    assert!(PasswordImport.request_type(&context).is_none(), "overview.md 3.3");
     assert!(!format!("{context:?}").contains("old-Secret"), "password-import.md 5: never log the password");
 }

@@ -75,8 +75,8 @@ fn check(text: &[u8]) -> Result<(), TestCaseError> {
     let Ok(answer) = Answer::parse(text) else { return Ok(()) };
     let before = subject();
     let (mut after, mut again) = (before.clone(), before.clone());
-    let first = Token::interpret(&mut after, answer.clone());
-    prop_assert_eq!(&first, &Token::interpret(&mut again, answer), "deterministic");
+    let first = Token.interpret(&mut after, answer.clone());
+    prop_assert_eq!(&first, &Token.interpret(&mut again, answer), "deterministic");
     prop_assert_eq!(&after, &again, "deterministic");
     let changes = match first {
         Ok(changes) => changes,
@@ -108,11 +108,11 @@ type Lawful<S> = Result<Option<(S, Vec<Change>)>, TestCaseError>;
 
 /// The laws of every interpreter: deterministic, atomic, at least one problem when it fails, and no change without a
 /// difference being allowed for. Answers what became of the subject.
-fn laws<P: ExtensionPoint>(before: &P::Subject, text: &[u8]) -> Lawful<P::Subject> {
+fn laws<P: ExtensionPoint>(point: &P, before: &P::Subject, text: &[u8]) -> Lawful<P::Subject> {
     let Ok(answer) = Answer::parse(text) else { return Ok(None) };
     let (mut after, mut again) = (before.clone(), before.clone());
-    let first = P::interpret(&mut after, answer.clone());
-    prop_assert_eq!(&first, &P::interpret(&mut again, answer), "deterministic");
+    let first = point.interpret(&mut after, answer.clone());
+    prop_assert_eq!(&first, &point.interpret(&mut again, answer), "deterministic");
     prop_assert_eq!(&after, &again, "deterministic");
     match first {
         Ok(changes) => {
@@ -150,25 +150,25 @@ fn form() -> RegistrationSubject {
 
 fn check_all(text: &[u8]) -> Result<(), TestCaseError> {
     check(text)?;
-    laws::<Token>(&subject(), text)?;
+    laws(&Token, &subject(), text)?;
     let before = assertion();
-    if let Some((after, _)) = laws::<Saml>(&before, text)? {
+    if let Some((after, _)) = laws(&Saml, &before, text)? {
         prop_assert_eq!(after.lifetime, before.lifetime, "saml.md 3: /lifetime is not for a hook");
         let json = serde_json::to_value(&after).unwrap();
         prop_assert_eq!(&Assertion::from_json(&json).unwrap(), &after, "the JSON mapping goes both ways");
     }
-    for done in [laws::<SelfService>(&form(), text)?, laws::<Progressive>(&form(), text)?].into_iter().flatten() {
+    for done in [laws(&SelfService, &form(), text)?, laws(&Progressive, &form(), text)?].into_iter().flatten() {
         let names = done.0.profile.keys().map(String::as_str).collect::<Vec<_>>();
         prop_assert!(names.iter().all(|name| ["a", "b", "pin", "code"].contains(name)), "{:?}", names);
         prop_assert_eq!(&done.0.profile["code"], "y", "not in the schema: not for a hook");
         let changed = done.0.profile != form().profile;
         prop_assert!(!(changed && done.0.decision == Decision::Deny), "a denied form is not changed");
     }
-    laws::<PasswordImport>(&Credential::Unverified, text)?;
-    if let Some((after, _)) = laws::<UserImport>(&user_import::subject(), text)? {
+    laws(&PasswordImport, &Credential::Unverified, text)?;
+    if let Some((after, _)) = laws(&UserImport, &user_import::subject(), text)? {
         prop_assert!(after.action == ImportAction::CreateUser || after.target.is_some(), "a link has a target");
     }
-    laws::<Telephony>(&TelephonySubject::default(), text)?;
+    laws(&Telephony, &TelephonySubject::default(), text)?;
     Ok(())
 }
 
@@ -286,7 +286,7 @@ proptest! {
         };
         let answer = json!({ "commands": [{ "type": "com.okta.access.patch", "value": operations }] }).to_string();
         let mut after = before.clone();
-        let got = Token::interpret(&mut after, Answer::parse(answer.as_bytes()).unwrap()).ok();
+        let got = Token.interpret(&mut after, Answer::parse(answer.as_bytes()).unwrap()).ok();
         prop_assert_eq!(got.map(|_| json!({ "claims": after.access.unwrap().claims })), wanted, "{}", answer);
     }
 

@@ -45,10 +45,10 @@ fn subject() -> RegistrationSubject {
 
 type Outcome = Result<(RegistrationSubject, Vec<Change>), Vec<Problem>>;
 
-fn interpret<P: ExtensionPoint<Subject = RegistrationSubject>>(commands: &Value) -> Outcome {
+fn interpret<P: ExtensionPoint<Subject = RegistrationSubject>>(point: &P, commands: &Value) -> Outcome {
     let mut after = subject();
     let answer = json!({ "commands": commands }).to_string();
-    match P::interpret(&mut after, Answer::parse(answer.as_bytes()).unwrap()) {
+    match point.interpret(&mut after, Answer::parse(answer.as_bytes()).unwrap()) {
         Ok(changes) => Ok((after, changes)),
         Err(problems) => {
             assert_eq!(after, subject(), "atomic");
@@ -75,16 +75,16 @@ fn the_decision() {
         ("registration.md 5: without a decision", json!([command(UPDATE, json!({ "vip": true }))]), Decision::Allow),
         ("registration.md 5: no commands", json!([]), Decision::Allow),
     ] {
-        assert_eq!(interpret::<SelfService>(&commands).unwrap().0.decision, wanted, "{source}: {commands}");
+        assert_eq!(interpret(&SelfService, &commands).unwrap().0.decision, wanted, "{source}: {commands}");
     }
     let denied = json!([command(UPDATE, json!({ "vip": true })), decide("DENY")]);
-    let (after, changes) = interpret::<SelfService>(&denied).unwrap();
+    let (after, changes) = interpret(&SelfService, &denied).unwrap();
     assert_eq!(after.profile, subject().profile, "registration.md 3: profile changes are dropped");
     assert_eq!(changes.len(), 1, "the log names only what was done");
     for decision in
         [json!({ "action": "DENY" }), json!({ "registration": "deny" }), json!({}), json!({ "registration": true })]
     {
-        let problems = interpret::<SelfService>(&json!([command(ACTION, decision.clone())])).unwrap_err();
+        let problems = interpret(&SelfService, &json!([command(ACTION, decision.clone())])).unwrap_err();
         assert_eq!(problems[0].code, ProblemCode::BadValue, "open-questions.md A12: {decision}");
         assert_eq!(problems[0].pointer, "/commands/0/value/registration");
         assert!(problems[0].hint.as_ref().unwrap().contains("registration"));
@@ -126,29 +126,29 @@ fn attributes_are_set_in_order() {
             json!({ "firstName": null, "login": "noor@partner.example", "inviteCode": "SPRING-44", "pin": "0000", "score": 1.5, "vip": false, "tags": ["a"], "tier": "gold" }),
         ),
     ] {
-        let (after, _) = interpret::<SelfService>(&commands).unwrap();
+        let (after, _) = interpret(&SelfService, &commands).unwrap();
         assert_eq!(json!(after.profile).to_string(), wanted.to_string(), "{source}");
     }
     let one = json!([command(UPDATE, json!({ "vip": true, "score": 1 }))]);
     let two = json!([command(UPDATE, json!({ "vip": true })), command(UPDATE, json!({ "score": 1 }))]);
     assert_eq!(
-        interpret::<SelfService>(&one).unwrap(),
-        interpret::<SelfService>(&two).unwrap(),
+        interpret(&SelfService, &one).unwrap(),
+        interpret(&SelfService, &two).unwrap(),
         "registration.md 3: one command with two attributes equals two commands with one"
     );
     let update = json!([command(PROGRESSIVE_UPDATE, json!({ "employeeNumber": "4821", "vip": true }))]);
-    let (after, changes) = interpret::<Progressive>(&update).unwrap();
+    let (after, changes) = interpret(&Progressive, &update).unwrap();
     assert_eq!(after.profile["employeeNumber"], "4821", "registration.md 3: also attributes not in the delta");
     assert_eq!((changes[0].command, changes[1].path.as_str()), (PROGRESSIVE_UPDATE, "/vip"));
     let raw =
         br#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"firstName": "A", "firstName": "B"}}]}"#;
     let mut twice = subject();
-    SelfService::interpret(&mut twice, Answer::parse(raw).unwrap()).unwrap();
+    SelfService.interpret(&mut twice, Answer::parse(raw).unwrap()).unwrap();
     assert_eq!(twice.profile["firstName"], "B", "open-questions.md C13: the last wins");
     let raw =
         br#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"customerId": "x", "customerId": 90211.0}}]}"#;
     let mut mended = subject();
-    let changes = SelfService::interpret(&mut mended, Answer::parse(raw).unwrap()).unwrap();
+    let changes = SelfService.interpret(&mut mended, Answer::parse(raw).unwrap()).unwrap();
     assert_eq!(mended.profile["customerId"], json!(90_211.0), "C13; JSON Schema: 90211.0 is an integer");
     assert_eq!(changes.len(), 1);
 }
@@ -208,19 +208,19 @@ fn what_is_not_acceptable() {
             "/commands/0/type",
         ),
     ] {
-        let problems = interpret::<SelfService>(&commands).unwrap_err();
+        let problems = interpret(&SelfService, &commands).unwrap_err();
         assert_eq!((problems[0].code, problems[0].pointer.as_str()), (code, pointer), "{source}: {commands}");
     }
     for (problems, own) in [
-        (interpret::<SelfService>(&json!([command(PROGRESSIVE_UPDATE, json!({}))])), UPDATE),
-        (interpret::<Progressive>(&json!([command(UPDATE, json!({}))])), PROGRESSIVE_UPDATE),
+        (interpret(&SelfService, &json!([command(PROGRESSIVE_UPDATE, json!({}))])), UPDATE),
+        (interpret(&Progressive, &json!([command(UPDATE, json!({}))])), PROGRESSIVE_UPDATE),
     ] {
         let problems = problems.unwrap_err();
         assert_eq!(problems[0].code, ProblemCode::WrongFlow, "open-questions.md F6");
         assert!(problems[0].hint.as_ref().unwrap().contains(own), "the log says which name is right");
     }
     let marked = set("customerId", json!("SECRET-VALUE"));
-    assert!(!format!("{:?}", interpret::<SelfService>(&marked).unwrap_err()).contains("SECRET-VALUE"));
+    assert!(!format!("{:?}", interpret(&SelfService, &marked).unwrap_err()).contains("SECRET-VALUE"));
     assert!(!format!("{:?}", subject()).contains("SPRING-44"), "values are not shown");
 }
 
@@ -289,9 +289,9 @@ fn the_requests_are_the_samples() {
         RegistrationSubject { profile, ..subject() }
     };
     let submitted = form(&data["userProfile"]);
-    let written = serde_json::to_string(&SelfService::data(&new, &submitted)).unwrap();
+    let written = serde_json::to_string(&SelfService.data(&new, &submitted)).unwrap();
     assert_eq!(written, data.to_string(), "registration.md 2: never password, never sensitive; order kept");
-    assert_eq!(SelfService::request_type(&new), Some(request_type.as_str()));
+    assert_eq!(SelfService.request_type(&new), Some(request_type.as_str()));
 
     let update = request("/idp/idx/enroll/update");
     let (data, request_type) = wanted(1, &update);
@@ -313,10 +313,10 @@ fn the_requests_are_the_samples() {
         },
     };
     let submitted = form(&data["userProfileUpdate"]);
-    let written = serde_json::to_value(Progressive::data(&context, &submitted)).unwrap();
+    let written = serde_json::to_value(Progressive.data(&context, &submitted)).unwrap();
     let wanted = data.to_string().replace("00u8mQv4tYcZr1xKe1d7", "00u00000000000000001");
     assert_eq!(written, serde_json::from_str::<Value>(&wanted).unwrap());
-    assert_eq!(Progressive::request_type(&context), Some(request_type.as_str()));
+    assert_eq!(Progressive.request_type(&context), Some(request_type.as_str()));
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn the_sample_request_is_what_typed_data_serialises_to() {
     // The sample's ids of request and session have the vendor's older forms.
     wanted["data"]["context"]["request"]["id"] = json!(request.context.request.id);
     wanted["data"]["context"]["session"]["id"] = json!(request.context.session.as_ref().unwrap().id);
-    let data = serde_json::to_string_pretty(&Token::data(&request, &subject)).unwrap();
+    let data = serde_json::to_string_pretty(&Token.data(&request, &subject)).unwrap();
     assert_eq!(data, serde_json::to_string_pretty(&wanted["data"]).unwrap(), "members and their order");
 }
 
@@ -118,7 +118,7 @@ fn members_that_do_not_apply_are_absent() {
     request.context.protocol.request =
         ProtocolRequest { grant_type: Some("client_credentials".into()), ..ProtocolRequest::default() };
     subject.identity = None;
-    let data = serde_json::to_value(Token::data(&request, &subject)).unwrap();
+    let data = serde_json::to_value(Token.data(&request, &subject)).unwrap();
     for absent in
         ["/identity", "/refresh_token", "/context/session", "/context/user", "/context/protocol/originalGrant"]
     {
@@ -129,7 +129,7 @@ fn members_that_do_not_apply_are_absent() {
         authorization: ProtocolRequest::default(),
         refresh_token: RefreshTokenReference { jti: "oar4fTq9kXn2wLzRc1d7".parse().unwrap() },
     });
-    let data = serde_json::to_value(Token::data(&request, &subject)).unwrap();
+    let data = serde_json::to_value(Token.data(&request, &subject)).unwrap();
     let jti = data.pointer("/context/protocol/originalGrant/refresh_token/jti");
     assert_eq!(jti, Some(&json!("oar4fTq9kXn2wLzRc1d7")), "open-questions.md A10: lower-case o");
 }
@@ -139,7 +139,8 @@ fn members_that_do_not_apply_are_absent() {
 fn the_envelope_has_the_order_and_the_values_of_the_wire() {
     let event_id = EventId::from_entropy([1; 16]);
     let now = Timestamp::from_micros(1_770_802_215_987_654);
-    let envelope = Envelope::new(&event_id, now, HookType::Telephony, "https://x", Some("type.of.request"), json!({}));
+    let envelope =
+        Envelope::new(&event_id, now, HookType::Telephony.as_str(), "https://x", Some("type.of.request"), json!({}));
     assert_eq!(
         serde_json::to_string(&envelope).unwrap(),
         r#"{"eventId":"AQEBAQEBAQEBAQEBAQEBAQ","eventTime":"2026-02-11T09:30:15.000Z","eventType":"com.okta.telephony.provider","eventTypeVersion":"1.0","contentType":"application/json","cloudEventVersion":"0.1","source":"https://x","requestType":"type.of.request","data":{}}"#

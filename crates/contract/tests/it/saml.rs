@@ -25,7 +25,7 @@ fn assertion() -> Assertion {
 fn interpret(before: &Assertion, commands: &Value) -> Result<Value, Vec<Problem>> {
     let mut after = before.clone();
     let answer = json!({ "commands": commands }).to_string();
-    match Saml::interpret(&mut after, Answer::parse(answer.as_bytes()).unwrap()) {
+    match Saml.interpret(&mut after, Answer::parse(answer.as_bytes()).unwrap()) {
         Ok(_) => Ok(serde_json::to_value(after).unwrap()),
         Err(problems) => {
             assert_eq!(&after, before, "open-questions.md E1: nothing applied");
@@ -583,7 +583,7 @@ fn the_request_is_the_sample() {
     let mut wanted = sample["data"].to_string().replace(&text("/user/id"), user_id.as_str());
     wanted = wanted.replace(&text("/request/id"), typed.request.id.as_str());
     wanted = wanted.replace(&text("/session/id"), typed.session.id.as_str());
-    let data = serde_json::to_value(Saml::data(&typed, &assertion())).unwrap();
+    let data = serde_json::to_value(Saml.data(&typed, &assertion())).unwrap();
     assert_eq!(data, serde_json::from_str::<Value>(&wanted).unwrap());
-    assert!(Saml::request_type(&typed).is_none(), "overview.md 3.3");
+    assert!(Saml.request_type(&typed).is_none(), "overview.md 3.3");
 }

@@ -16,7 +16,7 @@ use tenterhook_contract::{
 
 fn interpret(answer: &Value) -> Result<(TelephonySubject, Vec<Change>), Vec<Problem>> {
     let mut subject = TelephonySubject::default();
-    match Telephony::interpret(&mut subject, Answer::parse(answer.to_string().as_bytes()).unwrap()) {
+    match Telephony.interpret(&mut subject, Answer::parse(answer.to_string().as_bytes()).unwrap()) {
         Ok(changes) => Ok((subject, changes)),
         Err(problems) => {
             assert_eq!(subject, TelephonySubject::default(), "atomic");
@@ -155,7 +155,7 @@ fn the_request_is_the_sample() {
         },
     };
     let written = |context: &TelephonyContext| {
-        serde_json::to_value(Telephony::data(context, &TelephonySubject::default())).unwrap()
+        serde_json::to_value(Telephony.data(context, &TelephonySubject::default())).unwrap()
     };
     let sms = context(TelephonyFlow::MfaVerification, DeliveryChannel::Sms);
     let mut wanted = data.clone();
@@ -174,7 +174,7 @@ fn the_request_is_the_sample() {
         (TelephonyFlow::AccountUnlock, "com.okta.user.telephony.account-unlock"),
         (TelephonyFlow::PasswordReset, "com.okta.user.telephony.password-reset"),
     ] {
-        assert_eq!(Telephony::request_type(&context(flow, DeliveryChannel::Sms)), Some(request_type), "telephony.md 2");
+        assert_eq!(Telephony.request_type(&context(flow, DeliveryChannel::Sms)), Some(request_type), "telephony.md 2");
     }
     let shown = format!("{sms:?}");
     assert!(!shown.contains("048213"), "telephony.md 5: never log otpCode or msgTemplate: {shown}");

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _,
+    ExtensionPoint as _, HookType,
     answer::Answer,
     limits::VALUE_DEPTH_MAX,
     problem::{Problem, ProblemCode},
@@ -32,7 +32,7 @@ pub(crate) fn subject() -> TokenSubject {
 fn interpret(subject: &TokenSubject, answer: &Value) -> Result<TokenSubject, Vec<Problem>> {
     let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
     let mut after = subject.clone();
-    match Token::interpret(&mut after, answer) {
+    match Token.interpret(&mut after, answer) {
         Ok(_) => Ok(after),
         Err(problems) => {
             assert_eq!(&after, subject, "atomic");
@@ -255,7 +255,8 @@ fn problems_are_where_they_are_in_the_answer_and_in_its_order() {
         interpret(&subject(), &answer).unwrap_err().into_iter().map(|problem| problem.pointer).collect();
     assert_eq!(pointers, ["/commands/0/type", "/commands/1", "/commands/2/type", "/commands/3/value/0/path"]);
     let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
-    let shapes: Vec<_> = answer.shape_problems(Token::HOOK_TYPE).into_iter().map(|problem| problem.pointer).collect();
+    let shapes: Vec<_> =
+        answer.shape_problems(HookType::Token.description()).into_iter().map(|problem| problem.pointer).collect();
     assert_eq!(shapes, pointers[..3]);
 }
 
@@ -416,7 +417,7 @@ fn no_problem_and_no_debug_print_quotes_a_value() {
         json!([op("replace", "/claims/none", json!(marked)), op("add", "/claims/iss", json!(marked))]),
     );
     let parsed = Answer::parse(answer.to_string().as_bytes()).unwrap();
-    let problems = Token::interpret(&mut subject(), parsed.clone()).unwrap_err();
+    let problems = Token.interpret(&mut subject(), parsed.clone()).unwrap_err();
     let applied = interpret(&subject(), &patch(ACCESS_PATCH, json!([op("add", "/claims/x", json!(marked))]))).unwrap();
     assert!(!format!("{problems:?} {parsed:?} {applied:?}").contains(marked));
 }

@@ -41,7 +41,7 @@ pub(crate) fn subject() -> ImportSubject {
 fn on(mut subject: ImportSubject, commands: &Value) -> Result<(ImportSubject, Vec<Change>), Vec<Problem>> {
     let before = subject.clone();
     let answer = json!({ "commands": commands }).to_string();
-    match UserImport::interpret(&mut subject, Answer::parse(answer.as_bytes()).unwrap()) {
+    match UserImport.interpret(&mut subject, Answer::parse(answer.as_bytes()).unwrap()) {
         Ok(changes) => Ok((subject, changes)),
         Err(problems) => {
             assert_eq!(subject, before, "atomic");
@@ -282,7 +282,7 @@ fn the_request_is_the_sample() {
         user_profile: profile(&data["user"]["profile"]),
         ..subject()
     };
-    let written = |subject: &ImportSubject| serde_json::to_string(&UserImport::data(&context, subject)).unwrap();
+    let written = |subject: &ImportSubject| serde_json::to_string(&UserImport.data(&context, subject)).unwrap();
     assert_eq!(written(&typed), data.to_string(), "member order and nulls as in the sample; no id without a match");
     typed.target = Some("00uMatch".into());
     assert!(written(&typed).contains(r#""user":{"id":"00uMatch","profile""#), "user-import.md 2: only when matched");

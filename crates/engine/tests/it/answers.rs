@@ -1,16 +1,17 @@
 //! What an answer does whatever its type: an `error` refuses whatever stands beside it (`open-questions.md` C17), and an
 //! answer that is none says why.
 
-use tenterhook_contract::{ExtensionPoint, answer::NoticeCode};
+use tenterhook_contract::answer::NoticeCode;
 use tenterhook_engine::{FailureCode, Outcome, Purpose};
 
 use crate::rig::{
-    ImportPoint, PasswordPoint, RegistrationPoint, Rig, SamlPoint, Step, TelephonyPoint, TokenPoint, for_each_type,
+    ImportPoint, PasswordPoint, Point, RegistrationPoint, Rig, SamlPoint, Step, TelephonyPoint, TokenPoint,
+    for_each_type,
 };
 
 #[tokio::test]
 async fn an_error_refuses_whatever_stands_beside_it() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>(body: &'static str) {
+    async fn check<P: Point>(body: &'static str) {
         let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
         let resumed = rig.invoke::<P>(None).await;
         assert_eq!(resumed.changed, None);
@@ -37,7 +38,7 @@ async fn an_error_refuses_whatever_stands_beside_it() {
 
 #[tokio::test]
 async fn a_byte_order_mark_alone_is_an_empty_body() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+    async fn check<P: Point>() {
         let of = |body| Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
         assert_eq!(of("\u{feff} \n").invoke::<P>(None).await.outcome, of("").invoke::<P>(None).await.outcome);
     }
@@ -46,7 +47,7 @@ async fn a_byte_order_mark_alone_is_an_empty_body() {
 
 #[tokio::test]
 async fn a_failure_says_what_came_back_and_what_to_do() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>(status: u16, body: &'static str, wanted: &str) {
+    async fn check<P: Point>(status: u16, body: &'static str, wanted: &str) {
         let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(status, body), Step::Answer(status, body)]);
         let Outcome::Failed(failure) = rig.invoke::<P>(None).await.outcome else { unreachable!("{body}") };
         assert_eq!(failure.detail, wanted, "{body}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenterhook_contract::{
-    ExtensionPoint, HookType, Retry,
+    HookType, Retry,
     answer::ServiceError,
     hook::{BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
     problem::{Problem, ProblemCode},
@@ -15,7 +15,7 @@ use tenterhook_engine::{
 use tokio::time::Instant;
 
 use crate::rig::{
-    ImportPoint, KNOWN_TO_THE_SERVICE, PasswordPoint, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT,
+    ImportPoint, KNOWN_TO_THE_SERVICE, PasswordPoint, Point, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT,
     TelephonyPoint, TokenPoint, for_each_type,
 };
 
@@ -37,7 +37,7 @@ fn attempts_allowed(hook_type: HookType) -> usize {
 
 #[tokio::test]
 async fn commands_are_applied_and_recorded() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+    async fn check<P: Point>() {
         let rig = Rig::new(P::HOOK_TYPE, &[SET]);
         let resumed = rig.invoke::<P>(None).await;
         assert_eq!((resumed.changed, resumed.decision), (Some(2), Decision::Continue));
@@ -93,7 +93,7 @@ async fn status_and_body_decide_the_outcome() {
         Failure(FailureCode),
         Retried(FailureCode),
     }
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>(step: Step, wanted: &Wanted) {
+    async fn check<P: Point>(step: Step, wanted: &Wanted) {
         let rig = Rig::new(P::HOOK_TYPE, &[step.clone(), step.clone()]);
         let resumed = rig.invoke::<P>(None).await;
         let record = rig.only_record();
@@ -176,7 +176,7 @@ async fn a_retry_that_succeeds_is_applied() {
 /// `overview.md` 6, column 3, and `observed.md` 3: `error` wins over commands.
 #[tokio::test]
 async fn an_error_refuses_and_no_command_runs() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+    async fn check<P: Point>() {
         let body = r#"{"error":{"errorSummary":"on hold"},"commands":[{"type":"set","value":2}]}"#;
         let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
         let resumed = rig.invoke::<P>(None).await;
@@ -196,7 +196,7 @@ async fn an_error_refuses_and_no_command_runs() {
 
 #[tokio::test]
 async fn commands_that_are_not_acceptable_change_nothing() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+    async fn check<P: Point>() {
         let body = r#"{"commands":[{"type":"set","value":2},{"type":"unset","value":3}]}"#;
         let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
         let resumed = rig.invoke::<P>(None).await;
@@ -209,7 +209,7 @@ async fn commands_that_are_not_acceptable_change_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_service_is_cut_off_at_the_deadline() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>(phase: CallPhase, code: FailureCode) {
+    async fn check<P: Point>(phase: CallPhase, code: FailureCode) {
         let rig = Rig::new(P::HOOK_TYPE, &[Step::Hang(phase), Step::Hang(phase)]);
         let began = Instant::now();
         let resumed = rig.invoke::<P>(None).await;
@@ -241,7 +241,7 @@ async fn the_flows_own_deadline_bounds_all_attempts() {
 
 #[tokio::test]
 async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+    async fn check<P: Point>() {
         let rig = Rig::with(P::HOOK_TYPE, HookStatus::Inactive, &[SET], Limits::default());
         let resumed = rig.invoke::<P>(None).await;
         assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::Inactive));
@@ -438,7 +438,7 @@ async fn execute_returns_the_answer_and_changes_nothing() {
 /// The hook's own `policy`: each setting against the default of every type.
 #[tokio::test(start_paused = true)]
 async fn the_policy_of_the_hook_wins_over_its_type() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+    async fn check<P: Point>() {
         let fail = Step::Fail(FailureCode::ConnectionRefused);
         let allowed = attempts_allowed(P::HOOK_TYPE);
         for (retry, attempts) in [(Some(Retry::Never), 1), (Some(Retry::Once), allowed), (None, allowed)] {
@@ -479,7 +479,7 @@ pub(crate) fn falling_back(number: i64) -> HookPolicy {
 
 #[tokio::test]
 async fn fallback_commands_stand_in_for_no_error_and_for_no_service() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+    async fn check<P: Point>() {
         let (down, error) = (Step::Answer(400, ""), Step::Answer(200, r#"{"error":{}}"#));
         let unfit = Some(FallbackUse::Unfit);
         let (closed, of_type) = (Decision::Refuse, on_failure(P::HOOK_TYPE));

@@ -56,7 +56,8 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     let engine = Engine::new(records.clone(), Arc::new(SystemClock), Arc::new(Fixed), Limits::default());
     let engine = engine.with_witness(watching.clone());
     let mut subject = 1;
-    let invocation = Invocation::<TokenPoint> {
+    let invocation = Invocation {
+        point: &TokenPoint,
         hook: &hook,
         origin: origin(),
         source: "https://org.example.com/x",

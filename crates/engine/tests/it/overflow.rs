@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{
-    ExtensionPoint, HookType,
+    HookType,
     hook::{BreakerMode, BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
     id::HookId,
 };
@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{
     invocation::falling_back,
     rig::{
-        ImportPoint, PasswordPoint, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint,
+        ImportPoint, PasswordPoint, Point, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint,
         TokenPoint, origin,
     },
 };
@@ -25,7 +25,7 @@ const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#
 /// failures, and nobody's hook is skipped.
 #[tokio::test(start_paused = true)]
 async fn a_bound_that_is_reached_turns_flows_and_test_calls_away() {
-    async fn check<P: ExtensionPoint<Context = (), Subject = i64>>() {
+    async fn check<P: Point>() {
         let free = Limits::default();
         for (bound, full) in [
             (Bound::Hook, free),
@@ -215,7 +215,7 @@ async fn a_call_that_waited_for_a_service_that_answers_nobody_has_timed_out() {
 async fn a_hook_that_is_gone_leaves_a_record() {
     let rig = Rig::new(HookType::Token, &[]);
     let gone = HookId::from_parts(2, [2; 8]);
-    rig.engine.pass_over::<TokenPoint>(&gone, origin());
+    rig.engine.pass_over(&TokenPoint, &gone, origin());
     let record = rig.only_record();
     assert_eq!((record.hook_id, record.outcome), (gone, Outcome::Skipped(SkipReason::Missing)));
 }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    ExtensionPoint, HookType, Timestamp,
+    Description, ExtensionPoint, HookType, Timestamp,
     answer::{Answer, Command, Operand},
     context::{RequestContext, UrlValue},
     hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, HookTls, InlineHook},
@@ -109,31 +109,45 @@ impl Entropy for Fixed {
 /// The number that fallback commands may not set.
 pub(crate) const KNOWN_TO_THE_SERVICE: i64 = 99;
 
+/// One of [`points`], for a test of them all.
+pub(crate) trait Point: ExtensionPoint<Context = (), Subject = i64> {
+    const HOOK_TYPE: HookType;
+    const POINT: Self;
+}
+
 /// An extension point whose subject is a number: the command `set` replaces it.
 macro_rules! points {
     ($($name:ident $kind:expr;)*) => {$(
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $name;
 
-        impl ExtensionPoint for $name {
+        impl Point for $name {
             const HOOK_TYPE: HookType = $kind;
+            const POINT: Self = Self;
+        }
+
+        impl ExtensionPoint for $name {
             type Context = ();
             type Subject = i64;
             type Data<'a> = i64;
 
-            fn falls_back(subject: &i64) -> bool {
+            fn description(&self) -> &Description {
+                $kind.description()
+            }
+
+            fn falls_back(&self, subject: &i64) -> bool {
                 *subject < 0
             }
 
-            fn known_to_the_service_alone(subject: &i64) -> Option<&'static str> {
+            fn known_to_the_service_alone(&self, subject: &i64) -> Option<&'static str> {
                 (*subject == KNOWN_TO_THE_SERVICE).then_some("a guess")
             }
 
-            fn data<'a>((): &'a (), subject: &'a i64) -> i64 {
+            fn data<'a>(&self, (): &'a (), subject: &'a i64) -> i64 {
                 *subject
             }
 
-            fn interpret(subject: &mut i64, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+            fn interpret(&self, subject: &mut i64, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
                 let number = |command: &Command| match &command.operand {
                     Operand::Other(value) if command.kind == "set" => value.as_i64(),
                     _ => None,
@@ -228,7 +242,7 @@ impl Rig {
 
     pub(crate) async fn invoke<P>(&self, deadline: Option<Deadline>) -> Resumed
     where
-        P: ExtensionPoint<Context = (), Subject = i64>,
+        P: Point,
     {
         self.invoke_with::<P>("https://org.example.com/x", deadline).await
     }
@@ -236,12 +250,13 @@ impl Rig {
     /// An invocation whose document is as large as its `source`.
     pub(crate) async fn invoke_with<P>(&self, source: &str, deadline: Option<Deadline>) -> Resumed
     where
-        P: ExtensionPoint<Context = (), Subject = i64>,
+        P: Point,
     {
         let mut subject = 1;
         let Resumption { outcome, decision } = self
             .engine
-            .invoke::<P>(Invocation {
+            .invoke(Invocation {
+                point: &P::POINT,
                 hook: &self.hook,
                 origin: origin(),
                 source,

@@ -112,7 +112,8 @@ pub(crate) fn thaw(frozen: &Secret) -> Result<(TokenSubject, Option<Timestamp>),
 pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
     let mut subject = subject_of(platform, minting);
     let source = minting.caller.source();
-    let pause = Pause::<Token> {
+    let pause = Pause {
+        point: &Token,
         org: minting.org,
         hook: minting.rule.inline_hook.as_ref(),
         issuer: Some(&minting.server.id),

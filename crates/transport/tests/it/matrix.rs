@@ -9,7 +9,7 @@ use std::{
 };
 
 use tenterhook_contract::{
-    EmptyAnswer, ExtensionPoint, FailureDefault, HookType, Retry,
+    Description, EmptyAnswer, ExtensionPoint, FailureDefault, HookType, Retry,
     answer::Answer,
     context::{RequestContext, UrlValue},
     hook::{BreakerMode, BreakerPolicy, HookPolicy, InlineHook},
@@ -324,22 +324,36 @@ fn faults() -> Vec<Fault> {
     all
 }
 
+/// One of [`points`], for a test of them all.
+trait Point: ExtensionPoint<Context = (), Subject = u8> {
+    const HOOK_TYPE: HookType;
+    const POINT: Self;
+}
+
 /// An extension point whose subject nothing changes: every command is refused.
 macro_rules! points {
     ($($name:ident;)*) => {$(
         struct $name;
 
-        impl ExtensionPoint for $name {
+        impl Point for $name {
             const HOOK_TYPE: HookType = HookType::$name;
+            const POINT: Self = Self;
+        }
+
+        impl ExtensionPoint for $name {
             type Context = ();
             type Subject = u8;
             type Data<'a> = u8;
 
-            fn data<'a>((): &'a (), subject: &'a u8) -> u8 {
+            fn description(&self) -> &Description {
+                HookType::$name.description()
+            }
+
+            fn data<'a>(&self, (): &'a (), subject: &'a u8) -> u8 {
                 *subject
             }
 
-            fn interpret(_: &mut u8, _: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+            fn interpret(&self, _: &mut u8, _: Answer) -> Result<Vec<Change>, Vec<Problem>> {
                 Err(vec![])
             }
         }
@@ -462,7 +476,7 @@ fn transport(authority: &Authority, http2_prior_knowledge: bool, addresses: &[&s
 /// Runs one fault against one type: what is wrong, if anything, and whether it is only the time.
 async fn run<P>(fault: &Fault, shared: &Shared) -> Result<(), (String, bool)>
 where
-    P: ExtensionPoint<Context = (), Subject = u8>,
+    P: Point,
 {
     let (uri, running, good_first) = start(&fault.service, &shared.authority).await;
     let breaker = BreakerPolicy { mode: BreakerMode::Off, ..BreakerPolicy::default() };
@@ -476,7 +490,9 @@ where
     let invoke = async |subject: &mut u8| {
         let origin = origin();
         let source = "https://org.example.com/x";
-        engine.invoke::<P>(Invocation { hook: &hook, origin, source, context: &(), subject, deadline: None }).await
+        engine
+            .invoke(Invocation { point: &P::POINT, hook: &hook, origin, source, context: &(), subject, deadline: None })
+            .await
     };
     let mut subject = 7;
     for _ in 0..good_first {
