@@ -63,7 +63,7 @@ fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSche
 /// The SAML extension point.
 ///
 /// ```
-/// use tenterhook_contract::{ExtensionPoint, answer::Answer, saml::{Saml, assertion::Assertion}};
+/// use tenterhook_contract::{ExtensionPoint, HookType, answer::Answer, saml::{Saml, assertion::Assertion}};
 /// let sample: serde_json::Value = serde_json::from_str(HookType::Saml.description().sample_requests[0]).unwrap();
 /// let mut assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
 /// let answer = br#"{"commands": [{"type": "com.okta.assertion.patch", "value": [
