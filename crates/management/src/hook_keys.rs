@@ -11,27 +11,27 @@ use tenterhook_model::{ConfigurationObject, ConfigurationWrite};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_key_target, keys::generate_key_pair};
 use tenterhook_store::StoreError;
 
-use crate::administrator::{Administrator, ManagementError};
+use crate::administrator::{Administrator, ManagementError, log_change, org_of};
 
 /// A new key pair: modulus, public exponent, private key.
 type Material = (String, String, Secret);
 
 /// The org's hook keys in order of creation, each with whether a hook uses it.
 pub fn list(platform: &Platform, administrator: &Administrator) -> Result<Vec<(HookKey, bool)>, ManagementError> {
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     Ok(org.configuration.hook_keys.iter().map(|key| (key.clone(), is_used(&org, &key.id))).collect())
 }
 
 /// One hook key.
 pub fn get(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(HookKey, bool), ManagementError> {
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     let key = find(&org, id)?;
     Ok((key.clone(), is_used(&org, &key.id)))
 }
 
 /// The public key with this `kid`, as a JWK.
 pub fn get_public(platform: &Platform, administrator: &Administrator, key_id: &str) -> Result<Value, ManagementError> {
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     let key = org.configuration.hook_keys.iter().find(|key| key.key_id == key_id);
     key.map(HookKey::public_jwk).ok_or_else(|| not_found(key_id))
 }
@@ -42,7 +42,7 @@ pub async fn create(
     administrator: &Administrator,
     body: &Value,
 ) -> Result<HookKey, ManagementError> {
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     // Judged before the work, and once more on the configuration that it is committed to.
     read_name(body, &org.configuration.hook_keys, None)?;
     let (modulus, exponent, private_key_pem) = generate().await?;
@@ -63,13 +63,7 @@ pub async fn create(
             Ok::<_, ManagementError>((vec![put(&key)], key))
         })
         .await?;
-    crate::administrator::log_change(
-        platform,
-        administrator,
-        "system.hook.key.created",
-        "Hook key has been created",
-        hook_key_target(&key),
-    );
+    log_change(platform, administrator, "system.hook.key.created", "Hook key has been created", hook_key_target(&key));
     Ok(key)
 }
 
@@ -90,13 +84,7 @@ pub async fn rename(
             Ok::<_, ManagementError>((vec![put(&key)], (key, used)))
         })
         .await?;
-    crate::administrator::log_change(
-        platform,
-        administrator,
-        "system.hook.key.updated",
-        "Hook key has been updated",
-        hook_key_target(&key),
-    );
+    log_change(platform, administrator, "system.hook.key.updated", "Hook key has been updated", hook_key_target(&key));
     Ok((key, used))
 }
 
@@ -111,13 +99,7 @@ pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str
             Ok((vec![ConfigurationWrite::Delete(key.id.to_string())], key.clone()))
         })
         .await?;
-    crate::administrator::log_change(
-        platform,
-        administrator,
-        "system.hook.key.deleted",
-        "Hook key has been deleted",
-        hook_key_target(&key),
-    );
+    log_change(platform, administrator, "system.hook.key.deleted", "Hook key has been deleted", hook_key_target(&key));
     Ok(())
 }
 

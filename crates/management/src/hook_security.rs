@@ -14,7 +14,7 @@ use tenterhook_platform::{OrgSnapshot, Platform, entropy::random_bytes};
 use tenterhook_store::StoreError;
 
 use crate::{
-    administrator::{Administrator, ManagementError},
+    administrator::{Administrator, ManagementError, log_change, org_of},
     hooks::{find, put, target_of},
 };
 
@@ -29,7 +29,7 @@ pub async fn rotate_signing_key(
     id: &str,
     body: Option<&Value>,
 ) -> Result<Value, ManagementError> {
-    find(&*crate::administrator::org_of(platform, administrator)?, id)?;
+    find(&*org_of(platform, administrator)?, id)?;
     let (now, key) = (platform.now(), random_bytes::<SIGNING_KEY_BYTES>(platform.entropy()));
     let problem = body.and_then(|body| SIGNING_MEMBERS.problems(body).into_iter().next());
     if let Some(problem) = problem {
@@ -91,7 +91,7 @@ pub async fn set_tls(
     id: &str,
     body: &Value,
 ) -> Result<InlineHook, ManagementError> {
-    find(&*crate::administrator::org_of(platform, administrator)?, id)?;
+    find(&*org_of(platform, administrator)?, id)?;
     let (now, settings) = (platform.now(), HookTls::read(body)?);
     let usable = platform.transport().check_tls(&settings);
     usable.map_err(|failure| ManagementError::field("tls", &failure.to_string()))?;
@@ -116,13 +116,7 @@ async fn secure(
             Ok::<_, ManagementError>((vec![put(&hook)], hook))
         })
         .await?;
-    crate::administrator::log_change(
-        platform,
-        administrator,
-        "inline_hook.updated",
-        "Inline hook has been updated",
-        target_of(&hook),
-    );
+    log_change(platform, administrator, "inline_hook.updated", "Inline hook has been updated", target_of(&hook));
     Ok(hook)
 }
 

@@ -14,7 +14,10 @@ use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, Trial}
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, ErrorCode, PolicyRule};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_target};
 
-use crate::administrator::{Administrator, ManagementError};
+use crate::{
+    administrator::{Administrator, ManagementError, log_change, org_of},
+    authorization_servers::log_rule_update,
+};
 
 /// An operation that changes a hook that exists.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +44,12 @@ impl HookChange<'_> {
 
 /// The org's hooks in order of creation.
 pub fn list(platform: &Platform, administrator: &Administrator) -> Result<Vec<InlineHook>, ManagementError> {
-    Ok(crate::administrator::org_of(platform, administrator)?.configuration.hooks.clone())
+    Ok(org_of(platform, administrator)?.configuration.hooks.clone())
 }
 
 /// One hook.
 pub fn get(platform: &Platform, administrator: &Administrator, id: &str) -> Result<InlineHook, ManagementError> {
-    find(&*crate::administrator::org_of(platform, administrator)?, id).cloned()
+    find(&*org_of(platform, administrator)?, id).cloned()
 }
 
 /// Registers a hook.
@@ -63,13 +66,7 @@ pub async fn create(
             Ok::<_, ManagementError>((vec![put(&hook)], hook))
         })
         .await?;
-    crate::administrator::log_change(
-        platform,
-        administrator,
-        "inline_hook.created",
-        "Inline hook has been created",
-        target_of(&hook),
-    );
+    log_change(platform, administrator, "inline_hook.created", "Inline hook has been created", target_of(&hook));
     Ok(hook)
 }
 
@@ -98,7 +95,7 @@ pub async fn change(
         .await?;
     if changed {
         let (event_type, message) = change.event();
-        crate::administrator::log_change(platform, administrator, event_type, message, target_of(&hook));
+        log_change(platform, administrator, event_type, message, target_of(&hook));
     }
     Ok(hook)
 }
@@ -119,15 +116,9 @@ pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str
             Ok::<_, ManagementError>((writes, (hook.clone(), rules)))
         })
         .await?;
-    crate::administrator::log_change(
-        platform,
-        administrator,
-        "inline_hook.deleted",
-        "Inline hook has been deleted",
-        target_of(&hook),
-    );
+    log_change(platform, administrator, "inline_hook.deleted", "Inline hook has been deleted", target_of(&hook));
     for rule in &rules {
-        crate::authorization_servers::log_rule_update(platform, administrator, rule);
+        log_rule_update(platform, administrator, rule);
     }
     Ok(())
 }
@@ -140,7 +131,7 @@ pub async fn execute(
     body: &Value,
     bytes: bytes::Bytes,
 ) -> Result<Value, ManagementError> {
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
     if hook.status == HookStatus::Inactive {
@@ -180,7 +171,7 @@ pub async fn execute(
 
 /// The state of a hook's circuit breaker on this node.
 pub fn breaker(platform: &Platform, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
     let BreakerReport { state, calls, failures, consecutive_failures, probe_in } = ready.breaker();
@@ -195,11 +186,11 @@ pub fn breaker(platform: &Platform, administrator: &Administrator, id: &str) -> 
 
 /// Closes a hook's circuit breaker on this node and forgets its results.
 pub fn reset_breaker(platform: &Platform, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     org.hook(&hook.id).ok_or_else(|| not_found(id))?.reset_breaker();
     let message = "Circuit breaker of inline hook has been reset";
-    crate::administrator::log_change(platform, administrator, "inline_hook.updated", message, target_of(hook));
+    log_change(platform, administrator, "inline_hook.updated", message, target_of(hook));
     breaker(platform, administrator, id)
 }
 

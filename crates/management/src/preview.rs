@@ -17,8 +17,9 @@ use tenterhook_engine::{CallFailure, Execution, FailureCode, Purpose, RawAnswer,
 use tenterhook_platform::{OrgSnapshot, Platform, context::user_context};
 
 use crate::{
-    administrator::{Administrator, ManagementError},
+    administrator::{Administrator, ManagementError, org_of},
     hooks::{find, not_found},
+    users,
 };
 
 /// What a preview's body may have.
@@ -68,7 +69,7 @@ pub async fn preview(
     id: &str,
     body: &Value,
 ) -> Result<Value, ManagementError> {
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
     let wanted = Wanted::read(body)?;
@@ -126,7 +127,7 @@ async fn preview_document(
         About::Inputs(Some(given)) => {
             let (mut inputs, user) = Inputs::read(given, hook.hook_type).map_err(|error| invalid(&error))?;
             if let Some(user) = user {
-                let user = crate::users::get(platform, administrator, user).await.map_err(|error| match error {
+                let user = users::get(platform, administrator, user).await.map_err(|error| match error {
                     ManagementError::NotFound { .. } => ManagementError::field("inputs.user", "No such user"),
                     other => other,
                 })?;

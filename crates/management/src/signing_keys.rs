@@ -14,7 +14,7 @@ use tenterhook_platform::{
 use tenterhook_store::StoreError;
 
 use crate::{
-    administrator::{Administrator, ManagementError},
+    administrator::{Administrator, ManagementError, log_change, org_of},
     authorization_servers::find_server,
 };
 
@@ -70,7 +70,7 @@ pub async fn rotate(
         return Err(ManagementError::field("use", "Write `sig`"));
     }
     let org_id = &administrator.token.org_id;
-    let org = crate::administrator::org_of(platform, administrator)?;
+    let org = org_of(platform, administrator)?;
     let now = platform.now().whole_seconds();
     let rotated = find_server(&org, server)?;
     check_room(&org, rotated, now)?;
@@ -85,8 +85,8 @@ pub async fn rotate(
         })
         .await?;
     let (event_type, message, target) = event_of(&server_id, &name);
-    crate::administrator::log_change(platform, administrator, event_type, message, target);
-    list_keys(&*crate::administrator::org_of(platform, administrator)?, server)
+    log_change(platform, administrator, event_type, message, target);
+    list_keys(&*org_of(platform, administrator)?, server)
 }
 
 /// Gives every active server whose keys are rotated by themselves a new key when the time of its key is over. Answers

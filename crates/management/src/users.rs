@@ -14,7 +14,7 @@ use tenterhook_platform::{
 };
 use tenterhook_store::StoreError;
 
-use crate::administrator::{Administrator, ManagementError};
+use crate::administrator::{Administrator, ManagementError, log_change};
 
 /// Longest attribute of a profile in characters.
 const ATTRIBUTE_CHARACTERS_MAX: usize = 1_000;
@@ -96,13 +96,7 @@ async fn add(
     let id = UserId::from_parts(platform.id_parts().0, platform.id_parts().1);
     let user = new_user(platform, administrator.token.org_id.clone(), id, profile, password, activate).await?;
     platform.store().insert_user(&user).await?;
-    crate::administrator::log_change(
-        platform,
-        administrator,
-        "user.lifecycle.create",
-        "Create Okta user",
-        user_target(&user),
-    );
+    log_change(platform, administrator, "user.lifecycle.create", "Create Okta user", user_target(&user));
     Ok(user)
 }
 

@@ -16,7 +16,7 @@ use tenterhook_store::StoreError;
 use super::{
     client,
     error::{Fault, OAuthError},
-    mint::{Minting, freeze},
+    mint::{self, Minting, freeze},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
     requested_scopes,
@@ -161,6 +161,7 @@ async fn authorize_checked(
         rule,
         user: Some(&user),
         session: Some(session),
+        session_id: Some(&session.id),
         scopes: &scopes,
         request: request.clone(),
         original_grant: None,
@@ -169,7 +170,7 @@ async fn authorize_checked(
         auth_time,
         caller,
     };
-    let subject = crate::oauth::mint::mint(platform, &minting).await?;
+    let subject = mint::mint(platform, &minting).await?;
     let code = random_token(platform.entropy()).expose().to_owned();
     platform
         .store()

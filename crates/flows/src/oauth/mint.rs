@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
     context::{IdentityProviderContext, SessionContext},
-    id::RefreshTokenId,
+    id::{RefreshTokenId, SessionId},
     plain_json,
     token::{
         ClientContext, Issuer, OriginalGrant, PolicyContext, ProtocolContext, ProtocolRequest, RuleContext, Token,
@@ -38,7 +38,10 @@ pub(crate) struct Minting<'a> {
     pub(crate) policy: &'a AccessPolicy,
     pub(crate) rule: &'a PolicyRule,
     pub(crate) user: Option<&'a User>,
+    /// The session as a hook is told of it.
     pub(crate) session: Option<&'a Session>,
+    /// The session that the grant is of, for the log.
+    pub(crate) session_id: Option<&'a SessionId>,
     pub(crate) scopes: &'a [String],
     pub(crate) request: ProtocolRequest,
     pub(crate) original_grant: Option<OriginalGrant>,
@@ -301,7 +304,7 @@ fn origin(minting: &Minting<'_>) -> Origin {
         client_id: Some(client.id.to_string()),
         api_token_id: None,
         actor: user.map_or_else(|| client_actor(client), user_actor),
-        session_id: minting.session.map(|session| session.id.to_string()),
+        session_id: minting.session_id.map(ToString::to_string),
         targets: targets.into_iter().flatten().collect(),
     }
 }

@@ -8,7 +8,7 @@ use base64::{
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
-    id::{OrgId, RefreshTokenId},
+    id::{OrgId, RefreshTokenId, SessionId},
     token::{OriginalGrant, RefreshTokenReference},
 };
 use tenterhook_model::{
@@ -24,13 +24,13 @@ use super::{
     authorize::protocol_request,
     client,
     error::OAuthError,
-    mint::{Minting, SignedTokens, thaw},
+    mint::{self, Minting, SignedTokens, thaw},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
     requested_scopes,
 };
 
-/// Default of [`crate::Settings::refresh_grace_seconds`].
+/// Default of [`tenterhook_platform::Settings::refresh_grace_seconds`].
 pub const REFRESH_GRACE_SECONDS: u32 = 30;
 /// Longest grace period, as the vendor has it: a copy of a used token is of use for as long.
 pub const REFRESH_GRACE_SECONDS_MAX: u32 = 60;
@@ -135,6 +135,7 @@ async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Resul
         rule,
         user: None,
         session: None,
+        session_id: None,
         scopes: &scopes,
         request: protocol_request(parameters),
         original_grant: None,
@@ -143,9 +144,9 @@ async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Resul
         auth_time: None,
         caller,
     };
-    let subject = crate::oauth::mint::mint(platform, &minting).await?;
-    let tokens = crate::oauth::mint::sign(platform, org, server, subject, &scopes, None)?;
-    crate::oauth::mint::log_grant(platform, &minting, "access_token", None);
+    let subject = mint::mint(platform, &minting).await?;
+    let tokens = mint::sign(platform, org, server, subject, &scopes, None)?;
+    mint::log_grant(platform, &minting, "access_token", None);
     Ok(TokenAnswer { tokens, refresh_token: None, scopes })
 }
 
@@ -171,7 +172,7 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
     let rule = org.configuration.rules.iter().find(|rule| rule.id == code.rule_id);
     let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
     let (subject, auth_time) = thaw(&code.frozen_tokens)?;
-    let tokens = crate::oauth::mint::sign(platform, org, server, subject, &code.scopes, auth_time)?;
+    let tokens = mint::sign(platform, org, server, subject, &code.scopes, auth_time)?;
     let issued = code.refresh_token_id.clone().map(|id| {
         let now = platform.now();
         let secret = random_token(platform.entropy());
@@ -199,7 +200,7 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
     if !platform.store().redeem_authorization_code(org_id, &code_sha256, issued, presented).await? {
         return Err(replayed(platform, org_id, &code_sha256).await?);
     }
-    log_issued(platform, request, rule, Some(&user), &code.scopes, &tokens);
+    log_issued(platform, request, rule, (&user, Some(&code.session_id)), &code.scopes, &tokens);
     Ok(TokenAnswer { tokens, refresh_token, scopes: code.scopes })
 }
 
@@ -253,6 +254,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         rule,
         user: Some(&user),
         session: None,
+        session_id: None,
         scopes: &scopes,
         request: protocol_request(parameters),
         original_grant: Some(OriginalGrant {
@@ -267,8 +269,8 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         caller,
     };
     // The hook runs before the token is rotated, so that after a refusal the old one still works.
-    let subject = crate::oauth::mint::mint(platform, &minting).await?;
-    let tokens = crate::oauth::mint::sign(platform, org, server, subject, &scopes, Some(old.auth_time))?;
+    let subject = mint::mint(platform, &minting).await?;
+    let tokens = mint::sign(platform, org, server, subject, &scopes, Some(old.auth_time))?;
     let (now, secret) = (platform.now(), random_token(platform.entropy()));
     let new = RefreshToken {
         id: new_id,
@@ -287,7 +289,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         store.revoke_family(&old).await?;
         return Err(invalid());
     };
-    log_issued(platform, request, rule, Some(&user), &scopes, &tokens);
+    log_issued(platform, request, rule, (&user, None), &scopes, &tokens);
     Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })
 }
 
@@ -324,7 +326,7 @@ fn log_issued(
     platform: &Platform,
     request: &Request<'_>,
     rule: &PolicyRule,
-    user: Option<&User>,
+    (user, session_id): (&User, Option<&SessionId>),
     scopes: &[String],
     tokens: &SignedTokens,
 ) {
@@ -338,8 +340,9 @@ fn log_issued(
         client,
         policy,
         rule,
-        user,
+        user: Some(user),
         session: None,
+        session_id,
         scopes,
         request: protocol_request(parameters),
         original_grant: None,
@@ -348,9 +351,9 @@ fn log_issued(
         auth_time: None,
         caller,
     };
-    crate::oauth::mint::log_grant(platform, &minting, "access_token", None);
+    mint::log_grant(platform, &minting, "access_token", None);
     if tokens.id_token.is_some() {
-        crate::oauth::mint::log_grant(platform, &minting, "id_token", None);
+        mint::log_grant(platform, &minting, "id_token", None);
     }
 }
 

@@ -30,7 +30,7 @@ use tenterhook_model::{
 use tenterhook_platform::{OrgSnapshot, Platform, events::named_target, keys::generate_key_pair};
 
 use crate::{
-    administrator::{Administrator, ManagementError},
+    administrator::{Administrator, ManagementError, log_change},
     provision::{policy_of, rule_of, scope_of, server_objects, server_of},
     signing_keys::signing_key_of,
 };
@@ -202,7 +202,7 @@ fn log_moved(platform: &Platform, administrator: &Administrator, moved: &[Config
 
 fn log_done(platform: &Platform, administrator: &Administrator, object: &ConfigurationObject, done: Done) {
     let Some((id, kind, name, (event_type, message))) = event_of(object, done) else { return };
-    crate::administrator::log_change(platform, administrator, &event_type, &message, named_target(&id, kind, name));
+    log_change(platform, administrator, &event_type, &message, named_target(&id, kind, name));
 }
 
 /// Creates an OAuth client; its secret is in the answer and nowhere else.
@@ -220,13 +220,7 @@ pub async fn create_client(
         })
         .await?;
     let target = named_target(client.id.as_str(), "PublicClientApp", &client.name);
-    crate::administrator::log_change(
-        platform,
-        administrator,
-        "oauth2.client.lifecycle.create",
-        "OAuth client created",
-        target,
-    );
+    log_change(platform, administrator, "oauth2.client.lifecycle.create", "OAuth client created", target);
     let mut shown = client_to_json(&client);
     if let (Some(secret), Some(members)) = (secret, shown.as_object_mut()) {
         members.insert("client_secret".to_owned(), json!(secret.expose()));

@@ -125,6 +125,24 @@ async fn answers_that_say_nothing_or_nonsense_leave_the_token_unmodified() {
     assert_eq!(events.last().unwrap()["outcome"]["reason"], "ID Token not present");
 }
 
+#[tokio::test]
+async fn the_events_of_a_sign_in_and_of_its_code_name_the_session() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    world.hook(service.address).await;
+    let client = world.org.public_client_id.to_string();
+    let answer = sign_in_and_authorize(&world, &client, "openid", "").await;
+    let code = redirect_parameter(&answer, "code").unwrap();
+    assert_eq!(redeem(&world, &client, &code, VERIFIER).await.status, 200);
+    let session = |event: &Value| event["authenticationContext"]["externalSessionId"].clone();
+    let asked = session(&world.events("inline_hook.response.processed").await[0]);
+    assert!(asked.is_string());
+    for what in ["access_token", "id_token"] {
+        let events = world.events(&format!("app.oauth2.as.token.grant.{what}")).await;
+        assert_eq!(events.iter().map(session).collect::<Vec<_>>(), [asked.clone()], "{what}");
+    }
+}
+
 /// `token.md` 5: no tokens at all; at `/token` HTTP 400 with the pair.
 #[tokio::test]
 async fn an_error_of_the_service_becomes_the_oauth_error() {
