@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, SystemClock, Witness};
-use tenterhook_management::signing_keys;
+use tenterhook_management::signing_keys::{self, DueKeys};
 use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
@@ -187,11 +187,10 @@ async fn purge(platform: Arc<Platform>) {
 
 async fn rotate_signing_keys(platform: Arc<Platform>) {
     let mut every = tokio::time::interval(ROTATE_EVERY);
+    let mut due = DueKeys::default();
     loop {
         every.tick().await;
-        if let Err(error) = signing_keys::rotate_due_keys(&platform).await {
-            tracing::warn!(%error, "signing_key.rotation failed; it is tried again later");
-        }
+        signing_keys::rotate_due_keys(&platform, &mut due).await;
     }
 }
 

@@ -58,8 +58,8 @@ fn draft_of(path: &Path) -> PathBuf {
     path.with_extension(format!("draft-{}", std::process::id()))
 }
 
-/// Writes `secret` in place of what is in the file: whole or not at all. Who could read the file can read the new one,
-/// and nobody else: it has the owner, the group and the mode of the old one.
+/// Writes `secret` in place of what is in the file: whole or not at all. The accounts that could read the file can read the new one,
+/// and no others: it has the owner, the group and the mode of the old one.
 ///
 /// # Errors
 /// Also when this user may not give the file to its owner.

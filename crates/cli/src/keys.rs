@@ -58,7 +58,7 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
             println!("{} of {} rows, {} secrets moved", progress.seen, progress.rows, progress.secrets);
         })
         .await
-        .map_err(|error| format!("{error}. What was moved stays moved; mend the cause and run it again"))?;
+        .map_err(|error| format!("{error}. What was moved stays moved; fix the cause and run it again"))?;
     if done.contended > 0 {
         return Err(format!("{} rows were being changed by others: run it again", done.contended).into());
     }

@@ -115,7 +115,7 @@ impl CommandRule {
     }
 }
 
-/// An answer tried on the subject of a document: nothing but the comparison comes of it.
+/// An answer tried on the subject of a document: the comparison is its only result.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
     /// The subject that the document shows.

@@ -161,7 +161,7 @@ impl Bulkheads {
 }
 
 impl Admission {
-    /// A place in each, the hook's first. Who waits for one of the others holds none that others could use: neither a
+    /// A place in each, the hook's first. A call that waits for one of the others holds none that others could use: neither a
     /// host that is full nor an org that is at its bound takes places of anything but itself. However many are full, it
     /// waits for half of the time that is left: the other half is for the call.
     pub(crate) async fn enter(&self, org: &OrgId, deadline: Deadline) -> Result<Places, SkipReason> {

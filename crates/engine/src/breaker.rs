@@ -171,7 +171,7 @@ impl Breaker {
     ) -> Option<BreakerChange> {
         let mut inner = self.lock();
         if !failed {
-            // Who hangs up too early, or fails with a large document, is judged by it in every mode.
+            // Abandoned calls and failures with large documents are judged by these in every mode.
             inner.pace.answered(began, now);
             inner.sizes.answered(document_bytes, now);
         }

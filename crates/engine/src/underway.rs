@@ -22,7 +22,7 @@ pub(crate) struct Underway<'a> {
 }
 
 impl<'a> Underway<'a> {
-    /// Begins the call, if the breaker lets it. Who goes away after `patience` has waited in vain.
+    /// Begins the call, if the breaker lets it. A caller that goes away after `patience` has waited in vain.
     pub(crate) fn begin(
         breaker: &'a Breaker,
         places: Places,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::oauth::authorize::session_end;
 
-/// What comes of signing in.
+/// The result of a sign-in.
 #[derive(Debug)]
 pub enum SignedIn {
     /// The value of the session's cookie.

@@ -1,6 +1,6 @@
 //! Which key signs, and when another takes its place.
 
-use std::{collections::HashSet, mem, sync::PoisonError};
+use std::{collections::HashSet, mem};
 
 use serde_json::{Value, json};
 use tenterhook_contract::{Timestamp, id::OrgId, limits::TOKEN_LIFETIME_SECONDS_MAX, party::Target};
@@ -11,7 +11,6 @@ use tenterhook_platform::{
     events::{named_target, system_event},
     keys::{generate_key_pair, signing_key},
 };
-use tenterhook_store::StoreError;
 
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
@@ -89,22 +88,24 @@ pub async fn rotate(
     list_keys(&*org_of(platform, administrator)?, server)
 }
 
+/// The signing keys that were due for rotation at the last look.
+#[derive(Debug, Default)]
+pub struct DueKeys(HashSet<String>);
+
 /// Gives every active server whose keys are rotated by themselves a new key when the time of its key is over. Answers
 /// with how many it gave. What fails is logged, and is due the next time.
 ///
-/// Only what was due at the last call too is done: a clock that jumps ahead and back again must not rotate the keys of
+/// Only what was due at the last look too is done: a clock that jumps ahead and back again must not rotate the keys of
 /// all servers at once. A key that was made while the clock was ahead is new from the time at which it is found.
-pub async fn rotate_due_keys(platform: &Platform) -> Result<usize, StoreError> {
-    let orgs = platform.store().orgs().await?;
-    let before = mem::take(&mut *platform.keys_due().lock().unwrap_or_else(PoisonError::into_inner));
-    let mut due = HashSet::new();
+pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
+    let before = mem::take(&mut due.0);
     let mut rotated = 0;
-    for org in orgs {
-        let Some(snapshot) = platform.org(&org.id) else { continue };
+    for snapshot in platform.orgs() {
+        let org = &snapshot.org;
         for server in &snapshot.configuration.authorization_servers {
             let now = platform.now();
             let Some(key) = due_key(&snapshot, server, now) else { continue };
-            due.insert(key.kid.clone());
+            due.0.insert(key.kid.clone());
             if !before.contains(&key.kid) {
                 continue;
             }
@@ -123,8 +124,7 @@ pub async fn rotate_due_keys(platform: &Platform) -> Result<usize, StoreError> {
             }
         }
     }
-    *platform.keys_due().lock().unwrap_or_else(PoisonError::into_inner) = due;
-    Ok(rotated)
+    rotated
 }
 
 /// Puts a new key in the place of `due`; whether it did.

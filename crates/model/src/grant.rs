@@ -94,7 +94,7 @@ pub struct RefreshToken {
     pub token_sha256: String,
     /// The first token's id: the family.
     pub family_id: RefreshTokenId,
-    /// SHA-256 of the authorization code that it came of, in hexadecimal.
+    /// SHA-256 of the authorization code that it was issued for, in hexadecimal.
     pub code_sha256: Option<String>,
     /// The authorization server.
     pub authorization_server_id: AuthorizationServerId,

@@ -66,7 +66,7 @@ impl<K: Clone + PartialEq, T> Turns<K, T> {
     pub async fn take(&self, path: &[K], wait: Duration) -> Option<Turn<K, T>> {
         let receiver = {
             let mut state = self.0.state();
-            // Who waits comes first; with a free turn nobody does.
+            // A turn is only free when no caller waits.
             if let Some(value) = state.free.pop() {
                 return Some(Turn { value: Some(value), shared: Arc::clone(&self.0) });
             }

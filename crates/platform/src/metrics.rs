@@ -162,7 +162,11 @@ impl Platform {
         metrics.in_flight.set(i64::try_from(self.engine().in_flight()).unwrap_or(i64::MAX));
         metrics.events_lost.set(i64::try_from(self.log().lost()).unwrap_or(i64::MAX));
         metrics.oldest_unwritten.set(self.log().oldest_unwritten().as_secs_f64());
-        let states = self.ready_hooks().iter().map(|hook| hook.breaker().state).collect::<Vec<_>>();
+        let states = self
+            .orgs()
+            .iter()
+            .flat_map(|org| org.ready_hooks().map(|hook| hook.breaker().state).collect::<Vec<_>>())
+            .collect::<Vec<_>>();
         for state in [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open] {
             let count = states.iter().filter(|one| **one == state).count();
             let label = StateLabel { state: state.code() };

@@ -98,7 +98,7 @@ pub async fn hash_password(org: &OrgId, password: &Secret) -> Result<Secret, Pas
     hashed.await?
 }
 
-/// What comes of a password that was tried.
+/// The result of verifying a password.
 #[derive(Debug)]
 pub struct Verified {
     /// Whether it is the one that the hash was made of.

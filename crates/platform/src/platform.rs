@@ -1,14 +1,10 @@
 //! The one object that handlers talk to.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tenterhook_contract::{Timestamp, id::OrgId};
-use tenterhook_engine::{Clock, Engine, Entropy, Limits, ReadyHook, Transport, Witness};
+use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
 use tenterhook_model::{ConfigurationVersion, ConfigurationWrite, Org};
 use tenterhook_store::{CommitError, LogWriter, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
@@ -74,7 +70,6 @@ pub struct Platform {
     entropy: Arc<dyn Entropy>,
     settings: Settings,
     refusals: Refusals,
-    keys_due: std::sync::Mutex<HashSet<String>>,
     orgs: ArcSwap<HashMap<OrgId, Arc<OrgSnapshot>>>,
     reloading: Mutex<()>,
 }
@@ -118,7 +113,6 @@ impl Platform {
             entropy,
             settings,
             refusals: Refusals::new(),
-            keys_due: std::sync::Mutex::default(),
             orgs: ArcSwap::default(),
             reloading: Mutex::new(()),
         };
@@ -141,11 +135,6 @@ impl Platform {
         &self.refusals
     }
 
-    /// Ids of the signing keys that were due for rotation at the last look.
-    pub fn keys_due(&self) -> &std::sync::Mutex<HashSet<String>> {
-        &self.keys_due
-    }
-
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -155,9 +144,9 @@ impl Platform {
         &self.metrics
     }
 
-    /// The hooks of every org.
-    pub fn ready_hooks(&self) -> Vec<Arc<ReadyHook>> {
-        self.orgs.load().values().flat_map(|org| org.ready_hooks().cloned().collect::<Vec<_>>()).collect()
+    /// Every org, as it is now.
+    pub fn orgs(&self) -> Vec<Arc<OrgSnapshot>> {
+        self.orgs.load().values().cloned().collect()
     }
 
     /// Outbound calls.

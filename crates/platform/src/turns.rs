@@ -52,8 +52,8 @@ impl OrgTurns {
         Some(ChangeTurn { _place: place, _turn: turn })
     }
 
-    /// Waits until the stored version may be asked for again, and asks with `ask`. Who waits when somebody else begins to
-    /// ask, not before `arrived`, is served by that: `Ok(None)` when it was answered, `Err(None)` when it failed; `ask` is
+    /// Waits until the stored version may be asked for again, and asks with `ask`. A caller that waits while
+    /// another one begins to ask, not before `arrived`, takes its answer: `Ok(None)` when it was answered, `Err(None)` when it failed; `ask` is
     /// not called then.
     pub async fn check<T, E>(
         &self,

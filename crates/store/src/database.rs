@@ -349,7 +349,7 @@ async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error
 pub(crate) struct TurnLimits {
     /// A node that holds the turn and sends nothing for so long loses it: it is stuck, or cut off.
     pub(crate) idle: Duration,
-    /// Who waits for the turn gives up after so long, and may try again.
+    /// A node that waits for the turn gives up after so long, and may try again.
     pub(crate) wait: Duration,
 }
 

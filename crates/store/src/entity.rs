@@ -179,7 +179,7 @@ pub(crate) mod refresh_token {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Access tokens that came of a code, and revoked ones.
+/// Access tokens that were issued for a code, and revoked ones.
 pub(crate) mod access_token {
     use sea_orm::entity::prelude::*;
 

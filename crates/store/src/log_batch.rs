@@ -20,7 +20,7 @@ const TURN_LOCK: i64 = 0x7465_6e74_6572_686c;
 const TURN_LIMITS: TurnLimits = TurnLimits { idle: TURN_IDLE_MAX, wait: Duration::from_secs(10) };
 
 /// Writes the rows, all or none. Nodes on one PostgreSQL take turns: sequence numbers are drawn and committed in the same
-/// order, so that who polls the log behind the last number it has seen misses none. `unmarked` are the stretches of the
+/// order, so that a poller that resumes after the last sequence number misses nothing. `unmarked` are the stretches of the
 /// rows that need a mark first. `again` after a try that failed.
 pub(crate) async fn write(
     connection: &Pool,

@@ -70,7 +70,7 @@ struct Shared {
     freed: Notify,
     /// There is something to write, or somebody waits for it to be written.
     wake: Notify,
-    /// The database takes changes: who waits before the next try need not wait any longer.
+    /// The database takes changes: the writer need not wait any longer before its next try.
     again: Notify,
     /// Events that are not written yet, those in the writer's hands included.
     waiting: AtomicUsize,
@@ -85,7 +85,7 @@ struct Shared {
     followers: broadcast::Sender<Arc<LogEvent<'static>>>,
 }
 
-/// Events in the order in which they came, and who waits until they are written.
+/// Events in the order in which they came, and the callers that wait until they are written.
 #[derive(Default)]
 struct Segment {
     text: String,
@@ -439,7 +439,7 @@ async fn write_all(connection: Pool, shared: &Shared) {
         drop(rows);
         shared.pace().in_hand = None;
         for done in taken.asked.drain(..) {
-            // Who asked may have gone.
+            // The caller may have gone.
             let _ = done.send(());
         }
         if taken.closing {

@@ -1,4 +1,4 @@
-//! Running other programs, and what comes of it.
+//! Runs other programs and reports their results.
 
 use std::{fmt, path::Path, process::Command};
 

@@ -1,4 +1,4 @@
-//! Judging the bodies of create and replace: every problem one cause, none silently mended.
+//! Judging the bodies of create and replace: every problem one cause, none silently corrected.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -61,7 +61,7 @@ pub async fn introspect(
     }
 }
 
-/// Revokes a token of the client, a refresh token with all that came of its grant; an unknown one is no error.
+/// Revokes a token of the client, a refresh token with all tokens of its grant; an unknown one is no error.
 pub async fn revoke(
     platform: &Platform,
     org: &OrgSnapshot,

@@ -139,7 +139,7 @@ async fn the_events_of_a_sign_in_and_of_its_code_name_the_session() {
     assert!(asked.is_string());
     for what in ["access_token", "id_token"] {
         let events = world.events(&format!("app.oauth2.as.token.grant.{what}")).await;
-        assert_eq!(events.iter().map(session).collect::<Vec<_>>(), [asked.clone()], "{what}");
+        assert_eq!(events.iter().map(session).collect::<Vec<_>>(), std::slice::from_ref(&asked), "{what}");
     }
 }
 

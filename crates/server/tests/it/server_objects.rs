@@ -4,7 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tenterhook_contract::id::UserId;
-use tenterhook_management::signing_keys;
+use tenterhook_management::signing_keys::{self, DueKeys};
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, SigningKey};
 
 use crate::{
@@ -357,7 +357,8 @@ async fn signing_keys_are_rotated_when_their_time_is_over_or_when_asked() {
     for server in [auto, manual] {
         aged(id(server), 89).await;
     }
-    let looked = async || signing_keys::rotate_due_keys(&world.platform).await.unwrap();
+    let mut due = DueKeys::default();
+    let mut looked = async || signing_keys::rotate_due_keys(&world.platform, &mut due).await;
     assert_eq!((looked().await, looked().await), (0, 0));
     for server in [auto, manual] {
         aged(id(server), 90).await;
