@@ -15,7 +15,7 @@ use crate::{Network, WiderNetwork, entropy::sha256_hex};
 /// Attempts on a login in a window.
 pub const ATTEMPTS_MAX: u32 = 10;
 /// Length of a window, from its first attempt.
-pub const ATTEMPTS_WINDOW: Duration = Duration::from_mins(5);
+pub(crate) const ATTEMPTS_WINDOW: Duration = Duration::from_mins(5);
 /// The bounds of a node; each login takes some 400 bytes.
 const BOUNDS: Bounds = Bounds { logins: 100_000, per_wider_network: 5_000, per_network: 1_000 };
 

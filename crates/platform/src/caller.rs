@@ -47,7 +47,7 @@ impl Caller {
     }
 
     /// What a log event says of who sent the request.
-    pub fn log_client(&self) -> LogClient<'_> {
+    pub(crate) fn log_client(&self) -> LogClient<'_> {
         LogClient {
             user_agent: self.user_agent.as_deref().map(Into::into),
             ip_address: self.ip_address.as_str().into(),
@@ -121,7 +121,7 @@ const SECRET_PARAMETERS: [&str; 16] = [
 ];
 
 /// Path and query of a request, as much of them as the log takes, without the values of [`SECRET_PARAMETERS`].
-pub fn logged_url<'a>(path: &'a str, query: Option<&str>) -> Cow<'a, str> {
+pub(crate) fn logged_url<'a>(path: &'a str, query: Option<&str>) -> Cow<'a, str> {
     let Some(query) = query else { return path.into() };
     let mut url = String::with_capacity(path.len() + 1 + query.len());
     url.push_str(path);

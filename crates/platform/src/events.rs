@@ -67,7 +67,7 @@ impl<'a> Event<'a> {
     }
 
     /// An event that no request caused.
-    pub fn of_nobody(stamp: Stamp, org: &OrgId, actor: Actor, transaction_id: String) -> Self {
+    pub(crate) fn of_nobody(stamp: Stamp, org: &OrgId, actor: Actor, transaction_id: String) -> Self {
         Self::new(stamp, org, Cow::Owned(actor), transaction_id.into())
     }
 

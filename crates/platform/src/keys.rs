@@ -74,7 +74,7 @@ impl Keys {
     }
 
     /// Whether a token names a key that is not here: one that another node has just made, perhaps.
-    pub fn lack_key_of(&self, token: &str) -> bool {
+    pub(crate) fn lack_key_of(&self, token: &str) -> bool {
         let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid);
         kid.is_some_and(|kid| !self.verifiers.contains_key(&kid))
     }

@@ -13,13 +13,13 @@ mod imported_password;
 pub mod keys;
 mod metrics;
 mod network;
+mod org_turns;
 pub mod passwords;
 mod pause;
 mod platform;
 mod recording;
 pub mod refusals;
 mod snapshot;
-mod turns;
 
 pub use caller::Caller;
 pub use imported_password::ImportedHash;

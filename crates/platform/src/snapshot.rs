@@ -12,7 +12,7 @@ use tenterhook_contract::{
 use tenterhook_engine::{ReadyHook, Transport};
 use tenterhook_model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
 
-use crate::{caller::canonical_path, keys::Keys, turns::OrgTurns};
+use crate::{caller::canonical_path, keys::Keys, org_turns::OrgTurns};
 use tokio::time::Instant;
 use url::{Origin, Url, form_urlencoded};
 
@@ -32,7 +32,7 @@ pub struct OrgSnapshot {
     /// When reading it began: whatever was committed until then is in it.
     pub read_at: Instant,
     /// Outlives this snapshot.
-    pub turns: Arc<OrgTurns>,
+    pub(crate) turns: Arc<OrgTurns>,
     ready: HashMap<HookId, Arc<ReadyHook>>,
     /// Origins of the clients' redirect URIs.
     origins: Arc<HashSet<String>>,
@@ -86,7 +86,7 @@ impl OrgSnapshot {
     }
 
     /// Every hook, ready to be invoked.
-    pub fn ready_hooks(&self) -> impl Iterator<Item = &Arc<ReadyHook>> {
+    pub(crate) fn ready_hooks(&self) -> impl Iterator<Item = &Arc<ReadyHook>> {
         self.ready.values()
     }
 

@@ -16,7 +16,7 @@ const CHECK_EVERY: Duration = Duration::from_millis(50);
 
 /// The turns of one org. They outlive its snapshots.
 #[derive(Debug)]
-pub struct OrgTurns {
+pub(crate) struct OrgTurns {
     places: Semaphore,
     changing: Mutex<()>,
     /// The last time that the stored version was asked for.
@@ -32,7 +32,7 @@ struct Check {
 }
 
 /// The turn to change an org's configuration. It ends when it is dropped.
-pub struct ChangeTurn<'a> {
+pub(crate) struct ChangeTurn<'a> {
     _place: SemaphorePermit<'a>,
     _turn: MutexGuard<'a, ()>,
 }
@@ -46,7 +46,7 @@ impl Default for OrgTurns {
 impl OrgTurns {
     /// Waits until the changes that came before are done, in the order in which they came. `None` when too many wait, or
     /// the turn does not come before `deadline`.
-    pub async fn change(&self, deadline: Instant) -> Option<ChangeTurn<'_>> {
+    pub(crate) async fn change(&self, deadline: Instant) -> Option<ChangeTurn<'_>> {
         let place = self.places.try_acquire().ok()?;
         let turn = tokio::time::timeout_at(deadline, self.changing.lock()).await.ok()?;
         Some(ChangeTurn { _place: place, _turn: turn })
@@ -55,7 +55,7 @@ impl OrgTurns {
     /// Waits until the stored version may be asked for again, and asks with `ask`. A caller that waits while
     /// another one begins to ask, not before `arrived`, takes its answer: `Ok(None)` when it was answered, `Err(None)` when it failed; `ask` is
     /// not called then.
-    pub async fn check<T, E>(
+    pub(crate) async fn check<T, E>(
         &self,
         arrived: Instant,
         ask: impl AsyncFnOnce() -> Result<T, E>,
