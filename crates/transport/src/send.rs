@@ -1,6 +1,14 @@
 //! Sends a request over the pool, and sends it again when the service provably did not read it.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    future::{Future as _, pending, poll_fn},
+    io,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -140,7 +148,7 @@ impl PooledClient {
             let sent = tokio::select! {
                 biased;
                 sent = self.send_once(request) => sent.map_err(Some),
-                () = passed_over(&carrier.0, progress) => Err(None),
+                () = passed_over(|| http2_of(&carrier.0), progress) => Err(None),
             };
             let error = match sent {
                 Ok(answer) => return Ok(answer),
@@ -182,20 +190,34 @@ impl PooledClient {
     }
 }
 
-/// Ends when the connection that was chosen for a request has said that it does not process it, and has not taken its body:
-/// the library does not always say so before the connection is closed.
-async fn passed_over(chosen: &CaptureConnection, progress: &Progress) {
-    let mut chosen = chosen.clone();
-    drop(chosen.wait_for_connection_metadata().await);
-    if let Some(by) = http2_of(&chosen) {
-        by.streams.next_passed_over().await;
-        // The pool takes a request to another connection while it is polled, which it is not now.
-        let still = http2_of(&chosen).is_some_and(|last| Arc::ptr_eq(&last, &by));
-        if still && progress.phase() != CallPhase::Wait {
+/// Ends when the connection that was chosen last for a request has said that it does not process it, and has not taken its
+/// body: the library does not always say so before the connection is closed. `chosen` is that connection if it is one of
+/// HTTP/2. It changes only while the request is polled: this is to be polled after it, in the same task.
+async fn passed_over(chosen: impl Fn() -> Option<Arc<ConnectionInfo>>, progress: &Progress) {
+    loop {
+        let by = chosen();
+        let mut over = pin!(async {
+            match &by {
+                Some(by) => by.streams.next_passed_over().await,
+                None => pending().await,
+            }
+        });
+        let is_over = poll_fn(|context| {
+            // Which streams are processed is the library's to say from here on.
+            if progress.phase() == CallPhase::Wait {
+                return Poll::Pending;
+            }
+            // The pool takes a request from a connection that has ended to the next one.
+            let last = chosen();
+            if by.as_ref().map(Arc::as_ptr) != last.as_ref().map(Arc::as_ptr) {
+                return Poll::Ready(false);
+            }
+            over.as_mut().poll(context).map(|()| true)
+        });
+        if is_over.await && progress.phase() != CallPhase::Wait {
             return;
         }
     }
-    std::future::pending::<()>().await;
 }
 
 /// Takes the connection out of the pool. The calls that are under way on it end there.
@@ -303,17 +325,26 @@ mod tests {
 
     use std::{
         convert::Infallible,
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            Mutex, OnceLock,
+            atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+        },
     };
 
     use bytes::Bytes;
     use http_body_util::Full;
     use hyper::{server::conn::http2, service::service_fn};
     use hyper_util::rt::TokioIo;
-    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener, time::timeout};
 
     use super::*;
-    use crate::{EgressPolicy, SystemResolver, dialer::Reach, tls};
+    use crate::{
+        EgressPolicy, SystemResolver,
+        dialer::Reach,
+        keep_alive::Promise,
+        streams::{Frames, Streams},
+        tls,
+    };
 
     /// A service over HTTP/2, and the connections that it has taken.
     async fn service() -> (String, Arc<AtomicUsize>) {
@@ -338,6 +369,20 @@ mod tests {
         reach.age_max = age_max;
         let config = tls::client_config(Arc::new(tls::machine_trust(&[]).unwrap()), None).unwrap();
         PooledClient::new(Dialer::new(Arc::new(reach), config, None, true), true, None)
+    }
+
+    fn connection_info() -> Arc<ConnectionInfo> {
+        let now = Instant::now();
+        Arc::new(ConnectionInfo {
+            began: now,
+            established: now,
+            leave_at: now + AGE_MAX,
+            http2: true,
+            promise: Promise::default(),
+            answers: AtomicU32::new(0),
+            streams: Streams::default(),
+            leaving: OnceLock::new(),
+        })
     }
 
     async fn send(client: &PooledClient, uri: &str) -> Result<Response<Incoming>, CallFailure> {
@@ -376,6 +421,53 @@ mod tests {
         }
     }
 
+    fn go_away(last: u32) -> Vec<u8> {
+        [&[0, 0, 8, 7, 0, 0, 0, 0, 0][..], &last.to_be_bytes(), &[0; 4]].concat()
+    }
+
+    /// The library takes a request that waits in the queue of a connection that ends to another one by itself.
+    #[tokio::test]
+    async fn a_request_is_passed_over_by_the_connection_that_was_chosen_last() {
+        let says = |info: &ConnectionInfo| Frames::default().read(&go_away(0), &info.streams);
+        for (first, first_says) in [(None, false), (Some(connection_info()), false), (Some(connection_info()), true)] {
+            let (progress, second) = (Progress::default(), connection_info());
+            let chosen = Mutex::new(None);
+            let told = AtomicBool::new(false);
+            let request = async {
+                tokio::task::yield_now().await;
+                chosen.lock().unwrap().clone_from(&first);
+                tokio::task::yield_now().await;
+                if let Some(first) = first.as_deref().filter(|_| first_says) {
+                    says(first);
+                }
+                *chosen.lock().unwrap() = Some(Arc::clone(&second));
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+                told.store(true, Ordering::Relaxed);
+                says(&second);
+                pending::<()>().await;
+            };
+            let watched = async {
+                tokio::select! {
+                    biased;
+                    () = request => {}
+                    () = passed_over(|| chosen.lock().unwrap().clone(), &progress) => {}
+                }
+            };
+            timeout(Duration::from_secs(10), watched).await.unwrap();
+            assert!(told.load(Ordering::Relaxed), "what the first connection says is not about it any more");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_body_was_taken_is_not_passed_over() {
+        let (progress, info) = (Progress::default(), connection_info());
+        Frames::default().read(&go_away(0), &info.streams);
+        progress.reach(CallPhase::Wait);
+        let mut over = pin!(passed_over(|| Some(Arc::clone(&info)), &progress));
+        assert_eq!(poll_fn(|context| Poll::Ready(over.as_mut().poll(context))).await, Poll::Pending);
+    }
+
     /// A service that answers nobody gets no connection older than any other.
     #[tokio::test]
     async fn a_connection_without_answers_leaves_the_pool_at_its_age() {
@@ -402,8 +494,7 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(1_024);
         let (requests, connection) = h2::client::handshake(ours).await.unwrap();
         tokio::spawn(connection);
-        let go_away = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-        theirs.write_all(&[&[0, 0, 0, 4, 0, 0, 0, 0, 0], &go_away[..]].concat()).await.unwrap();
+        theirs.write_all(&[&[0, 0, 0, 4, 0, 0, 0, 0, 0], &go_away(1)[..]].concat()).await.unwrap();
         let mut requests = requests;
         let error = loop {
             match requests.ready().await {

@@ -238,6 +238,71 @@ async fn a_request_that_waits_for_its_stream_outlives_a_goaway_that_says_that_it
     }
 }
 
+/// The pool takes what waits in the queue of a connection that ends to the next one by itself. There it may have to wait for
+/// its stream again, and be passed over.
+#[tokio::test]
+async fn a_request_that_the_pool_took_to_a_second_connection_outlives_a_goaway_of_that_one() {
+    let (listener, endpoint) = listening().await;
+    let ((opened, is_opened), (waiting, are_waiting)) = (oneshot::channel(), oneshot::channel());
+    let serving = tokio::spawn(async move {
+        let mut first = Peer::accept(&listener).await;
+        // SETTINGS_MAX_CONCURRENT_STREAMS, 1.
+        first.settle(&[0, 3, 0, 0, 0, 1]).await;
+        let id = first.request().await;
+        first.answer(id).await;
+        first.request().await;
+        opened.send(()).unwrap();
+        are_waiting.await.unwrap();
+        drop(first);
+        let mut second = Peer::accept(&listener).await;
+        let mut ids = Vec::new();
+        for _ in 0..STREAMS {
+            ids.push(second.request().await);
+        }
+        // SETTINGS_MAX_CONCURRENT_STREAMS, 100: one request waits for its stream, another one for its turn.
+        second.settle(&[0, 3, 0, 0, 0, 100]).await;
+        second.go_away(*ids.last().unwrap()).await;
+        let mut third = Peer::accept(&listener).await;
+        third.settle(&[]).await;
+        for _ in 0..2 {
+            let id = third.request().await;
+            third.answer(id).await;
+        }
+        for id in ids {
+            second.answer(id).await;
+        }
+        (second, third)
+    });
+    let calling = || {
+        let (endpoint, progress) = (Arc::clone(&endpoint), Progress::default());
+        tokio::spawn(async move {
+            let result = call_with(&*endpoint, &progress).await.result;
+            (result.map(|answer| answer.status).map_err(|failure| failure.code), progress.resends())
+        })
+    };
+    assert_eq!(calling().await.unwrap(), (Ok(200), 0), "the bound on streams is known from here on");
+    // Both were handed over, and are lost with the first connection.
+    let mut lost = vec![calling()];
+    is_opened.await.unwrap();
+    lost.push(calling());
+    let calls: Vec<_> = (0..STREAMS + 2).map(|_| calling()).collect();
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    waiting.send(()).unwrap();
+    for call in lost {
+        assert_eq!(call.await.unwrap(), (Err(FailureCode::ConnectionReset), 0));
+    }
+    let mut resends = 0;
+    for call in calls {
+        let (result, resent) = call.await.unwrap();
+        assert_eq!(result, Ok(200));
+        resends += resent;
+    }
+    assert_eq!(resends, 2, "the pool's own are not counted");
+    serving.await.unwrap();
+}
+
 /// RFC 9113 section 8.7. Ten times, and not for ever; three times by one connection, for another one may take it.
 #[tokio::test]
 async fn a_refused_stream_is_sent_again_up_to_its_bound_and_a_cancelled_one_is_not() {
