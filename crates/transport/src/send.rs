@@ -50,6 +50,7 @@ const HTTP2_PONG_TIMEOUT: Duration = Duration::from_secs(2);
 /// other stream takes nearly all calls with this; one that refuses all is not asked for ever.
 const RESENDS_MAX: u8 = 10;
 /// The same where connections end after a few requests each: each takes some of those that wait, so all have their turn.
+/// Each is counted apart from the other: a request that had many turns may still meet a connection that ends at once.
 const TURNS_MAX: u8 = 100;
 /// The longest pause before such a turn.
 const TURN_PAUSE_MAX: Duration = Duration::from_millis(32);
@@ -77,6 +78,15 @@ struct Carrier(CaptureConnection);
 struct Refusals {
     by: Option<Arc<ConnectionInfo>>,
     times: u8,
+}
+
+/// How often one request was sent again.
+#[derive(Default)]
+struct Resends {
+    /// After a connection that had processed others and ended.
+    turns: u8,
+    /// After anything else.
+    others: u8,
 }
 
 /// Why the service has not read a request.
@@ -138,8 +148,8 @@ impl PooledClient {
         deadline: Deadline,
         progress: &Progress,
     ) -> Result<Response<Incoming>, CallFailure> {
-        let mut pause = Duration::ZERO;
         let mut unused = 0;
+        let mut resends = Resends::default();
         let mut refusals = Refusals::default();
         loop {
             let mut request = request()?;
@@ -154,15 +164,14 @@ impl PooledClient {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            let failed = || error.as_ref().map_or_else(failure::closed_early, failure::of_client_error);
             let by = http2_of(&carrier.0);
-            let in_turn = by.as_ref().is_some_and(|by| by.streams.some_were_processed());
-            let resends_max = if in_turn { TURNS_MAX } else { RESENDS_MAX };
             let taken = progress.phase() == CallPhase::Wait;
             match error.as_ref().map_or(Some(Unread::GivenBack), |error| unread(error, taken, by.as_deref())) {
                 Some(Unread::NotUsed) if unused < IDLE_PER_HOST_MAX => unused += 1,
-                Some(why @ (Unread::Refused | Unread::GivenBack))
-                    if progress.resends() < resends_max && pause * RESEND_SHARE <= deadline.remaining() =>
-                {
+                Some(why @ (Unread::Refused | Unread::GivenBack)) => {
+                    let in_turn = by.as_ref().is_some_and(|by| by.streams.some_were_processed());
+                    let pause = resends.next(in_turn, deadline.remaining()).ok_or_else(failed)?;
                     if why == Unread::GivenBack || refusals.are_too_many(by) {
                         leave(&carrier.0);
                     }
@@ -170,12 +179,8 @@ impl PooledClient {
                     if !pause.is_zero() {
                         tokio::time::sleep(pause).await;
                     }
-                    pause = RESEND_PAUSE.max(pause * 2);
-                    if in_turn {
-                        pause = pause.min(TURN_PAUSE_MAX);
-                    }
                 }
-                _ => return Err(error.as_ref().map_or_else(failure::closed_early, failure::of_client_error)),
+                _ => return Err(failed()),
             }
             progress.reach(CallPhase::Connect);
         }
@@ -245,6 +250,26 @@ impl Drop for Carrier {
                 second.abort();
             }
         }
+    }
+}
+
+impl Resends {
+    /// Counts one more: the pause before it. `None` when there were as many as may be, or `remaining` is too short.
+    fn next(&mut self, in_turn: bool, remaining: Duration) -> Option<Duration> {
+        let (times, times_max, pause_max) = if in_turn {
+            (&mut self.turns, TURNS_MAX, TURN_PAUSE_MAX)
+        } else {
+            (&mut self.others, RESENDS_MAX, Duration::MAX)
+        };
+        let pause = match times.checked_sub(1) {
+            Some(doubled) => RESEND_PAUSE.saturating_mul(2_u32.saturating_pow(doubled.into())).min(pause_max),
+            None => Duration::ZERO,
+        };
+        let more = *times < times_max && pause.saturating_mul(RESEND_SHARE) <= remaining;
+        more.then(|| {
+            *times += 1;
+            pause
+        })
     }
 }
 
@@ -466,6 +491,30 @@ mod tests {
         progress.reach(CallPhase::Wait);
         let mut over = pin!(passed_over(|| Some(Arc::clone(&info)), &progress));
         assert_eq!(poll_fn(|context| Poll::Ready(over.as_mut().poll(context))).await, Poll::Pending);
+    }
+
+    #[test]
+    fn turns_and_other_resends_have_bounds_of_their_own() {
+        let long = Duration::from_secs(10);
+        let mut resends = Resends::default();
+        for (in_turn, times, pauses) in [
+            (true, 11, [0, 1, 2, 4, 8, 16, 32, 32, 32, 32, 32].as_slice()),
+            // After more turns than there may be others.
+            (false, 10, &[0, 1, 2, 4, 8, 16, 32, 64, 128, 256]),
+            (true, 89, &[32; 89]),
+        ] {
+            let next = (0..times).map_while(|_| resends.next(in_turn, long)).map(|pause| pause.as_millis());
+            assert_eq!(next.collect::<Vec<_>>(), pauses);
+        }
+        assert_eq!([resends.next(true, long), resends.next(false, long)], [None, None]);
+    }
+
+    #[test]
+    fn a_pause_leaves_most_of_the_time() {
+        let mut resends = Resends { turns: 0, others: 3 };
+        assert_eq!(resends.next(false, Duration::from_millis(15)), None);
+        assert_eq!(resends.next(false, Duration::from_millis(16)), Some(Duration::from_millis(4)));
+        assert_eq!(resends.next(true, Duration::ZERO), Some(Duration::ZERO));
     }
 
     /// A service that answers nobody gets no connection older than any other.

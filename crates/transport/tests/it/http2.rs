@@ -303,6 +303,54 @@ async fn a_request_that_the_pool_took_to_a_second_connection_outlives_a_goaway_o
     serving.await.unwrap();
 }
 
+/// Connections that end after one request each give a request many turns. What is said of it then is counted by itself.
+#[tokio::test]
+async fn a_request_that_had_many_turns_may_be_given_back_for_other_reasons_too() {
+    // More than a request is sent again otherwise.
+    const TURNS: usize = 11;
+    let (listener, endpoint) = listening().await;
+    let serving = tokio::spawn(async move {
+        for waiting in (1..=TURNS).rev() {
+            let mut peer = Peer::accept(&listener).await;
+            peer.settle(&[]).await;
+            for _ in 0..=waiting {
+                peer.request().await;
+            }
+            peer.go_away(1).await;
+            peer.answer(1).await;
+        }
+        let mut none = Peer::accept(&listener).await;
+        none.settle(&[]).await;
+        none.request().await;
+        none.go_away(0).await;
+        let mut last = Peer::accept(&listener).await;
+        last.settle(&[]).await;
+        let id = last.request().await;
+        last.reset(id, REFUSED_STREAM).await;
+        let id = last.request().await;
+        last.answer(id).await;
+        last
+    });
+    let calls: Vec<_> = (0..=TURNS)
+        .map(|_| {
+            let (endpoint, progress) = (Arc::clone(&endpoint), Progress::default());
+            tokio::spawn(async move {
+                let result = call_with(&*endpoint, &progress).await.result;
+                (result.map(|answer| answer.status).map_err(|failure| failure.code), progress.resends())
+            })
+        })
+        .collect();
+    let mut resends = Vec::new();
+    for call in calls {
+        let (result, times) = call.await.unwrap();
+        assert_eq!(result, Ok(200));
+        resends.push(usize::from(times));
+    }
+    resends.sort_unstable();
+    assert_eq!(resends, (0..TURNS).chain([TURNS + 2]).collect::<Vec<_>>());
+    serving.await.unwrap();
+}
+
 /// RFC 9113 section 8.7. Ten times, and not for ever; three times by one connection, for another one may take it.
 #[tokio::test]
 async fn a_refused_stream_is_sent_again_up_to_its_bound_and_a_cancelled_one_is_not() {
