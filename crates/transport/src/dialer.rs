@@ -26,7 +26,7 @@ use crate::{
     connection::{ConnectionInfo, ServiceConnection, Stream},
     egress::Denials,
     failure::{DialError, of_connect_error, of_tls_error, of_tunnel_error},
-    gate::{Dialled, Gates, Turn},
+    gate::{Dial, Dialled, Gates},
     keep_alive::{Promise, Services, service_name},
     streams::Streams,
 };
@@ -119,14 +119,14 @@ impl Dialer {
     async fn dial_in_turn(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, DialError> {
         let until = Instant::now() + GATE_PATIENCE;
         while let Some((gates, host)) = self.gate(&uri) {
-            match gates.turn(&host) {
-                Turn::Own(attempt) => {
+            match gates.dial(&host) {
+                Dial::Own(attempt) => {
                     let dialled = self.dial(uri).await;
                     let shared = dialled.as_ref().is_ok_and(|connection| connection.inner().is_shared());
                     attempt.ended(if shared { Dialled::Shared } else { Dialled::NotShared });
                     return dialled.map_err(DialError::Failed);
                 }
-                Turn::Others(wait) => match tokio::time::timeout_at(until, wait.dialled()).await {
+                Dial::Others(wait) => match tokio::time::timeout_at(until, wait.dialled()).await {
                     // Its call has gone: it is the turn of one of those who waited.
                     Ok(None) => {}
                     Ok(Some(Dialled::Shared)) => {

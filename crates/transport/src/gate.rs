@@ -25,11 +25,11 @@ type Attempts = HashMap<String, watch::Receiver<Option<Dialled>>>;
 #[derive(Clone, Default)]
 pub(crate) struct Gates(Arc<Mutex<Attempts>>);
 
-/// Whose turn it is to connect to a host.
-pub(crate) enum Turn {
-    /// The caller's.
+/// Who connects to a host.
+pub(crate) enum Dial {
+    /// The caller.
     Own(Attempt),
-    /// Another call's, which is under way.
+    /// Another call, which does so already.
     Others(Wait),
 }
 
@@ -44,15 +44,15 @@ pub(crate) struct Attempt {
 pub(crate) struct Wait(watch::Receiver<Option<Dialled>>);
 
 impl Gates {
-    /// Whose turn it is to connect to `host`.
-    pub(crate) fn turn(&self, host: &str) -> Turn {
+    /// Who connects to `host`.
+    pub(crate) fn dial(&self, host: &str) -> Dial {
         let mut attempts = self.attempts();
         if let Some(attempt) = attempts.get(host) {
-            return Turn::Others(Wait(attempt.clone()));
+            return Dial::Others(Wait(attempt.clone()));
         }
         let (sender, receiver) = watch::channel(None);
         attempts.insert(host.to_owned(), receiver);
-        Turn::Own(Attempt { gates: self.clone(), host: host.to_owned(), sender })
+        Dial::Own(Attempt { gates: self.clone(), host: host.to_owned(), sender })
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
@@ -89,11 +89,11 @@ mod tests {
     async fn one_call_at_a_time_connects_to_a_host_and_the_others_learn_what_became_of_it() {
         for dialled in [Some(Dialled::Shared), Some(Dialled::NotShared), None] {
             let gates = Gates::default();
-            let Turn::Own(attempt) = gates.turn("one") else { panic!("nobody else connects") };
-            assert!(matches!(gates.turn("two"), Turn::Own(_)), "hosts do not wait for each other");
-            let waits = (0..3).map(|_| match gates.turn("one") {
-                Turn::Others(wait) => wait,
-                Turn::Own(_) => panic!("a second attempt"),
+            let Dial::Own(attempt) = gates.dial("one") else { panic!("nobody else connects") };
+            assert!(matches!(gates.dial("two"), Dial::Own(_)), "hosts do not wait for each other");
+            let waits = (0..3).map(|_| match gates.dial("one") {
+                Dial::Others(wait) => wait,
+                Dial::Own(_) => panic!("a second attempt"),
             });
             let waits = waits.collect::<Vec<_>>();
             match dialled {
@@ -103,7 +103,7 @@ mod tests {
             for wait in waits {
                 assert_eq!(wait.dialled().await, dialled);
             }
-            let Turn::Own(next) = gates.turn("one") else { panic!("the turn is free again") };
+            let Dial::Own(next) = gates.dial("one") else { panic!("nobody connects any more") };
             drop(next);
             assert!(gates.attempts().is_empty(), "nothing is kept");
         }

@@ -73,9 +73,9 @@ pub(crate) struct PooledClient {
 /// The connection that a request is sent on. However the request ends, an HTTP/2 connection leaves the pool at its age.
 struct Carrier(CaptureConnection);
 
-/// The connection that refused a request last, and how often.
+/// How often the connection that refused a request last did so.
 #[derive(Default)]
-struct Refusals {
+struct StreamRefusals {
     by: Option<Arc<ConnectionInfo>>,
     times: u8,
 }
@@ -150,7 +150,7 @@ impl PooledClient {
     ) -> Result<Response<Incoming>, CallFailure> {
         let mut unused = 0;
         let mut resends = Resends::default();
-        let mut refusals = Refusals::default();
+        let mut refusals = StreamRefusals::default();
         loop {
             let mut request = request()?;
             let carrier = Carrier(capture_connection(&mut request));
@@ -273,7 +273,7 @@ impl Resends {
     }
 }
 
-impl Refusals {
+impl StreamRefusals {
     /// Counts one more; whether the connection is to be left for it.
     fn are_too_many(&mut self, by: Option<Arc<ConnectionInfo>>) -> bool {
         let same = self.by.as_ref().zip(by.as_ref()).is_some_and(|(last, by)| Arc::ptr_eq(last, by));
