@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{Timestamp, id::RequestId};
-use tenterhook_flows::oauth::{parameters::Parameters, token};
+use tenterhook_flows::{
+    commitment::Commitment,
+    oauth::{parameters::Parameters, token},
+};
 use tenterhook_jose::{SigningAlgorithm, TokenSigner};
 use tenterhook_platform::Caller;
 use tokio::time::Instant;
@@ -120,13 +123,16 @@ fn authentication(length: Duration) -> Result<(), Error> {
             user_agent: None,
             base_url: org.base_url.clone(),
         };
+        let commitment = Commitment::default();
         let until = Instant::now() + length;
         let (before, mut times) = (cpu::time()?, 0_u32);
         while Instant::now() < until {
             for _ in 0..16 {
                 let form =
                     Parameters::parse(b"grant_type=none&scope=orders.read").map_err(|error| error.description)?;
-                let refused = token::issue(&world.platform, &org, server, &caller, &form, Some(&authorization)).await;
+                let refused =
+                    token::issue(&world.platform, &org, server, &caller, &form, Some(&authorization), &commitment)
+                        .await;
                 if refused.is_ok_and(|_| true) {
                     return Err("a token was issued".into());
                 }

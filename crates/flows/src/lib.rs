@@ -2,5 +2,6 @@
 //!
 //! No SQL, no HTTP handlers and no management live here. [`oauth`] is the first flow.
 
+pub mod commitment;
 pub mod oauth;
 pub mod sign_in;

@@ -17,6 +17,7 @@ mod patience;
 mod places;
 mod plain_text;
 mod rate_limit;
+mod to_its_end;
 mod trusted_proxies;
 
 use std::{sync::Arc, time::Duration};

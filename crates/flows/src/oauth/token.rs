@@ -20,6 +20,8 @@ use tenterhook_platform::{
     entropy::{random_token, sha256_hex},
 };
 
+use crate::commitment::Commitment;
+
 use super::{
     authorize::protocol_request,
     client,
@@ -74,9 +76,16 @@ struct Request<'a> {
     caller: &'a Caller,
     parameters: &'a Parameters,
     client: &'a OAuthClient,
+    commitment: &'a Commitment,
 }
 
-/// Answers a token request. `authorization` is the `Authorization` header.
+/// Whether the grant that a token request asks for changes what is stored.
+pub fn may_commit(parameters: &Parameters) -> bool {
+    matches!(parameters.get("grant_type"), Some("authorization_code" | "refresh_token"))
+}
+
+/// Answers a token request. `authorization` is the `Authorization` header. `commitment` has begun once the code or the refresh
+/// token may be used up, or what was issued for it revoked: from then on this must be run to its end.
 pub async fn issue(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -84,6 +93,7 @@ pub async fn issue(
     caller: &Caller,
     parameters: &Parameters,
     authorization: Option<&str>,
+    commitment: &Commitment,
 ) -> Result<TokenAnswer, OAuthError> {
     let client = authenticate(org, parameters, authorization)?;
     let grant_type = parameters.require("grant_type")?;
@@ -96,7 +106,7 @@ pub async fn issue(
         return Err(OAuthError::of_configuration("unauthorized_client", text));
     }
     parameters.check_sent(caller)?;
-    let request = Request { org, server, caller, parameters, client };
+    let request = Request { org, server, caller, parameters, client, commitment };
     match grant_type {
         "client_credentials" => client_credentials(platform, &request).await,
         "authorization_code" => redeem_code(platform, &request).await,
@@ -105,7 +115,7 @@ pub async fn issue(
 }
 
 async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
-    let Request { org, server, caller, parameters, client } = *request;
+    let Request { org, server, caller, parameters, client, .. } = *request;
     let scopes = requested_scopes(org, server, parameters.get("scope"))?;
     if scopes.is_empty() {
         return Err(OAuthError::of_configuration(
@@ -164,6 +174,7 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
         }
         CodeState::Redeemed(code) => {
             check_code(&code, request)?;
+            request.commitment.begin();
             return Err(replayed(platform, org_id, &code_sha256).await?);
         }
         CodeState::Unknown => return Err(invalid_code()),
@@ -197,6 +208,8 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
     });
     let (refresh, refresh_token) = issued.unzip();
     let issued = (&tokens.issued(), refresh.as_ref());
+    // Presented again after this, the code is a replay, which revokes what was issued.
+    request.commitment.begin();
     if !platform.store().redeem_authorization_code(org_id, &code_sha256, issued, presented).await? {
         return Err(replayed(platform, org_id, &code_sha256).await?);
     }
@@ -212,7 +225,7 @@ async fn replayed(platform: &Platform, org: &OrgId, code_sha256: &str) -> Result
 }
 
 async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
-    let Request { org, server, caller, parameters, client } = *request;
+    let Request { org, server, caller, parameters, client, .. } = *request;
     let hash = sha256_hex(parameters.require("refresh_token")?);
     // A hook takes its time; what was in time when it was asked for stays so.
     let asked = platform.now();
@@ -223,6 +236,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         RefreshTokenState::Used { token, used } if within_grace(platform, used, asked) => token,
         RefreshTokenState::Used { token, .. } if token.client_id == client.id => {
             // Somebody holds a copy: the whole family ends, with its access tokens (RFC 9700 section 4.14.2).
+            request.commitment.begin();
             platform.store().revoke_family(&token).await?;
             return Err(invalid());
         }
@@ -280,6 +294,8 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         ..(*old).clone()
     };
     let store = platform.store();
+    // The hook has answered: what follows is not the client's to abandon.
+    request.commitment.begin();
     let kept = (platform.settings().refresh_grace_seconds > 0).then_some(&secret);
     let secret = if store.rotate_refresh_token(&old, (&new, kept), &tokens.issued(), now).await? {
         secret
@@ -330,7 +346,7 @@ fn log_issued(
     scopes: &[String],
     tokens: &SignedTokens,
 ) {
-    let Request { org, server, caller, parameters, client } = *request;
+    let Request { org, server, caller, parameters, client, .. } = *request;
     let Some(policy) = org.configuration.policies.iter().find(|policy| policy.id == rule.policy_id) else {
         return;
     };

@@ -19,23 +19,23 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
-use hyper::rt::Executor as _;
 use serde_json::Value;
 use tenterhook_contract::id::OrgId;
+use tenterhook_flows::commitment::Commitment;
 use tenterhook_management::administrator::{self, Administrator};
 use tenterhook_model::ApiToken;
 use tenterhook_platform::{Caller, Network, OrgSnapshot, entropy::sha256_hex};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     App, Source,
     accept::Tasks,
-    edge::CatchPanic,
     error::ApiError,
     judged_again::judged_again,
     patience::{self, Unread},
     plain_text::{NUL, member_with_nul, parameter_with_nul},
     rate_limit::Requester,
+    to_its_end::to_its_end,
 };
 
 /// Bytes of a body of the management API.
@@ -82,7 +82,7 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
                     request.extensions_mut().insert(newest);
                 }
                 request.extensions_mut().insert(Presented(token));
-                to_its_end(request, next).await
+                changed(request, next).await
             }
         }
     } else {
@@ -100,22 +100,13 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
     response
 }
 
-/// Runs a request that may change something in a task of its own: a client that goes away must not leave a change half
-/// done, committed and not in the System Log. The drain waits for it as it does for requests whose clients are there.
-async fn to_its_end(request: Request, next: Next) -> Response {
+/// Runs a request that may change something whether or not its client stays.
+async fn changed(request: Request, next: Next) -> Response {
     let tasks = request.extensions().get::<Tasks>().cloned();
     let Some(tasks) = tasks.filter(|_| !request.method().is_safe()) else {
         return next.run(request).await;
     };
-    let (answer, answered) = oneshot::channel();
-    // Who asked may have gone.
-    tasks.execute(async move { answer.send(CatchPanic(Box::pin(next.run(request))).await) });
-    match answered.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        // The drain time has ended.
-        Err(_) => ApiError::Internal.into_response(),
-    }
+    to_its_end(&tasks, Arc::new(Commitment::begun()), next.run(request)).await
 }
 
 /// Judges a request that needs no token.

@@ -12,11 +12,14 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::json;
-use tenterhook_flows::oauth::{
-    error::{Fault, OAuthError},
-    inspect,
-    parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
-    token,
+use tenterhook_flows::{
+    commitment::Commitment,
+    oauth::{
+        error::{Fault, OAuthError},
+        inspect,
+        parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
+        token,
+    },
 };
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::AuthorizationServer;
@@ -29,9 +32,11 @@ use super::{
 };
 use crate::{
     App,
+    accept::Tasks,
     error::ApiError,
     judged_again::marked,
     patience::{self, Unread},
+    to_its_end::to_its_end,
 };
 
 pub(super) fn routes() -> Router<App> {
@@ -57,13 +62,31 @@ async fn token(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let server = server(&org, &name)?;
+    server(&org, &name)?;
+    let tasks = request.extensions().get::<Tasks>().cloned();
     let (headers, body) = taken_apart(request);
-    let answered = match form(&headers, body).await {
-        Ok(form) => token::issue(&app.platform, &org, server, &caller, &form, authorization(&headers)).await,
-        Err(error) => Err(error),
+    let form = match form(&headers, body).await {
+        Ok(form) => form,
+        Err(error) => return Ok(refused(&error)),
     };
-    Ok(answered.map_or_else(|error| refused(&error), |answer| Json(answer.to_json()).into_response()))
+    let tasks = tasks.filter(|_| token::may_commit(&form));
+    let commitment = Arc::new(Commitment::default());
+    let issuing = {
+        let commitment = Arc::clone(&commitment);
+        async move {
+            let server = match server(&org, &name) {
+                Ok(server) => server,
+                Err(error) => return error.into_response(),
+            };
+            let authorization = authorization(&headers);
+            let issued = token::issue(&app.platform, &org, server, &caller, &form, authorization, &commitment).await;
+            issued.map_or_else(|error| refused(&error), |answer| Json(answer.to_json()).into_response())
+        }
+    };
+    Ok(match tasks {
+        Some(tasks) => to_its_end(&tasks, commitment, issuing).await,
+        None => issuing.await,
+    })
 }
 
 async fn introspect(
