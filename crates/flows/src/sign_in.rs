@@ -1,12 +1,14 @@
 //! Signing in with a password: a session, or nothing that tells who exists.
 
+use std::sync::Arc;
+
 use tenterhook_contract::{Secret, id::SessionId};
 use tenterhook_model::{Session, Status, User};
 use tenterhook_store::StoreError;
 
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
-    attempts::{ATTEMPTS_MAX, PasswordAttempts, key},
+    attempts::{ATTEMPTS_MAX, PasswordAttempts, UnmadeAttempt, key},
     entropy::{random_token, sha256_hex},
     events::{Event, SESSION_START, login_actor},
     passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
@@ -14,7 +16,7 @@ use tenterhook_platform::{
 };
 use tokio::time::Instant;
 
-use crate::oauth::authorize::session_end;
+use crate::{commitment::Commitment, oauth::authorize::session_end};
 
 /// The result of a sign-in.
 #[derive(Debug)]
@@ -29,14 +31,16 @@ pub enum SignedIn {
     Busy,
 }
 
-/// Signs a user in. `attempts` are those of this node.
+/// Signs a user in. `attempts` are those of this node. `commitment` has begun once the password has been accepted: from then on
+/// this must be run to its end.
 pub async fn sign_in(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    attempts: &PasswordAttempts,
+    attempts: &Arc<PasswordAttempts>,
     login: &str,
     password: &Secret,
+    commitment: &Commitment,
 ) -> Result<SignedIn, StoreError> {
     let network = caller.network();
     let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
@@ -52,11 +56,12 @@ pub async fn sign_in(
         platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::InvalidCredentials);
         return Ok(SignedIn::No);
     }
-    let found = platform.store().find_user_by_login(&org.org.id, login).await;
-    let user = found.inspect_err(|_| attempts.give_back(&org.org.id, login))?;
+    // Given back when the database or the turn for hashing fails, or the client goes away before hashing begins.
+    let unmade = UnmadeAttempt::new(attempts, &org.org.id, login);
+    let user = platform.store().find_user_by_login(&org.org.id, login).await?;
     let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-    let verified = verify_password(HashingSource::SignIn(network, key(&org.org.id, login)), hash, password).await;
-    let Verified { fits, replacement } = match verified.inspect_err(|_| attempts.give_back(&org.org.id, login)) {
+    let source = HashingSource::SignIn(network, key(&org.org.id, login));
+    let Verified { fits, replacement } = match verify_password(source, hash, password, || unmade.make()).await {
         Ok(verified) => verified,
         Err(PasswordError::Busy) => return Ok(SignedIn::Busy),
         Err(error) => return Err(error.into()),
@@ -68,6 +73,7 @@ pub async fn sign_in(
             return Ok(SignedIn::No);
         }
     };
+    commitment.begin();
     attempts.succeeded(&org.org.id, login);
     if let (Some(replacement), Some(imported)) = (replacement, &user.password_hash) {
         platform.store().replace_password_hash(&user, imported, &replacement).await?;

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
     hash::Hash,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -96,7 +96,7 @@ impl PasswordAttempts {
     }
 
     /// An attempt was not made after all.
-    pub fn give_back(&self, org: &OrgId, login: &str) {
+    fn give_back(&self, org: &OrgId, login: &str) {
         let login = key(org, login);
         let mut windows = self.lock();
         if windows.use_again(&login, |used| used.saturating_sub(1)) == Some(0) {
@@ -106,6 +106,35 @@ impl PasswordAttempts {
 
     fn lock(&self) -> MutexGuard<'_, Windows> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt that was counted and is not made yet. Dropped before [`Self::make`], it is given back.
+#[derive(Debug)]
+pub struct UnmadeAttempt {
+    attempts: Arc<PasswordAttempts>,
+    org: OrgId,
+    login: String,
+    is_made: bool,
+}
+
+impl UnmadeAttempt {
+    /// The attempt that [`PasswordAttempts::begin`] has just counted.
+    pub fn new(attempts: &Arc<PasswordAttempts>, org: &OrgId, login: &str) -> Self {
+        Self { attempts: Arc::clone(attempts), org: org.clone(), login: login.to_owned(), is_made: false }
+    }
+
+    /// The password is tried from here on, whoever goes away.
+    pub fn make(mut self) {
+        self.is_made = true;
+    }
+}
+
+impl Drop for UnmadeAttempt {
+    fn drop(&mut self) {
+        if !self.is_made {
+            self.attempts.give_back(&self.org, &self.login);
+        }
     }
 }
 
@@ -213,6 +242,18 @@ mod tests {
         assert_eq!(begin(1, "ada@example.com", last + 1), Some(1), "the window began with the first");
         attempts.succeeded(&org(1), "Ada@example.com");
         assert_eq!(begin(1, "ada@example.com", last + 2), Some(1));
+    }
+
+    #[test]
+    fn an_attempt_that_is_dropped_before_it_is_made_does_not_count() {
+        let (attempts, now) = (Arc::new(PasswordAttempts::default()), Instant::now());
+        let begin = || attempts.begin(&org(1), "ada", network(1), now);
+        let unmade = || UnmadeAttempt::new(&attempts, &org(1), "Ada");
+        assert_eq!(begin(), Some(1));
+        drop(unmade());
+        assert_eq!(begin(), Some(1));
+        unmade().make();
+        assert_eq!(begin(), Some(2));
     }
 
     fn within(logins: usize, per_wider_network: usize, per_network: usize) -> PasswordAttempts {

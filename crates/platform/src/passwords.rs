@@ -108,7 +108,8 @@ pub struct Verified {
 }
 
 /// Whether `password` is the one that `hash` was made of. Without a hash it takes as long and says no; for the hash of
-/// another system it takes as long as for one of our own, and what that hash costs beyond it.
+/// another system it takes as long as for one of our own, and what that hash costs beyond it. `begins` is called when it is
+/// this password's turn, and dropped when that does not come, also because this future is dropped.
 ///
 /// # Errors
 /// When it gets no turn in time.
@@ -116,10 +117,12 @@ pub async fn verify_password(
     source: HashingSource,
     hash: Option<&Secret>,
     password: &Secret,
+    begins: impl FnOnce() + Send + 'static,
 ) -> Result<Verified, PasswordError> {
     let verdict = |fits| Verified { fits, replacement: None };
     let (hash, password) = (hash.cloned(), password.clone());
     let verified = HASHING.run(source, move |memory| {
+        begins();
         let bytes = password.expose().as_bytes();
         let Some(hash) = hash else {
             // The same work as for a user with a password, so that time does not tell who exists.
@@ -223,6 +226,7 @@ mod tests {
     use std::{
         net::Ipv4Addr,
         sync::{Arc, mpsc},
+        task::Poll,
     };
 
     use argon2::PasswordHasher as _;
@@ -256,6 +260,24 @@ mod tests {
         // The turn comes back when the work has ended.
         drop(hashing.turns.take(&network(2).parties(), Duration::from_mins(1)).await.unwrap());
         assert_eq!(hashing.run(network(2), |_| 1).await, Ok(1));
+    }
+
+    /// What work holds is dropped with a caller that goes while it waits: [`verify_password`] says so of `begins`.
+    #[tokio::test]
+    async fn work_that_waits_for_its_turn_is_dropped_with_its_caller() {
+        let hashing = Hashing::new(1, Duration::from_mins(1));
+        let _turn = hashing.turns.take(&network(1).parties(), Duration::from_mins(1)).await.unwrap();
+        let held = Arc::new(());
+        let work = {
+            let held = Arc::clone(&held);
+            move |_: &mut Vec<Block>| drop(held)
+        };
+        let mut waiting = Box::pin(hashing.run(network(2), work));
+        let is_pending = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending);
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(waiting);
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 
     /// Hashes of the library and of ours are each other's, whatever was in the memory before.

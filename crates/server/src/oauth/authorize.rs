@@ -11,6 +11,7 @@ use axum::{
 };
 use tenterhook_contract::Secret;
 use tenterhook_flows::{
+    commitment::Commitment,
     oauth::{
         authorize::{self, AuthorizeAnswer, ResponseMode, registered_redirect_uri},
         error::{Fault, OAuthError},
@@ -28,7 +29,7 @@ use super::{
     query, server,
     token::{form, form_bytes, taken_apart},
 };
-use crate::{App, error::ApiError, judged_again::marked};
+use crate::{App, accept::Tasks, error::ApiError, judged_again::marked, to_its_end::to_its_end};
 
 /// Cookie of the session, and its name where cookies can be bound to the host (RFC 6265bis section 4.1.3.2).
 const SESSION: (&str, &str) = ("tenterhook_session", "__Host-tenterhook_session");
@@ -110,6 +111,7 @@ async fn sign_in(
 ) -> Result<Response, ApiError> {
     server(&org, &name)?;
     let asked = asked.unwrap_or_default();
+    let tasks = request.extensions().get::<Tasks>().cloned();
     let (headers, body) = taken_apart(request);
     let form = match form(&headers, body).await {
         Ok(form) => form,
@@ -120,16 +122,27 @@ async fn sign_in(
         let text = "The sign-in page has expired or was opened elsewhere. Go back to the application and try again.";
         return Ok(problem(&OAuthError::new("invalid_request", text)));
     }
-    let login = form.get("login").unwrap_or_default();
+    let login = form.get("login").unwrap_or_default().to_owned();
     let password = Secret::new(form.get("password").unwrap_or_default());
-    let signed_in = sign_in::sign_in(&app.platform, &org, &caller, &app.password_attempts, login, &password).await?;
-    let why = match signed_in {
-        SignedIn::Yes(session) => return Ok(signed_in_to(&caller, &name, &asked, &session)),
-        SignedIn::No => Refusal::Wrong,
-        SignedIn::TooManyAttempts => Refusal::TooManyAttempts,
-        SignedIn::Busy => Refusal::Busy,
+    let commitment = Arc::new(Commitment::default());
+    let signing_in = {
+        let commitment = Arc::clone(&commitment);
+        async move {
+            let (platform, attempts) = (&app.platform, &app.password_attempts);
+            let why = match sign_in::sign_in(platform, &org, &caller, attempts, &login, &password, &commitment).await {
+                Ok(SignedIn::Yes(session)) => return signed_in_to(&caller, &name, &asked, &session),
+                Ok(SignedIn::No) => Refusal::Wrong,
+                Ok(SignedIn::TooManyAttempts) => Refusal::TooManyAttempts,
+                Ok(SignedIn::Busy) => Refusal::Busy,
+                Err(error) => return ApiError::from(error).into_response(),
+            };
+            sign_in_page(&app, &org, &caller, &name, &asked, &login, Some(why))
+        }
     };
-    Ok(sign_in_page(&app, &org, &caller, &name, &asked, login, Some(why)))
+    Ok(match tasks {
+        Some(tasks) => to_its_end(&tasks, commitment, signing_in).await,
+        None => signing_in.await,
+    })
 }
 
 /// Sends the browser of a user who has signed in back to the authorization endpoint.
