@@ -155,17 +155,17 @@ impl Acceptance {
     ) {
         // Without it an answer may wait for the client's acknowledgement; nothing breaks.
         let _ = stream.set_nodelay(true);
-        let mut taken = held.crowded();
+        let mut hurry = held.hurry();
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let (pace, router, tasks) = (Arc::clone(&pace), self.router.clone(), self.tasks.clone());
-            let (body_timeout, bodies, crowded) = (self.limits.body_timeout, Arc::clone(&self.bodies), held.crowded());
+            let (body_timeout, bodies, hurry) = (self.limits.body_timeout, Arc::clone(&self.bodies), held.hurry());
             // Counted from here on: the stream is there, whether or not its turn has come.
             let asked = pace.asked();
             async move {
                 let _asked = asked;
                 let room = pace.room(&request.body().size_hint()).await?;
                 let mut request: Request =
-                    request.map(|body| Body::new(TimedBody::new(body, body_timeout, room, bodies, crowded)));
+                    request.map(|body| Body::new(TimedBody::new(body, body_timeout, room, bodies, hurry)));
                 request.extensions_mut().insert(peer);
                 request.extensions_mut().insert(tasks);
                 let Ok(response) = router.oneshot(edge::normalised(request)).await;
@@ -176,7 +176,7 @@ impl Acceptance {
         let mut connection = pin!(self.builder.serve_connection(stream, service));
         // Dropped before the connection.
         let _requests = EndsRequests(Arc::clone(&pace));
-        let mut crowded = self.answers.crowded();
+        let mut answers_crowded = self.answers.crowded();
         let mut parting = false;
         loop {
             let draining = *stopping.borrow();
@@ -185,7 +185,7 @@ impl Acceptance {
                 pace.part();
                 connection.as_mut().graceful_shutdown();
             }
-            let hurried = *crowded.borrow_and_update() || *taken.borrow_and_update() || draining;
+            let hurried = *answers_crowded.borrow_and_update() || hurry.is_on() || draining;
             let until = match pace.verdict(hurried, parting) {
                 Verdict::Wait(until) => until,
                 Verdict::Idle if !parting => {
@@ -203,8 +203,8 @@ impl Acceptance {
                 ended = connection.as_mut() => ended,
                 () = tokio::time::sleep_until(until) => continue,
                 _ = stopping.wait_for(|stopping| *stopping), if !draining => continue,
-                _ = crowded.changed() => continue,
-                _ = taken.changed() => continue,
+                _ = answers_crowded.changed() => continue,
+                () = hurry.begins() => continue,
                 () = pace.told() => if pace.is_ended() { return } else { continue },
             };
             if let Err(error) = ended {

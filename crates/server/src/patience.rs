@@ -17,13 +17,13 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::watch,
     time::{Sleep, sleep},
 };
 
 use crate::{
     ServerLimits,
     pace::{Pace, Reserved},
+    places::Hurry,
 };
 
 /// What an HTTP/2 connection begins with (RFC 9113 section 3.4). Only after it, or after a byte that differs, does hyper
@@ -151,7 +151,7 @@ pub(crate) struct TimedBody<B> {
     end: Option<Pin<Box<Sleep>>>,
     bodies: Arc<Bodies>,
     /// Whether newcomers wait for places.
-    crowded: watch::Receiver<bool>,
+    hurry: Hurry,
     /// Bytes that have arrived, counted until the body is dropped.
     bytes: usize,
     /// When it is looked at next whether the body gets on, and its bytes when that was done last.
@@ -163,14 +163,8 @@ pub(crate) struct TimedBody<B> {
 }
 
 impl<B> TimedBody<B> {
-    pub(crate) fn new(
-        body: B,
-        timeout: Duration,
-        room: Reserved,
-        bodies: Arc<Bodies>,
-        crowded: watch::Receiver<bool>,
-    ) -> Self {
-        Self { body, timeout, end: None, bodies, crowded, bytes: 0, progress: None, look: None, _room: room }
+    pub(crate) fn new(body: B, timeout: Duration, room: Reserved, bodies: Arc<Bodies>, hurry: Hurry) -> Self {
+        Self { body, timeout, end: None, bodies, hurry, bytes: 0, progress: None, look: None, _room: room }
     }
 
     /// Ready when others wait for what this body holds and it does not get on.
@@ -178,7 +172,7 @@ impl<B> TimedBody<B> {
         let timeout = self.bodies.progress_timeout;
         let (timer, before) = self.progress.get_or_insert_with(|| (Box::pin(sleep(timeout)), self.bytes));
         while timer.as_mut().poll(context).is_ready() {
-            let hurried = self.bodies.are_used_up() || *self.crowded.borrow();
+            let hurried = self.bodies.are_used_up() || self.hurry.is_on();
             if hurried && self.bytes.saturating_sub(*before) < BODY_PROGRESS_BYTES {
                 return Poll::Ready(());
             }

@@ -6,7 +6,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap, HashMap},
-    mem,
+    iter,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -24,17 +24,18 @@ use crate::{floods::Told, pace::Pace, trusted_proxies::TrustedProxies};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Connections that end with the requests that they have, each time.
 const PARTED_AT_ONCE: usize = 16;
-/// For how long clients are hurried after that.
-const CROWDED_FOR: Duration = Duration::from_secs(5);
+/// For how long clients are hurried after a newcomer found no connection to end at once.
+const HURRIED_FOR: Duration = Duration::from_secs(5);
 
 /// The places of a listener.
 #[derive(Debug)]
 pub(crate) struct Places {
     free: Arc<Semaphore>,
     proxies: TrustedProxies,
-    crowded: watch::Sender<bool>,
+    /// When a newcomer last found no connection to end at once.
+    hurried_at: watch::Sender<Option<Instant>>,
     /// What connections of trusted proxies follow instead.
-    never_crowded: watch::Sender<bool>,
+    never_hurried: watch::Sender<Option<Instant>>,
     shared: Mutex<Shared>,
 }
 
@@ -44,8 +45,6 @@ struct Shared {
     /// Connections so far: the number of the next one.
     begun: u64,
     holders: HashMap<WiderNetwork, Holder>,
-    /// When a newcomer found no connection to end at once.
-    crowded_at: Option<Instant>,
     told: Told,
 }
 
@@ -74,13 +73,36 @@ pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Whether newcomers wait, or did so a moment ago, because all connections are being answered: clients that do not get on are in
+/// their way.
+#[derive(Clone, Debug)]
+pub(crate) struct Hurry(watch::Receiver<Option<Instant>>);
+
+impl Hurry {
+    pub(crate) fn is_on(&self) -> bool {
+        is_hurried(*self.0.borrow(), Instant::now())
+    }
+
+    /// Waits until it begins. Its end is not told.
+    pub(crate) async fn begins(&mut self) {
+        if self.0.changed().await.is_err() {
+            // There are no places any more, so nobody waits for one.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn is_hurried(at: Option<Instant>, now: Instant) -> bool {
+    at.is_some_and(|at| now.duration_since(at) < HURRIED_FOR)
+}
+
 impl Places {
     pub(crate) fn new(places: usize, proxies: TrustedProxies) -> Arc<Self> {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(places)),
             proxies,
-            crowded: watch::Sender::new(false),
-            never_crowded: watch::Sender::new(false),
+            hurried_at: watch::Sender::new(None),
+            never_hurried: watch::Sender::new(None),
             shared: Mutex::default(),
         })
     }
@@ -97,8 +119,14 @@ impl Places {
     }
 
     async fn wait(&self, newcomer: Option<Network>) -> OwnedSemaphorePermit {
+        let mut is_counted = false;
         loop {
-            self.make_room(newcomer);
+            if let Some(found) = self.make_room(newcomer)
+                && !is_counted
+            {
+                is_counted = true;
+                self.tell(found);
+            }
             // The semaphore is never closed.
             if let Ok(Ok(permit)) = timeout(LOOK_EVERY, Arc::clone(&self.free).acquire_owned()).await {
                 return permit;
@@ -107,39 +135,30 @@ impl Places {
     }
 
     /// Ends a connection. When there is none to end at once, some end with the requests that they have, and clients of all are
-    /// hurried.
-    fn make_room(&self, newcomer: Option<Network>) {
+    /// hurried. Answers with the last of them.
+    fn make_room(&self, newcomer: Option<Network>) -> Option<Found> {
         let mut shared = self.shared();
-        let now = Instant::now();
         let found = shared.end_one(newcomer);
         if found.is_none() {
-            shared.crowded_at = Some(now);
-            self.crowded.send_if_modified(|crowded| !mem::replace(crowded, true));
+            let now = Instant::now();
+            // Who is hurried already need not be told.
+            self.hurried_at.send_if_modified(|at| !is_hurried(at.replace(now), now));
         }
-        let found = found.or_else(|| {
+        found.or_else(|| {
             let parted = (0..PARTED_AT_ONCE).map_while(|_| shared.find(newcomer, Pace::end_when_answered));
             parted.last()
-        });
-        if let Some(Found { network, connections, .. }) = found
-            && let Some(newcomers) = shared.told.count(now)
-        {
+        })
+    }
+
+    /// Counts a newcomer for whom connections were ended.
+    fn tell(&self, Found { network, connections, .. }: Found) {
+        if let Some(newcomers) = self.shared().told.count(Instant::now()) {
             tracing::warn!(
                 holder = %network.wider(),
                 connections,
                 newcomers,
                 "http.connections_max: all places were taken; connections of those who hold most are ended for newcomers"
             );
-        }
-    }
-
-    /// Ends the hurry once it has lasted. Nobody needs to be told.
-    fn calm(&self) {
-        let is_over = self.shared().crowded_at.take_if(|at| at.elapsed() >= CROWDED_FOR).is_some();
-        if is_over {
-            self.crowded.send_if_modified(|crowded| {
-                *crowded = false;
-                false
-            });
         }
     }
 
@@ -185,14 +204,14 @@ impl Shared {
     fn find(&self, newcomer: Option<Network>, takes: impl Fn(&Pace) -> bool) -> Option<Found> {
         let own = newcomer.map(Network::wider);
         let would_hold = own.and_then(|own| self.holders.get(&own)).map_or(0, |holder| holder.connections) + 1;
-        let holders = self.holders.iter().map(|(wider, it)| (it.connections, Reverse(it.oldest()), *wider));
-        let mut holders: BinaryHeap<_> = holders.collect();
-        while let Some((connections, _, wider)) = holders.pop() {
-            if connections > would_hold || own == Some(wider) {
-                let found = self.holders.get(&wider).and_then(|holder| holder.find(&takes));
-                if let Some((network, number)) = found {
-                    return Some(Found { network, number, connections });
-                }
+        let holders = self.holders.iter().filter(|(_, it)| it.connections > would_hold);
+        let mut holders: BinaryHeap<_> =
+            holders.map(|(wider, it)| (it.connections, Reverse(it.oldest()), *wider)).collect();
+        // Its own holds fewer than it would, so it comes last.
+        let all = iter::from_fn(|| holders.pop()).map(|(.., wider)| wider).chain(own);
+        for holder in all.filter_map(|wider| self.holders.get(&wider)) {
+            if let Some((network, number)) = holder.find(&takes) {
+                return Some(Found { network, number, connections: holder.connections });
             }
         }
         None
@@ -222,9 +241,10 @@ impl Holder {
 }
 
 impl Place {
-    /// Whether newcomers wait because all connections are being answered: clients that do not get on are in their way.
-    pub(crate) fn crowded(&self) -> watch::Receiver<bool> {
-        if self.shared.is_some() { self.places.crowded.subscribe() } else { self.places.never_crowded.subscribe() }
+    /// Whether its client is hurried for newcomers.
+    pub(crate) fn hurry(&self) -> Hurry {
+        let at = if self.shared.is_some() { &self.places.hurried_at } else { &self.places.never_hurried };
+        Hurry(at.subscribe())
     }
 }
 
@@ -233,7 +253,6 @@ impl Drop for Place {
         if let Some((network, number)) = self.shared {
             self.places.shared().remove(network, number);
         }
-        self.places.calm();
     }
 }
 
@@ -326,14 +345,14 @@ mod tests {
     async fn who_waits_gets_the_first_connection_that_is_answered_and_clients_are_hurried_meanwhile() {
         let places = Places::new(3, "10.0.0.1".parse().map(trusting).unwrap());
         let held = held(&places, &["192.0.2.1", "192.0.2.1", "10.0.0.1"]).await;
-        let crowded = |it: usize| *held[it].place.crowded().borrow();
+        let hurried = |it: usize| held[it].place.hurry().is_on();
         let mut asked = vec![held[0].pace.asked(), held[1].pace.asked()];
         let waiting = tokio::spawn({
             let places = Arc::clone(&places);
             async move { connect(&places, "192.0.2.2").await }
         });
-        held[0].place.crowded().wait_for(|crowded| *crowded).await.unwrap();
-        assert_eq!([crowded(1), crowded(2)], [true, false], "a proxy is not hurried");
+        held[0].place.hurry().begins().await;
+        assert_eq!([hurried(1), hurried(2)], [true, false], "a proxy is not hurried");
         assert_eq!([0, 1, 2].map(|it| held[it].pace.is_to_part()), [true, true, false], "nor does it end");
         drop(asked.pop());
         while !held[1].is_ended() {
@@ -342,10 +361,14 @@ mod tests {
         let mut held = held;
         drop(held.remove(1));
         let newcomer = waiting.await.unwrap();
-        assert!(*newcomer.place.crowded().borrow(), "the next one may come at once");
-        tokio::time::advance(CROWDED_FOR).await;
-        drop(held.pop());
-        assert!(!*newcomer.place.crowded().borrow());
+        assert!(newcomer.place.hurry().is_on(), "the next one may come at once");
+        tokio::time::advance(HURRIED_FOR).await;
+        assert!(!newcomer.place.hurry().is_on(), "also when no connection ends");
+        assert_eq!(
+            newcomer.place.places.shared().told.count(Instant::now() + Duration::from_mins(1)),
+            Some(1),
+            "counted once"
+        );
     }
 
     fn trusting(block: crate::ProxyBlock) -> TrustedProxies {
