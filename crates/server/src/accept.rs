@@ -177,20 +177,20 @@ impl Acceptance {
         // Dropped before the connection.
         let _requests = EndsRequests(Arc::clone(&pace));
         let mut answers_crowded = self.answers.crowded();
-        let mut parting = false;
+        let mut asked_to_end = false;
         loop {
             let draining = *stopping.borrow();
-            if (draining || pace.is_to_part()) && !parting {
-                parting = true;
-                pace.part();
+            if (draining || pace.ends_when_answered()) && !asked_to_end {
+                asked_to_end = true;
+                pace.ask_to_end();
                 connection.as_mut().graceful_shutdown();
             }
             let hurried = *answers_crowded.borrow_and_update() || hurry.is_on() || draining;
-            let until = match pace.verdict(hurried, parting) {
+            let until = match pace.verdict(hurried, asked_to_end) {
                 Verdict::Wait(until) => until,
-                Verdict::Idle if !parting => {
-                    parting = true;
-                    pace.part();
+                Verdict::Idle if !asked_to_end => {
+                    asked_to_end = true;
+                    pace.ask_to_end();
                     connection.as_mut().graceful_shutdown();
                     continue;
                 }

@@ -98,9 +98,9 @@ struct State {
     /// Whether the connection has ended.
     ended: bool,
     /// Whether it is to end once its requests are answered.
-    is_to_part: bool,
+    ends_when_answered: bool,
     /// When its client was asked to end it.
-    parted: Option<Instant>,
+    asked_to_end: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -136,8 +136,8 @@ impl Pace {
             bytes: 0,
             blocked: None,
             ended: false,
-            is_to_part: false,
-            parted: None,
+            ends_when_answered: false,
+            asked_to_end: None,
         };
         Self {
             answers,
@@ -169,7 +169,7 @@ impl Pace {
         // All waits are ended by what ends connections whose clients take nothing.
         let body = body.exact().map_or(BODY_BYTES_UNKNOWN, |exact| usize::try_from(exact).unwrap_or(usize::MAX));
         let bytes = body.min(self.bytes_max);
-        if self.state().parted.is_some_and(|parted| parted.elapsed() > HURRIED_TIMEOUT) {
+        if self.state().asked_to_end.is_some_and(|asked| asked.elapsed() > HURRIED_TIMEOUT) {
             return Err(Ended);
         }
         loop {
@@ -236,9 +236,9 @@ impl Pace {
         self.state().blocked = None;
     }
 
-    /// What is to be done now. `hurried` while the answers of all are too many or the server stops, `parting` when the
-    /// connection has been asked to end.
-    pub(crate) fn verdict(&self, hurried: bool, parting: bool) -> Verdict {
+    /// What is to be done now. `hurried` while the answers of all are too many or the server stops, `asked_to_end` when
+    /// the client has been asked to end the connection.
+    pub(crate) fn verdict(&self, hurried: bool, asked_to_end: bool) -> Verdict {
         let (now, state) = (Instant::now(), self.state());
         let patience = if hurried { self.progress_timeout.min(HURRIED_TIMEOUT) } else { self.progress_timeout };
         let untaken = state.untaken.values().filter(|answer| answer.bytes > 0).map(|answer| answer.since);
@@ -248,7 +248,7 @@ impl Pace {
             return Verdict::Stalled;
         }
         let is_idle = state.in_flight == 0 && stalled.is_none();
-        let idle_timeout = if parting { self.idle_timeout.min(HURRIED_TIMEOUT) } else { self.idle_timeout };
+        let idle_timeout = if asked_to_end { self.idle_timeout.min(HURRIED_TIMEOUT) } else { self.idle_timeout };
         let idle = is_idle.then(|| state.active + idle_timeout);
         if idle.is_some_and(|idle| idle <= now) {
             return Verdict::Idle;
@@ -279,15 +279,15 @@ impl Pace {
     /// Has the connection end once its requests are answered; says whether that is new.
     pub(crate) fn end_when_answered(&self) -> bool {
         let mut state = self.state();
-        let is_new = !state.ended && !state.is_to_part;
+        let is_new = !state.ended && !state.ends_when_answered;
         if is_new {
-            state.is_to_part = true;
+            state.ends_when_answered = true;
             self.told.notify_one();
         }
         is_new
     }
 
-    /// Waits until [`Self::is_ended`] or [`Self::is_to_part`] has changed.
+    /// Waits until [`Self::is_ended`] or [`Self::ends_when_answered`] has changed.
     pub(crate) async fn told(&self) {
         self.told.notified().await;
     }
@@ -296,15 +296,15 @@ impl Pace {
         self.state().ended
     }
 
-    pub(crate) fn is_to_part(&self) -> bool {
-        self.state().is_to_part
+    pub(crate) fn ends_when_answered(&self) -> bool {
+        self.state().ends_when_answered
     }
 
-    /// The connection is asked to end, and has a moment for it.
-    pub(crate) fn part(&self) {
+    /// The client is asked to end the connection, and has a moment for it.
+    pub(crate) fn ask_to_end(&self) {
         let mut state = self.state();
         state.active = Instant::now();
-        state.parted = Some(state.active);
+        state.asked_to_end = Some(state.active);
     }
 
     fn release(&self, bytes: usize) {
@@ -313,7 +313,7 @@ impl Pace {
     }
 
     /// So much of an answer has left memory.
-    fn taken(&self, id: u64, bytes: usize) {
+    fn piece_taken(&self, id: u64, bytes: usize) {
         {
             let mut state = self.state();
             let Some(untaken) = state.untaken.get_mut(&id) else { return };
@@ -327,7 +327,8 @@ impl Pace {
         self.freed.notify_waiters();
     }
 
-    fn ended(&self, id: u64) {
+    /// The client has taken an answer, or never will.
+    fn answer_taken(&self, id: u64) {
         {
             let mut state = self.state();
             let Some(untaken) = state.untaken.remove(&id) else { return };
@@ -387,7 +388,7 @@ struct Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.pace.ended(self.id);
+        self.pace.answer_taken(self.id);
     }
 }
 
@@ -405,7 +406,7 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.answer.pace.taken(self.answer.id, self.bytes.len());
+        self.answer.pace.piece_taken(self.answer.id, self.bytes.len());
     }
 }
 
@@ -484,7 +485,7 @@ mod tests {
     async fn a_client_that_was_asked_to_end_its_connection_begins_requests_for_a_moment_only() {
         let limits = ServerLimits::default();
         let pace = Arc::new(Pace::new(&limits, Arc::new(Answers::new(limits.answers_bytes_max))));
-        pace.part();
+        pace.ask_to_end();
         tokio::time::advance(HURRIED_TIMEOUT).await;
         assert!(pace.room(&SizeHint::with_exact(0)).await.is_ok());
         tokio::time::advance(Duration::from_millis(1)).await;

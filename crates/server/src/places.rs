@@ -23,7 +23,7 @@ use crate::{floods::Told, pace::Pace, trusted_proxies::TrustedProxies};
 /// How often a newcomer that found no connection to end at once looks for one again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Connections that end with the requests that they have, each time.
-const PARTED_AT_ONCE: usize = 16;
+const ENDED_WHEN_ANSWERED_AT_ONCE: usize = 16;
 /// For how long clients are hurried after a newcomer found no connection to end at once.
 const HURRIED_FOR: Duration = Duration::from_secs(5);
 
@@ -145,8 +145,8 @@ impl Places {
             self.hurried_at.send_if_modified(|at| !is_hurried(at.replace(now), now));
         }
         found.or_else(|| {
-            let parted = (0..PARTED_AT_ONCE).map_while(|_| shared.find(newcomer, Pace::end_when_answered));
-            parted.last()
+            let ending = (0..ENDED_WHEN_ANSWERED_AT_ONCE).map_while(|_| shared.find(newcomer, Pace::end_when_answered));
+            ending.last()
         })
     }
 
@@ -353,7 +353,7 @@ mod tests {
         });
         held[0].place.hurry().begins().await;
         assert_eq!([hurried(1), hurried(2)], [true, false], "a proxy is not hurried");
-        assert_eq!([0, 1, 2].map(|it| held[it].pace.is_to_part()), [true, true, false], "nor does it end");
+        assert_eq!([0, 1, 2].map(|it| held[it].pace.ends_when_answered()), [true, true, false], "nor does it end");
         drop(asked.pop());
         while !held[1].is_ended() {
             held[1].pace.told().await;
