@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait, QueryFilter as _, UpdateMany,
     sea_query::{Expr, OnConflict, SimpleExpr},
 };
 use tenterhook_contract::{Secret, Timestamp, id::OrgId};
@@ -11,6 +11,7 @@ use tenterhook_model::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshT
 use crate::{
     Store, StoreError,
     entity::{access_token, authorization_code, refresh_token},
+    error::is_lost_race,
     store::{from_text, to_text},
 };
 
@@ -75,7 +76,7 @@ impl Store {
         let redeemed = self.exchange(org, code_sha256, (access, refresh), now).await;
         // When only the answer to the commit was lost, the code is used up: its client could not present it again.
         match redeemed {
-            Err(StoreError::Unknown(_)) if self.is_issued(org, &access.jti).await => Ok(true),
+            Err(StoreError::Unknown(_)) if self.is_issued(org, code_sha256, &access.jti).await => Ok(true),
             redeemed => redeemed,
         }
     }
@@ -110,10 +111,26 @@ impl Store {
     }
 
     /// Whether an access token of a code is there and has not been revoked; false also when that cannot be found out.
-    async fn is_issued(&self, org: &OrgId, jti: &str) -> bool {
+    async fn is_issued(&self, org: &OrgId, code_sha256: &str, jti: &str) -> bool {
+        let code = authorization_code::Entity::update_many()
+            .col_expr(authorization_code::Column::Consumed, Expr::col(authorization_code::Column::Consumed))
+            .filter(authorization_code::Column::OrgId.eq(org.as_str()))
+            .filter(authorization_code::Column::CodeSha256.eq(code_sha256));
         let key = (org.to_string(), jti.to_owned());
-        let row = access_token::Entity::find_by_id(key).one(&self.connections.writer).await;
-        row.is_ok_and(|row| row.is_some_and(|row| !row.revoked))
+        let token = async { access_token::Entity::find_by_id(key).one(&self.connections.writer).await };
+        self.has_ended(code).await && token.await.is_ok_and(|row| row.is_some_and(|row| !row.revoked))
+    }
+
+    /// Waits until no transaction holds the rows of this statement, which is undone: a commit whose answer was lost may still
+    /// be under way, because PostgreSQL waits for a slow standby, and what it commits is not seen until it ends. False when it
+    /// does not end in time.
+    async fn has_ended<E: EntityTrait>(&self, of_rows: UpdateMany<E>) -> bool {
+        let Ok(transaction) = self.connections.writer.begin().await else { return false };
+        let waited = of_rows.exec(&transaction).await;
+        // Never committed, which would wait for the same standby.
+        transaction.rollback().await;
+        // Where transactions see their beginning only, this says that the commit has been made.
+        waited.is_ok() || waited.is_err_and(|error| is_lost_race(&error))
     }
 
     /// Revokes all tokens that came of a replayed code, and ends the code, so that none can come of it any more. Answers
@@ -164,7 +181,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         // As with a code: `old` is used up when only the answer to the commit was lost.
         match self.rotate(old, (new, secret), access, now).await {
-            Err(StoreError::Unknown(_)) if self.is_live(new).await => Ok(true),
+            Err(StoreError::Unknown(_)) if self.is_live(old, new).await => Ok(true),
             rotated => rotated,
         }
     }
@@ -203,11 +220,16 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether a refresh token is there and neither used nor revoked; false also when that cannot be found out.
-    async fn is_live(&self, token: &RefreshToken) -> bool {
-        let key = (token.org_id.to_string(), token.id.to_string());
-        let row = refresh_token::Entity::find_by_id(key).one(&self.connections.writer).await;
-        row.is_ok_and(|row| row.is_some_and(|row| row.state == LIVE))
+    /// Whether the refresh token in the place of `old` is there and neither used nor revoked; false also when that cannot be
+    /// found out.
+    async fn is_live(&self, old: &RefreshToken, new: &RefreshToken) -> bool {
+        let rotated = refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::State, Expr::col(refresh_token::Column::State))
+            .filter(refresh_token::Column::OrgId.eq(old.org_id.as_str()))
+            .filter(refresh_token::Column::Id.eq(old.id.as_str()));
+        let key = (new.org_id.to_string(), new.id.to_string());
+        let token = async { refresh_token::Entity::find_by_id(key).one(&self.connections.writer).await };
+        self.has_ended(rotated).await && token.await.is_ok_and(|row| row.is_some_and(|row| row.state == LIVE))
     }
 
     /// The text of the token that took the place of `old`, while that one is live, and keeps the access token that is issued

@@ -84,6 +84,15 @@ pub(crate) async fn somebody_waits(config: &StoreConfig) {
     while connection.query_one_raw(waiting.clone()).await.unwrap().is_none() {}
 }
 
+/// Waits until a session waits for such a lock, or `change`, which was to lead there, is done.
+pub(crate) async fn waiting<T>(config: &StoreConfig, lock: &str, change: &tokio::task::JoinHandle<T>) {
+    let connection = connect(config).await;
+    let waiting =
+        format!("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = '{lock}'");
+    let waiting = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
+    while !change.is_finished() && connection.query_one_raw(waiting.clone()).await.unwrap().is_none() {}
+}
+
 pub(crate) async fn open(config: &StoreConfig) -> Store {
     let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
     let store = Store::open(config, keyring).await.unwrap();

@@ -125,6 +125,42 @@ async fn a_code_or_a_refresh_token_whose_commit_gets_lost_can_be_presented_again
     assert!(is_live(&store, "four").await && !is_live(&store, "two").await && !is_live(&store, "three").await);
 }
 
+/// A commit that waits for a slow standby goes on when its client has given up. Here it waits for an advisory lock.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn a_commit_that_still_runs_when_its_connection_is_lost_is_waited_for() {
+    const SLOW_COMMITS: &str = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS \
+        $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$; \
+        CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON access_tokens DEFERRABLE INITIALLY DEFERRED \
+        FOR EACH ROW EXECUTE FUNCTION wait()";
+    let config = databases::postgres().await;
+    let StoreConfig::Postgres { url, max_connections } = config.clone() else { panic!("it is PostgreSQL") };
+    let (way, by_way) = Way::to(url.expose()).await.unwrap();
+    let store = databases::open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
+    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    let direct = databases::connect(&config).await;
+    direct.execute_unprepared(SLOW_COMMITS).await.unwrap();
+    let one = refresh_token("one", None, Some("c"));
+    for rotates in [false, true] {
+        let standby = direct.begin().await.unwrap();
+        standby.execute_unprepared("SELECT pg_advisory_xact_lock(1)").await.unwrap();
+        let (store, one) = (store.clone(), one.clone());
+        let change = tokio::spawn(async move {
+            if !rotates {
+                return redeem(&store, "c", "jti-1", Some(&one)).await;
+            }
+            let two = refresh_token("two", Some(&one), Some("c"));
+            store.rotate_refresh_token(&one, (&two, None), &access("jti-2"), at(1)).await
+        });
+        databases::waiting(&config, "advisory", &change).await;
+        way.redirect(url.expose()).unwrap();
+        databases::waiting(&config, "transactionid", &change).await;
+        standby.commit().await.unwrap();
+        assert!(change.await.unwrap().unwrap(), "it is found out that it was committed; rotates: {rotates}");
+    }
+    assert!(is_live(&store, "two").await && !is_live(&store, "one").await);
+}
+
 async fn a_refresh_token_is_rotated_by_exactly_one(store: Store) {
     let old = refresh_token("old", None, None);
     grant(&store, "code", "jti", Some(&old)).await;
