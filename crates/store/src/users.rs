@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use tenterhook_contract::{
     Secret, Timestamp,
-    id::{OrgId, SessionId, UserId},
+    id::{OrgId, UserId},
 };
 use tenterhook_model::{Session, User};
 
@@ -24,15 +24,6 @@ impl Store {
     pub async fn insert_user(&self, user: &User) -> Result<(), StoreError> {
         let inserted = user::Entity::insert(user_row(user)?).exec_without_returning(&self.connections.writer).await;
         inserted.map(drop).map_err(duplicate("user"))
-    }
-
-    /// Replaces a user.
-    ///
-    /// # Errors
-    /// [`StoreError::Duplicate`] when the new login is taken in the org.
-    pub async fn update_user(&self, user: &User) -> Result<(), StoreError> {
-        let updated = user::Entity::update(user_row(user)?).exec(&self.connections.writer).await;
-        updated.map(drop).map_err(duplicate("user"))
     }
 
     /// Puts another hash of the same password in the place of `known`, unless the user has a third one by now.
@@ -105,12 +96,6 @@ impl Store {
             .one(&self.connections.reader)
             .await?;
         row.map(|row| from_text("session", &row.document)).transpose()
-    }
-
-    /// Ends a session.
-    pub async fn delete_session(&self, org: &OrgId, id: &SessionId) -> Result<(), StoreError> {
-        session::Entity::delete_by_id((org.to_string(), id.to_string())).exec(&self.connections.writer).await?;
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Users, sessions and API tokens.
 
 use tenterhook_contract::id::ApiTokenId;
-use tenterhook_model::{ApiToken, User};
+use tenterhook_model::ApiToken;
 use tenterhook_store::{Store, StoreError};
 
 use crate::databases::{at, on_every_database, org, other_org, session, user};
@@ -23,13 +23,9 @@ async fn a_login_is_unique_and_found_in_any_case(store: Store) {
     assert!(matches!(again, Err(StoreError::Duplicate { .. })), "{again:?}");
     let grace = user("grace@example.com");
     store.insert_user(&grace).await.unwrap();
-    let renamed = User { login: "ADA@example.com".into(), ..grace.clone() };
-    assert!(matches!(store.update_user(&renamed).await, Err(StoreError::Duplicate { .. })));
-    let moved = User { login: "hopper@example.com".into(), password_hash: None, ..grace };
-    store.update_user(&moved).await.unwrap();
     let listed = store.list_users(&org(), None, 10).await.unwrap();
     assert_eq!(listed.len(), 2);
-    assert!(listed.contains(&ada) && listed.contains(&moved));
+    assert!(listed.contains(&ada) && listed.contains(&grace));
     assert_eq!(store.list_users(&org(), None, 1).await.unwrap(), listed[..1]);
     assert_eq!(store.list_users(&org(), Some(&listed[0].id), 10).await.unwrap(), listed[1..]);
     assert_eq!(store.list_users(&org(), Some(&listed[1].id), 10).await.unwrap(), []);
@@ -41,8 +37,6 @@ async fn a_session_is_found_until_it_ends(store: Store) {
     assert_eq!(store.find_session(&org(), "cookie", at(99)).await.unwrap(), Some(session.clone()));
     assert_eq!(store.find_session(&org(), "cookie", at(100)).await.unwrap(), None);
     assert_eq!(store.find_session(&other_org(), "cookie", at(0)).await.unwrap(), None);
-    store.delete_session(&org(), &session.id).await.unwrap();
-    assert_eq!(store.find_session(&org(), "cookie", at(0)).await.unwrap(), None);
 }
 
 async fn an_api_token_is_found_by_its_hash_in_its_org(store: Store) {
