@@ -184,8 +184,9 @@ pub(crate) struct Connections {
     pub(crate) file: Option<Arc<DatabaseFile>>,
     /// What a server holds while it uses that file.
     pub(crate) lock: Option<Arc<ServerLock>>,
-    /// Keeps an embedded database in memory: it lives as long as one connection does.
-    _memory: Option<SqlitePool>,
+    /// Keeps an embedded database: one in memory lives as long as one connection does, and so does the log of the last changes
+    /// of one in a file, however many of the other connections are closed.
+    _kept: Option<SqlitePool>,
 }
 
 impl Connections {
@@ -202,8 +203,9 @@ impl Connections {
                 let options = || sqlite_file(path, SqliteSynchronous::Full);
                 migrate_sqlite(options()).await?;
                 let pool = |pool, begin| Pool::sqlite(pool, begin, SQLITE_LIMITS).of_file(Arc::clone(&file));
-                let writer = pool(sqlite(options(), 1).await?, Begin::Immediate);
+                let kept = sqlite(options(), 1).await?;
                 file.is_open()?;
+                let writer = pool(sqlite(options(), 1).await?, Begin::Immediate);
                 // One reader more than there are places for reads: it is left for the watch.
                 let readers = u32::try_from(SQLITE_READERS + 1).unwrap_or(u32::MAX);
                 let readers = pool(sqlite(options(), readers).await?, Begin::Deferred);
@@ -215,7 +217,7 @@ impl Connections {
                     writer,
                     file: Some(file),
                     lock,
-                    _memory: None,
+                    _kept: Some(kept),
                 })
             }
             StoreConfig::Ephemeral => {
@@ -234,7 +236,7 @@ impl Connections {
                     log: LogTarget::Shared(only),
                     file: None,
                     lock: None,
-                    _memory: Some(memory),
+                    _kept: Some(memory),
                 })
             }
             StoreConfig::Postgres { url, max_connections } => {
@@ -256,7 +258,7 @@ impl Connections {
                     watch,
                     file: None,
                     lock: None,
-                    _memory: None,
+                    _kept: None,
                 })
             }
         }

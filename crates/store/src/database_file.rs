@@ -1,5 +1,5 @@
 //! The file of an embedded database: made for its owner only, used by one server at a time, still in its place while it is
-//! open, and with room beside it.
+//! open, as are the files beside it, and with room.
 
 use std::{
     ffi::OsString,
@@ -24,14 +24,13 @@ const LOCK_TIME_MAX: Duration = Duration::from_secs(1);
 const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// Bytes of room that a server must find: what an ordinary change, or a statement of the System Log, adds at most.
 const ROOM_BYTES: usize = 64 * 1_024;
-static ROOM: [u8; ROOM_BYTES] = [0; ROOM_BYTES];
+/// Begins the bytes that are written to find out.
+const ROOM_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Why a database file cannot be changed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the file at the path of the database is not the one that is open: it was deleted or replaced. Put it back, or restart"
-)]
-pub(crate) struct OutOfPlace;
+#[error("the {0} is not the one that is open: it was deleted or replaced. Put it back, or restart")]
+pub(crate) struct OutOfPlace(&'static str);
 
 /// Who opens the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +47,8 @@ pub(crate) struct DatabaseFile {
     path: PathBuf,
     /// The log of its last changes, which SQLite has beside the file that the path leads to.
     log: PathBuf,
-    /// What was at the path when it was opened.
-    opened: OnceLock<Identity>,
+    /// What was at the two paths when it was opened.
+    opened: OnceLock<[Identity; 2]>,
 }
 
 impl DatabaseFile {
@@ -64,38 +63,31 @@ impl DatabaseFile {
         &self.path
     }
 
-    /// Remembers what is at the path: the first connection has just opened it.
+    /// Remembers what is at the path, and its log: a connection has just opened both. While one does, SQLite keeps the log.
     pub(crate) fn is_open(&self) -> Result<(), StoreError> {
-        let identity = Identity::of(&self.path).map_err(|error| cannot("use", "file", &self.path, &error))?;
-        self.opened.get_or_init(|| identity);
+        let identity = |path| Identity::of(path).map_err(|error| cannot("use", "file", path, &error));
+        let opened = [identity(&self.path)?, identity(&self.log)?];
+        self.opened.get_or_init(|| opened);
         Ok(())
     }
 
-    /// Whether the path still leads to the file that is open. What is written to one that was deleted is lost when the process
-    /// ends, and a new connection would find another database.
+    /// Whether the paths still lead to the file and the log that are open. What is written to one that was deleted is lost when
+    /// the process ends, and a new connection would find another database.
     pub(crate) fn check_place(&self) -> Result<(), OutOfPlace> {
-        let Some(opened) = self.opened.get() else { return Ok(()) };
-        match Identity::of(&self.path) {
-            Ok(there) if there == *opened => Ok(()),
-            // Whether it is there cannot be told: SQLite will say what is the matter.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(()),
-            _ => Err(OutOfPlace),
-        }
-    }
-
-    /// The same for the log of the last changes, which is there as long as a connection that has written is open.
-    pub(crate) fn check_log_place(&self) -> Result<(), OutOfPlace> {
-        match fs::metadata(&self.log) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OutOfPlace),
-            _ => self.check_place(),
-        }
+        let Some([file, log]) = self.opened.get() else { return Ok(()) };
+        file.check(&self.path, "file at the path of the database")?;
+        log.check(&self.log, "`-wal` file beside the database")
     }
 }
 
 /// What a server holds while it uses an embedded database: a lock on a file beside it, which the system releases whatever ends
 /// the process.
 #[derive(Debug)]
-pub(crate) struct ServerLock(File);
+pub(crate) struct ServerLock {
+    file: File,
+    path: PathBuf,
+    opened: Identity,
+}
 
 impl ServerLock {
     /// Takes the lock for the database at `path`, which exists.
@@ -104,33 +96,49 @@ impl ServerLock {
     /// [`StoreError::InUse`] when another server has it.
     pub(crate) async fn take(path: &Path) -> Result<Self, StoreError> {
         // Two names of one file have one lock.
-        let path = resolved(path)?;
-        let beside = beside(&path, LOCK_SUFFIX);
+        let database = resolved(path)?;
+        let path = beside(&database, LOCK_SUFFIX);
         let mut options = fs::OpenOptions::new();
         options.create(true).truncate(false).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&beside).map_err(|error| cannot("make", "file", &beside, &error))?;
+        let made = options.open(&path).and_then(|file| Ok((Identity::of_open(&file)?, file)));
+        let (opened, file) = made.map_err(|error| cannot("make", "file", &path, &error))?;
         let began = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                Ok(()) => return Ok(Self { file, path, opened }),
                 Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_TIME_MAX => {
                     tokio::time::sleep(LOCK_AGAIN_AFTER).await;
                 }
-                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
-                Err(TryLockError::Error(error)) => return Err(cannot("lock", "file", &beside, &error)),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: database }),
+                Err(TryLockError::Error(error)) => return Err(cannot("lock", "file", &path, &error)),
             }
         }
+    }
+
+    /// Whether the path still leads to the file that is locked: another server would lock another one.
+    pub(crate) fn check_place(&self) -> Result<(), OutOfPlace> {
+        self.opened.check(&self.path, "`-lock` file beside the database")
     }
 
     /// Whether the file system takes as much as a change needs. It is written to the lock's file and cut off at once, so that it
     /// hardly ever reaches the disk.
     pub(crate) fn check_room(&self) -> io::Result<()> {
-        let mut file = &self.0;
-        let written = file.rewind().and_then(|()| file.write_all(&ROOM));
+        let mut file = &self.file;
+        let written = file.rewind().and_then(|()| file.write_all(&room()));
         written.and(file.set_len(0))
     }
+}
+
+/// Bytes that take their whole room also where the file system compresses (xorshift, Marsaglia 2003).
+fn room() -> Vec<u8> {
+    let next = |number: &u64| {
+        let number = number ^ (number << 13);
+        let number = number ^ (number >> 7);
+        Some(number ^ (number << 17))
+    };
+    std::iter::successors(Some(ROOM_SEED), next).flat_map(u64::to_le_bytes).take(ROOM_BYTES).collect()
 }
 
 /// The path without symbolic links.
@@ -177,13 +185,32 @@ struct Identity {
     inode: u64,
 }
 
-#[cfg(unix)]
 impl Identity {
     fn of(path: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::MetadataExt as _;
         // Looked at, not opened: closing a file ends the locks that SQLite has on it in this process.
-        let metadata = fs::metadata(path)?;
-        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+        fs::metadata(path).map(|metadata| Self::from(&metadata))
+    }
+
+    fn of_open(file: &File) -> io::Result<Self> {
+        file.metadata().map(|metadata| Self::from(&metadata))
+    }
+
+    /// Whether it is still at the path.
+    fn check(self, path: &Path, name: &'static str) -> Result<(), OutOfPlace> {
+        match Self::of(path) {
+            Ok(there) if there == self => Ok(()),
+            // Whether it is there cannot be told: SQLite will say what is the matter.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(()),
+            _ => Err(OutOfPlace(name)),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl From<&fs::Metadata> for Identity {
+    fn from(metadata: &fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
@@ -193,8 +220,25 @@ impl Identity {
 struct Identity;
 
 #[cfg(not(unix))]
-impl Identity {
-    fn of(path: &Path) -> io::Result<Self> {
-        fs::metadata(path).map(|_| Self)
+impl From<&fs::Metadata> for Identity {
+    fn from(_: &fs::Metadata) -> Self {
+        Self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_that_are_written_for_room_do_not_repeat() {
+        let room = room();
+        assert_eq!(room.len(), ROOM_BYTES);
+        assert_eq!(room.chunks(8).collect::<HashSet<_>>().len(), ROOM_BYTES / 8);
+        let ones: u32 = room.iter().map(|byte| byte.count_ones()).sum();
+        let half = u32::try_from(ROOM_BYTES * 4).unwrap_or_default();
+        assert!(ones.abs_diff(half) < half / 50, "{ones} of {} bits", half * 2);
     }
 }

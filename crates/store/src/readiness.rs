@@ -15,7 +15,6 @@ use tokio::{
 
 use crate::{
     Store, StoreError,
-    database_file::{DatabaseFile, OutOfPlace},
     error::{is_disk_full, is_not_offered},
 };
 
@@ -36,8 +35,9 @@ pub enum NotReady {
     /// No change was committed in time and read again.
     #[error("the database does not commit a change")]
     Database,
-    /// The file of an embedded database, or the log of its last changes, was deleted or replaced while it is open.
-    #[error("the file of the database was deleted or replaced while it is open")]
+    /// The file of an embedded database, the log of its last changes or the lock beside it was deleted or replaced while it is
+    /// open.
+    #[error("the file of the database, or one beside it, was deleted or replaced while it is open")]
     File,
     /// A change was committed that needs no room, but there is none for the next ones.
     #[error("the disk of the database has no room")]
@@ -114,7 +114,7 @@ impl Store {
 
     /// Proves that the database takes changes and keeps them.
     async fn prove(&self) -> Result<(), NotReady> {
-        self.prove_place(DatabaseFile::check_place)?;
+        self.prove_place()?;
         match self.commit_and_read().await {
             Ok(true) => {}
             Ok(false) => {
@@ -126,14 +126,14 @@ impl Store {
                 return Err(NotReady::Database);
             }
         }
-        // It is there since the change was committed.
-        self.prove_place(DatabaseFile::check_log_place)?;
         self.prove_room().await
     }
 
-    fn prove_place(&self, check: impl Fn(&DatabaseFile) -> Result<(), OutOfPlace>) -> Result<(), NotReady> {
+    /// Proves that the file of an embedded database and those beside it are the ones that are open.
+    fn prove_place(&self) -> Result<(), NotReady> {
         let Some(file) = &self.connections.file else { return Ok(()) };
-        check(file).map_err(|error| {
+        let lock = self.connections.lock.as_ref();
+        file.check_place().and_then(|()| lock.map_or(Ok(()), |lock| lock.check_place())).map_err(|error| {
             tracing::error!(%error, path = %file.path().display(), "store.file_replaced");
             NotReady::File
         })

@@ -97,6 +97,31 @@ async fn a_database_file_that_is_deleted_or_replaced_takes_no_changes_until_it_i
         becomes(&store, Ok(())).await;
     }
     assert_eq!(store.list_users(&org(), None, 10).await.unwrap().len(), 3);
-    fs::remove_file(path.with_file_name("db.sqlite-wal")).unwrap();
-    becomes(&store, Err(NotReady::File)).await;
+}
+
+/// Its log holds changes that are not in the file yet; another server would take another lock.
+#[tokio::test]
+async fn a_file_beside_the_database_that_is_deleted_or_replaced_is_noticed_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db.sqlite");
+    let store = open(&at(&path)).await;
+    for (name, takes_changes) in [("db.sqlite-wal", false), ("db.sqlite-lock", true)] {
+        let (path, away) = (path.with_file_name(name), path.with_file_name("away"));
+        for replaced in [false, true] {
+            fs::rename(&path, &away).unwrap();
+            if replaced {
+                fs::copy(&away, &path).unwrap();
+            }
+            let added = add(&store).await;
+            assert_eq!(added.is_ok(), takes_changes, "{name}: {added:?}");
+            if let Err(refused) = added {
+                assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+                assert!(refused.to_string().contains("`-wal` file beside the database"), "{refused}");
+            }
+            becomes(&store, Err(NotReady::File)).await;
+            fs::rename(&away, &path).unwrap();
+            add(&store).await.unwrap();
+            becomes(&store, Ok(())).await;
+        }
+    }
 }
