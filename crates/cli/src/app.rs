@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_management::signing_keys::{self, DueKeys};
 use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
@@ -40,7 +39,7 @@ pub(crate) struct Plan {
     pub(crate) store: StoreConfig,
     pub(crate) keyring: Keyring,
     /// The file with the master keys, which is followed for changes, and what it held.
-    pub(crate) master_key_file: Option<(PathBuf, Secret)>,
+    pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) transport: HttpTransport,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
     pub(crate) refresh_grace_seconds: u32,
@@ -67,7 +66,7 @@ impl App {
     pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
         let server = within_descriptors(&plan);
         let store = Store::open(&plan.store, plan.keyring).await?;
-        if let Some((path, _)) = &plan.master_key_file {
+        if let Some(path) = &plan.master_key_file {
             let path = path.clone();
             store.read_keys_with(move || keys::read(&path));
         }
@@ -115,9 +114,7 @@ impl App {
             tokio::spawn(tell_refusals(Arc::clone(&platform))),
             tokio::spawn(rotate_signing_keys(Arc::clone(&platform))),
         ];
-        chores.extend(
-            plan.master_key_file.map(|(path, known)| tokio::spawn(keys::follow(path, known, Arc::clone(&platform)))),
-        );
+        chores.extend(plan.master_key_file.map(|path| tokio::spawn(keys::follow(path, Arc::clone(&platform)))));
         Ok(Self { platform, address, metrics_address, stop, server, chores })
     }
 

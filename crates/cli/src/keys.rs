@@ -74,20 +74,39 @@ pub(crate) fn read(path: &Path) -> Option<Keyring> {
     Keyring::from_text(&key_file::read(path).ok()?).ok()
 }
 
-/// Takes over the master keys whenever their file changes, until it is dropped.
-/// `known` are those that it started with.
-pub(crate) async fn follow(path: PathBuf, mut known: Secret, platform: Arc<Platform>) {
+/// Takes over the master keys of a file whenever they are not the ones in use, until it is dropped.
+pub(crate) async fn follow(path: PathBuf, platform: Arc<Platform>) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut unread = 0_u32;
+    let mut look = Look::default();
     loop {
         every.tick().await;
-        let text = match key_file::read(&path) {
+        // Not compared with what the last look found: the keys in use may have been read in between, from a file that was
+        // put back since.
+        if let Some(keyring) = look.read(&path) {
+            platform.store().replace_keyring(keyring);
+        }
+    }
+}
+
+/// What the looks before this one have told of.
+#[derive(Default)]
+struct Look {
+    /// So many in a row did not read the file.
+    unread: u32,
+    /// What the file holds that is not usable.
+    refused: Option<Secret>,
+}
+
+impl Look {
+    /// The keys that the file holds; when it holds none, that is told of once.
+    fn read(&mut self, path: &Path) -> Option<Keyring> {
+        let text = match key_file::read(path) {
             Ok(text) => text,
             Err(error) => {
-                unread = unread.saturating_add(1);
+                self.unread = self.unread.saturating_add(1);
                 // A file that is away for a moment is being replaced.
-                if unread == UNREAD_MAX {
+                if self.unread == UNREAD_MAX {
                     tracing::warn!(
                         %error,
                         path = %path.display(),
@@ -95,24 +114,48 @@ pub(crate) async fn follow(path: PathBuf, mut known: Secret, platform: Arc<Platf
                          server before `keys rotate`"
                     );
                 }
-                continue;
+                return None;
             }
         };
-        if std::mem::take(&mut unread) >= UNREAD_MAX {
+        if std::mem::take(&mut self.unread) >= UNREAD_MAX {
             tracing::info!(path = %path.display(), "keys.readable: the file with the master keys can be read again");
-        }
-        if text == known {
-            continue;
         }
         match Keyring::from_text(&text) {
             Ok(keyring) => {
-                tracing::info!(keys = ?keyring, "keys.changed: the first encrypts, all decrypt");
-                platform.store().replace_keyring(keyring);
+                self.refused = None;
+                Some(keyring)
             }
             Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "keys.changed is not usable; the old ones stay");
+                if self.refused.as_ref() != Some(&text) {
+                    tracing::warn!(%error, path = %path.display(), "keys.changed is not usable; the old ones stay");
+                }
+                self.refused = Some(text);
+                None
             }
         }
-        known = text;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    /// Somebody else may have put other keys to use since the look before, from a file that was put back.
+    #[test]
+    fn a_look_finds_the_keys_of_the_file_also_when_that_is_what_the_one_before_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let text = Keyring::generate_text();
+        key_file::write_new(&path, &text).unwrap();
+        let keyring = Keyring::from_text(&text).unwrap();
+        let mut look = Look::default();
+        assert_eq!(look.read(&path).as_ref(), Some(&keyring));
+        assert_eq!(look.read(&path).as_ref(), Some(&keyring));
+        key_file::replace(&path, &Secret::new("no key")).unwrap();
+        assert_eq!(look.read(&path), None);
+        key_file::replace(&path, &text).unwrap();
+        assert_eq!(look.read(&path).as_ref(), Some(&keyring));
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
         base_url: config.server.base_url.clone(),
         store: config.database()?,
         keyring,
-        master_key_file: config.keys.master_key_file.clone().map(|path| (path, master_key)),
+        master_key_file: config.keys.master_key_file.clone(),
         transport: transport(config)?,
         missed_hook_claim: config.outbound.missed_hook_claim.as_deref().map(Into::into),
         refresh_grace_seconds: config.oauth.refresh_grace_seconds,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    rand,
+    digest, rand,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tenterhook_contract::Secret;
@@ -19,6 +19,8 @@ const KEY_ID_BYTES: usize = 6;
 /// The master keys: the first encrypts, all decrypt.
 pub struct Keyring {
     keys: Vec<(String, LessSafeKey)>,
+    /// Of the keys in their order: tells whether two keyrings are the same.
+    sha256: [u8; 32],
 }
 
 /// Why a text is not a keyring.
@@ -58,7 +60,7 @@ impl Keyring {
         let keys = lines
             .map(|(number, line)| parse_key(line).ok_or(KeyringError::Malformed(number + 1)))
             .collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keys }) }
+        if keys.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keys, sha256: sha256_of(text) }) }
     }
 
     /// A new key in text form.
@@ -128,10 +130,30 @@ impl Keyring {
     }
 }
 
+impl PartialEq for Keyring {
+    fn eq(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256
+    }
+}
+
+impl Eq for Keyring {}
+
 impl fmt::Debug for Keyring {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
     }
+}
+
+/// Hash of the lines that are keys.
+fn sha256_of(text: &Secret) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for line in text.expose().lines().map(str::trim).filter(|line| !line.is_empty()) {
+        context.update(line.as_bytes());
+        context.update(b"\n");
+    }
+    let mut sha256 = [0; 32];
+    sha256.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    sha256
 }
 
 /// Id of the key that a ciphertext is under.
@@ -182,6 +204,19 @@ mod tests {
         let stored = Keyring::from_text(&old).unwrap().encrypt(PLACE, &Secret::new("x")).unwrap();
         let both = Secret::new(format!("{}\n{}\n", Keyring::generate_text().expose(), old.expose()));
         assert_eq!(Keyring::from_text(&both).unwrap().decrypt(PLACE, &stored).unwrap(), Secret::new("x"));
+    }
+
+    #[test]
+    fn keyrings_are_the_same_when_their_keys_are_in_the_same_order() {
+        let (one, other) = (Keyring::generate_text(), Keyring::generate_text());
+        let (one, other) = (one.expose(), other.expose());
+        let ring = |text: String| Keyring::from_text(&Secret::new(text)).unwrap();
+        assert_eq!(ring(format!("{one}\n{other}")), ring(format!("\n {one} \n\n{other}\n")));
+        assert_ne!(ring(format!("{one}\n{other}")), ring(format!("{other}\n{one}")));
+        assert_ne!(ring(one.to_owned()), ring(other.to_owned()));
+        let id = one.rsplit_once('.').unwrap().0;
+        let key = other.rsplit_once('.').unwrap().1;
+        assert_ne!(ring(one.to_owned()), ring(format!("{id}.{key}")), "another key with the same id");
     }
 
     #[test]

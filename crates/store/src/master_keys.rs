@@ -37,8 +37,13 @@ impl MasterKeys {
         let _ = self.source.set(Box::new(source));
     }
 
+    /// Uses these from now on, and tells of it when they are not the ones in use.
     pub(crate) fn replace(&self, keyring: Keyring) {
-        self.current.store(Arc::new(keyring));
+        let keyring = Arc::new(keyring);
+        let before = self.current.swap(Arc::clone(&keyring));
+        if before != keyring {
+            tracing::info!(keys = ?keyring, "keys.changed: the first encrypts, all decrypt");
+        }
     }
 
     pub(crate) fn current(&self) -> Arc<Keyring> {

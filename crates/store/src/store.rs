@@ -97,7 +97,7 @@ impl Store {
         Self::open_as(Role::Tool, config, keyring).await
     }
 
-    /// Uses other master keys from now on: the file that holds them has changed.
+    /// Uses these master keys from now on, those that their file holds. They may be the ones in use.
     pub fn replace_keyring(&self, keyring: Keyring) {
         self.keys.replace(keyring);
     }
