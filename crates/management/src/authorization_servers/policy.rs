@@ -5,7 +5,10 @@ use tenterhook_contract::{id::ClientId, members::Members};
 use tenterhook_model::AccessPolicy;
 use tenterhook_platform::OrgSnapshot;
 
-use super::reader::{NAME_ONE, Reader};
+use super::{
+    priority::read_priority,
+    reader::{NAME_ONE, Reader},
+};
 use crate::administrator::ManagementError;
 
 const MEMBERS: Members = Members {
@@ -23,7 +26,7 @@ pub(super) fn read_policy(body: &Value, policy: AccessPolicy, is_new: bool) -> R
     reader.constant("type", "OAUTH_AUTHORIZATION_POLICY");
     let (name, description) = (reader.text("name"), reader.optional_text("description").unwrap_or_default());
     let status = reader.status(policy.status);
-    let priority = reader.number("priority", policy.priority);
+    let priority = read_priority(&mut reader, policy.priority);
     let clients = match reader.listed(CLIENTS) {
         None if is_new => {
             reader.cause(CLIENTS, "Name client ids, or `ALL_CLIENTS`");

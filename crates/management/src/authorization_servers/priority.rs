@@ -5,7 +5,21 @@ use tenterhook_contract::Timestamp;
 use tenterhook_model::{AccessPolicy, ConfigurationObject, PolicyRule};
 use tenterhook_platform::OrgSnapshot;
 
+use super::reader::Reader;
 use crate::administrator::ManagementError;
+
+/// Highest priority that a body may name: behind it there is always room for those that name none, and those that are moved
+/// down.
+const PRIORITY_MAX: u32 = 1_000_000;
+
+/// The priority that a body names, or `default`. One that is the object's own already stays, whatever it is.
+pub(super) fn read_priority(reader: &mut Reader<'_>, default: u32) -> u32 {
+    let priority = reader.number("priority", default);
+    if priority > PRIORITY_MAX && priority != default {
+        reader.cause("priority", &format!("Write at most {PRIORITY_MAX}"));
+    }
+    priority
+}
 
 /// The policies or rules that `object` moves down, as they are then. `before` is what it replaces: one that stays at its
 /// priority moves nothing.

@@ -9,7 +9,10 @@ use tenterhook_contract::{
 use tenterhook_model::{PolicyRule, RulePeople};
 use tenterhook_platform::OrgSnapshot;
 
-use super::reader::{BLANK, NAME_ONE, Reader};
+use super::{
+    priority::read_priority,
+    reader::{BLANK, NAME_ONE, Reader},
+};
 use crate::administrator::ManagementError;
 
 const MEMBERS: Members = Members {
@@ -54,7 +57,7 @@ pub(super) fn read_rule(org: &OrgSnapshot, body: &Value, rule: PolicyRule) -> Re
     reader.constant("type", "RESOURCE_ACCESS");
     let name = reader.text("name");
     let status = reader.status(rule.status);
-    let priority = reader.number("priority", rule.priority);
+    let priority = read_priority(&mut reader, rule.priority);
     let grant_types = included(&mut reader, GRANT_TYPES, &rule.grant_types);
     let scopes = included(&mut reader, SCOPES, &rule.scopes);
     let people = read_people(org, &mut reader, &rule.people, &grant_types);

@@ -442,6 +442,7 @@ async fn a_rule_names_everyone_by_name_or_id_and_excludes_users() {
 /// The vendor's rule: what is put at a priority that is taken comes first, and the others move down.
 #[tokio::test]
 async fn a_policy_or_rule_at_a_priority_that_is_taken_moves_the_others_down() {
+    const PRIORITY_MAX: u32 = 1_000_000;
     let world = World::start().await;
     let policies = format!("{}/policies", server_path(&world));
     let rules = world.rule_path().rsplit_once('/').unwrap().0.to_owned();
@@ -479,9 +480,19 @@ async fn a_policy_or_rule_at_a_priority_that_is_taken_moves_the_others_down() {
         expect(["two", "one", first]).await;
         put(&one, "one", 2).await;
         expect(["two", "one", first]).await;
-        created(&world, &resource.path, &body("last", u32::MAX)).await;
-        let refused = world.api("POST", &resource.path, Some(&body("behind", u32::MAX))).await;
-        assert!(refused.status == 400 && refused.text().contains("priority"), "{}", refused.text());
-        assert_eq!(order().await.len(), before.len() + 4, "nothing was changed");
+        let refused = world.api("POST", &resource.path, Some(&body("too far", PRIORITY_MAX + 1))).await;
+        assert!(
+            refused.status == 400 && refused.text().contains("priority: Write at most 1000000"),
+            "{}",
+            refused.text()
+        );
+        created(&world, &resource.path, &body("last", PRIORITY_MAX)).await;
+        // Behind it there is room for one that names no priority, which may be written back as it was read.
+        let mut unnamed = body("behind", 0);
+        unnamed.as_object_mut().unwrap().remove("priority");
+        let behind = created(&world, &resource.path, &unnamed).await;
+        assert_eq!(behind["priority"], json!(PRIORITY_MAX + 1));
+        put(&behind, "behind", PRIORITY_MAX + 1).await;
+        assert_eq!(order().await.len(), before.len() + 5, "what was refused is not there");
     }
 }
