@@ -25,7 +25,7 @@ where
 
 /// The sample request of a type, as JSON.
 pub fn sample(hook_type: HookType) -> Value {
-    let text = hook_type.description().sample_requests[0];
+    let text = hook_type.kind().sample_requests()[0];
     serde_json::from_str(text).expect("the samples are JSON")
 }
 

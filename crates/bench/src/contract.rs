@@ -87,7 +87,7 @@ fn token_answer() -> Value {
 }
 
 fn assertion() -> Result<Assertion, Error> {
-    let sample = HookType::Saml.description().sample_requests.first().copied().unwrap_or_default();
+    let sample = HookType::Saml.kind().sample_requests().first().copied().unwrap_or_default();
     let sample: Value = serde_json::from_str(sample)?;
     Ok(Assertion::from_json(sample.pointer("/data/assertion").unwrap_or(&Value::Null))?)
 }

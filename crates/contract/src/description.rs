@@ -1,17 +1,8 @@
-//! What differs between the hook types, one [`Description`] per type: the row that every other crate asks instead of
-//! matching on the type.
+//! What differs between the hook types and can be said without code, one [`Description`] per type: the row that every
+//! other crate asks instead of matching on the type. Plain data; what needs code is a
+//! [`HookKind`](crate::hook_kind::HookKind)'s.
 
-use std::{borrow::Cow, sync::Arc};
-
-use serde_json::Value;
-
-use crate::{
-    ExtensionPoint,
-    answer::Answer,
-    preview::{Document, DocumentError, Inputs},
-    problem::{Change, Problem},
-    profile::ProfileSchema,
-};
+use std::borrow::Cow;
 
 /// Whether a failed attempt is made once more (`overview.md` 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,17 +106,6 @@ impl CommandRule {
     }
 }
 
-/// An answer tried on the subject of a document: the comparison is its only result.
-#[derive(Clone, Debug)]
-pub struct Rehearsal {
-    /// The subject that the document shows.
-    pub before: Value,
-    /// The subject after the commands and what they changed, or everything wrong with them.
-    pub result: Result<(Value, Vec<Change>), Vec<Problem>>,
-    /// Why the same commands cannot be fallback commands ([`ExtensionPoint::known_to_the_service_alone`]).
-    pub no_fallback: Option<&'static str>,
-}
-
 /// One hook type: a row of the table in `overview.md` section 2, with everything that hangs on it.
 ///
 /// ```
@@ -157,19 +137,8 @@ pub struct Description {
     pub authentication_required: bool,
     /// Where the document holds what must never be kept or shown: JSON Pointers (RFC 6901) into `data`.
     pub secret_members: &'static [&'static str],
-    /// Sample request documents, the first one the base of previews.
-    pub sample_requests: &'static [&'static str],
-    /// Sample answers.
-    pub sample_answers: &'static [&'static str],
     /// Which preview inputs make sense.
     pub preview_inputs: &'static [&'static str],
-    /// Puts preview inputs into a copy of a sample request.
-    pub fill: fn(&Inputs, &mut Document) -> Result<(), DocumentError>,
-    /// Tries an answer on the subject that a document shows.
-    pub rehearse: fn(&Document, &Arc<ProfileSchema>, Answer) -> Result<Rehearsal, DocumentError>,
-    /// JSON Schemas of its documents.
-    #[cfg(feature = "schema")]
-    pub(crate) schemas: fn(&mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas,
 }
 
 impl Description {
@@ -182,30 +151,4 @@ impl Description {
     pub fn command(&self, name: &str) -> Option<&'static CommandRule> {
         self.commands.iter().find(|rule| rule.name == name)
     }
-}
-
-/// An extension point whose subject can be read back from a document, so that an answer can be tried on it.
-pub trait Rehearse: ExtensionPoint {
-    /// The subject that `document` shows; `schema` is the org's user profile schema.
-    ///
-    /// # Errors
-    /// The member that is missing or has the wrong shape.
-    fn subject_of(&self, document: &Document, schema: &Arc<ProfileSchema>) -> Result<Self::Subject, DocumentError>;
-
-    /// The subject as a preview shows it: the members of `data` that commands can change.
-    fn show(&self, subject: &Self::Subject) -> Value;
-}
-
-/// [`Description::rehearse`] for the extension point `P`.
-pub(crate) fn rehearse<P: Rehearse>(
-    point: &P,
-    document: &Document,
-    schema: &Arc<ProfileSchema>,
-    answer: Answer,
-) -> Result<Rehearsal, DocumentError> {
-    let mut subject = point.subject_of(document, schema)?;
-    let before = point.show(&subject);
-    let result = point.interpret(&mut subject, answer).map(|changes| (point.show(&subject), changes));
-    let no_fallback = result.as_ref().ok().and_then(|_| point.known_to_the_service_alone(&subject));
-    Ok(Rehearsal { before, result, no_fallback })
 }

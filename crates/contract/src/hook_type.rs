@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::description::Description;
+use crate::{HookKind, description::Description};
 
 /// A text that names none of the types.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,7 @@ use crate::description::Description;
 pub struct UnknownHookType(pub String);
 
 macro_rules! hook_types {
-    ($($(#[$doc:meta])* $name:ident = $description:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $module:ident;)*) => {
         /// A hook type: `eventType` on the wire and `type` in the management API (`overview.md` section 2).
         ///
         /// ```
@@ -29,10 +29,17 @@ macro_rules! hook_types {
             /// All of them, in the order of `overview.md` section 2.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// Everything that differs between the types.
+            /// What differs between the types and can be said without code.
             pub fn description(self) -> &'static Description {
                 match self {
-                    $(Self::$name => &$description,)*
+                    $(Self::$name => &crate::$module::DESCRIPTION,)*
+                }
+            }
+
+            /// Everything that differs between the types.
+            pub fn kind(self) -> &'static dyn HookKind {
+                match self {
+                    $(Self::$name => &crate::$module::Kind,)*
                 }
             }
         }
@@ -41,17 +48,17 @@ macro_rules! hook_types {
 
 hook_types! {
     /// Tokens minted by a custom authorization server.
-    Token = crate::token::DESCRIPTION;
+    Token = token;
     /// A SAML assertion before it goes to the app.
-    Saml = crate::saml::DESCRIPTION;
+    Saml = saml;
     /// Self-service registration and progressive profile.
-    Registration = crate::registration::DESCRIPTION;
+    Registration = registration;
     /// The first sign-in of a user whose password has not been imported.
-    PasswordImport = crate::password_import::DESCRIPTION;
+    PasswordImport = password_import;
     /// Each user imported from an app.
-    UserImport = crate::user_import::DESCRIPTION;
+    UserImport = user_import;
     /// A one-time passcode about to be sent by SMS or voice.
-    Telephony = crate::telephony::DESCRIPTION;
+    Telephony = telephony;
 }
 
 impl HookType {

@@ -1,7 +1,7 @@
 //! The inline hook contract: what Tenterhook sends, what it accepts back, and what that may change.
 //!
 //! Pure and synchronous: no clock, no randomness, no I/O. Time and entropy come in as arguments.
-//! Start reading at [`ExtensionPoint`] and [`Description`]: the shape every hook type has. The types are [`token`],
+//! Start reading at [`ExtensionPoint`], [`HookKind`] and [`Description`]: the shape every hook type has. The types are [`token`],
 //! [`saml`], [`registration`], [`password_import`], [`user_import`] and [`telephony`]; a further one is one more module
 //! and one more line in `hook_type.rs`.
 
@@ -12,6 +12,7 @@ pub mod envelope;
 mod extension_point;
 pub mod hook;
 pub mod hook_key;
+pub mod hook_kind;
 mod hook_type;
 pub mod id;
 mod json_text;
@@ -34,10 +35,13 @@ pub mod telephony;
 mod text;
 mod timestamp;
 pub mod token;
+#[cfg(feature = "schema")]
+pub mod type_schemas;
 pub mod user_import;
 
 pub use description::{Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry};
 pub use extension_point::ExtensionPoint;
+pub use hook_kind::HookKind;
 pub use hook_type::{HookType, UnknownHookType};
 pub use secret::{MASK, Secret};
 pub use text::{beginning, without_controls};

@@ -9,9 +9,8 @@ use crate::{
     ExtensionPoint, Secret,
     answer::{Answer, Operand, unknown_command},
     context::RequestContext,
-    description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
-    },
+    description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
+    hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order},
     profile::ProfileSchema,
@@ -37,23 +36,8 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::One,
     authentication_required: false,
     secret_members: &["/context/credential/password"],
-    sample_requests: &[include_str!("../samples/password_import_request_1.json")],
-    sample_answers: &[
-        include_str!("../samples/password_import_answer_1.json"),
-        include_str!("../samples/password_import_answer_2.json"),
-    ],
     preview_inputs: &["user"],
-    fill,
-    rehearse: |document, schema, answer| rehearse(&PasswordImport, document, schema, answer),
-    #[cfg(feature = "schema")]
-    schemas,
 };
-
-#[cfg(feature = "schema")]
-fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
-    let action = crate::schema::object_of::<Credential>(generator, "credential");
-    crate::schema::TypeSchemas::new::<PasswordImportData<'static>>(generator, &[], vec![action])
-}
 
 /// The password import extension point.
 ///
@@ -197,11 +181,45 @@ impl Rehearse for PasswordImport {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "every row of the table has this shape")]
-fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
-    if let Some(user) = &inputs.user {
-        document.set("/data/context/credential/username", json!(user.profile.login));
-        document.set("/data/context/credential/password", json!("a-preview-password"));
+/// Everything that differs by type.
+pub(crate) struct Kind;
+
+impl HookKind for Kind {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
     }
-    Ok(())
+
+    fn sample_requests(&self) -> &[&str] {
+        &[include_str!("../samples/password_import_request_1.json")]
+    }
+
+    fn sample_answers(&self) -> &[&str] {
+        &[
+            include_str!("../samples/password_import_answer_1.json"),
+            include_str!("../samples/password_import_answer_2.json"),
+        ]
+    }
+
+    fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+        if let Some(user) = &inputs.user {
+            document.set("/data/context/credential/username", json!(user.profile.login));
+            document.set("/data/context/credential/password", json!("a-preview-password"));
+        }
+        Ok(())
+    }
+
+    fn rehearse(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError> {
+        rehearse(&PasswordImport, document, schema, answer)
+    }
+
+    #[cfg(feature = "schema")]
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
+        let action = crate::type_schemas::object_of::<Credential>(generator, "credential");
+        crate::type_schemas::TypeSchemas::new::<PasswordImportData<'static>>(generator, &[], vec![action])
+    }
 }

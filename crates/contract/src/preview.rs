@@ -3,12 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    HookType, Timestamp,
-    answer::Answer,
+    Timestamp,
     context::{RequestContext, UserContext},
-    description::Rehearsal,
+    description::Description,
     id::{EventId, HookId},
-    profile::{Profile, ProfileSchema},
+    profile::Profile,
 };
 
 /// The member that tells a service that nothing hangs on its answer.
@@ -101,12 +100,15 @@ impl Inputs {
     /// use serde_json::json;
     /// use tenterhook_contract::{HookType, preview::Inputs};
     /// let body = json!({ "user": "ada@example.com", "scopes": ["openid"] });
-    /// let (inputs, user) = Inputs::read(body.as_object().unwrap(), HookType::Token).unwrap();
+    /// let (inputs, user) = Inputs::read(body.as_object().unwrap(), HookType::Token.description()).unwrap();
     /// assert_eq!((inputs.scopes.unwrap().len(), user), (1, Some("ada@example.com")));
-    /// assert!(Inputs::read(body.as_object().unwrap(), HookType::Telephony).is_err());
+    /// assert!(Inputs::read(body.as_object().unwrap(), HookType::Telephony.description()).is_err());
     /// ```
-    pub fn read(body: &Map<String, Value>, hook_type: HookType) -> Result<(Self, Option<&str>), DocumentError> {
-        let taken = hook_type.description().preview_inputs;
+    pub fn read<'a>(
+        body: &'a Map<String, Value>,
+        description: &Description,
+    ) -> Result<(Self, Option<&'a str>), DocumentError> {
+        let taken = description.preview_inputs;
         let mut inputs = Self::default();
         let mut user = None;
         for (name, value) in body.iter().filter(|(_, value)| !value.is_null()) {
@@ -151,49 +153,37 @@ impl Document {
     ///
     /// ```
     /// use tenterhook_contract::{HookType, preview::Document};
-    /// assert!(Document::given(&serde_json::json!({ "eventType": "x" }), HookType::Token).is_err());
+    /// assert!(Document::given(&serde_json::json!({ "eventType": "x" }), HookType::Token.description()).is_err());
     /// ```
-    pub fn given(value: &Value, hook_type: HookType) -> Result<Self, DocumentError> {
+    pub fn given(value: &Value, description: &Description) -> Result<Self, DocumentError> {
         let Value::Object(members) = value else {
             return Err(DocumentError::wrong("document", "must be an object"));
         };
         match members.get("eventType") {
-            Some(event_type) if event_type != hook_type.as_str() => {
-                Err(DocumentError::wrong("document.eventType", &format!("The inline hook has the type {hook_type}")))
-            }
+            Some(event_type) if event_type != &*description.event_type => Err(DocumentError::wrong(
+                "document.eventType",
+                &format!("The inline hook has the type {}", description.event_type),
+            )),
             _ => Ok(Self(members.clone())),
         }
     }
 
-    /// The type's sample with `inputs` put in.
-    ///
-    /// # Errors
-    /// An input that cannot be used.
-    ///
-    /// ```
-    /// use tenterhook_contract::{HookType, preview::{Document, Inputs}};
-    /// for hook_type in HookType::ALL {
-    ///     let document = Document::sample(*hook_type, &Inputs::default()).unwrap();
-    ///     assert_eq!(document.get("/eventType").unwrap(), hook_type.as_str());
-    /// }
-    /// ```
-    pub fn sample(hook_type: HookType, inputs: &Inputs) -> Result<Self, DocumentError> {
-        let description = hook_type.description();
-        let samples = description.sample_requests.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
+    /// The one of `samples` that fits `inputs`, with its dates moved; the rest of `inputs` is for the type to put in.
+    pub(crate) fn of_samples(samples: &[&str], inputs: &Inputs) -> Result<Self, DocumentError> {
+        let samples = samples.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
         let wanted = inputs.request_type.as_deref();
-        // Where a sample of the wanted request type exists it is the base; else the type's `fill` decides.
-        let mut samples = samples.collect::<Vec<_>>();
-        let chosen = samples
-            .iter()
-            .position(|sample| wanted.is_some() && sample.get("requestType").and_then(Value::as_str) == wanted);
-        let Value::Object(members) = samples.swap_remove(chosen.unwrap_or_default()) else {
+        // Where a sample of the wanted request type exists it is the base; else the first one.
+        let is_wanted =
+            |sample: &Value| wanted.is_some() && sample.get("requestType").and_then(Value::as_str) == wanted;
+        let samples = samples.collect::<Vec<_>>();
+        let chosen = samples.iter().find(|sample| is_wanted(sample)).or(samples.first());
+        let Some(Value::Object(members)) = chosen else {
             return Err(DocumentError::wrong("document", "the sample is not an object"));
         };
-        let mut document = Self(members);
+        let mut document = Self(members.clone());
         if let Some(at) = inputs.at {
             document.move_dates(at);
         }
-        (description.fill)(inputs, &mut document)?;
         Ok(document)
     }
 
@@ -249,35 +239,12 @@ impl Document {
     /// The bytes to send.
     ///
     /// ```
-    /// use tenterhook_contract::{HookType, preview::{Document, Inputs}};
-    /// let document = Document::sample(HookType::Saml, &Inputs::default()).unwrap();
+    /// use tenterhook_contract::{HookKind as _, HookType, preview::Inputs};
+    /// let document = HookType::Saml.kind().sample(&Inputs::default()).unwrap();
     /// assert_eq!(document.to_json()["eventType"], "com.okta.saml.tokens.transform");
     /// ```
     pub fn to_json(&self) -> Value {
         Value::Object(self.0.clone())
-    }
-
-    /// Tries `answer` on the subject that the document shows.
-    ///
-    /// # Errors
-    /// The member that is missing or has the wrong shape, so that there is no subject to try it on.
-    ///
-    /// ```
-    /// use tenterhook_contract::{HookType, answer::Answer, preview::{Document, Inputs}, profile::ProfileSchema};
-    /// let document = Document::sample(HookType::PasswordImport, &Inputs::default()).unwrap();
-    /// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"credential": "VERIFIED"}}]}"#;
-    /// let answer = Answer::parse(answer).unwrap();
-    /// let rehearsal = document.rehearse(HookType::PasswordImport, &ProfileSchema::base(), answer).unwrap();
-    /// assert_eq!(rehearsal.before["action"]["credential"], "UNVERIFIED");
-    /// assert_eq!(rehearsal.result.unwrap().0["action"]["credential"], "VERIFIED");
-    /// ```
-    pub fn rehearse(
-        &self,
-        hook_type: HookType,
-        schema: &std::sync::Arc<ProfileSchema>,
-        answer: Answer,
-    ) -> Result<Rehearsal, DocumentError> {
-        (hook_type.description().rehearse)(self, schema, answer)
     }
 
     /// The member at this pointer.
@@ -286,8 +253,8 @@ impl Document {
     /// When there is none.
     ///
     /// ```
-    /// use tenterhook_contract::{HookType, preview::{Document, Inputs}};
-    /// let document = Document::sample(HookType::Saml, &Inputs::default()).unwrap();
+    /// use tenterhook_contract::{HookKind as _, HookType, preview::Inputs};
+    /// let document = HookType::Saml.kind().sample(&Inputs::default()).unwrap();
     /// assert!(document.get("/data/assertion").is_ok() && document.get("/data/none").is_err());
     /// ```
     pub fn get(&self, pointer: &str) -> Result<&Value, DocumentError> {

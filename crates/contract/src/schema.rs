@@ -1,63 +1,10 @@
 //! JSON Schemas (2020-12) of the documents, and the OpenAPI 3.1 description of the calls, from the types themselves.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{EmptyAnswer, HookType, envelope::Envelope, preview::PREVIEW_MARK};
-
-/// Schemas of one type's documents.
-pub(crate) struct TypeSchemas {
-    /// One for each form of the request.
-    requests: Vec<RequestSchema>,
-    /// The operand of each command, in the order of the type's commands.
-    operands: Vec<Schema>,
-}
-
-struct RequestSchema {
-    envelope: Schema,
-    request_types: Vec<&'static str>,
-}
-
-/// An operation on a token.
-#[derive(JsonSchema, Serialize)]
-pub(crate) struct TokenOperation {
-    op: TokenOp,
-    /// `/claims/<name>[/<member or index>…]`, or `/token/lifetime/expiration`; a JSON Pointer (RFC 6901).
-    path: String,
-    /// Required for `add` and `replace`, absent for `remove`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Value>,
-}
-
-/// What an operation on a token does.
-#[derive(JsonSchema, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum TokenOp {
-    Add,
-    Replace,
-    Remove,
-}
-
-/// An operation on an assertion.
-#[derive(JsonSchema, Serialize)]
-pub(crate) struct AssertionOperation {
-    op: AssertionOp,
-    /// Relative to `data.assertion`; a JSON Pointer (RFC 6901).
-    path: String,
-    /// A string, an integer, an array or an object, as the target needs.
-    value: Value,
-}
-
-/// What an operation on an assertion does.
-#[derive(JsonSchema, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum AssertionOp {
-    Add,
-    Replace,
-}
+use crate::{EmptyAnswer, HookKind, type_schemas::TypeSchemas};
 
 /// The refusal of a service.
 #[derive(JsonSchema, Serialize)]
@@ -92,33 +39,6 @@ struct AnswerErrorCause {
     domain: Option<String>,
 }
 
-/// An object with one required member.
-pub(crate) fn object_of<T: JsonSchema>(generator: &mut SchemaGenerator, name: &str) -> Schema {
-    let member = generator.subschema_for::<T>();
-    schemars::json_schema!({ "type": "object", "properties": { name: member }, "required": [name] })
-}
-
-impl TypeSchemas {
-    pub(crate) fn new<D: JsonSchema + Serialize>(
-        generator: &mut SchemaGenerator,
-        request_types: &[&'static str],
-        operands: Vec<Schema>,
-    ) -> Self {
-        Self { requests: Vec::new(), operands }.or::<D>(generator, request_types)
-    }
-
-    /// A further form of the request.
-    pub(crate) fn or<D: JsonSchema + Serialize>(
-        mut self,
-        generator: &mut SchemaGenerator,
-        request_types: &[&'static str],
-    ) -> Self {
-        let envelope = Envelope::<'static, D>::json_schema(generator);
-        self.requests.push(RequestSchema { envelope, request_types: request_types.to_vec() });
-        self
-    }
-}
-
 /// The schema of a type's request and of its answer.
 #[derive(Clone, Debug)]
 pub struct Documents {
@@ -132,16 +52,16 @@ pub struct Documents {
 ///
 /// ```
 /// use tenterhook_contract::{HookType, schema::json_schemas};
-/// let schemas = json_schemas(HookType::Saml);
+/// let schemas = json_schemas(HookType::Saml.kind());
 /// assert_eq!(schemas.request["properties"]["eventType"]["const"], "com.okta.saml.tokens.transform");
 /// assert_eq!(schemas.answer["$schema"], "https://json-schema.org/draft/2020-12/schema");
 /// ```
-pub fn json_schemas(hook_type: HookType) -> Documents {
+pub fn json_schemas(kind: &dyn HookKind) -> Documents {
     let complete = |which: fn(Documents) -> Value| {
         let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
         let mut schema =
             Map::from_iter([("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"))]);
-        if let Value::Object(members) = which(documents(hook_type, &mut generator)) {
+        if let Value::Object(members) = which(documents(kind, &mut generator)) {
             schema.extend(members);
         }
         let definitions = reachable(generator.take_definitions(true), &Value::Object(schema.clone()));
@@ -153,19 +73,20 @@ pub fn json_schemas(hook_type: HookType) -> Documents {
     Documents { request: complete(|documents| documents.request), answer: complete(|documents| documents.answer) }
 }
 
-/// The OpenAPI 3.1 description of every call that Tenterhook makes, as `webhooks`.
+/// The OpenAPI 3.1 description of the calls of these types, as `webhooks`.
 ///
 /// ```
-/// let document = tenterhook_contract::schema::openapi();
+/// use tenterhook_contract::{HookType, schema::openapi};
+/// let document = openapi(HookType::ALL.iter().map(|hook_type| hook_type.kind()));
 /// assert_eq!(document["webhooks"].as_object().unwrap().len(), 6);
 /// ```
-pub fn openapi() -> Value {
+pub fn openapi<'a>(kinds: impl Iterator<Item = &'a dyn HookKind>) -> Value {
     let mut settings = SchemaSettings::draft2020_12().for_serialize();
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
-    let webhooks = HookType::ALL.iter().map(|hook_type| {
-        let Documents { request, answer } = documents(*hook_type, &mut generator);
-        (hook_type.as_str().to_owned(), webhook(*hook_type, request, answer))
+    let webhooks = kinds.map(|kind| {
+        let Documents { request, answer } = documents(kind, &mut generator);
+        (kind.description().event_type.to_string(), webhook(kind, request, answer))
     });
     let webhooks = webhooks.collect::<Map<_, _>>();
     json!({
@@ -182,8 +103,8 @@ pub fn openapi() -> Value {
     })
 }
 
-fn webhook(hook_type: HookType, request: Value, answer: Value) -> Value {
-    let description = hook_type.description();
+fn webhook(kind: &dyn HookKind, request: Value, answer: Value) -> Value {
+    let description = kind.description();
     let examples = |texts: &[&str]| {
         let parsed = texts.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok()).enumerate();
         parsed.map(|(index, value)| (format!("sample{}", index + 1), json!({ "value": value }))).collect::<Map<_, _>>()
@@ -192,7 +113,7 @@ fn webhook(hook_type: HookType, request: Value, answer: Value) -> Value {
     let mut responses = Map::new();
     let answered = json!({
         "description": "The commands, or a refusal.",
-        "content": content(answer, description.sample_answers),
+        "content": content(answer, kind.sample_answers()),
     });
     responses.insert("200".to_owned(), answered);
     if description.empty_answer == EmptyAnswer::DefaultAction {
@@ -204,15 +125,15 @@ fn webhook(hook_type: HookType, request: Value, answer: Value) -> Value {
             "operationId": description.event_type,
             "summary": description.title,
             "description": format!("When the service returns nothing: {}.", description.default_outcome),
-            "requestBody": { "required": true, "content": content(request, description.sample_requests) },
+            "requestBody": { "required": true, "content": content(request, kind.sample_requests()) },
             "responses": responses,
         },
     })
 }
 
-fn documents(hook_type: HookType, generator: &mut SchemaGenerator) -> Documents {
-    let description = hook_type.description();
-    let TypeSchemas { requests, operands } = (description.schemas)(generator);
+fn documents(kind: &dyn HookKind, generator: &mut SchemaGenerator) -> Documents {
+    let description = kind.description();
+    let TypeSchemas { requests, operands } = kind.schemas(generator);
     let forms = requests.into_iter().map(|form| form.of_type(&description.event_type)).collect::<Vec<_>>();
     let request = match <[Value; 1]>::try_from(forms) {
         Ok([only]) => only,
@@ -241,27 +162,6 @@ fn documents(hook_type: HookType, generator: &mut SchemaGenerator) -> Documents 
         titled.extend(members.into_iter().filter(|(name, _)| name != "title"));
     }
     Documents { request: Value::Object(titled), answer }
-}
-
-impl RequestSchema {
-    /// The envelope with the values that the type fixes.
-    fn of_type(self, event_type: &str) -> Value {
-        let mut schema = self.envelope.to_value();
-        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-            properties.insert("eventType".into(), json!({ "const": event_type }));
-            let preview = "Present and true in a preview: nothing hangs on the answer.";
-            properties.insert(PREVIEW_MARK.into(), json!({ "const": true, "description": preview }));
-            if self.request_types.is_empty() {
-                properties.shift_remove("requestType");
-            } else {
-                properties.insert("requestType".into(), json!({ "enum": self.request_types }));
-            }
-        }
-        if let (false, Some(Value::Array(required))) = (self.request_types.is_empty(), schema.get_mut("required")) {
-            required.push("requestType".into());
-        }
-        schema
-    }
 }
 
 /// The definitions that `schema` needs, directly or through others.

@@ -75,8 +75,12 @@ pub async fn preview(
     let wanted = Wanted::read(body)?;
     let (document, event_id) = preview_document(platform, administrator, &org, hook, &wanted).await?;
     // Before anything is sent: a document without a subject has nothing to try an answer on.
-    let before =
-        document.rehearse(hook.hook_type, &wanted.schema, Answer::default()).map_err(|error| invalid(&error))?.before;
+    let before = hook
+        .hook_type
+        .kind()
+        .rehearse(&document, &wanted.schema, Answer::default())
+        .map_err(|error| invalid(&error))?
+        .before;
     let got = match wanted.source {
         AnswerSource::Service => {
             let trial = Trial {
@@ -85,7 +89,7 @@ pub async fn preview(
                 event_id: Some(event_id),
                 body: document.to_json().to_string().into_bytes().into(),
                 problems: |answer: &Answer| {
-                    let tried = document.rehearse(hook.hook_type, &wanted.schema, answer.clone());
+                    let tried = hook.hook_type.kind().rehearse(&document, &wanted.schema, answer.clone());
                     tried.ok().and_then(|tried| tried.result.err()).unwrap_or_default()
                 },
             };
@@ -119,13 +123,16 @@ async fn preview_document(
 ) -> Result<(Document, EventId), ManagementError> {
     let now = platform.now();
     let mut document = match wanted.about {
-        About::Document(document) => Document::given(document, hook.hook_type).map_err(|error| invalid(&error))?,
+        About::Document(document) => {
+            Document::given(document, hook.hook_type.description()).map_err(|error| invalid(&error))?
+        }
         About::Inputs(None) => {
             let inputs = Inputs { at: Some(now), ..Inputs::default() };
-            Document::sample(hook.hook_type, &inputs).map_err(|error| invalid(&error))?
+            hook.hook_type.kind().sample(&inputs).map_err(|error| invalid(&error))?
         }
         About::Inputs(Some(given)) => {
-            let (mut inputs, user) = Inputs::read(given, hook.hook_type).map_err(|error| invalid(&error))?;
+            let (mut inputs, user) =
+                Inputs::read(given, hook.hook_type.description()).map_err(|error| invalid(&error))?;
             if let Some(user) = user {
                 let user = users::get(platform, administrator, user).await.map_err(|error| match error {
                     ManagementError::NotFound { .. } => ManagementError::field("inputs.user", "No such user"),
@@ -135,7 +142,7 @@ async fn preview_document(
                 inputs.email = Some(user.email);
             }
             inputs.at = Some(now);
-            Document::sample(hook.hook_type, &inputs).map_err(|error| invalid(&error))?
+            hook.hook_type.kind().sample(&inputs).map_err(|error| invalid(&error))?
         }
     };
     let mut entropy = [0; 16];
@@ -216,17 +223,18 @@ impl Got {
             None => "NOT_CALLED",
             Some(answer) if answer.error.is_some() => "REFUSED",
             Some(answer) if answer.means_default(hook_type.description()) => "UNCHANGED",
-            Some(answer) => match document.rehearse(hook_type, schema, answer).map_err(|error| invalid(&error))?.result
-            {
-                Ok((subject, made)) => {
-                    (after, changes) = (subject, made);
-                    "APPLIED"
+            Some(answer) => {
+                match hook_type.kind().rehearse(document, schema, answer).map_err(|error| invalid(&error))?.result {
+                    Ok((subject, made)) => {
+                        (after, changes) = (subject, made);
+                        "APPLIED"
+                    }
+                    Err(found) => {
+                        problems = bounded(found);
+                        "INVALID"
+                    }
                 }
-                Err(found) => {
-                    problems = bounded(found);
-                    "INVALID"
-                }
-            },
+            }
         };
         let diff = json_patch::diff(before, &after);
         Ok(json!({

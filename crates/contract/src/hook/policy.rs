@@ -7,7 +7,7 @@ use super::body::Causes;
 use crate::{
     FailureDefault, HookType, Retry,
     answer::Answer,
-    description::Rehearsal,
+    hook_kind::Rehearsal,
     members::Members,
     preview::Document,
     problem::{Problem, ProblemCode},
@@ -358,9 +358,12 @@ impl Reader<'_> {
 /// The commands, tried on every sample of the type.
 fn rehearsals(fallback: &Fallback, hook_type: HookType) -> Vec<Rehearsal> {
     let schema = ProfileSchema::base();
-    let samples = hook_type.description().sample_requests.iter();
-    let documents = samples.filter_map(|text| Document::given(&serde_json::from_str(text).ok()?, hook_type).ok());
-    documents.filter_map(|document| document.rehearse(hook_type, &schema, fallback.answer.clone()).ok()).collect()
+    let samples = hook_type.kind().sample_requests().iter();
+    let documents =
+        samples.filter_map(|text| Document::given(&serde_json::from_str(text).ok()?, hook_type.description()).ok());
+    documents
+        .filter_map(|document| hook_type.kind().rehearse(&document, &schema, fallback.answer.clone()).ok())
+        .collect()
 }
 
 /// What no subject of a flow could make right: the problems that the commands have with every sample of the type, without

@@ -12,10 +12,8 @@ use crate::{
     ExtensionPoint,
     answer::Answer,
     context::{RequestContext, UserContext, UserLinks},
-    description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearsal, Rehearse, Retry, Shape,
-        rehearse,
-    },
+    description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
+    hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::{Profile, ProfileSchema},
@@ -45,36 +43,8 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: &[],
-    sample_requests: &[
-        include_str!("../../samples/registration_request_1.json"),
-        include_str!("../../samples/registration_request_2.json"),
-    ],
-    sample_answers: &[
-        include_str!("../../samples/registration_answer_1.json"),
-        include_str!("../../samples/registration_answer_2.json"),
-        include_str!("../../samples/registration_answer_3.json"),
-    ],
     preview_inputs: &["user", "requestType", "profile"],
-    fill,
-    rehearse: rehearse_either,
-    #[cfg(feature = "schema")]
-    schemas,
 };
-
-#[cfg(feature = "schema")]
-fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
-    let profile = generator.subschema_for::<Profile>();
-    let action = crate::schema::object_of::<Decision>(generator, "registration");
-    let operands = vec![profile.clone(), profile, action];
-    let self_service = &[RegistrationFlow::SelfService.request_type()];
-    let progressive = &[RegistrationFlow::Progressive.request_type()];
-    crate::schema::TypeSchemas::new::<SelfServiceData<'static>>(generator, self_service, operands).or::<ProgressiveData<
-        'static,
-    >>(
-        generator,
-        progressive,
-    )
-}
 
 /// The flow that submitted a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,45 +293,81 @@ impl Rehearse for Progressive {
     }
 }
 
-/// The request type of the document says which of the two extension points it is.
-fn rehearse_either(
-    document: &Document,
-    schema: &Arc<ProfileSchema>,
-    answer: Answer,
-) -> Result<Rehearsal, DocumentError> {
-    match RegistrationFlow::of(document.text("/requestType")?) {
-        Some(RegistrationFlow::SelfService) => rehearse(&SelfService, document, schema, answer),
-        Some(RegistrationFlow::Progressive) => rehearse(&Progressive, document, schema, answer),
-        None => Err(unknown_request_type("/requestType")),
-    }
-}
-
 fn unknown_request_type(field: &str) -> DocumentError {
     DocumentError::wrong(field, "must be self.service.registration or progressive.profile")
 }
 
-fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
-    let flow = match inputs.request_type.as_deref() {
-        None => RegistrationFlow::SelfService,
-        Some(request_type) => {
-            RegistrationFlow::of(request_type).ok_or_else(|| unknown_request_type("inputs.requestType"))?
+/// Everything that differs by type.
+pub(crate) struct Kind;
+
+impl HookKind for Kind {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
+    fn sample_requests(&self) -> &[&str] {
+        &[
+            include_str!("../../samples/registration_request_1.json"),
+            include_str!("../../samples/registration_request_2.json"),
+        ]
+    }
+
+    fn sample_answers(&self) -> &[&str] {
+        &[
+            include_str!("../../samples/registration_answer_1.json"),
+            include_str!("../../samples/registration_answer_2.json"),
+            include_str!("../../samples/registration_answer_3.json"),
+        ]
+    }
+
+    fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+        let flow = match inputs.request_type.as_deref() {
+            None => RegistrationFlow::SelfService,
+            Some(request_type) => {
+                RegistrationFlow::of(request_type).ok_or_else(|| unknown_request_type("inputs.requestType"))?
+            }
+        };
+        if let Some(user) = &inputs.user {
+            match flow {
+                RegistrationFlow::SelfService => {
+                    let email = inputs.email.as_ref().unwrap_or(&user.profile.login);
+                    document.set("/data/userProfile", json!(user.profile));
+                    document.set("/data/userProfile/email", json!(email));
+                }
+                RegistrationFlow::Progressive => {
+                    let user = UserContext { links: UserLinks::of("", &user.id), ..user.clone() };
+                    document.set("/data/context/user", json!(user));
+                }
+            }
         }
-    };
-    if let Some(user) = &inputs.user {
-        match flow {
-            RegistrationFlow::SelfService => {
-                let email = inputs.email.as_ref().unwrap_or(&user.profile.login);
-                document.set("/data/userProfile", json!(user.profile));
-                document.set("/data/userProfile/email", json!(email));
-            }
-            RegistrationFlow::Progressive => {
-                let user = UserContext { links: UserLinks::of("", &user.id), ..user.clone() };
-                document.set("/data/context/user", json!(user));
-            }
+        if let Some(profile) = &inputs.profile {
+            document.set(&format!("/data/{}", flow.profile_member()), json!(profile));
+        }
+        Ok(())
+    }
+
+    fn rehearse(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError> {
+        // The request type of the document says which of the two extension points it is.
+        match RegistrationFlow::of(document.text("/requestType")?) {
+            Some(RegistrationFlow::SelfService) => rehearse(&SelfService, document, schema, answer),
+            Some(RegistrationFlow::Progressive) => rehearse(&Progressive, document, schema, answer),
+            None => Err(unknown_request_type("/requestType")),
         }
     }
-    if let Some(profile) = &inputs.profile {
-        document.set(&format!("/data/{}", flow.profile_member()), json!(profile));
+
+    #[cfg(feature = "schema")]
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
+        let profile = generator.subschema_for::<Profile>();
+        let action = crate::type_schemas::object_of::<Decision>(generator, "registration");
+        let operands = vec![profile.clone(), profile, action];
+        let self_service = &[RegistrationFlow::SelfService.request_type()];
+        let progressive = &[RegistrationFlow::Progressive.request_type()];
+        crate::type_schemas::TypeSchemas::new::<SelfServiceData<'static>>(generator, self_service, operands)
+            .or::<ProgressiveData<'static>>(generator, progressive)
     }
-    Ok(())
 }

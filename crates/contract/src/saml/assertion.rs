@@ -194,7 +194,7 @@ impl AttributeStatements {
     ///
     /// ```
     /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
-    /// # let sample = HookType::Saml.description().sample_requests[0];
+    /// # let sample = HookType::Saml.kind().sample_requests()[0];
     /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
     /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
     /// assert!(!assertion.claims.is_empty());
@@ -207,7 +207,7 @@ impl AttributeStatements {
     ///
     /// ```
     /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
-    /// # let sample = HookType::Saml.description().sample_requests[0];
+    /// # let sample = HookType::Saml.kind().sample_requests()[0];
     /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
     /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
     /// assert_eq!(assertion.claims.get("costCentre").unwrap().values[0].value, "7301");
@@ -224,7 +224,7 @@ impl AttributeStatements {
     ///
     /// ```
     /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
-    /// # let sample = HookType::Saml.description().sample_requests[0];
+    /// # let sample = HookType::Saml.kind().sample_requests()[0];
     /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
     /// let mut assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
     /// let cost_centre = assertion.claims.get("costCentre").unwrap().clone();
@@ -243,7 +243,7 @@ impl AttributeStatements {
     ///
     /// ```
     /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
-    /// # let sample = HookType::Saml.description().sample_requests[0];
+    /// # let sample = HookType::Saml.kind().sample_requests()[0];
     /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
     /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
     /// assert_eq!(assertion.claims.iter().count(), 2);

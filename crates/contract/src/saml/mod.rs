@@ -14,9 +14,9 @@ use crate::{
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Rehearse, Retry,
-        Shape, rehearse,
+        CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Retry, Shape,
     },
+    hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::ProfileSchema,
@@ -42,29 +42,14 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: &[],
-    sample_requests: &[include_str!("../../samples/saml_request_1.json")],
-    sample_answers: &[
-        include_str!("../../samples/saml_answer_1.json"),
-        include_str!("../../samples/saml_answer_2.json"),
-    ],
     preview_inputs: &["user", "app"],
-    fill,
-    rehearse: |document, schema, answer| rehearse(&Saml, document, schema, answer),
-    #[cfg(feature = "schema")]
-    schemas,
 };
-
-#[cfg(feature = "schema")]
-fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
-    let operations = generator.subschema_for::<Vec<crate::schema::AssertionOperation>>();
-    crate::schema::TypeSchemas::new::<SamlData<'static>>(generator, &[], vec![operations])
-}
 
 /// The SAML extension point.
 ///
 /// ```
 /// use tenterhook_contract::{ExtensionPoint, HookType, answer::Answer, saml::{Saml, assertion::Assertion}};
-/// let sample: serde_json::Value = serde_json::from_str(HookType::Saml.description().sample_requests[0]).unwrap();
+/// let sample: serde_json::Value = serde_json::from_str(HookType::Saml.kind().sample_requests()[0]).unwrap();
 /// let mut assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
 /// let answer = br#"{"commands": [{"type": "com.okta.assertion.patch", "value": [
 ///     {"op": "add", "path": "/authentication/sessionLifetime", "value": 900}
@@ -152,17 +137,48 @@ impl Rehearse for Saml {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "every row of the table has this shape")]
-fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
-    if let Some(user) = &inputs.user {
-        document.set("/data/context/user", json!(user));
-        document.set("/data/context/session/userId", json!(user.id));
-        document.set("/data/context/session/login", json!(user.profile.login));
-        document.set("/data/assertion/subject/nameId", json!(user.profile.login));
+/// Everything that differs by type.
+pub(crate) struct Kind;
+
+impl HookKind for Kind {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
     }
-    if let Some(app) = &inputs.app {
-        document.set("/data/context/protocol/issuer/id", json!(app.id));
-        document.set("/data/context/protocol/issuer/name", json!(app.name));
+
+    fn sample_requests(&self) -> &[&str] {
+        &[include_str!("../../samples/saml_request_1.json")]
     }
-    Ok(())
+
+    fn sample_answers(&self) -> &[&str] {
+        &[include_str!("../../samples/saml_answer_1.json"), include_str!("../../samples/saml_answer_2.json")]
+    }
+
+    fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+        if let Some(user) = &inputs.user {
+            document.set("/data/context/user", json!(user));
+            document.set("/data/context/session/userId", json!(user.id));
+            document.set("/data/context/session/login", json!(user.profile.login));
+            document.set("/data/assertion/subject/nameId", json!(user.profile.login));
+        }
+        if let Some(app) = &inputs.app {
+            document.set("/data/context/protocol/issuer/id", json!(app.id));
+            document.set("/data/context/protocol/issuer/name", json!(app.name));
+        }
+        Ok(())
+    }
+
+    fn rehearse(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError> {
+        rehearse(&Saml, document, schema, answer)
+    }
+
+    #[cfg(feature = "schema")]
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
+        let operations = generator.subschema_for::<Vec<crate::type_schemas::AssertionOperation>>();
+        crate::type_schemas::TypeSchemas::new::<SamlData<'static>>(generator, &[], vec![operations])
+    }
 }

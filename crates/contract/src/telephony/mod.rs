@@ -11,9 +11,8 @@ use crate::{
     ExtensionPoint, Secret, Timestamp,
     answer::Answer,
     context::RequestContext,
-    description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
-    },
+    description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
+    hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     id::UserId,
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
@@ -40,24 +39,8 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::OneActive,
     authentication_required: true,
     secret_members: &["/messageProfile/otpCode"],
-    sample_requests: &[include_str!("../../samples/telephony_request_1.json")],
-    sample_answers: &[
-        include_str!("../../samples/telephony_answer_1.json"),
-        include_str!("../../samples/telephony_answer_2.json"),
-    ],
     preview_inputs: &["user", "requestType"],
-    fill,
-    rehearse: |document, schema, answer| rehearse(&Telephony, document, schema, answer),
-    #[cfg(feature = "schema")]
-    schemas,
 };
-
-#[cfg(feature = "schema")]
-fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
-    let deliveries = generator.subschema_for::<Vec<Delivery>>();
-    let flows = TelephonyFlow::ALL.map(TelephonyFlow::request_type);
-    crate::schema::TypeSchemas::new::<TelephonyData<'static>>(generator, &flows, vec![deliveries])
-}
 
 /// The telephony extension point.
 ///
@@ -319,24 +302,57 @@ impl Rehearse for Telephony {
     }
 }
 
-fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
-    if let Some(wanted) = &inputs.request_type {
-        if !TelephonyFlow::ALL.iter().any(|flow| flow.request_type() == wanted) {
-            let known = TelephonyFlow::ALL.map(TelephonyFlow::request_type).join(", ");
-            return Err(DocumentError::wrong("inputs.requestType", &format!("must be one of {known}")));
-        }
-        document.set("/requestType", json!(wanted));
+/// Everything that differs by type.
+pub(crate) struct Kind;
+
+impl HookKind for Kind {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
     }
-    if let Some(user) = &inputs.user {
-        let profile = &user.profile;
-        document.set(
+
+    fn sample_requests(&self) -> &[&str] {
+        &[include_str!("../../samples/telephony_request_1.json")]
+    }
+
+    fn sample_answers(&self) -> &[&str] {
+        &[include_str!("../../samples/telephony_answer_1.json"), include_str!("../../samples/telephony_answer_2.json")]
+    }
+
+    fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+        if let Some(wanted) = &inputs.request_type {
+            if !TelephonyFlow::ALL.iter().any(|flow| flow.request_type() == wanted) {
+                let known = TelephonyFlow::ALL.map(TelephonyFlow::request_type).join(", ");
+                return Err(DocumentError::wrong("inputs.requestType", &format!("must be one of {known}")));
+            }
+            document.set("/requestType", json!(wanted));
+        }
+        if let Some(user) = &inputs.user {
+            let profile = &user.profile;
+            document.set(
             "/data/userProfile",
             json!({ "firstName": profile.first_name, "lastName": profile.last_name, "login": profile.login, "userId": user.id }),
         );
+        }
+        // A code and a number that nobody has (`telephony.md` section 7).
+        document.set("/data/messageProfile/otpCode", json!("11111"));
+        document.set("/data/messageProfile/msgTemplate", json!("Your code is 11111"));
+        document.set("/data/messageProfile/phoneNumber", json!("9876543210"));
+        Ok(())
     }
-    // A code and a number that nobody has (`telephony.md` section 7).
-    document.set("/data/messageProfile/otpCode", json!("11111"));
-    document.set("/data/messageProfile/msgTemplate", json!("Your code is 11111"));
-    document.set("/data/messageProfile/phoneNumber", json!("9876543210"));
-    Ok(())
+
+    fn rehearse(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError> {
+        rehearse(&Telephony, document, schema, answer)
+    }
+
+    #[cfg(feature = "schema")]
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
+        let deliveries = generator.subschema_for::<Vec<Delivery>>();
+        let flows = TelephonyFlow::ALL.map(TelephonyFlow::request_type);
+        crate::type_schemas::TypeSchemas::new::<TelephonyData<'static>>(generator, &flows, vec![deliveries])
+    }
 }

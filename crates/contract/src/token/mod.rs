@@ -15,9 +15,9 @@ use crate::{
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Rehearse, Retry,
-        Shape, rehearse,
+        CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Retry, Shape,
     },
+    hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     id::{PolicyId, RefreshTokenId, RuleId, ScopeId},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
@@ -52,23 +52,8 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: &[],
-    sample_requests: &[include_str!("../../samples/token_request_1.json")],
-    sample_answers: &[
-        include_str!("../../samples/token_answer_1.json"),
-        include_str!("../../samples/token_answer_2.json"),
-    ],
     preview_inputs: &["user", "app", "scopes", "grantType"],
-    fill,
-    rehearse: |document, schema, answer| rehearse(&Token, document, schema, answer),
-    #[cfg(feature = "schema")]
-    schemas,
 };
-
-#[cfg(feature = "schema")]
-fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
-    let operations = generator.subschema_for::<Vec<crate::schema::TokenOperation>>();
-    crate::schema::TypeSchemas::new::<TokenData<'static>>(generator, &[], vec![operations.clone(), operations])
-}
 
 /// The token extension point.
 ///
@@ -377,69 +362,6 @@ impl Rehearse for Token {
     }
 }
 
-fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
-    const PROTOCOL: &str = "/data/context/protocol";
-    if let Some(user) = &inputs.user {
-        document.set("/data/context/user", json!(user));
-        document.set("/data/context/session/userId", json!(user.id));
-        document.set("/data/context/session/login", json!(user.profile.login));
-        document.set("/data/identity/claims/sub", json!(user.id));
-        document.set(
-            "/data/identity/claims/name",
-            json!(format!("{} {}", user.profile.first_name, user.profile.last_name)),
-        );
-        document.set("/data/identity/claims/preferred_username", json!(user.profile.login));
-        document.set("/data/access/claims/sub", json!(user.profile.login));
-        document.set("/data/access/claims/uid", json!(user.id));
-    }
-    if let Some(app) = &inputs.app {
-        document.set(&format!("{PROTOCOL}/client/id"), json!(app.id));
-        document.set(&format!("{PROTOCOL}/client/name"), json!(app.name));
-        document.set(&format!("{PROTOCOL}/request/client_id"), json!(app.id));
-        document.set("/data/access/claims/cid", json!(app.id));
-        document.set("/data/identity/claims/aud", json!(app.id));
-    }
-    if let Some(scopes) = &inputs.scopes {
-        let granted = scopes.iter().map(|scope| (scope.clone(), json!({ "id": "scp_preview", "action": "GRANT" })));
-        document.set("/data/access/scopes", Value::Object(granted.collect()));
-        document.set(&format!("{PROTOCOL}/request/scope"), json!(scopes.join(" ")));
-        if !scopes.iter().any(|scope| scope == "openid") {
-            document.remove("/data", "identity");
-        }
-    }
-    if let Some(grant_type) = &inputs.grant_type {
-        match grant_type.as_str() {
-            // The sample's own. A code is asked for where the user signs in; the hook runs there.
-            "implicit" => {}
-            "authorization_code" => document.set(&format!("{PROTOCOL}/request/response_type"), json!("code")),
-            // Nobody signed in: there is no session, no user and no ID token.
-            "client_credentials" => {
-                at_the_token_endpoint(document, grant_type);
-                document.remove("/data/context", "user");
-                document.remove("/data", "identity");
-                document.remove("/data", "refresh_token");
-                document.remove("/data/access/claims", "uid");
-            }
-            "refresh_token" => {
-                let mut first = document.get(&format!("{PROTOCOL}/request"))?.clone();
-                if let Some(response_type) = first.get_mut("response_type") {
-                    *response_type = json!("code");
-                }
-                let refresh_token = json!({ "jti": "oar4fTq9kXn2wLzRc1d7" });
-                let grant = json!({ "authorization": first, "refresh_token": refresh_token.clone() });
-                document.set_after(PROTOCOL, "request", "originalGrant", grant);
-                document.set("/data/refresh_token", refresh_token);
-                at_the_token_endpoint(document, grant_type);
-            }
-            _ => {
-                let known = "must be authorization_code, client_credentials, implicit or refresh_token";
-                return Err(DocumentError::wrong("inputs.grantType", known));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// The request goes to the token endpoint: it has no browser's members, and no session.
 fn at_the_token_endpoint(document: &mut Document, grant_type: &str) {
     const REQUEST: &str = "/data/context/protocol/request";
@@ -452,5 +374,104 @@ fn at_the_token_endpoint(document: &mut Document, grant_type: &str) {
     if let Some(server) = source.and_then(|source| source.strip_suffix("/authorize")) {
         let source = format!("{server}/token");
         document.set("/source", json!(source));
+    }
+}
+
+/// Everything that differs by type.
+pub(crate) struct Kind;
+
+impl HookKind for Kind {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
+    }
+
+    fn sample_requests(&self) -> &[&str] {
+        &[include_str!("../../samples/token_request_1.json")]
+    }
+
+    fn sample_answers(&self) -> &[&str] {
+        &[include_str!("../../samples/token_answer_1.json"), include_str!("../../samples/token_answer_2.json")]
+    }
+
+    fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+        const PROTOCOL: &str = "/data/context/protocol";
+        if let Some(user) = &inputs.user {
+            document.set("/data/context/user", json!(user));
+            document.set("/data/context/session/userId", json!(user.id));
+            document.set("/data/context/session/login", json!(user.profile.login));
+            document.set("/data/identity/claims/sub", json!(user.id));
+            document.set(
+                "/data/identity/claims/name",
+                json!(format!("{} {}", user.profile.first_name, user.profile.last_name)),
+            );
+            document.set("/data/identity/claims/preferred_username", json!(user.profile.login));
+            document.set("/data/access/claims/sub", json!(user.profile.login));
+            document.set("/data/access/claims/uid", json!(user.id));
+        }
+        if let Some(app) = &inputs.app {
+            document.set(&format!("{PROTOCOL}/client/id"), json!(app.id));
+            document.set(&format!("{PROTOCOL}/client/name"), json!(app.name));
+            document.set(&format!("{PROTOCOL}/request/client_id"), json!(app.id));
+            document.set("/data/access/claims/cid", json!(app.id));
+            document.set("/data/identity/claims/aud", json!(app.id));
+        }
+        if let Some(scopes) = &inputs.scopes {
+            let granted = scopes.iter().map(|scope| (scope.clone(), json!({ "id": "scp_preview", "action": "GRANT" })));
+            document.set("/data/access/scopes", Value::Object(granted.collect()));
+            document.set(&format!("{PROTOCOL}/request/scope"), json!(scopes.join(" ")));
+            if !scopes.iter().any(|scope| scope == "openid") {
+                document.remove("/data", "identity");
+            }
+        }
+        if let Some(grant_type) = &inputs.grant_type {
+            match grant_type.as_str() {
+                // The sample's own. A code is asked for where the user signs in; the hook runs there.
+                "implicit" => {}
+                "authorization_code" => document.set(&format!("{PROTOCOL}/request/response_type"), json!("code")),
+                // Nobody signed in: there is no session, no user and no ID token.
+                "client_credentials" => {
+                    at_the_token_endpoint(document, grant_type);
+                    document.remove("/data/context", "user");
+                    document.remove("/data", "identity");
+                    document.remove("/data", "refresh_token");
+                    document.remove("/data/access/claims", "uid");
+                }
+                "refresh_token" => {
+                    let mut first = document.get(&format!("{PROTOCOL}/request"))?.clone();
+                    if let Some(response_type) = first.get_mut("response_type") {
+                        *response_type = json!("code");
+                    }
+                    let refresh_token = json!({ "jti": "oar4fTq9kXn2wLzRc1d7" });
+                    let grant = json!({ "authorization": first, "refresh_token": refresh_token.clone() });
+                    document.set_after(PROTOCOL, "request", "originalGrant", grant);
+                    document.set("/data/refresh_token", refresh_token);
+                    at_the_token_endpoint(document, grant_type);
+                }
+                _ => {
+                    let known = "must be authorization_code, client_credentials, implicit or refresh_token";
+                    return Err(DocumentError::wrong("inputs.grantType", known));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rehearse(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError> {
+        rehearse(&Token, document, schema, answer)
+    }
+
+    #[cfg(feature = "schema")]
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
+        let operations = generator.subschema_for::<Vec<crate::type_schemas::TokenOperation>>();
+        crate::type_schemas::TypeSchemas::new::<TokenData<'static>>(
+            generator,
+            &[],
+            vec![operations.clone(), operations],
+        )
     }
 }

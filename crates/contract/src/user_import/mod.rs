@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use crate::{
     ExtensionPoint,
     answer::Answer,
-    description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Rehearse, Retry, Shape, rehearse,
-    },
+    description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
+    hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::{Profile, ProfileSchema},
@@ -56,26 +55,8 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: &[],
-    sample_requests: &[include_str!("../../samples/user_import_request_1.json")],
-    sample_answers: &[
-        include_str!("../../samples/user_import_answer_1.json"),
-        include_str!("../../samples/user_import_answer_2.json"),
-        include_str!("../../samples/user_import_answer_3.json"),
-    ],
     preview_inputs: &["user", "app", "profile"],
-    fill,
-    rehearse: |document, schema, answer| rehearse(&UserImport, document, schema, answer),
-    #[cfg(feature = "schema")]
-    schemas,
 };
-
-#[cfg(feature = "schema")]
-fn schemas(generator: &mut schemars::SchemaGenerator) -> crate::schema::TypeSchemas {
-    let profile = generator.subschema_for::<Profile>();
-    let action = crate::schema::object_of::<ImportAction>(generator, "result");
-    let user = crate::schema::object_of::<String>(generator, "id");
-    crate::schema::TypeSchemas::new::<ImportData<'static>>(generator, &[], vec![profile.clone(), profile, action, user])
-}
 
 /// The user import extension point.
 ///
@@ -287,21 +268,62 @@ impl Rehearse for UserImport {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "every row of the table has this shape")]
-fn fill(inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
-    if let Some(user) = &inputs.user {
-        document.set("/data/user/profile", json!(user.profile));
-        document.set("/data/user/id", json!(user.id));
-        document.set("/data/action/result", json!(ImportAction::LinkUser));
-        document.set("/data/context/matches", json!([user.id]));
+/// Everything that differs by type.
+pub(crate) struct Kind;
+
+impl HookKind for Kind {
+    fn description(&self) -> &Description {
+        &DESCRIPTION
     }
-    if let Some(profile) = &inputs.profile {
-        document.set("/data/appUser/profile", json!(profile));
+
+    fn sample_requests(&self) -> &[&str] {
+        &[include_str!("../../samples/user_import_request_1.json")]
     }
-    if let Some(app) = &inputs.app {
-        document.set("/data/context/application/id", json!(app.id));
-        document.set("/data/context/application/name", json!(app.name));
-        document.set("/data/context/application/label", json!(app.name));
+
+    fn sample_answers(&self) -> &[&str] {
+        &[
+            include_str!("../../samples/user_import_answer_1.json"),
+            include_str!("../../samples/user_import_answer_2.json"),
+            include_str!("../../samples/user_import_answer_3.json"),
+        ]
     }
-    Ok(())
+
+    fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {
+        if let Some(user) = &inputs.user {
+            document.set("/data/user/profile", json!(user.profile));
+            document.set("/data/user/id", json!(user.id));
+            document.set("/data/action/result", json!(ImportAction::LinkUser));
+            document.set("/data/context/matches", json!([user.id]));
+        }
+        if let Some(profile) = &inputs.profile {
+            document.set("/data/appUser/profile", json!(profile));
+        }
+        if let Some(app) = &inputs.app {
+            document.set("/data/context/application/id", json!(app.id));
+            document.set("/data/context/application/name", json!(app.name));
+            document.set("/data/context/application/label", json!(app.name));
+        }
+        Ok(())
+    }
+
+    fn rehearse(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError> {
+        rehearse(&UserImport, document, schema, answer)
+    }
+
+    #[cfg(feature = "schema")]
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
+        let profile = generator.subschema_for::<Profile>();
+        let action = crate::type_schemas::object_of::<ImportAction>(generator, "result");
+        let user = crate::type_schemas::object_of::<String>(generator, "id");
+        crate::type_schemas::TypeSchemas::new::<ImportData<'static>>(
+            generator,
+            &[],
+            vec![profile.clone(), profile, action, user],
+        )
+    }
 }

@@ -28,12 +28,12 @@ fn user() -> UserContext {
 }
 
 fn inputs(body: Value, hook_type: HookType) -> Inputs {
-    let (inputs, wanted) = Inputs::read(body.as_object().unwrap(), hook_type).unwrap();
+    let (inputs, wanted) = Inputs::read(body.as_object().unwrap(), hook_type.description()).unwrap();
     Inputs { user: wanted.map(|_| user()), ..inputs }
 }
 
 fn sample(hook_type: HookType, body: Value) -> Value {
-    Document::sample(hook_type, &inputs(body, hook_type)).unwrap().to_json()
+    hook_type.kind().sample(&inputs(body, hook_type)).unwrap().to_json()
 }
 
 /// Each sample answer of each type, tried on each of its sample requests.
@@ -41,9 +41,9 @@ fn sample(hook_type: HookType, body: Value) -> Value {
 fn every_sample_answer_fits_its_sample_request() {
     for hook_type in HookType::ALL.iter().copied() {
         let description = hook_type.description();
-        for request in description.sample_requests {
-            let document = Document::given(&serde_json::from_str(request).unwrap(), hook_type).unwrap();
-            for text in description.sample_answers {
+        for request in hook_type.kind().sample_requests() {
+            let document = Document::given(&serde_json::from_str(request).unwrap(), hook_type.description()).unwrap();
+            for text in hook_type.kind().sample_answers() {
                 let answer = Answer::parse(text.as_bytes()).unwrap();
                 assert!(answer.shape_problems(hook_type.description()).is_empty(), "{text}");
                 if answer.error.is_some() {
@@ -53,7 +53,8 @@ fn every_sample_answer_fits_its_sample_request() {
                     "customerId": { "type": "integer" }, "department": { "type": "string" },
                     "employeeNumber": { "type": "string" }, "costCenter": { "type": "string" }, "login": { "type": "string" },
                 } }));
-                let rehearsal = document.rehearse(hook_type, &std::sync::Arc::new(schema.unwrap()), answer).unwrap();
+                let rehearsal =
+                    hook_type.kind().rehearse(&document, &std::sync::Arc::new(schema.unwrap()), answer).unwrap();
                 match rehearsal.result {
                     Ok((after, changes)) => {
                         assert!(!changes.is_empty(), "{text}");
@@ -137,8 +138,7 @@ fn members_of_previews_have_the_order_of_the_wire() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let order = ["eventId", "eventTime", "eventType", "eventTypeVersion", "contentType", "cloudEventVersion", "source"];
     for hook_type in HookType::ALL.iter().copied() {
-        let mut samples =
-            hook_type.description().sample_requests.iter().map(|text| serde_json::from_str(text).unwrap());
+        let mut samples = hook_type.kind().sample_requests().iter().map(|text| serde_json::from_str(text).unwrap());
         let previews = [json!({}), json!({ "user": "zoe" })].map(|body| sample(hook_type, body));
         assert!(
             samples.by_ref().chain(previews).all(|document: Value| {
@@ -165,7 +165,7 @@ fn dates_of_previews_are_relative_to_now() {
     let now: Timestamp = "2031-05-06T07:08:09.876Z".parse().unwrap();
     let at = |hook_type, body| {
         let inputs = Inputs { at: Some(now), ..inputs(body, hook_type) };
-        Document::sample(hook_type, &inputs).unwrap().to_json()
+        hook_type.kind().sample(&inputs).unwrap().to_json()
     };
     let telephony = at(HookType::Telephony, json!({}));
     assert_eq!(
@@ -204,7 +204,7 @@ fn inputs_that_cannot_be_used_are_named() {
         (HookType::Token, json!({ "grantType": true }), "inputs.grantType"),
         (HookType::UserImport, json!({ "profile": [] }), "inputs.profile"),
     ] {
-        let error = Inputs::read(body.as_object().unwrap(), hook_type).unwrap_err();
+        let error = Inputs::read(body.as_object().unwrap(), hook_type.description()).unwrap_err();
         assert_eq!(error.field, field, "{body}");
     }
     for (hook_type, body, field) in [
@@ -212,13 +212,17 @@ fn inputs_that_cannot_be_used_are_named() {
         (HookType::Registration, json!({ "requestType": "x" }), "inputs.requestType"),
         (HookType::Telephony, json!({ "requestType": "x" }), "inputs.requestType"),
     ] {
-        assert_eq!(Document::sample(hook_type, &inputs(body, hook_type)).unwrap_err().field, field);
+        assert_eq!(hook_type.kind().sample(&inputs(body, hook_type)).unwrap_err().field, field);
     }
-    let other = Document::given(&json!({ "requestType": "x", "data": {} }), HookType::Registration).unwrap();
-    let error = other.rehearse(HookType::Registration, &ProfileSchema::base(), Answer::default()).unwrap_err();
+    let other =
+        Document::given(&json!({ "requestType": "x", "data": {} }), HookType::Registration.description()).unwrap();
+    let error = HookType::Registration.kind().rehearse(&other, &ProfileSchema::base(), Answer::default()).unwrap_err();
     assert_eq!(error.field, "/requestType");
-    assert!(Document::given(&json!([]), HookType::Token).is_err());
-    assert_eq!(Document::given(&json!({ "eventType": "x" }), HookType::Token).unwrap_err().field, "document.eventType");
+    assert!(Document::given(&json!([]), HookType::Token.description()).is_err());
+    assert_eq!(
+        Document::given(&json!({ "eventType": "x" }), HookType::Token.description()).unwrap_err().field,
+        "document.eventType"
+    );
 }
 
 #[test]
@@ -233,7 +237,7 @@ fn every_document_of_a_preview_is_marked() {
     let at = Timestamp::from_micros(1_770_802_215_500_000);
     let mark = Mark { event_id: &event_id, at, hook_id: &hook_id, base_url: "https://org", request: &request };
     for hook_type in HookType::ALL.iter().copied() {
-        let mut document = Document::sample(hook_type, &Inputs::default()).unwrap();
+        let mut document = hook_type.kind().sample(&Inputs::default()).unwrap();
         document.mark(&mark);
         let json = document.to_json();
         assert_eq!((&json[PREVIEW_MARK], &json["eventId"]), (&json!(true), &json!(event_id)), "{hook_type}");
@@ -267,11 +271,11 @@ fn documents_without_a_subject_say_what_is_missing() {
         (HookType::UserImport, "/data/action", "result", "/data/action/result"),
         (HookType::UserImport, "/data/appUser", "profile", "/data/appUser/profile"),
     ] {
-        let mut json: Value = serde_json::from_str(hook_type.description().sample_requests[0]).unwrap();
+        let mut json: Value = serde_json::from_str(hook_type.kind().sample_requests()[0]).unwrap();
         let found = json.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(member);
         assert!(found.is_some(), "{pointer}");
-        let document = Document::given(&json, hook_type).unwrap();
-        let error = document.rehearse(hook_type, &ProfileSchema::base(), Answer::default()).unwrap_err();
+        let document = Document::given(&json, hook_type.description()).unwrap();
+        let error = hook_type.kind().rehearse(&document, &ProfileSchema::base(), Answer::default()).unwrap_err();
         assert_eq!(error.field, pointer);
     }
 }

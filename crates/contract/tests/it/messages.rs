@@ -1,19 +1,13 @@
 //! What is said of mistakes that services make (`observed.md` section 3): what happened, where, and what to do.
 
 use serde_json::{Value, json};
-use tenterhook_contract::{
-    HookType,
-    answer::Answer,
-    preview::{Document, Inputs},
-    problem::Problem,
-    profile::ProfileSchema,
-};
+use tenterhook_contract::{HookType, answer::Answer, preview::Inputs, problem::Problem, profile::ProfileSchema};
 
 /// The problems of an answer with `commands`, tried on the sample of the type.
 fn problems(hook_type: HookType, commands: &Value) -> Vec<Problem> {
     let answer = Answer::parse(json!({ "commands": commands }).to_string().as_bytes()).unwrap();
-    let document = Document::sample(hook_type, &Inputs::default()).unwrap();
-    document.rehearse(hook_type, &ProfileSchema::base(), answer).unwrap().result.unwrap_err()
+    let document = hook_type.kind().sample(&Inputs::default()).unwrap();
+    hook_type.kind().rehearse(&document, &ProfileSchema::base(), answer).unwrap().result.unwrap_err()
 }
 
 /// The one problem says this: where, what happened, what to do.

@@ -133,7 +133,7 @@ fn laws<P: ExtensionPoint>(point: &P, before: &P::Subject, text: &[u8]) -> Lawfu
 }
 
 fn assertion() -> Assertion {
-    let sample: Value = serde_json::from_str(HookType::Saml.description().sample_requests[0]).unwrap();
+    let sample: Value = serde_json::from_str(HookType::Saml.kind().sample_requests()[0]).unwrap();
     Assertion::from_json(&sample["data"]["assertion"]).unwrap()
 }
 

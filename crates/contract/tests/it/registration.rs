@@ -267,7 +267,7 @@ fn messages_of_the_form() {
 /// `registration.md` section 2, the whole `data` of both samples.
 #[test]
 fn the_requests_are_the_samples() {
-    let samples = HookType::Registration.description().sample_requests;
+    let samples = HookType::Registration.kind().sample_requests();
     let request = |path: &str| RequestContext {
         id: RequestId::from_entropy([7; 16]),
         method: "POST".into(),

@@ -13,7 +13,7 @@ use tenterhook_contract::{
 };
 
 fn sample() -> Value {
-    serde_json::from_str(HookType::Token.description().sample_requests[0]).unwrap()
+    serde_json::from_str(HookType::Token.kind().sample_requests()[0]).unwrap()
 }
 
 fn text(document: &Value, pointer: &str) -> String {

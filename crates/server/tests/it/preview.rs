@@ -24,7 +24,7 @@ async fn every_type_is_previewed_and_executed_with_its_sample() {
     let service = Service::start(Behaviour::Answer(204, String::new())).await;
     for hook_type in HookType::ALL.iter().copied() {
         let path = hook(&world, &service, hook_type).await;
-        let answer = sample(hook_type.description().sample_answers[0]);
+        let answer = sample(hook_type.kind().sample_answers()[0]);
         service.behave(Behaviour::json(&answer));
         let wanted = json!({ "profileSchema": { "properties": {
             "customerId": { "type": "integer" }, "department": { "type": "string" },
@@ -39,7 +39,7 @@ async fn every_type_is_previewed_and_executed_with_its_sample() {
         assert!(!preview["subject"]["diff"].as_array().unwrap().is_empty(), "{hook_type}");
         assert!(!preview["changes"].as_array().unwrap().is_empty(), "{hook_type}");
 
-        let document = sample(hook_type.description().sample_requests[0]);
+        let document = sample(hook_type.kind().sample_requests()[0]);
         let executed = world.api("POST", &format!("{path}/execute"), Some(&document)).await;
         assert_eq!(executed.status, 200, "{}", executed.text());
         let normalised = Answer::parse(answer.to_string().as_bytes()).unwrap().normalised_for(hook_type.description());
@@ -187,7 +187,7 @@ async fn a_preview_of_the_sample_is_of_now_and_a_given_document_keeps_its_dates(
         let date = |pointer| request.pointer(pointer).unwrap().as_str().unwrap().parse::<Timestamp>().unwrap();
         assert_eq!(date(expiry).as_seconds() - date("/eventTime").as_seconds(), 300, "telephony.md 2");
     }
-    let document = sample(HookType::Telephony.description().sample_requests[0]);
+    let document = sample(HookType::Telephony.kind().sample_requests()[0]);
     let given = json!({ "call": false, "document": document });
     let request = world.api("POST", &path, Some(&given)).await.json()["request"].clone();
     assert_eq!(request.pointer(expiry), document.pointer(expiry));

@@ -1,0 +1,121 @@
+//! What differs between the hook types, with the code that it needs: one [`HookKind`] per type.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    Description, ExtensionPoint,
+    answer::Answer,
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem},
+    profile::ProfileSchema,
+};
+
+/// A hook type: everything that differs between the types hangs on it.
+///
+/// The engine needs none of it but the [`Description`]; the rest is for previews, the judgement of fallback commands and the
+/// published schemas.
+///
+/// ```
+/// use tenterhook_contract::{HookKind, HookType};
+/// let kind: &dyn HookKind = HookType::Saml.kind();
+/// assert_eq!(kind.description().event_type, "com.okta.saml.tokens.transform");
+/// assert_eq!(kind.sample_requests().len(), 1);
+/// ```
+pub trait HookKind: Send + Sync {
+    /// What can be said of it without code.
+    fn description(&self) -> &Description;
+
+    /// Sample request documents, at least one, the first one the base of previews.
+    fn sample_requests(&self) -> &[&str];
+
+    /// Sample answers.
+    fn sample_answers(&self) -> &[&str];
+
+    /// Puts preview inputs into a copy of a sample request.
+    ///
+    /// # Errors
+    /// An input that cannot be used.
+    fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError>;
+
+    /// Tries `answer` on the subject that `document` shows; `schema` is the org's user profile schema.
+    ///
+    /// # Errors
+    /// The member that is missing or has the wrong shape, so that there is no subject to try it on.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookKind as _, HookType, answer::Answer, preview::Inputs, profile::ProfileSchema};
+    /// let kind = HookType::PasswordImport.kind();
+    /// let document = kind.sample(&Inputs::default()).unwrap();
+    /// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"credential": "VERIFIED"}}]}"#;
+    /// let rehearsal = kind.rehearse(&document, &ProfileSchema::base(), Answer::parse(answer).unwrap()).unwrap();
+    /// assert_eq!(rehearsal.before["action"]["credential"], "UNVERIFIED");
+    /// assert_eq!(rehearsal.result.unwrap().0["action"]["credential"], "VERIFIED");
+    /// ```
+    fn rehearse(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError>;
+
+    /// JSON Schemas of its documents.
+    #[cfg(feature = "schema")]
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas;
+
+    /// A sample with `inputs` put in.
+    ///
+    /// # Errors
+    /// An input that cannot be used.
+    ///
+    /// ```
+    /// use tenterhook_contract::{HookKind as _, HookType, preview::Inputs};
+    /// for hook_type in HookType::ALL {
+    ///     let document = hook_type.kind().sample(&Inputs::default()).unwrap();
+    ///     assert_eq!(document.get("/eventType").unwrap(), hook_type.as_str());
+    /// }
+    /// ```
+    fn sample(&self, inputs: &Inputs) -> Result<Document, DocumentError> {
+        let mut document = Document::of_samples(self.sample_requests(), inputs)?;
+        self.fill(inputs, &mut document)?;
+        Ok(document)
+    }
+}
+
+/// An answer tried on the subject of a document: the comparison is its only result.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// The subject that the document shows.
+    pub before: Value,
+    /// The subject after the commands and what they changed, or everything wrong with them.
+    pub result: Result<(Value, Vec<Change>), Vec<Problem>>,
+    /// Why the same commands cannot be fallback commands ([`ExtensionPoint::known_to_the_service_alone`]).
+    pub no_fallback: Option<&'static str>,
+}
+
+/// An extension point whose subject can be read back from a document, so that an answer can be tried on it.
+pub trait Rehearse: ExtensionPoint {
+    /// The subject that `document` shows; `schema` is the org's user profile schema.
+    ///
+    /// # Errors
+    /// The member that is missing or has the wrong shape.
+    fn subject_of(&self, document: &Document, schema: &Arc<ProfileSchema>) -> Result<Self::Subject, DocumentError>;
+
+    /// The subject as a preview shows it: the members of `data` that commands can change.
+    fn show(&self, subject: &Self::Subject) -> Value;
+}
+
+/// [`HookKind::rehearse`] for one extension point.
+pub(crate) fn rehearse<P: Rehearse>(
+    point: &P,
+    document: &Document,
+    schema: &Arc<ProfileSchema>,
+    answer: Answer,
+) -> Result<Rehearsal, DocumentError> {
+    let mut subject = point.subject_of(document, schema)?;
+    let before = point.show(&subject);
+    let result = point.interpret(&mut subject, answer).map(|changes| (point.show(&subject), changes));
+    let no_fallback = result.as_ref().ok().and_then(|_| point.known_to_the_service_alone(&subject));
+    Ok(Rehearsal { before, result, no_fallback })
+}
