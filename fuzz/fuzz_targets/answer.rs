@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(answer.error.is_some(), refuses, "an error refuses");
     }
     for hook_type in HookType::ALL {
-        let _ = answer.shape_problems(*hook_type);
+        let _ = answer.shape_problems(hook_type.description());
     }
     let text = answer.normalised().to_string();
     let again = Answer::parse(text.as_bytes()).expect("a normalised answer is an answer");

@@ -6,5 +6,5 @@ use tenterhook_contract::password_import::{Credential, PasswordImport};
 use tenterhook_fuzz::laws;
 
 fuzz_target!(|bytes: &[u8]| {
-    laws::<PasswordImport>(&Credential::Unverified, bytes);
+    laws(&PasswordImport, &Credential::Unverified, bytes);
 });

@@ -12,7 +12,7 @@ use tenterhook_fuzz::laws;
 fuzz_target!(|bytes: &[u8]| {
     let profile = json!({ "login": "noor@partner.example", "code": "x" }).as_object().expect("an object").clone();
     let before = RegistrationSubject { decision: Decision::Allow, profile, schema: ProfileSchema::base() };
-    for after in [laws::<SelfService>(&before, bytes), laws::<Progressive>(&before, bytes)].into_iter().flatten() {
+    for after in [laws(&SelfService, &before, bytes), laws(&Progressive, &before, bytes)].into_iter().flatten() {
         assert_eq!(after.profile["code"], "x", "not in the schema");
         assert!(after.decision == Decision::Allow || after.profile == before.profile);
     }

@@ -6,7 +6,7 @@ use tenterhook_contract::telephony::{Telephony, TelephonySubject};
 use tenterhook_fuzz::laws;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Some(after) = laws::<Telephony>(&TelephonySubject::default(), bytes) {
+    if let Some(after) = laws(&Telephony, &TelephonySubject::default(), bytes) {
         assert!(after.delivery.is_some());
     }
 });

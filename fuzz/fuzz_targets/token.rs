@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     let claims = json!({ "iss": "x", "sub": "s", "aud": "a", "list": [1, 2], "card": { "id": "7", "deep": { "x": 1 } } });
     let draft = TokenDraft { claims: claims.as_object().expect("an object").clone(), lifetime_seconds: 3_600 };
     let before = TokenSubject { identity: Some(draft.clone()), access: Some(draft), dpop: true };
-    if let Some(after) = laws::<Token>(&before, bytes) {
+    if let Some(after) = laws(&Token, &before, bytes) {
         let kinds = [
             (reserved::TokenKind::Identity, before.identity, after.identity),
             (reserved::TokenKind::Access, before.access, after.access),

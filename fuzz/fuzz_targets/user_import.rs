@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         user_schema: ProfileSchema::base(),
         mapping: Arc::new(vec![("userName".into(), "login".into())]),
     };
-    if let Some(after) = laws::<UserImport>(&before, bytes) {
+    if let Some(after) = laws(&UserImport, &before, bytes) {
         assert!(after.action == ImportAction::CreateUser || after.target.is_some());
     }
 });

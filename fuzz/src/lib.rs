@@ -6,14 +6,14 @@ use serde_json::Value;
 use tenterhook_contract::{ExtensionPoint, HookType, answer::Answer, saml::assertion::Assertion};
 
 /// Interprets `bytes` as an answer, twice, and checks the laws.
-pub fn laws<P: ExtensionPoint>(before: &P::Subject, bytes: &[u8]) -> Option<P::Subject>
+pub fn laws<P: ExtensionPoint>(point: &P, before: &P::Subject, bytes: &[u8]) -> Option<P::Subject>
 where
     P::Subject: Debug,
 {
     let answer = Answer::parse(bytes).ok()?;
     let (mut after, mut again) = (before.clone(), before.clone());
-    let first = P::interpret(&mut after, answer.clone());
-    assert_eq!(first, P::interpret(&mut again, answer), "deterministic");
+    let first = point.interpret(&mut after, answer.clone());
+    assert_eq!(first, point.interpret(&mut again, answer), "deterministic");
     assert_eq!(after, again, "deterministic");
     if let Err(problems) = first {
         assert!(!problems.is_empty());

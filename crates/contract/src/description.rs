@@ -137,6 +137,8 @@ pub struct Description {
     pub authentication_required: bool,
     /// Where the document holds what must never be kept or shown: JSON Pointers (RFC 6901) into `data`.
     pub secret_members: &'static [&'static str],
+    /// The types, its own among them, whose commands a service may send by mistake: hints name them.
+    pub relatives: fn() -> &'static [&'static Description],
     /// Which preview inputs make sense.
     pub preview_inputs: &'static [&'static str],
 }

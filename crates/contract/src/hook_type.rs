@@ -25,6 +25,12 @@ macro_rules! hook_types {
             $($(#[$doc])* $name,)*
         }
 
+        /// The descriptions of all of them.
+        pub(crate) fn built_in() -> &'static [&'static Description] {
+            static BUILT_IN: &[&Description] = &[$(&crate::$module::DESCRIPTION),*];
+            BUILT_IN
+        }
+
         impl HookType {
             /// All of them, in the order of `overview.md` section 2.
             pub const ALL: &[Self] = &[$(Self::$name),*];

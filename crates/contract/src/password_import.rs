@@ -11,6 +11,7 @@ use crate::{
     context::RequestContext,
     description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
+    hook_type::built_in,
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order},
     profile::ProfileSchema,
@@ -36,6 +37,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::One,
     authentication_required: false,
     secret_members: &["/context/credential/password"],
+    relatives: built_in,
     preview_inputs: &["user"],
 };
 

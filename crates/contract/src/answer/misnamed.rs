@@ -1,6 +1,6 @@
 //! The right name for a command that has a wrong one.
 
-use crate::{HookType, description::Description};
+use crate::description::Description;
 
 /// Longest name that is compared letter by letter.
 const NAME_BYTES_MAX: usize = 64;
@@ -10,7 +10,8 @@ const DISTANCE_MAX: usize = 2;
 /// The command of this type that `kind` was meant for: one whose known wrong name it is, or that differs in case, in
 /// separators, in the words that services put in or leave out, or in a few letters.
 pub(super) fn right_name(description: &Description, kind: &str) -> Option<&'static str> {
-    let mut rules = HookType::ALL.iter().flat_map(|other| other.description().commands);
+    let relatives = (description.relatives)();
+    let mut rules = relatives.iter().flat_map(|other| other.commands);
     let listed = rules.find(|rule| rule.misnamed.contains(&kind) && description.command(rule.name).is_some());
     if let Some(rule) = listed {
         return Some(rule.name);
@@ -19,7 +20,7 @@ pub(super) fn right_name(description: &Description, kind: &str) -> Option<&'stat
         return None;
     }
     // Another type's command is no slip of the pen.
-    let is_right_elsewhere = HookType::ALL.iter().any(|other| other.description().command(kind).is_some());
+    let is_right_elsewhere = relatives.iter().any(|other| other.command(kind).is_some());
     let wanted = words(kind);
     let mut names = description.commands.iter().map(|rule| rule.name).filter(|_| !is_right_elsewhere);
     names.clone().find(|name| words(name) == wanted).or_else(|| names.find(|name| is_near(name, kind)))

@@ -20,8 +20,7 @@ pub use self::{
     unparsable::Unparsable,
 };
 use crate::{
-    EmptyAnswer, HookType,
-    description::{CommandRule, Description, Shape},
+    description::{CommandRule, Description, EmptyAnswer, Shape},
     limits::OPERATIONS_MAX,
     problem::{Problem, ProblemCode, in_answers_order, shown},
 };
@@ -336,14 +335,18 @@ impl Answer {
 /// The problem of a command that the type does not have.
 pub(crate) fn unknown_command(description: &Description, index: usize, kind: &str) -> Problem {
     let known = description.commands.iter().map(|rule| format!("`{}`", rule.name)).collect::<Vec<_>>().join(", ");
-    let of_another = HookType::ALL.iter().find(|other| other.description().command(kind).is_some());
+    let relatives = (description.relatives)();
+    let of_another = relatives.iter().find(|other| other.command(kind).is_some());
     let hint = match (misnamed::right_name(description, kind), of_another) {
         (Some(name), _) => format!("Write `{name}`"),
-        (None, _) if kind.parse::<HookType>().is_ok() => {
+        (None, _) if relatives.iter().any(|other| other.event_type == kind) => {
             format!("`{kind}` is a hook type, not a command. The commands are {known}")
         }
         (None, Some(other)) => {
-            format!("It is a command of the hook type `{other}`. The commands of this hook type are {known}")
+            format!(
+                "It is a command of the hook type `{}`. The commands of this hook type are {known}",
+                other.event_type
+            )
         }
         (None, None) => format!("The commands of this hook type are {known}"),
     };

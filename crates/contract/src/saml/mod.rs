@@ -17,6 +17,7 @@ use crate::{
         CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Retry, Shape,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
+    hook_type::built_in,
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::ProfileSchema,
@@ -42,6 +43,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: &[],
+    relatives: built_in,
     preview_inputs: &["user", "app"],
 };
 

@@ -13,6 +13,7 @@ use crate::{
     context::RequestContext,
     description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
+    hook_type::built_in,
     id::UserId,
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
@@ -39,6 +40,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::OneActive,
     authentication_required: true,
     secret_members: &["/messageProfile/otpCode"],
+    relatives: built_in,
     preview_inputs: &["user", "requestType"],
 };
 

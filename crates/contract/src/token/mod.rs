@@ -18,6 +18,7 @@ use crate::{
         CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Retry, Shape,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
+    hook_type::built_in,
     id::{PolicyId, RefreshTokenId, RuleId, ScopeId},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
@@ -52,6 +53,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: &[],
+    relatives: built_in,
     preview_inputs: &["user", "app", "scopes", "grantType"],
 };
 

@@ -12,6 +12,7 @@ use crate::{
     answer::Answer,
     description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
+    hook_type::built_in,
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::{Profile, ProfileSchema},
@@ -55,6 +56,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: &[],
+    relatives: built_in,
     preview_inputs: &["user", "app", "profile"],
 };
 

@@ -40,7 +40,6 @@ fn sample(hook_type: HookType, body: Value) -> Value {
 #[test]
 fn every_sample_answer_fits_its_sample_request() {
     for hook_type in HookType::ALL.iter().copied() {
-        let description = hook_type.description();
         for request in hook_type.kind().sample_requests() {
             let document = Document::given(&serde_json::from_str(request).unwrap(), hook_type.description()).unwrap();
             for text in hook_type.kind().sample_answers() {
