@@ -70,7 +70,7 @@ impl PasswordAttempts {
         Self { bounds, windows: Mutex::default() }
     }
 
-    /// Counts an attempt, before it is known what comes of it, so that many at the same moment count as well. Answers with
+    /// Counts an attempt before its result is known, so that simultaneous attempts count as well. Answers with
     /// its number in the window; those above [`ATTEMPTS_MAX`] must not be made. `None` when requests from `network`, or the
     /// wider network that it is part of, have failed with too many logins: the attempt must not be made either.
     pub fn begin(&self, org: &OrgId, login: &str, network: Network, now: Instant) -> Option<u32> {

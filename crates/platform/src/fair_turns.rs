@@ -223,7 +223,7 @@ mod tests {
         path.split('/').collect()
     }
 
-    /// Someone who waits: polled once, so that the order is that of the calls.
+    /// Polls a caller once, so that callers wait in the order of the calls.
     async fn waiting(
         turns: &Arc<Named>,
         path: &'static str,
@@ -295,7 +295,7 @@ mod tests {
         assert!(waits(&mut newcomer).await);
         let [first, second, last] = &mut of_most;
         assert!(!waits(last).await && waits(first).await && waits(second).await);
-        assert!(!waits(&mut take("b/2")).await, "as many as who has most");
+        assert!(!waits(&mut take("b/2")).await, "as many as the holder of most");
         let mut fourth = take("d/1");
         assert!(waits(&mut fourth).await);
         assert!(!waits(second).await && !waits(&mut take("e/1")).await, "one each");

@@ -76,7 +76,7 @@ pub async fn serve(
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => break,
             accepted = async {
-                // One more than there are places for: only then is it known who asks for one.
+                // One connection more than there are places: only an accepted connection tells its network.
                 let (stream, peer) = listener.accept().await.ok()?;
                 let pace = Arc::new(Pace::new(&limits, Arc::clone(&acceptance.answers)));
                 let held = places.take(peer.ip(), &pace).await;

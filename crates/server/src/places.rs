@@ -1,4 +1,4 @@
-//! The places of connections. While there are enough, nobody counts who has them; when all are taken, networks share them.
+//! The places of connections. While places are free, every connection gets one; when all are taken, networks share them.
 //!
 //! A newcomer then gets the place of a connection that is not being answered: the oldest one of the network that holds most.
 //! When all are being answered, those that hold most end with the requests that they have, and clients must get on. Connections of trusted proxies have no share: a proxy is one address for everybody.
@@ -141,7 +141,7 @@ impl Places {
         let found = shared.end_one(newcomer);
         if found.is_none() {
             let now = Instant::now();
-            // Who is hurried already need not be told.
+            // Connections that are hurried already need no notice.
             self.hurried_at.send_if_modified(|at| !is_hurried(at.replace(now), now));
         }
         found.or_else(|| {

@@ -121,7 +121,8 @@ pub(crate) fn complete(response: &mut Response, now: Timestamp) {
 mod tests {
     use super::*;
 
-    /// RFC 6585 section 4 and RFC 9110 section 10.2.3: who waits is told for how long, by the header that every client knows.
+    /// RFC 6585 section 4 and RFC 9110 section 10.2.3: `Retry-After`, which every client knows, tells a client how long to
+    /// wait.
     #[test]
     fn whoever_is_turned_away_is_told_when_to_come_back() {
         let now = Timestamp::from_micros(0).plus_seconds(1_000);

@@ -26,7 +26,7 @@ struct Read {
     grown: BytesMut,
 }
 
-/// The body of an answer: the whole one where the status carries an answer, else what comes of it at once. Whatever is
+/// The body of an answer: the whole one where the status carries an answer, else what has arrived at once. Whatever is
 /// wrong with the latter, the status stands.
 pub(crate) async fn of_answer(answer: Response<Incoming>, deadline: Deadline) -> Result<Bytes, CallFailure> {
     let status = answer.status().as_u16();

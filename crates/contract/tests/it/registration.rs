@@ -147,9 +147,9 @@ fn attributes_are_set_in_order() {
     assert_eq!(twice.profile["firstName"], "B", "open-questions.md C13: the last wins");
     let raw =
         br#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"customerId": "x", "customerId": 90211.0}}]}"#;
-    let mut mended = subject();
-    let changes = SelfService.interpret(&mut mended, Answer::parse(raw).unwrap()).unwrap();
-    assert_eq!(mended.profile["customerId"], json!(90_211.0), "C13; JSON Schema: 90211.0 is an integer");
+    let mut corrected = subject();
+    let changes = SelfService.interpret(&mut corrected, Answer::parse(raw).unwrap()).unwrap();
+    assert_eq!(corrected.profile["customerId"], json!(90_211.0), "C13; JSON Schema: 90211.0 is an integer");
     assert_eq!(changes.len(), 1);
 }
 
