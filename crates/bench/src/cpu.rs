@@ -54,4 +54,9 @@ impl Figures {
         let number = self.values.get(name).and_then(Value::as_f64);
         Ok(number.ok_or_else(|| format!("no `{name}` in {}", self.line))?)
     }
+
+    pub(crate) fn text(&self, name: &str) -> Result<String, Error> {
+        let text = self.values.get(name).and_then(Value::as_str);
+        Ok(text.ok_or_else(|| format!("no `{name}` in {}", self.line))?.to_owned())
+    }
 }

@@ -13,6 +13,7 @@ mod contract;
 mod cpu;
 mod isolation;
 mod memory;
+mod scale;
 mod service;
 mod soak;
 mod statistics;
@@ -47,6 +48,8 @@ enum Benchmark {
     Soak(soak::Options),
     /// A client-credentials token, without and with a hook, against the sum of its unavoidable parts and a peer.
     Token(token::Options),
+    /// Many orgs: start, idle load, memory, changes and when other nodes have them, tokens.
+    Scale(scale::Options),
     /// The external service that the benchmarks call; started by them.
     #[command(hide = true)]
     Service(service::Options),
@@ -59,6 +62,12 @@ enum Benchmark {
     /// One measurement in a process of its own; started by the benchmarks.
     #[command(hide = true)]
     MemoryWorker(memory::WorkerOptions),
+    /// The database of `scale` is filled in a process of its own; started by the benchmark.
+    #[command(hide = true)]
+    ScaleSeed(scale::SeedOptions),
+    /// A node of `scale` in a process of its own; started by the benchmark.
+    #[command(hide = true)]
+    ScaleNode(scale::NodeOptions),
     /// A token server in a process of its own; started by the benchmarks.
     #[command(hide = true)]
     TokenServer(token_server::ServerOptions),
@@ -81,6 +90,9 @@ fn main() -> Result<(), Error> {
         Benchmark::IsolationWorker(options) => isolation::work(&options),
         Benchmark::Soak(options) => soak::run(&options),
         Benchmark::MemoryWorker(options) => memory::work(options),
+        Benchmark::Scale(options) => scale::run(&options),
+        Benchmark::ScaleSeed(options) => scale::fill(&options),
+        Benchmark::ScaleNode(options) => scale::serve(&options),
         Benchmark::Token(options) => token::run(&options),
         Benchmark::TokenServer(options) => token_server::run(&options),
         Benchmark::TokenLoad(options) => token::load(&options),

@@ -55,6 +55,9 @@ pub(crate) struct LoadOptions {
     /// The `Authorization` header.
     #[arg(long)]
     authorization: String,
+    /// The `Host` header; that of the URL when it is left out.
+    #[arg(long)]
+    host: Option<String>,
     #[arg(long)]
     seconds: f64,
 }
@@ -309,12 +312,17 @@ pub(crate) fn load(options: &LoadOptions) -> Result<(), Error> {
         let mut tasks = JoinSet::new();
         for _ in 0..IN_FLIGHT {
             let (client, uri, authorization) = (Arc::clone(&client), uri.clone(), options.authorization.clone());
+            let host = options.host.clone();
             tasks.spawn(async move {
                 let mut latencies = Vec::new();
                 while began.elapsed() < length {
                     let asked = Instant::now();
                     let form = Bytes::from_static(b"grant_type=client_credentials&scope=orders.read");
-                    let request = http::Request::post(uri.clone())
+                    let mut request = http::Request::post(uri.clone());
+                    if let Some(host) = &host {
+                        request = request.header("host", host);
+                    }
+                    let request = request
                         .header("content-type", "application/x-www-form-urlencoded")
                         .header("accept", "application/json")
                         .header("authorization", &authorization)

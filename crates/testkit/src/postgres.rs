@@ -56,6 +56,19 @@ pub async fn execute(url: &str, statements: &str) -> Result<(), DbErr> {
     connection.close().await
 }
 
+/// Transactions of the database at `url` so far, of all its clients; the server counts them with a delay of up to a second.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn transactions(url: &str) -> Result<u64, DbErr> {
+    const COUNT: &str = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+    let connection = Database::connect(url).await?;
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, COUNT)).await?;
+    connection.close().await?;
+    let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    Ok(count.unsigned_abs())
+}
+
 /// A table that nobody else can read until this is dropped.
 #[derive(Debug)]
 pub struct LockedTable {

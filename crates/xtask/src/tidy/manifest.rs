@@ -34,7 +34,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ),
     ("tenterhook", SHIPPED),
     ("tenterhook-testkit", &["tenterhook-contract", "tenterhook-engine"]),
-    ("tenterhook-bench", SHIPPED),
+    ("tenterhook-bench", BENCH),
     ("xtask", &[]),
 ];
 
@@ -58,6 +58,21 @@ const SHIPPED: &[&str] = &[
     "tenterhook-platform",
     "tenterhook-server",
     "tenterhook-store",
+    "tenterhook-transport",
+];
+
+/// The benchmarks ask a PostgreSQL server what it does, as tests do.
+const BENCH: &[&str] = &[
+    "tenterhook-contract",
+    "tenterhook-engine",
+    "tenterhook-flows",
+    "tenterhook-jose",
+    "tenterhook-management",
+    "tenterhook-model",
+    "tenterhook-platform",
+    "tenterhook-server",
+    "tenterhook-store",
+    "tenterhook-testkit",
     "tenterhook-transport",
 ];
 
