@@ -1,4 +1,4 @@
-//! Who may call now: the bulkheads of a hook, of its service's host, of its org and of the process.
+//! Admission of calls: the bulkheads of a hook, of its service's host, of its org and of the process.
 
 use std::{
     collections::HashMap,
@@ -11,25 +11,25 @@ use tokio::time::Instant;
 
 use crate::{
     Deadline, SkipReason,
-    bulkhead::{Bulkhead, Place, Responsiveness},
+    bulkhead::{Bulkhead, Permit, Responsiveness},
 };
 
 /// A bound on calls that are open at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bound {
-    /// The hook's own: `policy.maxConcurrent`, or its share of the org's.
+    /// The bound of the hook: `policy.maxConcurrent`, or else a share of the org's bound.
     Hook,
-    /// That of its service's host: [`Limits::in_flight_per_host`].
+    /// The bound of the service's host: [`Limits::in_flight_per_host`].
     Host,
-    /// That of its org: [`Limits::in_flight_per_org`].
+    /// The bound of the org: [`Limits::in_flight_per_org`].
     Org,
-    /// That of this process: [`Limits::in_flight`].
+    /// The bound of this process: [`Limits::in_flight`].
     Server,
 }
 
 impl Bound {
-    /// The stable code of a call that found no place in time. The org's has one of its own, as the contract has an event
-    /// of its own for it (`overview.md` section 5).
+    /// The stable code of a call that got no permit in time. The org's bound has a code of its own because the contract
+    /// has a log event of its own for it (`overview.md` section 5).
     pub const fn code(self) -> &'static str {
         match self {
             Self::Org => "ORG_AT_LIMIT",
@@ -47,7 +47,7 @@ impl Bound {
         }
     }
 
-    /// That it is reached, for people.
+    /// Tells a person that the bound is reached.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Hook => "Too many calls of this hook are in flight",
@@ -63,15 +63,15 @@ impl Bound {
 pub struct Limits {
     /// Invocations that may wait for their services at the same time.
     pub in_flight: usize,
-    /// Those of one org (`overview.md` section 5).
+    /// Invocations of one org that may wait for their services at the same time (`overview.md` section 5).
     pub in_flight_per_org: usize,
-    /// Those whose services are on one host, whatever their hooks and orgs.
+    /// Invocations of all hooks and orgs that may wait for services on one host at the same time.
     pub in_flight_per_host: usize,
 }
 
 impl Default for Limits {
-    /// An org has what the contract says. A host gets more than one org's, for a gateway serves many; the process has
-    /// room for a dozen orgs that are all at their bound.
+    /// The org's bound is the contract's. A host has a higher bound than an org because a gateway serves several orgs;
+    /// the process has room for a dozen orgs that are all at their bound.
     fn default() -> Self {
         Self { in_flight: 1_024, in_flight_per_org: 75, in_flight_per_host: 256 }
     }
@@ -89,26 +89,26 @@ pub(crate) struct Bulkheads {
 /// The bulkheads that the calls of one hook pass, or the test calls of an org.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    /// That of the hook and that of its host; test calls pass neither.
+    /// The bulkheads of the hook and of its host; test calls pass neither.
     own: Option<(Arc<Bulkhead>, Arc<Bulkhead>)>,
     org: Arc<Bulkhead>,
     process: Arc<Bulkhead>,
 }
 
-/// A place in each bulkhead that a call passes; the hook's own first.
-pub(crate) struct Places {
+/// A permit of each bulkhead that a call passes; the hook's own first.
+pub(crate) struct Permits {
     /// The bound that the call had to wait for, the last one where there were several.
     pub(crate) waited_for: Option<Bound>,
-    of_hook: Option<Place>,
-    _shared: [Option<Place>; 3],
+    of_hook: Option<Permit>,
+    _shared: [Option<Permit>; 3],
 }
 
-impl Places {
-    /// Gives them back, and lets the hook's own bulkhead learn from the call. Those that it shares with others do not:
-    /// one service that hangs must not make them narrower for all.
-    pub(crate) fn leave(self, responsiveness: Responsiveness) {
-        if let Some(place) = self.of_hook {
-            place.leave(responsiveness);
+impl Permits {
+    /// Returns the permits. The hook's own bulkhead adapts to the result of the call. The shared bulkheads do not: one
+    /// service that hangs must not reduce the permits of all.
+    pub(crate) fn release_after(self, responsiveness: Responsiveness) {
+        if let Some(permit) = self.of_hook {
+            permit.release_after(responsiveness);
         }
     }
 }
@@ -118,12 +118,13 @@ impl Bulkheads {
         Self { limits, process: Bulkhead::new(limits.in_flight), orgs: Mutex::default(), hosts: Mutex::default() }
     }
 
-    /// The bulkheads of `hook`: one by its policy, else two thirds of its org's places, so that one hook cannot take
-    /// them all; that of its host; those of its org and of the process. A call lasts `call_max` at most.
+    /// The bulkheads of `hook`: its own, that of its host, that of its org and that of the process. Its own has as many
+    /// permits as its policy says, else two thirds of the org's, so that one hook cannot take them all. A call lasts
+    /// `call_max` at most.
     pub(crate) fn of_hook(&self, hook: &InlineHook, call_max: Duration, org: &OrgId) -> Admission {
         let share = (self.limits.in_flight_per_org * 2 / 3).max(1);
-        let places = hook.policy.max_concurrent.map_or(share, |places| places as usize);
-        let own = (Bulkhead::of_service(places, call_max * 2), self.of_host(host(&hook.channel.uri)));
+        let permits = hook.policy.max_concurrent.map_or(share, |permits| permits as usize);
+        let own = (Bulkhead::of_service(permits, call_max * 2), self.of_host(host(&hook.channel.uri)));
         Admission { own: Some(own), ..self.of_test(org) }
     }
 
@@ -132,7 +133,7 @@ impl Bulkheads {
         Admission { own: None, org: self.of_org(org), process: Arc::clone(&self.process) }
     }
 
-    /// Calls that have a place now.
+    /// Calls that hold a permit now.
     pub(crate) fn in_flight(&self) -> usize {
         self.process.taken()
     }
@@ -152,7 +153,7 @@ impl Bulkheads {
         if let Some(bulkhead) = hosts.get(&host).and_then(Weak::upgrade) {
             return bulkhead;
         }
-        // Hosts that no hook names any more go.
+        // Removes the hosts that no hook names any more.
         hosts.retain(|_, bulkhead| bulkhead.strong_count() > 0);
         let bulkhead = Bulkhead::new(self.limits.in_flight_per_host);
         hosts.insert(host, Arc::downgrade(&bulkhead));
@@ -161,10 +162,10 @@ impl Bulkheads {
 }
 
 impl Admission {
-    /// A place in each, the hook's first. A call that waits for one of the others holds none that others could use: neither a
-    /// host that is full nor an org that is at its bound takes places of anything but itself. However many are full, it
-    /// waits for half of the time that is left: the other half is for the call.
-    pub(crate) async fn enter(&self, org: &OrgId, deadline: Deadline) -> Result<Places, SkipReason> {
+    /// Acquires a permit of each bulkhead, the hook's first. A call that waits for a shared bulkhead holds no permit of
+    /// another shared one, so a full host or an org at its bound takes permits of nothing but itself. The wait, for all
+    /// bulkheads together, ends after half of the time that is left; the other half is for the call.
+    pub(crate) async fn enter(&self, org: &OrgId, deadline: Deadline) -> Result<Permits, SkipReason> {
         let now = Instant::now();
         let left = deadline.remaining_at(now);
         if left.is_zero() {
@@ -179,18 +180,18 @@ impl Admission {
             Some((hook, _)) => match hook.try_enter() {
                 None => {
                     waited_for = Some(Bound::Hook);
-                    let place = enter(hook).await.map_err(|at_bound| {
+                    let permit = enter(hook).await.map_err(|at_bound| {
                         if self.service_is_silent() { SkipReason::Unresponsive } else { at_bound }
                     })?;
-                    Some(place)
+                    Some(permit)
                 }
-                place => place,
+                permit => permit,
             },
         };
         let mut got = None;
         loop {
             let at_bound = match self.enter_shared(got) {
-                Ok(shared) => return Ok(Places { waited_for, of_hook, _shared: shared }),
+                Ok(shared) => return Ok(Permits { waited_for, of_hook, _shared: shared }),
                 Err(at_bound) => at_bound,
             };
             waited_for = Some(self.bound_of(at_bound));
@@ -201,12 +202,12 @@ impl Admission {
         }
     }
 
-    /// Whether the hook's service does not answer, as far as its calls tell.
+    /// Whether the hook's service does not answer, according to the results of its calls.
     pub(crate) fn service_is_silent(&self) -> bool {
         self.own.as_ref().is_some_and(|(hook, _)| hook.is_silent())
     }
 
-    /// Whose bound a bulkhead is.
+    /// The bound that a bulkhead enforces.
     fn bound_of(&self, bulkhead: &Arc<Bulkhead>) -> Bound {
         let own = |(hook, host): &(Arc<Bulkhead>, Arc<Bulkhead>)| {
             let is_hooks = Arc::ptr_eq(bulkhead, hook).then_some(Bound::Hook);
@@ -219,22 +220,23 @@ impl Admission {
         }
     }
 
-    /// A place in each of those that are shared, one of which may be there already; else the first that is full, with
-    /// none kept.
-    fn enter_shared(&self, got: Option<(&Arc<Bulkhead>, Place)>) -> Result<[Option<Place>; 3], &Arc<Bulkhead>> {
+    /// Acquires a permit of each shared bulkhead without waiting; `got` is a permit that the call holds already. When
+    /// one of them is full, returns that bulkhead and keeps no permit.
+    fn enter_shared(&self, got: Option<(&Arc<Bulkhead>, Permit)>) -> Result<[Option<Permit>; 3], &Arc<Bulkhead>> {
         let (of, mut got) = got.unzip();
-        let mut places = [None, None, None];
+        let mut permits = [None, None, None];
         let bulkheads = [self.own.as_ref().map(|(_, host)| host), Some(&self.org), Some(&self.process)];
-        for (place, bulkhead) in places.iter_mut().zip(bulkheads) {
+        for (permit, bulkhead) in permits.iter_mut().zip(bulkheads) {
             let Some(bulkhead) = bulkhead else { continue };
             let there = got.take_if(|_| of.is_some_and(|of| Arc::ptr_eq(of, bulkhead)));
-            *place = Some(there.or_else(|| bulkhead.try_enter()).ok_or(bulkhead)?);
+            *permit = Some(there.or_else(|| bulkhead.try_enter()).ok_or(bulkhead)?);
         }
-        Ok(places)
+        Ok(permits)
     }
 }
 
-/// The host of a URI, as far as telling hosts apart needs it; whether it can be called is for the transport to say.
+/// The host of a URI, normalised so that equal hosts compare equal. Whether the host can be called is decided by the
+/// transport.
 fn host(uri: &str) -> String {
     let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_process_is_a_bulkhead_for_all_and_who_found_no_place_keeps_none() {
+    async fn the_process_is_a_bulkhead_for_all_and_who_found_no_permit_keeps_none() {
         let bulkheads = Bulkheads::new(Limits { in_flight: 1, ..Limits::default() });
         let (one, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
         let deadline = Deadline::after(Duration::from_millis(500));
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_org_at_its_bound_takes_no_places_of_a_host_that_others_use() {
+    async fn an_org_at_its_bound_takes_no_permits_of_a_host_that_others_use() {
         let limits = Limits { in_flight_per_org: 1, in_flight_per_host: 2, ..Limits::default() };
         let bulkheads = Arc::new(Bulkheads::new(limits));
         let (full, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
@@ -310,6 +312,6 @@ mod tests {
         assert!(of_other.enter(&other, deadline).await.is_ok());
         assert_eq!(Instant::now(), began, "it did not wait");
         drop(held);
-        assert_eq!(waiting.join_all().await, [None; 5], "each in turn, as the place comes back");
+        assert_eq!(waiting.join_all().await, [None; 5], "each in turn, as the permit comes back");
     }
 }

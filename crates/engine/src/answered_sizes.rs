@@ -1,18 +1,19 @@
-//! How large the documents are that a service answers.
+//! The sizes of the documents that a service answers.
 //!
-//! The caller of a flow writes a part of the document. Where a service, or what stands before it, resets the connection for a
-//! large one, the failure is about the document and says nothing of the service: one caller would open the breaker for all.
-//! So a failure that may be about the size counts only when the document is ordinary. When the service fails for everybody,
-//! ordinary documents fail as well.
+//! The caller of a flow contributes a part of the document. When a service, or a proxy in front of it, resets the
+//! connection because the document is too large, the failure says nothing about the service; if it counted, one caller
+//! could open the breaker for all. So a failure that the size may have caused counts only when the document is
+//! ordinary. When the service fails for everybody, ordinary documents fail as well.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A document of at most so many bytes is ordinary for every service.
+/// A document of at most this many bytes is ordinary for every service.
 const ORDINARY_BYTES: usize = 8 * 1_024;
-/// How long the largest answered document counts whole, at least; twice as long at most. After that it counts half for each
-/// further such time without a document as large: what stands before a service may take less than it did.
+/// The size of the largest answered document counts in full for one to two periods. After that it is halved for each
+/// further period without a document as large, because the service or a proxy in front of it may have lowered its
+/// limit.
 const PERIOD: Duration = Duration::from_mins(10);
 
 /// The largest documents that a service answered lately.
@@ -22,26 +23,26 @@ pub(crate) struct AnsweredSizes {
     since: Option<Instant>,
     /// Bytes of the largest document that was answered in the current period.
     current: usize,
-    /// The same for the time before it, what is older halved.
+    /// Bytes of the largest document that was answered in the periods before; older sizes are halved.
     before: usize,
 }
 
 impl AnsweredSizes {
-    /// The service answered a document of `bytes` at `now`. Only a successful answer proves that a size is taken: an answer
-    /// with an error status may be about it.
+    /// The service answered a document of `bytes` at `now`. Only a successful answer proves that the service accepts
+    /// the size: the size may be the reason for an error status.
     pub(crate) fn answered(&mut self, bytes: usize, now: Instant) {
         *self = self.at(now);
         self.since.get_or_insert(now);
         self.current = self.current.max(bytes);
     }
 
-    /// Whether a document of `bytes` is no larger than those that the service is known to take.
+    /// Whether a document of `bytes` is no larger than documents that the service is known to accept.
     pub(crate) fn is_ordinary(&self, bytes: usize, now: Instant) -> bool {
         let known = self.at(now);
         bytes <= ORDINARY_BYTES.max(known.current).max(known.before)
     }
 
-    /// What is known at `now`.
+    /// The sizes as they count at `now`.
     fn at(self, now: Instant) -> Self {
         let Some(since) = self.since else { return self };
         let periods = now.saturating_duration_since(since).as_secs() / PERIOD.as_secs();
@@ -56,7 +57,7 @@ impl AnsweredSizes {
 mod tests {
     use super::*;
 
-    /// After answers to documents of these sizes, each at its minute: the largest ordinary one at a later minute.
+    /// Each row: answered documents as (minute, bytes), a later minute, and the largest ordinary size at that minute.
     #[test]
     fn the_largest_answered_document_is_ordinary_for_a_while() {
         let start = Instant::now();
@@ -73,10 +74,10 @@ mod tests {
             (&[(0, 100_000)], 20, 50_000),
             (&[(0, 100_000)], 30, 25_000),
             (&[(0, 100_000)], 1_000_000, ORDINARY_BYTES),
-            // Smaller ones take nothing away before its time.
+            // Smaller documents do not lower the size before its period ends.
             (&[(0, 20_000), (1, 100), (9, 12_000)], 9, 20_000),
             (&[(0, 20_000), (11, 12_000)], 20, 20_000),
-            // And keep what they prove.
+            // Smaller documents keep the size that they prove.
             (&[(0, 20_000), (11, 12_000)], 21, 12_000),
             (&[(0, 20_000), (11, 12_000), (21, 9_000)], 21, 12_000),
             (&[(0, 100_000), (11, 100), (21, 100)], 21, 50_000),

@@ -11,39 +11,39 @@ use tokio::time::Instant;
 
 use crate::{Entropy, SkipReason, answered_sizes::AnsweredSizes};
 
-/// Parts of the window: results older than it leave it in steps of this fraction.
+/// Number of buckets of the window: results leave the window one bucket at a time.
 const BUCKETS: u32 = 12;
 
 /// Whether calls go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// They do.
+    /// Calls go through.
     Closed,
-    /// They do not.
+    /// Calls are rejected.
     Open,
-    /// One does, to see whether the service works again.
+    /// One call goes through, to find out whether the service works again.
     HalfOpen,
 }
 
 /// What a result did to the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerChange {
-    /// It stops calls from now on.
+    /// The breaker rejects calls from now on.
     Opened,
-    /// It would have, had it not been told to report only.
+    /// The breaker would have opened, but its mode is to report only.
     WouldOpen,
-    /// It lets calls through again.
+    /// The breaker lets calls through again.
     Closed,
 }
 
-/// What a breaker shows of itself.
+/// The state of a breaker as the API and the metrics show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerReport {
     /// Whether calls go through.
     pub state: BreakerState,
     /// Calls in the window.
     pub calls: u32,
-    /// Those of them that failed.
+    /// Failed calls in the window.
     pub failures: u32,
     /// Failures since the last success.
     pub consecutive_failures: u32,
@@ -80,23 +80,23 @@ pub(crate) struct Breaker {
     inner: Mutex<Inner>,
 }
 
-/// Leave to make a call, given by [`Breaker::admit`]. Its result counts only as long as the breaker has not changed: a
-/// call from before it opened neither closes it nor stands for the probe.
+/// Permission to make one call, given by [`Breaker::admit`]. The result of the call counts only if the breaker has not
+/// changed since: a call that began before the breaker opened neither closes it nor replaces the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Leave {
+pub(crate) struct Ticket {
     era: u64,
     /// When the call began.
     pub(crate) began: Instant,
-    /// Bytes of the document; 0 as long as it was not written.
+    /// Bytes of the document; 0 until it is written.
     pub(crate) document_bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Goes up whenever the gate changes.
+    /// Incremented whenever the gate changes.
     era: u64,
     window: VecDeque<Bucket>,
-    /// When results began to come in; the window says nothing before.
+    /// When the first result came in; the failure rate is not evaluated for the time before.
     watched_since: Option<Instant>,
     consecutive_failures: u32,
     gate: Gate,
@@ -104,7 +104,7 @@ struct Inner {
     sizes: AnsweredSizes,
 }
 
-/// How fast the service answers: a caller that goes away earlier has seen no failure.
+/// How fast the service answers: a caller that goes away earlier than that has observed no failure.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
     last_answer: Option<Instant>,
@@ -126,8 +126,8 @@ enum Gate {
     Open {
         until: Instant,
     },
-    /// The probe is under way, however long it takes: it always reports or gives its leave back. A second one beside it
-    /// would make the first one's result stale, so that a slow service was never heard.
+    /// The probe is in flight, however long it takes: it always reports a result or returns its ticket. A second probe
+    /// would make the result of the first one stale, so the result of a slow service would never count.
     HalfOpen,
 }
 
@@ -137,19 +137,19 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing that runs under the lock can leave it half changed.
+        // No code that runs under the lock can leave the state half changed.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a call is turned away now. Asked before anything is waited for; [`Self::admit`] decides.
+    /// Whether a call would be rejected now. Checked before the call waits for permits; [`Self::admit`] decides.
     pub(crate) fn turns_away(&self, now: Instant) -> bool {
         self.policy.mode == BreakerMode::On && self.lock().gate.is_shut(now)
     }
 
-    /// Leave to make a call now.
-    pub(crate) fn admit(&self, now: Instant) -> Result<Leave, SkipReason> {
+    /// Admits a call now.
+    pub(crate) fn admit(&self, now: Instant) -> Result<Ticket, SkipReason> {
         if self.policy.mode == BreakerMode::Off {
-            return Ok(Leave { era: 0, began: now, document_bytes: 0 });
+            return Ok(Ticket { era: 0, began: now, document_bytes: 0 });
         }
         let mut inner = self.lock();
         match inner.gate {
@@ -158,20 +158,20 @@ impl Breaker {
             // This call is the probe; the others wait for its result.
             Gate::Open { .. } | Gate::HalfOpen => inner.turn(Gate::HalfOpen),
         }
-        Ok(Leave { era: inner.era, began: now, document_bytes: 0 })
+        Ok(Ticket { era: inner.era, began: now, document_bytes: 0 })
     }
 
     /// Takes the result of a call.
     pub(crate) fn report(
         &self,
-        Leave { era, began, document_bytes }: Leave,
+        Ticket { era, began, document_bytes }: Ticket,
         failed: bool,
         now: Instant,
         entropy: &dyn Entropy,
     ) -> Option<BreakerChange> {
         let mut inner = self.lock();
         if !failed {
-            // Abandoned calls and failures with large documents are judged by these in every mode.
+            // In every mode, abandoned calls and failures with large documents are classified by these.
             inner.pace.answered(began, now);
             inner.sizes.answered(document_bytes, now);
         }
@@ -203,21 +203,21 @@ impl Breaker {
         }
     }
 
-    /// Whether a call whose caller does not wait any longer has waited in vain: since it began the service has answered
-    /// nobody, and lately it answered nobody as late as this.
-    pub(crate) fn waited_in_vain(&self, Leave { began, .. }: Leave, now: Instant) -> bool {
+    /// Whether an abandoned call counts as unanswered: the service has answered no call since it began, and none of its
+    /// recent answers took this long.
+    pub(crate) fn waited_in_vain(&self, Ticket { began, .. }: Ticket, now: Instant) -> bool {
         self.lock().pace.waited_in_vain(began, now, self.window())
     }
 
-    /// Whether the document of a call is no larger than those that the service is known to take: then a failure that may be
-    /// about the size is one of the service.
-    pub(crate) fn is_ordinary(&self, Leave { document_bytes, .. }: Leave, now: Instant) -> bool {
+    /// Whether the document of a call is no larger than documents that the service is known to accept. Then a failure
+    /// that the size may have caused counts against the service.
+    pub(crate) fn is_ordinary(&self, Ticket { document_bytes, .. }: Ticket, now: Instant) -> bool {
         self.lock().sizes.is_ordinary(document_bytes, now)
     }
 
-    /// Takes leave back whose call says nothing of the service: where it was the probe's, the next call may probe.
-    /// `answered` says that the service did answer.
-    pub(crate) fn give_back(&self, Leave { era, began, .. }: Leave, answered: bool, now: Instant) {
+    /// Takes back the ticket of a call that says nothing about the service. If the call was the probe, the next call
+    /// becomes the probe. `answered` says that the service did answer.
+    pub(crate) fn give_back(&self, Ticket { era, began, .. }: Ticket, answered: bool, now: Instant) {
         let mut inner = self.lock();
         if answered {
             inner.pace.answered(began, now);
@@ -249,7 +249,8 @@ impl Breaker {
         Duration::from_secs(self.policy.window_seconds.into())
     }
 
-    /// A fifth more or less, so that the nodes of a cluster do not all probe at the same moment.
+    /// The time for which the breaker stays open, varied by 20 %, so that the nodes of a cluster do not all probe at
+    /// the same moment.
     fn open_for(&self, entropy: &dyn Entropy) -> Duration {
         let mut byte = [0];
         entropy.fill(&mut byte);
@@ -281,14 +282,14 @@ impl Gate {
 
 impl Pace {
     fn answered(&mut self, began: Instant, now: Instant) {
-        // One slow answer is forgotten over the next dozen.
+        // The weight of one slow answer fades over the next dozen answers.
         self.slowest = now.duration_since(began).max(self.slowest * 7 / 8);
         self.last_answer = Some(now);
     }
 
     fn waited_in_vain(&self, began: Instant, now: Instant, window: Duration) -> bool {
         let Some(last) = self.last_answer else { return true };
-        // How fast it was before a long silence says nothing of a service that may hang by now.
+        // After a window without an answer the recorded pace no longer counts: the service may hang by now.
         last < began && (now.duration_since(began) > self.slowest || now.duration_since(last) >= window)
     }
 }
@@ -321,7 +322,7 @@ impl Inner {
         while self.window.front().is_some_and(|bucket| now.duration_since(bucket.began) >= window) {
             self.window.pop_front();
         }
-        // After silence the watch begins anew: a window with a hole says little.
+        // After a window without calls the observation starts anew, because a window with a gap says little.
         if self.window.is_empty() {
             self.watched_since = None;
         }
@@ -359,8 +360,8 @@ mod tests {
     };
 
     fn call(breaker: &Breaker, failed: bool, at: Instant) -> Option<BreakerChange> {
-        let leave = breaker.admit(at).unwrap();
-        breaker.report(leave, failed, at, &Middle)
+        let ticket = breaker.admit(at).unwrap();
+        breaker.report(ticket, failed, at, &Middle)
     }
 
     fn after(start: Instant, seconds: u64) -> Instant {
@@ -394,8 +395,8 @@ mod tests {
     fn a_call_from_before_it_opened_says_nothing_of_the_service_now() {
         let (breaker, start) = (Breaker::new(POLICY), Instant::now());
         let early: Vec<_> = (0..12).map(|_| breaker.admit(start).unwrap()).collect();
-        for leave in &early[..10] {
-            breaker.report(*leave, true, start, &Middle);
+        for ticket in &early[..10] {
+            breaker.report(*ticket, true, start, &Middle);
         }
         assert_eq!(breaker.report(early[10], false, start, &Middle), None, "it stays open");
         assert!(breaker.turns_away(start));
@@ -428,7 +429,7 @@ mod tests {
         assert_eq!(call(&breaker, false, later), Some(BreakerChange::Closed));
     }
 
-    /// Whoever goes away before an ordinary answer comes must not open the breaker for those who wait for it.
+    /// A caller that goes away before the service usually answers must not open the breaker for callers that wait.
     #[test]
     fn a_caller_that_goes_away_before_the_service_usually_answers_has_not_waited_in_vain() {
         let (breaker, start) = (Breaker::new(POLICY), Instant::now());

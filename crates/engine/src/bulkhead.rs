@@ -1,4 +1,4 @@
-//! A bulkhead: so many places, shared fairly between orgs.
+//! A bulkhead: a number of permits that orgs share fairly.
 
 use std::{
     collections::VecDeque,
@@ -12,25 +12,26 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// Those who may wait, for each place: a longer queue would not move within anybody's deadline.
-const WAITING_PER_PLACE: usize = 16;
-/// What a call that timed out leaves of the places that are given out. One such call in ten is made up for by the
-/// answers of the others and changes nothing.
+/// Callers that may wait, for each permit: a caller further back in the queue would reach its deadline first.
+const WAITING_PER_PERMIT: usize = 16;
+/// Factor by which a call that timed out reduces the number of permits. The answers of nine other calls make up for one
+/// such call in ten.
 const KEPT_AFTER_TIMEOUT: f64 = 0.9;
-/// Places that an answer brings back: each may be followed by two, so that a service that works again has all its
-/// places after a few round trips.
+/// Permits that an answer adds: two calls may follow each answered call, so that a service that works again has all its
+/// permits after a few round trips.
 const REGAINED_BY_ANSWER: f64 = 1.0;
-/// Calls one after the other that must time out, without an answer to anybody since they began, before the service counts
-/// as one that does not answer: a single one may be about its own document.
+/// Consecutive calls that must time out, without any answer since they began, before the service counts as
+/// unresponsive. A single timeout may be caused by the document of that call.
 const SILENT_AFTER: u32 = 2;
 
-/// A bound on calls that are open at the same time. Who finds it full waits; a place that becomes free goes to the orgs
-/// in turn, and within an org to who came first, so that one that asks for much does not keep the others out.
+/// A bound on calls that are open at the same time. A caller that finds it full waits. Freed permits go to the waiting
+/// orgs in turn, and within an org to the caller that came first, so that an org with many calls does not keep the
+/// others out.
 #[derive(Debug)]
 pub(crate) struct Bulkhead {
-    places: usize,
+    permits: usize,
     waiting_max: usize,
-    /// How long it is remembered that calls timed out.
+    /// How long a timeout is remembered.
     memory: Duration,
     state: Mutex<State>,
 }
@@ -38,50 +39,51 @@ pub(crate) struct Bulkhead {
 #[derive(Debug)]
 struct State {
     taken: usize,
-    /// Places that are given out now, between one and all: fewer after calls that timed out.
+    /// Number of permits in use at the same time now, between one and all: fewer after calls that timed out.
     allowed: f64,
-    /// Senders in the queues, those of callers that gave up included.
+    /// Senders in the queues, including those of callers that gave up.
     waiting: usize,
     gave_up: usize,
-    /// Since when it is known to be full without a place having been given back.
+    /// Since when the bulkhead is full and no permit has been returned.
     stuck_since: Option<Instant>,
     last_answer: Option<Instant>,
     last_timeout: Option<Instant>,
-    /// Calls that timed out and that began after the last answer.
+    /// Calls that began after the last answer and timed out.
     unanswered: u32,
-    /// Orgs that wait, the one whose turn it is first.
-    queues: VecDeque<(OrgId, VecDeque<oneshot::Sender<Place>>)>,
+    /// Waiting orgs; the first one gets the next permit.
+    queues: VecDeque<(OrgId, VecDeque<oneshot::Sender<Permit>>)>,
 }
 
-/// A place; free again when it is dropped.
+/// A permit; returned when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    /// `None` when it has been given back.
+pub(crate) struct Permit {
+    /// `None` once the permit is returned.
     bulkhead: Option<Arc<Bulkhead>>,
     began: Instant,
 }
 
-/// What a call says of the service that it was made to.
+/// What the result of a call says about its service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Responsiveness {
-    /// It answered, or refused to, in time.
+    /// The service answered or rejected the call in time.
     Answered,
-    /// It did not.
+    /// The service did not answer in time.
     TimedOut,
 }
 
 impl Bulkhead {
-    /// One that does not learn from its calls.
-    pub(crate) fn new(places: usize) -> Arc<Self> {
-        Self::of_service(places, Duration::MAX)
+    /// A bulkhead that does not adapt to the results of its calls.
+    pub(crate) fn new(permits: usize) -> Arc<Self> {
+        Self::of_service(permits, Duration::MAX)
     }
 
-    /// One whose calls go to one service. That calls timed out is forgotten when none did for `memory`, which is longer
-    /// than a call lasts: while a service hangs and is called, one call after the other says so again.
-    pub(crate) fn of_service(places: usize, memory: Duration) -> Arc<Self> {
+    /// A bulkhead whose calls go to one service. Timeouts are forgotten after `memory` without a timeout. `memory` is
+    /// longer than a call lasts, so while a service hangs and is called, each timeout comes before the previous ones
+    /// are forgotten.
+    pub(crate) fn of_service(permits: usize, memory: Duration) -> Arc<Self> {
         let state = State {
             taken: 0,
-            allowed: bound(places),
+            allowed: bound(permits),
             waiting: 0,
             gave_up: 0,
             stuck_since: None,
@@ -90,23 +92,23 @@ impl Bulkhead {
             unanswered: 0,
             queues: VecDeque::new(),
         };
-        let waiting_max = places.saturating_mul(WAITING_PER_PLACE);
-        Arc::new(Self { places, waiting_max, memory, state: Mutex::new(state) })
+        let waiting_max = permits.saturating_mul(WAITING_PER_PERMIT);
+        Arc::new(Self { permits, waiting_max, memory, state: Mutex::new(state) })
     }
 
-    /// A place, waiting for one until `until`; `None` when there is none by then, or at once when too many wait already,
-    /// or more than can hope for one.
-    pub(crate) async fn enter(self: &Arc<Self>, org: &OrgId, until: Instant) -> Option<Place> {
+    /// Acquires a permit, waiting until `until`. `None` when none is free by then; at once when the queue is full, or
+    /// when no permit can become free in time.
+    pub(crate) async fn enter(self: &Arc<Self>, org: &OrgId, until: Instant) -> Option<Permit> {
         let receiver = {
             let mut state = self.state();
-            if let Some(place) = self.place(&mut state) {
-                return Some(place);
+            if let Some(permit) = self.permit(&mut state) {
+                return Some(permit);
             }
             let waiting = state.waiting - state.gave_up;
             if waiting >= self.waiting_max || !state.has_hope(waiting, Instant::now(), until) {
                 return None;
             }
-            // Not for each: what it costs is shared by those that gave up since the last time.
+            // Done once for many callers that gave up, so that they share the cost.
             if state.gave_up > self.waiting_max {
                 state.forget_who_gave_up();
             }
@@ -119,30 +121,30 @@ impl Bulkhead {
             receiver
         };
         let mut waiter = Waiter { bulkhead: self, receiver, done: false };
-        let place = timeout_at(until, &mut waiter.receiver).await.ok().and_then(Result::ok);
-        waiter.done = place.is_some();
-        place
+        let permit = timeout_at(until, &mut waiter.receiver).await.ok().and_then(Result::ok);
+        waiter.done = permit.is_some();
+        permit
     }
 
-    /// A place, if there is one now.
-    pub(crate) fn try_enter(self: &Arc<Self>) -> Option<Place> {
-        self.place(&mut self.state())
+    /// A permit, if one is free now.
+    pub(crate) fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+        self.permit(&mut self.state())
     }
 
-    fn place(self: &Arc<Self>, state: &mut State) -> Option<Place> {
+    fn permit(self: &Arc<Self>, state: &mut State) -> Option<Permit> {
         self.forget_old_timeouts(state);
         state.has_room().then(|| {
             state.taken += 1;
-            self.place_from_now()
+            self.permit_from_now()
         })
     }
 
-    fn place_from_now(self: &Arc<Self>) -> Place {
-        Place { bulkhead: Some(Arc::clone(self)), began: Instant::now() }
+    fn permit_from_now(self: &Arc<Self>) -> Permit {
+        Permit { bulkhead: Some(Arc::clone(self)), began: Instant::now() }
     }
 
-    /// Whether the service does not answer: since its last answer several calls have begun and timed out, and the last of
-    /// them lately. A caller that finds no place then is kept out by the service, not by other callers.
+    /// Whether the service is unresponsive: since its last answer several calls began and timed out, the last of them
+    /// recently. Then the service, not other callers, is the reason that no permit is free.
     pub(crate) fn is_silent(self: &Arc<Self>) -> bool {
         let mut state = self.state();
         self.forget_old_timeouts(&mut state);
@@ -150,22 +152,22 @@ impl Bulkhead {
     }
 
     fn forget_old_timeouts(self: &Arc<Self>, state: &mut State) {
-        if state.forget_old_timeouts(Instant::now(), self.memory, self.places) {
-            // Those who wait were there before whoever comes now.
+        if state.forget_old_timeouts(Instant::now(), self.memory, self.permits) {
+            // Callers that wait come before the one that arrives now.
             self.hand_out(state);
         }
     }
 
-    /// Places that are taken.
+    /// Permits in use.
     pub(crate) fn taken(&self) -> usize {
         self.state().taken
     }
 
-    /// Takes a place back, and learns from the call where it is told of one.
+    /// Takes a permit back, and adapts to the result of the call if there is one.
     fn release(self: &Arc<Self>, responsiveness: Option<(Responsiveness, Instant)>) {
         let mut state = self.state();
         if let Some((responsiveness, began)) = responsiveness {
-            state.adapt(responsiveness, self.places);
+            state.adapt(responsiveness, self.permits);
             state.listen(responsiveness, began, Instant::now());
         }
         state.taken -= 1;
@@ -173,7 +175,7 @@ impl Bulkhead {
         self.hand_out(&mut state);
     }
 
-    /// Gives free places to those who wait.
+    /// Gives free permits to waiting callers.
     fn hand_out(self: &Arc<Self>, state: &mut State) {
         while state.has_room()
             && let Some((org, mut queue)) = state.queues.pop_front()
@@ -183,9 +185,9 @@ impl Bulkhead {
             if !queue.is_empty() {
                 state.queues.push_back((org, queue));
             }
-            match next.send(self.place_from_now()) {
+            match next.send(self.permit_from_now()) {
                 Ok(()) => state.taken += 1,
-                // Who waited has given up: the place must not be released a second time.
+                // The caller has given up: the permit must not be released a second time.
                 Err(mut refused) => {
                     refused.bulkhead = None;
                     state.gave_up -= 1;
@@ -203,12 +205,13 @@ impl Bulkhead {
 /// A caller in the queue.
 struct Waiter<'a> {
     bulkhead: &'a Arc<Bulkhead>,
-    receiver: oneshot::Receiver<Place>,
+    receiver: oneshot::Receiver<Permit>,
     done: bool,
 }
 
 impl Drop for Waiter<'_> {
-    /// Who gives up leaves a dead sender in the queue: a release passes over it, or it is forgotten with others.
+    /// A caller that gives up leaves a dead sender in the queue. A release skips it, or it is removed together with
+    /// others.
     fn drop(&mut self) {
         if self.done {
             return;
@@ -220,50 +223,51 @@ impl Drop for Waiter<'_> {
             state.gave_up += usize::from(missed.is_none());
             missed
         };
-        // A place that came at the last moment is free again, now that the lock is.
+        // A permit that arrived at the last moment is returned here, after the lock was released.
         drop(missed);
     }
 }
 
-impl Place {
-    /// Gives it back, and lets the bulkhead learn from the call.
-    pub(crate) fn leave(mut self, responsiveness: Responsiveness) {
+impl Permit {
+    /// Returns the permit, and lets the bulkhead adapt to the result of the call.
+    pub(crate) fn release_after(mut self, responsiveness: Responsiveness) {
         if let Some(bulkhead) = self.bulkhead.take() {
             bulkhead.release(Some((responsiveness, self.began)));
         }
     }
 }
 
-/// A number of places as a bound that moves in fractions.
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^52 places")]
-fn bound(places: usize) -> f64 {
-    places as f64
+/// A number of permits as a bound that changes by fractions.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^52 permits")]
+fn bound(permits: usize) -> f64 {
+    permits as f64
 }
 
 impl State {
-    /// Whether one more place may be given out.
+    /// Whether one more permit may be given out.
     fn has_room(&self) -> bool {
         bound(self.taken) + 1.0 <= self.allowed
     }
 
-    /// Whether somebody behind `waiting` others can hope for a place before `until`. While no place is given back, calls
-    /// take at least as long as that has lasted, so the queue moves by all places no more often: who could only wait in
-    /// vain is told so at once, and a service that hangs does not gather a crowd that ends its wait all together.
+    /// Whether a caller behind `waiting` others can get a permit before `until`. While no permit is returned, calls
+    /// last at least as long as that time, and the queue advances by at most all permits per call duration. A caller
+    /// that cannot get a permit in time is told so at once; so a service that hangs does not accumulate callers whose
+    /// waits all end at the same moment.
     fn has_hope(&mut self, waiting: usize, now: Instant, until: Instant) -> bool {
         let stuck = now.duration_since(*self.stuck_since.get_or_insert(now)).as_secs_f64();
         bound(waiting) * stuck < self.allowed * until.duration_since(now).as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
-    /// Gives out fewer places after a call that timed out, down to one, and more after an answer, up to all: calls that
-    /// wait for a service that hangs would hold up to the end of their time what others can use.
-    fn adapt(&mut self, responsiveness: Responsiveness, places: usize) {
+    /// Gives out fewer permits after a call that timed out, down to one, and more after an answer, up to all: calls to
+    /// a service that hangs would hold, until their deadline, permits that others can use.
+    fn adapt(&mut self, responsiveness: Responsiveness, permits: usize) {
         self.allowed = match responsiveness {
-            Responsiveness::Answered => (self.allowed + REGAINED_BY_ANSWER).min(bound(places)),
-            Responsiveness::TimedOut => (self.allowed * KEPT_AFTER_TIMEOUT).max(bound(places.min(1))),
+            Responsiveness::Answered => (self.allowed + REGAINED_BY_ANSWER).min(bound(permits)),
+            Responsiveness::TimedOut => (self.allowed * KEPT_AFTER_TIMEOUT).max(bound(permits.min(1))),
         };
     }
 
-    /// Takes note of what a call that began at `began` says of the service.
+    /// Records what a call that began at `began` says about the service.
     fn listen(&mut self, responsiveness: Responsiveness, began: Instant, now: Instant) {
         match responsiveness {
             Responsiveness::Answered => {
@@ -272,7 +276,7 @@ impl State {
             }
             Responsiveness::TimedOut => {
                 self.last_timeout = Some(now);
-                // Where others were answered since it began, it was the call's own bad luck.
+                // If another call was answered since this one began, the timeout says nothing about the service.
                 if self.last_answer.is_none_or(|answer| answer < began) {
                     self.unanswered = self.unanswered.saturating_add(1);
                 }
@@ -280,12 +284,12 @@ impl State {
         }
     }
 
-    /// Gives all places out again when no call timed out for `memory`: what came before says nothing of the service as it
-    /// is now, and the first callers after a pause must find all places. Answers whether it gave them out.
-    fn forget_old_timeouts(&mut self, now: Instant, memory: Duration, places: usize) -> bool {
+    /// Gives out all permits again when no call timed out for `memory`: older results say nothing about the service
+    /// now, and the first callers after a pause must find all permits. Returns whether it did.
+    fn forget_old_timeouts(&mut self, now: Instant, memory: Duration, permits: usize) -> bool {
         let is_old = self.last_timeout.is_some_and(|last| now.duration_since(last) > memory);
         if is_old {
-            self.allowed = bound(places);
+            self.allowed = bound(permits);
             self.last_timeout = None;
             self.unanswered = 0;
         }
@@ -302,7 +306,7 @@ impl State {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(bulkhead) = self.bulkhead.take() {
             bulkhead.release(None);
@@ -332,7 +336,7 @@ mod tests {
         assert!(bulkhead.enter(&org(1), until).await.is_none());
         assert!(Instant::now() >= until);
         drop(held);
-        assert!(bulkhead.enter(&org(1), soon()).await.is_some(), "who gave up took no place with them");
+        assert!(bulkhead.enter(&org(1), soon()).await.is_some(), "a caller that gave up keeps no permit");
     }
 
     #[tokio::test(start_paused = true)]
@@ -344,9 +348,9 @@ mod tests {
         for number in [1, 1, 1, 2, 3, 1] {
             let (bulkhead, order) = (Arc::clone(&bulkhead), Arc::clone(&order));
             waiting.spawn(async move {
-                let place = bulkhead.enter(&org(number), soon()).await.unwrap();
+                let permit = bulkhead.enter(&org(number), soon()).await.unwrap();
                 order.lock().unwrap().push(number);
-                drop(place);
+                drop(permit);
             });
             tokio::task::yield_now().await;
         }
@@ -360,7 +364,7 @@ mod tests {
         let bulkhead = Bulkhead::new(1);
         let held = bulkhead.enter(&org(1), soon()).await.unwrap();
         let mut waiting = tokio::task::JoinSet::new();
-        for _ in 0..WAITING_PER_PLACE {
+        for _ in 0..WAITING_PER_PERMIT {
             let bulkhead = Arc::clone(&bulkhead);
             waiting.spawn(async move { bulkhead.enter(&org(1), soon()).await.is_some() });
             tokio::task::yield_now().await;
@@ -375,12 +379,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longer_no_place_is_given_back_the_fewer_wait_for_one() {
+    async fn the_longer_no_permit_is_given_back_the_fewer_wait_for_one() {
         const WAIT: Duration = Duration::from_millis(1_500);
         let bulkhead = Bulkhead::new(10);
         let mut held = Vec::new();
-        while let Some(place) = bulkhead.enter(&org(1), Instant::now()).await {
-            held.push(place);
+        while let Some(permit) = bulkhead.enter(&org(1), Instant::now()).await {
+            held.push(permit);
         }
         let join = async |calls: usize| {
             let mut joined = tokio::task::JoinSet::new();
@@ -388,7 +392,7 @@ mod tests {
                 let bulkhead = Arc::clone(&bulkhead);
                 joined.spawn(async move { bulkhead.enter(&org(1), Instant::now() + WAIT).await.is_some() });
             }
-            // A turn of the runtime does not run them all.
+            // One tick of the runtime does not run all of them.
             for _ in 0..calls {
                 tokio::task::yield_now().await;
             }
@@ -397,7 +401,7 @@ mod tests {
         };
         tokio::time::sleep(Duration::from_millis(500)).await;
         let waiting = join(100).await;
-        assert_eq!(waiting.len(), 30, "three times as long as it has been stuck: three times its places");
+        assert_eq!(waiting.len(), 30, "three times as long as it has been stuck: three times its permits");
         assert_eq!(join(10).await.len(), 0);
         held.pop();
         assert!(waiting.join_all().await.into_iter().all(|entered| entered), "it moves again");
@@ -409,7 +413,7 @@ mod tests {
         let bulkhead = Bulkhead::new(1);
         let held = bulkhead.enter(&org(1), soon()).await.unwrap();
         let until = soon();
-        let given_up = (0..WAITING_PER_PLACE).map(|_| {
+        let given_up = (0..WAITING_PER_PERMIT).map(|_| {
             let bulkhead = Arc::clone(&bulkhead);
             tokio::spawn(async move { bulkhead.enter(&org(1), until).await.is_none() })
         });
@@ -425,9 +429,9 @@ mod tests {
         assert!(waiting.await.unwrap());
     }
 
-    /// However callers come, wait, give up and are dropped: places are neither lost nor made.
+    /// However callers come, wait, give up and are dropped, the number of permits stays the same.
     #[tokio::test(start_paused = true)]
-    async fn places_are_neither_lost_nor_made() {
+    async fn permits_are_neither_lost_nor_made() {
         let bulkhead = Bulkhead::new(3);
         let mut tasks = tokio::task::JoinSet::new();
         for number in 0..300_u64 {
@@ -438,11 +442,11 @@ mod tests {
                 let org = org(u8::try_from(number % 5).unwrap());
                 let entered = bulkhead.enter(&org, until);
                 // Every third caller goes away while it waits.
-                let Ok(place) = tokio::time::timeout(Duration::from_millis(4 + number % 3), entered).await else {
+                let Ok(permit) = tokio::time::timeout(Duration::from_millis(4 + number % 3), entered).await else {
                     return;
                 };
                 tokio::time::sleep(Duration::from_millis(number % 3)).await;
-                drop(place);
+                drop(permit);
             });
         }
         while tasks.join_next().await.is_some() {}
@@ -450,20 +454,20 @@ mod tests {
         assert_eq!((state.taken, state.waiting, state.gave_up, state.queues.len()), (0, 0, 0, 0));
     }
 
-    /// How many places can be taken now.
+    /// How many permits can be acquired now.
     async fn room(bulkhead: &Arc<Bulkhead>) -> usize {
-        let mut places = Vec::new();
-        while let Some(place) = bulkhead.enter(&org(1), Instant::now()).await {
-            places.push(place);
+        let mut permits = Vec::new();
+        while let Some(permit) = bulkhead.enter(&org(1), Instant::now()).await {
+            permits.push(permit);
         }
-        places.len()
+        permits.len()
     }
 
     #[tokio::test(start_paused = true)]
     async fn calls_that_time_out_leave_fewer_places_and_answers_bring_them_back() {
         let bulkhead = Bulkhead::new(50);
         let call = async |responsiveness| {
-            bulkhead.enter(&org(1), soon()).await.unwrap().leave(responsiveness);
+            bulkhead.enter(&org(1), soon()).await.unwrap().release_after(responsiveness);
         };
         call(Responsiveness::TimedOut).await;
         assert_eq!(room(&bulkhead).await, 45);
@@ -492,28 +496,28 @@ mod tests {
         let bulkhead = Bulkhead::of_service(50, 2 * CALL);
         let enter = async || bulkhead.enter(&org(1), soon()).await.unwrap();
         let time_out = async |calls: usize| {
-            for place in std::iter::repeat_with(|| bulkhead.try_enter().unwrap()).take(calls).collect::<Vec<_>>() {
+            for permit in std::iter::repeat_with(|| bulkhead.try_enter().unwrap()).take(calls).collect::<Vec<_>>() {
                 tokio::time::sleep(CALL / 2).await;
-                place.leave(Responsiveness::TimedOut);
+                permit.release_after(Responsiveness::TimedOut);
             }
         };
         time_out(1).await;
         assert!(!bulkhead.is_silent(), "one call may be about its own document");
         time_out(1).await;
         assert!(bulkhead.is_silent());
-        enter().await.leave(Responsiveness::Answered);
+        enter().await.release_after(Responsiveness::Answered);
         assert!(!bulkhead.is_silent(), "it answers again");
 
-        // Calls that hang while others are answered say nothing, however many they are.
+        // Calls that hang while others are answered say nothing about the service, however many they are.
         let hanging = [enter().await, enter().await, enter().await];
         tokio::time::sleep(CALL).await;
-        enter().await.leave(Responsiveness::Answered);
-        for place in hanging {
-            place.leave(Responsiveness::TimedOut);
+        enter().await.release_after(Responsiveness::Answered);
+        for permit in hanging {
+            permit.release_after(Responsiveness::TimedOut);
         }
         assert!(!bulkhead.is_silent());
 
-        // After a pause nobody knows: all places are there again.
+        // After a pause the state of the service is unknown: all permits are available again.
         tokio::time::sleep(Duration::from_millis(1)).await;
         time_out(3).await;
         assert!(bulkhead.is_silent() && room(&bulkhead).await < 50);
@@ -528,8 +532,8 @@ mod tests {
     async fn an_answer_lets_two_follow_and_a_call_that_timed_out_nobody() {
         let bulkhead = Bulkhead::new(4);
         let mut held = Vec::new();
-        while let Some(place) = bulkhead.enter(&org(1), Instant::now()).await {
-            held.push(place);
+        while let Some(permit) = bulkhead.enter(&org(1), Instant::now()).await {
+            held.push(permit);
         }
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..3 {
@@ -537,10 +541,10 @@ mod tests {
             waiting.spawn(async move { bulkhead.enter(&org(1), soon()).await });
         }
         tokio::task::yield_now().await;
-        held.pop().unwrap().leave(Responsiveness::TimedOut);
+        held.pop().unwrap().release_after(Responsiveness::TimedOut);
         tokio::task::yield_now().await;
-        assert!(waiting.try_join_next().is_none(), "three and a half places, and three are taken");
-        held.pop().unwrap().leave(Responsiveness::Answered);
+        assert!(waiting.try_join_next().is_none(), "three and a half permits, and three are taken");
+        held.pop().unwrap().release_after(Responsiveness::Answered);
         let first = waiting.join_next().await.unwrap().unwrap();
         let second = waiting.join_next().await.unwrap().unwrap();
         assert!(first.is_some() && second.is_some());

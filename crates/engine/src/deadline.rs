@@ -14,7 +14,7 @@ impl Deadline {
         Self::after_moment(Instant::now(), duration)
     }
 
-    /// `duration` from `now`, for who has just read the clock.
+    /// `duration` from `now`, for a caller that has just read the clock.
     pub(crate) fn after_moment(now: Instant, duration: Duration) -> Self {
         Self(now + duration)
     }
@@ -25,12 +25,12 @@ impl Deadline {
         self.min(other)
     }
 
-    /// What is left; zero when it has passed.
+    /// The time that is left; zero when the deadline has passed.
     pub fn remaining(self) -> Duration {
         self.remaining_at(Instant::now())
     }
 
-    /// What is left at `now`; zero when it has passed.
+    /// The time that is left at `now`; zero when the deadline has passed.
     pub(crate) fn remaining_at(self, now: Instant) -> Duration {
         self.0.saturating_duration_since(now)
     }

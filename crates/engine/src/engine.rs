@@ -31,11 +31,11 @@ use crate::{
     underway::Underway,
 };
 
-/// Room for an ordinary document, so that building it seldom grows the buffer.
+/// Initial capacity of the document's buffer: enough for an ordinary document, so that the buffer seldom grows.
 const DOCUMENT_BYTES: usize = 4_096;
 
-/// Longest time that an invocation waits for the recorder to have room: enough to bring the load down to what it can
-/// keep, little enough for a flow to bear when its database is away.
+/// Longest time that an invocation waits for room in the recorder: long enough to slow the load down to the rate that
+/// the recorder sustains, short enough for a flow when the database is unavailable.
 const ROOM_WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// Runs invocations. One per process; shared behind an `Arc`.
@@ -48,7 +48,7 @@ pub struct Engine {
     witness: Option<Arc<dyn Witness>>,
 }
 
-/// A hook ready to be invoked: part of the configuration snapshot, made anew whenever the hook changes.
+/// A hook ready to be invoked: part of the configuration snapshot, rebuilt whenever the hook changes.
 pub struct ReadyHook {
     /// The registration.
     pub hook: InlineHook,
@@ -70,60 +70,61 @@ pub struct Invocation<'a, P: ExtensionPoint> {
     pub origin: Arc<Origin>,
     /// The envelope's `source`.
     pub source: &'a str,
-    /// What the service is told.
+    /// The facts that the service gets.
     pub context: &'a P::Context,
-    /// What it may change: changed in place, and only when the outcome is `Applied`.
+    /// The state that the service's commands may change: changed in place, and only when the outcome is `Applied`.
     pub subject: &'a mut P::Subject,
     /// The flow's own deadline, when it has one.
     pub deadline: Option<Deadline>,
 }
 
-/// How the flow resumes, with the subject it gave.
+/// How the flow resumes.
 #[derive(Debug)]
 pub struct Resumption {
     /// How the invocation ended.
     pub outcome: Outcome,
-    /// What the failure policy makes of it.
+    /// What the flow does next, according to the failure policy.
     pub decision: Decision,
 }
 
 /// A test call.
-pub struct Trial<P> {
-    /// Who asks.
+pub struct TestCall<P> {
+    /// The request that made the call.
     pub origin: Arc<Origin>,
     /// `execute` or `preview`.
     pub purpose: Purpose,
-    /// The id that the document gives itself, when nobody else has it; without one the call has an id of its own.
+    /// The `eventId` of the document, if no other invocation has it; with `None` the engine draws one.
     pub event_id: Option<EventId>,
     /// The document.
     pub body: Bytes,
-    /// Says what is wrong with the commands of an answer, for the record.
+    /// Returns the problems of an answer's commands, for the record.
     pub problems: P,
 }
 
 /// The result of a test call.
 #[derive(Debug)]
-pub struct Execution {
-    /// The answer, or the technical failure. An accepted empty answer is one that says nothing.
+pub struct TestCallResult {
+    /// The answer, or the technical failure. An accepted empty answer is an `Answer` without members.
     pub outcome: Result<Answer, CallFailure>,
-    /// What came back, when anything did.
+    /// The raw answer, if there was one.
     pub raw: Option<RawAnswer>,
     /// Where the time went.
     pub timings: Timings,
 }
 
-/// What the attempts of an invocation came to. Secrets of the call are masked in all of it but the commands of an answer that
-/// is to be applied.
+/// The result of the attempts of an invocation. Secrets of the call are masked in all of it except in the commands of
+/// an answer that will be applied.
 struct Exchanged<'a> {
     outcome: Result<Answer, CallFailure>,
-    /// For a witness and for a test call; `None` in a flow that nobody watches.
+    /// For a witness and for a test call; `None` in a flow without a witness.
     raw: Option<RawAnswer>,
-    /// What to mask in what the commands come to; `None` when nothing was sent.
+    /// The secrets to mask in problems and changes of the commands; `None` when nothing was sent.
     secrets: Option<CallSecrets<'a>>,
     sent: Option<Sent>,
-    /// The last attempt timed out with clearly less time than the hook's timeout: the flow's deadline was near.
+    /// The last attempt timed out after clearly less time than the hook's timeout, because the flow's deadline was
+    /// near.
     hurried: bool,
-    /// It timed out with less time than the hook's `timeoutMs`.
+    /// The last attempt timed out after less time than the hook's `timeoutMs`.
     cut_short: bool,
 }
 
@@ -149,13 +150,13 @@ impl ReadyHook {
         }
     }
 
-    /// The same hook with calls that fail at once: for a call that must not be made.
+    /// The same hook with an endpoint whose calls fail at once, for a call that must not be made.
     #[must_use]
     pub fn refusing(&self, failure: CallFailure) -> Self {
         Self::new(self.hook.clone(), Arc::new(Refusing(failure)))
     }
 
-    /// What its circuit breaker shows.
+    /// The state of its circuit breaker.
     pub fn breaker(&self) -> BreakerReport {
         self.breaker.show(Instant::now())
     }
@@ -174,12 +175,12 @@ impl ReadyHook {
         self.bulkheads.get_or_init(|| shared.of_hook(&self.hook, self.budget(), org))
     }
 
-    /// What finds the secrets that its channel is configured with.
+    /// Finds the secrets of its channel's configuration.
     pub(crate) fn finder(&self) -> &Finder {
         self.finder.get_or_init(|| of_channel(&self.hook.channel))
     }
 
-    /// What finds the access token of its calls.
+    /// Finds the access token of its calls.
     pub(crate) fn token_finder(&self) -> &TokenFinder {
         &self.token_finder
     }
@@ -189,17 +190,18 @@ impl ReadyHook {
         Duration::from_millis(self.hook.policy.timeout_ms.into())
     }
 
-    /// The time below which an attempt had less than an ordinary one has. Admission takes a little of every call's.
+    /// An attempt that had less time than this was hurried. The margin is for admission, which takes some time of every
+    /// call.
     fn unhurried(&self) -> Duration {
         self.timeout() * 9 / 10
     }
 
-    /// How long a call must have waited in vain for it to say that the service does not answer.
+    /// How long an unanswered call must have waited to count as a sign that the service does not answer.
     fn patience(&self) -> Duration {
         self.timeout() / 2
     }
 
-    /// The whole budget: that of one attempt, times the attempts that are allowed.
+    /// The whole budget: the timeout of one attempt times the attempts that are allowed.
     fn budget(&self) -> Duration {
         self.timeout() * self.attempts_max()
     }
@@ -211,9 +213,9 @@ impl ReadyHook {
         }
     }
 
-    /// Applies the fallback commands after `outcome`, where the policy has some. After an `error` there is an answer, which
-    /// nothing else may stand in for; nor do commands say what only the service can know, which a hook may have that is
-    /// older than the rule.
+    /// Applies the fallback commands of the policy, if it has some and `outcome` is a technical failure. An `error` is
+    /// an answer, which fallback commands must not replace. They also must not state what only the service can know; a
+    /// hook stored before that rule may have such commands.
     fn fall_back<P: ExtensionPoint>(
         &self,
         point: &P,
@@ -262,7 +264,7 @@ impl Engine {
         let event_id = self.event_ids.next();
         let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Flow, event_id.clone(), began);
         if let Some(room) = self.recorder.room(&record.origin().org_id) {
-            // Without room by then the flow goes on; the recorder says what it lost.
+            // Without room by then the flow continues; the recorder counts and logs what it drops.
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
         }
 
@@ -292,8 +294,9 @@ impl Engine {
                 record.documented(body.len());
                 let mut exchanged = self.attempts(hook, &mut record, body, deadline).await;
                 record.exchanged(exchanged.outcome.as_ref().err(), exchanged.hurried);
-                // Others took the time that its service needed: that is an overflow, and no failure of the service, unless
-                // that answers nobody. A second attempt follows one that had its whole time.
+                // The wait for permits used up the time that the service needed: this is an overflow, not a failure of
+                // the service, unless the service answers no call at all. A second attempt needs no such rule: the
+                // first one had its full time.
                 if let (Some(bound), true, 1) = (waited_for, exchanged.cut_short, record.attempts())
                     && !hook.bulkheads(&self.bulkheads, &record.origin().org_id).service_is_silent()
                 {
@@ -335,25 +338,29 @@ impl Engine {
     /// Sends a document through the hook's channel and judges the answer, for a test: the management API's `execute`, or a
     /// preview.
     ///
-    /// Retry, deadline and recording are those of a real call. Nothing is applied, and no flow feels it: the circuit
-    /// breaker is neither asked nor told. Whether the hook must be ACTIVE is for the caller to check.
-    pub async fn execute(&self, hook: &ReadyHook, trial: Trial<impl FnOnce(&Answer) -> Vec<Problem>>) -> Execution {
-        let Trial { origin, purpose, event_id, body, problems } = trial;
+    /// Retry, deadline and recording work as in a real call. Nothing is applied, and the circuit breaker is neither
+    /// consulted nor told the result. The caller checks whether the hook must be ACTIVE.
+    pub async fn test_call(
+        &self,
+        hook: &ReadyHook,
+        call: TestCall<impl FnOnce(&Answer) -> Vec<Problem>>,
+    ) -> TestCallResult {
+        let TestCall { origin, purpose, event_id, body, problems } = call;
         let event_id = event_id.unwrap_or_else(|| self.event_ids.next());
         let began = Instant::now();
         let deadline = Deadline::after_moment(began, hook.budget());
         let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, event_id, began);
         let org_id = &record.origin().org_id;
-        let places = match self.bulkheads.of_test(org_id).enter(org_id, deadline).await {
-            Ok(places) => places,
+        let permits = match self.bulkheads.of_test(org_id).enter(org_id, deadline).await {
+            Ok(permits) => permits,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));
                 let bound = if let SkipReason::AtBound(bound) = reason { bound } else { Bound::Server };
-                return Execution { outcome: Err(CallFailure::no_place(bound)), raw: None, timings };
+                return TestCallResult { outcome: Err(CallFailure::no_permit(bound)), raw: None, timings };
             }
         };
         let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, body, deadline).await;
-        drop(places);
+        drop(permits);
         let recorded = match &outcome {
             Err(failure) => Outcome::Failed(failure.clone()),
             Ok(answer) => {
@@ -369,11 +376,11 @@ impl Engine {
             }
         };
         let (_, timings) = record.close(recorded);
-        Execution { outcome, raw, timings }
+        TestCallResult { outcome, raw, timings }
     }
 
-    /// Records that an association names the hook `id`, which does not exist: the flow goes on without it
-    /// (`open-questions.md` B13), and the log says so.
+    /// Records that an association names the hook `id`, which does not exist: the flow continues without it
+    /// (`open-questions.md` B13), and the log gets an event.
     pub fn pass_over<P: ExtensionPoint>(&self, point: &P, id: &HookId, origin: Arc<Origin>) {
         self.recorder.record(InvocationRecord {
             origin,
@@ -413,12 +420,12 @@ impl Engine {
         if hook.hook.status == HookStatus::Inactive {
             return Err(SkipReason::Inactive);
         }
-        // Before anything is waited for: an open breaker answers at once.
+        // Checked before any wait: an open breaker rejects the call at once.
         if hook.breaker.turns_away(Instant::now()) {
             return Err(SkipReason::BreakerOpen);
         }
-        let places = hook.bulkheads(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
-        Underway::begin(&hook.breaker, places, hook.patience(), &*self.entropy)
+        let permits = hook.bulkheads(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
+        Underway::begin(&hook.breaker, permits, hook.patience(), &*self.entropy)
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
@@ -432,7 +439,7 @@ impl Engine {
         let mut left = hook.attempts_max();
         loop {
             left -= 1;
-            // The last attempt keeps none: a call that waits need not hold what has been sent.
+            // The last attempt gets the only copy: a call that waits need not keep bytes that were sent.
             let sent = if left == 0 { std::mem::take(&mut body) } else { body.clone() };
             let exchanged = self.attempt(hook, record, sent, deadline).await;
             match &exchanged.outcome {
@@ -442,8 +449,8 @@ impl Engine {
         }
     }
 
-    /// One attempt. This is where an answer enters: what it says is masked here, so that nobody who keeps, logs or shows
-    /// it can forget to.
+    /// One attempt. An answer enters here and is masked here, so that no code that stores, logs or shows it can forget
+    /// to mask it.
     async fn attempt<'a>(
         &self,
         hook: &'a ReadyHook,
@@ -451,7 +458,7 @@ impl Engine {
         body: Bytes,
         deadline: Deadline,
     ) -> Exchanged<'a> {
-        // Its secrets may come back in the answer.
+        // The answer may repeat the document's secrets.
         let document = secretive(hook.hook.description()).then(|| body.clone());
         let progress = Progress::default();
         let began = record.begin_attempt(&progress);
@@ -505,7 +512,7 @@ impl Engine {
     }
 }
 
-/// What is left of an attempt that was cut off in `phase`: its failure, and its time booked on that phase.
+/// The exchange of an attempt that was cut off in `phase`: a timeout failure, with all its time booked on that phase.
 fn timed_out(phase: CallPhase, took: Duration) -> Exchange {
     let code = match phase {
         CallPhase::Authenticate => FailureCode::TimeoutToken,
@@ -525,8 +532,8 @@ fn document<D: serde::Serialize>(envelope: &Envelope<'_, D>) -> Result<Bytes, Ca
     }
 }
 
-/// Interprets the answer; the subject changes only with the outcome `Applied`. The names and paths that the outcome quotes
-/// are masked, what goes into the subject is not.
+/// Interprets the answer; the subject changes only with the outcome `Applied`. Names and paths in the outcome are
+/// masked, values in the subject are not.
 fn apply<P: ExtensionPoint>(
     point: &P,
     subject: &mut P::Subject,
@@ -560,7 +567,7 @@ fn apply<P: ExtensionPoint>(
     }
 }
 
-/// Ends the invocation: fallback commands where there are any, the record, the decision.
+/// Ends the invocation: applies fallback commands if there are any, closes the record, decides.
 fn resume<P: ExtensionPoint>(
     point: &P,
     hook: &ReadyHook,

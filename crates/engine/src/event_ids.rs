@@ -6,7 +6,7 @@ use tenterhook_contract::id::EventId;
 
 use crate::Entropy;
 
-/// Ids that are drawn together: a draw from a generator fit for secrets costs more than the rest of an admission.
+/// Ids that are drawn together: one draw from a cryptographic generator costs more than the rest of an admission.
 const DRAWN: usize = 64;
 /// Random bytes of one id.
 const BYTES: usize = 16;
@@ -30,7 +30,7 @@ impl EventIds {
     pub(crate) fn next(&self) -> EventId {
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         if drawn.given == DRAWN {
-            // Only after the draw: should it panic, no id is given a second time.
+            // Reset only after the draw: if the draw panics, no id is given out twice.
             self.entropy.fill(&mut drawn.bytes);
             drawn.given = 0;
         }

@@ -31,7 +31,7 @@ pub enum FailureCode {
     EgressDenied(EgressReason),
     /// The URI cannot be called.
     UriInvalid,
-    /// Nobody listens.
+    /// No process listens at the address.
     ConnectionRefused,
     /// The connection could not be made for another reason.
     ConnectFailed,
@@ -47,7 +47,7 @@ pub enum FailureCode {
     TlsCertWrongName,
     /// The connection was reset or closed before the answer was complete.
     ConnectionReset,
-    /// What came back is not HTTP.
+    /// The answer is not HTTP.
     HttpInvalid,
     /// The answer's headers exceed the bound.
     HeadersTooLarge,
@@ -61,13 +61,13 @@ pub enum FailureCode {
     Redirect(u16),
     /// A status that is not success.
     Status(u16),
-    /// The channel's access token could not be obtained: its endpoint could not be asked.
+    /// The channel's access token could not be fetched: its endpoint could not be reached.
     TokenFailed,
     /// The token endpoint refused, or its answer is not usable.
     TokenRefused,
     /// The channel cannot authenticate the call as configured.
     ChannelUnusable,
-    /// Too many calls were open below this bound: no place in time, or only one that left the service too little time.
+    /// This bound was reached: the call got no permit in time, or got it so late that the service had too little time.
     AtBound(Bound),
     /// The request document could not be written.
     DocumentInvalid,
@@ -75,18 +75,18 @@ pub enum FailureCode {
     Abandoned,
 }
 
-/// Whether a failure says something of the service, for its hook's circuit breaker; in ascending order.
+/// Whether a failure says something about the service, for its hook's circuit breaker; in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BreakerRelevance {
-    /// It may be about the document that was sent, whatever its size.
+    /// The document that was sent may have caused it, whatever its size: it does not count.
     Never,
-    /// It may be about the size of the document: it counts when the service is known to take documents as large.
+    /// The size of the document may have caused it: it counts when the service is known to accept documents as large.
     OfOrdinaryDocuments,
-    /// It does.
+    /// It counts.
     Always,
 }
 
-/// What the egress policy refuses an address for.
+/// Why the egress policy refuses an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EgressReason {
     /// Another scheme than `https`.
@@ -152,15 +152,17 @@ impl FailureCode {
         }
     }
 
-    /// Whether it counts for the hook's circuit breaker: only what a service does to an ordinary call does. What may be about
-    /// the document, of which the caller of the flow writes a part, must not keep others from the service.
+    /// Whether the failure counts for the hook's circuit breaker. Only failures of ordinary calls count. The caller of
+    /// the flow contributes a part of the document, so a failure that the document may have caused must not block the
+    /// service for other callers.
     ///
-    /// - A status that refuses the request, or an answer that cannot be read, may be about any document: a firewall in front
-    ///   of the service answers one that looks like an attack with 403, 405, 406 or 429, or leads it to another page; a service
-    ///   that repeats a caller's text carelessly writes no JSON. Of those statuses only the ones count that say something of
-    ///   every call: of the channel's credentials (401, 407), of its URI (404, 410), or that the service had no time (408).
-    /// - Whatever else can happen once the document is on its way may be about a large one: what stands before a service resets
-    ///   the connection, or answers 502 for a service that did.
+    /// - Any document may cause a 4xx status, a redirect, or an answer that cannot be parsed: a firewall in front of
+    ///   the service answers a document that looks like an attack with 403, 405, 406 or 429, or with a redirect; a
+    ///   service that copies a caller's text unescaped writes invalid JSON. Of the 4xx statuses only those count that
+    ///   apply to every call: wrong credentials of the channel (401, 407), a wrong URI (404, 410), or a service that
+    ///   had no time (408).
+    /// - A large document may cause every other failure that happens after the document is on its way: a proxy in front
+    ///   of the service resets the connection, or answers 502 because the service did.
     pub const fn breaker_relevance(self) -> BreakerRelevance {
         match self {
             Self::Status(401 | 404 | 407 | 410) => BreakerRelevance::Always,
@@ -254,12 +256,12 @@ impl CallFailure {
         Self::new(code, format!("No response within {} ms", waited.as_millis()))
     }
 
-    /// The failure of a call that found no place below `bound` in time.
-    pub(crate) fn no_place(bound: Bound) -> Self {
+    /// The failure of a call that got no permit of `bound` in time.
+    pub(crate) fn no_permit(bound: Bound) -> Self {
         Self::new(FailureCode::AtBound(bound), bound.text())
     }
 
-    /// The failure of a call that timed out because it had waited for a place below `bound`.
+    /// The failure of a call that timed out because it had waited for a permit of `bound`.
     pub(crate) fn cut_short(bound: Bound, timeout: &Self) -> Self {
         let text = bound.text();
         let detail = format!("{text}: after the wait for a place too little time was left. {}", timeout.detail);

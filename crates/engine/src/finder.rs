@@ -1,9 +1,9 @@
 //! Finds secrets in a text, whatever their encoding, in time that grows with the text alone.
 //!
-//! A text is searched as it is, and as it reads once its percent-encoding (also twice), its HTML entities and its JSON escapes
-//! are taken away; in each of these forms for the secrets themselves, their base64 and their hexadecimal digits, and for
-//! secrets of digits also with separators between them. Case makes no difference. One automaton (Aho-Corasick) finds them all
-//! in one pass.
+//! A text is searched as it is, and after its percent-encoding (also twice), its HTML entities and its JSON escapes are
+//! decoded. Each of these forms is searched for the secrets themselves, their base64 and their hexadecimal digits, and
+//! for numeric secrets also with separators between the digits. The search ignores case. One automaton (Aho-Corasick)
+//! finds them all in one pass.
 
 use std::{
     cell::Cell,
@@ -17,40 +17,41 @@ use tenterhook_contract::{MASK, problem::CUT};
 
 use crate::view::View;
 
-/// A secret of at least so many bytes is masked wherever it stands. A shorter one only where it stands alone, with neither
-/// a letter nor a digit beside it: else a passcode of four digits would be found in every number.
+/// A secret of at least this many bytes is masked everywhere. A shorter one is masked only where no letter or digit is
+/// next to it, because a passcode of four digits would otherwise be found inside other numbers.
 const ANYWHERE_BYTES_MIN: usize = 6;
-/// So many bytes of a secret are looked for; where they are found, the rest is compared. It bounds what the automaton of a
-/// channel with many long headers takes.
+/// The automaton searches for this many bytes of a secret; where they are found, the rest is compared. This bounds the
+/// memory of the automaton of a channel with many long headers.
 const PREFIX_BYTES: usize = 64;
-/// A secret of digits with zeros before them is also looked for as the number that it is, when that has so many digits.
+/// A numeric secret with leading zeros is also searched without them, if at least this many digits are left.
 const NUMBER_DIGITS_MIN: usize = 3;
-/// How often JSON escapes are taken away: once for a raw answer, once for a document that it repeats as a string.
+/// How often JSON escapes are decoded: once for a raw answer, once for a document that the answer repeats as a string.
 const UNESCAPES: usize = 2;
-/// Bytes that are compared after a found prefix, for each byte of the text. What would need more is masked without.
+/// Bytes that may be compared after found prefixes, for each byte of the text. Beyond that, matches are masked without
+/// a comparison.
 const COMPARED_PER_BYTE: usize = 4;
 
-/// Comparisons with which secrets that were cut off are looked for, in all texts of an answer together: some thousand
-/// marks of a cut, where our own texts have a few hundred. What would need more is masked without.
+/// Comparisons that may be spent on truncated secrets, in all texts of an answer together: enough for some thousand
+/// truncation marks, while our own texts have a few hundred. Beyond that, texts are masked as a whole.
 const CUT_COMPARISONS_MAX: usize = 1 << 20;
-/// Patterns that are looked for. A channel with as many headers and parameters as may be has fewer.
+/// Most patterns of a finder. A channel with the most headers and parameters that are allowed has fewer.
 const PATTERNS_MAX: usize = 5_120;
 
-/// What finds a set of secrets. Holds them; has no `Debug`.
+/// Finds a set of secrets in texts. It holds them, so it has no `Debug`.
 pub(crate) struct Finder {
     /// `None` when there is nothing to find.
     automaton: Option<AhoCorasick>,
-    /// There is more to find than it can look for: it masks every text as a whole.
+    /// There are more patterns than [`PATTERNS_MAX`]: every text is masked as a whole.
     overfull: bool,
-    /// In the order of their texts.
+    /// Sorted by text.
     patterns: Vec<Pattern>,
-    /// Bytes of the shortest text that has a pattern.
+    /// Bytes of the shortest text in which a pattern can occur.
     shortest: usize,
-    /// One of them is nothing but digits, which people write in groups.
+    /// One of the secrets consists of digits, which people write in groups.
     has_digits: bool,
 }
 
-/// The comparisons that are left for secrets that were cut off, in whatever texts an answer has.
+/// The comparisons that are left for truncated secrets, in all texts of an answer.
 pub(crate) struct Budget(AtomicUsize);
 
 impl Budget {
@@ -77,16 +78,16 @@ struct Pattern {
 enum Form {
     Anywhere,
     Alone,
-    /// Without the characters at its ends that depend on what was encoded together with it.
+    /// Base64, without the characters at both ends that depend on the neighbouring bytes.
     Base64,
 }
 
 impl Finder {
-    /// A finder of `secrets`; blank ones are none.
+    /// A finder of `secrets`; blank ones are ignored.
     pub(crate) fn new<'s>(secrets: impl Iterator<Item = &'s str>) -> Self {
         let mut patterns = Vec::new();
         let secrets = secrets.map(str::trim).filter(|secret| !secret.is_empty());
-        // What a URI holds encoded a service repeats as it understands it.
+        // A service may repeat a parameter of a URI decoded.
         for secret in secrets.flat_map(|secret| [Some(secret.to_owned()), percent_decoded(secret)]).flatten() {
             let secret = secret.as_str();
             let form = if secret.len() < ANYWHERE_BYTES_MIN { Form::Alone } else { Form::Anywhere };
@@ -101,7 +102,7 @@ impl Finder {
             if is_digits(secret.as_bytes()) && number.len() < secret.len() && number.len() >= NUMBER_DIGITS_MIN {
                 add(number.as_bytes(), Form::Alone);
             }
-            // As a part of a JSON document that was encoded whole.
+            // The secret as it stands in a JSON document that was then encoded as a whole.
             let escaped = serde_json::to_string(secret).unwrap_or_default();
             let escaped = escaped.trim_matches('"');
             if escaped.len() > secret.len() {
@@ -119,8 +120,8 @@ impl Finder {
         Self { overfull: automaton.is_none() && !patterns.is_empty(), automaton, patterns, shortest, has_digits }
     }
 
-    /// `text` with everything masked that one of `finders` finds; `None` when that is nothing. Where `cuts` is given,
-    /// secrets are found too that were cut off with a text that holds them, until it is spent.
+    /// `text` with every match of `finders` masked; `None` when there is no match. With `cuts`, truncated secrets at a
+    /// truncation mark are found too, until that budget is spent.
     pub(crate) fn mask(finders: &[&Self], text: &[u8], cuts: Option<&Budget>) -> Option<Vec<u8>> {
         if !text.is_empty() && finders.iter().any(|finder| finder.overfull) {
             return Some(MASK.as_bytes().to_vec());
@@ -156,12 +157,12 @@ impl Finder {
         let mut comparisons = folded.len().saturating_mul(COMPARED_PER_BYTE);
         let mut hits = 0;
         let Some(automaton) = &self.automaton else { return found };
-        // It fails for other kinds of matches than the default one.
+        // Fails only for match kinds other than the default.
         let Ok(matches) = automaton.try_find_overlapping_iter(folded) else { return whole(folded) };
         for hit in matches {
             hits += 1;
             if hits > folded.len() {
-                // Secrets that lie in each other many times over: such a text says nothing but them.
+                // Too many overlapping matches: such a text consists of little else than secrets.
                 found.push(0..folded.len());
                 return found;
             }
@@ -187,12 +188,13 @@ impl Finder {
     }
 }
 
-/// Bytes of the shortest text that holds `secret`: no encoding makes one shorter, but another case may where it is not ASCII.
+/// Bytes of the shortest text that can hold `secret`. No encoding shortens a secret, but a change of case may if it is
+/// not ASCII.
 pub(crate) fn bytes_min(secret: &[u8]) -> usize {
     if secret.is_ascii() { secret.len() } else { 1 }
 }
 
-/// Whether a text may hold a secret of so many bytes, or the beginning that is looked for.
+/// Whether a text is long enough to hold a secret of `secret_bytes`, or the prefix that is searched for.
 pub(crate) fn may_hold(text: &[u8], secret_bytes: usize) -> bool {
     let mut mark = [0; 4];
     let mark = CUT.encode_utf8(&mut mark).as_bytes();
@@ -200,7 +202,7 @@ pub(crate) fn may_hold(text: &[u8], secret_bytes: usize) -> bool {
 }
 
 impl Finder {
-    /// Secrets of digits in `bytes` with a separator between some of them, as people write numbers.
+    /// Numeric secrets in `bytes` with a separator between some digits, as people write numbers.
     fn find_in_groups(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let Some(automaton) = self.automaton.as_ref().filter(|_| self.has_digits) else { return found };
@@ -212,23 +214,24 @@ impl Finder {
             }
             let pattern = self.patterns.get(hit.pattern().as_usize());
             if pattern.is_some_and(|Pattern { text, .. }| is_digits(text) && text.len() == hit.len()) {
-                // Its end is that of its last digit: a separator that follows is none of its own.
-                let range = joined.place(hit.start())..joined.place(hit.end().saturating_sub(1)) + 1;
+                // The range ends after the last digit: a separator that follows is not part of the secret.
+                let range = joined.offset(hit.start())..joined.offset(hit.end().saturating_sub(1)) + 1;
                 found.extend(Some(range).filter(|range| stands_alone(bytes, range)));
             }
         }
         found
     }
 
-    /// Secrets that were cut off with the text that holds them: what is before a mark of a cut and begins a secret.
+    /// Truncated secrets: text before a truncation mark that is the beginning of a secret.
     fn cut_off(&self, folded: &[u8], budget: &Budget) -> Vec<Range<usize>> {
         let mut mark = [0; 4];
         let mark = CUT.encode_utf8(&mut mark).as_bytes();
-        let cuts = folded.windows(mark.len()).enumerate().filter(|(_, window)| *window == mark).map(|(place, _)| place);
+        let cuts =
+            folded.windows(mark.len()).enumerate().filter(|(_, window)| *window == mark).map(|(offset, _)| offset);
         let mut found = Vec::new();
         for cut in cuts {
             if budget.left() == 0 {
-                // Whether it holds a part of a secret is not known any more.
+                // The budget is spent, so it is unknown whether the text holds a part of a secret.
                 return whole(folded);
             }
             let before = folded.get(..cut).unwrap_or_default();
@@ -239,16 +242,16 @@ impl Finder {
         found
     }
 
-    /// How many bytes at the end of `text` begin a pattern, and how many comparisons it took to know: the patterns are in
-    /// order, so their number adds little.
+    /// How many bytes at the end of `text` are the beginning of a pattern, and how many comparisons the search took.
+    /// The patterns are sorted, so their number adds little.
     fn begun_at_the_end_of(&self, text: &[u8]) -> (Option<usize>, usize) {
         let comparisons = Cell::new(0);
         let begins_a_pattern = |ending: &[u8]| {
-            let place = self.patterns.partition_point(|pattern| {
+            let offset = self.patterns.partition_point(|pattern| {
                 comparisons.set(comparisons.get() + 1);
                 pattern.text.as_slice() < ending
             });
-            self.patterns.get(place).is_some_and(|pattern| pattern.text.starts_with(ending))
+            self.patterns.get(offset).is_some_and(|pattern| pattern.text.starts_with(ending))
         };
         let lengths = (ANYWHERE_BYTES_MIN..=PREFIX_BYTES.min(text.len())).rev();
         let length = lengths.into_iter().find(|length| text.get(text.len() - length..).is_some_and(&begins_a_pattern));
@@ -256,7 +259,7 @@ impl Finder {
     }
 }
 
-/// All of a text that cannot be searched to its end.
+/// The range of a whole text, for one that cannot be searched to its end.
 fn whole(folded: &[u8]) -> Vec<Range<usize>> {
     std::iter::once(0..folded.len()).collect()
 }
@@ -270,7 +273,7 @@ fn is_digits(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
-/// A secret without its percent-encoding, when it has one.
+/// A secret with its percent-encoding decoded, if it has one.
 fn percent_decoded(secret: &str) -> Option<String> {
     let decoded = View::of(secret.as_bytes()).without_percents()?;
     String::from_utf8(decoded.bytes).ok().filter(|decoded| decoded != secret)
@@ -278,20 +281,21 @@ fn percent_decoded(secret: &str) -> Option<String> {
 
 fn stands_alone(folded: &[u8], range: &Range<usize>) -> bool {
     let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
-    let before = range.start.checked_sub(1).and_then(|place| folded.get(place));
+    let before = range.start.checked_sub(1).and_then(|offset| folded.get(offset));
     !is_word(before) && !is_word(folded.get(range.end))
 }
 
-/// A base64 text with the characters beside it, which hold some bits of the secret.
+/// A base64 match and the characters next to it, which hold some bits of the secret.
 fn with_edges(folded: &[u8], range: Range<usize>) -> Range<usize> {
-    let is_part = |place: usize| {
-        folded.get(place).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'/' | b'='))
+    let is_part = |offset: usize| {
+        folded.get(offset).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'/' | b'='))
     };
-    let start = range.start.checked_sub(1).filter(|place| is_part(*place)).unwrap_or(range.start);
+    let start = range.start.checked_sub(1).filter(|offset| is_part(*offset)).unwrap_or(range.start);
     start..if is_part(range.end) { range.end + 1 } else { range.end }
 }
 
-/// The base64 of `secret` when it begins `offset` bytes after a multiple of three: the characters that it alone decides.
+/// The base64 of `secret` at an offset of `offset` bytes after a multiple of three: only the characters that no
+/// neighbouring byte changes.
 fn base64_at(secret: &str, offset: usize) -> Vec<u8> {
     let mut bytes = vec![0; offset];
     bytes.extend_from_slice(secret.as_bytes());
@@ -391,9 +395,9 @@ mod tests {
         for secret in
             ["Grüße-aus-Łódź", "Πάσγουορντς", "пароль", "\u{390}\u{390}\u{390}", "İzmir-ıı", "\u{212a}elvin-Ω"]
         {
-            let alternating = secret.chars().enumerate().flat_map(|(place, character)| {
+            let alternating = secret.chars().enumerate().flat_map(|(offset, character)| {
                 let (lower, upper) = (character.to_lowercase(), character.to_uppercase());
-                if place % 2 == 0 { lower.collect::<String>() } else { upper.collect() }.chars().collect::<Vec<_>>()
+                if offset % 2 == 0 { lower.collect::<String>() } else { upper.collect() }.chars().collect::<Vec<_>>()
             });
             for echo in [secret.to_uppercase(), secret.to_lowercase(), alternating.collect()] {
                 assert_eq!(mask(&[secret], &echo), MASK, "{secret}");
@@ -467,7 +471,7 @@ mod tests {
         assert_eq!(mask(&["secret-value"], "secret-va"), "secret-va", "it was not cut");
     }
 
-    /// The comparisons of all texts of an answer together are bounded, and those that come too late are masked.
+    /// The comparisons of all texts of an answer together are bounded, and texts beyond the bound are masked.
     #[test]
     fn the_search_for_what_was_cut_off_costs_no_more_than_its_budget() {
         let secrets = (0..400).map(|number| format!("{number:03}-secret-{}", "x".repeat(80))).collect::<Vec<_>>();
@@ -478,7 +482,7 @@ mod tests {
         let for_each_length = usize::try_from(patterns.ilog2()).unwrap_or(usize::MAX) + 2;
         assert!((1..=lengths * for_each_length).contains(&comparisons), "{comparisons} of {patterns} patterns");
 
-        // As many strings as fit into an answer, all of them nothing but marks behind as much as is looked at.
+        // As many strings as fit into an answer, each of them the longest compared text followed by marks only.
         let (budget, mut spent) = (Budget::new(), 0);
         let text = format!("{}{}", "y".repeat(64), "…".repeat(16));
         let shown = (0..2_280).map(|_| {
@@ -499,7 +503,7 @@ mod tests {
     #[test]
     fn more_secrets_than_can_be_looked_for_mask_every_text() {
         let masked = |secrets: usize| {
-            // Each is found as it is and in three forms of base64.
+            // Each secret is a pattern of its own and in three forms of base64.
             let secrets = (0..secrets).map(|number| format!("secret-{number:05}")).collect::<Vec<_>>();
             let finder = Finder::new(secrets.iter().map(String::as_str));
             (finder.patterns.len() > PATTERNS_MAX, Finder::mask(&[&finder], b"nothing", None))
@@ -508,7 +512,7 @@ mod tests {
         assert_eq!(masked(PATTERNS_MAX), (true, Some(MASK.as_bytes().to_vec())));
     }
 
-    /// Whatever the text: time and memory are those of the text, and what comes out holds no secret.
+    /// For every text, time and memory are proportional to its length, and the result holds no secret.
     #[test]
     fn a_text_that_is_nothing_but_parts_of_secrets_is_masked_in_bounded_time() {
         const BYTES: usize = 262_143;

@@ -1,16 +1,16 @@
-//! From a status and a body to an answer or a technical failure (`overview.md` sections 4.2 and 4.3).
+//! Turns a status and a body into an answer or a technical failure (`overview.md` sections 4.2 and 4.3).
 
 use tenterhook_contract::{Description, EmptyAnswer, answer::Answer};
 
 use crate::{CallFailure, FailureCode, RawAnswer};
 
-/// Whether the body of an answer with this status means anything (`overview.md` 4.3). Of every other status the status
-/// alone decides, whatever becomes of the body.
+/// Whether the body of an answer with this status is read (`overview.md` 4.3). For every other status the status alone
+/// decides, whatever the body holds.
 pub const fn carries_answer(status: u16) -> bool {
     matches!(status, 200..=203)
 }
 
-/// Judges what came back. An accepted empty body is an answer that says nothing.
+/// Judges a raw answer. An accepted empty body gives an answer without members.
 ///
 /// # Errors
 /// A technical failure: a redirect, a status that is not success, a body that is not a JSON object.
@@ -34,8 +34,8 @@ pub(crate) fn judge(description: &Description, raw: &RawAnswer) -> Result<Answer
     }
 }
 
-/// What is said of a status that is not success. The status alone decides (`overview.md` 4.3), so a service that meant to
-/// refuse is told how.
+/// The text for a status that is not success. The status alone decides (`overview.md` 4.3), so the text explains how to
+/// refuse when the body has an `error`.
 fn of_status(status: u16, body: &[u8]) -> String {
     let text = format!("The service answered HTTP {status}");
     if Answer::parse(body).is_ok_and(|answer| answer.error.is_some()) {

@@ -23,7 +23,7 @@ mod view;
 pub use admission::{Bound, Limits};
 pub use breaker::{BreakerChange, BreakerReport, BreakerState};
 pub use deadline::Deadline;
-pub use engine::{Engine, Execution, Invocation, ReadyHook, Resumption, Trial};
+pub use engine::{Engine, Invocation, ReadyHook, Resumption, TestCall, TestCallResult};
 pub use failure::{BreakerRelevance, CallFailure, EgressReason, FailureCode};
 pub use judge::carries_answer;
 pub use policy::Decision;

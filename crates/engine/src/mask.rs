@@ -1,7 +1,7 @@
-//! Masks the secrets of a call in what its service says: a service may repeat what it was sent, in any member and in any
-//! encoding, and nothing of that may be kept, logged or shown.
+//! Masks the secrets of a call in the answer of its service. A service may repeat what it was sent, in any member and
+//! in any encoding, and no secret may be stored, logged or shown.
 //!
-//! [`finder`](crate::finder) finds secrets in a text; this module knows which texts and which secrets there are.
+//! [`finder`](crate::finder) finds secrets in a text; this module lists the secrets of a call and the texts to search.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -24,11 +24,11 @@ use crate::{
     finder::{Budget, Finder, bytes_min, may_hold},
 };
 
-/// Values that the management API shows in clear, custom headers and parameters of the URI, are masked from this length:
-/// shorter ones are words such as `north` or `true`, and masking them would make texts unreadable.
+/// Values that the management API shows in clear (custom headers and parameters of the URI) are masked from this length
+/// on: shorter ones are words such as `north` or `true`, and masking them would make texts unreadable.
 const SHOWN_VALUE_BYTES_MIN: usize = 8;
-/// Segments of the URI's path are masked from this length: shorter ones are the names of endpoints, and long ones are the keys
-/// of many a webhook.
+/// Segments of the URI's path are masked from this length on: shorter ones are names of endpoints, longer ones are
+/// often keys of a webhook.
 const PATH_SEGMENT_BYTES_MIN: usize = 16;
 /// Base64 with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -38,7 +38,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The secrets of one attempt: those of the hook's channel, the access token that was sent, and those in the document.
 ///
-/// It costs nothing until there is a text to mask.
+/// Finders are built only when there is a text to mask.
 pub(crate) struct CallSecrets<'a> {
     hook: &'a ReadyHook,
     document: Option<Bytes>,
@@ -48,8 +48,8 @@ pub(crate) struct CallSecrets<'a> {
     cuts: Budget,
 }
 
-/// What finds the access token that a hook's calls were last sent with: a token serves many calls, and making a finder
-/// costs more than a call.
+/// The finder of the access token that a hook's last call was sent with. It is kept because a token serves many calls,
+/// and building a finder costs more than a call.
 #[derive(Default)]
 pub(crate) struct TokenFinder(Mutex<Option<(Secret, Arc<Finder>)>>);
 
@@ -66,21 +66,22 @@ impl TokenFinder {
 }
 
 impl<'a> CallSecrets<'a> {
-    /// Those of an attempt that writes its access token into `progress`; `document` as [`secretive`] says.
+    /// The secrets of an attempt that writes its access token into `progress`; `document` is given when [`secretive`]
+    /// says so.
     pub(crate) fn new(hook: &'a ReadyHook, document: Option<Bytes>, progress: Progress) -> Self {
         let (of_document, document_finder) = (OnceLock::new(), OnceLock::new());
         Self { hook, document, progress, of_document, document_finder, cuts: Budget::new() }
     }
 
-    /// `text` with every secret masked; `None` when it has none.
+    /// `text` with every secret masked; `None` when it holds none.
     pub(crate) fn mask(&self, text: &str) -> Option<String> {
         let masked = self.mask_bytes(text.as_bytes(), Some(&self.cuts));
         masked.map(|masked| String::from_utf8_lossy(&masked).into_owned())
     }
 
-    /// The same for a text of any encoding; `cuts` for one that we may have cut.
+    /// Like [`Self::mask`], for a text of any encoding; `cuts` is given for a text that we may have truncated.
     fn mask_bytes(&self, text: &[u8], cuts: Option<&Budget>) -> Option<Vec<u8>> {
-        // A secret is longer than most texts, which then need not wait for what finds it.
+        // Most texts are shorter than the secret, so they need no finder.
         let shortest = |secret: &Secret| bytes_min(secret.expose().trim().trim_start_matches('0').as_bytes());
         let may_be_in = |secret: &Secret| may_hold(text, shortest(secret));
         let token = self.progress.access_token().filter(|token| may_be_in(token));
@@ -101,41 +102,41 @@ impl<'a> CallSecrets<'a> {
         })
     }
 
-    /// Masks what a service, or what stands before it, says of a failure.
+    /// Masks the text of a failure, which may quote the service or a proxy.
     pub(crate) fn mask_failure(&self, failure: &mut CallFailure) {
         if let Some(masked) = self.mask(&failure.detail) {
             failure.detail = masked;
         }
     }
 
-    /// Masks everything that an answer says but its commands, which are applied as they are: a service may put what it
-    /// likes into a token.
+    /// Masks all of an answer except its commands, which are applied as they are: a service may put any value into a
+    /// token.
     pub(crate) fn mask_answer(&self, answer: &mut Answer) {
         answer.rewrite_texts(&mut |text| self.mask(text));
     }
 
-    /// Masks the commands too: of an answer that is shown and never applied.
+    /// Also masks the commands, for an answer that is shown and never applied.
     pub(crate) fn mask_commands(&self, answer: &mut Answer) {
         answer.rewrite_commands(&mut |text| self.mask(text));
     }
 
-    /// Masks an answer as it came.
+    /// Masks a raw answer.
     pub(crate) fn mask_raw(&self, raw: &mut RawAnswer) {
         if let Some(masked) = self.mask_bytes(&raw.body, None) {
             raw.body = masked.into();
         }
-        // The failure says it, masked.
+        // The masked text of the failure has the target.
         raw.redirects_to = None;
     }
 
-    /// Masks a document as it was sent.
+    /// Masks a document that was sent.
     pub(crate) fn mask_document(&self, body: &mut Bytes) {
         if let Some(masked) = self.mask_bytes(body, None) {
             *body = masked.into();
         }
     }
 
-    /// Masks what was sent, as it is shown: the URI and the values of headers.
+    /// Masks the URI and the header values of a request, for display.
     pub(crate) fn mask_sent(&self, sent: &mut Sent) {
         let Sent { uri, headers } = sent;
         for text in std::iter::once(uri).chain(headers.iter_mut().map(|(_, value)| value)) {
@@ -165,12 +166,13 @@ impl<'a> CallSecrets<'a> {
     }
 }
 
-/// Whether documents of a type hold secrets: then they are kept as long as their answers can repeat them.
+/// Whether documents of a type hold secrets. Then the document is kept until the answer, which may repeat them, is
+/// masked.
 pub(crate) fn secretive(description: &Description) -> bool {
     !description.secret_members.is_empty()
 }
 
-/// What finds the secrets that a channel is configured with.
+/// A finder of the secrets in a channel's configuration.
 pub(crate) fn of_channel(channel: &Channel) -> Finder {
     let mut secrets = Vec::new();
     match &channel.authentication {
@@ -189,8 +191,8 @@ pub(crate) fn of_channel(channel: &Channel) -> Finder {
     Finder::new(secrets.iter().map(String::as_str))
 }
 
-/// The secrets in a header's value: the whole, what follows its scheme, and of `Basic` credentials (RFC 7617) the decoded
-/// ones and their password.
+/// The secrets in a header's value: the whole value, the part after the scheme, and for `Basic` credentials (RFC 7617)
+/// the decoded credentials and the password.
 fn of_header(value: &str) -> Vec<String> {
     let value = value.trim();
     let mut secrets = vec![value.to_owned()];
@@ -205,7 +207,7 @@ fn of_header(value: &str) -> Vec<String> {
     secrets
 }
 
-/// The values of a URI's parameters: the keys of cloud functions are there.
+/// The values of a URI's query parameters, where cloud functions have their keys.
 fn of_query(uri: &str) -> impl Iterator<Item = String> {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query);

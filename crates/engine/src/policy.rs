@@ -1,4 +1,4 @@
-//! The failure policy: what the flow does with each outcome. The only place that decides it.
+//! The failure policy: what the flow does on each outcome. No other module decides it.
 
 use tenterhook_contract::{Description, FailureDefault, Refusal, hook::FailurePolicy};
 
@@ -7,20 +7,21 @@ use crate::{Outcome, SkipReason};
 /// How the flow goes on (`overview.md` section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// With the subject of the resumption.
+    /// The flow continues with the subject as it is after the invocation.
     Continue,
-    /// Not at all: the service refused, and the outcome holds its error.
+    /// The flow ends: the service refused, and the outcome holds its error.
     Refuse,
-    /// Not at all: the service could not be asked or understood, and the type fails closed.
+    /// The flow ends: there is no usable answer, and the type fails closed.
     Stop,
-    /// With the built-in provider.
+    /// The built-in provider does the work.
     FallBack,
-    /// Not now, whatever the policies say: too many calls are open, and the caller is told to come back later
-    /// (`overview.md` section 5). Waiting would cure it, and no caller must be able to make another's hook be skipped.
+    /// The flow ends, whatever the policies say: too many calls are open, and the caller is told to try again later
+    /// (`overview.md` section 5). A later try can succeed, and no caller must be able to cause another caller's hook to
+    /// be skipped.
     TurnAway,
 }
 
-/// Decides how a flow goes on after `outcome`: by what the hook's policy says of failures, else by its type.
+/// Decides what a flow does after `outcome`: by the hook's failure policy, or else by the default of its type.
 ///
 /// `fell_back` says that the hook's fallback commands were applied in place of an answer, `subject_falls_back` that the
 /// subject, as it is now, leaves the work to the built-in provider.
@@ -48,13 +49,14 @@ pub(crate) fn decide(
             Refusal::FallBack => Decision::FallBack,
             Refusal::Refuse | Refusal::Failure => Decision::Refuse,
         },
-        // An inactive hook is as good as none: the flow runs as if it had no association.
+        // With an inactive hook the flow runs as if it had no association.
         _ if subject_falls_back => Decision::FallBack,
         _ => Decision::Continue,
     }
 }
 
-/// Whether the service had no say in what happens next, or is treated so: the hook's failure policy decides.
+/// Whether the hook's failure policy decides what happens next: there is no usable answer, or the type treats an
+/// `error` as a failure.
 pub(crate) fn is_failure(description: &Description, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Failed(_) if outcome.overflow().is_some() => false,

@@ -1,4 +1,4 @@
-//! What the engine needs from the outside.
+//! The ports of the engine: transport, recorder, witness, clock, entropy.
 
 use std::{
     pin::Pin,
@@ -23,7 +23,7 @@ use crate::{CallFailure, Deadline, InvocationRecord, Outcome, Timings};
 /// A boxed future, so that ports can be trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Makes endpoints out of hooks. One per process.
+/// Creates the endpoints of hooks. One per process.
 pub trait Transport: Send + Sync {
     /// The endpoint of `hook`, with everything that does not change between calls prepared once.
     ///
@@ -33,10 +33,11 @@ pub trait Transport: Send + Sync {
     /// `key` is the hook key that a `private_key_jwt` channel names.
     fn endpoint(&self, hook: &InlineHook, key: Option<&HookKey>) -> Arc<dyn Endpoint>;
 
-    /// Whether connections can be made with these settings: certificates parse, and a key belongs to its certificate.
+    /// Checks that connections can be made with these settings: certificates parse, and a key belongs to its
+    /// certificate.
     ///
     /// # Errors
-    /// When they cannot; the text says which part.
+    /// When a part of the settings is unusable; the text says which one.
     fn check_tls(&self, settings: &HookTls) -> Result<(), CallFailure>;
 }
 
@@ -48,7 +49,7 @@ pub trait Endpoint: Send + Sync {
     fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange>;
 }
 
-/// An endpoint that cannot be called, and why: so that the refusal is recorded like any other failure.
+/// An endpoint whose calls fail with this failure, so that the refusal is recorded like any other failure.
 #[derive(Debug)]
 pub struct Refusing(pub CallFailure);
 
@@ -64,21 +65,21 @@ impl Endpoint for Refusing {
 pub struct Call<'a> {
     /// The document, the same bytes on the retry.
     pub body: Bytes,
-    /// The invocation's id, the same on the retry: the signature's id.
+    /// The invocation's id, the same on the retry; also the message id of the signature.
     pub event_id: &'a EventId,
     /// Sent as `X-Okta-Request-Id`.
     pub request_id: &'a RequestId,
-    /// When the engine will stop waiting.
+    /// When the engine stops waiting.
     pub deadline: Deadline,
-    /// Where the attempt writes how far it has come.
+    /// The attempt records its phase here.
     pub progress: &'a Progress,
-    /// Whether to return what was sent, for people to read.
+    /// Whether to return the request's URI and headers, for people to read.
     pub witness: bool,
 }
 
 impl std::fmt::Debug for Call<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The document holds who signs in, and for some types a password: it never reaches a debug print.
+        // The document holds personal data and for some types a password: it never reaches a debug print.
         formatter
             .debug_struct("Call")
             .field("body_bytes", &self.body.len())
@@ -91,8 +92,8 @@ impl std::fmt::Debug for Call<'_> {
     }
 }
 
-/// How far an attempt has come, which decides which timeout code it gets, and what it authenticated itself with. Clones
-/// share their state.
+/// The phase of an attempt, which decides the code of a timeout, and the access token that it sends. Clones share their
+/// state.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Reached>);
 
@@ -124,7 +125,7 @@ impl Progress {
 
     /// Says which access token the attempt sends: the engine masks it in what comes back.
     pub fn authenticate_with(&self, access_token: Secret) {
-        // An attempt has one; a second one would be a request of its own.
+        // An attempt sends one access token; another token would mean another request.
         let _ = self.0.access_token.set(access_token);
     }
 
@@ -146,7 +147,7 @@ impl Progress {
     /// Notes that the request is sent once more, because the service provably did not read it (RFC 9113 section 8.7): the
     /// attempt stays the same one.
     pub fn send_again(&self) {
-        // Another writer would have to be another attempt.
+        // Only the attempt itself writes here, so load and store need not be atomic together.
         self.0.resends.store(self.resends().saturating_add(1), Ordering::Relaxed);
     }
 
@@ -159,7 +160,7 @@ impl Progress {
 /// One attempt's result.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The answer, whatever its status, or why there is none.
+    /// The answer, whatever its status, or the failure.
     pub result: Result<RawAnswer, CallFailure>,
     /// Where the time went.
     pub timings: PhaseTimings,
@@ -172,33 +173,34 @@ pub struct Exchange {
 pub struct RawAnswer {
     /// The HTTP status.
     pub status: u16,
-    /// The body; where the status carries no answer ([`crate::carries_answer`]) only what came of it at once.
+    /// The body. If the status carries no answer ([`crate::carries_answer`]), only the part that arrived with the
+    /// headers.
     pub body: Bytes,
-    /// Where a redirect leads, in words: no more than scheme, host and port.
+    /// The target of a redirect as text: only scheme, host and port.
     pub redirects_to: Option<String>,
 }
 
 impl std::fmt::Debug for RawAnswer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // What the service has written holds values that a hook adds: they never reach a debug print.
+        // The body holds values that a hook adds: they never reach a debug print.
         let mut shown = formatter.debug_struct("RawAnswer");
         shown.field("status", &self.status).field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
-/// Where an attempt's time went. A phase that did not happen (a pooled connection, no token needed) is zero.
+/// The durations of an attempt's phases. A phase that did not happen (a pooled connection, no token needed) is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PhaseTimings {
     /// Obtaining an access token for the channel.
     pub token: Duration,
     /// Name resolution, connection and TLS handshake, when this attempt paid for them.
     pub connect: Duration,
-    /// From then to the last byte of the body.
+    /// From the connection to the last byte of the body.
     pub wait: Duration,
 }
 
 impl PhaseTimings {
-    /// Those of an attempt that was cut off in `phase`: all its time is booked on that phase.
+    /// The timings of an attempt that was cut off in `phase`: all its time is booked on that phase.
     pub(crate) fn cut_off(phase: CallPhase, took: Duration) -> Self {
         let none = Self::default();
         match phase {
@@ -209,8 +211,8 @@ impl PhaseTimings {
     }
 }
 
-/// What was sent, the values of secret headers masked. The engine masks in it what else is a secret of the call before it
-/// shows it to a [`Witness`].
+/// The request as it was sent, with the values of secret headers masked. The engine masks the other secrets of the call
+/// before it passes this to a [`Witness`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// The URI.
@@ -224,20 +226,21 @@ pub trait Recorder: Send + Sync {
     /// Takes one record.
     fn record(&self, record: InvocationRecord);
 
-    /// Where records come faster than they can be kept: ends when there is room for those of `org` again. `None` when
-    /// there is room now. The engine waits for it before an invocation, for a moment.
+    /// When records arrive faster than they can be stored: a future that ends when there is room for records of `org`
+    /// again. `None` when there is room now. The engine waits for it before an invocation, for a bounded time.
     fn room<'a>(&'a self, _org: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
         None
     }
 }
 
-/// Is shown what was sent and answered, whole but for the secrets of the call: for `tenterhook dev` only, whose user watches their own data.
+/// Receives each request and answer, complete except for the secrets of the call. Only `tenterhook dev` has one, whose
+/// user watches their own data.
 pub trait Witness: Send + Sync {
     /// Takes one invocation that reached its service.
     fn witness(&self, witnessed: Witnessed);
 }
 
-/// One invocation as its witness sees it. Not for logs: it holds values that a hook added.
+/// One invocation for a [`Witness`]. Not for logs: it holds values that a hook added.
 pub struct Witnessed {
     /// The invocation's id.
     pub event_id: EventId,
@@ -245,14 +248,13 @@ pub struct Witnessed {
     pub sent: Sent,
     /// The document that was sent, secrets masked.
     pub body: Bytes,
-    /// What came back, secrets masked.
+    /// The raw answer, secrets masked.
     pub answer: Option<RawAnswer>,
-    /// The `data` member as it would be sent after the commands: the changed subject, beside `body` for a diff.
-    /// Secrets are masked.
+    /// The `data` member built from the changed subject, to compare with that of `body`. Secrets are masked.
     pub data_after: serde_json::Value,
     /// How the invocation ended.
     pub outcome: Outcome,
-    /// What of the answer has no effect and looks like a mistake.
+    /// Parts of the answer that have no effect and look like mistakes.
     pub notices: Vec<Notice>,
     /// Where the time went.
     pub timings: Timings,

@@ -1,4 +1,4 @@
-//! Who triggered an invocation, how it ended, and the record of it.
+//! The origin of an invocation, its outcome, and its record.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     Recorder, underway::Underway,
 };
 
-/// The request and the person or program that made the flow run; shared by the flow's invocations.
+/// The request, and the person or program, that started the flow; shared by the flow's invocations.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// The org.
@@ -26,15 +26,15 @@ pub struct Origin {
     pub request: RequestContext,
     /// Path of the triggering request, for the log's `requestUri`.
     pub request_uri: String,
-    /// Addresses of the trusted proxies that it passed after the client, the nearest to us last.
+    /// Addresses of the trusted proxies that the request passed, the nearest to us last.
     pub proxies: Vec<String>,
     /// Its `User-Agent`.
     pub user_agent: Option<String>,
     /// The OAuth client, when there is one.
     pub client_id: Option<String>,
-    /// The management API token that asked, for `execute` and `preview`.
+    /// The management API token of the request, for test calls.
     pub api_token_id: Option<String>,
-    /// Whose flow it is.
+    /// The person or program whose flow it is.
     pub actor: Actor,
     /// The session of the flow.
     pub session_id: Option<String>,
@@ -42,7 +42,7 @@ pub struct Origin {
     pub targets: Vec<Target>,
 }
 
-/// Why the service was asked.
+/// Why the service was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A flow paused.
@@ -62,15 +62,15 @@ pub enum Outcome {
     Unchanged,
     /// The service refused.
     Refused(ServiceError),
-    /// The service could not be asked or understood.
+    /// There is no usable answer.
     Failed(CallFailure),
     /// The commands were not acceptable; at least one problem.
     Invalid(Vec<Problem>),
-    /// The service was not asked.
+    /// The service was not called.
     Skipped(SkipReason),
 }
 
-/// Why the service was not asked.
+/// Why the service was not called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipReason {
     /// The hook is INACTIVE.
@@ -79,17 +79,17 @@ pub enum SkipReason {
     Missing,
     /// The circuit breaker is open.
     BreakerOpen,
-    /// No place below this bound in time.
+    /// No permit of this bound in time.
     AtBound(Bound),
-    /// No place below the hook's own bound in time, because its service does not answer and keeps those that there are:
-    /// a technical failure of the service.
+    /// No permit of the hook's own bound in time, because the calls that hold them wait for a service that does not
+    /// answer: a technical failure of the service.
     Unresponsive,
     /// The flow's deadline had passed.
     NoTime,
 }
 
 impl Purpose {
-    /// What the log calls it; flows are not called anything.
+    /// The name of a test call in the log; `None` for a flow.
     pub const fn code(self) -> Option<&'static str> {
         match self {
             Self::Flow => None,
@@ -112,8 +112,8 @@ impl Outcome {
         }
     }
 
-    /// Why the service had no say in what happens next, as a stable code: it could not be asked or understood. `None`
-    /// when it had its say, and for a hook that is INACTIVE or gone, which was not to be asked.
+    /// The stable code of the reason why there is no usable answer. `None` when there is one, and for a hook that is
+    /// INACTIVE or missing, which must not be called.
     pub fn missed(&self) -> Option<String> {
         match self {
             Self::Applied(_)
@@ -128,8 +128,8 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// The bound whose calls in flight kept the service from having its say, where waiting would have cured it: the call
-    /// found no place, or waited so long for one that the rest of its time was too little for the service.
+    /// The bound that prevented the call: it got no permit, or got one so late that the rest of its time was too short
+    /// for the service. A later try can succeed.
     pub const fn overflow(&self) -> Option<Bound> {
         match self {
             Self::Skipped(SkipReason::AtBound(bound))
@@ -153,12 +153,12 @@ impl SkipReason {
     }
 }
 
-/// What became of fallback commands.
+/// The result of fallback commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FallbackUse {
-    /// They were applied in place of an answer.
+    /// The commands were applied in place of an answer.
     Applied,
-    /// They did not fit the subject, or say what only the service can know; the type's rule holds.
+    /// The commands did not fit the subject, or state what only the service can know; the type's default decides.
     Unfit,
 }
 
@@ -172,7 +172,7 @@ impl FallbackUse {
     }
 }
 
-/// Where an invocation's time went.
+/// The durations of an invocation's phases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
     /// Admission: breaker, bulkhead, building the document.
@@ -205,9 +205,9 @@ pub struct AttemptRecord {
 /// The one record of an invocation. Holds no body, no secret and no value that a hook added.
 #[derive(Clone, Debug)]
 pub struct InvocationRecord {
-    /// Who triggered it.
+    /// The request that triggered it.
     pub origin: Arc<Origin>,
-    /// Flow or test.
+    /// Flow or test call.
     pub purpose: Purpose,
     /// The hook.
     pub hook_id: HookId,
@@ -229,9 +229,9 @@ pub struct InvocationRecord {
     pub notices: Vec<Notice>,
     /// Names of custom headers of the channel that no HTTP client can send (`open-questions.md` B11).
     pub unsent_headers: Vec<String>,
-    /// What the result did to the hook's circuit breaker.
+    /// How the result changed the hook's circuit breaker, if it did.
     pub breaker: Option<BreakerChange>,
-    /// What became of the hook's fallback commands, where they were to stand in for an answer.
+    /// The result of the hook's fallback commands, if they were to replace an answer.
     pub fallback: Option<FallbackUse>,
     /// The attempts, at most two.
     pub attempts: Vec<AttemptRecord>,
@@ -239,7 +239,7 @@ pub struct InvocationRecord {
     pub timings: Timings,
 }
 
-/// The record of an invocation that is still running. Closing it, or dropping it, hands it to the recorder: so every
+/// The record of an invocation that is still running. Closing or dropping it passes it to the recorder, so every
 /// invocation leaves exactly one record, even one whose caller went away.
 pub(crate) struct OpenRecord<'a> {
     recorder: &'a dyn Recorder,
@@ -249,7 +249,7 @@ pub(crate) struct OpenRecord<'a> {
     purpose: Purpose,
     event_id: EventId,
     began: Instant,
-    /// The attempt that has not ended: when it began, and how far it has come.
+    /// The attempt in flight: when it began, and its progress.
     attempt: Option<(Instant, Progress)>,
     attempts_ended: Option<Instant>,
     attempts: Vec<AttemptRecord>,
@@ -319,7 +319,7 @@ impl<'a> OpenRecord<'a> {
         now
     }
 
-    /// Takes an attempt that ended at `ended`; what follows is judging and applying.
+    /// Adds an attempt that ended at `ended`; judging and applying follow.
     pub(crate) fn attempt(&mut self, attempt: AttemptRecord, phases: PhaseTimings, ended: Instant) {
         self.attempt = None;
         self.attempts_ended = Some(ended);
@@ -331,18 +331,18 @@ impl<'a> OpenRecord<'a> {
         self.attempts.push(attempt);
     }
 
-    /// Keeps what the log says of an answer apart from its outcome.
+    /// Keeps the parts of an answer that the log shows in addition to the outcome.
     pub(crate) fn answered(&mut self, answer: &Answer) {
         self.debug_context = answer.debug_context.as_ref().map(render_debug_context);
         self.notices.clone_from(&answer.notices);
     }
 
-    /// Keeps the admitted call, which ends with the invocation at the latest.
+    /// Keeps the admitted call; it ends with the invocation at the latest.
     pub(crate) fn admitted(&mut self, underway: Underway<'a>) {
         self.underway = Some(underway);
     }
 
-    /// The document of the admitted call has so many bytes.
+    /// Tells the admitted call the size of its document.
     pub(crate) fn documented(&mut self, bytes: usize) {
         if let Some(underway) = &mut self.underway {
             underway.documented(bytes);
@@ -351,9 +351,9 @@ impl<'a> OpenRecord<'a> {
 
     /// The call has ended, with a technical failure or without; `hurried` says that its last attempt had too little time.
     pub(crate) fn exchanged(&mut self, failure: Option<&CallFailure>, hurried: bool) {
-        // Where there was a second attempt, the first one has failed in a way that says enough.
+        // With two attempts, the failure of the first one counts, which was not hurried.
         let hurried = hurried && self.attempts.len() == 1;
-        // Where one of them says that the service fails, it does, whatever another one says.
+        // The most relevant failure of the attempts counts.
         let failures = self.attempts.iter().filter_map(|attempt| attempt.failure.as_ref());
         let relevance = failures.map(|failure| failure.code.breaker_relevance()).max();
         let relevance = relevance.unwrap_or(BreakerRelevance::Never);
@@ -364,7 +364,7 @@ impl<'a> OpenRecord<'a> {
         self.fallback = fallback;
     }
 
-    /// Ends the invocation with `outcome` and hands the record over.
+    /// Ends the invocation with `outcome` and passes the record on.
     pub(crate) fn close(mut self, outcome: Outcome) -> (Outcome, Timings) {
         let timings = self.hand_over(outcome.clone());
         (outcome, timings)

@@ -1,38 +1,38 @@
-//! A text as it reads once an encoding or the case of its letters is taken away, and where each of its bytes was before.
+//! A text after an encoding or the case of its letters was removed, with the original offset of each byte.
 
 use std::{ops::Range, rc::Rc};
 
-/// A text with encodings taken away, and where each byte was in the text as it came.
+/// A text with encodings removed, and the offset of each byte in the original text.
 pub(crate) struct View {
     pub(crate) bytes: Vec<u8>,
-    /// The place of each byte, and the end of the text; `None` when nothing was taken away.
-    places: Option<Rc<[usize]>>,
+    /// The original offset of each byte, and of the end of the text; `None` when nothing was removed.
+    offsets: Option<Rc<[usize]>>,
 }
 
 impl View {
     pub(crate) fn of(text: &[u8]) -> Self {
-        Self { bytes: text.to_vec(), places: None }
+        Self { bytes: text.to_vec(), offsets: None }
     }
 
-    /// Where the byte at `index` was in the text as it came.
-    pub(crate) fn place(&self, index: usize) -> usize {
-        self.places.as_ref().map_or(index, |places| places.get(index).copied().unwrap_or_default())
+    /// The offset in the original text of the byte at `index`.
+    pub(crate) fn offset(&self, index: usize) -> usize {
+        self.offsets.as_ref().map_or(index, |offsets| offsets.get(index).copied().unwrap_or_default())
     }
 
-    /// Where a range was in the text as it came: all of what its last byte stands for.
+    /// The range in the original text; it includes the whole encoding of its last byte.
     pub(crate) fn origin(&self, range: Range<usize>) -> Range<usize> {
-        let (start, last) = (self.place(range.start), self.place(range.end.saturating_sub(1)));
-        let ends = (range.end..self.bytes.len()).map(|index| self.place(index)).find(|place| *place > last);
-        start..ends.unwrap_or_else(|| self.place(self.bytes.len()))
+        let (start, last) = (self.offset(range.start), self.offset(range.end.saturating_sub(1)));
+        let ends = (range.end..self.bytes.len()).map(|index| self.offset(index)).find(|offset| *offset > last);
+        start..ends.unwrap_or_else(|| self.offset(self.bytes.len()))
     }
 
-    /// The view as it is compared.
+    /// The view with its case folded, for comparison.
     pub(crate) fn folded(&self) -> Self {
         if self.bytes.is_ascii() {
-            return Self { bytes: self.bytes.iter().copied().map(fold).collect(), places: self.places.clone() };
+            return Self { bytes: self.bytes.iter().copied().map(fold).collect(), offsets: self.offsets.clone() };
         }
         let mut bytes = Vec::with_capacity(self.bytes.len());
-        let mut places = Vec::with_capacity(self.bytes.len() + 1);
+        let mut offsets = Vec::with_capacity(self.bytes.len() + 1);
         let mut index = 0;
         for chunk in self.bytes.utf8_chunks() {
             for character in chunk.valid().chars() {
@@ -44,17 +44,17 @@ impl View {
                         bytes.extend(folded.encode_utf8(&mut encoded).bytes());
                     });
                 }
-                places.resize(bytes.len(), self.place(index));
+                offsets.resize(bytes.len(), self.offset(index));
                 index += character.len_utf8();
             }
             for byte in chunk.invalid() {
                 bytes.push(*byte);
-                places.push(self.place(index));
+                offsets.push(self.offset(index));
                 index += 1;
             }
         }
-        places.push(self.place(index));
-        Self { bytes, places: Some(places.into()) }
+        offsets.push(self.offset(index));
+        Self { bytes, offsets: Some(offsets.into()) }
     }
 
     /// The view with percent-encoded bytes (RFC 3986 section 2.1) decoded; `None` when it has none.
@@ -68,8 +68,8 @@ impl View {
         })
     }
 
-    /// The view with the character references of HTML and XML decoded that an escaping of text writes: the five named ones, and
-    /// any number; `None` when it has none.
+    /// The view with those HTML and XML character references decoded that escaping produces: the five named ones and
+    /// all numeric ones; `None` when it has none.
     pub(crate) fn without_entities(&self) -> Option<Self> {
         const NAMED: [(&[u8], u8); 5] =
             [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
@@ -83,7 +83,7 @@ impl View {
                 [b'x' | b'X', digits @ ..] => (digits, 16),
                 digits => (digits, 10),
             };
-            // Numbers of characters have no more digits, and a few zeros before them.
+            // Character numbers have no more digits, including a few leading zeros.
             let length = digits.iter().take(10).position(|byte| *byte == b';')?;
             let digits = std::str::from_utf8(digits.get(..length)?).ok()?;
             let character = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32)?;
@@ -94,14 +94,15 @@ impl View {
 
     /// `bytes` without single separators between digits; `None` when there are none.
     pub(crate) fn without_separators(bytes: &[u8]) -> Option<Self> {
-        let is_digit = |place: Option<usize>| place.and_then(|place| bytes.get(place)).is_some_and(u8::is_ascii_digit);
-        let is_separator = |(place, byte): (usize, u8)| {
-            matches!(byte, b' ' | b'-' | b'.' | b',') && is_digit(place.checked_sub(1)) && is_digit(Some(place + 1))
+        let is_digit =
+            |offset: Option<usize>| offset.and_then(|offset| bytes.get(offset)).is_some_and(u8::is_ascii_digit);
+        let is_separator = |(offset, byte): (usize, u8)| {
+            matches!(byte, b' ' | b'-' | b'.' | b',') && is_digit(offset.checked_sub(1)) && is_digit(Some(offset + 1))
         };
         let kept = bytes.iter().copied().enumerate().filter(|indexed| !is_separator(*indexed));
-        let (mut places, kept): (Vec<_>, Vec<_>) = kept.unzip();
-        places.push(bytes.len());
-        (kept.len() < bytes.len()).then_some(Self { bytes: kept, places: Some(places.into()) })
+        let (mut offsets, kept): (Vec<_>, Vec<_>) = kept.unzip();
+        offsets.push(bytes.len());
+        (kept.len() < bytes.len()).then_some(Self { bytes: kept, offsets: Some(offsets.into()) })
     }
 
     /// The view with the escapes of JSON strings (RFC 8259 section 7) decoded; `None` when it has none.
@@ -132,14 +133,14 @@ impl View {
         })
     }
 
-    /// The view with each sequence that begins with `mark` decoded: `decode` gets what begins there, appends what it
-    /// stands for and says how long it is; `None` leaves the byte as it is.
+    /// The view with each sequence that begins with `mark` decoded. `decode` gets the rest of the text, appends the
+    /// decoded bytes and returns the length of the sequence; `None` leaves the byte as it is.
     fn rewritten(&self, mark: u8, decode: impl Fn(&[u8], &mut Vec<u8>) -> Option<usize>) -> Option<Self> {
         if !self.bytes.contains(&mark) {
             return None;
         }
         let mut bytes = Vec::with_capacity(self.bytes.len());
-        let mut places = Vec::with_capacity(self.bytes.len() + 1);
+        let mut offsets = Vec::with_capacity(self.bytes.len() + 1);
         let mut index = 0;
         while let Some(byte) = self.bytes.get(index) {
             let rest = self.bytes.get(index..).unwrap_or_default();
@@ -147,11 +148,11 @@ impl View {
             if decoded.is_none() {
                 bytes.push(*byte);
             }
-            places.resize(bytes.len(), self.place(index));
+            offsets.resize(bytes.len(), self.offset(index));
             index += decoded.unwrap_or(1);
         }
-        places.push(self.place(index));
-        Some(Self { bytes, places: Some(places.into()) })
+        offsets.push(self.offset(index));
+        Some(Self { bytes, offsets: Some(offsets.into()) })
     }
 }
 
@@ -164,8 +165,8 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// A byte as it is compared: without case, and with those as one that encodings exchange for each other, which are the
-/// space of a form and the two alphabets of base64.
+/// A byte folded for comparison: case is removed, and bytes that encodings use for each other become one: the space and
+/// `+` of a form, and the two alphabets of base64.
 fn fold(byte: u8) -> u8 {
     match byte {
         b'+' | b'-' => b' ',
@@ -183,7 +184,7 @@ fn without_case(character: char) -> impl Iterator<Item = char> {
 mod tests {
     use super::*;
 
-    /// Of every character, so that no echo in another case is compared to something else.
+    /// Checks every character: an echo in another case must compare equal.
     #[test]
     fn every_character_is_compared_without_its_case() {
         let folded = |text: &str| text.chars().flat_map(without_case).collect::<String>();
@@ -195,7 +196,7 @@ mod tests {
             let text = folded(character.encode_utf8(&mut [0; 4]));
             assert_eq!((&folded(&lower), &folded(&upper)), (&text, &text), "{character:?}");
             assert_eq!(folded(&text), text, "{character:?}");
-            // What `bytes_min` says of a secret that is ASCII.
+            // `bytes_min` relies on this for secrets that are ASCII.
             assert!(!text.is_ascii() || text.len() <= character.len_utf8(), "{character:?}");
         }
     }

@@ -10,7 +10,7 @@ use tenterhook_contract::{
     party::Target,
     problem::{Problem, bounded},
 };
-use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, Trial};
+use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, TestCall};
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, ErrorCode, PolicyRule};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_target};
 
@@ -144,14 +144,14 @@ pub async fn execute(
         let text = format!("The inline hook has the type {}", hook.hook_type);
         return Err(ManagementError::field("eventType", &text));
     }
-    let trial = Trial {
+    let call = TestCall {
         origin: Arc::new(administrator.origin()),
         purpose: Purpose::Execute,
         event_id: None,
         body: bytes,
         problems: |answer: &Answer| answer.shape_problems(hook.hook_type.description()),
     };
-    let answer = platform.engine().execute(ready, trial).await;
+    let answer = platform.engine().test_call(ready, call).await;
     let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
     let problems =
         if answer.error.is_none() { answer.shape_problems(hook.hook_type.description()) } else { Vec::new() };

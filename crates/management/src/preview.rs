@@ -13,7 +13,7 @@ use tenterhook_contract::{
     problem::bounded,
     profile::ProfileSchema,
 };
-use tenterhook_engine::{CallFailure, Execution, FailureCode, Purpose, RawAnswer, Timings, Trial};
+use tenterhook_engine::{CallFailure, FailureCode, Purpose, RawAnswer, TestCall, TestCallResult, Timings};
 use tenterhook_platform::{OrgSnapshot, Platform, context::user_context};
 
 use crate::{
@@ -83,7 +83,7 @@ pub async fn preview(
         .before;
     let got = match wanted.source {
         AnswerSource::Service => {
-            let trial = Trial {
+            let call = TestCall {
                 origin: Arc::new(administrator.origin()),
                 purpose: Purpose::Preview,
                 event_id: Some(event_id),
@@ -93,11 +93,11 @@ pub async fn preview(
                     tried.ok().and_then(|tried| tried.result.err()).unwrap_or_default()
                 },
             };
-            let execution = platform.engine().execute(ready, trial).await;
-            if execution.outcome.as_ref().is_err_and(|failure| matches!(failure.code, FailureCode::AtBound(_))) {
+            let result = platform.engine().test_call(ready, call).await;
+            if result.outcome.as_ref().is_err_and(|failure| matches!(failure.code, FailureCode::AtBound(_))) {
                 return Err(ManagementError::TurnedAway);
             }
-            Got::called(execution)
+            Got::called(result)
         }
         AnswerSource::Given(text) => {
             let answer = Answer::parse(&text)
@@ -198,8 +198,8 @@ impl<'a> Wanted<'a> {
 }
 
 impl Got {
-    fn called(execution: Execution) -> Self {
-        let Execution { outcome, raw, timings } = execution;
+    fn called(result: TestCallResult) -> Self {
+        let TestCallResult { outcome, raw, timings } = result;
         let (answer, failure) = match outcome {
             Ok(answer) => (Some(answer), None),
             Err(failure) => (None, Some(failure)),

@@ -10,7 +10,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{
     BoxFuture, Call, Endpoint, Engine, Exchange, Invocation, Limits, Outcome, PhaseTimings, Purpose, RawAnswer,
-    ReadyHook, Sent, SystemClock, Trial, Witness, Witnessed,
+    ReadyHook, Sent, SystemClock, TestCall, Witness, Witnessed,
 };
 
 use crate::rig::{Fixed, Records, Rig, TokenPoint, origin};
@@ -78,14 +78,14 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     assert_eq!(values, ["••••", "other"]);
 
     // Nothing is applied after a test call: its commands are masked too.
-    let trial = Trial {
+    let call = TestCall {
         origin: origin(),
         purpose: Purpose::Preview,
         event_id: None,
         body: Bytes::new(),
         problems: |_: &_| vec![],
     };
-    let execution = engine.execute(&hook, trial).await;
+    let execution = engine.test_call(&hook, call).await;
     let raw = String::from_utf8(execution.raw.unwrap().body.to_vec()).unwrap();
     assert!(!raw.contains(SECRET) && !raw.contains(TOKEN), "{raw}");
     let commands = execution.outcome.unwrap().commands;

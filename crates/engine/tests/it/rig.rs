@@ -17,9 +17,9 @@ use tenterhook_contract::{
     problem::{Change, Problem, ProblemCode},
 };
 use tenterhook_engine::{
-    BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Engine, Entropy, Exchange, Execution,
+    BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Engine, Entropy, Exchange,
     FailureCode, Invocation, InvocationRecord, Limits, Origin, Outcome, PhaseTimings, Purpose, RawAnswer, ReadyHook,
-    Recorder, Resumption, Trial,
+    Recorder, Resumption, TestCall, TestCallResult,
 };
 
 /// What the scripted endpoint does with one attempt.
@@ -268,9 +268,9 @@ impl Rig {
         Resumed { changed: Some(subject).filter(|subject| *subject != 1), outcome, decision }
     }
 
-    pub(crate) async fn execute(&self, purpose: Purpose, body: Bytes, problems: Vec<Problem>) -> Execution {
-        let trial = Trial { origin: origin(), purpose, event_id: None, body, problems: |_: &Answer| problems };
-        self.engine.execute(&self.hook, trial).await
+    pub(crate) async fn execute(&self, purpose: Purpose, body: Bytes, problems: Vec<Problem>) -> TestCallResult {
+        let call = TestCall { origin: origin(), purpose, event_id: None, body, problems: |_: &Answer| problems };
+        self.engine.test_call(&self.hook, call).await
     }
 
     pub(crate) fn only_record(&self) -> InvocationRecord {
