@@ -8,7 +8,7 @@ use crate::{
     id::{RequestId, SessionId, UserId},
 };
 
-/// `data.context.request`: the request to Tenterhook that made the flow run.
+/// `data.context.request`: the request to Tenterhook that started the flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestContext {

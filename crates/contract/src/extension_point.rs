@@ -1,4 +1,4 @@
-//! The shape every extension point has.
+//! The trait of every extension point.
 
 use std::fmt;
 
@@ -22,16 +22,16 @@ use crate::{
 /// assert_eq!(problems[0].message, "Access Token not present");
 /// ```
 pub trait ExtensionPoint: Sync {
-    /// Read-only information for the service: `data.context` and what else no command can change.
+    /// Read-only information for the service: `data.context` and all other members that no command can change.
     type Context;
-    /// What commands may change, with the rules that bind them.
+    /// The state that commands may change, with the rules that apply to it.
     type Subject: Clone + PartialEq + fmt::Debug + Send + Sync;
     /// The `data` member of the request, borrowed from context and subject.
     type Data<'a>: Serialize
     where
         Self: 'a;
 
-    /// What its type is, in everything that the engine asks of a type.
+    /// The description of its type, with everything that the engine needs to know about the type.
     fn description(&self) -> &Description;
 
     /// The request's `requestType`, where the type has one (`overview.md` 3.3).
@@ -39,14 +39,14 @@ pub trait ExtensionPoint: Sync {
         None
     }
 
-    /// Whether the built-in provider must do the work although nothing went wrong: the subject is as nobody or the
-    /// commands left it (`telephony.md` section 3).
+    /// Whether the built-in provider must do the work although the call did not fail. Evaluated on the subject after
+    /// the commands, or on the unchanged subject (`telephony.md` section 3).
     fn falls_back(&self, _subject: &Self::Subject) -> bool {
         false
     }
 
-    /// Why commands that the operator wrote may not leave the subject like this in place of an answer: it says what only
-    /// a service that was asked can know. `None` for a subject that they may.
+    /// Why fallback commands of the operator must not produce this subject: it states a fact that only the called
+    /// service can know. `None` when they may.
     fn known_to_the_service_alone(&self, _subject: &Self::Subject) -> Option<&'static str> {
         None
     }
@@ -54,7 +54,7 @@ pub trait ExtensionPoint: Sync {
     /// The `data` member.
     fn data<'a>(&'a self, context: &'a Self::Context, subject: &'a Self::Subject) -> Self::Data<'a>;
 
-    /// Applies the commands of `answer` to `subject`, all or none; says what was changed.
+    /// Applies the commands of `answer` to `subject`, all or none; returns the changes.
     ///
     /// The caller has already handled an `error` in the answer. Total: never panics, on any answer.
     ///

@@ -38,17 +38,17 @@ fn no_secret() -> Secret {
     Secret::new("")
 }
 
-/// What the bodies of create and rename may have.
+/// The members that the bodies of create and rename may have.
 const MEMBERS: Members = Members {
     taken: &["name"],
     read_only: &["id", "keyId", "created", "lastUpdated", "isUsed", "_embedded", "_links"],
     refused: &[],
 };
 
-/// Reads the name of a create or rename body, against the org's other keys.
+/// Reads the name from the body of a create or rename, and checks it against the org's other keys.
 ///
 /// # Errors
-/// One cause per problem, the org's limit among them when `existing` is `None`, a new key.
+/// One cause per problem. When `existing` is `None` the key is new, and the org's limit is checked too.
 ///
 /// ```
 /// use tenterhook_contract::hook_key::read_name;

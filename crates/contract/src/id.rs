@@ -20,7 +20,7 @@ const RANDOM_DIGITS: usize = 9;
 /// Characters of an id, prefix included.
 pub const ID_CHARACTERS: usize = 3 + TIME_DIGITS + RANDOM_DIGITS;
 
-/// A text that is not an id of the wanted kind.
+/// Why a text is not an id of the expected kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a {kind} id: 20 characters starting with `{prefix}`")]
 pub struct IdError {
@@ -39,7 +39,7 @@ fn base62<const N: usize>(mut number: u128) -> [u8; N] {
     digits
 }
 
-/// Letters and digits of a fixed number, without memory of their own: ids are copied into every record.
+/// A fixed number of letters and digits, stored inline, because ids are copied into every record.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Characters<const N: usize>([u8; N]);
 
@@ -52,7 +52,7 @@ impl<const N: usize> Characters<N> {
     }
 
     fn as_str(&self) -> &str {
-        // They are ASCII: only this module makes them.
+        // Only this module creates them, always as ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -63,7 +63,7 @@ fn from_parts(prefix: &str, unix_ms: u64, entropy: [u8; 8]) -> Characters<ID_CHA
     Characters::of(prefix.bytes().chain(time).chain(random))
 }
 
-/// The id that `text` is, if it is one with this prefix.
+/// The id in `text`, if it is one with this prefix.
 fn parsed(prefix: &str, text: &str) -> Option<Characters<ID_CHARACTERS>> {
     let characters = text.as_bytes().try_into().ok().map(Characters)?;
     (text.starts_with(prefix) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(characters)
@@ -76,7 +76,7 @@ macro_rules! ids {
         pub struct $name(Characters<ID_CHARACTERS>);
 
         impl $name {
-            /// The three characters every id of this kind starts with.
+            /// The three characters that every id of this kind starts with.
             pub const PREFIX: &str = $prefix;
 
             /// A new id: `unix_ms` makes ids sort by time, `entropy` makes them unique.
@@ -194,7 +194,7 @@ impl RequestId {
 pub struct EventId(Characters<22>);
 
 impl EventId {
-    /// The same 16 bytes as a UUID (RFC 9562 version 4), the id of the log event that tells of the invocation.
+    /// The same 16 bytes as a UUID (RFC 9562 version 4): the id of the invocation's log event.
     ///
     /// ```
     /// let id = tenterhook_contract::id::EventId::from_entropy([0xff; 16]);

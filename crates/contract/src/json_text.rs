@@ -1,14 +1,14 @@
-//! JSON texts exactly as the grammar of RFC 8259 has them, also those that `serde_json` cannot hold: lone surrogates,
+//! Reads every JSON text of the grammar of RFC 8259, including those that `serde_json` rejects: lone surrogates,
 //! numbers beyond a double, nesting beyond [`ANSWER_DEPTH_MAX`].
 //!
-//! Slower than `serde_json`, so only for a text that it has refused. Takes time in proportion to the text; its recursion
-//! is bounded by [`ANSWER_DEPTH_MAX`].
+//! Slower than `serde_json`, so it is used only for a text that `serde_json` has rejected. Time is proportional to the
+//! length of the text; recursion is bounded by [`ANSWER_DEPTH_MAX`].
 
 use serde_json::Number;
 
 use crate::limits::ANSWER_DEPTH_MAX;
 
-/// A JSON value. Members are in the order of the text, those with the same name included.
+/// A JSON value. Members are in the order of the text, duplicates included.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
@@ -20,12 +20,12 @@ pub(crate) enum Json {
     Lost(Lost),
 }
 
-/// A value that is in the text and that no `serde_json::Value` can hold.
+/// A value of the text that a `serde_json::Value` cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
     /// A number beyond a double, as it is written.
     Number(String),
-    /// An array or object with too many others around it.
+    /// An array or object that is nested too deep.
     Depth,
 }
 
@@ -33,14 +33,14 @@ pub(crate) enum Lost {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Document {
     pub(crate) root: Json,
-    /// Byte offset of the first lone surrogate; each one became U+FFFD.
+    /// Byte offset of the first lone surrogate; each one was replaced by U+FFFD.
     pub(crate) replaced_at: Option<usize>,
 }
 
 /// A text that is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
-    /// Byte offset of the first byte that cannot follow; the last byte of the text when more should follow.
+    /// Byte offset of the first unexpected byte; that of the last byte if the text ends too early.
     pub(crate) at: usize,
     pub(crate) fault: Fault,
 }
@@ -108,7 +108,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `fault` here, or that the text ends here.
+    /// The error `fault` at this position, or that the text ends here.
     fn broken(&self, fault: Fault) -> Broken {
         if self.at < self.text.len() {
             return Broken { at: self.at, fault };
@@ -120,7 +120,7 @@ impl Reader<'_> {
     /// A value with `depth` arrays and objects around it.
     fn value(&mut self, depth: usize) -> Read<Json> {
         let opens = matches!(self.peek(), Some(b'{' | b'['));
-        // As many as `serde_json` takes.
+        // The same depth as in `serde_json`.
         if opens && depth + 1 >= ANSWER_DEPTH_MAX {
             self.skip()?;
             return Ok(Json::Lost(Lost::Depth));
@@ -159,14 +159,14 @@ impl Reader<'_> {
         Ok(Json::Array(items))
     }
 
-    /// Steps over a bracket that opens, and over `closes` when nothing is inside; answers whether something is.
+    /// Skips an opening bracket, and `closes` if it follows directly; returns whether there are elements.
     fn open(&mut self, closes: u8) -> bool {
         self.at += 1;
         self.white_space();
         !self.take(closes)
     }
 
-    /// After an element: steps over a comma, or over `closes`; answers whether another element follows.
+    /// After an element: skips a comma or `closes`; returns whether another element follows.
     fn goes_on(&mut self, closes: u8) -> Read<bool> {
         self.white_space();
         if self.take(closes) {
@@ -228,7 +228,7 @@ impl Reader<'_> {
                 }
                 None => false,
             };
-            // The value is whole: those around it may be as well.
+            // The value is complete; the enclosing ones may be complete too.
             while !more {
                 let Some(closes) = open.last().copied() else { return Ok(()) };
                 more = self.goes_on(closes)?;
@@ -256,7 +256,7 @@ impl Reader<'_> {
                     "false" => Json::Bool(false),
                     "NaN" | "Infinity" => return Err(self.broken(Fault::NoNumber)),
                     "None" | "True" | "False" | "undefined" => return Err(self.broken(Fault::Word)),
-                    // The text ends inside of a literal.
+                    // The text ends inside a literal.
                     cut if end == rest.len() && ["null", "true", "false"].iter().any(|word| word.starts_with(cut)) => {
                         self.at = self.text.len();
                         return Err(self.broken(Fault::EndsEarly));
@@ -307,7 +307,7 @@ impl Reader<'_> {
         if self.at == start { Err(self.broken(Fault::NumberForm)) } else { Ok(()) }
     }
 
-    /// Steps over a string; appends what it says to `into`.
+    /// Reads a string; appends its content to `into`.
     fn string(&mut self, mut into: Option<&mut String>) -> Read<()> {
         self.at += 1;
         loop {
@@ -373,7 +373,7 @@ impl Reader<'_> {
         }))
     }
 
-    /// What `uXXXX` at `at` stands for.
+    /// The code unit of `uXXXX` at `at`.
     fn code_unit(&self, at: usize) -> Option<u32> {
         let digits = self.text.get(at..at + 5)?.strip_prefix('u')?;
         let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -1,9 +1,10 @@
-//! The inline hook contract: what Tenterhook sends, what it accepts back, and what that may change.
+//! The inline hook contract: the documents that Tenterhook sends, the answers that it accepts, and the changes that
+//! commands may make.
 //!
-//! Pure and synchronous: no clock, no randomness, no I/O. Time and entropy come in as arguments.
-//! Start reading at [`ExtensionPoint`], [`HookKind`] and [`Description`]: the shape every hook type has. The types are [`token`],
-//! [`saml`], [`registration`], [`password_import`], [`user_import`] and [`telephony`]; a further one is one more module
-//! and one more line in `hook_type.rs`.
+//! Pure and synchronous: no clock, no randomness, no I/O. Time and entropy come in as arguments. Start reading at
+//! [`ExtensionPoint`], [`HookKind`] and [`Description`], which every hook type has. The types are [`token`], [`saml`],
+//! [`registration`], [`password_import`], [`user_import`] and [`telephony`]; a further one is one more module and one
+//! more line in `hook_type.rs`.
 
 pub mod answer;
 pub mod context;

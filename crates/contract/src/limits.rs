@@ -4,14 +4,14 @@
 pub const ANSWER_BYTES_MAX: usize = 262_143;
 /// Nesting of an answer's JSON; serde_json's own recursion bound.
 pub const ANSWER_DEPTH_MAX: usize = 128;
-/// Nesting of a value that a hook sets, counted from its claim or attribute: far below what readers of JSON take, so that
-/// operations that nest below each other leave nothing that cannot be read back.
+/// Nesting of a value that a hook sets, counted from its claim or attribute: far below the limits of JSON parsers, so
+/// that nested operations produce nothing that cannot be parsed.
 pub const VALUE_DEPTH_MAX: usize = 64;
 /// Commands of one answer.
 pub const COMMANDS_MAX: usize = 1_000;
 /// Operations of one answer, all commands together.
 pub const OPERATIONS_MAX: usize = 10_000;
-/// Problems of an answer that are shown or kept, and causes of an error that are kept; the rest is counted.
+/// Problems of an answer that are shown or stored, and causes of an error that are stored; the rest is counted.
 pub const PROBLEMS_SHOWN_MAX: usize = 100;
 /// Characters of each text of a problem.
 pub const PROBLEM_TEXT_CHARACTERS_MAX: usize = 1_000;

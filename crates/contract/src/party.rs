@@ -1,9 +1,9 @@
-//! Who acts in a flow, and what a flow is about: what the System Log says of an invocation (`system-log.md` section 3).
+//! Actor and targets of a flow, as the System Log shows them (`system-log.md` section 3).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Who did it.
+/// The actor of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Actor {

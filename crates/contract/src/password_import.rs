@@ -53,14 +53,14 @@ pub(crate) static DESCRIPTION: Description = Description {
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordImport;
 
-/// Whether the submitted password is the user's: what commands may change.
+/// Whether the submitted password is the user's; commands may change this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Credential {
-    /// It is not, or nobody knows: the default action.
+    /// It is not, or that is unknown: the default action.
     Unverified,
-    /// It is: it is stored, and the hook is done with this user.
+    /// It is: the password is stored, and the hook is not called for this user again.
     Verified,
 }
 
@@ -122,7 +122,8 @@ impl ExtensionPoint for PasswordImport {
         &DESCRIPTION
     }
 
-    /// `overview.md` section 6: a failure closes. Else any password that is typed would be the user's from then on.
+    /// `overview.md` section 6: on a failure the sign-in is refused. Otherwise any typed password would become the
+    /// user's.
     fn known_to_the_service_alone(&self, subject: &Credential) -> Option<&'static str> {
         (*subject == Credential::Verified)
             .then_some("They would verify a password that nobody has checked: only the service can. Leave them out")

@@ -25,11 +25,11 @@ pub(crate) enum Op {
 pub(crate) enum Operations {
     /// `add`, `replace` and `remove`.
     All,
-    /// An assertion takes no `remove` (`open-questions.md` E5).
+    /// Without `remove`, which an assertion does not allow (`open-questions.md` E5).
     NoRemove,
 }
 
-/// What to do instead of a `remove` where there is none.
+/// The hint for a `remove` that is not allowed.
 const NO_REMOVE: &str = "An assertion takes `add` and `replace` only";
 
 impl Operations {
@@ -60,7 +60,7 @@ impl Op {
     }
 }
 
-/// What an operation does at its path: `add` and `replace` always have a value, `remove` never.
+/// The change of an operation at its path: `add` and `replace` always have a value, `remove` never.
 #[derive(Debug)]
 pub(crate) enum Edit {
     Add(Value),
@@ -68,16 +68,16 @@ pub(crate) enum Edit {
     Remove,
 }
 
-/// An operation and its place, for messages.
+/// An operation and its path, for messages.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Location<'a> {
     pub(crate) op: Op,
     pub(crate) path: &'a str,
-    /// The first reference token of paths that name something, such as `claims`.
+    /// The first reference token of paths, such as `claims`.
     pub(crate) root: &'static str,
 }
 
-impl Place<'_> {
+impl Location<'_> {
     /// A text with the vendor's form of an operation behind it: `Path not found(op=replace, path=/claims/x)`.
     pub(crate) fn message(self, what: &str) -> String {
         format!("{what}(op={}, path={})", self.op.name(), shown(self.path))
@@ -91,7 +91,8 @@ impl Place<'_> {
         self.missing(false)
     }
 
-    /// Nothing has the name that follows the root: it may be that all of what follows was meant as one.
+    /// The problem that the name after the root does not exist. The hint assumes that everything after the root may
+    /// have been meant as one name.
     pub(crate) fn name_not_found(self) -> Refused {
         self.missing(true)
     }
@@ -112,15 +113,17 @@ impl Place<'_> {
         ))
     }
 
-    /// A path that leads nowhere; `hint` says where paths lead, unless how it is written explains it better.
+    /// The problem of a path that cannot exist. `hint` describes valid paths; a usual mistake in the way the path is
+    /// written has its own hint.
     pub(crate) fn bad_path_or(self, hint: &str) -> Refused {
         let hint = self.writing_hint(false).unwrap_or_else(|| hint.to_owned());
         self.refused(ProblemCode::BadPath, "Invalid path").hint(hint)
     }
 
-    /// Refuses a value that would be nested too deep where it is put: `above` arrays and objects are around it.
+    /// Refuses a value that would be nested too deep at its position, which is inside `above` arrays and objects.
     ///
-    /// Operations only put values in and take them out, so that a depth that is checked at every one holds for all.
+    /// Operations only insert and remove values, so checking the depth of each operation bounds the depth of the
+    /// result.
     pub(crate) fn check_depth(self, edit: &Edit, above: usize) -> Result<(), Refused> {
         let (Edit::Add(value) | Edit::Replace(value)) = edit else { return Ok(()) };
         if plain_json::is_nested_at_most(value, VALUE_DEPTH_MAX.saturating_sub(above)) {
@@ -151,8 +154,8 @@ impl Place<'_> {
         Ok(tokens.map(move |token| token.map_err(|_| self.bad_path())))
     }
 
-    /// How the path would be written if everything after the root were one name, as a URI is and as `one_name` says; or
-    /// with the slash that it begins with. These are the usual mistakes (`observed.md` section 3).
+    /// The hint for the usual mistakes (`observed.md` section 3): an unescaped name such as a URI (`one_name` forces
+    /// this reading), or a missing slash at the start.
     fn writing_hint(self, one_name: bool) -> Option<String> {
         let root = self.root;
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
@@ -168,16 +171,16 @@ impl Place<'_> {
     }
 }
 
-/// Reads the operations of `command` and hands each to `apply`; collects what was changed and what was wrong.
+/// Reads the operations of `command` and passes each to `apply`; collects changes and problems.
 ///
-/// Answers how many operations there were, so that the caller can bound their number.
+/// Returns the number of operations, so that the caller can bound it.
 pub(crate) fn each_operation(
     index: usize,
     command: Command,
     rule: &'static CommandRule,
     (root, operations): (&'static str, Operations),
     (changes, problems): (&mut Vec<Change>, &mut Vec<Problem>),
-    mut apply: impl FnMut(Place<'_>, Edit) -> Result<(), (&'static str, Refused)>,
+    mut apply: impl FnMut(Location<'_>, Edit) -> Result<(), (&'static str, Refused)>,
 ) -> usize {
     let Command { operand: Operand::Items(items), .. } = command else {
         problems.push(command.wrong_shape(index, rule));
@@ -185,16 +188,16 @@ pub(crate) fn each_operation(
     };
     let count = items.len();
     changes.reserve(count);
-    for (place, operation) in items.into_iter().enumerate().take(OPERATIONS_MAX + 1) {
-        let problem = |member: &str, refused: Refused| refused.at(format!("/commands/{index}/value/{place}{member}"));
+    for (number, operation) in items.into_iter().enumerate().take(OPERATIONS_MAX + 1) {
+        let problem = |member: &str, refused: Refused| refused.at(format!("/commands/{index}/value/{number}{member}"));
         match read(operation, operations) {
             Err((member, refused)) => problems.push(problem(member, refused)),
             Ok((op @ Op::Remove, path, _)) if operations == Operations::NoRemove => {
                 let refused =
-                    Place { op, path: &path, root }.refused(ProblemCode::UnknownOperation, "Unsupported operation");
+                    Location { op, path: &path, root }.refused(ProblemCode::UnknownOperation, "Unsupported operation");
                 problems.push(problem("/op", refused.hint(NO_REMOVE.to_owned())));
             }
-            Ok((op, path, edit)) => match apply(Place { op, path: &path, root }, edit) {
+            Ok((op, path, edit)) => match apply(Location { op, path: &path, root }, edit) {
                 Ok(()) => changes.push(Change { command: rule.name, op: op.name(), path }),
                 Err((member, refused)) => problems.push(problem(member, refused)),
             },
@@ -203,7 +206,7 @@ pub(crate) fn each_operation(
     count
 }
 
-/// That one answer has more operations than [`OPERATIONS_MAX`].
+/// The problem that an answer has more operations than [`OPERATIONS_MAX`].
 pub(crate) fn too_many_operations(index: usize) -> Problem {
     Problem {
         code: ProblemCode::TooMany,
@@ -213,7 +216,7 @@ pub(crate) fn too_many_operations(index: usize) -> Problem {
     }
 }
 
-/// An operation's parts, or which of its members is wrong.
+/// The parts of an operation, or the member that is wrong.
 fn read(operation: Item, operations: Operations) -> Result<(Op, String, Edit), (&'static str, Refused)> {
     let Item::Members(mut members) = operation else {
         let refused = Refused::new(ProblemCode::WrongShape, "An operation must be an object");
@@ -228,7 +231,7 @@ fn read(operation: Item, operations: Operations) -> Result<(Op, String, Edit), (
         let hint = "`path` is a JSON Pointer (RFC 6901), a string such as `/claims/<name>`";
         return Err(("/path", Refused::new(ProblemCode::BadPath, "path is required").hint(hint.to_owned())));
     };
-    let place = Place { op, path: &path, root: "" };
+    let location = Location { op, path: &path, root: "" };
     let edit = match (op, members.take("value")) {
         (Op::Add, Some(value)) => Edit::Add(value),
         (Op::Replace, Some(value)) => Edit::Replace(value),
@@ -236,7 +239,7 @@ fn read(operation: Item, operations: Operations) -> Result<(Op, String, Edit), (
         (Op::Add | Op::Replace, None) => {
             let text = "Value is required for add/replace operation";
             let hint = "`value` is missing or null. Leave the operation out when there is nothing to set";
-            return Err(("/value", place.refused(ProblemCode::ValueRequired, text).hint(hint.to_owned())));
+            return Err(("/value", location.refused(ProblemCode::ValueRequired, text).hint(hint.to_owned())));
         }
         (Op::Remove, Some(_)) => {
             let text = "Value is not allowed for remove operation";
@@ -244,7 +247,7 @@ fn read(operation: Item, operations: Operations) -> Result<(Op, String, Edit), (
                 Operations::All => "Leave `value` out: the path alone says what is removed",
                 Operations::NoRemove => NO_REMOVE,
             };
-            return Err(("/value", place.refused(ProblemCode::ValueNotAllowed, text).hint(hint.to_owned())));
+            return Err(("/value", location.refused(ProblemCode::ValueNotAllowed, text).hint(hint.to_owned())));
         }
     };
     Ok((op, path, edit))
@@ -257,7 +260,7 @@ fn unknown_op(op: &str, operations: Operations) -> Refused {
 
 /// Walks from `value` down `names` to a parent, and edits `last` there.
 pub(crate) fn edit_below(
-    place: Place<'_>,
+    location: Location<'_>,
     value: &mut Value,
     names: &[Cow<'_, str>],
     last: &str,
@@ -266,35 +269,40 @@ pub(crate) fn edit_below(
     let mut parent = value;
     for name in names {
         parent = match parent {
-            Value::Object(members) => members.get_mut(name.as_ref()).ok_or_else(|| place.not_found())?,
+            Value::Object(members) => members.get_mut(name.as_ref()).ok_or_else(|| location.not_found())?,
             Value::Array(items) => {
-                let index = pointer::index(name).ok_or_else(|| place.bad_index())?;
-                items.get_mut(index).ok_or_else(|| place.not_found())?
+                let index = pointer::index(name).ok_or_else(|| location.bad_index())?;
+                items.get_mut(index).ok_or_else(|| location.not_found())?
             }
-            _ => return Err(place.not_found()),
+            _ => return Err(location.not_found()),
         };
     }
     match parent {
-        Value::Object(members) => edit_member(place, members, last, edit),
-        Value::Array(items) => edit_element(place, items, last, edit, Ok),
-        _ => Err(place.not_found()),
+        Value::Object(members) => edit_member(location, members, last, edit),
+        Value::Array(items) => edit_element(location, items, last, edit, Ok),
+        _ => Err(location.not_found()),
     }
 }
 
-fn edit_member(place: Place<'_>, members: &mut Map<String, Value>, name: &str, edit: Edit) -> Result<(), Refused> {
+fn edit_member(
+    location: Location<'_>,
+    members: &mut Map<String, Value>,
+    name: &str,
+    edit: Edit,
+) -> Result<(), Refused> {
     match edit {
         Edit::Add(value) => drop(members.insert(name.to_owned(), value)),
-        Edit::Replace(value) => *members.get_mut(name).ok_or_else(|| place.not_found())? = value,
-        // `shift_remove` keeps the order of the members that stay.
-        Edit::Remove => drop(members.shift_remove(name).ok_or_else(|| place.not_found())?),
+        Edit::Replace(value) => *members.get_mut(name).ok_or_else(|| location.not_found())? = value,
+        // `shift_remove` keeps the order of the other members.
+        Edit::Remove => drop(members.shift_remove(name).ok_or_else(|| location.not_found())?),
     }
     Ok(())
 }
 
-/// Edits the element `name` of `items`: an index, or `-` for an `add` behind the last; `make` turns the operation's
+/// Edits the element `name` of `items`: an index, or `-` to `add` after the last one; `make` turns the operation's
 /// value into an element.
 pub(crate) fn edit_element<T>(
-    place: Place<'_>,
+    location: Location<'_>,
     items: &mut Vec<T>,
     name: &str,
     edit: Edit,
@@ -303,13 +311,13 @@ pub(crate) fn edit_element<T>(
     let length = items.len();
     let index = match (name, &edit) {
         ("-", Edit::Add(_)) => length,
-        _ => pointer::index(name).ok_or_else(|| place.bad_index())?,
+        _ => pointer::index(name).ok_or_else(|| location.bad_index())?,
     };
     match edit {
         Edit::Add(value) if index <= length => items.insert(index, make(value)?),
-        Edit::Replace(value) => *items.get_mut(index).ok_or_else(|| place.bad_index())? = make(value)?,
+        Edit::Replace(value) => *items.get_mut(index).ok_or_else(|| location.bad_index())? = make(value)?,
         Edit::Remove if index < length => drop(items.remove(index)),
-        _ => return Err(place.bad_index()),
+        _ => return Err(location.bad_index()),
     }
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! JSON from outside, read into a [`Value`] as it is written.
+//! Reads JSON from outside into a [`Value`] without giving any member name a special meaning.
 //!
-//! `serde_json`'s own reading of a `Value` gives the member `$serde_json::private::RawValue` a meaning as soon as any
-//! crate of a build asks for its feature `raw_value`: the text inside is parsed as JSON, with a fresh bound of nesting.
-//! What a service writes must not reach that.
+//! If any crate of a build enables `serde_json`'s feature `raw_value`, deserializing a `Value` gives the member
+//! `$serde_json::private::RawValue` a meaning: the text inside is parsed as JSON, with a new nesting bound. Text from a
+//! service must not trigger that.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Any JSON, every member an ordinary one.
+/// Any JSON value; every member is an ordinary one.
 ///
 /// ```
 /// use tenterhook_contract::plain_json::PlainJson;
@@ -29,7 +29,7 @@ impl<'de> Deserialize<'de> for PlainJson {
 /// The members of an object, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
-/// Those of the syntax, and that it is not an object.
+/// A syntax error, or the value is not an object.
 pub fn members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     match PlainJson::deserialize(deserializer)?.0 {
         Value::Object(members) => Ok(members),
@@ -53,7 +53,7 @@ pub(crate) fn array<'de, A: SeqAccess<'de>>(mut items: A) -> Result<Vec<Value>, 
     Ok(read)
 }
 
-/// Whether no more than `depth` arrays and objects are inside each other in `value`, itself counted.
+/// Whether arrays and objects in `value`, itself included, are nested at most `depth` deep.
 pub(crate) fn is_nested_at_most(value: &Value, depth: usize) -> bool {
     match value {
         Value::Array(items) => depth > 0 && items.iter().all(|item| is_nested_at_most(item, depth - 1)),
@@ -64,7 +64,7 @@ pub(crate) fn is_nested_at_most(value: &Value, depth: usize) -> bool {
 
 /// A number without a fraction that is not negative; `600.0` and `6e2` are 600 (JSON Schema 2020-12, 6.1.1).
 pub(crate) fn integer(value: &Value) -> Option<u64> {
-    // Doubles are exact up to here; beyond, a fraction cannot be told.
+    // Doubles are exact up to here; beyond, a fraction cannot be detected.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if let Some(integer) = value.as_u64() {
         return Some(integer);
@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
         Ok(Value::Null)
     }
 
-    /// Only of a text that `serde_json` has refused: see `json_text.rs`.
+    /// Only for a text that `serde_json` has rejected: see `json_text.rs`.
     fn visit_none<E: Error>(self) -> Result<Value, E> {
         Ok(Value::Null)
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// A text that is not a JSON Pointer.
+/// Why a text is not a JSON Pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PointerError;
 
@@ -21,10 +21,11 @@ pub fn tokens(pointer: &str) -> Result<Vec<Cow<'_, str>>, PointerError> {
     split(pointer)?.collect()
 }
 
-/// The same, one by one and without memory of its own.
+/// Like [`tokens`], but yields the tokens one by one without allocating.
 ///
 /// # Errors
-/// At once when the pointer does not begin with `/`; in place of a token with a `~` that escapes nothing.
+/// Returns an error when the pointer does not begin with `/`; yields one in place of a token with an invalid `~`
+/// escape.
 ///
 /// ```
 /// use tenterhook_contract::pointer::split;

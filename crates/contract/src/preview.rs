@@ -1,4 +1,5 @@
-//! Documents for previews: made from a sample and a few inputs, or given whole; marked, and read back.
+//! Documents for previews: built from a sample and a few inputs, or given as a whole; marked as previews, and read
+//! back.
 
 use serde_json::{Map, Value, json};
 
@@ -10,14 +11,14 @@ use crate::{
     profile::Profile,
 };
 
-/// The member that tells a service that nothing hangs on its answer.
+/// The member that tells a service that its answer will have no effect.
 pub const PREVIEW_MARK: &str = "preview";
 
 /// A request document as JSON.
 #[derive(Clone, PartialEq)]
 pub struct Document(Map<String, Value>);
 
-/// Which member of a document, or which input, is missing or wrong.
+/// A member of a document, or an input, that is missing or wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
 pub struct DocumentError {
@@ -27,14 +28,15 @@ pub struct DocumentError {
     pub message: String,
 }
 
-/// What a preview is to be about. Everything that is not given stays as the sample has it.
+/// The inputs of a preview. Members without an input stay as in the sample.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
-    /// When the document is sent: the sample's dates are then as far from it as they are from the sample's `eventTime`.
+    /// When the document is sent. The sample's dates are moved so that their distance from it is that from the sample's
+    /// `eventTime`.
     pub at: Option<Timestamp>,
-    /// The user: a token's, an assertion's, a passcode's; the person who registers.
+    /// The user of the token, assertion or passcode, or the person who registers.
     pub user: Option<UserContext>,
-    /// That user's mail address, which only a registration tells.
+    /// That user's email address; only a registration contains it.
     pub email: Option<String>,
     /// The app or client.
     pub app: Option<App>,
@@ -48,7 +50,7 @@ pub struct Inputs {
     pub profile: Option<Profile>,
 }
 
-/// An app as a preview names it.
+/// An app in the inputs of a preview.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct App {
     /// Its id.
@@ -57,7 +59,7 @@ pub struct App {
     pub name: String,
 }
 
-/// What every document of a preview says about itself.
+/// The members by which every document of a preview is marked.
 #[derive(Clone, Debug)]
 pub struct Mark<'a> {
     /// The document's id.
@@ -68,7 +70,7 @@ pub struct Mark<'a> {
     pub hook_id: &'a HookId,
     /// The org's base URL, without a slash at the end.
     pub base_url: &'a str,
-    /// The request that asked for the preview.
+    /// The request for the preview.
     pub request: &'a RequestContext,
 }
 
@@ -79,7 +81,7 @@ impl std::fmt::Debug for Document {
 }
 
 impl DocumentError {
-    /// `field` is wrong: `message` says how.
+    /// The error that `field` is wrong in the way that `message` describes.
     ///
     /// ```
     /// let error = tenterhook_contract::preview::DocumentError::wrong("inputs.user", "No such user");
@@ -91,10 +93,10 @@ impl DocumentError {
 }
 
 impl Inputs {
-    /// The inputs of a preview's body. The user is answered as the text that names one, for the caller to look up.
+    /// Reads the inputs from a preview's body. Returns the user as the text that names one; the caller looks it up.
     ///
     /// # Errors
-    /// An input that the type does not take, or of the wrong shape.
+    /// An input that the type does not accept, or of the wrong JSON type.
     ///
     /// ```
     /// use serde_json::json;
@@ -146,7 +148,7 @@ impl Inputs {
 }
 
 impl Document {
-    /// A document that someone wrote.
+    /// A document that the caller supplied.
     ///
     /// # Errors
     /// When it is not an object, or names another type.
@@ -168,11 +170,11 @@ impl Document {
         }
     }
 
-    /// The one of `samples` that fits `inputs`, with its dates moved; the rest of `inputs` is for the type to put in.
+    /// The sample that fits `inputs`, with its dates moved; the type fills in the rest of `inputs`.
     pub(crate) fn of_samples(samples: &[&str], inputs: &Inputs) -> Result<Self, DocumentError> {
         let samples = samples.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
         let wanted = inputs.request_type.as_deref();
-        // Where a sample of the wanted request type exists it is the base; else the first one.
+        // The sample of the wanted request type if there is one, else the first sample.
         let is_wanted =
             |sample: &Value| wanted.is_some() && sample.get("requestType").and_then(Value::as_str) == wanted;
         let samples = samples.collect::<Vec<_>>();
@@ -187,7 +189,7 @@ impl Document {
         Ok(document)
     }
 
-    /// Moves the dates of a sample, so that a session still runs and a passcode is not yet old at `at`.
+    /// Moves the dates of a sample, so that at `at` its session and its passcode have not expired.
     fn move_dates(&mut self, at: Timestamp) {
         const DATES: [&str; 6] = [
             "/data/context/session/createdAt",
@@ -213,7 +215,7 @@ impl Document {
         self.set("/eventTime", json!(at.whole_seconds()));
     }
 
-    /// Marks the document as a preview: its own id and time, where it came from, and [`PREVIEW_MARK`].
+    /// Marks the document as a preview: sets its id, time and origin, and [`PREVIEW_MARK`].
     pub fn mark(&mut self, mark: &Mark<'_>) {
         self.set("/eventId", json!(mark.event_id));
         self.set("/eventTime", json!(mark.at.whole_seconds()));
@@ -279,7 +281,7 @@ impl Document {
         self.get(pointer)?.as_object().ok_or_else(|| DocumentError::wrong(pointer, "must be an object"))
     }
 
-    /// Sets a member; parents that are missing, or no objects, become objects.
+    /// Sets a member; parents that are missing or not objects become objects.
     pub(crate) fn set(&mut self, pointer: &str, value: Value) {
         let tokens = crate::pointer::tokens(pointer).unwrap_or_default();
         let Some((last, parents)) = tokens.split_last() else { return };
@@ -297,7 +299,7 @@ impl Document {
         members.insert(last.as_ref().to_owned(), value);
     }
 
-    /// Sets a member of the object at `parent`; a new one comes behind its sibling `after`.
+    /// Sets a member of the object at `parent`; a new one is inserted after its sibling `after`.
     pub(crate) fn set_after(&mut self, parent: &str, after: &str, name: &str, value: Value) {
         self.set(&format!("{parent}/{}", crate::pointer::escape(name)), value);
         let Some(Value::Object(mut members)) = self.find(parent).cloned() else { return };

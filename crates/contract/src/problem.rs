@@ -1,4 +1,4 @@
-//! What is wrong with an answer, and what a right answer changed.
+//! Problems of an answer, and the changes of a valid one.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ const SHOWN_CHARACTERS: usize = 200;
 /// Where a text was cut.
 pub const CUT: char = '…';
 
-/// One thing wrong with an answer.
+/// A problem of an answer.
 ///
 /// ```
 /// use tenterhook_contract::{HookType, answer::Answer, problem::ProblemCode};
@@ -77,7 +77,7 @@ pub enum ProblemCode {
 }
 
 impl Problem {
-    /// Everything in one sentence: what, where, and what to write instead.
+    /// One sentence with the problem, its position, and what to write instead.
     ///
     /// ```
     /// use tenterhook_contract::{HookType, answer::Answer};
@@ -97,7 +97,7 @@ impl Problem {
     }
 }
 
-/// One change that a command made: what and where, never the value.
+/// One change by a command: operation and path, never the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The command's type.
@@ -108,7 +108,7 @@ pub struct Change {
     pub path: String,
 }
 
-/// Why something is not acceptable, before its place in the answer is known.
+/// A problem whose position in the answer is not known yet.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) code: ProblemCode,
@@ -130,7 +130,7 @@ impl Refused {
     }
 }
 
-/// The first problems, as many as people read and a log takes, each cut to a bound, and one more that counts the rest.
+/// The first [`PROBLEMS_SHOWN_MAX`] problems, each cut to a bound, and one more that counts the rest.
 ///
 /// ```
 /// use tenterhook_contract::{HookType, answer::Answer, problem::bounded};
@@ -152,7 +152,7 @@ pub fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// Problems in the order of the commands that have them: what is wrong with a command's shape is found first.
+/// Sorts problems by command: problems of a command's JSON types are found first, so they are not in order.
 pub(crate) fn in_answers_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| {
         let place = problem.pointer.strip_prefix("/commands/").and_then(|rest| rest.split('/').next());
@@ -161,12 +161,12 @@ pub(crate) fn in_answers_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// Cuts a name or a path to what a log text shows.
+/// Cuts a name or a path to the length that a log text shows.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     cut(text, SHOWN_CHARACTERS).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// The first `count` characters of a text with more of them, marked as cut.
+/// The first `count` characters of a longer text, marked as cut; `None` for a text that is not longer.
 fn cut(text: &str, count: usize) -> Option<String> {
     let kept = beginning(text, count);
     (kept.len() < text.len()).then(|| format!("{kept}{CUT}"))

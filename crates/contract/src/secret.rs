@@ -7,7 +7,7 @@ pub const MASK: &str = "••••";
 
 /// A secret text: a header value, a client secret, a private key.
 ///
-/// `Debug` shows nothing of it and there is no `Display`; whoever needs the text says so with [`Secret::expose`].
+/// `Debug` shows nothing of it and there is no `Display`; code that needs the text calls [`Secret::expose`].
 ///
 /// ```
 /// let secret = tenterhook_contract::Secret::new("s3cret");

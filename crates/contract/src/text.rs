@@ -1,23 +1,23 @@
-//! Texts from outside, cut to what is shown of them.
+//! Prepares texts from outside for display.
 
 use std::borrow::Cow;
 
-/// The first `count` characters of `text`; all of it when it has no more.
+/// The first `count` characters of `text`; all of it if it is not longer.
 ///
 /// ```
 /// assert_eq!(tenterhook_contract::beginning("caf\u{e9} noir", 4), "caf\u{e9}");
 /// ```
 pub fn beginning(text: &str, count: usize) -> &str {
     if text.len() <= count {
-        // No character has less than a byte.
+        // A character has at least one byte.
         return text;
     }
     text.char_indices().nth(count).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
-/// `text` with a space in place of each control character (C0, DEL, C1) and of each line or paragraph separator (U+2028,
-/// U+2029): for a place of one line, where such a character ends the line, the header or the page, or moves the cursor of a
-/// terminal.
+/// `text` with a space in place of each control character (C0, DEL, C1) and of each line or paragraph separator
+/// (U+2028, U+2029): for output on one line, where such a character would end the line, the header or the page, or move
+/// a terminal's cursor.
 ///
 /// ```
 /// use tenterhook_contract::without_controls;

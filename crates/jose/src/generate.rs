@@ -26,7 +26,7 @@ const COORDINATE_BYTES: usize = 32;
 pub struct Generated {
     /// The private key, PKCS#8 in PEM.
     pub private_key_pem: Secret,
-    /// The public key's own members as a JWK (RFC 7518 section 6): `kty` with `e` and `n`, or with `crv`, `x` and `y`.
+    /// The members of the public key in a JWK (RFC 7518 section 6): `kty` with `e` and `n`, or with `crv`, `x` and `y`.
     pub public: Map<String, Value>,
 }
 
@@ -36,7 +36,8 @@ impl fmt::Debug for Generated {
     }
 }
 
-/// Makes a key pair. For RSA this takes up to a second of one core: keep it off threads that serve.
+/// Generates a key pair. For RSA this takes up to a second of one core: do not call it on a thread that serves
+/// requests.
 ///
 /// # Errors
 /// [`KeyError::NotMade`] when the cryptography library fails.
@@ -72,7 +73,7 @@ fn generated(der: &[u8], public: &Value) -> Generated {
     Generated { private_key_pem: pem(der), public: public.as_object().cloned().unwrap_or_default() }
 }
 
-/// As JOSE writes bytes (RFC 7515 section 2).
+/// Base64url without padding (RFC 7515 section 2).
 fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -17,15 +17,15 @@ use crate::KeyError;
 /// An algorithm that signs (RFC 7518 section 3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SigningAlgorithm {
-    /// RSA of 2048 bits with PKCS#1 v1.5 and SHA-256: what every client understands.
+    /// RSA of 2048 bits with PKCS#1 v1.5 and SHA-256: every client supports it.
     #[default]
     RS256,
-    /// ECDSA on P-256 with SHA-256: smaller tokens, and a signature that costs a tenth.
+    /// ECDSA on P-256 with SHA-256: tokens are smaller, and a signature costs a tenth of an RSA signature.
     ES256,
 }
 
 impl SigningAlgorithm {
-    /// Its name as `alg`.
+    /// The value of `alg`.
     pub fn name(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
@@ -34,10 +34,10 @@ impl SigningAlgorithm {
     }
 }
 
-/// Signs claims with one key, which it has parsed once.
+/// Signs claims with one key, which is parsed once.
 pub struct TokenSigner {
     pair: Pair,
-    /// The header, encoded, with the dot that ends it: the same for every token.
+    /// The encoded header and the dot after it, the same for every token.
     head: String,
 }
 
@@ -101,7 +101,7 @@ impl fmt::Debug for TokenSigner {
     }
 }
 
-/// Characters of so many bytes in base64 without padding.
+/// Number of characters of `bytes` bytes in base64 without padding.
 const fn encoded_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::{Generated, generate};
 
-    /// The library that everybody uses reads and verifies what is signed here, and nothing that was changed.
+    /// The JWT library verifies our signatures, and rejects changed tokens.
     #[test]
     fn a_foreign_library_verifies_what_is_signed() {
         for algorithm in [SigningAlgorithm::RS256, SigningAlgorithm::ES256] {

@@ -1,4 +1,4 @@
-//! What the commands of a registration answer do (`registration.md` section 3).
+//! Interprets the commands of a registration answer (`registration.md` section 3).
 
 use super::{
     ACTION_UPDATE, DESCRIPTION, Decision, PROFILE_UPDATE, PROGRESSIVE_UPDATE, RegistrationFlow, RegistrationSubject,

@@ -1,9 +1,9 @@
-//! What the person at the form is told (`registration.md` section 4).
+//! Messages for the person at the form (`registration.md` section 4).
 
 use super::RegistrationFlow;
 use crate::{answer::ServiceError, profile::Profile};
 
-/// Messages of a form: beside its fields, and above them.
+/// Messages of a form: those of its fields, and those above the fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FormMessages {
     /// A submitted attribute and what is wrong with it, in the answer's order.
@@ -17,7 +17,7 @@ impl FormMessages {
         Self { fields: Vec::new(), form: vec![text.to_owned()] }
     }
 
-    /// The service refused with an `error`: its causes at the fields they name, else the generic text. Neither the
+    /// For a refusal with an `error`: its causes at the fields that they name, else the generic text. Neither the
     /// top-level summary nor a cause's domain is shown.
     ///
     /// ```
@@ -46,7 +46,7 @@ impl FormMessages {
         messages
     }
 
-    /// The service denied without an `error`.
+    /// For a denial without an `error`.
     ///
     /// ```
     /// use tenterhook_contract::registration::{RegistrationFlow, message::FormMessages};
@@ -59,7 +59,7 @@ impl FormMessages {
         })
     }
 
-    /// The service could not be asked or understood, or its commands were not acceptable.
+    /// For an invocation without a usable answer, or with commands that were not acceptable.
     ///
     /// ```
     /// use tenterhook_contract::registration::{RegistrationFlow, message::FormMessages};

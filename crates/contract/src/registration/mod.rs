@@ -91,13 +91,13 @@ pub struct Progressive;
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Decision {
-    /// It does: the default.
+    /// The attempt continues; the default.
     Allow,
-    /// It does not.
+    /// The attempt is denied.
     Deny,
 }
 
-/// A submitted form: what commands may change.
+/// A submitted form, which commands may change.
 #[derive(Clone, PartialEq)]
 pub struct RegistrationSubject {
     /// Whether the attempt goes on.
@@ -108,7 +108,7 @@ pub struct RegistrationSubject {
     pub schema: Arc<ProfileSchema>,
 }
 
-/// What the service is told of a progressive profile update and cannot change.
+/// The read-only context of a progressive profile update.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProgressiveContext {
@@ -146,7 +146,7 @@ pub struct ProgressiveData<'a> {
     user_profile_update: Told<'a>,
 }
 
-/// The attributes that a service is told.
+/// The attributes in the document for the service.
 struct Told<'a>(&'a RegistrationSubject);
 
 impl Serialize for Told<'_> {
@@ -354,7 +354,7 @@ impl HookKind for Kind {
         schema: &Arc<ProfileSchema>,
         answer: Answer,
     ) -> Result<Rehearsal, DocumentError> {
-        // The request type of the document says which of the two extension points it is.
+        // The request type of the document selects one of the two extension points.
         match RegistrationFlow::of(document.text("/requestType")?) {
             Some(RegistrationFlow::SelfService) => rehearse(&SelfService, document, schema, answer),
             Some(RegistrationFlow::Progressive) => rehearse(&Progressive, document, schema, answer),

@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::{plain_json, pointer};
 
-/// `NameFormat` of a statement that names none.
+/// `NameFormat` of an attribute without one.
 pub const NAME_FORMAT_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified";
-/// `xsi:type` of a value that names none.
+/// `xsi:type` of a value without one.
 pub const TYPE_STRING: &str = "xs:string";
 
-/// An assertion: what commands may change. Its `Debug` shows names, never values.
+/// An assertion, which commands may change. Its `Debug` shows names, never values.
 ///
 /// ```
 /// use tenterhook_contract::saml::assertion::Assertion;
@@ -39,7 +39,7 @@ pub struct Assertion {
     /// (`observed.md` section 2).
     #[serde(skip_serializing_if = "AttributeStatements::is_empty")]
     pub claims: AttributeStatements,
-    /// How long it is valid; not for a hook to change.
+    /// How long it is valid; a hook cannot change it.
     pub lifetime: Lifetime,
 }
 
@@ -157,11 +157,11 @@ pub struct ValueXml {
     pub kind: String,
 }
 
-/// What of a JSON assertion is missing or wrong.
+/// A member of a JSON assertion that is missing or wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {message}")]
 pub struct AssertionError {
-    /// Where, from the assertion: a JSON Pointer (RFC 6901).
+    /// The JSON Pointer (RFC 6901) of the member, relative to the assertion.
     pub pointer: String,
     /// What is wrong.
     pub message: &'static str,
@@ -174,7 +174,7 @@ impl std::fmt::Debug for Assertion {
     }
 }
 
-/// Every text of an assertion may be one that a hook has set.
+/// A hook may have set any text of an assertion, so `Debug` shows none.
 macro_rules! debug_without_values {
     ($($part:ident)*) => {$(
         impl std::fmt::Debug for $part {
@@ -220,7 +220,7 @@ impl AttributeStatements {
         self.0.iter_mut().find(|(own, _)| own == name).map(|(_, attribute)| attribute)
     }
 
-    /// Sets an attribute; one with the same name is overwritten in its place.
+    /// Sets an attribute; one with the same name is overwritten and keeps its position.
     ///
     /// ```
     /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
@@ -300,7 +300,7 @@ fn text_of(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// What [`text_of`] says, as an XML text.
+/// Like [`text_of`], checked to be an XML text.
 pub(super) fn text(value: &Value) -> Read<String> {
     let text = text_of(value).ok_or_else(|| AssertionError::here("must be a text, a number or a boolean"))?;
     xml_text(text.into_owned())
@@ -311,7 +311,7 @@ pub(super) fn string(value: &Value) -> Read<String> {
     xml_text(value.as_str().ok_or_else(|| AssertionError::here("must be a string"))?.to_owned())
 }
 
-/// A text that XML can hold: no escape makes other characters possible (XML 1.0, 2.2, production `Char`).
+/// Checks that XML can hold the text: other characters cannot even be escaped (XML 1.0, 2.2, production `Char`).
 fn xml_text(text: String) -> Read<String> {
     if is_xml_text(&text) {
         return Ok(text);
@@ -416,7 +416,7 @@ impl Authentication {
 }
 
 impl AuthnContext {
-    /// Takes `authContextClassRef` for the member's name too (`open-questions.md` E4).
+    /// Also accepts the member name `authContextClassRef` (`open-questions.md` E4).
     pub(super) fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
         let own = optional(members, "authnContextClassRef", string)?;
@@ -472,7 +472,7 @@ impl Default for AttributeXml {
     }
 }
 
-/// The XML attribute's name, and its member's.
+/// The name of the XML attribute and of its member.
 const NAME_FORMAT: &str = "NameFormat";
 
 /// Whether a member's name differs from `NameFormat` in its case and separators only.
@@ -482,7 +482,7 @@ fn spells_name_format(name: &str) -> bool {
 }
 
 impl AttributeXml {
-    /// `{"NameFormat": …}`, or the same one level too deep as the vendor's sample has it (`open-questions.md` E3).
+    /// `{"NameFormat": …}`, or the same one level deeper, as in the vendor's sample (`open-questions.md` E3).
     pub(super) fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
         if let Some(nested) = members.get("attributes").filter(|nested| nested.is_object())
@@ -492,8 +492,8 @@ impl AttributeXml {
         }
         match optional(members, NAME_FORMAT, string)? {
             Some(name_format) => Ok(Self { name_format }),
-            // One that is only spelt otherwise must not become the default by accident; other members are unknown ones,
-            // such as `FriendlyName` (`open-questions.md` C13).
+            // A misspelt `NameFormat` must not silently become the default; other members are unknown ones, such as
+            // `FriendlyName` (`open-questions.md` C13).
             None if members.keys().any(|name| name != NAME_FORMAT && spells_name_format(name)) => {
                 Err(AssertionError::here("must have `NameFormat`, in this spelling"))
             }

@@ -1,4 +1,4 @@
-//! What the command of a SAML answer does (`saml.md` section 3): in order, all or none.
+//! Interprets the command of a SAML answer (`saml.md` section 3): in order, all or none.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     answer::{Answer, unknown_command},
     limits::OPERATIONS_MAX,
-    patch::{Edit, Operations, Place, each_operation, edit_element, too_many_operations},
+    patch::{Edit, Location, Operations, each_operation, edit_element, too_many_operations},
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
 
@@ -36,10 +36,14 @@ pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec
             continue;
         }
         let found = (&mut changes, &mut problems);
-        operations +=
-            each_operation(index, command, &ASSERTION_PATCH, ("claims", Operations::NoRemove), found, |place, edit| {
-                apply(place, edit, &mut draft)
-            });
+        operations += each_operation(
+            index,
+            command,
+            &ASSERTION_PATCH,
+            ("claims", Operations::NoRemove),
+            found,
+            |location, edit| apply(location, edit, &mut draft),
+        );
         if operations > OPERATIONS_MAX {
             problems.push(too_many_operations(index));
             break;
@@ -53,151 +57,151 @@ pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec
     }
 }
 
-/// The member of the operation that is wrong, and why.
+/// On an error: the member of the operation that is wrong, and the reason.
 type Applied = Result<(), (&'static str, Refused)>;
 
 fn path(refused: Refused) -> (&'static str, Refused) {
     ("/path", refused)
 }
 
-fn apply(place: Place<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
-    let tokens = place.tokens().and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(path)?;
+fn apply(location: Location<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
+    let tokens = location.tokens().and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(path)?;
     let names = tokens.iter().map(Cow::as_ref).collect::<Vec<_>>();
     let add = matches!(edit, Edit::Add(_));
     match names.as_slice() {
-        ["claims", name, below @ ..] if !name.is_empty() => claim(place, edit, draft, name, below),
-        ["subject", "nameId"] => set_text(place, edit, &mut draft.subject.name_id),
-        ["subject", "nameFormat"] => set_text(place, edit, &mut draft.subject.name_format),
-        ["subject", "confirmation"] => set(place, edit, &mut draft.subject.confirmation, Confirmation::from_json),
-        ["subject", "confirmation", "method"] => set_text(place, edit, &mut draft.subject.confirmation.method),
+        ["claims", name, below @ ..] if !name.is_empty() => claim(location, edit, draft, name, below),
+        ["subject", "nameId"] => set_text(location, edit, &mut draft.subject.name_id),
+        ["subject", "nameFormat"] => set_text(location, edit, &mut draft.subject.name_format),
+        ["subject", "confirmation"] => set(location, edit, &mut draft.subject.confirmation, Confirmation::from_json),
+        ["subject", "confirmation", "method"] => set_text(location, edit, &mut draft.subject.confirmation.method),
         ["subject", "confirmation", "data"] => {
-            set(place, edit, &mut draft.subject.confirmation.data, ConfirmationData::from_json)
+            set(location, edit, &mut draft.subject.confirmation.data, ConfirmationData::from_json)
         }
         ["subject", "confirmation", "data", "recipient"] => {
-            set_text(place, edit, &mut draft.subject.confirmation.data.recipient)
+            set_text(location, edit, &mut draft.subject.confirmation.data.recipient)
         }
         ["conditions", "audienceRestriction"] => {
-            set(place, edit, &mut draft.conditions.audience_restriction, Conditions::audiences)
+            set(location, edit, &mut draft.conditions.audience_restriction, Conditions::audiences)
         }
         ["conditions", "audienceRestriction", index] => {
-            element(place, edit, &mut draft.conditions.audience_restriction, index, |value| {
-                string(&value).map_err(|error| wrong_value(place, &error).1)
+            element(location, edit, &mut draft.conditions.audience_restriction, index, |value| {
+                string(&value).map_err(|error| wrong_value(location, &error).1)
             })
         }
         ["authentication", "sessionLifetime"] => {
             if !add && draft.authentication.session_lifetime.is_none() {
                 let hint = "The assertion has no session lifetime yet: `add` one".to_owned();
-                return Err(path(place.refused(ProblemCode::PathNotFound, "Path not found").hint(hint)));
+                return Err(path(location.refused(ProblemCode::PathNotFound, "Path not found").hint(hint)));
             }
             let lifetime = |value: &Value| Authentication::lifetime(value).map(Some);
-            set(place, edit, &mut draft.authentication.session_lifetime, lifetime)
+            set(location, edit, &mut draft.authentication.session_lifetime, lifetime)
         }
         ["authentication", _, ..] if add => {
-            let refused = place.refused(ProblemCode::BadPath, "Invalid path");
+            let refused = location.refused(ProblemCode::BadPath, "Invalid path");
             Err(path(refused.hint("It can be replaced, not added; only `sessionLifetime` is added".to_owned())))
         }
-        ["authentication", "sessionIndex"] => set_text(place, edit, &mut draft.authentication.session_index),
+        ["authentication", "sessionIndex"] => set_text(location, edit, &mut draft.authentication.session_index),
         ["authentication", "authnContext"] => {
-            set(place, edit, &mut draft.authentication.authn_context, AuthnContext::from_json)
+            set(location, edit, &mut draft.authentication.authn_context, AuthnContext::from_json)
         }
         ["authentication", "authnContext", "authnContextClassRef"] => {
-            set_text(place, edit, &mut draft.authentication.authn_context.authn_context_class_ref)
+            set_text(location, edit, &mut draft.authentication.authn_context.authn_context_class_ref)
         }
         ["lifetime", ..] => {
-            let refused = place.refused(ProblemCode::BadPath, "Invalid path");
+            let refused = location.refused(ProblemCode::BadPath, "Invalid path");
             Err(path(refused.hint("The lifetime of an assertion cannot be changed by a hook".to_owned())))
         }
-        _ => Err(path(place.bad_path_or(ROOTS))),
+        _ => Err(path(location.bad_path_or(ROOTS))),
     }
 }
 
-/// Below `/claims/<name>`.
-fn claim(place: Place<'_>, edit: Edit, draft: &mut Assertion, name: &str, below: &[&str]) -> Applied {
+/// Edits a path below `/claims/<name>`.
+fn claim(location: Location<'_>, edit: Edit, draft: &mut Assertion, name: &str, below: &[&str]) -> Applied {
     if below.is_empty() {
         if matches!(edit, Edit::Replace(_)) && draft.claims.get(name).is_none() {
-            return Err(path(place.not_found()));
+            return Err(path(location.not_found()));
         }
         if !is_xml_text(name) {
             let hint = "The attribute's name has a character that XML 1.0 does not allow".to_owned();
-            return Err(path(place.refused(ProblemCode::BadPath, "Invalid path").hint(hint)));
+            return Err(path(location.refused(ProblemCode::BadPath, "Invalid path").hint(hint)));
         }
         let (Edit::Add(value) | Edit::Replace(value)) = edit else {
-            return Err(path(place.bad_path_or(BELOW_ATTRIBUTE)));
+            return Err(path(location.bad_path_or(BELOW_ATTRIBUTE)));
         };
-        let attribute = Attribute::from_json(&value).map_err(|error| wrong_value(place, &error))?;
+        let attribute = Attribute::from_json(&value).map_err(|error| wrong_value(location, &error))?;
         draft.claims.insert(name, attribute);
         return Ok(());
     }
     let attribute = draft.claims.get_mut(name).ok_or_else(|| {
         let below_an_attribute = matches!(below.first(), Some(&("attributes" | "attributeValues")));
-        path(if below_an_attribute { place.not_found() } else { place.name_not_found() })
+        path(if below_an_attribute { location.not_found() } else { location.name_not_found() })
     })?;
     match below {
-        ["attributes"] => set(place, edit, &mut attribute.attributes, AttributeXml::from_json),
-        ["attributes", "NameFormat"] => set_text(place, edit, &mut attribute.attributes.name_format),
-        ["attributeValues", index] => element(place, edit, &mut attribute.values, index, |value| {
-            AttributeValue::from_json(&value).map_err(|error| wrong_value(place, &error).1)
+        ["attributes"] => set(location, edit, &mut attribute.attributes, AttributeXml::from_json),
+        ["attributes", "NameFormat"] => set_text(location, edit, &mut attribute.attributes.name_format),
+        ["attributeValues", index] => element(location, edit, &mut attribute.values, index, |value| {
+            AttributeValue::from_json(&value).map_err(|error| wrong_value(location, &error).1)
         })
         .map_err(|(member, refused)| match refused.code {
-            ProblemCode::BadIndex => path(bad_value_index(place, name)),
+            ProblemCode::BadIndex => path(bad_value_index(location, name)),
             _ => (member, refused),
         }),
         ["attributeValues", index, member @ ..] => {
             let value = crate::pointer::index(index).and_then(|index| attribute.values.get_mut(index));
-            let value = value.ok_or_else(|| path(bad_value_index(place, name)))?;
+            let value = value.ok_or_else(|| path(bad_value_index(location, name)))?;
             match member {
-                ["value"] => set(place, edit, &mut value.value, text),
-                ["attributes", "xsi:type"] => set_text(place, edit, &mut value.attributes.kind),
-                _ => Err(path(place.bad_path_or(BELOW_ATTRIBUTE))),
+                ["value"] => set(location, edit, &mut value.value, text),
+                ["attributes", "xsi:type"] => set_text(location, edit, &mut value.attributes.kind),
+                _ => Err(path(location.bad_path_or(BELOW_ATTRIBUTE))),
             }
         }
-        _ => Err(path(place.bad_path_or(BELOW_ATTRIBUTE))),
+        _ => Err(path(location.bad_path_or(BELOW_ATTRIBUTE))),
     }
 }
 
 /// The usual mistake is no index at all (`observed.md` section 3).
-fn bad_value_index(place: Place<'_>, name: &str) -> Refused {
+fn bad_value_index(location: Location<'_>, name: &str) -> Refused {
     let name = shown(name);
     let name = crate::pointer::escape(&name);
-    place.bad_index().hint(format!(
+    location.bad_index().hint(format!(
         "Name a value by its index, from 0: `/claims/{name}/attributeValues/0/value`; `/claims/{name}/attributeValues/-` \
          adds one"
     ))
 }
 
-/// Overwrites a member that exists: what `add` and `replace` both do there (RFC 6902, 4.1 and 4.3).
+/// Overwrites an existing member, as both `add` and `replace` do (RFC 6902, 4.1 and 4.3).
 fn set<T>(
-    place: Place<'_>,
+    location: Location<'_>,
     edit: Edit,
     member: &mut T,
     read: impl FnOnce(&Value) -> Result<T, AssertionError>,
 ) -> Applied {
-    let (Edit::Add(value) | Edit::Replace(value)) = edit else { return Err(path(place.bad_path())) };
-    *member = read(&value).map_err(|error| wrong_value(place, &error))?;
+    let (Edit::Add(value) | Edit::Replace(value)) = edit else { return Err(path(location.bad_path())) };
+    *member = read(&value).map_err(|error| wrong_value(location, &error))?;
     Ok(())
 }
 
-fn set_text(place: Place<'_>, edit: Edit, member: &mut String) -> Applied {
-    set(place, edit, member, string)
+fn set_text(location: Location<'_>, edit: Edit, member: &mut String) -> Applied {
+    set(location, edit, member, string)
 }
 
 fn element<T>(
-    place: Place<'_>,
+    location: Location<'_>,
     edit: Edit,
     items: &mut Vec<T>,
     index: &str,
     make: impl FnOnce(Value) -> Result<T, Refused>,
 ) -> Applied {
-    edit_element(place, items, index, edit, make).map_err(|refused| match refused.code {
+    edit_element(location, items, index, edit, make).map_err(|refused| match refused.code {
         ProblemCode::BadValue => ("/value", refused),
         _ => path(refused),
     })
 }
 
-/// The shape of the value that is wanted at a path, where a text alone is a usual mistake.
-fn wanted_shape(place: Place<'_>) -> Option<&'static str> {
+/// The object that a path requires, for paths where a plain string is a usual mistake.
+fn wanted_shape(location: Location<'_>) -> Option<&'static str> {
     const VALUE: &str = r#"{"attributes": {"xsi:type": "xs:string"}, "value": "…"}"#;
-    let names = place.tokens().ok()?.collect::<Result<Vec<_>, _>>().ok()?;
+    let names = location.tokens().ok()?.collect::<Result<Vec<_>, _>>().ok()?;
     let names = names.iter().map(Cow::as_ref).collect::<Vec<_>>();
     Some(match names.as_slice() {
         ["claims", _] => r#"{"attributeValues": [{"attributes": {"xsi:type": "xs:string"}, "value": "…"}]}"#,
@@ -211,11 +215,11 @@ fn wanted_shape(place: Place<'_>) -> Option<&'static str> {
     })
 }
 
-fn wrong_value(place: Place<'_>, error: &AssertionError) -> (&'static str, Refused) {
+fn wrong_value(location: Location<'_>, error: &AssertionError) -> (&'static str, Refused) {
     let hint = match error.pointer.as_str() {
         "" => format!("The value {}", error.message),
         pointer => format!("In the value, `{pointer}` {}", error.message),
     };
-    let hint = wanted_shape(place).map_or(hint.clone(), |shape| format!("{hint}. It looks like this: `{shape}`"));
-    ("/value", place.refused(ProblemCode::BadValue, "Invalid value").hint(hint))
+    let hint = wanted_shape(location).map_or(hint.clone(), |shape| format!("{hint}. It looks like this: `{shape}`"));
+    ("/value", location.refused(ProblemCode::BadValue, "Invalid value").hint(hint))
 }

@@ -62,7 +62,7 @@ pub(crate) static DESCRIPTION: Description = Description {
 #[derive(Clone, Copy, Debug)]
 pub struct Saml;
 
-/// `data.context`: what the service is told and cannot change.
+/// `data.context`, which commands cannot change.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SamlContext {

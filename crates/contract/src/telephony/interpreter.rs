@@ -1,4 +1,4 @@
-//! What the command of a telephony answer does (`telephony.md` section 3): the first object decides.
+//! Interprets the command of a telephony answer (`telephony.md` section 3): the first object decides.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::{
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order},
 };
 
-/// Longest text that is kept of what a service says about a delivery, in characters.
+/// Longest text about a delivery that is stored, in characters.
 const TEXT_CHARACTERS_MAX: usize = 255;
 
 pub(super) fn interpret(subject: &mut TelephonySubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
@@ -33,7 +33,7 @@ pub(super) fn interpret(subject: &mut TelephonySubject, answer: Answer) -> Resul
         }
         for (place, item) in items.into_iter().enumerate() {
             let mut change = Change { command: TELEPHONY_ACTION.name, op: "ignore", path: "/status".to_owned() };
-            // Whatever the others say, they are no reason to send a message twice (`open-questions.md` I7).
+            // The other objects are ignored: they are no reason to send a message twice (`open-questions.md` I7).
             if place == 0 && decided.is_none() {
                 match delivery(item) {
                     Ok(delivery) => decided = Some(delivery),

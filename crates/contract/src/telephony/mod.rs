@@ -74,11 +74,11 @@ pub enum TelephonyFlow {
 pub enum DeliveryChannel {
     /// A text message.
     Sms,
-    /// A call, under the name that the operator chose for it.
+    /// A voice call, with the wire name that the operator chose.
     Voice(VoiceLabel),
 }
 
-/// What a call is called on the wire: the sources differ (`open-questions.md` I1).
+/// The wire name of a voice call; the sources differ (`open-questions.md` I1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VoiceLabel {
     /// `Voice`.
@@ -90,16 +90,16 @@ pub enum VoiceLabel {
     Call,
 }
 
-/// What the service is told. Nothing of it can be changed; its `Debug` shows neither the code nor the message.
+/// The data for the service. Commands cannot change it; its `Debug` shows neither the code nor the message.
 #[derive(Clone, Debug)]
 pub struct TelephonyContext {
     /// The flow.
     pub flow: TelephonyFlow,
     /// The flow's request.
     pub request: RequestContext,
-    /// Whose phone it is.
+    /// The owner of the phone.
     pub user: TelephonyUser,
-    /// What is to be sent, and where to.
+    /// The message and its destination.
     pub message: Message,
 }
 
@@ -135,7 +135,7 @@ pub struct Message {
     pub locale: String,
 }
 
-/// What the service says of the delivery; `None` until it has said anything.
+/// The service's report on the delivery; `None` until there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TelephonySubject {
     /// The delivery that the service reports.
@@ -149,7 +149,7 @@ pub struct TelephonySubject {
 pub struct Delivery {
     /// How it went.
     pub status: DeliveryStatus,
-    /// Who delivered it.
+    /// The provider that delivered it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// The provider's id for it.
@@ -239,7 +239,7 @@ impl DeliveryChannel {
 }
 
 impl TelephonySubject {
-    /// Whether the built-in provider must send the code: the service failed to, or has not said that it did.
+    /// Whether the built-in provider must send the code: the service failed to, or did not report a delivery.
     ///
     /// ```
     /// assert!(tenterhook_contract::telephony::TelephonySubject::default().falls_back());
@@ -266,7 +266,7 @@ impl ExtensionPoint for Telephony {
         subject.falls_back()
     }
 
-    /// Who believed in a delivery that nobody made would not let the built-in provider send the passcode.
+    /// A claimed delivery that did not happen would keep the built-in provider from sending the passcode.
     fn known_to_the_service_alone(&self, subject: &TelephonySubject) -> Option<&'static str> {
         (!subject.falls_back()).then_some(
             "They would report a passcode as sent that nobody has sent. Leave them out: the built-in provider sends it",
@@ -335,7 +335,7 @@ impl HookKind for Kind {
             json!({ "firstName": profile.first_name, "lastName": profile.last_name, "login": profile.login, "userId": user.id }),
         );
         }
-        // A code and a number that nobody has (`telephony.md` section 7).
+        // A code and a number that belong to no user (`telephony.md` section 7).
         document.set("/data/messageProfile/otpCode", json!("11111"));
         document.set("/data/messageProfile/msgTemplate", json!("Your code is 11111"));
         document.set("/data/messageProfile/phoneNumber", json!("9876543210"));

@@ -1,4 +1,4 @@
-//! What the commands of a token answer do (`token.md` section 3): in order, all or none.
+//! Interprets the commands of a token answer (`token.md` section 3): in order, all or none.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     answer::{Answer, unknown_command},
     limits::{OPERATIONS_MAX, TOKEN_LIFETIME_SECONDS_MAX, TOKEN_LIFETIME_SECONDS_MIN},
-    patch::{Edit, Operations, Place, each_operation, edit_below, too_many_operations},
+    patch::{Edit, Location, Operations, each_operation, edit_below, too_many_operations},
     plain_json,
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
@@ -44,8 +44,8 @@ pub(super) fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Ve
             continue;
         };
         let found = (&mut changes, &mut problems);
-        operations += each_operation(index, command, rule, ("claims", Operations::All), found, |place, edit| {
-            staged.edit(place, edit)
+        operations += each_operation(index, command, rule, ("claims", Operations::All), found, |location, edit| {
+            staged.edit(location, edit)
         });
         if operations > OPERATIONS_MAX {
             problems.push(too_many_operations(index));
@@ -64,8 +64,8 @@ pub(super) fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Ve
     Ok(changes)
 }
 
-/// A token as the operations so far would leave it: only the claims they touched are copied, so that a token with
-/// many claims costs no more than one with few, and a failure has nothing to undo.
+/// A token with the changes of the operations so far. Only touched claims are copied, so that the cost does not grow
+/// with the token, and a failure has nothing to undo.
 struct Staged<'a> {
     draft: &'a TokenDraft,
     kind: TokenKind,
@@ -73,10 +73,10 @@ struct Staged<'a> {
     touched: Touched,
 }
 
-/// What operations came to.
+/// The accumulated changes of operations.
 #[derive(Default)]
 struct Touched {
-    /// Claims by name; `None` is a removed one.
+    /// Changed claims by name; `None` marks a removed one.
     claims: Vec<(String, Option<Value>)>,
     lifetime_seconds: Option<u32>,
 }
@@ -90,19 +90,19 @@ impl<'a> Staged<'a> {
         self.touched
     }
 
-    fn edit(&mut self, place: Place<'_>, edit: Edit) -> Result<(), (&'static str, Refused)> {
-        if place.path == LIFETIME {
-            return self.set_lifetime(place, &edit).map_err(|refused| ("", refused));
+    fn edit(&mut self, location: Location<'_>, edit: Edit) -> Result<(), (&'static str, Refused)> {
+        if location.path == LIFETIME {
+            return self.set_lifetime(location, &edit).map_err(|refused| ("", refused));
         }
-        self.edit_claim(place, edit).map_err(|refused| match refused.code {
+        self.edit_claim(location, edit).map_err(|refused| match refused.code {
             ProblemCode::BadValue => ("/value", refused),
             _ => ("/path", refused),
         })
     }
 
-    fn set_lifetime(&mut self, place: Place<'_>, edit: &Edit) -> Result<(), Refused> {
+    fn set_lifetime(&mut self, location: Location<'_>, edit: &Edit) -> Result<(), Refused> {
         let Edit::Replace(value) = edit else {
-            let refused = place.refused(ProblemCode::BadPath, "Invalid path");
+            let refused = location.refused(ProblemCode::BadPath, "Invalid path");
             return Err(refused.hint("The lifetime can only be replaced".to_owned()));
         };
         let seconds = plain_json::integer(value).and_then(|seconds| u32::try_from(seconds).ok());
@@ -111,40 +111,40 @@ impl<'a> Staged<'a> {
                 self.touched.lifetime_seconds = Some(seconds);
                 Ok(())
             }
-            _ => Err(place.refused(ProblemCode::BadValue, "Invalid token lifetime").hint(format!(
+            _ => Err(location.refused(ProblemCode::BadValue, "Invalid token lifetime").hint(format!(
                 "The lifetime is an integer from {TOKEN_LIFETIME_SECONDS_MIN} to {TOKEN_LIFETIME_SECONDS_MAX} seconds"
             ))),
         }
     }
 
-    fn edit_claim(&mut self, place: Place<'_>, edit: Edit) -> Result<(), Refused> {
-        let mut tokens = place.tokens()?;
+    fn edit_claim(&mut self, location: Location<'_>, edit: Edit) -> Result<(), Refused> {
+        let mut tokens = location.tokens()?;
         let (root, claim) = (tokens.next().transpose()?, tokens.next().transpose()?);
         // Most paths end with the claim.
         let below = tokens.collect::<Result<Vec<_>, _>>()?;
-        let Some(claim) = claim.filter(|_| root.is_some_and(|root| root == place.root)) else {
+        let Some(claim) = claim.filter(|_| root.is_some_and(|root| root == location.root)) else {
             let hint = format!("A path is `/claims/<name>` or `{LIFETIME}`");
-            return Err(place.refused(ProblemCode::BadPath, "Invalid path").hint(hint));
+            return Err(location.refused(ProblemCode::BadPath, "Invalid path").hint(hint));
         };
         let claim = claim.as_ref();
         if claim.is_empty() || below.iter().any(|name| name.is_empty()) {
-            return Err(place.bad_path());
+            return Err(location.bad_path());
         }
         if is_reserved(self.kind, claim, self.dpop) {
             let hint = format!("The claim `{}` cannot be changed by a hook", shown(claim));
-            return Err(place.refused(ProblemCode::ReservedClaim, "Reserved claim").hint(hint));
+            return Err(location.refused(ProblemCode::ReservedClaim, "Reserved claim").hint(hint));
         }
-        place.check_depth(&edit, below.len())?;
+        location.check_depth(&edit, below.len())?;
         match below.split_last() {
-            None => self.edit_whole(place, claim, edit),
+            None => self.edit_whole(location, claim, edit),
             Some((last, parents)) => {
-                let claim = self.claim_mut(claim).ok_or_else(|| place.name_not_found())?;
-                edit_below(place, claim, parents, last, edit)
+                let claim = self.claim_mut(claim).ok_or_else(|| location.name_not_found())?;
+                edit_below(location, claim, parents, last, edit)
             }
         }
     }
 
-    fn edit_whole(&mut self, place: Place<'_>, claim: &str, edit: Edit) -> Result<(), Refused> {
+    fn edit_whole(&mut self, location: Location<'_>, claim: &str, edit: Edit) -> Result<(), Refused> {
         let slot = self.touched.claims.iter().position(|(name, _)| name == claim);
         let present = match slot.and_then(|slot| self.touched.claims.get(slot)) {
             Some((_, value)) => value.is_some(),
@@ -152,7 +152,7 @@ impl<'a> Staged<'a> {
         };
         let value = match edit {
             Edit::Add(value) => Some(value),
-            _ if !present => return Err(place.not_found()),
+            _ if !present => return Err(location.not_found()),
             Edit::Replace(value) => Some(value),
             Edit::Remove => None,
         };
@@ -163,7 +163,7 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    /// The claim as it stands, copied before the first change to it.
+    /// The current value of the claim, copied before its first change.
     fn claim_mut(&mut self, claim: &str) -> Option<&mut Value> {
         if let Some(slot) = self.touched.claims.iter().position(|(name, _)| name == claim) {
             return self.touched.claims.get_mut(slot)?.1.as_mut();
@@ -182,7 +182,7 @@ impl Touched {
         for (name, value) in self.claims {
             match value {
                 Some(value) => drop(draft.claims.insert(name, value)),
-                // `shift_remove` keeps the order of the claims that stay.
+                // `shift_remove` keeps the order of the other claims.
                 None => drop(draft.claims.shift_remove(&name)),
             }
         }

@@ -1,6 +1,6 @@
 //! The token type, `com.okta.oauth2.tokens.transform` (`token.md`).
 //!
-//! What is sent is here, what commands do in `interpreter.rs`, the reserved claims in [`reserved`].
+//! The request data is here, the interpreter in `interpreter.rs`, the reserved claims in [`reserved`].
 
 mod interpreter;
 pub mod reserved;
@@ -75,7 +75,7 @@ pub(crate) static DESCRIPTION: Description = Description {
 #[derive(Clone, Copy, Debug)]
 pub struct Token;
 
-/// The tokens about to be issued: what commands may change.
+/// The tokens about to be issued, which commands may change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenSubject {
     /// The ID token; `None` when none will be issued.
@@ -95,7 +95,7 @@ pub struct TokenDraft {
     pub lifetime_seconds: u32,
 }
 
-/// What the service is told and cannot change.
+/// The data for the service that commands cannot change.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
     /// `data.context`.
@@ -364,7 +364,7 @@ impl Rehearse for Token {
     }
 }
 
-/// The request goes to the token endpoint: it has no browser's members, and no session.
+/// Changes the document to a request at the token endpoint, which has no browser parameters and no session.
 fn at_the_token_endpoint(document: &mut Document, grant_type: &str) {
     const REQUEST: &str = "/data/context/protocol/request";
     for member in ["state", "redirect_uri", "response_mode", "response_type"] {
@@ -427,10 +427,11 @@ impl HookKind for Kind {
         }
         if let Some(grant_type) = &inputs.grant_type {
             match grant_type.as_str() {
-                // The sample's own. A code is asked for where the user signs in; the hook runs there.
+                // The sample's own grant. An authorization code is requested where the user signs in, and the hook runs
+                // there.
                 "implicit" => {}
                 "authorization_code" => document.set(&format!("{PROTOCOL}/request/response_type"), json!("code")),
-                // Nobody signed in: there is no session, no user and no ID token.
+                // Without a sign-in there is no session, no user and no ID token.
                 "client_credentials" => {
                     at_the_token_endpoint(document, grant_type);
                     document.remove("/data/context", "user");

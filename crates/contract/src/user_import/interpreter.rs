@@ -1,4 +1,4 @@
-//! What the commands of a user import answer do (`user-import.md` section 3).
+//! Interprets the commands of a user import answer (`user-import.md` section 3).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,8 +14,8 @@ use crate::{
     profile::{Profile, ProfileSchema},
 };
 
-/// Applies the commands. App attributes first, then the mapping, then platform attributes, so that a platform value
-/// that the hook set wins; the decision stands on its own, its two commands in either order.
+/// Applies the commands: first app attributes, then the mapping, then platform attributes, so that a platform value
+/// that the hook set wins. The action is independent of them; its two commands may come in either order.
 pub(super) fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
     let mut draft = Draft::default();
     let mut problems = answer.problems;
@@ -89,7 +89,7 @@ pub(super) fn interpret(subject: &mut ImportSubject, answer: Answer) -> Result<V
     Ok(draft.write(subject, action))
 }
 
-/// What the commands came to, before the subject is touched.
+/// The accumulated changes of the commands, before the subject is changed.
 #[derive(Default)]
 struct Draft {
     action: Option<ImportAction>,
@@ -99,7 +99,7 @@ struct Draft {
     changes: Vec<Change>,
 }
 
-/// What holds for values of attributes that no schema describes.
+/// Checks the depth of values of attributes without a schema.
 fn check_depth(name: &str, value: &Value) -> Result<(), Refused> {
     if plain_json::is_nested_at_most(value, VALUE_DEPTH_MAX) {
         return Ok(());
@@ -113,7 +113,7 @@ fn change(rule: &CommandRule, op: &'static str, path: impl Into<String>) -> Chan
 }
 
 impl Draft {
-    /// Sets what the schema admits; answers the places in the answer of what was set.
+    /// Sets the attributes that the schema admits; returns the positions in the answer of those that were set.
     fn set(
         &mut self,
         rule: &'static CommandRule,
@@ -149,7 +149,7 @@ impl Draft {
         let mapped = self.mapped(&mapping).collect::<Vec<_>>();
         let Self { target, app, user, mut changes, .. } = self;
         if let Some(target) = target {
-            // The id alone changes nothing about a user who is to be created.
+            // The id alone has no effect on a user that is to be created.
             if action == ImportAction::LinkUser {
                 subject.target = Some(target);
                 changes.push(change(&USER_UPDATE, "set", "/id"));

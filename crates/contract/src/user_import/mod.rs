@@ -85,7 +85,7 @@ pub(crate) static DESCRIPTION: Description = Description {
 #[derive(Clone, Copy, Debug)]
 pub struct UserImport;
 
-/// What becomes of an imported user.
+/// The action for an imported user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -96,30 +96,30 @@ pub enum ImportAction {
     LinkUser,
 }
 
-/// Which attribute of the app user fills which attribute of the platform user.
+/// Pairs of an app user's attribute and the platform user's attribute that it fills.
 pub type AttributeMapping = Vec<(String, String)>;
 
-/// An imported user before the profile is written: what commands may change.
+/// An imported user before the profile is written; commands may change it.
 #[derive(Clone, PartialEq)]
 pub struct ImportSubject {
-    /// What becomes of the user.
+    /// The action for the user.
     pub action: ImportAction,
-    /// The existing user to link to: a match that was found, or one that the hook named. Whether a user that the hook
-    /// named exists is for the flow to check.
+    /// The existing user to link to: a match, or a user that the hook named. The flow checks that a user that the hook
+    /// named exists.
     pub target: Option<String>,
     /// The app user's attributes.
     pub app_profile: Profile,
     /// The platform user's attributes, after mapping.
     pub user_profile: Profile,
-    /// The schema of the app user; `None` when the app has none and any attribute goes.
+    /// The schema of the app user; `None` when the app has none and every attribute is allowed.
     pub app_schema: Option<Arc<ProfileSchema>>,
     /// The schema of the platform user.
     pub user_schema: Arc<ProfileSchema>,
-    /// Applied again to the app attributes that a command changed.
+    /// Applied again to app attributes that a command changed.
     pub mapping: Arc<AttributeMapping>,
 }
 
-/// What the service is told and cannot change.
+/// The data for the service that commands cannot change.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportContext {
