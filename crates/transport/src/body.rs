@@ -1,4 +1,4 @@
-//! What is read of an answer's body.
+//! Reads the body of an answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,21 +13,21 @@ use tenterhook_engine::{CallFailure, Deadline, FailureCode, carries_answer};
 
 use crate::{connection::ConnectionInfo, failure};
 
-/// How long a body may take whose status carries no answer. What comes in this time is shown to people, and a connection
-/// whose body was read to its end is used again; nothing waits for more.
+/// Longest time to read a body whose status carries no answer. The part that arrives in this time is shown to people,
+/// and a connection whose body was read to its end is reused; nothing waits for the rest.
 const ASIDE_TIMEOUT: Duration = Duration::from_millis(100);
 /// Characters of a content encoding that a failure shows.
 const ENCODING_CHARACTERS_MAX: usize = 30;
 
-/// What has been read. An ordinary answer is one frame and is never copied.
+/// The bytes read so far. An ordinary answer is one frame and is never copied.
 #[derive(Default)]
 struct Read {
     first: Bytes,
     grown: BytesMut,
 }
 
-/// The body of an answer: the whole one where the status carries an answer, else what has arrived at once. Whatever is
-/// wrong with the latter, the status stands.
+/// The body of an answer: the whole body if the status carries an answer, else the part that arrives within
+/// [`ASIDE_TIMEOUT`]. In the second case an error in the body does not change the result, which is the status.
 pub(crate) async fn of_answer(answer: Response<Incoming>, deadline: Deadline) -> Result<Bytes, CallFailure> {
     let status = answer.status().as_u16();
     let encoding = encoding_of(answer.headers());
@@ -40,14 +40,14 @@ pub(crate) async fn of_answer(answer: Response<Incoming>, deadline: Deadline) ->
         ended();
         let body = read.end();
         return match encoding {
-            // What is JSON as it stands only has a header that is wrong.
+            // A body that parses as JSON is not encoded; only its header is wrong.
             Some(encoding) if !body.is_empty() && serde_json::from_slice::<IgnoredAny>(&body).is_err() => {
                 Err(encoded(&encoding))
             }
             _ => Ok(body),
         };
     }
-    // At the deadline itself what waits for this one looks at it first.
+    // At the deadline itself the waiting task polls this future first.
     let until = deadline.earlier(Deadline::after(ASIDE_TIMEOUT));
     if let Ok(Ok(())) = tokio::time::timeout_at(until.instant(), reading).await {
         ended();
@@ -55,8 +55,8 @@ pub(crate) async fn of_answer(answer: Response<Incoming>, deadline: Deadline) ->
     Ok(read.end())
 }
 
-/// The content encoding, when there is one. None is ever asked for: the bound on a body would have to hold for what it grows
-/// to.
+/// The content encoding, if there is one. We never request one, because the bound on a body would have to hold for the
+/// decoded body.
 fn encoding_of(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(CONTENT_ENCODING).iter();
     let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));

@@ -1,10 +1,10 @@
-//! What a certificate says of itself (RFC 5280 section 4), as far as the verifying library does not tell.
+//! Reads those members of a certificate (RFC 5280 section 4) that the verifying library does not expose.
 
 use std::{fmt::Write as _, iter};
 
 /// Characters of a name in a certificate that a failure shows.
 const NAME_CHARACTERS_MAX: usize = 100;
-/// The tags of the version and of the extensions in what is signed.
+/// The tags of the version and of the extensions in the `tbsCertificate`.
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 /// The identifiers of extensions: basic constraints (2.5.29.19) and extended key usage (2.5.29.37).
@@ -13,7 +13,7 @@ const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
 /// The use as a server's certificate (1.3.6.1.5.5.7.3.1).
 const SERVER_AUTHENTICATION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 
-/// Whether the certificate is an authority's: it says so (CA:TRUE), or it is of version 1, which has no means to say it.
+/// Whether the certificate is an authority's: it has CA:TRUE, or it is of version 1, which has no extensions.
 pub(crate) fn is_authority(der: &[u8]) -> bool {
     let Some((_, signed, _)) = element(der).and_then(|(_, certificate, _)| element(certificate)) else { return false };
     if element(signed).is_some_and(|(tag, ..)| tag != VERSION) {
@@ -23,7 +23,7 @@ pub(crate) fn is_authority(der: &[u8]) -> bool {
     matches!(constraints.and_then(|(_, constraints, _)| element(constraints)), Some((1, [0xff], _)))
 }
 
-/// Whether a server may use the certificate: it names no uses, or this one.
+/// Whether a server may use the certificate: it has no extended key usage, or one that includes server authentication.
 pub(crate) fn is_for_servers(der: &[u8]) -> bool {
     let signed = element(der).and_then(|(_, certificate, _)| element(certificate));
     let uses = signed.and_then(|(_, signed, _)| extension(signed, EXTENDED_KEY_USAGE));
@@ -32,7 +32,7 @@ pub(crate) fn is_for_servers(der: &[u8]) -> bool {
     })
 }
 
-/// The value of an extension in what is signed.
+/// The value of an extension in a `tbsCertificate`.
 fn extension<'a>(signed: &'a [u8], id: &[u8]) -> Option<&'a [u8]> {
     let (_, extensions) = elements(signed).find(|(tag, _)| *tag == EXTENSIONS)?;
     let (_, extensions, _) = element(extensions)?;
@@ -41,8 +41,8 @@ fn extension<'a>(signed: &'a [u8], id: &[u8]) -> Option<&'a [u8]> {
     elements(extension).last().map(|(_, value)| value)
 }
 
-/// A distinguished name for people: common name, organisation and unit, in the certificate's order. The service has chosen
-/// it: what is not printable is left out.
+/// A distinguished name for people: common name, organisation and unit, in the certificate's order. The service chose
+/// the text, so characters that are not printable are left out.
 pub(crate) fn name(der: &[u8]) -> String {
     let mut text = String::new();
     for (_, set) in elements(der) {
@@ -57,14 +57,14 @@ pub(crate) fn name(der: &[u8]) -> String {
             let Some((_, value, _)) = element(value) else { continue };
             let value: String = String::from_utf8_lossy(value).chars().filter(|c| !c.is_control()).collect();
             let separator = if text.is_empty() { "" } else { ", " };
-            // Writing to a text does not fail.
+            // Writing to a `String` does not fail.
             let _ = write!(text, "{separator}{label}={value}");
         }
     }
     text.chars().take(NAME_CHARACTERS_MAX).collect()
 }
 
-/// The elements of DER one after the other: their tags and contents.
+/// The consecutive elements of DER: their tags and contents.
 fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     iter::from_fn(move || {
         let (tag, content, rest) = element(der)?;
@@ -73,7 +73,7 @@ fn elements(mut der: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     })
 }
 
-/// The first element of DER (X.690 section 8.1): its tag, its content, and what follows it.
+/// The first element of DER (X.690 section 8.1): its tag, its content, and the rest.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, der) = der.split_first()?;
     let (length, der) = der.split_first()?;

@@ -1,9 +1,9 @@
-//! A connection to an external service, and whether it may carry another request.
+//! A connection to an external service; decides whether it may carry another request.
 //!
-//! The pool hands an idle connection to the next request whatever has become of it meanwhile. Here, at the first byte of
-//! that request, it is looked at once more: is it past the idle time that the service is known to allow, past its own age,
-//! or already closed by the service? Then not a byte is written, and the call takes another connection: the one case in
-//! HTTP/1.1 in which it is certain that the service has not read the request.
+//! The pool gives an idle connection to the next request without checking its state. This module checks it at the first
+//! byte of that request. When the connection is past the idle time that the service allows, past its own maximum age,
+//! or already closed by the service, no byte is written and the call takes another connection. In HTTP/1.1 this is the
+//! only case in which it is certain that the service has not read the request.
 
 use std::{
     future::poll_fn,
@@ -37,31 +37,32 @@ use crate::{
     streams::{Frames, Streams},
 };
 
-/// Bytes whose parsing counts as one of the 128 operations that a task may do before others have their turn.
+/// Bytes whose parsing costs one of the 128 units of Tokio's cooperative budget, after which a task yields.
 const BYTES_OF_A_TURN: usize = 256;
 
-/// A connection that has carried no request is new for this long, and used without a question. One that is older was made
-/// for a call that another connection served, and has waited since.
+/// A connection without a request so far counts as new for this long and is used without a check. An older one was
+/// opened for a call that another connection then served, and has been idle since.
 const NEW_FOR: Duration = Duration::from_secs(1);
 
-/// What the pool and the calls know of a connection: handed to every request that uses it.
+/// The state of a connection, shared by the pool and every request that uses it.
 #[derive(Debug)]
 pub(crate) struct ConnectionInfo {
     /// When connecting began.
     pub(crate) began: Instant,
     /// When it was established.
     pub(crate) established: Instant,
-    /// When it is to be left, because its host's name may lead elsewhere by then.
+    /// When the connection must no longer be used, because its host's name may resolve to another address by then.
     pub(crate) leave_at: Instant,
     /// Whether it speaks HTTP/2.
     pub(crate) http2: bool,
-    /// What the service said of it.
+    /// What the service's `Keep-Alive` header allows.
     pub(crate) promise: Promise,
     /// Answers that were read to their end.
     pub(crate) answers: AtomicU32,
-    /// What is known of its streams, over HTTP/2.
+    /// The state of its streams, over HTTP/2.
     pub(crate) streams: Streams,
-    /// What takes an HTTP/2 connection out of the pool at its age; `None` once the connection has gone.
+    /// The task that removes an HTTP/2 connection from the pool at its maximum age; `None` once the connection has
+    /// ended.
     pub(crate) leaving: OnceLock<Option<AbortHandle>>,
 }
 
@@ -72,7 +73,7 @@ impl ConnectionInfo {
     }
 }
 
-/// The HTTP/2 connection that was chosen for a request; `None` before, and where it is one of HTTP/1.1.
+/// The HTTP/2 connection that the pool chose for a request; `None` before that, and for HTTP/1.1.
 pub(crate) fn http2_of(chosen: &CaptureConnection) -> Option<Arc<ConnectionInfo>> {
     let mut extensions = Extensions::new();
     if let Some(connected) = chosen.connection_metadata().as_ref().filter(|connected| connected.is_negotiated_h2()) {
@@ -85,9 +86,9 @@ pub(crate) fn http2_of(chosen: &CaptureConnection) -> Option<Arc<ConnectionInfo>
 pub(crate) struct ServiceConnection {
     stream: Stream,
     info: Arc<ConnectionInfo>,
-    /// `None` for HTTP/2, which says itself what it has not read.
-    turns: Option<Turns>,
-    /// Those that were read; `None` for HTTP/1.1.
+    /// `None` for HTTP/2, whose protocol says which requests were not read.
+    http1: Option<Http1State>,
+    /// The frames that were read; `None` for HTTP/1.1.
     frames: Option<Frames>,
 }
 
@@ -97,7 +98,7 @@ pub(crate) enum Stream {
     Plain(TcpStream),
     /// With.
     Tls(Box<TlsStream<TcpStream>>),
-    /// Given away, to be watched.
+    /// Moved to the task that watches an idle connection.
     Gone,
 }
 
@@ -105,29 +106,29 @@ trait Socket: AsyncRead + AsyncWrite + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket for S {}
 
-/// Whose turn it is on an HTTP/1.1 connection: requests and answers alternate.
-struct Turns {
+/// The state of an HTTP/1.1 connection, on which requests and answers alternate.
+struct Http1State {
     service: Arc<Service>,
     /// The hook's own idle time.
     idle: Option<Duration>,
-    /// Requests that were begun.
+    /// Requests begun so far.
     requests: u32,
-    /// Bytes of the request under way that were not written yet; `None` when its end is not known. Nothing is concluded
-    /// from the state of such a connection.
+    /// Bytes of the current request that are not written yet; `None` when its length is unknown. The state of such a
+    /// connection proves nothing.
     left: Option<u64>,
     wrote_at: Instant,
     read_at: Instant,
-    /// Our side was closed: what the service does then says nothing.
+    /// Our side was closed, so a close by the service says nothing about its idle time.
     shut: bool,
 }
 
-/// Not a byte of the request was written.
+/// No byte of the request was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection was not used: {0:?}")]
 pub(crate) struct NotUsed(Reason);
 
 impl NotUsed {
-    /// Whether the connection was a new one, so that the next one may end in the same way.
+    /// Whether the connection was new; the next one may then end in the same way.
     pub(crate) fn was_new(self) -> bool {
         self.0 == Reason::ClosedNew
     }
@@ -145,9 +146,9 @@ enum Reason {
 impl ServiceConnection {
     pub(crate) fn new(stream: Stream, info: ConnectionInfo, service: Arc<Service>, idle: Option<Duration>) -> Self {
         let now = info.established;
-        let turns = Turns { service, idle, requests: 0, left: Some(0), wrote_at: now, read_at: now, shut: false };
+        let http1 = Http1State { service, idle, requests: 0, left: Some(0), wrote_at: now, read_at: now, shut: false };
         let frames = info.http2.then(Frames::default);
-        Self { stream, turns: (!info.http2).then_some(turns), frames, info: Arc::new(info) }
+        Self { stream, http1: (!info.http2).then_some(http1), frames, info: Arc::new(info) }
     }
 
     /// Whether it carries several calls at the same time.
@@ -155,53 +156,53 @@ impl ServiceConnection {
         self.info.http2
     }
 
-    /// Before bytes are written: whether they begin a request that this connection must not carry.
+    /// Called before bytes are written. Fails if they begin a request that this connection must not carry.
     fn begin(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(turns) = self.turns.as_mut().filter(|turns| turns.left == Some(0) && !bytes.is_empty()) else {
+        let Some(http1) = self.http1.as_mut().filter(|http1| http1.left == Some(0) && !bytes.is_empty()) else {
             return Ok(());
         };
         let now = Instant::now();
-        let new = turns.requests == 0 && now.duration_since(self.info.established) < NEW_FOR;
+        let new = http1.requests == 0 && now.duration_since(self.info.established) < NEW_FOR;
         let fit = match new {
             true if self.stream.is_closed() => Err(Reason::ClosedNew),
             true => Ok(()),
-            false => turns.fit(&self.info, &self.stream, now),
+            false => http1.fit(&self.info, &self.stream, now),
         };
         fit.map_err(|reason| io::Error::other(NotUsed(reason)))?;
-        turns.requests = turns.requests.saturating_add(1);
-        turns.left = request_bytes(bytes);
+        http1.requests = http1.requests.saturating_add(1);
+        http1.left = request_bytes(bytes);
         Ok(())
     }
 
-    /// After bytes were written.
+    /// Called after bytes were written.
     fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
-        if let (Some(turns), Poll::Ready(Ok(bytes))) = (&mut self.turns, written) {
-            turns.left = turns.left.map(|left| left.saturating_sub(*bytes as u64));
-            turns.wrote_at = Instant::now();
+        if let (Some(http1), Poll::Ready(Ok(bytes))) = (&mut self.http1, written) {
+            http1.left = http1.left.map(|left| left.saturating_sub(*bytes as u64));
+            http1.wrote_at = Instant::now();
         }
     }
 
-    /// After bytes were read, or the end.
+    /// Called after bytes, or the end of the stream, were read.
     fn read(&mut self, bytes: &[u8]) {
         if let Some(frames) = &mut self.frames {
             frames.read(bytes, &self.info.streams);
         }
-        let Some(turns) = &mut self.turns else { return };
+        let Some(http1) = &mut self.http1 else { return };
         let now = Instant::now();
         if !bytes.is_empty() {
-            if turns.read_at < turns.wrote_at {
-                turns.service.answered_after(now.duration_since(turns.wrote_at));
+            if http1.read_at < http1.wrote_at {
+                http1.service.answered_after(now.duration_since(http1.wrote_at));
             }
-            turns.read_at = now;
-        } else if let Some(idle) = turns.idle_at(&self.info, now) {
-            turns.service.ended(idle, now);
+            http1.read_at = now;
+        } else if let Some(idle) = http1.idle_at(&self.info, now) {
+            http1.service.ended(idle, now);
         }
     }
 }
 
-impl Turns {
-    /// How long the connection has been idle: the answer to the last request has come, and was read to its end. Whoever
-    /// leaves one in its middle learns nothing of the service.
+impl Http1State {
+    /// How long the connection has been idle, if the last answer was read to its end. A connection that was left in the
+    /// middle of an answer says nothing about the service.
     fn idle_at(&self, info: &ConnectionInfo, now: Instant) -> Option<Duration> {
         let answered = self.requests > 0 && info.answers.load(Ordering::Relaxed) == self.requests;
         let idle = answered && !self.shut && self.left == Some(0) && self.read_at >= self.wrote_at;
@@ -240,7 +241,7 @@ impl Stream {
         }
     }
 
-    /// The socket, or a closed one when it was given away.
+    /// The socket; an error when it was moved to the watching task.
     fn open(&mut self) -> io::Result<Pin<&mut (dyn Socket + '_)>> {
         match self {
             Self::Plain(stream) => Ok(Pin::new(stream)),
@@ -249,14 +250,14 @@ impl Stream {
         }
     }
 
-    /// Whether the service has closed the connection, or sent what no request has asked for. The reactor may not have told
-    /// so yet: the socket itself is asked.
+    /// Whether the service has closed the connection or sent bytes without a request. The socket itself is checked,
+    /// because the reactor may not have reported it yet.
     fn has_ended(&self) -> bool {
         !matches!(self.peek(), Err(Errno::AGAIN | Errno::INTR))
     }
 
-    /// Whether the service has closed the connection. Over TLS it may have sent something of its own before, which hides
-    /// the end.
+    /// Whether the service has closed the connection. Over TLS, records that the service sent before may hide the end
+    /// of the stream.
     fn is_closed(&self) -> bool {
         !matches!(self.peek(), Ok(1..) | Err(Errno::AGAIN | Errno::INTR))
     }
@@ -308,7 +309,8 @@ impl AsyncRead for ServiceConnection {
     }
 }
 
-/// Takes from the task's turn what parsing the bytes costs: a flood of heads, which are small, must give way to the deadline.
+/// Charges the task's cooperative budget for parsing the bytes, so that a flood of small heads cannot starve the
+/// deadline's timer.
 fn spend(context: &mut Context<'_>, bytes: usize) {
     for _ in 0..bytes / BYTES_OF_A_TURN {
         match tokio::task::coop::poll_proceed(context) {
@@ -331,12 +333,12 @@ impl AsyncWrite for ServiceConnection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, turns, info, .. } = &mut *self;
-        if let Some(turns) = turns {
-            if let Some(idle) = turns.idle_at(info, Instant::now()).filter(|_| !stream.has_ended()) {
-                turns.service.survived(idle);
+        let Self { stream, http1, info, .. } = &mut *self;
+        if let Some(http1) = http1 {
+            if let Some(idle) = http1.idle_at(info, Instant::now()).filter(|_| !stream.has_ended()) {
+                http1.service.survived(idle);
             }
-            turns.shut = true;
+            http1.shut = true;
         }
         stream.open()?.poll_shutdown(context)
     }
@@ -363,21 +365,20 @@ impl AsyncWrite for ServiceConnection {
 }
 
 impl Drop for ServiceConnection {
-    /// Watches a connection that was not used again: whether the service would have kept it is worth knowing for the next
-    /// ones.
+    /// Watches a connection that was not reused, to learn whether the service would have kept it open.
     fn drop(&mut self) {
-        // A request that ends after its connection finds that there is nothing to leave any more.
+        // A request that ends after its connection finds no task to abort.
         if self.info.leaving.set(None).is_err()
             && let Some(Some(leaving)) = self.info.leaving.get()
         {
             leaving.abort();
         }
-        let Some(turns) = self.turns.as_ref().filter(|turns| turns.idle.is_none()) else { return };
-        let since = turns.read_at;
+        let Some(http1) = self.http1.as_ref().filter(|http1| http1.idle.is_none()) else { return };
+        let since = http1.read_at;
         let idle =
-            turns.idle_at(&self.info, Instant::now()).filter(|idle| *idle < IDLE_TIMEOUT && !self.stream.has_ended());
+            http1.idle_at(&self.info, Instant::now()).filter(|idle| *idle < IDLE_TIMEOUT && !self.stream.has_ended());
         let (Some(_), Ok(runtime)) = (idle, Handle::try_current()) else { return };
-        let (service, Some(place)) = (Arc::clone(&turns.service), turns.service.watch()) else { return };
+        let (service, Some(place)) = (Arc::clone(&http1.service), http1.service.watch()) else { return };
         let mut stream = std::mem::replace(&mut self.stream, Stream::Gone);
         runtime.spawn(async move {
             let _place = place;
@@ -408,7 +409,7 @@ mod tests {
 
     const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
 
-    /// A connection, and the service's end of it.
+    /// A connection and the service's side of it.
     async fn pair(age: Duration, idle: Option<Duration>) -> (ServiceConnection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -497,13 +498,13 @@ mod tests {
         }
     }
 
-    /// In the middle of an answer it is the service's turn, however long that lasts.
+    /// In the middle of an answer the connection is not idle, however long the answer takes.
     #[tokio::test]
     async fn a_connection_is_idle_when_the_end_of_its_answer_is_known() {
         let (mut connection, mut service) = pair(Duration::from_mins(1), None).await;
         let idle = |connection: &ServiceConnection| {
-            let turns = connection.turns.as_ref().unwrap();
-            turns.idle_at(&connection.info, Instant::now() + IDLE_TIMEOUT)
+            let http1 = connection.http1.as_ref().unwrap();
+            http1.idle_at(&connection.info, Instant::now() + IDLE_TIMEOUT)
         };
         exchange(&mut connection, &mut service).await;
         assert!(idle(&connection).unwrap() >= IDLE_TIMEOUT);
@@ -515,8 +516,8 @@ mod tests {
         assert!(idle(&connection).is_some());
     }
 
-    /// A service may answer before it has read all, and close: what is left of the request is no new one, and nobody may
-    /// conclude that it was not read.
+    /// A service may answer before it has read the whole request, and close. The rest of the request is not a new
+    /// request, and it must not count as unread.
     #[tokio::test]
     async fn the_rest_of_a_request_is_never_refused() {
         let (mut connection, mut service) = pair(Duration::ZERO, Some(Duration::ZERO)).await;
@@ -528,7 +529,7 @@ mod tests {
         assert_eq!(refusal(&mut connection).await, Some(Reason::Old), "that is the next one");
     }
 
-    /// Nothing is concluded where a request's end is not known.
+    /// A request of unknown length proves nothing about its connection.
     #[tokio::test]
     async fn a_request_without_a_length_makes_the_connection_unknown() {
         let (mut connection, _service) = pair(Duration::ZERO, Some(Duration::ZERO)).await;

@@ -1,4 +1,4 @@
-//! The dialer: resolves, vets, connects. The address that it dials is one that the policy has just judged.
+//! The dialer: resolves, vets, connects. It dials only addresses that the egress policy has just vetted.
 
 use std::{
     io,
@@ -31,26 +31,26 @@ use crate::{
     streams::Streams,
 };
 
-/// Addresses of one host that are tried.
+/// Most addresses of one host that are tried.
 const ADDRESSES_TRIED_MAX: usize = 4;
-/// How long an address may leave a connection attempt without an answer before the next one is tried beside it (RFC 8305
-/// section 8).
+/// How long a connection attempt may stay unanswered before the next address is tried in parallel (RFC 8305 section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Longest time for one connection: resolving, the proxy, TCP and TLS together. Calls wait no longer than their own
-/// deadline, but a connection that is not needed any more is finished in the background, for the pool: without a limit of
-/// its own one whose handshake never ends would stay for ever.
+/// deadline, but a connection that its call no longer needs is completed in the background for the pool; without this
+/// limit a handshake that never ends would stay for ever.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a call waits to see what the connection will be that another call makes to the same host: most connections are made
-/// in less. After that it makes one of its own: the first packet of the other's may be lost.
+/// How long a call waits for the connection that another call opens to the same host, to find out whether it can share
+/// it. Most connections are established in less. After that the call opens its own, because a packet of the other one
+/// may be lost.
 const GATE_PATIENCE: Duration = Duration::from_millis(500);
-/// How long the attempt of a call lasts that is carried by another call's connection. The pool has taken the call off it
-/// long before; where that connection has ended at once, the call looks again.
+/// How long the dial of a call lasts that shares another call's connection. The pool usually moves the call to that
+/// connection long before; if the connection ended at once, the call dials again.
 const SHARED_FOR: Duration = Duration::from_millis(10);
 
-/// The age from which a connection takes no more requests: the name of its host may lead elsewhere by then.
+/// The age from which a connection takes no more requests: the name of its host may resolve to another address by then.
 pub(crate) const AGE_MAX: Duration = Duration::from_mins(1);
-/// Connections in turn may become this many different ages, from three quarters of the most on.
+/// Number of different maximum ages, from three quarters of [`AGE_MAX`] on, that consecutive connections get in turn.
 const AGE_SHARES: u32 = 16;
 
 /// Makes connections for a pooled client.
@@ -61,20 +61,20 @@ pub(crate) struct Dialer {
     idle: Option<Duration>,
     http2: bool,
     timeout: Duration,
-    /// `None` where no connection is shared, or where the pool itself lets one call connect at a time.
+    /// `None` when no connection is shared, or when the pool itself lets only one call connect at a time.
     gates: Option<Gates>,
 }
 
-/// How addresses are found, judged and reached: the same for every client.
+/// Resolver, egress policy and proxy, shared by all clients.
 pub(crate) struct Reach {
     pub(crate) policy: EgressPolicy,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) services: Services,
     pub(crate) denials: Denials,
-    /// How old connections may become.
+    /// The maximum age of a connection.
     pub(crate) age_max: Duration,
-    /// Connections that were made.
+    /// Connections opened so far.
     made: AtomicU32,
 }
 
@@ -91,7 +91,8 @@ impl Reach {
         }
     }
 
-    /// How old the next connection may become: not each the same, so that those of one burst do not end in one.
+    /// The maximum age of the next connection. Ages differ, so that connections that were opened in one burst do not
+    /// all end at once.
     fn next_age_max(&self) -> Duration {
         let share = self.made.fetch_add(1, Ordering::Relaxed) % AGE_SHARES;
         self.age_max.saturating_sub(self.age_max / 4 * share / AGE_SHARES)
@@ -99,13 +100,13 @@ impl Reach {
 }
 
 impl Dialer {
-    /// A dialer; `idle` is the hook's own time for idle connections, `http2` that it is spoken without negotiation.
+    /// A dialer. `idle` is the hook's idle time, if it sets one; `http2` says that HTTP/2 is used without negotiation.
     pub(crate) fn new(reach: Arc<Reach>, tls: ClientConfig, idle: Option<Duration>, http2: bool) -> Self {
         let gates = (!http2 && idle != Some(Duration::ZERO)).then(Gates::default);
         Self { reach, tls: TlsConnector::from(Arc::new(tls)), idle, http2, timeout: DIAL_TIMEOUT, gates }
     }
 
-    /// A connection within the time for one.
+    /// A connection, within [`DIAL_TIMEOUT`].
     async fn dial_in_time(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, DialError> {
         let timeout = self.timeout;
         tokio::time::timeout(timeout, self.dial_in_turn(uri)).await.unwrap_or_else(|_| {
@@ -114,8 +115,8 @@ impl Dialer {
         })
     }
 
-    /// A connection. Unless the host is known to speak HTTP/1.1, one call at a time makes one; the others wait to see whether it
-    /// carries them too.
+    /// A connection. Unless the host is known to speak HTTP/1.1, only one call at a time opens one; the others wait to
+    /// find out whether they can share it.
     async fn dial_in_turn(self, uri: Uri) -> Result<TokioIo<ServiceConnection>, DialError> {
         let until = Instant::now() + GATE_PATIENCE;
         while let Some((gates, host)) = self.gate(&uri) {
@@ -127,7 +128,7 @@ impl Dialer {
                     return dialled.map_err(DialError::Failed);
                 }
                 Dial::Others(wait) => match tokio::time::timeout_at(until, wait.dialled()).await {
-                    // Its call has gone: it is the turn of one of those who waited.
+                    // The call that dialled has gone: one of the waiting calls dials.
                     Ok(None) => {}
                     Ok(Some(Dialled::Shared)) => {
                         tokio::time::sleep(SHARED_FOR).await;
@@ -140,7 +141,7 @@ impl Dialer {
         self.dial(uri).await.map_err(DialError::Failed)
     }
 
-    /// The gates to pass on the way to a host, and the name of the one; `None` where there is nothing to wait for.
+    /// The gates and the name of the host's gate; `None` when there is nothing to wait for.
     fn gate(&self, uri: &Uri) -> Option<(&Gates, String)> {
         let gates = self.gates.as_ref().filter(|_| uri.scheme_str() == Some("https"))?;
         let (host, port) = (uri.host()?, uri.port_u16().unwrap_or(443));
@@ -186,11 +187,11 @@ impl Dialer {
     }
 }
 
-/// A connection to the first of the vetted addresses that takes one, through the proxy where there is one. The next one
-/// is tried when the one before fails, and also when it has not answered for a while (RFC 8305 section 5).
+/// A connection to the first vetted address that accepts one, through the proxy if there is one. The next address is
+/// tried when the previous attempt fails, or when it has not answered within [`ATTEMPT_DELAY`] (RFC 8305 section 5).
 async fn connect(proxy: Option<&Proxy>, host: &str, vetted: &[SocketAddr]) -> Result<TcpStream, CallFailure> {
     let mut failure = None;
-    // Dropped with the attempts that are still under way.
+    // Dropping the set aborts the attempts that are still in flight.
     let mut attempts = JoinSet::new();
     let mut next = alternating(vetted).into_iter().take(ADDRESSES_TRIED_MAX).peekable();
     loop {
@@ -213,8 +214,8 @@ async fn connect(proxy: Option<&Proxy>, host: &str, vetted: &[SocketAddr]) -> Re
     }
 }
 
-/// The addresses with the families in turn, each in the resolver's order, so that one family that leads nowhere does not
-/// use up the attempts (RFC 8305 section 4).
+/// The addresses with the families alternating, each family in the resolver's order, so that an unreachable family does
+/// not use up the attempts (RFC 8305 section 4).
 fn alternating(vetted: &[SocketAddr]) -> Vec<SocketAddr> {
     let (mut v4, mut v6) = (0, 0);
     let mut ranked: Vec<(usize, SocketAddr)> = Vec::with_capacity(vetted.len());
@@ -227,8 +228,8 @@ fn alternating(vetted: &[SocketAddr]) -> Vec<SocketAddr> {
     ranked.into_iter().map(|(_, address)| address).collect()
 }
 
-/// Of two attempts' failures the one to show: that one address refused says more of the service than that another has no
-/// route from here.
+/// Of two attempts' failures the one to show: a refused connection says more about the service than an unreachable
+/// network.
 fn more_telling(earlier: Option<CallFailure>, later: CallFailure) -> CallFailure {
     match earlier {
         Some(earlier) if later.code == FailureCode::ConnectFailed => earlier,
@@ -249,8 +250,8 @@ async fn direct(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A connection through the proxy. It is asked for a vetted address, never for the name, which it could resolve to
-/// another one.
+/// A connection through the proxy. The `CONNECT` request has a vetted address, never the name, which the proxy could
+/// resolve to another address.
 async fn tunnel(proxy: &Proxy, address: SocketAddr) -> Result<TcpStream, CallFailure> {
     let target = Uri::builder().scheme("https").authority(address.to_string()).path_and_query("/").build();
     let target = target.map_err(|_| CallFailure::new(FailureCode::UriInvalid, "The address is not usable"))?;

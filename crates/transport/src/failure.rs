@@ -1,4 +1,4 @@
-//! From the errors of the libraries to the codes of the contract.
+//! Turns errors of the libraries into failure codes of the contract.
 
 use std::{error::Error, io};
 
@@ -11,23 +11,23 @@ use crate::verifier::Untrusted;
 /// Characters of a redirect's target that are shown.
 const TARGET_CHARACTERS_MAX: usize = 120;
 
-/// Why the dialer has made no connection: passes through the pooled client as the source of its error.
+/// Why the dialer opened no connection; the pooled client passes it on as the source of its error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
-    /// It could not.
+    /// The dial failed.
     #[error("{0}")]
     Failed(CallFailure),
-    /// Another call has made one that carries this call too: it is in the pool by now.
+    /// Another call opened a connection that this call can share; the connection is in the pool.
     #[error("another call has made a connection for this one")]
     Shared,
 }
 
-/// The failure that an error of the pooled client stands for.
+/// The failure for an error of the pooled client.
 pub(crate) fn of_client_error(error: &hyper_util::client::legacy::Error) -> CallFailure {
     of_sources(error)
 }
 
-/// The failure that an error of reading the body stands for.
+/// The failure for an error while reading the body.
 pub(crate) fn of_body_error(error: &hyper::Error) -> CallFailure {
     of_sources(error)
 }
@@ -39,7 +39,7 @@ fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
             return failure.clone();
         }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            // What the service sent to end it, or the network did; else it broke the protocol.
+            // The service or the network ended the stream; otherwise the service violated the protocol.
             let ended = error.is_remote() || error.is_io() || error.reason() == Some(h2::Reason::NO_ERROR);
             return if ended { closed_early() } else { invalid() };
         }
@@ -50,8 +50,8 @@ fn of_sources(error: &(dyn Error + 'static)) -> CallFailure {
             if error.is_parse() || error.is_parse_status() {
                 return invalid();
             }
-            // Time runs out here only for a sign of life on a connection: its peer is gone.
-            // What the library calls a user's error is that the connection has gone while a request waited for a stream.
+            // A timeout here is a missing HTTP/2 pong: the peer is gone. The library reports a "user" error when the
+            // connection ended while a request waited for a stream.
             let ended = error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_user();
             if ended || error.is_timeout() {
                 return closed_early();
@@ -134,7 +134,7 @@ fn distrust(error: &CertificateError) -> String {
     }
 }
 
-/// Where a redirect leads, as far as people need to know: scheme, host and port. Its path and query may hold secrets.
+/// The target of a redirect, for people: scheme, host and port. Path and query may hold secrets.
 pub(crate) fn redirect_target<B>(answer: &Response<B>, asked: &Uri) -> Option<String> {
     let location = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())?;
     let target: Uri = location.to_str().ok()?.parse().ok()?;

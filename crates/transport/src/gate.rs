@@ -1,7 +1,7 @@
-//! While a connection to a host is being made, the other calls to it wait to see what it will be.
+//! While one call opens a connection to a host, other calls to that host wait to find out whether they can share it.
 //!
-//! The pool asks for a connection for each call that finds none. Of a host that speaks HTTP/2 one connection carries them all:
-//! those that a burst would make beside it would be made for nothing.
+//! The pool dials for each call that finds no connection. One HTTP/2 connection carries all calls to a host, so the
+//! other connections of a burst would be opened for nothing.
 
 use std::{
     collections::HashMap,
@@ -10,30 +10,30 @@ use std::{
 
 use tokio::sync::watch;
 
-/// What became of a connection attempt.
+/// The result of a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialled {
-    /// A connection that carries other calls too.
+    /// The connection can carry other calls too.
     Shared,
-    /// A connection that carries one call at a time, or none.
+    /// The connection carries one call at a time, or there is none.
     NotShared,
 }
 
 type Attempts = HashMap<String, watch::Receiver<Option<Dialled>>>;
 
-/// The connection attempts of a pool that others wait for, by host. No more than there are calls in flight.
+/// The connection attempts of a pool, by host. There are at most as many as calls in flight.
 #[derive(Clone, Default)]
 pub(crate) struct Gates(Arc<Mutex<Attempts>>);
 
-/// Who connects to a host.
+/// Which call connects to a host.
 pub(crate) enum Dial {
-    /// The caller.
+    /// The calling one.
     Own(Attempt),
-    /// Another call, which does so already.
+    /// Another call, which is connecting already.
     Others(Wait),
 }
 
-/// A connection attempt that others wait for, until it is dropped.
+/// A connection attempt that other calls may wait for until it is dropped.
 pub(crate) struct Attempt {
     gates: Gates,
     host: String,
@@ -44,7 +44,7 @@ pub(crate) struct Attempt {
 pub(crate) struct Wait(watch::Receiver<Option<Dialled>>);
 
 impl Gates {
-    /// Who connects to `host`.
+    /// Returns which call connects to `host`.
     pub(crate) fn dial(&self, host: &str) -> Dial {
         let mut attempts = self.attempts();
         if let Some(attempt) = attempts.get(host) {
@@ -56,13 +56,13 @@ impl Gates {
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
-        // Nothing that runs under the lock can leave it half changed.
+        // No code that runs under the lock can leave the state half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Attempt {
-    /// Ends the attempt and tells those who wait what became of it.
+    /// Ends the attempt and tells the waiting calls its result.
     pub(crate) fn ended(self, dialled: Dialled) {
         self.sender.send_replace(Some(dialled));
     }
@@ -75,7 +75,7 @@ impl Drop for Attempt {
 }
 
 impl Wait {
-    /// What became of the attempt; `None` when its call has gone before that was known.
+    /// The result of the attempt; `None` when its call went away before there was one.
     pub(crate) async fn dialled(mut self) -> Option<Dialled> {
         self.0.wait_for(Option::is_some).await.ok().and_then(|dialled| *dialled)
     }

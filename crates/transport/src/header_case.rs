@@ -23,7 +23,7 @@ use hyper::{
     service::service_fn,
 };
 
-/// What lets requests carry these names as they are written; `None` when title case is how they are written.
+/// The extension that makes requests carry these names as written; `None` when all of them are in title case.
 pub(crate) fn of(names: &[&str]) -> Option<Extensions> {
     if names.iter().all(|name| is_title_case(name)) {
         return None;
@@ -37,7 +37,7 @@ pub(crate) fn of(names: &[&str]) -> Option<Extensions> {
     let parsed = Arc::new(OnceLock::new());
     let keep = Arc::clone(&parsed);
     let service = service_fn(move |request: Request<Incoming>| {
-        // There is one request.
+        // Only one request is parsed.
         let _ = keep.set(request.extensions().clone());
         std::future::ready(Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())))
     });
@@ -46,12 +46,12 @@ pub(crate) fn of(names: &[&str]) -> Option<Extensions> {
         .header_read_timeout(None)
         .max_headers(names.len() + 1)
         .serve_connection(Text(Bytes::from(head)), service);
-    // All of it is there: nothing is waited for.
+    // The whole request is in the buffer, so one poll is enough.
     let _ = pin!(connection).poll(&mut Context::from_waker(Waker::noop()));
     parsed.get().cloned()
 }
 
-/// Whether hyper writes the name so by itself.
+/// Whether hyper writes the name in this case by default.
 fn is_title_case(name: &str) -> bool {
     let before = std::iter::once(b'-').chain(name.bytes());
     name.bytes().zip(before).all(
@@ -61,7 +61,7 @@ fn is_title_case(name: &str) -> bool {
     )
 }
 
-/// A connection from which a text is read; what is written is thrown away.
+/// A connection that yields a text; written bytes are discarded.
 struct Text(Bytes);
 
 impl Read for Text {

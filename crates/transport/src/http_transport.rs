@@ -1,4 +1,4 @@
-//! Calls over HTTP: what is sent, what is read, what it is called when it fails.
+//! Calls over HTTP: builds the request, reads the answer, names the failure.
 
 use std::{
     convert::Infallible,
@@ -40,26 +40,26 @@ use crate::{
     verifier::Trust,
 };
 
-/// The triggering request's id, as the vendor names the header.
+/// The vendor's header for the triggering request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
-/// The place of a header whose value each call sets.
+/// A placeholder for a header whose value each call sets.
 const EMPTY: HeaderValue = HeaderValue::from_static("");
 /// Settings of the transport.
 #[derive(Clone, Debug, Default)]
 pub struct TransportConfig {
     /// The whole `User-Agent`; the product's name and version when absent.
     pub user_agent: Option<String>,
-    /// What may be called.
+    /// The addresses that may be called.
     pub policy: EgressPolicy,
-    /// The proxy of every connection; none when absent, whatever the environment says.
+    /// The proxy of every connection; `None` means no proxy, also when the environment names one.
     pub proxy: Option<Proxy>,
     /// Further trust anchors, each a PEM file's content.
     pub extra_ca_pem: Vec<Vec<u8>>,
-    /// Speak HTTP/2 without negotiation: for measurements on loopback.
+    /// Use HTTP/2 without negotiation, for measurements on loopback.
     pub http2_prior_knowledge: bool,
 }
 
-/// Why a transport cannot be made.
+/// Why a transport cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// A trust anchor is not a PEM certificate.
@@ -76,7 +76,8 @@ pub enum TransportError {
     Tls(#[from] rustls::Error),
 }
 
-/// Calls external services over HTTP/1.1 and HTTP/2. One pool for all hooks but those with TLS settings of their own.
+/// Calls external services over HTTP/1.1 and HTTP/2. All hooks share one pool, except those with TLS settings of their
+/// own.
 pub struct HttpTransport {
     client: PooledClient,
     reach: Arc<Reach>,
@@ -120,7 +121,7 @@ impl HttpTransport {
         })
     }
 
-    /// The client of a hook: the shared one, or one of its own where its connections differ.
+    /// The client of a hook: the shared one, or its own if its connections differ.
     fn client_for(&self, settings: &HookTls, idle: Option<Duration>) -> Result<PooledClient, CallFailure> {
         if *settings == HookTls::default() && idle.is_none() {
             return Ok(self.client.clone());
@@ -133,11 +134,11 @@ impl HttpTransport {
         Ok(pool(&self.reach, config, idle, self.http2_prior_knowledge))
     }
 
-    /// A URL that may be called, as far as that can be said without resolving its name.
+    /// Parses a URL and checks what can be checked without resolving its name.
     fn uri(&self, what: &str, text: &str) -> Result<Uri, CallFailure> {
         let invalid = |why: &str| CallFailure::new(FailureCode::UriInvalid, format!("The hook's {what} {why}"));
         let uri: Uri = text.parse().map_err(|_| invalid("is not usable"))?;
-        // A port that is no port number must not mean the default one.
+        // An invalid port must not be read as the default port.
         let after_host = uri.authority().and_then(|authority| authority.as_str().rsplit_once(authority.host()));
         if uri.port().is_none() && after_host.is_some_and(|(_, port)| !port.is_empty()) {
             return Err(invalid("has an invalid port"));
@@ -154,13 +155,13 @@ impl HttpTransport {
         headers.insert(USER_AGENT, self.user_agent.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // The contract reserves neither: who registers one means it in place of ours (`overview.md` 3.1).
+        // The contract reserves neither name: a registered header replaces ours (`overview.md` 3.1).
         for name in [CACHE_CONTROL, PRAGMA] {
             if !registers(&hook.channel, &name) {
                 headers.insert(name, HeaderValue::from_static("no-cache"));
             }
         }
-        // What differs from call to call has its place from the start: a request's copy of the map never grows.
+        // Headers that differ per call get a placeholder here, so that a request's copy of the map never grows.
         headers.insert(CONTENT_LENGTH, EMPTY);
         headers.insert(REQUEST_ID, EMPTY);
         for header in hook.channel.headers.iter().filter(|header| header.is_sent()) {
@@ -219,12 +220,12 @@ impl Transport for HttpTransport {
     }
 }
 
-/// What does not change between the calls of a hook.
+/// The parts of a call that are the same for all calls of a hook.
 struct Prepared {
     client: PooledClient,
     uri: Uri,
     headers: HeaderMap,
-    /// The case of the registered names, where it is not the usual one.
+    /// The case of the registered names, if it is not title case.
     case: Option<Extensions>,
     tokens: Option<Arc<TokenSource>>,
     signer: Option<Signer>,
@@ -258,7 +259,7 @@ impl Endpoint for HttpEndpoint {
             let began = began + token;
             let signed_at = self.prepared.signer.as_ref().map(Signer::now).unwrap_or_default();
             let request = || self.prepared.request(&call, authorization.as_ref(), signed_at);
-            // What is shown is made anew: it is the same, and only `tenterhook dev` asks for it.
+            // The request to show is built a second time: it is equal, and only `tenterhook dev` asks for it.
             let sent = call.witness.then(request).and_then(Result::ok).map(|request| shown(&request));
             call.progress.reach(CallPhase::Connect);
             let answer = match self.prepared.client.send(request, call.deadline, call.progress).await {
@@ -276,7 +277,7 @@ impl Endpoint for HttpEndpoint {
             let result = body::of_answer(answer, call.deadline).await;
             let result = result.map(|body| RawAnswer { status, body, redirects_to });
             let whole = began.elapsed();
-            // Only the request that a connection was made for has waited for it.
+            // Only the request that a connection was opened for books the connection's time.
             let connect = connection
                 .filter(|connection| connection.established >= began)
                 .map(|connection| connection.established.duration_since(connection.began.max(began)))
@@ -288,7 +289,7 @@ impl Endpoint for HttpEndpoint {
 }
 
 impl Prepared {
-    /// The request of an attempt: each time the same, with a signature of the time at which the attempt began.
+    /// The request of an attempt. Each build is equal; its signature has the time at which the attempt began.
     fn request(
         &self,
         call: &Call<'_>,
@@ -331,21 +332,21 @@ fn failed_after(
     Exchange { result: Err(failure), timings, sent }
 }
 
-/// The body that is sent; tells how far the attempt has come when the connection takes it.
+/// The body of a request; reports progress when the connection takes it.
 pub(crate) struct SentBody {
     bytes: Option<Bytes>,
     progress: Progress,
-    /// The connection that was chosen for it.
+    /// The connection that the pool chose for the request.
     chosen: Option<CaptureConnection>,
 }
 
 impl SentBody {
-    /// A body that tells `progress` when the connection takes it.
+    /// A body that reports to `progress` when the connection takes it.
     pub(crate) fn new(bytes: Bytes, progress: &Progress) -> Self {
         Self { bytes: Some(bytes), progress: progress.clone(), chosen: None }
     }
 
-    /// Lets it tell the connection that will be chosen for it, too.
+    /// Makes the body also report to the connection that the pool will choose.
     pub(crate) fn go_on(&mut self, chosen: CaptureConnection) {
         self.chosen = Some(chosen);
     }
@@ -388,12 +389,12 @@ fn client_authentication(
     }
 }
 
-/// Whether the channel has a header of this name of its own.
+/// Whether the channel registers a header of this name.
 fn registers(channel: &Channel, name: &HeaderName) -> bool {
     registered_names(channel).iter().any(|key| key.eq_ignore_ascii_case(name.as_str()))
 }
 
-/// The names of the channel's headers that are sent, in their order.
+/// The names of the channel's headers that are sent, in order.
 fn registered_names(channel: &Channel) -> Vec<&str> {
     let authentication = match &channel.authentication {
         ChannelAuthentication::Header { key, .. } => Some(key.as_str()),

@@ -1,9 +1,9 @@
-//! How long an idle HTTP/1.1 connection may be used again.
+//! Decides how long an idle HTTP/1.1 connection may be reused.
 //!
-//! A service that ends an idle connection cannot be told from one that crashed once a request is on its way, and a
-//! token hook is never called twice. So a connection is used again only for as long as the service is known to keep it:
-//! what its `Keep-Alive` header says, else what was seen of its earlier connections. Idle connections that are past that
-//! are not used but watched for a while: one that stays open proves that the service keeps them longer.
+//! Once a request is on its way, a service that closes the idle connection looks like one that crashed, and a token
+//! hook is never called twice. So a connection is reused only within the time that the service is known to keep it: the
+//! time in its `Keep-Alive` header, or else the time observed on its earlier connections. Older idle connections are
+//! not reused but watched for a while: one that stays open proves that the service keeps them longer.
 
 use std::{
     collections::HashMap,
@@ -20,31 +20,32 @@ use tokio::{
     time::Instant,
 };
 
-/// Longest time that an idle connection is kept and watched, when the hook sets none of its own.
+/// Longest time that an idle connection is kept and watched, unless the hook sets its own.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a connection may be idle to be used again when nothing is known of the service: less than any service that
-/// keeps connections at all is known to keep them.
+/// How long a connection may be idle for reuse when nothing is known about the service: shorter than the idle timeout
+/// of any known service that keeps connections.
 const UNKNOWN_LIMIT: Duration = Duration::from_millis(200);
-/// A connection that ended after less than this did not end because it was idle: a restart, a limit of requests.
+/// A connection that was idle for less than this did not end because it was idle, but because of a restart or a limit
+/// on requests.
 const ENDED_IDLE_MIN: Duration = Duration::from_millis(100);
-/// How long it counts that the service has ended an idle connection. Then longer idle times are found out again.
+/// How long an observed end of an idle connection counts. After that longer idle times are tried again.
 const ENDED_COUNTS_FOR: Duration = Duration::from_mins(1);
 /// Connections of one service that are watched at the same time.
 const WATCHED_MAX: usize = 2;
-/// Services of which something is known.
+/// Most services that are remembered.
 const SERVICES_MAX: usize = 4_096;
 
-/// What is known of every service.
+/// The observations about all services.
 #[derive(Default)]
 pub(crate) struct Services(Mutex<HashMap<(bool, String), Arc<Service>>>);
 
-/// What is known of one service (a scheme, a host and a port).
+/// The observations about one service (a scheme, a host and a port).
 pub(crate) struct Service {
     seen: Mutex<Seen>,
-    /// The shortest time from a request to its answer in microseconds: no shorter than the round trip.
+    /// The shortest time from a request to its answer in microseconds: an upper bound of the round trip.
     round_trip_micros: AtomicU64,
     watched: Arc<Semaphore>,
-    /// The last connection was one of HTTP/1.1.
+    /// The last connection used HTTP/1.1.
     http1: AtomicBool,
 }
 
@@ -52,12 +53,13 @@ pub(crate) struct Service {
 struct Seen {
     /// The longest idle time after which a connection was still open.
     survived: Duration,
-    /// The shortest idle time after which the service ended one, and until when that counts.
+    /// The shortest idle time after which the service closed a connection, and until when that counts.
     ended: Option<(Duration, Instant)>,
 }
 
 impl Services {
-    /// What is known of the service at `host` and `port`. Beyond the bound it is known to this connection only.
+    /// The observations about the service at `host` and `port`. Beyond [`SERVICES_MAX`] only this connection shares
+    /// them.
     pub(crate) fn of(&self, secure: bool, host: &str, port: u16) -> Arc<Service> {
         let mut services = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (secure, service_name(host, port));
@@ -74,7 +76,7 @@ impl Services {
         service
     }
 
-    /// Whether the last connection to this service was one of HTTP/1.1.
+    /// Whether the last connection to this service used HTTP/1.1.
     pub(crate) fn speaks_http1(&self, secure: bool, host: &str, port: u16) -> bool {
         let services = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let service = services.get(&(secure, service_name(host, port)));
@@ -82,7 +84,7 @@ impl Services {
     }
 }
 
-/// One name for a host and a port, whatever the case.
+/// The name of a host and a port, in lower case.
 pub(crate) fn service_name(host: &str, port: u16) -> String {
     format!("{}:{port}", host.to_ascii_lowercase())
 }
@@ -99,13 +101,13 @@ impl Default for Service {
 }
 
 impl Service {
-    /// A connection was made, of HTTP/2 or of HTTP/1.1.
+    /// Records the protocol of a new connection.
     pub(crate) fn speaks(&self, http2: bool) {
         self.http1.store(!http2, Ordering::Relaxed);
     }
 
-    /// The longest idle time after which a connection is used again: by what the service promised in its answer, else by
-    /// what was seen of it.
+    /// The longest idle time after which a connection is reused: from the service's `Keep-Alive` promise, or else from
+    /// observations.
     pub(crate) fn limit(&self, promise: Option<Duration>, now: Instant) -> Duration {
         let seen = *self.seen();
         let ended = seen.ended.filter(|(_, until)| now < *until).map(|(idle, _)| self.within(idle));
@@ -118,8 +120,8 @@ impl Service {
         known.min(IDLE_TIMEOUT)
     }
 
-    /// What lies safely within an idle time: the request must reach the service before that is over there. The margin is a
-    /// quarter, and not less than the way there and back.
+    /// The idle time less a safety margin, because the request must reach the service before the service's timeout. The
+    /// margin is a quarter, and at least a round trip.
     pub(crate) fn within(&self, idle: Duration) -> Duration {
         let round_trip = match self.round_trip_micros.load(Ordering::Relaxed) {
             u64::MAX => Duration::ZERO,
@@ -128,13 +130,13 @@ impl Service {
         idle.saturating_sub(round_trip.max(idle / 4))
     }
 
-    /// An answer has begun to come this long after its request.
+    /// Records that the head of an answer arrived this long after its request.
     pub(crate) fn answered_after(&self, wait: Duration) {
         let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX - 1);
         self.round_trip_micros.fetch_min(micros, Ordering::Relaxed);
     }
 
-    /// The service has ended a connection that was idle this long.
+    /// Records that the service closed a connection that was idle this long.
     pub(crate) fn ended(&self, idle: Duration, now: Instant) {
         if idle < ENDED_IDLE_MIN {
             return;
@@ -144,36 +146,36 @@ impl Service {
             Some((earlier, until)) if now < until => earlier.min(idle),
             _ => idle,
         };
-        // An end after an idle time that nobody would have used again changes nothing, and lasts.
+        // An end after an idle time beyond the current limit changes nothing now, and is remembered.
         seen.ended = Some((shortest, now + ENDED_COUNTS_FOR));
         seen.survived = shortest;
     }
 
-    /// A connection was still open after it had been idle this long.
+    /// Records that a connection was still open after this idle time.
     pub(crate) fn survived(&self, idle: Duration) {
         let mut seen = self.seen();
         seen.survived = seen.survived.max(idle);
     }
 
-    /// A place to watch one connection of the service, when there is one.
+    /// A permit to watch one connection of the service, if one is free.
     pub(crate) fn watch(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.watched).try_acquire_owned().ok()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        // Nothing that runs under the lock can leave it half changed.
+        // No code that runs under the lock can leave the state half changed.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What a service said of one connection in its last `Keep-Alive` header (RFC 9112 appendix C.2.2 names the header).
+/// The content of a service's last `Keep-Alive` header on one connection (RFC 9112 appendix C.2.2 names the header).
 #[derive(Debug)]
 pub(crate) struct Promise {
     timeout_seconds: AtomicU32,
     requests_max: AtomicU32,
 }
 
-/// Nothing was said.
+/// The header did not say.
 const UNSAID: u32 = u32::MAX;
 
 impl Default for Promise {
@@ -183,7 +185,7 @@ impl Default for Promise {
 }
 
 impl Promise {
-    /// Takes what the head of an answer says: `Keep-Alive: timeout=5, max=100`.
+    /// Reads the header of an answer, such as `Keep-Alive: timeout=5, max=100`.
     pub(crate) fn read(&self, headers: &HeaderMap) {
         for value in headers.get_all("keep-alive") {
             for parameter in value.as_bytes().split(|byte| *byte == b',') {
@@ -209,8 +211,8 @@ impl Promise {
         (seconds != UNSAID).then(|| Duration::from_secs(seconds.into()))
     }
 
-    /// Whether the connection takes another request after `requests`. Some services count `max` down, others say the sum
-    /// each time: the connection is left before either is reached, with one request to spare.
+    /// Whether the connection takes another request after `requests`. Some services count `max` down, others repeat the
+    /// total: the connection is left before either limit, with one request to spare.
     pub(crate) fn takes_another(&self, requests: u32) -> bool {
         let max = self.requests_max.load(Ordering::Relaxed);
         max == UNSAID || requests.saturating_add(1) < max

@@ -1,7 +1,7 @@
-//! Outbound calls to external services: what may be called, how it is reached, what comes back.
+//! Outbound calls to external services: egress policy, connections, requests and answers.
 //!
-//! No hook semantics live here. Start reading at [`HttpTransport`]; [`EgressPolicy`] decides what may be called, and
-//! the dialer dials nothing that the policy has not seen.
+//! No hook semantics live here. Start reading at [`HttpTransport`]; [`EgressPolicy`] decides which addresses may be
+//! called, and the dialer dials only addresses that it has vetted.
 
 mod body;
 mod certificate;

@@ -1,9 +1,9 @@
 //! Access tokens of `OAUTH` channels: the client credentials grant (RFC 6749 section 4.4, `overview.md` 3.2), with the
 //! client authenticated by its secret or by a signed assertion (RFC 7523).
 //!
-//! A token is kept per hook. However many calls need one, one request is under way; it runs in a task of its own, so that
-//! a call whose deadline passes takes nothing from the others. Well before a token expires the next one is fetched in the
-//! background.
+//! Each hook caches one token. Calls that need one share a single token request; it runs in its own task, so that a
+//! call whose deadline passes does not end it for the others. Well before a token expires the next one is fetched in
+//! the background.
 
 use std::{
     fmt,
@@ -25,14 +25,15 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{body, failure, http_transport::SentBody, send::PooledClient};
 
-/// A token is renewed when less than this remains, or a tenth of its life, but never before half of it.
+/// A token is renewed when less than this, or less than a tenth of its lifetime, remains, but never before half of its
+/// lifetime.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
-/// After a renewal that brought no token to keep, while the old token still holds: else every call would ask a token endpoint that is in
-/// trouble once more.
+/// Pause after a failed renewal while the old token is still valid, so that not every call sends another request to a
+/// failing token endpoint.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
-/// A token is not sent in the last moments of its life: the call takes time too.
+/// A token is not sent in the last moments of its lifetime, because the call takes time too.
 const MARGIN: Duration = Duration::from_secs(2);
-/// Life of a client assertion in seconds; the contract allows an hour.
+/// Lifetime of a client assertion in seconds; the contract allows an hour.
 const ASSERTION_SECONDS: i64 = 300;
 /// Characters of the token server's `error` that a failure shows.
 const ERROR_CHARACTERS_MAX: usize = 60;
@@ -45,7 +46,7 @@ pub(crate) enum ClientAuthentication {
     Key(TokenSigner),
 }
 
-/// What a token is asked for with.
+/// The parameters of a token request.
 pub(crate) struct Grant {
     pub(crate) token_url: String,
     pub(crate) uri: Uri,
@@ -54,13 +55,13 @@ pub(crate) struct Grant {
     pub(crate) authentication: ClientAuthentication,
 }
 
-/// What a token request needs besides the grant.
+/// What a token request needs in addition to the grant.
 pub(crate) struct Means {
     pub(crate) client: PooledClient,
     pub(crate) user_agent: HeaderValue,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// Longest time of a token request: that of one attempt of the hook, for no call waits longer.
+    /// Longest time of a token request: the timeout of one attempt of the hook, because no call waits longer.
     pub(crate) timeout: Duration,
 }
 
@@ -75,14 +76,14 @@ pub(crate) struct TokenSource {
 struct State {
     kept: Option<Kept>,
     fetching: Option<Fetching>,
-    /// Counts how often the token was dropped: a fetch that began before does not count as fresh.
+    /// Counts how often the token was discarded: the result of a fetch that began before the last time is not fresh.
     dropped: u64,
 }
 
-/// The header of a token, or why there is none.
+/// The `Authorization` header of a token, or the failure.
 type Fetched = Result<HeaderValue, CallFailure>;
 
-/// A request under way.
+/// A request in flight.
 #[derive(Clone)]
 struct Fetching {
     began: Instant,
@@ -142,15 +143,15 @@ impl TokenSource {
                 }
             };
             match fetching.end().await {
-                // That a request of an earlier call got no answer says little about one that begins now.
+                // A timeout of an earlier call's request says little about a request that begins now.
                 Err(failure) if failure.code == FailureCode::TimeoutToken && fetching.began < called => {}
                 fetched => return fetched,
             }
         }
     }
 
-    /// Forgets the token whose header the service did not accept (`open-questions.md` C9). Of many calls that carried it
-    /// only the first changes anything: the next token, kept or being fetched, is not the one they were refused for.
+    /// Discards the token whose header the service did not accept (`open-questions.md` C9). Of several calls that sent
+    /// it only the first has an effect: after that the cached or requested token is a different one.
     pub(crate) fn forget(&self, refused: &HeaderValue) {
         let mut state = self.lock();
         if state.kept.as_ref().is_some_and(|kept| kept.header == *refused) {
@@ -165,7 +166,7 @@ impl TokenSource {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The request under way, or a new one.
+    /// The request in flight, or a new one.
     fn fetch(self: &Arc<Self>, state: &mut State) -> Fetching {
         if let Some(fetching) = &state.fetching {
             return fetching.clone();
@@ -193,13 +194,13 @@ impl TokenSource {
                     }
                 }
             }
-            // Nobody may be waiting any more.
+            // It is possible that no call waits any more.
             let _ = done.send(Some(fetched.map(|(header, _)| header)));
         });
         fetching
     }
 
-    /// Asks the token endpoint; answers the header and how long it lives, when that is said.
+    /// Sends the token request; returns the header and the token's lifetime, if the answer has one.
     async fn request(&self, deadline: Deadline) -> Result<(HeaderValue, Option<Duration>), CallFailure> {
         let body = self.form()?;
         let (body, progress) = (Bytes::from(body), Progress::default());
@@ -255,7 +256,7 @@ impl TokenSource {
         Ok(form.finish())
     }
 
-    /// A client assertion (RFC 7523 section 3), good for one request.
+    /// A client assertion (RFC 7523 section 3) for one request.
     fn assertion(&self, signer: &TokenSigner) -> Result<String, CallFailure> {
         let now = self.means.clock.now().as_seconds();
         let client_id = &self.grant.client_id;
@@ -272,7 +273,7 @@ impl TokenSource {
 }
 
 impl Fetching {
-    /// What the request comes to.
+    /// Waits for the result of the request.
     async fn end(&self) -> Fetched {
         let mut done = self.done.clone();
         let fetched = done.wait_for(Option::is_some).await.ok().and_then(|fetched| fetched.clone());
@@ -293,10 +294,10 @@ impl Kept {
 }
 
 impl TokenAnswer {
-    /// Reads an answer with status 200. A byte order mark before it is passed over, as before a hook's answer.
+    /// Reads an answer with status 200. Skips a byte order mark, as in a hook's answer.
     ///
     /// # Errors
-    /// What the answer is or has instead, as the end of a sentence.
+    /// What is wrong with the answer, as the end of a sentence.
     fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, String> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let Ok(answer) = serde_json::from_slice::<Value>(body) else { return Err(not_json(content_type, body)) };
@@ -320,7 +321,7 @@ impl TokenAnswer {
     }
 }
 
-/// What a body is that is not JSON: the end of a sentence.
+/// Describes a body that is not JSON, as the end of a sentence.
 fn not_json(content_type: Option<&str>, body: &[u8]) -> String {
     let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim).unwrap_or_default();
     let is = |own: &str| media_type.eq_ignore_ascii_case(own);
@@ -351,7 +352,7 @@ fn not_json(content_type: Option<&str>, body: &[u8]) -> String {
     }
 }
 
-/// What a JSON value is, with its article.
+/// The kind of a JSON value, with its article.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -363,14 +364,14 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// `expires_in`: a number of seconds in any form, or the text of one.
+/// `expires_in`: a number of seconds, as a number in any form or as a string.
 fn seconds(value: &Value) -> Option<Duration> {
     const YEAR: f64 = 366.0 * 24.0 * 3_600.0;
     let seconds: f64 = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     (seconds.is_finite() && seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(YEAR)))
 }
 
-/// The token server's `error` code, when its answer has a plain one.
+/// The token server's `error` code, if its answer has a well-formed one.
 fn said(body: &[u8]) -> String {
     let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
     let plain = |text: &&str| {
@@ -387,8 +388,8 @@ fn refused(what: &str) -> CallFailure {
     CallFailure::new(FailureCode::TokenRefused, format!("The answer of the token endpoint {what}"))
 }
 
-/// A failure of the transport as one of the token request; a refusal by the egress policy keeps its code, and an answer that
-/// cannot be read is one that is not usable.
+/// Turns a failure of the transport into a failure of the token request. A refusal by the egress policy keeps its code;
+/// an answer that cannot be read counts as an unusable answer.
 fn explained(failure: &CallFailure) -> CallFailure {
     let code = match failure.code {
         code @ (FailureCode::EgressDenied(_) | FailureCode::UriInvalid) => code,

@@ -5,8 +5,9 @@ use std::{fmt, str::FromStr};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Uri, uri::Authority};
 
-/// A proxy that every connection to a service goes through. Its own address is the operator's choice and is not judged
-/// by the egress policy; the address that it is asked for is. `Debug` and `Display` show no credentials.
+/// A proxy that every connection to a service goes through. The egress policy does not apply to the proxy's own
+/// address, which the operator chose; it applies to the address in the `CONNECT` request. `Debug` and `Display` show no
+/// credentials.
 ///
 /// ```
 /// use tenterhook_transport::Proxy;
@@ -20,7 +21,7 @@ pub struct Proxy {
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-/// A text that is no proxy.
+/// Why a text is not a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write `http://HOST:PORT`, or `http://USER:PASSWORD@HOST:PORT`")]
 pub struct ProxyError;

@@ -1,4 +1,4 @@
-//! Name resolution, as a port so that tests can answer.
+//! Name resolution, a port so that tests can replace it.
 
 use std::{
     collections::HashMap,
@@ -17,15 +17,15 @@ pub trait Resolve: Send + Sync {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
 }
 
-/// Lookups in progress, each of another host. Each holds a thread of the runtime's blocking pool (512 by default), which
-/// password checks need too, until the name server answers or the system gives up: seconds. More than the hooks and token
-/// URLs of one org can name.
+/// Most lookups in progress at once, each of a different host. Each holds a thread of the runtime's blocking pool (512
+/// by default), which password checks need too, until the name server answers or the system gives up, which takes
+/// seconds. The hooks and token URLs of one org cannot name as many hosts.
 const LOOKUPS_MAX: usize = 256;
 const _: () = assert!(LOOKUPS_MAX > 2 * HOOKS_PER_ORG_MAX);
 
-/// The machine's resolver. One host is looked up once at a time, and who asks for it meanwhile waits for that lookup: a
-/// host whose name server never answers holds one place, however many calls it gets. Clones share the lookups and their
-/// bound; who finds no place waits for one.
+/// The machine's resolver. Callers that resolve the same host at the same time share one lookup, so a host whose name
+/// server never answers holds one permit, however many calls it gets. Clones share the lookups and their bound; a
+/// lookup beyond the bound waits for a permit.
 #[derive(Clone, Debug)]
 pub struct SystemResolver {
     lookups: Arc<Lookups>,
@@ -34,7 +34,7 @@ pub struct SystemResolver {
 #[derive(Debug)]
 struct Lookups {
     places: Arc<Semaphore>,
-    /// The lookups under way. One ends for all when its task does, whatever ends that.
+    /// The lookups in flight. A lookup ends for all its callers when its task ends, for whatever reason.
     under_way: Mutex<HashMap<String, Weak<Lookup>>>,
 }
 
@@ -51,7 +51,7 @@ impl Default for SystemResolver {
 }
 
 impl SystemResolver {
-    /// The addresses that the lookup of this host under way finds, or that `look` finds.
+    /// The addresses that the lookup in flight of this host finds, or else those that `look` finds.
     async fn find(
         &self,
         host: &str,
@@ -84,12 +84,12 @@ impl SystemResolver {
 
 impl Lookups {
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Weak<Lookup>>> {
-        // Nothing that runs under the lock can leave it half changed.
+        // No code that runs under the lock can leave the state half changed.
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `look` on a blocking thread. The thread cannot be interrupted, so that the place is its own until it ends, not
-    /// that of the calls, which may be gone by then.
+    /// Runs `look` on a blocking thread. The thread cannot be interrupted, so it holds the permit until it ends; the
+    /// calls may be gone by then.
     async fn run(
         self: Arc<Self>,
         lookup: Arc<Lookup>,
@@ -104,13 +104,13 @@ impl Lookups {
         lookup.send_replace(Some(found.map_err(|error| (error.kind(), error.to_string()))));
     }
 
-    /// A place for the lookup; `None`, and the lookup is over, when nobody waits for it any more.
+    /// A permit for the lookup; `None`, and the lookup ends, when no caller waits for it any more.
     async fn place(&self, lookup: Arc<Lookup>) -> Option<(Arc<Lookup>, OwnedSemaphorePermit)> {
         loop {
             tokio::select! {
                 place = Arc::clone(&self.places).acquire_owned() => return Some((lookup, place.ok()?)),
                 () = lookup.closed() => {
-                    // Who joins does so under the lock.
+                    // Callers join under this lock.
                     let _under_way = self.under_way();
                     if lookup.is_closed() {
                         drop(lookup);

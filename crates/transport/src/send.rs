@@ -30,38 +30,39 @@ use crate::{
     keep_alive::IDLE_TIMEOUT,
 };
 
-/// Idle connections kept for each service. Never more than were in flight at once, which bulkheads bound; a smaller number
-/// here would close connections in the middle of a burst, and the calls that follow would pay for new ones.
+/// Most idle connections kept per service. There are never more than calls were in flight at once, which bulkheads
+/// bound. A smaller number would close connections in the middle of a burst, and the next calls would open new ones.
 const IDLE_PER_HOST_MAX: usize = 4_096;
-/// Headers of an answer.
+/// Most headers of an answer.
 const ANSWER_HEADERS_MAX: usize = 100;
-/// Bytes of an answer's head that are buffered.
+/// Most bytes of an answer's head.
 const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1_024;
-/// Calls in flight on one HTTP/2 connection before its server has told its own bound: no server is advised to allow fewer
-/// (RFC 9113 section 6.5.2), and one that does refuses what exceeds it.
+/// Calls in flight on one HTTP/2 connection before its server has sent its own bound. RFC 9113 section 6.5.2 recommends
+/// that servers allow no fewer; a server that does rejects the excess streams.
 const HTTP2_STREAMS: usize = 100;
-/// A connection on which nothing has come for this long, with calls that wait or without, is asked for a sign of life: a
-/// ping, which a service answers whatever its own work takes.
+/// A connection that received nothing for this long, with or without waiting calls, gets a ping. A service answers
+/// pings independently of its own work.
 const HTTP2_PING_AFTER: Duration = Duration::from_secs(2);
-/// How long the sign may take. Without it the connection is given up: else every call would go to a peer that has
-/// vanished for as long as calls keep coming.
+/// How long the pong may take. Without it the connection is closed; otherwise calls would go to a vanished peer for as
+/// long as calls arrive.
 const HTTP2_PONG_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often one request is sent again because the service said that it has not read it. A service that refuses every
-/// other stream takes nearly all calls with this; one that refuses all is not asked for ever.
+/// How often one request is resent because the service said that it has not read it. With a service that rejects every
+/// second stream nearly all calls succeed; with one that rejects all streams the retries end.
 const RESENDS_MAX: u8 = 10;
-/// The same where connections end after a few requests each: each takes some of those that wait, so all have their turn.
-/// Each is counted apart from the other: a request that had many turns may still meet a connection that ends at once.
+/// How often one request is resent because its connection ended after a few other requests. Each connection serves some
+/// of the waiting requests, so every request is served in the end. The two counters are independent: a request that was
+/// resent many times may still meet a connection that ends at once.
 const TURNS_MAX: u8 = 100;
-/// The longest pause before such a turn.
+/// The longest pause before such a resend.
 const TURN_PAUSE_MAX: Duration = Duration::from_millis(32);
-/// How often one connection may refuse one request. After that it takes no more: its service allows fewer streams than it
-/// said, or none any more.
+/// How often one connection may reject one request. After that it gets no more requests: its service allows fewer
+/// streams than it announced, or none any more.
 const REFUSALS_MAX: u8 = 3;
-/// The pause before the second time that a request is sent again, doubled each time. The first time there is none: a
-/// service that ends a connection takes the request on another.
+/// The pause before the second resend of a request, doubled each time. The first resend has no pause, because a service
+/// that closes a connection accepts the request on another one.
 const RESEND_PAUSE: Duration = Duration::from_millis(1);
-/// The pause is no more than one part in so many of the time that is left. Else what the service has said of the request
-/// would end as a deadline that has passed.
+/// The pause is at most this fraction of the time that is left; otherwise the call would end with a timeout instead of
+/// the service's rejection.
 const RESEND_SHARE: u32 = 4;
 
 /// A pool of connections to external services.
@@ -70,52 +71,53 @@ pub(crate) struct PooledClient {
     client: Client<Dialer, SentBody>,
 }
 
-/// The connection that a request is sent on. However the request ends, an HTTP/2 connection leaves the pool at its age.
+/// The connection that a request is sent on. However the request ends, an HTTP/2 connection leaves the pool at its
+/// maximum age.
 struct Carrier(CaptureConnection);
 
-/// How often the connection that refused a request last did so.
+/// How often the connection that rejected a request last has rejected it.
 #[derive(Default)]
 struct StreamRefusals {
     by: Option<Arc<ConnectionInfo>>,
     times: u8,
 }
 
-/// How often one request was sent again.
+/// How often one request was resent.
 #[derive(Default)]
 struct Resends {
-    /// After a connection that had processed others and ended.
+    /// Resends after a connection that had processed other requests and then ended.
     turns: u8,
-    /// After anything else.
+    /// Resends for other reasons.
     others: u8,
 }
 
-/// Why the service has not read a request.
+/// Why it is certain that the service has not read a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unread {
-    /// Nothing was sent: the pool's connection was past its time, or another call's connection is there for this one.
+    /// Nothing was sent: the pooled connection was too old, or this call shares another call's new connection.
     NotUsed,
-    /// The stream was refused. The connection may take the next one.
+    /// The stream was rejected. The connection may accept the next one.
     Refused,
-    /// The connection was given up before the request was processed.
+    /// The connection was closed before the request was processed.
     GivenBack,
 }
 
-/// How much of a request a connection had when it failed.
+/// How much of a request was handed to the connection when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HandedOver {
-    /// Nothing: it ended before the request was given to it, and the error is the connection's.
+    /// Nothing: the connection ended before the request was handed over, and the error is the connection's.
     Not,
-    /// Its head: it may wait for its stream.
+    /// The head: the request may wait for its stream.
     Waiting {
-        /// Whether the service has said that it processes no stream as new: `Streams::next_is_unread`.
+        /// Whether the service said that it does not process this stream: `Streams::next_is_unread`.
         unread: bool,
     },
-    /// All of it, as far as it can be known: the body was taken.
+    /// The whole request as far as we know: the connection took the body.
     Whole,
 }
 
 impl PooledClient {
-    /// A pool. `idle` is how long a connection may be idle, where a hook says so; zero keeps none.
+    /// A pool. `idle` is the hook's idle time for connections, if it sets one; zero keeps none.
     pub(crate) fn new(dialer: Dialer, http2_prior_knowledge: bool, idle: Option<Duration>) -> Self {
         let idle_max = if idle == Some(Duration::ZERO) { 0 } else { IDLE_PER_HOST_MAX };
         #[expect(clippy::disallowed_methods, reason = "the one place that makes an outbound client")]
@@ -136,12 +138,13 @@ impl PooledClient {
         Self { client }
     }
 
-    /// The answer to the request that `request` makes, each time the same. It is sent again, for every type of hook, when
-    /// the service provably did not read it: over HTTP/2 when it says so (RFC 9113 sections 6.8 and 8.7), over HTTP/1.1 when
-    /// not a byte was written. `progress` counts how often; the bodies must tell it when a connection takes them.
+    /// Sends the request that `request` builds (equal each time) and returns the answer. For every hook type, the
+    /// request is resent when the service provably did not read it: over HTTP/2 when the service says so (RFC 9113
+    /// sections 6.8 and 8.7), over HTTP/1.1 when no byte was written. `progress` counts the resends; the bodies must
+    /// report to it when a connection takes them.
     ///
     /// # Errors
-    /// When `request` makes none, or the failure of the last sending. Nothing is waited for beyond `deadline`.
+    /// When `request` fails, or the failure of the last resend. Nothing waits beyond `deadline`.
     pub(crate) async fn send(
         &self,
         mut request: impl FnMut() -> Result<Request<SentBody>, CallFailure>,
@@ -195,9 +198,10 @@ impl PooledClient {
     }
 }
 
-/// Ends when the connection that was chosen last for a request has said that it does not process it, and has not taken its
-/// body: the library does not always say so before the connection is closed. `chosen` is that connection if it is one of
-/// HTTP/2. It changes only while the request is polled: this is to be polled after it, in the same task.
+/// Ends when the connection that the pool chose last has said that it does not process the request, and has not taken
+/// its body. The library does not always report this before the connection is closed. `chosen` returns that connection
+/// if it uses HTTP/2. Its value changes only while the request is polled, so poll this future after the request, in the
+/// same task.
 async fn passed_over(chosen: impl Fn() -> Option<Arc<ConnectionInfo>>, progress: &Progress) {
     loop {
         let by = chosen();
@@ -208,11 +212,11 @@ async fn passed_over(chosen: impl Fn() -> Option<Arc<ConnectionInfo>>, progress:
             }
         });
         let is_over = poll_fn(|context| {
-            // Which streams are processed is the library's to say from here on.
+            // From here on the library reports whether the stream is processed.
             if progress.phase() == CallPhase::Wait {
                 return Poll::Pending;
             }
-            // The pool takes a request from a connection that has ended to the next one.
+            // The pool moves a request from a connection that has ended to the next one.
             let last = chosen();
             if by.as_ref().map(Arc::as_ptr) != last.as_ref().map(Arc::as_ptr) {
                 return Poll::Ready(false);
@@ -225,7 +229,7 @@ async fn passed_over(chosen: impl Fn() -> Option<Arc<ConnectionInfo>>, progress:
     }
 }
 
-/// Takes the connection out of the pool. The calls that are under way on it end there.
+/// Removes the connection from the pool. Calls in flight on it finish there.
 fn leave(connection: &CaptureConnection) {
     if let Some(connected) = &*connection.connection_metadata() {
         connected.poison();
@@ -245,7 +249,7 @@ impl Drop for Carrier {
                 tokio::time::sleep_until(leave_at).await;
                 leave(&connection);
             });
-            // Another request that ended in the same moment has set it, or the connection has gone.
+            // Another request that ended at the same moment has set it, or the connection has ended.
             if let Err(Some(second)) = info.leaving.set(Some(leaving.abort_handle())) {
                 second.abort();
             }
@@ -254,7 +258,8 @@ impl Drop for Carrier {
 }
 
 impl Resends {
-    /// Counts one more: the pause before it. `None` when there were as many as may be, or `remaining` is too short.
+    /// Counts one more resend and returns the pause before it. `None` when the limit is reached, or `remaining` is too
+    /// short.
     fn next(&mut self, in_turn: bool, remaining: Duration) -> Option<Duration> {
         let (times, times_max, pause_max) = if in_turn {
             (&mut self.turns, TURNS_MAX, TURN_PAUSE_MAX)
@@ -274,7 +279,7 @@ impl Resends {
 }
 
 impl StreamRefusals {
-    /// Counts one more; whether the connection is to be left for it.
+    /// Counts one more rejection; returns whether the connection must get no more requests.
     fn are_too_many(&mut self, by: Option<Arc<ConnectionInfo>>) -> bool {
         let same = self.by.as_ref().zip(by.as_ref()).is_some_and(|(last, by)| Arc::ptr_eq(last, by));
         self.times = if same { self.times.saturating_add(1) } else { 1 };
@@ -283,14 +288,14 @@ impl StreamRefusals {
     }
 }
 
-/// Why the service has not read the request that ended in this error; `None` when it may have. `taken` is whether the
-/// connection `by` has taken the request's body.
+/// Why the service has not read the request that ended with this error; `None` when it may have read it. `taken` says
+/// whether the connection `by` has taken the request's body.
 fn unread(error: &legacy::Error, taken: bool, by: Option<&ConnectionInfo>) -> Option<Unread> {
     if error.is_connect() {
         return match error.source().and_then(<dyn Error>::downcast_ref) {
             Some(DialError::Failed(_)) => None,
             Some(DialError::Shared) => Some(Unread::NotUsed),
-            // Of the pool: the call waited for a connection that another call made, and that has failed.
+            // An error of the pool: the call waited for a connection that another call opened, and that failed.
             None => Some(Unread::GivenBack),
         };
     }
@@ -309,19 +314,20 @@ fn unread_of(error: &(dyn Error + 'static), handed_over: HandedOver) -> Option<U
             if error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
                 return Some(Unread::Refused);
             }
-            // A GOAWAY from the peer ends the streams above its last id, and no others, with this error: those below go
-            // on, and end with the connection's error if it does. Only the request that waits for its stream it ends
-            // whatever its id is.
+            // A GOAWAY from the peer ends only the streams above its last id with this error. Streams below continue,
+            // and end with the connection's error if the connection fails. A request that waits for its stream gets
+            // this error whatever its id is.
             let above = handed_over != HandedOver::Waiting { unread: false };
             return (error.is_remote() && error.is_go_away() && above).then_some(Unread::GivenBack);
         }
-        // It waited in the connection's queue when that ended, or the connection ended before. (One that waited for an
-        // HTTP/1.1 connection that had been used before is taken to the next by the pool itself.)
+        // The request waited in the connection's queue when the connection ended, or the connection had ended before.
+        // (The pool itself moves a request that waited for a reused HTTP/1.1 connection to the next one.)
         if let Some(error) = error.downcast_ref::<hyper::Error>()
             && (error.is_canceled()
                 || error.is_closed()
                 || handed_over == HandedOver::Not && error.is_incomplete_message()
-                // So the library says that the connection has gone while the request waited for its stream.
+                // With this error the library reports that the connection ended while the request waited for its
+                // stream.
                 || handed_over == HandedOver::Waiting { unread: true } && error.is_user())
         {
             return Some(Unread::GivenBack);
@@ -371,7 +377,7 @@ mod tests {
         tls,
     };
 
-    /// A service over HTTP/2, and the connections that it has taken.
+    /// A service over HTTP/2, and the number of connections that it accepted.
     async fn service() -> (String, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (uri, taken) = (format!("http://{}/", listener.local_addr().unwrap()), Arc::<AtomicUsize>::default());
@@ -450,7 +456,7 @@ mod tests {
         [&[0, 0, 8, 7, 0, 0, 0, 0, 0][..], &last.to_be_bytes(), &[0; 4]].concat()
     }
 
-    /// The library takes a request that waits in the queue of a connection that ends to another one by itself.
+    /// When a connection ends, the library itself moves a request in its queue to another connection.
     #[tokio::test]
     async fn a_request_is_passed_over_by_the_connection_that_was_chosen_last() {
         let says = |info: &ConnectionInfo| Frames::default().read(&go_away(0), &info.streams);
@@ -499,7 +505,7 @@ mod tests {
         let mut resends = Resends::default();
         for (in_turn, times, pauses) in [
             (true, 11, [0, 1, 2, 4, 8, 16, 32, 32, 32, 32, 32].as_slice()),
-            // After more turns than there may be others.
+            // The limit for turns is higher than the limit for other reasons.
             (false, 10, &[0, 1, 2, 4, 8, 16, 32, 64, 128, 256]),
             (true, 89, &[32; 89]),
         ] {
@@ -517,7 +523,7 @@ mod tests {
         assert_eq!(resends.next(true, Duration::ZERO), Some(Duration::ZERO));
     }
 
-    /// A service that answers nobody gets no connection older than any other.
+    /// A connection to a service that never answers ends at its maximum age too.
     #[tokio::test]
     async fn a_connection_without_answers_leaves_the_pool_at_its_age() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -537,7 +543,7 @@ mod tests {
         }
     }
 
-    /// A GOAWAY can end a request between its head and its body, too, when its id is not above the last.
+    /// A GOAWAY can also end a request between its head and its body when its id is not above the last id.
     #[tokio::test]
     async fn a_goaway_before_the_body_is_taken_proves_nothing() {
         let (ours, mut theirs) = tokio::io::duplex(1_024);

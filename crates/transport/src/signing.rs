@@ -18,7 +18,7 @@ pub(crate) const SIGNATURE_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("webhook-timestamp"),
     HeaderName::from_static("webhook-signature"),
 ];
-/// Bytes of the longest signature, that of Ed25519, with what separates it.
+/// Bytes of the longest signature (Ed25519) and its separator.
 const SIGNATURE_BYTES_MAX: usize = 96;
 
 /// Signs the bodies of one hook.
@@ -44,7 +44,7 @@ impl Key {
         }
     }
 
-    /// Appends the signature and what it begins with.
+    /// Appends the signature with its version prefix.
     fn sign(&self, head: &str, body: &[u8], signatures: &mut String) {
         match self {
             Self::Hmac(key) => {
@@ -70,7 +70,7 @@ impl Signer {
         Ok((!keys.is_empty()).then_some(Self { keys, clock }))
     }
 
-    /// The time of a signature that is made now, in seconds.
+    /// The current time in seconds, for a signature.
     pub(crate) fn now(&self) -> i64 {
         self.clock.now().as_seconds()
     }

@@ -1,29 +1,29 @@
-//! Which streams of an HTTP/2 connection the service says that it processes.
+//! Tracks which streams of an HTTP/2 connection the service says that it processes.
 //!
-//! The library says of a request that was sent whether a GOAWAY is about it (RFC 9113 section 6.8). Of the one request that
-//! it is handing over, or that waits for the service to allow one more stream, it says only that the connection has gone. So
-//! the frames that come are looked at: their heads, and the last id of a GOAWAY.
+//! For a request that was sent, the library reports whether a GOAWAY covers it (RFC 9113 section 6.8). For the one
+//! request that it is handing over, or that waits for the service to allow one more stream, it reports only that the
+//! connection ended. So this module reads the incoming frames: their headers, and the last stream id of a GOAWAY.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Notify;
 
-/// Bytes of a frame's head (RFC 9113 section 4.1).
+/// Bytes of a frame header (RFC 9113 section 4.1).
 const HEAD: usize = 9;
 /// Bytes of a GOAWAY up to the end of its last id (section 6.8).
 const GOAWAY_START: usize = HEAD + 4;
 const GOAWAY: u8 = 7;
-/// The highest bit of an id means nothing (section 4.1).
+/// The highest bit of a stream id is reserved (section 4.1).
 const RESERVED: u32 = 1 << 31;
 
-/// What is known of the streams of a connection.
+/// The state of the streams of a connection.
 #[derive(Debug)]
 pub(crate) struct Streams {
     /// Requests whose bodies the connection has taken.
     taken: AtomicU32,
-    /// The last id of the service's last GOAWAY; the highest number before.
+    /// The last stream id of the service's last GOAWAY; the maximum before there is one.
     processed: AtomicU32,
-    /// A GOAWAY has come, or a body was taken after one.
+    /// Notified when a GOAWAY arrives, or when a body is taken after one.
     changed: Notify,
 }
 
@@ -34,7 +34,7 @@ impl Default for Streams {
 }
 
 impl Streams {
-    /// The connection takes the body of a request.
+    /// Records that the connection takes the body of a request.
     pub(crate) fn take(&self) {
         self.taken.fetch_add(1, Ordering::Relaxed);
         if self.processed.load(Ordering::Relaxed) < u32::MAX {
@@ -46,7 +46,7 @@ impl Streams {
     pub(crate) async fn next_passed_over(&self) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
-            // From here on no change is missed.
+            // Registered before the check, so no change is missed.
             changed.as_mut().enable();
             if self.next_is_unread() {
                 return;
@@ -55,31 +55,31 @@ impl Streams {
         }
     }
 
-    /// Whether the service has not processed a request that was handed over and whose body was not taken. The library hands
-    /// over one at a time and takes its body before the next one. So each request whose body was taken has a smaller id, and
-    /// ids are 1, 3, 5 and so on (section 5.1.1).
+    /// Whether the service does not process a request that was handed over and whose body was not taken yet. The
+    /// library hands over one request at a time and takes its body before the next one. So each request whose body was
+    /// taken has a smaller id; ids are 1, 3, 5 and so on (section 5.1.1).
     pub(crate) fn next_is_unread(&self) -> bool {
         let id_min = u64::from(self.taken.load(Ordering::Relaxed)) * 2 + 1;
         u64::from(self.processed.load(Ordering::Relaxed)) < id_min
     }
 
-    /// Whether the service has ended the connection after it had processed some of its streams.
+    /// Whether the service ended the connection after it had processed some of its streams.
     pub(crate) fn some_were_processed(&self) -> bool {
         (1..u32::MAX).contains(&self.processed.load(Ordering::Relaxed))
     }
 }
 
-/// The frames that come, found in the bytes that pass.
+/// Finds frames in the received bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    /// What has passed of a frame's start.
+    /// The received part of the current frame's start.
     start: Vec<u8>,
-    /// Bytes that are none of a frame's start.
+    /// Bytes to skip until the next frame.
     skip: usize,
 }
 
 impl Frames {
-    /// Looks at bytes that were read.
+    /// Parses bytes that were read.
     pub(crate) fn read(&mut self, mut bytes: &[u8], streams: &Streams) {
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
@@ -101,7 +101,7 @@ impl Frames {
         }
     }
 
-    /// Bytes of the current frame that are looked at.
+    /// Number of bytes of the current frame that are parsed.
     fn wanted(&self) -> usize {
         let is_go_away = self.start.len() >= HEAD && self.start.get(3) == Some(&GOAWAY);
         if is_go_away && self.payload_bytes() >= GOAWAY_START - HEAD { GOAWAY_START } else { HEAD }
@@ -138,7 +138,7 @@ mod tests {
             streams.take();
             Frames::default().read(&go_away(3), &streams);
             tokio::task::yield_now().await;
-            // It has the id 3, so the next one has 5.
+            // This request has the id 3, so the next one has 5.
             streams.take();
         };
         tokio::join!(waiting, going);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_next_request_is_unread_when_the_service_processes_none_as_new() {
-        // Three bodies were taken: the next request has the id 7, or a greater one.
+        // Three bodies were taken: the next request has the id 7 or a greater one.
         for (frames, unread, some) in [
             (vec![], false, false),
             (frame(HEADERS, 5, b"h"), false, false),
@@ -157,7 +157,7 @@ mod tests {
             (go_away(5 | RESERVED), true, true),
             (go_away(GRACEFUL), false, true),
             ([go_away(GRACEFUL), frame(DATA, 1, b"{}"), go_away(1)].concat(), true, true),
-            // What is no whole GOAWAY, or only looks like one.
+            // Bytes that are an incomplete GOAWAY, or that only look like one.
             (go_away(5).into_iter().take(12).collect(), false, false),
             (frame(GOAWAY, 0, &[0; 3]), false, false),
             (frame(DATA, 1, &go_away(5)), false, false),

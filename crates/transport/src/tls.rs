@@ -1,4 +1,4 @@
-//! Settings of TLS connections: whom to trust, what to show.
+//! Settings of TLS connections: trusted certificates, and our client certificate.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::{
     verifier::{Trust, Verifier},
 };
 
-/// The machine's authorities and further ones.
+/// The machine's trusted authorities and `extra_ca_pem`.
 pub(crate) fn machine_trust(extra_ca_pem: &[Vec<u8>]) -> Result<Trust, TransportError> {
     let mut trust = Trust { roots: RootCertStore::empty(), listed: Vec::new() };
-    // A machine without a store of its own can still call services of the extra anchors.
+    // On a machine without a certificate store, services of the extra anchors can still be called.
     let native = rustls_native_certs::load_native_certs();
     trust.roots.add_parsable_certificates(native.certs);
     for pem in extra_ca_pem {
@@ -40,7 +40,8 @@ fn add(trust: &mut Trust, pem: &[u8]) -> Result<(), TransportError> {
         return Err(TransportError::TrustAnchor("there is no PEM certificate".to_owned()));
     }
     for certificate in certificates {
-        // To webpki every anchor is an authority: a service's own certificate among them could vouch for any host.
+        // webpki treats every anchor as an authority: a service's own certificate among them could sign certificates of
+        // any host.
         let usable = if certificate::is_authority(&certificate) {
             trust.roots.add(certificate.clone())
         } else {
@@ -66,7 +67,7 @@ pub(crate) fn client_config(
     let mut config = match client {
         None => builder.with_no_client_auth(),
         Some(client) => {
-            // The library's messages name what is wrong, never the key.
+            // The library's messages say what is wrong and never contain the key.
             let refuse = |what: String| TransportError::ClientCertificate(what);
             let chain = CertificateDer::pem_slice_iter(client.certificates.as_bytes()).collect::<Result<Vec<_>, _>>();
             let chain = chain.map_err(|_| refuse("the certificate is not valid PEM".to_owned()))?;

@@ -1,4 +1,4 @@
-//! Whom a connection trusts, and what is said of a certificate that it does not.
+//! Verifies services' certificates, and explains why one is not trusted.
 
 use std::{fmt, sync::Arc};
 
@@ -16,15 +16,16 @@ use webpki::EndEntityCert;
 
 use crate::certificate::{is_for_servers, name};
 
-/// Certificates of a chain that are followed to explain a failure.
+/// Most certificates of a chain that are followed to explain a failure.
 const CHAIN_MAX: usize = 8;
 
-/// What is trusted: authorities, and the certificates that somebody has listed.
+/// The trusted authorities, and certificates listed in the configuration.
 #[derive(Debug)]
 pub(crate) struct Trust {
-    /// The authorities, those that are listed among them.
+    /// The authorities, including listed ones.
     pub(crate) roots: RootCertStore,
-    /// The listed certificates. A service may show one of them as its own, whether it is an authority's or a leaf.
+    /// The listed certificates. A service may present one of them as its own, whether it is an authority's certificate
+    /// or a leaf.
     pub(crate) listed: Vec<CertificateDer<'static>>,
 }
 
@@ -67,14 +68,14 @@ impl ServerCertVerifier for Verifier {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let listed = self.lists(end_entity);
         let nobody = RootCertStore::empty();
-        // Nobody need vouch for a certificate that was listed itself, so whatever else the service sends is not judged.
+        // A listed certificate needs no issuer, so other certificates that the service sends are not checked.
         let (roots, intermediates) = if listed { (&nobody, &[][..]) } else { (&self.trust.roots, intermediates) };
         let algorithms = self.algorithms.all;
         match verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms) {
             Ok(()) => {}
-            // Its dates and its use are right: they are judged before its issuer is looked for.
+            // Its dates and its use are valid: the library checks them before it looks for the issuer.
             Err(error) if listed && is_unknown(&error) => {}
-            // Its dates are right, its use was not looked at.
+            // Its dates are valid; its use was not checked.
             Err(error) if listed && is_authority(&error) => {
                 if !is_for_servers(end_entity) {
                     return Err(Error::InvalidCertificate(CertificateError::InvalidPurpose));
@@ -111,12 +112,12 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether nobody who is trusted has the name of the certificate's issuer.
+/// Whether no trusted authority has the name of the certificate's issuer.
 fn is_unknown(error: &Error) -> bool {
     matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer))
 }
 
-/// Whether the service shows the certificate of an authority as its own.
+/// Whether the service presents an authority's certificate as its own.
 fn is_authority(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else { return false };
     matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
@@ -135,7 +136,7 @@ fn authority_shown(certificate: &CertificateDer<'_>) -> String {
     )
 }
 
-/// Where the chain ends that the service has sent.
+/// Finds where the chain that the service sent ends.
 fn issuer_unknown(end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> String {
     let sent: Vec<_> = intermediates.iter().filter_map(|der| EndEntityCert::try_from(der).ok()).collect();
     let Ok(first) = EndEntityCert::try_from(end_entity) else { return "its certificate is not trusted".to_owned() };

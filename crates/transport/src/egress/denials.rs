@@ -1,4 +1,4 @@
-//! What the operator is told of addresses that were refused.
+//! The operator's log of refused addresses.
 
 use std::{
     collections::HashMap,
@@ -10,35 +10,35 @@ use tokio::time::Instant;
 
 use super::EgressDenied;
 
-/// One line for each host in this time: whoever registers hooks must not fill the operator's log.
+/// One line per host in this time, so that registering hooks cannot fill the operator's log.
 const LOGGED_EVERY: Duration = Duration::from_mins(1);
-/// Hosts that are remembered.
+/// Most hosts that are remembered.
 const HOSTS_MAX: usize = 1_024;
 
-/// Logs refusals with the address and the rule, which those who registered the hook are not told.
+/// Logs refusals with the address and the rule, which the registrant of the hook does not see.
 #[derive(Debug, Default)]
 pub(crate) struct Denials(Mutex<Logged>);
 
 #[derive(Debug, Default)]
 struct Logged {
     hosts: HashMap<String, Instant>,
-    /// Refusals that were not logged because too many hosts were, since that was said.
+    /// Refusals not logged because of [`HOSTS_MAX`], since the last line that counted them.
     left_out: u64,
     said: Option<Instant>,
 }
 
-/// What is logged of a refusal.
+/// A log line about refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// The refusal.
+    /// One refusal.
     Denied,
-    /// That so many were left out.
+    /// The number of refusals that were not logged.
     LeftOut(u64),
     Nothing,
 }
 
 impl Denials {
-    /// Logs `denied`, unless the host was logged a moment ago.
+    /// Logs `denied`, unless the host was logged within [`LOGGED_EVERY`].
     pub(crate) fn log(&self, host: &str, denied: &EgressDenied) {
         match self.line(host, Instant::now()) {
             Line::Denied => tracing::warn!(host, reason = denied.reason().code(), "egress.denied: {denied}"),
@@ -62,7 +62,8 @@ impl Denials {
             logged.hosts.insert(host.to_owned(), now);
             return Line::Denied;
         }
-        // Beyond the bound no host is logged until others are due, but that is said: who fills the places hides nothing.
+        // Beyond the bound no further host is logged until older ones expire, but their number is: filling the table
+        // hides nothing.
         logged.left_out = logged.left_out.saturating_add(1);
         if logged.said.as_ref().is_some_and(is_recent) {
             return Line::Nothing;

@@ -1,4 +1,5 @@
-//! The egress policy: which addresses may be called. Public ones, and what the operator allows.
+//! The egress policy: which addresses may be called. By default public ones, in addition those that the operator
+//! allows.
 
 mod denials;
 mod ranges;
@@ -15,15 +16,15 @@ pub(crate) use self::denials::Denials;
 use self::ranges::{closed, embedded_in};
 pub use self::rule::{EgressRule, EgressRuleError};
 
-/// The port of `https`, the only one below [`UNPRIVILEGED_PORTS_FROM`] that is called without a rule.
+/// The port of `https`, the only port below [`UNPRIVILEGED_PORTS_FROM`] that needs no rule.
 const HTTPS_PORT: u16 = 443;
 /// Ports below this one belong to the well-known services (RFC 6335 section 6): mail, name service, remote shells.
 const UNPRIVILEGED_PORTS_FROM: u16 = 1_024;
 
 /// Which addresses may be called: one policy for hooks and for the token URLs of their channels.
 ///
-/// Precedence: a rule that denies wins over a rule that allows, and that wins over the defaults. The defaults are public
-/// addresses, `https://`, and port 443 or one from 1024.
+/// Precedence: a deny rule wins over an allow rule, an allow rule over the defaults. The defaults are public addresses,
+/// `https://`, and port 443 or one from 1024.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -40,13 +41,13 @@ pub struct EgressPolicy {
     plain_http_to_loopback: bool,
 }
 
-/// Why an address is not called. Its text is for the operator: it has the address behind a name, and the rule.
+/// Why an address is refused. The text is for the operator: it has the address of a name, and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressDenied {
-    /// Only `https://` is called.
+    /// The scheme is not `https`.
     #[error("`{0}://` is not allowed: external services are called over https only")]
     Scheme(String),
-    /// The host looks like a number but is no address in its usual form: every resolver reads it as it likes.
+    /// The host looks like a number but is no address in its usual form: resolvers read it in different ways.
     #[error(
         "`{0}` is neither a name nor an address: write IPv4 addresses as four decimal numbers, and IPv6 ones without a zone"
     )]
@@ -54,7 +55,7 @@ pub enum EgressDenied {
     /// The name resolved to nothing.
     #[error("`{0}` has no address")]
     NoAddress(String),
-    /// A port of the well-known services.
+    /// The port belongs to the well-known services.
     #[error("port {port} of `{host}` is not allowed: call port 443 or one from 1024, or let a rule allow it")]
     Port {
         /// The host of the URI.
@@ -69,7 +70,7 @@ pub enum EgressDenied {
         host: String,
         /// Its address.
         address: IpAddr,
-        /// What the range is.
+        /// A description of the range.
         what: &'static str,
     },
     /// A rule denies the host or one of its addresses.
@@ -97,7 +98,7 @@ impl EgressDenied {
         }
     }
 
-    /// What those are told who registered the hook: not what address is behind a name, nor what the operator's rules are.
+    /// The text for the registrant of the hook: it has neither the address of a name nor the operator's rules.
     fn told(&self) -> String {
         match self {
             Self::Closed { host, address, what } if names(host, *address) => {
@@ -124,12 +125,12 @@ impl From<EgressDenied> for CallFailure {
 }
 
 impl EgressPolicy {
-    /// A policy with rules that allow and rules that deny.
+    /// A policy with allow rules and deny rules.
     pub fn new(allow: Vec<EgressRule>, deny: Vec<EgressRule>) -> Self {
         Self { allow, deny, plain_http_to_loopback: false }
     }
 
-    /// Opens loopback addresses, over `http://` too: `tenterhook dev` only.
+    /// Allows loopback addresses, also over `http://`: only for `tenterhook dev`.
     #[must_use]
     pub fn with_plain_http_to_loopback(self) -> Self {
         Self { plain_http_to_loopback: true, ..self }
@@ -147,7 +148,7 @@ impl EgressPolicy {
         }
     }
 
-    /// Whether a host that is no address may be resolved: not one that some resolvers read as an address all the same.
+    /// Checks that a host that is not an address may be resolved: some resolvers read certain names as addresses.
     ///
     /// # Errors
     /// When its last label is a number, decimal or hexadecimal (URL standard, "ends in a number"), or when it is in
@@ -162,11 +163,11 @@ impl EgressPolicy {
         if number || host.starts_with('[') { Err(EgressDenied::AmbiguousHost(host.to_owned())) } else { Ok(()) }
     }
 
-    /// Judges all addresses of a host as a set: one that is closed refuses them all, so that a mixed answer cannot
-    /// slip a private address in. What is returned is what may be dialled.
+    /// Vets all addresses of a host as a set: one refused address refuses the host, so that a mixed DNS answer cannot
+    /// slip in a private address. Returns the addresses that may be dialled.
     ///
     /// # Errors
-    /// For the first address that a rule denies, or that the defaults close and no rule allows.
+    /// For the first address that a rule denies, or that the defaults refuse and no rule allows.
     pub fn vet(&self, secure: bool, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, EgressDenied> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         if addresses.is_empty() {
@@ -180,7 +181,7 @@ impl EgressPolicy {
 
     fn judge(&self, secure: bool, host: &str, address: SocketAddr) -> Result<(), EgressDenied> {
         let (canonical, port) = (address.ip().to_canonical(), address.port());
-        // A rule that denies an IPv4 address denies the IPv6 addresses that lead to it.
+        // A deny rule for an IPv4 address also denies the IPv6 addresses that embed it.
         let denies = |rule: &&EgressRule| {
             iter::once(canonical).chain(embedded_in(canonical)).any(|ip| rule.matches(host, ip, port))
         };

@@ -7,8 +7,8 @@ use std::{
 
 use ipnet::IpNet;
 
-/// IPv4 ranges that are not public (IANA special-purpose registry, and the address of Azure's hosts for their guests), with
-/// what they are.
+/// IPv4 ranges that are not public (IANA special-purpose registry, and the address at which Azure's hosts serve their
+/// guests), with a description.
 const CLOSED_V4: &[(&str, &str)] = &[
     ("0.0.0.0/8", "this network"),
     ("10.0.0.0/8", "private"),
@@ -31,7 +31,7 @@ const CLOSED_V4: &[(&str, &str)] = &[
     ("240.0.0.0/4", "reserved"),
 ];
 
-/// IPv6 ranges that are not public, or whose embedded IPv4 address cannot be trusted to be.
+/// IPv6 ranges that are not public, or whose embedded IPv4 address may not be.
 const CLOSED_V6: &[(&str, &str)] = &[
     ("::/128", "unspecified"),
     ("::1/128", "loopback"),
@@ -48,11 +48,11 @@ const CLOSED_V6: &[(&str, &str)] = &[
 ];
 
 static CLOSED: LazyLock<Vec<(IpNet, &'static str)>> = LazyLock::new(|| {
-    // A range that did not parse would be open: the test of this table checks its length.
+    // A range that does not parse would be left out, so a test checks the number of ranges.
     CLOSED_V4.iter().chain(CLOSED_V6).filter_map(|(net, what)| Some((net.parse().ok()?, *what))).collect()
 });
 
-/// What the address is when it is not public; `None` for a public one.
+/// The description of the address's range if it is not public; `None` for a public address.
 pub(super) fn closed(address: IpAddr) -> Option<&'static str> {
     let own = CLOSED.iter().find(|(range, _)| range.contains(&address)).map(|(_, what)| *what);
     own.or_else(|| embedded_in(address).find_map(closed)).or_else(|| match address {
@@ -61,8 +61,8 @@ pub(super) fn closed(address: IpAddr) -> Option<&'static str> {
     })
 }
 
-/// Whether the address is of the one block from which global unicast addresses are assigned (IANA, `2000::/3`), or leads to
-/// an IPv4 address by a form that is in use: mapped, or the well-known prefix of NAT64 (RFC 6052).
+/// Whether the address is in the block from which global unicast addresses are assigned (IANA, `2000::/3`), or embeds
+/// an IPv4 address in a form that is in use: mapped, or the well-known prefix of NAT64 (RFC 6052).
 fn is_global(address: Ipv6Addr) -> bool {
     match address.segments() {
         [first, ..] if first & 0xe000 == 0x2000 => true,
@@ -71,7 +71,7 @@ fn is_global(address: Ipv6Addr) -> bool {
     }
 }
 
-/// The IPv4 addresses that an IPv6 one leads to.
+/// The IPv4 addresses that an IPv6 address embeds.
 pub(super) fn embedded_in(address: IpAddr) -> impl Iterator<Item = IpAddr> {
     let embedded = match address {
         IpAddr::V4(_) => [None, None],
@@ -91,7 +91,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The IPv4 address inside an interface identifier, whatever the prefix: ISATAP (RFC 5214 section 6.1).
+/// The IPv4 address inside an interface identifier, for any prefix: ISATAP (RFC 5214 section 6.1).
 fn embedded_in_interface(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         [.., 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)),

@@ -12,8 +12,8 @@ use ipnet::IpNet;
 const MAPPED: Ipv6Addr = Ipv4Addr::UNSPECIFIED.to_ipv6_mapped();
 const MAPPED_PREFIX: u8 = 96;
 
-/// What a rule names: a host or a network, and a port or all of them. An IPv4 address or block may be written in its
-/// mapped IPv6 form too; it is the same rule.
+/// A rule: a host or a network, and one port or all ports. An IPv4 address or block in its mapped IPv6 form is the same
+/// rule.
 ///
 /// ```
 /// use tenterhook_transport::EgressRule;
@@ -35,15 +35,15 @@ enum Target {
     Network(IpNet),
 }
 
-/// A text that is no rule.
+/// Why a text is not a rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressRuleError {
-    /// It names nothing that can be called.
+    /// The text names no host, address or block.
     #[error(
         "`{0}`: write a host, `*.` and a domain, an address or a CIDR block, each with `:PORT` if only that port is meant"
     )]
     Unreadable(String),
-    /// A block of IPv6 addresses that holds every IPv4 address in its mapped form, and more: which is meant?
+    /// The block contains every IPv4 address in its mapped form and other addresses, so its meaning is unclear.
     #[error(
         "`{0}` covers the mapped form of every IPv4 address: write `0.0.0.0/0` if they are meant, and `::/0` or smaller \
          blocks for IPv6"
@@ -104,8 +104,8 @@ impl fmt::Display for EgressRule {
     }
 }
 
-/// The block in the form in which addresses are judged: one of mapped IPv4 addresses as the block of those. `None` for a
-/// block that has them all and others; `::/0` is every IPv6 address and has none.
+/// The canonical form of a block: a block of mapped IPv4 addresses becomes an IPv4 block. `None` for a block that
+/// contains all mapped addresses and others; `::/0` means every IPv6 address and no mapped one.
 fn canonical(network: IpNet) -> Option<IpNet> {
     let IpNet::V6(block) = network else { return Some(network) };
     let length = block.prefix_len();
