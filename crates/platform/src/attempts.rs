@@ -1,4 +1,4 @@
-//! How often a password may be guessed: a window of attempts for each login, in memory of the node.
+//! Bounds password guessing: counts failed attempts per login in a time window, in the memory of the node.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{Network, WiderNetwork, entropy::sha256_hex};
 
-/// Attempts on a login in a window.
+/// Most attempts on a login in a window.
 pub const ATTEMPTS_MAX: u32 = 10;
 /// Length of a window, from its first attempt.
 pub(crate) const ATTEMPTS_WINDOW: Duration = Duration::from_mins(5);
@@ -22,16 +22,16 @@ const BOUNDS: Bounds = Bounds { logins: 100_000, per_wider_network: 5_000, per_n
 /// Logins whose attempts are counted at the same time.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    /// In all. For one more, the window with the fewest attempts ends, the oldest of several: that of a login which is guessed
-    /// at has more than those of names that are made up so that it is forgotten.
+    /// In total. When the table is full, the window with the fewest attempts ends (the oldest of several). A login
+    /// under attack has more attempts than invented names, so invented names cannot evict it.
     logins: usize,
-    /// Those of them that requests from one wider network may have begun.
+    /// Of these, those begun by requests from one wider network.
     per_wider_network: usize,
-    /// Those that requests from one network may have begun.
+    /// Of these, those begun by requests from one network.
     per_network: usize,
 }
 
-/// The attempts on passwords that have not succeeded, by org and login. Whether there is such a user makes no difference.
+/// The failed password attempts by org and login. Logins of users that do not exist are counted in the same way.
 #[derive(Debug)]
 pub struct PasswordAttempts {
     bounds: Bounds,
@@ -41,15 +41,15 @@ pub struct PasswordAttempts {
 #[derive(Debug, Default)]
 struct Windows {
     by_login: HashMap<String, Window>,
-    /// Logins by the end of their windows, for each number of attempts; windows that have all attempts or more are together.
+    /// Logins by the end of their windows, for each number of attempts; the last entry has [`ATTEMPTS_MAX`] or more.
     by_used: [BTreeMap<Ends, String>; ATTEMPTS_MAX as usize + 1],
-    /// How many of them requests from a network began.
+    /// Number of windows begun by requests from a network.
     by_network: HashMap<Network, usize>,
     by_wider_network: HashMap<WiderNetwork, usize>,
     begun: u64,
 }
 
-/// When a window ends; the number tells those apart that end at the same moment.
+/// When a window ends; the number distinguishes windows that end at the same moment.
 type Ends = (Instant, u64);
 
 #[derive(Debug)]
@@ -70,9 +70,9 @@ impl PasswordAttempts {
         Self { bounds, windows: Mutex::default() }
     }
 
-    /// Counts an attempt before its result is known, so that simultaneous attempts count as well. Answers with
-    /// its number in the window; those above [`ATTEMPTS_MAX`] must not be made. `None` when requests from `network`, or the
-    /// wider network that it is part of, have failed with too many logins: the attempt must not be made either.
+    /// Counts an attempt before its result is known, so that simultaneous attempts count as well. Returns its number in
+    /// the window. The attempt must not be made if the number is above [`ATTEMPTS_MAX`], or on `None`: then requests
+    /// from `network`, or from its wider network, have failed with too many logins.
     pub fn begin(&self, org: &OrgId, login: &str, network: Network, now: Instant) -> Option<u32> {
         let login = key(org, login);
         let mut windows = self.lock();
@@ -90,12 +90,12 @@ impl PasswordAttempts {
         Some(1)
     }
 
-    /// The password was right: the login's attempts are forgotten.
+    /// The password was correct: removes the login's attempts.
     pub fn succeeded(&self, org: &OrgId, login: &str) {
         self.lock().remove(&key(org, login));
     }
 
-    /// An attempt was not made after all.
+    /// Takes back an attempt that was not made.
     fn give_back(&self, org: &OrgId, login: &str) {
         let login = key(org, login);
         let mut windows = self.lock();
@@ -109,7 +109,7 @@ impl PasswordAttempts {
     }
 }
 
-/// An attempt that was counted and is not made yet. Dropped before [`Self::make`], it is given back.
+/// An attempt that was counted and is not made yet. If it is dropped before [`Self::make`], it is taken back.
 #[derive(Debug)]
 pub struct UnmadeAttempt {
     attempts: Arc<PasswordAttempts>,
@@ -124,7 +124,7 @@ impl UnmadeAttempt {
         Self { attempts: Arc::clone(attempts), org: org.clone(), login: login.to_owned(), is_made: false }
     }
 
-    /// The password is tried from here on, whoever goes away.
+    /// Marks the attempt as made: from here on the password is verified, even if the client goes away.
     pub fn make(mut self) {
         self.is_made = true;
     }
@@ -153,7 +153,7 @@ impl Windows {
         *self.by_wider_network.entry(network.wider()).or_default() += 1;
     }
 
-    /// Changes the attempts of a login that has a window, and answers with them.
+    /// Changes the number of attempts of a login that has a window, and returns it.
     fn use_again(&mut self, login: &str, change: impl FnOnce(u32) -> u32) -> Option<u32> {
         let window = self.by_login.get_mut(login)?;
         let (before, ends) = (window.used, window.ends);
@@ -205,7 +205,7 @@ fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, usize>, one: K) {
     }
 }
 
-/// Logins are one whatever their case, as they are for the store; a digest, for they are as long as clients like.
+/// The key of a login: case-insensitive, like in the store, and a digest, because clients choose the length of logins.
 pub fn key(org: &OrgId, login: &str) -> String {
     sha256_hex(&format!("{org} {}", login.to_lowercase()))
 }
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// Whoever has one wider network, or many, makes names up so that the login that matters is forgotten.
+    /// Requests from one wider network, or from many, use invented names to evict the attacked login.
     #[test]
     fn a_login_that_is_guessed_at_is_not_forgotten_because_of_others() {
         let (attempts, now) = (PasswordAttempts::default(), Instant::now());
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(attempts.lock().by_login.len(), 2, "`c` and `d`");
     }
 
-    /// Else whoever makes names up would make the node forget how often the one that matters was guessed at.
+    /// Otherwise invented names could make the node forget the attempts on the attacked login.
     #[test]
     fn a_network_begins_so_many_windows_and_those_that_led_to_nothing_are_not_counted() {
         let (attempts, start) = (within(9, 9, 2), Instant::now());

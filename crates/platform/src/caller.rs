@@ -1,4 +1,4 @@
-//! The HTTP request that makes a flow run, as the flows see it.
+//! The HTTP request that starts a flow, as the flows see it.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -12,7 +12,7 @@ use tenterhook_model::{DebugData, LogClient};
 
 use crate::Network;
 
-/// One request to Tenterhook: made once at the edge, shared by everything that the request does.
+/// One request to Tenterhook: created once at the edge, shared by all work for the request.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The request's id.
@@ -25,9 +25,10 @@ pub struct Caller {
     pub path: String,
     /// The query, without `?`, exactly as it came.
     pub query: Option<String>,
-    /// The client's address: that of the connection, or what a trusted proxy said of it. IPv4 never in its mapped form.
+    /// The client's address: that of the connection, or the one that a trusted proxy reported. IPv4 never in its mapped
+    /// form.
     pub ip_address: String,
-    /// Addresses of the trusted proxies that the request passed after the client, the nearest to us last.
+    /// Addresses of the trusted proxies that the request passed, the nearest to us last.
     pub proxies: Vec<String>,
     /// `User-Agent`.
     pub user_agent: Option<String>,
@@ -41,12 +42,12 @@ impl Caller {
         format!("{}{}", self.base_url, self.path)
     }
 
-    /// The network that the client's address is of, whose requests are bounded together.
+    /// The network of the client's address; its requests are bounded together.
     pub fn network(&self) -> Network {
         self.ip_address.parse().map_or(Network::UNKNOWN, Network::of)
     }
 
-    /// What a log event says of who sent the request.
+    /// The client of the request for a log event.
     pub(crate) fn log_client(&self) -> LogClient<'_> {
         LogClient {
             user_agent: self.user_agent.as_deref().map(Into::into),
@@ -56,7 +57,7 @@ impl Caller {
         }
     }
 
-    /// What a log event's debug data says of the request (`system-log.md` section 4).
+    /// The request's part of a log event's debug data (`system-log.md` section 4).
     pub fn debug_data(&self) -> DebugData<'_> {
         let (id, path) = (self.request_id.as_str(), self.path.as_str());
         let url = logged_url(path, self.query.as_deref());
@@ -80,8 +81,9 @@ impl Caller {
     }
 }
 
-/// A path with doubled slashes as one and without a slash at its end, as every request is read (`observed.md` 1, line 8;
-/// the Python SDK writes `/api/v1/inlineHooks/?type=…`) and every URL of our own is recognised.
+/// The canonical form of a path: repeated slashes become one, a slash at the end is removed (`observed.md` 1, line 8;
+/// the Python SDK sends `/api/v1/inlineHooks/?type=…`). Requests are routed, and our own URLs are recognised, in this
+/// form.
 ///
 /// ```
 /// use tenterhook_platform::caller::canonical_path;
@@ -100,7 +102,8 @@ pub fn canonical_path(path: &str) -> Cow<'_, str> {
     if canonical.is_empty() { "/".into() } else { canonical.into() }
 }
 
-/// Parameters whose values open something: they do not belong in a query, and what comes there all the same is not logged.
+/// Parameters whose values are credentials. They do not belong in a query; if a request has them there, the values are
+/// not logged.
 const SECRET_PARAMETERS: [&str; 16] = [
     "access_token",
     "activationToken",
@@ -120,7 +123,7 @@ const SECRET_PARAMETERS: [&str; 16] = [
     "token",
 ];
 
-/// Path and query of a request, as much of them as the log takes, without the values of [`SECRET_PARAMETERS`].
+/// Path and query of a request, cut to the log's limit, without the values of [`SECRET_PARAMETERS`].
 pub(crate) fn logged_url<'a>(path: &'a str, query: Option<&str>) -> Cow<'a, str> {
     let Some(query) = query else { return path.into() };
     let mut url = String::with_capacity(path.len() + 1 + query.len());
@@ -135,7 +138,7 @@ pub(crate) fn logged_url<'a>(path: &'a str, query: Option<&str>) -> Cow<'a, str>
     cap(url.into())
 }
 
-/// Whether a parameter is one of [`SECRET_PARAMETERS`], however its name is written.
+/// Whether a parameter is one of [`SECRET_PARAMETERS`], in any encoding and case of its name.
 fn is_secret(name: &str) -> bool {
     let is_one = |name: &str| SECRET_PARAMETERS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
     if name.contains('%') {

@@ -1,4 +1,4 @@
-//! What hooks of every flow are told of a user.
+//! The user in hook documents of every flow.
 
 use tenterhook_contract::{
     Timestamp,
@@ -8,9 +8,9 @@ use tenterhook_model::User;
 
 use crate::OrgSnapshot;
 
-/// What a hook is told of a user without a locale.
+/// The locale in the document for a user without one.
 const LOCALE_DEFAULT: &str = "en_US";
-/// What a hook is told of a user without a time zone.
+/// The time zone in the document for a user without one.
 const TIME_ZONE_DEFAULT: &str = "America/Los_Angeles";
 
 /// `data.context.user`.

@@ -1,4 +1,4 @@
-//! Randomness, and what is made of it: ids, tokens shown once, their stored hashes.
+//! Randomness, and values drawn from it: ids, tokens that are shown once, their stored hashes.
 
 use aws_lc_rs::{digest, rand};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,5 +1,5 @@
-//! Password hashes of other systems (`credentials.password.hash` of a new user): kept until the user first signs in, when
-//! the hash of the password that fits takes their place.
+//! Password hashes of other systems (`credentials.password.hash` of a new user). A hash is kept until the user first
+//! signs in; then our own hash of the verified password replaces it.
 
 use std::num::NonZeroU32;
 
@@ -16,15 +16,15 @@ use tenterhook_contract::Secret;
 
 /// Bytes of a salt.
 const SALT_BYTES_MAX: usize = 512;
-/// Bytes of a key that PBKDF2 derived. A shorter one would fit other passwords too.
+/// Bytes of a key that PBKDF2 derived. A shorter one would match other passwords too.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
-/// Iterations of PBKDF2: the vendor's lower bound, and what a sign-in can wait for.
+/// Iterations of PBKDF2: from the vendor's lower bound to the cost that a sign-in can bear.
 const ITERATIONS: std::ops::RangeInclusive<u32> = 4_096..=2_000_000;
-/// Tells an imported hash from one of our own, which begins with `$`.
+/// The prefix of an imported hash; our own hashes begin with `$`.
 const STORED_PREFIX: &str = "imported:";
 const INVALID: &str = "The field has an invalid value";
 
-/// Other systems pad base64, or do not.
+/// Base64 with or without padding, as other systems write it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -63,8 +63,8 @@ enum Prf {
 }
 
 impl ImportedHash {
-    /// Reads the vendor's form: `algorithm`, `value`, `salt`, `saltOrder`, and those of PBKDF2. Adds to `causes` what is
-    /// wrong with it; never a value.
+    /// Reads the vendor's form: `algorithm`, `value`, `salt`, `saltOrder`, and the members of PBKDF2. Adds problems to
+    /// `causes`, never a value.
     pub fn read(hash: &Value, causes: &mut Vec<String>) -> Option<Self> {
         let found = causes.len();
         let mut cause = |member: &str, text: &str| causes.push(format!("credentials.password.hash.{member}: {text}"));
@@ -140,7 +140,7 @@ impl ImportedHash {
         (causes.len() == found).then_some(Self { scheme, salt, hash: value })
     }
 
-    /// The hash as it stands in the place of one of our own.
+    /// The hash in the form in which it is stored instead of our own hash.
     pub fn to_stored(&self) -> Option<Secret> {
         serde_json::to_string(self).ok().map(|text| Secret::new(format!("{STORED_PREFIX}{text}")))
     }
@@ -150,7 +150,7 @@ impl ImportedHash {
         serde_json::from_str(stored.expose().strip_prefix(STORED_PREFIX)?).ok()
     }
 
-    /// Whether it is the hash of this password.
+    /// Whether this is the hash of the password.
     pub fn fits(&self, password: &[u8]) -> bool {
         match self.scheme {
             Scheme::Digest { digest, salt_first } => {
@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    /// Made with Python's `hashlib`, of the password `Legacy-Pass-1` and the salt `salt`.
+    /// Computed with Python's `hashlib` from the password `Legacy-Pass-1` and the salt `salt`.
     fn hashes() -> Vec<Value> {
         let digest = |algorithm: &str, order: &str, value: &str| json!({ "algorithm": algorithm, "salt": "c2FsdA==", "saltOrder": order, "value": value });
         let pbkdf2 = |prf: &str, size: usize, value: &str| {

@@ -1,4 +1,4 @@
-//! Signing keys: made, published, used.
+//! Signing keys: generation, publication, use.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use tenterhook_model::{SigningKey, Status};
 
 use crate::entropy::random_bytes;
 
-/// A key pair of an algorithm, made on a thread of its own: one of RSA takes up to a second of a core.
+/// Generates a key pair on a thread of its own: an RSA pair takes up to a second of a core.
 pub async fn generate_key_pair(algorithm: SigningAlgorithm) -> Result<Generated, KeyError> {
     let made = tokio::task::spawn_blocking(move || tenterhook_jose::generate(algorithm)).await;
     made.unwrap_or(Err(KeyError::NotMade))
@@ -55,7 +55,8 @@ struct Verifier {
 }
 
 impl Keys {
-    /// Parses every key. One that cannot be parsed is left out and logged: its server then cannot issue tokens.
+    /// Parses every key. A key that cannot be parsed is left out and logged; its authorization server then cannot issue
+    /// tokens.
     pub fn prepare(keys: &[SigningKey]) -> Self {
         let mut prepared = Self::default();
         for key in keys {
@@ -63,7 +64,7 @@ impl Keys {
                 Ok((signer, verifier)) => {
                     prepared.verifiers.insert(key.kid.clone(), verifier);
                     if key.status == Status::Active {
-                        // Keys are in order of creation: the newest active one stays.
+                        // Keys are in order of creation, so the newest active one remains.
                         prepared.signers.insert(key.authorization_server_id.clone(), signer);
                     }
                 }
@@ -73,7 +74,7 @@ impl Keys {
         prepared
     }
 
-    /// Whether a token names a key that is not here: one that another node has just made, perhaps.
+    /// Whether a token names an unknown key, which another node may have just created.
     pub(crate) fn lack_key_of(&self, token: &str) -> bool {
         let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid);
         kid.is_some_and(|kid| !self.verifiers.contains_key(&kid))
@@ -107,7 +108,7 @@ impl Keys {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let verifier = self.verifiers.get(header.kid.as_deref()?).filter(|verifier| verifier.server == *server)?;
         let mut validation = Validation::new(verifier.algorithm);
-        // A hook may change the audience; time is judged by our own clock, where it matters.
+        // A hook may change the audience; expiry is checked below, with our own clock.
         (validation.validate_aud, validation.validate_exp) = (false, false);
         validation.set_issuer(&[issuer]);
         match jsonwebtoken::decode::<PlainJson>(token, &verifier.key, &validation).ok()?.claims {

@@ -1,14 +1,14 @@
-//! What every flow and the management API stand on: orgs in memory, changing and following their configuration, the one way
-//! from a flow to the engine, the System Log's events, keys, passwords, metrics.
+//! The base of every flow and of the management API: orgs in memory, changing and following their configuration, the
+//! one way from a flow to the engine, the System Log's events, keys, passwords, metrics.
 //!
-//! No HTTP and no flow's rules. Start reading at [`Platform`]; a flow pauses by [`Platform::pause`].
+//! No HTTP and no rules of a flow live here. Start reading at [`Platform`]; a flow pauses with [`Platform::pause`].
 
 pub mod attempts;
 pub mod caller;
 pub mod context;
 pub mod entropy;
 pub mod events;
-pub mod fair_turns;
+pub mod fair_queue;
 mod imported_password;
 pub mod keys;
 mod metrics;

@@ -23,7 +23,7 @@ use tenterhook_engine::{BoxFuture, BreakerState, FallbackUse, InvocationRecord, 
 
 use crate::Platform;
 
-/// Labels of an invocation: few values each, no id and no text of anybody's.
+/// Labels of an invocation: each has few values, none is an id or a text from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InvocationLabels {
     hook_type: Cow<'static, str>,
@@ -53,7 +53,7 @@ struct StateLabel {
     state: &'static str,
 }
 
-/// What is counted. One per process.
+/// The metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
     invocations: Family<InvocationLabels, Counter>,
@@ -73,7 +73,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("tenterhook");
         let invocations = Family::default();
         registry.register("invocations", "Invocations by type, outcome and failure code", invocations.clone());
-        // From a millisecond, the fastest service, to eight seconds, two attempts and their waiting.
+        // From a millisecond (the fastest service) to eight seconds (two attempts and the wait for permits).
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.0, 14));
         let seconds = Family::new_with_constructor(histogram);
         registry.register_with_unit("invocation", "Time that a flow was paused", Unit::Seconds, seconds.clone());
@@ -115,7 +115,7 @@ impl Metrics {
     }
 
     fn count(&self, record: &InvocationRecord) {
-        // Test calls are somebody looking, not a flow.
+        // Test calls are not counted: they are no flow.
         if record.purpose != Purpose::Flow {
             return;
         }
@@ -138,7 +138,7 @@ impl Metrics {
     }
 }
 
-/// A recorder that counts, and then hands on.
+/// A recorder that counts a record and passes it on.
 pub(crate) struct Counting<R> {
     pub metrics: Arc<Metrics>,
     pub inner: R,
@@ -173,7 +173,7 @@ impl Platform {
             metrics.breakers.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
-        // Writing to a text in memory does not fail.
+        // Writing to a `String` does not fail.
         let _ = encode(&mut text, &metrics.registry);
         text
     }

@@ -1,13 +1,13 @@
-//! The network that an address is of: what requests and connections of strangers are counted by.
+//! The network of an address, by which requests and connections of unauthenticated clients are counted.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
 };
 
-/// Bits of an IPv6 address that one household has whole, at least.
+/// Prefix length of the smallest IPv6 block that one household gets.
 const PREFIX: u8 = 64;
-/// Bits of what one customer of a provider may have whole: 65,536 networks (RFC 6177 section 2).
+/// Prefix length of the largest IPv6 block that one customer of a provider gets: 65,536 networks (RFC 6177 section 2).
 const WIDER_PREFIX: u8 = 48;
 
 /// An IPv4 address, or the /64 of an IPv6 address.
@@ -21,13 +21,13 @@ const WIDER_PREFIX: u8 = 48;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network(IpAddr);
 
-/// An IPv4 address, or the /48 of an IPv6 address. What is bounded by [`Network`] has a bound by this as well: whoever has
-/// one /48 has 65,536 networks.
+/// An IPv4 address, or the /48 of an IPv6 address. Everything that is bounded by [`Network`] also has a bound by this,
+/// because one /48 contains 65,536 networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WiderNetwork(IpAddr);
 
 impl Network {
-    /// What an address that is not known counts as.
+    /// The network of an unknown address.
     pub const UNKNOWN: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 
     /// The network of an address; IPv4 also in its mapped form.
@@ -35,7 +35,7 @@ impl Network {
         Self(prefix(address.to_canonical(), PREFIX))
     }
 
-    /// The wider network that it is part of; of an IPv4 address the address itself.
+    /// The wider network that contains it; for an IPv4 address, the address itself.
     pub fn wider(self) -> WiderNetwork {
         WiderNetwork(prefix(self.0, WIDER_PREFIX))
     }

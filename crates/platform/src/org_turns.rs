@@ -1,4 +1,4 @@
-//! Who waits for whom over one org on this node: changes of its configuration queue, questions for its stored version
+//! Coordinates the requests of one org on this node: changes of its configuration queue, checks of its stored version
 //! are shared.
 
 use std::time::Duration;
@@ -8,30 +8,31 @@ use tokio::{
     time::Instant,
 };
 
-/// Changes of one org's configuration that wait for the ones before them; further ones are turned away. An
-/// infrastructure-as-code client has ten under way by default, and there may be several.
+/// Changes of one org's configuration that may wait; further ones are rejected. An infrastructure-as-code client sends
+/// ten at a time by default, and there may be several clients.
 const CHANGES_WAITING_MAX: usize = 256;
-/// How often the stored version is asked for at most, however many requests are refused: strangers can cause refusals.
+/// Shortest interval between two checks of the stored version. Unauthenticated clients can cause checks, so their
+/// number is bounded.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// The turns of one org. They outlive its snapshots.
+/// The queue and the checks of one org. They outlive its snapshots.
 #[derive(Debug)]
 pub(crate) struct OrgTurns {
     places: Semaphore,
     changing: Mutex<()>,
-    /// The last time that the stored version was asked for.
+    /// The last check of the stored version.
     checked: Mutex<Option<Check>>,
 }
 
-/// One time that the stored version was asked for.
+/// A check of the stored version.
 #[derive(Clone, Copy, Debug)]
 struct Check {
     began: Instant,
-    /// Whether it was answered; `None` when nobody waited for that.
+    /// Whether it succeeded; `None` when its caller went away before it ended.
     answered: Option<bool>,
 }
 
-/// The turn to change an org's configuration. It ends when it is dropped.
+/// The exclusive right to change an org's configuration; dropping it ends the turn.
 pub(crate) struct ChangeTurn<'a> {
     _place: SemaphorePermit<'a>,
     _turn: MutexGuard<'a, ()>,
@@ -44,17 +45,17 @@ impl Default for OrgTurns {
 }
 
 impl OrgTurns {
-    /// Waits until the changes that came before are done, in the order in which they came. `None` when too many wait, or
-    /// the turn does not come before `deadline`.
+    /// Waits until earlier changes are done, in the order of arrival. `None` when too many wait, or when the wait does
+    /// not end before `deadline`.
     pub(crate) async fn change(&self, deadline: Instant) -> Option<ChangeTurn<'_>> {
         let place = self.places.try_acquire().ok()?;
         let turn = tokio::time::timeout_at(deadline, self.changing.lock()).await.ok()?;
         Some(ChangeTurn { _place: place, _turn: turn })
     }
 
-    /// Waits until the stored version may be asked for again, and asks with `ask`. A caller that waits while
-    /// another one begins to ask, not before `arrived`, takes its answer: `Ok(None)` when it was answered, `Err(None)` when it failed; `ask` is
-    /// not called then.
+    /// Waits until the next check is allowed, and runs it with `ask`. If another caller's check begins while this
+    /// caller waits, and not before `arrived`, its result is shared without calling `ask`: `Ok(None)` when it
+    /// succeeded, `Err(None)` when it failed.
     pub(crate) async fn check<T, E>(
         &self,
         arrived: Instant,

@@ -1,4 +1,4 @@
-//! Hashes of passwords, computed by few at a time, in memory that is kept for the next one.
+//! Password hashing: few hashes at a time, in memory that is reused.
 
 use std::{cell::RefCell, sync::LazyLock, thread::available_parallelism, time::Duration};
 
@@ -15,38 +15,38 @@ use tenterhook_store::StoreError;
 
 use crate::{
     Network, WiderNetwork,
-    fair_turns::{Bounds, Turns},
+    fair_queue::{Bounds, FairQueue},
     imported_password::ImportedHash,
 };
 
-/// Longest password in bytes: hashing takes any length, requests must not.
+/// Longest password in bytes. Hashing accepts any length; requests must not.
 pub const PASSWORD_BYTES_MAX: usize = 72 * 4;
-/// Hashes computed at the same time, where there are as many cores; each takes a core, and 19 MiB that are never given
-/// back: the allocator would keep them all the same, for each of its arenas.
+/// Hashes computed at the same time, if there are as many cores. Each takes a core and 19 MiB that are never freed; the
+/// allocator would keep them anyway, once per arena.
 const HASHING_MAX: usize = 3;
-/// How long a hash may wait for its turn.
+/// How long a hash may wait for a permit.
 const HASHING_WAIT: Duration = Duration::from_secs(5);
-/// Hashes that may wait, of a wider network or the administrators of an org, and of a network: with [`HASHING_MAX`] turns
-/// more would wait in vain.
+/// Hashes that may wait: in total, of a wider network or the administrators of an org, and of a network. With
+/// [`HASHING_MAX`] permits, more could not start in time.
 const WAITING_MAX: Bounds = Bounds { in_all: 1_024, of_same: &[256, 128] };
-/// The turns of this process.
+/// The queue of this process.
 static HASHING: LazyLock<Hashing> = LazyLock::new(|| {
     let cores = available_parallelism().map_or(1, usize::from);
     Hashing::new(cores.min(HASHING_MAX), HASHING_WAIT)
 });
 
-/// Whose passwords are hashed.
+/// The origin of a password that is hashed.
 #[derive(Clone, Debug)]
 pub enum HashingSource {
-    /// Users who sign in, or those who say they are, from one network with one login.
+    /// Sign-ins from one network with one login.
     SignIn(Network, String),
     /// The administrators of an org.
     Administrators(OrgId),
 }
 
-/// Turns are fair between these.
+/// A member of a path in the queue, which is fair between these.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Party {
+enum QueueKey {
     WiderNetwork(WiderNetwork),
     Network(Network),
     Login(String),
@@ -54,13 +54,13 @@ enum Party {
 }
 
 impl HashingSource {
-    /// From the wide to the narrow.
-    fn parties(self) -> Vec<Party> {
+    /// The path in the queue, from wide to narrow.
+    fn path(self) -> Vec<QueueKey> {
         match self {
             Self::SignIn(network, login) => {
-                vec![Party::WiderNetwork(network.wider()), Party::Network(network), Party::Login(login)]
+                vec![QueueKey::WiderNetwork(network.wider()), QueueKey::Network(network), QueueKey::Login(login)]
             }
-            Self::Administrators(org) => vec![Party::Administrators(org)],
+            Self::Administrators(org) => vec![QueueKey::Administrators(org)],
         }
     }
 }
@@ -68,7 +68,7 @@ impl HashingSource {
 /// Why there is no hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Too many are computed at present: the same may succeed later.
+    /// Too many hashes are being computed: a later try may succeed.
     #[error("too many passwords are being hashed at once")]
     Busy,
     /// The library refused.
@@ -88,7 +88,7 @@ impl From<PasswordError> for StoreError {
 /// The argon2id hash of a password that an administrator of `org` sets, in PHC form.
 ///
 /// # Errors
-/// When it gets no turn in time, or the library refuses, which it does for no password within [`PASSWORD_BYTES_MAX`].
+/// When there is no permit in time, or the library fails, which it does for no password within [`PASSWORD_BYTES_MAX`].
 pub async fn hash_password(org: &OrgId, password: &Secret) -> Result<Secret, PasswordError> {
     let password = password.clone();
     let hashed = HASHING.run(HashingSource::Administrators(org.clone()), move |memory| {
@@ -101,18 +101,18 @@ pub async fn hash_password(org: &OrgId, password: &Secret) -> Result<Secret, Pas
 /// The result of verifying a password.
 #[derive(Debug)]
 pub struct Verified {
-    /// Whether it is the one that the hash was made of.
+    /// Whether the password matches the hash.
     pub fits: bool,
-    /// A hash of our own to store in place of another system's, when the password fits that.
+    /// Our own hash, to store in place of another system's hash that the password matches.
     pub replacement: Option<Secret>,
 }
 
-/// Whether `password` is the one that `hash` was made of. Without a hash it takes as long and says no; for the hash of
-/// another system it takes as long as for one of our own, and what that hash costs beyond it. `begins` is called when it is
-/// this password's turn, and dropped when that does not come, also because this future is dropped.
+/// Verifies `password` against `hash`. Without a hash it takes as long and the result is "no match". For the hash of
+/// another system it takes as long as for our own, plus the cost of that hash. `begins` is called when this password
+/// gets its permit; it is dropped without a call when there is none in time, or when this future is dropped.
 ///
 /// # Errors
-/// When it gets no turn in time.
+/// When there is no permit in time.
 pub async fn verify_password(
     source: HashingSource,
     hash: Option<&Secret>,
@@ -125,7 +125,7 @@ pub async fn verify_password(
         begins();
         let bytes = password.expose().as_bytes();
         let Some(hash) = hash else {
-            // The same work as for a user with a password, so that time does not tell who exists.
+            // The same work as for a user with a password, so that the time does not reveal which users exist.
             drop(hash_anew(memory, &password));
             return verdict(false);
         };
@@ -145,7 +145,7 @@ fn hash_anew(memory: &mut Vec<Block>, password: &Secret) -> password_hash::Resul
     InMemory::of(memory).hash_password_with_params(password.expose().as_bytes(), &salt, Params::default())
 }
 
-/// Argon2 that computes in memory it is given. The library has the rest of it: how a hash is read, written and compared.
+/// Argon2 that computes in given memory. The library parses, writes and compares hashes.
 struct InMemory<'m>(RefCell<&'m mut Vec<Block>>);
 
 impl<'m> InMemory<'m> {
@@ -175,7 +175,7 @@ impl CustomizedPasswordHasher<PasswordHash> for InMemory<'_> {
         let argon2 = Argon2::new(algorithm, version, params);
         let mut memory = self.0.try_borrow_mut().map_err(|_| password_hash::Error::Internal)?;
         if blocks > Params::default().block_count() {
-            // A hash that was not made here: its memory is not kept.
+            // This hash needs more memory than ours: its memory is not kept.
             argon2.hash_password_into(password, salt, output)?;
         } else {
             if memory.len() < blocks {
@@ -194,17 +194,17 @@ impl CustomizedPasswordHasher<PasswordHash> for InMemory<'_> {
     }
 }
 
-/// Work on threads of its own, so many at a time.
+/// Runs work on blocking threads, a bounded number at a time.
 #[derive(Debug)]
 struct Hashing {
-    turns: Turns<Party, Vec<Block>>,
+    queue: FairQueue<QueueKey, Vec<Block>>,
     wait: Duration,
 }
 
 impl Hashing {
-    fn new(turns: usize, wait: Duration) -> Self {
-        let memory = (0..turns).map(|_| Vec::new()).collect();
-        Self { turns: Turns::new(memory, WAITING_MAX), wait }
+    fn new(permits: usize, wait: Duration) -> Self {
+        let memory = (0..permits).map(|_| Vec::new()).collect();
+        Self { queue: FairQueue::new(memory, WAITING_MAX), wait }
     }
 
     async fn run<T: Send + 'static>(
@@ -212,9 +212,9 @@ impl Hashing {
         source: HashingSource,
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let turn = self.turns.take(&source.parties(), self.wait).await.ok_or(PasswordError::Busy)?;
-        // The work goes on when its caller has gone, so the turn is the work's.
-        let working = tokio::task::spawn_blocking(move || turn.with(work));
+        let permit = self.queue.acquire(&source.path(), self.wait).await.ok_or(PasswordError::Busy)?;
+        // The work continues when its caller has gone, so the work holds the permit.
+        let working = tokio::task::spawn_blocking(move || permit.with(work));
         working.await.map_err(|_| PasswordError::Failed)
     }
 }
@@ -257,16 +257,16 @@ mod tests {
         assert!(caller.await.unwrap_err().is_cancelled());
         assert_eq!(hashing.run(network(2), |_| ()).await, Err(PasswordError::Busy));
         finish.send(()).unwrap();
-        // The turn comes back when the work has ended.
-        drop(hashing.turns.take(&network(2).parties(), Duration::from_mins(1)).await.unwrap());
+        // The permit is returned when the work has ended.
+        drop(hashing.queue.acquire(&network(2).path(), Duration::from_mins(1)).await.unwrap());
         assert_eq!(hashing.run(network(2), |_| 1).await, Ok(1));
     }
 
-    /// What work holds is dropped with a caller that goes while it waits: [`verify_password`] says so of `begins`.
+    /// When a caller goes away while it waits, its work is dropped; [`verify_password`] promises this for `begins`.
     #[tokio::test]
     async fn work_that_waits_for_its_turn_is_dropped_with_its_caller() {
         let hashing = Hashing::new(1, Duration::from_mins(1));
-        let _turn = hashing.turns.take(&network(1).parties(), Duration::from_mins(1)).await.unwrap();
+        let _permit = hashing.queue.acquire(&network(1).path(), Duration::from_mins(1)).await.unwrap();
         let held = Arc::new(());
         let work = {
             let held = Arc::clone(&held);
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&held), 1);
     }
 
-    /// Hashes of the library and of ours are each other's, whatever was in the memory before.
+    /// The library verifies our hashes and we verify the library's, whatever the reused memory held before.
     #[test]
     fn hashes_are_those_of_the_library() {
         let mut memory = Vec::new();
@@ -302,7 +302,8 @@ mod tests {
         }
     }
 
-    /// However many hashes come at once, and whatever threads compute them, the memory is that of the turns.
+    /// However many hashes are requested at once, and on whichever threads they run, memory is bounded by the number of
+    /// permits.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn memory_is_kept_for_the_next_hash() {
         let hashing = Arc::new(Hashing::new(2, Duration::from_mins(1)));

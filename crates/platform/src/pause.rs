@@ -1,4 +1,4 @@
-//! The one way from a flow to the engine: a flow pauses at an extension point, and is told how it goes on.
+//! The one way from a flow to the engine: a flow pauses at an extension point and gets the decision how to continue.
 
 use std::sync::Arc;
 
@@ -13,42 +13,44 @@ use crate::{OrgSnapshot, Platform};
 
 /// A flow at an extension point.
 pub struct Pause<'a, P: ExtensionPoint> {
-    /// Where.
+    /// The extension point.
     pub point: &'a P,
     /// The flow's org.
     pub org: &'a OrgSnapshot,
     /// The hook that the association names; no hook without one.
     pub hook: Option<&'a HookId>,
-    /// The authorization server that cannot issue tokens meanwhile: a channel that needs one of it would wait for itself.
+    /// The authorization server that cannot issue tokens during the pause. A channel that needs a token from it would
+    /// wait for itself.
     pub issuer: Option<&'a AuthorizationServerId>,
     /// The envelope's `source`.
     pub source: &'a str,
-    /// What commands may change.
+    /// The state that commands may change.
     pub subject: &'a mut P::Subject,
 }
 
-/// How a flow goes on after its pause; the failure policy has been applied.
+/// How a flow continues after its pause; the failure policy is already applied.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resumed {
-    /// With the subject as it is now.
+    /// The flow continues with the subject as it is now.
     On {
-        /// Why the service had no say, as a stable code; `None` when it had, or when there was no hook to ask.
+        /// The stable code of the reason why there was no usable answer; `None` when there was one, or when there is no
+        /// hook.
         missed: Option<String>,
     },
-    /// With the built-in provider.
+    /// The built-in provider does the work.
     FallBack,
-    /// Not at all: the service refused.
+    /// The flow ends: the service refused.
     Refused(ServiceError),
-    /// Not at all: the service could not be asked or understood.
+    /// The flow ends: there is no usable answer.
     Stopped,
-    /// Not now: too many calls are open, and the caller is told to come back later.
+    /// The flow ends: too many calls are open, and the caller is told to try again later.
     TurnedAway,
 }
 
 impl Platform {
-    /// Pauses a flow at its extension point: asks the associated hook, if there is one, and says how the flow goes on. The
-    /// subject is changed completely or not at all. `asked` is only called when there is a hook: it says who triggered
-    /// the invocation and what the service is told.
+    /// Pauses a flow at its extension point: invokes the associated hook, if there is one, and returns how the flow
+    /// continues. The subject is changed completely or not at all. `asked` is called only when there is a hook; it
+    /// returns the origin of the invocation and the context for the service.
     pub async fn pause<P: ExtensionPoint>(
         &self,
         pause: Pause<'_, P>,
@@ -62,7 +64,8 @@ impl Platform {
             self.engine().pass_over(point, id, origin);
             return Resumed::On { missed: None };
         };
-        // The association may have been made before the hook got this channel: then the call is cut off, not waited for.
+        // The association may be older than the hook's channel. Then the call fails at once instead of waiting for
+        // itself.
         let waits_for_itself = issuer.is_some_and(|issuer| org.is_secured_by(&hook.hook, issuer));
         let cut_off = waits_for_itself.then(|| hook.refusing(loop_failure()));
         let hook = cut_off.as_ref().unwrap_or(hook);
@@ -75,7 +78,7 @@ impl Platform {
 fn resumed(decision: Decision, outcome: Outcome) -> Resumed {
     match (decision, outcome) {
         (Decision::Refuse, Outcome::Refused(error)) => Resumed::Refused(error),
-        // A refusal without the service's error does not come; it would let nobody in.
+        // A refusal without the service's error does not occur; if it did, the flow would end.
         (Decision::Refuse | Decision::Stop, _) => Resumed::Stopped,
         (Decision::TurnAway, _) => Resumed::TurnedAway,
         (Decision::FallBack, _) => Resumed::FallBack,

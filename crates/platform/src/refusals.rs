@@ -1,5 +1,6 @@
-//! Events that requests without a valid token or session cause: bounded in number and in size, so that no stranger fills
-//! the disk. What goes beyond is counted, and told in one event a minute for each kind.
+//! Log events that requests without a valid token or session cause. Their number and size are bounded, so that no
+//! unauthenticated client can fill the disk. Events beyond the bounds are counted and reported in one event per kind
+//! and minute.
 
 use std::{
     borrow::Cow,
@@ -19,45 +20,45 @@ use crate::{
     events::{Event, RATE_LIMIT_VIOLATION, SESSION_START, unknown_actor},
 };
 
-/// Events of one network, whatever the org.
+/// Events of one network, in all orgs.
 const PER_NETWORK: Rate = Rate { burst: 60, every: Duration::from_secs(30) };
-/// Events of a wider network: whoever has one has many networks.
+/// Events of a wider network, which contains many networks.
 const PER_WIDER_NETWORK: Rate = Rate { burst: 120, every: Duration::from_secs(15) };
 /// Events of an org: with 2 KB each, 86 MB a day at most.
 const PER_ORG: Rate = Rate { burst: 300, every: Duration::from_secs(2) };
 /// Events of all orgs.
 const IN_ALL: Rate = Rate { burst: 3_000, every: Duration::from_millis(200) };
-/// Networks, and wider networks, whose events are counted apart; beyond, those of the others are counted together.
+/// Networks, and wider networks, that are counted separately; further ones are counted together.
 const NETWORKS_MAX: usize = 10_000;
-/// Networks that an event of what was left out tells apart.
+/// Most networks that a report of dropped events distinguishes.
 const NETWORKS_TOLD_MAX: usize = 1_000;
-/// How often what was left out is told.
+/// How often dropped events are reported.
 const TELL_EVERY: Duration = Duration::from_mins(1);
-/// Characters of a member that the stranger has chosen.
+/// Most characters of a member that an unauthenticated client has chosen.
 const TEXT_CHARACTERS_MAX: usize = 200;
 
-/// So many at once, and then one every so often.
+/// A rate: `burst` events at once, then one every `every`.
 #[derive(Clone, Copy, Debug)]
 struct Rate {
     burst: u32,
     every: Duration,
 }
 
-/// What is left of a rate, as the moment from which on all of it is (the generic cell rate algorithm).
+/// The state of a rate limit: the moment from which on the full burst is available (the generic cell rate algorithm).
 #[derive(Clone, Copy, Debug)]
 struct Allowance(Instant);
 
-/// What is left of a rate for each of many.
+/// The state of a rate limit for each of many keys.
 #[derive(Debug)]
 struct Allowances<K> {
     rate: Rate,
     apart: HashMap<K, Allowance>,
-    /// Of those for which there was no room.
+    /// The shared state of keys for which there was no room.
     others: Allowance,
     swept: Instant,
 }
 
-/// What is refused to a stranger, and logged: events that are left out are told together by it.
+/// The kind of a logged refusal to an unauthenticated client; dropped events are reported per kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// A sign-in with a wrong login or password.
@@ -81,7 +82,7 @@ struct State {
     left_out: HashMap<(OrgId, Refusal), LeftOut>,
 }
 
-/// Events of one kind that were left out.
+/// Dropped events of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LeftOut {
     since: Instant,
@@ -90,7 +91,7 @@ struct LeftOut {
 }
 
 impl Refusal {
-    /// The event says that this was refused.
+    /// Sets the outcome of the event to this refusal.
     fn told_in(self, event: Event<'_>) -> Event<'_> {
         let (event_type, message) = match self {
             Self::InvalidCredentials | Self::TooManyAttempts => SESSION_START,
@@ -106,7 +107,7 @@ impl Refusal {
 }
 
 impl Rate {
-    /// How far ahead of now an allowance may be that has something left.
+    /// How far in the future an allowance may be that still admits an event.
     fn reach(self) -> Duration {
         self.every * self.burst.saturating_sub(1)
     }
@@ -138,7 +139,7 @@ impl Refusals {
         }))
     }
 
-    /// Whether an event of a request from `network` is to be written now; else it is counted.
+    /// Whether an event of a request from `network` is written now; otherwise it is counted.
     fn admit(&self, org: &OrgId, network: Network, refusal: Refusal, now: Instant) -> bool {
         let mut state = self.state();
         let of_org = state.orgs.get(org).copied().unwrap_or(Allowance(now));
@@ -156,20 +157,20 @@ impl Refusals {
         false
     }
 
-    /// What was left out since the last time.
+    /// Takes the events dropped since the last report.
     fn take_left_out(&self) -> HashMap<(OrgId, Refusal), LeftOut> {
         std::mem::take(&mut self.state().left_out)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that runs under the lock can leave it half changed.
+        // No code that runs under the lock can leave the state half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn take_of_networks(&mut self, network: Network, now: Instant) -> bool {
-        // The wider one first, so that it has no room in the other's table beyond its own bound.
+        // The wider network first, so that its bound also limits its entries in the other table.
         let some = self.wider_networks.has_some(network.wider(), now) && self.networks.has_some(network, now);
         if some {
             self.wider_networks.take(network.wider(), now);
@@ -185,7 +186,7 @@ impl<K: Eq + Hash> Allowances<K> {
     }
 
     fn of(&mut self, one: K, now: Instant) -> &mut Allowance {
-        // Not for each event: looking through all of them takes a millisecond.
+        // Not for each event, because a full scan takes a millisecond.
         if self.apart.len() >= NETWORKS_MAX && now.duration_since(self.swept) >= Duration::from_secs(1) {
             self.apart.retain(|_, allowance| !allowance.is_whole(now));
             self.swept = now;
@@ -206,7 +207,7 @@ impl<K: Eq + Hash> Allowances<K> {
 }
 
 impl Platform {
-    /// Logs what was refused to a request without a valid token or session, within the bounds of such events.
+    /// Logs the refusal of a request without a valid token or session, within the bounds of such events.
     pub fn log_refusal(&self, org: &OrgId, caller: &Caller, actor: Actor, refusal: Refusal) {
         if !self.refusals().admit(org, caller.network(), refusal, Instant::now()) {
             return;
@@ -221,8 +222,8 @@ impl Platform {
         self.log_event(refusal.told_in(event.with_debug_data(debug_data)));
     }
 
-    /// Writes an event for each kind of refusal of which some were left out of the log: `events` of them, from `networks`
-    /// (at most 1,000 are told apart) in `seconds`.
+    /// Writes an event for each kind of refusal with dropped events: `events` of them, from `networks` (at most 1,000
+    /// are distinguished) in `seconds`.
     pub fn tell_refusals_left_out(&self) {
         let now = Instant::now();
         for ((org, refusal), left_out) in self.refusals().take_left_out() {
@@ -231,7 +232,7 @@ impl Platform {
                 .put("events", left_out.events)
                 .put("networks", left_out.networks.len() as u64)
                 .put("seconds", now.duration_since(left_out.since).as_secs());
-            // With one network it is known who it was.
+            // With a single network the event can name it.
             let mut networks = left_out.networks.iter();
             let only = networks.next().filter(|_| networks.next().is_none());
             let client = only.map(|only| LogClient {
@@ -245,7 +246,7 @@ impl Platform {
         }
     }
 
-    /// Tells of refusals that were left out, every minute; runs until it is dropped.
+    /// Reports dropped refusals every minute; runs until the future is dropped.
     pub async fn keep_telling_refusals(&self) {
         let mut every = tokio::time::interval(TELL_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -256,7 +257,7 @@ impl Platform {
     }
 }
 
-/// The beginning of a text that a stranger has chosen.
+/// The beginning of a text that an unauthenticated client has chosen.
 pub fn short(text: &str) -> &str {
     match text.char_indices().nth(TEXT_CHARACTERS_MAX) {
         Some((end, _)) => text.get(..end).unwrap_or_default(),
@@ -343,7 +344,7 @@ mod tests {
         for number in 0..15_000 {
             let org = org(u8::try_from(number / 250).unwrap_or_default());
             refusals.admit(&org, network(number), Refusal::InvalidCredentials, at(0));
-            // The node's own bound is another test.
+            // The bound of the whole node has its own test.
             refusals.state().all = Allowance(start);
         }
         assert_eq!(refusals.state().networks.apart.len(), NETWORKS_MAX);

@@ -1,4 +1,4 @@
-//! The accept loop: bounded connections, bounded heads, clients that are waited for so long and no longer, a drain that ends.
+//! The accept loop: bounded connections, bounded heads, time limits for clients, a bounded drain.
 
 use std::{
     net::IpAddr,
@@ -26,33 +26,33 @@ use tower::ServiceExt as _;
 
 use crate::{
     ServerLimits, TrustedProxies,
+    connection_slots::{ConnectionSlot, ConnectionSlots},
     edge::{self, Peer},
     floods::Floods,
     pace::{Answers, Ended, EndsRequests, Pace, Verdict},
     patience::{Bodies, PacedStream, TimedBody},
-    places::{Place, Places},
 };
 
-/// Headers of a request.
+/// Most headers of a request.
 const HEADERS_MAX: usize = 100;
-/// Bytes of a request's head.
+/// Most bytes of a request's head.
 const HEAD_BYTES_MAX: u16 = 32 * 1_024;
-/// Bytes of the answers of an HTTP/2 stream that wait for their turn to be written.
+/// Bytes of an HTTP/2 stream's answer that may be queued for writing.
 const STREAM_SEND_BYTES_MAX: usize = 64 * 1_024;
-/// Bytes of the body of an HTTP/2 request that may come before they are read.
+/// Bytes of an HTTP/2 request's body that may arrive before they are read.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1_024;
-/// Those of all requests of a connection.
+/// Bytes of the bodies of all requests of an HTTP/2 connection that may arrive before they are read.
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1_024;
-/// HTTP/2 streams that a client resets before we have looked at them (rapid reset, CVE-2023-44487).
+/// Most HTTP/2 streams that a client may reset before they are accepted (rapid reset, CVE-2023-44487).
 const PENDING_RESETS_MAX: usize = 20;
-/// HTTP/2 streams that we reset for an error of the client.
+/// Most HTTP/2 streams that we reset for errors of the client.
 const OUR_RESETS_MAX: usize = 1_024;
-/// How long the loop rests when the machine has no more sockets to give.
+/// How long the loop pauses when the machine has no more sockets.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// Serves until `stopping` turns true, then lets requests in flight end within the drain time. When it returns, none is in
-/// flight any more: those that did not end were dropped, so that what they leave behind, such as records, is there.
-/// Connections of `proxies` are not ended to make room for others.
+/// Serves until `stopping` becomes true, then lets requests in flight end within the drain time. When it returns, no
+/// request is in flight: requests that did not end were dropped, so their records have been written. Connections of
+/// `proxies` are not ended to make room for others.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -60,7 +60,7 @@ pub async fn serve(
     proxies: TrustedProxies,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let places = Places::new(limits.connections_max, proxies);
+    let slots = ConnectionSlots::new(limits.connections_max, proxies);
     let tasks = Tasks::default();
     let acceptance = Arc::new(Acceptance {
         router,
@@ -76,10 +76,10 @@ pub async fn serve(
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => break,
             accepted = async {
-                // One connection more than there are places: only an accepted connection tells its network.
+                // One connection more than there are slots, because only an accepted connection has a known network.
                 let (stream, peer) = listener.accept().await.ok()?;
                 let pace = Arc::new(Pace::new(&limits, Arc::clone(&acceptance.answers)));
-                let held = places.take(peer.ip(), &pace).await;
+                let held = slots.take(peer.ip(), &pace).await;
                 Some((stream, peer, pace, held))
             } => accepted,
         };
@@ -93,7 +93,7 @@ pub async fn serve(
     drop(listener);
     let mut rest = JoinSet::new();
     let drained = async {
-        // Connections, requests, and what clients have left behind.
+        // Tasks of connections, of requests, and of requests whose clients have gone.
         loop {
             rest = tasks.take();
             if rest.is_empty() {
@@ -132,7 +132,7 @@ fn builder(limits: &ServerLimits, tasks: &Tasks) -> Builder<Tasks> {
     builder
 }
 
-/// What all connections of a listener have in common.
+/// The state that all connections of a listener share.
 struct Acceptance {
     router: Router,
     limits: ServerLimits,
@@ -144,25 +144,25 @@ struct Acceptance {
 }
 
 impl Acceptance {
-    /// Serves a connection until its client or we end it. Its place is free once the stream is closed.
+    /// Serves a connection until its client or the server ends it. Its slot is free once the stream is closed.
     async fn converse(
         &self,
         stream: TcpStream,
         peer: Peer,
         pace: Arc<Pace>,
-        held: Place,
+        held: ConnectionSlot,
         mut stopping: watch::Receiver<bool>,
     ) {
-        // Without it an answer may wait for the client's acknowledgement; nothing breaks.
+        // If this fails, an answer may be delayed until the client's acknowledgement; nothing else happens.
         let _ = stream.set_nodelay(true);
         let mut hurry = held.hurry();
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let (pace, router, tasks) = (Arc::clone(&pace), self.router.clone(), self.tasks.clone());
             let (body_timeout, bodies, hurry) = (self.limits.body_timeout, Arc::clone(&self.bodies), held.hurry());
-            // Counted from here on: the stream is there, whether or not its turn has come.
-            let asked = pace.asked();
+            // The request is counted from here on, even while it waits for room.
+            let open_request = pace.begin_request();
             async move {
-                let _asked = asked;
+                let _open_request = open_request;
                 let room = pace.room(&request.body().size_hint()).await?;
                 let mut request: Request =
                     request.map(|body| Body::new(TimedBody::new(body, body_timeout, room, bodies, hurry)));
@@ -174,7 +174,7 @@ impl Acceptance {
         });
         let stream = TokioIo::new(PacedStream::new(stream, self.limits.header_timeout, Arc::clone(&pace)));
         let mut connection = pin!(self.builder.serve_connection(stream, service));
-        // Dropped before the connection.
+        // Dropped before the connection is.
         let _requests = EndsRequests(Arc::clone(&pace));
         let mut answers_crowded = self.answers.crowded();
         let mut asked_to_end = false;
@@ -205,7 +205,7 @@ impl Acceptance {
                 _ = stopping.wait_for(|stopping| *stopping), if !draining => continue,
                 _ = answers_crowded.changed() => continue,
                 () = hurry.begins() => continue,
-                () = pace.told() => if pace.is_ended() { return } else { continue },
+                () = pace.changed() => if pace.is_ended() { return } else { continue },
             };
             if let Err(error) = ended {
                 self.floods.note(peer_address(peer), &*error);
@@ -220,7 +220,7 @@ fn peer_address(Peer(address): Peer) -> IpAddr {
     address.ip().to_canonical()
 }
 
-/// The tasks of all connections, those of their HTTP/2 streams and of requests that outlive their clients included.
+/// The tasks of all connections, including their HTTP/2 streams and requests that outlive their clients.
 #[derive(Clone, Default)]
 pub(crate) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
@@ -260,7 +260,7 @@ mod tests {
         let handler = move || {
             let begun = begun.clone();
             async move {
-                // Held by the request, and closed when it is dropped.
+                // The request holds one end; dropping the request closes it.
                 let (_held, gone) = oneshot::channel::<()>();
                 begun.send(gone).unwrap();
                 std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! What happens to every request: its id, its caller, the headers of its answer, and that a defect answers too.
+//! The layer of every request: request id, caller, headers of the answer, and an answer for panics.
 
 use std::{
     any::Any,
@@ -20,10 +20,10 @@ use tenterhook_platform::{Caller, caller::canonical_path, entropy::random_bytes}
 
 use crate::{App, error::ApiError, framing, plain_text::path_is_plain, rate_limit};
 
-/// Characters of a `User-Agent` that are kept.
+/// Most characters of a `User-Agent` that are stored.
 const USER_AGENT_CHARACTERS_MAX: usize = 500;
 
-/// The address that a connection comes from, put into every request.
+/// The address of a connection's peer, an extension of every request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
@@ -34,7 +34,7 @@ pub(crate) fn normalised(mut request: Request) -> Request {
         path.push('?');
         path.push_str(query);
     }
-    // What HTTP/2 says of the host is in the URI too, and stays.
+    // For HTTP/2 the URI also holds the host, which stays.
     let mut parts = request.uri().clone().into_parts();
     parts.path_and_query = path.parse().ok();
     if let Ok(uri) = Uri::from_parts(parts) {
@@ -43,10 +43,10 @@ pub(crate) fn normalised(mut request: Request) -> Request {
     request
 }
 
-/// The host that a request is for: what its request line or its `:authority` says, else `Host` (RFC 9112 section 3.2.2,
-/// RFC 9113 section 8.3.1).
+/// The host that a request names: in its request line or `:authority`, else in `Host` (RFC 9112 section 3.2.2, RFC 9113
+/// section 8.3.1).
 fn host(request: &Request) -> Option<&str> {
-    // Without what some put before the host.
+    // Without user information before the host.
     let of_uri =
         request.uri().authority().map(Authority::as_str).map(|it| it.rsplit_once('@').map_or(it, |(_, it)| it));
     of_uri.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
@@ -83,7 +83,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
             ApiError::Internal.into_response()
         })
     } else {
-        // Nothing has such a name.
+        // No resource has such a name.
         ApiError::UnknownPath.into_response()
     };
     let headers = response.headers_mut();
@@ -103,14 +103,14 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     response
 }
 
-/// A future whose panic is a result.
+/// A future that turns a panic into a result.
 pub(crate) struct CatchPanic(pub(crate) Pin<Box<dyn Future<Output = Response> + Send>>);
 
 impl Future for CatchPanic {
     type Output = Result<Response, Box<dyn Any + Send>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // A future that has panicked is dropped and never polled again.
+        // After a panic the future is dropped and never polled again.
         match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(panic)),

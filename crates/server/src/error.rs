@@ -1,4 +1,4 @@
-//! Errors of the management API, made into the vendor's error body in one place.
+//! Errors of the management API; turned into the vendor's error body in this one place.
 
 use axum::{
     Json,
@@ -16,16 +16,16 @@ use tenterhook_store::StoreError;
 
 use crate::judged_again::marked;
 
-/// Why a request is not answered with what it asked for.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// From the flows.
+    /// An error of an operation.
     Management(ManagementError),
     /// A query parameter or a member is wrong: the summary's detail and the causes.
     Validation { subject: &'static str, causes: Vec<String> },
     /// The body is not JSON.
     MalformedBody,
-    /// Bad Accept or Content-Type.
+    /// The `Accept` or `Content-Type` header is not acceptable.
     BadMediaType,
     /// The body is larger than its bound.
     BodyTooLarge,
@@ -37,7 +37,7 @@ pub(crate) enum ApiError {
     UnknownPath,
     /// Wrong method.
     MethodNotAllowed,
-    /// A filter that is not understood.
+    /// A filter that is not supported.
     InvalidFilter(&'static str),
     /// Over the rate limit.
     RateLimited,
@@ -97,7 +97,7 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             (ErrorCode::RateLimited, ErrorCode::RateLimited.status(), String::new(), vec![cause])
         }
         ManagementError::Contended => {
-            // No violation of a limit: many changes at once are ordinary, they have only taken too long.
+            // No limit is violated: many changes at once are ordinary, but this one waited too long.
             let cause = "The configuration is being changed by others; try again".to_owned();
             (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
         }
@@ -143,7 +143,7 @@ impl IntoResponse for ApiError {
         let (code, status, detail, causes) = self.parts();
         let error_id = format!("oae{}", URL_SAFE_NO_PAD.encode(random_bytes::<16>(&SystemEntropy)));
         let body = Json(ErrorBody::new(code, &detail, error_id, causes));
-        // Every status of the catalogue is a legal one.
+        // Every status of the catalogue is valid.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, body).into_response();
         if unauthenticated {

@@ -1,4 +1,4 @@
-//! Floods of requests that are asked for and given up at once: one line of the program's log per source and minute.
+//! Logs floods of requests that clients send and cancel at once: one line of the program's log per source and minute.
 
 use std::{
     collections::HashMap,
@@ -12,34 +12,35 @@ use std::{
 use tenterhook_platform::{Network, WiderNetwork};
 use tokio::time::Instant;
 
-/// How often a source is named.
+/// How often a source is logged.
 const EVERY: Duration = Duration::from_mins(1);
-/// Sources that are told apart within that time; those beyond are one.
+/// Most sources that are distinguished within that time; further ones are counted together.
 const SOURCES_MAX: usize = 256;
 
 /// The sources that flooded within the last minute.
 #[derive(Debug, Default)]
 pub(crate) struct Floods {
-    sources: Mutex<HashMap<Option<WiderNetwork>, Told>>,
+    sources: Mutex<HashMap<Option<WiderNetwork>, OncePerMinute>>,
 }
 
-/// Something that happens often, and is told once a minute.
+/// Counts a frequent event that is logged once a minute.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct OncePerMinute {
     last: Option<Instant>,
-    /// Times since then.
-    untold: u64,
+    /// Occurrences since the last log line.
+    unlogged: u64,
 }
 
-impl Told {
-    /// Counts one time. When it is to be told: how many times there were since it was told last, with this one.
+impl OncePerMinute {
+    /// Counts one occurrence. When a log line is due, returns the number of occurrences since the last line, including
+    /// this one.
     pub(crate) fn count(&mut self, now: Instant) -> Option<u64> {
-        self.untold += 1;
+        self.unlogged += 1;
         if self.is_recent(now) {
             return None;
         }
         self.last = Some(now);
-        Some(mem::take(&mut self.untold))
+        Some(mem::take(&mut self.unlogged))
     }
 
     fn is_recent(&self, now: Instant) -> bool {
@@ -48,7 +49,7 @@ impl Told {
 }
 
 impl Floods {
-    /// Logs why a connection ended, if that was a flood and its source was not named within the minute.
+    /// Logs why a connection ended, if the reason is a flood and its source was not logged within the last minute.
     pub(crate) fn note(&self, address: IpAddr, error: &(dyn Error + 'static)) {
         if is_flood(error)
             && let Some((source, connections)) = self.count(address, Instant::now())
@@ -58,12 +59,13 @@ impl Floods {
         }
     }
 
-    /// Counts a connection. Says whom to name, with the number of connections since it was named last.
+    /// Counts a connection. When a log line is due, returns the source and the number of its connections since the last
+    /// line.
     fn count(&self, address: IpAddr, now: Instant) -> Option<(Option<WiderNetwork>, u64)> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let mut source = Some(Network::of(address).wider());
         if !sources.contains_key(&source) && sources.len() >= SOURCES_MAX {
-            sources.retain(|_, told| told.is_recent(now));
+            sources.retain(|_, notices| notices.is_recent(now));
             if sources.len() >= SOURCES_MAX {
                 source = None;
             }
@@ -73,7 +75,7 @@ impl Floods {
     }
 }
 
-/// Whether a connection was ended because its client reset too many streams, or made us do so.
+/// Whether a connection was ended because its client reset too many streams, or caused us to reset too many.
 fn is_flood(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

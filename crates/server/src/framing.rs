@@ -1,4 +1,4 @@
-//! Requests whose head can be read in two ways are refused: a proxy in front may have read it in the other one.
+//! Refuses requests whose head is ambiguous, because a proxy in front may have interpreted it differently.
 
 use axum::{
     extract::Request,
@@ -8,11 +8,11 @@ use axum::{
 
 use crate::error::ApiError;
 
-/// The answer to a request that names no host or two (RFC 9112 section 3.2), or whose body is coded
-/// in a way that we do not undo (RFC 9112 section 6.1).
+/// The answer to a request that names no host or two (RFC 9112 section 3.2), or whose body has a transfer coding that
+/// we do not support (RFC 9112 section 6.1).
 ///
-/// hyper has refused a `Transfer-Encoding` that does not end in `chunked`, and one beside HTTP/1.0, with 400; of a request
-/// that has `Content-Length` too it reads the former, and ends the connection.
+/// hyper already refuses with 400 a `Transfer-Encoding` that does not end in `chunked`, and any with HTTP/1.0. If a
+/// request also has `Content-Length`, hyper uses `Transfer-Encoding` and ends the connection.
 pub(crate) fn refusal(request: &Request) -> Option<Response> {
     if let Some(cause) = wrong_host(request) {
         return Some(refuse(StatusCode::BAD_REQUEST, &header::HOST, cause));
@@ -30,7 +30,7 @@ pub(crate) fn refusal(request: &Request) -> Option<Response> {
     }
 }
 
-/// What is wrong with the host of a request.
+/// The problem of a request's host, if it has one.
 fn wrong_host(request: &Request) -> Option<&'static str> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
@@ -48,7 +48,7 @@ fn refuse(status: StatusCode, name: &HeaderName, cause: &str) -> Response {
     let error = ApiError::Validation { subject: "request", causes: vec![format!("{name}: {cause}")] };
     let mut response = error.into_response();
     *response.status_mut() = status;
-    // Nobody knows where the next request would begin.
+    // The start of a next request on this connection is unknown.
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

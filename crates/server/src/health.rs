@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can do its work.
+//! Liveness, readiness and metrics.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
 }
 
-/// The routes of the metrics: on an address of their own, for they are the operator's and not the org's.
+/// The routes of the metrics. They have an address of their own because they are for the operator, not for an org.
 pub fn metrics_router(platform: Arc<Platform>) -> Router {
     let text =
         async |State(platform): State<Arc<Platform>>| ([(header::CONTENT_TYPE, METRICS_TYPE)], platform.metrics_text());
@@ -32,8 +32,8 @@ async fn alive() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// Not ready while draining, so that a load balancer sends nothing more, while the database commits nothing or the System
-/// Log is not written, and before the default org is there.
+/// Not ready while draining (so that a load balancer sends no more requests), while the database does not commit or the
+/// System Log is not written, and before the default org exists.
 async fn ready(State(app): State<App>) -> Response {
     let (code, why) = if *app.stopping.borrow() {
         ("DRAINING", "draining".to_owned())

@@ -1,9 +1,9 @@
-//! Read your own writes through a load balancer: a request that is refused for something that the configuration lacks is
-//! judged again when another node has just made it.
+//! Read your own writes through a load balancer: a request that fails because the configuration lacks an object is
+//! evaluated again if another node has just created that object.
 //!
-//! Only for requests that need no API token; for those that have one the configuration is brought up to date before they
-//! are judged. An answer says by [`Lacking`] that it may be otherwise with a newer configuration, and that nothing has
-//! been done for the request yet: no hook was called, no code redeemed.
+//! Only for requests without an API token; for requests with one, the configuration is brought up to date first. An
+//! answer with [`Lacking`] says that a newer configuration may change the result, and that the request had no effect
+//! yet: no hook was called, no code redeemed.
 
 use std::{
     pin::Pin,
@@ -25,14 +25,15 @@ use tokio::time::Instant;
 
 use crate::{App, error::ApiError, pace::longer};
 
-/// Bytes of a body that are kept to be read again; a longer one is judged once. More than the forms that we take.
+/// Most bytes of a body that are kept for a second evaluation; a request with a longer body is evaluated once. More
+/// than our forms need.
 const KEPT_BYTES_MAX: usize = 128 * 1_024;
 
-/// How an endpoint says that the store does not answer.
+/// An endpoint's answer when the store is not available.
 type Unanswered = fn(StoreError) -> Response;
 
-/// Put into an answer: it was refused for something that the configuration lacks, before anything was done. What it is
-/// replaced with when it cannot be found out whether another node has made that.
+/// An extension of an answer: the request failed because the configuration lacks an object, and had no effect. Holds
+/// the answer for the case that the stored configuration cannot be checked.
 #[derive(Clone, Copy, Debug)]
 struct Lacking(Unanswered);
 
@@ -44,8 +45,8 @@ pub(crate) fn marked(mut response: Response, lacking: bool, unanswered: Unanswer
     response
 }
 
-/// Judges a request again with a newer configuration, if there is one when it is refused for something that is lacking.
-/// When that cannot be found out, the request is not refused: the store is not available.
+/// Evaluates a request again if it failed because an object is lacking and a newer configuration is stored. If the
+/// store cannot be checked, the answer is that the store is not available.
 pub(crate) async fn judged_again(State(app): State<App>, request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let Some(seen) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
@@ -68,7 +69,7 @@ pub(crate) async fn judged_again(State(app): State<App>, request: Request, next:
     }
 }
 
-/// An answer that the same pages may read as the one that it replaces.
+/// The answer with the CORS headers of the one that it replaces, so that the same pages may read it.
 fn with_cors_of(replaced: &Response, mut response: Response) -> Response {
     let is_cors = |name: &HeaderName| name.as_str().starts_with("access-control-") || name == header::VARY;
     for (name, value) in replaced.headers().iter().filter(|(name, _)| is_cors(name)) {
@@ -77,12 +78,12 @@ fn with_cors_of(replaced: &Response, mut response: Response) -> Response {
     response
 }
 
-/// A body that can be read from its beginning again, as far as it was read.
+/// A body that can be read again from its beginning.
 #[derive(Clone)]
 struct Tape(Arc<Mutex<Reel>>);
 
 struct Reel {
-    /// What has been read; `None` when it is too much to be kept.
+    /// The bytes read so far; `None` when there are too many to keep.
     kept: Option<Vec<Bytes>>,
     kept_bytes: usize,
     /// How many of these are read again by now.
@@ -99,7 +100,7 @@ impl Tape {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it can be read from its beginning; it is, then.
+    /// Goes back to the beginning; returns whether that is possible.
     fn rewind(&self) -> bool {
         let mut reel = self.lock();
         reel.place = 0;

@@ -1,9 +1,10 @@
 //! The HTTP surface: management API, System Log API, OAuth endpoints, hosted pages.
 //!
-//! No rules and no SQL live here: a handler reads the request, asks the [`Platform`], and writes the answer. Start
-//! reading at [`router`]; what happens to every request is in [`edge`].
+//! No rules and no SQL live here: a handler reads the request, calls an operation on the [`Platform`], and writes the
+//! answer. Start reading at [`router`]; the layer of every request is in [`edge`].
 
 mod accept;
+mod connection_slots;
 mod edge;
 mod error;
 mod floods;
@@ -14,7 +15,6 @@ mod management;
 mod oauth;
 mod pace;
 mod patience;
-mod places;
 mod plain_text;
 mod rate_limit;
 mod to_its_end;
@@ -31,47 +31,47 @@ use rate_limit::RateLimits;
 use tenterhook_platform::{
     Network, Platform, WiderNetwork,
     attempts::PasswordAttempts,
-    fair_turns::{Bounds, Turns},
+    fair_queue::{Bounds, FairQueue},
 };
 use tokio::sync::watch;
 pub use trusted_proxies::{ProxyBlock, ProxyBlockError, ProxyHeader, TrustedProxies};
 
-/// API tokens that are looked up at the same time while requests without a valid one have used up what they may.
+/// API tokens that are looked up at the same time while requests without a valid token are over their rate limit.
 const CROWDED_LOOKUPS_MAX: usize = 2;
-/// Those that wait for that, of a wider network and of a network.
+/// Lookups that may wait: in total, of a wider network and of a network.
 const CROWDED_LOOKUPS_WAITING_MAX: Bounds = Bounds { in_all: 1_024, of_same: &[256, 128] };
 
 /// Bounds of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Open connections at the same time. When all are taken, a newcomer gets the place of a connection that is not being
-    /// answered, of the network that holds most; else it waits.
+    /// Most open connections. When all slots are taken, a new connection replaces one without a request in progress, of
+    /// the network that holds most; if there is none, it waits.
     pub connections_max: usize,
-    /// How long a client may take to send a request's head, and before the first one as long to show its protocol.
+    /// How long a client may take to send a request's head, and to show its protocol before the first one.
     pub header_timeout: Duration,
     /// How long a client may take to send a request's body.
     pub body_timeout: Duration,
-    /// How long an HTTP/2 connection may be silent before its client is asked whether it is there.
+    /// How long an HTTP/2 connection may be silent before its client gets a ping.
     pub ping_interval: Duration,
-    /// How long the client may take to answer that.
+    /// How long the client may take to answer the ping.
     pub ping_timeout: Duration,
-    /// How long a client may take nothing of what is written to it, before its connection ends. Each 16 KiB of an answer
-    /// that an HTTP/2 client takes begin it anew.
+    /// How long a client may accept no bytes of an answer before its connection ends. Each 16 KiB of an answer that an
+    /// HTTP/2 client accepts restart the time.
     pub progress_timeout: Duration,
-    /// How long a connection may ask nothing.
+    /// How long a connection may have no request.
     pub idle_timeout: Duration,
-    /// Requests of an HTTP/2 connection at the same time.
+    /// Most simultaneous requests of an HTTP/2 connection.
     pub streams_max: u32,
-    /// Bytes of the answers that a connection's client has not taken, and of the bodies that it sends. With more, its next
-    /// request waits; those that are being answered may add theirs.
+    /// Bytes of a connection's request bodies in progress and of answers that its client has not accepted. With more,
+    /// its next request waits; requests in progress may still add theirs.
     pub connection_bytes_max: usize,
-    /// Bytes of all answers that clients have not taken. With more, requests wait, and clients that take nothing for a
-    /// second lose their connections.
+    /// Bytes of all answers that clients have not accepted. With more, requests wait, and clients that accept nothing
+    /// for a second lose their connections.
     pub answers_bytes_max: usize,
-    /// Bytes of the bodies of all requests that have arrived in part. Once they are used up, no more is read, and bodies
-    /// that do not get on lose their requests.
+    /// Bytes of all incomplete request bodies. When they are used up, nothing more is read, and requests whose bodies
+    /// make no progress are ended.
     pub bodies_bytes_max: usize,
-    /// While those are used up, or newcomers wait for places: how long a body may take for its next 8 KiB.
+    /// How long a body may take for its next 8 KiB while those bytes are used up or new connections wait for slots.
     pub body_progress_timeout: Duration,
     /// How long requests in flight may take once the server is stopping.
     pub drain: Duration,
@@ -100,26 +100,26 @@ impl Default for ServerLimits {
     }
 }
 
-/// Whose API tokens are looked up: turns are fair between these.
+/// A member of a path in the queue of API token lookups, which is fair between these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum LookupQueueKey {
     WiderNetwork(WiderNetwork),
     Network(Network),
 }
 
-/// What handlers share.
+/// The state that handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) platform: Arc<Platform>,
     pub(crate) rate_limits: Arc<RateLimits>,
-    /// Turns at looking API tokens up while requests without a valid one have used up what they may.
-    pub(crate) crowded_lookups: Arc<Turns<Source, ()>>,
+    /// The queue of API token lookups while requests without a valid token are over their rate limit.
+    pub(crate) crowded_lookups: Arc<FairQueue<LookupQueueKey, ()>>,
     pub(crate) password_attempts: Arc<PasswordAttempts>,
     pub(crate) proxies: Arc<TrustedProxies>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
-/// Every route. `proxies` are those that may say for whom they ask; `stopping` turns true when the server is asked to stop.
+/// All routes. `proxies` may name the client in a header; `stopping` becomes true when the server is told to stop.
 pub fn router(
     platform: Arc<Platform>,
     limits: ServerLimits,
@@ -129,7 +129,7 @@ pub fn router(
     let app = App {
         platform,
         rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)),
-        crowded_lookups: Arc::new(Turns::new(vec![(); CROWDED_LOOKUPS_MAX], CROWDED_LOOKUPS_WAITING_MAX)),
+        crowded_lookups: Arc::new(FairQueue::new(vec![(); CROWDED_LOOKUPS_MAX], CROWDED_LOOKUPS_WAITING_MAX)),
         password_attempts: Arc::default(),
         proxies: Arc::new(proxies),
         stopping,

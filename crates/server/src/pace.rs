@@ -1,7 +1,8 @@
-//! How a connection gets on: what its client asks for, and what it leaves lying.
+//! Tracks the progress of a connection: requests of its client, and answers that the client has not accepted.
 //!
-//! An answer is in memory until its client has taken it. A client that takes nothing for a while loses its connection, also
-//! one that answers every ping; so does one that asks nothing for long. Until then it can have only so much lie there.
+//! An answer stays in memory until its client accepts it. A client that accepts nothing for a while loses its
+//! connection, even if it answers every ping; so does one that sends no request for long. The bytes in memory are
+//! bounded per connection.
 
 use std::{
     collections::HashMap,
@@ -26,16 +27,16 @@ use tokio::{
 
 use crate::ServerLimits;
 
-/// An answer is handed to the connection in pieces of this size: each that is taken is progress.
+/// An answer is handed to the connection in pieces of this size; each piece that the client accepts is progress.
 const PIECE_BYTES: usize = 16 * 1_024;
-/// A write that was blocked has made progress when the socket has taken so much.
+/// A blocked write has made progress when the socket has accepted this many bytes.
 const PROGRESS_BYTES: usize = 1_024;
-/// What a body is counted as that does not say how long it is.
+/// The size that is assumed for a body of unknown length.
 const BODY_BYTES_UNKNOWN: usize = 64 * 1_024;
-/// How long a client may take nothing while the answers of all are too many, or the server stops.
+/// How long a client may accept nothing while the answers in memory exceed the bound, or while the server stops.
 const HURRIED_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The answers of all connections together.
+/// The answers in memory of all connections.
 #[derive(Debug)]
 pub(crate) struct Answers {
     bytes: AtomicUsize,
@@ -48,7 +49,7 @@ impl Answers {
         Self { bytes: AtomicUsize::new(0), bytes_max, crowded: watch::Sender::new(false) }
     }
 
-    /// Whether more lies in memory than should, until half of it is gone.
+    /// Becomes true when the answers in memory exceed the bound, and false when they are down to half of it.
     pub(crate) fn crowded(&self) -> watch::Receiver<bool> {
         self.crowded.subscribe()
     }
@@ -76,30 +77,30 @@ pub(crate) struct Pace {
     idle_timeout: Duration,
     bytes_max: usize,
     state: Mutex<State>,
-    /// Something has left memory.
+    /// Notified when bytes have left memory.
     freed: Notify,
-    /// The connection was ended, or is asked to end, for another one.
-    told: Notify,
+    /// Notified when the connection was ended, or is to end, for another one.
+    changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     /// Requests that are not answered yet.
     in_flight: usize,
-    /// When the last request was answered and taken, or the connection began.
+    /// When the client accepted the last answer, or the connection began.
     active: Instant,
-    /// Answers that the client has not taken.
+    /// Answers that the client has not accepted yet.
     untaken: HashMap<u64, Untaken>,
     next_id: u64,
-    /// Their bytes, and those of the bodies of requests.
+    /// Bytes of these answers and of request bodies.
     bytes: usize,
-    /// A write that the socket does not take.
+    /// A write that blocks.
     blocked: Option<Blocked>,
     /// Whether the connection has ended.
     ended: bool,
-    /// Whether it is to end once its requests are answered.
+    /// Whether the connection ends once its requests are answered.
     ends_when_answered: bool,
-    /// When its client was asked to end it.
+    /// When the client was told to end the connection.
     asked_to_end: Option<Instant>,
 }
 
@@ -115,14 +116,14 @@ struct Blocked {
     since: Instant,
 }
 
-/// What is to be done with a connection now.
+/// What to do with a connection now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Nothing before this time.
     Wait(Instant),
-    /// Its client takes nothing: it ends.
+    /// Its client accepts nothing: end it.
     Stalled,
-    /// Its client asks nothing: it is asked to end.
+    /// Its client sends no request: tell the client to end it.
     Idle,
 }
 
@@ -146,7 +147,7 @@ impl Pace {
             bytes_max: limits.connection_bytes_max,
             state: Mutex::new(state),
             freed: Notify::new(),
-            told: Notify::new(),
+            changed: Notify::new(),
         }
     }
 
@@ -154,19 +155,20 @@ impl Pace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has come.
-    pub(crate) fn asked(self: &Arc<Self>) -> Asked {
+    /// Counts a new request until the returned guard is dropped.
+    pub(crate) fn begin_request(self: &Arc<Self>) -> OpenRequest {
         self.state().in_flight += 1;
-        Asked(Arc::clone(self))
+        OpenRequest(Arc::clone(self))
     }
 
     /// Waits until there is room for a request with a body of that size and for its answer.
     ///
     /// # Errors
-    /// When the connection has ended: nobody would read the answer. When its client was asked to end it, and begins another
-    /// request all the same.
+    /// When the connection has ended, so no client would read the answer, or when its client began another request
+    /// although it was told to end the connection.
     pub(crate) async fn room(self: &Arc<Self>, body: &SizeHint) -> Result<Reserved, Ended> {
-        // All waits are ended by what ends connections whose clients take nothing.
+        // These waits have no timeout of their own: a connection whose client accepts nothing is ended, and its waits
+        // with it.
         let body = body.exact().map_or(BODY_BYTES_UNKNOWN, |exact| usize::try_from(exact).unwrap_or(usize::MAX));
         let bytes = body.min(self.bytes_max);
         if self.state().asked_to_end.is_some_and(|asked| asked.elapsed() > HURRIED_TIMEOUT) {
@@ -174,7 +176,7 @@ impl Pace {
         }
         loop {
             let mut freed = std::pin::pin!(self.freed.notified());
-            // From here on no freeing is missed.
+            // Registered before the check, so no notification is missed.
             freed.as_mut().enable();
             {
                 let mut state = self.state();
@@ -190,13 +192,13 @@ impl Pace {
         }
         let reserved = Reserved { pace: Arc::clone(self), bytes };
         if *self.answers.crowded.borrow() {
-            // The sender is in `answers`, so it is there.
+            // The sender is in `answers`, so it still exists.
             let _ = self.answers.crowded().wait_for(|crowded| !crowded).await;
         }
         Ok(reserved)
     }
 
-    /// The same answer, watched until it is taken.
+    /// The same answer, tracked until the client accepts it.
     pub(crate) fn answer(self: &Arc<Self>, response: Response) -> Response<WatchedBody> {
         response.map(|body| {
             let size = body.size_hint();
@@ -214,12 +216,12 @@ impl Pace {
         })
     }
 
-    /// The socket takes nothing more.
+    /// Records that the socket accepts no more bytes.
     pub(crate) fn blocked(&self) {
         self.state().blocked.get_or_insert_with(|| Blocked { bytes: 0, since: Instant::now() });
     }
 
-    /// It has taken so much again. Says whether it still counts as blocked.
+    /// Records that the socket accepted `bytes`. Returns whether it still counts as blocked.
     pub(crate) fn wrote(&self, bytes: usize) -> bool {
         let mut state = self.state();
         if let Some(blocked) = &mut state.blocked {
@@ -231,13 +233,13 @@ impl Pace {
         state.blocked.is_some()
     }
 
-    /// It has taken all.
+    /// Records that the socket accepted everything.
     pub(crate) fn flushed(&self) {
         self.state().blocked = None;
     }
 
-    /// What is to be done now. `hurried` while the answers of all are too many or the server stops, `asked_to_end` when
-    /// the client has been asked to end the connection.
+    /// What to do with the connection now. `hurried` is true while the answers in memory exceed the bound or the server
+    /// stops, `asked_to_end` when the client was told to end the connection.
     pub(crate) fn verdict(&self, hurried: bool, asked_to_end: bool) -> Verdict {
         let (now, state) = (Instant::now(), self.state());
         let patience = if hurried { self.progress_timeout.min(HURRIED_TIMEOUT) } else { self.progress_timeout };
@@ -253,43 +255,43 @@ impl Pace {
         if idle.is_some_and(|idle| idle <= now) {
             return Verdict::Idle;
         }
-        // What begins in the meantime is judged when it may be late at the earliest.
+        // Requests and writes that begin in the meantime are checked when they can be late at the earliest.
         let next = [stalled, idle, Some(now + patience)].into_iter().flatten().min();
         Verdict::Wait(next.unwrap_or(now))
     }
 
-    /// The connection has ended: requests that wait for room need not be answered.
+    /// Records that the connection has ended, so requests that wait for room need no answer.
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.freed.notify_waiters();
     }
 
-    /// Ends the connection unless a request of it is being answered or its answer taken; says whether it did. A request that
-    /// comes from now on is not begun.
+    /// Ends the connection unless it has a request or an unaccepted answer; returns whether it did. Later requests are
+    /// not begun.
     pub(crate) fn end_unless_answering(&self) -> bool {
         let mut state = self.state();
         let ends = !state.ended && state.in_flight == 0 && state.untaken.is_empty();
         if ends {
             state.ended = true;
-            self.told.notify_one();
+            self.changed.notify_one();
         }
         ends
     }
 
-    /// Has the connection end once its requests are answered; says whether that is new.
+    /// Makes the connection end once its requests are answered; returns whether that is new.
     pub(crate) fn end_when_answered(&self) -> bool {
         let mut state = self.state();
         let is_new = !state.ended && !state.ends_when_answered;
         if is_new {
             state.ends_when_answered = true;
-            self.told.notify_one();
+            self.changed.notify_one();
         }
         is_new
     }
 
     /// Waits until [`Self::is_ended`] or [`Self::ends_when_answered`] has changed.
-    pub(crate) async fn told(&self) {
-        self.told.notified().await;
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -300,7 +302,7 @@ impl Pace {
         self.state().ends_when_answered
     }
 
-    /// The client is asked to end the connection, and has a moment for it.
+    /// Records that the client was told to end the connection; it has a moment for that.
     pub(crate) fn ask_to_end(&self) {
         let mut state = self.state();
         state.active = Instant::now();
@@ -312,12 +314,12 @@ impl Pace {
         self.freed.notify_waiters();
     }
 
-    /// So much of an answer has left memory.
+    /// Records that `bytes` of an answer have left memory.
     fn piece_taken(&self, id: u64, bytes: usize) {
         {
             let mut state = self.state();
             let Some(untaken) = state.untaken.get_mut(&id) else { return };
-            // A body may be longer than it said.
+            // A body may be longer than its declared length.
             let bytes = bytes.min(untaken.bytes);
             untaken.bytes -= bytes;
             untaken.since = Instant::now();
@@ -327,7 +329,7 @@ impl Pace {
         self.freed.notify_waiters();
     }
 
-    /// The client has taken an answer, or never will.
+    /// Records that the client has accepted an answer, or never will.
     fn answer_taken(&self, id: u64) {
         {
             let mut state = self.state();
@@ -340,12 +342,12 @@ impl Pace {
     }
 }
 
-/// The connection of a request has ended.
+/// The error that the connection of a request has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection has ended")]
 pub(crate) struct Ended;
 
-/// Ends a connection's requests with it.
+/// When dropped, ends the connection's requests.
 pub(crate) struct EndsRequests(pub(crate) Arc<Pace>);
 
 impl Drop for EndsRequests {
@@ -356,9 +358,9 @@ impl Drop for EndsRequests {
 
 /// A request that is not answered yet.
 #[derive(Debug)]
-pub(crate) struct Asked(Arc<Pace>);
+pub(crate) struct OpenRequest(Arc<Pace>);
 
-impl Drop for Asked {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.in_flight -= 1;
@@ -366,7 +368,7 @@ impl Drop for Asked {
     }
 }
 
-/// The room of a request's body.
+/// The memory reserved for a request's body.
 #[derive(Debug)]
 pub(crate) struct Reserved {
     pace: Arc<Pace>,
@@ -379,7 +381,7 @@ impl Drop for Reserved {
     }
 }
 
-/// An answer that the client has not taken; shared by what is left of it.
+/// An answer that the client has not accepted yet, shared by its remaining pieces.
 #[derive(Debug)]
 struct Answer {
     pace: Arc<Pace>,
@@ -392,7 +394,7 @@ impl Drop for Answer {
     }
 }
 
-/// A part of an answer. It is dropped when it has been written to the socket, and not before.
+/// A part of an answer. It is dropped once it is written to the socket.
 struct Piece {
     bytes: Bytes,
     answer: Arc<Answer>,
@@ -410,7 +412,7 @@ impl Drop for Piece {
     }
 }
 
-/// The body of an answer, in pieces that say when they have been taken.
+/// The body of an answer, in pieces that report when they are accepted.
 #[derive(Debug)]
 pub(crate) struct WatchedBody {
     body: Body,
@@ -448,9 +450,9 @@ impl HttpBody for WatchedBody {
     }
 }
 
-/// The size of a body of which so many bytes more are there.
+/// The size hint of a body with `bytes` more bytes.
 pub(crate) fn longer(mut hint: SizeHint, bytes: u64) -> SizeHint {
-    // The upper bound first: the lower one must not pass it.
+    // The upper bound first, because the lower one must not exceed it.
     if let Some(upper) = hint.upper() {
         hint.set_upper(upper.saturating_add(bytes));
     }
@@ -480,7 +482,7 @@ mod tests {
         assert!(pace.room(&SizeHint::with_exact(0)).await.is_err(), "room alone does not begin it");
     }
 
-    /// Over HTTP/2 a client may go on as if it had not been asked (RFC 9113 section 6.8).
+    /// Over HTTP/2 a client may continue although it was told to end the connection (RFC 9113 section 6.8).
     #[tokio::test(start_paused = true)]
     async fn a_client_that_was_asked_to_end_its_connection_begins_requests_for_a_moment_only() {
         let limits = ServerLimits::default();

@@ -1,5 +1,5 @@
-//! How long the server waits for a client's bytes: the first ones of a connection, and those of a body. What it waits for
-//! when it writes is in [`crate::pace`].
+//! Time limits for reading a client's bytes: the first ones of a connection, and those of a body. The limits for
+//! writing are in [`crate::pace`].
 
 use std::{
     io,
@@ -22,23 +22,22 @@ use tokio::{
 
 use crate::{
     ServerLimits,
+    connection_slots::Hurry,
     pace::{Pace, Reserved},
-    places::Hurry,
 };
 
-/// What an HTTP/2 connection begins with (RFC 9113 section 3.4). Only after it, or after a byte that differs, does hyper
-/// know the protocol and begin to time its client.
+/// The first bytes of an HTTP/2 connection (RFC 9113 section 3.4). hyper knows the protocol, and starts its timers,
+/// only after this preface or after a byte that differs from it.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A connection whose reads fail when its protocol cannot be told in time, and which says when it does not take what is
-/// written to it.
+/// A connection whose reads fail when its protocol is not known in time, and which reports blocked writes.
 #[derive(Debug)]
 pub(crate) struct PacedStream<S> {
     stream: S,
-    /// Bytes of the preface so far, and the time for the rest; `None` once the protocol is known.
+    /// Number of preface bytes so far, and the timer for the rest; `None` once the protocol is known.
     start: Option<(usize, Pin<Box<Sleep>>)>,
     pace: Arc<Pace>,
-    /// Whether the last writes did not get on.
+    /// Whether the last writes were blocked.
     blocked: bool,
 }
 
@@ -117,13 +116,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
 #[error("the body did not arrive in time")]
 pub(crate) struct BodyTimeout;
 
-/// What a body must bring within [`ServerLimits::body_progress_timeout`] while the bytes of all bodies are used up, or
-/// newcomers wait for places.
+/// Bytes of a body that must arrive within [`ServerLimits::body_progress_timeout`] while the bytes of all bodies are
+/// used up, or while new connections wait for slots.
 const BODY_PROGRESS_BYTES: usize = 8 * 1_024;
-/// How often a body looks whether others have given bytes back.
+/// How often a waiting body checks whether other bodies have returned bytes.
 const BODIES_LOOK: Duration = Duration::from_millis(50);
 
-/// The bodies of all requests that have arrived in part.
+/// The incomplete bodies of all requests.
 #[derive(Debug)]
 pub(crate) struct Bodies {
     bytes: AtomicUsize,
@@ -142,23 +141,23 @@ impl Bodies {
     }
 }
 
-/// A body that ends with [`BodyTimeout`] when it is not whole in time, counted from the first read, or when it is slow while
-/// the bytes of all bodies are used up or newcomers wait for places.
+/// A body that ends with [`BodyTimeout`] when it is not complete in time, counted from the first read, or when it is
+/// slow while the bytes of all bodies are used up or new connections wait for slots.
 #[derive(Debug)]
 pub(crate) struct TimedBody<B> {
     body: B,
     timeout: Duration,
     end: Option<Pin<Box<Sleep>>>,
     bodies: Arc<Bodies>,
-    /// Whether newcomers wait for places.
+    /// Whether new connections wait for slots.
     hurry: Hurry,
-    /// Bytes that have arrived, counted until the body is dropped.
+    /// Bytes received; they count until the body is dropped.
     bytes: usize,
-    /// When it is looked at next whether the body gets on, and its bytes when that was done last.
+    /// When the progress of the body is checked next, and its bytes at the last check.
     progress: Option<(Pin<Box<Sleep>>, usize)>,
-    /// When a body that waits for bytes of others looks again.
+    /// When a body that waits for bytes of others checks again.
     look: Option<Pin<Box<Sleep>>>,
-    /// Given back when the body is dropped.
+    /// Returned when the body is dropped.
     _room: Reserved,
 }
 
@@ -167,7 +166,7 @@ impl<B> TimedBody<B> {
         Self { body, timeout, end: None, bodies, hurry, bytes: 0, progress: None, look: None, _room: room }
     }
 
-    /// Ready when others wait for what this body holds and it does not get on.
+    /// Ready when others wait for the resources of this body and it makes no progress.
     fn poll_slow(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let timeout = self.bodies.progress_timeout;
         let (timer, before) = self.progress.get_or_insert_with(|| (Box::pin(sleep(timeout)), self.bytes));
@@ -202,7 +201,7 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.get_mut();
         if this.bodies.are_used_up() && !this.body.is_end_stream() {
-            // Others may give theirs back at any time.
+            // Other bodies may return their bytes at any time.
             let look = this.look.get_or_insert_with(|| Box::pin(sleep(BODIES_LOOK)));
             while look.as_mut().poll(context).is_ready() {
                 look.set(sleep(BODIES_LOOK));
@@ -246,7 +245,7 @@ pub(crate) enum Unread {
 
 /// The bytes of a body, `bytes_max` at most.
 pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Unread> {
-    // Refused by the length that it states, before anything of it is kept.
+    // A declared length above the bound is refused before any byte is read.
     if usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > bytes_max) {
         return Err(Unread::TooLarge);
     }

@@ -1,9 +1,9 @@
-//! Texts that may be looked up and stored: a NUL character may not, for PostgreSQL keeps none.
+//! Checks texts for NUL characters, which PostgreSQL cannot store.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-/// What is wrong with a text that has one.
+/// The error text for a NUL character.
 pub(crate) const NUL: &str = "The field cannot contain the character U+0000";
 
 /// Whether a path, decoded, is UTF-8 without a NUL character.

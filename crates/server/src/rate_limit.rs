@@ -1,6 +1,6 @@
 //! Rate limits of the management API: a fixed window of one minute by org and endpoint.
 //!
-//! Requests without a valid token have windows of their own: who is nobody cannot use up what administrators have.
+//! Requests without a valid token have windows of their own, so they cannot use up the administrators' limit.
 
 use std::{
     collections::HashMap,
@@ -18,9 +18,9 @@ use tokio::time::Instant;
 const LIMIT: HeaderName = HeaderName::from_static("x-rate-limit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-rate-limit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
-/// Length of a window, by a clock that nobody sets.
+/// Length of a window, on the monotonic clock.
 const WINDOW: Duration = Duration::from_mins(1);
-/// When a client that was refused for another reason than its rate may try again.
+/// When a client may try again that was refused for another reason than its rate.
 const RETRY_SECONDS: i64 = 1;
 
 /// Requests of the current window.
@@ -30,12 +30,12 @@ pub(crate) struct RateLimits {
     windows: Mutex<HashMap<(OrgId, &'static str, Requester), Window>>,
 }
 
-/// Whose requests are counted together.
+/// The kind of requester; requests of one kind are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Requester {
     /// With a valid token.
     Administrator,
-    /// Without one.
+    /// Without a valid token.
     Unknown,
 }
 
@@ -45,11 +45,11 @@ struct Window {
     used: u32,
 }
 
-/// Where a request stands.
+/// The state of the window after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct RateLimitStatus {
     pub(crate) allowed: bool,
-    /// Whether it is the first one of its window that is not: one event is enough.
+    /// Whether it is the first refused request of its window; only that one is logged.
     pub(crate) is_first_refused: bool,
     limit: u32,
     remaining: u32,
@@ -62,8 +62,8 @@ impl RateLimits {
         Self { per_minute, windows: Mutex::default() }
     }
 
-    /// Counts a request on `endpoint`, one of a handful of names.
-    pub(crate) fn count(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Instant) -> Standing {
+    /// Counts a request on `endpoint`, which is one of few names.
+    pub(crate) fn count(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Instant) -> RateLimitStatus {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let window = windows.entry((org.clone(), endpoint, who)).or_insert(Window { ends: now, used: 0 });
         if window.ends <= now {
@@ -73,7 +73,7 @@ impl RateLimits {
         let is_first_refused = window.used == self.per_minute;
         window.used = window.used.saturating_add(1);
         let remaining = self.per_minute.saturating_sub(window.used);
-        Standing { allowed, is_first_refused, limit: self.per_minute, remaining, reset: window.ends }
+        RateLimitStatus { allowed, is_first_refused, limit: self.per_minute, remaining, reset: window.ends }
     }
 
     /// Whether the next request on `endpoint` will be refused.
@@ -84,8 +84,8 @@ impl RateLimits {
     }
 }
 
-impl Standing {
-    /// Writes the headers of `management-api.md` section 1; `now` is the same moment by both clocks.
+impl RateLimitStatus {
+    /// Writes the headers of `management-api.md` section 1; `now` is the same moment on both clocks.
     pub(crate) fn write(self, response: &mut Response, now: (Instant, Timestamp)) {
         let headers = response.headers_mut();
         headers.insert(LIMIT, HeaderValue::from(self.limit));
@@ -100,8 +100,8 @@ impl Standing {
     }
 }
 
-/// Every 429, 503 and 504 tells when to come back: some clients crash without it (`observed.md` 1, line 5). A service that
-/// is not available says it in the form of RFC 9110 section 10.2.3 too, which the clients of OAuth know.
+/// Every 429, 503 and 504 says when to try again: some clients crash without it (`observed.md` 1, line 5). A 503 also
+/// has `Retry-After` (RFC 9110 section 10.2.3), which OAuth clients know.
 pub(crate) fn complete(response: &mut Response, now: Timestamp) {
     let status = response.status();
     let told =
@@ -153,12 +153,12 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(
             limits.count(&org, "x", Requester::Administrator, at(0)),
-            Standing { allowed: true, is_first_refused: false, limit: 2, remaining: 1, reset: at(60) }
+            RateLimitStatus { allowed: true, is_first_refused: false, limit: 2, remaining: 1, reset: at(60) }
         );
         assert!(limits.count(&org, "x", Requester::Administrator, at(1)).allowed);
         assert_eq!(
             limits.count(&org, "x", Requester::Administrator, at(2)),
-            Standing { allowed: false, is_first_refused: true, limit: 2, remaining: 0, reset: at(60) }
+            RateLimitStatus { allowed: false, is_first_refused: true, limit: 2, remaining: 0, reset: at(60) }
         );
         assert!(!limits.count(&org, "x", Requester::Administrator, at(2)).is_first_refused);
         let used_up = |endpoint, seconds| limits.is_used_up(&org, endpoint, Requester::Administrator, at(seconds));
@@ -172,16 +172,16 @@ mod tests {
         assert!(limits.count(&org, "x", Requester::Administrator, at(60)).allowed);
     }
 
-    /// The window itself knows no such clock; what is told of it is by the one of the moment.
+    /// Setting the wall clock does not affect the window; the headers use the wall clock of the moment.
     #[test]
     fn the_reset_is_told_by_the_clock_of_the_moment() {
         let (limits, org, start) = (RateLimits::new(2), OrgId::from_parts(1, [1; 8]), Instant::now());
-        let standing = limits.count(&org, "x", Requester::Unknown, start);
+        let status = limits.count(&org, "x", Requester::Unknown, start);
         for (elapsed_ms, epoch_ms, reset) in
             [(0, 1_000_000, 1_060), (0, 1_000_001, 1_061), (2_000, 1_002_000, 1_060), (2_000, 9_000_000, 9_058)]
         {
             let now = (start + Duration::from_millis(elapsed_ms), Timestamp::from_micros(epoch_ms * 1_000));
-            assert_eq!(standing.reset_seconds(now), reset, "{elapsed_ms} {epoch_ms}");
+            assert_eq!(status.reset_seconds(now), reset, "{elapsed_ms} {epoch_ms}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests whose clients may go away while something is changed for them.
+//! Requests whose clients may go away during a change.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 
 use crate::{accept::Tasks, edge::CatchPanic, error::ApiError};
 
-/// Runs `work` in a task of its own: a client that goes away must not leave a change half done, committed and not in the
-/// System Log. Until `commitment` has begun, the work is dropped with its caller. The drain waits for it as it does for requests
-/// whose clients are there.
+/// Runs `work` in a task of its own, so that a client that goes away cannot leave a change half done (committed but not
+/// in the System Log). Until `commitment` has begun, the work is dropped with its caller. The drain waits for the work
+/// as for any request.
 pub(crate) async fn to_its_end(
     tasks: &Tasks,
     commitment: Arc<Commitment>,
@@ -30,7 +30,7 @@ pub(crate) async fn to_its_end(
                 work.await
             }
         };
-        // Who asked may have gone.
+        // The client may have gone.
         let _ = answer.send(worked);
     });
     match answered.await {
@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// Drops the caller of work that waits, and lets the work go on if it is still there; whether it came to its end.
+    /// Drops the caller of waiting work, and lets the work continue if it still exists; returns whether the work ended.
     async fn ends_without_its_caller(commits: bool) -> bool {
         let (tasks, commitment) = (Tasks::default(), Arc::new(Commitment::default()));
         let (wait, waits) = oneshot::channel();
@@ -68,7 +68,7 @@ mod tests {
             }
         };
         let caller = tokio::spawn({
-            // Dropped with the test: that ends what it runs.
+            // Dropping this with the test ends its tasks.
             let tasks = tasks.clone();
             async move { to_its_end(&tasks, commitment, work).await }
         });

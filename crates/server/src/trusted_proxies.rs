@@ -1,4 +1,4 @@
-//! Who a request comes from when proxies stand between: what trusted ones say of it, and nobody else.
+//! Finds the client of a request behind proxies. Only headers of trusted proxies are used.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -6,14 +6,14 @@ use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// De facto standard: every proxy appends the address that it was asked from.
+/// De facto standard: every proxy appends the address of its client.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// Proxies of a request that are looked at, nearest first.
+/// Most proxies of a request that are evaluated, nearest first.
 const PROXIES_MAX: usize = 32;
 /// Prefix length of the IPv4-mapped addresses, `::ffff:0:0/96` (RFC 4291 section 2.5.5.2).
 const MAPPED_PREFIX: u8 = 96;
 
-/// The proxies whose word is believed, and in which header they give it.
+/// The trusted proxies, and the header in which they name the client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     /// Their addresses.
@@ -22,12 +22,12 @@ pub struct TrustedProxies {
     pub header: ProxyHeader,
 }
 
-/// The header in which proxies say whom they were asked by.
+/// The header in which proxies name their client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProxyHeader {
-    /// Either, which holds where nothing is set. When a request has both and they name different clients, neither is
-    /// believed: a proxy that writes the one passes on what a client wrote into the other.
+    /// Either header; the default. When a request has both and they name different clients, neither is used: a proxy
+    /// that writes one of them passes on what a client wrote into the other.
     #[default]
     #[serde(skip)]
     Either,
@@ -48,7 +48,7 @@ pub enum ProxyHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyBlock(IpNet);
 
-/// The text is neither an address nor a block.
+/// The error that a text is neither an address nor a block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is neither an address nor a block such as `10.0.0.0/8`")]
 pub struct ProxyBlockError(String);
@@ -79,12 +79,12 @@ impl fmt::Display for ProxyBlock {
     }
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     /// The client, in canonical form: IPv4 never in its mapped one.
     pub(crate) client: IpAddr,
-    /// The trusted proxies that the request passed after the client, the nearest to us last.
+    /// The trusted proxies that the request passed, the nearest to us last.
     pub(crate) proxies: Vec<IpAddr>,
 }
 
@@ -121,8 +121,8 @@ impl TrustedProxies {
         self.blocks.iter().any(|block| block.0.contains(&address))
     }
 
-    /// Follows the hops of a header from the nearest one on, for as long as those who named them are trusted. `None`
-    /// when there is no such header.
+    /// Follows the hops of a header from the nearest one on, while the proxy that named the hop is trusted. `None` when
+    /// there is no such header.
     fn walk(
         &self,
         peer: IpAddr,
@@ -137,7 +137,7 @@ impl TrustedProxies {
         let hops: Vec<_> = lines.flat_map(|line| line.to_str().map_or_else(|_| vec![None], &hops)).collect();
         let mut route = Route { client: peer, proxies: Vec::new() };
         for hop in hops.into_iter().rev().take(PROXIES_MAX) {
-            // A trusted proxy that does not say by whom it was asked is all that is known.
+            // If a trusted proxy does not name its client, the proxy counts as the client.
             let Some(hop) = hop.map(|hop| hop.to_canonical()) else { break };
             route.proxies.insert(0, route.client);
             route.client = hop;
@@ -149,12 +149,12 @@ impl TrustedProxies {
     }
 }
 
-/// The hops of a line of `X-Forwarded-For`; one that is not understood is `None`.
+/// The hops of a line of `X-Forwarded-For`; `None` for a hop that cannot be parsed.
 fn x_forwarded_for(line: &str) -> Vec<Option<IpAddr>> {
     line.split(',').map(str::trim).map(node).collect()
 }
 
-/// The hops of a line of `Forwarded`; of one whose quotes do not match, nothing is understood.
+/// The hops of a line of `Forwarded`; a line with unbalanced quotes gives one unparsable hop.
 fn forwarded(line: &str) -> Vec<Option<IpAddr>> {
     let Some(elements) = split_unquoted(line, ',') else { return vec![None] };
     let of_element = |element: &str| {
@@ -182,7 +182,7 @@ fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
     (!quoted).then_some(parts)
 }
 
-/// The address of a node, with a port or without (RFC 7239 section 6); `unknown` and invented names have none.
+/// The address of a node, with a port or without (RFC 7239 section 6); `unknown` and obfuscated names have none.
 fn node(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse() {
         return Some(address);
@@ -204,7 +204,7 @@ mod tests {
         TrustedProxies { blocks: blocks.to_vec(), header }
     }
 
-    /// The client and the proxies behind it, as one list.
+    /// The client and the proxies after it, as one list.
     fn route(proxies: &TrustedProxies, peer: &str, headers: &[(&str, &str)]) -> String {
         let mut map = HeaderMap::new();
         for (name, value) in headers {

@@ -28,7 +28,7 @@ use tenterhook_platform::{Caller, Network, OrgSnapshot, entropy::sha256_hex};
 use tokio::time::Instant;
 
 use crate::{
-    App, Source,
+    App, LookupQueueKey,
     accept::Tasks,
     error::ApiError,
     judged_again::judged_again,
@@ -72,8 +72,8 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
     let crowded = network.filter(|_| app.rate_limits.is_used_up(&org, endpoint, Requester::Unknown, Instant::now()));
     let token = find_token(&app, &org, request.headers(), crowded).await;
     let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
-    let standing = app.rate_limits.count(&org, endpoint, who, Instant::now());
-    let mut response = if standing.allowed {
+    let status = app.rate_limits.count(&org, endpoint, who, Instant::now());
+    let mut response = if status.allowed {
         match judge(&request).and(token) {
             Err(error) => error.into_response(),
             Ok(token) => {
@@ -86,7 +86,7 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
             }
         }
     } else {
-        if standing.is_first_refused
+        if status.is_first_refused
             && let Some(caller) = request.extensions().get::<Caller>()
         {
             administrator::log_rate_limit(&app.platform, &org, caller, token.as_ref().ok().and_then(Option::as_ref));
@@ -94,8 +94,8 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         ApiError::RateLimited.into_response()
     };
     // A 429 within the rate is a concurrency violation, whose headers are other ones: the edge writes them.
-    if !(standing.allowed && response.status() == StatusCode::TOO_MANY_REQUESTS) {
-        standing.write(&mut response, (Instant::now(), app.platform.now()));
+    if !(status.allowed && response.status() == StatusCode::TOO_MANY_REQUESTS) {
+        status.write(&mut response, (Instant::now(), app.platform.now()));
     }
     response
 }
@@ -160,11 +160,11 @@ async fn find_token(
     let Some(token) = token.filter(|token| !token.is_empty() && token.len() <= TOKEN_CHARACTERS_MAX) else {
         return Ok(None);
     };
-    let _turn = match crowded {
+    let _permit = match crowded {
         Some(network) => {
-            let path = [Source::WiderNetwork(network.wider()), Source::Network(network)];
-            let turn = app.crowded_lookups.take(&path, CROWDED_LOOKUP_WAIT).await;
-            Some(turn.ok_or(ApiError::RateLimited)?)
+            let path = [LookupQueueKey::WiderNetwork(network.wider()), LookupQueueKey::Network(network)];
+            let permit = app.crowded_lookups.acquire(&path, CROWDED_LOOKUP_WAIT).await;
+            Some(permit.ok_or(ApiError::RateLimited)?)
         }
         None => None,
     };

@@ -1,7 +1,9 @@
-//! The places of connections. While places are free, every connection gets one; when all are taken, networks share them.
+//! Slots for connections. While slots are free, every connection gets one; when all are taken, networks share them.
 //!
-//! A newcomer then gets the place of a connection that is not being answered: the oldest one of the network that holds most.
-//! When all are being answered, those that hold most end with the requests that they have, and clients must get on. Connections of trusted proxies have no share: a proxy is one address for everybody.
+//! A new connection ("newcomer") then replaces a connection without a request in progress: the oldest one of the
+//! network that holds most. When all have requests in progress, connections of the networks that hold most end after
+//! their current requests, and slow clients get shorter time limits. Connections of trusted proxies are exempt: one
+//! proxy address stands for many clients.
 
 use std::{
     cmp::Reverse,
@@ -18,63 +20,63 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{floods::Told, pace::Pace, trusted_proxies::TrustedProxies};
+use crate::{floods::OncePerMinute, pace::Pace, trusted_proxies::TrustedProxies};
 
-/// How often a newcomer that found no connection to end at once looks for one again.
+/// How often a newcomer that found no connection to end searches again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Connections that end with the requests that they have, each time.
+/// Connections that are marked per search to end after their current requests.
 const ENDED_WHEN_ANSWERED_AT_ONCE: usize = 16;
-/// For how long clients are hurried after a newcomer found no connection to end at once.
+/// How long shorter time limits apply after a newcomer found no connection to end.
 const HURRIED_FOR: Duration = Duration::from_secs(5);
 
-/// The places of a listener.
+/// The slots of a listener.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct ConnectionSlots {
     free: Arc<Semaphore>,
     proxies: TrustedProxies,
-    /// When a newcomer last found no connection to end at once.
+    /// When a newcomer last found no connection to end.
     hurried_at: watch::Sender<Option<Instant>>,
-    /// What connections of trusted proxies follow instead.
+    /// The channel for connections of trusted proxies, which are never hurried.
     never_hurried: watch::Sender<Option<Instant>>,
     shared: Mutex<Shared>,
 }
 
-/// The connections of all but trusted proxies.
+/// The connections except those of trusted proxies.
 #[derive(Debug, Default)]
 struct Shared {
     /// Connections so far: the number of the next one.
     begun: u64,
     holders: HashMap<WiderNetwork, Holder>,
-    told: Told,
+    notices: OncePerMinute,
 }
 
-/// The connections of a wider network, the oldest of each network first. No network is without.
+/// The connections of a wider network, the oldest of each network first. No network is empty.
 #[derive(Debug, Default)]
 struct Holder {
     connections: usize,
     networks: HashMap<Network, BTreeMap<u64, Arc<Pace>>>,
 }
 
-/// A connection that was found for a newcomer.
+/// A connection that makes room for a newcomer.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     network: Network,
     number: u64,
-    /// How many its wider network holds.
+    /// Number of connections of its wider network.
     connections: usize,
 }
 
-/// The place of a connection, free again when it is dropped.
+/// The slot of a connection; freed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct ConnectionSlot {
+    slots: Arc<ConnectionSlots>,
     /// Its network and its number; `None` for a trusted proxy.
     shared: Option<(Network, u64)>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Whether newcomers wait, or did so a moment ago, because all connections are being answered: clients that do not get on are in
-/// their way.
+/// Whether newcomers wait, or waited a moment ago, because all connections have requests in progress. Then slow clients
+/// get shorter time limits.
 #[derive(Clone, Debug)]
 pub(crate) struct Hurry(watch::Receiver<Option<Instant>>);
 
@@ -83,10 +85,10 @@ impl Hurry {
         is_hurried(*self.0.borrow(), Instant::now())
     }
 
-    /// Waits until it begins. Its end is not told.
+    /// Waits until it begins. Its end is not reported.
     pub(crate) async fn begins(&mut self) {
         if self.0.changed().await.is_err() {
-            // There are no places any more, so nobody waits for one.
+            // The sender is gone, so no newcomer waits any more.
             std::future::pending::<()>().await;
         }
     }
@@ -96,10 +98,10 @@ fn is_hurried(at: Option<Instant>, now: Instant) -> bool {
     at.is_some_and(|at| now.duration_since(at) < HURRIED_FOR)
 }
 
-impl Places {
-    pub(crate) fn new(places: usize, proxies: TrustedProxies) -> Arc<Self> {
+impl ConnectionSlots {
+    pub(crate) fn new(slots: usize, proxies: TrustedProxies) -> Arc<Self> {
         Arc::new(Self {
-            free: Arc::new(Semaphore::new(places)),
+            free: Arc::new(Semaphore::new(slots)),
             proxies,
             hurried_at: watch::Sender::new(None),
             never_hurried: watch::Sender::new(None),
@@ -107,15 +109,16 @@ impl Places {
         })
     }
 
-    /// A place for a connection from `peer`; waits for one when all are taken by connections that are being answered.
-    pub(crate) async fn take(self: &Arc<Self>, peer: IpAddr, pace: &Arc<Pace>) -> Place {
+    /// Acquires a slot for a connection from `peer`; waits while all are taken by connections with requests in
+    /// progress.
+    pub(crate) async fn take(self: &Arc<Self>, peer: IpAddr, pace: &Arc<Pace>) -> ConnectionSlot {
         let network = (!self.proxies.trust(peer)).then(|| Network::of(peer));
         let permit = match Arc::clone(&self.free).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => self.wait(network).await,
         };
         let shared = network.map(|network| (network, self.shared().add(network, pace)));
-        Place { places: Arc::clone(self), shared, _permit: permit }
+        ConnectionSlot { slots: Arc::clone(self), shared, _permit: permit }
     }
 
     async fn wait(&self, newcomer: Option<Network>) -> OwnedSemaphorePermit {
@@ -125,7 +128,7 @@ impl Places {
                 && !is_counted
             {
                 is_counted = true;
-                self.tell(found);
+                self.log_newcomer(found);
             }
             // The semaphore is never closed.
             if let Ok(Ok(permit)) = timeout(LOOK_EVERY, Arc::clone(&self.free).acquire_owned()).await {
@@ -134,14 +137,14 @@ impl Places {
         }
     }
 
-    /// Ends a connection. When there is none to end at once, some end with the requests that they have, and clients of all are
-    /// hurried. Answers with the last of them.
+    /// Ends a connection. If none can be ended at once, marks some to end after their current requests, and hurries all
+    /// clients. Returns the last connection that was ended or marked.
     fn make_room(&self, newcomer: Option<Network>) -> Option<Found> {
         let mut shared = self.shared();
         let found = shared.end_one(newcomer);
         if found.is_none() {
             let now = Instant::now();
-            // Connections that are hurried already need no notice.
+            // Connections that are already hurried need no notification.
             self.hurried_at.send_if_modified(|at| !is_hurried(at.replace(now), now));
         }
         found.or_else(|| {
@@ -150,14 +153,14 @@ impl Places {
         })
     }
 
-    /// Counts a newcomer for whom connections were ended.
-    fn tell(&self, Found { network, connections, .. }: Found) {
-        if let Some(newcomers) = self.shared().told.count(Instant::now()) {
+    /// Counts a newcomer for which a connection was ended, and logs it once a minute.
+    fn log_newcomer(&self, Found { network, connections, .. }: Found) {
+        if let Some(newcomers) = self.shared().notices.count(Instant::now()) {
             tracing::warn!(
                 holder = %network.wider(),
                 connections,
                 newcomers,
-                "http.connections_max: all places were taken; connections of those who hold most are ended for newcomers"
+                "http.connections_max: all slots were taken; connections of those who hold most are ended for newcomers"
             );
         }
     }
@@ -177,7 +180,7 @@ impl Shared {
         number
     }
 
-    /// Nothing happens when it was removed before.
+    /// Removing a connection twice has no effect.
     fn remove(&mut self, network: Network, number: u64) {
         let Some(holder) = self.holders.get_mut(&network.wider()) else { return };
         let Some(connections) = holder.networks.get_mut(&network) else { return };
@@ -192,22 +195,22 @@ impl Shared {
         }
     }
 
-    /// Ends the first connection in the order of [`Self::find`] that is not being answered.
+    /// Ends the first connection in the order of [`Self::find`] without a request in progress.
     fn end_one(&mut self, newcomer: Option<Network>) -> Option<Found> {
         let found = self.find(newcomer, Pace::end_unless_answering)?;
         self.remove(found.network, found.number);
         Some(found)
     }
 
-    /// The oldest connection that `takes` takes of the network that holds most, if that is the newcomer's own or holds more
-    /// than the newcomer's would; of several networks, of the one with the oldest.
+    /// The oldest connection that `takes` accepts, of the network that holds most. That network must be the newcomer's
+    /// own, or hold more than the newcomer's would. Of several networks, the one with the oldest connection.
     fn find(&self, newcomer: Option<Network>, takes: impl Fn(&Pace) -> bool) -> Option<Found> {
         let own = newcomer.map(Network::wider);
         let would_hold = own.and_then(|own| self.holders.get(&own)).map_or(0, |holder| holder.connections) + 1;
         let holders = self.holders.iter().filter(|(_, it)| it.connections > would_hold);
         let mut holders: BinaryHeap<_> =
             holders.map(|(wider, it)| (it.connections, Reverse(it.oldest()), *wider)).collect();
-        // Its own holds fewer than it would, so it comes last.
+        // The newcomer's own network holds fewer than it would with the newcomer, so it comes last.
         let all = iter::from_fn(|| holders.pop()).map(|(.., wider)| wider).chain(own);
         for holder in all.filter_map(|wider| self.holders.get(&wider)) {
             if let Some((network, number)) = holder.find(&takes) {
@@ -223,7 +226,8 @@ impl Holder {
         self.networks.values().filter_map(|connections| connections.keys().next().copied()).min()
     }
 
-    /// Of the network with most connections; of several, the one with the oldest.
+    /// Finds a connection of the network with most connections; of several networks, the one with the oldest
+    /// connection.
     fn find(&self, takes: impl Fn(&Pace) -> bool) -> Option<(Network, u64)> {
         let networks = self.networks.iter().map(|(network, connections)| {
             let oldest = connections.keys().next().copied();
@@ -240,18 +244,18 @@ impl Holder {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Whether its client is hurried for newcomers.
     pub(crate) fn hurry(&self) -> Hurry {
-        let at = if self.shared.is_some() { &self.places.hurried_at } else { &self.places.never_hurried };
+        let at = if self.shared.is_some() { &self.slots.hurried_at } else { &self.slots.never_hurried };
         Hurry(at.subscribe())
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         if let Some((network, number)) = self.shared {
-            self.places.shared().remove(network, number);
+            self.slots.shared().remove(network, number);
         }
     }
 }
@@ -266,7 +270,7 @@ mod tests {
     use crate::{ServerLimits, pace::Answers};
 
     struct Connection {
-        place: Place,
+        slot: ConnectionSlot,
         pace: Arc<Pace>,
     }
 
@@ -280,92 +284,93 @@ mod tests {
         Arc::new(Pace::new(&ServerLimits::default(), Arc::new(Answers::new(1))))
     }
 
-    async fn connect(places: &Arc<Places>, peer: &str) -> Connection {
+    async fn connect(slots: &Arc<ConnectionSlots>, peer: &str) -> Connection {
         let pace = pace();
-        Connection { place: places.take(peer.parse().unwrap(), &pace).await, pace }
+        Connection { slot: slots.take(peer.parse().unwrap(), &pace).await, pace }
     }
 
-    /// Connects one that finds no place; which of `held` was ended for it, if any was, and then gave its place back.
-    async fn ended_for(places: &Arc<Places>, peer: &str, held: &mut Vec<Connection>) -> Option<usize> {
-        let mut connecting = std::pin::pin!(connect(places, peer));
+    /// Connects a newcomer without a free slot. Returns which of `held` was ended for it, if any; that one then frees
+    /// its slot.
+    async fn ended_for(slots: &Arc<ConnectionSlots>, peer: &str, held: &mut Vec<Connection>) -> Option<usize> {
+        let mut connecting = std::pin::pin!(connect(slots, peer));
         let first = std::future::poll_fn(|context| Poll::Ready(connecting.as_mut().poll(context).is_pending())).await;
-        assert!(first, "there is a place");
+        assert!(first, "there is a slot");
         let ended = held.iter().position(Connection::is_ended)?;
         drop(held.remove(ended));
         held.push(connecting.await);
         Some(ended)
     }
 
-    async fn held(places: &Arc<Places>, peers: &[&str]) -> Vec<Connection> {
+    async fn held(slots: &Arc<ConnectionSlots>, peers: &[&str]) -> Vec<Connection> {
         let mut held = Vec::new();
         for peer in peers {
-            held.push(connect(places, peer).await);
+            held.push(connect(slots, peer).await);
         }
         held
     }
 
     #[tokio::test]
     async fn a_newcomer_gets_the_oldest_place_of_who_holds_most() {
-        let places = Places::new(5, TrustedProxies::default());
-        let mut held = held(&places, &["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.1"]).await;
-        assert_eq!(ended_for(&places, "192.0.2.3", &mut held).await, Some(1));
+        let slots = ConnectionSlots::new(5, TrustedProxies::default());
+        let mut held = held(&slots, &["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.1"]).await;
+        assert_eq!(ended_for(&slots, "192.0.2.3", &mut held).await, Some(1));
         // Two, two and one: with one more the third would hold as many as the others.
-        assert_eq!(ended_for(&places, "192.0.2.3", &mut held).await, Some(4), "its own");
-        assert_eq!(ended_for(&places, "192.0.2.4", &mut held).await, Some(0), "the oldest of the two with most");
-        assert_eq!(ended_for(&places, "192.0.2.5", &mut held).await, Some(0));
+        assert_eq!(ended_for(&slots, "192.0.2.3", &mut held).await, Some(4), "its own");
+        assert_eq!(ended_for(&slots, "192.0.2.4", &mut held).await, Some(0), "the oldest of the two with most");
+        assert_eq!(ended_for(&slots, "192.0.2.5", &mut held).await, Some(0));
         // Five hold one each.
-        assert_eq!(ended_for(&places, "192.0.2.6", &mut held).await, None);
-        assert_eq!(ended_for(&places, "::ffff:192.0.2.4", &mut held).await, Some(3), "its own");
+        assert_eq!(ended_for(&slots, "192.0.2.6", &mut held).await, None);
+        assert_eq!(ended_for(&slots, "::ffff:192.0.2.4", &mut held).await, Some(3), "its own");
     }
 
     #[tokio::test]
     async fn a_wider_network_counts_as_one_however_many_networks_it_has() {
-        let places = Places::new(4, TrustedProxies::default());
+        let slots = ConnectionSlots::new(4, TrustedProxies::default());
         let wide = ["2001:db8:1:1::1", "2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:2::1"];
-        let mut held = held(&places, &wide).await;
-        assert_eq!(ended_for(&places, "192.0.2.1", &mut held).await, Some(1), "the network with two of its three");
-        assert_eq!(ended_for(&places, "2001:db8:1:3::1", &mut held).await, Some(0), "the oldest of its own");
+        let mut held = held(&slots, &wide).await;
+        assert_eq!(ended_for(&slots, "192.0.2.1", &mut held).await, Some(1), "the network with two of its three");
+        assert_eq!(ended_for(&slots, "2001:db8:1:3::1", &mut held).await, Some(0), "the oldest of its own");
         assert_eq!(held.iter().filter(|it| it.is_ended()).count(), 0);
     }
 
     #[tokio::test]
     async fn connections_that_are_answered_and_those_of_trusted_proxies_stay() {
         let proxies = TrustedProxies { blocks: vec!["10.0.0.0/8".parse().unwrap()], ..TrustedProxies::default() };
-        let places = Places::new(5, proxies);
-        let mut held = held(&places, &["10.0.0.1", "10.0.0.1", "10.0.0.1", "192.0.2.1", "192.0.2.1"]).await;
-        let asked = held[3].pace.asked();
-        assert_eq!(ended_for(&places, "192.0.2.2", &mut held).await, Some(4));
-        assert_eq!(ended_for(&places, "192.0.2.3", &mut held).await, None, "one is answered, the other alone");
-        drop(asked);
-        assert_eq!(ended_for(&places, "10.0.0.2", &mut held).await, None, "one each");
+        let slots = ConnectionSlots::new(5, proxies);
+        let mut held = held(&slots, &["10.0.0.1", "10.0.0.1", "10.0.0.1", "192.0.2.1", "192.0.2.1"]).await;
+        let requests = held[3].pace.begin_request();
+        assert_eq!(ended_for(&slots, "192.0.2.2", &mut held).await, Some(4));
+        assert_eq!(ended_for(&slots, "192.0.2.3", &mut held).await, None, "one is answered, the other alone");
+        drop(requests);
+        assert_eq!(ended_for(&slots, "10.0.0.2", &mut held).await, None, "one each");
         assert!(held.iter().all(|it| !it.is_ended()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_gets_the_first_connection_that_is_answered_and_clients_are_hurried_meanwhile() {
-        let places = Places::new(3, "10.0.0.1".parse().map(trusting).unwrap());
-        let held = held(&places, &["192.0.2.1", "192.0.2.1", "10.0.0.1"]).await;
-        let hurried = |it: usize| held[it].place.hurry().is_on();
-        let mut asked = vec![held[0].pace.asked(), held[1].pace.asked()];
+        let slots = ConnectionSlots::new(3, "10.0.0.1".parse().map(trusting).unwrap());
+        let held = held(&slots, &["192.0.2.1", "192.0.2.1", "10.0.0.1"]).await;
+        let hurried = |it: usize| held[it].slot.hurry().is_on();
+        let mut requests = vec![held[0].pace.begin_request(), held[1].pace.begin_request()];
         let waiting = tokio::spawn({
-            let places = Arc::clone(&places);
-            async move { connect(&places, "192.0.2.2").await }
+            let slots = Arc::clone(&slots);
+            async move { connect(&slots, "192.0.2.2").await }
         });
-        held[0].place.hurry().begins().await;
+        held[0].slot.hurry().begins().await;
         assert_eq!([hurried(1), hurried(2)], [true, false], "a proxy is not hurried");
         assert_eq!([0, 1, 2].map(|it| held[it].pace.ends_when_answered()), [true, true, false], "nor does it end");
-        drop(asked.pop());
+        drop(requests.pop());
         while !held[1].is_ended() {
-            held[1].pace.told().await;
+            held[1].pace.changed().await;
         }
         let mut held = held;
         drop(held.remove(1));
         let newcomer = waiting.await.unwrap();
-        assert!(newcomer.place.hurry().is_on(), "the next one may come at once");
+        assert!(newcomer.slot.hurry().is_on(), "the next one may come at once");
         tokio::time::advance(HURRIED_FOR).await;
-        assert!(!newcomer.place.hurry().is_on(), "also when no connection ends");
+        assert!(!newcomer.slot.hurry().is_on(), "also when no connection ends");
         assert_eq!(
-            newcomer.place.places.shared().told.count(Instant::now() + Duration::from_mins(1)),
+            newcomer.slot.slots.shared().notices.count(Instant::now() + Duration::from_mins(1)),
             Some(1),
             "counted once"
         );
@@ -377,12 +382,12 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_kept_of_connections_that_have_ended() {
-        let places = Places::new(3, TrustedProxies::default());
-        let mut held = held(&places, &["2001:db8:1:1::1", "2001:db8:1:2::1", "192.0.2.1"]).await;
-        assert_eq!(ended_for(&places, "192.0.2.2", &mut held).await, Some(0));
-        assert_eq!(ended_for(&places, "2001:db8:1:2::2", &mut held).await, Some(0));
+        let slots = ConnectionSlots::new(3, TrustedProxies::default());
+        let mut held = held(&slots, &["2001:db8:1:1::1", "2001:db8:1:2::1", "192.0.2.1"]).await;
+        assert_eq!(ended_for(&slots, "192.0.2.2", &mut held).await, Some(0));
+        assert_eq!(ended_for(&slots, "2001:db8:1:2::2", &mut held).await, Some(0));
         drop(held);
-        assert!(places.shared().holders.is_empty());
-        assert_eq!(places.free.available_permits(), 3);
+        assert!(slots.shared().holders.is_empty());
+        assert_eq!(slots.free.available_permits(), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! Turns at something scarce, fair between those who wait for one.
+//! A queue for a scarce resource that is fair between groups of waiting callers.
 
 use std::{
     collections::VecDeque,
@@ -9,12 +9,12 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-/// So many turns, each with a `T` that whoever has it may use. Those who wait are told apart by paths of `K`, from the wide to
-/// the narrow: such as a network, and a login that is tried from it. A turn that becomes free goes to the first members of
-/// these paths in turn, within one of them to the second ones in turn, and so on: whoever asks for much delays nobody but
-/// itself by more than one turn.
+/// A fixed number of permits, each with a `T` that its holder may use. Waiting callers are grouped by paths of `K`,
+/// from wide to narrow, such as a network and a login that is tried from it. A freed permit goes round-robin to the
+/// first members of the paths, within a group round-robin to the second members, and so on. So a group with many
+/// callers delays other groups by at most one permit.
 #[derive(Debug)]
-pub struct Turns<K, T>(Arc<Shared<K, T>>);
+pub struct FairQueue<K, T>(Arc<Shared<K, T>>);
 
 #[derive(Debug)]
 struct Shared<K, T> {
@@ -22,53 +22,54 @@ struct Shared<K, T> {
     state: Mutex<State<K, T>>,
 }
 
-/// How many may wait.
+/// How many callers may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// In all. One more takes the place of the last one of whoever has most waiting.
+    /// In total. One more replaces the last caller of the group with most waiting callers.
     pub in_all: usize,
-    /// Of those with the same beginning of a path of one member, of two, and so on.
+    /// With the same path prefix of one member, of two members, and so on.
     pub of_same: &'static [usize],
 }
 
 #[derive(Debug)]
 struct State<K, T> {
-    /// Those that nobody has; the one that was used last is last, and is used next.
+    /// The free values; the one used most recently is last, and is used next.
     free: Vec<T>,
     waiting: Waiting<K, T>,
 }
 
-/// Callers that wait.
+/// Waiting callers.
 #[derive(Debug)]
 struct Waiting<K, T> {
-    /// Those whose path ends here, in the order of their arrival.
-    here: VecDeque<oneshot::Sender<Turn<K, T>>>,
-    /// The others by the next member of their path; the one whose turn is next stands first. Nobody is without callers.
+    /// Callers whose path ends here, in the order of arrival.
+    here: VecDeque<oneshot::Sender<FairPermit<K, T>>>,
+    /// The other callers by the next member of their path; the group that is served next comes first. No group is
+    /// empty.
     beyond: VecDeque<(K, Self)>,
 }
 
-/// A turn; the next one's when it is dropped.
+/// A permit; when it is dropped, the next caller gets it.
 #[derive(Debug)]
-pub struct Turn<K, T> {
-    /// There until it is dropped.
+pub struct FairPermit<K, T> {
+    /// `Some` until the permit is dropped.
     value: Option<T>,
     shared: Arc<Shared<K, T>>,
 }
 
-impl<K: Clone + PartialEq, T> Turns<K, T> {
-    /// Turns at `values`.
+impl<K: Clone + PartialEq, T> FairQueue<K, T> {
+    /// A queue for `values`.
     pub fn new(values: Vec<T>, bounds: Bounds) -> Self {
         Self(Arc::new(Shared { bounds, state: Mutex::new(State { free: values, waiting: Waiting::default() }) }))
     }
 
-    /// A turn; `None` when there is none within `wait`, or at once when too many wait already, or too many others come
-    /// meanwhile.
-    pub async fn take(&self, path: &[K], wait: Duration) -> Option<Turn<K, T>> {
+    /// Acquires a permit. `None` when there is none within `wait`; at once when too many callers wait already; or when
+    /// the caller is replaced by one of a smaller group.
+    pub async fn acquire(&self, path: &[K], wait: Duration) -> Option<FairPermit<K, T>> {
         let receiver = {
             let mut state = self.0.state();
-            // A turn is only free when no caller waits.
+            // A value is free only when no caller waits.
             if let Some(value) = state.free.pop() {
-                return Some(Turn { value: Some(value), shared: Arc::clone(&self.0) });
+                return Some(FairPermit { value: Some(value), shared: Arc::clone(&self.0) });
             }
             let waiting = &mut state.waiting;
             if !waiting.has_room(path, self.0.bounds) {
@@ -87,7 +88,7 @@ impl<K: Clone + PartialEq, T> Turns<K, T> {
 
 impl<K, T> Shared<K, T> {
     fn state(&self) -> MutexGuard<'_, State<K, T>> {
-        // Nothing that runs under the lock can leave it half changed.
+        // No code that runs under the lock can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,7 +115,8 @@ impl<K: Clone + PartialEq, T> Waiting<K, T> {
         self.of(member).is_none_or(|same| same.len() < *bound && same.has_room_for_same(path, bounds))
     }
 
-    /// Sends the last one away of whoever has most waiting, if that is more than the caller with `path` would have.
+    /// Removes the last caller of the group with most waiting callers, if that group has more than the one with `path`
+    /// would have.
     fn make_room(&mut self, path: &[K], bounds: Bounds) -> bool {
         let would_have = path.first().and_then(|member| self.of(member)).map_or(0, Self::len) + 1;
         let most = self.beyond.iter().map(|(_, waiting)| waiting.len()).max();
@@ -125,7 +127,7 @@ impl<K: Clone + PartialEq, T> Waiting<K, T> {
         makes
     }
 
-    fn add(&mut self, path: &[K], sender: oneshot::Sender<Turn<K, T>>) {
+    fn add(&mut self, path: &[K], sender: oneshot::Sender<FairPermit<K, T>>) {
         let Some((member, path)) = path.split_first() else { return self.here.push_back(sender) };
         if let Some((_, waiting)) = self.beyond.iter_mut().find(|(of, _)| of == member) {
             waiting.add(path, sender);
@@ -146,8 +148,8 @@ impl<K, T> Waiting<K, T> {
         self.here.is_empty() && self.beyond.is_empty()
     }
 
-    /// Whoever is next; that may be somebody who gave up.
-    fn next(&mut self) -> Option<oneshot::Sender<Turn<K, T>>> {
+    /// The next caller; it may have given up.
+    fn next(&mut self) -> Option<oneshot::Sender<FairPermit<K, T>>> {
         let Some((member, mut waiting)) = self.beyond.pop_front() else { return self.here.pop_front() };
         let next = waiting.next();
         if !waiting.is_empty() {
@@ -177,22 +179,22 @@ impl<K, T> Waiting<K, T> {
     }
 }
 
-impl<K, T: Default> Turn<K, T> {
-    /// What the turn is for, to be used with it. It stays in the turn, so that it is given back when `work` panics too.
+impl<K, T: Default> FairPermit<K, T> {
+    /// Runs `work` with the permit's value. The value stays in the permit, so it is returned even if `work` panics.
     pub fn with<R>(mut self, work: impl FnOnce(&mut T) -> R) -> R {
         work(self.value.get_or_insert_default())
     }
 }
 
-impl<K, T> Drop for Turn<K, T> {
+impl<K, T> Drop for FairPermit<K, T> {
     fn drop(&mut self) {
         let Some(mut value) = self.value.take() else { return };
         let mut state = self.shared.state();
         while let Some(next) = state.waiting.next() {
             match next.send(Self { value: Some(value), shared: Arc::clone(&self.shared) }) {
                 Ok(()) => return,
-                // Whoever gave up has no use for it.
-                Err(mut turn) => match mem::take(&mut turn.value) {
+                // The caller gave up, so the value goes to the next one.
+                Err(mut permit) => match mem::take(&mut permit.value) {
                     Some(back) => value = back,
                     None => return,
                 },
@@ -210,12 +212,12 @@ mod tests {
 
     use super::*;
 
-    /// Whether it waits; else it was told at once that there are too many.
+    /// Whether the caller waits; otherwise it was rejected at once.
     async fn waits(one: &mut (impl Future + Unpin)) -> bool {
         std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut *one).poll(context).is_pending())).await
     }
 
-    type Named = Turns<&'static str, u32>;
+    type Named = FairQueue<&'static str, u32>;
     const WAIT: Duration = Duration::from_secs(5);
     const WIDE: Bounds = Bounds { in_all: 64, of_same: &[32, 16] };
 
@@ -225,27 +227,27 @@ mod tests {
 
     /// Polls a caller once, so that callers wait in the order of the calls.
     async fn waiting(
-        turns: &Arc<Named>,
+        queue: &Arc<Named>,
         path: &'static str,
         served: &Arc<Mutex<Vec<&'static str>>>,
     ) -> tokio::task::JoinHandle<()> {
-        let (turns, served) = (Arc::clone(turns), Arc::clone(served));
-        let mut take = Box::pin(async move { turns.take(&members(path), WAIT).await });
+        let (queue, served) = (Arc::clone(queue), Arc::clone(served));
+        let mut take = Box::pin(async move { queue.acquire(&members(path), WAIT).await });
         assert!(waits(&mut take).await);
         tokio::spawn(async move {
-            let turn = take.await;
+            let permit = take.await;
             served.lock().unwrap().push(path);
-            drop(turn);
+            drop(permit);
         })
     }
 
     #[tokio::test]
-    async fn turns_go_to_the_wide_and_within_them_to_the_narrow_in_turn() {
-        let (turns, served) = (Arc::new(Named::new(vec![1], WIDE)), Arc::default());
-        let held = turns.take(&["attacker"], WAIT).await;
+    async fn permits_go_round_robin_to_wide_groups_and_within_them_to_narrow_ones() {
+        let (queue, served) = (Arc::new(Named::new(vec![1], WIDE)), Arc::default());
+        let held = queue.acquire(&["attacker"], WAIT).await;
         let mut all = Vec::new();
         for path in ["attacker/a/x", "attacker/a/x", "attacker/b/x", "attacker/a/y", "ada/a/x", "eve/a/x"] {
-            all.push(waiting(&turns, path, &served).await);
+            all.push(waiting(&queue, path, &served).await);
         }
         drop(held);
         for one in all {
@@ -257,11 +259,11 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_wait_are_bounded_and_those_who_gave_up_are_not_counted() {
-        let turns = Named::new(vec![1], Bounds { in_all: 4, of_same: &[3, 2] });
-        let held = turns.take(&["a"], WAIT).await.unwrap();
+        let queue = Named::new(vec![1], Bounds { in_all: 4, of_same: &[3, 2] });
+        let held = queue.acquire(&["a"], WAIT).await.unwrap();
         let take = |path| {
-            let turns = &turns;
-            Box::pin(async move { turns.take(&members(path), WAIT).await })
+            let queue = &queue;
+            Box::pin(async move { queue.acquire(&members(path), WAIT).await })
         };
         let (mut first, mut second) = (take("a/1/x"), take("a/1/y"));
         assert!(waits(&mut first).await && waits(&mut second).await);
@@ -279,11 +281,11 @@ mod tests {
 
     #[tokio::test]
     async fn when_too_many_wait_in_all_the_last_of_who_has_most_gives_way() {
-        let turns = Named::new(vec![1], Bounds { in_all: 4, of_same: &[9, 9] });
-        let held = turns.take(&["a"], WAIT).await.unwrap();
+        let queue = Named::new(vec![1], Bounds { in_all: 4, of_same: &[9, 9] });
+        let held = queue.acquire(&["a"], WAIT).await.unwrap();
         let take = |path| {
-            let turns = &turns;
-            Box::pin(async move { turns.take(&members(path), WAIT).await.is_some() })
+            let queue = &queue;
+            Box::pin(async move { queue.acquire(&members(path), WAIT).await.is_some() })
         };
         let mut of_most = [take("a/1"), take("a/2"), take("a/2")];
         let (mut other, mut newcomer) = (take("b/1"), take("c/1"));
@@ -304,20 +306,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_comes_back_from_work_that_panics() {
-        let turns = Named::new(vec![3], WIDE);
-        let turn = turns.take(&["a"], WAIT).await.unwrap();
-        let panicked = tokio::task::spawn_blocking(move || turn.with(|_| panic!("in the work"))).await;
+    async fn work_that_panics_returns_its_permit() {
+        let queue = Named::new(vec![3], WIDE);
+        let permit = queue.acquire(&["a"], WAIT).await.unwrap();
+        let panicked = tokio::task::spawn_blocking(move || permit.with(|_| panic!("in the work"))).await;
         assert!(panicked.unwrap_err().is_panic());
-        let mut again = Box::pin(turns.take(&["a"], WAIT));
+        let mut again = Box::pin(queue.acquire(&["a"], WAIT));
         assert!(!waits(&mut again).await, "it is free at once");
     }
 
     #[tokio::test]
-    async fn a_turn_comes_back_with_what_it_is_for_and_the_last_one_is_used_first() {
-        let turns = Named::new(vec![0, 7], WIDE);
+    async fn a_permit_returns_with_its_value_and_the_last_one_is_used_first() {
+        let queue = Named::new(vec![0, 7], WIDE);
         for number in 7..10 {
-            let used = turns.take(&["a"], WAIT).await.unwrap().with(|value| mem::replace(value, number + 1));
+            let used = queue.acquire(&["a"], WAIT).await.unwrap().with(|value| mem::replace(value, number + 1));
             assert_eq!(used, number);
         }
     }
