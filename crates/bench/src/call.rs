@@ -1,5 +1,5 @@
-//! `bench call`: what one hook call costs beside a bare pooled client that sends the same bytes, and beside that client
-//! in the hands of somebody who has to write those bytes and to read the answer.
+//! `bench call`: the cost of one hook call compared with a bare pooled client that sends the same bytes, and with that
+//! client used by hand, which also writes the document and reads the answer.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -129,7 +129,7 @@ fn heading(what: &str) {
     println!("\n{what:<32}{calls:>10}{cpu:>14}{p50:>10}{p99:>10}{ratio:>9}");
 }
 
-/// CPU against the bare client, and against the same client used by hand, the first two of `callers`.
+/// Ratios of CPU to the bare client and to the same client used by hand, the first two of `callers`.
 fn cpu_ratios(callers: &[Caller], measured: &[Measured], case: &str) {
     for (number, against) in ["bare", "hand"].iter().enumerate() {
         for (caller, of) in callers.iter().zip(measured).skip(number + 1) {
@@ -320,7 +320,7 @@ async fn open_loop(caller: &Arc<AnyCaller>, rate: u32, length: Duration) -> Resu
     let mut tasks = JoinSet::new();
     let mut planned = began;
     while planned < began + length {
-        // The timer of the runtime has a resolution of a millisecond; what is due by then is started together.
+        // The timer of the runtime has a resolution of a millisecond; calls that are due within it start together.
         if planned > Instant::now() {
             tokio::time::sleep(Duration::from_micros(1)).await;
         }

@@ -1,4 +1,4 @@
-//! Who calls in the benchmarks: a bare client, and the engine in its variants.
+//! The callers of the benchmarks: a bare client, and the engine in its variants.
 
 use std::{
     collections::VecDeque,
@@ -41,14 +41,14 @@ use crate::{Error, service::Wire, subject};
 /// Calls that may be late at the same time in the open loop; more are dropped and counted.
 pub(crate) const OPEN_IN_FLIGHT_MAX: usize = 4_096;
 
-/// Who calls.
+/// The kind of caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Caller {
-    /// (a) A bare hyper-util pooled client, with a body that is ready and an answer that nobody reads.
+    /// (a) A bare hyper-util pooled client that sends a ready-made body and does not read the answer.
     Bare,
-    /// The same client in the hands of somebody who has to write the document and to read the answer.
+    /// The same client used by hand: it also writes the document and reads the answer.
     Hand,
-    /// The same with the smaller document of a service's own token.
+    /// The same with the smaller document of a client-credentials token.
     HandAccess,
     /// (b) The engine with an in-memory recorder.
     Engine,
@@ -56,7 +56,7 @@ pub(crate) enum Caller {
     EngineSqlite,
     /// (b) with an HMAC signature of every body.
     EngineSigned,
-    /// (b) with an OAUTH channel whose token is kept.
+    /// (b) with an OAUTH channel and a cached token.
     EngineOauth,
     /// (d) Node with undici.
     Node,
@@ -108,7 +108,7 @@ impl AnyCaller {
         }
     }
 
-    /// Waits until every record is where it belongs, so that its cost is counted.
+    /// Waits until every record is stored, so that its cost is counted.
     pub(crate) async fn finish(&self) {
         if let Self::Engine(engine) = self
             && let Some(database) = &engine.database
@@ -118,13 +118,13 @@ impl AnyCaller {
     }
 }
 
-/// (a): the floor under every call.
+/// (a): the lower bound of every call.
 pub(crate) struct BareCaller {
     client: BareClient,
     body: Bytes,
 }
 
-/// What somebody writes by hand around that client: no deadline, no validation, nothing applied, nothing recorded.
+/// That client used by hand: no deadline, no validation, nothing applied, nothing recorded.
 pub(crate) struct HandCaller {
     client: BareClient,
     context: TokenRequest,
@@ -134,7 +134,7 @@ pub(crate) struct HandCaller {
     commands: usize,
 }
 
-/// Subjects that no call is using: a flow makes its own, which is not the call's time.
+/// Subjects that no call is using. A flow creates its subject itself, which is not part of the call's time.
 #[derive(Default)]
 struct Subjects(Mutex<Vec<TokenSubject>>);
 
@@ -243,7 +243,7 @@ impl Recorder for InMemory {
     fn record(&self, record: InvocationRecord) {
         const KEPT: usize = 1_024;
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One at a time: freeing all at once would be a pause that the engine did not make.
+        // One at a time, because freeing all at once would cause a pause that is not the engine's.
         let oldest = if records.len() == KEPT { records.pop_front() } else { None };
         records.push_back(record);
         drop(records);
@@ -335,7 +335,7 @@ pub(crate) fn everywhere(places: usize) -> Limits {
     Limits { in_flight: places, in_flight_per_org: places, in_flight_per_host: places }
 }
 
-/// What a channel does besides sending.
+/// What a channel does in addition to sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extra {
     None,
@@ -384,7 +384,7 @@ impl Target {
     }
 }
 
-/// A hook on the benchmark's service; `bulkhead` bounds it, else the engine does.
+/// A hook on the benchmark's service; `bulkhead` is its bound, if it has one of its own.
 pub(crate) fn ready_hook(
     target: &Target,
     extra: Extra,
@@ -461,7 +461,7 @@ pub(crate) fn inline_hook(
     })
 }
 
-/// Who triggers the benchmark's invocations.
+/// The origin of the benchmark's invocations.
 pub(crate) fn origin() -> Arc<Origin> {
     Arc::new(Origin {
         org_id: subject::org(),

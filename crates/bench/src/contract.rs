@@ -1,4 +1,4 @@
-//! `contract`: what it costs to read an answer and apply it, beside a plain parse of the same bytes.
+//! `contract`: the cost of reading and applying an answer, compared with a plain parse of the same bytes.
 
 use std::{hint::black_box, time::Instant};
 

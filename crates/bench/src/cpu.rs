@@ -1,4 +1,4 @@
-//! CPU time of this process, processes pinned to one core, and what they measured.
+//! CPU time of this process; processes pinned to one core, and their results.
 
 use std::{
     env, fs,
@@ -36,7 +36,7 @@ pub(crate) fn resident_bytes() -> Result<u64, Error> {
     Ok(kilobytes * 1_024)
 }
 
-/// What a measurement in a process of its own has printed: one JSON object on its last line.
+/// The result of a measurement in a process of its own: the JSON object on its last line of output.
 pub(crate) struct Figures {
     line: String,
     values: Value,

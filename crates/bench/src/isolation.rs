@@ -1,8 +1,9 @@
-//! `bench isolation`: what a hook feels of its neighbours in the same org.
+//! `bench isolation`: the effect of neighbours in the same org on a hook.
 //!
-//! Three hooks get calls at fixed rates, 60 % of what the engine can do in all. In one run all three services stay healthy;
-//! in the other one begins to hang and one to fail when the clock starts, so that the onset is measured as well as the
-//! end of the calls that hang, 3 s later. The bounds and the hooks' policies are the defaults of the product.
+//! Three hooks get calls at fixed rates, in total 60 % of the engine's capacity. In one run all three services stay
+//! healthy. In the other run one service begins to hang and one to fail when the clock starts, so that the measurement
+//! includes the onset and the end of the hanging calls 3 s later. The bounds and the hooks' policies are the product's
+//! defaults.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,15 +23,15 @@ use crate::{
     statistics, subject,
 };
 
-/// Load of the whole against what the engine can do.
+/// Total load as a fraction of the engine's capacity.
 const LOAD: f64 = 0.6;
-/// Of the calls, the healthy hook's; the others share the rest.
+/// The healthy hook's fraction of the calls; the others share the rest.
 const HEALTHY_SHARE: f64 = 0.7;
 /// The healthy hook of a rig.
 const HEALTHY: usize = 0;
 /// Its neighbours while they are well.
 const WELL: [usize; 2] = [1, 2];
-/// Its neighbours when they are not: one hangs, one fails.
+/// Its neighbours when they are unwell: one hangs, one fails.
 const UNWELL: [usize; 2] = [3, 4];
 
 /// Options of `bench isolation`.
@@ -61,7 +62,7 @@ pub(crate) struct WorkerOptions {
 
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    // One process serves all three: services that compete for their core would hurt each other, and that is not measured.
+    // One process serves all three: separate services would compete for their core, which is not what this measures.
     let service = call::started_service(Kind::Echo, Wire::Plain)?;
     let capacity = measure(options, &service, false, None)?.calls_per_second;
     let rate = capacity * LOAD;
@@ -114,10 +115,10 @@ fn measure(options: &Options, service: &Service, bad: bool, rate: Option<f64>) -
     })
 }
 
-/// What all calls of a run share.
+/// The state that all calls of a run share.
 struct Rig {
     engine: Engine,
-    /// As [`HEALTHY`], [`WELL`] and [`UNWELL`] number them.
+    /// Indexed by [`HEALTHY`], [`WELL`] and [`UNWELL`].
     hooks: [ReadyHook; 5],
     origin: Arc<tenterhook_engine::Origin>,
     context: tenterhook_contract::token::TokenRequest,
@@ -167,7 +168,7 @@ pub(crate) fn work(options: &WorkerOptions) -> Result<(), Error> {
                     for number in neighbours {
                         others.spawn(arrivals(Arc::clone(&rig), number, bad, length));
                     }
-                    // Neighbours that hang do not end when they are told to: they are dropped with the set.
+                    // Calls to a hanging neighbour do not end by themselves: they are dropped with the set.
                     arrivals(Arc::clone(&rig), HEALTHY, good, length).await
                 };
                 // Connections, caches and the allocator are warm before the clock starts.
@@ -198,7 +199,7 @@ struct Latencies {
     missed: u64,
 }
 
-/// As many calls of the healthy hook as go through.
+/// Calls of the healthy hook in a closed loop.
 async fn closed(rig: &Arc<Rig>, length: Duration) -> Result<Latencies, Error> {
     const IN_FLIGHT: usize = 32;
     let until = Instant::now() + length;
@@ -234,7 +235,8 @@ async fn arrivals(rig: Arc<Rig>, number: usize, rate: f64, length: Duration) -> 
         Ok(())
     };
     while planned < began + length {
-        // The runtime's timer is too coarse, to a millisecond; what is idle is spent looking at the clock.
+        // The runtime's timer has a resolution of a millisecond, which is too coarse, so idle time is spent polling the
+        // clock.
         while planned > Instant::now() {
             tokio::task::yield_now().await;
         }

@@ -42,7 +42,7 @@ enum Benchmark {
     Contract(contract::Options),
     /// Resident bytes of paused invocations against the bare client's.
     Memory(memory::Options),
-    /// A healthy hook beside one whose service hangs and one whose service fails, against good neighbours.
+    /// A healthy hook with a hanging and a failing neighbour, against good neighbours.
     Isolation(isolation::Options),
     /// Ten minutes of mixed faults at full load: memory, lost records, deadline overruns.
     Soak(soak::Options),

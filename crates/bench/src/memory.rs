@@ -1,6 +1,6 @@
-//! `bench memory`: what a paused invocation keeps in memory beside a bare client's request.
+//! `bench memory`: the memory of a paused invocation compared with a bare client's request.
 //!
-//! A flow that pauses holds its own data, the subject, whoever makes the call; that is measured alone as well.
+//! A paused flow also holds its own data, the subject, with every kind of caller; that is measured separately.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -44,14 +44,14 @@ pub(crate) struct WorkerOptions {
     http2: bool,
 }
 
-/// Who pauses.
+/// The kind of caller that pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Caller {
     /// A bare hyper-util pooled client.
     Bare,
     /// The engine.
     Engine,
-    /// Nobody: flows that wait with the same data.
+    /// No call: flows that wait with the same data.
     Flow,
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 }
 
 fn measure(options: &Options, caller: Caller, http2: bool) -> Result<f64, Error> {
-    // A service for each run, so that the connections of one do not hold back the next.
+    // A new service for each run, so that connections of one run do not affect the next.
     let service = call::started_service(service::Kind::Silent, service::Wire::Plain)?;
     let mut command = cpu::pinned(1)?;
     command.args(["memory-worker", "--caller"]);
@@ -112,7 +112,7 @@ pub(crate) fn work(options: WorkerOptions) -> Result<(), Error> {
             Caller::Flow => pause_flow(options, &mut paused),
         }
         let before = cpu::resident_bytes()?;
-        // Spawned tasks run only now: what they allocate is the difference.
+        // Spawned tasks run only now: the difference is what they allocate.
         let after = settled(before).await?;
         #[expect(clippy::cast_precision_loss, reason = "bytes of a process")]
         let each = after.saturating_sub(before) as f64 / options.paused as f64;

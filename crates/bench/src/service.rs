@@ -33,7 +33,7 @@ pub(crate) struct Options {
     authority: Option<PathBuf>,
 }
 
-/// What is spoken on the connection.
+/// The protocol of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Wire {
     /// HTTP/1.1 without TLS.
@@ -103,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     })
 }
 
-/// A certificate of its own for `localhost`, written to where callers look for it.
+/// A self-signed certificate for `localhost`, written to the file that callers read.
 fn acceptor(options: &Options) -> Result<Option<TlsAcceptor>, Error> {
     let protocol = match options.wire {
         Wire::Plain => return Ok(None),
@@ -151,7 +151,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin, kind: Kind) {
                 () if buffer.starts_with(b"POST /token") => &token,
                 () if buffer.starts_with(b"POST /access") => &access,
                 () if buffer.starts_with(b"POST /fail") => &failure,
-                // Never answered; the connection is the caller's to close.
+                // Never answered; the caller closes the connection.
                 () if buffer.starts_with(b"POST /hang") => return std::future::pending().await,
                 () => &answer,
             };
@@ -166,7 +166,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin, kind: Kind) {
     }
 }
 
-/// Reads something, and does what it should not.
+/// Reads some bytes, then misbehaves as `kind` says.
 async fn misbehave(mut stream: TcpStream, kind: Kind) {
     let mut read = [0; 8_192];
     if !matches!(stream.read(&mut read).await, Ok(read) if read > 0) {

@@ -1,6 +1,7 @@
 //! `bench soak`: minutes of mixed faults at full load, with the recorder and the transport of the server.
 //!
-//! Not a comparison but a watch: resident memory must be flat, no record may be lost, no invocation may outlive its deadline.
+//! It compares nothing but checks limits: resident memory must be flat, no record may be lost, no invocation may
+//! outlive its deadline.
 
 use std::{
     sync::{
@@ -31,7 +32,7 @@ use crate::{
 const SLACK: Duration = Duration::from_millis(20);
 /// The budget of one attempt.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// Callers that go on at the same time, for each service.
+/// Concurrent callers per service.
 const CALLERS: usize = 24;
 
 /// Options of `bench soak`.
@@ -40,12 +41,12 @@ pub(crate) struct Options {
     /// Minutes.
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
-    /// With the circuit breakers of the hooks: the faulty services are then soon left alone.
+    /// With the circuit breakers of the hooks; faulty services then soon get no more calls.
     #[arg(long)]
     breakers: bool,
 }
 
-/// Counts what it is given, and hands it on.
+/// Counts records and passes them on.
 struct Counted {
     inner: SystemLogRecorder,
     records: AtomicU64,
@@ -191,7 +192,7 @@ async fn keep_calling(
         let counter = match outcome {
             Outcome::Applied(_) => &counts.applied,
             Outcome::Skipped(_) => {
-                // An open breaker answers at once: nobody calls in a tight loop.
+                // An open breaker rejects at once, so callers must not call in a tight loop.
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 &counts.skipped
             }

@@ -1,4 +1,4 @@
-//! What the benchmarks send: a token request of about 3 KB, as a real authorization server makes it.
+//! The document of the benchmarks: a token request of about 3 KB, like that of a real authorization server.
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
@@ -14,10 +14,10 @@ use tenterhook_contract::{
 /// The answer of the external service: about 400 bytes, five operations.
 pub(crate) const ANSWER: &str = r#"{"commands":[{"type":"com.okta.identity.patch","value":[{"op":"add","path":"/claims/loyalty_id","value":"L-20931"},{"op":"replace","path":"/claims/preferred_airports","value":["ACC","LOS"]}]},{"type":"com.okta.access.patch","value":[{"op":"replace","path":"/claims/tier","value":"gold"},{"op":"add","path":"/claims/region","value":"eu"},{"op":"replace","path":"/token/lifetime/expiration","value":900}]}]}"#;
 
-/// The answer for a token of a service, which has no user and so no ID token.
+/// The answer for a client-credentials token, which has no user and so no ID token.
 pub(crate) const ACCESS_ANSWER: &str = r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/tier","value":"gold"},{"op":"add","path":"/claims/region","value":"eu"},{"op":"replace","path":"/token/lifetime/expiration","value":900}]}]}"#;
 
-/// Where the flow was: the org, the request.
+/// The org of the flow.
 pub(crate) fn org() -> OrgId {
     OrgId::from_parts(1, [1; 8])
 }
@@ -39,7 +39,7 @@ pub(crate) fn request() -> RequestContext {
     }
 }
 
-/// What the service is told.
+/// The read-only part of the document.
 pub(crate) fn context() -> TokenRequest {
     let at = Timestamp::from_micros(1_770_800_531_000_000);
     let user = UserId::from_parts(1, [2; 8]);
@@ -101,7 +101,7 @@ pub(crate) fn context() -> TokenRequest {
     }
 }
 
-/// What the service is told when a service asks for a token: nobody signed in.
+/// The read-only part for a client-credentials token, without a signed-in user.
 pub(crate) fn access_context() -> TokenRequest {
     let mut request = context();
     (request.context.session, request.context.user, request.refresh_token_jti) = (None, None, None);
@@ -119,7 +119,7 @@ pub(crate) fn access_context() -> TokenRequest {
     request
 }
 
-/// What the service may change of such a token.
+/// The part of such a token that the service may change.
 pub(crate) fn access_subject() -> TokenSubject {
     let access = json!({
         "ver": 1, "jti": "AT.q8Zr1nXk4Vw7Ls0TgBy2Jc5MdPfHa9UeRi3OoKvQmSx",
@@ -130,7 +130,7 @@ pub(crate) fn access_subject() -> TokenSubject {
     TokenSubject { identity: None, access, dpop: false }
 }
 
-/// What the service may change.
+/// The part that the service may change.
 pub(crate) fn subject() -> TokenSubject {
     let identity = json!({
         "sub": "00u3gk5nPzX7wQaYs1d7", "name": "Ada Okoye", "ver": 1,

@@ -1,5 +1,5 @@
-//! `bench token`: what a client-credentials token costs, without and with a hook, beside the sum of what nobody can leave
-//! out, each part measured alone in the same run, and beside the npm package `oidc-provider` with the same hook.
+//! `bench token`: the cost of a client-credentials token, without and with a hook, compared with the sum of its
+//! unavoidable parts (each measured alone in the same run) and with the npm package `oidc-provider` with the same hook.
 //!
 //! The server runs on one core; the service and the clients run on the other. CPU is the server's alone.
 
@@ -62,17 +62,17 @@ pub(crate) struct LoadOptions {
     seconds: f64,
 }
 
-/// What one server came to.
+/// The result of one server.
 #[derive(Clone, Copy, Debug, Default)]
 struct Measured {
     tokens_per_second: f64,
     cpu_us: f64,
-    /// The part of it that threads beside the reactor took: the System Log's.
+    /// The part of it on other threads than the reactor: those of the System Log.
     log_us: f64,
     p99_us: f64,
 }
 
-/// Parts that are measured alone.
+/// Parts that are measured separately.
 #[derive(Clone, Copy, Debug, Default)]
 struct Parts {
     authentication: f64,
@@ -81,7 +81,7 @@ struct Parts {
     hand: f64,
 }
 
-/// A column of the table of parts: the server, what it came to, its signature, its hook by hand.
+/// A column of the table of parts: the server, its result, the cost of its signature and of its hook call by hand.
 type Column = (Kind, Measured, f64, f64);
 
 /// Runs the benchmark.
@@ -224,7 +224,7 @@ fn measure_parts(options: &Options, service: &Service) -> Result<Parts, Error> {
     })
 }
 
-/// What signing on the reactor does to the latency of other tasks, against a thread of the blocking pool for each.
+/// Compares the latency of other tasks when signatures run on the reactor and when each runs on the blocking pool.
 fn probe() -> Result<(), Error> {
     println!("\n{:<32}{:>16}{:>16}", "RS256 at 1,000 a second, 2 threads", "CPU us", "others' p99 us");
     let mut p99 = Vec::new();
@@ -248,7 +248,7 @@ fn node_script(options: &Options) -> Option<PathBuf> {
     (there && node).then(|| options.node.join("bench-token.mjs"))
 }
 
-/// A token server in a process of its own. It prints where it is, and what it used between `begin` and `end`.
+/// A token server in a process of its own. It prints its address, and the CPU time between `begin` and `end`.
 struct Server {
     child: Child,
     input: ChildStdin,

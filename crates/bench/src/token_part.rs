@@ -1,4 +1,4 @@
-//! Parts of a token's cost, each alone.
+//! Parts of a token's cost, measured separately.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{Error, callers::Target, cpu, service::Wire, statistics, token_server::World};
 
-/// Signatures a second of the probe.
+/// Interval between the probe's signatures.
 const PROBE_EVERY: Duration = Duration::from_millis(1);
 
 /// Which part.
@@ -27,16 +27,16 @@ pub(crate) enum Part {
     Rs256,
     /// A signature with a kept key.
     Es256,
-    /// Signatures beside other tasks.
+    /// Signatures while other tasks run.
     Probe,
 }
 
 /// Where the probe signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Way {
-    /// It does not.
+    /// It does not sign.
     None,
-    /// Where the request is handled.
+    /// On the thread that handles the request.
     Reactor,
     /// On a thread of the blocking pool.
     BlockingPool,
@@ -78,7 +78,7 @@ fn signer(algorithm: SigningAlgorithm) -> Result<TokenSigner, Error> {
     Ok(TokenSigner::new(algorithm, &pair.private_key_pem, "bench")?)
 }
 
-/// Those of a client-credentials token.
+/// The claims of a client-credentials token.
 fn claims() -> Map<String, Value> {
     let claims = json!({
         "ver": 1, "jti": "AT.q8Zr1nXk4Vw7Ls0TgBy2Jc5MdPfHa9UeRi3OoKvQmSx",
@@ -103,7 +103,7 @@ fn alone(length: Duration, work: &dyn Fn() -> Result<(), Error>) -> Result<(), E
     Ok(())
 }
 
-/// A token request whose grant type is not known: what is left of it is the form, the client and its secret.
+/// A token request with an unknown grant type: only the form, the client and its secret are processed.
 fn authentication(length: Duration) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -145,8 +145,8 @@ fn authentication(length: Duration) -> Result<(), Error> {
     })
 }
 
-/// Signs a thousand times a second on a runtime of two threads, as `serve` has on two cores, while another pair of tasks plays
-/// ping-pong: the time of their rounds is what signing does to everybody else.
+/// Signs a thousand times a second on a runtime of two threads, as `serve` has on two cores, while a pair of tasks
+/// exchanges messages: the time of their rounds shows the effect of signing on other tasks.
 fn probe(length: Duration, way: Way) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {

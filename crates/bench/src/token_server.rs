@@ -28,7 +28,7 @@ use crate::{
 };
 
 const CLIENT_SECRET: &str = "bench-client-secret";
-/// What the empty handler answers: as many bytes as a token of ours has with a signature of RS256.
+/// Bytes of the empty handler's answer: as many as our token answer with RS256.
 const EMPTY_ANSWER_BYTES: usize = 890;
 
 /// Which server.
@@ -208,7 +208,7 @@ pub(crate) fn run(options: &ServerOptions) -> Result<(), Error> {
         });
         let mut before = Used::now()?;
         while let Some(word) = asked.recv().await {
-            // What was appended counts until it is written.
+            // Waits until appended events are written, so that their cost is counted.
             if let Some(world) = &world {
                 world.platform.log().flush().await;
             }
@@ -233,7 +233,7 @@ pub(crate) fn run(options: &ServerOptions) -> Result<(), Error> {
 #[derive(Clone, Copy)]
 struct Used {
     all: Duration,
-    /// Of the threads beside the first one, which is the reactor: those of the System Log and its database.
+    /// CPU time of the other threads than the first one (the reactor): those of the System Log and its database.
     beside: Duration,
 }
 

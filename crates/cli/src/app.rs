@@ -1,4 +1,4 @@
-//! What `serve` and `dev` have in common: the platform, listening.
+//! The common part of `serve` and `dev`: the platform and the listener.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -22,23 +22,23 @@ use crate::{
 
 /// How often expired codes, sessions, tokens and log events are removed.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
-/// How often it is looked for signing keys whose time is over.
+/// How often signing keys are checked for rotation.
 const ROTATE_EVERY: Duration = Duration::from_hours(1);
 
 /// Connections of `/metrics`.
 const METRICS_CONNECTIONS_MAX: usize = 32;
-/// Connections to a database in a file, more than there are.
+/// An upper bound of the connections to a database in a file.
 const FILE_CONNECTIONS: u32 = 16;
-/// Connections that the kernel may hold for us until they are accepted; `net.core.somaxconn` bounds it too.
+/// Connections that may wait in the kernel until they are accepted; `net.core.somaxconn` is another bound.
 const BACKLOG: u32 = 1_024;
 
-/// What an app is started with.
+/// The settings that an app is started with.
 pub(crate) struct Plan {
     pub(crate) listen: SocketAddr,
     pub(crate) base_url: Option<String>,
     pub(crate) store: StoreConfig,
     pub(crate) keyring: Keyring,
-    /// The file with the master keys, which is followed for changes, and what it held.
+    /// The file with the master keys, which is watched for changes.
     pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) transport: HttpTransport,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
@@ -118,9 +118,9 @@ impl App {
         Ok(Self { platform, address, metrics_address, stop, server, chores })
     }
 
-    /// Stops accepting, lets requests in flight end, and writes what is still to be written.
+    /// Stops accepting, lets requests in flight end, and writes pending log events.
     pub(crate) async fn stop(self) {
-        // The server may have ended by itself; then nobody listens to this.
+        // The server may have ended by itself; then the channel is closed.
         let _ = self.stop.send(true);
         let _ = self.server.await;
         for chore in self.chores {
@@ -131,7 +131,7 @@ impl App {
     }
 }
 
-/// The bounds of the server, with no more connections than there are file descriptors for.
+/// The bounds of the server, with at most as many connections as file descriptors allow.
 fn within_descriptors(plan: &Plan) -> ServerLimits {
     let database = match &plan.store {
         StoreConfig::Postgres { max_connections, .. } => *max_connections,
@@ -155,7 +155,7 @@ fn within_descriptors(plan: &Plan) -> ServerLimits {
 fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A restarted server need not wait for the connections of the one before.
+        // Lets a restarted server bind although connections of the previous one remain.
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
@@ -223,7 +223,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
         for _ in 0..300 {
-            // The kernel answers for as long as there is room.
+            // The kernel accepts while its backlog has room.
             waiting.push(timeout(Duration::from_secs(20), TcpStream::connect(address)).await.unwrap().unwrap());
         }
     }

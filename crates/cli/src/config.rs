@@ -40,19 +40,19 @@ pub(crate) struct Config {
     pub(crate) log: Log,
 }
 
-/// The listening side.
+/// The server's listener.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Server {
     /// Address to listen on; port 0 takes a free one.
     pub(crate) listen: SocketAddr,
-    /// What clients see: issuer, links and `source` begin with it.
+    /// The public URL: issuer, links and `source` begin with it.
     pub(crate) base_url: Option<String>,
     /// Open connections at the same time.
     pub(crate) connections_max: usize,
-    /// Addresses and blocks of proxies that may say for whom they ask.
+    /// Addresses and blocks of proxies that may name the client.
     pub(crate) trusted_proxies: Vec<String>,
-    /// The header in which they do; either when absent.
+    /// The header in which they name it; either when absent.
     pub(crate) proxy_header: Option<ProxyHeader>,
     /// Seconds that requests in flight get after SIGTERM.
     pub(crate) drain_seconds: u64,
@@ -82,13 +82,14 @@ pub(crate) struct Keys {
     pub(crate) master_key_file: Option<PathBuf>,
 }
 
-/// Where external services may be.
+/// Addresses that may be called.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Egress {
-    /// What may be called besides public addresses on port 443 or from 1024: host, CIDR, each with an optional port.
+    /// Addresses that may be called in addition to public ones on port 443 or from 1024: host, CIDR, each with an
+    /// optional port.
     pub(crate) allow: Vec<String>,
-    /// What may not be called, whatever `allow` says.
+    /// Addresses that may not be called; wins over `allow`.
     pub(crate) deny: Vec<String>,
     /// The proxy of every connection to a service.
     pub(crate) proxy: Option<String>,
@@ -100,9 +101,9 @@ pub(crate) struct Egress {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Outbound {
-    /// The whole `User-Agent`, for services that test for another product's.
+    /// The whole `User-Agent`, for services that require another product's.
     pub(crate) user_agent: Option<String>,
-    /// Name of a claim that says in a token that its hook was missed, and why.
+    /// Name of a claim with the reason why a token's hook was missed.
     pub(crate) missed_hook_claim: Option<String>,
 }
 
@@ -127,9 +128,9 @@ impl Default for OAuth {
 pub(crate) struct Limits {
     /// Invocations that may wait for their services at the same time.
     pub(crate) in_flight: usize,
-    /// Those of one org.
+    /// Invocations of one org that may wait at the same time.
     pub(crate) in_flight_per_org: usize,
-    /// Those whose services are on one host.
+    /// Invocations that may wait for services on one host at the same time.
     pub(crate) in_flight_per_host: usize,
 }
 
@@ -202,7 +203,7 @@ impl Default for Log {
     }
 }
 
-/// What is said of a setting that cannot be used.
+/// The error text for a setting that cannot be used.
 pub(crate) fn setting(key: &str, error: &dyn fmt::Display) -> String {
     format!("`{key}` is not usable: {error}")
 }
@@ -213,7 +214,7 @@ impl Config {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let invalid = |error: toml::de::Error| ConfigError::File { path: path.to_owned(), why: located(&text, &error) };
-        // The file is judged alone first, so that its errors show their line.
+        // The file is checked alone first, so that its errors show their line.
         let _: Self = toml::from_str(&text).map_err(invalid)?;
         let mut table: Table = toml::from_str(&text).map_err(invalid)?;
         let mut config = Self::default();
@@ -222,7 +223,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Where the database is.
+    /// The configuration of the store.
     pub(crate) fn database(&self) -> Result<StoreConfig, Error> {
         Ok(match self.store.database.parse().map_err(|error| setting("store.database", &error))? {
             StoreConfig::Postgres { url, .. } => {
@@ -373,7 +374,7 @@ fn mask_password(url: &str) -> String {
     }
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    // With an `@` behind it the authority may end in a password that has one of these characters unescaped.
+    // If an `@` follows, the authority may end in a password that contains one of these characters unescaped.
     if after.contains('@') || (scheme.is_empty() && url.contains('@')) {
         return if scheme.is_empty() { MASK.to_owned() } else { format!("{scheme}://{MASK}") };
     }
@@ -394,7 +395,7 @@ fn mask_password(url: &str) -> String {
     masked
 }
 
-/// What is wrong with the file, and where. Never its lines themselves: they may hold a secret.
+/// The error and its position in the file. Never the lines themselves, which may hold a secret.
 fn located(text: &str, error: &toml::de::Error) -> String {
     let why = said(error);
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return why };
@@ -403,7 +404,7 @@ fn located(text: &str, error: &toml::de::Error) -> String {
     format!("line {line}, column {column}: {why}")
 }
 
-/// What is wrong with a setting, without the value: one that is in the wrong place may be a secret.
+/// The error of a setting without the value: a value in the wrong position may be a secret.
 fn said(error: &toml::de::Error) -> String {
     let message = error.message();
     match (message.split_once("string \""), message.rsplit_once("\", expected")) {
@@ -412,7 +413,7 @@ fn said(error: &toml::de::Error) -> String {
     }
 }
 
-/// Two settings say where the master keys are: when the environment has either, both of the file give way to it.
+/// Two settings name the master keys: if the environment has either, both settings of the file are dropped.
 fn drop_keys_of_file(table: &mut Table, environment: &BTreeMap<String, String>) {
     let names = ["master_key", "master_key_file"];
     let variables = names.map(|name| format!("{ENVIRONMENT_PREFIX}keys{ENVIRONMENT_SEPARATOR}{name}"));
@@ -444,7 +445,7 @@ fn overlay(table: &mut Table, environment: &BTreeMap<String, String>, config: &m
             _ => (key, value.clone()),
         };
         section.insert(key, parse_value(&value));
-        // Judged one by one, so that the error names the variable.
+        // Checked one by one, so that the error names the variable.
         let _: Config = table.clone().try_into().map_err(|error: toml::de::Error| refuse(said(&error)))?;
     }
     *config = table

@@ -2,10 +2,10 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the process needs beside sockets: its database and log files, listeners, the runtime, `/metrics`.
+/// Descriptors for everything except these connections: database and log files, listeners, the runtime, `/metrics`.
 const OWN: u64 = 128;
 
-/// What is asked for by the settings.
+/// The connections that the settings ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     /// Connections of clients.
@@ -16,7 +16,7 @@ pub(crate) struct Needs {
     pub(crate) database: usize,
 }
 
-/// What there is.
+/// The connections that the limit allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
     /// Connections of clients that are accepted.
@@ -35,7 +35,7 @@ impl Needs {
         self.reserve().saturating_add(self.clients as u64)
     }
 
-    /// Divides a limit: the reserve for calls and the database first, yet clients have half at least.
+    /// Divides a limit: first the reserve for calls and the database, but clients get at least half.
     fn divide(self, limit: Option<u64>) -> Share {
         let Some(limit) = limit.filter(|limit| *limit < self.all()) else {
             return Share { clients: self.clients, too_low: None };
@@ -46,7 +46,7 @@ impl Needs {
     }
 }
 
-/// Raises the soft limit as far as the settings need and the hard one allows, and says what clients may have of it.
+/// Raises the soft limit as far as the settings need and the hard limit allows; returns the share of clients.
 pub(crate) fn obtain(needs: Needs) -> Share {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let enough = current.is_none_or(|current| current >= needs.all());

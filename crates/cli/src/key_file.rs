@@ -1,4 +1,4 @@
-//! Files that hold secrets: made once, readable by their owner only.
+//! Files that hold secrets: created once, readable by their owner only.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,8 +13,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Secret> {
     Ok(Secret::new(fs::read_to_string(path)?.trim_end()))
 }
 
-/// Reads `path`, or makes it with what `generate` gives. Safe against a crash half way and against a second process:
-/// the file appears whole or not at all, and the one that is there wins.
+/// Reads `path`, or creates it with the result of `generate`. Safe against a crash and against a second process: the
+/// file appears whole or not at all, and an existing file wins.
 pub(crate) fn read_or_create(path: &Path, generate: impl FnOnce() -> Secret) -> io::Result<Secret> {
     match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -33,7 +33,7 @@ pub(crate) fn read_or_create(path: &Path, generate: impl FnOnce() -> Secret) -> 
     }
 }
 
-/// Makes a folder, and those above it, for their owner only; one that is there stays as it is.
+/// Creates a folder and its parents for their owner only; existing ones stay as they are.
 pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     let mut folders = fs::DirBuilder::new();
     folders.recursive(true);
@@ -53,16 +53,16 @@ pub(crate) fn write_new(path: &Path, secret: &Secret) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Where a file is written before it takes the place of `path`; another one for each process.
+/// The path of the draft that replaces `path`; different for each process.
 fn draft_of(path: &Path) -> PathBuf {
     path.with_extension(format!("draft-{}", std::process::id()))
 }
 
-/// Writes `secret` in place of what is in the file: whole or not at all. The accounts that could read the file can read the new one,
-/// and no others: it has the owner, the group and the mode of the old one.
+/// Replaces the content of the file with `secret`, whole or not at all. The new file has the owner, the group and the
+/// mode of the old one, so the same accounts can read it.
 ///
 /// # Errors
-/// Also when this user may not give the file to its owner.
+/// Also when this user may not set the file's owner.
 pub(crate) fn replace(path: &Path, secret: &Secret) -> io::Result<()> {
     let draft = draft_of(path);
     write_new(&draft, secret)?;
@@ -125,7 +125,7 @@ mod tests {
         let path = folder.path().join("master.key");
         write_new(&path, &Secret::new("one")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        // Only root can give it to another user, such as the server's.
+        // Only root can change the owner.
         let _ = chown(&path, Some(65_534), Some(65_534));
         let rights = || {
             let metadata = fs::metadata(&path).unwrap();

@@ -1,4 +1,4 @@
-//! `tenterhook keys`: master keys, and the move of all secrets from one to the next.
+//! `tenterhook keys`: master keys, and re-encryption of all secrets under a new one.
 
 use std::{
     fs,
@@ -13,9 +13,9 @@ use tenterhook_store::{Keyring, Store};
 
 use crate::{Error, config::Config, key_file};
 
-/// How often a running server looks whether the file with its master keys has changed.
+/// How often a running server checks the file with its master keys for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// So many looks in a row that do not read the file are told of, once.
+/// After this many consecutive failures to read the file, one is logged.
 const UNREAD_MAX: u32 = 2;
 
 /// `keys generate`.
@@ -26,7 +26,7 @@ pub(crate) fn generate(out: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// `keys add`: a new key in a file of keys, to encrypt with, or to stand by.
+/// `keys add`: adds a new key to a file of keys, in front to encrypt, or as standby at the end.
 pub(crate) fn add(to: &Path, standby: bool) -> Result<(), Error> {
     let failed = |error: &dyn std::fmt::Display| format!("`{}`: {error}", to.display());
     let old = key_file::read(to).map_err(|error| failed(&error))?;
@@ -44,10 +44,10 @@ pub(crate) fn add(to: &Path, standby: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// `keys rotate`: every stored secret under the first key.
+/// `keys rotate`: re-encrypts every stored secret under the first key.
 pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
     let keyring = Keyring::from_text(&config.master_key()?)?;
-    // A server that has not seen a new key yet could not read what is moved to it.
+    // A server that has not read a new key yet could not decrypt secrets under it.
     let age =
         config.keys.master_key_file.as_ref().and_then(|path| fs::metadata(path).ok()?.modified().ok()?.elapsed().ok());
     tokio::time::sleep((LOOK_EVERY * 2).saturating_sub(age.unwrap_or_default())).await;
@@ -69,43 +69,43 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The master keys of a file, if they can be read and used; [`follow`] tells of it when they cannot.
+/// The master keys of a file, if they can be read and used; [`follow`] logs failures.
 pub(crate) fn read(path: &Path) -> Option<Keyring> {
     Keyring::from_text(&key_file::read(path).ok()?).ok()
 }
 
-/// Takes over the master keys of a file whenever they are not the ones in use, until it is dropped.
+/// Uses the master keys of a file whenever they differ from those in use; runs until the future is dropped.
 pub(crate) async fn follow(path: PathBuf, platform: Arc<Platform>) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut look = Look::default();
     loop {
         every.tick().await;
-        // Not compared with what the last look found: the keys in use may have been read in between, from a file that was
-        // put back since.
+        // Compared with the keys in use, not with the last read: those may have been read in between from a file that
+        // was restored since.
         if let Some(keyring) = look.read(&path) {
             platform.store().replace_keyring(keyring);
         }
     }
 }
 
-/// What the looks before this one have told of.
+/// The failures that were already logged.
 #[derive(Default)]
 struct Look {
-    /// So many in a row did not read the file.
+    /// Consecutive failures to read the file.
     unread: u32,
-    /// What the file holds that is not usable.
+    /// The unusable content of the file.
     refused: Option<Secret>,
 }
 
 impl Look {
-    /// The keys that the file holds; when it holds none, that is told of once.
+    /// The keys in the file; if it has none, this is logged once.
     fn read(&mut self, path: &Path) -> Option<Keyring> {
         let text = match key_file::read(path) {
             Ok(text) => text,
             Err(error) => {
                 self.unread = self.unread.saturating_add(1);
-                // A file that is away for a moment is being replaced.
+                // A file that is missing for a moment is being replaced.
                 if self.unread == UNREAD_MAX {
                     tracing::warn!(
                         %error,
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Somebody else may have put other keys to use since the look before, from a file that was put back.
+    /// Other keys may have come into use since the previous read, from a file that was restored since.
     #[test]
     fn a_look_finds_the_keys_of_the_file_also_when_that_is_what_the_one_before_found() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A bound of the program's own log: strangers can cause some of its lines at will, and must not fill a disk with them.
+//! Bounds the program's own log: unauthenticated clients can cause some of its lines and must not fill a disk with
+//! them.
 
 use std::{
     collections::HashMap,
@@ -10,12 +11,12 @@ use tokio::time::Instant;
 use tracing::{Event, Level, Subscriber, callsite::Identifier};
 use tracing_subscriber::{Layer, layer::Context};
 
-/// Lines of one kind in a window; those beyond are counted.
+/// Lines of one kind in a window; further ones are counted.
 const LINES_MAX: u32 = 20;
 /// Length of a window.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// The windows of the process's log, one for each place in the code that logs: their number is bounded.
+/// The windows of the process's log, one for each log statement in the code, so their number is bounded.
 static WINDOWS: LazyLock<Mutex<HashMap<Identifier, Window>>> = LazyLock::new(Mutex::default);
 
 struct Window {
@@ -24,8 +25,8 @@ struct Window {
     left_out: u64,
 }
 
-/// Lets through a bounded number of lines of a kind and minute. Those that an operator asks for with the levels `debug` and
-/// `trace` are not bounded.
+/// Passes a bounded number of lines per kind and minute. Lines of the levels `debug` and `trace` are not bounded,
+/// because an operator has asked for them.
 pub(crate) struct LineBound;
 
 impl<S: Subscriber> Layer<S> for LineBound {
@@ -41,7 +42,7 @@ fn is_within(kind: Identifier, now: Instant) -> bool {
 }
 
 impl Window {
-    /// Whether there is room for a line; one that there is none for is counted.
+    /// Whether there is room for a line; otherwise the line is counted.
     fn take(&mut self, now: Instant) -> bool {
         if now.duration_since(self.began) >= WINDOW {
             (self.began, self.lines) = (now, 0);
@@ -56,13 +57,13 @@ impl Window {
     }
 }
 
-/// Lines that were left out since this was asked last.
+/// Dropped lines since the last call.
 fn left_out() -> u64 {
     let mut windows = WINDOWS.lock().unwrap_or_else(PoisonError::into_inner);
     windows.values_mut().map(|window| std::mem::take(&mut window.left_out)).sum()
 }
 
-/// Says every minute how many lines were left out; runs until it is dropped.
+/// Logs every minute how many lines were dropped; runs until the future is dropped.
 pub(crate) async fn report() {
     let mut every = tokio::time::interval(WINDOW);
     loop {

@@ -40,7 +40,7 @@ enum Command {
     /// Run the server.
     #[command(after_help = "Example:\n  tenterhook serve --config tenterhook.toml")]
     Serve(ConfigFile),
-    /// Check the configuration as `serve` does, and show what is in force, secrets masked.
+    /// Check the configuration as `serve` does, and show the effective settings with secrets masked.
     #[command(after_help = "Example:\n  tenterhook config --config tenterhook.toml")]
     Config(ConfigFile),
     /// Master keys.
@@ -57,7 +57,7 @@ enum Command {
     },
 }
 
-/// Where the configuration is.
+/// The location of the configuration.
 #[derive(Args)]
 struct ConfigFile {
     /// The TOML file; environment variables such as TENTERHOOK_SERVER__LISTEN win over it.
@@ -84,19 +84,19 @@ enum Keys {
         #[arg(long)]
         standby: bool,
     },
-    /// Move every stored secret to the first master key, while servers run; can be interrupted and run again.
+    /// Re-encrypt every stored secret under the first master key, while servers run; can be interrupted and run again.
     #[command(after_help = "Example:\n  tenterhook keys rotate --config tenterhook.toml")]
     Rotate(ConfigFile),
 }
 
 #[derive(Subcommand)]
 enum Tokens {
-    /// Make a new admin token and show it, this once; works at once, also while servers run.
+    /// Create a new admin token and show it once; it works at once, also while servers run.
     #[command(after_help = "Example:\n  tenterhook tokens create --config tenterhook.toml --name ada")]
     Create {
         #[command(flatten)]
         file: ConfigFile,
-        /// Whose it is, or what for.
+        /// A name that says who uses the token, or for what.
         #[arg(long)]
         name: String,
     },

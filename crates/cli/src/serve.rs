@@ -33,10 +33,11 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks every setting and makes what `serve` starts with: `config` says by it whether `serve` would.
+/// Checks every setting and builds the plan that `serve` starts with. `config` uses it to check whether `serve` would
+/// start.
 ///
 /// # Errors
-/// When a setting is not usable; its name is said.
+/// When a setting is not usable; the text has its name.
 pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
     telemetry::filter(&config.log.level)?;
     let master_key = config.master_key()?;

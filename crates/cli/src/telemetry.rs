@@ -12,24 +12,24 @@ use crate::{
 
 /// Headings.
 pub(crate) const HEADING: Style = Style::new().bold();
-/// What was added, what worked.
+/// Additions and successes.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What was removed, what failed.
+/// Removals and failures.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
-/// What was changed.
+/// Changes.
 pub(crate) const CHANGED: Style = AnsiColor::Yellow.on_default();
-/// What matters less.
+/// Less important text.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
-/// What `log.level` lets through.
+/// The filter for `log.level`.
 pub(crate) fn filter(level: &str) -> Result<EnvFilter, Error> {
-    // The database libraries say at INFO what only they care about; an operator who wants it names them in `log.level`.
-    // Of a connection that is ended for a flood, h2 says so each time; `http.flood` does once a minute.
+    // The database libraries log internals at INFO; an operator who wants them names the libraries in `log.level`. For
+    // each connection that is ended for a flood h2 logs a line; our `http.flood` logs one a minute.
     EnvFilter::try_new(format!("sqlx=warn,sea_orm_migration=warn,h2=error,{level}"))
         .map_err(|error| setting("log.level", &error).into())
 }
 
-/// Starts the log on standard error; in colour as everything else is: on a terminal only.
+/// Starts the log on standard error, in colour on a terminal only.
 pub(crate) fn start(format: LogFormat, level: &str) -> Result<(), Error> {
     let colours = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

@@ -1,4 +1,4 @@
-//! `tenterhook tokens`: management API tokens, made, listed and revoked in the database, beside running servers.
+//! `tenterhook tokens`: creates, lists and revokes management API tokens in the database, while servers run.
 
 use tenterhook_contract::id::{ApiTokenId, OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
@@ -12,7 +12,7 @@ use crate::{Error, config::Config};
 /// Characters of a token's name.
 const NAME_CHARACTERS_MAX: usize = 255;
 
-/// `tokens create`: a new token, shown this once.
+/// `tokens create`: a new token, shown once.
 pub(crate) async fn create(config: &Config, name: &str) -> Result<(), Error> {
     if name.trim().is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || name.contains(char::is_control) {
         return Err(format!("`--name` takes 1 to {NAME_CHARACTERS_MAX} characters on one line").into());
@@ -23,7 +23,7 @@ pub(crate) async fn create(config: &Config, name: &str) -> Result<(), Error> {
     store.insert_api_token(&stored).await?;
     println!("admin token: {}", token.expose());
     println!("It is shown this once, its id is {}. Send it as `Authorization: SSWS {}`.", stored.id, token.expose());
-    // Only now, for it may wait: a token that is in force must have been seen.
+    // Logged after the token is shown, because logging may wait and a valid token must not stay unseen.
     log(&store, &stored, ApiTokenChange::Created).await;
     Ok(())
 }
@@ -55,7 +55,7 @@ pub(crate) async fn revoke(config: &Config, id: &ApiTokenId) -> Result<(), Error
     Ok(())
 }
 
-/// Puts into the System Log what became of a token, and waits until it is written.
+/// Writes the change of a token into the System Log, and waits until it is written.
 async fn log(store: &Store, token: &ApiToken, change: ApiTokenChange) {
     let log = store.log_writer();
     log.append(&api_token_event(&SystemEntropy, SystemClock.now(), token, change));

@@ -13,7 +13,7 @@ use crate::Error;
 
 /// How long a request to the server in this process may take: longer than any hook.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Bytes of an answer.
+/// Most bytes of an answer.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
 /// A client of the server at one address.
@@ -34,7 +34,7 @@ impl Client {
             .map_err(|_| format!("{method} {path}: no answer within {} s", TIMEOUT.as_secs()))?
     }
 
-    /// The same, when only success will do.
+    /// Like [`Self::send`], but fails on a status that is not success.
     pub(crate) async fn json(self, method: &str, path: &str, token: &str, body: Option<Value>) -> Result<Value, Error> {
         let authorization = format!("SSWS {token}");
         let body = body.map(|body| ("application/json", body.to_string()));

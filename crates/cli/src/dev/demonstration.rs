@@ -1,4 +1,4 @@
-//! One real token request, and everything that happened on its way.
+//! One real token request, with each of its steps.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::Error;
 const HOOK_NAME: &str = "Development token hook";
 /// The token hook's type.
 const HOOK_TYPE: &str = "com.okta.oauth2.tokens.transform";
-/// The scope that the demonstration asks for.
+/// The scope that the demonstration requests.
 pub(crate) const SCOPE: &str = "orders.read";
 
 /// A verifier and its challenge, to be copied: those of RFC 7636 appendix B.
 const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// What the demonstration works with.
+/// The state of the demonstration.
 pub(crate) struct Demonstration {
     pub(crate) client: Client,
     pub(crate) base_url: String,
@@ -33,15 +33,15 @@ pub(crate) struct Demonstration {
     pub(crate) client_secret: Secret,
     pub(crate) service_authorization: Secret,
     pub(crate) world: DemonstrationOrg,
-    /// Where the public client takes its codes.
+    /// The redirect URI of the public client.
     pub(crate) redirect_uri: String,
     pub(crate) hook_uri: String,
     pub(crate) own_service: bool,
 }
 
 impl Demonstration {
-    /// Registers the hook, asks for a token and shows each step. Answers whether the hook's changes are in the
-    /// issued token, whose signature was verified.
+    /// Registers the hook, requests a token and shows each step. Returns whether the hook's changes are in the issued
+    /// token, whose signature is verified.
     pub(crate) async fn run(
         &self,
         platform: &Arc<Platform>,
@@ -86,9 +86,9 @@ impl Demonstration {
             screen.refused(&answer);
             return Ok(false);
         };
-        // What the hook changed must be in the token as it was issued, not only in our books.
+        // The hook's changes must be in the token as it was issued, not only in our records.
         let mut verified = self.verify(token).await?;
-        // What is masked in `after`, the service has put there as it liked; it is in the token, and not on the screen.
+        // A value that is masked in `after` was set by the service: the token has it, the screen does not.
         let is_masked = |value: &Value| value.to_string().contains(MASK);
         let issued = after.iter().all(|(name, value)| verified.get(name) == Some(value) || is_masked(value));
         let masked = after.iter().filter(|(_, value)| is_masked(value));
@@ -98,7 +98,7 @@ impl Demonstration {
         Ok(changed && issued)
     }
 
-    /// Makes the hook, or points the one that is there at the service.
+    /// Creates the hook, or points an existing one at the service.
     async fn register(&self) -> Result<String, Error> {
         let token = self.admin_token.expose();
         let path = format!("/api/v1/inlineHooks?type={HOOK_TYPE}");
@@ -181,7 +181,8 @@ impl Demonstration {
         format!("{}/oauth2/{DEFAULT_SERVER}", self.base_url)
     }
 
-    /// What a browser opens for a code of the public client, and the form that turns the code into tokens.
+    /// The URL that a browser opens to get a code for the public client, and the form that exchanges the code for
+    /// tokens.
     pub(crate) fn code_flow(&self) -> (String, String) {
         let (client_id, redirect_uri) = (&self.world.public_client_id, &self.redirect_uri);
         let authorize = format!(

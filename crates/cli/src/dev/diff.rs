@@ -1,4 +1,4 @@
-//! What a hook changed, claim by claim.
+//! The changes of a hook, claim by claim.
 
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ pub(crate) enum Line {
     Replaced(String, Value, Value),
 }
 
-/// The lines in the order of `before`, then what is new.
+/// The lines in the order of `before`, then added claims.
 pub(crate) fn lines(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Line> {
     let old = before.iter().map(|(name, old)| match after.get(name) {
         None => Line::Removed(name.clone(), old.clone()),

@@ -8,16 +8,16 @@ use std::{
 
 use crate::{Error, key_file};
 
-/// The file whose lock says that the folder is in use; its content is nothing.
+/// The empty file whose lock says that the folder is in use.
 const FILE: &str = "dev.lock";
 
-/// How long the lock is waited for: one that was just killed holds it until the system has cleaned up.
+/// How long to wait for the lock: a process that was just killed holds it until the system has cleaned up.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Pause between looks.
+/// Pause between attempts.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Makes `folder` and takes its lock, which lives as long as the file that is answered: the system gives it back
-/// whatever ends the process.
+/// Creates `folder` and takes its lock, which lives as long as the returned file. The system releases it however the
+/// process ends.
 pub(super) async fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join(FILE);
     let cannot = |error: &dyn std::fmt::Display| format!("Cannot use the data folder `{}`: {error}", folder.display());

@@ -1,7 +1,6 @@
 //! `tenterhook dev`: everything on one machine, and a token that a hook changed.
 //!
-//! The demonstration goes through the front door: it registers its hook and asks for its token over HTTP, as a user
-//! would. Start reading at [`run`].
+//! The demonstration registers its hook and requests its token over HTTP, as a user would. Start reading at [`run`].
 
 mod client;
 mod demonstration;
@@ -32,7 +31,7 @@ use crate::{
     key_file, telemetry,
 };
 
-/// Exchanges that may wait to be shown; more are not shown, the System Log has them all.
+/// Exchanges that may wait to be shown; further ones are not shown, but the System Log has them.
 const WITNESSED_MAX: usize = 64;
 
 /// Options of `tenterhook dev`.
@@ -44,7 +43,7 @@ pub(crate) struct Options {
     /// Folder of the database and the keys.
     #[arg(long, value_name = "DIR", default_value = "tenterhook-data")]
     data: PathBuf,
-    /// Keep nothing: no file is written.
+    /// Write no file.
     #[arg(long)]
     ephemeral: bool,
     /// End after the demonstration: status 0 only if the hook's claims are in the verified token.
@@ -65,7 +64,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     telemetry::start(LogFormat::Text, "warn")?;
     let screen = Screen::new(options.json);
-    // Held until the end: it is what keeps others out of the folder.
+    // Held until the end, so that no other process uses the folder.
     let _lock = if options.ephemeral { None } else { Some(folder::lock(&options.data).await?) };
     let (store, master_key) = if options.ephemeral {
         (StoreConfig::Ephemeral, Keyring::generate_text())
@@ -97,7 +96,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         plain_http_to_loopback: true,
         limits: Limits::default(),
         server: ServerLimits::default(),
-        // It listens on the loopback address only: whoever connects is a program of this machine.
+        // It listens on the loopback address only, so only programs on this machine can connect.
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
         witness: Some(Arc::new(Window(witnessed_in))),
     })
@@ -165,7 +164,7 @@ struct Window(mpsc::Sender<Witnessed>);
 
 impl Witness for Window {
     fn witness(&self, witnessed: Witnessed) {
-        // Nobody looks after the demonstration; the System Log shows what happens then.
+        // After the demonstration no exchange is shown; the System Log is.
         let _ = self.0.try_send(witnessed);
     }
 }

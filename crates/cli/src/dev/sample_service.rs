@@ -9,12 +9,12 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Where the service takes token hook calls.
+/// The path of token hook calls.
 pub(crate) const PATH: &str = "/hooks/token";
 /// The claim that the service adds to access tokens.
 pub(crate) const CLAIM: &str = "tier";
 
-/// Serves on `listener` until the process ends. `authorization` is what callers must send as `Authorization`.
+/// Serves on `listener` until the process ends. Callers must send `authorization` as `Authorization`.
 pub(crate) async fn serve(listener: TcpListener, authorization: String) -> std::io::Result<()> {
     let router = Router::new().route(PATH, post(answer)).with_state(authorization);
     axum::serve(listener, router).await

@@ -1,4 +1,4 @@
-//! The secrets that `tenterhook dev` shows: made at the first start, kept in an owner-only file, used again.
+//! The secrets that `tenterhook dev` shows: generated at the first start, stored in an owner-only file, and reused.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(crate) struct DevSecrets {
 }
 
 impl DevSecrets {
-    /// Reads them from `folder`, or makes them; without a folder they live as long as the process.
+    /// Reads them from `folder`, or generates them; without a folder they live as long as the process.
     pub(crate) fn load(folder: Option<&Path>) -> Result<Self, Error> {
         let Some(folder) = folder else { return Self::parse(&generate()) };
         let path = folder.join(FILE);
@@ -33,7 +33,7 @@ impl DevSecrets {
         })
     }
 
-    /// What the org is provisioned with.
+    /// The secrets with which the org is provisioned.
     pub(crate) fn provisioned(&self) -> DemonstrationSecrets {
         DemonstrationSecrets {
             admin_token: self.admin_token.clone(),

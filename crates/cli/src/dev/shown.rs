@@ -1,4 +1,4 @@
-//! What `tenterhook dev` shows: readable, in colour on a terminal, or one JSON object a step.
+//! The output of `tenterhook dev`: text, in colour on a terminal, or one JSON object per step.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::telemetry::{BAD, CHANGED, FAINT, GOOD, HEADING};
 
-/// Where the demonstration is shown.
+/// The output of the demonstration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
     json: bool,
@@ -74,7 +74,7 @@ impl Screen {
         }
     }
 
-    /// What of the answer looks like a mistake.
+    /// Parts of the answer that look like mistakes.
     pub(crate) fn notices(self, notices: &[Notice]) {
         if notices.is_empty() {
             return;
@@ -154,7 +154,7 @@ impl Screen {
         self.step("token", &text, || json!({ "changed": false, "error": answer }));
     }
 
-    /// An invocation that cannot be shown whole: what the System Log says of it.
+    /// An invocation without an exchange to show: its System Log event.
     pub(crate) fn unseen(self, event: Option<&LogEvent>) {
         // The log was too full to take it.
         let Some(event) = event else {
@@ -176,13 +176,13 @@ impl Screen {
         self.event(event);
     }
 
-    /// There is a token, in which the hook had no part.
+    /// There is a token without the hook's changes.
     pub(crate) fn without_hook(self) {
         let text = format!("{BAD}The token was issued without the hook.{BAD:#}");
         self.step("token", &text, || json!({ "changed": false }));
     }
 
-    /// What the user can do now.
+    /// The next steps for the user.
     pub(crate) fn ready(self, demonstration: &Demonstration, secrets: &DevSecrets) {
         let (base, world) = (&demonstration.base_url, &demonstration.world);
         let (admin, password) = (secrets.admin_token.expose(), secrets.user_password.expose());
@@ -320,7 +320,7 @@ fn indented(value: &Value) -> String {
     pretty.lines().map(|line| format!("  {}", of_one_line(line))).collect::<Vec<_>>().join("\n")
 }
 
-/// A text of a service without what would move the cursor of the terminal or end the line.
+/// A text of a service without characters that would move the terminal's cursor or end the line.
 fn of_one_line(text: &str) -> Cow<'_, str> {
     without_controls(text.into())
 }

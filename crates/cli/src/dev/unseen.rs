@@ -1,4 +1,5 @@
-//! An invocation without a witness: nothing was sent, or the attempt was cut off. The System Log knows what became of it.
+//! An invocation that the witness did not see: nothing was sent, or the attempt was cut off. Its System Log event has
+//! the result.
 
 use std::time::Duration;
 
@@ -6,9 +7,9 @@ use serde_json::Value;
 use tenterhook_engine::Timings;
 use tenterhook_model::LogEvent;
 
-/// What the log says of it.
+/// The invocation according to the log.
 pub(super) struct Unseen {
-    /// How far it came.
+    /// The phase that it reached.
     pub(super) reached: Reached,
     /// The failure's stable code.
     pub(super) code: String,
@@ -18,7 +19,7 @@ pub(super) struct Unseen {
     pub(super) timings: Timings,
 }
 
-/// How far an invocation came.
+/// The phase that an invocation reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reached {
     /// Nothing was sent.
@@ -30,7 +31,7 @@ pub(super) enum Reached {
 }
 
 impl Unseen {
-    /// Reads it out of the event of the invocation.
+    /// Reads it from the event of the invocation.
     pub(super) fn of(event: &LogEvent) -> Self {
         let event = event.to_json();
         let datum = |name: &str| {
@@ -51,7 +52,7 @@ impl Unseen {
 }
 
 impl Reached {
-    /// It for people.
+    /// The phase as text.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Nobody => "The service was not asked",
