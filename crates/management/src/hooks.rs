@@ -11,12 +11,12 @@ use tenterhook_contract::{
     problem::{Problem, bounded},
 };
 use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, TestCall};
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite, ErrorCode, PolicyRule};
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite, ErrorCode};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_target};
 
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
-    authorization_servers::log_rule_update,
+    associations,
 };
 
 /// An operation that changes a hook that exists.
@@ -86,7 +86,10 @@ pub async fn change(
                 HookChange::Replace(body) => stored.replace(body, registry, now)?,
                 HookChange::Merge(body) => stored.merge(body, registry, now)?,
                 HookChange::Activate => stored.activate(registry, now)?,
-                HookChange::Deactivate => stored.deactivate(now),
+                HookChange::Deactivate => {
+                    associations::check_deactivation(&org.configuration, &stored.id)?;
+                    stored.deactivate(now)
+                }
             };
             let changed = hook != *stored;
             let writes = if changed { vec![put(&hook)] } else { Vec::new() };
@@ -100,25 +103,22 @@ pub async fn change(
     Ok(hook)
 }
 
-/// Deletes an INACTIVE hook. Rules that name it do so no longer: a client that puts such a rule back as it got it
-/// would be refused (`observed.md` section 1).
+/// Deletes an INACTIVE hook. What becomes of what names it stands in [`associations`].
 pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
     let now = platform.now().whole_seconds();
-    let (hook, rules) = platform
+    let (hook, changed) = platform
         .change(&administrator.token.org_id, |org| {
             let hook = find(org, id)?;
             hook.check_deletable()?;
-            let rules = org.configuration.rules.iter().filter(|rule| rule.inline_hook.as_ref() == Some(&hook.id));
-            let rules = rules.map(|rule| PolicyRule { inline_hook: None, last_updated: now, ..rule.clone() });
-            let rules = rules.collect::<Vec<_>>();
+            let changed = associations::on_deletion(&org.configuration, &hook.id, now)?;
             let mut writes = vec![ConfigurationWrite::Delete(hook.id.to_string())];
-            writes.extend(rules.iter().cloned().map(ConfigurationObject::Rule).map(ConfigurationWrite::put));
-            Ok::<_, ManagementError>((writes, (hook.clone(), rules)))
+            writes.extend(changed.iter().map(|(_, object)| ConfigurationWrite::put(object.clone())));
+            Ok::<_, ManagementError>((writes, (hook.clone(), changed)))
         })
         .await?;
     log_change(platform, administrator, "inline_hook.deleted", "Inline hook has been deleted", target_of(&hook));
-    for rule in &rules {
-        log_rule_update(platform, administrator, rule);
+    for (association, object) in &changed {
+        (association.log_update)(platform, administrator, object);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 pub mod administrator;
 pub mod api_tokens;
+pub mod associations;
 pub mod authorization_servers;
 pub mod hook_keys;
 pub mod hook_security;

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    HookType,
     id::{GroupId, HookId, UserId},
     members::Members,
 };
@@ -13,7 +12,7 @@ use super::{
     priority::read_priority,
     reader::{BLANK, NAME_ONE, Reader},
 };
-use crate::administrator::ManagementError;
+use crate::{administrator::ManagementError, associations::TOKEN_RULE};
 
 const MEMBERS: Members = Members {
     taken: &[
@@ -72,16 +71,14 @@ pub(super) fn read_rule(org: &OrgSnapshot, body: &Value, rule: PolicyRule) -> Re
         None | Some(Value::Null) => None,
         Some(reference) => {
             let id = reference.get("id").and_then(Value::as_str).and_then(|id| id.parse::<HookId>().ok());
-            let hook = org.configuration.hooks.iter().find(|hook| Some(&hook.id) == id.as_ref());
-            match hook {
-                Some(hook) if org.is_secured_by(hook, &rule.authorization_server_id) => reader.cause(
-                    "actions.token.inlineHook.id",
+            match TOKEN_RULE.hook(org, id.as_ref()) {
+                Ok(hook) if org.is_secured_by(hook, &rule.authorization_server_id) => reader.cause(
+                    TOKEN_RULE.member,
                     "The channel of the inline hook gets its access tokens from this authorization server, whose \
                      tokens would wait for the inline hook. Use another token URL",
                 ),
-                Some(hook) if hook.hook_type == HookType::Token => {}
-                Some(_) => reader.cause("actions.token.inlineHook.id", "The inline hook is not a token inline hook"),
-                None => reader.cause("actions.token.inlineHook.id", "There is no inline hook with this id"),
+                Ok(_) => {}
+                Err(why) => reader.cause(TOKEN_RULE.member, &why),
             }
             id
         }
