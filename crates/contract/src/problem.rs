@@ -161,8 +161,14 @@ pub(crate) fn in_answers_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// Cuts a name or a path to the length that a log text shows.
-pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+/// Cuts a name or a path to the length that a log text or an error shows.
+///
+/// ```
+/// use tenterhook_contract::problem::shown;
+/// assert_eq!(shown("costCenter"), "costCenter");
+/// assert!(shown(&"x".repeat(10_000)).len() < 1_000);
+/// ```
+pub fn shown(text: &str) -> Cow<'_, str> {
     cut(text, SHOWN_CHARACTERS).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 

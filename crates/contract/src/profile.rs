@@ -12,6 +12,19 @@ pub type Profile = Map<String, Value>;
 /// Never sent to a service and never set by one.
 const PASSWORD: &str = "password";
 
+/// The name of the time zone in the API and in schemas. Documents of hooks have `timeZone`, and both are taken everywhere.
+pub const TIME_ZONE: &str = "timezone";
+
+/// The one spelling of an attribute's name: `timezone` for `timeZone`, any other as it is.
+///
+/// ```
+/// use tenterhook_contract::profile::spelled;
+/// assert_eq!((spelled("timeZone"), spelled("locale")), ("timezone", "locale"));
+/// ```
+pub fn spelled(name: &str) -> &str {
+    if name == "timeZone" { TIME_ZONE } else { name }
+}
+
 /// The base attributes of a user; all are texts, the first four of them required.
 const BASE_ATTRIBUTES: &[&str] = &[
     "login",
@@ -36,7 +49,7 @@ const BASE_ATTRIBUTES: &[&str] = &[
     "postalAddress",
     "preferredLanguage",
     "locale",
-    "timeZone",
+    TIME_ZONE,
     "userType",
     "employeeNumber",
     "costCenter",
@@ -185,7 +198,17 @@ fn listed(definition: &Map<String, Value>) -> Vec<Value> {
 }
 
 impl Attribute {
-    fn check(&self, value: &Value) -> Result<(), String> {
+    /// Whether the attribute may have this value; null stands for none.
+    ///
+    /// # Errors
+    /// What the value must be, without the value: `must be an integer`.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// let schema = tenterhook_contract::profile::ProfileSchema::base();
+    /// assert_eq!(schema.attribute("city").unwrap().judge(&json!(5)).unwrap_err(), "must be a string");
+    /// ```
+    pub fn judge(&self, value: &Value) -> Result<(), String> {
         match value {
             Value::Null if !self.required => Ok(()),
             Value::Null => Err("is required".to_owned()),
@@ -268,14 +291,36 @@ impl ProfileSchema {
         self
     }
 
-    /// The attribute with this name.
+    /// The attribute with this name, in either spelling.
     ///
     /// ```
     /// let schema = tenterhook_contract::profile::ProfileSchema::base();
     /// assert!(schema.attribute("inviteCode").is_none());
+    /// assert_eq!(schema.attribute("timeZone"), schema.attribute("timezone"));
     /// ```
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
-        self.attributes.iter().find(|attribute| attribute.name == name)
+        self.attributes.iter().find(|attribute| spelled(&attribute.name) == spelled(name))
+    }
+
+    /// Every attribute, the base ones first.
+    ///
+    /// ```
+    /// let schema = tenterhook_contract::profile::ProfileSchema::base();
+    /// assert_eq!(schema.attributes().filter(|attribute| attribute.required).count(), 4);
+    /// ```
+    pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes.iter()
+    }
+
+    /// Whether every user may have an attribute of this name, whatever an org defines.
+    ///
+    /// ```
+    /// use tenterhook_contract::profile::ProfileSchema;
+    /// assert!(ProfileSchema::is_base("department") && ProfileSchema::is_base("timeZone"));
+    /// assert!(!ProfileSchema::is_base("inviteCode"));
+    /// ```
+    pub fn is_base(name: &str) -> bool {
+        BASE_ATTRIBUTES.contains(&spelled(name))
     }
 
     /// Whether a service is told the attribute: never the password, never a sensitive one; form fields that are not
@@ -312,7 +357,7 @@ impl ProfileSchema {
             let hint = "The hook sets values; it cannot create attributes. Add it to the user profile schema first";
             return Err(Refused::new(ProblemCode::UnknownAttribute, text).hint(hint.to_owned()));
         };
-        attribute.check(value).map_err(|wanted| {
+        attribute.judge(value).map_err(|wanted| {
             Refused::new(ProblemCode::BadValue, format!("Invalid value(attribute={shown})"))
                 .hint(format!("`{shown}` {wanted}"))
         })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tenterhook_contract::{Secret, id::SessionId};
-use tenterhook_model::{Session, Status, User};
+use tenterhook_model::{Session, User, UserStatus};
 use tenterhook_store::StoreError;
 
 use tenterhook_platform::{
@@ -59,7 +59,7 @@ pub async fn sign_in(
     // Given back when the database or the turn for hashing fails, or the client goes away before hashing begins.
     let unmade = UnmadeAttempt::new(attempts, &org.org.id, login);
     let user = platform.store().find_user_by_login(&org.org.id, login).await?;
-    let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
+    let hash = user.as_ref().and_then(|user| user.password.hash());
     let source = HashingSource::SignIn(network, key(&org.org.id, login));
     let Verified { fits, replacement } = match verify_password(source, hash, password, || unmade.make()).await {
         Ok(verified) => verified,
@@ -67,7 +67,7 @@ pub async fn sign_in(
         Err(error) => return Err(error.into()),
     };
     let user = match user {
-        Some(user) if fits && user.status == Status::Active => user,
+        Some(user) if fits && user.status == UserStatus::Active => user,
         other => {
             platform.log_refusal(&org.org.id, caller, login_actor(other.as_ref(), login), Refusal::InvalidCredentials);
             return Ok(SignedIn::No);
@@ -75,7 +75,7 @@ pub async fn sign_in(
     };
     commitment.begin();
     attempts.succeeded(&org.org.id, login);
-    if let (Some(replacement), Some(imported)) = (replacement, &user.password_hash) {
+    if let (Some(replacement), Some(imported)) = (replacement, user.password.hash()) {
         platform.store().replace_password_hash(&user, imported, &replacement).await?;
     }
     let cookie = random_token(platform.entropy());

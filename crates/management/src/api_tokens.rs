@@ -30,6 +30,8 @@ pub fn api_token(entropy: &dyn Entropy, now: Timestamp, org: &OrgId, name: &str,
         name: name.to_owned(),
         token_sha256: sha256_hex(token.expose()),
         created: now,
+        last_used: None,
+        expires: None,
     }
 }
 

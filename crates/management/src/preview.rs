@@ -72,7 +72,7 @@ pub async fn preview(
     let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
-    let wanted = Wanted::read(body)?;
+    let wanted = Wanted::read(body, &org.profile_schema)?;
     let (document, event_id) = preview_document(platform, administrator, &org, hook, &wanted).await?;
     // Before anything is sent: a document without a subject has nothing to try an answer on.
     let before = hook
@@ -139,7 +139,7 @@ async fn preview_document(
                     other => other,
                 })?;
                 inputs.user = Some(user_context(org, &user));
-                inputs.email = Some(user.email);
+                inputs.email = Some(user.profile.email);
             }
             inputs.at = Some(now);
             hook.hook_type.kind().sample(&inputs).map_err(|error| invalid(&error))?
@@ -163,7 +163,7 @@ fn invalid(error: &DocumentError) -> ManagementError {
 }
 
 impl<'a> Wanted<'a> {
-    fn read(body: &'a Value) -> Result<Self, ManagementError> {
+    fn read(body: &'a Value, of_org: &Arc<ProfileSchema>) -> Result<Self, ManagementError> {
         let wrong = |field: &str, text: &str| Err(ManagementError::field(field, text));
         let Value::Object(members) = body else { return wrong("preview", "The body must be a JSON object") };
         if let Some(problem) = MEMBERS.problems(body).into_iter().next() {
@@ -188,7 +188,7 @@ impl<'a> Wanted<'a> {
         };
         let schema =
             match member("profileSchema") {
-                None => ProfileSchema::base(),
+                None => Arc::clone(of_org),
                 Some(schema) => Arc::new(ProfileSchema::parse(schema).map_err(|error| {
                     ManagementError::field(&format!("profileSchema.{}", error.field), error.message)
                 })?),

@@ -7,8 +7,8 @@ use tenterhook_contract::{
 use tenterhook_jose::{Generated, KeyError};
 use tenterhook_model::{
     AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, ConfigurationObject,
-    ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey,
-    Status,
+    ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, Profile, RulePeople, Scope, SigningAlgorithm,
+    SigningKey, Status,
 };
 use tenterhook_platform::{
     ChangeError, OrgSnapshot, Platform,
@@ -19,7 +19,7 @@ use tenterhook_store::StoreError;
 
 use crate::{
     api_tokens::{ApiTokenChange, api_token, api_token_event},
-    users::{self, NewPassword, Profile},
+    users::{self, NewPassword},
 };
 
 /// Scopes of OpenID Connect that every server has.
@@ -157,15 +157,7 @@ async fn add_user(
     if platform.store().find_user_by_login(org, login).await?.is_some() {
         return Ok(());
     }
-    let profile = Profile {
-        login: login.to_owned(),
-        email: login.to_owned(),
-        first_name: first_name.to_owned(),
-        last_name: last_name.to_owned(),
-        locale: None,
-        time_zone: None,
-        custom: serde_json::Map::from_iter([("department".to_owned(), "Logistics".into())]),
-    };
+    let profile = Profile::new(login, login, first_name, last_name).with("department", "Logistics");
     let (unix_ms, random) = platform.id_parts();
     let id = UserId::from_parts(unix_ms, random);
     let password = Some(NewPassword::Value(password.clone()));

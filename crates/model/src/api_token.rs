@@ -18,4 +18,15 @@ pub struct ApiToken {
     pub token_sha256: String,
     /// When it was created.
     pub created: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used: Option<Timestamp>,
+    /// When it ceases to be valid; never, when absent.
+    pub expires: Option<Timestamp>,
+}
+
+impl ApiToken {
+    /// Whether it is no longer valid at `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
 }

@@ -20,13 +20,7 @@ pub fn evaluate(expression: &str, user: Option<&User>, client: &OAuthClient) -> 
     let user = user?;
     match expression.strip_prefix("user.")? {
         "id" => Some(json!(user.id)),
-        "login" => Some(json!(user.login)),
-        "email" => Some(json!(user.email)),
-        "firstName" => Some(json!(user.first_name)),
-        "lastName" => Some(json!(user.last_name)),
-        "locale" => user.locale.as_ref().map(|locale| json!(locale)),
-        "timezone" => user.time_zone.as_ref().map(|time_zone| json!(time_zone)),
-        custom => user.custom.get(custom).filter(|value| !value.is_null()).cloned(),
+        attribute => user.profile.attribute(attribute),
     }
 }
 

@@ -13,7 +13,11 @@ mod grant;
 mod log;
 mod org;
 mod policy;
+mod profile;
 mod user;
+mod user_query;
+mod user_schema;
+mod user_status;
 
 use tenterhook_contract::Secret;
 
@@ -30,8 +34,14 @@ pub use log::{
 };
 pub use org::{Org, Status};
 pub use policy::{AccessPolicy, PolicyRule, RulePeople};
+pub use profile::{
+    ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,
+};
 pub use tenterhook_jose::SigningAlgorithm;
-pub use user::User;
+pub use user::{Password, User};
+pub use user_query::{SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition, UserQuery, user_key};
+pub use user_schema::{AttributeType, Choice, Choices, CustomAttribute, ItemType, SelfPermission, UserSchema};
+pub use user_status::{UserStatus, UserTransition};
 
 /// Stands where a document has no secret; the store puts the decrypted one in its place.
 fn no_secret() -> Secret {

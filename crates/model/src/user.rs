@@ -1,54 +1,67 @@
 //! Users.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{OrgId, UserId},
 };
 
-use crate::Status;
-
-impl User {
-    /// The name that people read: given name, family name.
-    pub fn full_name(&self) -> String {
-        format!("{} {}", self.first_name, self.last_name)
-    }
-}
+use crate::{Profile, UserStatus};
 
 /// A user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct User {
     /// The id.
     pub id: UserId,
     /// The org.
     pub org_id: OrgId,
-    /// Unique in the org, compared in lower case.
-    pub login: String,
-    /// The mail address.
-    pub email: String,
-    /// The given name.
-    pub first_name: String,
-    /// The family name.
-    pub last_name: String,
-    /// A locale such as `en_US`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub locale: Option<String>,
-    /// An IANA time zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-    /// Custom attributes.
-    pub custom: Map<String, Value>,
-    /// The argon2id hash in PHC form, or the hash of another system until the first sign-in; none without a password.
-    #[serde(skip)]
-    pub password_hash: Option<Secret>,
-    /// When the password was last changed.
-    pub password_changed: Option<Timestamp>,
-    /// In use or not.
-    pub status: Status,
+    /// The attributes.
+    pub profile: Profile,
+    /// How a password of this user is verified.
+    pub password: Password,
+    /// Where the user is in their life.
+    pub status: UserStatus,
     /// When it was created.
     pub created: Timestamp,
+    /// When it was first activated.
+    pub activated: Option<Timestamp>,
+    /// When the status last changed.
+    pub status_changed: Option<Timestamp>,
     /// When it was last changed.
     pub last_updated: Timestamp,
+    /// Counts the changes: the store takes a change only of the version that it was judged on.
+    pub version: i64,
+}
+
+/// How a password of a user is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// There is none: nobody signs in with one.
+    None,
+    /// By its hash.
+    Hash {
+        /// The argon2id hash in PHC form, or the hash of another system until the first sign-in.
+        hash: Secret,
+        /// When the password was last changed.
+        changed: Timestamp,
+    },
+    /// By the org's password import hook, once; then by the hash that is stored (`password-import.md` section 1).
+    ImportByHook,
+}
+
+impl Password {
+    /// The hash, where there is one.
+    pub fn hash(&self) -> Option<&Secret> {
+        match self {
+            Self::Hash { hash, .. } => Some(hash),
+            Self::None | Self::ImportByHook => None,
+        }
+    }
+
+    /// When the password was last changed, as far as it is known here.
+    pub fn changed(&self) -> Option<Timestamp> {
+        match self {
+            Self::Hash { changed, .. } => Some(*changed),
+            Self::None | Self::ImportByHook => None,
+        }
+    }
 }

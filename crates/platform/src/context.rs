@@ -15,16 +15,17 @@ const TIME_ZONE_DEFAULT: &str = "America/Los_Angeles";
 
 /// `data.context.user`.
 pub fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
+    let profile = &user.profile;
     UserContext {
         id: user.id.clone(),
-        password_changed: user.password_changed.map(Timestamp::whole_seconds),
+        password_changed: user.password.changed().map(Timestamp::whole_seconds),
         profile: UserProfile {
-            login: user.login.clone(),
-            first_name: user.first_name.clone(),
-            last_name: user.last_name.clone(),
-            locale: user.locale.clone().unwrap_or_else(|| LOCALE_DEFAULT.to_owned()),
-            time_zone: user.time_zone.clone().unwrap_or_else(|| TIME_ZONE_DEFAULT.to_owned()),
-            custom: user.custom.clone(),
+            login: profile.login.clone(),
+            first_name: profile.first_name.clone(),
+            last_name: profile.last_name.clone(),
+            locale: profile.locale().unwrap_or(LOCALE_DEFAULT).to_owned(),
+            time_zone: profile.time_zone().unwrap_or(TIME_ZONE_DEFAULT).to_owned(),
+            custom: profile.told(&org.profile_schema),
         },
         links: UserLinks::of(&org.base_url, &user.id),
     }

@@ -190,8 +190,8 @@ pub fn user_actor(user: &User) -> Actor {
     Actor {
         id: user.id.to_string(),
         kind: "User".to_owned(),
-        alternate_id: Some(user.login.clone()),
-        display_name: Some(user.full_name()),
+        alternate_id: Some(user.profile.login.clone()),
+        display_name: Some(user.profile.full_name()),
     }
 }
 
@@ -224,7 +224,10 @@ pub fn named_target(id: &str, kind: &str, name: &str) -> Target {
 
 /// A user.
 pub fn user_target(user: &User) -> Target {
-    Target { alternate_id: Some(user.login.clone()), ..named_target(user.id.as_str(), "User", &user.full_name()) }
+    Target {
+        alternate_id: Some(user.profile.login.clone()),
+        ..named_target(user.id.as_str(), "User", &user.profile.full_name())
+    }
 }
 
 /// The client of a flow.

@@ -8,9 +8,10 @@ use std::{
 use tenterhook_contract::{
     hook::InlineHook,
     id::{AuthorizationServerId, HookId},
+    profile::ProfileSchema,
 };
 use tenterhook_engine::{ReadyHook, Transport};
-use tenterhook_model::{AuthorizationServer, Configuration, ConfigurationVersion, Org};
+use tenterhook_model::{AuthorizationServer, Configuration, ConfigurationVersion, Org, UserSchema};
 
 use crate::{caller::canonical_path, keys::Keys, org_turns::OrgTurns};
 use tokio::time::Instant;
@@ -27,6 +28,8 @@ pub struct OrgSnapshot {
     pub base_url: Arc<str>,
     /// The objects.
     pub configuration: Configuration,
+    /// The attributes that users of the org may have.
+    pub profile_schema: Arc<ProfileSchema>,
     /// Signing keys, parsed.
     pub keys: Keys,
     /// When reading it began: whatever was committed until then is in it.
@@ -65,9 +68,10 @@ impl OrgSnapshot {
             Some(previous) => Arc::clone(&previous.origins),
             None => Arc::new(origins_of(configuration.clients.iter().flat_map(|client| &client.redirect_uris))),
         };
+        let profile_schema = UserSchema::profile_schema(None);
         let keys = Keys::prepare(&configuration.signing_keys);
         let turns = previous.map(|previous| Arc::clone(&previous.turns)).unwrap_or_default();
-        Self { org, base_url, configuration, keys, read_at, turns, ready, origins }
+        Self { org, base_url, configuration, profile_schema, keys, read_at, turns, ready, origins }
     }
 
     /// The version of the configuration.

@@ -37,6 +37,10 @@ pub(crate) mod api_token {
         pub(crate) id: String,
         pub(crate) name: String,
         pub(crate) created_us: i64,
+        /// When it was last used, to the minute.
+        pub(crate) last_used_us: Option<i64>,
+        /// When it ceases to be valid.
+        pub(crate) expires_us: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -88,6 +92,14 @@ pub(crate) mod user {
         #[sea_orm(column_type = "Text")]
         pub(crate) document: String,
         pub(crate) password_hash: Option<String>,
+        /// Counts the changes.
+        pub(crate) version: i64,
+        /// The beginnings of attributes in lower case; null when the row is of a version that had no such keys.
+        pub(crate) email_key: Option<String>,
+        pub(crate) first_name_key: Option<String>,
+        pub(crate) last_name_key: Option<String>,
+        /// Null also when the user has none.
+        pub(crate) external_id_key: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

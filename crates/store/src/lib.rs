@@ -3,6 +3,7 @@
 //! One source for embedded SQLite and PostgreSQL. No HTTP and no hook semantics live here.
 //! Start reading at [`Store`]; the records that it takes and gives are those of `tenterhook-model`.
 
+mod browser_sessions;
 mod configuration;
 mod database;
 mod database_file;
@@ -18,6 +19,7 @@ mod log_writer;
 mod master_keys;
 mod migrated;
 mod migration;
+mod migration_users;
 mod pool;
 mod postgres_url;
 mod readiness;
@@ -33,3 +35,4 @@ pub use log_writer::LogWriter;
 pub use readiness::NotReady;
 pub use rotation::Rotation;
 pub use store::{LOG_RETENTION_SECONDS, Store};
+pub use users::{USERS_ADDED_MAX, UserAdded};

@@ -5,7 +5,7 @@ use sea_orm_migration::{
     schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
-use crate::log_marks::STRETCH_US;
+use crate::{log_marks::STRETCH_US, migration_users::UserKeys};
 
 /// All steps.
 pub(crate) struct Migrator;
@@ -19,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(Successor),
             Box::new(LogMarks),
             Box::new(Probes),
+            Box::new(UserKeys),
         ]
     }
 }
@@ -42,7 +43,7 @@ fn table_of_org(name: &'static str, key: &'static str, columns: Vec<ColumnDef>) 
     table
 }
 
-fn index(name: &'static str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+pub(crate) fn index(name: &'static str, table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     let mut index = Index::create();
     index.name(name).table(table);
     for column in columns {
@@ -247,8 +248,22 @@ mod tests {
             "INSERT INTO log_events (org_id, published_us, document) \
              VALUES ('o1', 1200000001, '{}'), ('o2', 1800000001, '{}'), ('o1', 600000000, '{}')",
             "INSERT INTO refresh_tokens VALUES ('o1', 'r', 'h', 'f', NULL, 'used', '{}', 1)",
+            "INSERT INTO api_tokens VALUES ('o1', 'h', 't', 'Token', 0)",
+            "INSERT INTO users VALUES ('o2', 'u', 'damaged', '{', NULL)",
         ] {
             connection.execute_unprepared(statement).await.unwrap();
+        }
+        // More than one batch, in two orgs.
+        for number in 0..700 {
+            let org = format!("00o0000000000000000{}", number % 2);
+            let user = format!(
+                "INSERT INTO users VALUES ('{org}', '00u00000000000000{number:03}', 'u{number}', '{{\"id\": \
+                 \"00u00000000000000{number:03}\", \"orgId\": \"{org}\", \"login\": \"U{number}\", \"email\": \
+                 \"E{number}@x\", \"firstName\": \"Ada\", \"lastName\": \"Okoye\", \"custom\": {{\"externalId\": \
+                 \"HR{number}\"}}, \"passwordChanged\": null, \"status\": \"INACTIVE\", \"created\": \
+                 \"2026-01-01T00:00:00.000Z\", \"lastUpdated\": \"2026-01-01T00:00:00.000Z\"}}', NULL)"
+            );
+            connection.execute_unprepared(&user).await.unwrap();
         }
         Migrator::up(&connection, None).await.unwrap();
         let backend = connection.get_database_backend();
@@ -258,6 +273,11 @@ mod tests {
         };
         assert_eq!(numbers("SELECT stretch_us, sequence FROM log_marks").await, [1_800_000_000, 0]);
         assert_eq!(numbers("SELECT configuration_version, configuration_mark FROM orgs WHERE id = 'o1'").await, [7, 0]);
+        let keyed = "SELECT COUNT(*), CAST(SUM(version) AS BIGINT) FROM users WHERE email_key = 'e' || SUBSTR(login_key, 2) || '@x' AND \
+                     first_name_key = 'ada' AND last_name_key = 'okoye' AND external_id_key = 'hr' || SUBSTR(login_key, 2)";
+
+        assert_eq!(numbers(keyed).await, [700, 0]);
+        assert_eq!(numbers("SELECT COUNT(*), COUNT(last_used_us) + COUNT(expires_us) FROM api_tokens").await, [1, 0]);
         let unused = "SELECT COUNT(*), COUNT(used_us) + COUNT(successor) FROM refresh_tokens";
         assert_eq!(numbers(unused).await, [1, 0]);
     }

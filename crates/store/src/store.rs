@@ -180,6 +180,8 @@ impl Store {
             id: Set(token.id.to_string()),
             name: Set(token.name.clone()),
             created_us: Set(token.created.as_micros()),
+            last_used_us: Set(token.last_used.map(Timestamp::as_micros)),
+            expires_us: Set(token.expires.map(Timestamp::as_micros)),
         };
         let inserted = api_token::Entity::insert(row).exec_without_returning(&self.connections.writer).await;
         inserted.map(drop).map_err(duplicate("API token"))
@@ -203,18 +205,22 @@ impl Store {
             .column(api_token::Column::Id)
             .column(api_token::Column::Name)
             .column(api_token::Column::CreatedUs)
+            .column(api_token::Column::LastUsedUs)
+            .column(api_token::Column::ExpiresUs)
             .expr_as(of_org(org::Column::ConfigurationVersion), "number")
             .expr_as(of_org(org::Column::ConfigurationMark), "mark")
-            .into_tuple::<(String, String, i64, Option<i64>, Option<i64>)>()
+            .into_tuple::<(String, String, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>)>()
             .one(&self.connections.reader)
             .await?;
-        let Some((id, name, created_us, number, mark)) = row else { return Ok(None) };
+        let Some((id, name, created_us, last_used_us, expires_us, number, mark)) = row else { return Ok(None) };
         let token = ApiToken {
             id: parse("API token", &id)?,
             org_id: org.clone(),
             name,
             token_sha256: token_sha256.to_owned(),
             created: Timestamp::from_micros(created_us),
+            last_used: last_used_us.map(Timestamp::from_micros),
+            expires: expires_us.map(Timestamp::from_micros),
         };
         let version = ConfigurationVersion { number: number.unwrap_or_default(), mark: mark.unwrap_or_default() };
         Ok(Some((token, version)))
@@ -376,13 +382,15 @@ async fn has_purge_turn(turn: &impl ConnectionTrait) -> Result<bool, StoreError>
     Ok(answer.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false))
 }
 
-fn api_token_of(org: &OrgId, row: api_token::Model) -> Result<ApiToken, StoreError> {
+pub(crate) fn api_token_of(org: &OrgId, row: api_token::Model) -> Result<ApiToken, StoreError> {
     Ok(ApiToken {
         id: parse("API token", &row.id)?,
         org_id: org.clone(),
         name: row.name,
         token_sha256: row.token_sha256,
         created: Timestamp::from_micros(row.created_us),
+        last_used: row.last_used_us.map(Timestamp::from_micros),
+        expires: row.expires_us.map(Timestamp::from_micros),
     })
 }
 

@@ -1,20 +1,42 @@
-//! Users and their sessions.
+//! Users: found by id, login and other keys, changed by compare-and-swap, added one by one or many at once.
+
+use std::collections::HashSet;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    sea_query::Expr,
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    QueryTrait as _,
+    sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement, SimpleExpr, UnionType},
 };
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{OrgId, UserId},
 };
-use tenterhook_model::{Session, User};
+use tenterhook_model::{
+    Password, Profile, SearchText, SearchedAttribute, User, UserCondition, UserQuery, UserStatus, user_key,
+};
 
 use crate::{
     Store, StoreError,
-    entity::{session, user},
+    entity::user,
     store::{duplicate, from_text, to_text},
 };
+
+/// Users that one call adds.
+pub const USERS_ADDED_MAX: usize = 5_000;
+/// Users of one statement: a statement of SQLite has 32,766 values at most, a user has eleven.
+const ROWS_OF_STATEMENT: usize = 1_000;
+
+/// The result of adding one user of many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserAdded {
+    /// It was added.
+    Yes,
+    /// The login is taken in the org, or by a user before it in the same call.
+    LoginTaken,
+}
 
 impl Store {
     /// Adds a user.
@@ -26,10 +48,61 @@ impl Store {
         inserted.map(drop).map_err(duplicate("user"))
     }
 
+    /// Adds users, [`USERS_ADDED_MAX`] at most, in one transaction: those whose login is free, and says of each whether it
+    /// was, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMany`] beyond the bound. When the store fails, none is added, or it says that it is not known.
+    pub async fn insert_users(&self, users: &[User]) -> Result<Vec<UserAdded>, StoreError> {
+        if users.len() > USERS_ADDED_MAX {
+            return Err(StoreError::TooMany { what: "users", max: USERS_ADDED_MAX });
+        }
+        let rows = users.iter().map(user_row).collect::<Result<Vec<_>, _>>()?;
+        let transaction = self.connections.writer.begin().await?;
+        let mut added = HashSet::with_capacity(users.len());
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let statement = user::Entity::insert_many(rows.by_ref().take(ROWS_OF_STATEMENT))
+                .on_conflict(OnConflict::new().do_nothing().to_owned());
+            let mut statement = statement.into_query();
+            statement.returning_col(user::Column::Id);
+            for row in transaction.query_all(&statement).await? {
+                added.insert(row.try_get_by_index::<String>(0)?);
+            }
+        }
+        transaction.commit().await?;
+        let outcome =
+            |user: &User| if added.contains(user.id.as_str()) { UserAdded::Yes } else { UserAdded::LoginTaken };
+        Ok(users.iter().map(outcome).collect())
+    }
+
+    /// Puts the user in the place of the stored one, if that still has the version of `user`; the stored one has the next
+    /// version then. Answers whether it had.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the login is taken in the org.
+    pub async fn replace_user(&self, user: &User) -> Result<bool, StoreError> {
+        let next = User { version: user.version + 1, ..user.clone() };
+        let replaced = user::Entity::update_many()
+            .set(user_row(&next)?)
+            .filter(of_version(user))
+            .exec(&self.connections.writer)
+            .await
+            .map_err(duplicate("user"))?;
+        Ok(replaced.rows_affected > 0)
+    }
+
+    /// Removes the user, if the stored one still has the version of `user`. Answers whether it had.
+    pub async fn delete_user(&self, user: &User) -> Result<bool, StoreError> {
+        let removed = user::Entity::delete_many().filter(of_version(user)).exec(&self.connections.writer).await?;
+        Ok(removed.rows_affected > 0)
+    }
+
     /// Puts another hash of the same password in the place of `known`, unless the user has a third one by now.
     pub async fn replace_password_hash(&self, user: &User, known: &Secret, hash: &Secret) -> Result<(), StoreError> {
         user::Entity::update_many()
             .col_expr(user::Column::PasswordHash, Expr::value(hash.expose()))
+            .col_expr(user::Column::Version, Expr::col(user::Column::Version).add(1))
             .filter(user::Column::OrgId.eq(user.org_id.as_str()))
             .filter(user::Column::Id.eq(user.id.as_str()))
             .filter(user::Column::PasswordHash.eq(known.expose()))
@@ -54,62 +127,243 @@ impl Store {
         row.map(user_of).transpose()
     }
 
-    /// The org's users by id, those behind `after`, at most `limit`.
-    pub async fn list_users(&self, org: &OrgId, after: Option<&UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
-        let mut query = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
-        if let Some(after) = after {
-            query = query.filter(user::Column::Id.gt(after.as_str()));
+    /// The org's users that a query asks for. Every condition is answered from an index.
+    pub async fn list_users(&self, org: &OrgId, query: &UserQuery) -> Result<Vec<User>, StoreError> {
+        let mut select = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
+        for condition in &query.conditions {
+            select = select.filter(of_condition(org, condition));
         }
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        let (query, reader) = (query.order_by_asc(user::Column::Id).limit(limit), self.connections.reader.clone());
+        if let Some(after) = &query.after {
+            select = select.filter(user::Column::Id.gt(after.as_str()));
+        }
+        let limit = u64::try_from(query.limit).unwrap_or(u64::MAX);
+        let (select, reader) = (select.order_by_asc(user::Column::Id).limit(limit), self.connections.reader.clone());
         let read = async move {
-            let rows = query.all(&reader).await?;
+            let rows = select.all(&reader).await?;
             rows.into_iter().map(user_of).collect::<Result<_, StoreError>>()
         };
         self.heavy_reads.run(org, read).await
     }
+}
 
-    /// Adds a session.
-    pub async fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
-        let row = session::ActiveModel {
-            org_id: Set(session.org_id.to_string()),
-            id: Set(session.id.to_string()),
-            cookie_sha256: Set(session.cookie_sha256.clone()),
-            document: Set(to_text("session", session)?),
-            expires_us: Set(session.expires.as_micros()),
-        };
-        session::Entity::insert(row).exec_without_returning(&self.connections.writer).await?;
-        Ok(())
-    }
+fn of_version(user: &User) -> SimpleExpr {
+    let of_org = user::Column::OrgId.eq(user.org_id.as_str());
+    of_org.and(user::Column::Id.eq(user.id.as_str())).and(user::Column::Version.eq(user.version))
+}
 
-    /// The session of a cookie, unless it has ended.
-    pub async fn find_session(
-        &self,
-        org: &OrgId,
-        cookie_sha256: &str,
-        now: Timestamp,
-    ) -> Result<Option<Session>, StoreError> {
-        let row = session::Entity::find()
-            .filter(session::Column::OrgId.eq(org.as_str()))
-            .filter(session::Column::CookieSha256.eq(cookie_sha256))
-            .filter(session::Column::ExpiresUs.gt(now.as_micros()))
-            .one(&self.connections.reader)
-            .await?;
-        row.map(|row| from_text("session", &row.document)).transpose()
+fn of_condition(org: &OrgId, condition: &UserCondition) -> SimpleExpr {
+    use SearchedAttribute::{Email, FirstName, LastName, Login};
+    let begins = |attributes: &[SearchedAttribute], text: &SearchText| {
+        let mut selects = attributes.iter().map(|attribute| beginning(org, column(*attribute), text));
+        let mut ids = selects.next().unwrap_or_else(Query::select);
+        for select in selects {
+            ids.union(UnionType::Distinct, select);
+        }
+        Expr::col(user::Column::Id).in_subquery(ids)
+    };
+    match condition {
+        UserCondition::AnyBegins(text) => begins(&[Login, Email, FirstName, LastName], text),
+        UserCondition::Begins(attribute, text) => begins(&[*attribute], text),
+        UserCondition::Is(attribute, text) => column(*attribute).eq(text.as_str()),
     }
 }
 
+/// The ids of an org's users in whose `key` this is the beginning: a range of the key's index. A database that was left the
+/// choice might walk all users in the order of their ids instead.
+fn beginning(org: &OrgId, key: user::Column, text: &SearchText) -> SelectStatement {
+    let mut ids = Query::select();
+    ids.column(user::Column::Id)
+        .from(user::Entity)
+        .and_where(user::Column::OrgId.eq(org.as_str()))
+        .and_where(key.gte(text.as_str()));
+    if let Some(end) = end_of(text.as_str()) {
+        ids.and_where(key.lt(end));
+    }
+    ids
+}
+
+/// The first text, by its bytes, that is behind every text which begins with `prefix`.
+fn end_of(prefix: &str) -> Option<String> {
+    let mut end: Vec<char> = prefix.chars().collect();
+    while let Some(last) = end.pop() {
+        // The range leaves out what is no character.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Some(end.into_iter().collect());
+        }
+    }
+    None
+}
+
+fn column(attribute: SearchedAttribute) -> user::Column {
+    match attribute {
+        SearchedAttribute::Login => user::Column::LoginKey,
+        SearchedAttribute::Email => user::Column::EmailKey,
+        SearchedAttribute::FirstName => user::Column::FirstNameKey,
+        SearchedAttribute::LastName => user::Column::LastNameKey,
+        SearchedAttribute::ExternalId => user::Column::ExternalIdKey,
+    }
+}
+
+/// A user's document. Nodes of the version before can read it, as long as the status is one that they know.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserDocument {
+    id: UserId,
+    org_id: OrgId,
+    login: String,
+    email: String,
+    first_name: String,
+    last_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locale: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<Value>,
+    /// The other attributes.
+    custom: Map<String, Value>,
+    password_changed: Option<Timestamp>,
+    /// There is no hash, for the password is imported by a hook.
+    #[serde(default, skip_serializing_if = "is_false")]
+    password_by_hook: bool,
+    status: UserStatus,
+    created: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    activated: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status_changed: Option<Timestamp>,
+    last_updated: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl UserDocument {
+    fn of(user: &User) -> Self {
+        let profile = &user.profile;
+        let mut custom = profile.others().clone();
+        Self {
+            id: user.id.clone(),
+            org_id: user.org_id.clone(),
+            login: profile.login.clone(),
+            email: profile.email.clone(),
+            first_name: profile.first_name.clone(),
+            last_name: profile.last_name.clone(),
+            locale: custom.shift_remove("locale"),
+            time_zone: custom.shift_remove("timezone"),
+            custom,
+            password_changed: user.password.changed(),
+            password_by_hook: user.password == Password::ImportByHook,
+            status: user.status,
+            created: user.created,
+            activated: user.activated,
+            status_changed: user.status_changed,
+            last_updated: user.last_updated,
+        }
+    }
+
+    fn profile(&mut self) -> Profile {
+        let take = std::mem::take::<String>;
+        let (login, email) = (take(&mut self.login), take(&mut self.email));
+        let mut profile = Profile::new(login, email, take(&mut self.first_name), take(&mut self.last_name));
+        // Versions before knew `timeZone` as an attribute of its own: the other spelling was the one that counted.
+        for (name, value) in std::mem::take(&mut self.custom) {
+            profile = profile.with(&name, value);
+        }
+        for (name, value) in [("locale", self.locale.take()), ("timezone", self.time_zone.take())] {
+            if let Some(value) = value {
+                profile = profile.with(name, value);
+            }
+        }
+        profile
+    }
+
+    fn user(mut self, password_hash: Option<String>, version: i64) -> User {
+        let password = match password_hash {
+            Some(hash) => {
+                Password::Hash { hash: Secret::new(hash), changed: self.password_changed.unwrap_or(self.created) }
+            }
+            None if self.password_by_hook => Password::ImportByHook,
+            None => Password::None,
+        };
+        User {
+            profile: self.profile(),
+            id: self.id,
+            org_id: self.org_id,
+            password,
+            status: self.status,
+            created: self.created,
+            activated: self.activated,
+            status_changed: self.status_changed,
+            last_updated: self.last_updated,
+            version,
+        }
+    }
+}
+
+/// The keys of email, first name, last name and external id.
+fn keys_of(profile: &Profile) -> [Option<String>; 4] {
+    let named = [&profile.email, &profile.first_name, &profile.last_name].map(|text| Some(user_key(text)));
+    let [email, first_name, last_name] = named;
+    [email, first_name, last_name, profile.external_id().map(user_key)]
+}
+
+/// The same of a stored document; `None` when it cannot be read.
+pub(crate) fn keys_of_document(document: &str) -> Option<[Option<String>; 4]> {
+    serde_json::from_str::<UserDocument>(document).ok().map(|mut document| keys_of(&document.profile()))
+}
+
 fn user_row(user: &User) -> Result<user::ActiveModel, StoreError> {
+    let [email_key, first_name_key, last_name_key, external_id_key] = keys_of(&user.profile);
     Ok(user::ActiveModel {
         org_id: Set(user.org_id.to_string()),
         id: Set(user.id.to_string()),
-        login_key: Set(user.login.to_lowercase()),
-        document: Set(to_text("user", user)?),
-        password_hash: Set(user.password_hash.as_ref().map(|hash| hash.expose().to_owned())),
+        login_key: Set(user.profile.login.to_lowercase()),
+        document: Set(to_text("user", &UserDocument::of(user))?),
+        password_hash: Set(user.password.hash().map(|hash| hash.expose().to_owned())),
+        version: Set(user.version),
+        email_key: Set(email_key),
+        first_name_key: Set(first_name_key),
+        last_name_key: Set(last_name_key),
+        external_id_key: Set(external_id_key),
     })
 }
 
 fn user_of(row: user::Model) -> Result<User, StoreError> {
-    let user: User = from_text("user", &row.document)?;
-    Ok(User { password_hash: row.password_hash.map(Secret::new), ..user })
+    let document: UserDocument = from_text("user", &row.document)?;
+    Ok(document.user(row.password_hash, row.version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_with_a_beginning_in_common_end_before_the_next_one() {
+        for (prefix, end) in
+            [("ad", Some("ae")), ("\u{d7ff}", Some("\u{e000}")), ("a\u{10ffff}", Some("b")), ("\u{10ffff}", None)]
+        {
+            assert_eq!(end_of(prefix).as_deref(), end, "{prefix}");
+        }
+    }
+
+    /// What versions before wrote is read, with its one time zone.
+    #[test]
+    fn a_document_of_the_version_before_is_read() {
+        let document = serde_json::json!({
+            "id": "00u00000000000000001", "orgId": "00o00000000000000001", "login": "Ada@Example.com", "email": "ADA@x",
+            "firstName": "Åsa", "lastName": "Okoye", "timeZone": "Africa/Lagos",
+            "custom": { "timeZone": "Europe/Paris", "externalId": "HR-1", "level": null }, "passwordChanged": null,
+            "status": "INACTIVE", "created": "2026-01-01T00:00:00.000Z", "lastUpdated": "2026-01-01T00:00:00.000Z",
+        });
+        let keys = keys_of_document(&document.to_string());
+        assert_eq!(keys, Some(["ada@x", "åsa", "okoye", "hr-1"].map(|key| Some(key.to_owned()))));
+        let user =
+            serde_json::from_value::<UserDocument>(document).map(|document| document.user(Some("h".to_owned()), 0));
+        let Ok(user) = user else { panic!("it cannot be read") };
+        assert_eq!((user.status, user.profile.time_zone()), (UserStatus::Staged, Some("Africa/Lagos")));
+        assert_eq!(user.password.changed(), Some(user.created));
+        assert_eq!(user.profile.attribute("level"), None);
+    }
 }

@@ -231,7 +231,7 @@ async fn signed_in<'a>(
 
 async fn active_user(platform: &Platform, org: &OrgSnapshot, session: &Session) -> Result<Option<User>, StoreError> {
     let user = platform.store().find_user(&org.org.id, &session.user_id).await?;
-    Ok(user.filter(|user| user.status == tenterhook_model::Status::Active))
+    Ok(user.filter(|user| user.status == tenterhook_model::UserStatus::Active))
 }
 
 /// The redirect URI of an authorization request, when it is its client's.

@@ -38,7 +38,7 @@ impl ClaimsSource<'_> {
         if let Some(user) = self.user {
             claims.insert("uid".to_owned(), json!(user.id));
         }
-        let subject = self.user.map_or(self.client.id.as_str(), |user| user.login.as_str());
+        let subject = self.user.map_or(self.client.id.as_str(), |user| user.profile.login.as_str());
         claims.insert("sub".to_owned(), json!(subject));
         self.custom(ClaimTarget::Access, &mut claims);
         TokenDraft { claims, lifetime_seconds }
@@ -50,10 +50,10 @@ impl ClaimsSource<'_> {
         let mut claims = Map::new();
         claims.insert("sub".to_owned(), json!(user.id));
         if granted("profile") {
-            claims.insert("name".to_owned(), json!(user.full_name()));
+            claims.insert("name".to_owned(), json!(user.profile.full_name()));
         }
         if granted("email") {
-            claims.insert("email".to_owned(), json!(user.email));
+            claims.insert("email".to_owned(), json!(user.profile.email));
         }
         claims.insert("ver".to_owned(), json!(1));
         claims.insert("iss".to_owned(), json!(self.issuer));
@@ -68,7 +68,7 @@ impl ClaimsSource<'_> {
             claims.insert("auth_time".to_owned(), json!(auth_time.as_seconds()));
         }
         if granted("profile") {
-            claims.insert("preferred_username".to_owned(), json!(user.login));
+            claims.insert("preferred_username".to_owned(), json!(user.profile.login));
         }
         self.custom(ClaimTarget::Identity, &mut claims);
         TokenDraft { claims, lifetime_seconds: ID_TOKEN_LIFETIME_SECONDS }

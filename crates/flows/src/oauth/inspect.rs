@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::Timestamp;
-use tenterhook_model::{AuthorizationServer, ClaimTarget, RefreshTokenState, Status};
+use tenterhook_model::{AuthorizationServer, ClaimTarget, RefreshTokenState, UserStatus};
 use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer};
 
 use super::{claims::add_defined, client, error::OAuthError, parameters::Parameters, token::authenticate};
@@ -112,22 +112,22 @@ pub async fn userinfo(
     }
     let id = claims.get("uid").and_then(Value::as_str).and_then(|id| id.parse().ok()).ok_or_else(invalid)?;
     let user = platform.store().find_user(&org.org.id, &id).await?;
-    let user = user.filter(|user| user.status == Status::Active).ok_or_else(invalid)?;
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or_else(invalid)?;
     let mut answer = Map::from_iter([("sub".to_owned(), json!(user.id))]);
     if granted("profile") {
         answer.extend([
-            ("name".to_owned(), json!(user.full_name())),
-            ("given_name".to_owned(), json!(user.first_name)),
-            ("family_name".to_owned(), json!(user.last_name)),
-            ("preferred_username".to_owned(), json!(user.login)),
+            ("name".to_owned(), json!(user.profile.full_name())),
+            ("given_name".to_owned(), json!(user.profile.first_name)),
+            ("family_name".to_owned(), json!(user.profile.last_name)),
+            ("preferred_username".to_owned(), json!(user.profile.login)),
             ("updated_at".to_owned(), json!(user.last_updated.as_seconds())),
         ]);
-        let locale = user.locale.as_ref().map(|locale| ("locale".to_owned(), json!(locale.replace('_', "-"))));
-        let zone = user.time_zone.as_ref().map(|zone| ("zoneinfo".to_owned(), json!(zone)));
+        let locale = user.profile.locale().map(|locale| ("locale".to_owned(), json!(locale.replace('_', "-"))));
+        let zone = user.profile.time_zone().map(|zone| ("zoneinfo".to_owned(), json!(zone)));
         answer.extend(locale.into_iter().chain(zone));
     }
     if granted("email") {
-        answer.insert("email".to_owned(), json!(user.email));
+        answer.insert("email".to_owned(), json!(user.profile.email));
         answer.insert("email_verified".to_owned(), json!(false));
     }
     let client = claims.get("cid").and_then(Value::as_str).and_then(|id| client(org, id));

@@ -276,7 +276,7 @@ fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> Session
     SessionContext {
         id: session.id.clone(),
         user_id: user.id.clone(),
-        login: user.login.clone(),
+        login: user.profile.login.clone(),
         created_at: session.created.whole_seconds(),
         expires_at: session.expires.whole_seconds(),
         status: "ACTIVE",

@@ -13,7 +13,7 @@ use tenterhook_contract::{
 };
 use tenterhook_model::{
     AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, CodeState, OAuthClient, PolicyRule,
-    RefreshToken, RefreshTokenState, Status, User,
+    RefreshToken, RefreshTokenState, Status, User, UserStatus,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
@@ -334,7 +334,7 @@ async fn token_user(
     id: &tenterhook_contract::id::UserId,
 ) -> Result<User, OAuthError> {
     let user = platform.store().find_user(&org.org.id, id).await?;
-    user.filter(|user| user.status == Status::Active)
+    user.filter(|user| user.status == UserStatus::Active)
         .ok_or_else(|| OAuthError::invalid_grant("The user is not active."))
 }
 

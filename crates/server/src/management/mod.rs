@@ -6,6 +6,7 @@ mod inline_hooks;
 mod logs;
 mod organization;
 mod paging;
+mod user_search;
 mod users;
 
 use std::{sync::Arc, time::Duration};

@@ -30,4 +30,5 @@ mod signing_keys;
 mod slow_clients;
 mod strangers;
 mod taking_nothing;
+mod user_life;
 mod users;

@@ -8,7 +8,7 @@ use tenterhook_contract::{
     id::{AuthorizationServerId, ClientId, OrgId, RefreshTokenId, RuleId, SessionId, UserId},
     token::ProtocolRequest,
 };
-use tenterhook_model::{AuthorizationCode, Org, RefreshToken, Session, Status, User};
+use tenterhook_model::{AuthorizationCode, Org, Password, Profile, RefreshToken, Session, User, UserQuery, UserStatus};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 
 /// Runs a test body on each database. A body takes a store that has one org.
@@ -117,19 +117,20 @@ pub(crate) fn user(login: &str) -> User {
     User {
         id: UserId::from_parts(number(), [0; 8]),
         org_id: org(),
-        login: login.into(),
-        email: login.into(),
-        first_name: "Ada".into(),
-        last_name: "Okoye".into(),
-        locale: Some("en_US".into()),
-        time_zone: None,
-        custom: serde_json::Map::from_iter([("department".to_owned(), "Logistics".into())]),
-        password_hash: Some(Secret::new("$argon2id$…")),
-        password_changed: Some(at(0)),
-        status: Status::Active,
+        profile: Profile::new(login, login, "Ada", "Okoye").with("locale", "en_US").with("department", "Logistics"),
+        password: Password::Hash { hash: Secret::new("$argon2id$…"), changed: at(0) },
+        status: UserStatus::Active,
         created: at(0),
+        activated: Some(at(0)),
+        status_changed: Some(at(0)),
         last_updated: at(0),
+        version: 0,
     }
+}
+
+/// The first users of the org, by id.
+pub(crate) fn first_users(limit: usize) -> UserQuery {
+    UserQuery { limit, ..UserQuery::default() }
 }
 
 pub(crate) fn session(cookie_sha256: &str, expires: Timestamp) -> Session {

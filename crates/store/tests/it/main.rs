@@ -14,3 +14,4 @@ mod opening;
 mod outages;
 mod people;
 mod rotation;
+mod users;

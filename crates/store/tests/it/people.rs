@@ -1,10 +1,10 @@
 //! Users, sessions and API tokens.
 
 use tenterhook_contract::id::ApiTokenId;
-use tenterhook_model::ApiToken;
+use tenterhook_model::{ApiToken, User, UserQuery};
 use tenterhook_store::{Store, StoreError};
 
-use crate::databases::{at, on_every_database, org, other_org, session, user};
+use crate::databases::{at, first_users, on_every_database, org, other_org, session, user};
 
 on_every_database! {
     a_login_is_unique_and_found_in_any_case
@@ -23,12 +23,13 @@ async fn a_login_is_unique_and_found_in_any_case(store: Store) {
     assert!(matches!(again, Err(StoreError::Duplicate { .. })), "{again:?}");
     let grace = user("grace@example.com");
     store.insert_user(&grace).await.unwrap();
-    let listed = store.list_users(&org(), None, 10).await.unwrap();
+    let after = |user: &User| UserQuery { after: Some(user.id.clone()), ..first_users(10) };
+    let listed = store.list_users(&org(), &first_users(10)).await.unwrap();
     assert_eq!(listed.len(), 2);
     assert!(listed.contains(&ada) && listed.contains(&grace));
-    assert_eq!(store.list_users(&org(), None, 1).await.unwrap(), listed[..1]);
-    assert_eq!(store.list_users(&org(), Some(&listed[0].id), 10).await.unwrap(), listed[1..]);
-    assert_eq!(store.list_users(&org(), Some(&listed[1].id), 10).await.unwrap(), []);
+    assert_eq!(store.list_users(&org(), &first_users(1)).await.unwrap(), listed[..1]);
+    assert_eq!(store.list_users(&org(), &after(&listed[0])).await.unwrap(), listed[1..]);
+    assert_eq!(store.list_users(&org(), &after(&listed[1])).await.unwrap(), []);
 }
 
 async fn a_session_is_found_until_it_ends(store: Store) {
@@ -46,6 +47,8 @@ async fn an_api_token_is_found_by_its_hash_in_its_org(store: Store) {
         name: "t".into(),
         token_sha256: "hash".into(),
         created: at(0),
+        last_used: None,
+        expires: None,
     };
     store.insert_api_token(&token).await.unwrap();
     assert_eq!(store.find_api_token(&org(), "hash").await.unwrap(), Some(token));
@@ -61,6 +64,8 @@ async fn api_tokens_are_listed_and_revoked_in_their_org_only(store: Store) {
         name: format!("token {number}"),
         token_sha256: format!("hash {number}"),
         created: at(number.into()),
+        last_used: None,
+        expires: None,
     };
     let [first, second] = [token(1), token(2)];
     for made in [&second, &first] {

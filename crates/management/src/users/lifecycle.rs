@@ -1,0 +1,151 @@
+//! The life of a user: transitions of the status, the password, the end.
+
+use tenterhook_contract::Timestamp;
+use tenterhook_model::{Password, User, UserStatus, UserTransition};
+use tenterhook_platform::{
+    Platform,
+    events::user_target,
+    passwords::{HashingSource, hash_password, verify_password},
+};
+
+use super::{JUDGED_MAX, PasswordChange, change, get};
+use crate::administrator::{Administrator, ManagementError, log_change};
+
+/// Moves a user to another status.
+///
+/// # Errors
+/// When the vendor does not allow it from the user's status.
+pub async fn transition(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+    transition: UserTransition,
+) -> Result<User, ManagementError> {
+    let (_, after) = change(platform, administrator, id_or_login, |stored| {
+        let mut user = stored.clone();
+        follow(&mut user, transition, platform.now())?;
+        Ok(user)
+    })
+    .await?;
+    let (event_type, message) = event(transition);
+    log_change(platform, administrator, event_type, message, user_target(&after));
+    Ok(after)
+}
+
+/// Makes a user change the password: until one is set they do not sign in.
+///
+/// # Errors
+/// When the user has no password, or the status does not allow it.
+pub async fn expire_password(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+) -> Result<User, ManagementError> {
+    let (_, after) = change(platform, administrator, id_or_login, |stored| {
+        if stored.password.hash().is_none() {
+            return Err(ManagementError::field("password", "The user has no password that could expire"));
+        }
+        let mut user = stored.clone();
+        follow(&mut user, UserTransition::ExpirePassword, platform.now())?;
+        Ok(user)
+    })
+    .await?;
+    let (event_type, message) = event(UserTransition::ExpirePassword);
+    log_change(platform, administrator, event_type, message, user_target(&after));
+    Ok(after)
+}
+
+/// Changes the password of a user with the old one.
+///
+/// # Errors
+/// When the old one is not it, or the status does not allow it.
+pub async fn change_password(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+    password: PasswordChange,
+) -> Result<User, ManagementError> {
+    let org = &administrator.token.org_id;
+    let user = get(platform, administrator, id_or_login).await?;
+    let source = HashingSource::Administrators(org.clone());
+    let verified = verify_password(source, user.password.hash(), &password.old, || ()).await?;
+    if !verified.fits {
+        return Err(ManagementError::field("oldPassword", "The old password is not correct"));
+    }
+    let hash = hash_password(org, &password.new).await?;
+    let verified_with = user.password;
+    let (_, after) = change(platform, administrator, id_or_login, |stored| {
+        // Somebody else has set another one: the old one is no longer correct.
+        if stored.password != verified_with {
+            return Err(ManagementError::field("oldPassword", "The old password is not correct"));
+        }
+        let mut user = stored.clone();
+        user.password = Password::Hash { hash: hash.clone(), changed: platform.now() };
+        follow(&mut user, UserTransition::SetPassword, platform.now())?;
+        Ok(user)
+    })
+    .await?;
+    log_password(platform, administrator, &after);
+    Ok(after)
+}
+
+/// Ends the use of a user; the second time it removes them.
+///
+/// # Errors
+/// When there is no such user.
+pub async fn delete(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+) -> Result<(), ManagementError> {
+    for _ in 0..JUDGED_MAX {
+        let user = get(platform, administrator, id_or_login).await?;
+        if user.status != UserStatus::Deprovisioned {
+            return transition(platform, administrator, user.id.as_str(), UserTransition::Deactivate).await.map(drop);
+        }
+        // Somebody who has been activated meanwhile is not removed.
+        if platform.store().delete_user(&user).await? {
+            let (event_type, message) = ("user.lifecycle.delete.completed", "Delete Okta user");
+            log_change(platform, administrator, event_type, message, user_target(&user));
+            return Ok(());
+        }
+    }
+    Err(ManagementError::Contended)
+}
+
+/// Moves the user as the vendor's table of transitions says.
+pub(super) fn follow(user: &mut User, transition: UserTransition, now: Timestamp) -> Result<(), ManagementError> {
+    let after = user.status.after(transition).ok_or_else(|| {
+        let text = format!("`{}` is not possible", transition.as_str());
+        wrong_status(&text, user.status)
+    })?;
+    if after == UserStatus::Active && user.activated.is_none() {
+        user.activated = Some(now);
+    }
+    if after != user.status {
+        (user.status, user.status_changed) = (after, Some(now));
+    }
+    Ok(())
+}
+
+pub(super) fn wrong_status(text: &str, status: UserStatus) -> ManagementError {
+    ManagementError::field("status", &format!("{text}: the user is {}", status.as_str()))
+}
+
+pub(super) fn log_password(platform: &Platform, administrator: &Administrator, user: &User) {
+    let (event_type, message) = event(UserTransition::SetPassword);
+    log_change(platform, administrator, event_type, message, user_target(user));
+}
+
+fn event(transition: UserTransition) -> (&'static str, &'static str) {
+    match transition {
+        UserTransition::Activate => ("user.lifecycle.activate", "Activate Okta user"),
+        UserTransition::Deactivate => ("user.lifecycle.deactivate", "Deactivate Okta user"),
+        UserTransition::Suspend => ("user.lifecycle.suspend", "Suspend Okta user"),
+        UserTransition::Unsuspend => ("user.lifecycle.unsuspend", "Unsuspend Okta user"),
+        UserTransition::Unlock => ("user.account.unlock_by_admin", "Unlock user account by admin"),
+        UserTransition::ExpirePassword => ("user.account.expire_password", "Expire user password for Okta"),
+        UserTransition::ResetPassword => ("user.account.reset_password", "User reset password for Okta"),
+        UserTransition::SetPassword => ("user.account.update_password", "User update password for Okta"),
+    }
+}

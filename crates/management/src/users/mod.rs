@@ -1,0 +1,279 @@
+//! Users: created, found, replaced, merged, moved through their life, removed.
+//!
+//! Start reading at [`create`]; what the bodies of requests may have is in [`body`].
+
+mod body;
+mod lifecycle;
+
+use serde_json::{Map, Value, json};
+use tenterhook_contract::{
+    Secret,
+    id::{OrgId, UserId},
+    profile::ProfileSchema,
+};
+use tenterhook_model::{Password, Profile, USER_OF_THE_TOKEN, User, UserQuery, UserStatus, UserTransition};
+use tenterhook_platform::{
+    Platform,
+    events::user_target,
+    passwords::{PasswordError, hash_password},
+};
+use tenterhook_store::StoreError;
+
+use crate::administrator::{Administrator, ManagementError, log_change, org_of};
+
+pub use body::{NewUser, PasswordChange, UserUpdate};
+pub use lifecycle::{change_password, delete, expire_password, transition};
+
+/// How often a change of a user is judged: each time but the first because somebody else's came first.
+const JUDGED_MAX: usize = 100;
+
+/// The password that a request gives a user.
+pub enum NewPassword {
+    /// In clear.
+    Value(Secret),
+    /// As another system's hash, in its stored form.
+    Imported(Secret),
+}
+
+/// What a change of attributes does with those that it does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileChange {
+    /// They are taken away.
+    Replace,
+    /// They stay.
+    Merge,
+}
+
+/// Creates a user.
+///
+/// # Errors
+/// Everything that is wrong with the profile; a login that is taken.
+pub async fn create(
+    platform: &Platform,
+    administrator: &Administrator,
+    new: NewUser,
+    activate: bool,
+) -> Result<User, ManagementError> {
+    let org = org_of(platform, administrator)?;
+    let profile = read_profile(new.profile, &org.profile_schema, None)?;
+    add(platform, administrator, profile, new.password, activate).await.map_err(login_taken)
+}
+
+async fn add(
+    platform: &Platform,
+    administrator: &Administrator,
+    profile: Profile,
+    password: Option<NewPassword>,
+    activate: bool,
+) -> Result<User, ManagementError> {
+    let id = UserId::from_parts(platform.id_parts().0, platform.id_parts().1);
+    let user = new_user(platform, administrator.token.org_id.clone(), id, profile, password, activate).await?;
+    platform.store().insert_user(&user).await?;
+    log_change(platform, administrator, "user.lifecycle.create", "Create Okta user", user_target(&user));
+    Ok(user)
+}
+
+/// The user that the org's API tokens belong to (`clients.md` section 1): one for all of them, without a password,
+/// added when it is first asked for.
+pub(crate) async fn user_of_tokens(
+    platform: &Platform,
+    administrator: &Administrator,
+) -> Result<User, ManagementError> {
+    let org = &administrator.token.org_id;
+    let login = format!("api@{}.invalid", org.as_str().to_lowercase());
+    if let Some(user) = platform.store().find_user_by_login(org, &login).await? {
+        return Ok(user);
+    }
+    let profile = Profile::new(login.clone(), login.clone(), "API", "Tokens");
+    match add(platform, administrator, profile, None, true).await {
+        Err(ManagementError::Store(StoreError::Duplicate { .. })) => {
+            let added = platform.store().find_user_by_login(org, &login).await?;
+            added.ok_or_else(|| not_found(&login))
+        }
+        added => added,
+    }
+}
+
+/// The user with this id or login; `me` is the user of the API tokens.
+///
+/// # Errors
+/// When there is none.
+pub async fn get(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+) -> Result<User, ManagementError> {
+    if id_or_login == USER_OF_THE_TOKEN {
+        return user_of_tokens(platform, administrator).await;
+    }
+    let org = &administrator.token.org_id;
+    let user = match id_or_login.parse() {
+        Ok(id) => platform.store().find_user(org, &id).await?,
+        Err(_) => platform.store().find_user_by_login(org, id_or_login).await?,
+    };
+    user.ok_or_else(|| not_found(id_or_login))
+}
+
+/// A page of users, by id.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn list(
+    platform: &Platform,
+    administrator: &Administrator,
+    query: &UserQuery,
+) -> Result<Vec<User>, ManagementError> {
+    Ok(platform.store().list_users(&administrator.token.org_id, query).await?)
+}
+
+/// Changes attributes and the password of a user. A password that is set ends what the user had to do about it.
+///
+/// # Errors
+/// Everything that is wrong with the profile; a login that is taken; a user who has left.
+pub async fn update(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+    update: UserUpdate,
+    how: ProfileChange,
+) -> Result<User, ManagementError> {
+    let UserUpdate { profile, password } = update;
+    let schema = org_of(platform, administrator)?.profile_schema.clone();
+    if profile.is_none() && how == ProfileChange::Replace {
+        return Err(ManagementError::field("profile", "The field cannot be left blank"));
+    }
+    // Once, whoever else changes the user meanwhile.
+    let password = new_password(platform, &administrator.token.org_id, password).await?;
+    let (before, after) = change(platform, administrator, id_or_login, |stored| {
+        let mut user = stored.clone();
+        if let Some(members) = profile.clone() {
+            let members = match how {
+                ProfileChange::Replace => members,
+                ProfileChange::Merge => stored.profile.merged(members),
+            };
+            user.profile = read_profile(members, &schema, Some(&stored.profile))?;
+        }
+        if password != Password::None {
+            user.password = password.clone();
+            lifecycle::follow(&mut user, UserTransition::SetPassword, platform.now())?;
+        }
+        Ok(user)
+    })
+    .await?;
+    if before.profile != after.profile {
+        let text = "Update user profile for Okta";
+        log_change(platform, administrator, "user.account.update_profile", text, user_target(&after));
+    }
+    if before.password != after.password {
+        lifecycle::log_password(platform, administrator, &after);
+    }
+    Ok(after)
+}
+
+/// Changes the stored user as `judge` says, which is asked again when somebody else came first. Answers with the user
+/// before and after; a change that changes nothing is not written.
+async fn change(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+    judge: impl Fn(&User) -> Result<User, ManagementError>,
+) -> Result<(User, User), ManagementError> {
+    for _ in 0..JUDGED_MAX {
+        let stored = get(platform, administrator, id_or_login).await?;
+        let judged = judge(&stored)?;
+        if judged == stored {
+            return Ok((stored, judged));
+        }
+        if stored.status == UserStatus::Deprovisioned && judged.status == UserStatus::Deprovisioned {
+            return Err(lifecycle::wrong_status("The user has left", stored.status));
+        }
+        let changed = User { last_updated: platform.now(), ..judged };
+        if platform.store().replace_user(&changed).await.map_err(|error| login_taken(error.into()))? {
+            return Ok((stored, User { version: changed.version + 1, ..changed }));
+        }
+    }
+    Err(ManagementError::Contended)
+}
+
+fn read_profile(
+    members: Map<String, Value>,
+    schema: &ProfileSchema,
+    stored: Option<&Profile>,
+) -> Result<Profile, ManagementError> {
+    Profile::read(members, schema, stored)
+        .map_err(|causes| ManagementError::Invalid { subject: "profile".to_owned(), causes })
+}
+
+fn login_taken(error: ManagementError) -> ManagementError {
+    match error {
+        ManagementError::Store(StoreError::Duplicate { .. }) => {
+            let text = "An object with this field already exists in the current organization";
+            ManagementError::field("login", text)
+        }
+        other => other,
+    }
+}
+
+fn not_found(id_or_login: &str) -> ManagementError {
+    ManagementError::NotFound { id: id_or_login.to_owned(), kind: "User" }
+}
+
+async fn new_password(
+    platform: &Platform,
+    org: &OrgId,
+    password: Option<NewPassword>,
+) -> Result<Password, PasswordError> {
+    let hash = match password {
+        Some(NewPassword::Value(password)) => hash_password(org, &password).await?,
+        Some(NewPassword::Imported(hash)) => hash,
+        None => return Ok(Password::None),
+    };
+    Ok(Password::Hash { hash, changed: platform.now() })
+}
+
+pub(crate) async fn new_user(
+    platform: &Platform,
+    org_id: OrgId,
+    id: UserId,
+    profile: Profile,
+    password: Option<NewPassword>,
+    activate: bool,
+) -> Result<User, PasswordError> {
+    let now = platform.now();
+    let password = new_password(platform, &org_id, password).await?;
+    Ok(User {
+        id,
+        org_id,
+        profile,
+        password,
+        status: if activate { UserStatus::Active } else { UserStatus::Staged },
+        created: now,
+        activated: activate.then_some(now),
+        status_changed: activate.then_some(now),
+        last_updated: now,
+        version: 0,
+    })
+}
+
+/// The user as the API shows it.
+pub fn user_to_json(user: &User, base_url: &str) -> Value {
+    let provider = json!({ "type": "OKTA", "name": "OKTA" });
+    let credentials = match user.password {
+        Password::None => json!({ "provider": provider }),
+        Password::Hash { .. } => json!({ "password": {}, "provider": provider }),
+        Password::ImportByHook => json!({ "password": {}, "provider": { "type": "IMPORT", "name": "IMPORT" } }),
+    };
+    json!({
+        "id": user.id,
+        "status": user.status,
+        "created": user.created,
+        "activated": user.activated,
+        "statusChanged": user.status_changed,
+        "lastUpdated": user.last_updated,
+        "passwordChanged": user.password.changed(),
+        "type": { "id": body::user_type_of(&user.org_id) },
+        "profile": user.profile.to_map(),
+        "credentials": credentials,
+        "_links": { "self": { "href": format!("{base_url}/api/v1/users/{}", user.id) } },
+    })
+}

@@ -1,0 +1,289 @@
+//! The profile of a user: base attributes in the vendor's spellings, and custom ones that the org's schema defines.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+use tenterhook_contract::{
+    id::UserId,
+    profile::{ProfileSchema, TIME_ZONE, spelled},
+};
+
+/// Longest text of a base attribute in characters.
+pub const ATTRIBUTE_CHARACTERS_MAX: usize = 1_000;
+/// Longest login in bytes, in lower case: it is a key of an index, whose rows have a bound on every database.
+pub const LOGIN_BYTES_MAX: usize = 2_000;
+/// Attributes of a profile, but for those that every user has, locale and time zone.
+pub const CUSTOM_ATTRIBUTES_MAX: usize = 100;
+/// Bytes of those attributes as JSON: they go into tokens and into what hooks are sent.
+pub const CUSTOM_BYTES_MAX: usize = 64 * 1_024;
+/// What the user of the API tokens is called in URLs, so that no login may be it.
+pub const USER_OF_THE_TOKEN: &str = "me";
+
+const LOCALE: &str = "locale";
+const EXTERNAL_ID: &str = "externalId";
+const BLANK: &str = "The field cannot be left blank";
+const INVALID: &str = "The field has an invalid value";
+
+/// The attributes of a user. Those that every user has are texts; of the others only those are there that somebody set.
+///
+/// ```
+/// use tenterhook_model::Profile;
+/// let profile = Profile::new("ada@example.com", "ada@example.com", "Ada", "Okoye").with("timeZone", "Africa/Lagos");
+/// assert_eq!(profile.time_zone(), Some("Africa/Lagos"));
+/// assert_eq!(profile.attribute("timezone"), profile.attribute("timeZone"), "two spellings of one attribute");
+/// assert_eq!(profile.attribute("locale"), None);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Unique in the org, compared in lower case.
+    pub login: String,
+    /// The mail address.
+    pub email: String,
+    /// The given name.
+    pub first_name: String,
+    /// The family name.
+    pub last_name: String,
+    /// The others, never null, each under its one spelling.
+    others: Map<String, Value>,
+}
+
+impl Profile {
+    /// A profile with what every user has.
+    pub fn new(
+        login: impl Into<String>,
+        email: impl Into<String>,
+        first_name: impl Into<String>,
+        last_name: impl Into<String>,
+    ) -> Self {
+        Self {
+            login: login.into(),
+            email: email.into(),
+            first_name: first_name.into(),
+            last_name: last_name.into(),
+            others: Map::new(),
+        }
+    }
+
+    /// The same with one of the other attributes, which takes the place of an earlier value; null takes it away.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let (name, value) = (spelled(name), value.into());
+        if value.is_null() {
+            self.others.shift_remove(name);
+        } else {
+            self.others.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    /// The attributes, but for login, email, first name and last name.
+    pub fn others(&self) -> &Map<String, Value> {
+        &self.others
+    }
+
+    /// The value of the attribute with this name, when somebody set one.
+    pub fn attribute(&self, name: &str) -> Option<Value> {
+        let text = match spelled(name) {
+            "login" => &self.login,
+            "email" => &self.email,
+            "firstName" => &self.first_name,
+            "lastName" => &self.last_name,
+            other => return self.others.get(other).cloned(),
+        };
+        Some(Value::from(text.as_str()))
+    }
+
+    /// The name that people read: given name, family name.
+    pub fn full_name(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name)
+    }
+
+    /// A locale such as `en_US`.
+    pub fn locale(&self) -> Option<&str> {
+        self.text(LOCALE)
+    }
+
+    /// An IANA time zone.
+    pub fn time_zone(&self) -> Option<&str> {
+        self.text(TIME_ZONE)
+    }
+
+    /// What another system calls the user, when the org's schema has an attribute `externalId` of texts.
+    pub fn external_id(&self) -> Option<&str> {
+        self.text(EXTERNAL_ID)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.others.get(name).and_then(Value::as_str)
+    }
+
+    /// The attributes by name, in the vendor's order.
+    pub fn to_map(&self) -> Map<String, Value> {
+        let mut members = Map::from_iter([
+            ("firstName".to_owned(), Value::from(self.first_name.as_str())),
+            ("lastName".to_owned(), Value::from(self.last_name.as_str())),
+            ("email".to_owned(), Value::from(self.email.as_str())),
+            ("login".to_owned(), Value::from(self.login.as_str())),
+        ]);
+        members.extend(self.others.clone());
+        members
+    }
+
+    /// The attributes that hooks are told besides login, names, locale and time zone: neither the mail address nor what the
+    /// schema marks as sensitive.
+    pub fn told(&self, schema: &ProfileSchema) -> Map<String, Value> {
+        let told = self
+            .others
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), LOCALE | TIME_ZONE) && schema.may_send(name));
+        told.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// Reads a whole profile. Null stands for an attribute that is not set. `stored` is the one that it takes the place of:
+    /// what is equal in both is not judged again, so a schema that became narrower makes no user immutable.
+    ///
+    /// # Errors
+    /// One text per problem: `name: what is wrong with it`, never with the value.
+    pub fn read(
+        members: Map<String, Value>,
+        schema: &ProfileSchema,
+        stored: Option<&Self>,
+    ) -> Result<Self, Vec<String>> {
+        Reader { members, schema, stored, causes: Vec::new() }.read()
+    }
+
+    /// The members of this profile with those of a partial one put over them; null takes an attribute away.
+    pub fn merged(&self, members: Map<String, Value>) -> Map<String, Value> {
+        let mut merged = self.to_map();
+        let both = members.contains_key(TIME_ZONE)
+            && members.keys().any(|name| name != TIME_ZONE && spelled(name) == TIME_ZONE);
+        for (name, value) in members {
+            // Who writes both spellings is told so by who reads the result.
+            let name = if both { name } else { spelled(&name).to_owned() };
+            merged.insert(name, value);
+        }
+        merged
+    }
+}
+
+struct Reader<'a> {
+    members: Map<String, Value>,
+    schema: &'a ProfileSchema,
+    stored: Option<&'a Profile>,
+    causes: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn read(mut self) -> Result<Profile, Vec<String>> {
+        if self.members.shift_remove("password").is_some() {
+            self.cause("profile.password", "The password is not an attribute of the profile");
+        }
+        let (login, email) = (self.required("login"), self.required("email"));
+        let (first_name, last_name) = (self.required("firstName"), self.required("lastName"));
+        let others = self.others();
+        let login = login.and_then(|login| self.judge_login(login));
+        match (login, email, first_name, last_name) {
+            (Some(login), Some(email), Some(first_name), Some(last_name)) if self.causes.is_empty() => {
+                Ok(Profile { login, email, first_name, last_name, others })
+            }
+            _ => Err(self.causes),
+        }
+    }
+
+    fn cause(&mut self, name: &str, text: &str) {
+        self.causes.push(format!("{name}: {text}"));
+    }
+
+    fn required(&mut self, name: &str) -> Option<String> {
+        match self.members.shift_remove(name) {
+            Some(Value::String(text)) if is_text(&text) => return Some(text),
+            None | Some(Value::Null) => self.cause(name, BLANK),
+            Some(_) => self.cause(name, INVALID),
+        }
+        None
+    }
+
+    fn judge_login(&mut self, login: String) -> Option<String> {
+        // Such a login names somebody else where a user is looked for.
+        let is_of_others = login.eq_ignore_ascii_case(USER_OF_THE_TOKEN) || login.parse::<UserId>().is_ok();
+        if is_of_others {
+            let text =
+                format!("Nobody is found by `{USER_OF_THE_TOKEN}`, which is the user of the API token, nor by an id");
+            self.cause("login", &text);
+        } else if login.to_lowercase().len() > LOGIN_BYTES_MAX {
+            self.cause("login", INVALID);
+        } else {
+            return Some(login);
+        }
+        None
+    }
+
+    fn others(&mut self) -> Map<String, Value> {
+        let mut others = Map::new();
+        for (name, value) in std::mem::take(&mut self.members) {
+            let own = spelled(&name);
+            if others.contains_key(own) {
+                self.cause(&name, "Give either `timezone` or `timeZone`, which are the same");
+            } else if value.is_null() {
+            } else if self.is_stored(own, &value) || self.judge(&name, own, &value) {
+                others.insert(own.to_owned(), value);
+            }
+        }
+        self.judge_required(&others);
+        let names: BTreeSet<&str> = others.keys().map(String::as_str).filter(|name| !is_named(name)).collect();
+        if names.len() > CUSTOM_ATTRIBUTES_MAX {
+            let text = format!("At most {CUSTOM_ATTRIBUTES_MAX} custom attributes are supported");
+            self.causes.push(format!("profile: {text}"));
+        }
+        let bounded: Map<_, _> =
+            others.iter().filter(|(name, _)| !is_named(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        if Value::Object(bounded).to_string().len() > CUSTOM_BYTES_MAX {
+            self.cause("profile", &format!("The custom attributes can have {CUSTOM_BYTES_MAX} bytes together"));
+        }
+        others
+    }
+
+    fn is_stored(&self, name: &str, value: &Value) -> bool {
+        self.stored.is_some_and(|stored| stored.others.get(name) == Some(value))
+    }
+
+    /// Whether one of the other attributes may have this value.
+    fn judge(&mut self, name: &str, own: &str, value: &Value) -> bool {
+        // An org without a schema of its own takes every attribute.
+        let Some(attribute) = self.schema.attribute(own) else { return true };
+        let fits = match (ProfileSchema::is_base(own), value) {
+            (true, Value::String(text)) if is_named(own) => {
+                is_text(text).then_some(()).ok_or_else(|| INVALID.to_owned())
+            }
+            (true, Value::String(text)) if text.chars().count() <= ATTRIBUTE_CHARACTERS_MAX => Ok(()),
+            (true, _) => Err(INVALID.to_owned()),
+            (false, value) => attribute.judge(value).map_err(|wanted| format!("The field {wanted}")),
+        };
+        if let Err(text) = &fits {
+            self.cause(name, text);
+        }
+        fits.is_ok()
+    }
+
+    /// Custom attributes that everyone must have; nobody is asked for one that they could go without until now.
+    fn judge_required(&mut self, others: &Map<String, Value>) {
+        let missing =
+            self.schema.attributes().filter(|attribute| attribute.required && !ProfileSchema::is_base(&attribute.name));
+        let missing = missing.filter(|attribute| !others.contains_key(&attribute.name));
+        let lacked = |name: &str| self.stored.is_some_and(|stored| !stored.others.contains_key(name));
+        let missing: Vec<String> =
+            missing.filter(|attribute| !lacked(&attribute.name)).map(|attribute| attribute.name.clone()).collect();
+        for name in missing {
+            self.cause(&name, BLANK);
+        }
+    }
+}
+
+/// Whether every token and every hook has a place of its own for it.
+fn is_named(name: &str) -> bool {
+    matches!(name, LOCALE | TIME_ZONE)
+}
+
+fn is_text(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= ATTRIBUTE_CHARACTERS_MAX
+}

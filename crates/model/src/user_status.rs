@@ -1,0 +1,166 @@
+//! The life of a user: statuses, and what leads from one to another.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a user is in their life. Only an active one signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UserStatus {
+    /// Created, not activated.
+    #[serde(alias = "INACTIVE")]
+    Staged,
+    /// Activated, and has to complete it.
+    Provisioned,
+    /// In use.
+    Active,
+    /// Has to set a new password, having lost the old one.
+    Recovery,
+    /// Has to change the password.
+    PasswordExpired,
+    /// Too many wrong passwords.
+    LockedOut,
+    /// Kept out for a time.
+    Suspended,
+    /// Left.
+    Deprovisioned,
+}
+
+/// What is done with a user that may change the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UserTransition {
+    /// Begin to use, or use again.
+    Activate,
+    /// End the use.
+    Deactivate,
+    /// Keep out for a time.
+    Suspend,
+    /// Let in again.
+    Unsuspend,
+    /// Forgive wrong passwords.
+    Unlock,
+    /// Make the user change the password.
+    ExpirePassword,
+    /// Make the user set a new password.
+    ResetPassword,
+    /// Set a password in the user's place.
+    SetPassword,
+}
+
+impl UserStatus {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::Staged,
+        Self::Provisioned,
+        Self::Active,
+        Self::Recovery,
+        Self::PasswordExpired,
+        Self::LockedOut,
+        Self::Suspended,
+        Self::Deprovisioned,
+    ];
+
+    /// The vendor's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "STAGED",
+            Self::Provisioned => "PROVISIONED",
+            Self::Active => "ACTIVE",
+            Self::Recovery => "RECOVERY",
+            Self::PasswordExpired => "PASSWORD_EXPIRED",
+            Self::LockedOut => "LOCKED_OUT",
+            Self::Suspended => "SUSPENDED",
+            Self::Deprovisioned => "DEPROVISIONED",
+        }
+    }
+
+    /// The status after a transition; `None` where the vendor does not allow it.
+    ///
+    /// ```
+    /// use tenterhook_model::{UserStatus, UserTransition};
+    /// assert_eq!(UserStatus::Active.after(UserTransition::Suspend), Some(UserStatus::Suspended));
+    /// assert_eq!(UserStatus::Staged.after(UserTransition::Suspend), None);
+    /// ```
+    pub const fn after(self, transition: UserTransition) -> Option<Self> {
+        use UserTransition as To;
+        match (transition, self) {
+            (To::Activate, Self::Staged | Self::Provisioned | Self::Deprovisioned)
+            | (To::Unsuspend, Self::Suspended)
+            | (To::Unlock, Self::LockedOut)
+            | (To::SetPassword, Self::Provisioned | Self::Recovery | Self::PasswordExpired | Self::LockedOut) => {
+                Some(Self::Active)
+            }
+            (To::Deactivate, from) if !matches!(from, Self::Deprovisioned) => Some(Self::Deprovisioned),
+            (To::Suspend, Self::Active) => Some(Self::Suspended),
+            (To::ExpirePassword, Self::Active | Self::PasswordExpired) => Some(Self::PasswordExpired),
+            (To::ResetPassword, Self::Active | Self::PasswordExpired | Self::Recovery | Self::LockedOut) => {
+                Some(Self::Recovery)
+            }
+            (To::SetPassword, from) if !matches!(from, Self::Deprovisioned) => Some(from),
+            _ => None,
+        }
+    }
+}
+
+impl UserTransition {
+    /// The name of the operation, as URLs and errors have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Activate => "activate",
+            Self::Deactivate => "deactivate",
+            Self::Suspend => "suspend",
+            Self::Unsuspend => "unsuspend",
+            Self::Unlock => "unlock",
+            Self::ExpirePassword => "expire_password",
+            Self::ResetPassword => "reset_password",
+            Self::SetPassword => "set_password",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{UserStatus::*, UserTransition::*, *};
+
+    #[test]
+    fn a_status_changes_as_the_vendors_do() {
+        let table = [
+            (Activate, [Some(Active), Some(Active), None, None, None, None, None, Some(Active)]),
+            (Deactivate, [Some(Deprovisioned); 8]),
+            (Suspend, [None, None, Some(Suspended), None, None, None, None, None]),
+            (Unsuspend, [None, None, None, None, None, None, Some(Active), None]),
+            (Unlock, [None, None, None, None, None, Some(Active), None, None]),
+            (ExpirePassword, [None, None, Some(PasswordExpired), None, Some(PasswordExpired), None, None, None]),
+            (ResetPassword, [None, None, Some(Recovery), Some(Recovery), Some(Recovery), Some(Recovery), None, None]),
+            (
+                SetPassword,
+                [
+                    Some(Staged),
+                    Some(Active),
+                    Some(Active),
+                    Some(Active),
+                    Some(Active),
+                    Some(Active),
+                    Some(Suspended),
+                    None,
+                ],
+            ),
+        ];
+        for (transition, wanted) in table {
+            for (from, mut to) in UserStatus::ALL.into_iter().zip(wanted) {
+                if (transition, from) == (Deactivate, Deprovisioned) {
+                    to = None;
+                }
+                assert_eq!(from.after(transition), to, "{transition:?} of {from:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_status_is_stored_by_the_vendors_word() {
+        for status in UserStatus::ALL {
+            assert_eq!(serde_json::to_value(status).ok(), Some(serde_json::Value::from(status.as_str())));
+        }
+        // What versions without these statuses stored.
+        assert_eq!(serde_json::from_str::<UserStatus>("\"INACTIVE\"").ok(), Some(Staged));
+    }
+}

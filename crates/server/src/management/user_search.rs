@@ -1,0 +1,98 @@
+//! What lists of users are searched by: `q`, and of `filter` and `search` the conditions that have an index.
+
+use tenterhook_model::{SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition};
+
+use super::given;
+use crate::error::ApiError;
+
+/// Conditions of one `filter` or `search`.
+const CONDITIONS_MAX: usize = 5;
+const FILTER: &str = "`filter` takes conditions such as `profile.login eq \"ada@example.com\"`, joined by `and`, on login, email, \
+                      firstName, lastName and externalId";
+const SEARCH: &str = "`search` takes conditions such as `profile.login sw \"ada\"`, with `eq` or `sw`, joined by `and`, on login, \
+                      email, firstName, lastName and externalId";
+
+/// The conditions of a query.
+pub(super) fn conditions(raw: Option<&str>) -> Result<Vec<UserCondition>, ApiError> {
+    let mut conditions = Vec::new();
+    if let Some(q) = given(raw, "q") {
+        let text = SearchText::new(&q).ok_or_else(|| ApiError::Validation {
+            subject: "users",
+            causes: vec![format!("q: must have fewer than {USER_KEY_CHARACTERS_MAX} characters.")],
+        })?;
+        conditions.push(UserCondition::AnyBegins(text));
+    }
+    for (name, with_beginnings, refused) in [("filter", false, FILTER), ("search", true, SEARCH)] {
+        if let Some(text) = given(raw, name) {
+            let read = read(&text, with_beginnings).filter(|read| read.len() <= CONDITIONS_MAX);
+            conditions.extend(read.ok_or(ApiError::InvalidFilter(refused))?);
+        }
+    }
+    Ok(conditions)
+}
+
+/// Conditions joined by `and`; `None` when there is anything else.
+fn read(mut rest: &str, with_beginnings: bool) -> Option<Vec<UserCondition>> {
+    let mut conditions = Vec::new();
+    loop {
+        let (attribute, after) = rest.trim_start().split_once(' ')?;
+        let (operator, after) = after.trim_start().split_once(' ')?;
+        let (value, after) = quoted(after.trim_start())?;
+        let name = attribute.strip_prefix("profile.")?;
+        let attribute = SearchedAttribute::ALL.into_iter().find(|attribute| attribute.as_str() == name)?;
+        let text = SearchText::new(&value)?;
+        conditions.push(match operator.to_ascii_lowercase().as_str() {
+            "eq" => UserCondition::Is(attribute, text),
+            "sw" if with_beginnings => UserCondition::Begins(attribute, text),
+            _ => return None,
+        });
+        let after = after.trim();
+        if after.is_empty() {
+            return Some(conditions);
+        }
+        let (word, next) = after.split_once(' ')?;
+        rest = word.eq_ignore_ascii_case("and").then_some(next)?;
+    }
+}
+
+/// A text in quotation marks, written as in JSON, and what is behind it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
+    let value = values.next()?.ok()?;
+    Some((value, text.get(values.byte_offset()..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Option<SearchText> {
+        SearchText::new(text)
+    }
+
+    #[test]
+    fn a_filter_is_conditions_that_have_an_index() {
+        use SearchedAttribute::{Email, FirstName, LastName};
+        let is = |attribute, value| UserCondition::Is(attribute, text(value).unwrap_or_else(|| panic!("{value}")));
+        for (filter, wanted) in [
+            ("profile.email eq \"A@x\"", Some(vec![is(Email, "a@x")])),
+            (
+                "profile.firstName eq \"Ada \\\"A\\\"\" AND profile.lastName eq \"O k\"",
+                Some(vec![is(FirstName, "ada \"a\""), is(LastName, "o k")]),
+            ),
+            ("profile.email sw \"a\"", None),
+            ("profile.city eq \"Lagos\"", None),
+            ("status eq \"ACTIVE\"", None),
+            ("profile.email eq \"a\" or profile.email eq \"b\"", None),
+            ("profile.email eq a", None),
+            ("profile.email eq \"\"", None),
+            ("profile.email eq \"a\" and", None),
+            ("profile.email", None),
+            ("", None),
+        ] {
+            assert_eq!(read(filter, false), wanted, "{filter}");
+        }
+        let begins = read("profile.email sw \"A\"", true);
+        assert_eq!(begins, text("a").map(|text| vec![UserCondition::Begins(Email, text)]));
+    }
+}

@@ -1,0 +1,101 @@
+//! The step that gives users keys of what they are searched by, and API tokens their last use and their end.
+
+use sea_orm::{DbBackend, Statement, Value};
+use sea_orm_migration::{
+    prelude::*,
+    schema::{big_integer, big_integer_null},
+};
+
+use crate::{migration::index, users::keys_of_document};
+
+/// Rows whose keys are filled by one statement.
+const BATCH: usize = 500;
+
+/// Keys of what users are searched by, and a count of their changes.
+pub(crate) struct UserKeys;
+
+impl MigrationName for UserKeys {
+    fn name(&self) -> &'static str {
+        "m0007_user_keys"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for UserKeys {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let connection = manager.get_connection();
+        let is_postgres = connection.get_database_backend() == DbBackend::Postgres;
+        // Keys are compared by their bytes, so that those with a beginning in common are a range of the index.
+        let text = if is_postgres { "varchar COLLATE \"C\"" } else { "varchar" };
+        for column in ["email_key", "first_name_key", "last_name_key", "external_id_key"] {
+            connection.execute_unprepared(&format!("ALTER TABLE users ADD COLUMN {column} {text}")).await?;
+        }
+        if is_postgres {
+            connection
+                .execute_unprepared("ALTER TABLE users ALTER COLUMN login_key TYPE varchar COLLATE \"C\"")
+                .await?;
+        }
+        let version = big_integer("version").default(0).to_owned();
+        manager.alter_table(Table::alter().table("users").add_column(version).to_owned()).await?;
+        for column in ["last_used_us", "expires_us"] {
+            let column = big_integer_null(column);
+            manager.alter_table(Table::alter().table("api_tokens").add_column(column).to_owned()).await?;
+        }
+        fill(connection).await?;
+        for (name, columns) in [
+            ("users_email", &["org_id", "email_key", "id"][..]),
+            ("users_first_name", &["org_id", "first_name_key", "id"]),
+            ("users_last_name", &["org_id", "last_name_key", "first_name_key", "id"]),
+            ("users_external_id", &["org_id", "external_id_key", "id"]),
+        ] {
+            manager.create_index(index(name, "users", columns)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Fills the keys from the stored documents, a batch at a time: an org may have more users than fit the memory.
+async fn fill(connection: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
+    let backend = connection.get_database_backend();
+    let mark = |number: usize| if backend == DbBackend::Postgres { format!("${number}") } else { "?".to_owned() };
+    let read = format!(
+        "SELECT org_id, id, document FROM users WHERE (org_id, id) > ({}, {}) ORDER BY org_id, id LIMIT {BATCH}",
+        mark(1),
+        mark(2)
+    );
+    let write = format!(
+        "UPDATE users SET email_key = {}, first_name_key = {}, last_name_key = {}, external_id_key = {} \
+         WHERE org_id = {} AND id = {}",
+        mark(1),
+        mark(2),
+        mark(3),
+        mark(4),
+        mark(5),
+        mark(6)
+    );
+    let mut after = (String::new(), String::new());
+    loop {
+        let values = [Value::from(after.0.clone()), Value::from(after.1.clone())];
+        let rows = connection.query_all_raw(Statement::from_sql_and_values(backend, &read, values)).await?;
+        for row in &rows {
+            let (org, id): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            let document: String = row.try_get_by_index(2)?;
+            // A document that cannot be read has no keys: it is found by nothing else either.
+            if let Some([email, first_name, last_name, external_id]) = keys_of_document(&document) {
+                let values = [
+                    Value::from(email),
+                    Value::from(first_name),
+                    Value::from(last_name),
+                    Value::from(external_id),
+                    Value::from(org.clone()),
+                    Value::from(id.clone()),
+                ];
+                connection.execute_raw(Statement::from_sql_and_values(backend, &write, values)).await?;
+            }
+            after = (org, id);
+        }
+        if rows.len() < BATCH {
+            return Ok(());
+        }
+    }
+}
