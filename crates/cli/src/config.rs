@@ -285,7 +285,7 @@ impl Config {
         if self.store.connections_max < CONNECTIONS_MIN {
             let text = format!(
                 "must be at least {CONNECTIONS_MIN}: one connection each for short reads, long reads, changes, the System Log \
-                 and the look whether the database is well"
+                 and the health check"
             );
             return refuse("store.connections_max", &text);
         }

@@ -38,7 +38,7 @@ pub(crate) fn add(to: &Path, standby: bool) -> Result<(), Error> {
     if standby {
         println!("Added a key that decrypts. Once every node has the file, move its last line to the front.");
     } else {
-        println!("Added a key that encrypts from now on; running servers take it within {} s.", LOOK_EVERY.as_secs());
+        println!("Added a key that encrypts from now on; running servers use it within {} s.", LOOK_EVERY.as_secs());
     }
     println!("Next: tenterhook keys rotate --config FILE");
     Ok(())
@@ -62,10 +62,7 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
     if done.contended > 0 {
         return Err(format!("{} rows were being changed by others: run it again", done.contended).into());
     }
-    println!(
-        "Moved {} secrets. All are under the key `{current}` now; the other keys can be taken away.",
-        done.secrets
-    );
+    println!("Moved {} secrets. All are under the key `{current}` now; the other keys can be removed.", done.secrets);
     Ok(())
 }
 
@@ -110,7 +107,7 @@ impl Look {
                     tracing::warn!(
                         %error,
                         path = %path.display(),
-                        "keys.unreadable: the known keys stay, and new ones are not seen. Make the file readable to this \
+                        "keys.unreadable: the known keys stay in use, and new ones are not noticed. Make the file readable to this \
                          server before `keys rotate`"
                     );
                 }
@@ -127,7 +124,7 @@ impl Look {
             }
             Err(error) => {
                 if self.refused.as_ref() != Some(&text) {
-                    tracing::warn!(%error, path = %path.display(), "keys.changed is not usable; the old ones stay");
+                    tracing::warn!(%error, path = %path.display(), "keys.changed is not usable; the old keys stay in use");
                 }
                 self.refused = Some(text);
                 None

@@ -70,7 +70,7 @@ pub(crate) async fn report() {
         every.tick().await;
         let lines = left_out();
         if lines > 0 {
-            tracing::warn!(lines, "log.left_out: the log has {LINES_MAX} lines of a kind and minute");
+            tracing::warn!(lines, "log.left_out: the log has at most {LINES_MAX} lines per kind and minute");
         }
     }
 }

@@ -61,7 +61,7 @@ async fn log(store: &Store, token: &ApiToken, change: ApiTokenChange) {
     log.append(&api_token_event(&SystemEntropy, SystemClock.now(), token, change));
     log.close().await;
     if log.lost() > 0 {
-        anstream::eprintln!("warning: the System Log has no event of it: the database did not take it in time");
+        anstream::eprintln!("warning: the System Log has no event of it: the database did not store it in time");
     }
 }
 
@@ -69,6 +69,6 @@ async fn log(store: &Store, token: &ApiToken, change: ApiTokenChange) {
 async fn open(config: &Config) -> Result<(Store, OrgId), Error> {
     let store = Store::open_beside_servers(&config.database()?, Keyring::from_text(&config.master_key()?)?).await?;
     let org = store.orgs().await?.into_iter().find(|org| org.host.is_none());
-    let org = org.ok_or("The database is empty: `tenterhook serve` makes what is needed at its first start")?;
+    let org = org.ok_or("The database is empty: `tenterhook serve` creates its content at the first start")?;
     Ok((store, org.id))
 }

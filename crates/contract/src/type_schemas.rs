@@ -92,7 +92,7 @@ impl RequestSchema {
         let mut schema = self.envelope.to_value();
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
             properties.insert("eventType".into(), json!({ "const": event_type }));
-            let preview = "Present and true in a preview: nothing hangs on the answer.";
+            let preview = "Present and true in a preview: the answer has no effect.";
             properties.insert(PREVIEW_MARK.into(), json!({ "const": true, "description": preview }));
             if self.request_types.is_empty() {
                 properties.shift_remove("requestType");

@@ -264,7 +264,7 @@ impl CallFailure {
     /// The failure of a call that timed out because it had waited for a permit of `bound`.
     pub(crate) fn cut_short(bound: Bound, timeout: &Self) -> Self {
         let text = bound.text();
-        let detail = format!("{text}: after the wait for a place too little time was left. {}", timeout.detail);
+        let detail = format!("{text}: after the wait for a permit too little time was left. {}", timeout.detail);
         Self::new(FailureCode::AtBound(bound), detail)
     }
 }

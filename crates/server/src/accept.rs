@@ -195,7 +195,7 @@ impl Acceptance {
                     continue;
                 }
                 ended @ (Verdict::Idle | Verdict::Stalled) => {
-                    tracing::debug!(?ended, "http.connection ended by us");
+                    tracing::debug!(?ended, "http.connection ended by the server");
                     return;
                 }
             };

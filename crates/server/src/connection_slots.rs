@@ -160,7 +160,7 @@ impl ConnectionSlots {
                 holder = %network.wider(),
                 connections,
                 newcomers,
-                "http.connections_max: all slots were taken; connections of those who hold most are ended for newcomers"
+                "http.connections_max: all slots were taken; connections of the networks that hold most are ended for new ones"
             );
         }
     }

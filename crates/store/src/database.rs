@@ -1,4 +1,4 @@
-//! Opening the database: where it is, how it is tuned, its migrations.
+//! Opens the database: location, settings, migrations.
 
 use std::{
     path::{Path, PathBuf},
@@ -30,60 +30,61 @@ use crate::{
     sessions::{explained, refuse_shared_sessions},
 };
 
-/// Readers of an embedded database beside its one writer.
+/// Read connections of an embedded database, in addition to its one writer.
 const SQLITE_READERS: usize = 4;
-/// Bytes of a page of a new embedded database: log events, most of what is written, are 1 to 2 KB, of which 4 KB hold
-/// two or three with much room left over.
+/// Bytes of a page of a new embedded database. Most writes are log events of 1 to 2 KB; pages of 4 KB would hold two or
+/// three of them and waste much space.
 const PAGE_BYTES: u32 = 8_192;
 /// How long a statement waits for another process's lock on the embedded database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Limits on an embedded database: a statement may wait for another's lock, and then for a slow disk.
+/// Time limits for an embedded database: a statement may wait for a lock, and then for a slow disk.
 const SQLITE_LIMITS: Limits =
     Limits { acquire: ACQUIRE_TIMEOUT, statement: Duration::from_secs(10), transaction: Duration::from_secs(20) };
-/// Limits on a PostgreSQL server: a statement has more time here than there, so that a server that is only slow says so
-/// itself, and its connection stays in use.
+/// Time limits for a PostgreSQL server. They are longer than the server's own, so that a server that is only slow ends
+/// the statement itself, and its connection stays usable.
 const POSTGRES_LIMITS: Limits =
     Limits { acquire: ACQUIRE_TIMEOUT, statement: Duration::from_secs(7), transaction: Duration::from_secs(15) };
-/// How long a PostgreSQL server works on one statement.
+/// The server's time limit for one statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(6);
-/// How long a statement waits there for a row or a table that another session holds.
+/// The server's time limit for waiting for a row or table lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a session of this node may be silent in a transaction before the server ends it, and frees what it holds.
+/// How long a session of this node may be idle in a transaction before the server ends it and releases its locks.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection may take to prove that it is alive.
 const PING_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// Pause before a connection to a standby is given up: the pool tries again as long as its caller waits.
+/// Pause before a connection to a standby is closed: the pool tries again as long as its caller waits.
 const STANDBY_PAUSE: Duration = Duration::from_millis(500);
-/// Fewest connections to a PostgreSQL server: one each for reads, reads that may take long, changes, the System Log and the
-/// look whether all is well.
+/// Fewest connections to a PostgreSQL server: one each for reads, long reads, changes, the System Log and the health
+/// check.
 pub const CONNECTIONS_MIN: u32 = 5;
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long closing a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a PostgreSQL server that does not answer is waited for at the start: it may be starting itself.
+/// How long to wait at the start for a PostgreSQL server that does not answer: it may be starting too.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// Longest time of one attempt to reach it.
 const CONNECT_ATTEMPT_MAX: Duration = Duration::from_secs(3);
 /// Pause between attempts to reach it.
 const CONNECT_AGAIN_AFTER: Duration = Duration::from_millis(250);
-/// Advisory lock of whoever migrates a PostgreSQL database: `tenterho` in ASCII, a number that nobody else takes.
+/// Advisory lock for migrating a PostgreSQL database: `tenterho` in ASCII, a number that no other program is likely to
+/// use.
 const MIGRATION_LOCK: i64 = 0x7465_6e74_6572_686f;
-/// Longest time for the migration of a PostgreSQL database, that of the nodes before this one included.
+/// Longest time for the migration of a PostgreSQL database, including the wait for other nodes.
 const MIGRATION_TIME_MAX: Duration = Duration::from_mins(5);
-/// Advisory lock of a node that makes what every database begins with: `tenterhs` in ASCII.
+/// Advisory lock for creating the initial content of a database: `tenterhs` in ASCII.
 const START_LOCK: i64 = 0x7465_6e74_6572_6873;
-/// Longest time for that, and for waiting for the nodes before this one.
+/// Longest time for that, including the wait for other nodes.
 const START_TIME_MAX: Duration = Duration::from_mins(1);
-/// Longest silence of a node that has its turn: far more than a busy node lets pass between two statements.
+/// Longest idle time of a node that has its turn: far more than a busy node needs between two statements.
 pub(crate) const TURN_IDLE_MAX: Duration = Duration::from_secs(10);
 
-/// Where the database is.
+/// The location of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreConfig {
     /// An embedded database in a file.
     Sqlite {
-        /// The file; it and its folder are made when they are missing.
+        /// The file; it and its folder are created if they are missing.
         path: PathBuf,
     },
     /// An embedded database in memory: nothing survives the process.
@@ -97,30 +98,30 @@ pub enum StoreConfig {
     },
 }
 
-/// A text that names no database that can be used.
+/// Why a text does not name a usable database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreConfigError {
-    /// It is none of the forms.
+    /// It has none of the supported forms.
     #[error("write `sqlite://FILE`, `sqlite::memory:` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
     Form,
-    /// It names several servers, or says how to choose among several.
+    /// It names several servers, or has a parameter that chooses among several.
     #[error(
         "several hosts and `target_session_attrs` are not supported: name one address that always leads to the primary, such as \
          a proxy's (docs/postgresql.md)"
     )]
     SeveralHosts,
-    /// The URL of a PostgreSQL server has a parameter that would not be in force.
-    #[error("the parameter `{0}` of a `postgres://` URL is not supported, so it would not be in force: take it away")]
+    /// The URL of a PostgreSQL server has a parameter that would have no effect.
+    #[error("the parameter `{0}` of a `postgres://` URL is not supported, so it would have no effect: remove it")]
     Parameter(String),
 }
 
 impl StoreConfig {
-    /// Reads that the store makes at the same time.
+    /// Most simultaneous reads of the store.
     pub(crate) fn reads_max(&self) -> usize {
         match self {
             Self::Sqlite { .. } => SQLITE_READERS,
             Self::Ephemeral => 1,
-            // One connection each is left for the log, the watch and writes.
+            // One connection each is reserved for the log, the health check and writes.
             Self::Postgres { max_connections, .. } => (*max_connections).max(CONNECTIONS_MIN) as usize - 3,
         }
     }
@@ -147,19 +148,19 @@ impl FromStr for StoreConfig {
 /// Where the System Log's writer writes.
 #[derive(Clone, Debug)]
 pub(crate) enum LogTarget {
-    /// Through connections that others use too.
+    /// Through shared connections.
     Shared(Pool),
     /// To this file, through a connection that the writer opens for itself.
     File(Arc<DatabaseFile>),
 }
 
 impl LogTarget {
-    /// The writer's connection. Threads that it starts inherit the priority of the calling one.
+    /// Opens the writer's connection. Threads that it starts inherit the priority of the calling thread.
     pub(crate) async fn connect(self) -> Result<Pool, StoreError> {
         match self {
             Self::Shared(pool) => Ok(pool),
             Self::File(file) => {
-                // A log event of the last moments need not survive a power loss.
+                // The latest log events need not survive a power loss.
                 let pool = sqlite(sqlite_file(file.path(), SqliteSynchronous::Normal), 1).await?;
                 Ok(Pool::sqlite(pool, Begin::Immediate, SQLITE_LIMITS).of_file(file))
             }
@@ -176,16 +177,16 @@ pub(crate) struct Connections {
     pub(crate) writer: Pool,
     /// Where the System Log's writer writes.
     pub(crate) log: LogTarget,
-    /// Looks whether the database is well, when all other connections are busy too.
+    /// For the health check, also when all other connections are busy.
     pub(crate) watch: Pool,
-    /// Proves that changes are committed: where the embedded database has one connection for them, that one.
+    /// For proving that changes are committed; with an embedded database this is its one write connection.
     pub(crate) probe: Pool,
     /// The file of an embedded database.
     pub(crate) file: Option<Arc<DatabaseFile>>,
-    /// What a server holds while it uses that file.
+    /// The lock that a server holds while it uses that file.
     pub(crate) lock: Option<Arc<ServerLock>>,
-    /// Keeps an embedded database: one in memory lives as long as one connection does, and so does the log of the last changes
-    /// of one in a file, however many of the other connections are closed.
+    /// A connection that stays open: a database in memory lives as long as one connection is open, and so does the
+    /// `-wal` file of a database in a file, even if all other connections are closed.
     _kept: Option<SqlitePool>,
 }
 
@@ -206,7 +207,7 @@ impl Connections {
                 let kept = sqlite(options(), 1).await?;
                 file.is_open()?;
                 let writer = pool(sqlite(options(), 1).await?, Begin::Immediate);
-                // One reader more than there are places for reads: it is left for the watch.
+                // One reader more than there are permits for reads: it is reserved for the health check.
                 let readers = u32::try_from(SQLITE_READERS + 1).unwrap_or(u32::MAX);
                 let readers = pool(sqlite(options(), readers).await?, Begin::Deferred);
                 Ok(Self {
@@ -221,8 +222,8 @@ impl Connections {
                 })
             }
             StoreConfig::Ephemeral => {
-                // A database with a name of its own, which lives as long as this first connection: the others may be
-                // closed like those of a file.
+                // A database with a unique name, which lives as long as this first connection; the others may be closed
+                // like those of a file.
                 let options: SqliteConnectOptions = "sqlite::memory:".parse().map_err(of_driver)?;
                 let options = options.foreign_keys(true).disable_statement_logging();
                 let memory = sqlite(options.clone(), 1).await?;
@@ -245,8 +246,8 @@ impl Connections {
                 migrate_in_turn(options.clone()).await?;
                 let connections = (*max_connections).max(CONNECTIONS_MIN);
                 let all = Pool::postgres(postgres(options, connections), POSTGRES_LIMITS);
-                // One connection each is left for the log and the watch. Of the rest, sessions that wait for a locked
-                // row never take all, nor do long reads.
+                // One connection each is reserved for the log and the health check. Neither sessions that wait for a
+                // locked row nor long reads can take all of the rest.
                 let shared = usize::try_from(connections - 2).unwrap_or(2);
                 let (common, writes, reads) = (places(shared), places(shared / 2), places(config.reads_max()));
                 let watch = all.with_places([places(1)]);
@@ -264,12 +265,12 @@ impl Connections {
         }
     }
 
-    /// Waits until no other node that starts has its turn. An embedded database has one node.
+    /// Waits until no other starting node has the turn. An embedded database has one node.
     pub(crate) async fn start_turn(&self) -> Result<StartTurn, StoreError> {
         if self.writer.get_database_backend() != DbBackend::Postgres {
             return Ok(StartTurn(None));
         }
-        // What is made meanwhile goes over other connections, so that this one is silent.
+        // The initial content is written over other connections, so this one is idle.
         let limits = TurnLimits { idle: START_TIME_MAX, wait: START_TIME_MAX };
         Ok(StartTurn(Some(turn(&self.watch, START_LOCK, limits).await?)))
     }
@@ -280,12 +281,12 @@ fn of_driver(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
-/// So many may do something at the same time.
+/// A semaphore with this many permits.
 fn places(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count))
 }
 
-/// Waits until a PostgreSQL server takes a connection, and changes. The pool would hide why it does not.
+/// Waits until a PostgreSQL server accepts a connection and changes. The pool would hide the reason of a failure.
 pub(crate) async fn reach(url: &Secret) -> Result<PgConnectOptions, StoreError> {
     let cannot = |why: &str| StoreError::Database(format!("cannot connect to PostgreSQL: {why}"));
     let options: PgConnectOptions = url.expose().parse().map_err(|error: sqlx::Error| cannot(&error.to_string()))?;
@@ -321,8 +322,8 @@ pub(crate) async fn reach(url: &Secret) -> Result<PgConnectOptions, StoreError> 
     }
 }
 
-/// Whether a server that cannot be connected to may take a connection soon: it starts, it has too many connections, it is
-/// a standby that may become the primary, or it is not there and a proxy ends the connection half way.
+/// Whether a server that refused a connection may accept one soon: it is starting, it has too many connections, it is a
+/// standby that may become the primary, or it is down and a proxy closed the connection.
 fn is_worth_another_try(error: &sqlx::Error) -> bool {
     let classes = ["08", "53", "57"];
     match error {
@@ -335,12 +336,12 @@ fn is_worth_another_try(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The server follows another one and takes no changes.
+/// The server is a standby and accepts no changes.
 #[derive(Debug, thiserror::Error)]
 #[error("the server is a standby, which takes no changes")]
 struct Standby;
 
-/// Refuses a server that is a standby: it takes no changes, and what it reads may be old.
+/// Refuses a server that is a standby: it accepts no changes, and its data may be old.
 async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let follows: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
     if follows { Err(sqlx::Error::AnyDriverError(Box::new(Standby))) } else { Ok(()) }
@@ -349,14 +350,14 @@ async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error
 /// How long nodes wait for each other in a [`turn`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TurnLimits {
-    /// A node that holds the turn and sends nothing for so long loses it: it is stuck, or cut off.
+    /// A node that holds the turn and sends nothing for this long loses it: it hangs, or is disconnected.
     pub(crate) idle: Duration,
-    /// A node that waits for the turn gives up after so long, and may try again.
+    /// A node that waits for the turn gives up after this time, and may try again.
     pub(crate) wait: Duration,
 }
 
 impl TurnLimits {
-    /// What makes a transaction one that has its turn.
+    /// The statements with which a transaction takes the turn.
     fn statements(self, lock: i64) -> String {
         let (idle, wait) = (self.idle.as_millis(), self.wait.as_millis());
         format!(
@@ -367,8 +368,8 @@ impl TurnLimits {
 }
 
 /// A transaction on PostgreSQL while no other node has one with the same advisory lock. The lock lives as long as the
-/// transaction, also behind a pooler that shares connections between clients. It sees what the nodes before it committed:
-/// where transactions see their beginning only, that would be the moment in which it began to wait.
+/// transaction, also behind a pooler that shares connections between clients. The transaction sees the commits of
+/// earlier nodes. With snapshot isolation by default it would see only those from before it began to wait.
 pub(crate) async fn turn(pool: &Pool, lock: i64, limits: TurnLimits) -> Result<Transaction, DbErr> {
     let own = pool.limits();
     let patient = Limits { statement: limits.wait + own.statement, transaction: limits.wait + own.transaction, ..own };
@@ -378,11 +379,11 @@ pub(crate) async fn turn(pool: &Pool, lock: i64, limits: TurnLimits) -> Result<T
     Ok(turn)
 }
 
-/// The turn of a node that makes what every database begins with. It ends when it is dropped.
+/// The turn of a node that creates the initial content of a database. It ends when it is dropped.
 #[must_use = "the turn ends when it is dropped"]
 pub struct StartTurn(#[expect(dead_code, reason = "held until it is dropped")] Option<Transaction>);
 
-/// Migrates while no other node does, over a connection that is used for nothing else.
+/// Migrates while no other node does, over a dedicated connection.
 async fn migrate_in_turn(options: PgConnectOptions) -> Result<(), StoreError> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
@@ -394,7 +395,7 @@ async fn migrate_in_turn(options: PgConnectOptions) -> Result<(), StoreError> {
         turn.commit().await
     };
     let migrated = timeout(MIGRATION_TIME_MAX, migrated).await;
-    // One that does not close in time is left to the system.
+    // A connection that does not close in time is left to the system.
     let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
     match migrated {
         Ok(done) => Ok(done?),
@@ -405,7 +406,7 @@ async fn migrate_in_turn(options: PgConnectOptions) -> Result<(), StoreError> {
     }
 }
 
-/// Migrates an embedded database, all or nothing, over a connection that is used for nothing else.
+/// Migrates an embedded database, all or nothing, over a dedicated connection.
 async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<(), StoreError> {
     let pool = sqlite(options, 1).await?;
     let connection: DatabaseConnection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone());
@@ -438,12 +439,12 @@ async fn sqlite(options: SqliteConnectOptions, connections: u32) -> Result<Sqlit
     pool.connect_with(options).await.map_err(of_driver)
 }
 
-/// Connections to a PostgreSQL server, each made when it is needed.
+/// Connections to a PostgreSQL server, opened on demand.
 fn postgres(options: PgConnectOptions, connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // The pool's own test has no limit of its own.
+        // The pool's own check has no time limit.
         .test_before_acquire(false)
         .before_acquire(|connection, _| {
             Box::pin(async move {
@@ -483,7 +484,7 @@ mod tests {
         Pool::postgres(postgres(url.parse().unwrap(), 2), POSTGRES_LIMITS)
     }
 
-    /// A node that is frozen, or behind a network that is gone, sends nothing and closes nothing.
+    /// A frozen or disconnected node sends nothing and closes nothing.
     #[tokio::test]
     #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
     async fn a_node_that_falls_silent_loses_its_turn_and_nothing_of_it_is_kept() {
@@ -505,7 +506,7 @@ mod tests {
         turn(&silent, LOCK, limits).await.unwrap().commit().await.unwrap();
     }
 
-    /// The nodes that migrate and write the log rely on it, whatever an operator's database has for a default.
+    /// Migrations and the log writer rely on it, whatever isolation level the operator's database has as default.
     #[tokio::test]
     #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
     async fn who_has_its_turn_sees_what_those_before_it_did() {

@@ -1,5 +1,5 @@
-//! The file of an embedded database: made for its owner only, used by one server at a time, still in its place while it is
-//! open, as are the files beside it, and with room.
+//! The file of an embedded database: created for its owner only, used by one server at a time; checks that it and its
+//! companion files stay at their paths while open, and that there is room.
 
 use std::{
     ffi::OsString,
@@ -14,17 +14,17 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 
-/// At the end of the name of the log of the last changes, which SQLite makes.
+/// The suffix of SQLite's write-ahead log.
 const LOG_SUFFIX: &str = "-wal";
-/// At the end of the name of the file that a server holds a lock on.
+/// The suffix of the file that a server locks.
 const LOCK_SUFFIX: &str = "-lock";
-/// How long the lock is waited for: a process that was just killed holds it until the system has cleaned up.
+/// How long to wait for the lock: a process that was just killed holds it until the system has cleaned up.
 const LOCK_TIME_MAX: Duration = Duration::from_secs(1);
 /// Pause between two tries.
 const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(20);
-/// Bytes of room that a server must find: what an ordinary change, or a statement of the System Log, adds at most.
+/// Bytes that must be free: the most that an ordinary change, or a statement of the System Log, adds.
 const ROOM_BYTES: usize = 64 * 1_024;
-/// Begins the bytes that are written to find out.
+/// The seed of the bytes that are written for this check.
 const ROOM_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Why a database file cannot be changed any more.
@@ -32,12 +32,12 @@ const ROOM_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 #[error("the {0} is not the one that is open: it was deleted or replaced. Put it back, or restart")]
 pub(crate) struct OutOfPlace(&'static str);
 
-/// Who opens the database.
+/// The kind of process that opens the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A server: an embedded database has one at a time.
     Server,
-    /// A tool beside servers.
+    /// A tool that works while servers run.
     Tool,
 }
 
@@ -45,14 +45,14 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct DatabaseFile {
     path: PathBuf,
-    /// The log of its last changes, which SQLite has beside the file that the path leads to.
+    /// Its write-ahead log, which SQLite keeps next to the file after resolving symbolic links.
     log: PathBuf,
-    /// What was at the two paths when it was opened.
+    /// The files at the two paths when the database was opened.
     opened: OnceLock<[Identity; 2]>,
 }
 
 impl DatabaseFile {
-    /// Makes the file, readable by its owner only, when there is none.
+    /// Creates the file, readable by its owner only, if it does not exist.
     pub(crate) fn make(path: &Path) -> Result<Self, StoreError> {
         make_private(path)?;
         let log = beside(&resolved(path)?, LOG_SUFFIX);
@@ -63,7 +63,8 @@ impl DatabaseFile {
         &self.path
     }
 
-    /// Remembers what is at the path, and its log: a connection has just opened both. While one does, SQLite keeps the log.
+    /// Remembers the files at the path and of its write-ahead log, which a connection has just opened. While a
+    /// connection is open, SQLite keeps the log.
     pub(crate) fn is_open(&self) -> Result<(), StoreError> {
         let identity = |path| Identity::of(path).map_err(|error| cannot("use", "file", path, &error));
         let opened = [identity(&self.path)?, identity(&self.log)?];
@@ -71,8 +72,8 @@ impl DatabaseFile {
         Ok(())
     }
 
-    /// Whether the paths still lead to the file and the log that are open. What is written to one that was deleted is lost when
-    /// the process ends, and a new connection would find another database.
+    /// Checks that the paths still name the open file and log. Data written to a deleted file is lost when the process
+    /// ends, and a new connection would open another database.
     pub(crate) fn check_place(&self) -> Result<(), OutOfPlace> {
         let Some([file, log]) = self.opened.get() else { return Ok(()) };
         file.check(&self.path, "file at the path of the database")?;
@@ -80,8 +81,8 @@ impl DatabaseFile {
     }
 }
 
-/// What a server holds while it uses an embedded database: a lock on a file beside it, which the system releases whatever ends
-/// the process.
+/// The lock of a server on an embedded database: a lock on a companion file, which the system releases however the
+/// process ends.
 #[derive(Debug)]
 pub(crate) struct ServerLock {
     file: File,
@@ -95,7 +96,7 @@ impl ServerLock {
     /// # Errors
     /// [`StoreError::InUse`] when another server has it.
     pub(crate) async fn take(path: &Path) -> Result<Self, StoreError> {
-        // Two names of one file have one lock.
+        // Two names of one file share one lock.
         let database = resolved(path)?;
         let path = beside(&database, LOCK_SUFFIX);
         let mut options = fs::OpenOptions::new();
@@ -117,13 +118,13 @@ impl ServerLock {
         }
     }
 
-    /// Whether the path still leads to the file that is locked: another server would lock another one.
+    /// Checks that the path still names the locked file; otherwise another server would lock another file.
     pub(crate) fn check_place(&self) -> Result<(), OutOfPlace> {
         self.opened.check(&self.path, "`-lock` file beside the database")
     }
 
-    /// Whether the file system takes as much as a change needs. It is written to the lock's file and cut off at once, so that it
-    /// hardly ever reaches the disk.
+    /// Checks that the file system has room for a change. The bytes are written to the lock file, which is truncated at
+    /// once, so they hardly ever reach the disk.
     pub(crate) fn check_room(&self) -> io::Result<()> {
         let mut file = &self.file;
         let written = file.rewind().and_then(|()| file.write_all(&room()));
@@ -131,7 +132,7 @@ impl ServerLock {
     }
 }
 
-/// Bytes that take their whole room also where the file system compresses (xorshift, Marsaglia 2003).
+/// Bytes that do not compress (xorshift, Marsaglia 2003), so that they need their full size on every file system.
 fn room() -> Vec<u8> {
     let next = |number: &u64| {
         let number = number ^ (number << 13);
@@ -146,15 +147,15 @@ fn resolved(path: &Path) -> Result<PathBuf, StoreError> {
     path.canonicalize().map_err(|error| cannot("use", "file", path, &error))
 }
 
-/// The path of a file beside the database's.
+/// The path of a companion file.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
 }
 
-/// Makes the file of an embedded database, readable by its owner only, when there is none. SQLite gives the files that
-/// it makes beside it the same mode.
+/// Creates the file of an embedded database, readable by its owner only, if it does not exist. SQLite gives its
+/// companion files the same mode.
 fn make_private(path: &Path) -> Result<(), StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let mut made = fs::DirBuilder::new();
@@ -177,7 +178,7 @@ fn cannot(verb: &str, what: &str, path: &Path, error: &io::Error) -> StoreError 
     StoreError::Database(format!("cannot {verb} the {what} {}: {error}", path.display()))
 }
 
-/// What tells a file from another one at the same path.
+/// Distinguishes a file from another one at the same path.
 #[cfg(unix)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
@@ -187,7 +188,7 @@ struct Identity {
 
 impl Identity {
     fn of(path: &Path) -> io::Result<Self> {
-        // Looked at, not opened: closing a file ends the locks that SQLite has on it in this process.
+        // Uses `stat`, not `open`: closing a file would release SQLite's locks on it in this process.
         fs::metadata(path).map(|metadata| Self::from(&metadata))
     }
 
@@ -195,11 +196,11 @@ impl Identity {
         file.metadata().map(|metadata| Self::from(&metadata))
     }
 
-    /// Whether it is still at the path.
+    /// Checks that the file is still at the path.
     fn check(self, path: &Path, name: &'static str) -> Result<(), OutOfPlace> {
         match Self::of(path) {
             Ok(there) if there == self => Ok(()),
-            // Whether it is there cannot be told: SQLite will say what is the matter.
+            // It is unknown whether the file exists; SQLite will report the cause.
             Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(()),
             _ => Err(OutOfPlace(name)),
         }
@@ -214,7 +215,7 @@ impl From<&fs::Metadata> for Identity {
     }
 }
 
-/// Elsewhere only that there is one.
+/// On other systems only the existence of a file is checked.
 #[cfg(not(unix))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity;

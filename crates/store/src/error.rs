@@ -1,23 +1,24 @@
-//! What can go wrong with the store.
+//! Errors of the store.
 
 use std::{borrow::Cow, path::PathBuf};
 
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::error::DatabaseError;
 
-/// SQLSTATE of a transaction that cannot be put in a row with another one: engines and settings that serialise say so.
+/// SQLSTATE of a serialization failure, which serializable engines and isolation levels report.
 const SERIALIZATION_FAILURE: &str = "40001";
 
-/// The store could not do it. Never carries a secret or a document.
+/// An error of the store. Never contains a secret or a document.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database failed, and would again.
+    /// The database failed, and a retry would fail too.
     #[error("the database failed: {0}")]
     Database(String),
-    /// The database cannot be reached, takes no changes at present, or put others first: the same may succeed later.
+    /// The database cannot be reached, accepts no changes at present, or aborted the transaction in favour of another
+    /// one: a retry may succeed.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// The answer to a change was lost: it may have been made or not. Look before trying again.
+    /// The answer to a change was lost: the change may have been made or not. Check before trying again.
     #[error("the database gave no answer, so it is not known whether the change was made: {0}")]
     Unknown(String),
     /// A stored row cannot be read: damaged, or written by a newer version.
@@ -25,22 +26,23 @@ pub enum StoreError {
     Unreadable {
         /// The kind of row.
         what: &'static str,
-        /// Why, without its content.
+        /// The reason, without content of the row.
         why: String,
     },
-    /// A secret cannot be decrypted, although its key is there: it is damaged, or was moved here from another place.
+    /// A secret cannot be decrypted although its key is available: it is damaged, or was copied from another row.
     #[error("a secret of {what} cannot be decrypted: it is damaged, or belongs to something else")]
     Undecryptable {
         /// The row's id.
         what: String,
     },
-    /// A secret is under a master key that is not at hand. This node may get it soon: another one has it.
-    #[error("a secret of {what} is under a master key that is not at hand")]
+    /// A secret is encrypted under a master key that this node does not have. It may get the key soon, because another
+    /// node has it.
+    #[error("a secret of {what} is encrypted under a master key that is not available")]
     KeyMissing {
         /// The row's id.
         what: String,
     },
-    /// A tool was given a database that servers of its version have not migrated; says what to do.
+    /// A tool was used on a database that servers of its version have not migrated; the text says what to do.
     #[error("{0}")]
     NotMigrated(&'static str),
     /// Another server uses the file of an embedded database.
@@ -68,14 +70,15 @@ pub enum StoreError {
     },
 }
 
-/// An error after which nobody knows whether a change was made: its answer was lost.
+/// An error after which it is unknown whether a change was made, because the answer was lost.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct OutcomeUnknown(sqlx::Error);
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        // Texts of the database name tables and constraints; values are bound, so they are not in them.
+        // Error texts of the database name tables and constraints; values are bound parameters, so they are not in
+        // them.
         let text = error.to_string();
         if is_outcome_unknown(&error) {
             Self::Unknown(text)
@@ -87,11 +90,11 @@ impl From<DbErr> for StoreError {
     }
 }
 
-/// Whether the same may succeed later: no connection, none to be had in time, a state in which the database takes no
-/// changes, or a transaction that it gave up for another one.
+/// Whether a retry may succeed: there is no connection, none became free in time, the database accepts no changes at
+/// present, or it aborted the transaction in favour of another one.
 fn is_for_the_moment(error: &DbErr) -> bool {
     match error {
-        // Without a connection nothing was asked of the database.
+        // Without a connection no statement was sent.
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
         error => match of_driver(error) {
             Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| is_state_of_the_moment(&code)),
@@ -101,8 +104,8 @@ fn is_for_the_moment(error: &DbErr) -> bool {
     }
 }
 
-/// Whether the connection ended before the answer, or the answer is none of the database's. A proxy that has no server
-/// to pass a connection on to ends it in the middle of the protocol.
+/// Whether the connection ended before the answer, or the answer is not the database's. A proxy without a server behind
+/// it closes a connection in the middle of the protocol.
 pub(crate) fn is_connection_lost(error: &sqlx::Error) -> bool {
     matches!(
         error,
@@ -138,9 +141,9 @@ pub(crate) fn unknown_if_lost(error: sqlx::Error) -> sqlx::Error {
     if is_lost { sqlx::Error::Io(std::io::Error::other(OutcomeUnknown(error))) } else { error }
 }
 
-/// Whether a database that answers a commit with this code may have made it nevertheless. A PostgreSQL server that is
+/// Whether a database that answers a commit with this code may have committed nevertheless. A PostgreSQL server that is
 /// shut down while it waits for its standby has committed. An embedded database whose disk fails may find the commit in
-/// its log when it is opened again; on a full disk, or behind another's lock, it has written no commit.
+/// its log when it is opened again; with a full disk, or a lock held by another process, it has not committed.
 fn may_be_committed(code: &str) -> bool {
     match sqlite_result(code) {
         Some(result) => matches!(result, SQLITE_NOMEM | SQLITE_IOERR | SQLITE_CORRUPT),
@@ -148,8 +151,8 @@ fn may_be_committed(code: &str) -> bool {
     }
 }
 
-/// Whether the connection is as fit after this error of a statement outside a transaction as it was before: the
-/// database refused the statement itself, or gave it up for another one.
+/// Whether the connection is still usable after this error of a statement outside a transaction: the database refused
+/// the statement itself, or aborted it in favour of another one.
 pub(crate) fn is_harmless(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     let Some(code) = error.code() else { return false };
@@ -159,12 +162,12 @@ pub(crate) fn is_harmless(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether a transaction was given up because another one, at the same time, came first.
+/// Whether a transaction was aborted because a concurrent one came first.
 pub(crate) fn is_lost_race(error: &DbErr) -> bool {
     code_of(error).is_some_and(|code| code == SERIALIZATION_FAILURE)
 }
 
-/// Whether a PostgreSQL server does not offer this: not to this role, or to nobody.
+/// Whether a PostgreSQL server does not offer this feature, to this role or at all.
 pub(crate) fn is_not_offered(error: &DbErr) -> bool {
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
     const NOT_SUPPORTED: &str = "0A";
@@ -194,13 +197,13 @@ const SQLITE_CONSTRAINT: i32 = 19;
 /// The primary result code of SQLite, when the code is one of SQLite's.
 fn sqlite_result(code: &str) -> Option<i32> {
     const PRIMARY: i32 = 0xff;
-    // A SQLSTATE of digits alone has five of them, a result code of SQLite at most four.
+    // A numeric SQLSTATE has five digits, a result code of SQLite at most four.
     code.parse::<i32>().ok().filter(|_| code.len() < 5).map(|result| result & PRIMARY)
 }
 
-/// SQLSTATE classes of connections, resources, operators and the system, a standby that is read only, a lock that was not
-/// to be had in time, and transactions that were given up for others; with SQLite the result codes for a database that
-/// is busy, locked, read only, full, cannot be opened, or has no memory or a failing disk.
+/// SQLSTATE classes of connections, resources, operator intervention and system errors, a read-only standby, a lock
+/// timeout, and transactions aborted in favour of others; for SQLite the result codes of a database that is busy,
+/// locked, read only, full, cannot be opened, or has no memory or a failing disk.
 fn is_state_of_the_moment(code: &str) -> bool {
     const RESULTS: [i32; 7] =
         [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN];
@@ -272,10 +275,10 @@ mod tests {
 /// Why a change of the configuration was not committed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else changed the org's configuration first: reload, judge again, try again.
+    /// Another request changed the org's configuration first: reload, check again, retry.
     #[error("the configuration was changed by somebody else")]
     Conflict,
-    /// The store could not do it.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -17,14 +17,14 @@ use crate::{
 
 /// Name of the secret of a code.
 pub(crate) const FROZEN_TOKENS: &str = "frozenTokens";
-/// Name of the secret of a refresh token that was rotated away: the token in its place.
+/// Name of the secret of a rotated refresh token: the text of its successor.
 pub(crate) const SUCCESSOR: &str = "successor";
-/// How long a rotated refresh token may be of use: after it the text of its successor is forgotten.
+/// How long a rotated refresh token may be used again; after that the text of its successor is removed.
 pub(crate) const SUCCESSOR_SECONDS_MAX: i64 = 60;
 const LIVE: &str = "live";
 const USED: &str = "used";
 const REVOKED: &str = "revoked";
-/// Statements that revoke a family until one finds nothing left: two, and one more for each rotation meanwhile.
+/// Most statements to revoke a family until one finds nothing left: two, and one more for each concurrent rotation.
 const REVOCATIONS_MAX: usize = 16;
 
 impl Store {
@@ -43,7 +43,7 @@ impl Store {
         Ok(())
     }
 
-    /// The code with this hash. Changes nothing: whoever presents it is judged first.
+    /// The code with this hash. Changes nothing, because the request is validated first.
     pub async fn find_authorization_code(
         &self,
         org: &OrgId,
@@ -63,9 +63,9 @@ impl Store {
         Ok(CodeState::Live(code))
     }
 
-    /// Redeems a code for these tokens: the code is used up and the tokens are kept, all in one transaction or nothing, so that
-    /// a client whose request fails for a moment may present the code again. Answers false, with nothing changed, when the code
-    /// has expired or somebody else has redeemed it: of several who do so at the same time exactly one succeeds.
+    /// Redeems a code for these tokens: one transaction uses up the code and stores the tokens, so that after a
+    /// temporary failure the client may present the code again. Returns false, with nothing changed, when the code has
+    /// expired or was redeemed already: of several concurrent requests exactly one succeeds.
     pub async fn redeem_authorization_code(
         &self,
         org: &OrgId,
@@ -74,7 +74,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let redeemed = self.exchange(org, code_sha256, (access, refresh), now).await;
-        // When only the answer to the commit was lost, the code is used up: its client could not present it again.
+        // If only the answer to the commit was lost, the code is used up, and its client could not present it again.
         match redeemed {
             Err(StoreError::Unknown(_)) if self.is_issued(org, code_sha256, &access.jti).await => Ok(true),
             redeemed => redeemed,
@@ -110,7 +110,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether an access token of a code is there and has not been revoked; false also when that cannot be found out.
+    /// Whether an access token of a code is stored and not revoked; false also when this cannot be checked.
     async fn is_issued(&self, org: &OrgId, code_sha256: &str, jti: &str) -> bool {
         let code = authorization_code::Entity::update_many()
             .col_expr(authorization_code::Column::Consumed, Expr::col(authorization_code::Column::Consumed))
@@ -121,23 +121,23 @@ impl Store {
         self.has_ended(code).await && token.await.is_ok_and(|row| row.is_some_and(|row| !row.revoked))
     }
 
-    /// Waits until no transaction holds the rows of this statement, which is undone: a commit whose answer was lost may still
-    /// be under way, because PostgreSQL waits for a slow standby, and what it commits is not seen until it ends. False when it
-    /// does not end in time.
+    /// Waits until no transaction holds the rows of this statement, which is rolled back. A commit whose answer was
+    /// lost may still be in progress, because PostgreSQL waits for a slow standby, and its changes are not visible
+    /// until it ends. False when it does not end in time.
     async fn has_ended<E: EntityTrait>(&self, of_rows: UpdateMany<E>) -> bool {
         let Ok(transaction) = self.connections.writer.begin().await else { return false };
         let waited = of_rows.exec(&transaction).await;
-        // Never committed, which would wait for the same standby.
+        // Not committed, because a commit would wait for the same standby.
         transaction.rollback().await;
-        // Where transactions see their beginning only, this says that the commit has been made.
+        // With snapshot isolation, a lost race means that the commit was made.
         waited.is_ok() || waited.is_err_and(|error| is_lost_race(&error))
     }
 
-    /// Revokes all tokens that came of a replayed code, and ends the code, so that none can come of it any more. Answers
-    /// how many were revoked.
+    /// Revokes all tokens that were issued from a replayed code, and uses up the code, so that no more can be issued.
+    /// Returns how many were revoked.
     pub async fn revoke_tokens_of_code(&self, org: &OrgId, code_sha256: &str) -> Result<u64, StoreError> {
         let transaction = self.connections.writer.begin().await?;
-        // First, so that whoever is redeeming the code has done so, or finds it gone.
+        // First, so that a concurrent redemption has ended or finds the code used up.
         let key = (org.to_string(), code_sha256.to_owned());
         authorization_code::Entity::delete_by_id(key).exec(&transaction).await?;
         let came_of_code = refresh_token::Column::CodeSha256.eq(code_sha256);
@@ -169,9 +169,9 @@ impl Store {
         })
     }
 
-    /// Puts `new` in the place of `old`, and keeps the access token that is issued with it; answers false, with nothing
-    /// changed, when `old` is no longer live. The text of `new`, where it is given, is kept encrypted for
-    /// [`Self::refresh_again`], until a purge finds that a minute has passed.
+    /// Replaces `old` with `new`, and records the access token that is issued with it. Returns false, with nothing
+    /// changed, when `old` is no longer live. The text of `new`, if given, is stored encrypted for
+    /// [`Self::refresh_again`], until a purge after a minute.
     pub async fn rotate_refresh_token(
         &self,
         old: &RefreshToken,
@@ -179,7 +179,7 @@ impl Store {
         access: &IssuedAccessToken,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        // As with a code: `old` is used up when only the answer to the commit was lost.
+        // As with a code: if only the answer to the commit was lost, `old` is used up.
         match self.rotate(old, (new, secret), access, now).await {
             Err(StoreError::Unknown(_)) if self.is_live(old, new).await => Ok(true),
             rotated => rotated,
@@ -194,7 +194,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let row = refresh_row(new)?;
-        // For a client that never sees this answer and asks once more.
+        // For a client that does not receive this answer and sends the request again.
         let successor =
             secret.map(|secret| self.encrypt(&old.org_id, old.id.as_str(), SUCCESSOR, secret)).transpose()?;
         let transaction = self.connections.writer.begin().await?;
@@ -220,8 +220,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether the refresh token in the place of `old` is there and neither used nor revoked; false also when that cannot be
-    /// found out.
+    /// Whether the successor of `old` is stored and neither used nor revoked; false also when this cannot be checked.
     async fn is_live(&self, old: &RefreshToken, new: &RefreshToken) -> bool {
         let rotated = refresh_token::Entity::update_many()
             .col_expr(refresh_token::Column::State, Expr::col(refresh_token::Column::State))
@@ -232,8 +231,8 @@ impl Store {
         self.has_ended(rotated).await && token.await.is_ok_and(|row| row.is_some_and(|row| row.state == LIVE))
     }
 
-    /// The text of the token that took the place of `old`, while that one is live, and keeps the access token that is issued
-    /// with it. `None`, with nothing changed, when the successor was used or revoked by then.
+    /// The text of the successor of `old`, while the successor is live; records the access token that is issued with
+    /// it. `None`, with nothing changed, when the successor was used or revoked.
     pub async fn refresh_again(
         &self,
         old: &RefreshToken,
@@ -246,7 +245,7 @@ impl Store {
         let Some((id, stored)) = row.and_then(|row| row.successor_id.zip(row.successor)) else { return Ok(None) };
         let secret = self.decrypt(&old.org_id, old.id.as_str(), SUCCESSOR, &stored)?;
         let transaction = self.connections.writer.begin().await?;
-        // Changes nothing, but holds the row: who uses or revokes the successor comes before or after.
+        // Changes nothing but locks the row, so that using or revoking the successor happens before or after.
         let held = refresh_token::Entity::update_many()
             .col_expr(refresh_token::Column::State, Expr::value(LIVE))
             .filter(refresh_token::Column::OrgId.eq(old.org_id.as_str()))
@@ -266,13 +265,13 @@ impl Store {
         Ok(Some(secret))
     }
 
-    /// Revokes the whole family of a refresh token and the access tokens that came of the same code (RFC 7009 section 2.1);
-    /// answers how many tokens.
+    /// Revokes the whole family of a refresh token and the access tokens that were issued from the same code (RFC 7009
+    /// section 2.1); returns how many tokens.
     pub async fn revoke_family(&self, token: &RefreshToken) -> Result<u64, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         let of_family = refresh_token::Column::FamilyId.eq(token.family_id.as_str());
         let mut revoked = revoke_refresh_where(&transaction, &token.org_id, &of_family).await?;
-        // Last, when no rotation is under way any more that could add one.
+        // Last, when no rotation is in progress any more that could add one.
         if let Some(code_sha256) = &token.code_sha256 {
             revoked += revoke_access_of_code(&transaction, &token.org_id, code_sha256).await?;
         }
@@ -312,8 +311,8 @@ async fn revoke_refresh_where(
 ) -> Result<u64, StoreError> {
     let mut revoked = 0;
     for _ in 0..REVOCATIONS_MAX {
-        // A statement waits for a rotation that is under way, but sees the token that it put in only when it is
-        // another one, begun after that was committed.
+        // A statement waits for a rotation in progress, but only a later statement sees the token that the rotation
+        // inserted.
         let some = refresh_token::Entity::update_many()
             .col_expr(refresh_token::Column::State, Expr::value(REVOKED))
             .filter(refresh_token::Column::OrgId.eq(org.as_str()))
@@ -345,7 +344,7 @@ async fn revoke_access_of_code(
     Ok(revoked.rows_affected)
 }
 
-/// Remembers that an access token came of a code, so that it is revoked with what else did.
+/// Records that an access token was issued from a code, so that it is revoked together with the code's other tokens.
 async fn record_access(
     connection: &impl ConnectionTrait,
     org: &OrgId,

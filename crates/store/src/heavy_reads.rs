@@ -1,7 +1,7 @@
-//! Places for reads that may take long: pages of the System Log and of users.
+//! Permits for reads that may take long: pages of the System Log and of users.
 //!
-//! Half of all reads at most are such ones, so that what flows and `/readyz` read finds a connection; and no org has all of
-//! those places.
+//! At most half of all reads are long ones, so that flows and `/readyz` find a connection, and no org can take all of
+//! those permits.
 
 use std::{
     collections::HashMap,
@@ -17,10 +17,10 @@ use tokio::{
 
 use crate::StoreError;
 
-/// How long a read waits for its place, as for a connection.
+/// How long a read waits for its permits, as for a connection.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// The places of a store.
+/// The permits of a store.
 #[derive(Debug)]
 pub(crate) struct HeavyReads {
     all: Arc<Semaphore>,
@@ -30,7 +30,7 @@ pub(crate) struct HeavyReads {
 }
 
 impl HeavyReads {
-    /// Places for a store that makes so many reads at the same time.
+    /// Permits for a store with this many simultaneous reads.
     pub(crate) fn among(reads: usize) -> Self {
         Self::new((reads / 2).max(1), WAIT)
     }
@@ -39,11 +39,11 @@ impl HeavyReads {
         Self { all: Arc::new(Semaphore::new(places)), per_org: (places / 2).max(1), orgs: Mutex::default(), wait }
     }
 
-    /// Runs `read` when it has a place. It keeps the place until it ends, also when nobody waits for it any more: its
+    /// Runs `read` once it has its permits. It holds them until it ends, even if its caller has gone, because its
     /// connection is busy for as long.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when there is no place in time.
+    /// [`StoreError::Unavailable`] when there is no permit in time.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         org: &OrgId,
@@ -58,14 +58,14 @@ impl HeavyReads {
         reading.await.unwrap_or_else(|error| Err(StoreError::Database(error.to_string())))
     }
 
-    /// A place of the org first: an org that waits for one of its own holds none that others could use.
+    /// The org's permit first, so that an org that waits for its own permit holds none that others could use.
     async fn places(&self, org: &OrgId) -> Option<[OwnedSemaphorePermit; 2]> {
         let of_org = {
             let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
             let made = || Arc::new(Semaphore::new(self.per_org));
             Arc::clone(orgs.entry(org.clone()).or_insert_with(made))
         };
-        // Neither is ever closed.
+        // The semaphores are never closed.
         let of_org = of_org.acquire_owned().await.ok()?;
         Some([of_org, Arc::clone(&self.all).acquire_owned().await.ok()?])
     }
@@ -85,7 +85,7 @@ mod tests {
         OrgId::from_parts(1, [number; 8])
     }
 
-    /// A read that ends when it is told to.
+    /// A read that ends on a signal.
     async fn hold(reads: &Arc<HeavyReads>, number: u8) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
         let (begun, begins) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
@@ -118,7 +118,7 @@ mod tests {
         read(1).await.unwrap();
     }
 
-    /// Also with the fewest connections that a node may have.
+    /// Holds also with the fewest connections that a node may have.
     #[test]
     fn others_have_a_place_for_their_reads_beside_all_of_these() {
         for max_connections in [1, CONNECTIONS_MIN, CONNECTIONS_MIN + 1, 10, 100] {

@@ -1,4 +1,4 @@
-//! Encryption of secrets at rest: AES-256-GCM, with what a ciphertext belongs to as associated data.
+//! Encryption of secrets at rest: AES-256-GCM, with the owner of a ciphertext (org, row, field) as associated data.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use tenterhook_contract::Secret;
 
 use crate::StoreError;
 
-/// Begins every key and every ciphertext; another number would be another algorithm.
+/// The prefix of every key and every ciphertext; another number would mean another algorithm.
 const VERSION: &str = "v1";
 /// Bytes of a key's id.
 const KEY_ID_BYTES: usize = 6;
@@ -19,14 +19,14 @@ const KEY_ID_BYTES: usize = 6;
 /// The master keys: the first encrypts, all decrypt.
 pub struct Keyring {
     keys: Vec<(String, LessSafeKey)>,
-    /// Of the keys in their order: tells whether two keyrings are the same.
+    /// Hash of the keys in order, to compare keyrings.
     sha256: [u8; 32],
 }
 
 /// Why a text is not a keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
-    /// No key in it.
+    /// It contains no key.
     #[error("the master key is empty")]
     Empty,
     /// A line that is not a key.
@@ -34,7 +34,7 @@ pub enum KeyringError {
     Malformed(usize),
 }
 
-/// What a secret belongs to: a ciphertext moved to another place does not decrypt.
+/// The owner of a secret: a ciphertext that is copied to another owner does not decrypt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) org: &'a str,
@@ -44,7 +44,7 @@ pub(crate) struct Place<'a> {
 
 impl Place<'_> {
     fn associated_data(&self) -> Vec<u8> {
-        // Lengths come first, so that no two places share their bytes.
+        // Lengths come first, so that no two owners have the same bytes.
         let parts = [self.org, self.row, self.field];
         parts.iter().flat_map(|part| (part.len() as u64).to_be_bytes().into_iter().chain(part.bytes())).collect()
     }
@@ -66,8 +66,8 @@ impl Keyring {
     /// A new key in text form.
     ///
     /// # Panics
-    /// When the machine has no randomness to give; no key may be made then.
-    #[expect(clippy::disallowed_methods, reason = "a key is nobody's input")]
+    /// When the machine has no randomness; no key may be generated then.
+    #[expect(clippy::disallowed_methods, reason = "a key is not an input")]
     #[expect(clippy::expect_used, reason = "without randomness no key may be made; the generator does not fail")]
     pub fn generate_text() -> Secret {
         let (mut id, mut key) = ([0; KEY_ID_BYTES], [0; 32]);
@@ -75,15 +75,15 @@ impl Keyring {
         Secret::new(format!("{VERSION}.{}.{}", URL_SAFE_NO_PAD.encode(id), URL_SAFE_NO_PAD.encode(key)))
     }
 
-    /// A random number, of which two are never the same for all practical purposes.
-    #[expect(clippy::disallowed_methods, reason = "a mark that tells two states apart is nobody's input")]
+    /// A random number that is unique for all practical purposes.
+    #[expect(clippy::disallowed_methods, reason = "a mark that distinguishes states is not an input")]
     pub(crate) fn mark() -> Result<i64, StoreError> {
         let mut bytes = [0; 8];
         rand::fill(&mut bytes).map_err(|_| StoreError::Database("the random generator failed".to_owned()))?;
         Ok(i64::from_be_bytes(bytes))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a nonce must never repeat, so nobody else may choose it")]
+    #[expect(clippy::disallowed_methods, reason = "a nonce must never repeat, so no caller may choose it")]
     pub(crate) fn encrypt(&self, place: Place<'_>, secret: &Secret) -> Result<String, StoreError> {
         let failed = || StoreError::Database(format!("encrypting a secret of {} failed", place.row));
         let (id, key) = self.keys.first().ok_or_else(failed)?;
@@ -105,7 +105,7 @@ impl Keyring {
         self.open(place, stored).map(Secret::new).ok_or_else(|| StoreError::Undecryptable { what: what() })
     }
 
-    /// The ciphertext under the current key; `None` when it is under it already.
+    /// The ciphertext under the current key; `None` if it is already under that key.
     pub(crate) fn renew(&self, place: Place<'_>, stored: &str) -> Result<Option<String>, StoreError> {
         if key_id(stored).is_some_and(|id| Some(id) == self.current()) {
             return Ok(None);

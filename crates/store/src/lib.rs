@@ -1,7 +1,7 @@
-//! What survives a restart: configuration objects, users, sessions, codes, tokens and the System Log.
+//! Persistent data: configuration objects, users, sessions, codes, tokens and the System Log.
 //!
-//! One source for embedded SQLite and PostgreSQL. No HTTP and no hook semantics live here.
-//! Start reading at [`Store`]; the records that it takes and gives are those of `tenterhook-model`.
+//! One source for embedded SQLite and PostgreSQL. No HTTP and no hook semantics live here. Start reading at [`Store`];
+//! its records are those of `tenterhook-model`.
 
 mod browser_sessions;
 mod configuration;

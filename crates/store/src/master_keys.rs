@@ -1,5 +1,5 @@
-//! The master keys in use, and where newer ones are found: a node meets a secret under a key that another node has already read
-//! from the file that they share.
+//! The master keys in use, and the source of newer ones: a node may find a secret under a key that another node has
+//! already read from the shared file.
 
 use std::{
     fmt,
@@ -13,17 +13,17 @@ use tokio::time::Instant;
 
 use crate::{Keyring, StoreError, keyring::Place};
 
-/// How often the keys are read anew at most, however many secrets are under a key that is not there.
+/// Shortest interval between two reads of the keys, however many secrets are under a missing key.
 const READ_EVERY: Duration = Duration::from_millis(100);
 
-/// Reads the master keys from where they are kept; `None` when they cannot be read.
+/// Reads the master keys from their file; `None` when they cannot be read.
 type Source = Box<dyn Fn() -> Option<Keyring> + Send + Sync>;
 
 /// The master keys in use.
 pub(crate) struct MasterKeys {
     current: ArcSwap<Keyring>,
     source: OnceLock<Source>,
-    /// When they were read anew the last time.
+    /// When they were last read again.
     read: Mutex<Option<Instant>>,
 }
 
@@ -32,12 +32,12 @@ impl MasterKeys {
         Self { current: ArcSwap::from_pointee(keyring), source: OnceLock::new(), read: Mutex::default() }
     }
 
-    /// Says where newer keys are found; the first one that is said stays.
+    /// Sets the source of newer keys; only the first call has an effect.
     pub(crate) fn read_with(&self, source: impl Fn() -> Option<Keyring> + Send + Sync + 'static) {
         let _ = self.source.set(Box::new(source));
     }
 
-    /// Uses these from now on, and tells of it when they are not the ones in use.
+    /// Uses these keys from now on, and logs the change if they differ from those in use.
     pub(crate) fn replace(&self, keyring: Keyring) {
         let keyring = Arc::new(keyring);
         let before = self.current.swap(Arc::clone(&keyring));
@@ -50,10 +50,10 @@ impl MasterKeys {
         self.current.load_full()
     }
 
-    /// Decrypts a secret. When it is under a key that is not there, the keys are read anew.
+    /// Decrypts a secret. If its key is missing, the keys are read again.
     ///
     /// # Errors
-    /// [`StoreError::KeyMissing`] when the key is not there either.
+    /// [`StoreError::KeyMissing`] when the key is still missing.
     pub(crate) fn decrypt(&self, place: Place<'_>, stored: &str) -> Result<Secret, StoreError> {
         match self.current().decrypt(place, stored) {
             Err(StoreError::KeyMissing { .. }) => {
@@ -64,10 +64,10 @@ impl MasterKeys {
         }
     }
 
-    /// Reads the keys anew, unless that was just done.
+    /// Reads the keys again, unless that was just done.
     fn read_anew(&self) {
         let Some(source) = self.source.get() else { return };
-        // Whoever comes meanwhile waits for the same reading: a small file.
+        // Other callers wait for the same read; the file is small.
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.is_some_and(|read| read.elapsed() < READ_EVERY) {
             return;

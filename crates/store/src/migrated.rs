@@ -1,5 +1,5 @@
-//! What a tool needs that works beside running servers: a database that has been migrated to this version, no less and no
-//! more. To migrate is the servers' business: a tool of a newer version would change the database under older ones.
+//! Checks that a database is migrated to exactly this version, for tools that run while servers use it. Only servers
+//! migrate: a newer tool would change the database under older servers.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use sea_orm_migration::MigratorTrait as _;
 
 use crate::{StoreConfig, StoreError, database::reach, migration::Migrator};
 
-/// The table in which the steps are kept that were made.
+/// The table of applied migrations.
 const STEPS: &str = "seaql_migrations";
 
 /// Refuses a database that servers of this version have not migrated, or that newer ones have.
@@ -23,7 +23,7 @@ pub(crate) async fn check(config: &StoreConfig) -> Result<(), StoreError> {
     }
 }
 
-/// `None` when there is not even a file.
+/// `None` when the file does not exist.
 async fn connect(config: &StoreConfig) -> Result<Option<DatabaseConnection>, StoreError> {
     let mut options = match config {
         StoreConfig::Ephemeral => return Ok(None),
@@ -68,7 +68,7 @@ enum State {
 impl State {
     fn text(self) -> &'static str {
         match self {
-            Self::Empty => "The database is empty: `tenterhook serve` makes what is needed at its first start",
+            Self::Empty => "The database is empty: `tenterhook serve` creates its content at the first start",
             Self::Older => {
                 "The servers have not migrated the database to this version yet: use the `tenterhook` of the version that \
                  they run, or start `tenterhook serve` of this one first"

@@ -1,8 +1,8 @@
-//! The one way to the database: connections that are used again only when they are proved to be fit for it.
+//! The one way to the database: connections are reused only after proof that they are usable.
 //!
-//! Every statement and every commit has a deadline on this side of the connection, because a connection may die without
-//! a word. A connection on which anything failed, timed out or was left half way is closed and not used again: SQLite
-//! may have rolled a transaction back by itself, and a server may have become read only. Start reading at [`Pool`].
+//! Every statement and every commit has a deadline on this side of the connection, because a connection may die
+//! silently. A connection on which a statement failed, timed out or was abandoned is closed and not reused: SQLite may
+//! have rolled back a transaction by itself, and a server may have become read only. Start reading at [`Pool`].
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -23,13 +23,13 @@ use crate::{
     error::{is_harmless, unknown_if_lost},
 };
 
-/// How long a connection that is given back may take to answer that it is fit; then it is closed.
+/// How long a returned connection may take to prove that it is usable; then it is closed.
 const RETURN_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// How long the parts of a use of the database may take.
+/// Time limits for the parts of a use of the database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Waiting for a place and a connection.
+    /// Waiting for permits and a connection.
     pub(crate) acquire: Duration,
     /// One statement, with its answer; also a commit.
     pub(crate) statement: Duration,
@@ -40,13 +40,13 @@ pub(crate) struct Limits {
 /// How a transaction begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Begin {
-    /// The database locks what is touched, when it is.
+    /// The database takes locks when rows are accessed.
     Deferred,
-    /// SQLite: with the lock of the one writer, so that no later statement has to fail for the want of it.
+    /// SQLite: takes the writer lock at the start, so that no later statement fails because it cannot get the lock.
     Immediate,
 }
 
-/// Connections of one database, and how many of them those who share this pool may use.
+/// Connections of one database, and the permits that bound how many of them the users of this pool may take.
 #[derive(Clone)]
 pub(crate) struct Pool {
     driver: Driver,
@@ -69,7 +69,7 @@ impl Pool {
         Self { driver: Driver::Sqlite(pool), places: Arc::default(), begin, limits, file: None }
     }
 
-    /// The same connections, of which none is used any more when this file is not in its place.
+    /// The same connections; none is used when this file is not at its path.
     pub(crate) fn of_file(self, file: Arc<DatabaseFile>) -> Self {
         Self { file: Some(file), ..self }
     }
@@ -79,8 +79,8 @@ impl Pool {
         Self { driver: Driver::Postgres(pool), places: Arc::default(), begin: Begin::Deferred, limits, file: None }
     }
 
-    /// The same connections, each with a place in each of `places`: who takes them in the same order as others never
-    /// waits for somebody who waits for it.
+    /// The same connections; each use takes a permit of each of `places`. Pools that take permits in the same order
+    /// cannot deadlock.
     pub(crate) fn with_places(&self, places: impl Into<Arc<[Arc<Semaphore>]>>) -> Self {
         Self { places: places.into(), ..self.clone() }
     }
@@ -129,7 +129,7 @@ impl Pool {
         lease.map_err(|error| DbErr::Conn(runtime(error)))
     }
 
-    /// Ends the use of a connection outside a transaction, and says what came of it.
+    /// Ends the use of a connection outside a transaction, and returns the result.
     fn settle<T>(
         lease: Lease,
         done: Result<T, sqlx::Error>,
@@ -142,7 +142,7 @@ impl Pool {
                 Ok(result)
             }
             Err(error) => {
-                // Outside a transaction a statement that the database refused has left nothing behind.
+                // Outside a transaction a statement that the database refused has no lasting effect.
                 if is_harmless(&error) {
                     lease.give_back();
                 }
@@ -192,7 +192,7 @@ impl ConnectionTrait for Pool {
     }
 }
 
-/// A transaction that is committed, or has not happened. Its connection is used again only after a commit or a rollback
+/// A transaction that is committed as a whole or not at all. Its connection is reused only after a commit or rollback
 /// that the database has confirmed.
 #[must_use = "it is rolled back when it is dropped"]
 pub(crate) struct Transaction {
@@ -209,7 +209,7 @@ struct Work {
 }
 
 impl Transaction {
-    /// Commits it. When the answer is lost, the error says that the outcome is not known.
+    /// Commits it. If the answer is lost, the error says that the outcome is unknown.
     ///
     /// # Errors
     /// Also when one of its statements failed: PostgreSQL would answer such a commit with success, and roll back.
@@ -228,7 +228,7 @@ impl Transaction {
         }
     }
 
-    /// Rolls it back. When that cannot be confirmed, its connection is closed, by which the database rolls it back.
+    /// Rolls it back. If that cannot be confirmed, its connection is closed, which makes the database roll back.
     pub(crate) async fn rollback(self) {
         let limit = self.limit();
         let mut lease = self.work.into_inner().lease;
@@ -237,20 +237,20 @@ impl Transaction {
         }
     }
 
-    /// From now on it has these limits.
+    /// Applies these limits from now on.
     pub(crate) fn limit_by(&mut self, limits: Limits) {
         self.limits = limits;
         self.until = Instant::now() + limits.transaction;
     }
 
-    /// Time that a statement that begins now has.
+    /// The time limit of a statement that begins now.
     fn limit(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now()).min(self.limits.statement)
     }
 }
 
 impl Work {
-    /// Begins a statement: what is left half way leaves the transaction unsound.
+    /// Begins a statement; a statement that is abandoned makes the transaction unsound.
     fn start(&mut self) -> Result<&mut Lease, DbErr> {
         if std::mem::take(&mut self.is_sound) { Ok(&mut self.lease) } else { Err(abandoned()) }
     }
@@ -292,7 +292,7 @@ impl ConnectionTrait for Transaction {
     }
 }
 
-/// A connection in use. It is closed when it is dropped.
+/// A connection in use; closed when dropped.
 struct Lease {
     connection: Option<Connection>,
     places: Vec<OwnedSemaphorePermit>,
@@ -304,13 +304,13 @@ enum Connection {
 }
 
 impl Lease {
-    /// Gives the connection back to its pool: what was begun on it has ended.
+    /// Returns the connection to its pool; no transaction is open on it.
     fn give_back(mut self) {
         let places = std::mem::take(&mut self.places);
         let Some(connection) = self.connection.take() else { return };
         tokio::spawn(async move {
-            // The pool asks the connection whether it is fit, without a limit of its own. Whoever does not answer is
-            // closed by the future being dropped.
+            // The pool checks the connection without a time limit. If it does not answer, dropping this future closes
+            // it.
             let returned = match connection {
                 Connection::Sqlite(mut connection) => timeout(RETURN_TIME_MAX, connection.return_to_pool()).await,
                 Connection::Postgres(mut connection) => timeout(RETURN_TIME_MAX, connection.return_to_pool()).await,
@@ -334,7 +334,7 @@ impl Lease {
     }
 
     async fn execute_unprepared(&mut self, sql: &str) -> Result<ExecResult, sqlx::Error> {
-        // Texts of this crate, without values of anybody's.
+        // SQL of this crate, without values from outside.
         let sql = AssertSqlSafe(sql.to_owned());
         match self.connection()? {
             Connection::Sqlite(connection) => (&mut **connection).execute(sql).await.map(Into::into),
@@ -369,7 +369,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Closed without a farewell, which could block: the database rolls back what was begun.
+        // Closed without the protocol's termination message, which could block; the database rolls back open
+        // transactions.
         match self.connection.take() {
             Some(Connection::Sqlite(connection)) => drop(connection.detach()),
             Some(Connection::Postgres(connection)) => drop(connection.detach()),
@@ -404,7 +405,7 @@ fn runtime(error: sqlx::Error) -> RuntimeErr {
     RuntimeErr::SqlxError(Arc::new(error))
 }
 
-/// Why a transaction with a failed statement goes no further.
+/// The error of using a transaction after a failed statement.
 fn abandoned() -> DbErr {
     DbErr::Custom("a statement of the transaction has failed before".to_owned())
 }

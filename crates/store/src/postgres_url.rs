@@ -1,5 +1,5 @@
-//! What a `postgres://` URL may say. The driver passes over what it does not know with a warning; a setting that is not in
-//! force must be refused instead.
+//! Checks `postgres://` URLs. The driver only warns about unknown parameters; we refuse a setting that would have no
+//! effect.
 
 use crate::StoreConfigError;
 
@@ -29,7 +29,7 @@ const OF_SEVERAL_HOSTS: [&str; 2] = ["target_session_attrs", "load_balance_hosts
 /// Characters of an unknown parameter's name that are shown.
 const NAME_CHARACTERS_MAX: usize = 60;
 
-/// Refuses what would not be in force: several hosts, and parameters that the driver does not know.
+/// Refuses settings without effect: several hosts, and parameters that the driver does not know.
 pub(crate) fn check(url: &str) -> Result<(), StoreConfigError> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split('#').next().unwrap_or_default();
@@ -51,7 +51,7 @@ pub(crate) fn check(url: &str) -> Result<(), StoreConfigError> {
     Ok(())
 }
 
-/// A comma, also escaped, stands between several.
+/// Several hosts are separated by a comma, which may be escaped.
 fn names_several(hosts: &str) -> bool {
     hosts.contains(',') || hosts.to_ascii_lowercase().contains("%2c")
 }

@@ -1,5 +1,5 @@
-//! Whether a node can do its work: its database is in place, has room and commits a change, and the System Log is being
-//! written.
+//! Readiness of a node: its database file is at its path, there is room, a change is committed, and the System Log is
+//! being written.
 
 use std::{
     io::{self, ErrorKind},
@@ -18,31 +18,30 @@ use crate::{
     error::{is_disk_full, is_not_offered},
 };
 
-/// How long an answer is good: the database is not asked more often, however many ask for it.
+/// How long a result is reused: the database is not checked more often, however many requests there are.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the database may take to commit.
 const COMMIT_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long events may wait while none is written.
 const LOG_SILENCE_MAX: Duration = Duration::from_secs(15);
-/// How long a writer that has just been told to try again may take to write some.
+/// How long a writer that was just told to retry may take to write some events.
 const LOG_TIME_MAX: Duration = Duration::from_secs(1);
-/// How often the change is tried again when another node's, at the same moment, comes first.
+/// How often the change is retried when a concurrent change of another node comes first.
 const TRIES: usize = 3;
 
 /// Why a node is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
-    /// No change was committed in time and read again.
+    /// No change was committed and read again in time.
     #[error("the database does not commit a change")]
     Database,
-    /// The file of an embedded database, the log of its last changes or the lock beside it was deleted or replaced while it is
-    /// open.
+    /// The file of an embedded database, its write-ahead log or its lock file was deleted or replaced while it is open.
     #[error("the file of the database, or one beside it, was deleted or replaced while it is open")]
     File,
-    /// A change was committed that needs no room, but there is none for the next ones.
+    /// A change that needs no room was committed, but there is no room for the next ones.
     #[error("the disk of the database has no room")]
     Room,
-    /// Events have waited for 15 s, and none was written.
+    /// Events have waited for 15 s without any being written.
     #[error("the System Log is not being written")]
     Log,
 }
@@ -59,24 +58,24 @@ impl NotReady {
     }
 }
 
-/// Whether the file system, or the part of it that this user may have, is used up.
+/// Whether the file system or this user's quota is used up.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
-/// An answer, and when it was found.
+/// A result, and when it was found.
 type Found = (Instant, Result<(), NotReady>);
 
-/// The newest answer.
+/// The newest result.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness(Arc<Mutex<Option<Found>>>);
 
 impl Store {
-    /// Whether this node can do its work, not older than a second: a change was committed and could be read over another
-    /// connection, in three seconds at most, and the System Log is being written.
+    /// Checks that this node is ready; the result is at most a second old. A change was committed and read again over
+    /// another connection within three seconds, and the System Log is being written.
     ///
     /// # Errors
-    /// What it cannot do.
+    /// The reason why it is not ready.
     pub async fn ready(&self) -> Result<(), NotReady> {
         let mut newest = Arc::clone(&self.readiness.0).lock_owned().await;
         if let Some((found, answer)) = *newest
@@ -85,7 +84,7 @@ impl Store {
             return answer;
         }
         let store = self.clone();
-        // In a task of its own: whoever asks may go away, and the next one still has the answer.
+        // In a task of its own, so that the result exists for the next caller even if this one goes away.
         let asked = tokio::spawn(async move {
             let answer = store.judge().await;
             *newest = Some((Instant::now(), answer));
@@ -102,7 +101,7 @@ impl Store {
             Err(NotReady::Database)
         })?;
         let log = self.log_writer();
-        // A writer that waits before it tries again need not wait any longer.
+        // A writer that pauses before a retry need not wait any longer.
         log.try_again();
         if !log.moves(LOG_SILENCE_MAX, LOG_TIME_MAX).await {
             let seconds = log.oldest_unwritten().as_secs();
@@ -112,7 +111,7 @@ impl Store {
         Ok(())
     }
 
-    /// Proves that the database takes changes and keeps them.
+    /// Proves that the database accepts and stores changes.
     async fn prove(&self) -> Result<(), NotReady> {
         self.prove_place()?;
         match self.commit_and_read().await {
@@ -129,7 +128,7 @@ impl Store {
         self.prove_room().await
     }
 
-    /// Proves that the file of an embedded database and those beside it are the ones that are open.
+    /// Proves that the paths of an embedded database and its companion files name the open files.
     fn prove_place(&self) -> Result<(), NotReady> {
         let Some(file) = &self.connections.file else { return Ok(()) };
         let lock = self.connections.lock.as_ref();
@@ -139,12 +138,12 @@ impl Store {
         })
     }
 
-    /// Proves that there is room for what a change adds: the change that was committed may have replaced what was there.
+    /// Proves that there is room for a change that adds data; the committed change may only have replaced data.
     async fn prove_room(&self) -> Result<(), NotReady> {
         let lacking = match &self.connections.lock {
             Some(lock) => {
                 let lock = Arc::clone(lock);
-                // A disk may take its time.
+                // Disk access may block.
                 let checked = tokio::task::spawn_blocking(move || lock.check_room()).await;
                 let lacking = checked.unwrap_or_else(|error| Err(error.into())).err();
                 lacking.map(|error| (is_full(&error), error.to_string()))
@@ -159,11 +158,11 @@ impl Store {
         Err(if is_full { NotReady::Room } else { NotReady::Database })
     }
 
-    /// Adds a page to a table of the session on a PostgreSQL server, which takes it away at the commit. A server that lets
-    /// this role, or anybody, have no such table is not asked.
+    /// Adds a page to a temporary table on a PostgreSQL server, which is emptied at the commit. Skipped if the server
+    /// does not allow this role such a table.
     async fn extend_table(&self) -> Result<(), DbErr> {
         const MISSES: &str = "SELECT to_regclass('pg_temp.tenterhook_room') IS NULL";
-        // On the disk of the other tables, wherever this server has temporary ones.
+        // On the disk of the ordinary tables, not in a separate tablespace for temporary ones.
         const CREATE: &str = "SET LOCAL temp_tablespaces = ''; \
              CREATE TEMPORARY TABLE tenterhook_room (padding TEXT) ON COMMIT DELETE ROWS";
         const EXTEND: &str = "INSERT INTO tenterhook_room VALUES (repeat('x', 1000))";
@@ -182,7 +181,7 @@ impl Store {
         }
     }
 
-    /// Counts one further on the way that changes take, and reads the number on the way that reads take.
+    /// Increments a counter over the write connection, and reads it over a read connection.
     async fn commit_and_read(&self) -> Result<bool, StoreError> {
         const COUNT: &str = "INSERT INTO probes (id, number) VALUES (1, 1) \
              ON CONFLICT (id) DO UPDATE SET number = probes.number + 1 RETURNING number";
@@ -201,7 +200,7 @@ impl Store {
             row.map(|row| row.try_get::<i64>("", "number")).transpose().map_err(StoreError::from)
         };
         let (counted, read) = (number(counted)?, number(read)?);
-        // Other nodes count too.
+        // Other nodes increment it too.
         Ok(counted.is_some() && read >= counted)
     }
 }
@@ -213,10 +212,10 @@ mod tests {
     use super::*;
     use crate::{Keyring, StoreConfig};
 
-    /// Bytes that a page of the database takes in the log of the last changes.
+    /// Bytes of a database page in the write-ahead log.
     const FRAME_BYTES: u64 = 8_192 + 24;
 
-    /// It is done once a second for as long as a server runs.
+    /// The check runs once a second while a server runs.
     #[tokio::test]
     async fn a_look_writes_one_page() {
         const LOOKS: u64 = 10;

@@ -17,29 +17,30 @@ use crate::{
 
 /// Rows read at a time.
 const BATCH: u64 = 100;
-/// Rounds over the rows that others change meanwhile; what they write is under their own current key.
+/// Rounds over rows that servers change concurrently; those rows are then encrypted under the server's current key.
 const ROUNDS_MAX: usize = 5;
 
-/// How far a re-encryption has come.
+/// The progress of a re-encryption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// Rows there are.
+    /// Number of rows.
     pub rows: u64,
-    /// Rows looked at so far.
+    /// Rows processed so far.
     pub seen: u64,
     /// Secrets that were re-encrypted.
     pub secrets: u64,
-    /// Rows that somebody else changed at the same moment; they are looked at again.
+    /// Rows that were changed concurrently; they are processed again.
     pub contended: u64,
 }
 
 impl Store {
-    /// Re-encrypts every secret that is not under the current master key. Each row is changed on its own and only when
-    /// nobody else has changed it, so it can run beside servers, be interrupted, and be run again: what is under the
-    /// current key is passed over. `progress` is told after each batch.
+    /// Re-encrypts every secret that is not under the current master key. Each row is updated separately, and only if
+    /// it was not changed in the meantime, so this can run while servers run, be interrupted, and be run again: secrets
+    /// under the current key are skipped. `progress` is called after each batch.
     ///
     /// # Errors
-    /// When the database fails, or a secret is under a key that is not at hand. What was re-encrypted until then stays so.
+    /// When the database fails, or a secret is under a key that is not available. Secrets re-encrypted until then stay
+    /// so.
     pub async fn rotate_secrets(&self, mut progress: impl FnMut(Rotation)) -> Result<Rotation, StoreError> {
         let reader = &self.connections.reader;
         let objects = configuration_object::Entity::find().count(reader).await?;
@@ -116,7 +117,7 @@ impl Store {
                     .filter(Column::FrozenTokens.eq(&row.frozen_tokens))
                     .exec(&self.connections.writer)
                     .await?;
-                // A code that is gone by now needs nothing.
+                // A code that was removed in the meantime needs nothing.
                 done.count(updated.rows_affected, 1);
             }
             progress(*done);

@@ -1,7 +1,8 @@
-//! Sessions of a PostgreSQL server: whether each connection has one of its own, and whether there are any left.
+//! Sessions of a PostgreSQL server: checks that each connection has its own session, and whether the server has
+//! connections left.
 //!
-//! A pooler that gives a client another session for each transaction cannot be used: the driver prepares a statement in one
-//! message exchange and executes it in the next, so that it would be looked for in a session that does not have it.
+//! A pooler that gives a client another session for each transaction cannot be used: the driver prepares a statement in
+//! one message exchange and executes it in the next, which may reach a session that does not have it.
 
 use std::time::Duration;
 
@@ -9,25 +10,25 @@ use sqlx::{Connection as _, Executor as _, PgConnection, Row as _, error::Databa
 
 use crate::StoreError;
 
-/// How often two connections are compared. A pooler that is idle gives both the same session at once.
+/// How often two connections are compared. An idle pooler gives both the same session in the first round.
 const ROUNDS: usize = 3;
 /// Longest time of the whole comparison.
 const TIME_MAX: Duration = Duration::from_secs(5);
 
-/// SQLSTATE of a server that takes no further connection.
+/// SQLSTATE of a server without free connections.
 const TOO_MANY_CONNECTIONS: &str = "53300";
-/// What to do then.
-pub(crate) const EXHAUSTED: &str = "The server has no connection left (53300): the nodes and everybody else on it use more than its \
+/// The error text for this.
+pub(crate) const EXHAUSTED: &str = "The server has no connection left (53300): the nodes and its other clients use more than its \
      `max_connections`, or the limit of the role or the database, allows. Lower `store.connections_max` of each node, or raise the \
      limit";
 
-/// What is said of such a pooler.
+/// The error text for such a pooler.
 const REFUSED: &str = "cannot use PostgreSQL behind a pooler that gives a connection another session for each transaction \
      (with pgbouncer, `pool_mode = transaction` or `statement`): prepared statements do not work there. Set \
      `pool_mode = session` for this database, or connect to the server itself; `store.connections_max` bounds the \
      connections of a node";
 
-/// Refuses a server that is behind a pooler which does not give each connection a session of its own.
+/// Refuses a server behind a pooler that does not give each connection its own session.
 pub(crate) async fn refuse_shared_sessions(options: &PgConnectOptions) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| StoreError::Database(format!("cannot connect to PostgreSQL: {error}"));
     let seen = async {
@@ -48,28 +49,28 @@ pub(crate) async fn refuse_shared_sessions(options: &PgConnectOptions) -> Result
     }
 }
 
-/// The process of the server that works for a connection, asked for without a prepared statement.
+/// The process id of the server's session for a connection, queried without a prepared statement.
 async fn session(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     connection.fetch_one("SELECT pg_backend_pid()::text").await?.try_get(0)
 }
 
-/// Whether a connection had several sessions, or two had the same one.
+/// Whether one connection had several sessions, or two connections had the same session.
 fn are_shared(sessions: &[(String, String)]) -> bool {
     let Some((one, other)) = sessions.first() else { return false };
     one == other || sessions.iter().any(|(next, next_other)| next != one || next_other != other)
 }
 
-/// What to say of an error of connecting.
+/// The text for an error while connecting.
 pub(crate) fn explained(error: &sqlx::Error) -> String {
     if is_exhausted(error) { format!("{error}. {EXHAUSTED}") } else { error.to_string() }
 }
 
-/// Whether the server refuses a new connection because it has none left. A pool hides it: it tries again until its caller
-/// has waited long enough, and says only that.
+/// Whether the server refuses a new connection because it has none left. A pool hides this: it retries until its
+/// caller's wait ends, and reports only the timeout.
 pub(crate) async fn are_exhausted(options: &PgConnectOptions) -> bool {
     match tokio::time::timeout(TIME_MAX, PgConnection::connect_with(options)).await {
         Ok(Ok(connection)) => {
-            // The server sees the end in any case.
+            // The server notices the end in any case.
             let _ = tokio::time::timeout(TIME_MAX, connection.close()).await;
             false
         }

@@ -60,7 +60,7 @@ impl Screen {
         let heading = match (status, &seen.outcome) {
             (Some(status), _) => format!("It answered: {status}"),
             (None, Outcome::Failed(CallFailure { code: FailureCode::EgressDenied(_), .. })) => {
-                "It was not asked: the egress policy keeps the request back".to_owned()
+                "It was not called: the egress policy refused the address".to_owned()
             }
             (None, _) => "It gave no answer".to_owned(),
         };
@@ -192,7 +192,7 @@ impl Screen {
         let token_path = Demonstration::token_path();
         let login = world.user_logins.first().map_or("a user", String::as_str);
         let code_flow = format!(
-            "the code flow: open this in a browser and sign in as {login}; nobody need listen at the redirect URI"
+            "the code flow: open this in a browser and sign in as {login}; no server needs to listen at the redirect URI"
         );
         let code_exchange = format!("curl -s -d '{form}' {base}{token_path}");
         let commands = [
@@ -307,7 +307,7 @@ fn why_unchanged(outcome: &Outcome) -> Option<String> {
         Outcome::Unchanged => Some("The answer has no commands, so nothing was changed.".to_owned()),
         Outcome::Refused(error) => Some(format!("The service refused: {}", of_one_line(error.summary_or_default()))),
         Outcome::Failed(failure) => Some(format!("{}: {}", failure.code, of_one_line(&failure.detail))),
-        Outcome::Skipped(reason) => Some(format!("The service was not asked: {}", reason.code())),
+        Outcome::Skipped(reason) => Some(format!("The service was not called: {}", reason.code())),
         Outcome::Invalid(problems) => {
             let lines = problems.iter().map(|problem| of_one_line(&problem.sentence()).into_owned());
             Some(lines.collect::<Vec<_>>().join("\n  "))
