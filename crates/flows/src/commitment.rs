@@ -1,19 +1,20 @@
-//! Until when a flow may be dropped.
+//! The point from which on a flow must not be dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a flow has begun to change what is stored. Until then it may be dropped, as when its client hangs up. From then on
-/// it is to be run to its end: otherwise the change may be there without its events, or without what must follow it.
+/// Whether a flow has begun to change stored data. Until then it may be dropped, for example when its client hangs up.
+/// From then on it must run to its end; otherwise a change may be stored without its log events or the changes that
+/// must follow it.
 #[derive(Debug, Default)]
 pub struct Commitment(AtomicBool);
 
 impl Commitment {
-    /// That of a flow which is to be run to its end in any case.
+    /// The commitment of a flow that must always run to its end.
     pub fn begun() -> Self {
         Self(AtomicBool::new(true))
     }
 
-    /// The flow changes what is stored from here on.
+    /// Records that the flow changes stored data from here on.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

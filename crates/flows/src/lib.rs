@@ -1,4 +1,4 @@
-//! The process flows as domain services: what happens before a hook is asked and after it has answered.
+//! The process flows as domain services: the work before a hook is called and after it has answered.
 //!
 //! No SQL, no HTTP handlers and no management live here. [`oauth`] is the first flow.
 

@@ -1,4 +1,4 @@
-//! Signing in with a password: a session, or nothing that tells who exists.
+//! Signing in with a password. A failure does not reveal whether the user exists.
 
 use std::sync::Arc;
 
@@ -23,16 +23,16 @@ use crate::{commitment::Commitment, oauth::authorize::session_end};
 pub enum SignedIn {
     /// The value of the session's cookie.
     Yes(Secret),
-    /// An unknown login, a wrong password or a user who is not active: nothing tells which.
+    /// An unknown login, a wrong password or a user who is not active; the result does not say which.
     No,
-    /// Too many attempts on the login, whether there is such a user or not, or with too many logins from the network.
+    /// Too many attempts on the login (of an existing user or not), or with too many logins from the network.
     TooManyAttempts,
     /// Too many users sign in at present.
     Busy,
 }
 
-/// Signs a user in. `attempts` are those of this node. `commitment` has begun once the password has been accepted: from then on
-/// this must be run to its end.
+/// Signs a user in. `attempts` are those of this node. `commitment` begins once the password is accepted; from then on
+/// this must run to its end.
 pub async fn sign_in(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -45,7 +45,7 @@ pub async fn sign_in(
     let network = caller.network();
     let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
     if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
-        // Of a login once in a window: refusing costs little.
+        // Logged once per login and window, because refusing costs little.
         if attempt.is_none_or(|attempt| attempt == ATTEMPTS_MAX + 1) {
             platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::TooManyAttempts);
         }
@@ -56,7 +56,7 @@ pub async fn sign_in(
         platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::InvalidCredentials);
         return Ok(SignedIn::No);
     }
-    // Given back when the database or the turn for hashing fails, or the client goes away before hashing begins.
+    // Taken back when the database or the queue for hashing fails, or the client goes away before hashing begins.
     let unmade = UnmadeAttempt::new(attempts, &org.org.id, login);
     let user = platform.store().find_user_by_login(&org.org.id, login).await?;
     let hash = user.as_ref().and_then(|user| user.password.hash());

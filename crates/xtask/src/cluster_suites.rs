@@ -1,5 +1,5 @@
-//! Suites that need more of a machine than Node.js: a PostgreSQL that fails over, and a pooler before it. They are not in
-//! the default run.
+//! Suites that need more than Node.js: a PostgreSQL that fails over, and a pooler in front of it. They are not in the
+//! default run.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// A program, and the package of Debian that has it.
+/// A program, and the Debian package that contains it.
 type Program = (&'static str, &'static str);
 
 /// What `failover` runs.
@@ -22,7 +22,7 @@ const FAILOVER: [Program; 5] = [
 ];
 /// What `pgbouncer` runs.
 const PGBOUNCER: [Program; 2] = [("pgbouncer", "pgbouncer"), ("python3", "python3")];
-/// Where packages put programs of servers, which are not on everybody's search path.
+/// The folder where packages install server programs; it is not on every search path.
 const SERVER_PROGRAMS: &str = "/usr/sbin";
 
 /// Two nodes on a PostgreSQL that fails over five times.
@@ -37,7 +37,7 @@ pub(crate) fn failover(workspace: &Workspace) -> Result<Ending, Failure> {
     Ok(Ending::Passed)
 }
 
-/// A node behind a pooler: with a session for each connection, and with one for each transaction.
+/// A node behind a pooler: with session pooling and with transaction pooling.
 pub(crate) fn pgbouncer(workspace: &Workspace) -> Result<Ending, Failure> {
     if let Err(failure) = needed(&PGBOUNCER) {
         return lacking(failure);
@@ -49,11 +49,11 @@ pub(crate) fn pgbouncer(workspace: &Workspace) -> Result<Ending, Failure> {
     Ok(Ending::Passed)
 }
 
-/// Builds the binary; the script that is to run it.
+/// Builds the binary and returns the command of the script that runs it.
 fn script(workspace: &Workspace, path: &str) -> Result<std::process::Command, Failure> {
     let build = workspace.cargo(&["build", "--package", "tenterhook"]);
     succeed(build, "The compiler's message above says why.")?;
-    // Cargo puts every binary of a build where it put this one.
+    // Cargo puts every binary of a build into the folder of this one.
     let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
     let mut script = workspace.command("python3");
     script.arg(path).env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
@@ -61,7 +61,7 @@ fn script(workspace: &Workspace, path: &str) -> Result<std::process::Command, Fa
     Ok(script)
 }
 
-/// The folder of PostgreSQL's binaries, when everything is there.
+/// The folder of PostgreSQL's binaries, if all programs exist.
 fn needed(programs: &[Program]) -> Result<PathBuf, Failure> {
     let path = path_with_server_programs();
     let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
@@ -81,7 +81,7 @@ fn absent(missing: &[Program]) -> Failure {
     let mut packages = missing.iter().map(|(_, package)| *package).collect::<Vec<_>>();
     packages.dedup();
     let install = format!("apt-get install --no-install-recommends {}", packages.join(" "));
-    // In one, for a summary of skipped steps shows no hints.
+    // In one text, because the summary of skipped steps shows no hints.
     Failure::new(format!("this machine lacks {names}; with Debian: `{install}`"))
 }
 

@@ -10,7 +10,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// What the fuzzer needs of the compiler to see which code an input reaches.
+/// Compiler flags with which the fuzzer sees which code an input reaches.
 const INSTRUMENTATION: &str = "--cfg fuzzing -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
@@ -57,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<Ending, Fa
         fuzzer.arg(format!("-max_total_time={}", options.seconds)).arg(format!("-max_len={INPUT_BYTES_MAX}"));
         fuzzer.args(["-dict=fuzz/words.dict", "-verbosity=0", "-timeout=5", "-rss_limit_mb=1024"]);
         fuzzer.arg(format!("-artifact_prefix=target/fuzz/{name}-"));
-        // Silent unless it fails: the runtime talks much.
+        // Silent unless it fails, because the runtime prints much.
         capture(fuzzer).map_err(|failure| {
             failure.hint("The input that failed is in `target/fuzz/`; give its path to the target to see it again.")
         })?;

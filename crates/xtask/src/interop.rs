@@ -1,4 +1,4 @@
-//! Other people's clients against our binary; the suites live in `interop/`.
+//! Third-party clients against our binary; the suites are in `interop/`.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ const NODE_MAJOR_MIN: u32 = 20;
 pub(crate) enum Suite {
     /// npm `openid-client`: discovery, every grant, verification of patched tokens
     Oidc,
-    /// npm `ajv`, an OpenAPI validator and `json-patch-test-suite`: what we publish and our dialect of JSON Patch
+    /// npm `ajv`, an OpenAPI validator and `json-patch-test-suite`: our schemas and our dialect of JSON Patch
     Contract,
     /// npm `oidc-provider`: the token server of OAUTH channels
     OauthChannel,
@@ -31,7 +31,7 @@ pub(crate) enum Suite {
     Sdks,
     /// Patroni, etcd and HAProxy: two nodes while PostgreSQL fails over five times. Only when it is named
     Failover,
-    /// pgbouncer before PostgreSQL. Only when it is named
+    /// pgbouncer in front of PostgreSQL. Only when it is named
     Pgbouncer,
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     let suites = Suite::value_variants().iter().filter(|suite| only.is_none_or(|only| only == **suite));
     let mut tests = workspace.command("node");
     tests.arg("--test").args(suites.filter_map(|suite| suite.file()));
-    // Cargo puts every binary of a build where it put this one.
+    // Cargo puts every binary of a build into the folder of this one.
     let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
     tests.env("TENTERHOOK_PYTHON", python(workspace, &ourselves.with_file_name("interop-python"))?);
     tests.env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
@@ -112,12 +112,12 @@ fn python(workspace: &Workspace, environment: &Path) -> Result<PathBuf, Failure>
     Ok(python)
 }
 
-/// Of `v20.11.1`, 20.
+/// The major version: 20 for `v20.11.1`.
 fn major(version: &str) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// Whether what is installed is older than what is locked.
+/// Whether the installed packages are older than the lock file.
 fn stale(folder: &Path) -> bool {
     let written = |path: &str| fs::metadata(folder.join(path)).and_then(|metadata| metadata.modified());
     match (written("node_modules/.package-lock.json"), written("package-lock.json")) {

@@ -1,8 +1,8 @@
 //! The developer's commands, `cargo xtask NAME`: one entry for people and for continuous integration.
 //!
-//! Start reading at [`test`], which runs everything the README promises, step by step. [`tidy`] holds the rules of
-//! the workspace that no compiler knows. Nothing here is shipped, and nothing here depends on the shipped crates,
-//! so that it builds in seconds.
+//! Start reading at [`test`], which runs everything the README promises, step by step. [`tidy`] holds the rules of the
+//! workspace that no compiler checks. Nothing here is shipped, and nothing here depends on the shipped crates, so that
+//! it builds in seconds.
 
 mod cluster_suites;
 mod fuzz;
@@ -53,13 +53,13 @@ enum Command {
     },
     /// Write `openapi/` from the contract's types: the OpenAPI document and the JSON Schemas
     Generate {
-        /// Write nothing; fail when a file is not as it would be written
+        /// Write nothing; fail when a file differs from the generated one
         #[arg(long)]
         check: bool,
     },
     /// Run the fuzz targets of the contract crate, each for some seconds
     Fuzz(fuzz::Options),
-    /// Run other people's software against the built binary
+    /// Run third-party software against the built binary
     Interop {
         /// Which one; all of them without a name
         name: Option<interop::Suite>,
@@ -109,7 +109,7 @@ fn benchmark(workspace: &Workspace, words: &[&str]) -> Result<(), Failure> {
     run::succeed(workspace.cargo(&run), "The benchmark's own output above says why.")
 }
 
-/// Runs the contract's own generator, which is an example so that nobody builds it who does not ask for it.
+/// Runs the contract's generator, which is an example so that ordinary builds leave it out.
 fn generate(workspace: &Workspace, check: bool) -> Result<(), Failure> {
     let mut words = vec!["run", "--quiet", "--package", "tenterhook-contract", "--features", "schema", "--example"];
     words.push("openapi");

@@ -1,7 +1,7 @@
-//! A PostgreSQL server for one test run, from the server binaries that the machine has.
+//! A PostgreSQL server for one test run, from the machine's server binaries.
 //!
-//! It listens on a free loopback port, trusts everyone there, keeps nothing, and is gone with its data when the
-//! [`Cluster`] is dropped, or when this program dies in any way.
+//! It listens on a free loopback port without authentication, and is stopped and deleted with its data when the
+//! [`Cluster`] is dropped, or when this program ends in any way.
 
 use std::{
     collections::VecDeque,
@@ -17,18 +17,18 @@ use std::{
 
 use crate::run::{Failure, capture};
 
-/// Names the server that database tests use, as a `postgres://` URL.
+/// The environment variable with the `postgres://` URL of the server that database tests use.
 pub(crate) const URL_VARIABLE: &str = "TENTERHOOK_TEST_POSTGRES";
 
 /// How long a server may take until it accepts connections.
 const READY_WITHIN: Duration = Duration::from_mins(1);
-/// How often to look whether it does.
+/// How often to check this.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Somebody else may take the free port between finding and using it.
+/// Another program may take the free port between finding and using it.
 const STARTS_MAX: usize = 3;
 
-/// Runs the server until standard input ends: when our [`Cluster`] closes it, or when we die, however that happens.
-/// The first argument is the cluster's folder, the rest the server's command line.
+/// Runs the server until standard input ends: when our [`Cluster`] closes it, or when this program ends in any way. The
+/// first argument is the cluster's folder, the rest the server's command line.
 const GUARD: &str = r#"
 folder=$1; shift
 trap '' INT TERM HUP
@@ -47,7 +47,7 @@ pub(crate) struct Cluster {
     url: String,
 }
 
-/// What starts the server: its binaries, and who may run them.
+/// The server's binaries, and the account that runs them.
 struct Server {
     binaries: PathBuf,
     /// The account to change to, because PostgreSQL refuses to run as the superuser.
@@ -61,7 +61,7 @@ struct Account {
 }
 
 impl Cluster {
-    /// Makes a data folder, starts a server on it, waits until it accepts connections.
+    /// Creates a data folder, starts a server on it, waits until it accepts connections.
     pub(crate) fn start() -> Result<Self, Failure> {
         let binaries = find_binaries().ok_or_else(absent)?;
         let mut last = Failure::new("PostgreSQL did not start");
@@ -74,7 +74,7 @@ impl Cluster {
         Err(last)
     }
 
-    /// How clients reach it.
+    /// The URL for clients.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -102,7 +102,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         // Ends the guard's standard input, on which it stops the server and removes the folder.
         drop(self.guard.stdin.take());
-        // Nobody is left to tell.
+        // The result cannot be reported in a drop.
         let _ = self.guard.wait();
     }
 }
@@ -149,13 +149,13 @@ impl Server {
     }
 }
 
-/// What to say when there is no server to start.
+/// The failure when there is no server to start.
 pub(crate) fn absent() -> Failure {
     let hint = format!("Install the package `postgresql`, or point {URL_VARIABLE} at a server.");
     Failure::new("no PostgreSQL server binaries (`initdb`, `postgres`) on this machine").hint(hint)
 }
 
-/// The folder with the server's binaries: on the search path, else the newest where packages put them.
+/// The folder with the server's binaries: on the search path, else the newest one of the packages.
 pub(crate) fn find_binaries() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().collect::<Vec<_>>();
@@ -166,7 +166,7 @@ pub(crate) fn find_binaries() -> Option<PathBuf> {
         .find(|folder| ["initdb", "postgres"].iter().all(|binary| folder.join(binary).is_file()))
 }
 
-/// Whom to become: nobody else, unless we are the superuser, which the owner of what we just made tells.
+/// The account to change to: none, unless we are the superuser, which the owner of a folder that we just created shows.
 fn account_for(folder: &Path) -> Result<Option<Account>, Failure> {
     let owner = fs::metadata(folder).map_err(|error| Failure::new(format!("`{}`: {error}", folder.display())))?.uid();
     if owner != 0 {
@@ -202,7 +202,7 @@ fn wait_until_ready(folder: &Path) -> Result<(), Failure> {
         match fs::read_to_string(folder.join("data/postmaster.pid")) {
             Ok(lock) if is_ready(&lock) => return Ok(()),
             Ok(_) => seen = true,
-            // The lock file goes when the server gives up.
+            // The server removes the lock file when it fails to start.
             Err(error) if seen && error.kind() == ErrorKind::NotFound => break,
             Err(_) => {}
         }

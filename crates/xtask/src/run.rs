@@ -4,7 +4,7 @@ use std::{fmt, path::Path, process::Command};
 
 use crate::say::say;
 
-/// Why a command of ours stops, and what to do about it.
+/// Why a command fails, and what to do about it.
 #[derive(Debug)]
 pub(crate) struct Failure {
     what: String,
@@ -31,17 +31,17 @@ impl fmt::Display for Failure {
     }
 }
 
-/// How a check that did not fail ended.
+/// The result of a check that did not fail.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// It ran and passed.
     Passed,
-    /// This machine lacks what it needs; says what.
+    /// This machine lacks something that the check needs; the text says what.
     Skipped(String),
 }
 
 impl Ending {
-    /// For the command that was asked for this one check: not running it is a failure.
+    /// For a command that runs only this check: skipping it is a failure.
     pub(crate) fn or_refuse(self) -> Result<(), Failure> {
         match self {
             Self::Passed => Ok(()),
@@ -50,7 +50,7 @@ impl Ending {
     }
 }
 
-/// What to do without something that a check needs: skip on a developer's machine, fail where `CI=true`.
+/// The result of a check that lacks a prerequisite: skipped on a developer's machine, a failure if `CI=true`.
 pub(crate) fn lacking(failure: Failure) -> Result<Ending, Failure> {
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     if in_ci { Err(failure) } else { Ok(Ending::Skipped(failure.what)) }
@@ -76,7 +76,7 @@ pub(crate) fn capture(mut command: Command) -> Result<String, Failure> {
 }
 
 fn shown(command: &Command) -> String {
-    // The folder of a toolchain's own `cargo` tells nobody anything.
+    // The folder of a toolchain's `cargo` is not informative.
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")

@@ -1,4 +1,4 @@
-//! Words for the person at the terminal, or for the log of a run without one.
+//! Output for a person at the terminal, or for a log.
 
 /// Prints one line.
 #[expect(clippy::print_stdout, reason = "a command speaks to whoever typed it, here and nowhere else")]

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all that the README promises, in the order of what fails fastest.
+//! `cargo xtask test`: all checks that the README promises, the fastest first.
 
 use std::time::{Duration, Instant};
 
@@ -153,7 +153,7 @@ fn on_postgres(workspace: &Workspace) -> Result<Ending, Failure> {
     if given.is_none() && postgres::find_binaries().is_none() {
         return lacking(postgres::absent());
     }
-    // Dropped, and so stopped, when the tests are through.
+    // Dropped, and so stopped, after the tests.
     let cluster = if given.is_none() { Some(Cluster::start()?) } else { None };
     let mut tests = workspace.cargo(&["test"]);
     for package in DATABASE_CRATES {
@@ -163,7 +163,7 @@ fn on_postgres(workspace: &Workspace) -> Result<Ending, Failure> {
         say(&format!("A throwaway server listens at {}", cluster.url()));
         tests.env(postgres::URL_VARIABLE, cluster.url());
     }
-    // Those that need a server are ignored where there is none.
+    // Tests that need a server are ignored without one.
     tests.args(["--", "--include-ignored"]);
     succeed(tests, "Run one crate alone with `cargo xtask postgres cargo test -p CRATE -- --include-ignored`.")?;
     Ok(Ending::Passed)

@@ -1,4 +1,4 @@
-//! Where the workspace lies, and its text files.
+//! The location of the workspace, and its text files.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::run::Failure;
 
-/// Folders that hold what is made, not what is written.
+/// Folders with generated files.
 const MADE: [&str; 4] = [".git", "node_modules", "data", "corpus"];
 
 /// The checkout that this program was built from.
@@ -56,7 +56,7 @@ impl Workspace {
         command
     }
 
-    /// Every text file of the workspace, ordered by path; what is built or installed is left out.
+    /// Every text file of the workspace, ordered by path, without built or installed files.
     pub(crate) fn text_files(&self) -> Result<Vec<TextFile>, Failure> {
         let mut files = Vec::new();
         let mut folders = vec![self.root.clone()];
@@ -78,7 +78,7 @@ impl Workspace {
         Ok(files)
     }
 
-    /// `None` for what is no text.
+    /// `None` for a file that is not text.
     fn read(&self, path: &Path) -> Option<TextFile> {
         let text = fs::read_to_string(path).ok()?;
         let parts = path.strip_prefix(&self.root).ok()?.components();

@@ -23,7 +23,7 @@ use super::{
     token::denied,
 };
 
-/// Seconds that a code can be redeemed (RFC 6749 section 4.1.2 asks for ten minutes at most).
+/// Seconds that a code can be redeemed (RFC 6749 section 4.1.2 recommends at most ten minutes).
 const CODE_LIFETIME_SECONDS: i64 = 60;
 /// Bytes of a nonce. It goes into ID tokens, which must fit into a query as `id_token_hint`.
 const NONCE_BYTES_MAX: usize = 2_048;
@@ -41,10 +41,10 @@ pub enum ResponseMode {
     FormPost,
 }
 
-/// What the user's browser is told.
+/// The answer to the user's browser.
 #[derive(Debug)]
 pub enum AuthorizeAnswer {
-    /// The request cannot even be answered to its client: a page for the user says why.
+    /// The error cannot be sent to the client; a page tells the user the reason.
     Page(OAuthError),
     /// Back to the client.
     Redirect {
@@ -54,10 +54,10 @@ pub enum AuthorizeAnswer {
         mode: ResponseMode,
         /// The parameters: a code, or an error.
         parameters: BTreeMap<&'static str, String>,
-        /// Whose fault the error is, if it is one.
+        /// The cause of the error, if it is one.
         fault: Option<Fault>,
     },
-    /// Not now: too many calls of inline hooks are open. Neither a code nor an error goes to the client.
+    /// Too many calls of inline hooks are open. Neither a code nor an error is sent to the client.
     TurnedAway,
     /// The user must sign in first.
     SignIn {
@@ -74,7 +74,7 @@ struct Checked<'a> {
     state: Option<String>,
 }
 
-/// Answers an authorization request. `session` is that of the browser's cookie, when it has one.
+/// Handles an authorization request. `session` is the session of the browser's cookie, if there is one.
 pub async fn authorize(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -194,7 +194,7 @@ async fn authorize_checked(
     Ok(Some(code))
 }
 
-/// The session and its user, when they are good enough for the request.
+/// The session and its user, if they satisfy the request.
 async fn signed_in<'a>(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -240,15 +240,16 @@ pub fn registered_redirect_uri<'a>(org: &OrgSnapshot, parameters: &'a Parameters
     parameters.get("redirect_uri").filter(|uri| is_registered(client, uri))
 }
 
-/// Redirect URIs are compared as texts (RFC 9700 section 4.1.3), but for the port of loopback addresses, which a native app
-/// gets from its system when it begins to listen (RFC 8252 section 7.3).
+/// Redirect URIs are compared as strings (RFC 9700 section 4.1.3), except for the port of loopback addresses, which the
+/// system assigns to a native app (RFC 8252 section 7.3).
 fn is_registered(client: &OAuthClient, redirect_uri: &str) -> bool {
     let without_port = of_loopback(redirect_uri);
     let is_it = |uri: &String| uri == redirect_uri || (without_port.is_some() && of_loopback(uri) == without_port);
     client.redirect_uris.iter().any(is_it)
 }
 
-/// Host and rest of an `http` URI of a loopback address, without its port. `localhost` is a name, and none.
+/// Host and rest of an `http` URI of a loopback address, without its port. `localhost` is a name, not a loopback
+/// address.
 fn of_loopback(uri: &str) -> Option<(&str, &str)> {
     let rest = uri.strip_prefix("http://")?;
     let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -258,7 +259,7 @@ fn of_loopback(uri: &str) -> Option<(&str, &str)> {
     (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some((host, rest))
 }
 
-/// Until these are known to belong together, nothing is ever redirected (RFC 6749 section 4.1.2.1).
+/// Checks that client and redirect URI belong together. Until then nothing is redirected (RFC 6749 section 4.1.2.1).
 fn check_client<'a>(
     org: &'a OrgSnapshot,
     caller: &Caller,
@@ -273,7 +274,7 @@ fn check_client<'a>(
             "The 'redirect_uri' parameter must be a Login redirect URI in the client app settings.",
         ));
     }
-    // Nor is what is too large to be sent on, for its `state` would go back.
+    // A request that is too large is not redirected either, because its `state` would be sent back.
     parameters.check_sent(caller)?;
     let mode = match parameters.get("response_mode") {
         None | Some("query") => ResponseMode::Query,
@@ -284,14 +285,15 @@ fn check_client<'a>(
     Ok(Checked { client, redirect_uri, mode, state: parameters.owned("state") })
 }
 
-/// The id of the user that the client expects (OpenID Connect core 3.1.2.2): no other one may be told to it.
+/// The id of the user that the client expects (OpenID Connect core 3.1.2.2); the client must not get another user's
+/// identity.
 fn hinted_user(
     org: &OrgSnapshot,
     server: &AuthorizationServer,
     parameters: &Parameters,
 ) -> Result<Option<String>, OAuthError> {
     let Some(hint) = parameters.get("id_token_hint") else { return Ok(None) };
-    // Only access tokens have a `cid`. A hint may have expired: it says who is meant, it grants nothing.
+    // Only access tokens have a `cid`. A hint may have expired: it names a user but grants nothing.
     let claims = org.keys.verify_at_any_time(&server.id, &issuer(org, server), hint);
     let claims = claims.filter(|claims| !claims.contains_key("cid"));
     let id = claims.as_ref().and_then(|claims| claims.get("sub")).and_then(serde_json::Value::as_str);
@@ -304,7 +306,7 @@ fn hinted_user(
     })
 }
 
-/// What is said in an object that is not read must not be passed over (OpenID Connect core 3.1.2.6).
+/// Parameters in an unsupported request object must not be ignored (OpenID Connect core 3.1.2.6).
 fn refuse_request_objects(parameters: &Parameters) -> Result<(), OAuthError> {
     for (name, code) in [
         ("request", "request_not_supported"),
@@ -337,7 +339,7 @@ fn code_challenge(client: &OAuthClient, parameters: &Parameters) -> Result<Optio
     Ok(Some(challenge.to_owned()))
 }
 
-/// The members of `data.context.protocol.request`: what was in the request.
+/// The members of `data.context.protocol.request`, from the request's parameters.
 pub(crate) fn protocol_request(parameters: &Parameters) -> ProtocolRequest {
     ProtocolRequest {
         scope: parameters.owned("scope"),

@@ -11,7 +11,7 @@ use tenterhook_platform::entropy::random_bytes;
 /// Seconds that an ID token lives.
 pub(crate) const ID_TOKEN_LIFETIME_SECONDS: u32 = 3_600;
 
-/// What claims are made of.
+/// The inputs of claims.
 #[derive(Clone, Copy)]
 pub(crate) struct ClaimsSource<'a> {
     pub(crate) issuer: &'a str,
@@ -86,7 +86,7 @@ impl ClaimsSource<'_> {
     }
 }
 
-/// Adds the claims that `granted` scopes allow, where there is none of the name yet.
+/// Adds the claims that `granted` scopes allow; existing claims stay.
 pub(crate) fn add_defined<'a>(
     definitions: impl Iterator<Item = &'a ClaimDefinition>,
     granted: &[String],

@@ -1,4 +1,4 @@
-//! What a server publishes of itself: metadata (RFC 8414, OpenID Connect discovery) and keys (RFC 7517).
+//! The published documents of a server: metadata (RFC 8414, OpenID Connect discovery) and keys (RFC 7517).
 
 use serde_json::{Value, json};
 use tenterhook_model::AuthorizationServer;
@@ -32,12 +32,12 @@ pub fn metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
-        // Left out, it would mean the contrary (OpenID Connect discovery section 3).
+        // The default of this member is `true` (OpenID Connect discovery section 3).
         "request_uri_parameter_supported": false,
     })
 }
 
-/// OpenID Connect provider metadata: the same, and what OpenID Connect adds.
+/// OpenID Connect provider metadata: the authorization server metadata and the members of OpenID Connect.
 pub fn openid_metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
     let mut document = metadata(org, server);
     let algorithms: std::collections::BTreeSet<_> = org

@@ -11,31 +11,31 @@ pub struct OAuthError {
     pub code: &'static str,
     /// A sentence for developers; for `server_error` the service's own summary. No control characters.
     pub description: String,
-    /// Whose fault it is.
+    /// The cause of the error.
     pub fault: Fault,
 }
 
-/// Whose fault an [`OAuthError`] is.
+/// The cause of an [`OAuthError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The client's, or the decision of a policy or a hook.
+    /// The client's request, or the decision of a policy or a hook.
     Request,
-    /// The client's, for something that the org's configuration lacks, before anything was done: what has just been made
-    /// on another node may allow it.
+    /// The request needs an object that the org's configuration lacks, and had no effect yet. Another node may have
+    /// just created that object.
     Configuration,
-    /// Ours; the client may try again.
+    /// A failure of the server; the client may try again.
     Internal,
-    /// The database's, for the moment: the client may try again soon.
+    /// A temporary failure of the database; the client may try again soon.
     Unavailable,
-    /// Nobody's: too many calls of inline hooks are open. It is answered like the same of the management API.
+    /// Too many calls of inline hooks are open. The answer is the same as in the management API.
     TurnedAway,
 }
 
 impl OAuthError {
     /// An error of the client's request.
     ///
-    /// Control characters become spaces, whoever wrote the description: RFC 6749 allows none in `error_description`, and
-    /// frameworks and firewalls in front of clients refuse a redirect that has one.
+    /// Control characters in the description become spaces: RFC 6749 allows none in `error_description`, and frameworks
+    /// and firewalls in front of clients refuse a redirect that has one.
     pub fn new(code: &'static str, description: impl Into<String>) -> Self {
         Self { code, description: without_controls(description.into().into()).into_owned(), fault: Fault::Request }
     }
@@ -50,7 +50,7 @@ impl OAuthError {
         Self::new("invalid_grant", description)
     }
 
-    /// An error of the client's request that the org's configuration decides, before anything was done.
+    /// An error with the cause [`Fault::Configuration`].
     pub(crate) fn of_configuration(code: &'static str, description: impl Into<String>) -> Self {
         Self { fault: Fault::Configuration, ..Self::new(code, description) }
     }
@@ -66,7 +66,7 @@ impl OAuthError {
         Self { fault: Fault::TurnedAway, ..Self::new("temporarily_unavailable", description) }
     }
 
-    /// A failure of ours; its cause goes to the log.
+    /// A failure of the server; its cause is logged.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "oauth.internal_error");
         Self {

@@ -1,4 +1,4 @@
-//! What is known of tokens: introspection (RFC 7662), revocation (RFC 7009), user information (OpenID Connect 5.3).
+//! Introspection (RFC 7662), revocation (RFC 7009) and user information (OpenID Connect 5.3).
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::Timestamp;
@@ -7,7 +7,7 @@ use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer};
 
 use super::{claims::add_defined, client, error::OAuthError, parameters::Parameters, token::authenticate};
 
-/// Whether a token is active, and what it says. Whatever is wrong with it, the answer is only `active: false`.
+/// Whether a token is active, and its claims. For every kind of invalid token the answer is only `active: false`.
 pub async fn introspect(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -133,7 +133,7 @@ pub async fn userinfo(
     let client = claims.get("cid").and_then(Value::as_str).and_then(|id| client(org, id));
     let granted: Vec<String> = scopes.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
     let definitions = org.configuration.claims.iter().filter(|claim| claim.authorization_server_id == server.id);
-    // What ID tokens are to go without.
+    // The claims that are left out of ID tokens.
     let left_out = definitions.filter(|claim| claim.target == ClaimTarget::Identity && !claim.always_include_in_token);
     if let Some(client) = client {
         add_defined(left_out, &granted, (Some(&user), client), &mut answer);

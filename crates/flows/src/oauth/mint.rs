@@ -30,7 +30,7 @@ use tenterhook_platform::{
 
 use super::{claims::ClaimsSource, error::OAuthError, parameters::TOKEN_BYTES_MAX};
 
-/// What is minted, and for whom.
+/// The inputs of minting.
 pub(crate) struct Minting<'a> {
     pub(crate) org: &'a OrgSnapshot,
     pub(crate) server: &'a AuthorizationServer,
@@ -38,9 +38,9 @@ pub(crate) struct Minting<'a> {
     pub(crate) policy: &'a AccessPolicy,
     pub(crate) rule: &'a PolicyRule,
     pub(crate) user: Option<&'a User>,
-    /// The session as a hook is told of it.
+    /// The session in the hook's document.
     pub(crate) session: Option<&'a Session>,
-    /// The session that the grant is of, for the log.
+    /// The session of the grant, for the log.
     pub(crate) session_id: Option<&'a SessionId>,
     pub(crate) scopes: &'a [String],
     pub(crate) request: ProtocolRequest,
@@ -67,13 +67,14 @@ pub struct SignedTokens {
 }
 
 impl SignedTokens {
-    /// What is kept of the access token.
+    /// The record of the access token that is stored.
     pub(crate) fn issued(&self) -> IssuedAccessToken {
         IssuedAccessToken { jti: self.access_token_id.clone(), expires: self.access_expires }
     }
 }
 
-/// Minted tokens as they wait, encrypted, for their code to be redeemed (`open-questions.md` D12).
+/// Minted tokens in the form in which they are stored, encrypted, until their code is redeemed (`open-questions.md`
+/// D12).
 #[derive(Serialize, Deserialize)]
 struct Frozen {
     identity: Option<FrozenDraft>,
@@ -132,11 +133,11 @@ pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<T
             }
             return Ok(subject);
         }
-        // A token has no other provider than this one.
+        // Tokens have no built-in provider to fall back to.
         Resumed::FallBack => return Ok(subject),
-        // It goes into a redirect, whose length browsers and proxies bound.
+        // The summary becomes part of a redirect, whose length browsers and proxies limit.
         Resumed::Refused(error) => OAuthError::new("server_error", cap_reason(error.summary_or_default())),
-        // Only the hook's own policy says so: tokens go on unmodified otherwise.
+        // Only the hook's own failure policy can stop the flow; by default tokens are issued unmodified.
         Resumed::Stopped => OAuthError::new("server_error", "The inline hook could not be executed"),
         Resumed::TurnedAway => OAuthError::turned_away(),
     };
@@ -218,7 +219,7 @@ pub(crate) fn sign(
     let sign = |claims: &Map<String, Value>| {
         let token = org.keys.sign(&server.id, claims).map_err(|error| OAuthError::internal(&error))?;
         if token.len() > TOKEN_BYTES_MAX {
-            // Nothing could be asked with it.
+            // No endpoint would accept it.
             return Err(OAuthError::new("server_error", "The token would be too large".to_owned()));
         }
         Ok(token)
@@ -253,7 +254,7 @@ pub(crate) fn sign(
     })
 }
 
-/// Logs that a token was issued, or was not.
+/// Logs that a token was issued or refused.
 pub(crate) fn log_grant(platform: &Platform, minting: &Minting<'_>, what: &str, failure: Option<&str>) {
     let origin = origin(minting);
     let event = Event::of_origin(platform.stamp(), &origin)

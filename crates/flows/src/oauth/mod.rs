@@ -24,7 +24,7 @@ pub(crate) fn client<'a>(org: &'a OrgSnapshot, client_id: &str) -> Option<&'a OA
     clients.find(|client| client.id.as_str() == client_id && client.status == Status::Active)
 }
 
-/// The requested scopes; those that are granted by default when none is requested.
+/// The requested scopes; the default scopes when none is requested.
 pub(crate) fn requested_scopes(
     org: &OrgSnapshot,
     server: &AuthorizationServer,
@@ -36,7 +36,7 @@ pub(crate) fn requested_scopes(
     };
     let mut scopes: Vec<String> = Vec::new();
     for name in text.split_ascii_whitespace() {
-        // Named twice, granted once (RFC 6749 section 3.3: a set).
+        // A scope that is named twice is granted once (RFC 6749 section 3.3: a set).
         if scopes.iter().any(|scope| scope == name) {
             continue;
         }

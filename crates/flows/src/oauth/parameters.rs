@@ -1,4 +1,4 @@
-//! Parameters of OAuth requests: decoded once, none twice, all bounded.
+//! Parameters of OAuth requests: decoded once, without duplicates, bounded.
 
 use tenterhook_platform::Caller;
 
@@ -10,15 +10,16 @@ pub const PARAMETERS_BYTES_MAX: usize = 64 * 1_024;
 const PARAMETERS_MAX: usize = 100;
 /// Bytes of one parameter's value.
 const VALUE_BYTES_MAX: usize = 16 * 1_024;
-/// Bytes of what the sender of a request writes into a hook's document, as JSON has them: its URL and the parameters of
-/// [`SENT`]. A document may have it twice, for a refresh tells of the first request too; many services take 100 KB at most.
+/// Most bytes that a request can contribute to a hook's document, measured as JSON: its URL and the parameters of
+/// [`SENT`]. A document may contain them twice, because a refresh also describes the first request; many services
+/// accept at most 100 KB.
 pub const SENT_BYTES_MAX: usize = 32 * 1_024;
 /// Parameters that go into a hook's document (`token.md` section 2), with the claim `nonce`.
 const SENT: [&str; 8] =
     ["scope", "state", "redirect_uri", "response_mode", "response_type", "client_id", "grant_type", "nonce"];
-/// Bytes of an access or ID token: none is issued that is longer, and what tokens are given to takes as much.
+/// Most bytes of an access or ID token. No longer token is issued, and endpoints accept tokens of this size.
 pub const TOKEN_BYTES_MAX: usize = 512 * 1_024;
-/// Bytes of a form that holds a token beside its other parameters.
+/// Most bytes of a form that holds a token in addition to other parameters.
 pub const TOKEN_FORM_BYTES_MAX: usize = TOKEN_BYTES_MAX + PARAMETERS_BYTES_MAX;
 
 /// The parameters of a request (`application/x-www-form-urlencoded`).
@@ -75,8 +76,8 @@ impl Parameters {
         self.get(name).ok_or_else(|| OAuthError::invalid_request(format!("The parameter `{name}` is missing.")))
     }
 
-    /// Checks that what goes into a hook's document, with the URL, is within [`SENT_BYTES_MAX`], whether there is a hook or
-    /// not.
+    /// Checks that the URL and the parameters for a hook's document are within [`SENT_BYTES_MAX`], with or without a
+    /// hook.
     ///
     /// # Errors
     /// `invalid_request` when it is longer.

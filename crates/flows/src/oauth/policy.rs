@@ -1,9 +1,9 @@
-//! Which rule a request falls under: policies by priority, then their rules by priority, as the vendor does.
+//! Chooses the rule for a request: policies by priority, then their rules by priority, as the vendor does.
 
 use tenterhook_contract::id::{AuthorizationServerId, ClientId, UserId};
 use tenterhook_model::{AccessPolicy, Configuration, PolicyRule, Status};
 
-/// What a request is judged by.
+/// The properties of a request that conditions refer to.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyQuestion<'a> {
     /// The authorization server.
@@ -18,7 +18,7 @@ pub struct PolicyQuestion<'a> {
     pub scopes: &'a [String],
 }
 
-/// The first rule that fits, and its policy. Nothing fits: access is denied.
+/// The first matching rule and its policy. Without a match access is denied.
 pub fn choose<'a>(
     configuration: &'a Configuration,
     question: PolicyQuestion<'_>,
@@ -41,7 +41,7 @@ fn policy_fits(policy: &AccessPolicy, question: PolicyQuestion<'_>) -> bool {
 fn rule_fits(rule: &PolicyRule, question: PolicyQuestion<'_>) -> bool {
     let user_fits = || match question.user {
         Some(user) => rule.people.include(user),
-        // A condition on people says nothing about a request without one.
+        // A condition on people does not apply to a request without a user.
         None => true,
     };
     rule.status == Status::Active
@@ -141,7 +141,7 @@ mod tests {
                 rule(&general, "reads", 1, &["client_credentials"], &["orders.read"]),
                 rule(&general, "code", 3, &["authorization_code"], &["*"]),
             ],
-            // Not in order of priority: the order of creation must not matter.
+            // Not in order of priority, because the order of creation must not matter.
             policies: vec![general, special],
             ..Configuration::default()
         };

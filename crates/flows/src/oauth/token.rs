@@ -34,7 +34,7 @@ use super::{
 
 /// Default of [`tenterhook_platform::Settings::refresh_grace_seconds`].
 pub const REFRESH_GRACE_SECONDS: u32 = 30;
-/// Longest grace period, as the vendor has it: a copy of a used token is of use for as long.
+/// Longest grace period, as at the vendor. A copied token remains usable for this long.
 pub const REFRESH_GRACE_SECONDS_MAX: u32 = 60;
 /// How far the clocks of two nodes may be apart.
 const CLOCK_SKEW_SECONDS: i64 = 60;
@@ -69,7 +69,7 @@ impl TokenAnswer {
     }
 }
 
-/// Everything that a grant works with.
+/// The inputs of a grant.
 struct Request<'a> {
     org: &'a OrgSnapshot,
     server: &'a AuthorizationServer,
@@ -79,13 +79,13 @@ struct Request<'a> {
     commitment: &'a Commitment,
 }
 
-/// Whether the grant that a token request asks for changes what is stored.
+/// Whether the grant type of a token request changes stored data.
 pub fn may_commit(parameters: &Parameters) -> bool {
     matches!(parameters.get("grant_type"), Some("authorization_code" | "refresh_token"))
 }
 
-/// Answers a token request. `authorization` is the `Authorization` header. `commitment` has begun once the code or the refresh
-/// token may be used up, or what was issued for it revoked: from then on this must be run to its end.
+/// Handles a token request. `authorization` is the `Authorization` header. `commitment` begins once the code or the
+/// refresh token may be used up, or its tokens revoked; from then on this must run to its end.
 pub async fn issue(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -164,9 +164,9 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
     let Request { org, server, parameters, client, .. } = *request;
     let org_id = &org.org.id;
     let code_sha256 = sha256_hex(parameters.require("code")?);
-    // Signing takes its time; a code that was in time when it was presented stays so.
+    // Signing takes time; a code that was valid when it was presented stays valid.
     let presented = platform.now();
-    // Whoever could not redeem the code must neither use it up nor end what its owner got for it.
+    // A client that may not redeem the code must neither use it up nor revoke the tokens of its owner.
     let code = match platform.store().find_authorization_code(org_id, &code_sha256, presented).await? {
         CodeState::Live(code) => {
             check_code(&code, request)?;
@@ -208,7 +208,7 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
     });
     let (refresh, refresh_token) = issued.unzip();
     let issued = (&tokens.issued(), refresh.as_ref());
-    // Presented again after this, the code is a replay, which revokes what was issued.
+    // From here on, presenting the code again is a replay, which revokes the issued tokens.
     request.commitment.begin();
     if !platform.store().redeem_authorization_code(org_id, &code_sha256, issued, presented).await? {
         return Err(replayed(platform, org_id, &code_sha256).await?);
@@ -217,8 +217,8 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
     Ok(TokenAnswer { tokens, refresh_token, scopes: code.scopes })
 }
 
-/// Ends what was issued for a code that its client presents a second time: whoever holds a copy must not keep what the
-/// first one got (RFC 6749 section 4.1.2). Answers with the refusal.
+/// Revokes the tokens of a code that is presented a second time, because a copy of the code may have been used first
+/// (RFC 6749 section 4.1.2). Returns the refusal.
 async fn replayed(platform: &Platform, org: &OrgId, code_sha256: &str) -> Result<OAuthError, OAuthError> {
     platform.store().revoke_tokens_of_code(org, code_sha256).await?;
     Ok(invalid_code())
@@ -227,15 +227,15 @@ async fn replayed(platform: &Platform, org: &OrgId, code_sha256: &str) -> Result
 async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
     let Request { org, server, caller, parameters, client, .. } = *request;
     let hash = sha256_hex(parameters.require("refresh_token")?);
-    // A hook takes its time; what was in time when it was asked for stays so.
+    // A hook takes time; a token that was valid when it was presented stays valid.
     let asked = platform.now();
     let invalid = || OAuthError::invalid_grant("The refresh token is invalid or expired.");
     let old = match platform.store().find_refresh_token(&org.org.id, &hash, asked).await? {
         RefreshTokenState::Live(token) => token,
-        // Perhaps its client never saw the answer.
+        // The client may not have received the answer.
         RefreshTokenState::Used { token, used } if within_grace(platform, used, asked) => token,
         RefreshTokenState::Used { token, .. } if token.client_id == client.id => {
-            // Somebody holds a copy: the whole family ends, with its access tokens (RFC 9700 section 4.14.2).
+            // The token was copied: the whole family is revoked, with its access tokens (RFC 9700 section 4.14.2).
             request.commitment.begin();
             platform.store().revoke_family(&token).await?;
             return Err(invalid());
@@ -254,7 +254,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         user: Some(&user.id),
         scopes: &scopes,
     };
-    // Rules name the grant that began the family; the refresh of it is not a grant of its own there.
+    // Rules name the grant that began the family; a refresh is not a separate grant in rules.
     let question_of_code = PolicyQuestion { grant_type: "authorization_code", ..question };
     let chosen = choose(&org.configuration, question).or_else(|| choose(&org.configuration, question_of_code));
     let (policy, rule) = chosen.ok_or_else(denied)?;
@@ -275,8 +275,8 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
             authorization: old.authorization_request.clone(),
             refresh_token: RefreshTokenReference { jti: old.family_id.clone() },
         }),
-        // The id that the first request showed: the id of the token itself changes with each rotation, and a
-        // service joins the first request and its renewals by this one (`token.md` section 2).
+        // The id in the first request's document. The id of the token itself changes with each rotation, and a service
+        // correlates the first request and its renewals by this one (`token.md` section 2).
         refresh_token_id: Some(old.family_id.clone()),
         nonce: None,
         auth_time: Some(old.auth_time),
@@ -294,7 +294,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         ..(*old).clone()
     };
     let store = platform.store();
-    // The hook has answered: what follows is not the client's to abandon.
+    // After the hook's answer the client can no longer abandon the request.
     request.commitment.begin();
     let kept = (platform.settings().refresh_grace_seconds > 0).then_some(&secret);
     let secret = if store.rotate_refresh_token(&old, (&new, kept), &tokens.issued(), now).await? {
@@ -313,7 +313,7 @@ fn within_grace(platform: &Platform, used: Option<Timestamp>, asked: Timestamp) 
     used.is_some_and(|used| is_within_grace(platform.settings().refresh_grace_seconds, used, asked))
 }
 
-/// The token in the place of one that was rotated away within the grace period, by this client or at the same moment.
+/// The successor of a token that was rotated within the grace period, by this client or concurrently.
 async fn successor(
     platform: &Platform,
     old: &RefreshToken,
@@ -373,8 +373,8 @@ fn log_issued(
     }
 }
 
-/// Whether a refresh token that was rotated away at `used`, by the clock of some node, may be presented again at `asked`, by
-/// this one's.
+/// Whether a refresh token that was rotated at `used`, on the clock of any node, may be presented again at `asked`, on
+/// this node's clock.
 fn is_within_grace(grace_seconds: u32, used: Timestamp, asked: Timestamp) -> bool {
     let within = used.plus_seconds(-CLOCK_SKEW_SECONDS)..used.plus_seconds(grace_seconds.into());
     grace_seconds > 0 && within.contains(&asked)
@@ -412,7 +412,7 @@ fn check_code(code: &AuthorizationCode, request: &Request<'_>) -> Result<(), OAu
     }
 }
 
-/// A refresh may ask for less than was granted, never for more (RFC 6749 section 6).
+/// A refresh may request fewer scopes than were granted, never more (RFC 6749 section 6).
 fn narrowed(granted: &[String], scope: Option<&str>) -> Result<Vec<String>, OAuthError> {
     let Some(scope) = scope else { return Ok(granted.to_vec()) };
     let mut wanted: Vec<String> = Vec::new();
@@ -471,7 +471,7 @@ pub(crate) fn authenticate<'a>(
     };
     let client = client(org, &id).ok_or_else(OAuthError::invalid_client)?;
     let proven = match (&client.secret_sha256, secret) {
-        // Either way of sending the secret is accepted from a client that has one (RFC 6749 section 2.3.1).
+        // A client with a secret may send it in either way (RFC 6749 section 2.3.1).
         (Some(stored), Some(secret)) => {
             client.authentication != ClientAuthenticationMethod::None
                 && verify_slices_are_equal(stored.as_bytes(), sha256_hex(&secret).as_bytes()).is_ok()
@@ -484,7 +484,7 @@ pub(crate) fn authenticate<'a>(
     if proven { Ok(client) } else { Err(OAuthError::invalid_client()) }
 }
 
-/// Id and secret of a `Basic` header, each form-encoded inside (RFC 6749 section 2.3.1).
+/// Id and secret of a `Basic` header, each form-encoded (RFC 6749 section 2.3.1).
 fn basic(header: &str) -> Option<(String, String)> {
     let (scheme, credentials) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -503,7 +503,7 @@ fn basic(header: &str) -> Option<(String, String)> {
 mod tests {
     use super::*;
 
-    /// Two nodes that a client asks at the same moment have two clocks.
+    /// Two nodes that a client calls at the same moment have different clocks.
     #[test]
     fn a_used_token_works_again_within_its_grace_whichever_clock_is_ahead() {
         let used = Timestamp::from_micros(0).plus_seconds(1_000);
