@@ -80,8 +80,7 @@ impl Association {
     /// # Errors
     /// Why it cannot be named, for a cause of [`Self::member`].
     pub(crate) fn hook<'a>(&self, org: &'a OrgSnapshot, id: Option<&HookId>) -> Result<&'a InlineHook, String> {
-        let mut hooks = org.configuration.hooks.iter();
-        let hook = hooks.find(|hook| Some(&hook.id) == id).ok_or("There is no inline hook with this id")?;
+        let hook = id.and_then(|id| org.configuration.hooks.get(id)).ok_or("There is no inline hook with this id")?;
         if self.hook_types.contains(&hook.hook_type) {
             return Ok(hook);
         }
@@ -180,14 +179,8 @@ mod tests {
     }
 
     fn configuration() -> Configuration {
-        let mut configuration = Configuration::default();
-        configuration.rules.extend([
-            rule(1, Some(hook(1))),
-            rule(2, None),
-            rule(3, Some(hook(1))),
-            rule(4, Some(hook(2))),
-        ]);
-        configuration
+        let rules = [rule(1, Some(hook(1))), rule(2, None), rule(3, Some(hook(1))), rule(4, Some(hook(2)))];
+        Configuration { rules: rules.into_iter().collect(), ..Configuration::default() }
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub async fn create(
 ) -> Result<HookKey, ManagementError> {
     let org = org_of(platform, administrator)?;
     // Judged before the work, and once more on the configuration that it is committed to.
-    read_name(body, &org.configuration.hook_keys, None)?;
+    read_name(body, &keys_of(&org), None)?;
     let (modulus, exponent, private_key_pem) = generate().await?;
     let (now, (unix_ms, entropy), key_id) =
         (platform.now().whole_seconds(), platform.id_parts(), platform.entropy().uuid());
@@ -53,7 +53,7 @@ pub async fn create(
             let key = HookKey {
                 id: HookKeyId::from_parts(unix_ms, entropy),
                 key_id: key_id.clone(),
-                name: read_name(body, &org.configuration.hook_keys, None)?,
+                name: read_name(body, &keys_of(org), None)?,
                 created: now,
                 last_updated: now,
                 modulus: modulus.clone(),
@@ -78,7 +78,7 @@ pub async fn rename(
     let (key, used) = platform
         .change(&administrator.token.org_id, |org| {
             let stored = find(org, id)?;
-            let name = read_name(body, &org.configuration.hook_keys, Some(&stored.id))?;
+            let name = read_name(body, &keys_of(org), Some(&stored.id))?;
             let key = HookKey { name, last_updated: now, ..stored.clone() };
             let used = is_used(org, &key.id);
             Ok::<_, ManagementError>((vec![put(&key)], (key, used)))
@@ -115,7 +115,12 @@ fn is_used(org: &OrgSnapshot, id: &HookKeyId) -> bool {
 }
 
 fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a HookKey, ManagementError> {
-    org.configuration.hook_keys.iter().find(|key| key.id.as_str() == id).ok_or_else(|| not_found(id))
+    org.configuration.hook_keys.find(id).ok_or_else(|| not_found(id))
+}
+
+/// The keys of an org; there are few.
+fn keys_of(org: &OrgSnapshot) -> Vec<HookKey> {
+    org.configuration.hook_keys.iter().cloned().collect()
 }
 
 fn not_found(id: &str) -> ManagementError {

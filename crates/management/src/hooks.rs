@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     answer::Answer,
     hook::{HookStatus, InlineHook, Registry},
+    hook_key::HookKey,
     id::HookId,
     party::Target,
     problem::{Problem, bounded},
@@ -44,7 +45,7 @@ impl HookChange<'_> {
 
 /// The org's hooks in order of creation.
 pub fn list(platform: &Platform, administrator: &Administrator) -> Result<Vec<InlineHook>, ManagementError> {
-    Ok(org_of(platform, administrator)?.configuration.hooks.clone())
+    Ok(org_of(platform, administrator)?.configuration.hooks.iter().cloned().collect())
 }
 
 /// One hook.
@@ -62,7 +63,8 @@ pub async fn create(
     let hook = platform
         .change(&administrator.token.org_id, |org| {
             let id = HookId::from_parts(unix_ms, entropy);
-            let hook = InlineHook::create(body, registry(platform, org), id, now)?;
+            let (hooks, keys) = registered(org);
+            let hook = InlineHook::create(body, registry(platform, &hooks, &keys), id, now)?;
             Ok::<_, ManagementError>((vec![put(&hook)], hook))
         })
         .await?;
@@ -81,7 +83,8 @@ pub async fn change(
     let (hook, changed) = platform
         .change(&administrator.token.org_id, |org| {
             let stored = find(org, id)?;
-            let registry = registry(platform, org);
+            let (hooks, keys) = registered(org);
+            let registry = registry(platform, &hooks, &keys);
             let hook = match change {
                 HookChange::Replace(body) => stored.replace(body, registry, now)?,
                 HookChange::Merge(body) => stored.merge(body, registry, now)?,
@@ -194,12 +197,13 @@ pub fn reset_breaker(platform: &Platform, administrator: &Administrator, id: &st
     breaker(platform, administrator, id)
 }
 
-fn registry<'a>(platform: &Platform, org: &'a OrgSnapshot) -> Registry<'a> {
-    Registry {
-        hooks: &org.configuration.hooks,
-        hook_keys: &org.configuration.hook_keys,
-        plain_http_to_loopback: platform.settings().plain_http_to_loopback,
-    }
+/// What an org has registered; there are few of both.
+fn registered(org: &OrgSnapshot) -> (Vec<InlineHook>, Vec<HookKey>) {
+    (org.configuration.hooks.iter().cloned().collect(), org.configuration.hook_keys.iter().cloned().collect())
+}
+
+fn registry<'a>(platform: &Platform, hooks: &'a [InlineHook], hook_keys: &'a [HookKey]) -> Registry<'a> {
+    Registry { hooks, hook_keys, plain_http_to_loopback: platform.settings().plain_http_to_loopback }
 }
 
 fn of_call(failure: &CallFailure) -> ManagementError {
@@ -212,7 +216,7 @@ fn of_call(failure: &CallFailure) -> ManagementError {
 }
 
 pub(crate) fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a InlineHook, ManagementError> {
-    org.configuration.hooks.iter().find(|hook| hook.id.as_str() == id).ok_or_else(|| not_found(id))
+    org.configuration.hooks.find(id).ok_or_else(|| not_found(id))
 }
 
 pub(crate) fn not_found(id: &str) -> ManagementError {

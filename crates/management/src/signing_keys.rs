@@ -29,8 +29,7 @@ const KEYS_MAX: usize = 10;
 
 /// The keys of a server, the newest last.
 fn keys_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> impl DoubleEndedIterator<Item = &'a SigningKey> {
-    let id = server.id.clone();
-    org.configuration.signing_keys.iter().filter(move |key| key.authorization_server_id == id)
+    org.configuration.signing_keys.below(&server.id)
 }
 
 /// The newest active key, which signs.

@@ -1,8 +1,45 @@
 //! The configuration of an org: what every node holds in memory, and what a change of it writes.
 
-use tenterhook_contract::{hook::InlineHook, hook_key::HookKey};
+use tenterhook_contract::{
+    hook::{InlineHook, StoredHook},
+    hook_key::HookKey,
+    id::{AuthorizationServerId, ClaimId, ClientId, HookId, HookKeyId, PolicyId, RuleId, ScopeId},
+};
 
-use crate::{AccessPolicy, AuthorizationServer, ClaimDefinition, OAuthClient, PolicyRule, Scope, SigningKey};
+use crate::{
+    AccessPolicy, AuthorizationServer, ClaimDefinition, ConfigurationRecord, OAuthClient, Objects, PolicyRule, Scope,
+    SigningKey, StoredForm, StoredObject, UnreadableObject, configuration_kind::configuration_kinds,
+};
+
+// The table of kinds. A line has: the variant of `ConfigurationObject`, the list of `Configuration`, the record; its id; the
+// id of what it is below, if it is below something; its name in rows and how it is stored (`plain`, with a `secret` member, or
+// in a form of its `own`).
+configuration_kinds! {
+    /// Inline hooks.
+    Hook(Box<InlineHook>) => hooks: InlineHook, id id: HookId, stored as "hook" own;
+    /// Keys of `private_key_jwt` channels.
+    HookKey(HookKey) => hook_keys: HookKey, id id: HookKeyId, stored as "hook_key" secret(private_key_pem as "privateKey");
+    /// Authorization servers.
+    AuthorizationServer(AuthorizationServer) => authorization_servers: AuthorizationServer, id id: AuthorizationServerId,
+        stored as "authorization_server" plain;
+    /// Signing keys of authorization servers.
+    SigningKey(SigningKey) => signing_keys: SigningKey, id kid: String,
+        below authorization_server_id: AuthorizationServerId,
+        stored as "signing_key" secret(private_key_pem as "privateKey");
+    /// Scopes of authorization servers.
+    Scope(Scope) => scopes: Scope, id id: ScopeId, below authorization_server_id: AuthorizationServerId,
+        stored as "scope" plain;
+    /// Claim definitions of authorization servers.
+    Claim(ClaimDefinition) => claims: ClaimDefinition, id id: ClaimId, below authorization_server_id: AuthorizationServerId,
+        stored as "claim" plain;
+    /// Access policies of authorization servers.
+    Policy(AccessPolicy) => policies: AccessPolicy, id id: PolicyId, below authorization_server_id: AuthorizationServerId,
+        stored as "policy" plain;
+    /// Rules of access policies.
+    Rule(PolicyRule) => rules: PolicyRule, id id: RuleId, below policy_id: PolicyId, stored as "rule" plain;
+    /// OAuth clients.
+    Client(OAuthClient) => clients: OAuthClient, id id: ClientId, stored as "client" plain;
+}
 
 /// The state of an org's configuration. Two states that differ have different versions, also when the database has lost
 /// commits and counts the same numbers again: so versions are compared for equality only.
@@ -14,52 +51,12 @@ pub struct ConfigurationVersion {
     pub mark: i64,
 }
 
-/// Everything of one org that the snapshot holds, at one version. Objects are in creation order.
-#[derive(Clone, Debug, Default)]
-pub struct Configuration {
-    /// The version that was read.
-    pub version: ConfigurationVersion,
-    /// Inline hooks.
-    pub hooks: Vec<InlineHook>,
-    /// Keys of `private_key_jwt` channels.
-    pub hook_keys: Vec<HookKey>,
-    /// Authorization servers.
-    pub authorization_servers: Vec<AuthorizationServer>,
-    /// Signing keys of all authorization servers.
-    pub signing_keys: Vec<SigningKey>,
-    /// Scopes of all authorization servers.
-    pub scopes: Vec<Scope>,
-    /// Claim definitions of all authorization servers.
-    pub claims: Vec<ClaimDefinition>,
-    /// Access policies of all authorization servers.
-    pub policies: Vec<AccessPolicy>,
-    /// Rules of all policies.
-    pub rules: Vec<PolicyRule>,
-    /// OAuth clients.
-    pub clients: Vec<OAuthClient>,
-}
-
-/// One configuration object, for writing.
-#[derive(Clone, Debug)]
-pub enum ConfigurationObject {
-    /// An inline hook.
-    Hook(Box<InlineHook>),
-    /// A hook key.
-    HookKey(HookKey),
-    /// An authorization server.
-    AuthorizationServer(AuthorizationServer),
-    /// A signing key.
-    SigningKey(SigningKey),
-    /// A scope.
-    Scope(Scope),
-    /// A claim definition.
-    Claim(ClaimDefinition),
-    /// An access policy.
-    Policy(AccessPolicy),
-    /// A rule of a policy.
-    Rule(PolicyRule),
-    /// An OAuth client.
-    Client(OAuthClient),
+impl ConfigurationVersion {
+    /// Position of the write with this `place` in the change that is made on this version. Versions grow, so objects keep the
+    /// order in which they were made.
+    pub fn position(self, place: usize) -> i64 {
+        self.number.saturating_mul(1_000).saturating_add(i64::try_from(place).unwrap_or(999))
+    }
 }
 
 /// One write of a change of the configuration. A change is a list of these, committed all or not at all.
@@ -75,5 +72,17 @@ impl ConfigurationWrite {
     /// Insert, or replace the object with the same id.
     pub fn put(object: ConfigurationObject) -> Self {
         Self::Put(Box::new(object))
+    }
+}
+
+impl StoredForm for InlineHook {
+    fn to_stored(&self) -> Result<StoredObject, UnreadableObject> {
+        let StoredHook { document, secrets } = self.to_stored();
+        StoredObject::write(&document, secrets)
+    }
+
+    fn from_stored(stored: StoredObject) -> Result<Self, UnreadableObject> {
+        let stored = StoredHook { document: stored.read()?, secrets: stored.secrets };
+        Self::from_stored(&stored).map_err(|error| UnreadableObject(error.to_string()))
     }
 }

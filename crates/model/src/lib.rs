@@ -9,8 +9,10 @@ mod authorization_server;
 mod claim_expression;
 mod client;
 mod configuration;
+mod configuration_kind;
 mod grant;
 mod log;
+mod objects;
 mod org;
 mod policy;
 mod profile;
@@ -27,11 +29,13 @@ pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget
 pub use claim_expression::{evaluate, is_expression};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
 pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite};
+pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};
 pub use log::{
     DebugData, DebugValue, LogClient, LogCursor, LogCursorError, LogEvent, LogPage, LogQuery, LogResult, Severity,
     cap_reason,
 };
+pub use objects::{Iter, Objects};
 pub use org::{Org, Status};
 pub use policy::{AccessPolicy, PolicyRule, RulePeople};
 pub use profile::{

@@ -57,7 +57,7 @@ struct Verifier {
 impl Keys {
     /// Parses every key. A key that cannot be parsed is left out and logged; its authorization server then cannot issue
     /// tokens.
-    pub fn prepare(keys: &[SigningKey]) -> Self {
+    pub fn prepare<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> Self {
         let mut prepared = Self::default();
         for key in keys {
             match parse(key) {

@@ -57,7 +57,7 @@ impl OrgSnapshot {
             .iter()
             .map(|hook| {
                 let made = || {
-                    let key = hook.hook_key().and_then(|id| configuration.hook_keys.iter().find(|key| key.id == *id));
+                    let key = hook.hook_key().and_then(|id| configuration.hook_keys.get(id));
                     Arc::new(ReadyHook::new(hook.clone(), transport.endpoint(hook, key)))
                 };
                 (hook.id.clone(), kept(hook).unwrap_or_else(made))
@@ -103,11 +103,8 @@ impl OrgSnapshot {
 
     /// The authorization server that a URL names: by id, or `default`.
     pub fn authorization_server(&self, name: &str) -> Option<&AuthorizationServer> {
-        let by_id: Option<AuthorizationServerId> = name.parse().ok();
-        self.configuration
-            .authorization_servers
-            .iter()
-            .find(|server| Some(&server.id) == by_id.as_ref() || (server.is_default && name == DEFAULT_SERVER))
+        let servers = &self.configuration.authorization_servers;
+        if name == DEFAULT_SERVER { servers.iter().find(|server| server.is_default) } else { servers.find(name) }
     }
 
     /// Whether a token names a signing key that is not in the configuration: with a newer one the token may be known.

@@ -5,23 +5,13 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     sea_query::{Expr, OnConflict},
 };
-use serde::Serialize;
-use tenterhook_contract::{
-    Secret,
-    hook::{InlineHook, StoredHook},
-    hook_key::HookKey,
-    id::OrgId,
-};
-use tenterhook_model::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, SigningKey};
+use tenterhook_contract::id::OrgId;
+use tenterhook_model::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, StoredObject};
 
 use crate::{
     CommitError, Keyring, Store, StoreError,
     entity::{configuration_object, org},
-    store::{from_text, to_text},
 };
-
-/// Name of the one secret of a signing key or a hook key.
-const PRIVATE_KEY: &str = "privateKey";
 
 impl Store {
     /// The org's configuration, at least as new as the version that it names.
@@ -42,7 +32,8 @@ impl Store {
         // for the version that is read next is then newer too.
         let mut configuration = Configuration { version, ..Configuration::default() };
         for row in rows {
-            self.add_row(org, &row, &mut configuration)?;
+            let position = row.position;
+            configuration.put(position, self.object_of(org, row)?);
         }
         Ok(configuration)
     }
@@ -90,64 +81,31 @@ impl Store {
             ConfigurationWrite::Delete(id) => return Ok(RowWrite::Delete(id)),
             ConfigurationWrite::Put(object) => object,
         };
-        let (kind, id, document, secrets) = taken_apart(&object)?;
+        let (kind, id) = (object.kind(), object.id());
+        let StoredObject { document, secrets } = object.to_stored().map_err(|why| damaged(&id, kind, &why.0))?;
         Ok(RowWrite::Put(configuration_object::ActiveModel {
             org_id: Set(org.to_string()),
             secrets: Set(self.encrypt_all(org, &id, &secrets)?),
             id: Set(id),
             kind: Set(kind.to_owned()),
-            // Versions grow, so objects keep the order in which they were made.
-            position: Set(based_on.number.saturating_mul(1_000).saturating_add(i64::try_from(place).unwrap_or(999))),
+            position: Set(based_on.position(place)),
             document: Set(document),
         }))
     }
 
-    fn private_key(&self, org: &OrgId, row: &configuration_object::Model) -> Result<Secret, StoreError> {
+    fn object_of(&self, org: &OrgId, row: configuration_object::Model) -> Result<ConfigurationObject, StoreError> {
         let secrets = self.decrypt_all(org, &row.id, &row.secrets)?;
-        let private = secrets.into_iter().find(|(name, _)| name == PRIVATE_KEY);
-        private.map(|(_, secret)| secret).ok_or_else(|| StoreError::Undecryptable { what: row.id.clone() })
-    }
-
-    fn add_row(
-        &self,
-        org: &OrgId,
-        row: &configuration_object::Model,
-        configuration: &mut Configuration,
-    ) -> Result<(), StoreError> {
-        let text = &row.document;
-        match row.kind.as_str() {
-            "hook" => {
-                let stored = StoredHook {
-                    document: from_text("inline hook", text)?,
-                    secrets: self.decrypt_all(org, &row.id, &row.secrets)?,
-                };
-                let hook = InlineHook::from_stored(&stored)
-                    .map_err(|error| StoreError::Unreadable { what: "inline hook", why: error.to_string() })?;
-                configuration.hooks.push(hook);
-            }
-            "signing_key" => {
-                let mut key: SigningKey = from_text("signing key", text)?;
-                key.private_key_pem = self.private_key(org, row)?;
-                configuration.signing_keys.push(key);
-            }
-            "hook_key" => {
-                let mut key: HookKey = from_text("hook key", text)?;
-                key.private_key_pem = self.private_key(org, row)?;
-                configuration.hook_keys.push(key);
-            }
-            "authorization_server" => {
-                configuration.authorization_servers.push(from_text("authorization server", text)?);
-            }
-            "scope" => configuration.scopes.push(from_text("scope", text)?),
-            "claim" => configuration.claims.push(from_text("claim", text)?),
-            "policy" => configuration.policies.push(from_text("policy", text)?),
-            "rule" => configuration.rules.push(from_text("policy rule", text)?),
-            "client" => configuration.clients.push(from_text("client", text)?),
+        let stored = StoredObject { document: row.document, secrets };
+        match ConfigurationObject::from_stored(&row.kind, stored) {
+            Some(read) => read.map_err(|why| damaged(&row.id, &row.kind, &why.0)),
             // Written by a newer version: this one must not act as if it were not there.
-            _ => return Err(StoreError::Unreadable { what: "configuration object", why: row.kind.clone() }),
+            None => Err(damaged(&row.id, &row.kind, "no version up to this one has this kind")),
         }
-        Ok(())
     }
+}
+
+fn damaged(row: &str, kind: &str, why: &str) -> StoreError {
+    StoreError::Unreadable { what: "configuration object", why: format!("the {kind} {row}: {why}") }
 }
 
 enum RowWrite {
@@ -209,32 +167,4 @@ async fn commit_rows(
         }
     }
     Ok(true)
-}
-
-type TakenApart = (&'static str, String, String, Vec<(String, Secret)>);
-
-fn taken_apart(object: &ConfigurationObject) -> Result<TakenApart, StoreError> {
-    fn plain(kind: &'static str, id: &impl ToString, document: &impl Serialize) -> Result<TakenApart, StoreError> {
-        Ok((kind, id.to_string(), to_text(kind, document)?, Vec::new()))
-    }
-    match object {
-        ConfigurationObject::Hook(hook) => {
-            let StoredHook { document, secrets } = hook.to_stored();
-            Ok(("hook", hook.id.to_string(), to_text("inline hook", &document)?, secrets))
-        }
-        ConfigurationObject::SigningKey(key) => {
-            let secrets = vec![(PRIVATE_KEY.to_owned(), key.private_key_pem.clone())];
-            Ok(("signing_key", key.kid.clone(), to_text("signing key", key)?, secrets))
-        }
-        ConfigurationObject::HookKey(key) => {
-            let secrets = vec![(PRIVATE_KEY.to_owned(), key.private_key_pem.clone())];
-            Ok(("hook_key", key.id.to_string(), to_text("hook key", key)?, secrets))
-        }
-        ConfigurationObject::AuthorizationServer(server) => plain("authorization_server", &server.id, server),
-        ConfigurationObject::Scope(scope) => plain("scope", &scope.id, scope),
-        ConfigurationObject::Claim(claim) => plain("claim", &claim.id, claim),
-        ConfigurationObject::Policy(policy) => plain("policy", &policy.id, policy),
-        ConfigurationObject::Rule(rule) => plain("rule", &rule.id, rule),
-        ConfigurationObject::Client(client) => plain("client", &client.id, client),
-    }
 }

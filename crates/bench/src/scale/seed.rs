@@ -163,16 +163,17 @@ async fn add_token(platform: &Platform, org: &OrgId) -> Result<(), Error> {
 
 /// The objects of an org of the usual size: those that the development org begins with, and copies of them.
 fn usual(beginning: &Configuration) -> Result<Vec<ConfigurationObject>, Error> {
-    let Configuration { authorization_servers, signing_keys, scopes, claims, policies, rules, clients, .. } =
-        beginning.clone();
-    let (rule, client) = (rules.last().ok_or("there is a rule")?, clients.first().ok_or("there is a client")?);
+    let Configuration { authorization_servers, signing_keys, scopes, claims, policies, rules, clients, .. } = beginning;
+    let rule = rules.iter().next_back().ok_or("there is a rule")?;
+    let client = clients.iter().next().ok_or("there is a client")?;
     let mut objects: Vec<_> = authorization_servers
-        .into_iter()
+        .iter()
+        .cloned()
         .map(ConfigurationObject::AuthorizationServer)
-        .chain(signing_keys.into_iter().map(ConfigurationObject::SigningKey))
-        .chain(scopes.into_iter().map(ConfigurationObject::Scope))
-        .chain(claims.into_iter().map(ConfigurationObject::Claim))
-        .chain(policies.into_iter().map(ConfigurationObject::Policy))
+        .chain(signing_keys.iter().cloned().map(ConfigurationObject::SigningKey))
+        .chain(scopes.iter().cloned().map(ConfigurationObject::Scope))
+        .chain(claims.iter().cloned().map(ConfigurationObject::Claim))
+        .chain(policies.iter().cloned().map(ConfigurationObject::Policy))
         .collect();
     for number in 0..HOOKS {
         objects.push(hook(number)?);
@@ -180,8 +181,8 @@ fn usual(beginning: &Configuration) -> Result<Vec<ConfigurationObject>, Error> {
     let (more_rules, more_clients) = (RULES.saturating_sub(rules.len()), CLIENTS.saturating_sub(clients.len()));
     objects.extend((0..more_rules).map(|number| ConfigurationObject::Rule(another_rule(rule, number))));
     objects.extend((0..more_clients).map(|number| ConfigurationObject::Client(another_client(client, number))));
-    objects.extend(rules.into_iter().map(ConfigurationObject::Rule));
-    objects.extend(clients.into_iter().map(ConfigurationObject::Client));
+    objects.extend(rules.iter().cloned().map(ConfigurationObject::Rule));
+    objects.extend(clients.iter().cloned().map(ConfigurationObject::Client));
     Ok(objects)
 }
 
@@ -251,7 +252,7 @@ fn another_client(client: &OAuthClient, number: usize) -> OAuthClient {
 
 /// A key whose signatures take so little time that the rest of a token shows.
 fn fast_key(beginning: &Configuration) -> Result<tenterhook_model::SigningKey, Error> {
-    let server = beginning.authorization_servers.first().ok_or("there is an authorization server")?;
+    let server = beginning.authorization_servers.iter().next().ok_or("there is an authorization server")?;
     let pair = tenterhook_jose::generate(SigningAlgorithm::ES256)?;
     Ok(signing_key((SigningAlgorithm::ES256, &pair), &server.id, &SystemEntropy, Timestamp::from_micros(0)))
 }

@@ -11,8 +11,8 @@ pub fn metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
     let scopes: Vec<_> = org
         .configuration
         .scopes
-        .iter()
-        .filter(|scope| scope.authorization_server_id == server.id && scope.published)
+        .below(&server.id)
+        .filter(|scope| scope.published)
         .map(|scope| scope.name.as_str())
         .collect();
     json!({
@@ -43,8 +43,7 @@ pub fn openid_metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value
     let algorithms: std::collections::BTreeSet<_> = org
         .configuration
         .signing_keys
-        .iter()
-        .filter(|key| key.authorization_server_id == server.id)
+        .below(&server.id)
         .filter_map(|key| key.public_jwk.get("alg").and_then(Value::as_str))
         .collect();
     let added = json!({
@@ -66,12 +65,7 @@ pub fn openid_metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value
 
 /// The public keys, newest last.
 pub fn jwks(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
-    let keys: Vec<_> = org
-        .configuration
-        .signing_keys
-        .iter()
-        .filter(|key| key.authorization_server_id == server.id)
-        .map(|key| Value::Object(key.public_jwk.clone()))
-        .collect();
+    let keys: Vec<_> =
+        org.configuration.signing_keys.below(&server.id).map(|key| Value::Object(key.public_jwk.clone())).collect();
     json!({ "keys": keys })
 }

@@ -132,7 +132,7 @@ pub async fn userinfo(
     }
     let client = claims.get("cid").and_then(Value::as_str).and_then(|id| client(org, id));
     let granted: Vec<String> = scopes.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    let definitions = org.configuration.claims.iter().filter(|claim| claim.authorization_server_id == server.id);
+    let definitions = org.configuration.claims.below(&server.id);
     // The claims that are left out of ID tokens.
     let left_out = definitions.filter(|claim| claim.target == ClaimTarget::Identity && !claim.always_include_in_token);
     if let Some(client) = client {

@@ -147,11 +147,7 @@ pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<T
 
 fn subject_of(platform: &Platform, minting: &Minting<'_>) -> TokenSubject {
     let configuration = &minting.org.configuration;
-    let definitions: Vec<_> = configuration
-        .claims
-        .iter()
-        .filter(|definition| definition.authorization_server_id == minting.server.id)
-        .collect();
+    let definitions: Vec<_> = configuration.claims.below(&minting.server.id).collect();
     let issuer = issuer(minting.org, minting.server);
     let source = ClaimsSource {
         issuer: &issuer,
@@ -176,8 +172,7 @@ fn subject_of(platform: &Platform, minting: &Minting<'_>) -> TokenSubject {
 fn token_request(minting: &Minting<'_>) -> TokenRequest {
     let Minting { org, client, .. } = minting;
     let scope_id = |name: &String| {
-        let mut known = org.configuration.scopes.iter();
-        let scope = known.find(|s| s.authorization_server_id == minting.server.id && s.name == *name)?;
+        let scope = org.configuration.scopes.below(&minting.server.id).find(|scope| scope.name == *name)?;
         Some((name.clone(), scope.id.clone()))
     };
     TokenRequest {

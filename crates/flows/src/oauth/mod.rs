@@ -20,8 +20,7 @@ use tenterhook_platform::OrgSnapshot;
 
 /// An active client by its `client_id`.
 pub(crate) fn client<'a>(org: &'a OrgSnapshot, client_id: &str) -> Option<&'a OAuthClient> {
-    let mut clients = org.configuration.clients.iter();
-    clients.find(|client| client.id.as_str() == client_id && client.status == Status::Active)
+    org.configuration.clients.find(client_id).filter(|client| client.status == Status::Active)
 }
 
 /// The requested scopes; the default scopes when none is requested.
@@ -30,7 +29,7 @@ pub(crate) fn requested_scopes(
     server: &AuthorizationServer,
     scope: Option<&str>,
 ) -> Result<Vec<String>, OAuthError> {
-    let known = || org.configuration.scopes.iter().filter(|scope| scope.authorization_server_id == server.id);
+    let known = || org.configuration.scopes.below(&server.id);
     let Some(text) = scope else {
         return Ok(known().filter(|scope| scope.default).map(|scope| scope.name.clone()).collect());
     };

@@ -23,19 +23,17 @@ pub fn choose<'a>(
     configuration: &'a Configuration,
     question: PolicyQuestion<'_>,
 ) -> Option<(&'a AccessPolicy, &'a PolicyRule)> {
-    let mut policies: Vec<_> = configuration.policies.iter().filter(|policy| policy_fits(policy, question)).collect();
+    let policies = configuration.policies.below(question.server);
+    let mut policies: Vec<_> = policies.filter(|policy| policy_fits(policy, question)).collect();
     policies.sort_by_key(|policy| policy.priority);
     policies.into_iter().find_map(|policy| {
-        let of_policy = configuration.rules.iter().filter(|rule| rule.policy_id == policy.id);
-        let fitting = of_policy.filter(|rule| rule_fits(rule, question));
+        let fitting = configuration.rules.below(&policy.id).filter(|rule| rule_fits(rule, question));
         Some((policy, fitting.min_by_key(|rule| rule.priority)?))
     })
 }
 
 fn policy_fits(policy: &AccessPolicy, question: PolicyQuestion<'_>) -> bool {
-    policy.authorization_server_id == *question.server
-        && policy.status == Status::Active
-        && (policy.clients.is_empty() || policy.clients.contains(question.client))
+    policy.status == Status::Active && (policy.clients.is_empty() || policy.clients.contains(question.client))
 }
 
 fn rule_fits(rule: &PolicyRule, question: PolicyQuestion<'_>) -> bool {
@@ -135,14 +133,16 @@ mod tests {
     fn priority_client_grant_type_and_scope_decide_in_this_order() {
         let (special, general) = (policy(1, 1, &[7]), policy(2, 2, &[]));
         let configuration = Configuration {
-            rules: vec![
+            rules: [
                 rule(&special, "special", 1, &["client_credentials"], &["*"]),
                 rule(&general, "later", 2, &["client_credentials"], &["*"]),
                 rule(&general, "reads", 1, &["client_credentials"], &["orders.read"]),
                 rule(&general, "code", 3, &["authorization_code"], &["*"]),
-            ],
+            ]
+            .into_iter()
+            .collect(),
             // Not in order of priority, because the order of creation must not matter.
-            policies: vec![general, special],
+            policies: [general, special].into_iter().collect(),
             ..Configuration::default()
         };
         let ask = |who: u8, grant_type: &str, scopes: &[&str]| {

@@ -180,7 +180,7 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
         CodeState::Unknown => return Err(invalid_code()),
     };
     let user = token_user(platform, org, &code.user_id).await?;
-    let rule = org.configuration.rules.iter().find(|rule| rule.id == code.rule_id);
+    let rule = org.configuration.rules.get(&code.rule_id);
     let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
     let (subject, auth_time) = thaw(&code.frozen_tokens)?;
     let tokens = mint::sign(platform, org, server, subject, &code.scopes, auth_time)?;
@@ -347,7 +347,7 @@ fn log_issued(
     tokens: &SignedTokens,
 ) {
     let Request { org, server, caller, parameters, client, .. } = *request;
-    let Some(policy) = org.configuration.policies.iter().find(|policy| policy.id == rule.policy_id) else {
+    let Some(policy) = org.configuration.policies.get(&rule.policy_id) else {
         return;
     };
     let minting = Minting {

@@ -236,8 +236,7 @@ fn new_scope(
 ) -> Result<ConfigurationObject, ManagementError> {
     let scope = Scope { published: false, ..scope_of(platform, &server.id, "", "") };
     let scope = read_scope(body, scope)?;
-    let of_server = |known: &&Scope| known.authorization_server_id == server.id;
-    let known = org.configuration.scopes.iter().filter(of_server).count();
+    let known = org.configuration.scopes.below(&server.id).count();
     check_new("name", known, has_scope(org, &scope))?;
     Ok(ConfigurationObject::Scope(scope))
 }
@@ -260,8 +259,7 @@ fn new_claim(
         status: Status::Active,
     };
     let claim = read_claim(body, claim)?;
-    let of_server = |known: &&ClaimDefinition| known.authorization_server_id == server.id;
-    let known = org.configuration.claims.iter().filter(of_server).count();
+    let known = org.configuration.claims.below(&server.id).count();
     check_new("name", known, has_claim(org, &claim))?;
     Ok(ConfigurationObject::Claim(claim))
 }
@@ -272,8 +270,7 @@ fn new_policy(
     server: &AuthorizationServer,
     body: &Value,
 ) -> Result<ConfigurationObject, ManagementError> {
-    let of_server = |known: &&AccessPolicy| known.authorization_server_id == server.id;
-    let priorities = org.configuration.policies.iter().filter(of_server).map(|policy| policy.priority);
+    let priorities = org.configuration.policies.below(&server.id).map(|policy| policy.priority);
     let last = priorities.clone().max().unwrap_or(0);
     let policy = read_policy(body, policy_of(platform, &server.id, "", last.saturating_add(1)), true)?;
     check_new("name", priorities.count(), has_policy(org, &policy))?;
@@ -288,8 +285,7 @@ fn new_rule(
     body: &Value,
 ) -> Result<ConfigurationObject, ManagementError> {
     let policy = find_policy(org, server, policy)?;
-    let of_policy = |known: &&PolicyRule| known.policy_id == policy.id;
-    let priorities = org.configuration.rules.iter().filter(of_policy).map(|rule| rule.priority);
+    let priorities = org.configuration.rules.below(&policy.id).map(|rule| rule.priority);
     let last = priorities.clone().max().unwrap_or(0);
     let (grant_types, scopes, people) = (Vec::new(), Vec::new(), RulePeople::default());
     let rule = rule_of(platform, policy, "", last.saturating_add(1));
@@ -317,28 +313,28 @@ pub fn get_at_server(org: &OrgSnapshot, server: &str, place: Place<'_>) -> Resul
 /// Every scope of a server.
 pub fn list_scopes(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
     let server = find_server(org, server)?;
-    let scopes = org.configuration.scopes.iter().filter(|scope| scope.authorization_server_id == server.id);
+    let scopes = org.configuration.scopes.below(&server.id);
     Ok(scopes.map(|scope| scope_to_json(org, scope)).collect())
 }
 
 /// Every claim of a server.
 pub fn list_claims(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
     let server = find_server(org, server)?;
-    let claims = org.configuration.claims.iter().filter(|claim| claim.authorization_server_id == server.id);
+    let claims = org.configuration.claims.below(&server.id);
     Ok(claims.map(|claim| claim_to_json(org, claim)).collect())
 }
 
 /// Every policy of a server.
 pub fn list_policies(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
     let server = find_server(org, server)?;
-    let policies = org.configuration.policies.iter().filter(|policy| policy.authorization_server_id == server.id);
+    let policies = org.configuration.policies.below(&server.id);
     Ok(policies.map(|policy| policy_to_json(org, policy)).collect())
 }
 
 /// Every rule of a policy.
 pub fn list_rules(org: &OrgSnapshot, server: &str, policy: &str) -> Result<Value, ManagementError> {
     let policy = find_policy(org, find_server(org, server)?, policy)?;
-    let rules = org.configuration.rules.iter().filter(|rule| rule.policy_id == policy.id);
+    let rules = org.configuration.rules.below(&policy.id);
     Ok(rules.map(|rule| rule_to_json(org, rule)).collect())
 }
 
@@ -349,7 +345,7 @@ pub fn list_clients(org: &OrgSnapshot) -> Value {
 
 /// One OAuth client, without its secret.
 pub fn get_client(org: &OrgSnapshot, id: &str) -> Result<Value, ManagementError> {
-    let client = org.configuration.clients.iter().find(|client| client.id.as_str() == id);
+    let client = org.configuration.clients.find(id);
     client.map(client_to_json).ok_or_else(|| not_found(id, "Client"))
 }
 
@@ -366,9 +362,9 @@ fn find_policy<'a>(
     server: &AuthorizationServer,
     id: &str,
 ) -> Result<&'a AccessPolicy, ManagementError> {
-    let mut policies = org.configuration.policies.iter();
-    policies
-        .find(|policy| policy.authorization_server_id == server.id && policy.id.as_str() == id)
+    let policy = org.configuration.policies.find(id);
+    policy
+        .filter(|policy| policy.authorization_server_id == server.id)
         .ok_or_else(|| not_found(id, "AuthorizationServerPolicy"))
 }
 
@@ -377,20 +373,17 @@ fn find(org: &OrgSnapshot, server: &str, place: Place<'_>) -> Result<Configurati
     match place {
         Place::Server => Ok(ConfigurationObject::AuthorizationServer(server.clone())),
         Place::Scope(id) => {
-            let mut scopes = configuration.scopes.iter();
-            let scope = scopes.find(|scope| scope.authorization_server_id == server.id && scope.id.as_str() == id);
+            let scope = configuration.scopes.find(id).filter(|scope| scope.authorization_server_id == server.id);
             Ok(ConfigurationObject::Scope(scope.cloned().ok_or_else(|| not_found(id, "Scope"))?))
         }
         Place::Claim(id) => {
-            let mut claims = configuration.claims.iter();
-            let claim = claims.find(|claim| claim.authorization_server_id == server.id && claim.id.as_str() == id);
+            let claim = configuration.claims.find(id).filter(|claim| claim.authorization_server_id == server.id);
             Ok(ConfigurationObject::Claim(claim.cloned().ok_or_else(|| not_found(id, "Claim"))?))
         }
         Place::Policy(id) => Ok(ConfigurationObject::Policy(find_policy(org, server, id)?.clone())),
         Place::Rule(policy, id) => {
             let policy = find_policy(org, server, policy)?;
-            let mut rules = configuration.rules.iter();
-            let rule = rules.find(|rule| rule.policy_id == policy.id && rule.id.as_str() == id);
+            let rule = configuration.rules.find(id).filter(|rule| rule.policy_id == policy.id);
             let rule = rule.cloned().ok_or_else(|| not_found(id, "AuthorizationServerPolicyRule"))?;
             Ok(ConfigurationObject::Rule(rule))
         }
@@ -480,7 +473,7 @@ fn deleted_with(org: &OrgSnapshot, object: &ConfigurationObject) -> Result<Vec<S
             Err(ManagementError::field("system", "The scope is one of the system's, which cannot be deleted"))
         }
         ConfigurationObject::Policy(policy) => {
-            let rules = configuration.rules.iter().filter(|rule| rule.policy_id == policy.id);
+            let rules = configuration.rules.below(&policy.id);
             Ok([policy.id.to_string()].into_iter().chain(rules.map(|rule| rule.id.to_string())).collect())
         }
         ConfigurationObject::Scope(scope) => Ok(vec![scope.id.to_string()]),
@@ -545,27 +538,23 @@ fn event_of(object: &ConfigurationObject, done: Done) -> Option<Event<'_>> {
 }
 
 fn has_scope(org: &OrgSnapshot, scope: &Scope) -> bool {
-    let mut others = org.configuration.scopes.iter().filter(|known| known.id != scope.id);
-    others.any(|known| known.authorization_server_id == scope.authorization_server_id && known.name == scope.name)
+    let mut known = org.configuration.scopes.below(&scope.authorization_server_id);
+    known.any(|known| known.id != scope.id && known.name == scope.name)
 }
 
 fn has_claim(org: &OrgSnapshot, claim: &ClaimDefinition) -> bool {
-    let mut others = org.configuration.claims.iter().filter(|known| known.id != claim.id);
-    others.any(|known| {
-        known.authorization_server_id == claim.authorization_server_id
-            && known.name == claim.name
-            && known.target == claim.target
-    })
+    let mut known = org.configuration.claims.below(&claim.authorization_server_id);
+    known.any(|known| known.id != claim.id && known.name == claim.name && known.target == claim.target)
 }
 
 fn has_policy(org: &OrgSnapshot, policy: &AccessPolicy) -> bool {
-    let mut others = org.configuration.policies.iter().filter(|known| known.id != policy.id);
-    others.any(|known| known.authorization_server_id == policy.authorization_server_id && known.name == policy.name)
+    let mut known = org.configuration.policies.below(&policy.authorization_server_id);
+    known.any(|known| known.id != policy.id && known.name == policy.name)
 }
 
 fn has_rule(org: &OrgSnapshot, rule: &PolicyRule) -> bool {
-    let mut others = org.configuration.rules.iter().filter(|known| known.id != rule.id);
-    others.any(|known| known.policy_id == rule.policy_id && known.name == rule.name)
+    let mut known = org.configuration.rules.below(&rule.policy_id);
+    known.any(|known| known.id != rule.id && known.name == rule.name)
 }
 
 fn check_new(field: &str, known: usize, duplicate: bool) -> Result<(), ManagementError> {

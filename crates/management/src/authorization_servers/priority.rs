@@ -38,15 +38,12 @@ pub(super) fn moved_down(
     }
     let (known, others): (_, Vec<ConfigurationObject>) = match object {
         ConfigurationObject::Policy(new) => {
-            let is_beside = |known: &&AccessPolicy| {
-                known.authorization_server_id == new.authorization_server_id && known.id != new.id
-            };
-            let beside = org.configuration.policies.iter().filter(is_beside);
+            let of_server = org.configuration.policies.below(&new.authorization_server_id);
+            let beside = of_server.filter(|known| known.id != new.id);
             beside.cloned().map(|policy| (policy.priority, ConfigurationObject::Policy(policy))).unzip()
         }
         ConfigurationObject::Rule(new) => {
-            let is_beside = |known: &&PolicyRule| known.policy_id == new.policy_id && known.id != new.id;
-            let beside = org.configuration.rules.iter().filter(is_beside);
+            let beside = org.configuration.rules.below(&new.policy_id).filter(|known| known.id != new.id);
             beside.cloned().map(|rule| (rule.priority, ConfigurationObject::Rule(rule))).unzip()
         }
         _ => return Ok(Vec::new()),

@@ -11,8 +11,8 @@ use tenterhook_contract::{
 };
 use tenterhook_model::{
     AccessPolicy, ApplicationType, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-    ConfigurationObject, ConfigurationVersion, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule,
-    RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
+    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, KeyRotation, OAuthClient,
+    Objects, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
 };
 use tenterhook_store::{CommitError, Store};
 
@@ -68,8 +68,12 @@ pub(crate) async fn commit(
     store.commit_configuration(&org(), version, writes).await
 }
 
+fn list<T: ConfigurationRecord + Clone>(objects: &Objects<T>) -> Vec<T> {
+    objects.iter().cloned().collect()
+}
+
 async fn names(store: &Store) -> Vec<String> {
-    store.load_configuration(&org()).await.unwrap().hooks.into_iter().map(|hook| hook.name).collect()
+    store.load_configuration(&org()).await.unwrap().hooks.iter().map(|hook| hook.name.clone()).collect()
 }
 
 #[expect(clippy::too_many_lines, reason = "one object of every kind, written out")]
@@ -186,11 +190,14 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
     commit(&store, objects.into_iter().map(ConfigurationWrite::put).collect()).await.unwrap();
     let read = store.load_configuration(&org()).await.unwrap();
     assert_eq!(read.version.number, 1);
-    assert_eq!(read.authorization_servers, [server]);
-    assert_eq!(read.signing_keys, [key]);
-    assert_eq!((read.scopes, read.claims), (vec![scope], vec![claim]));
-    assert_eq!((read.policies, read.rules, read.clients), (vec![policy], vec![rule], vec![client]));
-    assert_eq!(read.hooks, [hook_with_secret, oauth]);
+    assert_eq!(list(&read.authorization_servers), [server]);
+    assert_eq!(list(&read.signing_keys), [key]);
+    assert_eq!((list(&read.scopes), list(&read.claims)), (vec![scope], vec![claim]));
+    assert_eq!(
+        (list(&read.policies), list(&read.rules), list(&read.clients)),
+        (vec![policy], vec![rule], vec![client])
+    );
+    assert_eq!(list(&read.hooks), [hook_with_secret, oauth]);
 }
 
 async fn objects_keep_the_order_of_their_creation(store: Store) {
