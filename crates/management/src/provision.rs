@@ -135,8 +135,7 @@ async fn default_org(platform: &Platform) -> Result<OrgId, ProvisionError> {
         return Ok(snapshot.org.id.clone());
     }
     let (unix_ms, random) = platform.id_parts();
-    let org =
-        Org { id: OrgId::from_parts(unix_ms, random), host: None, name: "Default".to_owned(), created: platform.now() };
+    let org = Org::new(OrgId::from_parts(unix_ms, random), None, "Default", platform.now());
     platform.add_org(&org).await?;
     Ok(org.id)
 }

@@ -13,6 +13,7 @@ mod configuration_kind;
 mod grant;
 mod log;
 mod objects;
+mod operator_token;
 mod org;
 mod policy;
 mod profile;
@@ -36,7 +37,8 @@ pub use log::{
     cap_reason,
 };
 pub use objects::{Iter, Objects};
-pub use org::{Org, Status};
+pub use operator_token::OperatorToken;
+pub use org::{ORG_NAME_CHARACTERS_MAX, Org, OrgHost, OrgHostError, OrgLimits, OrgStatus, Status};
 pub use policy::{AccessPolicy, PolicyRule, RulePeople};
 pub use profile::{
     ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,

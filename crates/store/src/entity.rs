@@ -15,6 +15,11 @@ pub(crate) mod org {
         pub(crate) configuration_version: i64,
         /// Drawn anew with each version.
         pub(crate) configuration_mark: i64,
+        /// `ACTIVE` or `SUSPENDED`.
+        pub(crate) status: String,
+        /// A JSON object of the limits that are not the server's.
+        #[sea_orm(column_type = "Text", nullable)]
+        pub(crate) limits: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -41,6 +46,26 @@ pub(crate) mod api_token {
         pub(crate) last_used_us: Option<i64>,
         /// When it ceases to be valid.
         pub(crate) expires_us: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Tokens of the operator.
+pub(crate) mod operator_token {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "operator_tokens")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) token_sha256: String,
+        pub(crate) id: String,
+        pub(crate) name: String,
+        pub(crate) created_us: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

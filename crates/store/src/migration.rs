@@ -5,7 +5,7 @@ use sea_orm_migration::{
     schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
-use crate::{log_marks::STRETCH_US, migration_users::UserKeys};
+use crate::{log_marks::STRETCH_US, migration_orgs::ManagedOrgs, migration_users::UserKeys};
 
 /// All steps.
 pub(crate) struct Migrator;
@@ -20,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(LogMarks),
             Box::new(Probes),
             Box::new(UserKeys),
+            Box::new(ManagedOrgs),
         ]
     }
 }
@@ -278,6 +279,8 @@ mod tests {
 
         assert_eq!(numbers(keyed).await, [700, 0]);
         assert_eq!(numbers("SELECT COUNT(*), COUNT(last_used_us) + COUNT(expires_us) FROM api_tokens").await, [1, 0]);
+        let managed = "SELECT COUNT(*), COUNT(limits) FROM orgs WHERE status = 'ACTIVE'";
+        assert_eq!(numbers(managed).await, [3, 0]);
         let unused = "SELECT COUNT(*), COUNT(used_us) + COUNT(successor) FROM refresh_tokens";
         assert_eq!(numbers(unused).await, [1, 0]);
     }

@@ -19,7 +19,7 @@ use tenterhook_contract::{
     Secret, Timestamp,
     id::{ApiTokenId, OrgId},
 };
-use tenterhook_model::{ApiToken, ConfigurationVersion, Org};
+use tenterhook_model::{ApiToken, ConfigurationVersion};
 
 use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
@@ -128,48 +128,12 @@ impl Store {
         self.log.clone()
     }
 
-    /// Adds an org.
-    pub async fn insert_org(&self, org: &Org) -> Result<(), StoreError> {
-        let row = org::ActiveModel {
-            id: Set(org.id.to_string()),
-            host: Set(org.host.clone()),
-            name: Set(org.name.clone()),
-            created_us: Set(org.created.as_micros()),
-            configuration_version: Set(0),
-            configuration_mark: Set(0),
-        };
-        org::Entity::insert(row).exec_without_returning(&self.connections.writer).await.map_err(duplicate("org"))?;
-        Ok(())
-    }
-
     /// Lets no other node on the same database make what it begins with, until the turn is dropped.
     ///
     /// # Errors
     /// When the nodes before this one take longer than a minute.
     pub async fn start_turn(&self) -> Result<StartTurn, StoreError> {
         self.connections.start_turn().await
-    }
-
-    /// Every org, oldest first.
-    pub async fn orgs(&self) -> Result<Vec<Org>, StoreError> {
-        Ok(self.orgs_with_versions().await?.into_iter().map(|(org, _)| org).collect())
-    }
-
-    /// Every org, oldest first, with the version of its configuration.
-    pub async fn orgs_with_versions(&self) -> Result<Vec<(Org, ConfigurationVersion)>, StoreError> {
-        let rows = org::Entity::find().order_by_asc(org::Column::CreatedUs).all(&self.connections.reader).await?;
-        rows.into_iter()
-            .map(|row| {
-                let org = Org {
-                    id: parse("org", &row.id)?,
-                    host: row.host,
-                    name: row.name,
-                    created: Timestamp::from_micros(row.created_us),
-                };
-                let (number, mark) = (row.configuration_version, row.configuration_mark);
-                Ok((org, ConfigurationVersion { number, mark }))
-            })
-            .collect()
     }
 
     /// Adds a management API token.

@@ -139,7 +139,7 @@ async fn add(
     host: Option<String>,
     objects: &[ConfigurationObject],
 ) -> Result<(), Error> {
-    let org = Org { id, name: host.clone().unwrap_or_default(), host, created: SystemClock.now() };
+    let org = Org::new(id, host.clone(), host.unwrap_or_default(), SystemClock.now());
     platform.store().insert_org(&org).await?;
     let version = platform.store().configuration_version(&org.id).await?;
     write(platform, &org.id, version, objects).await?;

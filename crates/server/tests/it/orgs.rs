@@ -19,7 +19,7 @@ const TOKEN: &str = "the-token-of-every-org";
 async fn add_org(world: &World, number: u8, host: &str) {
     let id = OrgId::from_parts(1, [number; 8]);
     let now = SystemClock.now();
-    let org = Org { id: id.clone(), host: Some(host.to_owned()), name: host.to_owned(), created: now };
+    let org = Org::new(id.clone(), Some(host.to_owned()), host, now);
     world.platform.add_org(&org).await.unwrap();
     add_token(world, &id).await;
 }

@@ -56,7 +56,7 @@ async fn another_key_reads_no_secret_and_the_right_one_reads_all_again() {
         async move { Store::open(&config, keyring).await.unwrap() }
     };
     let store = with(&key).await;
-    let org_row = tenterhook_model::Org { id: org(), host: None, name: "Org".into(), created: at(0) };
+    let org_row = tenterhook_model::Org::new(org(), None, "Org", at(0));
     store.insert_org(&org_row).await.unwrap();
     let kept = hook("kept", secret_header("value"));
     let writes = vec![ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(kept.clone()))), put_hook("second")];

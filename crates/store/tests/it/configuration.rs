@@ -261,7 +261,7 @@ async fn a_deleted_object_is_gone(store: Store) {
 }
 
 async fn orgs_do_not_see_each_other(store: Store) {
-    let second = Org { id: other_org(), host: Some("b.example".into()), name: "B".into(), created: at(1) };
+    let second = Org::new(other_org(), Some("b.example".into()), "B", at(1));
     store.insert_org(&second).await.unwrap();
     assert!(store.insert_org(&second).await.is_err(), "an org is made once");
     commit(&store, vec![put_hook("mine")]).await.unwrap();

@@ -96,7 +96,7 @@ pub(crate) async fn waiting<T>(config: &StoreConfig, lock: &str, change: &tokio:
 pub(crate) async fn open(config: &StoreConfig) -> Store {
     let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
     let store = Store::open(config, keyring).await.unwrap();
-    store.insert_org(&Org { id: org(), host: None, name: "Org".into(), created: at(0) }).await.unwrap();
+    store.insert_org(&Org::new(org(), None, "Org", at(0))).await.unwrap();
     store
 }
 

@@ -120,7 +120,7 @@ async fn more_than_a_batch_is_written(store: Store) {
 
 async fn old_events_are_purged(store: Store) {
     let other = LogEvent { org_id: other_org(), ..event("old", at(0)) };
-    store.insert_org(&Org { id: other_org(), host: Some("b".into()), name: "B".into(), created: at(0) }).await.unwrap();
+    store.insert_org(&Org::new(other_org(), Some("b".into()), "B", at(0))).await.unwrap();
     let log = store.log_writer();
     // More than what is removed at once.
     for _ in 0..1_500 {

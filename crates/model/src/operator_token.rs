@@ -1,0 +1,29 @@
+//! Tokens of the operator, who manages orgs.
+
+use tenterhook_contract::{
+    Timestamp,
+    id::{ApiTokenId, OrgId},
+};
+
+use crate::ApiToken;
+
+/// A token that manages orgs, and nothing in them. It is of no org.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorToken {
+    /// The id.
+    pub id: ApiTokenId,
+    /// A name for people.
+    pub name: String,
+    /// SHA-256 of the token in hexadecimal; the token has 256 random bits and is shown once.
+    pub token_sha256: String,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+impl OperatorToken {
+    /// The token of a request to the default org, whose System Log has what operators do.
+    pub fn presented_to(self, default_org: OrgId) -> ApiToken {
+        let Self { id, name, token_sha256, created } = self;
+        ApiToken { id, org_id: default_org, name, token_sha256, created, last_used: None, expires: None }
+    }
+}
