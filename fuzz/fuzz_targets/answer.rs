@@ -1,5 +1,5 @@
-//! The answer parser: total, takes exactly the objects of RFC 8259's grammar, an `error` refuses, and what it shows again
-//! is what it read.
+//! The answer parser: total, accepts exactly the objects of RFC 8259's grammar, an `error` refuses, and its output
+//! equals what it read.
 #![no_main]
 
 use std::collections::HashMap;

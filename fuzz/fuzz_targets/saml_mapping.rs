@@ -1,4 +1,4 @@
-//! The SAML JSON mapping: total, and what it writes it reads.
+//! The SAML JSON mapping: total, and it can read what it writes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -3,13 +3,13 @@
 //! The only room that reads files and the environment and writes to the terminal. Start reading at [`dev`].
 #![expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 
-mod app;
 mod config;
 mod descriptors;
 mod dev;
 mod key_file;
 mod keys;
 mod line_bound;
+mod running_server;
 mod serve;
 mod telemetry;
 mod tokens;

@@ -11,25 +11,25 @@ use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportCon
 
 use crate::{
     Error,
-    app::{self, App, Plan},
     config::{Config, setting},
+    running_server::{self, Plan, RunningServer},
     telemetry,
 };
 
 /// Serves until SIGTERM or Ctrl-C, then drains.
 pub(crate) async fn run(config: Config) -> Result<(), Error> {
-    let app = App::start(plan(&config)?).await?;
-    if let Some(token) = provision::bootstrap(&app.platform).await? {
+    let server = RunningServer::start(plan(&config)?).await?;
+    if let Some(token) = provision::bootstrap(&server.platform).await? {
         println!("bootstrap admin token: {}", token.expose());
         println!("It is shown this once. Send it as `Authorization: SSWS {}`.", token.expose());
     }
-    println!("listening on http://{}", app.address);
-    if let Some(address) = app.metrics_address {
+    println!("listening on http://{}", server.address);
+    if let Some(address) = server.metrics_address {
         println!("metrics on http://{address}/metrics");
     }
-    app::asked_to_stop().await;
+    running_server::asked_to_stop().await;
     tracing::info!("draining");
-    app.stop().await;
+    server.stop().await;
     Ok(())
 }
 

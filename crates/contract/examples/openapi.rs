@@ -1,6 +1,7 @@
 //! Writes `openapi/`: the OpenAPI 3.1 description of the calls and the JSON Schemas of their documents.
 //!
-//! With `--check` it writes nothing and fails when a file is not as it would write it. `cargo xtask generate` runs it.
+//! With `--check` it writes nothing and fails when a file differs from the generated one. `cargo xtask generate` runs
+//! it.
 #![expect(clippy::print_stderr, reason = "a developer's tool")]
 
 use std::{fs, path::Path, process::ExitCode};

@@ -26,9 +26,10 @@ use tokio::{net::TcpListener, sync::mpsc};
 use self::{client::Client, demonstration::Demonstration, secrets::DevSecrets, shown::Screen};
 use crate::{
     Error,
-    app::{self, App, Plan},
     config::LogFormat,
-    key_file, telemetry,
+    key_file,
+    running_server::{self, Plan, RunningServer},
+    telemetry,
 };
 
 /// Exchanges that may wait to be shown; further ones are not shown, but the System Log has them.
@@ -77,7 +78,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     let secrets = DevSecrets::load(if options.ephemeral { None } else { Some(&options.data) })?;
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
-    let app = App::start(Plan {
+    let server = RunningServer::start(Plan {
         listen: (Ipv4Addr::LOCALHOST, options.port).into(),
         base_url: None,
         store,
@@ -103,8 +104,8 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     .await
     .map_err(|error| hint_about_port(error, &options))?;
 
-    let world = provision::demonstration(&app.platform, &secrets.provisioned()).await?;
-    let snapshot = app.platform.org_by_host(None);
+    let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
+    let snapshot = server.platform.org_by_host(None);
     let clients = snapshot.iter().flat_map(|snapshot| &snapshot.configuration.clients);
     let redirect_uri = clients
         .filter(|client| client.id == world.public_client_id)
@@ -113,10 +114,10 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         Some(uri) => uri.clone(),
         None => start_sample_service(&secrets).await?,
     };
-    let mut log = app.platform.log().subscribe();
+    let mut log = server.platform.log().subscribe();
     let demonstration = Demonstration {
-        client: Client(app.address),
-        base_url: format!("http://{}", app.address),
+        client: Client(server.address),
+        base_url: format!("http://{}", server.address),
         admin_token: secrets.admin_token.clone(),
         client_secret: secrets.client_secret.clone(),
         service_authorization: secrets.service_authorization.clone(),
@@ -125,17 +126,17 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         hook_uri,
         own_service: options.hook.is_some(),
     };
-    let shown = demonstration.run(&app.platform, witnessed, &mut log, &screen).await?;
+    let shown = demonstration.run(&server.platform, witnessed, &mut log, &screen).await?;
     if options.once {
-        app.stop().await;
+        server.stop().await;
         return Ok(if shown { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     screen.ready(&demonstration, &secrets);
     tokio::select! {
-        () = app::asked_to_stop() => {}
+        () = running_server::asked_to_stop() => {}
         () = screen.follow(log) => {}
     }
-    app.stop().await;
+    server.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -38,7 +38,7 @@ fn open_files(program: &Program) -> usize {
     fs::read_dir(format!("/proc/{}/fd", program.child.id())).unwrap().count()
 }
 
-/// Waits until the server has accepted what it accepts.
+/// Waits until the server has accepted all connections that it will accept.
 fn settle(program: &Program) {
     let (mut before, mut same, began) = (0, 0, Instant::now());
     while same < 5 {
@@ -59,10 +59,10 @@ fn idle_connections_leave_descriptors_for_hooks() {
     let address = ready["baseUrl"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
     let mut client = TcpStream::connect(&address).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
-    // Its place is taken before the others come.
+    // It gets its slot before the others connect.
     client.write_all(format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).unwrap();
     assert!(client.read(&mut [0; 4_096]).unwrap() > 0);
-    // More than there are descriptors for, fewer than the backlog holds beside those that are accepted.
+    // More connections than descriptors, but fewer than the accepted ones and the backlog together.
     let idle: Vec<_> = (0..245).map(|_| TcpStream::connect(&address).unwrap()).collect();
     settle(&program);
     assert!(open_files(&program) < LIMIT as usize, "there is a reserve");

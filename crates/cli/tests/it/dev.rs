@@ -50,7 +50,7 @@ fn a_service_that_is_not_there_ends_the_demonstration_with_a_status() {
 
 #[test]
 fn a_service_that_does_not_answer_in_time_was_asked() {
-    // The system takes the connection and the request; nobody reads it.
+    // The kernel accepts the connection and the request, but no process reads it.
     let service = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("http://{}/hook", service.local_addr().unwrap());
     let (status, steps) = once(&["--ephemeral", "--hook", &uri]);
@@ -160,7 +160,7 @@ fn a_kill_loses_no_acknowledged_write() {
             acknowledged
         }
     });
-    // The kill comes while writes are under way: after a few have been acknowledged.
+    // The process is killed while writes are in progress, after a few were acknowledged.
     loop {
         let (_, hooks) = api(&base, &token, "GET", "/api/v1/inlineHooks", None).unwrap();
         if hooks.as_array().unwrap().len() > 20 {

@@ -1,4 +1,4 @@
-//! What the process keeps of its memory after a load.
+//! The memory of the process after a load.
 
 use serde_json::json;
 
@@ -9,10 +9,10 @@ use crate::{
 
 /// Passwords that are set one after another, and then some at once.
 const PASSWORDS: usize = 60;
-/// KiB that may be left of it.
+/// KiB that may still be in use afterwards.
 const KEPT_KIB_MAX: u64 = 100 * 1_024;
 
-/// Memory of the process but its files, in KiB, as Linux tells it.
+/// Anonymous resident memory of the process in KiB, as Linux reports it.
 fn resident_kib(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")?.parse().ok())
@@ -39,7 +39,7 @@ fn hashing_many_passwords_keeps_little_memory() {
             scope.spawn(move || set(PASSWORDS + number));
         }
     });
-    // Elsewhere than on Linux nobody tells.
+    // Other systems do not report it.
     let Some(kept) = resident_kib(server.child.id()) else { return };
     assert!(kept < KEPT_KIB_MAX, "{kept} KiB");
 }

@@ -33,7 +33,7 @@ impl Program {
         Self::spawn(&mut tenterhook(arguments))
     }
 
-    /// The same, of a command with more to it than arguments.
+    /// The same for a prepared command.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());

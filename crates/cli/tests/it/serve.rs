@@ -213,7 +213,7 @@ fn a_key_file_that_cannot_be_read_is_told_of_once_and_so_is_its_return() {
     for round in 1..=2 {
         fs::rename(&key, &away).unwrap();
         wait_for("keys.unreadable", round);
-        // Two more looks.
+        // Time for two more checks of the file.
         std::thread::sleep(Duration::from_millis(2_100));
         fs::rename(&away, &key).unwrap();
         wait_for("keys.readable", round);

@@ -1,4 +1,4 @@
-//! `tenterhook tokens`: beside a running server.
+//! `tenterhook tokens` while a server runs.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::{
     serve::config,
 };
 
-/// Runs it; whether it went well, and what it said.
+/// Runs it; returns whether it succeeded, and its output.
 fn run(arguments: &[&str]) -> (bool, String) {
     let output = tenterhook(arguments).output().unwrap();
     let said = [output.stdout, output.stderr].concat();

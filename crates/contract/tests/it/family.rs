@@ -1,4 +1,4 @@
-//! What all types have in common: samples, documents of previews, rehearsals.
+//! The common behaviour of all types: samples, documents of previews, rehearsals.
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
@@ -131,7 +131,7 @@ fn previews_take_their_inputs() {
     assert_eq!(telephony["data"]["messageProfile"]["otpCode"], "11111", "telephony.md 7: nobody's code");
 }
 
-/// `observed.md` section 2: the order on the wire, also of what inputs put in.
+/// `observed.md` section 2: the member order on the wire, also of members from inputs.
 #[test]
 fn members_of_previews_have_the_order_of_the_wire() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -255,7 +255,7 @@ fn every_document_of_a_preview_is_marked() {
     }
 }
 
-/// Members that a subject needs: without one there is nothing to try an answer on, and the error names it.
+/// Members that a subject needs: without one an answer cannot be applied, and the error names the member.
 #[test]
 fn documents_without_a_subject_say_what_is_missing() {
     for (hook_type, parent, member, pointer) in [

@@ -194,7 +194,7 @@ fn every_custom_header_has_its_rule() {
     check(http, "/channel/config/headers", headers(51), Some("channel.config.headers: At most 50"));
 }
 
-/// `clients.md`: a member that is not supported is refused with its name; one that is only shown is passed over.
+/// `clients.md`: an unsupported member is refused with its name; a read-only one is ignored.
 #[test]
 fn members_that_a_hook_does_not_have_are_refused_and_those_it_shows_passed_over() {
     for (pointer, cause) in [
@@ -230,7 +230,7 @@ fn a_header_name_that_cannot_be_sent_is_kept_as_it_was_written() {
     assert_eq!(hook.channel.unsent_headers(), ["Field 1"]);
 }
 
-/// `overview.md` 3.1: the reserved set, compared without regard to case, and what our calls set themselves.
+/// `overview.md` 3.1: the reserved names, compared case-insensitively, and the headers that our calls set themselves.
 #[test]
 fn reserved_header_names_are_refused() {
     for name in [

@@ -1,4 +1,4 @@
-//! The policy of a hook, ours.
+//! The member `policy` of a hook, an extension of ours.
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
@@ -8,7 +8,7 @@ use tenterhook_contract::{
 
 use crate::hook::{create_among, http, now};
 
-/// The member `policy`: ours, kept over a PUT that does not know it, merged member by member, judged like the rest.
+/// The member `policy` is kept by a PUT without it, merged member by member, and validated like other members.
 #[test]
 fn the_policy_is_kept_merged_and_judged() {
     let registry = |hooks| Registry { hooks, hook_keys: &[], plain_http_to_loopback: false };
@@ -124,7 +124,7 @@ fn with_fallback(hook_type: &str, commands: &Value) -> Result<InlineHook, Vec<St
     create_among(&[], &body).map_err(|invalid| invalid.causes)
 }
 
-/// Fallback commands are tried on the type's samples when they are set: what no subject could make right is refused.
+/// Fallback commands are applied to the type's samples when they are set: commands that fit no subject are refused.
 #[test]
 fn fallback_commands_that_no_subject_could_take_are_refused() {
     let patch = |operations: Value| json!([{ "type": "com.okta.access.patch", "value": operations }]);
@@ -187,7 +187,7 @@ fn fallback_commands_that_no_subject_could_take_are_refused() {
     }
 }
 
-/// What only the service can know is not for the operator to say: `overview.md` section 6.
+/// Fallback commands must not state what only the service can know: `overview.md` section 6.
 #[test]
 fn fallback_commands_verify_no_password_and_report_no_delivery() {
     let password = |words: &[&str]| {
@@ -209,7 +209,7 @@ fn fallback_commands_verify_no_password_and_report_no_delivery() {
     assert!(password(&["UNVERIFIED"]).is_ok() && telephony("FAILED").is_ok(), "as without an answer");
 }
 
-/// Commands stay beside any failure policy, so that a merge of one member never needs the other.
+/// Commands are kept with every failure policy, so that a merge of one member never needs the other.
 #[test]
 fn fallback_commands_outlive_another_failure_policy() {
     let merge = |hook: &InlineHook, policy: Value| {

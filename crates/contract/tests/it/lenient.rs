@@ -1,5 +1,5 @@
-//! `open-questions.md` C17 and C13: an `error` refuses whatever stands beside it, what cannot be held makes its command
-//! invalid, and what looks like a mistake gets a notice.
+//! `open-questions.md` C17 and C13: an `error` refuses whatever the other members are, a value that cannot be
+//! represented makes its command invalid, and a likely mistake gets a notice.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -70,7 +70,7 @@ fn an_error_refuses_whatever_stands_beside_it() {
     }
 }
 
-/// Neither recursion nor time has another bound than the body's: this would overflow the stack, or never end.
+/// Without bounds on recursion and time these bodies would overflow the stack, or never end.
 #[test]
 fn a_body_of_the_greatest_length_refuses_whatever_fills_it() {
     let half = ANSWER_BYTES_MAX / 2 - 100;
@@ -212,7 +212,7 @@ fn what_looks_like_a_mistake_gets_a_notice() {
             r#"{"error": {}, "error": null, "commands": [], "commands": []}"#,
             &[(DuplicateMember, "/error"), (DuplicateMember, "/commands")],
         ),
-        // What says nothing, or is no near miss, is nothing to tell of.
+        // Members that are empty, or not similar to a known name, get no notice.
         (r#"{"Error": null, "errors": [], "message": "x", "status": 200, "body": 1, "type": "x"}"#, &[]),
         (r#"{"commands": [], "type": "x", "value": 1, "statusCode": 200, "body": ""}"#, &[]),
         (r#"{"error": null, "commands": null, "debugContext": null}"#, &[]),

@@ -1,4 +1,4 @@
-//! The contract, row by row: each test names the place that it holds the code to.
+//! The contract, row by row: each test names the section that it checks.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 #![expect(clippy::needless_pass_by_value, reason = "a row of a table is moved into its check")]
 

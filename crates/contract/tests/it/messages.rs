@@ -1,4 +1,4 @@
-//! What is said of mistakes that services make (`observed.md` section 3): what happened, where, and what to do.
+//! The messages for mistakes of services (`observed.md` section 3): what happened, where, and what to do.
 
 use serde_json::{Value, json};
 use tenterhook_contract::{HookType, answer::Answer, preview::Inputs, problem::Problem, profile::ProfileSchema};
@@ -10,7 +10,7 @@ fn problems(hook_type: HookType, commands: &Value) -> Vec<Problem> {
     hook_type.kind().rehearse(&document, &ProfileSchema::base(), answer).unwrap().result.unwrap_err()
 }
 
-/// The one problem says this: where, what happened, what to do.
+/// Checks the only problem: position, message and hint.
 fn check(hook_type: HookType, commands: &Value, (pointer, message, hint): (&str, &str, &str)) {
     let problems = problems(hook_type, commands);
     let shown = problems.iter().map(|problem| format!("{problem:?}")).collect::<Vec<_>>().join("\n");

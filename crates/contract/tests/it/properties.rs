@@ -107,7 +107,7 @@ fn check(text: &[u8]) -> Result<(), TestCaseError> {
 type Lawful<S> = Result<Option<(S, Vec<Change>)>, TestCaseError>;
 
 /// The laws of every interpreter: deterministic, atomic, at least one problem when it fails, and no change without a
-/// difference being allowed for. Answers what became of the subject.
+/// difference being allowed for. Returns the subject afterwards.
 fn laws<P: ExtensionPoint>(point: &P, before: &P::Subject, text: &[u8]) -> Lawful<P::Subject> {
     let Ok(answer) = Answer::parse(text) else { return Ok(None) };
     let (mut after, mut again) = (before.clone(), before.clone());

@@ -236,7 +236,7 @@ fn texts_are_what_xml_can_hold() {
     }
 }
 
-/// `open-questions.md` C13: unknown members are ignored; what is only spelt otherwise is a mistake.
+/// `open-questions.md` C13: unknown members are ignored; a misspelt known member is a mistake.
 #[test]
 fn further_xml_attributes_are_ignored() {
     let unspecified = json!({ "NameFormat": "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified" });

@@ -28,7 +28,7 @@ pub(crate) fn subject() -> TokenSubject {
     }
 }
 
-/// The one place that asks the interpreter.
+/// The only caller of the interpreter.
 fn interpret(subject: &TokenSubject, answer: &Value) -> Result<TokenSubject, Vec<Problem>> {
     let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
     let mut after = subject.clone();
@@ -422,7 +422,7 @@ fn no_problem_and_no_debug_print_quotes_a_value() {
     assert!(!format!("{problems:?} {parsed:?} {applied:?}").contains(marked));
 }
 
-/// Operations may nest below each other: what they leave must be read again, whoever reads it.
+/// Operations may nest below each other: every JSON parser must be able to read the result.
 #[test]
 fn values_are_nested_no_deeper_than_can_be_read() {
     let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
@@ -453,7 +453,7 @@ fn values_are_nested_no_deeper_than_can_be_read() {
     }
 }
 
-/// `token.md` section 3: paths that lead through arrays, and to where nothing is.
+/// `token.md` section 3: paths through arrays, and paths to missing values.
 #[test]
 fn paths_through_arrays() {
     let mut before = subject();

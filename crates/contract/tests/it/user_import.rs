@@ -172,7 +172,7 @@ fn attributes_are_set_in_order_and_the_platform_value_wins() {
     }
 }
 
-/// `user-import.md` section 3: attributes must exist in the target schema, and fit it on whatever way they come there.
+/// `user-import.md` section 3: attributes must exist in the target schema and fit it, set directly or by the mapping.
 #[test]
 fn mapped_values_fit_the_platform_schema() {
     for value in [json!(null), json!(42), json!("a")] {

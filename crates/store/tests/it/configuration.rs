@@ -1,4 +1,4 @@
-//! Configuration objects: all of one version, changed all or not at all, by exactly one of those who race.
+//! Configuration objects: read in one version, changed all or not at all, by exactly one of several racing changes.
 
 use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::{
@@ -232,7 +232,7 @@ async fn one_of_two_who_race_wins_and_nothing_of_the_other_is_there(store: Store
     assert_eq!(store.configuration_version(&org()).await.unwrap().number, version.number + 1);
 }
 
-/// A database that serialises gives up the losers with an error of its own; they are told as elsewhere.
+/// A serializable database aborts the losers with an error of its own; they get the same result as elsewhere.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn one_of_two_who_race_wins_also_where_transactions_are_serialised() {

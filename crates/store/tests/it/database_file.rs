@@ -18,7 +18,7 @@ fn at(path: &Path) -> StoreConfig {
     StoreConfig::Sqlite { path: path.to_owned() }
 }
 
-/// Waits for an answer that is not the one of a moment ago.
+/// Waits until the result of the check changes.
 pub(crate) async fn becomes(store: &Store, wanted: Result<(), NotReady>) {
     let waiting = async {
         while store.ready().await != wanted {
@@ -52,7 +52,7 @@ async fn a_second_server_on_the_same_file_is_refused_and_tools_are_not() {
     Store::open(&at(&path), keyring()).await.unwrap();
 }
 
-/// SQLite has its files beside the one that the link leads to.
+/// SQLite keeps its companion files next to the target of the link.
 #[tokio::test]
 async fn a_database_is_in_its_place_behind_a_symbolic_link_until_that_leads_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@ async fn a_database_file_that_is_deleted_or_replaced_takes_no_changes_until_it_i
     assert_eq!(store.list_users(&org(), &first_users(10)).await.unwrap().len(), 3);
 }
 
-/// Its log holds changes that are not in the file yet; another server would take another lock.
+/// The write-ahead log holds changes that are not in the file yet; without the lock file another server could start.
 #[tokio::test]
 async fn a_file_beside_the_database_that_is_deleted_or_replaced_is_noticed_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();

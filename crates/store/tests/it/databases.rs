@@ -45,7 +45,7 @@ impl Random {
         Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// A number from 0 to `end`, without it.
+    /// A number from 0 to `end`, exclusive.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -69,7 +69,7 @@ pub(crate) async fn postgres() -> StoreConfig {
     StoreConfig::Postgres { url: Secret::new(url), max_connections: 4 }
 }
 
-/// A connection beside the store's, to do by hand what another node does.
+/// A connection that is not the store's, to act as another node.
 pub(crate) async fn connect(config: &StoreConfig) -> sea_orm::DatabaseConnection {
     let StoreConfig::Postgres { url, .. } = config else { panic!("only PostgreSQL has other nodes") };
     sea_orm::Database::connect(url.expose()).await.unwrap()
@@ -77,14 +77,14 @@ pub(crate) async fn connect(config: &StoreConfig) -> sea_orm::DatabaseConnection
 
 /// Waits until a statement on the database waits for another's lock.
 pub(crate) async fn somebody_waits(config: &StoreConfig) {
-    // One of its own: within a transaction the answer would always be the first one.
+    // A separate connection, because within a transaction the answer would never change.
     let connection = connect(config).await;
     let waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let waiting = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, waiting);
     while connection.query_one_raw(waiting.clone()).await.unwrap().is_none() {}
 }
 
-/// Waits until a session waits for such a lock, or `change`, which was to lead there, is done.
+/// Waits until a session waits for such a lock, or until `change`, which should cause that, is done.
 pub(crate) async fn waiting<T>(config: &StoreConfig, lock: &str, change: &tokio::task::JoinHandle<T>) {
     let connection = connect(config).await;
     let waiting =

@@ -1,4 +1,4 @@
-//! A disk that is full for a moment: what was acknowledged is there, what was refused is not, and the store heals.
+//! A disk that is full for a moment: acknowledged changes are stored, refused ones are not, and the store recovers.
 #![expect(clippy::print_stderr, reason = "the test's output says what was not tested")]
 
 use std::{
@@ -22,7 +22,7 @@ use crate::{
 /// Bytes of the small file system: room for a new database and little more.
 const DISK_BYTES: u64 = 2 * 1_024 * 1_024;
 
-/// What was asked of a store, and what it said.
+/// The changes of a run and their results.
 #[derive(Default)]
 struct Ledger {
     kept: Vec<String>,
@@ -116,7 +116,7 @@ async fn run(seed: u64) -> Option<()> {
     }
     assert_eq!(store.ready().await, Ok(()), "seed {seed}");
     ledger.check(&store).await;
-    // What a process that is killed leaves behind: the files as they are, without what belongs to living processes.
+    // The state that a killed process leaves: the files, without state of living processes.
     let left = tempfile::tempdir().unwrap();
     for name in ["db.sqlite", "db.sqlite-wal"] {
         let _ = fs::copy(folder.path().join(name), left.path().join(name));
@@ -150,7 +150,8 @@ async fn what_was_acknowledged_on_a_disk_that_is_full_at_times_survives_a_kill()
     }
 }
 
-/// The change that proves that a node commits replaces one that was there, so that it is made where no other one can be.
+/// The change of the readiness check replaces an existing row, so it succeeds on a full disk where no other change
+/// does.
 #[tokio::test]
 async fn a_node_whose_disk_has_no_room_left_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();

@@ -31,7 +31,7 @@ fn secret() -> Secret {
     Secret::new("successor-marked-secret")
 }
 
-/// A code, redeemed; the tokens of `jti` and `refresh` came of it.
+/// A redeemed code; the tokens of `jti` and `refresh` were issued from it.
 async fn grant(store: &Store, hash: &str, jti: &str, refresh: Option<&RefreshToken>) {
     store.insert_authorization_code(&code(hash, at(60))).await.unwrap();
     assert!(redeem(store, hash, jti, refresh).await.unwrap());
@@ -125,7 +125,7 @@ async fn a_code_or_a_refresh_token_whose_commit_gets_lost_can_be_presented_again
     assert!(is_live(&store, "four").await && !is_live(&store, "two").await && !is_live(&store, "three").await);
 }
 
-/// A commit that waits for a slow standby goes on when its client has given up. Here it waits for an advisory lock.
+/// A commit that waits for a slow standby continues after its client has given up. Here it waits for an advisory lock.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_commit_that_still_runs_when_its_connection_is_lost_is_waited_for() {
@@ -224,7 +224,7 @@ async fn who_asks_again_gets_the_same_successor_until_it_is_used(store: Store) {
     }
     let secrets = store.rotate_secrets(|_| ()).await.unwrap().rows;
     assert_eq!(secrets, 1, "of the code alone: what took the place of a refresh token is forgotten after a minute");
-    // With the access tokens that were issued to those who asked again.
+    // With the access tokens that were issued for repeated requests.
     store.revoke_family(&first).await.unwrap();
     for (jti, revoked) in [("jti-3", true), ("jti-4", true), ("jti-5", false), ("jti-7", false)] {
         assert_eq!(store.is_access_token_revoked(&org(), jti).await.unwrap(), revoked, "{jti}");
@@ -298,7 +298,7 @@ async fn what_came_of_a_code_is_revoked_together(store: Store) {
     }
 }
 
-/// RFC 6749 4.1.2: whoever is about to redeem the code when its replay is found out gets nothing.
+/// RFC 6749 4.1.2: a concurrent redemption of the code gets nothing once its replay is detected.
 async fn a_code_is_not_redeemed_after_its_replay(store: Store) {
     store.insert_authorization_code(&code("c", at(60))).await.unwrap();
     assert_eq!(store.revoke_tokens_of_code(&org(), "c").await.unwrap(), 0);

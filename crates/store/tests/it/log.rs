@@ -122,7 +122,7 @@ async fn old_events_are_purged(store: Store) {
     let other = LogEvent { org_id: other_org(), ..event("old", at(0)) };
     store.insert_org(&Org::new(other_org(), Some("b".into()), "B", at(0))).await.unwrap();
     let log = store.log_writer();
-    // More than what is removed at once.
+    // More than one batch of removals.
     for _ in 0..1_500 {
         log.append(&event("old", at(0)));
     }
@@ -149,7 +149,7 @@ async fn a_closed_log_has_written_everything(store: Store) {
     assert_eq!(log.lost(), 1, "what comes after is counted");
 }
 
-/// A server that took over may have lost marks with the commits that it lost, or an older node has made none.
+/// After a failover marks may be lost with other commits, and an older node writes none.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_first_poll_misses_nothing_where_marks_were_lost() {

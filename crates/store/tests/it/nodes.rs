@@ -31,7 +31,7 @@ async fn nodes_that_start_at_once_migrate_in_turn() {
     }
 }
 
-/// `system-log.md` section 1: polling is in the order in which events are kept.
+/// `system-log.md` section 1: polling is in the order in which events are stored.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn who_polls_misses_no_event_of_any_node() {
@@ -66,7 +66,7 @@ async fn who_polls_misses_no_event_of_any_node() {
     assert_eq!(seen, 3 * ROUNDS * EVENTS);
 }
 
-/// Two that remove the same rows in another order would wait for each other.
+/// Two nodes that remove the same rows in different orders would deadlock.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn one_node_purges_at_a_time() {
@@ -83,7 +83,7 @@ async fn one_node_purges_at_a_time() {
     assert_eq!(store.purge_expired(at(4)).await.unwrap(), 1);
 }
 
-/// What a proxy that follows the primary and streaming replication are for: nothing has to be restarted.
+/// With streaming replication and a proxy that follows the primary, nothing has to be restarted.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_node_goes_on_with_the_standby_that_is_promoted_and_finds_there_what_was_acknowledged() {

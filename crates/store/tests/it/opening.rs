@@ -1,4 +1,4 @@
-//! Opening a database that is not there.
+//! Opening a database that is not available.
 
 use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::Secret;
@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, time::Instant};
 
 use crate::databases;
 
-/// Opens it in vain; what was said, and after how many seconds.
+/// Fails to open it; returns the error and the seconds until then.
 async fn refusal(url: &str) -> (String, u64) {
     let began = Instant::now();
     let config = StoreConfig::Postgres { url: Secret::new(url), max_connections: 2 };
@@ -18,7 +18,7 @@ async fn refusal(url: &str) -> (String, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_postgres_that_is_down_is_given_up_soon_and_the_cause_is_said() {
-    // A port that was free a moment ago: nobody listens there.
+    // A port that was free a moment ago, where no process listens.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let (said, seconds) = refusal(&format!("postgres://u:marked-secret@127.0.0.1:{port}/x")).await;
     assert!(said.contains("cannot connect to PostgreSQL") && said.contains("refused"), "{said}");
@@ -33,7 +33,7 @@ async fn a_url_that_cannot_be_right_is_not_tried_again() {
     assert_eq!(seconds, 0, "{said}");
 }
 
-/// What a tool is told that works beside servers; nothing when it may.
+/// The error for a tool that runs while servers run; empty if it is allowed.
 async fn tool_is_told(config: &StoreConfig) -> String {
     let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
     match Store::open_beside_servers(config, keyring).await {
@@ -80,7 +80,7 @@ async fn a_tool_migrates_nothing(config: &StoreConfig) {
     connection.close().await.unwrap();
 }
 
-/// A role may have fewer connections than the nodes want; a pool alone would only say that it has waited in vain.
+/// A role may have fewer connections than the nodes want; a pool alone would only report a timeout.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_server_without_a_connection_left_is_said_to_have_none() {
@@ -104,7 +104,7 @@ async fn a_server_without_a_connection_left_is_said_to_have_none() {
     assert!(said.contains("53300") && said.contains("store.connections_max"), "{said}");
 }
 
-/// A proxy without a server behind it takes connections and ends them, before or after the request for TLS.
+/// A proxy without a server behind it accepts connections and closes them, before or after the request for TLS.
 #[tokio::test(start_paused = true)]
 async fn a_proxy_that_ends_connections_half_way_is_tried_for_as_long_as_a_server_that_starts() {
     for reads in [true, false] {
@@ -129,7 +129,7 @@ async fn a_proxy_that_ends_connections_half_way_is_tried_for_as_long_as_a_server
     }
 }
 
-/// Secrets in it are encrypted, but logins and the System Log are nobody else's business either.
+/// Secrets in it are encrypted, but logins and the System Log must not be readable by others either.
 #[cfg(unix)]
 #[tokio::test]
 async fn an_embedded_database_and_its_folder_are_made_for_their_owner_only() {

@@ -1,4 +1,4 @@
-//! A PostgreSQL server that is cut off, silent, stopped, read only, or whose rows somebody else holds.
+//! A PostgreSQL server that is disconnected, silent, stopped, read only, or whose rows another session locks.
 #![expect(clippy::print_stderr, reason = "the test's output says what was not tested")]
 
 use std::{process::Command, time::Duration};
@@ -72,11 +72,11 @@ async fn the_database_is_asked_once_however_many_ask_whether_a_node_is_ready() {
     for asked in asked {
         assert_eq!(asked.await.unwrap(), Ok(()));
     }
-    // A machine that is busy may take more than a second for them.
+    // A busy machine may take more than a second for them.
     assert!((1..10).contains(&probes(&config).await));
 }
 
-/// Randomised over the place of the cut: 200 of them.
+/// Randomised over the position of the cut: 200 positions.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn what_was_acknowledged_is_there_when_connections_are_cut() {
@@ -165,7 +165,7 @@ async fn a_server_that_is_stopped_and_continued_costs_a_bounded_time() {
     assert_eq!(store.ready().await, Ok(()));
 }
 
-/// A connection to a server that takes no changes is not used for the next one.
+/// A connection to a server that accepts no changes is not reused.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_server_that_was_read_only_is_used_again_as_soon_as_it_is_not() {
@@ -187,11 +187,11 @@ async fn a_server_that_was_read_only_is_used_again_as_soon_as_it_is_not() {
     assert_eq!(store.ready().await, Err(NotReady::Database));
     assert!(store.orgs().await.is_ok(), "it is read all the same");
     execute(&server, &set("off")).await.unwrap();
-    // Each connection that was made meanwhile is found out once.
+    // Each connection that was opened in the meantime fails once.
     heals(&store).await;
 }
 
-/// Room is looked for with a temporary table: whoever may have none is not asked.
+/// Room is checked with a temporary table; the check is skipped for a role that may not create one.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_node_whose_role_may_have_no_temporary_tables_is_ready() {
@@ -206,7 +206,7 @@ async fn a_node_whose_role_may_have_no_temporary_tables_is_ready() {
     assert_eq!(store.ready().await, Ok(()));
 }
 
-/// Sessions that wait for a row take neither the places of reads nor those of the watch.
+/// Sessions that wait for a row take neither the connections of reads nor that of the health check.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_session_that_holds_rows_costs_changes_a_bounded_time_and_nobody_else_any() {

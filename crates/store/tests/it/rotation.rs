@@ -1,4 +1,4 @@
-//! Re-encryption under a new master key, on every database, beside a store in use.
+//! Re-encryption under a new master key, on every database, while the store is in use.
 
 use tenterhook_contract::Secret;
 use tenterhook_model::CodeState;
@@ -41,7 +41,7 @@ async fn everything_moves_to_the_current_key_and_the_old_one_can_go(store: Store
     store.replace_keyring(ring(&[&new, &old]));
     all_readable(&store).await;
     let mut told = Vec::new();
-    // Changes go on meanwhile, under the new key.
+    // Changes continue in the meantime, under the new key.
     let busy = async {
         for number in 0..20 {
             commit(&store, vec![put_hook(&format!("Late {number}"))]).await.unwrap();

@@ -32,7 +32,7 @@ const FILE_CONNECTIONS: u32 = 16;
 /// Connections that may wait in the kernel until they are accepted; `net.core.somaxconn` is another bound.
 const BACKLOG: u32 = 1_024;
 
-/// The settings that an app is started with.
+/// The settings that a server is started with.
 pub(crate) struct Plan {
     pub(crate) listen: SocketAddr,
     pub(crate) base_url: Option<String>,
@@ -52,7 +52,7 @@ pub(crate) struct Plan {
 }
 
 /// A running server.
-pub(crate) struct App {
+pub(crate) struct RunningServer {
     pub(crate) platform: Arc<Platform>,
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: Option<SocketAddr>,
@@ -61,7 +61,7 @@ pub(crate) struct App {
     chores: Vec<JoinHandle<()>>,
 }
 
-impl App {
+impl RunningServer {
     /// Opens the store, listens, and serves.
     pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
         let server = within_descriptors(&plan);
