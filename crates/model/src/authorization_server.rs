@@ -10,14 +10,14 @@ use tenterhook_jose::SigningAlgorithm;
 
 use crate::Status;
 
-/// Who decides when a server's signing key is replaced.
+/// How a server's signing key is replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum KeyRotation {
-    /// Its age.
+    /// Automatically, by its age.
     #[default]
     Auto,
-    /// An administrator.
+    /// By an administrator.
     Manual,
 }
 
@@ -52,7 +52,7 @@ pub struct AuthorizationServer {
 pub struct SigningKey {
     /// The `kid`.
     pub kid: String,
-    /// Whose key it is.
+    /// The authorization server that signs with it.
     pub authorization_server_id: AuthorizationServerId,
     /// The algorithm.
     pub algorithm: SigningAlgorithm,
@@ -74,7 +74,7 @@ pub struct SigningKey {
 pub struct Scope {
     /// The id.
     pub id: ScopeId,
-    /// Whose scope it is.
+    /// The authorization server of the scope.
     pub authorization_server_id: AuthorizationServerId,
     /// The name, such as `orders.read`.
     pub name: String,
@@ -85,7 +85,7 @@ pub struct Scope {
     pub display_name: Option<String>,
     /// Granted when a request names no scope.
     pub default: bool,
-    /// Whether users may leave it out where they are asked for their consent.
+    /// Whether users may leave it out on a consent page.
     #[serde(default)]
     pub optional: bool,
     /// One of the scopes of OpenID Connect (`openid`, `profile`, `email`, `offline_access`, …); cannot be deleted.
@@ -111,7 +111,7 @@ pub enum ClaimTarget {
 pub struct ClaimDefinition {
     /// The id.
     pub id: ClaimId,
-    /// Whose claim it is.
+    /// The authorization server of the claim.
     pub authorization_server_id: AuthorizationServerId,
     /// The claim's name.
     pub name: String,
@@ -119,8 +119,8 @@ pub struct ClaimDefinition {
     pub target: ClaimTarget,
     /// `user.<attribute>`, `app.clientId`, or a quoted text: the expressions that we evaluate.
     pub expression: String,
-    /// Whether it is in ID tokens; else only user information has it, for no ID token is issued without an access token.
-    /// Access tokens always have theirs.
+    /// Whether it is in ID tokens; otherwise it is only in user information, because no ID token is issued without an
+    /// access token. Claims of access tokens are always in them.
     #[serde(default = "always")]
     pub always_include_in_token: bool,
     /// Only when one of these scopes is granted; always when empty.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{OAuthClient, User};
 
-/// The value of a claim's expression; `None` when it names something that is not there.
+/// The value of a claim's expression; `None` when it names something that does not exist.
 pub fn evaluate(expression: &str, user: Option<&User>, client: &OAuthClient) -> Option<Value> {
     let expression = expression.trim();
     if let Some(text) = expression.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {

@@ -17,7 +17,7 @@ pub enum ClientAuthenticationMethod {
     None,
 }
 
-/// What runs as an OAuth client; for people, nothing is decided by it.
+/// The kind of an OAuth client; shown to people, without effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApplicationType {
@@ -47,7 +47,7 @@ pub struct OAuthClient {
     /// SHA-256 of its secret in hexadecimal; the secret has 256 random bits and is shown once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_sha256: Option<String>,
-    /// Redirect URIs, exact but for the port of loopback addresses.
+    /// Redirect URIs, compared exactly except for the port of loopback addresses.
     pub redirect_uris: Vec<String>,
     /// Grant types it may use, by their wire names.
     pub grant_types: Vec<String>,

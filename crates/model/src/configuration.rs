@@ -1,4 +1,4 @@
-//! The configuration of an org: what every node holds in memory, and what a change of it writes.
+//! The configuration of an org, which every node holds in memory, and the writes of a change.
 
 use tenterhook_contract::{
     hook::{InlineHook, StoredHook},
@@ -11,9 +11,9 @@ use crate::{
     SigningKey, StoredForm, StoredObject, UnreadableObject, configuration_kind::configuration_kinds,
 };
 
-// The table of kinds. A line has: the variant of `ConfigurationObject`, the list of `Configuration`, the record; its id; the
-// id of what it is below, if it is below something; its name in rows and how it is stored (`plain`, with a `secret` member, or
-// in a form of its `own`).
+// The table of kinds. A line has: the variant of `ConfigurationObject`, the list of `Configuration`, the record; its
+// id; the id of its parent, if it has one; its name in rows and its stored form (`plain`, with a `secret` member, or a
+// form of its `own`).
 configuration_kinds! {
     /// Inline hooks.
     Hook(Box<InlineHook>) => hooks: InlineHook, id id: HookId, stored as "hook" own;
@@ -52,8 +52,8 @@ pub struct ConfigurationVersion {
 }
 
 impl ConfigurationVersion {
-    /// Position of the write with this `place` in the change that is made on this version. Versions grow, so objects keep the
-    /// order in which they were made.
+    /// Position of the write with the index `place` in a change that is based on this version. Versions grow, so
+    /// objects keep the order in which they were created.
     pub fn position(self, place: usize) -> i64 {
         self.number.saturating_mul(1_000).saturating_add(i64::try_from(place).unwrap_or(999))
     }

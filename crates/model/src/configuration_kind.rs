@@ -1,4 +1,4 @@
-//! What a kind of configuration object is: a record with an id, its place below another one, and its stored form.
+//! A kind of configuration object: a record with an id, a parent, and a stored form.
 
 use std::{fmt::Debug, hash::Hash, str::FromStr};
 
@@ -9,18 +9,18 @@ use tenterhook_contract::Secret;
 pub trait ConfigurationRecord: StoredForm {
     /// Its id. Every id is unique in its org, whatever the kind.
     type Id: Clone + Eq + Ord + Hash + FromStr + ToString + Debug + Send + Sync;
-    /// The id of what it is below: the authorization server of a scope. `()` for what is below nothing.
+    /// The id of its parent, such as the authorization server of a scope. `()` for a record without a parent.
     type Parent: Clone + Eq + Hash + Debug + Send + Sync;
 
     /// Its id.
     fn id(&self) -> &Self::Id;
 
-    /// The id of what it is below.
+    /// The id of its parent.
     fn parent(&self) -> &Self::Parent;
 }
 
-/// How a record is stored. The table implements it for records that are stored as serde writes them; another one has an
-/// implementation of its own in the record's file.
+/// The stored form of a record. The table implements it for records that are stored as serde writes them; other records
+/// implement it in their own file.
 pub trait StoredForm: Sized {
     /// The document and the secrets.
     ///
@@ -44,7 +44,7 @@ pub struct StoredObject {
     pub secrets: Vec<(String, Secret)>,
 }
 
-/// Why a stored object cannot be read. It says what is wrong, never a value.
+/// Why a stored object cannot be read. The text never contains a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnreadableObject(pub String);
@@ -65,10 +65,10 @@ impl StoredObject {
         Ok(Self { document, secrets })
     }
 
-    /// What serde reads.
+    /// The record as serde reads it.
     ///
     /// # Errors
-    /// When the document is something else; it says where, not what.
+    /// When the document does not fit; the text has the position, not the content.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, UnreadableObject> {
         serde_json::from_str(&self.document).map_err(|error| UnreadableObject::of_json(&error))
     }
@@ -83,8 +83,9 @@ impl StoredObject {
     }
 }
 
-/// Makes of a table of kinds: [`Configuration`](crate::Configuration) with a list for each,
-/// [`ConfigurationObject`](crate::ConfigurationObject) with a variant for each, and how both are read, written and stored.
+/// Generates from a table of kinds: [`Configuration`](crate::Configuration) with a list for each,
+/// [`ConfigurationObject`](crate::ConfigurationObject) with a variant for each, and how both are read, written and
+/// stored.
 macro_rules! configuration_kinds {
     ($(
         $(#[$doc:meta])*
@@ -111,7 +112,7 @@ macro_rules! configuration_kinds {
             /// Every kind, as rows name it.
             pub const KINDS: &[&str] = &[$($kind),*];
 
-            /// Inserts the object or puts it in the place of the one with its id. A new one stands at `position`.
+            /// Inserts the object or replaces the one with its id. A new one gets `position`.
             pub fn put(&mut self, position: i64, object: ConfigurationObject) {
                 match object {
                     $(ConfigurationObject::$variant(object) => self.$list.put(position, &std::sync::Arc::from(object)),)*
@@ -133,8 +134,8 @@ macro_rules! configuration_kinds {
                 self.len() == 0
             }
 
-            /// Takes the objects of `before` that are equal to those here in their place: what was made of them, such as a
-            /// parsed key, is then known to be still theirs.
+            /// Replaces objects by equal ones of `before`, so that values derived from them, such as a parsed key,
+            /// remain valid.
             pub fn share_with(&mut self, before: &Self) {
                 $(self.$list.share_with(&before.$list);)*
             }
@@ -198,7 +199,7 @@ macro_rules! configuration_kinds {
     (@parent $type:ty) => { $type };
     (@parent_of $record:ident) => { &() };
     (@parent_of $record:ident $member:ident) => { &$record.$member };
-    // As serde writes it; no member is a secret.
+    // Stored as serde writes it, without secrets.
     (@form $record:ty, plain) => {
         impl StoredForm for $record {
             fn to_stored(&self) -> Result<StoredObject, UnreadableObject> {
@@ -210,7 +211,7 @@ macro_rules! configuration_kinds {
             }
         }
     };
-    // The same with a member that serde skips and that is stored encrypted.
+    // Like `plain`, with a member that serde skips and that is stored encrypted.
     (@form $record:ty, secret($member:ident as $name:literal)) => {
         impl StoredForm for $record {
             fn to_stored(&self) -> Result<StoredObject, UnreadableObject> {
@@ -222,7 +223,7 @@ macro_rules! configuration_kinds {
             }
         }
     };
-    // The record's file has an implementation of `StoredForm`.
+    // The record's file implements `StoredForm`.
     (@form $record:ty, own) => {};
 }
 

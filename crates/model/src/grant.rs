@@ -1,4 +1,4 @@
-//! What a user has granted a client, and what was issued for it.
+//! Grants of users to clients, and the codes and tokens issued for them.
 
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{
@@ -27,7 +27,7 @@ pub struct Session {
     pub last_password_verification: Timestamp,
 }
 
-/// An authorization code and what it will be exchanged for.
+/// An authorization code and the tokens that it will be exchanged for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorizationCode {
@@ -43,7 +43,7 @@ pub struct AuthorizationCode {
     pub user_id: UserId,
     /// The session.
     pub session_id: SessionId,
-    /// As it was in the request; the exchange must repeat it.
+    /// The redirect URI of the request; the exchange must repeat it.
     pub redirect_uri: String,
     /// The PKCE challenge (RFC 7636, S256 only).
     pub code_challenge: Option<String>,
@@ -56,13 +56,13 @@ pub struct AuthorizationCode {
     /// The frozen tokens (`token.md` 1) as JSON; encrypted at rest because it holds values a hook added.
     #[serde(skip, default = "crate::no_secret")]
     pub frozen_tokens: Secret,
-    /// The refresh token that will be issued, when one will be: its id was told to the hook.
+    /// The id of the refresh token that will be issued, if one will be; the hook's document had it.
     pub refresh_token_id: Option<RefreshTokenId>,
     /// When it ends.
     pub expires: Timestamp,
 }
 
-/// An authorization code as the store knows it when it is presented.
+/// The state of an authorization code when it is presented.
 #[derive(Debug)]
 pub enum CodeState {
     /// It has not been redeemed, and can be.
@@ -112,20 +112,20 @@ pub struct RefreshToken {
     pub created: Timestamp,
     /// When it ends: lifetime and idle window together.
     pub expires: Timestamp,
-    /// When the family ends whatever happens; `None` for unlimited.
+    /// When the family ends in any case; `None` for unlimited.
     pub family_expires: Option<Timestamp>,
 }
 
-/// What a refresh token is at the moment.
+/// The state of a refresh token.
 #[derive(Debug, PartialEq)]
 pub enum RefreshTokenState {
     /// Usable.
     Live(Box<RefreshToken>),
-    /// Rotated away before.
+    /// Rotated before.
     Used {
         /// The token.
         token: Box<RefreshToken>,
-        /// When it was; absent where an older version did it.
+        /// When it was rotated; absent if an older version did it.
         used: Option<Timestamp>,
     },
     /// Revoked.

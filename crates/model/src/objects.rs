@@ -1,10 +1,10 @@
-//! The configuration objects of one kind, in the order of their creation, found by id and by what they are below.
+//! The configuration objects of one kind, in the order of their creation, found by id and by parent.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use crate::ConfigurationRecord;
 
-/// The objects of one kind that an org has.
+/// The objects of one kind of an org.
 ///
 /// A copy shares everything with the original; a change of one of them copies the lists of pointers, not the objects. So a
 /// snapshot that is in use stays as it is while the next one is made.
@@ -38,7 +38,7 @@ struct Indexed<T: ConfigurationRecord> {
     list: Vec<Entry<T>>,
     /// Positions, so that a copy of the index touches no object.
     positions: HashMap<T::Id, i64>,
-    /// The same entries by what they are below, each list in the same order.
+    /// The same entries by parent, each list in the same order.
     below: HashMap<T::Parent, Arc<Vec<Entry<T>>>>,
 }
 
@@ -73,14 +73,14 @@ impl<T: ConfigurationRecord> Indexed<T> {
     }
 }
 
-/// Where the object is, or where it would be.
+/// The index of the object, or the index where it would be inserted.
 fn place_of<T: ConfigurationRecord>(list: &[Entry<T>], position: i64, id: &T::Id) -> Result<usize, usize> {
     list.binary_search_by(|(known, object)| known.cmp(&position).then_with(|| object.id().cmp(id)))
 }
 
 fn insert_into<T: ConfigurationRecord>(list: &mut Vec<Entry<T>>, position: i64, object: &Arc<T>) {
     match place_of(list, position, object.id()) {
-        // Nobody has an object twice: it was removed before.
+        // No object is in the list twice: it was removed before.
         Ok(place) | Err(place) => list.insert(place, (position, Arc::clone(object))),
     }
 }
@@ -132,7 +132,8 @@ impl<T: ConfigurationRecord> Objects<T> {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// What is in one of the lists and not, unchanged, in the other: of `before`, and of `self`. What was replaced is in both.
+    /// The objects that are in only one of the lists: those of `before`, and those of `self`. Replaced objects are in
+    /// both results.
     pub fn difference<'a>(&'a self, before: &'a Self) -> (Vec<&'a Arc<T>>, Vec<&'a Arc<T>>) {
         if self.is_same(before) {
             return Default::default();
@@ -144,7 +145,7 @@ impl<T: ConfigurationRecord> Objects<T> {
         (gone, new)
     }
 
-    /// Inserts an object, or puts it in the place of the one with its id. A new one stands at `position`.
+    /// Inserts an object, or replaces the one with its id. A new one gets `position`.
     pub(crate) fn put(&mut self, position: i64, object: &Arc<T>) {
         let indexed = Arc::make_mut(&mut self.0);
         let position = indexed.remove(object.id()).map_or(position, |(known, _)| known);
@@ -162,8 +163,7 @@ impl<T: ConfigurationRecord> Objects<T> {
 }
 
 impl<T: ConfigurationRecord + PartialEq> Objects<T> {
-    /// Takes the objects of `before` that are equal to those here in their place, so that what was made of them is still
-    /// known to be theirs.
+    /// Replaces objects by equal ones of `before`, so that values derived from them remain valid.
     pub(crate) fn share_with(&mut self, before: &Self) {
         if self == before && self.0.list.iter().zip(&before.0.list).all(|(one, other)| one.0 == other.0) {
             *self = before.clone();
@@ -237,7 +237,7 @@ impl<T: ConfigurationRecord> Default for Indexed<T> {
 
 impl<T: ConfigurationRecord> Clone for Indexed<T> {
     fn clone(&self) -> Self {
-        // With room for one more: it is copied to be changed.
+        // With room for one more, because the copy is made for a change.
         let mut list = Vec::with_capacity(self.list.len() + 1);
         list.extend(self.list.iter().cloned());
         Self { list, positions: self.positions.clone(), below: self.below.clone() }

@@ -7,7 +7,7 @@ use tenterhook_contract::{
 
 use crate::ApiToken;
 
-/// A token that manages orgs, and nothing in them. It is of no org.
+/// A token that manages orgs, but nothing in them. It belongs to no org.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorToken {
     /// The id.
@@ -21,7 +21,7 @@ pub struct OperatorToken {
 }
 
 impl OperatorToken {
-    /// The token of a request to the default org, whose System Log has what operators do.
+    /// The token as one of the default org, whose System Log records the actions of operators.
     pub fn presented_to(self, default_org: OrgId) -> ApiToken {
         let Self { id, name, token_sha256, created } = self;
         ApiToken { id, org_id: default_org, name, token_sha256, created, last_used: None, expires: None }

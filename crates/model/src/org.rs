@@ -17,7 +17,7 @@ const LABEL_CHARACTERS_MAX: usize = 63;
 pub struct Org {
     /// The id.
     pub id: OrgId,
-    /// The `Host` that chooses it; the org without a host is the default one.
+    /// The `Host` by which requests name it; the org without a host is the default one.
     pub host: Option<String>,
     /// A name for people.
     pub name: String,
@@ -36,7 +36,7 @@ impl Org {
         Self { id, host, name, status: OrgStatus::Active, limits, created }
     }
 
-    /// Whether requests that name no other org are for this one.
+    /// Whether it gets the requests that name no other org.
     pub fn is_default(&self) -> bool {
         self.host.is_none()
     }
@@ -49,12 +49,12 @@ pub enum OrgStatus {
     /// It is served.
     #[default]
     Active,
-    /// Every request is refused and nothing of the org runs; what it has is kept.
+    /// Every request is refused and nothing of the org runs; its data is kept.
     Suspended,
 }
 
 impl OrgStatus {
-    /// As the API and the database write it.
+    /// The name in the API and the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "ACTIVE",
@@ -63,7 +63,7 @@ impl OrgStatus {
     }
 }
 
-/// Limits of one org. One that is absent is the server's.
+/// Limits of one org. For an absent limit the server's applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OrgLimits {

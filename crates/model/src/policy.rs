@@ -14,7 +14,7 @@ use crate::Status;
 pub struct AccessPolicy {
     /// The id.
     pub id: PolicyId,
-    /// Whose policy it is.
+    /// The authorization server of the policy.
     pub authorization_server_id: AuthorizationServerId,
     /// The name.
     pub name: String,
@@ -22,7 +22,7 @@ pub struct AccessPolicy {
     pub description: String,
     /// Lower is tried first, from 1.
     pub priority: u32,
-    /// The clients it is for; all when empty (`ALL_CLIENTS`).
+    /// The clients that it applies to; all when empty (`ALL_CLIENTS`).
     pub clients: Vec<ClientId>,
     /// In use or not.
     pub status: Status,
@@ -32,19 +32,19 @@ pub struct AccessPolicy {
     pub last_updated: Timestamp,
 }
 
-/// The users that a rule is for.
+/// The users that a rule applies to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", from = "StoredRulePeople")]
 pub struct RulePeople {
-    /// Users it is for.
+    /// Included users.
     pub users: Vec<UserId>,
-    /// Users it is not for, whoever else it is for.
+    /// Excluded users; wins over the included ones.
     pub users_exclude: Vec<UserId>,
-    /// Names of the group of every user, as they were written; with one of them the rule is for everyone.
+    /// Names of the group of all users, as they were written; with one of them the rule applies to everyone.
     pub groups: Vec<String>,
 }
 
-/// The same as it was stored before it had groups: then no users meant everyone.
+/// The form that was stored before rules had groups: then an empty list of users meant everyone.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredRulePeople {
@@ -79,7 +79,7 @@ impl RulePeople {
 pub struct PolicyRule {
     /// The id.
     pub id: RuleId,
-    /// Whose rule it is.
+    /// The policy of the rule.
     pub policy_id: PolicyId,
     /// The authorization server of that policy.
     pub authorization_server_id: AuthorizationServerId,
@@ -89,11 +89,11 @@ pub struct PolicyRule {
     pub priority: u32,
     /// In use or not.
     pub status: Status,
-    /// Grant types it is for, by their wire names.
+    /// Grant types that it applies to, by their wire names.
     pub grant_types: Vec<String>,
     /// Scopes it allows; `*` allows all.
     pub scopes: Vec<String>,
-    /// The users it is for.
+    /// The users that it applies to.
     #[serde(flatten)]
     pub people: RulePeople,
     /// Minutes an access token lives.

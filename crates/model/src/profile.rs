@@ -12,11 +12,11 @@ use tenterhook_contract::{
 pub const ATTRIBUTE_CHARACTERS_MAX: usize = 1_000;
 /// Longest login in bytes, in lower case: it is a key of an index, whose rows have a bound on every database.
 pub const LOGIN_BYTES_MAX: usize = 2_000;
-/// Attributes of a profile, but for those that every user has, locale and time zone.
+/// Most attributes of a profile, not counting those that every user has, locale and time zone.
 pub const CUSTOM_ATTRIBUTES_MAX: usize = 100;
-/// Bytes of those attributes as JSON: they go into tokens and into what hooks are sent.
+/// Most bytes of those attributes as JSON, because they become part of tokens and hook documents.
 pub const CUSTOM_BYTES_MAX: usize = 64 * 1_024;
-/// What the user of the API tokens is called in URLs, so that no login may be it.
+/// The name in URLs of the user of the API tokens; no login may be equal to it.
 pub const USER_OF_THE_TOKEN: &str = "me";
 
 const LOCALE: &str = "locale";
@@ -24,7 +24,7 @@ const EXTERNAL_ID: &str = "externalId";
 const BLANK: &str = "The field cannot be left blank";
 const INVALID: &str = "The field has an invalid value";
 
-/// The attributes of a user. Those that every user has are texts; of the others only those are there that somebody set.
+/// The attributes of a user. Those that every user has are texts; other attributes exist only if they were set.
 ///
 /// ```
 /// use tenterhook_model::Profile;
@@ -48,7 +48,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// A profile with what every user has.
+    /// A profile with the attributes that every user has.
     pub fn new(
         login: impl Into<String>,
         email: impl Into<String>,
@@ -64,7 +64,7 @@ impl Profile {
         }
     }
 
-    /// The same with one of the other attributes, which takes the place of an earlier value; null takes it away.
+    /// The profile with one of the other attributes set; replaces an earlier value; null removes it.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         let (name, value) = (spelled(name), value.into());
@@ -76,12 +76,12 @@ impl Profile {
         self
     }
 
-    /// The attributes, but for login, email, first name and last name.
+    /// The attributes except login, email, first name and last name.
     pub fn others(&self) -> &Map<String, Value> {
         &self.others
     }
 
-    /// The value of the attribute with this name, when somebody set one.
+    /// The value of the attribute with this name, if it is set.
     pub fn attribute(&self, name: &str) -> Option<Value> {
         let text = match spelled(name) {
             "login" => &self.login,
@@ -93,7 +93,7 @@ impl Profile {
         Some(Value::from(text.as_str()))
     }
 
-    /// The name that people read: given name, family name.
+    /// The name for people: given name, family name.
     pub fn full_name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
     }
@@ -108,7 +108,7 @@ impl Profile {
         self.text(TIME_ZONE)
     }
 
-    /// What another system calls the user, when the org's schema has an attribute `externalId` of texts.
+    /// The user's id in another system, if the org's schema has an attribute `externalId` of type string.
     pub fn external_id(&self) -> Option<&str> {
         self.text(EXTERNAL_ID)
     }
@@ -129,8 +129,8 @@ impl Profile {
         members
     }
 
-    /// The attributes that hooks are told besides login, names, locale and time zone: neither the mail address nor what the
-    /// schema marks as sensitive.
+    /// The attributes in hook documents in addition to login, names, locale and time zone: without the email address
+    /// and attributes that the schema marks as sensitive.
     pub fn told(&self, schema: &ProfileSchema) -> Map<String, Value> {
         let told = self
             .others
@@ -139,11 +139,11 @@ impl Profile {
         told.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// Reads a whole profile. Null stands for an attribute that is not set. `stored` is the one that it takes the place of:
-    /// what is equal in both is not judged again, so a schema that became narrower makes no user immutable.
+    /// Reads a whole profile. Null means that an attribute is not set. `stored` is the profile that it replaces: equal
+    /// values are not validated again, so a schema that became stricter makes no user immutable.
     ///
     /// # Errors
-    /// One text per problem: `name: what is wrong with it`, never with the value.
+    /// One text per problem, `name: problem`, never with the value.
     pub fn read(
         members: Map<String, Value>,
         schema: &ProfileSchema,
@@ -152,13 +152,13 @@ impl Profile {
         Reader { members, schema, stored, causes: Vec::new() }.read()
     }
 
-    /// The members of this profile with those of a partial one put over them; null takes an attribute away.
+    /// The members of this profile merged with those of a partial one; null removes an attribute.
     pub fn merged(&self, members: Map<String, Value>) -> Map<String, Value> {
         let mut merged = self.to_map();
         let both = members.contains_key(TIME_ZONE)
             && members.keys().any(|name| name != TIME_ZONE && spelled(name) == TIME_ZONE);
         for (name, value) in members {
-            // Who writes both spellings is told so by who reads the result.
+            // If both spellings are present, reading the result reports it.
             let name = if both { name } else { spelled(&name).to_owned() };
             merged.insert(name, value);
         }
@@ -204,7 +204,7 @@ impl Reader<'_> {
     }
 
     fn judge_login(&mut self, login: String) -> Option<String> {
-        // Such a login names somebody else where a user is looked for.
+        // In URLs such a login would name another user.
         let is_of_others = login.eq_ignore_ascii_case(USER_OF_THE_TOKEN) || login.parse::<UserId>().is_ok();
         if is_of_others {
             let text =
@@ -249,7 +249,7 @@ impl Reader<'_> {
 
     /// Whether one of the other attributes may have this value.
     fn judge(&mut self, name: &str, own: &str, value: &Value) -> bool {
-        // An org without a schema of its own takes every attribute.
+        // An org without its own schema accepts every attribute.
         let Some(attribute) = self.schema.attribute(own) else { return true };
         let fits = match (ProfileSchema::is_base(own), value) {
             (true, Value::String(text)) if is_named(own) => {
@@ -265,7 +265,7 @@ impl Reader<'_> {
         fits.is_ok()
     }
 
-    /// Custom attributes that everyone must have; nobody is asked for one that they could go without until now.
+    /// Checks required custom attributes; an attribute that the stored user lacked before is not required now.
     fn judge_required(&mut self, others: &Map<String, Value>) {
         let missing =
             self.schema.attributes().filter(|attribute| attribute.required && !ProfileSchema::is_base(&attribute.name));
@@ -279,7 +279,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether every token and every hook has a place of its own for it.
+/// Whether tokens and hook documents have a dedicated member for it.
 fn is_named(name: &str) -> bool {
     matches!(name, LOCALE | TIME_ZONE)
 }

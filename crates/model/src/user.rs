@@ -18,7 +18,7 @@ pub struct User {
     pub profile: Profile,
     /// How a password of this user is verified.
     pub password: Password,
-    /// Where the user is in their life.
+    /// The status.
     pub status: UserStatus,
     /// When it was created.
     pub created: Timestamp,
@@ -28,14 +28,14 @@ pub struct User {
     pub status_changed: Option<Timestamp>,
     /// When it was last changed.
     pub last_updated: Timestamp,
-    /// Counts the changes: the store takes a change only of the version that it was judged on.
+    /// Counts the changes: the store accepts a change only if it is based on the current version.
     pub version: i64,
 }
 
 /// How a password of a user is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
-    /// There is none: nobody signs in with one.
+    /// The user has no password and cannot sign in with one.
     None,
     /// By its hash.
     Hash {
@@ -44,12 +44,12 @@ pub enum Password {
         /// When the password was last changed.
         changed: Timestamp,
     },
-    /// By the org's password import hook, once; then by the hash that is stored (`password-import.md` section 1).
+    /// By the org's password import hook, once; then by the stored hash (`password-import.md` section 1).
     ImportByHook,
 }
 
 impl Password {
-    /// The hash, where there is one.
+    /// The hash, if there is one.
     pub fn hash(&self) -> Option<&Secret> {
         match self {
             Self::Hash { hash, .. } => Some(hash),
@@ -57,7 +57,7 @@ impl Password {
         }
     }
 
-    /// When the password was last changed, as far as it is known here.
+    /// When the password was last changed, if known.
     pub fn changed(&self) -> Option<Timestamp> {
         match self {
             Self::Hash { changed, .. } => Some(*changed),

@@ -1,8 +1,8 @@
-//! What lists of users are asked for.
+//! Queries of users.
 
 use tenterhook_contract::id::UserId;
 
-/// Characters of a key that users are found by; of a longer attribute this many are kept.
+/// Most characters of a search key; longer attributes are truncated to it.
 pub const USER_KEY_CHARACTERS_MAX: usize = 200;
 
 /// A page of users: those for which every condition holds, by id.
@@ -10,20 +10,20 @@ pub const USER_KEY_CHARACTERS_MAX: usize = 200;
 pub struct UserQuery {
     /// All of them must hold.
     pub conditions: Vec<UserCondition>,
-    /// Only users behind this one.
+    /// Only users after this one.
     pub after: Option<UserId>,
     /// Most users of the page.
     pub limit: usize,
 }
 
-/// A condition on the attributes by which users are found, whatever their case.
+/// A case-insensitive condition on an indexed attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserCondition {
-    /// Login, email, first name or last name begins with it.
+    /// Login, email, first name or last name begins with the text.
     AnyBegins(SearchText),
-    /// The attribute begins with it.
+    /// The attribute begins with the text.
     Begins(SearchedAttribute, SearchText),
-    /// The attribute is it.
+    /// The attribute equals the text.
     Is(SearchedAttribute, SearchText),
 }
 
@@ -38,7 +38,7 @@ pub enum SearchedAttribute {
     FirstName,
     /// `lastName`.
     LastName,
-    /// `externalId`, where the org's schema has it.
+    /// `externalId`, if the org's schema has it.
     ExternalId,
 }
 

@@ -1,4 +1,4 @@
-//! The profile schema of an org: which custom attributes users may have, besides the base ones that all orgs share.
+//! The profile schema of an org: the custom attributes of its users, in addition to the base attributes of all orgs.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub struct CustomAttribute {
     pub values: AttributeType,
     /// Whether every user that is created or replaced must have a value.
     pub required: bool,
-    /// Whether hooks are not told its value.
+    /// Whether its value is left out of hook documents.
     pub sensitive: bool,
     /// What users may do with their own value.
     pub permission: SelfPermission,
@@ -146,7 +146,7 @@ impl UserSchema {
         self.attributes.iter().find(|attribute| attribute.name == name)
     }
 
-    /// What profiles are judged by: the base attributes, and those of the org's schema.
+    /// The schema for validating profiles: the base attributes, and those of the org's schema.
     ///
     /// ```
     /// use tenterhook_model::UserSchema;
@@ -164,7 +164,7 @@ impl UserSchema {
 }
 
 impl CustomAttribute {
-    /// The attribute as values are judged by it.
+    /// The attribute for validating values.
     fn judged(&self) -> Attribute {
         let (kind, one_of) = match &self.values {
             AttributeType::String { min_length, max_length, choices } => {
@@ -194,7 +194,7 @@ impl ItemType {
 }
 
 impl Choices {
-    /// The values, wherever they were written.
+    /// The values of both members.
     pub fn all(&self) -> Vec<Value> {
         if self.values.is_empty() {
             self.one_of.iter().map(|choice| choice.value.clone()).collect()

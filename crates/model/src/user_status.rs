@@ -1,15 +1,15 @@
-//! The life of a user: statuses, and what leads from one to another.
+//! The life cycle of a user: statuses and transitions.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a user is in their life. Only an active one signs in.
+/// The status of a user. Only an active user can sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum UserStatus {
     /// Created, not activated.
     #[serde(alias = "INACTIVE")]
     Staged,
-    /// Activated, and has to complete it.
+    /// Activated by an administrator; the user must complete the activation.
     Provisioned,
     /// In use.
     Active,
@@ -19,30 +19,30 @@ pub enum UserStatus {
     PasswordExpired,
     /// Too many wrong passwords.
     LockedOut,
-    /// Kept out for a time.
+    /// Temporarily blocked.
     Suspended,
-    /// Left.
+    /// No longer a user.
     Deprovisioned,
 }
 
-/// What is done with a user that may change the status.
+/// An operation that may change the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserTransition {
-    /// Begin to use, or use again.
+    /// Activate or reactivate.
     Activate,
-    /// End the use.
+    /// Deactivate.
     Deactivate,
-    /// Keep out for a time.
+    /// Block temporarily.
     Suspend,
-    /// Let in again.
+    /// Unblock.
     Unsuspend,
-    /// Forgive wrong passwords.
+    /// Unlock after wrong passwords.
     Unlock,
     /// Make the user change the password.
     ExpirePassword,
     /// Make the user set a new password.
     ResetPassword,
-    /// Set a password in the user's place.
+    /// Set a password for the user.
     SetPassword,
 }
 
@@ -102,7 +102,7 @@ impl UserStatus {
 }
 
 impl UserTransition {
-    /// The name of the operation, as URLs and errors have it.
+    /// The name of the operation in URLs and errors.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Activate => "activate",
@@ -160,7 +160,7 @@ mod tests {
         for status in UserStatus::ALL {
             assert_eq!(serde_json::to_value(status).ok(), Some(serde_json::Value::from(status.as_str())));
         }
-        // What versions without these statuses stored.
+        // The value that older versions stored.
         assert_eq!(serde_json::from_str::<UserStatus>("\"INACTIVE\"").ok(), Some(Staged));
     }
 }

@@ -15,14 +15,14 @@ use crate::{Caller, Platform};
 
 /// Event type and display message of a sign-in.
 pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Okta");
-/// Those of a request beyond the rate limit.
+/// Event type and display message of a request beyond the rate limit.
 pub const RATE_LIMIT_VIOLATION: (&str, &str) = ("system.org.rate_limit.violation", "Rate limit violation");
-/// What the vendor writes where a name is not known.
+/// The vendor's value for an unknown name.
 const UNKNOWN: &str = "unknown";
-/// Characters of a login that an event names: who signs in may write what they like.
+/// Most characters of a login in an event, because an unauthenticated client chooses it.
 const LOGIN_CHARACTERS: usize = 100;
 
-/// What tells an event from every other one.
+/// The identity of an event.
 pub struct Stamp {
     /// Unique, a UUID text.
     pub uuid: String,
@@ -30,19 +30,19 @@ pub struct Stamp {
     pub at: Timestamp,
 }
 
-/// An event that is being built. Without a word on its result it is one of success.
+/// An event that is being built. The default result is success.
 #[must_use]
 pub struct Event<'a>(LogEvent<'a>);
 
 impl Stamp {
-    /// That of an event at `at`.
+    /// The stamp of an event at `at`.
     pub fn new(entropy: &dyn Entropy, at: Timestamp) -> Self {
         Self { uuid: entropy.uuid(), at }
     }
 }
 
 impl<'a> Event<'a> {
-    /// An event of the request that made a flow run; it is about what the origin names.
+    /// An event of the request that started a flow, with the targets of its origin.
     pub fn of_origin(stamp: Stamp, origin: &'a Origin) -> Self {
         let client = LogClient {
             user_agent: origin.user_agent.as_deref().map(Into::into),
@@ -91,13 +91,13 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// Of this type, with this text for people.
+    /// Sets the event type and the text for people.
     pub fn named(mut self, event_type: impl Into<Cow<'a, str>>, message: impl Into<Cow<'a, str>>) -> Self {
         (self.0.event_type, self.0.display_message) = (event_type.into(), message.into());
         self
     }
 
-    /// With this result, and why. What did not work is a warning.
+    /// Sets the result and its reason. A failure is a warning.
     pub fn ended(mut self, result: LogResult, reason: Option<Cow<'a, str>>) -> Self {
         self.0.severity = match result {
             LogResult::Success | LogResult::Skipped => Severity::Info,
@@ -107,30 +107,30 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// Failed for this reason, of which the log takes 255 characters.
+    /// Sets the result to failure with this reason, cut to 255 characters.
     pub fn failed(self, reason: &'a str) -> Self {
         self.ended(LogResult::Failure, Some(cap_reason(reason).into()))
     }
 
-    /// Asked by a client of whom that much is known.
+    /// Sets the HTTP client.
     pub fn by(mut self, client: Option<LogClient<'a>>) -> Self {
         self.0.client = client;
         self
     }
 
-    /// Asked with this API token.
+    /// Sets the API token of the request.
     pub fn with_token(mut self, token: &'a ApiToken) -> Self {
         self.0.request_api_token_id = Some(token.id.as_str().into());
         self
     }
 
-    /// With this debug data instead of the request's.
+    /// Replaces the request's debug data.
     pub fn with_debug_data(mut self, debug_data: DebugData<'a>) -> Self {
         self.0.debug_data = debug_data;
         self
     }
 
-    /// About these, in this order.
+    /// Adds targets, in this order.
     pub fn about(mut self, targets: impl IntoIterator<Item = Cow<'a, Target>>) -> Self {
         self.0.targets.extend(targets);
         self
@@ -154,7 +154,7 @@ impl Platform {
     }
 }
 
-/// The event of a change that the system itself made, or whoever runs the program: no administrator is known.
+/// The event of a change by the system itself or by the operator of the program, without a known administrator.
 pub fn system_event(
     entropy: &dyn Entropy,
     now: Timestamp,
@@ -166,7 +166,7 @@ pub fn system_event(
     event.named(event_type, message).about([Cow::Owned(target)]).build()
 }
 
-/// An actor of whom nothing is known.
+/// An unknown actor.
 pub fn unknown_actor(kind: &str) -> Actor {
     nobody(UNKNOWN, kind)
 }
@@ -175,7 +175,7 @@ fn nobody(id: &str, kind: &str) -> Actor {
     Actor { id: id.to_owned(), kind: kind.to_owned(), alternate_id: None, display_name: None }
 }
 
-/// An API token as the actor of what is done with it.
+/// The API token as the actor.
 pub fn token_actor(token: &ApiToken) -> Actor {
     Actor {
         id: token.id.to_string(),
@@ -185,7 +185,7 @@ pub fn token_actor(token: &ApiToken) -> Actor {
     }
 }
 
-/// A user whose flow it is.
+/// The user of a flow as the actor.
 pub fn user_actor(user: &User) -> Actor {
     Actor {
         id: user.id.to_string(),
@@ -195,13 +195,13 @@ pub fn user_actor(user: &User) -> Actor {
     }
 }
 
-/// Whoever signs in, or says that they do.
+/// The actor of a sign-in; unverified if the sign-in failed.
 pub fn login_actor(user: Option<&User>, login: &str) -> Actor {
     let actor = user.map_or_else(|| unknown_actor("User"), user_actor);
     Actor { alternate_id: Some(login.chars().take(LOGIN_CHARACTERS).collect()), ..actor }
 }
 
-/// A client whose flow it is.
+/// The OAuth client of a flow as the actor.
 pub fn client_actor(client: &OAuthClient) -> Actor {
     Actor {
         id: client.id.to_string(),
@@ -211,7 +211,7 @@ pub fn client_actor(client: &OAuthClient) -> Actor {
     }
 }
 
-/// Something that has a name and nothing else.
+/// A target with a name only.
 pub fn named_target(id: &str, kind: &str, name: &str) -> Target {
     Target {
         id: id.to_owned(),
@@ -241,7 +241,7 @@ pub fn token_target(token: &ApiToken) -> Target {
     Target { alternate_id: None, ..named_target(token.id.as_str(), "Token", &token.name) }
 }
 
-/// A hook key; its events have more to say of it (`system-log.md` section 5).
+/// A hook key, with the additional details of its events (`system-log.md` section 5).
 pub fn hook_key_target(key: &HookKey) -> Target {
     let detail = [("hookKeyId", key.id.as_str()), ("hookKeyName", &key.name), ("keyAlias", &key.key_id)];
     Target {

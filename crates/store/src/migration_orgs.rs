@@ -1,4 +1,4 @@
-//! Orgs that can be suspended and have limits, and the tokens of those who manage them.
+//! Status and limits of orgs, and tokens of the operators who manage orgs.
 
 use sea_orm_migration::{
     prelude::*,

@@ -1,4 +1,4 @@
-//! The step that gives users keys of what they are searched by, and API tokens their last use and their end.
+//! The step that adds search keys to users, and last use and expiry to API tokens.
 
 use sea_orm::{DbBackend, Statement, Value};
 use sea_orm_migration::{
@@ -11,7 +11,7 @@ use crate::{migration::index, users::keys_of_document};
 /// Rows whose keys are filled by one statement.
 const BATCH: usize = 500;
 
-/// Keys of what users are searched by, and a count of their changes.
+/// Search keys of users, and a counter of their changes.
 pub(crate) struct UserKeys;
 
 impl MigrationName for UserKeys {
@@ -25,7 +25,7 @@ impl MigrationTrait for UserKeys {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         let is_postgres = connection.get_database_backend() == DbBackend::Postgres;
-        // Keys are compared by their bytes, so that those with a beginning in common are a range of the index.
+        // Keys are compared by bytes, so that keys with the same prefix are a range of the index.
         let text = if is_postgres { "varchar COLLATE \"C\"" } else { "varchar" };
         for column in ["email_key", "first_name_key", "last_name_key", "external_id_key"] {
             connection.execute_unprepared(&format!("ALTER TABLE users ADD COLUMN {column} {text}")).await?;
@@ -80,7 +80,7 @@ async fn fill(connection: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
         for row in &rows {
             let (org, id): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
             let document: String = row.try_get_by_index(2)?;
-            // A document that cannot be read has no keys: it is found by nothing else either.
+            // A document that cannot be read gets no keys.
             if let Some([email, first_name, last_name, external_id]) = keys_of_document(&document) {
                 let values = [
                     Value::from(email),

@@ -39,8 +39,8 @@ impl Store {
         rows.into_iter().map(token_of).collect()
     }
 
-    /// Removes the operator token with this id: the next request with it is refused, on every node. Answers whether there
-    /// was one.
+    /// Removes the operator token with this id: the next request with it is refused, on every node. Returns whether
+    /// there was one.
     pub async fn delete_operator_token(&self, id: &ApiTokenId) -> Result<bool, StoreError> {
         let removed = operator_token::Entity::delete_many()
             .filter(operator_token::Column::Id.eq(id.as_str()))

@@ -1,4 +1,4 @@
-//! Orgs: made, read, suspended, limited.
+//! Orgs: create, read, suspend, limit.
 
 use sea_orm::{
     ActiveValue::Set,
@@ -34,8 +34,9 @@ impl Store {
         Ok(())
     }
 
-    /// Writes name, status and limits of an org. Its configuration has another version then, so that every node reads it
-    /// anew and no change is committed that was judged on the limits before. Answers whether there is such an org.
+    /// Writes name, status and limits of an org. This changes the version of its configuration, so that every node
+    /// reads it again and no change that was checked against the old limits is committed. Returns whether the org
+    /// exists.
     pub async fn update_org(&self, org: &Org) -> Result<bool, StoreError> {
         let updated = org::Entity::update_many()
             .col_expr(org::Column::Name, Expr::value(org.name.clone()))
@@ -55,7 +56,7 @@ impl Store {
         row.map(org_of).transpose()
     }
 
-    /// The org with this host, whatever its case.
+    /// The org with this host, ignoring case.
     pub async fn find_org_by_host(&self, host: &str) -> Result<Option<Org>, StoreError> {
         let lower = Func::lower(Expr::col(org::Column::Host));
         let row = org::Entity::find()
@@ -65,7 +66,7 @@ impl Store {
         row.map(org_of).transpose()
     }
 
-    /// Orgs by id, those behind `after`, at most `limit`.
+    /// Orgs by id, those after `after`, at most `limit`.
     pub async fn list_orgs(&self, after: Option<&OrgId>, limit: u64) -> Result<Vec<Org>, StoreError> {
         let mut query = org::Entity::find().order_by_asc(org::Column::Id).limit(limit);
         if let Some(after) = after {
