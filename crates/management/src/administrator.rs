@@ -130,6 +130,14 @@ pub fn org_of(
     platform.org(id).ok_or_else(|| ManagementError::NotFound { id: id.to_string(), kind: "Org" })
 }
 
+/// Refuses one more object where there are `limit` of the kind already: the one way to say that a limit is reached.
+pub(crate) fn check_room(member: &str, known: usize, limit: usize) -> Result<(), ManagementError> {
+    if known >= limit {
+        return Err(ManagementError::field(member, &format!("At most {limit} objects are supported")));
+    }
+    Ok(())
+}
+
 /// Logs a change that an administrator made.
 pub(crate) fn log_change(
     platform: &Platform,

@@ -8,9 +8,13 @@ use tenterhook_engine::Entropy;
 use tenterhook_model::{ApiToken, LogEvent};
 
 use tenterhook_platform::{
+    Platform,
     entropy::{id_parts, sha256_hex},
     events::{system_event, token_target},
 };
+use tokio::time::Instant;
+
+use crate::administrator::ManagementError;
 
 /// What became of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +23,15 @@ pub enum ApiTokenChange {
     Created,
     /// It was revoked.
     Revoked,
+}
+
+/// The org's token that this text is, if it is one. What its administrator has just changed on another node is there when it
+/// is answered.
+pub async fn find(platform: &Platform, org: &OrgId, token: &str) -> Result<Option<ApiToken>, ManagementError> {
+    let found = platform.store().api_token_and_version(org, &sha256_hex(token)).await?;
+    let Some((token, version)) = found else { return Ok(None) };
+    platform.catch_up(org, version, Instant::now()).await?;
+    Ok(Some(token))
 }
 
 /// A management API token as it is stored: never itself, only its hash.

@@ -11,7 +11,7 @@ use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
     administrator::{Administrator, ManagementError},
-    authorization_servers::log_rule_update,
+    resource::{Done, log},
 };
 
 /// What becomes of an association when its hook is deactivated.
@@ -69,7 +69,7 @@ pub const TOKEN_RULE: Association = Association {
     },
     log_update: |platform, administrator, object| {
         if let ConfigurationObject::Rule(rule) = object {
-            log_rule_update(platform, administrator, rule);
+            log(platform, administrator, rule, Done::Updated);
         }
     },
 };

@@ -3,14 +3,23 @@
 //! An operation judges a change of the configuration, commits it and logs it. No HTTP. Start reading at
 //! [`administrator`], then at a resource such as [`hooks`].
 
+pub mod access_policies;
 pub mod administrator;
 pub mod api_tokens;
 pub mod associations;
 pub mod authorization_servers;
+pub mod claims;
+pub mod clients;
 pub mod hook_keys;
 pub mod hook_security;
 pub mod hooks;
+pub mod logs;
+pub mod policy_rules;
 pub mod preview;
+mod priority;
 pub mod provision;
+pub mod request;
+mod resource;
+pub mod scopes;
 pub mod signing_keys;
 pub mod users;

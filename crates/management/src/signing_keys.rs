@@ -2,7 +2,6 @@
 
 use std::{collections::HashSet, mem};
 
-use serde_json::{Value, json};
 use tenterhook_contract::{Timestamp, id::OrgId, limits::TOKEN_LIFETIME_SECONDS_MAX, party::Target};
 use tenterhook_jose::KeyError;
 use tenterhook_model::{AuthorizationServer, ConfigurationObject, ConfigurationWrite, KeyRotation, SigningKey, Status};
@@ -14,7 +13,8 @@ use tenterhook_platform::{
 
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
-    authorization_servers::find_server,
+    authorization_servers::find,
+    request::{Given, Submitted},
 };
 
 /// How long a key signs where keys are rotated by themselves: the vendor does it four times a year.
@@ -42,16 +42,42 @@ pub(crate) fn next_rotation(server: &AuthorizationServer, key: &SigningKey) -> O
     (server.key_rotation == KeyRotation::Auto).then(|| key.created.plus_seconds(ROTATION_SECONDS))
 }
 
-/// The published keys of a server and what each is for.
-pub fn list_keys(org: &OrgSnapshot, server: &str) -> Result<Value, ManagementError> {
-    let server = find_server(org, server)?;
-    let signs = signing_key_of(org, server).map(|key| &key.kid);
-    let shown = |key: &SigningKey| {
-        let mut shown = key.public_jwk.clone();
-        shown.insert("status".to_owned(), json!(if Some(&key.kid) == signs { "ACTIVE" } else { "EXPIRED" }));
-        Value::Object(shown)
-    };
-    Ok(keys_of(org, server).map(shown).collect())
+/// What a published key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It signs.
+    Active,
+    /// It has signed tokens that may still be in use.
+    Expired,
+}
+
+/// A published key of a server.
+#[derive(Clone, Debug)]
+pub struct PublishedKey {
+    /// The key.
+    pub key: SigningKey,
+    /// What it is for.
+    pub state: KeyState,
+}
+
+/// What a request for a new key says.
+#[derive(Clone, Debug, Default)]
+pub struct RotationRequest {
+    /// `sig`.
+    pub purpose: Given<String>,
+}
+
+/// The published keys of a server, the newest last.
+pub fn list(
+    platform: &Platform,
+    administrator: &Administrator,
+    server: &str,
+) -> Result<Vec<PublishedKey>, ManagementError> {
+    let org = org_of(platform, administrator)?;
+    let server = find(&org, server)?;
+    let signs = signing_key_of(&org, server).map(|key| &key.kid);
+    let state = |key: &SigningKey| if Some(&key.kid) == signs { KeyState::Active } else { KeyState::Expired };
+    Ok(keys_of(&org, server).map(|key| PublishedKey { state: state(key), key: key.clone() }).collect())
 }
 
 /// Gives a server a new signing key now; the keys before it are published for as long as their tokens may live.
@@ -62,21 +88,21 @@ pub async fn rotate(
     platform: &Platform,
     administrator: &Administrator,
     server: &str,
-    body: &Value,
-) -> Result<Value, ManagementError> {
-    if body.get("use").is_none_or(|purpose| purpose != "sig") {
+    submitted: &Submitted<RotationRequest>,
+) -> Result<Vec<PublishedKey>, ManagementError> {
+    if submitted.request.purpose.value().is_none_or(|purpose| purpose != "sig") {
         return Err(ManagementError::field("use", "Write `sig`"));
     }
     let org_id = &administrator.token.org_id;
     let org = org_of(platform, administrator)?;
     let now = platform.now().whole_seconds();
-    let rotated = find_server(&org, server)?;
+    let rotated = find(&org, server)?;
     check_room(&org, rotated, now)?;
     let algorithm = signing_key_of(&org, rotated).map(|key| key.algorithm).unwrap_or_default();
     let pair = generate_key_pair(algorithm).await?;
     let (server_id, name) = platform
         .change(org_id, |org| {
-            let server = find_server(org, server)?;
+            let server = find(org, server)?;
             check_room(org, server, now)?;
             let key = signing_key((algorithm, &pair), &server.id, platform.entropy(), now);
             Ok::<_, ManagementError>((rotation(org, server, key), (server.id.to_string(), server.name.clone())))
@@ -84,7 +110,7 @@ pub async fn rotate(
         .await?;
     let (event_type, message, target) = event_of(&server_id, &name);
     log_change(platform, administrator, event_type, message, target);
-    list_keys(&*org_of(platform, administrator)?, server)
+    list(platform, administrator, server)
 }
 
 /// The signing keys that were due for rotation at the last look.

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
 use tenterhook_model::{ConfigurationVersion, ConfigurationWrite, Org};
-use tenterhook_store::{CommitError, LogWriter, Store, StoreError};
+use tenterhook_store::{CommitError, LogWriter, NotReady, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
@@ -123,6 +123,14 @@ impl Platform {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Whether the database commits and the System Log is written.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        self.store.ready().await
     }
 
     /// The System Log.

@@ -40,7 +40,7 @@ async fn ready(State(app): State<App>) -> Response {
     } else if app.platform.org_by_host(None).is_none() {
         ("NO_DEFAULT_ORG", "there is no default org yet".to_owned())
     } else {
-        match app.platform.store().ready().await {
+        match app.platform.ready().await {
             Ok(()) => {
                 return Json(json!({ "status": "ok", "logEventsLost": app.platform.log().lost() })).into_response();
             }

@@ -119,6 +119,12 @@ pub(crate) struct App {
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
+/// The OpenAPI 3.1 document of the management API, from its route table.
+#[cfg(feature = "schema")]
+pub fn openapi() -> serde_json::Value {
+    management::openapi::document(&management::table())
+}
+
 /// All routes. `proxies` may name the client in a header; `stopping` becomes true when the server is told to stop.
 pub fn router(
     platform: Arc<Platform>,

@@ -109,14 +109,18 @@ fn benchmark(workspace: &Workspace, words: &[&str]) -> Result<(), Failure> {
     run::succeed(workspace.cargo(&run), "The benchmark's own output above says why.")
 }
 
-/// Runs the contract's generator, which is an example so that ordinary builds leave it out.
+/// Runs the generators, which are examples so that ordinary builds leave them out.
 fn generate(workspace: &Workspace, check: bool) -> Result<(), Failure> {
-    let mut words = vec!["run", "--quiet", "--package", "tenterhook-contract", "--features", "schema", "--example"];
-    words.push("openapi");
-    if check {
-        words.extend(["--", "--check"]);
+    let mut failed = None;
+    for package in ["tenterhook-contract", "tenterhook-server"] {
+        let mut words = vec!["run", "--quiet", "--package", package, "--features", "schema", "--example", "openapi"];
+        if check {
+            words.extend(["--", "--check"]);
+        }
+        // When the first fails, the second runs all the same.
+        failed = run::succeed(workspace.cargo(&words), "Each message above says what to do.").err().or(failed);
     }
-    run::succeed(workspace.cargo(&words), "Each message above says what to do.")
+    failed.map_or(Ok(()), Err)
 }
 
 fn on_postgres(workspace: &Workspace, command: &[String]) -> Result<(), Failure> {

@@ -1,22 +1,19 @@
 //! `GET /api/v1/logs` (`system-log.md` section 1).
 
-use axum::{
-    Json, Router,
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::{IntoResponse as _, Response},
-    routing::get,
-};
+use axum::http::HeaderMap;
 use serde_json::Value;
-use tenterhook_contract::Timestamp;
+use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_management::logs::{self, LOG_RETENTION_SECONDS};
 use tenterhook_model::{LogCursor, LogEvent, LogQuery};
-use tenterhook_store::LOG_RETENTION_SECONDS;
 
 use super::{
-    Admin, given,
+    answer::{List, Parameter},
+    call::Call,
+    given,
     paging::{add_link, next_link, only, self_link},
+    route::Routes,
 };
-use crate::{App, error::ApiError};
+use crate::error::ApiError;
 
 /// Events of a page when the query does not say.
 const LIMIT_DEFAULT: u64 = 100;
@@ -25,8 +22,14 @@ const LIMIT_MAX: u64 = 1_000;
 /// Without `since`, a query begins this long before `until`.
 const SINCE_DEFAULT_SECONDS: i64 = 7 * 86_400;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/api/v1/logs", get(list))
+const PARAMETERS: [Parameter; 3] = [
+    Parameter { name: "since", description: "Only events from this date on; seven days before `until` when absent" },
+    Parameter { name: "until", description: "Only events before this date; without it the list can be polled" },
+    Parameter { name: "sortOrder", description: "`ASCENDING` or `DESCENDING`" },
+];
+
+pub(super) fn routes() -> Routes {
+    Routes::of("System Log", "okta.logs").get("/api/v1/logs", "listLogEvents", list).with(&PARAMETERS)
 }
 
 /// A query as it was written, and as it is run.
@@ -37,10 +40,11 @@ struct Asked {
     self_link: String,
 }
 
-async fn list(State(app): State<App>, admin: Admin, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
-    let base = format!("{}/api/v1/logs", admin.0.caller.base_url);
-    let Asked { query, since_by_default, self_link } = read(&admin, raw.as_deref(), app.platform.now(), &base)?;
-    let page = app.platform.store().query_log(&query).await?;
+async fn list(call: Call) -> Result<List<Value>, ApiError> {
+    let (raw, base) = (call.query(), format!("{}/api/v1/logs", call.base_url()));
+    let org = &call.administrator().token.org_id;
+    let Asked { query, since_by_default, self_link } = read(org, raw, call.platform().now(), &base)?;
+    let page = logs::query(call.platform(), &query).await?;
     let mut headers = HeaderMap::new();
     add_link(&mut headers, &self_link, "self");
     // Polling always has a next page; a bounded query has one while there is more.
@@ -48,15 +52,14 @@ async fn list(State(app): State<App>, admin: Admin, RawQuery(raw): RawQuery) -> 
         let mut parameters = vec![("after", next.to_string())];
         // Polling needs no lower bound behind a cursor; elsewhere older events would follow.
         parameters.extend(since_by_default.filter(|_| !query.polling).map(|since| ("since", since.to_string())));
-        add_link(&mut headers, &next_link(&base, raw.as_deref(), &parameters), "next");
+        add_link(&mut headers, &next_link(&base, raw, &parameters), "next");
     } else if query.polling {
         add_link(&mut headers, &self_link, "next");
     }
-    let events: Vec<Value> = page.events.iter().map(LogEvent::to_json).collect();
-    Ok((headers, Json(events)).into_response())
+    Ok(List { headers, items: page.events.iter().map(LogEvent::to_json).collect() })
 }
 
-fn read(admin: &Admin, raw: Option<&str>, now: Timestamp, base: &str) -> Result<Asked, ApiError> {
+fn read(org: &OrgId, raw: Option<&str>, now: Timestamp, base: &str) -> Result<Asked, ApiError> {
     let parameter = |name: &str| given(raw, name);
     only(raw, &["limit", "after", "sortOrder"])?;
     let mut causes = Vec::new();
@@ -104,6 +107,6 @@ fn read(admin: &Admin, raw: Option<&str>, now: Timestamp, base: &str) -> Result<
     let since_by_default = (since.is_none() && after.is_none())
         .then(|| until.unwrap_or(now).whole_seconds().plus_seconds(-SINCE_DEFAULT_SECONDS));
     let since = since.or(since_by_default);
-    let query = LogQuery { org_id: admin.0.token.org_id.clone(), since, until, after, descending, polling, limit };
+    let query = LogQuery { org_id: org.clone(), since, until, after, descending, polling, limit };
     Ok(Asked { query, since_by_default, self_link: self_link(base, raw) })
 }

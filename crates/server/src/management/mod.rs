@@ -1,66 +1,93 @@
 //! The management API.
 
-mod authorization_servers;
+mod answer;
+mod call;
+mod claims;
+mod clients;
+mod description;
 mod hook_keys;
 mod inline_hooks;
 mod logs;
+#[cfg(feature = "schema")]
+pub(crate) mod openapi;
 mod organization;
 mod paging;
+mod policies;
+mod route;
+mod rules;
+mod scopes;
+mod servers;
+mod signing_keys;
 mod user_search;
 mod users;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::HttpBody as _;
 use axum::{
     Router,
-    body::{Body, Bytes},
-    extract::{FromRequest, FromRequestParts, Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
-use serde_json::Value;
 use tenterhook_contract::id::OrgId;
 use tenterhook_flows::commitment::Commitment;
-use tenterhook_management::administrator::{self, Administrator};
+use tenterhook_management::{administrator, api_tokens};
 use tenterhook_model::ApiToken;
-use tenterhook_platform::{Caller, Network, OrgSnapshot, entropy::sha256_hex};
+use tenterhook_platform::{Caller, Network, OrgSnapshot};
 use tokio::time::Instant;
 
+use self::{
+    call::with_nul,
+    route::{Route, Routes},
+};
 use crate::{
-    App, LookupQueueKey,
-    accept::Tasks,
-    error::ApiError,
-    judged_again::judged_again,
-    patience::{self, Unread},
-    plain_text::{NUL, member_with_nul, parameter_with_nul},
-    rate_limit::Requester,
-    to_its_end::to_its_end,
+    App, LookupQueueKey, accept::Tasks, error::ApiError, judged_again::judged_again, plain_text::parameter_with_nul,
+    rate_limit::Requester, to_its_end::to_its_end,
 };
 
-/// Bytes of a body of the management API.
-pub(crate) const BODY_BYTES_MAX: usize = 512 * 1_024;
 /// Characters of an API token; longer ones are not looked up.
 const TOKEN_CHARACTERS_MAX: usize = 200;
 /// How long a request waits for its token to be looked up while requests without a valid one are refused.
 const CROWDED_LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
+/// The routes that need a token, one line for each resource.
+fn routes_with_token() -> Vec<Route> {
+    let resources = [
+        inline_hooks::routes(),
+        hook_keys::routes(),
+        logs::routes(),
+        servers::routes(),
+        signing_keys::routes(),
+        scopes::routes(),
+        claims::routes(),
+        policies::routes(),
+        rules::routes(),
+        clients::routes(),
+        users::routes(),
+    ];
+    resources.into_iter().flat_map(Routes::into_vec).collect()
+}
+
+/// The routes that need none.
+fn public_routes() -> Vec<Route> {
+    let resources = [inline_hooks::public_routes(), organization::public_routes(), description::public_routes()];
+    resources.into_iter().flat_map(Routes::into_vec).collect()
+}
+
+/// Every route.
+#[cfg(any(feature = "schema", test))]
+pub(crate) fn table() -> Vec<Route> {
+    routes_with_token().into_iter().chain(public_routes()).collect()
+}
+
 pub(crate) fn routes(app: &App) -> Router<App> {
-    Router::new()
-        .merge(inline_hooks::routes())
-        .merge(hook_keys::routes())
-        .merge(logs::routes())
-        .merge(authorization_servers::routes())
-        .merge(users::routes())
-        .route_layer(middleware::from_fn_with_state(app.clone(), limited))
+    route::router(routes_with_token()).route_layer(middleware::from_fn_with_state(app.clone(), limited)).merge(
         // Not counted: nobody could tell those apart who ask for it, and one would use up what a hook's service has.
-        .merge(
-            inline_hooks::public_routes()
-                .merge(organization::public_routes())
-                .route_layer(middleware::from_fn(judged))
-                .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
-        )
+        route::router(public_routes())
+            .route_layer(middleware::from_fn(judged))
+            .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
+    )
 }
 
 /// Looks the token up, counts the request and judges its media types before anything else is done for it.
@@ -169,105 +196,10 @@ async fn find_token(
         }
         None => None,
     };
-    let Some((token, version)) = app.platform.store().api_token_and_version(org, &sha256_hex(token)).await? else {
+    let Some(token) = api_tokens::find(&app.platform, org, token).await? else {
         return Ok(None);
     };
-    // What its administrator has just made on another node is there when the request is judged.
-    app.platform.catch_up(org, version, Instant::now()).await?;
     Ok(Some(token))
-}
-
-/// An authenticated administrator.
-pub(crate) struct Admin(pub(crate) Administrator);
-
-impl FromRequestParts<App> for Admin {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
-        let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
-        Ok(Self(Administrator { caller, token: presented.ok_or(ApiError::InvalidToken)? }))
-    }
-}
-
-/// A JSON body with its bytes.
-pub(crate) struct JsonBody {
-    pub(crate) value: Value,
-    pub(crate) bytes: Bytes,
-}
-
-impl JsonBody {
-    /// `{}`.
-    pub(crate) fn empty_object() -> Self {
-        Self { value: Value::Object(serde_json::Map::new()), bytes: Bytes::from_static(b"{}") }
-    }
-}
-
-impl FromRequest<App> for JsonBody {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        let bytes = read_body(body).await?;
-        if bytes.is_empty() {
-            return Err(ApiError::MalformedBody);
-        }
-        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            return Err(ApiError::BadMediaType);
-        }
-        let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedBody)?;
-        if let Some(place) = member_with_nul(&value) {
-            return Err(with_nul("body", &place));
-        }
-        Ok(Self { value, bytes })
-    }
-}
-
-/// A JSON body that may be left out.
-pub(crate) struct OptionalJsonBody(pub(crate) Option<JsonBody>);
-
-impl FromRequest<App> for OptionalJsonBody {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        if request.body().size_hint().exact() == Some(0) {
-            return Ok(Self(None));
-        }
-        // A body whose length is not told may be empty as well.
-        let (parts, body) = request.into_parts();
-        let bytes = read_body(body).await?;
-        if bytes.is_empty() {
-            return Ok(Self(None));
-        }
-        let request = Request::from_parts(parts, Body::from(bytes));
-        Ok(Self(Some(JsonBody::from_request(request, app).await?)))
-    }
-}
-
-/// The org of a request that needs no token.
-pub(crate) struct OrgOf(pub(crate) Arc<OrgSnapshot>);
-
-impl FromRequestParts<App> for OrgOf {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        parts.extensions.get::<Arc<OrgSnapshot>>().cloned().map(Self).ok_or(ApiError::UnknownPath)
-    }
-}
-
-async fn read_body(body: Body) -> Result<Bytes, ApiError> {
-    patience::read(body, BODY_BYTES_MAX).await.map_err(|unread| match unread {
-        Unread::TooLarge => ApiError::BodyTooLarge,
-        Unread::Late => ApiError::BodyTimeout,
-        Unread::Broken => ApiError::MalformedBody,
-    })
-}
-
-/// A text at `place` has a NUL character.
-fn with_nul(subject: &'static str, place: &str) -> ApiError {
-    ApiError::Validation { subject, causes: vec![format!("{}: {NUL}", place.replace('\0', "\u{fffd}"))] }
 }
 
 /// A parameter of a query that has a value: without one it asks for nothing.

@@ -5,10 +5,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, header::LINK},
     response::{IntoResponse as _, Response},
 };
+use serde::Serialize;
 use serde_json::Value;
-use tenterhook_platform::Caller;
 
-use super::given;
+use super::{
+    answer::{Answer, Described, List, Parameter},
+    call::Call,
+    given,
+};
 use crate::error::ApiError;
 
 /// Adds a link to the headers of an answer.
@@ -62,41 +66,68 @@ pub(super) fn limit(raw: Option<&str>) -> Result<Option<usize>, String> {
     limit.map(Some).ok_or_else(|| format!("limit: must be a number from 1 to {LIMIT_MAX}."))
 }
 
-/// Answers with a list that is in memory, or what the query wants of it: `limit` and `after`, by the member `id`, and
-/// with `searched` also `q`, a text that one of these members contains, whatever its case. Without `limit` all of it.
-pub(super) fn list(
-    caller: &Caller,
-    raw: Option<&str>,
-    (id, searched): (&str, &[&str]),
-    objects: &Value,
-) -> Result<Response, ApiError> {
-    let evaluated: &[&str] = if searched.is_empty() { &["limit", "after"] } else { &["q", "limit", "after"] };
-    only(raw, evaluated)?;
-    let parameter = |name: &str| given(raw, name);
+/// A text that one of the searched members contains.
+pub(super) const Q: Parameter = Parameter { name: "q", description: "Only what has this text in its name" };
+/// Where a page begins.
+pub(super) const AFTER: Parameter =
+    Parameter { name: "after", description: "Taken from the `next` link of the page before" };
+/// The length of a page.
+pub(super) const LIMIT: Parameter = Parameter { name: "limit", description: "Objects of a page, from 1 to 200" };
+
+/// A resource in a list.
+pub(super) trait Listed {
+    /// Whether lists of it evaluate `q`.
+    const IS_SEARCHED: bool = false;
+
+    /// By which `after` continues a list.
+    fn id(&self) -> &str;
+
+    /// The texts that `q` is looked for in.
+    fn searched(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+impl Listed for Value {
+    fn id(&self) -> &str {
+        self.get("id").and_then(Self::as_str).unwrap_or_default()
+    }
+}
+
+impl<T: Listed + Serialize + Described + Send + 'static> Answer for List<T> {
+    const PARAMETERS: &'static [Parameter] = if T::IS_SEARCHED { &[Q, LIMIT, AFTER] } else { &[LIMIT, AFTER] };
+
+    fn respond(self) -> Response {
+        (self.headers, Json(self.items)).into_response()
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(generator: &mut schemars::SchemaGenerator) -> super::openapi::AnswerDescription {
+        super::openapi::AnswerDescription { status: 200, schema: Some(super::openapi::described::<Vec<T>>(generator)) }
+    }
+}
+
+/// Answers with a list that is in memory, or what the query wants of it: `limit` and `after`, by the id, and where the
+/// resource is searched also `q`, a text that one of its members contains, whatever its case. Without `limit` all of it.
+pub(super) fn listed<T: Listed, B>(call: &Call<B>, items: impl Iterator<Item = T>) -> Result<List<T>, ApiError> {
+    let raw = call.query();
+    only(raw, if T::IS_SEARCHED { &["q", "limit", "after"] } else { &["limit", "after"] })?;
     let limit = limit(raw).map_err(|cause| ApiError::Validation { subject: "query", causes: vec![cause] })?;
-    let (q, after) = (parameter("q").map(|q| q.to_lowercase()), parameter("after"));
-    let id_of = |object: &Value| object.get(id).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let contains = |value: &Value, q: &str| value.as_str().is_some_and(|text| text.to_lowercase().contains(q));
-    let found = |object: &Value, q: &str| {
-        searched.iter().filter_map(|member| object.get(member)).any(|value| match value {
-            Value::Array(items) => items.iter().any(|item| contains(item, q)),
-            value => contains(value, q),
-        })
-    };
-    let all = objects.as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut page: Vec<&Value> = all.iter().filter(|object| q.as_deref().is_none_or(|q| found(object, q))).collect();
-    let base = format!("{}{}", caller.base_url, caller.path);
+    let (q, after) = (given(raw, "q").map(|q| q.to_lowercase()), given(raw, "after"));
+    let found = |item: &T, q: &str| item.searched().iter().any(|text| text.to_lowercase().contains(q));
+    let mut items: Vec<T> = items.filter(|item| q.as_deref().is_none_or(|q| found(item, q))).collect();
+    let base = format!("{}{}", call.base_url(), call.administrator().caller.path);
     let mut headers = HeaderMap::new();
     add_link(&mut headers, &self_link(&base, raw), "self");
     if limit.is_some() || after.is_some() {
         // Ids are in the order of creation, but for those of one millisecond. The object behind `after` may be gone.
-        page.sort_by_key(|object| id_of(object));
-        page.retain(|object| after.as_ref().is_none_or(|after| id_of(object) > *after));
+        items.sort_by(|one, other| one.id().cmp(other.id()));
+        items.retain(|item| after.as_deref().is_none_or(|after| item.id() > after));
     }
-    if let Some(limit) = limit.filter(|limit| *limit < page.len()) {
-        page.truncate(limit);
-        let last = page.last().map(|object| id_of(object)).unwrap_or_default();
+    if let Some(limit) = limit.filter(|limit| *limit < items.len()) {
+        items.truncate(limit);
+        let last = items.last().map(|item| item.id().to_owned()).unwrap_or_default();
         add_link(&mut headers, &next_link(&base, raw, &[("after", last)]), "next");
     }
-    Ok((headers, Json(page)).into_response())
+    Ok(List { headers, items })
 }

@@ -1,51 +1,65 @@
 //! Users.
 
-use axum::{
-    Json, Router,
-    extract::{Path, RawQuery, State},
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse as _, Response},
-    routing::{get, post},
-};
+use axum::{Json, http::HeaderMap};
 use serde_json::{Value, json};
 use tenterhook_contract::id::UserId;
 use tenterhook_management::users::{self, NewUser, PasswordChange, ProfileChange, UserUpdate, user_to_json};
-use tenterhook_model::{User, UserQuery, UserTransition};
+use tenterhook_model::{UserQuery, UserTransition};
 
 use super::{
-    Admin, JsonBody, OptionalJsonBody, given,
-    paging::{LIMIT_MAX, add_link, limit, next_link, only, self_link},
+    answer::{List, NoContent, Parameter},
+    call::{Call, JsonBody, OptionalJsonBody},
+    given,
+    paging::{LIMIT_MAX, Q, add_link, limit, next_link, only, self_link},
+    route::Routes,
     user_search::conditions,
 };
-use crate::{App, error::ApiError};
+use crate::error::ApiError;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/v1/users", get(list).post(create))
-        .route("/api/v1/users/{id}", get(retrieve).put(replace).post(merge).delete(remove))
-        .route("/api/v1/users/{id}/lifecycle/{transition}", post(lifecycle))
-        .route("/api/v1/users/{id}/credentials/change_password", post(change_password))
+const ACTIVATE: Parameter =
+    Parameter { name: "activate", description: "Whether the user is activated: `true` or `false`" };
+const FILTER: Parameter = Parameter { name: "filter", description: "Only users that fit this expression" };
+const SEARCH: Parameter = Parameter { name: "search", description: "The same" };
+
+pub(super) fn routes() -> Routes {
+    const USER: &str = "/api/v1/users/{userId}";
+    Routes::of("Users", "okta.users")
+        .get("/api/v1/users", "listUsers", list)
+        .with(&[Q, FILTER, SEARCH])
+        .post("/api/v1/users", "createUser", create)
+        .with(&[ACTIVATE])
+        .get(USER, "getUser", retrieve)
+        .put(USER, "replaceUser", replace)
+        .post(USER, "updateUser", merge)
+        .delete(USER, "deleteUser", remove)
+        .post("/api/v1/users/{userId}/lifecycle/activate", "activateUser", activate)
+        .post("/api/v1/users/{userId}/lifecycle/deactivate", "deactivateUser", deactivate)
+        .post("/api/v1/users/{userId}/lifecycle/suspend", "suspendUser", suspend)
+        .post("/api/v1/users/{userId}/lifecycle/unsuspend", "unsuspendUser", unsuspend)
+        .post("/api/v1/users/{userId}/lifecycle/unlock", "unlockUser", unlock)
+        .post("/api/v1/users/{userId}/lifecycle/expire_password", "expirePassword", expire_password)
+        .post("/api/v1/users/{userId}/lifecycle/reset_password", "resetPassword", reset_password)
+        .post("/api/v1/users/{userId}/credentials/change_password", "changePassword", change_password)
 }
 
 type Answer = Result<Json<Value>, ApiError>;
 
-async fn list(State(app): State<App>, Admin(admin): Admin, RawQuery(raw): RawQuery) -> Result<Response, ApiError> {
-    let raw = raw.as_deref();
+async fn list(call: Call) -> Result<List<Value>, ApiError> {
+    let raw = call.query();
     let mut query = read_page(raw)?;
     let limit = query.limit;
     // One more than the page has tells whether there is another.
     query.limit += 1;
-    let mut users = users::list(&app.platform, &admin, &query).await?;
+    let mut users = users::list(call.platform(), call.administrator(), &query).await?;
     let more = users.len() > limit;
     users.truncate(limit);
-    let base = format!("{}/api/v1/users", admin.caller.base_url);
+    let base = format!("{}/api/v1/users", call.base_url());
     let mut headers = HeaderMap::new();
     add_link(&mut headers, &self_link(&base, raw), "self");
     if let Some(last) = users.last().filter(|_| more) {
         add_link(&mut headers, &next_link(&base, raw, &[("after", last.id.to_string())]), "next");
     }
-    let users = users.iter().map(|user| user_to_json(user, &admin.caller.base_url)).collect::<Vec<_>>();
-    Ok((headers, Json(users)).into_response())
+    Ok(List { headers, items: users.iter().map(|user| user_to_json(user, call.base_url())).collect() })
 }
 
 /// The users of a page: what they are searched by, behind whom it begins, its length.
@@ -66,11 +80,11 @@ fn read_page(raw: Option<&str>) -> Result<UserQuery, ApiError> {
     }
 }
 
-async fn create(State(app): State<App>, Admin(admin): Admin, RawQuery(query): RawQuery, body: JsonBody) -> Answer {
-    let activate = read_activate(query.as_deref())?;
-    let new = NewUser::read(&admin.token.org_id, &body.value)?;
-    let user = users::create(&app.platform, &admin, new, activate).await?;
-    Ok(Json(user_to_json(&user, &admin.caller.base_url)))
+async fn create(call: Call<JsonBody>) -> Answer {
+    let activate = read_activate(call.query())?;
+    let new = NewUser::read(&call.administrator().token.org_id, &call.body.value)?;
+    let user = users::create(call.platform(), call.administrator(), new, activate).await?;
+    Ok(Json(user_to_json(&user, call.base_url())))
 }
 
 /// Whether a new user is activated, as it is unless the query says otherwise.
@@ -99,91 +113,76 @@ fn refuse_unsupported(raw: Option<&str>, names: &[&str]) -> Result<(), ApiError>
     if causes.is_empty() { Ok(()) } else { Err(ApiError::Validation { subject: "query", causes }) }
 }
 
-async fn retrieve(
-    State(app): State<App>,
-    Admin(admin): Admin,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    only(query.as_deref(), &[])?;
-    let user = users::get(&app.platform, &admin, &id).await?;
-    Ok(Json(user_to_json(&user, &admin.caller.base_url)))
+async fn retrieve(call: Call) -> Answer {
+    only(call.query(), &[])?;
+    let user = users::get(call.platform(), call.administrator(), call.id("userId")).await?;
+    Ok(Json(user_to_json(&user, call.base_url())))
 }
 
-async fn replace(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
-    update(&app, &admin, &id, &body, ProfileChange::Replace).await
+async fn replace(call: Call<JsonBody>) -> Answer {
+    update(&call, ProfileChange::Replace).await
 }
 
-async fn merge(State(app): State<App>, Admin(admin): Admin, Path(id): Path<String>, body: JsonBody) -> Answer {
-    update(&app, &admin, &id, &body, ProfileChange::Merge).await
+async fn merge(call: Call<JsonBody>) -> Answer {
+    update(&call, ProfileChange::Merge).await
 }
 
-async fn update(
-    app: &App,
-    admin: &tenterhook_management::administrator::Administrator,
-    id: &str,
-    body: &JsonBody,
-    how: ProfileChange,
-) -> Answer {
-    let update = UserUpdate::read(&admin.token.org_id, &body.value)?;
-    let user = users::update(&app.platform, admin, id, update, how).await?;
-    Ok(Json(user_to_json(&user, &admin.caller.base_url)))
+async fn update(call: &Call<JsonBody>, how: ProfileChange) -> Answer {
+    let update = UserUpdate::read(&call.administrator().token.org_id, &call.body.value)?;
+    let user = users::update(call.platform(), call.administrator(), call.id("userId"), update, how).await?;
+    Ok(Json(user_to_json(&user, call.base_url())))
 }
 
 /// The first time the user is deactivated, the second time removed.
-async fn remove(
-    State(app): State<App>,
-    Admin(admin): Admin,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Result<StatusCode, ApiError> {
-    refuse_unsupported(query.as_deref(), &["sendEmail"])?;
-    users::delete(&app.platform, &admin, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+async fn remove(call: Call) -> Result<NoContent, ApiError> {
+    refuse_unsupported(call.query(), &["sendEmail"])?;
+    users::delete(call.platform(), call.administrator(), call.id("userId")).await?;
+    Ok(NoContent)
 }
 
-async fn lifecycle(
-    State(app): State<App>,
-    Admin(admin): Admin,
-    Path((id, operation)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-    _: OptionalJsonBody,
-) -> Result<Response, ApiError> {
-    let of_status = match operation.as_str() {
-        "activate" => UserTransition::Activate,
-        "deactivate" => UserTransition::Deactivate,
-        "suspend" => UserTransition::Suspend,
-        "unsuspend" => UserTransition::Unsuspend,
-        "unlock" => UserTransition::Unlock,
-        "expire_password" => {
-            refuse_unsupported(query.as_deref(), &["tempPassword", "revokeSessions"])?;
-            let user = users::expire_password(&app.platform, &admin, &id).await?;
-            return Ok(Json(user_to_json(&user, &admin.caller.base_url)).into_response());
-        }
-        "reset_password" => {
-            users::get(&app.platform, &admin, &id).await?;
-            let cause = "reset_password: Passwords are not reset by mail or link yet; set `credentials.password.value`";
-            return Err(ApiError::Validation { subject: "user", causes: vec![cause.to_owned()] });
-        }
-        _ => return Err(ApiError::UnknownPath),
-    };
-    refuse_unsupported(query.as_deref(), &["sendEmail"])?;
-    users::transition(&app.platform, &admin, &id, of_status).await?;
+async fn activate(call: Call<OptionalJsonBody>) -> Answer {
+    transition(&call, UserTransition::Activate).await?;
     // The vendor tells a link for the user here, when it does not mail it.
-    if of_status == UserTransition::Activate {
-        return Ok(Json(json!({})).into_response());
-    }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(Json(json!({})))
 }
 
-async fn change_password(
-    State(app): State<App>,
-    Admin(admin): Admin,
-    Path(id): Path<String>,
-    body: JsonBody,
-) -> Answer {
-    let password = PasswordChange::read(&body.value)?;
-    let user: User = users::change_password(&app.platform, &admin, &id, password).await?;
-    let shown = user_to_json(&user, &admin.caller.base_url);
+async fn deactivate(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
+    transition(&call, UserTransition::Deactivate).await
+}
+
+async fn suspend(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
+    transition(&call, UserTransition::Suspend).await
+}
+
+async fn unsuspend(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
+    transition(&call, UserTransition::Unsuspend).await
+}
+
+async fn unlock(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
+    transition(&call, UserTransition::Unlock).await
+}
+
+async fn transition(call: &Call<OptionalJsonBody>, transition: UserTransition) -> Result<NoContent, ApiError> {
+    refuse_unsupported(call.query(), &["sendEmail"])?;
+    users::transition(call.platform(), call.administrator(), call.id("userId"), transition).await?;
+    Ok(NoContent)
+}
+
+async fn expire_password(call: Call<OptionalJsonBody>) -> Answer {
+    refuse_unsupported(call.query(), &["tempPassword", "revokeSessions"])?;
+    let user = users::expire_password(call.platform(), call.administrator(), call.id("userId")).await?;
+    Ok(Json(user_to_json(&user, call.base_url())))
+}
+
+async fn reset_password(call: Call<OptionalJsonBody>) -> Answer {
+    users::get(call.platform(), call.administrator(), call.id("userId")).await?;
+    let cause = "reset_password: Passwords are not reset by mail or link yet; set `credentials.password.value`";
+    Err(ApiError::Validation { subject: "user", causes: vec![cause.to_owned()] })
+}
+
+async fn change_password(call: Call<JsonBody>) -> Answer {
+    let password = PasswordChange::read(&call.body.value)?;
+    let user = users::change_password(call.platform(), call.administrator(), call.id("userId"), password).await?;
+    let shown = user_to_json(&user, call.base_url());
     Ok(Json(shown.get("credentials").cloned().unwrap_or_default()))
 }

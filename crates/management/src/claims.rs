@@ -1,0 +1,178 @@
+//! Claim definitions of authorization servers.
+
+use tenterhook_contract::{id::ClaimId, party::Target, token::reserved::BOTH};
+use tenterhook_model::{ClaimDefinition, ClaimTarget, ConfigurationObject, Status, is_expression};
+use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
+
+use crate::{
+    administrator::{Administrator, ManagementError, check_room, org_of},
+    authorization_servers::{self, OBJECTS_MAX},
+    request::{Causes, Given, Submitted},
+    resource::{Change, Done, Resource, changed, check_unique, not_found},
+};
+
+/// What the summary of an error names.
+pub const MODEL: &str = "claim";
+
+/// What a request says of a claim.
+#[derive(Clone, Debug, Default)]
+pub struct ClaimRequest {
+    /// The claim's name.
+    pub name: Given<String>,
+    /// `ACTIVE` or `INACTIVE`.
+    pub status: Given<String>,
+    /// `RESOURCE`, for access tokens, or `IDENTITY`, for ID tokens.
+    pub claim_type: Given<String>,
+    /// `EXPRESSION`.
+    pub value_type: Given<String>,
+    /// The expression.
+    pub value: Given<String>,
+    /// Whether ID tokens have it; else only user information does.
+    pub always_include_in_token: Given<bool>,
+    /// The scopes of which one must be granted; always when empty.
+    pub scopes: Given<Vec<String>>,
+}
+
+impl Resource for ClaimDefinition {
+    const KIND: &'static str = "Claim";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn object(self) -> ConfigurationObject {
+        ConfigurationObject::Claim(self)
+    }
+
+    fn target(&self) -> Target {
+        named_target(self.id.as_str(), "Claim", &self.name)
+    }
+
+    fn event(done: Done) -> (String, String) {
+        let past = done.past();
+        (format!("oauth2.claim.{past}"), format!("OAuth2 claim has been {past}"))
+    }
+}
+
+/// Every claim of a server.
+pub fn list(
+    platform: &Platform,
+    administrator: &Administrator,
+    server: &str,
+) -> Result<Vec<ClaimDefinition>, ManagementError> {
+    let org = org_of(platform, administrator)?;
+    Ok(of_server(&org, server)?.cloned().collect())
+}
+
+/// One claim.
+pub fn get(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: (&str, &str),
+) -> Result<ClaimDefinition, ManagementError> {
+    find(&*org_of(platform, administrator)?, path).cloned()
+}
+
+/// Adds a claim to a server.
+pub async fn create(
+    platform: &Platform,
+    administrator: &Administrator,
+    server: &str,
+    submitted: &Submitted<ClaimRequest>,
+) -> Result<ClaimDefinition, ManagementError> {
+    changed(platform, administrator, Done::Created, |org| {
+        let (unix_ms, random) = platform.id_parts();
+        let claim = ClaimDefinition {
+            id: ClaimId::from_parts(unix_ms, random),
+            authorization_server_id: authorization_servers::find(org, server)?.id.clone(),
+            name: String::new(),
+            target: ClaimTarget::Access,
+            expression: String::new(),
+            always_include_in_token: true,
+            scopes: Vec::new(),
+            status: Status::Active,
+        };
+        let claim = read(submitted, claim)?;
+        check_unique("name", is_taken(org, &claim))?;
+        check_room("name", of_server(org, server)?.count(), OBJECTS_MAX)?;
+        Ok(Change::put(claim))
+    })
+    .await
+}
+
+/// Replaces a claim.
+pub async fn replace(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: (&str, &str),
+    submitted: &Submitted<ClaimRequest>,
+) -> Result<ClaimDefinition, ManagementError> {
+    changed(platform, administrator, Done::Updated, |org| {
+        let claim = read(submitted, find(org, path)?.clone())?;
+        check_unique("name", is_taken(org, &claim))?;
+        Ok(Change::put(claim))
+    })
+    .await
+}
+
+/// Deletes a claim.
+pub async fn delete(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: (&str, &str),
+) -> Result<(), ManagementError> {
+    changed(platform, administrator, Done::Deleted, |org| Ok(Change::delete(find(org, path)?.clone(), [])))
+        .await
+        .map(drop)
+}
+
+/// Reads a request over `claim`. A member that is absent keeps its default or its stored value, but for those that every
+/// claim has.
+fn read(submitted: &Submitted<ClaimRequest>, claim: ClaimDefinition) -> Result<ClaimDefinition, ManagementError> {
+    let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+    let (name, expression) = (causes.text("name", &request.name), causes.text("value", &request.value));
+    let target = match causes.text("claimType", &request.claim_type).as_str() {
+        "IDENTITY" => ClaimTarget::Identity,
+        "RESOURCE" => ClaimTarget::Access,
+        _ => {
+            causes.add("claimType", "Write `IDENTITY` or `RESOURCE`");
+            ClaimTarget::Access
+        }
+    };
+    // `groups` is reserved for hooks only: a definition may have the name.
+    if BOTH.contains(&name.as_str()) && name != "groups" {
+        causes.add("name", "The claim is one of the token's own");
+    }
+    causes.only("valueType", &request.value_type, "EXPRESSION", "Only `EXPRESSION` is supported");
+    if !is_expression(&expression) {
+        causes.add("value", "Write `user.ATTRIBUTE`, `app.clientId`, `app.name` or a text in double quotes");
+    }
+    let included = &request.always_include_in_token;
+    let always_include_in_token = causes.plain("alwaysIncludeInToken", included, claim.always_include_in_token);
+    if target == ClaimTarget::Access && !always_include_in_token {
+        causes.add("alwaysIncludeInToken", "The claims of an access token are always in it");
+    }
+    let scopes = causes.listed("conditions.scopes", &request.scopes).unwrap_or_else(|| claim.scopes.clone());
+    let status = causes.status(&request.status, claim.status);
+    causes.finish()?;
+    Ok(ClaimDefinition { name, target, expression, always_include_in_token, scopes, status, ..claim })
+}
+
+fn of_server<'a>(
+    org: &'a OrgSnapshot,
+    server: &str,
+) -> Result<impl Iterator<Item = &'a ClaimDefinition>, ManagementError> {
+    let id = &authorization_servers::find(org, server)?.id;
+    Ok(org.configuration.claims.below(id))
+}
+
+fn find<'a>(org: &'a OrgSnapshot, (server, id): (&str, &str)) -> Result<&'a ClaimDefinition, ManagementError> {
+    let server = authorization_servers::find(org, server)?;
+    let claim = org.configuration.claims.find(id).filter(|claim| claim.authorization_server_id == server.id);
+    claim.ok_or_else(|| not_found::<ClaimDefinition>(id))
+}
+
+fn is_taken(org: &OrgSnapshot, claim: &ClaimDefinition) -> bool {
+    let mut known = org.configuration.claims.below(&claim.authorization_server_id);
+    known.any(|known| known.id != claim.id && known.name == claim.name && known.target == claim.target)
+}

@@ -1,0 +1,181 @@
+//! OAuth clients.
+
+use tenterhook_contract::{Secret, party::Target};
+use tenterhook_model::{ApplicationType, ClientAuthenticationMethod, ConfigurationObject, OAuthClient};
+use tenterhook_platform::{
+    OrgSnapshot, Platform,
+    entropy::{random_token, sha256_hex},
+    events::named_target,
+};
+
+use crate::{
+    administrator::{Administrator, ManagementError, check_room, org_of},
+    authorization_servers::OBJECTS_MAX,
+    provision::client_of,
+    request::{BLANK, Causes, Given, INVALID, Submitted},
+    resource::{Change, Done, Resource, changed, not_found},
+};
+
+/// What the summary of an error names.
+pub const MODEL: &str = "client";
+
+/// What a request says of a client, by the names of RFC 7591.
+#[derive(Clone, Debug, Default)]
+pub struct ClientRequest {
+    /// The name.
+    pub name: Given<String>,
+    /// `web`, `native`, `browser` or `service`.
+    pub application_type: Given<String>,
+    /// Where codes may be sent.
+    pub redirect_uris: Given<Vec<String>>,
+    /// Grant types it may use.
+    pub grant_types: Given<Vec<String>>,
+    /// Response types it may use.
+    pub response_types: Given<Vec<String>>,
+    /// How it authenticates.
+    pub token_endpoint_auth_method: Given<String>,
+}
+
+impl Resource for OAuthClient {
+    const KIND: &'static str = "Client";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn object(self) -> ConfigurationObject {
+        ConfigurationObject::Client(self)
+    }
+
+    fn target(&self) -> Target {
+        named_target(self.id.as_str(), "PublicClientApp", &self.name)
+    }
+
+    fn event(done: Done) -> (String, String) {
+        (format!("oauth2.client.lifecycle.{}", done.verb()), format!("OAuth client {}", done.past()))
+    }
+}
+
+/// Every client of an org.
+pub fn list(platform: &Platform, administrator: &Administrator) -> Result<Vec<OAuthClient>, ManagementError> {
+    Ok(org_of(platform, administrator)?.configuration.clients.iter().cloned().collect())
+}
+
+/// One client.
+pub fn get(platform: &Platform, administrator: &Administrator, id: &str) -> Result<OAuthClient, ManagementError> {
+    find(&*org_of(platform, administrator)?, id).cloned()
+}
+
+/// Registers a client. Its secret, if it has one, is in the answer and nowhere else.
+pub async fn create(
+    platform: &Platform,
+    administrator: &Administrator,
+    submitted: &Submitted<ClientRequest>,
+) -> Result<(OAuthClient, Option<Secret>), ManagementError> {
+    let (client, secret) = read_client(platform, submitted)?;
+    let client = changed(platform, administrator, Done::Created, |org| {
+        check_room("client_name", org.configuration.clients.len(), OBJECTS_MAX)?;
+        Ok(Change::put(client.clone()))
+    })
+    .await?;
+    Ok((client, secret))
+}
+
+fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a OAuthClient, ManagementError> {
+    org.configuration.clients.find(id).ok_or_else(|| not_found::<OAuthClient>(id))
+}
+
+/// A new client of a request, and its secret.
+fn read_client(
+    platform: &Platform,
+    submitted: &Submitted<ClientRequest>,
+) -> Result<(OAuthClient, Option<Secret>), ManagementError> {
+    let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+    let name = causes.text("client_name", &request.name);
+    let application_type = match causes.optional_text("application_type", &request.application_type).as_deref() {
+        None => None,
+        Some("web") => Some(ApplicationType::Web),
+        Some("native") => Some(ApplicationType::Native),
+        Some("browser") => Some(ApplicationType::Browser),
+        Some("service") => Some(ApplicationType::Service),
+        Some(_) => {
+            causes.add("application_type", "Write `web`, `native`, `browser` or `service`");
+            None
+        }
+    };
+    let method = causes.optional_text("token_endpoint_auth_method", &request.token_endpoint_auth_method);
+    let authentication = match method.as_deref() {
+        None | Some("client_secret_basic") => ClientAuthenticationMethod::ClientSecretBasic,
+        Some("client_secret_post") => ClientAuthenticationMethod::ClientSecretPost,
+        Some("none") => ClientAuthenticationMethod::None,
+        Some(_) => {
+            causes.add("token_endpoint_auth_method", INVALID);
+            ClientAuthenticationMethod::None
+        }
+    };
+    let redirect_uris = causes.texts("redirect_uris", &request.redirect_uris);
+    if !redirect_uris.iter().all(|uri| is_redirect_uri(uri)) {
+        causes.add(
+            "redirect_uris",
+            "Write absolute URIs such as `https://app.example.com/callback` or `com.example.app:/callback`, without a \
+             fragment, spaces or a user name",
+        );
+    }
+    let grant_types = causes.texts("grant_types", &request.grant_types);
+    let known = ["authorization_code", "client_credentials", "refresh_token"];
+    if grant_types.is_empty() || grant_types.iter().any(|grant_type| !known.contains(&grant_type.as_str())) {
+        causes.add("grant_types", "Write `authorization_code`, `client_credentials`, `refresh_token`");
+    }
+    let credentials = grant_types.iter().any(|grant_type| grant_type == "client_credentials");
+    if credentials && authentication == ClientAuthenticationMethod::None {
+        causes.add("grant_types", "A public client cannot use `client_credentials`");
+    }
+    let code = grant_types.iter().any(|grant_type| grant_type == "authorization_code");
+    if code && redirect_uris.is_empty() {
+        causes.add("redirect_uris", BLANK);
+    }
+    let response_types = read_response_types(&mut causes, &request.response_types, code, credentials);
+    causes.finish()?;
+    let secret = (authentication != ClientAuthenticationMethod::None).then(|| random_token(platform.entropy()));
+    let secret_sha256 = secret.as_ref().map(|secret| sha256_hex(secret.expose()));
+    let client = OAuthClient {
+        application_type,
+        redirect_uris,
+        grant_types,
+        response_types,
+        ..client_of(platform, &name, authentication, secret_sha256)
+    };
+    Ok((client, secret))
+}
+
+/// `code` goes with `authorization_code`, and `token` with `client_credentials`, as the vendor has it; without the member
+/// it is what the grant types ask of the authorization endpoint.
+fn read_response_types(causes: &mut Causes, given: &Given<Vec<String>>, code: bool, credentials: bool) -> Vec<String> {
+    let Some(named) = causes.listed("response_types", given) else {
+        return if code { vec!["code".to_owned()] } else { Vec::new() };
+    };
+    let fits = |kind: &String| (kind == "code" && code) || (kind == "token" && credentials);
+    if !named.iter().all(fits) {
+        causes.add("response_types", "Write `code` for `authorization_code` and `token` for `client_credentials`");
+    } else if code && !named.iter().any(|kind| kind == "code") {
+        causes.add("response_types", "`authorization_code` needs `code`");
+    }
+    named
+}
+
+/// Whether a browser may be sent there: an absolute URI without a fragment (RFC 6749 section 3.1.2) of a scheme that leads to
+/// a web server or an app, written without what the URL parser would drop in silence.
+fn is_redirect_uri(text: &str) -> bool {
+    /// Schemes that a browser runs, reads or shows by itself.
+    const OF_THE_BROWSER: [&str; 10] =
+        ["about", "blob", "chrome", "data", "file", "filesystem", "ftp", "javascript", "vbscript", "view-source"];
+    let Ok(uri) = url::Url::parse(text) else { return false };
+    let of_the_web = matches!(uri.scheme(), "http" | "https");
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !text.contains(['#', '\\'])
+        && !OF_THE_BROWSER.contains(&uri.scheme())
+        && uri.username().is_empty()
+        && uri.password().is_none()
+        && (!of_the_web
+            || text.get(uri.scheme().len()..).is_some_and(|rest| rest.starts_with("://") && !rest.starts_with(":///")))
+}

@@ -1,0 +1,375 @@
+//! Rules of access policies.
+
+use tenterhook_contract::{
+    Timestamp,
+    id::{GroupId, HookId, UserId},
+    party::Target,
+};
+use tenterhook_model::{ConfigurationObject, PolicyRule, RulePeople, Status};
+use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
+
+use crate::{
+    access_policies,
+    administrator::{Administrator, ManagementError, check_room, org_of},
+    associations::TOKEN_RULE,
+    authorization_servers::OBJECTS_MAX,
+    priority::{Prioritised, moved_down, read_priority},
+    provision::rule_of,
+    request::{BLANK, Causes, Given, NAME_ONE, Submitted},
+    resource::{Change, Done, Resource, changed, check_unique, not_found, status_changed},
+};
+
+/// What the summary of an error names.
+pub const MODEL: &str = "policyRule";
+/// `type` of a rule.
+pub const TYPE: &str = "RESOURCE_ACCESS";
+/// The group of every user, as rules may call it instead of by its id.
+const EVERYONE: &str = "EVERYONE";
+const GRANT_TYPES: &str = "conditions.grantTypes.include";
+const SCOPES: &str = "conditions.scopes.include";
+const USERS: &str = "conditions.people.users.include";
+const USERS_EXCLUDED: &str = "conditions.people.users.exclude";
+const GROUPS: &str = "conditions.people.groups.include";
+const ACCESS_LIFETIME: &str = "actions.token.accessTokenLifetimeMinutes";
+const REFRESH_LIFETIME: &str = "actions.token.refreshTokenLifetimeMinutes";
+const REFRESH_WINDOW: &str = "actions.token.refreshTokenWindowMinutes";
+
+/// What a request says of a rule. The rule is where a token hook is associated (`management-api.md` section 5).
+#[derive(Clone, Debug, Default)]
+pub struct RuleRequest {
+    /// [`TYPE`].
+    pub rule_type: Given<String>,
+    /// The name.
+    pub name: Given<String>,
+    /// `ACTIVE` or `INACTIVE`.
+    pub status: Given<String>,
+    /// Lower is tried first.
+    pub priority: Given<u32>,
+    /// Users that it is for, and users that it is not for.
+    pub users: Included,
+    /// Groups of the same.
+    pub groups: Included,
+    /// Clients; a policy names them.
+    pub clients: Given<Vec<String>>,
+    /// Grant types that it is for.
+    pub grant_types: Given<Vec<String>>,
+    /// Scopes that it allows.
+    pub scopes: Given<Vec<String>>,
+    /// Minutes an access token lives.
+    pub access_token_lifetime_minutes: Given<u32>,
+    /// Minutes a refresh token lives.
+    pub refresh_token_lifetime_minutes: Given<u32>,
+    /// Minutes within which a refresh token must be used.
+    pub refresh_token_window_minutes: Given<u32>,
+    /// The id of the token hook; nothing takes it away.
+    pub inline_hook: Given<Given<String>>,
+}
+
+/// What a condition includes and excludes.
+#[derive(Clone, Debug, Default)]
+pub struct Included {
+    /// Names or ids.
+    pub include: Given<Vec<String>>,
+    /// The same.
+    pub exclude: Given<Vec<String>>,
+}
+
+impl Resource for PolicyRule {
+    const KIND: &'static str = "AuthorizationServerPolicyRule";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn object(self) -> ConfigurationObject {
+        ConfigurationObject::Rule(self)
+    }
+
+    fn target(&self) -> Target {
+        named_target(self.id.as_str(), "PolicyRule", &self.name)
+    }
+
+    fn event(done: Done) -> (String, String) {
+        match done {
+            Done::Created => ("policy.rule.add".to_owned(), "Add policy rule".to_owned()),
+            _ => (format!("policy.rule.{}", done.verb()), done.sentence("policy rule")),
+        }
+    }
+}
+
+impl Prioritised for PolicyRule {
+    fn priority(&self) -> u32 {
+        self.priority
+    }
+
+    fn at(self, priority: u32, last_updated: Timestamp) -> Self {
+        Self { priority, last_updated, ..self }
+    }
+}
+
+/// A rule by the ids of its path: of its server, of its policy, its own.
+pub type RulePath<'a> = (&'a str, &'a str, &'a str);
+
+/// Every rule of a policy.
+pub fn list(
+    platform: &Platform,
+    administrator: &Administrator,
+    policy: (&str, &str),
+) -> Result<Vec<PolicyRule>, ManagementError> {
+    let org = org_of(platform, administrator)?;
+    Ok(of_policy(&org, policy)?.cloned().collect())
+}
+
+/// One rule.
+pub fn get(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: RulePath<'_>,
+) -> Result<PolicyRule, ManagementError> {
+    find(&*org_of(platform, administrator)?, path).cloned()
+}
+
+/// Adds a rule to a policy, behind the others unless the request names its priority. A new rule has none of its conditions:
+/// its request must say whom and what it is for.
+pub async fn create(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: (&str, &str),
+    submitted: &Submitted<RuleRequest>,
+) -> Result<PolicyRule, ManagementError> {
+    let now = platform.now().whole_seconds();
+    changed(platform, administrator, Done::Created, |org| {
+        let policy = access_policies::find(org, path)?;
+        let last = of_policy(org, path)?.map(|rule| rule.priority).max().unwrap_or(0);
+        let (grant_types, scopes, people) = (Vec::new(), Vec::new(), RulePeople::default());
+        let rule = rule_of(platform, policy, "", last.saturating_add(1));
+        let rule = read(org, submitted, PolicyRule { grant_types, scopes, people, ..rule })?;
+        check_unique("name", is_taken(org, &rule))?;
+        check_room("name", of_policy(org, path)?.count(), OBJECTS_MAX)?;
+        let moved = moved_down(of_policy(org, path)?, &rule, now)?;
+        Ok(Change::put_with(rule, moved))
+    })
+    .await
+}
+
+/// Replaces a rule.
+pub async fn replace(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: RulePath<'_>,
+    submitted: &Submitted<RuleRequest>,
+) -> Result<PolicyRule, ManagementError> {
+    let now = platform.now().whole_seconds();
+    changed(platform, administrator, Done::Updated, |org| {
+        let stored = find(org, path)?;
+        let rule = PolicyRule { last_updated: now, ..read(org, submitted, stored.clone())? };
+        check_unique("name", is_taken(org, &rule))?;
+        if rule.priority == stored.priority {
+            return Ok(Change::put(rule));
+        }
+        let others = of_policy(org, (path.0, path.1))?.filter(|known| known.id != rule.id);
+        let moved = moved_down(others, &rule, now)?;
+        Ok(Change::put_with(rule, moved))
+    })
+    .await
+}
+
+/// Deletes a rule.
+pub async fn delete(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: RulePath<'_>,
+) -> Result<(), ManagementError> {
+    changed(platform, administrator, Done::Deleted, |org| Ok(Change::delete(find(org, path)?.clone(), [])))
+        .await
+        .map(drop)
+}
+
+/// Activates a rule; an active one stays as it is.
+pub async fn activate(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: RulePath<'_>,
+) -> Result<(), ManagementError> {
+    set_status(platform, administrator, path, (Status::Active, Done::Activated)).await
+}
+
+/// Deactivates a rule, which then takes no part; an inactive one stays as it is.
+pub async fn deactivate(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: RulePath<'_>,
+) -> Result<(), ManagementError> {
+    set_status(platform, administrator, path, (Status::Inactive, Done::Deactivated)).await
+}
+
+async fn set_status(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: RulePath<'_>,
+    (status, done): (Status, Done),
+) -> Result<(), ManagementError> {
+    let last_updated = platform.now().whole_seconds();
+    status_changed(platform, administrator, done, |org| {
+        let stored = find(org, path)?;
+        Ok((stored.status != status).then(|| PolicyRule { status, last_updated, ..stored.clone() }))
+    })
+    .await
+}
+
+/// The id of the group of every user: the org's own, with the prefix of groups.
+fn everyone_id(org: &OrgSnapshot) -> String {
+    let id = org.org.id.as_str();
+    format!("{}{}", GroupId::PREFIX, id.get(GroupId::PREFIX.len()..).unwrap_or_default())
+}
+
+/// Reads a request over `rule`: a member that is absent keeps its stored value.
+fn read(
+    org: &OrgSnapshot,
+    submitted: &Submitted<RuleRequest>,
+    rule: PolicyRule,
+) -> Result<PolicyRule, ManagementError> {
+    let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+    causes.constant("type", &request.rule_type, TYPE);
+    let name = causes.text("name", &request.name);
+    let status = causes.status(&request.status, rule.status);
+    let priority = read_priority(&mut causes, &request.priority, rule.priority);
+    let grant_types = included(&mut causes, GRANT_TYPES, &request.grant_types, &rule.grant_types);
+    let scopes = included(&mut causes, SCOPES, &request.scopes, &rule.scopes);
+    let people = read_people(org, &mut causes, request, &rule.people, &grant_types);
+    refuse_other_conditions(&mut causes, request);
+    let given = &request.access_token_lifetime_minutes;
+    let access = causes.plain(ACCESS_LIFETIME, given, rule.access_token_lifetime_minutes);
+    if !(5..=1_440).contains(&access) {
+        causes.add("accessTokenLifetimeMinutes", "Write 5 to 1440 minutes");
+    }
+    let given = &request.refresh_token_lifetime_minutes;
+    let refresh = causes.plain(REFRESH_LIFETIME, given, rule.refresh_token_lifetime_minutes);
+    let given = &request.refresh_token_window_minutes;
+    let window = causes.plain(REFRESH_WINDOW, given, rule.refresh_token_window_minutes);
+    let inline_hook = read_hook(org, &mut causes, &request.inline_hook, &rule);
+    causes.finish()?;
+    Ok(PolicyRule {
+        name,
+        status,
+        priority,
+        grant_types,
+        scopes,
+        people,
+        access_token_lifetime_minutes: access,
+        refresh_token_lifetime_minutes: refresh,
+        refresh_token_window_minutes: window,
+        inline_hook,
+        ..rule
+    })
+}
+
+fn read_hook(
+    org: &OrgSnapshot,
+    causes: &mut Causes,
+    given: &Given<Given<String>>,
+    rule: &PolicyRule,
+) -> Option<HookId> {
+    let id = match given {
+        Given::Absent => return None,
+        Given::Is(id) => id.value().and_then(|id| id.parse::<HookId>().ok()),
+        Given::Wrong => None,
+    };
+    match TOKEN_RULE.hook(org, id.as_ref()) {
+        Ok(hook) if org.is_secured_by(hook, &rule.authorization_server_id) => causes.add(
+            TOKEN_RULE.member,
+            "The channel of the inline hook gets its access tokens from this authorization server, whose tokens would \
+             wait for the inline hook. Use another token URL",
+        ),
+        Ok(_) => {}
+        Err(why) => causes.add(TOKEN_RULE.member, &why),
+    }
+    id
+}
+
+/// The items of a list that the request has, else the stored ones: at least one, for a rule that includes none applies to
+/// nothing, and nothing is included that nobody named.
+fn included(causes: &mut Causes, member: &str, given: &Given<Vec<String>>, stored: &[String]) -> Vec<String> {
+    match causes.listed(member, given) {
+        None if stored.is_empty() => causes.add(member, BLANK),
+        None => return stored.to_vec(),
+        Some(items) if items.is_empty() && !causes.has(member) => causes.add(member, NAME_ONE),
+        Some(items) => return items,
+    }
+    Vec::new()
+}
+
+/// Whom the rule is for. Each list that the request does not have is the stored one.
+fn read_people(
+    org: &OrgSnapshot,
+    causes: &mut Causes,
+    request: &RuleRequest,
+    stored: &RulePeople,
+    grant_types: &[String],
+) -> RulePeople {
+    let groups = causes.listed(GROUPS, &request.groups.include).unwrap_or_else(|| stored.groups.clone());
+    let everyone_id = everyone_id(org);
+    if groups.iter().any(|group| group != EVERYONE && *group != everyone_id) {
+        causes.add(GROUPS, "Groups other than `EVERYONE` are not supported: name users");
+    }
+    let users = read_users(causes, USERS, &request.users.include, &stored.users);
+    let users_exclude = read_users(causes, USERS_EXCLUDED, &request.users.exclude, &stored.users_exclude);
+    let people = RulePeople { users, users_exclude, groups };
+    // There is no user to be among the people when a client acts for itself.
+    let has_users = grant_types.iter().any(|grant_type| grant_type != "client_credentials");
+    let nobody = people.groups.is_empty() && people.users.is_empty();
+    if nobody && has_users && ![GROUPS, USERS].into_iter().any(|member| causes.has(member)) {
+        causes.add(USERS, "Name user ids, or the group `EVERYONE`");
+    }
+    people
+}
+
+fn read_users(causes: &mut Causes, member: &str, given: &Given<Vec<String>>, stored: &[UserId]) -> Vec<UserId> {
+    let Some(named) = causes.listed(member, given) else { return stored.to_vec() };
+    let users: Option<Vec<UserId>> = named.iter().map(|id| id.parse().ok()).collect();
+    users.unwrap_or_else(|| {
+        causes.add(member, "Name user ids");
+        Vec::new()
+    })
+}
+
+/// Conditions that nothing evaluates: a rule that says them must not apply to everyone instead.
+fn refuse_other_conditions(causes: &mut Causes, request: &RuleRequest) {
+    for (member, given, allowed, text) in [
+        (
+            "conditions.people.groups.exclude",
+            &request.groups.exclude,
+            None,
+            "Excluding groups is not supported: name the users to include or to exclude",
+        ),
+        (
+            "conditions.clients.include",
+            &request.clients,
+            Some(access_policies::EVERY_CLIENT),
+            "Clients in a rule are not supported: name them in the policy",
+        ),
+    ] {
+        if causes.texts(member, given).iter().any(|item| Some(item.as_str()) != allowed) {
+            causes.add(member, text);
+        }
+    }
+}
+
+fn of_policy<'a>(
+    org: &'a OrgSnapshot,
+    policy: (&str, &str),
+) -> Result<impl Iterator<Item = &'a PolicyRule>, ManagementError> {
+    let id = &access_policies::find(org, policy)?.id;
+    Ok(org.configuration.rules.below(id))
+}
+
+fn find<'a>(org: &'a OrgSnapshot, (server, policy, id): RulePath<'_>) -> Result<&'a PolicyRule, ManagementError> {
+    let policy = access_policies::find(org, (server, policy))?;
+    let rule = org.configuration.rules.find(id).filter(|rule| rule.policy_id == policy.id);
+    rule.ok_or_else(|| not_found::<PolicyRule>(id))
+}
+
+fn is_taken(org: &OrgSnapshot, rule: &PolicyRule) -> bool {
+    let mut known = org.configuration.rules.below(&rule.policy_id);
+    known.any(|known| known.id != rule.id && known.name == rule.name)
+}

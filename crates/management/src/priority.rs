@@ -1,0 +1,85 @@
+//! Priorities of policies and rules: of those that are compared with each other no two get the same one. What is put at the
+//! priority of another one takes its place, and that one and those right behind it move down by one.
+
+use tenterhook_contract::Timestamp;
+
+use crate::{
+    administrator::ManagementError,
+    request::{Causes, Given},
+};
+
+/// Highest priority that a body may name: behind it there is always room for those that name none, and those that are moved
+/// down.
+const PRIORITY_MAX: u32 = 1_000_000;
+
+/// What has a priority among others of its kind.
+pub(crate) trait Prioritised: Clone {
+    fn priority(&self) -> u32;
+
+    /// The same at another priority.
+    fn at(self, priority: u32, last_updated: Timestamp) -> Self;
+}
+
+/// The priority that a request names, or `default`. One that is the object's own already stays, whatever it is.
+pub(crate) fn read_priority(causes: &mut Causes, given: &Given<u32>, default: u32) -> u32 {
+    let priority = causes.plain("priority", given, default);
+    if priority > PRIORITY_MAX && priority != default {
+        causes.add("priority", &format!("Write at most {PRIORITY_MAX}"));
+    }
+    priority
+}
+
+/// Those of `others` that `new` moves down, as they are then.
+///
+/// # Errors
+/// When one would get a priority that is too large.
+pub(crate) fn moved_down<'a, T: Prioritised + 'a>(
+    others: impl Iterator<Item = &'a T>,
+    new: &T,
+    last_updated: Timestamp,
+) -> Result<Vec<T>, ManagementError> {
+    let others: Vec<&T> = others.collect();
+    let known: Vec<u32> = others.iter().map(|other| other.priority()).collect();
+    let after = with_room_at(new.priority(), &known)
+        .ok_or_else(|| ManagementError::field("priority", "The priorities behind it would become too large"))?;
+    let changed = others.into_iter().zip(after).filter(|(other, after)| other.priority() != *after);
+    Ok(changed.map(|(other, priority)| other.clone().at(priority, last_updated)).collect())
+}
+
+/// The priorities of the others when `priority` is nobody's but the new one's; `None` when there is no such number. Only as
+/// many move as have to: up to the first number that nobody has.
+fn with_room_at(priority: u32, others: &[u32]) -> Option<Vec<u32>> {
+    let mut free = priority;
+    while others.contains(&free) {
+        free = free.checked_add(1)?;
+    }
+    let moves = priority..free;
+    Some(others.iter().map(|other| other + u32::from(moves.contains(other))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_at_a_priority_that_is_taken_moves_those_from_there_to_the_first_gap_down_by_one() {
+        const LAST: u32 = u32::MAX;
+        for (priority, others, after) in [
+            (1, &[][..], Some(&[][..])),
+            (3, &[1, 2], Some(&[1, 2])),
+            (1, &[1, 2], Some(&[2, 3])),
+            (2, &[1, 2, 3], Some(&[1, 3, 4])),
+            (2, &[3, 1, 2], Some(&[4, 1, 3])),
+            (2, &[1, 3], Some(&[1, 3])),
+            (1, &[1, 2, 7], Some(&[2, 3, 7])),
+            (1, &[0, 1, 3], Some(&[0, 2, 3])),
+            (1, &[1, 1, 2], Some(&[2, 2, 3])),
+            (LAST, &[1, LAST - 1], Some(&[1, LAST - 1])),
+            (LAST - 1, &[1, LAST - 1], Some(&[1, LAST])),
+            (LAST, &[LAST], None),
+            (1, &[1, LAST], Some(&[2, LAST])),
+        ] {
+            assert_eq!(with_room_at(priority, others).as_deref(), after, "{priority} among {others:?}");
+        }
+    }
+}

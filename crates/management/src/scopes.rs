@@ -1,0 +1,163 @@
+//! Scopes of authorization servers.
+
+use tenterhook_contract::party::Target;
+use tenterhook_model::{ConfigurationObject, Scope};
+use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
+
+use crate::{
+    administrator::{Administrator, ManagementError, check_room, org_of},
+    authorization_servers::{self, OBJECTS_MAX},
+    provision::scope_of,
+    request::{Causes, Given, INVALID, Submitted},
+    resource::{Change, Done, Resource, changed, check_unique, not_found},
+};
+
+/// What the summary of an error names.
+pub const MODEL: &str = "scope";
+
+/// What a request says of a scope.
+#[derive(Clone, Debug, Default)]
+pub struct ScopeRequest {
+    /// The name, such as `orders.read`.
+    pub name: Given<String>,
+    /// For people.
+    pub description: Given<String>,
+    /// The name for people.
+    pub display_name: Given<String>,
+    /// `IMPLICIT`.
+    pub consent: Given<String>,
+    /// `ALL_CLIENTS` or `NO_CLIENTS`.
+    pub metadata_publish: Given<String>,
+    /// Granted when a request names no scope.
+    pub default: Given<bool>,
+    /// Whether users may leave it out where they are asked for their consent.
+    pub optional: Given<bool>,
+}
+
+impl Resource for Scope {
+    const KIND: &'static str = "Scope";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn object(self) -> ConfigurationObject {
+        ConfigurationObject::Scope(self)
+    }
+
+    fn target(&self) -> Target {
+        named_target(self.id.as_str(), "Scope", &self.name)
+    }
+
+    fn event(done: Done) -> (String, String) {
+        let past = done.past();
+        (format!("oauth2.scope.{past}"), format!("OAuth2 scope has been {past}"))
+    }
+}
+
+/// Every scope of a server.
+pub fn list(platform: &Platform, administrator: &Administrator, server: &str) -> Result<Vec<Scope>, ManagementError> {
+    let org = org_of(platform, administrator)?;
+    Ok(of_server(&org, server)?.cloned().collect())
+}
+
+/// One scope.
+pub fn get(platform: &Platform, administrator: &Administrator, path: (&str, &str)) -> Result<Scope, ManagementError> {
+    find(&*org_of(platform, administrator)?, path).cloned()
+}
+
+/// Adds a scope to a server.
+pub async fn create(
+    platform: &Platform,
+    administrator: &Administrator,
+    server: &str,
+    submitted: &Submitted<ScopeRequest>,
+) -> Result<Scope, ManagementError> {
+    changed(platform, administrator, Done::Created, |org| {
+        let id = &authorization_servers::find(org, server)?.id;
+        let scope = read(submitted, Scope { published: false, ..scope_of(platform, id, "", "") })?;
+        check_unique("name", is_taken(org, &scope))?;
+        check_room("name", of_server(org, server)?.count(), OBJECTS_MAX)?;
+        Ok(Change::put(scope))
+    })
+    .await
+}
+
+/// Replaces a scope.
+pub async fn replace(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: (&str, &str),
+    submitted: &Submitted<ScopeRequest>,
+) -> Result<Scope, ManagementError> {
+    changed(platform, administrator, Done::Updated, |org| {
+        let scope = read(submitted, find(org, path)?.clone())?;
+        check_unique("name", is_taken(org, &scope))?;
+        Ok(Change::put(scope))
+    })
+    .await
+}
+
+/// Deletes a scope that is not one of the system's.
+pub async fn delete(
+    platform: &Platform,
+    administrator: &Administrator,
+    path: (&str, &str),
+) -> Result<(), ManagementError> {
+    changed(platform, administrator, Done::Deleted, |org| {
+        let scope = find(org, path)?;
+        if scope.system {
+            return Err(ManagementError::field("system", "The scope is one of the system's, which cannot be deleted"));
+        }
+        Ok(Change::delete(scope.clone(), []))
+    })
+    .await
+    .map(drop)
+}
+
+/// Reads a request over `scope`. Texts are replaced; any other member that is absent keeps its default or its stored value.
+fn read(submitted: &Submitted<ScopeRequest>, scope: Scope) -> Result<Scope, ManagementError> {
+    let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+    let name = causes.text("name", &request.name);
+    // A scope-token of RFC 6749 section 3.3.
+    let legal = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if !name.bytes().all(legal) {
+        causes.add("name", INVALID);
+    }
+    if scope.system && name != scope.name {
+        causes.add("name", "The scope is one of the system's, whose names cannot be changed");
+    }
+    let description = causes.optional_text("description", &request.description).unwrap_or_default();
+    let display_name = causes.optional_text("displayName", &request.display_name);
+    let why = "Only `IMPLICIT` is supported: users are not asked for their consent";
+    causes.only("consent", &request.consent, "IMPLICIT", why);
+    let published = match causes.optional_text("metadataPublish", &request.metadata_publish).as_deref() {
+        None => scope.published,
+        Some("ALL_CLIENTS") => true,
+        Some("NO_CLIENTS") => false,
+        Some(_) => {
+            causes.add("metadataPublish", "Write `ALL_CLIENTS` or `NO_CLIENTS`");
+            false
+        }
+    };
+    let default = causes.plain("default", &request.default, scope.default);
+    let optional = causes.plain("optional", &request.optional, scope.optional);
+    causes.finish()?;
+    Ok(Scope { name, description, display_name, published, default, optional, ..scope })
+}
+
+fn of_server<'a>(org: &'a OrgSnapshot, server: &str) -> Result<impl Iterator<Item = &'a Scope>, ManagementError> {
+    let id = &authorization_servers::find(org, server)?.id;
+    Ok(org.configuration.scopes.below(id))
+}
+
+fn find<'a>(org: &'a OrgSnapshot, (server, id): (&str, &str)) -> Result<&'a Scope, ManagementError> {
+    let server = authorization_servers::find(org, server)?;
+    let scope = org.configuration.scopes.find(id).filter(|scope| scope.authorization_server_id == server.id);
+    scope.ok_or_else(|| not_found::<Scope>(id))
+}
+
+fn is_taken(org: &OrgSnapshot, scope: &Scope) -> bool {
+    let mut known = org.configuration.scopes.below(&scope.authorization_server_id);
+    known.any(|known| known.id != scope.id && known.name == scope.name)
+}

@@ -1,0 +1,250 @@
+//! What a handler of the management API gets: who asks, the ids of the path, the query, the body.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    body::{Body as HttpBody, Bytes, HttpBody as _},
+    extract::{FromRequestParts, Path, Request},
+    http::{header, request::Parts},
+};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
+use tenterhook_contract::members::Members;
+use tenterhook_management::{administrator::Administrator, request::Submitted};
+use tenterhook_platform::{Caller, OrgSnapshot, Platform};
+
+use super::{Presented, answer::Described};
+use crate::{
+    App,
+    error::ApiError,
+    patience::{self, Unread},
+    plain_text::{NUL, member_with_nul},
+};
+
+/// Bytes of a body of the management API.
+pub(crate) const BODY_BYTES_MAX: usize = 512 * 1_024;
+
+/// One request, as its handler gets it.
+pub(crate) struct Call<B = NoBody, W = Admin> {
+    pub(crate) app: App,
+    pub(crate) who: W,
+    pub(super) ids: HashMap<String, String>,
+    pub(crate) query: Option<String>,
+    pub(crate) body: B,
+}
+
+impl<B, W> Call<B, W> {
+    pub(super) async fn ids_of(parts: &mut Parts) -> Result<HashMap<String, String>, ApiError> {
+        let ids = Path::<HashMap<String, String>>::from_request_parts(parts, &()).await;
+        ids.map(|Path(ids)| ids).map_err(|_| ApiError::UnknownPath)
+    }
+
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.app.platform
+    }
+
+    /// The id that the path of the route calls so.
+    pub(crate) fn id(&self, name: &str) -> &str {
+        self.ids.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+}
+
+impl<B> Call<B, Admin> {
+    pub(crate) fn administrator(&self) -> &Administrator {
+        &self.who.0
+    }
+
+    /// Base URL of the org, without a trailing slash.
+    pub(crate) fn base_url(&self) -> &str {
+        &self.who.0.caller.base_url
+    }
+}
+
+/// Who may ask.
+pub(crate) trait Who: FromRequestParts<App, Rejection = ApiError> + Send + 'static {
+    const NEEDS_TOKEN: bool;
+}
+
+/// An authenticated administrator.
+pub(crate) struct Admin(pub(crate) Administrator);
+
+impl Who for Admin {
+    const NEEDS_TOKEN: bool = true;
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
+        let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
+        Ok(Self(Administrator { caller, token: presented.ok_or(ApiError::InvalidToken)? }))
+    }
+}
+
+/// Anybody; the org that is asked.
+pub(crate) struct Anybody(pub(crate) Arc<OrgSnapshot>);
+
+impl Who for Anybody {
+    const NEEDS_TOKEN: bool = false;
+}
+
+impl FromRequestParts<App> for Anybody {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        parts.extensions.get::<Arc<OrgSnapshot>>().cloned().map(Self).ok_or(ApiError::UnknownPath)
+    }
+}
+
+/// What a handler reads of a body.
+pub(crate) trait RequestBody: Sized + Send + 'static {
+    fn read(request: Request) -> impl Future<Output = Result<Self, ApiError>> + Send;
+
+    #[cfg(feature = "schema")]
+    fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription>;
+}
+
+/// Nothing, whatever is sent.
+pub(crate) struct NoBody;
+
+impl RequestBody for NoBody {
+    async fn read(_: Request) -> Result<Self, ApiError> {
+        Ok(Self)
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(_: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription> {
+        None
+    }
+}
+
+/// The body of a resource as it is written.
+///
+/// Every member is a [`Given`](tenterhook_management::request::Given), or a struct of such members that is read with
+/// [`below`]: reading never fails. [`Members`] has the same names as the struct, and those that are not read.
+pub(crate) trait ResourceBody: DeserializeOwned + Default + Described + Send + 'static {
+    /// What the summary of an error names.
+    const MODEL: &'static str;
+    /// Which members a body may have.
+    const MEMBERS: Members;
+    /// What the operations get.
+    type Request: Send;
+
+    fn into_request(self) -> Self::Request;
+}
+
+/// Reads the members of an object below another one; of anything else nothing, for [`Members`] says what is wrong with it.
+pub(crate) fn below<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(object(Value::deserialize(deserializer)?))
+}
+
+fn object<T: DeserializeOwned + Default>(value: Value) -> T {
+    // A struct could be read of an array too.
+    if value.is_object() { serde_json::from_value(value).unwrap_or_default() } else { T::default() }
+}
+
+/// A resource, as it was submitted.
+pub(crate) struct Body<T: ResourceBody>(pub(crate) Submitted<T::Request>);
+
+/// Reads a body.
+pub(super) fn submitted<T: ResourceBody>(value: Value) -> Submitted<T::Request> {
+    let unsupported = if value.is_object() {
+        T::MEMBERS.problems(&value)
+    } else {
+        vec![format!("{}: The body must be a JSON object", T::MODEL)]
+    };
+    Submitted { request: object::<T>(value).into_request(), unsupported }
+}
+
+impl<T: ResourceBody> RequestBody for Body<T> {
+    async fn read(request: Request) -> Result<Self, ApiError> {
+        Ok(Self(submitted::<T>(JsonBody::read(request).await?.value)))
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription> {
+        let schema = super::openapi::described::<T>(generator);
+        Some(super::openapi::BodyDescription { schema, required: true })
+    }
+}
+
+/// A JSON body with its bytes.
+pub(crate) struct JsonBody {
+    pub(crate) value: Value,
+    pub(crate) bytes: Bytes,
+}
+
+impl JsonBody {
+    /// `{}`.
+    pub(crate) fn empty_object() -> Self {
+        Self { value: Value::Object(serde_json::Map::new()), bytes: Bytes::from_static(b"{}") }
+    }
+}
+
+impl RequestBody for JsonBody {
+    async fn read(request: Request) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(body).await?;
+        if bytes.is_empty() {
+            return Err(ApiError::MalformedBody);
+        }
+        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(ApiError::BadMediaType);
+        }
+        let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedBody)?;
+        if let Some(place) = member_with_nul(&value) {
+            return Err(with_nul("body", &place));
+        }
+        Ok(Self { value, bytes })
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription> {
+        let schema = super::openapi::described::<serde_json::Map<String, Value>>(generator);
+        Some(super::openapi::BodyDescription { schema, required: true })
+    }
+}
+
+/// A JSON body that may be left out.
+pub(crate) struct OptionalJsonBody(pub(crate) Option<JsonBody>);
+
+impl RequestBody for OptionalJsonBody {
+    async fn read(request: Request) -> Result<Self, ApiError> {
+        if request.body().size_hint().exact() == Some(0) {
+            return Ok(Self(None));
+        }
+        // A body whose length is not told may be empty as well.
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        let request = Request::from_parts(parts, HttpBody::from(bytes));
+        Ok(Self(Some(JsonBody::read(request).await?)))
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription> {
+        JsonBody::describe(generator).map(|body| super::openapi::BodyDescription { required: false, ..body })
+    }
+}
+
+async fn read_body(body: HttpBody) -> Result<Bytes, ApiError> {
+    patience::read(body, BODY_BYTES_MAX).await.map_err(|unread| match unread {
+        Unread::TooLarge => ApiError::BodyTooLarge,
+        Unread::Late => ApiError::BodyTimeout,
+        Unread::Broken => ApiError::MalformedBody,
+    })
+}
+
+/// A text at `place` has a NUL character.
+pub(super) fn with_nul(subject: &'static str, place: &str) -> ApiError {
+    ApiError::Validation { subject, causes: vec![format!("{}: {NUL}", place.replace('\0', "\u{fffd}"))] }
+}

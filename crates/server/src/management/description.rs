@@ -1,0 +1,86 @@
+//! `/openapi.json`: the description of this API.
+
+use axum::{
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+
+use super::{
+    answer::Answer,
+    call::{Anybody, Call, NoBody},
+    route::Routes,
+};
+use crate::error::ApiError;
+
+/// The OpenAPI document, as `cargo xtask generate` writes it.
+pub(crate) const DOCUMENT: &str = include_str!("../../../../openapi/management.openapi.json");
+
+/// What needs no token.
+pub(super) fn public_routes() -> Routes {
+    Routes::of("Description", "okta.orgs").get("/openapi.json", "getDescription", description)
+}
+
+/// The document, byte for byte.
+struct Document;
+
+impl Answer for Document {
+    fn respond(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(generator: &mut schemars::SchemaGenerator) -> super::openapi::AnswerDescription {
+        let schema = super::openapi::described::<serde_json::Map<String, serde_json::Value>>(generator);
+        super::openapi::AnswerDescription { status: 200, schema: Some(schema) }
+    }
+}
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn description(_: Call<NoBody, Anybody>) -> Result<Document, ApiError> {
+    Ok(Document)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::super::table;
+
+    #[test]
+    fn every_route_is_in_the_document_and_everything_in_the_document_is_a_route() {
+        let document: Value = serde_json::from_str(super::DOCUMENT).unwrap();
+        let paths = document["paths"].as_object().unwrap().iter();
+        let described = paths.flat_map(|(path, operations)| {
+            operations.as_object().unwrap().iter().map(move |(method, operation)| {
+                let security = operation["security"].as_array().unwrap().first();
+                let scope = security.map(|security| security["apiToken"][0].as_str().unwrap().to_owned());
+                let text = |member: &Value| member.as_str().unwrap().to_owned();
+                let named = (text(&operation["operationId"]), text(&operation["tags"][0]));
+                (path.clone(), method.to_uppercase(), named, scope)
+            })
+        });
+        let routes = table().into_iter().map(|route| {
+            let named = (route.operation.to_owned(), route.tag.to_owned());
+            (route.path.to_owned(), route.method.to_string(), named, route.scope)
+        });
+        assert_eq!(described.collect::<BTreeSet<_>>(), routes.collect());
+    }
+
+    #[test]
+    fn operations_have_names_of_their_own_and_describe_every_parameter() {
+        let mut operations = BTreeSet::new();
+        let document: Value = serde_json::from_str(super::DOCUMENT).unwrap();
+        for route in table() {
+            assert!(operations.insert(route.operation), "{} is the name of two operations", route.operation);
+            let described = &document["paths"][route.path][route.method.as_str().to_lowercase()]["parameters"];
+            for parameter in &route.parameters {
+                let known = described.as_array().unwrap().iter().any(|known| known["name"] == json!(parameter.name));
+                assert!(known, "{}: {}", route.operation, parameter.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The OpenAPI 3.1 document of the management API, made of the route table. Only `cargo xtask generate` builds this; the
+//! server embeds the committed document.
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::route::Route;
+
+/// What a body is.
+pub(crate) struct BodyDescription {
+    pub(crate) schema: Value,
+    pub(crate) required: bool,
+}
+
+/// What an answer is.
+pub(crate) struct AnswerDescription {
+    pub(crate) status: u16,
+    pub(crate) schema: Option<Value>,
+}
+
+/// The schema of a type, or a reference to it.
+pub(crate) fn described<T: JsonSchema + ?Sized>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+/// The body of every error.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Error {
+    /// A code of the catalogue, such as `E0000001`; clients branch on it alone.
+    error_code: String,
+    error_summary: String,
+    /// The code again.
+    error_link: String,
+    /// Unique for each error; the server's log has it.
+    error_id: String,
+    /// One for each problem.
+    error_causes: Vec<ErrorCause>,
+}
+
+/// One problem.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorCause {
+    error_summary: String,
+}
+
+/// The document.
+pub(crate) fn document(routes: &[Route]) -> Value {
+    let generator = |mut settings: SchemaSettings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.into_generator()
+    };
+    let mut requests = generator(SchemaSettings::draft2020_12().for_deserialize());
+    let mut answers = generator(SchemaSettings::draft2020_12().for_serialize());
+    let mut paths = Map::new();
+    let mut tags = Vec::new();
+    for route in routes {
+        if !tags.contains(&route.tag) {
+            tags.push(route.tag);
+        }
+        let operation = operation(route, &mut requests, &mut answers);
+        let operations = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Some(operations) = operations.as_object_mut() {
+            operations.insert(route.method.as_str().to_lowercase(), operation);
+        }
+    }
+    let error = described::<Error>(&mut answers);
+    let responses = STATUSES.iter().map(|(_, name, description)| {
+        let content = json!({ "application/json": { "schema": error } });
+        ((*name).to_owned(), json!({ "description": description, "content": content }))
+    });
+    let responses = responses.collect::<Map<_, _>>();
+    let mut schemas = requests.take_definitions(true);
+    schemas.extend(answers.take_definitions(true));
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tenterhook management API",
+            "description": "Inline hooks, and what puts them into process flows.",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "servers": [{ "url": "/" }],
+        "tags": tags.iter().map(|tag| json!({ "name": tag })).collect::<Vec<_>>(),
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": responses,
+            "securitySchemes": {
+                "apiToken": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "`SSWS` and an API token",
+                },
+            },
+        },
+    })
+}
+
+/// The errors of every operation that needs a token, their names and when they come.
+const STATUSES: [(u16, &str, &str); 6] = [
+    (400, "Invalid", "Something in the request is wrong; nothing was changed."),
+    (401, "Unauthenticated", "The API token is missing or not valid."),
+    (403, "Forbidden", "The API token does not allow it."),
+    (404, "NotFound", "There is no such resource."),
+    (429, "RateLimited", "Too many requests, or too many calls of inline hooks are open."),
+    (503, "Unavailable", "The database cannot be written or read at present."),
+];
+
+fn operation(route: &Route, requests: &mut SchemaGenerator, answers: &mut SchemaGenerator) -> Value {
+    let mut operation = Map::from_iter([
+        ("operationId".to_owned(), json!(route.operation)),
+        ("summary".to_owned(), json!(sentence(route.operation))),
+        ("tags".to_owned(), json!([route.tag])),
+    ]);
+    let ids = route.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    let ids = ids.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
+    let parameters = route.parameters.iter().map(|parameter| {
+        let schema = json!({ "type": "string" });
+        json!({ "name": parameter.name, "in": "query", "description": parameter.description, "schema": schema })
+    });
+    let parameters: Vec<Value> = ids.chain(parameters).collect();
+    if !parameters.is_empty() {
+        operation.insert("parameters".to_owned(), parameters.into());
+    }
+    let content = |schema: Value| json!({ "application/json": { "schema": schema } });
+    if let Some(body) = (route.body)(requests) {
+        let body = json!({ "required": body.required, "content": content(body.schema) });
+        operation.insert("requestBody".to_owned(), body);
+    }
+    let answer = (route.answer)(answers);
+    let mut success = Map::from_iter([("description".to_owned(), json!("Success"))]);
+    success.extend(answer.schema.map(|schema| ("content".to_owned(), content(schema))));
+    let mut responses = Map::from_iter([(answer.status.to_string(), Value::Object(success))]);
+    for (status, name, _) in STATUSES {
+        let of_tokens = matches!(status, 401 | 403);
+        let of_ids = status == 404;
+        if (route.scope.is_some() || !of_tokens) && (route.path.contains('{') || !of_ids) {
+            let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+            responses.insert(status.to_string(), reference);
+        }
+    }
+    operation.insert("responses".to_owned(), responses.into());
+    // A scheme that is not OAuth may name what a token must allow (OpenAPI 3.1 section 4.8.30).
+    let security = route.scope.as_ref().map(|scope| json!({ "apiToken": [scope] }));
+    operation.insert("security".to_owned(), security.into_iter().collect::<Vec<_>>().into());
+    operation.into()
+}
+
+/// `createHookKey` as `Create hook key`.
+fn sentence(operation: &str) -> String {
+    let mut sentence = String::with_capacity(operation.len() + 4);
+    for (index, character) in operation.char_indices() {
+        match character {
+            first if index == 0 => sentence.extend(first.to_uppercase()),
+            upper if upper.is_uppercase() => {
+                sentence.push(' ');
+                sentence.extend(upper.to_lowercase());
+            }
+            other => sentence.push(other),
+        }
+    }
+    sentence
+}
