@@ -35,7 +35,6 @@ impl Answer for Document {
     }
 }
 
-#[expect(clippy::unused_async, reason = "handlers are")]
 async fn description(_: Call<NoBody, Anybody>) -> Result<Document, ApiError> {
     Ok(Document)
 }

@@ -42,13 +42,13 @@ pub(crate) struct Route {
 pub(crate) struct Routes {
     tag: &'static str,
     scope: &'static str,
-    routes: Vec<Route>,
+    table: Vec<Route>,
 }
 
 impl Routes {
     /// None yet. `scope` is what a token's scopes for the resource begin with: `okta.inlineHooks`.
     pub(crate) fn of(tag: &'static str, scope: &'static str) -> Self {
-        Self { tag, scope, routes: Vec::new() }
+        Self { tag, scope, table: Vec::new() }
     }
 
     pub(crate) fn get<B: RequestBody, W: Who, A: Answer>(
@@ -98,7 +98,7 @@ impl Routes {
         let scope = W::NEEDS_TOKEN.then(|| scope(if method == Method::GET { "read" } else { "manage" }));
         // The methods of the table are those of its functions.
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-        self.routes.push(Route {
+        self.table.push(Route {
             method,
             path,
             operation,
@@ -118,14 +118,14 @@ impl Routes {
 
     /// The last route reads these parameters of its query too.
     pub(crate) fn with(mut self, parameters: &[Parameter]) -> Self {
-        if let Some(route) = self.routes.last_mut() {
+        if let Some(route) = self.table.last_mut() {
             route.parameters.extend_from_slice(parameters);
         }
         self
     }
 
     pub(crate) fn into_vec(self) -> Vec<Route> {
-        self.routes
+        self.table
     }
 }
 

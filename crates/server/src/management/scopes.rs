@@ -85,7 +85,6 @@ impl ResourceBody for ScopeBody {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Scope"))]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_excessive_bools, reason = "members of the vendor's resource")]
 pub(super) struct ScopeAnswer {
     id: Id,
     name: String,
