@@ -1,10 +1,11 @@
-//! Which members the bodies of a resource may have: a member that is taken comes back, any other is refused by its name.
+//! The members that the bodies of a resource may have: a supported member is stored and returned, any other is refused
+//! with its name.
 
 use serde_json::{Map, Value};
 
 use crate::problem::shown;
 
-/// Unsupported members of one body that are named; a body can have thousands.
+/// Most unsupported members of one body that are named; a body can have thousands.
 pub const MEMBERS_NAMED_MAX: usize = 20;
 
 const UNKNOWN: &str = "The member is not supported";
@@ -25,18 +26,18 @@ const UNKNOWN: &str = "The member is not supported";
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Members {
-    /// What is read. What stands below one of these is judged by its reader.
+    /// Supported members. Their readers check the members below them.
     pub taken: &'static [&'static str],
-    /// What the resource shows and a body cannot set: passed over, because clients put back what they got.
+    /// Read-only members: ignored, because clients send objects as they received them.
     pub read_only: &'static [&'static str],
     /// Members of the vendor's resource that are not supported, each with the reason.
     pub refused: &'static [(&'static str, &'static str)],
 }
 
 impl Members {
-    /// One text per member that is not taken, `name: why`, at most [`MEMBERS_NAMED_MAX`] and one that counts the others.
-    /// A member that is null, or an empty object or array, asks for nothing and is passed over. A body that is no object
-    /// has no members.
+    /// One text per unsupported member, `name: reason`, at most [`MEMBERS_NAMED_MAX`] and one that counts the others. A
+    /// member that is null, or an empty object or array, has no effect and is ignored. A body that is not an object has
+    /// no members.
     ///
     /// ```
     /// use tenterhook_contract::members::Members;
@@ -80,7 +81,7 @@ impl Members {
         }
     }
 
-    /// Whether a known member stands below `path`.
+    /// Whether there is a known member below `path`.
     fn has_below(&self, path: &str) -> bool {
         let refused = self.refused.iter().map(|(name, _)| name);
         let mut names = self.taken.iter().chain(self.read_only).chain(refused);

@@ -1,4 +1,4 @@
-//! User profile schemas: which attributes there are, what a service is told and what it may set.
+//! User profile schemas: the attributes, and which of them a service gets and may set.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ pub struct Attribute {
     pub kind: AttributeKind,
     /// Whether it must have a value.
     pub required: bool,
-    /// Whether services are not told its value.
+    /// Whether its value is left out of hook documents.
     pub sensitive: bool,
     /// The values it is limited to; empty when it is not.
     pub one_of: Vec<Value>,
@@ -110,20 +110,20 @@ pub enum AttributeKind {
     Boolean,
     /// A list of values.
     List {
-        /// Of one kind.
+        /// The type of the items.
         items: Box<AttributeKind>,
-        /// Of these only, when there are any.
+        /// The allowed items; empty for no limit.
         one_of: Vec<Value>,
     },
 }
 
-/// What is wrong with a schema document, and where.
+/// A problem of a schema document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
 pub struct SchemaInvalid {
     /// The member.
     pub field: String,
-    /// What is wrong with it.
+    /// The problem.
     pub message: &'static str,
 }
 
@@ -198,7 +198,7 @@ fn listed(definition: &Map<String, Value>) -> Vec<Value> {
 }
 
 impl Attribute {
-    /// Whether the attribute may have this value; null stands for none.
+    /// Checks that the attribute may have this value; null means no value.
     ///
     /// # Errors
     /// What the value must be, without the value: `must be an integer`.
@@ -272,7 +272,7 @@ impl ProfileSchema {
         Ok(Self { attributes })
     }
 
-    /// The same schema with further attributes; one that is there already is replaced.
+    /// The schema with further attributes; existing ones are replaced.
     ///
     /// ```
     /// use tenterhook_contract::profile::ProfileSchema;
@@ -312,7 +312,7 @@ impl ProfileSchema {
         self.attributes.iter()
     }
 
-    /// Whether every user may have an attribute of this name, whatever an org defines.
+    /// Whether this is the name of a base attribute.
     ///
     /// ```
     /// use tenterhook_contract::profile::ProfileSchema;

@@ -36,14 +36,14 @@ pub fn get_public(platform: &Platform, administrator: &Administrator, key_id: &s
     key.map(HookKey::public_jwk).ok_or_else(|| not_found(key_id))
 }
 
-/// Makes a key pair of 2048 bits.
+/// Generates a key pair of 2048 bits.
 pub async fn create(
     platform: &Platform,
     administrator: &Administrator,
     body: &Value,
 ) -> Result<HookKey, ManagementError> {
     let org = org_of(platform, administrator)?;
-    // Judged before the work, and once more on the configuration that it is committed to.
+    // Checked before the key is generated, and again on the configuration to which it is committed.
     read_name(body, &keys_of(&org), None)?;
     let (modulus, exponent, private_key_pem) = generate().await?;
     let (now, (unix_ms, entropy), key_id) =

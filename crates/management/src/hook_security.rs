@@ -1,4 +1,4 @@
-//! What secures a hook's connections beyond its channel: signed bodies, TLS settings.
+//! Signed bodies and TLS settings of a hook.
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -18,11 +18,11 @@ use crate::{
     hooks::{find, put, target_of},
 };
 
-/// What the body of a rotation may have.
+/// The members that the body of a rotation may have.
 const SIGNING_MEMBERS: Members = Members { taken: &["version"], read_only: &[], refused: &[] };
 
-/// Gives the hook a new signing key; the one before stays valid beside it. `version` is `v1` or `v1a`. The secret of
-/// a `v1` key is shown here and never again; of a `v1a` key only the public half ever is.
+/// Gives the hook a new signing key; the previous one stays valid. `version` is `v1` or `v1a`. The secret of a `v1` key
+/// is shown only here; of a `v1a` key only the public half is shown.
 pub async fn rotate_signing_key(
     platform: &Platform,
     administrator: &Administrator,
@@ -58,7 +58,7 @@ pub async fn rotate_signing_key(
     })
 }
 
-/// Takes the older signing key away: the rotation is over.
+/// Removes the older signing key, which ends the rotation.
 pub async fn retire_signing_key(
     platform: &Platform,
     administrator: &Administrator,
@@ -68,7 +68,7 @@ pub async fn retire_signing_key(
     secure(platform, administrator, id, |hook| hook.with_signing_keys_kept(1, now)).await.map(drop)
 }
 
-/// Bodies are not signed any more.
+/// Stops signing bodies.
 pub async fn stop_signing(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
     let now = platform.now();
     secure(platform, administrator, id, |hook| hook.with_signing_keys_kept(0, now)).await.map(drop)
@@ -84,7 +84,7 @@ pub fn signing_jwks(org: &OrgSnapshot, id: &str) -> Result<Value, ManagementErro
     Ok(json!({ "keys": keys.collect::<Vec<_>>() }))
 }
 
-/// Sets how a hook's TLS connections are made.
+/// Sets the TLS settings of a hook.
 pub async fn set_tls(
     platform: &Platform,
     administrator: &Administrator,
@@ -98,7 +98,7 @@ pub async fn set_tls(
     secure(platform, administrator, id, |hook| hook.with_tls(settings.clone(), now)).await
 }
 
-/// The hook's TLS connections are made as everybody's again.
+/// Removes the TLS settings of a hook.
 pub async fn reset_tls(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
     let now = platform.now();
     secure(platform, administrator, id, |hook| hook.with_tls(HookTls::default(), now)).await.map(drop)

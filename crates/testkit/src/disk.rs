@@ -15,7 +15,7 @@ const BLOCK_BYTES: usize = 4_096;
 pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Mounts it on a folder that exists. Nothing, and the reason is printed, where this machine does not let us.
+    /// Mounts it on an existing folder. Returns `None`, and prints the reason, if this machine does not allow it.
     #[expect(clippy::print_stderr, reason = "the test's output says what was not tested")]
     pub fn mount(folder: &Path, bytes: u64) -> Option<Self> {
         let size = format!("size={bytes}");
@@ -32,7 +32,7 @@ impl SmallDisk {
     /// Fills it until `left` bytes are left.
     ///
     /// # Errors
-    /// When the file that fills it cannot be made.
+    /// When the file that fills it cannot be created.
     pub fn fill(&self, left: u64) -> io::Result<()> {
         let mut file = File::create(self.ballast())?;
         let mut written = 0;
@@ -42,7 +42,7 @@ impl SmallDisk {
         file.set_len(written.saturating_sub(left))
     }
 
-    /// Frees what [`SmallDisk::fill`] took.
+    /// Frees the space that [`SmallDisk::fill`] used.
     ///
     /// # Errors
     /// When it was not filled.
@@ -57,7 +57,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: somebody may have a file open still. What cannot be unmounted goes with the machine.
+        // Lazily, because a file may still be open.
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }

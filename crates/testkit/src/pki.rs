@@ -1,4 +1,4 @@
-//! A private PKI: a certificate authority and the certificates that services of tests show.
+//! A private PKI: a certificate authority, and certificates for test services.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
-/// What is wrong with a service's certificate, if anything.
+/// The kind of a service's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// Nothing, for `localhost`.
+    /// Valid, for `localhost`.
     Good,
     /// It ended in 2001.
     Expired,
@@ -41,13 +41,13 @@ pub enum Certificate {
     ByLeaf,
 }
 
-/// A service's TLS side, and the certificate that it shows.
+/// A service's TLS configuration, and the certificate that it presents.
 pub struct Shown {
     /// The TLS side.
     pub config: Arc<ServerConfig>,
     /// The certificate, PEM.
     pub pem: String,
-    /// The certificate that the service sends beside it, PEM.
+    /// The additional certificate that the service sends, PEM.
     pub issuer_pem: Option<String>,
 }
 
@@ -182,7 +182,7 @@ impl Authority {
     }
 }
 
-/// What makes an authority of this name.
+/// The parameters of an authority with this name.
 fn authority(name: &str) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.distinguished_name.push(DnType::CommonName, name);

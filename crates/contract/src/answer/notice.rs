@@ -1,14 +1,13 @@
-//! What has no effect in an answer and looks like a mistake (`open-questions.md` C13).
+//! Notices: parts of an answer that have no effect and look like mistakes (`open-questions.md` C13).
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Notices of one answer, at most.
+/// Most notices of one answer.
 pub const NOTICES_MAX: usize = 10;
 
-/// Something in an answer that looks like a mistake and is none by the contract: it changes nothing about what becomes of
-/// the answer.
+/// A part of an answer that looks like a mistake but is valid by the contract; it does not change the outcome.
 ///
 /// ```
 /// use tenterhook_contract::answer::{Answer, NoticeCode};
@@ -33,7 +32,7 @@ pub struct Notice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum NoticeCode {
-    /// A member nearly has the name of one of the contract's.
+    /// A member's name is similar to one of the contract's names.
     MisnamedMember,
     /// A command stands where the answer should.
     BareCommand,
@@ -41,7 +40,7 @@ pub enum NoticeCode {
     GatewayResponse,
     /// A member is there more than once; the last one counts.
     DuplicateMember,
-    /// A text had half of a character; U+FFFD stands in its place.
+    /// A text had a lone surrogate, which was replaced by U+FFFD.
     TextReplaced,
 }
 
@@ -52,7 +51,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// The members of an answer whose names are nearly right, while it is read.
+/// Collects members with similar names while an answer is read.
 #[derive(Default)]
 pub(super) struct Watch {
     notices: Vec<Notice>,
@@ -64,16 +63,16 @@ pub(super) struct Watch {
     commands: usize,
 }
 
-/// Which of two members were seen that mean something together.
+/// Which of two related members were seen.
 #[derive(Default)]
 struct Pair(bool, bool);
 
-/// What an ignored member is to the watch.
+/// The classification of an ignored member.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ignored {
-    /// Nothing: its value need not be looked at.
+    /// Not notable: its value need not be read.
     Unremarkable,
-    /// A near miss, unless it says nothing.
+    /// A near miss, unless its value is empty.
     NearMiss(&'static str),
 }
 
@@ -113,23 +112,23 @@ impl Watch {
         Ignored::Unremarkable
     }
 
-    /// A near miss says something.
+    /// Records a near miss with a value that is not empty.
     pub(super) fn near_miss(&mut self, name: &str, hint: &'static str) {
         let message = format!("`{name}` has no effect");
         self.put(NoticeCode::MisnamedMember, format!("/{name}"), message, hint);
     }
 
-    /// `error` was read, again perhaps.
+    /// Records that `error` was read, possibly again.
     pub(super) fn error(&mut self) {
         self.errors += 1;
     }
 
-    /// `commands` was read, again perhaps.
+    /// Records that `commands` was read, possibly again.
     pub(super) fn commands(&mut self) {
         self.commands += 1;
     }
 
-    /// Everything that was noticed.
+    /// All notices.
     pub(super) fn finish(mut self) -> Vec<Notice> {
         for (count, name) in [(self.errors, "error"), (self.commands, "commands")] {
             if count > 1 {
@@ -159,7 +158,7 @@ impl Watch {
     }
 }
 
-/// That a text had a lone surrogate.
+/// The notice that a text had a lone surrogate.
 pub(super) fn text_replaced((line, column): (usize, usize)) -> Notice {
     Notice {
         code: NoticeCode::TextReplaced,

@@ -19,7 +19,7 @@ pub fn render_debug_context(debug: &Map<String, Value>) -> String {
     cap(text.into()).into_owned()
 }
 
-/// Cuts service-controlled text to what the log takes.
+/// Cuts service-controlled text to the log's limit.
 ///
 /// ```
 /// let long = "é".repeat(5_000);

@@ -1,4 +1,4 @@
-//! Every text that a service wrote into its answer, for a caller that must change them all: to mask what must not be kept.
+//! Rewrites every text that a service wrote into its answer, to mask secrets.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use super::{Answer, Command, ErrorCause, Item, Members, Notice, Operand, ServiceError};
 use crate::problem::{Change, Problem};
 
-/// What becomes of a text; `None` leaves it as it is.
+/// Returns the new text; `None` leaves the text as it is.
 pub type Rewrite<'a> = dyn FnMut(&str) -> Option<String> + 'a;
 
 impl Answer {
-    /// Rewrites what the answer says to people and logs: `error`, `debugContext`, the problems of its own shape, notices. The commands
-    /// stay as they are.
+    /// Rewrites the texts for people and logs: `error`, `debugContext`, problems of the answer's JSON types, notices.
+    /// The commands stay as they are.
     ///
     /// ```
     /// let body = br#"{"error": {"errorSummary": "no: s3cret"}, "commands": [{"type": "x", "value": ["s3cret"]}]}"#;

@@ -1,4 +1,4 @@
-//! Bodies that are no answer: what they are instead, and what to do about it.
+//! Describes bodies that are not an answer, with hints.
 
 use crate::json_text::{Broken, Fault};
 
@@ -10,7 +10,7 @@ pub struct Unparsable {
     pub line: usize,
     /// Column of the first error, in bytes from 1.
     pub column: usize,
-    /// What the body is instead, and what to do about it: whole sentences without the last full stop.
+    /// A description of the body and a hint: whole sentences without the last full stop.
     pub hint: &'static str,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn no_object(text: &str) -> Unparsable {
     Unparsable { line: 1, column: 1, hint }
 }
 
-/// Whether the string of a JSON text says what looks like a JSON object or array itself.
+/// Whether the string of a JSON text contains what looks like a JSON object or array.
 fn holds_json(text: &str) -> bool {
     let inside: Option<String> = serde_json::from_str(text).ok();
     inside.is_some_and(|inside| inside.trim_ascii_start().starts_with(['{', '[']))
@@ -97,7 +97,7 @@ pub(super) fn not_utf8(body: &[u8], error: std::str::Utf8Error) -> Unparsable {
         (_, [0xed, 0xa0..=0xbf, ..]) => {
             "The body has half of a character here, encoded on its own (CESU-8). Encode whole characters in UTF-8"
         }
-        // A character's first bytes, without the others.
+        // An incomplete character.
         _ if error.error_len() != Some(1) => {
             "The body is not UTF-8: a character is cut off here. Cut texts between characters, not between bytes"
         }

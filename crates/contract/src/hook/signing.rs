@@ -1,4 +1,4 @@
-//! Keys that request bodies are signed with, as Standard Webhooks has them (its specification, "Signature scheme").
+//! Keys for signing request bodies, as Standard Webhooks defines them (its specification, "Signature scheme").
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -38,7 +38,7 @@ pub struct SigningSecret {
 }
 
 impl SigningScheme {
-    /// What the scheme's signatures begin with.
+    /// The prefix of the scheme's signatures.
     pub const fn version(self) -> &'static str {
         match self {
             Self::Hmac => "v1",
@@ -46,7 +46,7 @@ impl SigningScheme {
         }
     }
 
-    /// What the text of a key begins with.
+    /// The prefix of a key's text.
     const fn prefix(self) -> &'static str {
         match self {
             Self::Hmac => "whsec_",
@@ -67,7 +67,7 @@ impl SigningSecret {
         self.scheme
     }
 
-    /// The text of the secret: what the service is given of an HMAC key, once; what nobody is given of an Ed25519 key.
+    /// The text of the secret: that of an HMAC key is shown once, that of an Ed25519 key never.
     pub fn text(&self) -> &Secret {
         &self.text
     }
@@ -78,12 +78,12 @@ impl SigningSecret {
         STANDARD.decode(encoded).ok()?.try_into().ok()
     }
 
-    /// When it was made.
+    /// When it was created.
     pub fn created(&self) -> Timestamp {
         self.created
     }
 
-    /// What may be shown of it at any time.
+    /// The members that may be shown.
     pub(super) fn to_json(&self) -> Value {
         let mut shown = Map::new();
         shown.insert("created".to_owned(), json!(self.created));
@@ -94,7 +94,7 @@ impl SigningSecret {
         Value::Object(shown)
     }
 
-    /// The key of what [`Self::to_json`] shows and its secret.
+    /// The key from the members of [`Self::to_json`] and its secret.
     pub(super) fn from_stored(shown: &Value, text: Secret) -> Option<Self> {
         let created = shown.get("created")?.as_str()?.parse().ok()?;
         let scheme = match shown.get("publicKey") {
@@ -108,7 +108,7 @@ impl SigningSecret {
     }
 }
 
-/// What the text of a public key begins with.
+/// The prefix of a public key's text.
 const PUBLIC_KEY_PREFIX: &str = "whpk_";
 
 fn public_key_text(key: &[u8]) -> String {

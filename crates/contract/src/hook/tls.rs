@@ -1,5 +1,5 @@
-//! How the TLS connection to a service is made: our own member `tls` of the resource. The vendor's clients do not know it,
-//! and their PUT leaves it as it is.
+//! TLS settings of a hook: the additional member `tls` of the resource. The vendor's clients do not know it, and their
+//! PUT keeps it.
 
 use serde_json::{Map, Value, json};
 
@@ -23,27 +23,27 @@ const INVALID: &str = "The field must be text in PEM form";
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HookTls {
-    /// The only authorities that the service's certificate may come from, PEM; those of the machine when absent.
+    /// The only authorities that may issue the service's certificate, PEM; those of the machine when absent.
     pub ca_certificates: Option<String>,
-    /// What Tenterhook shows of itself.
+    /// The client certificate of Tenterhook.
     pub client: Option<ClientCertificate>,
 }
 
-/// What a body may have.
+/// The members that a body may have.
 const MEMBERS: Members =
     Members { taken: &["caCertificates", "clientCertificate", "clientKey"], read_only: &[], refused: &[] };
 
 /// A client certificate with its key (mutual TLS, RFC 8446 section 4.4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
-    /// The certificate and those between it and its authority, PEM.
+    /// The certificate and its intermediate certificates, PEM.
     pub certificates: String,
     /// The private key, PEM.
     pub key: Secret,
 }
 
 impl HookTls {
-    /// Reads a body. Whether certificates and key belong together is for the TLS library to say.
+    /// Reads a body. The TLS library checks whether certificates and key belong together.
     ///
     /// # Errors
     /// One cause for each member that cannot be used.
@@ -73,7 +73,7 @@ impl HookTls {
         if causes.is_empty() { Ok(Self { ca_certificates, client }) } else { Err(causes.into_invalid()) }
     }
 
-    /// What may be shown of it at any time.
+    /// The members that may be shown.
     pub(super) fn to_json(&self) -> Value {
         let mut shown = Map::new();
         if let Some(pem) = &self.ca_certificates {
@@ -85,7 +85,7 @@ impl HookTls {
         Value::Object(shown)
     }
 
-    /// The settings of what [`Self::to_json`] shows and the secret key.
+    /// The settings from the members of [`Self::to_json`] and the secret key.
     pub(super) fn from_stored(shown: &Value, key: Option<Secret>) -> Self {
         let text = |name| shown.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
         let client = text("clientCertificate").zip(key);

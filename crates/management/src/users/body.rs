@@ -1,4 +1,4 @@
-//! What the bodies of requests about users may have.
+//! The bodies of requests about users.
 
 use serde_json::{Map, Value};
 use tenterhook_contract::{Secret, id::OrgId, members::Members};
@@ -7,7 +7,7 @@ use tenterhook_platform::{ImportedHash, passwords::PASSWORD_BYTES_MAX};
 use super::NewPassword;
 use crate::administrator::ManagementError;
 
-/// What the body of a user may have.
+/// The members that the body of a user may have.
 const MEMBERS: Members = Members {
     taken: &[
         "profile",
@@ -45,7 +45,7 @@ const MEMBERS: Members = Members {
     ],
 };
 
-/// What the body of a change of a password may have.
+/// The members that the body of a password change may have.
 const PASSWORD_MEMBERS: Members = Members {
     taken: &["oldPassword.value", "newPassword.value"],
     read_only: &[],
@@ -65,7 +65,7 @@ pub struct NewUser {
     pub password: Option<NewPassword>,
 }
 
-/// What to change of a user.
+/// A change of a user.
 pub struct UserUpdate {
     /// The attributes as they were written, when there are any.
     pub profile: Option<Map<String, Value>>,
@@ -73,7 +73,7 @@ pub struct UserUpdate {
     pub password: Option<NewPassword>,
 }
 
-/// A change of a password by somebody who knows the old one.
+/// A change of a password with the old one.
 pub struct PasswordChange {
     /// The old one.
     pub old: Secret,
@@ -82,10 +82,10 @@ pub struct PasswordChange {
 }
 
 impl NewUser {
-    /// Of `{"profile": {…}, "credentials": {"password": {"value": "…"}}}`, or with `hash` for `value`.
+    /// Reads `{"profile": {…}, "credentials": {"password": {"value": "…"}}}`, or with `hash` instead of `value`.
     ///
     /// # Errors
-    /// Everything that is wrong with the body, with what is wrong with the profile by itself.
+    /// All problems of the body and of the profile.
     pub fn read(org: &OrgId, body: &Value) -> Result<Self, ManagementError> {
         let UserUpdate { profile, password } = UserUpdate::read(org, body)?;
         Ok(Self { profile: profile.unwrap_or_default(), password })
@@ -93,7 +93,7 @@ impl NewUser {
 }
 
 impl UserUpdate {
-    /// Of the same form.
+    /// Reads the same form.
     ///
     /// # Errors
     /// Everything that is wrong with the body.
@@ -127,10 +127,10 @@ impl UserUpdate {
 }
 
 impl PasswordChange {
-    /// Of `{"oldPassword": {"value": "…"}, "newPassword": {"value": "…"}}`.
+    /// Reads `{"oldPassword": {"value": "…"}, "newPassword": {"value": "…"}}`.
     ///
     /// # Errors
-    /// Everything that is wrong with the body; never a password.
+    /// All problems of the body; never a password.
     pub fn read(body: &Value) -> Result<Self, ManagementError> {
         let mut causes = PASSWORD_MEMBERS.problems(body);
         let mut take = |member: &str| match body.pointer(&format!("/{member}/value")) {
@@ -174,7 +174,7 @@ fn read_password(body: &Value, causes: &mut Vec<String>) -> Option<NewPassword> 
             causes.push("password: The field has an invalid value".to_owned());
             None
         }
-        // What is not an object has been refused with the unknown members.
+        // A value that is not an object was already refused with the unknown members.
         (None, Some(hash)) if hash.is_object() => {
             ImportedHash::read(hash, causes).and_then(|hash| hash.to_stored()).map(NewPassword::Imported)
         }

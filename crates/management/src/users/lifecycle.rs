@@ -1,4 +1,4 @@
-//! The life of a user: transitions of the status, the password, the end.
+//! The life cycle of a user: status transitions, password changes, removal.
 
 use tenterhook_contract::Timestamp;
 use tenterhook_model::{Password, User, UserStatus, UserTransition};
@@ -32,7 +32,7 @@ pub async fn transition(
     Ok(after)
 }
 
-/// Makes a user change the password: until one is set they do not sign in.
+/// Expires the password: the user cannot sign in until a new one is set.
 ///
 /// # Errors
 /// When the user has no password, or the status does not allow it.
@@ -58,7 +58,7 @@ pub async fn expire_password(
 /// Changes the password of a user with the old one.
 ///
 /// # Errors
-/// When the old one is not it, or the status does not allow it.
+/// When the old password is wrong, or the status does not allow it.
 pub async fn change_password(
     platform: &Platform,
     administrator: &Administrator,
@@ -75,7 +75,7 @@ pub async fn change_password(
     let hash = hash_password(org, &password.new).await?;
     let verified_with = user.password;
     let (_, after) = change(platform, administrator, id_or_login, |stored| {
-        // Somebody else has set another one: the old one is no longer correct.
+        // Another password was set concurrently, so the old one is no longer correct.
         if stored.password != verified_with {
             return Err(ManagementError::field("oldPassword", "The old password is not correct"));
         }
@@ -89,7 +89,7 @@ pub async fn change_password(
     Ok(after)
 }
 
-/// Ends the use of a user; the second time it removes them.
+/// Deactivates a user; removes one that is deactivated already.
 ///
 /// # Errors
 /// When there is no such user.
@@ -103,7 +103,7 @@ pub async fn delete(
         if user.status != UserStatus::Deprovisioned {
             return transition(platform, administrator, user.id.as_str(), UserTransition::Deactivate).await.map(drop);
         }
-        // Somebody who has been activated meanwhile is not removed.
+        // A user that was activated in the meantime is not removed.
         if platform.store().delete_user(&user).await? {
             let (event_type, message) = ("user.lifecycle.delete.completed", "Delete Okta user");
             log_change(platform, administrator, event_type, message, user_target(&user));
@@ -113,7 +113,7 @@ pub async fn delete(
     Err(ManagementError::Contended)
 }
 
-/// Moves the user as the vendor's table of transitions says.
+/// Changes the status as the vendor's table of transitions says.
 pub(super) fn follow(user: &mut User, transition: UserTransition, now: Timestamp) -> Result<(), ManagementError> {
     let after = user.status.after(transition).ok_or_else(|| {
         let text = format!("`{}` is not possible", transition.as_str());

@@ -1,4 +1,4 @@
-//! What lists of users are searched by: `q`, and of `filter` and `search` the conditions that have an index.
+//! Search parameters of user lists: `q`, and the conditions of `filter` and `search` that have an index.
 
 use tenterhook_model::{SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition};
 
@@ -55,7 +55,7 @@ fn read(mut rest: &str, with_beginnings: bool) -> Option<Vec<UserCondition>> {
     }
 }
 
-/// A text in quotation marks, written as in JSON, and what is behind it.
+/// A quoted text, written as in JSON, and the rest of the input.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
     let value = values.next()?.ok()?;

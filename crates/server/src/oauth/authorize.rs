@@ -31,12 +31,12 @@ use super::{
 };
 use crate::{App, accept::Tasks, error::ApiError, judged_again::marked, to_its_end::to_its_end};
 
-/// Cookie of the session, and its name where cookies can be bound to the host (RFC 6265bis section 4.1.3.2).
+/// Cookie of the session, and its name if the cookie can be bound to the host (RFC 6265bis section 4.1.3.2).
 const SESSION: (&str, &str) = ("tenterhook_session", "__Host-tenterhook_session");
 /// Cookie that a sign-in form must repeat.
 const CSRF: (&str, &str) = ("tenterhook_csrf", "__Host-tenterhook_csrf");
 
-/// Bytes of a query that a form is made into: it must fit into the head of the request that follows, beside its cookies.
+/// Most bytes of a query that is built from a form: it must fit, with cookies, into the head of the next request.
 const QUERY_BYTES_MAX: usize = 24 * 1_024;
 
 pub(super) fn routes() -> Router<App> {
@@ -76,8 +76,8 @@ async fn authorize(
     })
 }
 
-/// The same request as a form (OpenID Connect core 3.1.2.1), sent on as a query: with a form that another site posts, the
-/// browser leaves the session's cookie out; with the request that follows it does not.
+/// An authorization request as a form (OpenID Connect core 3.1.2.1) is redirected to GET with a query: browsers leave
+/// the session's cookie out of forms that another site posts, but send it with the redirected request.
 async fn authorize_by_form(
     Extension(org): Org,
     Path(name): Path<String>,
@@ -147,10 +147,11 @@ async fn sign_in(
 
 /// Sends the browser of a user who has signed in back to the authorization endpoint.
 fn signed_in_to(caller: &Caller, name: &str, asked: &str, session: &Secret) -> Response {
-    // The user has just been asked, so these are answered. Kept, they would ask again without an end.
+    // The user has just signed in, so these are satisfied; kept, they would cause an endless loop.
     let mut rest = query::of_bytes(query::without(asked, &["prompt", "max_age"]).as_bytes());
     if Parameters::parse(asked.as_bytes()).is_ok_and(|asked| asked.get("id_token_hint").is_some()) {
-        // Whoever is not the user that the client expects would be asked again: the client decides how to go on.
+        // A user other than the one that the client expects would be asked again; `none` lets the client decide how to
+        // continue.
         rest.push_str("&prompt=none");
     }
     let mut response = see_other(&format!("/oauth2/{name}/v1/authorize?{rest}"));
@@ -161,9 +162,9 @@ fn signed_in_to(caller: &Caller, name: &str, asked: &str, session: &Secret) -> R
 /// Why the sign-in page is shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    /// Login or password.
+    /// The login or the password is wrong.
     Wrong,
-    /// Too many attempts on the login, or from where the user is.
+    /// Too many attempts on the login, or from the user's network.
     TooManyAttempts,
     /// Too many users sign in at present.
     Busy,
@@ -178,7 +179,7 @@ impl Refusal {
         }
     }
 
-    /// As the page says it.
+    /// The text on the page.
     fn text(self) -> &'static str {
         match self {
             Self::Wrong => "The login or the password is wrong.",
@@ -221,7 +222,7 @@ fn problem(error: &OAuthError) -> Response {
     marked(page(status, &template, "'none'"), error.fault == Fault::Configuration, away)
 }
 
-/// The page of a store that does not answer.
+/// The page for an unavailable store.
 fn away(error: StoreError) -> Response {
     problem(&error.into())
 }

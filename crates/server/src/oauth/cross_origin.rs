@@ -13,14 +13,14 @@ use tenterhook_platform::OrgSnapshot;
 
 use crate::error::ApiError;
 
-/// What a preflight answers; browsers keep it for ten minutes.
+/// Headers of a preflight's answer; browsers cache it for ten minutes.
 const PREFLIGHT: [(header::HeaderName, HeaderValue); 3] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST")),
     (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type")),
     (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
 ];
 
-/// Answers the preflights of pages of registered clients; to others there is no such method.
+/// Answers preflights of pages of registered clients; others get a 405.
 pub(super) async fn preflight(Extension(org): Extension<Arc<OrgSnapshot>>, headers: HeaderMap) -> Response {
     let asks = headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if asks && registered_origin(&org, &headers).is_some() {

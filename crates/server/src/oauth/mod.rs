@@ -69,8 +69,8 @@ async fn keys(State(app): State<App>, Extension(org): Org, Path(name): Path<Stri
     Ok(public(jwks(&org, server(&org, &name)?)))
 }
 
-/// The configuration as it is stored: what is published must not be older than the keys that other nodes sign with. Where
-/// it cannot be asked for in time, it is what this node knows.
+/// The stored configuration, because published documents must not be older than the keys that other nodes sign with. If
+/// the store does not answer in time, the configuration of this node.
 async fn newest(app: &App, seen: Arc<OrgSnapshot>) -> Arc<OrgSnapshot> {
     app.platform.newer(&seen, Instant::now()).await.ok().flatten().unwrap_or(seen)
 }

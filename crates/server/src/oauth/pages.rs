@@ -11,7 +11,7 @@ use crate::error::ApiError;
 /// The one stylesheet.
 const STYLESHEET: &str = include_str!("../../assets/tenterhook.css");
 
-/// Schemes that no native app has: those of the web, and those whose URLs are documents or programs themselves.
+/// Schemes that no native app uses: those of the web, and those whose URLs contain a document or program.
 const NO_APPS: [&str; 5] = ["http", "https", "javascript", "data", "blob"];
 
 /// The sign-in page.
@@ -21,11 +21,11 @@ pub(crate) struct SignIn<'a> {
     pub(crate) action: &'a str,
     pub(crate) csrf: &'a str,
     pub(crate) login: &'a str,
-    /// Why the user is asked again.
+    /// Why the page is shown again.
     pub(crate) problem: Option<&'a str>,
 }
 
-/// Something went wrong that the client cannot be told.
+/// The page for an error that cannot be sent to the client.
 #[derive(Template)]
 #[template(path = "problem.html")]
 pub(crate) struct Problem<'a> {
@@ -42,9 +42,9 @@ pub(crate) struct FormPost<'a> {
     pub(crate) parameters: &'a [(&'static str, String)],
 }
 
-/// Where a form may go that leads to `redirect_uri`, for [`page`]. Browsers apply `form-action` to the redirects after the
-/// form too, and only the client knows those after its own; so it is all of the web, and the native app that the URI's
-/// scheme belongs to (RFC 8252 section 7.1), which `*` does not have.
+/// The `form-action` for a form that leads to `redirect_uri`, for [`page`]. Browsers apply it to redirects after the
+/// form too, and only the client knows its own redirects. So it allows all of the web, and the scheme of a native app
+/// (RFC 8252 section 7.1), which `*` does not include.
 pub(crate) fn form_targets(redirect_uri: &str) -> String {
     let uri = url::Url::parse(redirect_uri).ok();
     // A parsed scheme has no character that could end the directive.
@@ -54,7 +54,7 @@ pub(crate) fn form_targets(redirect_uri: &str) -> String {
     }
 }
 
-/// A page with a strict policy; `form_action` is where its form may go, `'none'` or what [`form_targets`] says.
+/// A page with a strict content security policy; `form_action` is `'none'` or the result of [`form_targets`].
 pub(crate) fn page(status: StatusCode, template: &impl Template, form_action: &str) -> Response {
     let Ok(html) = template.render() else { return ApiError::Internal.into_response() };
     let policy = format!(

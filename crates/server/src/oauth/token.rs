@@ -117,7 +117,7 @@ async fn revoke(
     .await)
 }
 
-/// Answers a request about the token in its form (RFC 7662, RFC 7009). The answer is marked where this node may not know
+/// Handles a request about the token in its form (RFC 7662, RFC 7009). The answer is marked if this node may not know
 /// the token's key yet.
 async fn about_token(
     org: &OrgSnapshot,
@@ -143,7 +143,7 @@ async fn userinfo(
     Ok(about_user(&app, &org, server, bearer(&headers)).await)
 }
 
-/// The same by POST, where a token that is too long for a header can be in the form (RFC 6750 section 2.2).
+/// User information by POST: a token that is too long for a header can be in the form (RFC 6750 section 2.2).
 async fn userinfo_by_form(
     State(app): State<App>,
     Extension(org): Org,
@@ -169,7 +169,8 @@ async fn about_user(app: &App, org: &OrgSnapshot, server: &AuthorizationServer, 
     }
 }
 
-/// Whether the token of a form was signed with a key that is not known yet: it is found out about again, then.
+/// Whether the token of a form was signed with a key that this node does not know yet; then the request is evaluated
+/// again.
 fn lacks_key(org: &OrgSnapshot, form: &Parameters) -> bool {
     form.get(TOKEN).is_some_and(|token| org.lacks_key_of(token))
 }
@@ -232,7 +233,7 @@ fn refused(error: &OAuthError) -> Response {
     marked(response, error.fault == Fault::Configuration, away)
 }
 
-/// The error of a store that does not answer.
+/// The error for an unavailable store.
 fn away(error: StoreError) -> Response {
     refused(&error.into())
 }
@@ -242,7 +243,7 @@ fn unauthorized(error: &OAuthError) -> Response {
     let status = match (error.code, error.fault) {
         ("insufficient_scope", _) => StatusCode::FORBIDDEN,
         ("invalid_token", _) => StatusCode::UNAUTHORIZED,
-        // The token may be good: nobody is asked for another one.
+        // The token may be valid, so the client is not asked for another one.
         (_, Fault::Unavailable) => return refused(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
