@@ -60,7 +60,7 @@ impl Screen {
         let heading = match (status, &seen.outcome) {
             (Some(status), _) => format!("It answered: {status}"),
             (None, Outcome::Failed(CallFailure { code: FailureCode::EgressDenied(_), .. })) => {
-                "It was not called: the egress policy refused the address".to_owned()
+                "It was not asked: the egress policy refused the address".to_owned()
             }
             (None, _) => "It gave no answer".to_owned(),
         };
@@ -307,7 +307,7 @@ fn why_unchanged(outcome: &Outcome) -> Option<String> {
         Outcome::Unchanged => Some("The answer has no commands, so nothing was changed.".to_owned()),
         Outcome::Refused(error) => Some(format!("The service refused: {}", of_one_line(error.summary_or_default()))),
         Outcome::Failed(failure) => Some(format!("{}: {}", failure.code, of_one_line(&failure.detail))),
-        Outcome::Skipped(reason) => Some(format!("The service was not called: {}", reason.code())),
+        Outcome::Skipped(reason) => Some(format!("The service was not asked: {}", reason.code())),
         Outcome::Invalid(problems) => {
             let lines = problems.iter().map(|problem| of_one_line(&problem.sentence()).into_owned());
             Some(lines.collect::<Vec<_>>().join("\n  "))

@@ -55,9 +55,9 @@ impl Reached {
     /// The phase as text.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::Nobody => "The service was not called",
+            Self::Nobody => "The service was not asked",
             Self::Connecting => "The service could not be reached in time",
-            Self::Service => "The service was called, but its answer was not complete in time",
+            Self::Service => "The service was asked, but its answer was not complete in time",
         }
     }
 }

@@ -33,7 +33,7 @@ fn what_was_acknowledged_around_a_full_disk_survives_a_kill() {
     let (mut server, base, token) = start(&config, None);
     let create = |number: usize| {
         let profile = json!({ "login": format!("user{number}@example.com"), "email": "user@example.com",
-            "firstName": "Ada", "lastName": "Okoye", "department": "x".repeat(2_000) });
+            "firstName": "Ada", "lastName": "Okoye", "department": "x".repeat(1_000), "division": "x".repeat(1_000) });
         api(&base, &token, "POST", "/api/v1/users", Some(&json!({ "profile": profile }))).unwrap()
     };
     let ready = || api(&base, &token, "GET", "/readyz", None).unwrap();
