@@ -33,8 +33,8 @@ pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};
 pub use log::{
-    DebugData, DebugValue, LogClient, LogCursor, LogCursorError, LogEvent, LogPage, LogQuery, LogResult, Severity,
-    cap_reason,
+    DebugData, DebugValue, LogClient, LogCursor, LogCursorError, LogEvent, LogFilter, LogPage, LogQuery, LogResult,
+    PHASES, Severity, cap_reason,
 };
 pub use objects::{Iter, Objects};
 pub use operator_token::OperatorToken;

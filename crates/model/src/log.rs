@@ -1,6 +1,10 @@
 //! System Log events (`system-log.md` section 3): built from facts, kept compact, rendered in full.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
@@ -57,14 +61,18 @@ pub struct LogEvent<'a> {
 pub struct DebugData<'a>(Vec<(Cow<'a, str>, DebugValue<'a>)>);
 
 /// A value of [`DebugData`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DebugValue<'a> {
     /// A text.
     Text(Cow<'a, str>),
     /// A count.
     Number(u64),
+    /// Microseconds of each of the [`PHASES`] of an invocation. People see a text.
+    Timings([u64; PHASES.len()]),
 }
+
+/// The phases of an invocation, as [`DebugValue::Timings`] has them.
+pub const PHASES: [&str; 6] = ["admit", "token", "connect", "wait", "apply", "total"];
 
 /// Severity of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,14 +132,19 @@ impl<'a> DebugData<'a> {
     /// assert_eq!(serde_json::to_string(&data).unwrap(), r#"{"requestUri":"/oauth2/v1/token","attempts":2}"#);
     /// assert_eq!(data.get("attempts"), Some(&DebugValue::Number(2)));
     /// ```
-    pub fn put(&mut self, name: &'static str, value: impl Into<DebugValue<'a>>) -> &mut Self {
-        self.0.push((Cow::Borrowed(name), value.into()));
+    pub fn put(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<DebugValue<'a>>) -> &mut Self {
+        self.0.push((name.into(), value.into()));
         self
     }
 
     /// The member with this name.
     pub fn get(&self, name: &str) -> Option<&DebugValue<'a>> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// All members, in their order.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = (&str, &DebugValue<'a>)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
     }
 }
 
@@ -163,6 +176,28 @@ impl From<u64> for DebugValue<'_> {
     fn from(number: u64) -> Self {
         Self::Number(number)
     }
+}
+
+impl Serialize for DebugValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Timings(micros) => serializer.serialize_str(&timings_text(micros)),
+        }
+    }
+}
+
+/// Where the time went, in milliseconds, in the form of the log's other maps.
+fn timings_text(micros: &[u64; PHASES.len()]) -> String {
+    let mut text = String::with_capacity(128);
+    for (name, micros) in PHASES.iter().zip(micros) {
+        let begins = if text.is_empty() { "{" } else { ", " };
+        // Writing to a text does not fail.
+        let _ = write!(text, "{begins}{name}Ms={}.{:03}", micros / 1_000, micros % 1_000);
+    }
+    text.push('}');
+    text
 }
 
 impl Serialize for DebugData<'_> {
@@ -283,6 +318,25 @@ pub fn cap_reason(reason: &str) -> &str {
     beginning(reason, REASON_CHARACTERS_MAX)
 }
 
+/// What the events of a System Log query have in common; what is `None` is not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogFilter {
+    /// `eventType`.
+    pub event_type: Option<String>,
+    /// `outcome.result`.
+    pub result: Option<LogResult>,
+    /// `actor.id`.
+    pub actor_id: Option<String>,
+    /// The id of the inline hook that is the event's first target of that kind.
+    pub hook_id: Option<String>,
+    /// `client.id`.
+    pub client_id: Option<String>,
+    /// `transaction.id`.
+    pub transaction_id: Option<String>,
+    /// `debugContext.debugData.failureCode`.
+    pub failure_code: Option<String>,
+}
+
 /// Which events a System Log query wants.
 #[derive(Clone, Debug)]
 pub struct LogQuery {
@@ -298,6 +352,8 @@ pub struct LogQuery {
     pub descending: bool,
     /// By order of persistence instead of `published` (polling, `system-log.md` section 1).
     pub polling: bool,
+    /// Only events with this in common. A page may then have fewer events than `limit` while there are more.
+    pub filter: LogFilter,
     /// At most this many events.
     pub limit: u64,
 }

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,7 +11,7 @@ use tenterhook_contract::{answer::cap, id::OrgId, limits::LOG_TEXT_CHARACTERS_MA
 use tenterhook_engine::{
     Bound, BoxFuture, CallFailure, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
 };
-use tenterhook_model::{DebugData, LogEvent, LogResult, cap_reason};
+use tenterhook_model::{DebugData, DebugValue, LogEvent, LogResult, cap_reason};
 use tenterhook_store::LogWriter;
 use tokio::time::Instant;
 
@@ -193,7 +192,7 @@ fn debug_data<'a>(record: &'a InvocationRecord, message: Option<Cow<'a, str>>) -
     if resends > 0 {
         data.put("resends", resends);
     }
-    data.put("timings", timings_text(&record.timings));
+    data.put("timings", timings_value(&record.timings));
     data
 }
 
@@ -219,20 +218,11 @@ fn named(changes: &[Change]) -> Cow<'static, str> {
     cap(text.into())
 }
 
-/// Where the time went, in milliseconds, in the form of the log's other maps.
-fn timings_text(timings: &Timings) -> String {
+/// Where the time went.
+fn timings_value(timings: &Timings) -> DebugValue<'static> {
     let Timings { admit, token, connect, wait, apply, total } = timings;
-    let phases =
-        [("admit", admit), ("token", token), ("connect", connect), ("wait", wait), ("apply", apply), ("total", total)];
-    let mut text = String::with_capacity(128);
-    for (name, time) in phases {
-        let (begins, micros) =
-            (if text.is_empty() { "{" } else { ", " }, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-        // Writing to a text does not fail.
-        let _ = write!(text, "{begins}{name}Ms={}.{:03}", micros / 1_000, micros % 1_000);
-    }
-    text.push('}');
-    text
+    let phases = [admit, token, connect, wait, apply, total];
+    DebugValue::Timings(phases.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

@@ -238,7 +238,7 @@ pub(crate) mod access_token {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// The System Log.
+/// The System Log in the form of earlier versions.
 pub(crate) mod log_event {
     use sea_orm::entity::prelude::*;
 
@@ -251,6 +251,47 @@ pub(crate) mod log_event {
         pub(crate) published_us: i64,
         #[sea_orm(column_type = "Text")]
         pub(crate) document: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The System Log: what is needed of it to remove rows.
+pub(crate) mod log_entry {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "log_entries")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub(crate) sequence: i64,
+        pub(crate) org: i64,
+        pub(crate) published_us: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Texts of the System Log.
+pub(crate) mod log_name {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "log_names")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub(crate) number: i64,
+        /// The org's number; 0 for orgs themselves.
+        pub(crate) org: i64,
+        pub(crate) epoch: i64,
+        #[sea_orm(column_type = "Text")]
+        pub(crate) text: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,20 +1,49 @@
 //! The System Log as it is read: in pages.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select,
+    ColumnTrait as _, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    Statement, Value,
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
-use tenterhook_model::{LogCursor, LogPage, LogQuery};
+use tenterhook_model::{LogCursor, LogEvent, LogFilter, LogPage, LogQuery, LogResult};
 
-use crate::{Store, StoreError, entity::log_event, log_marks::first_since, pool::Pool, store::from_text};
+use crate::{
+    Store, StoreError,
+    entity::log_event,
+    log_marks::first_since,
+    log_names::{number_of_org, numbers_of, numbers_of_prefix, texts_of},
+    log_old,
+    log_row::{Row, number_of, numbers_of as numbers_in, transaction_column},
+    pool::Pool,
+};
+
+/// Rows that are looked at for one page when no index has what is asked for.
+const SCANNED_MAX: u64 = 5_000;
+
+/// An event in its place.
+type Placed = (LogCursor, LogEvent<'static>);
 
 impl Store {
     /// How many events the org has whose type begins with `family`. Reads them all: for checks, not for pages.
     pub async fn count_log_events(&self, org: &OrgId, family: &str) -> Result<u64, StoreError> {
+        let reader = &self.connections.reader;
         let of_org = log_event::Entity::find().filter(log_event::Column::OrgId.eq(org.as_str()));
         let of_family = of_org.filter(log_event::Column::Document.contains(format!("\"event_type\":\"{family}")));
-        Ok(of_family.count(&self.connections.reader).await?)
+        let old = of_family.count(reader).await?;
+        let Some(org) = number_of_org(reader, org).await? else { return Ok(old) };
+        let kinds = numbers_of_prefix(reader, org, &format!("[\"{family}")).await?;
+        let mut count = old;
+        for (_, kind) in kinds {
+            const COUNT: &str = "SELECT COUNT(*) FROM log_entries WHERE org = $1 AND kind = $2";
+            let counted =
+                Statement::from_sql_and_values(reader.get_database_backend(), COUNT, [org.into(), kind.into()]);
+            let row = reader.query_one_raw(counted).await?;
+            let some = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?.unwrap_or_default();
+            count += u64::try_from(some).unwrap_or_default();
+        }
+        Ok(count)
     }
 
     /// A page of the System Log.
@@ -24,75 +53,379 @@ impl Store {
     pub async fn query_log(&self, query: &LogQuery) -> Result<LogPage, StoreError> {
         let (reader, query) = (self.connections.reader.clone(), query.clone());
         let org = query.org_id.clone();
-        let read = async move {
-            let first = match query.since.filter(|_| query.polling && query.after.is_none()) {
-                None => None,
-                Some(since) => match first_since(&reader, since).await? {
-                    // A restored database may lack marks.
-                    None if !has_events_since(&reader, &query.org_id, since).await? => {
-                        return Ok(LogPage { events: Vec::new(), next: None, more: false });
-                    }
-                    first => first,
-                },
-            };
-            // One more than asked for tells whether there is another page.
-            let mut rows = selection(&query, first).limit(query.limit.saturating_add(1)).all(&reader).await?;
-            let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-            let more = rows.len() > limit;
-            rows.truncate(limit);
-            let next = rows
-                .last()
-                .map(|row| LogCursor { published_micros: row.published_us, sequence: row.sequence })
-                .or(query.after);
-            let events =
-                rows.iter().map(|row| from_text("log event", &row.document)).collect::<Result<_, StoreError>>()?;
-            Ok::<_, StoreError>(LogPage { events, next, more })
-        };
+        // No filter has a column there.
+        let reads_old = !self.old_log.is_done() && query.filter == LogFilter::default();
+        let read = async move { page(&reader, &query, reads_old).await };
         self.heavy_reads.run(&org, read).await
     }
 }
 
-async fn has_events_since(reader: &Pool, org: &OrgId, since: Timestamp) -> Result<bool, StoreError> {
-    let since = log_event::Column::PublishedUs.gte(since.as_micros());
-    let of_org = log_event::Entity::find().filter(log_event::Column::OrgId.eq(org.as_str())).filter(since);
-    let some = of_org.select_only().column(log_event::Column::Sequence).limit(1).into_tuple::<i64>();
-    Ok(some.one(reader).await?.is_some())
+async fn page(reader: &Pool, query: &LogQuery, reads_old: bool) -> Result<LogPage, StoreError> {
+    let org = number_of_org(reader, &query.org_id).await?;
+    let first = match query.since.filter(|_| query.polling && query.after.is_none()) {
+        None => None,
+        Some(since) => match first_since(reader, since).await? {
+            // A restored database may lack marks.
+            None if !has_events_since(reader, (&query.org_id, org), since, reads_old).await? => {
+                return Ok(LogPage { events: Vec::new(), next: None, more: false });
+            }
+            first => first,
+        },
+    };
+    // First those of the earlier form: one that is moved meanwhile is found there, or in both.
+    let old = if reads_old { log_old::page(reader, query, first).await? } else { Vec::new() };
+    let (new, scanned) = match org {
+        Some(org) => entries(reader, query, org, first).await?,
+        None => (Vec::new(), None),
+    };
+    let mut placed = merged(query, old, new);
+    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    // One more than asked for tells whether there is another page.
+    let full = placed.len() > limit;
+    placed.truncate(limit);
+    let last = placed.last().map(|(cursor, _)| *cursor);
+    let next = if full { last.or(query.after) } else { scanned.or(last).or(query.after) };
+    let events = placed.into_iter().map(|(_, event)| event).collect();
+    Ok(LogPage { events, next, more: full || scanned.is_some() })
 }
 
-/// The rows of a query in its order, by an index that has them so: no page reads what other pages have. `first` is a
-/// sequence number that no row of the query is before.
-fn selection(query: &LogQuery, first: Option<i64>) -> Select<log_event::Entity> {
-    use log_event::Column;
-    let mut select = log_event::Entity::find().filter(Column::OrgId.eq(query.org_id.as_str()));
-    if let Some(since) = query.since {
-        select = select.filter(Column::PublishedUs.gte(since.as_micros()));
+/// Events of both forms in the order of the query, each once.
+fn merged(query: &LogQuery, old: Vec<Placed>, new: Vec<Placed>) -> Vec<Placed> {
+    if old.is_empty() {
+        return new;
     }
-    if let Some(until) = query.until {
-        select = select.filter(Column::PublishedUs.lt(until.as_micros()));
+    let mut all: Vec<_> = old.into_iter().chain(new).collect();
+    all.sort_by_key(
+        |(cursor, _)| if query.polling { (0, cursor.sequence) } else { (cursor.published_micros, cursor.sequence) },
+    );
+    all.dedup_by_key(|(cursor, _)| cursor.sequence);
+    if query.descending && !query.polling {
+        all.reverse();
     }
-    if let Some(first) = first {
-        select = select.filter(Column::Sequence.gte(first));
+    all
+}
+
+async fn has_events_since(
+    reader: &Pool,
+    (org_id, org): (&OrgId, Option<i64>),
+    since: Timestamp,
+    reads_old: bool,
+) -> Result<bool, StoreError> {
+    const SINCE: &str = "SELECT sequence FROM log_entries WHERE org = $1 AND published_us >= $2 LIMIT 1";
+    if let Some(org) = org {
+        let values = [org.into(), since.as_micros().into()];
+        let some = Statement::from_sql_and_values(reader.get_database_backend(), SINCE, values);
+        if reader.query_one_raw(some).await?.is_some() {
+            return Ok(true);
+        }
     }
-    if let Some(LogCursor { published_micros, sequence }) = query.after {
-        select = if query.polling {
-            select.filter(Column::Sequence.gt(sequence))
+    Ok(reads_old && log_old::has_events_since(reader, org_id, since).await?)
+}
+
+/// The index that a query goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    /// What the org has, in order.
+    Org,
+    /// By the number of a hook.
+    Hook(i64),
+    /// By the id of an actor.
+    Actor(String),
+    /// By a result that is not the ordinary one.
+    Result(i16),
+}
+
+/// A condition that no index has.
+struct Residue {
+    column: &'static str,
+    values: Vec<Value>,
+}
+
+/// Events in the form of today: one more than a page has at most, and where the scan ended when it was cut off.
+async fn entries(
+    reader: &Pool,
+    query: &LogQuery,
+    org: i64,
+    first: Option<i64>,
+) -> Result<(Vec<Placed>, Option<LogCursor>), StoreError> {
+    let Some((ways, residue)) = plan(reader, query, org).await? else { return Ok((Vec::new(), None)) };
+    let mut placed = Vec::new();
+    let wanted = query.limit.saturating_add(1);
+    for way in ways {
+        let left = wanted.saturating_sub(placed.len() as u64);
+        if left == 0 {
+            break;
+        }
+        let mut select = Selection::new(reader.get_database_backend(), query, org, first, &way);
+        let end = if residue.is_empty() { None } else { select.end(reader).await? };
+        if let Some(end) = end {
+            select.until(query, end);
+        }
+        select.restrict(&residue);
+        placed.extend(read(reader, query, select.rows(left)).await?);
+        if end.is_some() && (placed.len() as u64) < wanted {
+            return Ok((placed, end));
+        }
+    }
+    Ok((placed, None))
+}
+
+/// By which indexes, one after the other, and what is to be looked at in each row. `None` when nothing can match.
+async fn plan(reader: &Pool, query: &LogQuery, org: i64) -> Result<Option<(Vec<Way>, Vec<Residue>)>, DbErr> {
+    let LogFilter { event_type, result, actor_id, hook_id, client_id, transaction_id, failure_code } = &query.filter;
+    let mut residue = Vec::new();
+    let mut ways = Vec::new();
+    let numbers = |column: &'static str, numbers: Vec<(i64, i64)>| Residue {
+        column,
+        values: numbers.into_iter().map(|(_, number)| number.into()).collect(),
+    };
+    if let Some(id) = hook_id {
+        let hooks = numbers_of(reader, org, &json(id)).await?;
+        if query.polling {
+            residue.push(numbers("hook", hooks));
         } else {
-            let (bound, later, same) = if query.descending {
-                let later = Column::PublishedUs.lt(published_micros);
-                (Column::PublishedUs.lte(published_micros), later, Column::Sequence.lt(sequence))
-            } else {
-                let later = Column::PublishedUs.gt(published_micros);
-                (Column::PublishedUs.gte(published_micros), later, Column::Sequence.gt(sequence))
-            };
-            let same = Condition::all().add(Column::PublishedUs.eq(published_micros)).add(same);
-            // The bound follows from the condition, but only it tells the index where to begin.
-            select.filter(bound).filter(Condition::any().add(later).add(same))
-        };
+            // A number each epoch, and epochs follow one another.
+            ways.extend(hooks.into_iter().map(|(_, number)| Way::Hook(number)));
+            if query.descending {
+                ways.reverse();
+            }
+            if ways.is_empty() {
+                return Ok(None);
+            }
+        }
     }
-    match (query.polling, query.descending) {
-        (true, _) => select.order_by_asc(Column::Sequence),
-        (false, false) => select.order_by_asc(Column::PublishedUs).order_by_asc(Column::Sequence),
-        (false, true) => select.order_by_desc(Column::PublishedUs).order_by_desc(Column::Sequence),
+    if let Some(id) = actor_id {
+        if query.polling || !ways.is_empty() {
+            residue.push(Residue { column: "actor", values: vec![id.as_str().into()] });
+        } else {
+            ways.push(Way::Actor(id.clone()));
+        }
+    }
+    if let Some(result) = result {
+        let number = number_of(*result);
+        if query.polling || !ways.is_empty() || *result == LogResult::Success {
+            residue.push(Residue { column: "result", values: vec![number.into()] });
+        } else {
+            ways.push(Way::Result(number));
+        }
+    }
+    if let Some(event_type) = event_type {
+        residue.push(numbers("kind", numbers_of_prefix(reader, org, &format!("[{},", json(event_type))).await?));
+    }
+    if let Some(id) = client_id {
+        residue.push(numbers("client", numbers_of(reader, org, &json(id)).await?));
+    }
+    if let Some(code) = failure_code {
+        residue.push(numbers("failure", numbers_of(reader, org, &json(code)).await?));
+    }
+    if let Some(id) = transaction_id {
+        residue.push(Residue { column: "request", values: vec![transaction_column(id).into()] });
+    }
+    if residue.iter().any(|residue| residue.values.is_empty()) {
+        return Ok(None);
+    }
+    if ways.is_empty() {
+        ways.push(Way::Org);
+    }
+    Ok(Some((ways, residue)))
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A statement that is being built.
+struct Selection {
+    backend: DbBackend,
+    conditions: Vec<String>,
+    values: Vec<Value>,
+    order: &'static str,
+    table: String,
+}
+
+impl Selection {
+    /// The rows of a query in its order, by an index that has them so: no page reads what other pages have. `first` is a
+    /// sequence number that no row of the query is before.
+    fn new(backend: DbBackend, query: &LogQuery, org: i64, first: Option<i64>, way: &Way) -> Self {
+        let order = match (query.polling, query.descending) {
+            (true, _) => "sequence",
+            (false, false) => "published_us, sequence",
+            (false, true) => "published_us DESC, sequence DESC",
+        };
+        let index = match way {
+            Way::Org if query.polling => "sequence",
+            Way::Org => "published",
+            Way::Hook(_) => "hook",
+            Way::Actor(_) => "actor",
+            Way::Result(_) => "result",
+        };
+        // SQLite has no statistics, and guesses wrong without them.
+        let table = match backend {
+            DbBackend::Sqlite => format!("log_entries INDEXED BY log_entries_{index}"),
+            _ => "log_entries".to_owned(),
+        };
+        let mut select = Self { backend, conditions: Vec::new(), values: Vec::new(), order, table };
+        select.also("org = ", org);
+        match way {
+            Way::Org => {}
+            Way::Hook(number) => select.also("hook = ", *number),
+            Way::Actor(id) => select.also("actor = ", id.as_str()),
+            Way::Result(number) => {
+                select.also("result = ", *number);
+                // So that the index of these applies.
+                select.conditions.push("result <> 0".to_owned());
+            }
+        }
+        if let Some(since) = query.since {
+            select.also("published_us >= ", since.as_micros());
+        }
+        if let Some(until) = query.until {
+            select.also("published_us < ", until.as_micros());
+        }
+        if let Some(first) = first {
+            select.also("sequence >= ", first);
+        }
+        match query.after {
+            Some(LogCursor { sequence, .. }) if query.polling => select.also("sequence > ", sequence),
+            Some(after) if query.descending => select.beyond(after, ["<", "<="], "<"),
+            Some(after) => select.beyond(after, [">", ">="], ">"),
+            None => {}
+        }
+        select
+    }
+
+    fn parameter(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn also(&mut self, condition: &str, value: impl Into<Value>) {
+        let condition = format!("{condition}{}", self.parameter(value));
+        self.conditions.push(condition);
+    }
+
+    /// On one side of a place in the order of publication. The first condition follows from the second, but only it tells the
+    /// index where to begin.
+    fn beyond(&mut self, place: LogCursor, [published, bound]: [&str; 2], sequence: &str) {
+        let moment = self.parameter(place.published_micros);
+        let number = self.parameter(place.sequence);
+        self.conditions.push(format!("published_us {bound} {moment}"));
+        self.conditions.push(format!(
+            "(published_us {published} {moment} OR (published_us = {moment} AND sequence {sequence} {number}))"
+        ));
+    }
+
+    /// The place where the scan ends for this page, when there are more rows than may be looked at.
+    async fn end(&self, reader: &Pool) -> Result<Option<LogCursor>, DbErr> {
+        let sql = format!(
+            "SELECT published_us, sequence FROM {} WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
+            self.table,
+            self.conditions.join(" AND "),
+            self.order,
+            SCANNED_MAX - 1
+        );
+        let row = reader.query_one_raw(Statement::from_sql_and_values(self.backend, sql, self.values.clone())).await?;
+        let place = row.map(|row| {
+            Ok::<_, DbErr>(LogCursor { published_micros: row.try_get_by_index(0)?, sequence: row.try_get_by_index(1)? })
+        });
+        place.transpose()
+    }
+
+    /// Not beyond this place.
+    fn until(&mut self, query: &LogQuery, end: LogCursor) {
+        if query.polling {
+            self.also("sequence <= ", end.sequence);
+        } else if query.descending {
+            self.beyond(end, [">", ">="], ">=");
+        } else {
+            self.beyond(end, ["<", "<="], "<=");
+        }
+    }
+
+    fn restrict(&mut self, residue: &[Residue]) {
+        for Residue { column, values } in residue {
+            let parameters: Vec<_> = values.iter().map(|value| self.parameter(value.clone())).collect();
+            self.conditions.push(format!("{column} IN ({})", parameters.join(", ")));
+        }
+    }
+
+    fn rows(self, limit: u64) -> Statement {
+        let sql = format!(
+            "SELECT sequence, published_us, kind, result, actor, hook, client, failure, request, id, rest FROM {} WHERE {} \
+             ORDER BY {} LIMIT {limit}",
+            self.table,
+            self.conditions.join(" AND "),
+            self.order,
+        );
+        Statement::from_sql_and_values(self.backend, sql, self.values)
+    }
+}
+
+/// A row as the database has it.
+struct Stored {
+    place: LogCursor,
+    kind: i64,
+    result: i16,
+    actor: String,
+    hook: Option<i64>,
+    client: Option<i64>,
+    failure: Option<i64>,
+    request: Vec<u8>,
+    id: Vec<u8>,
+    rest: Vec<serde_json::Value>,
+}
+
+async fn read(reader: &Pool, query: &LogQuery, rows: Statement) -> Result<Vec<Placed>, StoreError> {
+    let mut stored = Vec::new();
+    for row in reader.query_all_raw(rows).await? {
+        let rest: String = row.try_get_by_index(10)?;
+        let unreadable = |_| StoreError::Unreadable { what: "log event", why: "it is not JSON".to_owned() };
+        stored.push(Stored {
+            place: LogCursor { sequence: row.try_get_by_index(0)?, published_micros: row.try_get_by_index(1)? },
+            kind: row.try_get_by_index(2)?,
+            result: row.try_get_by_index(3)?,
+            actor: row.try_get_by_index(4)?,
+            hook: row.try_get_by_index(5)?,
+            client: row.try_get_by_index(6)?,
+            failure: row.try_get_by_index(7)?,
+            request: row.try_get_by_index(8)?,
+            id: row.try_get_by_index(9)?,
+            rest: serde_json::from_str(&rest).map_err(unreadable)?,
+        });
+    }
+    let numbers = stored.iter().flat_map(|row| {
+        [Some(row.kind), row.hook, row.client, row.failure].into_iter().flatten().chain(numbers_in(&row.rest))
+    });
+    let texts = texts_of(reader, numbers.collect::<BTreeSet<_>>()).await?;
+    stored.into_iter().map(|row| row.event(&query.org_id, &texts)).collect()
+}
+
+impl Stored {
+    fn event(self, org_id: &OrgId, texts: &HashMap<i64, String>) -> Result<Placed, StoreError> {
+        let text = |number: i64| texts.get(&number).map(String::as_str);
+        let named = |number: Option<i64>| {
+            number
+                .map(|number| {
+                    let why = || "a text of it is not there".to_owned();
+                    text(number).ok_or_else(|| StoreError::Unreadable { what: "log event", why: why() })
+                })
+                .transpose()
+        };
+        let event = Row {
+            org_id: org_id.clone(),
+            published: Timestamp::from_micros(self.place.published_micros),
+            result: self.result,
+            actor: &self.actor,
+            id: &self.id,
+            transaction: &self.request,
+            kind: named(Some(self.kind))?.unwrap_or_default(),
+            hook: named(self.hook)?,
+            client: named(self.client)?,
+            failure: named(self.failure)?,
+            rest: self.rest,
+            name: text,
+        };
+        Ok((self.place, event.event()?))
     }
 }
 
@@ -100,28 +433,29 @@ fn selection(query: &LogQuery, first: Option<i64>) -> Select<log_event::Entity> 
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait as _, Statement};
-    use tenterhook_contract::{Timestamp, id::OrgId};
-
     use super::*;
     use crate::{Keyring, StoreConfig};
 
     /// Events of two orgs in turn, one a second.
     const EVENTS: i64 = 200_000;
-
-    fn org(number: u8) -> OrgId {
-        OrgId::from_parts(1, [number; 8])
-    }
+    /// The number of the hook that each hundredth event is of, and the actor of as many.
+    const HOOK: i64 = 77;
+    const ACTOR: &str = "00uactor";
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_micros(1_770_800_000_000_000).plus_seconds(seconds)
     }
 
-    /// A log that was there before there were marks.
     async fn filled(config: &StoreConfig) -> Store {
         let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
         let store = Store::open(config, keyring).await.unwrap();
         let writer = &store.connections.writer;
+        if writer.get_database_backend() == DbBackend::Postgres {
+            for day in crate::log_days::day(at(0))..=crate::log_days::day(at(EVENTS)) {
+                crate::log_days::make(writer, day).await.unwrap();
+            }
+        }
+        let bytes = if writer.get_database_backend() == DbBackend::Postgres { "'x'::bytea" } else { "x'00'" };
         // In pieces, each within the time that a statement has.
         for before in (0..EVENTS).step_by(20_000) {
             let (first, last) = (before + 1, before + 20_000);
@@ -132,31 +466,31 @@ mod tests {
                 ),
             };
             let insertion = format!(
-                "INSERT INTO log_events (org_id, published_us, document) \
-                 SELECT CASE n % 2 WHEN 1 THEN '{}' ELSE '{}' END, {} + CAST(n AS BIGINT) * 1000000, '{}' FROM ({numbers}) AS numbers",
-                org(1),
-                org(2),
+                "INSERT INTO log_entries (org, published_us, kind, result, actor, hook, request, id, rest) \
+                 SELECT 2 - n % 2, {} + CAST(n AS BIGINT) * 1000000, 5, CASE n % 100 WHEN 2 THEN 1 ELSE 0 END, \
+                 CASE n % 100 WHEN 4 THEN '{ACTOR}' ELSE '00u' END, CASE n % 100 WHEN 6 THEN {HOOK} ELSE 78 END, \
+                 {bytes}, {bytes}, '{}' FROM ({numbers}) AS numbers",
                 at(0).as_micros(),
-                "x".repeat(700)
+                "x".repeat(300)
             );
             writer.execute_unprepared(&insertion).await.unwrap();
         }
         let stretch = crate::log_marks::STRETCH_US;
         let marked = format!(
-            "INSERT INTO log_marks SELECT published_us - published_us % {stretch}, MIN(sequence) FROM log_events GROUP BY 1"
+            "INSERT INTO log_marks SELECT published_us - published_us % {stretch}, MIN(sequence) FROM log_entries GROUP BY 1"
         );
         writer.execute_unprepared(&marked).await.unwrap();
         if writer.get_database_backend() == DbBackend::Postgres {
-            writer.execute_unprepared("ANALYZE log_events").await.unwrap();
+            writer.execute_unprepared("ANALYZE log_entries").await.unwrap();
         }
         store
     }
 
     /// How the database runs a query, as it says, and how many rows it looked at in vain where it says that.
-    async fn explained(store: &Store, query: &LogQuery, first: Option<i64>) -> String {
+    async fn explained(store: &Store, selection: Selection, limit: u64) -> String {
         let reader = &store.connections.reader;
         let backend = reader.get_database_backend();
-        let Statement { sql, values, .. } = selection(query, first).limit(query.limit).build(backend);
+        let Statement { sql, values, .. } = selection.rows(limit);
         let explain = if backend == DbBackend::Postgres { "EXPLAIN (ANALYZE) " } else { "EXPLAIN QUERY PLAN " };
         let statement = Statement { sql: format!("{explain}{sql}"), values, db_backend: backend };
         let rows = reader.query_all_raw(statement).await.unwrap();
@@ -166,41 +500,69 @@ mod tests {
 
     async fn every_page_is_served_by_an_index(config: &StoreConfig) {
         let store = filled(config).await;
+        let backend = store.connections.reader.get_database_backend();
         let middle = EVENTS / 2;
         let query = |since, until, after, descending| LogQuery {
-            org_id: org(2),
+            org_id: OrgId::from_parts(1, [2; 8]),
             since,
             until,
             after,
             descending,
             polling: until.is_none() && !descending,
+            filter: LogFilter::default(),
             limit: 101,
         };
         let cursor = Some(LogCursor { published_micros: at(middle).as_micros(), sequence: middle });
         let (since, until) = (Some(at(middle)), Some(at(EVENTS)));
         let first = first_since(&store.connections.reader, at(middle)).await.unwrap();
         assert!(first.is_some_and(|first| (middle - 600..=middle).contains(&first)), "{first:?}");
-        for (query, first, indexes) in [
-            (query(since, None, None, false), first, &["log_events_sequence", "log_events_pkey"][..]),
-            (query(since, None, cursor, false), None, &["log_events_sequence", "log_events_pkey"][..]),
-            (query(None, None, cursor, false), None, &["log_events_sequence", "log_events_pkey"][..]),
-            (query(since, until, None, false), None, &["log_events_published"][..]),
-            (query(Some(at(0)), until, cursor, false), None, &["log_events_published"][..]),
-            (query(Some(at(0)), until, None, true), None, &["log_events_published"][..]),
-            (query(Some(at(0)), until, cursor, true), None, &["log_events_published"][..]),
+        let actor = || Way::Actor(ACTOR.to_owned());
+        for (query, first, way, index) in [
+            (query(since, None, None, false), first, Way::Org, "sequence"),
+            (query(since, None, cursor, false), None, Way::Org, "sequence"),
+            (query(None, None, cursor, false), None, Way::Org, "sequence"),
+            (query(since, until, None, false), None, Way::Org, "published"),
+            (query(Some(at(0)), until, cursor, false), None, Way::Org, "published"),
+            (query(Some(at(0)), until, None, true), None, Way::Org, "published"),
+            (query(Some(at(0)), until, cursor, true), None, Way::Org, "published"),
+            (query(Some(at(0)), until, cursor, true), None, Way::Hook(HOOK), "hook"),
+            (query(Some(at(0)), until, cursor, false), None, Way::Hook(HOOK), "hook"),
+            (query(Some(at(0)), until, cursor, true), None, actor(), "actor"),
+            (query(since, until, None, false), None, actor(), "actor"),
+            (query(Some(at(0)), until, cursor, true), None, Way::Result(1), "result"),
+            (query(since, until, None, false), None, Way::Result(1), "result"),
         ] {
-            let plan = explained(&store, &query, first).await;
-            assert!(indexes.iter().any(|index| plan.contains(index)), "{query:?}\n{plan}");
-            assert!(!plan.to_lowercase().contains("sort") && !plan.contains("TEMP B-TREE"), "{query:?}\n{plan}");
+            let plan = explained(&store, Selection::new(backend, &query, 2, first, &way), query.limit).await;
+            let (whole, columns) = (
+                format!("log_entries_{index}"),
+                match index {
+                    "sequence" => "org_sequence",
+                    "published" => "org_published_us_sequence",
+                    "hook" => "hook_published_us_sequence",
+                    "actor" => "org_actor_published_us_sequence",
+                    _ => "org_result_published_us_sequence",
+                },
+            );
+            // The index of a partition is named after its columns.
+            assert!(plan.contains(&whole) || plan.contains(columns), "{query:?}\n{plan}");
+            assert!(!plan.contains("Sort Method") && !plan.contains("TEMP B-TREE"), "{query:?}\n{plan}");
             let in_vain = plan.split("Rows Removed by Filter: ").nth(1).and_then(|rest| rest.lines().next());
             assert!(in_vain.is_none_or(|rows| rows.trim().parse::<u32>().unwrap() <= 700), "{query:?}\n{plan}");
             // Both ends of what is read are the index's.
-            let begins =
-                ["sequence>", "sequence >", "published_us>", "published_us >", "published_us <", "published_us<"];
+            let begins = [
+                "sequence>",
+                "sequence >",
+                "rowid>",
+                "published_us>",
+                "published_us >",
+                "published_us <",
+                "published_us<",
+            ];
             assert!(begins.iter().any(|begin| plan.contains(begin)), "{query:?}\n{plan}");
         }
-        let found = selection(&query(since, None, None, false), first).limit(1).all(&store.connections.reader).await;
-        assert_eq!(found.unwrap().first().map(|row| row.published_us), Some(at(middle).as_micros()));
+        let found = Selection::new(backend, &query(since, None, None, false), 2, first, &Way::Org).rows(1);
+        let found = store.connections.reader.query_one_raw(found).await.unwrap().unwrap();
+        assert_eq!(found.try_get::<i64>("", "published_us"), Ok(at(middle).as_micros()));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use tenterhook_contract::Timestamp;
 
 /// Length of a stretch in microseconds.
@@ -26,9 +26,18 @@ pub(crate) fn unmarked(published: impl Iterator<Item = Timestamp>, known: i64) -
 /// Marks a stretch that has no mark yet. The events that are written next are behind it: nobody else may write any
 /// meanwhile.
 pub(crate) async fn mark(connection: &impl ConnectionTrait, stretch: i64) -> Result<(), DbErr> {
-    const MARKED: &str = "INSERT INTO log_marks (stretch_us, sequence) SELECT CAST($1 AS BIGINT), \
-        COALESCE(MAX(sequence), 0) + 1 FROM log_events WHERE 1 = 1 ON CONFLICT DO NOTHING";
-    let marked = Statement::from_sql_and_values(connection.get_database_backend(), MARKED, [stretch.into()]);
+    let last = match connection.get_database_backend() {
+        // No index has the numbers of all orgs in order; none was drawn that is greater.
+        DbBackend::Postgres => "(SELECT last_value FROM log_events_sequence_seq)",
+        _ => {
+            "MAX(COALESCE((SELECT MAX(sequence) FROM log_entries), 0), \
+             COALESCE((SELECT MAX(sequence) FROM log_events), 0)) + 1"
+        }
+    };
+    let marked = format!(
+        "INSERT INTO log_marks (stretch_us, sequence) SELECT CAST($1 AS BIGINT), {last} WHERE 1 = 1 ON CONFLICT DO NOTHING"
+    );
+    let marked = Statement::from_sql_and_values(connection.get_database_backend(), marked, [stretch.into()]);
     connection.execute_raw(marked).await.map(drop)
 }
 

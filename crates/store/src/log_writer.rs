@@ -16,7 +16,7 @@ use std::{
 };
 
 use sea_orm::{ConnectionTrait as _, DbBackend};
-use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_contract::id::OrgId;
 use tenterhook_model::LogEvent;
 use tokio::{
     sync::{Notify, broadcast, oneshot},
@@ -26,10 +26,10 @@ use tokio::{
 use crate::{
     StoreError,
     database::LogTarget,
-    log_batch::{ROWS_MAX, write},
+    log_batch::{Event, Known, ROWS_MAX, write},
     log_marks::unmarked,
+    log_row::{self, Head},
     pool::Pool,
-    store::from_text,
 };
 
 /// Events that may wait to be written; more are lost and counted.
@@ -43,7 +43,7 @@ const COMPANY: usize = 500;
 /// How long the first event of a segment waits for company.
 const GATHER: Duration = Duration::from_millis(25);
 /// Room for the text of an ordinary event.
-const DOCUMENT_BYTES: usize = 1_536;
+const DOCUMENT_BYTES: usize = 1_280;
 /// Bytes of an empty segment that are kept for the next one; what a burst needed beyond that is given back.
 const SEGMENT_BYTES_KEPT: usize = 4 * 1_024 * 1_024;
 /// First pause after a failed write; doubled up to [`RETRY_MAX`].
@@ -107,10 +107,9 @@ struct Pace {
     wrote: Option<Instant>,
 }
 
-/// An event whose document ends at `end` of the segment's text, and begins where the one before ends.
-pub(crate) struct Entry {
-    pub(crate) org_id: OrgId,
-    pub(crate) published: Timestamp,
+/// An event whose pieces end at `end` of the segment's text, and begin where those before end.
+struct Entry {
+    head: Head,
     end: usize,
 }
 
@@ -139,17 +138,20 @@ impl LogWriter {
 
     /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.
     pub fn append(&self, event: &LogEvent<'_>) {
-        let mut document = Vec::with_capacity(DOCUMENT_BYTES);
-        let written = serde_json::to_writer(&mut document, event).map_err(|error| error.to_string());
-        match written.and_then(|()| String::from_utf8(document).map_err(|error| error.to_string())) {
-            Ok(document) if self.0.append(event.org_id.clone(), event.published, &document) => {}
-            Ok(_) => {
-                let lost = self.0.lost.fetch_add(1, Ordering::Relaxed) + 1;
-                if lost.is_power_of_two() {
-                    tracing::error!(lost, "system_log.lost: events were dropped because the database does not keep up");
-                }
+        let mut pieces = Vec::with_capacity(DOCUMENT_BYTES);
+        let head = log_row::write(event, &mut pieces).map_err(|error| error.to_string());
+        let text = String::from_utf8(pieces).map_err(|error| error.to_string());
+        let taken = match (head, text) {
+            (Ok(head), Ok(text)) => self.0.append(head, &text),
+            (Err(error), _) | (_, Err(error)) => {
+                return tracing::error!(%error, "system_log.lost: an event has no text");
             }
-            Err(error) => tracing::error!(%error, "system_log.lost: an event has no text"),
+        };
+        if !taken {
+            let lost = self.0.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            if lost.is_power_of_two() {
+                tracing::error!(lost, "system_log.lost: events were dropped because the database does not keep up");
+            }
         }
     }
 
@@ -287,24 +289,24 @@ impl Shared {
     }
 
     /// Appends an event, unless the log is closed or too many wait.
-    fn append(&self, org_id: OrgId, published: Timestamp, document: &str) -> bool {
+    fn append(&self, head: Head, pieces: &str) -> bool {
         let first = {
             let mut segment = self.segment();
-            let full = segment.text.len() + document.len() > SEGMENT_BYTES_MAX
+            let full = segment.text.len() + pieces.len() > SEGMENT_BYTES_MAX
                 || self.waiting.load(Ordering::Relaxed) >= WAITING_MAX;
             if full || segment.closing {
                 return false;
             }
             self.waiting.fetch_add(1, Ordering::Relaxed);
-            segment.text.push_str(document);
+            segment.text.push_str(pieces);
             let end = segment.text.len();
             self.bytes.store(end, Ordering::Relaxed);
-            match segment.of_orgs.get_mut(&org_id) {
+            match segment.of_orgs.get_mut(&head.org_id) {
                 Some(count) => *count += 1,
-                None => drop(segment.of_orgs.insert(org_id.clone(), 1)),
+                None => drop(segment.of_orgs.insert(head.org_id.clone(), 1)),
             }
             segment.since.get_or_insert_with(Instant::now);
-            segment.entries.push(Entry { org_id, published, end });
+            segment.entries.push(Entry { head, end });
             segment.entries.len() == 1
         };
         if first {
@@ -348,11 +350,11 @@ impl Shared {
     }
 
     /// Shows an event to those who follow the log.
-    fn show(&self, document: &str) {
+    fn show(&self, event: &Event<'_>) {
         if self.followers.receiver_count() == 0 {
             return;
         }
-        if let Ok(event) = from_text::<LogEvent<'static>>("log event", document) {
+        if let Ok(event) = log_row::event_of_pieces(event.head, event.pieces) {
             // Followers may come and go; one that has just gone is no error.
             let _ = self.followers.send(Arc::new(event));
         }
@@ -375,13 +377,13 @@ impl Segment {
         count > 0 && count.saturating_mul(self.of_orgs.len()) >= self.entries.len()
     }
 
-    /// The events with their documents.
-    fn rows(&self) -> impl Iterator<Item = (&Entry, &str)> {
+    /// The events.
+    fn rows(&self) -> impl Iterator<Item = Event<'_>> {
         let mut begin = 0;
         self.entries.iter().map(move |entry| {
-            let document = self.text.get(begin..entry.end).unwrap_or_default();
+            let pieces = self.text.get(begin..entry.end).unwrap_or_default();
             begin = entry.end;
-            (entry, document)
+            Event { head: &entry.head, pieces, sequence: None }
         })
     }
 
@@ -420,16 +422,16 @@ async fn write_to(target: LogTarget, shared: Arc<Shared>) {
 
 async fn write_all(connection: Pool, shared: &Shared) {
     let rows_max = if connection.get_database_backend() == DbBackend::Postgres { TURN_ROWS } else { ROWS_MAX };
-    let mut taken = Segment::default();
+    let (mut taken, mut known) = (Segment::default(), Known::default());
     loop {
         shared.take(&mut taken).await;
-        let mut rows = taken.rows().inspect(|(_, document)| shared.show(document));
+        let mut rows = taken.rows().inspect(|event| shared.show(event));
         loop {
             let some: Vec<_> = rows.by_ref().take(rows_max).collect();
             if some.is_empty() {
                 break;
             }
-            if !write_until_done(&connection, &some, shared).await {
+            if !write_until_done(&connection, &mut known, &some, shared).await {
                 return;
             }
             shared.waiting.fetch_sub(some.len(), Ordering::Relaxed);
@@ -450,16 +452,16 @@ async fn write_all(connection: Pool, shared: &Shared) {
 }
 
 /// Writes the rows, as often as it takes; `false` when the log has been given up.
-async fn write_until_done(connection: &Pool, rows: &[(&Entry, &str)], shared: &Shared) -> bool {
+async fn write_until_done(connection: &Pool, known: &mut Known, rows: &[Event<'_>], shared: &Shared) -> bool {
     let (mut pause, mut again) = (RETRY_MIN, false);
-    let published = rows.iter().map(|(entry, _)| entry.published);
-    let known = match connection.get_database_backend() {
+    let published = rows.iter().map(|row| row.head.published);
+    let marked = match connection.get_database_backend() {
         // A server that took over may have lost a mark that this node has made.
         DbBackend::Postgres => i64::MIN,
         _ => shared.marked.load(Ordering::Relaxed),
     };
-    let unmarked = unmarked(published, known);
-    while let Err(error) = write(connection, rows, &unmarked, again).await {
+    let unmarked = unmarked(published, marked);
+    while let Err(error) = write(connection, known, rows, &unmarked, again).await {
         if shared.given_up.load(Ordering::Relaxed) {
             return false;
         }
@@ -486,11 +488,11 @@ mod tests {
     }
 
     fn append(shared: &Shared, document: &str) -> bool {
-        shared.append(OrgId::from_parts(1, [1; 8]), Timestamp::from_micros(0), document)
+        shared.append(Head::of(OrgId::from_parts(1, [1; 8])), document)
     }
 
     fn documents(segment: &Segment) -> Vec<&str> {
-        segment.rows().map(|(_, document)| document).collect()
+        segment.rows().map(|event| event.pieces).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -563,7 +565,7 @@ mod tests {
     fn an_org_with_few_events_does_not_wait_for_one_with_many() {
         let log = LogWriter(Arc::new(shared()));
         let [loud, quiet, silent] = [1, 2, 3].map(|number| OrgId::from_parts(1, [number; 8]));
-        let append = |org: &OrgId| log.0.append(org.clone(), Timestamp::from_micros(0), "");
+        let append = |org: &OrgId| log.0.append(Head::of(org.clone()), "");
         assert!(append(&quiet));
         for _ in 0..WAITING_MANY {
             assert!(append(&loud));

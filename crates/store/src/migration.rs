@@ -5,7 +5,7 @@ use sea_orm_migration::{
     schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
-use crate::{log_marks::STRETCH_US, migration_orgs::ManagedOrgs, migration_users::UserKeys};
+use crate::{log_marks::STRETCH_US, migration_log::LogEntries, migration_orgs::ManagedOrgs, migration_users::UserKeys};
 
 /// All steps.
 pub(crate) struct Migrator;
@@ -21,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(Probes),
             Box::new(UserKeys),
             Box::new(ManagedOrgs),
+            Box::new(LogEntries),
         ]
     }
 }

@@ -25,11 +25,18 @@ use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
     database::{Connections, StartTurn},
     database_file::Role,
-    entity::{access_token, api_token, authorization_code, log_event, log_mark, org, refresh_token, session},
+    entity::{
+        access_token, api_token, authorization_code, log_entry, log_event, log_mark, log_name, org, refresh_token,
+        session,
+    },
     grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,
     keyring::Place,
+    log_batch::log_turn,
+    log_days,
     log_marks::stretch,
+    log_names::epoch,
+    log_old::OldLog,
     master_keys::MasterKeys,
     migrated,
     readiness::Readiness,
@@ -59,6 +66,7 @@ pub struct Store {
     /// The time by which the last purge went, on this node.
     purged: Arc<Mutex<Option<Timestamp>>>,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) old_log: Arc<OldLog>,
 }
 
 impl Store {
@@ -67,7 +75,9 @@ impl Store {
     /// # Errors
     /// When it cannot be reached or made, and [`StoreError::InUse`] when another server uses the same embedded database.
     pub async fn open(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
-        Self::open_as(Role::Server, config, keyring).await
+        let store = Self::open_as(Role::Server, config, keyring).await?;
+        store.move_old_log();
+        Ok(store)
     }
 
     async fn open_as(role: Role, config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
@@ -85,6 +95,7 @@ impl Store {
             heavy_reads: Arc::new(HeavyReads::among(config.reads_max())),
             purged: Arc::default(),
             readiness: Arc::default(),
+            old_log: Arc::default(),
         })
     }
 
@@ -223,11 +234,14 @@ impl Store {
         Ok(of_org.count(&self.connections.reader).await?)
     }
 
-    /// Removes what has expired: codes, sessions, tokens, log events beyond their retention. Answers how many rows.
+    /// Removes what has expired: codes, sessions, tokens, log events beyond their retention. Answers how many rows. Makes ready
+    /// what the next days need.
     ///
     /// Only what had expired at the last call too is removed, so the first one removes nothing: a clock that jumps ahead and
     /// back again, on one node, must not take everybody's sessions with it.
     pub async fn purge_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.make_log_days(now).await?;
+        self.move_old_log();
         let last = self.purged.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
         let Some(now) = last.map(|last| last.min(now)) else { return Ok(0) };
         let us = now.as_micros();
@@ -241,16 +255,62 @@ impl Store {
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
         let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
         self.in_batches::<refresh_token::Entity>(forget, Some(refresh_token::Column::Successor)).await?;
-        let kept_since = now.plus_seconds(-LOG_RETENTION_SECONDS);
+        removed += self.purge_log(now.plus_seconds(-LOG_RETENTION_SECONDS)).await?;
+        Ok(removed)
+    }
+
+    /// Removes events of the System Log that were published before `kept_since`. On PostgreSQL whole days are dropped, and
+    /// not counted: so events are kept for up to a day longer.
+    async fn purge_log(&self, kept_since: Timestamp) -> Result<u64, StoreError> {
         self.remove::<log_mark::Entity>(log_mark::Column::StretchUs.lt(stretch(kept_since))).await?;
         let log_until = kept_since.as_micros();
-        for org in self.orgs().await? {
+        let mut removed = 0;
+        for org in self.orgs().await?.into_iter().filter(|_| !self.old_log.is_done()) {
             // By org, as the index has them.
             let of_org = log_event::Column::OrgId.eq(org.id.as_str());
             removed +=
                 self.remove::<log_event::Entity>(of_org.and(log_event::Column::PublishedUs.lt(log_until))).await?;
         }
+        if self.connections.writer.get_database_backend() == DbBackend::Postgres {
+            self.drop_log_days(kept_since).await?;
+        } else {
+            let orgs = log_name::Entity::find().filter(log_name::Column::Org.eq(0));
+            for org in orgs.all(&self.connections.reader).await? {
+                let of_org = log_entry::Column::Org.eq(org.number);
+                removed +=
+                    self.remove::<log_entry::Entity>(of_org.and(log_entry::Column::PublishedUs.lt(log_until))).await?;
+            }
+        }
+        // Texts of an epoch that ended a whole one before: a node whose clock is behind may still say them.
+        let of_no_use = log_name::Column::Org.ne(0).and(log_name::Column::Epoch.lt(epoch(kept_since) - 1));
+        self.remove::<log_name::Entity>(of_no_use).await?;
         Ok(removed)
+    }
+
+    /// Drops the days that are over, each by itself; where another node purges, it is left to that one.
+    async fn drop_log_days(&self, kept_since: Timestamp) -> Result<(), StoreError> {
+        let writer = &self.connections.writer;
+        for day in log_days::over(writer, kept_since).await? {
+            let turn = writer.begin().await?;
+            if !has_purge_turn(&turn).await? {
+                turn.rollback().await;
+                return Ok(());
+            }
+            log_days::drop_day(&turn, day).await?;
+            turn.commit().await?;
+            tracing::info!(day, "system_log.day_dropped");
+        }
+        Ok(())
+    }
+
+    /// Makes the partitions of the System Log for today and the days to come, where it has some.
+    async fn make_log_days(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.connections.writer.get_database_backend() == DbBackend::Postgres {
+            let turn = log_turn(&self.connections.writer).await?;
+            log_days::make_ahead(&turn, now).await?;
+            turn.commit().await?;
+        }
+        Ok(())
     }
 
     /// Removes the rows that `expired` selects, a batch at a time: others write in between. Where another node removes

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use serde_json::Value;
 use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_management::logs::{self, LOG_RETENTION_SECONDS};
-use tenterhook_model::{LogCursor, LogEvent, LogQuery};
+use tenterhook_model::{LogCursor, LogEvent, LogFilter, LogQuery};
 
 use super::{
     answer::{List, Parameter},
@@ -107,6 +107,7 @@ fn read(org: &OrgId, raw: Option<&str>, now: Timestamp, base: &str) -> Result<As
     let since_by_default = (since.is_none() && after.is_none())
         .then(|| until.unwrap_or(now).whole_seconds().plus_seconds(-SINCE_DEFAULT_SECONDS));
     let since = since.or(since_by_default);
-    let query = LogQuery { org_id: org.clone(), since, until, after, descending, polling, limit };
+    let (org_id, filter) = (org.clone(), LogFilter::default());
+    let query = LogQuery { org_id, since, until, after, descending, polling, filter, limit };
     Ok(Asked { query, since_by_default, self_link: self_link(base, raw) })
 }

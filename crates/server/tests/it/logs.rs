@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use serde_json::{Value, json};
 use tenterhook_contract::{Timestamp, party::Actor};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_model::{DebugData, LogEvent, LogQuery, LogResult, Severity};
+use tenterhook_model::{DebugData, LogEvent, LogFilter, LogQuery, LogResult, Severity};
 use tenterhook_server::ServerLimits;
 use tokio::io::AsyncWriteExt as _;
 
@@ -248,8 +248,16 @@ async fn an_invocation_whose_client_has_gone_is_logged_before_the_server_ends() 
         world.stop().await;
         world.platform.log().flush().await;
         let org_id = world.platform.org_by_host(None).unwrap().org.id.clone();
-        let query =
-            LogQuery { org_id, since: None, until: None, after: None, descending: false, polling: true, limit: 100 };
+        let query = LogQuery {
+            org_id,
+            since: None,
+            until: None,
+            after: None,
+            descending: false,
+            polling: true,
+            filter: LogFilter::default(),
+            limit: 100,
+        };
         let events = world.platform.store().query_log(&query).await.unwrap().events;
         let executed = events.iter().filter(|event| event.event_type == "inline_hook.executed");
         let reasons = executed.map(|event| event.reason.as_deref().unwrap_or_default()).collect::<Vec<_>>();

@@ -125,7 +125,7 @@ async fn a_connection_that_dies_silently_in_a_statement_is_given_up_and_the_log_
     let (way, by_way) = Way::to(url.expose()).await.unwrap();
     let store = open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
     let users = LockedTable::lock(url.expose(), "users").await.unwrap();
-    let events = LockedTable::lock(url.expose(), "log_events").await.unwrap();
+    let events = LockedTable::lock(url.expose(), "log_entries").await.unwrap();
     store.log_writer().append(&event("1", at(0)));
     let adding = tokio::spawn({
         let store = store.clone();
