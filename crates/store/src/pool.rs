@@ -167,9 +167,9 @@ impl ConnectionTrait for Pool {
         }
     }
 
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+    async fn execute_raw(&self, mut statement: Statement) -> Result<ExecResult, DbErr> {
         let mut lease = self.lease().await?;
-        let done = within(self.limits.statement, lease.execute(&statement)).await;
+        let done = within(self.limits.statement, lease.execute(&mut statement)).await;
         Self::settle(lease, done, writes(&statement.sql), DbErr::Exec)
     }
 
@@ -179,15 +179,15 @@ impl ConnectionTrait for Pool {
         Self::settle(lease, done, writes(sql), DbErr::Exec)
     }
 
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+    async fn query_one_raw(&self, mut statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let mut lease = self.lease().await?;
-        let done = within(self.limits.statement, lease.query_one(&statement)).await;
+        let done = within(self.limits.statement, lease.query_one(&mut statement)).await;
         Self::settle(lease, done, writes(&statement.sql), DbErr::Query)
     }
 
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+    async fn query_all_raw(&self, mut statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut lease = self.lease().await?;
-        let done = within(self.limits.statement, lease.query_all(&statement)).await;
+        let done = within(self.limits.statement, lease.query_all(&mut statement)).await;
         Self::settle(lease, done, writes(&statement.sql), DbErr::Query)
     }
 }
@@ -267,9 +267,9 @@ impl ConnectionTrait for Transaction {
         self.backend
     }
 
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+    async fn execute_raw(&self, mut statement: Statement) -> Result<ExecResult, DbErr> {
         let mut work = self.work.lock().await;
-        let done = within(self.limit(), work.start()?.execute(&statement)).await;
+        let done = within(self.limit(), work.start()?.execute(&mut statement)).await;
         work.settle(done, DbErr::Exec)
     }
 
@@ -279,15 +279,15 @@ impl ConnectionTrait for Transaction {
         work.settle(done, DbErr::Exec)
     }
 
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+    async fn query_one_raw(&self, mut statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let mut work = self.work.lock().await;
-        let done = within(self.limit(), work.start()?.query_one(&statement)).await;
+        let done = within(self.limit(), work.start()?.query_one(&mut statement)).await;
         work.settle(done, DbErr::Query)
     }
 
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+    async fn query_all_raw(&self, mut statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut work = self.work.lock().await;
-        let done = within(self.limit(), work.start()?.query_all(&statement)).await;
+        let done = within(self.limit(), work.start()?.query_all(&mut statement)).await;
         work.settle(done, DbErr::Query)
     }
 }
@@ -326,7 +326,7 @@ impl Lease {
         self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    async fn execute(&mut self, statement: &Statement) -> Result<ExecResult, sqlx::Error> {
+    async fn execute(&mut self, statement: &mut Statement) -> Result<ExecResult, sqlx::Error> {
         match self.connection()? {
             Connection::Sqlite(connection) => bound(statement).execute(&mut **connection).await.map(Into::into),
             Connection::Postgres(connection) => bound(statement).execute(&mut **connection).await.map(Into::into),
@@ -342,7 +342,7 @@ impl Lease {
         }
     }
 
-    async fn query_one(&mut self, statement: &Statement) -> Result<Option<QueryResult>, sqlx::Error> {
+    async fn query_one(&mut self, statement: &mut Statement) -> Result<Option<QueryResult>, sqlx::Error> {
         match self.connection()? {
             Connection::Sqlite(connection) => {
                 Ok(bound(statement).fetch_optional(&mut **connection).await?.map(Into::into))
@@ -353,7 +353,7 @@ impl Lease {
         }
     }
 
-    async fn query_all(&mut self, statement: &Statement) -> Result<Vec<QueryResult>, sqlx::Error> {
+    async fn query_all(&mut self, statement: &mut Statement) -> Result<Vec<QueryResult>, sqlx::Error> {
         match self.connection()? {
             Connection::Sqlite(connection) => {
                 let rows = bound(statement).fetch_all(&mut **connection).await?;
@@ -379,12 +379,12 @@ impl Drop for Lease {
     }
 }
 
-/// The statement with its values.
-fn bound<DB: Database>(statement: &Statement) -> Query<'_, DB, SqlxValues>
+/// The statement with its values, which it has no more afterwards: copying them would cost as much as a short statement.
+fn bound<DB: Database>(statement: &mut Statement) -> Query<'_, DB, SqlxValues>
 where
     SqlxValues: IntoArguments<DB>,
 {
-    let values = statement.values.clone().unwrap_or_else(|| sea_orm::sea_query::Values(Vec::new()));
+    let values = statement.values.take().unwrap_or_else(|| sea_orm::sea_query::Values(Vec::new()));
     sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
 }
 
