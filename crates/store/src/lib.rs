@@ -15,6 +15,7 @@ mod keyring;
 mod log;
 mod log_batch;
 mod log_days;
+mod log_ids;
 mod log_marks;
 mod log_names;
 mod log_old;

@@ -12,10 +12,11 @@ use tenterhook_model::{LogCursor, LogEvent, LogFilter, LogPage, LogQuery, LogRes
 use crate::{
     Store, StoreError,
     entity::log_event,
+    log_ids::transaction_column,
     log_marks::first_since,
     log_names::{number_of_org, numbers_of, numbers_of_prefix, texts_of},
     log_old,
-    log_row::{Row, number_of, numbers_of as numbers_in, transaction_column},
+    log_row::{Row, number_of, numbers_of as numbers_in},
     pool::Pool,
 };
 

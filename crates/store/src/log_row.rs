@@ -29,7 +29,10 @@ use tenterhook_contract::{
 };
 use tenterhook_model::{DebugData, DebugValue, LogClient, LogEvent, LogResult, PHASES, Severity};
 
-use crate::StoreError;
+use crate::{
+    StoreError,
+    log_ids::{as_uuid, bits_of_hexadecimal, bits_of_uuid, bytes_of_id, id_of_bytes, uuid_of_bits},
+};
 
 /// The version of the form of the rest.
 const VERSION: u64 = 1;
@@ -272,39 +275,6 @@ impl Columns<'_> {
     }
 }
 
-/// An id as bytes: its 16 bytes, or its text behind a quote, which is never as long.
-fn bytes_of_id<'a>(bits: Option<u128>, text: impl FnOnce() -> Cow<'a, str>) -> Vec<u8> {
-    match bits {
-        Some(bits) => bits.to_be_bytes().to_vec(),
-        None => bytes_of_text(&text()),
-    }
-}
-
-fn bytes_of_text(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len() + 2);
-    bytes.push(b'"');
-    bytes.extend_from_slice(text.as_bytes());
-    if bytes.len() == 16 {
-        bytes.push(0);
-    }
-    bytes
-}
-
-/// The bits of an id of 16 bytes, or else its text.
-fn id_of_bytes(bytes: &[u8]) -> Result<u128, String> {
-    if let Ok(bits) = bytes.try_into() {
-        return Ok(u128::from_be_bytes(bits));
-    }
-    let text = bytes.strip_prefix(b"\"").unwrap_or(bytes);
-    let text = if bytes.len() == 17 { text.strip_suffix(&[0]).unwrap_or(text) } else { text };
-    Err(String::from_utf8_lossy(text).into_owned())
-}
-
-/// A transaction's id as the bytes of its column.
-pub(crate) fn transaction_column(id: &str) -> Vec<u8> {
-    bytes_of_id(bits_of_hexadecimal(id), || id.into())
-}
-
 /// The text that a JSON text is of.
 fn text_of(json: &str) -> Cow<'_, str> {
     match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -378,14 +348,7 @@ impl<'n, N: Fn(i64) -> Option<&'n str>> Row<'_, N> {
         let id = id_of_bytes(id);
         let transaction_id = id_of_bytes(transaction).map_or_else(|text| text, |bits| format!("{bits:032x}"));
         let failure = failure.map(text_of);
-        let mut next = || match rest.next() {
-            Some(Value::Number(number)) => {
-                let text = number.as_i64().and_then(&name).ok_or_else(|| unreadable("a text of it is not there"))?;
-                serde_json::from_str(text).map_err(|_| unreadable("a text of it"))
-            }
-            Some(value) => Ok(value),
-            None => Err(unreadable("it is too short")),
-        };
+        let mut next = || resolved(rest.next().ok_or_else(|| unreadable("it is too short"))?, &name);
         let [kind_of_actor, alternate_id, display_name] = array(next()?)?;
         let user_agent = text_or_none(next()?)?;
         let mut addresses = match next()? {
@@ -418,15 +381,7 @@ impl<'n, N: Fn(i64) -> Option<&'n str>> Row<'_, N> {
         }
         let mut targets = Vec::new();
         for value in rest {
-            let value = match value {
-                Value::Number(number) => {
-                    let text =
-                        number.as_i64().and_then(&name).ok_or_else(|| unreadable("a text of it is not there"))?;
-                    serde_json::from_str(text).map_err(|_| unreadable("a text of it"))?
-                }
-                value => value,
-            };
-            targets.push(Cow::Owned(target(value, hook)?));
+            targets.push(Cow::Owned(target(resolved(value, &name)?, hook)?));
         }
         let (event_type, display_message, severity): (String, String, Severity) =
             serde_json::from_str(kind).map_err(|_| unreadable("its type"))?;
@@ -463,6 +418,13 @@ impl<'n, N: Fn(i64) -> Option<&'n str>> Row<'_, N> {
             targets,
         })
     }
+}
+
+/// A member of the rest, with the text that a number stands for.
+fn resolved<'n>(value: Value, name: &impl Fn(i64) -> Option<&'n str>) -> Result<Value, StoreError> {
+    let Value::Number(number) = value else { return Ok(value) };
+    let text = number.as_i64().and_then(name).ok_or_else(|| unreadable("a text of it is not there"))?;
+    serde_json::from_str(text).map_err(|_| unreadable("a text of it"))
 }
 
 /// A target; one of three members is the hook whose id is a column.
@@ -542,48 +504,11 @@ fn result_of(number: i16) -> Result<LogResult, StoreError> {
     all.into_iter().find(|result| number_of(*result) == number).ok_or_else(|| unreadable("its result"))
 }
 
-/// The bits of 32 hexadecimal characters, none of them upper case.
-fn bits_of_hexadecimal(text: &str) -> Option<u128> {
-    if text.len() != 32 {
-        return None;
-    }
-    bits_of(text.bytes())
-}
-
-/// The bits of a UUID in its canonical form.
-fn bits_of_uuid(text: &str) -> Option<u128> {
-    let is_canonical = text.len() == 36
-        && text.bytes().enumerate().all(|(place, byte)| (byte == b'-') == matches!(place, 8 | 13 | 18 | 23));
-    is_canonical.then(|| bits_of(text.bytes().filter(|byte| *byte != b'-'))).flatten()
-}
-
-fn bits_of(digits: impl Iterator<Item = u8>) -> Option<u128> {
-    let mut bits = 0;
-    for digit in digits {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        bits = bits << 4 | u128::from(value);
-    }
-    Some(bits)
-}
-
 fn bits_of_event_id(value: &DebugValue<'_>) -> Option<u128> {
     let DebugValue::Text(text) = value else { return None };
     let mut bytes = [0; 16];
     let decoded = URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), &mut bytes).ok()?;
     (text.len() == 22 && decoded == bytes.len()).then(|| u128::from_be_bytes(bytes))
-}
-
-/// The bits of the UUID (RFC 9562 version 4) that these bits make.
-fn as_uuid(bits: u128) -> u128 {
-    (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62)
-}
-
-fn uuid_of_bits(bits: u128) -> String {
-    tenterhook_contract::id::uuid(bits.to_be_bytes())
 }
 
 #[cfg(test)]
