@@ -72,26 +72,17 @@ pub(crate) fn write(event: &LogEvent<'_>, text: &mut Vec<u8>) -> Result<Head, se
     let transaction = bits_of_hexadecimal(&event.transaction_id);
     let mut pieces = Pieces(text);
     pieces.line(&event.actor.id)?;
-    pieces.line_unless(id.is_some(), &event.uuid)?;
-    pieces.line_unless(transaction.is_some(), &event.transaction_id)?;
+    pieces.line_if(id.is_none().then_some(&event.uuid))?;
+    pieces.line_if(transaction.is_none().then_some(&event.transaction_id))?;
     pieces.line(&(&event.event_type, &event.display_message, event.severity))?;
     let hook = event.targets.iter().position(|target| target.kind == HOOK && target.detail.is_none());
-    match hook.and_then(|place| event.targets.get(place)) {
-        Some(target) => pieces.line(&target.id)?,
-        None => pieces.end(),
-    }
-    match event.client.as_ref().and_then(|client| client.id.as_ref()) {
-        Some(id) => pieces.line(id)?,
-        None => pieces.end(),
-    }
+    pieces.line_if(hook.and_then(|place| event.targets.get(place)).map(|target| &target.id))?;
+    pieces.line_if(event.client.as_ref().and_then(|client| client.id.as_ref()))?;
     let failure = match event.debug_data.get(FAILURE_CODE) {
         Some(DebugValue::Text(code)) => Some(&**code),
         _ => None,
     };
-    match failure {
-        Some(code) => pieces.line(code)?,
-        None => pieces.end(),
-    }
+    pieces.line_if(failure)?;
     let actor = &event.actor;
     pieces.marked(OFTEN, &(&actor.kind, &actor.alternate_id, &actor.display_name))?;
     pieces.marked(OFTEN, &event.client.as_ref().and_then(|client| client.user_agent.as_ref()))?;
@@ -185,12 +176,13 @@ impl Pieces<'_> {
         Ok(())
     }
 
-    fn line_unless(&mut self, empty: bool, value: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
-        if empty {
-            self.end();
-            return Ok(());
+    /// An empty line where there is none.
+    fn line_if(&mut self, value: Option<impl Serialize>) -> Result<(), serde_json::Error> {
+        match value {
+            Some(value) => self.line(&value)?,
+            None => self.end(),
         }
-        self.line(value)
+        Ok(())
     }
 
     fn marked(&mut self, mark: u8, value: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {

@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tenterhook_contract::Timestamp;
-use tenterhook_model::{LogCursor, LogEvent, LogFilter, LogQuery, Org};
+use tenterhook_model::{LogCursor, LogEvent, LogFilter, LogQuery};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 
 use crate::{
@@ -157,10 +157,6 @@ async fn an_old_event_that_is_damaged_stays_where_it_is() {
 async fn what_an_older_node_writes_meanwhile_is_polled_in_its_order() {
     let config = databases::postgres().await;
     let store = databases::open(&config).await;
-    store
-        .insert_org(&Org { id: databases::other_org(), host: Some("b".into()), name: "B".into(), created: at(0) })
-        .await
-        .unwrap();
     let older = connect(&config).await;
     assert_eq!(older.get_database_backend(), DbBackend::Postgres);
     let mut after = None;
