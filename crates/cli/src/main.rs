@@ -9,6 +9,7 @@ mod dev;
 mod key_file;
 mod keys;
 mod line_bound;
+mod orgs;
 mod running_server;
 mod serve;
 mod telemetry;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, env, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use tenterhook_contract::id::ApiTokenId;
+use tenterhook_model::OrgHost;
 
 /// An error for people: the first line says what happened, hints follow.
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -48,6 +50,12 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: Keys,
+    },
+    /// Orgs: tenants, each with its own host.
+    #[command(after_help = "Example:\n  tenterhook orgs create --config tenterhook.toml --host north.example.com")]
+    Orgs {
+        #[command(subcommand)]
+        command: Orgs,
     },
     /// Tokens of the management API.
     #[command(after_help = "Example:\n  tenterhook tokens create --config tenterhook.toml --name ada")]
@@ -99,17 +107,83 @@ enum Tokens {
         /// A name that says who uses the token, or for what.
         #[arg(long)]
         name: String,
+        /// The org that the token manages, by its host or id; the default one without it.
+        #[arg(long)]
+        org: Option<String>,
+        /// Create a token that manages orgs (`/api/v1/orgs`), and nothing in them.
+        #[arg(long, conflicts_with = "org")]
+        operator: bool,
     },
     /// Show id, time of creation and name of every token.
     #[command(after_help = "Example:\n  tenterhook tokens list --config tenterhook.toml")]
-    List(ConfigFile),
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The org whose tokens they are, by its host or id; without it those of the default org and of operators.
+        #[arg(long)]
+        org: Option<String>,
+    },
     /// Revoke a token: every running server refuses it from then on.
     #[command(after_help = "Example:\n  tenterhook tokens revoke --config tenterhook.toml 00T3VKs5dd7AbCdEfGhI")]
     Revoke {
         #[command(flatten)]
         file: ConfigFile,
+        /// The org whose token it is, by its host or id; the default one, or the operator, without it.
+        #[arg(long)]
+        org: Option<String>,
         /// Its id, as `tokens list` shows it.
         id: ApiTokenId,
+    },
+}
+
+#[derive(Subcommand)]
+enum Orgs {
+    /// Create an org with a default authorization server and show its first API token, once; works while servers run.
+    #[command(
+        after_help = "Example:\n  tenterhook orgs create --config tenterhook.toml --host north.example.com --name North --hooks 20"
+    )]
+    Create {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The `Host` whose requests are for the org, with a port if clients name one.
+        #[arg(long)]
+        host: OrgHost,
+        /// A name for people; the host without it.
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        limits: orgs::LimitArguments,
+    },
+    /// Show id, status, time of creation, host and name of every org.
+    #[command(after_help = "Example:\n  tenterhook orgs list --config tenterhook.toml")]
+    List(ConfigFile),
+    /// Refuse every request to an org; what it has is kept.
+    #[command(after_help = "Example:\n  tenterhook orgs suspend --config tenterhook.toml north.example.com")]
+    Suspend {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Its host or id.
+        org: String,
+    },
+    /// Serve a suspended org again.
+    #[command(after_help = "Example:\n  tenterhook orgs resume --config tenterhook.toml north.example.com")]
+    Resume {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Its host or id.
+        org: String,
+    },
+    /// Give an org limits of its own, or those of the server again with `default`; show them all.
+    #[command(
+        after_help = "Example:\n  tenterhook orgs limit --config tenterhook.toml north.example.com --hooks 20 --in-flight default"
+    )]
+    Limit {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Its host or id.
+        org: String,
+        #[command(flatten)]
+        limits: orgs::LimitArguments,
     },
 }
 
@@ -148,10 +222,21 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             Keys::Rotate(file) => block_on(keys::rotate(&load(&file)?)),
         }
         .map(|()| ExitCode::SUCCESS),
+        Command::Orgs { command } => match command {
+            Orgs::Create { file, host, name, limits } => block_on(orgs::create(&load(&file)?, host, name, &limits)),
+            Orgs::List(file) => block_on(orgs::list(&load(&file)?)),
+            Orgs::Suspend { file, org } => block_on(orgs::suspend(&load(&file)?, &org)),
+            Orgs::Resume { file, org } => block_on(orgs::resume(&load(&file)?, &org)),
+            Orgs::Limit { file, org, limits } => block_on(orgs::limit(&load(&file)?, &org, &limits)),
+        }
+        .map(|()| ExitCode::SUCCESS),
         Command::Tokens { command } => match command {
-            Tokens::Create { file, name } => block_on(tokens::create(&load(&file)?, &name)),
-            Tokens::List(file) => block_on(tokens::list(&load(&file)?)),
-            Tokens::Revoke { file, id } => block_on(tokens::revoke(&load(&file)?, &id)),
+            Tokens::Create { file, name, operator: true, .. } => {
+                block_on(tokens::create_for_operator(&load(&file)?, &name))
+            }
+            Tokens::Create { file, name, org, .. } => block_on(tokens::create(&load(&file)?, org.as_deref(), &name)),
+            Tokens::List { file, org } => block_on(tokens::list(&load(&file)?, org.as_deref())),
+            Tokens::Revoke { file, org, id } => block_on(tokens::revoke(&load(&file)?, org.as_deref(), &id)),
         }
         .map(|()| ExitCode::SUCCESS),
     }

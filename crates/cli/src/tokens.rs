@@ -3,21 +3,19 @@
 use tenterhook_contract::id::{ApiTokenId, OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
 use tenterhook_management::api_tokens::{ApiTokenChange, api_token, api_token_event};
-use tenterhook_model::ApiToken;
+use tenterhook_model::{ApiToken, OperatorToken};
 use tenterhook_platform::entropy::{SystemEntropy, random_token};
 use tenterhook_store::{Keyring, Store};
 
-use crate::{Error, config::Config};
+use crate::{Error, config::Config, orgs};
 
 /// Characters of a token's name.
 const NAME_CHARACTERS_MAX: usize = 255;
 
-/// `tokens create`: a new token, shown once.
-pub(crate) async fn create(config: &Config, name: &str) -> Result<(), Error> {
-    if name.trim().is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || name.contains(char::is_control) {
-        return Err(format!("`--name` takes 1 to {NAME_CHARACTERS_MAX} characters on one line").into());
-    }
-    let (store, org_id) = open(config).await?;
+/// `tokens create`: a new token of an org, shown once.
+pub(crate) async fn create(config: &Config, org: Option<&str>, name: &str) -> Result<(), Error> {
+    check_name(name)?;
+    let (store, org_id) = open(config, org).await?;
     let token = random_token(&SystemEntropy);
     let stored = api_token(&SystemEntropy, SystemClock.now(), &org_id, name, &token);
     store.insert_api_token(&stored).await?;
@@ -28,18 +26,48 @@ pub(crate) async fn create(config: &Config, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// `tokens list`: id, time of creation and name of each, oldest first.
-pub(crate) async fn list(config: &Config) -> Result<(), Error> {
-    let (store, org_id) = open(config).await?;
+/// `tokens create --operator`: a new token that manages orgs, shown once.
+pub(crate) async fn create_for_operator(config: &Config, name: &str) -> Result<(), Error> {
+    check_name(name)?;
+    let (store, default_org) = open(config, None).await?;
+    let token = random_token(&SystemEntropy);
+    let made = api_token(&SystemEntropy, SystemClock.now(), &default_org, name, &token);
+    let ApiToken { id, name, token_sha256, created, .. } = made.clone();
+    store.insert_operator_token(&OperatorToken { id, name, token_sha256, created }).await?;
+    println!("operator token: {}", token.expose());
+    println!(
+        "It is shown this once, its id is {}. Send it as `Authorization: SSWS {}` to `/api/v1/orgs` of the default org.",
+        made.id,
+        token.expose()
+    );
+    log(&store, &made, ApiTokenChange::Created).await;
+    Ok(())
+}
+
+/// `tokens list`: id, time of creation and name of each, oldest first; without an org also those of the operator.
+pub(crate) async fn list(config: &Config, org: Option<&str>) -> Result<(), Error> {
+    let (store, org_id) = open(config, org).await?;
     for token in store.api_tokens(&org_id).await? {
         println!("{}  {}  {}", token.id, token.created, token.name);
+    }
+    if org.is_none() {
+        for token in store.operator_tokens().await? {
+            println!("{}  {}  {} (operator)", token.id, token.created, token.name);
+        }
     }
     Ok(())
 }
 
 /// `tokens revoke`: the next request with the token is refused.
-pub(crate) async fn revoke(config: &Config, id: &ApiTokenId) -> Result<(), Error> {
-    let (store, org_id) = open(config).await?;
+pub(crate) async fn revoke(config: &Config, org: Option<&str>, id: &ApiTokenId) -> Result<(), Error> {
+    let (store, org_id) = open(config, org).await?;
+    let operators = if org.is_none() { store.operator_tokens().await? } else { Vec::new() };
+    if let Some(token) = operators.into_iter().find(|token| token.id == *id) {
+        store.delete_operator_token(id).await?;
+        println!("Revoked {id}: every server refuses it from now on.");
+        log(&store, &token.presented_to(org_id), ApiTokenChange::Revoked).await;
+        return Ok(());
+    }
     let stored = store.api_tokens(&org_id).await?.into_iter().find(|token| token.id == *id);
     let removed = store.delete_api_token(&org_id, id).await?;
     let Some(stored) = stored.filter(|_| removed) else {
@@ -65,9 +93,20 @@ async fn log(store: &Store, token: &ApiToken, change: ApiTokenChange) {
     }
 }
 
-/// The configured database, and the org whose tokens they are.
-async fn open(config: &Config) -> Result<(Store, OrgId), Error> {
+fn check_name(name: &str) -> Result<(), Error> {
+    if name.trim().is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || name.contains(char::is_control) {
+        return Err(format!("`--name` takes 1 to {NAME_CHARACTERS_MAX} characters on one line").into());
+    }
+    Ok(())
+}
+
+/// The configured database, and the org whose tokens they are: the one that is named, else the default one.
+async fn open(config: &Config, org: Option<&str>) -> Result<(Store, OrgId), Error> {
     let store = Store::open_beside_servers(&config.database()?, Keyring::from_text(&config.master_key()?)?).await?;
+    if let Some(which) = org {
+        let org = orgs::find(&store, which).await?;
+        return Ok((store, org.id));
+    }
     let org = store.orgs().await?.into_iter().find(|org| org.host.is_none());
     let org = org.ok_or("The database is empty: `tenterhook serve` creates its content at the first start")?;
     Ok((store, org.id))

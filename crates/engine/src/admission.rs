@@ -121,16 +121,22 @@ impl Bulkheads {
     /// The bulkheads of `hook`: its own, that of its host, that of its org and that of the process. Its own has as many
     /// permits as its policy says, else two thirds of the org's, so that one hook cannot take them all. A call lasts
     /// `call_max` at most.
-    pub(crate) fn of_hook(&self, hook: &InlineHook, call_max: Duration, org: &OrgId) -> Admission {
-        let share = (self.limits.in_flight_per_org * 2 / 3).max(1);
+    /// `org_limit` is the org's own bound; without one it has that of all.
+    pub(crate) fn of_hook(
+        &self,
+        hook: &InlineHook,
+        call_max: Duration,
+        (org, org_limit): (&OrgId, Option<usize>),
+    ) -> Admission {
+        let share = (org_limit.unwrap_or(self.limits.in_flight_per_org) * 2 / 3).max(1);
         let permits = hook.policy.max_concurrent.map_or(share, |permits| permits as usize);
         let own = (Bulkhead::of_service(permits, call_max * 2), self.of_host(host(&hook.channel.uri)));
-        Admission { own: Some(own), ..self.of_test(org) }
+        Admission { own: Some(own), ..self.of_test(org, org_limit) }
     }
 
     /// The bulkheads of test calls of `org`.
-    pub(crate) fn of_test(&self, org: &OrgId) -> Admission {
-        Admission { own: None, org: self.of_org(org), process: Arc::clone(&self.process) }
+    pub(crate) fn of_test(&self, org: &OrgId, org_limit: Option<usize>) -> Admission {
+        Admission { own: None, org: self.of_org(org, org_limit), process: Arc::clone(&self.process) }
     }
 
     /// Calls that hold a permit now.
@@ -138,12 +144,14 @@ impl Bulkheads {
         self.process.taken()
     }
 
-    fn of_org(&self, org: &OrgId) -> Arc<Bulkhead> {
+    fn of_org(&self, org: &OrgId, org_limit: Option<usize>) -> Arc<Bulkhead> {
+        let permits = org_limit.unwrap_or(self.limits.in_flight_per_org);
         let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bulkhead) = orgs.get(org) {
+        // After a change of the org's limit, calls that are open then count against the bulkhead before.
+        if let Some(bulkhead) = orgs.get(org).filter(|bulkhead| bulkhead.permits() == permits) {
             return Arc::clone(bulkhead);
         }
-        let bulkhead = Bulkhead::new(self.limits.in_flight_per_org);
+        let bulkhead = Bulkhead::new(permits);
         orgs.insert(org.clone(), Arc::clone(&bulkhead));
         bulkhead
     }
@@ -267,13 +275,16 @@ mod tests {
         let bulkheads = Bulkheads::new(Limits { in_flight_per_org: 1, ..Limits::default() });
         let (full, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
         let deadline = Deadline::after(Duration::from_millis(500));
-        let held = bulkheads.of_test(&full).enter(&full, deadline).await;
+        let held = bulkheads.of_test(&full, None).enter(&full, deadline).await;
         assert!(held.is_ok());
-        assert_eq!(bulkheads.of_test(&full).enter(&full, deadline).await.err(), Some(SkipReason::AtBound(Bound::Org)));
+        assert_eq!(
+            bulkheads.of_test(&full, None).enter(&full, deadline).await.err(),
+            Some(SkipReason::AtBound(Bound::Org))
+        );
         assert_eq!(deadline.remaining(), Duration::from_millis(250));
-        assert!(bulkheads.of_test(&other).enter(&other, deadline).await.is_ok());
+        assert!(bulkheads.of_test(&other, None).enter(&other, deadline).await.is_ok());
         drop(held);
-        assert!(bulkheads.of_test(&full).enter(&full, deadline).await.is_ok());
+        assert!(bulkheads.of_test(&full, None).enter(&full, deadline).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -281,13 +292,13 @@ mod tests {
         let bulkheads = Bulkheads::new(Limits { in_flight: 1, ..Limits::default() });
         let (one, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
         let deadline = Deadline::after(Duration::from_millis(500));
-        let held = bulkheads.of_test(&one).enter(&one, deadline).await;
+        let held = bulkheads.of_test(&one, None).enter(&one, deadline).await;
         assert_eq!(
-            bulkheads.of_test(&other).enter(&other, deadline).await.err(),
+            bulkheads.of_test(&other, None).enter(&other, deadline).await.err(),
             Some(SkipReason::AtBound(Bound::Server))
         );
         drop(held);
-        assert!(bulkheads.of_test(&other).enter(&other, deadline).await.is_ok());
+        assert!(bulkheads.of_test(&other, None).enter(&other, deadline).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -298,10 +309,10 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(500));
         let on_host = |org: &OrgId| Admission {
             own: Some((Bulkhead::new(9), bulkheads.of_host("host".into()))),
-            ..bulkheads.of_test(org)
+            ..bulkheads.of_test(org, None)
         };
         let (of_full, of_other) = (Arc::new(on_host(&full)), on_host(&other));
-        let held = bulkheads.of_test(&full).enter(&full, deadline).await;
+        let held = bulkheads.of_test(&full, None).enter(&full, deadline).await;
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..5 {
             let (of_full, full) = (Arc::clone(&of_full), full.clone());
@@ -313,5 +324,18 @@ mod tests {
         assert_eq!(Instant::now(), began, "it did not wait");
         drop(held);
         assert_eq!(waiting.join_all().await, [None; 5], "each in turn, as the permit comes back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_org_with_a_limit_of_its_own_has_that_many_calls_and_not_one_more() {
+        let bulkheads = Bulkheads::new(Limits { in_flight_per_org: 1, ..Limits::default() });
+        let org = OrgId::from_parts(1, [1; 8]);
+        let deadline = Deadline::after(Duration::from_millis(500));
+        let enter = async |limit| bulkheads.of_test(&org, limit).enter(&org, deadline).await;
+        let held = (enter(Some(2)).await, enter(Some(2)).await);
+        assert!(held.0.is_ok() && held.1.is_ok());
+        assert_eq!(enter(Some(2)).await.err(), Some(SkipReason::AtBound(Bound::Org)));
+        drop(held);
+        assert!(enter(Some(2)).await.is_ok());
     }
 }

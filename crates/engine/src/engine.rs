@@ -55,6 +55,8 @@ pub struct ReadyHook {
     name: Arc<str>,
     endpoint: Arc<dyn Endpoint>,
     breaker: Breaker,
+    /// The own bound of the hook's org.
+    org_limit: Option<usize>,
     bulkheads: OnceLock<Admission>,
     finder: OnceLock<Finder>,
     token_finder: TokenFinder,
@@ -144,10 +146,17 @@ impl ReadyHook {
             hook,
             endpoint,
             breaker,
+            org_limit: None,
             bulkheads: OnceLock::new(),
             finder: OnceLock::new(),
             token_finder: TokenFinder::default(),
         }
+    }
+
+    /// The same hook in an org with a bound of its own on open calls, in place of [`Limits::in_flight_per_org`].
+    #[must_use]
+    pub fn with_org_limit(self, in_flight: Option<usize>) -> Self {
+        Self { org_limit: in_flight, ..self }
     }
 
     /// The same hook with an endpoint whose calls fail at once, for a call that must not be made.
@@ -172,7 +181,7 @@ impl ReadyHook {
     }
 
     fn bulkheads(&self, shared: &Bulkheads, org: &OrgId) -> &Admission {
-        self.bulkheads.get_or_init(|| shared.of_hook(&self.hook, self.budget(), org))
+        self.bulkheads.get_or_init(|| shared.of_hook(&self.hook, self.budget(), (org, self.org_limit)))
     }
 
     /// Finds the secrets of its channel's configuration.
@@ -351,7 +360,7 @@ impl Engine {
         let deadline = Deadline::after_moment(began, hook.budget());
         let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, event_id, began);
         let org_id = &record.origin().org_id;
-        let permits = match self.bulkheads.of_test(org_id).enter(org_id, deadline).await {
+        let permits = match self.bulkheads.of_test(org_id, hook.org_limit).enter(org_id, deadline).await {
             Ok(permits) => permits,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));

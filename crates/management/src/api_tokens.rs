@@ -5,7 +5,7 @@ use tenterhook_contract::{
     id::{ApiTokenId, OrgId},
 };
 use tenterhook_engine::Entropy;
-use tenterhook_model::{ApiToken, LogEvent};
+use tenterhook_model::{ApiToken, LogEvent, Org};
 
 use tenterhook_platform::{
     Platform,
@@ -32,6 +32,15 @@ pub async fn find(platform: &Platform, org: &OrgId, token: &str) -> Result<Optio
     let Some((token, version)) = found else { return Ok(None) };
     platform.catch_up(org, version, Instant::now()).await?;
     Ok(Some(token))
+}
+
+/// The operator's token that this text is, if it is one, as a token of the default org: operators are served there only.
+pub async fn find_operator(platform: &Platform, org: &Org, token: &str) -> Result<Option<ApiToken>, ManagementError> {
+    if !org.is_default() {
+        return Ok(None);
+    }
+    let found = platform.store().find_operator_token(&sha256_hex(token)).await?;
+    Ok(found.map(|token| token.presented_to(org.id.clone())))
 }
 
 /// A management API token as it is stored: never itself, only its hash.

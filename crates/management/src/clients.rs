@@ -11,6 +11,7 @@ use tenterhook_platform::{
 use crate::{
     administrator::{Administrator, ManagementError, check_room, org_of},
     authorization_servers::OBJECTS_MAX,
+    orgs::check_room_for_client,
     provision::client_of,
     request::{BLANK, Causes, Given, INVALID, Submitted},
     resource::{Change, Done, Resource, changed, not_found},
@@ -74,6 +75,7 @@ pub async fn create(
 ) -> Result<(OAuthClient, Option<Secret>), ManagementError> {
     let (client, secret) = read_client(platform, submitted)?;
     let client = changed(platform, administrator, Done::Created, |org| {
+        check_room_for_client(org)?;
         check_room("client_name", org.configuration.clients.len(), OBJECTS_MAX)?;
         Ok(Change::put(client.clone()))
     })

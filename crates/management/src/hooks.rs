@@ -17,7 +17,7 @@ use tenterhook_platform::{OrgSnapshot, Platform, events::hook_target};
 
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
-    associations,
+    associations, orgs,
 };
 
 /// An operation that changes a hook that exists.
@@ -62,6 +62,7 @@ pub async fn create(
     let (now, (unix_ms, entropy)) = (platform.now(), platform.id_parts());
     let hook = platform
         .change(&administrator.token.org_id, |org| {
+            orgs::check_room_for_hook(org)?;
             let id = HookId::from_parts(unix_ms, entropy);
             let (hooks, keys) = registered(org);
             let hook = InlineHook::create(body, registry(platform, &hooks, &keys), id, now)?;

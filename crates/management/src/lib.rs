@@ -14,6 +14,7 @@ pub mod hook_keys;
 pub mod hook_security;
 pub mod hooks;
 pub mod logs;
+pub mod orgs;
 pub mod policy_rules;
 pub mod preview;
 mod priority;

@@ -140,7 +140,12 @@ async fn default_org(platform: &Platform) -> Result<OrgId, ProvisionError> {
     Ok(org.id)
 }
 
-async fn add_admin_token(platform: &Platform, org: &OrgId, name: &str, token: &Secret) -> Result<(), StoreError> {
+pub(crate) async fn add_admin_token(
+    platform: &Platform,
+    org: &OrgId,
+    name: &str,
+    token: &Secret,
+) -> Result<(), StoreError> {
     let token = api_token(platform.entropy(), platform.now(), org, name, token);
     platform.store().insert_api_token(&token).await?;
     platform.log().append(&api_token_event(platform.entropy(), platform.now(), &token, ApiTokenChange::Created));
@@ -164,7 +169,8 @@ async fn add_user(
     platform.store().insert_user(&user).await
 }
 
-async fn default_server(platform: &Platform, org: &OrgId) -> Result<AuthorizationServerId, ProvisionError> {
+/// The org's default authorization server, which is made where it has none.
+pub(crate) async fn default_server(platform: &Platform, org: &OrgId) -> Result<AuthorizationServerId, ProvisionError> {
     let known = platform.org(org).and_then(|snapshot| {
         let mut servers = snapshot.configuration.authorization_servers.iter();
         servers.find(|server| server.is_default).map(|server| server.id.clone())

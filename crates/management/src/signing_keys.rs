@@ -4,7 +4,9 @@ use std::{collections::HashSet, mem};
 
 use tenterhook_contract::{Timestamp, id::OrgId, limits::TOKEN_LIFETIME_SECONDS_MAX, party::Target};
 use tenterhook_jose::KeyError;
-use tenterhook_model::{AuthorizationServer, ConfigurationObject, ConfigurationWrite, KeyRotation, SigningKey, Status};
+use tenterhook_model::{
+    AuthorizationServer, ConfigurationObject, ConfigurationWrite, KeyRotation, OrgStatus, SigningKey, Status,
+};
 use tenterhook_platform::{
     OrgSnapshot, Platform,
     events::{named_target, system_event},
@@ -127,6 +129,9 @@ pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
     let mut rotated = 0;
     for snapshot in platform.orgs() {
         let org = &snapshot.org;
+        if org.status == OrgStatus::Suspended {
+            continue;
+        }
         for server in &snapshot.configuration.authorization_servers {
             let now = platform.now();
             let Some(key) = due_key(&snapshot, server, now) else { continue };

@@ -207,6 +207,15 @@ impl Platform {
         self.reload(org).await
     }
 
+    /// Writes name, status and limits of an org. This node has them when it returns, the others within a second.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn update_org(&self, org: &Org) -> Result<(), StoreError> {
+        self.store.update_org(org).await?;
+        self.reload(org).await
+    }
+
     /// Changes an org's configuration: `judge` sees the newest snapshot and answers with the writes, or refuses.
     ///
     /// Changes of an org queue on a node. When another node's change comes first, `judge` is asked again with theirs; so

@@ -51,14 +51,17 @@ impl OrgSnapshot {
         transport: &dyn Transport,
         previous: Option<&Self>,
     ) -> Self {
-        let kept = |hook: &InlineHook| previous?.ready.get(&hook.id).filter(|ready| ready.hook == *hook).cloned();
+        // A hook keeps the bulkhead of its org, so another limit of the org makes all of its hooks anew.
+        let same_limit = previous.filter(|previous| previous.org.limits.in_flight == org.limits.in_flight);
+        let kept = |hook: &InlineHook| same_limit?.ready.get(&hook.id).filter(|ready| ready.hook == *hook).cloned();
+        let org_limit = org.limits.in_flight.map(|in_flight| in_flight as usize);
         let ready = configuration
             .hooks
             .iter()
             .map(|hook| {
                 let made = || {
                     let key = hook.hook_key().and_then(|id| configuration.hook_keys.get(id));
-                    Arc::new(ReadyHook::new(hook.clone(), transport.endpoint(hook, key)))
+                    Arc::new(ReadyHook::new(hook.clone(), transport.endpoint(hook, key)).with_org_limit(org_limit))
                 };
                 (hook.id.clone(), kept(hook).unwrap_or_else(made))
             })

@@ -16,9 +16,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tenterhook_contract::id::RequestId;
+use tenterhook_model::OrgStatus;
 use tenterhook_platform::{Caller, caller::canonical_path, entropy::random_bytes};
 
-use crate::{App, error::ApiError, framing, plain_text::path_is_plain, rate_limit};
+use crate::{App, error::ApiError, framing, health, plain_text::path_is_plain, rate_limit};
 
 /// Most characters of a `User-Agent` that are stored.
 const USER_AGENT_CHARACTERS_MAX: usize = 500;
@@ -56,6 +57,7 @@ fn host(request: &Request) -> Option<&str> {
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let request_id = RequestId::from_entropy(random_bytes(app.platform.entropy()));
     let org = app.platform.org_by_host(host(&request));
+    let is_suspended = org.as_ref().is_some_and(|org| org.org.status == OrgStatus::Suspended);
     if let Some(org) = org {
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
         let route = peer.map(|peer| app.proxies.route(peer, request.headers()));
@@ -76,6 +78,8 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     }
     let mut response = if let Some(refusal) = framing::refusal(&request) {
         refusal
+    } else if is_suspended && !health::is_for_operators(request.uri().path()) {
+        ApiError::OrgSuspended.into_response()
     } else if path_is_plain(request.uri().path()) {
         CatchPanic(Box::pin(next.run(request))).await.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<&str>().copied().unwrap_or("no text");

@@ -31,6 +31,8 @@ pub(crate) enum ApiError {
     BodyTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
+    /// The org is suspended.
+    OrgSuspended,
     /// Missing or unknown token.
     InvalidToken,
     /// Unknown route.
@@ -73,6 +75,10 @@ impl ApiError {
             Self::BodyTimeout => {
                 let cause = "The request body did not arrive in time".to_owned();
                 (ErrorCode::MalformedBody, StatusCode::REQUEST_TIMEOUT.as_u16(), String::new(), vec![cause])
+            }
+            Self::OrgSuspended => {
+                let cause = "This org is suspended".to_owned();
+                (ErrorCode::Forbidden, ErrorCode::Forbidden.status(), String::new(), vec![cause])
             }
             Self::InvalidToken => plain(ErrorCode::InvalidToken),
             Self::UnknownPath => plain(ErrorCode::UnknownPath),

@@ -21,6 +21,11 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
 }
 
+/// Whether a path tells of the server and of no org.
+pub(crate) fn is_for_operators(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
 /// The routes of the metrics. They have an address of their own because they are for the operator, not for an org.
 pub fn metrics_router(platform: Arc<Platform>) -> Router {
     let text =

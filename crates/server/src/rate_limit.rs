@@ -13,6 +13,7 @@ use axum::{
     response::Response,
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_model::Org;
 use tokio::time::Instant;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-rate-limit-limit");
@@ -63,24 +64,30 @@ impl RateLimits {
     }
 
     /// Counts a request on `endpoint`, which is one of few names.
-    pub(crate) fn count(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Instant) -> RateLimitStatus {
+    pub(crate) fn count(&self, org: &Org, endpoint: &'static str, who: Requester, now: Instant) -> RateLimitStatus {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.entry((org.clone(), endpoint, who)).or_insert(Window { ends: now, used: 0 });
+        let window = windows.entry((org.id.clone(), endpoint, who)).or_insert(Window { ends: now, used: 0 });
         if window.ends <= now {
             *window = Window { ends: now + WINDOW, used: 0 };
         }
-        let allowed = window.used < self.per_minute;
-        let is_first_refused = window.used == self.per_minute;
+        let limit = self.limit_of(org);
+        let allowed = window.used < limit;
+        let is_first_refused = window.used == limit;
         window.used = window.used.saturating_add(1);
-        let remaining = self.per_minute.saturating_sub(window.used);
-        RateLimitStatus { allowed, is_first_refused, limit: self.per_minute, remaining, reset: window.ends }
+        let remaining = limit.saturating_sub(window.used);
+        RateLimitStatus { allowed, is_first_refused, limit, remaining, reset: window.ends }
     }
 
     /// Whether the next request on `endpoint` will be refused.
-    pub(crate) fn is_used_up(&self, org: &OrgId, endpoint: &'static str, who: Requester, now: Instant) -> bool {
+    pub(crate) fn is_used_up(&self, org: &Org, endpoint: &'static str, who: Requester, now: Instant) -> bool {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.get(&(org.clone(), endpoint, who));
-        window.is_some_and(|window| window.ends > now && window.used >= self.per_minute)
+        let window = windows.get(&(org.id.clone(), endpoint, who));
+        window.is_some_and(|window| window.ends > now && window.used >= self.limit_of(org))
+    }
+
+    /// The org's own limit, else that of the server.
+    fn limit_of(&self, org: &Org) -> u32 {
+        org.limits.api_requests_per_minute.unwrap_or(self.per_minute)
     }
 }
 
@@ -121,6 +128,10 @@ pub(crate) fn complete(response: &mut Response, now: Timestamp) {
 mod tests {
     use super::*;
 
+    fn org(number: u8) -> Org {
+        Org::new(OrgId::from_parts(1, [number; 8]), None, "Org", Timestamp::from_micros(0))
+    }
+
     /// RFC 6585 section 4 and RFC 9110 section 10.2.3: `Retry-After`, which every client knows, tells a client how long to
     /// wait.
     #[test]
@@ -148,7 +159,7 @@ mod tests {
     #[test]
     fn a_window_allows_its_number_and_the_next_one_begins_anew() {
         let limits = RateLimits::new(2);
-        let (org, other) = (OrgId::from_parts(1, [1; 8]), OrgId::from_parts(1, [2; 8]));
+        let (org, other) = (org(1), org(2));
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(
@@ -175,7 +186,7 @@ mod tests {
     /// Setting the wall clock does not affect the window; the headers use the wall clock of the moment.
     #[test]
     fn the_reset_is_told_by_the_clock_of_the_moment() {
-        let (limits, org, start) = (RateLimits::new(2), OrgId::from_parts(1, [1; 8]), Instant::now());
+        let (limits, org, start) = (RateLimits::new(2), org(1), Instant::now());
         let status = limits.count(&org, "x", Requester::Unknown, start);
         for (elapsed_ms, epoch_ms, reset) in
             [(0, 1_000_000, 1_060), (0, 1_000_001, 1_061), (2_000, 1_002_000, 1_060), (2_000, 9_000_000, 9_058)]
@@ -183,5 +194,19 @@ mod tests {
             let now = (start + Duration::from_millis(elapsed_ms), Timestamp::from_micros(epoch_ms * 1_000));
             assert_eq!(status.reset_seconds(now), reset, "{elapsed_ms} {epoch_ms}");
         }
+    }
+
+    #[test]
+    fn an_org_with_a_limit_of_its_own_has_that_one() {
+        let limits = RateLimits::new(5);
+        let mut org = org(1);
+        org.limits.api_requests_per_minute = Some(1);
+        let now = Instant::now();
+        assert!(limits.count(&org, "x", Requester::Administrator, now).allowed);
+        assert!(limits.is_used_up(&org, "x", Requester::Administrator, now));
+        let refused = limits.count(&org, "x", Requester::Administrator, now);
+        assert_eq!((refused.allowed, refused.is_first_refused, refused.limit), (false, true, 1));
+        org.limits.api_requests_per_minute = None;
+        assert!(limits.count(&org, "x", Requester::Administrator, now).allowed, "it is raised within the window");
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    QueryTrait as _,
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _,
     sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement, SimpleExpr, UnionType},
 };
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,12 @@ pub enum UserAdded {
 }
 
 impl Store {
+    /// How many users the org has.
+    pub async fn count_users(&self, org: &OrgId) -> Result<u64, StoreError> {
+        let of_org = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
+        Ok(of_org.count(&self.connections.reader).await?)
+    }
+
     /// Adds a user.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod descriptors;
 mod dev;
 mod full_disk;
 mod memory;
+mod orgs;
 mod process;
 mod serve;
 mod tokens;

@@ -19,7 +19,10 @@ use tenterhook_platform::{
 };
 use tenterhook_store::StoreError;
 
-use crate::administrator::{Administrator, ManagementError, log_change, org_of};
+use crate::{
+    administrator::{Administrator, ManagementError, log_change, org_of},
+    orgs::check_room_for_user,
+};
 
 pub use body::{NewUser, PasswordChange, UserUpdate};
 pub use lifecycle::{change_password, delete, expire_password, transition};
@@ -56,6 +59,7 @@ pub async fn create(
 ) -> Result<User, ManagementError> {
     let org = org_of(platform, administrator)?;
     let profile = read_profile(new.profile, &org.profile_schema, None)?;
+    check_room_for_user(platform, &org).await?;
     add(platform, administrator, profile, new.password, activate).await.map_err(login_taken)
 }
 

@@ -11,6 +11,7 @@ mod logs;
 #[cfg(feature = "schema")]
 pub(crate) mod openapi;
 mod organization;
+mod orgs;
 mod paging;
 mod policies;
 mod route;
@@ -30,10 +31,9 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
-use tenterhook_contract::id::OrgId;
 use tenterhook_flows::commitment::Commitment;
 use tenterhook_management::{administrator, api_tokens};
-use tenterhook_model::ApiToken;
+use tenterhook_model::{ApiToken, Org};
 use tenterhook_platform::{Caller, Network, OrgSnapshot};
 use tokio::time::Instant;
 
@@ -65,6 +65,7 @@ fn routes_with_token() -> Vec<Route> {
         rules::routes(),
         clients::routes(),
         users::routes(),
+        orgs::routes(),
     ];
     resources.into_iter().flat_map(Routes::into_vec).collect()
 }
@@ -92,13 +93,14 @@ pub(crate) fn routes(app: &App) -> Router<App> {
 
 /// Looks the token up, counts the request and judges its media types before anything else is done for it.
 async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let Some(org) = request.extensions().get::<Arc<OrgSnapshot>>().map(|org| org.org.id.clone()) else {
+    let Some(org) = request.extensions().get::<Arc<OrgSnapshot>>().map(|org| org.org.clone()) else {
         return ApiError::UnknownPath.into_response();
     };
     let endpoint = endpoint(request.uri().path());
     let network = request.extensions().get::<Caller>().map(Caller::network);
     let crowded = network.filter(|_| app.rate_limits.is_used_up(&org, endpoint, Requester::Unknown, Instant::now()));
-    let token = find_token(&app, &org, request.headers(), crowded).await;
+    let is_for_operators = orgs::is_for_operators(request.uri().path());
+    let token = find_token(&app, (&org, is_for_operators), request.headers(), crowded).await;
     let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
     let status = app.rate_limits.count(&org, endpoint, who, Instant::now());
     let mut response = if status.allowed {
@@ -106,7 +108,7 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
             Err(error) => error.into_response(),
             Ok(token) => {
                 // That of the edge may be older than what finding the token has caught up with.
-                if let Some(newest) = app.platform.org(&org) {
+                if let Some(newest) = app.platform.org(&org.id) {
                     request.extensions_mut().insert(newest);
                 }
                 request.extensions_mut().insert(Presented(token));
@@ -117,7 +119,7 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         if status.is_first_refused
             && let Some(caller) = request.extensions().get::<Caller>()
         {
-            administrator::log_rate_limit(&app.platform, &org, caller, token.as_ref().ok().and_then(Option::as_ref));
+            administrator::log_rate_limit(&app.platform, &org.id, caller, token.as_ref().ok().and_then(Option::as_ref));
         }
         ApiError::RateLimited.into_response()
     };
@@ -156,7 +158,7 @@ fn judge(request: &Request) -> Result<(), ApiError> {
 
 /// The name under which requests to a path are counted together.
 fn endpoint(path: &str) -> &'static str {
-    const KNOWN: [&str; 5] = ["inlineHooks", "logs", "authorizationServers", "users", "clients"];
+    const KNOWN: [&str; 6] = ["inlineHooks", "logs", "authorizationServers", "users", "clients", orgs::ENDPOINT];
     let mut segments = path.split('/');
     segments.find_map(|segment| KNOWN.into_iter().find(|known| *known == segment)).unwrap_or("other")
 }
@@ -179,7 +181,7 @@ struct Presented(Option<ApiToken>);
 /// the time of administrators elsewhere.
 async fn find_token(
     app: &App,
-    org: &OrgId,
+    (org, is_for_operators): (&Org, bool),
     headers: &HeaderMap,
     crowded: Option<Network>,
 ) -> Result<Option<ApiToken>, ApiError> {
@@ -196,10 +198,10 @@ async fn find_token(
         }
         None => None,
     };
-    let Some(token) = api_tokens::find(&app.platform, org, token).await? else {
-        return Ok(None);
-    };
-    Ok(Some(token))
+    if is_for_operators {
+        return Ok(api_tokens::find_operator(&app.platform, org, token).await?);
+    }
+    Ok(api_tokens::find(&app.platform, &org.id, token).await?)
 }
 
 /// A parameter of a query that has a value: without one it asks for nothing.

@@ -216,7 +216,20 @@ impl World {
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
+        self.send_to_host("", method, path, headers, body).await
+    }
+
+    /// A request to the org with a host; to the default one without.
+    pub(crate) async fn send_to_host(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let host = if host.is_empty() { self.address.to_string() } else { host.to_owned() };
+        let mut request = Request::builder().method(method).uri(path).header("host", host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

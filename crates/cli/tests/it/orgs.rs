@@ -1,0 +1,89 @@
+//! `tenterhook orgs`: beside a running server.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    process::{Program, exchange, tenterhook},
+    serve::config,
+};
+
+/// Runs it; whether it went well, and what it said.
+fn run(arguments: &[&str]) -> (bool, String) {
+    let output = tenterhook(arguments).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+/// Status of a request to an org by its host; the host that [`exchange`] adds is the second one, so this writes its own.
+fn status(base: &str, host: &str, token: &str, path: &str) -> u16 {
+    let head = format!("GET http://{host}{path} HTTP/1.1\r\nauthorization: SSWS {token}\r\n");
+    exchange(base, &head, "").unwrap().0
+}
+
+/// Waits until an org answers so: servers follow within a second.
+fn becomes(wanted: u16, ask: impl Fn() -> u16) {
+    let began = Instant::now();
+    while ask() != wanted {
+        assert!(began.elapsed() < Duration::from_secs(30), "no {wanted}");
+    }
+}
+
+#[test]
+fn an_org_is_made_limited_suspended_and_resumed_under_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    let orgs = |arguments: &[&str]| run(&[&["orgs"], arguments, &["--config", &config]].concat());
+    let (done, said) = orgs(&["create", "--host", "north.example.com"]);
+    assert!(!done && said.contains("The database is empty"), "a tool migrates nothing: {said}");
+
+    let mut server = Program::start(&["serve", "--config", &config]);
+    let base = server.line_where(|line| line.starts_with("listening on "));
+    let base = base.rsplit(' ').next().unwrap();
+    let (done, said) = orgs(&["create", "--host", "North.example.com", "--name", "North", "--hooks", "3"]);
+    assert!(done, "{said}");
+    let token = said.lines().find_map(|line| line.strip_prefix("admin token: ")).unwrap();
+    let north = || status(base, "north.example.com", token, "/api/v1/inlineHooks");
+    becomes(200, north);
+    for host in ["NORTH.example.com", "north.example.com:443"] {
+        let (done, said) = orgs(&["create", "--host", host]);
+        assert!(!done && said.contains("host: An org with this host already exists"), "{said}");
+    }
+    let (done, said) = orgs(&["create", "--host", "https://x.example.com"]);
+    assert!(!done && said.contains("write a host name"), "{said}");
+
+    let (_, listed) = orgs(&["list"]);
+    let lines: Vec<_> = listed.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains("(default)  Default"), "{listed}");
+    assert!(lines[1].contains("ACTIVE") && lines[1].ends_with("north.example.com  North"), "{listed}");
+    assert!(!listed.contains(token), "a list shows no token");
+
+    assert!(orgs(&["suspend", "north.example.com"]).0);
+    becomes(403, north);
+    let id = lines[1].split(' ').next().unwrap();
+    assert!(orgs(&["resume", id]).0);
+    becomes(200, north);
+    let (done, said) = orgs(&["suspend", lines[0].split(' ').next().unwrap()]);
+    assert!(!done && said.contains("The default org cannot be suspended"), "{said}");
+    let (done, said) = orgs(&["suspend", "south.example.com"]);
+    assert!(!done && said.contains("There is no org `south.example.com`"), "{said}");
+
+    let (done, said) = orgs(&["limit", id, "--users", "7", "--hooks", "default"]);
+    assert!(done && said.contains("users: 7\n") && said.contains("hooks: default\n"), "{said}");
+    let (done, said) = orgs(&["limit", id, "--in-flight", "0"]);
+    assert!(!done && said.contains("`--in-flight`: write a number from 1"), "{said}");
+
+    // Tokens of an org, and of the operator.
+    let tokens = |arguments: &[&str]| run(&[&["tokens"], arguments, &["--config", &config]].concat());
+    let (done, said) = tokens(&["create", "--name", "ada", "--org", "north.example.com"]);
+    let second = said.lines().next().unwrap().strip_prefix("admin token: ").unwrap();
+    assert!(done && status(base, "north.example.com", second, "/api/v1/inlineHooks") == 200, "{said}");
+    let (done, said) = tokens(&["create", "--name", "grace", "--operator"]);
+    let operator = said.lines().next().unwrap().strip_prefix("operator token: ").unwrap();
+    let address = base.strip_prefix("http://").unwrap();
+    assert!(done && status(base, address, operator, "/api/v1/orgs") == 200, "{said}");
+    assert_eq!(status(base, address, operator, "/api/v1/inlineHooks"), 401);
+    let (_, listed) = tokens(&["list"]);
+    let line = listed.lines().find(|line| line.ends_with("grace (operator)")).unwrap();
+    assert!(tokens(&["revoke", line.split(' ').next().unwrap()]).0);
+    assert_eq!(status(base, address, operator, "/api/v1/orgs"), 401);
+}
