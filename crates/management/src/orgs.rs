@@ -69,12 +69,11 @@ impl NewOrg {
     /// Everything that is wrong with it.
     pub fn read(body: &Value) -> Result<Self, ManagementError> {
         let mut causes = CREATED.problems(body);
-        let host = match body.get("host") {
-            Some(Value::String(text)) => text.parse().map_err(|error| causes.push(format!("host: {error}"))).ok(),
-            _ => {
-                causes.push("host: The field cannot be left blank".to_owned());
-                None
-            }
+        let host = if let Some(Value::String(text)) = body.get("host") {
+            text.parse().map_err(|error| causes.push(format!("host: {error}"))).ok()
+        } else {
+            causes.push("host: The field cannot be left blank".to_owned());
+            None
         };
         let (name, limits) = (read_name(body, &mut causes), read_limits(body, &mut causes));
         match host {

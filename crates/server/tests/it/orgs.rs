@@ -320,11 +320,9 @@ async fn an_org_has_its_own_rate_limit_and_share_of_open_calls() {
 
 /// Other nodes refuse a suspended org within a second: they need not be asked by anybody.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn other_nodes_follow_a_suspension() {
-    if std::env::var("TENTERHOOK_TEST_POSTGRES").is_err() {
-        // An embedded database has one node.
-        return;
-    }
+    tenterhook_testkit::postgres::server();
     let world = world_with_operator().await;
     let other = world.beside().await;
     let following = Arc::clone(&other.platform);
