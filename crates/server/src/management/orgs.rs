@@ -81,25 +81,25 @@ async fn create(call: Call<JsonBody>) -> Result<Created<Value>, ApiError> {
 
 async fn retrieve(call: Call) -> Answer {
     let org = orgs::get(call.platform(), call.id("orgId")).await?;
-    shown(&org, call.base_url())
+    Ok(shown(&org, call.base_url()))
 }
 
 async fn update(call: Call<JsonBody>) -> Answer {
     let update = OrgUpdate::read(&call.body.value)?;
     let org = orgs::update(call.platform(), Some(call.administrator()), call.id("orgId"), update).await?;
-    shown(&org, call.base_url())
+    Ok(shown(&org, call.base_url()))
 }
 
 async fn suspend(call: Call) -> Answer {
     let org = orgs::suspend(call.platform(), Some(call.administrator()), call.id("orgId")).await?;
-    shown(&org, call.base_url())
+    Ok(shown(&org, call.base_url()))
 }
 
 async fn resume(call: Call) -> Answer {
     let org = orgs::resume(call.platform(), Some(call.administrator()), call.id("orgId")).await?;
-    shown(&org, call.base_url())
+    Ok(shown(&org, call.base_url()))
 }
 
-fn shown(org: &Org, base_url: &str) -> Answer {
-    Ok(Json(org_to_json(org, base_url)))
+fn shown(org: &Org, base_url: &str) -> Json<Value> {
+    Json(org_to_json(org, base_url))
 }
