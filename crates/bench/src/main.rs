@@ -12,6 +12,7 @@ mod callers;
 mod contract;
 mod cpu;
 mod isolation;
+mod matrix;
 mod memory;
 mod scale;
 mod service;

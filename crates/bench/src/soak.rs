@@ -1,4 +1,5 @@
-//! `bench soak`: minutes of mixed faults at full load, with the recorder and the transport of the server.
+//! `bench soak`: the fault matrix in real time, then minutes of mixed faults at full load, with the recorder and the transport
+//! of the server.
 //!
 //! It compares nothing but checks limits: resident memory must be flat, no record may be lost, no invocation may
 //! outlive its deadline.
@@ -23,7 +24,7 @@ use crate::{
     Error,
     call::{self, Service},
     callers::{self, Database, Extra},
-    cpu, figure,
+    cpu, figure, matrix,
     service::{Kind, Wire},
     subject,
 };
@@ -77,6 +78,7 @@ struct Counts {
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(matrix::run())?;
     let kinds = [
         (Kind::Echo, Wire::Plain, Extra::None),
         (Kind::Echo, Wire::Tls, Extra::Signature),

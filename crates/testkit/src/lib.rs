@@ -1,8 +1,15 @@
-//! What tests need and nothing ships: databases and file systems of their own, a private PKI, a scripted external service.
+//! What tests need and nothing ships: databases and file systems of their own, a private PKI, scripted external services with
+//! their faults, a scripted extension point, a sink for records, and the one place where a test waits.
 
 pub mod disk;
+pub mod faults;
+pub mod hook;
+pub mod origin;
 pub mod pki;
+pub mod point;
 pub mod postgres;
 pub mod raw;
+pub mod records;
 pub mod service;
 pub mod standby;
+pub mod wait;

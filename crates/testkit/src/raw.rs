@@ -1,6 +1,13 @@
 //! A service below HTTP: what happens to a connection, byte by byte.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -72,6 +79,7 @@ fn moved(mut frames: &[u8], stream: u32) -> Vec<u8> {
 /// A running service; it ends when it is dropped.
 pub struct RawService {
     address: SocketAddr,
+    stands: Arc<AtomicBool>,
     serving: AbortHandle,
 }
 
@@ -83,19 +91,25 @@ impl RawService {
     pub async fn start(connection: Connection) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let connection = Arc::new(connection);
+        let (connection, stands) = (Arc::new(connection), Arc::new(AtomicBool::default()));
+        let stood = Arc::clone(&stands);
         let serving = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(happen(Arc::clone(&connection), stream));
+                connections.spawn(happen(Arc::clone(&connection), stream, Arc::clone(&stood)));
             }
         });
-        Ok(Self { address, serving: serving.abort_handle() })
+        Ok(Self { address, stands, serving: serving.abort_handle() })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it has done on some connection all that it ever does there, but for writing the same for ever.
+    pub fn stands(&self) -> bool {
+        self.stands.load(Ordering::Acquire)
     }
 }
 
@@ -105,10 +119,11 @@ impl Drop for RawService {
     }
 }
 
-async fn happen(connection: Arc<Connection>, mut stream: TcpStream) -> Option<()> {
+async fn happen(connection: Arc<Connection>, mut stream: TcpStream, stands: Arc<AtomicBool>) -> Option<()> {
+    let stand = || stands.store(true, Ordering::Release);
     let mut read = [0; 4_096];
     if let Connection::Http2 { frames, close } = &*connection {
-        return http2(stream, frames, *close).await;
+        return http2(stream, frames, *close, stand).await;
     }
     if !matches!(*connection, Connection::Close | Connection::Reset | Connection::Hang) {
         let _some = stream.read(&mut read).await.ok()?;
@@ -117,7 +132,10 @@ async fn happen(connection: Arc<Connection>, mut stream: TcpStream) -> Option<()
         // That of HTTP/2 was handled above.
         Connection::Close | Connection::Http2 { .. } => {}
         Connection::Reset => stream.set_zero_linger().ok()?,
-        Connection::Hang => std::future::pending().await,
+        Connection::Hang => {
+            stand();
+            std::future::pending::<()>().await;
+        }
         Connection::AnswerAndClose(bytes) => {
             stream.write_all(bytes).await.ok()?;
             stream.shutdown().await.ok()?;
@@ -126,16 +144,18 @@ async fn happen(connection: Arc<Connection>, mut stream: TcpStream) -> Option<()
         }
         Connection::AnswerAndHang(bytes) => {
             stream.write_all(bytes).await.ok()?;
+            stand();
             while stream.read(&mut read).await.ok()? > 0 {}
         }
         Connection::AnswerForEver(bytes) => loop {
             stream.write_all(bytes).await.ok()?;
+            stand();
         },
     }
     Some(())
 }
 
-async fn http2(mut stream: TcpStream, frames: &[u8], close: bool) -> Option<()> {
+async fn http2(mut stream: TcpStream, frames: &[u8], close: bool, stand: impl Fn()) -> Option<()> {
     stream.write_all(&[frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, ACKNOWLEDGES, 0, &[])].concat()).await.ok()?;
     let mut read = Vec::new();
     while read.len() < PREFACE {
@@ -154,6 +174,7 @@ async fn http2(mut stream: TcpStream, frames: &[u8], close: bool) -> Option<()> 
             if close {
                 stream.shutdown().await.ok()?;
             }
+            stand();
         }
         if stream.read_buf(&mut read).await.ok()? == 0 {
             return None;

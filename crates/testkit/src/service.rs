@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,6 +60,7 @@ pub struct Received {
 pub struct Service {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
+    stands: Arc<AtomicBool>,
     serving: AbortHandle,
 }
 
@@ -68,8 +72,8 @@ impl Service {
     pub async fn start(steps: Vec<Step>, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let script = Script { steps: Arc::new(steps), received: Arc::clone(&received) };
+        let script = Script { steps: steps.into(), received: Arc::default(), stands: Arc::default() };
+        let (received, stands) = (Arc::clone(&script.received), Arc::clone(&script.stands));
         let serving = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             for number in 0.. {
@@ -87,7 +91,7 @@ impl Service {
             }
         })
         .abort_handle();
-        Ok(Self { address, received, serving })
+        Ok(Self { address, received, stands, serving })
     }
 
     /// Where it listens.
@@ -98,6 +102,11 @@ impl Service {
     /// The requests received so far.
     pub fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it has come to a step that never ends.
+    pub fn stands(&self) -> bool {
+        self.stands.load(Ordering::Acquire)
     }
 }
 
@@ -127,8 +136,9 @@ impl Reset for TlsStream<TcpStream> {
 
 #[derive(Clone)]
 struct Script {
-    steps: Arc<Vec<Step>>,
+    steps: Arc<[Step]>,
     received: Arc<Mutex<Vec<Received>>>,
+    stands: Arc<AtomicBool>,
 }
 
 impl Script {
@@ -158,20 +168,23 @@ impl Script {
                 }
                 Step::WriteForEver(bytes) => loop {
                     stream.write_all(&bytes).await.ok()?;
+                    self.stands.store(true, Ordering::Release);
+                    // So that a runtime with one thread has time for others.
+                    tokio::task::yield_now().await;
                 },
                 Step::WriteAndHang(bytes) => {
                     stream.write_all(&bytes).await.ok()?;
                     stream.flush().await.ok()?;
+                    self.stands.store(true, Ordering::Release);
                     std::future::pending::<()>().await;
                 }
                 Step::WriteAndReset(bytes) => {
                     stream.write_all(&bytes).await.ok()?;
                     stream.flush().await.ok()?;
-                    // What was written may go out first; what lies in a buffer when the reset comes is lost.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
                     return stream.reset();
                 }
                 Step::Drip(bytes, pause) => {
+                    self.stands.store(true, Ordering::Release);
                     for byte in bytes {
                         tokio::time::sleep(pause).await;
                         stream.write_all(&[byte]).await.ok()?;

@@ -42,7 +42,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Watch the engine under mixed faults at full load, in a release build: memory, lost records, deadline overruns
+    /// Run every fault in real time, then watch the engine under mixed faults at full load, in a release build: memory, lost
+    /// records, deadline overruns
     Soak {
         /// How long
         #[arg(long, default_value = "10")]

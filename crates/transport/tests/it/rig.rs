@@ -11,9 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    HookType, Secret, Timestamp,
-    hook::{Channel, ChannelAuthentication, ChannelHeader, HookPolicy, HookStatus, HookTls, InlineHook},
-    id::{EventId, HookId, RequestId},
+    HookType, Secret,
+    hook::{Channel, ChannelAuthentication, ChannelHeader, InlineHook},
+    id::{EventId, RequestId},
 };
 use tenterhook_engine::{
     BoxFuture, Call, Deadline, Endpoint, Entropy, Exchange, FailureCode, Progress, Transport as _,
@@ -47,24 +47,13 @@ impl Entropy for Counting {
 }
 
 pub(crate) fn hook(uri: &str) -> InlineHook {
-    let at = Timestamp::from_micros(0);
-    InlineHook {
-        id: HookId::from_parts(1, [1; 8]),
-        status: HookStatus::Active,
-        name: "Hook".into(),
-        hook_type: HookType::Token,
-        version: "1.0.0".into(),
-        channel: Channel {
-            uri: uri.into(),
-            headers: vec![ChannelHeader { key: "X-Tenant".into(), value: "north".into() }],
-            authentication: ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) },
-        },
-        policy: HookPolicy::default(),
-        signing: vec![],
-        tls: HookTls::default(),
-        created: at,
-        last_updated: at,
-    }
+    let hook = tenterhook_testkit::hook::hook(HookType::Token, uri);
+    let channel = Channel {
+        headers: vec![ChannelHeader { key: "X-Tenant".into(), value: "north".into() }],
+        authentication: ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) },
+        ..hook.channel
+    };
+    InlineHook { channel, ..hook }
 }
 
 /// A transport as `tenterhook dev` has it.

@@ -61,7 +61,7 @@ const SHIPPED: &[&str] = &[
     "tenterhook-transport",
 ];
 
-/// The benchmarks ask a PostgreSQL server what it does, as tests do.
+/// What is shipped, and what tests use: the benchmarks play the same faults, and ask a PostgreSQL server what it does.
 const BENCH: &[&str] = &[
     "tenterhook-contract",
     "tenterhook-engine",

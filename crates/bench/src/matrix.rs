@@ -1,0 +1,143 @@
+//! The fault matrix in real time: every fault of an external service against every hook type, none tried twice.
+//!
+//! The tests of the transport judge the same faults without the machine's clock; here a fault that ends later than its budget
+//! counts. A machine that does something else meanwhile is late by that, and the run says so.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tenterhook_contract::{HookType, hook::InlineHook};
+use tenterhook_engine::{BoxFuture, Endpoint, SystemClock, Transport as _};
+use tenterhook_platform::entropy::SystemEntropy;
+use tenterhook_testkit::{
+    faults::{Case, Fault, Faulty, Means, faults},
+    pki::Authority,
+};
+use tenterhook_transport::{EgressPolicy, HttpTransport, Resolve, TransportConfig};
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+
+use crate::{Error, figure};
+
+/// The budget of one attempt.
+const TIMEOUT: Duration = Duration::from_millis(250);
+/// How much later than its budget an invocation may end.
+const SLACK: Duration = Duration::from_millis(20);
+/// Faults that run at the same time: few, so that they are not late because of each other.
+const AT_ONCE: usize = 8;
+
+/// Answers every name with these addresses, whatever the port.
+struct Addresses(Vec<String>);
+
+impl Resolve for Addresses {
+    fn resolve<'a>(&'a self, _: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
+        let address = |ip: &String| ip.parse().map(|ip| SocketAddr::new(ip, port)).map_err(std::io::Error::other);
+        let addresses = self.0.iter().map(address).collect();
+        Box::pin(async move { addresses })
+    }
+}
+
+/// What all faults share: the authority of the services' certificates, and the transports.
+struct Shared {
+    authority: Authority,
+    http1: HttpTransport,
+    http2: HttpTransport,
+}
+
+/// How one fault ended.
+enum Ended {
+    /// As it must; this long after its budget.
+    Right(Duration),
+    Wrong(String),
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When an outcome is not what the contract says, or an invocation outlives its budget.
+pub(crate) async fn run() -> Result<(), Error> {
+    let authority = Authority::new()?;
+    let loopback = ["127.0.0.1".to_owned()];
+    let (http1, http2) = (transport(&authority, false, &loopback)?, transport(&authority, true, &loopback)?);
+    let shared = Arc::new(Shared { authority, http1, http2 });
+    let faults: Arc<[Fault]> = faults().into();
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for number in 0..faults.len() {
+        for hook_type in HookType::ALL.iter().copied() {
+            let (faults, shared, places) = (Arc::clone(&faults), Arc::clone(&shared), Arc::clone(&places));
+            running.spawn(async move {
+                let _place = places.acquire().await;
+                match faults.get(number) {
+                    Some(fault) => one(fault, hook_type, &shared).await,
+                    None => Ended::Right(Duration::ZERO),
+                }
+            });
+        }
+    }
+    let (mut ran, mut wrong, mut overruns, mut latest) = (0_u32, 0_u32, 0_u32, Duration::ZERO);
+    while let Some(ended) = running.join_next().await {
+        ran += 1;
+        match ended? {
+            Ended::Right(late) => {
+                latest = latest.max(late);
+                overruns += u32::from(late > SLACK);
+            }
+            Ended::Wrong(what) => {
+                wrong += 1;
+                println!("{what}");
+            }
+        }
+    }
+    figure("soak_faults", ran.into(), "");
+    figure("soak_faults_wrong", wrong.into(), "");
+    figure("soak_fault_overruns", overruns.into(), "");
+    figure("soak_fault_latest_end", latest.as_secs_f64() * 1e3, "ms after the budget");
+    if wrong + overruns > 0 {
+        return Err(
+            format!("{wrong} of {ran} faults ended wrong, {overruns} more than {SLACK:?} after their budget").into()
+        );
+    }
+    Ok(())
+}
+
+async fn one(fault: &Fault, hook_type: HookType, shared: &Shared) -> Ended {
+    let means = Means { timeout: TIMEOUT, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
+    let mut refused = None;
+    let endpoint = |hook: &InlineHook| -> Arc<dyn Endpoint> {
+        match &fault.service {
+            Faulty::Resolves(addresses) => match transport(&shared.authority, false, addresses) {
+                Ok(transport) => transport.endpoint(hook, None),
+                Err(error) => {
+                    refused = Some(error.to_string());
+                    shared.http1.endpoint(hook, None)
+                }
+            },
+            Faulty::Http2(_) => shared.http2.endpoint(hook, None),
+            _ => shared.http1.endpoint(hook, None),
+        }
+    };
+    let case = match Case::start(fault, hook_type, &shared.authority, means, endpoint).await {
+        Ok(case) => case,
+        Err(error) => return Ended::Wrong(format!("{} ({hook_type}): {error}", fault.name)),
+    };
+    if let Some(refused) = refused {
+        return Ended::Wrong(refused);
+    }
+    let began = Instant::now();
+    let (resumption, subject) = case.invoke().await;
+    let took = began.elapsed();
+    match case.judge((&resumption, subject)) {
+        Ok(()) => Ended::Right(took.saturating_sub(case.budget())),
+        Err(wrong) => Ended::Wrong(format!("{wrong}, after {took:?}")),
+    }
+}
+
+fn transport(authority: &Authority, http2_prior_knowledge: bool, addresses: &[String]) -> Result<HttpTransport, Error> {
+    let config = TransportConfig {
+        policy: EgressPolicy::default().with_plain_http_to_loopback(),
+        extra_ca_pem: vec![authority.pem()],
+        http2_prior_knowledge,
+        ..TransportConfig::default()
+    };
+    let resolver = Arc::new(Addresses(addresses.to_vec()));
+    Ok(HttpTransport::with_resolver(config, Arc::new(SystemEntropy), resolver)?)
+}

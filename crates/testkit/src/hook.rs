@@ -1,0 +1,25 @@
+//! A hook of a test.
+
+use tenterhook_contract::{
+    HookType, Timestamp,
+    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, HookTls, InlineHook},
+    id::HookId,
+};
+
+/// An ACTIVE hook of this type at `uri`, with nothing that need not be.
+pub fn hook(hook_type: HookType, uri: &str) -> InlineHook {
+    let at = Timestamp::from_micros(0);
+    InlineHook {
+        id: HookId::from_parts(1, [1; 8]),
+        status: HookStatus::Active,
+        name: "Numbers".into(),
+        hook_type,
+        version: "1.0.0".into(),
+        channel: Channel { uri: uri.into(), headers: vec![], authentication: ChannelAuthentication::None },
+        policy: HookPolicy::default(),
+        signing: vec![],
+        tls: HookTls::default(),
+        created: at,
+        last_updated: at,
+    }
+}

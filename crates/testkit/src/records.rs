@@ -1,0 +1,47 @@
+//! A recorder that keeps every record.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tenterhook_contract::id::OrgId;
+use tenterhook_engine::{BoxFuture, InvocationRecord, Recorder};
+
+/// Keeps the records; has room for more after the time that [`Records::crowd`] sets, at once as long as none is set.
+#[derive(Default)]
+pub struct Records {
+    kept: Mutex<Vec<InvocationRecord>>,
+    crowded_for: Mutex<Duration>,
+}
+
+impl Records {
+    /// From now on there is room only after `time`.
+    pub fn crowd(&self, time: Duration) {
+        *self.crowded_for.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// The records so far, oldest first; it keeps them no longer.
+    pub fn take(&self) -> Vec<InvocationRecord> {
+        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The one record so far; it keeps it no longer.
+    ///
+    /// # Panics
+    /// When there is none or more than one: every invocation leaves exactly one.
+    pub fn only(&self) -> InvocationRecord {
+        let mut records = self.take();
+        assert_eq!(records.len(), 1, "every invocation leaves exactly one record");
+        records.remove(0)
+    }
+}
+
+impl Recorder for Records {
+    fn record(&self, record: InvocationRecord) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+
+    fn room<'a>(&'a self, _: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
+        let crowded_for = *self.crowded_for.lock().unwrap_or_else(PoisonError::into_inner);
+        (!crowded_for.is_zero()).then(|| Box::pin(tokio::time::sleep(crowded_for)) as BoxFuture<'a, ()>)
+    }
+}
