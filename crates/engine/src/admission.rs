@@ -318,7 +318,7 @@ mod tests {
             let (of_full, full) = (Arc::clone(&of_full), full.clone());
             waiting.spawn(async move { of_full.enter(&full, deadline).await.err() });
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tenterhook_testkit::wait::pass(Duration::from_millis(1)).await;
         let began = Instant::now();
         assert!(of_other.enter(&other, deadline).await.is_ok());
         assert_eq!(Instant::now(), began, "it did not wait");

@@ -404,7 +404,7 @@ mod tests {
             while joined.try_join_next().is_some() {}
             joined
         };
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tenterhook_testkit::wait::pass(Duration::from_millis(500)).await;
         let waiting = join(100).await;
         assert_eq!(waiting.len(), 30, "three times as long as it has been stuck: three times its permits");
         assert_eq!(join(10).await.len(), 0);
@@ -442,7 +442,7 @@ mod tests {
         for number in 0..300_u64 {
             let bulkhead = Arc::clone(&bulkhead);
             tasks.spawn(async move {
-                tokio::time::sleep(Duration::from_millis(number % 7)).await;
+                tenterhook_testkit::wait::pass(Duration::from_millis(number % 7)).await;
                 let until = Instant::now() + Duration::from_millis(number % 11);
                 let org = org(u8::try_from(number % 5).unwrap());
                 let entered = bulkhead.enter(&org, until);
@@ -450,7 +450,7 @@ mod tests {
                 let Ok(permit) = tokio::time::timeout(Duration::from_millis(4 + number % 3), entered).await else {
                     return;
                 };
-                tokio::time::sleep(Duration::from_millis(number % 3)).await;
+                tenterhook_testkit::wait::pass(Duration::from_millis(number % 3)).await;
                 drop(permit);
             });
         }
@@ -502,7 +502,7 @@ mod tests {
         let enter = async || bulkhead.enter(&org(1), soon()).await.unwrap();
         let time_out = async |calls: usize| {
             for permit in std::iter::repeat_with(|| bulkhead.try_enter().unwrap()).take(calls).collect::<Vec<_>>() {
-                tokio::time::sleep(CALL / 2).await;
+                tenterhook_testkit::wait::pass(CALL / 2).await;
                 permit.release_after(Responsiveness::TimedOut);
             }
         };
@@ -515,7 +515,7 @@ mod tests {
 
         // Calls that hang while others are answered say nothing about the service, however many they are.
         let hanging = [enter().await, enter().await, enter().await];
-        tokio::time::sleep(CALL).await;
+        tenterhook_testkit::wait::pass(CALL).await;
         enter().await.release_after(Responsiveness::Answered);
         for permit in hanging {
             permit.release_after(Responsiveness::TimedOut);
@@ -523,12 +523,12 @@ mod tests {
         assert!(!bulkhead.is_silent());
 
         // After a pause the state of the service is unknown: all permits are available again.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tenterhook_testkit::wait::pass(Duration::from_millis(1)).await;
         time_out(3).await;
         assert!(bulkhead.is_silent() && room(&bulkhead).await < 50);
-        tokio::time::sleep(2 * CALL).await;
+        tenterhook_testkit::wait::pass(2 * CALL).await;
         assert!(bulkhead.is_silent(), "a call that lasts its whole time may still be under way");
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tenterhook_testkit::wait::pass(Duration::from_millis(1)).await;
         assert!(!bulkhead.is_silent());
         assert_eq!(room(&bulkhead).await, 50);
     }

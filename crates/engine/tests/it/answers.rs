@@ -1,19 +1,17 @@
 //! What an answer does whatever its type: an `error` refuses whatever stands beside it (`open-questions.md` C17), and an
 //! answer that is none says why.
 
+use tenterhook_contract::HookType;
 use tenterhook_contract::answer::NoticeCode;
 use tenterhook_engine::{FailureCode, Outcome, Purpose};
 
-use crate::rig::{
-    ImportPoint, PasswordPoint, Point, RegistrationPoint, Rig, SamlPoint, Step, TelephonyPoint, TokenPoint,
-    for_each_type,
-};
+use crate::rig::{Rig, Step};
 
 #[tokio::test]
 async fn an_error_refuses_whatever_stands_beside_it() {
-    async fn check<P: Point>(body: &'static str) {
-        let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
-        let resumed = rig.invoke::<P>(None).await;
+    async fn check(hook_type: HookType, body: &'static str) {
+        let rig = Rig::new(hook_type, &[Step::Answer(200, body)]);
+        let resumed = rig.invoke(None).await;
         assert_eq!(resumed.changed, None);
         assert!(
             matches!(&resumed.outcome, Outcome::Refused(error) if error.summary.as_deref() == Some("no")),
@@ -32,26 +30,30 @@ async fn an_error_refuses_whatever_stands_beside_it() {
         "\u{feff}{\"error\": \"no\", \"Error\": \"\\ud800\"}\n",
         deep,
     ] {
-        for_each_type!(check(body));
+        for hook_type in HookType::ALL.iter().copied() {
+            check(hook_type, body).await;
+        }
     }
 }
 
 #[tokio::test]
 async fn a_byte_order_mark_alone_is_an_empty_body() {
-    async fn check<P: Point>() {
-        let of = |body| Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
-        assert_eq!(of("\u{feff} \n").invoke::<P>(None).await.outcome, of("").invoke::<P>(None).await.outcome);
+    async fn check(hook_type: HookType) {
+        let of = |body| Rig::new(hook_type, &[Step::Answer(200, body)]);
+        assert_eq!(of("\u{feff} \n").invoke(None).await.outcome, of("").invoke(None).await.outcome);
     }
-    for_each_type!(check());
+    for hook_type in HookType::ALL.iter().copied() {
+        check(hook_type).await;
+    }
 }
 
 #[tokio::test]
 async fn a_failure_says_what_came_back_and_what_to_do() {
-    async fn check<P: Point>(status: u16, body: &'static str, wanted: &str) {
-        let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(status, body), Step::Answer(status, body)]);
-        let Outcome::Failed(failure) = rig.invoke::<P>(None).await.outcome else { unreachable!("{body}") };
+    async fn check(hook_type: HookType, status: u16, body: &'static str, wanted: &str) {
+        let rig = Rig::new(hook_type, &[Step::Answer(status, body), Step::Answer(status, body)]);
+        let Outcome::Failed(failure) = rig.invoke(None).await.outcome else { unreachable!("{body}") };
         assert_eq!(failure.detail, wanted, "{body}");
-        let execution = Rig::new(P::HOOK_TYPE, &[Step::Answer(status, body), Step::Answer(status, body)])
+        let execution = Rig::new(hook_type, &[Step::Answer(status, body), Step::Answer(status, body)])
             .execute(Purpose::Execute, bytes::Bytes::new(), vec![])
             .await;
         assert_eq!(execution.outcome.unwrap_err(), failure);
@@ -85,21 +87,23 @@ async fn a_failure_says_what_came_back_and_what_to_do() {
         (404, "<html>", "The service answered HTTP 404"),
         (502, r#"{"message": "Internal server error"}"#, "The service answered HTTP 502"),
     ] {
-        for_each_type!(check(status, body, wanted));
+        for hook_type in HookType::ALL.iter().copied() {
+            check(hook_type, status, body, wanted).await;
+        }
     }
 }
 
 #[tokio::test]
 async fn notices_are_in_the_record_and_change_nothing() {
     let body = r#"{"Error": {"errorSummary": "no"}}"#;
-    let rig = Rig::new(TokenPoint::HOOK_TYPE, &[Step::Answer(200, body), Step::Answer(200, body)]);
-    assert_eq!(rig.invoke::<TokenPoint>(None).await.outcome, Outcome::Unchanged);
+    let rig = Rig::new(HookType::Token, &[Step::Answer(200, body), Step::Answer(200, body)]);
+    assert_eq!(rig.invoke(None).await.outcome, Outcome::Unchanged);
     let _ = rig.execute(Purpose::Execute, bytes::Bytes::new(), vec![]).await;
-    for record in rig.records.0.lock().unwrap().iter() {
+    for record in rig.records.take() {
         assert_eq!(record.outcome, Outcome::Unchanged);
         assert_eq!(record.notices.iter().map(|notice| notice.code).collect::<Vec<_>>(), [NoticeCode::MisnamedMember]);
     }
-    let plain = Rig::new(TokenPoint::HOOK_TYPE, &[Step::Fail(FailureCode::DnsFailed)]);
-    plain.invoke::<TokenPoint>(None).await;
+    let plain = Rig::new(HookType::Token, &[Step::Fail(FailureCode::DnsFailed)]);
+    plain.invoke(None).await;
     assert_eq!(plain.only_record().notices, []);
 }

@@ -8,7 +8,8 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{BreakerState, CallPhase, FailureCode, Outcome};
 
-use crate::rig::{Rig, SamlPoint, Step, TokenPoint};
+use crate::rig::{Rig, Step};
+use tenterhook_testkit::wait;
 
 fn policy() -> HookPolicy {
     let breaker = BreakerPolicy { consecutive_failures: Some(1), ..BreakerPolicy::default() };
@@ -71,7 +72,7 @@ async fn only_what_is_about_no_document_opens_the_breaker() {
     ] {
         for (source, opens) in [("https://x.example".to_owned(), ordinary), (large(LARGE), large_one)] {
             let rig = Rig::of_policy(HookType::Token, std::slice::from_ref(&step), policy());
-            rig.invoke_with::<TokenPoint>(&source, None).await;
+            rig.invoke_with(&source, None).await;
             let is_open = rig.hook.breaker().state == BreakerState::Open;
             assert_eq!(is_open, opens, "{step:?} of {} bytes", source.len());
         }
@@ -92,9 +93,9 @@ async fn documents_that_are_too_large_for_a_service_do_not_open_its_breaker() {
                 Step::Answer(200, "{}"),
             ]);
             for _ in 0..3 {
-                rig.invoke_with::<TokenPoint>(&large(LARGE), None).await;
+                rig.invoke_with(&large(LARGE), None).await;
             }
-            let other = rig.invoke::<TokenPoint>(None).await;
+            let other = rig.invoke(None).await;
             answered += usize::from(other.outcome == Outcome::Unchanged);
             tokio::time::advance(Duration::from_secs(1)).await;
         }
@@ -109,17 +110,17 @@ async fn large_documents_that_hang_take_no_places_away() {
     let policy = HookPolicy { max_concurrent: Some(2), breaker, ..HookPolicy::default() };
     let rig = Rig::of_policy(HookType::Token, &vec![Step::Hang(CallPhase::Wait); 8], policy);
     for _ in 0..6 {
-        rig.invoke_with::<TokenPoint>(&large(LARGE), None).await;
+        rig.invoke_with(&large(LARGE), None).await;
     }
     rig.endpoint.steps.lock().unwrap().push_back(Step::Answer(200, "{}"));
     let source = large(LARGE);
-    let (one, other) = (rig.invoke_with::<TokenPoint>(&source, None), async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        rig.invoke_with::<TokenPoint>(&source, None).await
+    let (one, other) = (rig.invoke_with(&source, None), async {
+        wait::pass(Duration::from_secs(1)).await;
+        rig.invoke_with(&source, None).await
     });
     let third = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        rig.invoke::<TokenPoint>(None).await
+        wait::pass(Duration::from_secs(2)).await;
+        rig.invoke(None).await
     };
     let (_, _, third) = tokio::join!(one, other, third);
     assert_eq!(third.outcome, Outcome::Unchanged, "it found a place, after a wait");
@@ -130,7 +131,7 @@ async fn large_documents_that_hang_take_no_places_away() {
 async fn callers_who_hang_up_on_a_large_document_do_not_open_the_breaker() {
     for (source, opens) in [(large(LARGE), false), ("https://x.example".to_owned(), true)] {
         let rig = Rig::of_policy(HookType::Token, &[Step::Hang(CallPhase::Wait)], policy());
-        let impatient = rig.invoke_with::<TokenPoint>(&source, None);
+        let impatient = rig.invoke_with(&source, None);
         assert!(tokio::time::timeout(Duration::from_millis(1_700), impatient).await.is_err());
         assert_eq!(rig.hook.breaker().state == BreakerState::Open, opens, "{} bytes", source.len());
     }
@@ -144,8 +145,8 @@ async fn a_service_that_fails_for_all_opens_its_breaker_whatever_large_documents
     let rig = Rig::of_policy(HookType::Token, &vec![Step::Fail(FailureCode::ConnectionReset); 20], policy);
     for call in 1..=5 {
         assert_eq!(rig.hook.breaker().state, BreakerState::Closed, "before the {call}. ordinary call");
-        rig.invoke_with::<TokenPoint>(&large(LARGE), None).await;
-        rig.invoke::<TokenPoint>(None).await;
+        rig.invoke_with(&large(LARGE), None).await;
+        rig.invoke(None).await;
     }
     assert_eq!(rig.hook.breaker().state, BreakerState::Open);
 }
@@ -162,10 +163,10 @@ async fn a_service_that_answered_large_documents_opens_its_breaker_when_it_does_
         (reset(), false),
     ] {
         let rig = Rig::of_policy(HookType::Token, &[first.clone(), reset(), reset()], policy());
-        rig.invoke_with::<TokenPoint>(&large(LARGE), None).await;
-        rig.invoke_with::<TokenPoint>(&large(LARGE + 100), None).await;
+        rig.invoke_with(&large(LARGE), None).await;
+        rig.invoke_with(&large(LARGE + 100), None).await;
         assert_eq!(rig.hook.breaker().state, BreakerState::Closed, "one that is larger still, after {first:?}");
-        rig.invoke_with::<TokenPoint>(&large(LARGE), None).await;
+        rig.invoke_with(&large(LARGE), None).await;
         assert_eq!(rig.hook.breaker().state == BreakerState::Open, opens, "after {first:?}");
     }
 }
@@ -176,7 +177,7 @@ async fn an_attempt_that_fails_counts_whatever_the_other_one_says() {
     let (fails, refuses, answers) = (Step::Answer(503, ""), Step::Answer(403, ""), Step::Answer(200, "{}"));
     for (second, opens) in [(refuses, true), (fails.clone(), true), (answers, false)] {
         let rig = Rig::of_policy(HookType::Saml, &[fails.clone(), second.clone()], policy());
-        rig.invoke::<SamlPoint>(None).await;
+        rig.invoke(None).await;
         assert_eq!(rig.hook.breaker().state == BreakerState::Open, opens, "{second:?}");
     }
 }
@@ -186,11 +187,11 @@ async fn an_attempt_that_fails_counts_whatever_the_other_one_says() {
 async fn a_probe_whose_document_is_refused_leaves_its_turn_to_the_next_call() {
     let steps = [Step::Answer(503, ""), Step::Answer(413, ""), Step::Answer(200, "{}")];
     let rig = Rig::of_policy(HookType::Token, &steps, policy());
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     tokio::time::advance(Duration::from_secs(20)).await;
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     assert_eq!(rig.hook.breaker().state, BreakerState::Open);
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     assert_eq!(rig.hook.breaker().state, BreakerState::Closed);
 }
 
@@ -199,9 +200,9 @@ async fn a_probe_whose_document_is_refused_leaves_its_turn_to_the_next_call() {
 async fn callers_who_hang_up_on_a_slow_service_do_not_open_its_breaker() {
     let slow = Step::Late(Duration::from_secs(2), "{}");
     let rig = Rig::of_policy(HookType::Token, &vec![slow; 9], policy());
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     for _ in 0..8 {
-        let impatient = rig.invoke::<TokenPoint>(None);
+        let impatient = rig.invoke(None);
         assert!(tokio::time::timeout(Duration::from_millis(1_700), impatient).await.is_err());
     }
     assert_eq!(rig.hook.breaker().state, BreakerState::Closed);
@@ -212,10 +213,10 @@ async fn callers_who_hang_up_on_a_slow_service_do_not_open_its_breaker() {
 async fn a_short_deadline_does_not_open_the_breaker_of_a_slow_service() {
     let slow = Step::Late(Duration::from_secs(2), "{}");
     let rig = Rig::of_policy(HookType::Token, &vec![slow; 9], policy());
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     for _ in 0..8 {
         let deadline = tenterhook_engine::Deadline::after(Duration::from_millis(1_700));
-        rig.invoke::<TokenPoint>(Some(deadline)).await;
+        rig.invoke(Some(deadline)).await;
     }
     assert_eq!(rig.hook.breaker().state, BreakerState::Closed);
 }

@@ -14,10 +14,9 @@ use tenterhook_engine::{
 };
 use tokio::time::Instant;
 
-use crate::rig::{
-    ImportPoint, KNOWN_TO_THE_SERVICE, PasswordPoint, Point, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT,
-    TelephonyPoint, TokenPoint, for_each_type,
-};
+use crate::rig::{Resumed, Rig, Step, TIMEOUT};
+use tenterhook_testkit::point::KNOWN_TO_THE_SERVICE;
+use tenterhook_testkit::wait;
 
 const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
 
@@ -37,16 +36,18 @@ fn attempts_allowed(hook_type: HookType) -> usize {
 
 #[tokio::test]
 async fn commands_are_applied_and_recorded() {
-    async fn check<P: Point>() {
-        let rig = Rig::new(P::HOOK_TYPE, &[SET]);
-        let resumed = rig.invoke::<P>(None).await;
+    async fn check(hook_type: HookType) {
+        let rig = Rig::new(hook_type, &[SET]);
+        let resumed = rig.invoke(None).await;
         assert_eq!((resumed.changed, resumed.decision), (Some(2), Decision::Continue));
         assert!(matches!(resumed.outcome, Outcome::Applied(changes) if changes.len() == 1));
         let record = rig.only_record();
         assert!(record.answered);
         assert_eq!(record.attempts.len(), 1);
     }
-    for_each_type!(check());
+    for hook_type in HookType::ALL.iter().copied() {
+        check(hook_type).await;
+    }
 }
 
 /// `telephony.md` section 3: `FAILED` sends through the built-in provider, and so does a flow without its hook.
@@ -56,7 +57,7 @@ async fn a_subject_that_leaves_the_work_to_the_built_in_provider_gets_it() {
     const FAILED: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":-1}]}"#);
     for (step, changed, decision) in [(SET, 2, Decision::Continue), (FAILED, -1, Decision::FallBack)] {
         let rig = Rig::new(HookType::Telephony, &[step]);
-        let resumed = rig.invoke::<TelephonyPoint>(None).await;
+        let resumed = rig.invoke(None).await;
         assert_eq!((resumed.changed, resumed.decision), (Some(changed), decision));
     }
 }
@@ -64,7 +65,7 @@ async fn a_subject_that_leaves_the_work_to_the_built_in_provider_gets_it() {
 #[tokio::test]
 async fn the_document_has_the_envelope_in_wire_order() {
     let rig = Rig::new(HookType::Token, &[SET]);
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     let bodies = rig.endpoint.bodies.lock().unwrap();
     assert_eq!(
         std::str::from_utf8(bodies.first().unwrap()).unwrap(),
@@ -76,7 +77,7 @@ async fn the_document_has_the_envelope_in_wire_order() {
 #[tokio::test]
 async fn what_was_sent_again_is_noted_in_its_attempt() {
     let rig = Rig::new(HookType::Token, &[Step::Resent(2)]);
-    let resumed = rig.invoke::<TokenPoint>(None).await;
+    let resumed = rig.invoke(None).await;
     let record = rig.only_record();
     assert_eq!(record.attempts.iter().map(|attempt| attempt.resends).collect::<Vec<_>>(), [2]);
     let Outcome::Failed(failure) = resumed.outcome else { panic!("{:?}", resumed.outcome) };
@@ -93,9 +94,9 @@ async fn status_and_body_decide_the_outcome() {
         Failure(FailureCode),
         Retried(FailureCode),
     }
-    async fn check<P: Point>(step: Step, wanted: &Wanted) {
-        let rig = Rig::new(P::HOOK_TYPE, &[step.clone(), step.clone()]);
-        let resumed = rig.invoke::<P>(None).await;
+    async fn check(hook_type: HookType, step: Step, wanted: &Wanted) {
+        let rig = Rig::new(hook_type, &[step.clone(), step.clone()]);
+        let resumed = rig.invoke(None).await;
         let record = rig.only_record();
         assert_eq!(resumed.changed, None, "{step:?}: only `Applied` changes the subject");
         let failed = |code: FailureCode| {
@@ -103,17 +104,17 @@ async fn status_and_body_decide_the_outcome() {
                 matches!(&resumed.outcome, Outcome::Failed(failure) if failure.code == code),
                 "{step:?} {resumed:?}"
             );
-            assert_eq!(resumed.decision, on_failure(P::HOOK_TYPE), "{step:?}");
+            assert_eq!(resumed.decision, on_failure(hook_type), "{step:?}");
         };
         match wanted {
-            Wanted::Nothing if P::HOOK_TYPE == HookType::Telephony => {
+            Wanted::Nothing if hook_type == HookType::Telephony => {
                 assert!(matches!(resumed.outcome, Outcome::Invalid(_)), "telephony.md 4, no commands: {step:?}");
                 assert_eq!(resumed.decision, Decision::FallBack, "{step:?}");
             }
             Wanted::Nothing => {
                 assert_eq!((&resumed.outcome, resumed.decision), (&Outcome::Unchanged, Decision::Continue));
             }
-            Wanted::Empty if P::HOOK_TYPE == HookType::Telephony => failed(FailureCode::BodyEmpty),
+            Wanted::Empty if hook_type == HookType::Telephony => failed(FailureCode::BodyEmpty),
             Wanted::Empty => assert_eq!(resumed.outcome, Outcome::Unchanged, "{step:?}"),
             Wanted::Failure(code) => {
                 failed(*code);
@@ -121,7 +122,7 @@ async fn status_and_body_decide_the_outcome() {
             }
             Wanted::Retried(code) => {
                 failed(*code);
-                assert_eq!(record.attempts.len(), attempts_allowed(P::HOOK_TYPE), "{step:?}");
+                assert_eq!(record.attempts.len(), attempts_allowed(hook_type), "{step:?}");
                 let bodies = rig.endpoint.bodies.lock().unwrap();
                 assert!(bodies.iter().all(|body| body == bodies.first().unwrap()), "the retry has the same body");
             }
@@ -160,14 +161,16 @@ async fn status_and_body_decide_the_outcome() {
         (Step::Fail(FailureCode::BodyTooLarge), Wanted::Failure(FailureCode::BodyTooLarge)),
     ];
     for (step, wanted) in rows {
-        for_each_type!(check(step.clone(), &wanted));
+        for hook_type in HookType::ALL.iter().copied() {
+            check(hook_type, step.clone(), &wanted).await;
+        }
     }
 }
 
 #[tokio::test]
 async fn a_retry_that_succeeds_is_applied() {
     let rig = Rig::new(HookType::Saml, &[Step::Answer(503, ""), SET]);
-    let resumed = rig.invoke::<SamlPoint>(None).await;
+    let resumed = rig.invoke(None).await;
     assert_eq!(resumed.changed, Some(2));
     let record = rig.only_record();
     assert_eq!(record.attempts.iter().map(|attempt| attempt.status).collect::<Vec<_>>(), [Some(503), Some(200)]);
@@ -176,14 +179,14 @@ async fn a_retry_that_succeeds_is_applied() {
 /// `overview.md` 6, column 3, and `observed.md` 3: `error` wins over commands.
 #[tokio::test]
 async fn an_error_refuses_and_no_command_runs() {
-    async fn check<P: Point>() {
+    async fn check(hook_type: HookType) {
         let body = r#"{"error":{"errorSummary":"on hold"},"commands":[{"type":"set","value":2}]}"#;
-        let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
-        let resumed = rig.invoke::<P>(None).await;
+        let rig = Rig::new(hook_type, &[Step::Answer(200, body)]);
+        let resumed = rig.invoke(None).await;
         assert_eq!(resumed.changed, None);
         let wanted = ServiceError { summary: Some("on hold".into()), causes: vec![] };
         assert_eq!(resumed.outcome, Outcome::Refused(wanted));
-        let decision = match P::HOOK_TYPE {
+        let decision = match hook_type {
             HookType::UserImport => Decision::Continue,
             HookType::Telephony => Decision::FallBack,
             HookType::PasswordImport => Decision::Stop,
@@ -191,29 +194,33 @@ async fn an_error_refuses_and_no_command_runs() {
         };
         assert_eq!(resumed.decision, decision);
     }
-    for_each_type!(check());
+    for hook_type in HookType::ALL.iter().copied() {
+        check(hook_type).await;
+    }
 }
 
 #[tokio::test]
 async fn commands_that_are_not_acceptable_change_nothing() {
-    async fn check<P: Point>() {
+    async fn check(hook_type: HookType) {
         let body = r#"{"commands":[{"type":"set","value":2},{"type":"unset","value":3}]}"#;
-        let rig = Rig::new(P::HOOK_TYPE, &[Step::Answer(200, body)]);
-        let resumed = rig.invoke::<P>(None).await;
-        assert_eq!((resumed.changed, resumed.decision), (None, on_failure(P::HOOK_TYPE)));
+        let rig = Rig::new(hook_type, &[Step::Answer(200, body)]);
+        let resumed = rig.invoke(None).await;
+        assert_eq!((resumed.changed, resumed.decision), (None, on_failure(hook_type)));
         assert!(matches!(resumed.outcome, Outcome::Invalid(problems) if problems.len() == 1));
         assert!(rig.only_record().answered);
     }
-    for_each_type!(check());
+    for hook_type in HookType::ALL.iter().copied() {
+        check(hook_type).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_service_is_cut_off_at_the_deadline() {
-    async fn check<P: Point>(phase: CallPhase, code: FailureCode) {
-        let rig = Rig::new(P::HOOK_TYPE, &[Step::Hang(phase), Step::Hang(phase)]);
+    async fn check(hook_type: HookType, phase: CallPhase, code: FailureCode) {
+        let rig = Rig::new(hook_type, &[Step::Hang(phase), Step::Hang(phase)]);
         let began = Instant::now();
-        let resumed = rig.invoke::<P>(None).await;
-        let attempts = attempts_allowed(P::HOOK_TYPE);
+        let resumed = rig.invoke(None).await;
+        let attempts = attempts_allowed(hook_type);
         let budget = TIMEOUT * u32::try_from(attempts).unwrap();
         let waited = began.elapsed();
         assert!(waited >= budget && waited < budget + Duration::from_millis(20), "{waited:?}");
@@ -226,7 +233,9 @@ async fn a_silent_service_is_cut_off_at_the_deadline() {
         (CallPhase::Wait, FailureCode::TimeoutResponse),
         (CallPhase::Receive, FailureCode::TimeoutBody),
     ] {
-        for_each_type!(check(phase, code));
+        for hook_type in HookType::ALL.iter().copied() {
+            check(hook_type, phase, code).await;
+        }
     }
 }
 
@@ -234,27 +243,29 @@ async fn a_silent_service_is_cut_off_at_the_deadline() {
 async fn the_flows_own_deadline_bounds_all_attempts() {
     let rig = Rig::new(HookType::Saml, &[Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)]);
     let began = Instant::now();
-    rig.invoke::<SamlPoint>(Some(Deadline::after(Duration::from_secs(1)))).await;
+    rig.invoke(Some(Deadline::after(Duration::from_secs(1)))).await;
     assert!(began.elapsed() < Duration::from_millis(1_020));
     assert_eq!(rig.only_record().attempts.len(), 1);
 }
 
 #[tokio::test]
 async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
-    async fn check<P: Point>() {
-        let rig = Rig::with(P::HOOK_TYPE, HookStatus::Inactive, &[SET], Limits::default());
-        let resumed = rig.invoke::<P>(None).await;
+    async fn check(hook_type: HookType) {
+        let rig = Rig::with(hook_type, HookStatus::Inactive, &[SET], Limits::default());
+        let resumed = rig.invoke(None).await;
         assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::Inactive));
         assert_eq!((resumed.changed, resumed.decision), (None, Decision::Continue));
         assert!(rig.endpoint.bodies.lock().unwrap().is_empty(), "the service was not asked");
     }
-    for_each_type!(check());
+    for hook_type in HookType::ALL.iter().copied() {
+        check(hook_type).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_time_follows_the_failure_policy() {
     let rig = Rig::new(HookType::Registration, &[SET]);
-    let resumed = rig.invoke::<RegistrationPoint>(Some(Deadline::after(Duration::ZERO))).await;
+    let resumed = rig.invoke(Some(Deadline::after(Duration::ZERO))).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoTime));
     assert_eq!(resumed.decision, Decision::Stop);
 }
@@ -265,16 +276,16 @@ async fn an_open_breaker_keeps_a_failing_service_from_being_asked() {
     let fail = Step::Fail(FailureCode::ConnectionRefused);
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
     let rig = Rig::of_policy(HookType::Token, &[fail.clone(), fail, SET], policy);
-    rig.invoke::<TokenPoint>(None).await;
-    rig.invoke::<TokenPoint>(None).await;
-    let resumed = rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
+    rig.invoke(None).await;
+    let resumed = rig.invoke(None).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::BreakerOpen));
     assert_eq!(rig.endpoint.bodies.lock().unwrap().len(), 2);
-    let changes = rig.records.0.lock().unwrap().iter().map(|record| record.breaker).collect::<Vec<_>>();
+    let changes = rig.records.take().iter().map(|record| record.breaker).collect::<Vec<_>>();
     assert_eq!(changes, [None, Some(BreakerChange::Opened), None], "the log can say which call opened it");
     assert_eq!(rig.hook.breaker().state, BreakerState::Open);
     rig.hook.reset_breaker();
-    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2));
+    assert_eq!(rig.invoke(None).await.changed, Some(2));
 }
 
 /// `management-api.md` 3.7: nothing else in the platform is affected.
@@ -288,7 +299,7 @@ async fn a_test_call_is_not_felt_by_the_flows() {
         let execution = rig.execute(purpose, bytes::Bytes::new(), vec![]).await;
         assert_eq!(execution.outcome.unwrap_err().code, FailureCode::ConnectionRefused);
     }
-    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "the breaker has not heard of it");
+    assert_eq!(rig.invoke(None).await.changed, Some(2), "the breaker has not heard of it");
 }
 
 #[tokio::test]
@@ -297,12 +308,12 @@ async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
     let rig = Rig::with(HookType::Token, HookStatus::Active, &[Step::Hang(CallPhase::Wait), SET], limits);
     tokio::select! {
         biased;
-        _ = rig.invoke::<TokenPoint>(None) => unreachable!("the service is silent"),
+        _ = rig.invoke(None) => unreachable!("the service is silent"),
         () = std::future::ready(()) => {}
     }
     let record = rig.only_record();
     assert!(matches!(record.outcome, Outcome::Failed(failure) if failure.code == FailureCode::Abandoned));
-    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "its place in the bulkhead is free again");
+    assert_eq!(rig.invoke(None).await.changed, Some(2), "its place in the bulkhead is free again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,7 +324,7 @@ async fn the_record_of_a_flow_that_went_away_says_how_far_its_call_had_come() {
         (Step::Hang(CallPhase::Connect), 0, second, Duration::ZERO),
     ] {
         let rig = Rig::new(HookType::Token, std::slice::from_ref(&step));
-        assert!(tokio::time::timeout(second, rig.invoke::<TokenPoint>(None)).await.is_err());
+        assert!(tokio::time::timeout(second, rig.invoke(None)).await.is_err());
         let record = rig.only_record();
         assert_eq!(record.attempts.iter().map(|attempt| attempt.resends).collect::<Vec<_>>(), [resends], "{step:?}");
         assert_eq!((record.timings.connect, record.timings.wait), (connect, wait), "{step:?}");
@@ -328,12 +339,12 @@ async fn callers_who_wait_in_vain_and_go_away_open_the_breaker() {
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
     let rig = Rig::of_policy(HookType::Token, &[hang(), hang(), hang()], policy);
     for (patience, counted) in [(1_000, 0), (2_000, 1), (2_000, 2)] {
-        let invocation = rig.invoke::<TokenPoint>(None);
+        let invocation = rig.invoke(None);
         assert!(tokio::time::timeout(Duration::from_millis(patience), invocation).await.is_err());
         assert_eq!(rig.hook.breaker().calls, counted, "after {patience} of 3000 ms");
     }
     assert_eq!(rig.hook.breaker().state, BreakerState::Open);
-    let records = rig.records.0.lock().unwrap();
+    let records = rig.records.take();
     assert!(records.iter().all(|record| record.attempts.len() == 1), "what was sent is counted");
     let changes = records.iter().map(|record| record.breaker).collect::<Vec<_>>();
     assert_eq!(changes, [None, None, Some(BreakerChange::Opened)], "and what it did to the breaker");
@@ -347,16 +358,16 @@ async fn a_probe_slower_than_open_seconds_closes_the_breaker() {
     let mut steps = vec![Step::Fail(FailureCode::ConnectionRefused)];
     steps.resize(20, Step::Late(Duration::from_millis(1_500), "{}"));
     let rig = std::sync::Arc::new(Rig::of_policy(HookType::Token, &steps, policy));
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     assert_eq!(rig.hook.breaker().state, BreakerState::Open);
     let mut traffic = tokio::task::JoinSet::new();
     for _ in 0..30 {
         let rig = std::sync::Arc::clone(&rig);
-        traffic.spawn(async move { rig.invoke::<TokenPoint>(None).await.outcome });
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        traffic.spawn(async move { rig.invoke(None).await.outcome });
+        wait::pass(Duration::from_millis(100)).await;
     }
     assert_eq!(rig.hook.breaker().state, BreakerState::Closed, "after 3 seconds: open for one, then the probe");
-    let reported = rig.records.0.lock().unwrap().iter().filter_map(|record| record.breaker).collect::<Vec<_>>();
+    let reported = rig.records.take().iter().filter_map(|record| record.breaker).collect::<Vec<_>>();
     assert_eq!(reported, [BreakerChange::Opened, BreakerChange::Closed]);
 }
 
@@ -367,7 +378,7 @@ async fn a_call_that_a_flow_gave_too_little_time_says_nothing_of_its_service() {
     let policy = HookPolicy { breaker, max_concurrent: Some(2), ..HookPolicy::default() };
     let rig = Rig::of_policy(HookType::Token, &vec![Step::Hang(CallPhase::Wait); 7], policy);
     let within = async |millis| {
-        let resumed = rig.invoke::<TokenPoint>(Some(Deadline::after(Duration::from_millis(millis)))).await;
+        let resumed = rig.invoke(Some(Deadline::after(Duration::from_millis(millis)))).await;
         assert!(
             matches!(&resumed.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse),
             "{millis} {resumed:?}"
@@ -391,12 +402,12 @@ async fn an_open_breaker_answers_at_once() {
     let policy = HookPolicy { breaker, max_concurrent: Some(1), ..HookPolicy::default() };
     let fail = Step::Fail(FailureCode::ConnectionRefused);
     let rig = Rig::of_policy(HookType::Token, &[fail, Step::Hang(CallPhase::Wait)], policy);
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     tokio::time::advance(Duration::from_secs(20)).await;
-    let mut probe = std::pin::pin!(rig.invoke::<TokenPoint>(None));
+    let mut probe = std::pin::pin!(rig.invoke(None));
     assert!(tokio::time::timeout(Duration::from_millis(1), &mut probe).await.is_err(), "the probe is under way");
     let began = Instant::now();
-    let outcome = rig.invoke::<TokenPoint>(None).await.outcome;
+    let outcome = rig.invoke(None).await.outcome;
     assert_eq!(outcome, Outcome::Skipped(SkipReason::BreakerOpen));
     assert_eq!(Instant::now(), began);
 }
@@ -415,7 +426,7 @@ async fn a_test_call_is_recorded_as_what_its_answer_is() {
     {
         let execution = rig.execute(Purpose::Execute, bytes::Bytes::new(), problems).await;
         assert!(execution.outcome.is_ok());
-        assert_eq!(rig.records.0.lock().unwrap().pop().unwrap().outcome, expected);
+        assert_eq!(rig.records.take().pop().unwrap().outcome, expected);
     }
 }
 
@@ -438,34 +449,36 @@ async fn execute_returns_the_answer_and_changes_nothing() {
 /// The hook's own `policy`: each setting against the default of every type.
 #[tokio::test(start_paused = true)]
 async fn the_policy_of_the_hook_wins_over_its_type() {
-    async fn check<P: Point>() {
+    async fn check(hook_type: HookType) {
         let fail = Step::Fail(FailureCode::ConnectionRefused);
-        let allowed = attempts_allowed(P::HOOK_TYPE);
+        let allowed = attempts_allowed(hook_type);
         for (retry, attempts) in [(Some(Retry::Never), 1), (Some(Retry::Once), allowed), (None, allowed)] {
             let policy = HookPolicy { retry, ..HookPolicy::default() };
-            let rig = Rig::of_policy(P::HOOK_TYPE, &[fail.clone(), fail.clone()], policy);
-            rig.invoke::<P>(None).await;
+            let rig = Rig::of_policy(hook_type, &[fail.clone(), fail.clone()], policy);
+            rig.invoke(None).await;
             assert_eq!(rig.only_record().attempts.len(), attempts, "{retry:?}");
         }
         for (failure, decision) in [
             (FailurePolicy::Continue, Decision::Continue),
             (FailurePolicy::Stop, Decision::Stop),
-            (FailurePolicy::Default, on_failure(P::HOOK_TYPE)),
+            (FailurePolicy::Default, on_failure(hook_type)),
         ] {
             for step in [Step::Answer(500, ""), Step::Answer(200, r#"{"commands":[{"type":"x"}]}"#)] {
                 let policy = HookPolicy { failure: failure.clone(), ..HookPolicy::default() };
-                let rig = Rig::of_policy(P::HOOK_TYPE, &[step.clone(), step.clone()], policy);
-                let resumed = rig.invoke::<P>(None).await;
+                let rig = Rig::of_policy(hook_type, &[step.clone(), step.clone()], policy);
+                let resumed = rig.invoke(None).await;
                 assert_eq!((resumed.changed, resumed.decision), (None, decision), "{failure:?} {step:?}");
             }
         }
         let policy = HookPolicy { timeout_ms: 50, retry: Some(Retry::Never), ..HookPolicy::default() };
-        let rig = Rig::of_policy(P::HOOK_TYPE, &[Step::Hang(CallPhase::Wait)], policy);
+        let rig = Rig::of_policy(hook_type, &[Step::Hang(CallPhase::Wait)], policy);
         let began = Instant::now();
-        rig.invoke::<P>(None).await;
+        rig.invoke(None).await;
         assert_eq!(began.elapsed(), Duration::from_millis(50));
     }
-    for_each_type!(check());
+    for hook_type in HookType::ALL.iter().copied() {
+        check(hook_type).await;
+    }
 }
 
 /// A policy whose fallback commands set `number`, written in the form of a store: nobody judges it there.
@@ -479,35 +492,35 @@ pub(crate) fn falling_back(number: i64) -> HookPolicy {
 
 #[tokio::test]
 async fn fallback_commands_stand_in_for_no_error_and_for_no_service() {
-    async fn check<P: Point>() {
+    async fn check(hook_type: HookType) {
         let (down, error) = (Step::Answer(400, ""), Step::Answer(200, r#"{"error":{}}"#));
         let unfit = Some(FallbackUse::Unfit);
-        let (closed, of_type) = (Decision::Refuse, on_failure(P::HOOK_TYPE));
+        let (closed, of_type) = (Decision::Refuse, on_failure(hook_type));
         for (number, step, changed, fallback, decision) in [
             (5, &down, Some(5), Some(FallbackUse::Applied), Decision::Continue),
             (-1, &down, Some(-1), Some(FallbackUse::Applied), Decision::FallBack),
             (KNOWN_TO_THE_SERVICE, &down, None, unfit, of_type),
             (5, &error, None, None, if of_type == Decision::Continue { closed } else { of_type }),
         ] {
-            let rig = Rig::of_policy(P::HOOK_TYPE, std::slice::from_ref(step), falling_back(number));
-            let resumed = rig.invoke::<P>(None).await;
+            let rig = Rig::of_policy(hook_type, std::slice::from_ref(step), falling_back(number));
+            let resumed = rig.invoke(None).await;
             assert_eq!((resumed.changed, resumed.decision), (changed, decision), "{number} {step:?}");
             assert_eq!(rig.only_record().fallback, fallback, "{number} {step:?}");
         }
     }
-    check::<PasswordPoint>().await;
-    check::<TelephonyPoint>().await;
-    check::<TokenPoint>().await;
+    check(HookType::PasswordImport).await;
+    check(HookType::Telephony).await;
+    check(HookType::Token).await;
 }
 
 #[tokio::test]
 async fn a_full_bulkhead_of_a_hook_takes_no_place_of_its_org() {
     let policy = HookPolicy { max_concurrent: Some(1), timeout_ms: 200, ..HookPolicy::default() };
     let rig = Rig::of_policy(HookType::Token, &[Step::Hang(CallPhase::Wait), SET], policy);
-    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    let (first, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     assert!(matches!(first.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     assert_eq!(second.outcome, Outcome::Skipped(SkipReason::AtBound(Bound::Hook)), "it waited for half of its time");
-    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2), "and its place is free again");
+    assert_eq!(rig.invoke(None).await.changed, Some(2), "and its place is free again");
 }
 
 #[tokio::test]
@@ -520,11 +533,7 @@ async fn one_hook_cannot_take_every_place_of_its_org() {
         limits,
     );
     let deadline = || Some(Deadline::after(Duration::from_millis(200)));
-    let (first, second, third) = tokio::join!(
-        rig.invoke::<TokenPoint>(deadline()),
-        rig.invoke::<TokenPoint>(deadline()),
-        rig.invoke::<TokenPoint>(deadline()),
-    );
+    let (first, second, third) = tokio::join!(rig.invoke(deadline()), rig.invoke(deadline()), rig.invoke(deadline()),);
     for waited in [first, second] {
         assert!(matches!(waited.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     }
@@ -543,12 +552,12 @@ async fn a_hook_whose_calls_time_out_gets_fewer_places_until_it_answers() {
     let timed_out = |resumed: Resumed| {
         assert!(matches!(resumed.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     };
-    timed_out(rig.invoke::<TokenPoint>(None).await);
-    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    timed_out(rig.invoke(None).await);
+    let (first, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     timed_out(first);
     assert_eq!(second.outcome, Outcome::Skipped(SkipReason::AtBound(Bound::Hook)), "one place is left");
-    assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2));
-    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    assert_eq!(rig.invoke(None).await.changed, Some(2));
+    let (first, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     timed_out(first);
     timed_out(second);
 }
@@ -558,15 +567,15 @@ async fn a_hook_whose_calls_time_out_gets_fewer_places_until_it_answers() {
 async fn a_crowded_recorder_makes_an_invocation_wait_for_a_moment() {
     for (crowded_for, waited) in [(0, 0), (30, 30), (100, 100), (60_000, 100)] {
         let rig = Rig::new(HookType::Token, &[SET]);
-        *rig.records.1.lock().unwrap() = Duration::from_millis(crowded_for);
+        rig.records.crowd(Duration::from_millis(crowded_for));
         let began = Instant::now();
-        assert_eq!(rig.invoke::<TokenPoint>(None).await.changed, Some(2));
+        assert_eq!(rig.invoke(None).await.changed, Some(2));
         assert_eq!(began.elapsed(), Duration::from_millis(waited), "{crowded_for}");
         rig.only_record();
     }
     let rig = Rig::new(HookType::Token, &[SET]);
-    *rig.records.1.lock().unwrap() = Duration::from_mins(1);
+    rig.records.crowd(Duration::from_mins(1));
     let began = Instant::now();
-    rig.invoke::<TokenPoint>(Some(Deadline::after(Duration::from_millis(50)))).await;
+    rig.invoke(Some(Deadline::after(Duration::from_millis(50)))).await;
     assert_eq!(began.elapsed(), Duration::from_millis(25), "half of what a flow has left");
 }

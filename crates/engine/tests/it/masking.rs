@@ -13,7 +13,9 @@ use tenterhook_engine::{
     ReadyHook, Sent, SystemClock, TestCall, Witness, Witnessed,
 };
 
-use crate::rig::{Fixed, Records, Rig, TokenPoint, origin};
+use crate::rig::{Fixed, Rig};
+use tenterhook_testkit::origin::origin;
+use tenterhook_testkit::records::Records;
 
 const SECRET: &str = "channel-secret";
 const TOKEN: &str = "access-token-marked";
@@ -57,7 +59,7 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     let engine = engine.with_witness(watching.clone());
     let mut subject = 1;
     let invocation = Invocation {
-        point: &TokenPoint,
+        point: &tenterhook_testkit::point::Numbers(HookType::Token),
         hook: &hook,
         origin: origin(),
         source: "https://org.example.com/x",
@@ -67,7 +69,7 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     };
     let resumption = engine.invoke(invocation).await;
     assert!(matches!(resumption.outcome, Outcome::Invalid(_)), "the second command is no number");
-    let record = records.0.lock().unwrap().pop().unwrap();
+    let record = records.take().pop().unwrap();
     assert_eq!(record.debug_context.unwrap(), "{got=•••• ••••}");
     let witnessed = watching.0.lock().unwrap().pop().unwrap();
     let answer = String::from_utf8(witnessed.answer.unwrap().body.to_vec()).unwrap();

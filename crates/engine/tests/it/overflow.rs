@@ -8,15 +8,12 @@ use tenterhook_contract::{
     id::HookId,
 };
 use tenterhook_engine::{Bound, CallPhase, Decision, FailureCode, Limits, Outcome, Purpose, SkipReason};
-
-use tokio::{task::JoinSet, time::Instant};
+use tenterhook_testkit::{origin::origin, point::Numbers, wait};
+use tokio::task::JoinSet;
 
 use crate::{
     invocation::falling_back,
-    rig::{
-        ImportPoint, PasswordPoint, Point, RegistrationPoint, Resumed, Rig, SamlPoint, Step, TIMEOUT, TelephonyPoint,
-        TokenPoint, origin,
-    },
+    rig::{Resumed, Rig, Step, TIMEOUT},
 };
 
 const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
@@ -25,7 +22,7 @@ const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#
 /// failures, and nobody's hook is skipped.
 #[tokio::test(start_paused = true)]
 async fn a_bound_that_is_reached_turns_flows_and_test_calls_away() {
-    async fn check<P: Point>() {
+    async fn check(hook_type: HookType) {
         let free = Limits::default();
         for (bound, full) in [
             (Bound::Hook, free),
@@ -39,8 +36,8 @@ async fn a_bound_that_is_reached_turns_flows_and_test_calls_away() {
             for policy in policies {
                 let max_concurrent = if bound == Bound::Hook { Some(0) } else { Some(9) };
                 let policy = HookPolicy { max_concurrent, ..policy };
-                let rig = Rig::with_policy(P::HOOK_TYPE, HookStatus::Active, &[SET], full, policy);
-                let resumed = rig.invoke::<P>(None).await;
+                let rig = Rig::with_policy(hook_type, HookStatus::Active, &[SET], full, policy);
+                let resumed = rig.invoke(None).await;
                 assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::AtBound(bound)));
                 assert_eq!((resumed.changed, resumed.decision), (None, Decision::TurnAway), "{bound:?}");
                 let record = rig.only_record();
@@ -54,12 +51,9 @@ async fn a_bound_that_is_reached_turns_flows_and_test_calls_away() {
             }
         }
     }
-    check::<TokenPoint>().await;
-    check::<SamlPoint>().await;
-    check::<RegistrationPoint>().await;
-    check::<PasswordPoint>().await;
-    check::<ImportPoint>().await;
-    check::<TelephonyPoint>().await;
+    for hook_type in HookType::ALL.iter().copied() {
+        check(hook_type).await;
+    }
 }
 
 /// The wait for a place spends from the deadline. When what is left is too little for the service, the others who held the
@@ -70,18 +64,18 @@ async fn a_call_that_times_out_because_it_waited_for_a_place_is_turned_away() {
     let policy = HookPolicy { max_concurrent: Some(1), ..HookPolicy::default() };
     let steps = [Step::Late(second, "{}"), Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)];
     let rig = Rig::of_policy(HookType::Token, &steps, policy);
-    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    let (first, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     assert_eq!(first.outcome, Outcome::Unchanged);
     let Outcome::Failed(failure) = &second.outcome else { panic!("{:?}", second.outcome) };
     assert_eq!(failure.code, FailureCode::AtBound(Bound::Hook));
     assert!(failure.detail.ends_with("No response within 2000 ms"), "{failure}");
     assert_eq!((second.changed, second.decision), (None, Decision::TurnAway));
-    let record = rig.records.0.lock().unwrap().pop().unwrap();
+    let record = rig.records.take().pop().unwrap();
     let attempt = record.attempts.first().and_then(|attempt| attempt.failure.as_ref()).unwrap();
     assert_eq!(attempt.code, FailureCode::TimeoutResponse, "the attempt says what happened to it");
 
     // One that did not wait had all its time: the policy decides.
-    let alone = rig.invoke::<TokenPoint>(None).await;
+    let alone = rig.invoke(None).await;
     assert!(matches!(alone.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     assert_eq!(alone.decision, Decision::Continue);
 }
@@ -92,7 +86,7 @@ async fn a_service_that_hangs_for_its_whole_time_has_failed_whoever_waited_befor
     let policy = HookPolicy { max_concurrent: Some(1), ..HookPolicy::default() };
     let steps = [Step::Late(Duration::from_secs(1), "{}"), Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)];
     let rig = Rig::of_policy(HookType::Saml, &steps, policy);
-    let (_, second) = tokio::join!(rig.invoke::<SamlPoint>(None), rig.invoke::<SamlPoint>(None));
+    let (_, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     assert!(matches!(second.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     assert_eq!(second.decision, Decision::Continue);
 }
@@ -106,12 +100,12 @@ fn without_breaker(places: u32, steps: &[Step]) -> Arc<Rig> {
 
 /// What becomes of a caller every 20 ms, with the time after which each came.
 async fn callers(rig: &Arc<Rig>, count: u32) -> Vec<(Duration, Resumed)> {
-    let (began, mut called) = (Instant::now(), JoinSet::new());
+    let mut called = JoinSet::new();
     for number in 0..count {
         let (rig, came) = (Arc::clone(rig), Duration::from_millis(20) * number);
         called.spawn(async move {
-            tokio::time::sleep_until(began + came).await;
-            (came, rig.invoke::<TokenPoint>(None).await)
+            wait::pass(came).await;
+            (came, rig.invoke(None).await)
         });
     }
     called.join_all().await
@@ -136,7 +130,7 @@ async fn a_service_that_hangs_is_a_failure_for_those_who_find_no_place_too() {
         assert!(came < TIMEOUT || (changed, decision) == (None, Decision::Continue), "{came:?} {outcome:?}");
     }
     assert!(timed_out >= 50 && unresponsive > 1_000, "{timed_out} {unresponsive}");
-    let told = rig.records.0.lock().unwrap().iter().find(|record| record.outcome == UNRESPONSIVE).cloned().unwrap();
+    let told = rig.records.take().into_iter().find(|record| record.outcome == UNRESPONSIVE).unwrap();
     assert_eq!((told.outcome.missed().as_deref(), told.outcome.overflow()), (Some("UNRESPONSIVE"), None));
 
     // The hook's policy decides, as for every failure.
@@ -172,9 +166,9 @@ async fn a_crowd_at_a_service_that_answers_is_an_overflow_and_no_failure() {
         assert!(hanging.iter().any(|(_, resumed)| resumed.outcome == UNRESPONSIVE));
         rig.endpoint.steps.lock().unwrap().clear();
         rig.endpoint.steps.lock().unwrap().extend(vec![Step::Late(Duration::from_secs(1), "{}"); 2_000]);
-        tokio::time::sleep(pause).await;
+        wait::pass(pause).await;
         if pause.is_zero() {
-            assert_eq!(rig.invoke::<TokenPoint>(None).await.outcome, Outcome::Unchanged);
+            assert_eq!(rig.invoke(None).await.outcome, Outcome::Unchanged);
         }
         let crowd = callers(&rig, 500).await;
         for (came, Resumed { outcome, decision, .. }) in crowd {
@@ -189,12 +183,12 @@ async fn a_crowd_at_a_service_that_answers_is_an_overflow_and_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn callers_who_hang_up_make_nobodys_hook_be_skipped() {
     let rig = without_breaker(1, &vec![Step::Late(Duration::from_secs(2), "{}"); 20]);
-    rig.invoke::<TokenPoint>(None).await;
+    rig.invoke(None).await;
     for _ in 0..8 {
-        let impatient = rig.invoke::<TokenPoint>(None);
+        let impatient = rig.invoke(None);
         assert!(tokio::time::timeout(Duration::from_millis(1_700), impatient).await.is_err());
     }
-    let (first, second) = tokio::join!(rig.invoke::<TokenPoint>(None), rig.invoke::<TokenPoint>(None));
+    let (first, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     assert_eq!((first.outcome, second.decision), (Outcome::Unchanged, Decision::TurnAway));
 }
 
@@ -203,10 +197,10 @@ async fn callers_who_hang_up_make_nobodys_hook_be_skipped() {
 async fn a_call_that_waited_for_a_service_that_answers_nobody_has_timed_out() {
     let rig = without_breaker(1, &vec![Step::Hang(CallPhase::Wait); 2]);
     let late = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        rig.invoke::<TokenPoint>(None).await
+        wait::pass(Duration::from_secs(2)).await;
+        rig.invoke(None).await
     };
-    let (_, second) = tokio::join!(rig.invoke::<TokenPoint>(None), late);
+    let (_, second) = tokio::join!(rig.invoke(None), late);
     assert!(matches!(second.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     assert_eq!(second.decision, Decision::Continue);
 }
@@ -215,7 +209,7 @@ async fn a_call_that_waited_for_a_service_that_answers_nobody_has_timed_out() {
 async fn a_hook_that_is_gone_leaves_a_record() {
     let rig = Rig::new(HookType::Token, &[]);
     let gone = HookId::from_parts(2, [2; 8]);
-    rig.engine.pass_over(&TokenPoint, &gone, origin());
+    rig.engine.pass_over(&Numbers(HookType::Token), &gone, origin());
     let record = rig.only_record();
     assert_eq!((record.hook_id, record.outcome), (gone, Outcome::Skipped(SkipReason::Missing)));
 }

@@ -1,4 +1,4 @@
-//! A scripted endpoint, a recorder that keeps everything, and a tiny extension point.
+//! An engine with a scripted endpoint; hook, extension point and recorder are the testkit's.
 
 use std::{
     collections::VecDeque,
@@ -8,19 +8,17 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    Description, ExtensionPoint, HookType, Timestamp,
-    answer::{Answer, Command, Operand},
-    context::{RequestContext, UrlValue},
-    hook::{Channel, ChannelAuthentication, HookPolicy, HookStatus, HookTls, InlineHook},
-    id::{HookId, OrgId, RequestId},
-    party::Actor,
-    problem::{Change, Problem, ProblemCode},
+    HookType, Timestamp,
+    answer::Answer,
+    hook::{HookPolicy, HookStatus, InlineHook},
+    problem::Problem,
 };
 use tenterhook_engine::{
     BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Engine, Entropy, Exchange,
-    FailureCode, Invocation, InvocationRecord, Limits, Origin, Outcome, PhaseTimings, Purpose, RawAnswer, ReadyHook,
-    Recorder, Resumption, TestCall, TestCallResult,
+    FailureCode, Invocation, InvocationRecord, Limits, Outcome, PhaseTimings, Purpose, RawAnswer, ReadyHook,
+    Resumption, TestCall, TestCallResult,
 };
+use tenterhook_testkit::{hook::hook, origin::origin, point::Numbers, records::Records, wait};
 
 /// What the scripted endpoint does with one attempt.
 #[derive(Clone, Debug)]
@@ -62,7 +60,7 @@ impl Endpoint for Scripted {
                     std::future::pending().await
                 }
                 Some(Step::Late(time, body)) => {
-                    tokio::time::sleep(time).await;
+                    wait::pass(time).await;
                     Ok(RawAnswer { status: 200, body: Bytes::from_static(body.as_bytes()), redirects_to: None })
                 }
                 Some(Step::Resent(times)) => {
@@ -74,21 +72,6 @@ impl Endpoint for Scripted {
             };
             Exchange { result, timings: PhaseTimings::default(), sent: None }
         })
-    }
-}
-
-/// Keeps the records; has room for more after `crowded_for`.
-#[derive(Default)]
-pub(crate) struct Records(pub(crate) Mutex<Vec<InvocationRecord>>, pub(crate) Mutex<Duration>);
-
-impl Recorder for Records {
-    fn record(&self, record: InvocationRecord) {
-        self.0.lock().unwrap().push(record);
-    }
-
-    fn room<'a>(&'a self, _: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
-        let crowded_for = *self.1.lock().unwrap();
-        (!crowded_for.is_zero()).then(|| Box::pin(tokio::time::sleep(crowded_for)) as BoxFuture<'a, ()>)
     }
 }
 
@@ -104,78 +87,6 @@ impl Entropy for Fixed {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(7);
     }
-}
-
-/// The number that fallback commands may not set.
-pub(crate) const KNOWN_TO_THE_SERVICE: i64 = 99;
-
-/// One of [`points`], for a test of them all.
-pub(crate) trait Point: ExtensionPoint<Context = (), Subject = i64> {
-    const HOOK_TYPE: HookType;
-    const POINT: Self;
-}
-
-/// An extension point whose subject is a number: the command `set` replaces it.
-macro_rules! points {
-    ($($name:ident $kind:expr;)*) => {$(
-        #[derive(Clone, Copy, Debug)]
-        pub(crate) struct $name;
-
-        impl Point for $name {
-            const HOOK_TYPE: HookType = $kind;
-            const POINT: Self = Self;
-        }
-
-        impl ExtensionPoint for $name {
-            type Context = ();
-            type Subject = i64;
-            type Data<'a> = i64;
-
-            fn description(&self) -> &Description {
-                $kind.description()
-            }
-
-            fn falls_back(&self, subject: &i64) -> bool {
-                *subject < 0
-            }
-
-            fn known_to_the_service_alone(&self, subject: &i64) -> Option<&'static str> {
-                (*subject == KNOWN_TO_THE_SERVICE).then_some("a guess")
-            }
-
-            fn data<'a>(&self, (): &'a (), subject: &'a i64) -> i64 {
-                *subject
-            }
-
-            fn interpret(&self, subject: &mut i64, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
-                let number = |command: &Command| match &command.operand {
-                    Operand::Other(value) if command.kind == "set" => value.as_i64(),
-                    _ => None,
-                };
-                match answer.commands.iter().map(number).collect::<Option<Vec<_>>>().as_deref() {
-                    Some([.., last]) => {
-                        *subject = *last;
-                        Ok(vec![Change { command: "set", op: "set", path: "/".into() }])
-                    }
-                    _ => Err(vec![Problem {
-                        code: ProblemCode::UnknownCommand,
-                        pointer: "/commands/0".into(),
-                        message: "not a number".into(),
-                        hint: None,
-                    }]),
-                }
-            }
-        }
-    )*};
-}
-
-points! {
-    TokenPoint HookType::Token;
-    SamlPoint HookType::Saml;
-    RegistrationPoint HookType::Registration;
-    PasswordPoint HookType::PasswordImport;
-    ImportPoint HookType::UserImport;
-    TelephonyPoint HookType::Telephony;
 }
 
 /// An engine with one hook and its script.
@@ -216,47 +127,24 @@ impl Rig {
         limits: Limits,
         policy: HookPolicy,
     ) -> Self {
-        let at = Fixed.now();
-        let hook = InlineHook {
-            id: HookId::from_parts(1, [1; 8]),
-            status,
-            name: "Numbers".into(),
-            hook_type,
-            version: "1.0.0".into(),
-            channel: Channel {
-                uri: "https://service.example/hook".into(),
-                headers: vec![],
-                authentication: ChannelAuthentication::None,
-            },
-            policy,
-            signing: vec![],
-            tls: HookTls::default(),
-            created: at,
-            last_updated: at,
-        };
+        let hook = InlineHook { status, policy, ..hook(hook_type, "https://service.example/hook") };
         let endpoint = Arc::new(Scripted { steps: Mutex::new(steps.iter().cloned().collect()), ..Scripted::default() });
         let records = Arc::new(Records::default());
         let engine = Engine::new(records.clone(), Arc::new(Fixed), Arc::new(Fixed), limits);
         Self { engine, hook: ReadyHook::new(hook, endpoint.clone()), endpoint, records }
     }
 
-    pub(crate) async fn invoke<P>(&self, deadline: Option<Deadline>) -> Resumed
-    where
-        P: Point,
-    {
-        self.invoke_with::<P>("https://org.example.com/x", deadline).await
+    pub(crate) async fn invoke(&self, deadline: Option<Deadline>) -> Resumed {
+        self.invoke_with("https://org.example.com/x", deadline).await
     }
 
     /// An invocation whose document is as large as its `source`.
-    pub(crate) async fn invoke_with<P>(&self, source: &str, deadline: Option<Deadline>) -> Resumed
-    where
-        P: Point,
-    {
+    pub(crate) async fn invoke_with(&self, source: &str, deadline: Option<Deadline>) -> Resumed {
         let mut subject = 1;
         let Resumption { outcome, decision } = self
             .engine
             .invoke(Invocation {
-                point: &P::POINT,
+                point: &Numbers(self.hook.hook.hook_type),
                 hook: &self.hook,
                 origin: origin(),
                 source,
@@ -274,42 +162,6 @@ impl Rig {
     }
 
     pub(crate) fn only_record(&self) -> InvocationRecord {
-        let mut records = self.records.0.lock().unwrap();
-        assert_eq!(records.len(), 1, "every invocation leaves exactly one record");
-        records.pop().unwrap()
+        self.records.only()
     }
 }
-
-pub(crate) fn origin() -> Arc<Origin> {
-    Arc::new(Origin {
-        org_id: OrgId::from_parts(1, [3; 8]),
-        request: RequestContext {
-            id: RequestId::from_entropy([9; 16]),
-            method: "POST".into(),
-            url: UrlValue { value: "https://org.example.com/x?y=1".into() },
-            ip_address: "127.0.0.1".into(),
-        },
-        request_uri: "/x".into(),
-        proxies: vec![],
-        user_agent: None,
-        client_id: None,
-        api_token_id: None,
-        actor: Actor { id: "00u".into(), kind: "User".into(), alternate_id: None, display_name: None },
-        session_id: None,
-        targets: vec![],
-    })
-}
-
-/// Runs `$check` for every type, with its extension point.
-macro_rules! for_each_type {
-    ($check:ident($($argument:expr),*)) => {
-        $check::<TokenPoint>($($argument),*).await;
-        $check::<SamlPoint>($($argument),*).await;
-        $check::<RegistrationPoint>($($argument),*).await;
-        $check::<PasswordPoint>($($argument),*).await;
-        $check::<ImportPoint>($($argument),*).await;
-        $check::<TelephonyPoint>($($argument),*).await;
-    };
-}
-
-pub(crate) use for_each_type;
