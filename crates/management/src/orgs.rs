@@ -189,7 +189,7 @@ pub async fn create(
     let (unix_ms, random) = platform.id_parts();
     let name = name.unwrap_or_else(|| host.to_string());
     let org = Org::new(OrgId::from_parts(unix_ms, random), Some(host.to_string()), name, platform.now());
-    let mut org = Org { status: OrgStatus::Suspended, limits, ..org };
+    let org = Org { status: OrgStatus::Suspended, limits, ..org };
     platform.add_org(&org).await.map_err(|error| match error {
         StoreError::Duplicate { .. } => host_taken(),
         error => error.into(),
@@ -197,8 +197,9 @@ pub async fn create(
     provision::default_server(platform, &org.id).await?;
     let token = random_token(platform.entropy());
     provision::add_admin_token(platform, &org.id, "First token", &token).await?;
-    org.status = OrgStatus::Active;
-    platform.update_org(&org).await?;
+    let made = Org { status: OrgStatus::Active, ..org.clone() };
+    platform.update_org(&org, &made).await?;
+    let org = made;
     log(platform, by, ("system.org.lifecycle.create", "Create org"), &org);
     Ok((org, token))
 }
@@ -229,7 +230,7 @@ pub async fn update(
     org.name = update.name.unwrap_or(org.name);
     org.limits = update.limits.unwrap_or(org.limits);
     if org != known {
-        platform.update_org(&org).await?;
+        platform.update_org(&known, &org).await?;
         log(platform, by, ("system.org.lifecycle.update", "Update org"), &org);
     }
     Ok(org)
@@ -266,7 +267,7 @@ async fn change_status(
 ) -> Result<Org, ManagementError> {
     let changed = Org { status, ..org.clone() };
     if changed != org {
-        platform.update_org(&changed).await?;
+        platform.update_org(&org, &changed).await?;
         log(platform, by, event, &changed);
     }
     Ok(changed)

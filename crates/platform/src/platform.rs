@@ -207,13 +207,16 @@ impl Platform {
         self.reload(org).await
     }
 
-    /// Writes name, status and limits of an org. This node has them when it returns, the others within a second.
+    /// Writes what differs between `known` and `org` of name, status and limits. This node has it when it returns, the others
+    /// within a second.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn update_org(&self, org: &Org) -> Result<(), StoreError> {
-        self.store.update_org(org).await?;
-        self.reload(org).await
+    pub async fn update_org(&self, known: &Org, org: &Org) -> Result<(), StoreError> {
+        self.store.update_org(known, org).await?;
+        // Somebody else may have changed something else of it.
+        let stored = self.store.find_org(&org.id).await?;
+        self.reload(stored.as_ref().unwrap_or(org)).await
     }
 
     /// Changes an org's configuration: `judge` sees the newest snapshot and answers with the writes, or refuses.

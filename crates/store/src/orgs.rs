@@ -34,19 +34,23 @@ impl Store {
         Ok(())
     }
 
-    /// Writes name, status and limits of an org. This changes the version of its configuration, so that every node
-    /// reads it again and no change that was checked against the old limits is committed. Returns whether the org
-    /// exists.
-    pub async fn update_org(&self, org: &Org) -> Result<bool, StoreError> {
-        let updated = org::Entity::update_many()
-            .col_expr(org::Column::Name, Expr::value(org.name.clone()))
-            .col_expr(org::Column::Status, Expr::value(org.status.as_str()))
-            .col_expr(org::Column::Limits, Expr::value(limits_text(org)?))
+    /// Writes what differs between `known` and `org` of name, status and limits, so that one who suspends an org and one
+    /// who limits it at the same moment both do. Its configuration has another version then: every node reads it anew, and
+    /// no change is committed that was judged on the limits before. Answers whether there is such an org.
+    pub async fn update_org(&self, known: &Org, org: &Org) -> Result<bool, StoreError> {
+        let mut update = org::Entity::update_many()
             .col_expr(org::Column::ConfigurationVersion, Expr::col(org::Column::ConfigurationVersion).add(1))
-            .col_expr(org::Column::ConfigurationMark, Expr::value(Keyring::mark()?))
-            .filter(org::Column::Id.eq(org.id.as_str()))
-            .exec(&self.connections.writer)
-            .await?;
+            .col_expr(org::Column::ConfigurationMark, Expr::value(Keyring::mark()?));
+        if org.name != known.name {
+            update = update.col_expr(org::Column::Name, Expr::value(org.name.clone()));
+        }
+        if org.status != known.status {
+            update = update.col_expr(org::Column::Status, Expr::value(org.status.as_str()));
+        }
+        if org.limits != known.limits {
+            update = update.col_expr(org::Column::Limits, Expr::value(limits_text(org)?));
+        }
+        let updated = update.filter(org::Column::Id.eq(org.id.as_str())).exec(&self.connections.writer).await?;
         Ok(updated.rows_affected > 0)
     }
 

@@ -14,6 +14,7 @@ mod log_filter;
 mod log_old;
 mod nodes;
 mod opening;
+mod orgs;
 mod outages;
 mod people;
 mod rotation;

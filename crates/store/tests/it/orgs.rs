@@ -1,0 +1,44 @@
+//! Orgs: found by their hosts, changed without losing what somebody else changes.
+
+use tenterhook_contract::id::OrgId;
+use tenterhook_model::{Org, OrgLimits, OrgStatus};
+use tenterhook_store::Store;
+
+use crate::databases::{at, on_every_database, other_org};
+
+on_every_database! {
+    whoever_suspends_an_org_and_whoever_limits_it_at_once_both_do
+    orgs_are_found_by_host_whatever_its_case_and_listed_by_id
+}
+
+fn north() -> Org {
+    Org::new(other_org(), Some("North.example".into()), "North", at(1))
+}
+
+async fn whoever_suspends_an_org_and_whoever_limits_it_at_once_both_do(store: Store) {
+    let known = north();
+    store.insert_org(&known).await.unwrap();
+    let before = store.configuration_version(&known.id).await.unwrap();
+    let limits = OrgLimits { hooks: Some(3), ..OrgLimits::default() };
+    assert!(store.update_org(&known, &Org { status: OrgStatus::Suspended, ..known.clone() }).await.unwrap());
+    assert!(store.update_org(&known, &Org { limits, ..known.clone() }).await.unwrap());
+    let stored = store.find_org(&known.id).await.unwrap().unwrap();
+    assert_eq!(stored, Org { status: OrgStatus::Suspended, limits, ..known.clone() });
+    let after = store.configuration_version(&known.id).await.unwrap();
+    assert!(after.number == before.number + 2 && after.mark != before.mark, "{before:?} {after:?}");
+    let gone = Org { id: OrgId::from_parts(9, [9; 8]), ..known };
+    assert!(!store.update_org(&gone, &gone).await.unwrap());
+}
+
+async fn orgs_are_found_by_host_whatever_its_case_and_listed_by_id(store: Store) {
+    let known = north();
+    store.insert_org(&known).await.unwrap();
+    for host in ["north.example", "NORTH.EXAMPLE"] {
+        assert_eq!(store.find_org_by_host(host).await.unwrap().as_ref(), Some(&known), "{host}");
+    }
+    assert_eq!(store.find_org_by_host("orth.example").await.unwrap(), None);
+    let all = store.list_orgs(None, 10).await.unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(store.list_orgs(None, 1).await.unwrap(), all.get(..1).unwrap());
+    assert_eq!(store.list_orgs(Some(&all.first().unwrap().id), 10).await.unwrap(), all.get(1..).unwrap());
+}
