@@ -113,6 +113,9 @@ enum Tokens {
         /// Create a token that manages orgs (`/api/v1/orgs`), and nothing in them.
         #[arg(long, conflicts_with = "org")]
         operator: bool,
+        /// How many days the token is valid; without it, until it is revoked.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_650))]
+        days: Option<u32>,
     },
     /// Show id, time of creation and name of every token.
     #[command(after_help = "Example:\n  tenterhook tokens list --config tenterhook.toml")]
@@ -234,7 +237,9 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             Tokens::Create { file, name, operator: true, .. } => {
                 block_on(tokens::create_for_operator(&load(&file)?, &name))
             }
-            Tokens::Create { file, name, org, .. } => block_on(tokens::create(&load(&file)?, org.as_deref(), &name)),
+            Tokens::Create { file, name, org, days, .. } => {
+                block_on(tokens::create(&load(&file)?, org.as_deref(), &name, days))
+            }
             Tokens::List { file, org } => block_on(tokens::list(&load(&file)?, org.as_deref())),
             Tokens::Revoke { file, org, id } => block_on(tokens::revoke(&load(&file)?, org.as_deref(), &id)),
         }

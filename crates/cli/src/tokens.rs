@@ -2,22 +2,26 @@
 
 use tenterhook_contract::id::{ApiTokenId, OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_management::api_tokens::{ApiTokenChange, api_token, api_token_event};
+use tenterhook_management::api_tokens::{
+    ApiTokenChange, TOKEN_NAME_CHARACTERS_MAX, api_token, api_token_event, is_token_name,
+};
 use tenterhook_model::{ApiToken, OperatorToken};
 use tenterhook_platform::entropy::{SystemEntropy, random_token};
 use tenterhook_store::{Keyring, Store};
 
 use crate::{Error, config::Config, orgs};
 
-/// Characters of a token's name.
-const NAME_CHARACTERS_MAX: usize = 255;
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
 
-/// `tokens create`: a new token of an org, shown once.
-pub(crate) async fn create(config: &Config, org: Option<&str>, name: &str) -> Result<(), Error> {
+/// `tokens create`: a new token of an org, shown once. Without a number of `days` it is valid until it is revoked.
+pub(crate) async fn create(config: &Config, org: Option<&str>, name: &str, days: Option<u32>) -> Result<(), Error> {
     check_name(name)?;
     let (store, org_id) = open(config, org).await?;
     let token = random_token(&SystemEntropy);
-    let stored = api_token(&SystemEntropy, SystemClock.now(), &org_id, name, &token);
+    let now = SystemClock.now();
+    let expires = days.map(|days| now.plus_seconds(i64::from(days) * DAY_SECONDS));
+    let stored = ApiToken { expires, ..api_token(&SystemEntropy, now, &org_id, name, &token) };
     store.insert_api_token(&stored).await?;
     println!("admin token: {}", token.expose());
     println!("It is shown this once, its id is {}. Send it as `Authorization: SSWS {}`.", stored.id, token.expose());
@@ -94,8 +98,8 @@ async fn log(store: &Store, token: &ApiToken, change: ApiTokenChange) {
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
-    if name.trim().is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || name.contains(char::is_control) {
-        return Err(format!("`--name` takes 1 to {NAME_CHARACTERS_MAX} characters on one line").into());
+    if !is_token_name(name) {
+        return Err(format!("`--name` takes 1 to {TOKEN_NAME_CHARACTERS_MAX} characters on one line").into());
     }
     Ok(())
 }

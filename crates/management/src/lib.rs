@@ -23,4 +23,5 @@ pub mod request;
 mod resource;
 pub mod scopes;
 pub mod signing_keys;
+pub mod user_schema;
 pub mod users;

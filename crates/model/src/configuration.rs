@@ -8,7 +8,7 @@ use tenterhook_contract::{
 
 use crate::{
     AccessPolicy, AuthorizationServer, ClaimDefinition, ConfigurationRecord, OAuthClient, Objects, PolicyRule, Scope,
-    SigningKey, StoredForm, StoredObject, UnreadableObject, configuration_kind::configuration_kinds,
+    SigningKey, StoredForm, StoredObject, UnreadableObject, UserSchema, configuration_kind::configuration_kinds,
 };
 
 // The table of kinds. A line has: the variant of `ConfigurationObject`, the list of `Configuration`, the record; its
@@ -39,6 +39,8 @@ configuration_kinds! {
     Rule(PolicyRule) => rules: PolicyRule, id id: RuleId, below policy_id: PolicyId, stored as "rule" plain;
     /// OAuth clients.
     Client(OAuthClient) => clients: OAuthClient, id id: ClientId, stored as "client" plain;
+    /// The profile schema of the users: one at most.
+    UserSchema(UserSchema) => user_schemas: UserSchema, id id: String, stored as "user_schema" plain;
 }
 
 /// The state of an org's configuration. Two states that differ have different versions, also when the database has lost

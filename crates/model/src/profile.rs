@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use tenterhook_contract::{
     id::UserId,
+    problem::shown,
     profile::{ProfileSchema, TIME_ZONE, spelled},
 };
 
@@ -18,6 +19,9 @@ pub const CUSTOM_ATTRIBUTES_MAX: usize = 100;
 pub const CUSTOM_BYTES_MAX: usize = 64 * 1_024;
 /// The name in URLs of the user of the API tokens; no login may be equal to it.
 pub const USER_OF_THE_TOKEN: &str = "me";
+
+/// Most unknown attributes of one profile that are named in an error.
+const UNKNOWN_NAMED_MAX: usize = 20;
 
 const LOCALE: &str = "locale";
 const EXTERNAL_ID: &str = "externalId";
@@ -220,14 +224,19 @@ impl Reader<'_> {
 
     fn others(&mut self) -> Map<String, Value> {
         let mut others = Map::new();
+        let mut unknown = 0;
         for (name, value) in std::mem::take(&mut self.members) {
             let own = spelled(&name);
             if others.contains_key(own) {
                 self.cause(&name, "Give either `timezone` or `timeZone`, which are the same");
             } else if value.is_null() {
-            } else if self.is_stored(own, &value) || self.judge(&name, own, &value) {
+            } else if self.is_stored(own, &value) || self.judge(&name, own, &value, &mut unknown) {
                 others.insert(own.to_owned(), value);
             }
+        }
+        if unknown > UNKNOWN_NAMED_MAX {
+            let text = format!("{} more attributes are not in the profile schema", unknown - UNKNOWN_NAMED_MAX);
+            self.cause("profile", &text);
         }
         self.judge_required(&others);
         let names: BTreeSet<&str> = others.keys().map(String::as_str).filter(|name| !is_named(name)).collect();
@@ -248,9 +257,14 @@ impl Reader<'_> {
     }
 
     /// Whether one of the other attributes may have this value.
-    fn judge(&mut self, name: &str, own: &str, value: &Value) -> bool {
-        // An org without its own schema accepts every attribute.
-        let Some(attribute) = self.schema.attribute(own) else { return true };
+    fn judge(&mut self, name: &str, own: &str, value: &Value, unknown: &mut usize) -> bool {
+        let Some(attribute) = self.schema.attribute(own) else {
+            *unknown += 1;
+            if *unknown <= UNKNOWN_NAMED_MAX {
+                self.cause(&shown(name), "The attribute is not in the profile schema; add it there first");
+            }
+            return false;
+        };
         let fits = match (ProfileSchema::is_base(own), value) {
             (true, Value::String(text)) if is_named(own) => {
                 is_text(text).then_some(()).ok_or_else(|| INVALID.to_owned())

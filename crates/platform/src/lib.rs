@@ -20,6 +20,7 @@ mod platform;
 mod recording;
 pub mod refusals;
 mod snapshot;
+mod token_uses;
 
 pub use caller::Caller;
 pub use imported_password::ImportedHash;
@@ -28,3 +29,4 @@ pub use pause::{Pause, Resumed};
 pub use platform::{ChangeError, Parts, Platform, Settings};
 pub use recording::SystemLogRecorder;
 pub use snapshot::{DEFAULT_SERVER, OrgSnapshot, issuer};
+pub use token_uses::TokenUses;

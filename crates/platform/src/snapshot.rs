@@ -71,7 +71,11 @@ impl OrgSnapshot {
             Some(previous) => Arc::clone(&previous.origins),
             None => Arc::new(origins_of(configuration.clients.iter().flat_map(|client| &client.redirect_uris))),
         };
-        let profile_schema = UserSchema::profile_schema(None);
+        let same_schema = previous.filter(|previous| previous.configuration.user_schemas == configuration.user_schemas);
+        let profile_schema = match same_schema {
+            Some(previous) => Arc::clone(&previous.profile_schema),
+            None => UserSchema::profile_schema(configuration.user_schemas.iter().next()),
+        };
         let keys = Keys::prepare(&configuration.signing_keys);
         let turns = previous.map(|previous| Arc::clone(&previous.turns)).unwrap_or_default();
         Self { org, base_url, configuration, profile_schema, keys, read_at, turns, ready, origins }

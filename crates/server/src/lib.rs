@@ -29,7 +29,7 @@ pub use health::metrics_router;
 use judged_again::judged_again;
 use rate_limit::RateLimits;
 use tenterhook_platform::{
-    Network, Platform, WiderNetwork,
+    Network, Platform, TokenUses, WiderNetwork,
     attempts::PasswordAttempts,
     fair_queue::{Bounds, FairQueue},
 };
@@ -116,6 +116,7 @@ pub(crate) struct App {
     pub(crate) crowded_lookups: Arc<FairQueue<LookupQueueKey, ()>>,
     pub(crate) password_attempts: Arc<PasswordAttempts>,
     pub(crate) proxies: Arc<TrustedProxies>,
+    pub(crate) token_uses: Arc<TokenUses>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
@@ -133,6 +134,7 @@ pub fn router(
     stopping: watch::Receiver<bool>,
 ) -> Router {
     let app = App {
+        token_uses: Arc::new(TokenUses::new(platform.store().clone())),
         platform,
         rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)),
         crowded_lookups: Arc::new(FairQueue::new(vec![(); CROWDED_LOOKUPS_MAX], CROWDED_LOOKUPS_WAITING_MAX)),

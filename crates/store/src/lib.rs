@@ -3,6 +3,7 @@
 //! One source for embedded SQLite and PostgreSQL. No HTTP and no hook semantics live here. Start reading at [`Store`];
 //! its records are those of `tenterhook-model`.
 
+mod api_tokens;
 mod browser_sessions;
 mod configuration;
 mod database;

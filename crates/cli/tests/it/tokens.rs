@@ -82,6 +82,13 @@ fn a_token_is_made_listed_and_revoked_under_a_running_server() {
     for token in [first, second, third] {
         assert!(!events.to_string().contains(token), "the log shows no token");
     }
+    let (done, said) = tokens(&["create", "--name", "short", "--days", "0"]);
+    assert!(!done && said.contains("--days"), "{said}");
+    let (done, said) = tokens(&["create", "--name", "short", "--days", "3650"]);
+    assert!(done, "{said}");
+    let short = said.lines().next().unwrap().strip_prefix("admin token: ").unwrap();
+    let shown = api(base, short, "GET", "/api/v1/api-tokens/current", None).unwrap().1;
+    assert!(shown["expiresAt"].is_string() && shown["name"] == "short", "{shown}");
     let (done, said) = tokens(&["create", "--name", " "]);
     assert!(!done && said.contains("`--name`"), "{said}");
 }

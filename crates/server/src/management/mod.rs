@@ -1,6 +1,7 @@
 //! The management API.
 
 mod answer;
+mod api_tokens;
 mod call;
 mod claims;
 mod clients;
@@ -19,6 +20,7 @@ mod rules;
 mod scopes;
 mod servers;
 mod signing_keys;
+mod user_schema;
 mod user_search;
 mod users;
 
@@ -32,7 +34,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tenterhook_flows::commitment::Commitment;
-use tenterhook_management::{administrator, api_tokens};
+use tenterhook_management::administrator;
 use tenterhook_model::{ApiToken, Org};
 use tenterhook_platform::{Caller, Network, OrgSnapshot};
 use tokio::time::Instant;
@@ -66,6 +68,8 @@ fn routes_with_token() -> Vec<Route> {
         clients::routes(),
         users::routes(),
         orgs::routes(),
+        user_schema::routes(),
+        api_tokens::routes(),
     ];
     resources.into_iter().flat_map(Routes::into_vec).collect()
 }
@@ -158,7 +162,8 @@ fn judge(request: &Request) -> Result<(), ApiError> {
 
 /// The name under which requests to a path are counted together.
 fn endpoint(path: &str) -> &'static str {
-    const KNOWN: [&str; 6] = ["inlineHooks", "logs", "authorizationServers", "users", "clients", orgs::ENDPOINT];
+    const KNOWN: [&str; 8] =
+        ["inlineHooks", "logs", "authorizationServers", "users", "clients", "meta", "api-tokens", orgs::ENDPOINT];
     let mut segments = path.split('/');
     segments.find_map(|segment| KNOWN.into_iter().find(|known| *known == segment)).unwrap_or("other")
 }
@@ -199,9 +204,13 @@ async fn find_token(
         None => None,
     };
     if is_for_operators {
-        return Ok(api_tokens::find_operator(&app.platform, org, token).await?);
+        return Ok(tenterhook_management::api_tokens::find_operator(&app.platform, org, token).await?);
     }
-    Ok(api_tokens::find(&app.platform, &org.id, token).await?)
+    let token = tenterhook_management::api_tokens::find(&app.platform, &org.id, token).await?;
+    if let Some(token) = &token {
+        app.token_uses.note(token, app.platform.now());
+    }
+    Ok(token)
 }
 
 /// A parameter of a query that has a value: without one it asks for nothing.

@@ -1,5 +1,7 @@
 //! Lists in pages: `Link` headers, and the links in them.
 
+use std::str::FromStr;
+
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, header::LINK},
@@ -130,4 +132,37 @@ pub(super) fn listed<T: Listed, B>(call: &Call<B>, items: impl Iterator<Item = T
         add_link(&mut headers, &next_link(&base, raw, &[("after", last)]), "next");
     }
     Ok(List { headers, items })
+}
+
+/// The id behind which a page from the database begins, and its length. `searched` are the parameters that the list evaluates
+/// besides.
+pub(super) fn read_page<I: FromStr>(
+    raw: Option<&str>,
+    subject: &'static str,
+    searched: &[&str],
+) -> Result<(Option<I>, usize), ApiError> {
+    only(raw, &[&["limit", "after"], searched].concat())?;
+    let mut causes = Vec::new();
+    let limit = limit(raw).map_err(|cause| causes.push(cause));
+    let after = given(raw, "after").map(|text| text.parse::<I>()).transpose();
+    if after.is_err() {
+        causes.push("after: must be taken from a next link.".to_owned());
+    }
+    match (after, limit) {
+        (Ok(after), Ok(limit)) => Ok((after, limit.unwrap_or(LIMIT_MAX))),
+        _ => Err(ApiError::Validation { subject, causes }),
+    }
+}
+
+/// Answers with a page from the database, of which one item more than `limit` was read where there are that many.
+pub(super) fn page<T: Listed, B>(call: &Call<B>, mut items: Vec<T>, limit: usize) -> List<T> {
+    let (raw, more) = (call.query(), items.len() > limit);
+    items.truncate(limit);
+    let base = format!("{}{}", call.base_url(), call.administrator().caller.path);
+    let mut headers = HeaderMap::new();
+    add_link(&mut headers, &self_link(&base, raw), "self");
+    if let Some(last) = items.last().filter(|_| more) {
+        add_link(&mut headers, &next_link(&base, raw, &[("after", last.id().to_owned())]), "next");
+    }
+    List { headers, items }
 }

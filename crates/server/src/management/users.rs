@@ -1,6 +1,6 @@
 //! Users.
 
-use axum::{Json, http::HeaderMap};
+use axum::Json;
 use serde_json::{Value, json};
 use tenterhook_contract::id::UserId;
 use tenterhook_management::users::{self, NewUser, PasswordChange, ProfileChange, UserUpdate, user_to_json};
@@ -10,7 +10,7 @@ use super::{
     answer::{List, NoContent, Parameter},
     call::{Call, JsonBody, OptionalJsonBody},
     given,
-    paging::{LIMIT_MAX, Q, add_link, limit, next_link, only, self_link},
+    paging::{Q, only, page, read_page},
     route::Routes,
     user_search::conditions,
 };
@@ -45,39 +45,12 @@ pub(super) fn routes() -> Routes {
 type Answer = Result<Json<Value>, ApiError>;
 
 async fn list(call: Call) -> Result<List<Value>, ApiError> {
-    let raw = call.query();
-    let mut query = read_page(raw)?;
-    let limit = query.limit;
+    let (after, limit) = read_page::<UserId>(call.query(), "users", &["q", "filter", "search"])?;
     // One more than the page has tells whether there is another.
-    query.limit += 1;
-    let mut users = users::list(call.platform(), call.administrator(), &query).await?;
-    let more = users.len() > limit;
-    users.truncate(limit);
-    let base = format!("{}/api/v1/users", call.base_url());
-    let mut headers = HeaderMap::new();
-    add_link(&mut headers, &self_link(&base, raw), "self");
-    if let Some(last) = users.last().filter(|_| more) {
-        add_link(&mut headers, &next_link(&base, raw, &[("after", last.id.to_string())]), "next");
-    }
-    Ok(List { headers, items: users.iter().map(|user| user_to_json(user, call.base_url())).collect() })
-}
-
-/// The users of a page: what they are searched by, behind whom it begins, its length.
-fn read_page(raw: Option<&str>) -> Result<UserQuery, ApiError> {
-    let parameter = |name: &str| given(raw, name);
-    only(raw, &["q", "filter", "search", "limit", "after"])?;
-    let mut causes = Vec::new();
-    let limit = limit(raw).map_err(|cause| causes.push(cause));
-    let after = parameter("after").map(|text| text.parse::<UserId>()).transpose();
-    if after.is_err() {
-        causes.push("after: must be taken from a next link.".to_owned());
-    }
-    match (after, limit) {
-        (Ok(after), Ok(limit)) => {
-            Ok(UserQuery { conditions: conditions(raw)?, after, limit: limit.unwrap_or(LIMIT_MAX) })
-        }
-        _ => Err(ApiError::Validation { subject: "users", causes }),
-    }
+    let query = UserQuery { conditions: conditions(call.query())?, after, limit: limit + 1 };
+    let users = users::list(call.platform(), call.administrator(), &query).await?;
+    let shown = users.iter().map(|user| user_to_json(user, call.base_url()));
+    Ok(page(&call, shown.collect(), limit))
 }
 
 async fn create(call: Call<JsonBody>) -> Answer {

@@ -3,6 +3,7 @@
 
 mod access_rules;
 mod answers;
+mod api_tokens;
 mod authorize;
 mod codes;
 mod echo;
@@ -31,4 +32,5 @@ mod slow_clients;
 mod strangers;
 mod taking_nothing;
 mod user_life;
+mod user_schema;
 mod users;

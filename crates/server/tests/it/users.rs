@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Behaviour, Service, World},
     oauth::{authorization_path, sign_in},
+    user_schema::define,
 };
 
 fn ids(page: &Value) -> Vec<String> {
@@ -73,6 +74,7 @@ fn profile(login: &str) -> Value {
 async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
     const DIGEST: &str = "YfvX9qO4RLcQfRGK0M6eDVOkuN4mk9DqYCxI4E2RmDc=";
     let world = World::start().await;
+    define(&world, &json!({ "level": { "title": "Level", "type": "integer" } })).await;
     let stored = world.api("GET", "/api/v1/users", None).await.json();
     for (member, value, cause) in [
         ("/credentials/password/vlaue", json!("x"), "credentials.password.vlaue: The member is not supported"),
@@ -145,6 +147,7 @@ async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
 async fn custom_attributes_are_bounded_together() {
     const BYTES_MAX: usize = 64 * 1_024;
     let world = World::start().await;
+    define(&world, &json!({ "note": { "title": "Note", "type": "string" } })).await;
     // `{"note":"…"}`
     for (characters, status) in [(BYTES_MAX - 11, 200), (BYTES_MAX - 10, 400)] {
         let mut body = json!({ "profile": profile(&format!("{characters}@example.com")) });

@@ -11,6 +11,7 @@ on_every_database! {
     a_session_is_found_until_it_ends
     an_api_token_is_found_by_its_hash_in_its_org
     api_tokens_are_listed_and_revoked_in_their_org_only
+    the_last_use_of_a_token_is_noted_unless_it_was
 }
 
 async fn a_login_is_unique_and_found_in_any_case(store: Store) {
@@ -78,4 +79,29 @@ async fn api_tokens_are_listed_and_revoked_in_their_org_only(store: Store) {
     assert!(!store.delete_api_token(&org(), &first.id).await.unwrap(), "it is gone");
     assert_eq!(store.find_api_token(&org(), &first.token_sha256).await.unwrap(), None);
     assert_eq!(store.api_tokens(&org()).await.unwrap(), [second]);
+}
+
+async fn the_last_use_of_a_token_is_noted_unless_it_was(store: Store) {
+    let token = ApiToken {
+        id: ApiTokenId::from_parts(1, [1; 8]),
+        org_id: org(),
+        name: "t".into(),
+        token_sha256: "hash".into(),
+        created: at(0),
+        last_used: None,
+        expires: Some(at(900)),
+    };
+    store.insert_api_token(&token).await.unwrap();
+    assert_eq!(store.api_token_by_id(&org(), &token.id).await.unwrap(), Some(token.clone()));
+    assert_eq!(store.api_token_by_id(&other_org(), &token.id).await.unwrap(), None);
+    let stored = async || store.find_api_token(&org(), "hash").await.unwrap().unwrap().last_used;
+    for (now, noted) in [(100, 100), (159, 100), (161, 161)] {
+        store.note_api_token_use(&token, at(now), at(now - 60)).await.unwrap();
+        assert_eq!(stored().await, Some(at(noted)), "{now}");
+    }
+    assert!(!store.rename_api_token(&other_org(), &token.id, "other").await.unwrap());
+    assert!(store.rename_api_token(&org(), &token.id, "renamed").await.unwrap());
+    let page = store.list_api_tokens(&org(), None, 10).await.unwrap();
+    assert_eq!(page, [ApiToken { name: "renamed".into(), last_used: Some(at(161)), ..token.clone() }]);
+    assert_eq!(store.list_api_tokens(&org(), Some(&token.id), 10).await.unwrap(), []);
 }

@@ -1,0 +1,132 @@
+//! API tokens in the order of an infrastructure-as-code client, their last use and their end.
+
+use serde_json::json;
+use tenterhook_contract::{Timestamp, id::ApiTokenId};
+use tenterhook_model::ApiToken;
+use tenterhook_platform::entropy::sha256_hex;
+
+use crate::harness::World;
+
+/// A token with this text.
+async fn add(world: &World, text: &str, expires: Option<Timestamp>) -> ApiToken {
+    let (unix_ms, random) = world.platform.id_parts();
+    let token = ApiToken {
+        id: ApiTokenId::from_parts(unix_ms, random),
+        org_id: world.platform.org_by_host(None).unwrap().org.id.clone(),
+        name: text.to_owned(),
+        token_sha256: sha256_hex(text),
+        created: world.platform.now(),
+        last_used: None,
+        expires,
+    };
+    world.platform.store().insert_api_token(&token).await.unwrap();
+    token
+}
+
+async fn status_with(world: &World, token: &str) -> u16 {
+    let headers = [("authorization", &*format!("SSWS {token}")), ("accept", "application/json")];
+    world.send("GET", "/api/v1/users/me", &headers, b"").await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_token_is_shown_renamed_and_revoked_but_never_told() {
+    let world = World::start().await;
+    let token = add(&world, "second-marked-secret", None).await;
+    let path = format!("/api/v1/api-tokens/{}", token.id);
+    let owner = world.api("GET", "/api/v1/users/me", None).await.json()["id"].clone();
+    let shown = world.api("GET", &path, None).await;
+    assert_eq!(shown.status, 200, "{}", shown.text());
+    assert!(!shown.text().contains(&token.token_sha256));
+    let shown = shown.json();
+    for (member, value) in [
+        ("id", json!(token.id)),
+        ("name", json!("second-marked-secret")),
+        ("userId", owner.clone()),
+        ("network", json!({ "connection": "ANYWHERE" })),
+        ("created", json!(token.created)),
+        ("lastUpdated", json!(token.created)),
+    ] {
+        assert_eq!(shown[member], value, "{member}");
+    }
+    assert_eq!((shown.get("lastUsed"), shown.get("expiresAt")), (None, None), "never used, never expires");
+    let listed = world.api("GET", "/api/v1/api-tokens", None).await.json();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert!(listed.as_array().unwrap().contains(&shown));
+    let first = world.api("GET", "/api/v1/api-tokens?limit=1", None).await;
+    let second = world.api("GET", &first.next().unwrap(), None).await;
+    assert_eq!(json!([first.json()[0], second.json()[0]]), listed);
+    assert!(second.next().is_none());
+
+    let mut body = shown.clone();
+    body["name"] = json!("renamed");
+    let renamed = world.api("PUT", &path, Some(&body)).await;
+    assert_eq!(renamed.status, 200, "{}", renamed.text());
+    assert_eq!(renamed.json(), body);
+    assert_eq!(world.api("GET", &path, None).await.json(), body);
+    for (member, value, cause) in [
+        ("name", json!(" "), "name: The field has an invalid value"),
+        ("name", json!(null), "name: The field cannot be left blank"),
+        ("name", json!("x".repeat(256)), "name: The field has an invalid value"),
+        ("userId", json!("00u1"), "userId: The owner of a token cannot be changed"),
+        ("network", json!({ "connection": "ZONE", "include": ["nzo1"] }), "network.include: Conditions on networks"),
+        ("network", json!({ "connection": "ZONE" }), "network.connection: Only `ANYWHERE`"),
+        ("scopes", json!(["all"]), "scopes: The member is not supported"),
+    ] {
+        let mut body = body.clone();
+        body[member] = value;
+        let refused = world.api("PUT", &path, Some(&body)).await;
+        assert_eq!(refused.status, 400, "{member}: {}", refused.text());
+        assert!(refused.text().contains(cause), "{member}: {}", refused.text());
+    }
+    for query in ["q=a", "search=a", "limit=0", "after=x"] {
+        assert_eq!(world.api("GET", &format!("/api/v1/api-tokens?{query}"), None).await.status, 400, "{query}");
+    }
+
+    assert_eq!(status_with(&world, "second-marked-secret").await, 200);
+    assert_eq!(world.api("DELETE", &path, None).await.status, 204);
+    assert_eq!(status_with(&world, "second-marked-secret").await, 401, "at once");
+    for method in ["GET", "DELETE"] {
+        assert_eq!(world.api(method, &path, None).await.status, 404, "{method}");
+    }
+    assert_eq!(world.api("PUT", &path, Some(&body)).await.status, 404);
+    let unknown = world.api("GET", "/api/v1/api-tokens/x", None).await;
+    assert!(unknown.status == 404 && unknown.text().contains("Resource not found: x (ApiToken)"), "{}", unknown.text());
+}
+
+#[tokio::test]
+async fn ten_tokens_are_renamed_and_revoked_in_parallel() {
+    let world = World::start().await;
+    let one = async |number: usize| {
+        let token = add(&world, &format!("token {number}"), None).await;
+        let path = format!("/api/v1/api-tokens/{}", token.id);
+        let renamed = world.api("PUT", &path, Some(&json!({ "name": format!("renamed {number}") }))).await;
+        assert_eq!(renamed.status, 200, "{}", renamed.text());
+        assert_eq!(world.api("GET", &path, None).await.json(), renamed.json());
+        assert_eq!(world.api("DELETE", &path, None).await.status, 204);
+        assert_eq!(world.api("GET", &path, None).await.status, 404);
+    };
+    tokio::join!(one(0), one(1), one(2), one(3), one(4), one(5), one(6), one(7), one(8), one(9));
+}
+
+#[tokio::test]
+async fn the_last_use_is_noted_and_an_expired_token_is_unknown() {
+    let world = World::start().await;
+    let now = world.platform.now();
+    let valid = add(&world, "valid-marked-secret", Some(now.plus_seconds(600))).await;
+    add(&world, "expired-marked-secret", Some(now)).await;
+    assert_eq!(status_with(&world, "expired-marked-secret").await, 401);
+    assert_eq!(status_with(&world, "valid-marked-secret").await, 200);
+    let path = format!("/api/v1/api-tokens/{}", valid.id);
+    // It is noted in the background.
+    let shown = loop {
+        let shown = world.api("GET", &path, None).await.json();
+        if shown.get("lastUsed").is_some() {
+            break shown;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(shown["lastUpdated"], shown["lastUsed"]);
+    assert_eq!(shown["expiresAt"], json!(now.plus_seconds(600)));
+    assert_eq!(status_with(&world, "valid-marked-secret").await, 200);
+    assert_eq!(world.api("GET", &path, None).await.json(), shown, "once a minute");
+}
