@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::{Value, value::RawValue};
-use tenterhook_contract::{HookType, answer::Answer};
+use tenterhook_contract::{BuiltInType, answer::Answer};
 
 fuzz_target!(|bytes: &[u8]| {
     let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
         let refuses = members.get("error").is_some_and(|error| error.get() != "null");
         assert_eq!(answer.error.is_some(), refuses, "an error refuses");
     }
-    for hook_type in HookType::ALL {
+    for hook_type in BuiltInType::ALL {
         let _ = answer.shape_problems(hook_type.description());
     }
     let text = answer.normalised().to_string();

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use serde_json::Value;
-use tenterhook_contract::{ExtensionPoint, HookType, answer::Answer, saml::assertion::Assertion};
+use tenterhook_contract::{ExtensionPoint, BuiltInType, answer::Answer, saml::assertion::Assertion};
 
 /// Interprets `bytes` as an answer, twice, and checks the laws.
 pub fn laws<P: ExtensionPoint>(point: &P, before: &P::Subject, bytes: &[u8]) -> Option<P::Subject>
@@ -24,12 +24,12 @@ where
 }
 
 /// The sample request of a type, as JSON.
-pub fn sample(hook_type: HookType) -> Value {
+pub fn sample(hook_type: BuiltInType) -> Value {
     let text = hook_type.kind().sample_requests()[0];
     serde_json::from_str(text).expect("the samples are JSON")
 }
 
 /// The assertion of the sample.
 pub fn assertion() -> Assertion {
-    Assertion::from_json(&sample(HookType::Saml)["data"]["assertion"]).expect("the sample is an assertion")
+    Assertion::from_json(&sample(BuiltInType::Saml)["data"]["assertion"]).expect("the sample is an assertion")
 }

@@ -19,7 +19,7 @@ use hyper_util::{
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tenterhook_contract::{
-    ExtensionPoint as _, HookType, Secret, Timestamp,
+    BuiltInType, ExtensionPoint as _, Secret, Timestamp,
     envelope::Envelope,
     hook::{
         Channel, ChannelAuthentication, ClientCredential, HookPolicy, HookStatus, HookTls, InlineHook, SigningScheme,
@@ -154,7 +154,7 @@ fn document(context: &TokenRequest, subject: &TokenSubject) -> Result<Bytes, Err
     let event_id = EventId::from_entropy([1; 16]);
     let at = Timestamp::from_micros(0);
     let data = Token.data(context, subject);
-    let envelope = Envelope::new(&event_id, at, HookType::Token.as_str(), "https://org.example.com", None, data);
+    let envelope = Envelope::new(&event_id, at, BuiltInType::Token.as_str(), "https://org.example.com", None, data);
     Ok(serde_json::to_vec(&envelope)?.into())
 }
 
@@ -416,7 +416,7 @@ pub(crate) fn ready_hook_on(
 ) -> Result<ReadyHook, Error> {
     let hook = inline_hook(target, extra, timeout, bulkhead)?;
     let endpoint = transport.endpoint(&hook, None);
-    Ok(ReadyHook::new(hook, endpoint))
+    Ok(ReadyHook::new(hook, BuiltInType::Token.kind().clone(), endpoint))
 }
 
 /// The registration of a hook on the benchmark's service.
@@ -431,7 +431,7 @@ pub(crate) fn inline_hook(
         id: HookId::from_parts(1, [1; 8]),
         status: HookStatus::Active,
         name: "Bench".into(),
-        hook_type: HookType::Token,
+        hook_type: BuiltInType::Token.name().clone(),
         version: "1.0.0".into(),
         channel: Channel {
             uri: target.uri(&target.path),

@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Instant};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
-    ExtensionPoint, HookType,
+    BuiltInType, ExtensionPoint,
     answer::Answer,
     saml::{Saml, assertion::Assertion},
     token::{Token, TokenDraft, TokenSubject},
@@ -87,7 +87,7 @@ fn token_answer() -> Value {
 }
 
 fn assertion() -> Result<Assertion, Error> {
-    let sample = HookType::Saml.kind().sample_requests().first().copied().unwrap_or_default();
+    let sample = BuiltInType::Saml.kind().sample_requests().first().copied().unwrap_or_default();
     let sample: Value = serde_json::from_str(sample)?;
     Ok(Assertion::from_json(sample.pointer("/data/assertion").unwrap_or(&Value::Null))?)
 }

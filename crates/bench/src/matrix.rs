@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tenterhook_contract::{HookType, hook::InlineHook};
+use tenterhook_contract::{BuiltInType, hook::InlineHook};
 use tenterhook_engine::{BoxFuture, Endpoint, SystemClock, Transport as _};
 use tenterhook_platform::entropy::SystemEntropy;
 use tenterhook_testkit::{
@@ -62,7 +62,7 @@ pub(crate) async fn run() -> Result<(), Error> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     for number in 0..faults.len() {
-        for hook_type in HookType::ALL.iter().copied() {
+        for hook_type in BuiltInType::ALL.iter().copied() {
             let (faults, shared, places) = (Arc::clone(&faults), Arc::clone(&shared), Arc::clone(&places));
             running.spawn(async move {
                 let _place = places.acquire().await;
@@ -99,7 +99,7 @@ pub(crate) async fn run() -> Result<(), Error> {
     Ok(())
 }
 
-async fn one(fault: &Fault, hook_type: HookType, shared: &Shared) -> Ended {
+async fn one(fault: &Fault, hook_type: BuiltInType, shared: &Shared) -> Ended {
     let means = Means { timeout: TIMEOUT, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
     let mut refused = None;
     let endpoint = |hook: &InlineHook| -> Arc<dyn Endpoint> {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::Args;
-use tenterhook_contract::{hook::BreakerMode, id::OrgId};
+use tenterhook_contract::{BuiltInType, hook::BreakerMode, id::OrgId};
 use tenterhook_engine::{
     BoxFuture, Engine, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
 };
@@ -113,7 +113,8 @@ async fn soak(options: &Options, services: &[(Service, Extra)]) -> Result<(), Er
         if !options.breakers {
             hook.policy.breaker.mode = BreakerMode::Off;
         }
-        let hook = Arc::new(ReadyHook::new(hook.clone(), transport.endpoint(&hook, None)));
+        let hook =
+            Arc::new(ReadyHook::new(hook.clone(), BuiltInType::Token.kind().clone(), transport.endpoint(&hook, None)));
         for number in 0..CALLERS {
             tasks.spawn(keep_calling(Arc::clone(&engine), Arc::clone(&hook), Arc::clone(&counts), until, number));
         }

@@ -11,7 +11,7 @@ use axum::{Router, body::Bytes, routing::post};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use tenterhook_contract::{Secret, Timestamp};
+use tenterhook_contract::{HookTypes, Secret, Timestamp};
 use tenterhook_engine::SystemClock;
 use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_jose::SigningAlgorithm;
@@ -118,6 +118,7 @@ impl World {
                 missed_hook_claim: None,
                 refresh_grace_seconds: REFRESH_GRACE_SECONDS,
             },
+            hook_types: HookTypes::built_in().clone(),
             witness: None,
         })
         .await?;

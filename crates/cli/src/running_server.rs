@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use tenterhook_contract::HookTypes;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_management::signing_keys::{self, DueKeys};
 use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
@@ -89,6 +90,7 @@ impl RunningServer {
                 missed_hook_claim: plan.missed_hook_claim,
                 refresh_grace_seconds: plan.refresh_grace_seconds,
             },
+            hook_types: HookTypes::built_in().clone(),
             witness: plan.witness,
         })
         .await?;

@@ -7,17 +7,19 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use tenterhook_contract::{
-    HookType,
+    BuiltInType,
     schema::{Documents, json_schemas, openapi},
 };
 
 fn main() -> ExitCode {
     let check = std::env::args().any(|argument| argument == "--check");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi");
-    let mut files =
-        vec![("webhooks.openapi.json".to_owned(), openapi(HookType::ALL.iter().map(|hook_type| hook_type.kind())))];
-    for hook_type in HookType::ALL {
-        let Documents { request, answer } = json_schemas(hook_type.kind());
+    let mut files = vec![(
+        "webhooks.openapi.json".to_owned(),
+        openapi(BuiltInType::ALL.iter().map(|hook_type| &**hook_type.kind())),
+    )];
+    for hook_type in BuiltInType::ALL {
+        let Documents { request, answer } = json_schemas(&**hook_type.kind());
         files.push((format!("{hook_type}.request.schema.json"), request));
         files.push((format!("{hook_type}.answer.schema.json"), answer));
     }

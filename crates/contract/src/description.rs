@@ -2,7 +2,84 @@
 //! other crate asks instead of matching on the type. Plain data; what needs code is a
 //! [`HookKind`](crate::hook_kind::HookKind)'s.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
+
+use crate::HookTypeName;
+
+/// A list of names: one that is written in the source, or one that a declared type brings.
+///
+/// ```
+/// use tenterhook_contract::description::Names;
+/// const FIXED: Names = Names::fixed(&["status", "provider"]);
+/// let declared = Names::from(vec!["status".to_owned(), "provider".to_owned()]);
+/// assert_eq!(FIXED, declared);
+/// assert!(FIXED.contains("status") && !FIXED.contains("op"));
+/// ```
+#[derive(Clone)]
+pub struct Names(List);
+
+#[derive(Clone)]
+enum List {
+    Fixed(&'static [&'static str]),
+    Own(Vec<String>),
+}
+
+impl Names {
+    /// No names.
+    pub const NONE: Self = Self::fixed(&[]);
+
+    /// Names that are written in the source.
+    pub const fn fixed(names: &'static [&'static str]) -> Self {
+        Self(List::Fixed(names))
+    }
+
+    /// The names in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let (fixed, own): (&[&str], &[String]) = match &self.0 {
+            List::Fixed(names) => (names, &[]),
+            List::Own(names) => (&[], names),
+        };
+        fixed.iter().copied().chain(own.iter().map(String::as_str))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// Whether `name` is one of them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|own| own == name)
+    }
+
+    /// `name` as one of these, without memory of its own where the list is written in the source.
+    pub(crate) fn interned(&self, name: &str) -> Option<Cow<'static, str>> {
+        match &self.0 {
+            List::Fixed(names) => names.iter().find(|own| **own == name).map(|own| Cow::Borrowed(*own)),
+            List::Own(_) => None,
+        }
+    }
+}
+
+impl From<Vec<String>> for Names {
+    fn from(names: Vec<String>) -> Self {
+        Self(List::Own(names))
+    }
+}
+
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Names {}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
+    }
+}
 
 /// Whether a failed attempt is made once more (`overview.md` 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,17 +135,17 @@ pub enum PerOrg {
 }
 
 /// The JSON shape of a command's operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// An array of objects, and what those are called.
-    Items(&'static str),
+    /// An array of objects, and what the log says when it is something else.
+    Items(Cow<'static, str>),
     /// An object.
     Object,
 }
 
 impl Shape {
     /// What the log says when the operand has another shape.
-    pub(crate) fn wanted(self) -> &'static str {
+    pub(crate) fn wanted(&self) -> &str {
         match self {
             Self::Items(wanted) => wanted,
             Self::Object => "value must be an object",
@@ -77,26 +154,45 @@ impl Shape {
 }
 
 /// The members of an operation on a token or an assertion.
-pub(crate) const OPERATION_MEMBERS: &[&str] = &["op", "path", "value"];
+pub(crate) const OPERATION_MEMBERS: Names = Names::fixed(&["op", "path", "value"]);
+
+/// Words that services put into the names of the built-in types' commands, or leave out of them.
+pub(crate) const FILLER_WORDS: Names = Names::fixed(&["com", "okta", "tokens", "token", "import"]);
 
 /// One command of a type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use tenterhook_contract::description::{CommandRule, Names, Shape};
+/// let score = CommandRule {
+///     name: "com.example.score.set".into(),
+///     shape: Shape::Object,
+///     members: Names::fixed(&["score"]),
+///     misnamed: Names::NONE,
+/// };
+/// assert!(!score.sets_attributes());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandRule {
     /// Its type string.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The shape of its operand.
     pub shape: Shape,
     /// The members of its operand, or of each item; none when they are the attributes of a profile.
-    pub members: &'static [&'static str],
+    pub members: Names,
     /// Wrong names for it that real services use (`observed.md` section 3).
-    pub misnamed: &'static [&'static str],
+    pub misnamed: Names,
 }
 
 impl CommandRule {
+    /// Whether its operand holds the attributes of a profile under their names.
+    pub fn sets_attributes(&self) -> bool {
+        self.shape == Shape::Object && self.members.is_empty()
+    }
+
     /// The shape of the operand as an example, for messages.
     pub(crate) fn example(&self) -> String {
         let members = self.members.iter().map(|name| format!("\"{name}\": …")).collect::<Vec<_>>().join(", ");
-        match self.shape {
+        match &self.shape {
             Shape::Items(_) => format!("`value` is an array: `[{{{members}}}]`"),
             Shape::Object if members.is_empty() => {
                 "`value` is an object of attributes: `{\"firstName\": …}`".to_owned()
@@ -109,20 +205,19 @@ impl CommandRule {
 /// One hook type: a row of the table in `overview.md` section 2, with everything that hangs on it.
 ///
 /// ```
-/// use tenterhook_contract::{HookType, Retry};
-/// assert_eq!(HookType::Token.description().retry, Retry::Never);
-/// assert!(HookType::Saml.description().command("com.okta.assertion.patch").is_some());
+/// use tenterhook_contract::{BuiltInType, Retry};
+/// assert_eq!(BuiltInType::Token.description().retry, Retry::Never);
+/// assert!(BuiltInType::Saml.description().command("com.okta.assertion.patch").is_some());
 /// ```
-#[derive(Debug)]
 pub struct Description {
     /// `eventType` on the wire and `type` in the management API.
-    pub event_type: Cow<'static, str>,
+    pub event_type: HookTypeName,
     /// What people call the type.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// Its commands.
-    pub commands: &'static [CommandRule],
+    pub commands: Cow<'static, [CommandRule]>,
     /// What happens when nothing is returned, in words.
-    pub default_outcome: &'static str,
+    pub default_outcome: Cow<'static, str>,
     /// The retry rule.
     pub retry: Retry,
     /// The empty-answer rule.
@@ -136,21 +231,39 @@ pub struct Description {
     /// Whether the channel must authenticate itself.
     pub authentication_required: bool,
     /// Where the document holds what must never be kept or shown: JSON Pointers (RFC 6901) into `data`.
-    pub secret_members: &'static [&'static str],
-    /// The types, its own among them, whose commands a service may send by mistake: hints name them.
-    pub relatives: fn() -> &'static [&'static Description],
+    pub secret_members: Names,
+    /// The types, its own among them or not, whose commands a service may send by mistake: hints name them.
+    pub relatives: Cow<'static, [&'static Description]>,
+    /// Words, in lower case, that services put into the names of its commands or leave out of them.
+    pub filler_words: Names,
     /// Which preview inputs make sense.
-    pub preview_inputs: &'static [&'static str],
+    pub preview_inputs: Names,
+    /// Where its samples hold dates that move with the time of a preview: JSON Pointers (RFC 6901) to texts (RFC 3339) or
+    /// integers (`NumericDate`, RFC 7519 section 2).
+    pub sample_dates: Names,
+}
+
+/// Without the relatives, which are in each other's.
+impl fmt::Debug for Description {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Description").field("event_type", &self.event_type).finish_non_exhaustive()
+    }
 }
 
 impl Description {
     /// The rule of the command with this type string.
     ///
     /// ```
-    /// let description = tenterhook_contract::HookType::Saml.description();
+    /// let description = tenterhook_contract::BuiltInType::Saml.description();
     /// assert!(description.command("com.okta.access.patch").is_none());
     /// ```
-    pub fn command(&self, name: &str) -> Option<&'static CommandRule> {
+    pub fn command(&self, name: &str) -> Option<&CommandRule> {
         self.commands.iter().find(|rule| rule.name == name)
+    }
+
+    /// It and its relatives, each once.
+    pub(crate) fn family(&self) -> impl Iterator<Item = &Self> {
+        let relatives = self.relatives.iter().copied().filter(|other| other.event_type != self.event_type);
+        std::iter::once(self).chain(relatives)
     }
 }

@@ -21,7 +21,6 @@ use crate::{Timestamp, id::EventId};
 pub struct Envelope<'a, D> {
     event_id: &'a EventId,
     event_time: Timestamp,
-    #[cfg_attr(feature = "schema", schemars(with = "crate::HookType"))]
     event_type: &'a str,
     #[cfg_attr(feature = "schema", schemars(extend("const" = "1.0")))]
     event_type_version: &'static str,

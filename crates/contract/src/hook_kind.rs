@@ -18,8 +18,8 @@ use crate::{
 /// published schemas.
 ///
 /// ```
-/// use tenterhook_contract::{HookKind, HookType};
-/// let kind: &dyn HookKind = HookType::Saml.kind();
+/// use tenterhook_contract::{HookKind, BuiltInType};
+/// let kind: &dyn HookKind = &**BuiltInType::Saml.kind();
 /// assert_eq!(kind.description().event_type, "com.okta.saml.tokens.transform");
 /// assert_eq!(kind.sample_requests().len(), 1);
 /// ```
@@ -45,8 +45,8 @@ pub trait HookKind: Send + Sync {
     /// The member that is missing or has the wrong shape, so that there is no subject to try it on.
     ///
     /// ```
-    /// use tenterhook_contract::{HookKind as _, HookType, answer::Answer, preview::Inputs, profile::ProfileSchema};
-    /// let kind = HookType::PasswordImport.kind();
+    /// use tenterhook_contract::{HookKind as _, BuiltInType, answer::Answer, preview::Inputs, profile::ProfileSchema};
+    /// let kind = BuiltInType::PasswordImport.kind();
     /// let document = kind.sample(&Inputs::default()).unwrap();
     /// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"credential": "VERIFIED"}}]}"#;
     /// let rehearsal = kind.rehearse(&document, &ProfileSchema::base(), Answer::parse(answer).unwrap()).unwrap();
@@ -60,9 +60,12 @@ pub trait HookKind: Send + Sync {
         answer: Answer,
     ) -> Result<Rehearsal, DocumentError>;
 
-    /// JSON Schemas of its documents.
+    /// JSON Schemas of its documents; those of a type that does not say leave `data` and the operands open.
     #[cfg(feature = "schema")]
-    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas;
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
+        let operands = self.description().commands.iter().map(|_| schemars::Schema::default()).collect();
+        crate::type_schemas::TypeSchemas::new::<Value>(generator, &[], operands)
+    }
 
     /// A sample with `inputs` put in.
     ///
@@ -70,14 +73,14 @@ pub trait HookKind: Send + Sync {
     /// An input that cannot be used.
     ///
     /// ```
-    /// use tenterhook_contract::{HookKind as _, HookType, preview::Inputs};
-    /// for hook_type in HookType::ALL {
+    /// use tenterhook_contract::{HookKind as _, BuiltInType, preview::Inputs};
+    /// for hook_type in BuiltInType::ALL {
     ///     let document = hook_type.kind().sample(&Inputs::default()).unwrap();
     ///     assert_eq!(document.get("/eventType").unwrap(), hook_type.as_str());
     /// }
     /// ```
     fn sample(&self, inputs: &Inputs) -> Result<Document, DocumentError> {
-        let mut document = Document::of_samples(self.sample_requests(), inputs)?;
+        let mut document = Document::of_samples(self.sample_requests(), &self.description().sample_dates, inputs)?;
         self.fill(inputs, &mut document)?;
         Ok(document)
     }
@@ -107,7 +110,10 @@ pub trait Rehearse: ExtensionPoint {
 }
 
 /// [`HookKind::rehearse`] for one extension point.
-pub(crate) fn rehearse<P: Rehearse>(
+///
+/// # Errors
+/// As of [`HookKind::rehearse`].
+pub fn rehearse<P: Rehearse>(
     point: &P,
     document: &Document,
     schema: &Arc<ProfileSchema>,

@@ -43,7 +43,7 @@ pub mod user_import;
 pub use description::{Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry};
 pub use extension_point::ExtensionPoint;
 pub use hook_kind::HookKind;
-pub use hook_type::{HookType, UnknownHookType};
+pub use hook_type::{BUILT_IN_DESCRIPTIONS, BuiltInType, HookTypeName, HookTypeNameError, HookTypeTaken, HookTypes};
 pub use secret::{MASK, Secret};
 pub use text::{beginning, without_controls};
 pub use timestamp::{Timestamp, TimestampError};

@@ -17,6 +17,8 @@ pub const PROBLEMS_SHOWN_MAX: usize = 100;
 pub const PROBLEM_TEXT_CHARACTERS_MAX: usize = 1_000;
 /// Bytes of a path of an operation.
 pub const PATH_BYTES_MAX: usize = 4_096;
+/// Bytes of the name of a hook type.
+pub const HOOK_TYPE_NAME_BYTES_MAX: usize = 128;
 /// Inline hooks of an org (`overview.md` section 7).
 pub const HOOKS_PER_ORG_MAX: usize = 100;
 /// Hook keys of an org (`overview.md` section 7).

@@ -9,36 +9,40 @@ use crate::{
     ExtensionPoint, Secret,
     answer::{Answer, Operand, unknown_command},
     context::RequestContext,
-    description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
+    description::{
+        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, PerOrg, Refusal, Retry, Shape,
+    },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
-    hook_type::built_in,
+    hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order},
     profile::ProfileSchema,
 };
 
 const ACTION_UPDATE: CommandRule = CommandRule {
-    name: "com.okta.action.update",
+    name: Cow::Borrowed("com.okta.action.update"),
     shape: Shape::Object,
-    members: &["credential"],
-    misnamed: &["com.okta.action.update.import", "com.action.update"],
+    members: Names::fixed(&["credential"]),
+    misnamed: Names::fixed(&["com.okta.action.update.import", "com.action.update"]),
 };
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: Cow::Borrowed("com.okta.user.credential.password.import"),
-    title: "Password import",
-    commands: &[ACTION_UPDATE],
-    default_outcome: "`data.action.credential`: the password is not verified and the sign-in fails",
+    event_type: HookTypeName::fixed("com.okta.user.credential.password.import"),
+    title: Cow::Borrowed("Password import"),
+    commands: Cow::Borrowed(&[ACTION_UPDATE]),
+    default_outcome: Cow::Borrowed("`data.action.credential`: the password is not verified and the sign-in fails"),
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Stop,
     refusal: Refusal::Failure,
     per_org: PerOrg::One,
     authentication_required: false,
-    secret_members: &["/context/credential/password"],
-    relatives: built_in,
-    preview_inputs: &["user"],
+    secret_members: Names::fixed(&["/context/credential/password"]),
+    relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
+    filler_words: FILLER_WORDS,
+    preview_inputs: Names::fixed(&["user"]),
+    sample_dates: Names::NONE,
 };
 
 /// The password import extension point.

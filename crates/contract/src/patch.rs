@@ -177,7 +177,7 @@ impl Location<'_> {
 pub(crate) fn each_operation(
     index: usize,
     command: Command,
-    rule: &'static CommandRule,
+    rule: &CommandRule,
     (root, operations): (&'static str, Operations),
     (changes, problems): (&mut Vec<Change>, &mut Vec<Problem>),
     mut apply: impl FnMut(Location<'_>, Edit) -> Result<(), (&'static str, Refused)>,
@@ -198,7 +198,7 @@ pub(crate) fn each_operation(
                 problems.push(problem("/op", refused.hint(NO_REMOVE.to_owned())));
             }
             Ok((op, path, edit)) => match apply(Location { op, path: &path, root }, edit) {
-                Ok(()) => changes.push(Change { command: rule.name, op: op.name(), path }),
+                Ok(()) => changes.push(Change { command: rule.name.clone(), op: op.name(), path }),
                 Err((member, refused)) => problems.push(problem(member, refused)),
             },
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Timestamp,
     context::{RequestContext, UserContext},
-    description::Description,
+    description::{Description, Names},
     id::{EventId, HookId},
     profile::Profile,
 };
@@ -100,23 +100,23 @@ impl Inputs {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{HookType, preview::Inputs};
+    /// use tenterhook_contract::{BuiltInType, preview::Inputs};
     /// let body = json!({ "user": "ada@example.com", "scopes": ["openid"] });
-    /// let (inputs, user) = Inputs::read(body.as_object().unwrap(), HookType::Token.description()).unwrap();
+    /// let (inputs, user) = Inputs::read(body.as_object().unwrap(), BuiltInType::Token.description()).unwrap();
     /// assert_eq!((inputs.scopes.unwrap().len(), user), (1, Some("ada@example.com")));
-    /// assert!(Inputs::read(body.as_object().unwrap(), HookType::Telephony.description()).is_err());
+    /// assert!(Inputs::read(body.as_object().unwrap(), BuiltInType::Telephony.description()).is_err());
     /// ```
     pub fn read<'a>(
         body: &'a Map<String, Value>,
         description: &Description,
     ) -> Result<(Self, Option<&'a str>), DocumentError> {
-        let taken = description.preview_inputs;
+        let taken = &description.preview_inputs;
         let mut inputs = Self::default();
         let mut user = None;
         for (name, value) in body.iter().filter(|(_, value)| !value.is_null()) {
             let wrong = |message: &str| DocumentError::wrong(&format!("inputs.{name}"), message);
             let text = || value.as_str().map(str::to_owned).ok_or_else(|| wrong("must be a string"));
-            if !taken.contains(&name.as_str()) {
+            if !taken.contains(name) {
                 let taken = taken.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                 return Err(wrong(&format!("is not an input of this hook type. Its inputs are {taken}")));
             }
@@ -154,15 +154,15 @@ impl Document {
     /// When it is not an object, or names another type.
     ///
     /// ```
-    /// use tenterhook_contract::{HookType, preview::Document};
-    /// assert!(Document::given(&serde_json::json!({ "eventType": "x" }), HookType::Token.description()).is_err());
+    /// use tenterhook_contract::{BuiltInType, preview::Document};
+    /// assert!(Document::given(&serde_json::json!({ "eventType": "x" }), BuiltInType::Token.description()).is_err());
     /// ```
     pub fn given(value: &Value, description: &Description) -> Result<Self, DocumentError> {
         let Value::Object(members) = value else {
             return Err(DocumentError::wrong("document", "must be an object"));
         };
         match members.get("eventType") {
-            Some(event_type) if event_type != &*description.event_type => Err(DocumentError::wrong(
+            Some(event_type) if event_type != description.event_type.as_str() => Err(DocumentError::wrong(
                 "document.eventType",
                 &format!("The inline hook has the type {}", description.event_type),
             )),
@@ -170,8 +170,8 @@ impl Document {
         }
     }
 
-    /// The sample that fits `inputs`, with its dates moved; the type fills in the rest of `inputs`.
-    pub(crate) fn of_samples(samples: &[&str], inputs: &Inputs) -> Result<Self, DocumentError> {
+    /// The sample that fits `inputs`, with its `dates` moved; the type fills in the rest of `inputs`.
+    pub(crate) fn of_samples(samples: &[&str], dates: &Names, inputs: &Inputs) -> Result<Self, DocumentError> {
         let samples = samples.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
         let wanted = inputs.request_type.as_deref();
         // The sample of the wanted request type if there is one, else the first sample.
@@ -184,33 +184,23 @@ impl Document {
         };
         let mut document = Self(members.clone());
         if let Some(at) = inputs.at {
-            document.move_dates(at);
+            document.move_dates(dates, at);
         }
         Ok(document)
     }
 
     /// Moves the dates of a sample, so that at `at` its session and its passcode have not expired.
-    fn move_dates(&mut self, at: Timestamp) {
-        const DATES: [&str; 6] = [
-            "/data/context/session/createdAt",
-            "/data/context/session/expiresAt",
-            "/data/context/session/lastPasswordVerification",
-            "/data/context/session/lastFactorVerification",
-            "/data/context/user/passwordChanged",
-            "/data/messageProfile/otpExpires",
-        ];
-        // A NumericDate (RFC 7519, section 2).
-        const AUTH_TIME: &str = "/data/identity/claims/auth_time";
-        let date = |document: &Self, pointer| document.find(pointer)?.as_str()?.parse::<Timestamp>().ok();
-        let Some(sent) = date(self, "/eventTime") else { return };
+    fn move_dates(&mut self, dates: &Names, at: Timestamp) {
+        let date = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
+        let Some(sent) = self.find("/eventTime").and_then(date) else { return };
         let seconds = at.as_seconds().saturating_sub(sent.as_seconds());
-        for pointer in DATES {
-            if let Some(date) = date(self, pointer) {
+        for pointer in dates.iter() {
+            let Some(value) = self.find(pointer) else { continue };
+            if let Some(date) = date(value) {
                 self.set(pointer, json!(date.plus_seconds(seconds)));
+            } else if let Some(numeric) = value.as_i64() {
+                self.set(pointer, json!(numeric.saturating_add(seconds)));
             }
-        }
-        if let Some(auth_time) = self.find(AUTH_TIME).and_then(Value::as_i64) {
-            self.set(AUTH_TIME, json!(auth_time.saturating_add(seconds)));
         }
         self.set("/eventTime", json!(at.whole_seconds()));
     }
@@ -241,8 +231,8 @@ impl Document {
     /// The bytes to send.
     ///
     /// ```
-    /// use tenterhook_contract::{HookKind as _, HookType, preview::Inputs};
-    /// let document = HookType::Saml.kind().sample(&Inputs::default()).unwrap();
+    /// use tenterhook_contract::{HookKind as _, BuiltInType, preview::Inputs};
+    /// let document = BuiltInType::Saml.kind().sample(&Inputs::default()).unwrap();
     /// assert_eq!(document.to_json()["eventType"], "com.okta.saml.tokens.transform");
     /// ```
     pub fn to_json(&self) -> Value {
@@ -255,15 +245,16 @@ impl Document {
     /// When there is none.
     ///
     /// ```
-    /// use tenterhook_contract::{HookKind as _, HookType, preview::Inputs};
-    /// let document = HookType::Saml.kind().sample(&Inputs::default()).unwrap();
+    /// use tenterhook_contract::{HookKind as _, BuiltInType, preview::Inputs};
+    /// let document = BuiltInType::Saml.kind().sample(&Inputs::default()).unwrap();
     /// assert!(document.get("/data/assertion").is_ok() && document.get("/data/none").is_err());
     /// ```
     pub fn get(&self, pointer: &str) -> Result<&Value, DocumentError> {
         self.find(pointer).ok_or_else(|| DocumentError::wrong(pointer, "is missing"))
     }
 
-    pub(crate) fn find(&self, pointer: &str) -> Option<&Value> {
+    /// The member at this pointer, unless there is none or it is null.
+    pub fn find(&self, pointer: &str) -> Option<&Value> {
         let tokens = crate::pointer::tokens(pointer).ok()?;
         let (first, below) = tokens.split_first()?;
         let mut value = self.0.get(first.as_ref())?;
@@ -273,16 +264,24 @@ impl Document {
         Some(value).filter(|value| !value.is_null())
     }
 
-    pub(crate) fn text(&self, pointer: &str) -> Result<&str, DocumentError> {
+    /// The text at this pointer.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn text(&self, pointer: &str) -> Result<&str, DocumentError> {
         self.get(pointer)?.as_str().ok_or_else(|| DocumentError::wrong(pointer, "must be a string"))
     }
 
-    pub(crate) fn object(&self, pointer: &str) -> Result<&Map<String, Value>, DocumentError> {
+    /// The object at this pointer.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn object(&self, pointer: &str) -> Result<&Map<String, Value>, DocumentError> {
         self.get(pointer)?.as_object().ok_or_else(|| DocumentError::wrong(pointer, "must be an object"))
     }
 
     /// Sets a member; parents that are missing or not objects become objects.
-    pub(crate) fn set(&mut self, pointer: &str, value: Value) {
+    pub fn set(&mut self, pointer: &str, value: Value) {
         let tokens = crate::pointer::tokens(pointer).unwrap_or_default();
         let Some((last, parents)) = tokens.split_last() else { return };
         let mut members = &mut self.0;

@@ -18,9 +18,9 @@ pub const CUT: char = '…';
 /// A problem of an answer.
 ///
 /// ```
-/// use tenterhook_contract::{HookType, answer::Answer, problem::ProblemCode};
+/// use tenterhook_contract::{BuiltInType, answer::Answer, problem::ProblemCode};
 /// let answer = Answer::parse(br#"{"commands": [{"type": "com.action.update", "value": {}}]}"#).unwrap();
-/// let problem = &answer.shape_problems(HookType::Registration.description())[0];
+/// let problem = &answer.shape_problems(BuiltInType::Registration.description())[0];
 /// assert_eq!((problem.code, problem.pointer.as_str()), (ProblemCode::UnknownCommand, "/commands/0/type"));
 /// assert_eq!(problem.hint.as_deref(), Some("Write `com.okta.action.update`"));
 /// ```
@@ -80,9 +80,9 @@ impl Problem {
     /// One sentence with the problem, its position, and what to write instead.
     ///
     /// ```
-    /// use tenterhook_contract::{HookType, answer::Answer};
+    /// use tenterhook_contract::{BuiltInType, answer::Answer};
     /// let answer = Answer::parse(br#"{"commands": [{"type": "com.action.update", "value": {}}]}"#).unwrap();
-    /// let sentence = answer.shape_problems(HookType::Registration.description())[0].sentence();
+    /// let sentence = answer.shape_problems(BuiltInType::Registration.description())[0].sentence();
     /// assert_eq!(sentence, "Unknown command(com.action.update) at /commands/0/type. Write `com.okta.action.update`");
     /// ```
     pub fn sentence(&self) -> String {
@@ -101,7 +101,7 @@ impl Problem {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The command's type.
-    pub command: &'static str,
+    pub command: Cow<'static, str>,
     /// The operation.
     pub op: &'static str,
     /// The path that was changed, relative to the command's subject.
@@ -133,10 +133,10 @@ impl Refused {
 /// The first [`PROBLEMS_SHOWN_MAX`] problems, each cut to a bound, and one more that counts the rest.
 ///
 /// ```
-/// use tenterhook_contract::{HookType, answer::Answer, problem::bounded};
+/// use tenterhook_contract::{BuiltInType, answer::Answer, problem::bounded};
 /// let commands = vec![serde_json::json!({ "type": "x" }); 500];
 /// let answer = serde_json::json!({ "commands": commands }).to_string();
-/// let problems = bounded(Answer::parse(answer.as_bytes()).unwrap().shape_problems(HookType::Token.description()));
+/// let problems = bounded(Answer::parse(answer.as_bytes()).unwrap().shape_problems(BuiltInType::Token.description()));
 /// assert_eq!((problems.len(), problems[100].message.as_str()), (101, "and 400 more problems"));
 /// ```
 pub fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {

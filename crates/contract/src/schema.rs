@@ -51,8 +51,8 @@ pub struct Documents {
 /// The JSON Schemas of a type's documents, each complete on its own.
 ///
 /// ```
-/// use tenterhook_contract::{HookType, schema::json_schemas};
-/// let schemas = json_schemas(HookType::Saml.kind());
+/// use tenterhook_contract::{BuiltInType, schema::json_schemas};
+/// let schemas = json_schemas(&**BuiltInType::Saml.kind());
 /// assert_eq!(schemas.request["properties"]["eventType"]["const"], "com.okta.saml.tokens.transform");
 /// assert_eq!(schemas.answer["$schema"], "https://json-schema.org/draft/2020-12/schema");
 /// ```
@@ -76,8 +76,8 @@ pub fn json_schemas(kind: &dyn HookKind) -> Documents {
 /// The OpenAPI 3.1 description of the calls of these types, as `webhooks`.
 ///
 /// ```
-/// use tenterhook_contract::{HookType, schema::openapi};
-/// let document = openapi(HookType::ALL.iter().map(|hook_type| hook_type.kind()));
+/// use tenterhook_contract::{BuiltInType, schema::openapi};
+/// let document = openapi(BuiltInType::ALL.iter().map(|hook_type| &**hook_type.kind()));
 /// assert_eq!(document["webhooks"].as_object().unwrap().len(), 6);
 /// ```
 pub fn openapi<'a>(kinds: impl Iterator<Item = &'a dyn HookKind>) -> Value {

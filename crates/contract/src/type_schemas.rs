@@ -66,7 +66,9 @@ pub(crate) fn object_of<T: JsonSchema>(generator: &mut SchemaGenerator, name: &s
 }
 
 impl TypeSchemas {
-    pub(crate) fn new<D: JsonSchema + Serialize>(
+    /// Schemas of a type whose request has one form, with `data` of the type `D`; `operands` are those of its commands, in the
+    /// order of its description.
+    pub fn new<D: JsonSchema + Serialize>(
         generator: &mut SchemaGenerator,
         request_types: &[&'static str],
         operands: Vec<Schema>,
@@ -75,7 +77,8 @@ impl TypeSchemas {
     }
 
     /// A further form of the request.
-    pub(crate) fn or<D: JsonSchema + Serialize>(
+    #[must_use]
+    pub fn or<D: JsonSchema + Serialize>(
         mut self,
         generator: &mut SchemaGenerator,
         request_types: &[&'static str],

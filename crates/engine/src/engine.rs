@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    ExtensionPoint, Retry,
+    Description, ExtensionPoint, HookKind, Retry,
     answer::Answer,
     envelope::Envelope,
     hook::{FailurePolicy, HookStatus, InlineHook},
@@ -52,6 +52,7 @@ pub struct Engine {
 pub struct ReadyHook {
     /// The registration.
     pub hook: InlineHook,
+    kind: Arc<dyn HookKind>,
     name: Arc<str>,
     endpoint: Arc<dyn Endpoint>,
     breaker: Breaker,
@@ -138,12 +139,14 @@ impl Exchanged<'_> {
 }
 
 impl ReadyHook {
-    /// Makes `hook` ready, with its policy.
-    pub fn new(hook: InlineHook, endpoint: Arc<dyn Endpoint>) -> Self {
+    /// Makes `hook`, whose type is `kind`, ready, with its policy.
+    pub fn new(hook: InlineHook, kind: Arc<dyn HookKind>, endpoint: Arc<dyn Endpoint>) -> Self {
+        debug_assert_eq!(hook.hook_type, kind.description().event_type, "a hook is of the type that it names");
         let breaker = Breaker::new(hook.policy.breaker);
         Self {
             name: hook.name.as_str().into(),
             hook,
+            kind,
             endpoint,
             breaker,
             org_limit: None,
@@ -162,7 +165,7 @@ impl ReadyHook {
     /// The same hook with an endpoint whose calls fail at once, for a call that must not be made.
     #[must_use]
     pub fn refusing(&self, failure: CallFailure) -> Self {
-        Self::new(self.hook.clone(), Arc::new(Refusing(failure)))
+        Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::new(Refusing(failure)))
     }
 
     /// The state of its circuit breaker.
@@ -173,6 +176,16 @@ impl ReadyHook {
     /// Closes its circuit breaker and forgets every result.
     pub fn reset_breaker(&self) {
         self.breaker.reset();
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &dyn HookKind {
+        &*self.kind
+    }
+
+    /// What its type is.
+    pub(crate) fn description(&self) -> &Description {
+        self.kind.description()
     }
 
     /// The hook's name, shared.
@@ -216,7 +229,7 @@ impl ReadyHook {
     }
 
     fn attempts_max(&self) -> u32 {
-        match (self.hook.description().retry, self.hook.policy.retry) {
+        match (self.description().retry, self.hook.policy.retry) {
             (Retry::Never, _) | (_, Some(Retry::Never)) => 1,
             (Retry::Once, None | Some(Retry::Once)) => 2,
         }
@@ -263,7 +276,7 @@ impl Engine {
     pub async fn invoke<P: ExtensionPoint>(&self, invocation: Invocation<'_, P>) -> Resumption {
         let Invocation { point, hook, origin, source, context, subject, deadline } = invocation;
         debug_assert_eq!(
-            hook.hook.description().event_type,
+            hook.hook.hook_type,
             point.description().event_type,
             "an association names a hook of its own type"
         );
@@ -376,7 +389,7 @@ impl Engine {
                 record.answered(answer);
                 match &answer.error {
                     Some(error) => Outcome::Refused(error.clone()),
-                    None if answer.means_default(hook.hook.description()) => Outcome::Unchanged,
+                    None if answer.means_default(hook.description()) => Outcome::Unchanged,
                     None => match problems(answer) {
                         none if none.is_empty() => Outcome::Unchanged,
                         some => Outcome::Invalid(bounded(some)),
@@ -468,7 +481,7 @@ impl Engine {
         deadline: Deadline,
     ) -> Exchanged<'a> {
         // The answer may repeat the document's secrets.
-        let document = secretive(hook.hook.description()).then(|| body.clone());
+        let document = secretive(hook.description()).then(|| body.clone());
         let progress = Progress::default();
         let began = record.begin_attempt(&progress);
         let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
@@ -488,7 +501,7 @@ impl Engine {
         let Exchange { result, timings, sent } = exchange.unwrap_or_else(|_| timed_out(progress.phase(), took));
         let (mut raw, mut outcome) = match result {
             Ok(raw) => {
-                let outcome = judge(hook.hook.description(), &raw);
+                let outcome = judge(hook.description(), &raw);
                 (Some(raw), outcome)
             }
             Err(failure) => (None, Err(failure)),

@@ -17,7 +17,7 @@ pub const fn carries_answer(status: u16) -> bool {
 pub(crate) fn judge(description: &Description, raw: &RawAnswer) -> Result<Answer, CallFailure> {
     match raw.status {
         status if carries_answer(status) && Answer::is_empty_body(&raw.body) => empty(description),
-        status if carries_answer(status) => Answer::parse(&raw.body).map_err(|unparsable| {
+        status if carries_answer(status) => Answer::parse_for(&raw.body, description).map_err(|unparsable| {
             CallFailure::new(FailureCode::BodyUnparsable, format!("{unparsable}. {}", unparsable.hint))
         }),
         204 => empty(description),
@@ -30,15 +30,15 @@ pub(crate) fn judge(description: &Description, raw: &RawAnswer) -> Result<Answer
                 None => format!("The service answered HTTP {status}: redirects are never followed"),
             },
         )),
-        status => Err(CallFailure::new(FailureCode::Status(status), of_status(status, &raw.body))),
+        status => Err(CallFailure::new(FailureCode::Status(status), of_status(description, status, &raw.body))),
     }
 }
 
 /// The text for a status that is not success. The status alone decides (`overview.md` 4.3), so the text explains how to
 /// refuse when the body has an `error`.
-fn of_status(status: u16, body: &[u8]) -> String {
+fn of_status(description: &Description, status: u16, body: &[u8]) -> String {
     let text = format!("The service answered HTTP {status}");
-    if Answer::parse(body).is_ok_and(|answer| answer.error.is_some()) {
+    if Answer::parse_for(body, description).is_ok_and(|answer| answer.error.is_some()) {
         return format!(
             "{text}: the status makes it a failure, and the `error` in its body does not count. To refuse, answer 200 \
              with the `error`"

@@ -97,7 +97,7 @@ impl<'a> CallSecrets<'a> {
 
     fn of_document(&self) -> &[Secret] {
         self.of_document.get_or_init(|| {
-            let document = self.document.as_ref().map(|body| in_document(self.hook.hook.description(), body));
+            let document = self.document.as_ref().map(|body| in_document(self.hook.description(), body));
             document.unwrap_or_default()
         })
     }
@@ -235,7 +235,7 @@ fn in_document(description: &Description, body: &[u8]) -> Vec<Secret> {
 
 #[cfg(test)]
 mod tests {
-    use tenterhook_contract::HookType;
+    use tenterhook_contract::BuiltInType;
 
     use super::*;
 
@@ -286,10 +286,13 @@ mod tests {
 
     #[test]
     fn the_secrets_of_a_document_are_where_its_type_says() {
-        let of = |hook_type: HookType, text: &str| in_document(hook_type.description(), text.as_bytes());
+        let of = |hook_type: BuiltInType, text: &str| in_document(hook_type.description(), text.as_bytes());
         let password = r#"{"data":{"context":{"credential":{"username":"mei","password":"pw"}}}}"#;
-        assert_eq!(of(HookType::PasswordImport, password), [Secret::new("pw")]);
-        assert_eq!(of(HookType::Telephony, r#"{"data":{"messageProfile":{"otpCode":12345}}}"#), [Secret::new("12345")]);
-        assert!(of(HookType::Token, password).is_empty() && of(HookType::Telephony, "no JSON").is_empty());
+        assert_eq!(of(BuiltInType::PasswordImport, password), [Secret::new("pw")]);
+        assert_eq!(
+            of(BuiltInType::Telephony, r#"{"data":{"messageProfile":{"otpCode":12345}}}"#),
+            [Secret::new("12345")]
+        );
+        assert!(of(BuiltInType::Token, password).is_empty() && of(BuiltInType::Telephony, "no JSON").is_empty());
     }
 }

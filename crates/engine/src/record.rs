@@ -1,9 +1,9 @@
 //! The origin of an invocation, its outcome, and its record.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{
-    Timestamp,
+    HookTypeName, Timestamp,
     answer::{Answer, Notice, ServiceError, render_debug_context},
     context::RequestContext,
     id::{EventId, HookId, OrgId},
@@ -213,8 +213,8 @@ pub struct InvocationRecord {
     pub hook_id: HookId,
     /// Its name.
     pub hook_name: Arc<str>,
-    /// The string of its type.
-    pub hook_type: Cow<'static, str>,
+    /// The name of its type.
+    pub hook_type: HookTypeName,
     /// The invocation's id.
     pub event_id: EventId,
     /// When it ended.
@@ -383,7 +383,7 @@ impl<'a> OpenRecord<'a> {
             purpose: self.purpose,
             hook_id: self.hook.hook.id.clone(),
             hook_name: self.hook.name(),
-            hook_type: self.hook.hook.description().event_type.clone(),
+            hook_type: self.hook.hook.hook_type.clone(),
             event_id: self.event_id.clone(),
             at: self.clock.now(),
             answered: matches!(

@@ -5,7 +5,7 @@
 //! hook is deactivated or deleted. The operations on hooks and the operations that put the member ask the table; they
 //! know no kind by name.
 
-use tenterhook_contract::{HookType, Timestamp, hook::InlineHook, id::HookId};
+use tenterhook_contract::{BuiltInType, Timestamp, hook::InlineHook, id::HookId};
 use tenterhook_model::{Configuration, ConfigurationObject, PolicyRule};
 use tenterhook_platform::{OrgSnapshot, Platform};
 
@@ -41,7 +41,7 @@ pub struct Association {
     /// The member with the hook's id, as the causes of a refusal name it.
     pub member: &'static str,
     /// The types that the hook may have.
-    pub hook_types: &'static [HookType],
+    pub hook_types: &'static [BuiltInType],
     /// What deactivating the hook does.
     pub on_deactivate: OnDeactivate,
     /// What deleting the hook does.
@@ -59,7 +59,7 @@ pub const ASSOCIATIONS: &[Association] = &[TOKEN_RULE];
 pub const TOKEN_RULE: Association = Association {
     kind: "access policy rule",
     member: "actions.token.inlineHook.id",
-    hook_types: &[HookType::Token],
+    hook_types: &[BuiltInType::Token],
     on_deactivate: OnDeactivate::RunsWithout,
     on_delete: OnDelete::Cleared,
     cleared: |configuration, hook, now| {
@@ -81,7 +81,7 @@ impl Association {
     /// Why it cannot be named, for a cause of [`Self::member`].
     pub(crate) fn hook<'a>(&self, org: &'a OrgSnapshot, id: Option<&HookId>) -> Result<&'a InlineHook, String> {
         let hook = id.and_then(|id| org.configuration.hooks.get(id)).ok_or("There is no inline hook with this id")?;
-        if self.hook_types.contains(&hook.hook_type) {
+        if self.hook_types.iter().any(|built_in| hook.hook_type == *built_in.name()) {
             return Ok(hook);
         }
         let types: Vec<_> = self.hook_types.iter().map(|hook_type| hook_type.as_str()).collect();

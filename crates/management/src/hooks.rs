@@ -43,9 +43,18 @@ impl HookChange<'_> {
     }
 }
 
-/// The org's hooks in order of creation.
-pub fn list(platform: &Platform, administrator: &Administrator) -> Result<Vec<InlineHook>, ManagementError> {
-    Ok(org_of(platform, administrator)?.configuration.hooks.iter().cloned().collect())
+/// The org's hooks in order of creation; with `hook_type` those of the type that it names.
+pub fn list(
+    platform: &Platform,
+    administrator: &Administrator,
+    hook_type: Option<&str>,
+) -> Result<Vec<InlineHook>, ManagementError> {
+    let org = org_of(platform, administrator)?;
+    if hook_type.is_some_and(|name| org.hook_types.kind(name).is_none()) {
+        return Err(ManagementError::field("type", "The field has an invalid value"));
+    }
+    let hooks = org.configuration.hooks.iter();
+    Ok(hooks.filter(|hook| hook_type.is_none_or(|name| hook.hook_type == *name)).cloned().collect())
 }
 
 /// One hook.
@@ -65,7 +74,7 @@ pub async fn create(
             orgs::check_room_for_hook(org)?;
             let id = HookId::from_parts(unix_ms, entropy);
             let (hooks, keys) = registered(org);
-            let hook = InlineHook::create(body, registry(platform, &hooks, &keys), id, now)?;
+            let hook = InlineHook::create(body, registry(platform, org, (&hooks, &keys)), id, now)?;
             Ok::<_, ManagementError>((vec![put(&hook)], hook))
         })
         .await?;
@@ -85,7 +94,7 @@ pub async fn change(
         .change(&administrator.token.org_id, |org| {
             let stored = find(org, id)?;
             let (hooks, keys) = registered(org);
-            let registry = registry(platform, &hooks, &keys);
+            let registry = registry(platform, org, (&hooks, &keys));
             let hook = match change {
                 HookChange::Replace(body) => stored.replace(body, registry, now)?,
                 HookChange::Merge(body) => stored.merge(body, registry, now)?,
@@ -138,6 +147,7 @@ pub async fn execute(
     let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
+    let description = ready.kind().description();
     if hook.status == HookStatus::Inactive {
         return Err(ManagementError::field("status", "An inactive inline hook cannot be executed"));
     }
@@ -153,19 +163,18 @@ pub async fn execute(
         purpose: Purpose::Execute,
         event_id: None,
         body: bytes,
-        problems: |answer: &Answer| answer.shape_problems(hook.hook_type.description()),
+        problems: |answer: &Answer| answer.shape_problems(description),
     };
     let answer = platform.engine().test_call(ready, call).await;
     let answer = answer.outcome.map_err(|failure| of_call(&failure))?;
-    let problems =
-        if answer.error.is_none() { answer.shape_problems(hook.hook_type.description()) } else { Vec::new() };
+    let problems = if answer.error.is_none() { answer.shape_problems(description) } else { Vec::new() };
     if !problems.is_empty() {
         let problems = bounded(problems);
         let causes = problems.iter().map(Problem::sentence);
         let causes = causes.chain(answer.notices.iter().map(ToString::to_string)).collect();
         return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, causes });
     }
-    let mut shown = answer.normalised_for(hook.hook_type.description());
+    let mut shown = answer.normalised_for(description);
     // A member of ours, only where it says something: the vendor's clients ignore members that they do not know.
     if let (Some(members), false) = (shown.as_object_mut(), answer.notices.is_empty()) {
         members.insert("notices".to_owned(), json!(answer.notices));
@@ -203,8 +212,13 @@ fn registered(org: &OrgSnapshot) -> (Vec<InlineHook>, Vec<HookKey>) {
     (org.configuration.hooks.iter().cloned().collect(), org.configuration.hook_keys.iter().cloned().collect())
 }
 
-fn registry<'a>(platform: &Platform, hooks: &'a [InlineHook], hook_keys: &'a [HookKey]) -> Registry<'a> {
-    Registry { hooks, hook_keys, plain_http_to_loopback: platform.settings().plain_http_to_loopback }
+fn registry<'a>(
+    platform: &Platform,
+    org: &'a OrgSnapshot,
+    (hooks, hook_keys): (&'a [InlineHook], &'a [HookKey]),
+) -> Registry<'a> {
+    let plain_http_to_loopback = platform.settings().plain_http_to_loopback;
+    Registry { hooks, hook_keys, types: &org.hook_types, plain_http_to_loopback }
 }
 
 fn of_call(failure: &CallFailure) -> ManagementError {

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
-    HookType,
+    HookKind,
     answer::Answer,
-    hook::InlineHook,
     id::EventId,
     members::Members,
     preview::{Document, DocumentError, Inputs, Mark},
     problem::bounded,
     profile::ProfileSchema,
 };
-use tenterhook_engine::{CallFailure, FailureCode, Purpose, RawAnswer, TestCall, TestCallResult, Timings};
+use tenterhook_engine::{CallFailure, FailureCode, Purpose, RawAnswer, ReadyHook, TestCall, TestCallResult, Timings};
 use tenterhook_platform::{OrgSnapshot, Platform, context::user_context};
 
 use crate::{
@@ -73,14 +72,10 @@ pub async fn preview(
     let hook = find(&org, id)?;
     let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
     let wanted = Wanted::read(body, &org.profile_schema)?;
-    let (document, event_id) = preview_document(platform, administrator, &org, hook, &wanted).await?;
+    let kind = ready.kind();
+    let (document, event_id) = preview_document(platform, administrator, &org, ready, &wanted).await?;
     // Before anything is sent: a document without a subject has nothing to try an answer on.
-    let before = hook
-        .hook_type
-        .kind()
-        .rehearse(&document, &wanted.schema, Answer::default())
-        .map_err(|error| invalid(&error))?
-        .before;
+    let before = kind.rehearse(&document, &wanted.schema, Answer::default()).map_err(|error| invalid(&error))?.before;
     let got = match wanted.source {
         AnswerSource::Service => {
             let call = TestCall {
@@ -89,7 +84,7 @@ pub async fn preview(
                 event_id: Some(event_id),
                 body: document.to_json().to_string().into_bytes().into(),
                 problems: |answer: &Answer| {
-                    let tried = hook.hook_type.kind().rehearse(&document, &wanted.schema, answer.clone());
+                    let tried = kind.rehearse(&document, &wanted.schema, answer.clone());
                     tried.ok().and_then(|tried| tried.result.err()).unwrap_or_default()
                 },
             };
@@ -100,13 +95,13 @@ pub async fn preview(
             Got::called(result)
         }
         AnswerSource::Given(text) => {
-            let answer = Answer::parse(&text)
+            let answer = Answer::parse_for(&text, kind.description())
                 .map_err(|error| ManagementError::field("answer", &format!("{error}. {}", error.hint)))?;
             Got { answer: Some(answer), ..Got::default() }
         }
         AnswerSource::Nobody => Got::default(),
     };
-    let mut shown = got.shown(&document, hook.hook_type, &wanted.schema, &before)?;
+    let mut shown = got.shown(&document, kind, &wanted.schema, &before)?;
     let unsent = hook.channel.unsent_headers();
     if let (Some(members), false) = (shown.as_object_mut(), unsent.is_empty()) {
         members.insert("unsentHeaders".to_owned(), json!(unsent));
@@ -118,21 +113,19 @@ async fn preview_document(
     platform: &Platform,
     administrator: &Administrator,
     org: &OrgSnapshot,
-    hook: &InlineHook,
+    ready: &ReadyHook,
     wanted: &Wanted<'_>,
 ) -> Result<(Document, EventId), ManagementError> {
+    let (hook, kind) = (&ready.hook, ready.kind());
     let now = platform.now();
     let mut document = match wanted.about {
-        About::Document(document) => {
-            Document::given(document, hook.hook_type.description()).map_err(|error| invalid(&error))?
-        }
+        About::Document(document) => Document::given(document, kind.description()).map_err(|error| invalid(&error))?,
         About::Inputs(None) => {
             let inputs = Inputs { at: Some(now), ..Inputs::default() };
-            hook.hook_type.kind().sample(&inputs).map_err(|error| invalid(&error))?
+            kind.sample(&inputs).map_err(|error| invalid(&error))?
         }
         About::Inputs(Some(given)) => {
-            let (mut inputs, user) =
-                Inputs::read(given, hook.hook_type.description()).map_err(|error| invalid(&error))?;
+            let (mut inputs, user) = Inputs::read(given, kind.description()).map_err(|error| invalid(&error))?;
             if let Some(user) = user {
                 let user = users::get(platform, administrator, user).await.map_err(|error| match error {
                     ManagementError::NotFound { .. } => ManagementError::field("inputs.user", "No such user"),
@@ -142,7 +135,7 @@ async fn preview_document(
                 inputs.email = Some(user.profile.email);
             }
             inputs.at = Some(now);
-            hook.hook_type.kind().sample(&inputs).map_err(|error| invalid(&error))?
+            kind.sample(&inputs).map_err(|error| invalid(&error))?
         }
     };
     let mut entropy = [0; 16];
@@ -210,7 +203,7 @@ impl Got {
     fn shown(
         self,
         document: &Document,
-        hook_type: HookType,
+        kind: &dyn HookKind,
         schema: &Arc<ProfileSchema>,
         before: &Value,
     ) -> Result<Value, ManagementError> {
@@ -222,19 +215,17 @@ impl Got {
             None if failure.is_some() => "FAILED",
             None => "NOT_CALLED",
             Some(answer) if answer.error.is_some() => "REFUSED",
-            Some(answer) if answer.means_default(hook_type.description()) => "UNCHANGED",
-            Some(answer) => {
-                match hook_type.kind().rehearse(document, schema, answer).map_err(|error| invalid(&error))?.result {
-                    Ok((subject, made)) => {
-                        (after, changes) = (subject, made);
-                        "APPLIED"
-                    }
-                    Err(found) => {
-                        problems = bounded(found);
-                        "INVALID"
-                    }
+            Some(answer) if answer.means_default(kind.description()) => "UNCHANGED",
+            Some(answer) => match kind.rehearse(document, schema, answer).map_err(|error| invalid(&error))?.result {
+                Ok((subject, made)) => {
+                    (after, changes) = (subject, made);
+                    "APPLIED"
                 }
-            }
+                Err(found) => {
+                    problems = bounded(found);
+                    "INVALID"
+                }
+            },
         };
         let diff = json_patch::diff(before, &after);
         Ok(json!({

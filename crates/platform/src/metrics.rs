@@ -1,15 +1,16 @@
 //! Metrics of invocations, in the OpenMetrics text form.
 
 use std::{
-    borrow::Cow,
+    collections::HashSet,
+    fmt::{self, Write as _},
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicI64, AtomicU64},
     },
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
     metrics::{
         counter::Counter,
         family::Family,
@@ -18,33 +19,84 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use tenterhook_contract::id::OrgId;
+use tenterhook_contract::{HookTypeName, HookTypes, id::OrgId};
 use tenterhook_engine::{BoxFuture, BreakerState, FallbackUse, InvocationRecord, Purpose, Recorder};
 
 use crate::Platform;
 
+/// Own hook types, of all orgs, whose names are label values on a node; those that are seen later share one value.
+const OWN_TYPES_MAX: usize = 50;
+/// The label value that they share.
+const OTHER_TYPES: &str = "other";
+
+/// The label value of a hook type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum TypeName {
+    Named(HookTypeName),
+    Other,
+}
+
+impl EncodeLabelValue for TypeName {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        encoder.write_str(match self {
+            Self::Named(name) => name,
+            Self::Other => OTHER_TYPES,
+        })
+    }
+}
+
+/// The own hook types that have label values: orgs name their types as they like, and every value costs memory for good.
+#[derive(Default)]
+struct OwnTypes(RwLock<HashSet<HookTypeName>>);
+
+impl OwnTypes {
+    /// The label value of the type with this name.
+    fn label(&self, name: &HookTypeName) -> TypeName {
+        let own = || TypeName::Named(name.clone());
+        if HookTypes::built_in().kind(name).is_some() {
+            return own();
+        }
+        let (is_there, is_full) = {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            (known.contains(name), known.len() >= OWN_TYPES_MAX)
+        };
+        if is_there {
+            return own();
+        }
+        if is_full {
+            return TypeName::Other;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < OWN_TYPES_MAX || known.contains(name) {
+            known.insert(name.clone());
+            return own();
+        }
+        TypeName::Other
+    }
+}
+
 /// Labels of an invocation: each has few values, none is an id or a text from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InvocationLabels {
-    hook_type: Cow<'static, str>,
+    hook_type: TypeName,
     outcome: &'static str,
     code: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabel {
-    hook_type: Cow<'static, str>,
+    hook_type: TypeName,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BreakerLabels {
-    hook_type: Cow<'static, str>,
+    hook_type: TypeName,
     change: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BoundLabels {
-    hook_type: Cow<'static, str>,
+    hook_type: TypeName,
     bound: &'static str,
 }
 
@@ -56,6 +108,7 @@ struct StateLabel {
 /// The metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
+    own_types: OwnTypes,
     invocations: Family<InvocationLabels, Counter>,
     seconds: Family<TypeLabel, Histogram, fn() -> Histogram>,
     attempts: Family<TypeLabel, Counter>,
@@ -101,6 +154,7 @@ impl Metrics {
         );
         Arc::new(Self {
             registry,
+            own_types: OwnTypes::default(),
             invocations,
             seconds,
             attempts,
@@ -119,7 +173,8 @@ impl Metrics {
         if record.purpose != Purpose::Flow {
             return;
         }
-        let hook_type = || record.hook_type.clone();
+        let named = self.own_types.label(&record.hook_type);
+        let hook_type = || named.clone();
         let code = record.outcome.missed().unwrap_or_default();
         let outcome = record.outcome.name();
         self.invocations.get_or_create(&InvocationLabels { hook_type: hook_type(), outcome, code }).inc();
@@ -176,5 +231,27 @@ impl Platform {
         // Writing to a `String` does not fail.
         let _ = encode(&mut text, &metrics.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tenterhook_contract::BuiltInType;
+
+    use super::*;
+
+    #[test]
+    fn own_types_beyond_the_bound_share_a_label_value() {
+        let own_types = OwnTypes::default();
+        let own = |number: usize| format!("com.example.t{number}").parse::<HookTypeName>().unwrap();
+        for number in 0..OWN_TYPES_MAX {
+            assert_eq!(own_types.label(&own(number)), TypeName::Named(own(number)));
+        }
+        assert_eq!(own_types.label(&own(OWN_TYPES_MAX)), TypeName::Other, "one past the bound");
+        assert_eq!(own_types.label(&own(0)), TypeName::Named(own(0)), "the first ones keep theirs");
+        let built_in = BuiltInType::Saml.name();
+        assert_eq!(own_types.label(built_in), TypeName::Named(built_in.clone()), "a built-in type is not counted");
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_contract::{HookTypes, Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
 use tenterhook_model::{ConfigurationVersion, ConfigurationWrite, Org};
 use tenterhook_store::{CommitError, LogWriter, NotReady, Store, StoreError};
@@ -40,6 +40,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Settings of the operator.
     pub settings: Settings,
+    /// The types that hooks may have.
+    pub hook_types: Arc<HookTypes>,
     /// Is shown every exchange: `tenterhook dev` only.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -69,6 +71,7 @@ pub struct Platform {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
+    hook_types: Arc<HookTypes>,
     refusals: Refusals,
     orgs: ArcSwap<HashMap<OrgId, Arc<OrgSnapshot>>>,
     reloading: Mutex<()>,
@@ -94,7 +97,7 @@ pub enum ChangeError<E> {
 impl Platform {
     /// Reads every org's configuration and is ready to serve.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts { store, transport, clock, entropy, settings, witness } = parts;
+        let Parts { store, transport, clock, entropy, settings, hook_types, witness } = parts;
         let log = store.log_writer();
         let metrics = Metrics::new();
         let inner = SystemLogRecorder::new(log.clone(), Arc::clone(&entropy));
@@ -112,6 +115,7 @@ impl Platform {
             clock,
             entropy,
             settings,
+            hook_types,
             refusals: Refusals::new(),
             orgs: ArcSwap::default(),
             reloading: Mutex::new(()),
@@ -388,9 +392,9 @@ impl Platform {
             org.clone(),
             base_url,
             (configuration, read_at),
-            &*self.transport,
+            (&self.hook_types, &*self.transport),
             previous.as_deref(),
-        );
+        )?;
         let mut orgs = HashMap::clone(&self.orgs.load());
         orgs.insert(org.id.clone(), Arc::new(snapshot));
         self.orgs.store(Arc::new(orgs));

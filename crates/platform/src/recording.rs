@@ -231,10 +231,13 @@ mod tests {
 
     #[test]
     fn the_paths_that_a_service_chose_fill_no_more_than_one_text_of_the_log() {
-        let change =
-            Change { command: "com.okta.access.patch", op: "add", path: format!("/claims/{}", "é".repeat(2_000)) };
+        let change = Change {
+            command: "com.okta.access.patch".into(),
+            op: "add",
+            path: format!("/claims/{}", "é".repeat(2_000)),
+        };
         assert_eq!(named(&vec![change; 60]).chars().count(), 2_000);
-        let short = Change { command: "com.okta.access.patch", op: "add", path: "/claims/a".into() };
+        let short = Change { command: "com.okta.access.patch".into(), op: "add", path: "/claims/a".into() };
         assert_eq!(named(&[short.clone(), short.clone()]), "add /claims/a, add /claims/a");
         assert_eq!(named(&vec![short; 60]).matches("add").count(), CHANGES_SHOWN_MAX);
     }

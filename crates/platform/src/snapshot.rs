@@ -6,12 +6,14 @@ use std::{
     sync::Arc,
 };
 use tenterhook_contract::{
+    HookTypes,
     hook::InlineHook,
     id::{AuthorizationServerId, HookId},
     profile::ProfileSchema,
 };
 use tenterhook_engine::{ReadyHook, Transport};
 use tenterhook_model::{AuthorizationServer, Configuration, ConfigurationVersion, Org, UserSchema};
+use tenterhook_store::StoreError;
 
 use crate::{caller::canonical_path, keys::Keys, org_turns::OrgTurns};
 use tokio::time::Instant;
@@ -30,6 +32,8 @@ pub struct OrgSnapshot {
     pub configuration: Configuration,
     /// The attributes that users of the org may have.
     pub profile_schema: Arc<ProfileSchema>,
+    /// The types that its hooks may have.
+    pub hook_types: Arc<HookTypes>,
     /// Signing keys, parsed.
     pub keys: Keys,
     /// When reading it began: whatever was committed until then is in it.
@@ -44,13 +48,16 @@ pub struct OrgSnapshot {
 impl OrgSnapshot {
     /// Prepares a configuration for use. Endpoints of hooks that did not change since `previous` are kept, and with
     /// them their cached access tokens.
+    ///
+    /// # Errors
+    /// When a hook is of a type that is not known, such as one that a newer version has.
     pub fn prepare(
         org: Org,
         base_url: Arc<str>,
         (configuration, read_at): (Configuration, Instant),
-        transport: &dyn Transport,
+        (hook_types, transport): (&Arc<HookTypes>, &dyn Transport),
         previous: Option<&Self>,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
         // A hook keeps the bulkhead of its org, so another limit of the org makes all of its hooks anew.
         let same_limit = previous.filter(|previous| previous.org.limits.in_flight == org.limits.in_flight);
         let kept = |hook: &InlineHook| same_limit?.ready.get(&hook.id).filter(|ready| ready.hook == *hook).cloned();
@@ -59,13 +66,20 @@ impl OrgSnapshot {
             .hooks
             .iter()
             .map(|hook| {
-                let made = || {
+                let make = || -> Result<_, StoreError> {
+                    let kind = hook_types.kind(&hook.hook_type).ok_or_else(|| unknown_type(hook))?;
                     let key = hook.hook_key().and_then(|id| configuration.hook_keys.get(id));
-                    Arc::new(ReadyHook::new(hook.clone(), transport.endpoint(hook, key)).with_org_limit(org_limit))
+                    let endpoint = transport.endpoint(hook, key);
+                    let ready = ReadyHook::new(hook.clone(), Arc::clone(kind), endpoint);
+                    Ok(Arc::new(ready.with_org_limit(org_limit)))
                 };
-                (hook.id.clone(), kept(hook).unwrap_or_else(made))
+                let ready = match kept(hook) {
+                    Some(kept) => kept,
+                    None => make()?,
+                };
+                Ok((hook.id.clone(), ready))
             })
-            .collect();
+            .collect::<Result<_, StoreError>>()?;
         let same_clients = previous.filter(|previous| previous.configuration.clients == configuration.clients);
         let origins = match same_clients {
             Some(previous) => Arc::clone(&previous.origins),
@@ -78,7 +92,8 @@ impl OrgSnapshot {
         };
         let keys = Keys::prepare(&configuration.signing_keys);
         let turns = previous.map(|previous| Arc::clone(&previous.turns)).unwrap_or_default();
-        Self { org, base_url, configuration, profile_schema, keys, read_at, turns, ready, origins }
+        let hook_types = Arc::clone(hook_types);
+        Ok(Self { org, base_url, configuration, profile_schema, hook_types, keys, read_at, turns, ready, origins })
     }
 
     /// The version of the configuration.
@@ -118,6 +133,11 @@ impl OrgSnapshot {
     pub fn lacks_key_of(&self, token: &str) -> bool {
         self.keys.lack_key_of(token)
     }
+}
+
+fn unknown_type(hook: &InlineHook) -> StoreError {
+    let why = format!("the inline hook {} has the type `{}`, which is not known", hook.id, hook.hook_type);
+    StoreError::Unreadable { what: "inline hook", why }
 }
 
 /// The issuer of a server. The default one is named as such, as with the vendor, whichever of its URLs was called.

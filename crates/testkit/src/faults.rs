@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use tenterhook_contract::{
-    EmptyAnswer, FailureDefault, HookType, Retry,
+    BuiltInType, EmptyAnswer, FailureDefault, Retry,
     hook::{BreakerMode, BreakerPolicy, HookPolicy, InlineHook},
 };
 use tenterhook_engine::{
@@ -378,7 +378,7 @@ impl Fault {
 /// A fault and a hook of one type on it, with an engine of its own.
 pub struct Case<'a> {
     fault: &'a Fault,
-    hook_type: HookType,
+    hook_type: BuiltInType,
     running: Running,
     engine: Engine,
     hook: ReadyHook,
@@ -404,7 +404,7 @@ impl<'a> Case<'a> {
     /// When the service cannot be started, or when the good answer is none.
     pub async fn start(
         fault: &'a Fault,
-        hook_type: HookType,
+        hook_type: BuiltInType,
         authority: &Authority,
         means: Means,
         endpoint: impl FnOnce(&InlineHook) -> Arc<dyn Endpoint>,
@@ -418,7 +418,7 @@ impl<'a> Case<'a> {
         let endpoint = endpoint(&hook);
         let records = Arc::new(Records::default());
         let engine = Engine::new(Arc::clone(&records) as _, clock, entropy, Limits::default());
-        let hook = ReadyHook::new(hook, endpoint);
+        let hook = ReadyHook::new(hook, hook_type.kind().clone(), endpoint);
         let case = Self { fault, hook_type, running, engine, hook, records, timeout };
         if matches!(fault.service, Faulty::Http { reused: true, .. }) {
             let outcome = case.invoke().await.0.outcome;

@@ -1,7 +1,7 @@
 //! A scripted extension point: its subject is a number.
 
 use tenterhook_contract::{
-    Description, ExtensionPoint, HookType,
+    BuiltInType, Description, ExtensionPoint,
     answer::{Answer, Command, Operand},
     problem::{Change, Problem, ProblemCode},
 };
@@ -12,7 +12,7 @@ pub const KNOWN_TO_THE_SERVICE: i64 = 99;
 /// An extension point of this type whose subject is a number: the command `set` replaces it, every other one is a problem.
 /// A number below zero falls back.
 #[derive(Clone, Copy, Debug)]
-pub struct Numbers(pub HookType);
+pub struct Numbers(pub BuiltInType);
 
 impl ExtensionPoint for Numbers {
     type Context = ();
@@ -43,7 +43,7 @@ impl ExtensionPoint for Numbers {
         match answer.commands.iter().map(number).collect::<Option<Vec<_>>>().as_deref() {
             Some([.., last]) => {
                 *subject = *last;
-                Ok(vec![Change { command: "set", op: "set", path: "/".into() }])
+                Ok(vec![Change { command: "set".into(), op: "set", path: "/".into() }])
             }
             _ => Err(vec![Problem {
                 code: ProblemCode::UnknownCommand,

@@ -59,6 +59,7 @@ pub(super) async fn platform(config: &StoreConfig, keys: &str, base_url: String)
             missed_hook_claim: None,
             refresh_grace_seconds: REFRESH_GRACE_SECONDS,
         },
+        hook_types: tenterhook_contract::HookTypes::built_in().clone(),
         witness: None,
     };
     Ok(Platform::start(parts).await?)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Answer, Item, Operand};
+use super::{Answer, Item, Operand, vocabulary::Vocabulary};
 use crate::{
     pointer,
     problem::{Problem, ProblemCode, Refused, shown},
@@ -14,7 +14,7 @@ use crate::{
 const SUSPECT: f64 = 9_223_372_036_854_775_807.0;
 
 /// A problem for each value of a claim or an attribute that was written in `text` as an integer and is none any more.
-pub(super) fn problems(answer: &Answer, text: &str) -> Vec<Problem> {
+pub(super) fn problems(answer: &Answer, text: &str, vocabulary: Vocabulary<'_>) -> Vec<Problem> {
     let mut written = None;
     let mut is_lost = |value: &Value| {
         let mut doubles = Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn problems(answer: &Answer, text: &str) -> Vec<Problem> {
                 }
             }
             // Other objects have no numbers that anybody reads.
-            Operand::Members(members) if command.kind.ends_with(".profile.update") => {
+            Operand::Members(members) if vocabulary.sets_attributes(&command.kind) => {
                 for (name, _) in members.0.iter().filter(|(_, value)| is_lost(value)) {
                     problems.push(too_big().at(format!("/commands/{place}/value/{}", pointer::escape(&shown(name)))));
                 }

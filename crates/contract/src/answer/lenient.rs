@@ -6,13 +6,13 @@ use std::collections::HashSet;
 
 use serde::{
     de::{
-        Deserialize, Deserializer, IntoDeserializer, Visitor,
+        DeserializeSeed as _, Deserializer, IntoDeserializer, Visitor,
         value::{Error, MapDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
 };
 
-use super::{Answer, Unparsable, notice, read::Shaped, unparsable};
+use super::{Answer, Unparsable, notice, read::Shape, unparsable, vocabulary::Vocabulary};
 use crate::{
     json_text::{self, Document, Json, Lost},
     limits::{COMMANDS_MAX, VALUE_DEPTH_MAX},
@@ -24,11 +24,11 @@ use crate::{
 const NESTED_TOO_DEEP: &str = "(nested too deep)";
 
 /// Reads a body; `None` when it is JSON and neither an object nor null.
-pub(super) fn answer(body: &str) -> Result<Option<Answer>, Unparsable> {
+pub(super) fn answer(body: &str, vocabulary: Vocabulary<'_>) -> Result<Option<Answer>, Unparsable> {
     let Document { mut root, replaced_at } = json_text::read(body).map_err(|why| unparsable::broken(body, why))?;
     let mut problems = Vec::new();
     if let Json::Object(members) = &mut root {
-        problems = lost_of_commands(members);
+        problems = lost_of_commands(members, vocabulary);
         for (name, value) in members {
             match (name.as_str(), value) {
                 // It is there, so it refuses.
@@ -39,7 +39,7 @@ pub(super) fn answer(body: &str) -> Result<Option<Answer>, Unparsable> {
         }
     }
     // The readers take any shape, so that this never fails.
-    let Shaped(answer) = Shaped::<Option<Answer>>::deserialize(root).unwrap_or(Shaped(None));
+    let answer = Shape::<Option<Answer>>::of(vocabulary).deserialize(root).unwrap_or(None);
     Ok(answer.map(|mut answer| {
         answer.problems.extend(problems);
         if let Some(at) = replaced_at
@@ -78,12 +78,12 @@ fn member<'a>(members: &'a mut [(String, Json)], name: &str) -> Option<&'a mut J
 /// A problem for each value of a claim or an attribute that is lost, or has something inside that is; a text stands in
 /// its place, so that the interpreters do not miss it. What is lost elsewhere in a command is missed by its interpreter
 /// where it needs it, and by nobody else (`open-questions.md` C13).
-fn lost_of_commands(members: &mut [(String, Json)]) -> Vec<Problem> {
+fn lost_of_commands(members: &mut [(String, Json)], vocabulary: Vocabulary<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Some(Json::Array(commands)) = member(members, "commands") else { return problems };
     for (place, command) in commands.iter_mut().enumerate().take(COMMANDS_MAX) {
         let Json::Object(command) = command else { continue };
-        let sets_attributes = sets_attributes(command);
+        let sets_attributes = sets_attributes(command, vocabulary);
         match member(command, "value") {
             Some(Json::Array(items)) => {
                 for (index, item) in items.iter_mut().enumerate() {
@@ -111,8 +111,8 @@ fn lost_of_commands(members: &mut [(String, Json)]) -> Vec<Problem> {
 }
 
 /// Whether the operand of a command holds attributes under their names.
-fn sets_attributes(command: &mut [(String, Json)]) -> bool {
-    matches!(member(command, "type"), Some(Json::Text(kind)) if kind.ends_with(".profile.update"))
+fn sets_attributes(command: &mut [(String, Json)], vocabulary: Vocabulary<'_>) -> bool {
+    matches!(member(command, "type"), Some(Json::Text(kind)) if vocabulary.sets_attributes(kind))
 }
 
 /// Why a value cannot be held, when it cannot; then a text takes its place.

@@ -1,6 +1,6 @@
 //! The right name for a command that has a wrong one.
 
-use crate::description::Description;
+use crate::description::{Description, Names};
 
 /// Longest name that is compared letter by letter.
 const NAME_BYTES_MAX: usize = 64;
@@ -9,27 +9,27 @@ const DISTANCE_MAX: usize = 2;
 
 /// The command of this type that `kind` was meant for: one whose known wrong name it is, or that differs in case, in
 /// separators, in the words that services put in or leave out, or in a few letters.
-pub(super) fn right_name(description: &Description, kind: &str) -> Option<&'static str> {
-    let relatives = (description.relatives)();
-    let mut rules = relatives.iter().flat_map(|other| other.commands);
-    let listed = rules.find(|rule| rule.misnamed.contains(&kind) && description.command(rule.name).is_some());
+pub(super) fn right_name<'a>(description: &'a Description, kind: &str) -> Option<&'a str> {
+    let mut rules = description.family().flat_map(|other| other.commands.iter());
+    let listed = rules.find(|rule| rule.misnamed.contains(kind) && description.command(&rule.name).is_some());
     if let Some(rule) = listed {
-        return Some(rule.name);
+        return Some(&rule.name);
     }
     if kind.len() > NAME_BYTES_MAX {
         return None;
     }
     // Another type's command is no slip of the pen.
-    let is_right_elsewhere = relatives.iter().any(|other| other.command(kind).is_some());
-    let wanted = words(kind);
-    let mut names = description.commands.iter().map(|rule| rule.name).filter(|_| !is_right_elsewhere);
-    names.clone().find(|name| words(name) == wanted).or_else(|| names.find(|name| is_near(name, kind)))
+    let is_right_elsewhere = description.family().any(|other| other.command(kind).is_some());
+    let filler = &description.filler_words;
+    let wanted = words(kind, filler);
+    let mut names = description.commands.iter().map(|rule| &*rule.name).filter(|_| !is_right_elsewhere);
+    names.clone().find(|name| words(name, filler) == wanted).or_else(|| names.find(|name| is_near(name, kind)))
 }
 
 /// The words of a name that tell commands apart, in lower case.
-fn words(name: &str) -> Vec<String> {
+fn words(name: &str, filler: &Names) -> Vec<String> {
     let words = name.split(|character: char| !character.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
-    words.filter(|word| !matches!(word.as_str(), "" | "com" | "okta" | "tokens" | "token" | "import")).collect()
+    words.filter(|word| !word.is_empty() && !filler.contains(word)).collect()
 }
 
 /// Whether no more than [`DISTANCE_MAX`] letters are put in, left out or changed (Levenshtein).

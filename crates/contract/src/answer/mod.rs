@@ -8,11 +8,13 @@ mod read;
 mod render;
 mod texts;
 mod unparsable;
+mod vocabulary;
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use self::vocabulary::Vocabulary;
 pub use self::{
     notice::{NOTICES_MAX, Notice, NoticeCode},
     render::{cap, render_debug_context},
@@ -20,6 +22,7 @@ pub use self::{
     unparsable::Unparsable,
 };
 use crate::{
+    BUILT_IN_DESCRIPTIONS,
     description::{CommandRule, Description, EmptyAnswer, Shape},
     limits::OPERATIONS_MAX,
     problem::{Problem, ProblemCode, in_answers_order, shown},
@@ -170,20 +173,19 @@ impl Operand {
         }
     }
 
-    fn check(&self, shape: Shape) -> Result<(), &'static str> {
+    /// Whether it has this shape.
+    fn has(&self, shape: &Shape) -> bool {
         match (shape, self) {
-            (Shape::Items(_), Self::Items(items)) if items.iter().all(|item| matches!(item, Item::Members(_))) => {
-                Ok(())
-            }
-            (Shape::Object, Self::Members(_)) => Ok(()),
-            _ => Err(shape.wanted()),
+            (Shape::Items(_), Self::Items(items)) => items.iter().all(|item| matches!(item, Item::Members(_))),
+            (Shape::Object, Self::Members(_)) => true,
+            _ => false,
         }
     }
 }
 
 impl Command {
     /// That the operand does not have the shape the command needs.
-    pub(crate) fn wrong_shape(&self, index: usize, rule: &CommandRule) -> Problem {
+    pub fn wrong_shape(&self, index: usize, rule: &CommandRule) -> Problem {
         Problem {
             code: ProblemCode::WrongShape,
             pointer: format!("/commands/{index}/value"),
@@ -219,11 +221,7 @@ impl ServiceError {
 }
 
 impl Answer {
-    /// Reads the body of an answer. A body of `null`, or `{}`, is an answer that says nothing.
-    ///
-    /// A body that RFC 8259's grammar allows is read also where its values are more than we can hold: a lone surrogate
-    /// becomes U+FFFD, and a value that cannot be held is a problem of the command that sets it and of nothing else
-    /// (`open-questions.md` C17).
+    /// Reads the body of an answer to a call of one of the built-in types. [`Self::parse_for`] is for any type.
     ///
     /// # Errors
     /// [`Unparsable`] when the body is not one JSON object.
@@ -235,7 +233,26 @@ impl Answer {
     /// assert!(Answer::parse(b"<html>").is_err());
     /// ```
     pub fn parse(body: &[u8]) -> Result<Self, Unparsable> {
-        read::answer(body)
+        read::answer(body, Vocabulary(&BUILT_IN_DESCRIPTIONS))
+    }
+
+    /// Reads the body of an answer to a call of the type that `description` is of. A body of `null`, or `{}`, is an answer that
+    /// says nothing.
+    ///
+    /// A body that RFC 8259's grammar allows is read also where its values are more than we can hold: a lone surrogate
+    /// becomes U+FFFD, and a value that cannot be held is a problem of the command that sets it and of nothing else
+    /// (`open-questions.md` C17).
+    ///
+    /// # Errors
+    /// [`Unparsable`] when the body is not one JSON object.
+    ///
+    /// ```
+    /// use tenterhook_contract::{BuiltInType, answer::Answer};
+    /// let answer = Answer::parse_for(b"null", BuiltInType::Token.description()).unwrap();
+    /// assert!(answer.commands.is_empty() && answer.error.is_none());
+    /// ```
+    pub fn parse_for(body: &[u8], description: &Description) -> Result<Self, Unparsable> {
+        read::answer(body, Vocabulary(&[description]))
     }
 
     /// Whether a body says nothing at all: no byte but white space and a byte order mark.
@@ -252,9 +269,9 @@ impl Answer {
     /// too (`management-api.md` 3.7, `overview.md` 4.1).
     ///
     /// ```
-    /// use tenterhook_contract::{HookType, answer::Answer};
+    /// use tenterhook_contract::{BuiltInType, answer::Answer};
     /// let text = br#"{"commands": [{"type": "com.okta.access.patch", "value": [{"op": "remove", "path": "/claims/y"}]}]}"#;
-    /// let shown = Answer::parse(text).unwrap().normalised_for(HookType::Token.description());
+    /// let shown = Answer::parse(text).unwrap().normalised_for(BuiltInType::Token.description());
     /// assert_eq!(shown["commands"][0]["value"][0].to_string(), r#"{"op":"remove","path":"/claims/y","value":null}"#);
     /// ```
     pub fn normalised_for(&self, description: &Description) -> Value {
@@ -272,8 +289,8 @@ impl Answer {
                 None => continue,
             };
             for operand in operands.iter_mut().filter_map(Value::as_object_mut) {
-                for name in rule.map(|rule| rule.members).unwrap_or_default() {
-                    operand.entry(*name).or_insert(Value::Null);
+                for name in rule.iter().flat_map(|rule| rule.members.iter()) {
+                    operand.entry(name).or_insert(Value::Null);
                 }
             }
         }
@@ -299,9 +316,9 @@ impl Answer {
     /// Whether the answer says nothing and the type takes that for its default action.
     ///
     /// ```
-    /// use tenterhook_contract::{HookType, answer::Answer};
+    /// use tenterhook_contract::{BuiltInType, answer::Answer};
     /// let nothing = Answer::parse(b"{}").unwrap();
-    /// assert!(nothing.means_default(HookType::Token.description()) && !nothing.means_default(HookType::Telephony.description()));
+    /// assert!(nothing.means_default(BuiltInType::Token.description()) && !nothing.means_default(BuiltInType::Telephony.description()));
     /// ```
     pub fn means_default(&self, description: &Description) -> bool {
         let says_nothing = self.error.is_none() && self.problems.is_empty() && self.commands.is_empty();
@@ -312,9 +329,9 @@ impl Answer {
     /// unknown command types and operands of the wrong JSON shape (`management-api.md` 3.7).
     ///
     /// ```
-    /// use tenterhook_contract::{HookType, answer::Answer};
+    /// use tenterhook_contract::{BuiltInType, answer::Answer};
     /// let answer = Answer::parse(br#"{"commands": [{"type": "com.okta.access.patch", "value": {}}]}"#).unwrap();
-    /// assert_eq!(answer.shape_problems(HookType::Token.description())[0].pointer, "/commands/0/value");
+    /// assert_eq!(answer.shape_problems(BuiltInType::Token.description())[0].pointer, "/commands/0/value");
     /// ```
     pub fn shape_problems(&self, description: &Description) -> Vec<Problem> {
         let mut problems = self.problems.clone();
@@ -322,7 +339,7 @@ impl Answer {
             let index = command.place;
             match description.command(&command.kind) {
                 None => problems.push(unknown_command(description, index, &command.kind)),
-                Some(rule) if command.operand.check(rule.shape).is_err() => {
+                Some(rule) if !command.operand.has(&rule.shape) => {
                     problems.push(command.wrong_shape(index, rule));
                 }
                 Some(_) => {}
@@ -333,13 +350,18 @@ impl Answer {
 }
 
 /// The problem of a command that the type does not have.
-pub(crate) fn unknown_command(description: &Description, index: usize, kind: &str) -> Problem {
+///
+/// ```
+/// use tenterhook_contract::{BuiltInType, answer::unknown_command};
+/// let problem = unknown_command(BuiltInType::Saml.description(), 0, "com.okta.assertion.update");
+/// assert_eq!(problem.hint.as_deref(), Some("Write `com.okta.assertion.patch`"));
+/// ```
+pub fn unknown_command(description: &Description, index: usize, kind: &str) -> Problem {
     let known = description.commands.iter().map(|rule| format!("`{}`", rule.name)).collect::<Vec<_>>().join(", ");
-    let relatives = (description.relatives)();
-    let of_another = relatives.iter().find(|other| other.command(kind).is_some());
+    let of_another = description.family().find(|other| other.command(kind).is_some());
     let hint = match (misnamed::right_name(description, kind), of_another) {
         (Some(name), _) => format!("Write `{name}`"),
-        (None, _) if relatives.iter().any(|other| other.event_type == kind) => {
+        (None, _) if description.family().any(|other| other.event_type == *kind) => {
             format!("`{kind}` is a hook type, not a command. The commands are {known}")
         }
         (None, Some(other)) => {

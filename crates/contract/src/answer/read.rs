@@ -3,13 +3,14 @@
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{
     Answer, Command, ErrorCause, Item, Members, Operand, ServiceError, Unparsable, integers, lenient,
     notice::{Ignored, Watch},
     unparsable,
+    vocabulary::Vocabulary,
 };
 use crate::{
     limits::{COMMANDS_MAX, PROBLEMS_SHOWN_MAX},
@@ -17,57 +18,41 @@ use crate::{
     problem::{Problem, ProblemCode, Refused},
 };
 
-/// Member names of the contract, which need no memory of their own.
-const KNOWN_NAMES: &[&str] = &[
-    "type",
-    "value",
-    "op",
-    "path",
-    "status",
-    "provider",
-    "transactionId",
-    "transactionMetadata",
-    "credential",
-    "registration",
-    "result",
-    "id",
-    "com.okta.identity.patch",
-    "com.okta.access.patch",
-    "com.okta.assertion.patch",
-    "com.okta.action.update",
-    "com.okta.user.profile.update",
-    "com.okta.telephony.action",
-];
-
 /// The body behind its byte order mark, where it has one.
 pub(super) fn without_mark(body: &[u8]) -> &[u8] {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
-pub(super) fn answer(body: &[u8]) -> Result<Answer, Unparsable> {
+pub(super) fn answer(body: &[u8], vocabulary: Vocabulary<'_>) -> Result<Answer, Unparsable> {
     let body = without_mark(body);
     // Checked once for the whole, so that no string is checked on its own.
     let body = std::str::from_utf8(body).map_err(|error| unparsable::not_utf8(body, error))?;
-    let mut answer = match serde_json::from_str(body) {
-        Ok(Shaped(answer)) => answer,
+    let mut deserializer = serde_json::Deserializer::from_str(body);
+    let read = Shape::<Option<Answer>>::of(vocabulary).deserialize(&mut deserializer);
+    let mut answer = match read.and_then(|answer| deserializer.end().map(|()| answer)) {
+        Ok(answer) => answer,
         // It may be JSON all the same.
-        Err(_) => lenient::answer(body)?,
+        Err(_) => lenient::answer(body, vocabulary)?,
     }
     .ok_or_else(|| unparsable::no_object(body))?;
-    let lost = integers::problems(&answer, body);
+    let lost = integers::problems(&answer, body, vocabulary);
     answer.problems.extend(lost);
     Ok(answer)
 }
 
 /// What is made of JSON of any shape: never an error of its own, only those of the syntax.
 trait AnyShape<'de>: Sized {
-    fn of_object<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
+    fn of_object<A: MapAccess<'de>>(members: A, _: Vocabulary<'_>) -> Result<Self, A::Error> {
         plain_json::object(members).map(Value::Object).map(Self::of_other)
     }
 
-    fn of_array<A: SeqAccess<'de>>(items: A) -> Result<Self, A::Error> {
+    fn of_array<A: SeqAccess<'de>>(items: A, _: Vocabulary<'_>) -> Result<Self, A::Error> {
         plain_json::array(items).map(Value::Array).map(Self::of_other)
+    }
+
+    fn of_text(text: &str, _: Vocabulary<'_>) -> Self {
+        Self::of_other(text.into())
     }
 
     fn of_other(value: Value) -> Self;
@@ -79,17 +64,23 @@ trait AnyShape<'de>: Sized {
 }
 
 /// Deserialises through [`AnyShape`].
-pub(super) struct Shaped<T>(pub(super) T);
+pub(super) struct Shape<'a, T>(Vocabulary<'a>, PhantomData<T>);
 
-struct ShapeVisitor<T>(PhantomData<T>);
-
-impl<'de, T: AnyShape<'de>> Deserialize<'de> for Shaped<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData)).map(Self)
+impl<'a, T> Shape<'a, T> {
+    pub(super) fn of(vocabulary: Vocabulary<'a>) -> Self {
+        Self(vocabulary, PhantomData)
     }
 }
 
-impl<'de, T: AnyShape<'de>> Visitor<'de> for ShapeVisitor<T> {
+impl<'de, T: AnyShape<'de>> DeserializeSeed<'de> for Shape<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: AnyShape<'de>> Visitor<'de> for Shape<'_, T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,60 +113,55 @@ impl<'de, T: AnyShape<'de>> Visitor<'de> for ShapeVisitor<T> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<T, E> {
-        Ok(T::of_other(value.into()))
+        Ok(T::of_text(value, self.0))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<T, A::Error> {
-        T::of_array(items)
+        T::of_array(items, self.0)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
-        T::of_object(members)
+        T::of_object(members, self.0)
     }
 }
 
-/// A member's name or a command's type, without memory of its own when it is a known one.
-struct Name(Cow<'static, str>);
+/// A member's name, as the vocabulary has it.
+struct Name<'a>(Vocabulary<'a>);
 
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl Visitor<'_> for NameVisitor {
-            type Value = Name;
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Cow<'static, str>;
 
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a name")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
-                Ok(Name(name(text)))
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
     }
 }
 
-fn name(text: &str) -> Cow<'static, str> {
-    match KNOWN_NAMES.iter().find(|known| **known == text) {
-        Some(known) => Cow::Borrowed(known),
-        None => Cow::Owned(text.to_owned()),
+impl Visitor<'_> for Name<'_> {
+    type Value = Cow<'static, str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(self.0.name(text))
     }
 }
 
 /// `None`: neither an object nor null.
 impl<'de> AnyShape<'de> for Option<Answer> {
-    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+    fn of_object<A: MapAccess<'de>>(mut members: A, vocabulary: Vocabulary<'_>) -> Result<Self, A::Error> {
         let mut answer = Answer::default();
         let mut commands = Commands::Absent;
         let mut watch = Watch::default();
-        while let Some(Name(name)) = members.next_key()? {
+        while let Some(name) = members.next_key_seed(Name(vocabulary))? {
             match name.as_ref() {
                 "commands" => {
-                    commands = members.next_value::<Shaped<Commands>>()?.0;
+                    commands = members.next_value_seed(Shape::<Commands>::of(vocabulary))?;
                     watch.commands();
                 }
                 "error" => {
-                    let Shaped(Refusal(error)) = members.next_value()?;
+                    let Refusal(error) = members.next_value_seed(Shape::of(vocabulary))?;
                     answer.error = error;
                     watch.error();
                 }
@@ -183,7 +169,7 @@ impl<'de> AnyShape<'de> for Option<Answer> {
                 other => match watch.ignored(other) {
                     Ignored::Unremarkable => drop(members.next_value::<IgnoredAny>()?),
                     Ignored::NearMiss(hint) => {
-                        let Shaped(SaysSomething(says)) = members.next_value()?;
+                        let SaysSomething(says) = members.next_value_seed(Shape::of(vocabulary))?;
                         if says {
                             watch.near_miss(other, hint);
                         }
@@ -230,12 +216,12 @@ impl AnyShape<'_> for Refusal {
 struct SaysSomething(bool);
 
 impl<'de> AnyShape<'de> for SaysSomething {
-    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+    fn of_object<A: MapAccess<'de>>(mut members: A, _: Vocabulary<'_>) -> Result<Self, A::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Self(true))
     }
 
-    fn of_array<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
+    fn of_array<A: SeqAccess<'de>>(mut items: A, _: Vocabulary<'_>) -> Result<Self, A::Error> {
         let mut says = false;
         while items.next_element::<IgnoredAny>()?.is_some() {
             says = true;
@@ -256,10 +242,10 @@ enum Commands {
 }
 
 impl<'de> AnyShape<'de> for Commands {
-    fn of_array<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
+    fn of_array<A: SeqAccess<'de>>(mut items: A, vocabulary: Vocabulary<'_>) -> Result<Self, A::Error> {
         let (mut commands, mut problems) = (Vec::new(), Vec::new());
         let mut index = 0;
-        while let Some(Shaped(command)) = items.next_element::<Shaped<ReadCommand>>()? {
+        while let Some(command) = items.next_element_seed(Shape::<ReadCommand>::of(vocabulary))? {
             match command {
                 ReadCommand::Command(command) => commands.push(Command { place: index, ..command }),
                 ReadCommand::NoObject => {
@@ -268,8 +254,8 @@ impl<'de> AnyShape<'de> for Commands {
                 }
                 ReadCommand::NoType => {
                     let pointer = format!("/commands/{index}/type");
-                    let hint = "`type` names the command, such as `com.okta.access.patch`";
-                    problems.push(wrong_shape(&pointer, "A command must have a type, a string", hint));
+                    let hint = vocabulary.names_of_commands();
+                    problems.push(wrong_shape(&pointer, "A command must have a type, a string", &hint));
                 }
             }
             index += 1;
@@ -293,21 +279,21 @@ enum ReadCommand {
 }
 
 impl<'de> AnyShape<'de> for ReadCommand {
-    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+    fn of_object<A: MapAccess<'de>>(mut members: A, vocabulary: Vocabulary<'_>) -> Result<Self, A::Error> {
         let mut kind = None;
         let mut operand = Operand::Absent;
         let mut stray_members = Vec::new();
-        while let Some(Name(member)) = members.next_key()? {
+        while let Some(member) = members.next_key_seed(Name(vocabulary))? {
             match member.as_ref() {
-                "type" => kind = members.next_value::<Shaped<Option<Name>>>()?.0,
-                "value" => operand = members.next_value::<Shaped<Operand>>()?.0,
+                "type" => kind = members.next_value_seed(Shape::<Kind>::of(vocabulary))?.0,
+                "value" => operand = members.next_value_seed(Shape::<Operand>::of(vocabulary))?,
                 _ => {
                     members.next_value::<IgnoredAny>()?;
                     stray_members.push(member.into_owned());
                 }
             }
         }
-        Ok(kind.map_or(Self::NoType, |Name(kind)| Self::Command(Command { kind, operand, stray_members, place: 0 })))
+        Ok(kind.map_or(Self::NoType, |kind| Self::Command(Command { kind, operand, stray_members, place: 0 })))
     }
 
     fn of_other(_: Value) -> Self {
@@ -315,20 +301,27 @@ impl<'de> AnyShape<'de> for ReadCommand {
     }
 }
 
-impl AnyShape<'_> for Option<Name> {
-    fn of_other(value: Value) -> Self {
-        value.as_str().map(|text| Name(name(text)))
+/// A command's `type`; `None` when it is no text.
+struct Kind(Option<Cow<'static, str>>);
+
+impl AnyShape<'_> for Kind {
+    fn of_text(text: &str, vocabulary: Vocabulary<'_>) -> Self {
+        Self(Some(vocabulary.name(text)))
+    }
+
+    fn of_other(_: Value) -> Self {
+        Self(None)
     }
 }
 
 impl<'de> AnyShape<'de> for Operand {
-    fn of_object<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
-        read_members(members).map(Self::Members)
+    fn of_object<A: MapAccess<'de>>(members: A, vocabulary: Vocabulary<'_>) -> Result<Self, A::Error> {
+        read_members(members, vocabulary).map(Self::Members)
     }
 
-    fn of_array<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
+    fn of_array<A: SeqAccess<'de>>(mut items: A, vocabulary: Vocabulary<'_>) -> Result<Self, A::Error> {
         let mut read = Vec::new();
-        while let Some(Shaped(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(Shape::of(vocabulary))? {
             read.push(item);
         }
         Ok(Self::Items(read))
@@ -340,8 +333,8 @@ impl<'de> AnyShape<'de> for Operand {
 }
 
 impl<'de> AnyShape<'de> for Item {
-    fn of_object<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
-        read_members(members).map(Self::Members)
+    fn of_object<A: MapAccess<'de>>(members: A, vocabulary: Vocabulary<'_>) -> Result<Self, A::Error> {
+        read_members(members, vocabulary).map(Self::Members)
     }
 
     fn of_other(value: Value) -> Self {
@@ -349,10 +342,11 @@ impl<'de> AnyShape<'de> for Item {
     }
 }
 
-fn read_members<'de, A: MapAccess<'de>>(mut members: A) -> Result<Members, A::Error> {
+fn read_members<'de, A: MapAccess<'de>>(mut members: A, vocabulary: Vocabulary<'_>) -> Result<Members, A::Error> {
     // An operation has three members.
     let mut read = Vec::with_capacity(3);
-    while let Some((Name(name), PlainJson(value))) = members.next_entry()? {
+    while let Some(name) = members.next_key_seed(Name(vocabulary))? {
+        let PlainJson(value) = members.next_value()?;
         read.push((name, value));
     }
     Ok(Members(read))

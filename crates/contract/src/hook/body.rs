@@ -1,12 +1,15 @@
 //! Judging the bodies of create and replace: every problem one cause, none silently corrected.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
 use super::{Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookInvalid, HookPolicy, Registry};
 use crate::{
-    HookType, Secret,
+    Description, HookKind, HookTypeName, HookTypes, Secret,
     id::{HookId, HookKeyId},
     limits::{
         CHANNEL_HEADERS_MAX, CLIENT_TEXT_BYTES_MAX, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX,
@@ -114,17 +117,17 @@ pub(super) struct Draft {
     pub(super) policy: Option<HookPolicy>,
 }
 
-/// `type` of a create body.
-pub(super) fn hook_type(body: &Value, causes: &mut Causes) -> Option<HookType> {
-    let parsed = text(body.get("type"), "type", causes)?.parse();
-    if parsed.is_err() {
+/// What `type` of a create body names.
+pub(super) fn kind<'a>(body: &Value, types: &'a HookTypes, causes: &mut Causes) -> Option<&'a Arc<dyn HookKind>> {
+    let kind = types.kind(&text(body.get("type"), "type", causes)?);
+    if kind.is_none() {
         causes.add("type", INVALID);
     }
-    parsed.ok()
+    kind
 }
 
 /// `type` is immutable: absent or equal.
-pub(super) fn check_same_type(body: &Value, stored: HookType, causes: &mut Causes) {
+pub(super) fn check_same_type(body: &Value, stored: &HookTypeName, causes: &mut Causes) {
     if !matches!(body.get("type"), None | Some(Value::Null)) && body.get("type") != Some(&stored.as_str().into()) {
         causes.add("type", "The type of an inline hook cannot be changed");
     }
@@ -135,10 +138,11 @@ impl Draft {
     pub(super) fn read(
         body: &Value,
         own_id: Option<&HookId>,
-        hook_type: Option<HookType>,
+        kind: Option<&Arc<dyn HookKind>>,
         registry: Registry<'_>,
         causes: &mut Causes,
     ) -> Option<Self> {
+        let description = kind.map(|kind| kind.description());
         if !body.is_object() {
             causes.add("inlineHook", "The body must be a JSON object");
             return None;
@@ -157,7 +161,7 @@ impl Draft {
             causes.add("version", INVALID);
         }
         let channel = match body.get("channel") {
-            Some(Value::Object(channel)) => read_channel(channel, hook_type, registry, causes),
+            Some(Value::Object(channel)) => read_channel(channel, description, registry, causes),
             None | Some(Value::Null) => {
                 causes.add("channel", BLANK);
                 None
@@ -168,10 +172,10 @@ impl Draft {
         let policy = match body.get("policy") {
             None => Some(None),
             Some(Value::Null) => Some(Some(HookPolicy::default())),
-            Some(policy) => HookPolicy::read(policy, hook_type, causes).map(Some),
+            Some(policy) => HookPolicy::read(policy, description, causes).map(Some),
         };
-        if let (Some(Some(policy)), Some(hook_type)) = (&policy, hook_type) {
-            policy.judge(hook_type, causes);
+        if let (Some(Some(policy)), Some(kind)) = (&policy, kind) {
+            policy.judge(&**kind, causes);
         }
         Some(Self { name: name?, version: version?, channel: channel?, policy: policy? })
     }
@@ -186,7 +190,7 @@ fn is_version(version: &str) -> bool {
 
 fn read_channel(
     channel: &Map<String, Value>,
-    hook_type: Option<HookType>,
+    description: Option<&Description>,
     registry: Registry<'_>,
     causes: &mut Causes,
 ) -> Option<Channel> {
@@ -222,7 +226,7 @@ fn read_channel(
     let authentication = if oauth {
         read_oauth(config, registry, causes)
     } else {
-        read_auth_scheme(config.get("authScheme"), hook_type, causes)
+        read_auth_scheme(config.get("authScheme"), description, causes)
     };
     let channel = Channel { uri: uri?, headers: headers?, authentication: authentication? };
     if let ChannelAuthentication::Header { key, .. } = &channel.authentication
@@ -345,18 +349,19 @@ fn read_headers(value: Option<&Value>, oauth: bool, causes: &mut Causes) -> Opti
 
 fn read_auth_scheme(
     value: Option<&Value>,
-    hook_type: Option<HookType>,
+    description: Option<&Description>,
     causes: &mut Causes,
 ) -> Option<ChannelAuthentication> {
     const FIELD: &str = "channel.config.authScheme";
+    let needed_by = description.filter(|description| description.authentication_required);
     let scheme = match value {
-        None | Some(Value::Null)
-            if hook_type.is_some_and(|hook_type| hook_type.description().authentication_required) =>
-        {
-            causes.add(FIELD, "A telephony inline hook needs an authScheme or an OAUTH channel");
+        None | Some(Value::Null) => {
+            let Some(description) = needed_by else { return Some(ChannelAuthentication::None) };
+            let title = description.title.to_lowercase();
+            let article = if title.starts_with(['a', 'e', 'i', 'o', 'u']) { "An" } else { "A" };
+            causes.add(FIELD, format!("{article} {title} inline hook needs an authScheme or an OAUTH channel"));
             return None;
         }
-        None | Some(Value::Null) => return Some(ChannelAuthentication::None),
         Some(Value::Object(scheme)) => scheme,
         // What is wrong is said with the members.
         Some(_) => return None,

@@ -18,7 +18,7 @@ pub use tls::{ClientCertificate, HookTls};
 
 use self::body::{Causes, Draft};
 use crate::{
-    Description, HookType, PerOrg, Secret, Timestamp,
+    Description, HookTypeName, HookTypes, PerOrg, Secret, Timestamp,
     hook_key::HookKey,
     id::{HookId, HookKeyId},
     limits::HOOKS_PER_ORG_MAX,
@@ -34,7 +34,7 @@ pub struct InlineHook {
     /// Unique in the org.
     pub name: String,
     /// The type; immutable.
-    pub hook_type: HookType,
+    pub hook_type: HookTypeName,
     /// Stored and echoed (`open-questions.md` A2).
     pub version: String,
     /// How the service is reached.
@@ -154,6 +154,8 @@ pub enum ClientCredential {
 pub struct Registry<'a> {
     /// Every hook of the org, the changed one included.
     pub hooks: &'a [InlineHook],
+    /// The types that a hook may have.
+    pub types: &'a HookTypes,
     /// Hook keys that a channel may name.
     pub hook_keys: &'a [HookKey],
     /// Whether `http://` to a loopback address is accepted: `tenterhook dev` only.
@@ -170,11 +172,6 @@ pub struct HookInvalid {
 }
 
 impl InlineHook {
-    /// What its type is.
-    pub fn description(&self) -> &Description {
-        self.hook_type.description()
-    }
-
     /// A new hook from a create body; always ACTIVE, whatever the body says.
     ///
     /// # Errors
@@ -182,8 +179,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// let body = json!({
     ///     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -194,16 +191,17 @@ impl InlineHook {
     /// ```
     pub fn create(body: &Value, registry: Registry<'_>, id: HookId, now: Timestamp) -> Result<Self, HookInvalid> {
         let mut causes = Causes::default();
-        let hook_type = body::hook_type(body, &mut causes);
-        let draft = Draft::read(body, None, hook_type, registry, &mut causes);
+        let kind = body::kind(body, registry.types, &mut causes);
+        let draft = Draft::read(body, None, kind, registry, &mut causes);
         if registry.hooks.len() >= HOOKS_PER_ORG_MAX {
             causes.add("inlineHook", format!("An org can have at most {HOOKS_PER_ORG_MAX} inline hooks"));
         }
-        if let Some(full) = hook_type.and_then(|hook_type| registry.full(hook_type, None)) {
+        if let Some(full) = kind.and_then(|kind| registry.full(kind.description(), None)) {
             causes.add("type", full);
         }
-        match (hook_type, draft) {
-            (Some(hook_type), Some(draft)) if causes.is_empty() => {
+        match (kind, draft) {
+            (Some(kind), Some(draft)) if causes.is_empty() => {
+                let hook_type = kind.description().event_type.clone();
                 let now = now.whole_seconds();
                 let Draft { name, version, channel, policy } = draft;
                 let (status, policy) = (HookStatus::Active, policy.unwrap_or_default());
@@ -233,8 +231,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -247,8 +245,8 @@ impl InlineHook {
     /// ```
     pub fn replace(&self, body: &Value, registry: Registry<'_>, now: Timestamp) -> Result<Self, HookInvalid> {
         let mut causes = Causes::default();
-        body::check_same_type(body, self.hook_type, &mut causes);
-        let draft = Draft::read(body, Some(&self.id), Some(self.hook_type), registry, &mut causes);
+        body::check_same_type(body, &self.hook_type, &mut causes);
+        let draft = Draft::read(body, Some(&self.id), registry.types.kind(&self.hook_type), registry, &mut causes);
         self.with(draft, causes, now)
     }
 
@@ -259,8 +257,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -278,8 +276,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -299,8 +297,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -323,8 +321,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -337,7 +335,8 @@ impl InlineHook {
         if self.status == HookStatus::Active {
             return Ok(self.clone());
         }
-        if let Some(full) = registry.full(self.hook_type, Some(&self.id)) {
+        let kind = registry.types.kind(&self.hook_type);
+        if let Some(full) = kind.and_then(|kind| registry.full(kind.description(), Some(&self.id))) {
             let mut causes = Causes::default();
             causes.add("status", full);
             return Err(causes.into_invalid());
@@ -349,8 +348,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry, SigningScheme}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry, SigningScheme}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -370,8 +369,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry, SigningScheme}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry, SigningScheme}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -392,8 +391,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{HookTls, InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{HookTls, InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -411,8 +410,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -438,8 +437,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -475,9 +474,8 @@ impl Registry<'_> {
     }
 
     /// Why the org cannot have a further ACTIVE hook of this type (`overview.md` section 7).
-    fn full(&self, hook_type: HookType, except: Option<&HookId>) -> Option<String> {
-        let description = hook_type.description();
-        let mut same = self.others(except).filter(|hook| hook.hook_type == hook_type);
+    fn full(&self, description: &Description, except: Option<&HookId>) -> Option<String> {
+        let mut same = self.others(except).filter(|hook| hook.hook_type == description.event_type);
         let (taken, what) = match description.per_org {
             PerOrg::Many => (false, ""),
             PerOrg::One => (same.next().is_some(), "one"),

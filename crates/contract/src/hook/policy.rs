@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::Causes;
 use crate::{
-    FailureDefault, HookType, Retry,
+    Description, FailureDefault, HookKind, Retry,
     answer::Answer,
     hook_kind::Rehearsal,
     members::Members,
@@ -183,11 +183,11 @@ impl HookPolicy {
     /// Judges what depends on the type: the retry (`overview.md` section 5: token and telephony hooks are never called
     /// twice) and the fallback commands, one cause for each problem. What was stored before is not judged again, so that
     /// a newer rule does not make a hook unreadable.
-    pub(super) fn judge(&self, hook_type: HookType, causes: &mut Causes) {
-        if self.retry == Some(Retry::Once) && hook_type.description().retry == Retry::Never {
+    pub(super) fn judge(&self, kind: &dyn HookKind, causes: &mut Causes) {
+        if self.retry == Some(Retry::Once) && kind.description().retry == Retry::Never {
             causes.add("policy.retry", "A hook of this type is never called twice. Write default or never");
         }
-        let rehearsals = self.fallback().map(|fallback| rehearsals(fallback, hook_type)).unwrap_or_default();
+        let rehearsals = self.fallback().map(|fallback| rehearsals(fallback, kind)).unwrap_or_default();
         if let Some(why) = rehearsals.iter().find_map(|rehearsal| rehearsal.no_fallback) {
             causes.add(FALLBACK, why);
         }
@@ -219,7 +219,7 @@ impl HookPolicy {
     };
 
     /// Reads `policy`; members that are absent or null have their defaults.
-    pub(super) fn read(value: &Value, hook_type: Option<HookType>, causes: &mut Causes) -> Option<Self> {
+    pub(super) fn read(value: &Value, description: Option<&Description>, causes: &mut Causes) -> Option<Self> {
         let Value::Object(members) = value else {
             causes.add("policy", "The field has an invalid value");
             return None;
@@ -231,7 +231,7 @@ impl HookPolicy {
         let max = reader.number("maxConcurrent", "policy.maxConcurrent", 1..=10_000);
         let idle = reader.number("idleConnectionMs", "policy.idleConnectionMs", 0..=IDLE_CONNECTION_MS_MAX);
         let fallback = reader.fallback();
-        let failure = reader.failure(hook_type);
+        let failure = reader.failure(description);
         let breaker = match members.get("breaker") {
             None | Some(Value::Null) => Some(default.breaker),
             Some(Value::Object(members)) => BreakerPolicy::read(&mut Reader { members, causes }),
@@ -316,13 +316,13 @@ impl Reader<'_> {
 
     /// `None` is a problem that has been noted, `Some(None)` that the fallback commands are to be applied.
     #[expect(clippy::option_option, reason = "the commands are another member's")]
-    fn failure(&mut self, hook_type: Option<HookType>) -> Option<Option<FailurePolicy>> {
+    fn failure(&mut self, description: Option<&Description>) -> Option<Option<FailurePolicy>> {
         const FIELD: &str = "policy.failurePolicy";
         let Some(policy) = self.member("failurePolicy") else { return Some(Some(FailurePolicy::Default)) };
         match policy.as_str() {
             Some("default") => Some(Some(FailurePolicy::Default)),
             Some("continue") => {
-                let falls_back = hook_type.map(|hook_type| hook_type.description().failure);
+                let falls_back = description.map(|description| description.failure);
                 if falls_back == Some(FailureDefault::FallBack) {
                     self.causes
                         .add(FIELD, "A flow of this type cannot go on without an answer or the built-in provider");
@@ -356,14 +356,12 @@ impl Reader<'_> {
 }
 
 /// The commands, tried on every sample of the type.
-fn rehearsals(fallback: &Fallback, hook_type: HookType) -> Vec<Rehearsal> {
+fn rehearsals(fallback: &Fallback, kind: &dyn HookKind) -> Vec<Rehearsal> {
     let schema = ProfileSchema::base();
-    let samples = hook_type.kind().sample_requests().iter();
+    let samples = kind.sample_requests().iter();
     let documents =
-        samples.filter_map(|text| Document::given(&serde_json::from_str(text).ok()?, hook_type.description()).ok());
-    documents
-        .filter_map(|document| hook_type.kind().rehearse(&document, &schema, fallback.answer.clone()).ok())
-        .collect()
+        samples.filter_map(|text| Document::given(&serde_json::from_str(text).ok()?, kind.description()).ok());
+    documents.filter_map(|document| kind.rehearse(&document, &schema, fallback.answer.clone()).ok()).collect()
 }
 
 /// What no subject of a flow could make right: the problems that the commands have with every sample of the type, without

@@ -45,8 +45,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -76,8 +76,8 @@ impl InlineHook {
     ///
     /// ```
     /// use serde_json::json;
-    /// use tenterhook_contract::{Timestamp, hook::{InlineHook, Registry}, id::HookId};
-    /// # let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+    /// use tenterhook_contract::{HookTypes, Timestamp, hook::{InlineHook, Registry}, id::HookId};
+    /// # let registry = Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     /// # let (id, now) = (HookId::from_parts(1, [1; 8]), Timestamp::from_micros(0));
     /// # let body = json!({
     /// #     "name": "Claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
@@ -132,8 +132,7 @@ impl InlineHook {
             policy: match stored.document.get("policy") {
                 None | Some(Value::Null) => HookPolicy::default(),
                 Some(policy) => {
-                    let hook_type = text("/type")?.parse().ok();
-                    let policy = HookPolicy::read(policy, hook_type, &mut Causes::default());
+                    let policy = HookPolicy::read(policy, None, &mut Causes::default());
                     policy.ok_or(StoredHookError("/policy"))?
                 }
             },

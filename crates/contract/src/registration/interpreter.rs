@@ -47,7 +47,7 @@ pub(super) fn interpret(
             match members.get("registration").and_then(Decision::parse) {
                 Some(decided) => {
                     decision = decided;
-                    changes.push(Change { command: rule.name, op: "set", path: "/registration".to_owned() });
+                    changes.push(Change { command: rule.name.clone(), op: "set", path: "/registration".to_owned() });
                 }
                 None => problems.push(
                     Refused::new(ProblemCode::BadValue, "Invalid registration(com.okta.action.update)")
@@ -62,7 +62,7 @@ pub(super) fn interpret(
             match subject.schema.check(&name, &value) {
                 Ok(()) => {
                     attributes.insert(name, value);
-                    changes.push(Change { command: rule.name, op: "set", path });
+                    changes.push(Change { command: rule.name.clone(), op: "set", path });
                 }
                 Err(refused) => problems.push(refused.at(format!("{place}/value{path}"))),
             }

@@ -12,40 +12,52 @@ use crate::{
     ExtensionPoint,
     answer::Answer,
     context::{RequestContext, UserContext, UserLinks},
-    description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
+    description::{
+        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, PerOrg, Refusal, Retry, Shape,
+    },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
-    hook_type::built_in,
+    hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::{Profile, ProfileSchema},
 };
 
 pub(crate) const ACTION_UPDATE: CommandRule = CommandRule {
-    name: "com.okta.action.update",
+    name: Cow::Borrowed("com.okta.action.update"),
     shape: Shape::Object,
-    members: &["registration"],
-    misnamed: &["com.okta.action.update.import", "com.action.update"],
+    members: Names::fixed(&["registration"]),
+    misnamed: Names::fixed(&["com.okta.action.update.import", "com.action.update"]),
 };
-pub(crate) const PROFILE_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.user.profile.update", shape: Shape::Object, members: &[], misnamed: &[] };
-pub(crate) const PROGRESSIVE_UPDATE: CommandRule =
-    CommandRule { name: "com.okta.user.progressive.profile.update", shape: Shape::Object, members: &[], misnamed: &[] };
+pub(crate) const PROFILE_UPDATE: CommandRule = CommandRule {
+    name: Cow::Borrowed("com.okta.user.profile.update"),
+    shape: Shape::Object,
+    members: Names::NONE,
+    misnamed: Names::NONE,
+};
+pub(crate) const PROGRESSIVE_UPDATE: CommandRule = CommandRule {
+    name: Cow::Borrowed("com.okta.user.progressive.profile.update"),
+    shape: Shape::Object,
+    members: Names::NONE,
+    misnamed: Names::NONE,
+};
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: Cow::Borrowed("com.okta.user.pre-registration"),
-    title: "Registration",
-    commands: &[PROFILE_UPDATE, PROGRESSIVE_UPDATE, ACTION_UPDATE],
-    default_outcome: "`data.action`: the registration or update is allowed",
+    event_type: HookTypeName::fixed("com.okta.user.pre-registration"),
+    title: Cow::Borrowed("Registration"),
+    commands: Cow::Borrowed(&[PROFILE_UPDATE, PROGRESSIVE_UPDATE, ACTION_UPDATE]),
+    default_outcome: Cow::Borrowed("`data.action`: the registration or update is allowed"),
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Stop,
     refusal: Refusal::Refuse,
     per_org: PerOrg::Many,
     authentication_required: false,
-    secret_members: &[],
-    relatives: built_in,
-    preview_inputs: &["user", "requestType", "profile"],
+    secret_members: Names::NONE,
+    relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
+    filler_words: FILLER_WORDS,
+    preview_inputs: Names::fixed(&["user", "requestType", "profile"]),
+    sample_dates: Names::fixed(&["/data/context/user/passwordChanged"]),
 };
 
 /// The flow that submitted a form.

@@ -193,8 +193,8 @@ impl AttributeStatements {
     /// Whether there is no attribute.
     ///
     /// ```
-    /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
-    /// # let sample = HookType::Saml.kind().sample_requests()[0];
+    /// # use tenterhook_contract::{BuiltInType, saml::assertion::Assertion};
+    /// # let sample = BuiltInType::Saml.kind().sample_requests()[0];
     /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
     /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
     /// assert!(!assertion.claims.is_empty());
@@ -206,8 +206,8 @@ impl AttributeStatements {
     /// The attribute with this name.
     ///
     /// ```
-    /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
-    /// # let sample = HookType::Saml.kind().sample_requests()[0];
+    /// # use tenterhook_contract::{BuiltInType, saml::assertion::Assertion};
+    /// # let sample = BuiltInType::Saml.kind().sample_requests()[0];
     /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
     /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
     /// assert_eq!(assertion.claims.get("costCentre").unwrap().values[0].value, "7301");
@@ -223,8 +223,8 @@ impl AttributeStatements {
     /// Sets an attribute; one with the same name is overwritten and keeps its position.
     ///
     /// ```
-    /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
-    /// # let sample = HookType::Saml.kind().sample_requests()[0];
+    /// # use tenterhook_contract::{BuiltInType, saml::assertion::Assertion};
+    /// # let sample = BuiltInType::Saml.kind().sample_requests()[0];
     /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
     /// let mut assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
     /// let cost_centre = assertion.claims.get("costCentre").unwrap().clone();
@@ -242,8 +242,8 @@ impl AttributeStatements {
     /// Names and attributes in the order of the statement.
     ///
     /// ```
-    /// # use tenterhook_contract::{HookType, saml::assertion::Assertion};
-    /// # let sample = HookType::Saml.kind().sample_requests()[0];
+    /// # use tenterhook_contract::{BuiltInType, saml::assertion::Assertion};
+    /// # let sample = BuiltInType::Saml.kind().sample_requests()[0];
     /// # let sample: serde_json::Value = serde_json::from_str(sample).unwrap();
     /// let assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
     /// assert_eq!(assertion.claims.iter().count(), 2);

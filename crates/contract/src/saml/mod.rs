@@ -14,44 +14,57 @@ use crate::{
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Retry, Shape,
+        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, OPERATION_MEMBERS, PerOrg, Refusal,
+        Retry, Shape,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
-    hook_type::built_in,
+    hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::ProfileSchema,
 };
 
 pub(crate) const ASSERTION_PATCH: CommandRule = CommandRule {
-    name: "com.okta.assertion.patch",
-    shape: Shape::Items("value must be an array of operations"),
+    name: Cow::Borrowed("com.okta.assertion.patch"),
+    shape: Shape::Items(Cow::Borrowed("value must be an array of operations")),
     members: OPERATION_MEMBERS,
-    misnamed: &["com.okta.tokens.assertion.patch", "com.okta.saml.assertion.patch", "com.okta.assertion.update"],
+    misnamed: Names::fixed(&[
+        "com.okta.tokens.assertion.patch",
+        "com.okta.saml.assertion.patch",
+        "com.okta.assertion.update",
+    ]),
 };
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: Cow::Borrowed("com.okta.saml.tokens.transform"),
-    title: "SAML assertion",
-    commands: &[ASSERTION_PATCH],
-    default_outcome: "the assertion goes out unchanged",
+    event_type: HookTypeName::fixed("com.okta.saml.tokens.transform"),
+    title: Cow::Borrowed("SAML assertion"),
+    commands: Cow::Borrowed(&[ASSERTION_PATCH]),
+    default_outcome: Cow::Borrowed("the assertion goes out unchanged"),
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Continue,
     refusal: Refusal::Refuse,
     per_org: PerOrg::Many,
     authentication_required: false,
-    secret_members: &[],
-    relatives: built_in,
-    preview_inputs: &["user", "app"],
+    secret_members: Names::NONE,
+    relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
+    filler_words: FILLER_WORDS,
+    preview_inputs: Names::fixed(&["user", "app"]),
+    sample_dates: Names::fixed(&[
+        "/data/context/session/createdAt",
+        "/data/context/session/expiresAt",
+        "/data/context/session/lastPasswordVerification",
+        "/data/context/session/lastFactorVerification",
+        "/data/context/user/passwordChanged",
+    ]),
 };
 
 /// The SAML extension point.
 ///
 /// ```
-/// use tenterhook_contract::{ExtensionPoint, HookType, answer::Answer, saml::{Saml, assertion::Assertion}};
-/// let sample: serde_json::Value = serde_json::from_str(HookType::Saml.kind().sample_requests()[0]).unwrap();
+/// use tenterhook_contract::{ExtensionPoint, BuiltInType, answer::Answer, saml::{Saml, assertion::Assertion}};
+/// let sample: serde_json::Value = serde_json::from_str(BuiltInType::Saml.kind().sample_requests()[0]).unwrap();
 /// let mut assertion = Assertion::from_json(&sample["data"]["assertion"]).unwrap();
 /// let answer = br#"{"commands": [{"type": "com.okta.assertion.patch", "value": [
 ///     {"op": "add", "path": "/authentication/sessionLifetime", "value": 900}

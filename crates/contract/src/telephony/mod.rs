@@ -11,9 +11,11 @@ use crate::{
     ExtensionPoint, Secret, Timestamp,
     answer::Answer,
     context::RequestContext,
-    description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
+    description::{
+        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, PerOrg, Refusal, Retry, Shape,
+    },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
-    hook_type::built_in,
+    hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
     id::UserId,
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
@@ -21,27 +23,31 @@ use crate::{
 };
 
 pub(crate) const TELEPHONY_ACTION: CommandRule = CommandRule {
-    name: "com.okta.telephony.action",
-    shape: Shape::Items("value must be an array with one object"),
-    members: &["status", "provider", "transactionId", "transactionMetadata"],
-    misnamed: &["com.okta.telephony.provider.action"],
+    name: Cow::Borrowed("com.okta.telephony.action"),
+    shape: Shape::Items(Cow::Borrowed("value must be an array with one object")),
+    members: Names::fixed(&["status", "provider", "transactionId", "transactionMetadata"]),
+    misnamed: Names::fixed(&["com.okta.telephony.provider.action"]),
 };
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: Cow::Borrowed("com.okta.telephony.provider"),
-    title: "Telephony",
-    commands: &[TELEPHONY_ACTION],
-    default_outcome: "none: an answer without a command is malformed, and the built-in provider sends the passcode",
+    event_type: HookTypeName::fixed("com.okta.telephony.provider"),
+    title: Cow::Borrowed("Telephony"),
+    commands: Cow::Borrowed(&[TELEPHONY_ACTION]),
+    default_outcome: Cow::Borrowed(
+        "none: an answer without a command is malformed, and the built-in provider sends the passcode",
+    ),
     retry: Retry::Never,
     empty_answer: EmptyAnswer::Malformed,
     failure: FailureDefault::FallBack,
     refusal: Refusal::FallBack,
     per_org: PerOrg::OneActive,
     authentication_required: true,
-    secret_members: &["/messageProfile/otpCode"],
-    relatives: built_in,
-    preview_inputs: &["user", "requestType"],
+    secret_members: Names::fixed(&["/messageProfile/otpCode"]),
+    relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
+    filler_words: FILLER_WORDS,
+    preview_inputs: Names::fixed(&["user", "requestType"]),
+    sample_dates: Names::fixed(&["/data/messageProfile/otpExpires"]),
 };
 
 /// The telephony extension point.

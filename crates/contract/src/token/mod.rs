@@ -15,46 +15,56 @@ use crate::{
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
-        CommandRule, Description, EmptyAnswer, FailureDefault, OPERATION_MEMBERS, PerOrg, Refusal, Retry, Shape,
+        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, OPERATION_MEMBERS, PerOrg, Refusal,
+        Retry, Shape,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
-    hook_type::built_in,
+    hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
     id::{PolicyId, RefreshTokenId, RuleId, ScopeId},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::ProfileSchema,
 };
 
-const OPERATIONS: Shape = Shape::Items("value must be an array of operations");
+const OPERATIONS: Shape = Shape::Items(Cow::Borrowed("value must be an array of operations"));
 
 pub(crate) const IDENTITY_PATCH: CommandRule = CommandRule {
-    name: "com.okta.identity.patch",
+    name: Cow::Borrowed("com.okta.identity.patch"),
     shape: OPERATIONS,
     members: OPERATION_MEMBERS,
-    misnamed: &["com.okta.tokens.id_token.patch", "com.okta.tokens.identity.patch"],
+    misnamed: Names::fixed(&["com.okta.tokens.id_token.patch", "com.okta.tokens.identity.patch"]),
 };
 pub(crate) const ACCESS_PATCH: CommandRule = CommandRule {
-    name: "com.okta.access.patch",
+    name: Cow::Borrowed("com.okta.access.patch"),
     shape: OPERATIONS,
     members: OPERATION_MEMBERS,
-    misnamed: &["com.okta.tokens.access.patch", "com.okta.tokens.access_token.patch"],
+    misnamed: Names::fixed(&["com.okta.tokens.access.patch", "com.okta.tokens.access_token.patch"]),
 };
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: Cow::Borrowed("com.okta.oauth2.tokens.transform"),
-    title: "Token",
-    commands: &[IDENTITY_PATCH, ACCESS_PATCH],
-    default_outcome: "the tokens are issued unchanged",
+    event_type: HookTypeName::fixed("com.okta.oauth2.tokens.transform"),
+    title: Cow::Borrowed("Token"),
+    commands: Cow::Borrowed(&[IDENTITY_PATCH, ACCESS_PATCH]),
+    default_outcome: Cow::Borrowed("the tokens are issued unchanged"),
     retry: Retry::Never,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Continue,
     refusal: Refusal::Refuse,
     per_org: PerOrg::Many,
     authentication_required: false,
-    secret_members: &[],
-    relatives: built_in,
-    preview_inputs: &["user", "app", "scopes", "grantType"],
+    secret_members: Names::NONE,
+    relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
+    filler_words: FILLER_WORDS,
+    preview_inputs: Names::fixed(&["user", "app", "scopes", "grantType"]),
+    sample_dates: Names::fixed(&[
+        "/data/context/session/createdAt",
+        "/data/context/session/expiresAt",
+        "/data/context/session/lastPasswordVerification",
+        "/data/context/session/lastFactorVerification",
+        "/data/context/user/passwordChanged",
+        "/data/identity/claims/auth_time",
+    ]),
 };
 
 /// The token extension point.

@@ -109,14 +109,14 @@ fn check_depth(name: &str, value: &Value) -> Result<(), Refused> {
 }
 
 fn change(rule: &CommandRule, op: &'static str, path: impl Into<String>) -> Change {
-    Change { command: rule.name, op, path: path.into() }
+    Change { command: rule.name.clone(), op, path: path.into() }
 }
 
 impl Draft {
     /// Sets the attributes that the schema admits; returns the positions in the answer of those that were set.
     fn set(
         &mut self,
-        rule: &'static CommandRule,
+        rule: &CommandRule,
         members: Members,
         schema: Option<&ProfileSchema>,
         place: &str,

@@ -10,54 +10,58 @@ use serde_json::{Value, json};
 use crate::{
     ExtensionPoint,
     answer::Answer,
-    description::{CommandRule, Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry, Shape},
+    description::{
+        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, PerOrg, Refusal, Retry, Shape,
+    },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
-    hook_type::built_in,
+    hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem},
     profile::{Profile, ProfileSchema},
 };
 
 pub(crate) const APP_USER_UPDATE: CommandRule = CommandRule {
-    name: "com.okta.appUser.profile.update",
+    name: Cow::Borrowed("com.okta.appUser.profile.update"),
     shape: Shape::Object,
-    members: &[],
-    misnamed: &["com.okta.appUser.profile.update.import", "com.okta.app.user.profile.update"],
+    members: Names::NONE,
+    misnamed: Names::fixed(&["com.okta.appUser.profile.update.import", "com.okta.app.user.profile.update"]),
 };
 pub(crate) const PROFILE_UPDATE: CommandRule = CommandRule {
-    name: "com.okta.user.profile.update",
+    name: Cow::Borrowed("com.okta.user.profile.update"),
     shape: Shape::Object,
-    members: &[],
-    misnamed: &["com.okta.user.profile.update.import"],
+    members: Names::NONE,
+    misnamed: Names::fixed(&["com.okta.user.profile.update.import"]),
 };
 pub(crate) const ACTION_UPDATE: CommandRule = CommandRule {
-    name: "com.okta.action.update",
+    name: Cow::Borrowed("com.okta.action.update"),
     shape: Shape::Object,
-    members: &["result"],
-    misnamed: &["com.okta.action.update.import", "com.action.update"],
+    members: Names::fixed(&["result"]),
+    misnamed: Names::fixed(&["com.okta.action.update.import", "com.action.update"]),
 };
 pub(crate) const USER_UPDATE: CommandRule = CommandRule {
-    name: "com.okta.user.update",
+    name: Cow::Borrowed("com.okta.user.update"),
     shape: Shape::Object,
-    members: &["id"],
-    misnamed: &["com.okta.user.update.import"],
+    members: Names::fixed(&["id"]),
+    misnamed: Names::fixed(&["com.okta.user.update.import"]),
 };
 
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
-    event_type: Cow::Borrowed("com.okta.import.transform"),
-    title: "User import",
-    commands: &[APP_USER_UPDATE, PROFILE_UPDATE, ACTION_UPDATE, USER_UPDATE],
-    default_outcome: "`data.action.result`: the user is created, or linked to the match",
+    event_type: HookTypeName::fixed("com.okta.import.transform"),
+    title: Cow::Borrowed("User import"),
+    commands: Cow::Borrowed(&[APP_USER_UPDATE, PROFILE_UPDATE, ACTION_UPDATE, USER_UPDATE]),
+    default_outcome: Cow::Borrowed("`data.action.result`: the user is created, or linked to the match"),
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Continue,
     refusal: Refusal::Continue,
     per_org: PerOrg::Many,
     authentication_required: false,
-    secret_members: &[],
-    relatives: built_in,
-    preview_inputs: &["user", "app", "profile"],
+    secret_members: Names::NONE,
+    relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
+    filler_words: FILLER_WORDS,
+    preview_inputs: Names::fixed(&["user", "app", "profile"]),
+    sample_dates: Names::NONE,
 };
 
 /// The user import extension point.

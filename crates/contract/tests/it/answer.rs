@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    HookType,
+    BuiltInType,
     answer::{Answer, DEFAULT_ERROR_SUMMARY, render_debug_context},
     limits::LOG_TEXT_CHARACTERS_MAX,
     problem::ProblemCode,
@@ -32,13 +32,13 @@ fn answers_that_say_nothing() {
     for (value, shown) in [("1.5", "1.5"), ("-7", "-7"), ("true", "true"), ("\"x\"", "\"x\"")] {
         let answer = parse(&format!(r#"{{"commands": [{{"type": "x", "value": {value}}}]}}"#));
         assert_eq!(answer.normalised()["commands"][0]["value"].to_string(), shown, "whatever it is, it is shown");
-        assert_eq!(answer.shape_problems(HookType::Token.description()).len(), 1);
+        assert_eq!(answer.shape_problems(BuiltInType::Token.description()).len(), 1);
     }
     assert!(
-        parse("{}").means_default(HookType::Saml.description())
-            && !parse("{}").means_default(HookType::Telephony.description())
+        parse("{}").means_default(BuiltInType::Saml.description())
+            && !parse("{}").means_default(BuiltInType::Telephony.description())
     );
-    assert!(!parse(r#"{"error": {}}"#).means_default(HookType::Saml.description()));
+    assert!(!parse(r#"{"error": {}}"#).means_default(BuiltInType::Saml.description()));
 }
 
 #[test]
@@ -186,28 +186,28 @@ fn integers_that_do_not_fit_are_problems() {
 fn unset_members_of_operands_are_null() {
     for (hook_type, kind, value, shown) in [
         (
-            HookType::Token,
+            BuiltInType::Token,
             "com.okta.access.patch",
             json!([{ "path": "/claims/y", "op": "remove" }]),
             json!([{ "path": "/claims/y", "op": "remove", "value": null }]),
         ),
         (
-            HookType::Saml,
+            BuiltInType::Saml,
             "com.okta.assertion.patch",
             json!([{ "op": "add" }]),
             json!([{ "op": "add", "path": null, "value": null }]),
         ),
         (
-            HookType::Telephony,
+            BuiltInType::Telephony,
             "com.okta.telephony.action",
             json!([{ "status": "PENDING" }]),
             json!([{ "status": "PENDING", "provider": null, "transactionId": null, "transactionMetadata": null }]),
         ),
-        (HookType::Registration, "com.okta.action.update", json!({}), json!({ "registration": null })),
-        (HookType::PasswordImport, "com.okta.action.update", json!({}), json!({ "credential": null })),
-        (HookType::UserImport, "com.okta.action.update", json!({ "x": 1 }), json!({ "x": 1, "result": null })),
-        (HookType::UserImport, "com.okta.user.update", json!({ "id": "00u" }), json!({ "id": "00u" })),
-        (HookType::UserImport, "com.okta.user.profile.update", json!({}), json!({})),
+        (BuiltInType::Registration, "com.okta.action.update", json!({}), json!({ "registration": null })),
+        (BuiltInType::PasswordImport, "com.okta.action.update", json!({}), json!({ "credential": null })),
+        (BuiltInType::UserImport, "com.okta.action.update", json!({ "x": 1 }), json!({ "x": 1, "result": null })),
+        (BuiltInType::UserImport, "com.okta.user.update", json!({ "id": "00u" }), json!({ "id": "00u" })),
+        (BuiltInType::UserImport, "com.okta.user.profile.update", json!({}), json!({})),
     ] {
         let answer = parse(&json!({ "commands": [{ "type": kind, "value": value }] }).to_string());
         let commands = &answer.normalised_for(hook_type.description())["commands"];
@@ -219,14 +219,14 @@ fn unset_members_of_operands_are_null() {
 #[test]
 fn shapes_are_checked_per_type() {
     for (hook_type, kind, right, wrong) in [
-        (HookType::Token, "com.okta.identity.patch", json!([{}]), json!({})),
-        (HookType::Token, "com.okta.access.patch", json!([]), json!([1])),
-        (HookType::Saml, "com.okta.assertion.patch", json!([]), json!({})),
-        (HookType::Registration, "com.okta.action.update", json!({}), json!([])),
-        (HookType::Registration, "com.okta.user.profile.update", json!({}), json!("x")),
-        (HookType::PasswordImport, "com.okta.action.update", json!({}), json!([])),
-        (HookType::UserImport, "com.okta.user.update", json!({}), json!([])),
-        (HookType::Telephony, "com.okta.telephony.action", json!([{}]), json!({})),
+        (BuiltInType::Token, "com.okta.identity.patch", json!([{}]), json!({})),
+        (BuiltInType::Token, "com.okta.access.patch", json!([]), json!([1])),
+        (BuiltInType::Saml, "com.okta.assertion.patch", json!([]), json!({})),
+        (BuiltInType::Registration, "com.okta.action.update", json!({}), json!([])),
+        (BuiltInType::Registration, "com.okta.user.profile.update", json!({}), json!("x")),
+        (BuiltInType::PasswordImport, "com.okta.action.update", json!({}), json!([])),
+        (BuiltInType::UserImport, "com.okta.user.update", json!({}), json!([])),
+        (BuiltInType::Telephony, "com.okta.telephony.action", json!([{}]), json!({})),
     ] {
         let problems = |value: &Value| {
             parse(&json!({ "commands": [{ "type": kind, "value": value }] }).to_string())
@@ -236,7 +236,7 @@ fn shapes_are_checked_per_type() {
         assert_eq!(problems(&wrong).len(), 1, "{kind}");
     }
     let unknown = parse(r#"{"commands": [{"type": "com.okta.access.patch", "value": []}]}"#);
-    assert_eq!(unknown.shape_problems(HookType::Saml.description()).len(), 1);
+    assert_eq!(unknown.shape_problems(BuiltInType::Saml.description()).len(), 1);
 }
 
 #[test]

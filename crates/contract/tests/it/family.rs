@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    HookType, Timestamp,
+    BuiltInType, Timestamp,
     answer::Answer,
     context::{RequestContext, UrlValue, UserContext, UserLinks, UserProfile},
     id::{EventId, HookId, RequestId, UserId},
@@ -27,19 +27,19 @@ fn user() -> UserContext {
     }
 }
 
-fn inputs(body: Value, hook_type: HookType) -> Inputs {
+fn inputs(body: Value, hook_type: BuiltInType) -> Inputs {
     let (inputs, wanted) = Inputs::read(body.as_object().unwrap(), hook_type.description()).unwrap();
     Inputs { user: wanted.map(|_| user()), ..inputs }
 }
 
-fn sample(hook_type: HookType, body: Value) -> Value {
+fn sample(hook_type: BuiltInType, body: Value) -> Value {
     hook_type.kind().sample(&inputs(body, hook_type)).unwrap().to_json()
 }
 
 /// Each sample answer of each type, tried on each of its sample requests.
 #[test]
 fn every_sample_answer_fits_its_sample_request() {
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         for request in hook_type.kind().sample_requests() {
             let document = Document::given(&serde_json::from_str(request).unwrap(), hook_type.description()).unwrap();
             for text in hook_type.kind().sample_answers() {
@@ -61,7 +61,7 @@ fn every_sample_answer_fits_its_sample_request() {
                         assert_eq!(after == rehearsal.before, same, "{hook_type}: {text}");
                     }
                     Err(problems) => {
-                        let other_flow = hook_type == HookType::Registration;
+                        let other_flow = hook_type == BuiltInType::Registration;
                         assert!(other_flow, "{hook_type}: {text}: {problems:?}");
                     }
                 }
@@ -74,7 +74,7 @@ fn every_sample_answer_fits_its_sample_request() {
 #[test]
 fn previews_take_their_inputs() {
     let token = sample(
-        HookType::Token,
+        BuiltInType::Token,
         json!({ "user": "zoe@example.com", "app": { "id": "0oaX", "name": "Shop" }, "scopes": ["openid", "a"] }),
     );
     assert_eq!(token["data"]["context"]["user"]["profile"]["login"], "zoe@example.com");
@@ -82,41 +82,41 @@ fn previews_take_their_inputs() {
     assert_eq!(token["data"]["access"]["claims"]["sub"], "zoe@example.com");
     assert_eq!(token["data"]["context"]["protocol"]["client"]["id"], "0oaX");
     assert_eq!(token["data"]["access"]["scopes"].as_object().unwrap().keys().collect::<Vec<_>>(), ["openid", "a"]);
-    let machine = sample(HookType::Token, json!({ "grantType": "client_credentials", "scopes": ["a"] }));
+    let machine = sample(BuiltInType::Token, json!({ "grantType": "client_credentials", "scopes": ["a"] }));
     assert!(machine["data"].get("identity").is_none() && machine["data"]["context"].get("user").is_none());
     assert!(machine["data"].get("refresh_token").is_none() && machine["data"]["context"].get("session").is_none());
     assert!(machine["source"].as_str().unwrap().ends_with("/v1/token"));
     let request = machine["data"]["context"]["protocol"]["request"].as_object().unwrap();
     assert_eq!(request.keys().collect::<Vec<_>>(), ["scope", "client_id", "grant_type"], "token.md 2: what was sent");
-    let renewal = sample(HookType::Token, json!({ "grantType": "refresh_token" }));
+    let renewal = sample(BuiltInType::Token, json!({ "grantType": "refresh_token" }));
     let original = &renewal["data"]["context"]["protocol"]["originalGrant"];
     assert_eq!(original["authorization"]["response_type"], "code");
     assert_eq!(original["refresh_token"], renewal["data"]["refresh_token"]);
     assert!(renewal["source"].as_str().unwrap().ends_with("/v1/token"));
-    let code = sample(HookType::Token, json!({ "grantType": "authorization_code" }));
+    let code = sample(BuiltInType::Token, json!({ "grantType": "authorization_code" }));
     assert!(code["source"].as_str().unwrap().ends_with("/v1/authorize"));
     assert_eq!(code["data"]["context"]["protocol"]["request"]["response_type"], "code");
-    let saml = sample(HookType::Saml, json!({ "user": "zoe", "app": { "id": "0oaX", "name": "Shop" } }));
+    let saml = sample(BuiltInType::Saml, json!({ "user": "zoe", "app": { "id": "0oaX", "name": "Shop" } }));
     assert_eq!(saml["data"]["assertion"]["subject"]["nameId"], "zoe@example.com");
     assert_eq!(saml["data"]["context"]["protocol"]["issuer"]["name"], "Shop");
-    let new = sample(HookType::Registration, json!({ "user": "zoe" }));
+    let new = sample(BuiltInType::Registration, json!({ "user": "zoe" }));
     assert_eq!(
         new["data"]["userProfile"]["login"], "zoe@example.com",
         "registration.md 7: a user for data.userProfile"
     );
     assert_eq!(new["data"]["userProfile"]["email"], "zoe@example.com", "registration.md 1");
     let form = json!({ "requestType": "self.service.registration", "profile": { "login": "new@x" } });
-    assert_eq!(sample(HookType::Registration, form)["data"]["userProfile"], json!({ "login": "new@x" }));
+    assert_eq!(sample(BuiltInType::Registration, form)["data"]["userProfile"], json!({ "login": "new@x" }));
     let update = json!({ "requestType": "progressive.profile", "user": "zoe", "profile": { "costCenter": "1" } });
-    let update = sample(HookType::Registration, update);
+    let update = sample(BuiltInType::Registration, update);
     assert_eq!(update["data"]["userProfileUpdate"], json!({ "costCenter": "1" }));
     assert_eq!(update["data"]["context"]["user"]["profile"]["login"], "zoe@example.com");
     let link = update["data"]["context"]["user"]["_links"]["groups"]["href"].as_str().unwrap();
     assert!(link.starts_with("/api/v1/users/00u"), "registration.md 2: here relative");
-    let password = sample(HookType::PasswordImport, json!({ "user": "zoe" }));
+    let password = sample(BuiltInType::PasswordImport, json!({ "user": "zoe" }));
     assert_eq!(password["data"]["context"]["credential"]["username"], "zoe@example.com");
     let import = sample(
-        HookType::UserImport,
+        BuiltInType::UserImport,
         json!({ "user": "zoe", "profile": { "x": 1 }, "app": { "id": "0oaX", "name": "hr" } }),
     );
     assert_eq!(
@@ -125,7 +125,7 @@ fn previews_take_their_inputs() {
     );
     assert_eq!(import["data"]["context"]["application"]["name"], "hr");
     let flow = "com.okta.user.telephony.account-unlock";
-    let telephony = sample(HookType::Telephony, json!({ "user": "zoe", "requestType": flow }));
+    let telephony = sample(BuiltInType::Telephony, json!({ "user": "zoe", "requestType": flow }));
     assert_eq!(telephony["requestType"], flow);
     assert_eq!(telephony["data"]["userProfile"]["firstName"], "Zoe");
     assert_eq!(telephony["data"]["messageProfile"]["otpCode"], "11111", "telephony.md 7: nobody's code");
@@ -136,7 +136,7 @@ fn previews_take_their_inputs() {
 fn members_of_previews_have_the_order_of_the_wire() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let order = ["eventId", "eventTime", "eventType", "eventTypeVersion", "contentType", "cloudEventVersion", "source"];
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         let mut samples = hook_type.kind().sample_requests().iter().map(|text| serde_json::from_str(text).unwrap());
         let previews = [json!({}), json!({ "user": "zoe" })].map(|body| sample(hook_type, body));
         assert!(
@@ -148,10 +148,10 @@ fn members_of_previews_have_the_order_of_the_wire() {
             "{hook_type}"
         );
     }
-    let renewal = sample(HookType::Token, json!({ "grantType": "refresh_token" }));
+    let renewal = sample(BuiltInType::Token, json!({ "grantType": "refresh_token" }));
     let protocol = &renewal["data"]["context"]["protocol"];
     assert_eq!(keys(protocol), ["type", "request", "originalGrant", "issuer", "client"], "token.md 2");
-    for hook_type in [HookType::Token, HookType::Saml] {
+    for hook_type in [BuiltInType::Token, BuiltInType::Saml] {
         let session = keys(&sample(hook_type, json!({}))["data"]["context"]["session"]);
         let verified = session.iter().position(|name| name == "lastPasswordVerification").unwrap();
         assert_eq!(session[verified + 1], "lastFactorVerification", "observed.md 2: {hook_type}");
@@ -166,12 +166,12 @@ fn dates_of_previews_are_relative_to_now() {
         let inputs = Inputs { at: Some(now), ..inputs(body, hook_type) };
         hook_type.kind().sample(&inputs).unwrap().to_json()
     };
-    let telephony = at(HookType::Telephony, json!({}));
+    let telephony = at(BuiltInType::Telephony, json!({}));
     assert_eq!(
         telephony["data"]["messageProfile"]["otpExpires"], "2031-05-06T07:13:09.412Z",
         "telephony.md 2: 5 minutes"
     );
-    let token = at(HookType::Token, json!({}));
+    let token = at(BuiltInType::Token, json!({}));
     let session = &token["data"]["context"]["session"];
     assert_eq!(session["createdAt"], "2031-05-06T06:40:05.000Z");
     assert_eq!(session["lastPasswordVerification"], "2031-05-06T06:40:05.000Z");
@@ -180,11 +180,11 @@ fn dates_of_previews_are_relative_to_now() {
     assert_eq!(token["eventTime"], "2031-05-06T07:08:09.000Z");
     let signed_in: Timestamp = session["createdAt"].as_str().unwrap().parse().unwrap();
     assert_eq!(token["data"]["identity"]["claims"]["auth_time"], signed_in.as_seconds());
-    let saml = at(HookType::Saml, json!({ "user": "zoe" }));
+    let saml = at(BuiltInType::Saml, json!({ "user": "zoe" }));
     let date = |pointer| saml.pointer(pointer).unwrap().as_str().unwrap().parse::<Timestamp>().unwrap();
     assert!(date("/data/context/session/createdAt") < now && now < date("/data/context/session/expiresAt"));
     assert_eq!(saml["data"]["context"]["user"]["passwordChanged"], Value::Null, "a user of the org keeps what it has");
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         let plain = sample(hook_type, json!({}));
         let moved = at(hook_type, json!({}));
         assert_eq!(plain.to_string().len(), moved.to_string().len(), "nothing but dates is changed: {hook_type}");
@@ -195,31 +195,32 @@ fn dates_of_previews_are_relative_to_now() {
 #[test]
 fn inputs_that_cannot_be_used_are_named() {
     for (hook_type, body, field) in [
-        (HookType::Saml, json!({ "scopes": ["a"] }), "inputs.scopes"),
-        (HookType::Token, json!({ "scopes": "a" }), "inputs.scopes"),
-        (HookType::Token, json!({ "scopes": [1] }), "inputs.scopes"),
-        (HookType::Token, json!({ "user": 7 }), "inputs.user"),
-        (HookType::Token, json!({ "app": { "id": "0oaX" } }), "inputs.app"),
-        (HookType::Token, json!({ "grantType": true }), "inputs.grantType"),
-        (HookType::UserImport, json!({ "profile": [] }), "inputs.profile"),
+        (BuiltInType::Saml, json!({ "scopes": ["a"] }), "inputs.scopes"),
+        (BuiltInType::Token, json!({ "scopes": "a" }), "inputs.scopes"),
+        (BuiltInType::Token, json!({ "scopes": [1] }), "inputs.scopes"),
+        (BuiltInType::Token, json!({ "user": 7 }), "inputs.user"),
+        (BuiltInType::Token, json!({ "app": { "id": "0oaX" } }), "inputs.app"),
+        (BuiltInType::Token, json!({ "grantType": true }), "inputs.grantType"),
+        (BuiltInType::UserImport, json!({ "profile": [] }), "inputs.profile"),
     ] {
         let error = Inputs::read(body.as_object().unwrap(), hook_type.description()).unwrap_err();
         assert_eq!(error.field, field, "{body}");
     }
     for (hook_type, body, field) in [
-        (HookType::Token, json!({ "grantType": "password" }), "inputs.grantType"),
-        (HookType::Registration, json!({ "requestType": "x" }), "inputs.requestType"),
-        (HookType::Telephony, json!({ "requestType": "x" }), "inputs.requestType"),
+        (BuiltInType::Token, json!({ "grantType": "password" }), "inputs.grantType"),
+        (BuiltInType::Registration, json!({ "requestType": "x" }), "inputs.requestType"),
+        (BuiltInType::Telephony, json!({ "requestType": "x" }), "inputs.requestType"),
     ] {
         assert_eq!(hook_type.kind().sample(&inputs(body, hook_type)).unwrap_err().field, field);
     }
     let other =
-        Document::given(&json!({ "requestType": "x", "data": {} }), HookType::Registration.description()).unwrap();
-    let error = HookType::Registration.kind().rehearse(&other, &ProfileSchema::base(), Answer::default()).unwrap_err();
+        Document::given(&json!({ "requestType": "x", "data": {} }), BuiltInType::Registration.description()).unwrap();
+    let error =
+        BuiltInType::Registration.kind().rehearse(&other, &ProfileSchema::base(), Answer::default()).unwrap_err();
     assert_eq!(error.field, "/requestType");
-    assert!(Document::given(&json!([]), HookType::Token.description()).is_err());
+    assert!(Document::given(&json!([]), BuiltInType::Token.description()).is_err());
     assert_eq!(
-        Document::given(&json!({ "eventType": "x" }), HookType::Token.description()).unwrap_err().field,
+        Document::given(&json!({ "eventType": "x" }), BuiltInType::Token.description()).unwrap_err().field,
         "document.eventType"
     );
 }
@@ -235,17 +236,17 @@ fn every_document_of_a_preview_is_marked() {
     let (event_id, hook_id) = (EventId::from_entropy([1; 16]), HookId::from_parts(1, [1; 8]));
     let at = Timestamp::from_micros(1_770_802_215_500_000);
     let mark = Mark { event_id: &event_id, at, hook_id: &hook_id, base_url: "https://org", request: &request };
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         let mut document = hook_type.kind().sample(&Inputs::default()).unwrap();
         document.mark(&mark);
         let json = document.to_json();
         assert_eq!((&json[PREVIEW_MARK], &json["eventId"]), (&json!(true), &json!(event_id)), "{hook_type}");
         assert_eq!(json["eventTime"], "2026-02-11T09:30:15.000Z");
         let source = json["source"].as_str().unwrap();
-        if let HookType::PasswordImport | HookType::Telephony = hook_type {
+        if let BuiltInType::PasswordImport | BuiltInType::Telephony = hook_type {
             assert_eq!(source, format!("https://org/api/v1/inlineHooks/{hook_id}"), "overview.md 3.3");
         }
-        if hook_type == HookType::UserImport {
+        if hook_type == BuiltInType::UserImport {
             assert_eq!(source, hook_id.as_str(), "overview.md 3.3");
             assert!(json["data"]["context"].get("request").is_none(), "user-import.md 2");
         } else {
@@ -259,16 +260,16 @@ fn every_document_of_a_preview_is_marked() {
 #[test]
 fn documents_without_a_subject_say_what_is_missing() {
     for (hook_type, parent, member, pointer) in [
-        (HookType::Token, "/data/access/token/lifetime", "expiration", "/data/access/token/lifetime/expiration"),
-        (HookType::Token, "/data/identity", "claims", "/data/identity/claims"),
-        (HookType::Saml, "/data", "assertion", "/data/assertion"),
-        (HookType::Saml, "/data/assertion/subject", "nameId", "/data/assertion/subject/nameId"),
-        (HookType::Registration, "/data", "action", "/data/action"),
-        (HookType::Registration, "/data", "userProfile", "/data/userProfile"),
-        (HookType::Registration, "", "requestType", "/requestType"),
-        (HookType::PasswordImport, "/data/action", "credential", "/data/action/credential"),
-        (HookType::UserImport, "/data/action", "result", "/data/action/result"),
-        (HookType::UserImport, "/data/appUser", "profile", "/data/appUser/profile"),
+        (BuiltInType::Token, "/data/access/token/lifetime", "expiration", "/data/access/token/lifetime/expiration"),
+        (BuiltInType::Token, "/data/identity", "claims", "/data/identity/claims"),
+        (BuiltInType::Saml, "/data", "assertion", "/data/assertion"),
+        (BuiltInType::Saml, "/data/assertion/subject", "nameId", "/data/assertion/subject/nameId"),
+        (BuiltInType::Registration, "/data", "action", "/data/action"),
+        (BuiltInType::Registration, "/data", "userProfile", "/data/userProfile"),
+        (BuiltInType::Registration, "", "requestType", "/requestType"),
+        (BuiltInType::PasswordImport, "/data/action", "credential", "/data/action/credential"),
+        (BuiltInType::UserImport, "/data/action", "result", "/data/action/result"),
+        (BuiltInType::UserImport, "/data/appUser", "profile", "/data/appUser/profile"),
     ] {
         let mut json: Value = serde_json::from_str(hook_type.kind().sample_requests()[0]).unwrap();
         let found = json.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(member);

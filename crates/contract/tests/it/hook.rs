@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    Secret, Timestamp,
+    HookTypes, Secret, Timestamp,
     hook::{HookInvalid, HookStatus, InlineHook, Registry, StoredHook},
     hook_key::HookKey,
     id::HookId,
@@ -36,7 +36,7 @@ fn id(number: u64) -> HookId {
 }
 
 pub(crate) fn create_among(hooks: &[InlineHook], body: &Value) -> Result<InlineHook, HookInvalid> {
-    let registry = Registry { hooks, hook_keys: &keys(), plain_http_to_loopback: false };
+    let registry = Registry { hooks, types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: false };
     InlineHook::create(body, registry, id(hooks.len() as u64), now())
 }
 
@@ -404,7 +404,8 @@ fn the_org_has_its_limits() {
     let second = create_among(std::slice::from_ref(&idle), &typed("com.okta.telephony.provider", "u")).unwrap();
     let second = InlineHook { id: id(9), ..second };
     let hooks = [idle.clone(), second];
-    let registry = Registry { hooks: &hooks, hook_keys: &keys(), plain_http_to_loopback: false };
+    let registry =
+        Registry { hooks: &hooks, types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: false };
     assert!(idle.activate(registry, now()).is_err(), "one active telephony hook");
     let mut bare = typed("com.okta.telephony.provider", "v");
     bare["channel"]["config"]["authScheme"] = Value::Null;
@@ -418,7 +419,7 @@ fn plain_http_is_for_loopback_in_dev_only() {
         body["channel"]["config"]["uri"] = json!(uri);
         InlineHook::create(
             &body,
-            Registry { hooks: &[], hook_keys: &keys(), plain_http_to_loopback: dev },
+            Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: dev },
             id(1),
             now(),
         )
@@ -445,7 +446,7 @@ fn a_merge_keeps_what_the_body_does_not_name() {
         let hooks = [hook.clone()];
         hook.merge(
             &body,
-            Registry { hooks: &hooks, hook_keys: &keys(), plain_http_to_loopback: false },
+            Registry { hooks: &hooks, types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: false },
             now().plus_seconds(60),
         )
     };
@@ -472,7 +473,8 @@ fn a_merge_keeps_what_the_body_does_not_name() {
 fn lifecycle_moves_status_and_date_only_when_it_changes() {
     let hook = create_among(&[], &http()).unwrap();
     let later = now().plus_seconds(60);
-    let registry = Registry { hooks: &[], hook_keys: &keys(), plain_http_to_loopback: false };
+    let registry =
+        Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: false };
     assert_eq!(hook.activate(registry, later).unwrap(), hook, "B16");
     let off = hook.deactivate(later);
     assert_eq!((off.status, off.last_updated), (HookStatus::Inactive, later.whole_seconds()));

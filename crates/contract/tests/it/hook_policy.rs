@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    HookType, Retry,
+    BuiltInType, HookTypes, Retry,
     hook::{BreakerMode, BreakerPolicy, FailurePolicy, InlineHook, Registry},
 };
 
@@ -11,7 +11,8 @@ use crate::hook::{create_among, http, now};
 /// The member `policy` is kept by a PUT without it, merged member by member, and validated like other members.
 #[test]
 fn the_policy_is_kept_merged_and_judged() {
-    let registry = |hooks| Registry { hooks, hook_keys: &[], plain_http_to_loopback: false };
+    let registry =
+        |hooks| Registry { hooks, types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     let plain = create_among(&[], &http()).unwrap();
     assert!(plain.to_json("https://o").get("policy").is_none(), "observed.md 1.9: what a client knows comes back");
     let fallback = json!([{ "type": "com.okta.access.patch", "value": [
@@ -92,12 +93,12 @@ fn the_policy_is_kept_merged_and_judged() {
 /// `overview.md` section 5: token and telephony hooks are never called twice, and no setting makes them.
 #[test]
 fn a_second_call_is_refused_to_types_that_are_never_called_twice() {
-    for hook_type in HookType::ALL {
+    for hook_type in BuiltInType::ALL {
         let mut body = http();
         body["type"] = json!(hook_type.as_str());
         body["policy"] = json!({ "retry": "once" });
         let created = create_among(&[], &body).map_err(|invalid| invalid.causes);
-        if matches!(hook_type, HookType::Token | HookType::Telephony) {
+        if matches!(hook_type, BuiltInType::Token | BuiltInType::Telephony) {
             assert!(created.unwrap_err()[0].starts_with("policy.retry: "), "{hook_type:?}");
         } else {
             assert_eq!(created.unwrap().policy.retry, Some(Retry::Once), "{hook_type:?}");
@@ -107,7 +108,12 @@ fn a_second_call_is_refused_to_types_that_are_never_called_twice() {
     stored.policy.retry = Some(Retry::Once);
     assert_eq!(InlineHook::from_stored(&stored.to_stored()).unwrap(), stored, "what was stored before is read");
     let merge = |body: Value| {
-        let registry = Registry { hooks: std::slice::from_ref(&stored), hook_keys: &[], plain_http_to_loopback: false };
+        let registry = Registry {
+            hooks: std::slice::from_ref(&stored),
+            types: HookTypes::built_in(),
+            hook_keys: &[],
+            plain_http_to_loopback: false,
+        };
         stored.merge(&body, registry, now())
     };
     let renamed = merge(json!({ "name": "Other" })).unwrap();
@@ -213,7 +219,8 @@ fn fallback_commands_verify_no_password_and_report_no_delivery() {
 #[test]
 fn fallback_commands_outlive_another_failure_policy() {
     let merge = |hook: &InlineHook, policy: Value| {
-        let registry = Registry { hooks: &[], hook_keys: &[], plain_http_to_loopback: false };
+        let registry =
+            Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
         hook.merge(&json!({ "policy": policy }), registry, now())
     };
     let shown = |hook: &InlineHook| {

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use tenterhook_contract::{
-    HookType,
+    BuiltInType,
     answer::{Answer, DEFAULT_ERROR_SUMMARY, NOTICES_MAX, NoticeCode, render_debug_context},
     limits::{ANSWER_BYTES_MAX, ANSWER_DEPTH_MAX},
     problem::ProblemCode,
@@ -154,7 +154,7 @@ fn what_cannot_be_held_makes_the_command_that_sets_it_invalid() {
             (format!(r#"{{"commands": [{{"type": {odd}}}]}}"#), "/commands/0/type"),
             (format!(r#"{{"commands": [{{"type": "com.okta.access.patch", "value": {odd}}}]}}"#), "/commands/0/value"),
         ] {
-            assert_eq!(parse(&text).shape_problems(HookType::Token.description())[0].pointer, pointer, "{text}");
+            assert_eq!(parse(&text).shape_problems(BuiltInType::Token.description())[0].pointer, pointer, "{text}");
         }
     }
     let overridden = r#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"a": 1e999, "a": {"b": 1e999, "b": 1}},

@@ -1,17 +1,17 @@
 //! The messages for mistakes of services (`observed.md` section 3): what happened, where, and what to do.
 
 use serde_json::{Value, json};
-use tenterhook_contract::{HookType, answer::Answer, preview::Inputs, problem::Problem, profile::ProfileSchema};
+use tenterhook_contract::{BuiltInType, answer::Answer, preview::Inputs, problem::Problem, profile::ProfileSchema};
 
 /// The problems of an answer with `commands`, tried on the sample of the type.
-fn problems(hook_type: HookType, commands: &Value) -> Vec<Problem> {
+fn problems(hook_type: BuiltInType, commands: &Value) -> Vec<Problem> {
     let answer = Answer::parse(json!({ "commands": commands }).to_string().as_bytes()).unwrap();
     let document = hook_type.kind().sample(&Inputs::default()).unwrap();
     hook_type.kind().rehearse(&document, &ProfileSchema::base(), answer).unwrap().result.unwrap_err()
 }
 
 /// Checks the only problem: position, message and hint.
-fn check(hook_type: HookType, commands: &Value, (pointer, message, hint): (&str, &str, &str)) {
+fn check(hook_type: BuiltInType, commands: &Value, (pointer, message, hint): (&str, &str, &str)) {
     let problems = problems(hook_type, commands);
     let shown = problems.iter().map(|problem| format!("{problem:?}")).collect::<Vec<_>>().join("\n");
     assert_eq!(problems.len(), 1, "{commands}: {shown}");
@@ -21,7 +21,7 @@ fn check(hook_type: HookType, commands: &Value, (pointer, message, hint): (&str,
 
 #[test]
 fn a_misnamed_command_is_told_its_right_name() {
-    use HookType::{PasswordImport, Registration, Saml, Telephony, Token, UserImport};
+    use BuiltInType::{PasswordImport, Registration, Saml, Telephony, Token, UserImport};
     for (hook_type, wrong, right) in [
         (Saml, "com.okta.tokens.assertion.patch", "com.okta.assertion.patch"),
         (Saml, "com.okta.token.assertion.patch", "com.okta.assertion.patch"),
@@ -61,15 +61,15 @@ fn a_misnamed_command_is_told_its_right_name() {
 }
 
 /// The same of one operation; `member` is the one that is wrong.
-fn check_operation(hook_type: HookType, operation: &Value, member: &str, (message, hint): (&str, &str)) {
-    let kind = hook_type.description().commands.last().unwrap().name;
+fn check_operation(hook_type: BuiltInType, operation: &Value, member: &str, (message, hint): (&str, &str)) {
+    let kind = &*hook_type.description().commands.last().unwrap().name;
     let pointer = format!("/commands/0/value/0{member}");
     check(hook_type, &json!([{ "type": kind, "value": [operation] }]), (&pointer, message, hint));
 }
 
 #[test]
 fn an_operation_that_is_wrong_is_told_how_it_is_right() {
-    use HookType::{Saml, Token};
+    use BuiltInType::{Saml, Token};
     for (hook_type, operation, member, message, hint) in [
         (
             Saml,
@@ -129,7 +129,7 @@ fn an_operation_that_is_wrong_is_told_how_it_is_right() {
 
 #[test]
 fn a_path_that_leads_nowhere_is_told_where_paths_lead() {
-    use HookType::{Saml, Token};
+    use BuiltInType::{Saml, Token};
     for (hook_type, operation, member, message, hint) in [
         (
             Token,
@@ -204,7 +204,7 @@ fn a_path_that_leads_nowhere_is_told_where_paths_lead() {
 
 #[test]
 fn a_value_of_the_wrong_shape_is_shown_the_right_one() {
-    use HookType::Saml;
+    use BuiltInType::Saml;
     for (hook_type, operation, member, message, hint) in [
         (
             Saml,
@@ -241,7 +241,7 @@ fn a_value_of_the_wrong_shape_is_shown_the_right_one() {
 
 #[test]
 fn an_operand_of_the_wrong_shape_is_shown_the_right_one() {
-    use HookType::{PasswordImport, Registration, Saml, Telephony, Token, UserImport};
+    use BuiltInType::{PasswordImport, Registration, Saml, Telephony, Token, UserImport};
     let operations = r#"`value` is an array: `[{"op": …, "path": …, "value": …}]`"#;
     for (hook_type, kind, value, message, hint) in [
         (

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _, HookType, Secret,
+    BuiltInType, ExtensionPoint as _, Secret,
     answer::Answer,
     context::{RequestContext, UrlValue},
     id::RequestId,
@@ -124,7 +124,7 @@ fn anything_else_is_an_invalid_command() {
 /// `password-import.md` section 2, the whole `data` of the sample.
 #[test]
 fn the_request_is_the_sample() {
-    let sample: Value = serde_json::from_str(HookType::PasswordImport.kind().sample_requests()[0]).unwrap();
+    let sample: Value = serde_json::from_str(BuiltInType::PasswordImport.kind().sample_requests()[0]).unwrap();
     let context = PasswordImportContext {
         request: RequestContext {
             id: RequestId::from_entropy([7; 16]),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint, HookType,
+    BuiltInType, ExtensionPoint,
     answer::Answer,
     password_import::{Credential, PasswordImport},
     problem::Change,
@@ -133,7 +133,7 @@ fn laws<P: ExtensionPoint>(point: &P, before: &P::Subject, text: &[u8]) -> Lawfu
 }
 
 fn assertion() -> Assertion {
-    let sample: Value = serde_json::from_str(HookType::Saml.kind().sample_requests()[0]).unwrap();
+    let sample: Value = serde_json::from_str(BuiltInType::Saml.kind().sample_requests()[0]).unwrap();
     Assertion::from_json(&sample["data"]["assertion"]).unwrap()
 }
 
@@ -175,9 +175,9 @@ fn check_all(text: &[u8]) -> Result<(), TestCaseError> {
 /// Commands of every type, with operands that are often right.
 fn any_command() -> impl Strategy<Value = Value> {
     let kind = prop::sample::select(
-        HookType::ALL
+        BuiltInType::ALL
             .iter()
-            .flat_map(|hook_type| hook_type.description().commands.iter().map(|rule| rule.name))
+            .flat_map(|hook_type| hook_type.description().commands.iter().map(|rule| &*rule.name))
             .collect::<Vec<_>>(),
     );
     let path = prop::sample::select(vec![

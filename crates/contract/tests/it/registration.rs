@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint, HookType,
+    BuiltInType, ExtensionPoint,
     answer::Answer,
     context::{RequestContext, UrlValue, UserContext, UserLinks, UserProfile},
     id::RequestId,
@@ -139,7 +139,7 @@ fn attributes_are_set_in_order() {
     let update = json!([command(PROGRESSIVE_UPDATE, json!({ "employeeNumber": "4821", "vip": true }))]);
     let (after, changes) = interpret(&Progressive, &update).unwrap();
     assert_eq!(after.profile["employeeNumber"], "4821", "registration.md 3: also attributes not in the delta");
-    assert_eq!((changes[0].command, changes[1].path.as_str()), (PROGRESSIVE_UPDATE, "/vip"));
+    assert_eq!((&*changes[0].command, changes[1].path.as_str()), (PROGRESSIVE_UPDATE, "/vip"));
     let raw =
         br#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"firstName": "A", "firstName": "B"}}]}"#;
     let mut twice = subject();
@@ -267,7 +267,7 @@ fn messages_of_the_form() {
 /// `registration.md` section 2, the whole `data` of both samples.
 #[test]
 fn the_requests_are_the_samples() {
-    let samples = HookType::Registration.kind().sample_requests();
+    let samples = BuiltInType::Registration.kind().sample_requests();
     let request = |path: &str| RequestContext {
         id: RequestId::from_entropy([7; 16]),
         method: "POST".into(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _, HookType, Timestamp,
+    BuiltInType, ExtensionPoint as _, HookTypes, Timestamp,
     context::{IdentityProviderContext, RequestContext, SessionContext, UrlValue, UserContext, UserLinks, UserProfile},
     envelope::Envelope,
     id::{EventId, RequestId, SessionId},
@@ -13,7 +13,7 @@ use tenterhook_contract::{
 };
 
 fn sample() -> Value {
-    serde_json::from_str(HookType::Token.kind().sample_requests()[0]).unwrap()
+    serde_json::from_str(BuiltInType::Token.kind().sample_requests()[0]).unwrap()
 }
 
 fn text(document: &Value, pointer: &str) -> String {
@@ -140,7 +140,7 @@ fn the_envelope_has_the_order_and_the_values_of_the_wire() {
     let event_id = EventId::from_entropy([1; 16]);
     let now = Timestamp::from_micros(1_770_802_215_987_654);
     let envelope =
-        Envelope::new(&event_id, now, HookType::Telephony.as_str(), "https://x", Some("type.of.request"), json!({}));
+        Envelope::new(&event_id, now, BuiltInType::Telephony.as_str(), "https://x", Some("type.of.request"), json!({}));
     assert_eq!(
         serde_json::to_string(&envelope).unwrap(),
         r#"{"eventId":"AQEBAQEBAQEBAQEBAQEBAQ","eventTime":"2026-02-11T09:30:15.000Z","eventType":"com.okta.telephony.provider","eventTypeVersion":"1.0","contentType":"application/json","cloudEventVersion":"0.1","source":"https://x","requestType":"type.of.request","data":{}}"#
@@ -153,7 +153,7 @@ fn the_six_types_have_their_names_and_rules() {
     use tenterhook_contract::{EmptyAnswer as Empty, FailureDefault as Failure, PerOrg, Refusal, Retry};
     for (hook_type, name, retry, empty, failure, refusal, per_org) in [
         (
-            HookType::Token,
+            BuiltInType::Token,
             "com.okta.oauth2.tokens.transform",
             Retry::Never,
             Empty::DefaultAction,
@@ -162,7 +162,7 @@ fn the_six_types_have_their_names_and_rules() {
             PerOrg::Many,
         ),
         (
-            HookType::Saml,
+            BuiltInType::Saml,
             "com.okta.saml.tokens.transform",
             Retry::Once,
             Empty::DefaultAction,
@@ -171,7 +171,7 @@ fn the_six_types_have_their_names_and_rules() {
             PerOrg::Many,
         ),
         (
-            HookType::Registration,
+            BuiltInType::Registration,
             "com.okta.user.pre-registration",
             Retry::Once,
             Empty::DefaultAction,
@@ -180,7 +180,7 @@ fn the_six_types_have_their_names_and_rules() {
             PerOrg::Many,
         ),
         (
-            HookType::PasswordImport,
+            BuiltInType::PasswordImport,
             "com.okta.user.credential.password.import",
             Retry::Once,
             Empty::DefaultAction,
@@ -189,7 +189,7 @@ fn the_six_types_have_their_names_and_rules() {
             PerOrg::One,
         ),
         (
-            HookType::UserImport,
+            BuiltInType::UserImport,
             "com.okta.import.transform",
             Retry::Once,
             Empty::DefaultAction,
@@ -198,7 +198,7 @@ fn the_six_types_have_their_names_and_rules() {
             PerOrg::Many,
         ),
         (
-            HookType::Telephony,
+            BuiltInType::Telephony,
             "com.okta.telephony.provider",
             Retry::Never,
             Empty::Malformed,
@@ -210,10 +210,11 @@ fn the_six_types_have_their_names_and_rules() {
         let rules = hook_type.description();
         assert_eq!((rules.retry, rules.empty_answer, rules.failure), (retry, empty, failure), "{name}");
         assert_eq!((rules.refusal, rules.per_org), (refusal, per_org), "{name}");
-        assert_eq!((hook_type.as_str(), name.parse()), (name, Ok(hook_type)));
+        assert_eq!((hook_type.as_str(), name.parse().as_ref()), (name, Ok(hook_type.name())));
+        assert_eq!(HookTypes::built_in().kind(name).unwrap().description().event_type, name);
     }
     for unknown in ["com.okta.account.linking.transform", "com.okta.custom.source.delegated.authentication", ""] {
-        assert!(unknown.parse::<HookType>().is_err(), "overview.md 2: out of scope");
+        assert!(HookTypes::built_in().kind(unknown).is_none(), "overview.md 2: out of scope");
     }
 }
 

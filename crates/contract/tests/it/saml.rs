@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _, HookType,
+    BuiltInType, ExtensionPoint as _,
     answer::Answer,
     context::{IdentityProviderContext, RequestContext, SessionContext, UrlValue, UserContext, UserLinks, UserProfile},
     id::{RequestId, SessionId, UserId},
@@ -14,7 +14,7 @@ use tenterhook_contract::{
 const TEAM: &str = "/claims/http:~1~1schemas.example.com~1identity~1claims~1team";
 
 fn sample() -> Value {
-    let sample: Value = serde_json::from_str(HookType::Saml.kind().sample_requests()[0]).unwrap();
+    let sample: Value = serde_json::from_str(BuiltInType::Saml.kind().sample_requests()[0]).unwrap();
     sample["data"]["assertion"].clone()
 }
 
@@ -461,7 +461,7 @@ fn sloppy_answers() {
 
 #[test]
 fn the_sample_answer() {
-    let sample: Value = serde_json::from_str(HookType::Saml.kind().sample_answers()[0]).unwrap();
+    let sample: Value = serde_json::from_str(BuiltInType::Saml.kind().sample_answers()[0]).unwrap();
     let after = interpret(&assertion(), &sample["commands"]).unwrap();
     assert_eq!(after["claims"]["entitlementLevel"]["attributeValues"][0]["value"], "L3");
     assert_eq!(after.pointer(&format!("{TEAM}/attributeValues/1/value")), Some(&json!("treasury")));
@@ -533,7 +533,7 @@ fn the_json_mapping() {
 /// `saml.md` section 2, the whole `data` of the sample.
 #[test]
 fn the_request_is_the_sample() {
-    let sample: Value = serde_json::from_str(HookType::Saml.kind().sample_requests()[0]).unwrap();
+    let sample: Value = serde_json::from_str(BuiltInType::Saml.kind().sample_requests()[0]).unwrap();
     let context = &sample["data"]["context"];
     let text = |pointer: &str| context.pointer(pointer).unwrap().as_str().unwrap().to_owned();
     let at = |pointer: &str| text(pointer).parse().unwrap();

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _, HookType, Secret,
+    BuiltInType, ExtensionPoint as _, Secret,
     answer::{Answer, DEFAULT_ERROR_SUMMARY},
     context::{RequestContext, UrlValue},
     id::{RequestId, UserId},
@@ -66,7 +66,7 @@ fn the_status_decides() {
     }
     let (_, changes) = interpret(&answer(json!([{ "status": "PENDING" }, { "status": "FAILED" }]))).unwrap();
     assert_eq!(changes.iter().map(|change| change.op).collect::<Vec<_>>(), ["set", "ignore"], "I7: log the rest");
-    let sample: Value = serde_json::from_str(HookType::Telephony.kind().sample_answers()[0]).unwrap();
+    let sample: Value = serde_json::from_str(BuiltInType::Telephony.kind().sample_answers()[0]).unwrap();
     let delivery = interpret(&sample).unwrap().0.delivery.unwrap();
     assert_eq!(
         serde_json::to_value(&delivery).unwrap(),
@@ -117,7 +117,7 @@ fn malformed_answers() {
 
 #[test]
 fn the_error_of_an_answer() {
-    let sample = HookType::Telephony.kind().sample_answers()[1];
+    let sample = BuiltInType::Telephony.kind().sample_answers()[1];
     let error = Answer::parse(sample.as_bytes()).unwrap().error.unwrap();
     assert_eq!(error.summary_or_default(), "Carrier rejected the message");
     assert_eq!(error.causes[0].reason.as_deref(), Some("UNREACHABLE"), "telephony.md 4");
@@ -128,7 +128,7 @@ fn the_error_of_an_answer() {
 /// `telephony.md` section 2, the whole `data` of the sample, every flow and every channel.
 #[test]
 fn the_request_is_the_sample() {
-    let sample: Value = serde_json::from_str(HookType::Telephony.kind().sample_requests()[0]).unwrap();
+    let sample: Value = serde_json::from_str(BuiltInType::Telephony.kind().sample_requests()[0]).unwrap();
     let data = &sample["data"];
     let text = |pointer: &str| data.pointer(pointer).unwrap().as_str().unwrap().to_owned();
     let context = |flow, channel| TelephonyContext {

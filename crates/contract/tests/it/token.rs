@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _, HookType,
+    BuiltInType, ExtensionPoint as _,
     answer::Answer,
     limits::VALUE_DEPTH_MAX,
     problem::{Problem, ProblemCode},
@@ -256,7 +256,7 @@ fn problems_are_where_they_are_in_the_answer_and_in_its_order() {
     assert_eq!(pointers, ["/commands/0/type", "/commands/1", "/commands/2/type", "/commands/3/value/0/path"]);
     let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
     let shapes: Vec<_> =
-        answer.shape_problems(HookType::Token.description()).into_iter().map(|problem| problem.pointer).collect();
+        answer.shape_problems(BuiltInType::Token.description()).into_iter().map(|problem| problem.pointer).collect();
     assert_eq!(shapes, pointers[..3]);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _, HookType,
+    BuiltInType, ExtensionPoint as _,
     answer::Answer,
     limits::VALUE_DEPTH_MAX,
     problem::{Change, Problem, ProblemCode},
@@ -262,7 +262,7 @@ fn what_is_not_acceptable() {
 /// `user-import.md` section 2, the whole `data` of the sample.
 #[test]
 fn the_request_is_the_sample() {
-    let sample: Value = serde_json::from_str(HookType::UserImport.kind().sample_requests()[0]).unwrap();
+    let sample: Value = serde_json::from_str(BuiltInType::UserImport.kind().sample_requests()[0]).unwrap();
     let data = &sample["data"];
     let text = |pointer: &str| data.pointer(pointer).unwrap().as_str().unwrap().to_owned();
     let context = ImportContext {

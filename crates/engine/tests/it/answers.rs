@@ -1,7 +1,7 @@
 //! What an answer does whatever its type: an `error` refuses whatever stands beside it (`open-questions.md` C17), and an
 //! answer that is none says why.
 
-use tenterhook_contract::HookType;
+use tenterhook_contract::BuiltInType;
 use tenterhook_contract::answer::NoticeCode;
 use tenterhook_engine::{FailureCode, Outcome, Purpose};
 
@@ -9,7 +9,7 @@ use crate::rig::{Rig, Step};
 
 #[tokio::test]
 async fn an_error_refuses_whatever_stands_beside_it() {
-    async fn check(hook_type: HookType, body: &'static str) {
+    async fn check(hook_type: BuiltInType, body: &'static str) {
         let rig = Rig::new(hook_type, &[Step::Answer(200, body)]);
         let resumed = rig.invoke(None).await;
         assert_eq!(resumed.changed, None);
@@ -30,7 +30,7 @@ async fn an_error_refuses_whatever_stands_beside_it() {
         "\u{feff}{\"error\": \"no\", \"Error\": \"\\ud800\"}\n",
         deep,
     ] {
-        for hook_type in HookType::ALL.iter().copied() {
+        for hook_type in BuiltInType::ALL.iter().copied() {
             check(hook_type, body).await;
         }
     }
@@ -38,18 +38,18 @@ async fn an_error_refuses_whatever_stands_beside_it() {
 
 #[tokio::test]
 async fn a_byte_order_mark_alone_is_an_empty_body() {
-    async fn check(hook_type: HookType) {
+    async fn check(hook_type: BuiltInType) {
         let of = |body| Rig::new(hook_type, &[Step::Answer(200, body)]);
         assert_eq!(of("\u{feff} \n").invoke(None).await.outcome, of("").invoke(None).await.outcome);
     }
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
     }
 }
 
 #[tokio::test]
 async fn a_failure_says_what_came_back_and_what_to_do() {
-    async fn check(hook_type: HookType, status: u16, body: &'static str, wanted: &str) {
+    async fn check(hook_type: BuiltInType, status: u16, body: &'static str, wanted: &str) {
         let rig = Rig::new(hook_type, &[Step::Answer(status, body), Step::Answer(status, body)]);
         let Outcome::Failed(failure) = rig.invoke(None).await.outcome else { unreachable!("{body}") };
         assert_eq!(failure.detail, wanted, "{body}");
@@ -87,7 +87,7 @@ async fn a_failure_says_what_came_back_and_what_to_do() {
         (404, "<html>", "The service answered HTTP 404"),
         (502, r#"{"message": "Internal server error"}"#, "The service answered HTTP 502"),
     ] {
-        for hook_type in HookType::ALL.iter().copied() {
+        for hook_type in BuiltInType::ALL.iter().copied() {
             check(hook_type, status, body, wanted).await;
         }
     }
@@ -96,14 +96,14 @@ async fn a_failure_says_what_came_back_and_what_to_do() {
 #[tokio::test]
 async fn notices_are_in_the_record_and_change_nothing() {
     let body = r#"{"Error": {"errorSummary": "no"}}"#;
-    let rig = Rig::new(HookType::Token, &[Step::Answer(200, body), Step::Answer(200, body)]);
+    let rig = Rig::new(BuiltInType::Token, &[Step::Answer(200, body), Step::Answer(200, body)]);
     assert_eq!(rig.invoke(None).await.outcome, Outcome::Unchanged);
     let _ = rig.execute(Purpose::Execute, bytes::Bytes::new(), vec![]).await;
     for record in rig.records.take() {
         assert_eq!(record.outcome, Outcome::Unchanged);
         assert_eq!(record.notices.iter().map(|notice| notice.code).collect::<Vec<_>>(), [NoticeCode::MisnamedMember]);
     }
-    let plain = Rig::new(HookType::Token, &[Step::Fail(FailureCode::DnsFailed)]);
+    let plain = Rig::new(BuiltInType::Token, &[Step::Fail(FailureCode::DnsFailed)]);
     plain.invoke(None).await;
     assert_eq!(plain.only_record().notices, []);
 }

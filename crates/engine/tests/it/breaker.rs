@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenterhook_contract::{
-    HookType,
+    BuiltInType,
     hook::{BreakerMode, BreakerPolicy, HookPolicy},
 };
 use tenterhook_engine::{BreakerState, CallPhase, FailureCode, Outcome};
@@ -71,7 +71,7 @@ async fn only_what_is_about_no_document_opens_the_breaker() {
         (fail(FailureCode::TokenRefused), true, true),
     ] {
         for (source, opens) in [("https://x.example".to_owned(), ordinary), (large(LARGE), large_one)] {
-            let rig = Rig::of_policy(HookType::Token, std::slice::from_ref(&step), policy());
+            let rig = Rig::of_policy(BuiltInType::Token, std::slice::from_ref(&step), policy());
             rig.invoke_with(&source, None).await;
             let is_open = rig.hook.breaker().state == BreakerState::Open;
             assert_eq!(is_open, opens, "{step:?} of {} bytes", source.len());
@@ -83,7 +83,7 @@ async fn only_what_is_about_no_document_opens_the_breaker() {
 #[tokio::test(start_paused = true)]
 async fn documents_that_are_too_large_for_a_service_do_not_open_its_breaker() {
     for step in [Step::Fail(FailureCode::ConnectionReset), Step::Hang(CallPhase::Wait), Step::Answer(502, "")] {
-        let rig = Rig::of_policy(HookType::Token, &[], HookPolicy::default());
+        let rig = Rig::of_policy(BuiltInType::Token, &[], HookPolicy::default());
         let mut answered = 0;
         for _ in 0..200 {
             rig.endpoint.steps.lock().unwrap().extend([
@@ -108,7 +108,7 @@ async fn documents_that_are_too_large_for_a_service_do_not_open_its_breaker() {
 async fn large_documents_that_hang_take_no_places_away() {
     let breaker = BreakerPolicy { mode: BreakerMode::Off, ..BreakerPolicy::default() };
     let policy = HookPolicy { max_concurrent: Some(2), breaker, ..HookPolicy::default() };
-    let rig = Rig::of_policy(HookType::Token, &vec![Step::Hang(CallPhase::Wait); 8], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &vec![Step::Hang(CallPhase::Wait); 8], policy);
     for _ in 0..6 {
         rig.invoke_with(&large(LARGE), None).await;
     }
@@ -130,7 +130,7 @@ async fn large_documents_that_hang_take_no_places_away() {
 #[tokio::test(start_paused = true)]
 async fn callers_who_hang_up_on_a_large_document_do_not_open_the_breaker() {
     for (source, opens) in [(large(LARGE), false), ("https://x.example".to_owned(), true)] {
-        let rig = Rig::of_policy(HookType::Token, &[Step::Hang(CallPhase::Wait)], policy());
+        let rig = Rig::of_policy(BuiltInType::Token, &[Step::Hang(CallPhase::Wait)], policy());
         let impatient = rig.invoke_with(&source, None);
         assert!(tokio::time::timeout(Duration::from_millis(1_700), impatient).await.is_err());
         assert_eq!(rig.hook.breaker().state == BreakerState::Open, opens, "{} bytes", source.len());
@@ -142,7 +142,7 @@ async fn callers_who_hang_up_on_a_large_document_do_not_open_the_breaker() {
 async fn a_service_that_fails_for_all_opens_its_breaker_whatever_large_documents_there_are() {
     let breaker = BreakerPolicy { consecutive_failures: Some(5), ..BreakerPolicy::default() };
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
-    let rig = Rig::of_policy(HookType::Token, &vec![Step::Fail(FailureCode::ConnectionReset); 20], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &vec![Step::Fail(FailureCode::ConnectionReset); 20], policy);
     for call in 1..=5 {
         assert_eq!(rig.hook.breaker().state, BreakerState::Closed, "before the {call}. ordinary call");
         rig.invoke_with(&large(LARGE), None).await;
@@ -162,7 +162,7 @@ async fn a_service_that_answered_large_documents_opens_its_breaker_when_it_does_
         (Step::Answer(502, ""), false),
         (reset(), false),
     ] {
-        let rig = Rig::of_policy(HookType::Token, &[first.clone(), reset(), reset()], policy());
+        let rig = Rig::of_policy(BuiltInType::Token, &[first.clone(), reset(), reset()], policy());
         rig.invoke_with(&large(LARGE), None).await;
         rig.invoke_with(&large(LARGE + 100), None).await;
         assert_eq!(rig.hook.breaker().state, BreakerState::Closed, "one that is larger still, after {first:?}");
@@ -176,7 +176,7 @@ async fn a_service_that_answered_large_documents_opens_its_breaker_when_it_does_
 async fn an_attempt_that_fails_counts_whatever_the_other_one_says() {
     let (fails, refuses, answers) = (Step::Answer(503, ""), Step::Answer(403, ""), Step::Answer(200, "{}"));
     for (second, opens) in [(refuses, true), (fails.clone(), true), (answers, false)] {
-        let rig = Rig::of_policy(HookType::Saml, &[fails.clone(), second.clone()], policy());
+        let rig = Rig::of_policy(BuiltInType::Saml, &[fails.clone(), second.clone()], policy());
         rig.invoke(None).await;
         assert_eq!(rig.hook.breaker().state == BreakerState::Open, opens, "{second:?}");
     }
@@ -186,7 +186,7 @@ async fn an_attempt_that_fails_counts_whatever_the_other_one_says() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_whose_document_is_refused_leaves_its_turn_to_the_next_call() {
     let steps = [Step::Answer(503, ""), Step::Answer(413, ""), Step::Answer(200, "{}")];
-    let rig = Rig::of_policy(HookType::Token, &steps, policy());
+    let rig = Rig::of_policy(BuiltInType::Token, &steps, policy());
     rig.invoke(None).await;
     tokio::time::advance(Duration::from_secs(20)).await;
     rig.invoke(None).await;
@@ -199,7 +199,7 @@ async fn a_probe_whose_document_is_refused_leaves_its_turn_to_the_next_call() {
 #[tokio::test(start_paused = true)]
 async fn callers_who_hang_up_on_a_slow_service_do_not_open_its_breaker() {
     let slow = Step::Late(Duration::from_secs(2), "{}");
-    let rig = Rig::of_policy(HookType::Token, &vec![slow; 9], policy());
+    let rig = Rig::of_policy(BuiltInType::Token, &vec![slow; 9], policy());
     rig.invoke(None).await;
     for _ in 0..8 {
         let impatient = rig.invoke(None);
@@ -212,7 +212,7 @@ async fn callers_who_hang_up_on_a_slow_service_do_not_open_its_breaker() {
 #[tokio::test(start_paused = true)]
 async fn a_short_deadline_does_not_open_the_breaker_of_a_slow_service() {
     let slow = Step::Late(Duration::from_secs(2), "{}");
-    let rig = Rig::of_policy(HookType::Token, &vec![slow; 9], policy());
+    let rig = Rig::of_policy(BuiltInType::Token, &vec![slow; 9], policy());
     rig.invoke(None).await;
     for _ in 0..8 {
         let deadline = tenterhook_engine::Deadline::after(Duration::from_millis(1_700));

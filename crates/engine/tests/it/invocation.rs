@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenterhook_contract::{
-    HookType, Retry,
+    BuiltInType, Retry,
     answer::ServiceError,
     hook::{BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
     problem::{Problem, ProblemCode},
@@ -21,22 +21,22 @@ use tenterhook_testkit::wait;
 const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#);
 
 /// `overview.md` 6: what the flow does when the service could not be asked or understood.
-fn on_failure(hook_type: HookType) -> Decision {
+fn on_failure(hook_type: BuiltInType) -> Decision {
     match hook_type {
-        HookType::Token | HookType::Saml | HookType::UserImport => Decision::Continue,
-        HookType::Registration | HookType::PasswordImport => Decision::Stop,
-        HookType::Telephony => Decision::FallBack,
+        BuiltInType::Token | BuiltInType::Saml | BuiltInType::UserImport => Decision::Continue,
+        BuiltInType::Registration | BuiltInType::PasswordImport => Decision::Stop,
+        BuiltInType::Telephony => Decision::FallBack,
     }
 }
 
 /// `overview.md` 2, column "Retry".
-fn attempts_allowed(hook_type: HookType) -> usize {
-    if matches!(hook_type, HookType::Token | HookType::Telephony) { 1 } else { 2 }
+fn attempts_allowed(hook_type: BuiltInType) -> usize {
+    if matches!(hook_type, BuiltInType::Token | BuiltInType::Telephony) { 1 } else { 2 }
 }
 
 #[tokio::test]
 async fn commands_are_applied_and_recorded() {
-    async fn check(hook_type: HookType) {
+    async fn check(hook_type: BuiltInType) {
         let rig = Rig::new(hook_type, &[SET]);
         let resumed = rig.invoke(None).await;
         assert_eq!((resumed.changed, resumed.decision), (Some(2), Decision::Continue));
@@ -45,7 +45,7 @@ async fn commands_are_applied_and_recorded() {
         assert!(record.answered);
         assert_eq!(record.attempts.len(), 1);
     }
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
     }
 }
@@ -56,7 +56,7 @@ async fn a_subject_that_leaves_the_work_to_the_built_in_provider_gets_it() {
     // In the rig, a negative number leaves the work to the provider.
     const FAILED: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":-1}]}"#);
     for (step, changed, decision) in [(SET, 2, Decision::Continue), (FAILED, -1, Decision::FallBack)] {
-        let rig = Rig::new(HookType::Telephony, &[step]);
+        let rig = Rig::new(BuiltInType::Telephony, &[step]);
         let resumed = rig.invoke(None).await;
         assert_eq!((resumed.changed, resumed.decision), (Some(changed), decision));
     }
@@ -64,7 +64,7 @@ async fn a_subject_that_leaves_the_work_to_the_built_in_provider_gets_it() {
 
 #[tokio::test]
 async fn the_document_has_the_envelope_in_wire_order() {
-    let rig = Rig::new(HookType::Token, &[SET]);
+    let rig = Rig::new(BuiltInType::Token, &[SET]);
     rig.invoke(None).await;
     let bodies = rig.endpoint.bodies.lock().unwrap();
     assert_eq!(
@@ -76,7 +76,7 @@ async fn the_document_has_the_envelope_in_wire_order() {
 /// RFC 9113 section 8.7: what was not read was not tried, so it is no second attempt.
 #[tokio::test]
 async fn what_was_sent_again_is_noted_in_its_attempt() {
-    let rig = Rig::new(HookType::Token, &[Step::Resent(2)]);
+    let rig = Rig::new(BuiltInType::Token, &[Step::Resent(2)]);
     let resumed = rig.invoke(None).await;
     let record = rig.only_record();
     assert_eq!(record.attempts.iter().map(|attempt| attempt.resends).collect::<Vec<_>>(), [2]);
@@ -94,7 +94,7 @@ async fn status_and_body_decide_the_outcome() {
         Failure(FailureCode),
         Retried(FailureCode),
     }
-    async fn check(hook_type: HookType, step: Step, wanted: &Wanted) {
+    async fn check(hook_type: BuiltInType, step: Step, wanted: &Wanted) {
         let rig = Rig::new(hook_type, &[step.clone(), step.clone()]);
         let resumed = rig.invoke(None).await;
         let record = rig.only_record();
@@ -107,14 +107,14 @@ async fn status_and_body_decide_the_outcome() {
             assert_eq!(resumed.decision, on_failure(hook_type), "{step:?}");
         };
         match wanted {
-            Wanted::Nothing if hook_type == HookType::Telephony => {
+            Wanted::Nothing if hook_type == BuiltInType::Telephony => {
                 assert!(matches!(resumed.outcome, Outcome::Invalid(_)), "telephony.md 4, no commands: {step:?}");
                 assert_eq!(resumed.decision, Decision::FallBack, "{step:?}");
             }
             Wanted::Nothing => {
                 assert_eq!((&resumed.outcome, resumed.decision), (&Outcome::Unchanged, Decision::Continue));
             }
-            Wanted::Empty if hook_type == HookType::Telephony => failed(FailureCode::BodyEmpty),
+            Wanted::Empty if hook_type == BuiltInType::Telephony => failed(FailureCode::BodyEmpty),
             Wanted::Empty => assert_eq!(resumed.outcome, Outcome::Unchanged, "{step:?}"),
             Wanted::Failure(code) => {
                 failed(*code);
@@ -161,7 +161,7 @@ async fn status_and_body_decide_the_outcome() {
         (Step::Fail(FailureCode::BodyTooLarge), Wanted::Failure(FailureCode::BodyTooLarge)),
     ];
     for (step, wanted) in rows {
-        for hook_type in HookType::ALL.iter().copied() {
+        for hook_type in BuiltInType::ALL.iter().copied() {
             check(hook_type, step.clone(), &wanted).await;
         }
     }
@@ -169,7 +169,7 @@ async fn status_and_body_decide_the_outcome() {
 
 #[tokio::test]
 async fn a_retry_that_succeeds_is_applied() {
-    let rig = Rig::new(HookType::Saml, &[Step::Answer(503, ""), SET]);
+    let rig = Rig::new(BuiltInType::Saml, &[Step::Answer(503, ""), SET]);
     let resumed = rig.invoke(None).await;
     assert_eq!(resumed.changed, Some(2));
     let record = rig.only_record();
@@ -179,7 +179,7 @@ async fn a_retry_that_succeeds_is_applied() {
 /// `overview.md` 6, column 3, and `observed.md` 3: `error` wins over commands.
 #[tokio::test]
 async fn an_error_refuses_and_no_command_runs() {
-    async fn check(hook_type: HookType) {
+    async fn check(hook_type: BuiltInType) {
         let body = r#"{"error":{"errorSummary":"on hold"},"commands":[{"type":"set","value":2}]}"#;
         let rig = Rig::new(hook_type, &[Step::Answer(200, body)]);
         let resumed = rig.invoke(None).await;
@@ -187,21 +187,21 @@ async fn an_error_refuses_and_no_command_runs() {
         let wanted = ServiceError { summary: Some("on hold".into()), causes: vec![] };
         assert_eq!(resumed.outcome, Outcome::Refused(wanted));
         let decision = match hook_type {
-            HookType::UserImport => Decision::Continue,
-            HookType::Telephony => Decision::FallBack,
-            HookType::PasswordImport => Decision::Stop,
+            BuiltInType::UserImport => Decision::Continue,
+            BuiltInType::Telephony => Decision::FallBack,
+            BuiltInType::PasswordImport => Decision::Stop,
             _ => Decision::Refuse,
         };
         assert_eq!(resumed.decision, decision);
     }
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
     }
 }
 
 #[tokio::test]
 async fn commands_that_are_not_acceptable_change_nothing() {
-    async fn check(hook_type: HookType) {
+    async fn check(hook_type: BuiltInType) {
         let body = r#"{"commands":[{"type":"set","value":2},{"type":"unset","value":3}]}"#;
         let rig = Rig::new(hook_type, &[Step::Answer(200, body)]);
         let resumed = rig.invoke(None).await;
@@ -209,14 +209,14 @@ async fn commands_that_are_not_acceptable_change_nothing() {
         assert!(matches!(resumed.outcome, Outcome::Invalid(problems) if problems.len() == 1));
         assert!(rig.only_record().answered);
     }
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_service_is_cut_off_at_the_deadline() {
-    async fn check(hook_type: HookType, phase: CallPhase, code: FailureCode) {
+    async fn check(hook_type: BuiltInType, phase: CallPhase, code: FailureCode) {
         let rig = Rig::new(hook_type, &[Step::Hang(phase), Step::Hang(phase)]);
         let began = Instant::now();
         let resumed = rig.invoke(None).await;
@@ -233,7 +233,7 @@ async fn a_silent_service_is_cut_off_at_the_deadline() {
         (CallPhase::Wait, FailureCode::TimeoutResponse),
         (CallPhase::Receive, FailureCode::TimeoutBody),
     ] {
-        for hook_type in HookType::ALL.iter().copied() {
+        for hook_type in BuiltInType::ALL.iter().copied() {
             check(hook_type, phase, code).await;
         }
     }
@@ -241,7 +241,7 @@ async fn a_silent_service_is_cut_off_at_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn the_flows_own_deadline_bounds_all_attempts() {
-    let rig = Rig::new(HookType::Saml, &[Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)]);
+    let rig = Rig::new(BuiltInType::Saml, &[Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)]);
     let began = Instant::now();
     rig.invoke(Some(Deadline::after(Duration::from_secs(1)))).await;
     assert!(began.elapsed() < Duration::from_millis(1_020));
@@ -250,21 +250,21 @@ async fn the_flows_own_deadline_bounds_all_attempts() {
 
 #[tokio::test]
 async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
-    async fn check(hook_type: HookType) {
+    async fn check(hook_type: BuiltInType) {
         let rig = Rig::with(hook_type, HookStatus::Inactive, &[SET], Limits::default());
         let resumed = rig.invoke(None).await;
         assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::Inactive));
         assert_eq!((resumed.changed, resumed.decision), (None, Decision::Continue));
         assert!(rig.endpoint.bodies.lock().unwrap().is_empty(), "the service was not asked");
     }
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_time_follows_the_failure_policy() {
-    let rig = Rig::new(HookType::Registration, &[SET]);
+    let rig = Rig::new(BuiltInType::Registration, &[SET]);
     let resumed = rig.invoke(Some(Deadline::after(Duration::ZERO))).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::NoTime));
     assert_eq!(resumed.decision, Decision::Stop);
@@ -275,7 +275,7 @@ async fn an_open_breaker_keeps_a_failing_service_from_being_asked() {
     let breaker = BreakerPolicy { consecutive_failures: Some(2), ..BreakerPolicy::default() };
     let fail = Step::Fail(FailureCode::ConnectionRefused);
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
-    let rig = Rig::of_policy(HookType::Token, &[fail.clone(), fail, SET], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &[fail.clone(), fail, SET], policy);
     rig.invoke(None).await;
     rig.invoke(None).await;
     let resumed = rig.invoke(None).await;
@@ -294,7 +294,7 @@ async fn a_test_call_is_not_felt_by_the_flows() {
     let breaker = BreakerPolicy { consecutive_failures: Some(1), ..BreakerPolicy::default() };
     let fail = Step::Fail(FailureCode::ConnectionRefused);
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
-    let rig = Rig::of_policy(HookType::Token, &[fail.clone(), fail, SET], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &[fail.clone(), fail, SET], policy);
     for purpose in [Purpose::Execute, Purpose::Preview] {
         let execution = rig.execute(purpose, bytes::Bytes::new(), vec![]).await;
         assert_eq!(execution.outcome.unwrap_err().code, FailureCode::ConnectionRefused);
@@ -305,7 +305,7 @@ async fn a_test_call_is_not_felt_by_the_flows() {
 #[tokio::test]
 async fn a_flow_that_goes_away_leaves_its_record_and_its_place() {
     let limits = Limits { in_flight_per_org: 1, ..Limits::default() };
-    let rig = Rig::with(HookType::Token, HookStatus::Active, &[Step::Hang(CallPhase::Wait), SET], limits);
+    let rig = Rig::with(BuiltInType::Token, HookStatus::Active, &[Step::Hang(CallPhase::Wait), SET], limits);
     tokio::select! {
         biased;
         _ = rig.invoke(None) => unreachable!("the service is silent"),
@@ -323,7 +323,7 @@ async fn the_record_of_a_flow_that_went_away_says_how_far_its_call_had_come() {
         (Step::ResentAndHang(2), 2, Duration::ZERO, second),
         (Step::Hang(CallPhase::Connect), 0, second, Duration::ZERO),
     ] {
-        let rig = Rig::new(HookType::Token, std::slice::from_ref(&step));
+        let rig = Rig::new(BuiltInType::Token, std::slice::from_ref(&step));
         assert!(tokio::time::timeout(second, rig.invoke(None)).await.is_err());
         let record = rig.only_record();
         assert_eq!(record.attempts.iter().map(|attempt| attempt.resends).collect::<Vec<_>>(), [resends], "{step:?}");
@@ -337,7 +337,7 @@ async fn callers_who_wait_in_vain_and_go_away_open_the_breaker() {
     let breaker = BreakerPolicy { consecutive_failures: Some(2), ..BreakerPolicy::default() };
     let hang = || Step::Hang(CallPhase::Wait);
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
-    let rig = Rig::of_policy(HookType::Token, &[hang(), hang(), hang()], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &[hang(), hang(), hang()], policy);
     for (patience, counted) in [(1_000, 0), (2_000, 1), (2_000, 2)] {
         let invocation = rig.invoke(None);
         assert!(tokio::time::timeout(Duration::from_millis(patience), invocation).await.is_err());
@@ -357,7 +357,7 @@ async fn a_probe_slower_than_open_seconds_closes_the_breaker() {
     let policy = HookPolicy { breaker, ..HookPolicy::default() };
     let mut steps = vec![Step::Fail(FailureCode::ConnectionRefused)];
     steps.resize(20, Step::Late(Duration::from_millis(1_500), "{}"));
-    let rig = std::sync::Arc::new(Rig::of_policy(HookType::Token, &steps, policy));
+    let rig = std::sync::Arc::new(Rig::of_policy(BuiltInType::Token, &steps, policy));
     rig.invoke(None).await;
     assert_eq!(rig.hook.breaker().state, BreakerState::Open);
     let mut traffic = tokio::task::JoinSet::new();
@@ -376,7 +376,7 @@ async fn a_probe_slower_than_open_seconds_closes_the_breaker() {
 async fn a_call_that_a_flow_gave_too_little_time_says_nothing_of_its_service() {
     let breaker = BreakerPolicy { consecutive_failures: Some(2), ..BreakerPolicy::default() };
     let policy = HookPolicy { breaker, max_concurrent: Some(2), ..HookPolicy::default() };
-    let rig = Rig::of_policy(HookType::Token, &vec![Step::Hang(CallPhase::Wait); 7], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &vec![Step::Hang(CallPhase::Wait); 7], policy);
     let within = async |millis| {
         let resumed = rig.invoke(Some(Deadline::after(Duration::from_millis(millis)))).await;
         assert!(
@@ -401,7 +401,7 @@ async fn an_open_breaker_answers_at_once() {
     let breaker = BreakerPolicy { consecutive_failures: Some(1), ..BreakerPolicy::default() };
     let policy = HookPolicy { breaker, max_concurrent: Some(1), ..HookPolicy::default() };
     let fail = Step::Fail(FailureCode::ConnectionRefused);
-    let rig = Rig::of_policy(HookType::Token, &[fail, Step::Hang(CallPhase::Wait)], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &[fail, Step::Hang(CallPhase::Wait)], policy);
     rig.invoke(None).await;
     tokio::time::advance(Duration::from_secs(20)).await;
     let mut probe = std::pin::pin!(rig.invoke(None));
@@ -414,7 +414,7 @@ async fn an_open_breaker_answers_at_once() {
 
 #[tokio::test]
 async fn a_test_call_is_recorded_as_what_its_answer_is() {
-    let rig = Rig::new(HookType::Token, &[SET, SET]);
+    let rig = Rig::new(BuiltInType::Token, &[SET, SET]);
     let problem = Problem {
         code: ProblemCode::UnknownCommand,
         pointer: "/commands/0/type".into(),
@@ -433,7 +433,7 @@ async fn a_test_call_is_recorded_as_what_its_answer_is() {
 #[tokio::test]
 async fn execute_returns_the_answer_and_changes_nothing() {
     let body = r#"{"error":{"errorSummary":"no"},"debugContext":{"a":"1"}}"#;
-    let rig = Rig::new(HookType::Token, &[Step::Answer(200, body)]);
+    let rig = Rig::new(BuiltInType::Token, &[Step::Answer(200, body)]);
     let execution = rig.execute(Purpose::Execute, bytes::Bytes::from_static(b"{\"x\":1}"), vec![]).await;
     assert!(execution.outcome.unwrap().error.is_some());
     let record = rig.only_record();
@@ -449,7 +449,7 @@ async fn execute_returns_the_answer_and_changes_nothing() {
 /// The hook's own `policy`: each setting against the default of every type.
 #[tokio::test(start_paused = true)]
 async fn the_policy_of_the_hook_wins_over_its_type() {
-    async fn check(hook_type: HookType) {
+    async fn check(hook_type: BuiltInType) {
         let fail = Step::Fail(FailureCode::ConnectionRefused);
         let allowed = attempts_allowed(hook_type);
         for (retry, attempts) in [(Some(Retry::Never), 1), (Some(Retry::Once), allowed), (None, allowed)] {
@@ -476,14 +476,14 @@ async fn the_policy_of_the_hook_wins_over_its_type() {
         rig.invoke(None).await;
         assert_eq!(began.elapsed(), Duration::from_millis(50));
     }
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
     }
 }
 
 /// A policy whose fallback commands set `number`, written in the form of a store: nobody judges it there.
 pub(crate) fn falling_back(number: i64) -> HookPolicy {
-    let mut body = Rig::new(HookType::Token, &[]).hook.hook.to_stored();
+    let mut body = Rig::new(BuiltInType::Token, &[]).hook.hook.to_stored();
     let commands = serde_json::json!([{ "type": "set", "value": number }]);
     let policy = serde_json::json!({ "failurePolicy": "fallback", "fallbackCommands": commands });
     body.document.as_object_mut().unwrap().insert("policy".into(), policy);
@@ -492,7 +492,7 @@ pub(crate) fn falling_back(number: i64) -> HookPolicy {
 
 #[tokio::test]
 async fn fallback_commands_stand_in_for_no_error_and_for_no_service() {
-    async fn check(hook_type: HookType) {
+    async fn check(hook_type: BuiltInType) {
         let (down, error) = (Step::Answer(400, ""), Step::Answer(200, r#"{"error":{}}"#));
         let unfit = Some(FallbackUse::Unfit);
         let (closed, of_type) = (Decision::Refuse, on_failure(hook_type));
@@ -508,15 +508,15 @@ async fn fallback_commands_stand_in_for_no_error_and_for_no_service() {
             assert_eq!(rig.only_record().fallback, fallback, "{number} {step:?}");
         }
     }
-    check(HookType::PasswordImport).await;
-    check(HookType::Telephony).await;
-    check(HookType::Token).await;
+    check(BuiltInType::PasswordImport).await;
+    check(BuiltInType::Telephony).await;
+    check(BuiltInType::Token).await;
 }
 
 #[tokio::test]
 async fn a_full_bulkhead_of_a_hook_takes_no_place_of_its_org() {
     let policy = HookPolicy { max_concurrent: Some(1), timeout_ms: 200, ..HookPolicy::default() };
-    let rig = Rig::of_policy(HookType::Token, &[Step::Hang(CallPhase::Wait), SET], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &[Step::Hang(CallPhase::Wait), SET], policy);
     let (first, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     assert!(matches!(first.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     assert_eq!(second.outcome, Outcome::Skipped(SkipReason::AtBound(Bound::Hook)), "it waited for half of its time");
@@ -527,7 +527,7 @@ async fn a_full_bulkhead_of_a_hook_takes_no_place_of_its_org() {
 async fn one_hook_cannot_take_every_place_of_its_org() {
     let limits = Limits { in_flight_per_org: 3, ..Limits::default() };
     let rig = Rig::with(
-        HookType::Token,
+        BuiltInType::Token,
         HookStatus::Active,
         &[Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)],
         limits,
@@ -548,7 +548,7 @@ async fn one_hook_cannot_take_every_place_of_its_org() {
 async fn a_hook_whose_calls_time_out_gets_fewer_places_until_it_answers() {
     let policy = HookPolicy { max_concurrent: Some(2), timeout_ms: 200, ..HookPolicy::default() };
     let hang = Step::Hang(CallPhase::Wait);
-    let rig = Rig::of_policy(HookType::Token, &[hang.clone(), hang.clone(), SET, hang.clone(), hang], policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &[hang.clone(), hang.clone(), SET, hang.clone(), hang], policy);
     let timed_out = |resumed: Resumed| {
         assert!(matches!(resumed.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     };
@@ -566,14 +566,14 @@ async fn a_hook_whose_calls_time_out_gets_fewer_places_until_it_answers() {
 #[tokio::test(start_paused = true)]
 async fn a_crowded_recorder_makes_an_invocation_wait_for_a_moment() {
     for (crowded_for, waited) in [(0, 0), (30, 30), (100, 100), (60_000, 100)] {
-        let rig = Rig::new(HookType::Token, &[SET]);
+        let rig = Rig::new(BuiltInType::Token, &[SET]);
         rig.records.crowd(Duration::from_millis(crowded_for));
         let began = Instant::now();
         assert_eq!(rig.invoke(None).await.changed, Some(2));
         assert_eq!(began.elapsed(), Duration::from_millis(waited), "{crowded_for}");
         rig.only_record();
     }
-    let rig = Rig::new(HookType::Token, &[SET]);
+    let rig = Rig::new(BuiltInType::Token, &[SET]);
     rig.records.crowd(Duration::from_mins(1));
     let began = Instant::now();
     rig.invoke(Some(Deadline::after(Duration::from_millis(50)))).await;

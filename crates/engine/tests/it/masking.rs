@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    HookType, Secret,
+    BuiltInType, Secret,
     answer::{Item, Operand},
     hook::ChannelAuthentication,
 };
@@ -49,17 +49,17 @@ impl Witness for Watching {
 
 #[tokio::test]
 async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_call() {
-    let mut registered = Rig::new(HookType::Token, &[]).hook.hook;
+    let mut registered = Rig::new(BuiltInType::Token, &[]).hook.hook;
     registered.channel.authentication =
         ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) };
     registered.channel.uri = format!("https://service.example/hook?code={PLAIN}");
-    let hook = ReadyHook::new(registered, Arc::new(Repeating));
+    let hook = ReadyHook::new(registered, BuiltInType::Token.kind().clone(), Arc::new(Repeating));
     let (records, watching) = (Arc::new(Records::default()), Arc::new(Watching::default()));
     let engine = Engine::new(records.clone(), Arc::new(SystemClock), Arc::new(Fixed), Limits::default());
     let engine = engine.with_witness(watching.clone());
     let mut subject = 1;
     let invocation = Invocation {
-        point: &tenterhook_testkit::point::Numbers(HookType::Token),
+        point: &tenterhook_testkit::point::Numbers(BuiltInType::Token),
         hook: &hook,
         origin: origin(),
         source: "https://org.example.com/x",

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{
-    HookType,
+    BuiltInType,
     hook::{BreakerMode, BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
     id::HookId,
 };
@@ -22,7 +22,7 @@ const SET: Step = Step::Answer(200, r#"{"commands":[{"type":"set","value":2}]}"#
 /// failures, and nobody's hook is skipped.
 #[tokio::test(start_paused = true)]
 async fn a_bound_that_is_reached_turns_flows_and_test_calls_away() {
-    async fn check(hook_type: HookType) {
+    async fn check(hook_type: BuiltInType) {
         let free = Limits::default();
         for (bound, full) in [
             (Bound::Hook, free),
@@ -51,7 +51,7 @@ async fn a_bound_that_is_reached_turns_flows_and_test_calls_away() {
             }
         }
     }
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
     }
 }
@@ -63,7 +63,7 @@ async fn a_call_that_times_out_because_it_waited_for_a_place_is_turned_away() {
     let second = Duration::from_secs(1);
     let policy = HookPolicy { max_concurrent: Some(1), ..HookPolicy::default() };
     let steps = [Step::Late(second, "{}"), Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)];
-    let rig = Rig::of_policy(HookType::Token, &steps, policy);
+    let rig = Rig::of_policy(BuiltInType::Token, &steps, policy);
     let (first, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     assert_eq!(first.outcome, Outcome::Unchanged);
     let Outcome::Failed(failure) = &second.outcome else { panic!("{:?}", second.outcome) };
@@ -85,7 +85,7 @@ async fn a_call_that_times_out_because_it_waited_for_a_place_is_turned_away() {
 async fn a_service_that_hangs_for_its_whole_time_has_failed_whoever_waited_before() {
     let policy = HookPolicy { max_concurrent: Some(1), ..HookPolicy::default() };
     let steps = [Step::Late(Duration::from_secs(1), "{}"), Step::Hang(CallPhase::Wait), Step::Hang(CallPhase::Wait)];
-    let rig = Rig::of_policy(HookType::Saml, &steps, policy);
+    let rig = Rig::of_policy(BuiltInType::Saml, &steps, policy);
     let (_, second) = tokio::join!(rig.invoke(None), rig.invoke(None));
     assert!(matches!(second.outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
     assert_eq!(second.decision, Decision::Continue);
@@ -95,7 +95,7 @@ async fn a_service_that_hangs_for_its_whole_time_has_failed_whoever_waited_befor
 fn without_breaker(places: u32, steps: &[Step]) -> Arc<Rig> {
     let breaker = BreakerPolicy { mode: BreakerMode::Off, ..BreakerPolicy::default() };
     let policy = HookPolicy { max_concurrent: Some(places), breaker, ..HookPolicy::default() };
-    Arc::new(Rig::of_policy(HookType::Token, steps, policy))
+    Arc::new(Rig::of_policy(BuiltInType::Token, steps, policy))
 }
 
 /// What becomes of a caller every 20 ms, with the time after which each came.
@@ -207,9 +207,9 @@ async fn a_call_that_waited_for_a_service_that_answers_nobody_has_timed_out() {
 
 #[tokio::test]
 async fn a_hook_that_is_gone_leaves_a_record() {
-    let rig = Rig::new(HookType::Token, &[]);
+    let rig = Rig::new(BuiltInType::Token, &[]);
     let gone = HookId::from_parts(2, [2; 8]);
-    rig.engine.pass_over(&Numbers(HookType::Token), &gone, origin());
+    rig.engine.pass_over(&Numbers(BuiltInType::Token), &gone, origin());
     let record = rig.only_record();
     assert_eq!((record.hook_id, record.outcome), (gone, Outcome::Skipped(SkipReason::Missing)));
 }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    HookType, Timestamp,
+    BuiltInType, Timestamp,
     answer::Answer,
     hook::{HookPolicy, HookStatus, InlineHook},
     problem::Problem,
@@ -92,6 +92,7 @@ impl Entropy for Fixed {
 /// An engine with one hook and its script.
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
+    hook_type: BuiltInType,
     pub(crate) hook: ReadyHook,
     pub(crate) endpoint: Arc<Scripted>,
     pub(crate) records: Arc<Records>,
@@ -108,20 +109,20 @@ pub(crate) struct Resumed {
 }
 
 impl Rig {
-    pub(crate) fn new(hook_type: HookType, steps: &[Step]) -> Self {
+    pub(crate) fn new(hook_type: BuiltInType, steps: &[Step]) -> Self {
         Self::with(hook_type, HookStatus::Active, steps, Limits::default())
     }
 
-    pub(crate) fn with(hook_type: HookType, status: HookStatus, steps: &[Step], limits: Limits) -> Self {
+    pub(crate) fn with(hook_type: BuiltInType, status: HookStatus, steps: &[Step], limits: Limits) -> Self {
         Self::with_policy(hook_type, status, steps, limits, HookPolicy::default())
     }
 
-    pub(crate) fn of_policy(hook_type: HookType, steps: &[Step], policy: HookPolicy) -> Self {
+    pub(crate) fn of_policy(hook_type: BuiltInType, steps: &[Step], policy: HookPolicy) -> Self {
         Self::with_policy(hook_type, HookStatus::Active, steps, Limits::default(), policy)
     }
 
     pub(crate) fn with_policy(
-        hook_type: HookType,
+        hook_type: BuiltInType,
         status: HookStatus,
         steps: &[Step],
         limits: Limits,
@@ -131,7 +132,13 @@ impl Rig {
         let endpoint = Arc::new(Scripted { steps: Mutex::new(steps.iter().cloned().collect()), ..Scripted::default() });
         let records = Arc::new(Records::default());
         let engine = Engine::new(records.clone(), Arc::new(Fixed), Arc::new(Fixed), limits);
-        Self { engine, hook: ReadyHook::new(hook, endpoint.clone()), endpoint, records }
+        Self {
+            engine,
+            hook_type,
+            hook: ReadyHook::new(hook, hook_type.kind().clone(), endpoint.clone()),
+            endpoint,
+            records,
+        }
     }
 
     pub(crate) async fn invoke(&self, deadline: Option<Deadline>) -> Resumed {
@@ -144,7 +151,7 @@ impl Rig {
         let Resumption { outcome, decision } = self
             .engine
             .invoke(Invocation {
-                point: &Numbers(self.hook.hook.hook_type),
+                point: &Numbers(self.hook_type),
                 hook: &self.hook,
                 origin: origin(),
                 source,

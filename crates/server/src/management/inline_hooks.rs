@@ -2,7 +2,7 @@
 
 use axum::Json;
 use serde_json::Value;
-use tenterhook_contract::{HookType, hook::InlineHook};
+use tenterhook_contract::hook::InlineHook;
 use tenterhook_management::{
     hook_security,
     hooks::{self, HookChange},
@@ -58,14 +58,9 @@ fn shown<B>(call: &Call<B>, hook: &InlineHook) -> Json<Value> {
 }
 
 async fn list(call: Call) -> Result<List<Value>, ApiError> {
-    let wanted = query_parameter(call.query(), "type").map(|text| text.parse::<HookType>()).transpose();
-    let wanted = wanted.map_err(|_| ApiError::Validation {
-        subject: "type",
-        causes: vec!["type: The field has an invalid value".to_owned()],
-    })?;
-    let hooks = hooks::list(call.platform(), call.administrator())?;
-    let chosen = hooks.iter().filter(|hook| wanted.is_none_or(|wanted| hook.hook_type == wanted));
-    listed(&call, chosen.map(|hook| hook.to_json(call.base_url())))
+    let wanted = query_parameter(call.query(), "type");
+    let hooks = hooks::list(call.platform(), call.administrator(), wanted.as_deref())?;
+    listed(&call, hooks.iter().map(|hook| hook.to_json(call.base_url())))
 }
 
 async fn create(call: Call<JsonBody>) -> Answer {

@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tenterhook_contract::Secret;
+use tenterhook_contract::{HookTypes, Secret};
 use tenterhook_engine::{Limits, SystemClock};
 use tenterhook_management::provision::{DemonstrationOrg, DemonstrationSecrets, demonstration};
 use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
@@ -43,6 +43,7 @@ pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     store: StoreConfig,
     keys: Secret,
+    hook_types: Arc<HookTypes>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
@@ -91,10 +92,15 @@ pub(crate) async fn store_config(folder: &std::path::Path) -> StoreConfig {
 
 /// What a node runs on `store`.
 pub(crate) async fn platform(store: Store, base_url: Arc<str>) -> Arc<Platform> {
-    platform_within(store, base_url, Limits::default(), 0).await
+    platform_within(store, base_url, (Limits::default(), 0), HookTypes::built_in()).await
 }
 
-async fn platform_within(store: Store, base_url: Arc<str>, limits: Limits, grace_seconds: u32) -> Arc<Platform> {
+async fn platform_within(
+    store: Store,
+    base_url: Arc<str>,
+    (limits, grace_seconds): (Limits, u32),
+    hook_types: &Arc<HookTypes>,
+) -> Arc<Platform> {
     let transport = HttpTransport::new(
         TransportConfig { policy: EgressPolicy::default().with_plain_http_to_loopback(), ..TransportConfig::default() },
         Arc::new(SystemEntropy),
@@ -111,6 +117,7 @@ async fn platform_within(store: Store, base_url: Arc<str>, limits: Limits, grace
             missed_hook_claim: Some("x-hook-missed".into()),
             refresh_grace_seconds: grace_seconds,
         },
+        hook_types: Arc::clone(hook_types),
         witness: None,
     })
     .await
@@ -150,7 +157,15 @@ impl World {
         limits: ServerLimits,
         engine: Limits,
     ) -> Self {
-        Self::node(config, Keyring::generate_text(), folder, (limits, engine, 0), None).await
+        Self::node(config, Keyring::generate_text(), folder, (limits, engine, 0), None, HookTypes::built_in()).await
+    }
+
+    /// A server whose orgs have these hook types.
+    pub(crate) async fn with_hook_types(types: HookTypes) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = store_config(folder.path()).await;
+        let limits = (ServerLimits::default(), Limits::default(), 0);
+        Self::node(&config, Keyring::generate_text(), folder, limits, None, &Arc::new(types)).await
     }
 
     /// Another node on the same database. Neither follows the other: what it knows of the other's changes it has asked for.
@@ -158,7 +173,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let limits = (ServerLimits::default(), Limits::default(), 0);
         let base_url = format!("http://{}", self.address);
-        Self::node(&self.store, self.keys.clone(), folder, limits, Some(base_url.into())).await
+        Self::node(&self.store, self.keys.clone(), folder, limits, Some(base_url.into()), &self.hook_types).await
     }
 
     /// A server with a grace period for refresh tokens; the others have none.
@@ -166,7 +181,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let config = store_config(folder.path()).await;
         let limits = (ServerLimits::default(), Limits::default(), seconds);
-        Self::node(&config, Keyring::generate_text(), folder, limits, None).await
+        Self::node(&config, Keyring::generate_text(), folder, limits, None, HookTypes::built_in()).await
     }
 
     /// Its master keys.
@@ -186,6 +201,7 @@ impl World {
         folder: tempfile::TempDir,
         (limits, engine, grace_seconds): (ServerLimits, Limits, u32),
         base_url: Option<Arc<str>>,
+        hook_types: &Arc<HookTypes>,
     ) -> Self {
         let store = Store::open(config, Keyring::from_text(&keys).unwrap()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -193,8 +209,8 @@ impl World {
         let platform = platform_within(
             store,
             base_url.unwrap_or_else(|| format!("http://{address}").into()),
-            engine,
-            grace_seconds,
+            (engine, grace_seconds),
+            hook_types,
         )
         .await;
         let secrets = DemonstrationSecrets {
@@ -206,7 +222,8 @@ impl World {
         let (stop, stopping) = watch::channel(false);
         let router = router(Arc::clone(&platform), limits, TrustedProxies::loopback(), stopping.clone());
         let serving = tokio::spawn(serve(listener, router, limits, TrustedProxies::loopback(), stopping));
-        Self { address, platform, org, folder, store: config.clone(), keys, stop, serving }
+        let (store, hook_types) = (config.clone(), Arc::clone(hook_types));
+        Self { address, platform, org, folder, store, keys, hook_types, stop, serving }
     }
 
     /// Stops the server, and waits until it has ended.

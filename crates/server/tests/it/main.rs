@@ -21,6 +21,7 @@ mod nodes_together;
 mod oauth;
 mod org_limit;
 mod orgs;
+mod own_type;
 mod places;
 mod plain_text;
 mod preview;

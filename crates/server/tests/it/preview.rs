@@ -1,12 +1,12 @@
 //! `POST /api/v1/inlineHooks/{id}/preview`, and `execute` for every type: nothing is changed by either.
 
 use serde_json::{Value, json};
-use tenterhook_contract::{HookType, Timestamp, answer::Answer};
+use tenterhook_contract::{BuiltInType, Timestamp, answer::Answer};
 
 use crate::harness::{Behaviour, HOOK_SECRET, Service, World, hook_body};
 
 /// A hook of this type that calls `service`; answers its path.
-async fn hook(world: &World, service: &Service, hook_type: HookType) -> String {
+async fn hook(world: &World, service: &Service, hook_type: BuiltInType) -> String {
     let mut body = hook_body(hook_type.as_str(), service.address);
     body["type"] = json!(hook_type.as_str());
     let created = world.api("POST", "/api/v1/inlineHooks", Some(&body)).await;
@@ -22,7 +22,7 @@ fn sample(text: &str) -> Value {
 async fn every_type_is_previewed_and_executed_with_its_sample() {
     let world = World::start().await;
     let service = Service::start(Behaviour::Answer(204, String::new())).await;
-    for hook_type in HookType::ALL.iter().copied() {
+    for hook_type in BuiltInType::ALL.iter().copied() {
         let path = hook(&world, &service, hook_type).await;
         let answer = sample(hook_type.kind().sample_answers()[0]);
         service.behave(Behaviour::json(&answer));
@@ -72,7 +72,7 @@ async fn every_type_is_previewed_and_executed_with_its_sample() {
 async fn a_preview_says_how_it_ended_and_never_fails_for_the_service() {
     let world = World::start().await;
     let service = Service::start(Behaviour::Answer(204, String::new())).await;
-    let path = hook(&world, &service, HookType::Token).await + "/preview";
+    let path = hook(&world, &service, BuiltInType::Token).await + "/preview";
     for (behaviour, outcome) in [
         (Behaviour::Answer(204, String::new()), "UNCHANGED"),
         (Behaviour::json(&json!({ "commands": [] })), "UNCHANGED"),
@@ -103,7 +103,7 @@ async fn a_preview_says_how_it_ended_and_never_fails_for_the_service() {
 async fn a_preview_works_without_the_service_and_for_an_inactive_hook() {
     let world = World::start().await;
     let service = Service::start(Behaviour::Silent).await;
-    let path = hook(&world, &service, HookType::Token).await;
+    let path = hook(&world, &service, BuiltInType::Token).await;
     world.api("POST", &format!("{path}/lifecycle/deactivate"), None).await;
     let preview = format!("{path}/preview");
     let calls = service.received().len();
@@ -135,7 +135,7 @@ async fn a_preview_works_without_the_service_and_for_an_inactive_hook() {
 async fn a_preview_takes_a_user_of_the_org() {
     let world = World::start().await;
     let service = Service::start(Behaviour::Silent).await;
-    let path = hook(&world, &service, HookType::Saml).await + "/preview";
+    let path = hook(&world, &service, BuiltInType::Saml).await + "/preview";
     let user = json!({ "profile": {
         "login": "zoe@example.com", "email": "zoe@example.com", "firstName": "Zoe", "lastName": "Ngata",
     } });
@@ -153,7 +153,7 @@ async fn a_preview_takes_a_user_of_the_org() {
 async fn bad_input_is_refused_with_its_name() {
     let world = World::start().await;
     let service = Service::start(Behaviour::Silent).await;
-    let path = hook(&world, &service, HookType::Token).await + "/preview";
+    let path = hook(&world, &service, BuiltInType::Token).await + "/preview";
     for (body, field) in [
         (json!([]), "preview"),
         (json!({ "inputs": {}, "document": {} }), "document"),
@@ -180,14 +180,14 @@ async fn bad_input_is_refused_with_its_name() {
 async fn a_preview_of_the_sample_is_of_now_and_a_given_document_keeps_its_dates() {
     let world = World::start().await;
     let service = Service::start(Behaviour::Silent).await;
-    let path = hook(&world, &service, HookType::Telephony).await + "/preview";
+    let path = hook(&world, &service, BuiltInType::Telephony).await + "/preview";
     let expiry = "/data/messageProfile/otpExpires";
     for inputs in [json!({ "call": false }), json!({ "call": false, "inputs": {} })] {
         let request = world.api("POST", &path, Some(&inputs)).await.json()["request"].clone();
         let date = |pointer| request.pointer(pointer).unwrap().as_str().unwrap().parse::<Timestamp>().unwrap();
         assert_eq!(date(expiry).as_seconds() - date("/eventTime").as_seconds(), 300, "telephony.md 2");
     }
-    let document = sample(HookType::Telephony.kind().sample_requests()[0]);
+    let document = sample(BuiltInType::Telephony.kind().sample_requests()[0]);
     let given = json!({ "call": false, "document": document });
     let request = world.api("POST", &path, Some(&given)).await.json()["request"].clone();
     assert_eq!(request.pointer(expiry), document.pointer(expiry));

@@ -31,7 +31,7 @@ pub(crate) fn hook(name: &str, authentication: ChannelAuthentication) -> InlineH
         id: HookId::from_parts(number(), [0; 8]),
         status: HookStatus::Active,
         name: name.into(),
-        hook_type: tenterhook_contract::HookType::Token,
+        hook_type: tenterhook_contract::BuiltInType::Token.name().clone(),
         version: "1.0.1".into(),
         channel: Channel {
             uri: "https://service.example/hook?x=1".into(),

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_contract::{HookType, hook::InlineHook};
+use tenterhook_contract::{BuiltInType, hook::InlineHook};
 use tenterhook_engine::{BoxFuture, Call, CallPhase, Endpoint, Exchange, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::{
     faults::{Case, Fault, Faulty, Means, faults},
@@ -102,7 +102,7 @@ impl Endpoint for Watched {
 }
 
 /// Runs a fault that shows by itself: what is wrong, if anything.
-async fn run(fault: &Fault, hook_type: HookType, shared: &Shared) -> Result<(), String> {
+async fn run(fault: &Fault, hook_type: BuiltInType, shared: &Shared) -> Result<(), String> {
     let endpoint = |hook: &InlineHook| shared.endpoint(&fault.service, hook);
     let case = Case::start(fault, hook_type, &shared.authority, means(AMPLE), endpoint).await;
     let case = case.map_err(|error| format!("{} ({hook_type}): {error}", fault.name))?;
@@ -112,7 +112,7 @@ async fn run(fault: &Fault, hook_type: HookType, shared: &Shared) -> Result<(), 
 
 /// Runs a fault that only time ends, on a paused clock: what is wrong, if anything. Each attempt is given its time when its call
 /// stands in `phase` and the service has done all that it does.
-async fn run_by_time(fault: &Fault, hook_type: HookType, phase: CallPhase, shared: &Shared) -> Result<(), String> {
+async fn run_by_time(fault: &Fault, hook_type: BuiltInType, phase: CallPhase, shared: &Shared) -> Result<(), String> {
     let wrong = |what: String| Err(format!("{} ({hook_type}): {what}", fault.name));
     let calls = Arc::new(Mutex::new(Vec::new()));
     let endpoint = |hook: &InlineHook| -> Arc<dyn Endpoint> {
@@ -204,7 +204,7 @@ fn whatever_a_service_does_the_outcome_holds_and_nothing_leaks() {
         let faults: Arc<[Fault]> = faults().into_iter().filter(|fault| fault.stands_in().is_none()).collect();
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
-        for hook_type in HookType::ALL.iter().copied() {
+        for hook_type in BuiltInType::ALL.iter().copied() {
             for number in 0..faults.len() {
                 let (faults, shared, places) = (Arc::clone(&faults), Arc::clone(&shared), Arc::clone(&places));
                 running.spawn(async move {
@@ -234,7 +234,7 @@ fn whatever_a_service_leaves_undone_each_attempt_ends_with_its_time_and_nothing_
         let mut wrong = Vec::new();
         for fault in faults() {
             let Some(phase) = fault.stands_in() else { continue };
-            for hook_type in HookType::ALL.iter().copied() {
+            for hook_type in BuiltInType::ALL.iter().copied() {
                 wrong.extend(run_by_time(&fault, hook_type, phase, &shared).await.err());
             }
         }

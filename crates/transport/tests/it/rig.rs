@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    HookType, Secret,
+    BuiltInType, Secret,
     hook::{Channel, ChannelAuthentication, ChannelHeader, InlineHook},
     id::{EventId, RequestId},
 };
@@ -47,7 +47,7 @@ impl Entropy for Counting {
 }
 
 pub(crate) fn hook(uri: &str) -> InlineHook {
-    let hook = tenterhook_testkit::hook::hook(HookType::Token, uri);
+    let hook = tenterhook_testkit::hook::hook(BuiltInType::Token, uri);
     let channel = Channel {
         headers: vec![ChannelHeader { key: "X-Tenant".into(), value: "north".into() }],
         authentication: ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) },
