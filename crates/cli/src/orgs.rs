@@ -190,6 +190,7 @@ async fn open(config: &Config) -> Result<Arc<Platform>, Error> {
             missed_hook_claim: None,
             refresh_grace_seconds: plan.refresh_grace_seconds,
         },
+        hook_types: tenterhook_contract::HookTypes::built_in().clone(),
         witness: None,
     };
     Ok(Platform::start(parts).await?)
