@@ -67,6 +67,11 @@ test("the OpenAPI 3.1 document is valid and names the six types", async () => {
   assert.deepEqual(Object.keys(openapi.webhooks), Object.values(types));
 });
 
+test("the OpenAPI document of the management API is valid", async () => {
+  const { valid, errors } = await new Validator().validate(json("openapi/management.openapi.json"));
+  assert.ok(valid, JSON.stringify(errors));
+});
+
 // Which cases of the suite say something about our dialect is written at the head of `examples/patch_suite.rs`.
 test("our dialect agrees with the public JSON Patch suite", () => {
   const runner = process.env.TENTERHOOK_PATCH_SUITE;

@@ -1,7 +1,7 @@
 //! OAuth clients.
 
 use tenterhook_contract::{Secret, party::Target};
-use tenterhook_model::{ApplicationType, ClientAuthenticationMethod, ConfigurationObject, OAuthClient};
+use tenterhook_model::{ApplicationType, ClientAuthenticationMethod, ConfigurationObject, OAuthClient, Status};
 use tenterhook_platform::{
     OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
@@ -14,7 +14,7 @@ use crate::{
     orgs::check_room_for_client,
     provision::client_of,
     request::{BLANK, Causes, Given, INVALID, Submitted},
-    resource::{Change, Done, Resource, changed, not_found},
+    resource::{Change, Done, Resource, changed, not_found, status_changed},
 };
 
 /// What the summary of an error names.
@@ -73,7 +73,8 @@ pub async fn create(
     administrator: &Administrator,
     submitted: &Submitted<ClientRequest>,
 ) -> Result<(OAuthClient, Option<Secret>), ManagementError> {
-    let (client, secret) = read_client(platform, submitted)?;
+    let client = read(submitted, client_of(platform, "", ClientAuthenticationMethod::ClientSecretBasic, None))?;
+    let (client, secret) = with_secret_if_needed(platform, client);
     let client = changed(platform, administrator, Done::Created, |org| {
         check_room_for_client(org)?;
         check_room("client_name", org.configuration.clients.len(), OBJECTS_MAX)?;
@@ -83,15 +84,93 @@ pub async fn create(
     Ok((client, secret))
 }
 
+/// Replaces a client. Its secret stays, unless the way in which it authenticates needs another one: a client that becomes
+/// confidential gets a secret, which is in the answer and nowhere else, and a public client loses its own.
+pub async fn replace(
+    platform: &Platform,
+    administrator: &Administrator,
+    id: &str,
+    submitted: &Submitted<ClientRequest>,
+) -> Result<(OAuthClient, Option<Secret>), ManagementError> {
+    let (now, new_secret) = (platform.now().whole_seconds(), random_token(platform.entropy()));
+    let client = changed(platform, administrator, Done::Updated, |org| {
+        let client = OAuthClient { last_updated: now, ..read(submitted, find(org, id)?.clone())? };
+        Ok(Change::put(match (client.authentication, &client.secret_sha256) {
+            (ClientAuthenticationMethod::None, _) => OAuthClient { secret_sha256: None, ..client },
+            (_, None) => OAuthClient { secret_sha256: Some(sha256_hex(new_secret.expose())), ..client },
+            (_, Some(_)) => client,
+        }))
+    })
+    .await?;
+    let is_new = client.secret_sha256.as_ref() == Some(&sha256_hex(new_secret.expose()));
+    Ok((client, is_new.then_some(new_secret)))
+}
+
+/// Gives a client another secret, which is in the answer and nowhere else; the one before is not valid any more.
+pub async fn renew_secret(
+    platform: &Platform,
+    administrator: &Administrator,
+    id: &str,
+) -> Result<(OAuthClient, Secret), ManagementError> {
+    let (last_updated, secret) = (platform.now().whole_seconds(), random_token(platform.entropy()));
+    let client = changed(platform, administrator, Done::Updated, |org| {
+        let client = find(org, id)?;
+        if client.authentication == ClientAuthenticationMethod::None {
+            let text = "A public client has no secret";
+            return Err(ManagementError::field("token_endpoint_auth_method", text));
+        }
+        let secret_sha256 = Some(sha256_hex(secret.expose()));
+        Ok(Change::put(OAuthClient { secret_sha256, last_updated, ..client.clone() }))
+    })
+    .await?;
+    Ok((client, secret))
+}
+
+/// Deletes a client. Policies that name it go on doing so: with an empty list they would be for every client.
+pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
+    changed(platform, administrator, Done::Deleted, |org| Ok(Change::delete(find(org, id)?.clone(), [])))
+        .await
+        .map(drop)
+}
+
+/// Activates a client; an active one stays as it is.
+pub async fn activate(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
+    set_status(platform, administrator, id, (Status::Active, Done::Activated)).await
+}
+
+/// Deactivates a client, which then gets no tokens; an inactive one stays as it is.
+pub async fn deactivate(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
+    set_status(platform, administrator, id, (Status::Inactive, Done::Deactivated)).await
+}
+
+async fn set_status(
+    platform: &Platform,
+    administrator: &Administrator,
+    id: &str,
+    (status, done): (Status, Done),
+) -> Result<(), ManagementError> {
+    let last_updated = platform.now().whole_seconds();
+    status_changed(platform, administrator, done, |org| {
+        let stored = find(org, id)?;
+        Ok((stored.status != status).then(|| OAuthClient { status, last_updated, ..stored.clone() }))
+    })
+    .await
+}
+
+/// The client with a new secret, unless it is public.
+fn with_secret_if_needed(platform: &Platform, client: OAuthClient) -> (OAuthClient, Option<Secret>) {
+    let needs_secret = client.authentication != ClientAuthenticationMethod::None;
+    let secret = needs_secret.then(|| random_token(platform.entropy()));
+    let secret_sha256 = secret.as_ref().map(|secret| sha256_hex(secret.expose()));
+    (OAuthClient { secret_sha256, ..client }, secret)
+}
+
 fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a OAuthClient, ManagementError> {
     org.configuration.clients.find(id).ok_or_else(|| not_found::<OAuthClient>(id))
 }
 
-/// A new client of a request, and its secret.
-fn read_client(
-    platform: &Platform,
-    submitted: &Submitted<ClientRequest>,
-) -> Result<(OAuthClient, Option<Secret>), ManagementError> {
+/// Reads a request over `client`: how it authenticates stays where the request does not say, everything else is replaced.
+fn read(submitted: &Submitted<ClientRequest>, client: OAuthClient) -> Result<OAuthClient, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
     let name = causes.text("client_name", &request.name);
     let application_type = match causes.optional_text("application_type", &request.application_type).as_deref() {
@@ -107,7 +186,8 @@ fn read_client(
     };
     let method = causes.optional_text("token_endpoint_auth_method", &request.token_endpoint_auth_method);
     let authentication = match method.as_deref() {
-        None | Some("client_secret_basic") => ClientAuthenticationMethod::ClientSecretBasic,
+        None => client.authentication,
+        Some("client_secret_basic") => ClientAuthenticationMethod::ClientSecretBasic,
         Some("client_secret_post") => ClientAuthenticationMethod::ClientSecretPost,
         Some("none") => ClientAuthenticationMethod::None,
         Some(_) => {
@@ -138,16 +218,7 @@ fn read_client(
     }
     let response_types = read_response_types(&mut causes, &request.response_types, code, credentials);
     causes.finish()?;
-    let secret = (authentication != ClientAuthenticationMethod::None).then(|| random_token(platform.entropy()));
-    let secret_sha256 = secret.as_ref().map(|secret| sha256_hex(secret.expose()));
-    let client = OAuthClient {
-        application_type,
-        redirect_uris,
-        grant_types,
-        response_types,
-        ..client_of(platform, &name, authentication, secret_sha256)
-    };
-    Ok((client, secret))
+    Ok(OAuthClient { name, application_type, authentication, redirect_uris, grant_types, response_types, ..client })
 }
 
 /// `code` goes with `authorization_code`, and `token` with `client_credentials`, as the vendor has it; without the member

@@ -10,7 +10,7 @@ use tenterhook_management::{
 use tenterhook_model::{self as model, OAuthClient};
 
 use super::{
-    answer::{Created, Id, List},
+    answer::{Created, Id, List, NoContent, SelfLink, Status},
     call::{Body, Call, ResourceBody},
     paging::{Listed, listed},
     route::Routes,
@@ -24,6 +24,11 @@ pub(super) fn routes() -> Routes {
         .get(CLIENTS, "listClients", list)
         .post(CLIENTS, "createClient", create)
         .get(CLIENT, "getClient", retrieve)
+        .put(CLIENT, "replaceClient", replace)
+        .delete(CLIENT, "deleteClient", delete)
+        .post("/oauth2/v1/clients/{clientId}/lifecycle/newSecret", "renewClientSecret", renew_secret)
+        .post("/oauth2/v1/clients/{clientId}/lifecycle/activate", "activateClient", activate)
+        .post("/oauth2/v1/clients/{clientId}/lifecycle/deactivate", "deactivateClient", deactivate)
 }
 
 /// A client as it is written.
@@ -61,7 +66,7 @@ impl ResourceBody for ClientBody {
             "response_types",
             "token_endpoint_auth_method",
         ],
-        read_only: &["client_id", "client_id_issued_at", "client_secret_expires_at", "_links"],
+        read_only: &["client_id", "client_id_issued_at", "client_secret_expires_at", "status", "_links"],
         refused: &[("client_secret", "The secret is made by the server")],
     };
     type Request = ClientRequest;
@@ -89,6 +94,9 @@ pub(super) struct ClientAnswer {
     client_secret: Option<String>,
     /// Seconds since 1970.
     client_id_issued_at: i64,
+    /// 0, for secrets do not expire; absent where no secret is shown (RFC 7591 section 3.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret_expires_at: Option<i64>,
     client_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     application_type: Option<ApplicationType>,
@@ -96,6 +104,10 @@ pub(super) struct ClientAnswer {
     response_types: Vec<String>,
     grant_types: Vec<String>,
     token_endpoint_auth_method: AuthenticationMethod,
+    /// Moved by the lifecycle calls only.
+    status: Status,
+    #[serde(rename = "_links")]
+    links: SelfLink,
 }
 
 /// What runs as a client; for people, nothing is decided by it.
@@ -153,8 +165,11 @@ enum GrantType {
 }
 
 impl ClientAnswer {
-    fn of(client: OAuthClient, secret: Option<&Secret>) -> Self {
+    fn of(base_url: &str, client: OAuthClient, secret: Option<&Secret>) -> Self {
         Self {
+            links: SelfLink::to(format!("{base_url}/oauth2/v1/clients/{}", client.id)),
+            status: client.status.into(),
+            client_secret_expires_at: secret.map(|_| 0),
             client_id: Id::of(&client.id),
             client_secret: secret.map(|secret| secret.expose().to_owned()),
             client_id_issued_at: client.created.as_seconds(),
@@ -182,15 +197,42 @@ impl Listed for ClientAnswer {
 
 async fn list(call: Call) -> Result<List<ClientAnswer>, ApiError> {
     let clients = clients::list(call.platform(), call.administrator())?;
-    listed(&call, clients.into_iter().map(|client| ClientAnswer::of(client, None)))
+    listed(&call, clients.into_iter().map(|client| ClientAnswer::of(call.base_url(), client, None)))
 }
 
 async fn create(call: Call<Body<ClientBody>>) -> Result<Created<ClientAnswer>, ApiError> {
     let (client, secret) = clients::create(call.platform(), call.administrator(), &call.body.0).await?;
-    Ok(Created(ClientAnswer::of(client, secret.as_ref())))
+    Ok(Created(ClientAnswer::of(call.base_url(), client, secret.as_ref())))
 }
 
 async fn retrieve(call: Call) -> Result<Json<ClientAnswer>, ApiError> {
     let client = clients::get(call.platform(), call.administrator(), call.id("clientId"))?;
-    Ok(Json(ClientAnswer::of(client, None)))
+    Ok(Json(ClientAnswer::of(call.base_url(), client, None)))
+}
+
+async fn replace(call: Call<Body<ClientBody>>) -> Result<Json<ClientAnswer>, ApiError> {
+    let id = call.id("clientId");
+    let (client, secret) = clients::replace(call.platform(), call.administrator(), id, &call.body.0).await?;
+    Ok(Json(ClientAnswer::of(call.base_url(), client, secret.as_ref())))
+}
+
+async fn renew_secret(call: Call) -> Result<Json<ClientAnswer>, ApiError> {
+    let id = call.id("clientId");
+    let (client, secret) = clients::renew_secret(call.platform(), call.administrator(), id).await?;
+    Ok(Json(ClientAnswer::of(call.base_url(), client, Some(&secret))))
+}
+
+async fn delete(call: Call) -> Result<NoContent, ApiError> {
+    clients::delete(call.platform(), call.administrator(), call.id("clientId")).await?;
+    Ok(NoContent)
+}
+
+async fn activate(call: Call) -> Result<NoContent, ApiError> {
+    clients::activate(call.platform(), call.administrator(), call.id("clientId")).await?;
+    Ok(NoContent)
+}
+
+async fn deactivate(call: Call) -> Result<NoContent, ApiError> {
+    clients::deactivate(call.platform(), call.administrator(), call.id("clientId")).await?;
+    Ok(NoContent)
 }

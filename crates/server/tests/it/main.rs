@@ -35,3 +35,4 @@ mod taking_nothing;
 mod user_life;
 mod user_schema;
 mod users;
+mod wire;
