@@ -19,7 +19,13 @@ use tenterhook_contract::id::RequestId;
 use tenterhook_model::OrgStatus;
 use tenterhook_platform::{Caller, caller::canonical_path, entropy::random_bytes};
 
-use crate::{App, error::ApiError, framing, health, plain_text::path_is_plain, rate_limit};
+use crate::{
+    App,
+    error::{ApiError, with_error_body},
+    framing, health,
+    plain_text::path_is_plain,
+    rate_limit,
+};
 
 /// Most characters of a `User-Agent` that are stored.
 const USER_AGENT_CHARACTERS_MAX: usize = 500;
@@ -90,6 +96,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         // No resource has such a name.
         ApiError::UnknownPath.into_response()
     };
+    response = with_error_body(response, app.platform.entropy());
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CACHE_CONTROL, "no-cache, no-store"),

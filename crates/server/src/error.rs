@@ -2,16 +2,17 @@
 
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tenterhook_engine::Entropy;
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::{ErrorBody, ErrorCode};
-use tenterhook_platform::{
-    entropy::{SystemEntropy, random_bytes},
-    passwords::PasswordError,
-};
+use tenterhook_platform::{entropy::random_bytes, passwords::PasswordError};
 use tenterhook_store::StoreError;
 
 use crate::judged_again::marked;
@@ -142,16 +143,39 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
     }
 }
 
+/// An error whose body is not written yet: its id is drawn where the port of randomness is, at the edge.
+#[derive(Clone, Debug)]
+struct ErrorDraft {
+    code: ErrorCode,
+    detail: String,
+    causes: Vec<String>,
+}
+
+/// Writes the body of an answer that is an [`ApiError`]; any other answer stays as it is.
+pub(crate) fn with_error_body(mut response: Response, entropy: &dyn Entropy) -> Response {
+    let Some(ErrorDraft { code, detail, causes }) = response.extensions_mut().remove() else { return response };
+    let error_id = format!("oae{}", URL_SAFE_NO_PAD.encode(random_bytes::<16>(entropy)));
+    let body = Json(ErrorBody::new(code, &detail, error_id, causes)).into_response();
+    let (written, body) = body.into_parts();
+    for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+        response.headers_mut().remove(&name);
+        if let Some(value) = written.headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    *response.body_mut() = body;
+    response
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let unauthenticated = matches!(self, Self::InvalidToken);
         let lacking = matches!(self, Self::UnknownPath | Self::Management(ManagementError::NotFound { .. }));
         let (code, status, detail, causes) = self.parts();
-        let error_id = format!("oae{}", URL_SAFE_NO_PAD.encode(random_bytes::<16>(&SystemEntropy)));
-        let body = Json(ErrorBody::new(code, &detail, error_id, causes));
         // Every status of the catalogue is valid.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, body).into_response();
+        let mut response = status.into_response();
+        response.extensions_mut().insert(ErrorDraft { code, detail, causes });
         if unauthenticated {
             let name = HeaderName::from_static("www-authenticate");
             response.headers_mut().insert(name, HeaderValue::from_static("SSWS realm=\"management\""));

@@ -96,6 +96,7 @@ pub async fn authorize(
         }
         Err(OAuthError { fault: Fault::TurnedAway, .. }) => return AuthorizeAnswer::TurnedAway,
         Err(error) => {
+            error.log();
             fault = Some(error.fault);
             answer.insert("error", error.code.to_owned());
             answer.insert("error_description", error.description);

@@ -13,6 +13,22 @@ pub struct OAuthError {
     pub description: String,
     /// The cause of the error.
     pub fault: Fault,
+    /// What failed, for the log alone: [`OAuthError::log`].
+    failure: Option<Failure>,
+}
+
+/// A failure of the server, as the log says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Failure {
+    event: FailureEvent,
+    error: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FailureEvent {
+    Internal,
+    StoreUnavailable,
+    StoreUnreadable,
 }
 
 /// The cause of an [`OAuthError`].
@@ -37,7 +53,12 @@ impl OAuthError {
     /// Control characters in the description become spaces: RFC 6749 allows none in `error_description`, and frameworks
     /// and firewalls in front of clients refuse a redirect that has one.
     pub fn new(code: &'static str, description: impl Into<String>) -> Self {
-        Self { code, description: without_controls(description.into().into()).into_owned(), fault: Fault::Request }
+        Self {
+            code,
+            description: without_controls(description.into().into()).into_owned(),
+            fault: Fault::Request,
+            failure: None,
+        }
     }
 
     /// `invalid_request`.
@@ -66,31 +87,39 @@ impl OAuthError {
         Self { fault: Fault::TurnedAway, ..Self::new("temporarily_unavailable", description) }
     }
 
-    /// A failure of the server; its cause is logged.
+    /// A failure of the server.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%error, "oauth.internal_error");
-        Self {
-            code: "server_error",
-            description: "The authorization server failed. Try again later.".to_owned(),
-            fault: Fault::Internal,
+        let description = "The authorization server failed. Try again later.";
+        Self { fault: Fault::Internal, ..Self::new("server_error", description) }.failed(FailureEvent::Internal, error)
+    }
+
+    fn failed(self, event: FailureEvent, error: &dyn std::fmt::Display) -> Self {
+        Self { failure: Some(Failure { event, error: error.to_string() }), ..self }
+    }
+
+    /// Logs the failure that the error is about, if it is about one: called once, where the error becomes an answer.
+    pub fn log(&self) {
+        let Some(Failure { event, error }) = &self.failure else { return };
+        match event {
+            FailureEvent::Internal => tracing::error!(%error, "oauth.internal_error"),
+            FailureEvent::StoreUnavailable => tracing::error!(%error, "oauth.store unavailable"),
+            FailureEvent::StoreUnreadable => tracing::error!(%error, "oauth.store unreadable"),
         }
     }
 }
 
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
-        match error {
+        let (event, description) = match error {
             StoreError::Unavailable(_) | StoreError::Unknown(_) => {
-                tracing::error!(%error, "oauth.store unavailable");
-                let description = "The authorization server cannot reach its database. Try again later.";
-                Self { fault: Fault::Unavailable, ..Self::new("temporarily_unavailable", description) }
+                (FailureEvent::StoreUnavailable, "The authorization server cannot reach its database. Try again later.")
             }
             StoreError::KeyMissing { .. } => {
-                tracing::error!(%error, "oauth.store unreadable");
-                let description = "The authorization server has not got a new key yet. Try again later.";
-                Self { fault: Fault::Unavailable, ..Self::new("temporarily_unavailable", description) }
+                (FailureEvent::StoreUnreadable, "The authorization server has not got a new key yet. Try again later.")
             }
-            error => Self::internal(&error),
-        }
+            error => return Self::internal(&error),
+        };
+        let refused = Self::new("temporarily_unavailable", description);
+        Self { fault: Fault::Unavailable, ..refused }.failed(event, &error)
     }
 }

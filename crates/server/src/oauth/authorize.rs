@@ -212,6 +212,7 @@ fn sign_in_page(
 }
 
 fn problem(error: &OAuthError) -> Response {
+    error.log();
     let status = match error.fault {
         Fault::Request | Fault::Configuration => StatusCode::BAD_REQUEST,
         Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -218,6 +218,7 @@ pub(super) async fn form_bytes(headers: &HeaderMap, body: Body, bytes_max: usize
 /// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5); a
 /// bound on open calls has the vendor's error body (`overview.md` section 5).
 fn refused(error: &OAuthError) -> Response {
+    error.log();
     let status = match (error.code, error.fault) {
         (_, Fault::TurnedAway) => return ApiError::from(ManagementError::TurnedAway).into_response(),
         ("invalid_client", _) => StatusCode::UNAUTHORIZED,
@@ -247,6 +248,7 @@ fn unauthorized(error: &OAuthError) -> Response {
         (_, Fault::Unavailable) => return refused(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
+    error.log();
     let mut response =
         (status, Json(json!({ "error": error.code, "error_description": error.description }))).into_response();
     let challenge = format!("Bearer error=\"{}\", error_description=\"{}\"", error.code, error.description);
