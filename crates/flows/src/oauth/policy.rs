@@ -87,7 +87,8 @@ mod tests {
     fn rule(policy: &AccessPolicy, name: &str, priority: u32, grants: &[&str], scopes: &[&str]) -> PolicyRule {
         let text = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
         PolicyRule {
-            id: RuleId::from_parts(1, [u8::try_from(priority).unwrap(); 8]),
+            // The configuration holds objects by id, so that two rules of one priority need two ids.
+            id: RuleId::from_parts(policy.name.parse().unwrap(), [u8::try_from(priority).unwrap(); 8]),
             policy_id: policy.id.clone(),
             authorization_server_id: server(),
             name: name.to_owned(),
