@@ -220,12 +220,27 @@ impl HookPolicy {
 
     /// Reads `policy`; members that are absent or null have their defaults.
     pub(super) fn read(value: &Value, description: Option<&Description>, causes: &mut Causes) -> Option<Self> {
+        Self::read_with(value, description, OutOfRange::Refused, causes)
+    }
+
+    /// Reads a stored policy. It was checked when it was written: a number outside of a range that has become narrower
+    /// since then is the nearest one in it, so that the hook stays usable.
+    pub(super) fn from_stored(value: &Value) -> Option<Self> {
+        Self::read_with(value, None, OutOfRange::Clamped, &mut Causes::default())
+    }
+
+    fn read_with(
+        value: &Value,
+        description: Option<&Description>,
+        out_of_range: OutOfRange,
+        causes: &mut Causes,
+    ) -> Option<Self> {
         let Value::Object(members) = value else {
             causes.add("policy", "The field has an invalid value");
             return None;
         };
         let default = Self::default();
-        let mut reader = Reader { members, causes };
+        let mut reader = Reader { members, out_of_range, causes };
         let timeout = reader.number("timeoutMs", "policy.timeoutMs", 50..=60_000);
         let retry = reader.one_of("retry", "policy.retry", &RETRIES).unwrap_or(Some(None));
         let max = reader.number("maxConcurrent", "policy.maxConcurrent", 1..=10_000);
@@ -234,7 +249,7 @@ impl HookPolicy {
         let failure = reader.failure(description);
         let breaker = match members.get("breaker") {
             None | Some(Value::Null) => Some(default.breaker),
-            Some(Value::Object(members)) => BreakerPolicy::read(&mut Reader { members, causes }),
+            Some(Value::Object(members)) => BreakerPolicy::read(&mut Reader { members, out_of_range, causes }),
             Some(_) => {
                 causes.add("policy.breaker", "The field has an invalid value");
                 None
@@ -280,8 +295,18 @@ impl BreakerPolicy {
     }
 }
 
+/// What becomes of an integer outside of its range.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OutOfRange {
+    /// It is a problem.
+    Refused,
+    /// The nearest one in the range takes its place.
+    Clamped,
+}
+
 struct Reader<'a> {
     members: &'a Map<String, Value>,
+    out_of_range: OutOfRange,
     causes: &'a mut Causes,
 }
 
@@ -294,8 +319,11 @@ impl Reader<'_> {
     #[expect(clippy::option_option, reason = "absent and wrong are different things")]
     fn number(&mut self, name: &str, field: &'static str, range: std::ops::RangeInclusive<u32>) -> Option<Option<u32>> {
         let Some(value) = self.member(name) else { return Some(None) };
-        let number =
-            value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number));
+        let integer = value.as_u64().map(|integer| u32::try_from(integer).unwrap_or(u32::MAX));
+        let number = match self.out_of_range {
+            OutOfRange::Refused => integer.filter(|number| range.contains(number)),
+            OutOfRange::Clamped => integer.map(|number| number.clamp(*range.start(), *range.end())),
+        };
         if number.is_none() {
             self.causes.add(field, format!("Write an integer from {} to {}", range.start(), range.end()));
         }

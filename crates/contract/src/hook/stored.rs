@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Channel, ChannelAuthentication, ChannelHeader, ClientCredential, HookPolicy, HookStatus, HookTls, InlineHook,
-    SIGNING_SECRETS_MAX, SigningSecret, body::Causes,
+    SIGNING_SECRETS_MAX, SigningSecret,
 };
 use crate::Secret;
 
@@ -131,10 +131,7 @@ impl InlineHook {
             },
             policy: match stored.document.get("policy") {
                 None | Some(Value::Null) => HookPolicy::default(),
-                Some(policy) => {
-                    let policy = HookPolicy::read(policy, None, &mut Causes::default());
-                    policy.ok_or(StoredHookError("/policy"))?
-                }
+                Some(policy) => HookPolicy::from_stored(policy).ok_or(StoredHookError("/policy"))?,
             },
             signing: signing(stored)?,
             tls: match stored.document.get("tls") {
