@@ -89,6 +89,7 @@ impl RunningServer {
                 limits: plan.limits,
                 missed_hook_claim: plan.missed_hook_claim,
                 refresh_grace_seconds: plan.refresh_grace_seconds,
+                follow: tenterhook_platform::FollowSettings::default(),
             },
             hook_types: HookTypes::built_in().clone(),
             witness: plan.witness,

@@ -333,8 +333,8 @@ fn log(platform: &Platform, by: Option<&Administrator>, (event, message): (&'sta
     if let Some(administrator) = by {
         return log_change(platform, administrator, event, message, target);
     }
-    if let Some(default) = platform.org_by_host(None) {
-        let event = system_event(platform.entropy(), platform.now(), &default.org.id, (event, message, target));
+    if let Some(default) = platform.org_id_by_host(None) {
+        let event = system_event(platform.entropy(), platform.now(), &default, (event, message, target));
         platform.log().append(&event);
     }
 }

@@ -11,7 +11,7 @@ use tenterhook_model::{
     SigningKey, Status,
 };
 use tenterhook_platform::{
-    ChangeError, OrgSnapshot, Platform,
+    ChangeError, OrgError, OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
     keys::{generate_key_pair, signing_key},
 };
@@ -98,8 +98,14 @@ pub struct DemonstrationOrg {
 pub async fn bootstrap(platform: &Platform) -> Result<Option<Secret>, ProvisionError> {
     let _turn = platform.store().start_turn().await?;
     // What the node before this one has just made.
-    platform.reload_all().await?;
+    platform.follow_now().await?;
     let org = default_org(platform).await?;
+    match platform.load_org(&org).await {
+        Ok(_) => {}
+        // It is there, with all that it began with, and out of service.
+        Err(OrgError::Unreadable) => return Ok(None),
+        Err(OrgError::Store(error)) => return Err(error.into()),
+    }
     default_server(platform, &org).await?;
     if platform.store().count_api_tokens(&org).await? > 0 {
         return Ok(None);
@@ -131,8 +137,8 @@ pub async fn demonstration(
 }
 
 async fn default_org(platform: &Platform) -> Result<OrgId, ProvisionError> {
-    if let Some(snapshot) = platform.org_by_host(None) {
-        return Ok(snapshot.org.id.clone());
+    if let Some(id) = platform.org_id_by_host(None) {
+        return Ok(id);
     }
     let (unix_ms, random) = platform.id_parts();
     let org = Org::new(OrgId::from_parts(unix_ms, random), None, "Default", platform.now());

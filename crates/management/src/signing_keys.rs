@@ -125,9 +125,29 @@ pub struct DueKeys(HashSet<String>);
 /// Only what was due at the last look too is done: a clock that jumps ahead and back again must not rotate the keys of
 /// all servers at once. A key that was made while the clock was ahead is new from the time at which it is found.
 pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
+    let is_due = |created: Timestamp| {
+        let now = platform.now();
+        created > now || created.plus_seconds(ROTATION_SECONDS) <= now
+    };
+    // Most orgs are not in memory, and few of them have a key that is due.
+    let orgs = match platform.store().orgs_with_newest_keys(is_due).await {
+        Ok(orgs) => orgs,
+        Err(error) => {
+            tracing::warn!(%error, "signing_key.rotation failed");
+            return 0;
+        }
+    };
     let before = mem::take(&mut due.0);
     let mut rotated = 0;
-    for snapshot in platform.orgs() {
+    for id in orgs {
+        let snapshot = match platform.load_org(&id).await {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!(org = %id, %error, "signing_key.rotation failed");
+                continue;
+            }
+        };
         let org = &snapshot.org;
         if org.status == OrgStatus::Suspended {
             continue;

@@ -138,10 +138,24 @@ impl<T: ConfigurationRecord> Objects<T> {
         if self.is_same(before) {
             return Default::default();
         }
-        let is_in =
-            |list: &Self, object: &Arc<T>| list.0.get(object.id()).is_some_and(|known| Arc::ptr_eq(known, object));
-        let gone = before.iter_shared().filter(|object| !is_in(self, object)).collect();
-        let new = self.iter_shared().filter(|object| !is_in(before, object)).collect();
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        let (mut old, mut now) = (before.0.list.iter().peekable(), self.0.list.iter().peekable());
+        while let Some((one, other)) = old.peek().zip(now.peek()) {
+            if Arc::ptr_eq(&one.1, &other.1) {
+                old.next();
+                now.next();
+                continue;
+            }
+            let order = one.0.cmp(&other.0).then_with(|| one.1.id().cmp(other.1.id()));
+            if order.is_le() {
+                gone.extend(old.next().map(|(_, object)| object));
+            }
+            if order.is_ge() {
+                new.extend(now.next().map(|(_, object)| object));
+            }
+        }
+        gone.extend(old.map(|(_, object)| object));
+        new.extend(now.map(|(_, object)| object));
         (gone, new)
     }
 

@@ -1,6 +1,6 @@
 //! Signing keys: generation, publication, use.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::Jwk};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tenterhook_contract::{Timestamp, id::AuthorizationServerId, plain_json::PlainJson};
 use tenterhook_engine::Entropy;
 use tenterhook_jose::{Generated, KeyError, SigningAlgorithm, TokenSigner};
-use tenterhook_model::{SigningKey, Status};
+use tenterhook_model::{Objects, SigningKey, Status};
 
 use crate::entropy::random_bytes;
 
@@ -44,29 +44,36 @@ pub fn signing_key(
 /// The keys of an org, ready for use.
 #[derive(Default)]
 pub struct Keys {
-    signers: HashMap<AuthorizationServerId, TokenSigner>,
-    verifiers: HashMap<String, Verifier>,
+    signers: HashMap<AuthorizationServerId, Arc<Parsed>>,
+    verifiers: HashMap<String, Arc<Parsed>>,
 }
 
-struct Verifier {
-    server: AuthorizationServerId,
+/// A key that was parsed, and what it was parsed from.
+struct Parsed {
+    key: Arc<SigningKey>,
+    signer: TokenSigner,
     algorithm: Algorithm,
-    key: DecodingKey,
+    verifier: DecodingKey,
 }
 
 impl Keys {
-    /// Parses every key. A key that cannot be parsed is left out and logged; its authorization server then cannot issue
-    /// tokens.
-    pub fn prepare<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> Self {
+    /// Parses every key that is not among `previous`. A key that cannot be parsed is left out and logged; its authorization
+    /// server then cannot issue tokens.
+    pub fn prepare(keys: &Objects<SigningKey>, previous: Option<&Self>) -> Self {
         let mut prepared = Self::default();
-        for key in keys {
-            match parse(key) {
-                Ok((signer, verifier)) => {
-                    prepared.verifiers.insert(key.kid.clone(), verifier);
+        for key in keys.iter_shared() {
+            let known = previous.and_then(|previous| previous.verifiers.get(&key.kid));
+            let parsed = match known.filter(|known| Arc::ptr_eq(&known.key, key)) {
+                Some(known) => Ok(Arc::clone(known)),
+                None => parse(key).map(Arc::new),
+            };
+            match parsed {
+                Ok(parsed) => {
                     if key.status == Status::Active {
-                        // Keys are in order of creation, so the newest active one remains.
-                        prepared.signers.insert(key.authorization_server_id.clone(), signer);
+                        // Keys are in order of creation: the newest active one stays.
+                        prepared.signers.insert(key.authorization_server_id.clone(), Arc::clone(&parsed));
                     }
+                    prepared.verifiers.insert(key.kid.clone(), parsed);
                 }
                 Err(error) => tracing::error!(kid = %key.kid, %error, "signing_key.unusable"),
             }
@@ -82,7 +89,7 @@ impl Keys {
 
     /// A signed token (RFC 7515) of `claims`.
     pub fn sign(&self, server: &AuthorizationServerId, claims: &Map<String, Value>) -> Result<String, KeyError> {
-        self.signers.get(server).ok_or(KeyError::NotParsed)?.sign(claims)
+        self.signers.get(server).ok_or(KeyError::NotParsed)?.signer.sign(claims)
     }
 
     /// The claims of a token that this server signed and that has not expired at `now`.
@@ -106,30 +113,28 @@ impl Keys {
         token: &str,
     ) -> Option<Map<String, Value>> {
         let header = jsonwebtoken::decode_header(token).ok()?;
-        let verifier = self.verifiers.get(header.kid.as_deref()?).filter(|verifier| verifier.server == *server)?;
-        let mut validation = Validation::new(verifier.algorithm);
+        let key = self.verifiers.get(header.kid.as_deref()?);
+        let key = key.filter(|parsed| parsed.key.authorization_server_id == *server)?;
+        let mut validation = Validation::new(key.algorithm);
         // A hook may change the audience; expiry is checked below, with our own clock.
         (validation.validate_aud, validation.validate_exp) = (false, false);
         validation.set_issuer(&[issuer]);
-        match jsonwebtoken::decode::<PlainJson>(token, &verifier.key, &validation).ok()?.claims {
+        match jsonwebtoken::decode::<PlainJson>(token, &key.verifier, &validation).ok()?.claims {
             PlainJson(Value::Object(claims)) => Some(claims),
             PlainJson(_) => None,
         }
     }
 }
 
-fn parse(key: &SigningKey) -> Result<(TokenSigner, Verifier), KeyError> {
+fn parse(key: &Arc<SigningKey>) -> Result<Parsed, KeyError> {
     let signer = TokenSigner::new(key.algorithm, &key.private_key_pem, &key.kid)?;
     let jwk: Jwk = serde_json::from_value(Value::Object(key.public_jwk.clone())).map_err(|_| KeyError::NotParsed)?;
-    let verifier = Verifier {
-        server: key.authorization_server_id.clone(),
-        algorithm: match key.algorithm {
-            SigningAlgorithm::RS256 => Algorithm::RS256,
-            SigningAlgorithm::ES256 => Algorithm::ES256,
-        },
-        key: DecodingKey::from_jwk(&jwk).map_err(|_| KeyError::NotParsed)?,
+    let algorithm = match key.algorithm {
+        SigningAlgorithm::RS256 => Algorithm::RS256,
+        SigningAlgorithm::ES256 => Algorithm::ES256,
     };
-    Ok((signer, verifier))
+    let verifier = DecodingKey::from_jwk(&jwk).map_err(|_| KeyError::NotParsed)?;
+    Ok(Parsed { key: Arc::clone(key), signer, algorithm, verifier })
 }
 
 #[cfg(test)]
@@ -149,7 +154,7 @@ mod tests {
             let pair = tenterhook_jose::generate(SigningAlgorithm::ES256).unwrap();
             signing_key((SigningAlgorithm::ES256, &pair), server, &SystemEntropy, now)
         });
-        let keys = Keys::prepare(&keys);
+        let keys = Keys::prepare(&keys.into_iter().collect(), None);
         for (issuer, expires, valid, known) in
             [("https://a", 1_001, true, true), ("https://a", 1_000, false, true), ("https://b", 1_001, false, false)]
         {

@@ -1,17 +1,18 @@
 //! The one object that handlers talk to.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use tenterhook_contract::{HookTypes, Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
-use tenterhook_model::{ConfigurationVersion, ConfigurationWrite, Org};
-use tenterhook_store::{CommitError, LogWriter, NotReady, Store, StoreError};
+use tenterhook_model::{ConfigurationWrite, Org};
+use tenterhook_store::{ChangePosition, CommitError, LogWriter, NotReady, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     OrgSnapshot, SystemLogRecorder, entropy,
+    following::is_unreadable,
     metrics::{Counting, Metrics},
+    orgs::{ORGS_LOADED_MAX, Orgs, Room},
     refusals::Refusals,
 };
 
@@ -23,10 +24,6 @@ const CHANGE_TIME_MAX: Duration = Duration::from_secs(20);
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// The same after many times.
 const AGAIN_AFTER_MAX: Duration = Duration::from_millis(160);
-/// How long a refusal waits for the stored version, to be judged again: a database that is away must not hold it for long.
-const CHECK_TIME_MAX: Duration = Duration::from_secs(1);
-/// How often other nodes' changes are looked for.
-const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
 /// What a platform is made of.
 pub struct Parts {
@@ -59,6 +56,25 @@ pub struct Settings {
     pub missed_hook_claim: Option<Arc<str>>,
     /// Seconds in which a refresh token that was used may be used once more, by a client that never saw the answer.
     pub refresh_grace_seconds: u32,
+    /// How many orgs are in memory, and how other nodes' changes reach this one.
+    pub follow: FollowSettings,
+}
+
+/// How many orgs a node holds in memory, and how it follows the changes of other nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowSettings {
+    /// Orgs in memory; more only while they are in use at the same time.
+    pub orgs_loaded_max: usize,
+    /// How often the database is asked for changes.
+    pub every: Duration,
+    /// Whether a PostgreSQL server is listened to, so that it is also asked when it has a change.
+    pub listens: bool,
+}
+
+impl Default for FollowSettings {
+    fn default() -> Self {
+        Self { orgs_loaded_max: ORGS_LOADED_MAX, every: Duration::from_millis(500), listens: true }
+    }
 }
 
 /// The platform: configuration in memory, the store, the engine. Shared behind an `Arc`.
@@ -71,10 +87,22 @@ pub struct Platform {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
-    hook_types: Arc<HookTypes>,
+    pub(crate) hook_types: Arc<HookTypes>,
     refusals: Refusals,
-    orgs: ArcSwap<HashMap<OrgId, Arc<OrgSnapshot>>>,
-    reloading: Mutex<()>,
+    pub(crate) orgs: Orgs,
+    /// How far this node has followed the changes of the database.
+    pub(crate) followed: Mutex<Option<ChangePosition>>,
+}
+
+/// Why an org that there is cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum OrgError {
+    /// Something of its configuration cannot be read: it is out of service until somebody mends that. The log says what.
+    #[error("the org is out of service: its configuration cannot be read")]
+    Unreadable,
+    /// The database does not answer at present.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Why a change of the configuration did not happen.
@@ -114,13 +142,18 @@ impl Platform {
             transport,
             clock,
             entropy,
-            settings,
             hook_types,
             refusals: Refusals::new(),
-            orgs: ArcSwap::default(),
-            reloading: Mutex::new(()),
+            orgs: Orgs::new(),
+            followed: Mutex::default(),
+            settings,
         };
-        platform.reload_all().await?;
+        platform.follow_now().await?;
+        // The others are read when they are asked for. One that cannot be read is out of service, and says so.
+        match platform.org_for(None).await {
+            Ok(_) | Err(OrgError::Unreadable) => {}
+            Err(OrgError::Store(error)) => return Err(error),
+        }
         Ok(Arc::new(platform))
     }
 
@@ -156,9 +189,19 @@ impl Platform {
         &self.metrics
     }
 
-    /// Every org, as it is now.
+    /// Every org that is in memory, as it is now.
     pub fn orgs(&self) -> Vec<Arc<OrgSnapshot>> {
-        self.orgs.load().values().cloned().collect()
+        self.orgs.all_loaded()
+    }
+
+    /// The ids of all orgs, in memory or not.
+    pub fn org_ids(&self) -> Vec<OrgId> {
+        self.orgs.ids()
+    }
+
+    /// How many orgs there are, how many of them are in memory, and how many are out of service because they cannot be read.
+    pub fn org_counts(&self) -> (usize, usize, usize) {
+        self.orgs.counts()
     }
 
     /// Outbound calls.
@@ -186,29 +229,90 @@ impl Platform {
         entropy::id_parts(&*self.entropy, self.now())
     }
 
-    /// The org that the host of a request, `HOST` or `HOST:PORT`, chooses: the one with that host, else the default one.
-    /// Case does not count, and the port only where the org's host names one.
-    pub fn org_by_host(&self, host: Option<&str>) -> Option<Arc<OrgSnapshot>> {
-        let orgs = self.orgs.load();
-        let named = |host: &str| {
-            let mut orgs = orgs.values();
-            orgs.find(|snapshot| snapshot.org.host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(host)))
-        };
-        let named = host.and_then(|host| named(host).or_else(|| named(without_port(host))));
-        let of_no_host = || orgs.values().filter(|snapshot| snapshot.org.host.is_none());
-        // The oldest, so that every node has the same one.
-        named.or_else(|| of_no_host().min_by_key(|snapshot| (snapshot.org.created, &snapshot.org.id))).cloned()
+    /// Whether the org is out of service because something of it cannot be read.
+    pub fn is_out_of_service(&self, id: &OrgId) -> bool {
+        self.orgs.known(id).is_some() && self.orgs.room(id).is_some_and(|room| room.is_unreadable().is_some())
     }
 
-    /// The org with this id.
+    /// The id of the org that the host of a request, `HOST` or `HOST:PORT`, chooses: the one with that host, else the default
+    /// one. Case does not count, and the port only where the org's host names one.
+    pub fn org_id_by_host(&self, host: Option<&str>) -> Option<OrgId> {
+        self.orgs.id_of(host)
+    }
+
+    /// The org that a host chooses, if it is in memory; [`Self::org_for`] reads it.
+    pub fn org_by_host(&self, host: Option<&str>) -> Option<Arc<OrgSnapshot>> {
+        self.orgs.loaded_by_host(host)
+    }
+
+    /// The org with this id, if it is in memory: while somebody holds a snapshot of it, it is. [`Self::load_org`] reads it.
     pub fn org(&self, id: &OrgId) -> Option<Arc<OrgSnapshot>> {
-        self.orgs.load().get(id).cloned()
+        self.orgs.loaded(id)
+    }
+
+    /// The org that a host chooses, read when it is not in memory.
+    ///
+    /// # Errors
+    /// When it cannot be read, for the moment or until somebody mends it.
+    pub async fn org_for(&self, host: Option<&str>) -> Result<Option<Arc<OrgSnapshot>>, OrgError> {
+        if let Some(loaded) = self.orgs.loaded_by_host(host) {
+            return Ok(Some(loaded));
+        }
+        match self.orgs.id_of(host) {
+            Some(id) => self.load_org(&id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The org with this id, read when it is not in memory. `None` when there is no such org.
+    ///
+    /// # Errors
+    /// When it cannot be read, for the moment or until somebody mends it.
+    pub async fn load_org(&self, id: &OrgId) -> Result<Option<Arc<OrgSnapshot>>, OrgError> {
+        if let Some(loaded) = self.orgs.loaded(id) {
+            return Ok(Some(loaded));
+        }
+        match self.room(id).await? {
+            Some(room) => self.load(&room).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Lets every org go that nobody uses at present: it is read anew when it is asked for.
+    pub fn let_go_of_idle_orgs(&self) {
+        self.orgs.let_go(0);
     }
 
     /// Adds an org.
     pub async fn add_org(&self, org: &Org) -> Result<(), StoreError> {
         self.store.insert_org(org).await?;
-        self.reload(org).await
+        self.look_at(&org.id).await?;
+        Ok(())
+    }
+
+    /// Takes over what the database says about an org now, after somebody wrote its row.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn look_at(&self, id: &OrgId) -> Result<(), StoreError> {
+        let rows = self.store.orgs_by_id([id]).await?;
+        self.orgs.put(&rows, rows.is_empty().then(|| id.clone()));
+        self.read_what_is_due().await
+    }
+
+    /// The room of an org: of one that this node has not heard of yet, too.
+    async fn room(&self, id: &OrgId) -> Result<Option<Arc<Room>>, StoreError> {
+        if let Some(room) = self.orgs.room(id) {
+            return Ok(Some(room));
+        }
+        self.orgs.put(&self.store.orgs_by_id([id]).await?, None);
+        Ok(self.orgs.room(id))
+    }
+
+    async fn load(&self, room: &Arc<Room>) -> Result<Option<Arc<OrgSnapshot>>, OrgError> {
+        let loaded = self.read(room, None).await;
+        self.orgs.let_go(self.settings.follow.orgs_loaded_max.max(1));
+        loaded.map_err(|error| if is_unreadable(&error) { OrgError::Unreadable } else { OrgError::Store(error) })
     }
 
     /// Writes what differs between `known` and `org` of name, status and limits. This node has it when it returns, the others
@@ -219,8 +323,7 @@ impl Platform {
     pub async fn update_org(&self, known: &Org, org: &Org) -> Result<(), StoreError> {
         self.store.update_org(known, org).await?;
         // Somebody else may have changed something else of it.
-        let stored = self.store.find_org(&org.id).await?;
-        self.reload(stored.as_ref().unwrap_or(org)).await
+        self.look_at(&org.id).await
     }
 
     /// Changes an org's configuration: `judge` sees the newest snapshot and answers with the writes, or refuses.
@@ -235,21 +338,23 @@ impl Platform {
     ) -> Result<T, ChangeError<E>> {
         let deadline = Instant::now() + CHANGE_TIME_MAX;
         let no_org = || ChangeError::NoOrg(org_id.clone());
-        let turns = self.org(org_id).map(|org| Arc::clone(&org.turns)).ok_or_else(no_org)?;
-        let _turn = turns.change(deadline).await.ok_or(ChangeError::Contended)?;
+        let room = self.room(org_id).await?.ok_or_else(no_org)?;
+        let _turn = room.turns.change(deadline).await.ok_or(ChangeError::Contended)?;
         let mut again_after = AGAIN_AFTER;
         loop {
-            let snapshot = self.org(org_id).ok_or_else(no_org)?;
+            let snapshot = match room.snapshot() {
+                Some(snapshot) => snapshot,
+                None => self.read(&room, None).await?.ok_or_else(no_org)?,
+            };
             let (writes, result) = judge(&snapshot).map_err(ChangeError::Refused)?;
             if writes.is_empty() {
                 return Ok(result);
             }
-            match self.store.commit_configuration(org_id, snapshot.version(), writes).await {
-                Ok(_) => {
-                    // It is committed, so it is answered and logged as done; `follow` brings this node up to it.
-                    if let Err(error) = self.reload(&snapshot.org).await {
-                        tracing::warn!(%error, "configuration.reload failed after a change; it is tried again");
-                    }
+            let began = Instant::now();
+            match self.store.commit_configuration(org_id, snapshot.version(), writes.clone()).await {
+                Ok(next) => {
+                    // It is committed, so it is answered and logged as done, whatever comes of the rest.
+                    self.take_over(&room, &snapshot, (writes, next, began)).await;
                     return Ok(result);
                 }
                 Err(CommitError::Conflict) => {
@@ -259,7 +364,7 @@ impl Platform {
                     }
                     tokio::time::sleep(pause).await;
                     again_after = (again_after * 2).min(AGAIN_AFTER_MAX);
-                    self.reload(&snapshot.org).await?;
+                    self.read(&room, Some(Instant::now())).await?;
                 }
                 Err(CommitError::Store(error)) => return Err(error.into()),
             }
@@ -271,143 +376,4 @@ impl Platform {
         let [byte] = entropy::random_bytes(&*self.entropy);
         whole * u32::from(byte) / u32::from(u8::MAX)
     }
-
-    /// Takes over what other nodes have committed until `seen_at`, when the store was seen to have the version `stored`.
-    ///
-    /// # Errors
-    /// When the configuration cannot be read.
-    pub async fn catch_up(
-        &self,
-        org_id: &OrgId,
-        stored: ConfigurationVersion,
-        seen_at: Instant,
-    ) -> Result<(), StoreError> {
-        match self.org(org_id) {
-            Some(known) if known.version() != stored => self.reload_if_older(&known.org, seen_at).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// The org's snapshot when it is another one than `seen`, as of a moment after `arrived`. Whoever is about to refuse a
-    /// request, which arrived then, for something that `seen` lacks asks first: it may have just been made on another node.
-    /// A snapshot that was read while the request was under way may still lack it, so only one counts whose reading began
-    /// after `arrived`, or a look at the stored version that did. The store is asked for one at a time, and for all that
-    /// wait at once.
-    ///
-    /// # Errors
-    /// When the store does not tell in time: whether the request is to be refused is not known then.
-    pub async fn newer(&self, seen: &OrgSnapshot, arrived: Instant) -> Result<Option<Arc<OrgSnapshot>>, StoreError> {
-        let is_current = || self.org(&seen.org.id).is_some_and(|known| known.read_at > arrived);
-        if self.store.has_other_nodes() && !is_current() {
-            let looked = seen.turns.check(arrived, async || {
-                // Asked whatever this node has read meanwhile: others that arrived later are served by the answer.
-                let stored = self.store.configuration_version(&seen.org.id).await?;
-                self.catch_up(&seen.org.id, stored, Instant::now()).await
-            });
-            match tokio::time::timeout(CHECK_TIME_MAX, looked).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => {
-                    let error =
-                        error.unwrap_or_else(|| StoreError::Unavailable("asking for the version failed".to_owned()));
-                    tracing::debug!(%error, "configuration.check failed");
-                    return Err(error);
-                }
-                Err(_) => return Err(StoreError::Unavailable("asking for the version takes too long".to_owned())),
-            }
-        }
-        Ok(self.org(&seen.org.id).filter(|known| known.version() != seen.version()))
-    }
-
-    /// Follows changes that other nodes make; runs until it is dropped.
-    pub async fn follow(&self) {
-        let mut every = tokio::time::interval(FOLLOW_EVERY);
-        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut was_away = false;
-        loop {
-            every.tick().await;
-            let followed = self.reload_changed().await;
-            if std::mem::replace(&mut was_away, followed.is_err()) && followed.is_ok() {
-                self.log.try_again();
-            }
-            if let Err(error) = followed {
-                tracing::warn!(error = %error, "configuration.follow failed; the last known configuration stays in use");
-                if let Some(why) = self.store.exhausted().await {
-                    tracing::error!(why, "store.connections_exhausted");
-                }
-            }
-        }
-    }
-
-    async fn reload_changed(&self) -> Result<(), StoreError> {
-        let known = self.orgs.load_full();
-        let stored = self.store.orgs_with_versions().await?;
-        for (org, version) in &stored {
-            let is_known = |known: Arc<OrgSnapshot>| known.version() == *version && known.org == *org;
-            if !self.org(&org.id).is_some_and(is_known) {
-                self.reload(org).await?;
-            }
-        }
-        // An org can only be gone when the database is another one than before, such as a backup that was restored.
-        let gone = |id: &&OrgId| stored.iter().all(|(org, _)| org.id != **id);
-        for id in known.keys().filter(gone) {
-            tracing::warn!(org = %id, "configuration.org is no longer in the database, and is served no longer");
-            let _turn = self.reloading.lock().await;
-            let mut orgs = HashMap::clone(&self.orgs.load());
-            orgs.remove(id);
-            self.orgs.store(Arc::new(orgs));
-        }
-        Ok(())
-    }
-
-    /// Reads the configuration of every org anew.
-    ///
-    /// # Errors
-    /// When one cannot be read.
-    pub async fn reload_all(&self) -> Result<(), StoreError> {
-        for org in self.store.orgs().await? {
-            self.reload(&org).await?;
-        }
-        Ok(())
-    }
-
-    async fn reload(&self, org: &Org) -> Result<(), StoreError> {
-        self.reload_if_older(org, Instant::now()).await
-    }
-
-    /// Reads an org's configuration unless the reading of the one in memory began after `moment`.
-    async fn reload_if_older(&self, org: &Org, moment: Instant) -> Result<(), StoreError> {
-        // One reload at a time, so that an older read never replaces a newer one.
-        let _turn = self.reloading.lock().await;
-        let previous = self.org(&org.id);
-        if previous.as_ref().is_some_and(|previous| previous.read_at > moment && previous.org == *org) {
-            return Ok(());
-        }
-        let read_at = Instant::now();
-        let configuration = self.store.load_configuration(&org.id).await?;
-        let base_url = match &org.host {
-            Some(host) => format!("https://{host}").into(),
-            None => self.settings.base_url.clone(),
-        };
-        let snapshot = OrgSnapshot::prepare(
-            org.clone(),
-            base_url,
-            (configuration, read_at),
-            (&self.hook_types, &*self.transport),
-            previous.as_deref(),
-        )?;
-        let mut orgs = HashMap::clone(&self.orgs.load());
-        orgs.insert(org.id.clone(), Arc::new(snapshot));
-        self.orgs.store(Arc::new(orgs));
-        Ok(())
-    }
-}
-
-/// The host of `HOST` or `HOST:PORT`, without the dot at the end of an absolute name.
-fn without_port(host: &str) -> &str {
-    let name = match host.rsplit_once(':') {
-        // The colons of an IPv6 address are in brackets.
-        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.strip_suffix('.').unwrap_or(name)
 }

@@ -1,10 +1,7 @@
 //! One org's configuration in memory, ready for use.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt, sync::Arc};
+
 use tenterhook_contract::{
     HookTypes,
     hook::InlineHook,
@@ -12,7 +9,9 @@ use tenterhook_contract::{
     profile::ProfileSchema,
 };
 use tenterhook_engine::{ReadyHook, Transport};
-use tenterhook_model::{AuthorizationServer, Configuration, ConfigurationVersion, Org, UserSchema};
+use tenterhook_model::{
+    AuthorizationServer, Configuration, ConfigurationVersion, OAuthClient, Objects, Org, UserSchema,
+};
 use tenterhook_store::StoreError;
 
 use crate::{caller::canonical_path, keys::Keys, org_turns::OrgTurns};
@@ -35,63 +34,65 @@ pub struct OrgSnapshot {
     /// The types that its hooks may have.
     pub hook_types: Arc<HookTypes>,
     /// Signing keys, parsed.
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     /// When reading it began: whatever was committed until then is in it.
     pub read_at: Instant,
     /// Outlives this snapshot.
     pub(crate) turns: Arc<OrgTurns>,
-    ready: HashMap<HookId, Arc<ReadyHook>>,
-    /// Origins of the clients' redirect URIs.
-    origins: Arc<HashSet<String>>,
+    ready: Arc<HashMap<HookId, Arc<ReadyHook>>>,
+    /// Origins of the clients' redirect URIs, each with how many URIs have it.
+    origins: Arc<HashMap<Arc<str>, usize>>,
 }
 
 impl OrgSnapshot {
-    /// Prepares a configuration for use. Endpoints of hooks that did not change since `previous` are kept, and with
-    /// them their cached access tokens.
+    /// Prepares a configuration for use. What was made of objects that it shares with `previous` is kept: parsed keys, origins,
+    /// and the endpoints of hooks with their cached access tokens.
     ///
     /// # Errors
     /// When a hook is of a type that is not known, such as one that a newer version has.
-    pub fn prepare(
+    pub(crate) fn prepare(
         org: Org,
         base_url: Arc<str>,
         (configuration, read_at): (Configuration, Instant),
         (hook_types, transport): (&Arc<HookTypes>, &dyn Transport),
-        previous: Option<&Self>,
+        (previous, turns): (Option<&Self>, &Arc<OrgTurns>),
     ) -> Result<Self, StoreError> {
+        let before = previous.map(|previous| (previous, &previous.configuration));
+        let Configuration { hooks, hook_keys, signing_keys, clients, .. } = &configuration;
         // A hook keeps the bulkhead of its org, so another limit of the org makes all of its hooks anew.
-        let same_limit = previous.filter(|previous| previous.org.limits.in_flight == org.limits.in_flight);
-        let kept = |hook: &InlineHook| same_limit?.ready.get(&hook.id).filter(|ready| ready.hook == *hook).cloned();
-        let org_limit = org.limits.in_flight.map(|in_flight| in_flight as usize);
-        let ready = configuration
-            .hooks
-            .iter()
-            .map(|hook| {
-                let make = || -> Result<_, StoreError> {
-                    let kind = hook_types.kind(&hook.hook_type).ok_or_else(|| unknown_type(hook))?;
-                    let key = hook.hook_key().and_then(|id| configuration.hook_keys.get(id));
-                    let endpoint = transport.endpoint(hook, key);
-                    let ready = ReadyHook::new(hook.clone(), Arc::clone(kind), endpoint);
-                    Ok(Arc::new(ready.with_org_limit(org_limit)))
-                };
-                let ready = match kept(hook) {
-                    Some(kept) => kept,
-                    None => make()?,
-                };
-                Ok((hook.id.clone(), ready))
-            })
-            .collect::<Result<_, StoreError>>()?;
-        let same_clients = previous.filter(|previous| previous.configuration.clients == configuration.clients);
-        let origins = match same_clients {
-            Some(previous) => Arc::clone(&previous.origins),
-            None => Arc::new(origins_of(configuration.clients.iter().flat_map(|client| &client.redirect_uris))),
+        let in_flight = org.limits.in_flight;
+        let same_limit = before.filter(|(previous, _)| previous.org.limits.in_flight == in_flight);
+        let same = same_limit.filter(|(_, it)| it.hooks.is_same(hooks) && it.hook_keys.is_same(hook_keys));
+        let ready = if let Some((previous, _)) = same {
+            Arc::clone(&previous.ready)
+        } else {
+            let kept = same_limit.map(|(previous, _)| previous);
+            Arc::new(ready_hooks(&configuration, (hook_types, transport), (in_flight, kept))?)
         };
-        let same_schema = previous.filter(|previous| previous.configuration.user_schemas == configuration.user_schemas);
-        let profile_schema = match same_schema {
-            Some(previous) => Arc::clone(&previous.profile_schema),
+        let keys = match before.filter(|(_, it)| it.signing_keys.is_same(signing_keys)) {
+            Some((previous, _)) => Arc::clone(&previous.keys),
+            None => Arc::new(Keys::prepare(signing_keys, previous.map(|previous| previous.keys.as_ref()))),
+        };
+        let origins = match before {
+            Some((previous, it)) if it.clients.is_same(clients) => Arc::clone(&previous.origins),
+            _ => {
+                let mut origins = before.map(|(previous, _)| HashMap::clone(&previous.origins)).unwrap_or_default();
+                let none = Objects::default();
+                let (gone, new) = clients.difference(before.map_or(&none, |(_, it)| &it.clients));
+                for client in gone {
+                    count_origins(&mut origins, client, false);
+                }
+                for client in new {
+                    count_origins(&mut origins, client, true);
+                }
+                Arc::new(origins)
+            }
+        };
+        let profile_schema = match before.filter(|(_, it)| it.user_schemas.is_same(&configuration.user_schemas)) {
+            Some((previous, _)) => Arc::clone(&previous.profile_schema),
             None => UserSchema::profile_schema(configuration.user_schemas.iter().next()),
         };
-        let keys = Keys::prepare(&configuration.signing_keys);
-        let turns = previous.map(|previous| Arc::clone(&previous.turns)).unwrap_or_default();
+        let turns = Arc::clone(turns);
         let hook_types = Arc::clone(hook_types);
         Ok(Self { org, base_url, configuration, profile_schema, hook_types, keys, read_at, turns, ready, origins })
     }
@@ -108,7 +109,7 @@ impl OrgSnapshot {
 
     /// Whether pages of this origin, as browsers write it in `Origin`, are those of a client.
     pub fn is_registered_origin(&self, origin: &str) -> bool {
-        self.origins.contains(origin)
+        self.origins.contains_key(origin)
     }
 
     /// Every hook, ready to be invoked.
@@ -156,10 +157,45 @@ impl fmt::Debug for OrgSnapshot {
     }
 }
 
+/// Every hook of a configuration, ready to be invoked.
+fn ready_hooks(
+    configuration: &Configuration,
+    (hook_types, transport): (&HookTypes, &dyn Transport),
+    (in_flight, previous): (Option<u32>, Option<&OrgSnapshot>),
+) -> Result<HashMap<HookId, Arc<ReadyHook>>, StoreError> {
+    let org_limit = in_flight.map(|in_flight| in_flight as usize);
+    let kept = |hook: &InlineHook| previous?.ready.get(&hook.id).filter(|ready| ready.hook == *hook).cloned();
+    let make = |hook: &InlineHook| {
+        let kind = hook_types.kind(&hook.hook_type).ok_or_else(|| unknown_type(hook))?;
+        let key = hook.hook_key().and_then(|id| configuration.hook_keys.get(id));
+        let ready = ReadyHook::new(hook.clone(), Arc::clone(kind), transport.endpoint(hook, key));
+        Ok::<_, StoreError>(Arc::new(ready.with_org_limit(org_limit)))
+    };
+    let ready = |hook: &InlineHook| {
+        let ready = kept(hook).map_or_else(|| make(hook), Ok)?;
+        Ok((hook.id.clone(), ready))
+    };
+    configuration.hooks.iter().map(ready).collect()
+}
+
+/// Counts the origins of a client's redirect URIs as there, or no longer there.
+fn count_origins(origins: &mut HashMap<Arc<str>, usize>, client: &OAuthClient, is_there: bool) {
+    for origin in origins_of(&client.redirect_uris) {
+        if is_there {
+            *origins.entry(origin.into()).or_default() += 1;
+        } else if let Some(count) = origins.get_mut(origin.as_str()) {
+            *count -= 1;
+            if *count == 0 {
+                origins.remove(origin.as_str());
+            }
+        }
+    }
+}
+
 /// The origins of URIs. The URI of a native app has none; written, it would be that of everybody who has none: `null`.
-fn origins_of<'a>(uris: impl Iterator<Item = &'a String>) -> HashSet<String> {
-    let origins = uris.filter_map(|uri| Url::parse(uri).ok()).map(|uri| uri.origin());
-    origins.filter(Origin::is_tuple).map(|origin| origin.ascii_serialization()).collect()
+fn origins_of<'a>(uris: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = String> {
+    let origins = uris.into_iter().filter_map(|uri| Url::parse(uri).ok()).map(|uri| uri.origin());
+    origins.filter(Origin::is_tuple).map(|origin| origin.ascii_serialization())
 }
 
 /// What a token URL calls the authorization server, if it is one of the org at `base_url`, however the URL is written.
@@ -193,8 +229,9 @@ mod tests {
             "not a url",
         ]
         .map(str::to_owned);
-        let mut origins: Vec<_> = origins_of(uris.iter()).into_iter().collect();
+        let mut origins: Vec<_> = origins_of(uris.iter()).collect();
         origins.sort();
+        origins.dedup();
         assert_eq!(origins, ["http://127.0.0.1:3000", "https://app.example.com", "https://xn--bcher-kva.example"]);
     }
 

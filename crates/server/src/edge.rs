@@ -62,7 +62,12 @@ fn host(request: &Request) -> Option<&str> {
 /// The outermost layer.
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let request_id = RequestId::from_entropy(random_bytes(app.platform.entropy()));
-    let org = app.platform.org_by_host(host(&request));
+    let (org, out_of_service) = match app.platform.org_for(host(&request)).await {
+        Ok(org) => (org, None),
+        // The node is well: whether it is does not depend on one org.
+        Err(_) if health::is_for_operators(request.uri().path()) => (None, None),
+        Err(error) => (None, Some(ApiError::from(error).into_response())),
+    };
     let is_suspended = org.as_ref().is_some_and(|org| org.org.status == OrgStatus::Suspended);
     if let Some(org) = org {
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
@@ -84,6 +89,8 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     }
     let mut response = if let Some(refusal) = framing::refusal(&request) {
         refusal
+    } else if let Some(out_of_service) = out_of_service {
+        out_of_service
     } else if is_suspended && !health::is_for_operators(request.uri().path()) {
         ApiError::OrgSuspended.into_response()
     } else if path_is_plain(request.uri().path()) {

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tenterhook_engine::Entropy;
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::{ErrorBody, ErrorCode};
-use tenterhook_platform::{entropy::random_bytes, passwords::PasswordError};
+use tenterhook_platform::{OrgError, entropy::random_bytes, passwords::PasswordError};
 use tenterhook_store::StoreError;
 
 use crate::judged_again::marked;
@@ -44,6 +44,8 @@ pub(crate) enum ApiError {
     InvalidFilter(&'static str),
     /// Over the rate limit.
     RateLimited,
+    /// The configuration of the org cannot be read.
+    OrgOutOfService,
     /// A defect.
     Internal,
 }
@@ -51,6 +53,15 @@ pub(crate) enum ApiError {
 impl From<ManagementError> for ApiError {
     fn from(error: ManagementError) -> Self {
         Self::Management(error)
+    }
+}
+
+impl From<OrgError> for ApiError {
+    fn from(error: OrgError) -> Self {
+        match error {
+            OrgError::Unreadable => Self::OrgOutOfService,
+            OrgError::Store(error) => error.into(),
+        }
     }
 }
 
@@ -86,6 +97,12 @@ impl ApiError {
             Self::MethodNotAllowed => plain(ErrorCode::MethodNotAllowed),
             Self::InvalidFilter(detail) => (ErrorCode::InvalidFilter, 400, detail.to_owned(), Vec::new()),
             Self::RateLimited => plain(ErrorCode::RateLimited),
+            Self::OrgOutOfService => {
+                let cause =
+                    "The org is out of service: its configuration cannot be read. The log of the server says why"
+                        .to_owned();
+                (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
+            }
             Self::Internal => plain(ErrorCode::Internal),
         }
     }

@@ -17,13 +17,16 @@ use crate::App;
 /// The text form of OpenMetrics.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+const ALIVE: &str = "/healthz";
+const READY: &str = "/readyz";
+
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
+    Router::new().route(ALIVE, get(alive)).route(READY, get(ready))
 }
 
 /// Whether a path tells of the server and of no org.
 pub(crate) fn is_for_operators(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz")
+    [ALIVE, READY].contains(&path)
 }
 
 /// The routes of the metrics. They have an address of their own because they are for the operator, not for an org.
@@ -42,7 +45,7 @@ async fn alive() -> Response {
 async fn ready(State(app): State<App>) -> Response {
     let (code, why) = if *app.stopping.borrow() {
         ("DRAINING", "draining".to_owned())
-    } else if app.platform.org_by_host(None).is_none() {
+    } else if app.platform.org_id_by_host(None).is_none() {
         ("NO_DEFAULT_ORG", "there is no default org yet".to_owned())
     } else {
         match app.platform.ready().await {

@@ -1,41 +1,150 @@
 //! Configuration objects: read as a whole, changed by compare-and-swap.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
     sea_query::{Expr, OnConflict},
 };
-use tenterhook_contract::id::OrgId;
+use serde::Deserialize;
+use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_model::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, StoredObject};
 
 use crate::{
     CommitError, Keyring, Store, StoreError,
+    changes::{IDS_MAX, count_change, objects_since},
     entity::{configuration_object, org},
+    pool::Transaction,
+    store::parse,
 };
 
+/// Signing keys that are looked through with one statement.
+const KEYS_READ_AT_ONCE: u64 = 1_000;
+
 impl Store {
-    /// The org's configuration, at least as new as the version that it names.
+    /// The org's configuration: all of one version.
     ///
-    /// An object may be newer when somebody commits at the same moment; a change judged on it then conflicts.
+    /// # Errors
+    /// When the database fails, or an object cannot be read: the configuration is not used without it.
     pub async fn load_configuration(&self, org: &OrgId) -> Result<Configuration, StoreError> {
-        // One transaction, so that version and objects belong together.
-        let transaction = self.connections.reader.begin().await?;
+        let transaction = self.one_state().await?;
         let version = version_of(&transaction, org).await?;
+        let configuration = self.read_all(&transaction, org, version).await?;
+        transaction.commit().await?;
+        Ok(configuration)
+    }
+
+    /// The same of an org whose configuration was `known`: only objects that were written since are read, and all others are
+    /// shared with it.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn load_configuration_since(
+        &self,
+        org: &OrgId,
+        known: &Configuration,
+    ) -> Result<Configuration, StoreError> {
+        let transaction = self.one_state().await?;
+        let version = version_of(&transaction, org).await?;
+        let configuration = if let Some(ids) = objects_since(&transaction, org, known.version, version).await? {
+            let mut configuration = Configuration { version, ..known.clone() };
+            for id in &ids {
+                configuration.remove(id);
+            }
+            let ids: Vec<_> = ids.into_iter().collect();
+            for ids in ids.chunks(IDS_MAX) {
+                let rows = configuration_object::Entity::find()
+                    .filter(configuration_object::Column::OrgId.eq(org.as_str()))
+                    .filter(configuration_object::Column::Id.is_in(ids))
+                    .all(&transaction)
+                    .await?;
+                self.add_rows(org, rows, &mut configuration)?;
+            }
+            configuration
+        } else {
+            let mut configuration = self.read_all(&transaction, org, version).await?;
+            configuration.share_with(known);
+            configuration
+        };
+        transaction.commit().await?;
+        Ok(configuration)
+    }
+
+    /// The orgs that have an authorization server with no signing key but such as `is_wanted` by the time at which the newest
+    /// was created. Nothing is decrypted.
+    pub async fn orgs_with_newest_keys(
+        &self,
+        is_wanted: impl Fn(Timestamp) -> bool,
+    ) -> Result<BTreeSet<OrgId>, StoreError> {
+        use configuration_object::{Column, Entity};
+        let mut newest: HashMap<(String, String), Timestamp> = HashMap::new();
+        let mut after: Option<(String, String)> = None;
+        loop {
+            let mut rows = Entity::find().select_only().columns([Column::OrgId, Column::Id, Column::Document]);
+            if let Some((org, id)) = &after {
+                let same_org = Condition::all().add(Column::OrgId.eq(org)).add(Column::Id.gt(id));
+                rows = rows.filter(Condition::any().add(Column::OrgId.gt(org)).add(same_org));
+            }
+            let rows = rows
+                .filter(Column::Kind.eq("signing_key"))
+                .order_by_asc(Column::OrgId)
+                .order_by_asc(Column::Id)
+                .limit(KEYS_READ_AT_ONCE)
+                .into_tuple::<(String, String, String)>()
+                .all(&self.connections.reader)
+                .await?;
+            let Some((org, id, _)) = rows.last() else { break };
+            after = Some((org.clone(), id.clone()));
+            for (org, _, document) in rows {
+                // One that cannot be read puts its org out of service; here it only has no time.
+                let Ok(key) = serde_json::from_str::<KeyTime>(&document) else { continue };
+                let known = newest.entry((org, key.authorization_server_id)).or_insert(key.created);
+                *known = (*known).max(key.created);
+            }
+        }
+        let wanted = newest.into_iter().filter(|(_, created)| is_wanted(*created));
+        wanted.map(|((org, _), _)| parse("org", &org)).collect()
+    }
+
+    /// A transaction whose statements all see the same state.
+    async fn one_state(&self) -> Result<Transaction, StoreError> {
+        let transaction = self.connections.reader.begin().await?;
+        if transaction.get_database_backend() == DbBackend::Postgres {
+            transaction.execute_unprepared("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        }
+        Ok(transaction)
+    }
+
+    async fn read_all(
+        &self,
+        transaction: &Transaction,
+        org: &OrgId,
+        version: ConfigurationVersion,
+    ) -> Result<Configuration, StoreError> {
         let rows = configuration_object::Entity::find()
             .filter(configuration_object::Column::OrgId.eq(org.as_str()))
             .order_by_asc(configuration_object::Column::Position)
             .order_by_asc(configuration_object::Column::Id)
-            .all(&transaction)
+            .all(transaction)
             .await?;
-        transaction.commit().await?;
-        // A statement of its own sees later commits on PostgreSQL: an object newer than the version read is harmless,
-        // for the version that is read next is then newer too.
         let mut configuration = Configuration { version, ..Configuration::default() };
+        self.add_rows(org, rows, &mut configuration)?;
+        Ok(configuration)
+    }
+
+    fn add_rows(
+        &self,
+        org: &OrgId,
+        rows: Vec<configuration_object::Model>,
+        configuration: &mut Configuration,
+    ) -> Result<(), StoreError> {
         for row in rows {
             let position = row.position;
             configuration.put(position, self.object_of(org, row)?);
         }
-        Ok(configuration)
+        Ok(())
     }
 
     /// The version of the org's configuration.
@@ -108,12 +217,23 @@ fn damaged(row: &str, kind: &str, why: &str) -> StoreError {
     StoreError::Unreadable { what: "configuration object", why: format!("the {kind} {row}: {why}") }
 }
 
+/// What of a signing key says how old it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyTime {
+    authorization_server_id: String,
+    created: Timestamp,
+}
+
 enum RowWrite {
     Put(configuration_object::ActiveModel),
     Delete(String),
 }
 
-async fn version_of(connection: &impl ConnectionTrait, org: &OrgId) -> Result<ConfigurationVersion, StoreError> {
+pub(crate) async fn version_of(
+    connection: &impl ConnectionTrait,
+    org: &OrgId,
+) -> Result<ConfigurationVersion, StoreError> {
     let version = org::Entity::find_by_id(org.to_string())
         .select_only()
         .column(org::Column::ConfigurationVersion)
@@ -121,9 +241,7 @@ async fn version_of(connection: &impl ConnectionTrait, org: &OrgId) -> Result<Co
         .into_tuple::<(i64, i64)>()
         .one(connection)
         .await?;
-    version
-        .map(|(number, mark)| ConfigurationVersion { number, mark })
-        .ok_or(StoreError::Unreadable { what: "org", why: "it does not exist".to_owned() })
+    version.map(|(number, mark)| ConfigurationVersion { number, mark }).ok_or(StoreError::NoOrg)
 }
 
 /// Answers whether `based_on` was still the version.
@@ -145,9 +263,11 @@ async fn commit_rows(
     if moved.rows_affected != 1 {
         return Ok(false);
     }
+    let mut ids = Vec::with_capacity(writes.len());
     for write in writes {
         match write {
             RowWrite::Put(row) => {
+                ids.extend(row.id.try_as_ref().cloned());
                 let replace =
                     OnConflict::columns([configuration_object::Column::OrgId, configuration_object::Column::Id])
                         .update_columns([
@@ -162,9 +282,12 @@ async fn commit_rows(
                     .await?;
             }
             RowWrite::Delete(id) => {
+                ids.push(id.clone());
                 configuration_object::Entity::delete_by_id((org.to_string(), id)).exec(connection).await?;
             }
         }
     }
+    // The last thing: whoever counts holds the counter until the commit.
+    count_change(connection, org, Some((next, &ids))).await?;
     Ok(true)
 }

@@ -101,6 +101,50 @@ pub(crate) mod configuration_object {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// One row: the number of the last change. Whoever counts it further holds it until the commit, so that changes become
+/// visible in the order of their numbers.
+pub(crate) mod change_counter {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "change_counter")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: i64,
+        pub(crate) number: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The last changes of orgs and their configurations.
+pub(crate) mod change {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "changes")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) number: i64,
+        /// Drawn anew with each change; that of the configuration's version, where it has one.
+        pub(crate) mark: i64,
+        pub(crate) org_id: String,
+        /// The number of the configuration's version; none when only the org's own row changed.
+        pub(crate) version: Option<i64>,
+        /// JSON array of the ids that were written and deleted; none when there were too many.
+        #[sea_orm(column_type = "Text", nullable)]
+        pub(crate) objects: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Users.
 pub(crate) mod user {
     use sea_orm::entity::prelude::*;

@@ -42,6 +42,9 @@ pub enum StoreError {
         /// The row's id.
         what: String,
     },
+    /// The org is not in the database.
+    #[error("the org does not exist")]
+    NoOrg,
     /// A tool was used on a database that servers of its version have not migrated; the text says what to do.
     #[error("{0}")]
     NotMigrated(&'static str),

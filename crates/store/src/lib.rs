@@ -5,6 +5,7 @@
 
 mod api_tokens;
 mod browser_sessions;
+mod changes;
 mod configuration;
 mod database;
 mod database_file;
@@ -25,9 +26,11 @@ mod log_writer;
 mod master_keys;
 mod migrated;
 mod migration;
+mod migration_changes;
 mod migration_log;
 mod migration_orgs;
 mod migration_users;
+mod notices;
 mod operator_tokens;
 mod orgs;
 mod pool;
@@ -38,10 +41,12 @@ mod sessions;
 mod store;
 mod users;
 
+pub use changes::{CHANGES_KEPT, ChangePosition, Changes};
 pub use database::{CONNECTIONS_MIN, StartTurn, StoreConfig, StoreConfigError};
 pub use error::{CommitError, StoreError};
 pub use keyring::{Keyring, KeyringError};
 pub use log_writer::LogWriter;
+pub use notices::Notices;
 pub use readiness::NotReady;
 pub use rotation::Rotation;
 pub use store::{LOG_RETENTION_SECONDS, Store};

@@ -5,7 +5,10 @@ use sea_orm_migration::{
     schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
-use crate::{log_marks::STRETCH_US, migration_log::LogEntries, migration_orgs::ManagedOrgs, migration_users::UserKeys};
+use crate::{
+    log_marks::STRETCH_US, migration_changes::Changes, migration_log::LogEntries, migration_orgs::ManagedOrgs,
+    migration_users::UserKeys,
+};
 
 /// All steps.
 pub(crate) struct Migrator;
@@ -22,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(UserKeys),
             Box::new(ManagedOrgs),
             Box::new(LogEntries),
+            Box::new(Changes),
         ]
     }
 }

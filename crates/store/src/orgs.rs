@@ -10,6 +10,8 @@ use tenterhook_model::{ConfigurationVersion, Org, OrgStatus};
 
 use crate::{
     Keyring, Store, StoreError,
+    changes::{IDS_MAX, count_change},
+    configuration::version_of,
     entity::org,
     store::{duplicate, from_text, parse, to_text},
 };
@@ -30,7 +32,10 @@ impl Store {
             status: Set(org.status.as_str().to_owned()),
             limits: Set(limits_text(org)?),
         };
-        org::Entity::insert(row).exec_without_returning(&self.connections.writer).await.map_err(duplicate("org"))?;
+        let transaction = self.connections.writer.begin().await?;
+        org::Entity::insert(row).exec_without_returning(&transaction).await.map_err(duplicate("org"))?;
+        count_change(&transaction, &org.id, None).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -38,9 +43,10 @@ impl Store {
     /// who limits it at the same moment both do. Its configuration has another version then: every node reads it anew, and
     /// no change is committed that was judged on the limits before. Answers whether there is such an org.
     pub async fn update_org(&self, known: &Org, org: &Org) -> Result<bool, StoreError> {
+        let mark = Keyring::mark()?;
         let mut update = org::Entity::update_many()
             .col_expr(org::Column::ConfigurationVersion, Expr::col(org::Column::ConfigurationVersion).add(1))
-            .col_expr(org::Column::ConfigurationMark, Expr::value(Keyring::mark()?));
+            .col_expr(org::Column::ConfigurationMark, Expr::value(mark));
         if org.name != known.name {
             update = update.col_expr(org::Column::Name, Expr::value(org.name.clone()));
         }
@@ -50,8 +56,17 @@ impl Store {
         if org.limits != known.limits {
             update = update.col_expr(org::Column::Limits, Expr::value(limits_text(org)?));
         }
-        let updated = update.filter(org::Column::Id.eq(org.id.as_str())).exec(&self.connections.writer).await?;
-        Ok(updated.rows_affected > 0)
+        let transaction = self.connections.writer.begin().await?;
+        let updated = update.filter(org::Column::Id.eq(org.id.as_str())).exec(&transaction).await?;
+        if updated.rows_affected == 0 {
+            transaction.rollback().await;
+            return Ok(false);
+        }
+        let version = version_of(&transaction, &org.id).await?;
+        // No object of its configuration is another one.
+        count_change(&transaction, &org.id, Some((version, &[]))).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// The org with this id.
@@ -87,13 +102,35 @@ impl Store {
     /// Every org, oldest first, with the version of its configuration.
     pub async fn orgs_with_versions(&self) -> Result<Vec<(Org, ConfigurationVersion)>, StoreError> {
         let rows = org::Entity::find().order_by_asc(org::Column::CreatedUs).all(&self.connections.reader).await?;
-        rows.into_iter()
-            .map(|row| {
-                let (number, mark) = (row.configuration_version, row.configuration_mark);
-                Ok((org_of(row)?, ConfigurationVersion { number, mark }))
-            })
-            .collect()
+        Ok(rows.into_iter().filter_map(with_version).collect())
     }
+
+    /// These orgs, those that exist, each with the version of its configuration.
+    pub async fn orgs_by_id(
+        &self,
+        ids: impl IntoIterator<Item = &OrgId>,
+    ) -> Result<Vec<(Org, ConfigurationVersion)>, StoreError> {
+        let ids: Vec<_> = ids.into_iter().map(OrgId::as_str).collect();
+        let mut orgs = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(IDS_MAX) {
+            let rows = org::Entity::find().filter(org::Column::Id.is_in(ids.iter().copied()));
+            orgs.extend(rows.all(&self.connections.reader).await?.into_iter().filter_map(with_version));
+        }
+        Ok(orgs)
+    }
+}
+
+/// The org of its row, with the version of its configuration. An org whose row cannot be read is not served, and hides no other
+/// org: it is read as suspended.
+fn with_version(row: org::Model) -> Option<(Org, ConfigurationVersion)> {
+    let version = ConfigurationVersion { number: row.configuration_version, mark: row.configuration_mark };
+    let error = match org_of(row.clone()) {
+        Ok(org) => return Some((org, version)),
+        Err(error) => error,
+    };
+    tracing::error!(org = row.id, %error, "org.unreadable: the org is not served");
+    let row = org::Model { status: OrgStatus::Suspended.as_str().to_owned(), limits: None, ..row };
+    org_of(row).ok().map(|org| (org, version))
 }
 
 /// The org of its row.

@@ -129,6 +129,11 @@ impl Store {
         exhausted.then_some(sessions::EXHAUSTED)
     }
 
+    /// How a PostgreSQL server is connected to; none where the database is an embedded one.
+    pub(crate) fn server(&self) -> Option<Arc<PgConnectOptions>> {
+        self.server.clone()
+    }
+
     /// Whether other nodes may work on the same database: an embedded one has one node.
     pub fn has_other_nodes(&self) -> bool {
         self.connections.writer.get_database_backend() == DbBackend::Postgres
@@ -255,6 +260,7 @@ impl Store {
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
         let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
         self.in_batches::<refresh_token::Entity>(forget, Some(refresh_token::Column::Successor)).await?;
+        self.purge_changes().await?;
         removed += self.purge_log(now.plus_seconds(-LOG_RETENTION_SECONDS)).await?;
         Ok(removed)
     }

@@ -206,7 +206,10 @@ async fn find_token(
     if is_for_operators {
         return Ok(tenterhook_management::api_tokens::find_operator(&app.platform, org, token).await?);
     }
-    let token = tenterhook_management::api_tokens::find(&app.platform, &org.id, token).await?;
+    let found = tenterhook_management::api_tokens::find(&app.platform, &org.id, token).await;
+    let token = found.map_err(|error| {
+        if app.platform.is_out_of_service(&org.id) { ApiError::OrgOutOfService } else { error.into() }
+    })?;
     if let Some(token) = &token {
         app.token_uses.note(token, app.platform.now());
     }

@@ -116,6 +116,7 @@ async fn platform_within(
             limits,
             missed_hook_claim: Some("x-hook-missed".into()),
             refresh_grace_seconds: grace_seconds,
+            follow: tenterhook_platform::FollowSettings::default(),
         },
         hook_types: Arc::clone(hook_types),
         witness: None,

@@ -1,0 +1,262 @@
+//! How the configurations in memory follow those in the database: this node's own changes, and those of other nodes.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tenterhook_contract::id::OrgId;
+use tenterhook_model::{Configuration, ConfigurationVersion, ConfigurationWrite};
+use tenterhook_store::{Changes, Notices, StoreError};
+use tokio::time::Instant;
+
+use crate::{
+    OrgSnapshot, Platform,
+    orgs::{Room, UNREADABLE_RETRY},
+};
+
+/// How long a refusal waits for the stored version, to be judged again: a database that is away must not hold it for long.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(1);
+/// Shortest time between two questions for changes, however many notices arrive.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(20);
+
+/// Whether the configuration itself cannot be read, and not only at present.
+pub(crate) fn is_unreadable(error: &StoreError) -> bool {
+    use StoreError::{KeyMissing, Undecryptable, Unreadable};
+    matches!(error, Unreadable { .. } | Undecryptable { .. } | KeyMissing { .. })
+}
+
+impl Platform {
+    /// Takes over what other nodes have committed until `seen_at`, when the store was seen to have the version `stored`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read.
+    pub async fn catch_up(
+        &self,
+        org_id: &OrgId,
+        stored: ConfigurationVersion,
+        seen_at: Instant,
+    ) -> Result<(), StoreError> {
+        match (self.org(org_id), self.orgs.room(org_id)) {
+            (Some(known), Some(room)) if known.version() != stored => self.read(&room, Some(seen_at)).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The org's snapshot when it is another one than `seen`, as of a moment after `arrived`. Whoever is about to refuse a
+    /// request, which arrived then, for something that `seen` lacks asks first: it may have just been made on another node.
+    /// A snapshot that was read while the request was under way may still lack it, so only one counts whose reading began
+    /// after `arrived`, or a look at the stored version that did. The store is asked for one at a time, and for all that
+    /// wait at once.
+    ///
+    /// # Errors
+    /// When the store does not tell in time: whether the request is to be refused is not known then.
+    pub async fn newer(&self, seen: &OrgSnapshot, arrived: Instant) -> Result<Option<Arc<OrgSnapshot>>, StoreError> {
+        let is_current = || self.org(&seen.org.id).is_some_and(|known| known.read_at > arrived);
+        if self.store().has_other_nodes() && !is_current() {
+            let looked = seen.turns.check(arrived, async || {
+                // Asked whatever this node has read meanwhile: others that arrived later are served by the answer.
+                let stored = self.store().configuration_version(&seen.org.id).await?;
+                self.catch_up(&seen.org.id, stored, Instant::now()).await
+            });
+            match tokio::time::timeout(CHECK_TIME_MAX, looked).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    let error =
+                        error.unwrap_or_else(|| StoreError::Unavailable("asking for the version failed".to_owned()));
+                    tracing::debug!(%error, "configuration.check failed");
+                    return Err(error);
+                }
+                Err(_) => return Err(StoreError::Unavailable("asking for the version takes too long".to_owned())),
+            }
+        }
+        Ok(self.org(&seen.org.id).filter(|known| known.version() != seen.version()))
+    }
+
+    /// Follows changes that other nodes make; runs until it is dropped.
+    pub async fn follow(&self) {
+        let settings = self.settings().follow;
+        let notices = if settings.listens { self.store().notices() } else { Notices::none() };
+        let mut every = tokio::time::interval(settings.every);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut was_away = false;
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                () = notices.next() => {}
+            }
+            let followed = self.follow_now().await;
+            if std::mem::replace(&mut was_away, followed.is_err()) && followed.is_ok() {
+                self.log().try_again();
+            }
+            if let Err(error) = followed {
+                tracing::warn!(error = %error, "configuration.follow failed; the last known configuration stays in use");
+                if let Some(why) = self.store().exhausted().await {
+                    tracing::error!(why, "store.connections_exhausted");
+                }
+            }
+            tokio::time::sleep(FOLLOW_PAUSE).await;
+        }
+    }
+
+    /// Takes over what was changed since the last time: one question, however many orgs there are.
+    ///
+    /// # Errors
+    /// When the database does not answer, or an org could not be read. All others were taken over.
+    pub async fn follow_now(&self) -> Result<(), StoreError> {
+        let mut followed = self.followed.lock().await;
+        let changes = match *followed {
+            Some(position) => self.store().changes_since(position).await?,
+            None => Changes::Unknown,
+        };
+        match changes {
+            Changes::Orgs(ids, position) => {
+                if !ids.is_empty() {
+                    let rows = self.store().orgs_by_id(&ids).await?;
+                    let there: HashSet<_> = rows.iter().map(|(org, _)| &org.id).collect();
+                    self.orgs.put(&rows, ids.iter().filter(|id| !there.contains(id)).cloned());
+                }
+                *followed = Some(position);
+            }
+            Changes::Unknown => {
+                // First the position: what is committed meanwhile is asked for the next time.
+                let position = self.store().change_position().await?;
+                let rows = self.store().orgs_with_versions().await?;
+                let there: HashSet<_> = rows.iter().map(|(org, _)| &org.id).collect();
+                let known = self.orgs.ids();
+                self.orgs.put(&rows, known.into_iter().filter(|id| !there.contains(id)));
+                *followed = Some(position);
+            }
+        }
+        drop(followed);
+        self.read_what_is_due().await
+    }
+
+    /// Reads what is known to be newer in the database, and tries what could not be read.
+    pub(crate) async fn read_what_is_due(&self) -> Result<(), StoreError> {
+        let mut first = Ok(());
+        for room in self.orgs.due() {
+            if let Err(error) = self.read(&room, Some(Instant::now())).await
+                && room.is_unreadable().is_none()
+                && first.is_ok()
+            {
+                first = Err(error);
+            }
+        }
+        first
+    }
+
+    /// The org's configuration, read unless the reading of the one in memory began after `moment`; without a moment, any one
+    /// in memory will do. `None` when the org is not in the database any more.
+    ///
+    /// # Errors
+    /// When it cannot be read. One that cannot be read for good is out of service from now on, but for a node without a
+    /// master key that others have already: it keeps what it knows.
+    pub(crate) async fn read(
+        &self,
+        room: &Arc<Room>,
+        moment: Option<Instant>,
+    ) -> Result<Option<Arc<OrgSnapshot>>, StoreError> {
+        // One reading at a time, so that an older one never takes the place of a newer one.
+        let _turn = room.reading.lock().await;
+        let Some(org) = self.orgs.known(&room.id) else { return Ok(None) };
+        let previous = room.snapshot();
+        if let Some(previous) = &previous
+            && previous.org == org
+            && moment.is_none_or(|moment| previous.read_at > moment)
+        {
+            return Ok(Some(Arc::clone(previous)));
+        }
+        if let Some(unreadable) = room.is_unreadable()
+            && unreadable.tried.elapsed() < UNREADABLE_RETRY
+        {
+            return Err(StoreError::Unreadable { what: "org", why: unreadable.why });
+        }
+        let read_at = Instant::now();
+        let read = match &previous {
+            Some(previous) => self.store().load_configuration_since(&room.id, &previous.configuration).await,
+            None => self.store().load_configuration(&room.id).await,
+        };
+        // The org's row after its configuration: limits are never older than the version that a change is checked on.
+        let read = match read {
+            Ok(configuration) => self.store().orgs_by_id([&room.id]).await.map(|rows| (configuration, rows)),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok((configuration, rows)) => {
+                self.orgs.put(&rows, rows.is_empty().then(|| room.id.clone()));
+                let Some((org, version)) = rows.into_iter().next() else { return Ok(None) };
+                let is_newest = version == configuration.version;
+                let prepared = self.prepare(room, org, (configuration, read_at), previous.as_deref());
+                let snapshot = prepared.inspect_err(|error| room.put_unreadable(error.to_string()))?;
+                if !is_newest {
+                    room.put_behind();
+                }
+                Ok(Some(snapshot))
+            }
+            Err(StoreError::NoOrg) => {
+                self.orgs.put(&[], Some(room.id.clone()));
+                Ok(None)
+            }
+            Err(error @ StoreError::KeyMissing { .. }) if previous.is_some() => {
+                room.put_behind();
+                Err(error)
+            }
+            Err(error) => {
+                if is_unreadable(&error) {
+                    room.put_unreadable(error.to_string());
+                } else if previous.is_some() {
+                    room.put_behind();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts a change that this node has committed on `before` into its place, without reading anything.
+    pub(crate) async fn take_over(
+        &self,
+        room: &Arc<Room>,
+        before: &OrgSnapshot,
+        (writes, next, began): (Vec<ConfigurationWrite>, ConfigurationVersion, Instant),
+    ) {
+        let turn = room.reading.lock().await;
+        let (Some(current), Some(org)) = (room.snapshot(), self.orgs.known(&room.id)) else { return };
+        if current.version() == next {
+            return;
+        }
+        if current.version() == before.version() {
+            let mut configuration = Configuration { version: next, ..current.configuration.clone() };
+            for (place, write) in writes.into_iter().enumerate() {
+                match write {
+                    ConfigurationWrite::Put(object) => configuration.put(before.version().position(place), *object),
+                    ConfigurationWrite::Delete(id) => configuration.remove(&id),
+                }
+            }
+            // Nobody has changed it between that version and the commit, so nothing until its beginning is missing.
+            if let Err(error) = self.prepare(room, org, (configuration, began), Some(&current)) {
+                room.put_unreadable(error.to_string());
+            }
+            return;
+        }
+        drop(turn);
+        // Another node's change was read meanwhile, perhaps together with this one.
+        if let Err(error) = self.read(room, Some(Instant::now())).await {
+            tracing::warn!(%error, "configuration.reload failed after a change; it is tried again");
+        }
+    }
+
+    fn prepare(
+        &self,
+        room: &Arc<Room>,
+        org: tenterhook_model::Org,
+        read: (Configuration, Instant),
+        previous: Option<&OrgSnapshot>,
+    ) -> Result<Arc<OrgSnapshot>, StoreError> {
+        let base_url = match &org.host {
+            Some(host) => format!("https://{host}").into(),
+            None => Arc::clone(&self.settings().base_url),
+        };
+        let made_with = (&self.hook_types, self.transport());
+        let snapshot = Arc::new(OrgSnapshot::prepare(org, base_url, read, made_with, (previous, &room.turns))?);
+        room.put(Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+}

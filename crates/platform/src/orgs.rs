@@ -1,0 +1,341 @@
+//! Which orgs there are, by id and by host, and which of them are in memory.
+//!
+//! A node knows of every org who it is and nothing more. What an org is configured with is read when somebody first asks for it,
+//! and let go when many others were asked for since. An org that is in use is never let go: requests hold its snapshot, changes
+//! its turns.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use tenterhook_contract::id::OrgId;
+use tenterhook_engine::BreakerState;
+use tenterhook_model::{ConfigurationVersion, Org};
+use tokio::time::Instant;
+
+use crate::{OrgSnapshot, org_turns::OrgTurns};
+
+/// Orgs that a node holds in memory, unless more are in use at the same time.
+pub const ORGS_LOADED_MAX: usize = 1_000;
+/// One in so many of the bound is let go at once, so that looking for them is rare.
+const LET_GO_PART: usize = 16;
+/// How long an org that could not be read is out of service before it is tried again.
+pub(crate) const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
+
+/// The orgs of a node.
+pub(crate) struct Orgs {
+    table: RwLock<Table>,
+    began: Instant,
+}
+
+#[derive(Default)]
+struct Table {
+    known: HashMap<OrgId, Org>,
+    /// Ids by their hosts in lower case.
+    by_host: HashMap<String, OrgId>,
+    /// The oldest org without a host, so that every node has the same one.
+    default: Option<OrgId>,
+    rooms: HashMap<OrgId, Arc<Room>>,
+}
+
+/// What a node has of an org that was asked for.
+pub(crate) struct Room {
+    pub(crate) id: OrgId,
+    /// Held while the configuration is read or replaced, so that an older one never takes the place of a newer one.
+    pub(crate) reading: tokio::sync::Mutex<()>,
+    pub(crate) turns: Arc<OrgTurns>,
+    snapshot: ArcSwapOption<OrgSnapshot>,
+    /// When it was last asked for, in milliseconds since the node began.
+    used_ms: AtomicU64,
+    /// Another node's change is to be read.
+    behind: AtomicBool,
+    unreadable: Mutex<Option<Unreadable>>,
+}
+
+/// Why an org is out of service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) why: String,
+    pub(crate) tried: Instant,
+}
+
+impl Room {
+    fn new(id: OrgId, used_ms: u64) -> Self {
+        Self {
+            id,
+            reading: tokio::sync::Mutex::default(),
+            turns: Arc::default(),
+            snapshot: ArcSwapOption::empty(),
+            used_ms: AtomicU64::new(used_ms),
+            behind: AtomicBool::new(false),
+            unreadable: Mutex::default(),
+        }
+    }
+
+    /// The configuration in memory.
+    pub(crate) fn snapshot(&self) -> Option<Arc<OrgSnapshot>> {
+        self.snapshot.load_full()
+    }
+
+    /// From now on this is the configuration, and it could be read.
+    pub(crate) fn put(&self, snapshot: Arc<OrgSnapshot>) {
+        self.snapshot.store(Some(snapshot));
+        self.behind.store(false, Ordering::Relaxed);
+        if self.unreadable().take().is_some() {
+            tracing::info!(org = %self.id, "configuration.readable: the org is in service again");
+        }
+    }
+
+    /// From now on the org is out of service, loudly.
+    pub(crate) fn put_unreadable(&self, why: String) {
+        self.snapshot.store(None);
+        self.behind.store(false, Ordering::Relaxed);
+        let mut unreadable = self.unreadable();
+        if unreadable.as_ref().is_none_or(|known| known.why != why) {
+            tracing::error!(org = %self.id, why, "configuration.unreadable: the org is out of service until it can be read");
+        }
+        *unreadable = Some(Unreadable { why, tried: Instant::now() });
+    }
+
+    /// Why the org is out of service, if it is.
+    pub(crate) fn is_unreadable(&self) -> Option<Unreadable> {
+        self.unreadable().clone()
+    }
+
+    fn unreadable(&self) -> std::sync::MutexGuard<'_, Option<Unreadable>> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is something newer to read.
+    pub(crate) fn put_behind(&self) {
+        self.behind.store(true, Ordering::Relaxed);
+    }
+
+    fn is_due(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
+            || self.unreadable().as_ref().is_some_and(|unreadable| unreadable.tried.elapsed() >= UNREADABLE_RETRY)
+    }
+
+    /// Whether nobody has it: no request an old or a new snapshot, nobody a turn. Only while the table is locked for writing.
+    fn is_idle(room: &Arc<Self>) -> bool {
+        let snapshot = room.snapshot();
+        let (held, turns) = match &snapshot {
+            // This one and that of the room; and the turns of both.
+            Some(snapshot) => (Arc::strong_count(snapshot) <= 2, 2),
+            None => (true, 1),
+        };
+        held && Arc::strong_count(room) <= 1
+            && Arc::strong_count(&room.turns) <= turns
+            && room.reading.try_lock().is_ok()
+    }
+
+    /// Whether something would be forgotten with it that is worth keeping: that a service does not answer.
+    fn is_remembering(&self) -> bool {
+        let is_open =
+            |org: Arc<OrgSnapshot>| org.ready_hooks().any(|hook| hook.breaker().state != BreakerState::Closed);
+        self.snapshot().is_some_and(is_open)
+    }
+}
+
+impl Table {
+    fn room(&mut self, id: &OrgId, now_ms: u64) -> Option<Arc<Room>> {
+        if !self.known.contains_key(id) {
+            return None;
+        }
+        let room = self.rooms.entry(id.clone()).or_insert_with(|| Arc::new(Room::new(id.clone(), now_ms)));
+        room.used_ms.store(now_ms, Ordering::Relaxed);
+        Some(Arc::clone(room))
+    }
+
+    fn id_of(&self, host: Option<&str>) -> Option<&OrgId> {
+        let named = |host: &str| self.by_host.get(&host.to_ascii_lowercase());
+        let named = host.and_then(|host| named(host).or_else(|| named(without_port(host))));
+        named.or(self.default.as_ref())
+    }
+
+    /// Takes over what an org's row says now. Answers whether that is new.
+    fn put(&mut self, org: &Org) -> bool {
+        if self.known.get(&org.id) == Some(org) {
+            return false;
+        }
+        self.forget_name(&org.id);
+        self.known.insert(org.id.clone(), org.clone());
+        self.name(org);
+        true
+    }
+
+    /// Gives an org its host, or makes it the default one, unless an older org has that.
+    fn name(&mut self, org: &Org) {
+        let is_older = |known: &OrgId| {
+            self.known.get(known).is_none_or(|known| (org.created, &org.id) < (known.created, &known.id))
+        };
+        match &org.host {
+            Some(host) => {
+                let host = host.to_ascii_lowercase();
+                if self.by_host.get(&host).is_none_or(is_older) {
+                    self.by_host.insert(host, org.id.clone());
+                }
+            }
+            None if self.default.as_ref().is_none_or(is_older) => self.default = Some(org.id.clone()),
+            None => {}
+        }
+    }
+
+    /// Takes the org's host, or that it is the default one, from it: the next one that wants it gets it.
+    fn forget_name(&mut self, id: &OrgId) {
+        let Some(org) = self.known.remove(id) else { return };
+        let is_its_own = match &org.host {
+            Some(host) => self.by_host.get(&host.to_ascii_lowercase()) == Some(id),
+            None => self.default.as_ref() == Some(id),
+        };
+        if !is_its_own {
+            return;
+        }
+        match &org.host {
+            Some(host) => drop(self.by_host.remove(&host.to_ascii_lowercase())),
+            None => self.default = None,
+        }
+        let host = |org: &Org| org.host.as_deref().map(str::to_ascii_lowercase);
+        let wants_it: Vec<_> = self.known.values().filter(|other| host(other) == host(&org)).cloned().collect();
+        for other in &wants_it {
+            self.name(other);
+        }
+    }
+}
+
+impl Orgs {
+    pub(crate) fn new() -> Self {
+        Self { table: RwLock::default(), began: Instant::now() }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The id of the org that a host chooses: the one with that host, else the default one.
+    pub(crate) fn id_of(&self, host: Option<&str>) -> Option<OrgId> {
+        self.read().id_of(host).cloned()
+    }
+
+    /// The org that a host chooses, if it is in memory.
+    pub(crate) fn loaded_by_host(&self, host: Option<&str>) -> Option<Arc<OrgSnapshot>> {
+        let table = self.read();
+        self.used(table.rooms.get(table.id_of(host)?)?)
+    }
+
+    /// The org with this id, if it is in memory.
+    pub(crate) fn loaded(&self, id: &OrgId) -> Option<Arc<OrgSnapshot>> {
+        self.used(self.read().rooms.get(id)?)
+    }
+
+    fn used(&self, room: &Room) -> Option<Arc<OrgSnapshot>> {
+        room.used_ms.store(self.now_ms(), Ordering::Relaxed);
+        room.snapshot()
+    }
+
+    /// Every org in memory.
+    pub(crate) fn all_loaded(&self) -> Vec<Arc<OrgSnapshot>> {
+        self.read().rooms.values().filter_map(|room| room.snapshot()).collect()
+    }
+
+    /// How many orgs there are, how many of them are in memory, and how many are out of service.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        let table = self.read();
+        let loaded = table.rooms.values().filter(|room| room.snapshot.load().is_some()).count();
+        let unreadable = table.rooms.values().filter(|room| room.unreadable().is_some()).count();
+        (table.known.len(), loaded, unreadable)
+    }
+
+    /// Every org by its id.
+    pub(crate) fn ids(&self) -> Vec<OrgId> {
+        self.read().known.keys().cloned().collect()
+    }
+
+    /// What an org's row says.
+    pub(crate) fn known(&self, id: &OrgId) -> Option<Org> {
+        self.read().known.get(id).cloned()
+    }
+
+    /// The room of an org that there is.
+    pub(crate) fn room(&self, id: &OrgId) -> Option<Arc<Room>> {
+        if let Some(room) = self.read().rooms.get(id) {
+            room.used_ms.store(self.now_ms(), Ordering::Relaxed);
+            return Some(Arc::clone(room));
+        }
+        let now_ms = self.now_ms();
+        self.write().room(id, now_ms)
+    }
+
+    /// The rooms in which something newer is to be read, or something that could not be read is to be tried again.
+    pub(crate) fn due(&self) -> Vec<Arc<Room>> {
+        self.read().rooms.values().filter(|room| room.is_due()).cloned().collect()
+    }
+
+    /// Takes over the rows of orgs, each with the version of its configuration, and which are gone.
+    pub(crate) fn put(&self, rows: &[(Org, ConfigurationVersion)], gone: impl IntoIterator<Item = OrgId>) {
+        let mut table = self.write();
+        for (org, version) in rows {
+            let is_new = table.put(org);
+            let Some(room) = table.rooms.get(&org.id) else { continue };
+            if room.snapshot().is_some_and(|known| is_new || known.version() != *version) {
+                room.put_behind();
+            }
+        }
+        for id in gone {
+            if table.known.contains_key(&id) {
+                tracing::warn!(org = %id, "configuration.org is no longer in the database, and is served no longer");
+                table.forget_name(&id);
+                table.rooms.remove(&id);
+            }
+        }
+    }
+
+    /// Lets orgs go that were not asked for in the longest time, when there are more than `loaded_max`: those first with which
+    /// nothing is forgotten. What is in use stays.
+    pub(crate) fn let_go(&self, loaded_max: usize) {
+        if self.read().rooms.len() <= loaded_max {
+            return;
+        }
+        let mut table = self.write();
+        let excess = table.rooms.len().saturating_sub(loaded_max);
+        if excess == 0 {
+            return;
+        }
+        let mut idle: Vec<_> = table
+            .rooms
+            .iter()
+            .filter(|(_, room)| Room::is_idle(room))
+            .map(|(id, room)| (room.is_remembering(), room.used_ms.load(Ordering::Relaxed), id.clone()))
+            .collect();
+        idle.sort_unstable();
+        let remembering = idle.partition_point(|(is_remembering, ..)| !is_remembering);
+        let enough = (excess + loaded_max / LET_GO_PART).min(remembering.max(excess));
+        for (_, _, id) in idle.into_iter().take(enough) {
+            table.rooms.remove(&id);
+        }
+    }
+}
+
+/// The host of `HOST` or `HOST:PORT`, without the dot at the end of an absolute name.
+fn without_port(host: &str) -> &str {
+    let name = match host.rsplit_once(':') {
+        // The colons of an IPv6 address are in brackets.
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.strip_suffix('.').unwrap_or(name)
+}
