@@ -13,6 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{MASK, Secret};
 use tenterhook_flows::oauth::token::{REFRESH_GRACE_SECONDS, REFRESH_GRACE_SECONDS_MAX};
+use tenterhook_platform::ORGS_LOADED_MAX;
 use tenterhook_server::ProxyHeader;
 use tenterhook_store::{CONNECTIONS_MIN, StoreConfig};
 use toml::{Table, Value};
@@ -121,8 +122,7 @@ impl Default for OAuth {
     }
 }
 
-/// Bounds of the engine.
-#[expect(clippy::struct_field_names, reason = "the names of the settings")]
+/// Bounds of the engine, and of what is in memory.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
@@ -132,6 +132,8 @@ pub(crate) struct Limits {
     pub(crate) in_flight_per_org: usize,
     /// Invocations that may wait for services on one host at the same time.
     pub(crate) in_flight_per_host: usize,
+    /// Orgs whose configuration is in memory; more only while they are in use at the same time.
+    pub(crate) orgs_in_memory: usize,
 }
 
 /// The program's own log, on standard error.
@@ -193,7 +195,7 @@ impl Default for Limits {
     fn default() -> Self {
         let tenterhook_engine::Limits { in_flight, in_flight_per_org, in_flight_per_host } =
             tenterhook_engine::Limits::default();
-        Self { in_flight, in_flight_per_org, in_flight_per_host }
+        Self { in_flight, in_flight_per_org, in_flight_per_host, orgs_in_memory: ORGS_LOADED_MAX }
     }
 }
 
@@ -276,6 +278,7 @@ impl Config {
             ("limits.in_flight", self.limits.in_flight),
             ("limits.in_flight_per_org", self.limits.in_flight_per_org),
             ("limits.in_flight_per_host", self.limits.in_flight_per_host),
+            ("limits.orgs_in_memory", self.limits.orgs_in_memory),
             ("server.api_requests_per_minute", self.server.api_requests_per_minute as usize),
         ] {
             if value == 0 {

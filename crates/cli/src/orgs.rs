@@ -189,7 +189,7 @@ async fn open(config: &Config) -> Result<Arc<Platform>, Error> {
             limits: plan.limits,
             missed_hook_claim: None,
             refresh_grace_seconds: plan.refresh_grace_seconds,
-            follow: tenterhook_platform::FollowSettings::default(),
+            follow: plan.follow,
         },
         hook_types: tenterhook_contract::HookTypes::built_in().clone(),
         witness: None,

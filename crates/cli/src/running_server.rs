@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tenterhook_contract::HookTypes;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_management::signing_keys::{self, DueKeys};
-use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
+use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::HttpTransport;
@@ -44,6 +44,7 @@ pub(crate) struct Plan {
     pub(crate) transport: HttpTransport,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
     pub(crate) refresh_grace_seconds: u32,
+    pub(crate) follow: FollowSettings,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) plain_http_to_loopback: bool,
     pub(crate) limits: Limits,
@@ -89,7 +90,7 @@ impl RunningServer {
                 limits: plan.limits,
                 missed_hook_claim: plan.missed_hook_claim,
                 refresh_grace_seconds: plan.refresh_grace_seconds,
-                follow: tenterhook_platform::FollowSettings::default(),
+                follow: plan.follow,
             },
             hook_types: HookTypes::built_in().clone(),
             witness: plan.witness,

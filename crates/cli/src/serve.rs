@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use tenterhook_engine::Limits;
 use tenterhook_management::provision;
+use tenterhook_platform::FollowSettings;
 use tenterhook_platform::entropy::SystemEntropy;
 use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_store::Keyring;
@@ -51,6 +52,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
         transport: transport(config)?,
         missed_hook_claim: config.outbound.missed_hook_claim.as_deref().map(Into::into),
         refresh_grace_seconds: config.oauth.refresh_grace_seconds,
+        follow: FollowSettings { orgs_loaded_max: config.limits.orgs_in_memory, ..FollowSettings::default() },
         metrics_listen: config.server.metrics_listen,
         plain_http_to_loopback: false,
         limits: Limits {

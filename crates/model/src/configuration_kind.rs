@@ -166,6 +166,15 @@ macro_rules! configuration_kinds {
                 }
             }
 
+            /// The object as it is read back: a stored form may hold less, such as times without their microseconds.
+            ///
+            /// # Errors
+            /// When it cannot be written, or not be read back.
+            pub fn as_stored(&self) -> Result<Self, UnreadableObject> {
+                let unknown = || Err(UnreadableObject("its kind is unknown".to_owned()));
+                Self::from_stored(self.kind(), self.to_stored()?).unwrap_or_else(unknown)
+            }
+
             /// The object of a stored form. `None` for a kind that is not in the table: a newer version wrote it.
             ///
             /// # Errors

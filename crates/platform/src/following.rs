@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tenterhook_contract::id::OrgId;
 use tenterhook_model::{Configuration, ConfigurationVersion, ConfigurationWrite};
-use tenterhook_store::{Changes, Notices, StoreError};
+use tenterhook_store::{ChangePosition, Changes, Notices, StoreError};
 use tokio::time::Instant;
 
 use crate::{
@@ -16,6 +16,17 @@ use crate::{
 const CHECK_TIME_MAX: Duration = Duration::from_secs(1);
 /// Shortest time between two questions for changes, however many notices arrive.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often all orgs are compared with the database, where other nodes work on it too: a node of the version before counts no
+/// changes, nor does somebody who writes by hand.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// How far a node has followed the changes of the database.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Followed {
+    position: ChangePosition,
+    swept: Instant,
+}
 
 /// Whether the configuration itself cannot be read, and not only at present.
 pub(crate) fn is_unreadable(error: &StoreError) -> bool {
@@ -102,8 +113,9 @@ impl Platform {
     /// When the database does not answer, or an org could not be read. All others were taken over.
     pub async fn follow_now(&self) -> Result<(), StoreError> {
         let mut followed = self.followed.lock().await;
-        let changes = match *followed {
-            Some(position) => self.store().changes_since(position).await?,
+        let is_swept = |followed: &Followed| !self.store().has_other_nodes() || followed.swept.elapsed() < SWEEP_EVERY;
+        let changes = match followed.filter(is_swept) {
+            Some(followed) => self.store().changes_since(followed.position).await?,
             None => Changes::Unknown,
         };
         match changes {
@@ -113,16 +125,19 @@ impl Platform {
                     let there: HashSet<_> = rows.iter().map(|(org, _)| &org.id).collect();
                     self.orgs.put(&rows, ids.iter().filter(|id| !there.contains(id)).cloned());
                 }
-                *followed = Some(position);
+                if let Some(followed) = followed.as_mut() {
+                    followed.position = position;
+                }
             }
             Changes::Unknown => {
+                let swept = Instant::now();
                 // First the position: what is committed meanwhile is asked for the next time.
                 let position = self.store().change_position().await?;
                 let rows = self.store().orgs_with_versions().await?;
                 let there: HashSet<_> = rows.iter().map(|(org, _)| &org.id).collect();
                 let known = self.orgs.ids();
                 self.orgs.put(&rows, known.into_iter().filter(|id| !there.contains(id)));
-                *followed = Some(position);
+                *followed = Some(Followed { position, swept });
             }
         }
         drop(followed);
@@ -222,14 +237,8 @@ impl Platform {
         if current.version() == next {
             return;
         }
-        if current.version() == before.version() {
-            let mut configuration = Configuration { version: next, ..current.configuration.clone() };
-            for (place, write) in writes.into_iter().enumerate() {
-                match write {
-                    ConfigurationWrite::Put(object) => configuration.put(before.version().position(place), *object),
-                    ConfigurationWrite::Delete(id) => configuration.remove(&id),
-                }
-            }
+        let configuration = if current.version() == before.version() { applied(&current, writes, next) } else { None };
+        if let Some(configuration) = configuration {
             // Nobody has changed it between that version and the commit, so nothing until its beginning is missing.
             if let Err(error) = self.prepare(room, org, (configuration, began), Some(&current)) {
                 room.put_unreadable(error.to_string());
@@ -237,7 +246,7 @@ impl Platform {
             return;
         }
         drop(turn);
-        // Another node's change was read meanwhile, perhaps together with this one.
+        // Another node's change was read meanwhile, perhaps together with this one; or one of the objects has to be read.
         if let Err(error) = self.read(room, Some(Instant::now())).await {
             tracing::warn!(%error, "configuration.reload failed after a change; it is tried again");
         }
@@ -259,4 +268,22 @@ impl Platform {
         room.put(Arc::clone(&snapshot));
         Ok(snapshot)
     }
+}
+
+/// The configuration after these writes, exactly as it would be read; `None` when it has to be read.
+fn applied(
+    before: &OrgSnapshot,
+    writes: Vec<ConfigurationWrite>,
+    version: ConfigurationVersion,
+) -> Option<Configuration> {
+    let mut configuration = Configuration { version, ..before.configuration.clone() };
+    for (place, write) in writes.into_iter().enumerate() {
+        match write {
+            ConfigurationWrite::Put(object) => {
+                configuration.put(before.version().position(place), object.as_stored().ok()?);
+            }
+            ConfigurationWrite::Delete(id) => configuration.remove(&id),
+        }
+    }
+    Some(configuration)
 }

@@ -116,6 +116,7 @@ pub(crate) struct Metrics {
     fallbacks: Family<TypeLabel, Counter>,
     turned_away: Family<BoundLabels, Counter>,
     breakers: Family<StateLabel, Gauge>,
+    orgs: Family<StateLabel, Gauge>,
     in_flight: Gauge<i64, AtomicI64>,
     events_lost: Gauge<i64, AtomicI64>,
     oldest_unwritten: Gauge<f64, AtomicU64>,
@@ -141,6 +142,8 @@ impl Metrics {
         registry.register("turned_away", help, turned_away.clone());
         let breakers = Family::default();
         registry.register("breakers", "Hooks of this node by the state of their circuit breakers", breakers.clone());
+        let orgs = Family::default();
+        registry.register("orgs", "Orgs by whether this node has them in memory", orgs.clone());
         let in_flight = Gauge::default();
         registry.register("in_flight", "Invocations that wait for their services now", in_flight.clone());
         let events_lost = Gauge::default();
@@ -162,6 +165,7 @@ impl Metrics {
             fallbacks,
             turned_away,
             breakers,
+            orgs,
             in_flight,
             events_lost,
             oldest_unwritten,
@@ -217,15 +221,20 @@ impl Platform {
         metrics.in_flight.set(i64::try_from(self.engine().in_flight()).unwrap_or(i64::MAX));
         metrics.events_lost.set(i64::try_from(self.log().lost()).unwrap_or(i64::MAX));
         metrics.oldest_unwritten.set(self.log().oldest_unwritten().as_secs_f64());
-        let states = self
-            .orgs()
-            .iter()
-            .flat_map(|org| org.ready_hooks().map(|hook| hook.breaker().state).collect::<Vec<_>>())
-            .collect::<Vec<_>>();
-        for state in [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open] {
-            let count = states.iter().filter(|one| **one == state).count();
-            let label = StateLabel { state: state.code() };
-            metrics.breakers.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+        let mut breakers = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open].map(|state| (state, 0));
+        for org in self.orgs() {
+            for hook in org.ready_hooks() {
+                let state = hook.breaker().state;
+                breakers.iter_mut().filter(|(one, _)| *one == state).for_each(|(_, count)| *count += 1);
+            }
+        }
+        for (state, count) in breakers {
+            metrics.breakers.get_or_create(&StateLabel { state: state.code() }).set(count);
+        }
+        let (known, loaded, unreadable) = self.org_counts();
+        let unloaded = known.saturating_sub(loaded + unreadable);
+        for (state, count) in [("LOADED", loaded), ("UNLOADED", unloaded), ("UNREADABLE", unreadable)] {
+            metrics.orgs.get_or_create(&StateLabel { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
         // Writing to a `String` does not fail.

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tenterhook_contract::{HookTypes, Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
 use tenterhook_model::{ConfigurationWrite, Org};
-use tenterhook_store::{ChangePosition, CommitError, LogWriter, NotReady, Store, StoreError};
+use tenterhook_store::{CommitError, LogWriter, NotReady, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     OrgSnapshot, SystemLogRecorder, entropy,
-    following::is_unreadable,
+    following::{Followed, is_unreadable},
     metrics::{Counting, Metrics},
     orgs::{ORGS_LOADED_MAX, Orgs, Room},
     refusals::Refusals,
@@ -91,7 +91,7 @@ pub struct Platform {
     refusals: Refusals,
     pub(crate) orgs: Orgs,
     /// How far this node has followed the changes of the database.
-    pub(crate) followed: Mutex<Option<ChangePosition>>,
+    pub(crate) followed: Mutex<Option<Followed>>,
 }
 
 /// Why an org that there is cannot be served.
@@ -280,7 +280,12 @@ impl Platform {
 
     /// Lets every org go that nobody uses at present: it is read anew when it is asked for.
     pub fn let_go_of_idle_orgs(&self) {
-        self.orgs.let_go(0);
+        self.let_go_of_idle_orgs_but(0);
+    }
+
+    /// The same until so many are in memory.
+    pub fn let_go_of_idle_orgs_but(&self, kept: usize) {
+        self.orgs.let_go(kept);
     }
 
     /// Adds an org.

@@ -86,6 +86,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         master_key_file: None,
         missed_hook_claim: None,
         refresh_grace_seconds: REFRESH_GRACE_SECONDS,
+        follow: tenterhook_platform::FollowSettings::default(),
         metrics_listen: None,
         transport: HttpTransport::new(
             TransportConfig {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tenterhook_contract::{HookTypes, Secret};
 use tenterhook_engine::{Limits, SystemClock};
 use tenterhook_management::provision::{DemonstrationOrg, DemonstrationSecrets, demonstration};
-use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
+use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_testkit::postgres::Way;
@@ -101,6 +101,17 @@ async fn platform_within(
     (limits, grace_seconds): (Limits, u32),
     hook_types: &Arc<HookTypes>,
 ) -> Arc<Platform> {
+    platform_following(store, base_url, (limits, grace_seconds), hook_types, FollowSettings::default()).await
+}
+
+/// The same with settings of how it follows other nodes.
+pub(crate) async fn platform_following(
+    store: Store,
+    base_url: Arc<str>,
+    (limits, grace_seconds): (Limits, u32),
+    hook_types: &Arc<HookTypes>,
+    follow: FollowSettings,
+) -> Arc<Platform> {
     let transport = HttpTransport::new(
         TransportConfig { policy: EgressPolicy::default().with_plain_http_to_loopback(), ..TransportConfig::default() },
         Arc::new(SystemEntropy),
@@ -116,7 +127,7 @@ async fn platform_within(
             limits,
             missed_hook_claim: Some("x-hook-missed".into()),
             refresh_grace_seconds: grace_seconds,
-            follow: tenterhook_platform::FollowSettings::default(),
+            follow,
         },
         hook_types: Arc::clone(hook_types),
         witness: None,
@@ -183,6 +194,13 @@ impl World {
         let config = store_config(folder.path()).await;
         let limits = (ServerLimits::default(), Limits::default(), seconds);
         Self::node(&config, Keyring::generate_text(), folder, limits, None, HookTypes::built_in()).await
+    }
+
+    /// Another node on the same database that only has a platform, and follows by these settings.
+    pub(crate) async fn follower(&self, follow: FollowSettings) -> Arc<Platform> {
+        let store = Store::open(&self.store, Keyring::from_text(&self.keys).unwrap()).await.unwrap();
+        let limits = (Limits::default(), 0);
+        platform_following(store, format!("http://{}", self.address).into(), limits, &self.hook_types, follow).await
     }
 
     /// Its master keys.

@@ -17,6 +17,7 @@ mod lists;
 mod logs;
 mod metrics;
 mod nodes;
+mod nodes_following;
 mod nodes_together;
 mod oauth;
 mod org_limit;

@@ -34,6 +34,8 @@ async fn what_became_of_invocations_is_counted_and_the_state_of_breakers_shown()
         format!(r#"tenterhook_breaker_changes_total{{{hook_type},change="OPENED"}} 1"#),
         format!("tenterhook_invocation_seconds_count{{{hook_type}}} 4"),
         r#"tenterhook_breakers{state="OPEN"} 1"#.to_owned(),
+        r#"tenterhook_orgs{state="LOADED"} 1"#.to_owned(),
+        r#"tenterhook_orgs{state="UNREADABLE"} 0"#.to_owned(),
         "tenterhook_in_flight 0".to_owned(),
         "tenterhook_log_events_lost 0".to_owned(),
         "# EOF".to_owned(),

@@ -7,22 +7,24 @@ use tenterhook_contract::{
         Channel, ChannelAuthentication, ChannelHeader, ClientCertificate, ClientCredential, HookStatus, HookTls,
         InlineHook, SigningScheme, SigningSecret,
     },
-    id::{AuthorizationServerId, ClaimId, ClientId, HookId, PolicyId, RuleId, ScopeId, UserId},
+    id::{AuthorizationServerId, ClaimId, ClientId, HookId, OrgId, PolicyId, RuleId, ScopeId, UserId},
 };
 use tenterhook_model::{
     AccessPolicy, ApplicationType, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, KeyRotation, OAuthClient,
-    Objects, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
+    Configuration, ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, KeyRotation,
+    OAuthClient, Objects, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
 };
-use tenterhook_store::{CommitError, Store};
+use tenterhook_store::{Changes, CommitError, Store};
 
-use crate::databases::{self, at, number, on_every_database, org, other_org};
+use crate::databases::{self, Random, at, number, on_every_database, org, other_org};
 
 on_every_database! {
     every_kind_of_object_comes_back_as_it_was
     objects_keep_the_order_of_their_creation
     one_of_two_who_race_wins_and_nothing_of_the_other_is_there
     a_deleted_object_is_gone
+    what_is_read_since_a_version_is_what_is_read_anew_and_nothing_else_is_read
+    a_follower_of_the_counter_misses_no_change
     orgs_do_not_see_each_other
 }
 
@@ -269,4 +271,94 @@ async fn orgs_do_not_see_each_other(store: Store) {
     assert_eq!(store.configuration_version(&other_org()).await.unwrap(), ConfigurationVersion::default());
     assert_eq!(store.orgs().await.unwrap()[1], second);
     store.orgs().await.unwrap();
+}
+
+async fn what_is_read_since_a_version_is_what_is_read_anew_and_nothing_else_is_read(store: Store) {
+    let mut random = Random::new(1);
+    let mut hooks: Vec<_> = (0..5).map(|number| hook(&format!("{number}"), secret_header("value"))).collect();
+    let put = |hook: &InlineHook| ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook.clone())));
+    commit(&store, hooks.iter().map(put).collect()).await.unwrap();
+    let mut known = store.load_configuration(&org()).await.unwrap();
+    for round in 0..20 {
+        let mut written = Vec::new();
+        for _ in 0..random.below(4) {
+            let place = usize::try_from(random.below(hooks.len() as u64)).unwrap();
+            let write = match random.below(3) {
+                0 if hooks.len() > 2 => ConfigurationWrite::Delete(hooks.remove(place).id.to_string()),
+                1 => {
+                    hooks[place].name = format!("{round}");
+                    put(&hooks[place])
+                }
+                _ => {
+                    hooks.push(hook(&format!("new {round}"), secret_header("value")));
+                    put(&hooks[hooks.len() - 1])
+                }
+            };
+            written.push(match &write {
+                ConfigurationWrite::Delete(id) => id.clone(),
+                ConfigurationWrite::Put(object) => object.id(),
+            });
+            commit(&store, vec![write]).await.unwrap();
+        }
+        let read = store.load_configuration_since(&org(), &known).await.unwrap();
+        assert_eq!(read, store.load_configuration(&org()).await.unwrap(), "round {round}");
+        assert_eq!(list(&read.hooks), hooks, "round {round}");
+        for kept in read.hooks.iter_shared().filter(|hook| !written.contains(&hook.id.to_string())) {
+            assert!(std::sync::Arc::ptr_eq(kept, known.hooks.get_shared(&kept.id).unwrap()), "round {round}");
+        }
+        known = read;
+    }
+    // A version of another history is not counted on.
+    let strange =
+        Configuration { version: ConfigurationVersion { mark: 1, ..known.version }, ..Configuration::default() };
+    assert_eq!(store.load_configuration_since(&org(), &strange).await.unwrap(), known);
+}
+
+async fn a_follower_of_the_counter_misses_no_change(store: Store) {
+    const ORGS: u8 = 6;
+    const CHANGES: i64 = 8;
+    let begin = store.change_position().await.unwrap();
+    let ids: Vec<_> = (10..10 + ORGS).map(|number| OrgId::from_parts(1, [number; 8])).collect();
+    let mut changing = tokio::task::JoinSet::new();
+    for id in ids.clone() {
+        let store = store.clone();
+        changing.spawn(async move {
+            let host = Some(format!("{id}.example.com"));
+            store.insert_org(&Org::new(id.clone(), host, "Org", at(0))).await.unwrap();
+            let mut version = ConfigurationVersion::default();
+            for number in 0..CHANGES {
+                let writes = vec![put_hook(&number.to_string())];
+                version = store.commit_configuration(&id, version, writes).await.unwrap();
+            }
+            (id, version)
+        });
+    }
+    let (mut position, mut seen) = (begin, std::collections::BTreeMap::new());
+    let mut follow = async || {
+        let Changes::Orgs(changed, next) = store.changes_since(position).await.unwrap() else { panic!("it is known") };
+        for (org, version) in store.orgs_by_id(&changed).await.unwrap() {
+            seen.insert(org.id, version);
+        }
+        position = next;
+        changed.is_empty()
+    };
+    let mut done = Vec::new();
+    while done.len() < ids.len() {
+        tokio::select! {
+            changed = changing.join_next() => done.extend(changed.map(Result::unwrap)),
+            _ = async { follow().await } => {}
+        }
+    }
+    while !follow().await {}
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), {
+        done.sort_by(|(one, _), (other, _)| one.cmp(other));
+        done
+    });
+    assert!(
+        matches!(store.changes_since(begin).await.unwrap(), Changes::Orgs(changed, _) if changed.len() == usize::from(ORGS))
+    );
+    // Another number, and a mark that was never drawn: not a position of this database.
+    let other = databases::open(&tenterhook_store::StoreConfig::Ephemeral).await;
+    let strange = other.change_position().await.unwrap();
+    assert_eq!(store.changes_since(strange).await.unwrap(), Changes::Unknown);
 }

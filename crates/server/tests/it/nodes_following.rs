@@ -1,0 +1,217 @@
+//! Orgs in memory: how nodes follow each other's changes, which orgs they hold, and what an org that cannot be read does to others.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+use tenterhook_contract::{
+    HookTypes,
+    id::{ClientId, OrgId},
+};
+use tenterhook_engine::{BreakerState, Clock as _, Limits, SystemClock};
+use tenterhook_management::provision::bootstrap;
+use tenterhook_model::{
+    ClientAuthenticationMethod, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, OAuthClient, Org, Status,
+};
+use tenterhook_platform::{FollowSettings, OrgError, OrgSnapshot, Platform};
+use tenterhook_store::{Keyring, Store};
+use tenterhook_testkit::postgres::execute;
+use tokio::task::JoinSet;
+
+use crate::harness::{Behaviour, Service, World, hook_body, platform_following, store_config};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn client(number: u64) -> OAuthClient {
+    OAuthClient {
+        id: ClientId::from_parts(number, [9; 8]),
+        name: format!("Client {number}"),
+        application_type: None,
+        authentication: ClientAuthenticationMethod::None,
+        secret_sha256: None,
+        redirect_uris: vec![format!("https://c{number}.example.com/cb")],
+        grant_types: Vec::new(),
+        response_types: Vec::new(),
+        status: Status::Active,
+        created: SystemClock.now(),
+        last_updated: SystemClock.now(),
+    }
+}
+
+/// Changes an org's configuration, and answers with its version then.
+async fn add_client(platform: &Platform, org: &OrgId, number: u64) -> ConfigurationVersion {
+    let write = ConfigurationWrite::put(ConfigurationObject::Client(client(number)));
+    platform.change(org, |_: &OrgSnapshot| Ok::<_, ()>((vec![write.clone()], ()))).await.unwrap();
+    platform.org(org).unwrap().version()
+}
+
+async fn add_org(platform: &Platform, number: u8) -> OrgId {
+    let id = OrgId::from_parts(1, [number; 8]);
+    let host = format!("org{number}.example.com");
+    platform.add_org(&Org::new(id.clone(), Some(host.clone()), host, SystemClock.now())).await.unwrap();
+    id
+}
+
+/// Waits until a node that follows has this version.
+async fn has(platform: &Platform, org: &OrgId, version: ConfigurationVersion) {
+    let waiting = async {
+        while platform.load_org(org).await.unwrap().is_none_or(|org| org.version() != version) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), waiting).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn a_change_is_seen_by_notice_alone_and_by_asking_alone() {
+    tenterhook_testkit::postgres::server();
+    let world = World::start().await;
+    let listening = world.follower(FollowSettings { every: HOUR, ..FollowSettings::default() }).await;
+    let every = Duration::from_millis(20);
+    let asking = world.follower(FollowSettings { every, listens: false, ..FollowSettings::default() }).await;
+    let mut following = JoinSet::new();
+    for node in [&listening, &asking] {
+        let node = Arc::clone(node);
+        following.spawn(async move { node.follow().await });
+    }
+    let org = world.platform.org_by_host(None).unwrap().org.id.clone();
+    // The first ones may be seen by the questions with which following and listening begin; no other is asked in an hour.
+    for number in 0..6 {
+        let version = add_client(&world.platform, &org, number).await;
+        tokio::join!(has(&listening, &org, version), has(&asking, &org, version));
+        for node in [&listening, &asking] {
+            let seen = node.org(&org).unwrap();
+            let own = world.platform.org(&org).unwrap();
+            assert!(seen.configuration == own.configuration, "the same objects in the same order");
+            assert!(seen.is_registered_origin(&format!("https://c{number}.example.com")));
+        }
+    }
+    // An org of its own host, and one that is made after the nodes were started.
+    let other = add_org(&world.platform, 7).await;
+    let version = add_client(&world.platform, &other, 1).await;
+    tokio::join!(has(&listening, &other, version), has(&asking, &other, version));
+}
+
+#[tokio::test]
+async fn orgs_that_nobody_uses_are_let_go_and_those_in_use_stay_as_they_are() {
+    const MANY: u8 = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+    let store = Store::open(&store_config(folder.path()).await, keyring).await.unwrap();
+    let follow = FollowSettings { orgs_loaded_max: 2, ..FollowSettings::default() };
+    let platform =
+        platform_following(store, "http://127.0.0.1".into(), (Limits::default(), 0), HookTypes::built_in(), follow)
+            .await;
+    let mut orgs = Vec::new();
+    for number in 1..=MANY {
+        orgs.push(add_org(&platform, number).await);
+    }
+    let held = platform.load_org(&orgs[0]).await.unwrap().unwrap();
+    // Changes of one org queue while all others are asked for.
+    let mut changes = JoinSet::new();
+    for number in 0..20 {
+        let (platform, org) = (Arc::clone(&platform), orgs[1].clone());
+        changes.spawn(async move { add_client(&platform, &org, number).await });
+    }
+    for _ in 0..3 {
+        for (number, org) in orgs.iter().enumerate() {
+            let by_host =
+                platform.org_for(Some(&format!("ORG{}.example.com:8443", number + 1))).await.unwrap().unwrap();
+            assert_eq!(by_host.org.id, *org);
+            assert!(Arc::ptr_eq(&platform.org(&orgs[0]).unwrap(), &held), "it is in use");
+        }
+    }
+    assert_eq!(changes.join_all().await.len(), 20);
+    let second = platform.load_org(&orgs[1]).await.unwrap().unwrap();
+    assert_eq!(second.configuration.clients.len(), 20, "no change was lost");
+    drop((held, second));
+    platform.load_org(&orgs[5]).await.unwrap();
+    let (known, loaded, unreadable) = platform.org_counts();
+    assert!(known == usize::from(MANY) && loaded <= 2 && unreadable == 0, "{loaded} of {known}");
+}
+
+/// A service that does not answer would be asked again by every request if that were forgotten first.
+#[tokio::test]
+async fn an_org_with_an_open_breaker_is_let_go_last() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::Answer(503, String::new())).await;
+    let id = world.hook(service.address).await;
+    let breaker = json!({ "policy": { "breaker": { "consecutiveFailures": 1 } } });
+    assert_eq!(world.api("POST", &format!("/api/v1/inlineHooks/{id}"), Some(&breaker)).await.status, 200);
+    assert_eq!(world.client_credentials().await.status, 200);
+    let state = || {
+        let org = world.platform.org_by_host(None).unwrap();
+        let hook = org.configuration.hooks.iter().next().unwrap().id.clone();
+        org.hook(&hook).unwrap().breaker().state
+    };
+    assert_eq!(state(), BreakerState::Open);
+    for number in 1..=3 {
+        let org = add_org(&world.platform, number).await;
+        world.platform.load_org(&org).await.unwrap().unwrap();
+    }
+    world.platform.let_go_of_idle_orgs_but(1);
+    assert_eq!(world.platform.org_counts().1, 1);
+    assert_eq!(state(), BreakerState::Open, "it is the one that stays");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
+    tenterhook_testkit::postgres::server();
+    let world = World::start().await;
+    let default = world.platform.org_by_host(None).unwrap().org.id.clone();
+    let north = add_org(&world.platform, 1).await;
+    add_client(&world.platform, &north, 1).await;
+    let database = world.database_url();
+    let write = async |sql: &str| execute(&database, sql).await.unwrap();
+    for (damaged, mended) in [
+        ("document = '{'", "document = kept"),
+        ("kind = 'weather'", "kind = 'client'"),
+        (r#"secrets = '{"x":"v1.AAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}'"#, "secrets = '{}'"),
+    ] {
+        write("ALTER TABLE configuration_objects ADD COLUMN IF NOT EXISTS kept text").await;
+        write(&format!("UPDATE configuration_objects SET kept = document WHERE org_id = '{north}'")).await;
+        write(&format!("UPDATE configuration_objects SET {damaged} WHERE org_id = '{north}'")).await;
+        // A node that starts now.
+        let other = world.beside().await;
+        let refused = other.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (503, &json!("E0000010")), "{damaged}");
+        assert!(refused.text().contains("The org is out of service"), "{}", refused.text());
+        assert!(!refused.header("retry-after").is_empty());
+        assert_eq!(other.send_to_host("org1.example.com", "GET", "/readyz", &[], b"").await.status, 200);
+        assert_eq!(other.send("GET", "/oauth2/default/v1/keys", &[], b"").await.status, 200, "another org");
+        assert!(other.platform.metrics_text().contains(r#"tenterhook_orgs{state="UNREADABLE"} 1"#));
+        // Another org is followed.
+        let version = add_client(&world.platform, &default, 5).await;
+        other.platform.follow_now().await.unwrap();
+        has(&other.platform, &default, version).await;
+        write(&format!("UPDATE configuration_objects SET {mended} WHERE org_id = '{north}'")).await;
+        let mended = async {
+            while other.platform.load_org(&north).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), mended).await.unwrap();
+        let served = other.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await;
+        assert_eq!(served.status, 404, "it has no authorization server, and is asked for one");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn a_node_starts_and_says_so_when_its_default_org_cannot_be_read() {
+    tenterhook_testkit::postgres::server();
+    let world = World::start().await;
+    let damage = "UPDATE configuration_objects SET document = '{' WHERE kind = 'client'; \
+                  UPDATE orgs SET configuration_version = configuration_version + 1, configuration_mark = 7";
+    execute(&world.database_url(), damage).await.unwrap();
+    let node = world.follower(FollowSettings::default()).await;
+    assert!(matches!(node.org_for(None).await, Err(OrgError::Unreadable)));
+    assert!(bootstrap(&node).await.unwrap().is_none(), "no second default org is made");
+    assert_eq!(node.store().orgs().await.unwrap().len(), 1);
+    // A node that had it in memory takes it out of service too.
+    let refused = world.api("POST", "/api/v1/inlineHooks", Some(&hook_body("Lost", world.address))).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(world.send("GET", "/oauth2/default/v1/keys", &[], b"").await.status, 503);
+    assert_eq!(world.send("GET", "/readyz", &[], b"").await.status, 200);
+}
