@@ -12,6 +12,7 @@ mod callers;
 mod contract;
 mod cpu;
 mod isolation;
+mod log;
 mod matrix;
 mod memory;
 mod scale;
@@ -49,6 +50,8 @@ enum Benchmark {
     Soak(soak::Options),
     /// A client-credentials token, without and with a hook, against the sum of its unavoidable parts and a peer.
     Token(token::Options),
+    /// The System Log: bytes of an event, and pages among ten million of them.
+    Log(log::Options),
     /// Many orgs: start, idle load, memory, changes and when other nodes have them, tokens.
     Scale(scale::Options),
     /// The external service that the benchmarks call; started by them.
@@ -91,6 +94,7 @@ fn main() -> Result<(), Error> {
         Benchmark::IsolationWorker(options) => isolation::work(&options),
         Benchmark::Soak(options) => soak::run(&options),
         Benchmark::MemoryWorker(options) => memory::work(options),
+        Benchmark::Log(options) => log::run(&options),
         Benchmark::Scale(options) => scale::run(&options),
         Benchmark::ScaleSeed(options) => scale::fill(&options),
         Benchmark::ScaleNode(options) => scale::serve(&options),

@@ -56,14 +56,26 @@ pub async fn execute(url: &str, statements: &str) -> Result<(), DbErr> {
     connection.close().await
 }
 
+/// Bytes on disk of the database at `url`.
+///
+/// # Errors
+/// When it cannot be reached.
+pub async fn database_bytes(url: &str) -> Result<u64, DbErr> {
+    number(url, "SELECT pg_database_size(current_database())").await
+}
+
 /// Transactions of the database at `url` so far, of all its clients; the server counts them with a delay of up to a second.
 ///
 /// # Errors
 /// When the database cannot be reached.
 pub async fn transactions(url: &str) -> Result<u64, DbErr> {
-    const COUNT: &str = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+    number(url, "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()").await
+}
+
+/// The number that a question to the database at `url` is answered with.
+async fn number(url: &str, question: &str) -> Result<u64, DbErr> {
     let connection = Database::connect(url).await?;
-    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, COUNT)).await?;
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, question)).await?;
     connection.close().await?;
     let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
     Ok(count.unsigned_abs())
