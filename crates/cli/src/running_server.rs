@@ -195,22 +195,39 @@ async fn rotate_signing_keys(platform: Arc<Platform>) {
     }
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-pub(crate) async fn asked_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
+/// SIGTERM and Ctrl-C: from [`StopSignals::listen`] on they no longer end the process.
+pub(crate) struct StopSignals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminated) => tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            },
-            Err(_) => drop(interrupted.await),
+    interrupted: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminated: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    /// Starts to listen. A server does so before it says that it listens: a signal sent from then on must drain it.
+    ///
+    /// # Errors
+    /// When the system does not install the handlers.
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self { interrupted: signal(SignalKind::interrupt())?, terminated: signal(SignalKind::terminate())? })
         }
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    #[cfg(not(unix))]
-    drop(interrupted.await);
+
+    /// Waits for one of them, also for one that arrived since [`StopSignals::listen`].
+    pub(crate) async fn received(mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+        #[cfg(not(unix))]
+        drop(tokio::signal::ctrl_c().await);
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -13,13 +13,14 @@ use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportCon
 use crate::{
     Error,
     config::{Config, setting},
-    running_server::{self, Plan, RunningServer},
+    running_server::{Plan, RunningServer, StopSignals},
     telemetry,
 };
 
 /// Serves until SIGTERM or Ctrl-C, then drains.
 pub(crate) async fn run(config: Config) -> Result<(), Error> {
     let server = RunningServer::start(plan(&config)?).await?;
+    let stop_signals = StopSignals::listen()?;
     if let Some(token) = provision::bootstrap(&server.platform).await? {
         println!("bootstrap admin token: {}", token.expose());
         println!("It is shown this once. Send it as `Authorization: SSWS {}`.", token.expose());
@@ -28,7 +29,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
     if let Some(address) = server.metrics_address {
         println!("metrics on http://{address}/metrics");
     }
-    running_server::asked_to_stop().await;
+    stop_signals.received().await;
     tracing::info!("draining");
     server.stop().await;
     Ok(())

@@ -28,7 +28,7 @@ use crate::{
     Error,
     config::LogFormat,
     key_file,
-    running_server::{self, Plan, RunningServer},
+    running_server::{Plan, RunningServer, StopSignals},
     telemetry,
 };
 
@@ -132,9 +132,10 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         server.stop().await;
         return Ok(if shown { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
+    let stop_signals = StopSignals::listen()?;
     screen.ready(&demonstration, &secrets);
     tokio::select! {
-        () = running_server::asked_to_stop() => {}
+        () = stop_signals.received() => {}
         () = screen.follow(log) => {}
     }
     server.stop().await;
