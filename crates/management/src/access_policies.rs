@@ -1,16 +1,16 @@
 //! Access policies of authorization servers.
 
-use tenterhook_contract::{Timestamp, id::ClientId, party::Target};
-use tenterhook_model::{AccessPolicy, ConfigurationObject, PolicyRule, Status};
-use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
+use tenterhook_contract::{Timestamp, id::ClientId};
+use tenterhook_model::{AccessPolicy, PolicyRule, Status};
+use tenterhook_platform::Platform;
 
 use crate::{
     administrator::{Administrator, ManagementError, check_room, org_of},
-    authorization_servers::{self, OBJECTS_MAX},
-    priority::{Prioritised, moved_down, read_priority},
+    authorization_servers::{self, OBJECTS_MAX, below_server, find_below_server},
+    priority::{Prioritised, behind_all, put_at_its_priority, read_priority},
     provision::policy_of,
     request::{Causes, Given, NAME_ONE, Submitted},
-    resource::{Change, Done, Resource, changed, check_unique, not_found, status_changed},
+    resource::{Change, Done, Resource, Switchable, changed, check_unique, set_status},
 };
 
 /// What the summary of an error names.
@@ -40,21 +40,24 @@ pub struct PolicyRequest {
 
 impl Resource for AccessPolicy {
     const KIND: &'static str = "AuthorizationServerPolicy";
+    const TARGET: &'static str = "PolicyEntity";
 
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn object(self) -> ConfigurationObject {
-        ConfigurationObject::Policy(self)
-    }
-
-    fn target(&self) -> Target {
-        named_target(self.id.as_str(), "PolicyEntity", &self.name)
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn event(done: Done) -> (String, String) {
         (format!("policy.lifecycle.{}", done.verb()), done.sentence("policy"))
+    }
+}
+
+impl Switchable for AccessPolicy {
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn with_status(&self, status: Status, last_updated: Timestamp) -> Self {
+        Self { status, last_updated, ..self.clone() }
     }
 }
 
@@ -75,7 +78,7 @@ pub fn list(
     server: &str,
 ) -> Result<Vec<AccessPolicy>, ManagementError> {
     let org = org_of(platform, administrator)?;
-    Ok(of_server(&org, server)?.cloned().collect())
+    Ok(below_server(&org, server)?.cloned().collect())
 }
 
 /// One policy.
@@ -84,7 +87,7 @@ pub fn get(
     administrator: &Administrator,
     path: (&str, &str),
 ) -> Result<AccessPolicy, ManagementError> {
-    find(&*org_of(platform, administrator)?, path).cloned()
+    find_below_server(&*org_of(platform, administrator)?, path).cloned()
 }
 
 /// Adds a policy to a server, behind the others unless the request names its priority.
@@ -97,12 +100,10 @@ pub async fn create(
     let now = platform.now().whole_seconds();
     changed(platform, administrator, Done::Created, |org| {
         let id = &authorization_servers::find(org, server)?.id;
-        let last = of_server(org, server)?.map(|policy| policy.priority).max().unwrap_or(0);
-        let policy = read(submitted, policy_of(platform, id, "", last.saturating_add(1)), true)?;
-        check_unique("name", is_taken(org, &policy))?;
-        check_room("name", of_server(org, server)?.count(), OBJECTS_MAX)?;
-        let moved = moved_down(of_server(org, server)?, &policy, now)?;
-        Ok(Change::put_with(policy, moved))
+        let policy = read(submitted, policy_of(platform, id, "", behind_all::<AccessPolicy>(org, id)), true)?;
+        check_unique(org, &policy)?;
+        check_room("name", org.configuration.policies.below(id).count(), OBJECTS_MAX)?;
+        put_at_its_priority(org, policy, now)
     })
     .await
 }
@@ -111,20 +112,15 @@ pub async fn create(
 pub async fn replace(
     platform: &Platform,
     administrator: &Administrator,
-    (server, id): (&str, &str),
+    path: (&str, &str),
     submitted: &Submitted<PolicyRequest>,
 ) -> Result<AccessPolicy, ManagementError> {
     let now = platform.now().whole_seconds();
     changed(platform, administrator, Done::Updated, |org| {
-        let stored = find(org, (server, id))?;
+        let stored = find_below_server::<AccessPolicy>(org, path)?;
         let policy = AccessPolicy { last_updated: now, ..read(submitted, stored.clone(), false)? };
-        check_unique("name", is_taken(org, &policy))?;
-        if policy.priority == stored.priority {
-            return Ok(Change::put(policy));
-        }
-        let others = of_server(org, server)?.filter(|known| known.id != policy.id);
-        let moved = moved_down(others, &policy, now)?;
-        Ok(Change::put_with(policy, moved))
+        check_unique(org, &policy)?;
+        put_at_its_priority(org, policy, now)
     })
     .await
 }
@@ -136,7 +132,7 @@ pub async fn delete(
     path: (&str, &str),
 ) -> Result<(), ManagementError> {
     changed(platform, administrator, Done::Deleted, |org| {
-        let policy = find(org, path)?;
+        let policy = find_below_server::<AccessPolicy>(org, path)?;
         let rules = org.configuration.rules.below(&policy.id);
         Ok(Change::delete(policy.clone(), rules.map(PolicyRule::removal)))
     })
@@ -150,7 +146,7 @@ pub async fn activate(
     administrator: &Administrator,
     path: (&str, &str),
 ) -> Result<(), ManagementError> {
-    set_status(platform, administrator, path, (Status::Active, Done::Activated)).await
+    set_status(platform, administrator, Status::Active, |org| find_below_server::<AccessPolicy>(org, path)).await
 }
 
 /// Deactivates a policy, which then takes no part; an inactive one stays as it is.
@@ -159,21 +155,7 @@ pub async fn deactivate(
     administrator: &Administrator,
     path: (&str, &str),
 ) -> Result<(), ManagementError> {
-    set_status(platform, administrator, path, (Status::Inactive, Done::Deactivated)).await
-}
-
-async fn set_status(
-    platform: &Platform,
-    administrator: &Administrator,
-    path: (&str, &str),
-    (status, done): (Status, Done),
-) -> Result<(), ManagementError> {
-    let last_updated = platform.now().whole_seconds();
-    status_changed(platform, administrator, done, |org| {
-        let stored = find(org, path)?;
-        Ok((stored.status != status).then(|| AccessPolicy { status, last_updated, ..stored.clone() }))
-    })
-    .await
+    set_status(platform, administrator, Status::Inactive, |org| find_below_server::<AccessPolicy>(org, path)).await
 }
 
 /// Reads a request over `policy`: a new one must name its clients, a stored one keeps what the request does not say, but for
@@ -208,24 +190,4 @@ fn read(
     };
     causes.finish()?;
     Ok(AccessPolicy { name, description, status, priority, clients, ..policy })
-}
-
-fn of_server<'a>(
-    org: &'a OrgSnapshot,
-    server: &str,
-) -> Result<impl Iterator<Item = &'a AccessPolicy>, ManagementError> {
-    let id = &authorization_servers::find(org, server)?.id;
-    Ok(org.configuration.policies.below(id))
-}
-
-/// The policy with this id of this server.
-pub(crate) fn find<'a>(org: &'a OrgSnapshot, (server, id): (&str, &str)) -> Result<&'a AccessPolicy, ManagementError> {
-    let server = authorization_servers::find(org, server)?;
-    let policy = org.configuration.policies.find(id).filter(|policy| policy.authorization_server_id == server.id);
-    policy.ok_or_else(|| not_found::<AccessPolicy>(id))
-}
-
-fn is_taken(org: &OrgSnapshot, policy: &AccessPolicy) -> bool {
-    let mut known = org.configuration.policies.below(&policy.authorization_server_id);
-    known.any(|known| known.id != policy.id && known.name == policy.name)
 }

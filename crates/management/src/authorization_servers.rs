@@ -1,18 +1,17 @@
 //! Authorization servers themselves; what is below them has files of its own.
 
-use tenterhook_contract::{Timestamp, id::AuthorizationServerId, party::Target};
+use tenterhook_contract::{Timestamp, id::AuthorizationServerId};
 use tenterhook_jose::SigningAlgorithm;
 use tenterhook_model::{
-    AuthorizationServer, ClaimDefinition, ConfigurationObject, ConfigurationWrite, KeyRotation, PolicyRule, Scope,
-    SigningKey, Status,
+    AuthorizationServer, ClaimDefinition, ConfigurationWrite, KeyRotation, PolicyRule, Scope, SigningKey, Status,
 };
-use tenterhook_platform::{OrgSnapshot, Platform, events::named_target, issuer, keys::generate_key_pair};
+use tenterhook_platform::{OrgSnapshot, Platform, issuer, keys::generate_key_pair};
 
 use crate::{
     administrator::{Administrator, ManagementError, check_room, org_of},
     provision::{server_objects, server_of},
     request::{Causes, Given, Submitted},
-    resource::{Change, Done, Resource, changed, check_unique, not_found, status_changed},
+    resource::{Change, Done, Resource, Switchable, changed, check_unique, find_below, not_found, set_status},
     signing_keys::{next_rotation, signing_key_of},
 };
 
@@ -75,22 +74,25 @@ impl ServerDetails {
 
 impl Resource for AuthorizationServer {
     const KIND: &'static str = "AuthorizationServer";
+    const TARGET: &'static str = "AuthorizationServer";
 
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn object(self) -> ConfigurationObject {
-        ConfigurationObject::AuthorizationServer(self)
-    }
-
-    fn target(&self) -> Target {
-        named_target(self.id.as_str(), "AuthorizationServer", &self.name)
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn event(done: Done) -> (String, String) {
         let past = done.past();
         (format!("oauth2.as.{past}"), format!("Authorization server has been {past}"))
+    }
+}
+
+impl Switchable for AuthorizationServer {
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn with_status(&self, status: Status, last_updated: Timestamp) -> Self {
+        Self { status, last_updated, ..self.clone() }
     }
 }
 
@@ -118,7 +120,7 @@ pub async fn create(
     let server = read.over(server_of(platform, ("", "", ""), false));
     let (key, writes) = server_objects(platform, &server, (algorithm, &pair));
     let server = changed(platform, administrator, Done::Created, |org| {
-        check_unique("name", is_taken(org, &server))?;
+        check_unique(org, &server)?;
         check_room("name", org.configuration.authorization_servers.len(), OBJECTS_MAX)?;
         Ok(Change { resource: server.clone(), writes: writes.clone(), updated: Vec::new() })
     })
@@ -139,7 +141,7 @@ pub async fn replace(
         let algorithm = signing_key_of(org, stored).map(|key| key.algorithm).unwrap_or_default();
         let read = Read::of(submitted, Some((stored, algorithm)))?;
         let server = AuthorizationServer { last_updated: now, ..read.over(stored.clone()) };
-        check_unique("name", is_taken(org, &server))?;
+        check_unique(org, &server)?;
         Ok(Change::put(server))
     })
     .await?;
@@ -178,26 +180,12 @@ fn below(org: &OrgSnapshot, id: &AuthorizationServerId) -> Vec<ConfigurationWrit
 
 /// Activates an authorization server; an active one stays as it is.
 pub async fn activate(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    set_status(platform, administrator, id, (Status::Active, Done::Activated)).await
+    set_status(platform, administrator, Status::Active, |org| find(org, id)).await
 }
 
 /// Deactivates an authorization server, which then issues no tokens; an inactive one stays as it is.
 pub async fn deactivate(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    set_status(platform, administrator, id, (Status::Inactive, Done::Deactivated)).await
-}
-
-async fn set_status(
-    platform: &Platform,
-    administrator: &Administrator,
-    id: &str,
-    (status, done): (Status, Done),
-) -> Result<(), ManagementError> {
-    let last_updated = platform.now().whole_seconds();
-    status_changed(platform, administrator, done, |org| {
-        let stored = find(org, id)?;
-        Ok((stored.status != status).then(|| AuthorizationServer { status, last_updated, ..stored.clone() }))
-    })
-    .await
+    set_status(platform, administrator, Status::Inactive, |org| find(org, id)).await
 }
 
 /// What a request says of a server, judged.
@@ -269,7 +257,18 @@ pub(crate) fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a Authorizati
     org.authorization_server(id).ok_or_else(|| not_found::<AuthorizationServer>(id))
 }
 
-fn is_taken(org: &OrgSnapshot, server: &AuthorizationServer) -> bool {
-    let mut others = org.configuration.authorization_servers.iter().filter(|known| known.id != server.id);
-    others.any(|known| known.name == server.name)
+/// The resources of one kind below a server.
+pub(crate) fn below_server<'a, T: Resource<Parent = AuthorizationServerId> + 'a>(
+    org: &'a OrgSnapshot,
+    server: &str,
+) -> Result<impl Iterator<Item = &'a T>, ManagementError> {
+    Ok(T::list(&org.configuration).below(&find(org, server)?.id))
+}
+
+/// The resource of this kind with the id `id` below a server.
+pub(crate) fn find_below_server<'a, T: Resource<Parent = AuthorizationServerId> + 'a>(
+    org: &'a OrgSnapshot,
+    (server, id): (&str, &str),
+) -> Result<&'a T, ManagementError> {
+    find_below(org, &find(org, server)?.id, id)
 }

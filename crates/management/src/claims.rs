@@ -1,14 +1,14 @@
 //! Claim definitions of authorization servers.
 
-use tenterhook_contract::{id::ClaimId, party::Target, token::reserved::BOTH};
-use tenterhook_model::{ClaimDefinition, ClaimTarget, ConfigurationObject, Status, is_expression};
-use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
+use tenterhook_contract::{id::ClaimId, token::reserved::BOTH};
+use tenterhook_model::{ClaimDefinition, ClaimTarget, Status, is_expression};
+use tenterhook_platform::Platform;
 
 use crate::{
     administrator::{Administrator, ManagementError, check_room, org_of},
-    authorization_servers::{self, OBJECTS_MAX},
+    authorization_servers::{self, OBJECTS_MAX, below_server, find_below_server},
     request::{Causes, Given, Submitted},
-    resource::{Change, Done, Resource, changed, check_unique, not_found},
+    resource::{Change, Done, Resource, changed, check_unique},
 };
 
 /// What the summary of an error names.
@@ -35,17 +35,15 @@ pub struct ClaimRequest {
 
 impl Resource for ClaimDefinition {
     const KIND: &'static str = "Claim";
+    const TARGET: &'static str = "Claim";
 
-    fn id(&self) -> String {
-        self.id.to_string()
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    fn object(self) -> ConfigurationObject {
-        ConfigurationObject::Claim(self)
-    }
-
-    fn target(&self) -> Target {
-        named_target(self.id.as_str(), "Claim", &self.name)
+    /// Access tokens and ID tokens have claims of their own.
+    fn takes_name_of(&self, other: &Self) -> bool {
+        self.name == other.name && self.target == other.target
     }
 
     fn event(done: Done) -> (String, String) {
@@ -61,7 +59,7 @@ pub fn list(
     server: &str,
 ) -> Result<Vec<ClaimDefinition>, ManagementError> {
     let org = org_of(platform, administrator)?;
-    Ok(of_server(&org, server)?.cloned().collect())
+    Ok(below_server(&org, server)?.cloned().collect())
 }
 
 /// One claim.
@@ -70,7 +68,7 @@ pub fn get(
     administrator: &Administrator,
     path: (&str, &str),
 ) -> Result<ClaimDefinition, ManagementError> {
-    find(&*org_of(platform, administrator)?, path).cloned()
+    find_below_server(&*org_of(platform, administrator)?, path).cloned()
 }
 
 /// Adds a claim to a server.
@@ -93,8 +91,8 @@ pub async fn create(
             status: Status::Active,
         };
         let claim = read(submitted, claim)?;
-        check_unique("name", is_taken(org, &claim))?;
-        check_room("name", of_server(org, server)?.count(), OBJECTS_MAX)?;
+        check_unique(org, &claim)?;
+        check_room("name", below_server::<ClaimDefinition>(org, server)?.count(), OBJECTS_MAX)?;
         Ok(Change::put(claim))
     })
     .await
@@ -108,8 +106,8 @@ pub async fn replace(
     submitted: &Submitted<ClaimRequest>,
 ) -> Result<ClaimDefinition, ManagementError> {
     changed(platform, administrator, Done::Updated, |org| {
-        let claim = read(submitted, find(org, path)?.clone())?;
-        check_unique("name", is_taken(org, &claim))?;
+        let claim = read(submitted, find_below_server::<ClaimDefinition>(org, path)?.clone())?;
+        check_unique(org, &claim)?;
         Ok(Change::put(claim))
     })
     .await
@@ -121,9 +119,11 @@ pub async fn delete(
     administrator: &Administrator,
     path: (&str, &str),
 ) -> Result<(), ManagementError> {
-    changed(platform, administrator, Done::Deleted, |org| Ok(Change::delete(find(org, path)?.clone(), [])))
-        .await
-        .map(drop)
+    changed(platform, administrator, Done::Deleted, |org| {
+        Ok(Change::delete(find_below_server::<ClaimDefinition>(org, path)?.clone(), []))
+    })
+    .await
+    .map(drop)
 }
 
 /// Reads a request over `claim`. A member that is absent keeps its default or its stored value, but for those that every
@@ -156,23 +156,4 @@ fn read(submitted: &Submitted<ClaimRequest>, claim: ClaimDefinition) -> Result<C
     let status = causes.status(&request.status, claim.status);
     causes.finish()?;
     Ok(ClaimDefinition { name, target, expression, always_include_in_token, scopes, status, ..claim })
-}
-
-fn of_server<'a>(
-    org: &'a OrgSnapshot,
-    server: &str,
-) -> Result<impl Iterator<Item = &'a ClaimDefinition>, ManagementError> {
-    let id = &authorization_servers::find(org, server)?.id;
-    Ok(org.configuration.claims.below(id))
-}
-
-fn find<'a>(org: &'a OrgSnapshot, (server, id): (&str, &str)) -> Result<&'a ClaimDefinition, ManagementError> {
-    let server = authorization_servers::find(org, server)?;
-    let claim = org.configuration.claims.find(id).filter(|claim| claim.authorization_server_id == server.id);
-    claim.ok_or_else(|| not_found::<ClaimDefinition>(id))
-}
-
-fn is_taken(org: &OrgSnapshot, claim: &ClaimDefinition) -> bool {
-    let mut known = org.configuration.claims.below(&claim.authorization_server_id);
-    known.any(|known| known.id != claim.id && known.name == claim.name && known.target == claim.target)
 }

@@ -1,11 +1,10 @@
 //! OAuth clients.
 
-use tenterhook_contract::{Secret, party::Target};
-use tenterhook_model::{ApplicationType, ClientAuthenticationMethod, ConfigurationObject, OAuthClient, Status};
+use tenterhook_contract::{Secret, Timestamp};
+use tenterhook_model::{ApplicationType, ClientAuthenticationMethod, OAuthClient, Status};
 use tenterhook_platform::{
     OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
-    events::named_target,
 };
 
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
     orgs::check_room_for_client,
     provision::client_of,
     request::{BLANK, Causes, Given, INVALID, Submitted},
-    resource::{Change, Done, Resource, changed, not_found, status_changed},
+    resource::{Change, Done, Resource, Switchable, changed, find_below, set_status},
 };
 
 /// What the summary of an error names.
@@ -39,21 +38,24 @@ pub struct ClientRequest {
 
 impl Resource for OAuthClient {
     const KIND: &'static str = "Client";
+    const TARGET: &'static str = "PublicClientApp";
 
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn object(self) -> ConfigurationObject {
-        ConfigurationObject::Client(self)
-    }
-
-    fn target(&self) -> Target {
-        named_target(self.id.as_str(), "PublicClientApp", &self.name)
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn event(done: Done) -> (String, String) {
         (format!("oauth2.client.lifecycle.{}", done.verb()), format!("OAuth client {}", done.past()))
+    }
+}
+
+impl Switchable for OAuthClient {
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn with_status(&self, status: Status, last_updated: Timestamp) -> Self {
+        Self { status, last_updated, ..self.clone() }
     }
 }
 
@@ -135,26 +137,12 @@ pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str
 
 /// Activates a client; an active one stays as it is.
 pub async fn activate(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    set_status(platform, administrator, id, (Status::Active, Done::Activated)).await
+    set_status(platform, administrator, Status::Active, |org| find(org, id)).await
 }
 
 /// Deactivates a client, which then gets no tokens; an inactive one stays as it is.
 pub async fn deactivate(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    set_status(platform, administrator, id, (Status::Inactive, Done::Deactivated)).await
-}
-
-async fn set_status(
-    platform: &Platform,
-    administrator: &Administrator,
-    id: &str,
-    (status, done): (Status, Done),
-) -> Result<(), ManagementError> {
-    let last_updated = platform.now().whole_seconds();
-    status_changed(platform, administrator, done, |org| {
-        let stored = find(org, id)?;
-        Ok((stored.status != status).then(|| OAuthClient { status, last_updated, ..stored.clone() }))
-    })
-    .await
+    set_status(platform, administrator, Status::Inactive, |org| find(org, id)).await
 }
 
 /// The client with a new secret, unless it is public.
@@ -166,7 +154,7 @@ fn with_secret_if_needed(platform: &Platform, client: OAuthClient) -> (OAuthClie
 }
 
 fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a OAuthClient, ManagementError> {
-    org.configuration.clients.find(id).ok_or_else(|| not_found::<OAuthClient>(id))
+    find_below(org, &(), id)
 }
 
 /// Reads a request over `client`: how it authenticates stays where the request does not say, everything else is replaced.

@@ -3,20 +3,19 @@
 use tenterhook_contract::{
     Timestamp,
     id::{GroupId, HookId, UserId},
-    party::Target,
 };
-use tenterhook_model::{ConfigurationObject, PolicyRule, RulePeople, Status};
-use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
+use tenterhook_model::{AccessPolicy, PolicyRule, RulePeople, Status};
+use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
     access_policies,
     administrator::{Administrator, ManagementError, check_room, org_of},
     associations::TOKEN_RULE,
-    authorization_servers::OBJECTS_MAX,
-    priority::{Prioritised, moved_down, read_priority},
+    authorization_servers::{OBJECTS_MAX, find_below_server},
+    priority::{Prioritised, behind_all, put_at_its_priority, read_priority},
     provision::rule_of,
     request::{BLANK, Causes, Given, NAME_ONE, Submitted},
-    resource::{Change, Done, Resource, changed, check_unique, not_found, status_changed},
+    resource::{Change, Done, Resource, Switchable, changed, check_unique, find_below, set_status},
 };
 
 /// What the summary of an error names.
@@ -76,17 +75,10 @@ pub struct Included {
 
 impl Resource for PolicyRule {
     const KIND: &'static str = "AuthorizationServerPolicyRule";
+    const TARGET: &'static str = "PolicyRule";
 
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn object(self) -> ConfigurationObject {
-        ConfigurationObject::Rule(self)
-    }
-
-    fn target(&self) -> Target {
-        named_target(self.id.as_str(), "PolicyRule", &self.name)
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn event(done: Done) -> (String, String) {
@@ -94,6 +86,16 @@ impl Resource for PolicyRule {
             Done::Created => ("policy.rule.add".to_owned(), "Add policy rule".to_owned()),
             _ => (format!("policy.rule.{}", done.verb()), done.sentence("policy rule")),
         }
+    }
+}
+
+impl Switchable for PolicyRule {
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn with_status(&self, status: Status, last_updated: Timestamp) -> Self {
+        Self { status, last_updated, ..self.clone() }
     }
 }
 
@@ -117,7 +119,7 @@ pub fn list(
     policy: (&str, &str),
 ) -> Result<Vec<PolicyRule>, ManagementError> {
     let org = org_of(platform, administrator)?;
-    Ok(of_policy(&org, policy)?.cloned().collect())
+    Ok(org.configuration.rules.below(&find_policy(&org, policy)?.id).cloned().collect())
 }
 
 /// One rule.
@@ -139,15 +141,13 @@ pub async fn create(
 ) -> Result<PolicyRule, ManagementError> {
     let now = platform.now().whole_seconds();
     changed(platform, administrator, Done::Created, |org| {
-        let policy = access_policies::find(org, path)?;
-        let last = of_policy(org, path)?.map(|rule| rule.priority).max().unwrap_or(0);
+        let policy = find_policy(org, path)?;
         let (grant_types, scopes, people) = (Vec::new(), Vec::new(), RulePeople::default());
-        let rule = rule_of(platform, policy, "", last.saturating_add(1));
+        let rule = rule_of(platform, policy, "", behind_all::<PolicyRule>(org, &policy.id));
         let rule = read(org, submitted, PolicyRule { grant_types, scopes, people, ..rule })?;
-        check_unique("name", is_taken(org, &rule))?;
-        check_room("name", of_policy(org, path)?.count(), OBJECTS_MAX)?;
-        let moved = moved_down(of_policy(org, path)?, &rule, now)?;
-        Ok(Change::put_with(rule, moved))
+        check_unique(org, &rule)?;
+        check_room("name", org.configuration.rules.below(&policy.id).count(), OBJECTS_MAX)?;
+        put_at_its_priority(org, rule, now)
     })
     .await
 }
@@ -163,13 +163,8 @@ pub async fn replace(
     changed(platform, administrator, Done::Updated, |org| {
         let stored = find(org, path)?;
         let rule = PolicyRule { last_updated: now, ..read(org, submitted, stored.clone())? };
-        check_unique("name", is_taken(org, &rule))?;
-        if rule.priority == stored.priority {
-            return Ok(Change::put(rule));
-        }
-        let others = of_policy(org, (path.0, path.1))?.filter(|known| known.id != rule.id);
-        let moved = moved_down(others, &rule, now)?;
-        Ok(Change::put_with(rule, moved))
+        check_unique(org, &rule)?;
+        put_at_its_priority(org, rule, now)
     })
     .await
 }
@@ -191,7 +186,7 @@ pub async fn activate(
     administrator: &Administrator,
     path: RulePath<'_>,
 ) -> Result<(), ManagementError> {
-    set_status(platform, administrator, path, (Status::Active, Done::Activated)).await
+    set_status(platform, administrator, Status::Active, |org| find(org, path)).await
 }
 
 /// Deactivates a rule, which then takes no part; an inactive one stays as it is.
@@ -200,21 +195,7 @@ pub async fn deactivate(
     administrator: &Administrator,
     path: RulePath<'_>,
 ) -> Result<(), ManagementError> {
-    set_status(platform, administrator, path, (Status::Inactive, Done::Deactivated)).await
-}
-
-async fn set_status(
-    platform: &Platform,
-    administrator: &Administrator,
-    path: RulePath<'_>,
-    (status, done): (Status, Done),
-) -> Result<(), ManagementError> {
-    let last_updated = platform.now().whole_seconds();
-    status_changed(platform, administrator, done, |org| {
-        let stored = find(org, path)?;
-        Ok((stored.status != status).then(|| PolicyRule { status, last_updated, ..stored.clone() }))
-    })
-    .await
+    set_status(platform, administrator, Status::Inactive, |org| find(org, path)).await
 }
 
 /// The id of the group of every user: the org's own, with the prefix of groups.
@@ -355,21 +336,10 @@ fn refuse_other_conditions(causes: &mut Causes, request: &RuleRequest) {
     }
 }
 
-fn of_policy<'a>(
-    org: &'a OrgSnapshot,
-    policy: (&str, &str),
-) -> Result<impl Iterator<Item = &'a PolicyRule>, ManagementError> {
-    let id = &access_policies::find(org, policy)?.id;
-    Ok(org.configuration.rules.below(id))
+fn find_policy<'a>(org: &'a OrgSnapshot, path: (&str, &str)) -> Result<&'a AccessPolicy, ManagementError> {
+    find_below_server(org, path)
 }
 
 fn find<'a>(org: &'a OrgSnapshot, (server, policy, id): RulePath<'_>) -> Result<&'a PolicyRule, ManagementError> {
-    let policy = access_policies::find(org, (server, policy))?;
-    let rule = org.configuration.rules.find(id).filter(|rule| rule.policy_id == policy.id);
-    rule.ok_or_else(|| not_found::<PolicyRule>(id))
-}
-
-fn is_taken(org: &OrgSnapshot, rule: &PolicyRule) -> bool {
-    let mut known = org.configuration.rules.below(&rule.policy_id);
-    known.any(|known| known.id != rule.id && known.name == rule.name)
+    find_below(org, &find_policy(org, (server, policy))?.id, id)
 }

@@ -2,10 +2,12 @@
 //! priority of another one takes its place, and that one and those right behind it move down by one.
 
 use tenterhook_contract::Timestamp;
+use tenterhook_platform::OrgSnapshot;
 
 use crate::{
     administrator::ManagementError,
     request::{Causes, Given},
+    resource::{Change, Resource},
 };
 
 /// Highest priority that a body may name: behind it there is always room for those that name none, and those that are moved
@@ -29,11 +31,35 @@ pub(crate) fn read_priority(causes: &mut Causes, given: &Given<u32>, default: u3
     priority
 }
 
+/// The priority behind every resource of this kind below `parent`.
+pub(crate) fn behind_all<T: Resource + Prioritised>(org: &OrgSnapshot, parent: &T::Parent) -> u32 {
+    let known = T::list(&org.configuration).below(parent).map(Prioritised::priority);
+    known.max().unwrap_or(0).saturating_add(1)
+}
+
+/// Writes the resource, and moves others below its parent down where it takes a new priority.
+///
+/// # Errors
+/// When one of the others would get a priority that is too large.
+pub(crate) fn put_at_its_priority<T: Resource + Prioritised>(
+    org: &OrgSnapshot,
+    resource: T,
+    last_updated: Timestamp,
+) -> Result<Change<T>, ManagementError> {
+    let known = T::list(&org.configuration);
+    if known.get(resource.id()).is_some_and(|stored| stored.priority() == resource.priority()) {
+        return Ok(Change::put(resource));
+    }
+    let others = known.below(resource.parent()).filter(|other| other.id() != resource.id());
+    let moved = moved_down(others, &resource, last_updated)?;
+    Ok(Change::put_with(resource, moved))
+}
+
 /// Those of `others` that `new` moves down, as they are then.
 ///
 /// # Errors
 /// When one would get a priority that is too large.
-pub(crate) fn moved_down<'a, T: Prioritised + 'a>(
+fn moved_down<'a, T: Prioritised + 'a>(
     others: impl Iterator<Item = &'a T>,
     new: &T,
     last_updated: Timestamp,

@@ -1,8 +1,8 @@
 //! What the operations of every resource of the configuration have in common: judge, commit, log.
 
-use tenterhook_contract::party::Target;
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite};
-use tenterhook_platform::{OrgSnapshot, Platform};
+use tenterhook_contract::Timestamp;
+use tenterhook_model::{ConfigurationRecord, ConfigurationWrite, Status};
+use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
 
 use crate::administrator::{Administrator, ManagementError, log_change};
 
@@ -47,31 +47,54 @@ impl Done {
 }
 
 /// A resource of the configuration.
-pub(crate) trait Resource: Clone {
+pub(crate) trait Resource: ConfigurationRecord + Clone {
     /// The kind, as an error says it: `Scope`.
     const KIND: &'static str;
+    /// The kind, as the target of a log event says it.
+    const TARGET: &'static str;
 
-    /// Its id.
-    fn id(&self) -> String;
-
-    /// As it is written into the configuration.
-    fn object(self) -> ConfigurationObject;
-
-    /// As the target of a log event.
-    fn target(&self) -> Target;
+    /// Its name.
+    fn name(&self) -> &str;
 
     /// Type and text of the event that says what was done to it.
     fn event(done: Done) -> (String, String);
 
+    /// Whether another resource below the same parent takes this one's name.
+    fn takes_name_of(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+
     /// Inserts it, or replaces the one with its id.
     fn put(&self) -> ConfigurationWrite {
-        ConfigurationWrite::put(self.clone().object())
+        ConfigurationWrite::put(self.clone().into_object())
     }
 
     /// Deletes it.
     fn removal(&self) -> ConfigurationWrite {
-        ConfigurationWrite::Delete(self.id())
+        ConfigurationWrite::Delete(self.id().to_string())
     }
+}
+
+/// A resource that is in use or not.
+pub(crate) trait Switchable: Resource {
+    /// Its status.
+    fn status(&self) -> Status;
+
+    /// The same with another status.
+    fn with_status(&self, status: Status, last_updated: Timestamp) -> Self;
+}
+
+/// The resource of this kind with this id below `parent`.
+///
+/// # Errors
+/// [`ManagementError::NotFound`] when there is none, or it is below another parent.
+pub(crate) fn find_below<'a, T: Resource>(
+    org: &'a OrgSnapshot,
+    parent: &T::Parent,
+    id: &str,
+) -> Result<&'a T, ManagementError> {
+    let found = T::list(&org.configuration).find(id).filter(|found| found.parent() == parent);
+    found.ok_or_else(|| not_found::<T>(id))
 }
 
 /// There is no resource of this kind with this id.
@@ -129,20 +152,23 @@ impl<T: Resource> Change<T> {
     }
 }
 
-/// Commits another status, which `changed` gives a resource unless it has that one already, and logs it.
-pub(crate) async fn status_changed<T: Resource>(
+/// Gives the resource that `find` finds this status, and logs it; one that has the status already stays as it is.
+pub(crate) async fn set_status<T: Switchable>(
     platform: &Platform,
     administrator: &Administrator,
-    done: Done,
-    judge: impl Fn(&OrgSnapshot) -> Result<Option<T>, ManagementError>,
+    status: Status,
+    find: impl Fn(&OrgSnapshot) -> Result<&T, ManagementError>,
 ) -> Result<(), ManagementError> {
+    let last_updated = platform.now().whole_seconds();
     let changed = platform
         .change(&administrator.token.org_id, |org| {
-            let changed = judge(org)?;
+            let stored = find(org)?;
+            let changed = (stored.status() != status).then(|| stored.with_status(status, last_updated));
             Ok::<_, ManagementError>((changed.iter().map(Resource::put).collect(), changed))
         })
         .await?;
     if let Some(resource) = changed {
+        let done = if status == Status::Active { Done::Activated } else { Done::Deactivated };
         log(platform, administrator, &resource, done);
     }
     Ok(())
@@ -151,13 +177,15 @@ pub(crate) async fn status_changed<T: Resource>(
 /// Logs what was done to a resource.
 pub(crate) fn log<T: Resource>(platform: &Platform, administrator: &Administrator, resource: &T, done: Done) {
     let (event_type, message) = T::event(done);
-    log_change(platform, administrator, &event_type, &message, resource.target());
+    let target = named_target(&resource.id().to_string(), T::TARGET, resource.name());
+    log_change(platform, administrator, &event_type, &message, target);
 }
 
-/// Refuses a resource whose name another one has.
-pub(crate) fn check_unique(member: &str, duplicate: bool) -> Result<(), ManagementError> {
-    if duplicate {
-        return Err(ManagementError::field(member, "An object with this field already exists"));
+/// Refuses a resource whose name another one below its parent has.
+pub(crate) fn check_unique<T: Resource>(org: &OrgSnapshot, resource: &T) -> Result<(), ManagementError> {
+    let mut siblings = T::list(&org.configuration).below(resource.parent());
+    if siblings.any(|known| known.id() != resource.id() && known.takes_name_of(resource)) {
+        return Err(ManagementError::field("name", "An object with this field already exists"));
     }
     Ok(())
 }

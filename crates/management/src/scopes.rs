@@ -1,15 +1,14 @@
 //! Scopes of authorization servers.
 
-use tenterhook_contract::party::Target;
-use tenterhook_model::{ConfigurationObject, Scope};
-use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
+use tenterhook_model::Scope;
+use tenterhook_platform::Platform;
 
 use crate::{
     administrator::{Administrator, ManagementError, check_room, org_of},
-    authorization_servers::{self, OBJECTS_MAX},
+    authorization_servers::{self, OBJECTS_MAX, below_server, find_below_server},
     provision::scope_of,
     request::{Causes, Given, INVALID, Submitted},
-    resource::{Change, Done, Resource, changed, check_unique, not_found},
+    resource::{Change, Done, Resource, changed, check_unique},
 };
 
 /// What the summary of an error names.
@@ -36,17 +35,10 @@ pub struct ScopeRequest {
 
 impl Resource for Scope {
     const KIND: &'static str = "Scope";
+    const TARGET: &'static str = "Scope";
 
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn object(self) -> ConfigurationObject {
-        ConfigurationObject::Scope(self)
-    }
-
-    fn target(&self) -> Target {
-        named_target(self.id.as_str(), "Scope", &self.name)
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn event(done: Done) -> (String, String) {
@@ -58,12 +50,12 @@ impl Resource for Scope {
 /// Every scope of a server.
 pub fn list(platform: &Platform, administrator: &Administrator, server: &str) -> Result<Vec<Scope>, ManagementError> {
     let org = org_of(platform, administrator)?;
-    Ok(of_server(&org, server)?.cloned().collect())
+    Ok(below_server(&org, server)?.cloned().collect())
 }
 
 /// One scope.
 pub fn get(platform: &Platform, administrator: &Administrator, path: (&str, &str)) -> Result<Scope, ManagementError> {
-    find(&*org_of(platform, administrator)?, path).cloned()
+    find_below_server(&*org_of(platform, administrator)?, path).cloned()
 }
 
 /// Adds a scope to a server.
@@ -76,8 +68,8 @@ pub async fn create(
     changed(platform, administrator, Done::Created, |org| {
         let id = &authorization_servers::find(org, server)?.id;
         let scope = read(submitted, Scope { published: false, ..scope_of(platform, id, "", "") })?;
-        check_unique("name", is_taken(org, &scope))?;
-        check_room("name", of_server(org, server)?.count(), OBJECTS_MAX)?;
+        check_unique(org, &scope)?;
+        check_room("name", below_server::<Scope>(org, server)?.count(), OBJECTS_MAX)?;
         Ok(Change::put(scope))
     })
     .await
@@ -91,8 +83,8 @@ pub async fn replace(
     submitted: &Submitted<ScopeRequest>,
 ) -> Result<Scope, ManagementError> {
     changed(platform, administrator, Done::Updated, |org| {
-        let scope = read(submitted, find(org, path)?.clone())?;
-        check_unique("name", is_taken(org, &scope))?;
+        let scope = read(submitted, find_below_server::<Scope>(org, path)?.clone())?;
+        check_unique(org, &scope)?;
         Ok(Change::put(scope))
     })
     .await
@@ -105,7 +97,7 @@ pub async fn delete(
     path: (&str, &str),
 ) -> Result<(), ManagementError> {
     changed(platform, administrator, Done::Deleted, |org| {
-        let scope = find(org, path)?;
+        let scope = find_below_server::<Scope>(org, path)?;
         if scope.system {
             return Err(ManagementError::field("system", "The scope is one of the system's, which cannot be deleted"));
         }
@@ -144,20 +136,4 @@ fn read(submitted: &Submitted<ScopeRequest>, scope: Scope) -> Result<Scope, Mana
     let optional = causes.plain("optional", &request.optional, scope.optional);
     causes.finish()?;
     Ok(Scope { name, description, display_name, published, default, optional, ..scope })
-}
-
-fn of_server<'a>(org: &'a OrgSnapshot, server: &str) -> Result<impl Iterator<Item = &'a Scope>, ManagementError> {
-    let id = &authorization_servers::find(org, server)?.id;
-    Ok(org.configuration.scopes.below(id))
-}
-
-fn find<'a>(org: &'a OrgSnapshot, (server, id): (&str, &str)) -> Result<&'a Scope, ManagementError> {
-    let server = authorization_servers::find(org, server)?;
-    let scope = org.configuration.scopes.find(id).filter(|scope| scope.authorization_server_id == server.id);
-    scope.ok_or_else(|| not_found::<Scope>(id))
-}
-
-fn is_taken(org: &OrgSnapshot, scope: &Scope) -> bool {
-    let mut known = org.configuration.scopes.below(&scope.authorization_server_id);
-    known.any(|known| known.id != scope.id && known.name == scope.name)
 }

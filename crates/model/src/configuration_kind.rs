@@ -5,6 +5,8 @@ use std::{fmt::Debug, hash::Hash, str::FromStr};
 use serde::{Serialize, de::DeserializeOwned};
 use tenterhook_contract::Secret;
 
+use crate::{Configuration, ConfigurationObject, Objects};
+
 /// A record that is a configuration object. The table of `configuration.rs` implements it for every kind.
 pub trait ConfigurationRecord: StoredForm {
     /// Its id. Every id is unique in its org, whatever the kind.
@@ -17,6 +19,12 @@ pub trait ConfigurationRecord: StoredForm {
 
     /// The id of its parent.
     fn parent(&self) -> &Self::Parent;
+
+    /// The list of its kind.
+    fn list(configuration: &Configuration) -> &Objects<Self>;
+
+    /// The record as an object of any kind.
+    fn into_object(self) -> ConfigurationObject;
 }
 
 /// The stored form of a record. The table implements it for records that are stored as serde writes them; other records
@@ -198,6 +206,14 @@ macro_rules! configuration_kinds {
 
                 fn parent(&self) -> &Self::Parent {
                     configuration_kinds!(@parent_of self $($parent)?)
+                }
+
+                fn list(configuration: &Configuration) -> &Objects<Self> {
+                    &configuration.$list
+                }
+
+                fn into_object(self) -> ConfigurationObject {
+                    ConfigurationObject::$variant(self.into())
                 }
             }
 
