@@ -1,6 +1,6 @@
 //! `tenterhook orgs`: beside a running server.
 
-use std::time::{Duration, Instant};
+use tenterhook_testkit::wait;
 
 use crate::{
     process::{Program, exchange, tenterhook},
@@ -20,12 +20,9 @@ fn status(base: &str, host: &str, token: &str, path: &str) -> u16 {
     exchange(base, &head, "").unwrap().0
 }
 
-/// Waits until an org answers so: servers follow within a second.
+/// Waits until an org answers with this status.
 fn becomes(wanted: u16, ask: impl Fn() -> u16) {
-    let began = Instant::now();
-    while ask() != wanted {
-        assert!(began.elapsed() < Duration::from_secs(30), "no {wanted}");
-    }
+    wait::found_blocking(&format!("the org answers {wanted}"), || (ask() == wanted).then_some(()));
 }
 
 #[test]

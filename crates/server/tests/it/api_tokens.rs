@@ -4,6 +4,7 @@ use serde_json::json;
 use tenterhook_contract::{Timestamp, id::ApiTokenId};
 use tenterhook_model::ApiToken;
 use tenterhook_platform::entropy::sha256_hex;
+use tenterhook_testkit::wait;
 
 use crate::harness::World;
 
@@ -118,13 +119,11 @@ async fn the_last_use_is_noted_and_an_expired_token_is_unknown() {
     assert_eq!(status_with(&world, "valid-marked-secret").await, 200);
     let path = format!("/api/v1/api-tokens/{}", valid.id);
     // It is noted in the background.
-    let shown = loop {
+    let shown = wait::found("the last use is noted", async || {
         let shown = world.api("GET", &path, None).await.json();
-        if shown.get("lastUsed").is_some() {
-            break shown;
-        }
-        tokio::task::yield_now().await;
-    };
+        shown.get("lastUsed").is_some().then_some(shown)
+    })
+    .await;
     assert_eq!(shown["lastUpdated"], shown["lastUsed"]);
     assert_eq!(shown["expiresAt"], json!(now.plus_seconds(600)));
     assert_eq!(status_with(&world, "valid-marked-secret").await, 200);

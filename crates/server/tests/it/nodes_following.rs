@@ -14,7 +14,7 @@ use tenterhook_model::{
 };
 use tenterhook_platform::{FollowSettings, OrgError, OrgSnapshot, Platform};
 use tenterhook_store::{Keyring, Store};
-use tenterhook_testkit::postgres::execute;
+use tenterhook_testkit::{postgres::execute, wait};
 use tokio::task::JoinSet;
 
 use crate::harness::{Behaviour, Service, World, hook_body, platform_following, store_config};
@@ -51,14 +51,9 @@ async fn add_org(platform: &Platform, number: u8) -> OrgId {
     id
 }
 
-/// Waits until a node that follows has this version.
+/// Waits until a node that follows has this version in memory: nothing here makes it ask the database.
 async fn has(platform: &Platform, org: &OrgId, version: ConfigurationVersion) {
-    let waiting = async {
-        while platform.load_org(org).await.unwrap().is_none_or(|org| org.version() != version) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), waiting).await.unwrap();
+    wait::until("the node has the change", || platform.org(org).is_some_and(|org| org.version() == version)).await;
 }
 
 #[tokio::test]
@@ -75,6 +70,9 @@ async fn a_change_is_seen_by_notice_alone_and_by_asking_alone() {
         following.spawn(async move { node.follow().await });
     }
     let org = world.platform.org_by_host(None).unwrap().org.id.clone();
+    for node in [&listening, &asking] {
+        node.load_org(&org).await.unwrap().unwrap();
+    }
     // The first ones may be seen by the questions with which following and listening begin; no other is asked in an hour.
     for number in 0..6 {
         let version = add_client(&world.platform, &org, number).await;
@@ -88,6 +86,10 @@ async fn a_change_is_seen_by_notice_alone_and_by_asking_alone() {
     }
     // An org of its own host, and one that is made after the nodes were started.
     let other = add_org(&world.platform, 7).await;
+    for node in [&listening, &asking] {
+        wait::until("the node knows the org", || node.org_id_by_host(Some("org7.example.com")).is_some()).await;
+        node.load_org(&other).await.unwrap().unwrap();
+    }
     let version = add_client(&world.platform, &other, 1).await;
     tokio::join!(has(&listening, &other, version), has(&asking, &other, version));
 }
@@ -186,12 +188,7 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
         other.platform.follow_now().await.unwrap();
         has(&other.platform, &default, version).await;
         write(&format!("UPDATE configuration_objects SET {mended} WHERE org_id = '{north}'")).await;
-        let mended = async {
-            while other.platform.load_org(&north).await.is_err() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_mins(1), mended).await.unwrap();
+        wait::found("the org is in service", async || other.platform.load_org(&north).await.ok()).await;
         let served = other.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await;
         assert_eq!(served.status, 404, "it has no authorization server, and is asked for one");
     }

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tenterhook_contract::{
     Description, EmptyAnswer, ExtensionPoint, FailureDefault, HookKind, HookTypes, PerOrg, Refusal, Retry,
-    answer::{Answer, ErrorCause, Operand, ServiceError, unknown_command},
-    context::{RequestContext, UrlValue},
+    answer::{Answer, ErrorCause, Operand, unknown_command},
     description::{CommandRule, Names, Shape},
     hook_kind::{Rehearsal, Rehearse, rehearse},
-    id::{HookId, OrgId, RequestId},
-    party::Actor,
+    id::{HookId, OrgId},
     preview::{Document, DocumentError, Inputs},
     problem::{Change, Problem, ProblemCode},
     profile::ProfileSchema,
@@ -163,23 +161,7 @@ fn command(limit: &Value) -> Value {
 }
 
 fn origin(org_id: &OrgId) -> Origin {
-    Origin {
-        org_id: org_id.clone(),
-        request: RequestContext {
-            id: RequestId::from_entropy([9; 16]),
-            method: "POST".into(),
-            url: UrlValue { value: "https://org.example.com/orders".into() },
-            ip_address: "127.0.0.1".into(),
-        },
-        request_uri: "/orders".into(),
-        proxies: vec![],
-        user_agent: None,
-        client_id: None,
-        api_token_id: None,
-        actor: Actor { id: "00u".into(), kind: "User".into(), alternate_id: None, display_name: None },
-        session_id: None,
-        targets: vec![],
-    }
+    Origin { org_id: org_id.clone(), ..Origin::clone(&tenterhook_testkit::origin::origin()) }
 }
 
 /// Pauses a flow of `world` that has the limit 100 at the extension point; answers how it goes on, and with which limit.
@@ -211,13 +193,10 @@ async fn a_flow_pauses_at_a_declared_type_as_at_a_built_in_one() {
 
     let error = json!({ "error": { "errorSummary": "no: 4000123412341234", "errorCauses": [{ "reason": "R" }] } });
     service.behave(Behaviour::json(&error));
-    let refusal = ServiceError {
-        summary: Some("no: ***".to_owned()),
-        causes: vec![ErrorCause { reason: Some("R".to_owned()), ..ErrorCause::default() }],
-    };
+    let causes = vec![ErrorCause { reason: Some("R".to_owned()), ..ErrorCause::default() }];
     let (resumed, limit) = pause(&world, &id).await;
     let Resumed::Refused(refused) = resumed else { panic!("{resumed:?}") };
-    assert_eq!((refused.causes, limit), (refusal.causes, 100));
+    assert_eq!((refused.causes, limit), (causes, 100));
     assert!(!refused.summary.unwrap().contains("4000123412341234"), "a member that the type calls secret is masked");
 
     let before = service.received().len();

@@ -140,10 +140,12 @@ async fn old_events_are_purged(store: Store) {
     log.append(&other);
     log.append(&event("new", at(2 * DAY)));
     log.flush().await;
-    let now = at(91 * DAY);
+    // SQLite removes an event in the second in which it becomes old.
+    let (now, removed) = if store.has_other_nodes() { (at(91 * DAY), 0) } else { (at(90 * DAY + 1), 1_501) };
+    assert_eq!(store.purge_expired(at(90 * DAY)).await.unwrap(), 0);
+    assert_eq!(store.purge_expired(at(90 * DAY)).await.unwrap(), 0, "an event is kept for 90 days");
     assert_eq!(store.purge_expired(now).await.unwrap(), 0, "it is not known yet whether the clock is right");
     assert_eq!(store.count_log_events(&org(), "").await.unwrap(), 1_501);
-    let removed = if store.has_other_nodes() { 0 } else { 1_501 };
     assert_eq!(store.purge_expired(now).await.unwrap(), removed);
     let kept = store.query_log(&everything()).await.unwrap().events;
     assert_eq!(kept.iter().map(|event| &*event.uuid).collect::<Vec<_>>(), ["new"]);

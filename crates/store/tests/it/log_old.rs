@@ -4,6 +4,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tenterhook_contract::Timestamp;
 use tenterhook_model::{LogCursor, LogEvent, LogFilter, LogQuery};
 use tenterhook_store::{Keyring, Store, StoreConfig};
+use tenterhook_testkit::wait;
 
 use crate::{
     databases::{self, at, org},
@@ -93,11 +94,13 @@ async fn old_events_are_read_and_moved(config: &StoreConfig) {
     store.log_writer().append(&event("new", at(EVENTS)));
     store.log_writer().flush().await;
     let while_moved = walks(&store).await;
-    while count(&connection, "log_events").await > 0 {
+    wait::found("all are moved", async || {
         for walk in walks(&store).await {
             assert_eq!(walk.len(), 301);
         }
-    }
+        (count(&connection, "log_events").await == 0).then_some(())
+    })
+    .await;
     let moved = walks(&store).await;
     assert_eq!(moved, while_moved);
     let ascending = (0..=EVENTS).map(at).collect::<Vec<_>>();
@@ -143,9 +146,7 @@ async fn an_old_event_that_is_damaged_stays_where_it_is() {
     connection.execute_unprepared(&damaged).await.unwrap();
     write_old(&connection, 2..4).await;
     let store = reopen(&config).await;
-    while count(&connection, "log_entries").await < 4 {
-        tokio::task::yield_now().await;
-    }
+    wait::found("four are moved", async || (count(&connection, "log_entries").await == 4).then_some(())).await;
     assert_eq!(count(&connection, "log_events").await, 1);
     let since = LogQuery { since: Some(at(0)), ..everything() };
     assert_eq!(store.query_log(&since).await.unwrap().events.len(), 4);
@@ -173,6 +174,6 @@ async fn what_an_older_node_writes_meanwhile_is_polled_in_its_order() {
     }
     // The next purge moves what they left.
     store.purge_expired(at(10)).await.unwrap();
-    while count(&older, "log_events").await > 0 {}
+    wait::found("all are moved", async || (count(&older, "log_events").await == 0).then_some(())).await;
     assert_eq!(published(&walks(&store).await[2]), (0..6).map(at).collect::<Vec<_>>());
 }
