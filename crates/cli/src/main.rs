@@ -111,9 +111,9 @@ enum Tokens {
         #[arg(long)]
         org: Option<String>,
         /// Create a token that manages orgs (`/api/v1/orgs`), and nothing in them.
-        #[arg(long, conflicts_with = "org")]
+        #[arg(long, conflicts_with_all = ["org", "days"])]
         operator: bool,
-        /// How many days the token is valid; without it, until it is revoked.
+        /// How many days the token is valid; without it, until it is revoked. A token of an operator has no such end.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_650))]
         days: Option<u32>,
     },

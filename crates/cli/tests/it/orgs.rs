@@ -74,6 +74,8 @@ fn an_org_is_made_limited_suspended_and_resumed_under_a_running_server() {
     let (done, said) = tokens(&["create", "--name", "ada", "--org", "north.example.com"]);
     let second = said.lines().next().unwrap().strip_prefix("admin token: ").unwrap();
     assert!(done && status(base, "north.example.com", second, "/api/v1/inlineHooks") == 200, "{said}");
+    let (done, said) = tokens(&["create", "--name", "grace", "--operator", "--days", "30"]);
+    assert!(!done && said.contains("'--days <N>'"), "an operator's token does not end: {said}");
     let (done, said) = tokens(&["create", "--name", "grace", "--operator"]);
     let operator = said.lines().next().unwrap().strip_prefix("operator token: ").unwrap();
     let address = base.strip_prefix("http://").unwrap();
