@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -82,9 +83,12 @@ impl Default for Limits {
 pub(crate) struct Bulkheads {
     limits: Limits,
     process: Arc<Bulkhead>,
-    orgs: Mutex<HashMap<OrgId, Arc<Bulkhead>>>,
-    hosts: Mutex<HashMap<String, Weak<Bulkhead>>>,
+    orgs: Shared<OrgId>,
+    hosts: Shared<String>,
 }
+
+/// Bulkheads of one kind by what they are for, as long as a hook or a call has them.
+type Shared<K> = Mutex<HashMap<K, Weak<Bulkhead>>>;
 
 /// The bulkheads that the calls of one hook pass, or the test calls of an org.
 #[derive(Debug)]
@@ -144,29 +148,28 @@ impl Bulkheads {
         self.process.taken()
     }
 
+    /// After a change of an org's limit, the calls that are open at the change count against the old bulkhead only.
     fn of_org(&self, org: &OrgId, org_limit: Option<usize>) -> Arc<Bulkhead> {
-        let permits = org_limit.unwrap_or(self.limits.in_flight_per_org);
-        let mut orgs = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
-        // After a change of the org's limit, calls that are open then count against the bulkhead before.
-        if let Some(bulkhead) = orgs.get(org).filter(|bulkhead| bulkhead.permits() == permits) {
-            return Arc::clone(bulkhead);
-        }
-        let bulkhead = Bulkhead::new(permits);
-        orgs.insert(org.clone(), Arc::clone(&bulkhead));
-        bulkhead
+        shared(&self.orgs, org.clone(), org_limit.unwrap_or(self.limits.in_flight_per_org))
     }
 
     fn of_host(&self, host: String) -> Arc<Bulkhead> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bulkhead) = hosts.get(&host).and_then(Weak::upgrade) {
-            return bulkhead;
-        }
-        // Removes the hosts that no hook names any more.
-        hosts.retain(|_, bulkhead| bulkhead.strong_count() > 0);
-        let bulkhead = Bulkhead::new(self.limits.in_flight_per_host);
-        hosts.insert(host, Arc::downgrade(&bulkhead));
-        bulkhead
+        shared(&self.hosts, host, self.limits.in_flight_per_host)
     }
+}
+
+/// The bulkhead for `key`, with `permits` permits.
+fn shared<K: Eq + Hash>(bulkheads: &Shared<K>, key: K, permits: usize) -> Arc<Bulkhead> {
+    let mut bulkheads = bulkheads.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = bulkheads.get(&key).and_then(Weak::upgrade);
+    if let Some(bulkhead) = known.filter(|bulkhead| bulkhead.permits() == permits) {
+        return bulkhead;
+    }
+    // Removes those that no hook and no call has any more.
+    bulkheads.retain(|_, bulkhead| bulkhead.strong_count() > 0);
+    let bulkhead = Bulkhead::new(permits);
+    bulkheads.insert(key, Arc::downgrade(&bulkhead));
+    bulkhead
 }
 
 impl Admission {

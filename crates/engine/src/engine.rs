@@ -165,7 +165,7 @@ impl ReadyHook {
     /// The same hook with an endpoint whose calls fail at once, for a call that must not be made.
     #[must_use]
     pub fn refusing(&self, failure: CallFailure) -> Self {
-        Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::new(Refusing(failure)))
+        Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::new(Refusing(failure))).with_org_limit(self.org_limit)
     }
 
     /// The state of its circuit breaker.

@@ -7,7 +7,7 @@ use tenterhook_contract::{
     hook::{BreakerMode, BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
     id::HookId,
 };
-use tenterhook_engine::{Bound, CallPhase, Decision, FailureCode, Limits, Outcome, Purpose, SkipReason};
+use tenterhook_engine::{Bound, CallFailure, CallPhase, Decision, FailureCode, Limits, Outcome, Purpose, SkipReason};
 use tenterhook_testkit::{origin::origin, point::Numbers, wait};
 use tokio::task::JoinSet;
 
@@ -54,6 +54,17 @@ async fn a_bound_that_is_reached_turns_flows_and_test_calls_away() {
     for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
     }
+}
+
+/// The call is admitted by the limit of its org, not by that of the server: else the org would have two bulkheads.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_must_not_be_made_is_admitted_as_others_of_its_org() {
+    let rig =
+        Rig::with(BuiltInType::Token, HookStatus::Active, &[], Limits { in_flight_per_org: 0, ..Limits::default() });
+    let failure = CallFailure::new(FailureCode::ConnectionRefused, "the hook would wait for itself");
+    let rig = Rig { hook: rig.hook.with_org_limit(Some(1)).refusing(failure), ..rig };
+    let Outcome::Failed(failure) = rig.invoke(None).await.outcome else { panic!("it was not admitted") };
+    assert_eq!(failure.code, FailureCode::ConnectionRefused);
 }
 
 /// The wait for a place spends from the deadline. When what is left is too little for the service, the others who held the

@@ -92,7 +92,7 @@ impl Entropy for Fixed {
 /// An engine with one hook and its script.
 pub(crate) struct Rig {
     pub(crate) engine: Engine,
-    hook_type: BuiltInType,
+    pub(crate) hook_type: BuiltInType,
     pub(crate) hook: ReadyHook,
     pub(crate) endpoint: Arc<Scripted>,
     pub(crate) records: Arc<Records>,
