@@ -245,7 +245,7 @@ impl HookPolicy {
         let retry = reader.one_of("retry", "policy.retry", &RETRIES).unwrap_or(Some(None));
         let max = reader.number("maxConcurrent", "policy.maxConcurrent", 1..=10_000);
         let idle = reader.number("idleConnectionMs", "policy.idleConnectionMs", 0..=IDLE_CONNECTION_MS_MAX);
-        let fallback = reader.fallback();
+        let fallback = reader.fallback(description);
         let failure = reader.failure(description);
         let breaker = match members.get("breaker") {
             None | Some(Value::Null) => Some(default.breaker),
@@ -369,7 +369,7 @@ impl Reader<'_> {
 
     /// `None` is a problem that has been noted, `Some(None)` an absent member.
     #[expect(clippy::option_option, reason = "absent and wrong are different things")]
-    fn fallback(&mut self) -> Option<Option<Box<Fallback>>> {
+    fn fallback(&mut self, description: Option<&Description>) -> Option<Option<Box<Fallback>>> {
         let commands = match self.member("fallbackCommands") {
             None => return Some(None),
             Some(commands @ Value::Array(items)) if !items.is_empty() => commands.clone(),
@@ -378,7 +378,12 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let answer = Answer::parse(json!({ "commands": commands }).to_string().as_bytes()).ok()?;
+        let body = json!({ "commands": commands }).to_string();
+        let answer = match description {
+            Some(description) => Answer::parse_for(body.as_bytes(), description),
+            None => Answer::parse(body.as_bytes()),
+        };
+        let answer = answer.ok()?;
         Some(Some(Box::new(Fallback { commands: Secretive(commands), answer })))
     }
 }
