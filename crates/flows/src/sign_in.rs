@@ -23,7 +23,7 @@ use crate::{commitment::Commitment, oauth::authorize::session_end};
 pub enum SignedIn {
     /// The value of the session's cookie.
     Yes(Secret),
-    /// An unknown login, a wrong password or a user who is not active; the result does not say which.
+    /// The sign-in is refused: the login is unknown, the password is wrong, or the user is not active. Callers are not told which.
     No,
     /// Too many attempts on the login (of an existing user or not), or with too many logins from the network.
     TooManyAttempts,

@@ -1,6 +1,6 @@
 //! How the configurations in memory follow those in the database: this node's own changes, and those of other nodes.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::id::OrgId;
 use tenterhook_model::{Configuration, ConfigurationVersion, ConfigurationWrite};
@@ -12,13 +12,13 @@ use crate::{
     orgs::{Room, UNREADABLE_RETRY},
 };
 
-/// How long a refusal waits for the stored version, to be judged again: a database that is away must not hold it for long.
+/// How long a request that is about to be refused waits for the stored version, before it is judged again.
 const CHECK_TIME_MAX: Duration = Duration::from_secs(1);
 /// Shortest time between two questions for changes, however many notices arrive.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often all orgs are compared with the database, where other nodes work on it too: a node of the version before counts no
-/// changes, nor does somebody who writes by hand.
+/// How often all orgs are compared with the database where other nodes work on it too: nodes of the previous version and
+/// hand-written SQL do not advance the change counter.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How far a node has followed the changes of the database.
@@ -45,10 +45,12 @@ impl Platform {
         stored: ConfigurationVersion,
         seen_at: Instant,
     ) -> Result<(), StoreError> {
-        match (self.org(org_id), self.orgs.room(org_id)) {
-            (Some(known), Some(room)) if known.version() != stored => self.read(&room, Some(seen_at)).await.map(drop),
-            _ => Ok(()),
+        if self.org(org_id).is_some_and(|known| known.version() != stored)
+            && let Some(room) = self.orgs.room(org_id)
+        {
+            self.read(&room, Some(seen_at)).await?;
         }
+        Ok(())
     }
 
     /// The org's snapshot when it is another one than `seen`, as of a moment after `arrived`. Whoever is about to refuse a
@@ -121,9 +123,7 @@ impl Platform {
         match changes {
             Changes::Orgs(ids, position) => {
                 if !ids.is_empty() {
-                    let rows = self.store().orgs_by_id(&ids).await?;
-                    let there: HashSet<_> = rows.iter().map(|(org, _)| &org.id).collect();
-                    self.orgs.put(&rows, ids.iter().filter(|id| !there.contains(id)).cloned());
+                    self.orgs.put_asked(&ids, &self.store().orgs_by_id(&ids).await?);
                 }
                 if let Some(followed) = followed.as_mut() {
                     followed.position = position;
@@ -133,10 +133,8 @@ impl Platform {
                 let swept = Instant::now();
                 // First the position: what is committed meanwhile is asked for the next time.
                 let position = self.store().change_position().await?;
-                let rows = self.store().orgs_with_versions().await?;
-                let there: HashSet<_> = rows.iter().map(|(org, _)| &org.id).collect();
                 let known = self.orgs.ids();
-                self.orgs.put(&rows, known.into_iter().filter(|id| !there.contains(id)));
+                self.orgs.put_asked(&known, &self.store().orgs_with_versions().await?);
                 *followed = Some(Followed { position, swept });
             }
         }
@@ -162,8 +160,8 @@ impl Platform {
     /// in memory will do. `None` when the org is not in the database any more.
     ///
     /// # Errors
-    /// When it cannot be read. One that cannot be read for good is out of service from now on, but for a node without a
-    /// master key that others have already: it keeps what it knows.
+    /// When it cannot be read. An org whose stored objects cannot be read is out of service from now on. A node that lacks a
+    /// master key keeps the configuration that it has.
     pub(crate) async fn read(
         &self,
         room: &Arc<Room>,
@@ -185,6 +183,8 @@ impl Platform {
             return Err(StoreError::Unreadable { what: "org", why: unreadable.why });
         }
         let read_at = Instant::now();
+        // Before anything is read: a change that is announced meanwhile may be missing from what is read.
+        room.put_current();
         let read = match &previous {
             Some(previous) => self.store().load_configuration_since(&room.id, &previous.configuration).await,
             None => self.store().load_configuration(&room.id).await,
@@ -196,7 +196,7 @@ impl Platform {
         };
         match read {
             Ok((configuration, rows)) => {
-                self.orgs.put(&rows, rows.is_empty().then(|| room.id.clone()));
+                self.orgs.put_asked([&room.id], &rows);
                 let Some((org, version)) = rows.into_iter().next() else { return Ok(None) };
                 let is_newest = version == configuration.version;
                 let prepared = self.prepare(room, org, (configuration, read_at), previous.as_deref());
@@ -207,7 +207,7 @@ impl Platform {
                 Ok(Some(snapshot))
             }
             Err(StoreError::NoOrg) => {
-                self.orgs.put(&[], Some(room.id.clone()));
+                self.orgs.put_asked([&room.id], &[]);
                 Ok(None)
             }
             Err(error @ StoreError::KeyMissing { .. }) if previous.is_some() => {

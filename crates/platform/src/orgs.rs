@@ -1,11 +1,10 @@
 //! Which orgs there are, by id and by host, and which of them are in memory.
 //!
-//! A node knows of every org who it is and nothing more. What an org is configured with is read when somebody first asks for it,
-//! and let go when many others were asked for since. An org that is in use is never let go: requests hold its snapshot, changes
-//! its turns.
+//! A node holds the row of every org. It reads an org's configuration when a request first names the org, and drops it when many
+//! other orgs were used since. An org that is in use is never dropped: requests hold its snapshot, changes its turns.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,7 +22,7 @@ use crate::{OrgSnapshot, org_turns::OrgTurns};
 
 /// Orgs that a node holds in memory, unless more are in use at the same time.
 pub const ORGS_LOADED_MAX: usize = 1_000;
-/// One in so many of the bound is let go at once, so that looking for them is rare.
+/// Each pass drops this part of the bound beyond the excess, so that passes are rare.
 const LET_GO_PART: usize = 16;
 /// How long an org that could not be read is out of service before it is tried again.
 pub(crate) const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
@@ -86,7 +85,6 @@ impl Room {
     /// From now on this is the configuration, and it could be read.
     pub(crate) fn put(&self, snapshot: Arc<OrgSnapshot>) {
         self.snapshot.store(Some(snapshot));
-        self.behind.store(false, Ordering::Relaxed);
         if self.unreadable().take().is_some() {
             tracing::info!(org = %self.id, "configuration.readable: the org is in service again");
         }
@@ -95,7 +93,6 @@ impl Room {
     /// From now on the org is out of service, loudly.
     pub(crate) fn put_unreadable(&self, why: String) {
         self.snapshot.store(None);
-        self.behind.store(false, Ordering::Relaxed);
         let mut unreadable = self.unreadable();
         if unreadable.as_ref().is_none_or(|known| known.why != why) {
             tracing::error!(org = %self.id, why, "configuration.unreadable: the org is out of service until it can be read");
@@ -112,17 +109,23 @@ impl Room {
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There is something newer to read.
+    /// The database has a newer version.
     pub(crate) fn put_behind(&self) {
         self.behind.store(true, Ordering::Relaxed);
     }
 
+    /// Reading begins: what it reads has every change that was announced until now.
+    pub(crate) fn put_current(&self) {
+        self.behind.store(false, Ordering::Relaxed);
+    }
+
     fn is_due(&self) -> bool {
-        self.behind.load(Ordering::Relaxed)
+        (self.behind.load(Ordering::Relaxed) && self.snapshot.load().is_some())
             || self.unreadable().as_ref().is_some_and(|unreadable| unreadable.tried.elapsed() >= UNREADABLE_RETRY)
     }
 
-    /// Whether nobody has it: no request an old or a new snapshot, nobody a turn. Only while the table is locked for writing.
+    /// Whether no request holds a snapshot of the org and no change holds its turns. Called only while the table is locked for
+    /// writing.
     fn is_idle(room: &Arc<Self>) -> bool {
         let snapshot = room.snapshot();
         let (held, turns) = match &snapshot {
@@ -135,7 +138,7 @@ impl Room {
             && room.reading.try_lock().is_ok()
     }
 
-    /// Whether something would be forgotten with it that is worth keeping: that a service does not answer.
+    /// Whether a breaker of the org is not closed: dropping the org would reset it.
     fn is_remembering(&self) -> bool {
         let is_open =
             |org: Arc<OrgSnapshot>| org.ready_hooks().any(|hook| hook.breaker().state != BreakerState::Closed);
@@ -159,15 +162,17 @@ impl Table {
         named.or(self.default.as_ref())
     }
 
-    /// Takes over what an org's row says now. Answers whether that is new.
-    fn put(&mut self, org: &Org) -> bool {
-        if self.known.get(&org.id) == Some(org) {
-            return false;
+    /// Takes over what an org's row says now.
+    fn put(&mut self, org: &Org) {
+        match self.known.get_mut(&org.id) {
+            // It has the names that it had: nobody else wants another one.
+            Some(known) if known.host == org.host && known.created == org.created => *known = org.clone(),
+            _ => {
+                self.forget_name(&org.id);
+                self.known.insert(org.id.clone(), org.clone());
+                self.name(org);
+            }
         }
-        self.forget_name(&org.id);
-        self.known.insert(org.id.clone(), org.clone());
-        self.name(org);
-        true
     }
 
     /// Gives an org its host, or makes it the default one, unless an older org has that.
@@ -187,7 +192,7 @@ impl Table {
         }
     }
 
-    /// Takes the org's host, or that it is the default one, from it: the next one that wants it gets it.
+    /// Frees the org's host, or its role as the default org, and gives it to the oldest other org that claims it.
     fn forget_name(&mut self, id: &OrgId) {
         let Some(org) = self.known.remove(id) else { return };
         let is_its_own = match &org.host {
@@ -270,6 +275,11 @@ impl Orgs {
         self.read().known.get(id).cloned()
     }
 
+    /// Whether the org could not be read when it was last asked for.
+    pub(crate) fn is_unreadable(&self, id: &OrgId) -> bool {
+        self.read().rooms.get(id).is_some_and(|room| room.unreadable().is_some())
+    }
+
     /// The room of an org that there is.
     pub(crate) fn room(&self, id: &OrgId) -> Option<Arc<Room>> {
         if let Some(room) = self.read().rooms.get(id) {
@@ -285,27 +295,43 @@ impl Orgs {
         self.read().rooms.values().filter(|room| room.is_due()).cloned().collect()
     }
 
-    /// Takes over the rows of orgs, each with the version of its configuration, and which are gone.
-    pub(crate) fn put(&self, rows: &[(Org, ConfigurationVersion)], gone: impl IntoIterator<Item = OrgId>) {
-        let mut table = self.write();
-        for (org, version) in rows {
-            let is_new = table.put(org);
-            let Some(room) = table.rooms.get(&org.id) else { continue };
-            if room.snapshot().is_some_and(|known| is_new || known.version() != *version) {
-                room.put_behind();
+    /// Takes over the rows that the database has of the orgs `asked`, each with the version of its configuration. An org
+    /// without a row is gone.
+    pub(crate) fn put_asked<'a>(
+        &self,
+        asked: impl IntoIterator<Item = &'a OrgId>,
+        rows: &[(Org, ConfigurationVersion)],
+    ) {
+        let there: HashSet<_> = rows.iter().map(|(org, _)| &org.id).collect();
+        let (new, gone) = {
+            let table = self.read();
+            let new: Vec<_> = rows.iter().filter(|(org, _)| table.known.get(&org.id) != Some(org)).collect();
+            let gone = asked.into_iter().filter(|id| !there.contains(id) && table.known.contains_key(id));
+            (new, gone.collect::<Vec<_>>())
+        };
+        // Requests read the table: it is locked for writing only where something differs.
+        if !(new.is_empty() && gone.is_empty()) {
+            let mut table = self.write();
+            for (org, _) in new {
+                table.put(org);
+            }
+            for id in gone {
+                tracing::warn!(org = %id, "configuration.org is no longer in the database, and is served no longer");
+                table.forget_name(id);
+                table.rooms.remove(id);
             }
         }
-        for id in gone {
-            if table.known.contains_key(&id) {
-                tracing::warn!(org = %id, "configuration.org is no longer in the database, and is served no longer");
-                table.forget_name(&id);
-                table.rooms.remove(&id);
+        let table = self.read();
+        for (org, version) in rows {
+            let Some(room) = table.rooms.get(&org.id) else { continue };
+            if room.snapshot().is_some_and(|known| known.org != *org || known.version() != *version) {
+                room.put_behind();
             }
         }
     }
 
-    /// Lets orgs go that were not asked for in the longest time, when there are more than `loaded_max`: those first with which
-    /// nothing is forgotten. What is in use stays.
+    /// Drops the orgs that were not asked for in the longest time, when there are more than `loaded_max`: first those whose
+    /// breakers are all closed. Orgs in use stay.
     pub(crate) fn let_go(&self, loaded_max: usize) {
         if self.read().rooms.len() <= loaded_max {
             return;

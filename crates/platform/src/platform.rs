@@ -97,7 +97,7 @@ pub struct Platform {
 /// Why an org that there is cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum OrgError {
-    /// Something of its configuration cannot be read: it is out of service until somebody mends that. The log says what.
+    /// A stored object of its configuration cannot be read. The org is out of service until it can be; the log names the object.
     #[error("the org is out of service: its configuration cannot be read")]
     Unreadable,
     /// The database does not answer at present.
@@ -194,11 +194,6 @@ impl Platform {
         self.orgs.all_loaded()
     }
 
-    /// The ids of all orgs, in memory or not.
-    pub fn org_ids(&self) -> Vec<OrgId> {
-        self.orgs.ids()
-    }
-
     /// How many orgs there are, how many of them are in memory, and how many are out of service because they cannot be read.
     pub fn org_counts(&self) -> (usize, usize, usize) {
         self.orgs.counts()
@@ -231,7 +226,7 @@ impl Platform {
 
     /// Whether the org is out of service because something of it cannot be read.
     pub fn is_out_of_service(&self, id: &OrgId) -> bool {
-        self.orgs.known(id).is_some() && self.orgs.room(id).is_some_and(|room| room.is_unreadable().is_some())
+        self.orgs.is_unreadable(id)
     }
 
     /// The id of the org that the host of a request, `HOST` or `HOST:PORT`, chooses: the one with that host, else the default
@@ -253,7 +248,7 @@ impl Platform {
     /// The org that a host chooses, read when it is not in memory.
     ///
     /// # Errors
-    /// When it cannot be read, for the moment or until somebody mends it.
+    /// When it cannot be read: the database does not answer, or a stored object is damaged or unknown.
     pub async fn org_for(&self, host: Option<&str>) -> Result<Option<Arc<OrgSnapshot>>, OrgError> {
         if let Some(loaded) = self.orgs.loaded_by_host(host) {
             return Ok(Some(loaded));
@@ -267,7 +262,7 @@ impl Platform {
     /// The org with this id, read when it is not in memory. `None` when there is no such org.
     ///
     /// # Errors
-    /// When it cannot be read, for the moment or until somebody mends it.
+    /// When it cannot be read: the database does not answer, or a stored object is damaged or unknown.
     pub async fn load_org(&self, id: &OrgId) -> Result<Option<Arc<OrgSnapshot>>, OrgError> {
         if let Some(loaded) = self.orgs.loaded(id) {
             return Ok(Some(loaded));
@@ -278,13 +273,9 @@ impl Platform {
         }
     }
 
-    /// Lets every org go that nobody uses at present: it is read anew when it is asked for.
-    pub fn let_go_of_idle_orgs(&self) {
-        self.let_go_of_idle_orgs_but(0);
-    }
-
-    /// The same until so many are in memory.
-    pub fn let_go_of_idle_orgs_but(&self, kept: usize) {
+    /// Drops orgs that no request and no change uses, until at most `kept` orgs are in memory. They are read again when they
+    /// are asked for.
+    pub fn let_go_of_idle_orgs(&self, kept: usize) {
         self.orgs.let_go(kept);
     }
 
@@ -295,14 +286,19 @@ impl Platform {
         Ok(())
     }
 
-    /// Takes over what the database says about an org now, after somebody wrote its row.
+    /// Takes over what the database says about an org now, after its row was written.
     ///
     /// # Errors
-    /// When the database does not answer.
-    pub async fn look_at(&self, id: &OrgId) -> Result<(), StoreError> {
+    /// When the database does not answer. A configuration that cannot be read is no error of this: the row is committed.
+    async fn look_at(&self, id: &OrgId) -> Result<(), StoreError> {
         let rows = self.store.orgs_by_id([id]).await?;
-        self.orgs.put(&rows, rows.is_empty().then(|| id.clone()));
-        self.read_what_is_due().await
+        self.orgs.put_asked([id], &rows);
+        for room in self.orgs.due().into_iter().filter(|room| room.id == *id) {
+            if let Err(error) = self.read(&room, Some(Instant::now())).await {
+                tracing::warn!(%error, "configuration.reload failed after a change; it is tried again");
+            }
+        }
+        Ok(())
     }
 
     /// The room of an org: of one that this node has not heard of yet, too.
@@ -310,7 +306,7 @@ impl Platform {
         if let Some(room) = self.orgs.room(id) {
             return Ok(Some(room));
         }
-        self.orgs.put(&self.store.orgs_by_id([id]).await?, None);
+        self.orgs.put_asked([id], &self.store.orgs_by_id([id]).await?);
         Ok(self.orgs.room(id))
     }
 
@@ -358,7 +354,7 @@ impl Platform {
             let began = Instant::now();
             match self.store.commit_configuration(org_id, snapshot.version(), writes.clone()).await {
                 Ok(next) => {
-                    // It is committed, so it is answered and logged as done, whatever comes of the rest.
+                    // The change is committed: it is answered and logged as done, also when this node fails to read it.
                     self.take_over(&room, &snapshot, (writes, next, began)).await;
                     return Ok(result);
                 }

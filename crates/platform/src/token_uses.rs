@@ -15,13 +15,20 @@ use tenterhook_store::Store;
 
 /// Seconds between two notes of one token.
 const NOTE_EVERY_SECONDS: i64 = 60;
-/// Tokens whose notes are remembered. Beyond that, uses are not noted until a minute has passed.
+/// Tokens whose notes are remembered. When there are as many, uses of further tokens are not noted until notes are a minute old.
 const TOKENS_MAX: usize = 10_000;
 
 /// The notes that this node has made.
 pub struct TokenUses {
     store: Store,
-    noted: Mutex<HashMap<(OrgId, ApiTokenId), Timestamp>>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Default)]
+struct Noted {
+    last: HashMap<(OrgId, ApiTokenId), Timestamp>,
+    /// When notes older than a minute were last forgotten.
+    swept: Option<Timestamp>,
 }
 
 impl TokenUses {
@@ -52,16 +59,18 @@ impl TokenUses {
         }
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (token.org_id.clone(), token.id.clone());
-        if noted.get(&key).is_some_and(|last| *last > since) {
+        if noted.last.get(&key).is_some_and(|last| *last > since) {
             return false;
         }
-        if noted.len() >= TOKENS_MAX {
-            noted.retain(|_, last| *last > since);
+        // Not for each request, because all notes are looked at.
+        if noted.last.len() >= TOKENS_MAX && noted.swept.is_none_or(|swept| swept <= now.plus_seconds(-1)) {
+            noted.last.retain(|_, last| *last > since);
+            noted.swept = Some(now);
         }
-        if noted.len() >= TOKENS_MAX && !noted.contains_key(&key) {
+        if noted.last.len() >= TOKENS_MAX && !noted.last.contains_key(&key) {
             return false;
         }
-        noted.insert(key, now);
+        noted.last.insert(key, now);
         true
     }
 }
@@ -120,6 +129,6 @@ mod tests {
         }
         assert!(!uses.is_due(&token(1_000_000, None), at(59)), "one more");
         assert!(uses.is_due(&token(1_000_000, None), at(60)), "the others are forgotten");
-        assert_eq!(uses.noted.lock().unwrap().len(), 1);
+        assert_eq!(uses.noted.lock().unwrap().last.len(), 1);
     }
 }

@@ -151,7 +151,7 @@ async fn an_org_with_an_open_breaker_is_let_go_last() {
         let org = add_org(&world.platform, number).await;
         world.platform.load_org(&org).await.unwrap().unwrap();
     }
-    world.platform.let_go_of_idle_orgs_but(1);
+    world.platform.let_go_of_idle_orgs(1);
     assert_eq!(world.platform.org_counts().1, 1);
     assert_eq!(state(), BreakerState::Open, "it is the one that stays");
 }

@@ -244,7 +244,7 @@ async fn a_hook_of_a_declared_type_is_a_resource_like_any_other() {
     let listed = world.api("GET", &format!("/api/v1/inlineHooks?type={NAME}"), None).await.json();
     assert_eq!(listed.as_array().unwrap().len(), 1);
 
-    world.platform.let_go_of_idle_orgs();
+    world.platform.let_go_of_idle_orgs(0);
     assert!(world.platform.org_by_host(None).is_none());
     let stored = world.api("GET", &path, None).await;
     assert_eq!((stored.status.as_u16(), &stored.json()["type"]), (200, &json!(NAME)), "read from the database");
