@@ -60,6 +60,17 @@ pub async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
+/// Moves a clock that runs forward by this much, so that a test with real sockets need not wait.
+///
+/// # Panics
+/// When the runtime has more than one thread, or when its clock is paused.
+#[cfg(feature = "paused-clock")]
+pub async fn skip(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 #[cfg(test)]
 mod tests {
     use super::{found_blocking, until};

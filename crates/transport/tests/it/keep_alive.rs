@@ -9,7 +9,10 @@ use std::{
 };
 
 use tenterhook_engine::{Endpoint, FailureCode, Progress, Transport as _};
-use tenterhook_testkit::service::{Service, Step};
+use tenterhook_testkit::{
+    service::{Service, Step},
+    wait,
+};
 use tenterhook_transport::{EgressPolicy, HttpTransport, Proxy, TransportConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -60,7 +63,7 @@ async fn a_hook_sets_how_long_its_connections_may_be_idle() {
         for _ in 0..3 {
             assert_eq!(call(&*endpoint).await.result.unwrap().status, 200);
             // Longer than the time that nothing is known of a service, shorter than what this hook allows.
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            wait::skip(Duration::from_millis(250)).await;
         }
         assert_eq!(connections(&service), wanted, "{idle:?}");
     }
@@ -78,7 +81,7 @@ async fn how_long_a_service_keeps_connections_is_found_out() {
             assert!(began.elapsed() > Duration::from_secs(1), "not before it was seen");
             return;
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        wait::skip(Duration::from_millis(250)).await;
     }
     panic!("it was not found out: {:?}", connections(&service));
 }
