@@ -10,7 +10,7 @@ use std::{
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait, Iterable as _, PaginatorTrait as _, PrimaryKeyToColumn,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement, TryGetable,
     sea_query::{Expr, ExprTrait as _, Query, SimpleExpr},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -51,6 +51,16 @@ const PURGE_BATCH: u64 = 1_000;
 const PURGE_LOCK: i64 = 0x7465_6e74_6572_6870;
 /// Pause after each batch.
 const PURGE_PAUSE: Duration = Duration::from_millis(5);
+/// The orgs whose oldest event of the earlier form was published before a moment; mostly that table is empty. Here and below
+/// the oldest of an org is the first in an index, so one statement that asks for it is quick where a scan would not be.
+const OLD_EVENTS: &str = "SELECT id FROM orgs WHERE EXISTS (SELECT 1 FROM log_events) AND \
+     (SELECT MIN(published_us) FROM log_events WHERE log_events.org_id = orgs.id) < $1";
+/// The numbers of the orgs whose oldest event was published before a moment.
+const EVENTS: &str = "SELECT number FROM log_names AS orgs WHERE org = 0 AND \
+     (SELECT MIN(published_us) FROM log_entries WHERE log_entries.org = orgs.number) < $1";
+/// The numbers of the orgs whose oldest text is of an epoch before this one.
+const TEXTS: &str = "SELECT number FROM log_names AS orgs WHERE org = 0 AND \
+     (SELECT MIN(epoch) FROM log_names AS texts WHERE texts.org = orgs.number) < $1";
 /// Log events are kept for 90 days (`system-log.md` section 1).
 pub const LOG_RETENTION_SECONDS: i64 = 90 * 86_400;
 
@@ -269,28 +279,35 @@ impl Store {
     /// not counted: so events are kept for up to a day longer.
     async fn purge_log(&self, kept_since: Timestamp) -> Result<u64, StoreError> {
         self.remove::<log_mark::Entity>(log_mark::Column::StretchUs.lt(stretch(kept_since))).await?;
-        let log_until = kept_since.as_micros();
+        let us = kept_since.as_micros();
         let mut removed = 0;
-        for org in self.orgs().await?.into_iter().filter(|_| !self.old_log.is_done()) {
-            // By org, as the index has them.
-            let of_org = log_event::Column::OrgId.eq(org.id.as_str());
-            removed +=
-                self.remove::<log_event::Entity>(of_org.and(log_event::Column::PublishedUs.lt(log_until))).await?;
+        for org in self.purgeable::<String>(OLD_EVENTS, us).await? {
+            let of_org = log_event::Column::OrgId.eq(org);
+            removed += self.remove::<log_event::Entity>(of_org.and(log_event::Column::PublishedUs.lt(us))).await?;
         }
         if self.connections.writer.get_database_backend() == DbBackend::Postgres {
             self.drop_log_days(kept_since).await?;
         } else {
-            let orgs = log_name::Entity::find().filter(log_name::Column::Org.eq(0));
-            for org in orgs.all(&self.connections.reader).await? {
-                let of_org = log_entry::Column::Org.eq(org.number);
-                removed +=
-                    self.remove::<log_entry::Entity>(of_org.and(log_entry::Column::PublishedUs.lt(log_until))).await?;
+            for org in self.purgeable::<i64>(EVENTS, us).await? {
+                let of_org = log_entry::Column::Org.eq(org);
+                removed += self.remove::<log_entry::Entity>(of_org.and(log_entry::Column::PublishedUs.lt(us))).await?;
             }
         }
         // Texts of an epoch that ended a whole one before: a node whose clock is behind may still say them.
-        let of_no_use = log_name::Column::Org.ne(0).and(log_name::Column::Epoch.lt(epoch(kept_since) - 1));
-        self.remove::<log_name::Entity>(of_no_use).await?;
+        let kept_epoch = epoch(kept_since) - 1;
+        for org in self.purgeable::<i64>(TEXTS, kept_epoch).await? {
+            let of_org = log_name::Column::Org.eq(org);
+            self.remove::<log_name::Entity>(of_org.and(log_name::Column::Epoch.lt(kept_epoch))).await?;
+        }
         Ok(removed)
+    }
+
+    /// The orgs that have something before `bound`, found by one of the statements below without a transaction.
+    async fn purgeable<T: TryGetable>(&self, sql: &str, bound: i64) -> Result<Vec<T>, StoreError> {
+        let reader = &self.connections.reader;
+        let asked = Statement::from_sql_and_values(reader.get_database_backend(), sql, [bound.into()]);
+        let rows = reader.query_all_raw(asked).await?;
+        Ok(rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
     }
 
     /// Drops the days that are over, each by itself; where another node purges, it is left to that one.

@@ -152,6 +152,22 @@ async fn an_old_event_that_is_damaged_stays_where_it_is() {
     assert_eq!(store.query_log(&since).await.unwrap().events.len(), 4);
 }
 
+/// It cannot be moved, but it is not kept for longer than others.
+#[tokio::test]
+async fn an_old_event_that_is_damaged_is_purged_like_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = StoreConfig::Sqlite { path: folder.path().join("store.sqlite") };
+    let connection = version_before(&config).await;
+    let damaged = format!("INSERT INTO log_events (org_id, published_us, document) VALUES ('{}', 0, '{{')", org());
+    connection.execute_unprepared(&damaged).await.unwrap();
+    let store = reopen(&config).await;
+    wait::found("pages leave it out", async || store.query_log(&everything()).await.ok()).await;
+    assert_eq!(store.purge_expired(at(0)).await.unwrap(), 0, "it is not known yet whether the clock is right");
+    assert_eq!(count(&connection, "log_events").await, 1);
+    assert_eq!(store.purge_expired(at(0)).await.unwrap(), 1);
+    assert_eq!(count(&connection, "log_events").await, 0);
+}
+
 /// Nodes of several versions on one database: what each writes is found by the newer one, in the order of writing.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
