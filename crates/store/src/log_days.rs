@@ -29,9 +29,24 @@ pub(crate) async fn make(connection: &impl ConnectionTrait, day: i64) -> Result<
     connection.execute_unprepared(&make).await.map(drop)
 }
 
-/// Makes today's partition and those of the days to come, as far as the clock can be trusted.
+/// Today and the next days.
+fn ahead(now: Timestamp) -> impl Iterator<Item = i64> {
+    day(now)..=day(now).saturating_add(AHEAD)
+}
+
+/// Whether today or one of the next days has no partition.
+pub(crate) async fn is_one_missing(connection: &impl ConnectionTrait, now: Timestamp) -> Result<bool, DbErr> {
+    for day in ahead(now) {
+        if !is_there(connection, day).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Makes the partitions of today and of the next days that are not there yet.
 pub(crate) async fn make_ahead(connection: &impl ConnectionTrait, now: Timestamp) -> Result<(), DbErr> {
-    for day in day(now)..=day(now) + AHEAD {
+    for day in ahead(now) {
         make(connection, day).await?;
     }
     Ok(())

@@ -255,7 +255,10 @@ impl Store {
     /// Only what had expired at the last call too is removed, so the first one removes nothing: a clock that jumps ahead and
     /// back again, on one node, must not take everybody's sessions with it.
     pub async fn purge_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.make_log_days(now).await?;
+        if let Err(error) = self.make_log_days(now).await {
+            // Whoever writes an event of a day that is missing makes it.
+            tracing::error!(%error, "system_log.days: partitions for the next days could not be made; it is tried again");
+        }
         self.move_old_log();
         let last = self.purged.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
         let Some(now) = last.map(|last| last.min(now)) else { return Ok(0) };
@@ -326,9 +329,11 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the partitions of the System Log for today and the days to come, where it has some.
+    /// Makes the partitions of the System Log for today and the days to come, where it has some. The turn, for which the log's
+    /// writers would wait, is taken only when one is missing.
     async fn make_log_days(&self, now: Timestamp) -> Result<(), StoreError> {
-        if self.connections.writer.get_database_backend() == DbBackend::Postgres {
+        let has_days = self.connections.writer.get_database_backend() == DbBackend::Postgres;
+        if has_days && log_days::is_one_missing(&self.connections.reader, now).await? {
             let turn = log_turn(&self.connections.writer).await?;
             log_days::make_ahead(&turn, now).await?;
             turn.commit().await?;

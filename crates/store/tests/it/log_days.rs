@@ -5,11 +5,13 @@ use tenterhook_contract::Timestamp;
 use tenterhook_model::LogQuery;
 
 use crate::{
-    databases::{at, connect, open, org, postgres},
+    databases::{at, connect, open, org, postgres, session, waiting},
     log::{event, everything},
 };
 
 const DAY: i64 = 86_400;
+/// The advisory lock of the node that writes the log.
+const LOG_TURN: i64 = 0x7465_6e74_6572_686c;
 
 /// Numbers of the days that have a partition.
 async fn days(connection: &DatabaseConnection) -> Vec<i64> {
@@ -65,6 +67,35 @@ async fn the_node_that_purges_makes_the_days_to_come_and_drops_those_that_are_ov
     let kept = days(&other).await;
     assert_eq!(kept.first(), Some(&(first + 1)), "{kept:?}");
     assert!(kept.contains(&(first + 94)), "{kept:?}");
+}
+
+/// A partition that cannot be made, here because its name is taken, keeps nothing else from being purged.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn a_day_that_cannot_be_made_keeps_nothing_else_from_being_purged() {
+    let config = postgres().await;
+    let (store, other) = (open(&config).await, connect(&config).await);
+    other.execute_unprepared(&format!("CREATE TABLE log_entries_d{} ()", day(at(0)) + 1)).await.unwrap();
+    store.insert_session(&session("expired", at(-1))).await.unwrap();
+    assert_eq!(store.purge_expired(at(0)).await.unwrap(), 0, "it is not known yet whether the clock is right");
+    assert_eq!(store.purge_expired(at(0)).await.unwrap(), 1);
+    assert!(days(&other).await.is_empty());
+}
+
+/// The turn of the log is for nodes that write: it is not taken for days that are there.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn days_that_are_there_take_no_turn() {
+    let config = postgres().await;
+    let (store, other) = (open(&config).await, connect(&config).await);
+    store.purge_expired(at(0)).await.unwrap();
+    let turn = sea_orm::TransactionTrait::begin(&other).await.unwrap();
+    turn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOG_TURN})")).await.unwrap();
+    let purging = tokio::spawn(async move { store.purge_expired(at(0)).await });
+    waiting(&config, "advisory", &purging).await;
+    assert!(purging.is_finished(), "it waits for the turn");
+    purging.await.unwrap().unwrap();
+    turn.rollback().await.unwrap();
 }
 
 /// Who reads a day while another one is made or dropped waits for nobody.
