@@ -11,7 +11,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Statement,
-    sea_query::{Expr, ExprTrait as _},
+    sea_query::{Expr, ExprTrait as _, Query},
 };
 use tenterhook_contract::id::OrgId;
 use tenterhook_model::ConfigurationVersion;
@@ -54,8 +54,14 @@ pub enum Changes {
 impl Store {
     /// The position after the last change.
     pub async fn change_position(&self) -> Result<ChangePosition, StoreError> {
-        let last = change::Entity::find().order_by_desc(change::Column::Number).one(&self.connections.reader).await?;
-        Ok(last.map(|row| ChangePosition { number: row.number, mark: row.mark }).unwrap_or_default())
+        let last = change::Entity::find()
+            .select_only()
+            .columns([change::Column::Number, change::Column::Mark])
+            .order_by_desc(change::Column::Number)
+            .into_tuple::<(i64, i64)>()
+            .one(&self.connections.reader)
+            .await?;
+        Ok(last.map(|(number, mark)| ChangePosition { number, mark }).unwrap_or_default())
     }
 
     /// The orgs that were changed since `seen`: themselves, or their configurations.
@@ -87,11 +93,7 @@ impl Store {
     /// Removes changes that no follower asks for any more.
     pub(crate) async fn purge_changes(&self) -> Result<(), StoreError> {
         let last = self.change_position().await?;
-        change::Entity::delete_many()
-            .filter(change::Column::Number.lte(last.number - CHANGES_KEPT))
-            .exec(&self.connections.writer)
-            .await?;
-        Ok(())
+        self.remove::<change::Entity>(change::Column::Number.lte(last.number - CHANGES_KEPT)).await.map(drop)
     }
 }
 
@@ -109,16 +111,22 @@ pub(crate) async fn count_change(
         Some((_, objects)) => to_text("change", &objects).ok(),
         None => None,
     };
-    change_counter::Entity::update_many()
-        .col_expr(change_counter::Column::Number, Expr::col(change_counter::Column::Number).add(1))
-        .filter(change_counter::Column::Id.eq(1))
-        .exec(transaction)
-        .await?;
-    let number = change_counter::Entity::find_by_id(1)
-        .one(transaction)
-        .await?
-        .map(|row| row.number)
-        .ok_or_else(|| sea_orm::DbErr::Custom("the counter of changes has no row".to_owned()))?;
+    let backend = transaction.get_database_backend();
+    if backend == DbBackend::Postgres {
+        // The nodes that listen get it with the commit. It comes before the lock of the counter, for which other changes wait.
+        let notify = format!("SELECT pg_notify('{CHANNEL}', '')");
+        transaction.query_one_raw(Statement::from_string(backend, notify)).await?;
+    }
+    let mut count = Query::update();
+    count
+        .table(change_counter::Entity)
+        .value(change_counter::Column::Number, Expr::col(change_counter::Column::Number).add(1))
+        .and_where(change_counter::Column::Id.eq(1))
+        .returning_col(change_counter::Column::Number);
+    let counted = transaction.query_one(&count).await?;
+    let number = counted
+        .ok_or_else(|| sea_orm::DbErr::Custom("the counter of changes has no row".to_owned()))?
+        .try_get_by_index(0)?;
     let row = change::ActiveModel {
         number: Set(number),
         mark: Set(mark),
@@ -127,12 +135,6 @@ pub(crate) async fn count_change(
         objects: Set(objects),
     };
     change::Entity::insert(row).exec_without_returning(transaction).await?;
-    let backend = transaction.get_database_backend();
-    if backend == DbBackend::Postgres {
-        // Sent with the commit, to the nodes that listen.
-        let notify = format!("SELECT pg_notify('{CHANNEL}', '')");
-        transaction.query_one_raw(Statement::from_string(backend, notify)).await?;
-    }
     Ok(())
 }
 

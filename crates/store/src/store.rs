@@ -51,8 +51,8 @@ const PURGE_BATCH: u64 = 1_000;
 const PURGE_LOCK: i64 = 0x7465_6e74_6572_6870;
 /// Pause after each batch.
 const PURGE_PAUSE: Duration = Duration::from_millis(5);
-/// The orgs whose oldest event of the earlier form was published before a moment; mostly that table is empty. Here and below
-/// the oldest of an org is the first in an index, so one statement that asks for it is quick where a scan would not be.
+/// The orgs whose oldest event of the earlier form was published before a moment. Mostly that table is empty. In this statement
+/// and the next two an index finds the oldest row of each org, so no table is scanned.
 const OLD_EVENTS: &str = "SELECT id FROM orgs WHERE EXISTS (SELECT 1 FROM log_events) AND \
      (SELECT MIN(published_us) FROM log_events WHERE log_events.org_id = orgs.id) < $1";
 /// The numbers of the orgs whose oldest event was published before a moment.
@@ -305,7 +305,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// The orgs that have something before `bound`, found by one of the statements below without a transaction.
+    /// The orgs that have something before `bound`, found without a transaction. `sql` is [`OLD_EVENTS`], [`EVENTS`] or [`TEXTS`].
     async fn purgeable<T: TryGetable>(&self, sql: &str, bound: i64) -> Result<Vec<T>, StoreError> {
         let reader = &self.connections.reader;
         let asked = Statement::from_sql_and_values(reader.get_database_backend(), sql, [bound.into()]);
@@ -343,7 +343,7 @@ impl Store {
 
     /// Removes the rows that `expired` selects, a batch at a time: others write in between. Where another node removes
     /// something just then, it is left to that one: two would wait for each other's rows.
-    async fn remove<E: EntityTrait>(&self, expired: SimpleExpr) -> Result<u64, StoreError> {
+    pub(crate) async fn remove<E: EntityTrait>(&self, expired: SimpleExpr) -> Result<u64, StoreError> {
         self.in_batches::<E>(expired, None).await
     }
 
