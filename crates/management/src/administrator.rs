@@ -1,6 +1,6 @@
 //! What the management API does: judge a change, commit it, log it. Handlers hold none of this.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use tenterhook_contract::{
     context::{RequestContext, UrlValue},
@@ -50,6 +50,9 @@ pub enum ManagementError {
     /// A bound on open calls of inline hooks is reached; waiting cures it.
     #[error("too many calls of inline hooks are in flight")]
     TurnedAway,
+    /// The org of the request cannot be served: its configuration cannot be read.
+    #[error("the org is out of service")]
+    OrgOutOfService,
     /// Too many others change the configuration at the same time.
     #[error("the configuration is being changed by too many others")]
     Contended,
@@ -81,7 +84,11 @@ impl From<ChangeError<Self>> for ManagementError {
     fn from(error: ChangeError<Self>) -> Self {
         match error {
             ChangeError::Refused(error) => error,
-            ChangeError::NoOrg(id) => Self::NotFound { id: id.to_string(), kind: "Org" },
+            // The org was there when the request arrived. A 404 would say that the resource does not exist.
+            ChangeError::NoOrg(_)
+            | ChangeError::Store(StoreError::Unreadable { .. } | StoreError::Undecryptable { .. }) => {
+                Self::OrgOutOfService
+            }
             ChangeError::Contended => Self::Contended,
             ChangeError::Store(error) => Self::Store(error),
         }
@@ -95,6 +102,8 @@ pub struct Administrator {
     pub caller: Caller,
     /// Its API token.
     pub token: ApiToken,
+    /// The org when the request arrived. An org stays in memory while somebody holds a snapshot of it.
+    pub org: Arc<OrgSnapshot>,
 }
 
 impl Administrator {
@@ -122,12 +131,11 @@ impl Administrator {
 }
 
 /// The org of an administrator, as it is now.
-pub fn org_of(
-    platform: &Platform,
-    administrator: &Administrator,
-) -> Result<std::sync::Arc<OrgSnapshot>, ManagementError> {
-    let id = &administrator.token.org_id;
-    platform.org(id).ok_or_else(|| ManagementError::NotFound { id: id.to_string(), kind: "Org" })
+///
+/// # Errors
+/// [`ManagementError::OrgOutOfService`] when it could not be read any more since the request arrived.
+pub fn org_of(platform: &Platform, administrator: &Administrator) -> Result<Arc<OrgSnapshot>, ManagementError> {
+    platform.org(&administrator.org.org.id).ok_or(ManagementError::OrgOutOfService)
 }
 
 /// Refuses one more object where there are `limit` of the kind already: the one way to say that a limit is reached.
@@ -146,7 +154,7 @@ pub(crate) fn log_change(
     message: &str,
     target: Target,
 ) {
-    let Administrator { caller, token } = administrator;
+    let Administrator { caller, token, .. } = administrator;
     let event = Event::of_caller(platform.stamp(), &token.org_id, caller, token_actor(token)).with_token(token);
     platform.log_event(event.named(event_type, message).about([Cow::Owned(target)]));
 }

@@ -15,7 +15,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tenterhook_contract::id::OrgId;
 use tenterhook_engine::BreakerState;
-use tenterhook_model::{ConfigurationVersion, Org};
+use tenterhook_model::{ConfigurationVersion, Org, OrgStatus};
 use tokio::time::Instant;
 
 use crate::{OrgSnapshot, org_turns::OrgTurns};
@@ -234,6 +234,13 @@ impl Orgs {
     /// The id of the org that a host chooses: the one with that host, else the default one.
     pub(crate) fn id_of(&self, host: Option<&str>) -> Option<OrgId> {
         self.read().id_of(host).cloned()
+    }
+
+    /// Whether the row of the org that a host chooses says that it is suspended.
+    pub(crate) fn is_suspended(&self, host: Option<&str>) -> bool {
+        let table = self.read();
+        let org = table.id_of(host).and_then(|id| table.known.get(id));
+        org.is_some_and(|org| org.status == OrgStatus::Suspended)
     }
 
     /// The org that a host chooses, if it is in memory.

@@ -235,6 +235,11 @@ impl Platform {
         self.orgs.id_of(host)
     }
 
+    /// Whether the org that a host chooses is suspended, as its row says: whether or not it is in memory.
+    pub fn is_suspended(&self, host: Option<&str>) -> bool {
+        self.orgs.is_suspended(host)
+    }
+
     /// The org that a host chooses, if it is in memory; [`Self::org_for`] reads it.
     pub fn org_by_host(&self, host: Option<&str>) -> Option<Arc<OrgSnapshot>> {
         self.orgs.loaded_by_host(host)

@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -16,8 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tenterhook_contract::id::RequestId;
-use tenterhook_model::OrgStatus;
-use tenterhook_platform::{Caller, caller::canonical_path, entropy::random_bytes};
+use tenterhook_platform::{Caller, OrgSnapshot, caller::canonical_path, entropy::random_bytes};
 
 use crate::{
     App,
@@ -59,16 +59,27 @@ fn host(request: &Request) -> Option<&str> {
     of_uri.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
 }
 
+/// The org of a request: none for one that asks about the server. Nothing is read from the database for a suspended org.
+///
+/// # Errors
+/// When the org is suspended, or cannot be read.
+async fn org_of(app: &App, path: &str, host: Option<&str>) -> Result<Option<Arc<OrgSnapshot>>, ApiError> {
+    if health::is_for_operators(path) {
+        return Ok(None);
+    }
+    if app.platform.is_suspended(host) {
+        return Err(ApiError::OrgSuspended);
+    }
+    Ok(app.platform.org_for(host).await?)
+}
+
 /// The outermost layer.
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let request_id = RequestId::from_entropy(random_bytes(app.platform.entropy()));
-    let (org, out_of_service) = match app.platform.org_for(host(&request)).await {
+    let (org, refusal) = match org_of(&app, request.uri().path(), host(&request)).await {
         Ok(org) => (org, None),
-        // The node is well: whether it is does not depend on one org.
-        Err(_) if health::is_for_operators(request.uri().path()) => (None, None),
-        Err(error) => (None, Some(ApiError::from(error).into_response())),
+        Err(error) => (None, Some(error.into_response())),
     };
-    let is_suspended = org.as_ref().is_some_and(|org| org.org.status == OrgStatus::Suspended);
     if let Some(org) = org {
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
         let route = peer.map(|peer| app.proxies.route(peer, request.headers()));
@@ -89,10 +100,8 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     }
     let mut response = if let Some(refusal) = framing::refusal(&request) {
         refusal
-    } else if let Some(out_of_service) = out_of_service {
-        out_of_service
-    } else if is_suspended && !health::is_for_operators(request.uri().path()) {
-        ApiError::OrgSuspended.into_response()
+    } else if let Some(refusal) = refusal {
+        refusal
     } else if path_is_plain(request.uri().path()) {
         CatchPanic(Box::pin(next.run(request))).await.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<&str>().copied().unwrap_or("no text");

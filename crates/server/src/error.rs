@@ -44,8 +44,6 @@ pub(crate) enum ApiError {
     InvalidFilter(&'static str),
     /// Over the rate limit.
     RateLimited,
-    /// The configuration of the org cannot be read.
-    OrgOutOfService,
     /// A defect.
     Internal,
 }
@@ -59,7 +57,7 @@ impl From<ManagementError> for ApiError {
 impl From<OrgError> for ApiError {
     fn from(error: OrgError) -> Self {
         match error {
-            OrgError::Unreadable => Self::OrgOutOfService,
+            OrgError::Unreadable => ManagementError::OrgOutOfService.into(),
             OrgError::Store(error) => error.into(),
         }
     }
@@ -97,12 +95,6 @@ impl ApiError {
             Self::MethodNotAllowed => plain(ErrorCode::MethodNotAllowed),
             Self::InvalidFilter(detail) => (ErrorCode::InvalidFilter, 400, detail.to_owned(), Vec::new()),
             Self::RateLimited => plain(ErrorCode::RateLimited),
-            Self::OrgOutOfService => {
-                let cause =
-                    "The org is out of service: its configuration cannot be read. The log of the server says why"
-                        .to_owned();
-                (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause])
-            }
             Self::Internal => plain(ErrorCode::Internal),
         }
     }
@@ -119,6 +111,10 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
         ManagementError::TurnedAway => {
             let cause = "Too many requests wait for inline hooks; try again".to_owned();
             (ErrorCode::RateLimited, ErrorCode::RateLimited.status(), String::new(), vec![cause])
+        }
+        ManagementError::OrgOutOfService => {
+            let cause = "The org is out of service: its configuration cannot be read. The log of the server says why";
+            (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause.to_owned()])
         }
         ManagementError::Contended => {
             // No limit is violated: many changes at once are ordinary, but this one waited too long.

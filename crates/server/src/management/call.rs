@@ -81,8 +81,9 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
+        let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
         let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
-        Ok(Self(Administrator { caller, token: presented.ok_or(ApiError::InvalidToken)? }))
+        Ok(Self(Administrator { caller, token: presented.ok_or(ApiError::InvalidToken)?, org }))
     }
 }
 

@@ -34,7 +34,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tenterhook_flows::commitment::Commitment;
-use tenterhook_management::administrator;
+use tenterhook_management::administrator::{self, ManagementError};
 use tenterhook_model::{ApiToken, Org};
 use tenterhook_platform::{Caller, Network, OrgSnapshot};
 use tokio::time::Instant;
@@ -97,24 +97,22 @@ pub(crate) fn routes(app: &App) -> Router<App> {
 
 /// Looks the token up, counts the request and judges its media types before anything else is done for it.
 async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let Some(org) = request.extensions().get::<Arc<OrgSnapshot>>().map(|org| org.org.clone()) else {
+    let Some(snapshot) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
         return ApiError::UnknownPath.into_response();
     };
+    let org = &snapshot.org;
     let endpoint = endpoint(request.uri().path());
     let network = request.extensions().get::<Caller>().map(Caller::network);
-    let crowded = network.filter(|_| app.rate_limits.is_used_up(&org, endpoint, Requester::Unknown, Instant::now()));
+    let crowded = network.filter(|_| app.rate_limits.is_used_up(org, endpoint, Requester::Unknown, Instant::now()));
     let is_for_operators = orgs::is_for_operators(request.uri().path());
-    let token = find_token(&app, (&org, is_for_operators), request.headers(), crowded).await;
+    let token = find_token(&app, (org, is_for_operators), request.headers(), crowded).await;
     let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
-    let status = app.rate_limits.count(&org, endpoint, who, Instant::now());
+    let status = app.rate_limits.count(org, endpoint, who, Instant::now());
     let mut response = if status.allowed {
-        match judge(&request).and(token) {
+        match admitted(&app, org, judge(&request).and(token)).await {
             Err(error) => error.into_response(),
-            Ok(token) => {
-                // That of the edge may be older than what finding the token has caught up with.
-                if let Some(newest) = app.platform.org(&org.id) {
-                    request.extensions_mut().insert(newest);
-                }
+            Ok((token, newest)) => {
+                request.extensions_mut().insert(newest);
                 request.extensions_mut().insert(Presented(token));
                 changed(request, next).await
             }
@@ -132,6 +130,18 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         status.write(&mut response, (Instant::now(), app.platform.now()));
     }
     response
+}
+
+/// The token of a request that is within the rate limit, and the newest snapshot of its org: that of the edge may be older
+/// than what finding the token has caught up with.
+async fn admitted(
+    app: &App,
+    org: &Org,
+    token: Result<Option<ApiToken>, ApiError>,
+) -> Result<(Option<ApiToken>, Arc<OrgSnapshot>), ApiError> {
+    let token = token?;
+    let newest = app.platform.load_org(&org.id).await?;
+    Ok((token, newest.ok_or(ManagementError::OrgOutOfService)?))
 }
 
 /// Runs a request that may change something whether or not its client stays.
@@ -208,7 +218,7 @@ async fn find_token(
     }
     let found = tenterhook_management::api_tokens::find(&app.platform, &org.id, token).await;
     let token = found.map_err(|error| {
-        if app.platform.is_out_of_service(&org.id) { ApiError::OrgOutOfService } else { error.into() }
+        if app.platform.is_out_of_service(&org.id) { ManagementError::OrgOutOfService } else { error }
     })?;
     if let Some(token) = &token {
         app.token_uses.note(token, app.platform.now());

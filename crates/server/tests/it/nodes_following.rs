@@ -1,6 +1,12 @@
 //! Orgs in memory: how nodes follow each other's changes, which orgs they hold, and what an org that cannot be read does to others.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::json;
 use tenterhook_contract::{
@@ -8,7 +14,7 @@ use tenterhook_contract::{
     id::{ClientId, OrgId},
 };
 use tenterhook_engine::{BreakerState, Clock as _, Limits, SystemClock};
-use tenterhook_management::provision::bootstrap;
+use tenterhook_management::{orgs::suspend, provision::bootstrap};
 use tenterhook_model::{
     ClientAuthenticationMethod, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, OAuthClient, Org, Status,
 };
@@ -130,6 +136,45 @@ async fn orgs_that_nobody_uses_are_let_go_and_those_in_use_stay_as_they_are() {
     platform.load_org(&orgs[5]).await.unwrap();
     let (known, loaded, unreadable) = platform.org_counts();
     assert!(known == usize::from(MANY) && loaded <= 2 && unreadable == 0, "{loaded} of {known}");
+}
+
+/// A 404 would tell a client that what it asked for was deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_of_the_management_api_keeps_its_org_in_memory() {
+    const REQUESTS: usize = 100;
+    let world = World::start().await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let letting_go = tokio::task::spawn_blocking({
+        let (platform, is_over) = (Arc::clone(&world.platform), Arc::clone(&is_over));
+        move || {
+            while !is_over.load(Ordering::Relaxed) {
+                platform.let_go_of_idle_orgs(0);
+            }
+        }
+    });
+    let mut answers = Vec::new();
+    for _ in 0..REQUESTS {
+        answers.push(world.api("GET", "/api/v1/authorizationServers", None).await.status.as_u16());
+    }
+    is_over.store(true, Ordering::Relaxed);
+    letting_go.await.unwrap();
+    assert_eq!(answers, [200; REQUESTS]);
+}
+
+#[tokio::test]
+async fn nothing_is_read_of_an_org_to_tell_of_the_server_or_that_it_is_suspended() {
+    let world = World::start().await;
+    let north = add_org(&world.platform, 1).await;
+    let loaded = || world.platform.org_counts().1;
+    world.platform.let_go_of_idle_orgs(0);
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(world.send("GET", path, &[], b"").await.status, 200, "{path}");
+    }
+    assert_eq!(loaded(), 0);
+    suspend(&world.platform, None, north.as_str()).await.unwrap();
+    world.platform.let_go_of_idle_orgs(0);
+    let refused = world.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await;
+    assert_eq!((refused.status.as_u16(), loaded()), (403, 0), "{}", refused.text());
 }
 
 /// A service that does not answer would be asked again by every request if that were forgotten first.
