@@ -55,7 +55,7 @@ pub struct ReadyHook {
     kind: Arc<dyn HookKind>,
     name: Arc<str>,
     endpoint: Arc<dyn Endpoint>,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
     /// The own bound of the hook's org.
     org_limit: Option<usize>,
     bulkheads: OnceLock<Admission>,
@@ -142,7 +142,7 @@ impl ReadyHook {
     /// Makes `hook`, whose type is `kind`, ready, with its policy.
     pub fn new(hook: InlineHook, kind: Arc<dyn HookKind>, endpoint: Arc<dyn Endpoint>) -> Self {
         debug_assert_eq!(hook.hook_type, kind.description().event_type, "a hook is of the type that it names");
-        let breaker = Breaker::new(hook.policy.breaker);
+        let breaker = Arc::new(Breaker::new(hook.policy.breaker));
         Self {
             name: hook.name.as_str().into(),
             hook,
@@ -156,16 +156,24 @@ impl ReadyHook {
         }
     }
 
-    /// The same hook in an org with a bound of its own on open calls, in place of [`Limits::in_flight_per_org`].
+    /// The same hook in an org with a bound of its own on open calls, in place of [`Limits::in_flight_per_org`]. It shares
+    /// the circuit breaker and the endpoint of this one; calls that are open count against the bound of this one.
     #[must_use]
-    pub fn with_org_limit(self, in_flight: Option<usize>) -> Self {
-        Self { org_limit: in_flight, ..self }
+    pub fn with_org_limit(&self, in_flight: Option<usize>) -> Self {
+        let ready = Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::clone(&self.endpoint));
+        Self { breaker: Arc::clone(&self.breaker), org_limit: in_flight, ..ready }
+    }
+
+    /// The bound that [`with_org_limit`](Self::with_org_limit) gave it.
+    pub fn org_limit(&self) -> Option<usize> {
+        self.org_limit
     }
 
     /// The same hook with an endpoint whose calls fail at once, for a call that must not be made.
     #[must_use]
     pub fn refusing(&self, failure: CallFailure) -> Self {
-        Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::new(Refusing(failure))).with_org_limit(self.org_limit)
+        let ready = Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::new(Refusing(failure)));
+        Self { org_limit: self.org_limit, ..ready }
     }
 
     /// The state of its circuit breaker.

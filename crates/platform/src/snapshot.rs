@@ -59,15 +59,14 @@ impl OrgSnapshot {
     ) -> Result<Self, StoreError> {
         let before = previous.map(|previous| (previous, &previous.configuration));
         let Configuration { hooks, hook_keys, signing_keys, clients, .. } = &configuration;
-        // A hook keeps the bulkhead of its org, so another limit of the org makes all of its hooks anew.
+        // A hook keeps the bulkhead of its org, so another limit of the org gives all of its hooks another one.
         let in_flight = org.limits.in_flight;
-        let same_limit = before.filter(|(previous, _)| previous.org.limits.in_flight == in_flight);
-        let same = same_limit.filter(|(_, it)| it.hooks.is_same(hooks) && it.hook_keys.is_same(hook_keys));
-        let ready = if let Some((previous, _)) = same {
-            Arc::clone(&previous.ready)
-        } else {
-            let kept = same_limit.map(|(previous, _)| previous);
-            Arc::new(ready_hooks(&configuration, (hook_types, transport), (in_flight, kept))?)
+        let same = before.filter(|(previous, it)| {
+            previous.org.limits.in_flight == in_flight && it.hooks.is_same(hooks) && it.hook_keys.is_same(hook_keys)
+        });
+        let ready = match same {
+            Some((previous, _)) => Arc::clone(&previous.ready),
+            None => Arc::new(ready_hooks(&configuration, (hook_types, transport), (in_flight, previous))?),
         };
         let keys = match before.filter(|(_, it)| it.signing_keys.is_same(signing_keys)) {
             Some((previous, _)) => Arc::clone(&previous.keys),
@@ -164,15 +163,16 @@ fn ready_hooks(
     (in_flight, previous): (Option<u32>, Option<&OrgSnapshot>),
 ) -> Result<HashMap<HookId, Arc<ReadyHook>>, StoreError> {
     let org_limit = in_flight.map(|in_flight| in_flight as usize);
-    let kept = |hook: &InlineHook| previous?.ready.get(&hook.id).filter(|ready| ready.hook == *hook).cloned();
+    let kept = |hook: &InlineHook| previous?.ready.get(&hook.id).filter(|ready| ready.hook == *hook);
     let make = |hook: &InlineHook| {
         let kind = hook_types.kind(&hook.hook_type).ok_or_else(|| unknown_type(hook))?;
         let key = hook.hook_key().and_then(|id| configuration.hook_keys.get(id));
-        let ready = ReadyHook::new(hook.clone(), Arc::clone(kind), transport.endpoint(hook, key));
-        Ok::<_, StoreError>(Arc::new(ready.with_org_limit(org_limit)))
+        Ok::<_, StoreError>(Arc::new(ReadyHook::new(hook.clone(), Arc::clone(kind), transport.endpoint(hook, key))))
     };
     let ready = |hook: &InlineHook| {
-        let ready = kept(hook).map_or_else(|| make(hook), Ok)?;
+        let ready = kept(hook).cloned().map_or_else(|| make(hook), Ok)?;
+        let has_limit = ready.org_limit() == org_limit;
+        let ready = if has_limit { ready } else { Arc::new(ready.with_org_limit(org_limit)) };
         Ok((hook.id.clone(), ready))
     };
     configuration.hooks.iter().map(ready).collect()

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tenterhook_contract::{Secret, id::OrgId};
-use tenterhook_engine::{Clock as _, SystemClock};
+use tenterhook_engine::{BreakerState, Clock as _, SystemClock};
 use tenterhook_management::api_tokens::api_token;
 use tenterhook_model::{OperatorToken, Org};
 use tenterhook_platform::{
@@ -317,6 +317,29 @@ async fn an_org_has_its_own_rate_limit_and_share_of_open_calls() {
     assert_eq!((beyond.status.as_u16(), beyond.header("x-rate-limit-limit")), (429, "3"));
     assert_eq!(ask(&world, token, north, ("GET", "/api/v1/users"), None).await.status, 200, "another endpoint");
     assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.status, 200, "another org");
+}
+
+/// A service that does not answer would be called by every request again if a new limit closed the breakers of the org.
+#[tokio::test]
+async fn another_limit_of_an_org_keeps_what_its_breakers_know() {
+    let world = world_with_operator().await;
+    let service = Service::start(Behaviour::Answer(503, String::new())).await;
+    let id = world.hook(service.address).await;
+    let breaker = json!({ "policy": { "breaker": { "consecutiveFailures": 1 } } });
+    assert_eq!(world.api("POST", &format!("/api/v1/inlineHooks/{id}"), Some(&breaker)).await.status, 200);
+    assert_eq!(world.client_credentials().await.status, 200);
+    let state = || {
+        let org = world.platform.org_by_host(None).unwrap();
+        let hook = org.hook(&org.configuration.hooks.iter().next().unwrap().id).unwrap();
+        (hook.breaker().state, hook.org_limit())
+    };
+    assert_eq!(state(), (BreakerState::Open, None));
+    let path = format!("/api/v1/orgs/{}", world.platform.org_by_host(None).unwrap().org.id);
+    for limit in [Some(1), Some(2), None] {
+        let body = json!({ "limits": { "inFlight": limit } });
+        assert_eq!(operate(&world, "PUT", &path, Some(&body)).await.status, 200);
+        assert_eq!(state(), (BreakerState::Open, limit));
+    }
 }
 
 /// Other nodes refuse a suspended org by following changes alone.
