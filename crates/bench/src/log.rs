@@ -19,17 +19,17 @@ use crate::{Error, cpu, figure, statistics, subject};
 
 /// Names the server of the database on PostgreSQL.
 const POSTGRES: &str = "TENTERHOOK_TEST_POSTGRES";
-/// The events are of so many days.
+/// Number of days that the events are spread over.
 const DAYS: u64 = 7;
-/// Orgs, hooks of each, and people that the events are of.
+/// Number of orgs, of hooks of each org, and of people that events name as actors.
 const ORGS: u64 = 10;
 const HOOKS: u64 = 20;
 const PEOPLE: u64 = 100_000;
-/// Of so many events one has failed.
+/// One event in this many is of a failed call.
 const FAILED_EVERY: u64 = 20;
 /// Events of a page.
 const PAGE: u64 = 100;
-/// Events that are appended before those before are waited for.
+/// Number of events that may be queued before the benchmark waits until the earlier ones are written.
 const AHEAD: u64 = 20_000;
 
 /// Options of `bench log`.
@@ -118,7 +118,7 @@ async fn measure(name: &str, config: &StoreConfig, file: Option<&Path>, options:
     Ok(())
 }
 
-/// A query of a kind, for one place of the log or another.
+/// The query for page number `page` of the kind `kind`, at a place of the log that depends on both.
 fn asked(kind: u64, page: u64, step: u64, events: u64) -> LogQuery {
     let place = spread(page) % (events * 9 / 10).max(1);
     // The org, the hook and the actor of an event that is there.

@@ -1,4 +1,4 @@
-//! Everything that an external service can do wrong, and what an invocation must then come to (`overview.md` sections 4 and 6).
+//! Everything that an external service can do wrong, and how an invocation must end then (`overview.md` sections 4 and 6).
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ pub struct Fault {
     pub name: String,
     /// What the service does.
     pub service: Faulty,
-    /// What an invocation must come to.
+    /// How an invocation must end.
     pub expected: Expected,
 }
 
@@ -43,7 +43,7 @@ pub enum Faulty {
         /// On a connection that has served a good answer before.
         reused: bool,
     },
-    /// HTTP/2 frames, or what is none.
+    /// HTTP/2 frames, or bytes that are no frames.
     Http2(Connection),
     /// Below HTTP: on a port that should speak TLS.
     Tls(Connection),
@@ -57,7 +57,7 @@ pub enum Faulty {
     Resolves(Vec<String>),
 }
 
-/// What an invocation must come to.
+/// How an invocation must end.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
     /// This failure.

@@ -107,7 +107,7 @@ impl RawService {
         self.address
     }
 
-    /// Whether it has done on some connection all that it ever does there, but for writing the same for ever.
+    /// Whether it has finished its script on some connection. A script that writes the same bytes for ever counts as finished.
     pub fn stands(&self) -> bool {
         self.stands.load(Ordering::Acquire)
     }

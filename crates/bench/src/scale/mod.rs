@@ -39,7 +39,7 @@ pub(crate) use seed::{SeedOptions, run as fill};
 const POSTGRES: &str = "TENTERHOOK_TEST_POSTGRES";
 /// Objects of the orgs that are changed.
 const OBJECTS: [usize; 2] = [10, 5_000];
-/// Nodes that a change must come to, besides the one that makes it.
+/// Nodes that must see a change, besides the one that makes it.
 const FOLLOWERS: usize = 3;
 /// Orgs that are asked for something, so that a node has them in memory.
 const LOADED_MAX: usize = 1_000;
@@ -68,7 +68,7 @@ pub(crate) struct Options {
     only: Option<String>,
 }
 
-/// What many orgs came to.
+/// The measurements at one number of orgs.
 #[derive(Clone, Copy, Debug, Default)]
 struct Measured {
     orgs: usize,
@@ -77,10 +77,10 @@ struct Measured {
     /// Of the database, caused by one idle node; not known of an embedded one.
     idle_transactions: Option<f64>,
     resident_bytes: f64,
-    /// Of each org, when nothing was asked for but the default org.
-    cold_kb: f64,
-    /// Of each org that something was asked of.
-    loaded_kb: f64,
+    /// KB that each org takes beyond the smallest number of orgs, when nothing was asked of any but the default org.
+    cold_kb: Option<f64>,
+    /// KB that each org takes in addition once something was asked of it.
+    loaded_kb: Option<f64>,
     /// Until all other nodes had a change; the median and the 99th percentile.
     seen_ms: Option<(f64, f64)>,
     tokens_per_second: f64,
@@ -174,9 +174,11 @@ impl Bench<'_> {
             figure(&named("idle_transactions"), transactions, "/s");
         }
         figure(&named("resident"), measured.resident_bytes / 1e6, "MB");
-        if measured.orgs > 1 {
-            figure(&named("org_cold"), measured.cold_kb, "KB");
-            figure(&named("org_loaded"), measured.loaded_kb, "KB");
+        if let Some(cold) = measured.cold_kb {
+            figure(&named("org_cold"), cold, "KB");
+        }
+        if let Some(loaded) = measured.loaded_kb {
+            figure(&named("org_loaded"), loaded, "KB");
         }
         if let Some((median, p99)) = measured.seen_ms {
             figure(&named("seen_p50"), median, "ms");
@@ -208,7 +210,7 @@ impl Bench<'_> {
         Ok(Seeded { database, keys, default_org, client, _folder: folder })
     }
 
-    /// What so many orgs cost; `base` is what one costs.
+    /// What so many orgs cost; `base` is what the smallest number of orgs costs.
     fn orgs(&self, orgs: usize, base: Option<Measured>) -> Result<Measured, Error> {
         let seeded = self.seeded(orgs, &[])?;
         let mut starts = Vec::new();
@@ -226,15 +228,14 @@ impl Bench<'_> {
         let client = asking();
         let cold = memory(&mut node)?;
         measured.resident_bytes = cold.0;
-        let others = Measured { orgs: 1, ..base.unwrap_or(measured) };
-        let per_org = |bytes: f64, orgs: f64| if orgs > 0.0 { bytes / orgs / 1_024.0 } else { 0.0 };
-        measured.cold_kb = per_org(cold.0 - others.resident_bytes, count(orgs) - count(others.orgs));
+        let per_org = |bytes: f64, orgs: f64| (orgs > 0.0).then(|| bytes / orgs / 1_024.0);
+        measured.cold_kb = base.and_then(|base| per_org(cold.0 - base.resident_bytes, count(orgs) - count(base.orgs)));
         for number in 0..orgs.min(LOADED_MAX) {
             let url = format!("{}/oauth2/default/v1/keys", node.url);
             self.runtime.block_on(ask(&client, "GET", &url, seed::host(number).as_deref(), None))?;
         }
         let warm = memory(&mut node)?;
-        measured.loaded_kb = if warm.1 > cold.1 { per_org(warm.0 - cold.0, warm.1 - cold.1) } else { measured.cold_kb };
+        measured.loaded_kb = per_org(warm.0 - cold.0, warm.1 - cold.1);
         measured.metrics_ms = statistics::median(timed(SCRAPES, |_| {
             self.runtime.block_on(ask(&client, "GET", &node.metrics_url, None, None)).map(drop)
         })?);
@@ -246,7 +247,7 @@ impl Bench<'_> {
         Ok(measured)
     }
 
-    /// What a node does that nobody asks for anything.
+    /// The CPU time and the transactions of a node that gets no requests.
     fn idle(&self, seeded: &Seeded, node: &mut Node, measured: &mut Measured) -> Result<(), Error> {
         let transactions = || match self.server {
             None => Ok(None),
@@ -356,14 +357,14 @@ fn timed(times: usize, mut each: impl FnMut(usize) -> Result<(), Error>) -> Resu
 fn row(measured: &Measured) {
     let optional = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.1}"));
     println!(
-        "{:>8}{:>10.3}{:>9.2}{:>9}{:>12.1}{:>11.1}{:>12.1}{:>10}{:>10}{:>10.0}{:>12.2}",
+        "{:>8}{:>10.3}{:>9.2}{:>9}{:>12.1}{:>11}{:>12}{:>10}{:>10}{:>10.0}{:>12.2}",
         measured.orgs,
         measured.start_s,
         measured.idle_cpu_percent,
         optional(measured.idle_transactions),
         measured.resident_bytes / 1e6,
-        measured.cold_kb,
-        measured.loaded_kb,
+        optional(measured.cold_kb),
+        optional(measured.loaded_kb),
         optional(measured.seen_ms.map(|(median, _)| median)),
         optional(measured.seen_ms.map(|(_, p99)| p99)),
         measured.tokens_per_second,

@@ -124,7 +124,8 @@ fn do_chores(platform: &Arc<Platform>) {
     let spawned = Arc::clone(platform);
     tokio::spawn(async move {
         if let Err(error) = spawned.store().purge_expired(spawned.now()).await {
-            println!("the purge failed: {error}");
+            // Not to standard output: each line there is an answer.
+            drop(writeln!(std::io::stderr(), "the purge failed: {error}"));
         }
         rotate_due_keys(&spawned, &mut DueKeys::default()).await;
     });
