@@ -32,4 +32,6 @@ pub use pause::{Pause, Resumed};
 pub use platform::{ChangeError, FollowSettings, OrgError, Parts, Platform, Settings};
 pub use recording::SystemLogRecorder;
 pub use snapshot::{DEFAULT_SERVER, OrgSnapshot, issuer};
+/// Why the database did not do something. Whoever answers a request names it here, not in the store.
+pub use tenterhook_store::StoreError;
 pub use token_uses::TokenUses;

@@ -13,6 +13,8 @@ use tenterhook_contract::{
 use tenterhook_model::ApiToken;
 use tenterhook_store::Store;
 
+use crate::Platform;
+
 /// Seconds between two notes of one token.
 const NOTE_EVERY_SECONDS: i64 = 60;
 /// Tokens whose notes are remembered. When there are as many, uses of further tokens are not noted until notes are a minute old.
@@ -32,8 +34,12 @@ struct Noted {
 }
 
 impl TokenUses {
-    /// Without notes.
-    pub fn new(store: Store) -> Self {
+    /// Without notes, for the tokens of a platform's database.
+    pub fn new(platform: &Platform) -> Self {
+        Self::in_store(platform.store().clone())
+    }
+
+    fn in_store(store: Store) -> Self {
         Self { store, noted: Mutex::default() }
     }
 
@@ -107,7 +113,7 @@ mod tests {
 
     async fn uses() -> TokenUses {
         let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
-        TokenUses::new(Store::open(&StoreConfig::Ephemeral, keyring).await.unwrap())
+        TokenUses::in_store(Store::open(&StoreConfig::Ephemeral, keyring).await.unwrap())
     }
 
     #[tokio::test]

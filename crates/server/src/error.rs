@@ -12,8 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tenterhook_engine::Entropy;
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::{ErrorBody, ErrorCode};
-use tenterhook_platform::{OrgError, entropy::random_bytes, passwords::PasswordError};
-use tenterhook_store::StoreError;
+use tenterhook_platform::{OrgError, StoreError, entropy::random_bytes, passwords::PasswordError};
 
 use crate::judged_again::marked;
 

@@ -19,8 +19,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use hyper::body::{Frame, SizeHint};
-use tenterhook_platform::OrgSnapshot;
-use tenterhook_store::StoreError;
+use tenterhook_platform::{OrgSnapshot, StoreError};
 use tokio::time::Instant;
 
 use crate::{App, error::ApiError, pace::longer};

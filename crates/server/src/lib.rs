@@ -134,7 +134,7 @@ pub fn router(
     stopping: watch::Receiver<bool>,
 ) -> Router {
     let app = App {
-        token_uses: Arc::new(TokenUses::new(platform.store().clone())),
+        token_uses: Arc::new(TokenUses::new(&platform)),
         platform,
         rate_limits: Arc::new(RateLimits::new(limits.api_requests_per_minute)),
         crowded_lookups: Arc::new(FairQueue::new(vec![(); CROWDED_LOOKUPS_MAX], CROWDED_LOOKUPS_WAITING_MAX)),

@@ -20,8 +20,7 @@ use tenterhook_flows::{
     sign_in::{self, SignedIn},
 };
 use tenterhook_management::administrator::ManagementError;
-use tenterhook_platform::{Caller, OrgSnapshot, entropy::random_token};
-use tenterhook_store::StoreError;
+use tenterhook_platform::{Caller, OrgSnapshot, StoreError, entropy::random_token};
 use url::Url;
 
 use super::{

@@ -23,8 +23,7 @@ use tenterhook_flows::{
 };
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::AuthorizationServer;
-use tenterhook_platform::{Caller, OrgSnapshot};
-use tenterhook_store::StoreError;
+use tenterhook_platform::{Caller, OrgSnapshot, StoreError};
 
 use super::{
     cross_origin::{cross_origin, preflight},

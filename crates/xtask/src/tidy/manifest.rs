@@ -29,7 +29,6 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "tenterhook-management",
             "tenterhook-model",
             "tenterhook-platform",
-            "tenterhook-store",
         ],
     ),
     ("tenterhook", SHIPPED),
