@@ -403,7 +403,7 @@ pub(crate) fn transport(target: &Target, http2_prior_knowledge: bool) -> Result<
         http2_prior_knowledge,
         ..TransportConfig::default()
     };
-    Ok(HttpTransport::new(config, Arc::new(SystemEntropy))?)
+    Ok(HttpTransport::new(config, Arc::new(SystemClock), Arc::new(SystemEntropy))?)
 }
 
 /// The same on a transport that several hooks share.

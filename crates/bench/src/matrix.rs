@@ -139,5 +139,5 @@ fn transport(authority: &Authority, http2_prior_knowledge: bool, addresses: &[St
         ..TransportConfig::default()
     };
     let resolver = Arc::new(Addresses(addresses.to_vec()));
-    Ok(HttpTransport::with_resolver(config, Arc::new(SystemEntropy), resolver)?)
+    Ok(HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(SystemEntropy), resolver)?)
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use tenterhook_engine::Limits;
+use tenterhook_engine::{Limits, SystemClock};
 use tenterhook_management::provision;
 use tenterhook_platform::FollowSettings;
 use tenterhook_platform::entropy::SystemEntropy;
@@ -101,7 +101,7 @@ fn transport(config: &Config) -> Result<HttpTransport, Error> {
         user_agent: config.outbound.user_agent.clone(),
         ..TransportConfig::default()
     };
-    HttpTransport::new(settings, Arc::new(SystemEntropy)).map_err(|error| match error {
+    HttpTransport::new(settings, Arc::new(SystemClock), Arc::new(SystemEntropy)).map_err(|error| match error {
         TransportError::TrustAnchor(_) => setting("egress.ca_files", &error).into(),
         TransportError::UserAgent => setting("outbound.user_agent", &error).into(),
         TransportError::ClientCertificate(_) | TransportError::Tls(_) => error.into(),

@@ -23,7 +23,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{
     BoxFuture, Call, CallFailure, CallPhase, Clock, Endpoint, Entropy, Exchange, FailureCode, PhaseTimings, Progress,
-    RawAnswer, Refusing, Sent, SystemClock, Transport,
+    RawAnswer, Refusing, Sent, Transport,
 };
 use tenterhook_jose::{SigningAlgorithm, TokenSigner};
 use tokio::time::Instant;
@@ -93,8 +93,12 @@ impl HttpTransport {
     ///
     /// # Errors
     /// When a setting is not usable.
-    pub fn new(config: TransportConfig, entropy: Arc<dyn Entropy>) -> Result<Self, TransportError> {
-        Self::with_resolver(config, entropy, Arc::new(SystemResolver::default()))
+    pub fn new(
+        config: TransportConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, TransportError> {
+        Self::with_resolver(config, clock, entropy, Arc::new(SystemResolver::default()))
     }
 
     /// A transport with another resolver.
@@ -103,6 +107,7 @@ impl HttpTransport {
     /// When a setting is not usable.
     pub fn with_resolver(
         config: TransportConfig,
+        clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, TransportError> {
@@ -116,7 +121,7 @@ impl HttpTransport {
             trust,
             http2_prior_knowledge: config.http2_prior_knowledge,
             user_agent: HeaderValue::from_str(&agent).map_err(|_| TransportError::UserAgent)?,
-            clock: Arc::new(SystemClock),
+            clock,
             entropy,
         })
     }

@@ -14,7 +14,7 @@ mod unseen;
 use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Args;
-use tenterhook_engine::{Limits, Witness, Witnessed};
+use tenterhook_engine::{Limits, SystemClock, Witness, Witnessed};
 use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_management::provision;
 use tenterhook_platform::entropy::SystemEntropy;
@@ -93,6 +93,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
                 policy: EgressPolicy::default().with_plain_http_to_loopback(),
                 ..TransportConfig::default()
             },
+            Arc::new(SystemClock),
             Arc::new(SystemEntropy),
         )?,
         plain_http_to_loopback: true,

@@ -114,6 +114,7 @@ pub(crate) async fn platform_following(
 ) -> Arc<Platform> {
     let transport = HttpTransport::new(
         TransportConfig { policy: EgressPolicy::default().with_plain_http_to_loopback(), ..TransportConfig::default() },
+        Arc::new(SystemClock),
         Arc::new(SystemEntropy),
     );
     Platform::start(Parts {

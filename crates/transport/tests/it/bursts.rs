@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
-use tenterhook_engine::{BoxFuture, Endpoint, FailureCode, Transport as _};
+use tenterhook_engine::{BoxFuture, Endpoint, FailureCode, SystemClock, Transport as _};
 use tenterhook_testkit::pki::{Authority, Certificate};
 use tenterhook_transport::{EgressPolicy, HttpTransport, Resolve, TransportConfig};
 use tokio::{
@@ -160,7 +160,8 @@ async fn calls_that_the_pool_lets_wait_for_a_connection_outlive_it() {
         ..TransportConfig::default()
     };
     let resolver = Arc::new(Forgetful(AtomicUsize::new(0)));
-    let transport = HttpTransport::with_resolver(config, Arc::new(Counting::default()), resolver).unwrap();
+    let transport =
+        HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Counting::default()), resolver).unwrap();
     let uri = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
     let burst = Burst { endpoint: transport.endpoint(&hook(&uri), None), accepted: Arc::default() };
     tokio::spawn(async move {

@@ -7,7 +7,7 @@ use tenterhook_contract::{
     hook::{ChannelAuthentication, ChannelHeader, SigningScheme, SigningSecret},
     id::HookKeyId,
 };
-use tenterhook_engine::{EgressReason, FailureCode, Transport as _};
+use tenterhook_engine::{Clock, EgressReason, FailureCode, SystemClock, Transport as _};
 use tenterhook_testkit::service::{Service, Step};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
@@ -116,12 +116,34 @@ async fn the_user_agent_is_a_knob() {
         policy: EgressPolicy::default().with_plain_http_to_loopback(),
         ..TransportConfig::default()
     };
-    let transport = HttpTransport::new(config, Arc::new(Counting::default())).unwrap();
+    let transport = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Counting::default())).unwrap();
     call(&*transport.endpoint(&hook(&format!("http://{}/", service.address())), None)).await;
     let received = service.received().pop().unwrap();
     assert!(received.headers.contains(&("User-Agent".into(), "Okta-Integrations".into())));
     let bad = TransportConfig { user_agent: Some("a\nb".into()), ..TransportConfig::default() };
-    assert!(HttpTransport::new(bad, Arc::new(Counting::default())).is_err());
+    assert!(HttpTransport::new(bad, Arc::new(SystemClock), Arc::new(Counting::default())).is_err());
+}
+
+#[tokio::test]
+async fn a_signature_is_dated_by_the_clock_of_the_transport() {
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(1_770_802_215_500_000)
+        }
+    }
+
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let policy = EgressPolicy::default().with_plain_http_to_loopback();
+    let config = TransportConfig { policy, ..TransportConfig::default() };
+    let transport = HttpTransport::new(config, Arc::new(Still), Arc::new(Counting::default())).unwrap();
+    let mut hook = hook(&format!("http://{}/", service.address()));
+    hook.signing = vec![SigningSecret::new(SigningScheme::Hmac, [7; 32], Timestamp::from_micros(0))];
+    call(&*transport.endpoint(&hook, None)).await;
+    let received = service.received().pop().unwrap();
+    let dated = received.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("webhook-timestamp")).unwrap();
+    assert_eq!(dated.1, "1770802215");
 }
 
 #[tokio::test]

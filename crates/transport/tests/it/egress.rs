@@ -1,10 +1,10 @@
 //! The corpus of attack URLs and resolver answers, against the transport as `tenterhook serve` has it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tenterhook_contract::hook::ChannelAuthentication;
-use tenterhook_engine::{Deadline, FailureCode, Progress, Transport as _};
+use tenterhook_engine::{Deadline, FailureCode, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::{
     pki::{Authority, Certificate},
     service::{Service, Step},
@@ -70,7 +70,7 @@ async fn every_attack_of_the_corpus_is_refused_for_its_reason() {
 
 /// A subscriber that keeps what is logged.
 #[derive(Clone, Default)]
-struct Logged(std::sync::Arc<std::sync::Mutex<String>>);
+struct Logged(Arc<std::sync::Mutex<String>>);
 
 impl tracing::Subscriber for Logged {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
@@ -112,9 +112,9 @@ async fn the_address_behind_a_name_is_for_the_operator_only() {
         ("9.9.9.9", "10.20.30.41", "10.20.30.41", "`10.20.30.41` is private"),
         ("9.9.9.9", "[fd00::1]", "fd00::1", "`fd00::1` is unique local"),
     ] {
-        let resolver = std::sync::Arc::new(Fixed(vec![address.to_owned()]));
-        let entropy = std::sync::Arc::new(Counting::default());
-        let transport = HttpTransport::with_resolver(config(deny), entropy, resolver).unwrap();
+        let resolver = Arc::new(Fixed(vec![address.to_owned()]));
+        let entropy = Arc::new(Counting::default());
+        let transport = HttpTransport::with_resolver(config(deny), Arc::new(SystemClock), entropy, resolver).unwrap();
         // Another test may have made the first refusal, without a log.
         tracing::callsite::rebuild_interest_cache();
         let failure = call(&*transport.endpoint(&hook(&format!("https://{host}/")), None)).await.result.unwrap_err();
@@ -152,9 +152,9 @@ async fn a_name_that_moves_after_it_was_judged_is_judged_again() {
         extra_ca_pem: vec![authority.pem()],
         ..TransportConfig::default()
     };
-    let resolver = std::sync::Arc::new(Rebinding(0.into()));
-    let entropy = std::sync::Arc::new(Counting::default());
-    let transport = HttpTransport::with_resolver(config, entropy, resolver).unwrap();
+    let resolver = Arc::new(Rebinding(0.into()));
+    let entropy = Arc::new(Counting::default());
+    let transport = HttpTransport::with_resolver(config, Arc::new(SystemClock), entropy, resolver).unwrap();
     let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
     assert!(call(&*endpoint).await.result.is_ok());
     let failure = call(&*endpoint).await.result.unwrap_err();
@@ -198,8 +198,8 @@ fn proxied(authority: &Authority, proxy: &str, allow: &[&str], answers: &[&str])
         extra_ca_pem: vec![authority.pem()],
         ..TransportConfig::default()
     };
-    let resolver = std::sync::Arc::new(Fixed(answers.iter().map(ToString::to_string).collect()));
-    HttpTransport::with_resolver(config, std::sync::Arc::new(Counting::default()), resolver).unwrap()
+    let resolver = Arc::new(Fixed(answers.iter().map(ToString::to_string).collect()));
+    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Counting::default()), resolver).unwrap()
 }
 
 #[tokio::test]

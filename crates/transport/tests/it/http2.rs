@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_engine::{Deadline, Endpoint, FailureCode, Progress, Transport as _};
+use tenterhook_engine::{Deadline, Endpoint, FailureCode, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::raw::frame;
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{
@@ -98,7 +98,7 @@ async fn listening() -> (TcpListener, Arc<dyn Endpoint>) {
         http2_prior_knowledge: true,
         ..TransportConfig::default()
     };
-    let transport = HttpTransport::new(config, Arc::new(Counting::default())).unwrap();
+    let transport = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Counting::default())).unwrap();
     let endpoint = transport.endpoint(&hook(&format!("http://{}/", listener.local_addr().unwrap())), None);
     (listener, endpoint)
 }

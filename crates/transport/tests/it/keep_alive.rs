@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_engine::{Endpoint, FailureCode, Progress, Transport as _};
+use tenterhook_engine::{Endpoint, FailureCode, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::{
     service::{Service, Step},
     wait,
@@ -157,7 +157,7 @@ async fn a_new_connection_that_ends_before_the_request_is_replaced_up_to_a_bound
             proxy: Some(ending(first).await),
             ..TransportConfig::default()
         };
-        let transport = HttpTransport::new(config, Arc::new(Counting::default())).unwrap();
+        let transport = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Counting::default())).unwrap();
         let (endpoint, progress) = (transport.endpoint(&hook("http://127.0.0.1:9/"), None), Progress::default());
         let result = call_with(&*endpoint, &progress).await.result;
         assert_eq!(result.map(|answer| answer.status).map_err(|failure| failure.code), wanted, "{first}");

@@ -81,7 +81,7 @@ fn transport(authority: &Authority, http2_prior_knowledge: bool, addresses: &[&s
         ..TransportConfig::default()
     };
     let resolver = Arc::new(Fixed(addresses.iter().map(|address| (*address).to_owned()).collect()));
-    HttpTransport::with_resolver(config, Arc::new(Counting::default()), resolver).unwrap()
+    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Counting::default()), resolver).unwrap()
 }
 
 fn means(timeout: Duration) -> Means {

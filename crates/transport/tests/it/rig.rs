@@ -16,7 +16,7 @@ use tenterhook_contract::{
     id::{EventId, RequestId},
 };
 use tenterhook_engine::{
-    BoxFuture, Call, Deadline, Endpoint, Entropy, Exchange, FailureCode, Progress, Transport as _,
+    BoxFuture, Call, Deadline, Endpoint, Entropy, Exchange, FailureCode, Progress, SystemClock, Transport as _,
 };
 use tenterhook_testkit::{
     pki::Authority,
@@ -59,7 +59,12 @@ pub(crate) fn hook(uri: &str) -> InlineHook {
 /// A transport as `tenterhook dev` has it.
 pub(crate) fn transport() -> HttpTransport {
     let policy = EgressPolicy::default().with_plain_http_to_loopback();
-    HttpTransport::new(TransportConfig { policy, ..TransportConfig::default() }, Arc::new(Counting::default())).unwrap()
+    HttpTransport::new(
+        TransportConfig { policy, ..TransportConfig::default() },
+        Arc::new(SystemClock),
+        Arc::new(Counting::default()),
+    )
+    .unwrap()
 }
 
 /// A transport as `tenterhook serve` has it, that trusts `authority` and resolves every name to `addresses`.
@@ -70,7 +75,7 @@ pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: V
         ..TransportConfig::default()
     };
     let resolver = Arc::new(Fixed(addresses.into_iter().map(ToOwned::to_owned).collect()));
-    HttpTransport::with_resolver(config, Arc::new(Counting::default()), resolver).unwrap()
+    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Counting::default()), resolver).unwrap()
 }
 
 /// One call, cut off at `deadline` as the engine does; `progress` tells how far it came.

@@ -6,7 +6,7 @@ use tenterhook_contract::{
     Secret,
     hook::{ClientCertificate, HookTls, InlineHook},
 };
-use tenterhook_engine::{FailureCode, Transport as _};
+use tenterhook_engine::{FailureCode, SystemClock, Transport as _};
 use tenterhook_testkit::{
     pki::{Authority, Certificate},
     service::{Service, Step},
@@ -78,7 +78,7 @@ async fn a_listed_certificate_is_accepted_as_the_services_own() {
             extra_ca_pem: vec![shown.pem.into_bytes()],
             ..TransportConfig::default()
         };
-        let operator = HttpTransport::new(config, Arc::new(Counting::default())).unwrap();
+        let operator = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Counting::default())).unwrap();
         let result = call(&*operator.endpoint(&secured(&service, HookTls::default()), None)).await.result;
         assert_eq!(result.err().map(|failure| failure.code), wanted, "{certificate:?}, listed by the operator");
     }
