@@ -2,10 +2,7 @@
 
 use axum::{
     Json,
-    http::{
-        HeaderName, HeaderValue, StatusCode,
-        header::{CONTENT_LENGTH, CONTENT_TYPE},
-    },
+    http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_LENGTH},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -167,14 +164,11 @@ struct ErrorDraft {
 pub(crate) fn with_error_body(mut response: Response, entropy: &dyn Entropy) -> Response {
     let Some(ErrorDraft { code, detail, causes }) = response.extensions_mut().remove() else { return response };
     let error_id = format!("oae{}", URL_SAFE_NO_PAD.encode(random_bytes::<16>(entropy)));
-    let body = Json(ErrorBody::new(code, &detail, error_id, causes)).into_response();
-    let (written, body) = body.into_parts();
-    for name in [CONTENT_TYPE, CONTENT_LENGTH] {
-        response.headers_mut().remove(&name);
-        if let Some(value) = written.headers.get(&name) {
-            response.headers_mut().insert(name, value.clone());
-        }
-    }
+    let written = Json(ErrorBody::new(code, &detail, error_id, causes)).into_response();
+    let (head, body) = written.into_parts();
+    // The length is that of the empty body until now.
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response.headers_mut().extend(head.headers);
     *response.body_mut() = body;
     response
 }

@@ -21,6 +21,8 @@ const REMAINING: HeaderName = HeaderName::from_static("x-rate-limit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
 /// Length of a window, on the monotonic clock.
 const WINDOW: Duration = Duration::from_mins(1);
+/// Windows that are kept. An org has one for each endpoint that is used and each kind of requester.
+const WINDOWS_MAX: usize = 100_000;
 /// When a client may try again that was refused for another reason than its rate.
 const RETRY_SECONDS: i64 = 1;
 
@@ -66,7 +68,11 @@ impl RateLimits {
     /// Counts a request on `endpoint`, which is one of few names.
     pub(crate) fn count(&self, org: &Org, endpoint: &'static str, who: Requester, now: Instant) -> RateLimitStatus {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.entry((org.id.clone(), endpoint, who)).or_insert(Window { ends: now, used: 0 });
+        let key = (org.id.clone(), endpoint, who);
+        if windows.len() >= WINDOWS_MAX && !windows.contains_key(&key) {
+            make_room(&mut windows, now);
+        }
+        let window = windows.entry(key).or_insert(Window { ends: now, used: 0 });
         if window.ends <= now {
             *window = Window { ends: now + WINDOW, used: 0 };
         }
@@ -88,6 +94,17 @@ impl RateLimits {
     /// The org's own limit, else that of the server.
     fn limit_of(&self, org: &Org) -> u32 {
         org.limits.api_requests_per_minute.unwrap_or(self.per_minute)
+    }
+}
+
+/// Removes the windows that have ended. If that makes no room, removes those that end within half a window too, and at last
+/// all: then orgs begin their windows early, and no request is refused because there are many orgs.
+fn make_room<K>(windows: &mut HashMap<K, Window>, now: Instant) {
+    for kept_after in [now, now + WINDOW / 2, now + WINDOW] {
+        windows.retain(|_, window| window.ends > kept_after);
+        if windows.len() < WINDOWS_MAX {
+            return;
+        }
     }
 }
 
@@ -194,6 +211,35 @@ mod tests {
             let now = (start + Duration::from_millis(elapsed_ms), Timestamp::from_micros(epoch_ms * 1_000));
             assert_eq!(status.reset_seconds(now), reset, "{elapsed_ms} {epoch_ms}");
         }
+    }
+
+    #[test]
+    fn windows_that_have_ended_make_room_and_the_others_are_kept_while_there_is_room() {
+        let limits = RateLimits::new(1);
+        let (first, start) = (org(0), Instant::now());
+        let number = |number: usize| {
+            let bytes = u64::try_from(number).unwrap_or_default().to_be_bytes();
+            Org::new(OrgId::from_parts(2, bytes), None, "Org", Timestamp::from_micros(0))
+        };
+        let kept = || limits.windows.lock().map(|windows| windows.len()).unwrap_or_default();
+        let used_up = |org: &Org, now| limits.is_used_up(org, "x", Requester::Unknown, now);
+        limits.count(&first, "x", Requester::Unknown, start + WINDOW * 3 / 4);
+        for org in (1..WINDOWS_MAX).map(number) {
+            limits.count(&org, "x", Requester::Unknown, start);
+        }
+        limits.count(&first, "x", Requester::Unknown, start + WINDOW * 3 / 4);
+        assert_eq!(kept(), WINDOWS_MAX, "a known window takes no room");
+        // The windows of the others have ended.
+        let now = start + WINDOW;
+        limits.count(&number(WINDOWS_MAX), "x", Requester::Unknown, now);
+        assert!(kept() == 2 && used_up(&first, now) && !used_up(&number(1), now), "{}", kept());
+        // All are open, and one more is counted.
+        for org in (1..WINDOWS_MAX).map(number) {
+            limits.count(&org, "x", Requester::Unknown, now);
+        }
+        let beyond = number(WINDOWS_MAX + 1);
+        limits.count(&beyond, "x", Requester::Unknown, now);
+        assert!(kept() <= WINDOWS_MAX && used_up(&beyond, now), "{}", kept());
     }
 
     #[test]
