@@ -6,7 +6,8 @@ use clap::Args;
 use tenterhook_engine::SystemClock;
 use tenterhook_management::{
     administrator::ManagementError,
-    orgs::{self, NewOrg, OrgUpdate, check_limit, check_name},
+    orgs::{self, NewOrg, OrgUpdate, check_limit},
+    request::check_name,
 };
 use tenterhook_model::{Org, OrgHost, OrgLimits};
 use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
@@ -63,7 +64,7 @@ impl LimitArguments {
             None => Ok(known),
             Some(LimitArgument::Default) => Ok(None),
             Some(LimitArgument::Own(number)) => {
-                check_limit(name, number).map(Some).map_err(|why| Error::from(format!("`--{flag}`: {why}")))
+                check_limit(name, Some(number)).map(Some).map_err(|why| Error::from(format!("`--{flag}`: {why}")))
             }
         };
         Ok(OrgLimits {

@@ -2,8 +2,9 @@
 
 use tenterhook_contract::id::{ApiTokenId, OrgId};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_management::api_tokens::{
-    ApiTokenChange, TOKEN_NAME_CHARACTERS_MAX, api_token, api_token_event, is_token_name,
+use tenterhook_management::{
+    api_tokens::{ApiTokenChange, api_token, api_token_event},
+    request,
 };
 use tenterhook_model::{ApiToken, OperatorToken};
 use tenterhook_platform::entropy::{SystemEntropy, random_token};
@@ -98,10 +99,7 @@ async fn log(store: &Store, token: &ApiToken, change: ApiTokenChange) {
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
-    if !is_token_name(name) {
-        return Err(format!("`--name` takes 1 to {TOKEN_NAME_CHARACTERS_MAX} characters on one line").into());
-    }
-    Ok(())
+    request::check_name(name).map_err(|why| format!("`--name`: {why}").into())
 }
 
 /// The configured database, and the org whose tokens they are: the one that is named, else the default one.

@@ -5,8 +5,8 @@ use tenterhook_model::{AccessPolicy, PolicyRule, Status};
 use tenterhook_platform::Platform;
 
 use crate::{
-    administrator::{Administrator, ManagementError, check_room, org_of},
-    authorization_servers::{self, OBJECTS_MAX, below_server, find_below_server},
+    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
+    authorization_servers::{self, below_server, find_below_server},
     priority::{Prioritised, behind_all, put_at_its_priority, read_priority},
     provision::policy_of,
     request::{Causes, Given, NAME_ONE, Submitted},
@@ -102,7 +102,8 @@ pub async fn create(
         let id = &authorization_servers::find(org, server)?.id;
         let policy = read(submitted, policy_of(platform, id, "", behind_all::<AccessPolicy>(org, id)), true)?;
         check_unique(org, &policy)?;
-        check_room("name", org.configuration.policies.below(id).count(), OBJECTS_MAX)?;
+        let policies = org.configuration.policies.below(id).count();
+        check_room("name", ("authorization server", "access policies"), policies, OBJECTS_MAX)?;
         put_at_its_priority(org, policy, now)
     })
     .await

@@ -138,12 +138,24 @@ pub fn org_of(platform: &Platform, administrator: &Administrator) -> Result<Arc<
     platform.org(&administrator.org.org.id).ok_or(ManagementError::OrgOutOfService)
 }
 
-/// Refuses one more object where there are `limit` of the kind already: the one way to say that a limit is reached.
-pub(crate) fn check_room(member: &str, known: usize, limit: usize) -> Result<(), ManagementError> {
-    if known >= limit {
-        return Err(ManagementError::field(member, &format!("At most {limit} objects are supported")));
+/// Objects of one kind that an org, an authorization server or a policy may have, where no limit of the org says otherwise.
+pub(crate) const OBJECTS_MAX: u32 = 1_000;
+
+/// Refuses one more object where `owner` has `limit` of its kind already: the only check of a number of objects. `member` is
+/// the one that the error names.
+///
+/// # Errors
+/// [`ManagementError::Invalid`]: `name: This policy can have at most 1000 rules`.
+pub(crate) fn check_room(
+    member: &str,
+    (owner, objects): (&str, &str),
+    known: usize,
+    limit: u32,
+) -> Result<(), ManagementError> {
+    if u32::try_from(known).is_ok_and(|known| known < limit) {
+        return Ok(());
     }
-    Ok(())
+    Err(ManagementError::field(member, &format!("This {owner} can have at most {limit} {objects}")))
 }
 
 /// Logs a change that an administrator made.

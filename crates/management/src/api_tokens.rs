@@ -1,10 +1,8 @@
 //! Management API tokens: how they are created, shown and revoked, and what the System Log says of it.
 
-use serde_json::{Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{ApiTokenId, OrgId, UserId},
-    members::Members,
 };
 use tenterhook_engine::Entropy;
 use tenterhook_model::{ApiToken, LogEvent, Org};
@@ -17,33 +15,36 @@ use tokio::time::Instant;
 
 use crate::{
     administrator::{Administrator, ManagementError, log_change},
+    request::{BLANK, Causes, Given, Submitted},
     users,
 };
 
-/// Characters of the name of a token.
-pub const TOKEN_NAME_CHARACTERS_MAX: usize = 255;
-/// What a token's own id is called in URLs.
+/// What the summary of an error names.
+pub const MODEL: &str = "apiToken";
+/// From where a token may be used: from everywhere.
+pub const CONNECTION: &str = "ANYWHERE";
+/// In URLs, the id of the token of the request.
 const CURRENT: &str = "current";
 
-/// What the body of a change may have.
-const MEMBERS: Members = Members {
-    taken: &["name", "userId", "network.connection"],
-    read_only: &[
-        "id",
-        "clientName",
-        "created",
-        "lastUpdated",
-        "lastUsed",
-        "expiresAt",
-        "tokenWindow",
-        "_link",
-        "_links",
-    ],
-    refused: &[
-        ("network.include", "Conditions on networks are not supported"),
-        ("network.exclude", "Conditions on networks are not supported"),
-    ],
-};
+/// What a request says of a token.
+#[derive(Clone, Debug, Default)]
+pub struct TokenRequest {
+    /// The name.
+    pub name: Given<String>,
+    /// The id of the owner, which cannot be changed.
+    pub owner: Given<String>,
+    /// [`CONNECTION`].
+    pub connection: Given<String>,
+}
+
+/// A token with what it does not hold itself.
+#[derive(Clone, Debug)]
+pub struct TokenDetails {
+    /// The token.
+    pub token: ApiToken,
+    /// The user to whom the org's tokens belong.
+    pub owner: UserId,
+}
 
 /// What became of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +55,8 @@ pub enum ApiTokenChange {
     Revoked,
 }
 
-/// The org's token that this text is, if it is one that is valid. What its administrator has just changed on another node is there when it
-/// is answered.
+/// The valid token of the org with this text, if there is one. This node then has the configuration that its administrator has
+/// just written on another node.
 pub async fn find(platform: &Platform, org: &OrgId, token: &str) -> Result<Option<ApiToken>, ManagementError> {
     let found = platform.store().api_token_and_version(org, &sha256_hex(token)).await?;
     let Some((token, version)) = found.filter(|(token, _)| !token.has_expired(platform.now())) else { return Ok(None) };
@@ -63,7 +64,7 @@ pub async fn find(platform: &Platform, org: &OrgId, token: &str) -> Result<Optio
     Ok(Some(token))
 }
 
-/// The operator's token that this text is, if it is one, as a token of the default org: operators are served there only.
+/// The operator's token with this text, if there is one, as a token of the default org: operators are served there only.
 pub async fn find_operator(platform: &Platform, org: &Org, token: &str) -> Result<Option<ApiToken>, ManagementError> {
     if !org.is_default() {
         return Ok(None);
@@ -101,24 +102,6 @@ pub fn api_token_event(
     system_event(entropy, now, &token.org_id, (event_type, message, token_target(token)))
 }
 
-/// Whether a token may have this name: a text of one line, which is not blank.
-///
-/// ```
-/// use tenterhook_management::api_tokens::is_token_name;
-/// assert!(is_token_name("ada") && !is_token_name(" ") && !is_token_name("a\nb") && !is_token_name(&"x".repeat(256)));
-/// ```
-pub fn is_token_name(name: &str) -> bool {
-    !name.trim().is_empty() && name.chars().count() <= TOKEN_NAME_CHARACTERS_MAX && !name.contains(char::is_control)
-}
-
-/// The user to whom the org's tokens belong.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn owner(platform: &Platform, administrator: &Administrator) -> Result<UserId, ManagementError> {
-    Ok(users::user_of_tokens(platform, administrator).await?.id)
-}
-
 /// A page of the org's tokens, by id.
 ///
 /// # Errors
@@ -128,15 +111,27 @@ pub async fn list(
     administrator: &Administrator,
     after: Option<&ApiTokenId>,
     limit: usize,
-) -> Result<Vec<ApiToken>, ManagementError> {
-    Ok(platform.store().list_api_tokens(&administrator.token.org_id, after, limit).await?)
+) -> Result<Vec<TokenDetails>, ManagementError> {
+    let owner = users::user_of_tokens(platform, administrator).await?.id;
+    let tokens = platform.store().list_api_tokens(&administrator.token.org_id, after, limit).await?;
+    Ok(tokens.into_iter().map(|token| TokenDetails { token, owner: owner.clone() }).collect())
 }
 
 /// The token with this id; `current` is the one of the request.
 ///
 /// # Errors
 /// When there is none.
-pub async fn get(platform: &Platform, administrator: &Administrator, id: &str) -> Result<ApiToken, ManagementError> {
+pub async fn get(
+    platform: &Platform,
+    administrator: &Administrator,
+    id: &str,
+) -> Result<TokenDetails, ManagementError> {
+    let token = find_by_id(platform, administrator, id).await?;
+    let owner = users::user_of_tokens(platform, administrator).await?.id;
+    Ok(TokenDetails { token, owner })
+}
+
+async fn find_by_id(platform: &Platform, administrator: &Administrator, id: &str) -> Result<ApiToken, ManagementError> {
     let id: ApiTokenId = match id {
         CURRENT => administrator.token.id.clone(),
         id => id.parse().map_err(|_| not_found(id))?,
@@ -145,46 +140,31 @@ pub async fn get(platform: &Platform, administrator: &Administrator, id: &str) -
     token.ok_or_else(|| not_found(id.as_str()))
 }
 
-/// Gives a token another name. Its owner stays, and so does where it may be used: everywhere.
+/// Gives a token another name. Its owner stays, and so does from where it may be used.
 ///
 /// # Errors
-/// Everything that is wrong with the body; another owner; conditions on networks.
+/// Everything that is wrong with the request; another owner; conditions on networks.
 pub async fn update(
     platform: &Platform,
     administrator: &Administrator,
     id: &str,
-    body: &Value,
-) -> Result<ApiToken, ManagementError> {
-    let token = get(platform, administrator, id).await?;
-    let owner = owner(platform, administrator).await?;
-    let mut causes = MEMBERS.problems(body);
-    let member = |pointer: &str| body.pointer(pointer).filter(|value| !value.is_null());
-    let name = match member("/name") {
-        Some(Value::String(name)) if is_token_name(name) => name.clone(),
-        None => {
-            causes.push("name: The field cannot be left blank".to_owned());
-            String::new()
-        }
-        Some(_) => {
-            causes.push("name: The field has an invalid value".to_owned());
-            String::new()
-        }
-    };
-    if member("/userId").is_some_and(|user| *user != json!(owner)) {
-        causes.push("userId: The owner of a token cannot be changed".to_owned());
-    }
-    if member("/network/connection").is_some_and(|connection| connection != "ANYWHERE") {
-        causes.push("network.connection: Only `ANYWHERE` is supported".to_owned());
-    }
-    if !causes.is_empty() {
-        return Err(ManagementError::Invalid { subject: "apiToken".to_owned(), causes });
-    }
+    submitted: &Submitted<TokenRequest>,
+) -> Result<TokenDetails, ManagementError> {
+    let TokenDetails { token, owner } = get(platform, administrator, id).await?;
+    let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+    let name = causes.name("name", &request.name).unwrap_or_else(|| {
+        causes.add("name", BLANK);
+        String::new()
+    });
+    causes.only("userId", &request.owner, owner.as_str(), "The owner of a token cannot be changed");
+    causes.constant("network.connection", &request.connection, CONNECTION);
+    causes.finish()?;
     if !platform.store().rename_api_token(&token.org_id, &token.id, &name).await? {
         return Err(not_found(token.id.as_str()));
     }
     let token = ApiToken { name, ..token };
     log_change(platform, administrator, "system.api_token.update", "Update API token", token_target(&token));
-    Ok(token)
+    Ok(TokenDetails { token, owner })
 }
 
 /// Revokes a token: the next request with it is refused, on every node.
@@ -192,40 +172,12 @@ pub async fn update(
 /// # Errors
 /// When there is none.
 pub async fn revoke(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    let token = get(platform, administrator, id).await?;
+    let token = find_by_id(platform, administrator, id).await?;
     if !platform.store().delete_api_token(&token.org_id, &token.id).await? {
         return Err(not_found(token.id.as_str()));
     }
     log_change(platform, administrator, "system.api_token.revoke", "Revoke API token", token_target(&token));
     Ok(())
-}
-
-/// A token as the API shows it, never itself.
-pub fn api_token_to_json(token: &ApiToken, owner: &UserId, base_url: &str) -> Value {
-    let mut shown = json!({
-        "id": token.id,
-        "name": token.name,
-        "userId": owner,
-        "clientName": "Tenterhook API",
-        "network": { "connection": "ANYWHERE" },
-        "created": token.created,
-        // With the vendor a use counts as an update.
-        "lastUpdated": token.last_used.unwrap_or(token.created),
-        "_link": {
-            "self": {
-                "href": format!("{base_url}/api/v1/api-tokens/{}", token.id),
-                "hints": { "allow": ["GET", "PUT", "DELETE"] },
-            },
-        },
-    });
-    if let Some(members) = shown.as_object_mut() {
-        for (name, moment) in [("lastUsed", token.last_used), ("expiresAt", token.expires)] {
-            if let Some(moment) = moment {
-                members.insert(name.to_owned(), json!(moment));
-            }
-        }
-    }
-    shown
 }
 
 fn not_found(id: &str) -> ManagementError {

@@ -8,7 +8,7 @@ use tenterhook_model::{
 use tenterhook_platform::{OrgSnapshot, Platform, issuer, keys::generate_key_pair};
 
 use crate::{
-    administrator::{Administrator, ManagementError, check_room, org_of},
+    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
     provision::{server_objects, server_of},
     request::{Causes, Given, Submitted},
     resource::{Change, Done, Resource, Switchable, changed, check_unique, find_below, not_found, set_status},
@@ -17,8 +17,6 @@ use crate::{
 
 /// What the summary of an error names.
 pub const MODEL: &str = "authorizationServer";
-/// Objects of one kind that an org, an authorization server or a policy may have.
-pub(crate) const OBJECTS_MAX: usize = 1_000;
 /// `issuerMode` of every server.
 pub const ISSUER_MODE: &str = "ORG_URL";
 
@@ -116,16 +114,24 @@ pub async fn create(
 ) -> Result<ServerDetails, ManagementError> {
     let read = Read::of(submitted, None)?;
     let algorithm = read.algorithm;
-    let pair = generate_key_pair(algorithm).await?;
     let server = read.over(server_of(platform, ("", "", ""), false));
+    // A key pair costs more than everything else here, so it is not made for a request that is refused.
+    check_new(&*org_of(platform, administrator)?, &server)?;
+    let pair = generate_key_pair(algorithm).await?;
     let (key, writes) = server_objects(platform, &server, (algorithm, &pair));
     let server = changed(platform, administrator, Done::Created, |org| {
-        check_unique(org, &server)?;
-        check_room("name", org.configuration.authorization_servers.len(), OBJECTS_MAX)?;
+        check_new(org, &server)?;
         Ok(Change { resource: server.clone(), writes: writes.clone(), updated: Vec::new() })
     })
     .await?;
     Ok(ServerDetails::with_key(&*org_of(platform, administrator)?, &server, Some(&key)))
+}
+
+/// Refuses another authorization server when its name is taken, or when there are too many.
+fn check_new(org: &OrgSnapshot, server: &AuthorizationServer) -> Result<(), ManagementError> {
+    check_unique(org, server)?;
+    let servers = org.configuration.authorization_servers.len();
+    check_room("name", ("org", "authorization servers"), servers, OBJECTS_MAX)
 }
 
 /// Replaces an authorization server; its key and its algorithm stay.

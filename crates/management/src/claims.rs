@@ -1,12 +1,13 @@
 //! Claim definitions of authorization servers.
 
-use tenterhook_contract::{id::ClaimId, token::reserved::BOTH};
-use tenterhook_model::{ClaimDefinition, ClaimTarget, Status, is_expression};
+use tenterhook_contract::token::reserved::BOTH;
+use tenterhook_model::{ClaimDefinition, ClaimTarget, is_expression};
 use tenterhook_platform::Platform;
 
 use crate::{
-    administrator::{Administrator, ManagementError, check_room, org_of},
-    authorization_servers::{self, OBJECTS_MAX, below_server, find_below_server},
+    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
+    authorization_servers::{self, below_server, find_below_server},
+    provision::claim_of,
     request::{Causes, Given, Submitted},
     resource::{Change, Done, Resource, changed, check_unique},
 };
@@ -79,20 +80,11 @@ pub async fn create(
     submitted: &Submitted<ClaimRequest>,
 ) -> Result<ClaimDefinition, ManagementError> {
     changed(platform, administrator, Done::Created, |org| {
-        let (unix_ms, random) = platform.id_parts();
-        let claim = ClaimDefinition {
-            id: ClaimId::from_parts(unix_ms, random),
-            authorization_server_id: authorization_servers::find(org, server)?.id.clone(),
-            name: String::new(),
-            target: ClaimTarget::Access,
-            expression: String::new(),
-            always_include_in_token: true,
-            scopes: Vec::new(),
-            status: Status::Active,
-        };
-        let claim = read(submitted, claim)?;
+        let id = &authorization_servers::find(org, server)?.id;
+        let claim = read(submitted, claim_of(platform, id, "", ""))?;
         check_unique(org, &claim)?;
-        check_room("name", below_server::<ClaimDefinition>(org, server)?.count(), OBJECTS_MAX)?;
+        let claims = below_server::<ClaimDefinition>(org, server)?.count();
+        check_room("name", ("authorization server", "claims"), claims, OBJECTS_MAX)?;
         Ok(Change::put(claim))
     })
     .await

@@ -8,8 +8,7 @@ use tenterhook_platform::{
 };
 
 use crate::{
-    administrator::{Administrator, ManagementError, check_room, org_of},
-    authorization_servers::OBJECTS_MAX,
+    administrator::{Administrator, ManagementError, org_of},
     orgs::check_room_for_client,
     provision::client_of,
     request::{BLANK, Causes, Given, INVALID, Submitted},
@@ -79,7 +78,6 @@ pub async fn create(
     let (client, secret) = with_secret_if_needed(platform, client);
     let client = changed(platform, administrator, Done::Created, |org| {
         check_room_for_client(org)?;
-        check_room("client_name", org.configuration.clients.len(), OBJECTS_MAX)?;
         Ok(Change::put(client.clone()))
     })
     .await?;

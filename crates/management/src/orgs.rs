@@ -1,11 +1,10 @@
-//! Orgs: what the operator of a server does with its tenants, from the management API or from the command line.
+//! Orgs: the operator of a server creates, lists, changes, suspends and resumes them, by the management API or the command line.
 //!
-//! An org begins with what the first one has: a default authorization server with its key, and one API token. It is served
-//! when all of it is there; until then it is suspended, so that one whose making was interrupted can be resumed.
+//! A new org has what the first one began with: a default authorization server with its key, and one API token. It is
+//! suspended until it has all of that, so an org whose creation was interrupted can be resumed.
 
-use serde_json::{Map, Value, json};
-use tenterhook_contract::{Secret, id::OrgId, limits::HOOKS_PER_ORG_MAX, members::Members};
-use tenterhook_model::{ORG_NAME_CHARACTERS_MAX, Org, OrgHost, OrgLimits, OrgStatus};
+use tenterhook_contract::{Secret, id::OrgId, limits::HOOKS_PER_ORG_MAX};
+use tenterhook_model::{Org, OrgHost, OrgLimits, OrgStatus};
 use tenterhook_platform::{
     OrgSnapshot, Platform,
     entropy::random_token,
@@ -14,12 +13,13 @@ use tenterhook_platform::{
 use tenterhook_store::StoreError;
 
 use crate::{
-    administrator::{Administrator, ManagementError, log_change},
+    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, log_change},
     provision::{self, ProvisionError},
+    request::{BLANK, Causes, Given, Submitted},
 };
 
-/// OAuth clients of an org: the server's own bound.
-const CLIENTS_MAX: u32 = 1_000;
+/// What the summary of an error names.
+pub const MODEL: &str = "org";
 /// Users of an org: more than one database has been measured with.
 const USERS_MAX: u32 = 100_000_000;
 /// Invocations of an org that wait at the same time.
@@ -27,20 +27,41 @@ const IN_FLIGHT_MAX: u32 = 100_000;
 /// Requests of the management API a minute and endpoint.
 const REQUESTS_MAX: u32 = 1_000_000;
 
-/// The limits of an org: their names in bodies and how far they go. The names are those of [`OrgLimits`].
+/// The limits of an org: their names in bodies and their ranges. The names are those of [`OrgLimits`].
 const LIMITS: [(&str, u32, u32); 5] = [
     #[expect(clippy::cast_possible_truncation, reason = "a hundred")]
     ("hooks", 0, HOOKS_PER_ORG_MAX as u32),
-    ("clients", 0, CLIENTS_MAX),
+    ("clients", 0, OBJECTS_MAX),
     ("users", 0, USERS_MAX),
     ("inFlight", 1, IN_FLIGHT_MAX),
     ("apiRequestsPerMinute", 1, REQUESTS_MAX),
 ];
 
-const CREATED: Members =
-    Members { taken: &["host", "name", "limits"], read_only: &["id", "status", "created", "_links"], refused: &[] };
-const UPDATED: Members =
-    Members { taken: &["name", "limits"], read_only: &["id", "host", "status", "created", "_links"], refused: &[] };
+/// What a request says of an org.
+#[derive(Clone, Debug, Default)]
+pub struct OrgRequest {
+    /// The `Host` that chooses it.
+    pub host: Given<String>,
+    /// A name for people.
+    pub name: Given<String>,
+    /// All of its own limits; `None` where the request has no limits.
+    pub limits: Option<LimitsRequest>,
+}
+
+/// What a request says of the limits of an org. The server's limit applies where it says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct LimitsRequest {
+    /// Inline hooks.
+    pub hooks: Given<u64>,
+    /// OAuth clients.
+    pub clients: Given<u64>,
+    /// Users.
+    pub users: Given<u64>,
+    /// Calls of inline hooks that are open at the same time.
+    pub in_flight: Given<u64>,
+    /// Requests of the management API a minute and endpoint.
+    pub api_requests_per_minute: Given<u64>,
+}
 
 /// A new org, as it is asked for.
 #[derive(Clone, Debug)]
@@ -63,112 +84,69 @@ pub struct OrgUpdate {
 }
 
 impl NewOrg {
-    /// Reads the body of a request.
+    /// Reads a request.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(body: &Value) -> Result<Self, ManagementError> {
-        let mut causes = CREATED.problems(body);
-        let host = if let Some(Value::String(text)) = body.get("host") {
-            text.parse().map_err(|error| causes.push(format!("host: {error}"))).ok()
-        } else {
-            causes.push("host: The field cannot be left blank".to_owned());
-            None
+    pub fn read(submitted: &Submitted<OrgRequest>) -> Result<Self, ManagementError> {
+        let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+        let host = match request.host.value().map(|text| text.parse::<OrgHost>()) {
+            Some(Ok(host)) => Some(host),
+            Some(Err(error)) => {
+                causes.add("host", &error.to_string());
+                None
+            }
+            None => {
+                causes.add("host", BLANK);
+                None
+            }
         };
-        let (name, limits) = (read_name(body, &mut causes), read_limits(body, &mut causes));
-        match host {
-            Some(host) if causes.is_empty() => Ok(Self { host, name, limits: limits.unwrap_or_default() }),
-            _ => Err(ManagementError::Invalid { subject: "org".to_owned(), causes }),
-        }
+        let name = causes.name("name", &request.name);
+        let limits = request.limits.as_ref().map(|limits| read_limits(&mut causes, limits)).unwrap_or_default();
+        causes.finish()?;
+        // Without a host there is a cause.
+        let host = host.ok_or_else(|| ManagementError::field("host", BLANK))?;
+        Ok(Self { host, name, limits })
     }
 }
 
 impl OrgUpdate {
-    /// Reads the body of a request.
+    /// Reads a request.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(body: &Value) -> Result<Self, ManagementError> {
-        let mut causes = UPDATED.problems(body);
-        let (name, limits) = (read_name(body, &mut causes), read_limits(body, &mut causes));
-        if causes.is_empty() {
-            Ok(Self { name, limits })
-        } else {
-            Err(ManagementError::Invalid { subject: "org".to_owned(), causes })
-        }
+    pub fn read(submitted: &Submitted<OrgRequest>) -> Result<Self, ManagementError> {
+        let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+        let name = causes.name("name", &request.name);
+        let limits = request.limits.as_ref().map(|limits| read_limits(&mut causes, limits));
+        causes.finish()?;
+        Ok(Self { name, limits })
     }
 }
 
-/// Whether a text can be the name of an org.
+fn read_limits(causes: &mut Causes, request: &LimitsRequest) -> OrgLimits {
+    let mut read = |name: &str, given: &Given<u64>| {
+        let number = given.is_given().then(|| check_limit(name, given.value().copied()))?;
+        number.map_err(|why| causes.add(&format!("limits.{name}"), &why)).ok()
+    };
+    OrgLimits {
+        hooks: read("hooks", &request.hooks),
+        clients: read("clients", &request.clients),
+        users: read("users", &request.users),
+        in_flight: read("inFlight", &request.in_flight),
+        api_requests_per_minute: read("apiRequestsPerMinute", &request.api_requests_per_minute),
+    }
+}
+
+/// The limit of this name, if it can be this number; `None` stands for something that is not a number.
 ///
 /// # Errors
 /// Why not, for people.
-pub fn check_name(name: &str) -> Result<(), String> {
-    let is_name =
-        !name.trim().is_empty() && name.chars().count() <= ORG_NAME_CHARACTERS_MAX && !name.contains(char::is_control);
-    if is_name { Ok(()) } else { Err(format!("write 1 to {ORG_NAME_CHARACTERS_MAX} characters on one line")) }
-}
-
-fn read_name(body: &Value, causes: &mut Vec<String>) -> Option<String> {
-    match body.get("name") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(name)) => {
-            causes.extend(check_name(name).err().map(|why| format!("name: {why}")));
-            Some(name.clone())
-        }
-        Some(_) => {
-            causes.push("name: The field has an invalid value".to_owned());
-            None
-        }
-    }
-}
-
-fn read_limits(body: &Value, causes: &mut Vec<String>) -> Option<OrgLimits> {
-    let empty = Map::new();
-    let members = match body.get("limits") {
-        None => return None,
-        Some(Value::Null) => &empty,
-        Some(Value::Object(members)) => members,
-        Some(_) => {
-            causes.push("limits: The field has an invalid value".to_owned());
-            return None;
-        }
-    };
-    for name in members.keys().filter(|name| LIMITS.iter().all(|(known, ..)| known != name)) {
-        causes.push(format!("limits.{name}: The member is not supported"));
-    }
-    let mut read = |wanted: &str| match members.get(wanted) {
-        None | Some(Value::Null) => None,
-        Some(value) => {
-            let checked = value.as_u64().ok_or_else(String::new).and_then(|number| check_limit(wanted, number));
-            if checked.is_err() {
-                let text = LIMITS.iter().find(|(name, ..)| *name == wanted).map(range).unwrap_or_default();
-                causes.push(format!("limits.{wanted}: {text}"));
-            }
-            checked.ok()
-        }
-    };
-    Some(OrgLimits {
-        hooks: read("hooks"),
-        clients: read("clients"),
-        users: read("users"),
-        in_flight: read("inFlight"),
-        api_requests_per_minute: read("apiRequestsPerMinute"),
-    })
-}
-
-/// The limit of this name, if it can be this number.
-///
-/// # Errors
-/// Why not, for people.
-pub fn check_limit(name: &str, number: u64) -> Result<u32, String> {
-    let limit = LIMITS.iter().find(|(known, ..)| *known == name).ok_or_else(|| "there is no such limit".to_owned())?;
-    let number = u32::try_from(number).ok().filter(|number| (limit.1..=limit.2).contains(number));
-    number.ok_or_else(|| range(limit))
-}
-
-fn range((_, least, most): &(&str, u32, u32)) -> String {
-    format!("write a number from {least} to {most}")
+pub fn check_limit(name: &str, number: Option<u64>) -> Result<u32, String> {
+    let limit = LIMITS.iter().find(|(known, ..)| *known == name);
+    let (_, least, most) = limit.ok_or_else(|| "there is no such limit".to_owned())?;
+    let number = number.and_then(|number| u32::try_from(number).ok()).filter(|number| (least..=most).contains(&number));
+    number.ok_or_else(|| format!("write a number from {least} to {most}"))
 }
 
 /// Makes an org. Answers with it and with its first API token, which can never be shown again.
@@ -198,9 +176,7 @@ pub async fn create(
     let token = random_token(platform.entropy());
     provision::add_admin_token(platform, &org.id, "First token", &token).await?;
     let made = Org { status: OrgStatus::Active, ..org.clone() };
-    platform.update_org(&org, &made).await?;
-    let org = made;
-    log(platform, by, ("system.org.lifecycle.create", "Create org"), &org);
+    let org = write(platform, by, &org, made, ("system.org.lifecycle.create", "Create org")).await?;
     Ok((org, token))
 }
 
@@ -226,27 +202,27 @@ pub async fn update(
     update: OrgUpdate,
 ) -> Result<Org, ManagementError> {
     let known = get(platform, id).await?;
-    let mut org = known.clone();
-    org.name = update.name.unwrap_or(org.name);
-    org.limits = update.limits.unwrap_or(org.limits);
-    if org != known {
-        platform.update_org(&known, &org).await?;
-        log(platform, by, ("system.org.lifecycle.update", "Update org"), &org);
-    }
-    Ok(org)
+    let OrgUpdate { name, limits } = update;
+    let org = Org {
+        name: name.unwrap_or_else(|| known.name.clone()),
+        limits: limits.unwrap_or(known.limits),
+        ..known.clone()
+    };
+    write(platform, by, &known, org, ("system.org.lifecycle.update", "Update org")).await
 }
 
 /// Refuses every request to an org from now on, on this node at once and on the others within a second; what it has is
 /// kept.
 ///
 /// # Errors
-/// The default org cannot be suspended: it is who manages the others.
+/// The default org cannot be suspended, because the others are managed there.
 pub async fn suspend(platform: &Platform, by: Option<&Administrator>, id: &str) -> Result<Org, ManagementError> {
     let org = get(platform, id).await?;
     if org.is_default() {
         return Err(ManagementError::field("status", "The default org cannot be suspended"));
     }
-    change_status(platform, by, org, OrgStatus::Suspended, ("system.org.lifecycle.suspend", "Suspend org")).await
+    let suspended = Org { status: OrgStatus::Suspended, ..org.clone() };
+    write(platform, by, &org, suspended, ("system.org.lifecycle.suspend", "Suspend org")).await
 }
 
 /// Serves an org again; makes its default authorization server where its creation was interrupted before that.
@@ -255,79 +231,52 @@ pub async fn resume(platform: &Platform, by: Option<&Administrator>, id: &str) -
     if org.status == OrgStatus::Suspended {
         provision::default_server(platform, &org.id).await?;
     }
-    change_status(platform, by, org, OrgStatus::Active, ("system.org.lifecycle.resume", "Resume org")).await
+    let active = Org { status: OrgStatus::Active, ..org.clone() };
+    write(platform, by, &org, active, ("system.org.lifecycle.resume", "Resume org")).await
 }
 
-async fn change_status(
+/// Writes what differs between `known` and `org`, and logs what was done. An org that does not differ is neither written nor
+/// logged.
+async fn write(
     platform: &Platform,
     by: Option<&Administrator>,
+    known: &Org,
     org: Org,
-    status: OrgStatus,
     event: (&'static str, &'static str),
 ) -> Result<Org, ManagementError> {
-    let changed = Org { status, ..org.clone() };
-    if changed != org {
-        platform.update_org(&org, &changed).await?;
-        log(platform, by, event, &changed);
+    if org != *known {
+        platform.update_org(known, &org).await?;
+        log(platform, by, event, &org);
     }
-    Ok(changed)
+    Ok(org)
 }
 
-/// The org as the API shows it. `base_url` is that of the default org, which answers.
-pub fn org_to_json(org: &Org, base_url: &str) -> Value {
-    let href = format!("{base_url}/api/v1/orgs/{}", org.id);
-    let mut links = json!({ "self": { "href": href, "hints": { "allow": ["GET", "PUT"] } } });
-    let change = match org.status {
-        OrgStatus::Active => "suspend",
-        OrgStatus::Suspended => "resume",
-    };
-    if let (Some(links), false) = (links.as_object_mut(), org.is_default()) {
-        let link = json!({ "href": format!("{href}/lifecycle/{change}"), "hints": { "allow": ["POST"] } });
-        links.insert(change.to_owned(), link);
-    }
-    json!({
-        "id": org.id,
-        "host": org.host,
-        "name": org.name,
-        "status": org.status,
-        "limits": org.limits,
-        "created": org.created,
-        "_links": links,
-    })
-}
-
-/// Refuses another hook when the org has as many as its limit allows.
+/// Refuses another hook when the org has as many as its limit allows. Where it has no limit of its own, the hook is judged by
+/// the server's.
 pub(crate) fn check_room_for_hook(org: &OrgSnapshot) -> Result<(), ManagementError> {
-    check_room("inlineHook", "inline hooks", org.configuration.hooks.len(), org.org.limits.hooks)
+    let Some(limit) = org.org.limits.hooks else { return Ok(()) };
+    check_room("inlineHook", ("org", "inline hooks"), org.configuration.hooks.len(), limit)
 }
 
-/// Refuses another client when the org has as many as its limit allows.
+/// Refuses another client when the org has as many as its limit, else the server's, allows.
 pub(crate) fn check_room_for_client(org: &OrgSnapshot) -> Result<(), ManagementError> {
-    check_room("client_name", "clients", org.configuration.clients.len(), org.org.limits.clients)
+    let limit = org.org.limits.clients.unwrap_or(OBJECTS_MAX).min(OBJECTS_MAX);
+    check_room("client_name", ("org", "clients"), org.configuration.clients.len(), limit)
 }
 
-/// Refuses another user when the org has as many as its limit allows. Users that are added at the same moment may exceed
-/// it by as many as are added at once: they are no part of the configuration, whose changes queue.
+/// Refuses another user when the org has as many as its limit allows. Users are not part of the configuration, whose changes
+/// queue: users that are added at the same moment may exceed the limit together.
 pub(crate) async fn check_room_for_user(platform: &Platform, org: &OrgSnapshot) -> Result<(), ManagementError> {
     let Some(limit) = org.org.limits.users else { return Ok(()) };
     let users = platform.store().count_users(&org.org.id).await?;
-    check_room("login", "users", usize::try_from(users).unwrap_or(usize::MAX), Some(limit))
-}
-
-fn check_room(member: &str, objects: &str, known: usize, limit: Option<u32>) -> Result<(), ManagementError> {
-    match limit {
-        Some(limit) if known >= limit as usize => {
-            Err(ManagementError::field(member, &format!("This org can have at most {limit} {objects}")))
-        }
-        _ => Ok(()),
-    }
+    check_room("login", ("org", "users"), usize::try_from(users).unwrap_or(usize::MAX), limit)
 }
 
 fn host_taken() -> ManagementError {
     ManagementError::field("host", "An org with this host already exists")
 }
 
-/// Logs in the default org, whose operator it was.
+/// Logs in the default org, whose System Log records what operators do.
 fn log(platform: &Platform, by: Option<&Administrator>, (event, message): (&'static str, &'static str), org: &Org) {
     let target = named_target(org.id.as_str(), "Org", &org.name);
     if let Some(administrator) = by {

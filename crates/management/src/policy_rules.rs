@@ -9,9 +9,9 @@ use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
     access_policies,
-    administrator::{Administrator, ManagementError, check_room, org_of},
+    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
     associations::TOKEN_RULE,
-    authorization_servers::{OBJECTS_MAX, find_below_server},
+    authorization_servers::find_below_server,
     priority::{Prioritised, behind_all, put_at_its_priority, read_priority},
     provision::rule_of,
     request::{BLANK, Causes, Given, NAME_ONE, Submitted},
@@ -146,7 +146,8 @@ pub async fn create(
         let rule = rule_of(platform, policy, "", behind_all::<PolicyRule>(org, &policy.id));
         let rule = read(org, submitted, PolicyRule { grant_types, scopes, people, ..rule })?;
         check_unique(org, &rule)?;
-        check_room("name", org.configuration.rules.below(&policy.id).count(), OBJECTS_MAX)?;
+        let rules = org.configuration.rules.below(&policy.id).count();
+        check_room("name", ("policy", "rules"), rules, OBJECTS_MAX)?;
         put_at_its_priority(org, rule, now)
     })
     .await
@@ -222,7 +223,7 @@ fn read(
     let given = &request.access_token_lifetime_minutes;
     let access = causes.plain(ACCESS_LIFETIME, given, rule.access_token_lifetime_minutes);
     if !(5..=1_440).contains(&access) {
-        causes.add("accessTokenLifetimeMinutes", "Write 5 to 1440 minutes");
+        causes.add(ACCESS_LIFETIME, "Write 5 to 1440 minutes");
     }
     let given = &request.refresh_token_lifetime_minutes;
     let refresh = causes.plain(REFRESH_LIFETIME, given, rule.refresh_token_lifetime_minutes);

@@ -257,6 +257,26 @@ pub(crate) fn scope_of(platform: &Platform, server: &AuthorizationServerId, name
     }
 }
 
+/// An active claim of access tokens.
+pub(crate) fn claim_of(
+    platform: &Platform,
+    server: &AuthorizationServerId,
+    name: &str,
+    expression: &str,
+) -> ClaimDefinition {
+    let (unix_ms, random) = platform.id_parts();
+    ClaimDefinition {
+        id: ClaimId::from_parts(unix_ms, random),
+        authorization_server_id: server.clone(),
+        name: name.to_owned(),
+        target: ClaimTarget::Access,
+        expression: expression.to_owned(),
+        always_include_in_token: true,
+        scopes: Vec::new(),
+        status: Status::Active,
+    }
+}
+
 pub(crate) fn policy_of(
     platform: &Platform,
     server: &AuthorizationServerId,
@@ -348,17 +368,8 @@ fn development_objects(
             claim.authorization_server_id == *server && claim.name == name && claim.target == target
         };
         if !configuration.claims.iter().any(|claim| known(&claim)) {
-            let (unix_ms, random) = platform.id_parts();
-            put(ConfigurationObject::Claim(ClaimDefinition {
-                id: ClaimId::from_parts(unix_ms, random),
-                authorization_server_id: server.clone(),
-                name: name.to_owned(),
-                target,
-                expression: expression.to_owned(),
-                always_include_in_token: true,
-                scopes: Vec::new(),
-                status: Status::Active,
-            }));
+            let claim = claim_of(platform, server, name, expression);
+            put(ConfigurationObject::Claim(ClaimDefinition { target, ..claim }));
         }
     }
     let client = |name: &str| configuration.clients.iter().find(|client| client.name == name).cloned();

@@ -11,7 +11,7 @@ use tenterhook_model::Status;
 use crate::administrator::ManagementError;
 
 /// Characters of a name or a description.
-const TEXT_CHARACTERS_MAX: usize = 255;
+pub const TEXT_CHARACTERS_MAX: usize = 255;
 /// Items of a list in a body.
 const ITEMS_MAX: usize = 100;
 /// Bytes of an item of a list in a body.
@@ -45,6 +45,11 @@ pub enum Given<T> {
 }
 
 impl<T> Given<T> {
+    /// Whether the request has the member.
+    pub fn is_given(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+
     /// The value, if there is one.
     pub fn value(&self) -> Option<&T> {
         match self {
@@ -88,6 +93,25 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for Given<T> {
     }
 }
 
+/// Whether a text can be a name that commands and logs show: it has one line and is not blank. The only rule of the names of
+/// orgs and tokens.
+///
+/// # Errors
+/// What to write instead, for people.
+///
+/// ```
+/// use tenterhook_management::request::check_name;
+/// assert!(check_name("ada").is_ok());
+/// for name in [" ", "a\nb", &"x".repeat(256)] {
+///     assert_eq!(check_name(name).unwrap_err(), "write 1 to 255 characters on one line");
+/// }
+/// ```
+pub fn check_name(name: &str) -> Result<(), String> {
+    let is_name =
+        !name.trim().is_empty() && name.chars().count() <= TEXT_CHARACTERS_MAX && !name.contains(char::is_control);
+    if is_name { Ok(()) } else { Err(format!("write 1 to {TEXT_CHARACTERS_MAX} characters on one line")) }
+}
+
 /// A request as it was submitted.
 #[derive(Clone, Debug)]
 pub struct Submitted<T> {
@@ -117,6 +141,23 @@ impl Causes {
     /// Whether something is wrong with a member.
     pub(crate) fn has(&self, member: &str) -> bool {
         self.causes.iter().any(|cause| cause.strip_prefix(member).is_some_and(|rest| rest.starts_with(": ")))
+    }
+
+    /// A name as [`check_name`] judges it, or nothing where the member is absent.
+    pub(crate) fn name(&mut self, member: &str, given: &Given<String>) -> Option<String> {
+        match given {
+            Given::Absent => None,
+            Given::Is(name) => {
+                if let Err(why) = check_name(name) {
+                    self.add(member, &format!("{INVALID}: {why}"));
+                }
+                Some(name.clone())
+            }
+            Given::Wrong => {
+                self.add(member, INVALID);
+                Some(String::new())
+            }
+        }
     }
 
     /// A required text.

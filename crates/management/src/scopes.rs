@@ -4,8 +4,8 @@ use tenterhook_model::Scope;
 use tenterhook_platform::Platform;
 
 use crate::{
-    administrator::{Administrator, ManagementError, check_room, org_of},
-    authorization_servers::{self, OBJECTS_MAX, below_server, find_below_server},
+    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
+    authorization_servers::{self, below_server, find_below_server},
     provision::scope_of,
     request::{Causes, Given, INVALID, Submitted},
     resource::{Change, Done, Resource, changed, check_unique},
@@ -69,7 +69,8 @@ pub async fn create(
         let id = &authorization_servers::find(org, server)?.id;
         let scope = read(submitted, Scope { published: false, ..scope_of(platform, id, "", "") })?;
         check_unique(org, &scope)?;
-        check_room("name", below_server::<Scope>(org, server)?.count(), OBJECTS_MAX)?;
+        let scopes = below_server::<Scope>(org, server)?.count();
+        check_room("name", ("authorization server", "scopes"), scopes, OBJECTS_MAX)?;
         Ok(Change::put(scope))
     })
     .await

@@ -99,13 +99,13 @@ pub async fn rotate(
     let org = org_of(platform, administrator)?;
     let now = platform.now().whole_seconds();
     let rotated = find(&org, server)?;
-    check_room(&org, rotated, now)?;
+    check_room_for_key(&org, rotated, now)?;
     let algorithm = signing_key_of(&org, rotated).map(|key| key.algorithm).unwrap_or_default();
     let pair = generate_key_pair(algorithm).await?;
     let (server_id, name) = platform
         .change(org_id, |org| {
             let server = find(org, server)?;
-            check_room(org, server, now)?;
+            check_room_for_key(org, server, now)?;
             let key = signing_key((algorithm, &pair), &server.id, platform.entropy(), now);
             Ok::<_, ManagementError>((rotation(org, server, key), (server.id.to_string(), server.name.clone())))
         })
@@ -140,6 +140,10 @@ pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
     let before = mem::take(&mut due.0);
     let mut rotated = 0;
     for id in orgs {
+        // Nothing of a suspended org runs, so none is loaded for it.
+        if platform.org_status(&id) == Some(OrgStatus::Suspended) {
+            continue;
+        }
         let snapshot = match platform.load_org(&id).await {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => continue,
@@ -148,10 +152,6 @@ pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
                 continue;
             }
         };
-        let org = &snapshot.org;
-        if org.status == OrgStatus::Suspended {
-            continue;
-        }
         for server in &snapshot.configuration.authorization_servers {
             let now = platform.now();
             let Some(key) = due_key(&snapshot, server, now) else { continue };
@@ -160,9 +160,9 @@ pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
                 continue;
             }
             let done = if key.created > now {
-                redate(platform, &org.id, server, now).await
+                redate(platform, &id, server, now).await
             } else {
-                rotate_due(platform, &org.id, server, key).await
+                rotate_due(platform, &id, server, key).await
             };
             match done {
                 Ok(true) => {
@@ -241,7 +241,7 @@ fn dropped<'a>(
 }
 
 /// Refuses one more key for a server that has too many which must stay.
-fn check_room(org: &OrgSnapshot, server: &AuthorizationServer, now: Timestamp) -> Result<(), ManagementError> {
+fn check_room_for_key(org: &OrgSnapshot, server: &AuthorizationServer, now: Timestamp) -> Result<(), ManagementError> {
     if keys_of(org, server).skip(dropped(org, server, now).count()).count() < KEYS_MAX {
         return Ok(());
     }

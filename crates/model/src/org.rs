@@ -5,8 +5,6 @@ use std::{fmt, net::Ipv6Addr, str::FromStr};
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{Timestamp, id::OrgId};
 
-/// Characters of an org's name.
-pub const ORG_NAME_CHARACTERS_MAX: usize = 255;
 /// Characters of a host name (RFC 1035 section 2.3.4).
 const HOST_CHARACTERS_MAX: usize = 253;
 /// Characters of a label of a host name.

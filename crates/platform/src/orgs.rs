@@ -243,6 +243,11 @@ impl Orgs {
         org.is_some_and(|org| org.status == OrgStatus::Suspended)
     }
 
+    /// What the row of an org says of its status; `None` when there is no such org.
+    pub(crate) fn status(&self, id: &OrgId) -> Option<OrgStatus> {
+        self.read().known.get(id).map(|org| org.status)
+    }
+
     /// The org that a host chooses, if it is in memory.
     pub(crate) fn loaded_by_host(&self, host: Option<&str>) -> Option<Arc<OrgSnapshot>> {
         let table = self.read();

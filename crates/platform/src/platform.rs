@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{HookTypes, Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
-use tenterhook_model::{ConfigurationWrite, Org};
+use tenterhook_model::{ConfigurationWrite, Org, OrgStatus};
 use tenterhook_store::{CommitError, LogWriter, NotReady, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
 
@@ -238,6 +238,11 @@ impl Platform {
     /// Whether the org that a host chooses is suspended, as its row says: whether or not it is in memory.
     pub fn is_suspended(&self, host: Option<&str>) -> bool {
         self.orgs.is_suspended(host)
+    }
+
+    /// The status of an org, as its row says: whether or not it is in memory. `None` when this node knows no such org.
+    pub fn org_status(&self, id: &OrgId) -> Option<OrgStatus> {
+        self.orgs.status(id)
     }
 
     /// The org that a host chooses, if it is in memory; [`Self::org_for`] reads it.

@@ -11,10 +11,10 @@ use tenterhook_platform::{
 use super::{JUDGED_MAX, PasswordChange, change, get};
 use crate::administrator::{Administrator, ManagementError, log_change};
 
-/// Moves a user to another status.
+/// Moves a user to another status. A user whose password has expired cannot sign in until a new one is set.
 ///
 /// # Errors
-/// When the vendor does not allow it from the user's status.
+/// When the vendor does not allow it from the user's status; when there is no password that could expire.
 pub async fn transition(
     platform: &Platform,
     administrator: &Administrator,
@@ -27,31 +27,7 @@ pub async fn transition(
         Ok(user)
     })
     .await?;
-    let (event_type, message) = event(transition);
-    log_change(platform, administrator, event_type, message, user_target(&after));
-    Ok(after)
-}
-
-/// Expires the password: the user cannot sign in until a new one is set.
-///
-/// # Errors
-/// When the user has no password, or the status does not allow it.
-pub async fn expire_password(
-    platform: &Platform,
-    administrator: &Administrator,
-    id_or_login: &str,
-) -> Result<User, ManagementError> {
-    let (_, after) = change(platform, administrator, id_or_login, |stored| {
-        if stored.password.hash().is_none() {
-            return Err(ManagementError::field("password", "The user has no password that could expire"));
-        }
-        let mut user = stored.clone();
-        follow(&mut user, UserTransition::ExpirePassword, platform.now())?;
-        Ok(user)
-    })
-    .await?;
-    let (event_type, message) = event(UserTransition::ExpirePassword);
-    log_change(platform, administrator, event_type, message, user_target(&after));
+    log_transition(platform, administrator, transition, &after);
     Ok(after)
 }
 
@@ -85,7 +61,7 @@ pub async fn change_password(
         Ok(user)
     })
     .await?;
-    log_password(platform, administrator, &after);
+    log_transition(platform, administrator, UserTransition::SetPassword, &after);
     Ok(after)
 }
 
@@ -115,6 +91,9 @@ pub async fn delete(
 
 /// Changes the status as the vendor's table of transitions says.
 pub(super) fn follow(user: &mut User, transition: UserTransition, now: Timestamp) -> Result<(), ManagementError> {
+    if transition == UserTransition::ExpirePassword && user.password.hash().is_none() {
+        return Err(ManagementError::field("password", "The user has no password that could expire"));
+    }
     let after = user.status.after(transition).ok_or_else(|| {
         let text = format!("`{}` is not possible", transition.as_str());
         wrong_status(&text, user.status)
@@ -132,8 +111,14 @@ pub(super) fn wrong_status(text: &str, status: UserStatus) -> ManagementError {
     ManagementError::field("status", &format!("{text}: the user is {}", status.as_str()))
 }
 
-pub(super) fn log_password(platform: &Platform, administrator: &Administrator, user: &User) {
-    let (event_type, message) = event(UserTransition::SetPassword);
+/// Logs what became of a user.
+pub(super) fn log_transition(
+    platform: &Platform,
+    administrator: &Administrator,
+    transition: UserTransition,
+    user: &User,
+) {
+    let (event_type, message) = event(transition);
     log_change(platform, administrator, event_type, message, user_target(user));
 }
 

@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub use body::{NewUser, PasswordChange, UserUpdate};
-pub use lifecycle::{change_password, delete, expire_password, transition};
+pub use lifecycle::{change_password, delete, transition};
 
 /// How often a change of a user is judged: each time but the first because somebody else's came first.
 const JUDGED_MAX: usize = 100;
@@ -169,7 +169,7 @@ pub async fn update(
         log_change(platform, administrator, "user.account.update_profile", text, user_target(&after));
     }
     if before.password != after.password {
-        lifecycle::log_password(platform, administrator, &after);
+        lifecycle::log_transition(platform, administrator, UserTransition::SetPassword, &after);
     }
     Ok(after)
 }

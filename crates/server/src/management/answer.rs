@@ -109,7 +109,7 @@ impl schemars::JsonSchema for Id {
     }
 }
 
-/// A date in whole seconds.
+/// A date, shown to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Date(pub(crate) Timestamp);

@@ -1,14 +1,17 @@
 //! API tokens of the management API.
 
 use axum::Json;
-use serde_json::Value;
-use tenterhook_contract::id::ApiTokenId;
-use tenterhook_management::api_tokens::{self, api_token_to_json};
+use serde::{Deserialize, Serialize};
+use tenterhook_contract::{id::ApiTokenId, members::Members};
+use tenterhook_management::{
+    api_tokens::{self, CONNECTION, TokenDetails, TokenRequest},
+    request::Given,
+};
 
 use super::{
-    answer::{List, NoContent},
-    call::{Call, JsonBody},
-    paging::{page, read_page},
+    answer::{Date, Id, Link, List, NoContent, SelfLink},
+    call::{Body, Call, ResourceBody, below},
+    paging::{Listed, page, read_page},
     route::Routes,
 };
 use crate::error::ApiError;
@@ -22,28 +25,142 @@ pub(super) fn routes() -> Routes {
         .delete(TOKEN, "revokeApiToken", revoke)
 }
 
-type Answer = Result<Json<Value>, ApiError>;
+/// An API token as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ApiTokenRequest"))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TokenBody {
+    /// For people: 1 to 255 characters on one line.
+    name: Given<String>,
+    /// The owner, who cannot be changed.
+    #[serde(default)]
+    user_id: Given<String>,
+    #[serde(default, deserialize_with = "below")]
+    network: NetworkBody,
+}
 
-async fn list(call: Call) -> Result<List<Value>, ApiError> {
+/// From where an API token may be used.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ApiTokenNetworkRequest"))]
+struct NetworkBody {
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Connection>"))]
+    connection: Given<String>,
+}
+
+impl ResourceBody for TokenBody {
+    const MODEL: &'static str = api_tokens::MODEL;
+    const MEMBERS: Members = Members {
+        taken: &["name", "userId", "network.connection"],
+        read_only: &[
+            "id",
+            "clientName",
+            "created",
+            "lastUpdated",
+            "lastUsed",
+            "expiresAt",
+            "tokenWindow",
+            "_link",
+            "_links",
+        ],
+        refused: &[
+            ("network.include", "Conditions on networks are not supported"),
+            ("network.exclude", "Conditions on networks are not supported"),
+        ],
+    };
+    type Request = TokenRequest;
+
+    fn into_request(self) -> TokenRequest {
+        TokenRequest { name: self.name, owner: self.user_id, connection: self.network.connection }
+    }
+}
+
+/// An API token as it is shown; never its text.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ApiToken"))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TokenAnswer {
+    id: Id,
+    name: String,
+    /// The owner.
+    user_id: Id,
+    client_name: &'static str,
+    network: Network,
+    created: Date,
+    /// The last use too counts as an update.
+    last_updated: Date,
+    #[serde(rename = "_link")]
+    link: SelfLink,
+    /// To the minute; absent when it was never used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used: Option<Date>,
+    /// Absent when it is valid until it is revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Date>,
+}
+
+/// From where an API token may be used.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ApiTokenNetwork"))]
+struct Network {
+    #[cfg_attr(feature = "schema", schemars(with = "Connection"))]
+    connection: &'static str,
+}
+
+/// The only condition on networks.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "ApiTokenConnection")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Connection {
+    #[serde(rename = "ANYWHERE")]
+    Anywhere,
+}
+
+impl TokenAnswer {
+    fn of(base_url: &str, TokenDetails { token, owner }: TokenDetails) -> Self {
+        let href = format!("{base_url}/api/v1/api-tokens/{}", token.id);
+        Self {
+            id: Id::of(&token.id),
+            name: token.name,
+            user_id: Id::of(owner),
+            client_name: "Tenterhook API",
+            network: Network { connection: CONNECTION },
+            created: Date(token.created),
+            last_updated: Date(token.last_used.unwrap_or(token.created)),
+            link: SelfLink { itself: Link::allowing(href, &["GET", "PUT", "DELETE"]) },
+            last_used: token.last_used.map(Date),
+            expires_at: token.expires.map(Date),
+        }
+    }
+}
+
+impl Listed for TokenAnswer {
+    fn id(&self) -> &str {
+        &self.id.0
+    }
+}
+
+async fn list(call: Call) -> Result<List<TokenAnswer>, ApiError> {
     let (after, limit) = read_page::<ApiTokenId>(call.query(), "api-tokens", &[])?;
-    let owner = api_tokens::owner(call.platform(), call.administrator()).await?;
     // One more than the page has tells whether there is another.
     let tokens = api_tokens::list(call.platform(), call.administrator(), after.as_ref(), limit + 1).await?;
-    let shown = tokens.iter().map(|token| api_token_to_json(token, &owner, call.base_url()));
-    Ok(page(&call, shown.collect(), limit))
+    Ok(page(&call, tokens.into_iter().map(|token| TokenAnswer::of(call.base_url(), token)).collect(), limit))
 }
 
-async fn retrieve(call: Call) -> Answer {
+async fn retrieve(call: Call) -> Result<Json<TokenAnswer>, ApiError> {
     let token = api_tokens::get(call.platform(), call.administrator(), call.id("apiTokenId")).await?;
-    let owner = api_tokens::owner(call.platform(), call.administrator()).await?;
-    Ok(Json(api_token_to_json(&token, &owner, call.base_url())))
+    Ok(Json(TokenAnswer::of(call.base_url(), token)))
 }
 
-async fn update(call: Call<JsonBody>) -> Answer {
-    let (id, body) = (call.id("apiTokenId"), &call.body.value);
-    let token = api_tokens::update(call.platform(), call.administrator(), id, body).await?;
-    let owner = api_tokens::owner(call.platform(), call.administrator()).await?;
-    Ok(Json(api_token_to_json(&token, &owner, call.base_url())))
+async fn update(call: Call<Body<TokenBody>>) -> Result<Json<TokenAnswer>, ApiError> {
+    let id = call.id("apiTokenId");
+    let token = api_tokens::update(call.platform(), call.administrator(), id, &call.body.0).await?;
+    Ok(Json(TokenAnswer::of(call.base_url(), token)))
 }
 
 async fn revoke(call: Call) -> Result<NoContent, ApiError> {

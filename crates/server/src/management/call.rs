@@ -139,9 +139,16 @@ pub(crate) trait ResourceBody: DeserializeOwned + Default + Described + Send + '
     fn into_request(self) -> Self::Request;
 }
 
-/// Reads the members of an object below another one; of anything else nothing, for [`Members`] says what is wrong with it.
+/// Reads the members of an object below another one; anything else has no members, and [`Members`] says what is wrong with it.
 pub(crate) fn below<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(object(Value::deserialize(deserializer)?))
+}
+
+/// The same for an object whose absence says something else than an empty one. Null is an empty one.
+pub(crate) fn below_if_given<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    below(deserializer).map(Some)
 }
 
 fn object<T: DeserializeOwned + Default>(value: Value) -> T {

@@ -70,6 +70,27 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_of_a_route_replaces_the_one_of_every_list_and_every_org_can_be_suspended() {
+        let document: Value = serde_json::from_str(super::DOCUMENT).unwrap();
+        for (path, name, text) in [
+            ("/api/v1/logs", "limit", "from 0 to 1000"),
+            ("/api/v1/users", "limit", "from 1 to 200"),
+            ("/api/v1/users", "q", "begins with"),
+            ("/api/v1/authorizationServers", "q", "in its name"),
+        ] {
+            let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+            let named = parameters.iter().filter(|parameter| parameter["name"] == json!(name));
+            let texts = named.map(|parameter| parameter["description"].as_str().unwrap()).collect::<Vec<_>>();
+            assert!(texts.len() == 1 && texts[0].contains(text), "{path} {name}: {texts:?}");
+        }
+        for route in table() {
+            let responses = &document["paths"][route.path][route.method.as_str().to_lowercase()]["responses"];
+            let documented = [401, 403].map(|status| responses.get(status.to_string()).is_some());
+            assert_eq!(documented, [route.scope.is_some(), true], "{}", route.operation);
+        }
+    }
+
+    #[test]
     fn operations_have_names_of_their_own_and_describe_every_parameter() {
         let mut operations = BTreeSet::new();
         let document: Value = serde_json::from_str(super::DOCUMENT).unwrap();

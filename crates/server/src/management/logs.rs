@@ -1,6 +1,5 @@
 //! `GET /api/v1/logs` (`system-log.md` section 1).
 
-use axum::http::HeaderMap;
 use serde_json::Value;
 use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_management::logs::{self, LOG_RETENTION_SECONDS};
@@ -10,7 +9,7 @@ use super::{
     answer::{List, Parameter},
     call::Call,
     given,
-    paging::{add_link, next_link, only, self_link},
+    paging::{ListUrl, only},
     route::Routes,
 };
 use crate::error::ApiError;
@@ -22,9 +21,10 @@ const LIMIT_MAX: u64 = 1_000;
 /// Without `since`, a query begins this long before `until`.
 const SINCE_DEFAULT_SECONDS: i64 = 7 * 86_400;
 
-const PARAMETERS: [Parameter; 3] = [
+const PARAMETERS: [Parameter; 4] = [
     Parameter { name: "since", description: "Only events from this date on; seven days before `until` when absent" },
     Parameter { name: "until", description: "Only events before this date; without it the list can be polled" },
+    Parameter { name: "limit", description: "Events of a page, from 0 to 1000; 100 when absent" },
     Parameter { name: "sortOrder", description: "`ASCENDING` or `DESCENDING`" },
 ];
 
@@ -32,34 +32,30 @@ pub(super) fn routes() -> Routes {
     Routes::of("System Log", "okta.logs").get("/api/v1/logs", "listLogEvents", list).with(&PARAMETERS)
 }
 
-/// A query as it was written, and as it is run.
+/// A query as it is run.
 struct Asked {
     query: LogQuery,
-    /// The lower bound where the query does not say one.
+    /// The lower bound that applies because the query has none.
     since_by_default: Option<Timestamp>,
-    self_link: String,
 }
 
 async fn list(call: Call) -> Result<List<Value>, ApiError> {
-    let (raw, base) = (call.query(), format!("{}/api/v1/logs", call.base_url()));
+    let url = ListUrl::of(&call);
     let org = &call.administrator().token.org_id;
-    let Asked { query, since_by_default, self_link } = read(org, raw, call.platform().now(), &base)?;
+    let Asked { query, since_by_default } = read(org, call.query(), call.platform().now())?;
     let page = logs::query(call.platform(), &query).await?;
-    let mut headers = HeaderMap::new();
-    add_link(&mut headers, &self_link, "self");
     // Polling always has a next page; a bounded query has one while there is more.
-    if let Some(next) = page.next.filter(|_| query.polling || page.more) {
+    let next = page.next.filter(|_| query.polling || page.more).map(|next| {
         let mut parameters = vec![("after", next.to_string())];
         // Polling needs no lower bound behind a cursor; elsewhere older events would follow.
         parameters.extend(since_by_default.filter(|_| !query.polling).map(|since| ("since", since.to_string())));
-        add_link(&mut headers, &next_link(&base, raw, &parameters), "next");
-    } else if query.polling {
-        add_link(&mut headers, &self_link, "next");
-    }
-    Ok(List { headers, items: page.events.iter().map(LogEvent::to_json).collect() })
+        url.with(&parameters)
+    });
+    let next = next.or_else(|| query.polling.then(|| url.itself()));
+    Ok(url.list(page.events.iter().map(LogEvent::to_json).collect(), next))
 }
 
-fn read(org: &OrgId, raw: Option<&str>, now: Timestamp, base: &str) -> Result<Asked, ApiError> {
+fn read(org: &OrgId, raw: Option<&str>, now: Timestamp) -> Result<Asked, ApiError> {
     let parameter = |name: &str| given(raw, name);
     only(raw, &["limit", "after", "sortOrder"])?;
     let mut causes = Vec::new();
@@ -109,5 +105,5 @@ fn read(org: &OrgId, raw: Option<&str>, now: Timestamp, base: &str) -> Result<As
     let since = since.or(since_by_default);
     let (org_id, filter) = (org.clone(), LogFilter::default());
     let query = LogQuery { org_id, since, until, after, descending, polling, filter, limit };
-    Ok(Asked { query, since_by_default, self_link: self_link(base, raw) })
+    Ok(Asked { query, since_by_default })
 }

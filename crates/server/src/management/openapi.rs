@@ -101,11 +101,11 @@ pub(crate) fn document(routes: &[Route]) -> Value {
     })
 }
 
-/// The errors of every operation that needs a token, their names and when they come.
+/// The errors of operations, their names and when they come.
 const STATUSES: [(u16, &str, &str); 6] = [
     (400, "Invalid", "Something in the request is wrong; nothing was changed."),
     (401, "Unauthenticated", "The API token is missing or not valid."),
-    (403, "Forbidden", "The API token does not allow it."),
+    (403, "Forbidden", "The org is suspended, or the API token does not allow it."),
     (404, "NotFound", "There is no such resource."),
     (429, "RateLimited", "Too many requests, or too many calls of inline hooks are open."),
     (503, "Unavailable", "The database cannot be written or read at present."),
@@ -137,7 +137,7 @@ fn operation(route: &Route, requests: &mut SchemaGenerator, answers: &mut Schema
     success.extend(answer.schema.map(|schema| ("content".to_owned(), content(schema))));
     let mut responses = Map::from_iter([(answer.status.to_string(), Value::Object(success))]);
     for (status, name, _) in STATUSES {
-        let of_tokens = matches!(status, 401 | 403);
+        let of_tokens = status == 401;
         let of_ids = status == 404;
         if (route.scope.is_some() || !of_tokens) && (route.path.contains('{') || !of_ids) {
             let reference = json!({ "$ref": format!("#/components/responses/{name}") });

@@ -1,4 +1,4 @@
-//! Lists in pages: `Link` headers, and the links in them.
+//! Lists in pages: the parameters of their queries, and the `Link` headers of their answers.
 
 use std::str::FromStr;
 
@@ -17,28 +17,45 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// Adds a link to the headers of an answer.
-pub(super) fn add_link(headers: &mut HeaderMap, url: &str, relation: &str) {
-    if let Ok(value) = HeaderValue::from_str(&format!("<{url}>; rel=\"{relation}\"")) {
-        headers.append(LINK, value);
+/// The URL of a list as it was asked for. Every `Link` header of a list is made here.
+pub(super) struct ListUrl<'a> {
+    base: String,
+    query: Option<&'a str>,
+}
+
+impl<'a> ListUrl<'a> {
+    /// The URL of a request.
+    pub(super) fn of<B>(call: &'a Call<B>) -> Self {
+        Self { base: format!("{}{}", call.base_url(), call.administrator().caller.path), query: call.query() }
     }
-}
 
-/// The URL of the query itself.
-pub(super) fn self_link(base: &str, raw: Option<&str>) -> String {
-    raw.map_or_else(|| base.to_owned(), |raw| format!("{base}?{raw}"))
-}
+    /// The same URL.
+    pub(super) fn itself(&self) -> String {
+        self.query.map_or_else(|| self.base.clone(), |query| format!("{}?{query}", self.base))
+    }
 
-/// The same query with these parameters instead of its own of their names: `after`, to continue it, and others.
-pub(super) fn next_link(base: &str, raw: Option<&str>, parameters: &[(&str, String)]) -> String {
-    let mut serializer = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-        if parameters.iter().all(|(own, _)| *own != name) {
-            serializer.append_pair(&name, &value);
+    /// The URL with these parameters instead of its own of their names: `after`, to continue the list, and others.
+    pub(super) fn with(&self, parameters: &[(&str, String)]) -> String {
+        let mut serializer = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in url::form_urlencoded::parse(self.query.unwrap_or_default().as_bytes()) {
+            if parameters.iter().all(|(own, _)| *own != name) {
+                serializer.append_pair(&name, &value);
+            }
         }
+        serializer.extend_pairs(parameters);
+        format!("{}?{}", self.base, serializer.finish())
     }
-    serializer.extend_pairs(parameters);
-    format!("{base}?{}", serializer.finish())
+
+    /// A list with the links to itself and, where there is one, to its `next` page.
+    pub(super) fn list<T>(&self, items: Vec<T>, next: Option<String>) -> List<T> {
+        let mut headers = HeaderMap::new();
+        for (url, relation) in [(self.itself(), "self")].into_iter().chain(next.map(|next| (next, "next"))) {
+            if let Ok(value) = HeaderValue::from_str(&format!("<{url}>; rel=\"{relation}\"")) {
+                headers.append(LINK, value);
+            }
+        }
+        List { headers, items }
+    }
 }
 
 /// Objects of a page.
@@ -109,8 +126,8 @@ impl<T: Listed + Serialize + Described + Send + 'static> Answer for List<T> {
     }
 }
 
-/// Answers with a list that is in memory, or what the query wants of it: `limit` and `after`, by the id, and where the
-/// resource is searched also `q`, a text that one of its members contains, whatever its case. Without `limit` all of it.
+/// Answers with the part of a list in memory that the query asks for: `limit` and `after`, by the id, and where the resource is
+/// searched also `q`, a text that one of its members contains in any case. Without `limit` the list is complete.
 pub(super) fn listed<T: Listed, B>(call: &Call<B>, items: impl Iterator<Item = T>) -> Result<List<T>, ApiError> {
     let raw = call.query();
     only(raw, if T::IS_SEARCHED { &["q", "limit", "after"] } else { &["limit", "after"] })?;
@@ -118,24 +135,16 @@ pub(super) fn listed<T: Listed, B>(call: &Call<B>, items: impl Iterator<Item = T
     let (q, after) = (given(raw, "q").map(|q| q.to_lowercase()), given(raw, "after"));
     let found = |item: &T, q: &str| item.searched().iter().any(|text| text.to_lowercase().contains(q));
     let mut items: Vec<T> = items.filter(|item| q.as_deref().is_none_or(|q| found(item, q))).collect();
-    let base = format!("{}{}", call.base_url(), call.administrator().caller.path);
-    let mut headers = HeaderMap::new();
-    add_link(&mut headers, &self_link(&base, raw), "self");
     if limit.is_some() || after.is_some() {
         // Ids are in the order of creation, but for those of one millisecond. The object behind `after` may be gone.
         items.sort_by(|one, other| one.id().cmp(other.id()));
         items.retain(|item| after.as_deref().is_none_or(|after| item.id() > after));
     }
-    if let Some(limit) = limit.filter(|limit| *limit < items.len()) {
-        items.truncate(limit);
-        let last = items.last().map(|item| item.id().to_owned()).unwrap_or_default();
-        add_link(&mut headers, &next_link(&base, raw, &[("after", last)]), "next");
-    }
-    Ok(List { headers, items })
+    Ok(page(call, items, limit.unwrap_or(usize::MAX)))
 }
 
-/// The id behind which a page from the database begins, and its length. `searched` are the parameters that the list evaluates
-/// besides.
+/// `after` and `limit` of a page from the database: the id behind which it begins, and its length. `searched` are the other
+/// parameters that the list evaluates.
 pub(super) fn read_page<I: FromStr>(
     raw: Option<&str>,
     subject: &'static str,
@@ -154,15 +163,11 @@ pub(super) fn read_page<I: FromStr>(
     }
 }
 
-/// Answers with a page from the database, of which one item more than `limit` was read where there are that many.
+/// Answers with at most `limit` of the items, and with a link to the next page where there are more.
 pub(super) fn page<T: Listed, B>(call: &Call<B>, mut items: Vec<T>, limit: usize) -> List<T> {
-    let (raw, more) = (call.query(), items.len() > limit);
+    let (url, has_more) = (ListUrl::of(call), items.len() > limit);
     items.truncate(limit);
-    let base = format!("{}{}", call.base_url(), call.administrator().caller.path);
-    let mut headers = HeaderMap::new();
-    add_link(&mut headers, &self_link(&base, raw), "self");
-    if let Some(last) = items.last().filter(|_| more) {
-        add_link(&mut headers, &next_link(&base, raw, &[("after", last.id().to_owned())]), "next");
-    }
-    List { headers, items }
+    let last = items.last().filter(|_| has_more);
+    let next = last.map(|last| url.with(&[("after", last.id().to_owned())]));
+    url.list(items, next)
 }

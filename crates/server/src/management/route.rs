@@ -116,10 +116,16 @@ impl Routes {
         self
     }
 
-    /// The last route reads these parameters of its query too.
+    /// The last route reads these parameters of its query too. One with the name of a parameter that every such answer has
+    /// describes it instead.
     pub(crate) fn with(mut self, parameters: &[Parameter]) -> Self {
         if let Some(route) = self.table.last_mut() {
-            route.parameters.extend_from_slice(parameters);
+            for parameter in parameters {
+                match route.parameters.iter_mut().find(|known| known.name == parameter.name) {
+                    Some(known) => *known = *parameter,
+                    None => route.parameters.push(*parameter),
+                }
+            }
         }
         self
     }

@@ -10,7 +10,7 @@ use super::{
     answer::{List, NoContent, Parameter},
     call::{Call, JsonBody, OptionalJsonBody},
     given,
-    paging::{Q, only, page, read_page},
+    paging::{only, page, read_page},
     route::Routes,
     user_search::conditions,
 };
@@ -18,8 +18,19 @@ use crate::error::ApiError;
 
 const ACTIVATE: Parameter =
     Parameter { name: "activate", description: "Whether the user is activated: `true` or `false`" };
-const FILTER: Parameter = Parameter { name: "filter", description: "Only users that fit this expression" };
-const SEARCH: Parameter = Parameter { name: "search", description: "The same" };
+const Q: Parameter = Parameter {
+    name: "q",
+    description: "Only users whose login, email, first name or last name begins with this text, in any case",
+};
+const FILTER: Parameter = Parameter {
+    name: "filter",
+    description: "Only users for whom every condition holds: `profile.ATTRIBUTE eq \"TEXT\"`, joined by `and`, on `login`, \
+                  `email`, `firstName`, `lastName` and `externalId`",
+};
+const SEARCH: Parameter = Parameter {
+    name: "search",
+    description: "The same conditions as in `filter`; `sw` finds texts that begin with `TEXT`",
+};
 
 pub(super) fn routes() -> Routes {
     const USER: &str = "/api/v1/users/{userId}";
@@ -143,7 +154,8 @@ async fn transition(call: &Call<OptionalJsonBody>, transition: UserTransition) -
 
 async fn expire_password(call: Call<OptionalJsonBody>) -> Answer {
     refuse_unsupported(call.query(), &["tempPassword", "revokeSessions"])?;
-    let user = users::expire_password(call.platform(), call.administrator(), call.id("userId")).await?;
+    let (id, transition) = (call.id("userId"), UserTransition::ExpirePassword);
+    let user = users::transition(call.platform(), call.administrator(), id, transition).await?;
     Ok(Json(user_to_json(&user, call.base_url())))
 }
 

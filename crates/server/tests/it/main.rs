@@ -15,6 +15,7 @@ mod inline_hooks;
 mod limits;
 mod lists;
 mod logs;
+mod member_order;
 mod metrics;
 mod nodes;
 mod nodes_following;

@@ -14,9 +14,14 @@ use tenterhook_contract::{
     id::{ClientId, OrgId},
 };
 use tenterhook_engine::{BreakerState, Clock as _, Limits, SystemClock};
-use tenterhook_management::{orgs::suspend, provision::bootstrap};
+use tenterhook_management::{
+    orgs::{NewOrg, create, resume, suspend},
+    provision::bootstrap,
+    signing_keys::{DueKeys, rotate_due_keys},
+};
 use tenterhook_model::{
-    ClientAuthenticationMethod, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, OAuthClient, Org, Status,
+    ClientAuthenticationMethod, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, OAuthClient, Org,
+    OrgLimits, SigningKey, Status,
 };
 use tenterhook_platform::{FollowSettings, OrgError, OrgSnapshot, Platform};
 use tenterhook_store::{Keyring, Store};
@@ -175,6 +180,30 @@ async fn nothing_is_read_of_an_org_to_tell_of_the_server_or_that_it_is_suspended
     world.platform.let_go_of_idle_orgs(0);
     let refused = world.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await;
     assert_eq!((refused.status.as_u16(), loaded()), (403, 0), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn nothing_is_read_of_a_suspended_org_to_look_for_keys_that_are_due() {
+    let world = World::start().await;
+    let new = NewOrg { host: "north.example.com".parse().unwrap(), name: None, limits: OrgLimits::default() };
+    let (north, _) = create(&world.platform, None, new).await.unwrap();
+    let created = world.platform.now().plus_seconds(-365 * 86_400);
+    let aged = world.platform.change(&north.id, |org| {
+        let keys = org.configuration.signing_keys.iter();
+        let keys = keys.map(|key| ConfigurationObject::SigningKey(SigningKey { created, ..key.clone() }));
+        Ok::<_, ()>((keys.map(ConfigurationWrite::put).collect(), ()))
+    });
+    aged.await.unwrap();
+    suspend(&world.platform, None, north.id.as_str()).await.unwrap();
+    world.platform.let_go_of_idle_orgs(0);
+    let mut due = DueKeys::default();
+    for _ in 0..2 {
+        assert_eq!(rotate_due_keys(&world.platform, &mut due).await, 0);
+        assert_eq!(world.platform.org_counts().1, 0, "no org is in memory");
+    }
+    resume(&world.platform, None, north.id.as_str()).await.unwrap();
+    rotate_due_keys(&world.platform, &mut due).await;
+    assert_eq!(rotate_due_keys(&world.platform, &mut due).await, 1);
 }
 
 /// A service that does not answer would be asked again by every request if that were forgotten first.

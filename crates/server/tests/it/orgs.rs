@@ -106,7 +106,7 @@ async fn a_change_of_an_org_that_is_not_there_says_so() {
 
 const OPERATOR: &str = "operator-token-marked-secret";
 
-async fn world_with_operator() -> World {
+pub(crate) async fn world_with_operator() -> World {
     let world = World::start().await;
     let made =
         api_token(&SystemEntropy, SystemClock.now(), &OrgId::from_parts(1, [1; 8]), "Ada", &Secret::new(OPERATOR));
@@ -124,7 +124,7 @@ async fn ask(world: &World, token: &str, host: &str, request: (&str, &str), body
     world.send_to_host(host, request.0, request.1, &headers, &body).await
 }
 
-async fn operate(world: &World, method: &str, path: &str, body: Option<&Value>) -> Answer {
+pub(crate) async fn operate(world: &World, method: &str, path: &str, body: Option<&Value>) -> Answer {
     ask(world, OPERATOR, "", (method, path), body).await
 }
 

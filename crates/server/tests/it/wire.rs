@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     harness::{Answer, World},
+    orgs::{operate, world_with_operator},
     server_objects::{Resource, resources, set},
 };
 
@@ -133,6 +134,45 @@ async fn what_a_schema_allows_is_read_and_what_it_does_not_is_refused_by_the_nam
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_is_refused_and_changes_nothing() {
+    let world = world_with_operator().await;
+    let id = async |path: &str| match operate_or_ask(&world, "GET", path, None).await.json() {
+        Value::Array(items) => items[0]["id"].as_str().unwrap().to_owned(),
+        item => item["id"].as_str().unwrap().to_owned(),
+    };
+    let org = format!("/api/v1/orgs/{}", id("/api/v1/orgs").await);
+    let mut requests = vec![
+        ("POST", "/api/v1/orgs".to_owned()),
+        ("PUT", org),
+        ("PUT", format!("/api/v1/api-tokens/{}", id("/api/v1/api-tokens").await)),
+    ];
+    requests.extend(resources(&world).into_iter().map(|resource| ("POST", resource.path)));
+    for (method, path) in requests {
+        for body in [json!([]), json!(["host"]), json!("text"), json!(1), json!(true), Value::Null] {
+            let shown = async || match method {
+                "POST" if path.ends_with("/change_password") => Value::Null,
+                _ => operate_or_ask(&world, "GET", &path, None).await.json(),
+            };
+            let before = shown().await;
+            let refused = operate_or_ask(&world, method, &path, Some(&body)).await;
+            let row = format!("{method} {path} {body}: {}", refused.text());
+            assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (400, &json!("E0000001")), "{row}");
+            assert!(causes(&refused)[0].ends_with(": The body must be a JSON object"), "{row}");
+            assert_eq!(shown().await, before, "{row}");
+        }
+    }
+}
+
+/// A request with the token of the operator where one is needed.
+async fn operate_or_ask(world: &World, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    if path.starts_with("/api/v1/orgs") {
+        operate(world, method, path, body).await
+    } else {
+        world.api(method, path, body).await
     }
 }
 

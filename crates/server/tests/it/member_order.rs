@@ -1,0 +1,156 @@
+//! The members of answers: their order, which is the vendor's, and which of them are null. A client compares documents as
+//! texts, so neither may change by accident.
+
+use serde_json::{Value, json};
+
+use crate::{
+    harness::World,
+    orgs::{operate, world_with_operator},
+    user_schema::define,
+};
+
+/// The members of a document in their order: those of an object stand in parentheses, those of a list are those of its first
+/// item, and `!` marks a null.
+fn order(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| match order(value).as_str() {
+                text @ ("" | "!") => format!("{name}{text}"),
+                below => format!("{name}({below})"),
+            });
+            members.collect::<Vec<_>>().join(" ")
+        }
+        Value::Array(items) => items.first().map(order).unwrap_or_default(),
+        Value::Null => "!".to_owned(),
+        _ => String::new(),
+    }
+}
+
+#[tokio::test]
+async fn tokens_and_orgs_have_their_members_in_order() {
+    const ORG: &str = "id host name status limits(hooks clients! users! inFlight! apiRequestsPerMinute!) created _links(\
+                       self(href hints(allow)) suspend(href hints(allow)))";
+    let world = world_with_operator().await;
+    let shown = world.api("GET", "/api/v1/api-tokens", None).await.json();
+    let token = "id name userId clientName network(connection) created lastUpdated _link(self(href hints(allow)))";
+    // The request that asks for it may have been noted by now.
+    assert!([token.to_owned(), format!("{token} lastUsed")].contains(&order(&shown)), "{shown}");
+    let body = json!({ "host": "north.example.com", "limits": { "hooks": 1 } });
+    let org = operate(&world, "POST", "/api/v1/orgs", Some(&body)).await.json();
+    assert_eq!(order(&org), format!("{ORG} token tokenType"));
+    let path = format!("/api/v1/orgs/{}", org["id"].as_str().unwrap());
+    assert_eq!(order(&operate(&world, "GET", &path, None).await.json()), ORG);
+    let suspended = operate(&world, "POST", &format!("{path}/lifecycle/suspend"), None).await.json();
+    assert_eq!(order(&suspended), ORG.replace("suspend", "resume"));
+    let default = operate(&world, "GET", "/api/v1/orgs", None).await.json();
+    assert_eq!(
+        order(&default),
+        "id host! name status limits(hooks! clients! users! inFlight! apiRequestsPerMinute!) created _links(self(href \
+         hints(allow)))"
+    );
+    let organization = world.send("GET", "/.well-known/okta-organization", &[], b"").await.json();
+    assert_eq!(
+        order(&organization),
+        "id pipeline _links(organization(href)) settings(analyticsCollectionEnabled bugReportingEnabled omEnabled)"
+    );
+}
+
+#[tokio::test]
+async fn a_profile_schema_has_its_members_in_order() {
+    const COMMON: &str = "mutability scope permissions(principal action) master(type)";
+    let world = World::start().await;
+    define(
+        &world,
+        &json!({
+            "tier": {
+                "title": "Tier", "description": "What was bought", "type": "string", "minLength": 1, "maxLength": 9,
+                "enum": ["gold"], "oneOf": [{ "title": "Gold", "const": "gold" }], "sensitive": true,
+            },
+            "badge": { "title": "Badge", "type": "integer", "enum": [1], "oneOf": [{ "const": 1, "title": "One" }] },
+            "ratio": { "title": "Ratio", "type": "number" },
+            "vip": { "title": "VIP", "type": "boolean", "required": true },
+            "seats": { "title": "Seats", "type": "array", "items": { "type": "integer", "enum": [1, 2] } },
+        }),
+    )
+    .await;
+    let schema = world.api("GET", "/api/v1/meta/schemas/user/default", None).await.json();
+    let (mut whole, custom) = (schema.clone(), &schema["definitions"]["custom"]["properties"]);
+    whole["definitions"]["custom"]["properties"] = json!({});
+    whole["definitions"]["base"]["properties"] = json!({});
+    assert_eq!(
+        order(&whole),
+        "id $schema name title description created lastUpdated definitions(custom(id type properties required) base(id \
+         type properties required)) type properties(profile(allOf($ref))) _links(self(href rel))"
+    );
+    for (name, members) in [
+        ("tier", "title description type minLength maxLength enum oneOf(const title) required sensitive"),
+        ("badge", "title type enum oneOf(const title) required"),
+        ("ratio", "title type required"),
+        ("vip", "title type required"),
+        ("seats", "title type items(type enum) required"),
+    ] {
+        assert_eq!(order(&custom[name]), format!("{members} {COMMON}"), "{name}");
+    }
+    let base = &schema["definitions"]["base"]["properties"];
+    assert_eq!(order(&base["firstName"]), format!("title type maxLength required {COMMON}"));
+    assert_eq!((&base["firstName"]["title"], &base["firstName"]["maxLength"]), (&json!("First name"), &json!(1_000)));
+    assert_eq!(order(base).split(')').next(), order(&json!({ "login": base["login"] })).split(')').next());
+}
+
+#[tokio::test]
+async fn a_user_has_its_members_in_order() {
+    let user = |activated: &str, password: &str, profile: &str| {
+        format!(
+            "id status created activated{activated} statusChanged{activated} lastUpdated passwordChanged{password} \
+             type(id) profile(firstName lastName email login{profile}) credentials({}provider(type name)) \
+             _links(self(href))",
+            if password.is_empty() { "password " } else { "" }
+        )
+    };
+    let world = World::start().await;
+    let mut body = json!({ "profile": {
+        "login": "a@x.example", "city": "Lagos", "email": "a@x.example", "lastName": "Okoye",
+        "firstName": "Ada",
+    } });
+    let staged = world.api("POST", "/api/v1/users?activate=false", Some(&body)).await.json();
+    assert_eq!(order(&staged), user("!", "!", " city"));
+    let path = format!("/api/v1/users/{}", staged["id"].as_str().unwrap());
+    let activated = world.api("POST", &format!("{path}/lifecycle/activate"), None).await;
+    assert_eq!(activated.text(), "{}");
+    body["credentials"] = json!({ "password": { "value": "Corkscrew-7-orbit" } });
+    let with_password = world.api("PUT", &path, Some(&body)).await.json();
+    assert_eq!(order(&with_password), user("", "", " city"));
+    let change = json!({ "oldPassword": { "value": "Corkscrew-7-orbit" }, "newPassword": { "value": "Corkscrew-8" } });
+    let changed = world.api("POST", &format!("{path}/credentials/change_password"), Some(&change)).await;
+    assert_eq!(changed.text(), r#"{"password":{},"provider":{"type":"OKTA","name":"OKTA"}}"#);
+    let expired = world.api("POST", &format!("{path}/lifecycle/expire_password"), None).await.json();
+    assert_eq!(order(&expired), user("", "", " city"));
+}
+
+#[tokio::test]
+async fn a_log_event_has_its_members_in_order() {
+    const EVENT: &str = "uuid published eventType version severity legacyEventType! displayMessage actor(id type alternateId displayName \
+         detailEntry!) client(userAgent! zone! device id! ipAddress geographicalContext!) device! \
+         authenticationContext(authenticationProvider! credentialProvider! credentialType! issuer! interface! \
+         authenticationStep externalSessionId! rootSessionId!) outcome(result reason!) securityContext(asNumber! asOrg! \
+         isp! domain! isProxy!) debugContext(debugData(requestId requestUri url)) transaction(type id \
+         detail(requestApiTokenId)) request(ipChain(ip geographicalContext! version source!)) target(id type alternateId \
+         displayName detailEntry(hookKeyId hookKeyName keyAlias))";
+    let world = World::start().await;
+    let created = world.api("POST", "/api/v1/hook-keys", Some(&json!({ "name": "Key" }))).await;
+    assert_eq!(created.status, 200, "{}", created.text());
+    let of_request = world.events("system.hook.key.created").await;
+    let of_system = world.events("system.api_token.create").await;
+    assert_eq!(order(&of_request[0]), EVENT);
+    let of_nobody = EVENT
+        .replace(" alternateId displayName detailEntry!) client", " alternateId! displayName detailEntry!) client")
+        .replace("client(userAgent! zone! device id! ipAddress geographicalContext!)", "client")
+        .replace("debugData(requestId requestUri url)", "debugData")
+        .replace("detail(requestApiTokenId)", "detail")
+        .replace("ipChain(ip geographicalContext! version source!)", "ipChain")
+        .replace(
+            "alternateId displayName detailEntry(hookKeyId hookKeyName keyAlias)",
+            "alternateId! displayName detailEntry!",
+        );
+    assert_eq!(order(&of_system[0]), of_nobody);
+}
