@@ -1,5 +1,5 @@
-//! The domain's records: an org and its configuration, users, what was granted and issued, events of the System Log, the
-//! errors of the management API. Records have rules of their own; they know no SQL and no HTTP.
+//! The domain's records: an org and its configuration, users, grants and tokens, events of the System Log, the errors
+//! of the management API. Records have rules of their own; they know no SQL and no HTTP.
 //!
 //! Start reading at [`Configuration`]: the objects of one org that every node holds in memory.
 
@@ -49,7 +49,7 @@ pub use user_query::{SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, Use
 pub use user_schema::{AttributeType, Choice, Choices, CustomAttribute, ItemType, SelfPermission, UserSchema};
 pub use user_status::{UserStatus, UserTransition};
 
-/// Stands where a document has no secret; the store puts the decrypted one in its place.
+/// A placeholder for a secret that a document does not contain; the store replaces it by the decrypted one.
 fn no_secret() -> Secret {
     Secret::new("")
 }

@@ -16,16 +16,16 @@ use crate::{
     refusals::Refusals,
 };
 
-/// How long a change of the configuration may take: waiting for those before it on this node, and being judged again
-/// whenever another node's came first.
+/// How long a change of the configuration may take, including the wait for earlier changes on this node and the retries
+/// after conflicts with other nodes.
 const CHANGE_TIME_MAX: Duration = Duration::from_secs(20);
-/// Longest pause before a change is judged again for the first time; it doubles with each time. Nodes pause for random
-/// parts of it, so that one does not always come before the other.
+/// Longest pause before the first retry of a change; doubled with each retry. Nodes pause for a random part of it, so
+/// that no node always loses.
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
-/// The same after many times.
+/// Upper bound of that pause.
 const AGAIN_AFTER_MAX: Duration = Duration::from_millis(160);
 
-/// What a platform is made of.
+/// The parts of a platform.
 pub struct Parts {
     /// The database.
     pub store: Store,
@@ -39,7 +39,7 @@ pub struct Parts {
     pub settings: Settings,
     /// The types that hooks may have.
     pub hook_types: Arc<HookTypes>,
-    /// Is shown every exchange: `tenterhook dev` only.
+    /// Receives every exchange; only for `tenterhook dev`.
     pub witness: Option<Arc<dyn Witness>>,
 }
 
@@ -54,7 +54,7 @@ pub struct Settings {
     pub limits: Limits,
     /// Name of a claim that tokens get when their hook was missed, with the reason; none when absent.
     pub missed_hook_claim: Option<Arc<str>>,
-    /// Seconds in which a refresh token that was used may be used once more, by a client that never saw the answer.
+    /// Seconds in which a used refresh token may be used again, by a client that did not receive the answer.
     pub refresh_grace_seconds: u32,
     /// How many orgs are in memory, and how other nodes' changes reach this one.
     pub follow: FollowSettings,
@@ -105,7 +105,7 @@ pub enum OrgError {
     Store(#[from] StoreError),
 }
 
-/// Why a change of the configuration did not happen.
+/// Why a change of the configuration was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError<E> {
     /// The change itself is not acceptable; nothing was changed.
@@ -114,7 +114,7 @@ pub enum ChangeError<E> {
     /// There is no such org.
     #[error("the org {0} does not exist")]
     NoOrg(OrgId),
-    /// Too many others changed the configuration for too long.
+    /// Too many concurrent changes of the configuration.
     #[error("the configuration is being changed by too many others at once")]
     Contended,
     /// The store failed.
@@ -175,7 +175,7 @@ impl Platform {
         &self.log
     }
 
-    /// The bounds of what strangers write into the System Log.
+    /// The bounds of System Log events of unauthenticated requests.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.refusals
     }
@@ -337,11 +337,11 @@ impl Platform {
         self.look_at(&org.id).await
     }
 
-    /// Changes an org's configuration: `judge` sees the newest snapshot and answers with the writes, or refuses.
+    /// Changes an org's configuration: `judge` gets the newest snapshot and returns the writes, or refuses.
     ///
-    /// Changes of an org queue on a node. When another node's change comes first, `judge` is asked again with theirs; so
-    /// limits and uniqueness that it checks hold with any number of nodes. Returns after the snapshot of this node has the
-    /// change, unless the store fails just then.
+    /// Changes of an org queue on a node. If another node's change comes first, `judge` is called again with the new
+    /// snapshot, so limits and uniqueness that it checks hold with any number of nodes. Returns after the snapshot of
+    /// this node has the change, unless the store fails just then.
     pub async fn change<T, E>(
         &self,
         org_id: &OrgId,

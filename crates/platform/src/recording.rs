@@ -1,4 +1,4 @@
-//! From the record of an invocation to its System Log event (`system-log.md` section 4).
+//! Builds the System Log event of an invocation's record (`system-log.md` section 4).
 
 use std::{
     borrow::Cow,
@@ -20,9 +20,9 @@ use crate::{
     events::{Event, Stamp, hook_target},
 };
 
-/// Changes that an event names; an answer may make thousands.
+/// Upper bound of the changes that an event names; an answer may make thousands.
 const CHANGES_SHOWN_MAX: usize = 50;
-/// Time between two events that say that an org is at its limit.
+/// Shortest time between two events that an org is at its limit.
 const VIOLATION_EVERY: Duration = Duration::from_mins(1);
 /// Members of an event's debug data, at most.
 const DEBUG_MEMBERS_MAX: usize = 15;
@@ -31,17 +31,17 @@ const DEBUG_MEMBERS_MAX: usize = 15;
 pub struct SystemLogRecorder {
     log: LogWriter,
     entropy: Arc<dyn Entropy>,
-    /// When the log last said of an org that it was at its limit.
+    /// When the last event that an org was at its limit was logged.
     violations: Mutex<HashMap<OrgId, Instant>>,
 }
 
 impl SystemLogRecorder {
-    /// A recorder that appends to `log`; ids of events that no invocation has come from `entropy`.
+    /// A recorder that appends to `log`; ids of events without an invocation are drawn from `entropy`.
     pub fn new(log: LogWriter, entropy: Arc<dyn Entropy>) -> Self {
         Self { log, entropy, violations: Mutex::default() }
     }
 
-    /// Whether the log is to say now that `org` is at its limit: an overload must not fill it.
+    /// Whether to log now that `org` is at its limit; an overload must not fill the log.
     fn tells_violation(&self, org: &OrgId, now: Instant) -> bool {
         let mut violations = self.violations.lock().unwrap_or_else(PoisonError::into_inner);
         match violations.get_mut(org) {
@@ -67,7 +67,7 @@ impl Recorder for SystemLogRecorder {
     }
 }
 
-/// What the log says of an outcome: event type, result, reason, message. `None` where nothing was to happen.
+/// Event type, result, reason and message of an outcome. `None` for an outcome without an event.
 struct Verdict<'a> {
     processed: bool,
     result: LogResult,
@@ -75,8 +75,8 @@ struct Verdict<'a> {
     message: Option<Cow<'a, str>>,
 }
 
-/// The one event of an invocation. A hook that is INACTIVE or gone has one too: somebody who looks for its claims finds
-/// why they are not there.
+/// The event of an invocation. A hook that is INACTIVE or missing has one too, so that the log explains why its claims
+/// are missing.
 fn event(record: &InvocationRecord) -> LogEvent<'_> {
     let verdict = verdict(&record.outcome);
     let (event_type, display_message) = if verdict.processed {
@@ -94,8 +94,8 @@ fn event(record: &InvocationRecord) -> LogEvent<'_> {
         .build()
 }
 
-/// The event of an org that is at its limit of flows that wait for hooks (`system-log.md` section 5): about the org, not
-/// about a hook of it.
+/// The event of an org at its limit of flows that wait for hooks (`system-log.md` section 5). Its target is the org,
+/// not a hook.
 fn violation(record: &InvocationRecord, uuid: String) -> LogEvent<'_> {
     let mut debug_data = DebugData::with_capacity(DEBUG_MEMBERS_MAX);
     put_request(&mut debug_data, record);
@@ -131,10 +131,10 @@ fn verdict(outcome: &Outcome) -> Verdict<'_> {
             let text = match reason {
                 SkipReason::BreakerOpen => "The hook's circuit breaker is open after repeated failures",
                 SkipReason::AtBound(bound) => bound.text(),
-                SkipReason::Unresponsive => "The service answers no call, and as many as may wait for it do",
+                SkipReason::Unresponsive => "The service answers no call, and its hook's bulkhead is full",
                 SkipReason::NoTime => "The flow's deadline had passed",
-                SkipReason::Inactive => "The hook is inactive: the flow went on without it",
-                SkipReason::Missing => "The hook does not exist: the flow went on without it",
+                SkipReason::Inactive => "The hook is inactive: the flow continued without it",
+                SkipReason::Missing => "The hook does not exist: the flow continued without it",
             };
             let passed_over = matches!(reason, SkipReason::Inactive | SkipReason::Missing);
             let result = if passed_over { LogResult::Skipped } else { LogResult::Failure };
@@ -143,7 +143,7 @@ fn verdict(outcome: &Outcome) -> Verdict<'_> {
     }
 }
 
-/// A text of the service as the reason of an outcome, which people read as one line.
+/// A text of the service as the reason of an outcome, on one line.
 fn reason_of(text: &str) -> Cow<'_, str> {
     without_controls(cap_reason(text).into())
 }
@@ -204,7 +204,7 @@ fn put_request<'a>(data: &mut DebugData<'a>, record: &'a InvocationRecord) {
     data.put("url", logged_url(&origin.request_uri, query));
 }
 
-/// The operations that were applied, with their paths, which the service has chosen: as much of them as the log takes.
+/// The applied operations with their paths, which the service chose, cut to the log's limit.
 fn named(changes: &[Change]) -> Cow<'static, str> {
     let mut text = String::with_capacity(32 * changes.len().min(CHANGES_SHOWN_MAX));
     for change in changes.iter().take(CHANGES_SHOWN_MAX) {

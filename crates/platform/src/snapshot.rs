@@ -18,7 +18,7 @@ use crate::{caller::canonical_path, keys::Keys, org_turns::OrgTurns};
 use tokio::time::Instant;
 use url::{Origin, Url, form_urlencoded};
 
-/// What URLs call the default authorization server, beside its id.
+/// The name of the default authorization server in URLs, in addition to its id.
 pub const DEFAULT_SERVER: &str = "default";
 
 /// An org's configuration at one version; replaced as a whole, never changed.
@@ -35,7 +35,7 @@ pub struct OrgSnapshot {
     pub hook_types: Arc<HookTypes>,
     /// Signing keys, parsed.
     pub keys: Arc<Keys>,
-    /// When reading it began: whatever was committed until then is in it.
+    /// When reading it began; it contains all commits until then.
     pub read_at: Instant,
     /// Outlives this snapshot.
     pub(crate) turns: Arc<OrgTurns>,
@@ -106,7 +106,7 @@ impl OrgSnapshot {
         self.ready.get(id)
     }
 
-    /// Whether pages of this origin, as browsers write it in `Origin`, are those of a client.
+    /// Whether this origin, as browsers write it in `Origin`, belongs to a client.
     pub fn is_registered_origin(&self, origin: &str) -> bool {
         self.origins.contains_key(origin)
     }
@@ -116,8 +116,8 @@ impl OrgSnapshot {
         self.ready.values()
     }
 
-    /// Whether the hook's channel gets its access tokens from this authorization server: a rule of it that runs the
-    /// hook would wait for itself (`overview.md` 3.2).
+    /// Whether the hook's channel gets its access tokens from this authorization server. A rule of this server that
+    /// calls the hook would wait for itself (`overview.md` 3.2).
     pub fn is_secured_by(&self, hook: &InlineHook, server: &AuthorizationServerId) -> bool {
         let name = hook.token_url().and_then(|url| server_of_token_url(&self.base_url, url));
         name.and_then(|name| self.authorization_server(&name)).is_some_and(|found| found.id == *server)
@@ -129,7 +129,7 @@ impl OrgSnapshot {
         if name == DEFAULT_SERVER { servers.iter().find(|server| server.is_default) } else { servers.find(name) }
     }
 
-    /// Whether a token names a signing key that is not in the configuration: with a newer one the token may be known.
+    /// Whether a token names a signing key that is not in the configuration; a newer configuration may have it.
     pub fn lacks_key_of(&self, token: &str) -> bool {
         self.keys.lack_key_of(token)
     }
@@ -140,7 +140,8 @@ fn unknown_type(hook: &InlineHook) -> StoreError {
     StoreError::Unreadable { what: "inline hook", why }
 }
 
-/// The issuer of a server. The default one is named as such, as with the vendor, whichever of its URLs was called.
+/// The issuer of a server. That of the default server ends in `default`, as at the vendor, whichever of its URLs was
+/// called.
 pub fn issuer(org: &OrgSnapshot, server: &AuthorizationServer) -> String {
     let name = if server.is_default { DEFAULT_SERVER } else { server.id.as_str() };
     format!("{}/oauth2/{name}", org.base_url)
@@ -192,16 +193,18 @@ fn count_origins(origins: &mut HashMap<Arc<str>, usize>, client: &OAuthClient, i
     }
 }
 
-/// The origins of URIs. The URI of a native app has none; written, it would be that of everybody who has none: `null`.
+/// The origins of URIs. The URI of a native app has an opaque origin, which is left out because it would be written as
+/// `null`.
 fn origins_of<'a>(uris: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = String> {
     let origins = uris.into_iter().filter_map(|uri| Url::parse(uri).ok()).map(|uri| uri.origin());
     origins.filter(Origin::is_tuple).map(|origin| origin.ascii_serialization())
 }
 
-/// What a token URL calls the authorization server, if it is one of the org at `base_url`, however the URL is written.
+/// The name of the authorization server in a token URL, if it is one of the org at `base_url`, for every spelling of
+/// the URL.
 fn server_of_token_url(base_url: &str, token_url: &str) -> Option<String> {
     let (base, url) = (Url::parse(base_url).ok()?, Url::parse(token_url).ok()?);
-    // Parsing has put scheme and host in lower case.
+    // Parsing has lowercased scheme and host.
     let host = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
     let origin = |url: &Url| (url.scheme().to_owned(), host(url), url.port_or_known_default());
     if origin(&base) != origin(&url) {
@@ -210,7 +213,7 @@ fn server_of_token_url(base_url: &str, token_url: &str) -> Option<String> {
     let (base, path) = (canonical_path(base.path()), canonical_path(url.path()));
     let path = path.strip_prefix(base.trim_end_matches('/'))?;
     let name = path.strip_prefix("/oauth2/")?.strip_suffix("/v1/token")?;
-    // Only this part of the path is read with its escapes undone.
+    // Only this part of the path is percent-decoded.
     form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned())
 }
 

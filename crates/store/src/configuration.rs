@@ -152,7 +152,7 @@ impl Store {
         version_of(&self.connections.reader, org).await
     }
 
-    /// Commits a change that was judged on version `based_on`, all or not at all.
+    /// Commits a change that is based on version `based_on`, all or not at all.
     ///
     /// # Errors
     /// [`CommitError::Conflict`] when the configuration is at another version by now; nothing is changed then.
@@ -207,7 +207,7 @@ impl Store {
         let stored = StoredObject { document: row.document, secrets };
         match ConfigurationObject::from_stored(&row.kind, stored) {
             Some(read) => read.map_err(|why| damaged(&row.id, &row.kind, &why.0)),
-            // Written by a newer version: this one must not act as if it were not there.
+            // A newer version of Tenterhook wrote it; this version must not ignore it.
             None => Err(damaged(&row.id, &row.kind, "no version up to this one has this kind")),
         }
     }
@@ -244,7 +244,7 @@ pub(crate) async fn version_of(
     version.map(|(number, mark)| ConfigurationVersion { number, mark }).ok_or(StoreError::NoOrg)
 }
 
-/// Answers whether `based_on` was still the version.
+/// Returns whether `based_on` was still the version.
 async fn commit_rows(
     connection: &impl ConnectionTrait,
     org: &OrgId,

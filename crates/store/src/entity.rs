@@ -13,7 +13,7 @@ pub(crate) mod org {
         pub(crate) name: String,
         pub(crate) created_us: i64,
         pub(crate) configuration_version: i64,
-        /// Drawn anew with each version.
+        /// Drawn for each version.
         pub(crate) configuration_mark: i64,
         /// `ACTIVE` or `SUSPENDED`.
         pub(crate) status: String,
@@ -163,7 +163,7 @@ pub(crate) mod user {
         pub(crate) password_hash: Option<String>,
         /// Counts the changes.
         pub(crate) version: i64,
-        /// The beginnings of attributes in lower case; null when the row is of a version that had no such keys.
+        /// The beginnings of attributes in lower case; null when an older version wrote the row.
         pub(crate) email_key: Option<String>,
         pub(crate) first_name_key: Option<String>,
         pub(crate) last_name_key: Option<String>,
@@ -245,11 +245,11 @@ pub(crate) mod refresh_token {
         #[sea_orm(column_type = "Text")]
         pub(crate) document: String,
         pub(crate) expires_us: i64,
-        /// When it was rotated away.
+        /// When it was rotated.
         pub(crate) used_us: Option<i64>,
-        /// The id of the token in its place.
+        /// The id of its successor.
         pub(crate) successor_id: Option<String>,
-        /// That token, encrypted.
+        /// The encrypted text of its successor.
         #[sea_orm(column_type = "Text", nullable)]
         pub(crate) successor: Option<String>,
     }

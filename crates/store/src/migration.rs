@@ -1,4 +1,4 @@
-//! The database's shape, step by step. A step that has been released is never changed.
+//! The schema of the database, step by step. A released step is never changed.
 
 use sea_orm_migration::{
     prelude::*,
@@ -130,7 +130,7 @@ impl MigrationTrait for Foundation {
     }
 }
 
-/// What expires is found without reading the rest.
+/// Indexes that find expired rows.
 struct Expiry;
 
 impl MigrationName for Expiry {
@@ -154,7 +154,7 @@ impl MigrationTrait for Expiry {
     }
 }
 
-/// Tells two configurations apart that the database counted with the same number, because it had lost commits.
+/// Distinguishes two configurations with the same number, after the database has lost commits.
 struct ConfigurationMark;
 
 impl MigrationName for ConfigurationMark {
@@ -171,7 +171,7 @@ impl MigrationTrait for ConfigurationMark {
     }
 }
 
-/// What took the place of a refresh token, for a client that never saw the answer.
+/// The successor of a refresh token, for a client that did not receive the answer.
 struct Successor;
 
 impl MigrationName for Successor {
@@ -191,7 +191,7 @@ impl MigrationTrait for Successor {
     }
 }
 
-/// What was published since a moment is found in the order in which it was written, without reading what is before.
+/// Finds the events published since a moment in the order in which they were written, without reading older ones.
 struct LogMarks;
 
 impl MigrationName for LogMarks {
@@ -209,8 +209,8 @@ impl MigrationTrait for LogMarks {
             .col(big_integer("sequence"))
             .to_owned();
         manager.create_table(marks).await?;
-        // One for all events that are there: a poll that begins among them reads them from the first. Marks of their own would
-        // take a reading of the whole log, for which the nodes of the version before would have to wait.
+        // One mark for all existing events: a poll that begins among them reads from the first one. Exact marks would
+        // need a scan of the whole log, during which nodes of the previous version would have to wait.
         let marked = format!(
             "INSERT INTO log_marks (stretch_us, sequence) SELECT last - last % {STRETCH_US}, 0 FROM (SELECT MAX(\
              (SELECT MAX(published_us) FROM log_events WHERE log_events.org_id = orgs.id)) AS last FROM orgs) AS newest \
@@ -220,7 +220,7 @@ impl MigrationTrait for LogMarks {
     }
 }
 
-/// A number that nodes count further to prove that changes are committed.
+/// A counter that nodes increment to prove that changes are committed.
 struct Probes;
 
 impl MigrationName for Probes {
@@ -246,7 +246,7 @@ mod tests {
 
     use super::*;
 
-    /// A database of the version before, with what it held.
+    /// A database of the previous version, with data.
     async fn steps_pass_over_what_was_there(connection: DatabaseConnection) {
         Migrator::up(&connection, Some(2)).await.unwrap();
         for statement in [

@@ -24,9 +24,9 @@ use crate::{
     store::{duplicate, from_text, to_text},
 };
 
-/// Users that one call adds.
+/// Upper bound of the users that one call adds.
 pub const USERS_ADDED_MAX: usize = 5_000;
-/// Users of one statement: a statement of SQLite has 32,766 values at most, a user has eleven.
+/// Users per statement: a statement of SQLite has at most 32,766 values, a user has eleven.
 const ROWS_OF_STATEMENT: usize = 1_000;
 
 /// The result of adding one user of many.
@@ -54,11 +54,12 @@ impl Store {
         inserted.map(drop).map_err(duplicate("user"))
     }
 
-    /// Adds users, [`USERS_ADDED_MAX`] at most, in one transaction: those whose login is free, and says of each whether it
-    /// was, in their order.
+    /// Adds users, at most [`USERS_ADDED_MAX`], in one transaction: those whose login is free. Returns the result for
+    /// each, in order.
     ///
     /// # Errors
-    /// [`StoreError::TooMany`] beyond the bound. When the store fails, none is added, or it says that it is not known.
+    /// [`StoreError::TooMany`] beyond the bound. When the store fails, none is added, or the error says that this is
+    /// unknown.
     pub async fn insert_users(&self, users: &[User]) -> Result<Vec<UserAdded>, StoreError> {
         if users.len() > USERS_ADDED_MAX {
             return Err(StoreError::TooMany { what: "users", max: USERS_ADDED_MAX });
@@ -82,8 +83,8 @@ impl Store {
         Ok(users.iter().map(outcome).collect())
     }
 
-    /// Puts the user in the place of the stored one, if that still has the version of `user`; the stored one has the next
-    /// version then. Answers whether it had.
+    /// Replaces the stored user if it still has the version of `user`, and increments the version. Returns whether it
+    /// did.
     ///
     /// # Errors
     /// [`StoreError::Duplicate`] when the login is taken in the org.
@@ -98,13 +99,13 @@ impl Store {
         Ok(replaced.rows_affected > 0)
     }
 
-    /// Removes the user, if the stored one still has the version of `user`. Answers whether it had.
+    /// Removes the user if the stored one still has the version of `user`. Returns whether it did.
     pub async fn delete_user(&self, user: &User) -> Result<bool, StoreError> {
         let removed = user::Entity::delete_many().filter(of_version(user)).exec(&self.connections.writer).await?;
         Ok(removed.rows_affected > 0)
     }
 
-    /// Puts another hash of the same password in the place of `known`, unless the user has a third one by now.
+    /// Replaces the hash `known` by another hash of the same password, unless the user has a different one by now.
     pub async fn replace_password_hash(&self, user: &User, known: &Secret, hash: &Secret) -> Result<(), StoreError> {
         user::Entity::update_many()
             .col_expr(user::Column::PasswordHash, Expr::value(hash.expose()))
@@ -174,8 +175,8 @@ fn of_condition(org: &OrgId, condition: &UserCondition) -> SimpleExpr {
     }
 }
 
-/// The ids of an org's users in whose `key` this is the beginning: a range of the key's index. A database that was left the
-/// choice might walk all users in the order of their ids instead.
+/// The ids of an org's users whose `key` begins with the text: a range of the key's index. Without this form the
+/// database might scan all users in the order of their ids.
 fn beginning(org: &OrgId, key: user::Column, text: &SearchText) -> SelectStatement {
     let mut ids = Query::select();
     ids.column(user::Column::Id)
@@ -188,11 +189,11 @@ fn beginning(org: &OrgId, key: user::Column, text: &SearchText) -> SelectStateme
     ids
 }
 
-/// The first text, by its bytes, that is behind every text which begins with `prefix`.
+/// The first text, in byte order, after every text that begins with `prefix`.
 fn end_of(prefix: &str) -> Option<String> {
     let mut end: Vec<char> = prefix.chars().collect();
     while let Some(last) = end.pop() {
-        // The range leaves out what is no character.
+        // The range skips surrogates, which are not characters.
         if let Some(next) = (last..=char::MAX).nth(1) {
             end.push(next);
             return Some(end.into_iter().collect());
@@ -211,7 +212,7 @@ fn column(attribute: SearchedAttribute) -> user::Column {
     }
 }
 
-/// A user's document. Nodes of the version before can read it, as long as the status is one that they know.
+/// A user's document. Nodes of the previous version can read it if they know the status.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UserDocument {
@@ -228,7 +229,7 @@ struct UserDocument {
     /// The other attributes.
     custom: Map<String, Value>,
     password_changed: Option<Timestamp>,
-    /// There is no hash, for the password is imported by a hook.
+    /// There is no hash, because a hook imports the password.
     #[serde(default, skip_serializing_if = "is_false")]
     password_by_hook: bool,
     status: UserStatus,
@@ -273,7 +274,7 @@ impl UserDocument {
         let take = std::mem::take::<String>;
         let (login, email) = (take(&mut self.login), take(&mut self.email));
         let mut profile = Profile::new(login, email, take(&mut self.first_name), take(&mut self.last_name));
-        // Versions before knew `timeZone` as an attribute of its own: the other spelling was the one that counted.
+        // Older versions treated `timeZone` as a separate attribute; only the other spelling was used.
         for (name, value) in std::mem::take(&mut self.custom) {
             profile = profile.with(&name, value);
         }
@@ -315,7 +316,7 @@ fn keys_of(profile: &Profile) -> [Option<String>; 4] {
     [email, first_name, last_name, profile.external_id().map(user_key)]
 }
 
-/// The same of a stored document; `None` when it cannot be read.
+/// The keys of a stored document; `None` when it cannot be read.
 pub(crate) fn keys_of_document(document: &str) -> Option<[Option<String>; 4]> {
     serde_json::from_str::<UserDocument>(document).ok().map(|mut document| keys_of(&document.profile()))
 }
@@ -354,7 +355,7 @@ mod tests {
         }
     }
 
-    /// What versions before wrote is read, with its one time zone.
+    /// Documents of older versions are read, with one time zone.
     #[test]
     fn a_document_of_the_version_before_is_read() {
         let document = serde_json::json!({
