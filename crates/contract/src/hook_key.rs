@@ -1,6 +1,5 @@
 //! Hook keys: the RSA key pairs of `private_key_jwt` channels (`management-api.md` section 4).
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -12,8 +11,7 @@ use crate::{
 };
 
 /// A hook key. The private key never leaves Tenterhook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookKey {
     /// The id that a channel names.
     pub id: HookKeyId,
@@ -30,12 +28,7 @@ pub struct HookKey {
     /// The public exponent, base64url.
     pub exponent: String,
     /// The private key, PKCS#8 in PEM; encrypted at rest.
-    #[serde(skip, default = "no_secret")]
     pub private_key_pem: Secret,
-}
-
-fn no_secret() -> Secret {
-    Secret::new("")
 }
 
 /// The members that the bodies of create and rename may have.

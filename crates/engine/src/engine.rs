@@ -61,6 +61,8 @@ pub struct ReadyHook {
     bulkheads: OnceLock<Admission>,
     finder: OnceLock<Finder>,
     token_finder: TokenFinder,
+    /// The fallback commands, read.
+    fallback: OnceLock<Answer>,
 }
 
 /// One trigger of an extension point.
@@ -153,6 +155,7 @@ impl ReadyHook {
             bulkheads: OnceLock::new(),
             finder: OnceLock::new(),
             token_finder: TokenFinder::default(),
+            fallback: OnceLock::new(),
         }
     }
 
@@ -257,7 +260,8 @@ impl ReadyHook {
             return None;
         }
         let mut changed = subject.clone();
-        let fits = point.interpret(&mut changed, fallback.answer.clone()).is_ok();
+        let answer = self.fallback.get_or_init(|| fallback.answer(self.description()));
+        let fits = point.interpret(&mut changed, answer.clone()).is_ok();
         if !fits || point.known_to_the_service_alone(&changed).is_some() {
             return Some(FallbackUse::Unfit);
         }

@@ -1,7 +1,7 @@
 //! The configuration of an org, which every node holds in memory, and the writes of a change.
 
 use tenterhook_contract::{
-    hook::{InlineHook, StoredHook},
+    hook::InlineHook,
     hook_key::HookKey,
     id::{AuthorizationServerId, ClaimId, ClientId, HookId, HookKeyId, PolicyId, RuleId, ScopeId},
 };
@@ -18,7 +18,7 @@ configuration_kinds! {
     /// Inline hooks.
     Hook(Box<InlineHook>) => hooks: InlineHook, id id: HookId, stored as "hook" own;
     /// Keys of `private_key_jwt` channels.
-    HookKey(HookKey) => hook_keys: HookKey, id id: HookKeyId, stored as "hook_key" secret(private_key_pem as "privateKey");
+    HookKey(HookKey) => hook_keys: HookKey, id id: HookKeyId, stored as "hook_key" own;
     /// Authorization servers.
     AuthorizationServer(AuthorizationServer) => authorization_servers: AuthorizationServer, id id: AuthorizationServerId,
         stored as "authorization_server" plain;
@@ -74,17 +74,5 @@ impl ConfigurationWrite {
     /// Insert, or replace the object with the same id.
     pub fn put(object: ConfigurationObject) -> Self {
         Self::Put(Box::new(object))
-    }
-}
-
-impl StoredForm for InlineHook {
-    fn to_stored(&self) -> Result<StoredObject, UnreadableObject> {
-        let StoredHook { document, secrets } = self.to_stored();
-        StoredObject::write(&document, secrets)
-    }
-
-    fn from_stored(stored: StoredObject) -> Result<Self, UnreadableObject> {
-        let stored = StoredHook { document: stored.read()?, secrets: stored.secrets };
-        Self::from_stored(&stored).map_err(|error| UnreadableObject(error.to_string()))
     }
 }

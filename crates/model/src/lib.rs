@@ -17,6 +17,8 @@ mod operator_token;
 mod org;
 mod policy;
 mod profile;
+mod stored_hook;
+mod stored_hook_key;
 mod user;
 mod user_query;
 mod user_schema;

@@ -1,11 +1,10 @@
 //! The inline hook resource: what is registered, validated and shown (`management-api.md` section 2).
 //!
-//! Bodies are judged in [`body`]; what the API shows is in [`wire`], what is stored in [`stored`].
+//! Bodies are judged in [`body`]; what the API shows is in [`wire`].
 
 mod body;
 mod policy;
 mod signing;
-mod stored;
 mod tls;
 mod wire;
 
@@ -13,7 +12,6 @@ use serde_json::Value;
 
 pub use policy::{BreakerMode, BreakerPolicy, FailurePolicy, Fallback, HookPolicy};
 pub use signing::{SIGNING_KEY_BYTES, SIGNING_SECRETS_MAX, SigningScheme, SigningSecret};
-pub use stored::{StoredHook, StoredHookError};
 pub use tls::{ClientCertificate, HookTls};
 
 use self::body::{Causes, Draft};

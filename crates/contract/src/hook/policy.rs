@@ -1,6 +1,8 @@
 //! How a hook is called and what its failures mean: our own member `policy` of the resource. The vendor's clients do not
 //! know it, and their PUT leaves it as it is.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value, json};
 
 use super::body::Causes;
@@ -55,20 +57,42 @@ pub enum FailurePolicy {
 }
 
 /// Commands that stand in for an answer. Their `Debug` shows no values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fallback {
-    commands: Secretive,
-    /// The commands, parsed.
-    pub answer: Answer,
+///
+/// ```
+/// use tenterhook_contract::{BuiltInType, hook::Fallback};
+/// let fallback = Fallback::new(vec![serde_json::json!({ "type": "com.okta.access.patch", "value": [] })]).unwrap();
+/// assert_eq!(fallback.answer(BuiltInType::Token.description()).commands.len(), fallback.commands().len());
+/// assert!(Fallback::new(Vec::new()).is_none());
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Fallback(Vec<Value>);
+
+impl Fallback {
+    /// These commands, not judged; `None` when there is none, or when they are no JSON that an answer may have.
+    pub fn new(commands: Vec<Value>) -> Option<Self> {
+        Answer::parse(body_of(&commands).as_bytes()).ok()?;
+        (!commands.is_empty()).then_some(Self(commands))
+    }
+
+    /// The commands as they were written.
+    pub fn commands(&self) -> &[Value] {
+        &self.0
+    }
+
+    /// The answer that they are, of a hook of the type that `description` is of.
+    pub fn answer(&self, description: &Description) -> Answer {
+        // What can be read does not depend on the type.
+        Answer::parse_for(body_of(&self.0).as_bytes(), description).unwrap_or_default()
+    }
 }
 
-/// JSON that is not printed.
-#[derive(Clone, PartialEq)]
-struct Secretive(Value);
+fn body_of(commands: &[Value]) -> String {
+    json!({ "commands": commands }).to_string()
+}
 
-impl std::fmt::Debug for Secretive {
+impl std::fmt::Debug for Fallback {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("…")
+        formatter.debug_struct("Fallback").field("commands", &self.0.len()).finish_non_exhaustive()
     }
 }
 
@@ -129,9 +153,6 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// Longest idle time of a connection that a hook can ask for. A connection grows no older anyway.
-const IDLE_CONNECTION_MS_MAX: u32 = 60_000;
-
 /// The member with the fallback commands.
 const FALLBACK: &str = "policy.fallbackCommands";
 
@@ -146,6 +167,13 @@ fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str
 }
 
 impl HookPolicy {
+    /// The budgets of an attempt that a hook can have, in milliseconds.
+    pub const TIMEOUT_MS: RangeInclusive<u32> = 50..=60_000;
+    /// How many open calls a hook can allow.
+    pub const MAX_CONCURRENT: RangeInclusive<u32> = 1..=10_000;
+    /// The idle times of a connection that a hook can ask for, in milliseconds. A connection grows no older anyway.
+    pub const IDLE_CONNECTION_MS: RangeInclusive<u32> = 0..=60_000;
+
     /// The wire form, every member present.
     pub(super) fn to_json(&self) -> Value {
         let failure = match &self.failure {
@@ -158,7 +186,7 @@ impl HookPolicy {
             "timeoutMs": self.timeout_ms,
             "retry": name_of(&RETRIES, &self.retry),
             "failurePolicy": failure,
-            "fallbackCommands": self.fallback().map(|fallback| &fallback.commands.0),
+            "fallbackCommands": self.fallback().map(Fallback::commands),
             "maxConcurrent": self.max_concurrent,
             "idleConnectionMs": self.idle_connection_ms,
             "breaker": {
@@ -173,7 +201,7 @@ impl HookPolicy {
     }
 
     /// The fallback commands, whether the failure policy uses them or not.
-    fn fallback(&self) -> Option<&Fallback> {
+    pub fn fallback(&self) -> Option<&Fallback> {
         match &self.failure {
             FailurePolicy::Fallback(fallback) => Some(fallback),
             _ => self.unused_fallback.as_deref(),
@@ -220,36 +248,21 @@ impl HookPolicy {
 
     /// Reads `policy`; members that are absent or null have their defaults.
     pub(super) fn read(value: &Value, description: Option<&Description>, causes: &mut Causes) -> Option<Self> {
-        Self::read_with(value, description, OutOfRange::Refused, causes)
-    }
-
-    /// Reads a stored policy. It was checked when it was written: a number outside of a range that has become narrower
-    /// since then is the nearest one in it, so that the hook stays usable.
-    pub(super) fn from_stored(value: &Value) -> Option<Self> {
-        Self::read_with(value, None, OutOfRange::Clamped, &mut Causes::default())
-    }
-
-    fn read_with(
-        value: &Value,
-        description: Option<&Description>,
-        out_of_range: OutOfRange,
-        causes: &mut Causes,
-    ) -> Option<Self> {
         let Value::Object(members) = value else {
             causes.add("policy", "The field has an invalid value");
             return None;
         };
         let default = Self::default();
-        let mut reader = Reader { members, out_of_range, causes };
-        let timeout = reader.number("timeoutMs", "policy.timeoutMs", 50..=60_000);
+        let mut reader = Reader { members, causes };
+        let timeout = reader.number("timeoutMs", "policy.timeoutMs", &Self::TIMEOUT_MS);
         let retry = reader.one_of("retry", "policy.retry", &RETRIES).unwrap_or(Some(None));
-        let max = reader.number("maxConcurrent", "policy.maxConcurrent", 1..=10_000);
-        let idle = reader.number("idleConnectionMs", "policy.idleConnectionMs", 0..=IDLE_CONNECTION_MS_MAX);
-        let fallback = reader.fallback(description);
+        let max = reader.number("maxConcurrent", "policy.maxConcurrent", &Self::MAX_CONCURRENT);
+        let idle = reader.number("idleConnectionMs", "policy.idleConnectionMs", &Self::IDLE_CONNECTION_MS);
+        let fallback = reader.fallback();
         let failure = reader.failure(description);
         let breaker = match members.get("breaker") {
             None | Some(Value::Null) => Some(default.breaker),
-            Some(Value::Object(members)) => BreakerPolicy::read(&mut Reader { members, out_of_range, causes }),
+            Some(Value::Object(members)) => BreakerPolicy::read(&mut Reader { members, causes }),
             Some(_) => {
                 causes.add("policy.breaker", "The field has an invalid value");
                 None
@@ -276,14 +289,27 @@ impl HookPolicy {
 }
 
 impl BreakerPolicy {
+    /// The percentages of failed calls from which a breaker can open.
+    pub const FAILURE_RATE_PERCENT: RangeInclusive<u32> = 1..=100;
+    /// The numbers of calls that a breaker can wait for.
+    pub const MINIMUM_CALLS: RangeInclusive<u32> = 1..=1_000_000;
+    /// The lengths of the window, in seconds.
+    pub const WINDOW_SECONDS: RangeInclusive<u32> = 10..=3_600;
+    /// The numbers of failures in a row at which a breaker can open.
+    pub const CONSECUTIVE_FAILURES: RangeInclusive<u32> = 1..=1_000_000;
+    /// How long a breaker can stay open, in seconds.
+    pub const OPEN_SECONDS: RangeInclusive<u32> = 1..=3_600;
+
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let default = Self::default();
         let mode = reader.one_of("mode", "policy.breaker.mode", &MODES).unwrap_or(Some(default.mode));
-        let rate = reader.number("failureRatePercent", "policy.breaker.failureRatePercent", 1..=100);
-        let minimum = reader.number("minimumCalls", "policy.breaker.minimumCalls", 1..=1_000_000);
-        let window = reader.number("windowSeconds", "policy.breaker.windowSeconds", 10..=3_600);
-        let row = reader.number("consecutiveFailures", "policy.breaker.consecutiveFailures", 1..=1_000_000);
-        let open = reader.number("openSeconds", "policy.breaker.openSeconds", 1..=3_600);
+        let rate =
+            reader.number("failureRatePercent", "policy.breaker.failureRatePercent", &Self::FAILURE_RATE_PERCENT);
+        let minimum = reader.number("minimumCalls", "policy.breaker.minimumCalls", &Self::MINIMUM_CALLS);
+        let window = reader.number("windowSeconds", "policy.breaker.windowSeconds", &Self::WINDOW_SECONDS);
+        let row =
+            reader.number("consecutiveFailures", "policy.breaker.consecutiveFailures", &Self::CONSECUTIVE_FAILURES);
+        let open = reader.number("openSeconds", "policy.breaker.openSeconds", &Self::OPEN_SECONDS);
         Some(Self {
             mode: mode?,
             failure_rate_percent: rate?.unwrap_or(default.failure_rate_percent),
@@ -295,18 +321,8 @@ impl BreakerPolicy {
     }
 }
 
-/// What becomes of an integer outside of its range.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum OutOfRange {
-    /// It is a problem.
-    Refused,
-    /// The nearest one in the range takes its place.
-    Clamped,
-}
-
 struct Reader<'a> {
     members: &'a Map<String, Value>,
-    out_of_range: OutOfRange,
     causes: &'a mut Causes,
 }
 
@@ -317,13 +333,10 @@ impl Reader<'_> {
 
     /// `None` is a problem that has been noted, `Some(None)` an absent member.
     #[expect(clippy::option_option, reason = "absent and wrong are different things")]
-    fn number(&mut self, name: &str, field: &'static str, range: std::ops::RangeInclusive<u32>) -> Option<Option<u32>> {
+    fn number(&mut self, name: &str, field: &'static str, range: &RangeInclusive<u32>) -> Option<Option<u32>> {
         let Some(value) = self.member(name) else { return Some(None) };
-        let integer = value.as_u64().map(|integer| u32::try_from(integer).unwrap_or(u32::MAX));
-        let number = match self.out_of_range {
-            OutOfRange::Refused => integer.filter(|number| range.contains(number)),
-            OutOfRange::Clamped => integer.map(|number| number.clamp(*range.start(), *range.end())),
-        };
+        let number =
+            value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number));
         if number.is_none() {
             self.causes.add(field, format!("Write an integer from {} to {}", range.start(), range.end()));
         }
@@ -369,32 +382,23 @@ impl Reader<'_> {
 
     /// `None` is a problem that has been noted, `Some(None)` an absent member.
     #[expect(clippy::option_option, reason = "absent and wrong are different things")]
-    fn fallback(&mut self, description: Option<&Description>) -> Option<Option<Box<Fallback>>> {
-        let commands = match self.member("fallbackCommands") {
-            None => return Some(None),
-            Some(commands @ Value::Array(items)) if !items.is_empty() => commands.clone(),
-            Some(_) => {
-                self.causes.add(FALLBACK, "Write the commands to apply, an array; null for none");
-                return None;
-            }
-        };
-        let body = json!({ "commands": commands }).to_string();
-        let answer = match description {
-            Some(description) => Answer::parse_for(body.as_bytes(), description),
-            None => Answer::parse(body.as_bytes()),
-        };
-        let answer = answer.ok()?;
-        Some(Some(Box::new(Fallback { commands: Secretive(commands), answer })))
+    fn fallback(&mut self) -> Option<Option<Box<Fallback>>> {
+        let Some(commands) = self.member("fallbackCommands") else { return Some(None) };
+        let fallback = commands.as_array().and_then(|commands| Fallback::new(commands.clone()));
+        if fallback.is_none() {
+            self.causes.add(FALLBACK, "Write the commands to apply, an array; null for none");
+        }
+        fallback.map(Box::new).map(Some)
     }
 }
 
 /// The commands, tried on every sample of the type.
 fn rehearsals(fallback: &Fallback, kind: &dyn HookKind) -> Vec<Rehearsal> {
-    let schema = ProfileSchema::base();
+    let (schema, answer) = (ProfileSchema::base(), fallback.answer(kind.description()));
     let samples = kind.sample_requests().iter();
     let documents =
         samples.filter_map(|text| Document::given(&serde_json::from_str(text).ok()?, kind.description()).ok());
-    documents.filter_map(|document| kind.rehearse(&document, &schema, fallback.answer.clone()).ok()).collect()
+    documents.filter_map(|document| kind.rehearse(&document, &schema, answer.clone()).ok()).collect()
 }
 
 /// What no subject of a flow could make right: the problems that the commands have with every sample of the type, without

@@ -62,6 +62,11 @@ impl SigningSecret {
         Self { scheme, text, created: now.whole_seconds() }
     }
 
+    /// A key as it was stored: its text is that of [`Self::text`].
+    pub fn restored(scheme: SigningScheme, text: Secret, created: Timestamp) -> Self {
+        Self { scheme, text, created }
+    }
+
     /// How it signs.
     pub fn scheme(&self) -> SigningScheme {
         self.scheme
@@ -92,19 +97,6 @@ impl SigningSecret {
             shown.insert("publicKey".to_owned(), json!(public_key_text(&public_key)));
         }
         Value::Object(shown)
-    }
-
-    /// The key from the members of [`Self::to_json`] and its secret.
-    pub(super) fn from_stored(shown: &Value, text: Secret) -> Option<Self> {
-        let created = shown.get("created")?.as_str()?.parse().ok()?;
-        let scheme = match shown.get("publicKey") {
-            None => SigningScheme::Hmac,
-            Some(public) => {
-                let encoded = public.as_str()?.strip_prefix(PUBLIC_KEY_PREFIX)?;
-                SigningScheme::Ed25519 { public_key: STANDARD.decode(encoded).ok()?.try_into().ok()? }
-            }
-        };
-        Some(Self { scheme, text, created })
     }
 }
 

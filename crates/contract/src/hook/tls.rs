@@ -84,16 +84,6 @@ impl HookTls {
         }
         Value::Object(shown)
     }
-
-    /// The settings from the members of [`Self::to_json`] and the secret key.
-    pub(super) fn from_stored(shown: &Value, key: Option<Secret>) -> Self {
-        let text = |name| shown.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-        let client = text("clientCertificate").zip(key);
-        Self {
-            ca_certificates: text("caCertificates"),
-            client: client.map(|(certificates, key)| ClientCertificate { certificates, key }),
-        }
-    }
 }
 
 fn text(body: &Value, name: &str, field: &'static str, contains: Option<&str>, causes: &mut Causes) -> Option<String> {

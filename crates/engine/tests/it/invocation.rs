@@ -5,7 +5,7 @@ use std::time::Duration;
 use tenterhook_contract::{
     BuiltInType, Retry,
     answer::ServiceError,
-    hook::{BreakerPolicy, FailurePolicy, HookPolicy, HookStatus},
+    hook::{BreakerPolicy, FailurePolicy, Fallback, HookPolicy, HookStatus},
     problem::{Problem, ProblemCode},
 };
 use tenterhook_engine::{
@@ -481,13 +481,10 @@ async fn the_policy_of_the_hook_wins_over_its_type() {
     }
 }
 
-/// A policy whose fallback commands set `number`, written in the form of a store: nobody judges it there.
+/// A policy whose fallback commands set `number`. Nothing judges it.
 pub(crate) fn falling_back(number: i64) -> HookPolicy {
-    let mut body = Rig::new(BuiltInType::Token, &[]).hook.hook.to_stored();
-    let commands = serde_json::json!([{ "type": "set", "value": number }]);
-    let policy = serde_json::json!({ "failurePolicy": "fallback", "fallbackCommands": commands });
-    body.document.as_object_mut().unwrap().insert("policy".into(), policy);
-    tenterhook_contract::hook::InlineHook::from_stored(&body).unwrap().policy
+    let fallback = Fallback::new(vec![serde_json::json!({ "type": "set", "value": number })]).unwrap();
+    HookPolicy { failure: FailurePolicy::Fallback(Box::new(fallback)), ..HookPolicy::default() }
 }
 
 #[tokio::test]

@@ -243,6 +243,8 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
     for (damaged, mended) in [
         ("document = '{'", "document = kept"),
         ("kind = 'weather'", "kind = 'client'"),
+        // A hook in a form that a newer version writes.
+        (r#"kind = 'hook', document = '{"v":99}'"#, "kind = 'client', document = kept"),
         (r#"secrets = '{"x":"v1.AAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}'"#, "secrets = '{}'"),
     ] {
         write("ALTER TABLE configuration_objects ADD COLUMN IF NOT EXISTS kept text").await;

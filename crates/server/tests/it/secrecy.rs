@@ -76,7 +76,7 @@ async fn readable(world: &World, traces: &Traces) -> String {
     let org = world.platform.org_by_host(None).unwrap();
     let mut seen = format!("{:?} {:?} {:?}", org.configuration, world.platform.store(), world.platform.log());
     for hook in &org.configuration.hooks {
-        seen.extend([format!("{hook:?}"), format!("{:?}", hook.to_stored())]);
+        seen.extend([format!("{hook:?}")]);
     }
     for path in ["/api/v1/logs?limit=1000", "/api/v1/hook-keys", "/api/v1/users", "/oauth2/v1/clients"] {
         seen.push_str(&world.api("GET", path, None).await.text());
