@@ -5,15 +5,15 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 use tenterhook_contract::{
     profile::ProfileSchema,
-    registration::{Decision, Progressive, RegistrationSubject, SelfService},
+    registration::{Progressive, RegistrationAction, RegistrationSubject, SelfService},
 };
 use tenterhook_fuzz::laws;
 
 fuzz_target!(|bytes: &[u8]| {
     let profile = json!({ "login": "noor@partner.example", "code": "x" }).as_object().expect("an object").clone();
-    let before = RegistrationSubject { decision: Decision::Allow, profile, schema: ProfileSchema::base() };
+    let before = RegistrationSubject { action: RegistrationAction::Allow, profile, schema: ProfileSchema::base() };
     for after in [laws(&SelfService, &before, bytes), laws(&Progressive, &before, bytes)].into_iter().flatten() {
         assert_eq!(after.profile["code"], "x", "not in the schema");
-        assert!(after.decision == Decision::Allow || after.profile == before.profile);
+        assert!(after.action == RegistrationAction::Allow || after.profile == before.profile);
     }
 });

@@ -112,7 +112,7 @@ pub enum FailureDefault {
 
 /// What the flow does when the service answers with an `error` (`overview.md` section 6, column 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ErrorDefault {
     /// The flow is refused with the service's summary.
     Refuse,
     /// The flow goes on with the default action; the summary is logged.
@@ -225,7 +225,7 @@ pub struct Description {
     /// The default failure policy.
     pub failure: FailureDefault,
     /// What an `error` does.
-    pub refusal: Refusal,
+    pub error: ErrorDefault,
     /// How many an org may have.
     pub per_org: PerOrg,
     /// Whether the channel must authenticate itself.

@@ -40,7 +40,7 @@ pub mod token;
 pub mod type_schemas;
 pub mod user_import;
 
-pub use description::{Description, EmptyAnswer, FailureDefault, PerOrg, Refusal, Retry};
+pub use description::{Description, EmptyAnswer, ErrorDefault, FailureDefault, PerOrg, Retry};
 pub use extension_point::ExtensionPoint;
 pub use hook_kind::HookKind;
 pub use hook_type::{BUILT_IN_DESCRIPTIONS, BuiltInType, HookTypeName, HookTypeNameError, HookTypeTaken, HookTypes};

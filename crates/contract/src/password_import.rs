@@ -10,7 +10,7 @@ use crate::{
     answer::{Answer, Operand, unknown_command},
     context::RequestContext,
     description::{
-        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, PerOrg, Refusal, Retry, Shape,
+        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, PerOrg, Retry, Shape,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -35,7 +35,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Stop,
-    refusal: Refusal::Failure,
+    error: ErrorDefault::Failure,
     per_org: PerOrg::One,
     authentication_required: false,
     secret_members: Names::fixed(&["/context/credential/password"]),

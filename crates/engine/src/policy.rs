@@ -1,6 +1,6 @@
 //! The failure policy: what the flow does on each outcome. No other module decides it.
 
-use tenterhook_contract::{Description, FailureDefault, Refusal, hook::FailurePolicy};
+use tenterhook_contract::{Description, ErrorDefault, FailureDefault, hook::FailurePolicy};
 
 use crate::{Outcome, SkipReason};
 
@@ -44,10 +44,10 @@ pub(crate) fn decide(
                 FailureDefault::FallBack => Decision::FallBack,
             },
         },
-        Outcome::Refused(_) => match description.refusal {
-            Refusal::Continue => Decision::Continue,
-            Refusal::FallBack => Decision::FallBack,
-            Refusal::Refuse | Refusal::Failure => Decision::Refuse,
+        Outcome::Refused(_) => match description.error {
+            ErrorDefault::Continue => Decision::Continue,
+            ErrorDefault::FallBack => Decision::FallBack,
+            ErrorDefault::Refuse | ErrorDefault::Failure => Decision::Refuse,
         },
         // With an inactive hook the flow runs as if it had no association.
         _ if subject_falls_back => Decision::FallBack,
@@ -63,7 +63,7 @@ pub(crate) fn is_failure(description: &Description, outcome: &Outcome) -> bool {
         Outcome::Failed(_)
         | Outcome::Invalid(_)
         | Outcome::Skipped(SkipReason::BreakerOpen | SkipReason::Unresponsive | SkipReason::NoTime) => true,
-        Outcome::Refused(_) => description.refusal == Refusal::Failure,
+        Outcome::Refused(_) => description.error == ErrorDefault::Failure,
         Outcome::Applied(_)
         | Outcome::Unchanged
         | Outcome::Skipped(SkipReason::Inactive | SkipReason::Missing | SkipReason::AtBound(_)) => false,

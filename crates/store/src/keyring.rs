@@ -36,13 +36,13 @@ pub enum KeyringError {
 
 /// The owner of a secret: a ciphertext that is copied to another owner does not decrypt.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct SecretOwner<'a> {
     pub(crate) org: &'a str,
     pub(crate) row: &'a str,
     pub(crate) field: &'a str,
 }
 
-impl Place<'_> {
+impl SecretOwner<'_> {
     fn associated_data(&self) -> Vec<u8> {
         // Lengths come first, so that no two owners have the same bytes.
         let parts = [self.org, self.row, self.field];
@@ -84,7 +84,7 @@ impl Keyring {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a nonce must never repeat, so no caller may choose it")]
-    pub(crate) fn encrypt(&self, place: Place<'_>, secret: &Secret) -> Result<String, StoreError> {
+    pub(crate) fn encrypt(&self, place: SecretOwner<'_>, secret: &Secret) -> Result<String, StoreError> {
         let failed = || StoreError::Database(format!("encrypting a secret of {} failed", place.row));
         let (id, key) = self.keys.first().ok_or_else(failed)?;
         let mut nonce = [0; NONCE_LEN];
@@ -97,7 +97,7 @@ impl Keyring {
         Ok(format!("{VERSION}.{id}.{}", URL_SAFE_NO_PAD.encode(whole)))
     }
 
-    pub(crate) fn decrypt(&self, place: Place<'_>, stored: &str) -> Result<Secret, StoreError> {
+    pub(crate) fn decrypt(&self, place: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
         let what = || format!("{} ({})", place.row, place.field);
         if key_id(stored).is_some_and(|id| self.keys.iter().all(|(known, _)| known != id)) {
             return Err(StoreError::KeyMissing { what: what() });
@@ -106,7 +106,7 @@ impl Keyring {
     }
 
     /// The ciphertext under the current key; `None` if it is already under that key.
-    pub(crate) fn renew(&self, place: Place<'_>, stored: &str) -> Result<Option<String>, StoreError> {
+    pub(crate) fn renew(&self, place: SecretOwner<'_>, stored: &str) -> Result<Option<String>, StoreError> {
         if key_id(stored).is_some_and(|id| Some(id) == self.current()) {
             return Ok(None);
         }
@@ -118,7 +118,7 @@ impl Keyring {
         self.keys.first().map(|(id, _)| id.as_str())
     }
 
-    fn open(&self, place: Place<'_>, stored: &str) -> Option<String> {
+    fn open(&self, place: SecretOwner<'_>, stored: &str) -> Option<String> {
         let (id, whole) = stored.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
         let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
         let whole = URL_SAFE_NO_PAD.decode(whole).ok()?;
@@ -176,34 +176,34 @@ mod tests {
 
     use super::*;
 
-    const PLACE: Place<'_> = Place { org: "org", row: "row", field: "field" };
+    const OWNER: SecretOwner<'_> = SecretOwner { org: "org", row: "row", field: "field" };
 
     #[test]
     fn a_secret_comes_back_only_in_its_place_and_with_its_key() {
         let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
         let secret = Secret::new("hunter2");
-        let stored = keyring.encrypt(PLACE, &secret).unwrap();
+        let stored = keyring.encrypt(OWNER, &secret).unwrap();
         assert!(!stored.contains("hunter2"));
-        assert_ne!(stored, keyring.encrypt(PLACE, &secret).unwrap(), "the nonce is fresh");
-        assert_eq!(keyring.decrypt(PLACE, &stored).unwrap(), secret);
+        assert_ne!(stored, keyring.encrypt(OWNER, &secret).unwrap(), "the nonce is fresh");
+        assert_eq!(keyring.decrypt(OWNER, &stored).unwrap(), secret);
         for place in [
-            Place { org: "other", ..PLACE },
-            Place { row: "other", ..PLACE },
-            Place { field: "other", ..PLACE },
-            Place { org: "orgr", row: "ow", field: "field" },
+            SecretOwner { org: "other", ..OWNER },
+            SecretOwner { row: "other", ..OWNER },
+            SecretOwner { field: "other", ..OWNER },
+            SecretOwner { org: "orgr", row: "ow", field: "field" },
         ] {
             assert!(keyring.decrypt(place, &stored).is_err(), "{place:?}");
         }
         let other = Keyring::from_text(&Keyring::generate_text()).unwrap();
-        assert!(other.decrypt(PLACE, &stored).is_err());
+        assert!(other.decrypt(OWNER, &stored).is_err());
     }
 
     #[test]
     fn an_older_key_still_decrypts() {
         let old = Keyring::generate_text();
-        let stored = Keyring::from_text(&old).unwrap().encrypt(PLACE, &Secret::new("x")).unwrap();
+        let stored = Keyring::from_text(&old).unwrap().encrypt(OWNER, &Secret::new("x")).unwrap();
         let both = Secret::new(format!("{}\n{}\n", Keyring::generate_text().expose(), old.expose()));
-        assert_eq!(Keyring::from_text(&both).unwrap().decrypt(PLACE, &stored).unwrap(), Secret::new("x"));
+        assert_eq!(Keyring::from_text(&both).unwrap().decrypt(OWNER, &stored).unwrap(), Secret::new("x"));
     }
 
     #[test]

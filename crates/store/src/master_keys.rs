@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tenterhook_contract::Secret;
 use tokio::time::Instant;
 
-use crate::{Keyring, StoreError, keyring::Place};
+use crate::{Keyring, StoreError, keyring::SecretOwner};
 
 /// Shortest interval between two reads of the keys, however many secrets are under a missing key.
 const READ_EVERY: Duration = Duration::from_millis(100);
@@ -54,7 +54,7 @@ impl MasterKeys {
     ///
     /// # Errors
     /// [`StoreError::KeyMissing`] when the key is still missing.
-    pub(crate) fn decrypt(&self, place: Place<'_>, stored: &str) -> Result<Secret, StoreError> {
+    pub(crate) fn decrypt(&self, place: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
         match self.current().decrypt(place, stored) {
             Err(StoreError::KeyMissing { .. }) => {
                 self.read_anew();
@@ -93,15 +93,15 @@ mod tests {
 
     use super::*;
 
-    const PLACE: Place<'_> = Place { org: "org", row: "row", field: "field" };
+    const OWNER: SecretOwner<'_> = SecretOwner { org: "org", row: "row", field: "field" };
 
     #[tokio::test(start_paused = true)]
     async fn a_key_that_is_not_there_is_looked_for_at_once_and_not_too_often() {
         let (old, new) = (Keyring::generate_text(), Keyring::generate_text());
         let ring = |text: &Secret| Keyring::from_text(text).unwrap();
-        let stored = ring(&new).encrypt(PLACE, &Secret::new("x")).unwrap();
+        let stored = ring(&new).encrypt(OWNER, &Secret::new("x")).unwrap();
         let keys = MasterKeys::new(ring(&old));
-        assert!(matches!(keys.decrypt(PLACE, &stored), Err(StoreError::KeyMissing { .. })), "nowhere to look for it");
+        assert!(matches!(keys.decrypt(OWNER, &stored), Err(StoreError::KeyMissing { .. })), "nowhere to look for it");
         let (file, readings) = (Arc::new(Mutex::new(old)), Arc::new(AtomicU32::new(0)));
         keys.read_with({
             let (file, readings) = (Arc::clone(&file), Arc::clone(&readings));
@@ -111,23 +111,23 @@ mod tests {
             }
         });
         for _ in 0..50 {
-            assert!(matches!(keys.decrypt(PLACE, &stored), Err(StoreError::KeyMissing { .. })));
+            assert!(matches!(keys.decrypt(OWNER, &stored), Err(StoreError::KeyMissing { .. })));
         }
         assert_eq!(readings.load(Ordering::Relaxed), 1, "however many secrets are under it");
         *file.lock().unwrap() = Secret::new("no key");
         tokio::time::advance(READ_EVERY).await;
-        assert!(keys.decrypt(PLACE, &stored).is_err(), "a file that is not usable changes nothing");
+        assert!(keys.decrypt(OWNER, &stored).is_err(), "a file that is not usable changes nothing");
         *file.lock().unwrap() = new;
         let half = READ_EVERY / 2;
         tokio::time::advance(half).await;
-        assert!(keys.decrypt(PLACE, &stored).is_err(), "it was just read");
+        assert!(keys.decrypt(OWNER, &stored).is_err(), "it was just read");
         tokio::time::advance(half).await;
-        assert_eq!(keys.decrypt(PLACE, &stored).unwrap(), Secret::new("x"));
+        assert_eq!(keys.decrypt(OWNER, &stored).unwrap(), Secret::new("x"));
         assert_eq!(readings.load(Ordering::Relaxed), 3);
-        keys.decrypt(PLACE, "v1.nothing").unwrap_err();
+        keys.decrypt(OWNER, "v1.nothing").unwrap_err();
         let damaged = format!("{stored}A");
         tokio::time::advance(READ_EVERY).await;
-        assert!(matches!(keys.decrypt(PLACE, &damaged), Err(StoreError::Undecryptable { .. })));
+        assert!(matches!(keys.decrypt(OWNER, &damaged), Err(StoreError::Undecryptable { .. })));
         assert_eq!(readings.load(Ordering::Relaxed), 3, "the key is there, so no other one would help");
     }
 }

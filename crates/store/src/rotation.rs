@@ -11,7 +11,7 @@ use crate::{
     Store, StoreError,
     entity::{authorization_code, configuration_object, refresh_token},
     grants::{FROZEN_TOKENS, SUCCESSOR},
-    keyring::Place,
+    keyring::SecretOwner,
     store::{from_text, to_text},
 };
 
@@ -76,7 +76,7 @@ impl Store {
                 let mut secrets: BTreeMap<String, String> = from_text("secret", &row.secrets)?;
                 let mut changed = 0;
                 for (field, stored) in &mut secrets {
-                    let place = Place { org: &row.org_id, row: &row.id, field };
+                    let place = SecretOwner { org: &row.org_id, row: &row.id, field };
                     if let Some(renewed) = self.keyring().renew(place, stored)? {
                         *stored = renewed;
                         changed += 1;
@@ -108,7 +108,7 @@ impl Store {
             after.clone_from(&last.code_sha256);
             for row in &rows {
                 done.seen += 1;
-                let place = Place { org: &row.org_id, row: &row.code_sha256, field: FROZEN_TOKENS };
+                let place = SecretOwner { org: &row.org_id, row: &row.code_sha256, field: FROZEN_TOKENS };
                 let Some(renewed) = self.keyring().renew(place, &row.frozen_tokens)? else { continue };
                 let updated = Entity::update_many()
                     .col_expr(Column::FrozenTokens, Expr::value(renewed))
@@ -139,7 +139,7 @@ impl Store {
             for row in &rows {
                 done.seen += 1;
                 let Some(stored) = &row.successor else { continue };
-                let place = Place { org: &row.org_id, row: &row.id, field: SUCCESSOR };
+                let place = SecretOwner { org: &row.org_id, row: &row.id, field: SUCCESSOR };
                 let Some(renewed) = self.keyring().renew(place, stored)? else { continue };
                 let updated = Entity::update_many()
                     .col_expr(Column::Successor, Expr::value(renewed))

@@ -31,7 +31,7 @@ use crate::{
     },
     grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,
-    keyring::Place,
+    keyring::SecretOwner,
     log_batch::log_turn,
     log_days,
     log_marks::stretch,
@@ -381,11 +381,11 @@ impl Store {
     }
 
     pub(crate) fn encrypt(&self, org: &OrgId, row: &str, field: &str, secret: &Secret) -> Result<String, StoreError> {
-        self.keyring().encrypt(Place { org: org.as_str(), row, field }, secret)
+        self.keyring().encrypt(SecretOwner { org: org.as_str(), row, field }, secret)
     }
 
     pub(crate) fn decrypt(&self, org: &OrgId, row: &str, field: &str, stored: &str) -> Result<Secret, StoreError> {
-        self.keys.decrypt(Place { org: org.as_str(), row, field }, stored)
+        self.keys.decrypt(SecretOwner { org: org.as_str(), row, field }, stored)
     }
 
     /// Secrets of a configuration object as one JSON text of ciphertexts.

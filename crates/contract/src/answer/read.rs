@@ -161,7 +161,7 @@ impl<'de> AnyShape<'de> for Option<Answer> {
                     watch.commands();
                 }
                 "error" => {
-                    let Refusal(error) = members.next_value_seed(Shape::of(vocabulary))?;
+                    let ErrorMember(error) = members.next_value_seed(Shape::of(vocabulary))?;
                     answer.error = error;
                     watch.error();
                 }
@@ -204,9 +204,9 @@ impl<'de> AnyShape<'de> for Option<Answer> {
 }
 
 /// An `error`: `None` only when it is null.
-struct Refusal(Option<ServiceError>);
+struct ErrorMember(Option<ServiceError>);
 
-impl AnyShape<'_> for Refusal {
+impl AnyShape<'_> for ErrorMember {
     fn of_other(value: Value) -> Self {
         Self(error(value))
     }

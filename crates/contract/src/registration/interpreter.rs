@@ -1,7 +1,8 @@
 //! Interprets the commands of a registration answer (`registration.md` section 3).
 
 use super::{
-    ACTION_UPDATE, DESCRIPTION, Decision, PROFILE_UPDATE, PROGRESSIVE_UPDATE, RegistrationFlow, RegistrationSubject,
+    ACTION_UPDATE, DESCRIPTION, PROFILE_UPDATE, PROGRESSIVE_UPDATE, RegistrationAction, RegistrationFlow,
+    RegistrationSubject,
 };
 use crate::{
     answer::{Answer, Command, Operand, unknown_command},
@@ -22,7 +23,7 @@ pub(super) fn interpret(
     };
     let mut problems = answer.problems;
     let mut changes = Vec::new();
-    let mut decision = subject.decision;
+    let mut action = subject.action;
     let mut attributes = Profile::new();
     for command in answer.commands {
         let index = command.place;
@@ -44,9 +45,9 @@ pub(super) fn interpret(
             continue;
         };
         if *rule == ACTION_UPDATE {
-            match members.get("registration").and_then(Decision::parse) {
+            match members.get("registration").and_then(RegistrationAction::parse) {
                 Some(decided) => {
-                    decision = decided;
+                    action = decided;
                     changes.push(Change { command: rule.name.clone(), op: "set", path: "/registration".to_owned() });
                 }
                 None => problems.push(
@@ -71,8 +72,8 @@ pub(super) fn interpret(
     if !problems.is_empty() {
         return Err(in_answers_order(problems));
     }
-    subject.decision = decision;
-    if decision == Decision::Allow {
+    subject.action = action;
+    if action == RegistrationAction::Allow {
         subject.profile.extend(attributes);
     } else {
         changes.retain(|change| change.command == ACTION_UPDATE.name);

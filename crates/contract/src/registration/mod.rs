@@ -13,7 +13,7 @@ use crate::{
     answer::Answer,
     context::{RequestContext, UserContext, UserLinks},
     description::{
-        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, PerOrg, Refusal, Retry, Shape,
+        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, PerOrg, Retry, Shape,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -50,7 +50,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Stop,
-    refusal: Refusal::Refuse,
+    error: ErrorDefault::Refuse,
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: Names::NONE,
@@ -74,9 +74,9 @@ pub enum RegistrationFlow {
 /// ```
 /// use serde_json::json;
 /// use tenterhook_contract::{ExtensionPoint, answer::Answer, profile::ProfileSchema};
-/// use tenterhook_contract::registration::{Decision, RegistrationSubject, SelfService};
+/// use tenterhook_contract::registration::{RegistrationAction, RegistrationSubject, SelfService};
 /// let profile = json!({ "login": "noor@partner.example" }).as_object().unwrap().clone();
-/// let mut form = RegistrationSubject { decision: Decision::Allow, profile, schema: ProfileSchema::base() };
+/// let mut form = RegistrationSubject { action: RegistrationAction::Allow, profile, schema: ProfileSchema::base() };
 /// let answer = br#"{"commands": [{"type": "com.okta.user.profile.update", "value": {"department": "Partners"}}]}"#;
 /// SelfService.interpret(&mut form, Answer::parse(answer).unwrap()).unwrap();
 /// assert_eq!(form.profile["department"], "Partners");
@@ -88,12 +88,12 @@ pub struct SelfService;
 ///
 /// ```
 /// use tenterhook_contract::{ExtensionPoint, answer::Answer, profile::{Profile, ProfileSchema}};
-/// use tenterhook_contract::registration::{Decision, Progressive, RegistrationSubject};
+/// use tenterhook_contract::registration::{RegistrationAction, Progressive, RegistrationSubject};
 /// let schema = ProfileSchema::base();
-/// let mut form = RegistrationSubject { decision: Decision::Allow, profile: Profile::new(), schema };
+/// let mut form = RegistrationSubject { action: RegistrationAction::Allow, profile: Profile::new(), schema };
 /// let answer = br#"{"commands": [{"type": "com.okta.action.update", "value": {"registration": "DENY"}}]}"#;
 /// Progressive.interpret(&mut form, Answer::parse(answer).unwrap()).unwrap();
-/// assert_eq!(form.decision, Decision::Deny);
+/// assert_eq!(form.action, RegistrationAction::Deny);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Progressive;
@@ -102,7 +102,7 @@ pub struct Progressive;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Decision {
+pub enum RegistrationAction {
     /// The attempt continues; the default.
     Allow,
     /// The attempt is denied.
@@ -113,7 +113,7 @@ pub enum Decision {
 #[derive(Clone, PartialEq)]
 pub struct RegistrationSubject {
     /// Whether the attempt goes on.
-    pub decision: Decision,
+    pub action: RegistrationAction,
     /// The submitted attributes; for progressive profile those that differ from the user's profile.
     pub profile: Profile,
     /// The user profile schema.
@@ -138,7 +138,7 @@ pub struct SelfServiceData<'a> {
     context: RequestOnly<'a>,
     #[cfg_attr(feature = "schema", schemars(with = "Profile"))]
     user_profile: Told<'a>,
-    action: Decision,
+    action: RegistrationAction,
 }
 
 #[derive(Serialize)]
@@ -153,7 +153,7 @@ struct RequestOnly<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProgressiveData<'a> {
     context: &'a ProgressiveContext,
-    action: Decision,
+    action: RegistrationAction,
     #[cfg_attr(feature = "schema", schemars(with = "Profile"))]
     user_profile_update: Told<'a>,
 }
@@ -176,13 +176,13 @@ impl std::fmt::Debug for RegistrationSubject {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("RegistrationSubject")
-            .field("decision", &self.decision)
+            .field("action", &self.action)
             .field("profile", &self.profile.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
 
-impl Decision {
+impl RegistrationAction {
     fn parse(value: &Value) -> Option<Self> {
         match value.as_str() {
             Some("ALLOW") => Some(Self::Allow),
@@ -224,14 +224,14 @@ impl RegistrationFlow {
         schema: &Arc<ProfileSchema>,
     ) -> Result<RegistrationSubject, DocumentError> {
         const ACTION: &str = "/data/action";
-        let decision = Decision::parse(document.get(ACTION)?)
+        let action = RegistrationAction::parse(document.get(ACTION)?)
             .ok_or_else(|| DocumentError::wrong(ACTION, "must be ALLOW or DENY"))?;
         let profile = document.object(&format!("/data/{}", self.profile_member()))?.clone();
-        Ok(RegistrationSubject { decision, profile, schema: Arc::clone(schema) })
+        Ok(RegistrationSubject { action, profile, schema: Arc::clone(schema) })
     }
 
     fn show(self, subject: &RegistrationSubject) -> Value {
-        json!({ "action": subject.decision, self.profile_member(): Told(subject) })
+        json!({ "action": subject.action, self.profile_member(): Told(subject) })
     }
 }
 
@@ -249,7 +249,7 @@ impl ExtensionPoint for SelfService {
     }
 
     fn data<'a>(&self, request: &'a RequestContext, subject: &'a RegistrationSubject) -> SelfServiceData<'a> {
-        SelfServiceData { context: RequestOnly { request }, user_profile: Told(subject), action: subject.decision }
+        SelfServiceData { context: RequestOnly { request }, user_profile: Told(subject), action: subject.action }
     }
 
     fn interpret(&self, subject: &mut RegistrationSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
@@ -271,7 +271,7 @@ impl ExtensionPoint for Progressive {
     }
 
     fn data<'a>(&self, context: &'a ProgressiveContext, subject: &'a RegistrationSubject) -> ProgressiveData<'a> {
-        ProgressiveData { context, action: subject.decision, user_profile_update: Told(subject) }
+        ProgressiveData { context, action: subject.action, user_profile_update: Told(subject) }
     }
 
     fn interpret(&self, subject: &mut RegistrationSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
@@ -377,7 +377,7 @@ impl HookKind for Kind {
     #[cfg(feature = "schema")]
     fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
         let profile = generator.subschema_for::<Profile>();
-        let action = crate::type_schemas::object_of::<Decision>(generator, "registration");
+        let action = crate::type_schemas::object_of::<RegistrationAction>(generator, "registration");
         let operands = vec![profile.clone(), profile, action];
         let self_service = &[RegistrationFlow::SelfService.request_type()];
         let progressive = &[RegistrationFlow::Progressive.request_type()];

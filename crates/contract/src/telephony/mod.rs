@@ -12,7 +12,7 @@ use crate::{
     answer::Answer,
     context::RequestContext,
     description::{
-        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, PerOrg, Refusal, Retry, Shape,
+        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, PerOrg, Retry, Shape,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -40,7 +40,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     retry: Retry::Never,
     empty_answer: EmptyAnswer::Malformed,
     failure: FailureDefault::FallBack,
-    refusal: Refusal::FallBack,
+    error: ErrorDefault::FallBack,
     per_org: PerOrg::OneActive,
     authentication_required: true,
     secret_members: Names::fixed(&["/messageProfile/otpCode"]),

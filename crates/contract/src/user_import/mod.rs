@@ -11,7 +11,7 @@ use crate::{
     ExtensionPoint,
     answer::Answer,
     description::{
-        CommandRule, Description, EmptyAnswer, FILLER_WORDS, FailureDefault, Names, PerOrg, Refusal, Retry, Shape,
+        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, PerOrg, Retry, Shape,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -54,7 +54,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Continue,
-    refusal: Refusal::Continue,
+    error: ErrorDefault::Continue,
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: Names::NONE,

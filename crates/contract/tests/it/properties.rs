@@ -10,7 +10,7 @@ use tenterhook_contract::{
     password_import::{Credential, PasswordImport},
     problem::Change,
     profile::ProfileSchema,
-    registration::{Decision, Progressive, RegistrationSubject, SelfService},
+    registration::{Progressive, RegistrationAction, RegistrationSubject, SelfService},
     saml::{Saml, assertion::Assertion},
     telephony::{Telephony, TelephonySubject},
     token::{
@@ -142,7 +142,7 @@ fn form() -> RegistrationSubject {
         "a": { "type": "string", "maxLength": 4 }, "b": { "type": "integer" }, "pin": { "type": "string", "sensitive": true },
     } });
     RegistrationSubject {
-        decision: Decision::Allow,
+        action: RegistrationAction::Allow,
         profile: json!({ "a": "x", "code": "y", "pin": "0000" }).as_object().unwrap().clone(),
         schema: Arc::new(ProfileSchema::parse(&schema).unwrap()),
     }
@@ -162,7 +162,7 @@ fn check_all(text: &[u8]) -> Result<(), TestCaseError> {
         prop_assert!(names.iter().all(|name| ["a", "b", "pin", "code"].contains(name)), "{:?}", names);
         prop_assert_eq!(&done.0.profile["code"], "y", "not in the schema: not for a hook");
         let changed = done.0.profile != form().profile;
-        prop_assert!(!(changed && done.0.decision == Decision::Deny), "a denied form is not changed");
+        prop_assert!(!(changed && done.0.action == RegistrationAction::Deny), "a denied form is not changed");
     }
     laws(&PasswordImport, &Credential::Unverified, text)?;
     if let Some((after, _)) = laws(&UserImport, &user_import::subject(), text)? {
@@ -204,7 +204,7 @@ fn any_command() -> impl Strategy<Value = Value> {
     let operand = prop_oneof![
         prop::collection::vec(operation, 0..3).prop_map(Value::from),
         status.prop_map(|status| json!([{ "status": status }])),
-        prop::sample::select(vec!["ALLOW", "DENY"]).prop_map(|decision| json!({ "registration": decision })),
+        prop::sample::select(vec!["ALLOW", "DENY"]).prop_map(|action| json!({ "registration": action })),
         prop::sample::select(vec!["CREATE_USER", "LINK_USER"]).prop_map(|result| json!({ "result": result })),
         Just(json!({ "credential": "VERIFIED" })),
         Just(json!({ "id": "00uX" })),

@@ -12,7 +12,7 @@ use tenterhook_contract::{
     problem::{Change, Problem, ProblemCode},
     profile::ProfileSchema,
     registration::{
-        Decision, Progressive, ProgressiveContext, RegistrationFlow, RegistrationSubject, SelfService,
+        Progressive, ProgressiveContext, RegistrationAction, RegistrationFlow, RegistrationSubject, SelfService,
         message::FormMessages,
     },
 };
@@ -40,7 +40,11 @@ fn schema() -> Arc<ProfileSchema> {
 fn subject() -> RegistrationSubject {
     let profile =
         json!({ "firstName": "Noor", "login": "noor@partner.example", "inviteCode": "SPRING-44", "pin": "0000" });
-    RegistrationSubject { decision: Decision::Allow, profile: profile.as_object().unwrap().clone(), schema: schema() }
+    RegistrationSubject {
+        action: RegistrationAction::Allow,
+        profile: profile.as_object().unwrap().clone(),
+        schema: schema(),
+    }
 }
 
 type Outcome = Result<(RegistrationSubject, Vec<Change>), Vec<Problem>>;
@@ -61,21 +65,25 @@ fn command(kind: &str, value: Value) -> Value {
     json!({ "type": kind, "value": value })
 }
 
-fn decide(decision: &str) -> Value {
-    command(ACTION, json!({ "registration": decision }))
+fn decide(action: &str) -> Value {
+    command(ACTION, json!({ "registration": action }))
 }
 
 #[test]
 fn the_decision() {
     for (source, commands, wanted) in [
-        ("registration.md 3: ALLOW is superfluous", json!([decide("ALLOW")]), Decision::Allow),
-        ("registration.md 3: DENY", json!([decide("DENY")]), Decision::Deny),
-        ("registration.md 3: last one wins", json!([decide("DENY"), decide("ALLOW")]), Decision::Allow),
-        ("registration.md 3: last one wins", json!([decide("ALLOW"), decide("DENY")]), Decision::Deny),
-        ("registration.md 5: without a decision", json!([command(UPDATE, json!({ "vip": true }))]), Decision::Allow),
-        ("registration.md 5: no commands", json!([]), Decision::Allow),
+        ("registration.md 3: ALLOW is superfluous", json!([decide("ALLOW")]), RegistrationAction::Allow),
+        ("registration.md 3: DENY", json!([decide("DENY")]), RegistrationAction::Deny),
+        ("registration.md 3: last one wins", json!([decide("DENY"), decide("ALLOW")]), RegistrationAction::Allow),
+        ("registration.md 3: last one wins", json!([decide("ALLOW"), decide("DENY")]), RegistrationAction::Deny),
+        (
+            "registration.md 5: without a decision",
+            json!([command(UPDATE, json!({ "vip": true }))]),
+            RegistrationAction::Allow,
+        ),
+        ("registration.md 5: no commands", json!([]), RegistrationAction::Allow),
     ] {
-        assert_eq!(interpret(&SelfService, &commands).unwrap().0.decision, wanted, "{source}: {commands}");
+        assert_eq!(interpret(&SelfService, &commands).unwrap().0.action, wanted, "{source}: {commands}");
     }
     let denied = json!([command(UPDATE, json!({ "vip": true })), decide("DENY")]);
     let (after, changes) = interpret(&SelfService, &denied).unwrap();

@@ -150,7 +150,7 @@ fn the_envelope_has_the_order_and_the_values_of_the_wire() {
 /// `overview.md` section 2, both tables.
 #[test]
 fn the_six_types_have_their_names_and_rules() {
-    use tenterhook_contract::{EmptyAnswer as Empty, FailureDefault as Failure, PerOrg, Refusal, Retry};
+    use tenterhook_contract::{EmptyAnswer as Empty, ErrorDefault, FailureDefault as Failure, PerOrg, Retry};
     for (hook_type, name, retry, empty, failure, refusal, per_org) in [
         (
             BuiltInType::Token,
@@ -158,7 +158,7 @@ fn the_six_types_have_their_names_and_rules() {
             Retry::Never,
             Empty::DefaultAction,
             Failure::Continue,
-            Refusal::Refuse,
+            ErrorDefault::Refuse,
             PerOrg::Many,
         ),
         (
@@ -167,7 +167,7 @@ fn the_six_types_have_their_names_and_rules() {
             Retry::Once,
             Empty::DefaultAction,
             Failure::Continue,
-            Refusal::Refuse,
+            ErrorDefault::Refuse,
             PerOrg::Many,
         ),
         (
@@ -176,7 +176,7 @@ fn the_six_types_have_their_names_and_rules() {
             Retry::Once,
             Empty::DefaultAction,
             Failure::Stop,
-            Refusal::Refuse,
+            ErrorDefault::Refuse,
             PerOrg::Many,
         ),
         (
@@ -185,7 +185,7 @@ fn the_six_types_have_their_names_and_rules() {
             Retry::Once,
             Empty::DefaultAction,
             Failure::Stop,
-            Refusal::Failure,
+            ErrorDefault::Failure,
             PerOrg::One,
         ),
         (
@@ -194,7 +194,7 @@ fn the_six_types_have_their_names_and_rules() {
             Retry::Once,
             Empty::DefaultAction,
             Failure::Continue,
-            Refusal::Continue,
+            ErrorDefault::Continue,
             PerOrg::Many,
         ),
         (
@@ -203,13 +203,13 @@ fn the_six_types_have_their_names_and_rules() {
             Retry::Never,
             Empty::Malformed,
             Failure::FallBack,
-            Refusal::FallBack,
+            ErrorDefault::FallBack,
             PerOrg::OneActive,
         ),
     ] {
         let rules = hook_type.description();
         assert_eq!((rules.retry, rules.empty_answer, rules.failure), (retry, empty, failure), "{name}");
-        assert_eq!((rules.refusal, rules.per_org), (refusal, per_org), "{name}");
+        assert_eq!((rules.error, rules.per_org), (refusal, per_org), "{name}");
         assert_eq!((hook_type.as_str(), name.parse().as_ref()), (name, Ok(hook_type.name())));
         assert_eq!(HookTypes::built_in().kind(name).unwrap().description().event_type, name);
     }

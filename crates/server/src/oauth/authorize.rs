@@ -130,9 +130,9 @@ async fn sign_in(
             let (platform, attempts) = (&app.platform, &app.password_attempts);
             let why = match sign_in::sign_in(platform, &org, &caller, attempts, &login, &password, &commitment).await {
                 Ok(SignedIn::Yes(session)) => return signed_in_to(&caller, &name, &asked, &session),
-                Ok(SignedIn::No) => Refusal::Wrong,
-                Ok(SignedIn::TooManyAttempts) => Refusal::TooManyAttempts,
-                Ok(SignedIn::Busy) => Refusal::Busy,
+                Ok(SignedIn::No) => SignInFailure::Wrong,
+                Ok(SignedIn::TooManyAttempts) => SignInFailure::TooManyAttempts,
+                Ok(SignedIn::Busy) => SignInFailure::Busy,
                 Err(error) => return ApiError::from(error).into_response(),
             };
             sign_in_page(&app, &org, &caller, &name, &asked, &login, Some(why))
@@ -160,7 +160,7 @@ fn signed_in_to(caller: &Caller, name: &str, asked: &str, session: &Secret) -> R
 
 /// Why the sign-in page is shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
+enum SignInFailure {
     /// The login or the password is wrong.
     Wrong,
     /// Too many attempts on the login, or from the user's network.
@@ -169,7 +169,7 @@ enum Refusal {
     Busy,
 }
 
-impl Refusal {
+impl SignInFailure {
     fn status(self) -> StatusCode {
         match self {
             Self::Wrong => StatusCode::UNAUTHORIZED,
@@ -197,12 +197,12 @@ fn sign_in_page(
     name: &str,
     query: &str,
     login: &str,
-    refusal: Option<Refusal>,
+    refusal: Option<SignInFailure>,
 ) -> Response {
     let csrf = random_token(app.platform.entropy());
     let action = format!("/oauth2/{name}/v1/authorize/sign-in?{query}");
-    let template = SignIn { action: &action, csrf: csrf.expose(), login, problem: refusal.map(Refusal::text) };
-    let status = refusal.map_or(StatusCode::OK, Refusal::status);
+    let template = SignIn { action: &action, csrf: csrf.expose(), login, problem: refusal.map(SignInFailure::text) };
+    let status = refusal.map_or(StatusCode::OK, SignInFailure::status);
     let asked = Parameters::parse(query.as_bytes()).ok();
     let redirect_uri = asked.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
     let mut response = page(status, &template, &form_targets(redirect_uri.unwrap_or_default()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    Description, EmptyAnswer, ExtensionPoint, FailureDefault, HookKind, HookTypes, PerOrg, Refusal, Retry,
+    Description, EmptyAnswer, ErrorDefault, ExtensionPoint, FailureDefault, HookKind, HookTypes, PerOrg, Retry,
     answer::{Answer, ErrorCause, Operand, unknown_command},
     description::{CommandRule, Names, Shape},
     hook_kind::{Rehearsal, Rehearse, rehearse},
@@ -44,7 +44,7 @@ impl OrderApproval {
             retry: Retry::Once,
             empty_answer: EmptyAnswer::DefaultAction,
             failure: FailureDefault::Stop,
-            refusal: Refusal::Refuse,
+            error: ErrorDefault::Refuse,
             per_org: PerOrg::One,
             authentication_required: true,
             secret_members: Names::from(vec!["/card".to_owned()]),
