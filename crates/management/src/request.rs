@@ -138,6 +138,19 @@ impl Causes {
         self.causes.push(format!("{member}: {text}"));
     }
 
+    /// Adds the problems of an object below another one. `path` is the name of that object.
+    pub(crate) fn append_below(&mut self, path: &str, below: Self) {
+        self.causes.extend(below.causes.into_iter().map(|cause| format!("{path}.{cause}")));
+    }
+
+    /// The value of a member, or nothing where it is absent.
+    pub(crate) fn given<'a, T>(&mut self, member: &str, given: &'a Given<T>) -> Option<&'a T> {
+        if matches!(given, Given::Wrong) {
+            self.add(member, INVALID);
+        }
+        given.value()
+    }
+
     /// Whether something is wrong with a member.
     pub(crate) fn has(&self, member: &str) -> bool {
         self.causes.iter().any(|cause| cause.strip_prefix(member).is_some_and(|rest| rest.starts_with(": ")))

@@ -2,87 +2,114 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
-use tenterhook_contract::{members::Members, problem::shown, profile::ProfileSchema};
+use serde_json::Value;
+use tenterhook_contract::{problem::shown, profile::ProfileSchema};
 use tenterhook_model::{
-    ATTRIBUTE_CHARACTERS_MAX, AttributeType, CUSTOM_ATTRIBUTES_MAX, Choice, Choices, ConfigurationObject,
-    ConfigurationWrite, CustomAttribute, ItemType, SelfPermission, UserSchema,
+    AttributeType, CUSTOM_ATTRIBUTES_MAX, Choice, Choices, ConfigurationObject, ConfigurationWrite, CustomAttribute,
+    ItemType, SelfPermission, UserSchema,
 };
 use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
 
-use crate::administrator::{Administrator, ManagementError, log_change, org_of};
+use crate::{
+    administrator::{Administrator, ManagementError, log_change, org_of},
+    request::{Causes, Given, INVALID, Submitted, TEXT_CHARACTERS_MAX},
+};
 
 /// Characters of the name of an attribute.
 const NAME_CHARACTERS_MAX: usize = 100;
-/// Characters of a title or a description.
-const TEXT_CHARACTERS_MAX: usize = 255;
 /// Values that an attribute is limited to.
 const CHOICES_MAX: usize = 200;
-/// Name of the schema, as the vendor has it.
-const NAME: &str = "user";
+/// What the summary of an error names: the name of the schema, as the vendor has it.
+pub const MODEL: &str = "user";
 const PROPERTIES: &str = "definitions.custom.properties";
-const BLANK: &str = "The field cannot be left blank";
-const INVALID: &str = "The field has an invalid value";
+const BASE_PROPERTIES: &str = "definitions.base.properties";
+const REQUIRED: &str = "definitions.custom.required";
 
-/// What the body of a change may have.
-const MEMBERS: Members = Members {
-    taken: &[PROPERTIES, "definitions.custom.required", "definitions.base.properties"],
-    read_only: &[
-        "id",
-        "$schema",
-        "name",
-        "title",
-        "description",
-        "type",
-        "created",
-        "lastUpdated",
-        "properties",
-        "_links",
-        "definitions.custom.id",
-        "definitions.custom.type",
-        "definitions.base.id",
-        "definitions.base.type",
-        "definitions.base.required",
-    ],
-    refused: &[],
-};
+/// What a request says of the profile schema.
+#[derive(Clone, Debug, Default)]
+pub struct SchemaRequest {
+    /// Each custom attribute that is named; null removes it.
+    pub attributes: Given<Vec<(String, Given<Submitted<AttributeRequest>>)>>,
+    /// The names of all required custom attributes.
+    pub required: Given<BTreeSet<String>>,
+    /// The names of attributes that the request defines as base attributes, but otherwise than they are.
+    pub changed_base_attributes: Given<Vec<String>>,
+}
 
-/// What the definition of an attribute may have.
-const DEFINITION: Members = Members {
-    taken: &[
-        "title",
-        "description",
-        "type",
-        "required",
-        "sensitive",
-        "minLength",
-        "maxLength",
-        "enum",
-        "oneOf",
-        "items.type",
-        "items.enum",
-        "items.oneOf",
-        "permissions",
-        "scope",
-        "master.type",
-        "mutability",
-        "unique",
-    ],
-    read_only: &[],
-    refused: &[
-        ("pattern", "Patterns are not supported"),
-        ("format", "Formats are not supported"),
-        ("externalName", "Attributes of other systems are not supported"),
-        ("externalNamespace", "Attributes of other systems are not supported"),
-        ("master.priority", "Other sources of profiles are not supported"),
-    ],
-};
+/// What a request says of one custom attribute.
+#[derive(Clone, Debug, Default)]
+pub struct AttributeRequest {
+    /// A name for people.
+    pub title: Given<String>,
+    /// A text for people.
+    pub description: Given<String>,
+    /// `string`, `number`, `integer`, `boolean` or `array`.
+    pub value_type: Given<String>,
+    /// Whether every user must have a value.
+    pub required: Given<bool>,
+    /// Whether its value is left out of hook documents.
+    pub sensitive: Given<bool>,
+    /// The least number of characters.
+    pub min_length: Given<usize>,
+    /// The greatest number of characters.
+    pub max_length: Given<usize>,
+    /// The values that it is limited to.
+    pub choices: ChoicesRequest,
+    /// What the items of an array are.
+    pub items: Given<ItemsRequest>,
+    /// What users may do with their own value.
+    pub permissions: Given<Vec<PermissionRequest>>,
+    /// `NONE`.
+    pub scope: Given<String>,
+    /// `PROFILE_MASTER`, or `OKTA`, which means the same here.
+    pub master: Given<String>,
+    /// `READ_WRITE`.
+    pub mutability: Given<String>,
+    /// Values are not unique.
+    pub unique: Given<UniqueRequest>,
+}
+
+/// What a request says of the items of an array.
+#[derive(Clone, Debug, Default)]
+pub struct ItemsRequest {
+    /// `string`, `number` or `integer`.
+    pub value_type: Given<String>,
+    /// The values that they are limited to.
+    pub choices: ChoicesRequest,
+}
+
+/// What a request says of the values that something is limited to.
+#[derive(Clone, Debug, Default)]
+pub struct ChoicesRequest {
+    /// The values.
+    pub values: Given<Vec<Value>>,
+    /// The values with names for people.
+    pub one_of: Given<Vec<Choice>>,
+}
+
+/// What a request says that a principal may do with the value of an attribute.
+#[derive(Clone, Debug, Default)]
+pub struct PermissionRequest {
+    /// `SELF`.
+    pub principal: Given<String>,
+    /// `HIDE`, `READ_ONLY` or `READ_WRITE`.
+    pub action: Given<String>,
+}
+
+/// Whether values are unique, in either form that the vendor's clients write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UniqueRequest {
+    /// By its name: `NOT_UNIQUE`.
+    Named(String),
+    /// By a flag.
+    Flag(bool),
+}
 
 /// A change of the custom attributes.
-pub struct SchemaChange {
+struct SchemaChange {
     /// Each attribute that is named, with its new definition or `None` to remove it.
     attributes: Vec<(String, Option<CustomAttribute>)>,
-    /// The names of all required attributes after the change, where the body has them.
+    /// The names of all required attributes after the change, where the request has them.
     required: Option<BTreeSet<String>>,
 }
 
@@ -103,17 +130,17 @@ fn schema_of(org: &OrgSnapshot) -> UserSchema {
 /// them, until they are taken away or replaced.
 ///
 /// # Errors
-/// A type that would change; too many attributes.
+/// Everything that is wrong with the request; a type that would change; too many attributes.
 pub async fn change(
     platform: &Platform,
     administrator: &Administrator,
-    change: &SchemaChange,
+    submitted: &Submitted<SchemaRequest>,
 ) -> Result<UserSchema, ManagementError> {
-    let now = platform.now();
+    let (change, now) = (SchemaChange::read(submitted)?, platform.now());
     let (schema, is_changed) = platform
         .change(&administrator.token.org_id, |snapshot| {
             let before = schema_of(snapshot);
-            let after = UserSchema { attributes: changed(&before.attributes, change)?, ..before.clone() };
+            let after = UserSchema { attributes: changed(&before.attributes, &change)?, ..before.clone() };
             if after == before {
                 return Ok::<_, ManagementError>((Vec::new(), (before, false)));
             }
@@ -123,7 +150,7 @@ pub async fn change(
         })
         .await?;
     if is_changed {
-        let target = named_target(&schema.id, "UserSchema", NAME);
+        let target = named_target(&schema.id, "UserSchema", MODEL);
         log_change(platform, administrator, "directory.user_profile.update", "Update user profile schema", target);
     }
     Ok(schema)
@@ -158,247 +185,189 @@ fn changed(before: &[CustomAttribute], change: &SchemaChange) -> Result<Vec<Cust
     let required = attributes.iter().filter(|attribute| attribute.required).map(|attribute| attribute.name.clone());
     if change.required.as_ref().is_some_and(|wanted| *wanted != required.collect()) {
         let text = "Say it in each attribute: `\"required\": true`";
-        causes.push(format!("definitions.custom.required: {text}"));
+        causes.push(format!("{REQUIRED}: {text}"));
     }
     if causes.is_empty() { Ok(attributes) } else { Err(invalid(causes)) }
 }
 
 fn invalid(causes: Vec<String>) -> ManagementError {
-    ManagementError::Invalid { subject: NAME.to_owned(), causes }
+    ManagementError::Invalid { subject: MODEL.to_owned(), causes }
 }
 
 impl SchemaChange {
-    /// Of `{"definitions": {"custom": {"properties": {NAME: {…} or null}}}}`.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the body.
-    pub fn read(body: &Value) -> Result<Self, ManagementError> {
-        let mut causes = MEMBERS.problems(body);
-        let object = |pointer: &str, causes: &mut Vec<String>| match body.pointer(pointer) {
-            None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(members)) => members.clone(),
-            Some(_) => {
-                causes.push(format!("{}: {INVALID}", pointer.trim_start_matches('/').replace('/', ".")));
-                Map::new()
-            }
-        };
-        for (name, definition) in object("/definitions/base/properties", &mut causes) {
-            if ProfileSchema::is_base(&name) && definition == base_attribute(&name) {
-                continue;
-            }
-            causes.push(format!("definitions.base.properties.{}: Base attributes cannot be changed", shown(&name)));
+    fn read(submitted: &Submitted<SchemaRequest>) -> Result<Self, ManagementError> {
+        let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+        for name in causes.given(BASE_PROPERTIES, &request.changed_base_attributes).into_iter().flatten() {
+            causes.add(&format!("{BASE_PROPERTIES}.{}", shown(name)), "Base attributes cannot be changed");
         }
         let mut attributes = Vec::new();
-        for (name, definition) in object("/definitions/custom/properties", &mut causes) {
-            let definition =
-                if definition.is_null() { None } else { Definition::read(&name, &definition, &mut causes) };
-            attributes.push((name, definition));
+        for (name, definition) in causes.given(PROPERTIES, &request.attributes).into_iter().flatten() {
+            let definition = match definition {
+                Given::Absent => None,
+                given => read_attribute(&mut causes, name, given.value()),
+            };
+            attributes.push((name.clone(), definition));
         }
-        let required = match body.pointer("/definitions/custom/required") {
-            None | Some(Value::Null) => None,
-            Some(listed) => {
-                let names: Option<BTreeSet<String>> = serde_json::from_value(listed.clone()).ok();
-                if names.is_none() {
-                    causes.push(format!("definitions.custom.required: {INVALID}"));
+        let required = causes.given(REQUIRED, &request.required).cloned();
+        causes.finish()?;
+        Ok(Self { attributes, required })
+    }
+}
+
+/// Reads the definition of an attribute; `None` stands for one that is not an object.
+fn read_attribute(
+    causes: &mut Causes,
+    name: &str,
+    definition: Option<&Submitted<AttributeRequest>>,
+) -> Option<CustomAttribute> {
+    let path = format!("{PROPERTIES}.{}", shown(name));
+    if !is_name(name) {
+        let text = format!("A name has letters, digits and `_`, a letter first, at most {NAME_CHARACTERS_MAX}");
+        causes.add(&path, &text);
+    } else if ProfileSchema::is_base(name) || name == "password" {
+        causes.add(&path, "The name is taken by a base attribute");
+    }
+    let Some(submitted) = definition else {
+        causes.add(&path, INVALID);
+        return None;
+    };
+    let (request, mut own) = (&submitted.request, Causes::of(MODEL, submitted));
+    let attribute = read_values(&mut own, request).map(|values| CustomAttribute {
+        name: name.to_owned(),
+        title: own.text("title", &request.title),
+        description: own.optional_text("description", &request.description),
+        required: own.plain("required", &request.required, false),
+        sensitive: own.plain("sensitive", &request.sensitive, false),
+        permission: read_permission(&mut own, &request.permissions),
+        values,
+    });
+    own.constant("scope", &request.scope, "NONE");
+    own.constant("mutability", &request.mutability, "READ_WRITE");
+    if request.master.value().is_none_or(|master| master != "OKTA") {
+        own.constant("master.type", &request.master, "PROFILE_MASTER");
+    }
+    let is_unique = match &request.unique {
+        Given::Absent | Given::Is(UniqueRequest::Flag(false)) => false,
+        Given::Is(UniqueRequest::Named(name)) => name != "NOT_UNIQUE",
+        Given::Is(UniqueRequest::Flag(true)) | Given::Wrong => true,
+    };
+    if is_unique {
+        own.add("unique", "Only `NOT_UNIQUE` is supported");
+    }
+    causes.append_below(&path, own);
+    attribute
+}
+
+fn read_permission(causes: &mut Causes, given: &Given<Vec<PermissionRequest>>) -> SelfPermission {
+    let permission = match given {
+        Given::Absent => Some(SelfPermission::ReadOnly),
+        Given::Is(permissions) => match permissions.as_slice() {
+            [] => Some(SelfPermission::ReadOnly),
+            [permission] if permission.principal.value().is_some_and(|principal| principal == "SELF") => {
+                match permission.action.value().map(String::as_str) {
+                    Some("HIDE") => Some(SelfPermission::Hide),
+                    Some("READ_ONLY") => Some(SelfPermission::ReadOnly),
+                    Some("READ_WRITE") => Some(SelfPermission::ReadWrite),
+                    _ => None,
                 }
-                names
-            }
-        };
-        if causes.is_empty() { Ok(Self { attributes, required }) } else { Err(invalid(causes)) }
-    }
-}
-
-/// The definition of one attribute while it is read.
-struct Definition<'a> {
-    path: String,
-    members: &'a Value,
-    causes: &'a mut Vec<String>,
-}
-
-impl Definition<'_> {
-    fn read(name: &str, definition: &Value, causes: &mut Vec<String>) -> Option<CustomAttribute> {
-        let path = format!("{PROPERTIES}.{}", shown(name));
-        let before = causes.len();
-        causes.extend(DEFINITION.problems(definition).into_iter().map(|problem| format!("{path}.{problem}")));
-        if !is_name(name) {
-            let text = format!("A name has letters, digits and `_`, a letter first, at most {NAME_CHARACTERS_MAX}");
-            causes.push(format!("{path}: {text}"));
-        } else if ProfileSchema::is_base(name) || name == "password" {
-            causes.push(format!("{path}: The name is taken by a base attribute"));
-        }
-        let mut reader = Definition { path, members: definition, causes };
-        if !definition.is_object() {
-            reader.cause("", INVALID);
-            return None;
-        }
-        let attribute = CustomAttribute {
-            name: name.to_owned(),
-            title: reader.text("title").unwrap_or_else(|| {
-                reader.cause(".title", BLANK);
-                String::new()
-            }),
-            description: reader.text("description"),
-            required: reader.flag("required"),
-            sensitive: reader.flag("sensitive"),
-            permission: reader.permission(),
-            values: reader.values()?,
-        };
-        reader.fixed();
-        (reader.causes.len() == before).then_some(attribute)
-    }
-
-    fn cause(&mut self, below: &str, text: &str) {
-        self.causes.push(format!("{}{below}: {text}", self.path));
-    }
-
-    fn member(&self, name: &str) -> Option<&Value> {
-        self.members.pointer(&format!("/{}", name.replace('.', "/"))).filter(|value| !value.is_null())
-    }
-
-    fn text(&mut self, name: &str) -> Option<String> {
-        match self.member(name)? {
-            Value::String(text) if text.chars().count() <= TEXT_CHARACTERS_MAX => {
-                return Some(text.clone()).filter(|text| !text.trim().is_empty());
-            }
-            _ => self.cause(&format!(".{name}"), INVALID),
-        }
-        None
-    }
-
-    fn flag(&mut self, name: &str) -> bool {
-        match self.member(name) {
-            None => false,
-            Some(Value::Bool(flag)) => *flag,
-            Some(_) => {
-                self.cause(&format!(".{name}"), INVALID);
-                false
-            }
-        }
-    }
-
-    fn length(&mut self, name: &str) -> Option<usize> {
-        let length = self.member(name)?.as_u64().and_then(|length| usize::try_from(length).ok());
-        if length.is_none() {
-            self.cause(&format!(".{name}"), INVALID);
-        }
-        length
-    }
-
-    /// Members that have one value here.
-    fn fixed(&mut self) {
-        let wrong = |name: &str, taken: &[Value]| self.member(name).is_some_and(|value| !taken.contains(value));
-        let wrong: Vec<(&str, &str)> = [
-            ("scope", &[json!("NONE")][..], "Only `NONE` is supported"),
-            ("mutability", &[json!("READ_WRITE")], "Only `READ_WRITE` is supported"),
-            ("unique", &[json!("NOT_UNIQUE"), json!(false)], "Only `NOT_UNIQUE` is supported"),
-            ("master.type", &[json!("PROFILE_MASTER"), json!("OKTA")], "Only `PROFILE_MASTER` is supported"),
-        ]
-        .into_iter()
-        .filter_map(|(name, taken, text)| wrong(name, taken).then_some((name, text)))
-        .collect();
-        for (name, text) in wrong {
-            self.cause(&format!(".{name}"), text);
-        }
-    }
-
-    fn permission(&mut self) -> SelfPermission {
-        let Some(permissions) = self.member("permissions") else { return SelfPermission::ReadOnly };
-        let permission = match permissions.as_array().map(Vec::as_slice) {
-            Some([]) => Some(SelfPermission::ReadOnly),
-            Some([permission]) if permission.get("principal") == Some(&json!("SELF")) => {
-                permission.get("action").and_then(|action| serde_json::from_value(action.clone()).ok())
             }
             _ => None,
-        };
-        permission.unwrap_or_else(|| {
-            self.cause(".permissions", "Write one, of the principal `SELF`, with `HIDE`, `READ_ONLY` or `READ_WRITE`");
-            SelfPermission::ReadOnly
-        })
-    }
+        },
+        Given::Wrong => None,
+    };
+    permission.unwrap_or_else(|| {
+        let text = "Write one, of the principal `SELF`, with `HIDE`, `READ_ONLY` or `READ_WRITE`";
+        causes.add("permissions", text);
+        SelfPermission::ReadOnly
+    })
+}
 
-    fn values(&mut self) -> Option<AttributeType> {
-        let type_name = self.member("type").and_then(Value::as_str).map(str::to_owned);
-        let is_text = type_name.as_deref() == Some("string");
-        let (min_length, max_length) = (self.length("minLength"), self.length("maxLength"));
-        for (name, length) in [("minLength", min_length), ("maxLength", max_length)] {
-            if length.is_some() && !is_text {
-                self.cause(&format!(".{name}"), "Only a string has it");
-            }
+/// The values that an attribute may have; `None` when its type, or that of its items, is not known.
+fn read_values(causes: &mut Causes, request: &AttributeRequest) -> Option<AttributeType> {
+    let type_name = request.value_type.value().map(String::as_str);
+    let length = |causes: &mut Causes, member: &str, given: &Given<usize>| causes.given(member, given).copied();
+    let min_length = length(causes, "minLength", &request.min_length);
+    let max_length = length(causes, "maxLength", &request.max_length);
+    for (member, length) in [("minLength", min_length), ("maxLength", max_length)] {
+        if length.is_some() && type_name != Some("string") {
+            causes.add(member, "Only a string has it");
         }
-        if min_length.zip(max_length).is_some_and(|(min, max)| min > max) {
-            self.cause(".minLength", "It is greater than `maxLength`");
-        }
-        let is_list = type_name.as_deref() == Some("array");
-        if !is_list && self.member("items").is_some() {
-            self.cause(".items", "Only an array has it");
-        }
-        Some(match type_name.as_deref() {
-            Some("string") => {
-                AttributeType::String { min_length, max_length, choices: self.choices("", Value::is_string) }
-            }
-            Some("number") => AttributeType::Number(self.choices("", Value::is_number)),
-            Some("integer") => AttributeType::Integer(self.choices("", is_integer)),
-            Some("boolean") => {
-                if self.member("enum").is_some() || self.member("oneOf").is_some() {
-                    self.cause(".enum", "A boolean is not limited to values");
-                }
-                AttributeType::Boolean
-            }
-            Some("array") => {
-                for name in ["enum", "oneOf"] {
-                    if self.member(name).is_some() {
-                        self.cause(&format!(".{name}"), "Write it into `items`");
-                    }
-                }
-                let (items, fits): (_, fn(&Value) -> bool) = match self.member("items.type").and_then(Value::as_str) {
-                    Some("string") => (ItemType::String, Value::is_string),
-                    Some("number") => (ItemType::Number, Value::is_number),
-                    Some("integer") => (ItemType::Integer, is_integer),
-                    _ => {
-                        self.cause(".items.type", "Write `string`, `number` or `integer`");
-                        return None;
-                    }
-                };
-                AttributeType::Array { items, choices: self.choices("items.", fits) }
-            }
-            _ => {
-                self.cause(".type", "Write `string`, `number`, `integer`, `boolean` or `array`");
-                return None;
-            }
-        })
     }
-
-    /// The values that the attribute, or its items, are limited to.
-    fn choices(&mut self, below: &str, fits: fn(&Value) -> bool) -> Choices {
-        let listed = |name: &str| self.member(&format!("{below}{name}")).cloned();
-        let values = match listed("enum") {
-            None => Vec::new(),
-            Some(Value::Array(values)) if values.len() <= CHOICES_MAX && values.iter().all(fits) => values,
-            Some(_) => {
-                self.cause(&format!(".{below}enum"), &format!("Write at most {CHOICES_MAX} values of the type"));
-                Vec::new()
+    if min_length.zip(max_length).is_some_and(|(min, max)| min > max) {
+        causes.add("minLength", "It is greater than `maxLength`");
+    }
+    if type_name != Some("array") && request.items.is_given() {
+        causes.add("items", "Only an array has it");
+    }
+    let choices = &request.choices;
+    Some(match type_name {
+        Some("string") => {
+            let choices = read_choices(causes, "", choices, Value::is_string);
+            AttributeType::String { min_length, max_length, choices }
+        }
+        Some("number") => AttributeType::Number(read_choices(causes, "", choices, Value::is_number)),
+        Some("integer") => AttributeType::Integer(read_choices(causes, "", choices, is_integer)),
+        Some("boolean") => {
+            if choices.values.is_given() || choices.one_of.is_given() {
+                causes.add("enum", "A boolean is not limited to values");
             }
-        };
-        let one_of: Option<Vec<Choice>> = match self.member(&format!("{below}oneOf")).cloned() {
-            None => Some(Vec::new()),
-            Some(listed) => serde_json::from_value(listed).ok().filter(|listed: &Vec<Choice>| {
-                listed.len() <= CHOICES_MAX
-                    && listed
-                        .iter()
-                        .all(|choice| fits(&choice.value) && choice.title.chars().count() <= TEXT_CHARACTERS_MAX)
-                    && (values.is_empty()
-                        || listed.is_empty()
-                        || listed.iter().map(|choice| &choice.value).eq(values.iter()))
-            }),
-        };
-        let one_of = one_of.unwrap_or_else(|| {
+            AttributeType::Boolean
+        }
+        Some("array") => {
+            for (member, is_given) in [("enum", choices.values.is_given()), ("oneOf", choices.one_of.is_given())] {
+                if is_given {
+                    causes.add(member, "Write it into `items`");
+                }
+            }
+            let items = request.items.value();
+            let type_name = items.and_then(|items| items.value_type.value()).map(String::as_str);
+            let (item_type, fits): (_, fn(&Value) -> bool) = match type_name {
+                Some("string") => (ItemType::String, Value::is_string),
+                Some("number") => (ItemType::Number, Value::is_number),
+                Some("integer") => (ItemType::Integer, is_integer),
+                _ => {
+                    causes.add("items.type", "Write `string`, `number` or `integer`");
+                    return None;
+                }
+            };
+            let choices = items.map(|items| read_choices(causes, "items.", &items.choices, fits)).unwrap_or_default();
+            AttributeType::Array { items: item_type, choices }
+        }
+        _ => {
+            causes.add("type", "Write `string`, `number`, `integer`, `boolean` or `array`");
+            return None;
+        }
+    })
+}
+
+/// The values that an attribute, or its items, are limited to. `below` stands before the names of the members.
+fn read_choices(causes: &mut Causes, below: &str, request: &ChoicesRequest, fits: fn(&Value) -> bool) -> Choices {
+    let values = match &request.values {
+        Given::Absent => Vec::new(),
+        Given::Is(values) if values.len() <= CHOICES_MAX && values.iter().all(fits) => values.clone(),
+        Given::Is(_) | Given::Wrong => {
+            causes.add(&format!("{below}enum"), &format!("Write at most {CHOICES_MAX} values of the type"));
+            Vec::new()
+        }
+    };
+    let is_choice = |choice: &Choice| fits(&choice.value) && choice.title.chars().count() <= TEXT_CHARACTERS_MAX;
+    // Where both members have values, they must be the same.
+    let agree = |listed: &[Choice]| {
+        values.is_empty() || listed.is_empty() || listed.iter().map(|choice| &choice.value).eq(values.iter())
+    };
+    let one_of = match &request.one_of {
+        Given::Absent => Vec::new(),
+        Given::Is(listed) if listed.len() <= CHOICES_MAX && listed.iter().all(is_choice) && agree(listed) => {
+            listed.clone()
+        }
+        Given::Is(_) | Given::Wrong => {
             let text =
                 format!("Write at most {CHOICES_MAX} of `const`, a value of the type and of `enum`, and `title`");
-            self.cause(&format!(".{below}oneOf"), &text);
+            causes.add(&format!("{below}oneOf"), &text);
             Vec::new()
-        });
-        Choices { values, one_of }
-    }
+        }
+    };
+    Choices { values, one_of }
 }
 
 fn is_name(name: &str) -> bool {
@@ -409,112 +378,4 @@ fn is_name(name: &str) -> bool {
 
 fn is_integer(value: &Value) -> bool {
     value.is_i64() || value.is_u64()
-}
-
-/// The schema as the API shows it.
-pub fn user_schema_to_json(schema: &UserSchema, base_url: &str) -> Value {
-    let base = ProfileSchema::base();
-    let base_required: Vec<_> = base.attributes().filter(|attribute| attribute.required).map(|a| &a.name).collect();
-    let base_properties: Map<_, _> =
-        base.attributes().map(|attribute| (attribute.name.clone(), base_attribute(&attribute.name))).collect();
-    let custom: Map<_, _> =
-        schema.attributes.iter().map(|attribute| (attribute.name.clone(), custom_attribute(attribute))).collect();
-    let required: Vec<_> =
-        schema.attributes.iter().filter(|attribute| attribute.required).map(|attribute| &attribute.name).collect();
-    json!({
-        "id": format!("{base_url}/meta/schemas/{}", schema.id),
-        "$schema": "http://json-schema.org/draft-04/schema#",
-        "name": NAME,
-        "title": "User",
-        "description": "Profiles of users",
-        "created": schema.created,
-        "lastUpdated": schema.last_updated,
-        "definitions": {
-            "custom": { "id": "#custom", "type": "object", "properties": custom, "required": required },
-            "base": { "id": "#base", "type": "object", "properties": base_properties, "required": base_required },
-        },
-        "type": "object",
-        "properties": { "profile": { "allOf": [{ "$ref": "#/definitions/custom" }, { "$ref": "#/definitions/base" }] } },
-        "_links": { "self": { "href": format!("{base_url}/api/v1/meta/schemas/user/default"), "rel": "self" } },
-    })
-}
-
-fn custom_attribute(attribute: &CustomAttribute) -> Value {
-    let mut members = Map::from_iter([("title".to_owned(), json!(attribute.title))]);
-    if let Some(description) = &attribute.description {
-        members.insert("description".to_owned(), json!(description));
-    }
-    let values = match &attribute.values {
-        AttributeType::String { min_length, max_length, choices } => {
-            members.insert("type".to_owned(), json!("string"));
-            for (name, length) in [("minLength", min_length), ("maxLength", max_length)] {
-                if let Some(length) = length {
-                    members.insert(name.to_owned(), json!(length));
-                }
-            }
-            members.extend(choices_shown(choices));
-            None
-        }
-        AttributeType::Number(choices) => Some(("number", choices_shown(choices))),
-        AttributeType::Integer(choices) => Some(("integer", choices_shown(choices))),
-        AttributeType::Boolean => Some(("boolean", Map::new())),
-        AttributeType::Array { items, choices } => {
-            let mut shown = Map::from_iter([("type".to_owned(), json!(items))]);
-            shown.extend(choices_shown(choices));
-            Some(("array", Map::from_iter([("items".to_owned(), Value::Object(shown))])))
-        }
-    };
-    if let Some((type_name, others)) = values {
-        members.insert("type".to_owned(), json!(type_name));
-        members.extend(others);
-    }
-    members.insert("required".to_owned(), json!(attribute.required));
-    if attribute.sensitive {
-        members.insert("sensitive".to_owned(), json!(true));
-    }
-    members.extend(common(attribute.permission));
-    Value::Object(members)
-}
-
-fn choices_shown(choices: &Choices) -> Map<String, Value> {
-    let Choices { values, one_of } = choices;
-    let values = (!values.is_empty()).then(|| ("enum".to_owned(), json!(values)));
-    values.into_iter().chain((!one_of.is_empty()).then(|| ("oneOf".to_owned(), json!(one_of)))).collect()
-}
-
-fn base_attribute(name: &str) -> Value {
-    let is_required = ProfileSchema::base().attribute(name).is_some_and(|attribute| attribute.required);
-    let mut members = Map::from_iter([
-        ("title".to_owned(), json!(title_of(name))),
-        ("type".to_owned(), json!("string")),
-        ("maxLength".to_owned(), json!(ATTRIBUTE_CHARACTERS_MAX)),
-        ("required".to_owned(), json!(is_required)),
-    ]);
-    members.extend(common(SelfPermission::ReadOnly));
-    Value::Object(members)
-}
-
-/// `firstName` as people write it: `First name`.
-fn title_of(name: &str) -> String {
-    let mut title = String::new();
-    for (place, letter) in name.chars().enumerate() {
-        match (place, letter.is_uppercase()) {
-            (0, _) => title.extend(letter.to_uppercase()),
-            (_, true) => {
-                title.push(' ');
-                title.extend(letter.to_lowercase());
-            }
-            (_, false) => title.push(letter),
-        }
-    }
-    title
-}
-
-fn common(permission: SelfPermission) -> Map<String, Value> {
-    Map::from_iter([
-        ("mutability".to_owned(), json!("READ_WRITE")),
-        ("scope".to_owned(), json!("NONE")),
-        ("permissions".to_owned(), json!([{ "principal": "SELF", "action": permission }])),
-        ("master".to_owned(), json!({ "type": "PROFILE_MASTER" })),
-    ])
 }

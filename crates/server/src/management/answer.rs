@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tenterhook_contract::Timestamp;
 
 /// What the OpenAPI document can describe.
@@ -85,6 +85,47 @@ impl Answer for NoContent {
 pub(crate) struct List<T> {
     pub(crate) headers: HeaderMap,
     pub(crate) items: Vec<T>,
+}
+
+/// Values by names, in their order.
+#[derive(Debug)]
+pub(crate) struct InOrder<T>(pub(crate) Vec<(String, T)>);
+
+impl<T: Serialize> Serialize for InOrder<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for InOrder<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("{}ByName", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        std::collections::BTreeMap::<String, T>::json_schema(generator)
+    }
+}
+
+/// A name of several words for people: `createHookKey` as `Create hook key`.
+pub(crate) fn sentence(name: &str) -> String {
+    let mut sentence = String::with_capacity(name.len() + 4);
+    for (index, character) in name.char_indices() {
+        match character {
+            first if index == 0 => sentence.extend(first.to_uppercase()),
+            upper if upper.is_uppercase() => {
+                sentence.push(' ');
+                sentence.extend(upper.to_lowercase());
+            }
+            other => sentence.push(other),
+        }
+    }
+    sentence
 }
 
 /// An id.

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::route::Route;
+use super::{answer::sentence, route::Route};
 
 /// What a body is.
 pub(crate) struct BodyDescription {
@@ -149,20 +149,4 @@ fn operation(route: &Route, requests: &mut SchemaGenerator, answers: &mut Schema
     let security = route.scope.as_ref().map(|scope| json!({ "apiToken": [scope] }));
     operation.insert("security".to_owned(), security.into_iter().collect::<Vec<_>>().into());
     operation.into()
-}
-
-/// `createHookKey` as `Create hook key`.
-fn sentence(operation: &str) -> String {
-    let mut sentence = String::with_capacity(operation.len() + 4);
-    for (index, character) in operation.char_indices() {
-        match character {
-            first if index == 0 => sentence.extend(first.to_uppercase()),
-            upper if upper.is_uppercase() => {
-                sentence.push(' ');
-                sentence.extend(upper.to_lowercase());
-            }
-            other => sentence.push(other),
-        }
-    }
-    sentence
 }

@@ -149,6 +149,7 @@ async fn a_body_that_is_no_object_is_refused_and_changes_nothing() {
         ("POST", "/api/v1/orgs".to_owned()),
         ("PUT", org),
         ("PUT", format!("/api/v1/api-tokens/{}", id("/api/v1/api-tokens").await)),
+        ("POST", "/api/v1/meta/schemas/user/default".to_owned()),
     ];
     requests.extend(resources(&world).into_iter().map(|resource| ("POST", resource.path)));
     for (method, path) in requests {
