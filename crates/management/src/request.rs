@@ -138,6 +138,11 @@ impl Causes {
         self.causes.push(format!("{member}: {text}"));
     }
 
+    /// How many problems there are.
+    pub(crate) fn len(&self) -> usize {
+        self.causes.len()
+    }
+
     /// Adds the problems of an object below another one. `path` is the name of that object.
     pub(crate) fn append_below(&mut self, path: &str, below: Self) {
         self.causes.extend(below.causes.into_iter().map(|cause| format!("{path}.{cause}")));

@@ -25,7 +25,7 @@ mod snapshot;
 mod token_uses;
 
 pub use caller::Caller;
-pub use imported_password::ImportedHash;
+pub use imported_password::{Digest, ImportedHash, Prf, Scheme};
 pub use network::{Network, WiderNetwork};
 pub use orgs::ORGS_LOADED_MAX;
 pub use pause::{Pause, Resumed};

@@ -8,8 +8,14 @@ use tenterhook_platform::{
     passwords::{HashingSource, hash_password, verify_password},
 };
 
-use super::{JUDGED_MAX, PasswordChange, change, get};
-use crate::administrator::{Administrator, ManagementError, log_change};
+use super::{
+    JUDGED_MAX, change, get,
+    request::{PasswordChange, PasswordRequest},
+};
+use crate::{
+    administrator::{Administrator, ManagementError, log_change},
+    request::Submitted,
+};
 
 /// Moves a user to another status. A user whose password has expired cannot sign in until a new one is set.
 ///
@@ -34,13 +40,14 @@ pub async fn transition(
 /// Changes the password of a user with the old one.
 ///
 /// # Errors
-/// When the old password is wrong, or the status does not allow it.
+/// Everything that is wrong with the request; an old password that is wrong; a status that does not allow it.
 pub async fn change_password(
     platform: &Platform,
     administrator: &Administrator,
     id_or_login: &str,
-    password: PasswordChange,
+    submitted: &Submitted<PasswordRequest>,
 ) -> Result<User, ManagementError> {
+    let password = PasswordChange::read(submitted)?;
     let org = &administrator.token.org_id;
     let user = get(platform, administrator, id_or_login).await?;
     let source = HashingSource::Administrators(org.clone());
@@ -91,6 +98,10 @@ pub async fn delete(
 
 /// Changes the status as the vendor's table of transitions says.
 pub(super) fn follow(user: &mut User, transition: UserTransition, now: Timestamp) -> Result<(), ManagementError> {
+    if transition == UserTransition::ResetPassword {
+        let cause = "reset_password: Passwords are not reset by mail or link yet; set `credentials.password.value`";
+        return Err(ManagementError::Invalid { subject: "user".to_owned(), causes: vec![cause.to_owned()] });
+    }
     if transition == UserTransition::ExpirePassword && user.password.hash().is_none() {
         return Err(ManagementError::field("password", "The user has no password that could expire"));
     }

@@ -1,11 +1,12 @@
 //! Users: created, found, replaced, merged, moved through their life, removed.
 //!
-//! Start reading at [`create`]; what the bodies of requests may have is in [`body`].
+//! Start reading at [`create`]; what requests say is in [`request`].
 
-mod body;
 mod lifecycle;
+mod password_hash;
+mod request;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tenterhook_contract::{
     Secret,
     id::{OrgId, UserId},
@@ -22,12 +23,17 @@ use tenterhook_store::StoreError;
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
     orgs::check_room_for_user,
+    request::{BLANK, Submitted},
 };
 
-pub use body::{NewUser, PasswordChange, UserUpdate};
+use self::request::UserDraft;
+pub use self::{
+    password_hash::HashRequest,
+    request::{MODEL, PASSWORD_MODEL, PROVIDER, PasswordRequest, UserRequest, user_type_of},
+};
 pub use lifecycle::{change_password, delete, transition};
 
-/// How often a change of a user is judged: each time but the first because somebody else's came first.
+/// How often a change of a user is judged, because another change was stored first.
 const JUDGED_MAX: usize = 100;
 
 /// The password that a request gives a user.
@@ -50,17 +56,18 @@ pub enum ProfileChange {
 /// Creates a user.
 ///
 /// # Errors
-/// Everything that is wrong with the profile; a login that is taken.
+/// Everything that is wrong with the request or the profile; a login that is taken.
 pub async fn create(
     platform: &Platform,
     administrator: &Administrator,
-    new: NewUser,
+    submitted: &Submitted<UserRequest>,
     activate: bool,
 ) -> Result<User, ManagementError> {
+    let UserDraft { profile, password } = UserDraft::read(&administrator.token.org_id, submitted)?;
     let org = org_of(platform, administrator)?;
-    let profile = read_profile(new.profile, &org.profile_schema, None)?;
+    let profile = read_profile(profile.unwrap_or_default(), &org.profile_schema, None)?;
     check_room_for_user(platform, &org).await?;
-    add(platform, administrator, profile, new.password, activate).await.map_err(login_taken)
+    add(platform, administrator, profile, password, activate).await.map_err(login_taken)
 }
 
 async fn add(
@@ -133,20 +140,20 @@ pub async fn list(
 /// Changes attributes and the password of a user. A password that is set ends what the user had to do about it.
 ///
 /// # Errors
-/// Everything that is wrong with the profile; a login that is taken; a user who has left.
+/// Everything that is wrong with the request or the profile; a login that is taken; a user who has left.
 pub async fn update(
     platform: &Platform,
     administrator: &Administrator,
     id_or_login: &str,
-    update: UserUpdate,
+    submitted: &Submitted<UserRequest>,
     how: ProfileChange,
 ) -> Result<User, ManagementError> {
-    let UserUpdate { profile, password } = update;
+    let UserDraft { profile, password } = UserDraft::read(&administrator.token.org_id, submitted)?;
     let schema = org_of(platform, administrator)?.profile_schema.clone();
     if profile.is_none() && how == ProfileChange::Replace {
-        return Err(ManagementError::field("profile", "The field cannot be left blank"));
+        return Err(ManagementError::field("profile", BLANK));
     }
-    // Once, whoever else changes the user meanwhile.
+    // Hashed once, however often the change is judged.
     let password = new_password(platform, &administrator.token.org_id, password).await?;
     let (before, after) = change(platform, administrator, id_or_login, |stored| {
         let mut user = stored.clone();
@@ -174,8 +181,8 @@ pub async fn update(
     Ok(after)
 }
 
-/// Changes the stored user as `judge` says, which is asked again when somebody else came first. Answers with the user
-/// before and after; a change that changes nothing is not written.
+/// Changes the stored user as `judge` says, which is called again when another change came first. Returns the user before and
+/// after; a user that stays the same is not written.
 async fn change(
     platform: &Platform,
     administrator: &Administrator,
@@ -205,7 +212,7 @@ fn read_profile(
     stored: Option<&Profile>,
 ) -> Result<Profile, ManagementError> {
     Profile::read(members, schema, stored)
-        .map_err(|causes| ManagementError::Invalid { subject: "profile".to_owned(), causes })
+        .map_err(|causes| ManagementError::Invalid { subject: MODEL.to_owned(), causes })
 }
 
 fn login_taken(error: ManagementError) -> ManagementError {
@@ -256,28 +263,5 @@ pub(crate) async fn new_user(
         status_changed: activate.then_some(now),
         last_updated: now,
         version: 0,
-    })
-}
-
-/// The user as the API shows it.
-pub fn user_to_json(user: &User, base_url: &str) -> Value {
-    let provider = json!({ "type": "OKTA", "name": "OKTA" });
-    let credentials = match user.password {
-        Password::None => json!({ "provider": provider }),
-        Password::Hash { .. } => json!({ "password": {}, "provider": provider }),
-        Password::ImportByHook => json!({ "password": {}, "provider": { "type": "IMPORT", "name": "IMPORT" } }),
-    };
-    json!({
-        "id": user.id,
-        "status": user.status,
-        "created": user.created,
-        "activated": user.activated,
-        "statusChanged": user.status_changed,
-        "lastUpdated": user.last_updated,
-        "passwordChanged": user.password.changed(),
-        "type": { "id": body::user_type_of(&user.org_id) },
-        "profile": user.profile.to_map(),
-        "credentials": credentials,
-        "_links": { "self": { "href": format!("{base_url}/api/v1/users/{}", user.id) } },
     })
 }

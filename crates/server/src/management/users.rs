@@ -1,16 +1,20 @@
 //! Users.
 
 use axum::Json;
-use serde_json::{Value, json};
-use tenterhook_contract::id::UserId;
-use tenterhook_management::users::{self, NewUser, PasswordChange, ProfileChange, UserUpdate, user_to_json};
-use tenterhook_model::{UserQuery, UserTransition};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tenterhook_contract::{Secret, id::UserId, members::Members};
+use tenterhook_management::{
+    request::Given,
+    users::{self, HashRequest, PROVIDER, PasswordRequest, ProfileChange, UserRequest, user_type_of},
+};
+use tenterhook_model::{Password, User, UserQuery, UserStatus, UserTransition};
 
 use super::{
-    answer::{List, NoContent, Parameter},
-    call::{Call, JsonBody, OptionalJsonBody},
+    answer::{Date, Id, List, NoContent, Parameter, SelfLink},
+    call::{Body, Call, OptionalJsonBody, ResourceBody, below},
     given,
-    paging::{only, page, read_page},
+    paging::{Listed, only, page, read_page},
     route::Routes,
     user_search::conditions,
 };
@@ -53,22 +57,397 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/users/{userId}/credentials/change_password", "changePassword", change_password)
 }
 
-type Answer = Result<Json<Value>, ApiError>;
+/// A user as it is written.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "UserRequest"))]
+pub(super) struct UserBody {
+    /// The attributes. A new user needs `login`, `email`, `firstName`, `lastName`, and the required ones of the schema.
+    #[serde(default)]
+    profile: Given<Map<String, Value>>,
+    #[serde(default, deserialize_with = "below")]
+    credentials: CredentialsBody,
+    #[serde(rename = "type", default, deserialize_with = "below")]
+    user_type: UserTypeBody,
+}
 
-async fn list(call: Call) -> Result<List<Value>, ApiError> {
+/// How a user signs in.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "UserCredentialsRequest"))]
+struct CredentialsBody {
+    #[serde(default, deserialize_with = "below")]
+    password: PasswordBody,
+    #[serde(default, deserialize_with = "below")]
+    provider: ProviderBody,
+}
+
+/// A password: either in clear or as a hash.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PasswordRequest"))]
+struct PasswordBody {
+    /// The password, 288 bytes at most.
+    #[serde(default)]
+    value: Given<String>,
+    #[serde(default)]
+    hash: Given<HashBody>,
+}
+
+/// The hash of a password that another system made.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PasswordHashRequest"))]
+#[serde(rename_all = "camelCase")]
+struct HashBody {
+    #[cfg_attr(feature = "schema", schemars(with = "HashAlgorithm"))]
+    algorithm: Given<String>,
+    /// The hash in base64.
+    value: Given<String>,
+    /// The salt in base64, 512 bytes at most.
+    #[serde(default)]
+    salt: Given<String>,
+    /// Whether the salt stands before or behind the password.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<SaltOrder>"))]
+    salt_order: Given<String>,
+    /// Of PBKDF2: 4096 to 2000000.
+    #[serde(default)]
+    iteration_count: Given<u32>,
+    /// Of PBKDF2: the bytes of the hash, 16 to 128.
+    #[serde(default)]
+    key_size: Given<usize>,
+    /// Of PBKDF2.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<DigestAlgorithm>"))]
+    digest_algorithm: Given<String>,
+}
+
+/// How a hash is made.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "PasswordHashAlgorithm")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum HashAlgorithm {
+    #[serde(rename = "MD5")]
+    Md5,
+    #[serde(rename = "SHA-1")]
+    Sha1,
+    #[serde(rename = "SHA-256")]
+    Sha256,
+    #[serde(rename = "SHA-512")]
+    Sha512,
+    #[serde(rename = "PBKDF2")]
+    Pbkdf2,
+}
+
+/// Where the salt stands.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum SaltOrder {
+    Prefix,
+    Postfix,
+}
+
+/// The pseudorandom function of PBKDF2.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum DigestAlgorithm {
+    #[serde(rename = "SHA256_HMAC")]
+    Sha256,
+    #[serde(rename = "SHA512_HMAC")]
+    Sha512,
+}
+
+/// What verifies the credentials of a user.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "UserProviderRequest"))]
+struct ProviderBody {
+    /// `OKTA`.
+    #[serde(rename = "type", default)]
+    provider_type: Given<String>,
+    /// `OKTA`.
+    #[serde(default)]
+    name: Given<String>,
+}
+
+/// The type of a user.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "UserTypeRequest"))]
+struct UserTypeBody {
+    /// The id of the org's one type.
+    #[serde(default)]
+    id: Given<String>,
+}
+
+impl ResourceBody for UserBody {
+    const MODEL: &'static str = users::MODEL;
+    const MEMBERS: Members = Members {
+        taken: &[
+            "profile",
+            "credentials.password.value",
+            "credentials.password.hash.algorithm",
+            "credentials.password.hash.value",
+            "credentials.password.hash.salt",
+            "credentials.password.hash.saltOrder",
+            "credentials.password.hash.iterationCount",
+            "credentials.password.hash.keySize",
+            "credentials.password.hash.digestAlgorithm",
+            "credentials.provider.type",
+            "credentials.provider.name",
+            "type.id",
+        ],
+        read_only: &[
+            "id",
+            "status",
+            "created",
+            "activated",
+            "statusChanged",
+            "lastLogin",
+            "lastUpdated",
+            "passwordChanged",
+            "transitioningToStatus",
+            "_links",
+            "_embedded",
+        ],
+        refused: &[
+            ("credentials.password.hook", "Passwords are not imported by an inline hook; give `value` or `hash`"),
+            ("credentials.password.hash.workFactor", "Only BCRYPT has it, which is not supported"),
+            ("credentials.recovery_question", "Recovery questions are not supported"),
+            ("groupIds", "Groups are not supported"),
+            ("realmId", "Realms are not supported"),
+        ],
+    };
+    type Request = UserRequest;
+
+    fn into_request(self) -> UserRequest {
+        let CredentialsBody { password, provider } = self.credentials;
+        UserRequest {
+            profile: self.profile,
+            password: password.value.map(Secret::new),
+            password_hash: password.hash.map(|hash| HashRequest {
+                algorithm: hash.algorithm,
+                value: hash.value.map(Secret::new),
+                salt: hash.salt.map(Secret::new),
+                salt_order: hash.salt_order,
+                iteration_count: hash.iteration_count,
+                key_size: hash.key_size,
+                digest_algorithm: hash.digest_algorithm,
+            }),
+            provider_type: provider.provider_type,
+            provider_name: provider.name,
+            user_type: self.user_type.id,
+        }
+    }
+}
+
+/// A change of a password as it is written.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PasswordChangeRequest"))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PasswordChangeBody {
+    #[serde(default, deserialize_with = "below")]
+    old_password: PasswordValueBody,
+    #[serde(default, deserialize_with = "below")]
+    new_password: PasswordValueBody,
+}
+
+/// A password in clear.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PasswordValueRequest"))]
+struct PasswordValueBody {
+    value: Given<String>,
+}
+
+impl ResourceBody for PasswordChangeBody {
+    const MODEL: &'static str = users::PASSWORD_MODEL;
+    const MEMBERS: Members = Members {
+        taken: &["oldPassword.value", "newPassword.value"],
+        read_only: &[],
+        refused: &[
+            ("oldPassword.hash", "Give the `value`"),
+            ("newPassword.hash", "Give the `value`; a hash is taken with the user"),
+            ("newPassword.hook", "Passwords are not imported by an inline hook"),
+            ("revokeSessions", "Sessions are not ended by a new password"),
+        ],
+    };
+    type Request = PasswordRequest;
+
+    fn into_request(self) -> PasswordRequest {
+        PasswordRequest { old: self.old_password.value.map(Secret::new), new: self.new_password.value.map(Secret::new) }
+    }
+}
+
+/// A user as it is shown.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "User"))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserAnswer {
+    id: Id,
+    status: Status,
+    created: Date,
+    /// Null for a user that was never activated.
+    activated: Option<Date>,
+    /// Null while the status is the first one.
+    status_changed: Option<Date>,
+    last_updated: Date,
+    /// Null for a user without a password.
+    password_changed: Option<Date>,
+    #[serde(rename = "type")]
+    user_type: UserType,
+    profile: Profile,
+    credentials: Credentials,
+    #[serde(rename = "_links")]
+    links: SelfLink,
+}
+
+/// The status of a user. Only an active user can sign in.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "UserStatus"))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Status {
+    Staged,
+    Provisioned,
+    Active,
+    Recovery,
+    PasswordExpired,
+    LockedOut,
+    Suspended,
+    Deprovisioned,
+}
+
+/// The one type of an org's users.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct UserType {
+    id: Id,
+}
+
+/// The attributes of a user: the base ones first, then the others that are set.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Profile(Map<String, Value>);
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Profile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "UserProfile".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        use tenterhook_contract::profile::ProfileSchema;
+        let base = ProfileSchema::base();
+        let text = |name: &String| (name.clone(), serde_json::json!({ "type": "string" }));
+        let properties: Map<_, _> = base.attributes().map(|attribute| text(&attribute.name)).collect();
+        let required: Vec<_> = base.attributes().filter(|attribute| attribute.required).map(|a| &a.name).collect();
+        schemars::json_schema!({
+            "description": "The attributes of a user: base attributes, and those of the org's profile schema.",
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": true,
+        })
+    }
+}
+
+/// How a user signs in.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "UserCredentials"))]
+pub(super) struct Credentials {
+    /// Absent when there is no password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<NoMembers>,
+    provider: Provider,
+}
+
+/// An empty object.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Empty"))]
+pub(super) struct NoMembers {}
+
+/// What verifies the credentials of a user.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "UserProvider"))]
+struct Provider {
+    #[serde(rename = "type")]
+    provider_type: &'static str,
+    name: &'static str,
+}
+
+impl From<UserStatus> for Status {
+    fn from(status: UserStatus) -> Self {
+        match status {
+            UserStatus::Staged => Self::Staged,
+            UserStatus::Provisioned => Self::Provisioned,
+            UserStatus::Active => Self::Active,
+            UserStatus::Recovery => Self::Recovery,
+            UserStatus::PasswordExpired => Self::PasswordExpired,
+            UserStatus::LockedOut => Self::LockedOut,
+            UserStatus::Suspended => Self::Suspended,
+            UserStatus::Deprovisioned => Self::Deprovisioned,
+        }
+    }
+}
+
+impl From<&Password> for Credentials {
+    fn from(password: &Password) -> Self {
+        let (password, provider) = match password {
+            Password::None => (None, PROVIDER),
+            Password::Hash { .. } => (Some(NoMembers {}), PROVIDER),
+            Password::ImportByHook => (Some(NoMembers {}), "IMPORT"),
+        };
+        Self { password, provider: Provider { provider_type: provider, name: provider } }
+    }
+}
+
+impl UserAnswer {
+    fn of(base_url: &str, user: &User) -> Self {
+        Self {
+            id: Id::of(&user.id),
+            status: user.status.into(),
+            created: Date(user.created),
+            activated: user.activated.map(Date),
+            status_changed: user.status_changed.map(Date),
+            last_updated: Date(user.last_updated),
+            password_changed: user.password.changed().map(Date),
+            user_type: UserType { id: Id(user_type_of(&user.org_id)) },
+            profile: Profile(user.profile.to_map()),
+            credentials: (&user.password).into(),
+            links: SelfLink::to(format!("{base_url}/api/v1/users/{}", user.id)),
+        }
+    }
+}
+
+impl Listed for UserAnswer {
+    fn id(&self) -> &str {
+        &self.id.0
+    }
+}
+
+async fn list(call: Call) -> Result<List<UserAnswer>, ApiError> {
     let (after, limit) = read_page::<UserId>(call.query(), "users", &["q", "filter", "search"])?;
     // One more than the page has tells whether there is another.
     let query = UserQuery { conditions: conditions(call.query())?, after, limit: limit + 1 };
     let users = users::list(call.platform(), call.administrator(), &query).await?;
-    let shown = users.iter().map(|user| user_to_json(user, call.base_url()));
-    Ok(page(&call, shown.collect(), limit))
+    Ok(page(&call, users.iter().map(|user| UserAnswer::of(call.base_url(), user)).collect(), limit))
 }
 
-async fn create(call: Call<JsonBody>) -> Answer {
+async fn create(call: Call<Body<UserBody>>) -> Result<Json<UserAnswer>, ApiError> {
     let activate = read_activate(call.query())?;
-    let new = NewUser::read(&call.administrator().token.org_id, &call.body.value)?;
-    let user = users::create(call.platform(), call.administrator(), new, activate).await?;
-    Ok(Json(user_to_json(&user, call.base_url())))
+    let user = users::create(call.platform(), call.administrator(), &call.body.0, activate).await?;
+    Ok(Json(UserAnswer::of(call.base_url(), &user)))
 }
 
 /// Whether a new user is activated, as it is unless the query says otherwise.
@@ -97,24 +476,24 @@ fn refuse_unsupported(raw: Option<&str>, names: &[&str]) -> Result<(), ApiError>
     if causes.is_empty() { Ok(()) } else { Err(ApiError::Validation { subject: "query", causes }) }
 }
 
-async fn retrieve(call: Call) -> Answer {
+async fn retrieve(call: Call) -> Result<Json<UserAnswer>, ApiError> {
     only(call.query(), &[])?;
     let user = users::get(call.platform(), call.administrator(), call.id("userId")).await?;
-    Ok(Json(user_to_json(&user, call.base_url())))
+    Ok(Json(UserAnswer::of(call.base_url(), &user)))
 }
 
-async fn replace(call: Call<JsonBody>) -> Answer {
+async fn replace(call: Call<Body<UserBody>>) -> Result<Json<UserAnswer>, ApiError> {
     update(&call, ProfileChange::Replace).await
 }
 
-async fn merge(call: Call<JsonBody>) -> Answer {
+async fn merge(call: Call<Body<UserBody>>) -> Result<Json<UserAnswer>, ApiError> {
     update(&call, ProfileChange::Merge).await
 }
 
-async fn update(call: &Call<JsonBody>, how: ProfileChange) -> Answer {
-    let update = UserUpdate::read(&call.administrator().token.org_id, &call.body.value)?;
-    let user = users::update(call.platform(), call.administrator(), call.id("userId"), update, how).await?;
-    Ok(Json(user_to_json(&user, call.base_url())))
+async fn update(call: &Call<Body<UserBody>>, how: ProfileChange) -> Result<Json<UserAnswer>, ApiError> {
+    let id = call.id("userId");
+    let user = users::update(call.platform(), call.administrator(), id, &call.body.0, how).await?;
+    Ok(Json(UserAnswer::of(call.base_url(), &user)))
 }
 
 /// The first time the user is deactivated, the second time removed.
@@ -124,50 +503,50 @@ async fn remove(call: Call) -> Result<NoContent, ApiError> {
     Ok(NoContent)
 }
 
-async fn activate(call: Call<OptionalJsonBody>) -> Answer {
-    transition(&call, UserTransition::Activate).await?;
-    // The vendor tells a link for the user here, when it does not mail it.
-    Ok(Json(json!({})))
+/// The vendor answers with a link for the user when it does not mail one.
+async fn activate(call: Call<OptionalJsonBody>) -> Result<Json<NoMembers>, ApiError> {
+    transition(&call, UserTransition::Activate, &["sendEmail"]).await?;
+    Ok(Json(NoMembers {}))
 }
 
 async fn deactivate(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
-    transition(&call, UserTransition::Deactivate).await
+    transition(&call, UserTransition::Deactivate, &["sendEmail"]).await.map(|_| NoContent)
 }
 
 async fn suspend(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
-    transition(&call, UserTransition::Suspend).await
+    transition(&call, UserTransition::Suspend, &["sendEmail"]).await.map(|_| NoContent)
 }
 
 async fn unsuspend(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
-    transition(&call, UserTransition::Unsuspend).await
+    transition(&call, UserTransition::Unsuspend, &["sendEmail"]).await.map(|_| NoContent)
 }
 
 async fn unlock(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
-    transition(&call, UserTransition::Unlock).await
+    transition(&call, UserTransition::Unlock, &["sendEmail"]).await.map(|_| NoContent)
 }
 
-async fn transition(call: &Call<OptionalJsonBody>, transition: UserTransition) -> Result<NoContent, ApiError> {
-    refuse_unsupported(call.query(), &["sendEmail"])?;
-    users::transition(call.platform(), call.administrator(), call.id("userId"), transition).await?;
-    Ok(NoContent)
+async fn expire_password(call: Call<OptionalJsonBody>) -> Result<Json<UserAnswer>, ApiError> {
+    let user = transition(&call, UserTransition::ExpirePassword, &["tempPassword", "revokeSessions"]).await?;
+    Ok(Json(UserAnswer::of(call.base_url(), &user)))
 }
 
-async fn expire_password(call: Call<OptionalJsonBody>) -> Answer {
-    refuse_unsupported(call.query(), &["tempPassword", "revokeSessions"])?;
-    let (id, transition) = (call.id("userId"), UserTransition::ExpirePassword);
-    let user = users::transition(call.platform(), call.administrator(), id, transition).await?;
-    Ok(Json(user_to_json(&user, call.base_url())))
+/// Refused for every user there is.
+async fn reset_password(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
+    transition(&call, UserTransition::ResetPassword, &[]).await.map(|_| NoContent)
 }
 
-async fn reset_password(call: Call<OptionalJsonBody>) -> Answer {
-    users::get(call.platform(), call.administrator(), call.id("userId")).await?;
-    let cause = "reset_password: Passwords are not reset by mail or link yet; set `credentials.password.value`";
-    Err(ApiError::Validation { subject: "user", causes: vec![cause.to_owned()] })
+/// Moves the user to another status, unless the query asks for something that is not done.
+async fn transition(
+    call: &Call<OptionalJsonBody>,
+    transition: UserTransition,
+    unsupported: &[&str],
+) -> Result<User, ApiError> {
+    refuse_unsupported(call.query(), unsupported)?;
+    Ok(users::transition(call.platform(), call.administrator(), call.id("userId"), transition).await?)
 }
 
-async fn change_password(call: Call<JsonBody>) -> Answer {
-    let password = PasswordChange::read(&call.body.value)?;
-    let user = users::change_password(call.platform(), call.administrator(), call.id("userId"), password).await?;
-    let shown = user_to_json(&user, call.base_url());
-    Ok(Json(shown.get("credentials").cloned().unwrap_or_default()))
+async fn change_password(call: Call<Body<PasswordChangeBody>>) -> Result<Json<Credentials>, ApiError> {
+    let id = call.id("userId");
+    let user = users::change_password(call.platform(), call.administrator(), id, &call.body.0).await?;
+    Ok(Json((&user.password).into()))
 }

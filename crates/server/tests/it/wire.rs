@@ -145,11 +145,16 @@ async fn a_body_that_is_no_object_is_refused_and_changes_nothing() {
         item => item["id"].as_str().unwrap().to_owned(),
     };
     let org = format!("/api/v1/orgs/{}", id("/api/v1/orgs").await);
+    let user = format!("/api/v1/users/{}", id("/api/v1/users/ada@example.com").await);
     let mut requests = vec![
         ("POST", "/api/v1/orgs".to_owned()),
         ("PUT", org),
         ("PUT", format!("/api/v1/api-tokens/{}", id("/api/v1/api-tokens").await)),
         ("POST", "/api/v1/meta/schemas/user/default".to_owned()),
+        ("POST", "/api/v1/users".to_owned()),
+        ("PUT", user.clone()),
+        ("POST", format!("{user}/credentials/change_password")),
+        ("POST", user),
     ];
     requests.extend(resources(&world).into_iter().map(|resource| ("POST", resource.path)));
     for (method, path) in requests {

@@ -1,0 +1,120 @@
+//! What requests about users say.
+
+use serde_json::{Map, Value};
+use tenterhook_contract::{Secret, id::OrgId};
+use tenterhook_platform::passwords::PASSWORD_BYTES_MAX;
+
+use super::{NewPassword, password_hash::HashRequest};
+use crate::{
+    administrator::ManagementError,
+    request::{BLANK, Causes, Given, INVALID, Submitted},
+};
+
+/// What the summary of an error names.
+pub const MODEL: &str = "profile";
+/// The same where a password is changed.
+pub const PASSWORD_MODEL: &str = "password";
+/// Type and name of the provider of the credentials of every user.
+pub const PROVIDER: &str = "OKTA";
+
+/// What a request says of a user.
+#[derive(Clone, Debug, Default)]
+pub struct UserRequest {
+    /// The attributes.
+    pub profile: Given<Map<String, Value>>,
+    /// The password in clear.
+    pub password: Given<Secret>,
+    /// The password as another system's hash.
+    pub password_hash: Given<HashRequest>,
+    /// [`PROVIDER`].
+    pub provider_type: Given<String>,
+    /// [`PROVIDER`].
+    pub provider_name: Given<String>,
+    /// The id of [`user_type_of`].
+    pub user_type: Given<String>,
+}
+
+/// What a request says of a change of a password.
+#[derive(Clone, Debug, Default)]
+pub struct PasswordRequest {
+    /// The old password.
+    pub old: Given<Secret>,
+    /// The new password.
+    pub new: Given<Secret>,
+}
+
+/// A user as a request describes it.
+pub(super) struct UserDraft {
+    /// The attributes as they were written, where there are any.
+    pub(super) profile: Option<Map<String, Value>>,
+    /// The password, where there is one.
+    pub(super) password: Option<NewPassword>,
+}
+
+/// A change of a password with the old one.
+pub(super) struct PasswordChange {
+    pub(super) old: Secret,
+    pub(super) new: Secret,
+}
+
+impl UserDraft {
+    /// Reads a request; the attributes are judged later, by the org's schema.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn read(org: &OrgId, submitted: &Submitted<UserRequest>) -> Result<Self, ManagementError> {
+        let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+        let profile = causes.given("profile", &request.profile).cloned();
+        let password = read_password(&mut causes, request);
+        causes.constant("credentials.provider.type", &request.provider_type, PROVIDER);
+        causes.constant("credentials.provider.name", &request.provider_name, PROVIDER);
+        causes.only("type", &request.user_type, &user_type_of(org), "Types of users are not supported");
+        causes.finish()?;
+        Ok(Self { profile, password })
+    }
+}
+
+impl PasswordChange {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; never a password.
+    pub(super) fn read(submitted: &Submitted<PasswordRequest>) -> Result<Self, ManagementError> {
+        let (request, mut causes) = (&submitted.request, Causes::of(PASSWORD_MODEL, submitted));
+        let mut read = |member: &str, given: &Given<Secret>| match given {
+            Given::Is(password) if is_password(password) => password.clone(),
+            given => {
+                causes.add(member, if given.is_given() { INVALID } else { BLANK });
+                Secret::new("")
+            }
+        };
+        let (old, new) = (read("oldPassword", &request.old), read("newPassword", &request.new));
+        causes.finish()?;
+        Ok(Self { old, new })
+    }
+}
+
+/// The id of the one type that all users of an org have: the org's with the prefix `oty`.
+pub fn user_type_of(org: &OrgId) -> String {
+    format!("oty{}", org.as_str().get(3..).unwrap_or_default())
+}
+
+fn is_password(password: &Secret) -> bool {
+    !password.expose().is_empty() && password.expose().len() <= PASSWORD_BYTES_MAX
+}
+
+fn read_password(causes: &mut Causes, request: &UserRequest) -> Option<NewPassword> {
+    match (&request.password, &request.password_hash) {
+        (password, hash) if password.is_given() && hash.is_given() => {
+            causes.add("credentials.password.hash", "Give either `value` or `hash`");
+            None
+        }
+        (Given::Is(password), _) if is_password(password) => Some(NewPassword::Value(password.clone())),
+        // Something that is not an object is refused with the members that are not supported.
+        (Given::Absent, hash) => hash.value()?.read(causes)?.to_stored().map(NewPassword::Imported),
+        (Given::Is(_) | Given::Wrong, _) => {
+            causes.add("password", INVALID);
+            None
+        }
+    }
+}
