@@ -1,7 +1,9 @@
 //! What tests need and nothing ships: databases and file systems of their own, a private PKI, scripted external services with
 //! their faults, a scripted extension point, a sink for records, and the one place where a test waits.
 
+pub mod clock;
 pub mod disk;
+pub mod endpoint;
 pub mod faults;
 pub mod hook;
 pub mod origin;

@@ -66,7 +66,7 @@ async fn a_subject_that_leaves_the_work_to_the_built_in_provider_gets_it() {
 async fn the_document_has_the_envelope_in_wire_order() {
     let rig = Rig::new(BuiltInType::Token, &[SET]);
     rig.invoke(None).await;
-    let bodies = rig.endpoint.bodies.lock().unwrap();
+    let bodies = rig.endpoint.received();
     assert_eq!(
         std::str::from_utf8(bodies.first().unwrap()).unwrap(),
         r#"{"eventId":"BwcHBwcHBwcHBwcHBwcHBw","eventTime":"2026-02-11T09:30:15.000Z","eventType":"com.okta.oauth2.tokens.transform","eventTypeVersion":"1.0","contentType":"application/json","cloudEventVersion":"0.1","source":"https://org.example.com/x","data":1}"#
@@ -123,7 +123,7 @@ async fn status_and_body_decide_the_outcome() {
             Wanted::Retried(code) => {
                 failed(*code);
                 assert_eq!(record.attempts.len(), attempts_allowed(hook_type), "{step:?}");
-                let bodies = rig.endpoint.bodies.lock().unwrap();
+                let bodies = rig.endpoint.received();
                 assert!(bodies.iter().all(|body| body == bodies.first().unwrap()), "the retry has the same body");
             }
         }
@@ -255,7 +255,7 @@ async fn an_inactive_hook_is_skipped_and_the_flow_continues() {
         let resumed = rig.invoke(None).await;
         assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::Inactive));
         assert_eq!((resumed.changed, resumed.decision), (None, Decision::Continue));
-        assert!(rig.endpoint.bodies.lock().unwrap().is_empty(), "the service was not asked");
+        assert!(rig.endpoint.received().is_empty(), "the service was not asked");
     }
     for hook_type in BuiltInType::ALL.iter().copied() {
         check(hook_type).await;
@@ -280,7 +280,7 @@ async fn an_open_breaker_keeps_a_failing_service_from_being_asked() {
     rig.invoke(None).await;
     let resumed = rig.invoke(None).await;
     assert_eq!(resumed.outcome, Outcome::Skipped(SkipReason::BreakerOpen));
-    assert_eq!(rig.endpoint.bodies.lock().unwrap().len(), 2);
+    assert_eq!(rig.endpoint.received().len(), 2);
     let changes = rig.records.take().iter().map(|record| record.breaker).collect::<Vec<_>>();
     assert_eq!(changes, [None, Some(BreakerChange::Opened), None], "the log can say which call opened it");
     assert_eq!(rig.hook.breaker().state, BreakerState::Open);
@@ -439,11 +439,7 @@ async fn execute_returns_the_answer_and_changes_nothing() {
     let record = rig.only_record();
     assert!(matches!(record.outcome, Outcome::Refused(_)));
     assert_eq!(record.debug_context.as_deref(), Some("{a=1}"));
-    assert_eq!(
-        rig.endpoint.bodies.lock().unwrap().first().unwrap().as_ref(),
-        b"{\"x\":1}",
-        "the body is sent as given"
-    );
+    assert_eq!(rig.endpoint.received().first().unwrap().as_ref(), b"{\"x\":1}", "the body is sent as given");
 }
 
 /// The hook's own `policy`: each setting against the default of every type.

@@ -13,7 +13,7 @@ use tenterhook_engine::{
     ReadyHook, Sent, SystemClock, TestCall, Witness, Witnessed,
 };
 
-use crate::rig::{Fixed, Rig};
+use crate::rig::{Rig, SAME};
 use tenterhook_testkit::origin::origin;
 use tenterhook_testkit::records::Records;
 
@@ -55,7 +55,7 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     registered.channel.uri = format!("https://service.example/hook?code={PLAIN}");
     let hook = ReadyHook::new(registered, BuiltInType::Token.kind().clone(), Arc::new(Repeating));
     let (records, watching) = (Arc::new(Records::default()), Arc::new(Watching::default()));
-    let engine = Engine::new(records.clone(), Arc::new(SystemClock), Arc::new(Fixed), Limits::default());
+    let engine = Engine::new(records.clone(), Arc::new(SystemClock), Arc::new(SAME), Limits::default());
     let engine = engine.with_witness(watching.clone());
     let mut subject = 1;
     let invocation = Invocation {

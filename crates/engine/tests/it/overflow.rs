@@ -175,8 +175,8 @@ async fn a_crowd_at_a_service_that_answers_is_an_overflow_and_no_failure() {
         let rig = without_breaker(50, &vec![Step::Hang(CallPhase::Wait); 500]);
         let hanging = callers(&rig, 500).await;
         assert!(hanging.iter().any(|(_, resumed)| resumed.outcome == UNRESPONSIVE));
-        rig.endpoint.steps.lock().unwrap().clear();
-        rig.endpoint.steps.lock().unwrap().extend(vec![Step::Late(Duration::from_secs(1), "{}"); 2_000]);
+        rig.endpoint.clear();
+        rig.endpoint.then(&vec![Step::Late(Duration::from_secs(1), "{}"); 2_000]);
         wait::pass(pause).await;
         if pause.is_zero() {
             assert_eq!(rig.invoke(None).await.outcome, Outcome::Unchanged);

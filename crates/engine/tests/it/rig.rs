@@ -1,93 +1,31 @@
-//! An engine with a scripted endpoint; hook, extension point and recorder are the testkit's.
+//! An engine with one hook, all of whose ports are the testkit's.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    BuiltInType, Timestamp,
+    BuiltInType,
     answer::Answer,
     hook::{HookPolicy, HookStatus, InlineHook},
     problem::Problem,
 };
 use tenterhook_engine::{
-    BoxFuture, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Engine, Entropy, Exchange,
-    FailureCode, Invocation, InvocationRecord, Limits, Outcome, PhaseTimings, Purpose, RawAnswer, ReadyHook,
-    Resumption, TestCall, TestCallResult,
+    Deadline, Decision, Engine, Invocation, InvocationRecord, Limits, Outcome, Purpose, ReadyHook, Resumption,
+    TestCall, TestCallResult,
 };
-use tenterhook_testkit::{hook::hook, origin::origin, point::Numbers, records::Records, wait};
+use tenterhook_testkit::{
+    clock::{SameByte, StandingClock},
+    endpoint::Scripted,
+    hook::hook,
+    origin::origin,
+    point::Numbers,
+    records::Records,
+};
 
-/// What the scripted endpoint does with one attempt.
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    Answer(u16, &'static str),
-    Fail(FailureCode),
-    Hang(CallPhase),
-    /// Answers after this time.
-    Late(Duration, &'static str),
-    /// Sends the request again this often, then waits.
-    ResentAndHang(u8),
-    /// Sends the request again this often, then answers with a redirect to `https://login.example`.
-    Resent(u8),
-}
+pub(crate) use tenterhook_testkit::endpoint::Step;
 
-#[derive(Default)]
-pub(crate) struct Scripted {
-    pub(crate) steps: Mutex<VecDeque<Step>>,
-    pub(crate) bodies: Mutex<Vec<Bytes>>,
-}
-
-impl Endpoint for Scripted {
-    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange> {
-        self.bodies.lock().unwrap().push(call.body.clone());
-        let step = self.steps.lock().unwrap().pop_front();
-        Box::pin(async move {
-            let result = match step {
-                Some(Step::Answer(status, body)) => {
-                    Ok(RawAnswer { status, body: Bytes::from_static(body.as_bytes()), redirects_to: None })
-                }
-                Some(Step::Fail(code)) => Err(CallFailure::new(code, "scripted")),
-                Some(Step::Hang(phase)) => {
-                    call.progress.reach(phase);
-                    std::future::pending().await
-                }
-                Some(Step::ResentAndHang(times)) => {
-                    call.progress.reach(CallPhase::Wait);
-                    (0..times).for_each(|_| call.progress.send_again());
-                    std::future::pending().await
-                }
-                Some(Step::Late(time, body)) => {
-                    wait::pass(time).await;
-                    Ok(RawAnswer { status: 200, body: Bytes::from_static(body.as_bytes()), redirects_to: None })
-                }
-                Some(Step::Resent(times)) => {
-                    (0..times).for_each(|_| call.progress.send_again());
-                    let redirects_to = Some("https://login.example".to_owned());
-                    Ok(RawAnswer { status: 302, body: Bytes::new(), redirects_to })
-                }
-                None => Err(CallFailure::new(FailureCode::ConnectionRefused, "the script has ended")),
-            };
-            Exchange { result, timings: PhaseTimings::default(), sent: None }
-        })
-    }
-}
-
-pub(crate) struct Fixed;
-
-impl Clock for Fixed {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(1_770_802_215_500_000)
-    }
-}
-
-impl Entropy for Fixed {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
+/// The randomness of every engine.
+pub(crate) const SAME: SameByte = SameByte(7);
 
 /// An engine with one hook and its script.
 pub(crate) struct Rig {
@@ -129,9 +67,9 @@ impl Rig {
         policy: HookPolicy,
     ) -> Self {
         let hook = InlineHook { status, policy, ..hook(hook_type, "https://service.example/hook") };
-        let endpoint = Arc::new(Scripted { steps: Mutex::new(steps.iter().cloned().collect()), ..Scripted::default() });
+        let endpoint = Scripted::new(steps);
         let records = Arc::new(Records::default());
-        let engine = Engine::new(records.clone(), Arc::new(Fixed), Arc::new(Fixed), limits);
+        let engine = Engine::new(records.clone(), Arc::new(StandingClock::default()), Arc::new(SAME), limits);
         Self {
             engine,
             hook_type,

@@ -8,10 +8,13 @@ use tenterhook_contract::{
     id::HookKeyId,
 };
 use tenterhook_engine::{Clock, EgressReason, FailureCode, SystemClock, Transport as _};
-use tenterhook_testkit::service::{Service, Step};
+use tenterhook_testkit::{
+    clock::Sequence,
+    service::{Service, Step},
+};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
-use crate::rig::{Counting, SECRET, call, hook, transport};
+use crate::rig::{SECRET, call, hook, transport};
 
 #[tokio::test]
 async fn the_request_is_exactly_the_recorded_one() {
@@ -116,12 +119,12 @@ async fn the_user_agent_is_a_knob() {
         policy: EgressPolicy::default().with_plain_http_to_loopback(),
         ..TransportConfig::default()
     };
-    let transport = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Counting::default())).unwrap();
+    let transport = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Sequence::default())).unwrap();
     call(&*transport.endpoint(&hook(&format!("http://{}/", service.address())), None)).await;
     let received = service.received().pop().unwrap();
     assert!(received.headers.contains(&("User-Agent".into(), "Okta-Integrations".into())));
     let bad = TransportConfig { user_agent: Some("a\nb".into()), ..TransportConfig::default() };
-    assert!(HttpTransport::new(bad, Arc::new(SystemClock), Arc::new(Counting::default())).is_err());
+    assert!(HttpTransport::new(bad, Arc::new(SystemClock), Arc::new(Sequence::default())).is_err());
 }
 
 #[tokio::test]
@@ -137,7 +140,7 @@ async fn a_signature_is_dated_by_the_clock_of_the_transport() {
     let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
     let policy = EgressPolicy::default().with_plain_http_to_loopback();
     let config = TransportConfig { policy, ..TransportConfig::default() };
-    let transport = HttpTransport::new(config, Arc::new(Still), Arc::new(Counting::default())).unwrap();
+    let transport = HttpTransport::new(config, Arc::new(Still), Arc::new(Sequence::default())).unwrap();
     let mut hook = hook(&format!("http://{}/", service.address()));
     hook.signing = vec![SigningSecret::new(SigningScheme::Hmac, [7; 32], Timestamp::from_micros(0))];
     call(&*transport.endpoint(&hook, None)).await;

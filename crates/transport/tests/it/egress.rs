@@ -6,6 +6,7 @@ use serde::Deserialize;
 use tenterhook_contract::hook::ChannelAuthentication;
 use tenterhook_engine::{Deadline, FailureCode, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::{
+    clock::Sequence,
     pki::{Authority, Certificate},
     service::{Service, Step},
 };
@@ -15,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::rig::{Counting, Fixed, call, call_until, hook, strict};
+use crate::rig::{Fixed, call, call_until, hook, strict};
 
 #[derive(Deserialize)]
 struct Attack {
@@ -113,7 +114,7 @@ async fn the_address_behind_a_name_is_for_the_operator_only() {
         ("9.9.9.9", "[fd00::1]", "fd00::1", "`fd00::1` is unique local"),
     ] {
         let resolver = Arc::new(Fixed(vec![address.to_owned()]));
-        let entropy = Arc::new(Counting::default());
+        let entropy = Arc::new(Sequence::default());
         let transport = HttpTransport::with_resolver(config(deny), Arc::new(SystemClock), entropy, resolver).unwrap();
         // Another test may have made the first refusal, without a log.
         tracing::callsite::rebuild_interest_cache();
@@ -153,7 +154,7 @@ async fn a_name_that_moves_after_it_was_judged_is_judged_again() {
         ..TransportConfig::default()
     };
     let resolver = Arc::new(Rebinding(0.into()));
-    let entropy = Arc::new(Counting::default());
+    let entropy = Arc::new(Sequence::default());
     let transport = HttpTransport::with_resolver(config, Arc::new(SystemClock), entropy, resolver).unwrap();
     let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
     assert!(call(&*endpoint).await.result.is_ok());
@@ -199,7 +200,7 @@ fn proxied(authority: &Authority, proxy: &str, allow: &[&str], answers: &[&str])
         ..TransportConfig::default()
     };
     let resolver = Arc::new(Fixed(answers.iter().map(ToString::to_string).collect()));
-    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Counting::default()), resolver).unwrap()
+    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
 }
 
 #[tokio::test]

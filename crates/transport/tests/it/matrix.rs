@@ -16,6 +16,7 @@ use std::{
 use tenterhook_contract::{BuiltInType, hook::InlineHook};
 use tenterhook_engine::{BoxFuture, Call, CallPhase, Endpoint, Exchange, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::{
+    clock::Sequence,
     faults::{Case, Fault, Faulty, Means, faults},
     pki::Authority,
     wait,
@@ -28,7 +29,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::rig::{Counting, Fixed};
+use crate::rig::Fixed;
 
 /// The budget of one attempt on the paused clock.
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -81,11 +82,11 @@ fn transport(authority: &Authority, http2_prior_knowledge: bool, addresses: &[&s
         ..TransportConfig::default()
     };
     let resolver = Arc::new(Fixed(addresses.iter().map(|address| (*address).to_owned()).collect()));
-    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Counting::default()), resolver).unwrap()
+    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
 }
 
 fn means(timeout: Duration) -> Means {
-    Means { timeout, clock: Arc::new(SystemClock), entropy: Arc::new(Counting::default()) }
+    Means { timeout, clock: Arc::new(SystemClock), entropy: Arc::new(Sequence::default()) }
 }
 
 /// An endpoint that lets the test see how far each of its calls has come.

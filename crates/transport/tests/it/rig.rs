@@ -1,13 +1,6 @@
 //! A hook on a service, and one call of it.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tenterhook_contract::{
@@ -16,9 +9,10 @@ use tenterhook_contract::{
     id::{EventId, RequestId},
 };
 use tenterhook_engine::{
-    BoxFuture, Call, Deadline, Endpoint, Entropy, Exchange, FailureCode, Progress, SystemClock, Transport as _,
+    BoxFuture, Call, Deadline, Endpoint, Exchange, FailureCode, Progress, SystemClock, Transport as _,
 };
 use tenterhook_testkit::{
+    clock::Sequence,
     pki::Authority,
     service::{Service, Step},
 };
@@ -33,16 +27,6 @@ impl Resolve for Fixed {
     fn resolve<'a>(&'a self, _host: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
         let addresses = self.0.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect();
         Box::pin(async move { Ok(addresses) })
-    }
-}
-
-/// Randomness that repeats nothing and surprises nobody.
-#[derive(Default)]
-pub(crate) struct Counting(AtomicU8);
-
-impl Entropy for Counting {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(self.0.fetch_add(1, Ordering::Relaxed));
     }
 }
 
@@ -62,7 +46,7 @@ pub(crate) fn transport() -> HttpTransport {
     HttpTransport::new(
         TransportConfig { policy, ..TransportConfig::default() },
         Arc::new(SystemClock),
-        Arc::new(Counting::default()),
+        Arc::new(Sequence::default()),
     )
     .unwrap()
 }
@@ -75,7 +59,7 @@ pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: V
         ..TransportConfig::default()
     };
     let resolver = Arc::new(Fixed(addresses.into_iter().map(ToOwned::to_owned).collect()));
-    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Counting::default()), resolver).unwrap()
+    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
 }
 
 /// One call, cut off at `deadline` as the engine does; `progress` tells how far it came.
