@@ -12,6 +12,8 @@ pub mod point;
 pub mod postgres;
 pub mod raw;
 pub mod records;
+#[cfg(feature = "platform")]
+pub mod rig;
 pub mod service;
 pub mod standby;
 pub mod wait;

@@ -19,6 +19,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+/// The environment variable with the URL of the server of this test run.
+pub const URL_VARIABLE: &str = "TENTERHOOK_TEST_POSTGRES";
 /// The message by which a client commits.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 /// Bytes that are passed on at once.
@@ -29,7 +31,7 @@ const BUFFER_BYTES: usize = 64 * 1_024;
 /// # Panics
 /// When there is none: a test that needs one must not pass without it.
 pub fn server() -> String {
-    std::env::var("TENTERHOOK_TEST_POSTGRES").unwrap_or_else(|_| {
+    std::env::var(URL_VARIABLE).unwrap_or_else(|_| {
         panic!("no PostgreSQL server: run `cargo xtask postgres cargo test -p CRATE -- --include-ignored TEST`")
     })
 }

@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// The crates whose tests use a database.
-const DATABASE_CRATES: [&str; 3] = ["tenterhook-store", "tenterhook-server", "tenterhook"];
+const DATABASE_CRATES: [&str; 5] =
+    ["tenterhook-store", "tenterhook-management", "tenterhook-flows", "tenterhook-server", "tenterhook"];
 
 /// Seconds for each fuzz target: enough to run the kept inputs and a little more.
 const FUZZ_SECONDS: u32 = 3;

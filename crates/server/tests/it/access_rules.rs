@@ -258,21 +258,6 @@ async fn what_is_inactive_takes_no_part() {
 }
 
 #[tokio::test]
-async fn a_rule_cannot_take_the_name_of_another_rule_of_its_policy() {
-    let world = World::start().await;
-    create(&world, &rules_path(&world), rule("Second")).await;
-    let taken = causes(&world, "PUT", &world.rule_path(), &json!({ "name": "Second" })).await;
-    assert_eq!(taken, ["name: An object with this field already exists"]);
-    let own = world.api("PUT", &world.rule_path(), Some(&json!({ "name": "Development rule" }))).await;
-    assert_eq!(own.status, 200, "{}", own.text());
-    let policy = create(&world, &format!("{}/policies", server_path(&world)), policy("Other")).await;
-    let rules = format!("{}/policies/{}/rules", server_path(&world), policy["id"].as_str().unwrap());
-    create(&world, &rules, rule("Elsewhere")).await;
-    let free = world.api("PUT", &world.rule_path(), Some(&json!({ "name": "Elsewhere" }))).await;
-    assert_eq!(free.status, 200, "names are unique in a policy only: {}", free.text());
-}
-
-#[tokio::test]
 async fn deleting_a_hook_takes_it_out_of_the_rules_that_name_it() {
     let world = World::start().await;
     let service = Service::start(Behaviour::json(&json!({}))).await;

@@ -1,6 +1,6 @@
 //! Authorization codes when the database fails while one is redeemed: its client presents it again.
 
-use tenterhook_testkit::postgres::execute;
+use tenterhook_testkit::postgres::{URL_VARIABLE, execute};
 
 use crate::{
     harness::World,
@@ -21,7 +21,7 @@ async fn a_code_whose_tokens_were_not_kept_can_be_presented_again() {
     let client_id = world.org.public_client_id.to_string();
     let answer = sign_in_and_authorize(&world, &client_id, "openid offline_access", "").await;
     let code = redirect_parameter(&answer, "code").unwrap();
-    let is_postgres = std::env::var_os("TENTERHOOK_TEST_POSTGRES").is_some();
+    let is_postgres = std::env::var_os(URL_VARIABLE).is_some();
     let (url, refuse, accept, status) = if is_postgres {
         (world.database_url(), REFUSE_ON_POSTGRES, "DROP TRIGGER refuse ON access_tokens", 503)
     } else {

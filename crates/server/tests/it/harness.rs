@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,11 +13,14 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tenterhook_contract::{HookTypes, Secret};
 use tenterhook_engine::{Limits, SystemClock};
-use tenterhook_management::provision::{DemonstrationOrg, DemonstrationSecrets, demonstration};
+use tenterhook_management::provision::DemonstrationOrg;
 use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
-use tenterhook_testkit::postgres::Way;
+use tenterhook_testkit::{
+    postgres::Way,
+    rig::{database_or, development_org, parts},
+};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -29,11 +29,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Secrets that must never be seen anywhere but where they belong.
-pub(crate) const ADMIN_TOKEN: &str = "admin-token-marked-secret";
-pub(crate) const CLIENT_SECRET: &str = "client-secret-marked-secret";
-pub(crate) const PASSWORD: &str = "password-marked-secret";
-pub(crate) const HOOK_SECRET: &str = "hook-value-marked-secret";
+pub(crate) use tenterhook_testkit::{
+    hook::SECRET as HOOK_SECRET,
+    rig::{ADMIN_TOKEN, CLIENT_SECRET, PASSWORD},
+};
 
 /// A running server with the development org.
 pub(crate) struct World {
@@ -80,35 +79,28 @@ impl Answer {
 
 /// SQLite in a file, or a database of its own on the server that the test command has started.
 pub(crate) async fn store_config(folder: &std::path::Path) -> StoreConfig {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let Ok(url) = std::env::var("TENTERHOOK_TEST_POSTGRES") else {
-        return StoreConfig::Sqlite { path: folder.join("test.sqlite") };
-    };
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("tenterhook_server_{}_{number}", std::process::id());
-    let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
-    StoreConfig::Postgres { url: Secret::new(url), max_connections: 6 }
+    database_or(StoreConfig::Sqlite { path: folder.join("test.sqlite") }).await
 }
 
 /// What a node runs on `store`.
 pub(crate) async fn platform(store: Store, base_url: Arc<str>) -> Arc<Platform> {
-    platform_within(store, base_url, (Limits::default(), 0), HookTypes::built_in()).await
+    platform_within(store, base_url, Limits::default(), HookTypes::built_in()).await
 }
 
 async fn platform_within(
     store: Store,
     base_url: Arc<str>,
-    (limits, grace_seconds): (Limits, u32),
+    limits: Limits,
     hook_types: &Arc<HookTypes>,
 ) -> Arc<Platform> {
-    platform_following(store, base_url, (limits, grace_seconds), hook_types, FollowSettings::default()).await
+    platform_following(store, base_url, limits, hook_types, FollowSettings::default()).await
 }
 
 /// The same with settings of how it follows other nodes.
 pub(crate) async fn platform_following(
     store: Store,
     base_url: Arc<str>,
-    (limits, grace_seconds): (Limits, u32),
+    limits: Limits,
     hook_types: &Arc<HookTypes>,
     follow: FollowSettings,
 ) -> Arc<Platform> {
@@ -117,24 +109,9 @@ pub(crate) async fn platform_following(
         Arc::new(SystemClock),
         Arc::new(SystemEntropy),
     );
-    Platform::start(Parts {
-        store,
-        transport: Arc::new(transport.unwrap()),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        settings: Settings {
-            base_url,
-            plain_http_to_loopback: true,
-            limits,
-            missed_hook_claim: Some("x-hook-missed".into()),
-            refresh_grace_seconds: grace_seconds,
-            follow,
-        },
-        hook_types: Arc::clone(hook_types),
-        witness: None,
-    })
-    .await
-    .unwrap()
+    let parts = parts(store, Arc::new(transport.unwrap()), base_url);
+    let settings = Settings { limits, follow, ..parts.settings };
+    Platform::start(Parts { settings, hook_types: Arc::clone(hook_types), ..parts }).await.unwrap()
 }
 
 impl World {
@@ -170,37 +147,29 @@ impl World {
         limits: ServerLimits,
         engine: Limits,
     ) -> Self {
-        Self::node(config, Keyring::generate_text(), folder, (limits, engine, 0), None, HookTypes::built_in()).await
+        Self::node(config, Keyring::generate_text(), folder, (limits, engine), None, HookTypes::built_in()).await
     }
 
     /// A server whose orgs have these hook types.
     pub(crate) async fn with_hook_types(types: HookTypes) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = store_config(folder.path()).await;
-        let limits = (ServerLimits::default(), Limits::default(), 0);
+        let limits = (ServerLimits::default(), Limits::default());
         Self::node(&config, Keyring::generate_text(), folder, limits, None, &Arc::new(types)).await
     }
 
     /// Another node on the same database. Neither follows the other: what it knows of the other's changes it has asked for.
     pub(crate) async fn beside(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let limits = (ServerLimits::default(), Limits::default(), 0);
+        let limits = (ServerLimits::default(), Limits::default());
         let base_url = format!("http://{}", self.address);
         Self::node(&self.store, self.keys.clone(), folder, limits, Some(base_url.into()), &self.hook_types).await
-    }
-
-    /// A server with a grace period for refresh tokens; the others have none.
-    pub(crate) async fn with_grace(seconds: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = store_config(folder.path()).await;
-        let limits = (ServerLimits::default(), Limits::default(), seconds);
-        Self::node(&config, Keyring::generate_text(), folder, limits, None, HookTypes::built_in()).await
     }
 
     /// Another node on the same database that only has a platform, and follows by these settings.
     pub(crate) async fn follower(&self, follow: FollowSettings) -> Arc<Platform> {
         let store = Store::open(&self.store, Keyring::from_text(&self.keys).unwrap()).await.unwrap();
-        let limits = (Limits::default(), 0);
+        let limits = Limits::default();
         platform_following(store, format!("http://{}", self.address).into(), limits, &self.hook_types, follow).await
     }
 
@@ -219,26 +188,17 @@ impl World {
         config: &StoreConfig,
         keys: Secret,
         folder: tempfile::TempDir,
-        (limits, engine, grace_seconds): (ServerLimits, Limits, u32),
+        (limits, engine): (ServerLimits, Limits),
         base_url: Option<Arc<str>>,
         hook_types: &Arc<HookTypes>,
     ) -> Self {
         let store = Store::open(config, Keyring::from_text(&keys).unwrap()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let platform = platform_within(
-            store,
-            base_url.unwrap_or_else(|| format!("http://{address}").into()),
-            (engine, grace_seconds),
-            hook_types,
-        )
-        .await;
-        let secrets = DemonstrationSecrets {
-            admin_token: Secret::new(ADMIN_TOKEN),
-            client_secret: Secret::new(CLIENT_SECRET),
-            user_password: Secret::new(PASSWORD),
-        };
-        let org = demonstration(&platform, &secrets).await.unwrap();
+        let platform =
+            platform_within(store, base_url.unwrap_or_else(|| format!("http://{address}").into()), engine, hook_types)
+                .await;
+        let org = development_org(&platform).await;
         let (stop, stopping) = watch::channel(false);
         let router = router(Arc::clone(&platform), limits, TrustedProxies::loopback(), stopping.clone());
         let serving = tokio::spawn(serve(listener, router, limits, TrustedProxies::loopback(), stopping));
@@ -351,21 +311,7 @@ impl World {
 
 /// A create body of a token hook.
 pub(crate) fn hook_body(name: &str, service: SocketAddr) -> Value {
-    json!({
-        "name": name,
-        "type": "com.okta.oauth2.tokens.transform",
-        "version": "1.0.0",
-        "channel": {
-            "type": "HTTP",
-            "version": "1.0.0",
-            "config": {
-                "uri": format!("http://{service}/hook?tenant=north"),
-                "headers": [{ "key": "X-Tenant", "value": "north" }],
-                "method": "POST",
-                "authScheme": { "type": "HEADER", "key": "Authorization", "value": HOOK_SECRET },
-            },
-        },
-    })
+    tenterhook_testkit::hook::body(name, &format!("http://{service}/hook?tenant=north"))
 }
 
 /// What the external service does with each request.

@@ -69,31 +69,6 @@ async fn a_key_lives_from_creation_to_deletion() {
     }
 }
 
-#[tokio::test]
-async fn names_are_judged() {
-    let world = World::start().await;
-    let key = create(&world, "Signer").await;
-    create(&world, "Other").await;
-    let path = format!("{KEYS}/{}", key["id"].as_str().unwrap());
-    for name in [Value::Null, json!(""), json!(" "), json!(7), json!("x".repeat(256)), json!("Other")] {
-        let body = json!({ "name": name });
-        for (method, path) in [("POST", KEYS), ("PUT", path.as_str())] {
-            let answer = world.api(method, path, Some(&body)).await;
-            assert_eq!(
-                (answer.status.as_u16(), &answer.json()["errorCode"]),
-                (400, &json!("E0000001")),
-                "{method} {body}"
-            );
-        }
-    }
-    let same = world.api("PUT", &path, Some(&json!({ "name": "Signer" }))).await;
-    assert_eq!(same.status, 200, "its own name is free");
-    assert_eq!(
-        world.api("PUT", &format!("{KEYS}/HKY00000000000000000"), Some(&json!({ "name": "x" }))).await.status,
-        404
-    );
-}
-
 /// `overview.md` 3.2, `private_key_jwt`: the token server verifies the assertion with the published key.
 #[tokio::test]
 async fn a_hook_is_called_with_a_token_obtained_by_a_signed_assertion() {

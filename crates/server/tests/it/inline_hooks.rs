@@ -133,33 +133,6 @@ async fn bad_input_names_every_problem_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn names_are_unique_and_the_101st_hook_is_refused() {
-    let world = World::start().await;
-    for number in 0..100 {
-        let created = world.api("POST", "/api/v1/inlineHooks", Some(&body(&number.to_string()))).await;
-        assert_eq!(created.status, 200, "{}", created.text());
-    }
-    let same = world.api("POST", "/api/v1/inlineHooks", Some(&body("7"))).await;
-    assert!(same.text().contains("name: An inline hook with this name already exists"), "{}", same.text());
-    let one_more = world.api("POST", "/api/v1/inlineHooks", Some(&body("one more"))).await;
-    assert_eq!(one_more.status, 400);
-    assert!(one_more.text().contains("100 inline hooks"));
-}
-
-#[tokio::test]
-async fn simultaneous_creations_of_one_name_make_one_hook() {
-    let world = std::sync::Arc::new(World::start().await);
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..6 {
-        let world = std::sync::Arc::clone(&world);
-        tasks.spawn(async move { world.api("POST", "/api/v1/inlineHooks", Some(&body("Same"))).await.status });
-    }
-    let statuses = tasks.join_all().await;
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
-    assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.json().as_array().unwrap().len(), 1);
-}
-
-#[tokio::test]
 async fn the_edge_answers_like_the_vendor() {
     let world = World::start().await;
     for authorization in [format!("SSWS{ADMIN_TOKEN}"), format!("SSWS   {ADMIN_TOKEN}")] {
@@ -324,20 +297,6 @@ async fn a_header_that_cannot_be_sent_is_shown_and_named_in_preview_and_log() {
     assert!(world.api("POST", &path, Some(&json!({}))).await.json().get("unsentHeaders").is_none());
     let unknown = world.api("POST", &path, Some(&json!({ "anser": { "error": {} } }))).await;
     assert!(unknown.status == 400 && unknown.text().contains("anser: The member is not supported"));
-}
-
-#[tokio::test]
-async fn an_association_names_an_existing_token_hook() {
-    let world = World::start().await;
-    let mut import = body("Import");
-    import["type"] = json!("com.okta.import.transform");
-    let import = world.api("POST", "/api/v1/inlineHooks", Some(&import)).await.json();
-    for id in ["cal00000000000000000", import["id"].as_str().unwrap()] {
-        let answer = world.associate(&json!({ "id": id })).await;
-        assert_eq!(answer.status, 400, "{id}");
-        assert!(answer.text().contains("actions.token.inlineHook.id"));
-    }
-    assert_eq!(world.associate(&Value::Null).await.status, 200);
 }
 
 #[tokio::test]

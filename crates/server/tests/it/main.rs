@@ -8,7 +8,7 @@ mod authorize;
 mod codes;
 mod echo;
 mod edge;
-mod grace;
+mod grants;
 mod harness;
 mod hook_keys;
 mod inline_hooks;

@@ -113,8 +113,7 @@ async fn orgs_that_nobody_uses_are_let_go_and_those_in_use_stay_as_they_are() {
     let store = Store::open(&store_config(folder.path()).await, keyring).await.unwrap();
     let follow = FollowSettings { orgs_loaded_max: 2, ..FollowSettings::default() };
     let platform =
-        platform_following(store, "http://127.0.0.1".into(), (Limits::default(), 0), HookTypes::built_in(), follow)
-            .await;
+        platform_following(store, "http://127.0.0.1".into(), Limits::default(), HookTypes::built_in(), follow).await;
     let mut orgs = Vec::new();
     for number in 1..=MANY {
         orgs.push(add_org(&platform, number).await);

@@ -217,7 +217,11 @@ async fn a_code_of_a_rule_that_was_just_made_on_one_node_is_redeemed_on_the_othe
 async fn many_who_change_the_configuration_at_once_are_all_served() {
     const WRITERS: usize = 30;
     let one = World::start().await;
-    let other = if std::env::var_os("TENTERHOOK_TEST_POSTGRES").is_some() { Some(one.beside().await) } else { None };
+    let other = if std::env::var_os(tenterhook_testkit::postgres::URL_VARIABLE).is_some() {
+        Some(one.beside().await)
+    } else {
+        None
+    };
     let nodes = [Some(one), other].into_iter().flatten().map(Arc::new).collect::<Vec<_>>();
     let mut writers = JoinSet::new();
     for number in 0..WRITERS {

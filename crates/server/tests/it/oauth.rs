@@ -99,50 +99,6 @@ async fn a_service_that_fails_leaves_the_token_unmodified_and_the_log_says_why()
     assert!(world.events("inline_hook.response.processed").await.is_empty());
 }
 
-#[tokio::test]
-async fn answers_that_say_nothing_or_nonsense_leave_the_token_unmodified() {
-    let world = World::start().await;
-    let service = Service::start(Behaviour::Answer(204, String::new())).await;
-    world.hook(service.address).await;
-    for (body, result) in [
-        ("", "SUCCESS"),
-        ("{}", "SUCCESS"),
-        (r#"{"commands":[]}"#, "SUCCESS"),
-        (
-            r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/tier","value":"gold"},{"op":"replace","path":"/claims/absent","value":1}]}]}"#,
-            "FAILURE",
-        ),
-        (r#"{"commands":[{"type":"com.okta.identity.patch","value":[]}]}"#, "FAILURE"),
-    ] {
-        service.behave(Behaviour::Answer(200, body.into()));
-        let answer = world.client_credentials().await;
-        let claims = world.verified(answer.json()["access_token"].as_str().unwrap()).await;
-        assert!(claims.get("tier").is_none(), "{body}");
-        let events = world.events("inline_hook.response.processed").await;
-        assert_eq!(events.last().unwrap()["outcome"]["result"], result, "{body}");
-    }
-    let events = world.events("inline_hook.response.processed").await;
-    assert_eq!(events.last().unwrap()["outcome"]["reason"], "ID Token not present");
-}
-
-#[tokio::test]
-async fn the_events_of_a_sign_in_and_of_its_code_name_the_session() {
-    let world = World::start().await;
-    let service = Service::start(Behaviour::json(&json!({}))).await;
-    world.hook(service.address).await;
-    let client = world.org.public_client_id.to_string();
-    let answer = sign_in_and_authorize(&world, &client, "openid", "").await;
-    let code = redirect_parameter(&answer, "code").unwrap();
-    assert_eq!(redeem(&world, &client, &code, VERIFIER).await.status, 200);
-    let session = |event: &Value| event["authenticationContext"]["externalSessionId"].clone();
-    let asked = session(&world.events("inline_hook.response.processed").await[0]);
-    assert!(asked.is_string());
-    for what in ["access_token", "id_token"] {
-        let events = world.events(&format!("app.oauth2.as.token.grant.{what}")).await;
-        assert_eq!(events.iter().map(session).collect::<Vec<_>>(), std::slice::from_ref(&asked), "{what}");
-    }
-}
-
 /// `token.md` 5: no tokens at all; at `/token` HTTP 400 with the pair.
 #[tokio::test]
 async fn an_error_of_the_service_becomes_the_oauth_error() {
@@ -321,36 +277,6 @@ pub(crate) async fn refresh(world: &World, client_id: &str, token: &str) -> Answ
     world.form("token", None, &form).await
 }
 
-#[tokio::test]
-async fn a_refresh_asks_again_rotates_and_notices_reuse() {
-    let world = World::start().await;
-    let service = Service::start(gold_for_both()).await;
-    world.hook(service.address).await;
-    let client_id = world.org.public_client_id.to_string();
-    let first = tokens_for_long(&world, &client_id).await;
-    let first = first["refresh_token"].as_str().unwrap();
-
-    service.behave(Behaviour::json(&json!({ "error": { "errorSummary": "later" } })));
-    let refused = refresh(&world, &client_id, first).await;
-    assert_eq!((refused.status.as_u16(), &refused.json()["error"]), (400, &json!("server_error")));
-    service.behave(gold_for_both());
-    let second = refresh(&world, &client_id, first).await;
-    assert_eq!(second.status, 200, "a refusal leaves the refresh token usable: {}", second.text());
-    let second = second.json();
-    let request = service.received().pop().unwrap();
-    let protocol = &request["data"]["context"]["protocol"];
-    assert_eq!(protocol["request"]["grant_type"], "refresh_token");
-    assert_eq!(protocol["originalGrant"]["authorization"]["response_type"], "code");
-    assert!(protocol["originalGrant"]["refresh_token"]["jti"].is_string());
-    assert!(request["data"]["context"].get("session").is_none());
-    assert_eq!(request["data"]["context"]["user"]["profile"]["login"], "ada@example.com");
-
-    let again = refresh(&world, &client_id, first).await;
-    assert_eq!(again.json()["error"], "invalid_grant");
-    let family = refresh(&world, &client_id, second["refresh_token"].as_str().unwrap()).await;
-    assert_eq!(family.json()["error"], "invalid_grant", "a reuse ends the whole family");
-}
-
 /// RFC 7009 2.1 and RFC 9700 4.14.2: neither leaves access tokens of the grant behind.
 #[tokio::test]
 async fn revoking_or_reusing_a_refresh_token_ends_the_access_tokens_of_its_grant() {
@@ -375,28 +301,6 @@ async fn revoking_or_reusing_a_refresh_token_ends_the_access_tokens_of_its_grant
                 assert_eq!(revoked.status, 200, "{}", revoked.text());
             }
         }
-    }
-}
-
-/// `token.md` 2: `refresh_token.jti` joins the first request and later renewals.
-#[tokio::test]
-async fn every_renewal_shows_the_refresh_token_id_of_the_first_request() {
-    let world = World::start().await;
-    let service = Service::start(gold_for_both()).await;
-    world.hook(service.address).await;
-    let client_id = world.org.public_client_id.to_string();
-    let mut tokens = tokens_for_long(&world, &client_id).await;
-    let first = service.received().pop().unwrap()["data"]["refresh_token"]["jti"].clone();
-    for renewal in 1..=2 {
-        let answer = refresh(&world, &client_id, tokens["refresh_token"].as_str().unwrap()).await;
-        assert_eq!(answer.status, 200, "renewal {renewal}: {}", answer.text());
-        tokens = answer.json();
-        let received = service.received();
-        assert_eq!(received.len(), 1 + renewal);
-        let data = &received.last().unwrap()["data"];
-        assert_eq!(data["refresh_token"]["jti"], first, "renewal {renewal}");
-        let original = &data["context"]["protocol"]["originalGrant"];
-        assert_eq!(original["refresh_token"]["jti"], first, "renewal {renewal}");
     }
 }
 

@@ -7,9 +7,9 @@ use tenterhook_contract::{
     hook::{ChannelAuthentication, ChannelHeader, SigningScheme, SigningSecret},
     id::HookKeyId,
 };
-use tenterhook_engine::{Clock, EgressReason, FailureCode, SystemClock, Transport as _};
+use tenterhook_engine::{EgressReason, FailureCode, SystemClock, Transport as _};
 use tenterhook_testkit::{
-    clock::Sequence,
+    clock::{Sequence, StandingClock},
     service::{Service, Step},
 };
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
@@ -129,18 +129,11 @@ async fn the_user_agent_is_a_knob() {
 
 #[tokio::test]
 async fn a_signature_is_dated_by_the_clock_of_the_transport() {
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_micros(1_770_802_215_500_000)
-        }
-    }
-
     let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
     let policy = EgressPolicy::default().with_plain_http_to_loopback();
     let config = TransportConfig { policy, ..TransportConfig::default() };
-    let transport = HttpTransport::new(config, Arc::new(Still), Arc::new(Sequence::default())).unwrap();
+    let transport =
+        HttpTransport::new(config, Arc::new(StandingClock::default()), Arc::new(Sequence::default())).unwrap();
     let mut hook = hook(&format!("http://{}/", service.address()));
     hook.signing = vec![SigningSecret::new(SigningScheme::Hmac, [7; 32], Timestamp::from_micros(0))];
     call(&*transport.endpoint(&hook, None)).await;

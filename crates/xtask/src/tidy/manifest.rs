@@ -32,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
         ],
     ),
     ("tenterhook", SHIPPED),
-    ("tenterhook-testkit", &["tenterhook-contract", "tenterhook-engine"]),
+    ("tenterhook-testkit", TESTKIT),
     ("tenterhook-bench", BENCH),
     ("xtask", &[]),
 ];
@@ -72,6 +72,17 @@ const BENCH: &[&str] = &[
     "tenterhook-server",
     "tenterhook-store",
     "tenterhook-testkit",
+    "tenterhook-transport",
+];
+
+/// What tests stand on: a platform with the development org, too.
+const TESTKIT: &[&str] = &[
+    "tenterhook-contract",
+    "tenterhook-engine",
+    "tenterhook-management",
+    "tenterhook-model",
+    "tenterhook-platform",
+    "tenterhook-store",
     "tenterhook-transport",
 ];
 

@@ -1,0 +1,8 @@
+//! The process flows on a platform and a database, without HTTP.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod codes;
+mod decisions;
+mod refresh;
+mod sign_in;
+mod support;

@@ -1,0 +1,93 @@
+//! Signing in with a password.
+
+use std::sync::Arc;
+
+use tenterhook_contract::Secret;
+use tenterhook_flows::{
+    commitment::Commitment,
+    sign_in::{SignedIn, sign_in},
+};
+use tenterhook_management::users;
+use tenterhook_model::{LogResult, UserTransition};
+use tenterhook_platform::{
+    attempts::{ATTEMPTS_MAX, PasswordAttempts},
+    passwords::PASSWORD_BYTES_MAX,
+};
+use tenterhook_testkit::rig::{PASSWORD, Rig};
+
+use crate::support::caller;
+
+/// Somebody at the sign-in page of a node.
+struct Page {
+    rig: Rig,
+    attempts: Arc<PasswordAttempts>,
+}
+
+impl Page {
+    async fn open() -> Self {
+        Self { rig: Rig::start().await, attempts: Arc::default() }
+    }
+
+    /// Signs in; a failure must have changed nothing.
+    async fn sign_in(&self, login: &str, password: &str) -> SignedIn {
+        let (rig, commitment, password) = (&self.rig, Commitment::default(), Secret::new(password));
+        let (org, caller) = (rig.snapshot(), caller(rig, "authorize"));
+        let signed_in =
+            sign_in(&rig.platform, &org, &caller, &self.attempts, login, &password, &commitment).await.unwrap();
+        assert_eq!(commitment.has_begun(), matches!(signed_in, SignedIn::Yes(_)));
+        signed_in
+    }
+
+    /// Results and reasons of the sign-ins.
+    async fn events(&self) -> Vec<(LogResult, Option<String>)> {
+        let events = self.rig.events("user.session.start").await;
+        events.into_iter().map(|event| (event.result, event.reason.map(Into::into))).collect()
+    }
+}
+
+fn refused(reason: &str) -> (LogResult, Option<String>) {
+    (LogResult::Failure, Some(reason.to_owned()))
+}
+
+/// The answer is the same, so that nobody learns who is a user.
+#[tokio::test]
+async fn only_an_active_user_with_the_password_signs_in() {
+    let page = Page::open().await;
+    assert!(matches!(page.sign_in("ada@example.com", PASSWORD).await, SignedIn::Yes(_)));
+    assert!(matches!(page.sign_in("ADA@example.com", PASSWORD).await, SignedIn::Yes(_)));
+    let administrator = page.rig.administrator().await;
+    users::transition(&page.rig.platform, &administrator, "grace@example.com", UserTransition::Suspend).await.unwrap();
+    let longer = "x".repeat(PASSWORD_BYTES_MAX + 1);
+    for (login, password) in [
+        ("ada@example.com", "wrong"),
+        ("ada@example.com", ""),
+        ("nobody@example.com", PASSWORD),
+        ("grace@example.com", PASSWORD),
+        ("ada@example.com", &longer),
+    ] {
+        assert!(matches!(page.sign_in(login, password).await, SignedIn::No), "{login}");
+    }
+    let mut expected = vec![(LogResult::Success, None); 2];
+    expected.extend(vec![refused("INVALID_CREDENTIALS"); 5]);
+    assert_eq!(page.events().await, expected);
+}
+
+#[tokio::test]
+async fn a_password_is_guessed_ten_times_and_a_success_forgets_the_guesses() {
+    let page = Page::open().await;
+    for _ in 1..ATTEMPTS_MAX {
+        assert!(matches!(page.sign_in("ada@example.com", "wrong").await, SignedIn::No));
+    }
+    assert!(matches!(page.sign_in("ada@example.com", PASSWORD).await, SignedIn::Yes(_)), "the tenth");
+    for _ in 0..ATTEMPTS_MAX {
+        assert!(matches!(page.sign_in("ada@example.com", "wrong").await, SignedIn::No));
+    }
+    for password in [PASSWORD, "wrong"] {
+        let refused = page.sign_in("ada@example.com", password).await;
+        assert!(matches!(refused, SignedIn::TooManyAttempts), "the eleventh, whatever the password");
+    }
+    assert!(matches!(page.sign_in("grace@example.com", PASSWORD).await, SignedIn::Yes(_)), "another login");
+    let events = page.events().await;
+    let locked = events.iter().filter(|event| **event == refused("TOO_MANY_ATTEMPTS")).count();
+    assert_eq!(locked, 1, "once for a login: {events:?}");
+}

@@ -1,0 +1,12 @@
+//! The operations of the management API on a platform and a database, without HTTP.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod access;
+mod api_tokens;
+mod clients;
+mod hook_keys;
+mod hooks;
+mod orgs;
+mod servers;
+mod support;
+mod users;

@@ -1,0 +1,217 @@
+//! A platform with the development org on a database of its own, without HTTP.
+//!
+//! Its clock stands until the test moves it, its randomness is the same on every run, and its hooks call a scripted endpoint.
+#![expect(clippy::unwrap_used, reason = "only tests use it, and a test may panic")]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use serde_json::Value;
+use tenterhook_contract::{
+    HookTypes, Secret,
+    id::{HookId, OrgId, RequestId},
+};
+use tenterhook_engine::{Limits, SystemClock, Transport};
+use tenterhook_management::{
+    administrator::Administrator,
+    hooks,
+    provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
+};
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogFilter, LogQuery, PolicyRule};
+use tenterhook_platform::{
+    Caller, FollowSettings, OrgSnapshot, Parts, Platform, Settings,
+    entropy::{SystemEntropy, sha256_hex},
+};
+use tenterhook_store::{Keyring, Store, StoreConfig};
+
+use crate::{
+    clock::{Sequence, StandingClock},
+    endpoint::{Scripted, ScriptedTransport},
+};
+
+/// The development org's API token. Marked, as the others, so that it is found where it must not be.
+pub const ADMIN_TOKEN: &str = "admin-token-marked-secret";
+/// The secret of its confidential client.
+pub const CLIENT_SECRET: &str = "client-secret-marked-secret";
+/// The password of its users.
+pub const PASSWORD: &str = "password-marked-secret";
+/// Base URL of the default org.
+pub const BASE_URL: &str = "https://id.example.com";
+/// Events of a type that a test may have.
+const EVENTS_MAX: u64 = 1_000;
+
+/// A database of its own on the PostgreSQL server that the test command has started; `otherwise` where there is none.
+///
+/// # Panics
+/// When the server cannot be reached.
+pub async fn database_or(otherwise: StoreConfig) -> StoreConfig {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let Ok(url) = std::env::var(crate::postgres::URL_VARIABLE) else { return otherwise };
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("tenterhook_rig_{}_{number}", std::process::id());
+    let url = crate::postgres::create_database(&url, &name).await.unwrap();
+    StoreConfig::Postgres { url: Secret::new(url), max_connections: 6 }
+}
+
+/// What the platform of a test is made of, with the machine's clock and randomness. A test replaces what it is about.
+pub fn parts(store: Store, transport: Arc<dyn Transport>, base_url: Arc<str>) -> Parts {
+    Parts {
+        store,
+        transport,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        settings: Settings {
+            base_url,
+            plain_http_to_loopback: true,
+            limits: Limits::default(),
+            missed_hook_claim: Some("x-hook-missed".into()),
+            refresh_grace_seconds: 0,
+            follow: FollowSettings::default(),
+        },
+        hook_types: Arc::clone(HookTypes::built_in()),
+        witness: None,
+    }
+}
+
+/// Makes the development org with the secrets above.
+///
+/// # Panics
+/// When the database does not take it.
+pub async fn development_org(platform: &Platform) -> DemonstrationOrg {
+    let secrets = DemonstrationSecrets {
+        admin_token: Secret::new(ADMIN_TOKEN),
+        client_secret: Secret::new(CLIENT_SECRET),
+        user_password: Secret::new(PASSWORD),
+    };
+    demonstration(platform, &secrets).await.unwrap()
+}
+
+/// A platform with the development org.
+pub struct Rig {
+    /// The platform.
+    pub platform: Arc<Platform>,
+    /// Its development org.
+    pub org: DemonstrationOrg,
+    /// The id of that org.
+    pub org_id: OrgId,
+    /// The external service of every hook.
+    pub service: Arc<Scripted>,
+    /// Its clock.
+    pub clock: Arc<StandingClock>,
+}
+
+impl Rig {
+    /// A platform on a database in memory, or on PostgreSQL when the test command has started a server.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        let store = Store::open(&database_or(StoreConfig::Ephemeral).await, keyring).await.unwrap();
+        let (service, clock) = (Scripted::new(&[]), Arc::new(StandingClock::default()));
+        let transport = Arc::new(ScriptedTransport(Arc::clone(&service)));
+        let mut parts = Parts {
+            clock: Arc::clone(&clock) as _,
+            entropy: Arc::new(Sequence::default()),
+            ..parts(store, transport, BASE_URL.into())
+        };
+        change(&mut parts.settings);
+        let platform = Platform::start(parts).await.unwrap();
+        let org = development_org(&platform).await;
+        let org_id = platform.org_id_by_host(None).unwrap();
+        Self { platform, org, org_id, service, clock }
+    }
+
+    /// The org, as it is in memory.
+    ///
+    /// # Panics
+    /// When it is not in memory.
+    pub fn snapshot(&self) -> Arc<OrgSnapshot> {
+        self.platform.org(&self.org_id).unwrap()
+    }
+
+    /// The org, read anew from the database. Nobody may hold a snapshot of it.
+    ///
+    /// # Panics
+    /// When it cannot be read, or was not let go of.
+    pub async fn stored(&self) -> Arc<OrgSnapshot> {
+        self.platform.let_go_of_idle_orgs(0);
+        assert!(self.platform.org(&self.org_id).is_none(), "somebody holds a snapshot of the org");
+        self.platform.load_org(&self.org_id).await.unwrap().unwrap()
+    }
+
+    /// Registers a token hook with these members of its body, and puts it on the rule of the development org.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn hook(&self, members: &Value) -> HookId {
+        let mut body = crate::hook::body("Hook", "https://service.example/hook");
+        let given = members.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+        body.as_object_mut().unwrap().extend(given);
+        let hook = hooks::create(&self.platform, &self.administrator().await, &body).await.unwrap();
+        let on_rule = |org: &OrgSnapshot| {
+            let rule = org.configuration.rules.get(&self.org.rule_id).ok_or(())?;
+            let rule = PolicyRule { inline_hook: Some(hook.id.clone()), ..rule.clone() };
+            Ok::<_, ()>((vec![ConfigurationWrite::put(ConfigurationObject::Rule(rule))], ()))
+        };
+        self.platform.change(&self.org_id, on_rule).await.unwrap();
+        hook.id
+    }
+
+    /// A request to the org.
+    pub fn caller(&self, method: &str, path: &str) -> Caller {
+        let mut entropy = [0; 16];
+        self.platform.entropy().fill(&mut entropy);
+        Caller {
+            request_id: RequestId::from_entropy(entropy),
+            at: self.platform.now(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: None,
+            ip_address: "192.0.2.1".to_owned(),
+            proxies: Vec::new(),
+            user_agent: Some("rig".to_owned()),
+            base_url: self.platform.settings().base_url.clone(),
+        }
+    }
+
+    /// A request of the management API with [`ADMIN_TOKEN`].
+    ///
+    /// # Panics
+    /// When the database does not have the token.
+    pub async fn administrator(&self) -> Administrator {
+        let token =
+            self.platform.store().find_api_token(&self.org_id, &sha256_hex(ADMIN_TOKEN)).await.unwrap().unwrap();
+        Administrator { caller: self.caller("POST", "/api/v1/rig"), token, org: self.snapshot() }
+    }
+
+    /// The System Log's events of a type, oldest first.
+    ///
+    /// # Panics
+    /// When the log cannot be read.
+    pub async fn events(&self, event_type: &str) -> Vec<LogEvent<'static>> {
+        self.platform.log().flush().await;
+        let query = LogQuery {
+            org_id: self.org_id.clone(),
+            since: None,
+            until: None,
+            after: None,
+            descending: false,
+            polling: true,
+            filter: LogFilter::default(),
+            limit: EVENTS_MAX,
+        };
+        let events = self.platform.store().query_log(&query).await.unwrap().events;
+        events.into_iter().filter(|event| event.event_type == event_type).collect()
+    }
+}
