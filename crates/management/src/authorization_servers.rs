@@ -5,7 +5,7 @@ use tenterhook_jose::SigningAlgorithm;
 use tenterhook_model::{
     AuthorizationServer, ClaimDefinition, ConfigurationWrite, KeyRotation, PolicyRule, Scope, SigningKey, Status,
 };
-use tenterhook_platform::{OrgSnapshot, Platform, issuer, keys::generate_key_pair};
+use tenterhook_platform::{OrgSnapshot, Platform, issuer, keys::generate_key_pairs};
 
 use crate::{
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
@@ -115,10 +115,10 @@ pub async fn create(
     let read = Read::of(submitted, None)?;
     let algorithm = read.algorithm;
     let server = read.over(server_of(platform, ("", "", ""), false));
-    // A key pair costs more than everything else here, so it is not made for a request that is refused.
+    // Key pairs cost more than everything else here, so none is made for a request that is refused.
     check_new(&*org_of(platform, administrator)?, &server)?;
-    let pair = generate_key_pair(algorithm).await?;
-    let (key, writes) = server_objects(platform, &server, (algorithm, &pair));
+    let pairs = generate_key_pairs(algorithm).await?;
+    let (key, writes) = server_objects(platform, &server, (algorithm, &pairs));
     let server = changed(platform, administrator, Done::Created, |org| {
         check_new(org, &server)?;
         Ok(Change { resource: server.clone(), writes: writes.clone(), updated: Vec::new() })

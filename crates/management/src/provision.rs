@@ -13,7 +13,7 @@ use tenterhook_model::{
 use tenterhook_platform::{
     ChangeError, OrgError, OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
-    keys::{generate_key_pair, signing_key},
+    keys::{generate_key_pairs, signing_key},
 };
 use tenterhook_store::StoreError;
 
@@ -185,7 +185,7 @@ pub(crate) async fn default_server(platform: &Platform, org: &OrgId) -> Result<A
         return Ok(known);
     }
     let algorithm = SigningAlgorithm::default();
-    let pair = generate_key_pair(algorithm).await?;
+    let pairs = generate_key_pairs(algorithm).await?;
     let made = platform.change(org, |snapshot| {
         let known = snapshot.configuration.authorization_servers.iter().find(|server| server.is_default);
         if let Some(server) = known {
@@ -193,7 +193,7 @@ pub(crate) async fn default_server(platform: &Platform, org: &OrgId) -> Result<A
         }
         let name = ("default", "The default authorization server", "api://default");
         let server = server_of(platform, name, true);
-        let (_, mut writes) = server_objects(platform, &server, (algorithm, &pair));
+        let (_, mut writes) = server_objects(platform, &server, (algorithm, &pairs));
         let policy = policy_of(platform, &server.id, "Default Policy", 1);
         let rule = rule_of(platform, &policy, "Default Policy Rule", 1);
         writes.push(ConfigurationWrite::put(ConfigurationObject::Policy(policy)));
@@ -224,15 +224,20 @@ pub(crate) fn server_of(
     }
 }
 
-/// The signing key of a new authorization server; the writes of it, of the server, and of the scopes that every server has.
+/// The signing key of a new authorization server; the writes of it, of the next one, of the server, and of the scopes
+/// that every server has.
 pub(crate) fn server_objects(
     platform: &Platform,
     server: &AuthorizationServer,
-    pair: (SigningAlgorithm, &Generated),
+    (algorithm, [signs, next]): (SigningAlgorithm, &[Generated; 2]),
 ) -> (SigningKey, Vec<ConfigurationWrite>) {
-    let key = signing_key(pair, &server.id, platform.entropy(), server.created);
-    let mut objects =
-        vec![ConfigurationObject::AuthorizationServer(server.clone()), ConfigurationObject::SigningKey(key.clone())];
+    let key = |pair| signing_key((algorithm, pair), &server.id, platform.entropy(), server.created);
+    let (key, next) = (key(signs), SigningKey { status: Status::Inactive, ..key(next) });
+    let mut objects = vec![
+        ConfigurationObject::AuthorizationServer(server.clone()),
+        ConfigurationObject::SigningKey(key.clone()),
+        ConfigurationObject::SigningKey(next),
+    ];
     for (name, description) in SYSTEM_SCOPES {
         objects.push(ConfigurationObject::Scope(Scope {
             system: true,

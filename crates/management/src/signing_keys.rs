@@ -1,16 +1,24 @@
 //! Which key signs, and when another takes its place.
 
-use std::{collections::HashSet, mem};
+use std::{
+    collections::{HashSet, VecDeque},
+    mem,
+};
 
-use tenterhook_contract::{Timestamp, id::OrgId, limits::TOKEN_LIFETIME_SECONDS_MAX, party::Target};
-use tenterhook_jose::KeyError;
+use tenterhook_contract::{
+    Timestamp,
+    id::{AuthorizationServerId, OrgId},
+    limits::TOKEN_LIFETIME_SECONDS_MAX,
+    party::Target,
+};
+use tenterhook_jose::{Generated, KeyError, SigningAlgorithm};
 use tenterhook_model::{
     AuthorizationServer, ConfigurationObject, ConfigurationWrite, KeyRotation, OrgStatus, SigningKey, Status,
 };
 use tenterhook_platform::{
     OrgSnapshot, Platform,
     events::{named_target, system_event},
-    keys::{generate_key_pair, signing_key},
+    keys::{generate_key_pair, generate_key_pairs, signing_key},
 };
 
 use crate::{
@@ -26,7 +34,7 @@ const ROTATION_SECONDS: i64 = 90 * 86_400;
 const PUBLISHED_SECONDS: i64 = TOKEN_LIFETIME_SECONDS_MAX as i64 + 3_600;
 /// Keys of a server that are published although no token needs them any more: the one that signs and those before it.
 const KEYS_KEPT: usize = 4;
-/// Keys of a server. An administrator who wants more must wait until the tokens of the oldest have ended.
+/// Keys of a server that sign or have signed. An administrator who wants more must wait until the tokens of the oldest have ended.
 const KEYS_MAX: usize = 10;
 
 /// The keys of a server, the newest last.
@@ -34,9 +42,22 @@ fn keys_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> impl Doubl
     org.configuration.signing_keys.below(&server.id)
 }
 
+/// The keys that sign or have signed, the one that signs last.
+fn signed_keys_of<'a>(
+    org: &'a OrgSnapshot,
+    server: &AuthorizationServer,
+) -> impl DoubleEndedIterator<Item = &'a SigningKey> {
+    keys_of(org, server).filter(|key| key.status == Status::Active)
+}
+
 /// The newest active key, which signs.
 pub(crate) fn signing_key_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> Option<&'a SigningKey> {
-    keys_of(org, server).rfind(|key| key.status == Status::Active)
+    signed_keys_of(org, server).next_back()
+}
+
+/// The key that signs after the next rotation. A server whose last key was made by an earlier version has none.
+fn next_key_of<'a>(org: &'a OrgSnapshot, server: &AuthorizationServer) -> Option<&'a SigningKey> {
+    keys_of(org, server).next_back().filter(|key| key.status == Status::Inactive)
 }
 
 /// When another key takes the place of `key`; `None` when only an administrator makes one.
@@ -49,6 +70,8 @@ pub(crate) fn next_rotation(server: &AuthorizationServer, key: &SigningKey) -> O
 pub enum KeyState {
     /// It signs.
     Active,
+    /// It signs after the next rotation.
+    Next,
     /// It has signed tokens that may still be in use.
     Expired,
 }
@@ -77,12 +100,17 @@ pub fn list(
 ) -> Result<Vec<PublishedKey>, ManagementError> {
     let org = org_of(platform, administrator)?;
     let server = find(&org, server)?;
-    let signs = signing_key_of(&org, server).map(|key| &key.kid);
-    let state = |key: &SigningKey| if Some(&key.kid) == signs { KeyState::Active } else { KeyState::Expired };
+    let kids = [signing_key_of(&org, server), next_key_of(&org, server)].map(|key| key.map(|key| &key.kid));
+    let state = |key: &SigningKey| match kids.map(|kid| kid == Some(&key.kid)) {
+        [true, _] => KeyState::Active,
+        [_, true] => KeyState::Next,
+        _ => KeyState::Expired,
+    };
     Ok(keys_of(&org, server).map(|key| PublishedKey { state: state(key), key: key.clone() }).collect())
 }
 
-/// Gives a server a new signing key now; the keys before it are published for as long as their tokens may live.
+/// Lets the next key of a server sign from now on, and gives the server another next key. The keys before are published for
+/// as long as their tokens may live.
 ///
 /// # Errors
 /// [`ManagementError::Invalid`] while there are [`KEYS_MAX`] keys whose tokens may still live.
@@ -100,14 +128,13 @@ pub async fn rotate(
     let now = platform.now().whole_seconds();
     let rotated = find(&org, server)?;
     check_room_for_key(&org, rotated, now)?;
-    let algorithm = signing_key_of(&org, rotated).map(|key| key.algorithm).unwrap_or_default();
-    let pair = generate_key_pair(algorithm).await?;
+    let fresh = Fresh::generate(&org, rotated).await?;
     let (server_id, name) = platform
         .change(org_id, |org| {
             let server = find(org, server)?;
             check_room_for_key(org, server, now)?;
-            let key = signing_key((algorithm, &pair), &server.id, platform.entropy(), now);
-            Ok::<_, ManagementError>((rotation(org, server, key), (server.id.to_string(), server.name.clone())))
+            let writes = rotation(org, server, fresh.keys(platform, &server.id, now), now);
+            Ok::<_, ManagementError>((writes, (server.id.to_string(), server.name.clone())))
         })
         .await?;
     let (event_type, message, target) = event_of(&server_id, &name);
@@ -119,8 +146,8 @@ pub async fn rotate(
 #[derive(Debug, Default)]
 pub struct DueKeys(HashSet<String>);
 
-/// Gives every active server whose keys are rotated by themselves a new key when the time of its key is over. Answers
-/// with how many it gave. What fails is logged, and is due the next time.
+/// Rotates the keys of every active server whose keys are rotated by themselves, when the time of its key is over. Returns
+/// how many servers got another key. What fails is logged, and is due the next time.
 ///
 /// Only what was due at the last look too is done: a clock that jumps ahead and back again must not rotate the keys of
 /// all servers at once. A key that was made while the clock was ahead is new from the time at which it is found.
@@ -162,7 +189,7 @@ pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
             let done = if key.created > now {
                 redate(platform, &id, server, now).await
             } else {
-                rotate_due(platform, &id, server, key).await
+                rotate_due(platform, &snapshot, server, key).await
             };
             match done {
                 Ok(true) => {
@@ -177,21 +204,22 @@ pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
     rotated
 }
 
-/// Puts a new key in the place of `due`; whether it did.
+/// Rotates the keys of a server while `due` signs; whether it did.
 async fn rotate_due(
     platform: &Platform,
-    org: &OrgId,
+    org: &OrgSnapshot,
     server: &AuthorizationServer,
     due: &SigningKey,
 ) -> Result<bool, String> {
-    let (algorithm, now) = (due.algorithm, platform.now());
-    let pair = generate_key_pair(algorithm).await.map_err(|error| error.to_string())?;
-    let change = platform.change(org, |org| {
+    let now = platform.now();
+    let fresh = Fresh::generate(org, server).await.map_err(|error| error.to_string())?;
+    let change = platform.change(&org.org.id, |org| {
         // Another node may have done it by now.
         let is_due = |server: &&AuthorizationServer| due_key(org, server, now).is_some_and(|key| key.kid == due.kid);
         let server = org.authorization_server(server.id.as_str()).filter(is_due);
-        let key = |id| signing_key((algorithm, &pair), id, platform.entropy(), now.whole_seconds());
-        let writes = server.map(|server| rotation(org, server, key(&server.id))).unwrap_or_default();
+        let seconds = now.whole_seconds();
+        let writes = server.map(|server| rotation(org, server, fresh.keys(platform, &server.id, seconds), seconds));
+        let writes = writes.unwrap_or_default();
         let changed = !writes.is_empty();
         Ok::<_, KeyError>((writes, changed))
     });
@@ -234,18 +262,18 @@ fn dropped<'a>(
     server: &AuthorizationServer,
     now: Timestamp,
 ) -> impl Iterator<Item = &'a SigningKey> {
-    let too_many = (keys_of(org, server).count() + 1).saturating_sub(KEYS_KEPT);
-    let with_next = keys_of(org, server).zip(keys_of(org, server).skip(1));
+    let too_many = (signed_keys_of(org, server).count() + 1).saturating_sub(KEYS_KEPT);
+    let with_next = signed_keys_of(org, server).zip(signed_keys_of(org, server).skip(1));
     let ended = with_next.take_while(move |(_, next)| next.created.plus_seconds(PUBLISHED_SECONDS) <= now);
     ended.take(too_many).map(|(key, _)| key)
 }
 
 /// Refuses one more key for a server that has too many which must stay.
 fn check_room_for_key(org: &OrgSnapshot, server: &AuthorizationServer, now: Timestamp) -> Result<(), ManagementError> {
-    if keys_of(org, server).skip(dropped(org, server, now).count()).count() < KEYS_MAX {
+    if signed_keys_of(org, server).skip(dropped(org, server, now).count()).count() < KEYS_MAX {
         return Ok(());
     }
-    let next = keys_of(org, server).nth(1).map(|next| next.created.plus_seconds(PUBLISHED_SECONDS).to_string());
+    let next = signed_keys_of(org, server).nth(1).map(|next| next.created.plus_seconds(PUBLISHED_SECONDS).to_string());
     Err(ManagementError::field(
         "keyRotate",
         &format!(
@@ -255,11 +283,47 @@ fn check_room_for_key(org: &OrgSnapshot, server: &AuthorizationServer, now: Time
     ))
 }
 
-/// Adds a key, and drops the oldest ones that no token needs any more.
-fn rotation(org: &OrgSnapshot, server: &AuthorizationServer, key: SigningKey) -> Vec<ConfigurationWrite> {
-    let mut writes: Vec<_> =
-        dropped(org, server, key.created).map(|key| ConfigurationWrite::Delete(key.kid.clone())).collect();
-    writes.push(ConfigurationWrite::put(ConfigurationObject::SigningKey(key)));
+/// Key pairs for a rotation: that of another next key, and one that signs where the server has no next key.
+struct Fresh {
+    algorithm: SigningAlgorithm,
+    pairs: Vec<Generated>,
+}
+
+impl Fresh {
+    async fn generate(org: &OrgSnapshot, server: &AuthorizationServer) -> Result<Self, KeyError> {
+        let algorithm = signing_key_of(org, server).map(|key| key.algorithm).unwrap_or_default();
+        let pairs = match next_key_of(org, server) {
+            Some(_) => vec![generate_key_pair(algorithm).await?],
+            None => generate_key_pairs(algorithm).await?.into(),
+        };
+        Ok(Self { algorithm, pairs })
+    }
+
+    /// The pairs as keys of the server, not yet given a part.
+    fn keys(&self, platform: &Platform, server: &AuthorizationServerId, now: Timestamp) -> VecDeque<SigningKey> {
+        let key = |pair| signing_key((self.algorithm, pair), server, platform.entropy(), now);
+        self.pairs.iter().map(key).collect()
+    }
+}
+
+/// Lets the next key sign from `now` on and makes one of the `fresh` keys the next one. Deletes the oldest keys that no
+/// token needs any more, and a next key that was passed over by a node of an earlier version, which knows none.
+fn rotation(
+    org: &OrgSnapshot,
+    server: &AuthorizationServer,
+    mut fresh: VecDeque<SigningKey>,
+    now: Timestamp,
+) -> Vec<ConfigurationWrite> {
+    let next = next_key_of(org, server);
+    let passed_over = keys_of(org, server)
+        .filter(|key| key.status == Status::Inactive && next.is_none_or(|next| next.kid != key.kid));
+    let gone = dropped(org, server, now).chain(passed_over);
+    let mut writes: Vec<_> = gone.map(|key| ConfigurationWrite::Delete(key.kid.clone())).collect();
+    let signs = next.cloned().or_else(|| fresh.pop_front());
+    let signs = signs.map(|key| SigningKey { status: Status::Active, created: now, ..key });
+    let next = fresh.pop_front().map(|key| SigningKey { status: Status::Inactive, ..key });
+    let keys = signs.into_iter().chain(next).map(ConfigurationObject::SigningKey);
+    writes.extend(keys.map(ConfigurationWrite::put));
     writes
 }
 

@@ -18,7 +18,13 @@ pub async fn generate_key_pair(algorithm: SigningAlgorithm) -> Result<Generated,
     made.unwrap_or(Err(KeyError::NotMade))
 }
 
-/// A new key pair as the signing key of an authorization server.
+/// The key pairs of an authorization server that has none: one that signs, and the next one.
+pub async fn generate_key_pairs(algorithm: SigningAlgorithm) -> Result<[Generated; 2], KeyError> {
+    let (signs, next) = tokio::try_join!(generate_key_pair(algorithm), generate_key_pair(algorithm))?;
+    Ok([signs, next])
+}
+
+/// A new key pair as the key with which an authorization server signs from `now` on.
 pub fn signing_key(
     (algorithm, pair): (SigningAlgorithm, &Generated),
     server: &AuthorizationServerId,

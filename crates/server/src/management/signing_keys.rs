@@ -76,6 +76,8 @@ pub(super) struct KeyAnswer {
 enum State {
     /// It signs.
     Active,
+    /// It signs after the next rotation.
+    Next,
     /// Tokens that it has signed may still be in use.
     Expired,
 }
@@ -84,6 +86,7 @@ impl From<PublishedKey> for KeyAnswer {
     fn from(PublishedKey { key, state }: PublishedKey) -> Self {
         let status = match state {
             KeyState::Active => State::Active,
+            KeyState::Next => State::Next,
             KeyState::Expired => State::Expired,
         };
         Self { jwk: key.public_jwk, status }

@@ -351,6 +351,16 @@ async fn signing_keys_are_rotated_when_their_time_is_over_or_when_asked() {
     };
     let [auto, manual] = servers.as_slice() else { panic!("two servers") };
     let (of_auto, of_manual) = (kid(auto).await, kid(manual).await);
+    // The `kid` of the key that signs after the next rotation, which everybody can know before.
+    let next = async |server: &Value| {
+        let keys = world.api("GET", &format!("{SERVERS}/{}/credentials/keys", id(server)), None).await.json();
+        let keys = keys.as_array().unwrap();
+        let mut next = keys.iter().filter(|key| key["status"] == "NEXT").map(|key| key["kid"].as_str().unwrap());
+        let kid = next.next().unwrap().to_owned();
+        assert_eq!((next.next(), keys.last().unwrap()["kid"].as_str()), (None, Some(kid.as_str())), "one, the newest");
+        kid
+    };
+    let next_of_auto = next(auto).await;
     for server in [auto, manual] {
         aged(id(server), 89).await;
     }
@@ -366,36 +376,47 @@ async fn signing_keys_are_rotated_when_their_time_is_over_or_when_asked() {
     aged(id(auto), 90).await;
     assert_eq!((looked().await, looked().await), (0, 1), "due at two looks in a row");
     assert_eq!((looked().await, looked().await), (0, 0), "the new key has its time");
-    assert_ne!(kid(auto).await, of_auto);
+    assert_eq!(kid(auto).await, next_of_auto);
+    assert_ne!(next_of_auto, of_auto);
     assert_eq!(kid(manual).await, of_manual);
     assert_eq!(world.events("app.oauth2.as.key.rollover").await.len(), 1);
     let published = async |server: &Value| {
         let keys = world.send("GET", &format!("/oauth2/{}/v1/keys", id(server)), &[], b"").await.json();
         keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(published(auto).await, [of_auto, kid(auto).await], "tokens of the old key are still verified");
+    let of_auto = [of_auto, kid(auto).await, next(auto).await];
+    assert_eq!(
+        published(auto).await,
+        of_auto,
+        "tokens of the old key are still verified, those of the next one will be"
+    );
 
     let rotate = format!("{SERVERS}/{}/credentials/lifecycle/keyRotate", id(manual));
     assert_eq!(world.api("POST", &rotate, Some(&json!({}))).await.status, 400);
     let mut kids = vec![of_manual];
     for _ in 0..9 {
+        let next = next(manual).await;
         let keys = world.api("POST", &rotate, Some(&json!({ "use": "sig" }))).await;
         assert_eq!(keys.status, 200, "{}", keys.text());
         kids.push(kid(manual).await);
+        assert_eq!(kids.last(), Some(&next));
         let keys = keys.json();
         let signs = keys.as_array().unwrap().iter().filter(|key| key["status"] == "ACTIVE");
         assert_eq!(signs.map(|key| key["kid"].as_str().unwrap()).collect::<Vec<_>>(), [kids.last().unwrap()]);
     }
-    assert_eq!(published(manual).await, kids, "tokens of each of them may live");
+    let with_next = [kids.as_slice(), &[next(manual).await]].concat();
+    assert_eq!(published(manual).await, with_next, "tokens of each of them may live");
     let refused = world.api("POST", &rotate, Some(&json!({ "use": "sig" }))).await;
     let cause = refused.json()["errorCauses"][0]["errorSummary"].as_str().unwrap().to_owned();
     assert!(refused.status == 400 && cause.starts_with("keyRotate: The server has 10 keys"), "{cause}");
     aged(id(manual), 2).await;
     assert_eq!(world.api("POST", &rotate, Some(&json!({ "use": "sig" }))).await.status, 200);
     kids.push(kid(manual).await);
-    assert_eq!(published(manual).await, kids.get(7..).unwrap(), "four where no more must be");
+    let with_next = [kids.get(7..).unwrap(), &[next(manual).await]].concat();
+    assert_eq!(published(manual).await, with_next, "four where no more must be, and the next one");
     let listed = world.api("GET", &format!("{SERVERS}/{}/credentials/keys", id(manual)), None).await.json();
-    assert_eq!(listed.as_array().unwrap().len(), 4);
+    let statuses = listed.as_array().unwrap().iter().map(|key| key["status"].as_str().unwrap());
+    assert_eq!(statuses.collect::<Vec<_>>(), ["EXPIRED", "EXPIRED", "EXPIRED", "ACTIVE", "NEXT"]);
 
     // Made by a clock that was a year ahead.
     for server in [auto, manual] {
@@ -492,4 +513,34 @@ async fn a_policy_or_rule_at_a_priority_that_is_taken_moves_the_others_down() {
         put(&behind, "behind", PRIORITY_MAX + 1).await;
         assert_eq!(order().await.len(), before.len() + 5, "what was refused is not there");
     }
+}
+
+/// A node of an earlier version makes a key that signs at once, and knows no next key.
+#[tokio::test]
+async fn a_next_key_that_was_passed_over_never_signs() {
+    let world = World::start().await;
+    let signing = json!({ "alg": "ES256" });
+    let body = json!({ "name": "north", "audiences": ["api://x"], "credentials": { "signing": signing } });
+    let server = created(&world, SERVERS, &body).await;
+    let keys = async || {
+        let keys = world.api("GET", &format!("{SERVERS}/{}/credentials/keys", id(&server)), None).await.json();
+        let key = |key: &Value| ["kid", "status"].map(|member| key[member].as_str().unwrap().to_owned());
+        keys.as_array().unwrap().iter().map(key).collect::<Vec<_>>()
+    };
+    let before = keys().await;
+    assert_eq!([&before[0][1], &before[1][1]], ["ACTIVE", "NEXT"]);
+    let org = world.platform.org_by_host(None).unwrap();
+    let change = world.platform.change(&org.org.id, |org| {
+        let signs = org.configuration.signing_keys.iter().find(|key| key.kid == before[0][0]).unwrap();
+        let made = SigningKey { kid: "of-an-earlier-version".to_owned(), ..signs.clone() };
+        Ok::<_, std::convert::Infallible>((vec![ConfigurationWrite::put(ConfigurationObject::SigningKey(made))], ()))
+    });
+    change.await.unwrap();
+    let statuses = |keys: &[[String; 2]]| keys.iter().map(|[_, status]| status.clone()).collect::<Vec<_>>();
+    assert_eq!(statuses(&keys().await), ["EXPIRED", "EXPIRED", "ACTIVE"]);
+    let rotate = format!("{SERVERS}/{}/credentials/lifecycle/keyRotate", id(&server));
+    assert_eq!(world.api("POST", &rotate, Some(&json!({ "use": "sig" }))).await.status, 200);
+    let after = keys().await;
+    assert_eq!(statuses(&after), ["EXPIRED", "EXPIRED", "ACTIVE", "NEXT"]);
+    assert!(!after.iter().any(|[kid, _]| *kid == before[1][0]), "it is deleted");
 }
