@@ -83,7 +83,8 @@ impl Default for Limits {
 pub(crate) struct Bulkheads {
     limits: Limits,
     process: Arc<Bulkhead>,
-    orgs: Shared<OrgId>,
+    /// By their permits too: while hooks made before and after a change of an org's limit are called, each has its own.
+    orgs: Shared<(OrgId, usize)>,
     hosts: Shared<String>,
 }
 
@@ -150,7 +151,8 @@ impl Bulkheads {
 
     /// After a change of an org's limit, the calls that are open at the change count against the old bulkhead only.
     fn of_org(&self, org: &OrgId, org_limit: Option<usize>) -> Arc<Bulkhead> {
-        shared(&self.orgs, org.clone(), org_limit.unwrap_or(self.limits.in_flight_per_org))
+        let permits = org_limit.unwrap_or(self.limits.in_flight_per_org);
+        shared(&self.orgs, (org.clone(), permits), permits)
     }
 
     fn of_host(&self, host: String) -> Arc<Bulkhead> {
@@ -161,8 +163,7 @@ impl Bulkheads {
 /// The bulkhead for `key`, with `permits` permits.
 fn shared<K: Eq + Hash>(bulkheads: &Shared<K>, key: K, permits: usize) -> Arc<Bulkhead> {
     let mut bulkheads = bulkheads.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = bulkheads.get(&key).and_then(Weak::upgrade);
-    if let Some(bulkhead) = known.filter(|bulkhead| bulkhead.permits() == permits) {
+    if let Some(bulkhead) = bulkheads.get(&key).and_then(Weak::upgrade) {
         return bulkhead;
     }
     // Removes those that no hook and no call has any more.
@@ -288,6 +289,16 @@ mod tests {
         assert!(bulkheads.of_test(&other, None).enter(&other, deadline).await.is_ok());
         drop(held);
         assert!(bulkheads.of_test(&full, None).enter(&full, deadline).await.is_ok());
+    }
+
+    /// Hooks made before and after the change are called at the same time, in any order.
+    #[test]
+    fn hooks_of_an_org_with_one_limit_share_a_bulkhead_whatever_limit_others_of_it_have() {
+        let (bulkheads, org) = (Bulkheads::new(Limits::default()), OrgId::from_parts(1, [1; 8]));
+        let new = bulkheads.of_org(&org, Some(10));
+        let old = bulkheads.of_org(&org, Some(20));
+        assert!(Arc::ptr_eq(&new, &bulkheads.of_org(&org, Some(10))) && !Arc::ptr_eq(&new, &old));
+        assert!(Arc::ptr_eq(&old, &bulkheads.of_org(&org, Some(20))));
     }
 
     #[tokio::test(start_paused = true)]

@@ -158,11 +158,6 @@ impl Bulkhead {
         }
     }
 
-    /// Permits that it has.
-    pub(crate) fn permits(&self) -> usize {
-        self.permits
-    }
-
     /// Permits in use.
     pub(crate) fn taken(&self) -> usize {
         self.state().taken
