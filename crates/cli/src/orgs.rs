@@ -195,7 +195,14 @@ async fn open(config: &Config) -> Result<Arc<Platform>, Error> {
         hook_types: tenterhook_contract::HookTypes::built_in().clone(),
         witness: None,
     };
-    Ok(Platform::start(parts).await?)
+    let platform = Platform::start(parts).await?;
+    if platform.lacks_key_of_default_org() {
+        return Err(
+            "The master key is not that of the database: use the one that the servers have (`keys.master_key_file`)"
+                .into(),
+        );
+    }
+    Ok(platform)
 }
 
 /// Waits until the System Log has what was done.

@@ -123,7 +123,9 @@ impl Platform {
         match changes {
             Changes::Orgs(ids, position) => {
                 if !ids.is_empty() {
-                    self.orgs.put_asked(&ids, &self.store().orgs_by_id(&ids).await?);
+                    let rows = self.store().orgs_by_id(&ids).await?;
+                    self.orgs.put_rows(&ids, &rows);
+                    self.orgs.mark_behind(&rows);
                 }
                 if let Some(followed) = followed.as_mut() {
                     followed.position = position;
@@ -134,7 +136,9 @@ impl Platform {
                 // First the position: what is committed meanwhile is asked for the next time.
                 let position = self.store().change_position().await?;
                 let known = self.orgs.ids();
-                self.orgs.put_asked(&known, &self.store().orgs_with_versions().await?);
+                let rows = self.store().orgs_with_versions().await?;
+                self.orgs.put_rows(&known, &rows);
+                self.orgs.mark_behind(&rows);
                 *followed = Some(Followed { position, swept });
             }
         }
@@ -196,18 +200,18 @@ impl Platform {
         };
         match read {
             Ok((configuration, rows)) => {
-                self.orgs.put_asked([&room.id], &rows);
+                self.orgs.put_rows([&room.id], &rows);
                 let Some((org, version)) = rows.into_iter().next() else { return Ok(None) };
                 let is_newest = version == configuration.version;
                 let prepared = self.prepare(room, org, (configuration, read_at), previous.as_deref());
-                let snapshot = prepared.inspect_err(|error| room.put_unreadable(error.to_string()))?;
+                let snapshot = prepared.inspect_err(|error| room.put_unreadable(error))?;
                 if !is_newest {
                     room.put_behind();
                 }
                 Ok(Some(snapshot))
             }
             Err(StoreError::NoOrg) => {
-                self.orgs.put_asked([&room.id], &[]);
+                self.orgs.put_rows([&room.id], &[]);
                 Ok(None)
             }
             Err(error @ StoreError::KeyMissing { .. }) if previous.is_some() => {
@@ -216,7 +220,7 @@ impl Platform {
             }
             Err(error) => {
                 if is_unreadable(&error) {
-                    room.put_unreadable(error.to_string());
+                    room.put_unreadable(&error);
                 } else if previous.is_some() {
                     room.put_behind();
                 }
@@ -241,7 +245,7 @@ impl Platform {
         if let Some(configuration) = configuration {
             // Nobody has changed it between that version and the commit, so nothing until its beginning is missing.
             if let Err(error) = self.prepare(room, org, (configuration, began), Some(&current)) {
-                room.put_unreadable(error.to_string());
+                room.put_unreadable(&error);
             }
             return;
         }

@@ -16,7 +16,9 @@ use arc_swap::ArcSwapOption;
 use tenterhook_contract::id::OrgId;
 use tenterhook_engine::BreakerState;
 use tenterhook_model::{ConfigurationVersion, Org, OrgStatus};
+use tenterhook_store::StoreError;
 use tokio::time::Instant;
+use url::Url;
 
 use crate::{OrgSnapshot, org_turns::OrgTurns};
 
@@ -40,6 +42,8 @@ struct Table {
     by_host: HashMap<String, OrgId>,
     /// The oldest org without a host, so that every node has the same one.
     default: Option<OrgId>,
+    /// The host of `server.base_url`, which is the default org's whatever another org is named.
+    base: Option<BaseHost>,
     rooms: HashMap<OrgId, Arc<Room>>,
 }
 
@@ -61,6 +65,8 @@ pub(crate) struct Room {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     pub(crate) why: String,
+    /// It is this node that lacks a master key; others may have it.
+    lacks_key: bool,
     pub(crate) tried: Instant,
 }
 
@@ -91,13 +97,14 @@ impl Room {
     }
 
     /// From now on the org is out of service, loudly.
-    pub(crate) fn put_unreadable(&self, why: String) {
+    pub(crate) fn put_unreadable(&self, error: &StoreError) {
+        let (why, lacks_key) = (error.to_string(), matches!(error, StoreError::KeyMissing { .. }));
         self.snapshot.store(None);
         let mut unreadable = self.unreadable();
         if unreadable.as_ref().is_none_or(|known| known.why != why) {
             tracing::error!(org = %self.id, why, "configuration.unreadable: the org is out of service until it can be read");
         }
-        *unreadable = Some(Unreadable { why, tried: Instant::now() });
+        *unreadable = Some(Unreadable { why, lacks_key, tried: Instant::now() });
     }
 
     /// Why the org is out of service, if it is.
@@ -114,7 +121,7 @@ impl Room {
         self.behind.store(true, Ordering::Relaxed);
     }
 
-    /// Reading begins: what it reads has every change that was announced until now.
+    /// Called before a read: it reads every change that was announced before.
     pub(crate) fn put_current(&self) {
         self.behind.store(false, Ordering::Relaxed);
     }
@@ -158,6 +165,8 @@ impl Table {
 
     fn id_of(&self, host: Option<&str>) -> Option<&OrgId> {
         let named = |host: &str| self.by_host.get(&host.to_ascii_lowercase());
+        let is_base = |host: &&str| self.base.as_ref().is_some_and(|base| base.is(host));
+        let host = host.filter(|host| !is_base(host));
         let named = host.and_then(|host| named(host).or_else(|| named(without_port(host))));
         named.or(self.default.as_ref())
     }
@@ -165,7 +174,7 @@ impl Table {
     /// Takes over what an org's row says now.
     fn put(&mut self, org: &Org) {
         match self.known.get_mut(&org.id) {
-            // It has the names that it had: nobody else wants another one.
+            // Host and age are unchanged, so no other org's host changes.
             Some(known) if known.host == org.host && known.created == org.created => *known = org.clone(),
             _ => {
                 self.forget_name(&org.id);
@@ -183,6 +192,9 @@ impl Table {
         match &org.host {
             Some(host) => {
                 let host = host.to_ascii_lowercase();
+                if self.base.as_ref().is_some_and(|base| base.is(&host)) {
+                    tracing::warn!(org = %org.id, host, "configuration.host_of_base_url: requests are for the default org");
+                }
                 if self.by_host.get(&host).is_none_or(is_older) {
                     self.by_host.insert(host, org.id.clone());
                 }
@@ -215,8 +227,10 @@ impl Table {
 }
 
 impl Orgs {
-    pub(crate) fn new() -> Self {
-        Self { table: RwLock::default(), began: Instant::now() }
+    /// No orgs yet, of a server whose default org is at `base_url`.
+    pub(crate) fn new(base_url: &str) -> Self {
+        let table = Table { base: BaseHost::of(base_url), ..Table::default() };
+        Self { table: RwLock::new(table), began: Instant::now() }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Table> {
@@ -287,6 +301,13 @@ impl Orgs {
         self.read().known.get(id).cloned()
     }
 
+    /// Whether this node has no master key for the default org, which it never could read.
+    pub(crate) fn lacks_key_of_default(&self) -> bool {
+        let table = self.read();
+        let room = table.id_of(None).and_then(|id| table.rooms.get(id));
+        room.is_some_and(|room| room.unreadable().as_ref().is_some_and(|unreadable| unreadable.lacks_key))
+    }
+
     /// Whether the org could not be read when it was last asked for.
     pub(crate) fn is_unreadable(&self, id: &OrgId) -> bool {
         self.read().rooms.get(id).is_some_and(|room| room.unreadable().is_some())
@@ -307,9 +328,8 @@ impl Orgs {
         self.read().rooms.values().filter(|room| room.is_due()).cloned().collect()
     }
 
-    /// Takes over the rows that the database has of the orgs `asked`, each with the version of its configuration. An org
-    /// without a row is gone.
-    pub(crate) fn put_asked<'a>(
+    /// Takes over the rows that the database has of the orgs `asked`. An org without a row is gone.
+    pub(crate) fn put_rows<'a>(
         &self,
         asked: impl IntoIterator<Item = &'a OrgId>,
         rows: &[(Org, ConfigurationVersion)],
@@ -333,10 +353,15 @@ impl Orgs {
                 table.rooms.remove(id);
             }
         }
+    }
+
+    /// Marks the orgs whose configuration in memory is another one than the database has, each with its version: they are
+    /// read soon. An org that is read for the first time just then is marked too, because that read may be older.
+    pub(crate) fn mark_behind(&self, rows: &[(Org, ConfigurationVersion)]) {
         let table = self.read();
         for (org, version) in rows {
             let Some(room) = table.rooms.get(&org.id) else { continue };
-            if room.snapshot().is_some_and(|known| known.org != *org || known.version() != *version) {
+            if room.snapshot().is_none_or(|known| known.org != *org || known.version() != *version) {
                 room.put_behind();
             }
         }
@@ -368,6 +393,30 @@ impl Orgs {
     }
 }
 
+/// The host of a URL as clients may write it in `Host`.
+struct BaseHost {
+    host: String,
+    /// Clients leave out the port that the scheme has by default.
+    port: u16,
+    default_port: u16,
+}
+
+impl BaseHost {
+    fn of(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let default_port = if url.scheme() == "https" { 443 } else { 80 };
+        let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
+        Some(Self { host, port: url.port().unwrap_or(default_port), default_port })
+    }
+
+    /// Whether `HOST` or `HOST:PORT` is this one.
+    fn is(&self, host: &str) -> bool {
+        let name = without_port(host);
+        let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(self.default_port);
+        port == self.port && name.eq_ignore_ascii_case(&self.host)
+    }
+}
+
 /// The host of `HOST` or `HOST:PORT`, without the dot at the end of an absolute name.
 fn without_port(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
@@ -376,4 +425,71 @@ fn without_port(host: &str) -> &str {
         _ => host,
     };
     name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tenterhook_contract::Timestamp;
+
+    use super::*;
+
+    fn org(number: u8, host: Option<&str>) -> Org {
+        let id = OrgId::from_parts(u64::from(number), [number; 8]);
+        Org::new(id, host.map(str::to_owned), "an org".to_owned(), Timestamp::from_micros(number.into()))
+    }
+
+    fn rows(orgs: &[Org]) -> Vec<(Org, ConfigurationVersion)> {
+        orgs.iter().map(|org| (org.clone(), ConfigurationVersion::default())).collect()
+    }
+
+    /// What names no other org is for the default one, and the host of its URL is never that of another.
+    #[test]
+    fn the_host_of_the_base_url_is_the_default_orgs_whatever_another_org_is_named() {
+        for (base_url, others, of_default, of_other) in [
+            (
+                "https://hooks.example.com:8443",
+                ["hooks.example.com", "hooks.example.com:9443"],
+                vec!["hooks.example.com:8443", "HOOKS.example.com.:8443", "elsewhere.example.com"],
+                vec![("hooks.example.com", 0), ("hooks.example.com:7443", 0), ("hooks.example.com:9443", 1)],
+            ),
+            (
+                "https://hooks.example.com",
+                ["hooks.example.com", "hooks.example.com:9443"],
+                vec!["hooks.example.com", "hooks.example.com:443", "Hooks.Example.com."],
+                vec![("hooks.example.com:8443", 0), ("hooks.example.com:9443", 1)],
+            ),
+            (
+                "http://[::1]:8080",
+                ["[::1]", "localhost"],
+                vec!["[::1]:8080"],
+                vec![("[::1]:8081", 0), ("[::1]", 0), ("localhost:8080", 1)],
+            ),
+        ] {
+            let orgs = Orgs::new(base_url);
+            let default = org(1, None);
+            let others = [org(2, Some(others[0])), org(3, Some(others[1]))];
+            orgs.put_rows(&[], &rows(&[default.clone(), others[0].clone(), others[1].clone()]));
+            for host in of_default {
+                assert_eq!(orgs.id_of(Some(host)).as_ref(), Some(&default.id), "{base_url} {host}");
+            }
+            for (host, index) in of_other {
+                let other = others.get(index).map(|org| &org.id);
+                assert_eq!(orgs.id_of(Some(host)).as_ref(), other, "{base_url} {host}");
+            }
+        }
+    }
+
+    /// The read that is under way may be older than the change.
+    #[test]
+    fn an_org_that_is_read_for_the_first_time_is_behind_when_a_change_is_announced() {
+        let (orgs, org) = (Orgs::new("http://127.0.0.1:8080"), org(1, None));
+        orgs.put_rows(&[], &rows(std::slice::from_ref(&org)));
+        let room = orgs.room(&org.id).unwrap();
+        room.put_current();
+        orgs.mark_behind(&rows(&[org]));
+        assert!(room.behind.load(Ordering::Relaxed));
+        assert!(orgs.due().is_empty(), "it is read already");
+    }
 }

@@ -144,7 +144,7 @@ impl Platform {
             entropy,
             hook_types,
             refusals: Refusals::new(),
-            orgs: Orgs::new(),
+            orgs: Orgs::new(&settings.base_url),
             followed: Mutex::default(),
             settings,
         };
@@ -224,6 +224,11 @@ impl Platform {
         entropy::id_parts(&*self.entropy, self.now())
     }
 
+    /// Whether the default org is out of service on this node alone, because it has no master key for it.
+    pub fn lacks_key_of_default_org(&self) -> bool {
+        self.orgs.lacks_key_of_default()
+    }
+
     /// Whether the org is out of service because something of it cannot be read.
     pub fn is_out_of_service(&self, id: &OrgId) -> bool {
         self.orgs.is_unreadable(id)
@@ -292,23 +297,27 @@ impl Platform {
     /// Adds an org.
     pub async fn add_org(&self, org: &Org) -> Result<(), StoreError> {
         self.store.insert_org(org).await?;
-        self.look_at(&org.id).await?;
+        self.look_at(&org.id).await;
         Ok(())
     }
 
-    /// Takes over what the database says about an org now, after its row was written.
-    ///
-    /// # Errors
-    /// When the database does not answer. A configuration that cannot be read is no error of this: the row is committed.
-    async fn look_at(&self, id: &OrgId) -> Result<(), StoreError> {
-        let rows = self.store.orgs_by_id([id]).await?;
-        self.orgs.put_asked([id], &rows);
+    /// Takes over what the database says about an org now, after its row was committed: so nothing that fails here is an error
+    /// of that change.
+    async fn look_at(&self, id: &OrgId) {
+        let rows = match self.store.orgs_by_id([id]).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!(org = %id, %error, "configuration.reload failed after a change; it is followed later");
+                return;
+            }
+        };
+        self.orgs.put_rows([id], &rows);
+        self.orgs.mark_behind(&rows);
         for room in self.orgs.due().into_iter().filter(|room| room.id == *id) {
             if let Err(error) = self.read(&room, Some(Instant::now())).await {
                 tracing::warn!(%error, "configuration.reload failed after a change; it is tried again");
             }
         }
-        Ok(())
     }
 
     /// The room of an org: of one that this node has not heard of yet, too.
@@ -316,7 +325,7 @@ impl Platform {
         if let Some(room) = self.orgs.room(id) {
             return Ok(Some(room));
         }
-        self.orgs.put_asked([id], &self.store.orgs_by_id([id]).await?);
+        self.orgs.put_rows([id], &self.store.orgs_by_id([id]).await?);
         Ok(self.orgs.room(id))
     }
 
@@ -334,7 +343,8 @@ impl Platform {
     pub async fn update_org(&self, known: &Org, org: &Org) -> Result<(), StoreError> {
         self.store.update_org(known, org).await?;
         // Somebody else may have changed something else of it.
-        self.look_at(&org.id).await
+        self.look_at(&org.id).await;
+        Ok(())
     }
 
     /// Changes an org's configuration: `judge` gets the newest snapshot and returns the writes, or refuses.

@@ -41,12 +41,14 @@ async fn alive() -> Response {
 }
 
 /// Not ready while draining (so that a load balancer sends no more requests), while the database does not commit or the
-/// System Log is not written, and before the default org exists.
+/// System Log is not written, before the default org exists, and while this node has no master key for it.
 async fn ready(State(app): State<App>) -> Response {
     let (code, why) = if *app.stopping.borrow() {
         ("DRAINING", "draining".to_owned())
     } else if app.platform.org_id_by_host(None).is_none() {
         ("NO_DEFAULT_ORG", "there is no default org yet".to_owned())
+    } else if app.platform.lacks_key_of_default_org() {
+        ("MASTER_KEY_MISSING", "no master key of this node is that of the default org".to_owned())
     } else {
         match app.platform.ready().await {
             Ok(()) => {

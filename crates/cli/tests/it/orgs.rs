@@ -25,6 +25,34 @@ fn becomes(wanted: u16, ask: impl Fn() -> u16) {
     wait::found_blocking(&format!("the org answers {wanted}"), || (ask() == wanted).then_some(()));
 }
 
+/// Its secrets would be under a key that no server has.
+#[test]
+fn no_org_is_made_and_no_server_is_ready_with_another_master_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    let mut server = Program::start(&["serve", "--config", &config]);
+    let base = server.line_where(|line| line.starts_with("listening on "));
+    assert_eq!(exchange(base.rsplit(' ').next().unwrap(), "GET /readyz HTTP/1.1\r\n", "").unwrap().0, 200);
+    let other = folder.path().join("other.key");
+    assert!(run(&["keys", "generate", "--out", other.to_str().unwrap()]).0);
+    let with_other = |arguments: &[&str]| {
+        let mut command = tenterhook(&[arguments, &["--config", &config]].concat());
+        command.env("TENTERHOOK_KEYS__MASTER_KEY_FILE", &other);
+        command
+    };
+    let refused = with_other(&["orgs", "create", "--host", "north.example.com"]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("The master key is not that of the database"), "{said}");
+    assert_eq!(run(&["orgs", "list", "--config", &config]).1.lines().count(), 1);
+
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let mut server = Program::spawn(&mut with_other(&["serve"]));
+    let base = server.line_where(|line| line.starts_with("listening on "));
+    let (status, _, answer) = exchange(base.rsplit(' ').next().unwrap(), "GET /readyz HTTP/1.1\r\n", "").unwrap();
+    assert!(status == 503 && answer.contains("MASTER_KEY_MISSING"), "{status} {answer}");
+}
+
 #[test]
 fn an_org_is_made_limited_suspended_and_resumed_under_a_running_server() {
     let folder = tempfile::tempdir().unwrap();

@@ -106,6 +106,24 @@ async fn a_change_is_seen_by_notice_alone_and_by_asking_alone() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn a_change_is_read_once() {
+    tenterhook_testkit::postgres::server();
+    let world = World::start().await;
+    let other = world.follower(FollowSettings::default()).await;
+    let org = world.platform.org_by_host(None).unwrap().org.id.clone();
+    other.load_org(&org).await.unwrap().unwrap();
+    for number in 0..3 {
+        let version = add_client(&world.platform, &org, number).await;
+        other.follow_now().await.unwrap();
+        let read = other.org(&org).unwrap();
+        assert_eq!(read.version(), version);
+        other.follow_now().await.unwrap();
+        assert!(Arc::ptr_eq(&read, &other.org(&org).unwrap()), "nothing was read again");
+    }
+}
+
+#[tokio::test]
 async fn orgs_that_nobody_uses_are_let_go_and_those_in_use_stay_as_they_are() {
     const MANY: u8 = 12;
     let folder = tempfile::tempdir().unwrap();
