@@ -13,11 +13,11 @@ use crate::{
     resource::{Change, Done, Resource, Switchable, changed, check_unique, set_status},
 };
 
-/// What the summary of an error names.
+/// The subject of an error's summary.
 pub const MODEL: &str = "policy";
 /// `type` of an access policy.
 pub const TYPE: &str = "OAUTH_AUTHORIZATION_POLICY";
-/// What a policy names that is for every client.
+/// The name that stands for every client.
 pub const EVERY_CLIENT: &str = "ALL_CLIENTS";
 const CLIENTS: &str = "conditions.clients.include";
 

@@ -1,4 +1,5 @@
-//! What the management API does: judge a change, commit it, log it. Handlers hold none of this.
+//! What all operations of the management API have in common: their errors, their requester, the org as it is now, the check of
+//! numbers of objects, the log of changes.
 
 use std::{borrow::Cow, sync::Arc};
 

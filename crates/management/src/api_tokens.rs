@@ -1,4 +1,4 @@
-//! Management API tokens: how they are created, shown and revoked, and what the System Log says of it.
+//! Management API tokens: created, listed, renamed, revoked; and the events of their changes.
 
 use tenterhook_contract::{
     Secret, Timestamp,
@@ -19,7 +19,7 @@ use crate::{
     users,
 };
 
-/// What the summary of an error names.
+/// The subject of an error's summary.
 pub const MODEL: &str = "apiToken";
 /// From where a token may be used: from everywhere.
 pub const CONNECTION: &str = "ANYWHERE";
@@ -37,7 +37,7 @@ pub struct TokenRequest {
     pub connection: Given<String>,
 }
 
-/// A token with what it does not hold itself.
+/// A token with its owner.
 #[derive(Clone, Debug)]
 pub struct TokenDetails {
     /// The token.
@@ -87,8 +87,8 @@ pub fn api_token(entropy: &dyn Entropy, now: Timestamp, org: &OrgId, name: &str,
     }
 }
 
-/// The event of a change that whoever runs the program has made: no administrator is known. It has the token's id and
-/// name, never the token.
+/// The event of a change by the operator of the program, without a known administrator. It has the token's id and name, never
+/// the token.
 pub fn api_token_event(
     entropy: &dyn Entropy,
     now: Timestamp,

@@ -1,4 +1,4 @@
-//! Authorization servers themselves; what is below them has files of its own.
+//! Authorization servers; the resources below them have files of their own.
 
 use tenterhook_contract::{Timestamp, id::AuthorizationServerId};
 use tenterhook_jose::SigningAlgorithm;
@@ -15,7 +15,7 @@ use crate::{
     signing_keys::{next_rotation, signing_key_of},
 };
 
-/// What the summary of an error names.
+/// The subject of an error's summary.
 pub const MODEL: &str = "authorizationServer";
 /// `issuerMode` of every server.
 pub const ISSUER_MODE: &str = "ORG_URL";
@@ -42,7 +42,7 @@ pub struct ServerRequest {
     pub rotation_mode: Given<String>,
 }
 
-/// An authorization server with what it does not hold itself.
+/// An authorization server with its issuer and its signing key.
 #[derive(Clone, Debug)]
 pub struct ServerDetails {
     /// The server.

@@ -15,7 +15,7 @@ use crate::{
     resource::{Change, Done, Resource, Switchable, changed, find_below, set_status},
 };
 
-/// What the summary of an error names.
+/// The subject of an error's summary.
 pub const MODEL: &str = "client";
 
 /// What a request says of a client, by the names of RFC 7591.

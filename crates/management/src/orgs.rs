@@ -18,7 +18,7 @@ use crate::{
     request::{BLANK, Causes, Given, Submitted},
 };
 
-/// What the summary of an error names.
+/// The subject of an error's summary.
 pub const MODEL: &str = "org";
 /// Users of an org: more than one database has been measured with.
 const USERS_MAX: u32 = 100_000_000;
@@ -63,7 +63,7 @@ pub struct LimitsRequest {
     pub api_requests_per_minute: Given<u64>,
 }
 
-/// A new org, as it is asked for.
+/// An org to create.
 #[derive(Clone, Debug)]
 pub struct NewOrg {
     /// The `Host` that chooses it.
@@ -74,7 +74,7 @@ pub struct NewOrg {
     pub limits: OrgLimits,
 }
 
-/// What is changed of an org. What is absent stays.
+/// A change of an org. A member that is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct OrgUpdate {
     /// A name for people.

@@ -18,7 +18,7 @@ use crate::{
     resource::{Change, Done, Resource, Switchable, changed, check_unique, find_below, set_status},
 };
 
-/// What the summary of an error names.
+/// The subject of an error's summary.
 pub const MODEL: &str = "policyRule";
 /// `type` of a rule.
 pub const TYPE: &str = "RESOURCE_ACCESS";
@@ -131,8 +131,8 @@ pub fn get(
     find(&*org_of(platform, administrator)?, path).cloned()
 }
 
-/// Adds a rule to a policy, behind the others unless the request names its priority. A new rule has none of its conditions:
-/// its request must say whom and what it is for.
+/// Adds a rule to a policy, after the others unless the request names its priority. Conditions have no defaults: the request
+/// must name people, grant types and scopes.
 pub async fn create(
     platform: &Platform,
     administrator: &Administrator,
@@ -269,8 +269,8 @@ fn read_hook(
     id
 }
 
-/// The items of a list that the request has, else the stored ones: at least one, for a rule that includes none applies to
-/// nothing, and nothing is included that nobody named.
+/// The items of a condition: those of the request, else the stored ones. It must have one at least: a condition without items
+/// matches nothing, and no item is included by default.
 fn included(causes: &mut Causes, member: &str, given: &Given<Vec<String>>, stored: &[String]) -> Vec<String> {
     match causes.listed(member, given) {
         None if stored.is_empty() => causes.add(member, BLANK),

@@ -1,5 +1,5 @@
-//! Priorities of policies and rules: of those that are compared with each other no two get the same one. What is put at the
-//! priority of another one takes its place, and that one and those right behind it move down by one.
+//! Priorities of the policies of a server and of the rules of a policy: no two get the same one. A resource that is put at the
+//! priority of another one takes its place; the other one and its direct successors move down by one.
 
 use tenterhook_contract::Timestamp;
 use tenterhook_platform::OrgSnapshot;
@@ -10,11 +10,11 @@ use crate::{
     resource::{Change, Resource},
 };
 
-/// Highest priority that a body may name: behind it there is always room for those that name none, and those that are moved
-/// down.
+/// Highest priority that a body may name. There is always room after it: for resources without a named priority, and for
+/// those that move down.
 const PRIORITY_MAX: u32 = 1_000_000;
 
-/// What has a priority among others of its kind.
+/// A resource with a priority among others of its kind.
 pub(crate) trait Prioritised: Clone {
     fn priority(&self) -> u32;
 
@@ -22,7 +22,7 @@ pub(crate) trait Prioritised: Clone {
     fn at(self, priority: u32, last_updated: Timestamp) -> Self;
 }
 
-/// The priority that a request names, or `default`. One that is the object's own already stays, whatever it is.
+/// The priority that a request names, or `default`, the stored one, which is allowed even if it is greater than the bound.
 pub(crate) fn read_priority(causes: &mut Causes, given: &Given<u32>, default: u32) -> u32 {
     let priority = causes.plain("priority", given, default);
     if priority > PRIORITY_MAX && priority != default {
@@ -55,7 +55,7 @@ pub(crate) fn put_at_its_priority<T: Resource + Prioritised>(
     Ok(Change::put_with(resource, moved))
 }
 
-/// Those of `others` that `new` moves down, as they are then.
+/// Those of `others` that `new` moves down, with their new priorities.
 ///
 /// # Errors
 /// When one would get a priority that is too large.
@@ -72,8 +72,8 @@ fn moved_down<'a, T: Prioritised + 'a>(
     Ok(changed.map(|(other, priority)| other.clone().at(priority, last_updated)).collect())
 }
 
-/// The priorities of the others when `priority` is nobody's but the new one's; `None` when there is no such number. Only as
-/// many move as have to: up to the first number that nobody has.
+/// The priorities of the others after they have left `priority` to a new resource; `None` when one would become too large. As
+/// few as possible move: those up to the first number that is free.
 fn with_room_at(priority: u32, others: &[u32]) -> Option<Vec<u32>> {
     let mut free = priority;
     while others.contains(&free) {

@@ -64,7 +64,7 @@ impl From<ChangeError<KeyError>> for ProvisionError {
     }
 }
 
-/// Secrets of the development org, kept by whoever shows them.
+/// Secrets of the development org. The caller chooses and keeps them.
 pub struct DemonstrationSecrets {
     /// The admin API token.
     pub admin_token: Secret,
@@ -97,7 +97,7 @@ pub struct DemonstrationOrg {
 /// Answers with the token when it was made just now: it can never be shown again.
 pub async fn bootstrap(platform: &Platform) -> Result<Option<Secret>, ProvisionError> {
     let _turn = platform.store().start_turn().await?;
-    // What the node before this one has just made.
+    // Reads what another node has just made in its turn.
     platform.follow_now().await?;
     let org = default_org(platform).await?;
     match platform.load_org(&org).await {
@@ -115,7 +115,7 @@ pub async fn bootstrap(platform: &Platform) -> Result<Option<Secret>, ProvisionE
     Ok(Some(token))
 }
 
-/// Makes the development org, or what is missing of it.
+/// Creates the development org, or the parts of it that are missing.
 pub async fn demonstration(
     platform: &Platform,
     secrets: &DemonstrationSecrets,
@@ -175,7 +175,7 @@ async fn add_user(
     platform.store().insert_user(&user).await
 }
 
-/// The org's default authorization server, which is made where it has none.
+/// The org's default authorization server, which is created if there is none.
 pub(crate) async fn default_server(platform: &Platform, org: &OrgId) -> Result<AuthorizationServerId, ProvisionError> {
     let known = platform.org(org).and_then(|snapshot| {
         let mut servers = snapshot.configuration.authorization_servers.iter();
@@ -348,7 +348,7 @@ pub(crate) fn client_of(
     }
 }
 
-/// What the development org lacks, and how it is then.
+/// The writes that complete the development org, and the completed org.
 fn development_objects(
     platform: &Platform,
     org: &OrgSnapshot,

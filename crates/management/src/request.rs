@@ -115,9 +115,9 @@ pub fn check_name(name: &str) -> Result<(), String> {
 /// A request as it was submitted.
 #[derive(Clone, Debug)]
 pub struct Submitted<T> {
-    /// What it says.
+    /// The members that the resource takes.
     pub request: T,
-    /// What it says beyond that: one text per member that the resource does not take.
+    /// One text for each member that the resource does not take.
     pub unsupported: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     resource::{Change, Done, Resource, changed, check_unique},
 };
 
-/// What the summary of an error names.
+/// The subject of an error's summary.
 pub const MODEL: &str = "scope";
 
 /// What a request says of a scope.

@@ -149,7 +149,7 @@ pub struct DueKeys(HashSet<String>);
 /// Rotates the keys of every active server whose keys are rotated by themselves, when the time of its key is over. Returns
 /// how many servers got another key. What fails is logged, and is due the next time.
 ///
-/// Only what was due at the last look too is done: a clock that jumps ahead and back again must not rotate the keys of
+/// A key is rotated only if it was due at the last look too: a clock that jumps ahead and back again must not rotate the keys of
 /// all servers at once. A key that was made while the clock was ahead is new from the time at which it is found.
 pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
     let is_due = |created: Timestamp| {
@@ -226,7 +226,7 @@ async fn rotate_due(
     change.await.map_err(|error| format!("{error:?}"))
 }
 
-/// Makes the keys of a server that are dated after `now` as old as that; none is rotated.
+/// Sets the creation time of keys that are dated after `now` to `now`; rotates none.
 async fn redate(
     platform: &Platform,
     org: &OrgId,

@@ -19,7 +19,7 @@ use crate::{
 const NAME_CHARACTERS_MAX: usize = 100;
 /// Values that an attribute is limited to.
 const CHOICES_MAX: usize = 200;
-/// What the summary of an error names: the name of the schema, as the vendor has it.
+/// The subject of an error's summary: the name of the schema, as the vendor has it.
 pub const MODEL: &str = "user";
 const PROPERTIES: &str = "definitions.custom.properties";
 const BASE_PROPERTIES: &str = "definitions.base.properties";

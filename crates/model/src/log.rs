@@ -1,4 +1,4 @@
-//! System Log events (`system-log.md` section 3): built from facts, kept compact, rendered in full.
+//! System Log events (`system-log.md` section 3): built from facts and kept compact.
 
 use std::{
     borrow::Cow,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap as _};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use tenterhook_contract::{
     Timestamp, beginning,
@@ -15,7 +15,7 @@ use tenterhook_contract::{
     party::{Actor, Target},
 };
 
-/// An event as it is stored. [`LogEvent::to_json`] renders the vendor's full shape with its nulls.
+/// An event as it is stored; the API shows it in the vendor's full shape with its nulls.
 ///
 /// It borrows what it can, so that writing one copies nothing but its text; one that was read owns everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,95 +219,6 @@ impl<'de> Deserialize<'de> for DebugData<'_> {
         };
         Ok(Self(members.into_iter().map(|(name, member)| (Cow::Owned(name), value(member))).collect()))
     }
-}
-
-impl LogEvent<'_> {
-    /// The full LogEvent of the API.
-    ///
-    /// Every member of `system-log.md` section 3 is present; what is not known is null.
-    pub fn to_json(&self) -> Value {
-        let client = self.client.as_ref().map_or_else(
-            || json!({}),
-            |client| {
-                json!({
-                    "userAgent": client.user_agent.as_ref().map(|agent| {
-                        json!({ "rawUserAgent": agent, "os": "Unknown", "browser": "UNKNOWN" })
-                    }),
-                    "zone": null,
-                    "device": "Unknown",
-                    "id": client.id,
-                    "ipAddress": client.ip_address,
-                    "geographicalContext": null,
-                })
-            },
-        );
-        let addresses = self
-            .client
-            .iter()
-            .flat_map(|client| std::iter::once(&*client.ip_address).chain(client.proxies.iter().map(String::as_str)));
-        let ip_chain = addresses.map(|address| {
-            json!({
-                "ip": address,
-                "geographicalContext": null,
-                "version": if address.contains(':') { "V6" } else { "V4" },
-                "source": null,
-            })
-        });
-        let detail = match &self.request_api_token_id {
-            Some(id) => json!({ "requestApiTokenId": id }),
-            None => json!({}),
-        };
-        json!({
-            "uuid": self.uuid,
-            "published": self.published,
-            "eventType": self.event_type,
-            "version": "0",
-            "severity": self.severity,
-            "legacyEventType": null,
-            "displayMessage": self.display_message,
-            "actor": party(&self.actor.id, &self.actor.kind, self.actor.alternate_id.as_ref(), self.actor.display_name.as_ref(), None),
-            "client": client,
-            "device": null,
-            "authenticationContext": {
-                "authenticationProvider": null,
-                "credentialProvider": null,
-                "credentialType": null,
-                "issuer": null,
-                "interface": null,
-                "authenticationStep": 0,
-                "externalSessionId": self.external_session_id,
-                "rootSessionId": null,
-            },
-            "outcome": { "result": self.result, "reason": self.reason },
-            "securityContext": { "asNumber": null, "asOrg": null, "isp": null, "domain": null, "isProxy": null },
-            "debugContext": { "debugData": self.debug_data },
-            "transaction": {
-                "type": if self.client.is_some() { "WEB" } else { "JOB" },
-                "id": self.transaction_id,
-                "detail": detail,
-            },
-            "request": { "ipChain": ip_chain.collect::<Vec<_>>() },
-            "target": self.targets.iter().map(|target| {
-                party(&target.id, &target.kind, target.alternate_id.as_ref(), target.display_name.as_ref(), target.detail.as_ref())
-            }).collect::<Vec<_>>(),
-        })
-    }
-}
-
-fn party(
-    id: &str,
-    kind: &str,
-    alternate_id: Option<&String>,
-    display_name: Option<&String>,
-    detail: Option<&Map<String, Value>>,
-) -> Value {
-    json!({
-        "id": id,
-        "type": kind,
-        "alternateId": alternate_id,
-        "displayName": display_name,
-        "detailEntry": detail,
-    })
 }
 
 /// Longest reason of an outcome, in characters.

@@ -59,7 +59,7 @@ fn host(request: &Request) -> Option<&str> {
     of_uri.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
 }
 
-/// The org of a request: none for one that asks about the server. Nothing is read from the database for a suspended org.
+/// The org of a request; `None` for a request about the server itself. Nothing is read from the database for a suspended org.
 ///
 /// # Errors
 /// When the org is suspended, or cannot be read.

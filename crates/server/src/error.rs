@@ -11,15 +11,24 @@ use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::{ErrorBody, ErrorCode};
 use tenterhook_platform::{OrgError, StoreError, entropy::random_bytes, passwords::PasswordError};
 
-use crate::judged_again::marked;
+use crate::{
+    framing::FramingProblem,
+    judged_again::marked,
+    management::query::{FilterProblem, QueryProblem},
+    plain_text::NUL,
+};
 
 /// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum ApiError {
     /// An error of an operation.
     Management(ManagementError),
-    /// A query parameter or a member is wrong: the summary's detail and the causes.
-    Validation { subject: &'static str, causes: Vec<String> },
+    /// The query is wrong: the subject of the summary, and every problem.
+    Query { subject: &'static str, problems: Vec<QueryProblem> },
+    /// A text has a NUL character: in the body or the query, and the member or the parameter.
+    NulCharacter { subject: &'static str, place: String },
+    /// The head of the request is ambiguous.
+    Framing(FramingProblem),
     /// The body is not JSON.
     MalformedBody,
     /// The `Accept` or `Content-Type` header is not acceptable.
@@ -36,8 +45,8 @@ pub(crate) enum ApiError {
     UnknownPath,
     /// Wrong method.
     MethodNotAllowed,
-    /// A filter that is not supported.
-    InvalidFilter(&'static str),
+    /// The search of a list is not supported.
+    Filter(FilterProblem),
     /// Over the rate limit.
     RateLimited,
     /// A defect.
@@ -71,7 +80,18 @@ impl ApiError {
         let plain = |code: ErrorCode| (code, code.status(), String::new(), Vec::new());
         match self {
             Self::Management(error) => of_management(error),
-            Self::Validation { subject, causes } => (ErrorCode::ValidationFailed, 400, subject.to_owned(), causes),
+            Self::Query { subject, problems } => {
+                let causes = problems.iter().map(ToString::to_string).collect();
+                (ErrorCode::ValidationFailed, 400, subject.to_owned(), causes)
+            }
+            Self::NulCharacter { subject, place } => {
+                let cause = format!("{}: {NUL}", place.replace('\0', "\u{fffd}"));
+                (ErrorCode::ValidationFailed, 400, subject.to_owned(), vec![cause])
+            }
+            Self::Framing(problem) => {
+                let status = problem.status().as_u16();
+                (ErrorCode::ValidationFailed, status, "request".to_owned(), vec![problem.to_string()])
+            }
             Self::MalformedBody => plain(ErrorCode::MalformedBody),
             Self::BadMediaType => plain(ErrorCode::BadMediaType),
             Self::BodyTooLarge => {
@@ -89,7 +109,7 @@ impl ApiError {
             Self::InvalidToken => plain(ErrorCode::InvalidToken),
             Self::UnknownPath => plain(ErrorCode::UnknownPath),
             Self::MethodNotAllowed => plain(ErrorCode::MethodNotAllowed),
-            Self::InvalidFilter(detail) => (ErrorCode::InvalidFilter, 400, detail.to_owned(), Vec::new()),
+            Self::Filter(problem) => (ErrorCode::InvalidFilter, 400, problem.to_string(), Vec::new()),
             Self::RateLimited => plain(ErrorCode::RateLimited),
             Self::Internal => plain(ErrorCode::Internal),
         }
@@ -152,7 +172,7 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
     }
 }
 
-/// An error whose body is not written yet: its id is drawn where the port of randomness is, at the edge.
+/// An error whose body is not written yet: its id needs the port of randomness, which the edge has.
 #[derive(Clone, Debug)]
 struct ErrorDraft {
     code: ErrorCode,

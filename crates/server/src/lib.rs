@@ -27,6 +27,7 @@ use axum::{Router, middleware};
 use error::ApiError;
 pub use health::metrics_router;
 use judged_again::judged_again;
+pub use management::ShownLogEvent;
 use rate_limit::RateLimits;
 use tenterhook_platform::{
     Network, Platform, TokenUses, WiderNetwork,

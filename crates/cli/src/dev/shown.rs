@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tenterhook_contract::{answer::Notice, without_controls};
 use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
 use tenterhook_model::{DebugValue, LogEvent, LogResult};
+use tenterhook_server::ShownLogEvent;
 use tokio::sync::broadcast;
 
 use super::{
@@ -132,7 +133,11 @@ impl Screen {
 
     /// The System Log event.
     pub(crate) fn event(self, event: &LogEvent) {
-        self.step("event", &format!("System Log: {}", event.event_type), || json!({ "event": event.to_json() }));
+        self.step(
+            "event",
+            &format!("System Log: {}", event.event_type),
+            || json!({ "event": ShownLogEvent::from(event.clone()) }),
+        );
         if !self.json {
             log_line(event);
         }
@@ -260,7 +265,10 @@ impl Screen {
     pub(crate) async fn follow(self, mut log: broadcast::Receiver<Arc<LogEvent<'static>>>) {
         loop {
             match log.recv().await {
-                Ok(event) if self.json => println!("{}", json!({ "step": "event", "event": event.to_json() })),
+                Ok(event) if self.json => println!("{}", {
+                    let shown = ShownLogEvent::from((*event).clone());
+                    json!({ "step": "event", "event": shown })
+                }),
                 Ok(event) => {
                     log_line(&event);
                     if let Some(DebugValue::Text(notices)) = event.debug_data.get("notices") {

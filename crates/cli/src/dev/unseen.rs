@@ -33,14 +33,11 @@ pub(super) enum Reached {
 impl Unseen {
     /// Reads it from the event of the invocation.
     pub(super) fn of(event: &LogEvent) -> Self {
-        let event = event.to_json();
-        let datum = |name: &str| {
-            let data = event.pointer("/debugContext/debugData");
-            data.and_then(|data| data.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
+        let data = serde_json::to_value(&event.debug_data).unwrap_or_default();
+        let datum = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         // A hook that is INACTIVE has a reason, and no failure.
         let code = Some(datum("failureCode")).filter(|code| !code.is_empty());
-        let reason = || event.pointer("/outcome/reason").and_then(Value::as_str).map(ToOwned::to_owned);
+        let reason = || event.reason.as_deref().map(ToOwned::to_owned);
         let code = code.or_else(reason).unwrap_or_default();
         let reached = match code.as_str() {
             "TIMEOUT_RESPONSE" | "TIMEOUT_BODY" => Reached::Service,

@@ -15,7 +15,7 @@ use tenterhook_store::StoreError;
 
 use super::{
     client,
-    error::{Fault, OAuthError},
+    error::{Fault, OAuthError, OAuthErrorCode},
     mint::{self, Minting, freeze},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
@@ -98,7 +98,7 @@ pub async fn authorize(
         Err(error) => {
             error.log();
             fault = Some(error.fault);
-            answer.insert("error", error.code.to_owned());
+            answer.insert("error", error.code.as_str().to_owned());
             answer.insert("error_description", error.description);
         }
     }
@@ -125,11 +125,14 @@ async fn authorize_checked(
 ) -> Result<Option<String>, OAuthError> {
     let client = checked.client;
     if parameters.require("response_type")? != "code" {
-        return Err(OAuthError::new("unsupported_response_type", "The only supported response type is `code`."));
+        return Err(OAuthError::new(
+            OAuthErrorCode::UnsupportedResponseType,
+            "The only supported response type is `code`.",
+        ));
     }
     if !client.response_types.iter().any(|kind| kind == "code") {
         let text = "The client may not use the response type `code`.";
-        return Err(OAuthError::of_configuration("unauthorized_client", text));
+        return Err(OAuthError::of_configuration(OAuthErrorCode::UnauthorizedClient, text));
     }
     refuse_request_objects(parameters)?;
     let code_challenge = code_challenge(client, parameters)?;
@@ -223,7 +226,7 @@ async fn signed_in<'a>(
     };
     match session.zip(user) {
         None if prompts("none") => Err(OAuthError::new(
-            "login_required",
+            OAuthErrorCode::LoginRequired,
             "The client specified not to prompt, but the user, or the one of its `id_token_hint`, is not logged in.",
         )),
         signed_in => Ok(signed_in),
@@ -266,12 +269,13 @@ fn check_client<'a>(
     caller: &Caller,
     parameters: &'a Parameters,
 ) -> Result<Checked<'a>, OAuthError> {
-    let client = client(org, parameters.require("client_id")?)
-        .ok_or_else(|| OAuthError::of_configuration("invalid_client", "Invalid value for 'client_id' parameter."))?;
+    let client = client(org, parameters.require("client_id")?).ok_or_else(|| {
+        OAuthError::of_configuration(OAuthErrorCode::InvalidClient, "Invalid value for 'client_id' parameter.")
+    })?;
     let redirect_uri = parameters.require("redirect_uri")?;
     if !is_registered(client, redirect_uri) {
         return Err(OAuthError::of_configuration(
-            "invalid_request",
+            OAuthErrorCode::InvalidRequest,
             "The 'redirect_uri' parameter must be a Login redirect URI in the client app settings.",
         ));
     }
@@ -301,7 +305,7 @@ fn hinted_user(
     id.map(|id| Some(id.to_owned())).ok_or_else(|| {
         let text = "The parameter `id_token_hint` is not an ID token of this authorization server.";
         if org.lacks_key_of(hint) {
-            return OAuthError::of_configuration("invalid_request", text);
+            return OAuthError::of_configuration(OAuthErrorCode::InvalidRequest, text);
         }
         OAuthError::invalid_request(text)
     })
@@ -310,9 +314,9 @@ fn hinted_user(
 /// Parameters in an unsupported request object must not be ignored (OpenID Connect core 3.1.2.6).
 fn refuse_request_objects(parameters: &Parameters) -> Result<(), OAuthError> {
     for (name, code) in [
-        ("request", "request_not_supported"),
-        ("request_uri", "request_uri_not_supported"),
-        ("registration", "registration_not_supported"),
+        ("request", OAuthErrorCode::RequestNotSupported),
+        ("request_uri", OAuthErrorCode::RequestUriNotSupported),
+        ("registration", OAuthErrorCode::RegistrationNotSupported),
     ] {
         if parameters.get(name).is_some() {
             return Err(OAuthError::new(code, format!("The parameter `{name}` is not supported.")));

@@ -1,14 +1,83 @@
 //! OAuth errors (RFC 6749 sections 4.1.2.1 and 5.2).
 
+use std::fmt;
+
 use tenterhook_contract::without_controls;
 use tenterhook_store::StoreError;
+
+/// The registered code of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OAuthErrorCode {
+    /// RFC 6749 section 4.1.2.1.
+    AccessDenied,
+    /// RFC 6750 section 3.1.
+    InsufficientScope,
+    /// RFC 6749 section 5.2.
+    InvalidClient,
+    /// RFC 6749 section 5.2.
+    InvalidGrant,
+    /// RFC 6749 sections 4.1.2.1 and 5.2.
+    InvalidRequest,
+    /// RFC 6749 sections 4.1.2.1 and 5.2.
+    InvalidScope,
+    /// RFC 6750 section 3.1.
+    InvalidToken,
+    /// OpenID Connect core 3.1.2.6.
+    LoginRequired,
+    /// OpenID Connect core 3.1.2.6.
+    RegistrationNotSupported,
+    /// OpenID Connect core 3.1.2.6.
+    RequestNotSupported,
+    /// OpenID Connect core 3.1.2.6.
+    RequestUriNotSupported,
+    /// RFC 6749 section 4.1.2.1.
+    ServerError,
+    /// RFC 6749 section 4.1.2.1.
+    TemporarilyUnavailable,
+    /// RFC 6749 sections 4.1.2.1 and 5.2.
+    UnauthorizedClient,
+    /// RFC 6749 section 5.2.
+    UnsupportedGrantType,
+    /// RFC 6749 section 4.1.2.1.
+    UnsupportedResponseType,
+}
+
+impl OAuthErrorCode {
+    /// The code on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access_denied",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidToken => "invalid_token",
+            Self::LoginRequired => "login_required",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+        }
+    }
+}
+
+impl fmt::Display for OAuthErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
 
 /// Why an OAuth request fails, for its client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {description}")]
 pub struct OAuthError {
-    /// The registered code, such as `invalid_grant`.
-    pub code: &'static str,
+    /// The registered code.
+    pub code: OAuthErrorCode,
     /// A sentence for developers; for `server_error` the service's own summary. No control characters.
     pub description: String,
     /// The cause of the error.
@@ -52,7 +121,7 @@ impl OAuthError {
     ///
     /// Control characters in the description become spaces: RFC 6749 allows none in `error_description`, and frameworks
     /// and firewalls in front of clients refuse a redirect that has one.
-    pub fn new(code: &'static str, description: impl Into<String>) -> Self {
+    pub fn new(code: OAuthErrorCode, description: impl Into<String>) -> Self {
         Self {
             code,
             description: without_controls(description.into().into()).into_owned(),
@@ -63,37 +132,38 @@ impl OAuthError {
 
     /// `invalid_request`.
     pub fn invalid_request(description: impl Into<String>) -> Self {
-        Self::new("invalid_request", description)
+        Self::new(OAuthErrorCode::InvalidRequest, description)
     }
 
     /// `invalid_grant`.
     pub fn invalid_grant(description: impl Into<String>) -> Self {
-        Self::new("invalid_grant", description)
+        Self::new(OAuthErrorCode::InvalidGrant, description)
     }
 
     /// An error with the cause [`Fault::Configuration`].
-    pub(crate) fn of_configuration(code: &'static str, description: impl Into<String>) -> Self {
+    pub(crate) fn of_configuration(code: OAuthErrorCode, description: impl Into<String>) -> Self {
         Self { fault: Fault::Configuration, ..Self::new(code, description) }
     }
 
     /// `invalid_client`.
     pub fn invalid_client() -> Self {
-        Self::of_configuration("invalid_client", "The client could not be authenticated.")
+        Self::of_configuration(OAuthErrorCode::InvalidClient, "The client could not be authenticated.")
     }
 
     /// A bound on the open calls of inline hooks is reached.
     pub(crate) fn turned_away() -> Self {
         let description = "Too many requests wait for inline hooks. Try again later.";
-        Self { fault: Fault::TurnedAway, ..Self::new("temporarily_unavailable", description) }
+        Self { fault: Fault::TurnedAway, ..Self::new(OAuthErrorCode::TemporarilyUnavailable, description) }
     }
 
     /// A failure of the server.
-    pub fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub fn internal(error: &dyn fmt::Display) -> Self {
         let description = "The authorization server failed. Try again later.";
-        Self { fault: Fault::Internal, ..Self::new("server_error", description) }.failed(FailureEvent::Internal, error)
+        Self { fault: Fault::Internal, ..Self::new(OAuthErrorCode::ServerError, description) }
+            .failed(FailureEvent::Internal, error)
     }
 
-    fn failed(self, event: FailureEvent, error: &dyn std::fmt::Display) -> Self {
+    fn failed(self, event: FailureEvent, error: &dyn fmt::Display) -> Self {
         Self { failure: Some(Failure { event, error: error.to_string() }), ..self }
     }
 
@@ -119,7 +189,7 @@ impl From<StoreError> for OAuthError {
             }
             error => return Self::internal(&error),
         };
-        let refused = Self::new("temporarily_unavailable", description);
+        let refused = Self::new(OAuthErrorCode::TemporarilyUnavailable, description);
         Self { fault: Fault::Unavailable, ..refused }.failed(event, &error)
     }
 }

@@ -5,7 +5,13 @@ use tenterhook_contract::Timestamp;
 use tenterhook_model::{AuthorizationServer, ClaimTarget, RefreshTokenState, UserStatus};
 use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer};
 
-use super::{claims::add_defined, client, error::OAuthError, parameters::Parameters, token::authenticate};
+use super::{
+    claims::add_defined,
+    client,
+    error::{OAuthError, OAuthErrorCode},
+    parameters::Parameters,
+    token::authenticate,
+};
 
 /// Whether a token is active, and its claims. For every kind of invalid token the answer is only `active: false`.
 pub async fn introspect(
@@ -102,13 +108,13 @@ pub async fn userinfo(
     server: &AuthorizationServer,
     token: &str,
 ) -> Result<Value, OAuthError> {
-    let invalid = || OAuthError::new("invalid_token", "The access token is invalid or has expired.");
+    let invalid = || OAuthError::new(OAuthErrorCode::InvalidToken, "The access token is invalid or has expired.");
     let claims = live_access_token(platform, org, server, token).await?.ok_or_else(invalid)?;
     let scopes = claims.get("scp").and_then(Value::as_array).cloned().unwrap_or_default();
     let granted = |scope: &str| scopes.iter().any(|granted| granted == scope);
     if !granted("openid") {
         let text = "The access token must provide access to the `openid` scope.";
-        return Err(OAuthError::new("insufficient_scope", text));
+        return Err(OAuthError::new(OAuthErrorCode::InsufficientScope, text));
     }
     let id = claims.get("uid").and_then(Value::as_str).and_then(|id| id.parse().ok()).ok_or_else(invalid)?;
     let user = platform.store().find_user(&org.org.id, &id).await?;

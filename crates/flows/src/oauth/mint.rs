@@ -28,7 +28,11 @@ use tenterhook_platform::{
     issuer,
 };
 
-use super::{claims::ClaimsSource, error::OAuthError, parameters::TOKEN_BYTES_MAX};
+use super::{
+    claims::ClaimsSource,
+    error::{OAuthError, OAuthErrorCode},
+    parameters::TOKEN_BYTES_MAX,
+};
 
 /// The inputs of minting.
 pub(crate) struct Minting<'a> {
@@ -136,9 +140,9 @@ pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<T
         // Tokens have no built-in provider to fall back to.
         Resumed::FallBack => return Ok(subject),
         // The summary becomes part of a redirect, whose length browsers and proxies limit.
-        Resumed::Refused(error) => OAuthError::new("server_error", cap_reason(error.summary_or_default())),
+        Resumed::Refused(error) => OAuthError::new(OAuthErrorCode::ServerError, cap_reason(error.summary_or_default())),
         // Only the hook's own failure policy can stop the flow; by default tokens are issued unmodified.
-        Resumed::Stopped => OAuthError::new("server_error", "The inline hook could not be executed"),
+        Resumed::Stopped => OAuthError::new(OAuthErrorCode::ServerError, "The inline hook could not be executed"),
         Resumed::TurnedAway => OAuthError::turned_away(),
     };
     log_grant(platform, minting, "access_token", Some(&error.description));
@@ -215,7 +219,7 @@ pub(crate) fn sign(
         let token = org.keys.sign(&server.id, claims).map_err(|error| OAuthError::internal(&error))?;
         if token.len() > TOKEN_BYTES_MAX {
             // No endpoint would accept it.
-            return Err(OAuthError::new("server_error", "The token would be too large".to_owned()));
+            return Err(OAuthError::new(OAuthErrorCode::ServerError, "The token would be too large".to_owned()));
         }
         Ok(token)
     };

@@ -14,7 +14,7 @@ pub mod token;
 
 use tenterhook_model::{AuthorizationServer, OAuthClient, Status};
 
-use error::OAuthError;
+use error::{OAuthError, OAuthErrorCode};
 
 use tenterhook_platform::OrgSnapshot;
 
@@ -41,7 +41,7 @@ pub(crate) fn requested_scopes(
         }
         if !known().any(|scope| scope.name == name) {
             return Err(OAuthError::of_configuration(
-                "invalid_scope",
+                OAuthErrorCode::InvalidScope,
                 "One or more scopes are not configured for the authorization server resource.",
             ));
         }

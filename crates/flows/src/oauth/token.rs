@@ -25,7 +25,7 @@ use crate::commitment::Commitment;
 use super::{
     authorize::protocol_request,
     client,
-    error::OAuthError,
+    error::{OAuthError, OAuthErrorCode},
     mint::{self, Minting, SignedTokens, thaw},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
@@ -99,11 +99,11 @@ pub async fn issue(
     let grant_type = parameters.require("grant_type")?;
     if !matches!(grant_type, "client_credentials" | "authorization_code" | "refresh_token") {
         let text = format!("The grant type is not supported: {}", grant_type.chars().take(100).collect::<String>());
-        return Err(OAuthError::new("unsupported_grant_type", text));
+        return Err(OAuthError::new(OAuthErrorCode::UnsupportedGrantType, text));
     }
     if !client.grant_types.iter().any(|allowed| allowed == grant_type) {
         let text = format!("The client is not authorized to use the grant type `{grant_type}`.");
-        return Err(OAuthError::of_configuration("unauthorized_client", text));
+        return Err(OAuthError::of_configuration(OAuthErrorCode::UnauthorizedClient, text));
     }
     parameters.check_sent(caller)?;
     let request = Request { org, server, caller, parameters, client, commitment };
@@ -119,13 +119,13 @@ async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Resul
     let scopes = requested_scopes(org, server, parameters.get("scope"))?;
     if scopes.is_empty() {
         return Err(OAuthError::of_configuration(
-            "invalid_scope",
+            OAuthErrorCode::InvalidScope,
             "The authorization server resource does not have any configured default scopes, 'scope' must be provided.",
         ));
     }
     if scopes.iter().any(|scope| matches!(scope.as_str(), "openid" | "offline_access")) {
         return Err(OAuthError::new(
-            "invalid_scope",
+            OAuthErrorCode::InvalidScope,
             "This grant has no user: `openid` and `offline_access` cannot be granted.",
         ));
     }
@@ -382,7 +382,7 @@ fn is_within_grace(grace_seconds: u32, used: Timestamp, asked: Timestamp) -> boo
 
 pub(super) fn denied() -> OAuthError {
     OAuthError::of_configuration(
-        "access_denied",
+        OAuthErrorCode::AccessDenied,
         "Policy evaluation failed for this request, please check the policy configurations.",
     )
 }
@@ -418,7 +418,10 @@ fn narrowed(granted: &[String], scope: Option<&str>) -> Result<Vec<String>, OAut
     let mut wanted: Vec<String> = Vec::new();
     for scope in scope.split_ascii_whitespace() {
         if !granted.iter().any(|granted| granted == scope) {
-            return Err(OAuthError::new("invalid_scope", "A refresh cannot ask for scopes that were not granted."));
+            return Err(OAuthError::new(
+                OAuthErrorCode::InvalidScope,
+                "A refresh cannot ask for scopes that were not granted.",
+            ));
         }
         if !wanted.iter().any(|wanted| wanted == scope) {
             wanted.push(scope.to_owned());

@@ -57,7 +57,7 @@ async fn commands_change_the_token_and_an_error_refuses_it() {
 
     for description in ["Account is on hold", "The callback service returned an error"] {
         let refused = client_credentials(&rig).await.unwrap_err();
-        assert_eq!((refused.code, refused.description.as_str()), ("server_error", description));
+        assert_eq!((refused.code.as_str(), refused.description.as_str()), ("server_error", description));
         assert_eq!(refused.fault, Fault::Request);
         assert_eq!(ended(&rig, GRANT).await, Some((LogResult::Failure, Some(description.to_owned()))));
     }
@@ -133,7 +133,7 @@ async fn a_hook_whose_policy_stops_the_flow_issues_no_token_without_its_service(
     client_credentials(&rig).await.unwrap();
     for description in ["The inline hook could not be executed", "Account is on hold"] {
         let stopped = client_credentials(&rig).await.unwrap_err();
-        assert_eq!((stopped.code, stopped.description.as_str()), ("server_error", description));
+        assert_eq!((stopped.code.as_str(), stopped.description.as_str()), ("server_error", description));
         assert_eq!(ended(&rig, GRANT).await, Some((LogResult::Failure, Some(description.to_owned()))));
     }
 }

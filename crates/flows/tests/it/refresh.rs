@@ -20,7 +20,7 @@ fn next(tokens: &Value) -> &Value {
 }
 
 async fn is_refused(rig: &Rig, token: &Value) -> bool {
-    refresh(rig, token).await.is_err_and(|error| error.code == "invalid_grant")
+    refresh(rig, token).await.is_err_and(|error| error.code.as_str() == "invalid_grant")
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_refresh_asks_again_rotates_and_notices_reuse() {
     let first = tokens_for_long(&rig).await;
 
     rig.service.then(&[Step::Answer(200, r#"{"error":{"errorSummary":"later"}}"#), GOLD]);
-    assert_eq!(refresh(&rig, next(&first)).await.unwrap_err().code, "server_error");
+    assert_eq!(refresh(&rig, next(&first)).await.unwrap_err().code.as_str(), "server_error");
     // A refusal leaves the refresh token usable.
     let second = refresh(&rig, next(&first)).await.unwrap();
     let request = documents(&rig).pop().unwrap();

@@ -122,7 +122,7 @@ pub(super) fn wrong_status(text: &str, status: UserStatus) -> ManagementError {
     ManagementError::field("status", &format!("{text}: the user is {}", status.as_str()))
 }
 
-/// Logs what became of a user.
+/// Logs a transition of a user.
 pub(super) fn log_transition(
     platform: &Platform,
     administrator: &Administrator,

@@ -137,7 +137,7 @@ pub async fn list(
     Ok(platform.store().list_users(&administrator.token.org_id, query).await?)
 }
 
-/// Changes attributes and the password of a user. A password that is set ends what the user had to do about it.
+/// Changes attributes and the password of a user. A new password ends an expiry or a recovery that is pending.
 ///
 /// # Errors
 /// Everything that is wrong with the request or the profile; a login that is taken; a user who has left.

@@ -10,7 +10,7 @@ use crate::{
     request::{BLANK, Causes, Given, INVALID, Submitted},
 };
 
-/// What the summary of an error names.
+/// The subject of an error's summary.
 pub const MODEL: &str = "profile";
 /// The same where a password is changed.
 pub const PASSWORD_MODEL: &str = "password";

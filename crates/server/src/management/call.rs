@@ -1,4 +1,4 @@
-//! What a handler of the management API gets: who asks, the ids of the path, the query, the body.
+//! A request of the management API as its handler gets it: the requester, the ids of the path, the query, the body.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     App,
     error::ApiError,
     patience::{self, Unread},
-    plain_text::{NUL, member_with_nul},
+    plain_text::member_with_nul,
 };
 
 /// Bytes of a body of the management API.
@@ -64,7 +64,7 @@ impl<B> Call<B, Admin> {
     }
 }
 
-/// Who may ask.
+/// The kind of requester that an operation is open to.
 pub(crate) trait Who: FromRequestParts<App, Rejection = ApiError> + Send + 'static {
     const NEEDS_TOKEN: bool;
 }
@@ -87,7 +87,7 @@ impl FromRequestParts<App> for Admin {
     }
 }
 
-/// Anybody; the org that is asked.
+/// Any requester; holds the org of the request.
 pub(crate) struct Anybody(pub(crate) Arc<OrgSnapshot>);
 
 impl Who for Anybody {
@@ -102,7 +102,7 @@ impl FromRequestParts<App> for Anybody {
     }
 }
 
-/// What a handler reads of a body.
+/// A type that the body of a request is read into.
 pub(crate) trait RequestBody: Sized + Send + 'static {
     fn read(request: Request) -> impl Future<Output = Result<Self, ApiError>> + Send;
 
@@ -110,7 +110,7 @@ pub(crate) trait RequestBody: Sized + Send + 'static {
     fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription>;
 }
 
-/// Nothing, whatever is sent.
+/// No body; whatever is sent is not read.
 pub(crate) struct NoBody;
 
 impl RequestBody for NoBody {
@@ -129,11 +129,11 @@ impl RequestBody for NoBody {
 /// Every member is a [`Given`](tenterhook_management::request::Given), or a struct of such members that is read with
 /// [`below`]: reading never fails. [`Members`] has the same names as the struct, and those that are not read.
 pub(crate) trait ResourceBody: DeserializeOwned + Default + Described + Send + 'static {
-    /// What the summary of an error names.
+    /// The subject of an error's summary.
     const MODEL: &'static str;
     /// Which members a body may have.
     const MEMBERS: Members;
-    /// What the operations get.
+    /// The request as the operations get it.
     type Request: Send;
 
     fn into_request(self) -> Self::Request;
@@ -144,7 +144,7 @@ pub(crate) fn below<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(de
     Ok(object(Value::deserialize(deserializer)?))
 }
 
-/// The same for an object whose absence says something else than an empty one. Null is an empty one.
+/// The same for an object whose absence means something else than an empty object. Null means an empty object.
 pub(crate) fn below_if_given<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -208,7 +208,7 @@ impl RequestBody for JsonBody {
         }
         let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedBody)?;
         if let Some(place) = member_with_nul(&value) {
-            return Err(with_nul("body", &place));
+            return Err(ApiError::NulCharacter { subject: "body", place });
         }
         Ok(Self { value, bytes })
     }
@@ -228,7 +228,7 @@ impl RequestBody for OptionalJsonBody {
         if request.body().size_hint().exact() == Some(0) {
             return Ok(Self(None));
         }
-        // A body whose length is not told may be empty as well.
+        // A body of unknown length may be empty too.
         let (parts, body) = request.into_parts();
         let bytes = read_body(body).await?;
         if bytes.is_empty() {
@@ -250,9 +250,4 @@ async fn read_body(body: HttpBody) -> Result<Bytes, ApiError> {
         Unread::Late => ApiError::BodyTimeout,
         Unread::Broken => ApiError::MalformedBody,
     })
-}
-
-/// A text at `place` has a NUL character.
-pub(super) fn with_nul(subject: &'static str, place: &str) -> ApiError {
-    ApiError::Validation { subject, causes: vec![format!("{}: {NUL}", place.replace('\0', "\u{fffd}"))] }
 }

@@ -15,7 +15,7 @@ use crate::error::ApiError;
 /// The OpenAPI document, as `cargo xtask generate` writes it.
 pub(crate) const DOCUMENT: &str = include_str!("../../../../openapi/management.openapi.json");
 
-/// What needs no token.
+/// The routes that need no token.
 pub(super) fn public_routes() -> Routes {
     Routes::of("Description", "okta.orgs").get("/openapi.json", "getDescription", description)
 }

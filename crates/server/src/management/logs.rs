@@ -1,15 +1,16 @@
 //! `GET /api/v1/logs` (`system-log.md` section 1).
 
-use serde_json::Value;
 use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_management::logs::{self, LOG_RETENTION_SECONDS};
-use tenterhook_model::{LogCursor, LogEvent, LogFilter, LogQuery};
+use tenterhook_model::{LogCursor, LogFilter, LogQuery};
 
 use super::{
     answer::{List, Parameter},
     call::Call,
     given,
+    log_event::ShownLogEvent,
     paging::{ListUrl, only},
+    query::{self, QueryProblem},
     route::Routes,
 };
 use crate::error::ApiError;
@@ -39,7 +40,7 @@ struct Asked {
     since_by_default: Option<Timestamp>,
 }
 
-async fn list(call: Call) -> Result<List<Value>, ApiError> {
+async fn list(call: Call) -> Result<List<ShownLogEvent<'static>>, ApiError> {
     let url = ListUrl::of(&call);
     let org = &call.administrator().token.org_id;
     let Asked { query, since_by_default } = read(org, call.query(), call.platform().now())?;
@@ -52,18 +53,18 @@ async fn list(call: Call) -> Result<List<Value>, ApiError> {
         url.with(&parameters)
     });
     let next = next.or_else(|| query.polling.then(|| url.itself()));
-    Ok(url.list(page.events.iter().map(LogEvent::to_json).collect(), next))
+    Ok(url.list(page.events.into_iter().map(Into::into).collect(), next))
 }
 
 fn read(org: &OrgId, raw: Option<&str>, now: Timestamp) -> Result<Asked, ApiError> {
     let parameter = |name: &str| given(raw, name);
     only(raw, &["limit", "after", "sortOrder"])?;
-    let mut causes = Vec::new();
-    let mut date = |name: &str| match parameter(name).map(|text| text.parse::<Timestamp>()) {
+    let mut problems = Vec::new();
+    let mut date = |name: &'static str| match parameter(name).map(|text| text.parse::<Timestamp>()) {
         None => None,
         Some(Ok(date)) => Some(date),
         Some(Err(error)) => {
-            causes.push(format!("{name}: {error} or empty."));
+            problems.push(QueryProblem::Date { name, error });
             None
         }
     };
@@ -72,7 +73,7 @@ fn read(org: &OrgId, raw: Option<&str>, now: Timestamp) -> Result<Asked, ApiErro
         None => LIMIT_DEFAULT,
         Some(Ok(limit)) if limit <= LIMIT_MAX => limit,
         Some(_) => {
-            causes.push(format!("limit: must be a number from 0 to {LIMIT_MAX}."));
+            problems.push(QueryProblem::Limit { least: 0, most: LIMIT_MAX });
             LIMIT_DEFAULT
         }
     };
@@ -80,7 +81,7 @@ fn read(org: &OrgId, raw: Option<&str>, now: Timestamp) -> Result<Asked, ApiErro
         None | Some("ASCENDING") => false,
         Some("DESCENDING") => true,
         Some(_) => {
-            causes.push("sortOrder: must be ASCENDING or DESCENDING.".to_owned());
+            problems.push(QueryProblem::SortOrder);
             false
         }
     };
@@ -88,13 +89,11 @@ fn read(org: &OrgId, raw: Option<&str>, now: Timestamp) -> Result<Asked, ApiErro
         None => None,
         Some(Ok(cursor)) => Some(cursor),
         Some(Err(_)) => {
-            causes.push("after: must be taken from a next link.".to_owned());
+            problems.push(QueryProblem::After);
             None
         }
     };
-    if !causes.is_empty() {
-        return Err(ApiError::Validation { subject: "logs", causes });
-    }
+    query::check("logs", problems)?;
     // The vendor's own clients ask for times long ago, and expect what there is.
     let since = since.map(|since| since.max(now.plus_seconds(-LOG_RETENTION_SECONDS)));
     let polling = until.is_none() && !descending;

@@ -8,6 +8,7 @@ mod clients;
 mod description;
 mod hook_keys;
 mod inline_hooks;
+mod log_event;
 mod logs;
 #[cfg(feature = "schema")]
 pub(crate) mod openapi;
@@ -15,6 +16,7 @@ mod organization;
 mod orgs;
 mod paging;
 mod policies;
+pub(crate) mod query;
 mod route;
 mod rules;
 mod scopes;
@@ -39,10 +41,8 @@ use tenterhook_model::{ApiToken, Org};
 use tenterhook_platform::{Caller, Network, OrgSnapshot};
 use tokio::time::Instant;
 
-use self::{
-    call::with_nul,
-    route::{Route, Routes},
-};
+pub use self::log_event::ShownLogEvent;
+use self::route::{Route, Routes};
 use crate::{
     App, LookupQueueKey, accept::Tasks, error::ApiError, judged_again::judged_again, plain_text::parameter_with_nul,
     rate_limit::Requester, to_its_end::to_its_end,
@@ -74,7 +74,7 @@ fn routes_with_token() -> Vec<Route> {
     resources.into_iter().flat_map(Routes::into_vec).collect()
 }
 
-/// The routes that need none.
+/// The routes that need no token.
 fn public_routes() -> Vec<Route> {
     let resources = [inline_hooks::public_routes(), organization::public_routes(), description::public_routes()];
     resources.into_iter().flat_map(Routes::into_vec).collect()
@@ -88,7 +88,7 @@ pub(crate) fn table() -> Vec<Route> {
 
 pub(crate) fn routes(app: &App) -> Router<App> {
     route::router(routes_with_token()).route_layer(middleware::from_fn_with_state(app.clone(), limited)).merge(
-        // Not counted: nobody could tell those apart who ask for it, and one would use up what a hook's service has.
+        // Not counted: their requesters cannot be told apart, so one of them could use up the limit of a hook's service.
         route::router(public_routes())
             .route_layer(middleware::from_fn(judged))
             .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
@@ -165,7 +165,7 @@ fn judge(request: &Request) -> Result<(), ApiError> {
         return Err(ApiError::BadMediaType);
     }
     match request.uri().query().and_then(parameter_with_nul) {
-        Some(name) => Err(with_nul("query", &name)),
+        Some(place) => Err(ApiError::NulCharacter { subject: "query", place }),
         None => Ok(()),
     }
 }
@@ -191,9 +191,9 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 #[derive(Clone)]
 struct Presented(Option<ApiToken>);
 
-/// The token of `Authorization: SSWS` and the token, with any white space between them. `crowded` is where it comes from
-/// while requests without a valid one are refused: to tell administrators from them must take neither the whole database nor
-/// the time of administrators elsewhere.
+/// The valid token of the header `Authorization: SSWS TOKEN`, with any white space between the words. `crowded` is the network
+/// of the request while requests without a valid token are refused. Then lookups queue by network, so that guesses take
+/// neither the whole database nor the time of administrators in other networks.
 async fn find_token(
     app: &App,
     (org, is_for_operators): (&Org, bool),

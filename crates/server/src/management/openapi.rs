@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document of the management API, made of the route table. Only `cargo xtask generate` builds this; the
+//! The OpenAPI 3.1 document of the management API, generated from the route table. Only `cargo xtask generate` builds this; the
 //! server embeds the committed document.
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{answer::sentence, route::Route};
 
-/// What a body is.
+/// The description of a body.
 pub(crate) struct BodyDescription {
     pub(crate) schema: Value,
     pub(crate) required: bool,
 }
 
-/// What an answer is.
+/// The description of an answer.
 pub(crate) struct AnswerDescription {
     pub(crate) status: u16,
     pub(crate) schema: Option<Value>,

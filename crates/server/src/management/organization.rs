@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// What needs no token.
+/// The routes that need no token.
 pub(super) fn public_routes() -> Routes {
     Routes::of("Organization", "okta.orgs").get("/.well-known/okta-organization", "getOrganization", organization)
 }

@@ -14,6 +14,7 @@ use super::{
     answer::{Answer, Described, List, Parameter},
     call::Call,
     given,
+    query::{self, FilterProblem, QueryProblem},
 };
 use crate::error::ApiError;
 
@@ -68,21 +69,16 @@ const OF_LISTS: [&str; 9] = ["q", "search", "filter", "limit", "after", "cursor"
 pub(super) fn only(raw: Option<&str>, evaluated: &[&str]) -> Result<(), ApiError> {
     match OF_LISTS.into_iter().filter(|name| !evaluated.contains(name)).find(|name| given(raw, name).is_some()) {
         None => Ok(()),
-        Some("q") => Err(ApiError::InvalidFilter("`q` is not evaluated here")),
-        Some("search") => Err(ApiError::InvalidFilter("`search` is not evaluated here")),
-        Some("filter") => Err(ApiError::InvalidFilter("`filter` is not evaluated here")),
-        Some(name) => {
-            let cause = format!("{name}: The parameter is not supported here");
-            Err(ApiError::Validation { subject: "query", causes: vec![cause] })
-        }
+        Some(name @ ("q" | "search" | "filter")) => Err(ApiError::Filter(FilterProblem::NotEvaluated(name))),
+        Some(name) => query::check("query", vec![QueryProblem::Unsupported(name)]),
     }
 }
 
 /// `limit` of a query, from 1 to [`LIMIT_MAX`].
-pub(super) fn limit(raw: Option<&str>) -> Result<Option<usize>, String> {
+fn limit(raw: Option<&str>) -> Result<Option<usize>, QueryProblem> {
     let Some(text) = given(raw, "limit") else { return Ok(None) };
     let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-    limit.map(Some).ok_or_else(|| format!("limit: must be a number from 1 to {LIMIT_MAX}."))
+    limit.map(Some).ok_or(QueryProblem::Limit { least: 1, most: LIMIT_MAX as u64 })
 }
 
 /// A text that one of the searched members contains.
@@ -131,7 +127,7 @@ impl<T: Listed + Serialize + Described + Send + 'static> Answer for List<T> {
 pub(super) fn listed<T: Listed, B>(call: &Call<B>, items: impl Iterator<Item = T>) -> Result<List<T>, ApiError> {
     let raw = call.query();
     only(raw, if T::IS_SEARCHED { &["q", "limit", "after"] } else { &["limit", "after"] })?;
-    let limit = limit(raw).map_err(|cause| ApiError::Validation { subject: "query", causes: vec![cause] })?;
+    let limit = limit(raw).map_err(|problem| ApiError::Query { subject: "query", problems: vec![problem] })?;
     let (q, after) = (given(raw, "q").map(|q| q.to_lowercase()), given(raw, "after"));
     let found = |item: &T, q: &str| item.searched().iter().any(|text| text.to_lowercase().contains(q));
     let mut items: Vec<T> = items.filter(|item| q.as_deref().is_none_or(|q| found(item, q))).collect();
@@ -151,15 +147,15 @@ pub(super) fn read_page<I: FromStr>(
     searched: &[&str],
 ) -> Result<(Option<I>, usize), ApiError> {
     only(raw, &[&["limit", "after"], searched].concat())?;
-    let mut causes = Vec::new();
-    let limit = limit(raw).map_err(|cause| causes.push(cause));
+    let mut problems = Vec::new();
+    let limit = limit(raw).map_err(|problem| problems.push(problem));
     let after = given(raw, "after").map(|text| text.parse::<I>()).transpose();
     if after.is_err() {
-        causes.push("after: must be taken from a next link.".to_owned());
+        problems.push(QueryProblem::After);
     }
     match (after, limit) {
         (Ok(after), Ok(limit)) => Ok((after, limit.unwrap_or(LIMIT_MAX))),
-        _ => Err(ApiError::Validation { subject, causes }),
+        _ => Err(ApiError::Query { subject, problems }),
     }
 }
 

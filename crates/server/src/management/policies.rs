@@ -57,7 +57,7 @@ pub(super) struct PolicyBody {
     conditions: PolicyConditionsBody,
 }
 
-/// What a policy is for.
+/// The clients that a policy applies to.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AccessPolicyConditionsRequest"))]
@@ -119,7 +119,7 @@ pub(super) struct PolicyAnswer {
     links: SelfLink,
 }
 
-/// What a policy is for.
+/// The clients that a policy applies to.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AccessPolicyConditions"))]

@@ -1,7 +1,7 @@
 //! The route table of the management API. The router is built from it and the OpenAPI document describes it, so that no
 //! route is without a description.
 //!
-//! A handler is a function from a [`Call`] to an [`Answer`]; what it reads and what it answers are told by its types.
+//! A handler is a function from a [`Call`] to an [`Answer`]; its types say what it reads and what it answers.
 
 use axum::{
     Router,
@@ -27,7 +27,7 @@ pub(crate) struct Route {
     pub(crate) operation: &'static str,
     /// The resource, by which the document groups operations.
     pub(crate) tag: &'static str,
-    /// What a token must allow; `None` where none is needed.
+    /// The scope that a token must allow; `None` where no token is needed.
     pub(crate) scope: Option<String>,
     /// Parameters of the query.
     pub(crate) parameters: Vec<Parameter>,
@@ -46,7 +46,7 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// None yet. `scope` is what a token's scopes for the resource begin with: `okta.inlineHooks`.
+    /// An empty table. `scope` is the beginning of the resource's scopes: `okta.inlineHooks`.
     pub(crate) fn of(tag: &'static str, scope: &'static str) -> Self {
         Self { tag, scope, table: Vec::new() }
     }
@@ -96,7 +96,7 @@ impl Routes {
     ) -> Self {
         let scope = |right: &str| format!("{}.{right}", self.scope);
         let scope = W::NEEDS_TOKEN.then(|| scope(if method == Method::GET { "read" } else { "manage" }));
-        // The methods of the table are those of its functions.
+        // There is a filter for every method that this table has a function for.
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
         self.table.push(Route {
             method,

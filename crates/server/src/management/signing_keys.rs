@@ -27,7 +27,7 @@ pub(super) fn routes() -> Routes {
     )
 }
 
-/// What asks for a new key.
+/// A request for a new key.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "KeyRotationRequest"))]

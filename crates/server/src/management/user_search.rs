@@ -1,31 +1,30 @@
 //! Search parameters of user lists: `q`, and the conditions of `filter` and `search` that have an index.
 
-use tenterhook_model::{SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition};
+use tenterhook_model::{SearchText, SearchedAttribute, UserCondition};
 
-use super::given;
+use super::{
+    given,
+    query::{FilterProblem, QueryProblem},
+};
 use crate::error::ApiError;
 
 /// Conditions of one `filter` or `search`.
 const CONDITIONS_MAX: usize = 5;
-const FILTER: &str = "`filter` takes conditions such as `profile.login eq \"ada@example.com\"`, joined by `and`, on login, email, \
-                      firstName, lastName and externalId";
-const SEARCH: &str = "`search` takes conditions such as `profile.login sw \"ada\"`, with `eq` or `sw`, joined by `and`, on login, \
-                      email, firstName, lastName and externalId";
 
 /// The conditions of a query.
 pub(super) fn conditions(raw: Option<&str>) -> Result<Vec<UserCondition>, ApiError> {
     let mut conditions = Vec::new();
     if let Some(q) = given(raw, "q") {
-        let text = SearchText::new(&q).ok_or_else(|| ApiError::Validation {
-            subject: "users",
-            causes: vec![format!("q: must have fewer than {USER_KEY_CHARACTERS_MAX} characters.")],
-        })?;
+        let text = SearchText::new(&q)
+            .ok_or_else(|| ApiError::Query { subject: "users", problems: vec![QueryProblem::SearchTooLong] })?;
         conditions.push(UserCondition::AnyBegins(text));
     }
-    for (name, with_beginnings, refused) in [("filter", false, FILTER), ("search", true, SEARCH)] {
+    for (name, with_beginnings, refused) in
+        [("filter", false, FilterProblem::Filter), ("search", true, FilterProblem::Search)]
+    {
         if let Some(text) = given(raw, name) {
             let read = read(&text, with_beginnings).filter(|read| read.len() <= CONDITIONS_MAX);
-            conditions.extend(read.ok_or(ApiError::InvalidFilter(refused))?);
+            conditions.extend(read.ok_or(ApiError::Filter(refused))?);
         }
     }
     Ok(conditions)

@@ -15,6 +15,7 @@ use super::{
     call::{Body, Call, OptionalJsonBody, ResourceBody, below},
     given,
     paging::{Listed, only, page, read_page},
+    query::{self, QueryProblem},
     route::Routes,
     user_search::conditions,
 };
@@ -452,28 +453,20 @@ async fn create(call: Call<Body<UserBody>>) -> Result<Json<UserAnswer>, ApiError
 
 /// Whether a new user is activated, as it is unless the query says otherwise.
 fn read_activate(raw: Option<&str>) -> Result<bool, ApiError> {
-    let parameter = |name: &str| given(raw, name);
-    let mut causes = unsupported(raw, &["provider", "nextLogin"]);
-    let activate = match parameter("activate").as_deref() {
-        None | Some("true") => true,
-        Some("false") => false,
-        Some(_) => {
-            causes.insert(0, "activate: must be true or false.".to_owned());
-            true
-        }
+    let (activate, problem) = match given(raw, "activate").as_deref() {
+        None | Some("true") => (true, None),
+        Some("false") => (false, None),
+        Some(_) => (true, Some(QueryProblem::Activate)),
     };
-    if causes.is_empty() { Ok(activate) } else { Err(ApiError::Validation { subject: "query", causes }) }
+    let unsupported = unsupported(raw, &["provider", "nextLogin"]);
+    query::check("query", problem.into_iter().chain(unsupported).collect())?;
+    Ok(activate)
 }
 
 /// Parameters that ask for something that is not done. With `false` they ask for what is done anyway.
-fn unsupported(raw: Option<&str>, names: &[&str]) -> Vec<String> {
+fn unsupported(raw: Option<&str>, names: &[&'static str]) -> Vec<QueryProblem> {
     let asked = names.iter().filter(|name| given(raw, name).is_some_and(|value| value != "false"));
-    asked.map(|name| format!("{name}: The parameter is not supported here")).collect()
-}
-
-fn refuse_unsupported(raw: Option<&str>, names: &[&str]) -> Result<(), ApiError> {
-    let causes = unsupported(raw, names);
-    if causes.is_empty() { Ok(()) } else { Err(ApiError::Validation { subject: "query", causes }) }
+    asked.map(|name| QueryProblem::Unsupported(name)).collect()
 }
 
 async fn retrieve(call: Call) -> Result<Json<UserAnswer>, ApiError> {
@@ -498,7 +491,7 @@ async fn update(call: &Call<Body<UserBody>>, how: ProfileChange) -> Result<Json<
 
 /// The first time the user is deactivated, the second time removed.
 async fn remove(call: Call) -> Result<NoContent, ApiError> {
-    refuse_unsupported(call.query(), &["sendEmail"])?;
+    query::check("query", unsupported(call.query(), &["sendEmail"]))?;
     users::delete(call.platform(), call.administrator(), call.id("userId")).await?;
     Ok(NoContent)
 }
@@ -539,9 +532,9 @@ async fn reset_password(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiEr
 async fn transition(
     call: &Call<OptionalJsonBody>,
     transition: UserTransition,
-    unsupported: &[&str],
+    not_done: &[&'static str],
 ) -> Result<User, ApiError> {
-    refuse_unsupported(call.query(), unsupported)?;
+    query::check("query", unsupported(call.query(), not_done))?;
     Ok(users::transition(call.platform(), call.administrator(), call.id("userId"), transition).await?)
 }
 

@@ -14,17 +14,18 @@ use tenterhook_flows::{
     commitment::Commitment,
     oauth::{
         authorize::{self, AuthorizeAnswer, ResponseMode, registered_redirect_uri},
-        error::{Fault, OAuthError},
+        error::Fault,
         parameters::Parameters,
     },
     sign_in::{self, SignedIn},
 };
 use tenterhook_management::administrator::ManagementError;
-use tenterhook_platform::{Caller, OrgSnapshot, StoreError, entropy::random_token};
+use tenterhook_platform::{Caller, OrgSnapshot, entropy::random_token};
 use url::Url;
 
 use super::{
-    pages::{FormPost, Problem, SignIn, form_targets, page},
+    errors::{RequestProblem, page_away, problem},
+    pages::{FormPost, SignIn, form_targets, page},
     query, server,
     token::{form, form_bytes, taken_apart},
 };
@@ -70,7 +71,7 @@ async fn authorize(
         }
         AuthorizeAnswer::Redirect { redirect_uri, mode, parameters, fault } => {
             let response = redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>());
-            marked(response, fault == Some(Fault::Configuration), away)
+            marked(response, fault == Some(Fault::Configuration), page_away)
         }
     })
 }
@@ -95,7 +96,7 @@ async fn authorize_by_form(
     }
     let query = query::of_bytes(&[pieces.as_bytes(), &form].concat());
     if query.len() > QUERY_BYTES_MAX {
-        return Ok(problem(&OAuthError::invalid_request("The request is too large.")));
+        return Ok(problem(&RequestProblem::TooLarge.into()));
     }
     Ok(see_other(&format!("/oauth2/{name}/v1/authorize?{query}")))
 }
@@ -118,8 +119,7 @@ async fn sign_in(
     };
     let expected = cookie(&headers, &caller, CSRF);
     if expected.is_none() || expected.as_deref() != form.get("csrf") {
-        let text = "The sign-in page has expired or was opened elsewhere. Go back to the application and try again.";
-        return Ok(problem(&OAuthError::new("invalid_request", text)));
+        return Ok(problem(&RequestProblem::SignInExpired.into()));
     }
     let login = form.get("login").unwrap_or_default().to_owned();
     let password = Secret::new(form.get("password").unwrap_or_default());
@@ -208,23 +208,6 @@ fn sign_in_page(
     let mut response = page(status, &template, &form_targets(redirect_uri.unwrap_or_default()));
     set_cookie(&mut response, caller, CSRF, csrf.expose(), "Strict");
     response
-}
-
-fn problem(error: &OAuthError) -> Response {
-    error.log();
-    let status = match error.fault {
-        Fault::Request | Fault::Configuration => StatusCode::BAD_REQUEST,
-        Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Fault::TurnedAway => StatusCode::TOO_MANY_REQUESTS,
-    };
-    let template = Problem { title: "This request cannot be answered", text: &error.description, code: error.code };
-    marked(page(status, &template, "'none'"), error.fault == Fault::Configuration, away)
-}
-
-/// The page for an unavailable store.
-fn away(error: StoreError) -> Response {
-    problem(&error.into())
 }
 
 fn redirect(redirect_uri: &str, mode: ResponseMode, parameters: &[(&'static str, String)]) -> Response {

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod cross_origin;
+mod errors;
 mod pages;
 mod query;
 mod token;

@@ -6,37 +6,29 @@ use axum::{
     Extension, Json, Router,
     body::{Body, Bytes},
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware,
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use serde_json::json;
 use tenterhook_flows::{
     commitment::Commitment,
     oauth::{
-        error::{Fault, OAuthError},
+        error::OAuthError,
         inspect,
         parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
         token,
     },
 };
-use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::AuthorizationServer;
-use tenterhook_platform::{Caller, OrgSnapshot, StoreError};
+use tenterhook_platform::{Caller, OrgSnapshot};
 
 use super::{
     cross_origin::{cross_origin, preflight},
+    errors::{RequestProblem, away, refused, unauthorized},
     server,
 };
-use crate::{
-    App,
-    accept::Tasks,
-    error::ApiError,
-    judged_again::marked,
-    patience::{self, Unread},
-    to_its_end::to_its_end,
-};
+use crate::{App, accept::Tasks, error::ApiError, judged_again::marked, patience, to_its_end::to_its_end};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -160,7 +152,7 @@ async fn userinfo_by_form(
 
 async fn about_user(app: &App, org: &OrgSnapshot, server: &AuthorizationServer, token: Option<&str>) -> Response {
     let Some(token) = token else {
-        return unauthorized(&OAuthError::new("invalid_token", "The access token is missing."));
+        return unauthorized(&RequestProblem::NoAccessToken.into());
     };
     match inspect::userinfo(&app.platform, org, server, token).await {
         Ok(answer) => Json(answer).into_response(),
@@ -204,55 +196,7 @@ pub(super) async fn form_bytes(headers: &HeaderMap, body: Body, bytes_max: usize
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(OAuthError::invalid_request("Send the parameters as `application/x-www-form-urlencoded`."));
+        return Err(RequestProblem::MediaType.into());
     }
-    patience::read(body, bytes_max).await.map_err(|unread| {
-        OAuthError::invalid_request(match unread {
-            Unread::Late => "The request's body did not arrive in time.",
-            Unread::TooLarge | Unread::Broken => "The request is too large or incomplete.",
-        })
-    })
-}
-
-/// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5); a
-/// bound on open calls has the vendor's error body (`overview.md` section 5).
-fn refused(error: &OAuthError) -> Response {
-    error.log();
-    let status = match (error.code, error.fault) {
-        (_, Fault::TurnedAway) => return ApiError::from(ManagementError::TurnedAway).into_response(),
-        ("invalid_client", _) => StatusCode::UNAUTHORIZED,
-        (_, Fault::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
-        (_, Fault::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
-        (_, Fault::Request | Fault::Configuration) => StatusCode::BAD_REQUEST,
-    };
-    let mut response =
-        (status, Json(json!({ "error": error.code, "error_description": error.description }))).into_response();
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
-    }
-    marked(response, error.fault == Fault::Configuration, away)
-}
-
-/// The error for an unavailable store.
-fn away(error: StoreError) -> Response {
-    refused(&error.into())
-}
-
-/// An error of a protected resource (RFC 6750 section 3).
-fn unauthorized(error: &OAuthError) -> Response {
-    let status = match (error.code, error.fault) {
-        ("insufficient_scope", _) => StatusCode::FORBIDDEN,
-        ("invalid_token", _) => StatusCode::UNAUTHORIZED,
-        // The token may be valid, so the client is not asked for another one.
-        (_, Fault::Unavailable) => return refused(error),
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    error.log();
-    let mut response =
-        (status, Json(json!({ "error": error.code, "error_description": error.description }))).into_response();
-    let challenge = format!("Bearer error=\"{}\", error_description=\"{}\"", error.code, error.description);
-    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    response
+    patience::read(body, bytes_max).await.map_err(|unread| RequestProblem::from(unread).into())
 }

@@ -1,0 +1,122 @@
+//! Errors of the OAuth endpoints become answers here: JSON for clients, a challenge for protected resources, and a page for
+//! users. The authorization endpoint sends its other errors by redirect.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::Serialize;
+use tenterhook_flows::oauth::error::{Fault, OAuthError, OAuthErrorCode};
+use tenterhook_management::administrator::ManagementError;
+use tenterhook_platform::StoreError;
+
+use super::pages::{Problem, page};
+use crate::{error::ApiError, judged_again::marked, patience::Unread};
+
+/// What is wrong with a request before its parameters are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RequestProblem {
+    #[error("Send the parameters as `application/x-www-form-urlencoded`.")]
+    MediaType,
+    #[error("The request's body did not arrive in time.")]
+    Late,
+    #[error("The request is too large or incomplete.")]
+    Unreadable,
+    #[error("The request is too large.")]
+    TooLarge,
+    #[error("The sign-in page has expired or was opened elsewhere. Go back to the application and try again.")]
+    SignInExpired,
+    #[error("The access token is missing.")]
+    NoAccessToken,
+}
+
+impl From<RequestProblem> for OAuthError {
+    fn from(problem: RequestProblem) -> Self {
+        let code = match problem {
+            RequestProblem::NoAccessToken => OAuthErrorCode::InvalidToken,
+            _ => OAuthErrorCode::InvalidRequest,
+        };
+        Self::new(code, problem.to_string())
+    }
+}
+
+impl From<Unread> for RequestProblem {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Late => Self::Late,
+            Unread::TooLarge | Unread::Broken => Self::Unreadable,
+        }
+    }
+}
+
+/// The body of an error (RFC 6749 section 5.2).
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'static str,
+    error_description: &'a str,
+}
+
+/// An error of the token endpoint (RFC 6749 section 5.2). A refusal by a hook is 400 too (`token.md` section 5); a
+/// bound on open calls has the vendor's error body (`overview.md` section 5).
+pub(super) fn refused(error: &OAuthError) -> Response {
+    let status = match (error.code, error.fault) {
+        (_, Fault::TurnedAway) => {
+            error.log();
+            return ApiError::from(ManagementError::TurnedAway).into_response();
+        }
+        (OAuthErrorCode::InvalidClient, _) => StatusCode::UNAUTHORIZED,
+        (_, Fault::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
+        (_, Fault::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+        (_, Fault::Request | Fault::Configuration) => StatusCode::BAD_REQUEST,
+    };
+    let challenge = (status == StatusCode::UNAUTHORIZED).then(|| "Basic realm=\"token\"".to_owned());
+    marked(json(status, error, challenge), error.fault == Fault::Configuration, away)
+}
+
+/// An error of a protected resource (RFC 6750 section 3).
+pub(super) fn unauthorized(error: &OAuthError) -> Response {
+    let status = match (error.code, error.fault) {
+        (OAuthErrorCode::InsufficientScope, _) => StatusCode::FORBIDDEN,
+        (OAuthErrorCode::InvalidToken, _) => StatusCode::UNAUTHORIZED,
+        // The token may be valid, so the client is not asked for another one.
+        (_, Fault::Unavailable) => return refused(error),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let challenge = format!("Bearer error=\"{}\", error_description=\"{}\"", error.code, error.description);
+    json(status, error, Some(challenge))
+}
+
+fn json(status: StatusCode, error: &OAuthError, challenge: Option<String>) -> Response {
+    error.log();
+    let body = ErrorBody { error: error.code.as_str(), error_description: &error.description };
+    let mut response = (status, Json(body)).into_response();
+    if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::from_str(&challenge).ok()) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// The error for an unavailable store.
+pub(super) fn away(error: StoreError) -> Response {
+    refused(&error.into())
+}
+
+/// A page that tells the user of an error that cannot be sent to the client.
+pub(super) fn problem(error: &OAuthError) -> Response {
+    error.log();
+    let status = match error.fault {
+        Fault::Request | Fault::Configuration => StatusCode::BAD_REQUEST,
+        Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::TurnedAway => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let (title, code) = ("This request cannot be answered", error.code.as_str());
+    let template = Problem { title, text: &error.description, code };
+    marked(page(status, &template, "'none'"), error.fault == Fault::Configuration, page_away)
+}
+
+/// The page for an unavailable store.
+pub(super) fn page_away(error: StoreError) -> Response {
+    problem(&error.into())
+}
