@@ -3,16 +3,16 @@
 //! The tests of the transport judge the same faults without the machine's clock; here a fault that ends later than its budget
 //! counts. A machine that does something else meanwhile is late by that, and the run says so.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{BuiltInType, hook::InlineHook};
-use tenterhook_engine::{BoxFuture, Endpoint, SystemClock, Transport as _};
+use tenterhook_engine::SystemClock;
 use tenterhook_platform::entropy::SystemEntropy;
 use tenterhook_testkit::{
-    faults::{Case, Fault, Faulty, Means, faults},
+    faults::{Case, Fault, Means, faults},
     pki::Authority,
+    transports::FaultTransports,
 };
-use tenterhook_transport::{EgressPolicy, HttpTransport, Resolve, TransportConfig};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use crate::{Error, figure};
@@ -23,24 +23,6 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 const SLACK: Duration = Duration::from_millis(20);
 /// Faults that run at the same time: few, so that they are not late because of each other.
 const AT_ONCE: usize = 8;
-
-/// Answers every name with these addresses, whatever the port.
-struct Addresses(Vec<String>);
-
-impl Resolve for Addresses {
-    fn resolve<'a>(&'a self, _: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
-        let address = |ip: &String| ip.parse().map(|ip| SocketAddr::new(ip, port)).map_err(std::io::Error::other);
-        let addresses = self.0.iter().map(address).collect();
-        Box::pin(async move { addresses })
-    }
-}
-
-/// What all faults share: the authority of the services' certificates, and the transports.
-struct Shared {
-    authority: Authority,
-    http1: HttpTransport,
-    http2: HttpTransport,
-}
 
 /// How one fault ended.
 enum Ended {
@@ -54,10 +36,8 @@ enum Ended {
 /// # Errors
 /// When an outcome is not what the contract says, or an invocation outlives its budget.
 pub(crate) async fn run() -> Result<(), Error> {
-    let authority = Authority::new()?;
-    let loopback = ["127.0.0.1".to_owned()];
-    let (http1, http2) = (transport(&authority, false, &loopback)?, transport(&authority, true, &loopback)?);
-    let shared = Arc::new(Shared { authority, http1, http2 });
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let shared = Arc::new(FaultTransports::new(Authority::new()?, clock, entropy)?);
     let faults: Arc<[Fault]> = faults().into();
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
@@ -99,29 +79,13 @@ pub(crate) async fn run() -> Result<(), Error> {
     Ok(())
 }
 
-async fn one(fault: &Fault, hook_type: BuiltInType, shared: &Shared) -> Ended {
+async fn one(fault: &Fault, hook_type: BuiltInType, shared: &FaultTransports) -> Ended {
     let means = Means { timeout: TIMEOUT, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
-    let mut refused = None;
-    let endpoint = |hook: &InlineHook| -> Arc<dyn Endpoint> {
-        match &fault.service {
-            Faulty::Resolves(addresses) => match transport(&shared.authority, false, addresses) {
-                Ok(transport) => transport.endpoint(hook, None),
-                Err(error) => {
-                    refused = Some(error.to_string());
-                    shared.http1.endpoint(hook, None)
-                }
-            },
-            Faulty::Http2(_) => shared.http2.endpoint(hook, None),
-            _ => shared.http1.endpoint(hook, None),
-        }
-    };
+    let endpoint = |hook: &InlineHook| shared.endpoint(&fault.service, hook);
     let case = match Case::start(fault, hook_type, &shared.authority, means, endpoint).await {
         Ok(case) => case,
         Err(error) => return Ended::Wrong(format!("{} ({hook_type}): {error}", fault.name)),
     };
-    if let Some(refused) = refused {
-        return Ended::Wrong(refused);
-    }
     let began = Instant::now();
     let (resumption, subject) = case.invoke().await;
     let took = began.elapsed();
@@ -129,15 +93,4 @@ async fn one(fault: &Fault, hook_type: BuiltInType, shared: &Shared) -> Ended {
         Ok(()) => Ended::Right(took.saturating_sub(case.budget())),
         Err(wrong) => Ended::Wrong(format!("{wrong}, after {took:?}")),
     }
-}
-
-fn transport(authority: &Authority, http2_prior_knowledge: bool, addresses: &[String]) -> Result<HttpTransport, Error> {
-    let config = TransportConfig {
-        policy: EgressPolicy::default().with_plain_http_to_loopback(),
-        extra_ca_pem: vec![authority.pem()],
-        http2_prior_knowledge,
-        ..TransportConfig::default()
-    };
-    let resolver = Arc::new(Addresses(addresses.to_vec()));
-    Ok(HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(SystemEntropy), resolver)?)
 }

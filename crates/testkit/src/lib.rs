@@ -16,4 +16,6 @@ pub mod records;
 pub mod rig;
 pub mod service;
 pub mod standby;
+#[cfg(feature = "transport")]
+pub mod transports;
 pub mod wait;

@@ -9,6 +9,7 @@ use tenterhook_testkit::{
     clock::Sequence,
     pki::{Authority, Certificate},
     service::{Service, Step},
+    transports::Addresses,
 };
 use tenterhook_transport::{HttpTransport, Proxy, TransportConfig};
 use tokio::{
@@ -16,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::rig::{Fixed, call, call_until, hook, strict};
+use crate::rig::{call, call_until, hook, strict};
 
 #[derive(Deserialize)]
 struct Attack {
@@ -113,7 +114,7 @@ async fn the_address_behind_a_name_is_for_the_operator_only() {
         ("9.9.9.9", "10.20.30.41", "10.20.30.41", "`10.20.30.41` is private"),
         ("9.9.9.9", "[fd00::1]", "fd00::1", "`fd00::1` is unique local"),
     ] {
-        let resolver = Arc::new(Fixed(vec![address.to_owned()]));
+        let resolver = Arc::new(Addresses(vec![address.to_owned()]));
         let entropy = Arc::new(Sequence::default());
         let transport = HttpTransport::with_resolver(config(deny), Arc::new(SystemClock), entropy, resolver).unwrap();
         // Another test may have made the first refusal, without a log.
@@ -199,7 +200,7 @@ fn proxied(authority: &Authority, proxy: &str, allow: &[&str], answers: &[&str])
         extra_ca_pem: vec![authority.pem()],
         ..TransportConfig::default()
     };
-    let resolver = Arc::new(Fixed(answers.iter().map(ToString::to_string).collect()));
+    let resolver = Arc::new(Addresses(answers.iter().map(ToString::to_string).collect()));
     HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
 }
 

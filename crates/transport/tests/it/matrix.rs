@@ -14,22 +14,20 @@ use std::{
 };
 
 use tenterhook_contract::{BuiltInType, hook::InlineHook};
-use tenterhook_engine::{BoxFuture, Call, CallPhase, Endpoint, Exchange, Progress, SystemClock, Transport as _};
+use tenterhook_engine::{BoxFuture, Call, CallPhase, Endpoint, Exchange, Progress, SystemClock};
 use tenterhook_testkit::{
     clock::Sequence,
-    faults::{Case, Fault, Faulty, Means, faults},
+    faults::{Case, Fault, Means, faults},
     pki::Authority,
+    transports::FaultTransports,
     wait,
 };
-use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{
     runtime::{Builder, Handle},
     sync::Semaphore,
     task::JoinSet,
     time::Instant,
 };
-
-use crate::rig::Fixed;
 
 /// The budget of one attempt on the paused clock.
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -46,43 +44,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Faults that run at the same time.
 const AT_ONCE: usize = 16;
 
-/// What all faults share: the authority of the services' certificates, and the transports.
-struct Shared {
-    authority: Authority,
-    http1: HttpTransport,
-    http2: HttpTransport,
-}
-
-impl Shared {
-    fn new() -> Self {
-        let authority = Authority::new().unwrap();
-        let (http1, http2) = (transport(&authority, false, LOOPBACK), transport(&authority, true, LOOPBACK));
-        Self { authority, http1, http2 }
-    }
-
-    fn endpoint(&self, faulty: &Faulty, hook: &InlineHook) -> Arc<dyn Endpoint> {
-        match faulty {
-            Faulty::Resolves(addresses) => {
-                let addresses: Vec<_> = addresses.iter().map(String::as_str).collect();
-                transport(&self.authority, false, &addresses).endpoint(hook, None)
-            }
-            Faulty::Http2(_) => self.http2.endpoint(hook, None),
-            _ => self.http1.endpoint(hook, None),
-        }
-    }
-}
-
-const LOOPBACK: &[&str] = &["127.0.0.1"];
-
-fn transport(authority: &Authority, http2_prior_knowledge: bool, addresses: &[&str]) -> HttpTransport {
-    let config = TransportConfig {
-        policy: EgressPolicy::default().with_plain_http_to_loopback(),
-        extra_ca_pem: vec![authority.pem()],
-        http2_prior_knowledge,
-        ..TransportConfig::default()
-    };
-    let resolver = Arc::new(Fixed(addresses.iter().map(|address| (*address).to_owned()).collect()));
-    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
+fn shared() -> FaultTransports {
+    FaultTransports::new(Authority::new().unwrap(), Arc::new(SystemClock), Arc::new(Sequence::default())).unwrap()
 }
 
 fn means(timeout: Duration) -> Means {
@@ -103,7 +66,7 @@ impl Endpoint for Watched {
 }
 
 /// Runs a fault that shows by itself: what is wrong, if anything.
-async fn run(fault: &Fault, hook_type: BuiltInType, shared: &Shared) -> Result<(), String> {
+async fn run(fault: &Fault, hook_type: BuiltInType, shared: &FaultTransports) -> Result<(), String> {
     let endpoint = |hook: &InlineHook| shared.endpoint(&fault.service, hook);
     let case = Case::start(fault, hook_type, &shared.authority, means(AMPLE), endpoint).await;
     let case = case.map_err(|error| format!("{} ({hook_type}): {error}", fault.name))?;
@@ -113,7 +76,12 @@ async fn run(fault: &Fault, hook_type: BuiltInType, shared: &Shared) -> Result<(
 
 /// Runs a fault that only time ends, on a paused clock: what is wrong, if anything. Each attempt is given its time when its call
 /// stands in `phase` and the service has done all that it does.
-async fn run_by_time(fault: &Fault, hook_type: BuiltInType, phase: CallPhase, shared: &Shared) -> Result<(), String> {
+async fn run_by_time(
+    fault: &Fault,
+    hook_type: BuiltInType,
+    phase: CallPhase,
+    shared: &FaultTransports,
+) -> Result<(), String> {
     let wrong = |what: String| Err(format!("{} ({hook_type}): {what}", fault.name));
     let calls = Arc::new(Mutex::new(Vec::new()));
     let endpoint = |hook: &InlineHook| -> Arc<dyn Endpoint> {
@@ -199,7 +167,7 @@ fn whatever_a_service_does_the_outcome_holds_and_nothing_leaks() {
     // A runtime of its own, so that its tasks can be counted.
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let (shared, before) = (Arc::new(Shared::new()), open_sockets());
+        let (shared, before) = (Arc::new(shared()), open_sockets());
         let faults: Arc<[Fault]> = faults().into_iter().filter(|fault| fault.stands_in().is_none()).collect();
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
@@ -223,7 +191,7 @@ fn whatever_a_service_does_the_outcome_holds_and_nothing_leaks() {
 fn whatever_a_service_leaves_undone_each_attempt_ends_with_its_time_and_nothing_leaks() {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let (shared, before) = (Shared::new(), open_sockets());
+        let (shared, before) = (shared(), open_sockets());
         // A runtime that has something to do does not move its clock by itself.
         let busy = tokio::spawn(async {
             loop {

@@ -1,6 +1,6 @@
 //! A hook on a service, and one call of it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tenterhook_contract::{
@@ -8,27 +8,16 @@ use tenterhook_contract::{
     hook::{Channel, ChannelAuthentication, ChannelHeader, InlineHook},
     id::{EventId, RequestId},
 };
-use tenterhook_engine::{
-    BoxFuture, Call, Deadline, Endpoint, Exchange, FailureCode, Progress, SystemClock, Transport as _,
-};
+use tenterhook_engine::{Call, Deadline, Endpoint, Exchange, FailureCode, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::{
     clock::Sequence,
     pki::Authority,
     service::{Service, Step},
+    transports::Addresses,
 };
-use tenterhook_transport::{EgressPolicy, HttpTransport, Resolve, TransportConfig};
+use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
 pub(crate) const SECRET: &str = "Bearer marked-secret";
-
-/// A resolver that answers every name with these addresses, whatever the port.
-pub(crate) struct Fixed(pub(crate) Vec<String>);
-
-impl Resolve for Fixed {
-    fn resolve<'a>(&'a self, _host: &'a str, port: u16) -> BoxFuture<'a, std::io::Result<Vec<SocketAddr>>> {
-        let addresses = self.0.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect();
-        Box::pin(async move { Ok(addresses) })
-    }
-}
 
 pub(crate) fn hook(uri: &str) -> InlineHook {
     let hook = tenterhook_testkit::hook::hook(BuiltInType::Token, uri);
@@ -58,7 +47,7 @@ pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: V
         extra_ca_pem: authority.map(Authority::pem).into_iter().collect(),
         ..TransportConfig::default()
     };
-    let resolver = Arc::new(Fixed(addresses.into_iter().map(ToOwned::to_owned).collect()));
+    let resolver = Arc::new(Addresses(addresses.into_iter().map(ToOwned::to_owned).collect()));
     HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
 }
 
