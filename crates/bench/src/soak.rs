@@ -18,7 +18,7 @@ use tenterhook_engine::{
     BoxFuture, Engine, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
 };
 use tenterhook_platform::{SystemLogRecorder, entropy::SystemEntropy};
-use tokio::time::Instant;
+use tokio::{runtime::Runtime, time::Instant};
 
 use crate::{
     Error,
@@ -78,7 +78,27 @@ struct Counts {
 /// Runs it.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(matrix::run())?;
+    // What the matrix finds does not keep the rest from running.
+    let matrix = runtime.block_on(matrix::run());
+    if let Err(error) = &matrix {
+        println!("The fault matrix failed: {error}. The mixed faults run all the same.");
+    }
+    both(matrix, mixed_faults(options, &runtime))
+}
+
+/// The errors of both parts as one.
+fn both(matrix: Result<(), Error>, mixed: Result<(), Error>) -> Result<(), Error> {
+    match (matrix, mixed) {
+        (Err(matrix), Err(mixed)) => {
+            Err(format!("the fault matrix failed: {matrix}; the mixed faults failed: {mixed}").into())
+        }
+        (Err(matrix), Ok(())) => Err(format!("the fault matrix failed: {matrix}").into()),
+        (Ok(()), mixed) => mixed,
+    }
+}
+
+/// Mixed faults at full load.
+fn mixed_faults(options: &Options, runtime: &Runtime) -> Result<(), Error> {
     let kinds = [
         (Kind::Echo, Wire::Plain, Extra::None),
         (Kind::Echo, Wire::Tls, Extra::Signature),
@@ -209,4 +229,20 @@ async fn keep_calling(
 fn megabytes() -> Result<f64, Error> {
     #[expect(clippy::cast_precision_loss, reason = "bytes of a process")]
     Ok(cpu::resident_bytes()? as f64 / 1_048_576.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_fails_fails_the_run_and_hides_no_other() {
+        let failed = |text: &str| Err::<(), Error>(text.into());
+        let told = |matrix, mixed| both(matrix, mixed).err().map(|error| error.to_string());
+        assert_eq!(told(Ok(()), Ok(())), None);
+        assert_eq!(told(failed("one"), Ok(())).as_deref(), Some("the fault matrix failed: one"));
+        assert_eq!(told(Ok(()), failed("two")).as_deref(), Some("two"));
+        let both = told(failed("one"), failed("two"));
+        assert_eq!(both.as_deref(), Some("the fault matrix failed: one; the mixed faults failed: two"));
+    }
 }
