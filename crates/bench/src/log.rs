@@ -17,8 +17,6 @@ use tokio::time::Instant;
 
 use crate::{Error, cpu, figure, statistics, subject};
 
-/// Names the server of the database on PostgreSQL.
-const POSTGRES: &str = "TENTERHOOK_TEST_POSTGRES";
 /// Number of days that the events are spread over.
 const DAYS: u64 = 7;
 /// Number of orgs, of hooks of each org, and of people that events name as actors.
@@ -51,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         let path = folder.path().join("bench.sqlite");
         measure("sqlite", &StoreConfig::Sqlite { path: path.clone() }, Some(&path), options).await?;
         drop(folder);
-        let Ok(server) = std::env::var(POSTGRES) else {
+        let Ok(server) = std::env::var(postgres::URL_VARIABLE) else {
             println!("No PostgreSQL server: only SQLite (`cargo xtask postgres cargo xtask bench log` starts one).");
             return Ok(());
         };

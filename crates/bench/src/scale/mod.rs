@@ -35,8 +35,6 @@ use crate::{
 pub(crate) use node::{NodeOptions, run as serve};
 pub(crate) use seed::{SeedOptions, run as fill};
 
-/// Names the server of the databases on PostgreSQL.
-const POSTGRES: &str = "TENTERHOOK_TEST_POSTGRES";
 /// Objects of the orgs that are changed.
 const OBJECTS: [usize; 2] = [10, 5_000];
 /// Nodes that must see a change, besides the one that makes it.
@@ -90,7 +88,7 @@ struct Measured {
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let server = std::env::var(POSTGRES).ok();
+    let server = std::env::var(postgres::URL_VARIABLE).ok();
     if server.is_none() {
         println!("No PostgreSQL server: only SQLite (`cargo xtask postgres cargo xtask bench scale` starts one).");
     }
