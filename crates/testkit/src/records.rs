@@ -6,6 +6,8 @@ use std::time::Duration;
 use tenterhook_contract::id::OrgId;
 use tenterhook_engine::{BoxFuture, InvocationRecord, Recorder};
 
+use crate::wait;
+
 /// Keeps the records; has room for more after the time that [`Records::crowd`] sets, at once as long as none is set.
 #[derive(Default)]
 pub struct Records {
@@ -42,6 +44,6 @@ impl Recorder for Records {
 
     fn room<'a>(&'a self, _: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
         let crowded_for = *self.crowded_for.lock().unwrap_or_else(PoisonError::into_inner);
-        (!crowded_for.is_zero()).then(|| Box::pin(tokio::time::sleep(crowded_for)) as BoxFuture<'a, ()>)
+        (!crowded_for.is_zero()).then(|| Box::pin(wait::delay(crowded_for)) as BoxFuture<'a, ()>)
     }
 }

@@ -1,10 +1,11 @@
 //! A scripted external service on a raw socket: it answers with exactly the bytes it is told to.
 
 use std::{
+    collections::VecDeque,
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,6 +18,8 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::wait;
 
 /// What the service does with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +62,7 @@ pub struct Received {
 /// A running service; it ends when it is dropped.
 pub struct Service {
     address: SocketAddr,
-    received: Arc<Mutex<Vec<Received>>>,
-    stands: Arc<AtomicBool>,
+    script: Script,
     serving: AbortHandle,
 }
 
@@ -72,13 +74,13 @@ impl Service {
     pub async fn start(steps: Vec<Step>, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let script = Script { steps: steps.into(), received: Arc::default(), stands: Arc::default() };
-        let (received, stands) = (Arc::clone(&script.received), Arc::clone(&script.stands));
+        let script = Script { steps: Arc::new(Mutex::new(steps.into())), ..Script::default() };
+        let of_connections = script.clone();
         let serving = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             for number in 0.. {
                 let Ok((stream, _)) = listener.accept().await else { return };
-                let (script, tls) = (script.clone(), tls.clone());
+                let (script, tls) = (of_connections.clone(), tls.clone());
                 connections.spawn(async move {
                     match tls {
                         None => script.talk(number, stream).await,
@@ -91,7 +93,7 @@ impl Service {
             }
         })
         .abort_handle();
-        Ok(Self { address, received, stands, serving })
+        Ok(Self { address, script, serving })
     }
 
     /// Where it listens.
@@ -99,14 +101,19 @@ impl Service {
         self.address
     }
 
+    /// From now on each request takes this step.
+    pub fn behave(&self, step: Step) {
+        *lock(&self.script.steps) = VecDeque::from([step]);
+    }
+
     /// The requests received so far.
     pub fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.script.received).clone()
     }
 
     /// Whether it has come to a step that never ends.
     pub fn stands(&self) -> bool {
-        self.stands.load(Ordering::Acquire)
+        self.script.stands.load(Ordering::Acquire)
     }
 }
 
@@ -114,6 +121,10 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection that can be reset.
@@ -134,14 +145,22 @@ impl Reset for TlsStream<TcpStream> {
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Script {
-    steps: Arc<[Step]>,
+    /// Those that were not taken; the last one stays.
+    steps: Arc<Mutex<VecDeque<Step>>>,
     received: Arc<Mutex<Vec<Received>>>,
     stands: Arc<AtomicBool>,
 }
 
 impl Script {
+    /// Keeps a request; the step that it takes.
+    fn next_step(&self, request: Received) -> Option<Step> {
+        let mut steps = lock(&self.steps);
+        lock(&self.received).push(request);
+        if steps.len() > 1 { steps.pop_front() } else { steps.front().cloned() }
+    }
+
     /// Serves one connection; ends when either side has had enough.
     async fn talk(self, connection: usize, mut stream: impl Reset) -> Option<()> {
         let mut buffer = Vec::new();
@@ -155,11 +174,7 @@ impl Script {
                 }
             };
             buffer.drain(..length);
-            let step = {
-                let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-                received.push(request);
-                self.steps.get(received.len() - 1).or(self.steps.last()).cloned()?
-            };
+            let step = self.next_step(request)?;
             match step {
                 Step::Write(bytes) => stream.write_all(&bytes).await.ok()?,
                 Step::WriteAndClose(bytes) => {
@@ -186,7 +201,7 @@ impl Script {
                 Step::Drip(bytes, pause) => {
                     self.stands.store(true, Ordering::Release);
                     for byte in bytes {
-                        tokio::time::sleep(pause).await;
+                        wait::delay(pause).await;
                         stream.write_all(&[byte]).await.ok()?;
                         stream.flush().await.ok()?;
                     }

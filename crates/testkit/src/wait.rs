@@ -49,6 +49,12 @@ pub fn found_blocking<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// The time that a double takes by design: one that is late, or slow, because that is what is tested. No test may judge by it
+/// when something happens.
+pub async fn delay(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// Lets this much time pass on a paused clock.
 ///
 /// # Panics

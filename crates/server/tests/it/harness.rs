@@ -1,10 +1,6 @@
 //! A server on a real port with a database of its own, a client, and an external service.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -20,10 +16,10 @@ use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_testkit::{
     postgres::Way,
     rig::{database_or, development_org, parts},
+    service::{self, Step},
 };
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -329,72 +325,35 @@ impl Behaviour {
     pub(crate) fn json(value: &Value) -> Self {
         Self::Answer(200, value.to_string())
     }
+
+    fn step(self) -> Step {
+        match self {
+            Self::Answer(status, body) => Step::answer(status, &body),
+            Self::Raw(bytes) => Step::WriteAndClose(bytes),
+            Self::Silent => Step::WriteAndHang(Vec::new()),
+        }
+    }
 }
 
-/// An external service that does the same thing with every request and keeps what it received.
+/// An external service that does the same thing with every request.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
-    behaviour: Arc<Mutex<Behaviour>>,
-    received: Arc<Mutex<Vec<Value>>>,
+    inner: Arc<service::Service>,
 }
 
 impl Service {
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let service = Self {
-            address: listener.local_addr().unwrap(),
-            behaviour: Arc::new(Mutex::new(behaviour)),
-            received: Arc::default(),
-        };
-        let serving = service.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serving.clone().talk(stream));
-            }
-        });
-        service
+        let inner = service::Service::start(vec![behaviour.step()], None).await.unwrap();
+        Self { address: inner.address(), inner: Arc::new(inner) }
     }
 
     pub(crate) fn behave(&self, behaviour: Behaviour) {
-        *self.behaviour.lock().unwrap() = behaviour;
+        self.inner.behave(behaviour.step());
     }
 
     /// The bodies received so far.
     pub(crate) fn received(&self) -> Vec<Value> {
-        self.received.lock().unwrap().clone()
-    }
-
-    async fn talk(self, mut stream: TcpStream) {
-        let mut buffer = Vec::new();
-        loop {
-            let end = buffer.windows(4).position(|window| window == b"\r\n\r\n").map(|place| place + 4);
-            if let Some(end) = end {
-                let head = String::from_utf8_lossy(buffer.get(..end).unwrap()).to_lowercase();
-                let length = head.split("content-length: ").nth(1).unwrap();
-                let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
-                if buffer.len() >= end + length {
-                    let body = buffer.get(end..end + length).unwrap().to_vec();
-                    self.received.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
-                    buffer.drain(..end + length);
-                    let behaviour = self.behaviour.lock().unwrap().clone();
-                    match behaviour {
-                        Behaviour::Answer(status, body) => {
-                            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", body.len());
-                            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
-                        }
-                        Behaviour::Raw(bytes) => {
-                            let _ = stream.write_all(&bytes).await;
-                            return;
-                        }
-                        Behaviour::Silent => tokio::time::sleep(Duration::from_mins(1)).await,
-                    }
-                    continue;
-                }
-            }
-            if !matches!(stream.read_buf(&mut buffer).await, Ok(read) if read > 0) {
-                return;
-            }
-        }
+        self.inner.received().iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
     }
 }
