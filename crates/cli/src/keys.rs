@@ -137,7 +137,37 @@ impl Look {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::{fs, sync::Mutex};
+
     use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_of_once_and_so_is_its_return() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, away) = (folder.path().join("master.key"), folder.path().join("away.key"));
+        key_file::write_new(&path, &Keyring::generate_text()).unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&log)).finish();
+        let said = |wanted: &str| String::from_utf8(log.lock().unwrap().clone()).unwrap().matches(wanted).count();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut look = Look::default();
+            for round in 1..=2 {
+                fs::rename(&path, &away).unwrap();
+                for _ in 1..UNREAD_MAX {
+                    assert_eq!(look.read(&path), None);
+                }
+                assert_eq!(said("keys.unreadable"), round - 1, "it may be about to be replaced");
+                for _ in 0..5 {
+                    assert_eq!(look.read(&path), None);
+                }
+                fs::rename(&away, &path).unwrap();
+                for _ in 0..5 {
+                    assert!(look.read(&path).is_some());
+                }
+                assert_eq!((said("keys.unreadable"), said("keys.readable")), (round, round));
+            }
+        });
+    }
 
     /// Other keys may have come into use since the previous read, from a file that was restored since.
     #[test]

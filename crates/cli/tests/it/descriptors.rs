@@ -6,7 +6,6 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     process::Command,
-    time::{Duration, Instant},
 };
 
 use base64::{
@@ -14,6 +13,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use serde_json::Value;
+use tenterhook_testkit::wait;
 
 use crate::process::{PATIENCE, Program, tenterhook};
 
@@ -38,21 +38,11 @@ fn open_files(program: &Program) -> usize {
     fs::read_dir(format!("/proc/{}/fd", program.child.id())).unwrap().count()
 }
 
-/// Waits until the server has accepted all connections that it will accept.
-fn settle(program: &Program) {
-    let (mut before, mut same, began) = (0, 0, Instant::now());
-    while same < 5 {
-        assert!(began.elapsed() < PATIENCE);
-        std::thread::sleep(Duration::from_millis(20));
-        let now = open_files(program);
-        same = if now == before { same + 1 } else { 0 };
-        before = now;
-    }
-}
-
 #[test]
 fn idle_connections_leave_descriptors_for_hooks() {
     const LIMIT: u32 = 256;
+    /// What the server makes of it.
+    const CONNECTIONS_MAX: usize = 128;
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let (program, ready) = dev_under(LIMIT, LIMIT, &log);
@@ -63,8 +53,11 @@ fn idle_connections_leave_descriptors_for_hooks() {
     client.write_all(format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).unwrap();
     assert!(client.read(&mut [0; 4_096]).unwrap() > 0);
     // More connections than descriptors, but fewer than the accepted ones and the backlog together.
+    let before = open_files(&program);
     let idle: Vec<_> = (0..245).map(|_| TcpStream::connect(&address).unwrap()).collect();
-    settle(&program);
+    // The client's connection is one of them.
+    let accepted = before + CONNECTIONS_MAX - 1;
+    wait::found_blocking("all that may be accepted are", || (open_files(&program) >= accepted).then_some(()));
     assert!(open_files(&program) < LIMIT as usize, "there is a reserve");
     let token = ready["commands"][0].as_str().unwrap();
     let basic = token.split('\'').nth(1).unwrap();
@@ -86,7 +79,10 @@ fn idle_connections_leave_descriptors_for_hooks() {
     assert_eq!(claims["tier"], "gold", "the hook was asked: {claims}");
     drop(idle);
     let said = fs::read_to_string(&log).unwrap();
-    assert!(said.contains("server.descriptors") && said.contains("connections_max=128"), "{said}");
+    assert!(
+        said.contains("server.descriptors") && said.contains(&format!("connections_max={CONNECTIONS_MAX}")),
+        "{said}"
+    );
     assert!(!said.contains("Too many open files"), "{said}");
 }
 

@@ -1,15 +1,11 @@
 //! `tenterhook serve`: start, first token, drain, and what it says about a bad configuration.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
+use tenterhook_testkit::wait;
 
-use crate::process::{PATIENCE, Program, api, tenterhook};
+use crate::process::{Program, api, tenterhook};
 
 /// A configuration in `folder` with a database and a key of its own.
 pub(crate) fn config(folder: &Path, more: &str) -> String {
@@ -202,19 +198,11 @@ fn a_key_file_that_cannot_be_read_is_told_of_once_and_so_is_its_return() {
     let mut server = Program::spawn(&mut command);
     server.line_where(|line| line.starts_with("listening on "));
     let said = |wanted: &str| fs::read_to_string(&log).unwrap().matches(wanted).count();
-    let wait_for = |wanted: &str, count: usize| {
-        let began = Instant::now();
-        while said(wanted) < count {
-            assert!(began.elapsed() < PATIENCE, "{}", fs::read_to_string(&log).unwrap());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    };
+    let wait_for = |wanted: &str, count: usize| wait::found_blocking(wanted, || (said(wanted) >= count).then_some(()));
     let (key, away) = (folder.path().join("master.key"), folder.path().join("away.key"));
     for round in 1..=2 {
         fs::rename(&key, &away).unwrap();
         wait_for("keys.unreadable", round);
-        // Time for two more checks of the file.
-        std::thread::sleep(Duration::from_millis(2_100));
         fs::rename(&away, &key).unwrap();
         wait_for("keys.readable", round);
         assert_eq!((said("keys.unreadable"), said("keys.readable")), (round, round));

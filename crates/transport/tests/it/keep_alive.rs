@@ -1,6 +1,7 @@
 //! HTTP/1.1 connections over time: how long one is used again, and what becomes of a request on one that was closed.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{Arc, mpsc},
@@ -112,6 +113,14 @@ fn closing() -> (String, mpsc::Receiver<TcpStream>) {
     (uri, streams)
 }
 
+/// Whether the connection of a local port has got the end of what its peer sends (the state `CLOSE_WAIT`).
+fn is_closed_by_its_peer(port: u16) -> bool {
+    let (local, state) = (format!("0100007F:{port:04X}"), "08");
+    let connections = fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut columns = connections.lines().map(|line| line.split_whitespace().skip(1).step_by(2));
+    columns.any(|mut columns| columns.next() == Some(&local) && columns.next() == Some(state))
+}
+
 /// Its close has arrived, the runtime has not been told, and the next request is not written.
 #[tokio::test]
 async fn a_request_is_not_written_on_a_connection_that_the_service_has_closed() {
@@ -120,8 +129,10 @@ async fn a_request_is_not_written_on_a_connection_that_the_service_has_closed() 
     for _ in 0..20 {
         assert_eq!(call(&*endpoint).await.result.unwrap().status, 200);
         // The runtime has one thread, and this is it.
-        drop(streams.recv().unwrap());
-        thread::sleep(Duration::from_millis(2));
+        let stream = streams.recv().unwrap();
+        let port = stream.peer_addr().unwrap().port();
+        drop(stream);
+        wait::found_blocking("the close has arrived", || is_closed_by_its_peer(port).then_some(()));
     }
 }
 
