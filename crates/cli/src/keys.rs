@@ -137,7 +137,9 @@ impl Look {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::{fs, sync::Mutex};
+    use std::fs;
+
+    use tenterhook_testkit::lines::Lines;
 
     use super::*;
 
@@ -146,9 +148,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, away) = (folder.path().join("master.key"), folder.path().join("away.key"));
         key_file::write_new(&path, &Keyring::generate_text()).unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let subscriber = tracing_subscriber::fmt().with_writer(Arc::clone(&log)).finish();
-        let said = |wanted: &str| String::from_utf8(log.lock().unwrap().clone()).unwrap().matches(wanted).count();
+        let (log, said) = (Lines::default(), |log: &Lines, wanted: &str| log.text().matches(wanted).count());
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             let mut look = Look::default();
             for round in 1..=2 {
@@ -156,7 +158,7 @@ mod tests {
                 for _ in 1..UNREAD_MAX {
                     assert_eq!(look.read(&path), None);
                 }
-                assert_eq!(said("keys.unreadable"), round - 1, "it may be about to be replaced");
+                assert_eq!(said(&log, "keys.unreadable"), round - 1, "it may be about to be replaced");
                 for _ in 0..5 {
                     assert_eq!(look.read(&path), None);
                 }
@@ -164,7 +166,7 @@ mod tests {
                 for _ in 0..5 {
                     assert!(look.read(&path).is_some());
                 }
-                assert_eq!((said("keys.unreadable"), said("keys.readable")), (round, round));
+                assert_eq!((said(&log, "keys.unreadable"), said(&log, "keys.readable")), (round, round));
             }
         });
     }

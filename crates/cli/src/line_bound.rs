@@ -79,29 +79,11 @@ pub(crate) async fn report() {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
-
+    use tenterhook_testkit::lines::Lines;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
     use crate::telemetry;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn lines_of_a_kind_are_bounded_and_those_left_out_are_counted() {
@@ -118,7 +100,7 @@ mod tests {
             }
             tracing::warn!("another.kind");
         });
-        let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let said = lines.text();
         let count = |text: &str| said.matches(text).count();
         assert_eq!([count("one.kind"), count("another.kind"), count("asked.for"), count("theirs")], [20, 1, 100, 0]);
         assert_eq!([left_out(), left_out()], [80, 0]);

@@ -6,6 +6,7 @@ pub mod disk;
 pub mod endpoint;
 pub mod faults;
 pub mod hook;
+pub mod lines;
 pub mod origin;
 pub mod pki;
 pub mod point;

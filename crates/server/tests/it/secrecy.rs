@@ -1,13 +1,10 @@
 //! Secrets appear where they belong and nowhere else.
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{fs, net::SocketAddr};
 
 use serde_json::{Value, json};
 use tenterhook_testkit::{
+    lines::Lines,
     pki::Authority,
     service::{self as testkit, Step},
 };
@@ -55,23 +52,8 @@ async fn no_secret_reaches_the_log_an_answer_or_the_database_file() {
     }
 }
 
-/// What the program writes to its own log while a test runs, at every level.
-#[derive(Clone, Default)]
-struct Traces(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Traces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Everything that somebody may read who may not know a secret: the log, the API, metrics, traces, `Debug`, the files.
-async fn readable(world: &World, traces: &Traces) -> String {
+async fn readable(world: &World, traces: &Lines) -> String {
     world.platform.log().flush().await;
     let org = world.platform.org_by_host(None).unwrap();
     let mut seen = format!("{:?} {:?} {:?}", org.configuration, world.platform.store(), world.platform.log());
@@ -82,7 +64,7 @@ async fn readable(world: &World, traces: &Traces) -> String {
         seen.push_str(&world.api("GET", path, None).await.text());
     }
     seen.push_str(&world.platform.metrics_text());
-    seen.push_str(&String::from_utf8_lossy(&traces.0.lock().unwrap()));
+    seen.push_str(&traces.text());
     seen
 }
 
@@ -104,7 +86,7 @@ fn marked_hook(service: SocketAddr, tokens: SocketAddr) -> Value {
 /// The secrets of channels, signatures, TLS and flows, each marked, through good calls and bad ones.
 #[tokio::test]
 async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
-    let traces = Traces::default();
+    let traces = Lines::default();
     let writer = traces.clone();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());

@@ -1,8 +1,9 @@
 //! Clients that ask and do not take what they asked for, and clients that ask nothing.
 
-use std::{io, sync::Mutex, time::Duration};
+use std::time::Duration;
 
 use tenterhook_server::ServerLimits;
+use tenterhook_testkit::lines::Lines;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -176,13 +177,13 @@ async fn the_drain_does_not_wait_for_clients_that_take_nothing() {
 
 /// What the program logged.
 #[derive(Clone, Default)]
-pub(crate) struct Log(std::sync::Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Lines);
 
 impl Log {
     /// Keeps what this thread warns of from now on, until the guard is dropped.
     pub(crate) fn keep() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
-        let writer = log.clone();
+        let writer = log.0.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_max_level(tracing::Level::WARN)
@@ -191,18 +192,7 @@ impl Log {
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.0.text()
     }
 }
 
