@@ -1,6 +1,7 @@
 //! What the flow of a token does on each decision about its hook (`token.md` section 5).
 
 use serde_json::{Value, json};
+use tenterhook_contract::id::HookId;
 use tenterhook_engine::{FailureCode, Limits};
 use tenterhook_flows::{
     commitment::Commitment,
@@ -10,8 +11,8 @@ use tenterhook_flows::{
     },
 };
 use tenterhook_management::hooks::{self, HookChange};
-use tenterhook_model::LogResult;
-use tenterhook_platform::Settings;
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogResult, PolicyRule};
+use tenterhook_platform::{OrgSnapshot, Settings};
 use tenterhook_testkit::{endpoint::Step, rig::Rig};
 
 use crate::support::{GOLD, GOLD_ACCESS, NOTHING, REFUSED, ask, basic, claims, documents, redeem, signed_in, token};
@@ -152,6 +153,23 @@ async fn an_inactive_hook_is_skipped_and_the_log_says_so() {
     hooks::delete(&rig.platform, &administrator, hook.as_str()).await.unwrap();
     client_credentials(&rig).await.unwrap();
     assert_eq!(rig.events("inline_hook.executed").await.len(), 1, "the rule has no hook any more");
+}
+
+/// Somebody wrote it past the management API, or a restored backup lacks the hook.
+#[tokio::test]
+async fn a_hook_that_does_not_exist_is_passed_over_and_the_log_names_it() {
+    let rig = Rig::start().await;
+    let unknown = HookId::from_parts(1, [1; 8]);
+    let on_rule = |org: &OrgSnapshot| {
+        let rule = org.configuration.rules.get(&rig.org.rule_id).ok_or(())?.clone();
+        let rule = PolicyRule { inline_hook: Some(unknown.clone()), ..rule };
+        Ok::<_, ()>((vec![ConfigurationWrite::put(ConfigurationObject::Rule(rule))], ()))
+    };
+    rig.platform.change(&rig.org_id, on_rule).await.unwrap();
+    client_credentials(&rig).await.unwrap();
+    let [event] = &rig.events("inline_hook.executed").await[..] else { panic!("one event") };
+    assert_eq!((event.result, event.targets[0].id.as_str()), (LogResult::Skipped, unknown.as_str()));
+    assert!(rig.service.received().is_empty());
 }
 
 /// No caller may make another caller's hook be skipped, so whoever finds no place gets no token.
