@@ -2,9 +2,8 @@
 //! client used by hand, which also writes the document and reads the answer.
 
 use std::{
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,6 +16,7 @@ use crate::{
     callers::{AnyCaller, Caller, OPEN_IN_FLIGHT_MAX, Target},
     cpu::{self, Figures},
     figure,
+    process::Process,
     service::{self, Wire},
     statistics, subject,
 };
@@ -222,17 +222,15 @@ fn node_script(options: &Options) -> Option<PathBuf> {
 
 /// A service in a process of its own.
 pub(crate) struct Service {
-    pub(crate) child: Child,
+    process: Process,
     pub(crate) target: Target,
     _folder: tempfile::TempDir,
 }
 
 impl Service {
     /// Ends it.
-    pub(crate) fn stop(mut self) -> Result<(), Error> {
-        drop(self.child.stdin.take());
-        self.child.wait()?;
-        Ok(())
+    pub(crate) fn stop(self) -> Result<(), Error> {
+        self.process.stop()
     }
 }
 
@@ -243,11 +241,9 @@ pub(crate) fn started_service(kind: service::Kind, wire: Wire) -> Result<Service
     let mut command = cpu::pinned(SERVICE_CORE)?;
     command.args(["service", "--kind"]).arg(kind.to_possible_value().ok_or("the kind has a name")?.get_name());
     command.args(["--wire", wire.name(), "--authority"]).arg(&authority);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().ok_or("the service has an output")?).read_line(&mut line)?;
-    let target = Target { port: line.trim().parse()?, wire, authority, path: "/hook".to_owned() };
-    Ok(Service { child, target, _folder: folder })
+    let mut process = Process::start(&mut command)?;
+    let target = Target { port: process.line()?.trim().parse()?, wire, authority, path: "/hook".to_owned() };
+    Ok(Service { process, target, _folder: folder })
 }
 
 /// One measurement, in this process.
@@ -271,13 +267,14 @@ pub(crate) fn work(options: &WorkerOptions) -> Result<(), Error> {
         latencies.sort_by(f64::total_cmp);
         #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
         let calls = latencies.len() as f64;
+        let (p50, p99) = statistics::median_and_p99(&latencies);
         println!(
             "{}",
             serde_json::json!({
                 "callsPerSecond": calls / took.as_secs_f64(),
                 "cpuUs": cpu.as_secs_f64() * 1e6 / calls,
-                "p50Us": statistics::percentile(&latencies, 0.5),
-                "p99Us": statistics::percentile(&latencies, 0.99),
+                "p50Us": p50,
+                "p99Us": p99,
             })
         );
         Ok(())

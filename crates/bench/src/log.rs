@@ -103,7 +103,7 @@ async fn measure(name: &str, config: &StoreConfig, file: Option<&Path>, options:
             }
         }
         millis.sort_by(f64::total_cmp);
-        let [p50, p99] = [0.5, 0.99].map(|part| statistics::percentile(&millis, part));
+        let (p50, p99) = statistics::median_and_p99(&millis);
         println!("{query:<28}{p50:>10.2}{p99:>10.2}");
         figures.push((format!("log_{query}_p50_{name}"), p50, "ms"));
         figures.push((format!("log_{query}_p99_{name}"), p99, "ms"));

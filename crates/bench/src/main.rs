@@ -15,6 +15,7 @@ mod isolation;
 mod log;
 mod matrix;
 mod memory;
+mod process;
 mod scale;
 mod service;
 mod soak;

@@ -12,6 +12,11 @@ pub(crate) fn percentile(sorted: &[f64], fraction: f64) -> f64 {
     sorted.get(index).copied().unwrap_or_default()
 }
 
+/// The median and the 99th percentile of `sorted`.
+pub(crate) fn median_and_p99(sorted: &[f64]) -> (f64, f64) {
+    (percentile(sorted, 0.5), percentile(sorted, 0.99))
+}
+
 /// The median of `values`.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();

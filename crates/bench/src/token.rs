@@ -3,14 +3,7 @@
 //!
 //! The server runs on one core; the service and the clients run on the other. CPU is the server's alone.
 
-use std::{
-    fmt::Write as _,
-    io::{BufRead as _, BufReader, Write as _},
-    path::PathBuf,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt::Write as _, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -23,7 +16,9 @@ use crate::{
     Error,
     call::{CALLER_CORE, SERVICE_CORE, Service, started_service},
     cpu::{self, Figures},
-    figure, service,
+    figure,
+    process::{Process, text},
+    service,
     service::Wire,
     statistics,
     token_server::Kind,
@@ -191,12 +186,12 @@ fn measure(options: &Options, kind: Kind, service: &Service) -> Result<Measured,
         Figures::of(command)
     };
     load(options.seconds / 4.0)?;
-    writeln!(server.input, "begin")?;
-    server.line()?;
+    server.process.ask("begin")?;
+    server.process.object()?;
     let figures = load(options.seconds)?;
-    writeln!(server.input, "end")?;
-    let used: Value = serde_json::from_str(&server.line()?)?;
-    server.stop()?;
+    server.process.ask("end")?;
+    let used = server.process.object()?;
+    server.process.stop()?;
     let micros = |name: &str| used.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no `{name}` in {used}"));
     let tokens = figures.number("tokens")?;
     Ok(Measured {
@@ -250,9 +245,7 @@ fn node_script(options: &Options) -> Option<PathBuf> {
 
 /// A token server in a process of its own. It prints its address, and the CPU time between `begin` and `end`.
 struct Server {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    process: Process,
     url: String,
     authorization: String,
 }
@@ -272,33 +265,9 @@ impl Server {
             command.args(service.target.arguments()).args(["--path", "/access"]);
             command
         };
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().ok_or("the server has an input")?;
-        let output = BufReader::new(child.stdout.take().ok_or("the server has an output")?);
-        let mut server = Self { child, input, output, url: String::new(), authorization: String::new() };
-        let place: Value = serde_json::from_str(&server.line()?)?;
-        let text = |name: &str| place.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        (server.url, server.authorization) = (text("url"), text("authorization"));
-        Ok(server)
-    }
-
-    /// The next JSON object that it prints; the peer prints warnings in between.
-    fn line(&mut self) -> Result<String, Error> {
-        loop {
-            let mut line = String::new();
-            self.output.read_line(&mut line)?;
-            match line.as_bytes() {
-                [] => return Err("the server ended".into()),
-                [b'{', ..] => return Ok(line),
-                _ => {}
-            }
-        }
-    }
-
-    fn stop(mut self) -> Result<(), Error> {
-        drop(self.input);
-        self.child.wait()?;
-        Ok(())
+        let mut process = Process::start(&mut command)?;
+        let place = process.object()?;
+        Ok(Self { process, url: text(&place, "url"), authorization: text(&place, "authorization") })
     }
 }
 

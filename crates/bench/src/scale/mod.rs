@@ -315,7 +315,7 @@ impl Bench<'_> {
             follower.stop()?;
         }
         times.sort_by(f64::total_cmp);
-        Ok((statistics::percentile(&times, 0.5), statistics::percentile(&times, 0.99)))
+        Ok(statistics::median_and_p99(&times))
     }
 
     /// How long a change takes in orgs of different sizes.
@@ -335,7 +335,8 @@ impl Bench<'_> {
             change("before")?;
             let mut times = timed(self.options.changes, |number| change(&format!("change-{number}")))?;
             times.sort_by(f64::total_cmp);
-            all.push((objects, statistics::percentile(&times, 0.5), statistics::percentile(&times, 0.99)));
+            let (median, p99) = statistics::median_and_p99(&times);
+            all.push((objects, median, p99));
         }
         node.stop()?;
         Ok(all)

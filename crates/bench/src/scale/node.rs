@@ -1,9 +1,9 @@
 //! A node of `bench scale`, as `tenterhook serve` runs it, in a process of its own that answers questions about itself.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, Write as _},
     path::PathBuf,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -26,6 +26,7 @@ use crate::{
     Error,
     callers::{self, everywhere},
     cpu,
+    process::{Process, text},
 };
 
 /// How often a node that awaits a change looks whether it has it.
@@ -151,9 +152,7 @@ pub(super) fn epoch_us() -> Result<f64, Error> {
 
 /// A node, from outside.
 pub(super) struct Node {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    process: Process,
     /// Where it serves.
     pub(super) url: String,
     /// Where its metrics are.
@@ -166,29 +165,19 @@ impl Node {
     pub(super) fn start(database: &str, keys: &str) -> Result<Self, Error> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["scale-node", "--database", database, "--keys", keys]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().ok_or("standard input is a pipe")?;
-        let output = BufReader::new(child.stdout.take().ok_or("standard output is a pipe")?);
-        let (url, metrics_url) = (String::new(), String::new());
-        let mut node = Self { child, input, output, url, metrics_url, start_seconds: 0.0 };
-        let ready = node.answer()?;
-        let text = |name: &str| ready.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        (node.url, node.metrics_url) = (text("url"), text("metricsUrl"));
-        node.start_seconds = number(&ready, "startSeconds")?;
-        Ok(node)
+        let mut process = Process::start(&mut command)?;
+        let ready = process.object()?;
+        let (url, metrics_url) = (text(&ready, "url"), text(&ready, "metricsUrl"));
+        Ok(Self { process, url, metrics_url, start_seconds: number(&ready, "startSeconds")? })
     }
 
     /// Asks; the answer is read by [`Self::answer`].
     pub(super) fn ask(&mut self, question: &str) -> Result<(), Error> {
-        Ok(writeln!(self.input, "{question}")?)
+        self.process.ask(question)
     }
 
     pub(super) fn answer(&mut self) -> Result<Value, Error> {
-        let mut line = String::new();
-        if self.output.read_line(&mut line)? == 0 {
-            return Err("a node has ended".into());
-        }
-        Ok(serde_json::from_str(&line)?)
+        self.process.object()
     }
 
     /// A number of the answer to a question.
@@ -197,10 +186,8 @@ impl Node {
         number(&self.answer()?, name)
     }
 
-    pub(super) fn stop(mut self) -> Result<(), Error> {
-        drop(self.input);
-        self.child.wait()?;
-        Ok(())
+    pub(super) fn stop(self) -> Result<(), Error> {
+        self.process.stop()
     }
 }
 
