@@ -84,7 +84,12 @@ pub async fn delete(
     for _ in 0..JUDGED_MAX {
         let user = get(platform, administrator, id_or_login).await?;
         if user.status != UserStatus::Deprovisioned {
-            return transition(platform, administrator, user.id.as_str(), UserTransition::Deactivate).await.map(drop);
+            let id = user.id.as_str();
+            match transition(platform, administrator, id, UserTransition::Deactivate).await {
+                // Another request deactivated it meanwhile: this one comes second.
+                Err(_) if get(platform, administrator, id).await?.status == UserStatus::Deprovisioned => continue,
+                deactivated => return deactivated.map(drop),
+            }
         }
         // A user that was activated in the meantime is not removed.
         if platform.store().delete_user(&user).await? {

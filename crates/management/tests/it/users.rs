@@ -116,3 +116,20 @@ async fn a_password_is_changed_with_the_old_one() {
     assert!(change("the first password", "the third password").await.is_err());
     change("the second password", "the third password").await.unwrap();
 }
+
+/// The first one deactivates, the second one removes, and there is nobody for the others: as if they had come one by one.
+#[tokio::test]
+async fn deletions_at_the_same_moment_deactivate_and_remove_and_fail_for_no_other_reason() {
+    let rig = Rig::start().await;
+    let (platform, administrator) = (&rig.platform, rig.administrator().await);
+    for number in 0..10 {
+        let id = create(&rig, &format!("mae{number}@example.com")).await.unwrap().id;
+        let delete = || users::delete(platform, &administrator, id.as_str());
+        let (one, other, third) = tokio::join!(delete(), delete(), delete());
+        let gone = [one, other, third].into_iter().filter(Result::is_err).map(not_found).count();
+        assert_eq!(gone, 1);
+    }
+    for event in ["user.lifecycle.deactivate", "user.lifecycle.delete.completed"] {
+        assert_eq!(rig.events(event).await.len(), 10, "{event}");
+    }
+}
