@@ -42,6 +42,8 @@ const LIMITS: [(&str, u32, u32); 5] = [
 pub struct OrgRequest {
     /// The `Host` that chooses it.
     pub host: Given<String>,
+    /// Its status, which only its lifecycle changes.
+    pub status: Given<String>,
     /// A name for people.
     pub name: Given<String>,
     /// All of its own limits; `None` where the request has no limits.
@@ -90,6 +92,7 @@ impl NewOrg {
     /// Everything that is wrong with it.
     pub fn read(submitted: &Submitted<OrgRequest>) -> Result<Self, ManagementError> {
         let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+        causes.only("status", &request.status, OrgStatus::Active.as_str(), "A new org is active");
         let host = match request.host.value().map(|text| text.parse::<OrgHost>()) {
             Some(Ok(host)) => Some(host),
             Some(Err(error)) => {
@@ -115,8 +118,11 @@ impl OrgUpdate {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(submitted: &Submitted<OrgRequest>) -> Result<Self, ManagementError> {
+    pub fn read(known: &Org, submitted: &Submitted<OrgRequest>) -> Result<Self, ManagementError> {
         let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+        let host = known.host.as_deref().unwrap_or_default();
+        causes.only("host", &request.host, host, "The host of an org cannot be changed");
+        causes.only("status", &request.status, known.status.as_str(), "Use `lifecycle/suspend` and `lifecycle/resume`");
         let name = causes.name("name", &request.name);
         let limits = request.limits.as_ref().map(|limits| read_limits(&mut causes, limits));
         causes.finish()?;

@@ -47,6 +47,9 @@ pub(super) fn is_for_operators(path: &str) -> bool {
 pub(super) struct NewOrgBody {
     /// The `Host` that chooses it: a host name or an address, with a port if clients name one.
     host: Given<String>,
+    /// `ACTIVE`, if it is written.
+    #[serde(default)]
+    status: Given<String>,
     /// For people: 1 to 255 characters on one line; the host when absent.
     #[serde(default)]
     name: Given<String>,
@@ -60,6 +63,12 @@ pub(super) struct NewOrgBody {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "OrgRequest"))]
 pub(super) struct OrgBody {
+    /// The host, which cannot be changed.
+    #[serde(default)]
+    host: Given<String>,
+    /// The status, which only the lifecycle operations change.
+    #[serde(default)]
+    status: Given<String>,
     /// For people: 1 to 255 characters on one line.
     #[serde(default)]
     name: Given<String>,
@@ -108,6 +117,7 @@ impl ResourceBody for NewOrgBody {
     const MEMBERS: Members = Members {
         taken: &[
             "host",
+            "status",
             "name",
             "limits.hooks",
             "limits.clients",
@@ -115,13 +125,14 @@ impl ResourceBody for NewOrgBody {
             "limits.inFlight",
             "limits.apiRequestsPerMinute",
         ],
-        read_only: &["id", "status", "created", "_links"],
+        read_only: &["id", "created", "_links"],
         refused: &[],
     };
     type Request = OrgRequest;
 
     fn into_request(self) -> OrgRequest {
-        OrgRequest { host: self.host, name: self.name, limits: self.limits.map(Into::into) }
+        let limits = self.limits.map(Into::into);
+        OrgRequest { host: self.host, status: self.status, name: self.name, limits }
     }
 }
 
@@ -129,6 +140,8 @@ impl ResourceBody for OrgBody {
     const MODEL: &'static str = orgs::MODEL;
     const MEMBERS: Members = Members {
         taken: &[
+            "host",
+            "status",
             "name",
             "limits.hooks",
             "limits.clients",
@@ -136,13 +149,14 @@ impl ResourceBody for OrgBody {
             "limits.inFlight",
             "limits.apiRequestsPerMinute",
         ],
-        read_only: &["id", "host", "status", "created", "_links"],
+        read_only: &["id", "created", "_links"],
         refused: &[],
     };
     type Request = OrgRequest;
 
     fn into_request(self) -> OrgRequest {
-        OrgRequest { host: Given::Absent, name: self.name, limits: self.limits.map(Into::into) }
+        let limits = self.limits.map(Into::into);
+        OrgRequest { host: self.host, status: self.status, name: self.name, limits }
     }
 }
 
@@ -279,8 +293,9 @@ async fn retrieve(call: Call) -> Result<Json<OrgAnswer>, ApiError> {
 }
 
 async fn update(call: Call<Body<OrgBody>>) -> Result<Json<OrgAnswer>, ApiError> {
-    let update = OrgUpdate::read(&call.body.0)?;
-    let org = orgs::update(call.platform(), Some(call.administrator()), call.id("orgId"), update).await?;
+    let id = call.id("orgId");
+    let update = OrgUpdate::read(&orgs::get(call.platform(), id).await?, &call.body.0)?;
+    let org = orgs::update(call.platform(), Some(call.administrator()), id, update).await?;
     Ok(Json(OrgAnswer::of(call.base_url(), org)))
 }
 

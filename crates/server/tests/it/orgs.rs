@@ -209,6 +209,7 @@ async fn what_cannot_be_an_org_is_refused_by_member_and_changes_nothing() {
         (json!({ "host": world.address.to_string() }), "host"),
         (json!({ "host": "https://x.example.com" }), "host"),
         (json!({ "host": 5 }), "host"),
+        (json!({ "host": "a.example", "status": "SUSPENDED" }), "status"),
         (json!({ "host": "a.example", "name": " " }), "name"),
         (json!({ "host": "a.example", "name": "x".repeat(256) }), "name"),
         (json!({ "host": "a.example", "note": "x" }), "note"),
@@ -225,6 +226,16 @@ async fn what_cannot_be_an_org_is_refused_by_member_and_changes_nothing() {
     }
     let orgs = operate(&world, "GET", "/api/v1/orgs", None).await.json();
     assert_eq!(orgs.as_array().unwrap().len(), 2, "the default one and the first");
+    // What only looks as if it could be changed.
+    for org in orgs.as_array().unwrap() {
+        let path = format!("/api/v1/orgs/{}", org["id"].as_str().unwrap());
+        for (member, other) in [("host", "b.example"), ("status", "SUSPENDED")] {
+            let refused = operate(&world, "PUT", &path, Some(&json!({ member: other }))).await;
+            let cause = refused.json()["errorCauses"][0]["errorSummary"].as_str().unwrap().to_owned();
+            assert!(refused.status == 400 && cause.starts_with(&format!("{member}: ")), "{cause}");
+        }
+        assert_eq!(operate(&world, "PUT", &path, Some(org)).await.json(), *org, "as it was read");
+    }
     let default = orgs.as_array().unwrap().iter().find(|org| org["host"].is_null()).unwrap();
     let path = format!("/api/v1/orgs/{}/lifecycle/suspend", default["id"].as_str().unwrap());
     assert_eq!(operate(&world, "POST", &path, None).await.status, 400, "it is who manages the others");
