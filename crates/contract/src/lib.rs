@@ -18,7 +18,6 @@ mod hook_type;
 pub mod id;
 mod json_text;
 pub mod limits;
-pub mod members;
 pub mod party;
 pub mod password_import;
 mod patch;

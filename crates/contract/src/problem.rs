@@ -25,6 +25,7 @@ pub const CUT: char = '…';
 /// assert_eq!(problem.hint.as_deref(), Some("Write `com.okta.action.update`"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A stable code.
     pub code: ProblemCode,
@@ -38,6 +39,7 @@ pub struct Problem {
 
 /// A stable code for a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ProblemCode {
     /// A member has the wrong JSON type.
@@ -99,6 +101,7 @@ impl Problem {
 
 /// One change by a command: operation and path, never the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Change {
     /// The command's type.
     pub command: Cow<'static, str>,

@@ -190,8 +190,8 @@ impl ReadyHook {
     }
 
     /// Its type.
-    pub fn kind(&self) -> &dyn HookKind {
-        &*self.kind
+    pub fn kind(&self) -> &Arc<dyn HookKind> {
+        &self.kind
     }
 
     /// What its type is.

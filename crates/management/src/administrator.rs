@@ -5,7 +5,6 @@ use std::{borrow::Cow, sync::Arc};
 
 use tenterhook_contract::{
     context::{RequestContext, UrlValue},
-    hook::HookInvalid,
     id::OrgId,
     party::Target,
 };
@@ -72,12 +71,6 @@ impl ManagementError {
     /// One problem of one field.
     pub fn field(field: &str, text: &str) -> Self {
         Self::Invalid { subject: field.to_owned(), causes: vec![format!("{field}: {text}")] }
-    }
-}
-
-impl From<HookInvalid> for ManagementError {
-    fn from(HookInvalid { subject, causes }: HookInvalid) -> Self {
-        Self::Invalid { subject, causes }
     }
 }
 

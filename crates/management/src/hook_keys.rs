@@ -3,15 +3,29 @@
 use serde_json::Value;
 use tenterhook_contract::{
     Secret,
-    hook_key::{HookKey, read_name},
+    hook_key::HookKey,
     id::HookKeyId,
+    limits::{HOOK_KEYS_PER_ORG_MAX, HOOK_NAME_CHARACTERS_MAX},
 };
 use tenterhook_jose::{Generated, SigningAlgorithm};
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_key_target, keys::generate_key_pair};
 use tenterhook_store::StoreError;
 
-use crate::administrator::{Administrator, ManagementError, log_change, org_of};
+use crate::{
+    administrator::{Administrator, ManagementError, log_change, org_of},
+    request::{BLANK, Given, INVALID, Submitted},
+};
+
+/// What the summary of an error names.
+pub const MODEL: &str = "hookKey";
+
+/// What a request says of a hook key.
+#[derive(Clone, Debug, Default)]
+pub struct HookKeyRequest {
+    /// The name, unique in the org.
+    pub name: Given<String>,
+}
 
 /// A new key pair: modulus, public exponent, private key.
 type Material = (String, String, Secret);
@@ -29,22 +43,25 @@ pub fn get(platform: &Platform, administrator: &Administrator, id: &str) -> Resu
     Ok((key.clone(), is_used(&org, &key.id)))
 }
 
-/// The public key with this `kid`, as a JWK.
-pub fn get_public(platform: &Platform, administrator: &Administrator, key_id: &str) -> Result<Value, ManagementError> {
+/// The hook key whose public key has this `kid`.
+pub fn get_by_key_id(
+    platform: &Platform,
+    administrator: &Administrator,
+    key_id: &str,
+) -> Result<HookKey, ManagementError> {
     let org = org_of(platform, administrator)?;
     let key = org.configuration.hook_keys.iter().find(|key| key.key_id == key_id);
-    key.map(HookKey::public_jwk).ok_or_else(|| not_found(key_id))
+    key.cloned().ok_or_else(|| not_found(key_id))
 }
 
 /// Generates a key pair of 2048 bits.
 pub async fn create(
     platform: &Platform,
     administrator: &Administrator,
-    body: &Value,
+    submitted: &Submitted<HookKeyRequest>,
 ) -> Result<HookKey, ManagementError> {
-    let org = org_of(platform, administrator)?;
     // Checked before the key is generated, and again on the configuration to which it is committed.
-    read_name(body, &keys_of(&org), None)?;
+    read_name(submitted, &*org_of(platform, administrator)?, None)?;
     let (modulus, exponent, private_key_pem) = generate().await?;
     let (now, (unix_ms, entropy), key_id) =
         (platform.now().whole_seconds(), platform.id_parts(), platform.entropy().uuid());
@@ -53,7 +70,7 @@ pub async fn create(
             let key = HookKey {
                 id: HookKeyId::from_parts(unix_ms, entropy),
                 key_id: key_id.clone(),
-                name: read_name(body, &keys_of(org), None)?,
+                name: read_name(submitted, org, None)?,
                 created: now,
                 last_updated: now,
                 modulus: modulus.clone(),
@@ -72,13 +89,13 @@ pub async fn rename(
     platform: &Platform,
     administrator: &Administrator,
     id: &str,
-    body: &Value,
+    submitted: &Submitted<HookKeyRequest>,
 ) -> Result<(HookKey, bool), ManagementError> {
     let now = platform.now().whole_seconds();
     let (key, used) = platform
         .change(&administrator.token.org_id, |org| {
             let stored = find(org, id)?;
-            let name = read_name(body, &keys_of(org), Some(&stored.id))?;
+            let name = read_name(submitted, org, Some(&stored.id))?;
             let key = HookKey { name, last_updated: now, ..stored.clone() };
             let used = is_used(org, &key.id);
             Ok::<_, ManagementError>((vec![put(&key)], (key, used)))
@@ -103,6 +120,37 @@ pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str
     Ok(())
 }
 
+/// The name of a new key, or of the one with the id `own`. Only the first problem is an error.
+fn read_name(
+    submitted: &Submitted<HookKeyRequest>,
+    org: &OrgSnapshot,
+    own: Option<&HookKeyId>,
+) -> Result<String, ManagementError> {
+    if let Some(problem) = submitted.unsupported.first() {
+        return Err(ManagementError::Invalid { subject: "name".to_owned(), causes: vec![problem.clone()] });
+    }
+    let refused = |text: &str| Err(ManagementError::field("name", text));
+    let name = match &submitted.request.name {
+        Given::Is(name) if !name.trim().is_empty() => name,
+        Given::Is(_) | Given::Absent => return refused(BLANK),
+        Given::Wrong => return refused(INVALID),
+    };
+    if name.chars().count() > HOOK_NAME_CHARACTERS_MAX {
+        return refused(&format!("The field cannot be longer than {HOOK_NAME_CHARACTERS_MAX} characters"));
+    }
+    let keys = &org.configuration.hook_keys;
+    if keys.iter().any(|key| key.name == *name && Some(&key.id) != own) {
+        return refused("An object with this field already exists in the current organization");
+    }
+    if own.is_none() && keys.len() >= HOOK_KEYS_PER_ORG_MAX {
+        return Err(ManagementError::field(
+            MODEL,
+            &format!("An org can have at most {HOOK_KEYS_PER_ORG_MAX} hook keys"),
+        ));
+    }
+    Ok(name.clone())
+}
+
 async fn generate() -> Result<Material, StoreError> {
     let failed = |_| StoreError::Database("making a key pair failed".to_owned());
     let Generated { private_key_pem, public } = generate_key_pair(SigningAlgorithm::RS256).await.map_err(failed)?;
@@ -116,11 +164,6 @@ fn is_used(org: &OrgSnapshot, id: &HookKeyId) -> bool {
 
 fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a HookKey, ManagementError> {
     org.configuration.hook_keys.find(id).ok_or_else(|| not_found(id))
-}
-
-/// The keys of an org; there are few.
-fn keys_of(org: &OrgSnapshot) -> Vec<HookKey> {
-    org.configuration.hook_keys.iter().cloned().collect()
 }
 
 fn not_found(id: &str) -> ManagementError {

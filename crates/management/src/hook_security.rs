@@ -5,57 +5,94 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair as _},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
 use tenterhook_contract::{
-    hook::{HookTls, InlineHook, SIGNING_KEY_BYTES, SigningScheme},
-    members::Members,
+    Secret, Timestamp,
+    hook::{
+        ClientCertificate, HookTls, InlineHook, SIGNING_KEY_BYTES, SIGNING_SECRETS_MAX, SigningScheme, SigningSecret,
+    },
 };
 use tenterhook_platform::{OrgSnapshot, Platform, entropy::random_bytes};
 use tenterhook_store::StoreError;
 
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
-    hooks::{find, put, target_of},
+    hooks::{MODEL, find, put, target_of},
+    request::{BLANK, Causes, Given, Submitted},
 };
 
-/// The members that the body of a rotation may have.
-const SIGNING_MEMBERS: Members = Members { taken: &["version"], read_only: &[], refused: &[] };
+/// Bytes of a certificate bundle, and of a key.
+const PEM_BYTES_MAX: usize = 64 * 1_024;
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+const ANY_PEM: &str = "-----BEGIN ";
 
-/// Gives the hook a new signing key; the previous one stays valid. `version` is `v1` or `v1a`. The secret of a `v1` key
-/// is shown only here; of a `v1a` key only the public half is shown.
+/// What a request says of a new signing key.
+#[derive(Clone, Debug, Default)]
+pub struct SigningRequest {
+    /// `v1` for HMAC, the default, or `v1a` for Ed25519.
+    pub version: Given<String>,
+}
+
+/// A signing key that was made just now.
+#[derive(Clone, Debug)]
+pub struct NewSigningKey {
+    /// The key.
+    pub key: SigningSecret,
+    /// The public key that services verify with, of an Ed25519 key.
+    pub public: Option<VerificationKey>,
+    /// How many keys sign.
+    pub count: usize,
+}
+
+/// An Ed25519 public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerificationKey {
+    /// The key, base64url.
+    pub x: String,
+    /// Its thumbprint (RFC 7638 section 3, RFC 8037 section 2).
+    pub id: String,
+}
+
+/// What a request says of the TLS settings of a hook.
+#[derive(Clone, Default)]
+pub struct TlsRequest {
+    /// PEM of the only authorities that may issue the service's certificate.
+    pub ca_certificates: Given<String>,
+    /// PEM of the client certificate.
+    pub client_certificate: Given<String>,
+    /// PEM of its key.
+    pub client_key: Given<Secret>,
+}
+
+/// Gives the hook a new signing key; the previous one stays valid. The secret of an HMAC key is shown only here; of an
+/// Ed25519 key only the public half is shown.
 pub async fn rotate_signing_key(
     platform: &Platform,
     administrator: &Administrator,
     id: &str,
-    body: Option<&Value>,
-) -> Result<Value, ManagementError> {
+    submitted: &Submitted<SigningRequest>,
+) -> Result<NewSigningKey, ManagementError> {
     find(&*org_of(platform, administrator)?, id)?;
     let (now, key) = (platform.now(), random_bytes::<SIGNING_KEY_BYTES>(platform.entropy()));
-    let problem = body.and_then(|body| SIGNING_MEMBERS.problems(body).into_iter().next());
-    if let Some(problem) = problem {
-        return Err(ManagementError::Invalid { subject: "signing".to_owned(), causes: vec![problem] });
+    if let Some(problem) = submitted.unsupported.first() {
+        return Err(ManagementError::Invalid { subject: "signing".to_owned(), causes: vec![problem.clone()] });
     }
-    let scheme = match body.and_then(|body| body.get("version")) {
-        None | Some(Value::Null) => SigningScheme::Hmac,
-        Some(Value::String(version)) if version == "v1" => SigningScheme::Hmac,
-        Some(Value::String(version)) if version == "v1a" => SigningScheme::Ed25519 { public_key: public(&key)? },
-        Some(_) => return Err(ManagementError::field("version", "The field must be `v1` or `v1a`")),
+    let scheme = match &submitted.request.version {
+        Given::Absent => SigningScheme::Hmac,
+        Given::Is(version) if version == "v1" => SigningScheme::Hmac,
+        Given::Is(version) if version == "v1a" => SigningScheme::Ed25519 { public_key: public(&key)? },
+        Given::Is(_) | Given::Wrong => {
+            return Err(ManagementError::field("version", "The field must be `v1` or `v1a`"));
+        }
     };
-    let hook = secure(platform, administrator, id, |hook| hook.with_signing_key(scheme, key, now)).await?;
-    let newest = hook.signing.first();
-    Ok(match scheme {
-        SigningScheme::Hmac => json!({
-            "version": scheme.version(),
-            "secret": newest.map(|key| key.text().expose()),
-            "secrets": hook.signing.len(),
-        }),
-        SigningScheme::Ed25519 { public_key } => json!({
-            "version": scheme.version(),
-            "publicKey": jwk(&public_key),
-            "jwksUri": format!("{}/api/v1/inlineHooks/{id}/signing/jwks", administrator.caller.base_url),
-            "secrets": hook.signing.len(),
-        }),
+    let key = SigningSecret::new(scheme, key, now);
+    let hook = secure(platform, administrator, id, now, |hook| {
+        // The one before stays valid until the next; older ones go.
+        let kept = hook.signing.iter().take(SIGNING_SECRETS_MAX - 1).cloned();
+        let signing = [key.clone()].into_iter().chain(kept).collect();
+        InlineHook { signing, ..hook.clone() }
     })
+    .await?;
+    Ok(NewSigningKey { public: verification_key(&key), key, count: hook.signing.len() })
 }
 
 /// Removes the older signing key, which ends the rotation.
@@ -64,24 +101,32 @@ pub async fn retire_signing_key(
     administrator: &Administrator,
     id: &str,
 ) -> Result<(), ManagementError> {
-    let now = platform.now();
-    secure(platform, administrator, id, |hook| hook.with_signing_keys_kept(1, now)).await.map(drop)
+    keep_signing_keys(platform, administrator, id, 1).await
 }
 
 /// Stops signing bodies.
 pub async fn stop_signing(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    let now = platform.now();
-    secure(platform, administrator, id, |hook| hook.with_signing_keys_kept(0, now)).await.map(drop)
+    keep_signing_keys(platform, administrator, id, 0).await
+}
+
+/// Keeps the newest `count` signing keys of a hook.
+async fn keep_signing_keys(
+    platform: &Platform,
+    administrator: &Administrator,
+    id: &str,
+    count: usize,
+) -> Result<(), ManagementError> {
+    let kept = |hook: &InlineHook| {
+        let signing = hook.signing.iter().take(count).cloned().collect();
+        InlineHook { signing, ..hook.clone() }
+    };
+    secure(platform, administrator, id, platform.now(), kept).await.map(drop)
 }
 
 /// The public keys that verify a hook's signatures (RFC 7517, RFC 8037), the newest first. Needs no token: public
 /// keys are public, and the id of a hook is sent to its service.
-pub fn signing_jwks(org: &OrgSnapshot, id: &str) -> Result<Value, ManagementError> {
-    let keys = find(org, id)?.signing.iter().filter_map(|key| match key.scheme() {
-        SigningScheme::Hmac => None,
-        SigningScheme::Ed25519 { public_key } => Some(jwk(&public_key)),
-    });
-    Ok(json!({ "keys": keys.collect::<Vec<_>>() }))
+pub fn verification_keys(org: &OrgSnapshot, id: &str) -> Result<Vec<VerificationKey>, ManagementError> {
+    Ok(find(org, id)?.signing.iter().filter_map(verification_key).collect())
 }
 
 /// Sets the TLS settings of a hook.
@@ -89,30 +134,78 @@ pub async fn set_tls(
     platform: &Platform,
     administrator: &Administrator,
     id: &str,
-    body: &Value,
+    submitted: &Submitted<TlsRequest>,
 ) -> Result<InlineHook, ManagementError> {
     find(&*org_of(platform, administrator)?, id)?;
-    let (now, settings) = (platform.now(), HookTls::read(body)?);
-    let usable = platform.transport().check_tls(&settings);
+    let tls = read_tls(submitted)?;
+    let usable = platform.transport().check_tls(&tls);
     usable.map_err(|failure| ManagementError::field("tls", &failure.to_string()))?;
-    secure(platform, administrator, id, |hook| hook.with_tls(settings.clone(), now)).await
+    let with_tls = |hook: &InlineHook| InlineHook { tls: tls.clone(), ..hook.clone() };
+    secure(platform, administrator, id, platform.now(), with_tls).await
 }
 
 /// Removes the TLS settings of a hook.
 pub async fn reset_tls(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    let now = platform.now();
-    secure(platform, administrator, id, |hook| hook.with_tls(HookTls::default(), now)).await.map(drop)
+    let without_tls = |hook: &InlineHook| InlineHook { tls: HookTls::default(), ..hook.clone() };
+    secure(platform, administrator, id, platform.now(), without_tls).await.map(drop)
+}
+
+/// Reads TLS settings. The TLS library checks whether certificates and key belong together.
+fn read_tls(submitted: &Submitted<TlsRequest>) -> Result<HookTls, ManagementError> {
+    if let Some(problem) = submitted.unsupported.first() {
+        return Err(ManagementError::Invalid { subject: "tls".to_owned(), causes: vec![problem.clone()] });
+    }
+    let mut causes = Causes::none(MODEL);
+    let TlsRequest { ca_certificates, client_certificate, client_key } = &submitted.request;
+    let ca_certificates = pem("tls.caCertificates", ca_certificates, String::as_str, CERTIFICATE, &mut causes);
+    let certificates = pem("tls.clientCertificate", client_certificate, String::as_str, CERTIFICATE, &mut causes);
+    let key = pem("tls.clientKey", client_key, Secret::expose, ANY_PEM, &mut causes);
+    let client = match (certificates, key) {
+        (Some(certificates), Some(key)) => Some(ClientCertificate { certificates, key }),
+        (None, None) => None,
+        (Some(_), None) => {
+            causes.add("tls.clientKey", BLANK);
+            None
+        }
+        (None, Some(_)) => {
+            causes.add("tls.clientCertificate", BLANK);
+            None
+        }
+    };
+    if causes.is_empty() && ca_certificates.is_none() && client.is_none() {
+        causes.add("tls", "Give `caCertificates`, or `clientCertificate` and `clientKey`, or DELETE the settings");
+    }
+    if causes.is_empty() { Ok(HookTls { ca_certificates, client }) } else { Err(causes.into_error()) }
+}
+
+/// A text in PEM form that contains `label`.
+fn pem<T: Clone>(
+    member: &str,
+    given: &Given<T>,
+    text: impl Fn(&T) -> &str,
+    label: &str,
+    causes: &mut Causes,
+) -> Option<T> {
+    match given {
+        Given::Absent => None,
+        Given::Is(pem) if text(pem).len() <= PEM_BYTES_MAX && text(pem).contains(label) => Some(pem.clone()),
+        Given::Is(_) | Given::Wrong => {
+            causes.add(member, "The field must be text in PEM form");
+            None
+        }
+    }
 }
 
 async fn secure(
     platform: &Platform,
     administrator: &Administrator,
     id: &str,
+    now: Timestamp,
     changed: impl Fn(&InlineHook) -> InlineHook,
 ) -> Result<InlineHook, ManagementError> {
     let hook = platform
         .change(&administrator.token.org_id, |org| {
-            let hook = changed(find(org, id)?);
+            let hook = InlineHook { last_updated: now.whole_seconds(), ..changed(find(org, id)?) };
             Ok::<_, ManagementError>((vec![put(&hook)], hook))
         })
         .await?;
@@ -126,10 +219,10 @@ fn public(seed: &[u8; SIGNING_KEY_BYTES]) -> Result<[u8; SIGNING_KEY_BYTES], Man
     public.ok_or_else(|| StoreError::Database("making a signing key failed".to_owned()).into())
 }
 
-/// The key as a JWK; its id is its thumbprint (RFC 7638 section 3, RFC 8037 section 2).
-fn jwk(public_key: &[u8]) -> Value {
+fn verification_key(key: &SigningSecret) -> Option<VerificationKey> {
+    let SigningScheme::Ed25519 { public_key } = key.scheme() else { return None };
     let x = URL_SAFE_NO_PAD.encode(public_key);
     let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
-    let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()));
-    json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": thumbprint, "use": "sig", "alg": "EdDSA" })
+    let id = URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()));
+    Some(VerificationKey { x, id })
 }

@@ -1,15 +1,15 @@
 //! Previews: what a hook would be sent, what it answers, and what that would change. Nothing is ever changed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use serde_json::{Map, Value, json};
+pub use json_patch::Patch;
+use serde_json::{Map, Value};
 use tenterhook_contract::{
     HookKind,
     answer::Answer,
     id::EventId,
-    members::Members,
     preview::{Document, DocumentError, Inputs, Mark},
-    problem::bounded,
+    problem::{Change, Problem, bounded},
     profile::ProfileSchema,
 };
 use tenterhook_engine::{CallFailure, FailureCode, Purpose, RawAnswer, ReadyHook, TestCall, TestCallResult, Timings};
@@ -18,14 +18,74 @@ use tenterhook_platform::{OrgSnapshot, Platform, context::user_context};
 use crate::{
     administrator::{Administrator, ManagementError, org_of},
     hooks::{find, not_found},
+    request::{Given, Submitted},
     users,
 };
 
-/// What a preview's body may have.
-const MEMBERS: Members =
-    Members { taken: &["inputs", "document", "call", "answer", "profileSchema"], read_only: &[], refused: &[] };
+/// What the summary of an error names.
+pub const MODEL: &str = "preview";
 
-/// What a preview's body asks for.
+/// What a request says of a preview. Documents, answers and schemas are JSON of the hook contract, which reads them.
+#[derive(Clone, Default)]
+pub struct PreviewRequest {
+    /// What the document is made of.
+    pub inputs: Given<Map<String, Value>>,
+    /// The document, in place of inputs.
+    pub document: Given<Value>,
+    /// Whether the service is called.
+    pub call: Given<bool>,
+    /// An answer that is tried as if the service had given it.
+    pub answer: Given<Value>,
+    /// The schema of the profile that commands are tried on; that of the org when absent.
+    pub profile_schema: Given<Value>,
+}
+
+/// What a hook would be sent, what it answers, and what that would change.
+pub struct Preview {
+    /// The document that the service gets.
+    pub document: Value,
+    /// How it ends.
+    pub outcome: PreviewOutcome,
+    /// Why the service could not be asked or understood.
+    pub failure: Option<CallFailure>,
+    /// What came back.
+    pub raw: Option<RawAnswer>,
+    /// What came back, read.
+    pub answer: Option<Answer>,
+    /// Everything wrong with the answer.
+    pub problems: Vec<Problem>,
+    /// What the commands change.
+    pub changes: Vec<Change>,
+    /// The subject without the answer.
+    pub before: Value,
+    /// The subject with the answer.
+    pub after: Value,
+    /// The difference of both.
+    pub diff: Patch,
+    /// How long the call took.
+    pub total: Option<Duration>,
+    /// Custom headers of the channel that cannot be sent.
+    pub unsent_headers: Vec<String>,
+}
+
+/// How a preview ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreviewOutcome {
+    /// The commands fit.
+    Applied,
+    /// The answer changes nothing.
+    Unchanged,
+    /// The answer refuses.
+    Refused,
+    /// The commands do not fit.
+    Invalid,
+    /// The service could not be asked or understood.
+    Failed,
+    /// No answer was wanted.
+    NotCalled,
+}
+
+/// What a request asks for.
 struct Wanted<'a> {
     about: About<'a>,
     source: AnswerSource,
@@ -66,12 +126,12 @@ pub async fn preview(
     platform: &Platform,
     administrator: &Administrator,
     id: &str,
-    body: &Value,
-) -> Result<Value, ManagementError> {
+    submitted: &Submitted<PreviewRequest>,
+) -> Result<Preview, ManagementError> {
     let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
-    let wanted = Wanted::read(body, &org.profile_schema)?;
+    let wanted = Wanted::read(submitted, &org.profile_schema)?;
     let kind = ready.kind();
     let (document, event_id) = preview_document(platform, administrator, &org, ready, &wanted).await?;
     // Before anything is sent: a document without a subject has nothing to try an answer on.
@@ -101,12 +161,7 @@ pub async fn preview(
         }
         AnswerSource::Nobody => Got::default(),
     };
-    let mut shown = got.shown(&document, kind, &wanted.schema, &before)?;
-    let unsent = hook.channel.unsent_headers();
-    if let (Some(members), false) = (shown.as_object_mut(), unsent.is_empty()) {
-        members.insert("unsentHeaders".to_owned(), json!(unsent));
-    }
-    Ok(shown)
+    got.tried(&document, &**kind, &wanted.schema, before, hook.channel.unsent_headers())
 }
 
 async fn preview_document(
@@ -156,31 +211,30 @@ fn invalid(error: &DocumentError) -> ManagementError {
 }
 
 impl<'a> Wanted<'a> {
-    fn read(body: &'a Value, of_org: &Arc<ProfileSchema>) -> Result<Self, ManagementError> {
+    fn read(submitted: &'a Submitted<PreviewRequest>, of_org: &Arc<ProfileSchema>) -> Result<Self, ManagementError> {
         let wrong = |field: &str, text: &str| Err(ManagementError::field(field, text));
-        let Value::Object(members) = body else { return wrong("preview", "The body must be a JSON object") };
-        if let Some(problem) = MEMBERS.problems(body).into_iter().next() {
-            return Err(ManagementError::Invalid { subject: "preview".to_owned(), causes: vec![problem] });
+        if let Some(problem) = submitted.unsupported.first() {
+            return Err(ManagementError::Invalid { subject: MODEL.to_owned(), causes: vec![problem.clone()] });
         }
-        let member = |name: &str| members.get(name).filter(|value| !value.is_null());
-        let about = match (member("inputs"), member("document")) {
-            (Some(_), Some(_)) => return wrong("document", "Give either `inputs` or a `document`"),
-            (None, Some(document)) => About::Document(document),
-            (Some(Value::Object(inputs)), None) => About::Inputs(Some(inputs)),
-            (Some(_), None) => return wrong("inputs", "must be an object"),
-            (None, None) => About::Inputs(None),
-        };
-        let source = match (member("answer"), member("call")) {
-            (Some(_), Some(Value::Bool(true))) => {
-                return wrong("answer", "Give either an `answer` or `\"call\": true`");
+        let PreviewRequest { inputs, document, call, answer, profile_schema } = &submitted.request;
+        let about = match (inputs, document.value()) {
+            (Given::Absent, Some(document)) => About::Document(document),
+            (Given::Is(_) | Given::Wrong, Some(_)) => {
+                return wrong("document", "Give either `inputs` or a `document`");
             }
-            (_, Some(call)) if !call.is_boolean() => return wrong("call", "must be true or false"),
+            (Given::Is(inputs), None) => About::Inputs(Some(inputs)),
+            (Given::Wrong, None) => return wrong("inputs", "must be an object"),
+            (Given::Absent, None) => About::Inputs(None),
+        };
+        let source = match (answer.value(), call) {
+            (Some(_), Given::Is(true)) => return wrong("answer", "Give either an `answer` or `\"call\": true`"),
+            (_, Given::Wrong) => return wrong("call", "must be true or false"),
             (Some(answer), _) => AnswerSource::Given(answer.to_string().into_bytes()),
-            (None, Some(Value::Bool(false))) => AnswerSource::Nobody,
+            (None, Given::Is(false)) => AnswerSource::Nobody,
             (None, _) => AnswerSource::Service,
         };
         let schema =
-            match member("profileSchema") {
+            match profile_schema.value() {
                 None => Arc::clone(of_org),
                 Some(schema) => Arc::new(ProfileSchema::parse(schema).map_err(|error| {
                     ManagementError::field(&format!("profileSchema.{}", error.field), error.message)
@@ -200,45 +254,49 @@ impl Got {
         Self { answer, raw, failure, timings: Some(timings) }
     }
 
-    fn shown(
+    /// What the answer would change.
+    fn tried(
         self,
         document: &Document,
         kind: &dyn HookKind,
         schema: &Arc<ProfileSchema>,
-        before: &Value,
-    ) -> Result<Value, ManagementError> {
+        before: Value,
+        unsent_headers: Vec<String>,
+    ) -> Result<Preview, ManagementError> {
         let Self { answer, raw, failure, timings } = self;
-        let normalised = answer.as_ref().map(Answer::normalised);
-        let notices = answer.as_ref().map(|answer| answer.notices.clone()).unwrap_or_default();
         let (mut problems, mut changes, mut after) = (Vec::new(), Vec::new(), before.clone());
-        let outcome = match answer {
-            None if failure.is_some() => "FAILED",
-            None => "NOT_CALLED",
-            Some(answer) if answer.error.is_some() => "REFUSED",
-            Some(answer) if answer.means_default(kind.description()) => "UNCHANGED",
-            Some(answer) => match kind.rehearse(document, schema, answer).map_err(|error| invalid(&error))?.result {
-                Ok((subject, made)) => {
-                    (after, changes) = (subject, made);
-                    "APPLIED"
+        let outcome = match &answer {
+            None if failure.is_some() => PreviewOutcome::Failed,
+            None => PreviewOutcome::NotCalled,
+            Some(answer) if answer.error.is_some() => PreviewOutcome::Refused,
+            Some(answer) if answer.means_default(kind.description()) => PreviewOutcome::Unchanged,
+            Some(answer) => {
+                let tried = kind.rehearse(document, schema, answer.clone()).map_err(|error| invalid(&error))?;
+                match tried.result {
+                    Ok((subject, made)) => {
+                        (after, changes) = (subject, made);
+                        PreviewOutcome::Applied
+                    }
+                    Err(found) => {
+                        problems = bounded(found);
+                        PreviewOutcome::Invalid
+                    }
                 }
-                Err(found) => {
-                    problems = bounded(found);
-                    "INVALID"
-                }
-            },
+            }
         };
-        let diff = json_patch::diff(before, &after);
-        Ok(json!({
-            "request": document.to_json(),
-            "outcome": outcome,
-            "failure": failure.map(|failure| json!({ "code": failure.code.to_string(), "message": failure.to_string() })),
-            "raw": raw.map(|raw| json!({ "status": raw.status, "body": String::from_utf8_lossy(&raw.body) })),
-            "answer": normalised,
-            "problems": problems,
-            "notices": notices,
-            "changes": changes,
-            "subject": { "before": before, "after": after, "diff": diff },
-            "totalMs": timings.map(|timings| timings.total.as_secs_f64() * 1_000.0),
-        }))
+        Ok(Preview {
+            document: document.to_json(),
+            outcome,
+            failure,
+            raw,
+            answer,
+            problems,
+            changes,
+            diff: json_patch::diff(&before, &after),
+            before,
+            after,
+            total: timings.map(|timings| timings.total),
+            unsent_headers,
+        })
     }
 }

@@ -21,6 +21,8 @@ const ITEM_BYTES_MAX: usize = 1_024;
 pub const BLANK: &str = "The field cannot be left blank";
 /// A member has the wrong type, or a value that it cannot have.
 pub const INVALID: &str = "The field has an invalid value";
+/// The body is JSON of another kind.
+pub const NO_OBJECT: &str = "The body must be a JSON object";
 pub(crate) const NAME_ONE: &str = "Name at least one";
 
 /// What a request says of one member.
@@ -93,6 +95,77 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for Given<T> {
     }
 }
 
+/// What a request says of one member, and whether it names it: an update in part keeps a member that it does not name, and null
+/// clears one. A struct of such members is read with `#[serde(default)]`.
+///
+/// ```
+/// use serde::Deserialize;
+/// use serde_json::json;
+/// use tenterhook_management::request::{Given, Named};
+/// #[derive(Default, Deserialize)]
+/// #[serde(default)]
+/// struct Update {
+///     name: Named<String>,
+/// }
+/// let read = |value| serde_json::from_value::<Update>(value).unwrap().name;
+/// assert_eq!(read(json!({})), Named(None));
+/// assert_eq!(read(json!({ "name": null })), Named(Some(Given::Absent)));
+/// assert_eq!(read(json!({ "name": "Ada" })), Named(Some(Given::Is("Ada".to_owned()))));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named<T>(pub Option<Given<T>>);
+
+impl<T> Named<T> {
+    /// This value.
+    pub fn is(value: impl Into<T>) -> Self {
+        Self(Some(Given::Is(value.into())))
+    }
+
+    /// This value, or null.
+    pub(crate) fn nullable(value: Option<T>) -> Self {
+        Self(Some(value.map_or(Given::Absent, Given::Is)))
+    }
+
+    /// What is said of the member; nothing when it is not named.
+    pub fn given(&self) -> &Given<T> {
+        self.0.as_ref().unwrap_or(&Given::Absent)
+    }
+
+    /// The same of another type.
+    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Named<U> {
+        Named(self.0.map(|given| given.map(of)))
+    }
+}
+
+impl<T: Clone> Named<T> {
+    /// Puts what `update` says in the place of what was there, if it names the member.
+    pub(crate) fn put(&mut self, update: &Self) {
+        if update.0.is_some() {
+            *self = update.clone();
+        }
+    }
+
+    /// The same of an object, whose members are merged when both are objects.
+    pub(crate) fn merge(&mut self, update: &Self, members: impl FnOnce(&mut T, &T)) {
+        match (&mut self.0, &update.0) {
+            (Some(Given::Is(own)), Some(Given::Is(update))) => members(own, update),
+            _ => self.put(update),
+        }
+    }
+}
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Given::deserialize(deserializer).map(|given| Self(Some(given)))
+    }
+}
+
 /// Whether a text can be a name that commands and logs show: it has one line and is not blank. The only rule of the names of
 /// orgs and tokens.
 ///
@@ -124,28 +197,49 @@ pub struct Submitted<T> {
 /// Everything wrong with a request, in the order in which its members are looked at.
 pub(crate) struct Causes {
     model: &'static str,
-    causes: Vec<String>,
+    /// What the first text is about: a member, or the model.
+    first: Option<String>,
+    texts: Vec<String>,
 }
 
 impl Causes {
-    /// Begins with the members of a request that are not supported. `model` is what the summary names.
+    /// Nothing is wrong yet. `model` is what the summary names.
+    pub(crate) fn none(model: &'static str) -> Self {
+        Self { model, first: None, texts: Vec::new() }
+    }
+
+    /// Begins with the members of a request that are not supported.
     pub(crate) fn of<T>(model: &'static str, submitted: &Submitted<T>) -> Self {
-        Self { model, causes: submitted.unsupported.clone() }
+        let mut causes = Self::none(model);
+        causes.add_unsupported(submitted);
+        causes
+    }
+
+    /// Adds the members of a request that are not supported.
+    pub(crate) fn add_unsupported<T>(&mut self, submitted: &Submitted<T>) {
+        if !submitted.unsupported.is_empty() {
+            self.first.get_or_insert_with(|| self.model.to_owned());
+            self.texts.extend_from_slice(&submitted.unsupported);
+        }
     }
 
     /// Adds a problem of a member. Names below others are written with dots: `credentials.signing.alg`.
     pub(crate) fn add(&mut self, member: &str, text: &str) {
-        self.causes.push(format!("{member}: {text}"));
+        self.first.get_or_insert_with(|| member.to_owned());
+        self.texts.push(format!("{member}: {text}"));
     }
 
     /// How many problems there are.
     pub(crate) fn len(&self) -> usize {
-        self.causes.len()
+        self.texts.len()
     }
 
     /// Adds the problems of an object below another one. `path` is the name of that object.
     pub(crate) fn append_below(&mut self, path: &str, below: Self) {
-        self.causes.extend(below.causes.into_iter().map(|cause| format!("{path}.{cause}")));
+        if !below.is_empty() {
+            self.first.get_or_insert_with(|| path.to_owned());
+        }
+        self.texts.extend(below.texts.into_iter().map(|text| format!("{path}.{text}")));
     }
 
     /// The value of a member, or nothing where it is absent.
@@ -158,7 +252,7 @@ impl Causes {
 
     /// Whether something is wrong with a member.
     pub(crate) fn has(&self, member: &str) -> bool {
-        self.causes.iter().any(|cause| cause.strip_prefix(member).is_some_and(|rest| rest.starts_with(": ")))
+        self.texts.iter().any(|cause| cause.strip_prefix(member).is_some_and(|rest| rest.starts_with(": ")))
     }
 
     /// A name as [`check_name`] judges it, or nothing where the member is absent.
@@ -174,6 +268,26 @@ impl Causes {
             Given::Wrong => {
                 self.add(member, INVALID);
                 Some(String::new())
+            }
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// A required text of any length; `None` is a problem that has been noted.
+    pub(crate) fn required(&mut self, member: &str, given: &Given<String>) -> Option<String> {
+        match given {
+            Given::Is(text) if !text.trim().is_empty() => Some(text.clone()),
+            Given::Is(_) | Given::Absent => {
+                self.add(member, BLANK);
+                None
+            }
+            Given::Wrong => {
+                self.add(member, INVALID);
+                None
             }
         }
     }
@@ -265,9 +379,16 @@ impl Causes {
     /// # Errors
     /// [`ManagementError::Invalid`] with every cause.
     pub(crate) fn finish(self) -> Result<(), ManagementError> {
-        if self.causes.is_empty() {
+        if self.texts.is_empty() {
             return Ok(());
         }
-        Err(ManagementError::Invalid { subject: self.model.to_owned(), causes: self.causes })
+        Err(ManagementError::Invalid { subject: self.model.to_owned(), causes: self.texts })
+    }
+
+    /// The error; its summary names a member if every cause is about that one, and the model if not.
+    pub(crate) fn into_error(self) -> ManagementError {
+        let Self { model, first, texts: causes } = self;
+        let one = first.filter(|first| causes.iter().all(|cause| cause.starts_with(first)));
+        ManagementError::Invalid { subject: one.unwrap_or_else(|| model.to_owned()), causes }
     }
 }

@@ -8,7 +8,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use serde_json::Value;
 use tenterhook_contract::{
     HookTypes, Secret,
     id::{HookId, OrgId, RequestId},
@@ -16,8 +15,9 @@ use tenterhook_contract::{
 use tenterhook_engine::{Limits, SystemClock, Transport};
 use tenterhook_management::{
     administrator::Administrator,
-    hooks,
+    hooks::{self, AuthSchemeRequest, ChannelRequest, ConfigRequest, HeaderRequest, HookRequest, PolicyRequest},
     provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
+    request::{Given, Named, Submitted},
 };
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogFilter, LogQuery, PolicyRule};
 use tenterhook_platform::{
@@ -53,6 +53,35 @@ pub async fn database_or(otherwise: StoreConfig) -> StoreConfig {
     let name = format!("tenterhook_rig_{}_{number}", std::process::id());
     let url = crate::postgres::create_database(&url, &name).await.unwrap();
     StoreConfig::Postgres { url: Secret::new(url), max_connections: 6 }
+}
+
+/// The request that registers a token hook at `uri`: what [`crate::hook::body`] says.
+pub fn hook_request(name: &str, uri: &str) -> HookRequest {
+    let text = |text: &str| Given::Is(text.to_owned());
+    let header = HeaderRequest { key: text("X-Tenant"), value: text("north"), unsupported: None };
+    let auth_scheme = AuthSchemeRequest {
+        kind: Named::is("HEADER"),
+        key: Named::is("Authorization"),
+        value: Named::is(Secret::new(crate::hook::SECRET)),
+    };
+    let config = ConfigRequest {
+        uri: Named::is(uri),
+        headers: Named::is(vec![Given::Is(header)]),
+        method: Named::is("POST"),
+        auth_scheme: Named::is(auth_scheme),
+        ..ConfigRequest::default()
+    };
+    HookRequest {
+        name: Named::is(name),
+        hook_type: Named::is("com.okta.oauth2.tokens.transform"),
+        version: Named::is("1.0.0"),
+        channel: Named::is(ChannelRequest {
+            kind: Named::is("HTTP"),
+            version: Named::is("1.0.0"),
+            config: Named::is(config),
+        }),
+        policy: Named::default(),
+    }
 }
 
 /// What the platform of a test is made of, with the machine's clock and randomness. A test replaces what it is about.
@@ -150,15 +179,14 @@ impl Rig {
         self.platform.load_org(&self.org_id).await.unwrap().unwrap()
     }
 
-    /// Registers a token hook with these members of its body, and puts it on the rule of the development org.
+    /// Registers a token hook with this policy, and puts it on the rule of the development org.
     ///
     /// # Panics
     /// When it is refused.
-    pub async fn hook(&self, members: &Value) -> HookId {
-        let mut body = crate::hook::body("Hook", "https://service.example/hook");
-        let given = members.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
-        body.as_object_mut().unwrap().extend(given);
-        let hook = hooks::create(&self.platform, &self.administrator().await, &body).await.unwrap();
+    pub async fn hook(&self, policy: PolicyRequest) -> HookId {
+        let request = HookRequest { policy: Named::is(policy), ..hook_request("Hook", "https://service.example/hook") };
+        let submitted = Submitted { request, unsupported: Vec::new() };
+        let hook = hooks::create(&self.platform, &self.administrator().await, &submitted).await.unwrap();
         let on_rule = |org: &OrgSnapshot| {
             let rule = org.configuration.rules.get(&self.org.rule_id).ok_or(())?;
             let rule = PolicyRule { inline_hook: Some(hook.id.clone()), ..rule.clone() };

@@ -17,6 +17,7 @@ pub const NOTICES_MAX: usize = 10;
 /// assert_eq!(answer.notices[0].to_string(), "`Error` has no effect. Write `error`: an answer with it refuses [/Error]");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notice {
     /// A stable code.
     pub code: NoticeCode,
@@ -30,6 +31,7 @@ pub struct Notice {
 
 /// A stable code for a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum NoticeCode {
     /// A member's name is similar to one of the contract's names.

@@ -1,9 +1,7 @@
 //! Keys for signing request bodies, as Standard Webhooks defines them (its specification, "Signature scheme").
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Map, Value, json};
-
 use crate::{Secret, Timestamp};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// Bytes of a signing key: the length of the hash, and that of an Ed25519 seed (RFC 8032 section 5.1.5).
 pub const SIGNING_KEY_BYTES: usize = 32;
@@ -43,6 +41,19 @@ impl SigningScheme {
         match self {
             Self::Hmac => "v1",
             Self::Ed25519 { .. } => "v1a",
+        }
+    }
+
+    /// The text of the public key, where there is one.
+    ///
+    /// ```
+    /// use tenterhook_contract::hook::SigningScheme;
+    /// assert!(SigningScheme::Ed25519 { public_key: [3; 32] }.public_key_text().unwrap().starts_with("whpk_"));
+    /// ```
+    pub fn public_key_text(self) -> Option<String> {
+        match self {
+            Self::Hmac => None,
+            Self::Ed25519 { public_key } => Some(format!("whpk_{}", STANDARD.encode(public_key))),
         }
     }
 
@@ -87,22 +98,4 @@ impl SigningSecret {
     pub fn created(&self) -> Timestamp {
         self.created
     }
-
-    /// The members that may be shown.
-    pub(super) fn to_json(&self) -> Value {
-        let mut shown = Map::new();
-        shown.insert("created".to_owned(), json!(self.created));
-        shown.insert("version".to_owned(), json!(self.scheme.version()));
-        if let SigningScheme::Ed25519 { public_key } = self.scheme {
-            shown.insert("publicKey".to_owned(), json!(public_key_text(&public_key)));
-        }
-        Value::Object(shown)
-    }
-}
-
-/// The prefix of a public key's text.
-const PUBLIC_KEY_PREFIX: &str = "whpk_";
-
-fn public_key_text(key: &[u8]) -> String {
-    format!("{PUBLIC_KEY_PREFIX}{}", STANDARD.encode(key))
 }

@@ -4,8 +4,6 @@
 
 mod answer;
 mod family;
-mod hook;
-mod hook_policy;
 mod lenient;
 mod messages;
 mod password_import;

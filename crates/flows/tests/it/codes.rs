@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use tenterhook_flows::{commitment::Commitment, oauth::authorize::AuthorizeAnswer};
+use tenterhook_management::hooks::PolicyRequest;
 use tenterhook_testkit::rig::Rig;
 
 use crate::support::{NOTHING, VERIFIER, ask, code, cookie, redeem, redeem_with, refresh, session, signed_in};
@@ -62,7 +62,7 @@ async fn a_code_is_used_up_by_the_one_who_may_redeem_it_and_a_replay_ends_its_to
 #[tokio::test]
 async fn the_events_of_a_sign_in_and_of_its_code_name_the_session() {
     let rig = Rig::start().await;
-    rig.hook(&json!({})).await;
+    rig.hook(PolicyRequest::default()).await;
     rig.service.then(&[NOTHING]);
     let session = signed_in(&rig).await;
     let AuthorizeAnswer::Redirect { parameters, .. } = ask(&rig, "openid", Some(&session)).await else {

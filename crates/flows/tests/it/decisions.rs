@@ -10,7 +10,10 @@ use tenterhook_flows::{
         error::{Fault, OAuthError},
     },
 };
-use tenterhook_management::hooks::{self, HookChange};
+use tenterhook_management::{
+    hooks::{self, BreakerRequest, HookChange, PolicyRequest},
+    request::Named,
+};
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogResult, PolicyRule};
 use tenterhook_platform::{OrgSnapshot, Settings};
 use tenterhook_testkit::{endpoint::Step, rig::Rig};
@@ -21,6 +24,16 @@ use crate::support::{GOLD, GOLD_ACCESS, NOTHING, REFUSED, ask, basic, claims, do
 async fn client_credentials(rig: &Rig) -> Result<Value, OAuthError> {
     let form = [("grant_type", "client_credentials"), ("scope", "orders.read")];
     token(rig, Some(&basic(rig)), &form, &Commitment::default()).await
+}
+
+fn failure_policy(name: &str) -> PolicyRequest {
+    PolicyRequest { failure_policy: Named::is(name), ..PolicyRequest::default() }
+}
+
+/// A policy whose breaker is off.
+fn breaker_off() -> PolicyRequest {
+    let breaker = BreakerRequest { mode: Named::is("off"), ..BreakerRequest::default() };
+    PolicyRequest { breaker: Named::is(breaker), ..PolicyRequest::default() }
 }
 
 /// Result and reason of the last event of a type.
@@ -45,7 +58,7 @@ async fn without_a_hook_tokens_are_what_the_configuration_says() {
 #[tokio::test]
 async fn commands_change_the_token_and_an_error_refuses_it() {
     let rig = Rig::start().await;
-    let hook = rig.hook(&json!({})).await;
+    let hook = rig.hook(PolicyRequest::default()).await;
     rig.service.then(&[GOLD_ACCESS, NOTHING, REFUSED, Step::Answer(200, r#"{"error":{}}"#)]);
     let changed = client_credentials(&rig).await.unwrap();
     let claimed = claims(&rig, &changed["access_token"]);
@@ -79,7 +92,7 @@ async fn a_service_without_a_usable_answer_leaves_the_token_unmodified_and_the_c
         ]}]}"#,
     );
     let rig = Rig::start().await;
-    rig.hook(&json!({ "policy": { "breaker": { "mode": "off" } } })).await;
+    rig.hook(breaker_off()).await;
     let rows = [
         (Step::Fail(FailureCode::ConnectionReset), "CONNECTION_RESET"),
         (Step::Fail(FailureCode::TimeoutResponse), "TIMEOUT_RESPONSE"),
@@ -97,7 +110,7 @@ async fn a_service_without_a_usable_answer_leaves_the_token_unmodified_and_the_c
         assert_eq!(rig.service.received().len(), number + 1, "{why}: token hooks are never retried");
     }
     let quiet = Rig::with(|settings: &mut Settings| settings.missed_hook_claim = None).await;
-    quiet.hook(&json!({})).await;
+    quiet.hook(PolicyRequest::default()).await;
     let body = client_credentials(&quiet).await.unwrap();
     assert!(claims(&quiet, &body["access_token"]).get("x-hook-missed").is_none());
 }
@@ -105,7 +118,7 @@ async fn a_service_without_a_usable_answer_leaves_the_token_unmodified_and_the_c
 #[tokio::test]
 async fn answers_that_say_nothing_or_nonsense_leave_the_token_unmodified() {
     let rig = Rig::start().await;
-    rig.hook(&json!({})).await;
+    rig.hook(PolicyRequest::default()).await;
     for (body, result) in [
         ("", LogResult::Success),
         ("{}", LogResult::Success),
@@ -129,7 +142,7 @@ async fn answers_that_say_nothing_or_nonsense_leave_the_token_unmodified() {
 #[tokio::test]
 async fn a_hook_whose_policy_stops_the_flow_issues_no_token_without_its_service() {
     let rig = Rig::start().await;
-    rig.hook(&json!({ "policy": { "failurePolicy": "stop" } })).await;
+    rig.hook(failure_policy("stop")).await;
     rig.service.then(&[GOLD_ACCESS, Step::Answer(503, ""), REFUSED]);
     client_credentials(&rig).await.unwrap();
     for description in ["The inline hook could not be executed", "Account is on hold"] {
@@ -142,7 +155,7 @@ async fn a_hook_whose_policy_stops_the_flow_issues_no_token_without_its_service(
 #[tokio::test]
 async fn an_inactive_hook_is_skipped_and_the_log_says_so() {
     let rig = Rig::start().await;
-    let hook = rig.hook(&json!({ "policy": { "failurePolicy": "stop" } })).await;
+    let hook = rig.hook(failure_policy("stop")).await;
     let administrator = rig.administrator().await;
     hooks::change(&rig.platform, &administrator, hook.as_str(), HookChange::Deactivate).await.unwrap();
     let body = client_credentials(&rig).await.unwrap();
@@ -178,7 +191,7 @@ async fn a_flow_for_which_there_is_no_place_is_turned_away() {
     let none = |settings: &mut Settings| settings.limits = Limits { in_flight: 0, ..Limits::default() };
     let rig = Rig::with(none).await;
     // The shortest time in which a place may come free.
-    rig.hook(&json!({ "policy": { "failurePolicy": "continue", "timeoutMs": 100 } })).await;
+    rig.hook(PolicyRequest { timeout_ms: Named::is(100_u32), ..failure_policy("continue") }).await;
     assert_eq!(client_credentials(&rig).await.unwrap_err().fault, Fault::TurnedAway);
     let session = signed_in(&rig).await;
     assert!(matches!(ask(&rig, "openid", Some(&session)).await, AuthorizeAnswer::TurnedAway));
@@ -189,7 +202,7 @@ async fn a_flow_for_which_there_is_no_place_is_turned_away() {
 #[tokio::test]
 async fn a_code_flow_asks_the_hook_once_and_keeps_what_it_said() {
     let rig = Rig::start().await;
-    rig.hook(&json!({})).await;
+    rig.hook(PolicyRequest::default()).await;
     rig.service.then(&[GOLD, REFUSED]);
     let code = crate::support::code(&rig, "openid offline_access orders.read").await;
     let tokens = redeem(&rig, &code).await.unwrap();
@@ -207,7 +220,7 @@ async fn a_code_flow_asks_the_hook_once_and_keeps_what_it_said() {
 #[tokio::test]
 async fn a_refusal_at_the_authorization_endpoint_issues_no_code() {
     let rig = Rig::start().await;
-    rig.hook(&json!({})).await;
+    rig.hook(PolicyRequest::default()).await;
     rig.service.then(&[REFUSED]);
     let session = signed_in(&rig).await;
     let AuthorizeAnswer::Redirect { parameters, fault, .. } = ask(&rig, "openid", Some(&session)).await else {

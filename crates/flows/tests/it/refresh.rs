@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use tenterhook_management::hooks::PolicyRequest;
 use tenterhook_platform::Settings;
 use tenterhook_testkit::{endpoint::Step, rig::Rig};
 
@@ -26,7 +27,7 @@ async fn is_refused(rig: &Rig, token: &Value) -> bool {
 #[tokio::test]
 async fn a_refresh_asks_again_rotates_and_notices_reuse() {
     let rig = Rig::start().await;
-    rig.hook(&json!({})).await;
+    rig.hook(PolicyRequest::default()).await;
     rig.service.then(&[GOLD]);
     let first = tokens_for_long(&rig).await;
 
@@ -50,7 +51,7 @@ async fn a_refresh_asks_again_rotates_and_notices_reuse() {
 #[tokio::test]
 async fn every_renewal_shows_the_refresh_token_id_of_the_first_request() {
     let rig = Rig::start().await;
-    rig.hook(&json!({})).await;
+    rig.hook(PolicyRequest::default()).await;
     rig.service.then(&[GOLD, GOLD, GOLD]);
     let mut tokens = tokens_for_long(&rig).await;
     let first = documents(&rig)[0]["data"]["refresh_token"]["jti"].clone();

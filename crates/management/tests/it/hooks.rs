@@ -2,26 +2,42 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-use tenterhook_contract::{hook::HookStatus, hook::InlineHook, limits::HOOKS_PER_ORG_MAX};
-use tenterhook_engine::{FailureCode, Limits};
+use tenterhook_contract::{
+    answer::Answer,
+    hook::{HookStatus, InlineHook},
+    limits::HOOKS_PER_ORG_MAX,
+};
+use tenterhook_engine::{BreakerState, FailureCode, Limits};
 use tenterhook_management::{
     administrator::ManagementError,
-    hooks::{self, HookChange},
+    hooks::{self, HookChange, HookRequest, PolicyRequest, TestDocument},
     orgs::{self, OrgUpdate},
     policy_rules::{self, RuleRequest},
-    request::Given,
+    request::{Given, Named},
 };
 use tenterhook_model::{ErrorCode, LogResult, OrgLimits};
 use tenterhook_platform::{Platform, Settings};
-use tenterhook_testkit::{endpoint::Step, hook::body, rig::Rig};
+use tenterhook_testkit::{
+    endpoint::Step,
+    rig::{Rig, hook_request},
+};
 
 use crate::support::{causes, not_found, submitted, text};
 
 const URI: &str = "https://service.example/hook";
 
 async fn create(rig: &Rig, name: &str) -> Result<InlineHook, ManagementError> {
-    hooks::create(&rig.platform, &rig.administrator().await, &body(name, URI)).await
+    create_of(rig, hook_request(name, URI)).await
+}
+
+async fn create_of(rig: &Rig, request: HookRequest) -> Result<InlineHook, ManagementError> {
+    hooks::create(&rig.platform, &rig.administrator().await, &submitted(request)).await
+}
+
+/// A hook for imports.
+async fn create_import(rig: &Rig) -> InlineHook {
+    let hook_type = Named::is("com.okta.import.transform");
+    create_of(rig, HookRequest { hook_type, ..hook_request("Import", URI) }).await.unwrap()
 }
 
 async fn change(rig: &Rig, hook: &InlineHook, change: HookChange<'_>) -> Result<InlineHook, ManagementError> {
@@ -89,10 +105,8 @@ async fn simultaneous_creations_of_one_name_make_one_hook() {
 async fn hooks_are_listed_by_a_type_that_there_is() {
     let rig = Rig::start().await;
     let one = create(&rig, "One").await.unwrap();
-    let mut import = body("Import", URI);
-    import["type"] = json!("com.okta.import.transform");
+    let import = create_import(&rig).await;
     let administrator = rig.administrator().await;
-    let import = hooks::create(&rig.platform, &administrator, &import).await.unwrap();
     let list = |hook_type| hooks::list(&rig.platform, &administrator, hook_type);
     assert_eq!(list(None).unwrap(), [one, import.clone()], "in order of creation");
     assert_eq!(list(Some("com.okta.import.transform")).unwrap(), [import]);
@@ -102,9 +116,7 @@ async fn hooks_are_listed_by_a_type_that_there_is() {
 #[tokio::test]
 async fn an_association_names_an_existing_token_hook() {
     let rig = Rig::start().await;
-    let mut import = body("Import", URI);
-    import["type"] = json!("com.okta.import.transform");
-    let import = hooks::create(&rig.platform, &rig.administrator().await, &import).await.unwrap();
+    let import = create_import(&rig).await;
     for (hook, why) in [
         (Given::Is(text("cal00000000000000000")), "There is no inline hook with this id"),
         (named(&import), "The inline hook is not of the type com.okta.oauth2.tokens.transform"),
@@ -148,7 +160,7 @@ async fn a_rule_keeps_a_hook_that_is_deactivated_and_loses_one_that_is_deleted()
 async fn every_change_of_a_hook_is_logged_once() {
     let rig = Rig::start().await;
     let hook = create(&rig, "Hook").await.unwrap();
-    let renamed = body("Renamed", URI);
+    let renamed = submitted(hook_request("Renamed", URI));
     for _ in 0..2 {
         change(&rig, &hook, HookChange::Replace(&renamed)).await.unwrap();
         change(&rig, &hook, HookChange::Activate).await.unwrap();
@@ -156,7 +168,8 @@ async fn every_change_of_a_hook_is_logged_once() {
     for _ in 0..2 {
         change(&rig, &hook, HookChange::Deactivate).await.unwrap();
     }
-    change(&rig, &hook, HookChange::Merge(&json!({ "name": "Merged" }))).await.unwrap();
+    let merged = submitted(HookRequest { name: Named::is("Merged"), ..HookRequest::default() });
+    change(&rig, &hook, HookChange::Update(&merged)).await.unwrap();
     delete(&rig, &hook).await.unwrap();
     for (event_type, count, name) in [
         ("inline_hook.created", 1, "Hook"),
@@ -180,10 +193,14 @@ async fn every_change_of_a_hook_is_logged_once() {
     }
 }
 
-async fn execute(rig: &Rig, hook: &InlineHook, document: &str) -> Result<serde_json::Value, ManagementError> {
-    let body = serde_json::from_str(document).unwrap();
-    let bytes = document.to_owned().into();
-    hooks::execute(&rig.platform, &rig.administrator().await, hook.id.as_str(), &body, bytes).await
+async fn execute(rig: &Rig, hook: &InlineHook, document: Given<TestDocument>) -> Result<Answer, ManagementError> {
+    let executed = hooks::execute(&rig.platform, &rig.administrator().await, hook.id.as_str(), document).await;
+    executed.map(|executed| executed.answer)
+}
+
+/// A document that names no type.
+fn untyped(text: &'static str) -> Given<TestDocument> {
+    Given::Is(TestDocument { event_type: Named::default(), bytes: text.into() })
 }
 
 #[tokio::test]
@@ -191,16 +208,19 @@ async fn a_test_call_is_made_of_an_active_hook_with_a_document_of_its_type() {
     let rig = Rig::start().await;
     let hook = create(&rig, "Hook").await.unwrap();
     for (document, cause) in [
-        ("[]", "inlineHook: The body must be a JSON object"),
+        (Given::Wrong, "inlineHook: The body must be a JSON object"),
         (
-            r#"{"eventType":"com.okta.import.transform"}"#,
+            Given::Is(TestDocument { event_type: Named::is("com.okta.import.transform"), bytes: "{}".into() }),
             "eventType: The inline hook has the type com.okta.oauth2.tokens.transform",
         ),
     ] {
         assert_eq!(causes(execute(&rig, &hook, document).await), [cause]);
     }
     change(&rig, &hook, HookChange::Deactivate).await.unwrap();
-    assert_eq!(causes(execute(&rig, &hook, "{}").await), ["status: An inactive inline hook cannot be executed"]);
+    assert_eq!(
+        causes(execute(&rig, &hook, untyped("{}")).await),
+        ["status: An inactive inline hook cannot be executed"]
+    );
     assert!(rig.service.received().is_empty(), "nothing was sent");
     assert!(rig.events("inline_hook.executed").await.is_empty());
 }
@@ -216,15 +236,16 @@ async fn a_test_call_shows_what_came_back_or_why_nothing_did() {
         Step::Answer(503, ""),
         Step::Fail(FailureCode::TimeoutResponse),
     ]);
-    assert_eq!(execute(&rig, &hook, r#"{"x":1}"#).await.unwrap()["commands"], json!([]));
+    assert_eq!(execute(&rig, &hook, untyped(r#"{"x":1}"#)).await.unwrap().commands.len(), 0);
     assert_eq!(rig.service.received(), [&br#"{"x":1}"#[..]], "the document is sent as it was given");
-    assert_eq!(execute(&rig, &hook, "{}").await.unwrap()["error"]["errorSummary"], "On hold");
+    let refused = execute(&rig, &hook, untyped("{}")).await.unwrap();
+    assert_eq!(refused.error.unwrap().summary.as_deref(), Some("On hold"));
     for (wanted, cause) in [
         (ErrorCode::HookUnusable, "com.okta.unknown"),
         (ErrorCode::HookUnusable, "503"),
         (ErrorCode::HookTimeout, "TIMEOUT"),
     ] {
-        match execute(&rig, &hook, "{}").await.unwrap_err() {
+        match execute(&rig, &hook, untyped("{}")).await.unwrap_err() {
             ManagementError::Hook { code, causes } => {
                 assert!(code == wanted && causes.concat().contains(cause), "{code:?} {causes:?}");
             }
@@ -237,11 +258,10 @@ async fn a_test_call_shows_what_came_back_or_why_nothing_did() {
 async fn a_test_call_for_which_there_is_no_place_is_turned_away() {
     let none = |settings: &mut Settings| settings.limits = Limits { in_flight: 0, ..Limits::default() };
     let rig = Rig::with(none).await;
-    let mut hook = body("Hook", URI);
     // The shortest time in which a place may come free.
-    hook["policy"] = json!({ "timeoutMs": 100 });
-    let hook = hooks::create(&rig.platform, &rig.administrator().await, &hook).await.unwrap();
-    assert!(matches!(execute(&rig, &hook, "{}").await, Err(ManagementError::TurnedAway)));
+    let policy = Named::is(PolicyRequest { timeout_ms: Named::is(100_u32), ..PolicyRequest::default() });
+    let hook = create_of(&rig, HookRequest { policy, ..hook_request("Hook", URI) }).await.unwrap();
+    assert!(matches!(execute(&rig, &hook, untyped("{}")).await, Err(ManagementError::TurnedAway)));
     assert!(rig.service.received().is_empty());
 }
 
@@ -253,8 +273,8 @@ async fn a_breaker_is_shown_and_reset_and_the_reset_is_logged() {
     let administrator = rig.administrator().await;
     let show = |platform: &Platform| hooks::breaker(platform, &administrator, hook.id.as_str()).unwrap();
     let before = show(&rig.platform);
-    assert_eq!((&before["state"], &before["calls"]), (&json!("CLOSED"), &json!(0)));
-    execute(&rig, &hook, "{}").await.unwrap_err();
+    assert_eq!((before.state, before.calls), (BreakerState::Closed, 0));
+    execute(&rig, &hook, untyped("{}")).await.unwrap_err();
     let reset = hooks::reset_breaker(&rig.platform, &administrator, hook.id.as_str()).unwrap();
     assert_eq!(reset, before);
     assert_eq!(rig.events("inline_hook.updated").await.len(), 1);

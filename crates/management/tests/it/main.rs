@@ -1,5 +1,5 @@
 //! The operations of the management API on a platform and a database, without HTTP.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod access;
 mod api_tokens;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::{id::ApiTokenId, members::Members};
+use tenterhook_contract::id::ApiTokenId;
 use tenterhook_management::{
     api_tokens::{self, CONNECTION, TokenDetails, TokenRequest},
     request::Given,
@@ -11,6 +11,7 @@ use tenterhook_management::{
 use super::{
     answer::{Date, Id, Link, List, NoContent, SelfLink},
     call::{Body, Call, ResourceBody, below},
+    members::Members,
     paging::{Listed, page, read_page},
     route::Routes,
 };

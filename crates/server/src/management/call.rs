@@ -9,11 +9,13 @@ use axum::{
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
-use tenterhook_contract::members::Members;
-use tenterhook_management::{administrator::Administrator, request::Submitted};
+use tenterhook_management::{
+    administrator::Administrator,
+    request::{Given, NO_OBJECT, Named, Submitted},
+};
 use tenterhook_platform::{Caller, OrgSnapshot, Platform};
 
-use super::{Presented, answer::Described};
+use super::{Presented, answer::Described, members::Members};
 use crate::{
     App,
     error::ApiError,
@@ -137,6 +139,11 @@ pub(crate) trait ResourceBody: DeserializeOwned + Default + Described + Send + '
     type Request: Send;
 
     fn into_request(self) -> Self::Request;
+
+    /// What is wrong with a body whatever its members say: that it is no object, or has members that are not supported.
+    fn unsupported(body: &Value) -> Vec<String> {
+        if body.is_object() { Self::MEMBERS.problems(body) } else { vec![format!("{}: {NO_OBJECT}", Self::MODEL)] }
+    }
 }
 
 /// Reads the members of an object below another one; anything else has no members, and [`Members`] says what is wrong with it.
@@ -151,6 +158,17 @@ pub(crate) fn below_if_given<'de, D: Deserializer<'de>, T: DeserializeOwned + De
     below(deserializer).map(Some)
 }
 
+/// Reads a member that is an object with members of its own, and that may be named or not.
+pub(crate) fn named_object<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<Named<T>, D::Error> {
+    Ok(Named(Some(match Value::deserialize(deserializer)? {
+        Value::Null => Given::Absent,
+        value if value.is_object() => Given::Is(object(value)),
+        _ => Given::Wrong,
+    })))
+}
+
 fn object<T: DeserializeOwned + Default>(value: Value) -> T {
     // A struct could be read of an array too.
     if value.is_object() { serde_json::from_value(value).unwrap_or_default() } else { T::default() }
@@ -161,11 +179,7 @@ pub(crate) struct Body<T: ResourceBody>(pub(crate) Submitted<T::Request>);
 
 /// Reads a body.
 pub(super) fn submitted<T: ResourceBody>(value: Value) -> Submitted<T::Request> {
-    let unsupported = if value.is_object() {
-        T::MEMBERS.problems(&value)
-    } else {
-        vec![format!("{}: The body must be a JSON object", T::MODEL)]
-    };
+    let unsupported = T::unsupported(&value);
     Submitted { request: object::<T>(value).into_request(), unsupported }
 }
 
@@ -178,6 +192,21 @@ impl<T: ResourceBody> RequestBody for Body<T> {
     fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription> {
         let schema = super::openapi::described::<T>(generator);
         Some(super::openapi::BodyDescription { schema, required: true })
+    }
+}
+
+/// A body that may be left out; `{}` then.
+pub(crate) struct OptionalBody<T: ResourceBody>(pub(crate) Submitted<T::Request>);
+
+impl<T: ResourceBody> RequestBody for OptionalBody<T> {
+    async fn read(request: Request) -> Result<Self, ApiError> {
+        let body = OptionalJsonBody::read(request).await?.0.unwrap_or_else(JsonBody::empty_object);
+        Ok(Self(submitted::<T>(body.value)))
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription> {
+        Body::<T>::describe(generator).map(|body| super::openapi::BodyDescription { required: false, ..body })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::members::Members;
 use tenterhook_management::{
     claims::{self, ClaimRequest},
     request::Given,
@@ -12,6 +11,7 @@ use tenterhook_model::{ClaimDefinition, ClaimTarget};
 use super::{
     answer::{Created, Id, List, NoContent, SelfLink, Status},
     call::{Body, Call, ResourceBody, below},
+    members::Members,
     paging::{Listed, listed},
     route::Routes,
 };

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::{Secret, members::Members};
+use tenterhook_contract::Secret;
 use tenterhook_management::{
     clients::{self, ClientRequest},
     request::Given,
@@ -12,6 +12,7 @@ use tenterhook_model::{self as model, OAuthClient};
 use super::{
     answer::{Created, Id, List, NoContent, SelfLink, Status},
     call::{Body, Call, ResourceBody},
+    members::Members,
     paging::{Listed, listed},
     route::Routes,
 };

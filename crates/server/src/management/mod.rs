@@ -10,6 +10,7 @@ mod hook_keys;
 mod inline_hooks;
 mod log_event;
 mod logs;
+mod members;
 #[cfg(feature = "schema")]
 pub(crate) mod openapi;
 mod organization;

@@ -5,7 +5,7 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::{Secret, id::OrgId, members::Members};
+use tenterhook_contract::{Secret, id::OrgId};
 use tenterhook_management::{
     orgs::{self, LimitsRequest, NewOrg, OrgRequest, OrgUpdate},
     request::Given,
@@ -15,6 +15,7 @@ use tenterhook_model::{self as model, Org, OrgLimits};
 use super::{
     answer::{Created, Date, Id, Link, List},
     call::{Body, Call, ResourceBody, below_if_given},
+    members::Members,
     paging::{Listed, page, read_page},
     route::Routes,
 };

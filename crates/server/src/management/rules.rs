@@ -2,7 +2,6 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::members::Members;
 use tenterhook_management::{
     policy_rules::{self as rules, Included, RulePath, RuleRequest, TYPE},
     request::Given,
@@ -12,6 +11,7 @@ use tenterhook_model::PolicyRule;
 use super::{
     answer::{Created, Date, Id, Link, List, NoContent, SelfLink, Status},
     call::{Body, Call, ResourceBody, below},
+    members::Members,
     paging::{Listed, listed},
     route::Routes,
 };

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::members::Members;
 use tenterhook_management::{
     request::Given,
     scopes::{self, ScopeRequest},
@@ -12,6 +11,7 @@ use tenterhook_model::Scope;
 use super::{
     answer::{Created, Id, List, NoContent, SelfLink},
     call::{Body, Call, ResourceBody},
+    members::Members,
     paging::{Listed, listed},
     route::Routes,
 };

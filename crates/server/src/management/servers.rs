@@ -2,7 +2,6 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::members::Members;
 use tenterhook_management::{
     authorization_servers::{self as servers, ISSUER_MODE, ServerDetails, ServerRequest},
     request::Given,
@@ -12,6 +11,7 @@ use tenterhook_model::{KeyRotation, SigningAlgorithm};
 use super::{
     answer::{Created, Date, Id, List, NoContent, SelfLink, Status},
     call::{Body, Call, ResourceBody, below},
+    members::Members,
     paging::{Listed, listed},
     route::Routes,
 };

@@ -3,7 +3,6 @@
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tenterhook_contract::members::Members;
 use tenterhook_management::{
     request::Given,
     signing_keys::{self, KeyState, PublishedKey, RotationRequest},
@@ -12,6 +11,7 @@ use tenterhook_management::{
 use super::{
     answer::List,
     call::{Body, Call, ResourceBody},
+    members::Members,
     paging::{Listed, listed},
     route::Routes,
 };

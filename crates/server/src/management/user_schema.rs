@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tenterhook_contract::{members::Members, profile::ProfileSchema};
+use tenterhook_contract::profile::ProfileSchema;
 use tenterhook_management::{
     request::Given,
     user_schema::{
@@ -21,6 +21,7 @@ use tenterhook_model::{
 use super::{
     answer::{Date, InOrder, sentence},
     call::{Body, Call, ResourceBody, below, submitted},
+    members::Members,
     route::Routes,
 };
 use crate::error::ApiError;

@@ -3,7 +3,7 @@
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tenterhook_contract::{Secret, id::UserId, members::Members};
+use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_management::{
     request::Given,
     users::{self, HashRequest, PROVIDER, PasswordRequest, ProfileChange, UserRequest, user_type_of},
@@ -14,6 +14,7 @@ use super::{
     answer::{Date, Id, List, NoContent, Parameter, SelfLink},
     call::{Body, Call, OptionalJsonBody, ResourceBody, below},
     given,
+    members::Members,
     paging::{Listed, only, page, read_page},
     query::{self, QueryProblem},
     route::Routes,

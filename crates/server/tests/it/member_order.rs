@@ -2,9 +2,10 @@
 //! texts, so neither may change by accident.
 
 use serde_json::{Value, json};
+use tenterhook_testkit::pki::Authority;
 
 use crate::{
-    harness::World,
+    harness::{World, hook_body},
     orgs::{operate, world_with_operator},
     user_schema::define,
 };
@@ -52,6 +53,89 @@ async fn tokens_and_orgs_have_their_members_in_order() {
     assert_eq!(
         order(&organization),
         "id pipeline _links(organization(href)) settings(analyticsCollectionEnabled bugReportingEnabled omEnabled)"
+    );
+}
+
+#[tokio::test]
+async fn hooks_and_what_secures_them_have_their_members_in_order() {
+    const LINKS: &str = "_links(self(href) execute(href hints(allow)) deactivate(href hints(allow)))";
+    const BREAKER: &str =
+        "breaker(mode failureRatePercent minimumCalls windowSeconds consecutiveFailures! openSeconds)";
+    let shown = |config: &str, others: &str| {
+        format!(
+            "id status name type version channel(type version config(uri headers(key value) method {config})) created \
+             lastUpdated {others}{LINKS}"
+        )
+    };
+    let world = World::start().await;
+    let create = async |name: &str, channel: &str, config: Value| {
+        let mut body = hook_body(name, world.address);
+        body["channel"]["type"] = json!(channel);
+        for (member, value) in config.as_object().unwrap() {
+            body["channel"]["config"][member] = value.clone();
+        }
+        let created = world.api("POST", "/api/v1/inlineHooks", Some(&body)).await;
+        assert_eq!(created.status, 200, "{}", created.text());
+        created.json()
+    };
+    let key = world.api("POST", "/api/v1/hook-keys", Some(&json!({ "name": "Key" }))).await.json();
+    let key_members = "id keyId name created lastUpdated isUsed";
+    assert_eq!(order(&key), format!("{key_members} _embedded(kty alg kid use! e n)"));
+    assert_eq!(order(&world.api("GET", "/api/v1/hook-keys", None).await.json()), key_members);
+
+    let hook = create("Header", "HTTP", json!({})).await;
+    assert_eq!(order(&hook), shown("authScheme(type key)", ""));
+    let oauth = |auth_type: &str, credential: (&str, &Value)| {
+        json!({
+            "authScheme": null, "clientId": "hook-caller", "tokenUrl": "https://idp.example/token",
+            "authType": auth_type, credential.0: credential.1,
+        })
+    };
+    let post = create("Post", "OAUTH", oauth("client_secret_post", ("clientSecret", &json!("s")))).await;
+    assert_eq!(order(&post), shown("authScheme! clientId tokenUrl authType scope!", ""));
+    let jwt = create("Key", "OAUTH", oauth("private_key_jwt", ("hookKeyId", &key["id"]))).await;
+    assert_eq!(order(&jwt), shown("authScheme! clientId tokenUrl authType scope! hookKeyId", ""));
+
+    let path = format!("/api/v1/inlineHooks/{}", hook["id"].as_str().unwrap());
+    let rotate = format!("{path}/signing/rotate");
+    let hmac = world.api("POST", &rotate, None).await.json();
+    assert_eq!(order(&hmac), "version secret secrets");
+    let ed25519 = world.api("POST", &rotate, Some(&json!({ "version": "v1a" }))).await.json();
+    let jwk = "kty crv x kid use alg";
+    assert_eq!(order(&ed25519), format!("version publicKey({jwk}) jwksUri secrets"));
+    let jwks = world.send("GET", &format!("{path}/signing/jwks"), &[], b"").await.json();
+    assert_eq!(order(&jwks), format!("keys({jwk})"));
+    let authority = String::from_utf8(Authority::new().unwrap().pem()).unwrap();
+    world.api("PUT", &format!("{path}/tls"), Some(&json!({ "caCertificates": authority }))).await;
+    let policy = json!({ "policy": { "timeoutMs": 900 } });
+    let whole = world.api("POST", &path, Some(&policy)).await.json();
+    let others = format!(
+        "policy(timeoutMs retry failurePolicy fallbackCommands! maxConcurrent! idleConnectionMs! {BREAKER}) \
+         signing(secrets(created version publicKey)) tls(caCertificates) "
+    );
+    assert_eq!(order(&whole), shown("authScheme(type key)", &others));
+    let off = world.api("POST", &format!("{path}/lifecycle/deactivate"), None).await.json();
+    let links = "_links(activate(href hints(allow)) self(href) delete(href hints(allow)))";
+    assert_eq!(order(&off), shown("authScheme(type key)", &others).replace(LINKS, links));
+
+    let path = format!("/api/v1/inlineHooks/{}", post["id"].as_str().unwrap());
+    let breaker = world.api("GET", &format!("{path}/breaker"), None).await.json();
+    assert_eq!(order(&breaker), "state calls failures consecutiveFailures probeInMs!");
+    let command = json!({ "type": "com.okta.access.patch", "value": [
+        { "op": "add", "path": "/claims/a", "value": 1 },
+    ] });
+    let answer = json!({ "answer": { "commands": [command] } });
+    let preview = world.api("POST", &format!("{path}/preview"), Some(&answer)).await.json();
+    let members: Vec<_> = preview.as_object().unwrap().keys().map(String::as_str).collect();
+    let wanted =
+        ["request", "outcome", "failure", "raw", "answer", "problems", "notices", "changes", "subject", "totalMs"];
+    assert_eq!(members, wanted);
+    assert_eq!(order(&preview["answer"]), "error! commands(type value(op path value)) debugContext");
+    assert_eq!(order(&preview["changes"]), "command op path");
+    let subject: Vec<_> = preview["subject"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        (subject, order(&preview["subject"]["diff"])),
+        (vec!["before", "after", "diff"], "op path value".into())
     );
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    harness::{Answer, World},
+    harness::{Answer, World, hook_body},
     orgs::{operate, world_with_operator},
     server_objects::{Resource, resources, set},
 };
@@ -52,8 +52,9 @@ fn members(document: &Value, schema: &Value, above: &str, found: &mut Vec<Member
     for (name, schema) in schema["properties"].as_object().unwrap() {
         let schema = resolved(document, schema);
         let pointer = format!("{above}/{name}");
-        if schema["properties"].is_object() {
-            members(document, schema, &pointer, found);
+        let object = not_null(document, schema);
+        if object["properties"].is_object() {
+            members(document, object, &pointer, found);
         } else {
             found.push(Member { pointer, schema: schema.clone() });
         }
@@ -88,6 +89,14 @@ fn allows(document: &Value, schema: &Value, value: &Value) -> bool {
     match &schema["type"] {
         Value::Array(names) => names.iter().any(is),
         name => is(name),
+    }
+}
+
+/// A schema without its null.
+fn not_null<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["anyOf"].as_array().map(Vec::as_slice) {
+        Some([schema, null]) if null["type"] == "null" => resolved(document, schema),
+        _ => schema,
     }
 }
 
@@ -179,6 +188,46 @@ async fn operate_or_ask(world: &World, method: &str, path: &str, body: Option<&V
         operate(world, method, path, body).await
     } else {
         world.api(method, path, body).await
+    }
+}
+
+/// The same for hooks, whose members depend on the channel, and which 200 answers when they are made.
+#[tokio::test]
+async fn what_the_schema_of_a_hook_allows_is_read_and_what_it_does_not_is_refused() {
+    const OAUTH: [&str; 6] = ["clientId", "clientSecret", "hookKeyId", "tokenUrl", "authType", "scope"];
+    let world = World::start().await;
+    let document = document(&world).await;
+    let mut found = Vec::new();
+    members(&document, body_schema(&document, "/api/v1/inlineHooks"), "", &mut found);
+    assert!(found.len() > 25, "{}", found.len());
+    let http = hook_body("Schema", world.address);
+    let mut oauth = http.clone();
+    oauth["channel"]["type"] = json!("OAUTH");
+    oauth["channel"]["config"] = json!({
+        "uri": http["channel"]["config"]["uri"], "clientId": "hook-caller", "clientSecret": "s",
+        "tokenUrl": "https://idp.example/token", "authType": "client_secret_post",
+    });
+    for Member { pointer, schema } in &found {
+        let member = pointer.trim_start_matches('/').replace('/', ".");
+        let name = pointer.rsplit('/').next().unwrap();
+        for value in [json!("text"), json!(7), json!(-1), json!(true), json!(["text"]), json!([1]), json!({ "x": 1 })] {
+            let mut body = if OAUTH.contains(&name) { oauth.clone() } else { http.clone() };
+            for object in ["/policy", "/policy/breaker"] {
+                if pointer.starts_with(&format!("{object}/")) {
+                    set(&mut body, object, json!({}));
+                }
+            }
+            set(&mut body, pointer, value.clone());
+            let answer = world.api("POST", "/api/v1/inlineHooks", Some(&body)).await;
+            let (causes, row) = (causes(&answer), format!("{member} {value}: {}", answer.text()));
+            if allows(&document, schema, &value) {
+                let wrong = format!("{member}: The member is not supported");
+                assert!([200, 400].contains(&answer.status.as_u16()) && !causes.contains(&wrong), "{row}");
+            } else {
+                let is_named = causes.iter().any(|cause| cause.starts_with(&format!("{member}: ")));
+                assert!(answer.status == 400 && is_named, "not allowed and not refused: {row}");
+            }
+        }
     }
 }
 

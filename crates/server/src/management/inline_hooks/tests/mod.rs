@@ -1,16 +1,31 @@
-//! The inline hook resource: `management-api.md` sections 2 and 3, `observed.md` section 1.
+//! An inline hook from its body to its answer: `management-api.md` sections 2 and 3, `observed.md` section 1.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::needless_pass_by_value, reason = "a row of a table is moved into its check")]
+
+mod policy;
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
     HookTypes, Secret, Timestamp,
-    hook::{ChannelAuthentication, HookInvalid, HookStatus, InlineHook, Registry},
+    hook::{HookStatus, InlineHook},
     hook_key::HookKey,
     id::HookId,
+};
+use tenterhook_management::{
+    administrator::ManagementError,
+    hooks::rules::{self, Registry},
+};
+use tenterhook_model::{Objects, StoredForm as _, StoredObject};
+
+use super::{
+    super::call::submitted,
+    answer::HookAnswer,
+    body::{Create, HookBody, Replace, Update},
 };
 
 const KEY: &str = "HKY8vT3yLq0cWd5pJ1g6";
 
-pub(crate) fn now() -> Timestamp {
+fn now() -> Timestamp {
     Timestamp::from_micros(1_770_800_400_987_000)
 }
 
@@ -35,12 +50,72 @@ fn id(number: u64) -> HookId {
     HookId::from_parts(number, [0; 8])
 }
 
-pub(crate) fn create_among(hooks: &[InlineHook], body: &Value) -> Result<InlineHook, HookInvalid> {
-    let registry = Registry { hooks, types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: false };
-    InlineHook::create(body, registry, id(hooks.len() as u64), now())
+/// What is wrong with a body.
+#[derive(Debug)]
+struct Invalid {
+    subject: String,
+    causes: Vec<String>,
 }
 
-pub(crate) fn http() -> Value {
+type Judged = Result<InlineHook, Invalid>;
+
+fn judged(hook: Result<InlineHook, ManagementError>) -> Judged {
+    hook.map_err(|error| match error {
+        ManagementError::Invalid { subject, causes } => Invalid { subject, causes },
+        other => panic!("{other:?}"),
+    })
+}
+
+/// An org with these hooks, and with hook keys.
+struct Org {
+    hooks: Objects<InlineHook>,
+    keys: Objects<HookKey>,
+    plain_http_to_loopback: bool,
+}
+
+impl Org {
+    fn of(hooks: &[InlineHook]) -> Self {
+        let hooks = hooks.iter().cloned().collect();
+        Self { hooks, keys: keys().into_iter().collect(), plain_http_to_loopback: false }
+    }
+
+    fn registry(&self) -> Registry<'_> {
+        let Self { hooks, keys, plain_http_to_loopback } = self;
+        let (types, plain_http_to_loopback) = (HookTypes::built_in(), *plain_http_to_loopback);
+        Registry { hooks, types, hook_keys: keys, plain_http_to_loopback }
+    }
+
+    fn create(&self, body: &Value) -> Judged {
+        let id = id(self.hooks.len() as u64);
+        judged(rules::created(&submitted::<HookBody<Create>>(body.clone()), self.registry(), id, now()))
+    }
+}
+
+/// Creates a hook in an org that has such hooks, whatever their ids.
+fn create_among(hooks: &[InlineHook], body: &Value) -> Judged {
+    let others = hooks.iter().zip(1_000..).map(|(hook, number)| InlineHook { id: id(number), ..hook.clone() });
+    Org::of(&others.collect::<Vec<_>>()).create(body)
+}
+
+fn replace(hook: &InlineHook, body: &Value) -> Judged {
+    judged(rules::replaced(hook, &submitted::<HookBody<Replace>>(body.clone()), Org::of(&[]).registry(), now()))
+}
+
+fn update(hook: &InlineHook, body: &Value, now: Timestamp) -> Judged {
+    let org = Org::of(std::slice::from_ref(hook));
+    judged(rules::updated(hook, &submitted::<HookBody<Update>>(body.clone()), org.registry(), now))
+}
+
+fn shown(hook: &InlineHook) -> Value {
+    serde_json::to_value(HookAnswer::of("https://org.example.com", hook)).unwrap()
+}
+
+/// The hook as the store has it.
+fn read_back(hook: &InlineHook) -> InlineHook {
+    InlineHook::from_stored(hook.to_stored().unwrap()).unwrap()
+}
+
+fn http() -> Value {
     json!({
         "name": "Partner claims", "type": "com.okta.oauth2.tokens.transform", "version": "1.0.0",
         "channel": { "type": "HTTP", "version": "1.0.0", "config": {
@@ -72,7 +147,7 @@ fn check(body: fn() -> Value, pointer: &str, value: Value, wanted: Option<&str>)
     body.pointer_mut(parent).unwrap()[name] = value.clone();
     match (create_among(&[], &body), wanted) {
         (Ok(_), None) => {}
-        (Err(HookInvalid { causes, .. }), Some(wanted)) => {
+        (Err(Invalid { causes, .. }), Some(wanted)) => {
             assert!(causes.iter().any(|cause| cause.starts_with(wanted)), "{pointer} = {value}: {causes:?}");
         }
         (outcome, wanted) => panic!("{pointer} = {value} gave {outcome:?}, not {wanted:?}"),
@@ -224,8 +299,9 @@ fn a_header_name_that_cannot_be_sent_is_kept_as_it_was_written() {
     let mut body = http();
     body["channel"]["config"]["headers"] = json!([{ "key": "Field 1", "value": "one" }, { "key": "X-Tenant" }]);
     let hook = create_among(&[], &body).unwrap();
-    let shown = json!([{ "key": "Field 1", "value": "one" }, { "key": "X-Tenant", "value": "" }]);
-    assert_eq!(hook.to_json("https://org.example.com")["channel"]["config"]["headers"], shown);
+    let headers = json!([{ "key": "Field 1", "value": "one" }, { "key": "X-Tenant", "value": "" }]);
+    assert_eq!(shown(&hook)["channel"]["config"]["headers"], headers);
+    assert_eq!(read_back(&hook), hook);
     assert_eq!(hook.channel.unsent_headers(), ["Field 1"]);
 }
 
@@ -330,16 +406,15 @@ fn oauth_channels_have_their_rules() {
         Some("channel.config.hookKeyId: There is no hook key"),
     );
     check(jwt, "/channel/config/clientSecret", json!("x"), Some("channel.config.clientSecret: The field must be null"));
-    let shown = create_among(&[], &jwt()).unwrap().to_json("https://org.example.com");
-    let config: Vec<_> = shown["channel"]["config"].as_object().unwrap().keys().cloned().collect();
+    let hook = shown(&create_among(&[], &jwt()).unwrap());
+    let config: Vec<_> = hook["channel"]["config"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(
         config,
         ["uri", "headers", "method", "authScheme", "clientId", "tokenUrl", "authType", "scope", "hookKeyId"]
     );
-    let shown = create_among(&[], &post()).unwrap().to_json("https://org.example.com");
+    let hook = shown(&create_among(&[], &post()).unwrap());
     assert!(
-        shown["channel"]["config"].get("hookKeyId").is_none()
-            && shown["channel"]["config"].get("clientSecret").is_none()
+        hook["channel"]["config"].get("hookKeyId").is_none() && hook["channel"]["config"].get("clientSecret").is_none()
     );
 }
 
@@ -395,13 +470,12 @@ fn the_org_has_its_limits() {
 
     let first = create_among(&[], &typed("com.okta.telephony.provider", "t")).unwrap();
     assert!(create_among(std::slice::from_ref(&first), &typed("com.okta.telephony.provider", "u")).is_err(), "B5");
-    let idle = first.deactivate(now());
+    let idle = rules::deactivated(&first, now());
     let second = create_among(std::slice::from_ref(&idle), &typed("com.okta.telephony.provider", "u")).unwrap();
     let second = InlineHook { id: id(9), ..second };
     let hooks = [idle.clone(), second];
-    let registry =
-        Registry { hooks: &hooks, types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: false };
-    assert!(idle.activate(registry, now()).is_err(), "one active telephony hook");
+    let org = Org::of(&hooks);
+    assert!(rules::activated(&idle, org.registry(), now()).is_err(), "one active telephony hook");
     let mut bare = typed("com.okta.telephony.provider", "v");
     bare["channel"]["config"]["authScheme"] = Value::Null;
     assert!(create_among(&[], &bare).is_err(), "B14: a telephony hook needs authentication");
@@ -412,13 +486,7 @@ fn plain_http_is_for_loopback_in_dev_only() {
     let create = |uri: &str, dev: bool| {
         let mut body = http();
         body["channel"]["config"]["uri"] = json!(uri);
-        InlineHook::create(
-            &body,
-            Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: dev },
-            id(1),
-            now(),
-        )
-        .is_ok()
+        Org { plain_http_to_loopback: dev, ..Org::of(&[]) }.create(&body).is_ok()
     };
     for uri in ["http://127.0.0.1:3000/x", "http://localhost/x", "http://[::1]:3000/", "http://127.9.9.9/"] {
         assert!(create(uri, true) && !create(uri, false), "{uri}");
@@ -437,18 +505,9 @@ fn plain_http_is_for_loopback_in_dev_only() {
 #[test]
 fn a_merge_keeps_what_the_body_does_not_name() {
     let hook = create_among(&[], &http()).unwrap();
-    let merge = |body: Value| {
-        let hooks = [hook.clone()];
-        hook.merge(
-            &body,
-            Registry { hooks: &hooks, types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: false },
-            now().plus_seconds(60),
-        )
-    };
-    let secret = |hook: &InlineHook| match &hook.channel.authentication {
-        ChannelAuthentication::Header { value, .. } => Some(value.expose().to_owned()),
-        _ => None,
-    };
+    let merge = |body: Value| update(&hook, &body, now().plus_seconds(60));
+    let secret =
+        |hook: &InlineHook| hook.to_stored().unwrap().secrets.first().map(|(_, secret)| secret.expose().to_owned());
     let renamed = merge(json!({ "name": "Other" })).unwrap();
     assert_eq!((renamed.name.as_str(), &renamed.channel), ("Other", &hook.channel));
     assert!(renamed.last_updated > hook.last_updated && renamed.created == hook.created);
@@ -471,31 +530,34 @@ fn a_merge_keeps_what_the_body_does_not_name() {
 fn lifecycle_moves_status_and_date_only_when_it_changes() {
     let hook = create_among(&[], &http()).unwrap();
     let later = now().plus_seconds(60);
-    let registry =
-        Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &keys(), plain_http_to_loopback: false };
-    assert_eq!(hook.activate(registry, later).unwrap(), hook, "B16");
-    let off = hook.deactivate(later);
+    let org = Org::of(&[]);
+    assert_eq!(rules::activated(&hook, org.registry(), later).unwrap(), hook, "B16");
+    let off = rules::deactivated(&hook, later);
     assert_eq!((off.status, off.last_updated), (HookStatus::Inactive, later.whole_seconds()));
-    assert_eq!(off.deactivate(later.plus_seconds(60)), off);
-    assert!(hook.check_deletable().is_err() && off.check_deletable().is_ok());
+    assert_eq!(rules::deactivated(&off, later.plus_seconds(60)), off);
+    assert!(rules::check_deletable(&hook).is_err() && rules::check_deletable(&off).is_ok());
 }
 
 #[test]
-fn what_is_shown_has_no_secret() {
+fn what_is_shown_and_stored_has_no_secret_and_comes_back() {
     for body in [http(), oauth("client_secret_post"), oauth("private_key_jwt")] {
         let hook = create_among(&[], &body).unwrap();
-        let shown = format!("{} {hook:?}", hook.to_json("https://org.example.com"));
+        let stored = hook.to_stored().unwrap();
+        let shown = format!("{} {hook:?} {}", shown(&hook), stored.document);
         assert!(!shown.contains("marked-secret"));
+        assert_eq!(read_back(&hook), hook);
+        let lost = StoredObject { secrets: vec![], ..stored.clone() };
+        assert_eq!(InlineHook::from_stored(lost).is_err(), !stored.secrets.is_empty());
     }
     let mut keyed = http();
     keyed["channel"]["config"]["headers"] = json!([{ "key": "X-Api-Key", "value": "marked-header" }]);
     let keyed = format!("{:?}", create_among(&[], &keyed).unwrap());
     assert!(keyed.contains("X-Api-Key") && !keyed.contains("marked-header"), "{keyed}");
-    let shown = create_among(&[], &http()).unwrap();
-    let active = shown.to_json("https://org.example.com");
+    let hook = create_among(&[], &http()).unwrap();
+    let active = shown(&hook);
     let links: Vec<_> = active["_links"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(links, ["self", "execute", "deactivate"]);
-    let inactive = shown.deactivate(now()).to_json("https://org.example.com");
+    let inactive = shown(&rules::deactivated(&hook, now()));
     let links: Vec<_> = inactive["_links"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(links, ["activate", "self", "delete"]);
     assert_eq!(active["created"], "2026-02-11T09:00:00.000Z");

@@ -2,49 +2,29 @@
 //! with its name.
 
 use serde_json::{Map, Value};
-
-use crate::problem::shown;
+use tenterhook_contract::problem::shown;
 
 /// Most unsupported members of one body that are named; a body can have thousands.
-pub const MEMBERS_NAMED_MAX: usize = 20;
+const MEMBERS_NAMED_MAX: usize = 20;
 
 const UNKNOWN: &str = "The member is not supported";
 
 /// The members of a resource. Names below others are written with dots: `credentials.password.value`.
-///
-/// ```
-/// use serde_json::json;
-/// use tenterhook_contract::members::Members;
-/// const GROUP: Members = Members {
-///     taken: &["profile.name"],
-///     read_only: &["id"],
-///     refused: &[("rules", "Rules of groups are not supported")],
-/// };
-/// assert!(GROUP.problems(&json!({ "id": "00g1", "profile": { "name": "Staff", "note": null } })).is_empty());
-/// assert_eq!(GROUP.problems(&json!({ "profile": { "nmae": "Staff" } })), ["profile.nmae: The member is not supported"]);
-/// assert_eq!(GROUP.problems(&json!({ "rules": [1] })), ["rules: Rules of groups are not supported"]);
-/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Members {
+pub(crate) struct Members {
     /// Supported members. Their readers check the members below them.
-    pub taken: &'static [&'static str],
+    pub(crate) taken: &'static [&'static str],
     /// Read-only members: ignored, because clients send objects as they received them.
-    pub read_only: &'static [&'static str],
+    pub(crate) read_only: &'static [&'static str],
     /// Members of the vendor's resource that are not supported, each with the reason.
-    pub refused: &'static [(&'static str, &'static str)],
+    pub(crate) refused: &'static [(&'static str, &'static str)],
 }
 
 impl Members {
     /// One text per unsupported member, `name: reason`, at most [`MEMBERS_NAMED_MAX`] and one that counts the others. A
     /// member that is null, or an empty object or array, has no effect and is ignored. A body that is not an object has
     /// no members.
-    ///
-    /// ```
-    /// use tenterhook_contract::members::Members;
-    /// let none = Members { taken: &[], read_only: &[], refused: &[] };
-    /// assert_eq!(none.problems(&serde_json::json!({ "a": null, "b": [], "c": {} })), [""; 0]);
-    /// ```
-    pub fn problems(&self, body: &Value) -> Vec<String> {
+    pub(crate) fn problems(&self, body: &Value) -> Vec<String> {
         let mut problems = Vec::new();
         if let Value::Object(members) = body {
             self.judge(members, "", &mut problems);

@@ -2,19 +2,17 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    BuiltInType, HookTypes, Retry,
-    hook::{BreakerMode, BreakerPolicy, FailurePolicy, InlineHook, Registry},
+    BuiltInType, Retry,
+    hook::{BreakerMode, BreakerPolicy, FailurePolicy, InlineHook},
 };
 
-use crate::hook::{create_among, http, now};
+use super::{create_among, http, now, read_back, replace, shown, update};
 
 /// The member `policy` is kept by a PUT without it, merged member by member, and validated like other members.
 #[test]
 fn the_policy_is_kept_merged_and_judged() {
-    let registry =
-        |hooks| Registry { hooks, types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
     let plain = create_among(&[], &http()).unwrap();
-    assert!(plain.to_json("https://o").get("policy").is_none(), "observed.md 1.9: what a client knows comes back");
+    assert!(shown(&plain).get("policy").is_none(), "observed.md 1.9: what a client knows comes back");
     let fallback = json!([{ "type": "com.okta.access.patch", "value": [
         { "op": "add", "path": "/claims/tier", "value": "marked-value" },
     ] }]);
@@ -24,9 +22,8 @@ fn the_policy_is_kept_merged_and_judged() {
         "maxConcurrent": 4, "idleConnectionMs": 0, "breaker": { "mode": "dry_run", "consecutiveFailures": 5 },
     });
     let set = create_among(&[], &body).unwrap();
-    let shown = set.to_json("https://o");
     assert_eq!(
-        shown["policy"],
+        shown(&set)["policy"],
         json!({
             "timeoutMs": 500, "retry": "never", "failurePolicy": "fallback", "fallbackCommands": fallback,
             "maxConcurrent": 4, "idleConnectionMs": 0,
@@ -35,24 +32,24 @@ fn the_policy_is_kept_merged_and_judged() {
         })
     );
     assert!(!format!("{set:?}").contains("marked-value"), "fallback values are not printed");
-    let kept = set.replace(&http(), registry(&[]), now()).unwrap();
+    assert_eq!(read_back(&set), set, "stored and read back");
+    let kept = replace(&set, &http()).unwrap();
     assert_eq!(kept.policy, set.policy, "a PUT of a client that does not know it");
     let mut cleared = http();
     cleared["policy"] = Value::Null;
-    assert!(set.replace(&cleared, registry(&[]), now()).unwrap().to_json("https://o").get("policy").is_none());
-    let merged = set.merge(&json!({ "policy": { "timeoutMs": 900 } }), registry(&[]), now()).unwrap();
+    assert!(shown(&replace(&set, &cleared).unwrap()).get("policy").is_none());
+    let merged = update(&set, &json!({ "policy": { "timeoutMs": 900 } }), now()).unwrap();
     assert_eq!((merged.policy.timeout_ms, merged.policy.max_concurrent), (900, Some(4)), "member by member");
-    let update =
-        |breaker: Value| set.merge(&json!({ "policy": { "breaker": breaker } }), registry(&[]), now()).unwrap();
-    let off = update(json!({ "mode": "off" })).policy;
+    let breaker = |breaker: Value| update(&set, &json!({ "policy": { "breaker": breaker } }), now()).unwrap().policy;
+    let off = breaker(json!({ "mode": "off" }));
     assert_eq!(
         off.breaker,
         BreakerPolicy { mode: BreakerMode::Off, ..set.policy.breaker },
         "the breaker has members of its own"
     );
     assert_eq!(off.timeout_ms, 500);
-    assert_eq!(update(json!({ "consecutiveFailures": null })).policy.breaker.mode, BreakerMode::DryRun);
-    assert_eq!(update(Value::Null).policy.breaker, BreakerPolicy::default(), "null resets it");
+    assert_eq!(breaker(json!({ "consecutiveFailures": null })).breaker.mode, BreakerMode::DryRun);
+    assert_eq!(breaker(Value::Null).breaker, BreakerPolicy::default(), "null resets it");
 
     for (policy, field) in [
         (json!([]), "policy"),
@@ -105,15 +102,8 @@ fn a_second_call_is_refused_to_types_that_are_never_called_twice() {
     }
     let mut stored = create_among(&[], &http()).unwrap();
     stored.policy.retry = Some(Retry::Once);
-    let merge = |body: Value| {
-        let registry = Registry {
-            hooks: std::slice::from_ref(&stored),
-            types: HookTypes::built_in(),
-            hook_keys: &[],
-            plain_http_to_loopback: false,
-        };
-        stored.merge(&body, registry, now())
-    };
+    assert_eq!(read_back(&stored), stored, "what was stored before is read");
+    let merge = |body: Value| update(&stored, &body, now());
     let renamed = merge(json!({ "name": "Other" })).unwrap();
     assert_eq!((renamed.name.as_str(), &renamed.policy), ("Other", &stored.policy), "and kept by a merge");
     assert_eq!(merge(json!({ "policy": { "retry": "never" } })).unwrap().policy.retry, Some(Retry::Never));
@@ -216,13 +206,9 @@ fn fallback_commands_verify_no_password_and_report_no_delivery() {
 /// Commands are kept with every failure policy, so that a merge of one member never needs the other.
 #[test]
 fn fallback_commands_outlive_another_failure_policy() {
-    let merge = |hook: &InlineHook, policy: Value| {
-        let registry =
-            Registry { hooks: &[], types: HookTypes::built_in(), hook_keys: &[], plain_http_to_loopback: false };
-        hook.merge(&json!({ "policy": policy }), registry, now())
-    };
+    let merge = |hook: &InlineHook, policy: Value| update(hook, &json!({ "policy": policy }), now());
     let shown = |hook: &InlineHook| {
-        let policy = hook.to_json("https://o")["policy"].clone();
+        let policy = shown(hook)["policy"].clone();
         (policy["failurePolicy"].clone(), policy["fallbackCommands"].clone())
     };
     let commands = json!([{ "type": "com.okta.access.patch", "value": [
@@ -234,6 +220,7 @@ fn fallback_commands_outlive_another_failure_policy() {
 
     let given = merge(&plain, json!({ "fallbackCommands": commands })).unwrap();
     assert_eq!(shown(&given), (json!("default"), commands.clone()), "not dropped");
+    assert_eq!(read_back(&given), given, "stored and read back");
     let used = merge(&given, json!({ "failurePolicy": "fallback" })).unwrap();
     assert!(matches!(used.policy.failure, FailurePolicy::Fallback(_)), "nothing to send again");
     let unused = merge(&used, json!({ "failurePolicy": "continue" })).unwrap();

@@ -1,12 +1,19 @@
 //! Inline hooks: the operations of `management-api.md` section 3.
 
+//!
+//! What a request says is in [`request`](HookRequest), what it may say in [`rules`].
+
+mod channel;
+mod policy;
+mod request;
+pub mod rules;
+
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use tenterhook_contract::{
+    HookKind,
     answer::Answer,
-    hook::{HookStatus, InlineHook, Registry},
-    hook_key::HookKey,
+    hook::{HookStatus, InlineHook},
     id::HookId,
     party::Target,
     problem::{Problem, bounded},
@@ -15,18 +22,26 @@ use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, TestCa
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, ErrorCode};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_target};
 
+pub use self::request::{
+    AuthSchemeRequest, BreakerRequest, ChannelRequest, ConfigRequest, HeaderRequest, HookRequest, PolicyRequest,
+};
+use self::rules::Registry;
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
     associations, orgs,
+    request::{Given, NO_OBJECT, Named, Submitted},
 };
 
+/// What the summary of an error names.
+pub const MODEL: &str = "inlineHook";
+
 /// An operation that changes a hook that exists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum HookChange<'a> {
     /// PUT.
-    Replace(&'a Value),
+    Replace(&'a Submitted<HookRequest>),
     /// POST.
-    Merge(&'a Value),
+    Update(&'a Submitted<HookRequest>),
     /// `lifecycle/activate`.
     Activate,
     /// `lifecycle/deactivate`.
@@ -36,11 +51,28 @@ pub enum HookChange<'a> {
 impl HookChange<'_> {
     fn event(self) -> (&'static str, &'static str) {
         match self {
-            Self::Replace(_) | Self::Merge(_) => ("inline_hook.updated", "Inline hook has been updated"),
+            Self::Replace(_) | Self::Update(_) => ("inline_hook.updated", "Inline hook has been updated"),
             Self::Activate => ("inline_hook.activated", "Inline hook has been activated"),
             Self::Deactivate => ("inline_hook.deactivated", "Inline hook has been deactivated"),
         }
     }
+}
+
+/// A document that is sent to a hook's service for a test.
+#[derive(Clone)]
+pub struct TestDocument {
+    /// Its hook type.
+    pub event_type: Named<String>,
+    /// What is sent.
+    pub bytes: bytes::Bytes,
+}
+
+/// What a hook's service answered to a test.
+pub struct Executed {
+    /// The answer, which has the shape that the type wants.
+    pub answer: Answer,
+    /// The type.
+    pub kind: Arc<dyn HookKind>,
 }
 
 /// The org's hooks in order of creation; with `hook_type` those of the type that it names.
@@ -66,15 +98,14 @@ pub fn get(platform: &Platform, administrator: &Administrator, id: &str) -> Resu
 pub async fn create(
     platform: &Platform,
     administrator: &Administrator,
-    body: &Value,
+    submitted: &Submitted<HookRequest>,
 ) -> Result<InlineHook, ManagementError> {
     let (now, (unix_ms, entropy)) = (platform.now(), platform.id_parts());
     let hook = platform
         .change(&administrator.token.org_id, |org| {
             orgs::check_room_for_hook(org)?;
             let id = HookId::from_parts(unix_ms, entropy);
-            let (hooks, keys) = registered(org);
-            let hook = InlineHook::create(body, registry(platform, org, (&hooks, &keys)), id, now)?;
+            let hook = rules::created(submitted, registry(platform, org), id, now)?;
             Ok::<_, ManagementError>((vec![put(&hook)], hook))
         })
         .await?;
@@ -93,15 +124,14 @@ pub async fn change(
     let (hook, changed) = platform
         .change(&administrator.token.org_id, |org| {
             let stored = find(org, id)?;
-            let (hooks, keys) = registered(org);
-            let registry = registry(platform, org, (&hooks, &keys));
+            let registry = registry(platform, org);
             let hook = match change {
-                HookChange::Replace(body) => stored.replace(body, registry, now)?,
-                HookChange::Merge(body) => stored.merge(body, registry, now)?,
-                HookChange::Activate => stored.activate(registry, now)?,
+                HookChange::Replace(submitted) => rules::replaced(stored, submitted, registry, now)?,
+                HookChange::Update(submitted) => rules::updated(stored, submitted, registry, now)?,
+                HookChange::Activate => rules::activated(stored, registry, now)?,
                 HookChange::Deactivate => {
                     associations::check_deactivation(&org.configuration, &stored.id)?;
-                    stored.deactivate(now)
+                    rules::deactivated(stored, now)
                 }
             };
             let changed = hook != *stored;
@@ -122,7 +152,7 @@ pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str
     let (hook, changed) = platform
         .change(&administrator.token.org_id, |org| {
             let hook = find(org, id)?;
-            hook.check_deletable()?;
+            rules::check_deletable(hook)?;
             let changed = associations::on_deletion(&org.configuration, &hook.id, now)?;
             let mut writes = vec![ConfigurationWrite::Delete(hook.id.to_string())];
             writes.extend(changed.iter().map(|(_, object)| ConfigurationWrite::put(object.clone())));
@@ -136,14 +166,13 @@ pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str
     Ok(())
 }
 
-/// Sends `body` through the hook's channel and answers with what came back, normalised (`management-api.md` 3.7).
+/// Sends a document through the hook's channel and answers with what came back (`management-api.md` 3.7).
 pub async fn execute(
     platform: &Platform,
     administrator: &Administrator,
     id: &str,
-    body: &Value,
-    bytes: bytes::Bytes,
-) -> Result<Value, ManagementError> {
+    document: Given<TestDocument>,
+) -> Result<Executed, ManagementError> {
     let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
@@ -151,10 +180,10 @@ pub async fn execute(
     if hook.status == HookStatus::Inactive {
         return Err(ManagementError::field("status", "An inactive inline hook cannot be executed"));
     }
-    if !body.is_object() {
-        return Err(ManagementError::field("inlineHook", "The body must be a JSON object"));
-    }
-    if body.get("eventType").is_some_and(|event_type| event_type != hook.hook_type.as_str()) {
+    let Given::Is(TestDocument { event_type, bytes }) = document else {
+        return Err(ManagementError::field(MODEL, NO_OBJECT));
+    };
+    if event_type.0.is_some_and(|event_type| event_type != Given::Is(hook.hook_type.as_str().to_owned())) {
         let text = format!("The inline hook has the type {}", hook.hook_type);
         return Err(ManagementError::field("eventType", &text));
     }
@@ -174,31 +203,22 @@ pub async fn execute(
         let causes = causes.chain(answer.notices.iter().map(ToString::to_string)).collect();
         return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, causes });
     }
-    let mut shown = answer.normalised_for(description);
-    // A member of ours, only where it says something: the vendor's clients ignore members that they do not know.
-    if let (Some(members), false) = (shown.as_object_mut(), answer.notices.is_empty()) {
-        members.insert("notices".to_owned(), json!(answer.notices));
-    }
-    Ok(shown)
+    Ok(Executed { answer, kind: Arc::clone(ready.kind()) })
 }
 
 /// The state of a hook's circuit breaker on this node.
-pub fn breaker(platform: &Platform, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
+pub fn breaker(platform: &Platform, administrator: &Administrator, id: &str) -> Result<BreakerReport, ManagementError> {
     let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
-    let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
-    let BreakerReport { state, calls, failures, consecutive_failures, probe_in } = ready.breaker();
-    Ok(json!({
-        "state": state.code(),
-        "calls": calls,
-        "failures": failures,
-        "consecutiveFailures": consecutive_failures,
-        "probeInMs": probe_in.map(|time| time.as_millis()),
-    }))
+    Ok(org.hook(&hook.id).ok_or_else(|| not_found(id))?.breaker())
 }
 
 /// Closes a hook's circuit breaker on this node and forgets its results.
-pub fn reset_breaker(platform: &Platform, administrator: &Administrator, id: &str) -> Result<Value, ManagementError> {
+pub fn reset_breaker(
+    platform: &Platform,
+    administrator: &Administrator,
+    id: &str,
+) -> Result<BreakerReport, ManagementError> {
     let org = org_of(platform, administrator)?;
     let hook = find(&org, id)?;
     org.hook(&hook.id).ok_or_else(|| not_found(id))?.reset_breaker();
@@ -207,17 +227,10 @@ pub fn reset_breaker(platform: &Platform, administrator: &Administrator, id: &st
     breaker(platform, administrator, id)
 }
 
-/// What an org has registered; there are few of both.
-fn registered(org: &OrgSnapshot) -> (Vec<InlineHook>, Vec<HookKey>) {
-    (org.configuration.hooks.iter().cloned().collect(), org.configuration.hook_keys.iter().cloned().collect())
-}
-
-fn registry<'a>(
-    platform: &Platform,
-    org: &'a OrgSnapshot,
-    (hooks, hook_keys): (&'a [InlineHook], &'a [HookKey]),
-) -> Registry<'a> {
+fn registry<'a>(platform: &Platform, org: &'a OrgSnapshot) -> Registry<'a> {
     let plain_http_to_loopback = platform.settings().plain_http_to_loopback;
+    let configuration = &org.configuration;
+    let (hooks, hook_keys) = (&configuration.hooks, &configuration.hook_keys);
     Registry { hooks, hook_keys, types: &org.hook_types, plain_http_to_loopback }
 }
 
