@@ -73,7 +73,7 @@ pub(crate) async fn revoke(config: &Config, org: Option<&str>, id: &ApiTokenId) 
         log(&store, &token.presented_to(org_id), ApiTokenChange::Revoked).await;
         return Ok(());
     }
-    let stored = store.api_tokens(&org_id).await?.into_iter().find(|token| token.id == *id);
+    let stored = store.api_token_by_id(&org_id, id).await?;
     let removed = store.delete_api_token(&org_id, id).await?;
     let Some(stored) = stored.filter(|_| removed) else {
         return Err(format!("There is no token `{id}`; `tenterhook tokens list` shows all").into());
@@ -109,7 +109,7 @@ async fn open(config: &Config, org: Option<&str>) -> Result<(Store, OrgId), Erro
         let org = orgs::find(&store, which).await?;
         return Ok((store, org.id));
     }
-    let org = store.orgs().await?.into_iter().find(|org| org.host.is_none());
+    let org = store.default_org().await?;
     let org = org.ok_or("The database is empty: `tenterhook serve` creates its content at the first start")?;
     Ok((store, org.id))
 }

@@ -1,17 +1,111 @@
-//! Management API tokens: pages of them, their names, their last use.
+//! Management API tokens: created, found, listed, renamed, revoked, and when each was used last.
 
 use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::Expr,
+    ActiveValue::Set,
+    ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+    sea_query::{Expr, Query, SimpleExpr},
 };
 use tenterhook_contract::{
     Timestamp,
     id::{ApiTokenId, OrgId},
 };
-use tenterhook_model::ApiToken;
+use tenterhook_model::{ApiToken, ConfigurationVersion};
 
-use crate::{Store, StoreError, entity::api_token, store::api_token_of};
+use crate::{
+    Store, StoreError,
+    entity::{api_token, org},
+    store::{duplicate, parse},
+};
 
 impl Store {
+    /// Adds a management API token.
+    pub async fn insert_api_token(&self, token: &ApiToken) -> Result<(), StoreError> {
+        let row = api_token::ActiveModel {
+            org_id: Set(token.org_id.to_string()),
+            token_sha256: Set(token.token_sha256.clone()),
+            id: Set(token.id.to_string()),
+            name: Set(token.name.clone()),
+            created_us: Set(token.created.as_micros()),
+            last_used_us: Set(token.last_used.map(Timestamp::as_micros)),
+            expires_us: Set(token.expires.map(Timestamp::as_micros)),
+        };
+        let inserted = api_token::Entity::insert(row).exec_without_returning(&self.connections.writer).await;
+        inserted.map(drop).map_err(duplicate("API token"))
+    }
+
+    /// The management API token with this hash, and the current version of the org's configuration, in one query: a caller whose next
+    /// request goes to another node must find there what it has just changed.
+    pub async fn api_token_and_version(
+        &self,
+        org: &OrgId,
+        token_sha256: &str,
+    ) -> Result<Option<(ApiToken, ConfigurationVersion)>, StoreError> {
+        let key = (org.to_string(), token_sha256.to_owned());
+        let of_org = |column: org::Column| {
+            let mut query = Query::select();
+            query.column(column).from(org::Entity).and_where(org::Column::Id.eq(org.as_str()));
+            SimpleExpr::SubQuery(None, Box::new(query.into()))
+        };
+        let row = api_token::Entity::find_by_id(key)
+            .select_only()
+            .column(api_token::Column::Id)
+            .column(api_token::Column::Name)
+            .column(api_token::Column::CreatedUs)
+            .column(api_token::Column::LastUsedUs)
+            .column(api_token::Column::ExpiresUs)
+            .expr_as(of_org(org::Column::ConfigurationVersion), "number")
+            .expr_as(of_org(org::Column::ConfigurationMark), "mark")
+            .into_tuple::<(String, String, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>)>()
+            .one(&self.connections.reader)
+            .await?;
+        let Some((id, name, created_us, last_used_us, expires_us, number, mark)) = row else { return Ok(None) };
+        let token = ApiToken {
+            id: parse("API token", &id)?,
+            org_id: org.clone(),
+            name,
+            token_sha256: token_sha256.to_owned(),
+            created: Timestamp::from_micros(created_us),
+            last_used: last_used_us.map(Timestamp::from_micros),
+            expires: expires_us.map(Timestamp::from_micros),
+        };
+        let version = ConfigurationVersion { number: number.unwrap_or_default(), mark: mark.unwrap_or_default() };
+        Ok(Some((token, version)))
+    }
+
+    /// The management API token with this hash.
+    pub async fn find_api_token(&self, org: &OrgId, token_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
+        Ok(self.api_token_and_version(org, token_sha256).await?.map(|(token, _)| token))
+    }
+
+    /// The org's management API tokens, oldest first. There are as many as an operator has made, so all at once.
+    pub async fn api_tokens(&self, org: &OrgId) -> Result<Vec<ApiToken>, StoreError> {
+        let rows = api_token::Entity::find()
+            .filter(api_token::Column::OrgId.eq(org.as_str()))
+            .order_by_asc(api_token::Column::CreatedUs)
+            .order_by_asc(api_token::Column::Id)
+            .all(&self.connections.reader)
+            .await?;
+        rows.into_iter().map(|row| api_token_of(org, row)).collect()
+    }
+
+    /// Removes the org's management API token with this id: the next request with it is refused, on every node. Answers
+    /// whether there was one.
+    pub async fn delete_api_token(&self, org: &OrgId, id: &ApiTokenId) -> Result<bool, StoreError> {
+        let removed = api_token::Entity::delete_many()
+            .filter(api_token::Column::OrgId.eq(org.as_str()))
+            .filter(api_token::Column::Id.eq(id.as_str()))
+            .exec(&self.connections.writer)
+            .await?;
+        Ok(removed.rows_affected > 0)
+    }
+
+    /// How many management API tokens the org has.
+    pub async fn count_api_tokens(&self, org: &OrgId) -> Result<u64, StoreError> {
+        let of_org = api_token::Entity::find().filter(api_token::Column::OrgId.eq(org.as_str()));
+        Ok(of_org.count(&self.connections.reader).await?)
+    }
+
     /// The org's API tokens by id, those behind `after`, at most `limit`.
     pub async fn list_api_tokens(
         &self,
@@ -68,4 +162,16 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+fn api_token_of(org: &OrgId, row: api_token::Model) -> Result<ApiToken, StoreError> {
+    Ok(ApiToken {
+        id: parse("API token", &row.id)?,
+        org_id: org.clone(),
+        name: row.name,
+        token_sha256: row.token_sha256,
+        created: Timestamp::from_micros(row.created_us),
+        last_used: row.last_used_us.map(Timestamp::from_micros),
+        expires: row.expires_us.map(Timestamp::from_micros),
+    })
 }

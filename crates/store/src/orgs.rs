@@ -75,6 +75,13 @@ impl Store {
         row.map(org_of).transpose()
     }
 
+    /// The org without a host, which gets the requests that name no other org; `None` in an empty database.
+    pub async fn default_org(&self) -> Result<Option<Org>, StoreError> {
+        let hostless = org::Entity::find().filter(org::Column::Host.is_null()).order_by_asc(org::Column::CreatedUs);
+        let row = hostless.one(&self.connections.reader).await?;
+        row.map(org_of).transpose()
+    }
+
     /// The org with this host, ignoring case.
     pub async fn find_org_by_host(&self, host: &str) -> Result<Option<Org>, StoreError> {
         let lower = Func::lower(Expr::col(org::Column::Host));
@@ -92,11 +99,6 @@ impl Store {
             query = query.filter(org::Column::Id.gt(after.as_str()));
         }
         query.all(&self.connections.reader).await?.into_iter().map(org_of).collect()
-    }
-
-    /// Every org, oldest first.
-    pub async fn orgs(&self) -> Result<Vec<Org>, StoreError> {
-        Ok(self.orgs_with_versions().await?.into_iter().map(|(org, _)| org).collect())
     }
 
     /// Every org, oldest first, with the version of its configuration.

@@ -8,27 +8,19 @@ use std::{
 };
 
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait, Iterable as _, PaginatorTrait as _, PrimaryKeyToColumn,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement, TryGetable,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait, Iterable as _, PrimaryKeyToColumn, QueryFilter as _,
+    Statement, TryGetable,
     sea_query::{Expr, ExprTrait as _, Query, SimpleExpr},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::postgres::PgConnectOptions;
-use tenterhook_contract::{
-    Secret, Timestamp,
-    id::{ApiTokenId, OrgId},
-};
-use tenterhook_model::{ApiToken, ConfigurationVersion};
+use tenterhook_contract::{Secret, Timestamp, id::OrgId};
 
 use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
     database::{Connections, StartTurn},
     database_file::Role,
-    entity::{
-        access_token, api_token, authorization_code, log_entry, log_event, log_mark, log_name, org, refresh_token,
-        session,
-    },
+    entity::{access_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token, session},
     grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,
     keyring::SecretOwner,
@@ -70,10 +62,10 @@ pub struct Store {
     pub(crate) connections: Connections,
     keys: Arc<MasterKeys>,
     log: LogWriter,
-    /// How a PostgreSQL server is connected to.
+    /// The options of connections to a PostgreSQL server.
     server: Option<Arc<PgConnectOptions>>,
     pub(crate) heavy_reads: Arc<HeavyReads>,
-    /// The time by which the last purge went, on this node.
+    /// The time that the last purge on this node was given.
     purged: Arc<Mutex<Option<Timestamp>>>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) old_log: Arc<OldLog>,
@@ -139,7 +131,7 @@ impl Store {
         exhausted.then_some(sessions::EXHAUSTED)
     }
 
-    /// How a PostgreSQL server is connected to; none where the database is an embedded one.
+    /// The options of connections to a PostgreSQL server; `None` for an embedded database.
     pub(crate) fn server(&self) -> Option<Arc<PgConnectOptions>> {
         self.server.clone()
     }
@@ -160,93 +152,6 @@ impl Store {
     /// When the nodes before this one take longer than a minute.
     pub async fn start_turn(&self) -> Result<StartTurn, StoreError> {
         self.connections.start_turn().await
-    }
-
-    /// Adds a management API token.
-    pub async fn insert_api_token(&self, token: &ApiToken) -> Result<(), StoreError> {
-        let row = api_token::ActiveModel {
-            org_id: Set(token.org_id.to_string()),
-            token_sha256: Set(token.token_sha256.clone()),
-            id: Set(token.id.to_string()),
-            name: Set(token.name.clone()),
-            created_us: Set(token.created.as_micros()),
-            last_used_us: Set(token.last_used.map(Timestamp::as_micros)),
-            expires_us: Set(token.expires.map(Timestamp::as_micros)),
-        };
-        let inserted = api_token::Entity::insert(row).exec_without_returning(&self.connections.writer).await;
-        inserted.map(drop).map_err(duplicate("API token"))
-    }
-
-    /// The management API token with this hash, and the version that the org's configuration has now: who is sent from
-    /// one node to another must find there what it has just made, and this asks for both at once.
-    pub async fn api_token_and_version(
-        &self,
-        org: &OrgId,
-        token_sha256: &str,
-    ) -> Result<Option<(ApiToken, ConfigurationVersion)>, StoreError> {
-        let key = (org.to_string(), token_sha256.to_owned());
-        let of_org = |column: org::Column| {
-            let mut query = Query::select();
-            query.column(column).from(org::Entity).and_where(org::Column::Id.eq(org.as_str()));
-            SimpleExpr::SubQuery(None, Box::new(query.into()))
-        };
-        let row = api_token::Entity::find_by_id(key)
-            .select_only()
-            .column(api_token::Column::Id)
-            .column(api_token::Column::Name)
-            .column(api_token::Column::CreatedUs)
-            .column(api_token::Column::LastUsedUs)
-            .column(api_token::Column::ExpiresUs)
-            .expr_as(of_org(org::Column::ConfigurationVersion), "number")
-            .expr_as(of_org(org::Column::ConfigurationMark), "mark")
-            .into_tuple::<(String, String, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>)>()
-            .one(&self.connections.reader)
-            .await?;
-        let Some((id, name, created_us, last_used_us, expires_us, number, mark)) = row else { return Ok(None) };
-        let token = ApiToken {
-            id: parse("API token", &id)?,
-            org_id: org.clone(),
-            name,
-            token_sha256: token_sha256.to_owned(),
-            created: Timestamp::from_micros(created_us),
-            last_used: last_used_us.map(Timestamp::from_micros),
-            expires: expires_us.map(Timestamp::from_micros),
-        };
-        let version = ConfigurationVersion { number: number.unwrap_or_default(), mark: mark.unwrap_or_default() };
-        Ok(Some((token, version)))
-    }
-
-    /// The management API token with this hash.
-    pub async fn find_api_token(&self, org: &OrgId, token_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
-        Ok(self.api_token_and_version(org, token_sha256).await?.map(|(token, _)| token))
-    }
-
-    /// The org's management API tokens, oldest first. There are as many as an operator has made, so all at once.
-    pub async fn api_tokens(&self, org: &OrgId) -> Result<Vec<ApiToken>, StoreError> {
-        let rows = api_token::Entity::find()
-            .filter(api_token::Column::OrgId.eq(org.as_str()))
-            .order_by_asc(api_token::Column::CreatedUs)
-            .order_by_asc(api_token::Column::Id)
-            .all(&self.connections.reader)
-            .await?;
-        rows.into_iter().map(|row| api_token_of(org, row)).collect()
-    }
-
-    /// Removes the org's management API token with this id: the next request with it is refused, on every node. Answers
-    /// whether there was one.
-    pub async fn delete_api_token(&self, org: &OrgId, id: &ApiTokenId) -> Result<bool, StoreError> {
-        let removed = api_token::Entity::delete_many()
-            .filter(api_token::Column::OrgId.eq(org.as_str()))
-            .filter(api_token::Column::Id.eq(id.as_str()))
-            .exec(&self.connections.writer)
-            .await?;
-        Ok(removed.rows_affected > 0)
-    }
-
-    /// How many management API tokens the org has.
-    pub async fn count_api_tokens(&self, org: &OrgId) -> Result<u64, StoreError> {
-        let of_org = api_token::Entity::find().filter(api_token::Column::OrgId.eq(org.as_str()));
-        Ok(of_org.count(&self.connections.reader).await?)
     }
 
     /// Removes what has expired: codes, sessions, tokens, log events beyond their retention. Answers how many rows. Makes ready
@@ -432,18 +337,6 @@ async fn has_purge_turn(turn: &impl ConnectionTrait) -> Result<bool, StoreError>
     let ask = format!("SELECT pg_try_advisory_xact_lock({PURGE_LOCK})");
     let answer = turn.query_one_raw(Statement::from_string(backend, ask)).await?;
     Ok(answer.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false))
-}
-
-pub(crate) fn api_token_of(org: &OrgId, row: api_token::Model) -> Result<ApiToken, StoreError> {
-    Ok(ApiToken {
-        id: parse("API token", &row.id)?,
-        org_id: org.clone(),
-        name: row.name,
-        token_sha256: row.token_sha256,
-        created: Timestamp::from_micros(row.created_us),
-        last_used: row.last_used_us.map(Timestamp::from_micros),
-        expires: row.expires_us.map(Timestamp::from_micros),
-    })
 }
 
 /// A document's JSON text.

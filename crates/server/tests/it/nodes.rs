@@ -33,7 +33,7 @@ async fn nodes_that_start_at_once_begin_with_the_same() {
     let tokens = starts.join_all().await;
     assert_eq!(tokens.iter().flatten().count(), 1, "one token");
     let store = platforms[0].store();
-    assert_eq!(store.orgs().await.unwrap().len(), 1);
+    assert_eq!(store.list_orgs(None, 10).await.unwrap().len(), 1);
     for node in &platforms {
         let org = node.org_by_host(None).unwrap();
         assert_eq!(org.configuration.authorization_servers.len(), 1);

@@ -269,8 +269,9 @@ async fn orgs_do_not_see_each_other(store: Store) {
     commit(&store, vec![put_hook("mine")]).await.unwrap();
     assert!(store.load_configuration(&other_org()).await.unwrap().hooks.is_empty());
     assert_eq!(store.configuration_version(&other_org()).await.unwrap(), ConfigurationVersion::default());
-    assert_eq!(store.orgs().await.unwrap()[1], second);
-    store.orgs().await.unwrap();
+    assert_eq!(store.list_orgs(None, 10).await.unwrap()[1], second);
+    let default = store.default_org().await.unwrap();
+    assert_eq!(default.map(|default| default.id), Some(org()), "it has no host");
 }
 
 async fn what_is_read_since_a_version_is_what_is_read_anew_and_nothing_else_is_read(store: Store) {

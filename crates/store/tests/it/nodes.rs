@@ -27,7 +27,7 @@ async fn nodes_that_start_at_once_migrate_in_turn() {
         })
         .collect();
     for node in nodes {
-        node.await.unwrap().unwrap().orgs().await.unwrap();
+        node.await.unwrap().unwrap().list_orgs(None, 10).await.unwrap();
     }
 }
 
