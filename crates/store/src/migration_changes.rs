@@ -5,6 +5,8 @@ use sea_orm_migration::{
     schema::{big_integer, big_integer_null, string, text_null},
 };
 
+use crate::migration::index;
+
 /// What was changed, in one order for all orgs, so that a node asks for it with one query.
 pub(crate) struct Changes;
 
@@ -29,9 +31,7 @@ impl MigrationTrait for Changes {
             .col(big_integer_null("version"))
             .col(text_null("objects"));
         manager.create_table(changes).await?;
-        let mut index = Index::create();
-        index.name("changes_of_org").table("changes").col("org_id").col("version");
-        manager.create_index(index).await?;
+        manager.create_index(index("changes_of_org", "changes", &["org_id", "version"])).await?;
         let begin = "INSERT INTO change_counter (id, number) VALUES (1, 0)";
         manager.get_connection().execute_unprepared(begin).await.map(drop)
     }

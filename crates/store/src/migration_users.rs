@@ -8,8 +8,10 @@ use sea_orm_migration::{
 
 use crate::{migration::index, users::keys_of_document};
 
-/// Rows whose keys are filled by one statement.
+/// Users whose keys are filled by one statement.
 const BATCH: usize = 500;
+/// Values of a user in that statement.
+const COLUMNS: usize = 6;
 
 /// Search keys of users, and a counter of their changes.
 pub(crate) struct UserKeys;
@@ -54,48 +56,49 @@ impl MigrationTrait for UserKeys {
     }
 }
 
-/// Fills the keys from the stored documents, a batch at a time: an org may have more users than fit the memory.
+/// Fills the keys from the stored documents, a batch at a time: an org may have more users than fit the memory, and the migration
+/// has a time limit.
 async fn fill(connection: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
-    let backend = connection.get_database_backend();
-    let mark = |number: usize| if backend == DbBackend::Postgres { format!("${number}") } else { "?".to_owned() };
     let read = format!(
-        "SELECT org_id, id, document FROM users WHERE (org_id, id) > ({}, {}) ORDER BY org_id, id LIMIT {BATCH}",
-        mark(1),
-        mark(2)
+        "SELECT org_id, id, document FROM users WHERE (org_id, id) > ($1, $2) ORDER BY org_id, id LIMIT {BATCH}"
     );
-    let write = format!(
-        "UPDATE users SET email_key = {}, first_name_key = {}, last_name_key = {}, external_id_key = {} \
-         WHERE org_id = {} AND id = {}",
-        mark(1),
-        mark(2),
-        mark(3),
-        mark(4),
-        mark(5),
-        mark(6)
-    );
+    let backend = connection.get_database_backend();
     let mut after = (String::new(), String::new());
     loop {
         let values = [Value::from(after.0.clone()), Value::from(after.1.clone())];
         let rows = connection.query_all_raw(Statement::from_sql_and_values(backend, &read, values)).await?;
+        let mut values = Vec::with_capacity(rows.len() * COLUMNS);
         for row in &rows {
             let (org, id): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
             let document: String = row.try_get_by_index(2)?;
             // A document that cannot be read gets no keys.
-            if let Some([email, first_name, last_name, external_id]) = keys_of_document(&document) {
-                let values = [
-                    Value::from(email),
-                    Value::from(first_name),
-                    Value::from(last_name),
-                    Value::from(external_id),
-                    Value::from(org.clone()),
-                    Value::from(id.clone()),
-                ];
-                connection.execute_raw(Statement::from_sql_and_values(backend, &write, values)).await?;
+            if let Some(keys) = keys_of_document(&document) {
+                values.extend([Value::from(org.clone()), Value::from(id.clone())]);
+                values.extend(keys.map(Value::from));
             }
             after = (org, id);
+        }
+        if !values.is_empty() {
+            connection.execute_raw(filling(backend, values)).await?;
         }
         if rows.len() < BATCH {
             return Ok(());
         }
     }
+}
+
+/// The statement that fills the keys of users. `values` are org, id and keys of each.
+fn filling(backend: DbBackend, values: Vec<Value>) -> Statement {
+    let row = |row: usize| {
+        let parameters = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column));
+        format!("({})", parameters.collect::<Vec<_>>().join(", "))
+    };
+    let rows = (0..values.len() / COLUMNS).map(row).collect::<Vec<_>>().join(", ");
+    // Both databases name the columns of a list of rows so.
+    let sql = format!(
+        "UPDATE users SET email_key = keys.column3, first_name_key = keys.column4, last_name_key = keys.column5, \
+         external_id_key = keys.column6 FROM (VALUES {rows}) AS keys \
+         WHERE users.org_id = keys.column1 AND users.id = keys.column2"
+    );
+    Statement::from_sql_and_values(backend, sql, values)
 }
