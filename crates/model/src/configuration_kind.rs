@@ -117,9 +117,6 @@ macro_rules! configuration_kinds {
         }
 
         impl Configuration {
-            /// Every kind, as rows name it.
-            pub const KINDS: &[&str] = &[$($kind),*];
-
             /// Inserts the object or replaces the one with its id. A new one gets `position`.
             pub fn put(&mut self, position: i64, object: ConfigurationObject) {
                 match object {
