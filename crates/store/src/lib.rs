@@ -21,6 +21,7 @@ mod log_ids;
 mod log_marks;
 mod log_names;
 mod log_old;
+mod log_pieces;
 mod log_row;
 mod log_writer;
 mod master_keys;

@@ -1,7 +1,7 @@
 //! A batch of System Log events as it is written to the database: all of it or nothing, and once.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     fmt::Write as _,
     time::Duration,
 };
@@ -13,7 +13,8 @@ use crate::{
     log_days,
     log_marks::mark,
     log_names::{Names, Of, epoch},
-    log_row::{Columns, Head, Piece, begin_rest, read},
+    log_pieces::{Columns, Head, Piece, read},
+    log_row::begin_rest,
     pool::{Pool, Transaction},
 };
 
@@ -53,9 +54,9 @@ pub(crate) async fn log_turn(connection: &Pool) -> Result<Transaction, DbErr> {
     }
 }
 
-/// Writes the rows, all or none. Nodes on one PostgreSQL take turns: sequence numbers are drawn and committed in the same
-/// order, so that a poller that resumes after the last sequence number misses nothing. `unmarked` are the stretches of the
-/// rows that need a mark first. `again` after a try that failed.
+/// Writes the rows, all or none. Nodes on one PostgreSQL take turns, so that sequence numbers are committed in the order in which
+/// they are drawn: a poller that resumes after the last sequence number misses nothing. `unmarked` are the stretches of the rows
+/// that may have no mark yet. `again` says that a try to write the same rows has failed.
 pub(crate) async fn write(
     connection: &Pool,
     known: &mut Known,
@@ -75,7 +76,7 @@ pub(crate) async fn write(
         return connection.execute_raw(batch.insertion(DbBackend::Sqlite, 0, rows.len())).await.map(drop);
     }
     let turn = log_turn(connection).await?;
-    // Only the answer may have been lost. Were that try still being committed, it would have the turn.
+    // The rows may have been committed although the answer was lost. A try that is still being committed holds the turn.
     if again && are_written(&turn, rows, &mut known.names).await? {
         turn.rollback().await;
         return Ok(());
@@ -159,9 +160,8 @@ impl<'a> Batch<'a> {
     fn of(rows: &[Event<'a>], names: &mut Names) -> Self {
         let rows = rows.iter().map(|event| {
             let (columns, pieces) = read(event.pieces);
-            let org = names.org(&event.head.org_id);
-            let of = (org.unwrap_or_default(), epoch(event.head.published));
-            let said = |names: &Names, text| match names.get(of, text) {
+            let (org, epoch) = (names.org(&event.head.org_id), epoch(event.head.published));
+            let said = |names: &Names, text| match org.and_then(|org| names.get((org, epoch), text)) {
                 Some(number) => Said::Number(number),
                 None => Said::Unknown(text),
             };
@@ -171,7 +171,7 @@ impl<'a> Batch<'a> {
             let rest = pieces.map(|piece| match piece {
                 Piece::Inline(text) => Said::Inline(text),
                 Piece::Often(text) => match said(names, text) {
-                    Said::Unknown(text) if !names.is_said_again(of, text) => Said::Inline(text),
+                    Said::Unknown(text) if !names.is_said_again(&event.head.org_id, epoch, text) => Said::Inline(text),
                     said => said,
                 },
             });
@@ -193,15 +193,14 @@ impl<'a> Batch<'a> {
         if !orgs.is_empty() {
             names.number_orgs(turn, &orgs).await?;
         }
-        let mut unknown = BTreeMap::<Of, BTreeSet<&str>>::new();
+        let mut unknown = BTreeSet::new();
         for row in &mut self.rows {
             let org = names.org(&row.event.head.org_id);
             row.org = Some(org.ok_or_else(lost)?);
-            unknown.entry(row.of()).or_default().extend(row.unknown());
+            let of = row.of();
+            unknown.extend(row.unknown().map(|text| (of, text)));
         }
-        for (of, texts) in &unknown {
-            names.number(turn, *of, texts).await?;
-        }
+        names.number(turn, &unknown).await?;
         for row in &mut self.rows {
             let of = row.of();
             for said in row.said_mut() {
@@ -306,4 +305,29 @@ impl Said<'_> {
 /// A text that was just inserted is not there.
 fn lost() -> DbErr {
     DbErr::Custom("a text of the System Log has no number".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use tenterhook_contract::id::OrgId;
+
+    use super::*;
+
+    /// The texts of the rest of events with one such text, each of an org that has no number yet, and how often each is stored as it
+    /// is.
+    fn inline(orgs: &[u8], names: &mut Names) -> Vec<bool> {
+        const PIECES: &str = "\"00u\"\n\n\n[\"a\",\"b\",\"INFO\"]\n\n\n\n?\"a text that many have\"\n";
+        let heads: Vec<_> = orgs.iter().map(|org| Head::of(OrgId::from_parts(1, [*org; 8]))).collect();
+        let events: Vec<_> = heads.iter().map(|head| Event { head, pieces: PIECES, sequence: None }).collect();
+        let batch = Batch::of(&events, names);
+        batch.rows.iter().map(|row| matches!(row.rest[..], [Said::Inline(_)])).collect()
+    }
+
+    /// On PostgreSQL no org has its number when a batch begins.
+    #[test]
+    fn a_text_gets_a_number_when_the_same_org_says_it_again() {
+        let mut names = Names::default();
+        assert_eq!(inline(&[1, 2, 3], &mut names), [true; 3], "each org says it for the first time");
+        assert_eq!(inline(&[2, 4], &mut names), [false, true]);
+    }
 }

@@ -15,8 +15,8 @@ pub(crate) fn day(at: Timestamp) -> i64 {
     at.as_micros().div_euclid(DAY_US)
 }
 
-/// Makes the partition of a day, unless it is there. It is made apart and then attached, so that nobody who reads or writes
-/// other days is locked out.
+/// Makes the partition of a day, unless it exists. It is created as a table of its own and then attached: creating it as a partition
+/// would lock the whole log.
 pub(crate) async fn make(connection: &impl ConnectionTrait, day: i64) -> Result<(), DbErr> {
     if is_there(connection, day).await? {
         return Ok(());

@@ -40,7 +40,8 @@ pub(crate) fn uuid_of_bits(bits: u128) -> String {
     tenterhook_contract::id::uuid(bits.to_be_bytes())
 }
 
-/// An id as bytes: its 16 bytes, or its text behind a quote, which is never as long.
+/// An id as the bytes of a column: the 16 bytes of its bits, or else a quote and its text. Such a text never has 16 bytes in all, so
+/// the two forms are told apart by their length.
 pub(crate) fn bytes_of_id<'a>(bits: Option<u128>, text: impl FnOnce() -> Cow<'a, str>) -> Vec<u8> {
     match bits {
         Some(bits) => bits.to_be_bytes().to_vec(),
@@ -58,7 +59,7 @@ fn bytes_of_text(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The bits of an id of 16 bytes, or else its text.
+/// The bits of an id that a column holds; `Err` is its text, when the id is no bits.
 pub(crate) fn id_of_bytes(bytes: &[u8]) -> Result<u128, String> {
     if let Ok(bits) = bytes.try_into() {
         return Ok(u128::from_be_bytes(bits));

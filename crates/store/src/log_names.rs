@@ -1,37 +1,37 @@
-//! Texts that many events of the System Log have, each stored once: a row has their numbers.
+//! Texts that occur in many events of the System Log. Each is stored once, and rows refer to it by its number.
 //!
-//! A text is said of an org in an epoch of thirty days, so that the texts of an epoch can be removed when its events are. The
-//! org itself is one that is never removed. On the embedded database, which one process writes, what is known is kept in
-//! memory; on PostgreSQL each batch asks, because a server that took over may have lost what another one had committed.
+//! A text belongs to an org and to an epoch of thirty days, so that the texts of an epoch can be removed with its events. The ids
+//! of orgs are texts too, which are never removed. On the embedded database, which one process writes, known numbers are kept in
+//! memory. On PostgreSQL each batch asks for them, because a server that took over may lack what another one had committed.
 
 use std::{
     collections::{BTreeSet, HashMap},
     hash::{BuildHasher as _, RandomState},
 };
 
-use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 use tenterhook_contract::{Timestamp, id::OrgId};
 
 /// Length of an epoch in microseconds.
 const EPOCH_US: i64 = 30 * 86_400 * 1_000_000;
 /// Texts that are kept in memory; beyond, all are forgotten and asked for anew.
 const KNOWN_MAX: usize = 32_768;
-/// Texts that were said lately: one that is said again gets a number. A power of two.
+/// Places in the memory of texts that occurred recently: a text gets a number when it occurs again. A power of two.
 const HEARD: usize = 8_192;
-/// Texts of a statement. Always as many, so that it is prepared once; the last one is repeated.
-const ASKED: usize = 32;
+/// Most texts of one statement. A power of two.
+const ASKED_MAX: usize = 256;
 
 /// The epoch of a moment.
 pub(crate) fn epoch(at: Timestamp) -> i64 {
     at.as_micros().div_euclid(EPOCH_US)
 }
 
-/// The org and the epoch of which a text is said.
+/// The number of the org and the epoch that a text belongs to.
 pub(crate) type Of = (i64, i64);
-/// Of what orgs are said.
+/// What the ids of orgs belong to.
 const ORGS: Of = (0, 0);
 
-/// The texts of a log's writer.
+/// The texts that a writer of the log knows.
 pub(crate) struct Names {
     known: HashMap<Of, HashMap<Box<str>, i64>>,
     count: usize,
@@ -56,14 +56,15 @@ impl Names {
         self.get(ORGS, org.as_str())
     }
 
-    /// Whether the text was said lately; from now on it was.
-    pub(crate) fn is_said_again(&mut self, of: Of, text: &str) -> bool {
-        let hash = self.hasher.hash_one((of, text)) | 1;
+    /// Whether the text has occurred recently in an event of the org and the epoch. It has, from this call on. The org is known by
+    /// its id, because it may have no number yet.
+    pub(crate) fn is_said_again(&mut self, org: &OrgId, epoch: i64, text: &str) -> bool {
+        let hash = self.hasher.hash_one((org.as_str(), epoch, text)) | 1;
         let place = usize::try_from(hash >> 32).unwrap_or_default() & (HEARD - 1);
         self.heard.get_mut(place).is_some_and(|heard| std::mem::replace(heard, hash) == hash)
     }
 
-    /// Forgets the numbers, not what was said.
+    /// Forgets the numbers, but not which texts occurred recently.
     pub(crate) fn forget(&mut self) {
         (self.known, self.count) = (HashMap::new(), 0);
     }
@@ -75,59 +76,70 @@ impl Names {
         }
     }
 
-    /// Gives these orgs their numbers. They are those of a transaction: when it is not committed, forget them.
+    /// Gives these orgs their numbers. The numbers are those of a transaction: forget them when it is not committed.
     pub(crate) async fn number_orgs(
         &mut self,
         turn: &impl ConnectionTrait,
         orgs: &BTreeSet<&str>,
     ) -> Result<(), DbErr> {
-        self.number(turn, ORGS, orgs).await
+        self.number(turn, &orgs.iter().map(|org| (ORGS, *org)).collect()).await
     }
 
-    /// Gives these texts their numbers, likewise.
+    /// Gives these texts their numbers, in the same way. Other nodes wait for it, so texts of all orgs share the statements.
     pub(crate) async fn number(
         &mut self,
         turn: &impl ConnectionTrait,
-        of: Of,
-        texts: &BTreeSet<&str>,
+        texts: &BTreeSet<(Of, &str)>,
     ) -> Result<(), DbErr> {
-        let texts: Vec<&str> = texts.iter().copied().filter(|text| self.get(of, text).is_none()).collect();
-        for some in texts.chunks(ASKED) {
-            self.ask(turn, of, some).await?;
-            let new: Vec<&str> = some.iter().copied().filter(|text| self.get(of, text).is_none()).collect();
-            if !new.is_empty() {
-                insert(turn, of, &new).await?;
-                self.ask(turn, of, &new).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn ask(&mut self, turn: &impl ConnectionTrait, of: Of, texts: &[&str]) -> Result<(), DbErr> {
-        let Some(last) = texts.last() else { return Ok(()) };
-        let parameters = (3..3 + ASKED).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
-        let sql =
-            format!("SELECT number, text FROM log_names WHERE org = $1 AND epoch = $2 AND text IN ({parameters})");
-        let repeated = std::iter::repeat_n(last, ASKED.saturating_sub(texts.len()));
-        let texts = texts.iter().chain(repeated).map(|text| Value::from(*text));
-        let values = [of.0.into(), of.1.into()].into_iter().chain(texts);
-        let asked = Statement::from_sql_and_values(turn.get_database_backend(), sql, values);
-        let known = self.known.entry(of).or_default();
-        for row in turn.query_all_raw(asked).await? {
-            let (number, text): (i64, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            if known.insert(text.into_boxed_str(), number).is_none() {
-                self.count += 1;
+        let backend = turn.get_database_backend();
+        // First those that are there, then new ones, and at last those that another connection has inserted meanwhile.
+        for statement in [asking, inserting, asking] {
+            let unknown: Vec<_> = texts.iter().copied().filter(|(of, text)| self.get(*of, text).is_none()).collect();
+            for some in unknown.chunks(ASKED_MAX) {
+                for row in turn.query_all_raw(statement(backend, some)).await? {
+                    let of = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+                    let text: String = row.try_get_by_index(3)?;
+                    let number = row.try_get_by_index(0)?;
+                    if self.known.entry(of).or_default().insert(text.into_boxed_str(), number).is_none() {
+                        self.count += 1;
+                    }
+                }
             }
         }
         Ok(())
     }
 }
 
-async fn insert(turn: &impl ConnectionTrait, of: Of, texts: &[&str]) -> Result<(), DbErr> {
-    let rows = (0..texts.len()).map(|place| format!("($1, $2, ${})", place + 3)).collect::<Vec<_>>().join(", ");
-    let sql = format!("INSERT INTO log_names (org, epoch, text) VALUES {rows} ON CONFLICT DO NOTHING");
-    let values = [of.0.into(), of.1.into()].into_iter().chain(texts.iter().map(|text| Value::from(*text)));
-    turn.execute_raw(Statement::from_sql_and_values(turn.get_database_backend(), sql, values)).await.map(drop)
+/// The statement that asks for the numbers of texts.
+fn asking(backend: DbBackend, texts: &[(Of, &str)]) -> Statement {
+    of_texts(backend, "SELECT number, org, epoch, text FROM log_names WHERE (org, epoch, text) IN (", texts, ")")
+}
+
+/// The statement that inserts texts, and returns the same as [`asking`] of those that were not there.
+fn inserting(backend: DbBackend, texts: &[(Of, &str)]) -> Statement {
+    let returning = " ON CONFLICT DO NOTHING RETURNING number, org, epoch, text";
+    of_texts(backend, "INSERT INTO log_names (org, epoch, text) ", texts, returning)
+}
+
+/// A statement with the texts as a list of rows.
+fn of_texts(backend: DbBackend, before: &str, texts: &[(Of, &str)], after: &str) -> Statement {
+    let texts = padded(texts);
+    // PostgreSQL takes the types of all rows from the first one.
+    let mut rows = "VALUES (CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS TEXT))".to_owned();
+    for place in 1..texts.len() {
+        rows.push_str(&format!(", (${}, ${}, ${})", place * 3 + 1, place * 3 + 2, place * 3 + 3));
+    }
+    let values = texts.iter().flat_map(|((org, epoch), text)| [(*org).into(), (*epoch).into(), Value::from(*text)]);
+    Statement::from_sql_and_values(backend, format!("{before}{rows}{after}"), values)
+}
+
+/// As many items as the next power of two, the last one repeated, so that few forms of a statement are prepared.
+fn padded<T: Copy>(items: &[T]) -> Vec<T> {
+    let mut padded = items.to_vec();
+    if let Some(last) = items.last() {
+        padded.resize(items.len().next_power_of_two(), *last);
+    }
+    padded
 }
 
 /// The number of an org; `None` before its first event.
@@ -136,13 +148,13 @@ pub(crate) async fn number_of_org(reader: &impl ConnectionTrait, org: &OrgId) ->
     Ok(numbers.first().map(|(_, number)| *number))
 }
 
-/// The numbers of a text of an org, by epoch: at most one each.
+/// The epochs and numbers of a text of an org, by epoch: at most one number in each.
 pub(crate) async fn numbers_of(reader: &impl ConnectionTrait, org: i64, text: &str) -> Result<Vec<(i64, i64)>, DbErr> {
     const ASK: &str = "SELECT epoch, number FROM log_names WHERE org = $1 AND epoch >= 0 AND text = $2 ORDER BY epoch";
     pairs(reader, ASK, vec![org.into(), text.into()]).await
 }
 
-/// The numbers of the texts of an org that begin so, by epoch.
+/// The epochs and numbers of the texts of an org that begin with `prefix`, by epoch.
 pub(crate) async fn numbers_of_prefix(
     reader: &impl ConnectionTrait,
     org: i64,
@@ -165,18 +177,71 @@ pub(crate) async fn texts_of(
     reader: &impl ConnectionTrait,
     numbers: BTreeSet<i64>,
 ) -> Result<HashMap<i64, String>, DbErr> {
-    let parameters = (1..=ASKED).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
-    let sql = format!("SELECT number, text FROM log_names WHERE number IN ({parameters})");
     let numbers: Vec<i64> = numbers.into_iter().collect();
     let mut texts = HashMap::with_capacity(numbers.len());
-    for some in numbers.chunks(ASKED) {
-        let Some(last) = some.last() else { break };
-        let repeated = std::iter::repeat_n(last, ASKED - some.len());
-        let values = some.iter().chain(repeated).map(|number| Value::from(*number));
-        let asked = Statement::from_sql_and_values(reader.get_database_backend(), sql.clone(), values);
-        for row in reader.query_all_raw(asked).await? {
+    for some in numbers.chunks(ASKED_MAX) {
+        let some = padded(some);
+        let parameters = (1..=some.len()).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT number, text FROM log_names WHERE number IN ({parameters})");
+        let values = some.into_iter().map(Value::from);
+        for row in
+            reader.query_all_raw(Statement::from_sql_and_values(reader.get_database_backend(), sql, values)).await?
+        {
             texts.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         }
     }
     Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::{Keyring, Store, StoreConfig};
+
+    async fn texts_of_many_orgs_get_numbers(config: &StoreConfig) {
+        const ORGS: i64 = 700;
+        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        let store = Store::open(config, keyring).await.unwrap();
+        let texts = (1..=ORGS).map(|org| ((org, 7), "\"a text\"")).collect::<BTreeSet<_>>();
+        let turn = store.connections.writer.begin().await.unwrap();
+        let mut names = Names::default();
+        let some = texts.iter().copied().take(3).collect();
+        names.number(&turn, &some).await.unwrap();
+        names.number(&turn, &texts).await.unwrap();
+        let numbers =
+            |names: &Names| texts.iter().map(|(of, text)| names.get(*of, text)).collect::<Option<BTreeSet<_>>>();
+        assert_eq!(numbers(&names).map(|numbers| numbers.len()), Some(texts.len()), "each has one of its own");
+        let mut again = Names::default();
+        again.number(&turn, &texts).await.unwrap();
+        assert_eq!(numbers(&again), numbers(&names));
+        turn.commit().await.unwrap();
+        let known = texts_of(&store.connections.reader, numbers(&names).unwrap()).await.unwrap();
+        assert_eq!(known.len(), texts.len());
+        assert!(known.values().all(|text| text == "\"a text\""));
+    }
+
+    #[tokio::test]
+    async fn texts_of_many_orgs_get_numbers_on_sqlite() {
+        texts_of_many_orgs_get_numbers(&StoreConfig::Ephemeral).await;
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+    async fn texts_of_many_orgs_get_numbers_on_postgres() {
+        let url = tenterhook_testkit::postgres::server();
+        let name = format!("tenterhook_names_{}", std::process::id());
+        let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+        let url = tenterhook_contract::Secret::new(url);
+        texts_of_many_orgs_get_numbers(&StoreConfig::Postgres { url, max_connections: 4 }).await;
+    }
+
+    /// Other nodes wait for the writer meanwhile.
+    #[test]
+    fn as_many_texts_share_a_statement_whatever_orgs_they_are_of() {
+        let texts: Vec<_> = (0..200).map(|org| ((org, 7), "a text")).collect();
+        let statement = asking(DbBackend::Postgres, &texts);
+        assert_eq!(statement.values.map(|values| values.0.len()), Some(256 * 3), "the next power of two");
+    }
 }

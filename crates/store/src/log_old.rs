@@ -25,7 +25,7 @@ use crate::{
     Store, StoreError,
     entity::log_event,
     log_batch::{Event, Known, log_turn, write_numbered},
-    log_row,
+    log_pieces::{Head, pieces},
     pool::Pool,
     store::from_text,
 };
@@ -39,10 +39,10 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// What is known of the table.
+/// What this node knows of the table of these events.
 #[derive(Debug, Default)]
 pub(crate) struct OldLog {
-    /// It was empty, and nobody writes to it any more.
+    /// No event is left to be moved, and no node of an earlier version adds any.
     done: AtomicBool,
     /// Events are being moved.
     moving: AtomicBool,
@@ -187,10 +187,6 @@ async fn move_some(writer: &Pool, known: &mut Known, after: &mut i64) -> Result<
     Ok(rows.len())
 }
 
-fn pieces_of(row: &log_event::Model) -> Result<(log_row::Head, String), StoreError> {
-    let event: LogEvent<'_> = from_text("log event", &row.document)?;
-    let unreadable = |why: String| StoreError::Unreadable { what: "log event", why };
-    let mut pieces = Vec::with_capacity(row.document.len());
-    let head = log_row::write(&event, &mut pieces).map_err(|error| unreadable(error.to_string()))?;
-    Ok((head, String::from_utf8(pieces).map_err(|error| unreadable(error.to_string()))?))
+fn pieces_of(row: &log_event::Model) -> Result<(Head, String), StoreError> {
+    pieces(&from_text("log event", &row.document)?)
 }

@@ -1,7 +1,7 @@
-//! An event of the System Log as a row: from the event, and back to it.
+//! A row of the System Log, and the event that is read from it.
 //!
-//! What people filter by has a column. The rest is one JSON array, in which nothing stands that a column says already, and
-//! in which a number stands for a text that other events have too (`log_names`). Its members, by position:
+//! Attributes that people filter by are columns. All others are in one JSON array, the rest. It repeats no column, and a text that
+//! occurs in other events too is replaced by its number (`log_names`). Its members, by position:
 //!
 //! | | |
 //! |---|---|
@@ -11,16 +11,14 @@
 //! | 3 | its address; an array when proxies follow; null when no request caused the event |
 //! | 4, 5 | the external session id; the API token's id |
 //! | 6 | the reason of the outcome |
-//! | 7 | the names of the debug data; as many [values](write_debug_value) follow |
+//! | 7 | the names of the debug data; as many values follow, as `log_pieces` describes them |
 //! | then | the targets: id, type, alternate id, display name, and details if any; the first inline hook without its id, which is a column |
 //!
-//! On its way to the writer an event is [pieces](write): one JSON text a line, each with a mark that says whether it may be
-//! replaced by a number.
+//! An event that waits to be written has the form of `log_pieces`.
 
 use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Serialize;
 use serde_json::Value;
 use tenterhook_contract::{
     Timestamp,
@@ -31,251 +29,14 @@ use tenterhook_model::{DebugData, DebugValue, LogClient, LogEvent, LogResult, PH
 
 use crate::{
     StoreError,
-    log_ids::{as_uuid, bits_of_hexadecimal, bits_of_uuid, bytes_of_id, id_of_bytes, uuid_of_bits},
+    log_ids::{id_of_bytes, uuid_of_bits},
+    log_pieces::{Head, Piece, number_of, read, text_of},
 };
 
 /// The version of the form of the rest.
 const VERSION: u64 = 1;
-/// Shorter texts are not worth a number.
-const NAME_BYTES_MIN: usize = 10;
-/// Longer texts are seldom said twice.
-const NAME_BYTES_MAX: usize = 1_024;
-/// What a hook target's type is.
-const HOOK: &str = "InlineHook";
-/// The debug data whose value is a column.
-const FAILURE_CODE: &str = "failureCode";
-/// The debug data that tells the event's id in another form.
-const EVENT_ID: &str = "eventId";
-/// The mark of a piece that stands in the rest as it is.
-const INLINE: u8 = b' ';
-/// The mark of a piece that gets a number when it is said often.
-const OFTEN: u8 = b'?';
 
-/// What an event has that is neither long nor on the heap.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) org_id: OrgId,
-    pub(crate) published: Timestamp,
-    pub(crate) result: i16,
-    /// The event's id, when it is a UUID.
-    id: Option<u128>,
-    /// The transaction's id, when it is 32 hexadecimal characters.
-    transaction: Option<u128>,
-}
-
-/// The head of an event, and its pieces appended to `text`.
-pub(crate) fn write(event: &LogEvent<'_>, text: &mut Vec<u8>) -> Result<Head, serde_json::Error> {
-    let uuid = bits_of_uuid(&event.uuid);
-    let told = event.debug_data.get(EVENT_ID).and_then(bits_of_event_id);
-    // The id of an invocation has six bits that its UUID has not.
-    let id = told.filter(|bits| Some(as_uuid(*bits)) == uuid).or(uuid).filter(|bits| Some(as_uuid(*bits)) == uuid);
-    let transaction = bits_of_hexadecimal(&event.transaction_id);
-    let mut pieces = Pieces(text);
-    pieces.line(&event.actor.id)?;
-    pieces.line_if(id.is_none().then_some(&event.uuid))?;
-    pieces.line_if(transaction.is_none().then_some(&event.transaction_id))?;
-    pieces.line(&(&event.event_type, &event.display_message, event.severity))?;
-    let hook = event.targets.iter().position(|target| target.kind == HOOK && target.detail.is_none());
-    pieces.line_if(hook.and_then(|place| event.targets.get(place)).map(|target| &target.id))?;
-    pieces.line_if(event.client.as_ref().and_then(|client| client.id.as_ref()))?;
-    let failure = match event.debug_data.get(FAILURE_CODE) {
-        Some(DebugValue::Text(code)) => Some(&**code),
-        _ => None,
-    };
-    pieces.line_if(failure)?;
-    let actor = &event.actor;
-    pieces.marked(OFTEN, &(&actor.kind, &actor.alternate_id, &actor.display_name))?;
-    pieces.marked(OFTEN, &event.client.as_ref().and_then(|client| client.user_agent.as_ref()))?;
-    match &event.client {
-        Some(client) if client.proxies.is_empty() => pieces.marked(INLINE, &client.ip_address)?,
-        Some(client) => {
-            let all = std::iter::once(&*client.ip_address).chain(client.proxies.iter().map(String::as_str));
-            pieces.marked(INLINE, &all.collect::<Vec<_>>())?;
-        }
-        None => pieces.marked(INLINE, &())?,
-    }
-    pieces.marked(INLINE, &event.external_session_id)?;
-    pieces.marked(INLINE, &event.request_api_token_id)?;
-    pieces.marked(OFTEN, &event.reason)?;
-    pieces.names(event.debug_data.members().map(|(name, _)| name))?;
-    let mut before = None;
-    for (name, value) in event.debug_data.members() {
-        let known = Known { id, transaction: &event.transaction_id, failure, before };
-        write_debug_value(&mut pieces, name, value, &known)?;
-        before = match value {
-            DebugValue::Text(text) => Some(&**text),
-            _ => None,
-        };
-    }
-    for (place, target) in event.targets.iter().enumerate() {
-        let Target { id, kind, alternate_id, display_name, detail } = &**target;
-        match detail {
-            _ if hook == Some(place) => pieces.marked(OFTEN, &(kind, alternate_id, display_name))?,
-            None => pieces.marked(OFTEN, &(id, kind, alternate_id, display_name))?,
-            Some(detail) => pieces.marked(OFTEN, &(id, kind, alternate_id, display_name, detail))?,
-        }
-    }
-    Ok(Head {
-        org_id: event.org_id.clone(),
-        published: event.published,
-        result: number_of(event.result),
-        id,
-        transaction,
-    })
-}
-
-/// What a value of the debug data may be told by.
-struct Known<'a> {
-    id: Option<u128>,
-    transaction: &'a str,
-    failure: Option<&'a str>,
-    /// The value before it, a text.
-    before: Option<&'a str>,
-}
-
-/// A value of the debug data: null is the transaction's id, `true` the event's id in base64url, `false` the failure code, an
-/// array of one text what follows on the value before, one of a number a count, one of several numbers timings in
-/// microseconds. Everything else is a text.
-fn write_debug_value(
-    pieces: &mut Pieces<'_>,
-    name: &str,
-    value: &DebugValue<'_>,
-    known: &Known<'_>,
-) -> Result<(), serde_json::Error> {
-    let text = match value {
-        DebugValue::Number(number) => return pieces.marked(INLINE, &[number]),
-        DebugValue::Timings(micros) => return pieces.marked(INLINE, micros),
-        DebugValue::Text(text) => &**text,
-    };
-    if text == known.transaction {
-        return pieces.marked(INLINE, &());
-    }
-    if name == FAILURE_CODE && known.failure == Some(text) {
-        return pieces.marked(INLINE, &false);
-    }
-    if name == EVENT_ID && known.id.is_some() && bits_of_event_id(value) == known.id {
-        return pieces.marked(INLINE, &true);
-    }
-    match known.before.filter(|before| before.len() >= NAME_BYTES_MIN).and_then(|before| text.strip_prefix(before)) {
-        Some(rest) => pieces.marked(INLINE, &[rest]),
-        None => pieces.marked(OFTEN, text),
-    }
-}
-
-/// Writes pieces, each on a line of its own: JSON has no line breaks.
-struct Pieces<'a>(&'a mut Vec<u8>);
-
-impl Pieces<'_> {
-    fn end(&mut self) {
-        self.0.push(b'\n');
-    }
-
-    fn line(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
-        serde_json::to_writer(&mut *self.0, value)?;
-        self.end();
-        Ok(())
-    }
-
-    /// An empty line where there is none.
-    fn line_if(&mut self, value: Option<impl Serialize>) -> Result<(), serde_json::Error> {
-        match value {
-            Some(value) => self.line(&value)?,
-            None => self.end(),
-        }
-        Ok(())
-    }
-
-    fn marked(&mut self, mark: u8, value: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
-        let begin = self.0.len();
-        self.0.push(mark);
-        serde_json::to_writer(&mut *self.0, value)?;
-        let is_worth_it = (NAME_BYTES_MIN..=NAME_BYTES_MAX).contains(&(self.0.len() - begin - 1));
-        if let Some(mark) = self.0.get_mut(begin).filter(|mark| **mark == OFTEN && !is_worth_it) {
-            *mark = INLINE;
-        }
-        self.end();
-        Ok(())
-    }
-
-    /// The names of the debug data: the same few lists again and again.
-    fn names<'n>(&mut self, names: impl ExactSizeIterator<Item = &'n str>) -> Result<(), serde_json::Error> {
-        if names.len() == 0 {
-            return self.marked(INLINE, &[(); 0]);
-        }
-        self.marked(OFTEN, &names.collect::<Vec<_>>())
-    }
-}
-
-/// An event's pieces, read. What is `None` it has not.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Columns<'a> {
-    /// JSON texts.
-    pub(crate) actor: &'a str,
-    uuid: &'a str,
-    transaction: &'a str,
-    pub(crate) kind: &'a str,
-    pub(crate) hook: Option<&'a str>,
-    pub(crate) client: Option<&'a str>,
-    pub(crate) failure: Option<&'a str>,
-}
-
-/// A piece of the rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Piece<'a> {
-    /// It stands there as it is.
-    Inline(&'a str),
-    /// It has a number when it is said often.
-    Often(&'a str),
-}
-
-/// The pieces of an event, as they were written.
-pub(crate) fn read(text: &str) -> (Columns<'_>, impl Iterator<Item = Piece<'_>>) {
-    let mut lines = text.split_terminator('\n');
-    let mut next = || lines.next().unwrap_or_default();
-    let some = |line| Some(line).filter(|line: &&str| !line.is_empty());
-    let columns = Columns {
-        actor: next(),
-        uuid: next(),
-        transaction: next(),
-        kind: next(),
-        hook: some(next()),
-        client: some(next()),
-        failure: some(next()),
-    };
-    let rest = lines.map(|line| match line.split_at_checked(1) {
-        Some(("?", piece)) => Piece::Often(piece),
-        Some((_, piece)) => Piece::Inline(piece),
-        None => Piece::Inline("null"),
-    });
-    (columns, rest)
-}
-
-impl Columns<'_> {
-    /// The actor's id.
-    pub(crate) fn actor_id(&self) -> String {
-        text_of(self.actor).into_owned()
-    }
-
-    /// The event's id as bytes.
-    pub(crate) fn id_bytes(&self, head: &Head) -> Vec<u8> {
-        bytes_of_id(head.id, || text_of(self.uuid))
-    }
-
-    /// The transaction's id as bytes.
-    pub(crate) fn transaction_bytes(&self, head: &Head) -> Vec<u8> {
-        bytes_of_id(head.transaction, || text_of(self.transaction))
-    }
-}
-
-/// The text that a JSON text is of.
-fn text_of(json: &str) -> Cow<'_, str> {
-    match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(plain) if !plain.contains('\\') => plain.into(),
-        _ => serde_json::from_str::<String>(json).unwrap_or_default().into(),
-    }
-}
-
-/// A row, as it is read; texts that have numbers are looked up by `name`.
+/// A row that was read. `name` gives the text of a number.
 pub(crate) struct Row<'a, N> {
     pub(crate) org_id: OrgId,
     pub(crate) published: Timestamp,
@@ -292,7 +53,7 @@ pub(crate) struct Row<'a, N> {
     pub(crate) name: N,
 }
 
-/// The event of the pieces that were written of it.
+/// The event that was written as these pieces.
 pub(crate) fn event_of_pieces(head: &Head, text: &str) -> Result<LogEvent<'static>, StoreError> {
     let (columns, pieces) = read(text);
     let pieces = pieces.map(|piece| match piece {
@@ -476,39 +237,14 @@ fn text_or_none(value: Value) -> Result<Option<String>, StoreError> {
     }
 }
 
-/// What is wrong, without what the event says.
-fn unreadable(why: &str) -> StoreError {
-    StoreError::Unreadable { what: "log event", why: why.to_owned() }
-}
-
-/// The number of a result; a number is never given to another one.
-pub(crate) fn number_of(result: LogResult) -> i16 {
-    match result {
-        LogResult::Success => 0,
-        LogResult::Failure => 1,
-        LogResult::Skipped => 2,
-        LogResult::RateLimit => 3,
-    }
+/// The error of an event that cannot be read or written. `why` repeats nothing of its content.
+pub(crate) fn unreadable(why: impl Into<String>) -> StoreError {
+    StoreError::Unreadable { what: "log event", why: why.into() }
 }
 
 fn result_of(number: i16) -> Result<LogResult, StoreError> {
     let all = [LogResult::Success, LogResult::Failure, LogResult::Skipped, LogResult::RateLimit];
     all.into_iter().find(|result| number_of(*result) == number).ok_or_else(|| unreadable("its result"))
-}
-
-fn bits_of_event_id(value: &DebugValue<'_>) -> Option<u128> {
-    let DebugValue::Text(text) = value else { return None };
-    let mut bytes = [0; 16];
-    let decoded = URL_SAFE_NO_PAD.decode_slice(text.as_bytes(), &mut bytes).ok()?;
-    (text.len() == 22 && decoded == bytes.len()).then(|| u128::from_be_bytes(bytes))
-}
-
-#[cfg(test)]
-impl Head {
-    /// That of an event of which nothing is known.
-    pub(crate) fn of(org_id: OrgId) -> Self {
-        Self { org_id, published: Timestamp::from_micros(0), result: 0, id: None, transaction: None }
-    }
 }
 
 #[cfg(test)]
@@ -519,6 +255,7 @@ mod tests {
     use tenterhook_contract::id::{EventId, RequestId};
 
     use super::*;
+    use crate::log_pieces::{EVENT_ID, FAILURE_CODE, HOOK, pieces};
 
     /// Texts with what JSON escapes, what separates pieces, and what other members say.
     fn texts() -> impl Strategy<Value = String> {
@@ -625,10 +362,8 @@ mod tests {
 
     /// The event of a row, each text of which that may have a number has one.
     fn through_a_row(event: &LogEvent<'_>) -> LogEvent<'static> {
-        let mut pieces = Vec::new();
-        let head = write(event, &mut pieces).unwrap();
-        let pieces = String::from_utf8(pieces).unwrap();
-        let (columns, rest) = read(&pieces);
+        let (head, text) = pieces(event).unwrap();
+        let (columns, rest) = read(&text);
         let mut names = Vec::new();
         let mut text = String::new();
         begin_rest(&mut text);
@@ -664,9 +399,8 @@ mod tests {
     proptest! {
         #[test]
         fn an_event_is_the_same_after_it_was_a_row(event in events()) {
-            let mut pieces = Vec::new();
-            let head = write(&event, &mut pieces).unwrap();
-            prop_assert_eq!(&event_of_pieces(&head, std::str::from_utf8(&pieces).unwrap()).unwrap(), &event);
+            let (head, text) = pieces(&event).unwrap();
+            prop_assert_eq!(&event_of_pieces(&head, &text).unwrap(), &event);
             prop_assert_eq!(&through_a_row(&event), &event);
             prop_assert_eq!(serde_json::to_string(&through_a_row(&event)).unwrap(), serde_json::to_string(&event).unwrap());
         }

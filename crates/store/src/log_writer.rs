@@ -28,7 +28,8 @@ use crate::{
     database::LogTarget,
     log_batch::{Event, Known, ROWS_MAX, write},
     log_marks::unmarked,
-    log_row::{self, Head},
+    log_pieces::{Head, PIECES_BYTES, pieces},
+    log_row,
     pool::Pool,
 };
 
@@ -42,8 +43,6 @@ const WAITING_MANY: usize = WAITING_MAX / 2;
 const COMPANY: usize = 500;
 /// How long the first event of a segment waits for company.
 const GATHER: Duration = Duration::from_millis(25);
-/// Room for the text of an ordinary event.
-const DOCUMENT_BYTES: usize = 1_280;
 /// Bytes of an empty segment that are kept for the next one; what a burst needed beyond that is given back.
 const SEGMENT_BYTES_KEPT: usize = 4 * 1_024 * 1_024;
 /// First pause after a failed write; doubled up to [`RETRY_MAX`].
@@ -138,14 +137,9 @@ impl LogWriter {
 
     /// Takes an event. When too many wait, because the database is slow or down, it is lost and counted.
     pub fn append(&self, event: &LogEvent<'_>) {
-        let mut pieces = Vec::with_capacity(DOCUMENT_BYTES);
-        let head = log_row::write(event, &mut pieces).map_err(|error| error.to_string());
-        let text = String::from_utf8(pieces).map_err(|error| error.to_string());
-        let taken = match (head, text) {
-            (Ok(head), Ok(text)) => self.0.append(head, &text),
-            (Err(error), _) | (_, Err(error)) => {
-                return tracing::error!(%error, "system_log.lost: an event has no text");
-            }
+        let taken = match pieces(event) {
+            Ok((head, pieces)) => self.0.append(head, &pieces),
+            Err(error) => return tracing::error!(%error, "system_log.lost: an event cannot be written as text"),
         };
         if !taken {
             let lost = self.0.lost.fetch_add(1, Ordering::Relaxed) + 1;
@@ -394,7 +388,7 @@ impl Segment {
         self.text.clear();
         self.text.shrink_to(SEGMENT_BYTES_KEPT);
         self.entries.clear();
-        self.entries.shrink_to(SEGMENT_BYTES_KEPT / DOCUMENT_BYTES);
+        self.entries.shrink_to(SEGMENT_BYTES_KEPT / PIECES_BYTES);
     }
 }
 
