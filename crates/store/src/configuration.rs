@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, Condition, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
-    sea_query::{Expr, OnConflict},
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select,
+    sea_query::{Expr, ExprTrait as _, OnConflict},
 };
 use serde::Deserialize;
 use tenterhook_contract::{Timestamp, id::OrgId};
@@ -78,20 +78,10 @@ impl Store {
         &self,
         is_wanted: impl Fn(Timestamp) -> bool,
     ) -> Result<BTreeSet<OrgId>, StoreError> {
-        use configuration_object::{Column, Entity};
         let mut newest: HashMap<(String, String), Timestamp> = HashMap::new();
         let mut after: Option<(String, String)> = None;
         loop {
-            let mut rows = Entity::find().select_only().columns([Column::OrgId, Column::Id, Column::Document]);
-            if let Some((org, id)) = &after {
-                let same_org = Condition::all().add(Column::OrgId.eq(org)).add(Column::Id.gt(id));
-                rows = rows.filter(Condition::any().add(Column::OrgId.gt(org)).add(same_org));
-            }
-            let rows = rows
-                .filter(Column::Kind.eq("signing_key"))
-                .order_by_asc(Column::OrgId)
-                .order_by_asc(Column::Id)
-                .limit(KEYS_READ_AT_ONCE)
+            let rows = signing_keys(after.as_ref())
                 .into_tuple::<(String, String, String)>()
                 .all(&self.connections.reader)
                 .await?;
@@ -215,6 +205,19 @@ impl Store {
 
 fn damaged(row: &str, kind: &str, why: &str) -> StoreError {
     StoreError::Unreadable { what: "configuration object", why: format!("the {kind} {row}: {why}") }
+}
+
+/// Org, id and document of the next signing keys of all orgs behind one of them, in the order of an index.
+fn signing_keys(after: Option<&(String, String)>) -> Select<configuration_object::Entity> {
+    use configuration_object::{Column, Entity};
+    let mut rows = Entity::find().select_only().columns([Column::OrgId, Column::Id, Column::Document]);
+    if let Some((org, id)) = after {
+        let place = Expr::tuple([Column::OrgId.into_expr(), Column::Id.into_expr()]);
+        rows = rows.filter(place.gt(Expr::tuple([org.as_str().into(), id.as_str().into()])));
+    }
+    // A constant: the index has no other kind, and a parameter would not tell that.
+    let rows = rows.filter(Expr::cust("kind = 'signing_key'"));
+    rows.order_by_asc(Column::OrgId).order_by_asc(Column::Id).limit(KEYS_READ_AT_ONCE)
 }
 
 /// What of a signing key says how old it is.

@@ -28,6 +28,7 @@ mod master_keys;
 mod migrated;
 mod migration;
 mod migration_changes;
+mod migration_indexes;
 mod migration_log;
 mod migration_orgs;
 mod migration_users;

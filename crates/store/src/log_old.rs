@@ -14,8 +14,9 @@ use std::{
 };
 
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select,
+    sea_query::{Expr, ExprTrait as _},
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_model::{LogCursor, LogEvent, LogQuery};
@@ -57,7 +58,7 @@ impl OldLog {
 
 /// The events of a query that are in the table, one more than a page has at most, in its order.
 pub(crate) async fn page(
-    reader: &Pool,
+    reader: &impl ConnectionTrait,
     query: &LogQuery,
     first: Option<i64>,
 ) -> Result<Vec<(LogCursor, LogEvent<'static>)>, StoreError> {
@@ -70,7 +71,11 @@ pub(crate) async fn page(
 }
 
 /// Whether an event of the org was published since then.
-pub(crate) async fn has_events_since(reader: &Pool, org: &OrgId, since: Timestamp) -> Result<bool, StoreError> {
+pub(crate) async fn has_events_since(
+    reader: &impl ConnectionTrait,
+    org: &OrgId,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
     let since = log_event::Column::PublishedUs.gte(since.as_micros());
     let of_org = log_event::Entity::find().filter(log_event::Column::OrgId.eq(org.as_str())).filter(since);
     let some = of_org.select_only().column(log_event::Column::Sequence).limit(1).into_tuple::<i64>();
@@ -95,16 +100,9 @@ fn selection(query: &LogQuery, first: Option<i64>) -> Select<log_event::Entity> 
         select = if query.polling {
             select.filter(Column::Sequence.gt(sequence))
         } else {
-            let (bound, later, same) = if query.descending {
-                let later = Column::PublishedUs.lt(published_micros);
-                (Column::PublishedUs.lte(published_micros), later, Column::Sequence.lt(sequence))
-            } else {
-                let later = Column::PublishedUs.gt(published_micros);
-                (Column::PublishedUs.gte(published_micros), later, Column::Sequence.gt(sequence))
-            };
-            let same = Condition::all().add(Column::PublishedUs.eq(published_micros)).add(same);
-            // The bound follows from the condition, but only it tells the index where to begin.
-            select.filter(bound).filter(Condition::any().add(later).add(same))
+            let place = Expr::tuple([Column::PublishedUs.into_expr(), Column::Sequence.into_expr()]);
+            let after = Expr::tuple([published_micros.into(), sequence.into()]);
+            select.filter(if query.descending { place.lt(after) } else { place.gt(after) })
         };
     }
     match (query.polling, query.descending) {
