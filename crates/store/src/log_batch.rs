@@ -14,7 +14,7 @@ use crate::{
     log_marks::mark,
     log_names::{Names, Of, epoch},
     log_pieces::{Columns, Head, Piece, read},
-    log_row::begin_rest,
+    log_row::{begin_rest, push_member, push_number},
     pool::{Pool, Transaction},
 };
 
@@ -268,11 +268,9 @@ impl<'a> Line<'a> {
         let mut rest = String::with_capacity(bytes + 4);
         begin_rest(&mut rest);
         for said in &self.rest {
-            rest.push(',');
             match said {
-                Said::Inline(text) | Said::Unknown(text) => rest.push_str(text),
-                // Writing to a text does not fail.
-                Said::Number(number) => drop(write!(rest, "{number}")),
+                Said::Inline(text) | Said::Unknown(text) => push_member(&mut rest, text),
+                Said::Number(number) => push_number(&mut rest, *number),
             }
         }
         rest.push(']');

@@ -1,11 +1,12 @@
 //! A row of the System Log, and the event that is read from it.
 //!
 //! Attributes that people filter by are columns. All others are in one JSON array, the rest. It repeats no column, and a text that
-//! occurs in other events too is replaced by its number (`log_names`). Its members, by position:
+//! occurs in other events too is replaced by its number (`log_names`), as are `null`, `true` and `false` ([`SHORT`]). Its members, by
+//! position:
 //!
 //! | | |
 //! |---|---|
-//! | 0 | the version of this form: 1 |
+//! | 0 | the version of this form: 2 |
 //! | 1 | the actor: type, alternate id, display name |
 //! | 2 | the client's user agent |
 //! | 3 | its address; an array when proxies follow; null when no request caused the event |
@@ -16,7 +17,7 @@
 //!
 //! An event that waits to be written has the form of `log_pieces`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -33,8 +34,10 @@ use crate::{
     log_pieces::{Head, Piece, number_of, read, text_of},
 };
 
-/// The version of the form of the rest.
-const VERSION: u64 = 1;
+/// The version of the form of the rest. In version 1 `null`, `true` and `false` are written as in JSON.
+const VERSION: u64 = 2;
+/// Members that occur in nearly every event, and the numbers that are written for them: no text has these.
+const SHORT: [(&str, i64); 3] = [("null", 0), ("true", -1), ("false", -2)];
 
 /// A row that was read. `name` gives the text of a number.
 pub(crate) struct Row<'a, N> {
@@ -77,14 +80,31 @@ pub(crate) fn event_of_pieces(head: &Head, text: &str) -> Result<LogEvent<'stati
     .event()
 }
 
-/// The numbers that a rest names.
+/// The numbers of texts in a rest.
 pub(crate) fn numbers_of(rest: &[Value]) -> impl Iterator<Item = i64> {
-    rest.iter().skip(1).filter_map(Value::as_i64)
+    rest.iter().skip(1).filter_map(Value::as_i64).filter(|number| *number > 0)
 }
 
-/// The beginning of a rest; pieces follow, each after a comma, and a bracket.
+/// Writes the version of a rest. Its members follow, and a bracket.
 pub(crate) fn begin_rest(text: &mut String) {
-    text.push_str("[1");
+    text.push_str("[2");
+}
+
+/// Writes the next member of a rest, a piece.
+pub(crate) fn push_member(text: &mut String, piece: &str) {
+    match SHORT.iter().find(|(long, _)| *long == piece) {
+        Some((_, number)) => push_number(text, *number),
+        None => {
+            text.push(',');
+            text.push_str(piece);
+        }
+    }
+}
+
+/// Writes the next member of a rest, the number of a text.
+pub(crate) fn push_number(text: &mut String, number: i64) {
+    // Writing to a text does not fail.
+    let _ = write!(text, ",{number}");
 }
 
 impl<'n, N: Fn(i64) -> Option<&'n str>> Row<'_, N> {
@@ -95,7 +115,8 @@ impl<'n, N: Fn(i64) -> Option<&'n str>> Row<'_, N> {
     pub(crate) fn event(self) -> Result<LogEvent<'static>, StoreError> {
         let Row { org_id, published, result, actor, id, transaction, kind, hook, client, failure, rest, name } = self;
         let mut rest = rest.into_iter();
-        if rest.next().as_ref().and_then(Value::as_u64) != Some(VERSION) {
+        let version = rest.next().as_ref().and_then(Value::as_u64);
+        if !version.is_some_and(|version| (1..=VERSION).contains(&version)) {
             return Err(unreadable("its form is of another version"));
         }
         let id = id_of_bytes(id);
@@ -176,7 +197,9 @@ impl<'n, N: Fn(i64) -> Option<&'n str>> Row<'_, N> {
 /// A member of the rest, with the text that a number stands for.
 fn resolved<'n>(value: Value, name: &impl Fn(i64) -> Option<&'n str>) -> Result<Value, StoreError> {
     let Value::Number(number) = value else { return Ok(value) };
-    let text = number.as_i64().and_then(name).ok_or_else(|| unreadable("a text of it is not there"))?;
+    let number = number.as_i64();
+    let short = SHORT.iter().find(|(_, short)| number == Some(*short)).map(|(long, _)| *long);
+    let text = short.or_else(|| number.and_then(name)).ok_or_else(|| unreadable("a text of it is not there"))?;
     serde_json::from_str(text).map_err(|_| unreadable("a text of it"))
 }
 
@@ -368,12 +391,11 @@ mod tests {
         let mut text = String::new();
         begin_rest(&mut text);
         for piece in rest {
-            text.push(',');
             match piece {
-                Piece::Inline(piece) => text.push_str(piece),
+                Piece::Inline(piece) => push_member(&mut text, piece),
                 Piece::Often(piece) => {
-                    text.push_str(&names.len().to_string());
                     names.push(piece);
+                    push_number(&mut text, i64::try_from(names.len()).unwrap());
                 }
             }
         }
@@ -391,9 +413,36 @@ mod tests {
             client: columns.client,
             failure: columns.failure,
             rest: serde_json::from_str(&text).unwrap(),
-            name: |number: i64| names.get(usize::try_from(number).unwrap()).copied(),
+            name: |number: i64| names.get(usize::try_from(number).unwrap() - 1).copied(),
         };
         row.event().unwrap()
+    }
+
+    /// Rows of the version before are read as they were.
+    #[test]
+    fn a_rest_of_the_version_before_is_read() {
+        let event_of = |rest: &str| {
+            let names = ["[\"eventId\",\"failureCode\",\"requestId\"]", "\"TIMEOUT\""];
+            let row = Row {
+                org_id: OrgId::from_parts(1, [1; 8]),
+                published: Timestamp::from_micros(0),
+                result: 0,
+                actor: "00u",
+                id: &[7; 16],
+                transaction: &[9; 16],
+                kind: "[\"a\",\"b\",\"INFO\"]",
+                hook: None,
+                client: None,
+                failure: Some("\"TIMEOUT\""),
+                rest: serde_json::from_str(rest).unwrap(),
+                name: |number: i64| names.get(usize::try_from(number).unwrap() - 1).copied(),
+            };
+            row.event().unwrap()
+        };
+        let before = event_of(r#"[1,["User",null,null],null,"192.0.2.1",null,null,2,1,true,false,null]"#);
+        assert_eq!(before, event_of(r#"[2,["User",null,null],0,"192.0.2.1",0,0,2,1,-1,-2,0]"#));
+        assert_eq!((before.debug_data.members().count(), before.reason.as_deref()), (3, Some("TIMEOUT")));
+        assert_eq!(numbers_of(&serde_json::from_str::<Vec<Value>>("[2,0,-1,-2,5]").unwrap()).collect::<Vec<_>>(), [5]);
     }
 
     proptest! {
