@@ -92,12 +92,11 @@ pub(crate) fn begin_rest(text: &mut String) {
 
 /// Writes the next member of a rest, a piece.
 pub(crate) fn push_member(text: &mut String, piece: &str) {
-    match SHORT.iter().find(|(long, _)| *long == piece) {
-        Some((_, number)) => push_number(text, *number),
-        None => {
-            text.push(',');
-            text.push_str(piece);
-        }
+    if let Some((_, number)) = SHORT.iter().find(|(long, _)| *long == piece) {
+        push_number(text, *number);
+    } else {
+        text.push(',');
+        text.push_str(piece);
     }
 }
 
