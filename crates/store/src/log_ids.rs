@@ -40,36 +40,54 @@ pub(crate) fn uuid_of_bits(bits: u128) -> String {
     tenterhook_contract::id::uuid(bits.to_be_bytes())
 }
 
-/// An id as the bytes of a column: the 16 bytes of its bits, or else a quote and its text. Such a text never has 16 bytes in all, so
-/// the two forms are told apart by their length.
+/// The byte before the text of an id.
+const TEXT: u8 = b'"';
+/// The byte before a text with which it would be as long as the bits are; a zero follows on such a text.
+const TEXT_OF_15: u8 = b'\'';
+
+/// An id as the bytes of a column: the 16 bytes of its bits, or else its text behind one byte. The two are told apart by their length:
+/// with a text there are never 16 bytes.
 pub(crate) fn bytes_of_id<'a>(bits: Option<u128>, text: impl FnOnce() -> Cow<'a, str>) -> Vec<u8> {
     match bits {
         Some(bits) => bits.to_be_bytes().to_vec(),
-        None => bytes_of_text(&text()),
+        None => bytes_of_text(text().as_bytes()),
     }
 }
 
-fn bytes_of_text(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len() + 2);
-    bytes.push(b'"');
-    bytes.extend_from_slice(text.as_bytes());
-    if bytes.len() == 16 {
-        bytes.push(0);
-    }
-    bytes
+fn bytes_of_text(text: &[u8]) -> Vec<u8> {
+    if text.len() == 15 { [&[TEXT_OF_15], text, &[0]].concat() } else { [&[TEXT], text].concat() }
 }
 
-/// The bits of an id that a column holds; `Err` is its text, when the id is no bits.
+/// The bits of an id that a column holds; `Err` is its text, when it has no bits.
 pub(crate) fn id_of_bytes(bytes: &[u8]) -> Result<u128, String> {
     if let Ok(bits) = bytes.try_into() {
         return Ok(u128::from_be_bytes(bits));
     }
-    let text = bytes.strip_prefix(b"\"").unwrap_or(bytes);
-    let text = if bytes.len() == 17 { text.strip_suffix(&[0]).unwrap_or(text) } else { text };
+    let text = match bytes {
+        [TEXT_OF_15, text @ .., 0] | [TEXT, text @ ..] => text,
+        damaged => damaged,
+    };
     Err(String::from_utf8_lossy(text).into_owned())
 }
 
 /// A transaction's id as the bytes of its column.
 pub(crate) fn transaction_column(id: &str) -> Vec<u8> {
     bytes_of_id(bits_of_hexadecimal(id), || id.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_any_length_and_end_is_told_from_bits() {
+        for length in 0..20 {
+            for text in ["a".repeat(length), format!("{}\0", "a".repeat(length)), format!("'{}\0", "\"".repeat(length))]
+            {
+                let bytes = bytes_of_id(None, || text.as_str().into());
+                assert_eq!(id_of_bytes(&bytes), Err(text));
+            }
+        }
+        assert_eq!(id_of_bytes(&bytes_of_id(Some(7), || "".into())), Ok(7));
+    }
 }
