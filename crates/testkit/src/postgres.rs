@@ -133,6 +133,8 @@ pub struct Way {
     /// Connections with a smaller number forward nothing and stay open.
     silent_before: watch::Sender<u64>,
     opened: Arc<AtomicU64>,
+    /// How often something was passed on, in either direction.
+    passed: watch::Sender<u64>,
     server: watch::Sender<String>,
 }
 
@@ -160,24 +162,26 @@ impl Way {
         let (next, opened) = (Next::default(), Arc::<AtomicU64>::default());
         let (server, mut servers) = watch::channel(server.to_owned());
         let (silent_before, silent) = watch::channel(0);
+        let passed = watch::Sender::new(0);
+        let counted = passed.clone();
         let (lost, numbers) = (next.clone(), Arc::clone(&opened));
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let number = numbers.fetch_add(1, Ordering::SeqCst);
-                let (lost, silent) = (lost.clone(), silent.clone());
+                let (lost, silent, counted) = (lost.clone(), silent.clone(), counted.clone());
                 let server = servers.borrow_and_update().clone();
                 let mut moved = servers.clone();
                 connections.spawn(async move {
                     let silent = Silent { number, before: silent };
                     tokio::select! {
-                        passed = async { pass(near, TcpStream::connect(server).await?, &lost, silent).await } => passed,
+                        passed = async { pass(near, TcpStream::connect(server).await?, &lost, silent, &counted).await } => passed,
                         _ = moved.changed() => Ok(()),
                     }
                 });
             }
         });
-        Ok((Self { task, next, silent_before, opened, server }, by_way))
+        Ok((Self { task, next, silent_before, opened, passed, server }, by_way))
     }
 
     /// Silences the connections that are open, as a firewall does that has lost its table: new ones are forwarded.
@@ -201,6 +205,15 @@ impl Way {
             server.ok_or_else(|| io::Error::other("a URL with user, host, port and database is needed"))?;
         self.server.send_replace(server.to_owned());
         Ok(())
+    }
+
+    /// Waits until something has been passed on so many times from now on, on any connection and in either direction: a place in
+    /// what a client and the server say to each other.
+    pub async fn passes(&self, times: u64) {
+        let mut passed = self.passed.subscribe();
+        let last = passed.borrow_and_update().saturating_add(times);
+        // The sender lives as long as this way.
+        let _ = passed.wait_for(|passed| *passed >= last).await;
     }
 
     /// How many connections have been opened so far.
@@ -259,7 +272,13 @@ impl Silent {
 }
 
 /// Passes on what the two ends send, until one of them ends or `next` says so.
-async fn pass(mut near: TcpStream, mut far: TcpStream, next: &Next, mut silent: Silent) -> io::Result<()> {
+async fn pass(
+    mut near: TcpStream,
+    mut far: TcpStream,
+    next: &Next,
+    mut silent: Silent,
+    passed: &watch::Sender<u64>,
+) -> io::Result<()> {
     let (mut asked, mut answered) = (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);
     loop {
         tokio::select! {
@@ -274,6 +293,7 @@ async fn pass(mut near: TcpStream, mut far: TcpStream, next: &Next, mut silent: 
                     return Ok(());
                 }
                 far.write_all(bytes).await?;
+                passed.send_modify(|passed| *passed += 1);
                 if lost == Some(Lost::Answer) {
                     return far.read(&mut answered).await.map(drop);
                 }
@@ -284,6 +304,7 @@ async fn pass(mut near: TcpStream, mut far: TcpStream, next: &Next, mut silent: 
                     return Ok(());
                 }
                 near.write_all(bytes).await?;
+                passed.send_modify(|passed| *passed += 1);
             }
         }
     }
@@ -316,6 +337,20 @@ mod tests {
         let mut answer = vec![0; text.len()];
         stream.read_exact(&mut answer).await.unwrap();
         answer
+    }
+
+    #[tokio::test]
+    async fn what_passes_in_either_direction_is_counted() {
+        let (way, address) = echo().await;
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        for _ in 0..2 {
+            let (passes, echoed) = tokio::join!(way.passes(2), async {
+                stream.write_all(b"text").await.unwrap();
+                echoed(&mut stream, b"text").await
+            });
+            assert_eq!((passes, &*echoed), ((), &b"text"[..]));
+        }
+        assert_eq!(*way.passed.borrow(), 4);
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use tenterhook_contract::Secret;
 use tenterhook_store::{NotReady, Store, StoreConfig, StoreError};
 use tenterhook_testkit::postgres::{LockedTable, Way, execute};
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     databases::{Random, at, connect, number, on_every_database, open, org, postgres, user},
@@ -16,6 +16,8 @@ use crate::{
 
 /// Far longer than anything here may take, so that a test that hangs fails.
 const BOUND: Duration = Duration::from_mins(1);
+/// A cut comes before the store and the server have sent each other so many messages: about as many as three changes need.
+const CUT_WITHIN: u64 = 24;
 
 on_every_database! {
     a_node_is_ready_when_a_change_is_committed
@@ -76,16 +78,19 @@ async fn the_database_is_asked_once_however_many_ask_whether_a_node_is_ready() {
     assert!((1..10).contains(&probes(&config).await));
 }
 
-/// Randomised over the position of the cut: 200 positions.
+/// Randomised over the place of the cut in what the store and the server say to each other: 200 places.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn what_was_acknowledged_is_there_when_connections_are_cut() {
     let config = postgres().await;
-    let store = open(&config).await;
+    let StoreConfig::Postgres { url, max_connections } = config.clone() else { panic!("it is PostgreSQL") };
+    let (way, by_way) = Way::to(url.expose()).await.unwrap();
+    let store = open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
     let cutter = connect(&config).await;
-    let (mut kept, mut refused) = (Vec::new(), Vec::new());
+    let (mut kept, mut refused, mut cut_while_adding) = (Vec::new(), Vec::new(), 0);
     for seed in 0..200 {
-        let mut random = Random::new(seed);
+        let place = Random::new(seed).below(CUT_WITHIN);
+        let added = Notify::new();
         let adding = async {
             for _ in 0..3 {
                 let login = format!("user{}@example.com", number());
@@ -96,15 +101,20 @@ async fn what_was_acknowledged_is_there_when_connections_are_cut() {
                     Err(error) => assert!(is_moment(&error), "seed {seed}: {error:?}"),
                 }
             }
+            added.notify_one();
         };
         let cutting = async {
-            tokio::time::sleep(Duration::from_micros(random.below(8_000))).await;
+            tokio::select! {
+                () = way.passes(place) => cut_while_adding += 1,
+                () = added.notified() => {}
+            }
             let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
             cutter.query_all_raw(Statement::from_string(DbBackend::Postgres, cut)).await.unwrap();
         };
         tokio::join!(adding, cutting);
     }
+    assert!(cut_while_adding > 100, "{cut_while_adding} of the 200 cuts were within what the store said to the server");
     heals(&store).await;
     for login in &kept {
         assert!(store.find_user_by_login(&org(), login).await.unwrap().is_some(), "{login} was acknowledged");
