@@ -208,7 +208,7 @@ fn damaged(row: &str, kind: &str, why: &str) -> StoreError {
 }
 
 /// Org, id and document of the next signing keys of all orgs behind one of them, in the order of an index.
-fn signing_keys(after: Option<&(String, String)>) -> Select<configuration_object::Entity> {
+pub(crate) fn signing_keys(after: Option<&(String, String)>) -> Select<configuration_object::Entity> {
     use configuration_object::{Column, Entity};
     let mut rows = Entity::find().select_only().columns([Column::OrgId, Column::Id, Column::Document]);
     if let Some((org, id)) = after {

@@ -35,6 +35,8 @@ mod migration_users;
 mod notices;
 mod operator_tokens;
 mod orgs;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod postgres_url;
 mod readiness;

@@ -57,20 +57,9 @@ impl Store {
         // Events of the earlier form have no columns to filter by. They are left out of filtered pages until they are moved.
         let reads_old = !self.old_log.is_done() && query.filter == LogFilter::default();
         let read = async move {
-            if reader.get_database_backend() != DbBackend::Postgres {
-                return page(&reader, &query, reads_old).await;
-            }
             let transaction = reader.begin_ordered().await?;
-            match page(&transaction, &query, reads_old).await {
-                Ok(page) => {
-                    transaction.commit().await?;
-                    Ok(page)
-                }
-                Err(error) => {
-                    transaction.rollback().await;
-                    Err(error)
-                }
-            }
+            let page = page(&transaction, &query, reads_old).await;
+            transaction.end(page).await
         };
         self.heavy_reads.run(&org, read).await
     }
@@ -479,7 +468,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::{Keyring, StoreConfig};
+    use crate::{Keyring, StoreConfig, plans};
 
     /// Events of two orgs in turn, one a second.
     const EVENTS: i64 = 200_000;
@@ -528,23 +517,12 @@ mod tests {
         store
     }
 
-    /// How the database runs a query, as it says, and how many rows it looked at in vain where it says that.
+    /// How the database runs a query.
     async fn explained(store: &Store, selection: Selection, limit: u64) -> String {
-        let reader = &store.connections.reader;
-        let backend = reader.get_database_backend();
-        let Statement { sql, values, .. } = selection.rows(limit);
-        let explain = if backend == DbBackend::Postgres { "EXPLAIN (ANALYZE) " } else { "EXPLAIN QUERY PLAN " };
-        let statement = Statement { sql: format!("{explain}{sql}"), values, db_backend: backend };
-        let rows = if backend == DbBackend::Postgres {
-            let transaction = reader.begin_ordered().await.unwrap();
-            let rows = transaction.query_all_raw(statement).await.unwrap();
-            transaction.commit().await.unwrap();
-            rows
-        } else {
-            reader.query_all_raw(statement).await.unwrap()
-        };
-        let column = if backend == DbBackend::Postgres { "QUERY PLAN" } else { "detail" };
-        rows.iter().map(|row| row.try_get::<String>("", column).unwrap()).collect::<Vec<_>>().join("\n")
+        let transaction = store.connections.reader.begin_ordered().await.unwrap();
+        let plan = plans::explained(&transaction, selection.rows(limit)).await;
+        transaction.commit().await.unwrap();
+        plan
     }
 
     async fn every_page_is_served_by_an_index(config: &StoreConfig) {

@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    StoreError,
     database_file::DatabaseFile,
     error::{is_harmless, unknown_if_lost},
 };
@@ -99,10 +100,14 @@ impl Pool {
         self.begin_as(limits, begin).await
     }
 
-    /// Begins a transaction on a PostgreSQL server in which rows come in the order of an index wherever an index has it. Left to
-    /// itself, the planner sorts instead where its statistics say that few rows are left, and reads millions when it is wrong.
+    /// Begins a transaction for reads in which rows come in the order of an index wherever an index has it. Left to itself, the
+    /// planner of PostgreSQL sorts instead where its statistics say that few rows are left, and reads millions when it is wrong.
     pub(crate) async fn begin_ordered(&self) -> Result<Transaction, DbErr> {
-        self.begin_as(self.limits, "BEGIN; SET LOCAL enable_sort = off").await
+        let begin = match self.get_database_backend() {
+            DbBackend::Postgres => "BEGIN; SET LOCAL enable_sort = off",
+            _ => "BEGIN",
+        };
+        self.begin_as(self.limits, begin).await
     }
 
     async fn begin_as(&self, limits: Limits, begin: &str) -> Result<Transaction, DbErr> {
@@ -244,6 +249,20 @@ impl Transaction {
         let mut lease = self.work.into_inner().lease;
         if within(limit, lease.execute_unprepared("ROLLBACK")).await.is_ok() {
             lease.give_back();
+        }
+    }
+
+    /// Ends a transaction that only read: commits it when that succeeded.
+    pub(crate) async fn end<T>(self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        match read {
+            Ok(read) => {
+                self.commit().await?;
+                Ok(read)
+            }
+            Err(error) => {
+                self.rollback().await;
+                Err(error)
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _,
+    QuerySelect as _, QueryTrait as _, Select,
     sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement, SimpleExpr, UnionType},
 };
 use serde::{Deserialize, Serialize};
@@ -126,31 +126,45 @@ impl Store {
 
     /// The user with this login, compared in lower case.
     pub async fn find_user_by_login(&self, org: &OrgId, login: &str) -> Result<Option<User>, StoreError> {
-        let row = user::Entity::find()
-            .filter(user::Column::OrgId.eq(org.as_str()))
-            .filter(user::Column::LoginKey.eq(login.to_lowercase()))
-            .one(&self.connections.reader)
-            .await?;
-        row.map(user_of).transpose()
+        of_login(org, login).one(&self.connections.reader).await?.map(user_of).transpose()
     }
 
     /// The org's users that a query asks for. Every condition is answered from an index.
     pub async fn list_users(&self, org: &OrgId, query: &UserQuery) -> Result<Vec<User>, StoreError> {
-        let mut select = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
-        for condition in &query.conditions {
-            select = select.filter(of_condition(org, condition));
-        }
-        if let Some(after) = &query.after {
-            select = select.filter(user::Column::Id.gt(after.as_str()));
-        }
-        let limit = u64::try_from(query.limit).unwrap_or(u64::MAX);
-        let (select, reader) = (select.order_by_asc(user::Column::Id).limit(limit), self.connections.reader.clone());
+        let (select, reader) = (page(org, query), self.connections.reader.clone());
+        let is_filtered = !query.conditions.is_empty();
         let read = async move {
-            let rows = select.all(&reader).await?;
+            let rows = if is_filtered {
+                // Few users are found, by the indexes of keys, and then sorted.
+                select.all(&reader).await?
+            } else {
+                let transaction = reader.begin_ordered().await?;
+                let rows = select.all(&transaction).await.map_err(StoreError::from);
+                transaction.end(rows).await?
+            };
             rows.into_iter().map(user_of).collect::<Result<_, StoreError>>()
         };
         self.heavy_reads.run(org, read).await
     }
+}
+
+/// The user with this login.
+pub(crate) fn of_login(org: &OrgId, login: &str) -> Select<user::Entity> {
+    let of_org = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
+    of_org.filter(user::Column::LoginKey.eq(login.to_lowercase()))
+}
+
+/// A page of users.
+pub(crate) fn page(org: &OrgId, query: &UserQuery) -> Select<user::Entity> {
+    let mut select = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
+    for condition in &query.conditions {
+        select = select.filter(of_condition(org, condition));
+    }
+    if let Some(after) = &query.after {
+        select = select.filter(user::Column::Id.gt(after.as_str()));
+    }
+    let limit = u64::try_from(query.limit).unwrap_or(u64::MAX);
+    select.order_by_asc(user::Column::Id).limit(limit)
 }
 
 fn of_version(user: &User) -> SimpleExpr {
@@ -160,33 +174,39 @@ fn of_version(user: &User) -> SimpleExpr {
 
 fn of_condition(org: &OrgId, condition: &UserCondition) -> SimpleExpr {
     use SearchedAttribute::{Email, FirstName, LastName, Login};
-    let begins = |attributes: &[SearchedAttribute], text: &SearchText| {
-        let mut selects = attributes.iter().map(|attribute| beginning(org, column(*attribute), text));
-        let mut ids = selects.next().unwrap_or_else(Query::select);
-        for select in selects {
-            ids.union(UnionType::Distinct, select);
+    let ids = match condition {
+        UserCondition::AnyBegins(text) => {
+            let mut ids = ids(org, beginning(Login, text));
+            for attribute in [Email, FirstName, LastName] {
+                ids.union(UnionType::Distinct, self::ids(org, beginning(attribute, text)));
+            }
+            ids
         }
-        Expr::col(user::Column::Id).in_subquery(ids)
+        UserCondition::Begins(attribute, text) => ids(org, beginning(*attribute, text)),
+        UserCondition::Is(attribute, text) => ids(org, column(*attribute).eq(text.as_str())),
     };
-    match condition {
-        UserCondition::AnyBegins(text) => begins(&[Login, Email, FirstName, LastName], text),
-        UserCondition::Begins(attribute, text) => begins(&[*attribute], text),
-        UserCondition::Is(attribute, text) => column(*attribute).eq(text.as_str()),
-    }
+    Expr::col(user::Column::Id).in_subquery(ids)
 }
 
-/// The ids of an org's users whose `key` begins with the text: a range of the key's index. Without this form the
-/// database might scan all users in the order of their ids.
-fn beginning(org: &OrgId, key: user::Column, text: &SearchText) -> SelectStatement {
+/// The ids of an org's users of whom `condition` on one key holds: a range of the key's index. Without this form the database might
+/// scan all users in the order of their ids.
+fn ids(org: &OrgId, condition: SimpleExpr) -> SelectStatement {
     let mut ids = Query::select();
     ids.column(user::Column::Id)
         .from(user::Entity)
         .and_where(user::Column::OrgId.eq(org.as_str()))
-        .and_where(key.gte(text.as_str()));
-    if let Some(end) = end_of(text.as_str()) {
-        ids.and_where(key.lt(end));
-    }
+        .and_where(condition);
     ids
+}
+
+/// The condition that the key of the attribute begins with the text.
+fn beginning(attribute: SearchedAttribute, text: &SearchText) -> SimpleExpr {
+    let key = column(attribute);
+    let begins = key.gte(text.as_str());
+    match end_of(text.as_str()) {
+        Some(end) => begins.and(key.lt(end)),
+        None => begins,
+    }
 }
 
 /// The first text, in byte order, after every text that begins with `prefix`.

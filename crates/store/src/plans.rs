@@ -1,0 +1,177 @@
+//! Tests of query plans: what is asked for is found by an index, on both databases, whatever PostgreSQL's statistics say.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QueryTrait as _, Select, Statement};
+use tenterhook_contract::id::{OrgId, UserId};
+use tenterhook_model::{SearchText, SearchedAttribute, UserCondition, UserQuery};
+
+use crate::{
+    Keyring, Store, StoreConfig,
+    configuration::signing_keys,
+    users::{of_login, page},
+};
+
+/// How a database runs a query. PostgreSQL runs it, and says how many rows it looked at in vain.
+pub(crate) async fn explained(connection: &impl ConnectionTrait, query: Statement) -> String {
+    let Statement { sql, values, db_backend } = query;
+    let (explain, column) = match db_backend {
+        DbBackend::Postgres => ("EXPLAIN (ANALYZE)", "QUERY PLAN"),
+        _ => ("EXPLAIN QUERY PLAN", "detail"),
+    };
+    let statement = Statement { sql: format!("{explain} {sql}"), values, db_backend };
+    let rows = connection.query_all_raw(statement).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String>("", column).unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// Rows of each org and table.
+const ROWS: u64 = 20_000;
+/// Most rows that may be looked at in vain.
+const IN_VAIN_MAX: u64 = 200;
+
+fn org() -> OrgId {
+    OrgId::from_parts(1, [1; 8])
+}
+
+async fn open(config: &StoreConfig) -> Store {
+    Store::open(config, Keyring::from_text(&Keyring::generate_text()).unwrap()).await.unwrap()
+}
+
+/// Inserts rows made from the number `n` and the org `org`.
+async fn fill(store: &Store, table: &str, values: &str) {
+    let writer = &store.connections.writer;
+    let numbers = match writer.get_database_backend() {
+        DbBackend::Postgres => format!("SELECT n FROM generate_series(1, {ROWS}) AS g(n)"),
+        _ => {
+            format!("WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < {ROWS}) SELECT n FROM g")
+        }
+    };
+    for org in [org(), OrgId::from_parts(1, [2; 8])] {
+        let filled =
+            format!("INSERT INTO {table} SELECT {values} FROM ({numbers}) AS numbers, (SELECT '{org}' AS org) AS orgs");
+        writer.execute_unprepared(&filled).await.unwrap();
+    }
+}
+
+/// Checks that a query is served by these indexes, and by no scan.
+async fn check<E: EntityTrait>(store: &Store, query: Select<E>, indexes: &[&str]) {
+    let transaction = store.connections.reader.begin().await.unwrap();
+    check_in(&transaction, query, indexes).await;
+    transaction.commit().await.unwrap();
+}
+
+/// The same of a query whose rows come in the order of an index.
+async fn check_ordered<E: EntityTrait>(store: &Store, query: Select<E>, indexes: &[&str]) {
+    let transaction = store.connections.reader.begin_ordered().await.unwrap();
+    check_in(&transaction, query, indexes).await;
+    transaction.commit().await.unwrap();
+}
+
+async fn check_in<E: EntityTrait>(transaction: &impl ConnectionTrait, query: Select<E>, indexes: &[&str]) {
+    let statement = query.build(transaction.get_database_backend());
+    let asked = statement.to_string();
+    let plan = explained(transaction, statement).await;
+    for index in indexes {
+        assert!(plan.contains(index), "{index} is not used: {asked}\n{plan}");
+    }
+    // The index of signing keys holds nothing else, so that it is no scan to follow it from its beginning.
+    let is_scan = |line: &str| line.contains("SCAN") && !line.contains("INDEX configuration_objects_signing_keys");
+    assert!(!plan.lines().any(is_scan) && !plan.contains("Seq Scan"), "{asked}\n{plan}");
+    let in_vain = plan.lines().filter_map(|line| line.trim().strip_prefix("Rows Removed by ")?.rsplit(' ').next());
+    let in_vain: u64 = in_vain.map(|rows| rows.parse::<u64>().unwrap()).sum();
+    assert!(in_vain <= IN_VAIN_MAX, "{asked}\n{plan}");
+}
+
+/// Runs the checks, on PostgreSQL without statistics and with them.
+async fn check_each(store: &Store, table: &str, checks: impl AsyncFn()) {
+    checks().await;
+    let writer = &store.connections.writer;
+    if writer.get_database_backend() == DbBackend::Postgres {
+        writer.execute_unprepared(&format!("ANALYZE {table}")).await.unwrap();
+        checks().await;
+    }
+}
+
+async fn users_are_found_by_indexes(config: &StoreConfig) {
+    use SearchedAttribute::{Email, ExternalId, FirstName, LastName, Login};
+    let store = open(config).await;
+    let columns =
+        "users (org_id, id, login_key, document, version, email_key, first_name_key, last_name_key, external_id_key)";
+    // Names are not in the order of ids; a hundred people share a first name.
+    let key = "CAST((n * 7919) % 20000 AS VARCHAR)";
+    let values = format!(
+        "org, '00u' || CAST(100000000 + n AS VARCHAR), 'l' || {key}, '{{}}', 0, 'e' || {key}, \
+         'f' || CAST(n % 200 AS VARCHAR) || 'x', 'g' || {key}, 'x' || {key}"
+    );
+    fill(&store, columns, &values).await;
+    let org = org();
+    let text = |text: &str| SearchText::new(text).unwrap();
+    let after: UserId = "00u10001000000000000".parse().unwrap();
+    let primary = match store.connections.reader.get_database_backend() {
+        DbBackend::Postgres => "users_pkey",
+        _ => "sqlite_autoindex_users_1",
+    };
+    check_each(&store, "users", async || {
+        check(&store, of_login(&org, "l777"), &["users_login"]).await;
+        let of = |conditions: &[UserCondition], after: Option<&UserId>| {
+            page(&org, &UserQuery { conditions: conditions.to_vec(), after: after.cloned(), limit: 100 })
+        };
+        check_ordered(&store, of(&[], None), &[primary]).await;
+        check_ordered(&store, of(&[], Some(&after)), &[primary]).await;
+        let keys = [
+            (Login, "users_login", "l777"),
+            (Email, "users_email", "e777"),
+            (FirstName, "users_first_name", "f77x"),
+            (LastName, "users_last_name", "g777"),
+            (ExternalId, "users_external_id", "x777"),
+        ];
+        for (attribute, index, value) in keys {
+            for after in [None, Some(&after)] {
+                check(&store, of(&[UserCondition::Is(attribute, text(value))], after), &[index]).await;
+                check(&store, of(&[UserCondition::Begins(attribute, text(value))], after), &[index]).await;
+            }
+        }
+        let indexes = ["users_login", "users_email", "users_first_name", "users_last_name"];
+        check(&store, of(&[UserCondition::AnyBegins(text("e777"))], None), &indexes).await;
+        let both = [UserCondition::Is(LastName, text("g777")), UserCondition::Begins(FirstName, text("f"))];
+        check(&store, of(&both, None), &["users_last_name"]).await;
+    })
+    .await;
+}
+
+async fn signing_keys_are_found_by_an_index(config: &StoreConfig) {
+    let store = open(config).await;
+    let values = "org, 'id' || CAST(100000 + n AS VARCHAR), CASE WHEN n % 100 = 0 THEN 'signing_key' ELSE 'client' END, n, '{}', '{}'";
+    fill(&store, "configuration_objects (org_id, id, kind, position, document, secrets)", values).await;
+    let after = (org().to_string(), "id110000".to_owned());
+    check_each(&store, "configuration_objects", async || {
+        check(&store, signing_keys(None), &["configuration_objects_signing_keys"]).await;
+        check(&store, signing_keys(Some(&after)), &["configuration_objects_signing_keys"]).await;
+    })
+    .await;
+}
+
+/// Runs a test body on each database.
+macro_rules! on_both_databases {
+    ($($name:ident $sqlite:ident $postgres:ident)*) => {$(
+        #[tokio::test]
+        async fn $sqlite() {
+            $name(&StoreConfig::Ephemeral).await;
+        }
+
+        #[tokio::test]
+        #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+        async fn $postgres() {
+            let url = tenterhook_testkit::postgres::server();
+            let name = concat!("tenterhook_", stringify!($name));
+            let name = format!("{name}_{}", std::process::id());
+            let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+            let url = tenterhook_contract::Secret::new(url);
+            $name(&StoreConfig::Postgres { url, max_connections: 4 }).await;
+        }
+    )*};
+}
+
+on_both_databases! {
+    users_are_found_by_indexes users_are_found_by_indexes_on_sqlite users_are_found_by_indexes_on_postgres
+    signing_keys_are_found_by_an_index signing_keys_are_found_by_an_index_on_sqlite signing_keys_are_found_by_an_index_on_postgres
+}
