@@ -23,6 +23,8 @@ pub(crate) const PIECES_BYTES: usize = 1_280;
 const NAME_BYTES_MIN: usize = 10;
 /// Longer texts seldom occur twice.
 const NAME_BYTES_MAX: usize = 1_024;
+/// The type of nearly every actor, which is not written.
+pub(crate) const USER: &str = "User";
 /// The type of a target that is an inline hook.
 pub(crate) const HOOK: &str = "InlineHook";
 /// The name of the debug data whose value is a column.
@@ -76,7 +78,11 @@ fn write(event: &LogEvent<'_>, text: &mut Vec<u8>) -> Result<Head, serde_json::E
     };
     pieces.line_if(failure)?;
     let actor = &event.actor;
-    pieces.marked(OFTEN, &(&actor.kind, &actor.alternate_id, &actor.display_name))?;
+    if actor.kind == USER {
+        pieces.marked(OFTEN, &(&actor.alternate_id, &actor.display_name))?;
+    } else {
+        pieces.marked(OFTEN, &(&actor.kind, &actor.alternate_id, &actor.display_name))?;
+    }
     pieces.marked(OFTEN, &event.client.as_ref().and_then(|client| client.user_agent.as_ref()))?;
     match &event.client {
         Some(client) if client.proxies.is_empty() => pieces.marked(INLINE, &client.ip_address)?,

@@ -7,7 +7,7 @@
 //! | | |
 //! |---|---|
 //! | 0 | the version of this form: 2 |
-//! | 1 | the actor: type, alternate id, display name |
+//! | 1 | the actor: type unless it is `User`, alternate id, display name |
 //! | 2 | the client's user agent |
 //! | 3 | its address; an array when proxies follow; null when no request caused the event |
 //! | 4, 5 | the external session id; the API token's id |
@@ -31,10 +31,10 @@ use tenterhook_model::{DebugData, DebugValue, LogClient, LogEvent, LogResult, PH
 use crate::{
     StoreError,
     log_ids::{id_of_bytes, uuid_of_bits},
-    log_pieces::{Head, Piece, number_of, read, text_of},
+    log_pieces::{Head, Piece, USER, number_of, read, text_of},
 };
 
-/// The version of the form of the rest. In version 1 `null`, `true` and `false` are written as in JSON.
+/// The version of the form of the rest. In version 1 `null`, `true` and `false` are written as in JSON, and every actor has its type.
 const VERSION: u64 = 2;
 /// Members that occur in nearly every event, and the numbers that are written for them: no text has these.
 const SHORT: [(&str, i64); 3] = [("null", 0), ("true", -1), ("false", -2)];
@@ -122,7 +122,13 @@ impl<'n, N: Fn(i64) -> Option<&'n str>> Row<'_, N> {
         let transaction_id = id_of_bytes(transaction).map_or_else(|text| text, |bits| format!("{bits:032x}"));
         let failure = failure.map(text_of);
         let mut next = || resolved(rest.next().ok_or_else(|| unreadable("it is too short"))?, &name);
-        let [kind_of_actor, alternate_id, display_name] = array(next()?)?;
+        let [kind_of_actor, alternate_id, display_name] = match next()? {
+            Value::Array(members) if members.len() == 2 => {
+                let [alternate_id, display_name] = array(Value::Array(members))?;
+                [USER.into(), alternate_id, display_name]
+            }
+            members => array(members)?,
+        };
         let user_agent = text_or_none(next()?)?;
         let mut addresses = match next()? {
             Value::Null => None,
@@ -334,7 +340,7 @@ mod tests {
             event_id in option::of(any::<[u8; 16]>()),
             published in any::<i64>(),
             (result, severity) in results(),
-            actor in (texts(), texts(), option::of(texts()), option::of(texts())),
+            actor in (texts(), prop_oneof![texts(), Just(USER.to_owned())], option::of(texts()), option::of(texts())),
             client in option::of(clients()),
             session in option::of(texts()),
             reason in option::of(texts()),
@@ -439,7 +445,7 @@ mod tests {
             row.event().unwrap()
         };
         let before = event_of(r#"[1,["User",null,null],null,"192.0.2.1",null,null,2,1,true,false,null]"#);
-        assert_eq!(before, event_of(r#"[2,["User",null,null],0,"192.0.2.1",0,0,2,1,-1,-2,0]"#));
+        assert_eq!(before, event_of(r#"[2,[null,null],0,"192.0.2.1",0,0,2,1,-1,-2,0]"#));
         assert_eq!((before.debug_data.members().count(), before.reason.as_deref()), (3, Some("TIMEOUT")));
         assert_eq!(numbers_of(&serde_json::from_str::<Vec<Value>>("[2,0,-1,-2,5]").unwrap()).collect::<Vec<_>>(), [5]);
     }
