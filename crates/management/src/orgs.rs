@@ -299,6 +299,7 @@ impl From<ProvisionError> for ManagementError {
         match error {
             ProvisionError::Store(error) => Self::Store(error),
             ProvisionError::Key(error) => Self::Key(error),
+            ProvisionError::OutOfService => Self::OrgOutOfService,
             ProvisionError::Contended => Self::Contended,
         }
     }

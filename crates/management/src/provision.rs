@@ -49,16 +49,29 @@ pub enum ProvisionError {
     /// A signing key could not be made.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The org cannot be served: its configuration cannot be read.
+    #[error("the org is out of service: its configuration cannot be read")]
+    OutOfService,
     /// Others change the configuration at the same time.
     #[error("the configuration is being changed by too many others at once; start again")]
     Contended,
+}
+
+impl From<OrgError> for ProvisionError {
+    fn from(error: OrgError) -> Self {
+        match error {
+            OrgError::Unreadable => Self::OutOfService,
+            OrgError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl From<ChangeError<KeyError>> for ProvisionError {
     fn from(error: ChangeError<KeyError>) -> Self {
         match error {
             ChangeError::Refused(error) => Self::Key(error),
-            ChangeError::NoOrg(_) | ChangeError::Contended => Self::Contended,
+            ChangeError::NoOrg(_) => Self::OutOfService,
+            ChangeError::Contended => Self::Contended,
             ChangeError::Store(error) => Self::Store(error),
         }
     }
@@ -177,12 +190,10 @@ async fn add_user(
 
 /// The org's default authorization server, which is created if there is none.
 pub(crate) async fn default_server(platform: &Platform, org: &OrgId) -> Result<AuthorizationServerId, ProvisionError> {
-    let known = platform.org(org).and_then(|snapshot| {
-        let mut servers = snapshot.configuration.authorization_servers.iter();
-        servers.find(|server| server.is_default).map(|server| server.id.clone())
-    });
-    if let Some(known) = known {
-        return Ok(known);
+    let snapshot = platform.load_org(org).await?.ok_or(ProvisionError::OutOfService)?;
+    let mut servers = snapshot.configuration.authorization_servers.iter();
+    if let Some(known) = servers.find(|server| server.is_default) {
+        return Ok(known.id.clone());
     }
     let algorithm = SigningAlgorithm::default();
     let pairs = generate_key_pairs(algorithm).await?;

@@ -15,13 +15,14 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{BreakerState, Clock as _, Limits, SystemClock};
 use tenterhook_management::{
+    administrator::ManagementError,
     orgs::{NewOrg, create, resume, suspend},
     provision::bootstrap,
     signing_keys::{DueKeys, rotate_due_keys},
 };
 use tenterhook_model::{
     ClientAuthenticationMethod, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, OAuthClient, Org,
-    OrgLimits, SigningKey, Status,
+    OrgLimits, OrgStatus, SigningKey, Status,
 };
 use tenterhook_platform::{FollowSettings, OrgError, OrgSnapshot, Platform};
 use tenterhook_store::{Keyring, Store};
@@ -276,12 +277,18 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
         assert_eq!(other.send_to_host("org1.example.com", "GET", "/readyz", &[], b"").await.status, 200);
         assert_eq!(other.send("GET", "/oauth2/default/v1/keys", &[], b"").await.status, 200, "another org");
         assert!(other.platform.metrics_text().contains(r#"tenterhook_orgs{state="UNREADABLE"} 1"#));
+        suspend(&other.platform, None, north.as_str()).await.unwrap();
+        let resumed = resume(&other.platform, None, north.as_str()).await;
+        assert!(matches!(resumed, Err(ManagementError::OrgOutOfService)), "{resumed:?}");
         // Another org is followed.
         let version = add_client(&world.platform, &default, 5).await;
         other.platform.follow_now().await.unwrap();
         has(&other.platform, &default, version).await;
         write(&format!("UPDATE configuration_objects SET {mended} WHERE org_id = '{north}'")).await;
         wait::found("the org is in service", async || other.platform.load_org(&north).await.ok()).await;
+        let active = Org { status: OrgStatus::Active, ..other.platform.org(&north).unwrap().org.clone() };
+        let suspended = Org { status: OrgStatus::Suspended, ..active.clone() };
+        other.platform.update_org(&suspended, &active).await.unwrap();
         let served = other.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await;
         assert_eq!(served.status, 404, "it has no authorization server, and is asked for one");
     }
