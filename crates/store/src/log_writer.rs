@@ -474,6 +474,8 @@ async fn write_until_done(connection: &Pool, known: &mut Known, rows: &[Event<'_
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use tenterhook_testkit::wait;
+
     use super::*;
     use crate::{Keyring, Store, StoreConfig};
 
@@ -548,7 +550,7 @@ mod tests {
             let log = log.clone();
             async move { log.room(&OrgId::from_parts(1, [1; 8])).await }
         });
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        wait::pass(Duration::from_secs(1)).await;
         assert!(!waiting.is_finished());
         log.0.take(&mut Segment::default()).await;
         waiting.await.unwrap();
@@ -592,7 +594,7 @@ mod tests {
         assert_eq!(began.elapsed(), RETRY_MAX, "nobody knows that it does");
         let later = Duration::from_secs(1);
         tokio::join!(log.0.pause(RETRY_MAX), async {
-            tokio::time::sleep(later).await;
+            wait::pass(later).await;
             log.try_again();
         });
         assert_eq!(began.elapsed(), RETRY_MAX + later);
@@ -612,7 +614,7 @@ mod tests {
         assert!(!log.moves(MAX, PATIENCE).await);
         assert_eq!(began.elapsed(), PATIENCE);
         let (moves, ()) = tokio::join!(log.moves(MAX, PATIENCE), async {
-            tokio::time::sleep(PATIENCE / 2).await;
+            wait::pass(PATIENCE / 2).await;
             log.0.pace().wrote = Some(Instant::now());
             log.0.freed.notify_waiters();
         });
