@@ -16,6 +16,12 @@ const LEFTOVERS: [&str; 6] = [
 /// The one reason for which a test may be left out: it needs a server, which the test command starts for it.
 const NEEDS_SERVER: &str = concat!("#[ign", "ore = \"needs PostgreSQL: `cargo xtask postgres`\"]");
 
+/// What lets time pass. A test waits for a state, or runs on a paused clock.
+const SLEEPS: [&str; 3] = [concat!("sle", "ep("), concat!("sle", "ep_until("), concat!("sle", "ep_ms(")];
+
+/// The one place where tests let time pass, by functions whose names say what for.
+const WAITS: &str = "crates/testkit/src/wait.rs";
+
 /// Where people's home folders lie.
 const HOMES: [&str; 3] = [concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/ro", "ot/")];
 
@@ -29,11 +35,17 @@ pub(super) fn check(path: &str, text: &str, private: &[String]) -> Vec<String> {
     if rust && count > RUST_LINES_MAX {
         complaints.push(format!("{count} lines, {RUST_LINES_MAX} at most: give part of it a file of its own"));
     }
+    let mut is_test = rust && path != WAITS && (path.contains("/tests/") || path.starts_with("crates/testkit/"));
     for (number, line) in text.lines().enumerate() {
+        is_test |= rust && path != WAITS && line.trim() == "#[cfg(test)]";
         let number = number + 1;
         let needs_server = line.trim() == NEEDS_SERVER;
         let leftover = LEFTOVERS.iter().find(|leftover| code && !needs_server && has_word(line, leftover));
         complaints.extend(leftover.map(|leftover| format!("line {number}: `{leftover}` is left over")));
+        let sleeps = SLEEPS.iter().find(|sleeps| is_test && has_word(line, sleeps));
+        complaints.extend(sleeps.map(|sleeps| {
+            format!("line {number}: `{sleeps}` in a test: wait for a state ({WAITS}), or pause the clock")
+        }));
         let homes = HOMES.iter().copied().filter(|home| has_path(line, home));
         let paths = homes.chain(private.iter().map(String::as_str).filter(|path| line.contains(path)));
         complaints.extend(paths.take(1).map(|path| format!("line {number}: `{path}` is a path of one machine")));
@@ -81,6 +93,21 @@ mod tests {
         }
         assert_eq!(found("a.rs", super::NEEDS_SERVER), 0);
         assert_eq!(found("a.rs", &super::NEEDS_SERVER.replace("needs", "has no")), 1);
+    }
+
+    #[test]
+    fn a_test_that_sleeps_is_found_and_code_that_does_is_not() {
+        for sleeps in super::SLEEPS {
+            let line = format!("        tokio::time::{sleeps}pause).await;");
+            for path in ["crates/a/tests/it/b.rs", "crates/testkit/src/service.rs"] {
+                assert_eq!(found(path, &line), 1, "{path}");
+            }
+            for path in ["crates/a/src/b.rs", super::WAITS, "crates/a/tests/it/b.md"] {
+                assert_eq!(found(path, &line), 0, "{path}");
+            }
+            assert_eq!(found("crates/a/src/b.rs", &format!("{line}\n#[cfg(test)]\nmod tests {{\n{line}\n}}")), 1);
+        }
+        assert_eq!(found("crates/a/tests/it/b.rs", "wait::delay(oversleep(1), asleep())"), 0);
     }
 
     #[test]
