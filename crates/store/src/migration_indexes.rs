@@ -15,22 +15,24 @@ impl MigrationName for Indexes {
 const SIGNING_KEYS: &str =
     "CREATE INDEX configuration_objects_signing_keys ON configuration_objects (org_id, id) WHERE kind = 'signing_key'";
 
-/// On PostgreSQL the org and the actor's id make most of an entry, and a hash of both finds the same rows.
+/// On PostgreSQL the org and the actor's id make most of an entry, and a hash of both finds the same rows. The new index is
+/// made first, because a removal locks out those who read the log until the end of the migration.
 const ACTORS: [&str; 2] = [
+    "CREATE INDEX log_entries_actor_hash ON log_entries (hashtextextended(actor, org), published_us, sequence)",
     "DROP INDEX log_entries_actor",
-    "CREATE INDEX log_entries_actor ON log_entries (hashtextextended(actor, org), published_us, sequence)",
 ];
 
 #[async_trait::async_trait]
 impl MigrationTrait for Indexes {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
-        connection.execute_unprepared(SIGNING_KEYS).await?;
         if connection.get_database_backend() == DbBackend::Postgres {
             for statement in ACTORS {
                 connection.execute_unprepared(statement).await?;
             }
         }
+        // Last, because until the end of the migration no node can change a configuration.
+        connection.execute_unprepared(SIGNING_KEYS).await?;
         Ok(())
     }
 }

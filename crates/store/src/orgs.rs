@@ -72,12 +72,15 @@ impl Store {
     /// The org with this id.
     pub async fn find_org(&self, id: &OrgId) -> Result<Option<Org>, StoreError> {
         let row = org::Entity::find_by_id(id.to_string()).one(&self.connections.reader).await?;
-        row.map(org_of).transpose()
+        Ok(row.and_then(with_version).map(|(org, _)| org))
     }
 
     /// The org without a host, which gets the requests that name no other org; `None` in an empty database.
     pub async fn default_org(&self) -> Result<Option<Org>, StoreError> {
-        let hostless = org::Entity::find().filter(org::Column::Host.is_null()).order_by_asc(org::Column::CreatedUs);
+        let hostless = org::Entity::find()
+            .filter(org::Column::Host.is_null())
+            .order_by_asc(org::Column::CreatedUs)
+            .order_by_asc(org::Column::Id);
         let row = hostless.one(&self.connections.reader).await?;
         row.map(org_of).transpose()
     }
@@ -98,7 +101,8 @@ impl Store {
         if let Some(after) = after {
             query = query.filter(org::Column::Id.gt(after.as_str()));
         }
-        query.all(&self.connections.reader).await?.into_iter().map(org_of).collect()
+        let rows = query.all(&self.connections.reader).await?;
+        Ok(rows.into_iter().filter_map(with_version).map(|(org, _)| org).collect())
     }
 
     /// Every org, oldest first, with the version of its configuration.
@@ -122,8 +126,8 @@ impl Store {
     }
 }
 
-/// The org of its row, with the version of its configuration. An org whose row cannot be read is not served, and hides no other
-/// org: it is read as suspended.
+/// The org of its row, with the version of its configuration. An org whose status or limits cannot be read is not served, and
+/// hides no other org: it is read as suspended and without limits of its own, so that resuming or limiting it mends the row.
 fn with_version(row: org::Model) -> Option<(Org, ConfigurationVersion)> {
     let version = ConfigurationVersion { number: row.configuration_version, mark: row.configuration_mark };
     let error = match org_of(row.clone()) {

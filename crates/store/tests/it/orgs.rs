@@ -1,10 +1,11 @@
 //! Orgs: found by their hosts, changed without losing what somebody else changes.
 
+use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::id::OrgId;
 use tenterhook_model::{Org, OrgLimits, OrgStatus};
 use tenterhook_store::Store;
 
-use crate::databases::{at, on_every_database, other_org};
+use crate::databases::{self, at, on_every_database, other_org};
 
 on_every_database! {
     whoever_suspends_an_org_and_whoever_limits_it_at_once_both_do
@@ -41,4 +42,28 @@ async fn orgs_are_found_by_host_whatever_its_case_and_listed_by_id(store: Store)
     assert_eq!(all.len(), 2);
     assert_eq!(store.list_orgs(None, 1).await.unwrap(), all.get(..1).unwrap());
     assert_eq!(store.list_orgs(Some(&all.first().unwrap().id), 10).await.unwrap(), all.get(1..).unwrap());
+}
+
+/// A damaged row neither hides other orgs from their operator nor stays damaged for ever.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn an_org_whose_row_is_damaged_is_listed_as_suspended_and_a_change_mends_it() {
+    let config = databases::postgres().await;
+    let store = databases::open(&config).await;
+    let known = north();
+    store.insert_org(&known).await.unwrap();
+    let connection = databases::connect(&config).await;
+    for damage in ["status = 'WEIRD'", "limits = '{'", "limits = '{\"users\":\"x\"}'"] {
+        let damage = format!("UPDATE orgs SET {damage} WHERE id = '{}'", known.id);
+        connection.execute_unprepared(&damage).await.unwrap();
+        let read = store.find_org(&known.id).await.unwrap().unwrap();
+        assert_eq!(read, Org { status: OrgStatus::Suspended, ..known.clone() }, "{damage}");
+        let listed = store.list_orgs(None, 10).await.unwrap();
+        assert!(listed.len() == 2 && listed.contains(&read), "{damage}");
+        let limits = OrgLimits { hooks: Some(3), ..OrgLimits::default() };
+        let mended = Org { status: OrgStatus::Active, limits, ..read.clone() };
+        assert!(store.update_org(&read, &mended).await.unwrap());
+        assert_eq!(store.find_org(&known.id).await.unwrap(), Some(mended.clone()), "{damage}");
+        assert!(store.update_org(&mended, &known).await.unwrap());
+    }
 }
