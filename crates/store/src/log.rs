@@ -20,7 +20,7 @@ use crate::{
     log_row::{Row, numbers_of as numbers_in, unreadable},
 };
 
-/// Rows that are looked at, one lot after the other until the page is full, when no index has what is asked for.
+/// Sizes of the successive scans for one page when no index serves the filter.
 const SCANNED: [u64; 3] = [300, 1_200, 3_500];
 
 /// An event in its place.

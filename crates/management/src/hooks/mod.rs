@@ -1,5 +1,4 @@
 //! Inline hooks: the operations of `management-api.md` section 3.
-
 //!
 //! What a request says is in [`request`](HookRequest), what it may say in [`rules`].
 

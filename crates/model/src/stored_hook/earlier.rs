@@ -184,7 +184,7 @@ impl StoredChannel {
 }
 
 impl Policy {
-    /// The same in the form of today; what is absent has its default.
+    /// The policy in the current form; an absent member gets its default.
     fn into_current(self) -> StoredPolicy {
         let default = StoredPolicy::of(&HookPolicy::default());
         StoredPolicy {

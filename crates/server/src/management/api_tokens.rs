@@ -91,7 +91,7 @@ pub(super) struct TokenAnswer {
     client_name: &'static str,
     network: Network,
     created: Date,
-    /// The last use too counts as an update.
+    /// The last use counts as an update.
     last_updated: Date,
     #[serde(rename = "_link")]
     link: SelfLink,
