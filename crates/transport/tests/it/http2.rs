@@ -310,6 +310,8 @@ async fn a_request_that_had_many_turns_may_be_given_back_for_other_reasons_too()
     const TURNS: usize = 11;
     let (listener, endpoint) = listening().await;
     let serving = tokio::spawn(async move {
+        // None is closed: with bytes that nobody read, a reset would overtake the answer.
+        let mut peers = Vec::new();
         for waiting in (1..=TURNS).rev() {
             let mut peer = Peer::accept(&listener).await;
             peer.settle(&[]).await;
@@ -318,6 +320,7 @@ async fn a_request_that_had_many_turns_may_be_given_back_for_other_reasons_too()
             }
             peer.go_away(1).await;
             peer.answer(1).await;
+            peers.push(peer);
         }
         let mut none = Peer::accept(&listener).await;
         none.settle(&[]).await;
@@ -329,7 +332,8 @@ async fn a_request_that_had_many_turns_may_be_given_back_for_other_reasons_too()
         last.reset(id, REFUSED_STREAM).await;
         let id = last.request().await;
         last.answer(id).await;
-        last
+        peers.extend([none, last]);
+        peers
     });
     let calls: Vec<_> = (0..=TURNS)
         .map(|_| {
