@@ -495,13 +495,13 @@ struct SchemaProperties {
 #[cfg_attr(feature = "schema", schemars(rename = "UserSchemaAllOf"))]
 #[serde(rename_all = "camelCase")]
 struct AllOf {
+    // As a map, because tools take a property named `$ref` for a reference.
+    #[cfg_attr(feature = "schema", schemars(with = "[BTreeMap<String, String>; 2]"))]
     all_of: [Reference; 2],
 }
 
 /// A reference to a definition.
 #[derive(Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "UserSchemaReference"))]
 struct Reference {
     #[serde(rename = "$ref")]
     target: &'static str,
