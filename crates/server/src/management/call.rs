@@ -158,6 +158,20 @@ pub(crate) fn below_if_given<'de, D: Deserializer<'de>, T: DeserializeOwned + De
     below(deserializer).map(Some)
 }
 
+/// Reads a member that is a list of objects; an array in it is none, although a struct could be read of it.
+pub(crate) fn objects<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Given<Vec<T>>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => Given::Absent,
+        Value::Array(items) if items.iter().all(Value::is_object) => {
+            let items = items.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
+            items.map_or(Given::Wrong, Given::Is)
+        }
+        _ => Given::Wrong,
+    })
+}
+
 /// Reads a member that is an object with members of its own, and that may be named or not.
 pub(crate) fn named_object<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,

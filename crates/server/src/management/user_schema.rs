@@ -20,7 +20,7 @@ use tenterhook_model::{
 
 use super::{
     answer::{Date, InOrder, sentence},
-    call::{Body, Call, ResourceBody, below, submitted},
+    call::{Body, Call, ResourceBody, below, objects, submitted},
     members::Members,
     route::Routes,
 };
@@ -110,13 +110,13 @@ struct AttributeBody {
     #[serde(default, rename = "enum")]
     values: Given<Vec<Value>>,
     /// The values that it is limited to, with names for people.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     one_of: Given<Vec<Choice>>,
     /// What the items of an array are.
     #[serde(default)]
     items: Given<ItemsBody>,
     /// One at most; `READ_ONLY` when absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<Permission>>"))]
     permissions: Given<Vec<PermissionBody>>,
     #[serde(default)]
@@ -145,7 +145,7 @@ struct ItemsBody {
     #[serde(default, rename = "enum")]
     values: Given<Vec<Value>>,
     /// The values that they are limited to, with names for people.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     one_of: Given<Vec<Choice>>,
 }
 
