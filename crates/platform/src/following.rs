@@ -151,7 +151,7 @@ impl Platform {
         let mut first = Ok(());
         for room in self.orgs.due() {
             if let Err(error) = self.read(&room, Some(Instant::now())).await
-                && room.is_unreadable().is_none()
+                && room.why_unreadable().is_none()
                 && first.is_ok()
             {
                 first = Err(error);
@@ -181,14 +181,13 @@ impl Platform {
         {
             return Ok(Some(Arc::clone(previous)));
         }
-        if let Some(unreadable) = room.is_unreadable()
+        if let Some(unreadable) = room.why_unreadable()
             && unreadable.tried.elapsed() < UNREADABLE_RETRY
         {
             return Err(StoreError::Unreadable { what: "org", why: unreadable.why });
         }
         let read_at = Instant::now();
-        // Before anything is read: a change that is announced meanwhile may be missing from what is read.
-        room.put_current();
+        let announced = room.announced();
         let read = match &previous {
             Some(previous) => self.store().load_configuration_since(&room.id, &previous.configuration).await,
             None => self.store().load_configuration(&room.id).await,
@@ -205,6 +204,7 @@ impl Platform {
                 let is_newest = version == configuration.version;
                 let prepared = self.prepare(room, org, (configuration, read_at), previous.as_deref());
                 let snapshot = prepared.inspect_err(|error| room.put_unreadable(error))?;
+                room.put_read(announced);
                 if !is_newest {
                     room.put_behind();
                 }
@@ -243,7 +243,7 @@ impl Platform {
         }
         let configuration = if current.version() == before.version() { applied(&current, writes, next) } else { None };
         if let Some(configuration) = configuration {
-            // Nobody has changed it between that version and the commit, so nothing until its beginning is missing.
+            // The commit was made on `before`, so its beginning is a valid reading time.
             if let Err(error) = self.prepare(room, org, (configuration, began), Some(&current)) {
                 room.put_unreadable(&error);
             }

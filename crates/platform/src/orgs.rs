@@ -7,7 +7,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -24,7 +24,7 @@ use crate::{OrgSnapshot, org_turns::OrgTurns};
 
 /// Orgs that a node holds in memory, unless more are in use at the same time.
 pub const ORGS_LOADED_MAX: usize = 1_000;
-/// Each pass drops this part of the bound beyond the excess, so that passes are rare.
+/// A pass drops the excess and a further 1/16 of the bound, so that the next pass is far off.
 const LET_GO_PART: usize = 16;
 /// How long an org that could not be read is out of service before it is tried again.
 pub(crate) const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ struct Table {
     by_host: HashMap<String, OrgId>,
     /// The oldest org without a host, so that every node has the same one.
     default: Option<OrgId>,
-    /// The host of `server.base_url`, which is the default org's whatever another org is named.
+    /// The host of `server.base_url`: requests to it are for the default org, even if another org has this host.
     base: Option<BaseHost>,
     rooms: HashMap<OrgId, Arc<Room>>,
 }
@@ -56,8 +56,9 @@ pub(crate) struct Room {
     snapshot: ArcSwapOption<OrgSnapshot>,
     /// When it was last asked for, in milliseconds since the node began.
     used_ms: AtomicU64,
-    /// Another node's change is to be read.
-    behind: AtomicBool,
+    /// Newer versions that were announced, and how many of them the last read that ended has.
+    announced: AtomicU64,
+    read: AtomicU64,
     unreadable: Mutex<Option<Unreadable>>,
 }
 
@@ -78,7 +79,8 @@ impl Room {
             turns: Arc::default(),
             snapshot: ArcSwapOption::empty(),
             used_ms: AtomicU64::new(used_ms),
-            behind: AtomicBool::new(false),
+            announced: AtomicU64::new(0),
+            read: AtomicU64::new(0),
             unreadable: Mutex::default(),
         }
     }
@@ -108,7 +110,7 @@ impl Room {
     }
 
     /// Why the org is out of service, if it is.
-    pub(crate) fn is_unreadable(&self) -> Option<Unreadable> {
+    pub(crate) fn why_unreadable(&self) -> Option<Unreadable> {
         self.unreadable().clone()
     }
 
@@ -118,16 +120,21 @@ impl Room {
 
     /// The database has a newer version.
     pub(crate) fn put_behind(&self) {
-        self.behind.store(true, Ordering::Relaxed);
+        self.announced.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Called before a read: it reads every change that was announced before.
-    pub(crate) fn put_current(&self) {
-        self.behind.store(false, Ordering::Relaxed);
+    /// How many newer versions were announced. Taken before a read: it may lack a change that is announced while it runs.
+    pub(crate) fn announced(&self) -> u64 {
+        self.announced.load(Ordering::Relaxed)
+    }
+
+    /// The configuration in memory has the changes that were announced before its read began.
+    pub(crate) fn put_read(&self, announced: u64) {
+        self.read.store(announced, Ordering::Relaxed);
     }
 
     fn is_due(&self) -> bool {
-        (self.behind.load(Ordering::Relaxed) && self.snapshot.load().is_some())
+        (self.announced() != self.read.load(Ordering::Relaxed) && self.snapshot.load().is_some())
             || self.unreadable().as_ref().is_some_and(|unreadable| unreadable.tried.elapsed() >= UNREADABLE_RETRY)
     }
 
@@ -165,10 +172,13 @@ impl Table {
 
     fn id_of(&self, host: Option<&str>) -> Option<&OrgId> {
         let named = |host: &str| self.by_host.get(&host.to_ascii_lowercase());
-        let is_base = |host: &&str| self.base.as_ref().is_some_and(|base| base.is(host));
-        let host = host.filter(|host| !is_base(host));
+        let host = host.filter(|host| !self.is_base(host));
         let named = host.and_then(|host| named(host).or_else(|| named(without_port(host))));
         named.or(self.default.as_ref())
+    }
+
+    fn is_base(&self, host: &str) -> bool {
+        self.base.as_ref().is_some_and(|base| base.is(host))
     }
 
     /// Takes over what an org's row says now.
@@ -192,7 +202,7 @@ impl Table {
         match &org.host {
             Some(host) => {
                 let host = host.to_ascii_lowercase();
-                if self.base.as_ref().is_some_and(|base| base.is(&host)) {
+                if self.is_base(&host) {
                     tracing::warn!(org = %org.id, host, "configuration.host_of_base_url: requests are for the default org");
                 }
                 if self.by_host.get(&host).is_none_or(is_older) {
@@ -250,6 +260,11 @@ impl Orgs {
         self.read().id_of(host).cloned()
     }
 
+    /// Whether a host is that of the server's base URL, so that it chooses the default org.
+    pub(crate) fn is_base_host(&self, host: &str) -> bool {
+        self.read().is_base(host)
+    }
+
     /// Whether the row of the org that a host chooses says that it is suspended.
     pub(crate) fn is_suspended(&self, host: Option<&str>) -> bool {
         let table = self.read();
@@ -301,7 +316,7 @@ impl Orgs {
         self.read().known.get(id).cloned()
     }
 
-    /// Whether this node has no master key for the default org, which it never could read.
+    /// Whether this node lacks the master key of the default org and has never read it.
     pub(crate) fn lacks_key_of_default(&self) -> bool {
         let table = self.read();
         let room = table.id_of(None).and_then(|id| table.rooms.get(id));
@@ -326,6 +341,11 @@ impl Orgs {
     /// The rooms in which something newer is to be read, or something that could not be read is to be tried again.
     pub(crate) fn due(&self) -> Vec<Arc<Room>> {
         self.read().rooms.values().filter(|room| room.is_due()).cloned().collect()
+    }
+
+    /// The room of this org, if something is to be read in it.
+    pub(crate) fn due_room(&self, id: &OrgId) -> Option<Arc<Room>> {
+        self.read().rooms.get(id).filter(|room| room.is_due()).cloned()
     }
 
     /// Takes over the rows that the database has of the orgs `asked`. An org without a row is gone.
@@ -355,8 +375,8 @@ impl Orgs {
         }
     }
 
-    /// Marks the orgs whose configuration in memory is another one than the database has, each with its version: they are
-    /// read soon. An org that is read for the first time just then is marked too, because that read may be older.
+    /// Marks each org whose row or version in memory differs from `rows`; the next round reads it. An org that is being read
+    /// for the first time is marked too, because that read may have begun before the change.
     pub(crate) fn mark_behind(&self, rows: &[(Org, ConfigurationVersion)]) {
         let table = self.read();
         for (org, version) in rows {
@@ -487,9 +507,14 @@ mod tests {
         let (orgs, org) = (Orgs::new("http://127.0.0.1:8080"), org(1, None));
         orgs.put_rows(&[], &rows(std::slice::from_ref(&org)));
         let room = orgs.room(&org.id).unwrap();
-        room.put_current();
+        let announced = room.announced();
         orgs.mark_behind(&rows(&[org]));
-        assert!(room.behind.load(Ordering::Relaxed));
+        assert_ne!(room.announced(), announced);
         assert!(orgs.due().is_empty(), "it is read already");
+        // The read that began before the announcement does not have the change, and one that is dropped has nothing.
+        room.put_read(announced);
+        assert_ne!(room.announced(), room.read.load(Ordering::Relaxed));
+        room.put_read(room.announced());
+        assert_eq!(room.announced(), room.read.load(Ordering::Relaxed));
     }
 }

@@ -224,7 +224,7 @@ impl Platform {
         entropy::id_parts(&*self.entropy, self.now())
     }
 
-    /// Whether the default org is out of service on this node alone, because it has no master key for it.
+    /// Whether the default org is out of service because this node lacks its master key; other nodes may have the key.
     pub fn lacks_key_of_default_org(&self) -> bool {
         self.orgs.lacks_key_of_default()
     }
@@ -238,6 +238,11 @@ impl Platform {
     /// one. Case does not count, and the port only where the org's host names one.
     pub fn org_id_by_host(&self, host: Option<&str>) -> Option<OrgId> {
         self.orgs.id_of(host)
+    }
+
+    /// Whether `HOST` or `HOST:PORT` is that of the server's base URL, which is the default org's whatever others are named.
+    pub fn is_base_host(&self, host: &str) -> bool {
+        self.orgs.is_base_host(host)
     }
 
     /// Whether the org that a host chooses is suspended, as its row says: whether or not it is in memory.
@@ -301,8 +306,8 @@ impl Platform {
         Ok(())
     }
 
-    /// Takes over what the database says about an org now, after its row was committed: so nothing that fails here is an error
-    /// of that change.
+    /// Reads an org's row after it was committed, and its configuration if that is due. A failure is only logged, because the
+    /// commit stands.
     async fn look_at(&self, id: &OrgId) {
         let rows = match self.store.orgs_by_id([id]).await {
             Ok(rows) => rows,
@@ -313,10 +318,10 @@ impl Platform {
         };
         self.orgs.put_rows([id], &rows);
         self.orgs.mark_behind(&rows);
-        for room in self.orgs.due().into_iter().filter(|room| room.id == *id) {
-            if let Err(error) = self.read(&room, Some(Instant::now())).await {
-                tracing::warn!(%error, "configuration.reload failed after a change; it is tried again");
-            }
+        if let Some(room) = self.orgs.due_room(id)
+            && let Err(error) = self.read(&room, Some(Instant::now())).await
+        {
+            tracing::warn!(%error, "configuration.reload failed after a change; it is tried again");
         }
     }
 
