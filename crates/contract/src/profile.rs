@@ -1,6 +1,6 @@
 //! User profile schemas: the attributes, and which of them a service gets and may set.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 
@@ -229,14 +229,17 @@ impl ProfileSchema {
     /// assert!(schema.attribute("login").unwrap().required);
     /// ```
     pub fn base() -> Arc<Self> {
-        let attribute = |(index, name): (usize, &&str)| Attribute {
-            name: (*name).to_owned(),
-            kind: AttributeKind::TEXT,
-            required: index < 4,
-            sensitive: false,
-            one_of: Vec::new(),
-        };
-        Arc::new(Self { attributes: BASE_ATTRIBUTES.iter().enumerate().map(attribute).collect() })
+        static BASE: LazyLock<Arc<ProfileSchema>> = LazyLock::new(|| {
+            let attribute = |(index, name): (usize, &&str)| Attribute {
+                name: (*name).to_owned(),
+                kind: AttributeKind::TEXT,
+                required: index < 4,
+                sensitive: false,
+                one_of: Vec::new(),
+            };
+            Arc::new(ProfileSchema { attributes: BASE_ATTRIBUTES.iter().enumerate().map(attribute).collect() })
+        });
+        Arc::clone(&BASE)
     }
 
     /// A schema from `{"properties": {name: {type, minLength, maxLength, enum, items, sensitive}}, "required": [name]}`.
