@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "policy";
+pub(crate) const MODEL: &str = "policy";
 /// `type` of an access policy.
 pub const TYPE: &str = "OAUTH_AUTHORIZATION_POLICY";
 /// The name that stands for every client.

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "apiToken";
+pub(crate) const MODEL: &str = "apiToken";
 /// From where a token may be used: from everywhere.
 pub const CONNECTION: &str = "ANYWHERE";
 /// In URLs, the id of the token of the request.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "authorizationServer";
+pub(crate) const MODEL: &str = "authorizationServer";
 /// `issuerMode` of every server.
 pub const ISSUER_MODE: &str = "ORG_URL";
 

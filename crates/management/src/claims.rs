@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "claim";
+pub(crate) const MODEL: &str = "claim";
 
 /// What a request says of a claim.
 #[derive(Clone, Debug, Default)]

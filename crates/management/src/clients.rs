@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "client";
+pub(crate) const MODEL: &str = "client";
 
 /// What a request says of a client, by the names of RFC 7591.
 #[derive(Clone, Debug, Default)]

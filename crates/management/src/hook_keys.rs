@@ -6,19 +6,38 @@ use tenterhook_contract::{
     hook_key::HookKey,
     id::HookKeyId,
     limits::{HOOK_KEYS_PER_ORG_MAX, HOOK_NAME_CHARACTERS_MAX},
+    party::Target,
 };
 use tenterhook_jose::{Generated, SigningAlgorithm};
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_key_target, keys::generate_key_pair};
 use tenterhook_store::StoreError;
 
 use crate::{
-    administrator::{Administrator, ManagementError, log_change, org_of},
+    administrator::{Administrator, ManagementError, org_of},
     request::{BLANK, Given, INVALID, Submitted},
+    resource::{Change, Done, Resource, changed, find_below, log, not_found},
 };
 
 /// What the summary of an error names.
-pub const MODEL: &str = "hookKey";
+pub(crate) const MODEL: &str = "hookKey";
+
+impl Resource for HookKey {
+    const KIND: &'static str = "HookKey";
+    const TARGET: &'static str = "HookKey";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn event(done: Done) -> (String, String) {
+        let past = done.past();
+        (format!("system.hook.key.{past}"), format!("Hook key has been {past}"))
+    }
+
+    fn target(&self) -> Target {
+        hook_key_target(self)
+    }
+}
 
 /// What a request says of a hook key.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +70,7 @@ pub fn get_by_key_id(
 ) -> Result<HookKey, ManagementError> {
     let org = org_of(platform, administrator)?;
     let key = org.configuration.hook_keys.iter().find(|key| key.key_id == key_id);
-    key.cloned().ok_or_else(|| not_found(key_id))
+    key.cloned().ok_or_else(|| not_found::<HookKey>(key_id))
 }
 
 /// Generates a key pair of 2048 bits.
@@ -65,23 +84,19 @@ pub async fn create(
     let (modulus, exponent, private_key_pem) = generate().await?;
     let (now, (unix_ms, entropy), key_id) =
         (platform.now().whole_seconds(), platform.id_parts(), platform.entropy().uuid());
-    let key = platform
-        .change(&administrator.token.org_id, |org| {
-            let key = HookKey {
-                id: HookKeyId::from_parts(unix_ms, entropy),
-                key_id: key_id.clone(),
-                name: read_name(submitted, org, None)?,
-                created: now,
-                last_updated: now,
-                modulus: modulus.clone(),
-                exponent: exponent.clone(),
-                private_key_pem: private_key_pem.clone(),
-            };
-            Ok::<_, ManagementError>((vec![put(&key)], key))
-        })
-        .await?;
-    log_change(platform, administrator, "system.hook.key.created", "Hook key has been created", hook_key_target(&key));
-    Ok(key)
+    changed(platform, administrator, Done::Created, |org| {
+        Ok(Change::put(HookKey {
+            id: HookKeyId::from_parts(unix_ms, entropy),
+            key_id: key_id.clone(),
+            name: read_name(submitted, org, None)?,
+            created: now,
+            last_updated: now,
+            modulus: modulus.clone(),
+            exponent: exponent.clone(),
+            private_key_pem: private_key_pem.clone(),
+        }))
+    })
+    .await
 }
 
 /// Renames a hook key; its material stays.
@@ -98,26 +113,24 @@ pub async fn rename(
             let name = read_name(submitted, org, Some(&stored.id))?;
             let key = HookKey { name, last_updated: now, ..stored.clone() };
             let used = is_used(org, &key.id);
-            Ok::<_, ManagementError>((vec![put(&key)], (key, used)))
+            Ok::<_, ManagementError>((vec![key.put()], (key, used)))
         })
         .await?;
-    log_change(platform, administrator, "system.hook.key.updated", "Hook key has been updated", hook_key_target(&key));
+    log(platform, administrator, &key, Done::Updated);
     Ok((key, used))
 }
 
 /// Deletes a hook key that no hook uses.
 pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    let key = platform
-        .change(&administrator.token.org_id, |org| {
-            let key = find(org, id)?;
-            if is_used(org, &key.id) {
-                return Err(ManagementError::field("hookKey", "The hook key is used by an inline hook"));
-            }
-            Ok((vec![ConfigurationWrite::Delete(key.id.to_string())], key.clone()))
-        })
-        .await?;
-    log_change(platform, administrator, "system.hook.key.deleted", "Hook key has been deleted", hook_key_target(&key));
-    Ok(())
+    changed(platform, administrator, Done::Deleted, |org| {
+        let key = find(org, id)?;
+        if is_used(org, &key.id) {
+            return Err(ManagementError::field("hookKey", "The hook key is used by an inline hook"));
+        }
+        Ok(Change::delete(key.clone(), []))
+    })
+    .await
+    .map(drop)
 }
 
 /// The name of a new key, or of the one with the id `own`. Only the first problem is an error.
@@ -126,9 +139,7 @@ fn read_name(
     org: &OrgSnapshot,
     own: Option<&HookKeyId>,
 ) -> Result<String, ManagementError> {
-    if let Some(problem) = submitted.unsupported.first() {
-        return Err(ManagementError::Invalid { subject: "name".to_owned(), causes: vec![problem.clone()] });
-    }
+    submitted.refuse_unsupported("name")?;
     let refused = |text: &str| Err(ManagementError::field("name", text));
     let name = match &submitted.request.name {
         Given::Is(name) if !name.trim().is_empty() => name,
@@ -163,13 +174,5 @@ fn is_used(org: &OrgSnapshot, id: &HookKeyId) -> bool {
 }
 
 fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a HookKey, ManagementError> {
-    org.configuration.hook_keys.find(id).ok_or_else(|| not_found(id))
-}
-
-fn not_found(id: &str) -> ManagementError {
-    ManagementError::NotFound { id: id.to_owned(), kind: "HookKey" }
-}
-
-fn put(key: &HookKey) -> ConfigurationWrite {
-    ConfigurationWrite::put(ConfigurationObject::HookKey(key.clone()))
+    find_below(org, &(), id)
 }

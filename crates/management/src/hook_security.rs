@@ -15,9 +15,10 @@ use tenterhook_platform::{OrgSnapshot, Platform, entropy::random_bytes};
 use tenterhook_store::StoreError;
 
 use crate::{
-    administrator::{Administrator, ManagementError, log_change, org_of},
-    hooks::{MODEL, find, put, target_of},
+    administrator::{Administrator, ManagementError, org_of},
+    hooks::{MODEL, find},
     request::{BLANK, Causes, Given, Submitted},
+    resource::{self, Change, Done},
 };
 
 /// Bytes of a certificate bundle, and of a key.
@@ -73,9 +74,7 @@ pub async fn rotate_signing_key(
 ) -> Result<NewSigningKey, ManagementError> {
     find(&*org_of(platform, administrator)?, id)?;
     let (now, key) = (platform.now(), random_bytes::<SIGNING_KEY_BYTES>(platform.entropy()));
-    if let Some(problem) = submitted.unsupported.first() {
-        return Err(ManagementError::Invalid { subject: "signing".to_owned(), causes: vec![problem.clone()] });
-    }
+    submitted.refuse_unsupported("signing")?;
     let scheme = match &submitted.request.version {
         Given::Absent => SigningScheme::Hmac,
         Given::Is(version) if version == "v1" => SigningScheme::Hmac,
@@ -86,7 +85,7 @@ pub async fn rotate_signing_key(
     };
     let key = SigningSecret::new(scheme, key, now);
     let hook = secure(platform, administrator, id, now, |hook| {
-        // The one before stays valid until the next; older ones go.
+        // The previous key stays valid until the next rotation; older keys are removed.
         let kept = hook.signing.iter().take(SIGNING_SECRETS_MAX - 1).cloned();
         let signing = [key.clone()].into_iter().chain(kept).collect();
         InlineHook { signing, ..hook.clone() }
@@ -152,9 +151,7 @@ pub async fn reset_tls(platform: &Platform, administrator: &Administrator, id: &
 
 /// Reads TLS settings. The TLS library checks whether certificates and key belong together.
 fn read_tls(submitted: &Submitted<TlsRequest>) -> Result<HookTls, ManagementError> {
-    if let Some(problem) = submitted.unsupported.first() {
-        return Err(ManagementError::Invalid { subject: "tls".to_owned(), causes: vec![problem.clone()] });
-    }
+    submitted.refuse_unsupported("tls")?;
     let mut causes = Causes::none(MODEL);
     let TlsRequest { ca_certificates, client_certificate, client_key } = &submitted.request;
     let ca_certificates = pem("tls.caCertificates", ca_certificates, String::as_str, CERTIFICATE, &mut causes);
@@ -203,14 +200,10 @@ async fn secure(
     now: Timestamp,
     changed: impl Fn(&InlineHook) -> InlineHook,
 ) -> Result<InlineHook, ManagementError> {
-    let hook = platform
-        .change(&administrator.token.org_id, |org| {
-            let hook = InlineHook { last_updated: now.whole_seconds(), ..changed(find(org, id)?) };
-            Ok::<_, ManagementError>((vec![put(&hook)], hook))
-        })
-        .await?;
-    log_change(platform, administrator, "inline_hook.updated", "Inline hook has been updated", target_of(&hook));
-    Ok(hook)
+    resource::changed(platform, administrator, Done::Updated, |org| {
+        Ok(Change::put(InlineHook { last_updated: now.whole_seconds(), ..changed(find(org, id)?) }))
+    })
+    .await
 }
 
 fn public(seed: &[u8; SIGNING_KEY_BYTES]) -> Result<[u8; SIGNING_KEY_BYTES], ManagementError> {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "org";
+pub(crate) const MODEL: &str = "org";
 /// Users of an org: more than one database has been measured with.
 const USERS_MAX: u32 = 100_000_000;
 /// Invocations of an org that wait at the same time.
@@ -107,7 +107,7 @@ impl NewOrg {
         let name = causes.name("name", &request.name);
         let limits = request.limits.as_ref().map(|limits| read_limits(&mut causes, limits)).unwrap_or_default();
         causes.finish()?;
-        // Without a host there is a cause.
+        // `finish` has already refused a request without a host.
         let host = host.ok_or_else(|| ManagementError::field("host", BLANK))?;
         Ok(Self { host, name, limits })
     }
@@ -118,7 +118,7 @@ impl OrgUpdate {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(known: &Org, submitted: &Submitted<OrgRequest>) -> Result<Self, ManagementError> {
+    fn read(known: &Org, submitted: &Submitted<OrgRequest>) -> Result<Self, ManagementError> {
         let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
         let host = known.host.as_deref().unwrap_or_default();
         causes.only("host", &request.host, host, "The host of an org cannot be changed");
@@ -165,9 +165,7 @@ pub async fn create(
     new: NewOrg,
 ) -> Result<(Org, Secret), ManagementError> {
     let NewOrg { host, name, limits } = new;
-    let of_server = platform.settings().base_url.split_once("://").map(|(_, host)| host.to_owned());
-    let is_default = of_server.and_then(|host| host.parse::<OrgHost>().ok()).is_some_and(|known| known == host);
-    if is_default || platform.store().find_org_by_host(host.as_str()).await?.is_some() {
+    if platform.is_base_host(host.as_str()) || platform.store().find_org_by_host(host.as_str()).await?.is_some() {
         return Err(host_taken());
     }
     let (unix_ms, random) = platform.id_parts();
@@ -200,6 +198,21 @@ pub async fn get(platform: &Platform, id: &str) -> Result<Org, ManagementError> 
     found.ok_or_else(|| ManagementError::NotFound { id: id.to_owned(), kind: "Org" })
 }
 
+/// Changes name or limits of an org as a request says.
+///
+/// # Errors
+/// Everything that is wrong with the request.
+pub async fn replace(
+    platform: &Platform,
+    by: Option<&Administrator>,
+    id: &str,
+    submitted: &Submitted<OrgRequest>,
+) -> Result<Org, ManagementError> {
+    let known = get(platform, id).await?;
+    let update = OrgUpdate::read(&known, submitted)?;
+    write_update(platform, by, known, update).await
+}
+
 /// Changes name or limits of an org.
 pub async fn update(
     platform: &Platform,
@@ -207,7 +220,15 @@ pub async fn update(
     id: &str,
     update: OrgUpdate,
 ) -> Result<Org, ManagementError> {
-    let known = get(platform, id).await?;
+    write_update(platform, by, get(platform, id).await?, update).await
+}
+
+async fn write_update(
+    platform: &Platform,
+    by: Option<&Administrator>,
+    known: Org,
+    update: OrgUpdate,
+) -> Result<Org, ManagementError> {
     let OrgUpdate { name, limits } = update;
     let org = Org {
         name: name.unwrap_or_else(|| known.name.clone()),

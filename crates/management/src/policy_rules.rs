@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "policyRule";
+pub(crate) const MODEL: &str = "policyRule";
 /// `type` of a rule.
 pub const TYPE: &str = "RESOURCE_ACCESS";
 /// The group of every user, as rules may call it instead of by its id.

@@ -17,13 +17,13 @@ use tenterhook_platform::{OrgSnapshot, Platform, context::user_context};
 
 use crate::{
     administrator::{Administrator, ManagementError, org_of},
-    hooks::{find, not_found},
-    request::{Given, Submitted},
+    hooks::find_ready,
+    request::{Given, NO_OBJECT, Submitted},
     users,
 };
 
 /// What the summary of an error names.
-pub const MODEL: &str = "preview";
+pub(crate) const MODEL: &str = "preview";
 
 /// What a request says of a preview. Documents, answers and schemas are JSON of the hook contract, which reads them.
 #[derive(Clone, Default)]
@@ -129,8 +129,7 @@ pub async fn preview(
     submitted: &Submitted<PreviewRequest>,
 ) -> Result<Preview, ManagementError> {
     let org = org_of(platform, administrator)?;
-    let hook = find(&org, id)?;
-    let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
+    let (hook, ready) = find_ready(&org, id)?;
     let wanted = Wanted::read(submitted, &org.profile_schema)?;
     let kind = ready.kind();
     let (document, event_id) = preview_document(platform, administrator, &org, ready, &wanted).await?;
@@ -213,9 +212,10 @@ fn invalid(error: &DocumentError) -> ManagementError {
 impl<'a> Wanted<'a> {
     fn read(submitted: &'a Submitted<PreviewRequest>, of_org: &Arc<ProfileSchema>) -> Result<Self, ManagementError> {
         let wrong = |field: &str, text: &str| Err(ManagementError::field(field, text));
-        if let Some(problem) = submitted.unsupported.first() {
-            return Err(ManagementError::Invalid { subject: MODEL.to_owned(), causes: vec![problem.clone()] });
+        if !submitted.is_object {
+            return wrong(MODEL, NO_OBJECT);
         }
+        submitted.refuse_unsupported(MODEL)?;
         let PreviewRequest { inputs, document, call, answer, profile_schema } = &submitted.request;
         let about = match (inputs, document.value()) {
             (Given::Absent, Some(document)) => About::Document(document),

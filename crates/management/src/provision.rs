@@ -235,8 +235,8 @@ pub(crate) fn server_of(
     }
 }
 
-/// The signing key of a new authorization server; the writes of it, of the next one, of the server, and of the scopes
-/// that every server has.
+/// The signing key of a new authorization server, and the writes of the server, its signing key, its next key and its
+/// system scopes.
 pub(crate) fn server_objects(
     platform: &Platform,
     server: &AuthorizationServer,

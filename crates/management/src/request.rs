@@ -22,7 +22,7 @@ pub const BLANK: &str = "The field cannot be left blank";
 /// A member has the wrong type, or a value that it cannot have.
 pub const INVALID: &str = "The field has an invalid value";
 /// The body is JSON of another kind.
-pub const NO_OBJECT: &str = "The body must be a JSON object";
+pub(crate) const NO_OBJECT: &str = "The body must be a JSON object";
 pub(crate) const NAME_ONE: &str = "Name at least one";
 
 /// What a request says of one member.
@@ -60,7 +60,7 @@ impl<T> Given<T> {
         }
     }
 
-    /// The same of another type.
+    /// Converts the value, if there is one.
     pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Given<U> {
         match self {
             Self::Absent => Given::Absent,
@@ -131,21 +131,21 @@ impl<T> Named<T> {
         self.0.as_ref().unwrap_or(&Given::Absent)
     }
 
-    /// The same of another type.
+    /// Converts the value, if there is one.
     pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Named<U> {
         Named(self.0.map(|given| given.map(of)))
     }
 }
 
 impl<T: Clone> Named<T> {
-    /// Puts what `update` says in the place of what was there, if it names the member.
+    /// Replaces the value by that of `update`, if `update` names the member.
     pub(crate) fn put(&mut self, update: &Self) {
         if update.0.is_some() {
             *self = update.clone();
         }
     }
 
-    /// The same of an object, whose members are merged when both are objects.
+    /// Like [`put`](Self::put), but if both values are objects, `members` merges them.
     pub(crate) fn merge(&mut self, update: &Self, members: impl FnOnce(&mut T, &T)) {
         match (&mut self.0, &update.0) {
             (Some(Given::Is(own)), Some(Given::Is(update))) => members(own, update),
@@ -190,8 +190,27 @@ pub fn check_name(name: &str) -> Result<(), String> {
 pub struct Submitted<T> {
     /// The members that the resource takes.
     pub request: T,
+    /// Whether the body is a JSON object. Another body has no members.
+    pub is_object: bool,
     /// One text for each member that the resource does not take.
     pub unsupported: Vec<String>,
+}
+
+impl<T> Submitted<T> {
+    /// An object without members that the resource does not take.
+    pub fn of(request: T) -> Self {
+        Self { request, is_object: true, unsupported: Vec::new() }
+    }
+
+    /// Refuses members that the resource does not take. Only the first one is named.
+    pub(crate) fn refuse_unsupported(&self, subject: &str) -> Result<(), ManagementError> {
+        match self.unsupported.first() {
+            None => Ok(()),
+            Some(problem) => {
+                Err(ManagementError::Invalid { subject: subject.to_owned(), causes: vec![problem.clone()] })
+            }
+        }
+    }
 }
 
 /// Everything wrong with a request, in the order in which its members are looked at.
@@ -208,15 +227,18 @@ impl Causes {
         Self { model, first: None, texts: Vec::new() }
     }
 
-    /// Begins with the members of a request that are not supported.
+    /// Begins with a body that is no object, and with the members of a request that are not supported.
     pub(crate) fn of<T>(model: &'static str, submitted: &Submitted<T>) -> Self {
         let mut causes = Self::none(model);
         causes.add_unsupported(submitted);
         causes
     }
 
-    /// Adds the members of a request that are not supported.
+    /// Adds that the body is no object, and the members of a request that are not supported.
     pub(crate) fn add_unsupported<T>(&mut self, submitted: &Submitted<T>) {
+        if !submitted.is_object {
+            self.add(self.model, NO_OBJECT);
+        }
         if !submitted.unsupported.is_empty() {
             self.first.get_or_insert_with(|| self.model.to_owned());
             self.texts.extend_from_slice(&submitted.unsupported);
@@ -279,8 +301,18 @@ impl Causes {
 
     /// A required text of any length; `None` is a problem that has been noted.
     pub(crate) fn required(&mut self, member: &str, given: &Given<String>) -> Option<String> {
+        self.required_text_of(member, given, String::as_str)
+    }
+
+    /// The same of a value that `text` reads, such as a secret, so that its text is not copied.
+    pub(crate) fn required_text_of<T: Clone>(
+        &mut self,
+        member: &str,
+        given: &Given<T>,
+        text: impl FnOnce(&T) -> &str,
+    ) -> Option<T> {
         match given {
-            Given::Is(text) if !text.trim().is_empty() => Some(text.clone()),
+            Given::Is(value) if !text(value).trim().is_empty() => Some(value.clone()),
             Given::Is(_) | Given::Absent => {
                 self.add(member, BLANK);
                 None
@@ -321,7 +353,7 @@ impl Causes {
         self.listed(member, given).unwrap_or_default()
     }
 
-    /// The same, where a member that is absent is something else than a list without items.
+    /// Like [`texts`](Self::texts), but `None` when the member is absent.
     pub(crate) fn listed(&mut self, member: &str, given: &Given<Vec<String>>) -> Option<Vec<String>> {
         match given {
             Given::Absent => None,
@@ -337,14 +369,7 @@ impl Causes {
 
     /// A number or a flag.
     pub(crate) fn plain<T: Copy>(&mut self, member: &str, given: &Given<T>, default: T) -> T {
-        match given {
-            Given::Absent => default,
-            Given::Is(value) => *value,
-            Given::Wrong => {
-                self.add(member, INVALID);
-                default
-            }
-        }
+        self.given(member, given).copied().unwrap_or(default)
     }
 
     /// A member that has one value, or is absent.
@@ -352,7 +377,7 @@ impl Causes {
         self.only(member, given, value, &format!("Only `{value}` is supported"));
     }
 
-    /// The same, with why there is no other value.
+    /// Like [`constant`](Self::constant), with `why` as the text of the problem.
     pub(crate) fn only(&mut self, member: &str, given: &Given<String>, value: &str, why: &str) {
         match given {
             Given::Absent => {}

@@ -1,6 +1,6 @@
 //! What the operations of every resource of the configuration have in common: judge, commit, log.
 
-use tenterhook_contract::Timestamp;
+use tenterhook_contract::{Timestamp, party::Target};
 use tenterhook_model::{ConfigurationRecord, ConfigurationWrite, Status};
 use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
 
@@ -58,6 +58,11 @@ pub(crate) trait Resource: ConfigurationRecord + Clone {
 
     /// Type and text of the event that says what was done to it.
     fn event(done: Done) -> (String, String);
+
+    /// It as the target of a log event.
+    fn target(&self) -> Target {
+        named_target(&self.id().to_string(), Self::TARGET, self.name())
+    }
 
     /// Whether another resource below the same parent takes this one's name.
     fn takes_name_of(&self, other: &Self) -> bool {
@@ -177,8 +182,7 @@ pub(crate) async fn set_status<T: Switchable>(
 /// Logs what was done to a resource.
 pub(crate) fn log<T: Resource>(platform: &Platform, administrator: &Administrator, resource: &T, done: Done) {
     let (event_type, message) = T::event(done);
-    let target = named_target(&resource.id().to_string(), T::TARGET, resource.name());
-    log_change(platform, administrator, &event_type, &message, target);
+    log_change(platform, administrator, &event_type, &message, resource.target());
 }
 
 /// Refuses a resource whose name another one below its parent has.

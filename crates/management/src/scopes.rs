@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "scope";
+pub(crate) const MODEL: &str = "scope";
 
 /// What a request says of a scope.
 #[derive(Clone, Debug, Default)]

@@ -185,7 +185,7 @@ impl Rig {
     /// When it is refused.
     pub async fn hook(&self, policy: PolicyRequest) -> HookId {
         let request = HookRequest { policy: Named::is(policy), ..hook_request("Hook", "https://service.example/hook") };
-        let submitted = Submitted { request, unsupported: Vec::new() };
+        let submitted = Submitted::of(request);
         let hook = hooks::create(&self.platform, &self.administrator().await, &submitted).await.unwrap();
         let on_rule = |org: &OrgSnapshot| {
             let rule = org.configuration.rules.get(&self.org.rule_id).ok_or(())?;
@@ -228,18 +228,26 @@ impl Rig {
     /// # Panics
     /// When the log cannot be read.
     pub async fn events(&self, event_type: &str) -> Vec<LogEvent<'static>> {
-        self.platform.log().flush().await;
-        let query = LogQuery {
-            org_id: self.org_id.clone(),
-            since: None,
-            until: None,
-            after: None,
-            descending: false,
-            polling: true,
-            filter: LogFilter::default(),
-            limit: EVENTS_MAX,
-        };
-        let events = self.platform.store().query_log(&query).await.unwrap().events;
-        events.into_iter().filter(|event| event.event_type == event_type).collect()
+        events(&self.platform, &self.org_id, event_type).await
     }
+}
+
+/// The System Log's events of a type in an org, oldest first.
+///
+/// # Panics
+/// When the log cannot be read.
+pub async fn events(platform: &Platform, org_id: &OrgId, event_type: &str) -> Vec<LogEvent<'static>> {
+    platform.log().flush().await;
+    let query = LogQuery {
+        org_id: org_id.clone(),
+        since: None,
+        until: None,
+        after: None,
+        descending: false,
+        polling: true,
+        filter: LogFilter::default(),
+        limit: EVENTS_MAX,
+    };
+    let events = platform.store().query_log(&query).await.unwrap().events;
+    events.into_iter().filter(|event| event.event_type == event_type).collect()
 }

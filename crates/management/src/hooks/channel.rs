@@ -63,7 +63,7 @@ pub(super) fn read(
             causes.add("channel.config", BLANK);
             return None;
         }
-        // It is among the unsupported members.
+        // `Members` has noted the wrong type.
         Given::Wrong => return None,
     };
     let uri = read_uri("channel.config.uri", &config.uri, registry, causes);
@@ -222,7 +222,7 @@ fn read_auth_scheme(
             return None;
         }
         Given::Is(scheme) => scheme,
-        // It is among the unsupported members.
+        // `Members` has noted the wrong type.
         Given::Wrong => return None,
     };
     let kind = causes.required("channel.config.authScheme.type", scheme.kind.given());
@@ -297,7 +297,7 @@ fn read_hook_key(config: &ConfigRequest, registry: Registry<'_>, causes: &mut Ca
 }
 
 fn read_secret(member: &str, named: &Named<Secret>, causes: &mut Causes) -> Option<Secret> {
-    causes.required(member, &named.given().clone().map(|secret| secret.expose().to_owned())).map(Secret::new)
+    causes.required_text_of(member, named.given(), Secret::expose)
 }
 
 /// A client id or a scope, bounded and printable (RFC 6749 appendix A).

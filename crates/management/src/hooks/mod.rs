@@ -1,6 +1,6 @@
 //! Inline hooks: the operations of `management-api.md` section 3.
 //!
-//! What a request says is in [`request`](HookRequest), what it may say in [`rules`].
+//! [`HookRequest`] holds the members of a request; [`rules`] checks them.
 
 mod channel;
 mod policy;
@@ -17,8 +17,8 @@ use tenterhook_contract::{
     party::Target,
     problem::{Problem, bounded},
 };
-use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, TestCall};
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite, ErrorCode};
+use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, ReadyHook, TestCall};
+use tenterhook_model::{ConfigurationWrite, ErrorCode};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_target};
 
 pub use self::request::{
@@ -28,11 +28,12 @@ use self::rules::Registry;
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
     associations, orgs,
-    request::{Given, NO_OBJECT, Named, Submitted},
+    request::{Given, INVALID, NO_OBJECT, Named, Submitted},
+    resource::{Change, Done, Resource, changed, find_below, log, not_found},
 };
 
 /// What the summary of an error names.
-pub const MODEL: &str = "inlineHook";
+pub(crate) const MODEL: &str = "inlineHook";
 
 /// An operation that changes a hook that exists.
 #[derive(Clone, Copy)]
@@ -48,12 +49,30 @@ pub enum HookChange<'a> {
 }
 
 impl HookChange<'_> {
-    fn event(self) -> (&'static str, &'static str) {
+    fn done(self) -> Done {
         match self {
-            Self::Replace(_) | Self::Update(_) => ("inline_hook.updated", "Inline hook has been updated"),
-            Self::Activate => ("inline_hook.activated", "Inline hook has been activated"),
-            Self::Deactivate => ("inline_hook.deactivated", "Inline hook has been deactivated"),
+            Self::Replace(_) | Self::Update(_) => Done::Updated,
+            Self::Activate => Done::Activated,
+            Self::Deactivate => Done::Deactivated,
         }
+    }
+}
+
+impl Resource for InlineHook {
+    const KIND: &'static str = "InlineHook";
+    const TARGET: &'static str = "InlineHook";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn event(done: Done) -> (String, String) {
+        let past = done.past();
+        (format!("inline_hook.{past}"), format!("Inline hook has been {past}"))
+    }
+
+    fn target(&self) -> Target {
+        hook_target(self.id.as_str(), &self.name)
     }
 }
 
@@ -82,7 +101,7 @@ pub fn list(
 ) -> Result<Vec<InlineHook>, ManagementError> {
     let org = org_of(platform, administrator)?;
     if hook_type.is_some_and(|name| org.hook_types.kind(name).is_none()) {
-        return Err(ManagementError::field("type", "The field has an invalid value"));
+        return Err(ManagementError::field("type", INVALID));
     }
     let hooks = org.configuration.hooks.iter();
     Ok(hooks.filter(|hook| hook_type.is_none_or(|name| hook.hook_type == *name)).cloned().collect())
@@ -100,16 +119,12 @@ pub async fn create(
     submitted: &Submitted<HookRequest>,
 ) -> Result<InlineHook, ManagementError> {
     let (now, (unix_ms, entropy)) = (platform.now(), platform.id_parts());
-    let hook = platform
-        .change(&administrator.token.org_id, |org| {
-            orgs::check_room_for_hook(org)?;
-            let id = HookId::from_parts(unix_ms, entropy);
-            let hook = rules::created(submitted, registry(platform, org), id, now)?;
-            Ok::<_, ManagementError>((vec![put(&hook)], hook))
-        })
-        .await?;
-    log_change(platform, administrator, "inline_hook.created", "Inline hook has been created", target_of(&hook));
-    Ok(hook)
+    changed(platform, administrator, Done::Created, |org| {
+        orgs::check_room_for_hook(org)?;
+        let id = HookId::from_parts(unix_ms, entropy);
+        Ok(Change::put(rules::created(submitted, registry(platform, org), id, now)?))
+    })
+    .await
 }
 
 /// Changes a hook.
@@ -134,13 +149,12 @@ pub async fn change(
                 }
             };
             let changed = hook != *stored;
-            let writes = if changed { vec![put(&hook)] } else { Vec::new() };
+            let writes = if changed { vec![hook.put()] } else { Vec::new() };
             Ok::<_, ManagementError>((writes, (hook, changed)))
         })
         .await?;
     if changed {
-        let (event_type, message) = change.event();
-        log_change(platform, administrator, event_type, message, target_of(&hook));
+        log(platform, administrator, &hook, change.done());
     }
     Ok(hook)
 }
@@ -153,12 +167,12 @@ pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str
             let hook = find(org, id)?;
             rules::check_deletable(hook)?;
             let changed = associations::on_deletion(&org.configuration, &hook.id, now)?;
-            let mut writes = vec![ConfigurationWrite::Delete(hook.id.to_string())];
+            let mut writes = vec![hook.removal()];
             writes.extend(changed.iter().map(|(_, object)| ConfigurationWrite::put(object.clone())));
             Ok::<_, ManagementError>((writes, (hook.clone(), changed)))
         })
         .await?;
-    log_change(platform, administrator, "inline_hook.deleted", "Inline hook has been deleted", target_of(&hook));
+    log(platform, administrator, &hook, Done::Deleted);
     for (association, object) in &changed {
         (association.log_update)(platform, administrator, object);
     }
@@ -173,8 +187,7 @@ pub async fn execute(
     document: Given<TestDocument>,
 ) -> Result<Executed, ManagementError> {
     let org = org_of(platform, administrator)?;
-    let hook = find(&org, id)?;
-    let ready = org.hook(&hook.id).ok_or_else(|| not_found(id))?;
+    let (hook, ready) = find_ready(&org, id)?;
     let description = ready.kind().description();
     if hook.status == HookStatus::Inactive {
         return Err(ManagementError::field("status", "An inactive inline hook cannot be executed"));
@@ -207,9 +220,7 @@ pub async fn execute(
 
 /// The state of a hook's circuit breaker on this node.
 pub fn breaker(platform: &Platform, administrator: &Administrator, id: &str) -> Result<BreakerReport, ManagementError> {
-    let org = org_of(platform, administrator)?;
-    let hook = find(&org, id)?;
-    Ok(org.hook(&hook.id).ok_or_else(|| not_found(id))?.breaker())
+    Ok(find_ready(&*org_of(platform, administrator)?, id)?.1.breaker())
 }
 
 /// Closes a hook's circuit breaker on this node and forgets its results.
@@ -219,11 +230,11 @@ pub fn reset_breaker(
     id: &str,
 ) -> Result<BreakerReport, ManagementError> {
     let org = org_of(platform, administrator)?;
-    let hook = find(&org, id)?;
-    org.hook(&hook.id).ok_or_else(|| not_found(id))?.reset_breaker();
+    let (hook, ready) = find_ready(&org, id)?;
+    ready.reset_breaker();
     let message = "Circuit breaker of inline hook has been reset";
-    log_change(platform, administrator, "inline_hook.updated", message, target_of(hook));
-    breaker(platform, administrator, id)
+    log_change(platform, administrator, "inline_hook.updated", message, hook.target());
+    Ok(ready.breaker())
 }
 
 fn registry<'a>(platform: &Platform, org: &'a OrgSnapshot) -> Registry<'a> {
@@ -242,18 +253,16 @@ fn of_call(failure: &CallFailure) -> ManagementError {
     ManagementError::Hook { code, causes: vec![format!("{}: {failure}", failure.code)] }
 }
 
+/// The hook with this id.
 pub(crate) fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a InlineHook, ManagementError> {
-    org.configuration.hooks.find(id).ok_or_else(|| not_found(id))
+    find_below(org, &(), id)
 }
 
-pub(crate) fn not_found(id: &str) -> ManagementError {
-    ManagementError::NotFound { id: id.to_owned(), kind: "InlineHook" }
-}
-
-pub(crate) fn put(hook: &InlineHook) -> ConfigurationWrite {
-    ConfigurationWrite::put(ConfigurationObject::Hook(Box::new(hook.clone())))
-}
-
-pub(crate) fn target_of(hook: &InlineHook) -> Target {
-    hook_target(hook.id.as_str(), &hook.name)
+/// The hook with this id, and the same ready to be called.
+pub(crate) fn find_ready<'a>(
+    org: &'a OrgSnapshot,
+    id: &str,
+) -> Result<(&'a InlineHook, &'a Arc<ReadyHook>), ManagementError> {
+    let hook = find(org, id)?;
+    Ok((hook, org.hook(&hook.id).ok_or_else(|| not_found::<InlineHook>(id))?))
 }

@@ -129,18 +129,9 @@ pub(super) const RETRIES: [(&str, Option<Retry>); 3] =
 pub(super) const MODES: [(&str, BreakerMode); 3] =
     [("on", BreakerMode::On), ("off", BreakerMode::Off), ("dry_run", BreakerMode::DryRun)];
 
+/// The name of a value on the wire.
 fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
     names.iter().find(|(_, own)| own == value).map(|(name, _)| *name).unwrap_or_default()
-}
-
-/// The name of a retry on the wire.
-fn retry_name(retry: Option<Retry>) -> &'static str {
-    name_of(&RETRIES, &retry)
-}
-
-/// The name of a breaker's mode on the wire.
-fn breaker_mode_name(mode: BreakerMode) -> &'static str {
-    name_of(&MODES, &mode)
 }
 
 /// The name of a failure policy on the wire.
@@ -261,7 +252,7 @@ impl PolicyRequest {
     fn of(policy: &HookPolicy) -> Self {
         Self {
             timeout_ms: Named::is(policy.timeout_ms),
-            retry: Named::is(retry_name(policy.retry)),
+            retry: Named::is(name_of(&RETRIES, &policy.retry)),
             failure_policy: Named::is(failure_policy_name(&policy.failure)),
             fallback_commands: Named::nullable(policy.fallback().map(|fallback| fallback.commands().to_vec())),
             max_concurrent: Named::nullable(policy.max_concurrent),
@@ -285,7 +276,7 @@ impl PolicyRequest {
 impl BreakerRequest {
     fn of(breaker: &BreakerPolicy) -> Self {
         Self {
-            mode: Named::is(breaker_mode_name(breaker.mode)),
+            mode: Named::is(name_of(&MODES, &breaker.mode)),
             failure_rate_percent: Named::is(breaker.failure_rate_percent),
             minimum_calls: Named::is(breaker.minimum_calls),
             window_seconds: Named::is(breaker.window_seconds),

@@ -12,7 +12,7 @@ use tenterhook_model::Objects;
 use super::{MODEL, channel, policy, request::HookRequest};
 use crate::{
     administrator::ManagementError,
-    request::{BLANK, Causes, Given, INVALID, NO_OBJECT, Named, Submitted},
+    request::{BLANK, Causes, Given, INVALID, Named, Submitted},
 };
 
 /// What a hook is checked against: the rest of the org.
@@ -104,9 +104,9 @@ pub fn updated(
     registry: Registry<'_>,
     now: Timestamp,
 ) -> Result<InlineHook, ManagementError> {
-    let Submitted { request, unsupported } = submitted;
-    let request = HookRequest::updated(hook, request);
-    replaced(hook, &Submitted { request, unsupported: unsupported.clone() }, registry, now)
+    let request = HookRequest::updated(hook, &submitted.request);
+    let unsupported = submitted.unsupported.clone();
+    replaced(hook, &Submitted { request, is_object: submitted.is_object, unsupported }, registry, now)
 }
 
 /// The hook activated; unchanged when it already is (`open-questions.md` B16).
@@ -165,7 +165,7 @@ impl Draft {
     ) -> Option<Self> {
         let Submitted { request, .. } = submitted;
         causes.add_unsupported(submitted);
-        if submitted.unsupported.iter().any(|problem| *problem == format!("{MODEL}: {NO_OBJECT}")) {
+        if !submitted.is_object {
             return None;
         }
         let name = causes.required("name", request.name.given());
@@ -186,7 +186,7 @@ impl Draft {
                 causes.add("channel", BLANK);
                 None
             }
-            // It is among the unsupported members.
+            // `Members` has noted the wrong type.
             Given::Wrong => None,
         };
         let policy = match &request.policy.0 {

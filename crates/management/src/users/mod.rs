@@ -26,10 +26,10 @@ use crate::{
     request::{BLANK, Submitted},
 };
 
-use self::request::UserDraft;
+use self::request::{MODEL, UserDraft};
 pub use self::{
     password_hash::HashRequest,
-    request::{MODEL, PASSWORD_MODEL, PROVIDER, PasswordRequest, UserRequest, user_type_of},
+    request::{PROVIDER, PasswordRequest, UserRequest, user_type_of},
 };
 pub use lifecycle::{change_password, delete, transition};
 
@@ -77,7 +77,8 @@ async fn add(
     password: Option<NewPassword>,
     activate: bool,
 ) -> Result<User, ManagementError> {
-    let id = UserId::from_parts(platform.id_parts().0, platform.id_parts().1);
+    let (unix_ms, random) = platform.id_parts();
+    let id = UserId::from_parts(unix_ms, random);
     let user = new_user(platform, administrator.token.org_id.clone(), id, profile, password, activate).await?;
     platform.store().insert_user(&user).await?;
     log_change(platform, administrator, "user.lifecycle.create", "Create Okta user", user_target(&user));
@@ -140,7 +141,7 @@ pub async fn list(
 /// Changes attributes and the password of a user. A new password ends an expiry or a recovery that is pending.
 ///
 /// # Errors
-/// Everything that is wrong with the request or the profile; a login that is taken; a user who has left.
+/// When the request or the profile is invalid, the login is taken, or the user is deactivated.
 pub async fn update(
     platform: &Platform,
     administrator: &Administrator,

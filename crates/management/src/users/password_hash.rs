@@ -153,7 +153,7 @@ mod tests {
             key_size: size,
             digest_algorithm: text("digestAlgorithm"),
         };
-        let mut causes = Causes::of("profile", &Submitted { request: (), unsupported: Vec::new() });
+        let mut causes = Causes::of("profile", &Submitted::of(()));
         let read = request.read(&mut causes);
         match causes.finish() {
             Ok(()) => Ok(read.unwrap()),

@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// The subject of an error's summary.
-pub const MODEL: &str = "profile";
+pub(crate) const MODEL: &str = "profile";
 /// The same where a password is changed.
-pub const PASSWORD_MODEL: &str = "password";
+const PASSWORD_MODEL: &str = "password";
 /// Type and name of the provider of the credentials of every user.
 pub const PROVIDER: &str = "OKTA";
 

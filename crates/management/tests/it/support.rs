@@ -8,7 +8,7 @@ use tenterhook_model::Configuration;
 
 /// A request without members that the resource does not take.
 pub(crate) fn submitted<T>(request: T) -> Submitted<T> {
-    Submitted { request, unsupported: Vec::new() }
+    Submitted::of(request)
 }
 
 /// A member that is a text.

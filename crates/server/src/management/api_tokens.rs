@@ -52,7 +52,6 @@ struct NetworkBody {
 }
 
 impl ResourceBody for TokenBody {
-    const MODEL: &'static str = api_tokens::MODEL;
     const MEMBERS: Members = Members {
         taken: &["name", "userId", "network.connection"],
         read_only: &[

@@ -8,10 +8,10 @@ use axum::{
     http::{header, request::Parts},
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tenterhook_management::{
     administrator::Administrator,
-    request::{Given, NO_OBJECT, Named, Submitted},
+    request::{Given, Named, Submitted},
 };
 use tenterhook_platform::{Caller, OrgSnapshot, Platform};
 
@@ -131,8 +131,6 @@ impl RequestBody for NoBody {
 /// Every member is a [`Given`](tenterhook_management::request::Given), or a struct of such members that is read with
 /// [`below`]: reading never fails. [`Members`] has the same names as the struct, and those that are not read.
 pub(crate) trait ResourceBody: DeserializeOwned + Default + Described + Send + 'static {
-    /// The subject of an error's summary.
-    const MODEL: &'static str;
     /// Which members a body may have.
     const MEMBERS: Members;
     /// The request as the operations get it.
@@ -140,9 +138,9 @@ pub(crate) trait ResourceBody: DeserializeOwned + Default + Described + Send + '
 
     fn into_request(self) -> Self::Request;
 
-    /// What is wrong with a body whatever its members say: that it is no object, or has members that are not supported.
+    /// One text for each member that is not supported.
     fn unsupported(body: &Value) -> Vec<String> {
-        if body.is_object() { Self::MEMBERS.problems(body) } else { vec![format!("{}: {NO_OBJECT}", Self::MODEL)] }
+        Self::MEMBERS.problems(body)
     }
 }
 
@@ -151,7 +149,7 @@ pub(crate) fn below<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(de
     Ok(object(Value::deserialize(deserializer)?))
 }
 
-/// The same for an object whose absence means something else than an empty object. Null means an empty object.
+/// Like [`below`], but `None` when the member is absent. Null is read as an empty object.
 pub(crate) fn below_if_given<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -162,25 +160,18 @@ pub(crate) fn below_if_given<'de, D: Deserializer<'de>, T: DeserializeOwned + De
 pub(crate) fn objects<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Given<Vec<T>>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Null => Given::Absent,
-        Value::Array(items) if items.iter().all(Value::is_object) => {
-            let items = items.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
-            items.map_or(Given::Wrong, Given::Is)
-        }
-        _ => Given::Wrong,
-    })
+    let given = Given::<Vec<Map<String, Value>>>::deserialize(deserializer)?;
+    let Given::Is(items) = given else { return Ok(given.map(|_| Vec::new())) };
+    let items = items.into_iter().map(|item| serde_json::from_value(Value::Object(item)));
+    Ok(items.collect::<Result<_, _>>().map_or(Given::Wrong, Given::Is))
 }
 
 /// Reads a member that is an object with members of its own, and that may be named or not.
 pub(crate) fn named_object<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<Named<T>, D::Error> {
-    Ok(Named(Some(match Value::deserialize(deserializer)? {
-        Value::Null => Given::Absent,
-        value if value.is_object() => Given::Is(object(value)),
-        _ => Given::Wrong,
-    })))
+    let named = Named::<Map<String, Value>>::deserialize(deserializer)?;
+    Ok(named.map(|members| object(Value::Object(members))))
 }
 
 fn object<T: DeserializeOwned + Default>(value: Value) -> T {
@@ -193,8 +184,8 @@ pub(crate) struct Body<T: ResourceBody>(pub(crate) Submitted<T::Request>);
 
 /// Reads a body.
 pub(super) fn submitted<T: ResourceBody>(value: Value) -> Submitted<T::Request> {
-    let unsupported = T::unsupported(&value);
-    Submitted { request: object::<T>(value).into_request(), unsupported }
+    let (is_object, unsupported) = (value.is_object(), T::unsupported(&value));
+    Submitted { request: object::<T>(value).into_request(), is_object, unsupported }
 }
 
 impl<T: ResourceBody> RequestBody for Body<T> {
@@ -233,7 +224,7 @@ pub(crate) struct JsonBody {
 impl JsonBody {
     /// `{}`.
     pub(crate) fn empty_object() -> Self {
-        Self { value: Value::Object(serde_json::Map::new()), bytes: Bytes::from_static(b"{}") }
+        Self { value: Value::Object(Map::new()), bytes: Bytes::from_static(b"{}") }
     }
 }
 

@@ -65,7 +65,6 @@ struct ClaimConditionsBody {
 }
 
 impl ResourceBody for ClaimBody {
-    const MODEL: &'static str = claims::MODEL;
     const MEMBERS: Members = Members {
         taken: &["name", "status", "claimType", "valueType", "value", "alwaysIncludeInToken", "conditions.scopes"],
         read_only: &["id", "system", "_links"],

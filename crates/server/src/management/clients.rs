@@ -57,7 +57,6 @@ pub(super) struct ClientBody {
 }
 
 impl ResourceBody for ClientBody {
-    const MODEL: &'static str = clients::MODEL;
     const MEMBERS: Members = Members {
         taken: &[
             "client_name",

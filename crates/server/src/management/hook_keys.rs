@@ -2,7 +2,6 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tenterhook_contract::hook_key::HookKey;
 use tenterhook_management::{
     hook_keys::{self, HookKeyRequest},
@@ -45,7 +44,6 @@ pub(super) struct HookKeyBody {
 }
 
 impl ResourceBody for HookKeyBody {
-    const MODEL: &'static str = hook_keys::MODEL;
     const MEMBERS: Members = Members {
         taken: &["name"],
         read_only: &["id", "keyId", "created", "lastUpdated", "isUsed", "_embedded", "_links"],
@@ -55,11 +53,6 @@ impl ResourceBody for HookKeyBody {
 
     fn into_request(self) -> HookKeyRequest {
         HookKeyRequest { name: self.name }
-    }
-
-    /// A body that is no object has no name.
-    fn unsupported(body: &Value) -> Vec<String> {
-        Self::MEMBERS.problems(body)
     }
 }
 

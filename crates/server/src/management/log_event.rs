@@ -11,7 +11,7 @@ use tenterhook_model::{self as model, DebugData, LogClient, LogEvent, LogResult}
 
 use super::{answer::Date, paging::Listed};
 
-/// An event as the API shows it. It takes its texts from the event, so that none is copied.
+/// An event as the API shows it. It borrows the long texts of the event.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "LogEvent"))]

@@ -7,7 +7,7 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{Secret, id::OrgId};
 use tenterhook_management::{
-    orgs::{self, LimitsRequest, NewOrg, OrgRequest, OrgUpdate},
+    orgs::{self, LimitsRequest, NewOrg, OrgRequest},
     request::Given,
 };
 use tenterhook_model::{self as model, Org, OrgLimits};
@@ -113,22 +113,24 @@ impl From<LimitsBody> for LimitsRequest {
     }
 }
 
+/// The members that a body may have, also one that creates an org.
+const MEMBERS: Members = Members {
+    taken: &[
+        "host",
+        "status",
+        "name",
+        "limits.hooks",
+        "limits.clients",
+        "limits.users",
+        "limits.inFlight",
+        "limits.apiRequestsPerMinute",
+    ],
+    read_only: &["id", "created", "_links"],
+    refused: &[],
+};
+
 impl ResourceBody for NewOrgBody {
-    const MODEL: &'static str = orgs::MODEL;
-    const MEMBERS: Members = Members {
-        taken: &[
-            "host",
-            "status",
-            "name",
-            "limits.hooks",
-            "limits.clients",
-            "limits.users",
-            "limits.inFlight",
-            "limits.apiRequestsPerMinute",
-        ],
-        read_only: &["id", "created", "_links"],
-        refused: &[],
-    };
+    const MEMBERS: Members = MEMBERS;
     type Request = OrgRequest;
 
     fn into_request(self) -> OrgRequest {
@@ -138,21 +140,7 @@ impl ResourceBody for NewOrgBody {
 }
 
 impl ResourceBody for OrgBody {
-    const MODEL: &'static str = orgs::MODEL;
-    const MEMBERS: Members = Members {
-        taken: &[
-            "host",
-            "status",
-            "name",
-            "limits.hooks",
-            "limits.clients",
-            "limits.users",
-            "limits.inFlight",
-            "limits.apiRequestsPerMinute",
-        ],
-        read_only: &["id", "created", "_links"],
-        refused: &[],
-    };
+    const MEMBERS: Members = MEMBERS;
     type Request = OrgRequest;
 
     fn into_request(self) -> OrgRequest {
@@ -294,9 +282,7 @@ async fn retrieve(call: Call) -> Result<Json<OrgAnswer>, ApiError> {
 }
 
 async fn update(call: Call<Body<OrgBody>>) -> Result<Json<OrgAnswer>, ApiError> {
-    let id = call.id("orgId");
-    let update = OrgUpdate::read(&orgs::get(call.platform(), id).await?, &call.body.0)?;
-    let org = orgs::update(call.platform(), Some(call.administrator()), id, update).await?;
+    let org = orgs::replace(call.platform(), Some(call.administrator()), call.id("orgId"), &call.body.0).await?;
     Ok(Json(OrgAnswer::of(call.base_url(), org)))
 }
 

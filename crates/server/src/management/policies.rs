@@ -77,7 +77,6 @@ struct PolicyClientsBody {
 }
 
 impl ResourceBody for PolicyBody {
-    const MODEL: &'static str = policies::MODEL;
     const MEMBERS: Members = Members {
         taken: &["type", "name", "description", "status", "priority", "conditions.clients.include"],
         read_only: &["id", "system", "created", "lastUpdated", "_links"],

@@ -152,7 +152,6 @@ struct HookReferenceBody {
 }
 
 impl ResourceBody for RuleBody {
-    const MODEL: &'static str = rules::MODEL;
     const MEMBERS: Members = Members {
         taken: &[
             "type",

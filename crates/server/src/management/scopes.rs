@@ -59,7 +59,6 @@ pub(super) struct ScopeBody {
 }
 
 impl ResourceBody for ScopeBody {
-    const MODEL: &'static str = scopes::MODEL;
     const MEMBERS: Members = Members {
         taken: &["name", "description", "displayName", "consent", "metadataPublish", "default", "optional"],
         read_only: &["id", "system", "_links"],

@@ -80,7 +80,6 @@ struct SigningBody {
 }
 
 impl ResourceBody for ServerBody {
-    const MODEL: &'static str = servers::MODEL;
     const MEMBERS: Members = Members {
         taken: &[
             "name",

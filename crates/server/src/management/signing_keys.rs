@@ -48,7 +48,6 @@ enum KeyUse {
 }
 
 impl ResourceBody for RotationBody {
-    const MODEL: &'static str = "keyRotate";
     const MEMBERS: Members = Members { taken: &["use"], read_only: &[], refused: &[] };
     type Request = RotationRequest;
 

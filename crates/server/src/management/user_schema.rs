@@ -177,7 +177,6 @@ enum UniqueBody {
 }
 
 impl ResourceBody for SchemaBody {
-    const MODEL: &'static str = MODEL;
     const MEMBERS: Members = Members {
         taken: &["definitions.custom.properties", "definitions.custom.required", "definitions.base.properties"],
         read_only: &[
@@ -202,10 +201,9 @@ impl ResourceBody for SchemaBody {
     type Request = SchemaRequest;
 
     fn into_request(self) -> SchemaRequest {
-        let attribute = |definition: Value| match definition {
-            Value::Null => Given::Absent,
-            definition @ Value::Object(_) => Given::Is(submitted::<AttributeBody>(definition)),
-            _ => Given::Wrong,
+        let attribute = |definition: Value| {
+            let members = Given::<Map<String, Value>>::deserialize(definition).unwrap_or(Given::Wrong);
+            members.map(|members| submitted::<AttributeBody>(Value::Object(members)))
         };
         let attributes = |properties: Map<String, Value>| {
             properties.into_iter().map(|(name, definition)| (name, attribute(definition))).collect()
@@ -226,7 +224,6 @@ impl ResourceBody for SchemaBody {
 }
 
 impl ResourceBody for AttributeBody {
-    const MODEL: &'static str = MODEL;
     const MEMBERS: Members = Members {
         taken: &[
             "title",

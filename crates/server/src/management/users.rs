@@ -188,7 +188,6 @@ struct UserTypeBody {
 }
 
 impl ResourceBody for UserBody {
-    const MODEL: &'static str = users::MODEL;
     const MEMBERS: Members = Members {
         taken: &[
             "profile",
@@ -269,7 +268,6 @@ struct PasswordValueBody {
 }
 
 impl ResourceBody for PasswordChangeBody {
-    const MODEL: &'static str = users::PASSWORD_MODEL;
     const MEMBERS: Members = Members {
         taken: &["oldPassword.value", "newPassword.value"],
         read_only: &[],

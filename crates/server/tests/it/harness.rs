@@ -272,6 +272,16 @@ impl World {
         id
     }
 
+    /// A hook of the flow whose service fails, so that its circuit breaker is open. Returns the service too.
+    pub(crate) async fn hook_with_open_breaker(&self) -> (String, Service) {
+        let service = Service::start(Behaviour::Answer(503, String::new())).await;
+        let id = self.hook(service.address).await;
+        let breaker = json!({ "policy": { "breaker": { "consecutiveFailures": 1 } } });
+        assert_eq!(self.api("POST", &format!("/api/v1/inlineHooks/{id}"), Some(&breaker)).await.status, 200);
+        assert_eq!(self.client_credentials().await.status, 200);
+        (id, service)
+    }
+
     pub(crate) async fn associate(&self, reference: &Value) -> Answer {
         let path = self.rule_path();
         let mut rule = self.api("GET", &path, None).await.json();

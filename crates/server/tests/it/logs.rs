@@ -5,9 +5,9 @@ use std::{borrow::Cow, time::Duration};
 use serde_json::{Value, json};
 use tenterhook_contract::{Timestamp, party::Actor};
 use tenterhook_engine::{Clock as _, SystemClock};
-use tenterhook_model::{DebugData, LogEvent, LogFilter, LogQuery, LogResult, Severity};
+use tenterhook_model::{DebugData, LogEvent, LogResult, Severity};
 use tenterhook_server::ServerLimits;
-use tenterhook_testkit::wait;
+use tenterhook_testkit::{rig, wait};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{ADMIN_TOKEN, Answer, Behaviour, Service, World, hook_body};
@@ -249,21 +249,9 @@ async fn an_invocation_whose_client_has_gone_is_logged_before_the_server_ends() 
         }
         drop(client);
         world.stop().await;
-        world.platform.log().flush().await;
         let org_id = world.platform.org_by_host(None).unwrap().org.id.clone();
-        let query = LogQuery {
-            org_id,
-            since: None,
-            until: None,
-            after: None,
-            descending: false,
-            polling: true,
-            filter: LogFilter::default(),
-            limit: 100,
-        };
-        let events = world.platform.store().query_log(&query).await.unwrap().events;
-        let executed = events.iter().filter(|event| event.event_type == "inline_hook.executed");
-        let reasons = executed.map(|event| event.reason.as_deref().unwrap_or_default()).collect::<Vec<_>>();
+        let executed = rig::events(&world.platform, &org_id, "inline_hook.executed").await;
+        let reasons = executed.iter().map(|event| event.reason.as_deref().unwrap_or_default()).collect::<Vec<_>>();
         assert_eq!(reasons, [reason]);
     }
 }

@@ -29,7 +29,7 @@ use tenterhook_store::{Keyring, Store};
 use tenterhook_testkit::{postgres::execute, wait};
 use tokio::task::JoinSet;
 
-use crate::harness::{Behaviour, Service, World, hook_body, platform_following, store_config};
+use crate::harness::{World, hook_body, platform_following, store_config};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -228,15 +228,10 @@ async fn nothing_is_read_of_a_suspended_org_to_look_for_keys_that_are_due() {
 #[tokio::test]
 async fn an_org_with_an_open_breaker_is_let_go_last() {
     let world = World::start().await;
-    let service = Service::start(Behaviour::Answer(503, String::new())).await;
-    let id = world.hook(service.address).await;
-    let breaker = json!({ "policy": { "breaker": { "consecutiveFailures": 1 } } });
-    assert_eq!(world.api("POST", &format!("/api/v1/inlineHooks/{id}"), Some(&breaker)).await.status, 200);
-    assert_eq!(world.client_credentials().await.status, 200);
+    let (id, _service) = world.hook_with_open_breaker().await;
     let state = || {
         let org = world.platform.org_by_host(None).unwrap();
-        let hook = org.configuration.hooks.iter().next().unwrap().id.clone();
-        org.hook(&hook).unwrap().breaker().state
+        org.hook(&id.parse().unwrap()).unwrap().breaker().state
     };
     assert_eq!(state(), BreakerState::Open);
     for number in 1..=3 {

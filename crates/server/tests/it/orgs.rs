@@ -334,14 +334,10 @@ async fn an_org_has_its_own_rate_limit_and_share_of_open_calls() {
 #[tokio::test]
 async fn another_limit_of_an_org_keeps_what_its_breakers_know() {
     let world = world_with_operator().await;
-    let service = Service::start(Behaviour::Answer(503, String::new())).await;
-    let id = world.hook(service.address).await;
-    let breaker = json!({ "policy": { "breaker": { "consecutiveFailures": 1 } } });
-    assert_eq!(world.api("POST", &format!("/api/v1/inlineHooks/{id}"), Some(&breaker)).await.status, 200);
-    assert_eq!(world.client_credentials().await.status, 200);
+    let (id, _service) = world.hook_with_open_breaker().await;
     let state = || {
         let org = world.platform.org_by_host(None).unwrap();
-        let hook = org.hook(&org.configuration.hooks.iter().next().unwrap().id).unwrap();
+        let hook = org.hook(&id.parse().unwrap()).unwrap();
         (hook.breaker().state, hook.org_limit())
     };
     assert_eq!(state(), (BreakerState::Open, None));

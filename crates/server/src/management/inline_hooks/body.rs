@@ -9,10 +9,9 @@ use tenterhook_contract::Secret;
 use tenterhook_contract::hook::{BreakerPolicy, HookPolicy};
 use tenterhook_management::{
     hooks::{
-        self, AuthSchemeRequest, BreakerRequest, ChannelRequest, ConfigRequest, HeaderRequest, HookRequest,
-        PolicyRequest,
+        AuthSchemeRequest, BreakerRequest, ChannelRequest, ConfigRequest, HeaderRequest, HookRequest, PolicyRequest,
     },
-    request::{Given, NO_OBJECT, Named},
+    request::{Given, Named},
 };
 
 use super::super::{
@@ -133,7 +132,6 @@ const POLICY_MEMBERS: Members = Members {
 };
 
 impl<P: Purpose> ResourceBody for HookBody<P> {
-    const MODEL: &'static str = hooks::MODEL;
     const MEMBERS: Members = MEMBERS;
     type Request = HookRequest;
 
@@ -149,11 +147,12 @@ impl<P: Purpose> ResourceBody for HookBody<P> {
     }
 
     fn unsupported(body: &Value) -> Vec<String> {
-        let Value::Object(members) = body else { return vec![format!("{}: {NO_OBJECT}", Self::MODEL)] };
-        if P::IN_ORDER_OF_HOOK {
-            return unsupported(&Value::Object(objects_first(members.clone())));
+        match body {
+            Value::Object(members) if P::IN_ORDER_OF_HOOK => {
+                unsupported(&Value::Object(objects_first(members.clone())))
+            }
+            body => unsupported(body),
         }
-        unsupported(body)
     }
 }
 
@@ -163,7 +162,7 @@ fn unsupported(body: &Value) -> Vec<String> {
     MEMBERS.problems(body).into_iter().chain(of_policy).collect()
 }
 
-/// The members in the order of a hook that gets them: those that a hook has are before those that it does not have.
+/// Objects before other members, so that causes have the order of the stored hook.
 fn objects_first(members: Map<String, Value>) -> Map<String, Value> {
     let (mut first, mut others) = (Map::new(), Map::new());
     for (name, value) in members {

@@ -8,7 +8,7 @@ mod security;
 mod tests;
 
 use axum::Json;
-use serde_json::Value;
+use serde::Deserialize as _;
 use tenterhook_contract::hook::InlineHook;
 use tenterhook_management::{
     hooks::{self, HookChange, TestDocument},
@@ -111,11 +111,8 @@ async fn delete(call: Call) -> Result<NoContent, ApiError> {
 
 async fn execute(mut call: Call<OptionalJsonBody>) -> Result<Json<ExecuteAnswer>, ApiError> {
     let JsonBody { value, bytes } = call.body.0.take().unwrap_or_else(JsonBody::empty_object);
-    let event_type = Named(value.get("eventType").map(|event_type| match event_type {
-        Value::Null => Given::Absent,
-        Value::String(event_type) => Given::Is(event_type.clone()),
-        _ => Given::Wrong,
-    }));
+    let event_type = value.get("eventType");
+    let event_type = Named(event_type.map(|event_type| Given::deserialize(event_type).unwrap_or(Given::Wrong)));
     let document = if value.is_object() { Given::Is(TestDocument { event_type, bytes }) } else { Given::Wrong };
     let executed = hooks::execute(call.platform(), call.administrator(), call.id("hookId"), document).await?;
     Ok(Json(ExecuteAnswer::of(executed)))

@@ -43,7 +43,6 @@ pub(super) struct PreviewBody {
 }
 
 impl ResourceBody for PreviewBody {
-    const MODEL: &'static str = preview::MODEL;
     const MEMBERS: Members =
         Members { taken: &["inputs", "document", "call", "answer", "profileSchema"], read_only: &[], refused: &[] };
     type Request = PreviewRequest;

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tenterhook_contract::Secret;
 use tenterhook_management::{
     hook_security::{self, NewSigningKey, SigningRequest, TlsRequest, VerificationKey},
@@ -32,17 +31,11 @@ pub(super) struct SigningBody {
 }
 
 impl ResourceBody for SigningBody {
-    const MODEL: &'static str = "signing";
     const MEMBERS: Members = Members { taken: &["version"], read_only: &[], refused: &[] };
     type Request = SigningRequest;
 
     fn into_request(self) -> SigningRequest {
         SigningRequest { version: self.version }
-    }
-
-    /// A body that is no object names no version.
-    fn unsupported(body: &Value) -> Vec<String> {
-        Self::MEMBERS.problems(body)
     }
 }
 
@@ -65,7 +58,6 @@ pub(super) struct TlsBody {
 }
 
 impl ResourceBody for TlsBody {
-    const MODEL: &'static str = "tls";
     const MEMBERS: Members =
         Members { taken: &["caCertificates", "clientCertificate", "clientKey"], read_only: &[], refused: &[] };
     type Request = TlsRequest;
@@ -76,11 +68,6 @@ impl ResourceBody for TlsBody {
             client_certificate: self.client_certificate,
             client_key: self.client_key.map(Secret::new),
         }
-    }
-
-    /// A body that is no object has no settings.
-    fn unsupported(body: &Value) -> Vec<String> {
-        Self::MEMBERS.problems(body)
     }
 }
 
