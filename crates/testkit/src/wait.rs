@@ -34,16 +34,13 @@ pub async fn found<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
     }
 }
 
-/// Waits until `look` finds something, on a thread that may be blocked.
+/// Waits until `state` holds, on a thread that may be blocked.
 ///
 /// # Panics
-/// When it finds nothing within a minute; says `what` was waited for.
-pub fn found_blocking<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// When it does not hold within a minute; says `what` was waited for.
+pub fn until_blocking(what: &str, mut state: impl FnMut() -> bool) {
     let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
+    while !state() {
         assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
         std::thread::sleep(LOOK_EVERY);
     }
@@ -79,7 +76,7 @@ pub async fn skip(time: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use super::{found_blocking, until};
+    use super::{until, until_blocking};
 
     #[tokio::test]
     async fn a_state_that_comes_is_waited_for() {
@@ -90,10 +87,10 @@ mod tests {
         })
         .await;
         let mut looks = 0;
-        let found = found_blocking("the second look", || {
+        until_blocking("the second look", || {
             looks += 1;
-            (looks == 2).then_some(looks)
+            looks == 2
         });
-        assert_eq!(found, 2);
+        assert_eq!(looks, 2);
     }
 }

@@ -57,7 +57,7 @@ fn idle_connections_leave_descriptors_for_hooks() {
     let idle: Vec<_> = (0..245).map(|_| TcpStream::connect(&address).unwrap()).collect();
     // The client's connection is one of them.
     let accepted = before + CONNECTIONS_MAX - 1;
-    wait::found_blocking("all that may be accepted are", || (open_files(&program) >= accepted).then_some(()));
+    wait::until_blocking("all that may be accepted are", || open_files(&program) >= accepted);
     assert!(open_files(&program) < LIMIT as usize, "there is a reserve");
     let token = ready["commands"][0].as_str().unwrap();
     let basic = token.split('\'').nth(1).unwrap();

@@ -22,7 +22,7 @@ fn status(base: &str, host: &str, token: &str, path: &str) -> u16 {
 
 /// Waits until an org answers with this status.
 fn becomes(wanted: u16, ask: impl Fn() -> u16) {
-    wait::found_blocking(&format!("the org answers {wanted}"), || (ask() == wanted).then_some(()));
+    wait::until_blocking(&format!("the org answers {wanted}"), || ask() == wanted);
 }
 
 /// Its secrets would be under a key that no server has.

@@ -198,7 +198,9 @@ fn a_key_file_that_cannot_be_read_is_told_of_once_and_so_is_its_return() {
     let mut server = Program::spawn(&mut command);
     server.line_where(|line| line.starts_with("listening on "));
     let said = |wanted: &str| fs::read_to_string(&log).unwrap().matches(wanted).count();
-    let wait_for = |wanted: &str, count: usize| wait::found_blocking(wanted, || (said(wanted) >= count).then_some(()));
+    let wait_for = |wanted: &str, count: usize| {
+        wait::until_blocking(&format!("the log says {wanted}"), || said(wanted) >= count);
+    };
     let (key, away) = (folder.path().join("master.key"), folder.path().join("away.key"));
     for round in 1..=2 {
         fs::rename(&key, &away).unwrap();

@@ -132,7 +132,7 @@ async fn a_request_is_not_written_on_a_connection_that_the_service_has_closed() 
         let stream = streams.recv().unwrap();
         let port = stream.peer_addr().unwrap().port();
         drop(stream);
-        wait::found_blocking("the close has arrived", || is_closed_by_its_peer(port).then_some(()));
+        wait::until_blocking("the close has arrived", || is_closed_by_its_peer(port));
     }
 }
 
