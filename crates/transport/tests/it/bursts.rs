@@ -17,12 +17,9 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
-use tenterhook_engine::{BoxFuture, Endpoint, FailureCode, SystemClock, Transport as _};
-use tenterhook_testkit::{
-    clock::Sequence,
-    pki::{Authority, Certificate},
-};
-use tenterhook_transport::{EgressPolicy, HttpTransport, Resolve, TransportConfig};
+use tenterhook_engine::{BoxFuture, Endpoint, FailureCode, Transport as _};
+use tenterhook_testkit::pki::{Authority, Certificate};
+use tenterhook_transport::{EgressPolicy, Resolve, TransportConfig};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Barrier,
@@ -30,7 +27,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::rig::{call, hook, strict};
+use crate::rig::{call, hook, resolving, strict};
 
 const BURST: usize = 30;
 
@@ -162,9 +159,7 @@ async fn calls_that_the_pool_lets_wait_for_a_connection_outlive_it() {
         http2_prior_knowledge: true,
         ..TransportConfig::default()
     };
-    let resolver = Arc::new(Forgetful(AtomicUsize::new(0)));
-    let transport =
-        HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap();
+    let transport = resolving(config, Forgetful(AtomicUsize::new(0)));
     let uri = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
     let burst = Burst { endpoint: transport.endpoint(&hook(&uri), None), accepted: Arc::default() };
     tokio::spawn(async move {

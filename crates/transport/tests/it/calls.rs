@@ -14,7 +14,7 @@ use tenterhook_testkit::{
 };
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
-use crate::rig::{SECRET, call, hook, transport};
+use crate::rig::{SECRET, call, hook, made, transport};
 
 #[tokio::test]
 async fn the_request_is_exactly_the_recorded_one() {
@@ -119,7 +119,7 @@ async fn the_user_agent_is_a_knob() {
         policy: EgressPolicy::default().with_plain_http_to_loopback(),
         ..TransportConfig::default()
     };
-    let transport = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Sequence::default())).unwrap();
+    let transport = made(config);
     call(&*transport.endpoint(&hook(&format!("http://{}/", service.address())), None)).await;
     let received = service.received().pop().unwrap();
     assert!(received.headers.contains(&("User-Agent".into(), "Okta-Integrations".into())));

@@ -4,9 +4,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tenterhook_contract::hook::ChannelAuthentication;
-use tenterhook_engine::{Deadline, FailureCode, Progress, SystemClock, Transport as _};
+use tenterhook_engine::{Deadline, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::{
-    clock::Sequence,
     pki::{Authority, Certificate},
     service::{Service, Step},
     transports::Addresses,
@@ -17,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::rig::{call, call_until, hook, strict};
+use crate::rig::{call, call_until, hook, resolving, strict};
 
 #[derive(Deserialize)]
 struct Attack {
@@ -114,9 +113,7 @@ async fn the_address_behind_a_name_is_for_the_operator_only() {
         ("9.9.9.9", "10.20.30.41", "10.20.30.41", "`10.20.30.41` is private"),
         ("9.9.9.9", "[fd00::1]", "fd00::1", "`fd00::1` is unique local"),
     ] {
-        let resolver = Arc::new(Addresses(vec![address.to_owned()]));
-        let entropy = Arc::new(Sequence::default());
-        let transport = HttpTransport::with_resolver(config(deny), Arc::new(SystemClock), entropy, resolver).unwrap();
+        let transport = resolving(config(deny), Addresses(vec![address.to_owned()]));
         // Another test may have made the first refusal, without a log.
         tracing::callsite::rebuild_interest_cache();
         let failure = call(&*transport.endpoint(&hook(&format!("https://{host}/")), None)).await.result.unwrap_err();
@@ -154,9 +151,7 @@ async fn a_name_that_moves_after_it_was_judged_is_judged_again() {
         extra_ca_pem: vec![authority.pem()],
         ..TransportConfig::default()
     };
-    let resolver = Arc::new(Rebinding(0.into()));
-    let entropy = Arc::new(Sequence::default());
-    let transport = HttpTransport::with_resolver(config, Arc::new(SystemClock), entropy, resolver).unwrap();
+    let transport = resolving(config, Rebinding(0.into()));
     let endpoint = transport.endpoint(&hook(&format!("https://localhost:{}/", service.address().port())), None);
     assert!(call(&*endpoint).await.result.is_ok());
     let failure = call(&*endpoint).await.result.unwrap_err();
@@ -200,8 +195,7 @@ fn proxied(authority: &Authority, proxy: &str, allow: &[&str], answers: &[&str])
         extra_ca_pem: vec![authority.pem()],
         ..TransportConfig::default()
     };
-    let resolver = Arc::new(Addresses(answers.iter().map(ToString::to_string).collect()));
-    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
+    resolving(config, Addresses(answers.iter().map(ToString::to_string).collect()))
 }
 
 #[tokio::test]

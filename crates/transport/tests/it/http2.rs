@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_engine::{Deadline, Endpoint, FailureCode, Progress, SystemClock, Transport as _};
-use tenterhook_testkit::{clock::Sequence, raw::frame};
-use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+use tenterhook_engine::{Deadline, Endpoint, FailureCode, Progress, Transport as _};
+use tenterhook_testkit::raw::frame;
+use tenterhook_transport::{EgressPolicy, TransportConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::rig::{call, call_until, call_with, hook};
+use crate::rig::{call, call_until, call_with, hook, made};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -98,7 +98,7 @@ async fn listening() -> (TcpListener, Arc<dyn Endpoint>) {
         http2_prior_knowledge: true,
         ..TransportConfig::default()
     };
-    let transport = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Sequence::default())).unwrap();
+    let transport = made(config);
     let endpoint = transport.endpoint(&hook(&format!("http://{}/", listener.local_addr().unwrap())), None);
     (listener, endpoint)
 }

@@ -9,19 +9,18 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_engine::{Endpoint, FailureCode, Progress, SystemClock, Transport as _};
+use tenterhook_engine::{Endpoint, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::{
-    clock::Sequence,
     service::{Service, Step},
     wait,
 };
-use tenterhook_transport::{EgressPolicy, HttpTransport, Proxy, TransportConfig};
+use tenterhook_transport::{EgressPolicy, Proxy, TransportConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::Instant,
 };
 
-use crate::rig::{call, call_with, hook, transport};
+use crate::rig::{call, call_with, hook, made, transport};
 
 /// An answer with this further header.
 fn answer(header: &str) -> Step {
@@ -169,7 +168,7 @@ async fn a_new_connection_that_ends_before_the_request_is_replaced_up_to_a_bound
             proxy: Some(ending(first).await),
             ..TransportConfig::default()
         };
-        let transport = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Sequence::default())).unwrap();
+        let transport = made(config);
         let (endpoint, progress) = (transport.endpoint(&hook("http://127.0.0.1:9/"), None), Progress::default());
         let result = call_with(&*endpoint, &progress).await.result;
         assert_eq!(result.map(|answer| answer.status).map_err(|failure| failure.code), wanted, "{first}");

@@ -15,7 +15,7 @@ use tenterhook_testkit::{
     service::{Service, Step},
     transports::Addresses,
 };
-use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+use tenterhook_transport::{EgressPolicy, HttpTransport, Resolve, TransportConfig};
 
 pub(crate) const SECRET: &str = "Bearer marked-secret";
 
@@ -29,15 +29,21 @@ pub(crate) fn hook(uri: &str) -> InlineHook {
     InlineHook { channel, ..hook }
 }
 
+/// A transport with the machine's clock.
+pub(crate) fn made(config: TransportConfig) -> HttpTransport {
+    HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Sequence::default())).unwrap()
+}
+
+/// The same with this resolver.
+pub(crate) fn resolving(config: TransportConfig, resolver: impl Resolve + 'static) -> HttpTransport {
+    let resolver = Arc::new(resolver);
+    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
+}
+
 /// A transport as `tenterhook dev` has it.
 pub(crate) fn transport() -> HttpTransport {
     let policy = EgressPolicy::default().with_plain_http_to_loopback();
-    HttpTransport::new(
-        TransportConfig { policy, ..TransportConfig::default() },
-        Arc::new(SystemClock),
-        Arc::new(Sequence::default()),
-    )
-    .unwrap()
+    made(TransportConfig { policy, ..TransportConfig::default() })
 }
 
 /// A transport as `tenterhook serve` has it, that trusts `authority` and resolves every name to `addresses`.
@@ -47,8 +53,7 @@ pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: V
         extra_ca_pem: authority.map(Authority::pem).into_iter().collect(),
         ..TransportConfig::default()
     };
-    let resolver = Arc::new(Addresses(addresses.into_iter().map(ToOwned::to_owned).collect()));
-    HttpTransport::with_resolver(config, Arc::new(SystemClock), Arc::new(Sequence::default()), resolver).unwrap()
+    resolving(config, Addresses(addresses.into_iter().map(ToOwned::to_owned).collect()))
 }
 
 /// One call, cut off at `deadline` as the engine does; `progress` tells how far it came.

@@ -1,21 +1,18 @@
 //! TLS settings of one hook: authorities of its own, a client certificate.
 
-use std::sync::Arc;
-
 use tenterhook_contract::{
     Secret,
     hook::{ClientCertificate, HookTls, InlineHook},
 };
-use tenterhook_engine::{FailureCode, SystemClock, Transport as _};
+use tenterhook_engine::{FailureCode, Transport as _};
 use tenterhook_testkit::{
-    clock::Sequence,
     pki::{Authority, Certificate},
     service::{Service, Step},
 };
 
-use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+use tenterhook_transport::{EgressPolicy, TransportConfig};
 
-use crate::rig::{call, hook, strict};
+use crate::rig::{call, hook, made, strict};
 
 fn secured(service: &Service, tls: HookTls) -> InlineHook {
     InlineHook { tls, ..hook(&format!("https://localhost:{}/", service.address().port())) }
@@ -79,7 +76,7 @@ async fn a_listed_certificate_is_accepted_as_the_services_own() {
             extra_ca_pem: vec![shown.pem.into_bytes()],
             ..TransportConfig::default()
         };
-        let operator = HttpTransport::new(config, Arc::new(SystemClock), Arc::new(Sequence::default())).unwrap();
+        let operator = made(config);
         let result = call(&*operator.endpoint(&secured(&service, HookTls::default()), None)).await.result;
         assert_eq!(result.err().map(|failure| failure.code), wanted, "{certificate:?}, listed by the operator");
     }
