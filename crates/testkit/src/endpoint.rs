@@ -4,7 +4,7 @@
 use std::time::Duration;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -15,6 +15,8 @@ use tenterhook_contract::{
 use tenterhook_engine::{
     BoxFuture, Call, CallFailure, CallPhase, Endpoint, Exchange, FailureCode, PhaseTimings, RawAnswer, Transport,
 };
+
+use crate::lock;
 
 /// What the endpoint does with one attempt.
 #[derive(Clone, Debug)]
@@ -63,10 +65,6 @@ impl Scripted {
     pub fn received(&self) -> Vec<Bytes> {
         lock(&self.received).clone()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Endpoint for Scripted {

@@ -20,3 +20,10 @@ pub mod standby;
 #[cfg(feature = "transport")]
 pub mod transports;
 pub mod wait;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The value, also after a test has panicked while it held the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,12 +1,11 @@
 //! A recorder that keeps every record.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use tenterhook_contract::id::OrgId;
 use tenterhook_engine::{BoxFuture, InvocationRecord, Recorder};
 
-use crate::wait;
+use crate::{lock, wait};
 
 /// Keeps the records; has room for more after the time that [`Records::crowd`] sets, at once as long as none is set.
 #[derive(Default)]
@@ -18,12 +17,12 @@ pub struct Records {
 impl Records {
     /// From now on there is room only after `time`.
     pub fn crowd(&self, time: Duration) {
-        *self.crowded_for.lock().unwrap_or_else(PoisonError::into_inner) = time;
+        *lock(&self.crowded_for) = time;
     }
 
     /// The records so far, oldest first; it keeps them no longer.
     pub fn take(&self) -> Vec<InvocationRecord> {
-        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut lock(&self.kept))
     }
 
     /// The one record so far; it keeps it no longer.
@@ -39,11 +38,11 @@ impl Records {
 
 impl Recorder for Records {
     fn record(&self, record: InvocationRecord) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        lock(&self.kept).push(record);
     }
 
     fn room<'a>(&'a self, _: &'a OrgId) -> Option<BoxFuture<'a, ()>> {
-        let crowded_for = *self.crowded_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let crowded_for = *lock(&self.crowded_for);
         (!crowded_for.is_zero()).then(|| Box::pin(wait::delay(crowded_for)) as BoxFuture<'a, ()>)
     }
 }
