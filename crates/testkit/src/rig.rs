@@ -187,13 +187,26 @@ impl Rig {
         let request = HookRequest { policy: Named::is(policy), ..hook_request("Hook", "https://service.example/hook") };
         let submitted = Submitted::of(request);
         let hook = hooks::create(&self.platform, &self.administrator().await, &submitted).await.unwrap();
-        let on_rule = |org: &OrgSnapshot| {
-            let rule = org.configuration.rules.get(&self.org.rule_id).ok_or(())?;
-            let rule = PolicyRule { inline_hook: Some(hook.id.clone()), ..rule.clone() };
-            Ok::<_, ()>((vec![ConfigurationWrite::put(ConfigurationObject::Rule(rule))], ()))
-        };
-        self.platform.change(&self.org_id, on_rule).await.unwrap();
+        self.put_on_rule(&hook.id).await;
         hook.id
+    }
+
+    /// Puts a hook on the rule of the development org, whether the hook exists or not.
+    ///
+    /// # Panics
+    /// When the database does not take it.
+    pub async fn put_on_rule(&self, hook: &HookId) {
+        let rule = self.snapshot().configuration.rules.get(&self.org.rule_id).unwrap().clone();
+        self.put([ConfigurationObject::Rule(PolicyRule { inline_hook: Some(hook.clone()), ..rule })]).await;
+    }
+
+    /// Writes objects of the org past the management API, which would check and log them.
+    ///
+    /// # Panics
+    /// When the database does not take them.
+    pub async fn put(&self, objects: impl IntoIterator<Item = ConfigurationObject>) {
+        let writes: Vec<_> = objects.into_iter().map(ConfigurationWrite::put).collect();
+        self.platform.change(&self.org_id, |_| Ok::<_, ()>((writes.clone(), ()))).await.unwrap();
     }
 
     /// A request to the org.

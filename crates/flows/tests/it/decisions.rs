@@ -14,8 +14,8 @@ use tenterhook_management::{
     hooks::{self, BreakerRequest, HookChange, PolicyRequest},
     request::Named,
 };
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogResult, PolicyRule};
-use tenterhook_platform::{OrgSnapshot, Settings};
+use tenterhook_model::LogResult;
+use tenterhook_platform::Settings;
 use tenterhook_testkit::{endpoint::Step, rig::Rig};
 
 use crate::support::{GOLD, GOLD_ACCESS, NOTHING, REFUSED, ask, basic, claims, documents, redeem, signed_in, token};
@@ -173,12 +173,7 @@ async fn an_inactive_hook_is_skipped_and_the_log_says_so() {
 async fn a_hook_that_does_not_exist_is_passed_over_and_the_log_names_it() {
     let rig = Rig::start().await;
     let unknown = HookId::from_parts(1, [1; 8]);
-    let on_rule = |org: &OrgSnapshot| {
-        let rule = org.configuration.rules.get(&rig.org.rule_id).ok_or(())?.clone();
-        let rule = PolicyRule { inline_hook: Some(unknown.clone()), ..rule };
-        Ok::<_, ()>((vec![ConfigurationWrite::put(ConfigurationObject::Rule(rule))], ()))
-    };
-    rig.platform.change(&rig.org_id, on_rule).await.unwrap();
+    rig.put_on_rule(&unknown).await;
     client_credentials(&rig).await.unwrap();
     let [event] = &rig.events("inline_hook.executed").await[..] else { panic!("one event") };
     assert_eq!((event.result, event.targets[0].id.as_str()), (LogResult::Skipped, unknown.as_str()));

@@ -7,7 +7,7 @@ use tenterhook_management::{
     policy_rules::{self, Included, RuleRequest},
     request::Given,
 };
-use tenterhook_model::{AccessPolicy, ConfigurationObject, ConfigurationWrite, PolicyRule, Status};
+use tenterhook_model::{AccessPolicy, ConfigurationObject, PolicyRule, Status};
 use tenterhook_testkit::rig::Rig;
 
 use crate::support::{TAKEN, assert_same, causes, not_found, submitted, text, texts};
@@ -119,8 +119,7 @@ async fn a_server_has_a_thousand_policies_and_a_policy_a_thousand_rules() {
         let (id, name) = (RuleId::from_parts(1, id(number)), number.to_string());
         ConfigurationObject::Rule(PolicyRule { id, name, priority: priority(number), ..rule.clone() })
     });
-    let writes: Vec<_> = policies.chain(rules).map(ConfigurationWrite::put).collect();
-    rig.platform.change(&rig.org_id, |_| Ok::<_, ()>((writes.clone(), ()))).await.unwrap();
+    rig.put(policies.chain(rules)).await;
     create_policy(&rig, policy_request("the last")).await.unwrap();
     create_rule(&rig, &policy.id, rule_request("the last")).await.unwrap();
     let refused = causes(create_policy(&rig, policy_request("one more")).await);

@@ -7,7 +7,7 @@ use tenterhook_management::{
     orgs::{self, OrgUpdate},
     request::Given,
 };
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite, OAuthClient, OrgLimits, Status};
+use tenterhook_model::{ConfigurationObject, OAuthClient, OrgLimits, Status};
 use tenterhook_platform::entropy::sha256_hex;
 use tenterhook_testkit::rig::Rig;
 
@@ -103,10 +103,9 @@ async fn an_org_has_as_many_clients_as_its_own_limit_and_the_servers_allow() {
     limit(None).await;
     let copies = (4..OBJECTS_MAX - 1).map(|number| {
         let id = ClientId::from_parts(1, u64::try_from(number).unwrap().to_be_bytes());
-        ConfigurationWrite::put(ConfigurationObject::Client(OAuthClient { id, ..like.clone() }))
+        ConfigurationObject::Client(OAuthClient { id, ..like.clone() })
     });
-    let writes: Vec<_> = copies.collect();
-    rig.platform.change(&rig.org_id, |_| Ok::<_, ()>((writes.clone(), ()))).await.unwrap();
+    rig.put(copies).await;
     create(&rig, request("the last", "none")).await.unwrap();
     let refused = causes(create(&rig, request("one more", "none")).await);
     assert_eq!(refused, ["client_name: This org can have at most 1000 clients"]);

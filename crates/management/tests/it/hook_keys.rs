@@ -11,7 +11,7 @@ use tenterhook_management::{
     hooks::{self, ChannelRequest, ConfigRequest, HookChange, HookRequest},
     request::{Given, Named},
 };
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite};
+use tenterhook_model::ConfigurationObject;
 use tenterhook_testkit::rig::{Rig, hook_request};
 
 use crate::support::{causes, not_found, submitted, text};
@@ -57,9 +57,7 @@ async fn an_org_has_fifty_hook_keys() {
         name: number.to_string(),
         ..first.clone()
     };
-    let copies = (1..HOOK_KEYS_PER_ORG_MAX - 1).map(|number| ConfigurationObject::HookKey(copy(number)));
-    let writes: Vec<_> = copies.map(ConfigurationWrite::put).collect();
-    rig.platform.change(&rig.org_id, |_| Ok::<_, ()>((writes.clone(), ()))).await.unwrap();
+    rig.put((1..HOOK_KEYS_PER_ORG_MAX - 1).map(|number| ConfigurationObject::HookKey(copy(number)))).await;
     create(&rig, text("the last")).await.unwrap();
     let refused = causes(create(&rig, text("one more")).await).concat();
     assert!(refused.contains("at most 50 hook keys"), "{refused}");

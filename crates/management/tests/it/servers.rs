@@ -11,9 +11,7 @@ use tenterhook_management::{
     scopes::{self, ScopeRequest},
     signing_keys::{self, RotationRequest},
 };
-use tenterhook_model::{
-    AuthorizationServer, ClaimDefinition, ConfigurationObject, ConfigurationWrite, KeyRotation, Scope, Status,
-};
+use tenterhook_model::{AuthorizationServer, ClaimDefinition, ConfigurationObject, KeyRotation, Scope, Status};
 use tenterhook_testkit::rig::Rig;
 
 use crate::support::{TAKEN, assert_same, causes, not_found, submitted, text, texts};
@@ -34,12 +32,6 @@ async fn create_server(rig: &Rig, name: &str) -> Result<ServerDetails, Managemen
 async fn create_scope(rig: &Rig, server: &str, name: &str) -> Result<Scope, ManagementError> {
     let request = submitted(ScopeRequest { name: text(name), ..ScopeRequest::default() });
     scopes::create(&rig.platform, &rig.administrator().await, server, &request).await
-}
-
-/// Writes objects that no request asked for.
-async fn put(rig: &Rig, objects: impl Iterator<Item = ConfigurationObject>) {
-    let writes: Vec<_> = objects.map(ConfigurationWrite::put).collect();
-    rig.platform.change(&rig.org_id, |_| Ok::<_, ()>((writes.clone(), ()))).await.unwrap();
 }
 
 #[tokio::test]
@@ -80,7 +72,7 @@ async fn an_org_has_a_thousand_servers() {
         name: number.to_string(),
         ..like.clone()
     };
-    put(&rig, (3..OBJECTS_MAX).map(|number| ConfigurationObject::AuthorizationServer(copy(number)))).await;
+    rig.put((3..OBJECTS_MAX).map(|number| ConfigurationObject::AuthorizationServer(copy(number)))).await;
     create_server(&rig, "the last").await.unwrap();
     assert_eq!(
         causes(create_server(&rig, "one more").await),
@@ -180,7 +172,7 @@ async fn a_server_has_a_thousand_scopes() {
         name: number.to_string(),
         ..like.clone()
     };
-    put(&rig, (known + 1..OBJECTS_MAX).map(|number| ConfigurationObject::Scope(copy(number)))).await;
+    rig.put((known + 1..OBJECTS_MAX).map(|number| ConfigurationObject::Scope(copy(number)))).await;
     create_scope(&rig, "default", "the-last").await.unwrap();
     assert_eq!(
         causes(create_scope(&rig, "default", "one-more").await),
