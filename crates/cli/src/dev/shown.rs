@@ -265,10 +265,7 @@ impl Screen {
     pub(crate) async fn follow(self, mut log: broadcast::Receiver<Arc<LogEvent<'static>>>) {
         loop {
             match log.recv().await {
-                Ok(event) if self.json => println!("{}", {
-                    let shown = ShownLogEvent::from((*event).clone());
-                    json!({ "step": "event", "event": shown })
-                }),
+                Ok(event) if self.json => self.event(&event),
                 Ok(event) => {
                     log_line(&event);
                     if let Some(DebugValue::Text(notices)) = event.debug_data.get("notices") {

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tenterhook_engine::Timings;
-use tenterhook_model::LogEvent;
+use tenterhook_model::{DebugValue, LogEvent, PHASES};
 
 /// The invocation according to the log.
 pub(super) struct Unseen {
@@ -33,18 +32,23 @@ pub(super) enum Reached {
 impl Unseen {
     /// Reads it from the event of the invocation.
     pub(super) fn of(event: &LogEvent) -> Self {
-        let data = serde_json::to_value(&event.debug_data).unwrap_or_default();
-        let datum = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| match event.debug_data.get(name) {
+            Some(DebugValue::Text(text)) => Some(text.to_string()),
+            _ => None,
+        };
+        let timings = match event.debug_data.get("timings") {
+            Some(DebugValue::Timings(micros)) => timings(*micros),
+            _ => Timings::default(),
+        };
         // A hook that is INACTIVE has a reason, and no failure.
-        let code = Some(datum("failureCode")).filter(|code| !code.is_empty());
         let reason = || event.reason.as_deref().map(ToOwned::to_owned);
-        let code = code.or_else(reason).unwrap_or_default();
+        let code = text("failureCode").or_else(reason).unwrap_or_default();
         let reached = match code.as_str() {
             "TIMEOUT_RESPONSE" | "TIMEOUT_BODY" => Reached::Service,
             "TIMEOUT_CONNECT" => Reached::Connecting,
             _ => Reached::Nobody,
         };
-        Self { reached, code, message: datum("errorMessage"), timings: timings(&datum("timings")) }
+        Self { reached, code, message: text("errorMessage").unwrap_or_default(), timings }
     }
 }
 
@@ -59,19 +63,8 @@ impl Reached {
     }
 }
 
-/// The log's `{admitMs=0.012, …}`.
-fn timings(text: &str) -> Timings {
-    let phase = |name: &str| {
-        let mut phases = text.trim_matches(['{', '}']).split(", ").filter_map(|phase| phase.split_once("Ms="));
-        let ms = phases.find(|(key, _)| *key == name).and_then(|(_, ms)| ms.parse::<f64>().ok());
-        Duration::try_from_secs_f64(ms.unwrap_or_default() / 1_000.0).unwrap_or_default()
-    };
-    Timings {
-        admit: phase("admit"),
-        token: phase("token"),
-        connect: phase("connect"),
-        wait: phase("wait"),
-        apply: phase("apply"),
-        total: phase("total"),
-    }
+/// The log's microseconds, in the order of [`PHASES`].
+fn timings(micros: [u64; PHASES.len()]) -> Timings {
+    let [admit, token, connect, wait, apply, total] = micros.map(Duration::from_micros);
+    Timings { admit, token, connect, wait, apply, total }
 }
