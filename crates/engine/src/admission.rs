@@ -83,12 +83,13 @@ impl Default for Limits {
 pub(crate) struct Bulkheads {
     limits: Limits,
     process: Arc<Bulkhead>,
-    /// By their permits too: while hooks made before and after a change of an org's limit are called, each has its own.
+    /// The key contains the number of permits: after a change of an org's limit, hooks made before it keep the old bulkhead and
+    /// hooks made after it share a new one.
     orgs: Shared<(OrgId, usize)>,
     hosts: Shared<String>,
 }
 
-/// Bulkheads of one kind by what they are for, as long as a hook or a call has them.
+/// Bulkheads of one kind by key. An entry lives as long as a hook or a call holds its bulkhead.
 type Shared<K> = Mutex<HashMap<K, Weak<Bulkhead>>>;
 
 /// The bulkheads that the calls of one hook pass, or the test calls of an org.

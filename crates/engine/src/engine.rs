@@ -160,7 +160,8 @@ impl ReadyHook {
     }
 
     /// The same hook in an org with a bound of its own on open calls, in place of [`Limits::in_flight_per_org`]. It shares
-    /// the circuit breaker and the endpoint of this one; calls that are open count against the bound of this one.
+    /// the circuit breaker and the endpoint of this one; calls that are already open still count
+    /// against the old bound.
     #[must_use]
     pub fn with_org_limit(&self, in_flight: Option<usize>) -> Self {
         let ready = Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::clone(&self.endpoint));

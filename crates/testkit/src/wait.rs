@@ -46,8 +46,8 @@ pub fn until_blocking(what: &str, mut state: impl FnMut() -> bool) {
     }
 }
 
-/// The time that a double takes by design: one that is late, or slow, because that is what is tested. No test may judge by it
-/// when something happens.
+/// The time that a double takes by design: one that is late, or slow, because that is what is tested. A test must not conclude
+/// from this delay that something has happened by then.
 pub async fn delay(time: Duration) {
     tokio::time::sleep(time).await;
 }

@@ -59,7 +59,8 @@ pub enum FailurePolicy {
 pub struct Fallback(Vec<Value>);
 
 impl Fallback {
-    /// These commands, not judged; `None` when there is none, or when they are no JSON that an answer may have.
+    /// Keeps the commands without checking them against a hook type. `None` when the list is empty or an answer with it cannot
+    /// be parsed.
     pub fn new(commands: Vec<Value>) -> Option<Self> {
         Answer::parse(body_of(&commands).as_bytes()).ok()?;
         (!commands.is_empty()).then_some(Self(commands))
@@ -70,7 +71,7 @@ impl Fallback {
         &self.0
     }
 
-    /// The answer that they are, of a hook of the type that `description` is of.
+    /// The commands as an answer to a hook of the type that `description` describes.
     pub fn answer(&self, description: &Description) -> Answer {
         // What can be read does not depend on the type.
         Answer::parse_for(body_of(&self.0).as_bytes(), description).unwrap_or_default()

@@ -49,7 +49,8 @@ fn refused(reason: &str) -> (LogResult, Option<String>) {
     (LogResult::Failure, Some(reason.to_owned()))
 }
 
-/// The answer is the same, so that nobody learns who is a user.
+/// The answer is the same for an unknown login, a wrong password and a suspended user, so that nobody learns which logins
+/// exist.
 #[tokio::test]
 async fn only_an_active_user_with_the_password_signs_in() {
     let page = Page::open().await;
