@@ -72,7 +72,7 @@ impl Store {
     /// The org with this id.
     pub async fn find_org(&self, id: &OrgId) -> Result<Option<Org>, StoreError> {
         let row = org::Entity::find_by_id(id.to_string()).one(&self.connections.reader).await?;
-        Ok(row.and_then(with_version).map(|(org, _)| org))
+        Ok(row.and_then(readable))
     }
 
     /// The org without a host, which gets the requests that name no other org; `None` in an empty database.
@@ -81,8 +81,7 @@ impl Store {
             .filter(org::Column::Host.is_null())
             .order_by_asc(org::Column::CreatedUs)
             .order_by_asc(org::Column::Id);
-        let row = hostless.one(&self.connections.reader).await?;
-        row.map(org_of).transpose()
+        Ok(hostless.one(&self.connections.reader).await?.and_then(readable))
     }
 
     /// The org with this host, ignoring case.
@@ -92,7 +91,7 @@ impl Store {
             .filter(Expr::expr(lower).eq(host.to_ascii_lowercase()))
             .one(&self.connections.reader)
             .await?;
-        row.map(org_of).transpose()
+        Ok(row.and_then(readable))
     }
 
     /// Orgs by id, those after `after`, at most `limit`.
@@ -102,7 +101,7 @@ impl Store {
             query = query.filter(org::Column::Id.gt(after.as_str()));
         }
         let rows = query.all(&self.connections.reader).await?;
-        Ok(rows.into_iter().filter_map(with_version).map(|(org, _)| org).collect())
+        Ok(rows.into_iter().filter_map(readable).collect())
     }
 
     /// Every org, oldest first, with the version of its configuration.
@@ -126,8 +125,13 @@ impl Store {
     }
 }
 
-/// The org of its row, with the version of its configuration. An org whose status or limits cannot be read is not served, and
-/// hides no other org: it is read as suspended and without limits of its own, so that resuming or limiting it mends the row.
+/// The org of its row, as [`with_version`] reads it.
+fn readable(row: org::Model) -> Option<Org> {
+    with_version(row).map(|(org, _)| org)
+}
+
+/// The org of its row, with the version of its configuration. If status or limits of a row cannot be read, the org is read as
+/// suspended and without limits of its own: other orgs are still listed, and resuming or limiting the org repairs its row.
 fn with_version(row: org::Model) -> Option<(Org, ConfigurationVersion)> {
     let version = ConfigurationVersion { number: row.configuration_version, mark: row.configuration_mark };
     let error = match org_of(row.clone()) {
@@ -140,7 +144,7 @@ fn with_version(row: org::Model) -> Option<(Org, ConfigurationVersion)> {
 }
 
 /// The org of its row.
-pub(crate) fn org_of(row: org::Model) -> Result<Org, StoreError> {
+fn org_of(row: org::Model) -> Result<Org, StoreError> {
     let status = match row.status.as_str() {
         "ACTIVE" => OrgStatus::Active,
         "SUSPENDED" => OrgStatus::Suspended,
