@@ -264,10 +264,9 @@ pub(crate) fn work(options: &WorkerOptions) -> Result<(), Error> {
         let took = began.elapsed();
         caller.finish().await;
         let cpu = cpu::time()?.saturating_sub(cpu);
-        latencies.sort_by(f64::total_cmp);
         #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
         let calls = latencies.len() as f64;
-        let (p50, p99) = statistics::median_and_p99(&latencies);
+        let (p50, p99) = statistics::median_and_p99(&mut latencies);
         println!(
             "{}",
             serde_json::json!({

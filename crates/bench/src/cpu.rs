@@ -36,18 +36,22 @@ pub(crate) fn resident_bytes() -> Result<u64, Error> {
     Ok(kilobytes * 1_024)
 }
 
-/// The result of a measurement in a process of its own: the JSON object on its last line of output.
+/// What a process of the benchmark answers: a JSON object on a line.
 pub(crate) struct Figures {
     line: String,
     values: Value,
 }
 
 impl Figures {
-    /// Runs `command` to its end.
+    /// Runs `command` to its end: the figures are on its last line of output.
     pub(crate) fn of(mut command: Command) -> Result<Self, Error> {
         let text = String::from_utf8(command.stderr(Stdio::inherit()).output()?.stdout)?;
-        let line = text.lines().last().ok_or_else(|| format!("{command:?} printed nothing"))?.to_owned();
-        Ok(Self { values: serde_json::from_str(&line)?, line })
+        Self::read(text.lines().last().ok_or_else(|| format!("{command:?} printed nothing"))?)
+    }
+
+    /// The figures on `line`.
+    pub(crate) fn read(line: &str) -> Result<Self, Error> {
+        Ok(Self { values: serde_json::from_str(line)?, line: line.trim_end().to_owned() })
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<f64, Error> {

@@ -177,10 +177,9 @@ pub(crate) fn work(options: &WorkerOptions) -> Result<(), Error> {
             }
         };
         let took = began.elapsed();
-        measured.latencies.sort_by(f64::total_cmp);
         #[expect(clippy::cast_precision_loss, reason = "a count of calls")]
         let calls = measured.latencies.len() as f64;
-        let (p50, p99) = statistics::median_and_p99(&measured.latencies);
+        let (p50, p99) = statistics::median_and_p99(&mut measured.latencies);
         println!(
             "{}",
             serde_json::json!({

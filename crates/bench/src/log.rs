@@ -102,8 +102,7 @@ async fn measure(name: &str, config: &StoreConfig, file: Option<&Path>, options:
                 return Err(format!("no event is found: {query:?}").into());
             }
         }
-        millis.sort_by(f64::total_cmp);
-        let (p50, p99) = statistics::median_and_p99(&millis);
+        let (p50, p99) = statistics::median_and_p99(&mut millis);
         println!("{query:<28}{p50:>10.2}{p99:>10.2}");
         figures.push((format!("log_{query}_p50_{name}"), p50, "ms"));
         figures.push((format!("log_{query}_p99_{name}"), p99, "ms"));

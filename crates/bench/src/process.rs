@@ -6,9 +6,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use serde_json::Value;
-
-use crate::Error;
+use crate::{Error, cpu::Figures};
 
 /// The process, from outside.
 pub(crate) struct Process {
@@ -31,6 +29,12 @@ impl Process {
         Ok(writeln!(self.input, "{question}")?)
     }
 
+    /// The answer to a question.
+    pub(crate) fn answer(&mut self, question: &str) -> Result<Figures, Error> {
+        self.ask(question)?;
+        self.object()
+    }
+
     /// The next line that it prints.
     pub(crate) fn line(&mut self) -> Result<String, Error> {
         let mut line = String::new();
@@ -41,11 +45,11 @@ impl Process {
     }
 
     /// The next JSON object that it prints; what other people's programs print in between is passed over.
-    pub(crate) fn object(&mut self) -> Result<Value, Error> {
+    pub(crate) fn object(&mut self) -> Result<Figures, Error> {
         loop {
             let line = self.line()?;
             if line.starts_with('{') {
-                return Ok(serde_json::from_str(&line)?);
+                return Figures::read(&line);
             }
         }
     }
@@ -56,9 +60,4 @@ impl Process {
         self.child.wait()?;
         Ok(())
     }
-}
-
-/// A text of an answer; empty when there is none.
-pub(crate) fn text(answer: &Value, name: &str) -> String {
-    answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

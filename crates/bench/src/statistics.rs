@@ -12,9 +12,10 @@ pub(crate) fn percentile(sorted: &[f64], fraction: f64) -> f64 {
     sorted.get(index).copied().unwrap_or_default()
 }
 
-/// The median and the 99th percentile of `sorted`.
-pub(crate) fn median_and_p99(sorted: &[f64]) -> (f64, f64) {
-    (percentile(sorted, 0.5), percentile(sorted, 0.99))
+/// The median and the 99th percentile of `values`, which are sorted.
+pub(crate) fn median_and_p99(values: &mut [f64]) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    (percentile(values, 0.5), percentile(values, 0.99))
 }
 
 /// The median of `values`.

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use serde_json::Value;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     call::{CALLER_CORE, SERVICE_CORE, Service, started_service},
     cpu::{self, Figures},
     figure,
-    process::{Process, text},
+    process::Process,
     service,
     service::Wire,
     statistics,
@@ -186,18 +185,15 @@ fn measure(options: &Options, kind: Kind, service: &Service) -> Result<Measured,
         Figures::of(command)
     };
     load(options.seconds / 4.0)?;
-    server.process.ask("begin")?;
-    server.process.object()?;
+    server.process.answer("begin")?;
     let figures = load(options.seconds)?;
-    server.process.ask("end")?;
-    let used = server.process.object()?;
+    let used = server.process.answer("end")?;
     server.process.stop()?;
-    let micros = |name: &str| used.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no `{name}` in {used}"));
     let tokens = figures.number("tokens")?;
     Ok(Measured {
         tokens_per_second: figures.number("tokensPerSecond")?,
-        cpu_us: micros("cpuUs")? / tokens,
-        log_us: micros("logUs")? / tokens,
+        cpu_us: used.number("cpuUs")? / tokens,
+        log_us: used.number("logUs")? / tokens,
         p99_us: figures.number("p99Us")?,
     })
 }
@@ -267,7 +263,7 @@ impl Server {
         };
         let mut process = Process::start(&mut command)?;
         let place = process.object()?;
-        Ok(Self { process, url: text(&place, "url"), authorization: text(&place, "authorization") })
+        Ok(Self { process, url: place.text("url")?, authorization: place.text("authorization")? })
     }
 }
 

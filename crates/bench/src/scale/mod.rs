@@ -215,7 +215,7 @@ impl Bench<'_> {
         for _ in 1..self.options.starts {
             let node = Node::start(&seeded.database, &seeded.keys)?;
             starts.push(node.start_seconds);
-            node.stop()?;
+            node.process.stop()?;
         }
         let mut node = Node::start(&seeded.database, &seeded.keys)?;
         starts.push(node.start_seconds);
@@ -241,7 +241,7 @@ impl Bench<'_> {
             measured.seen_ms = Some(self.seen(&seeded, &node, orgs)?);
         }
         measured.tokens_per_second = self.tokens(&seeded, &node, orgs)?;
-        node.stop()?;
+        node.process.stop()?;
         Ok(measured)
     }
 
@@ -253,10 +253,9 @@ impl Bench<'_> {
         };
         let before = transactions()?;
         let began = Instant::now();
-        node.ask("begin")?;
-        node.answer()?;
+        node.process.answer("begin")?;
         std::thread::sleep(Duration::from_secs_f64(self.options.seconds));
-        measured.idle_cpu_percent = node.number("end", "cpuShare")? * 100.0;
+        measured.idle_cpu_percent = node.process.answer("end")?.number("cpuShare")? * 100.0;
         let took = began.elapsed().as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a count of transactions")]
         let each = before.zip(transactions()?).map(|(before, after)| after.saturating_sub(before) as f64 / took);
@@ -299,7 +298,7 @@ impl Bench<'_> {
         for number in 0..self.options.changes {
             let name = format!("seen-{number}");
             for follower in &mut followers {
-                follower.ask(&format!("await {org} {name}"))?;
+                follower.process.ask(&format!("await {org} {name}"))?;
             }
             // Changes come at any moment between two looks of a node.
             std::thread::sleep(Duration::from_millis(u64::try_from(number * 37 % 500)?));
@@ -307,15 +306,14 @@ impl Bench<'_> {
             self.runtime.block_on(ask(&client, "POST", &url, host.as_deref(), Some(&json!({ "name": name }))))?;
             let mut last: f64 = 0.0;
             for follower in &mut followers {
-                last = last.max(node::number(&follower.answer()?, "atUs")?);
+                last = last.max(follower.process.object()?.number("atUs")?);
             }
             times.push((last - began) / 1e3);
         }
         for follower in followers {
-            follower.stop()?;
+            follower.process.stop()?;
         }
-        times.sort_by(f64::total_cmp);
-        Ok(statistics::median_and_p99(&times))
+        Ok(statistics::median_and_p99(&mut times))
     }
 
     /// How long a change takes in orgs of different sizes.
@@ -334,11 +332,10 @@ impl Bench<'_> {
             };
             change("before")?;
             let mut times = timed(self.options.changes, |number| change(&format!("change-{number}")))?;
-            times.sort_by(f64::total_cmp);
-            let (median, p99) = statistics::median_and_p99(&times);
+            let (median, p99) = statistics::median_and_p99(&mut times);
             all.push((objects, median, p99));
         }
-        node.stop()?;
+        node.process.stop()?;
         Ok(all)
     }
 }
@@ -373,9 +370,8 @@ fn row(measured: &Measured) {
 
 /// Resident bytes of a node, and how many orgs it has in memory.
 fn memory(node: &mut Node) -> Result<(f64, f64), Error> {
-    node.ask("memory")?;
-    let answer = node.answer()?;
-    Ok((node::number(&answer, "bytes")?, node::number(&answer, "loaded")?))
+    let answer = node.process.answer("memory")?;
+    Ok((answer.number("bytes")?, answer.number("loaded")?))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of orgs")]

@@ -26,7 +26,7 @@ use crate::{
     Error,
     callers::{self, everywhere},
     cpu,
-    process::{Process, text},
+    process::Process,
 };
 
 /// How often a node that awaits a change looks whether it has it.
@@ -152,7 +152,8 @@ pub(super) fn epoch_us() -> Result<f64, Error> {
 
 /// A node, from outside.
 pub(super) struct Node {
-    process: Process,
+    /// It answers questions about itself.
+    pub(super) process: Process,
     /// Where it serves.
     pub(super) url: String,
     /// Where its metrics are.
@@ -167,31 +168,7 @@ impl Node {
         command.args(["scale-node", "--database", database, "--keys", keys]);
         let mut process = Process::start(&mut command)?;
         let ready = process.object()?;
-        let (url, metrics_url) = (text(&ready, "url"), text(&ready, "metricsUrl"));
-        Ok(Self { process, url, metrics_url, start_seconds: number(&ready, "startSeconds")? })
+        let (url, metrics_url) = (ready.text("url")?, ready.text("metricsUrl")?);
+        Ok(Self { process, url, metrics_url, start_seconds: ready.number("startSeconds")? })
     }
-
-    /// Asks; the answer is read by [`Self::answer`].
-    pub(super) fn ask(&mut self, question: &str) -> Result<(), Error> {
-        self.process.ask(question)
-    }
-
-    pub(super) fn answer(&mut self) -> Result<Value, Error> {
-        self.process.object()
-    }
-
-    /// A number of the answer to a question.
-    pub(super) fn number(&mut self, question: &str, name: &str) -> Result<f64, Error> {
-        self.ask(question)?;
-        number(&self.answer()?, name)
-    }
-
-    pub(super) fn stop(self) -> Result<(), Error> {
-        self.process.stop()
-    }
-}
-
-/// A member of an answer.
-pub(super) fn number(answer: &Value, name: &str) -> Result<f64, Error> {
-    Ok(answer.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no `{name}` in {answer}"))?)
 }
