@@ -489,9 +489,7 @@ mod tests {
     #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
     async fn a_node_that_falls_silent_loses_its_turn_and_nothing_of_it_is_kept() {
         const LOCK: i64 = 0x7465_6e74_6572_6878;
-        let url = tenterhook_testkit::postgres::server();
-        let name = format!("tenterhook_turn_{}", std::process::id());
-        let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+        let url = tenterhook_testkit::postgres::new_database().await.unwrap();
         let (silent, other) = (node(&url), node(&url));
         silent.execute_unprepared("CREATE TABLE kept (number INT)").await.unwrap();
         let limits = TurnLimits { idle: Duration::from_millis(500), wait: Duration::from_millis(100) };

@@ -612,9 +612,7 @@ mod tests {
     #[tokio::test]
     #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
     async fn every_page_is_served_by_an_index_on_postgres() {
-        let url = tenterhook_testkit::postgres::server();
-        let name = format!("tenterhook_pages_{}", std::process::id());
-        let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+        let url = tenterhook_testkit::postgres::new_database().await.unwrap();
         let config = StoreConfig::Postgres { url: tenterhook_contract::Secret::new(url), max_connections: 4 };
         every_page_is_served_by_an_index(&config).await;
     }

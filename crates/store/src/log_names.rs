@@ -200,7 +200,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::{Keyring, Store, StoreConfig};
+    use crate::{Keyring, Store, StoreConfig, plans::on_both_databases};
 
     async fn texts_of_many_orgs_get_numbers(config: &StoreConfig) {
         const ORGS: i64 = 700;
@@ -224,19 +224,8 @@ mod tests {
         assert!(known.values().all(|text| text == "\"a text\""));
     }
 
-    #[tokio::test]
-    async fn texts_of_many_orgs_get_numbers_on_sqlite() {
-        texts_of_many_orgs_get_numbers(&StoreConfig::Ephemeral).await;
-    }
-
-    #[tokio::test]
-    #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
-    async fn texts_of_many_orgs_get_numbers_on_postgres() {
-        let url = tenterhook_testkit::postgres::server();
-        let name = format!("tenterhook_names_{}", std::process::id());
-        let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
-        let url = tenterhook_contract::Secret::new(url);
-        texts_of_many_orgs_get_numbers(&StoreConfig::Postgres { url, max_connections: 4 }).await;
+    on_both_databases! {
+        texts_of_many_orgs_get_numbers texts_of_many_orgs_get_numbers_on_sqlite texts_of_many_orgs_get_numbers_on_postgres
     }
 
     /// Other nodes wait for the writer meanwhile.

@@ -301,9 +301,7 @@ mod tests {
     #[tokio::test]
     #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
     async fn steps_pass_over_what_was_there_on_postgres() {
-        let url = tenterhook_testkit::postgres::server();
-        let name = format!("tenterhook_steps_{}", std::process::id());
-        let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+        let url = tenterhook_testkit::postgres::new_database().await.unwrap();
         steps_pass_over_what_was_there(Database::connect(&url).await.unwrap()).await;
     }
 }

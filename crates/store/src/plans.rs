@@ -155,21 +155,19 @@ macro_rules! on_both_databases {
     ($($name:ident $sqlite:ident $postgres:ident)*) => {$(
         #[tokio::test]
         async fn $sqlite() {
-            $name(&StoreConfig::Ephemeral).await;
+            $name(&crate::StoreConfig::Ephemeral).await;
         }
 
         #[tokio::test]
         #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
         async fn $postgres() {
-            let url = tenterhook_testkit::postgres::server();
-            let name = concat!("tenterhook_", stringify!($name));
-            let name = format!("{name}_{}", std::process::id());
-            let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+            let url = tenterhook_testkit::postgres::new_database().await.unwrap();
             let url = tenterhook_contract::Secret::new(url);
-            $name(&StoreConfig::Postgres { url, max_connections: 4 }).await;
+            $name(&crate::StoreConfig::Postgres { url, max_connections: 4 }).await;
         }
     )*};
 }
+pub(crate) use on_both_databases;
 
 on_both_databases! {
     users_are_found_by_indexes users_are_found_by_indexes_on_sqlite users_are_found_by_indexes_on_postgres

@@ -36,6 +36,19 @@ pub fn server() -> String {
     })
 }
 
+/// A new database on the server of this test run, as a URL. No other caller gets it.
+///
+/// # Errors
+/// When the server cannot be reached.
+///
+/// # Panics
+/// When there is no server, as [`server`] does.
+pub async fn new_database() -> Result<String, DbErr> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    create_database(&server(), &format!("tenterhook_test_{}_{number}", std::process::id())).await
+}
+
 /// Makes the database `name` on the server of `url` and answers with its URL.
 ///
 /// # Errors

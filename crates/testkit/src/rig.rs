@@ -3,10 +3,7 @@
 //! Its clock stands until the test moves it, its randomness is the same on every run, and its hooks call a scripted endpoint.
 #![expect(clippy::unwrap_used, reason = "only tests use it, and a test may panic")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use tenterhook_contract::{
     HookTypes, Secret,
@@ -29,6 +26,7 @@ use tenterhook_store::{Keyring, Store, StoreConfig};
 use crate::{
     clock::{Sequence, StandingClock},
     endpoint::{Scripted, ScriptedTransport},
+    postgres,
 };
 
 /// The development org's API token. Marked, as the others, so that it is found where it must not be.
@@ -47,11 +45,10 @@ const EVENTS_MAX: u64 = 1_000;
 /// # Panics
 /// When the server cannot be reached.
 pub async fn database_or(otherwise: StoreConfig) -> StoreConfig {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let Ok(url) = std::env::var(crate::postgres::URL_VARIABLE) else { return otherwise };
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("tenterhook_rig_{}_{number}", std::process::id());
-    let url = crate::postgres::create_database(&url, &name).await.unwrap();
+    if std::env::var_os(postgres::URL_VARIABLE).is_none() {
+        return otherwise;
+    }
+    let url = postgres::new_database().await.unwrap();
     StoreConfig::Postgres { url: Secret::new(url), max_connections: 6 }
 }
 

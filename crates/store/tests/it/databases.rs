@@ -63,9 +63,7 @@ pub(crate) fn number() -> u64 {
 
 /// A database of its own on the server of this test run.
 pub(crate) async fn postgres() -> StoreConfig {
-    let url = tenterhook_testkit::postgres::server();
-    let name = format!("tenterhook_store_{}_{}", std::process::id(), number());
-    let url = tenterhook_testkit::postgres::create_database(&url, &name).await.unwrap();
+    let url = tenterhook_testkit::postgres::new_database().await.unwrap();
     StoreConfig::Postgres { url: Secret::new(url), max_connections: 4 }
 }
 
