@@ -60,17 +60,10 @@ impl Store {
             .one(&self.connections.reader)
             .await?;
         let Some((id, name, created_us, last_used_us, expires_us, number, mark)) = row else { return Ok(None) };
-        let token = ApiToken {
-            id: parse("API token", &id)?,
-            org_id: org.clone(),
-            name,
-            token_sha256: token_sha256.to_owned(),
-            created: Timestamp::from_micros(created_us),
-            last_used: last_used_us.map(Timestamp::from_micros),
-            expires: expires_us.map(Timestamp::from_micros),
-        };
+        let (org_id, token_sha256) = (org.to_string(), token_sha256.to_owned());
+        let row = api_token::Model { org_id, token_sha256, id, name, created_us, last_used_us, expires_us };
         let version = ConfigurationVersion { number: number.unwrap_or_default(), mark: mark.unwrap_or_default() };
-        Ok(Some((token, version)))
+        Ok(Some((api_token_of(org, row)?, version)))
     }
 
     /// The management API token with this hash.

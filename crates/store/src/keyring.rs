@@ -84,33 +84,33 @@ impl Keyring {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a nonce must never repeat, so no caller may choose it")]
-    pub(crate) fn encrypt(&self, place: SecretOwner<'_>, secret: &Secret) -> Result<String, StoreError> {
-        let failed = || StoreError::Database(format!("encrypting a secret of {} failed", place.row));
+    pub(crate) fn encrypt(&self, owner: SecretOwner<'_>, secret: &Secret) -> Result<String, StoreError> {
+        let failed = || StoreError::Database(format!("encrypting a secret of {} failed", owner.row));
         let (id, key) = self.keys.first().ok_or_else(failed)?;
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).map_err(|_| failed())?;
         let mut bytes = secret.expose().as_bytes().to_vec();
-        let aad = Aad::from(place.associated_data());
+        let aad = Aad::from(owner.associated_data());
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut bytes).map_err(|_| failed())?;
         let mut whole = nonce.to_vec();
         whole.append(&mut bytes);
         Ok(format!("{VERSION}.{id}.{}", URL_SAFE_NO_PAD.encode(whole)))
     }
 
-    pub(crate) fn decrypt(&self, place: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
-        let what = || format!("{} ({})", place.row, place.field);
+    pub(crate) fn decrypt(&self, owner: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
+        let what = || format!("{} ({})", owner.row, owner.field);
         if key_id(stored).is_some_and(|id| self.keys.iter().all(|(known, _)| known != id)) {
             return Err(StoreError::KeyMissing { what: what() });
         }
-        self.open(place, stored).map(Secret::new).ok_or_else(|| StoreError::Undecryptable { what: what() })
+        self.open(owner, stored).map(Secret::new).ok_or_else(|| StoreError::Undecryptable { what: what() })
     }
 
     /// The ciphertext under the current key; `None` if it is already under that key.
-    pub(crate) fn renew(&self, place: SecretOwner<'_>, stored: &str) -> Result<Option<String>, StoreError> {
+    pub(crate) fn renew(&self, owner: SecretOwner<'_>, stored: &str) -> Result<Option<String>, StoreError> {
         if key_id(stored).is_some_and(|id| Some(id) == self.current()) {
             return Ok(None);
         }
-        self.encrypt(place, &self.decrypt(place, stored)?).map(Some)
+        self.encrypt(owner, &self.decrypt(owner, stored)?).map(Some)
     }
 
     /// Id of the current key.
@@ -118,14 +118,14 @@ impl Keyring {
         self.keys.first().map(|(id, _)| id.as_str())
     }
 
-    fn open(&self, place: SecretOwner<'_>, stored: &str) -> Option<String> {
+    fn open(&self, owner: SecretOwner<'_>, stored: &str) -> Option<String> {
         let (id, whole) = stored.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
         let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
         let whole = URL_SAFE_NO_PAD.decode(whole).ok()?;
         let (nonce, ciphertext) = whole.split_at_checked(NONCE_LEN)?;
         let mut bytes = ciphertext.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let plain = key.open_in_place(nonce, Aad::from(place.associated_data()), &mut bytes).ok()?;
+        let plain = key.open_in_place(nonce, Aad::from(owner.associated_data()), &mut bytes).ok()?;
         String::from_utf8(plain.to_vec()).ok()
     }
 }
@@ -186,13 +186,13 @@ mod tests {
         assert!(!stored.contains("hunter2"));
         assert_ne!(stored, keyring.encrypt(OWNER, &secret).unwrap(), "the nonce is fresh");
         assert_eq!(keyring.decrypt(OWNER, &stored).unwrap(), secret);
-        for place in [
+        for owner in [
             SecretOwner { org: "other", ..OWNER },
             SecretOwner { row: "other", ..OWNER },
             SecretOwner { field: "other", ..OWNER },
             SecretOwner { org: "orgr", row: "ow", field: "field" },
         ] {
-            assert!(keyring.decrypt(place, &stored).is_err(), "{place:?}");
+            assert!(keyring.decrypt(owner, &stored).is_err(), "{owner:?}");
         }
         let other = Keyring::from_text(&Keyring::generate_text()).unwrap();
         assert!(other.decrypt(OWNER, &stored).is_err());

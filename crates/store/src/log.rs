@@ -295,12 +295,13 @@ impl Selection {
             _ => "log_entries".to_owned(),
         };
         let mut select = Self { backend, conditions: Vec::new(), values: Vec::new(), order, table };
-        let of_org = match (backend, way) {
-            // An expression, which no index has: so the planner can only choose the index of the hook or the actor.
-            (DbBackend::Postgres, Way::Hook(_) | Way::Actor(_)) => "org + 0 = ",
-            _ => "org = ",
-        };
-        select.also(of_org, org);
+        let org = select.parameter(org);
+        select.conditions.push(match (backend, way) {
+            // No index contains the expression `org + 0`, so the planner cannot choose an index that begins with the org: only
+            // that of the hook or the actor is left.
+            (DbBackend::Postgres, Way::Hook(_) | Way::Actor(_)) => format!("org + 0 = {org}"),
+            _ => format!("org = {org}"),
+        });
         match way {
             Way::Org => {}
             Way::Hook(number) => select.also("hook = ", *number),
@@ -308,8 +309,8 @@ impl Selection {
                 let id = select.parameter(id.as_str());
                 select.conditions.push(format!("actor = {id}"));
                 if backend == DbBackend::Postgres {
-                    // The index has a hash of both in their place. The org is the first parameter.
-                    select.conditions.push(format!("hashtextextended(actor, org) = hashtextextended({id}, $1)"));
+                    // The index contains a hash of the actor and the org instead of both columns.
+                    select.conditions.push(format!("hashtextextended(actor, org) = hashtextextended({id}, {org})"));
                 }
             }
             Way::Result(number) => {

@@ -1,5 +1,7 @@
 //! The days of the System Log on PostgreSQL: a partition each, made before its first event, dropped as a whole.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 use tenterhook_contract::Timestamp;
 
@@ -36,12 +38,8 @@ fn ahead(now: Timestamp) -> impl Iterator<Item = i64> {
 
 /// Whether today or one of the next days has no partition.
 pub(crate) async fn is_one_missing(connection: &impl ConnectionTrait, now: Timestamp) -> Result<bool, DbErr> {
-    for day in ahead(now) {
-        if !is_there(connection, day).await? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let days = days(connection).await?;
+    Ok(ahead(now).any(|day| !days.contains(&day)))
 }
 
 /// Makes the partitions of today and of the next days that are not there yet.
@@ -54,17 +52,21 @@ pub(crate) async fn make_ahead(connection: &impl ConnectionTrait, now: Timestamp
 
 /// The days that are over before `kept_since`, oldest first.
 pub(crate) async fn over(connection: &impl ConnectionTrait, kept_since: Timestamp) -> Result<Vec<i64>, DbErr> {
+    let days = days(connection).await?;
+    Ok(days.range(..day(kept_since)).copied().collect())
+}
+
+/// The days that have a partition.
+async fn days(connection: &impl ConnectionTrait) -> Result<BTreeSet<i64>, DbErr> {
     const ALL: &str = "SELECT c.relname::TEXT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
         WHERE i.inhparent = 'log_entries'::regclass";
     let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), ALL)).await?;
-    let mut days = Vec::new();
+    let mut days = BTreeSet::new();
     for row in rows {
         let name: String = row.try_get_by_index(0)?;
         // Somebody may have attached a partition of theirs.
         days.extend(name.strip_prefix(PREFIX).and_then(|day| day.replace('m', "-").parse::<i64>().ok()));
     }
-    days.retain(|of| *of < day(kept_since));
-    days.sort_unstable();
     Ok(days)
 }
 

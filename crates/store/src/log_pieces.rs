@@ -62,7 +62,7 @@ fn write(event: &LogEvent<'_>, text: &mut Vec<u8>) -> Result<Head, serde_json::E
     let uuid = bits_of_uuid(&event.uuid);
     let told = event.debug_data.get(EVENT_ID).and_then(bits_of_event_id);
     // The UUID of an invocation lacks six bits of the invocation's id.
-    let id = told.filter(|bits| Some(as_uuid(*bits)) == uuid).or(uuid).filter(|bits| Some(as_uuid(*bits)) == uuid);
+    let id = [told, uuid].into_iter().flatten().find(|bits| Some(as_uuid(*bits)) == uuid);
     let transaction = bits_of_hexadecimal(&event.transaction_id);
     let mut pieces = Pieces(text);
     pieces.line(&event.actor.id)?;
@@ -95,7 +95,8 @@ fn write(event: &LogEvent<'_>, text: &mut Vec<u8>) -> Result<Head, serde_json::E
     pieces.marked(INLINE, &event.external_session_id)?;
     pieces.marked(INLINE, &event.request_api_token_id)?;
     pieces.marked(OFTEN, &event.reason)?;
-    pieces.names(event.debug_data.members().map(|(name, _)| name))?;
+    // The same few lists of names again and again.
+    pieces.marked(OFTEN, &event.debug_data.members().map(|(name, _)| name).collect::<Vec<_>>())?;
     let mut before = None;
     for (name, value) in event.debug_data.members() {
         let known = Known { id, transaction: &event.transaction_id, failure, before };
@@ -193,14 +194,6 @@ impl Pieces<'_> {
         }
         self.end();
         Ok(())
-    }
-
-    /// The names of the debug data: the same few lists again and again.
-    fn names<'n>(&mut self, names: impl ExactSizeIterator<Item = &'n str>) -> Result<(), serde_json::Error> {
-        if names.len() == 0 {
-            return self.marked(INLINE, &[(); 0]);
-        }
-        self.marked(OFTEN, &names.collect::<Vec<_>>())
     }
 }
 

@@ -87,7 +87,8 @@ pub(crate) fn numbers_of(rest: &[Value]) -> impl Iterator<Item = i64> {
 
 /// Writes the version of a rest. Its members follow, and a bracket.
 pub(crate) fn begin_rest(text: &mut String) {
-    text.push_str("[2");
+    // Writing to a text does not fail.
+    let _ = write!(text, "[{VERSION}");
 }
 
 /// Writes the next member of a rest, a piece.

@@ -54,11 +54,11 @@ impl MasterKeys {
     ///
     /// # Errors
     /// [`StoreError::KeyMissing`] when the key is still missing.
-    pub(crate) fn decrypt(&self, place: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
-        match self.current().decrypt(place, stored) {
+    pub(crate) fn decrypt(&self, owner: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
+        match self.current().decrypt(owner, stored) {
             Err(StoreError::KeyMissing { .. }) => {
                 self.read_anew();
-                self.current().decrypt(place, stored)
+                self.current().decrypt(owner, stored)
             }
             decrypted => decrypted,
         }

@@ -76,8 +76,8 @@ impl Store {
                 let mut secrets: BTreeMap<String, String> = from_text("secret", &row.secrets)?;
                 let mut changed = 0;
                 for (field, stored) in &mut secrets {
-                    let place = SecretOwner { org: &row.org_id, row: &row.id, field };
-                    if let Some(renewed) = self.keyring().renew(place, stored)? {
+                    let owner = SecretOwner { org: &row.org_id, row: &row.id, field };
+                    if let Some(renewed) = self.keyring().renew(owner, stored)? {
                         *stored = renewed;
                         changed += 1;
                     }
@@ -108,8 +108,8 @@ impl Store {
             after.clone_from(&last.code_sha256);
             for row in &rows {
                 done.seen += 1;
-                let place = SecretOwner { org: &row.org_id, row: &row.code_sha256, field: FROZEN_TOKENS };
-                let Some(renewed) = self.keyring().renew(place, &row.frozen_tokens)? else { continue };
+                let owner = SecretOwner { org: &row.org_id, row: &row.code_sha256, field: FROZEN_TOKENS };
+                let Some(renewed) = self.keyring().renew(owner, &row.frozen_tokens)? else { continue };
                 let updated = Entity::update_many()
                     .col_expr(Column::FrozenTokens, Expr::value(renewed))
                     .filter(Column::OrgId.eq(&row.org_id))
@@ -139,8 +139,8 @@ impl Store {
             for row in &rows {
                 done.seen += 1;
                 let Some(stored) = &row.successor else { continue };
-                let place = SecretOwner { org: &row.org_id, row: &row.id, field: SUCCESSOR };
-                let Some(renewed) = self.keyring().renew(place, stored)? else { continue };
+                let owner = SecretOwner { org: &row.org_id, row: &row.id, field: SUCCESSOR };
+                let Some(renewed) = self.keyring().renew(owner, stored)? else { continue };
                 let updated = Entity::update_many()
                     .col_expr(Column::Successor, Expr::value(renewed))
                     .filter(Column::OrgId.eq(&row.org_id))

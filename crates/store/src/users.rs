@@ -174,18 +174,18 @@ fn of_version(user: &User) -> SimpleExpr {
 
 fn of_condition(org: &OrgId, condition: &UserCondition) -> SimpleExpr {
     use SearchedAttribute::{Email, FirstName, LastName, Login};
-    let ids = match condition {
+    let found = match condition {
         UserCondition::AnyBegins(text) => {
-            let mut ids = ids(org, beginning(Login, text));
+            let mut found = ids(org, beginning(Login, text));
             for attribute in [Email, FirstName, LastName] {
-                ids.union(UnionType::Distinct, self::ids(org, beginning(attribute, text)));
+                found.union(UnionType::Distinct, ids(org, beginning(attribute, text)));
             }
-            ids
+            found
         }
         UserCondition::Begins(attribute, text) => ids(org, beginning(*attribute, text)),
         UserCondition::Is(attribute, text) => ids(org, column(*attribute).eq(text.as_str())),
     };
-    Expr::col(user::Column::Id).in_subquery(ids)
+    Expr::col(user::Column::Id).in_subquery(found)
 }
 
 /// The ids of an org's users of whom `condition` on one key holds: a range of the key's index. Without this form the database might
