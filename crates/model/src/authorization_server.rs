@@ -61,8 +61,8 @@ pub struct SigningKey {
     pub private_key_pem: Secret,
     /// The public key as a JWK (RFC 7517) with `kid`, `alg` and `use`.
     pub public_jwk: Map<String, Value>,
-    /// The newest active key signs, and those before it have. An inactive key is the next one: it is published, so that
-    /// verifiers know it before it signs.
+    /// The newest active key signs; older active keys signed before it. An inactive key is the next one: it is published, so
+    /// that verifiers know it before it signs.
     pub status: Status,
     /// When it began to sign; of the next key, when it was created.
     pub created: Timestamp,

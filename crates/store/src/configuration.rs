@@ -215,7 +215,8 @@ pub(crate) fn signing_keys(after: Option<&(String, String)>) -> Select<configura
         let place = Expr::tuple([Column::OrgId.into_expr(), Column::Id.into_expr()]);
         rows = rows.filter(place.gt(Expr::tuple([org.as_str().into(), id.as_str().into()])));
     }
-    // A constant: the index has no other kind, and a parameter would not tell that.
+    // The kind is a constant of the statement: with a parameter the planner could not know that the index, which contains signing
+    // keys only, applies.
     let rows = rows.filter(Expr::cust("kind = 'signing_key'"));
     rows.order_by_asc(Column::OrgId).order_by_asc(Column::Id).limit(KEYS_READ_AT_ONCE)
 }

@@ -164,7 +164,8 @@ async fn entries(
     Ok((placed, None))
 }
 
-/// Adds what one index has to the page; the place where the scan ended, when it was cut off before the page was full.
+/// Adds the events that one index finds to `placed`. Returns the place where the scan ended, if it was cut off before the page
+/// was full.
 async fn walk(
     reader: &impl ConnectionTrait,
     (query, org, first): (&LogQuery, i64, Option<i64>),
@@ -347,8 +348,8 @@ impl Selection {
         self.conditions.push(condition);
     }
 
-    /// On one side of a place in the order of publication. The second condition follows from the first, but PostgreSQL leaves
-    /// partitions out by it only.
+    /// Keeps the rows on one side of a place in the order of publication. The second condition follows from the first, but
+    /// PostgreSQL can skip partitions only by the second.
     fn beyond(&mut self, place: LogCursor, [side, bound]: [&str; 2]) {
         let moment = self.parameter(place.published_micros);
         let number = self.parameter(place.sequence);

@@ -311,8 +311,8 @@ mod tests {
 
     use super::*;
 
-    /// The texts of the rest of events with one such text, each of an org that has no number yet, and how often each is stored as it
-    /// is.
+    /// Whether each event stores the one text of its rest as it is. There is one event for each of `orgs`, and no org has a number
+    /// yet.
     fn inline(orgs: &[u8], names: &mut Names) -> Vec<bool> {
         const PIECES: &str = "\"00u\"\n\n\n[\"a\",\"b\",\"INFO\"]\n\n\n\n?\"a text that many have\"\n";
         let heads: Vec<_> = orgs.iter().map(|org| Head::of(OrgId::from_parts(1, [*org; 8]))).collect();

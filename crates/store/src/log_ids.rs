@@ -42,7 +42,7 @@ pub(crate) fn uuid_of_bits(bits: u128) -> String {
 
 /// The byte before the text of an id.
 const TEXT: u8 = b'"';
-/// The byte before a text with which it would be as long as the bits are; a zero follows on such a text.
+/// The byte before a text of 15 bytes: with [`TEXT`] before it, it would be as long as the bits. A zero byte follows the text.
 const TEXT_OF_15: u8 = b'\'';
 
 /// An id as the bytes of a column: the 16 bytes of its bits, or else its text behind one byte. The two are told apart by their length:

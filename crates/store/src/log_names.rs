@@ -86,7 +86,8 @@ impl Names {
         self.number(turn, &orgs.iter().map(|org| (ORGS, *org)).collect()).await
     }
 
-    /// Gives these texts their numbers, in the same way. Other nodes wait for it, so texts of all orgs share the statements.
+    /// Gives these texts their numbers, which are also those of a transaction. Other nodes wait for that transaction, so texts of
+    /// all orgs share the statements.
     pub(crate) async fn number(
         &mut self,
         turn: &impl ConnectionTrait,

@@ -16,7 +16,7 @@ const SIGNING_KEYS: &str =
     "CREATE INDEX configuration_objects_signing_keys ON configuration_objects (org_id, id) WHERE kind = 'signing_key'";
 
 /// On PostgreSQL the org and the actor's id make most of an entry, and a hash of both finds the same rows. The new index is
-/// made first, because a removal locks out those who read the log until the end of the migration.
+/// created first: dropping the old one locks the log for its readers until the migration ends.
 const ACTORS: [&str; 2] = [
     "CREATE INDEX log_entries_actor_hash ON log_entries (hashtextextended(actor, org), published_us, sequence)",
     "DROP INDEX log_entries_actor",

@@ -94,7 +94,7 @@ fn filling(backend: DbBackend, values: Vec<Value>) -> Statement {
         format!("({})", parameters.collect::<Vec<_>>().join(", "))
     };
     let rows = (0..values.len() / COLUMNS).map(row).collect::<Vec<_>>().join(", ");
-    // Both databases name the columns of a list of rows so.
+    // PostgreSQL and SQLite both name the columns of a `VALUES` list `column1`, `column2` and so on.
     let sql = format!(
         "UPDATE users SET email_key = keys.column3, first_name_key = keys.column4, last_name_key = keys.column5, \
          external_id_key = keys.column6 FROM (VALUES {rows}) AS keys \

@@ -25,7 +25,7 @@ pub(crate) async fn explained(connection: &impl ConnectionTrait, query: Statemen
 
 /// Rows of each org and table.
 const ROWS: u64 = 20_000;
-/// Most rows that may be looked at in vain.
+/// Most rows that a query may read and then discard.
 const IN_VAIN_MAX: u64 = 200;
 
 fn org() -> OrgId {

@@ -161,7 +161,7 @@ impl Store {
     /// back again, on one node, must not take everybody's sessions with it.
     pub async fn purge_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
         if let Err(error) = self.make_log_days(now).await {
-            // Whoever writes an event of a day that is missing makes it.
+            // The batch that writes an event of a day without a partition makes the partition.
             tracing::error!(%error, "system_log.days: partitions for the next days could not be made; it is tried again");
         }
         self.move_old_log();
@@ -210,7 +210,8 @@ impl Store {
         Ok(removed)
     }
 
-    /// The orgs that have something before `bound`, found without a transaction. `sql` is [`OLD_EVENTS`], [`EVENTS`] or [`TEXTS`].
+    /// The orgs that have a row before `bound`. It is one read without the purge's turn, so that nothing is locked for orgs that
+    /// have none. `sql` is [`OLD_EVENTS`], [`EVENTS`] or [`TEXTS`].
     async fn purgeable<T: TryGetable>(&self, sql: &str, bound: i64) -> Result<Vec<T>, StoreError> {
         let reader = &self.connections.reader;
         let asked = Statement::from_sql_and_values(reader.get_database_backend(), sql, [bound.into()]);

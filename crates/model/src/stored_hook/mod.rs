@@ -23,7 +23,7 @@ use tenterhook_contract::{
 
 use crate::{StoredForm, StoredObject, UnreadableObject};
 
-/// The version of the form that is written. A release that writes another form counts further.
+/// The version of the form that is written. A release that changes the form increments it.
 const VERSION: u32 = 2;
 
 /// Name of the secret of a header.
