@@ -249,7 +249,7 @@ impl RequestBody for JsonBody {
 
     #[cfg(feature = "schema")]
     fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription> {
-        let schema = super::openapi::described::<serde_json::Map<String, Value>>(generator);
+        let schema = super::openapi::described::<Map<String, Value>>(generator);
         Some(super::openapi::BodyDescription { schema, required: true })
     }
 }

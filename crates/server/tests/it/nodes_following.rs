@@ -253,7 +253,7 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
     add_client(&world.platform, &north, 1).await;
     let database = world.database_url();
     let write = async |sql: &str| execute(&database, sql).await.unwrap();
-    for (damaged, mended) in [
+    for (damaged, repaired) in [
         ("document = '{'", "document = kept"),
         ("kind = 'weather'", "kind = 'client'"),
         // A hook in a form that a newer version writes.
@@ -279,7 +279,7 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
         let version = add_client(&world.platform, &default, 5).await;
         other.platform.follow_now().await.unwrap();
         has(&other.platform, &default, version).await;
-        write(&format!("UPDATE configuration_objects SET {mended} WHERE org_id = '{north}'")).await;
+        write(&format!("UPDATE configuration_objects SET {repaired} WHERE org_id = '{north}'")).await;
         wait::found("the org is in service", async || other.platform.load_org(&north).await.ok()).await;
         let active = Org { status: OrgStatus::Active, ..other.platform.org(&north).unwrap().org.clone() };
         let suspended = Org { status: OrgStatus::Suspended, ..active.clone() };
