@@ -29,6 +29,8 @@ pub(crate) enum Suite {
     Signatures,
     /// The vendor's SDKs for Node.js and Python: the management API
     Sdks,
+    /// The sample services of `samples/` in Node.js, Python and Rust, called in both flows
+    Samples,
     /// Patroni, etcd and HAProxy: two nodes while PostgreSQL fails over five times. Only when it is named
     Failover,
     /// pgbouncer in front of PostgreSQL. Only when it is named
@@ -44,6 +46,7 @@ impl Suite {
             Self::Signatures => Some("interop/signatures.test.mjs"),
             Self::Contract => Some("interop/contract.test.mjs"),
             Self::Sdks => Some("interop/sdks.test.mjs"),
+            Self::Samples => Some("interop/samples.test.mjs"),
             Self::Failover | Self::Pgbouncer => None,
         }
     }
@@ -59,7 +62,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     if let Err(failure) = node(workspace) {
         return lacking(failure);
     }
-    for what in [&["tenterhook"][..], &["tenterhook-contract", "--example", "patch_suite"]] {
+    for what in [&["tenterhook"][..], &["tenterhook-contract", "--example", "patch_suite"], &["token-hook-sample"]] {
         let build = workspace.cargo(&[&["build", "--package"], what].concat());
         succeed(build, "The compiler's message above says why.")?;
     }
@@ -75,6 +78,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
     tests.env("TENTERHOOK_PYTHON", python(workspace, &ourselves.with_file_name("interop-python"))?);
     tests.env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
+    tests.env("TENTERHOOK_SAMPLE_RUST", ourselves.with_file_name("token-hook-sample"));
     tests.env("TENTERHOOK_PATCH_SUITE", ourselves.with_file_name("examples").join("patch_suite"));
     succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
     Ok(Ending::Passed)
