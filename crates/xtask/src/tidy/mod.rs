@@ -1,9 +1,11 @@
 //! The workspace's own rules, which no compiler checks.
 //!
 //! [`manifest`] knows the arrows between crates and the form of a `Cargo.toml`, [`compiled`] the banned crates,
-//! [`text`] what may not stand in a file. All three are pure: a text in, complaints out. Only [`run`] looks around.
+//! [`text`] what may not stand in a file, [`links`] that links between pages lead somewhere. All four are pure: texts in,
+//! complaints out. Only [`run`] looks around.
 
 mod compiled;
+mod links;
 mod manifest;
 mod text;
 
@@ -19,6 +21,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let private = private_paths(workspace);
     let mut complaints = compiled::check(&capture(workspace.cargo(&compiled::LIST))?);
     complaints.extend(files.iter().flat_map(|file| complaints_of(file, &private)));
+    complaints.extend(links::check(&files));
     for complaint in &complaints {
         say(complaint);
     }
@@ -32,7 +35,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
 
 fn complaints_of(file: &TextFile, private: &[String]) -> Vec<String> {
     let mut complaints = text::check(&file.path, &file.text, private);
-    if file.path.starts_with("crates/") && file.path.ends_with("/Cargo.toml") {
+    if ["crates/", "samples/"].iter().any(|folder| file.path.starts_with(folder)) && file.path.ends_with("/Cargo.toml")
+    {
         complaints.extend(manifest::check(&file.text));
     }
     complaints.iter().map(|complaint| format!("{}: {complaint}", file.path)).collect()
