@@ -511,7 +511,7 @@ impl Engine {
         };
         let ended = Instant::now();
         let took = ended.duration_since(began);
-        let Exchange { result, timings, sent } = exchange.unwrap_or_else(|_| timed_out(progress.phase(), took));
+        let Exchange { result, timings } = exchange.unwrap_or_else(|_| timed_out(progress.phase(), took));
         let (mut raw, mut outcome) = match result {
             Ok(raw) => {
                 let outcome = judge(hook.description(), &raw);
@@ -543,6 +543,7 @@ impl Engine {
         let ran_out = outcome.as_ref().is_err_and(|failure: &CallFailure| failure.code.is_timeout());
         let had = deadline.remaining_at(began);
         let (hurried, cut_short) = (ran_out && had < hook.unhurried(), ran_out && had < hook.timeout());
+        let sent = progress.sent().cloned();
         Exchanged { outcome, raw, secrets: Some(secrets), sent, hurried, cut_short }
     }
 }
@@ -556,7 +557,7 @@ fn timed_out(phase: CallPhase, took: Duration) -> Exchange {
         CallPhase::Receive => FailureCode::TimeoutBody,
     };
     let timings = PhaseTimings::cut_off(phase, took);
-    Exchange { result: Err(CallFailure::timeout(code, took)), timings, sent: None }
+    Exchange { result: Err(CallFailure::timeout(code, took)), timings }
 }
 
 fn document<D: serde::Serialize>(envelope: &Envelope<'_, D>) -> Result<Bytes, CallFailure> {

@@ -56,7 +56,7 @@ pub struct Refusing(pub CallFailure);
 impl Endpoint for Refusing {
     fn call<'a>(&'a self, _call: Call<'a>) -> BoxFuture<'a, Exchange> {
         let result = Err(self.0.clone());
-        Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default(), sent: None }))
+        Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default() }))
     }
 }
 
@@ -73,7 +73,7 @@ pub struct Call<'a> {
     pub deadline: Deadline,
     /// The attempt records its phase here.
     pub progress: &'a Progress,
-    /// Whether to return the request's URI and headers, for people to read.
+    /// Whether to note the request's URI and headers ([`Progress::sends`]), for people to read.
     pub witness: bool,
 }
 
@@ -92,8 +92,8 @@ impl std::fmt::Debug for Call<'_> {
     }
 }
 
-/// The phase of an attempt, which decides the code of a timeout, and the access token that it sends. Clones share their
-/// state.
+/// The phase of an attempt, which decides the code of a timeout, the access token that it sends, and the request for a
+/// [`Witness`]. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Reached>);
 
@@ -101,6 +101,8 @@ pub struct Progress(Arc<Reached>);
 struct Reached {
     phase: AtomicU8,
     access_token: OnceLock<Secret>,
+    /// Boxed, for few calls have a witness.
+    sent: OnceLock<Box<Sent>>,
     resends: AtomicU8,
 }
 
@@ -134,6 +136,18 @@ impl Progress {
         self.0.access_token.get()
     }
 
+    /// Notes the request that the attempt sends, when [`Call::witness`] asks for it. It is noted before the request is sent,
+    /// so that it can also be shown of an attempt that the engine cuts off.
+    pub fn sends(&self, sent: Sent) {
+        // Every build of an attempt's request is equal.
+        let _ = self.0.sent.set(Box::new(sent));
+    }
+
+    /// The request that the attempt sends, when [`Call::witness`] asked for it.
+    pub fn sent(&self) -> Option<&Sent> {
+        self.0.sent.get().map(|sent| &**sent)
+    }
+
     /// The phase reached last.
     pub fn phase(&self) -> CallPhase {
         match self.0.phase.load(Ordering::Relaxed) {
@@ -164,8 +178,6 @@ pub struct Exchange {
     pub result: Result<RawAnswer, CallFailure>,
     /// Where the time went.
     pub timings: PhaseTimings,
-    /// What was sent, when [`Call::witness`] asked for it.
-    pub sent: Option<Sent>,
 }
 
 /// A status and a body within the cap ([`tenterhook_contract::limits::ANSWER_BYTES_MAX`]), not judged yet.
@@ -236,7 +248,7 @@ pub trait Recorder: Send + Sync {
 /// Receives each request and answer, complete except for the secrets of the call. Only `tenterhook dev` has one, whose
 /// user watches their own data.
 pub trait Witness: Send + Sync {
-    /// Takes one invocation that reached its service.
+    /// Takes one invocation whose request was made: that of a service that gave no answer too.
     fn witness(&self, witnessed: Witnessed);
 }
 

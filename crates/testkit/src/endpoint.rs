@@ -100,7 +100,7 @@ impl Endpoint for Scripted {
                 }
                 None => Err(CallFailure::new(FailureCode::ConnectionRefused, "the script has ended")),
             };
-            Exchange { result, timings: PhaseTimings::default(), sent: None }
+            Exchange { result, timings: PhaseTimings::default() }
         })
     }
 }

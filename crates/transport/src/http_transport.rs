@@ -256,7 +256,7 @@ impl Endpoint for HttpEndpoint {
                     }
                     Err(failure) => {
                         let timings = PhaseTimings { token: began.elapsed(), ..PhaseTimings::default() };
-                        return Exchange { result: Err(failure), timings, sent: None };
+                        return Exchange { result: Err(failure), timings };
                     }
                 },
             };
@@ -265,11 +265,13 @@ impl Endpoint for HttpEndpoint {
             let signed_at = self.prepared.signer.as_ref().map(Signer::now).unwrap_or_default();
             let request = || self.prepared.request(&call, authorization.as_ref(), signed_at);
             // The request to show is built a second time: it is equal, and only `tenterhook dev` asks for it.
-            let sent = call.witness.then(request).and_then(Result::ok).map(|request| shown(&request));
+            if let Some(Ok(request)) = call.witness.then(request) {
+                call.progress.sends(shown(&request));
+            }
             call.progress.reach(CallPhase::Connect);
             let answer = match self.prepared.client.send(request, call.deadline, call.progress).await {
                 Ok(answer) => answer,
-                Err(failure) => return failed_after(failure, (began, token), call.progress, sent),
+                Err(failure) => return failed_after(failure, (began, token), call.progress),
             };
             call.body = Bytes::new();
             call.progress.reach(CallPhase::Receive);
@@ -288,7 +290,7 @@ impl Endpoint for HttpEndpoint {
                 .map(|connection| connection.established.duration_since(connection.began.max(began)))
                 .unwrap_or_default();
             let timings = PhaseTimings { token, connect, wait: whole.saturating_sub(connect) };
-            Exchange { result, timings, sent }
+            Exchange { result, timings }
         })
     }
 }
@@ -323,18 +325,13 @@ impl Prepared {
     }
 }
 
-fn failed_after(
-    failure: CallFailure,
-    (began, token): (Instant, Duration),
-    progress: &Progress,
-    sent: Option<Sent>,
-) -> Exchange {
+fn failed_after(failure: CallFailure, (began, token): (Instant, Duration), progress: &Progress) -> Exchange {
     let (took, none) = (began.elapsed(), PhaseTimings { token, ..PhaseTimings::default() });
     let timings = match progress.phase() {
         CallPhase::Authenticate | CallPhase::Connect => PhaseTimings { connect: took, ..none },
         CallPhase::Wait | CallPhase::Receive => PhaseTimings { wait: took, ..none },
     };
-    Exchange { result: Err(failure), timings, sent }
+    Exchange { result: Err(failure), timings }
 }
 
 /// The body of a request; reports progress when the connection takes it.

@@ -9,8 +9,8 @@ use tenterhook_contract::{
     hook::ChannelAuthentication,
 };
 use tenterhook_engine::{
-    BoxFuture, Call, Endpoint, Engine, Exchange, Invocation, Limits, Outcome, PhaseTimings, Purpose, RawAnswer,
-    ReadyHook, Sent, SystemClock, TestCall, Witness, Witnessed,
+    BoxFuture, Call, CallPhase, Endpoint, Engine, Exchange, Invocation, Limits, Outcome, PhaseTimings, Purpose,
+    RawAnswer, ReadyHook, Sent, SystemClock, TestCall, Witness, Witnessed,
 };
 
 use crate::rig::{Rig, SAME};
@@ -33,8 +33,20 @@ impl Endpoint for Repeating {
         );
         let result = Ok(RawAnswer { status: 200, body: Bytes::from(body), redirects_to: None });
         let headers = vec![("X-Key".to_owned(), PLAIN.to_owned()), ("X-Other".to_owned(), "other".to_owned())];
-        let sent = Some(Sent { uri: format!("https://service.example/hook?code={PLAIN}"), headers });
-        Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default(), sent }))
+        call.progress.sends(Sent { uri: format!("https://service.example/hook?code={PLAIN}"), headers });
+        Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default() }))
+    }
+}
+
+/// Sends its request and never answers.
+struct Silent;
+
+impl Endpoint for Silent {
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange> {
+        let headers = vec![("Authorization".to_owned(), SECRET.to_owned())];
+        call.progress.sends(Sent { uri: "https://service.example/hook".to_owned(), headers });
+        call.progress.reach(CallPhase::Wait);
+        Box::pin(std::future::pending())
     }
 }
 
@@ -93,4 +105,32 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     let commands = execution.outcome.unwrap().commands;
     let Some(Operand::Items(items)) = commands.last().map(|command| &command.operand) else { panic!("an array") };
     assert!(matches!(items.first(), Some(Item::Other(value)) if value == "••••"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_also_sees_the_request_of_a_service_that_does_not_answer() {
+    let mut registered = Rig::new(BuiltInType::Token, &[]).hook.hook;
+    registered.channel.authentication =
+        ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) };
+    let hook = ReadyHook::new(registered, BuiltInType::Token.kind().clone(), Arc::new(Silent));
+    let watching = Arc::new(Watching::default());
+    let engine = Engine::new(Arc::new(Records::default()), Arc::new(SystemClock), Arc::new(SAME), Limits::default())
+        .with_witness(watching.clone());
+    let invocation = Invocation {
+        point: &tenterhook_testkit::point::Numbers(BuiltInType::Token),
+        hook: &hook,
+        origin: origin(),
+        source: "https://org.example.com/x",
+        context: &(),
+        subject: &mut 1,
+        deadline: None,
+    };
+    let outcome = engine.invoke(invocation).await.outcome;
+    assert!(matches!(&outcome, Outcome::Failed(failure) if failure.code.is_timeout()), "{outcome:?}");
+    let witnessed = watching.0.lock().unwrap().pop().expect("the invocation is witnessed");
+    assert_eq!(witnessed.sent.uri, "https://service.example/hook");
+    assert_eq!(witnessed.sent.headers, [("Authorization".to_owned(), "••••".to_owned())]);
+    let document: serde_json::Value = serde_json::from_slice(&witnessed.body).unwrap();
+    assert_eq!(document["source"], "https://org.example.com/x");
+    assert!(witnessed.answer.is_none());
 }

@@ -7,20 +7,21 @@ use tenterhook_contract::{
     hook::{ChannelAuthentication, ChannelHeader, SigningScheme, SigningSecret},
     id::HookKeyId,
 };
-use tenterhook_engine::{EgressReason, FailureCode, SystemClock, Transport as _};
+use tenterhook_engine::{EgressReason, FailureCode, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::{
     clock::{Sequence, StandingClock},
     service::{Service, Step},
 };
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
-use crate::rig::{SECRET, call, hook, made, transport};
+use crate::rig::{SECRET, call, call_with, hook, made, transport};
 
 #[tokio::test]
 async fn the_request_is_exactly_the_recorded_one() {
     let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
     let uri = format!("http://{}/hooks/token?tenant=north&x=%20", service.address());
-    let exchange = call(&*transport().endpoint(&hook(&uri), None)).await;
+    let progress = Progress::default();
+    let exchange = call_with(&*transport().endpoint(&hook(&uri), None), &progress).await;
     assert_eq!(exchange.result.unwrap().body.as_ref(), b"{}");
     let received = service.received().pop().unwrap();
     assert_eq!(received.line, "POST /hooks/token?tenant=north&x=%20 HTTP/1.1", "the URI as registered");
@@ -41,7 +42,7 @@ async fn the_request_is_exactly_the_recorded_one() {
     ];
     let wanted: Vec<_> = wanted.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     assert_eq!(received.headers, wanted);
-    let sent = exchange.sent.unwrap();
+    let sent = progress.sent().unwrap();
     assert!(!format!("{sent:?}").contains("marked-secret"), "a witness sees a mask");
     assert!(sent.headers.iter().any(|(name, value)| name == "authorization" && value == "••••"));
 }
