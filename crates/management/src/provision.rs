@@ -37,8 +37,11 @@ const DEV_CONFIDENTIAL_CLIENT: &str = "Development service";
 const DEV_PUBLIC_CLIENT: &str = "Development app";
 const DEV_USERS: [(&str, &str, &str); 2] =
     [("ada@example.com", "Ada", "Okoye"), ("grace@example.com", "Grace", "Lindqvist")];
-/// Where the development clients may redirect to.
-const DEV_REDIRECT_URIS: [&str; 2] = ["http://127.0.0.1:3000/callback", "http://localhost:3000/callback"];
+/// Where the development clients may redirect to: an application of the developer, and the page of `tenterhook dev`, whose
+/// port may be any (RFC 8252 section 7.3).
+const DEV_REDIRECT_URIS: [&str; 3] = ["http://127.0.0.1:3000/callback", "http://localhost:3000/callback", DEV_CALLBACK];
+/// The page of `tenterhook dev` that receives authorization codes, with any port.
+const DEV_CALLBACK: &str = "http://127.0.0.1/dev/callback";
 
 /// Why an org cannot be provisioned.
 #[derive(Debug, thiserror::Error)]
@@ -406,16 +409,25 @@ fn development_objects(
             client
         }
     };
-    let public = client(DEV_PUBLIC_CLIENT).unwrap_or_else(|| {
-        let client = OAuthClient {
-            grant_types: text(&["authorization_code", "refresh_token"]),
-            response_types: text(&["code"]),
-            redirect_uris: text(&DEV_REDIRECT_URIS),
-            ..client_of(platform, DEV_PUBLIC_CLIENT, ClientAuthenticationMethod::None, None)
-        };
-        put(ConfigurationObject::Client(client.clone()));
-        client
-    });
+    let is_complete = |client: &OAuthClient| client.redirect_uris.iter().any(|uri| uri == DEV_CALLBACK);
+    let public = match client(DEV_PUBLIC_CLIENT) {
+        Some(client) if is_complete(&client) => client,
+        known => {
+            let made = || OAuthClient {
+                grant_types: text(&["authorization_code", "refresh_token"]),
+                response_types: text(&["code"]),
+                redirect_uris: text(&DEV_REDIRECT_URIS),
+                ..client_of(platform, DEV_PUBLIC_CLIENT, ClientAuthenticationMethod::None, None)
+            };
+            let client = known.map_or_else(made, |mut client| {
+                // It was made before there was the page.
+                client.redirect_uris.push(DEV_CALLBACK.to_owned());
+                client
+            });
+            put(ConfigurationObject::Client(client.clone()));
+            client
+        }
+    };
     let known = configuration.policies.iter().find(|policy| policy.name == DEV_POLICY);
     let known = known.and_then(|policy| {
         let rule = configuration.rules.iter().find(|rule| rule.policy_id == policy.id)?;

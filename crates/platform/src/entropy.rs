@@ -37,6 +37,17 @@ pub fn random_token(entropy: &dyn Entropy) -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>(entropy)))
 }
 
+/// The code challenge of a PKCE verifier with the method `S256` (RFC 7636 section 4.2).
+///
+/// ```
+/// // RFC 7636 appendix B.
+/// let challenge = tenterhook_platform::entropy::code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+/// assert_eq!(challenge, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+/// ```
+pub fn code_challenge(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
+}
+
 /// SHA-256 in lower-case hexadecimal: how random tokens are stored and looked up.
 pub fn sha256_hex(text: &str) -> String {
     use std::fmt::Write as _;

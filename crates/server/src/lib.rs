@@ -28,6 +28,7 @@ use error::ApiError;
 pub use health::metrics_router;
 use judged_again::judged_again;
 pub use management::ShownLogEvent;
+pub use oauth::pages::page as hosted_page;
 use rate_limit::RateLimits;
 use tenterhook_platform::{
     Network, Platform, TokenUses, WiderNetwork,
@@ -134,6 +135,18 @@ pub fn router(
     proxies: TrustedProxies,
     stopping: watch::Receiver<bool>,
 ) -> Router {
+    router_with(platform, limits, proxies, stopping, Router::new())
+}
+
+/// The routes of [`router`], and `pages` of the program at paths that no route of the server has. What is done for every
+/// request and answer ([`edge`]) is done for theirs too.
+pub fn router_with(
+    platform: Arc<Platform>,
+    limits: ServerLimits,
+    proxies: TrustedProxies,
+    stopping: watch::Receiver<bool>,
+    pages: Router,
+) -> Router {
     let app = App {
         token_uses: Arc::new(TokenUses::new(&platform)),
         platform,
@@ -147,6 +160,7 @@ pub fn router(
         .merge(health::routes())
         .merge(management::routes(&app))
         .merge(oauth::routes().route_layer(middleware::from_fn_with_state(app.clone(), judged_again)))
+        .merge(pages.with_state(()))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge))

@@ -1,10 +1,7 @@
 //! The token endpoint (RFC 6749 section 3.2): client credentials, code, refresh.
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
@@ -17,7 +14,7 @@ use tenterhook_model::{
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
-    entropy::{random_token, sha256_hex},
+    entropy::{code_challenge, random_token, sha256_hex},
 };
 
 use crate::commitment::Commitment;
@@ -403,9 +400,7 @@ fn check_code(code: &AuthorizationCode, request: &Request<'_>) -> Result<(), OAu
     match (&code.code_challenge, verifier) {
         (None, None) => Ok(()),
         (Some(challenge), Some(verifier)) if VERIFIER_CHARACTERS.contains(&verifier.len()) => {
-            let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
-            let computed = URL_SAFE_NO_PAD.encode(hash.as_ref());
-            verify_slices_are_equal(computed.as_bytes(), challenge.as_bytes())
+            verify_slices_are_equal(code_challenge(verifier).as_bytes(), challenge.as_bytes())
                 .map_err(|_| OAuthError::invalid_grant("PKCE verification failed."))
         }
         _ => Err(OAuthError::invalid_grant("PKCE verification failed.")),

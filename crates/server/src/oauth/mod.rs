@@ -3,7 +3,7 @@
 mod authorize;
 mod cross_origin;
 mod errors;
-mod pages;
+pub(crate) mod pages;
 mod query;
 mod token;
 

@@ -54,8 +54,9 @@ pub(crate) fn form_targets(redirect_uri: &str) -> String {
     }
 }
 
-/// A page with a strict content security policy; `form_action` is `'none'` or the result of [`form_targets`].
-pub(crate) fn page(status: StatusCode, template: &impl Template, form_action: &str) -> Response {
+/// A page with a strict content security policy: no script, styles of this server only, no frame. `form_action` says where
+/// forms of the page may lead: `'none'`, or a list of sources as in the directive of that name.
+pub fn page(status: StatusCode, template: &impl Template, form_action: &str) -> Response {
     let Ok(html) = template.render() else { return ApiError::Internal.into_response() };
     let policy = format!(
         "default-src 'none'; style-src 'self'; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
