@@ -35,9 +35,12 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Start everything on this machine and show a token that a hook changed.
-    #[command(
-        after_help = "Examples:\n  tenterhook dev\n  tenterhook dev --once --ephemeral --json\n  tenterhook dev --hook http://127.0.0.1:3000/hooks/token"
-    )]
+    #[command(after_help = "Examples:
+  tenterhook dev
+  tenterhook dev --once --ephemeral --json
+  tenterhook dev --hook http://127.0.0.1:3000/hooks/token
+  tenterhook dev --hook http://127.0.0.1:3000/hooks/token --header 'Authorization: Bearer s3cret'
+  tenterhook dev --hook http://127.0.0.1:3000/hooks/token --flow code --timeout 60s")]
     Dev(dev::Options),
     /// Run the server.
     #[command(after_help = "Example:\n  tenterhook serve --config tenterhook.toml")]

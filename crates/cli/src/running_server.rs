@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) server: ServerLimits,
     pub(crate) proxies: TrustedProxies,
     pub(crate) witness: Option<Arc<dyn Witness>>,
+    /// Pages of the program in addition to the server's own.
+    pub(crate) pages: axum::Router,
 }
 
 /// A running server.
@@ -97,7 +99,8 @@ impl RunningServer {
         })
         .await?;
         let (stop, stopped) = watch::channel(false);
-        let router = tenterhook_server::router(Arc::clone(&platform), server, plan.proxies.clone(), stopped.clone());
+        let (proxies, stopping) = (plan.proxies.clone(), stopped.clone());
+        let router = tenterhook_server::router_with(Arc::clone(&platform), server, proxies, stopping, plan.pages);
         let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some(listener) = metrics {
             let router = tenterhook_server::metrics_router(Arc::clone(&platform));

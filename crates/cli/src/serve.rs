@@ -69,6 +69,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
         },
         proxies: proxies(config)?,
         witness: None,
+        pages: axum::Router::new(),
     })
 }
 

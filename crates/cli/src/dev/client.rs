@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -11,67 +11,117 @@ use tokio::net::TcpStream;
 
 use crate::Error;
 
-/// How long a request to the server in this process may take: longer than any hook.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a request may take in addition to the time that its hook has.
+const MARGIN: Duration = Duration::from_secs(12);
 /// Most bytes of an answer.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
-/// A client of the server at one address.
+/// A client of the server in this process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Client(pub(crate) SocketAddr);
+pub(crate) struct Client {
+    address: SocketAddr,
+    timeout: Duration,
+}
+
+/// A request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent<'a> {
+    pub(super) authorization: Option<&'a str>,
+    pub(super) cookie: Option<&'a str>,
+    /// Its type and its text.
+    pub(super) body: Option<(&'a str, &'a str)>,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The text of a header.
+    pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON; `Value::Null` for no body.
+    pub(super) fn json(&self) -> Result<Value, serde_json::Error> {
+        if self.body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&self.body) }
+    }
+}
 
 impl Client {
-    /// Sends a request and reads a JSON answer; `Value::Null` when it has no body.
-    pub(crate) async fn send(
-        self,
-        method: &str,
-        path: &str,
-        authorization: Option<&str>,
-        body: Option<(&str, String)>,
-    ) -> Result<(StatusCode, Value), Error> {
-        tokio::time::timeout(TIMEOUT, self.exchange(method, path, authorization, body))
+    /// A client of the server at `address`, whose hooks have `hook_timeout` for an answer.
+    pub(super) fn new(address: SocketAddr, hook_timeout: Duration) -> Self {
+        Self { address, timeout: hook_timeout.saturating_add(MARGIN) }
+    }
+
+    /// Sends a request.
+    pub(super) async fn send(self, method: &str, path: &str, sent: Sent<'_>) -> Result<Answer, Error> {
+        tokio::time::timeout(self.timeout, self.exchange(method, path, sent))
             .await
-            .map_err(|_| format!("{method} {path}: no answer within {} s", TIMEOUT.as_secs()))?
+            .map_err(|_| format!("{method} {path}: no answer within {} s", self.timeout.as_secs()))?
     }
 
-    /// Like [`Self::send`], but fails on a status that is not success.
-    pub(crate) async fn json(self, method: &str, path: &str, token: &str, body: Option<Value>) -> Result<Value, Error> {
+    /// A request of the management API with `token`.
+    ///
+    /// # Errors
+    /// When the answer is no success: with its summary and its causes.
+    pub(super) async fn json(self, method: &str, path: &str, token: &str, body: Option<Value>) -> Result<Value, Error> {
         let authorization = format!("SSWS {token}");
-        let body = body.map(|body| ("application/json", body.to_string()));
-        match self.send(method, path, Some(&authorization), body).await? {
-            (status, body) if status.is_success() => Ok(body),
-            (status, body) => Err(format!("{method} {path} answered {status}: {body}").into()),
+        let body = body.map(|body| body.to_string());
+        let body = body.as_deref().map(|body| ("application/json", body));
+        let answer =
+            self.send(method, path, Sent { authorization: Some(&authorization), body, ..Sent::default() }).await?;
+        let value = answer.json()?;
+        if answer.status.is_success() {
+            return Ok(value);
         }
+        let causes = value.get("errorCauses").and_then(Value::as_array).into_iter().flatten();
+        let causes = causes.filter_map(|cause| cause.get("errorSummary")).filter_map(Value::as_str);
+        let summary = value.get("errorSummary").and_then(Value::as_str).unwrap_or_default();
+        let text = causes.fold(summary.to_owned(), |text, cause| format!("{text}\n  {cause}"));
+        Err(format!("{method} {path} answered {}: {text}", answer.status).into())
     }
 
-    async fn exchange(
-        self,
-        method: &str,
-        path: &str,
-        authorization: Option<&str>,
-        body: Option<(&str, String)>,
-    ) -> Result<(StatusCode, Value), Error> {
-        let stream = TcpStream::connect(self.0).await?;
+    async fn exchange(self, method: &str, path: &str, sent: Sent<'_>) -> Result<Answer, Error> {
+        let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", self.0.to_string())
-            .header("accept", "application/json");
-        if let Some(authorization) = authorization {
-            request = request.header("authorization", authorization);
+            .header(header::HOST, self.address.to_string())
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, concat!("tenterhook-dev/", env!("CARGO_PKG_VERSION")));
+        let of_body = sent.body.map(|(content_type, _)| (header::CONTENT_TYPE, content_type));
+        let authorization = sent.authorization.map(|value| (header::AUTHORIZATION, value));
+        let cookie = sent.cookie.map(|value| (header::COOKIE, value));
+        for (name, value) in [of_body, authorization, cookie].into_iter().flatten() {
+            request = request.header(name, value);
         }
-        if let Some((content_type, _)) = &body {
-            request = request.header("content-type", *content_type);
-        }
-        let body = body.map(|(_, text)| Bytes::from(text)).unwrap_or_default();
+        let body = sent.body.map(|(_, text)| Bytes::copy_from_slice(text.as_bytes())).unwrap_or_default();
         let answer = sender.send_request(request.body(Full::new(body))?).await?;
-        let status = answer.status();
-        let bytes = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await?.to_bytes();
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, BODY_BYTES_MAX).collect().await?.to_bytes();
         drop(sender);
         connection.abort();
-        let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
-        Ok((status, value))
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_request_may_take_longer_than_its_hook() {
+        for hook in [Duration::from_secs(3), Duration::from_mins(1)] {
+            let client = Client::new((Ipv4Addr::LOCALHOST, 1).into(), hook);
+            assert!(client.timeout > hook, "{client:?}");
+        }
     }
 }

@@ -3,17 +3,25 @@
 //! The demonstration registers its hook and requests its token over HTTP, as a user would. Start reading at [`run`].
 
 mod client;
+mod code_flow;
 mod demonstration;
 mod diff;
+mod docs;
+mod failure;
+mod flow;
 mod folder;
+mod layout;
+mod pages;
+mod ready;
+mod registration;
 mod sample_service;
 mod secrets;
 mod shown;
-mod unseen;
 
-use std::{net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{convert::Infallible, net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
+use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, SystemClock, Witness, Witnessed};
 use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_management::provision;
@@ -23,7 +31,16 @@ use tenterhook_store::{Keyring, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{net::TcpListener, sync::mpsc};
 
-use self::{client::Client, demonstration::Demonstration, secrets::DevSecrets, shown::Screen};
+use self::{
+    client::Client,
+    code_flow::{CALLBACK_PATH, CodeFlow},
+    demonstration::Demonstration,
+    flow::FlowChoice,
+    pages::Pages,
+    registration::{Header, Registration, SecretPlace, parse_timeout},
+    secrets::DevSecrets,
+    shown::Screen,
+};
 use crate::{
     Error,
     config::LogFormat,
@@ -56,6 +73,16 @@ pub(crate) struct Options {
     /// Call your own external service instead of the sample one, such as `http://127.0.0.1:3000/hooks/token`.
     #[arg(long, value_name = "URL")]
     hook: Option<String>,
+    /// The flows that request tokens.
+    #[arg(long, value_enum, default_value_t)]
+    flow: FlowChoice,
+    /// A header that the hook sends instead of the random secret, such as `Authorization: Bearer s3cret`; may be given
+    /// several times. `Authorization`, or else the first one, is stored as the secret.
+    #[arg(long, value_name = "NAME: VALUE", value_parser = |text: &str| Ok::<_, Infallible>(Secret::new(text)))]
+    header: Vec<Secret>,
+    /// How long the hook waits for an answer: longer for a debugger, up to `60s`.
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = parse_timeout)]
+    timeout: Duration,
     /// A proxy, address or block, whose `X-Forwarded-For` or `Forwarded` is believed; may be given several times.
     #[arg(long, value_name = "ADDRESS", default_values_t = TrustedProxies::loopback().blocks)]
     trusted_proxy: Vec<ProxyBlock>,
@@ -64,7 +91,6 @@ pub(crate) struct Options {
 /// Runs the demonstration, then follows the System Log until Ctrl-C.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     telemetry::start(LogFormat::Text, "warn")?;
-    let screen = Screen::new(options.json);
     // Held until the end, so that no other process uses the folder.
     let _lock = if options.ephemeral { None } else { Some(folder::lock(&options.data).await?) };
     let (store, master_key) = if options.ephemeral {
@@ -75,7 +101,16 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
             .map_err(|error| format!("Cannot use the master key `{}`: {error}", key.display()))?;
         (StoreConfig::Sqlite { path: options.data.join("tenterhook.sqlite") }, master_key)
     };
+    let secrets_file = (!options.ephemeral).then(|| options.data.join(secrets::FILE));
     let secrets = DevSecrets::load(if options.ephemeral { None } else { Some(&options.data) })?;
+    let place = secrets_file.clone().map_or(SecretPlace::Memory, SecretPlace::File);
+    let mut registration = Registration::new(
+        options.hook.clone().unwrap_or_default(),
+        &options.header,
+        (&secrets.service_authorization, place),
+        options.timeout,
+    )?;
+    let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
     let server = RunningServer::start(Plan {
@@ -102,39 +137,41 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         // It listens on the loopback address only, so only programs on this machine can connect.
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
         witness: Some(Arc::new(Window(witnessed_in))),
+        pages: pages.router(),
     })
     .await
     .map_err(|error| hint_about_port(error, &options))?;
 
     let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
-    let snapshot = server.platform.org_by_host(None);
-    let clients = snapshot.iter().flat_map(|snapshot| &snapshot.configuration.clients);
-    let redirect_uri = clients
-        .filter(|client| client.id == world.public_client_id)
-        .find_map(|client| client.redirect_uris.first().cloned());
-    let hook_uri = match &options.hook {
-        Some(uri) => uri.clone(),
-        None => start_sample_service(&secrets).await?,
-    };
+    if options.hook.is_none() {
+        registration.uri = start_sample_service(registration.secret.clone()).await?;
+    }
     let mut log = server.platform.log().subscribe();
-    let demonstration = Demonstration {
-        client: Client(server.address),
-        base_url: format!("http://{}", server.address),
-        admin_token: secrets.admin_token.clone(),
-        client_secret: secrets.client_secret.clone(),
-        service_authorization: secrets.service_authorization.clone(),
+    let base_url = format!("http://{}", server.address);
+    let demonstration = Arc::new(Demonstration {
+        client: Client::new(server.address, options.timeout),
+        code_flow: CodeFlow {
+            client_id: world.public_client_id.as_str().to_owned(),
+            redirect_uri: format!("{base_url}{CALLBACK_PATH}"),
+        },
+        base_url: base_url.clone(),
+        admin_token: secrets.admin_token,
+        client_secret: secrets.client_secret,
+        user_password: secrets.user_password,
         world,
-        redirect_uri: redirect_uri.unwrap_or_default(),
-        hook_uri,
+        registration,
+        flow: options.flow,
         own_service: options.hook.is_some(),
-    };
+    });
+    pages.show(Arc::clone(&demonstration));
+    let screen = Screen { json: options.json, pages: (!options.once).then_some(base_url) };
     let shown = demonstration.run(&server.platform, witnessed, &mut log, &screen).await?;
     if options.once {
         server.stop().await;
         return Ok(if shown { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let stop_signals = StopSignals::listen()?;
-    screen.ready(&demonstration, &secrets);
+    screen.ready(&demonstration);
     tokio::select! {
         () = stop_signals.received() => {}
         () = screen.follow(log) => {}
@@ -143,12 +180,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start_sample_service(secrets: &DevSecrets) -> Result<String, Error> {
+async fn start_sample_service(secret: Header) -> Result<String, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let uri = format!("http://{}{}", listener.local_addr()?, sample_service::PATH);
-    let authorization = secrets.service_authorization.expose().to_owned();
     tokio::spawn(async move {
-        if let Err(error) = sample_service::serve(listener, authorization).await {
+        if let Err(error) = sample_service::serve(listener, secret).await {
             tracing::error!(%error, "dev.sample_service ended");
         }
     });

@@ -3,29 +3,31 @@
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{HeaderMap, StatusCode},
     routing::post,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use super::registration::Header;
 
 /// The path of token hook calls.
 pub(crate) const PATH: &str = "/hooks/token";
 /// The claim that the service adds to access tokens.
 pub(crate) const CLAIM: &str = "tier";
 
-/// Serves on `listener` until the process ends. Callers must send `authorization` as `Authorization`.
-pub(crate) async fn serve(listener: TcpListener, authorization: String) -> std::io::Result<()> {
-    let router = Router::new().route(PATH, post(answer)).with_state(authorization);
+/// Serves on `listener` until the process ends. Callers must send the header `secret`.
+pub(crate) async fn serve(listener: TcpListener, secret: Header) -> std::io::Result<()> {
+    let router = Router::new().route(PATH, post(answer)).with_state(secret);
     axum::serve(listener, router).await
 }
 
 async fn answer(
-    State(authorization): State<String>,
+    State(secret): State<Header>,
     headers: HeaderMap,
     Json(request): Json<Value>,
 ) -> Result<Json<Value>, StatusCode> {
-    if headers.get(AUTHORIZATION).is_none_or(|sent| sent.as_bytes() != authorization.as_bytes()) {
+    if headers.get(&secret.name).is_none_or(|sent| sent.as_bytes() != secret.value.expose().as_bytes()) {
         return Err(StatusCode::UNAUTHORIZED);
     }
     let client = request.pointer("/data/context/protocol/client/name").and_then(Value::as_str).unwrap_or("someone");

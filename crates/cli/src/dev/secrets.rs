@@ -11,7 +11,7 @@ use tenterhook_platform::entropy::{SystemEntropy, random_bytes, random_token};
 use crate::{Error, key_file};
 
 /// The file in the data folder.
-const FILE: &str = "dev-secrets.json";
+pub(super) const FILE: &str = "dev-secrets.json";
 
 /// The secrets of a development org.
 pub(crate) struct DevSecrets {

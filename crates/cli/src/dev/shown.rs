@@ -1,276 +1,124 @@
 //! The output of `tenterhook dev`: text, in colour on a terminal, or one JSON object per step.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, time::Duration};
 
 use anstream::println;
 use serde_json::{Map, Value, json};
-use tenterhook_contract::{answer::Notice, without_controls};
+use tenterhook_contract::{MASK, answer::Notice, without_controls};
 use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
-use tenterhook_model::{DebugValue, LogEvent, LogResult};
+use tenterhook_model::{DebugValue, LogEvent, LogResult, PHASES};
 use tenterhook_server::ShownLogEvent;
 use tokio::sync::broadcast;
 
 use super::{
-    demonstration::{Demonstration, SCOPE},
+    demonstration::{Log, is_invocation},
     diff::Line,
-    secrets::DevSecrets,
-    unseen::{Reached, Unseen},
+    failure::Failure,
+    flow::Flow,
+    layout,
+    registration::{Registration, SecretPlace},
 };
 use crate::telemetry::{BAD, CHANGED, FAINT, GOOD, HEADING};
 
 /// The output of the demonstration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Screen {
-    json: bool,
+    pub(super) json: bool,
+    /// Where pages about failures are served; `None` when the process ends after the demonstration.
+    pub(super) pages: Option<String>,
+}
+
+/// The output of one flow.
+pub(super) struct FlowScreen<'a> {
+    screen: &'a Screen,
+    pub(super) flow: Flow,
+    /// Whether it is one of several flows.
+    brief: bool,
+    /// The document of the flow before, which is not shown again.
+    known: Option<&'a Value>,
+}
+
+/// What the flow ended with: the answer of the token endpoint, or the error that was sent to the client.
+pub(super) struct Issued<'a> {
+    answer: &'a Value,
+    /// The verified claims of the access token.
+    access: Map<String, Value>,
+    /// The verified claims of the ID token.
+    identity: Map<String, Value>,
+}
+
+impl<'a> Issued<'a> {
+    pub(super) fn of(answer: &'a Value, access: Map<String, Value>, identity: Map<String, Value>) -> Self {
+        Self { answer, access, identity }
+    }
+
+    /// Whether there are tokens.
+    pub(super) fn is_token(&self) -> bool {
+        self.answer.get("access_token").is_some()
+    }
 }
 
 impl Screen {
-    /// A screen for programs (`json`) or for people.
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json }
-    }
-
     /// One step: a heading for people, an object for programs.
-    pub(crate) fn step(self, name: &str, text: &str, object: impl FnOnce() -> Value) {
+    pub(super) fn step(&self, name: &str, text: &str, object: impl FnOnce() -> Value) {
         if self.json {
-            let mut step = Map::from_iter([("step".to_owned(), json!(name))]);
-            if let Value::Object(members) = object() {
-                step.extend(members);
-            }
-            println!("{}", Value::Object(step));
+            print_step(name, None, object());
         } else {
             println!("\n{HEADING}{text}{HEADING:#}");
         }
     }
 
-    /// The request that the service received and its answer.
-    pub(crate) fn exchange(self, seen: &Witnessed) {
-        let document: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        self.step("request", &format!("The request: POST {}", seen.sent.uri), || {
-            let headers: Map<String, Value> =
-                seen.sent.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-            json!({ "uri": seen.sent.uri, "headers": headers, "body": document })
+    /// The hook, and how to see the secret that it sends.
+    pub(super) fn hook(&self, id: &str, registration: &Registration) {
+        let Registration { uri, secret, secret_place, timeout, .. } = registration;
+        self.step("hook", &format!("Registered the token hook {id} for {uri}"), || {
+            let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            json!({ "id": id, "uri": uri, "secretHeader": secret.name, "timeoutMs": timeout_ms })
         });
         if !self.json {
-            for (name, value) in &seen.sent.headers {
-                println!("  {FAINT}{name}:{FAINT:#} {value}");
-            }
-            println!("{}", indented(&document));
-        }
-        let status = seen.answer.as_ref().map(|answer| answer.status);
-        let heading = match (status, &seen.outcome) {
-            (Some(status), _) => format!("It answered: {status}"),
-            (None, Outcome::Failed(CallFailure { code: FailureCode::EgressDenied(_), .. })) => {
-                "It was not asked: the egress policy refused the address".to_owned()
-            }
-            (None, _) => "It gave no answer".to_owned(),
-        };
-        let body = seen.answer.as_ref().map(|answer| {
-            serde_json::from_slice(&answer.body)
-                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&answer.body).into_owned()))
-        });
-        self.step("answer", &heading, || json!({ "status": status, "body": body }));
-        if let (false, Some(body)) = (self.json, &body) {
-            println!("{}", indented(body));
-        }
-    }
-
-    /// Parts of the answer that look like mistakes.
-    pub(crate) fn notices(self, notices: &[Notice]) {
-        if notices.is_empty() {
-            return;
-        }
-        self.step("notices", "The answer looks like a mistake", || json!({ "notices": notices }));
-        if !self.json {
-            for notice in notices {
-                println!("  {CHANGED}{notice}{CHANGED:#}");
-            }
-        }
-    }
-
-    /// The claims before and after.
-    pub(crate) fn claims(self, lines: &[Line], outcome: &Outcome) {
-        self.step("claims", "Claims of the access token", || {
-            json!({ "outcome": outcome_name(outcome), "claims": lines.iter().map(Line::to_json).collect::<Vec<_>>() })
-        });
-        if self.json {
-            return;
-        }
-        for line in lines {
-            let style = match line {
-                Line::Kept(..) => FAINT,
-                Line::Added(..) => GOOD,
-                Line::Removed(..) => BAD,
-                Line::Replaced(..) => CHANGED,
-            };
-            println!("  {style}{} {}{style:#}", line.mark(), of_one_line(&line.text()));
-        }
-        if let Some(why) = why_unchanged(outcome) {
-            println!("  {CHANGED}{why}{CHANGED:#}");
-        }
-    }
-
-    /// Where the time went.
-    pub(crate) fn timings(self, timings: &Timings) {
-        let phases = [
-            ("admit", timings.admit),
-            ("token", timings.token),
-            ("connect", timings.connect),
-            ("wait", timings.wait),
-            ("apply", timings.apply),
-            ("total", timings.total),
-        ];
-        self.step("timings", "Where the time went", || {
-            let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-            Value::Object(phases.iter().map(|(name, time)| (format!("{name}Us"), json!(micros(*time)))).collect())
-        });
-        if !self.json {
-            let shown: Vec<_> =
-                phases.iter().map(|(name, time)| format!("{name} {:.2} ms", time.as_secs_f64() * 1_000.0)).collect();
-            println!("  {}", shown.join("  ·  "));
-        }
-    }
-
-    /// The System Log event.
-    pub(crate) fn event(self, event: &LogEvent) {
-        self.step(
-            "event",
-            &format!("System Log: {}", event.event_type),
-            || json!({ "event": ShownLogEvent::from(event.clone()) }),
-        );
-        if !self.json {
-            log_line(event);
-        }
-    }
-
-    /// How the demonstration ended.
-    pub(crate) fn verdict(self, shown: bool, verified: &Map<String, Value>) {
-        let text = if shown {
-            format!("{GOOD}The issued token carries the hook's claims; its signature is good.{GOOD:#}")
-        } else {
-            format!("{BAD}The issued token does not carry a change of the hook; its signature is good.{BAD:#}")
-        };
-        self.step("token", &text, || json!({ "changed": shown, "claims": verified }));
-    }
-
-    /// The service refused, so there is no token.
-    pub(crate) fn refused(self, answer: &Value) {
-        let text = format!("{BAD}No token was issued:{BAD:#} {}", of_one_line(&answer.to_string()));
-        self.step("token", &text, || json!({ "changed": false, "error": answer }));
-    }
-
-    /// An invocation without an exchange to show: its System Log event.
-    pub(crate) fn unseen(self, event: Option<&LogEvent>) {
-        // The log was too full to take it.
-        let Some(event) = event else {
-            let text = format!("{BAD}{}{BAD:#}", Reached::Nobody.text());
-            return self.step("answer", &text, || json!({ "status": null, "body": null, "asked": false }));
-        };
-        let Unseen { reached, code, message, timings } = Unseen::of(event);
-        self.step("answer", &format!("{BAD}{}{BAD:#}", reached.text()), || {
-            let asked = reached == Reached::Service;
-            json!({ "status": null, "body": null, "asked": asked, "failureCode": code, "message": message })
-        });
-        if !self.json {
-            println!("  {CHANGED}{code}: {}{CHANGED:#}", of_one_line(&message));
-            if reached == Reached::Service {
-                println!("  {FAINT}The document that was sent is not kept when its attempt is cut off.{FAINT:#}");
-            }
-        }
-        self.timings(&timings);
-        self.event(event);
-    }
-
-    /// There is a token without the hook's changes.
-    pub(crate) fn without_hook(self) {
-        let text = format!("{BAD}The token was issued without the hook.{BAD:#}");
-        self.step("token", &text, || json!({ "changed": false }));
-    }
-
-    /// The next steps for the user.
-    pub(crate) fn ready(self, demonstration: &Demonstration, secrets: &DevSecrets) {
-        let (base, world) = (&demonstration.base_url, &demonstration.world);
-        let (admin, password) = (secrets.admin_token.expose(), secrets.user_password.expose());
-        let client_secret = secrets.client_secret.expose();
-        let issuer = demonstration.issuer();
-        let (authorize, form) = demonstration.code_flow();
-        let token_path = Demonstration::token_path();
-        let login = world.user_logins.first().map_or("a user", String::as_str);
-        let code_flow = format!(
-            "the code flow: open this in a browser and sign in as {login}; no server needs to listen at the redirect URI"
-        );
-        let code_exchange = format!("curl -s -d '{form}' {base}{token_path}");
-        let commands = [
-            (
-                "a token",
-                format!(
-                    "curl -s -u '{}:{client_secret}' -d 'grant_type=client_credentials&scope={SCOPE}' {base}{}",
-                    world.confidential_client_id, token_path
+            let place = match secret_place {
+                SecretPlace::Given => "as you gave it with `--header`".to_owned(),
+                SecretPlace::File(path) => format!(
+                    "random; its value is `serviceAuthorization` in `{}`, and `--header` sets another one",
+                    path.display()
                 ),
-            ),
-            ("the hooks", format!("curl -s -H 'Authorization: SSWS {admin}' {base}/api/v1/inlineHooks")),
-            (
-                "the log",
-                format!("curl -s -H 'Authorization: SSWS {admin}' '{base}/api/v1/logs?sortOrder=DESCENDING&limit=5'"),
-            ),
-        ];
-        self.step("ready", "Ready", || {
-            json!({
-                "baseUrl": base,
-                "adminToken": admin,
-                "issuer": issuer,
-                "confidentialClient": { "id": world.confidential_client_id, "secret": client_secret },
-                "publicClient": {
-                    "id": world.public_client_id,
-                    "redirectUri": demonstration.redirect_uri,
-                    "authorizeUrl": authorize,
-                    "tokenCommand": code_exchange,
-                },
-                "users": world.user_logins,
-                "userPassword": password,
-                "commands": commands.iter().map(|(_, command)| command).collect::<Vec<_>>(),
-            })
-        });
+                SecretPlace::Memory if self.pages.is_some() => {
+                    "random; its value is shown below under `Ready`, and `--header` sets another one".to_owned()
+                }
+                SecretPlace::Memory => "random; `--header` sets another one".to_owned(),
+            };
+            println!("  {FAINT}It sends `{}: {MASK}`, {place}{FAINT:#}", secret.name);
+        }
+    }
+
+    /// The screen of a flow, which is `brief` for one of several; `known` is the document of the flow before.
+    pub(super) fn of_flow<'a>(&'a self, flow: Flow, brief: bool, known: Option<&'a Value>) -> FlowScreen<'a> {
+        if !self.json {
+            println!("\n{HEADING}━━ {}{HEADING:#}", flow.title());
+        }
+        FlowScreen { screen: self, flow, brief, known }
+    }
+
+    /// The failures of several flows once more, for people who see the end first.
+    pub(super) fn failures(&self, failures: &[(Flow, String)]) {
         if self.json {
             return;
         }
-        for (name, value) in [
-            ("Base URL", base.as_str()),
-            ("Admin token", admin),
-            ("Issuer", &issuer),
-            ("Client", &format!("{} (secret {client_secret})", world.confidential_client_id)),
-            ("Public client", world.public_client_id.as_str()),
-            ("Redirect URI", &format!("{} (of the public client)", demonstration.redirect_uri)),
-            ("Users", &format!("{} (password {password})", world.user_logins.join(", "))),
-        ] {
-            println!("  {FAINT}{name:<14}{FAINT:#}{value}");
+        for (flow, headline) in failures {
+            println!("\n{BAD}✗ {}: {}{BAD:#}", flow.name(), of_one_line(headline));
         }
-        println!("\n{HEADING}Try{HEADING:#}");
-        let of_code_flow = [
-            (code_flow.as_str(), authorize),
-            ("its tokens, with `code` from the address that the browser ends at instead of CODE", code_exchange),
-        ];
-        for (what, command) in commands.iter().chain(&of_code_flow) {
-            println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
-        }
-        if !demonstration.own_service {
-            println!(
-                "  {FAINT}# your own external service{FAINT:#}\n  tenterhook dev --hook http://127.0.0.1:3000/hooks/token"
-            );
-        }
-        println!("\n{HEADING}System Log{HEADING:#} {FAINT}(Ctrl-C ends){FAINT:#}");
     }
 
     /// Shows every event until the log ends.
-    pub(crate) async fn follow(self, mut log: broadcast::Receiver<Arc<LogEvent<'static>>>) {
+    pub(crate) async fn follow(&self, mut log: Log) {
         loop {
             match log.recv().await {
-                Ok(event) if self.json => self.event(&event),
+                Ok(event) if self.json => {
+                    print_step("event", None, json!({ "event": ShownLogEvent::from(LogEvent::clone(&event)) }));
+                }
                 Ok(event) => {
                     log_line(&event);
-                    if let Some(DebugValue::Text(notices)) = event.debug_data.get("notices") {
-                        println!("  {CHANGED}{notices}{CHANGED:#}");
-                    }
+                    self.explain(&event);
                 }
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     println!("  {FAINT}… {missed} events not shown; the log has them{FAINT:#}");
@@ -279,6 +127,278 @@ impl Screen {
             }
         }
     }
+
+    /// Why an invocation of the log failed, and parts of its answer that look like mistakes.
+    fn explain(&self, event: &LogEvent) {
+        if is_invocation(event) && event.result != LogResult::Success {
+            let failure = Failure::of_event(event);
+            println!("    {BAD}✗ {}{BAD:#}", of_one_line(&failure.headline()));
+            self.advice(&failure);
+        }
+        if let Some(DebugValue::Text(notices)) = event.debug_data.get("notices") {
+            println!("    {CHANGED}{}{CHANGED:#}", of_one_line(notices));
+        }
+    }
+
+    /// What to do about a failure, and the page about it.
+    fn advice(&self, failure: &Failure) {
+        for advice in &failure.advice {
+            println!("    {CHANGED}{}{CHANGED:#}", of_one_line(advice));
+        }
+        if let Some(page) = failure.page(self.pages.as_deref()) {
+            println!("    {FAINT}About this code:{FAINT:#} {page}");
+        }
+    }
+}
+
+impl FlowScreen<'_> {
+    fn step(&self, name: &str, text: &str, object: impl FnOnce() -> Value) {
+        if self.screen.json {
+            print_step(name, Some(self.flow), object());
+        } else {
+            println!("\n{HEADING}{text}{HEADING:#}");
+        }
+    }
+
+    fn is_for_people(&self) -> bool {
+        !self.screen.json
+    }
+
+    /// What went wrong, before everything else.
+    pub(super) fn failure(&self, failure: &Failure) {
+        let pages = self.screen.pages.as_deref();
+        let headline = format!("{BAD}✗ {}{BAD:#}", of_one_line(&failure.headline()));
+        self.step("failure", &headline, || failure.to_json(pages));
+        if self.is_for_people() {
+            for sentence in failure.sentences.iter().skip(1) {
+                println!("  {BAD}  {}{BAD:#}", of_one_line(sentence));
+            }
+            self.screen.advice(failure);
+        }
+    }
+
+    /// The request that the service received and its answer.
+    pub(super) fn exchange(&self, seen: &Witnessed, document: &Value) {
+        let heading = match self.known {
+            None => format!("The request: POST {}", seen.sent.uri),
+            Some(_) => format!(
+                "The request: what its document has that the one above has not, or has otherwise (whole: `--flow {}`)",
+                self.flow.name()
+            ),
+        };
+        self.step("request", &heading, || {
+            let headers: Map<String, Value> =
+                seen.sent.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            json!({ "uri": seen.sent.uri, "headers": headers, "body": document })
+        });
+        if self.is_for_people() {
+            match self.known {
+                None => {
+                    for (name, value) in &seen.sent.headers {
+                        println!("  {FAINT}{name}:{FAINT:#} {value}");
+                    }
+                    print_json(document);
+                }
+                Some(known) => print_json(&beyond_known(known, document)),
+            }
+        }
+        match &seen.answer {
+            Some(answer) => {
+                let body = serde_json::from_slice(&answer.body)
+                    .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&answer.body).into_owned()));
+                let heading = format!("It answered: {}", answer.status);
+                self.step("answer", &heading, || json!({ "status": answer.status, "body": body }));
+                if self.is_for_people() {
+                    print_json(&body);
+                }
+            }
+            None => self.no_answer(&seen.outcome),
+        }
+    }
+
+    fn no_answer(&self, outcome: &Outcome) {
+        let failure = if let Outcome::Failed(failure) = outcome { Some(failure) } else { None };
+        let code = failure.map(|CallFailure { code, .. }| *code);
+        let (heading, asked) = match code {
+            Some(FailureCode::TimeoutResponse | FailureCode::TimeoutBody) => {
+                ("The service was asked, but its answer was not complete in time", true)
+            }
+            Some(FailureCode::TimeoutConnect) => ("The service could not be reached in time", false),
+            Some(FailureCode::EgressDenied(_)) => ("It was not asked: the egress policy refused the address", false),
+            Some(
+                FailureCode::ConnectionReset
+                | FailureCode::HttpInvalid
+                | FailureCode::HeadersTooLarge
+                | FailureCode::BodyTooLarge,
+            ) => ("The service was asked, but gave no usable answer", true),
+            _ => ("It gave no answer", false),
+        };
+        self.step("answer", heading, || {
+            json!({
+                "status": null,
+                "body": null,
+                "asked": asked,
+                "failureCode": code.map(|code| code.to_string()),
+                "message": failure.map(|failure| &failure.detail),
+            })
+        });
+    }
+
+    /// Parts of the answer that look like mistakes.
+    pub(super) fn notices(&self, notices: &[Notice]) {
+        if notices.is_empty() {
+            return;
+        }
+        self.step("notices", "The answer looks like a mistake", || json!({ "notices": notices }));
+        if self.is_for_people() {
+            for notice in notices {
+                println!("  {CHANGED}{}{CHANGED:#}", of_one_line(&notice.to_string()));
+            }
+        }
+    }
+
+    /// The claims of both tokens before and after; `identity` is empty when there is no ID token.
+    pub(super) fn claims(&self, access: &[Line], identity: &[Line], outcome: &Outcome) {
+        if self.screen.json {
+            let lines = |lines: &[Line]| lines.iter().map(Line::to_json).collect::<Vec<_>>();
+            let claims = json!({
+                "outcome": outcome_name(outcome),
+                "claims": lines(access),
+                "identityClaims": lines(identity),
+            });
+            return print_step("claims", Some(self.flow), claims);
+        }
+        let is_changed = |lines: &[Line]| lines.iter().any(|line| !matches!(line, Line::Kept(..)));
+        if !is_changed(access) && !is_changed(identity) {
+            let why = match outcome {
+                Outcome::Unchanged => "The answer has no commands, so nothing was changed.",
+                _ => "Nothing was changed.",
+            };
+            println!("\n{HEADING}Claims{HEADING:#}\n  {CHANGED}{why}{CHANGED:#}");
+            return;
+        }
+        for (token, lines) in [("access token", access), ("ID token", identity)] {
+            if lines.is_empty() {
+                continue;
+            }
+            let kept = lines.iter().filter(|line| matches!(line, Line::Kept(..))).count();
+            let left_out =
+                if self.brief { format!(" ({kept} that are as they were are left out)") } else { String::new() };
+            println!("\n{HEADING}Claims of the {token}{HEADING:#}{FAINT}{left_out}{FAINT:#}");
+            // Between two flows, what the hook did not change only fills the screen.
+            let is_shown = |line: &&Line| !self.brief || !matches!(line, Line::Kept(..));
+            for line in lines.iter().filter(is_shown) {
+                let style = match line {
+                    Line::Kept(..) => FAINT,
+                    Line::Added(..) => GOOD,
+                    Line::Removed(..) => BAD,
+                    Line::Replaced(..) => CHANGED,
+                };
+                println!("  {style}{} {}{style:#}", line.mark(), of_one_line(&line.text()));
+            }
+        }
+    }
+
+    /// Where the time went.
+    pub(super) fn timings(&self, timings: &Timings) {
+        let Timings { admit, token, connect, wait, apply, total } = timings;
+        let phases = PHASES.into_iter().zip([admit, token, connect, wait, apply, total]);
+        self.step("timings", "Where the time went", || {
+            let micros = |time: &Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            Value::Object(phases.clone().map(|(name, time)| (format!("{name}Us"), json!(micros(time)))).collect())
+        });
+        if self.is_for_people() {
+            let shown = phases.map(|(name, time)| format!("{name} {:.2} ms", time.as_secs_f64() * 1_000.0));
+            println!("  {}", shown.collect::<Vec<_>>().join("  ·  "));
+        }
+    }
+
+    /// The System Log event.
+    pub(super) fn event(&self, event: &LogEvent<'_>) {
+        self.step(
+            "event",
+            &format!("System Log: {}", event.event_type),
+            || json!({ "event": ShownLogEvent::from(event.clone()) }),
+        );
+        if self.is_for_people() {
+            log_line(event);
+        }
+    }
+
+    /// An invocation without a request to show: its System Log event, and the failure that it has.
+    pub(super) fn unseen(&self, event: Option<&LogEvent<'_>>) -> Option<Failure> {
+        const NOT_ASKED: &str = "The service was not asked";
+        // The log was too full to take it.
+        let Some(event) = event else {
+            self.step("answer", NOT_ASKED, || json!({ "status": null, "body": null, "asked": false }));
+            return None;
+        };
+        let failure = Failure::of_event(event);
+        self.failure(&failure);
+        self.step("answer", NOT_ASKED, || {
+            let (code, message) = (&failure.code, failure.sentences.first());
+            json!({ "status": null, "body": null, "asked": false, "failureCode": code, "message": message })
+        });
+        if let Some(DebugValue::Timings(micros)) = event.debug_data.get("timings") {
+            let [admit, token, connect, wait, apply, total] = micros.map(Duration::from_micros);
+            self.timings(&Timings { admit, token, connect, wait, apply, total });
+        }
+        self.event(event);
+        Some(failure)
+    }
+
+    /// How the flow ended; `shown` says that the hook's changes are in the verified tokens.
+    pub(super) fn ended(&self, issued: &Issued<'_>, shown: bool, failure: Option<&Failure>) {
+        let Issued { answer, access, identity } = issued;
+        if !issued.is_token() {
+            let text = format!("{BAD}No token was issued:{BAD:#} {}", of_one_line(&answer.to_string()));
+            return self.step("token", &text, || json!({ "changed": false, "error": answer }));
+        }
+        let tokens = if identity.is_empty() { "token carries" } else { "tokens carry" };
+        let text = match (shown, failure.and_then(|failure| failure.code.as_deref()), access.is_empty()) {
+            (true, ..) => format!("{GOOD}✓ The issued {tokens} the hook's claims; every signature is good.{GOOD:#}"),
+            (false, Some(code), _) => format!("{BAD}The token was issued without the hook: {code}, see above.{BAD:#}"),
+            (false, None, true) => format!("{BAD}The token was issued without the hook.{BAD:#}"),
+            (false, None, false) => {
+                format!("{BAD}The issued token does not carry a change of the hook; its signature is good.{BAD:#}")
+            }
+        };
+        self.step("token", &text, || {
+            let mut object = json!({ "changed": shown });
+            for (member, claims) in [("claims", access), ("identityClaims", identity)] {
+                if let (false, Value::Object(object)) = (claims.is_empty(), &mut object) {
+                    object.insert(member.to_owned(), json!(claims));
+                }
+            }
+            object
+        });
+    }
+}
+
+fn print_step(name: &str, flow: Option<Flow>, object: Value) {
+    let mut step = Map::from_iter([("step".to_owned(), json!(name))]);
+    step.extend(flow.map(|flow| ("flow".to_owned(), json!(flow.name()))));
+    if let Value::Object(members) = object {
+        step.extend(members);
+    }
+    println!("{}", Value::Object(step));
+}
+
+fn print_json(value: &Value) {
+    for line in layout::lines(value, 2) {
+        println!("{}", of_one_line(&line));
+    }
+}
+
+/// What `document` has beyond the known one, without what differs in all documents.
+fn beyond_known(known: &Value, document: &Value) -> Value {
+    let mut beyond = layout::beyond(known, document);
+    if let Value::Object(members) = &mut beyond {
+        for name in ["eventId", "eventTime"] {
+            members.shift_remove(name);
+        }
+    }
+    beyond
 }
 
 /// One event on one line.
@@ -305,27 +425,7 @@ fn outcome_name(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Why nothing was changed, and what to do about it.
-fn why_unchanged(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Applied(_) => None,
-        Outcome::Unchanged => Some("The answer has no commands, so nothing was changed.".to_owned()),
-        Outcome::Refused(error) => Some(format!("The service refused: {}", of_one_line(error.summary_or_default()))),
-        Outcome::Failed(failure) => Some(format!("{}: {}", failure.code, of_one_line(&failure.detail))),
-        Outcome::Skipped(reason) => Some(format!("The service was not asked: {}", reason.code())),
-        Outcome::Invalid(problems) => {
-            let lines = problems.iter().map(|problem| of_one_line(&problem.sentence()).into_owned());
-            Some(lines.collect::<Vec<_>>().join("\n  "))
-        }
-    }
-}
-
-fn indented(value: &Value) -> String {
-    let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
-    pretty.lines().map(|line| format!("  {}", of_one_line(line))).collect::<Vec<_>>().join("\n")
-}
-
 /// A text of a service without characters that would move the terminal's cursor or end the line.
-fn of_one_line(text: &str) -> Cow<'_, str> {
+pub(super) fn of_one_line(text: &str) -> Cow<'_, str> {
     without_controls(text.into())
 }

@@ -6,15 +6,54 @@ use serde_json::{Value, json};
 
 use crate::process::{Program, api, exchange, tenterhook};
 
+/// The header of a form.
+const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
+
+/// The text between `before` and the next `after`.
+pub(crate) fn between(text: &str, before: &str, after: char) -> String {
+    text.split(before).nth(1).and_then(|rest| rest.split(after).next()).unwrap().to_owned()
+}
+
+/// Where an answer leads.
+pub(crate) fn location(head: &str) -> Option<String> {
+    head.lines().find_map(|line| line.strip_prefix("location: ")).map(ToOwned::to_owned)
+}
+
+/// Starts `tenterhook dev --json` and waits until it is ready; the program and that step.
+pub(crate) fn start(arguments: &[&str]) -> (Program, Value) {
+    let mut program = Program::start(&[&["dev", "--json", "--port", "0"], arguments].concat());
+    let ready = program.line_where(|line| line.starts_with(r#"{"step":"ready""#));
+    (program, serde_json::from_str(&ready).unwrap())
+}
+
+/// Signs the first user in at the authorization request `authorize`, a path; where the browser is sent in the end.
+pub(crate) fn sign_in(ready: &Value, authorize: &str) -> String {
+    let base = ready["baseUrl"].as_str().unwrap();
+    let (status, head, page) = exchange(base, &format!("GET {authorize} HTTP/1.1\r\n"), "").unwrap();
+    assert_eq!(status, 200, "{page}");
+    let cookie = between(&head, "set-cookie: ", ';');
+    let (login, password) = (ready["users"][0].as_str().unwrap(), ready["userPassword"].as_str().unwrap());
+    let csrf = between(&page, "name=\"csrf\" value=\"", '"');
+    let form = format!("csrf={csrf}&login={login}&password={password}");
+    let signing_in = authorize.replace("/authorize?", "/authorize/sign-in?");
+    let head = format!("POST {signing_in} HTTP/1.1\r\norigin: {base}\r\ncookie: {cookie}\r\n{FORM}");
+    let (_, head, page) = exchange(base, &head, &form).unwrap();
+    assert!(head.contains("tenterhook_session="), "{head} {page}");
+    let session = between(&head, "set-cookie: ", ';');
+    let head = format!("GET {} HTTP/1.1\r\ncookie: {session}\r\n", location(&head).unwrap());
+    let (_, head, page) = exchange(base, &head, "").unwrap();
+    location(&head).unwrap_or(page)
+}
+
 /// Runs the demonstration once; status and its steps by name.
-fn once(arguments: &[&str]) -> (i32, Vec<Value>) {
+pub(crate) fn once(arguments: &[&str]) -> (i32, Vec<Value>) {
     let output = tenterhook(&[&["dev", "--once", "--json", "--port", "0"], arguments].concat()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let steps = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     (output.status.code().unwrap(), steps)
 }
 
-fn step<'a>(steps: &'a [Value], name: &str) -> &'a Value {
+pub(crate) fn step<'a>(steps: &'a [Value], name: &str) -> &'a Value {
     steps.iter().find(|step| step["step"] == name).unwrap()
 }
 
@@ -26,7 +65,8 @@ fn the_demonstration_shows_every_step_and_a_second_start_uses_everything_again()
     let (status, first) = once(&arguments);
     assert_eq!(status, 0, "{first:?}");
     let names: Vec<_> = first.iter().map(|step| step["step"].as_str().unwrap()).collect();
-    assert_eq!(names, ["hook", "request", "answer", "claims", "timings", "event", "token"]);
+    let of_flow = ["request", "answer", "claims", "timings", "event", "token"];
+    assert_eq!(names, [&["hook"][..], &of_flow, &of_flow].concat());
     assert_eq!(step(&first, "request")["headers"]["authorization"], "••••", "the secret is masked");
     assert_eq!(step(&first, "request")["body"]["eventType"], "com.okta.oauth2.tokens.transform");
     assert_eq!(step(&first, "claims")["outcome"], "APPLIED");
@@ -53,10 +93,21 @@ fn a_service_that_does_not_answer_in_time_was_asked() {
     // The kernel accepts the connection and the request, but no process reads it.
     let service = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("http://{}/hook", service.local_addr().unwrap());
-    let (status, steps) = once(&["--ephemeral", "--hook", &uri]);
+    let (status, steps) = once(&["--ephemeral", "--flow", "client-credentials", "--hook", &uri]);
     assert_eq!(status, 1);
     let names: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
-    assert_eq!(names, ["hook", "answer", "timings", "event", "token"]);
+    assert_eq!(names, ["hook", "failure", "request", "answer", "claims", "timings", "event", "token"]);
+    let failure = step(&steps, "failure");
+    assert_eq!(
+        (&failure["code"], &failure["page"]),
+        (&json!("TIMEOUT_RESPONSE"), &json!("docs/failures/TIMEOUT_RESPONSE.md"))
+    );
+    assert!(failure["advice"][0].as_str().unwrap().contains("--timeout 60s"), "{failure}");
+    let body = &step(&steps, "request")["body"];
+    assert_eq!(
+        body["data"]["context"]["protocol"]["request"]["grant_type"], "client_credentials",
+        "the document is shown"
+    );
     let answer = step(&steps, "answer");
     assert_eq!((&answer["asked"], &answer["failureCode"]), (&json!(true), &json!("TIMEOUT_RESPONSE")));
     let message = answer["message"].as_str().unwrap();
@@ -65,8 +116,11 @@ fn a_service_that_does_not_answer_in_time_was_asked() {
     assert_eq!(step(&steps, "event")["event"]["debugContext"]["debugData"]["failureCode"], "TIMEOUT_RESPONSE");
     assert_eq!(step(&steps, "token")["changed"], false);
 
-    let shown = tenterhook(&["dev", "--once", "--ephemeral", "--port", "0", "--hook", &uri]).output().unwrap();
+    let arguments = ["dev", "--once", "--ephemeral", "--port", "0", "--flow", "client-credentials", "--hook", &uri];
+    let shown = tenterhook(&arguments).output().unwrap();
     let text = String::from_utf8(shown.stdout).unwrap();
+    let first = text.find("✗ TIMEOUT_RESPONSE").unwrap();
+    assert!(first < text.find("The request: POST").unwrap(), "the failure stands first: {text}");
     for wanted in ["The service was asked", "TIMEOUT_RESPONSE: No response within", "wait ", "issued without the hook"]
     {
         assert!(text.contains(wanted), "{text}");
@@ -76,37 +130,18 @@ fn a_service_that_does_not_answer_in_time_was_asked() {
 
 #[test]
 fn what_is_printed_is_enough_for_the_code_flow() {
-    let mut program = Program::start(&["dev", "--json", "--port", "0", "--ephemeral"]);
-    let ready = program.line_where(|line| line.starts_with(r#"{"step":"ready""#));
-    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let (_program, ready) = start(&["--ephemeral"]);
     let base = ready["baseUrl"].as_str().unwrap();
     let client = &ready["publicClient"];
-    let between = |text: &str, before: &str, after: char| {
-        text.split(before).nth(1).and_then(|rest| rest.split(after).next()).unwrap().to_owned()
-    };
     let authorize = client["authorizeUrl"].as_str().unwrap().strip_prefix(base).unwrap();
-    let (status, head, page) = exchange(base, &format!("GET {authorize} HTTP/1.1\r\n"), "").unwrap();
-    assert_eq!(status, 200, "{page}");
-    let cookie = between(&head, "set-cookie: ", ';');
-    let (login, password) = (ready["users"][0].as_str().unwrap(), ready["userPassword"].as_str().unwrap());
-    let csrf = between(&page, "name=\"csrf\" value=\"", '"');
-    let form = format!("csrf={csrf}&login={login}&password={password}");
-    let typed = "content-type: application/x-www-form-urlencoded\r\n";
-    let sign_in = authorize.replace("/authorize?", "/authorize/sign-in?");
-    let head = format!("POST {sign_in} HTTP/1.1\r\norigin: {base}\r\ncookie: {cookie}\r\n{typed}");
-    let (_, head, page) = exchange(base, &head, &form).unwrap();
-    assert!(head.contains("tenterhook_session="), "{head} {page}");
-    let session = between(&head, "set-cookie: ", ';');
-    let head = format!("GET {authorize} HTTP/1.1\r\ncookie: {session}\r\n");
-    let (_, head, page) = exchange(base, &head, "").unwrap();
-    let arrived = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or(&page).to_owned();
+    let arrived = sign_in(&ready, authorize);
     assert!(arrived.starts_with(client["redirectUri"].as_str().unwrap()), "{arrived}");
 
     let command = client["tokenCommand"].as_str().unwrap();
     let form =
         between(command, "-d '", '\'').replace("code=CODE", &format!("code={}", between(&arrived, "code=", '&')));
     let path = command.rsplit_once(base).unwrap().1;
-    let (status, _, tokens) = exchange(base, &format!("POST {path} HTTP/1.1\r\n{typed}"), &form).unwrap();
+    let (status, _, tokens) = exchange(base, &format!("POST {path} HTTP/1.1\r\n{FORM}"), &form).unwrap();
     let tokens: Value = serde_json::from_str(&tokens).unwrap();
     assert!(status == 200 && tokens["id_token"].is_string(), "{tokens}");
 }
@@ -115,9 +150,7 @@ fn what_is_printed_is_enough_for_the_code_flow() {
 fn a_second_one_leaves_a_data_folder_in_use_alone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
-    let mut first = Program::start(&["dev", "--json", "--port", "0", "--data", data]);
-    let ready = first.line_where(|line| line.starts_with(r#"{"step":"ready""#));
-    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let (first, ready) = start(&["--data", data]);
     let hook = || {
         let (base, token) = (ready["baseUrl"].as_str().unwrap(), ready["adminToken"].as_str().unwrap());
         api(base, token, "GET", "/api/v1/inlineHooks", None).unwrap().1[0]["channel"]["config"]["uri"].clone()
@@ -138,9 +171,7 @@ fn a_second_one_leaves_a_data_folder_in_use_alone() {
 fn a_kill_loses_no_acknowledged_write() {
     let folder = tempfile::tempdir().unwrap();
     let start = |data: &Path| {
-        let mut program = Program::start(&["dev", "--json", "--port", "0", "--data", data.to_str().unwrap()]);
-        let ready: Value =
-            serde_json::from_str(&program.line_where(|line| line.starts_with(r#"{"step":"ready""#))).unwrap();
+        let (program, ready) = start(&["--data", data.to_str().unwrap()]);
         (program, ready["baseUrl"].as_str().unwrap().to_owned(), ready["adminToken"].as_str().unwrap().to_owned())
     };
     let (mut program, base, token) = start(folder.path());

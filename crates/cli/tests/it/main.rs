@@ -3,9 +3,12 @@
 
 mod descriptors;
 mod dev;
+mod dev_hooks;
+mod dev_pages;
 mod full_disk;
 mod memory;
 mod orgs;
 mod process;
 mod serve;
+mod service;
 mod tokens;

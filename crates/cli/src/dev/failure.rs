@@ -1,0 +1,151 @@
+//! Why a call of the hook changed nothing: what, where, and what to do, for the terminal and for programs.
+
+use serde_json::{Value, json};
+use tenterhook_contract::problem::{Problem, ProblemCode};
+use tenterhook_engine::{CallFailure, Outcome, Witnessed};
+use tenterhook_model::{DebugValue, LogEvent};
+
+use super::{docs, flow::Flow};
+
+/// The code of an answer whose commands are not acceptable.
+const COMMANDS_INVALID: &str = "COMMANDS_INVALID";
+/// Problems that are shown; the System Log has more.
+const PROBLEMS_MAX: usize = 10;
+
+/// A call that ended without a change because something is wrong, or because the service refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// A stable code; `None` for a service that refused, and for a hook that was passed over.
+    pub(super) code: Option<String>,
+    /// What happened, one sentence for each problem, with its place in the answer and a hint.
+    pub(super) sentences: Vec<String>,
+    /// What to do in `tenterhook dev`.
+    pub(super) advice: Vec<String>,
+    /// The problems as programs read them.
+    problems: Vec<Problem>,
+}
+
+impl Failure {
+    /// The failure of a call whose request was made.
+    pub(super) fn of(seen: &Witnessed, flow: Flow) -> Option<Self> {
+        let uri = &seen.sent.uri;
+        let (code, sentences, problems) = match &seen.outcome {
+            Outcome::Applied(_) | Outcome::Unchanged => return None,
+            Outcome::Refused(error) => {
+                (None, vec![format!("The service refused: {}", error.summary_or_default())], Vec::new())
+            }
+            Outcome::Failed(CallFailure { code, detail }) => {
+                (Some(code.to_string()), vec![format!("{detail}, at {uri}")], Vec::new())
+            }
+            Outcome::Invalid(problems) => (Some(COMMANDS_INVALID.to_owned()), sentences_of(problems), problems.clone()),
+            Outcome::Skipped(reason) => {
+                (Some(reason.code().to_owned()), vec!["The service was not asked".to_owned()], Vec::new())
+            }
+        };
+        let mut advice = advice_for(code.as_deref().unwrap_or_default());
+        advice.extend(advice_for_flow(code.as_deref(), &problems, flow));
+        Some(Self { code, sentences, advice, problems })
+    }
+
+    /// The failure of a call that nobody witnessed, from its System Log event: nothing was sent.
+    pub(super) fn of_event(event: &LogEvent) -> Self {
+        let text = |name: &str| match event.debug_data.get(name) {
+            Some(DebugValue::Text(text)) => Some(text.to_string()),
+            _ => None,
+        };
+        // A hook that is INACTIVE has a reason and no code.
+        let code = text("failureCode");
+        let message = text("errorMessage").or_else(|| event.reason.as_deref().map(ToOwned::to_owned));
+        let advice = advice_for(code.as_deref().unwrap_or_default());
+        Self { code, sentences: vec![message.unwrap_or_default()], advice, problems: Vec::new() }
+    }
+
+    /// The first line: code and first sentence.
+    pub(super) fn headline(&self) -> String {
+        let first = self.sentences.first().map(String::as_str).unwrap_or_default();
+        match &self.code {
+            Some(code) => format!("{code}: {first}"),
+            None => first.to_owned(),
+        }
+    }
+
+    /// The address of the page about its code: on the server at `base_url`, or, without one, in the source code.
+    pub(super) fn page(&self, base_url: Option<&str>) -> Option<String> {
+        page(self.code.as_deref()?, base_url)
+    }
+
+    /// For `--json`.
+    pub(super) fn to_json(&self, base_url: Option<&str>) -> Value {
+        json!({
+            "code": self.code,
+            "message": self.sentences.join("; "),
+            "problems": self.problems,
+            "advice": self.advice,
+            "page": self.page(base_url),
+        })
+    }
+}
+
+/// The address of the page about a code, if there is one: on the server at `base_url`, or, without one, in the source
+/// code.
+pub(super) fn page(code: &str, base_url: Option<&str>) -> Option<String> {
+    let page = docs::of_code(code)?;
+    Some(match base_url {
+        Some(base) => format!("{base}/dev/failures/{code}"),
+        None => format!("docs/{}.md", page.name),
+    })
+}
+
+fn sentences_of(problems: &[Problem]) -> Vec<String> {
+    let mut sentences: Vec<_> = problems.iter().take(PROBLEMS_MAX).map(Problem::sentence).collect();
+    if problems.len() > PROBLEMS_MAX {
+        sentences.push(format!("and {} more problems, which the System Log has", problems.len() - PROBLEMS_MAX));
+    }
+    sentences
+}
+
+/// What options of `tenterhook dev` may help.
+fn advice_for(code: &str) -> Vec<String> {
+    let advice = match code {
+        "TIMEOUT_RESPONSE" | "TIMEOUT_BODY" => "`--timeout 60s` gives you time in a debugger",
+        "STATUS_401" | "STATUS_403" => {
+            "`--header 'Authorization: …'` registers the hook with the secret that your service expects"
+        }
+        "STATUS_404" | "STATUS_405" | "STATUS_410" => {
+            "The hook is called by POST at exactly the URL of `--hook`, with its path"
+        }
+        "CONNECTION_REFUSED" => "Does your service run, and does it listen on this address and port?",
+        "EGRESS_DENIED" => {
+            "`dev` calls `https://` services with public addresses, and any service on this machine at 127.0.0.1 or \
+             localhost"
+        }
+        code if code.starts_with("STATUS_5") => {
+            "Look at the log of your service: it failed while it handled the document"
+        }
+        _ => return Vec::new(),
+    };
+    vec![advice.to_owned()]
+}
+
+/// What is different in a flow without a user, when that may be the cause.
+fn advice_for_flow(code: Option<&str>, problems: &[Problem], flow: Flow) -> Option<String> {
+    let code = code.filter(|_| flow == Flow::ClientCredentials)?;
+    let lacks_token = problems.iter().any(|problem| problem.code == ProblemCode::TokenNotPresent);
+    let crashed = code.starts_with("STATUS_5") || matches!(code, "CONNECTION_RESET" | "TIMEOUT_RESPONSE");
+    if lacks_token {
+        Some(
+            "Nobody signs in with client credentials, so no ID token is issued. Send `com.okta.identity.patch` only when \
+             the document has `data.identity`. `--flow code` runs only the flow with an ID token"
+                .to_owned(),
+        )
+    } else if crashed {
+        Some(
+            "Nobody signs in with client credentials, so the document has no `data.context.user`, no \
+             `data.context.session` and no `data.identity`: does your service read one of them without a check? \
+             `--flow code` runs only the flow with a user"
+                .to_owned(),
+        )
+    } else {
+        None
+    }
+}

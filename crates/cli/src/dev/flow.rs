@@ -1,0 +1,53 @@
+//! The flows that the demonstration runs.
+
+use clap::ValueEnum;
+
+/// `--flow`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FlowChoice {
+    /// A service requests a token: nobody signs in, and there is no ID token.
+    ClientCredentials,
+    /// Ada signs in: the document has the user and both tokens.
+    Code,
+    /// One after the other, the second with only what differs.
+    #[default]
+    Both,
+}
+
+/// A flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// `client_credentials`.
+    ClientCredentials,
+    /// `authorization_code`, as the first user of the development org.
+    Code,
+}
+
+impl FlowChoice {
+    /// The flows in their order.
+    pub(crate) fn flows(self) -> &'static [Flow] {
+        match self {
+            Self::ClientCredentials => &[Flow::ClientCredentials],
+            Self::Code => &[Flow::Code],
+            Self::Both => &[Flow::ClientCredentials, Flow::Code],
+        }
+    }
+}
+
+impl Flow {
+    /// As `--flow` names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client-credentials",
+            Self::Code => "code",
+        }
+    }
+
+    /// What it is, for people.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "Client credentials: a service requests an access token; nobody signs in",
+            Self::Code => "Authorization code: Ada signs in; an ID token and an access token",
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What is there after the demonstration: addresses, credentials, and commands to copy.
+
+use std::env;
+
+use anstream::println;
+use serde_json::json;
+
+use super::{
+    code_flow::{COPIED_STATE, COPIED_VERIFIER, token_path},
+    demonstration::{Demonstration, SCOPE},
+    pages,
+    registration::SecretPlace,
+    shown::Screen,
+};
+use crate::telemetry::{FAINT, HEADING};
+
+/// Where a service of the user may listen, in a command to copy.
+const EXAMPLE_HOOK: &str = "http://127.0.0.1:3000/hooks/token";
+
+impl Screen {
+    /// The next steps for the user.
+    pub(super) fn ready(&self, demonstration: &Demonstration) {
+        let Demonstration { base_url: base, world, code_flow, registration, .. } = demonstration;
+        let (admin, password) = (demonstration.admin_token.expose(), demonstration.user_password.expose());
+        let (client_secret, issuer, token_path) =
+            (demonstration.client_secret.expose(), demonstration.issuer(), token_path());
+        let authorize = format!("{base}{}", code_flow.authorize_path(COPIED_STATE, COPIED_VERIFIER, &[]));
+        let exchange = exchange_command(demonstration, "CODE", COPIED_VERIFIER);
+        let sign_in = format!("{base}{}", pages::SIGN_IN_PATH);
+        let commands = [
+            (
+                "a token",
+                format!(
+                    "curl -s -u '{}:{client_secret}' -d 'grant_type=client_credentials&scope={SCOPE}' {base}{token_path}",
+                    world.confidential_client_id
+                ),
+            ),
+            ("the hooks", format!("curl -s -H 'Authorization: SSWS {admin}' {base}/api/v1/inlineHooks")),
+            (
+                "the log",
+                format!("curl -s -H 'Authorization: SSWS {admin}' '{base}/api/v1/logs?sortOrder=DESCENDING&limit=5'"),
+            ),
+        ];
+        let beside = beside_command();
+        if self.json {
+            return self.step("ready", "Ready", || {
+                json!({
+                    "baseUrl": base,
+                    "adminToken": admin,
+                    "issuer": issuer,
+                    "confidentialClient": { "id": world.confidential_client_id, "secret": client_secret },
+                    "publicClient": {
+                        "id": world.public_client_id,
+                        "redirectUri": code_flow.redirect_uri,
+                        "authorizeUrl": authorize,
+                        "tokenCommand": exchange,
+                    },
+                    "users": world.user_logins,
+                    "userPassword": password,
+                    "signInUrl": sign_in,
+                    "failuresUrl": format!("{base}{}", pages::FAILURES_PATH),
+                    "hookCommand": beside,
+                    "commands": commands.iter().map(|(_, command)| command).collect::<Vec<_>>(),
+                })
+            });
+        }
+        self.step("ready", "Ready", || json!({}));
+        let secret = &registration.secret;
+        let hook_secret = match &registration.secret_place {
+            SecretPlace::Given => format!("`{}`, as given with `--header`", secret.name),
+            SecretPlace::Memory => format!("{}: {}", secret.name, secret.value.expose()),
+            SecretPlace::File(path) => {
+                format!("{}: the text `serviceAuthorization` in {}", secret.name, path.display())
+            }
+        };
+        for (name, value) in [
+            ("Start page", format!("{base}/")),
+            ("Base URL", base.clone()),
+            ("Admin token", admin.to_owned()),
+            ("Issuer", issuer),
+            ("Client", format!("{} (secret {client_secret})", world.confidential_client_id)),
+            ("Public client", world.public_client_id.as_str().to_owned()),
+            ("Redirect URI", format!("{} (of the public client)", code_flow.redirect_uri)),
+            ("Users", format!("{} (password {password})", world.user_logins.join(", "))),
+            ("Hook", registration.uri.clone()),
+            ("Hook's secret", hook_secret),
+        ] {
+            println!("  {FAINT}{name:<14}{FAINT:#}{value}");
+        }
+        println!("\n{HEADING}Try{HEADING:#}");
+        let login = world.user_logins.first().map_or("a user", String::as_str);
+        let code_flow = (
+            format!(
+                "the code flow: open this in a browser and sign in as {login}; a page shows the claims of both tokens"
+            ),
+            sign_in,
+        );
+        let commands = commands.into_iter().map(|(what, command)| (what.to_owned(), command));
+        for (what, command) in commands.chain([code_flow]) {
+            println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
+        }
+        if !demonstration.own_service {
+            let what = "your own external service, in a second process beside this one";
+            println!("  {FAINT}# {what}{FAINT:#}\n  {beside}");
+        }
+        println!("\n{HEADING}System Log{HEADING:#} {FAINT}(Ctrl-C ends){FAINT:#}");
+    }
+}
+
+/// The command that exchanges a code for tokens.
+pub(super) fn exchange_command(demonstration: &Demonstration, code: &str, verifier: &str) -> String {
+    let form = demonstration.code_flow.exchange_form(code, verifier);
+    format!("curl -s -d '{form}' {}{}", demonstration.base_url, token_path())
+}
+
+/// A command that runs beside this process: its port is free, and its database is its own.
+fn beside_command() -> String {
+    let program = env::args().next().unwrap_or_else(|| "tenterhook".to_owned());
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:\\".contains(character);
+    let program = if program.chars().all(plain) { program } else { format!("'{}'", program.replace('\'', r"'\''")) };
+    format!("{program} dev --port 0 --ephemeral --hook {EXAMPLE_HOOK}")
+}

@@ -1,0 +1,246 @@
+//! The hook of the demonstration: how it is registered, and put at its extension point.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use tenterhook_contract::{Secret, hook::HookPolicy};
+use tenterhook_management::provision::DemonstrationOrg;
+
+use super::client::Client;
+use crate::Error;
+
+/// Name of the hook in the development org.
+const HOOK_NAME: &str = "Development token hook";
+/// The token hook's type.
+const HOOK_TYPE: &str = "com.okta.oauth2.tokens.transform";
+/// The header of the random secret.
+const AUTHORIZATION: &str = "Authorization";
+
+/// A header with which the hook is registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) name: String,
+    pub(crate) value: Secret,
+}
+
+/// Where people can read the secret header that the hook sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SecretPlace {
+    /// They gave it with `--header`.
+    Given,
+    /// In this file, as `serviceAuthorization`.
+    File(PathBuf),
+    /// Only in this process, which shows it on the terminal.
+    Memory,
+}
+
+/// How the hook is registered.
+#[derive(Clone, Debug)]
+pub(crate) struct Registration {
+    pub(crate) uri: String,
+    /// The header that authenticates the call; shown nowhere.
+    pub(crate) secret: Header,
+    pub(crate) secret_place: SecretPlace,
+    /// Further headers.
+    pub(crate) headers: Vec<Header>,
+    pub(crate) timeout: Duration,
+}
+
+impl Header {
+    /// Reads `Name: value`. The error never quotes the text, which holds a secret.
+    pub(crate) fn parse(text: &Secret) -> Result<Self, Error> {
+        let unusable = "`--header` is not usable: write `--header 'Name: value'`, with a name that HTTP allows";
+        let (name, value) = text.expose().split_once(':').ok_or(unusable)?;
+        let (name, value) = (name.trim(), value.trim());
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable)?;
+        if value.is_empty() || HeaderValue::from_str(value).is_err() {
+            return Err(
+                format!("`--header` is not usable: the value of `{name}` is empty or not allowed in HTTP").into()
+            );
+        }
+        Ok(Self { name: name.to_owned(), value: Secret::new(value) })
+    }
+}
+
+impl Registration {
+    /// A registration with the headers that were `given`: `Authorization`, or else the first of them, is the secret that
+    /// authenticates the call. Without any the random secret is.
+    pub(crate) fn new(
+        uri: String,
+        given: &[Secret],
+        (random, random_place): (&Secret, SecretPlace),
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let mut headers = given.iter().map(Header::parse).collect::<Result<Vec<_>, _>>()?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = headers.iter().find(|header| !names.insert(header.name.to_ascii_lowercase())) {
+            return Err(format!("`--header` names `{}` twice", twice.name).into());
+        }
+        let is_authorization = |header: &Header| header.name.eq_ignore_ascii_case(AUTHORIZATION);
+        let (secret, secret_place) = if headers.is_empty() {
+            (Header { name: AUTHORIZATION.to_owned(), value: random.clone() }, random_place)
+        } else {
+            let place = headers.iter().position(is_authorization).unwrap_or_default();
+            (headers.remove(place), SecretPlace::Given)
+        };
+        Ok(Self { uri, secret, secret_place, headers, timeout })
+    }
+
+    /// Creates the hook, or points an existing one at the service; answers with its id.
+    pub(crate) async fn register(&self, client: Client, admin_token: &str) -> Result<String, Error> {
+        let path = format!("/api/v1/inlineHooks?type={HOOK_TYPE}");
+        let hooks = client.json("GET", &path, admin_token, None).await?;
+        let known = hooks
+            .as_array()
+            .and_then(|hooks| hooks.iter().find(|hook| hook.get("name").is_some_and(|name| name == HOOK_NAME)));
+        let body = self.body(known.and_then(|hook| hook.get("policy")));
+        let (method, path) = match known.and_then(|hook| member(hook, "id")) {
+            Some(id) => ("PUT", format!("/api/v1/inlineHooks/{id}")),
+            None => ("POST", "/api/v1/inlineHooks".to_owned()),
+        };
+        let hook = client.json(method, &path, admin_token, Some(body)).await?;
+        let id = member(&hook, "id").ok_or("The answer to the registration has no `id`")?;
+        if member(&hook, "status") != Some("ACTIVE") {
+            let path = format!("/api/v1/inlineHooks/{id}/lifecycle/activate");
+            client.json("POST", &path, admin_token, None).await?;
+        }
+        Ok(id.to_owned())
+    }
+
+    /// The body of the registration. Of the `policy` that the hook has already, only the timeout is replaced.
+    fn body(&self, policy: Option<&Value>) -> Value {
+        let mut policy = policy.and_then(Value::as_object).cloned().unwrap_or_default();
+        policy.insert("timeoutMs".to_owned(), json!(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX)));
+        let headers = self.headers.iter();
+        let headers = headers.map(|header| json!({ "key": header.name, "value": header.value.expose() }));
+        json!({
+            "name": HOOK_NAME,
+            "type": HOOK_TYPE,
+            "version": "1.0.0",
+            "channel": {
+                "type": "HTTP",
+                "version": "1.0.0",
+                "config": {
+                    "uri": self.uri,
+                    "method": "POST",
+                    "headers": headers.collect::<Vec<_>>(),
+                    "authScheme": {
+                        "type": "HEADER",
+                        "key": self.secret.name,
+                        "value": self.secret.value.expose(),
+                    },
+                },
+            },
+            "policy": policy,
+        })
+    }
+}
+
+/// Puts the hook at the extension point of the development org's rule.
+pub(crate) async fn associate(
+    client: Client,
+    admin_token: &str,
+    world: &DemonstrationOrg,
+    hook_id: &str,
+) -> Result<(), Error> {
+    let DemonstrationOrg { authorization_server_id, policy_id, rule_id, .. } = world;
+    let path = format!("/api/v1/authorizationServers/{authorization_server_id}/policies/{policy_id}/rules/{rule_id}");
+    let mut rule = client.json("GET", &path, admin_token, None).await?;
+    if rule.pointer("/actions/token/inlineHook/id").is_none_or(|id| id != hook_id) {
+        let actions = rule.pointer_mut("/actions/token").and_then(Value::as_object_mut);
+        actions.ok_or("The rule has no `actions.token`")?.insert("inlineHook".to_owned(), json!({ "id": hook_id }));
+        client.json("PUT", &path, admin_token, Some(rule)).await?;
+    }
+    Ok(())
+}
+
+/// Reads a duration such as `60s`, `1500ms` or `1m`, within what a hook may have.
+pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let unit_at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => return Err("write a number and a unit: `60s`, `1500ms` or `1m`".to_owned()),
+    };
+    let range = HookPolicy::TIMEOUT_MS;
+    let milliseconds = number.parse::<u32>().ok().and_then(|number| number.checked_mul(milliseconds));
+    let milliseconds = milliseconds.filter(|milliseconds| range.contains(milliseconds));
+    milliseconds
+        .map(|milliseconds| Duration::from_millis(milliseconds.into()))
+        .ok_or_else(|| format!("a hook can have {} ms to {} s", range.start(), range.end() / 1_000))
+}
+
+fn member<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn registration(given: &[&str]) -> Result<Registration, Error> {
+        let given = given.iter().map(|text| Secret::new(*text)).collect::<Vec<_>>();
+        let random = Secret::new("Bearer random");
+        let uri = "http://127.0.0.1:3000/".to_owned();
+        Registration::new(uri, &given, (&random, SecretPlace::Memory), Duration::from_secs(3))
+    }
+
+    #[test]
+    fn authorization_or_the_first_header_is_the_secret_one() {
+        for (given, secret, others) in [
+            (&[][..], ("Authorization", "Bearer random"), &[][..]),
+            (&["authorization: Basic a:b"], ("authorization", "Basic a:b"), &[]),
+            (&["X-Key: k", "X-Tenant:north"], ("X-Key", "k"), &["X-Tenant"]),
+            (&["X-Key: k", "Authorization: A"], ("Authorization", "A"), &["X-Key"]),
+        ] {
+            let made = registration(given).unwrap();
+            assert_eq!((made.secret.name.as_str(), made.secret.value.expose()), secret);
+            assert_eq!(made.headers.iter().map(|header| header.name.as_str()).collect::<Vec<_>>(), others);
+        }
+    }
+
+    #[test]
+    fn an_unusable_header_is_refused_without_its_value() {
+        for given in [
+            &["marked-secret"][..],
+            &["Bad name: marked-secret"],
+            &["X-Key:"],
+            &["X-Key: marked-secret\u{7f}"],
+            &["X-Key: marked-secret", "x-key: marked-secret"],
+        ] {
+            let why = registration(given).unwrap_err().to_string();
+            assert!(why.starts_with("`--header`") && !why.contains("marked"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_has_a_unit_and_the_range_of_a_hook() {
+        for (text, milliseconds) in [
+            ("60s", Some(60_000)),
+            ("1m", Some(60_000)),
+            ("50ms", Some(50)),
+            ("49ms", None),
+            ("61s", None),
+            ("60001ms", None),
+            ("60", None),
+            ("s", None),
+            ("-1s", None),
+            ("4294967296ms", None),
+            ("100000m", None),
+        ] {
+            let parsed = parse_timeout(text).ok();
+            assert_eq!(parsed, milliseconds.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_policy_that_a_hook_has_is_kept_but_for_its_timeout() {
+        let body = registration(&[]).unwrap().body(Some(&json!({ "timeoutMs": 60_000, "failurePolicy": "stop" })));
+        assert_eq!(body.get("policy"), Some(&json!({ "timeoutMs": 3_000, "failurePolicy": "stop" })));
+    }
+}
