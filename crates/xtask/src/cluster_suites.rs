@@ -1,11 +1,11 @@
 //! Suites that need more than Node.js: a PostgreSQL that fails over, and a pooler in front of it. They are not in the
 //! default run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::{
     postgres::{self, Cluster},
-    run::{Ending, Failure, lacking, succeed},
+    run::{Ending, Failure, lacking, search_path, succeed},
     workspace::Workspace,
 };
 
@@ -22,8 +22,6 @@ const FAILOVER: [Program; 5] = [
 ];
 /// What `pgbouncer` runs.
 const PGBOUNCER: [Program; 2] = [("pgbouncer", "pgbouncer"), ("python3", "python3")];
-/// The folder where packages install server programs; it is not on every search path.
-const SERVER_PROGRAMS: &str = "/usr/sbin";
 
 /// Two nodes on a PostgreSQL that fails over five times.
 pub(crate) fn failover(workspace: &Workspace) -> Result<Ending, Failure> {
@@ -51,19 +49,15 @@ pub(crate) fn pgbouncer(workspace: &Workspace) -> Result<Ending, Failure> {
 
 /// Builds the binary and returns the command of the script that runs it.
 fn script(workspace: &Workspace, path: &str) -> Result<std::process::Command, Failure> {
-    let build = workspace.cargo(&["build", "--package", "tenterhook"]);
-    succeed(build, "The compiler's message above says why.")?;
-    // Cargo puts every binary of a build into the folder of this one.
-    let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
+    let binary = workspace.binary()?;
     let mut script = workspace.command("python3");
-    script.arg(path).env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
-    script.env("PATH", path_with_server_programs());
+    script.arg(path).env("TENTERHOOK_BINARY", binary).env("PATH", search_path(&[]));
     Ok(script)
 }
 
 /// The folder of PostgreSQL's binaries, if all programs exist.
 fn needed(programs: &[Program]) -> Result<PathBuf, Failure> {
-    let path = path_with_server_programs();
+    let path = search_path(&[]);
     let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
     let mut missing = programs.iter().filter(|(name, _)| !is_there(name)).copied().collect::<Vec<_>>();
     let binaries = postgres::find_binaries().filter(|folder| folder.join("psql").is_file());
@@ -83,12 +77,6 @@ fn absent(missing: &[Program]) -> Failure {
     let install = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     // In one text, because the summary of skipped steps shows no hints.
     Failure::new(format!("this machine lacks {names}; with Debian: `{install}`"))
-}
-
-fn path_with_server_programs() -> std::ffi::OsString {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([Path::new(SERVER_PROGRAMS).to_path_buf()]);
-    std::env::join_paths(folders).unwrap_or(path)
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     if let Err(failure) = node(workspace) {
         return lacking(failure);
     }
-    for what in [&["tenterhook"][..], &["tenterhook-contract", "--example", "patch_suite"], &["token-hook-sample"]] {
+    let binary = workspace.binary()?;
+    for what in [&["tenterhook-contract", "--example", "patch_suite"][..], &["token-hook-sample"]] {
         let build = workspace.cargo(&[&["build", "--package"], what].concat());
         succeed(build, "The compiler's message above says why.")?;
     }
@@ -74,12 +75,10 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     let suites = Suite::value_variants().iter().filter(|suite| only.is_none_or(|only| only == **suite));
     let mut tests = workspace.command("node");
     tests.arg("--test").args(suites.filter_map(|suite| suite.file()));
-    // Cargo puts every binary of a build into the folder of this one.
-    let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
-    tests.env("TENTERHOOK_PYTHON", python(workspace, &ourselves.with_file_name("interop-python"))?);
-    tests.env("TENTERHOOK_BINARY", ourselves.with_file_name("tenterhook"));
-    tests.env("TENTERHOOK_SAMPLE_RUST", ourselves.with_file_name("token-hook-sample"));
-    tests.env("TENTERHOOK_PATCH_SUITE", ourselves.with_file_name("examples").join("patch_suite"));
+    tests.env("TENTERHOOK_PYTHON", python(workspace, &Workspace::built("interop-python")?)?);
+    tests.env("TENTERHOOK_BINARY", binary);
+    tests.env("TENTERHOOK_SAMPLE_RUST", Workspace::built("token-hook-sample")?);
+    tests.env("TENTERHOOK_PATCH_SUITE", Workspace::built("examples")?.join("patch_suite"));
     succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
     Ok(Ending::Passed)
 }

@@ -7,6 +7,7 @@
 mod cluster_suites;
 mod fuzz;
 mod interop;
+mod pages;
 mod postgres;
 mod run;
 mod say;
@@ -65,6 +66,11 @@ enum Command {
         /// Which one; all of them without a name
         name: Option<interop::Suite>,
     },
+    /// Run the commands of the documentation with the built binary
+    Pages {
+        /// The page, such as `first-server.md`; all of them without a name
+        name: Option<String>,
+    },
     /// Start a throwaway PostgreSQL server, run a command with its address in `TENTERHOOK_TEST_POSTGRES`, stop it
     Postgres {
         /// The command, such as `cargo test -p tenterhook-store`
@@ -100,6 +106,7 @@ fn perform(workspace: &Workspace, command: Command) -> Result<(), Failure> {
         Command::Generate { check } => generate(workspace, check),
         Command::Fuzz(options) => fuzz::run(workspace, &options)?.or_refuse(),
         Command::Interop { name } => interop::run(workspace, name)?.or_refuse(),
+        Command::Pages { name } => pages::run(workspace, name.as_deref())?.or_refuse(),
         Command::Postgres { command } => on_postgres(workspace, &command),
     }
 }

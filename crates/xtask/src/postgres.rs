@@ -20,6 +20,9 @@ use crate::run::{Failure, capture};
 /// The environment variable with the `postgres://` URL of the server that database tests use.
 pub(crate) const URL_VARIABLE: &str = "TENTERHOOK_TEST_POSTGRES";
 
+/// The name of the superuser, as packages have it.
+pub(crate) const SUPERUSER: &str = "postgres";
+
 /// How long a server may take until it accepts connections.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How often to check this.
@@ -44,6 +47,7 @@ rm -rf "$folder"
 #[derive(Debug)]
 pub(crate) struct Cluster {
     guard: Child,
+    port: u16,
     url: String,
 }
 
@@ -79,6 +83,11 @@ impl Cluster {
         &self.url
     }
 
+    /// The port on the loopback address.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn start_once(binaries: &Path, attempt: usize) -> Result<Self, Failure> {
         let name = format!("tenterhook-postgres-{}-{attempt}", std::process::id());
         let folder = std::env::temp_dir().join(name);
@@ -111,7 +120,8 @@ impl Server {
     fn initialise(&self, folder: &Path) -> Result<(), Failure> {
         let mut command = self.command("initdb");
         command.arg("--pgdata").arg(folder.join("data"));
-        command.args(["--username=tenterhook", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
+        command.arg(format!("--username={SUPERUSER}"));
+        command.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
         command.current_dir(folder);
         capture(command).map(drop)
     }
@@ -134,7 +144,7 @@ impl Server {
         guard.arg("-c").arg(GUARD).arg("guard").arg(folder).arg(server.get_program()).args(server.get_args());
         guard.stdin(Stdio::piped()).current_dir(folder);
         let guard = guard.spawn().map_err(|error| Failure::new(format!("`sh` could not be started: {error}")))?;
-        let cluster = Cluster { guard, url: format!("postgres://tenterhook@127.0.0.1:{port}/postgres") };
+        let cluster = Cluster { guard, port, url: format!("postgres://{SUPERUSER}@127.0.0.1:{port}/postgres") };
         wait_until_ready(folder)?;
         Ok(cluster)
     }
@@ -216,7 +226,8 @@ fn is_ready(lock: &str) -> bool {
     lock.lines().nth(7).is_some_and(|status| status.trim() == "ready")
 }
 
-fn last_lines(text: &str, count: usize) -> String {
+/// The last `count` lines of a text, indented as a hint is.
+pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let mut lines = VecDeque::new();
     for line in text.lines() {
         lines.push_back(line);

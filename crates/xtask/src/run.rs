@@ -1,8 +1,17 @@
 //! Runs other programs and reports their results.
 
-use std::{fmt, path::Path, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::say::say;
+
+/// The folder where packages install server programs; it is not on every search path.
+const SERVER_PROGRAMS: &str = "/usr/sbin";
 
 /// Why a command fails, and what to do about it.
 #[derive(Debug)]
@@ -52,7 +61,7 @@ impl Ending {
 
 /// The result of a check that lacks a prerequisite: skipped on a developer's machine, a failure if `CI=true`.
 pub(crate) fn lacking(failure: Failure) -> Result<Ending, Failure> {
-    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
     if in_ci { Err(failure) } else { Ok(Ending::Skipped(failure.what)) }
 }
 
@@ -80,4 +89,11 @@ fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// The search path of programs with `first` in front and the folder of server programs at its end.
+pub(crate) fn search_path(first: &[PathBuf]) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = first.iter().cloned().chain(env::split_paths(&path)).chain([PathBuf::from(SERVER_PROGRAMS)]);
+    env::join_paths(folders).unwrap_or(path)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    fuzz, interop,
+    fuzz, interop, pages,
     postgres::{self, Cluster},
     run::{Ending, Failure, lacking, succeed},
     say::say,
@@ -43,6 +43,7 @@ enum Step {
     Generated,
     Sqlite,
     Postgres,
+    Pages,
     Interop,
     Fuzz,
 }
@@ -56,6 +57,7 @@ impl Step {
             Self::Generated => "generated",
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
+            Self::Pages => "pages",
             Self::Interop => "interop",
             Self::Fuzz => "fuzz",
         }
@@ -69,6 +71,7 @@ impl Step {
             Self::Generated => "`openapi/` is what the types say",
             Self::Sqlite => "every test, with the embedded database",
             Self::Postgres => "the tests that use a database, with PostgreSQL",
+            Self::Pages => "the commands of the documentation",
             Self::Interop => "other people's clients against the binary",
             Self::Fuzz => "the contract's fuzz targets, a few seconds each",
         }
@@ -92,6 +95,7 @@ impl Step {
                 succeed(tests, "Run the failing crate alone with `cargo test -p CRATE`.")?;
             }
             Self::Postgres => return on_postgres(workspace),
+            Self::Pages => return pages::run(workspace, None),
             Self::Interop => return interop::run(workspace, None),
             Self::Fuzz => return fuzz::run(workspace, &fuzz::Options { seconds: FUZZ_SECONDS, target: None }),
         }
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn one_step_or_the_rest_can_be_asked_for() {
         assert_eq!(chosen(Some(Step::Tidy), None), [Step::Tidy]);
-        assert_eq!(chosen(None, Some(Step::Postgres)), [Step::Postgres, Step::Interop, Step::Fuzz]);
+        assert_eq!(chosen(None, Some(Step::Postgres)), [Step::Postgres, Step::Pages, Step::Interop, Step::Fuzz]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::run::Failure;
+use crate::run::{Failure, succeed};
 
 /// Folders with generated files.
 const MADE: [&str; 4] = [".git", "node_modules", "data", "corpus"];
@@ -54,6 +54,19 @@ impl Workspace {
         let mut command = self.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(arguments);
         command
+    }
+
+    /// Builds the product's binary and returns its path.
+    pub(crate) fn binary(&self) -> Result<PathBuf, Failure> {
+        let build = self.cargo(&["build", "--package", "tenterhook"]);
+        succeed(build, "The compiler's message above says why.")?;
+        Self::built("tenterhook")
+    }
+
+    /// The path of a binary that was built: Cargo puts every binary of a build into the folder of this one.
+    pub(crate) fn built(name: &str) -> Result<PathBuf, Failure> {
+        let ourselves = std::env::current_exe().map_err(|error| Failure::new(format!("where are we? {error}")))?;
+        Ok(ourselves.with_file_name(name))
     }
 
     /// Every text file of the workspace, ordered by path, without built or installed files.

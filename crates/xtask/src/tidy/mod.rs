@@ -10,6 +10,7 @@ mod manifest;
 mod text;
 
 use crate::{
+    pages,
     run::{Failure, capture},
     say::say,
     workspace::{TextFile, Workspace},
@@ -20,6 +21,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let files = workspace.text_files()?;
     let private = private_paths(workspace);
     let mut complaints = compiled::check(&capture(workspace.cargo(&compiled::LIST))?);
+    complaints.extend(pages::complaints(workspace));
     complaints.extend(files.iter().flat_map(|file| complaints_of(file, &private)));
     complaints.extend(links::check(&files));
     for complaint in &complaints {
