@@ -3,6 +3,7 @@
 //! The only room that reads files and the environment and writes to the terminal. Start reading at [`dev`].
 #![expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 
+mod backup;
 mod config;
 mod descriptors;
 mod dev;
@@ -53,6 +54,15 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: Keys,
+    },
+    /// Copy an embedded database into a new file, also while the server runs. A PostgreSQL database has `pg_dump` for that.
+    #[command(after_help = "Example:\n  tenterhook backup --config tenterhook.toml --out backup.sqlite")]
+    Backup {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// The copy; must not exist yet.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Orgs: tenants, each with its own host.
     #[command(after_help = "Example:\n  tenterhook orgs create --config tenterhook.toml --host north.example.com")]
@@ -228,6 +238,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             Keys::Rotate(file) => block_on(keys::rotate(&load(&file)?)),
         }
         .map(|()| ExitCode::SUCCESS),
+        Command::Backup { file, out } => block_on(backup::run(&load(&file)?, &out)).map(|()| ExitCode::SUCCESS),
         Command::Orgs { command } => match command {
             Orgs::Create { file, host, name, limits } => block_on(orgs::create(&load(&file)?, host, name, &limits)),
             Orgs::List(file) => block_on(orgs::list(&load(&file)?)),

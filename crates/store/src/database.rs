@@ -36,7 +36,7 @@ const SQLITE_READERS: usize = 4;
 /// three of them and waste much space.
 const PAGE_BYTES: u32 = 8_192;
 /// How long a statement waits for another process's lock on the embedded database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limits for an embedded database: a statement may wait for a lock, and then for a slow disk.
 const SQLITE_LIMITS: Limits =
     Limits { acquire: ACQUIRE_TIMEOUT, statement: Duration::from_secs(10), transaction: Duration::from_secs(20) };

@@ -156,7 +156,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Creates the file of an embedded database, readable by its owner only, if it does not exist. SQLite gives its
 /// companion files the same mode.
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let mut made = fs::DirBuilder::new();
         made.recursive(true);
@@ -174,7 +174,7 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn cannot(verb: &str, what: &str, path: &Path, error: &io::Error) -> StoreError {
+pub(crate) fn cannot(verb: &str, what: &str, path: &Path, error: &io::Error) -> StoreError {
     StoreError::Database(format!("cannot {verb} the {what} {}: {error}", path.display()))
 }
 

@@ -4,6 +4,7 @@
 //! its records are those of `tenterhook-model`.
 
 mod api_tokens;
+mod backup;
 mod browser_sessions;
 mod changes;
 mod configuration;
@@ -45,6 +46,7 @@ mod sessions;
 mod store;
 mod users;
 
+pub use backup::back_up_embedded;
 pub use changes::{CHANGES_KEPT, ChangePosition, Changes};
 pub use database::{CONNECTIONS_MIN, StartTurn, StoreConfig, StoreConfigError};
 pub use error::{CommitError, StoreError};

@@ -1,6 +1,7 @@
 //! The binary as its user starts it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod backup;
 mod descriptors;
 mod dev;
 mod dev_hooks;

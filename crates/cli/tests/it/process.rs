@@ -48,7 +48,7 @@ impl Program {
     }
 
     /// The first line that `wanted` accepts.
-    pub(crate) fn line_where(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn line_where(&mut self, mut wanted: impl FnMut(&str) -> bool) -> String {
         loop {
             let line = self.line();
             if wanted(&line) {

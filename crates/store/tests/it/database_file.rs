@@ -10,11 +10,11 @@ use crate::databases::{first_users, number, open, org, user};
 /// Far longer than anything here may take, so that a test that hangs fails.
 const BOUND: Duration = Duration::from_mins(1);
 
-fn keyring() -> Keyring {
+pub(crate) fn keyring() -> Keyring {
     Keyring::from_text(&Keyring::generate_text()).unwrap()
 }
 
-fn at(path: &Path) -> StoreConfig {
+pub(crate) fn at(path: &Path) -> StoreConfig {
     StoreConfig::Sqlite { path: path.to_owned() }
 }
 
@@ -28,7 +28,7 @@ pub(crate) async fn becomes(store: &Store, wanted: Result<(), NotReady>) {
     timeout(BOUND, waiting).await.unwrap();
 }
 
-async fn add(store: &Store) -> Result<(), StoreError> {
+pub(crate) async fn add(store: &Store) -> Result<(), StoreError> {
     store.insert_user(&user(&format!("user{}@example.com", number()))).await
 }
 

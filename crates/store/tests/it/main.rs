@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod at_rest;
+mod backup;
 mod configuration;
 mod database_file;
 mod databases;

@@ -1,0 +1,65 @@
+//! A copy of an embedded database, made while a server uses it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+
+use crate::{
+    StoreError,
+    database::BUSY_TIMEOUT,
+    database_file::{cannot, make_private},
+};
+
+/// The suffix of a copy that is not complete.
+const PART_SUFFIX: &str = ".part";
+
+/// Copies the embedded database at `from` into a new file at `to`, which only its owner can read, and returns the bytes of
+/// the file.
+///
+/// The copy is the database of one moment, however many changes are made while it is written; servers go on reading and
+/// writing. It appears at `to` complete and on the disk, or not at all. A database of any version can be copied.
+///
+/// # Errors
+/// When there is no database at `from`, a file at `to` already, or no room for the copy.
+pub async fn back_up_embedded(from: &Path, to: &Path) -> Result<u64, StoreError> {
+    if to.exists() {
+        return Err(StoreError::Database(format!("the file {} exists already", to.display())));
+    }
+    let mut part = to.as_os_str().to_owned();
+    part.push(PART_SUFFIX);
+    let part = PathBuf::from(part);
+    // One that was interrupted leaves it.
+    if part.exists() {
+        fs::remove_file(&part).map_err(|error| cannot("remove", "file", &part, &error))?;
+    }
+    make_private(&part)?;
+    let copied = copy(from, &part).await.and_then(|()| finish(&part, to));
+    if copied.is_err() {
+        // The first error counts.
+        let _ = fs::remove_file(&part);
+    }
+    copied
+}
+
+async fn copy(from: &Path, part: &Path) -> Result<(), StoreError> {
+    let to = part.to_str().ok_or_else(|| StoreError::Database(format!("{} is not UTF-8", part.display())))?;
+    let failed = |error: sqlx::Error| StoreError::Database(error.to_string());
+    let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
+    let mut connection = options.connect().await.map_err(failed)?;
+    // Reads in one transaction. The file exists and is empty, so that it keeps its mode.
+    sqlx::query("VACUUM INTO ?").bind(to).execute(&mut connection).await.map_err(failed)?;
+    connection.close().await.map_err(failed)
+}
+
+/// Waits for the disk and gives the copy its name; returns its bytes.
+fn finish(part: &Path, to: &Path) -> Result<u64, StoreError> {
+    let written = fs::File::open(part).and_then(|file| {
+        file.sync_all()?;
+        fs::rename(part, to)?;
+        Ok(file.metadata()?.len())
+    });
+    written.map_err(|error| cannot("write", "file", to, &error))
+}
