@@ -25,7 +25,7 @@ use crate::{
     EgressPolicy, Proxy, Resolve,
     connection::{ConnectionInfo, ServiceConnection, Stream},
     egress::Denials,
-    failure::{DialError, of_connect_error, of_tls_error, of_tunnel_error},
+    failure::{DialError, explained, of_connect_error, of_tls_error, of_tunnel_error},
     gate::{Dial, Dialled, Gates},
     keep_alive::{Promise, Services, service_name},
     streams::Streams,
@@ -161,7 +161,8 @@ impl Dialer {
             _ => {
                 policy.check_name(host)?;
                 resolver.resolve(host, port).await.map_err(|error| {
-                    CallFailure::new(FailureCode::DnsFailed, format!("`{host}` does not resolve: {error}"))
+                    let text = format!("`{host}` does not resolve: {error}");
+                    CallFailure::new(FailureCode::DnsFailed, explained(text, host))
                 })?
             }
         };

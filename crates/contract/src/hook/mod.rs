@@ -1,10 +1,12 @@
 //! What an inline hook is: type, channel and policy as plain data (`management-api.md` section 2). Writing, showing and storing
 //! it as a resource is not part of the contract.
 
+mod host;
 mod policy;
 mod signing;
 mod tls;
 
+pub use host::{explain_host, is_loopback_host};
 pub use policy::{BreakerMode, BreakerPolicy, FailurePolicy, Fallback, HookPolicy};
 pub use signing::{SIGNING_KEY_BYTES, SIGNING_SECRETS_MAX, SigningScheme, SigningSecret};
 pub use tls::{ClientCertificate, HookTls};

@@ -15,6 +15,7 @@ use tenterhook_engine::{CallFailure, EgressReason, FailureCode};
 pub(crate) use self::denials::Denials;
 use self::ranges::{closed, embedded_in};
 pub use self::rule::{EgressRule, EgressRuleError};
+use crate::failure::explained;
 
 /// The port of `https`, the only port below [`UNPRIVILEGED_PORTS_FROM`] that needs no rule.
 const HTTPS_PORT: u16 = 443;
@@ -98,9 +99,10 @@ impl EgressDenied {
         }
     }
 
-    /// The text for the registrant of the hook: it has neither the address of a name nor the operator's rules.
+    /// The text for the registrant of the hook: it has neither the address of a name nor the operator's rules. It explains a
+    /// host that only some networks know.
     fn told(&self) -> String {
-        match self {
+        let text = match self {
             Self::Closed { host, address, what } if names(host, *address) => {
                 format!("`{host}` is {what}: the egress policy does not allow it")
             }
@@ -109,6 +111,10 @@ impl EgressDenied {
             }
             Self::Rule { host, .. } => format!("`{host}` is denied by a rule of the egress policy"),
             other => other.to_string(),
+        };
+        match self {
+            Self::NoAddress(host) | Self::Closed { host, .. } | Self::Rule { host, .. } => explained(text, host),
+            Self::Scheme(_) | Self::AmbiguousHost(_) | Self::Port { .. } => text,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Who may be called, and whose certificate is believed.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use tenterhook_engine::{CallPhase, Deadline, EgressReason, FailureCode, Progress, Transport as _};
+use tenterhook_contract::hook::explain_host;
+use tenterhook_engine::{BoxFuture, CallPhase, Deadline, EgressReason, FailureCode, Progress, Transport as _};
 use tenterhook_testkit::{
     pki::{Authority, Certificate},
     service::{Service, Step},
@@ -12,7 +13,9 @@ use tokio::{
     time::timeout,
 };
 
-use crate::rig::{call, call_until, hook, strict};
+use tenterhook_transport::{Resolve, TransportConfig};
+
+use crate::rig::{call, call_until, hook, resolving, strict};
 
 async fn secure(authority: &Authority, certificate: Certificate) -> Service {
     let tls = authority.server(certificate).unwrap();
@@ -82,6 +85,41 @@ async fn the_vetted_address_is_the_dialled_one() {
     let nowhere = strict(None, &[], vec![]);
     let failure = call(&*nowhere.endpoint(&hook("https://nowhere.example/"), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::EgressDenied(EgressReason::NoAddress), "a name without an address");
+}
+
+/// A resolver that knows no name.
+struct Unknown;
+
+impl Resolve for Unknown {
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async { Err(io::Error::other("no such name")) })
+    }
+}
+
+/// Names of containers' and other private networks, where they are unknown and where they are not allowed.
+#[tokio::test]
+async fn a_host_that_only_some_networks_know_explains_itself() {
+    let unknown = resolving(TransportConfig::default(), Unknown);
+    let private = strict(None, &[], vec!["192.168.65.254"]);
+    let none = strict(None, &[], vec![]);
+    for host in ["host.docker.internal", "localhost", "claims", "laptop.local", "claims.default.svc.cluster.local"] {
+        let why = explain_host(host).unwrap();
+        let denied = FailureCode::EgressDenied;
+        for (transport, code, what) in [
+            (&unknown, FailureCode::DnsFailed, "does not resolve: no such name"),
+            (&private, denied(EgressReason::ClosedRange), "has an address that is not public"),
+            (&none, denied(EgressReason::NoAddress), "has no address"),
+        ] {
+            let failure =
+                call(&*transport.endpoint(&hook(&format!("https://{host}/")), None)).await.result.unwrap_err();
+            assert_eq!(failure.code, code, "{host}");
+            assert!(failure.detail.starts_with(&format!("`{host}` {what}")), "{host}: {failure}");
+            assert!(failure.detail.ends_with(&format!(". {why}")), "{host}: {failure}");
+            assert!(!failure.detail.contains("192.168"), "the address of a name is for the operator: {failure}");
+        }
+    }
+    let failure = call(&*unknown.endpoint(&hook("https://hooks.vendor.com/"), None)).await.result.unwrap_err();
+    assert_eq!(failure.detail, "`hooks.vendor.com` does not resolve: no such name");
 }
 
 /// Listens on another loopback address with the port of `service`, and leaves further connection attempts without any
