@@ -99,7 +99,7 @@ pub async fn create(
     .await
 }
 
-/// Renames a hook key; its material stays.
+/// Renames a hook key; its material stays. One that has the name already stays as it is.
 pub async fn rename(
     platform: &Platform,
     administrator: &Administrator,
@@ -107,16 +107,21 @@ pub async fn rename(
     submitted: &Submitted<HookKeyRequest>,
 ) -> Result<(HookKey, bool), ManagementError> {
     let now = platform.now().whole_seconds();
-    let (key, used) = platform
+    let (key, used, renamed) = platform
         .change(&administrator.token.org_id, |org| {
             let stored = find(org, id)?;
             let name = read_name(submitted, org, Some(&stored.id))?;
-            let key = HookKey { name, last_updated: now, ..stored.clone() };
+            let renamed = name != stored.name;
+            let last_updated = if renamed { now } else { stored.last_updated };
+            let key = HookKey { name, last_updated, ..stored.clone() };
             let used = is_used(org, &key.id);
-            Ok::<_, ManagementError>((vec![key.put()], (key, used)))
+            let writes = if renamed { vec![key.put()] } else { Vec::new() };
+            Ok::<_, ManagementError>((writes, (key, used, renamed)))
         })
         .await?;
-    log(platform, administrator, &key, Done::Updated);
+    if renamed {
+        log(platform, administrator, &key, Done::Updated);
+    }
     Ok((key, used))
 }
 

@@ -17,7 +17,7 @@ use tenterhook_store::StoreError;
 use crate::{
     administrator::{Administrator, ManagementError, org_of},
     hooks::{MODEL, find},
-    request::{BLANK, Causes, Given, Submitted},
+    request::{BLANK, Causes, Given, Submitted, none_of},
     resource::{self, Change, Done},
 };
 
@@ -80,7 +80,7 @@ pub async fn rotate_signing_key(
         Given::Is(version) if version == "v1" => SigningScheme::Hmac,
         Given::Is(version) if version == "v1a" => SigningScheme::Ed25519 { public_key: public(&key)? },
         Given::Is(_) | Given::Wrong => {
-            return Err(ManagementError::field("version", "The field must be `v1` or `v1a`"));
+            return Err(ManagementError::field("version", &none_of(["v1", "v1a"])));
         }
     };
     let key = SigningSecret::new(scheme, key, now);
@@ -94,7 +94,7 @@ pub async fn rotate_signing_key(
     Ok(NewSigningKey { public: verification_key(&key), key, count: hook.signing.len() })
 }
 
-/// Removes the older signing key, which ends the rotation.
+/// Removes the older signing key, which ends the rotation. Without an older one it changes nothing.
 pub async fn retire_signing_key(
     platform: &Platform,
     administrator: &Administrator,
@@ -193,6 +193,7 @@ fn pem<T: Clone>(
     }
 }
 
+/// Changes the hook's signing keys or TLS settings; a hook that has them so already stays as it is.
 async fn secure(
     platform: &Platform,
     administrator: &Administrator,
@@ -201,7 +202,12 @@ async fn secure(
     changed: impl Fn(&InlineHook) -> InlineHook,
 ) -> Result<InlineHook, ManagementError> {
     resource::changed(platform, administrator, Done::Updated, |org| {
-        Ok(Change::put(InlineHook { last_updated: now.whole_seconds(), ..changed(find(org, id)?) }))
+        let stored = find(org, id)?;
+        let hook = changed(stored);
+        if hook == *stored {
+            return Ok(Change::none(hook));
+        }
+        Ok(Change::put(InlineHook { last_updated: now.whole_seconds(), ..hook }))
     })
     .await
 }

@@ -185,6 +185,13 @@ pub fn check_name(name: &str) -> Result<(), String> {
     if is_name { Ok(()) } else { Err(format!("write 1 to {TEXT_CHARACTERS_MAX} characters on one line")) }
 }
 
+/// The text for a member that has a value which is not one of these, its only ones.
+pub(crate) fn none_of<'a>(choices: impl IntoIterator<Item = &'a str>) -> String {
+    let choices = choices.into_iter().collect::<Vec<_>>();
+    let one_of = if choices.len() > 1 { "one of " } else { "" };
+    format!("{INVALID}. Write {one_of}{}", choices.join(", "))
+}
+
 /// A request as it was submitted.
 #[derive(Clone, Debug)]
 pub struct Submitted<T> {
@@ -270,6 +277,11 @@ impl Causes {
             self.add(member, INVALID);
         }
         given.value()
+    }
+
+    /// Adds that a member has a value that is not one of these, its only ones.
+    pub(crate) fn none_of<'a>(&mut self, member: &str, choices: impl IntoIterator<Item = &'a str>) {
+        self.add(member, &none_of(choices));
     }
 
     /// Whether something is wrong with a member.

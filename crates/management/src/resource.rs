@@ -108,20 +108,24 @@ pub(crate) fn not_found<T: Resource>(id: &str) -> ManagementError {
 }
 
 /// Commits what `judge` decides on the newest snapshot, and logs what was done to the resource and to the others that were
-/// updated with it.
+/// updated with it; nothing where nothing is written.
 pub(crate) async fn changed<T: Resource>(
     platform: &Platform,
     administrator: &Administrator,
     done: Done,
     judge: impl Fn(&OrgSnapshot) -> Result<Change<T>, ManagementError>,
 ) -> Result<T, ManagementError> {
-    let Change { resource, updated, .. } = platform
+    let (Change { resource, updated, .. }, is_written) = platform
         .change(&administrator.token.org_id, |org| {
             let mut change = judge(org)?;
-            Ok::<_, ManagementError>((std::mem::take(&mut change.writes), change))
+            let writes = std::mem::take(&mut change.writes);
+            let is_written = !writes.is_empty();
+            Ok::<_, ManagementError>((writes, (change, is_written)))
         })
         .await?;
-    log(platform, administrator, &resource, done);
+    if is_written {
+        log(platform, administrator, &resource, done);
+    }
     for other in &updated {
         log(platform, administrator, other, Done::Updated);
     }
@@ -139,6 +143,11 @@ pub(crate) struct Change<T> {
 }
 
 impl<T: Resource> Change<T> {
+    /// Writes nothing: the resource is as it is wanted.
+    pub(crate) fn none(resource: T) -> Self {
+        Self { resource, writes: Vec::new(), updated: Vec::new() }
+    }
+
     /// Writes the resource alone.
     pub(crate) fn put(resource: T) -> Self {
         Self::put_with(resource, Vec::new())

@@ -5,7 +5,11 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
-use crate::{Description, Retry, answer::Answer};
+use crate::{
+    Description, Retry,
+    answer::Answer,
+    problem::{ProblemCode, Refused},
+};
 
 /// Settings of a hook. The defaults are the contract's (`overview.md` sections 5 and 6).
 ///
@@ -59,10 +63,16 @@ pub enum FailurePolicy {
 pub struct Fallback(Vec<Value>);
 
 impl Fallback {
-    /// Keeps the commands without checking them against a hook type. `None` when the list is empty or an answer with it cannot
-    /// be parsed.
+    /// Keeps the commands of a request without checking them against a hook type. `None` when the list is empty or an answer
+    /// with it cannot be parsed.
     pub fn new(commands: Vec<Value>) -> Option<Self> {
         Answer::parse(body_of(&commands).as_bytes()).ok()?;
+        Self::of_stored(commands)
+    }
+
+    /// Keeps commands that were judged when they were stored. `None` when the list is empty. They are not judged again: a
+    /// release that reads answers more strictly must still be able to read what an earlier one stored.
+    pub fn of_stored(commands: Vec<Value>) -> Option<Self> {
         (!commands.is_empty()).then_some(Self(commands))
     }
 
@@ -71,10 +81,14 @@ impl Fallback {
         &self.0
     }
 
-    /// The commands as an answer to a hook of the type that `description` describes.
+    /// The commands as an answer to a hook of the type that `description` describes. Commands that cannot be read are a
+    /// problem of the answer, so that the flow does not go on as if there were none.
     pub fn answer(&self, description: &Description) -> Answer {
-        // What can be read does not depend on the type.
-        Answer::parse_for(body_of(&self.0).as_bytes(), description).unwrap_or_default()
+        Answer::parse_for(body_of(&self.0).as_bytes(), description).unwrap_or_else(|unparsable| {
+            let refused =
+                Refused::new(ProblemCode::WrongShape, unparsable.to_string()).hint(unparsable.hint.to_owned());
+            Answer { problems: vec![refused.at("/commands".to_owned())], ..Answer::default() }
+        })
     }
 }
 

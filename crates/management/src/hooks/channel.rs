@@ -1,10 +1,10 @@
 //! Reading the channel of a request: every problem one cause, none silently corrected.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use tenterhook_contract::{
     Description, Secret,
-    hook::{Channel, ChannelAuthentication, ChannelHeader, ClientCredential, is_header_name},
+    hook::{
+        Channel, ChannelAuthentication, ChannelHeader, ClientCredential, explain_host, is_header_name, is_loopback_host,
+    },
     id::HookKeyId,
     limits::{
         CHANNEL_HEADERS_MAX, CLIENT_TEXT_BYTES_MAX, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX, URI_CHARACTERS_MAX,
@@ -13,10 +13,10 @@ use tenterhook_contract::{
 };
 
 use super::{
-    request::{AuthSchemeRequest, ChannelRequest, ConfigRequest, HeaderRequest},
+    request::{AUTH_TYPES, AuthSchemeRequest, ChannelRequest, ConfigRequest, HeaderRequest, KEY_JWT, SECRET_POST},
     rules::Registry,
 };
-use crate::request::{BLANK, Causes, Given, INVALID, Named};
+use crate::request::{BLANK, Causes, Given, INVALID, Named, none_of};
 
 /// Names that custom headers may not have, in lower case (`overview.md` 3.1), with those whose values each call sets: the
 /// request id and, as soon as bodies are signed, the signature. `proxy-*` is checked too.
@@ -48,12 +48,12 @@ pub(super) fn read(
     registry: Registry<'_>,
     causes: &mut Causes,
 ) -> Option<Channel> {
-    causes.only("channel.version", channel.version.given(), "1.0.0", INVALID);
+    causes.only("channel.version", channel.version.given(), "1.0.0", &none_of(["1.0.0"]));
     let is_oauth = match causes.required("channel.type", channel.kind.given())?.as_str() {
         "HTTP" => false,
         "OAUTH" => true,
         _ => {
-            causes.add("channel.type", INVALID);
+            causes.none_of("channel.type", ["HTTP", "OAUTH"]);
             return None;
         }
     };
@@ -72,6 +72,7 @@ pub(super) fn read(
     let authentication = if is_oauth {
         read_oauth(config, registry, causes)
     } else {
+        refuse_oauth_members(config, causes);
         read_auth_scheme(config.auth_scheme.given(), description, causes)
     };
     let channel = Channel { uri: uri?, headers: headers?, authentication: authentication? };
@@ -98,8 +99,10 @@ fn read_uri(member: &str, named: &Named<String>, registry: Registry<'_>, causes:
         Some(rest) => problems.extend(authority_problem(authority(rest))),
         None if registry.plain_http_to_loopback && uri.starts_with("http://") => {
             let authority = authority(uri.strip_prefix("http://").unwrap_or_default());
-            if authority_problem(authority).is_some() || !is_loopback(authority) {
-                problems.push("Plain `http://` is accepted for loopback addresses only".to_owned());
+            let host = host_of(authority);
+            if authority_problem(authority).is_some() || !is_loopback_host(host) {
+                let why = explain_host(host).map(|why| format!(". {why}")).unwrap_or_default();
+                problems.push(format!("Plain `http://` is accepted for loopback addresses only{why}"));
             }
         }
         None => problems.push("The URI must start with `https://`".to_owned()),
@@ -137,13 +140,10 @@ fn authority_problem(authority: &str) -> Option<String> {
     (host.is_empty() || !port_fits || authority.contains('\\')).then(|| INVALID.to_owned())
 }
 
-/// Whether a host with its port is a loopback literal or `localhost`.
-fn is_loopback(authority: &str) -> bool {
-    if let Some((literal, _)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return literal.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback());
-    }
-    let host = authority.split(':').next().unwrap_or_default();
-    host.eq_ignore_ascii_case("localhost") || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+/// The host without its port and without brackets.
+fn host_of(authority: &str) -> &str {
+    let literal = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')).filter(|(v6, _)| v6.contains(':'));
+    literal.map_or_else(|| authority.split(':').next().unwrap_or_default(), |(literal, _)| literal)
 }
 
 fn read_headers(
@@ -227,7 +227,7 @@ fn read_auth_scheme(
     };
     let kind = causes.required("channel.config.authScheme.type", scheme.kind.given());
     if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("HEADER")) {
-        causes.add("channel.config.authScheme.type", INVALID);
+        causes.none_of("channel.config.authScheme.type", ["HEADER"]);
     }
     let key = causes.required("channel.config.authScheme.key", scheme.key.given());
     if let Some(key) = &key {
@@ -242,6 +242,32 @@ fn read_auth_scheme(
         causes.add(VALUE, "The field is not a legal header value");
     }
     Some(ChannelAuthentication::Header { key: key?, value: value? })
+}
+
+/// Refuses the members of an `OAUTH` channel: nothing that was accepted is dropped in silence (`clients.md`). Empty ones
+/// say nothing; the vendor's Terraform provider sends such.
+fn refuse_oauth_members(config: &ConfigRequest, causes: &mut Causes) {
+    for (member, says_nothing) in [
+        ("clientId", is_empty(config.client_id.given(), String::as_str)),
+        ("clientSecret", is_empty(config.client_secret.given(), Secret::expose)),
+        ("hookKeyId", is_empty(config.hook_key_id.given(), String::as_str)),
+        ("tokenUrl", is_empty(config.token_url.given(), String::as_str)),
+        ("authType", is_empty(config.auth_type.given(), String::as_str)),
+        ("scope", is_empty(config.scope.given(), String::as_str)),
+    ] {
+        if !says_nothing {
+            causes.add(&format!("channel.config.{member}"), "The field must be null for an HTTP channel");
+        }
+    }
+}
+
+/// Whether a member is absent, or a text without anything in it.
+fn is_empty<T>(given: &Given<T>, text: impl FnOnce(&T) -> &str) -> bool {
+    match given {
+        Given::Absent => true,
+        Given::Is(value) => text(value).trim().is_empty(),
+        Given::Wrong => false,
+    }
 }
 
 fn read_oauth(config: &ConfigRequest, registry: Registry<'_>, causes: &mut Causes) -> Option<ChannelAuthentication> {
@@ -261,10 +287,10 @@ fn read_oauth(config: &ConfigRequest, registry: Registry<'_>, causes: &mut Cause
     };
     let auth_type = causes.required("channel.config.authType", config.auth_type.given())?;
     let credential = match auth_type.as_str() {
-        "client_secret_post" => read_client_secret(config, causes),
-        "private_key_jwt" => read_hook_key(config, registry, causes),
+        SECRET_POST => read_client_secret(config, causes),
+        KEY_JWT => read_hook_key(config, registry, causes),
         _ => {
-            causes.add("channel.config.authType", INVALID);
+            causes.none_of("channel.config.authType", AUTH_TYPES);
             None
         }
     };

@@ -28,7 +28,7 @@ use self::rules::Registry;
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
     associations, orgs,
-    request::{Given, INVALID, NO_OBJECT, Named, Submitted},
+    request::{Given, NO_OBJECT, Named, Submitted},
     resource::{Change, Done, Resource, changed, find_below, log, not_found},
 };
 
@@ -101,7 +101,7 @@ pub fn list(
 ) -> Result<Vec<InlineHook>, ManagementError> {
     let org = org_of(platform, administrator)?;
     if hook_type.is_some_and(|name| org.hook_types.kind(name).is_none()) {
-        return Err(ManagementError::field("type", INVALID));
+        return Err(ManagementError::field("type", &rules::no_type(&org.hook_types)));
     }
     let hooks = org.configuration.hooks.iter();
     Ok(hooks.filter(|hook| hook_type.is_none_or(|name| hook.hook_type == *name)).cloned().collect())

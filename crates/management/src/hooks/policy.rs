@@ -12,7 +12,7 @@ use tenterhook_contract::{
     profile::ProfileSchema,
 };
 
-use super::request::{BreakerRequest, MODES, PolicyRequest, RETRIES};
+use super::request::{BreakerRequest, FAILURES, Failure, MODES, PolicyRequest, RETRIES};
 use crate::request::{Causes, Given, INVALID, Named};
 
 /// The member with the fallback commands.
@@ -47,7 +47,8 @@ fn read_members(request: &PolicyRequest, kind: Option<&dyn HookKind>, causes: &m
     let max = number(causes, "policy.maxConcurrent", &request.max_concurrent, &HookPolicy::MAX_CONCURRENT);
     let idle = number(causes, "policy.idleConnectionMs", &request.idle_connection_ms, &HookPolicy::IDLE_CONNECTION_MS);
     let fallback = read_fallback(request.fallback_commands.given(), causes);
-    let failure = read_failure(request.failure_policy.given(), kind, causes);
+    let failure = one_of(causes, FAILURE, &request.failure_policy, &FAILURES, Failure::Default);
+    let failure = failure.filter(|failure| can_have(*failure, kind, causes));
     let breaker = match request.breaker.given() {
         Given::Absent => Some(default.breaker),
         Given::Is(breaker) => read_breaker(breaker, causes),
@@ -57,12 +58,14 @@ fn read_members(request: &PolicyRequest, kind: Option<&dyn HookKind>, causes: &m
         }
     };
     let (failure, unused_fallback) = match (failure?, fallback?) {
-        (Wanted::Fallback, Some(fallback)) => (FailurePolicy::Fallback(fallback), None),
-        (Wanted::Fallback, None) => {
+        (Failure::Fallback, Some(fallback)) => (FailurePolicy::Fallback(fallback), None),
+        (Failure::Fallback, None) => {
             causes.add(FALLBACK, "Write the commands to apply, an array");
             return None;
         }
-        (Wanted::Other(failure), unused) => (failure, unused),
+        (Failure::Default, unused) => (FailurePolicy::Default, unused),
+        (Failure::Continue, unused) => (FailurePolicy::Continue, unused),
+        (Failure::Stop, unused) => (FailurePolicy::Stop, unused),
     };
     Some(HookPolicy {
         timeout_ms: timeout?.unwrap_or(default.timeout_ms),
@@ -129,36 +132,14 @@ fn one_of<T: Copy>(
     found
 }
 
-/// The failure policy that a request names.
-enum Wanted {
-    /// The fallback commands, which are in another member.
-    Fallback,
-    Other(FailurePolicy),
-}
-
-/// `None` is a problem that has been noted.
-fn read_failure(policy: &Given<String>, kind: Option<&dyn HookKind>, causes: &mut Causes) -> Option<Wanted> {
-    let name = match policy {
-        Given::Absent => return Some(Wanted::Other(FailurePolicy::Default)),
-        Given::Is(name) => name.as_str(),
-        Given::Wrong => "",
-    };
-    match name {
-        "default" => Some(Wanted::Other(FailurePolicy::Default)),
-        "continue" => {
-            if kind.is_some_and(|kind| kind.description().failure == FailureDefault::FallBack) {
-                causes.add(FAILURE, "A flow of this type cannot go on without an answer or the built-in provider");
-                return None;
-            }
-            Some(Wanted::Other(FailurePolicy::Continue))
-        }
-        "stop" => Some(Wanted::Other(FailurePolicy::Stop)),
-        "fallback" => Some(Wanted::Fallback),
-        _ => {
-            causes.add(FAILURE, "Write one of default, continue, stop, fallback");
-            None
-        }
+/// Whether hooks of this type can have the failure policy.
+fn can_have(failure: Failure, kind: Option<&dyn HookKind>, causes: &mut Causes) -> bool {
+    let falls_back = kind.is_some_and(|kind| kind.description().failure == FailureDefault::FallBack);
+    if failure == Failure::Continue && falls_back {
+        causes.add(FAILURE, "A flow of this type cannot go on without an answer or the built-in provider");
+        return false;
     }
+    true
 }
 
 /// `None` is a problem that has been noted, `Some(None)` an absent member.

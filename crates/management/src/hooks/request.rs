@@ -129,18 +129,40 @@ pub(super) const RETRIES: [(&str, Option<Retry>); 3] =
 pub(super) const MODES: [(&str, BreakerMode); 3] =
     [("on", BreakerMode::On), ("off", BreakerMode::Off), ("dry_run", BreakerMode::DryRun)];
 
+/// Names of the failure policies on the wire.
+pub(super) const FAILURES: [(&str, Failure); 4] = [
+    ("default", Failure::Default),
+    ("continue", Failure::Continue),
+    ("stop", Failure::Stop),
+    ("fallback", Failure::Fallback),
+];
+/// Names of the ways in which an `OAUTH` channel authenticates itself at the token endpoint.
+pub(super) const AUTH_TYPES: [&str; 2] = [SECRET_POST, KEY_JWT];
+pub(super) const SECRET_POST: &str = "client_secret_post";
+pub(super) const KEY_JWT: &str = "private_key_jwt";
+
 /// The name of a value on the wire.
 fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
     names.iter().find(|(_, own)| own == value).map(|(name, _)| *name).unwrap_or_default()
 }
 
-/// The name of a failure policy on the wire.
-fn failure_policy_name(policy: &FailurePolicy) -> &'static str {
-    match policy {
-        FailurePolicy::Default => "default",
-        FailurePolicy::Continue => "continue",
-        FailurePolicy::Stop => "stop",
-        FailurePolicy::Fallback(_) => "fallback",
+/// A failure policy as a request names it: the fallback commands are in another member.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Failure {
+    Default,
+    Continue,
+    Stop,
+    Fallback,
+}
+
+impl From<&FailurePolicy> for Failure {
+    fn from(policy: &FailurePolicy) -> Self {
+        match policy {
+            FailurePolicy::Default => Self::Default,
+            FailurePolicy::Continue => Self::Continue,
+            FailurePolicy::Stop => Self::Stop,
+            FailurePolicy::Fallback(_) => Self::Fallback,
+        }
     }
 }
 
@@ -192,11 +214,11 @@ impl ChannelRequest {
                 config.scope = Named::nullable(scope.clone());
                 match credential {
                     ClientCredential::SecretPost(secret) => {
-                        config.auth_type = Named::is("client_secret_post");
+                        config.auth_type = Named::is(SECRET_POST);
                         config.client_secret = Named::is(secret.clone());
                     }
                     ClientCredential::PrivateKeyJwt(id) => {
-                        config.auth_type = Named::is("private_key_jwt");
+                        config.auth_type = Named::is(KEY_JWT);
                         config.hook_key_id = Named::is(id.as_str());
                     }
                 }
@@ -214,7 +236,8 @@ impl ChannelRequest {
         if stays {
             self.config.merge(&update.config, ConfigRequest::merge);
         } else {
-            self.config.put(&update.config);
+            // Also by none: what a channel of another kind was configured with must not count.
+            self.config = update.config.clone();
         }
     }
 }
@@ -253,7 +276,7 @@ impl PolicyRequest {
         Self {
             timeout_ms: Named::is(policy.timeout_ms),
             retry: Named::is(name_of(&RETRIES, &policy.retry)),
-            failure_policy: Named::is(failure_policy_name(&policy.failure)),
+            failure_policy: Named::is(name_of(&FAILURES, &Failure::from(&policy.failure))),
             fallback_commands: Named::nullable(policy.fallback().map(|fallback| fallback.commands().to_vec())),
             max_concurrent: Named::nullable(policy.max_concurrent),
             idle_connection_ms: Named::nullable(policy.idle_connection_ms),

@@ -12,7 +12,7 @@ use tenterhook_model::Objects;
 use super::{MODEL, channel, policy, request::HookRequest};
 use crate::{
     administrator::ManagementError,
-    request::{BLANK, Causes, Given, INVALID, Named, Submitted},
+    request::{BLANK, Causes, Given, INVALID, Named, Submitted, none_of},
 };
 
 /// What a hook is checked against: the rest of the org.
@@ -42,7 +42,7 @@ pub fn created(
     let kind = causes.required("type", submitted.request.hook_type.given()).and_then(|name| {
         let kind = registry.types.kind(&name);
         if kind.is_none() {
-            causes.add("type", INVALID);
+            causes.add("type", &no_type(registry.types));
         }
         kind.map(|kind| &**kind)
     });
@@ -195,6 +195,11 @@ impl Draft {
         };
         Some(Self { name: name?, version: version?, channel: channel?, policy: policy? })
     }
+}
+
+/// What is wrong with a `type` that is none of the types.
+pub(super) fn no_type(types: &HookTypes) -> String {
+    none_of(types.iter().map(|kind| kind.description().event_type.as_str()))
 }
 
 /// `type` is immutable: absent or equal.

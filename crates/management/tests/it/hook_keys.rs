@@ -47,6 +47,18 @@ async fn names_are_judged() {
 }
 
 #[tokio::test]
+async fn a_key_that_has_the_name_already_stays_as_it_is() {
+    let rig = Rig::start().await;
+    let key = create(&rig, text("Signer")).await.unwrap();
+    let version = rig.stored().await.configuration.version;
+    assert_eq!(rename(&rig, key.id.as_str(), text("Signer")).await.unwrap(), key);
+    assert_eq!(rig.stored().await.configuration.version, version, "nothing is written");
+    assert!(rig.events("system.hook.key.updated").await.is_empty(), "and nothing logged");
+    rename(&rig, key.id.as_str(), text("Other")).await.unwrap();
+    assert_eq!(rig.events("system.hook.key.updated").await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_org_has_fifty_hook_keys() {
     let rig = Rig::start().await;
     let first = create(&rig, text("0")).await.unwrap();

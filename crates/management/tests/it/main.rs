@@ -5,6 +5,7 @@ mod access;
 mod api_tokens;
 mod clients;
 mod hook_keys;
+mod hook_security;
 mod hooks;
 mod orgs;
 mod servers;

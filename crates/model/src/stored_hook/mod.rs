@@ -321,7 +321,7 @@ impl StoredPolicy {
 
     fn into_policy(self) -> Result<HookPolicy, UnreadableObject> {
         let unusable = || UnreadableObject("the fallback commands are missing or not usable".to_owned());
-        let fallback = self.fallback.map(|commands| Fallback::new(commands).ok_or_else(unusable)).transpose()?;
+        let fallback = self.fallback.map(|commands| Fallback::of_stored(commands).ok_or_else(unusable)).transpose()?;
         let fallback = fallback.map(Box::new);
         let (failure, unused_fallback) = match self.failure {
             StoredFailure::OfType => (FailurePolicy::Default, fallback),

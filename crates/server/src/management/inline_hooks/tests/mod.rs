@@ -7,7 +7,7 @@ mod policy;
 use serde_json::{Value, json};
 use tenterhook_contract::{
     HookTypes, Secret, Timestamp,
-    hook::{HookStatus, InlineHook},
+    hook::{ChannelAuthentication, HookStatus, InlineHook},
     hook_key::HookKey,
     id::HookId,
 };
@@ -172,8 +172,12 @@ fn every_member_has_its_rule() {
         ("/version", Value::Null, Some("version: The field cannot be left blank")),
         ("/channel", Value::Null, Some("channel: The field cannot be left blank")),
         ("/channel", json!([]), Some("channel: The field has an invalid value")),
-        ("/channel/type", json!("SMTP"), Some("channel.type: The field has an invalid value")),
-        ("/channel/version", json!("2.0.0"), Some("channel.version:")),
+        (
+            "/channel/type",
+            json!("SMTP"),
+            Some("channel.type: The field has an invalid value. Write one of HTTP, OAUTH"),
+        ),
+        ("/channel/version", json!("2.0.0"), Some("channel.version: The field has an invalid value. Write 1.0.0")),
         ("/channel/version", Value::Null, None),
         ("/channel/config", Value::Null, Some("channel.config: The field cannot be left blank")),
         (
@@ -208,7 +212,11 @@ fn every_member_has_its_rule() {
         ("/channel/config/authScheme", Value::Null, None),
         ("/channel/config/authScheme", json!("x"), Some("channel.config.authScheme: The field has an invalid value")),
         ("/channel/config/authScheme/type", json!("header"), None),
-        ("/channel/config/authScheme/type", json!("COOKIE"), Some("channel.config.authScheme.type:")),
+        (
+            "/channel/config/authScheme/type",
+            json!("COOKIE"),
+            Some("channel.config.authScheme.type: The field has an invalid value. Write HEADER"),
+        ),
         (
             "/channel/config/authScheme/key",
             Value::Null,
@@ -229,6 +237,28 @@ fn every_member_has_its_rule() {
     ] {
         check(http, pointer, value, wanted);
     }
+}
+
+/// `clients.md`: what is not supported is refused by its name. The vendor's Terraform provider sends empty members.
+#[test]
+fn an_http_channel_refuses_the_members_of_an_oauth_channel() {
+    for member in ["clientId", "clientSecret", "hookKeyId", "tokenUrl", "authType", "scope"] {
+        let pointer = format!("/channel/config/{member}");
+        let refused = format!("channel.config.{member}: The field must be null for an HTTP channel");
+        for (value, wanted) in [
+            (Value::Null, None),
+            (json!(""), None),
+            (json!(" "), None),
+            (json!("x"), Some(&*refused)),
+            (json!(7), Some(&*refused)),
+        ] {
+            check(http, &pointer, value, wanted);
+        }
+    }
+    let mut kept = http();
+    kept["channel"]["config"] = oauth("client_secret_post")["channel"]["config"].clone();
+    let Err(Invalid { causes, .. }) = create_among(&[], &kept) else { panic!("its members are dropped") };
+    assert_eq!(causes.len(), 5, "{causes:?}");
 }
 
 /// `open-questions.md` B11 and the bounds of `overview.md` 3.1.
@@ -390,7 +420,9 @@ fn oauth_channels_have_their_rules() {
         post,
         "/channel/config/authType",
         json!("basic"),
-        Some("channel.config.authType: The field has an invalid value"),
+        Some(
+            "channel.config.authType: The field has an invalid value. Write one of client_secret_post, private_key_jwt",
+        ),
     );
     check(post, "/channel/config/authScheme", json!({}), Some("channel.config.authScheme: The field must be null"));
     check(
@@ -496,10 +528,18 @@ fn plain_http_is_for_loopback_in_dev_only() {
         "http://localhost.evil.example/",
         "http://127.0.0.1.evil.example/",
         "http://127.0.0.1@evil.example/",
+        "http://[127.0.0.1]/",
+        "http://host.docker.internal:3000/",
         "ftp://127.0.0.1/",
     ] {
         assert!(!create(uri, true), "{uri}");
     }
+    let mut body = http();
+    body["channel"]["config"]["uri"] = json!("http://host.docker.internal:3000/");
+    let refused = Org { plain_http_to_loopback: true, ..Org::of(&[]) }.create(&body);
+    let Err(Invalid { causes, .. }) = refused else { panic!("it is not loopback") };
+    let wanted = "channel.config.uri: Plain `http://` is accepted for loopback addresses only. Only containers know";
+    assert!(causes.len() == 1 && causes[0].starts_with(wanted), "it explains itself: {causes:?}");
 }
 
 #[test]
@@ -521,6 +561,17 @@ fn a_merge_keeps_what_the_body_does_not_name() {
         merge(json!({ "channel": { "type": "OAUTH", "config": oauth("client_secret_post")["channel"]["config"] } }))
             .unwrap();
     assert!(moved.channel.headers.is_empty(), "config is replaced when the channel's type changes");
+    // Nothing of the other kind is left, so a kind alone has no configuration (`management-api.md` 3.5).
+    for (hook, kind) in [(&moved, "HTTP"), (&hook, "OAUTH")] {
+        let refused = update(hook, &json!({ "channel": { "type": kind } }), now().plus_seconds(60));
+        let Err(Invalid { causes, .. }) = refused else { panic!("{kind}: its credentials are dropped") };
+        assert_eq!(causes, ["channel.config: The field cannot be left blank"], "{kind}");
+    }
+    let same = merge(json!({ "channel": { "type": "HTTP" } })).unwrap();
+    assert_eq!(same.channel, hook.channel, "the kind that it has changes nothing");
+    let uri = json!({ "channel": { "type": "HTTP", "config": { "uri": "https://x.example/hook" } } });
+    let back = update(&moved, &uri, now().plus_seconds(60)).unwrap();
+    assert_eq!(back.channel.authentication, ChannelAuthentication::None, "nor is anything of the other kind kept");
     assert!(merge(json!({ "name": "" })).is_err());
     assert!(merge(json!({ "type": "com.okta.import.transform" })).is_err());
     assert!(merge(json!([])).is_err());
