@@ -87,22 +87,77 @@ impl Location<'_> {
         Refused { code, message: self.message(what), hint: None }
     }
 
-    pub(crate) fn not_found(self) -> Refused {
-        self.missing(false)
+    /// The problem that a path ends with a claim that does not exist.
+    pub(crate) fn no_claim(self, claim: &str) -> Refused {
+        let claim = shown(claim);
+        self.not_found(match self.op {
+            Op::Remove => format!("There is no claim `{claim}`: leave the operation out"),
+            Op::Add | Op::Replace => {
+                format!("There is no claim `{claim}`: use `add`, which sets a claim whether it is there or not")
+            }
+        })
     }
 
-    /// The problem that the name after the root does not exist. The hint assumes that everything after the root may
-    /// have been meant as one name.
-    pub(crate) fn name_not_found(self) -> Refused {
-        self.missing(true)
+    /// The problem that a path leads into a claim that does not exist. `nesting` says what may be inside of a claim;
+    /// `one_name` also explains how to write the path if everything after the root was meant as one name.
+    pub(crate) fn no_claim_to_enter(self, claim: &str, nesting: &str, one_name: bool) -> Refused {
+        let as_one_name = match self.escaped_name() {
+            Some(escaped) if one_name => {
+                format!(". If `/` belongs to the name of the claim, write it as `~1`: `/{}/{escaped}`", self.root)
+            }
+            _ => String::new(),
+        };
+        self.not_found(format!("There is no claim `{}`{nesting}{as_one_name}", shown(claim)))
     }
 
-    fn missing(self, one_name: bool) -> Refused {
-        let hint = self.writing_hint(one_name).unwrap_or_else(|| match self.op {
-            Op::Remove => "Nothing is there. Leave the operation out".to_owned(),
-            Op::Replace => "Nothing is there. Write `add` to set what the request does not have".to_owned(),
-            Op::Add => "What it is added to is not there. Add that first, whole".to_owned(),
-        });
+    /// What `nesting` of [`no_claim_to_enter`](Self::no_claim_to_enter) says where the claim can be added.
+    pub(crate) fn add_first(self, claim: &str, what: &str) -> String {
+        match self.op {
+            Op::Remove => ": leave the operation out".to_owned(),
+            Op::Add | Op::Replace => {
+                format!(": `add` it first, as {what}, at `/{}/{}`", self.root, pointer::escape(&shown(claim)))
+            }
+        }
+    }
+
+    /// The problem that the object at the first `depth` names of the path has no member `name`.
+    fn no_member(self, depth: usize, name: &str) -> Refused {
+        let (parent, name) = (shown(self.beginning(depth)), shown(name));
+        let is_last = self.beginning(depth + 1).len() == self.path.len();
+        self.not_found(match self.op {
+            Op::Remove => format!("The object at `{parent}` has no `{name}`: leave the operation out"),
+            Op::Replace if is_last => format!("The object at `{parent}` has no `{name}`: use `add`"),
+            Op::Add | Op::Replace => {
+                format!("The object at `{parent}` has no `{name}`: `add` that first, as an object")
+            }
+        })
+    }
+
+    /// The problem that the array at the first `depth` names of the path has no element with this index.
+    fn no_element(self, depth: usize, index: &str) -> Refused {
+        let hint = format!("The array at `{}` has no element `{}`", shown(self.beginning(depth)), shown(index));
+        self.not_found(hint)
+    }
+
+    /// The problem that the path leads into `value`, at its first `depth` names, which is neither object nor array.
+    fn no_parent(self, depth: usize, value: &Value) -> Refused {
+        let (parent, kind) = (shown(self.beginning(depth)), plain_json::kind(value));
+        self.not_found(match self.op {
+            Op::Remove => format!("`{parent}` is {kind}, which has no members: leave the operation out"),
+            Op::Add | Op::Replace => {
+                format!("`{parent}` is {kind}, which has no members: replace it as a whole, by an object")
+            }
+        })
+    }
+
+    /// The first `names` names of the path.
+    fn beginning(&self, names: usize) -> &str {
+        let end = self.path.match_indices('/').nth(names).map(|(at, _)| at);
+        end.and_then(|end| self.path.get(..end)).unwrap_or(self.path)
+    }
+
+    fn not_found(self, hint: String) -> Refused {
+        let hint = self.writing_hint().unwrap_or(hint);
         self.refused(ProblemCode::PathNotFound, "Path not found").hint(hint)
     }
 
@@ -116,7 +171,7 @@ impl Location<'_> {
     /// The problem of a path that cannot exist. `hint` describes valid paths; a usual mistake in the way the path is
     /// written has its own hint.
     pub(crate) fn bad_path_or(self, hint: &str) -> Refused {
-        let hint = self.writing_hint(false).unwrap_or_else(|| hint.to_owned());
+        let hint = self.writing_hint().unwrap_or_else(|| hint.to_owned());
         self.refused(ProblemCode::BadPath, "Invalid path").hint(hint)
     }
 
@@ -154,20 +209,28 @@ impl Location<'_> {
         Ok(tokens.map(move |token| token.map_err(|_| self.bad_path())))
     }
 
-    /// The hint for the usual mistakes (`observed.md` section 3): an unescaped name such as a URI (`one_name` forces
-    /// this reading), or a missing slash at the start.
-    fn writing_hint(self, one_name: bool) -> Option<String> {
-        let root = self.root;
-        let path = self.path.strip_prefix('/').unwrap_or(self.path);
-        if let Some(name) = path.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'))
-            && !name.contains("~1")
-            && !name.contains("~0")
-            && (name.contains("//") || name.contains('~') || (one_name && name.contains('/')))
+    /// The hint for the usual mistakes (`observed.md` section 3): an unescaped name that cannot be meant as several, such
+    /// as a URI, or a missing slash at the start.
+    fn writing_hint(self) -> Option<String> {
+        if let Some(escaped) = self.escaped_name()
+            && self.below_root().is_some_and(|name| name.contains("//") || name.contains('~'))
         {
-            let escaped = pointer::escape(&shown(name)).into_owned();
-            return Some(format!("Write `/` in a claim name as `~1` and `~` as `~0`: `/{root}/{escaped}`"));
+            return Some(format!("Write `/` in a claim name as `~1` and `~` as `~0`: `/{}/{escaped}`", self.root));
         }
-        (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{}`", shown(path)))
+        (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{}`", shown(self.path)))
+    }
+
+    /// Everything after the root, as it is written.
+    pub(crate) fn below_root(&self) -> Option<&str> {
+        let path = self.path.strip_prefix('/').unwrap_or(self.path);
+        path.strip_prefix(self.root)?.strip_prefix('/')
+    }
+
+    /// Everything after the root as one escaped name; `None` when it is one already, or has escapes.
+    fn escaped_name(self) -> Option<String> {
+        let name = self.below_root()?;
+        let needs_escapes = name.contains(['/', '~']) && !name.contains("~0") && !name.contains("~1");
+        needs_escapes.then(|| pointer::escape(&shown(name)).into_owned())
     }
 }
 
@@ -258,7 +321,10 @@ fn unknown_op(op: &str, operations: Operations) -> Refused {
         .hint(format!("`op` is {}, in lower case", operations.named()))
 }
 
-/// Walks from `value` down `names` to a parent, and edits `last` there.
+/// Names of a path that lead to a claim: the root and its own.
+const CLAIM_NAMES: usize = 2;
+
+/// Walks from the claim's `value` down `names` to a parent, and edits `last` there.
 pub(crate) fn edit_below(
     location: Location<'_>,
     value: &mut Value,
@@ -267,36 +333,33 @@ pub(crate) fn edit_below(
     edit: Edit,
 ) -> Result<(), Refused> {
     let mut parent = value;
-    for name in names {
+    for (depth, name) in (CLAIM_NAMES..).zip(names) {
         parent = match parent {
-            Value::Object(members) => members.get_mut(name.as_ref()).ok_or_else(|| location.not_found())?,
+            Value::Object(members) => members.get_mut(name.as_ref()).ok_or_else(|| location.no_member(depth, name))?,
             Value::Array(items) => {
                 let index = pointer::index(name).ok_or_else(|| location.bad_index())?;
-                items.get_mut(index).ok_or_else(|| location.not_found())?
+                items.get_mut(index).ok_or_else(|| location.no_element(depth, name))?
             }
-            _ => return Err(location.not_found()),
+            other => return Err(location.no_parent(depth, other)),
         };
     }
+    let depth = CLAIM_NAMES + names.len();
     match parent {
-        Value::Object(members) => edit_member(location, members, last, edit),
+        Value::Object(members) => edit_member(members, last, edit).ok_or_else(|| location.no_member(depth, last)),
         Value::Array(items) => edit_element(location, items, last, edit, Ok),
-        _ => Err(location.not_found()),
+        other => Err(location.no_parent(depth, other)),
     }
 }
 
-fn edit_member(
-    location: Location<'_>,
-    members: &mut Map<String, Value>,
-    name: &str,
-    edit: Edit,
-) -> Result<(), Refused> {
+/// `None` when the member to replace or to remove does not exist.
+fn edit_member(members: &mut Map<String, Value>, name: &str, edit: Edit) -> Option<()> {
     match edit {
         Edit::Add(value) => drop(members.insert(name.to_owned(), value)),
-        Edit::Replace(value) => *members.get_mut(name).ok_or_else(|| location.not_found())? = value,
+        Edit::Replace(value) => *members.get_mut(name)? = value,
         // `shift_remove` keeps the order of the other members.
-        Edit::Remove => drop(members.shift_remove(name).ok_or_else(|| location.not_found())?),
+        Edit::Remove => drop(members.shift_remove(name)?),
     }
-    Ok(())
+    Some(())
 }
 
 /// Edits the element `name` of `items`: an index, or `-` to `add` after the last one; `make` turns the operation's

@@ -53,6 +53,23 @@ pub(crate) fn array<'de, A: SeqAccess<'de>>(mut items: A) -> Result<Vec<Value>, 
     Ok(read)
 }
 
+/// The kind of a JSON value, with its article, for messages.
+///
+/// ```
+/// use tenterhook_contract::plain_json::kind;
+/// assert_eq!([kind(&"x".into()), kind(&7.into())], ["a text", "a number"]);
+/// ```
+pub const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// Whether arrays and objects in `value`, itself included, are nested at most `depth` deep.
 pub(crate) fn is_nested_at_most(value: &Value, depth: usize) -> bool {
     match value {

@@ -18,7 +18,8 @@ pub(crate) fn judge(description: &Description, raw: &RawAnswer) -> Result<Answer
     match raw.status {
         status if carries_answer(status) && Answer::is_empty_body(&raw.body) => empty(description),
         status if carries_answer(status) => Answer::parse_for(&raw.body, description).map_err(|unparsable| {
-            CallFailure::new(FailureCode::BodyUnparsable, format!("{unparsable}. {}", unparsable.hint))
+            let sent_as = raw.media_type.as_deref().unwrap_or("without a `Content-Type`");
+            CallFailure::new(FailureCode::BodyUnparsable, unparsable.explained(Some(sent_as)))
         }),
         204 => empty(description),
         status @ 300..=399 => Err(CallFailure::new(
@@ -50,9 +51,11 @@ fn of_status(description: &Description, status: u16, body: &[u8]) -> String {
 fn empty(description: &Description) -> Result<Answer, CallFailure> {
     match description.empty_answer {
         EmptyAnswer::DefaultAction => Ok(Answer::default()),
-        EmptyAnswer::Malformed => Err(CallFailure::new(
-            FailureCode::BodyEmpty,
-            "The service answered without a body, which this hook type does not allow",
-        )),
+        EmptyAnswer::Malformed => {
+            let command = description.commands.first();
+            let command = command.map(|rule| format!(" with the command `{}`", rule.name)).unwrap_or_default();
+            let text = "The service answered without a body, which this hook type does not allow";
+            Err(CallFailure::new(FailureCode::BodyEmpty, format!("{text}. Answer one JSON object{command}")))
+        }
     }
 }

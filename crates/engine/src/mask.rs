@@ -125,8 +125,8 @@ impl<'a> CallSecrets<'a> {
         if let Some(masked) = self.mask_bytes(&raw.body, None) {
             raw.body = masked.into();
         }
-        // The masked text of the failure has the target.
-        raw.redirects_to = None;
+        // The masked text of the failure has both.
+        (raw.media_type, raw.redirects_to) = (None, None);
     }
 
     /// Masks a document that was sent.

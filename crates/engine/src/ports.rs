@@ -1,6 +1,7 @@
 //! The ports of the engine: transport, recorder, witness, clock, entropy.
 
 use std::{
+    borrow::Cow,
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -188,6 +189,9 @@ pub struct RawAnswer {
     /// The body. If the status carries no answer ([`crate::carries_answer`]), only the part that arrived with the
     /// headers.
     pub body: Bytes,
+    /// What the service says that the body is, such as `text/html`: the media type of its `Content-Type` without
+    /// parameters, when it can be shown as it is.
+    pub media_type: Option<Cow<'static, str>>,
     /// The target of a redirect as text: only scheme, host and port.
     pub redirects_to: Option<String>,
 }
@@ -266,7 +270,7 @@ pub struct Witnessed {
     pub data_after: serde_json::Value,
     /// How the invocation ended.
     pub outcome: Outcome,
-    /// Parts of the answer that have no effect and look like mistakes.
+    /// Parts of the answer that have no effect.
     pub notices: Vec<Notice>,
     /// Where the time went.
     pub timings: Timings,
@@ -318,7 +322,7 @@ mod tests {
             progress: &Progress::default(),
             witness: true,
         };
-        let shown = format!("{call:?} {:?}", RawAnswer { status: 200, body, redirects_to: None });
+        let shown = format!("{call:?} {:?}", RawAnswer { status: 200, body, media_type: None, redirects_to: None });
         assert!(!shown.contains("marked-secret") && shown.contains("body_bytes: 13"), "{shown}");
     }
 }

@@ -225,7 +225,7 @@ pub struct InvocationRecord {
     pub answered: bool,
     /// The answer's `debugContext` in the form `{key=value}`, capped.
     pub debug_context: Option<String>,
-    /// What of the answer has no effect and looks like a mistake.
+    /// What of the answer has no effect.
     pub notices: Vec<Notice>,
     /// Names of custom headers of the channel that no HTTP client can send (`open-questions.md` B11).
     pub unsent_headers: Vec<String>,

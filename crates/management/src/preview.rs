@@ -155,7 +155,7 @@ pub async fn preview(
         }
         AnswerSource::Given(text) => {
             let answer = Answer::parse_for(&text, kind.description())
-                .map_err(|error| ManagementError::field("answer", &format!("{error}. {}", error.hint)))?;
+                .map_err(|error| ManagementError::field("answer", &error.explained(None)))?;
             Got { answer: Some(answer), ..Got::default() }
         }
         AnswerSource::Nobody => Got::default(),

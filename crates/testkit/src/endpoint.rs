@@ -75,6 +75,7 @@ impl Endpoint for Scripted {
             let answer = |status, body: &'static str| RawAnswer {
                 status,
                 body: Bytes::from_static(body.as_bytes()),
+                media_type: None,
                 redirects_to: None,
             };
             let result = match step {

@@ -1,9 +1,12 @@
 //! Reads the body of an answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, header::CONTENT_ENCODING};
+use http::{
+    HeaderMap, Response,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -18,6 +21,10 @@ use crate::{connection::ConnectionInfo, failure};
 const ASIDE_TIMEOUT: Duration = Duration::from_millis(100);
 /// Characters of a content encoding that a failure shows.
 const ENCODING_CHARACTERS_MAX: usize = 30;
+/// Characters of a media type that a failure shows; a longer one is not shown.
+const MEDIA_TYPE_CHARACTERS_MAX: usize = 64;
+/// The media type of almost every answer.
+const JSON: &str = "application/json";
 
 /// The bytes read so far. An ordinary answer is one frame and is never copied.
 #[derive(Default)]
@@ -53,6 +60,20 @@ pub(crate) async fn of_answer(answer: Response<Incoming>, deadline: Deadline) ->
         ended();
     }
     Ok(read.end())
+}
+
+/// The media type of an answer, if it has one that can be shown.
+pub(crate) fn media_type_of(headers: &HeaderMap) -> Option<Cow<'static, str>> {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| media_type(value.to_str().ok()?))?;
+    Some(if media_type == JSON { Cow::Borrowed(JSON) } else { Cow::Owned(media_type.to_owned()) })
+}
+
+/// The media type of a `Content-Type` without its parameters; `None` for one that cannot be shown as it is.
+pub(crate) fn media_type(content_type: &str) -> Option<&str> {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-._".contains(&byte);
+    let is_plain = !media_type.is_empty() && media_type.bytes().all(plain);
+    (is_plain && media_type.len() <= MEDIA_TYPE_CHARACTERS_MAX).then_some(media_type)
 }
 
 /// The content encoding, if there is one. We never request one, because the bound on a body would have to hold for the

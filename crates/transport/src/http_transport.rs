@@ -281,8 +281,9 @@ impl Endpoint for HttpEndpoint {
                 tokens.forget(refused);
             }
             let redirects_to = failure::redirect_target(&answer, &self.prepared.uri);
+            let media_type = body::media_type_of(answer.headers());
             let result = body::of_answer(answer, call.deadline).await;
-            let result = result.map(|body| RawAnswer { status, body, redirects_to });
+            let result = result.map(|body| RawAnswer { status, body, media_type, redirects_to });
             let whole = began.elapsed();
             // Only the request that a connection was opened for books the connection's time.
             let connect = connection

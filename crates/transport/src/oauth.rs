@@ -18,7 +18,7 @@ use http::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use tenterhook_contract::Secret;
+use tenterhook_contract::{Secret, plain_json::kind};
 use tenterhook_engine::{CallFailure, Clock, Deadline, Entropy, FailureCode, Progress};
 use tenterhook_jose::TokenSigner;
 use tokio::{sync::watch, time::Instant};
@@ -219,7 +219,7 @@ impl TokenSource {
         let answer = answer.map_err(|failure| explained(&failure))?;
         let status = answer.status();
         let redirects_to = failure::redirect_target(&answer, &self.grant.uri);
-        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| Some(value.to_str().ok()?.to_owned()));
+        let media_type = body::media_type_of(answer.headers());
         let body = body::of_answer(answer, deadline).await.map_err(|failure| explained(&failure))?;
         if status != StatusCode::OK {
             let code = if status.is_server_error() { FailureCode::TokenFailed } else { FailureCode::TokenRefused };
@@ -228,7 +228,7 @@ impl TokenSource {
             let detail = format!("The token endpoint answered HTTP {}{what}", status.as_u16());
             return Err(CallFailure::new(code, detail));
         }
-        let answer = TokenAnswer::read(content_type.as_deref(), &body).map_err(|what| refused(&what))?;
+        let answer = TokenAnswer::read(media_type.as_deref(), &body).map_err(|what| refused(&what))?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token))
             .map_err(|_| refused("holds a token that is not a header value"))?;
         header.set_sensitive(true);
@@ -298,9 +298,9 @@ impl TokenAnswer {
     ///
     /// # Errors
     /// What is wrong with the answer, as the end of a sentence.
-    fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, String> {
+    fn read(media_type: Option<&str>, body: &[u8]) -> Result<Self, String> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let Ok(answer) = serde_json::from_slice::<Value>(body) else { return Err(not_json(content_type, body)) };
+        let Ok(answer) = serde_json::from_slice::<Value>(body) else { return Err(not_json(media_type, body)) };
         let Value::Object(mut members) = answer else {
             return Err(format!("is not a JSON object but {}", kind(&answer)));
         };
@@ -322,9 +322,8 @@ impl TokenAnswer {
 }
 
 /// Describes a body that is not JSON, as the end of a sentence.
-fn not_json(content_type: Option<&str>, body: &[u8]) -> String {
-    let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim).unwrap_or_default();
-    let is = |own: &str| media_type.eq_ignore_ascii_case(own);
+fn not_json(media_type: Option<&str>, body: &[u8]) -> String {
+    let is = |own: &str| media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(own));
     let begins =
         |text: &str| body.trim_ascii_start().get(..text.len()).is_some_and(|b| b.eq_ignore_ascii_case(text.as_bytes()));
     if body.trim_ascii().is_empty() {
@@ -343,24 +342,9 @@ fn not_json(content_type: Option<&str>, body: &[u8]) -> String {
     if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
         return "is JSON in UTF-16 at best: JSON is UTF-8".to_owned();
     }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-._".contains(&byte);
     match media_type {
-        shown if !shown.is_empty() && shown.len() <= ERROR_CHARACTERS_MAX && shown.bytes().all(plain) => {
-            format!("is not JSON; its `Content-Type` is `{shown}`")
-        }
-        _ => "is not JSON".to_owned(),
-    }
-}
-
-/// The kind of a JSON value, with its article.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+        Some(media_type) => format!("is not JSON; its `Content-Type` is `{media_type}`"),
+        None => "is not JSON".to_owned(),
     }
 }
 
@@ -430,7 +414,7 @@ mod tests {
             (json, br#"{"access_token":" "}"#, Some("has an empty `access_token`")),
             (json, br#"{"error":"invalid_scope"}"#, Some("has no `access_token`: invalid_scope")),
         ] {
-            let read = TokenAnswer::read(Some(content_type), body);
+            let read = TokenAnswer::read(body::media_type(content_type), body);
             match (&read, wanted) {
                 (Ok(answer), None) => assert_eq!(answer.access_token, "t"),
                 (Err(what), Some(text)) => assert!(what.contains(text) && !what.contains('<'), "{body:?}: {what}"),

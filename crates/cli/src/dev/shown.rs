@@ -128,7 +128,7 @@ impl Screen {
         }
     }
 
-    /// Why an invocation of the log failed, and parts of its answer that look like mistakes.
+    /// Why an invocation of the log failed, and parts of its answer that have no effect.
     fn explain(&self, event: &LogEvent) {
         if is_invocation(event) && event.result != LogResult::Success {
             let failure = Failure::of_event(event);
@@ -244,12 +244,12 @@ impl FlowScreen<'_> {
         });
     }
 
-    /// Parts of the answer that look like mistakes.
+    /// Parts of the answer that have no effect.
     pub(super) fn notices(&self, notices: &[Notice]) {
         if notices.is_empty() {
             return;
         }
-        self.step("notices", "The answer looks like a mistake", || json!({ "notices": notices }));
+        self.step("notices", "Parts of the answer have no effect", || json!({ "notices": notices }));
         if self.is_for_people() {
             for notice in notices {
                 println!("  {CHANGED}{}{CHANGED:#}", of_one_line(&notice.to_string()));

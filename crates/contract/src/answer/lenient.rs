@@ -42,9 +42,7 @@ pub(super) fn answer(body: &str, vocabulary: Vocabulary<'_>) -> Result<Option<An
     let answer = Shape::<Option<Answer>>::of(vocabulary).deserialize(root).unwrap_or(None);
     Ok(answer.map(|mut answer| {
         answer.problems.extend(problems);
-        if let Some(at) = replaced_at
-            && answer.notices.len() < notice::NOTICES_MAX
-        {
+        if let Some(at) = replaced_at {
             answer.notices.push(notice::text_replaced(unparsable::place(body.as_bytes(), at)));
         }
         answer

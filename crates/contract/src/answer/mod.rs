@@ -42,7 +42,7 @@ pub struct Answer {
     pub debug_context: Option<Map<String, Value>>,
     /// What is wrong with the answer's own shape; a non-empty list makes its commands invalid.
     pub problems: Vec<Problem>,
-    /// Members that have no effect and look like a mistake. They are shown to people and change nothing.
+    /// Members that have no effect. They are shown to people and change nothing.
     pub notices: Vec<Notice>,
 }
 
@@ -55,7 +55,7 @@ pub struct Command {
     pub operand: Operand,
     /// Its index in the answer's `commands`.
     pub place: usize,
-    /// Names of members beside `type` and `value`: a common mistake that the log should explain.
+    /// Names of members beside `type` and `value` whose value is not empty: a common mistake that the log should explain.
     pub stray_members: Vec<String>,
 }
 
@@ -380,10 +380,14 @@ pub fn unknown_command(description: &Description, index: usize, kind: &str) -> P
     }
 }
 
-/// Explains arguments that were put beside `type` instead of inside `value`.
+/// Explains a `value` with a wrong name, and arguments that were put beside `type` instead of inside `value`.
 fn stray_hint(stray_members: &[String]) -> Option<String> {
     if stray_members.is_empty() {
         return None;
+    }
+    let is_value = |name: &&String| misnamed::right_member(&["value"], name).is_some();
+    if let Some(name) = stray_members.iter().find(is_value) {
+        return Some(format!("Write `value`: `{}` has no effect", shown(name)));
     }
     let names = stray_members.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     Some(format!("Arguments belong inside `value`; found beside `type`: {names}"))

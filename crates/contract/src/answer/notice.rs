@@ -1,13 +1,22 @@
-//! Notices: parts of an answer that have no effect and look like mistakes (`open-questions.md` C13).
+//! Notices: parts of an answer that have no effect (`open-questions.md` C13).
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
+use serde_json::Value;
+
+use super::{Answer, Item, Members, Operand, misnamed::right_member, vocabulary::Vocabulary};
+use crate::{
+    description::{CommandRule, Shape},
+    limits::OPERATIONS_MAX,
+    pointer,
+    problem::shown,
+};
 
 /// Most notices of one answer.
 pub const NOTICES_MAX: usize = 10;
 
-/// A part of an answer that looks like a mistake but is valid by the contract; it does not change the outcome.
+/// A part of an answer that the contract allows and that has no effect; it does not change the outcome.
 ///
 /// ```
 /// use tenterhook_contract::answer::{Answer, NoticeCode};
@@ -26,7 +35,7 @@ pub struct Notice {
     /// What was found. Names members, never values.
     pub message: String,
     /// What to write instead.
-    pub hint: &'static str,
+    pub hint: Cow<'static, str>,
 }
 
 /// A stable code for a notice.
@@ -44,6 +53,8 @@ pub enum NoticeCode {
     DuplicateMember,
     /// A text had a lone surrogate, which was replaced by U+FFFD.
     TextReplaced,
+    /// The contract has no member with this name.
+    UnknownMember,
 }
 
 impl fmt::Display for Notice {
@@ -53,10 +64,205 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Collects members with similar names while an answer is read.
+/// Notices that are being collected.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Those that are probably mistakes.
+    likely: Vec<Notice>,
+    /// Of members whose names are similar to none.
+    unknown: Vec<Notice>,
+}
+
+/// An object of an answer, to say which members it has.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// The answer itself.
+    Answer,
+    /// A command.
+    Command,
+    /// The operand of a command, or an element of it.
+    Operand(&'a CommandRule),
+    /// The `error`.
+    Error,
+    /// One of its causes.
+    Cause,
+}
+
+const WRITE_ERROR: &str = "Write `error`: an answer with it refuses";
+const WRITE_COMMANDS: &str = "Write `commands`, an array of commands";
+const WRITE_DEBUG_CONTEXT: &str = "Write `debugContext`: the System Log shows it";
+
+/// Names that services give to members of the answer by mistake, in lower case and without separators, and what to write
+/// instead.
+const NEAR_MISSES: &[(&str, &str)] = &[
+    ("errors", "Write `error`, one object: an answer with it refuses"),
+    ("errorsummary", "Put it into `error`: an answer with `{\"error\": {\"errorSummary\": …}}` refuses"),
+    ("errorcauses", "Put them into `error`: an answer with `{\"error\": {\"errorCauses\": […]}}` refuses"),
+    ("command", WRITE_COMMANDS),
+    ("actions", WRITE_COMMANDS),
+    ("ops", WRITE_OPERATIONS),
+    ("operations", WRITE_OPERATIONS),
+    ("debug", WRITE_DEBUG_CONTEXT),
+];
+const WRITE_OPERATIONS: &str =
+    "Put them into the `value` of a command: `{\"commands\": [{\"type\": …, \"value\": [{\"op\": …}]}]}`";
+
+/// Longest name that is compared with those of [`NEAR_MISSES`].
+const NAME_BYTES_MAX: usize = 16;
+
+impl Place<'_> {
+    /// What to write in place of a member that it does not have, and whether the member is probably meant for another.
+    fn hint(self, name: &str) -> (NoticeCode, Cow<'static, str>) {
+        if let Some(right) = self.right_name(name) {
+            return (NoticeCode::MisnamedMember, right);
+        }
+        let hint = match self {
+            Self::Answer => {
+                "An answer has `commands`, `error` and `debugContext`. What only the log should show belongs into `debugContext`"
+                    .into()
+            }
+            Self::Command => "A command has `type` and `value`. Its arguments belong into `value`".into(),
+            Self::Operand(rule) => {
+                let members = rule.members.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let what = if rule.shape == Shape::Object { "The `value`" } else { "An element of the `value`" };
+                format!("{what} of this command has {members}").into()
+            }
+            Self::Error => "An error has `errorSummary` and `errorCauses`".into(),
+            Self::Cause => {
+                "A cause has `errorSummary`, `reason`, `locationType`, `location` and `domain`".into()
+            }
+        };
+        (NoticeCode::UnknownMember, hint)
+    }
+
+    fn right_name(self, name: &str) -> Option<Cow<'static, str>> {
+        let write = |right: &str| Cow::Owned(format!("Write `{right}`"));
+        match self {
+            Self::Answer => {
+                let letters =
+                    || name.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase());
+                let listed = NEAR_MISSES.iter().filter(|_| name.len() <= NAME_BYTES_MAX);
+                let listed = listed.clone().find(|(wrong, _)| letters().eq(wrong.bytes()));
+                let hint = listed.map(|(_, hint)| *hint).or_else(|| {
+                    Some(match right_member(&["commands", "error", "debugContext"], name)? {
+                        "commands" => WRITE_COMMANDS,
+                        "error" => WRITE_ERROR,
+                        _ => WRITE_DEBUG_CONTEXT,
+                    })
+                });
+                hint.map(Cow::Borrowed)
+            }
+            Self::Command => right_member(&["type", "value"], name).map(write),
+            Self::Operand(rule) => {
+                let names = rule.members.iter().collect::<Vec<_>>();
+                right_member(&names, name).map(write)
+            }
+            Self::Error => right_member(&["errorSummary", "errorCauses"], name).map(write),
+            Self::Cause => {
+                let names = ["errorSummary", "reason", "locationType", "location", "domain"];
+                right_member(&names, name).map(write)
+            }
+        }
+    }
+}
+
+impl Found {
+    /// A member that an object at the pointer `at` does not have. The same of another object is not noted again.
+    pub(super) fn member(&mut self, place: Place<'_>, at: impl FnOnce() -> String, name: &str) {
+        let (code, hint) = place.hint(name);
+        let shown = shown(name);
+        let message = format!("`{shown}` has no effect");
+        if !self.all().any(|notice| notice.message == message && notice.hint == hint) {
+            self.put(Notice { code, pointer: format!("{}/{}", at(), pointer::escape(&shown)), message, hint });
+        }
+    }
+
+    /// The members of an object that are left when those that have an effect are taken.
+    pub(super) fn members<'a>(
+        &mut self,
+        place: Place<'_>,
+        at: impl Fn() -> String,
+        left: impl IntoIterator<Item = (&'a String, &'a Value)>,
+    ) {
+        for (name, value) in left {
+            if says_something(value) {
+                self.member(place, &at, name);
+            }
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        other.into_all().for_each(|notice| self.put(notice));
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Notice> {
+        self.likely.iter().chain(&self.unknown)
+    }
+
+    fn put(&mut self, notice: Notice) {
+        let notices = if notice.code == NoticeCode::UnknownMember { &mut self.unknown } else { &mut self.likely };
+        if notices.len() < NOTICES_MAX {
+            notices.push(notice);
+        }
+    }
+
+    /// All, the likely mistakes before the others.
+    fn into_all(self) -> impl Iterator<Item = Notice> {
+        self.likely.into_iter().chain(self.unknown)
+    }
+}
+
+/// Whether a value is more than null or an empty array.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    }
+}
+
+/// Adds the members of commands and of their operands that have no effect, and keeps the first [`NOTICES_MAX`] notices.
+pub(super) fn of_commands(answer: &mut Answer, vocabulary: Vocabulary<'_>) {
+    let mut found = Found::default();
+    for notice in std::mem::take(&mut answer.notices) {
+        found.put(notice);
+    }
+    for command in &answer.commands {
+        let at = || format!("/commands/{}", command.place);
+        // A command without an operand has a problem, which names them.
+        if command.operand != Operand::Absent {
+            command.stray_members.iter().for_each(|name| found.member(Place::Command, at, name));
+        }
+        let rules = vocabulary.rules(&command.kind).collect::<Vec<_>>();
+        let has = |name: &str| rules.iter().any(|rule| rule.members.is_empty() || rule.members.contains(name));
+        let mut operand = |members: &Members, at: &dyn Fn() -> String, rule: &CommandRule| {
+            for (name, value) in &members.0 {
+                if !has(name) && says_something(value) {
+                    found.member(Place::Operand(rule), at, name);
+                }
+            }
+        };
+        match (&command.operand, rules.first()) {
+            (Operand::Items(items), Some(rule)) if rule.shape != Shape::Object => {
+                for (index, item) in items.iter().enumerate().take(OPERATIONS_MAX) {
+                    if let Item::Members(members) = item {
+                        operand(members, &|| format!("{}/value/{index}", at()), rule);
+                    }
+                }
+            }
+            (Operand::Members(members), Some(rule)) if rule.shape == Shape::Object => {
+                operand(members, &|| format!("{}/value", at()), rule);
+            }
+            _ => {}
+        }
+    }
+    answer.notices = found.into_all().take(NOTICES_MAX).collect();
+}
+
+/// Collects members of the answer itself that have no effect while it is read.
 #[derive(Default)]
 pub(super) struct Watch {
-    notices: Vec<Notice>,
+    found: Found,
     /// `type` and `value`.
     command: Pair,
     /// `statusCode` and `body`.
@@ -69,60 +275,37 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct Pair(bool, bool);
 
-/// The classification of an ignored member.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ignored {
-    /// Not notable: its value need not be read.
-    Unremarkable,
-    /// A near miss, unless its value is empty.
-    NearMiss(&'static str),
+impl Pair {
+    /// Those of the two names that were seen.
+    fn seen(&self, names: [&'static str; 2]) -> impl Iterator<Item = &'static str> {
+        let Self(first, second) = *self;
+        [first, second].into_iter().zip(names).filter(|(seen, _)| *seen).map(|(_, name)| name)
+    }
 }
 
-const WRITE_ERROR: &str = "Write `error`: an answer with it refuses";
-const WRITE_COMMANDS: &str = "Write `commands`, an array of commands";
-
-/// Names that services use by mistake, in lower case and without separators, and what to write instead.
-const NEAR_MISSES: &[(&str, &str)] = &[
-    ("error", WRITE_ERROR),
-    ("errors", "Write `error`, one object: an answer with it refuses"),
-    ("errorsummary", "Put it into `error`: an answer with `{\"error\": {\"errorSummary\": …}}` refuses"),
-    ("errorcauses", "Put them into `error`: an answer with `{\"error\": {\"errorCauses\": […]}}` refuses"),
-    ("commands", WRITE_COMMANDS),
-    ("command", WRITE_COMMANDS),
-    ("debugcontext", "Write `debugContext`: the System Log shows it"),
-];
-
-/// Longest name that is compared.
-const NAME_BYTES_MAX: usize = 16;
-
 impl Watch {
-    /// Takes the name of a member that the contract does not have.
-    pub(super) fn ignored(&mut self, name: &str) -> Ignored {
+    /// Takes the name of a member that the contract does not have. Returns whether it is noted at once, if its value is
+    /// not empty; one of a pair is judged at the end.
+    pub(super) fn is_noted(&mut self, name: &str) -> bool {
         match name {
             "type" => self.command.0 = true,
             "value" => self.command.1 = true,
             "statusCode" => self.response.0 = true,
             "body" => self.response.1 = true,
-            _ if name.len() <= NAME_BYTES_MAX => {
-                let letters =
-                    || name.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|b| b.to_ascii_lowercase());
-                let near = NEAR_MISSES.iter().find(|(wrong, _)| letters().eq(wrong.bytes()));
-                return near.map_or(Ignored::Unremarkable, |(_, hint)| Ignored::NearMiss(hint));
-            }
-            _ => {}
+            _ => return true,
         }
-        Ignored::Unremarkable
+        false
     }
 
-    /// Records a near miss with a value that is not empty.
-    pub(super) fn near_miss(&mut self, name: &str, hint: &'static str) {
-        let message = format!("`{name}` has no effect");
-        self.put(NoticeCode::MisnamedMember, format!("/{name}"), message, hint);
+    /// Records a member whose value is not empty.
+    pub(super) fn ignored(&mut self, name: &str) {
+        self.found.member(Place::Answer, String::new, name);
     }
 
-    /// Records that `error` was read, possibly again.
-    pub(super) fn error(&mut self) {
+    /// Records that `error` was read, possibly again, with the members in it that have no effect.
+    pub(super) fn error(&mut self, found: Found) {
         self.errors += 1;
+        self.found.append(found);
     }
 
     /// Records that `commands` was read, possibly again.
@@ -135,28 +318,30 @@ impl Watch {
         for (count, name) in [(self.errors, "error"), (self.commands, "commands")] {
             if count > 1 {
                 let message = format!("`{name}` is there {count} times; only the last one counts");
-                let hint = "Write it once";
-                self.put(NoticeCode::DuplicateMember, format!("/{name}"), message, hint);
+                self.put(NoticeCode::DuplicateMember, format!("/{name}"), message, "Write it once");
             }
         }
         if matches!(self.command, Pair(true, true)) && self.commands == 0 {
             let message = "A command at the top of the answer has no effect".to_owned();
             let hint = "Put it into an array: `{\"commands\": [{\"type\": …, \"value\": …}]}`";
             self.put(NoticeCode::BareCommand, String::new(), message, hint);
+        } else {
+            self.command.seen(["type", "value"]).for_each(|name| self.found.member(Place::Answer, String::new, name));
         }
         if matches!(self.response, Pair(true, true)) && self.errors == 0 && self.commands == 0 {
             let message =
                 "`statusCode` and `body` have no effect: they are a function's response to its gateway".to_owned();
             let hint = "Let the gateway take them (a proxy integration), or answer what `body` holds, as an object";
             self.put(NoticeCode::GatewayResponse, "/body".to_owned(), message, hint);
+        } else {
+            let seen = self.response.seen(["statusCode", "body"]);
+            seen.for_each(|name| self.found.member(Place::Answer, String::new, name));
         }
-        self.notices
+        self.found.into_all().collect()
     }
 
     fn put(&mut self, code: NoticeCode, pointer: String, message: String, hint: &'static str) {
-        if self.notices.len() < NOTICES_MAX {
-            self.notices.push(Notice { code, pointer, message, hint });
-        }
+        self.found.put(Notice { code, pointer, message, hint: hint.into() });
     }
 }
 
@@ -166,6 +351,6 @@ pub(super) fn text_replaced((line, column): (usize, usize)) -> Notice {
         code: NoticeCode::TextReplaced,
         pointer: String::new(),
         message: format!("A text has half of a character at Line {line} Column {column}; U+FFFD stands in its place"),
-        hint: "Cut texts between characters, not inside of a surrogate pair",
+        hint: "Cut texts between characters, not inside of a surrogate pair".into(),
     }
 }

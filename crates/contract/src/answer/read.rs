@@ -8,14 +8,15 @@ use serde_json::{Map, Value};
 
 use super::{
     Answer, Command, ErrorCause, Item, Members, Operand, ServiceError, Unparsable, integers, lenient,
-    notice::{Ignored, Watch},
+    misnamed::right_member,
+    notice::{self, Found, Place, Watch},
     unparsable,
     vocabulary::Vocabulary,
 };
 use crate::{
     limits::{COMMANDS_MAX, PROBLEMS_SHOWN_MAX},
     plain_json::{self, PlainJson},
-    problem::{Problem, ProblemCode, Refused},
+    problem::{Problem, ProblemCode, Refused, shown},
 };
 
 /// The body behind its byte order mark, where it has one.
@@ -38,6 +39,7 @@ pub(super) fn answer(body: &[u8], vocabulary: Vocabulary<'_>) -> Result<Answer, 
     .ok_or_else(|| unparsable::no_object(body))?;
     let lost = integers::problems(&answer, body, vocabulary);
     answer.problems.extend(lost);
+    notice::of_commands(&mut answer, vocabulary);
     Ok(answer)
 }
 
@@ -161,20 +163,17 @@ impl<'de> AnyShape<'de> for Option<Answer> {
                     watch.commands();
                 }
                 "error" => {
-                    let ErrorMember(error) = members.next_value_seed(Shape::of(vocabulary))?;
+                    let ErrorMember(error, found) = members.next_value_seed(Shape::of(vocabulary))?;
                     answer.error = error;
-                    watch.error();
+                    watch.error(found);
                 }
                 "debugContext" => answer.debug_context = debug_context(members.next_value::<PlainJson>()?.0),
-                other => match watch.ignored(other) {
-                    Ignored::Unremarkable => drop(members.next_value::<IgnoredAny>()?),
-                    Ignored::NearMiss(hint) => {
-                        let SaysSomething(says) = members.next_value_seed(Shape::of(vocabulary))?;
-                        if says {
-                            watch.near_miss(other, hint);
-                        }
+                other => {
+                    let SaysSomething(says) = members.next_value_seed(Shape::of(vocabulary))?;
+                    if watch.is_noted(other) && says {
+                        watch.ignored(other);
                     }
-                },
+                }
             }
         }
         answer.notices = watch.finish();
@@ -203,12 +202,13 @@ impl<'de> AnyShape<'de> for Option<Answer> {
     }
 }
 
-/// An `error`: `None` only when it is null.
-struct ErrorMember(Option<ServiceError>);
+/// An `error`, `None` only when it is null, and the members in it that have no effect.
+struct ErrorMember(Option<ServiceError>, Found);
 
 impl AnyShape<'_> for ErrorMember {
     fn of_other(value: Value) -> Self {
-        Self(error(value))
+        let mut found = Found::default();
+        Self(error(value, &mut found), found)
     }
 }
 
@@ -252,9 +252,13 @@ impl<'de> AnyShape<'de> for Commands {
                     let hint = "Write `{\"type\": …, \"value\": …}`";
                     problems.push(wrong_shape(&format!("/commands/{index}"), "A command must be an object", hint));
                 }
-                ReadCommand::NoType => {
+                ReadCommand::NoType(members) => {
                     let pointer = format!("/commands/{index}/type");
-                    let hint = vocabulary.names_of_commands();
+                    let mut misnamed = members.iter().filter(|name| right_member(&["type"], name).is_some());
+                    let hint = match misnamed.next() {
+                        Some(name) => format!("Write `type`: `{}` has no effect", shown(name)),
+                        None => vocabulary.names_of_commands(),
+                    };
                     problems.push(wrong_shape(&pointer, "A command must have a type, a string", &hint));
                 }
             }
@@ -275,7 +279,8 @@ impl<'de> AnyShape<'de> for Commands {
 enum ReadCommand {
     Command(Command),
     NoObject,
-    NoType,
+    /// It has these other members.
+    NoType(Vec<String>),
 }
 
 impl<'de> AnyShape<'de> for ReadCommand {
@@ -288,12 +293,17 @@ impl<'de> AnyShape<'de> for ReadCommand {
                 "type" => kind = members.next_value_seed(Shape::<Kind>::of(vocabulary))?.0,
                 "value" => operand = members.next_value_seed(Shape::<Operand>::of(vocabulary))?,
                 _ => {
-                    members.next_value::<IgnoredAny>()?;
-                    stray_members.push(member.into_owned());
+                    let SaysSomething(says) = members.next_value_seed(Shape::of(vocabulary))?;
+                    if says {
+                        stray_members.push(member.into_owned());
+                    }
                 }
             }
         }
-        Ok(kind.map_or(Self::NoType, |kind| Self::Command(Command { kind, operand, stray_members, place: 0 })))
+        Ok(match kind {
+            Some(kind) => Self::Command(Command { kind, operand, stray_members, place: 0 }),
+            None => Self::NoType(stray_members),
+        })
     }
 
     fn of_other(_: Value) -> Self {
@@ -364,16 +374,19 @@ fn debug_context(value: Value) -> Option<Map<String, Value>> {
     }
 }
 
-fn error(value: Value) -> Option<ServiceError> {
+fn error(value: Value, found: &mut Found) -> Option<ServiceError> {
     match value {
         Value::Null => None,
-        Value::Object(mut members) => Some(ServiceError {
-            summary: members.remove("errorSummary").and_then(text),
-            causes: match members.remove("errorCauses") {
-                Some(Value::Array(causes)) => first_causes(causes),
+        Value::Object(mut members) => {
+            let summary = members.remove("errorSummary").and_then(text);
+            let causes = members.remove("errorCauses");
+            found.members(Place::Error, || "/error".to_owned(), &members);
+            let causes = match causes {
+                Some(Value::Array(causes)) => first_causes(causes, found),
                 _ => Vec::new(),
-            },
-        }),
+            };
+            Some(ServiceError { summary, causes })
+        }
         summary @ Value::String(_) => Some(ServiceError { summary: text(summary), causes: Vec::new() }),
         // It refuses, yet says nothing that a person could read.
         _ => Some(ServiceError::default()),
@@ -381,26 +394,29 @@ fn error(value: Value) -> Option<ServiceError> {
 }
 
 /// The first causes, and one more that counts the rest: a cause of a few bytes is shown with all its members.
-fn first_causes(given: Vec<Value>) -> Vec<ErrorCause> {
+fn first_causes(given: Vec<Value>, found: &mut Found) -> Vec<ErrorCause> {
     let more = given.len().saturating_sub(PROBLEMS_SHOWN_MAX);
-    let mut causes = given.into_iter().take(PROBLEMS_SHOWN_MAX).map(cause).collect::<Vec<_>>();
+    let shown = given.into_iter().take(PROBLEMS_SHOWN_MAX).enumerate();
+    let mut causes = shown.map(|(index, given)| cause(given, index, found)).collect::<Vec<_>>();
     if more > 0 {
         causes.push(ErrorCause { summary: Some(format!("and {more} more causes")), ..ErrorCause::default() });
     }
     causes
 }
 
-fn cause(value: Value) -> ErrorCause {
+fn cause(value: Value, index: usize, found: &mut Found) -> ErrorCause {
     match value {
         Value::Object(mut members) => {
             let mut take = |name: &str| members.remove(name).and_then(text);
-            ErrorCause {
+            let cause = ErrorCause {
                 summary: take("errorSummary"),
                 reason: take("reason"),
                 location_type: take("locationType"),
                 location: take("location"),
                 domain: take("domain"),
-            }
+            };
+            found.members(Place::Cause, || format!("/error/errorCauses/{index}"), &members);
+            cause
         }
         other => ErrorCause { summary: text(other), ..ErrorCause::default() },
     }

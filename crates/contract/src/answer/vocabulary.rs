@@ -11,7 +11,7 @@ const OF_COMMANDS: [&str; 2] = ["type", "value"];
 #[derive(Clone, Copy)]
 pub(super) struct Vocabulary<'a>(pub(super) &'a [&'a Description]);
 
-impl Vocabulary<'_> {
+impl<'a> Vocabulary<'a> {
     /// A member's name or a command's type, without memory of its own when it is a known one.
     pub(super) fn name(self, text: &str) -> Cow<'static, str> {
         if let Some(known) = OF_COMMANDS.iter().find(|known| **known == text) {
@@ -30,8 +30,13 @@ impl Vocabulary<'_> {
         format!("`type` names the command{example}")
     }
 
+    /// The rules of the command with this type string.
+    pub(super) fn rules(self, command: &str) -> impl Iterator<Item = &'a CommandRule> {
+        self.0.iter().filter_map(move |description| description.command(command))
+    }
+
     /// Whether the operand of a command holds attributes under their names.
     pub(super) fn sets_attributes(self, command: &str) -> bool {
-        self.0.iter().any(|description| description.command(command).is_some_and(CommandRule::sets_attributes))
+        self.rules(command).any(CommandRule::sets_attributes)
     }
 }

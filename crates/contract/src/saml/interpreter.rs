@@ -119,7 +119,7 @@ fn apply(location: Location<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
 fn claim(location: Location<'_>, edit: Edit, draft: &mut Assertion, name: &str, below: &[&str]) -> Applied {
     if below.is_empty() {
         if matches!(edit, Edit::Replace(_)) && draft.claims.get(name).is_none() {
-            return Err(path(location.not_found()));
+            return Err(path(location.no_claim(name)));
         }
         if !is_xml_text(name) {
             let hint = "The attribute's name has a character that XML 1.0 does not allow".to_owned();
@@ -134,7 +134,11 @@ fn claim(location: Location<'_>, edit: Edit, draft: &mut Assertion, name: &str, 
     }
     let attribute = draft.claims.get_mut(name).ok_or_else(|| {
         let below_an_attribute = matches!(below.first(), Some(&("attributes" | "attributeValues")));
-        path(if below_an_attribute { location.not_found() } else { location.name_not_found() })
+        path(if below_an_attribute {
+            location.no_claim_to_enter(name, &location.add_first(name, "a whole attribute"), false)
+        } else {
+            location.no_claim_to_enter(name, &format!(". {BELOW_ATTRIBUTE}"), true)
+        })
     })?;
     match below {
         ["attributes"] => set(location, edit, &mut attribute.attributes, AttributeXml::from_json),

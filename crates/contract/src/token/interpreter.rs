@@ -138,21 +138,17 @@ impl<'a> Staged<'a> {
         match below.split_last() {
             None => self.edit_whole(location, claim, edit),
             Some((last, parents)) => {
-                let claim = self.claim_mut(claim).ok_or_else(|| location.name_not_found())?;
-                edit_below(location, claim, parents, last, edit)
+                let Some(value) = self.claim_mut(claim) else { return Err(self.no_claim_to_enter(location, claim)) };
+                edit_below(location, value, parents, last, edit)
             }
         }
     }
 
     fn edit_whole(&mut self, location: Location<'_>, claim: &str, edit: Edit) -> Result<(), Refused> {
-        let slot = self.touched.claims.iter().position(|(name, _)| name == claim);
-        let present = match slot.and_then(|slot| self.touched.claims.get(slot)) {
-            Some((_, value)) => value.is_some(),
-            None => self.draft.claims.contains_key(claim),
-        };
+        let slot = self.slot(claim);
         let value = match edit {
             Edit::Add(value) => Some(value),
-            _ if !present => return Err(location.not_found()),
+            _ if !self.is_present(slot, claim) => return Err(location.no_claim(claim)),
             Edit::Replace(value) => Some(value),
             Edit::Remove => None,
         };
@@ -163,9 +159,29 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
+    /// The index of the claim in the changed ones.
+    fn slot(&self, claim: &str) -> Option<usize> {
+        self.touched.claims.iter().position(|(name, _)| name == claim)
+    }
+
+    /// Whether the token has the claim, after the changes so far.
+    fn is_present(&self, slot: Option<usize>, claim: &str) -> bool {
+        match slot.and_then(|slot| self.touched.claims.get(slot)) {
+            Some((_, value)) => value.is_some(),
+            None => self.draft.claims.contains_key(claim),
+        }
+    }
+
+    /// Claims nest, and names can have a `/`: a path into a claim that does not exist can be a mistake of either kind.
+    fn no_claim_to_enter(&self, location: Location<'_>, claim: &str) -> Refused {
+        let is_one_name = location.below_root().is_some_and(|name| self.is_present(self.slot(name), name));
+        let nesting = if is_one_name { String::new() } else { location.add_first(claim, "an object") };
+        location.no_claim_to_enter(claim, &nesting, true)
+    }
+
     /// The current value of the claim, copied before its first change.
     fn claim_mut(&mut self, claim: &str) -> Option<&mut Value> {
-        if let Some(slot) = self.touched.claims.iter().position(|(name, _)| name == claim) {
+        if let Some(slot) = self.slot(claim) {
             return self.touched.claims.get_mut(slot)?.1.as_mut();
         }
         let value = self.draft.claims.get(claim)?.clone();

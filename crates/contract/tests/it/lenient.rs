@@ -192,7 +192,7 @@ fn the_rest_of_an_answer_counts() {
 
 #[test]
 fn what_looks_like_a_mistake_gets_a_notice() {
-    use NoticeCode::{BareCommand, DuplicateMember, GatewayResponse, MisnamedMember};
+    use NoticeCode::{BareCommand, DuplicateMember, GatewayResponse, MisnamedMember, UnknownMember};
     for (text, expected) in [
         (r#"{"Error": {"errorSummary": "no"}}"#, &[(MisnamedMember, "/Error")][..]),
         (r#"{"errors": [{"x": 1}]}"#, &[(MisnamedMember, "/errors")]),
@@ -212,9 +212,28 @@ fn what_looks_like_a_mistake_gets_a_notice() {
             r#"{"error": {}, "error": null, "commands": [], "commands": []}"#,
             &[(DuplicateMember, "/error"), (DuplicateMember, "/commands")],
         ),
-        // Members that are empty, or not similar to a known name, get no notice.
-        (r#"{"Error": null, "errors": [], "message": "x", "status": 200, "body": 1, "type": "x"}"#, &[]),
-        (r#"{"commands": [], "type": "x", "value": 1, "statusCode": 200, "body": ""}"#, &[]),
+        // Members that are similar to no known name are named too, after the likely mistakes.
+        (
+            r#"{"message": "x", "Commands": [1], "status": 200, "body": 1, "type": "x"}"#,
+            &[
+                (MisnamedMember, "/Commands"),
+                (UnknownMember, "/message"),
+                (UnknownMember, "/status"),
+                (UnknownMember, "/type"),
+                (UnknownMember, "/body"),
+            ],
+        ),
+        (
+            r#"{"commands": [], "type": "x", "value": 1, "statusCode": 200, "body": ""}"#,
+            &[
+                (UnknownMember, "/type"),
+                (UnknownMember, "/value"),
+                (UnknownMember, "/statusCode"),
+                (UnknownMember, "/body"),
+            ],
+        ),
+        // Members that are empty get no notice.
+        (r#"{"Error": null, "errors": [], "message": null, "items": []}"#, &[]),
         (r#"{"error": null, "commands": null, "debugContext": null}"#, &[]),
     ] {
         let answer = parse(text);
@@ -251,57 +270,105 @@ fn bodies_that_are_no_answer_say_what_they_are_instead() {
     let ((little, big), (little_unmarked, big_unmarked)) =
         (utf_16(r#"{"é": 1}"#, true), utf_16(r#"{"a": "é"}"#, false));
     let plain_utf_16 = utf_16(r#"{"commands": []}"#, false).0;
-    for (body, place, hint) in [
-        (&b"[{\"commands\": []}]"[..], (1, 1), "The body is a JSON array"),
-        (b" [1e999, \"\\ud800\"]", (1, 1), "The body is a JSON array"),
-        (b"\"ok\"", (1, 1), "The body is a JSON string. "),
-        (b"\"{\\\"commands\\\": []}\"", (1, 1), "encoded twice"),
-        (b"true", (1, 1), "a JSON boolean"),
-        (b"-1e999", (1, 1), "a JSON number"),
-        (b"7", (1, 1), "a JSON number"),
-        (b"<!doctype html><title>502</title>", (1, 1), "HTML or XML"),
-        (b"\n <?xml version=\"1.0\"?>", (2, 2), "HTML or XML"),
-        (b"OK", (1, 1), "The body is text, not JSON"),
-        (b"error=denied&x=1", (1, 1), "The body is text, not JSON"),
-        (b"{\"error\": {\"errorSummary\": \"caf\xe9\"}}", (1, 32), "ISO 8859-1 (Latin-1)"),
-        (b"{\"a\":\n\"\xf0\x9f\x98\"}", (2, 2), "a character is cut off"),
-        (b"{\"a\": \"\xed\xa0\x80\"}", (1, 8), "CESU-8"),
-        (&little, (1, 1), "UTF-16"),
-        (&big, (1, 1), "UTF-16"),
-        (&little_unmarked, (1, 15), "UTF-16"),
-        (&big_unmarked, (1, 16), "UTF-16"),
-        (&plain_utf_16, (1, 2), "UTF-16"),
-        (b"\x1f\x8b\x08\x00", (1, 2), "compressed"),
-        (b"{\"commands\": [", (1, 14), "ends before it is complete"),
-        (b"{\"a\": \"\\u00", (1, 11), "ends before it is complete"),
-        (b"{\"a\": tru", (1, 9), "ends before it is complete"),
-        (b"\n", (1, 1), "ends before it is complete"),
-        (b"{} {}", (1, 4), "Something follows the JSON"),
-        (b"{'commands': []}", (1, 2), "double quotes"),
-        (b"{\"a\": 'x'}", (1, 7), "double quotes"),
-        (b"{commands: []}", (1, 2), "A name in double quotes"),
-        (b"{\"a\": 1,}", (1, 9), "The last element"),
-        (b"{\"a\": [1,]}", (1, 10), "The last element"),
-        (b"{\"a\": None}", (1, 7), "`null`, `true` and `false`"),
-        (b"{\"a\": NaN}", (1, 7), "neither `NaN` nor `Infinity`"),
-        (b"{\"a\": -Infinity}", (1, 8), "neither `NaN` nor `Infinity`"),
-        (b"{\"a\": 01}", (1, 8), "no leading zeros"),
-        (b"{\"a\": .5}", (1, 7), "A value is due here"),
-        (b"{\"a\": 1.}", (1, 9), "digits around the point"),
-        (b"{ // x\n}", (1, 3), "no comments"),
-        (b"{\"a\": 1 /* x */}", (1, 9), "no comments"),
-        (b"{\"a\" 1}", (1, 6), "A colon"),
-        (b"{\"a\": 1 \"b\": 2}", (1, 9), "A comma"),
-        (b"{\"a\": }", (1, 7), "A value is due here"),
-        (b"{\"a\": \"x\ny\"}", (1, 9), "control character"),
-        (b"{\"a\": \"\\x41\"}", (1, 9), "JSON has the escapes"),
-        (b"{\"a\": \"\\u12g4\"}", (1, 9), "JSON has the escapes"),
+    for (body, place, begins, hint) in [
+        (&b"[{\"commands\": []}]"[..], (1, 1), "`[`", "a JSON array. Write an object, with the commands in its member"),
+        (b" [1e999, \"\\ud800\"]", (1, 1), "`[`", "a JSON array"),
+        (b"\"ok\"", (1, 1), "`\"`", "a JSON string. "),
+        (b"\"{\\\"commands\\\": []}\"", (1, 1), "`\"`", "encoded twice"),
+        (b"true", (1, 1), "a letter", "a JSON boolean"),
+        (b"-1e999", (1, 1), "`-`", "a JSON number"),
+        (b"7", (1, 1), "a digit", "a JSON number"),
+        (b"<!doctype html><title>502</title>", (1, 1), "`<`", "HTML or XML"),
+        (b"\xef\xbb\xbf\n <?xml version=\"1.0\"?>", (2, 2), "`<`", "HTML or XML"),
+        (b"OK", (1, 1), "a letter", "It is text, not JSON"),
+        (b"*", (1, 1), "a sign that no JSON begins with", "It is text, not JSON"),
+        ("été".as_bytes(), (1, 1), "a character beyond ASCII", "It is text, not JSON"),
+        (b"error=denied&x=1", (1, 1), "a letter", "a form (`name=value&"),
+        (b"commands%5B0%5D%5Btype%5D=com.okta.access.patch\n", (1, 1), "a letter", "a form (`name=value&"),
+        (b"--x\r\nContent-Disposition: form-data; name=a", (1, 2), "`-`", "a multipart form"),
+        (b"[object Object]", (1, 2), "`[`", "JavaScript makes of an object"),
+        (b"b'{\"commands\": []}'", (1, 1), "a letter", "Python shows of bytes"),
+        (b"OrderedDict([('commands', [])])", (1, 1), "a letter", "a programming language shows of an object"),
+        (b"map[commands:[]]", (1, 1), "a letter", "a programming language shows of an object"),
+        (b"{commands=[{type=com.okta.access.patch}]}", (1, 2), "`{`", "a programming language shows of an object"),
+        (b"{\"commands\"=>[]}", (1, 12), "`{`", "Ruby and PHP write `=>`"),
+        (b"```json\n{}\n```", (1, 1), "a backtick", "a code block of Markdown"),
+        (b"eyJjb21tYW5kcyI6IFtdfQ==", (1, 1), "a letter", "JSON in Base64"),
+        (b"data: {\"commands\": []}\n\n", (1, 1), "a letter", "server-sent events"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", (1, 1), "a letter", "a whole HTTP answer"),
+        (b"callback({\"commands\": []})", (1, 1), "a letter", "a call of a function (JSONP)"),
+        (b"{\"error\": {\"errorSummary\": \"caf\xe9\"}}", (1, 32), "`{`", "ISO 8859-1 (Latin-1)"),
+        (b"{\"a\":\n\"\xf0\x9f\x98\"}", (2, 2), "`{`", "a character is cut off"),
+        (b"{\"a\": \"\xed\xa0\x80\"}", (1, 8), "`{`", "CESU-8"),
+        (&little, (1, 1), "a byte order mark of UTF-16 or UTF-32", "UTF-16"),
+        (&big, (1, 1), "a byte order mark of UTF-16 or UTF-32", "UTF-16"),
+        (&little_unmarked, (1, 15), "`{`", "UTF-16"),
+        (&big_unmarked, (1, 16), "a control character", "UTF-16"),
+        (&plain_utf_16, (1, 2), "`{`", "UTF-16"),
+        (b"\x1f\x8b\x08\x00", (1, 2), "the mark of compressed data", "compressed"),
+        (b"\x78\x9c\xab\x56", (1, 2), "the mark of compressed data", "compressed"),
+        (b"\x28\xb5\x2f\xfd", (1, 2), "the mark of compressed data", "compressed"),
+        (b"{\"commands\": [", (1, 14), "`{`", "ends before it is complete"),
+        (b"{\"a\": \"\\u00", (1, 11), "`{`", "ends before it is complete"),
+        (b"{\"a\": tru", (1, 9), "`{`", "ends before it is complete"),
+        (b"\n", (1, 1), "nothing but white space", "ends before it is complete"),
+        (b"{}\n{}\n", (2, 1), "`{`", "newline-delimited JSON"),
+        (b"{} {}", (1, 4), "`{`", "answers twice"),
+        (b"{}<br />", (1, 3), "`{`", "Something follows the JSON: HTML or XML"),
+        (b"{};", (1, 3), "`{`", "Something follows the JSON. "),
+        (
+            b"{'commands': []}",
+            (1, 2),
+            "`{`",
+            "double quotes. Write the body with a JSON encoder (`json.dumps` in Python",
+        ),
+        (b"'ok'", (1, 1), "`'`", "double quotes"),
+        (b"{\"a\": 'x'}", (1, 7), "`{`", "double quotes"),
+        (b"{commands: []}", (1, 2), "`{`", "A name in double quotes"),
+        (b"{\"a\": 1,}", (1, 9), "`{`", "The last element"),
+        (b"{\"a\": [1,]}", (1, 10), "`{`", "The last element"),
+        (b"{\"a\": None}", (1, 7), "`{`", "`None`, `True` and `False` are Python"),
+        (b"{\"a\": True}", (1, 7), "`{`", "`None`, `True` and `False` are Python"),
+        (b"{\"a\": undefined}", (1, 7), "`{`", "`undefined` is JavaScript"),
+        (b"{\"a\": NaN}", (1, 7), "`{`", "neither `NaN` nor `Infinity`"),
+        (b"{\"a\": -Infinity}", (1, 8), "`{`", "neither `NaN` nor `Infinity`"),
+        (b"{\"a\": 01}", (1, 8), "`{`", "no leading zeros"),
+        (b"{\"a\": .5}", (1, 7), "`{`", "A value is due here"),
+        (b"{\"a\": 1.}", (1, 9), "`{`", "digits around the point"),
+        (b"{ // x\n}", (1, 3), "`{`", "no comments"),
+        (b"{\"a\": 1 /* x */}", (1, 9), "`{`", "no comments"),
+        (b"{\"a\" 1}", (1, 6), "`{`", "A colon"),
+        (b"{\"a\": 1 \"b\": 2}", (1, 9), "`{`", "A comma"),
+        (b"{\"a\": }", (1, 7), "`{`", "A value is due here"),
+        (b"{\"a\": \"x\ny\"}", (1, 9), "`{`", "control character"),
+        (b"{\"a\": \"\\x41\"}", (1, 9), "`{`", "JSON has the escapes"),
+        (b"{\"a\": \"\\u12g4\"}", (1, 9), "`{`", "JSON has the escapes"),
     ] {
         let error = Answer::parse(body).unwrap_err();
         let shown = String::from_utf8_lossy(body);
         assert!(error.hint.contains(hint), "{shown}: {}", error.hint);
-        assert_eq!((error.line, error.column), place, "{shown}");
+        assert_eq!((error.line, error.column, error.begins), (place.0, place.1, begins), "{shown}");
         assert!(!error.hint.ends_with('.'), "{}", error.hint);
+        let whole = format!("{error}. The body begins with {begins}, text/html. {}", error.hint);
+        assert_eq!(error.explained(Some("text/html")), whole);
+        assert_eq!(error.explained(None), whole.replace(", text/html.", "."));
+    }
+}
+
+#[test]
+fn no_text_about_a_body_quotes_it() {
+    for body in [
+        "secret-value",
+        "secret-value=secret-value",
+        "eyJzZWNyZXQtdmFsdWUi",
+        "{'secret-value': 'secret-value'}",
+        "{\"secret-value\": secret-value}",
+        "\"secret-value\"",
+        "[\"secret-value\"]",
+        "<secret-value>",
+    ] {
+        let error = Answer::parse(body.as_bytes()).unwrap_err();
+        assert!(!error.explained(None).contains("secret-value") && !format!("{error:?}").contains("secret"), "{body}");
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod answer;
 mod family;
+mod hosts;
+mod ignored_members;
 mod lenient;
 mod messages;
 mod password_import;

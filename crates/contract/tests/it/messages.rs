@@ -128,7 +128,7 @@ fn an_operation_that_is_wrong_is_told_how_it_is_right() {
 }
 
 #[test]
-fn a_path_that_leads_nowhere_is_told_where_paths_lead() {
+fn a_path_to_nothing_explains_add_and_nesting() {
     use BuiltInType::{Saml, Token};
     for (hook_type, operation, member, message, hint) in [
         (
@@ -136,29 +136,97 @@ fn a_path_that_leads_nowhere_is_told_where_paths_lead() {
             json!({ "op": "replace", "path": "/claims/none", "value": 1 }),
             "/path",
             "Path not found(op=replace, path=/claims/none)",
-            "Nothing is there. Write `add` to set what the request does not have",
+            "There is no claim `none`: use `add`, which sets a claim whether it is there or not",
         ),
         (
             Token,
             json!({ "op": "remove", "path": "/claims/none" }),
             "/path",
             "Path not found(op=remove, path=/claims/none)",
-            "Nothing is there. Leave the operation out",
+            "There is no claim `none`: leave the operation out",
         ),
         (
             Token,
             json!({ "op": "add", "path": "/claims/none/a", "value": 1 }),
             "/path",
             "Path not found(op=add, path=/claims/none/a)",
-            "Write `/` in a claim name as `~1` and `~` as `~0`: `/claims/none~1a`",
+            "There is no claim `none`: `add` it first, as an object, at `/claims/none`. If `/` belongs to the name of the \
+             claim, write it as `~1`: `/claims/none~1a`",
         ),
         (
             Token,
             json!({ "op": "add", "path": "/claims/profile_card/none/a", "value": 1 }),
             "/path",
             "Path not found(op=add, path=/claims/profile_card/none/a)",
-            "What it is added to is not there. Add that first, whole",
+            "The object at `/claims/profile_card` has no `none`: `add` that first, as an object",
         ),
+        (
+            Token,
+            json!({ "op": "replace", "path": "/claims/profile_card/none", "value": 1 }),
+            "/path",
+            "Path not found(op=replace, path=/claims/profile_card/none)",
+            "The object at `/claims/profile_card` has no `none`: use `add`",
+        ),
+        (
+            Token,
+            json!({ "op": "remove", "path": "/claims/profile_card/none" }),
+            "/path",
+            "Path not found(op=remove, path=/claims/profile_card/none)",
+            "The object at `/claims/profile_card` has no `none`: leave the operation out",
+        ),
+        (
+            Token,
+            json!({ "op": "add", "path": "/claims/sub/city", "value": "Lagos" }),
+            "/path",
+            "Path not found(op=add, path=/claims/sub/city)",
+            "`/claims/sub` is a text, which has no members: replace it as a whole, by an object",
+        ),
+        (
+            Token,
+            json!({ "op": "remove", "path": "/claims/sub/city/x" }),
+            "/path",
+            "Path not found(op=remove, path=/claims/sub/city/x)",
+            "`/claims/sub` is a text, which has no members: leave the operation out",
+        ),
+        (
+            Token,
+            json!({ "op": "replace", "path": "/claims/none~1a/b", "value": 1 }),
+            "/path",
+            "Path not found(op=replace, path=/claims/none~1a/b)",
+            "There is no claim `none/a`: `add` it first, as an object, at `/claims/none~1a`",
+        ),
+        (
+            Token,
+            json!({ "op": "replace", "path": "/claims/https://example.com/none", "value": 1 }),
+            "/path",
+            "Invalid path(op=replace, path=/claims/https://example.com/none)",
+            "Write `/` in a claim name as `~1` and `~` as `~0`: `/claims/https:~1~1example.com~1none`",
+        ),
+        (
+            Saml,
+            json!({ "op": "add", "path": "/claims/address/city", "value": "Lagos" }),
+            "/path",
+            "Path not found(op=add, path=/claims/address/city)",
+            "There is no claim `address`. Below an attribute are `/attributes`, `/attributes/NameFormat`, \
+             `/attributeValues/<index>`, and below that `/value` and `/attributes/xsi:type`. If `/` belongs to the name of \
+             the claim, write it as `~1`: `/claims/address~1city`",
+        ),
+        (
+            Saml,
+            json!({ "op": "replace", "path": "/claims/none", "value": { "attributeValues": [] } }),
+            "/path",
+            "Path not found(op=replace, path=/claims/none)",
+            "There is no claim `none`: use `add`, which sets a claim whether it is there or not",
+        ),
+    ] {
+        check_operation(hook_type, &operation, member, (message, hint));
+    }
+}
+
+#[test]
+fn a_path_that_cannot_exist_is_told_where_paths_lead() {
+    use BuiltInType::{Saml, Token};
+    for (hook_type, operation, member, message, hint) in [
         (
             Token,
             json!({ "op": "add", "path": "/claims/", "value": 1 }),

@@ -409,7 +409,7 @@ fn what_is_refused_and_what_to_write_instead() {
     );
     for path in ["/claims/none/attributeValues/0/value", "/claims/none/attributes/NameFormat"] {
         let problems = interpret(&assertion(), &patch(json!([op("replace", path, json!("x"))]))).unwrap_err();
-        let wanted = "Nothing is there. Write `add` to set what the request does not have";
+        let wanted = "There is no claim `none`: `add` it first, as a whole attribute, at `/claims/none`";
         assert_eq!((problems[0].code, problems[0].hint.as_deref()), (PathNotFound, Some(wanted)), "{path}");
     }
     let slashless = interpret(&assertion(), &patch(json!([op("add", "claims/x", json!({}))]))).unwrap_err();

@@ -232,14 +232,36 @@ fn names_are_escaped_as_rfc_6901_says() {
     let hint = interpret(&subject(), &answer).unwrap_err()[0].hint.clone().unwrap();
     assert!(hint.contains("`/claims/x`"), "observed.md 3: a path without its leading slash: {hint}");
     for (path, wanted) in [
-        ("/claims/none/of/it", Some("Write `/` in a claim name as `~1` and `~` as `~0`: `/claims/none~1of~1it`")),
-        ("/claims/card/none", Some("Nothing is there. Write `add` to set what the request does not have")),
+        (
+            "/claims/none/of/it",
+            Some(
+                "There is no claim `none`: `add` it first, as an object, at `/claims/none`. If `/` belongs to the name of \
+                 the claim, write it as `~1`: `/claims/none~1of~1it`",
+            ),
+        ),
+        ("/claims/card/none", Some("The object at `/claims/card` has no `none`: use `add`")),
+        (
+            "/claims/card/deep/x/y",
+            Some("`/claims/card/deep/x` is a number, which has no members: replace it as a whole, by an object"),
+        ),
+        ("/claims/list/9/x", Some("The array at `/claims/list` has no element `9`")),
         ("claims/list/-", Some("A path begins with `/`: `/claims/list/-`")),
         ("token/lifetime/expiration", Some("A path begins with `/`: `/token/lifetime/expiration`")),
     ] {
         let answer = patch(ACCESS_PATCH, json!([op("replace", path, json!(1))]));
         assert_eq!(interpret(&subject(), &answer).unwrap_err()[0].hint.as_deref(), wanted, "{path}");
     }
+    // The token has a claim of this name, so it is meant, also when an operation before has added it.
+    let answer = patch(
+        ACCESS_PATCH,
+        json!([op("add", "/claims/team~1lead", json!("ada")), op("replace", "/claims/team/lead", json!("eve"))]),
+    );
+    assert_eq!(
+        interpret(&subject(), &answer).unwrap_err()[0].hint.as_deref(),
+        Some(
+            "There is no claim `team`. If `/` belongs to the name of the claim, write it as `~1`: `/claims/team~1lead`"
+        )
+    );
 }
 
 #[test]

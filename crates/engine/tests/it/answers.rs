@@ -62,14 +62,16 @@ async fn a_failure_says_what_came_back_and_what_to_do() {
         (
             200,
             r#"[{"error": {}}]"#,
-            "Could not deserialize inline hook response due to error at Line 1 Column 1. The body is a JSON array. Answer \
-             one JSON object: commands belong into its member `commands`",
+            "Could not deserialize inline hook response due to error at Line 1 Column 1. The body begins with `[`, without a \
+             `Content-Type`. It is a JSON array. Write an object, with the commands in its member `commands`: \
+             `{\"commands\": […]}`",
         ),
         (
             200,
             "{\"error\": {}}\n{\"error\": {}}",
-            "Could not deserialize inline hook response due to error at Line 2 Column 1. Something follows the JSON. Answer \
-             one JSON object and nothing behind it",
+            "Could not deserialize inline hook response due to error at Line 2 Column 1. The body begins with `{`, without a \
+             `Content-Type`. Something follows the JSON: more JSON, as in newline-delimited JSON (NDJSON), or as from a service \
+             that answers twice. Answer one JSON object, with all commands in its `commands`",
         ),
         (
             403,

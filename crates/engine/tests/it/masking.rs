@@ -31,7 +31,8 @@ impl Endpoint for Repeating {
         let body = format!(
             r#"{{"commands":[{{"type":"set","value":2}},{{"type":"set","value":["{SECRET}"]}}],"debugContext":{{"got":"{SECRET} {TOKEN}"}}}}"#
         );
-        let result = Ok(RawAnswer { status: 200, body: Bytes::from(body), redirects_to: None });
+        let media_type = Some(SECRET.into());
+        let result = Ok(RawAnswer { status: 200, body: Bytes::from(body), media_type, redirects_to: None });
         let headers = vec![("X-Key".to_owned(), PLAIN.to_owned()), ("X-Other".to_owned(), "other".to_owned())];
         call.progress.sends(Sent { uri: format!("https://service.example/hook?code={PLAIN}"), headers });
         Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default() }))
@@ -84,7 +85,9 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     let record = records.take().pop().unwrap();
     assert_eq!(record.debug_context.unwrap(), "{got=•••• ••••}");
     let witnessed = watching.0.lock().unwrap().pop().unwrap();
-    let answer = String::from_utf8(witnessed.answer.unwrap().body.to_vec()).unwrap();
+    let answer = witnessed.answer.unwrap();
+    assert_eq!(answer.media_type, None);
+    let answer = String::from_utf8(answer.body.to_vec()).unwrap();
     assert!(answer.contains("••••") && !answer.contains(SECRET) && !answer.contains(TOKEN), "{answer}");
 
     assert_eq!(witnessed.sent.uri, "https://service.example/hook?code=••••");

@@ -60,6 +60,15 @@ async fn a_near_miss_is_told_in_log_preview_and_execute() {
     let wanted = json!({ "error": null, "commands": [], "debugContext": {}, "notices": [notice] });
     assert_eq!((executed.status.as_u16(), executed.json()), (200, wanted));
 
+    let ignored = r#"{"commands": [{"type": "com.okta.access.patch", "value": [{"op": "add", "path": "/claims/x", "value": "secret-value", "Comment": "secret-value"}]}], "message": "secret-value"}"#;
+    service.behave(Behaviour::Answer(200, ignored.to_owned()));
+    assert_eq!(world.client_credentials().await.status, 200);
+    let event = world.events("inline_hook.response.processed").await.pop().unwrap();
+    assert_eq!(event["outcome"]["result"], "SUCCESS", "a member without effect changes nothing");
+    let told = event["debugContext"]["debugData"]["notices"].as_str().unwrap();
+    assert!(told.contains("[/message]") && told.contains("[/commands/0/value/0/Comment]"), "{told}");
+    assert!(!event.to_string().contains("secret-value"));
+
     service.behave(Behaviour::json(&json!({ "commands": [] })));
     assert_eq!(world.client_credentials().await.status, 200);
     let event = world.events("inline_hook.response.processed").await.pop().unwrap();
@@ -101,9 +110,9 @@ async fn an_answer_that_is_none_is_explained_in_log_execute_and_preview() {
     let service = Service::start(Behaviour::Silent).await;
     let (world, path) = world(&service).await;
     for (status, body, wanted) in [
-        (200, r#"[{"error": {}}]"#, "The body is a JSON array"),
+        (200, r#"[{"error": {}}]"#, "The body begins with `[`, without a `Content-Type`. It is a JSON array"),
         (200, r#""{\"error\": {}}""#, "encoded twice"),
-        (200, "<html>", "HTML or XML"),
+        (200, "<html>", "The body begins with `<`, without a `Content-Type`. It is HTML or XML"),
         (403, r#"{"error": {"errorSummary": "on hold"}}"#, "To refuse, answer 200 with the `error`"),
     ] {
         service.behave(Behaviour::Answer(status, body.to_owned()));
@@ -122,5 +131,10 @@ async fn an_answer_that_is_none_is_explained_in_log_execute_and_preview() {
     let given = json!({ "answer": [{ "commands": [] }] });
     let refused = world.api("POST", &format!("{path}/preview"), Some(&given)).await;
     assert_eq!(refused.status, 400);
-    assert!(refused.text().contains("The body is a JSON array"), "{}", refused.text());
+    assert!(refused.text().contains("The body begins with `[`. It is a JSON array"), "{}", refused.text());
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html;charset=utf-8\r\nContent-Length: 6\r\n\r\n<html>";
+    service.behave(Behaviour::Raw(page.as_bytes().to_vec()));
+    let preview = world.api("POST", &format!("{path}/preview"), Some(&json!({}))).await.json();
+    let message = preview["failure"]["message"].as_str().unwrap();
+    assert!(message.contains("The body begins with `<`, text/html. It is HTML or XML"), "{message}");
 }

@@ -174,6 +174,29 @@ async fn nobody_listening_is_a_refused_connection() {
     let failure = call(&*transport().endpoint(&hook(&format!("http://{address}/")), None)).await.result.unwrap_err();
     assert_eq!(failure.code, FailureCode::ConnectionRefused);
     assert!(!failure.to_string().contains("marked-secret"));
+    assert!(failure.detail.contains("In a container this is the container itself"), "{failure}");
+}
+
+/// `overview.md` 4.2: whatever it is, the body is read; failures show what it is called.
+#[tokio::test]
+async fn an_answer_has_the_media_type_that_can_be_shown() {
+    let long = format!("text/{}", "x".repeat(60));
+    for (content_type, wanted) in [
+        ("application/json", Some("application/json")),
+        ("text/html; charset=utf-8", Some("text/html")),
+        (" text/html ;x=\"y\"", Some("text/html")),
+        ("application/vnd.api+json", Some("application/vnd.api+json")),
+        ("text/<marked>", None),
+        ("", None),
+        ("; charset=utf-8", None),
+        (&long[..64], Some(&long[..64])),
+        (&long, None),
+    ] {
+        let head = format!("HTTP/1.1 200 X\r\nContent-Type: {content_type}\r\nContent-Length: 2\r\n\r\n{{}}");
+        let service = Service::start(vec![Step::Write(head.into_bytes())], None).await.unwrap();
+        let endpoint = transport().endpoint(&hook(&format!("http://{}/", service.address())), None);
+        assert_eq!(call(&*endpoint).await.result.unwrap().media_type.as_deref(), wanted, "{content_type}");
+    }
 }
 
 /// The engine reads it when it cuts an attempt off.

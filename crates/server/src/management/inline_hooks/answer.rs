@@ -492,7 +492,7 @@ pub(super) struct ExecuteAnswer {
     #[serde(flatten)]
     #[cfg_attr(feature = "schema", schemars(with = "NormalisedAnswer"))]
     normalised: Map<String, Value>,
-    /// What looks like a mistake and has no effect; absent where there is nothing.
+    /// What has no effect; absent where there is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<Notice>,
 }

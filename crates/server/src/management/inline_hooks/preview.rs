@@ -76,7 +76,7 @@ pub(super) struct PreviewAnswer {
     answer: Option<Value>,
     /// Everything wrong with the answer.
     problems: Vec<Problem>,
-    /// What looks like a mistake and has no effect.
+    /// What has no effect.
     notices: Vec<Notice>,
     changes: Vec<Change>,
     subject: Subject,
