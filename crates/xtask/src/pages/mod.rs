@@ -9,7 +9,7 @@ use std::{
     env, fs,
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
@@ -122,7 +122,7 @@ fn missing<'a>(whole: &[&'a Named]) -> Vec<&'a str> {
 /// Runs the pages as one script in a fresh folder, which stays when they fail.
 fn run_page(whole: &[&Named], binary: &Path) -> Result<(), Failure> {
     let Some(last) = whole.last() else { return Ok(()) };
-    let folder = env::temp_dir().join(format!("tenterhook-pages-{}-{}", std::process::id(), last.name));
+    let folder = folder_of(&last.name);
     let unusable = |error| Failure::new(format!("`{}` cannot be used: {error}", folder.display()));
     let run_in = folder.join("run");
     fs::create_dir_all(&run_in).map_err(unusable)?;
@@ -167,6 +167,11 @@ fn run_page(whole: &[&Named], binary: &Path) -> Result<(), Failure> {
     let hint =
         format!("Run this page alone with `cargo xtask pages {}`. Its files are in {}", last.name, run_in.display());
     Err(Failure::new(what).hint(postgres::last_lines(&said, SHOWN_LINES)).hint(hint))
+}
+
+/// The folder of a page's run.
+fn folder_of(name: &str) -> PathBuf {
+    env::temp_dir().join(format!("tenterhook-pages-{}-{name}", std::process::id()))
 }
 
 /// The processes of a page; they have ended when it is dropped.
@@ -231,4 +236,55 @@ fn free_ports(whole: &[&Named]) -> Result<Vec<(u16, u16)>, Failure> {
         held.push((*port, free, listener));
     }
     Ok(held.into_iter().map(|(port, free, _)| (port, free)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    /// Runs pages, the last one behind the others; answers with what the failure says.
+    fn failure(pages: &[(&str, &str)]) -> Option<String> {
+        let read =
+            |(name, text): &(&str, &str)| Named { name: (*name).to_owned(), page: Page::read(name, text).unwrap() };
+        let pages = pages.iter().map(read).collect::<Vec<_>>();
+        let whole = with_those_before(&pages, pages.last().unwrap()).unwrap();
+        run_page(&whole, Path::new("/bin/sh")).err().map(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_failing_command_is_told_with_its_page_its_line_and_the_output() {
+        let first = "# First\n\n```sh run\nwanted() { test \"$1\" = x; }\n```\n";
+        let second = "# Second\n\n<!-- pages: after failing-first.md -->\n\n```sh run\necho before\nwanted y\necho behind\n```\n";
+        let said = failure(&[("failing-first.md", first), ("failing.md", second)]).unwrap();
+        let _ = fs::remove_dir_all(folder_of("failing.md"));
+        for part in ["the commands of failing.md ended with", "before\n", "failing-first.md:4", "failing.md:7"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains("behind"), "nothing runs behind it: {said}");
+    }
+
+    #[test]
+    fn what_a_page_starts_has_ended_when_the_page_has() {
+        let process = env::temp_dir().join(format!("tenterhook-pages-process-{}", std::process::id()));
+        let page = format!(
+            "# Left\n\n```sh run\n(echo $BASHPID > {}; exec cat /dev/zero > /dev/null) &\nuntil test -s {0}; do :; done\n```\n",
+            process.display()
+        );
+        assert_eq!(failure(&[("left.md", &page)]), None);
+        let id = fs::read_to_string(&process).unwrap();
+        fs::remove_file(&process).unwrap();
+        let state = fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        assert!(!folder_of("left.md").exists());
+    }
+
+    #[test]
+    fn a_page_that_names_no_page_before_it_is_refused() {
+        let page = Page::read("a.md", "# A\n\n<!-- pages: after a.md -->\n\n```sh run\ntrue\n```\n").unwrap();
+        let pages = [Named { name: "a.md".to_owned(), page }];
+        let refused = pages.first().and_then(|named| with_those_before(&pages, named).err()).unwrap();
+        assert!(refused.to_string().contains("no page `a.md` before it"), "{refused}");
+    }
 }
