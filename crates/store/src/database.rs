@@ -24,8 +24,9 @@ use crate::{
     StoreError,
     database_file::{DatabaseFile, Role, ServerLock},
     error::is_connection_lost,
+    migrated,
     migration::Migrator,
-    pool::{Begin, Limits, Pool, Transaction},
+    pool::{Begin, Limits, Pool, Transaction, Waits},
     postgres_url,
     sessions::{explained, refuse_shared_sessions},
 };
@@ -113,9 +114,28 @@ pub enum StoreConfigError {
     /// The URL of a PostgreSQL server has a parameter that would have no effect.
     #[error("the parameter `{0}` of a `postgres://` URL is not supported, so it would have no effect: remove it")]
     Parameter(String),
+    /// The URL of a file has parameters.
+    #[error("an `sqlite://` URL has no parameters: remove `?` and what follows. A file that does not exist is made")]
+    FileParameter,
 }
 
 impl StoreConfig {
+    /// Where it is, for people: the file, or host, port, database and user. Never a password.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Sqlite { path } => {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                format!("the file `{}`", path.display())
+            }
+            Self::Ephemeral => "a database in memory".to_owned(),
+            Self::Postgres { url, .. } => match url.expose().parse::<PgConnectOptions>() {
+                Ok(options) => place_of(&options),
+                // The text of the driver's error is part of the message.
+                Err(_) => "the URL cannot be read".to_owned(),
+            },
+        }
+    }
+
     /// Most simultaneous reads of the store.
     pub(crate) fn reads_max(&self) -> usize {
         match self {
@@ -139,6 +159,8 @@ impl FromStr for StoreConfig {
             return Ok(Self::Postgres { url: Secret::new(text), max_connections: 10 });
         }
         match text.strip_prefix("sqlite://") {
+            // Other programs take `?mode=` there; here it would be a part of the file's name.
+            Some(path) if path.contains('?') => Err(StoreConfigError::FileParameter),
             Some(path) if !path.is_empty() => Ok(Self::Sqlite { path: path.into() }),
             _ => Err(StoreConfigError::Form),
         }
@@ -169,7 +191,7 @@ impl LogTarget {
 }
 
 /// The connections of a store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Connections {
     /// Reads outside transactions.
     pub(crate) reader: Pool,
@@ -185,14 +207,47 @@ pub(crate) struct Connections {
     pub(crate) file: Option<Arc<DatabaseFile>>,
     /// The lock that a server holds while it uses that file.
     pub(crate) lock: Option<Arc<ServerLock>>,
+    /// The database had no content before.
+    pub(crate) was_empty: bool,
+    /// The most connections that are shared between requests.
+    pub(crate) most: usize,
+    pub(crate) waits: Arc<Waits>,
     /// A connection that stays open: a database in memory lives as long as one connection is open, and so does the
     /// `-wal` file of a database in a file, even if all other connections are closed.
     _kept: Option<SqlitePool>,
 }
 
+/// The connections of a node to its database, those that requests share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionFigures {
+    /// The most there may be.
+    pub max: usize,
+    /// Open ones.
+    pub open: usize,
+    /// Open ones that no request uses.
+    pub idle: usize,
+    /// Uses that wait for one.
+    pub waiting: usize,
+    /// Uses that got none, since the start: in time, or because the database cannot be reached.
+    pub failed: u64,
+}
+
 impl Connections {
+    /// How many there are, and how many uses wait for one.
+    pub(crate) fn figures(&self) -> ConnectionFigures {
+        let mut pools = vec![self.reader.sizes()];
+        // A file has a pool for its one writer, and a pool for its readers.
+        if self.file.is_some() {
+            pools.push(self.writer.sizes());
+        }
+        let (open, idle) = pools.iter().fold((0, 0), |(open, idle), pool| (open + pool.0, idle + pool.1));
+        let (waiting, failed) = (self.waits.waiting(), self.waits.failed());
+        ConnectionFigures { max: self.most, open, idle, waiting, failed }
+    }
+
     /// Connects and migrates.
     pub(crate) async fn open(config: &StoreConfig, role: Role) -> Result<Self, StoreError> {
+        let waits = Arc::<Waits>::default();
         match config {
             StoreConfig::Sqlite { path } => {
                 let file = Arc::new(DatabaseFile::make(path)?);
@@ -202,8 +257,10 @@ impl Connections {
                 };
                 // An acknowledged change must survive a power loss.
                 let options = || sqlite_file(path, SqliteSynchronous::Full);
-                migrate_sqlite(options()).await?;
-                let pool = |pool, begin| Pool::sqlite(pool, begin, SQLITE_LIMITS).of_file(Arc::clone(&file));
+                let was_empty = migrate_sqlite(options()).await?;
+                let pool = |pool, begin| {
+                    Pool::sqlite(pool, begin, SQLITE_LIMITS).of_file(Arc::clone(&file)).counted_in(&waits)
+                };
                 let kept = sqlite(options(), 1).await?;
                 file.is_open()?;
                 let writer = pool(sqlite(options(), 1).await?, Begin::Immediate);
@@ -218,6 +275,10 @@ impl Connections {
                     writer,
                     file: Some(file),
                     lock,
+                    was_empty,
+                    // And the writer.
+                    most: SQLITE_READERS + 2,
+                    waits,
                     _kept: Some(kept),
                 })
             }
@@ -228,7 +289,7 @@ impl Connections {
                 let options = options.foreign_keys(true).disable_statement_logging();
                 let memory = sqlite(options.clone(), 1).await?;
                 migrate_sqlite(options.clone()).await?;
-                let only = Pool::sqlite(sqlite(options, 1).await?, Begin::Deferred, SQLITE_LIMITS);
+                let only = Pool::sqlite(sqlite(options, 1).await?, Begin::Deferred, SQLITE_LIMITS).counted_in(&waits);
                 Ok(Self {
                     reader: only.clone(),
                     writer: only.clone(),
@@ -237,15 +298,18 @@ impl Connections {
                     log: LogTarget::Shared(only),
                     file: None,
                     lock: None,
+                    was_empty: true,
+                    most: 1,
+                    waits,
                     _kept: Some(memory),
                 })
             }
             StoreConfig::Postgres { url, max_connections } => {
                 let options = reach(url).await?;
                 refuse_shared_sessions(&options).await?;
-                migrate_in_turn(options.clone()).await?;
+                let was_empty = migrate_in_turn(options.clone()).await?;
                 let connections = (*max_connections).max(CONNECTIONS_MIN);
-                let all = Pool::postgres(postgres(options, connections), POSTGRES_LIMITS);
+                let all = Pool::postgres(postgres(options, connections), POSTGRES_LIMITS).counted_in(&waits);
                 // One connection each is reserved for the log and the health check. Neither sessions that wait for a
                 // locked row nor long reads can take all of the rest.
                 let shared = usize::try_from(connections - 2).unwrap_or(2);
@@ -259,6 +323,9 @@ impl Connections {
                     watch,
                     file: None,
                     lock: None,
+                    was_empty,
+                    most: usize::try_from(connections).unwrap_or(usize::MAX),
+                    waits,
                     _kept: None,
                 })
             }
@@ -274,6 +341,16 @@ impl Connections {
         let limits = TurnLimits { idle: START_TIME_MAX, wait: START_TIME_MAX };
         Ok(StartTurn(Some(turn(&self.watch, START_LOCK, limits).await?)))
     }
+}
+
+/// Where a PostgreSQL database is, without the password.
+fn place_of(options: &PgConnectOptions) -> String {
+    let user = options.get_username();
+    let socket = options.get_socket().map(|socket| socket.display().to_string());
+    let host = socket.unwrap_or_else(|| options.get_host().to_owned());
+    // Without a name it is that of the user.
+    let database = options.get_database().unwrap_or(user);
+    format!("host `{host}`, port {}, database `{database}`, user `{user}`", options.get_port())
 }
 
 /// An error of the driver when it connects.
@@ -308,7 +385,8 @@ pub(crate) async fn reach(url: &Secret) -> Result<PgConnectOptions, StoreError> 
                 return Err(error);
             }
             if first {
-                tracing::warn!(%error, seconds = CONNECT_TIME_MAX.as_secs(), "store.unreachable; it is tried again");
+                let (database, seconds) = (place_of(&options), CONNECT_TIME_MAX.as_secs());
+                tracing::warn!(%error, database, seconds, "store.unreachable; it is tried again");
                 first = false;
             }
             why = explained(&error);
@@ -383,16 +461,18 @@ pub(crate) async fn turn(pool: &Pool, lock: i64, limits: TurnLimits) -> Result<T
 #[must_use = "the turn ends when it is dropped"]
 pub struct StartTurn(#[expect(dead_code, reason = "held until it is dropped")] Option<Transaction>);
 
-/// Migrates while no other node does, over a dedicated connection.
-async fn migrate_in_turn(options: PgConnectOptions) -> Result<(), StoreError> {
+/// Migrates while no other node does, over a dedicated connection. Returns whether the database was empty.
+async fn migrate_in_turn(options: PgConnectOptions) -> Result<bool, StoreError> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
     let migrated = async {
         let limits = TurnLimits { idle: TURN_IDLE_MAX, wait: MIGRATION_TIME_MAX };
         let turn = connection.begin().await?;
         turn.execute_unprepared(&limits.statements(MIGRATION_LOCK)).await?;
+        let was_empty = migrated::is_empty(&turn).await?;
         Migrator::up(&turn, None).await?;
-        turn.commit().await
+        turn.commit().await?;
+        Ok::<_, DbErr>(was_empty)
     };
     let migrated = timeout(MIGRATION_TIME_MAX, migrated).await;
     // A connection that does not close in time is left to the system.
@@ -406,8 +486,8 @@ async fn migrate_in_turn(options: PgConnectOptions) -> Result<(), StoreError> {
     }
 }
 
-/// Migrates an embedded database, all or nothing, over a dedicated connection.
-async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<(), StoreError> {
+/// Migrates an embedded database, all or nothing, over a dedicated connection. Returns whether it was empty.
+async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<bool, StoreError> {
     let pool = sqlite(options, 1).await?;
     let connection: DatabaseConnection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone());
     let immediate = TransactionOptions {
@@ -415,10 +495,11 @@ async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<(), StoreError>
         ..TransactionOptions::default()
     };
     let turn = connection.begin_with_options(immediate).await?;
+    let was_empty = migrated::is_empty(&turn).await?;
     Migrator::up(&turn, None).await?;
     turn.commit().await?;
     let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
-    Ok(())
+    Ok(was_empty)
 }
 
 fn sqlite_file(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {

@@ -37,10 +37,12 @@ pub enum StoreError {
     },
     /// A secret is encrypted under a master key that this node does not have. It may get the key soon, because another
     /// node has it.
-    #[error("a secret of {what} is encrypted under a master key that is not available")]
+    #[error("a secret of {what} is encrypted under the master key `{key}`, which is not available")]
     KeyMissing {
         /// The row's id.
         what: String,
+        /// The id of the key.
+        key: String,
     },
     /// The org is not in the database.
     #[error("the org does not exist")]
@@ -71,6 +73,18 @@ pub enum StoreError {
         /// The kind of row.
         what: &'static str,
     },
+}
+
+impl StoreError {
+    /// The same error with the place of the database, for somebody who has named it and may have misspelt it.
+    pub(crate) fn at(self, place: &str) -> Self {
+        let at = |text: String| format!("{text} ({place})");
+        match self {
+            Self::Database(text) => Self::Database(at(text)),
+            Self::Unavailable(text) => Self::Unavailable(at(text)),
+            other => other,
+        }
+    }
 }
 
 /// An error after which it is unknown whether a change was made, because the answer was lost.

@@ -99,8 +99,10 @@ impl Keyring {
 
     pub(crate) fn decrypt(&self, owner: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
         let what = || format!("{} ({})", owner.row, owner.field);
-        if key_id(stored).is_some_and(|id| self.keys.iter().all(|(known, _)| known != id)) {
-            return Err(StoreError::KeyMissing { what: what() });
+        if let Some(id) = key_id(stored)
+            && self.keys.iter().all(|(known, _)| known != id)
+        {
+            return Err(StoreError::KeyMissing { what: what(), key: id.to_owned() });
         }
         self.open(owner, stored).map(Secret::new).ok_or_else(|| StoreError::Undecryptable { what: what() })
     }
@@ -111,6 +113,11 @@ impl Keyring {
             return Ok(None);
         }
         self.encrypt(owner, &self.decrypt(owner, stored)?).map(Some)
+    }
+
+    /// Ids of all keys, the current one first. They are no secrets.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(id, _)| id.as_str())
     }
 
     /// Id of the current key.

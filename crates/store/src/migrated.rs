@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement};
 use sea_orm_migration::MigratorTrait as _;
 
 use crate::{StoreConfig, StoreError, database::reach, migration::Migrator};
@@ -13,18 +13,29 @@ const STEPS: &str = "seaql_migrations";
 
 /// Refuses a database that servers of this version have not migrated, or that newer ones have.
 pub(crate) async fn check(config: &StoreConfig) -> Result<(), StoreError> {
-    let Some(connection) = connect(config).await? else { return Err(StoreError::NotMigrated(State::Empty.text())) };
-    let made = steps(&connection).await;
-    connection.close().await?;
-    let known = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
-    match state(&known, &made?) {
-        State::Current => Ok(()),
-        state => Err(StoreError::NotMigrated(state.text())),
+    match content(config).await? {
+        DatabaseContent::Current => Ok(()),
+        content => Err(StoreError::NotMigrated(content.text())),
     }
 }
 
-/// `None` when the file does not exist.
-async fn connect(config: &StoreConfig) -> Result<Option<DatabaseConnection>, StoreError> {
+/// What a database has, found without changing it: no file is made and nothing is migrated.
+///
+/// # Errors
+/// When it cannot be reached or read; the text has its place.
+pub(crate) async fn content(config: &StoreConfig) -> Result<DatabaseContent, StoreError> {
+    let found = async {
+        let Some(connection) = connect(config).await? else { return Ok(DatabaseContent::Empty) };
+        let made = steps(&connection).await;
+        connection.close().await?;
+        let known = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+        Ok(state(&known, &made?))
+    };
+    found.await.map_err(|error: StoreError| error.at(&config.place()))
+}
+
+/// One connection; `None` when the file does not exist.
+pub(crate) async fn connect(config: &StoreConfig) -> Result<Option<DatabaseConnection>, StoreError> {
     let mut options = match config {
         StoreConfig::Ephemeral => return Ok(None),
         StoreConfig::Sqlite { path } if !path.exists() => return Ok(None),
@@ -43,32 +54,46 @@ async fn connect(config: &StoreConfig) -> Result<Option<DatabaseConnection>, Sto
     Ok(Some(Database::connect(options).await?))
 }
 
-async fn steps(connection: &DatabaseConnection) -> Result<BTreeSet<String>, DbErr> {
+/// Whether no server has ever migrated the database.
+pub(crate) async fn is_empty(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
     let backend = connection.get_database_backend();
     let is_there = match backend {
-        sea_orm::DbBackend::Postgres => format!("SELECT 1 WHERE to_regclass('{STEPS}') IS NOT NULL"),
+        DbBackend::Postgres => format!("SELECT 1 WHERE to_regclass('{STEPS}') IS NOT NULL"),
         _ => format!("SELECT 1 FROM sqlite_master WHERE name = '{STEPS}'"),
     };
-    if connection.query_one_raw(Statement::from_string(backend, is_there)).await?.is_none() {
+    Ok(connection.query_one_raw(Statement::from_string(backend, is_there)).await?.is_none())
+}
+
+async fn steps(connection: &DatabaseConnection) -> Result<BTreeSet<String>, DbErr> {
+    if is_empty(connection).await? {
         return Ok(BTreeSet::new());
     }
+    let backend = connection.get_database_backend();
     let all = Statement::from_string(backend, format!("SELECT version FROM {STEPS}"));
     connection.query_all_raw(all).await?.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
 /// How far a database has been migrated, for this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub enum DatabaseContent {
+    /// No server has migrated it, or its file does not exist.
     Empty,
+    /// Servers of an older version have.
     Older,
+    /// Servers of a newer version have.
     Newer,
+    /// Servers of this version have.
     Current,
 }
 
-impl State {
-    fn text(self) -> &'static str {
+impl DatabaseContent {
+    /// A sentence about it, with what to do.
+    pub fn text(self) -> &'static str {
         match self {
-            Self::Empty => "The database is empty: `tenterhook serve` creates its content at the first start",
+            Self::Empty => {
+                "The database is empty: the first start of `tenterhook serve` creates its content, and so does `tenterhook \
+                 tokens create --config FILE --name NAME`"
+            }
             Self::Older => {
                 "The servers have not migrated the database to this version yet: use the `tenterhook` of the version that \
                  they run, or start `tenterhook serve` of this one first"
@@ -81,15 +106,15 @@ impl State {
     }
 }
 
-fn state(known: &BTreeSet<String>, made: &BTreeSet<String>) -> State {
+fn state(known: &BTreeSet<String>, made: &BTreeSet<String>) -> DatabaseContent {
     if made.is_empty() {
-        State::Empty
+        DatabaseContent::Empty
     } else if !made.is_subset(known) {
-        State::Newer
+        DatabaseContent::Newer
     } else if made == known {
-        State::Current
+        DatabaseContent::Current
     } else {
-        State::Older
+        DatabaseContent::Older
     }
 }
 
@@ -102,11 +127,11 @@ mod tests {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
         let known = set(&["m1", "m2"]);
         for (made, wanted) in [
-            (&[][..], State::Empty),
-            (&["m1"], State::Older),
-            (&["m1", "m2"], State::Current),
-            (&["m1", "m2", "m3"], State::Newer),
-            (&["m1", "m3"], State::Newer),
+            (&[][..], DatabaseContent::Empty),
+            (&["m1"], DatabaseContent::Older),
+            (&["m1", "m2"], DatabaseContent::Current),
+            (&["m1", "m2", "m3"], DatabaseContent::Newer),
+            (&["m1", "m3"], DatabaseContent::Newer),
         ] {
             assert_eq!(state(&known, &set(made)), wanted, "{made:?}");
         }

@@ -4,7 +4,14 @@
 //! silently. A connection on which a statement failed, timed out or was abandoned is closed and not reused: SQLite may
 //! have rolled back a transaction by itself, and a server may have become read only. Start reading at [`Pool`].
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_orm_migration::async_trait::async_trait;
@@ -56,6 +63,48 @@ pub(crate) struct Pool {
     limits: Limits,
     /// The file of an embedded database.
     file: Option<Arc<DatabaseFile>>,
+    waits: Arc<Waits>,
+}
+
+/// The waits for connections of a node, whichever pool they are for.
+#[derive(Default)]
+pub(crate) struct Waits {
+    waiting: AtomicUsize,
+    failed: AtomicU64,
+    observer: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
+}
+
+impl Waits {
+    /// Calls `observer` with the length of each wait that ended with a connection; only the first call has an effect.
+    pub(crate) fn observe(&self, observer: impl Fn(Duration) + Send + Sync + 'static) {
+        let _ = self.observer.set(Box::new(observer));
+    }
+
+    /// Uses that wait for a connection now.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Waits that ended without a connection.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// A wait for a connection; it ends when this is dropped.
+struct Wait<'a>(&'a Waits);
+
+impl<'a> Wait<'a> {
+    fn begin(waits: &'a Waits) -> Self {
+        waits.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waits)
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone)]
@@ -67,7 +116,7 @@ enum Driver {
 impl Pool {
     /// Connections to an embedded database.
     pub(crate) fn sqlite(pool: SqlitePool, begin: Begin, limits: Limits) -> Self {
-        Self { driver: Driver::Sqlite(pool), places: Arc::default(), begin, limits, file: None }
+        Self { driver: Driver::Sqlite(pool), places: Arc::default(), begin, limits, file: None, waits: Arc::default() }
     }
 
     /// The same connections; none is used when this file is not at its path.
@@ -77,7 +126,22 @@ impl Pool {
 
     /// Connections to a PostgreSQL server.
     pub(crate) fn postgres(pool: PgPool, limits: Limits) -> Self {
-        Self { driver: Driver::Postgres(pool), places: Arc::default(), begin: Begin::Deferred, limits, file: None }
+        let (driver, begin) = (Driver::Postgres(pool), Begin::Deferred);
+        Self { driver, places: Arc::default(), begin, limits, file: None, waits: Arc::default() }
+    }
+
+    /// The same connections; waits for them are counted there.
+    pub(crate) fn counted_in(self, waits: &Arc<Waits>) -> Self {
+        Self { waits: Arc::clone(waits), ..self }
+    }
+
+    /// Open connections, and those of them that are idle.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let (open, idle) = match &self.driver {
+            Driver::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Driver::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        (usize::try_from(open).unwrap_or(usize::MAX), idle)
     }
 
     /// The same connections; each use takes a permit of each of `places`. Pools that take permits in the same order
@@ -129,6 +193,7 @@ impl Pool {
         if let Some(file) = &self.file {
             file.check_place().map_err(|error| DbErr::Conn(runtime(sqlx::Error::Io(io::Error::other(error)))))?;
         }
+        let (began, wait) = (Instant::now(), Wait::begin(&self.waits));
         let acquired = timeout(self.limits.acquire, async {
             let mut places = Vec::with_capacity(self.places.len());
             for place in &*self.places {
@@ -141,6 +206,12 @@ impl Pool {
             Ok(Lease { connection: Some(connection), places })
         });
         let lease = acquired.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        drop(wait);
+        match (&lease, self.waits.observer.get()) {
+            (Ok(_), Some(observer)) => observer(began.elapsed()),
+            (Ok(_), None) => {}
+            (Err(_), _) => drop(self.waits.failed.fetch_add(1, Ordering::Relaxed)),
+        }
         lease.map_err(|error| DbErr::Conn(runtime(error)))
     }
 

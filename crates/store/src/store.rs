@@ -18,7 +18,7 @@ use tenterhook_contract::{Secret, Timestamp, id::OrgId};
 
 use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
-    database::{Connections, StartTurn},
+    database::{ConnectionFigures, Connections, StartTurn},
     database_file::Role,
     entity::{access_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token, session},
     grants::SUCCESSOR_SECONDS_MAX,
@@ -30,7 +30,7 @@ use crate::{
     log_names::epoch,
     log_old::OldLog,
     master_keys::MasterKeys,
-    migrated,
+    migrated::{self, DatabaseContent},
     readiness::Readiness,
     sessions,
 };
@@ -83,7 +83,7 @@ impl Store {
     }
 
     async fn open_as(role: Role, config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
-        let connections = Connections::open(config, role).await?;
+        let connections = Connections::open(config, role).await.map_err(|error| error.at(&config.place()))?;
         let log = LogWriter::start(&connections.log)?;
         let server = match config {
             StoreConfig::Postgres { url, .. } => url.expose().parse().ok().map(Arc::new),
@@ -108,6 +108,29 @@ impl Store {
     pub async fn open_beside_servers(config: &StoreConfig, keyring: Keyring) -> Result<Self, StoreError> {
         migrated::check(config).await?;
         Self::open_as(Role::Tool, config, keyring).await
+    }
+
+    /// What the database has, found without changing it. With an embedded database also while a server uses it.
+    ///
+    /// # Errors
+    /// When it cannot be reached or read; the text says where it is, without a password.
+    pub async fn content(config: &StoreConfig) -> Result<DatabaseContent, StoreError> {
+        migrated::content(config).await
+    }
+
+    /// Whether the database had no content before this store was opened: its tables were just made.
+    pub fn was_empty(&self) -> bool {
+        self.connections.was_empty
+    }
+
+    /// The connections that requests share, as they are now.
+    pub fn connection_figures(&self) -> ConnectionFigures {
+        self.connections.figures()
+    }
+
+    /// Calls `observer` with the length of every wait for a connection that ended with one. The first observer stays.
+    pub fn observe_connection_waits(&self, observer: impl Fn(Duration) + Send + Sync + 'static) {
+        self.connections.waits.observe(observer);
     }
 
     /// Uses these master keys from now on, those that their file holds. They may be the ones in use.

@@ -1,0 +1,80 @@
+//! Whether master keys are those of a database, found without changing it and without a server.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
+
+use crate::{Keyring, Store, StoreConfig, StoreError, keyring::SecretOwner, migrated, store::from_text};
+
+/// Rows read at a time.
+const BATCH: usize = 500;
+/// The secrets of configuration objects after a row. Codes and successors of refresh tokens have secrets too, for a minute.
+const ROWS: &str = "SELECT org_id, id, secrets FROM configuration_objects \
+     WHERE (org_id, id) > ($1, $2) AND secrets <> '{}' ORDER BY org_id, id LIMIT 500";
+
+/// How the secrets of a database and some master keys fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyCheck {
+    /// Secrets that the keys decrypt.
+    pub decrypted: u64,
+    /// How many secrets are under each key that is missing, by its id.
+    pub missing: BTreeMap<String, u64>,
+    /// Secrets that do not decrypt although a key with their key's id is there.
+    pub damaged: u64,
+}
+
+impl Store {
+    /// Decrypts every secret of the configuration of all orgs, and keeps none.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or read; the text says where it is, without a password.
+    pub async fn check_keys(config: &StoreConfig, keyring: &Keyring) -> Result<KeyCheck, StoreError> {
+        let checked = async {
+            let mut check = KeyCheck::default();
+            let Some(connection) = migrated::connect(config).await? else { return Ok(check) };
+            if migrated::is_empty(&connection).await? {
+                return Ok(check);
+            }
+            let mut after = (String::new(), String::new());
+            loop {
+                let rows = read(&connection, &after).await?;
+                for (org, row, secrets) in &rows {
+                    check.count(keyring, (org, row), secrets)?;
+                }
+                match rows.last() {
+                    Some((org, row, _)) if rows.len() == BATCH => after = (org.clone(), row.clone()),
+                    _ => break,
+                }
+            }
+            connection.close().await?;
+            Ok(check)
+        };
+        checked.await.map_err(|error: StoreError| error.at(&config.place()))
+    }
+}
+
+impl KeyCheck {
+    fn count(&mut self, keyring: &Keyring, (org, row): (&str, &str), secrets: &str) -> Result<(), StoreError> {
+        let secrets: BTreeMap<String, String> = from_text("secret", secrets)?;
+        for (field, stored) in &secrets {
+            match keyring.decrypt(SecretOwner { org, row, field }, stored) {
+                Ok(_) => self.decrypted += 1,
+                Err(StoreError::KeyMissing { key, .. }) => *self.missing.entry(key).or_default() += 1,
+                Err(_) => self.damaged += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next rows: org, id, secrets.
+async fn read(
+    connection: &impl ConnectionTrait,
+    (org, row): &(String, String),
+) -> Result<Vec<(String, String, String)>, DbErr> {
+    let after = [org.as_str().into(), row.as_str().into()];
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), ROWS, after);
+    let column = |row: &QueryResult, index| row.try_get_by_index::<String>(index);
+    let rows = connection.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?))).collect()
+}
