@@ -26,8 +26,9 @@ mod token_uses;
 
 pub use caller::Caller;
 pub use imported_password::{Digest, ImportedHash, Prf, Scheme};
+pub use metrics::ProcessFigures;
 pub use network::{Network, WiderNetwork};
-pub use orgs::ORGS_LOADED_MAX;
+pub use orgs::{ORGS_LOADED_MAX, is_host_of};
 pub use pause::{Pause, Resumed};
 pub use platform::{ChangeError, FollowSettings, OrgError, Parts, Platform, Settings};
 pub use recording::SystemLogRecorder;

@@ -66,8 +66,8 @@ pub(crate) struct Room {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     pub(crate) why: String,
-    /// It is this node that lacks a master key; others may have it.
-    lacks_key: bool,
+    /// The id of the master key that this node lacks, if that is why; others may have it.
+    missing_key: Option<String>,
     pub(crate) tried: Instant,
 }
 
@@ -100,13 +100,17 @@ impl Room {
 
     /// From now on the org is out of service, loudly.
     pub(crate) fn put_unreadable(&self, error: &StoreError) {
-        let (why, lacks_key) = (error.to_string(), matches!(error, StoreError::KeyMissing { .. }));
+        let why = error.to_string();
+        let missing_key = match error {
+            StoreError::KeyMissing { key, .. } => Some(key.clone()),
+            _ => None,
+        };
         self.snapshot.store(None);
         let mut unreadable = self.unreadable();
         if unreadable.as_ref().is_none_or(|known| known.why != why) {
             tracing::error!(org = %self.id, why, "configuration.unreadable: the org is out of service until it can be read");
         }
-        *unreadable = Some(Unreadable { why, lacks_key, tried: Instant::now() });
+        *unreadable = Some(Unreadable { why, missing_key, tried: Instant::now() });
     }
 
     /// Why the org is out of service, if it is.
@@ -316,11 +320,11 @@ impl Orgs {
         self.read().known.get(id).cloned()
     }
 
-    /// Whether this node lacks the master key of the default org and has never read it.
-    pub(crate) fn lacks_key_of_default(&self) -> bool {
+    /// The id of the master key of the default org, if this node lacks it and has never read that org.
+    pub(crate) fn missing_key_of_default(&self) -> Option<String> {
         let table = self.read();
-        let room = table.id_of(None).and_then(|id| table.rooms.get(id));
-        room.is_some_and(|room| room.unreadable().as_ref().is_some_and(|unreadable| unreadable.lacks_key))
+        let room = table.id_of(None).and_then(|id| table.rooms.get(id))?;
+        room.unreadable().as_ref()?.missing_key.clone()
     }
 
     /// Whether the org could not be read when it was last asked for.
@@ -411,6 +415,17 @@ impl Orgs {
             table.rooms.remove(&id);
         }
     }
+}
+
+/// Whether `HOST` or `HOST:PORT` is the host of a URL: with the base URL of a server it chooses the default org.
+///
+/// ```
+/// use tenterhook_platform::is_host_of;
+/// assert!(is_host_of("https://hooks.example.com", "Hooks.example.com:443"));
+/// assert!(!is_host_of("https://hooks.example.com", "north.example.com"));
+/// ```
+pub fn is_host_of(base_url: &str, host: &str) -> bool {
+    BaseHost::of(base_url).is_some_and(|base| base.is(host))
 }
 
 /// The host of a URL as clients may write it in `Host`.

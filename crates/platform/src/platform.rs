@@ -127,7 +127,7 @@ impl Platform {
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let Parts { store, transport, clock, entropy, settings, hook_types, witness } = parts;
         let log = store.log_writer();
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(&store);
         let inner = SystemLogRecorder::new(log.clone(), Arc::clone(&entropy));
         let recorder = Arc::new(Counting { metrics: Arc::clone(&metrics), inner });
         let engine = Engine::new(recorder, clock.clone(), entropy.clone(), settings.limits);
@@ -226,7 +226,12 @@ impl Platform {
 
     /// Whether the default org is out of service because this node lacks its master key; other nodes may have the key.
     pub fn lacks_key_of_default_org(&self) -> bool {
-        self.orgs.lacks_key_of_default()
+        self.missing_key_of_default_org().is_some()
+    }
+
+    /// The id of the master key that the default org is out of service without, if this node lacks it.
+    pub fn missing_key_of_default_org(&self) -> Option<String> {
+        self.orgs.missing_key_of_default()
     }
 
     /// Whether the org is out of service because something of it cannot be read.

@@ -12,6 +12,7 @@ mod framing;
 mod health;
 mod judged_again;
 mod management;
+mod measured;
 mod oauth;
 mod pace;
 mod patience;
@@ -164,5 +165,6 @@ pub fn router_with(
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
+        .layer(middleware::from_fn_with_state(app.clone(), measured::measured))
         .with_state(app)
 }

@@ -1,4 +1,10 @@
-//! Metrics of invocations, in the OpenMetrics text form.
+//! Metrics of invocations, requests, the database and the process, in the OpenMetrics text form.
+//!
+//! No label has a value that a client chooses freely: every value costs memory for good.
+
+mod database;
+mod process;
+mod requests;
 
 use std::{
     collections::HashSet,
@@ -7,6 +13,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicI64, AtomicU64},
     },
+    time::Duration,
 };
 
 use prometheus_client::{
@@ -16,13 +23,21 @@ use prometheus_client::{
         family::Family,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
+        info::Info,
     },
     registry::{Registry, Unit},
 };
 use tenterhook_contract::{HookTypeName, HookTypes, id::OrgId};
 use tenterhook_engine::{BoxFuture, BreakerState, FallbackUse, InvocationRecord, Purpose, Recorder};
+use tenterhook_store::Store;
 
+use self::{database::DatabaseMetrics, process::ProcessMetrics, requests::RequestMetrics};
 use crate::Platform;
+
+pub use self::process::ProcessFigures;
+
+/// The revision that the program was built from, where the build says it.
+const REVISION: Option<&str> = option_env!("TENTERHOOK_REVISION");
 
 /// Own hook types, of all orgs, whose names are label values on a node; those that are seen later share one value.
 const OWN_TYPES_MAX: usize = 50;
@@ -120,11 +135,24 @@ pub(crate) struct Metrics {
     in_flight: Gauge<i64, AtomicI64>,
     events_lost: Gauge<i64, AtomicI64>,
     oldest_unwritten: Gauge<f64, AtomicU64>,
+    requests: RequestMetrics,
+    database: DatabaseMetrics,
+    process: ProcessMetrics,
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Arc<Self> {
-        let mut registry = Registry::with_prefix("tenterhook");
+    /// The metrics of a process that uses this store.
+    pub(crate) fn new(store: &Store) -> Arc<Self> {
+        let mut all = Registry::default();
+        let process = ProcessMetrics::default();
+        process.register(&mut all);
+        let registry = all.sub_registry_with_prefix("tenterhook");
+        let version = [("version", Some(env!("CARGO_PKG_VERSION"))), ("revision", REVISION)];
+        let version = version.into_iter().filter_map(|(name, value)| Some((name, value?))).collect::<Vec<_>>();
+        registry.register("build", "The program", Info::new(version));
+        let requests = RequestMetrics::register(registry);
+        let database = DatabaseMetrics::register(registry);
+        database.observe(store);
         let invocations = Family::default();
         registry.register("invocations", "Invocations by type, outcome and failure code", invocations.clone());
         // From a millisecond (the fastest service) to eight seconds (two attempts and the wait for permits).
@@ -156,7 +184,10 @@ impl Metrics {
             oldest_unwritten.clone(),
         );
         Arc::new(Self {
-            registry,
+            registry: all,
+            requests,
+            database,
+            process,
             own_types: OwnTypes::default(),
             invocations,
             seconds,
@@ -215,9 +246,27 @@ impl<R: Recorder> Recorder for Counting<R> {
 }
 
 impl Platform {
+    /// Counts an answered HTTP request: its route template, its method and the class of its status, and how long it took. Each
+    /// must be one of a bounded number.
+    pub fn count_request(&self, labels: (&str, &'static str, &'static str), took: Duration) {
+        self.metrics().requests.count(labels, took);
+    }
+
+    /// Counts a request of the token endpoint: its grant type, and `issued` or the code of the error.
+    pub fn count_token_request(&self, grant_type: &'static str, result: &'static str) {
+        self.metrics().requests.count_grant(grant_type, result);
+    }
+
+    /// Reads what the process uses with `source` at each scrape; the first source stays.
+    pub fn observe_process(&self, source: impl Fn() -> Option<ProcessFigures> + Send + Sync + 'static) {
+        self.metrics().process.observe_with(source);
+    }
+
     /// The metrics as text (OpenMetrics 1.0).
     pub fn metrics_text(&self) -> String {
         let metrics = self.metrics();
+        metrics.process.update();
+        metrics.database.update(self.store().connection_figures());
         metrics.in_flight.set(i64::try_from(self.engine().in_flight()).unwrap_or(i64::MAX));
         metrics.events_lost.set(i64::try_from(self.log().lost()).unwrap_or(i64::MAX));
         metrics.oldest_unwritten.set(self.log().oldest_unwritten().as_secs_f64());

@@ -1,6 +1,9 @@
 //! Metrics, and the claim that says that a hook was missed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use tenterhook_platform::ProcessFigures;
 use tenterhook_server::{ServerLimits, TrustedProxies, metrics_router, serve};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -57,6 +60,87 @@ async fn what_became_of_invocations_is_counted_and_the_state_of_breakers_shown()
         answer.contains("application/openmetrics-text") && answer.contains("tenterhook_breakers{state="),
         "{answer}"
     );
+}
+
+/// Requests by route template: what a client writes into a path is no label.
+#[tokio::test]
+async fn requests_are_counted_by_route_and_tokens_by_grant_and_result() {
+    let world = World::start().await;
+    assert_eq!(world.client_credentials().await.status, 200);
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks/calmarked00000000000", None).await.status, 404);
+    assert_eq!(world.api("GET", "/api/v1/marked-path", None).await.status, 404);
+    assert_eq!(world.api("PATCH", "/api/v1/inlineHooks", None).await.status, 405);
+    assert_eq!(world.api("MARKED", "/api/v1/inlineHooks", None).await.status, 405);
+    let text = world.platform.metrics_text();
+    for line in [
+        r#"tenterhook_http_requests_total{route="/oauth2/{server}/v1/token",method="POST",status="2xx"} 1"#,
+        r#"tenterhook_http_requests_total{route="/api/v1/inlineHooks/{id}",method="GET",status="4xx"} 1"#,
+        r#"tenterhook_http_requests_total{route="none",method="GET",status="4xx"} 1"#,
+        r#"tenterhook_http_requests_total{route="/api/v1/inlineHooks",method="PATCH",status="4xx"} 1"#,
+        r#"tenterhook_http_requests_total{route="/api/v1/inlineHooks",method="other",status="4xx"} 1"#,
+        r#"tenterhook_http_request_seconds_count{route="/oauth2/{server}/v1/token",method="POST"} 1"#,
+        r#"tenterhook_token_requests_total{grant_type="client_credentials",result="issued"} 1"#,
+        "tenterhook_database_waiting 0",
+        "tenterhook_database_waits_failed_total 0",
+    ] {
+        assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("marked"), "{text}");
+    let version = format!(r#"tenterhook_build_info{{version="{}""#, env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&version), "{text}");
+    let waits = text.lines().find_map(|line| line.strip_prefix("tenterhook_database_wait_seconds_count ")).unwrap();
+    assert!(waits.parse::<u64>().unwrap() > 0, "{text}");
+}
+
+#[tokio::test]
+async fn a_token_request_that_fails_is_counted_by_its_error() {
+    let world = World::start().await;
+    for (form, line) in [
+        (&[("grant_type", "marked")][..], r#"{grant_type="other",result="unsupported_grant_type"} 1"#),
+        (
+            &[("grant_type", "authorization_code"), ("code", "marked")],
+            r#"{grant_type="authorization_code",result="invalid_grant"} 1"#,
+        ),
+        (
+            &[("grant_type", "client_credentials"), ("scope", "marked")],
+            r#"{grant_type="client_credentials",result="invalid_scope"} 1"#,
+        ),
+    ] {
+        assert_eq!(world.form("token", Some(&world.basic()), form).await.status, 400, "{form:?}");
+        let text = world.platform.metrics_text();
+        let line = format!("tenterhook_token_requests_total{line}");
+        assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
+        assert!(!text.contains("marked"), "{text}");
+    }
+}
+
+/// The names that a scrape shows, as the tables of the documentation have them.
+#[tokio::test]
+async fn the_documentation_lists_every_metric_and_no_other() {
+    let world = World::start().await;
+    let figures = ProcessFigures { cpu_seconds: 1.5, resident_bytes: 4_096, ..ProcessFigures::default() };
+    world.platform.observe_process(move || Some(figures));
+    let text = world.platform.metrics_text();
+    let shown: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        })
+        .collect();
+    assert!(
+        text.contains("process_cpu_seconds_total 1.5") && text.contains("process_resident_memory_bytes 4096"),
+        "{text}"
+    );
+    let page = include_str!("../../../../docs/operations.md");
+    let (_, section) = page.split_once("## What do I watch?").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let named = rows.flat_map(|row| row.split('`')).filter_map(|name| name.split('{').next());
+    let named = named.filter(|name| name.starts_with("tenterhook_") || name.starts_with("process_"));
+    assert_eq!(named.map(ToOwned::to_owned).collect::<BTreeSet<_>>(), shown);
 }
 
 /// The operator asked for it: `x-hook-missed` in the settings of the test's server.
