@@ -112,7 +112,37 @@ pub struct DemonstrationOrg {
 ///
 /// Answers with the token when it was made just now: it can never be shown again.
 pub async fn bootstrap(platform: &Platform) -> Result<Option<Secret>, ProvisionError> {
+    bootstrap_with(platform, |_| Ok(())).await
+}
+
+/// The same; `keep` gets the new token before the database has it, so that a token that could not be kept is never valid.
+///
+/// # Errors
+/// With the error of `keep`. After any other error but [`StoreError::Unknown`] a token that was kept is not valid.
+pub async fn bootstrap_with<E: From<ProvisionError>>(
+    platform: &Platform,
+    keep: impl FnOnce(&Secret) -> Result<(), E>,
+) -> Result<Option<Secret>, E> {
+    let store = |error: StoreError| E::from(error.into());
+    let _turn = platform.store().start_turn().await.map_err(store)?;
+    let Some(org) = initial_content(platform).await? else { return Ok(None) };
+    if platform.store().count_api_tokens(&org).await.map_err(store)? > 0 {
+        return Ok(None);
+    }
+    let token = random_token(platform.entropy());
+    keep(&token)?;
+    add_admin_token(platform, &org, "Bootstrap token", &token).await.map_err(store)?;
+    Ok(Some(token))
+}
+
+/// Makes the default org and its default authorization server, whichever is missing, in turn with nodes that start.
+pub async fn without_token(platform: &Platform) -> Result<(), ProvisionError> {
     let _turn = platform.store().start_turn().await?;
+    initial_content(platform).await.map(drop)
+}
+
+/// What a database begins with, but for a token. The default org, unless it is out of service.
+async fn initial_content(platform: &Platform) -> Result<Option<OrgId>, ProvisionError> {
     // Reads what another node has just made in its turn.
     platform.follow_now().await?;
     let org = default_org(platform).await?;
@@ -123,12 +153,7 @@ pub async fn bootstrap(platform: &Platform) -> Result<Option<Secret>, ProvisionE
         Err(OrgError::Store(error)) => return Err(error.into()),
     }
     default_server(platform, &org).await?;
-    if platform.store().count_api_tokens(&org).await? > 0 {
-        return Ok(None);
-    }
-    let token = random_token(platform.entropy());
-    add_admin_token(platform, &org, "Bootstrap token", &token).await?;
-    Ok(Some(token))
+    Ok(Some(org))
 }
 
 /// Creates the development org, or the parts of it that are missing.
