@@ -42,15 +42,29 @@ pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     folders.create(folder)
 }
 
-/// Writes `secret` to a file that must not exist yet, with owner-only permissions, and waits for the disk.
+/// Writes `secret` to a file that must not exist yet, with owner-only permissions, and waits for the disk. If this fails,
+/// there is no new file.
 pub(crate) fn write_new(path: &Path, secret: &Secret) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file: File = options.open(path)?;
-    writeln!(file, "{}", secret.expose())?;
-    file.sync_all()
+    let written = writeln!(file, "{}", secret.expose()).and_then(|()| file.sync_all());
+    written.and_then(|()| sync_folder(path)).inspect_err(|_| drop(fs::remove_file(path)))
+}
+
+/// Waits until the disk has the entry of a new file in its folder.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// A folder cannot be opened as a file here.
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// The path of the draft that replaces `path`; different for each process.

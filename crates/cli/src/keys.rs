@@ -9,9 +9,9 @@ use std::{
 
 use tenterhook_contract::Secret;
 use tenterhook_platform::Platform;
-use tenterhook_store::{Keyring, Store};
+use tenterhook_store::{Keyring, Store, StoreError};
 
-use crate::{Error, config::Config, key_file};
+use crate::{Error, config::Config, key_file, tool};
 
 /// How often a running server checks the file with its master keys for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -46,19 +46,30 @@ pub(crate) fn add(to: &Path, standby: bool) -> Result<(), Error> {
 
 /// `keys rotate`: re-encrypts every stored secret under the first key.
 pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
-    let keyring = Keyring::from_text(&config.master_key()?)?;
+    // Refused before the wait.
+    config.keyring()?;
     // A server that has not read a new key yet could not decrypt secrets under it.
     let age =
         config.keys.master_key_file.as_ref().and_then(|path| fs::metadata(path).ok()?.modified().ok()?.elapsed().ok());
     tokio::time::sleep((LOOK_EVERY * 2).saturating_sub(age.unwrap_or_default())).await;
+    let keyring = config.keyring()?;
     let current = keyring.current().unwrap_or_default().to_owned();
     let store = Store::open_beside_servers(&config.database()?, keyring).await?;
     let done = store
         .rotate_secrets(|progress| {
             println!("{} of {} rows, {} secrets moved", progress.seen, progress.rows, progress.secrets);
         })
-        .await
-        .map_err(|error| format!("{error}. What was moved stays moved; fix the cause and run it again"))?;
+        .await;
+    let done = match done {
+        Ok(done) => done,
+        Err(error) => {
+            let why = match &error {
+                StoreError::KeyMissing { key, .. } => tool::wrong_key(&config.keys, &config.keyring()?, key),
+                error => error.to_string(),
+            };
+            return Err(format!("{why}. What was moved stays moved; fix the cause and run it again").into());
+        }
+    };
     if done.contended > 0 {
         return Err(format!("{} rows were being changed by others: run it again", done.contended).into());
     }

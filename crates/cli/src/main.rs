@@ -5,20 +5,24 @@
 
 mod backup;
 mod config;
+mod connect;
 mod descriptors;
 mod dev;
 mod key_file;
 mod keys;
 mod line_bound;
 mod orgs;
+mod process_figures;
 mod running_server;
 mod serve;
 mod telemetry;
 mod tokens;
+mod tool;
 
 use std::{collections::BTreeMap, env, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use config::LogFormat;
 use tenterhook_contract::id::ApiTokenId;
 use tenterhook_model::OrgHost;
 
@@ -46,9 +50,17 @@ enum Command {
     /// Run the server.
     #[command(after_help = "Example:\n  tenterhook serve --config tenterhook.toml")]
     Serve(ConfigFile),
-    /// Check the configuration as `serve` does, and show the effective settings with secrets masked.
-    #[command(after_help = "Example:\n  tenterhook config --config tenterhook.toml")]
-    Config(ConfigFile),
+    /// Check every setting by itself, and show the effective settings with secrets masked.
+    #[command(
+        after_help = "Examples:\n  tenterhook config --config tenterhook.toml\n  tenterhook config --config tenterhook.toml --connect"
+    )]
+    Config {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Also try the database, whether the master key decrypts what is in it, and the egress proxy. Changes nothing.
+        #[arg(long)]
+        connect: bool,
+    },
     /// Master keys.
     #[command(after_help = "Example:\n  tenterhook keys generate --out master.key")]
     Keys {
@@ -112,7 +124,7 @@ enum Keys {
 
 #[derive(Subcommand)]
 enum Tokens {
-    /// Create a new admin token and show it once; it works at once, also while servers run.
+    /// Create a new admin token and show it once; it works at once, also while servers run, or before the first start.
     #[command(after_help = "Example:\n  tenterhook tokens create --config tenterhook.toml --name ada")]
     Create {
         #[command(flatten)]
@@ -130,7 +142,7 @@ enum Tokens {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_650))]
         days: Option<u32>,
     },
-    /// Show id, time of creation and name of every token.
+    /// Show id, name, and times of creation, expiry and last use of every token.
     #[command(after_help = "Example:\n  tenterhook tokens list --config tenterhook.toml")]
     List {
         #[command(flatten)]
@@ -140,7 +152,7 @@ enum Tokens {
         org: Option<String>,
     },
     /// Revoke a token: every running server refuses it from then on.
-    #[command(after_help = "Example:\n  tenterhook tokens revoke --config tenterhook.toml 00T3VKs5dd7AbCdEfGhI")]
+    #[command(after_help = "Example:\n  tenterhook tokens revoke --config tenterhook.toml 00T0VcBIhqLdWc7kRm3P")]
     Revoke {
         #[command(flatten)]
         file: ConfigFile,
@@ -204,32 +216,50 @@ enum Orgs {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(arguments.command) {
-        Ok(code) => code,
-        Err(error) => {
-            anstream::eprintln!("{}error:{} {error}", telemetry::BAD.render(), telemetry::BAD.render_reset());
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(command: Command) -> Result<ExitCode, Error> {
+    let command = Arguments::parse().command;
     let environment: BTreeMap<String, String> = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let load = |file: &ConfigFile| config::Config::load(&file.config, &environment);
+    // Whoever reads what a server says gets one form from the first line on, also of what keeps it from starting.
+    let format = match &command {
+        Command::Serve(file) => config::log_format(&file.config, &environment),
+        _ => LogFormat::Text,
+    };
+    telemetry::show_panics(format);
+    run(command, &environment).unwrap_or_else(|error| {
+        telemetry::fail(format, &error);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command, environment: &BTreeMap<String, String>) -> Result<ExitCode, Error> {
+    let load_quietly = |file: &ConfigFile| config::Config::load(&file.config, environment);
+    let load = |file: &ConfigFile| {
+        let config = load_quietly(file)?;
+        for name in &config.ignored_variables {
+            anstream::eprintln!("warning: the environment variable `{name}` is no setting, and is ignored");
+        }
+        Ok::<_, Error>(config)
+    };
     match command {
         Command::Dev(options) => block_on(dev::run(options)),
         Command::Serve(file) => {
-            let config = load(&file)?;
+            let config = load_quietly(&file)?;
             telemetry::start(config.log.format, &config.log.level)?;
             block_on(serve::run(config)).map(|()| ExitCode::SUCCESS)
         }
-        Command::Config(file) => {
+        Command::Config { file, connect } => {
             let config = load(&file)?;
             serve::plan(&config)?;
+            if connect {
+                let all_usable = block_on(connect::run(&config))?;
+                return Ok(if all_usable { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
             print!("{config}");
+            println!(
+                "\n# Every setting is usable by itself. Nothing was connected to: `--connect` tries the database, the master key"
+            );
+            println!("# and the egress proxy.");
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys { command } => match command {

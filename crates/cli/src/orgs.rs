@@ -1,19 +1,17 @@
 //! `tenterhook orgs`: creates, lists, suspends, resumes and limits orgs in the database, while servers run.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
 use clap::Args;
-use tenterhook_engine::SystemClock;
 use tenterhook_management::{
     administrator::ManagementError,
     orgs::{self, NewOrg, OrgUpdate, check_limit},
     request::check_name,
 };
-use tenterhook_model::{Org, OrgHost, OrgLimits};
-use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
-use tenterhook_store::Store;
+use tenterhook_model::{OrgHost, OrgLimits};
+use tenterhook_platform::Platform;
 
-use crate::{Error, config::Config, serve};
+use crate::{Error, config::Config, tool};
 
 /// Orgs that are read at once for a list.
 const PAGE: u64 = 500;
@@ -93,7 +91,7 @@ pub(crate) async fn create(
         check_name(name).map_err(|why| format!("`--name`: {why}"))?;
     }
     let limits = limits.over(OrgLimits::default())?;
-    let platform = open(config).await?;
+    let platform = tool::platform(config).await?;
     let created = orgs::create(&platform, None, NewOrg { host, name, limits }).await;
     let (org, token) = created.map_err(|error| told(&error))?;
     println!("org: {}  {}", org.id, org.host.as_deref().unwrap_or_default());
@@ -106,12 +104,15 @@ pub(crate) async fn create(
 
 /// `orgs list`: id, status, time of creation, host and name of each, oldest first.
 pub(crate) async fn list(config: &Config) -> Result<(), Error> {
-    let store = Store::open_beside_servers(&config.database()?, keyring(config)?).await?;
+    let store = tool::open(config).await?;
     let mut after = None;
     loop {
         let page = store.list_orgs(after.as_ref(), PAGE).await?;
         for org in &page {
-            let host = org.host.as_deref().unwrap_or("(default)");
+            let host = match &org.host {
+                Some(host) => host.clone(),
+                None => format!("{} (default)", tool::base_url(config).rsplit('/').next().unwrap_or_default()),
+            };
             println!("{}  {}  {}  {host}  {}", org.id, org.status.as_str(), org.created, org.name);
         }
         match page.last() {
@@ -123,8 +124,8 @@ pub(crate) async fn list(config: &Config) -> Result<(), Error> {
 
 /// `orgs suspend`: every request to the org is refused.
 pub(crate) async fn suspend(config: &Config, which: &str) -> Result<(), Error> {
-    let platform = open(config).await?;
-    let org = find(platform.store(), which).await?;
+    let platform = tool::platform(config).await?;
+    let org = tool::find_org(config, platform.store(), which).await?;
     orgs::suspend(&platform, None, org.id.as_str()).await.map_err(|error| told(&error))?;
     println!("Suspended {}: running servers refuse its requests within a second.", org.id);
     close(&platform).await;
@@ -133,8 +134,8 @@ pub(crate) async fn suspend(config: &Config, which: &str) -> Result<(), Error> {
 
 /// `orgs resume`: the org is served again.
 pub(crate) async fn resume(config: &Config, which: &str) -> Result<(), Error> {
-    let platform = open(config).await?;
-    let org = find(platform.store(), which).await?;
+    let platform = tool::platform(config).await?;
+    let org = tool::find_org(config, platform.store(), which).await?;
     orgs::resume(&platform, None, org.id.as_str()).await.map_err(|error| told(&error))?;
     println!("Resumed {}: running servers serve it within a second.", org.id);
     close(&platform).await;
@@ -143,8 +144,8 @@ pub(crate) async fn resume(config: &Config, which: &str) -> Result<(), Error> {
 
 /// `orgs limit`: other limits than those of the server, or those again.
 pub(crate) async fn limit(config: &Config, which: &str, limits: &LimitArguments) -> Result<(), Error> {
-    let platform = open(config).await?;
-    let org = find(platform.store(), which).await?;
+    let platform = tool::platform(config).await?;
+    let org = tool::find_org(config, platform.store(), which).await?;
     let update = OrgUpdate { name: None, limits: Some(limits.over(org.limits)?) };
     let org = orgs::update(&platform, None, org.id.as_str(), update).await.map_err(|error| told(&error))?;
     let shown = |limit: Option<u32>| limit.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
@@ -155,54 +156,6 @@ pub(crate) async fn limit(config: &Config, which: &str, limits: &LimitArguments)
     println!("api-requests-per-minute: {}", shown(org.limits.api_requests_per_minute));
     close(&platform).await;
     Ok(())
-}
-
-/// The org that an id or a host names.
-pub(crate) async fn find(store: &Store, which: &str) -> Result<Org, Error> {
-    let by_id = match which.parse() {
-        Ok(id) => store.find_org(&id).await?,
-        Err(_) => None,
-    };
-    let found = match by_id {
-        Some(org) => Some(org),
-        None => store.find_org_by_host(which).await?,
-    };
-    found.ok_or_else(|| format!("There is no org `{which}`; `tenterhook orgs list` shows all").into())
-}
-
-fn keyring(config: &Config) -> Result<tenterhook_store::Keyring, Error> {
-    Ok(tenterhook_store::Keyring::from_text(&config.master_key()?)?)
-}
-
-/// What the operations work on, beside running servers: the database is not migrated.
-async fn open(config: &Config) -> Result<Arc<Platform>, Error> {
-    let plan = serve::plan(config)?;
-    let store = Store::open_beside_servers(&plan.store, plan.keyring).await?;
-    let base_url = plan.base_url.unwrap_or_else(|| format!("http://{}", plan.listen));
-    let parts = Parts {
-        store,
-        transport: Arc::new(plan.transport),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        settings: Settings {
-            base_url: base_url.into(),
-            plain_http_to_loopback: false,
-            limits: plan.limits,
-            missed_hook_claim: None,
-            refresh_grace_seconds: plan.refresh_grace_seconds,
-            follow: plan.follow,
-        },
-        hook_types: tenterhook_contract::HookTypes::built_in().clone(),
-        witness: None,
-    };
-    let platform = Platform::start(parts).await?;
-    if platform.lacks_key_of_default_org() {
-        return Err(
-            "The master key is not that of the database: use the one that the servers have (`keys.master_key_file`)"
-                .into(),
-        );
-    }
-    Ok(platform)
 }
 
 /// Waits until the System Log has what was done.

@@ -1,38 +1,126 @@
 //! `tenterhook serve`: the real server.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use tenterhook_engine::{Limits, SystemClock};
-use tenterhook_management::provision;
-use tenterhook_platform::FollowSettings;
-use tenterhook_platform::entropy::SystemEntropy;
+use tenterhook_management::provision::{self, ProvisionError};
+use tenterhook_platform::{FollowSettings, StoreError, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies};
-use tenterhook_store::Keyring;
 use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};
 
 use crate::{
     Error,
-    config::{Config, setting},
+    config::{Config, LogFormat, setting},
+    key_file, process_figures,
     running_server::{Plan, RunningServer, StopSignals},
-    telemetry,
+    telemetry::{self, json_line},
+    tool,
 };
 
 /// Serves until SIGTERM or Ctrl-C, then drains.
 pub(crate) async fn run(config: Config) -> Result<(), Error> {
-    let server = RunningServer::start(plan(&config)?).await?;
-    let stop_signals = StopSignals::listen()?;
-    if let Some(token) = provision::bootstrap(&server.platform).await? {
-        println!("bootstrap admin token: {}", token.expose());
-        println!("It is shown this once. Send it as `Authorization: SSWS {}`.", token.expose());
+    for name in &config.ignored_variables {
+        tracing::warn!(
+            name,
+            "config.variable_ignored: this environment variable is no setting (docs/configuration.md)"
+        );
     }
-    println!("listening on http://{}", server.address);
+    let database = config.database()?.place();
+    let server = RunningServer::start(plan(&config)?).await?;
+    server.platform.observe_process(process_figures::read);
+    let stop_signals = StopSignals::listen()?;
+    let format = config.log.format;
+    if server.platform.store().was_empty() {
+        let text = format!("new database: {database} had no content (`store.database`)");
+        say(format, &text, "store.created", &[("database", &database)]);
+    }
+    if let Some(missing) = server.platform.missing_key_of_default_org() {
+        let why = tool::wrong_key(&config.keys, &config.keyring()?, &missing);
+        tracing::error!(why, "keys.wrong: the server is not ready until it has the key (docs/operations.md)");
+    }
+    bootstrap(&config, &server).await?;
+    let address = format!("http://{}", server.address);
+    say(format, &format!("listening on {address}"), "server.listening", &[("address", &address)]);
     if let Some(address) = server.metrics_address {
-        println!("metrics on http://{address}/metrics");
+        let address = format!("http://{address}/metrics");
+        say(format, &format!("metrics on {address}"), "server.metrics", &[("address", &address)]);
     }
     stop_signals.received().await;
     tracing::info!("draining");
     server.stop().await;
     Ok(())
+}
+
+/// Says something on standard output, in the form of the log.
+fn say(format: LogFormat, text: &str, event: &str, fields: &[(&str, &str)]) {
+    match format {
+        LogFormat::Text => println!("{text}"),
+        LogFormat::Json => println!("{}", json_line("INFO", event, fields)),
+    }
+}
+
+/// Why there is no first token.
+enum NoToken {
+    NotWritten(io::Error),
+    Provision(ProvisionError),
+}
+
+impl From<ProvisionError> for NoToken {
+    fn from(error: ProvisionError) -> Self {
+        Self::Provision(error)
+    }
+}
+
+/// Makes what an empty database begins with. Its first token goes to the configured file, or to standard output.
+async fn bootstrap(config: &Config, server: &RunningServer) -> Result<(), Error> {
+    let (platform, format) = (&server.platform, config.log.format);
+    let Some(path) = &config.server.bootstrap_token_file else {
+        if let Some(token) = provision::bootstrap(platform).await? {
+            let token = token.expose();
+            let text = format!(
+                "bootstrap admin token: {token}\nIt is shown this once. Send it as `Authorization: SSWS {token}`."
+            );
+            say(format, &text, "bootstrap.token", &[("token", token)]);
+        }
+        return Ok(());
+    };
+    let mut is_written = false;
+    let made = provision::bootstrap_with(platform, |token| {
+        key_file::write_new(path, token).map_err(NoToken::NotWritten)?;
+        is_written = true;
+        Ok(())
+    })
+    .await;
+    let file = path.display().to_string();
+    match made {
+        Ok(Some(_)) => {
+            let text = format!("bootstrap admin token: written to {file}");
+            say(format, &text, "bootstrap.token_written", &[("file", &file)]);
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(NoToken::NotWritten(error)) => {
+            let help = if error.kind() == ErrorKind::AlreadyExists {
+                ". It is never overwritten: move it away, for what is in it is no token of this database"
+            } else {
+                ""
+            };
+            let why = format!("cannot write `{file}`: {error}{help}. No token was created; the next start tries again");
+            Err(setting("server.bootstrap_token_file", &why).into())
+        }
+        Err(NoToken::Provision(error)) => {
+            // The token in the file is valid only if the database has it.
+            if is_written && !matches!(error, ProvisionError::Store(StoreError::Unknown(_))) {
+                drop(fs::remove_file(path));
+            }
+            Err(error.into())
+        }
+    }
 }
 
 /// Checks every setting and builds the plan that `serve` starts with. `config` uses it to check whether `serve` would
@@ -42,13 +130,11 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
 /// When a setting is not usable; the text has its name.
 pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
     telemetry::filter(&config.log.level)?;
-    let master_key = config.master_key()?;
-    let keyring = Keyring::from_text(&master_key).map_err(|error| setting(config.keys.source(), &error))?;
     Ok(Plan {
         listen: config.server.listen,
         base_url: config.server.base_url.clone(),
         store: config.database()?,
-        keyring,
+        keyring: config.keyring()?,
         master_key_file: config.keys.master_key_file.clone(),
         transport: transport(config)?,
         missed_hook_claim: config.outbound.missed_hook_claim.as_deref().map(Into::into),

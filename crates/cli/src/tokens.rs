@@ -1,6 +1,9 @@
 //! `tenterhook tokens`: creates, lists and revokes management API tokens in the database, while servers run.
 
-use tenterhook_contract::id::{ApiTokenId, OrgId};
+use tenterhook_contract::{
+    Timestamp,
+    id::{ApiTokenId, OrgId},
+};
 use tenterhook_engine::{Clock as _, SystemClock};
 use tenterhook_management::{
     api_tokens::{ApiTokenChange, api_token, api_token_event},
@@ -8,9 +11,9 @@ use tenterhook_management::{
 };
 use tenterhook_model::{ApiToken, OperatorToken};
 use tenterhook_platform::entropy::{SystemEntropy, random_token};
-use tenterhook_store::{Keyring, Store};
+use tenterhook_store::Store;
 
-use crate::{Error, config::Config, orgs};
+use crate::{Error, config::Config, tool};
 
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
@@ -18,7 +21,8 @@ const DAY_SECONDS: i64 = 86_400;
 /// `tokens create`: a new token of an org, shown once. Without a number of `days` it is valid until it is revoked.
 pub(crate) async fn create(config: &Config, org: Option<&str>, name: &str, days: Option<u32>) -> Result<(), Error> {
     check_name(name)?;
-    let (store, org_id) = open(config, org).await?;
+    let store = tool::open_or_fill(config).await?;
+    let org_id = org_of(config, &store, org).await?;
     let token = random_token(&SystemEntropy);
     let now = SystemClock.now();
     let expires = days.map(|days| now.plus_seconds(i64::from(days) * DAY_SECONDS));
@@ -34,7 +38,8 @@ pub(crate) async fn create(config: &Config, org: Option<&str>, name: &str, days:
 /// `tokens create --operator`: a new token that manages orgs, shown once.
 pub(crate) async fn create_for_operator(config: &Config, name: &str) -> Result<(), Error> {
     check_name(name)?;
-    let (store, default_org) = open(config, None).await?;
+    let store = tool::open_or_fill(config).await?;
+    let default_org = org_of(config, &store, None).await?;
     let token = random_token(&SystemEntropy);
     let made = api_token(&SystemEntropy, SystemClock.now(), &default_org, name, &token);
     let ApiToken { id, name, token_sha256, created, .. } = made.clone();
@@ -49,15 +54,22 @@ pub(crate) async fn create_for_operator(config: &Config, name: &str) -> Result<(
     Ok(())
 }
 
-/// `tokens list`: id, time of creation and name of each, oldest first; without an org also those of the operator.
+/// `tokens list`: id, times of creation, expiry and last use, and name of each, oldest first; without an org also those of the
+/// operator.
 pub(crate) async fn list(config: &Config, org: Option<&str>) -> Result<(), Error> {
-    let (store, org_id) = open(config, org).await?;
+    let store = tool::open(config).await?;
+    let org_id = org_of(config, &store, org).await?;
+    let or =
+        |time: Option<Timestamp>, otherwise: &str| time.map_or_else(|| otherwise.to_owned(), |time| time.to_string());
     for token in store.api_tokens(&org_id).await? {
-        println!("{}  {}  {}", token.id, token.created, token.name);
+        let (expires, used) = (or(token.expires, "never"), or(token.last_used, "never"));
+        println!("{}  created {}  expires {expires}  last used {used}  {}", token.id, token.created, token.name);
     }
     if org.is_none() {
         for token in store.operator_tokens().await? {
-            println!("{}  {}  {} (operator)", token.id, token.created, token.name);
+            // The use of an operator's token is in the System Log.
+            let (id, created, name) = (token.id, token.created, token.name);
+            println!("{id}  created {created}  expires never  last used (not recorded)  {name} (operator)");
         }
     }
     Ok(())
@@ -65,7 +77,8 @@ pub(crate) async fn list(config: &Config, org: Option<&str>) -> Result<(), Error
 
 /// `tokens revoke`: the next request with the token is refused.
 pub(crate) async fn revoke(config: &Config, org: Option<&str>, id: &ApiTokenId) -> Result<(), Error> {
-    let (store, org_id) = open(config, org).await?;
+    let store = tool::open(config).await?;
+    let org_id = org_of(config, &store, org).await?;
     let operators = if org.is_none() { store.operator_tokens().await? } else { Vec::new() };
     if let Some(token) = operators.into_iter().find(|token| token.id == *id) {
         store.delete_operator_token(id).await?;
@@ -102,14 +115,11 @@ fn check_name(name: &str) -> Result<(), Error> {
     request::check_name(name).map_err(|why| format!("`--name`: {why}").into())
 }
 
-/// The configured database, and the org whose tokens they are: the one that is named, else the default one.
-async fn open(config: &Config, org: Option<&str>) -> Result<(Store, OrgId), Error> {
-    let store = Store::open_beside_servers(&config.database()?, Keyring::from_text(&config.master_key()?)?).await?;
+/// The org whose tokens they are: the one that is named, else the default one.
+async fn org_of(config: &Config, store: &Store, org: Option<&str>) -> Result<OrgId, Error> {
     if let Some(which) = org {
-        let org = orgs::find(&store, which).await?;
-        return Ok((store, org.id));
+        return Ok(tool::find_org(config, store, which).await?.id);
     }
     let org = store.default_org().await?;
-    let org = org.ok_or("The database is empty: `tenterhook serve` creates its content at the first start")?;
-    Ok((store, org.id))
+    Ok(org.ok_or("There is no default org yet: the first start of `tenterhook serve` creates it")?.id)
 }

@@ -1,6 +1,12 @@
 //! The configuration of `tenterhook serve`: one TOML file, an environment overlay, secrets from files.
 //!
-//! Unknown keys are refused. Every setting has its default here and its reason in `docs/configuration.md`.
+//! Unknown keys are refused. Every setting has its default here, its form in [`settings`], and its reason in
+//! `docs/configuration.md`.
+
+mod environment;
+mod file;
+mod masked;
+mod settings;
 
 use std::{
     collections::BTreeMap,
@@ -11,21 +17,13 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::{MASK, Secret};
+use tenterhook_contract::Secret;
 use tenterhook_flows::oauth::token::{REFRESH_GRACE_SECONDS, REFRESH_GRACE_SECONDS_MAX};
 use tenterhook_platform::ORGS_LOADED_MAX;
 use tenterhook_server::ProxyHeader;
-use tenterhook_store::{CONNECTIONS_MIN, StoreConfig};
-use toml::{Table, Value};
+use tenterhook_store::{CONNECTIONS_MIN, Keyring, StoreConfig};
 
 use crate::{Error, key_file};
-
-/// Prefix of the environment variables that overlay the file.
-pub(crate) const ENVIRONMENT_PREFIX: &str = "TENTERHOOK_";
-/// Separates table and key in such a variable: `TENTERHOOK_SERVER__LISTEN`.
-const ENVIRONMENT_SEPARATOR: &str = "__";
-/// A variable with this suffix names a file that holds the value.
-const FILE_SUFFIX: &str = "_FILE";
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -39,6 +37,9 @@ pub(crate) struct Config {
     pub(crate) oauth: OAuth,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
+    /// Environment variables with the prefix of settings that are none.
+    #[serde(skip)]
+    pub(crate) ignored_variables: Vec<String>,
 }
 
 /// The server's listener.
@@ -61,6 +62,8 @@ pub(crate) struct Server {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Management API requests per minute and endpoint.
     pub(crate) api_requests_per_minute: u32,
+    /// The file that the first start writes the bootstrap token to; standard output when absent.
+    pub(crate) bootstrap_token_file: Option<PathBuf>,
 }
 
 /// The database.
@@ -157,13 +160,29 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    /// The form with this name.
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// The form of the log that a configuration asks for, also of one that is not usable otherwise: its error has that form.
+pub(crate) fn log_format(path: &Path, environment: &BTreeMap<String, String>) -> LogFormat {
+    environment::log_format(environment).or_else(|| file::log_format(path)).unwrap_or_default()
+}
+
 /// Why a configuration cannot be used: what, where, what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("Cannot read `{path}`: {source}", path = path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("`{path}` is not a valid configuration:\n{why}", path = path.display())]
-    File { path: PathBuf, why: String },
+    #[error("`{path}` is not a usable configuration:\n  {problems}", path = path.display(), problems = problems.join("\n  "))]
+    File { path: PathBuf, problems: Vec<String> },
     #[error("The environment variable `{name}` is not usable: {why}")]
     Environment { name: String, why: String },
     #[error("`{key}` is not usable: {why}")]
@@ -181,6 +200,7 @@ impl Default for Server {
             drain_seconds: 20,
             metrics_listen: None,
             api_requests_per_minute: 1_000,
+            bootstrap_token_file: None,
         }
     }
 }
@@ -215,14 +235,15 @@ impl Config {
     pub(crate) fn load(path: &Path, environment: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let invalid = |error: toml::de::Error| ConfigError::File { path: path.to_owned(), why: located(&text, &error) };
-        // The file is checked alone first, so that its errors show their line.
-        let _: Self = toml::from_str(&text).map_err(invalid)?;
-        let mut table: Table = toml::from_str(&text).map_err(invalid)?;
-        let mut config = Self::default();
-        overlay(&mut table, environment, &mut config)?;
+        let mut table = file::read(path, &text)?;
+        let ignored_variables = environment::overlay(&mut table, environment)?;
+        // Every value has the form of its setting, so this does not fail. Its text could show a value.
+        let config: Self = table.try_into().map_err(|_| ConfigError::File {
+            path: path.to_owned(),
+            problems: vec!["a value has another form than its setting".to_owned()],
+        })?;
         config.check()?;
-        Ok(config)
+        Ok(Self { ignored_variables, ..config })
     }
 
     /// The configuration of the store.
@@ -236,15 +257,37 @@ impl Config {
     }
 
     /// The master keys.
-    pub(crate) fn master_key(&self) -> Result<Secret, Error> {
-        match (&self.keys.master_key, &self.keys.master_key_file) {
-            (Some(text), _) => Ok(Secret::new(text.as_str())),
+    ///
+    /// # Errors
+    /// When they cannot be read or used; the text names the setting and the file.
+    pub(crate) fn keyring(&self) -> Result<Keyring, Error> {
+        let text = match (&self.keys.master_key, &self.keys.master_key_file) {
+            (Some(text), _) => Secret::new(text.as_str()),
             (None, Some(path)) => key_file::read(path).map_err(|error| {
-                let path = path.display();
-                let why = format!("cannot read `{path}`: {error}. `tenterhook keys generate --out {path}` makes one");
-                setting("keys.master_key_file", &why).into()
-            }),
-            (None, None) => Err("`keys.master_key_file` is missing".into()),
+                let why = format!("cannot read `{}`: {error}. {}", path.display(), self.where_to_get_a_key(path));
+                setting("keys.master_key_file", &why)
+            })?,
+            (None, None) => return Err("`keys.master_key_file` is missing".into()),
+        };
+        Keyring::from_text(&text).map_err(|error| {
+            let file = self.keys.master_key_file.as_ref().map(|path| format!("`{}`: ", path.display()));
+            setting(self.keys.source(), &format!("{}{error}", file.unwrap_or_default())).into()
+        })
+    }
+
+    /// What to do without the file of the master keys. A new key never helps a database that has data.
+    fn where_to_get_a_key(&self, path: &Path) -> String {
+        let generate = format!("`tenterhook keys generate --out {}` makes one", path.display());
+        match self.database() {
+            Ok(StoreConfig::Sqlite { path: database }) if database.exists() => format!(
+                "The database `{}` needs the key that its secrets were encrypted with: restore the file from your copy",
+                database.display()
+            ),
+            Ok(StoreConfig::Postgres { .. }) => format!(
+                "A database that has data needs the key that its secrets were encrypted with: restore the file from your \
+                 copy. Only for a new database: {generate}"
+            ),
+            _ => generate,
         }
     }
 
@@ -270,7 +313,8 @@ impl Config {
         if self.keys.master_key.is_none() && self.keys.master_key_file.is_none() {
             return refuse(
                 "keys.master_key_file",
-                "a master key is required; `tenterhook keys generate --out FILE` makes one",
+                "a master key is required: name the file with the one that the database has, or make one for a new database \
+                 with `tenterhook keys generate --out FILE`",
             );
         }
         for (key, value) in [
@@ -299,15 +343,6 @@ impl Config {
     pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.server.drain_seconds)
     }
-
-    /// The effective configuration as TOML, secrets masked.
-    pub(crate) fn masked(&self) -> Self {
-        let mut shown = self.clone();
-        shown.keys.master_key = shown.keys.masked_key();
-        shown.egress.proxy = shown.egress.masked_proxy();
-        shown.store.database = mask_password(&shown.store.database);
-        shown
-    }
 }
 
 impl Keys {
@@ -316,49 +351,12 @@ impl Keys {
         if self.master_key.is_some() { "keys.master_key" } else { "keys.master_key_file" }
     }
 
-    fn masked_key(&self) -> Option<String> {
-        self.master_key.as_ref().map(|_| MASK.to_owned())
-    }
-}
-
-impl Egress {
-    fn masked_proxy(&self) -> Option<String> {
-        self.proxy.as_deref().map(mask_password)
-    }
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { database, connections_max } = self;
-        formatter
-            .debug_struct("Store")
-            .field("database", &mask_password(database))
-            .field("connections_max", connections_max)
-            .finish()
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { master_key: _, master_key_file } = self;
-        formatter
-            .debug_struct("Keys")
-            .field("master_key", &self.masked_key())
-            .field("master_key_file", master_key_file)
-            .finish()
-    }
-}
-
-impl fmt::Debug for Egress {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allow, deny, proxy: _, ca_files } = self;
-        formatter
-            .debug_struct("Egress")
-            .field("allow", allow)
-            .field("deny", deny)
-            .field("proxy", &self.masked_proxy())
-            .field("ca_files", ca_files)
-            .finish()
+    /// The place of the master keys, as errors name it.
+    pub(crate) fn place(&self) -> String {
+        match &self.master_key_file {
+            Some(path) => format!("`{}` (`keys.master_key_file`)", path.display()),
+            None => "`keys.master_key`".to_owned(),
+        }
     }
 }
 
@@ -366,106 +364,6 @@ impl fmt::Display for Config {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Every member of the configuration has a TOML form.
         formatter.write_str(&toml::to_string(&self.masked()).unwrap_or_default())
-    }
-}
-
-/// Replaces the password of a URL, before its host or in its query; all of a URL that can be read in two ways.
-fn mask_password(url: &str) -> String {
-    if url.starts_with("sqlite:") {
-        // A file has no password, and its name may have any character.
-        return url.to_owned();
-    }
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    // If an `@` follows, the authority may end in a password that contains one of these characters unescaped.
-    if after.contains('@') || (scheme.is_empty() && url.contains('@')) {
-        return if scheme.is_empty() { MASK.to_owned() } else { format!("{scheme}://{MASK}") };
-    }
-    let (path, query) = url.split_once('?').map_or((url, None), |(path, query)| (path, Some(query)));
-    let mut masked = path.to_owned();
-    if let Some((credentials, host)) = authority.rsplit_once('@') {
-        let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
-        let after = after.split('?').next().unwrap_or_default();
-        masked = format!("{scheme}://{user}:{MASK}@{host}{after}");
-    }
-    for (number, parameter) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
-        masked.push(if number == 0 { '?' } else { '&' });
-        match parameter.split_once('=') {
-            Some((name @ "password", _)) => masked.extend([name, "=", MASK]),
-            _ => masked.push_str(parameter),
-        }
-    }
-    masked
-}
-
-/// The error and its position in the file. Never the lines themselves, which may hold a secret.
-fn located(text: &str, error: &toml::de::Error) -> String {
-    let why = said(error);
-    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return why };
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("line {line}, column {column}: {why}")
-}
-
-/// The error of a setting without the value: a value in the wrong position may be a secret.
-fn said(error: &toml::de::Error) -> String {
-    let message = error.message();
-    match (message.split_once("string \""), message.rsplit_once("\", expected")) {
-        (Some((before, _)), Some((_, after))) => format!("{before}string, expected{after}"),
-        _ => message.to_owned(),
-    }
-}
-
-/// Two settings name the master keys: if the environment has either, both settings of the file are dropped.
-fn drop_keys_of_file(table: &mut Table, environment: &BTreeMap<String, String>) {
-    let names = ["master_key", "master_key_file"];
-    let variables = names.map(|name| format!("{ENVIRONMENT_PREFIX}keys{ENVIRONMENT_SEPARATOR}{name}"));
-    let given = |name: &String| variables.iter().any(|variable| name.eq_ignore_ascii_case(variable));
-    if environment.keys().any(given)
-        && let Some(keys) = table.get_mut("keys").and_then(Value::as_table_mut)
-    {
-        keys.retain(|name, _| !names.contains(&name));
-    }
-}
-
-fn overlay(table: &mut Table, environment: &BTreeMap<String, String>, config: &mut Config) -> Result<(), ConfigError> {
-    drop_keys_of_file(table, environment);
-    for (name, value) in environment {
-        let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-        let Some((section, key)) = path.split_once(ENVIRONMENT_SEPARATOR) else { continue };
-        let refuse = |why: String| ConfigError::Environment { name: name.clone(), why };
-        let (section, key) = (section.to_lowercase(), key.to_lowercase());
-        let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-        let Some(section) = section.as_table_mut() else {
-            return Err(refuse("no such section".to_owned()));
-        };
-        // `master_key_file` and `ca_files` are settings of their own; any other `…_file` names the value's file.
-        let (key, value) = match key.strip_suffix(&FILE_SUFFIX.to_lowercase()) {
-            Some(setting) if key != "master_key_file" => {
-                let content = fs::read_to_string(value).map_err(|error| refuse(format!("`{value}`: {error}")))?;
-                (setting.to_owned(), content.trim_end().to_owned())
-            }
-            _ => (key, value.clone()),
-        };
-        section.insert(key, parse_value(&value));
-        // Checked one by one, so that the error names the variable.
-        let _: Config = table.clone().try_into().map_err(|error: toml::de::Error| refuse(said(&error)))?;
-    }
-    *config = table
-        .clone()
-        .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::Setting { key: "configuration", why: said(&error) })?;
-    Ok(())
-}
-
-/// Numbers, booleans and arrays as TOML writes them; anything else is a text.
-fn parse_value(text: &str) -> Value {
-    match format!("value = {text}").parse::<Table>() {
-        Ok(mut parsed) => match parsed.remove("value") {
-            Some(value @ (Value::Integer(_) | Value::Boolean(_) | Value::Array(_))) => value,
-            _ => Value::String(text.to_owned()),
-        },
-        Err(_) => Value::String(text.to_owned()),
     }
 }
 
@@ -555,36 +453,9 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_password_is_shown_however_it_is_written() {
-        for (url, shown) in [
-            ("postgres://u:marked@host:5432/db?sslmode=require", "postgres://u:••••@host:5432/db?sslmode=require"),
-            ("postgres://u:mar@ked@host/db", "postgres://u:••••@host/db"),
-            ("postgres://u@host/db", "postgres://u:••••@host/db"),
-            ("postgres://u:ma?rked@host/db", "postgres://••••"),
-            ("postgres://u:12?marked@host/db", "postgres://••••"),
-            ("postgres://u:ma/rked@host/db", "postgres://••••"),
-            ("postgres://u:ma#rked@host/db", "postgres://••••"),
-            ("postgres://u:ma@r?ked@host/db", "postgres://••••"),
-            ("postgres://host:5432/db?user=me@server&password=marked", "postgres://••••"),
-            (
-                "postgres://host/db?user=u&password=marked&sslmode=require",
-                "postgres://host/db?user=u&password=••••&sslmode=require",
-            ),
-            ("http://u:ma?rked@proxy:8080", "http://••••"),
-            ("u:marked@proxy:8080", "••••"),
-            ("postgres:u:marked@host", "••••"),
-            ("http://proxy:8080", "http://proxy:8080"),
-            ("nothing", "nothing"),
-            ("sqlite:///data/me@corp/db.sqlite", "sqlite:///data/me@corp/db.sqlite"),
-        ] {
-            assert_eq!(mask_password(url), shown, "{url}");
-        }
-    }
-
-    #[test]
     fn a_wrong_configuration_says_what_and_where() {
         for (text, environment, wanted) in [
-            ("[server]\nlissen = 1", &[][..], "unknown field `lissen`"),
+            ("[server]\nlissen = 1", &[][..], "there is no setting `server.lissen`"),
             ("[server]\nlisten = \"nowhere\"", &[], "line 2"),
             ("", &[], "a master key is required"),
             (MINIMAL, &[("TENTERHOOK_SERVER__LISSEN", "1")], "`TENTERHOOK_SERVER__LISSEN`"),

@@ -2,11 +2,15 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod backup;
+mod connect;
 mod descriptors;
 mod dev;
 mod dev_hooks;
 mod dev_pages;
+mod first_start;
 mod full_disk;
+mod help;
+mod json_log;
 mod memory;
 mod orgs;
 mod process;

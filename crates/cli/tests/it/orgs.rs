@@ -43,6 +43,7 @@ fn no_org_is_made_and_no_server_is_ready_with_another_master_key() {
     let refused = with_other(&["orgs", "create", "--host", "north.example.com"]).output().unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && said.contains("The master key is not that of the database"), "{said}");
+    assert!(said.contains(other.to_str().unwrap()) && !said.contains("generate"), "{said}");
     assert_eq!(run(&["orgs", "list", "--config", &config]).1.lines().count(), 1);
 
     server.child.kill().unwrap();
@@ -87,8 +88,13 @@ fn an_org_is_made_limited_suspended_and_resumed_under_a_running_server() {
     let id = lines[1].split(' ').next().unwrap();
     assert!(orgs(&["resume", id]).0);
     becomes(200, north);
-    let (done, said) = orgs(&["suspend", lines[0].split(' ').next().unwrap()]);
-    assert!(!done && said.contains("The default org cannot be suspended"), "{said}");
+    // Its id, the host of `server.base_url`, and a word for it.
+    for default in [lines[0].split(' ').next().unwrap(), "Hooks.example.com", "hooks.example.com:443", "default"] {
+        let mut suspend = tenterhook(&["orgs", "suspend", default, "--config", &config]);
+        let refused = suspend.env("TENTERHOOK_SERVER__BASE_URL", "https://hooks.example.com").output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains("The default org cannot be suspended"), "{default}: {said}");
+    }
     let (done, said) = orgs(&["suspend", "south.example.com"]);
     assert!(!done && said.contains("There is no org `south.example.com`"), "{said}");
 

@@ -22,6 +22,13 @@ pub(crate) fn tenterhook(arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs a command to its end; returns whether it succeeded, and its output: first what is on standard output.
+pub(crate) fn run(command: &mut Command) -> (bool, String) {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
 /// A running program; killed when the test ends.
 pub(crate) struct Program {
     pub(crate) child: Child,
@@ -55,6 +62,18 @@ impl Program {
                 return line;
             }
         }
+    }
+}
+
+impl Program {
+    /// Ends it with SIGTERM; the rest of its standard output.
+    pub(crate) fn terminate(&mut self) -> String {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).unwrap();
+        assert!(self.child.wait().unwrap().success(), "SIGTERM ends it with status 0");
+        rest
     }
 }
 

@@ -91,7 +91,7 @@ fn a_bad_configuration_says_what_and_where() {
     let folder = tempfile::tempdir().unwrap();
     for (more, wanted) in [
         ("[egress]\nallow = [\"10.0.0.0/99\"]", "`egress.allow` is not usable"),
-        ("[server2]\nx = 1", "unknown field `server2`"),
+        ("[server2]\nx = 1", "there is no section `server2`"),
         ("[limits]\nin_flight_per_org = 0", "`limits.in_flight_per_org` is not usable: must be at least 1"),
     ] {
         let output = tenterhook(&["serve", "--config", &config(folder.path(), more)]).output().unwrap();
@@ -128,6 +128,7 @@ fn config_refuses_what_serve_refuses_and_names_the_setting() {
         ("[egress]\nca_files = [\"/nowhere.pem\"]", None, "egress.ca_files"),
         (no_pem.as_str(), None, "egress.ca_files"),
         ("[log]\nlevel = \"nonsense==\"", None, "log.level"),
+        ("[log]\nlevel = \"loud\"", None, "log.level"),
         ("[outbound]\nuser_agent = \"a\\u0007b\"", None, "outbound.user_agent"),
         ("", Some(("TENTERHOOK_STORE__DATABASE", "mysql://x")), "store.database"),
         ("", Some(("TENTERHOOK_KEYS__MASTER_KEY", "marked-secret")), "keys.master_key"),
