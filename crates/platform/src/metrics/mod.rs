@@ -296,7 +296,10 @@ impl Platform {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::collections::BTreeSet;
+
     use tenterhook_contract::BuiltInType;
+    use tenterhook_store::{Keyring, StoreConfig};
 
     use super::*;
 
@@ -311,5 +314,70 @@ mod tests {
         assert_eq!(own_types.label(&own(0)), TypeName::Named(own(0)), "the first ones keep theirs");
         let built_in = BuiltInType::Saml.name();
         assert_eq!(own_types.label(built_in), TypeName::Named(built_in.clone()), "a built-in type is not counted");
+    }
+
+    /// The names that a scrape shows are those of the table in the documentation.
+    #[tokio::test]
+    async fn the_documentation_lists_every_metric_and_no_other() {
+        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        let store = Store::open(&StoreConfig::Ephemeral, keyring).await.unwrap();
+        let metrics = Metrics::new(&store);
+        let figures = ProcessFigures { cpu_seconds: 1.5, resident_bytes: 4_096, ..ProcessFigures::default() };
+        metrics.process.observe_with(move || Some(figures));
+        metrics.process.update();
+        metrics.database.update(store.connection_figures());
+        metrics.requests.touch();
+        // A new metric is touched here too: a family without a member is not shown.
+        let Metrics {
+            registry,
+            own_types: _,
+            invocations,
+            seconds,
+            attempts,
+            breaker_changes,
+            fallbacks,
+            turned_away,
+            breakers,
+            orgs,
+            in_flight: _,
+            events_lost: _,
+            oldest_unwritten: _,
+            requests: _,
+            database: _,
+            process: _,
+        } = &*metrics;
+        let hook_type = || TypeName::Other;
+        let label = TypeLabel { hook_type: hook_type() };
+        invocations
+            .get_or_create(&InvocationLabels { hook_type: hook_type(), outcome: "applied", code: String::new() })
+            .inc();
+        seconds.get_or_create(&label).observe(0.1);
+        attempts.get_or_create(&label).inc();
+        breaker_changes.get_or_create(&BreakerLabels { hook_type: hook_type(), change: "OPENED" }).inc();
+        fallbacks.get_or_create(&label).inc();
+        turned_away.get_or_create(&BoundLabels { hook_type: hook_type(), bound: "org" }).inc();
+        breakers.get_or_create(&StateLabel { state: "OPEN" }).set(1);
+        orgs.get_or_create(&StateLabel { state: "LOADED" }).set(1);
+        let mut text = String::new();
+        encode(&mut text, registry).unwrap();
+        for line in ["process_cpu_seconds_total 1.5", "process_resident_memory_bytes 4096"] {
+            assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
+        }
+        let shown: BTreeSet<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .map(|(name, kind)| match kind {
+                "counter" => format!("{name}_total"),
+                "info" => format!("{name}_info"),
+                _ => name.to_owned(),
+            })
+            .collect();
+        let page = include_str!("../../../../docs/operations.md");
+        let (_, section) = page.split_once("## What do I watch?").unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+        let named = rows.flat_map(|row| row.split('`')).filter_map(|name| name.split('{').next());
+        let named = named.filter(|name| name.starts_with("tenterhook_") || name.starts_with("process_"));
+        assert_eq!(named.map(ToOwned::to_owned).collect::<BTreeSet<_>>(), shown);
     }
 }

@@ -62,3 +62,13 @@ impl RequestMetrics {
         self.grants.get_or_create(&GrantLabels { grant_type, result }).inc();
     }
 }
+
+#[cfg(test)]
+impl RequestMetrics {
+    /// Gives every family a member: one without is not shown.
+    pub(super) fn touch(&self) {
+        let Self { requests: _, seconds: _, grants: _ } = self;
+        self.count(("/", "GET", "2xx"), Duration::from_millis(1));
+        self.count_grant("other", "invalid_request");
+    }
+}

@@ -1,9 +1,6 @@
 //! Metrics, and the claim that says that a hook was missed.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
-use tenterhook_platform::ProcessFigures;
 use tenterhook_server::{ServerLimits, TrustedProxies, metrics_router, serve};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -74,7 +71,7 @@ async fn requests_are_counted_by_route_and_tokens_by_grant_and_result() {
     let text = world.platform.metrics_text();
     for line in [
         r#"tenterhook_http_requests_total{route="/oauth2/{server}/v1/token",method="POST",status="2xx"} 1"#,
-        r#"tenterhook_http_requests_total{route="/api/v1/inlineHooks/{id}",method="GET",status="4xx"} 1"#,
+        r#"tenterhook_http_requests_total{route="/api/v1/inlineHooks/{hookId}",method="GET",status="4xx"} 1"#,
         r#"tenterhook_http_requests_total{route="none",method="GET",status="4xx"} 1"#,
         r#"tenterhook_http_requests_total{route="/api/v1/inlineHooks",method="PATCH",status="4xx"} 1"#,
         r#"tenterhook_http_requests_total{route="/api/v1/inlineHooks",method="other",status="4xx"} 1"#,
@@ -112,35 +109,6 @@ async fn a_token_request_that_fails_is_counted_by_its_error() {
         assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
         assert!(!text.contains("marked"), "{text}");
     }
-}
-
-/// The names that a scrape shows, as the tables of the documentation have them.
-#[tokio::test]
-async fn the_documentation_lists_every_metric_and_no_other() {
-    let world = World::start().await;
-    let figures = ProcessFigures { cpu_seconds: 1.5, resident_bytes: 4_096, ..ProcessFigures::default() };
-    world.platform.observe_process(move || Some(figures));
-    let text = world.platform.metrics_text();
-    let shown: BTreeSet<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
-        .map(|(name, kind)| match kind {
-            "counter" => format!("{name}_total"),
-            "info" => format!("{name}_info"),
-            _ => name.to_owned(),
-        })
-        .collect();
-    assert!(
-        text.contains("process_cpu_seconds_total 1.5") && text.contains("process_resident_memory_bytes 4096"),
-        "{text}"
-    );
-    let page = include_str!("../../../../docs/operations.md");
-    let (_, section) = page.split_once("## What do I watch?").unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
-    let named = rows.flat_map(|row| row.split('`')).filter_map(|name| name.split('{').next());
-    let named = named.filter(|name| name.starts_with("tenterhook_") || name.starts_with("process_"));
-    assert_eq!(named.map(ToOwned::to_owned).collect::<BTreeSet<_>>(), shown);
 }
 
 /// The operator asked for it: `x-hook-missed` in the settings of the test's server.
