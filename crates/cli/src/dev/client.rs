@@ -94,6 +94,7 @@ impl Client {
             .uri(path)
             .header(header::HOST, self.address.to_string())
             .header(header::ACCEPT, "application/json")
+            .header(header::CONNECTION, "close")
             .header(header::USER_AGENT, concat!("tenterhook-dev/", env!("CARGO_PKG_VERSION")));
         let of_body = sent.body.map(|(content_type, _)| (header::CONTENT_TYPE, content_type));
         let authorization = sent.authorization.map(|value| (header::AUTHORIZATION, value));
@@ -106,7 +107,8 @@ impl Client {
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, BODY_BYTES_MAX).collect().await?.to_bytes();
         drop(sender);
-        connection.abort();
+        // The server closes it, so that none of these connections is open after the demonstration.
+        connection.await??;
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 }

@@ -91,16 +91,20 @@ impl Demonstration {
             let screen = screen.of_flow(*flow, self.flow.flows().len() > 1, known.as_ref());
             let (how, failure) = if let Ok(seen) = witnessed.try_recv() {
                 let document = serde_json::from_slice(&seen.body)?;
-                let shown = self.show(&screen, seen, event.as_deref(), &document, &answer).await?;
+                let failure = Failure::of(&seen, *flow);
+                let before = failures.last().map(|(_, before)| before);
+                let failure = failure.map(|failure| failure.after(before));
+                let event = event.as_deref();
+                let how = self.show(&screen, seen, failure.as_ref(), event, &document, &answer).await?;
                 known = Some(document);
-                shown
+                (how, failure)
             } else {
                 let failure = screen.unseen(event.as_deref());
                 screen.ended(&Issued::of(&answer, Map::new(), Map::new()), false, None);
                 (Ended::Failed, failure)
             };
             ended.push(how);
-            failures.extend(failure.map(|failure| (*flow, failure.headline())));
+            failures.extend(failure.map(|failure| (*flow, failure)));
         }
         if self.flow.flows().len() > 1 {
             screen.failures(&failures);
@@ -113,14 +117,14 @@ impl Demonstration {
         &self,
         screen: &FlowScreen<'_>,
         mut seen: Witnessed,
+        failure: Option<&Failure>,
         event: Option<&LogEvent<'_>>,
         document: &Value,
         answer: &Value,
-    ) -> Result<(Ended, Option<Failure>), Error> {
+    ) -> Result<Ended, Error> {
         self.mask_headers(&mut seen);
-        let failure = Failure::of(&seen, screen.flow);
         let [access, identity] = ["access", "identity"].map(|token| Compared::of(token, document, &seen.data_after));
-        if let Some(failure) = &failure {
+        if let Some(failure) = failure {
             screen.failure(failure);
         }
         screen.notices(&seen.notices);
@@ -144,13 +148,12 @@ impl Demonstration {
         let changed = matches!(&seen.outcome, Outcome::Applied(changes) if !changes.is_empty());
         let issued = Issued::of(answer, access, identity);
         let shown = changed && good && issued.is_token();
-        screen.ended(&issued, shown, failure.as_ref());
-        let ended = match failure {
+        screen.ended(&issued, shown, failure);
+        Ok(match failure {
             None if shown => Ended::Changed,
             None if !changed && issued.is_token() => Ended::Unchanged,
             _ => Ended::Failed,
-        };
-        Ok((ended, failure))
+        })
     }
 
     /// Masks the values of all headers that the user gave: the transport does it only for the secret one.

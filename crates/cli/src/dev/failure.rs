@@ -19,6 +19,8 @@ pub(super) struct Failure {
     pub(super) code: Option<String>,
     /// What happened, one sentence for each problem, with its place in the answer and a hint.
     pub(super) sentences: Vec<String>,
+    /// The URI that was called, unless the sentences name a place in the answer.
+    pub(super) called: Option<String>,
     /// What to do in `tenterhook dev`.
     pub(super) advice: Vec<String>,
     /// The problems as programs read them.
@@ -28,15 +30,12 @@ pub(super) struct Failure {
 impl Failure {
     /// The failure of a call whose request was made.
     pub(super) fn of(seen: &Witnessed, flow: Flow) -> Option<Self> {
-        let uri = &seen.sent.uri;
         let (code, sentences, problems) = match &seen.outcome {
             Outcome::Applied(_) | Outcome::Unchanged => return None,
             Outcome::Refused(error) => {
                 (None, vec![format!("The service refused: {}", error.summary_or_default())], Vec::new())
             }
-            Outcome::Failed(CallFailure { code, detail }) => {
-                (Some(code.to_string()), vec![format!("{detail}, at {uri}")], Vec::new())
-            }
+            Outcome::Failed(CallFailure { code, detail }) => (Some(code.to_string()), vec![detail.clone()], Vec::new()),
             Outcome::Invalid(problems) => (Some(COMMANDS_INVALID.to_owned()), sentences_of(problems), problems.clone()),
             Outcome::Skipped(reason) => {
                 (Some(reason.code().to_owned()), vec!["The service was not asked".to_owned()], Vec::new())
@@ -44,7 +43,8 @@ impl Failure {
         };
         let mut advice = advice_for(code.as_deref().unwrap_or_default());
         advice.extend(advice_for_flow(code.as_deref(), &problems, flow));
-        Some(Self { code, sentences, advice, problems })
+        let called = matches!(seen.outcome, Outcome::Failed(_)).then(|| seen.sent.uri.clone());
+        Some(Self { code, sentences, called, advice, problems })
     }
 
     /// The failure of a call that nobody witnessed, from its System Log event: nothing was sent.
@@ -57,7 +57,20 @@ impl Failure {
         let code = text("failureCode");
         let message = text("errorMessage").or_else(|| event.reason.as_deref().map(ToOwned::to_owned));
         let advice = advice_for(code.as_deref().unwrap_or_default());
-        Self { code, sentences: vec![message.unwrap_or_default()], advice, problems: Vec::new() }
+        Self { code, sentences: vec![message.unwrap_or_default()], called: None, advice, problems: Vec::new() }
+    }
+
+    /// Adds what a failure of the flow before explains: a service that took one call and refuses the next has ended.
+    pub(super) fn after(mut self, before: Option<&Self>) -> Self {
+        const REFUSED: &str = "CONNECTION_REFUSED";
+        let code = |failure: &Self| failure.code.as_deref() == Some(REFUSED);
+        if code(&self) && before.is_some_and(|before| before.called.is_some() && !code(before)) {
+            self.advice = vec![
+                "It accepted the call of the flow before: did it end while it handled that one? Look at its output"
+                    .to_owned(),
+            ];
+        }
+        self
     }
 
     /// The first line: code and first sentence.
@@ -79,6 +92,7 @@ impl Failure {
         json!({
             "code": self.code,
             "message": self.sentences.join("; "),
+            "called": self.called,
             "problems": self.problems,
             "advice": self.advice,
             "page": self.page(base_url),

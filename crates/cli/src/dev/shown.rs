@@ -100,12 +100,13 @@ impl Screen {
     }
 
     /// The failures of several flows once more, for people who see the end first.
-    pub(super) fn failures(&self, failures: &[(Flow, String)]) {
-        if self.json {
+    pub(super) fn failures(&self, failures: &[(Flow, Failure)]) {
+        if self.json || failures.is_empty() {
             return;
         }
-        for (flow, headline) in failures {
-            println!("\n{BAD}✗ {}: {}{BAD:#}", flow.name(), of_one_line(headline));
+        println!();
+        for (flow, failure) in failures {
+            println!("{BAD}✗ {}: {}{BAD:#}", flow.name(), of_one_line(&failure.headline()));
         }
     }
 
@@ -142,6 +143,9 @@ impl Screen {
 
     /// What to do about a failure, and the page about it.
     fn advice(&self, failure: &Failure) {
+        if let Some(called) = &failure.called {
+            println!("    {FAINT}Called:{FAINT:#} POST {}", of_one_line(called));
+        }
         for advice in &failure.advice {
             println!("    {CHANGED}{}{CHANGED:#}", of_one_line(advice));
         }

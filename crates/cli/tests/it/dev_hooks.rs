@@ -71,7 +71,7 @@ fn a_service_that_needs_a_user_learns_that_the_flow_has_none() {
     assert_eq!(status, 1);
     let failure = step(&steps, "failure");
     assert_eq!((&failure["flow"], &failure["code"]), (&json!("client-credentials"), &json!("STATUS_500")));
-    assert!(failure["message"].as_str().unwrap().contains(&service.uri), "{failure}");
+    assert_eq!(failure["called"], service.uri, "where it happened");
     assert_eq!(failure["page"], "docs/failures/STATUS.md");
     let advice = failure["advice"].as_array().unwrap().iter().map(|advice| advice.as_str().unwrap());
     assert!(advice.collect::<String>().contains("no `data.context.user`"), "{failure}");
@@ -190,4 +190,28 @@ fn a_hook_that_cannot_be_registered_says_why() {
         tenterhook(&["dev", "--ephemeral", "--port", "0", "--hook", "ftp://127.0.0.1/hook"]).output().unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && said.contains("channel.config.uri"), "{said}");
+}
+
+#[test]
+fn a_service_that_ended_at_the_first_call_is_told_apart_from_one_that_never_ran() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/hook", listener.local_addr().unwrap());
+    // It reads the beginning of the first call and ends.
+    let service = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::Read::read(&mut stream, &mut [0; 16]).unwrap();
+    });
+    let output = tenterhook(&["dev", "--once", "--ephemeral", "--port", "0", "--hook", &uri]).output().unwrap();
+    service.join().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("✗ CONNECTION_REFUSED") && text.contains("did it end while it handled that one?"), "{text}");
+    let last: Vec<_> = text.lines().rev().take(2).collect();
+    assert!(last[1].starts_with("✗ client-credentials: ") && last[0].starts_with("✗ code: "), "named again: {text}");
+
+    let (_, steps) = once(&["--ephemeral", "--hook", "http://127.0.0.1:9/hook"]);
+    let failures: Vec<_> = steps.iter().filter(|step| step["step"] == "failure").collect();
+    assert_eq!(failures.len(), 2);
+    for failure in failures {
+        assert!(failure["advice"][0].as_str().unwrap().starts_with("Does your service run"), "{failure}");
+    }
 }
