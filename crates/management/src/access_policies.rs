@@ -2,7 +2,7 @@
 
 use tenterhook_contract::{Timestamp, id::ClientId};
 use tenterhook_model::{AccessPolicy, PolicyRule, Status};
-use tenterhook_platform::Platform;
+use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
@@ -100,7 +100,7 @@ pub async fn create(
     let now = platform.now().whole_seconds();
     changed(platform, administrator, Done::Created, |org| {
         let id = &authorization_servers::find(org, server)?.id;
-        let policy = read(submitted, policy_of(platform, id, "", behind_all::<AccessPolicy>(org, id)), true)?;
+        let policy = read(org, submitted, policy_of(platform, id, "", behind_all::<AccessPolicy>(org, id)), true)?;
         check_unique(org, &policy)?;
         let policies = org.configuration.policies.below(id).count();
         check_room("name", ("authorization server", "access policies"), policies, OBJECTS_MAX)?;
@@ -119,7 +119,7 @@ pub async fn replace(
     let now = platform.now().whole_seconds();
     changed(platform, administrator, Done::Updated, |org| {
         let stored = find_below_server::<AccessPolicy>(org, path)?;
-        let policy = AccessPolicy { last_updated: now, ..read(submitted, stored.clone(), false)? };
+        let policy = AccessPolicy { last_updated: now, ..read(org, submitted, stored.clone(), false)? };
         check_unique(org, &policy)?;
         put_at_its_priority(org, policy, now)
     })
@@ -162,6 +162,7 @@ pub async fn deactivate(
 /// Reads a request over `policy`: a new one must name its clients, a stored one keeps what the request does not say, but for
 /// its texts.
 fn read(
+    org: &OrgSnapshot,
     submitted: &Submitted<PolicyRequest>,
     policy: AccessPolicy,
     is_new: bool,
@@ -186,7 +187,12 @@ fn read(
             } else if ids.is_none() {
                 causes.add(CLIENTS, "Name client ids, or `ALL_CLIENTS`");
             }
-            ids.unwrap_or_default()
+            let ids = ids.unwrap_or_default();
+            let known = |id: &ClientId| policy.clients.contains(id) || org.configuration.clients.get(id).is_some();
+            for unknown in ids.iter().filter(|id| !known(id)) {
+                causes.add(CLIENTS, &format!("There is no client `{unknown}`. Name client ids, or `{EVERY_CLIENT}`"));
+            }
+            ids
         }
     };
     causes.finish()?;

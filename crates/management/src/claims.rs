@@ -1,8 +1,8 @@
 //! Claim definitions of authorization servers.
 
-use tenterhook_contract::token::reserved::BOTH;
-use tenterhook_model::{ClaimDefinition, ClaimTarget, is_expression};
-use tenterhook_platform::Platform;
+use tenterhook_contract::{problem::shown, token::reserved::BOTH};
+use tenterhook_model::{ClaimDefinition, ClaimTarget, is_expression, user_attribute};
+use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
@@ -10,10 +10,12 @@ use crate::{
     provision::claim_of,
     request::{Causes, Given, Submitted},
     resource::{Change, Done, Resource, changed, check_unique},
+    scopes,
 };
 
 /// The subject of an error's summary.
 pub(crate) const MODEL: &str = "claim";
+const SCOPES: &str = "conditions.scopes";
 
 /// What a request says of a claim.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +83,7 @@ pub async fn create(
 ) -> Result<ClaimDefinition, ManagementError> {
     changed(platform, administrator, Done::Created, |org| {
         let id = &authorization_servers::find(org, server)?.id;
-        let claim = read(submitted, claim_of(platform, id, "", ""))?;
+        let claim = read(org, submitted, claim_of(platform, id, "", ""))?;
         check_unique(org, &claim)?;
         let claims = below_server::<ClaimDefinition>(org, server)?.count();
         check_room("name", ("authorization server", "claims"), claims, OBJECTS_MAX)?;
@@ -98,7 +100,7 @@ pub async fn replace(
     submitted: &Submitted<ClaimRequest>,
 ) -> Result<ClaimDefinition, ManagementError> {
     changed(platform, administrator, Done::Updated, |org| {
-        let claim = read(submitted, find_below_server::<ClaimDefinition>(org, path)?.clone())?;
+        let claim = read(org, submitted, find_below_server::<ClaimDefinition>(org, path)?.clone())?;
         check_unique(org, &claim)?;
         Ok(Change::put(claim))
     })
@@ -120,7 +122,11 @@ pub async fn delete(
 
 /// Reads a request over `claim`. A member that is absent keeps its default or its stored value, but for those that every
 /// claim has.
-fn read(submitted: &Submitted<ClaimRequest>, claim: ClaimDefinition) -> Result<ClaimDefinition, ManagementError> {
+fn read(
+    org: &OrgSnapshot,
+    submitted: &Submitted<ClaimRequest>,
+    claim: ClaimDefinition,
+) -> Result<ClaimDefinition, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
     let (name, expression) = (causes.text("name", &request.name), causes.text("value", &request.value));
     let target = match causes.text("claimType", &request.claim_type).as_str() {
@@ -138,13 +144,26 @@ fn read(submitted: &Submitted<ClaimRequest>, claim: ClaimDefinition) -> Result<C
     causes.only("valueType", &request.value_type, "EXPRESSION", "Only `EXPRESSION` is supported");
     if !is_expression(&expression) {
         causes.add("value", "Write `user.ATTRIBUTE`, `app.clientId`, `app.name` or a text in double quotes");
+    } else if expression != claim.expression
+        && let Some(attribute) = user_attribute(&expression)
+        && org.profile_schema.attribute(attribute).is_none()
+    {
+        // A claim that was written before its attribute left the schema can still be changed.
+        let why = "Write `user.id`, or an attribute of the org's user schema";
+        causes.add("value", &format!("Users have no attribute `{}`. {why}", shown(attribute)));
     }
     let included = &request.always_include_in_token;
     let always_include_in_token = causes.plain("alwaysIncludeInToken", included, claim.always_include_in_token);
     if target == ClaimTarget::Access && !always_include_in_token {
         causes.add("alwaysIncludeInToken", "The claims of an access token are always in it");
     }
-    let scopes = causes.listed("conditions.scopes", &request.scopes).unwrap_or_else(|| claim.scopes.clone());
+    let scopes = causes.listed(SCOPES, &request.scopes).unwrap_or_else(|| claim.scopes.clone());
+    let known = |name: &String| claim.scopes.contains(name);
+    for unknown in
+        scopes.iter().filter(|name| !known(name) && !scopes::exists(org, &claim.authorization_server_id, name))
+    {
+        causes.add(SCOPES, &scopes::unknown(unknown));
+    }
     let status = causes.status(&request.status, claim.status);
     causes.finish()?;
     Ok(ClaimDefinition { name, target, expression, always_include_in_token, scopes, status, ..claim })

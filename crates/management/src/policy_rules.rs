@@ -3,6 +3,7 @@
 use tenterhook_contract::{
     Timestamp,
     id::{GroupId, HookId, UserId},
+    problem::shown,
 };
 use tenterhook_model::{AccessPolicy, PolicyRule, RulePeople, Status};
 use tenterhook_platform::{OrgSnapshot, Platform};
@@ -16,6 +17,7 @@ use crate::{
     provision::rule_of,
     request::{BLANK, Causes, Given, NAME_ONE, Submitted},
     resource::{Change, Done, Resource, Switchable, changed, check_unique, find_below, set_status},
+    scopes,
 };
 
 /// The subject of an error's summary.
@@ -24,6 +26,27 @@ pub(crate) const MODEL: &str = "policyRule";
 pub const TYPE: &str = "RESOURCE_ACCESS";
 /// The group of every user, as rules may call it instead of by its id.
 const EVERYONE: &str = "EVERYONE";
+/// The grant types that a rule may name: those that the vendor's rules know, so that configurations written for the vendor are
+/// accepted. Naming one does not make the token endpoint grant it.
+const KNOWN_GRANT_TYPES: [&str; 15] = [
+    "authorization_code",
+    "client_credentials",
+    "refresh_token",
+    "implicit",
+    "password",
+    "interaction_code",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:saml2-bearer",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:openid:params:grant-type:ciba",
+    "urn:okta:params:oauth:grant-type:oob",
+    "urn:okta:params:oauth:grant-type:otp",
+    "http://auth0.com/oauth/grant-type/mfa-oob",
+    "http://auth0.com/oauth/grant-type/mfa-otp",
+];
+/// The name that stands for every scope.
+const EVERY_SCOPE: &str = "*";
 const GRANT_TYPES: &str = "conditions.grantTypes.include";
 const SCOPES: &str = "conditions.scopes.include";
 const USERS: &str = "conditions.people.users.include";
@@ -217,7 +240,18 @@ fn read(
     let status = causes.status(&request.status, rule.status);
     let priority = read_priority(&mut causes, &request.priority, rule.priority);
     let grant_types = included(&mut causes, GRANT_TYPES, &request.grant_types, &rule.grant_types);
+    for unknown in grant_types.iter().filter(|name| !KNOWN_GRANT_TYPES.contains(&name.as_str())) {
+        let why = "is no grant type. Write `authorization_code`, `client_credentials` or `refresh_token`; the other grant \
+                   types of the vendor may be named too, but are not granted";
+        causes.add(GRANT_TYPES, &format!("`{}` {why}", shown(unknown)));
+    }
     let scopes = included(&mut causes, SCOPES, &request.scopes, &rule.scopes);
+    let known = |name: &String| name == EVERY_SCOPE || rule.scopes.contains(name);
+    for unknown in
+        scopes.iter().filter(|name| !known(name) && !scopes::exists(org, &rule.authorization_server_id, name))
+    {
+        causes.add(SCOPES, &format!("{}, or `{EVERY_SCOPE}` for every scope", scopes::unknown(unknown)));
+    }
     let people = read_people(org, &mut causes, request, &rule.people, &grant_types);
     refuse_other_conditions(&mut causes, request);
     let given = &request.access_token_lifetime_minutes;

@@ -1,7 +1,8 @@
 //! Scopes of authorization servers.
 
+use tenterhook_contract::{id::AuthorizationServerId, problem::shown};
 use tenterhook_model::Scope;
-use tenterhook_platform::Platform;
+use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
@@ -106,6 +107,17 @@ pub async fn delete(
     })
     .await
     .map(drop)
+}
+
+/// Whether an authorization server has a scope with this name. A condition may name a scope that is deleted later; it is
+/// refused only where it is written anew.
+pub(crate) fn exists(org: &OrgSnapshot, server: &AuthorizationServerId, name: &str) -> bool {
+    org.configuration.scopes.below(server).any(|scope| scope.name == name)
+}
+
+/// The text about a scope in a condition that does not exist.
+pub(crate) fn unknown(name: &str) -> String {
+    format!("The authorization server has no scope `{}`. Write names of its scopes", shown(name))
 }
 
 /// Reads a request over `scope`. Texts are replaced; any other member that is absent keeps its default or its stored value.

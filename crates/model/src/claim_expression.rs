@@ -34,3 +34,14 @@ pub fn is_expression(expression: &str) -> bool {
         || matches!(expression, "app.clientId" | "app.name")
         || expression.strip_prefix("user.").is_some_and(attribute)
 }
+
+/// The profile attribute that an expression names: not `id`, which is no attribute.
+///
+/// ```
+/// use tenterhook_model::user_attribute;
+/// assert_eq!(user_attribute(" user.costCenter"), Some("costCenter"));
+/// assert_eq!((user_attribute("user.id"), user_attribute("app.name")), (None, None));
+/// ```
+pub fn user_attribute(expression: &str) -> Option<&str> {
+    expression.trim().strip_prefix("user.").filter(|name| *name != "id")
+}

@@ -29,7 +29,7 @@ use tenterhook_contract::Secret;
 pub use api_error::{ErrorBody, ErrorCode};
 pub use api_token::ApiToken;
 pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget, KeyRotation, Scope, SigningKey};
-pub use claim_expression::{evaluate, is_expression};
+pub use claim_expression::{evaluate, is_expression, user_attribute};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
 pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite};
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};

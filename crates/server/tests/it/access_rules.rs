@@ -280,3 +280,63 @@ async fn deleting_a_hook_takes_it_out_of_the_rules_that_name_it() {
     assert_eq!(world.client_credentials().await.status, 200, "the flow runs without it");
     assert_eq!(world.events("policy.rule.update").await.len(), before + 2, "the deletion's and ours");
 }
+
+/// What the vendor's clients send is accepted, also where this server does not grant it.
+#[tokio::test]
+async fn a_rule_may_name_every_grant_type_of_the_vendor() {
+    let world = World::start().await;
+    let names = json!([
+        "implicit",
+        "password",
+        "interaction_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:saml2-bearer",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+    ]);
+    let body = with(rule("Imported"), &json!({ "conditions": { "grantTypes": { "include": names } } }));
+    assert_eq!(create(&world, &rules_path(&world), body).await["conditions"]["grantTypes"]["include"], names);
+}
+
+/// A scope, an attribute or a client can be deleted while a condition names it: the object can still be sent back as it was got.
+#[tokio::test]
+async fn what_was_deleted_later_stays_in_conditions_and_is_not_added_anew() {
+    let world = World::start().await;
+    let server = server_path(&world);
+    let scope = create(&world, &format!("{server}/scopes"), json!({ "name": "stock.read" })).await;
+    let schema = "/api/v1/meta/schemas/user/default";
+    let attribute = |value: Value| json!({ "definitions": { "custom": { "properties": { "shoeSize": value } } } });
+    let added = attribute(json!({ "title": "Shoe size", "type": "integer" }));
+    assert_eq!(world.api("POST", schema, Some(&added)).await.status, 200);
+    let client = json!({ "client_name": "Short-lived", "application_type": "service", "grant_types": ["client_credentials"],
+        "response_types": ["token"], "token_endpoint_auth_method": "client_secret_basic" });
+    let client = create(&world, "/oauth2/v1/clients", client).await["client_id"].as_str().unwrap().to_owned();
+    let claim = json!({ "name": "shoe_size", "claimType": "RESOURCE", "value": "user.shoeSize",
+        "conditions": { "scopes": ["stock.read"] } });
+    let body = with(rule("Stock"), &json!({ "conditions": { "scopes": { "include": ["stock.read"] } } }));
+    let clients = json!({ "conditions": { "clients": { "include": [client] } } });
+    let mut objects = Vec::new();
+    for (path, body) in [
+        (format!("{server}/claims"), claim),
+        (rules_path(&world), body),
+        (format!("{server}/policies"), with(policy("Stock"), &clients)),
+    ] {
+        let made = create(&world, &path, body).await;
+        objects.push((format!("{path}/{}", made["id"].as_str().unwrap()), made));
+    }
+    let id = scope["id"].as_str().unwrap();
+    assert_eq!(world.api("DELETE", &format!("{server}/scopes/{id}"), None).await.status, 204);
+    assert_eq!(world.api("POST", schema, Some(&attribute(Value::Null))).await.status, 200);
+    assert_eq!(world.api("POST", &format!("/oauth2/v1/clients/{client}/lifecycle/deactivate"), None).await.status, 204);
+    assert_eq!(world.api("DELETE", &format!("/oauth2/v1/clients/{client}"), None).await.status, 204);
+    for (path, made) in &objects {
+        let put = world.api("PUT", path, Some(made)).await;
+        assert_eq!(put.status, 200, "{path}: {}", put.text());
+    }
+    let (path, _) = &objects[1];
+    let other = json!({ "name": "Stock", "conditions": { "scopes": { "include": ["*"] } } });
+    assert_eq!(world.api("PUT", path, Some(&other)).await.status, 200);
+    let why = "conditions.scopes.include: The authorization server has no scope `stock.read`. Write names of its scopes, or `*` \
+               for every scope";
+    assert_eq!(causes(&world, "PUT", path, &objects[1].1).await, [why], "it was taken out, and is not put in again");
+}

@@ -96,6 +96,12 @@ pub(crate) fn resources(world: &World) -> Vec<Resource> {
                 ("/claimType", json!("RESOURCE"), "alwaysIncludeInToken: The claims of an access token"),
                 ("/alwaysIncludeInToken", json!("no"), "alwaysIncludeInToken: The field has an invalid value"),
                 ("/conditions/groups", json!(["x"]), "conditions.groups: The member is not supported"),
+                (
+                    "/conditions/scopes",
+                    json!(["profile", "none"]),
+                    "conditions.scopes: The authorization server has no scope `none`",
+                ),
+                ("/value", json!("user.shoeSize"), "value: Users have no attribute `shoeSize`"),
             ],
         },
         Resource {
@@ -109,6 +115,11 @@ pub(crate) fn resources(world: &World) -> Vec<Resource> {
                 ("/type", json!("OKTA_SIGN_ON"), "type: Only `OAUTH_AUTHORIZATION_POLICY`"),
                 ("/conditions/clients", json!({}), "conditions.clients.include: Name client ids"),
                 ("/conditions/clients/include", json!([]), "conditions.clients.include: Name at least one"),
+                (
+                    "/conditions/clients/include",
+                    json!(["0oaaaaaaaaaaaaaaaaaa"]),
+                    "conditions.clients.include: There is no client `0oaaaaaaaaaaaaaaaaaa`",
+                ),
                 ("/conditions/clients/exclude", json!(["x"]), "conditions.clients.exclude: The member is not"),
                 ("/conditions/people", json!({ "users": 1 }), "conditions.people: The member is not supported"),
             ],
@@ -136,6 +147,16 @@ pub(crate) fn resources(world: &World) -> Vec<Resource> {
                 ("/type", json!("SIGN_ON"), "type: Only `RESOURCE_ACCESS`"),
                 ("/conditions/scopes", json!({}), "conditions.scopes.include: The field cannot be left blank"),
                 ("/conditions/grantTypes", json!({}), "conditions.grantTypes.include: The field cannot be left blank"),
+                (
+                    "/conditions/grantTypes/include",
+                    json!(["implicit", "banana"]),
+                    "conditions.grantTypes.include: `banana` is no grant type. Write `authorization_code`",
+                ),
+                (
+                    "/conditions/scopes/include",
+                    json!(["openid", "none"]),
+                    "conditions.scopes.include: The authorization server has no scope `none`",
+                ),
                 ("/conditions/people", json!({}), "conditions.people.users.include: Name user ids"),
                 ("/conditions/risk", json!({ "level": "LOW" }), "conditions.risk: The member is not supported"),
                 ("/actions/token/lifetime", json!(5), "actions.token.lifetime: The member is not supported"),
