@@ -69,7 +69,10 @@ pub async fn sign_in(
     let user = match user {
         Some(user) if fits && user.status == UserStatus::Active => user,
         other => {
-            platform.log_refusal(&org.org.id, caller, login_actor(other.as_ref(), login), Refusal::InvalidCredentials);
+            // Only the log says why: a stranger must not learn which logins exist, or that a password was guessed.
+            let status = other.as_ref().filter(|_| fits).map(|user| user.status);
+            let refusal = status.map_or(Refusal::InvalidCredentials, Refusal::NotActive);
+            platform.log_refusal(&org.org.id, caller, login_actor(other.as_ref(), login), refusal);
             return Ok(SignedIn::No);
         }
     };

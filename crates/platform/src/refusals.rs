@@ -10,8 +10,11 @@ use std::{
     time::Duration,
 };
 
-use tenterhook_contract::{id::OrgId, party::Actor};
-use tenterhook_model::{DebugData, LogClient, LogResult};
+use tenterhook_contract::{
+    id::OrgId,
+    party::{Actor, Target},
+};
+use tenterhook_model::{DebugData, LogClient, LogResult, UserStatus};
 use tokio::time::Instant;
 
 use crate::{
@@ -65,8 +68,46 @@ pub enum Refusal {
     InvalidCredentials,
     /// A sign-in after too many attempts.
     TooManyAttempts,
+    /// A sign-in with the right password of a user with this status, which is not the active one.
+    NotActive(UserStatus),
     /// A request beyond the rate limit of the management API.
     RateLimit,
+    /// A request of an OAuth client to this endpoint, with the reason: an OAuth error code or the vendor's word.
+    Client(ClientEndpoint, &'static str),
+}
+
+/// An endpoint at which OAuth clients are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientEndpoint {
+    /// Authorization requests.
+    Authorize,
+    /// Token requests.
+    Token,
+    /// Introspection.
+    Introspect,
+    /// Revocation.
+    Revoke,
+}
+
+impl ClientEndpoint {
+    /// Event type and display message of its refusals. The vendor has no event type for introspection.
+    fn event(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Authorize => ("app.oauth2.as.authorize", "OAuth2 authorization request"),
+            Self::Token => ("app.oauth2.as.token.grant", "OAuth2 token request"),
+            Self::Introspect => ("app.oauth2.as.token.introspect", "OAuth2 token introspection request"),
+            Self::Revoke => ("app.oauth2.as.token.revoke", "OAuth2 token revocation request"),
+        }
+    }
+}
+
+/// What an event of a refusal has besides the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusalDetails {
+    /// What the request was about.
+    pub target: Option<Target>,
+    /// Further debug data; each value is cut to 200 characters. No secret of the client.
+    pub debug_data: Vec<(&'static str, String)>,
 }
 
 /// The bounds of a node.
@@ -94,13 +135,16 @@ impl Refusal {
     /// Sets the outcome of the event to this refusal.
     fn told_in(self, event: Event<'_>) -> Event<'_> {
         let (event_type, message) = match self {
-            Self::InvalidCredentials | Self::TooManyAttempts => SESSION_START,
+            Self::InvalidCredentials | Self::TooManyAttempts | Self::NotActive(_) => SESSION_START,
             Self::RateLimit => RATE_LIMIT_VIOLATION,
+            Self::Client(endpoint, _) => endpoint.event(),
         };
         let (result, reason) = match self {
             Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS".into())),
             Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS".into())),
+            Self::NotActive(status) => (LogResult::Failure, Some(status.as_str().into())),
             Self::RateLimit => (LogResult::RateLimit, None),
+            Self::Client(_, reason) => (LogResult::Failure, Some(reason.into())),
         };
         event.named(event_type, message).ended(result, reason)
     }
@@ -209,17 +253,36 @@ impl<K: Eq + Hash> Allowances<K> {
 impl Platform {
     /// Logs the refusal of a request without a valid token or session, within the bounds of such events.
     pub fn log_refusal(&self, org: &OrgId, caller: &Caller, actor: Actor, refusal: Refusal) {
+        self.log_detailed_refusal(org, caller, actor, refusal, &RefusalDetails::default());
+    }
+
+    /// The same with what else is known of the request.
+    pub fn log_detailed_refusal(
+        &self,
+        org: &OrgId,
+        caller: &Caller,
+        actor: Actor,
+        refusal: Refusal,
+        details: &RefusalDetails,
+    ) {
         if !self.refusals().admit(org, caller.network(), refusal, Instant::now()) {
             return;
         }
         let (id, path) = (caller.request_id.as_str(), short(&caller.path));
         let url = logged_url(&caller.path, caller.query.as_deref());
-        let debug_data =
+        let mut debug_data: DebugData<'_> =
             [("requestId", id.into()), ("requestUri", path.into()), ("url", short(&url).to_owned().into())].into();
+        for (name, value) in &details.debug_data {
+            debug_data.put(*name, short(value));
+        }
         let client =
             LogClient { user_agent: caller.user_agent.as_deref().map(short).map(Into::into), ..caller.log_client() };
         let event = Event::of_caller(self.stamp(), org, caller, actor).by(Some(client));
-        self.log_event(refusal.told_in(event.with_debug_data(debug_data)));
+        let event = event.with_debug_data(debug_data).about(details.target.iter().map(Cow::Borrowed));
+        let event = refusal.told_in(event).build();
+        // One line for each event: bounded as they are, and without anything that the client has chosen.
+        tracing::info!(org = %org, request_id = id, event = %event.event_type, reason = event.reason.as_deref(), "request.refused");
+        self.log().append(&event);
     }
 
     /// Writes an event for each kind of refusal with dropped events: `events` of them, from `networks` (at most 1,000

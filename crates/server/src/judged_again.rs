@@ -19,7 +19,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use hyper::body::{Frame, SizeHint};
-use tenterhook_platform::{OrgSnapshot, StoreError};
+use tenterhook_flows::oauth::error::RefusedClient;
+use tenterhook_platform::{Caller, OrgSnapshot, StoreError};
 use tokio::time::Instant;
 
 use crate::{App, error::ApiError, pace::longer};
@@ -45,8 +46,18 @@ pub(crate) fn marked(mut response: Response, lacking: bool, unanswered: Unanswer
 }
 
 /// Evaluates a request again if it failed because an object is lacking and a newer configuration is stored. If the
-/// store cannot be checked, the answer is that the store is not available.
+/// store cannot be checked, the answer is that the store is not available. A refused client is logged when the answer is final.
 pub(crate) async fn judged_again(State(app): State<App>, request: Request, next: Next) -> Response {
+    let org = request.extensions().get::<Arc<OrgSnapshot>>().map(|snapshot| snapshot.org.id.clone());
+    let of = org.zip(request.extensions().get::<Caller>().cloned());
+    let mut response = judged(&app, request, next).await;
+    if let (Some(refused), Some((org, caller))) = (response.extensions_mut().remove::<RefusedClient>(), of) {
+        refused.log(&app.platform, &org, &caller);
+    }
+    response
+}
+
+async fn judged(app: &App, request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let Some(seen) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
         return ApiError::UnknownPath.into_response();

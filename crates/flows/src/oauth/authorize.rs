@@ -10,12 +10,13 @@ use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
     issuer,
+    refusals::ClientEndpoint,
 };
 use tenterhook_store::StoreError;
 
 use super::{
     client,
-    error::{Fault, OAuthError, OAuthErrorCode},
+    error::{Fault, OAuthError, OAuthErrorCode, RefusedClient},
     mint::{self, Minting, freeze},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
@@ -56,6 +57,8 @@ pub enum AuthorizeAnswer {
         parameters: BTreeMap<&'static str, String>,
         /// The cause of the error, if it is one.
         fault: Option<Fault>,
+        /// The refused client, if there is an event of it to log.
+        refused: Option<RefusedClient>,
     },
     /// Too many calls of inline hooks are open. Neither a code nor an error is sent to the client.
     TurnedAway,
@@ -88,7 +91,7 @@ pub async fn authorize(
         Err(error) => return AuthorizeAnswer::Page(error),
     };
     let mut answer = BTreeMap::from([("iss", issuer(org, server))]);
-    let mut fault = None;
+    let (mut fault, mut refused) = (None, None);
     match authorize_checked(platform, org, server, caller, parameters, session, &checked).await {
         Ok(Some(code)) => drop(answer.insert("code", code)),
         Ok(None) => {
@@ -96,7 +99,9 @@ pub async fn authorize(
         }
         Err(OAuthError { fault: Fault::TurnedAway, .. }) => return AuthorizeAnswer::TurnedAway,
         Err(error) => {
+            let error = error.of_client(checked.client, ClientEndpoint::Authorize, parameters);
             error.log();
+            refused = error.refused_client().cloned();
             fault = Some(error.fault);
             answer.insert("error", error.code.as_str().to_owned());
             answer.insert("error_description", error.description);
@@ -110,6 +115,7 @@ pub async fn authorize(
         mode: checked.mode,
         parameters: answer,
         fault,
+        refused,
     }
 }
 
@@ -150,7 +156,8 @@ async fn authorize_checked(
         user: Some(&user.id),
         scopes: &scopes,
     };
-    let (policy, rule) = choose(&org.configuration, question).ok_or_else(denied)?;
+    let (policy, rule) = choose(&org.configuration, question)
+        .ok_or_else(|| denied().of_client(client, ClientEndpoint::Authorize, parameters).for_user(&user))?;
     let offline = scopes.iter().any(|scope| scope == "offline_access")
         && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
     let (unix_ms, random) = platform.id_parts();
@@ -272,6 +279,15 @@ fn check_client<'a>(
     let client = client(org, parameters.require("client_id")?).ok_or_else(|| {
         OAuthError::of_configuration(OAuthErrorCode::InvalidClient, "Invalid value for 'client_id' parameter.")
     })?;
+    check_redirect(client, caller, parameters)
+        .map_err(|error| error.of_client(client, ClientEndpoint::Authorize, parameters))
+}
+
+fn check_redirect<'a>(
+    client: &'a OAuthClient,
+    caller: &Caller,
+    parameters: &'a Parameters,
+) -> Result<Checked<'a>, OAuthError> {
     let redirect_uri = parameters.require("redirect_uri")?;
     if !is_registered(client, redirect_uri) {
         return Err(OAuthError::of_configuration(

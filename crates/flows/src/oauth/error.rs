@@ -2,8 +2,19 @@
 
 use std::fmt;
 
-use tenterhook_contract::without_controls;
+use tenterhook_contract::{id::OrgId, party::Actor, without_controls};
+use tenterhook_model::{OAuthClient, User};
+use tenterhook_platform::{
+    Caller, Platform,
+    events::{app_target, client_actor, user_actor},
+    refusals::{ClientEndpoint, Refusal, RefusalDetails},
+};
 use tenterhook_store::StoreError;
+
+use super::parameters::Parameters;
+
+/// The vendor's reason of an event when no rule of a policy matches.
+const NO_MATCHING_POLICY: &str = "no_matching_policy";
 
 /// The registered code of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +95,25 @@ pub struct OAuthError {
     pub fault: Fault,
     /// What failed, for the log alone: [`OAuthError::log`].
     failure: Option<Failure>,
+    /// The refused client, for the System Log alone.
+    refused: Option<Box<RefusedClient>>,
+}
+
+/// A refused request of a client that exists, for the System Log. Whoever answers the request logs it once the answer is final:
+/// another node may have just created what the request lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedClient {
+    actor: Actor,
+    refusal: Refusal,
+    details: RefusalDetails,
+}
+
+impl RefusedClient {
+    /// Writes the event, within the bounds of events that anybody can cause.
+    pub fn log(&self, platform: &Platform, org: &OrgId, caller: &Caller) {
+        let Self { actor, refusal, details } = self;
+        platform.log_detailed_refusal(org, caller, actor.clone(), *refusal, details);
+    }
 }
 
 /// A failure of the server, as the log says it.
@@ -127,6 +157,7 @@ impl OAuthError {
             description: without_controls(description.into().into()).into_owned(),
             fault: Fault::Request,
             failure: None,
+            refused: None,
         }
     }
 
@@ -165,6 +196,44 @@ impl OAuthError {
 
     fn failed(self, event: FailureEvent, error: &dyn fmt::Display) -> Self {
         Self { failure: Some(Failure { event, error: error.to_string() }), ..self }
+    }
+
+    /// Notes for the System Log which client was refused where. Nothing is noted of a failure of the server, of the refusal of a
+    /// hook, which has events of its own, and of a user who must sign in first.
+    pub(crate) fn of_client(mut self, client: &OAuthClient, endpoint: ClientEndpoint, parameters: &Parameters) -> Self {
+        let is_refusal = matches!(self.fault, Fault::Request | Fault::Configuration)
+            && !matches!(self.code, OAuthErrorCode::ServerError | OAuthErrorCode::LoginRequired);
+        if !is_refusal || self.refused.is_some() {
+            return self;
+        }
+        let reason = match self.code {
+            OAuthErrorCode::AccessDenied => NO_MATCHING_POLICY,
+            code => code.as_str(),
+        };
+        let mut debug_data = Vec::new();
+        for (name, parameter) in [("grantType", "grant_type"), ("requestedScopes", "scope")] {
+            debug_data.extend(parameters.owned(parameter).map(|value| (name, value)));
+        }
+        debug_data.push(("errorMessage", self.description.clone()));
+        self.refused = Some(Box::new(RefusedClient {
+            actor: client_actor(client),
+            refusal: Refusal::Client(endpoint, reason),
+            details: RefusalDetails { target: Some(app_target(client)), debug_data },
+        }));
+        self
+    }
+
+    /// Notes for the System Log that the client was refused for this user.
+    pub(crate) fn for_user(mut self, user: &User) -> Self {
+        if let Some(refused) = &mut self.refused {
+            refused.actor = user_actor(user);
+        }
+        self
+    }
+
+    /// The client that was refused, where there is an event of it to log.
+    pub fn refused_client(&self) -> Option<&RefusedClient> {
+        self.refused.as_deref()
     }
 
     /// Logs the failure that the error is about, if it is about one: called once, where the error becomes an answer.

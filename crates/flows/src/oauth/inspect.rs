@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tenterhook_contract::Timestamp;
 use tenterhook_model::{AuthorizationServer, ClaimTarget, RefreshTokenState, UserStatus};
-use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer};
+use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer, refusals::ClientEndpoint};
 
 use super::{
     claims::add_defined,
@@ -21,7 +21,7 @@ pub async fn introspect(
     parameters: &Parameters,
     authorization: Option<&str>,
 ) -> Result<Value, OAuthError> {
-    let client = authenticate(org, parameters, authorization)?;
+    let client = authenticate(org, parameters, authorization, ClientEndpoint::Introspect)?;
     let token = parameters.require("token")?;
     if let Some(claims) = live_access_token(platform, org, server, token).await? {
         let scope = claims
@@ -75,7 +75,7 @@ pub async fn revoke(
     parameters: &Parameters,
     authorization: Option<&str>,
 ) -> Result<(), OAuthError> {
-    let client = authenticate(org, parameters, authorization)?;
+    let client = authenticate(org, parameters, authorization, ClientEndpoint::Revoke)?;
     let token = parameters.require("token")?;
     if let Some(claims) = live_access_token(platform, org, server, token).await? {
         if claims.get("cid").and_then(Value::as_str) == Some(client.id.as_str())

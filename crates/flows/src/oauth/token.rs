@@ -15,6 +15,7 @@ use tenterhook_model::{
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     entropy::{code_challenge, random_token, sha256_hex},
+    refusals::ClientEndpoint,
 };
 
 use crate::commitment::Commitment;
@@ -119,7 +120,13 @@ async fn issue_uncounted(
     authorization: Option<&str>,
     commitment: &Commitment,
 ) -> Result<TokenAnswer, OAuthError> {
-    let client = authenticate(org, parameters, authorization)?;
+    let client = authenticate(org, parameters, authorization, ClientEndpoint::Token)?;
+    let request = Request { org, server, caller, parameters, client, commitment };
+    grant(platform, &request).await.map_err(|error| error.of_client(client, ClientEndpoint::Token, parameters))
+}
+
+async fn grant(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
+    let Request { caller, parameters, client, .. } = *request;
     let grant_type = parameters.require("grant_type")?;
     if !matches!(grant_type, "client_credentials" | "authorization_code" | "refresh_token") {
         let text = format!("The grant type is not supported: {}", grant_type.chars().take(100).collect::<String>());
@@ -130,11 +137,10 @@ async fn issue_uncounted(
         return Err(OAuthError::of_configuration(OAuthErrorCode::UnauthorizedClient, text));
     }
     parameters.check_sent(caller)?;
-    let request = Request { org, server, caller, parameters, client, commitment };
     match grant_type {
-        "client_credentials" => client_credentials(platform, &request).await,
-        "authorization_code" => redeem_code(platform, &request).await,
-        _ => refresh(platform, &request).await,
+        "client_credentials" => client_credentials(platform, request).await,
+        "authorization_code" => redeem_code(platform, request).await,
+        _ => refresh(platform, request).await,
     }
 }
 
@@ -281,7 +287,8 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
     // Rules name the grant that began the family; a refresh is not a separate grant in rules.
     let question_of_code = PolicyQuestion { grant_type: "authorization_code", ..question };
     let chosen = choose(&org.configuration, question).or_else(|| choose(&org.configuration, question_of_code));
-    let (policy, rule) = chosen.ok_or_else(denied)?;
+    let (policy, rule) =
+        chosen.ok_or_else(|| denied().of_client(client, ClientEndpoint::Token, parameters).for_user(&user))?;
     let (unix_ms, random) = platform.id_parts();
     let new_id = RefreshTokenId::from_parts(unix_ms, random);
     let minting = Minting {
@@ -467,11 +474,12 @@ fn token_end(rule: &PolicyRule, now: Timestamp, family: Option<Timestamp>) -> Ti
     family.map_or(window, |family| window.min(family))
 }
 
-/// Authenticates the client (RFC 6749 section 2.3): basic, post, or none with PKCE.
+/// Authenticates the client of a request to `endpoint` (RFC 6749 section 2.3): basic, post, or none with PKCE.
 pub(crate) fn authenticate<'a>(
     org: &'a OrgSnapshot,
     parameters: &Parameters,
     authorization: Option<&str>,
+    endpoint: ClientEndpoint,
 ) -> Result<&'a OAuthClient, OAuthError> {
     let posted = parameters.get("client_secret");
     let (method, id, secret) = match (authorization, posted) {
@@ -506,7 +514,7 @@ pub(crate) fn authenticate<'a>(
         }
         (None, Some(_)) => false,
     };
-    if proven { Ok(client) } else { Err(OAuthError::invalid_client()) }
+    if proven { Ok(client) } else { Err(OAuthError::invalid_client().of_client(client, endpoint, parameters)) }
 }
 
 /// Id and secret of a `Basic` header, each form-encoded (RFC 6749 section 2.3.1).

@@ -64,13 +64,27 @@ async fn only_an_active_user_with_the_password_signs_in() {
         ("ada@example.com", ""),
         ("nobody@example.com", PASSWORD),
         ("grace@example.com", PASSWORD),
+        ("grace@example.com", "wrong"),
         ("ada@example.com", &longer),
     ] {
         assert!(matches!(page.sign_in(login, password).await, SignedIn::No), "{login}");
     }
     let mut expected = vec![(LogResult::Success, None); 2];
-    expected.extend(vec![refused("INVALID_CREDENTIALS"); 5]);
+    expected.extend(vec![refused("INVALID_CREDENTIALS"); 3]);
+    // The log says why the right password did not help; with a wrong one the status is no reason.
+    expected.extend([refused("SUSPENDED"), refused("INVALID_CREDENTIALS"), refused("INVALID_CREDENTIALS")]);
     assert_eq!(page.events().await, expected);
+}
+
+#[tokio::test]
+async fn the_log_says_that_a_right_password_has_expired() {
+    let page = Page::open().await;
+    let (rig, administrator) = (&page.rig, page.rig.administrator().await);
+    users::transition(&rig.platform, &administrator, "ada@example.com", UserTransition::ExpirePassword).await.unwrap();
+    for password in [PASSWORD, "wrong"] {
+        assert!(matches!(page.sign_in("ada@example.com", password).await, SignedIn::No));
+    }
+    assert_eq!(page.events().await, [refused("PASSWORD_EXPIRED"), refused("INVALID_CREDENTIALS")]);
 }
 
 #[tokio::test]

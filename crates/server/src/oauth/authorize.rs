@@ -24,7 +24,7 @@ use tenterhook_platform::{Caller, OrgSnapshot, entropy::random_token};
 use url::Url;
 
 use super::{
-    errors::{RequestProblem, page_away, problem},
+    errors::{RequestProblem, page_away, problem, to_log},
     pages::{FormPost, SignIn, form_targets, page},
     query, server,
     token::{form, form_bytes, taken_apart},
@@ -69,8 +69,9 @@ async fn authorize(
         AuthorizeAnswer::SignIn { login_hint } => {
             sign_in_page(&app, &org, &caller, &name, &query, login_hint.as_deref().unwrap_or_default(), None)
         }
-        AuthorizeAnswer::Redirect { redirect_uri, mode, parameters, fault } => {
+        AuthorizeAnswer::Redirect { redirect_uri, mode, parameters, fault, refused } => {
             let response = redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>());
+            let response = to_log(response, refused.as_ref());
             marked(response, fault == Some(Fault::Configuration), page_away)
         }
     })

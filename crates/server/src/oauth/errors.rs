@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::Serialize;
-use tenterhook_flows::oauth::error::{Fault, OAuthError, OAuthErrorCode};
+use tenterhook_flows::oauth::error::{Fault, OAuthError, OAuthErrorCode, RefusedClient};
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_platform::StoreError;
 
@@ -71,7 +71,16 @@ pub(super) fn refused(error: &OAuthError) -> Response {
         (_, Fault::Request | Fault::Configuration) => StatusCode::BAD_REQUEST,
     };
     let challenge = (status == StatusCode::UNAUTHORIZED).then(|| "Basic realm=\"token\"".to_owned());
-    marked(json(status, error, challenge), error.fault == Fault::Configuration, away)
+    let response = to_log(json(status, error, challenge), error.refused_client());
+    marked(response, error.fault == Fault::Configuration, away)
+}
+
+/// The answer with the refused client, whose event is logged when the answer is final.
+pub(super) fn to_log(mut response: Response, refused: Option<&RefusedClient>) -> Response {
+    if let Some(refused) = refused {
+        response.extensions_mut().insert(refused.clone());
+    }
+    response
 }
 
 /// An error of a protected resource (RFC 6750 section 3).
@@ -113,7 +122,8 @@ pub(super) fn problem(error: &OAuthError) -> Response {
     };
     let (title, code) = ("This request cannot be answered", error.code.as_str());
     let template = Problem { title, text: &error.description, code };
-    marked(page(status, &template, "'none'"), error.fault == Fault::Configuration, page_away)
+    let response = to_log(page(status, &template, "'none'"), error.refused_client());
+    marked(response, error.fault == Fault::Configuration, page_away)
 }
 
 /// The page for an unavailable store.

@@ -28,6 +28,7 @@ mod places;
 mod plain_text;
 mod preview;
 mod raw_http2;
+mod refused_clients;
 mod secrecy;
 mod server_objects;
 mod signing_keys;
