@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp as Instant;
+use jiff::{Timestamp as Instant, fmt::temporal::Pieces};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A point in time in microseconds since the Unix epoch, UTC.
@@ -70,9 +70,23 @@ impl fmt::Display for Timestamp {
 impl std::str::FromStr for Timestamp {
     type Err = TimestampError;
 
+    /// Reads an RFC 3339 date and time. One in the last hours of the year 9999 is the last moment that
+    /// [`from_micros`](Timestamp::from_micros) can hold.
+    ///
+    /// ```
+    /// use tenterhook_contract::Timestamp;
+    /// let end = Timestamp::from_micros(i64::MAX);
+    /// assert_eq!("9999-12-31T23:59:59Z".parse(), Ok(end));
+    /// assert!("9999-12-32T23:59:59Z".parse::<Timestamp>().is_err());
+    /// ```
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let instant: Instant = text.parse().map_err(|_| TimestampError)?;
-        Ok(Self(instant.as_microsecond()))
+        if let Ok(instant) = text.parse::<Instant>() {
+            return Ok(Self(instant.as_microsecond()));
+        }
+        // The library keeps a margin for time zones at the end of its years.
+        let pieces = Pieces::parse(text).map_err(|_| TimestampError)?;
+        let is_at_the_end = pieces.time().is_some() && pieces.offset().is_some() && pieces.date().year() == 9_999;
+        if is_at_the_end { Ok(Self::from_micros(i64::MAX)) } else { Err(TimestampError) }
     }
 }
 

@@ -99,6 +99,8 @@ async fn the_default_lower_bound_goes_on_from_page_to_page() {
         ("sortOrder=DESCENDING&since=".to_owned(), &["1", "6"]),
         (format!("sortOrder=DESCENDING&until={until}"), &["1", "6"]),
         (format!("until={until}"), &["6", "1"]),
+        ("since=2018-01-01T00:00:00Z&until=9999-12-31T23:59:59Z".to_owned(), &["20", "8", "6", "1"]),
+        ("since=2018-01-01T00:00:00Z&until=9999-12-31T23:59:59.999%2B00:00".to_owned(), &["20", "8", "6", "1"]),
         (format!("sortOrder=DESCENDING&until={}", until.plus_seconds(-5 * 86_400)), &["6", "8"]),
     ] {
         let first = format!("/api/v1/logs?limit=2&{query}");

@@ -166,11 +166,23 @@ async fn profiles_are_judged_by_the_schema_of_their_org() {
     for (attributes, cause) in [
         (json!({ "badge": 1, "tier": "bronze" }), "tier: The field must be one of the values"),
         (json!({ "badge": 1.5 }), "badge: The field must be an integer"),
+        (
+            serde_json::from_str(r#"{"badge": 18446744073709551616}"#).unwrap(),
+            "badge: The field must be an integer that fits",
+        ),
+        (
+            serde_json::from_str(r#"{"badge": -9223372036854775809}"#).unwrap(),
+            "badge: The field must be an integer that fits",
+        ),
         (json!({ "badge": null }), "badge: The field cannot be left blank"),
         (json!({}), "badge: The field cannot be left blank"),
     ] {
         let refused = create("a@x.example", attributes).await;
         assert!(refused.status == 400 && refused.text().contains(cause), "{cause}: {}", refused.text());
+    }
+    for (login, badge) in [("most", json!(u64::MAX)), ("least", json!(i64::MIN))] {
+        let exact = create(&format!("{login}@x.example"), json!({ "badge": badge })).await.json();
+        assert_eq!(exact["profile"]["badge"], badge, "64 bits are kept exactly");
     }
     let created = create("a@x.example", json!({ "badge": 1, "tier": "gold" })).await;
     assert_eq!(created.status, 200, "{}", created.text());
