@@ -35,6 +35,8 @@ pub struct TokenRequest {
     pub owner: Given<String>,
     /// [`CONNECTION`].
     pub connection: Given<String>,
+    /// When it expires, which cannot be changed.
+    pub expires: Given<Timestamp>,
 }
 
 /// A token with its owner.
@@ -158,6 +160,13 @@ pub async fn update(
     });
     causes.only("userId", &request.owner, owner.as_str(), "The owner of a token cannot be changed");
     causes.constant("network.connection", &request.connection, CONNECTION);
+    // As it is shown, to the millisecond.
+    let is_same = |at: Timestamp| token.expires.is_some_and(|expires| expires.to_string() == at.to_string());
+    match request.expires {
+        Given::Absent => {}
+        Given::Is(at) if is_same(at) => {}
+        Given::Is(_) | Given::Wrong => causes.add("expiresAt", "The expiry of a token cannot be changed"),
+    }
     causes.finish()?;
     if !platform.store().rename_api_token(&token.org_id, &token.id, &name).await? {
         return Err(not_found(token.id.as_str()));

@@ -33,6 +33,8 @@ pub struct ClientRequest {
     pub response_types: Given<Vec<String>>,
     /// How it authenticates.
     pub token_endpoint_auth_method: Given<String>,
+    /// The status, which this does not change.
+    pub status: Given<String>,
 }
 
 impl Resource for OAuthClient {
@@ -201,6 +203,9 @@ fn read(submitted: &Submitted<ClientRequest>, client: OAuthClient) -> Result<OAu
     let code = grant_types.iter().any(|grant_type| grant_type == "authorization_code");
     if code && redirect_uris.is_empty() {
         causes.add("redirect_uris", BLANK);
+    }
+    if causes.status(&request.status, client.status) != client.status {
+        causes.add("status", "The status is changed by `lifecycle/activate` and `lifecycle/deactivate`");
     }
     let response_types = read_response_types(&mut causes, &request.response_types, code, credentials);
     causes.finish()?;

@@ -63,7 +63,9 @@ pub async fn create(
     submitted: &Submitted<UserRequest>,
     activate: bool,
 ) -> Result<User, ManagementError> {
-    let UserDraft { profile, password } = UserDraft::read(&administrator.token.org_id, submitted)?;
+    let draft = UserDraft::read(&administrator.token.org_id, submitted)?;
+    draft.check_status(if activate { UserStatus::Active } else { UserStatus::Staged })?;
+    let UserDraft { profile, password, .. } = draft;
     let org = org_of(platform, administrator)?;
     let profile = read_profile(profile.unwrap_or_default(), &org.profile_schema, None)?;
     check_room_for_user(platform, &org).await?;
@@ -149,7 +151,8 @@ pub async fn update(
     submitted: &Submitted<UserRequest>,
     how: ProfileChange,
 ) -> Result<User, ManagementError> {
-    let UserDraft { profile, password } = UserDraft::read(&administrator.token.org_id, submitted)?;
+    let mut draft = UserDraft::read(&administrator.token.org_id, submitted)?;
+    let (profile, password) = (draft.profile.take(), draft.password.take());
     let schema = org_of(platform, administrator)?.profile_schema.clone();
     if profile.is_none() && how == ProfileChange::Replace {
         return Err(ManagementError::field("profile", BLANK));
@@ -157,6 +160,7 @@ pub async fn update(
     // Hashed once, however often the change is judged.
     let password = new_password(platform, &administrator.token.org_id, password).await?;
     let (before, after) = change(platform, administrator, id_or_login, |stored| {
+        draft.check_status(stored.status)?;
         let mut user = stored.clone();
         if let Some(members) = profile.clone() {
             let members = match how {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tenterhook_contract::{Secret, id::OrgId};
+use tenterhook_model::UserStatus;
 use tenterhook_platform::passwords::PASSWORD_BYTES_MAX;
 
 use super::{NewPassword, password_hash::HashRequest};
@@ -32,6 +33,8 @@ pub struct UserRequest {
     pub provider_name: Given<String>,
     /// The id of [`user_type_of`].
     pub user_type: Given<String>,
+    /// The status, which this does not change.
+    pub status: Given<String>,
 }
 
 /// What a request says of a change of a password.
@@ -49,6 +52,7 @@ pub(super) struct UserDraft {
     pub(super) profile: Option<Map<String, Value>>,
     /// The password, where there is one.
     pub(super) password: Option<NewPassword>,
+    status: Given<String>,
 }
 
 /// A change of a password with the old one.
@@ -70,7 +74,15 @@ impl UserDraft {
         causes.constant("credentials.provider.name", &request.provider_name, PROVIDER);
         causes.only("type", &request.user_type, &user_type_of(org), "Types of users are not supported");
         causes.finish()?;
-        Ok(Self { profile, password })
+        Ok(Self { profile, password, status: request.status.clone() })
+    }
+
+    /// Refuses another status than the user has: it would be dropped in silence.
+    pub(super) fn check_status(&self, status: UserStatus) -> Result<(), ManagementError> {
+        let mut causes = Causes::none(MODEL);
+        let why = "The status is changed by `lifecycle` operations, and that of a new user by `activate` in the query";
+        causes.only("status", &self.status, status.as_str(), why);
+        causes.finish()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::id::ApiTokenId;
+use tenterhook_contract::{Timestamp, id::ApiTokenId};
 use tenterhook_management::{
     api_tokens::{self, CONNECTION, TokenDetails, TokenRequest},
     request::Given,
@@ -39,6 +39,9 @@ pub(super) struct TokenBody {
     user_id: Given<String>,
     #[serde(default, deserialize_with = "below")]
     network: NetworkBody,
+    /// When it expires, which cannot be changed.
+    #[serde(default)]
+    expires_at: Given<Timestamp>,
 }
 
 /// From where an API token may be used.
@@ -53,18 +56,8 @@ struct NetworkBody {
 
 impl ResourceBody for TokenBody {
     const MEMBERS: Members = Members {
-        taken: &["name", "userId", "network.connection"],
-        read_only: &[
-            "id",
-            "clientName",
-            "created",
-            "lastUpdated",
-            "lastUsed",
-            "expiresAt",
-            "tokenWindow",
-            "_link",
-            "_links",
-        ],
+        taken: &["name", "userId", "network.connection", "expiresAt"],
+        read_only: &["id", "clientName", "created", "lastUpdated", "lastUsed", "tokenWindow", "_link", "_links"],
         refused: &[
             ("network.include", "Conditions on networks are not supported"),
             ("network.exclude", "Conditions on networks are not supported"),
@@ -73,7 +66,12 @@ impl ResourceBody for TokenBody {
     type Request = TokenRequest;
 
     fn into_request(self) -> TokenRequest {
-        TokenRequest { name: self.name, owner: self.user_id, connection: self.network.connection }
+        TokenRequest {
+            name: self.name,
+            owner: self.user_id,
+            connection: self.network.connection,
+            expires: self.expires_at,
+        }
     }
 }
 

@@ -54,6 +54,10 @@ pub(super) struct ClientBody {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Option<AuthenticationMethod>"))]
     token_endpoint_auth_method: Given<String>,
+    /// That of the client: only `lifecycle` operations change it.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Status>"))]
+    status: Given<String>,
 }
 
 impl ResourceBody for ClientBody {
@@ -65,8 +69,9 @@ impl ResourceBody for ClientBody {
             "grant_types",
             "response_types",
             "token_endpoint_auth_method",
+            "status",
         ],
-        read_only: &["client_id", "client_id_issued_at", "client_secret_expires_at", "status", "_links"],
+        read_only: &["client_id", "client_id_issued_at", "client_secret_expires_at", "_links"],
         refused: &[("client_secret", "The secret is made by the server")],
     };
     type Request = ClientRequest;
@@ -79,6 +84,7 @@ impl ResourceBody for ClientBody {
             grant_types: self.grant_types,
             response_types: self.response_types,
             token_endpoint_auth_method: self.token_endpoint_auth_method,
+            status: self.status,
         }
     }
 }

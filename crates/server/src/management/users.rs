@@ -71,6 +71,10 @@ pub(super) struct UserBody {
     credentials: CredentialsBody,
     #[serde(rename = "type", default, deserialize_with = "below")]
     user_type: UserTypeBody,
+    /// That of the user: only `lifecycle` operations change it.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Status>"))]
+    status: Given<String>,
 }
 
 /// How a user signs in.
@@ -202,10 +206,10 @@ impl ResourceBody for UserBody {
             "credentials.provider.type",
             "credentials.provider.name",
             "type.id",
+            "status",
         ],
         read_only: &[
             "id",
-            "status",
             "created",
             "activated",
             "statusChanged",
@@ -243,6 +247,7 @@ impl ResourceBody for UserBody {
             provider_type: provider.provider_type,
             provider_name: provider.name,
             user_type: self.user_type.id,
+            status: self.status,
         }
     }
 }

@@ -72,6 +72,8 @@ async fn a_token_is_shown_renamed_and_revoked_but_never_told() {
         ("network", json!({ "connection": "ZONE", "include": ["nzo1"] }), "network.include: Conditions on networks"),
         ("network", json!({ "connection": "ZONE" }), "network.connection: Only `ANYWHERE`"),
         ("scopes", json!(["all"]), "scopes: The member is not supported"),
+        ("expiresAt", json!("2030-01-01T00:00:00.000Z"), "expiresAt: The expiry of a token cannot be changed"),
+        ("expiresAt", json!("soon"), "expiresAt: The expiry of a token cannot be changed"),
     ] {
         let mut body = body.clone();
         body[member] = value;
@@ -126,6 +128,7 @@ async fn the_last_use_is_noted_and_an_expired_token_is_unknown() {
     .await;
     assert_eq!(shown["lastUpdated"], shown["lastUsed"]);
     assert_eq!(shown["expiresAt"], json!(now.plus_seconds(600)));
+    assert_eq!(world.api("PUT", &path, Some(&shown)).await.status, 200, "what was got can be sent back");
     assert_eq!(status_with(&world, "valid-marked-secret").await, 200);
     assert_eq!(world.api("GET", &path, None).await.json(), shown, "once a minute");
 }

@@ -169,8 +169,9 @@ pub(crate) fn resources(world: &World) -> Vec<Resource> {
                 "client_name": "Pages", "application_type": "browser", "redirect_uris": ["https://shop.example.com/cb"],
                 "grant_types": ["authorization_code"], "response_types": ["code"], "token_endpoint_auth_method": "none",
             }),
-            read_only: &["/client_id", "/client_id_issued_at", "/status", "/_links"],
+            read_only: &["/client_id", "/client_id_issued_at", "/_links"],
             refused: vec![
+                ("/status", json!("INACTIVE"), "status: The status is changed by"),
                 ("/application_type", json!("toaster"), "application_type: Write"),
                 ("/response_types", json!(["token"]), "response_types: Write"),
                 ("/response_types", json!([]), "response_types: `authorization_code` needs"),

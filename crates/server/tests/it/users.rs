@@ -104,6 +104,7 @@ async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
         ),
         ("/groupIds", json!(["00g1"]), "groupIds: Groups are not supported"),
         ("/type", json!({ "id": "otyfnly5cQjJT9PnR0g4" }), "type: Types of users are not supported"),
+        ("/status", json!("STAGED"), "status: The status is changed by `lifecycle`"),
         ("/realmId", json!("guo1"), "realmId: Realms are not supported"),
         ("/profile/password", json!("x"), "profile.password: The password is not an attribute"),
         ("/profle", json!({ "city": "Lagos" }), "profle: The member is not supported"),
@@ -125,7 +126,9 @@ async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
     for (name, value) in [("nickName", json!("Ace")), ("timezone", json!("Africa/Lagos")), ("level", json!(3))] {
         body["profile"][name] = value;
     }
-    for (name, value) in [("id", json!("00u1")), ("status", json!("STAGED")), ("_links", json!({ "self": 1 }))] {
+    for (name, value) in
+        [("id", json!("00u1")), ("created", json!("2001-01-01T00:00:00.000Z")), ("_links", json!({ "self": 1 }))]
+    {
         body[name] = value;
     }
     let created = world.api("POST", "/api/v1/users", Some(&body)).await;
@@ -133,7 +136,20 @@ async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
     let created = created.json();
     assert_eq!(created["profile"], body["profile"], "as it was written, and nothing beside it");
     assert_eq!(created["credentials"], body["credentials"]);
-    assert_eq!(created["status"], "ACTIVE", "read-only members are passed over");
+    assert_ne!(
+        (&created["id"], &created["created"]),
+        (&body["id"], &body["created"]),
+        "read-only members are passed over"
+    );
+    let path = format!("/api/v1/users/{}", created["id"].as_str().unwrap());
+    for method in ["PUT", "POST"] {
+        let sent_back = world.api(method, &path, Some(&created)).await;
+        assert_eq!(sent_back.status, 200, "what was got can be sent back: {}", sent_back.text());
+        let mut other = created.clone();
+        other["status"] = json!("SUSPENDED");
+        let refused = world.api(method, &path, Some(&other)).await;
+        assert!(refused.status == 400 && refused.text().contains("status: The status is"), "{}", refused.text());
+    }
     for (query, cause) in
         [("activate=maybe", "activate: "), ("provider=true", "provider: "), ("nextLogin=changePassword", "nextLogin: ")]
     {
