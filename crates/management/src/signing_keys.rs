@@ -167,8 +167,8 @@ pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
     let before = mem::take(&mut due.0);
     let mut rotated = 0;
     for id in orgs {
-        // Nothing of a suspended org runs, so none is loaded for it.
-        if platform.org_status(&id) == Some(OrgStatus::Suspended) {
+        // Nothing of such an org runs, so none is loaded for it.
+        if platform.org_status(&id).is_some_and(|status| status != OrgStatus::Active) {
             continue;
         }
         let snapshot = match platform.load_org(&id).await {

@@ -49,6 +49,9 @@ pub enum OrgStatus {
     Active,
     /// Every request is refused and nothing of the org runs; its data is kept.
     Suspended,
+    /// The stored status, or another member of the stored row, is damaged: the org is out of service until it is resumed. Never
+    /// stored.
+    Unreadable,
 }
 
 impl OrgStatus {
@@ -57,6 +60,7 @@ impl OrgStatus {
         match self {
             Self::Active => "ACTIVE",
             Self::Suspended => "SUSPENDED",
+            Self::Unreadable => "UNREADABLE",
         }
     }
 }

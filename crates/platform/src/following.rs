@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::id::OrgId;
-use tenterhook_model::{Configuration, ConfigurationVersion, ConfigurationWrite};
+use tenterhook_model::{Configuration, ConfigurationVersion, ConfigurationWrite, OrgStatus};
 use tenterhook_store::{ChangePosition, Changes, Notices, StoreError};
 use tokio::time::Instant;
 
@@ -267,6 +267,9 @@ impl Platform {
             Some(host) => format!("https://{host}").into(),
             None => Arc::clone(&self.settings().base_url),
         };
+        if org.status == OrgStatus::Unreadable {
+            return Err(StoreError::Unreadable { what: "org", why: "its row is damaged".to_owned() });
+        }
         let made_with = (&self.hook_types, self.transport());
         let snapshot = Arc::new(OrgSnapshot::prepare(org, base_url, read, made_with, (previous, &room.turns))?);
         room.put(Arc::clone(&snapshot));

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select,
+    QuerySelect as _, QueryTrait as _, Select,
     sea_query::{Expr, ExprTrait as _, OnConflict},
 };
 use serde::Deserialize;
@@ -81,14 +81,15 @@ impl Store {
         let mut newest: HashMap<(String, String), Timestamp> = HashMap::new();
         let mut after: Option<(String, String)> = None;
         loop {
-            let rows = signing_keys(after.as_ref())
-                .into_tuple::<(String, String, String)>()
-                .all(&self.connections.reader)
-                .await?;
-            let Some((org, id, _)) = rows.last() else { break };
-            after = Some((org.clone(), id.clone()));
-            for (org, _, document) in rows {
+            let rows = self.connections.reader.query_all(signing_keys(after.as_ref()).as_query()).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some((last.try_get_by_index(0)?, last.try_get_by_index(1)?));
+            for row in rows {
                 // One that cannot be read puts its org out of service; here it only has no time.
+                let (Ok(org), Ok(document)) = (row.try_get_by_index::<String>(0), row.try_get_by_index::<String>(2))
+                else {
+                    continue;
+                };
                 let Ok(key) = serde_json::from_str::<KeyTime>(&document) else { continue };
                 let known = newest.entry((org, key.authorization_server_id)).or_insert(key.created);
                 *known = (*known).max(key.created);

@@ -97,7 +97,9 @@ impl From<DbErr> for StoreError {
         // Error texts of the database name tables and constraints; values are bound parameters, so they are not in
         // them.
         let text = error.to_string();
-        if is_outcome_unknown(&error) {
+        if is_of_a_row(&error) {
+            Self::Unreadable { what: "row", why: text }
+        } else if is_outcome_unknown(&error) {
             Self::Unknown(text)
         } else if is_for_the_moment(&error) {
             Self::Unavailable(text)
@@ -105,6 +107,13 @@ impl From<DbErr> for StoreError {
             Self::Database(text)
         }
     }
+}
+
+/// Whether a value of a row that was read is not of its column's type. An embedded database stores values of any type in any
+/// column. The error's text names the types and never the value.
+fn is_of_a_row(error: &DbErr) -> bool {
+    let is_of_driver = matches!(of_driver(error), Some(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)));
+    is_of_driver || matches!(error, DbErr::Type(_) | DbErr::TryIntoErr { .. })
 }
 
 /// Whether a retry may succeed: there is no connection, none became free in time, the database accepts no changes at

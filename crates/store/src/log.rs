@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    Statement, Value,
+    QueryResult, Statement, Value,
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
 use tenterhook_model::{LogCursor, LogEvent, LogFilter, LogPage, LogQuery, LogResult};
@@ -23,8 +23,8 @@ use crate::{
 /// Sizes of the successive scans for one page when no index serves the filter.
 const SCANNED: [u64; 3] = [300, 1_200, 3_500];
 
-/// An event in its place.
-type Placed = (LogCursor, LogEvent<'static>);
+/// An event in its place, or why it cannot be read: then it only takes its place, so that no event behind it is passed over.
+pub(crate) type Placed = (LogCursor, Result<LogEvent<'static>, StoreError>);
 
 impl Store {
     /// How many events the org has whose type begins with `family`. Reads them all: for checks, not for pages.
@@ -90,8 +90,26 @@ async fn page(reader: &impl ConnectionTrait, query: &LogQuery, reads_old: bool) 
     placed.truncate(limit);
     let last = placed.last().map(|(cursor, _)| *cursor);
     let next = if full { last.or(query.after) } else { scanned.or(last).or(query.after) };
-    let events = placed.into_iter().map(|(_, event)| event).collect();
+    let events = readable(&query.org_id, placed);
     Ok(LogPage { events, next, more: full || scanned.is_some() })
+}
+
+/// The events that can be read. The others are left out and logged.
+fn readable(org: &OrgId, placed: Vec<Placed>) -> Vec<LogEvent<'static>> {
+    let (mut events, mut left_out, mut first) = (Vec::with_capacity(placed.len()), 0, None);
+    for (place, event) in placed {
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) => {
+                left_out += 1;
+                first.get_or_insert((place.sequence, error));
+            }
+        }
+    }
+    if let Some((sequence, error)) = first {
+        tracing::error!(%org, events = left_out, sequence, %error, "system_log.unreadable: events are left out of a page");
+    }
+    events
 }
 
 /// Events of both forms in the order of the query, each once.
@@ -420,9 +438,23 @@ struct Stored {
 async fn read(reader: &impl ConnectionTrait, query: &LogQuery, rows: Statement) -> Result<Vec<Placed>, StoreError> {
     let mut stored = Vec::new();
     for row in reader.query_all_raw(rows).await? {
+        // Without its place a row could not be passed by.
+        let place = LogCursor { sequence: row.try_get_by_index(0)?, published_micros: row.try_get_by_index(1)? };
+        stored.push((place, Stored::of(&row, place)));
+    }
+    let numbers = stored.iter().filter_map(|(_, row)| row.as_ref().ok()).flat_map(|row| {
+        [Some(row.kind), row.hook, row.client, row.failure].into_iter().flatten().chain(numbers_in(&row.rest))
+    });
+    let texts = texts_of(reader, numbers.collect::<BTreeSet<_>>()).await?;
+    let event = |row: Stored| row.event(&query.org_id, &texts);
+    Ok(stored.into_iter().map(|(place, row)| (place, row.and_then(event))).collect())
+}
+
+impl Stored {
+    fn of(row: &QueryResult, place: LogCursor) -> Result<Self, StoreError> {
         let rest: String = row.try_get_by_index(10)?;
-        stored.push(Stored {
-            place: LogCursor { sequence: row.try_get_by_index(0)?, published_micros: row.try_get_by_index(1)? },
+        Ok(Self {
+            place,
             kind: row.try_get_by_index(2)?,
             result: row.try_get_by_index(3)?,
             actor: row.try_get_by_index(4)?,
@@ -432,17 +464,10 @@ async fn read(reader: &impl ConnectionTrait, query: &LogQuery, rows: Statement) 
             request: row.try_get_by_index(8)?,
             id: row.try_get_by_index(9)?,
             rest: serde_json::from_str(&rest).map_err(|_| unreadable("it is not JSON"))?,
-        });
+        })
     }
-    let numbers = stored.iter().flat_map(|row| {
-        [Some(row.kind), row.hook, row.client, row.failure].into_iter().flatten().chain(numbers_in(&row.rest))
-    });
-    let texts = texts_of(reader, numbers.collect::<BTreeSet<_>>()).await?;
-    stored.into_iter().map(|row| row.event(&query.org_id, &texts)).collect()
-}
 
-impl Stored {
-    fn event(self, org_id: &OrgId, texts: &HashMap<i64, String>) -> Result<Placed, StoreError> {
+    fn event(self, org_id: &OrgId, texts: &HashMap<i64, String>) -> Result<LogEvent<'static>, StoreError> {
         let text = |number: i64| texts.get(&number).map(String::as_str);
         let named = |number: Option<i64>| {
             number.map(|number| text(number).ok_or_else(|| unreadable("a text of it is not there"))).transpose()
@@ -461,7 +486,7 @@ impl Stored {
             rest: self.rest,
             name: text,
         };
-        Ok((self.place, event.event()?))
+        event.event()
     }
 }
 

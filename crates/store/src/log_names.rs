@@ -190,7 +190,10 @@ pub(crate) async fn texts_of(
         for row in
             reader.query_all_raw(Statement::from_sql_and_values(reader.get_database_backend(), sql, values)).await?
         {
-            texts.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            // Events with a text that cannot be read cannot be read either; others can.
+            if let (Ok(number), Ok(text)) = (row.try_get_by_index(0), row.try_get_by_index(1)) {
+                texts.insert(number, text);
+            }
         }
     }
     Ok(texts)

@@ -14,17 +14,18 @@ use std::{
 };
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _, QueryResult,
+    QuerySelect as _, QueryTrait as _, Select,
     sea_query::{Expr, ExprTrait as _},
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
-use tenterhook_model::{LogCursor, LogEvent, LogQuery};
+use tenterhook_model::{LogCursor, LogQuery};
 use tokio::time::Instant;
 
 use crate::{
     Store, StoreError,
     entity::log_event,
+    log::Placed,
     log_batch::{Event, Known, log_turn, write_numbered},
     log_pieces::{Head, pieces},
     pool::Pool,
@@ -61,13 +62,15 @@ pub(crate) async fn page(
     reader: &impl ConnectionTrait,
     query: &LogQuery,
     first: Option<i64>,
-) -> Result<Vec<(LogCursor, LogEvent<'static>)>, StoreError> {
-    let rows = selection(query, first).limit(query.limit.saturating_add(1)).all(reader).await?;
-    let read = |row: log_event::Model| {
-        let cursor = LogCursor { published_micros: row.published_us, sequence: row.sequence };
-        Ok((cursor, from_text("log event", &row.document)?))
+) -> Result<Vec<Placed>, StoreError> {
+    let rows = reader.query_all(selection(query, first).limit(query.limit.saturating_add(1)).as_query()).await?;
+    let read = |row: &QueryResult| {
+        let (published_micros, sequence) = (row.try_get("", "published_us")?, row.try_get("", "sequence")?);
+        let document = row.try_get::<String>("", "document").map_err(StoreError::from);
+        let event = document.and_then(|document| from_text("log event", &document));
+        Ok((LogCursor { published_micros, sequence }, event))
     };
-    rows.into_iter().map(read).collect()
+    rows.iter().map(read).collect()
 }
 
 /// Whether an event of the org was published since then.
@@ -162,18 +165,19 @@ async fn move_some(writer: &Pool, known: &mut Known, after: &mut i64) -> Result<
     let some = log_event::Entity::find().filter(log_event::Column::Sequence.gt(*after));
     let some = some.order_by_asc(log_event::Column::Sequence).limit(MOVED_AT_ONCE);
     // Nobody is made to wait for a look in vain.
-    if some.clone().one(writer).await?.is_none() {
+    if writer.query_one(some.clone().limit(1).as_query()).await?.is_none() {
         return Ok(0);
     }
     let turn = log_turn(writer).await?;
-    let rows = some.all(&turn).await?;
+    let rows = turn.query_all(some.as_query()).await?;
     let mut events = Vec::with_capacity(rows.len());
+    let mut last = *after;
     for row in &rows {
+        let sequence: i64 = row.try_get("", "sequence")?;
+        last = sequence;
         match pieces_of(row) {
-            Ok((head, pieces)) => events.push((row.sequence, head, pieces)),
-            Err(error) => {
-                tracing::error!(sequence = row.sequence, %error, "system_log.unreadable: an event stays as it is");
-            }
+            Ok((head, pieces)) => events.push((sequence, head, pieces)),
+            Err(error) => tracing::error!(sequence, %error, "system_log.unreadable: an event stays as it is"),
         }
     }
     let moved = events.iter().map(|(sequence, _, _)| *sequence).collect::<BTreeSet<_>>();
@@ -181,10 +185,10 @@ async fn move_some(writer: &Pool, known: &mut Known, after: &mut i64) -> Result<
     write_numbered(&turn, known, &events.collect::<Vec<_>>()).await?;
     log_event::Entity::delete_many().filter(log_event::Column::Sequence.is_in(moved)).exec(&turn).await?;
     turn.commit().await?;
-    *after = rows.last().map_or(*after, |row| row.sequence);
+    *after = last;
     Ok(rows.len())
 }
 
-fn pieces_of(row: &log_event::Model) -> Result<(Head, String), StoreError> {
-    pieces(&from_text("log event", &row.document)?)
+fn pieces_of(row: &QueryResult) -> Result<(Head, String), StoreError> {
+    pieces(&from_text("log event", &row.try_get::<String>("", "document")?)?)
 }

@@ -2,11 +2,12 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _,
+    QueryResult, QuerySelect as _, QueryTrait as _, Select,
     sea_query::{Expr, ExprTrait as _, Func},
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
-use tenterhook_model::{ConfigurationVersion, Org, OrgStatus};
+use tenterhook_model::{ConfigurationVersion, Org, OrgLimits, OrgStatus};
 
 use crate::{
     Keyring, Store, StoreError,
@@ -15,6 +16,9 @@ use crate::{
     entity::org,
     store::{duplicate, from_text, parse, to_text},
 };
+
+/// The host of an org whose stored host cannot be read; no request has it (RFC 6761 section 6.4).
+const UNREADABLE_HOST: &str = "unreadable.invalid";
 
 impl Store {
     /// Adds an org.
@@ -50,10 +54,12 @@ impl Store {
         if org.name != known.name {
             update = update.col_expr(org::Column::Name, Expr::value(org.name.clone()));
         }
+        // A damaged row is repaired by a status that can be read.
+        let is_repaired = known.status == OrgStatus::Unreadable && org.status != known.status;
         if org.status != known.status {
             update = update.col_expr(org::Column::Status, Expr::value(org.status.as_str()));
         }
-        if org.limits != known.limits {
+        if org.limits != known.limits || is_repaired {
             update = update.col_expr(org::Column::Limits, Expr::value(limits_text(org)?));
         }
         let transaction = self.connections.writer.begin().await?;
@@ -71,8 +77,7 @@ impl Store {
 
     /// The org with this id.
     pub async fn find_org(&self, id: &OrgId) -> Result<Option<Org>, StoreError> {
-        let row = org::Entity::find_by_id(id.to_string()).one(&self.connections.reader).await?;
-        Ok(row.and_then(readable))
+        self.first_org(org::Entity::find_by_id(id.to_string())).await
     }
 
     /// The org without a host, which gets the requests that name no other org; `None` in an empty database.
@@ -81,17 +86,12 @@ impl Store {
             .filter(org::Column::Host.is_null())
             .order_by_asc(org::Column::CreatedUs)
             .order_by_asc(org::Column::Id);
-        Ok(hostless.one(&self.connections.reader).await?.and_then(readable))
+        self.first_org(hostless).await
     }
 
     /// The org with this host, ignoring case.
     pub async fn find_org_by_host(&self, host: &str) -> Result<Option<Org>, StoreError> {
-        let lower = Func::lower(Expr::col(org::Column::Host));
-        let row = org::Entity::find()
-            .filter(Expr::expr(lower).eq(host.to_ascii_lowercase()))
-            .one(&self.connections.reader)
-            .await?;
-        Ok(row.and_then(readable))
+        self.first_org(of_host(host)).await
     }
 
     /// Orgs by id, those after `after`, at most `limit`.
@@ -100,14 +100,12 @@ impl Store {
         if let Some(after) = after {
             query = query.filter(org::Column::Id.gt(after.as_str()));
         }
-        let rows = query.all(&self.connections.reader).await?;
-        Ok(rows.into_iter().filter_map(readable).collect())
+        Ok(self.orgs(query).await?.into_iter().map(|(org, _)| org).collect())
     }
 
     /// Every org, oldest first, with the version of its configuration.
     pub async fn orgs_with_versions(&self) -> Result<Vec<(Org, ConfigurationVersion)>, StoreError> {
-        let rows = org::Entity::find().order_by_asc(org::Column::CreatedUs).all(&self.connections.reader).await?;
-        Ok(rows.into_iter().filter_map(with_version).collect())
+        self.orgs(org::Entity::find().order_by_asc(org::Column::CreatedUs)).await
     }
 
     /// These orgs, those that exist, each with the version of its configuration.
@@ -118,49 +116,81 @@ impl Store {
         let ids: Vec<_> = ids.into_iter().map(OrgId::as_str).collect();
         let mut orgs = Vec::with_capacity(ids.len());
         for ids in ids.chunks(IDS_MAX) {
-            let rows = org::Entity::find().filter(org::Column::Id.is_in(ids.iter().copied()));
-            orgs.extend(rows.all(&self.connections.reader).await?.into_iter().filter_map(with_version));
+            orgs.extend(self.orgs(org::Entity::find().filter(org::Column::Id.is_in(ids.iter().copied()))).await?);
         }
         Ok(orgs)
     }
+
+    async fn first_org(&self, query: Select<org::Entity>) -> Result<Option<Org>, StoreError> {
+        Ok(self.orgs(query.limit(1)).await?.into_iter().next().map(|(org, _)| org))
+    }
+
+    /// The orgs of a query. Each row is read by itself, so that a damaged one hides no other.
+    async fn orgs(&self, query: Select<org::Entity>) -> Result<Vec<(Org, ConfigurationVersion)>, StoreError> {
+        let rows = self.connections.reader.query_all(query.as_query()).await?;
+        Ok(rows.iter().filter_map(with_version).collect())
+    }
 }
 
-/// The org of its row, as [`with_version`] reads it.
-fn readable(row: org::Model) -> Option<Org> {
-    with_version(row).map(|(org, _)| org)
+/// The rows of the orgs with this host.
+pub(crate) fn of_host(host: &str) -> Select<org::Entity> {
+    let lower = Func::lower(Expr::col(org::Column::Host));
+    org::Entity::find().filter(Expr::expr(lower).eq(host.to_ascii_lowercase()))
 }
 
-/// The org of its row, with the version of its configuration. If status or limits of a row cannot be read, the org is read as
-/// suspended and without limits of its own: other orgs are still listed, and resuming or limiting the org repairs its row.
-fn with_version(row: org::Model) -> Option<(Org, ConfigurationVersion)> {
-    let version = ConfigurationVersion { number: row.configuration_version, mark: row.configuration_mark };
-    let error = match org_of(row.clone()) {
-        Ok(org) => return Some((org, version)),
+/// The org of its row, with the version of its configuration; one whose row is damaged as far as it can be read. `None` when
+/// even its id cannot be read.
+fn with_version(row: &QueryResult) -> Option<(Org, ConfigurationVersion)> {
+    let error = match org::Model::from_query_result(row, "").map_err(StoreError::from).and_then(org_of) {
+        Ok(read) => return Some(read),
         Err(error) => error,
     };
-    tracing::error!(org = row.id, %error, "org.unreadable: the org is not served");
-    let row = org::Model { status: OrgStatus::Suspended.as_str().to_owned(), limits: None, ..row };
-    org_of(row).ok().map(|org| (org, version))
+    let damaged = damaged_org(row);
+    let id = damaged.as_ref().map(|(org, _)| org.id.to_string()).unwrap_or_default();
+    tracing::error!(org = id, %error, "org.unreadable: the org is not served");
+    damaged.ok()
 }
 
 /// The org of its row.
-fn org_of(row: org::Model) -> Result<Org, StoreError> {
+fn org_of(row: org::Model) -> Result<(Org, ConfigurationVersion), StoreError> {
     let status = match row.status.as_str() {
         "ACTIVE" => OrgStatus::Active,
         "SUSPENDED" => OrgStatus::Suspended,
         _ => return Err(StoreError::Unreadable { what: "org", why: "its status is unknown".to_owned() }),
     };
-    Ok(Org {
+    let org = Org {
         id: parse("org", &row.id)?,
         host: row.host,
         name: row.name,
         status,
         limits: row.limits.map(|text| from_text("limits of an org", &text)).transpose()?.unwrap_or_default(),
         created: Timestamp::from_micros(row.created_us),
-    })
+    };
+    Ok((org, ConfigurationVersion { number: row.configuration_version, mark: row.configuration_mark }))
+}
+
+/// What of a damaged row can be read, of an org that is not served: other orgs are still listed, and resuming the org, or
+/// changing what is damaged, repairs the row.
+fn damaged_org(row: &QueryResult) -> Result<(Org, ConfigurationVersion), StoreError> {
+    let id: String = row.try_get("", "id")?;
+    let number = |column: &str| row.try_get::<i64>("", column);
+    let org = Org {
+        name: row.try_get("", "name").unwrap_or_else(|_| id.clone()),
+        id: parse("org", &id)?,
+        // Without a host, or as the oldest one, it would be the default org.
+        host: row.try_get("", "host").unwrap_or_else(|_| Some(UNREADABLE_HOST.to_owned())),
+        status: OrgStatus::Unreadable,
+        limits: OrgLimits::default(),
+        created: Timestamp::from_micros(number("created_us").unwrap_or(i64::MAX)),
+    };
+    let version = ConfigurationVersion {
+        number: number("configuration_version").unwrap_or_default(),
+        mark: number("configuration_mark").unwrap_or_default(),
+    };
+    Ok((org, version))
 }
 
 fn limits_text(org: &Org) -> Result<Option<String>, StoreError> {
-    let has_limits = org.limits != tenterhook_model::OrgLimits::default();
+    let has_limits = org.limits != OrgLimits::default();
     has_limits.then(|| to_text("limits of an org", &org.limits)).transpose()
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _, Select,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
     sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement, SimpleExpr, UnionType},
 };
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ use crate::{
 pub const USERS_ADDED_MAX: usize = 5_000;
 /// Users per statement: a statement of SQLite has at most 32,766 values, a user has eleven.
 const ROWS_OF_STATEMENT: usize = 1_000;
+
+/// Most users that are left out of one page because their rows are damaged; with more, the list is an error.
+const LEFT_OUT_MAX: usize = 1_000;
 
 /// The result of adding one user of many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,20 +132,19 @@ impl Store {
         of_login(org, login).one(&self.connections.reader).await?.map(user_of).transpose()
     }
 
-    /// The org's users that a query asks for. Every condition is answered from an index.
+    /// The org's users that a query asks for. Every condition is answered from an index. Users whose rows are damaged are left
+    /// out, and logged.
     pub async fn list_users(&self, org: &OrgId, query: &UserQuery) -> Result<Vec<User>, StoreError> {
-        let (select, reader) = (page(org, query), self.connections.reader.clone());
+        let (of, query, reader) = (org.clone(), query.clone(), self.connections.reader.clone());
         let is_filtered = !query.conditions.is_empty();
         let read = async move {
-            let rows = if is_filtered {
+            if is_filtered {
                 // Few users are found, by the indexes of keys, and then sorted.
-                select.all(&reader).await?
-            } else {
-                let transaction = reader.begin_ordered().await?;
-                let rows = select.all(&transaction).await.map_err(StoreError::from);
-                transaction.end(rows).await?
-            };
-            rows.into_iter().map(user_of).collect::<Result<_, StoreError>>()
+                return readable_page(&reader, &of, &query).await;
+            }
+            let transaction = reader.begin_ordered().await?;
+            let users = readable_page(&transaction, &of, &query).await;
+            transaction.end(users).await
         };
         self.heavy_reads.run(org, read).await
     }
@@ -152,6 +154,32 @@ impl Store {
 pub(crate) fn of_login(org: &OrgId, login: &str) -> Select<user::Entity> {
     let of_org = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
     of_org.filter(user::Column::LoginKey.eq(login.to_lowercase()))
+}
+
+/// A page of the users whose rows can be read: the next ones take the places of those that cannot.
+async fn readable_page(reader: &impl ConnectionTrait, org: &OrgId, query: &UserQuery) -> Result<Vec<User>, StoreError> {
+    let (mut rest, mut users, mut left_out) = (query.clone(), Vec::new(), 0);
+    loop {
+        let rows = reader.query_all(page(org, &rest).as_query()).await?;
+        let is_last = rows.len() < rest.limit;
+        let last = rows.last().and_then(|row| row.try_get::<String>("", "id").ok()?.parse().ok());
+        for row in &rows {
+            match user::Model::from_query_result(row, "").map_err(StoreError::from).and_then(user_of) {
+                Ok(user) => users.push(user),
+                Err(error) if left_out == LEFT_OUT_MAX => return Err(error),
+                Err(error) => {
+                    left_out += 1;
+                    let user = row.try_get::<String>("", "id").unwrap_or_default();
+                    tracing::error!(%org, user, %error, "user.unreadable: the user is left out of a list");
+                }
+            }
+        }
+        rest.limit = query.limit.saturating_sub(users.len());
+        if is_last || rest.limit == 0 || last.is_none() {
+            return Ok(users);
+        }
+        rest.after = last;
+    }
 }
 
 /// A page of users.

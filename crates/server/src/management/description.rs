@@ -84,9 +84,22 @@ mod tests {
             assert!(texts.len() == 1 && texts[0].contains(text), "{path} {name}: {texts:?}");
         }
         for route in table() {
-            let responses = &document["paths"][route.path][route.method.as_str().to_lowercase()]["responses"];
-            let documented = [401, 403].map(|status| responses.get(status.to_string()).is_some());
-            assert_eq!(documented, [route.scope.is_some(), true], "{}", route.operation);
+            let described = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+            let (responses, has_body) = (&described["responses"], described.get("requestBody").is_some());
+            for (status, is_answered) in [
+                (401, route.scope.is_some()),
+                (403, true),
+                (404, route.path.contains('{')),
+                (405, true),
+                (408, has_body),
+                (413, has_body),
+                (429, true),
+                (500, true),
+                (503, true),
+            ] {
+                let is_documented = responses.get(status.to_string()).is_some();
+                assert_eq!(is_documented, is_answered, "{} {status}", route.operation);
+            }
         }
     }
 

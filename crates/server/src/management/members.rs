@@ -37,6 +37,18 @@ impl Members {
         problems
     }
 
+    /// The same for each item of the list that `body` has at `pointer` (RFC 6901): `permissions[0].colour: reason`. What is not a
+    /// list has no items.
+    pub(crate) fn problems_of_items(&self, body: &Value, pointer: &str) -> Vec<String> {
+        let items = body.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+        let list = pointer.trim_start_matches('/').replace('/', ".");
+        let named = items.enumerate().flat_map(|(place, item)| {
+            let problems = self.problems(item).into_iter();
+            problems.map(|problem| format!("{list}[{place}].{problem}")).collect::<Vec<_>>()
+        });
+        named.take(MEMBERS_NAMED_MAX).collect()
+    }
+
     fn judge(&self, members: &Map<String, Value>, above: &str, problems: &mut Vec<String>) {
         for (name, value) in members {
             let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
@@ -108,6 +120,15 @@ mod tests {
         ] {
             assert_eq!(MEMBERS.problems(&body), problems, "{body}");
         }
+    }
+
+    #[test]
+    fn members_of_items_are_named_with_their_place() {
+        let body = json!({ "a": { "list": [{ "name": 1 }, { "name": 1, "colour": "red", "x": null }, 7] }, "b": {} });
+        assert_eq!(MEMBERS.problems_of_items(&body, "/a/list"), ["a.list[1].colour: The member is not supported"]);
+        assert_eq!(MEMBERS.problems_of_items(&body, "/b"), [] as [&str; 0]);
+        let many: Vec<_> = (0..=MEMBERS_NAMED_MAX).map(|_| json!({ "colour": 1 })).collect();
+        assert_eq!(MEMBERS.problems_of_items(&json!({ "l": many }), "/l").len(), MEMBERS_NAMED_MAX);
     }
 
     #[test]

@@ -102,12 +102,16 @@ pub(crate) fn document(routes: &[Route]) -> Value {
 }
 
 /// The errors of operations, their names and when they come.
-const STATUSES: [(u16, &str, &str); 6] = [
+const STATUSES: [(u16, &str, &str); 10] = [
     (400, "Invalid", "Something in the request is wrong; nothing was changed."),
     (401, "Unauthenticated", "The API token is missing or not valid."),
     (403, "Forbidden", "The org is suspended, or the API token does not allow it."),
     (404, "NotFound", "There is no such resource."),
+    (405, "MethodNotAllowed", "The path does not support the method."),
+    (408, "BodyTimeout", "The body did not arrive in time."),
+    (413, "BodyTooLarge", "The body is too large."),
     (429, "RateLimited", "Too many requests, or too many calls of inline hooks are open."),
+    (500, "InternalError", "The server failed; its log has the request id of the answer."),
     (503, "Unavailable", "The database cannot be written or read at present."),
 ];
 
@@ -128,7 +132,9 @@ fn operation(route: &Route, requests: &mut SchemaGenerator, answers: &mut Schema
         operation.insert("parameters".to_owned(), parameters.into());
     }
     let content = |schema: Value| json!({ "application/json": { "schema": schema } });
-    if let Some(body) = (route.body)(requests) {
+    let body = (route.body)(requests);
+    let has_body = body.is_some();
+    if let Some(body) = body {
         let body = json!({ "required": body.required, "content": content(body.schema) });
         operation.insert("requestBody".to_owned(), body);
     }
@@ -137,9 +143,13 @@ fn operation(route: &Route, requests: &mut SchemaGenerator, answers: &mut Schema
     success.extend(answer.schema.map(|schema| ("content".to_owned(), content(schema))));
     let mut responses = Map::from_iter([(answer.status.to_string(), Value::Object(success))]);
     for (status, name, _) in STATUSES {
-        let of_tokens = status == 401;
-        let of_ids = status == 404;
-        if (route.scope.is_some() || !of_tokens) && (route.path.contains('{') || !of_ids) {
+        let is_answered = match status {
+            401 => route.scope.is_some(),
+            404 => route.path.contains('{'),
+            408 | 413 => has_body,
+            _ => true,
+        };
+        if is_answered {
             let reference = json!({ "$ref": format!("#/components/responses/{name}") });
             responses.insert(status.to_string(), reference);
         }

@@ -255,6 +255,14 @@ impl ResourceBody for AttributeBody {
     };
     type Request = AttributeRequest;
 
+    fn unsupported(body: &Value) -> Vec<String> {
+        const CHOICE: Members = Members { taken: &["const", "title"], read_only: &[], refused: &[] };
+        const PERMISSION: Members = Members { taken: &["principal", "action"], read_only: &[], refused: &[] };
+        let lists = [("/oneOf", CHOICE), ("/items/oneOf", CHOICE), ("/permissions", PERMISSION)];
+        let of_items = lists.into_iter().flat_map(|(list, members)| members.problems_of_items(body, list));
+        Self::MEMBERS.problems(body).into_iter().chain(of_items).collect()
+    }
+
     fn into_request(self) -> AttributeRequest {
         let choices = |values, one_of: Given<Vec<Choice>>| ChoicesRequest {
             values,

@@ -287,6 +287,15 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
         let served = other.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await;
         assert_eq!(served.status, 404, "it has no authorization server, and is asked for one");
     }
+    // Its own row: it is out of service too, not suspended.
+    write(&format!("UPDATE orgs SET status = 'WEIRD' WHERE id = '{north}'")).await;
+    let other = world.beside().await;
+    let ask = async || other.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await.status;
+    assert_eq!(ask().await, 503);
+    assert_eq!(other.send("GET", "/oauth2/default/v1/keys", &[], b"").await.status, 200, "another org");
+    resume(&other.platform, None, north.as_str()).await.unwrap();
+    wait::found("the org is in service", async || other.platform.load_org(&north).await.ok()).await;
+    assert_eq!(ask().await, 404);
 }
 
 #[tokio::test]

@@ -111,6 +111,23 @@ async fn what_a_definition_cannot_be_is_refused_by_its_name() {
         ("a", json!({ "master": { "type": "OVERRIDE" } }), "a.master.type: Only `PROFILE_MASTER`"),
         ("a", json!({ "permissions": [{ "principal": "ALL", "action": "HIDE" }] }), "a.permissions: Write one"),
         ("a", json!({ "permissions": [["SELF", "READ_WRITE"]] }), "a.permissions: "),
+        (
+            "a",
+            json!({ "permissions": [{ "principal": "SELF", "action": "HIDE", "until": "noon" }] }),
+            "a.permissions[0].until: The member is not supported",
+        ),
+        (
+            "a",
+            json!({ "oneOf": [{ "const": "gold", "title": "Gold" }, { "const": "silver", "title": "S", "icon": "x" }] }),
+            "a.oneOf[1].icon: The member is not supported",
+        ),
+        (
+            "a",
+            json!({ "type": "array", "minLength": null, "maxLength": null, "enum": null, "oneOf": null, "items": {
+                "type": "string", "enum": ["x"], "oneOf": [{ "const": "x", "title": "X", "icon": "x" }],
+            } }),
+            "a.items.oneOf[0].icon: The member is not supported",
+        ),
         ("a", json!({ "pattern": ".+" }), "a.pattern: Patterns are not supported"),
         ("a", json!({ "externalName": "x" }), "a.externalName: Attributes of other systems"),
         ("a", json!({ "colour": "red" }), "a.colour: The member is not supported"),

@@ -5,6 +5,7 @@
 mod at_rest;
 mod backup;
 mod configuration;
+mod damaged;
 mod database_file;
 mod databases;
 mod full_disk;

@@ -1,0 +1,166 @@
+//! Rows that are damaged: nothing else is hidden by them. An embedded database stores values of any type in any column.
+
+use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use tenterhook_contract::id::ClientId;
+use tenterhook_model::{
+    ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, LogQuery, OAuthClient, Org, OrgLimits,
+    OrgStatus, Status,
+};
+use tenterhook_store::{Store, StoreConfig, StoreError};
+
+use crate::{
+    databases::{self, at, first_users, org, other_org, user},
+    log::{event, everything},
+};
+
+/// A store on a file, and a way to damage what is in it.
+struct Damaged {
+    store: Store,
+    connection: DatabaseConnection,
+    _folder: tempfile::TempDir,
+}
+
+impl Damaged {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let url = format!("sqlite://{}", path.display());
+        let store = databases::open(&StoreConfig::Sqlite { path }).await;
+        Self { store, connection: sea_orm::Database::connect(url).await.unwrap(), _folder: folder }
+    }
+
+    async fn write(&self, sql: &str) {
+        self.connection.execute_unprepared(sql).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_users_has_all_but_the_damaged_ones() {
+    let damaged = Damaged::open().await;
+    let users: Vec<_> = (0..6).map(|number| user(&format!("{number}@example.com"))).collect();
+    for user in &users {
+        damaged.store.insert_user(user).await.unwrap();
+    }
+    for (number, damage) in [(0, "document = '{'"), (2, "document = x'00'"), (3, "version = 'one'")] {
+        damaged.write(&format!("UPDATE users SET {damage} WHERE id = '{}'", users[number].id)).await;
+    }
+    let readable = [1, 4, 5].map(|number| users[number].clone());
+    assert_eq!(damaged.store.list_users(&org(), &first_users(10)).await.unwrap(), readable);
+    // A page is full while there are users: callers take a short one for the last one.
+    let page = damaged.store.list_users(&org(), &first_users(2)).await.unwrap();
+    assert_eq!(page, readable[..2]);
+    let mut rest = first_users(2);
+    rest.after = Some(page[1].id.clone());
+    assert_eq!(damaged.store.list_users(&org(), &rest).await.unwrap(), readable[2..]);
+    let one = damaged.store.find_user(&org(), &users[2].id).await;
+    assert!(matches!(one, Err(StoreError::Unreadable { .. })), "{one:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_the_log_has_all_but_the_damaged_events() {
+    let damaged = Damaged::open().await;
+    let log = damaged.store.log_writer();
+    for number in 0..6 {
+        log.append(&event(&number.to_string(), at(number)));
+    }
+    log.flush().await;
+    for (sequence, damage) in [(1, "rest = '{'"), (3, "rest = x'00'"), (4, "kind = 999999")] {
+        let of = format!("(SELECT MIN(sequence) FROM log_entries) + {sequence}");
+        damaged.write(&format!("UPDATE log_entries SET {damage} WHERE sequence = {of}")).await;
+    }
+    let readable = ["0", "2", "5"];
+    for (polling, descending) in [(false, false), (true, false), (false, true)] {
+        let mut query = LogQuery { polling, descending, limit: 2, ..everything() };
+        let mut seen = Vec::new();
+        loop {
+            let page = damaged.store.query_log(&query).await.unwrap();
+            seen.extend(page.events.into_iter().map(|event| event.uuid.into_owned()));
+            if !page.more {
+                break;
+            }
+            query.after = page.next;
+        }
+        if descending {
+            seen.reverse();
+        }
+        assert_eq!(seen, readable, "{polling} {descending}");
+    }
+}
+
+/// Whatever is damaged in the row of an org, it is listed, is no other's host, and is the only one that is not served.
+#[tokio::test]
+async fn a_damaged_row_of_an_org_hides_no_other_org() {
+    let damaged = Damaged::open().await;
+    let store = &damaged.store;
+    let north = Org::new(other_org(), Some("north.example".into()), "North", at(1));
+    store.insert_org(&north).await.unwrap();
+    let default = store.default_org().await.unwrap().unwrap();
+    let created = north.created.as_micros().to_string();
+    for (column, repaired) in [
+        ("status", "'ACTIVE'"),
+        ("limits", "NULL"),
+        ("name", "'North'"),
+        ("host", "'north.example'"),
+        ("created_us", created.as_str()),
+        ("configuration_version", "0"),
+        ("configuration_mark", "0"),
+    ] {
+        damaged.write(&format!("UPDATE orgs SET {column} = x'ff' WHERE id = '{}'", north.id)).await;
+        let rows = store.orgs_with_versions().await.unwrap();
+        let orgs: Vec<&Org> = rows.iter().map(|(org, _)| org).collect();
+        assert!(orgs.len() == 2 && orgs.contains(&&default), "{column}: {orgs:?}");
+        let read = store.find_org(&north.id).await.unwrap().unwrap();
+        assert_eq!(read.status, OrgStatus::Unreadable, "{column}");
+        assert!(orgs.contains(&&read) && read.host.is_some(), "{column}");
+        assert_eq!(store.default_org().await.unwrap().as_ref(), Some(&default), "{column}");
+        assert_eq!(store.list_orgs(None, 10).await.unwrap().len(), 2, "{column}");
+        damaged.write(&format!("UPDATE orgs SET {column} = {repaired} WHERE id = '{}'", north.id)).await;
+    }
+    assert_eq!(store.find_org(&north.id).await.unwrap(), Some(north));
+}
+
+/// Resuming an org, whose row is damaged, repairs its status and its limits.
+#[tokio::test]
+async fn a_status_that_can_be_read_repairs_the_row() {
+    let damaged = Damaged::open().await;
+    let store = &damaged.store;
+    let limits = OrgLimits { hooks: Some(3), ..OrgLimits::default() };
+    let north = Org { limits, ..Org::new(other_org(), Some("north.example".into()), "North", at(1)) };
+    store.insert_org(&north).await.unwrap();
+    for damage in ["status = 'WEIRD'", "status = x'00'", "limits = '{'", "limits = x'00'"] {
+        damaged.write(&format!("UPDATE orgs SET {damage} WHERE id = '{}'", north.id)).await;
+        let read = store.find_org(&north.id).await.unwrap().unwrap();
+        assert_eq!(read, Org { status: OrgStatus::Unreadable, limits: OrgLimits::default(), ..north.clone() });
+        let resumed = Org { status: OrgStatus::Active, ..read.clone() };
+        assert!(store.update_org(&read, &resumed).await.unwrap());
+        assert_eq!(store.find_org(&north.id).await.unwrap(), Some(resumed.clone()), "{damage}");
+        assert!(store.update_org(&resumed, &north).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_another_type_of_value_is_its_orgs_alone() {
+    let damaged = Damaged::open().await;
+    let store = &damaged.store;
+    let client = OAuthClient {
+        id: ClientId::from_parts(1, [1; 8]),
+        name: "App".to_owned(),
+        application_type: None,
+        authentication: ClientAuthenticationMethod::None,
+        secret_sha256: None,
+        redirect_uris: Vec::new(),
+        grant_types: Vec::new(),
+        response_types: Vec::new(),
+        status: Status::Active,
+        created: at(0),
+        last_updated: at(0),
+    };
+    let write = vec![ConfigurationWrite::put(ConfigurationObject::Client(client))];
+    let version = store.configuration_version(&org()).await.unwrap();
+    store.commit_configuration(&org(), version, write).await.unwrap();
+    damaged.write("UPDATE configuration_objects SET document = x'00', kind = 'signing_key'").await;
+    let read = store.load_configuration(&org()).await;
+    assert!(matches!(read, Err(StoreError::Unreadable { .. })), "{read:?}");
+    let keys = store.orgs_with_newest_keys(|_| true).await.unwrap();
+    assert!(keys.is_empty(), "{keys:?}");
+}
