@@ -21,8 +21,10 @@ pub(super) enum RequestProblem {
     MediaType,
     #[error("The request's body did not arrive in time.")]
     Late,
-    #[error("The request is too large or incomplete.")]
-    Unreadable,
+    #[error("The request's body has not arrived completely.")]
+    Incomplete,
+    #[error("The request's body is larger than {bytes_max} bytes.")]
+    BodyTooLarge { bytes_max: usize },
     #[error("The request is too large.")]
     TooLarge,
     #[error("The sign-in page has expired or was opened elsewhere. Go back to the application and try again.")]
@@ -41,11 +43,13 @@ impl From<RequestProblem> for OAuthError {
     }
 }
 
-impl From<Unread> for RequestProblem {
-    fn from(unread: Unread) -> Self {
+impl RequestProblem {
+    /// Why a body, of which `bytes_max` bytes are taken, was not read.
+    pub(super) fn of_body(unread: Unread, bytes_max: usize) -> Self {
         match unread {
             Unread::Late => Self::Late,
-            Unread::TooLarge | Unread::Broken => Self::Unreadable,
+            Unread::TooLarge => Self::BodyTooLarge { bytes_max },
+            Unread::Broken => Self::Incomplete,
         }
     }
 }
@@ -88,11 +92,14 @@ pub(super) fn unauthorized(error: &OAuthError) -> Response {
     let status = match (error.code, error.fault) {
         (OAuthErrorCode::InsufficientScope, _) => StatusCode::FORBIDDEN,
         (OAuthErrorCode::InvalidToken, _) => StatusCode::UNAUTHORIZED,
+        (OAuthErrorCode::InvalidRequest, Fault::Request) => StatusCode::BAD_REQUEST,
         // The token may be valid, so the client is not asked for another one.
         (_, Fault::Unavailable) => return refused(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let challenge = format!("Bearer error=\"{}\", error_description=\"{}\"", error.code, error.description);
+    // In a quoted string these two would have to be escaped (RFC 9110 section 5.6.4), and RFC 6750 allows neither.
+    let description = error.description.replace(['"', '\\'], "'");
+    let challenge = format!("Bearer error=\"{}\", error_description=\"{description}\"", error.code);
     json(status, error, Some(challenge))
 }
 
@@ -129,4 +136,23 @@ pub(super) fn problem(error: &OAuthError) -> Response {
 /// The page for an unavailable store.
 pub(super) fn page_away(error: StoreError) -> Response {
     problem(&error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_too_large_is_told_from_one_that_is_incomplete() {
+        let texts = [Unread::TooLarge, Unread::Broken, Unread::Late]
+            .map(|unread| OAuthError::from(RequestProblem::of_body(unread, 65_536)).description);
+        assert_eq!(
+            texts,
+            [
+                "The request's body is larger than 65536 bytes.",
+                "The request's body has not arrived completely.",
+                "The request's body did not arrive in time.",
+            ]
+        );
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody as _},
     extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware,
@@ -143,9 +143,13 @@ async fn userinfo_by_form(
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
     let (headers, body) = taken_apart(request);
-    let form = match bearer(&headers) {
-        Some(_) => Parameters::default(),
-        None => form_with_token(&headers, body, ACCESS_TOKEN).await.unwrap_or_default(),
+    let form = if bearer(&headers).is_some() || body.size_hint().exact() == Some(0) {
+        Parameters::default()
+    } else {
+        match form_with_token(&headers, body, ACCESS_TOKEN).await {
+            Ok(form) => form,
+            Err(error) => return Ok(unauthorized(&error)),
+        }
     };
     Ok(about_user(&app, &org, server, bearer(&headers).or_else(|| form.get(ACCESS_TOKEN))).await)
 }
@@ -198,5 +202,5 @@ pub(super) async fn form_bytes(headers: &HeaderMap, body: Body, bytes_max: usize
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(RequestProblem::MediaType.into());
     }
-    patience::read(body, bytes_max).await.map_err(|unread| RequestProblem::from(unread).into())
+    patience::read(body, bytes_max).await.map_err(|unread| RequestProblem::of_body(unread, bytes_max).into())
 }

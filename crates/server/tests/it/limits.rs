@@ -77,3 +77,33 @@ async fn the_longest_nonce_is_in_a_hint_that_is_taken_and_a_longer_one_is_refuse
     let again = world.send("GET", &path(NONCE_BYTES_MAX, &hint), &cookie, b"").await;
     assert!(redirect_parameter(&again, "code").is_some(), "{}", again.header("location"));
 }
+
+/// A client learns what was wrong with its form: never only that it was refused.
+#[tokio::test]
+async fn a_form_that_cannot_be_read_is_refused_with_the_reason() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let world = World::start().await;
+    let path = |endpoint: &str| format!("/oauth2/{}/v1/{endpoint}", world.org.authorization_server_id);
+    let padded = |bytes: usize| format!("a={}", "x".repeat(bytes - 2));
+    for (endpoint, content_type, body, status, text) in [
+        ("token", FORM, padded(64 * 1_024 + 1), 400, "The request's body is larger than 65536 bytes."),
+        ("introspect", FORM, padded(576 * 1_024 + 1), 400, "The request's body is larger than 589824 bytes."),
+        ("userinfo", FORM, padded(576 * 1_024 + 1), 400, "The request's body is larger than 589824 bytes."),
+        ("userinfo", FORM, "access_token=a&access_token=b".to_owned(), 400, "`access_token` appears twice"),
+        ("userinfo", FORM, "a%22=1&a%22=2".to_owned(), 400, "appears twice"),
+        ("userinfo", "application/json", "{}".to_owned(), 400, "application/x-www-form-urlencoded"),
+        ("userinfo", FORM, "a=b".to_owned(), 401, "The access token is missing."),
+    ] {
+        let answer = world.send("POST", &path(endpoint), &[("content-type", content_type)], body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{endpoint} {text}: {}", answer.text());
+        let error = answer.json();
+        assert!(error["error_description"].as_str().unwrap().contains(text), "{endpoint} {text}: {error}");
+        let code = if status == 401 { "invalid_token" } else { "invalid_request" };
+        assert_eq!(error["error"], code, "{endpoint} {text}");
+        if endpoint == "userinfo" {
+            let challenge = answer.header("www-authenticate");
+            assert!(challenge.starts_with(&format!("Bearer error=\"{code}\"")), "{challenge}");
+            assert_eq!(challenge.matches('"').count(), 4, "{challenge}");
+        }
+    }
+}
