@@ -40,7 +40,7 @@ pub(crate) enum ApiError {
     /// The org is suspended.
     OrgSuspended,
     /// Missing or unknown token.
-    InvalidToken,
+    InvalidToken(TokenProblem),
     /// Unknown route.
     UnknownPath,
     /// Wrong method.
@@ -51,6 +51,37 @@ pub(crate) enum ApiError {
     RateLimited,
     /// A defect.
     Internal,
+}
+
+/// Why a request has no valid token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenProblem {
+    /// It has none.
+    Missing,
+    /// Its `Authorization` header is of another scheme.
+    OtherScheme,
+    /// It is unknown, expired or revoked: strangers are not told which.
+    NotValid,
+}
+
+impl TokenProblem {
+    /// The problem of a request with this `Authorization` header, which has no valid token.
+    pub(crate) fn of(header: Option<&HeaderValue>) -> Self {
+        let Some(header) = header else { return Self::Missing };
+        match header.as_bytes().strip_prefix(b"SSWS") {
+            None => Self::OtherScheme,
+            Some(token) if token.trim_ascii().is_empty() => Self::Missing,
+            Some(_) => Self::NotValid,
+        }
+    }
+
+    fn cause(self) -> Option<&'static str> {
+        match self {
+            Self::Missing => Some("The API token is missing. Send `Authorization: SSWS TOKEN`"),
+            Self::OtherScheme => Some("The scheme of `Authorization` must be `SSWS`, followed by an API token"),
+            Self::NotValid => None,
+        }
+    }
 }
 
 impl From<ManagementError> for ApiError {
@@ -106,7 +137,10 @@ impl ApiError {
                 let cause = "This org is suspended".to_owned();
                 (ErrorCode::Forbidden, ErrorCode::Forbidden.status(), String::new(), vec![cause])
             }
-            Self::InvalidToken => plain(ErrorCode::InvalidToken),
+            Self::InvalidToken(problem) => {
+                let causes = problem.cause().map(ToOwned::to_owned).into_iter().collect();
+                (ErrorCode::InvalidToken, ErrorCode::InvalidToken.status(), String::new(), causes)
+            }
             Self::UnknownPath => plain(ErrorCode::UnknownPath),
             Self::MethodNotAllowed => plain(ErrorCode::MethodNotAllowed),
             Self::Filter(problem) => (ErrorCode::InvalidFilter, 400, problem.to_string(), Vec::new()),
@@ -195,7 +229,7 @@ pub(crate) fn with_error_body(mut response: Response, entropy: &dyn Entropy) -> 
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let unauthenticated = matches!(self, Self::InvalidToken);
+        let unauthenticated = matches!(self, Self::InvalidToken(_));
         let lacking = matches!(self, Self::UnknownPath | Self::Management(ManagementError::NotFound { .. }));
         let (code, status, detail, causes) = self.parts();
         // Every status of the catalogue is valid.

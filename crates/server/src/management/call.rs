@@ -18,7 +18,7 @@ use tenterhook_platform::{Caller, OrgSnapshot, Platform};
 use super::{Presented, answer::Described, members::Members};
 use crate::{
     App,
-    error::ApiError,
+    error::{ApiError, TokenProblem},
     patience::{self, Unread},
     plain_text::member_with_nul,
 };
@@ -85,7 +85,8 @@ impl FromRequestParts<App> for Admin {
         let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
         let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
         let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
-        Ok(Self(Administrator { caller, token: presented.ok_or(ApiError::InvalidToken)?, org }))
+        let no_token = || ApiError::InvalidToken(TokenProblem::of(parts.headers.get(header::AUTHORIZATION)));
+        Ok(Self(Administrator { caller, token: presented.ok_or_else(no_token)?, org }))
     }
 }
 

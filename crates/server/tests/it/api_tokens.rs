@@ -132,3 +132,33 @@ async fn the_last_use_is_noted_and_an_expired_token_is_unknown() {
     assert_eq!(status_with(&world, "valid-marked-secret").await, 200);
     assert_eq!(world.api("GET", &path, None).await.json(), shown, "once a minute");
 }
+
+/// Whoever sends no token, or another scheme, is told so. A token that is not valid has one text, whatever is wrong with it:
+/// strangers must not learn which tokens there were.
+#[tokio::test]
+async fn a_refusal_says_what_is_wrong_with_the_header_and_never_with_the_token() {
+    let world = World::start().await;
+    let now = world.platform.now();
+    add(&world, "expired-marked-secret", Some(now)).await;
+    let revoked = add(&world, "revoked-marked-secret", None).await;
+    assert_eq!(world.api("DELETE", &format!("/api/v1/api-tokens/{}", revoked.id), None).await.status, 204);
+    let refused = async |header: Option<&str>| {
+        let headers: Vec<_> = header.map(|value| ("authorization", value)).into_iter().collect();
+        let answer = world.send("GET", "/api/v1/users/me", &headers, b"").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (401, &json!("E0000011")), "{header:?}");
+        assert_eq!(answer.json()["errorSummary"], "Invalid token provided");
+        answer.json()["errorCauses"].clone()
+    };
+    let cause = |text: &str| json!([{ "errorSummary": text }]);
+    let missing = cause("The API token is missing. Send `Authorization: SSWS TOKEN`");
+    for header in [None, Some("SSWS"), Some("SSWS  ")] {
+        assert_eq!(refused(header).await, missing, "{header:?}");
+    }
+    let other = cause("The scheme of `Authorization` must be `SSWS`, followed by an API token");
+    for header in ["Bearer x", "Basic eDp5", "ssws x", "x"] {
+        assert_eq!(refused(Some(header)).await, other, "{header}");
+    }
+    for token in ["unknown", "expired-marked-secret", "revoked-marked-secret", &"x".repeat(201)] {
+        assert_eq!(refused(Some(&format!("SSWS {token}"))).await, json!([]), "{token}");
+    }
+}
