@@ -3,7 +3,7 @@
 //! Requests without a valid token have windows of their own, so they cannot use up the administrators' limit.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -23,6 +23,8 @@ const RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
 const WINDOW: Duration = Duration::from_mins(1);
 /// Windows that are kept. An org has one for each endpoint that is used and each kind of requester.
 const WINDOWS_MAX: usize = 100_000;
+/// Windows that have ended and are removed when one is added.
+const ENDED_REMOVED: usize = 2;
 /// When a client may try again that was refused for another reason than its rate.
 const RETRY_SECONDS: i64 = 1;
 
@@ -30,7 +32,18 @@ const RETRY_SECONDS: i64 = 1;
 #[derive(Debug)]
 pub(crate) struct RateLimits {
     per_minute: u32,
-    windows: Mutex<HashMap<(OrgId, &'static str, Requester), Window>>,
+    windows: Mutex<Windows>,
+}
+
+/// An org, one of few names of endpoints, and a kind of requester.
+type Key = (OrgId, &'static str, Requester);
+
+/// The windows that are kept.
+#[derive(Debug, Default)]
+struct Windows {
+    by_key: HashMap<Key, Window>,
+    /// The same with their ends, in the order in which they began. As all are equally long, it is the order of their ends too.
+    by_end: VecDeque<(Instant, Key)>,
 }
 
 /// The kind of requester; requests of one kind are counted together.
@@ -68,14 +81,7 @@ impl RateLimits {
     /// Counts a request on `endpoint`, which is one of few names.
     pub(crate) fn count(&self, org: &Org, endpoint: &'static str, who: Requester, now: Instant) -> RateLimitStatus {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (org.id.clone(), endpoint, who);
-        if windows.len() >= WINDOWS_MAX && !windows.contains_key(&key) {
-            make_room(&mut windows, now);
-        }
-        let window = windows.entry(key).or_insert(Window { ends: now, used: 0 });
-        if window.ends <= now {
-            *window = Window { ends: now + WINDOW, used: 0 };
-        }
+        let window = windows.open((org.id.clone(), endpoint, who), now);
         let limit = self.limit_of(org);
         let allowed = window.used < limit;
         let is_first_refused = window.used == limit;
@@ -87,7 +93,7 @@ impl RateLimits {
     /// Whether the next request on `endpoint` will be refused.
     pub(crate) fn is_used_up(&self, org: &Org, endpoint: &'static str, who: Requester, now: Instant) -> bool {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.get(&(org.id.clone(), endpoint, who));
+        let window = windows.by_key.get(&(org.id.clone(), endpoint, who));
         window.is_some_and(|window| window.ends > now && window.used >= self.limit_of(org))
     }
 
@@ -97,13 +103,33 @@ impl RateLimits {
     }
 }
 
-/// Removes the windows that have ended. If that makes no room, removes those that end within half a window too, and at last
-/// all: then orgs begin their windows early, and no request is refused because there are many orgs.
-fn make_room<K>(windows: &mut HashMap<K, Window>, now: Instant) {
-    for kept_after in [now, now + WINDOW / 2, now + WINDOW] {
-        windows.retain(|_, window| window.ends > kept_after);
-        if windows.len() < WINDOWS_MAX {
-            return;
+impl Windows {
+    /// The window of a key, a new one if it has none that is open. The work does not depend on how many there are.
+    fn open(&mut self, key: Key, now: Instant) -> &mut Window {
+        if self.by_key.get(&key).is_none_or(|window| window.ends <= now) {
+            // More than are added, so that what has ended does not stay for ever.
+            for _ in 0..ENDED_REMOVED {
+                if self.by_end.front().is_some_and(|(ends, _)| *ends <= now) {
+                    self.remove_first();
+                }
+            }
+            // If none has ended, the oldest gives way: its org begins a window early, and no request is refused because there
+            // are many orgs.
+            while self.by_end.len() >= WINDOWS_MAX {
+                self.remove_first();
+            }
+            let ends = now + WINDOW;
+            self.by_end.push_back((ends, key.clone()));
+            self.by_key.insert(key.clone(), Window { ends, used: 0 });
+        }
+        self.by_key.entry(key).or_insert(Window { ends: now, used: 0 })
+    }
+
+    fn remove_first(&mut self) {
+        let Some((ends, key)) = self.by_end.pop_front() else { return };
+        // The key may have a later window by now.
+        if self.by_key.get(&key).is_some_and(|window| window.ends == ends) {
+            self.by_key.remove(&key);
         }
     }
 }
@@ -221,18 +247,22 @@ mod tests {
             let bytes = u64::try_from(number).unwrap_or_default().to_be_bytes();
             Org::new(OrgId::from_parts(2, bytes), None, "Org", Timestamp::from_micros(0))
         };
-        let kept = || limits.windows.lock().map(|windows| windows.len()).unwrap_or_default();
+        let kept = || {
+            let windows = limits.windows.lock().unwrap_or_else(PoisonError::into_inner);
+            assert!(windows.by_key.len() <= windows.by_end.len() && windows.by_end.len() <= WINDOWS_MAX);
+            windows.by_key.len()
+        };
         let used_up = |org: &Org, now| limits.is_used_up(org, "x", Requester::Unknown, now);
-        limits.count(&first, "x", Requester::Unknown, start + WINDOW * 3 / 4);
         for org in (1..WINDOWS_MAX).map(number) {
             limits.count(&org, "x", Requester::Unknown, start);
         }
+        limits.count(&first, "x", Requester::Unknown, start + WINDOW * 3 / 4);
         limits.count(&first, "x", Requester::Unknown, start + WINDOW * 3 / 4);
         assert_eq!(kept(), WINDOWS_MAX, "a known window takes no room");
         // The windows of the others have ended.
         let now = start + WINDOW;
         limits.count(&number(WINDOWS_MAX), "x", Requester::Unknown, now);
-        assert!(kept() == 2 && used_up(&first, now) && !used_up(&number(1), now), "{}", kept());
+        assert!(kept() < WINDOWS_MAX && used_up(&first, now) && !used_up(&number(1), now), "{}", kept());
         // All are open, and one more is counted.
         for org in (1..WINDOWS_MAX).map(number) {
             limits.count(&org, "x", Requester::Unknown, now);
@@ -240,6 +270,26 @@ mod tests {
         let beyond = number(WINDOWS_MAX + 1);
         limits.count(&beyond, "x", Requester::Unknown, now);
         assert!(kept() <= WINDOWS_MAX && used_up(&beyond, now), "{}", kept());
+    }
+
+    /// One by one, as windows end one by one: with each request the first gives way, and no other.
+    #[test]
+    fn at_the_limit_a_new_window_takes_the_place_of_the_first_to_end() {
+        let (limits, start) = (RateLimits::new(1), Instant::now());
+        let number = |number: usize| {
+            let bytes = u64::try_from(number).unwrap_or_default().to_be_bytes();
+            Org::new(OrgId::from_parts(2, bytes), None, "Org", Timestamp::from_micros(0))
+        };
+        let at = |number: usize| start + Duration::from_nanos(u64::try_from(number).unwrap_or_default());
+        let used_up = |org: usize, now| limits.is_used_up(&number(org), "x", Requester::Unknown, now);
+        for org in 0..WINDOWS_MAX {
+            limits.count(&number(org), "x", Requester::Unknown, at(org));
+        }
+        for next in 0..WINDOWS_MAX {
+            let now = at(WINDOWS_MAX + next);
+            limits.count(&number(WINDOWS_MAX + next), "x", Requester::Unknown, now);
+            assert!(!used_up(next, now) && used_up(next + 1, now) && used_up(WINDOWS_MAX + next, now), "{next}");
+        }
     }
 
     #[test]

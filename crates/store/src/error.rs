@@ -59,14 +59,6 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// One call was given more than it takes.
-    #[error("one call takes {max} {what} at most")]
-    TooMany {
-        /// The kind of row.
-        what: &'static str,
-        /// How many it takes.
-        max: usize,
-    },
     /// A row with the same key exists.
     #[error("the {what} exists already")]
     Duplicate {

@@ -64,7 +64,7 @@ pub(crate) async fn page(
     first: Option<i64>,
 ) -> Result<Vec<Placed>, StoreError> {
     let rows = reader.query_all(selection(query, first).limit(query.limit.saturating_add(1)).as_query()).await?;
-    let read = |row: &QueryResult| {
+    let read = |row: &QueryResult| -> Result<Placed, StoreError> {
         let (published_micros, sequence) = (row.try_get("", "published_us")?, row.try_get("", "sequence")?);
         let document = row.try_get::<String>("", "document").map_err(StoreError::from);
         let event = document.and_then(|document| from_text("log event", &document));

@@ -6,8 +6,8 @@ use sea_orm_migration::{
 };
 
 use crate::{
-    log_marks::STRETCH_US, migration_changes::Changes, migration_indexes::Indexes, migration_log::LogEntries,
-    migration_orgs::ManagedOrgs, migration_users::UserKeys,
+    log_marks::STRETCH_US, migration_changes::Changes, migration_hosts::Hosts, migration_indexes::Indexes,
+    migration_log::LogEntries, migration_orgs::ManagedOrgs, migration_users::UserKeys,
 };
 
 /// All steps.
@@ -27,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(LogEntries),
             Box::new(Changes),
             Box::new(Indexes),
+            Box::new(Hosts),
         ]
     }
 }

@@ -8,6 +8,7 @@ use tenterhook_model::{SearchText, SearchedAttribute, UserCondition, UserQuery};
 use crate::{
     Keyring, Store, StoreConfig,
     configuration::signing_keys,
+    orgs::of_host,
     users::{of_login, page},
 };
 
@@ -113,7 +114,8 @@ async fn users_are_found_by_indexes(config: &StoreConfig) {
     check_each(&store, "users", async || {
         check(&store, of_login(&org, "l777"), &["users_login"]).await;
         let of = |conditions: &[UserCondition], after: Option<&UserId>| {
-            page(&org, &UserQuery { conditions: conditions.to_vec(), after: after.cloned(), limit: 100 })
+            let query = UserQuery { conditions: conditions.to_vec(), after: after.cloned(), limit: 100 };
+            page(&org, &query, &vec![false; conditions.len()])
         };
         check_ordered(&store, of(&[], None), &[primary]).await;
         check_ordered(&store, of(&[], Some(&after)), &[primary]).await;
@@ -134,6 +136,27 @@ async fn users_are_found_by_indexes(config: &StoreConfig) {
         check(&store, of(&[UserCondition::AnyBegins(text("e777"))], None), &indexes).await;
         let both = [UserCondition::Is(LastName, text("g777")), UserCondition::Begins(FirstName, text("f"))];
         check(&store, of(&both, None), &["users_last_name"]).await;
+        // What many have in common is looked at in the rows that something else finds.
+        let common = |conditions: &[UserCondition], are_common: &[bool], after: Option<&UserId>| {
+            let query = UserQuery { conditions: conditions.to_vec(), after: after.cloned(), limit: 100 };
+            page(&org, &query, are_common)
+        };
+        check(&store, common(&both, &[false, true], None), &["users_last_name"]).await;
+        for after in [None, Some(&after)] {
+            check_ordered(&store, common(&[UserCondition::AnyBegins(text("f"))], &[true], after), &[primary]).await;
+            check_ordered(&store, common(&[UserCondition::Begins(Email, text("e"))], &[true], after), &[primary]).await;
+        }
+    })
+    .await;
+}
+
+async fn orgs_are_found_by_an_index_of_hosts(config: &StoreConfig) {
+    let store = open(config).await;
+    let columns = "orgs (id, host, name, created_us, configuration_version, configuration_mark, status)";
+    let values = "org || CAST(n AS VARCHAR), 'Host' || CAST(n AS VARCHAR) || '.' || org, 'Org', n, 0, 0, 'ACTIVE'";
+    fill(&store, columns, values).await;
+    check_each(&store, "orgs", async || {
+        check(&store, of_host("host7.example.com"), &["orgs_lower_host"]).await;
     })
     .await;
 }
@@ -171,5 +194,6 @@ pub(crate) use on_both_databases;
 
 on_both_databases! {
     users_are_found_by_indexes users_are_found_by_indexes_on_sqlite users_are_found_by_indexes_on_postgres
+    orgs_are_found_by_an_index_of_hosts orgs_are_found_by_an_index_of_hosts_on_sqlite orgs_are_found_by_an_index_of_hosts_on_postgres
     signing_keys_are_found_by_an_index signing_keys_are_found_by_an_index_on_sqlite signing_keys_are_found_by_an_index_on_postgres
 }

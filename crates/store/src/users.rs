@@ -1,12 +1,10 @@
-//! Users: found by id, login and other keys, changed by compare-and-swap, added one by one or many at once.
-
-use std::collections::HashSet;
+//! Users: found by id, login and other keys, changed by compare-and-swap.
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
-    sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement, SimpleExpr, UnionType},
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
+    sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement, SimpleExpr, UnionType},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,22 +22,11 @@ use crate::{
     store::{duplicate, from_text, to_text},
 };
 
-/// Upper bound of the users that one call adds.
-pub const USERS_ADDED_MAX: usize = 5_000;
-/// Users per statement: a statement of SQLite has at most 32,766 values, a user has eleven.
-const ROWS_OF_STATEMENT: usize = 1_000;
-
+/// Users that a condition finds by one key and whose ids are collected for a page. A condition that finds more is looked at in
+/// each row: the page is full soon.
+const IDS_COLLECTED_MAX: u64 = 1_000;
 /// Most users that are left out of one page because their rows are damaged; with more, the list is an error.
 const LEFT_OUT_MAX: usize = 1_000;
-
-/// The result of adding one user of many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserAdded {
-    /// It was added.
-    Yes,
-    /// The login is taken in the org, or by a user before it in the same call.
-    LoginTaken,
-}
 
 impl Store {
     /// How many users the org has.
@@ -55,35 +42,6 @@ impl Store {
     pub async fn insert_user(&self, user: &User) -> Result<(), StoreError> {
         let inserted = user::Entity::insert(user_row(user)?).exec_without_returning(&self.connections.writer).await;
         inserted.map(drop).map_err(duplicate("user"))
-    }
-
-    /// Adds users, at most [`USERS_ADDED_MAX`], in one transaction: those whose login is free. Returns the result for
-    /// each, in order.
-    ///
-    /// # Errors
-    /// [`StoreError::TooMany`] beyond the bound. When the store fails, none is added, or the error says that this is
-    /// unknown.
-    pub async fn insert_users(&self, users: &[User]) -> Result<Vec<UserAdded>, StoreError> {
-        if users.len() > USERS_ADDED_MAX {
-            return Err(StoreError::TooMany { what: "users", max: USERS_ADDED_MAX });
-        }
-        let rows = users.iter().map(user_row).collect::<Result<Vec<_>, _>>()?;
-        let transaction = self.connections.writer.begin().await?;
-        let mut added = HashSet::with_capacity(users.len());
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            let statement = user::Entity::insert_many(rows.by_ref().take(ROWS_OF_STATEMENT))
-                .on_conflict(OnConflict::new().do_nothing().to_owned());
-            let mut statement = statement.into_query();
-            statement.returning_col(user::Column::Id);
-            for row in transaction.query_all(&statement).await? {
-                added.insert(row.try_get_by_index::<String>(0)?);
-            }
-        }
-        transaction.commit().await?;
-        let outcome =
-            |user: &User| if added.contains(user.id.as_str()) { UserAdded::Yes } else { UserAdded::LoginTaken };
-        Ok(users.iter().map(outcome).collect())
     }
 
     /// Replaces the stored user if it still has the version of `user`, and increments the version. Returns whether it
@@ -136,14 +94,17 @@ impl Store {
     /// out, and logged.
     pub async fn list_users(&self, org: &OrgId, query: &UserQuery) -> Result<Vec<User>, StoreError> {
         let (of, query, reader) = (org.clone(), query.clone(), self.connections.reader.clone());
-        let is_filtered = !query.conditions.is_empty();
         let read = async move {
-            if is_filtered {
+            let mut are_common = Vec::with_capacity(query.conditions.len());
+            for condition in &query.conditions {
+                are_common.push(is_common(&reader, &of, condition).await?);
+            }
+            if are_common.contains(&false) {
                 // Few users are found, by the indexes of keys, and then sorted.
-                return readable_page(&reader, &of, &query).await;
+                return readable_page(&reader, &of, &query, &are_common).await;
             }
             let transaction = reader.begin_ordered().await?;
-            let users = readable_page(&transaction, &of, &query).await;
+            let users = readable_page(&transaction, &of, &query, &are_common).await;
             transaction.end(users).await
         };
         self.heavy_reads.run(org, read).await
@@ -157,10 +118,15 @@ pub(crate) fn of_login(org: &OrgId, login: &str) -> Select<user::Entity> {
 }
 
 /// A page of the users whose rows can be read: the next ones take the places of those that cannot.
-async fn readable_page(reader: &impl ConnectionTrait, org: &OrgId, query: &UserQuery) -> Result<Vec<User>, StoreError> {
+async fn readable_page(
+    reader: &impl ConnectionTrait,
+    org: &OrgId,
+    query: &UserQuery,
+    are_common: &[bool],
+) -> Result<Vec<User>, StoreError> {
     let (mut rest, mut users, mut left_out) = (query.clone(), Vec::new(), 0);
     loop {
-        let rows = reader.query_all(page(org, &rest).as_query()).await?;
+        let rows = reader.query_all(page(org, &rest, are_common).as_query()).await?;
         let is_last = rows.len() < rest.limit;
         let last = rows.last().and_then(|row| row.try_get::<String>("", "id").ok()?.parse().ok());
         for row in &rows {
@@ -182,11 +148,13 @@ async fn readable_page(reader: &impl ConnectionTrait, org: &OrgId, query: &UserQ
     }
 }
 
-/// A page of users.
-pub(crate) fn page(org: &OrgId, query: &UserQuery) -> Select<user::Entity> {
+/// A page of users. `are_common` has an item for each condition: a common one is looked at in the rows that the others find, or
+/// else in all, in the order of the page.
+pub(crate) fn page(org: &OrgId, query: &UserQuery, are_common: &[bool]) -> Select<user::Entity> {
     let mut select = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
-    for condition in &query.conditions {
-        select = select.filter(of_condition(org, condition));
+    for (condition, is_common) in query.conditions.iter().zip(are_common) {
+        let condition = if *is_common { of_rows(condition) } else { of_condition(org, condition) };
+        select = select.filter(condition);
     }
     if let Some(after) = &query.after {
         select = select.filter(user::Column::Id.gt(after.as_str()));
@@ -200,20 +168,44 @@ fn of_version(user: &User) -> SimpleExpr {
     of_org.and(user::Column::Id.eq(user.id.as_str())).and(user::Column::Version.eq(user.version))
 }
 
-fn of_condition(org: &OrgId, condition: &UserCondition) -> SimpleExpr {
-    use SearchedAttribute::{Email, FirstName, LastName, Login};
-    let found = match condition {
-        UserCondition::AnyBegins(text) => {
-            let mut found = ids(org, beginning(Login, text));
-            for attribute in [Email, FirstName, LastName] {
-                found.union(UnionType::Distinct, ids(org, beginning(attribute, text)));
-            }
-            found
+/// Whether a condition finds so many users by one key that their ids are not collected for a page.
+async fn is_common(reader: &impl ConnectionTrait, org: &OrgId, condition: &UserCondition) -> Result<bool, DbErr> {
+    for condition in on_keys(condition, &Expr::col) {
+        if reader.query_one(ids(org, condition).limit(1).offset(IDS_COLLECTED_MAX)).await?.is_some() {
+            return Ok(true);
         }
-        UserCondition::Begins(attribute, text) => ids(org, beginning(*attribute, text)),
-        UserCondition::Is(attribute, text) => ids(org, column(*attribute).eq(text.as_str())),
-    };
-    Expr::col(user::Column::Id).in_subquery(found)
+    }
+    Ok(false)
+}
+
+/// The condition of a row: that its id is one of those that the indexes of keys find.
+fn of_condition(org: &OrgId, condition: &UserCondition) -> SimpleExpr {
+    let mut found = on_keys(condition, &Expr::col).into_iter().map(|condition| ids(org, condition));
+    let mut all = found.next().unwrap_or_default();
+    for others in found {
+        all.union(UnionType::Distinct, others);
+    }
+    Expr::col(user::Column::Id).in_subquery(all)
+}
+
+/// The condition of a row, in a form that no index of keys serves: so the rows come in the order of their ids.
+fn of_rows(condition: &UserCondition) -> SimpleExpr {
+    let key = |column| Expr::expr(Func::coalesce([Expr::col(column), Expr::value("")]));
+    let on_keys = on_keys(condition, &key).into_iter();
+    on_keys.reduce(Expr::or).unwrap_or_else(|| Expr::value(false))
+}
+
+/// The conditions on keys of which one holds. `key` is the form in which a key is compared.
+fn on_keys(condition: &UserCondition, key: &impl Fn(user::Column) -> Expr) -> Vec<SimpleExpr> {
+    use SearchedAttribute::{Email, FirstName, LastName, Login};
+    let key = |attribute: SearchedAttribute| key(column(attribute));
+    match condition {
+        UserCondition::AnyBegins(text) => {
+            [Login, Email, FirstName, LastName].map(|attribute| beginning(&key(attribute), text)).into()
+        }
+        UserCondition::Begins(attribute, text) => vec![beginning(&key(*attribute), text)],
+        UserCondition::Is(attribute, text) => vec![key(*attribute).eq(text.as_str())],
+    }
 }
 
 /// The ids of an org's users of whom `condition` on one key holds: a range of the key's index. Without this form the database might
@@ -227,12 +219,11 @@ fn ids(org: &OrgId, condition: SimpleExpr) -> SelectStatement {
     ids
 }
 
-/// The condition that the key of the attribute begins with the text.
-fn beginning(attribute: SearchedAttribute, text: &SearchText) -> SimpleExpr {
-    let key = column(attribute);
-    let begins = key.gte(text.as_str());
+/// The condition that a key begins with the text.
+fn beginning(key: &Expr, text: &SearchText) -> SimpleExpr {
+    let begins = key.clone().gte(text.as_str());
     match end_of(text.as_str()) {
-        Some(end) => begins.and(key.lt(end)),
+        Some(end) => begins.and(key.clone().lt(end)),
         None => begins,
     }
 }

@@ -1,18 +1,17 @@
-//! Users: many at once, found by keys, changed without losing each other's changes.
+//! Users: found by keys, changed without losing each other's changes.
 
 use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_model::{
     Password, Profile, SearchText, SearchedAttribute, User, UserCondition, UserQuery, UserStatus, user_key,
 };
-use tenterhook_store::{Store, StoreError, USERS_ADDED_MAX, UserAdded};
+use tenterhook_store::{Store, StoreError};
 
-use crate::databases::{at, first_users, on_every_database, org, other_org, user};
+use crate::databases::{at, on_every_database, org, other_org, user};
 
 on_every_database! {
     every_part_of_a_user_is_kept
-    many_users_are_added_at_once_each_with_its_outcome
-    a_call_adds_so_many_users_and_no_more
     users_are_found_by_the_beginnings_of_their_keys
+    what_many_users_have_in_common_is_found_page_by_page
     changes_of_a_user_do_not_lose_each_other
     a_user_is_removed_by_the_version_that_was_seen
 }
@@ -35,33 +34,6 @@ async fn every_part_of_a_user_is_kept(store: Store) {
         store.insert_user(&kept).await.unwrap();
         assert_eq!(store.find_user(&org(), &kept.id).await.unwrap(), Some(kept));
     }
-}
-
-async fn many_users_are_added_at_once_each_with_its_outcome(store: Store) {
-    store.insert_user(&user("taken@example.com")).await.unwrap();
-    let mut users: Vec<User> = (0..2_500).map(|number| user(&format!("u{number}@example.com"))).collect();
-    users[1_200] = user("Taken@Example.com");
-    users[2_400] = user("U7@example.com");
-    let outcomes = store.insert_users(&users).await.unwrap();
-    for (number, outcome) in outcomes.iter().enumerate() {
-        let wanted = if [1_200, 2_400].contains(&number) { UserAdded::LoginTaken } else { UserAdded::Yes };
-        assert_eq!(*outcome, wanted, "{number}");
-    }
-    assert_eq!(store.list_users(&org(), &first_users(5_000)).await.unwrap().len(), 2_499);
-    assert_eq!(store.find_user_by_login(&org(), "u7@example.com").await.unwrap(), Some(users[7].clone()));
-    // The same again, as after an answer that was lost: nothing is added twice.
-    let again = store.insert_users(&users).await.unwrap();
-    assert!(again.iter().all(|outcome| *outcome == UserAdded::LoginTaken));
-    assert_eq!(store.insert_users(&[]).await.unwrap(), []);
-}
-
-async fn a_call_adds_so_many_users_and_no_more(store: Store) {
-    let users: Vec<User> = (0..=USERS_ADDED_MAX).map(|number| user(&format!("u{number}@example.com"))).collect();
-    let beyond = store.insert_users(&users).await;
-    assert!(matches!(beyond, Err(StoreError::TooMany { max: USERS_ADDED_MAX, .. })), "{beyond:?}");
-    assert_eq!(store.list_users(&org(), &first_users(1)).await.unwrap(), []);
-    let outcomes = store.insert_users(&users[1..]).await.unwrap();
-    assert_eq!(outcomes.len(), USERS_ADDED_MAX);
 }
 
 async fn users_are_found_by_the_beginnings_of_their_keys(store: Store) {
@@ -119,6 +91,38 @@ async fn users_are_found_by_the_beginnings_of_their_keys(store: Store) {
     assert_eq!(found(&[is(Login, "zoe")], None, 10).await.len(), 1);
     assert_eq!(found(&[is(ExternalId, "hr-ada@example.com")], None, 10).await, []);
     assert_eq!(user_key(&long).len(), 200);
+}
+
+/// More than the store collects ids of.
+async fn what_many_users_have_in_common_is_found_page_by_page(store: Store) {
+    let many = |number: usize| {
+        let profile = Profile::new(format!("u{number}"), format!("m{number}@mail.example"), "Ada", "Common");
+        User { profile, ..user("x") }
+    };
+    let users: Vec<User> = (0..1_200).map(many).collect();
+    for user in &users {
+        store.insert_user(user).await.unwrap();
+    }
+    store.insert_user(&user("other@example.com")).await.unwrap();
+    let any = |value| UserCondition::AnyBegins(text(value));
+    let of_all = UserCondition::Is(SearchedAttribute::FirstName, text("ada"));
+    for conditions in [vec![any("com")], vec![any("com"), of_all]] {
+        let mut query = UserQuery { conditions, after: None, limit: 500 };
+        let mut found = Vec::new();
+        loop {
+            let page = store.list_users(&org(), &query).await.unwrap();
+            query.after = page.last().map(|user| user.id.clone());
+            let is_last = page.len() < query.limit;
+            found.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        assert_eq!(found, users);
+    }
+    let one = vec![any("com"), UserCondition::Begins(SearchedAttribute::Login, text("u777"))];
+    let one = store.list_users(&org(), &UserQuery { conditions: one, after: None, limit: 500 }).await.unwrap();
+    assert_eq!(one, users[777..=777]);
 }
 
 async fn changes_of_a_user_do_not_lose_each_other(store: Store) {
