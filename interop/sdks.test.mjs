@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -276,6 +277,44 @@ test("a rule of an authorization server names a hook, and can be put back as it 
   got.actions.token.accessTokenLifetimeMinutes = 30;
   const put = await servers.replaceAuthorizationServerPolicyRule({ ...of, ruleId, policyRule: got });
   assert.deepEqual([put.actions.token.accessTokenLifetimeMinutes, put.actions.token.inlineHook.id], [30, inlineHookId]);
+});
+
+test("the script of the page about moving brings hooks over, and their secrets with them", async (context) => {
+  const page = readFileSync(new URL("../docs/moving-from-okta.md", import.meta.url), "utf8");
+  const [, script] = /^```js\n([\s\S]*?)^```$/m.exec(page);
+  const old = await startServer((await issueLoopbackCertificate()).authorityPem);
+  context.after(() => old.stop());
+  const oldHooks = new okta.Client({ orgUrl: old.baseUrl, token: old.adminToken }).inlineHookApi;
+  const oldHook = (name, channel) => ({ name, type: TOKEN_HOOK, version: "1.0.0", channel });
+  const channels = {
+    "Brought over": http("not shown"),
+    "Brought over, OAUTH": oauth({ authType: "client_secret_post", clientSecret: "not shown either" }),
+  };
+  for (const [name, channel] of Object.entries(channels)) {
+    await oldHooks.createInlineHook({ inlineHook: oldHook(name, channel) });
+  }
+  const node = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    cwd: fileURLToPath(new URL(".", import.meta.url)),
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      ...process.env,
+      OKTA: old.baseUrl,
+      OKTA_TOKEN: old.adminToken,
+      BASE: server.baseUrl,
+      TOKEN: server.adminToken,
+      SECRETS: JSON.stringify({ "Brought over": "from the page", "Brought over, OAUTH": "from the page" }),
+    },
+  });
+  const said = { stdout: "", stderr: "" };
+  for (const name of Object.keys(said)) node[name].setEncoding("utf8").on("data", (text) => (said[name] += text));
+  const [status] = await once(node, "close");
+  assert.equal(status, 0, said.stderr);
+  const lines = said.stdout.trim().split("\n");
+  assert.deepEqual(lines.map((line) => line.replace(/^cal\w{17} /, "")).sort(), Object.keys(channels));
+  const id = lines.find((line) => line.endsWith("Brought over")).split(" ")[0];
+  const payloadData = { eventId: "interop", eventType: TOKEN_HOOK, source: "interop", data: {} };
+  await hooks.executeInlineHook({ inlineHookId: id, payloadData });
+  assert.equal(service.calls.at(-1).headers.authorization, "from the page");
 });
 
 test("the Python SDK takes every answer, and its secret reaches the service", async () => {

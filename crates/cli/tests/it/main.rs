@@ -3,6 +3,7 @@
 
 mod backup;
 mod connect;
+mod book;
 mod descriptors;
 mod dev;
 mod dev_hooks;
