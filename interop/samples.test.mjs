@@ -220,7 +220,9 @@ for (const [name, command] of Object.entries(SAMPLES)) {
       assert.match(sample.said.join(""), /401: The Authorization header is not HOOK_SECRET/);
       const { status, text } = await demonstrate(uri);
       assert.equal(status, 1);
-      assert.match(text, /401/);
+      assert.match(text, /STATUS_401/);
+      const right = await demonstrate(uri, "--header", `Authorization: ${SECRET}`);
+      assert.equal(right.status, 0, right.text);
       await pointHook(uri, SECRET);
       assert.equal((await clientCredentials()).tier, "service");
     });

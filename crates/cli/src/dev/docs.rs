@@ -49,10 +49,11 @@ impl Page {
         self.text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or(self.name)
     }
 
-    /// Its text as HTML. Raw HTML in the text is shown as text. A link leads to another page, to its own headings, or to
+    /// Its text as HTML. Raw HTML in the text is shown as text, comments are not shown. A link leads to another page, to its own headings, or to
     /// another server; of a link to a file that is not embedded only the text is left.
     pub(super) fn html(&self) -> String {
-        let mut events: Vec<_> = Parser::new_ext(self.text, Options::ENABLE_TABLES).map(without_html).collect();
+        let text = without_comments(self.text);
+        let mut events: Vec<_> = Parser::new_ext(&text, Options::ENABLE_TABLES).map(without_html).collect();
         name_headings(&mut events);
         let mut out = String::with_capacity(self.text.len() * 2);
         html::push_html(&mut out, self.with_own_links(events).into_iter());
@@ -102,6 +103,17 @@ impl Page {
         }
         Some(address)
     }
+}
+
+/// The text without its HTML comments, which are for the tests of the pages.
+fn without_comments(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, comment)) = rest.split_once("<!--") {
+        kept.push_str(before);
+        rest = comment.split_once("-->").map_or("", |(_, after)| after);
+    }
+    kept + rest
 }
 
 fn without_html(event: Event<'_>) -> Event<'_> {
@@ -192,7 +204,7 @@ mod tests {
     fn raw_html_is_text_and_links_lead_to_pages() {
         let text = "# A *b* `C`: d\n\n<script>alert(1)</script> <b>x</b>\n\n[s](STATUS.md) [o](../operations.md#the-log) \
                     [r](../../README.md) [own](#a-b-c-d) [out](https://example.com/) [bad](javascript:alert(1))\n\n\
-                    ![i](x.png)\n\n| a |\n|:-:|\n| 1 |\n";
+                    ![i](x.png)\n\n<!-- pages: run\ntrue\n\nfalse\n-->\n\n| a |\n|:-:|\n| 1 |\n";
         let html = Page { name: "failures/X", text }.html();
         for wanted in [
             r#"<h1 id="a-b-c-d">"#,
@@ -208,7 +220,7 @@ mod tests {
         ] {
             assert!(html.contains(wanted), "{wanted}: {html}");
         }
-        for unwanted in ["<script", "<b>", "javascript:", "<img", "style="] {
+        for unwanted in ["<script", "<b>", "javascript:", "<img", "style=", "pages: run", "false"] {
             assert!(!html.contains(unwanted), "{unwanted}: {html}");
         }
     }
