@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod backup;
-mod connect;
 mod book;
+mod connect;
 mod descriptors;
 mod dev;
 mod dev_hooks;
