@@ -105,7 +105,12 @@ impl CodeFlow {
         let sign_in = path.replacen("/authorize?", "/authorize/sign-in?", 1);
         let signed_in = client.send("POST", &sign_in, Sent { cookie: Some(&csrf), ..form_of(&form) }).await?;
         let (Some(session), Some(path)) = (cookie(&signed_in), signed_in.header(header::LOCATION)) else {
-            return Err(format!("{login} cannot sign in: the sign-in page answered {}", signed_in.status).into());
+            // The developer may have changed the password or suspended the user.
+            let why = format!(
+                "{login} cannot sign in with the password that is shown: the page answered {}",
+                signed_in.status
+            );
+            return Ok(Arrived::Error(json!({ "error": "sign_in_failed", "error_description": why })));
         };
         let answer = client.send("GET", path, Sent { cookie: Some(&session), ..Sent::default() }).await?;
         match answer.header(header::LOCATION) {

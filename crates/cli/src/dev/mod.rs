@@ -64,7 +64,8 @@ pub(crate) struct Options {
     /// Write no file.
     #[arg(long)]
     ephemeral: bool,
-    /// End after the demonstration: status 0 only if the hook's claims are in the verified token.
+    /// End after the demonstration: status 0 only if the hook's claims are in the verified tokens of a flow, and no flow
+    /// failed.
     #[arg(long)]
     once: bool,
     /// Print each step as one JSON object a line.

@@ -215,3 +215,30 @@ fn a_service_that_ended_at_the_first_call_is_told_apart_from_one_that_never_ran(
         assert!(failure["advice"][0].as_str().unwrap().starts_with("Does your service run"), "{failure}");
     }
 }
+
+#[test]
+fn what_a_developer_changed_in_the_folder_does_not_end_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = ["--data", folder.path().to_str().unwrap()];
+    let (program, ready) = start(&data);
+    let (base, token) = (ready["baseUrl"].as_str().unwrap(), ready["adminToken"].as_str().unwrap());
+    let request = |method: &str, path: &str, body: Option<&Value>| api(base, token, method, path, body).unwrap();
+    // A client as an earlier release made it: without the page of `dev`.
+    let path = format!("/oauth2/v1/clients/{}", ready["publicClient"]["id"].as_str().unwrap());
+    let (_, mut client) = request("GET", &path, None);
+    client["redirect_uris"] = json!(["http://127.0.0.1:3000/callback"]);
+    assert_eq!(request("PUT", &path, Some(&client)).0, 200);
+    drop(program);
+    assert_eq!(once(&data).0, 0, "the client may redirect to the page again");
+
+    let (program, ready) = start(&data);
+    let (base, token) = (ready["baseUrl"].as_str().unwrap(), ready["adminToken"].as_str().unwrap());
+    let path = "/api/v1/users/ada@example.com/lifecycle/suspend";
+    assert_eq!(api(base, token, "POST", path, None).unwrap().0, 204);
+    drop(program);
+    let (status, steps) = once(&data);
+    assert_eq!(status, 1);
+    let of_user = of_flow(&steps, "code");
+    assert_eq!(step(&of_user, "token")["error"]["error"], "sign_in_failed", "{of_user:?}");
+    assert_eq!(step(&of_flow(&steps, "client-credentials"), "token")["changed"], true);
+}
