@@ -509,3 +509,35 @@ fn runtime(error: sqlx::Error) -> RuntimeErr {
 fn abandoned() -> DbErr {
     DbErr::Custom("a statement of the transaction has failed before".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use crate::{Keyring, Store, StoreConfig};
+
+    #[tokio::test]
+    async fn a_use_that_waits_for_a_connection_is_counted_until_it_has_one() {
+        let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+        // It has one connection.
+        let store = Store::open(&StoreConfig::Ephemeral, keyring).await.unwrap();
+        let (told, mut waits) = tokio::sync::mpsc::unbounded_channel();
+        store.observe_connection_waits(move |wait| drop(told.send(wait)));
+        let first = store.connections.writer.begin().await.unwrap();
+        waits.recv().await.unwrap();
+        let waiter = tokio::spawn({
+            let writer = store.connections.writer.clone();
+            async move { writer.begin().await.unwrap().rollback().await }
+        });
+        while store.connection_figures().waiting == 0 {
+            tokio::task::yield_now().await;
+        }
+        let figures = store.connection_figures();
+        assert_eq!((figures.max, figures.open, figures.idle, figures.failed), (1, 1, 0, 0));
+        assert!(waits.try_recv().is_err(), "its wait has not ended");
+        first.rollback().await;
+        waiter.await.unwrap();
+        waits.recv().await.unwrap();
+        assert_eq!(store.connection_figures().waiting, 0);
+    }
+}
