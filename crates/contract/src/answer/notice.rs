@@ -233,25 +233,27 @@ pub(super) fn of_commands(answer: &mut Answer, vocabulary: Vocabulary<'_>) {
         if command.operand != Operand::Absent {
             command.stray_members.iter().for_each(|name| found.member(Place::Command, at, name));
         }
-        let rules = vocabulary.rules(&command.kind).collect::<Vec<_>>();
-        let has = |name: &str| rules.iter().any(|rule| rule.members.is_empty() || rule.members.contains(name));
-        let mut operand = |members: &Members, at: &dyn Fn() -> String, rule: &CommandRule| {
+        let Some(rule) = vocabulary.rules(&command.kind).next() else { continue };
+        let takes = |rule: &CommandRule, name: &str| rule.members.is_empty() || rule.members.contains(name);
+        // Of several types that have the command, each may have members of its own.
+        let has = |name: &str| takes(rule, name) || vocabulary.rules(&command.kind).any(|other| takes(other, name));
+        let mut operand = |members: &Members, at: &dyn Fn() -> String| {
             for (name, value) in &members.0 {
                 if !has(name) && says_something(value) {
                     found.member(Place::Operand(rule), at, name);
                 }
             }
         };
-        match (&command.operand, rules.first()) {
-            (Operand::Items(items), Some(rule)) if rule.shape != Shape::Object => {
+        match &command.operand {
+            Operand::Items(items) if rule.shape != Shape::Object => {
                 for (index, item) in items.iter().enumerate().take(OPERATIONS_MAX) {
                     if let Item::Members(members) = item {
-                        operand(members, &|| format!("{}/value/{index}", at()), rule);
+                        operand(members, &|| format!("{}/value/{index}", at()));
                     }
                 }
             }
-            (Operand::Members(members), Some(rule)) if rule.shape == Shape::Object => {
-                operand(members, &|| format!("{}/value", at()), rule);
+            Operand::Members(members) if rule.shape == Shape::Object => {
+                operand(members, &|| format!("{}/value", at()));
             }
             _ => {}
         }
