@@ -126,8 +126,8 @@ fn of_another_language(start: &str) -> Option<&'static str> {
     let word_end = inner.find(|character: char| !is_of_a_word(character)).unwrap_or(inner.len());
     let after_word = inner.get(word_end..).filter(|_| word_end > 0).unwrap_or_default();
     Some(if start.starts_with('<') {
-        "It is HTML or XML. Look whether a proxy, a gateway or a sign-in page answers at the hook's URI in place of the \
-         service, or the service's framework a page of errors; the service answers one JSON object"
+        "It is HTML or XML. Look whether a proxy, a gateway or a sign-in page answers in place of the service, or its \
+         framework with a page of errors"
     } else if begins(&["[object "]) {
         "It is what JavaScript makes of an object that is joined to a text. Write the body with `JSON.stringify`"
     } else if begins(&["b'", "b\"{"]) {
