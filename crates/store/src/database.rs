@@ -470,15 +470,16 @@ async fn migrate_in_turn(options: PgConnectOptions) -> Result<bool, StoreError> 
         let turn = connection.begin().await?;
         turn.execute_unprepared(&limits.statements(MIGRATION_LOCK)).await?;
         let was_empty = migrated::is_empty(&turn).await?;
+        migrated::refuse_newer(&turn).await?;
         Migrator::up(&turn, None).await?;
         turn.commit().await?;
-        Ok::<_, DbErr>(was_empty)
+        Ok::<_, StoreError>(was_empty)
     };
     let migrated = timeout(MIGRATION_TIME_MAX, migrated).await;
     // A connection that does not close in time is left to the system.
     let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
     match migrated {
-        Ok(done) => Ok(done?),
+        Ok(done) => done,
         Err(_) => Err(StoreError::Database(format!(
             "the database was not migrated within {} s: is another node stuck while it migrates?",
             MIGRATION_TIME_MAX.as_secs()
@@ -496,6 +497,7 @@ async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<bool, StoreErro
     };
     let turn = connection.begin_with_options(immediate).await?;
     let was_empty = migrated::is_empty(&turn).await?;
+    migrated::refuse_newer(&turn).await?;
     Migrator::up(&turn, None).await?;
     turn.commit().await?;
     let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;

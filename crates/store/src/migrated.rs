@@ -28,8 +28,7 @@ pub(crate) async fn content(config: &StoreConfig) -> Result<DatabaseContent, Sto
         let Some(connection) = connect(config).await? else { return Ok(DatabaseContent::Empty) };
         let made = steps(&connection).await;
         connection.close().await?;
-        let known = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
-        Ok(state(&known, &made?))
+        Ok(state(&known(), &made?))
     };
     found.await.map_err(|error: StoreError| error.at(&config.place()))
 }
@@ -54,6 +53,11 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Option<DatabaseConne
     Ok(Some(Database::connect(options).await?))
 }
 
+/// The names of this version's migrations.
+fn known() -> BTreeSet<String> {
+    Migrator::migrations().iter().map(|step| step.name().to_owned()).collect()
+}
+
 /// Whether no server has ever migrated the database.
 pub(crate) async fn is_empty(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
     let backend = connection.get_database_backend();
@@ -64,13 +68,24 @@ pub(crate) async fn is_empty(connection: &impl ConnectionTrait) -> Result<bool, 
     Ok(connection.query_one_raw(Statement::from_string(backend, is_there)).await?.is_none())
 }
 
-async fn steps(connection: &DatabaseConnection) -> Result<BTreeSet<String>, DbErr> {
+async fn steps(connection: &impl ConnectionTrait) -> Result<BTreeSet<String>, DbErr> {
     if is_empty(connection).await? {
         return Ok(BTreeSet::new());
     }
     let backend = connection.get_database_backend();
     let all = Statement::from_string(backend, format!("SELECT version FROM {STEPS}"));
     connection.query_all_raw(all).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// Refuses a database that a newer version has migrated: its content may have another meaning.
+pub(crate) async fn refuse_newer(connection: &impl ConnectionTrait) -> Result<(), StoreError> {
+    match state(&known(), &steps(connection).await?) {
+        DatabaseContent::Newer => Err(StoreError::NotMigrated(
+            "A newer version has migrated the database: start that version, or restore the backup of before the upgrade \
+             (docs/upgrading.md)",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// How far a database has been migrated, for this version.

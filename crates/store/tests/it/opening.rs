@@ -76,6 +76,11 @@ async fn a_tool_migrates_nothing(config: &StoreConfig) {
         connection.execute_unprepared(statement).await.unwrap();
         let said = tool_is_told(config).await;
         assert!(said.starts_with(told) && said.is_empty() == told.is_empty(), "{statement}: {said}");
+        if statement.contains("m9999_later") && !told.is_empty() {
+            let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
+            let refused = Store::open(config, keyring).await.unwrap_err().to_string();
+            assert!(refused.starts_with("A newer version has migrated the database: start that version"), "{refused}");
+        }
     }
     connection.close().await.unwrap();
 }
