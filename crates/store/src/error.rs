@@ -49,7 +49,7 @@ pub enum StoreError {
     NoOrg,
     /// A tool was used on a database that servers of its version have not migrated; the text says what to do.
     #[error("{0}")]
-    NotMigrated(&'static str),
+    NotMigrated(String),
     /// Another server uses the file of an embedded database.
     #[error(
         "another `tenterhook serve` or `tenterhook dev` uses the database `{}`: stop it first. An embedded database has one \

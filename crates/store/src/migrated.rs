@@ -15,7 +15,8 @@ const STEPS: &str = "seaql_migrations";
 pub(crate) async fn check(config: &StoreConfig) -> Result<(), StoreError> {
     match content(config).await? {
         DatabaseContent::Current => Ok(()),
-        content => Err(StoreError::NotMigrated(content.text())),
+        // A misspelt name is the usual cause of an empty database.
+        content => Err(StoreError::NotMigrated(format!("{} ({})", content.text(), config.place()))),
     }
 }
 
@@ -82,7 +83,8 @@ pub(crate) async fn refuse_newer(connection: &impl ConnectionTrait) -> Result<()
     match state(&known(), &steps(connection).await?) {
         DatabaseContent::Newer => Err(StoreError::NotMigrated(
             "A newer version has migrated the database: start that version, or restore the backup of before the upgrade \
-             (docs/upgrading.md)",
+             (docs/upgrading.md)"
+                .to_owned(),
         )),
         _ => Ok(()),
     }

@@ -522,7 +522,7 @@ mod tests {
         // It has one connection.
         let store = Store::open(&StoreConfig::Ephemeral, keyring).await.unwrap();
         let (told, mut waits) = tokio::sync::mpsc::unbounded_channel();
-        store.observe_connection_waits(move |wait| drop(told.send(wait)));
+        store.observe_connection_waits(move |wait| told.send(wait).unwrap());
         let first = store.connections.writer.begin().await.unwrap();
         waits.recv().await.unwrap();
         let waiter = tokio::spawn({

@@ -37,6 +37,7 @@ fn a_token_can_be_created_before_the_first_start() {
     let database = folder.path().join("db.sqlite");
     let (done, said) = tool(&config, &["tokens", "list"]);
     assert!(!done && said.contains("`tenterhook tokens create --config FILE --name NAME`"), "{said}");
+    assert!(said.contains(&format!("(the file `{}`)", database.display())), "it says where: {said}");
     assert!(!database.exists(), "a list makes nothing");
     let (done, said) = tool(&config, &["tokens", "create", "--name", "ada"]);
     assert!(done && said.contains("The database was empty") && said.contains(database.to_str().unwrap()), "{said}");

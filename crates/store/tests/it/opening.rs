@@ -38,7 +38,10 @@ async fn tool_is_told(config: &StoreConfig) -> String {
     let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
     match Store::open_beside_servers(config, keyring).await {
         Ok(_) => String::new(),
-        Err(StoreError::NotMigrated(why)) => why.to_owned(),
+        Err(StoreError::NotMigrated(why)) => {
+            assert!(why.ends_with(&format!("({})", config.place())), "it says where: {why}");
+            why
+        }
         Err(other) => panic!("{other}"),
     }
 }
