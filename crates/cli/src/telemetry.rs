@@ -51,8 +51,7 @@ pub(crate) fn filter(level: &str) -> Result<EnvFilter, Error> {
     }
     // The database libraries log internals at INFO; an operator who wants them names the libraries in `log.level`. For
     // each connection that is ended for a flood h2 logs a line; our `http.flood` logs one a minute. What comes later wins.
-    EnvFilter::try_new(format!("info,sqlx=warn,sea_orm_migration=warn,h2=error,{level}"))
-        .map_err(|error| refuse(error.to_string()))
+    EnvFilter::try_new(format!("info,sqlx=warn,h2=error,{level}")).map_err(|error| refuse(error.to_string()))
 }
 
 /// Starts the log on standard error, in colour on a terminal only.

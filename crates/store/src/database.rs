@@ -11,7 +11,6 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
     SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions, TransactionTrait as _,
 };
-use sea_orm_migration::MigratorTrait as _;
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -25,7 +24,8 @@ use crate::{
     database_file::{DatabaseFile, Role, ServerLock},
     error::is_connection_lost,
     migrated,
-    migration::Migrator,
+    migration::STEPS,
+    migrator,
     pool::{Begin, Limits, Pool, Transaction, Waits},
     postgres_url,
     sessions::{explained, refuse_shared_sessions},
@@ -471,7 +471,7 @@ async fn migrate_in_turn(options: PgConnectOptions) -> Result<bool, StoreError> 
         turn.execute_unprepared(&limits.statements(MIGRATION_LOCK)).await?;
         let was_empty = migrated::is_empty(&turn).await?;
         migrated::refuse_newer(&turn).await?;
-        Migrator::up(&turn, None).await?;
+        migrator::apply(&turn, &STEPS).await?;
         turn.commit().await?;
         Ok::<_, StoreError>(was_empty)
     };
@@ -498,7 +498,7 @@ async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<bool, StoreErro
     let turn = connection.begin_with_options(immediate).await?;
     let was_empty = migrated::is_empty(&turn).await?;
     migrated::refuse_newer(&turn).await?;
-    Migrator::up(&turn, None).await?;
+    migrator::apply(&turn, &STEPS).await?;
     turn.commit().await?;
     let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
     Ok(was_empty)

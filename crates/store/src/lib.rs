@@ -35,6 +35,7 @@ mod migration_indexes;
 mod migration_log;
 mod migration_orgs;
 mod migration_users;
+mod migrator;
 mod notices;
 mod operator_tokens;
 mod orgs;

@@ -3,13 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement};
-use sea_orm_migration::MigratorTrait as _;
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 
-use crate::{StoreConfig, StoreError, database::reach, migration::Migrator};
-
-/// The table of applied migrations.
-const STEPS: &str = "seaql_migrations";
+use crate::{StoreConfig, StoreError, database::reach, migration::STEPS, migrator};
 
 /// Refuses a database that servers of this version have not migrated, or that newer ones have.
 pub(crate) async fn check(config: &StoreConfig) -> Result<(), StoreError> {
@@ -27,7 +23,7 @@ pub(crate) async fn check(config: &StoreConfig) -> Result<(), StoreError> {
 pub(crate) async fn content(config: &StoreConfig) -> Result<DatabaseContent, StoreError> {
     let found = async {
         let Some(connection) = connect(config).await? else { return Ok(DatabaseContent::Empty) };
-        let made = steps(&connection).await;
+        let made = migrator::applied(&connection).await;
         connection.close().await?;
         Ok(state(&known(), &made?))
     };
@@ -56,31 +52,17 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Option<DatabaseConne
 
 /// The names of this version's migrations.
 fn known() -> BTreeSet<String> {
-    Migrator::migrations().iter().map(|step| step.name().to_owned()).collect()
+    STEPS.iter().map(|step| step.name().to_owned()).collect()
 }
 
 /// Whether no server has ever migrated the database.
 pub(crate) async fn is_empty(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    let backend = connection.get_database_backend();
-    let is_there = match backend {
-        DbBackend::Postgres => format!("SELECT 1 WHERE to_regclass('{STEPS}') IS NOT NULL"),
-        _ => format!("SELECT 1 FROM sqlite_master WHERE name = '{STEPS}'"),
-    };
-    Ok(connection.query_one_raw(Statement::from_string(backend, is_there)).await?.is_none())
-}
-
-async fn steps(connection: &impl ConnectionTrait) -> Result<BTreeSet<String>, DbErr> {
-    if is_empty(connection).await? {
-        return Ok(BTreeSet::new());
-    }
-    let backend = connection.get_database_backend();
-    let all = Statement::from_string(backend, format!("SELECT version FROM {STEPS}"));
-    connection.query_all_raw(all).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+    Ok(migrator::applied(connection).await?.is_empty())
 }
 
 /// Refuses a database that a newer version has migrated: its content may have another meaning.
 pub(crate) async fn refuse_newer(connection: &impl ConnectionTrait) -> Result<(), StoreError> {
-    match state(&known(), &steps(connection).await?) {
+    match state(&known(), &migrator::applied(connection).await?) {
         DatabaseContent::Newer => Err(StoreError::NotMigrated(
             "A newer version has migrated the database: start that version, or restore the backup of before the upgrade \
              (docs/upgrading.md)"

@@ -1,44 +1,39 @@
 //! The schema of the database, step by step. A released step is never changed.
 
-use sea_orm_migration::{
-    prelude::*,
-    schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null},
+use sea_orm::{
+    ConnectionTrait as _, DatabaseTransaction, DbErr,
+    prelude::async_trait::async_trait,
+    sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement},
 };
 
 use crate::{
-    log_marks::STRETCH_US, migration_changes::Changes, migration_hosts::Hosts, migration_indexes::Indexes,
-    migration_log::LogEntries, migration_orgs::ManagedOrgs, migration_users::UserKeys,
+    log_marks::STRETCH_US,
+    migration_changes::Changes,
+    migration_hosts::Hosts,
+    migration_indexes::Indexes,
+    migration_log::LogEntries,
+    migration_orgs::ManagedOrgs,
+    migration_users::UserKeys,
+    migrator::{Step, big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
-/// All steps.
-pub(crate) struct Migrator;
-
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(Foundation),
-            Box::new(Expiry),
-            Box::new(ConfigurationMark),
-            Box::new(Successor),
-            Box::new(LogMarks),
-            Box::new(Probes),
-            Box::new(UserKeys),
-            Box::new(ManagedOrgs),
-            Box::new(LogEntries),
-            Box::new(Changes),
-            Box::new(Indexes),
-            Box::new(Hosts),
-        ]
-    }
-}
+/// All steps, in their order. A new one is added at the end.
+pub(crate) const STEPS: [&dyn Step; 12] = [
+    &Foundation,
+    &Expiry,
+    &ConfigurationMark,
+    &Successor,
+    &LogMarks,
+    &Probes,
+    &UserKeys,
+    &ManagedOrgs,
+    &LogEntries,
+    &Changes,
+    &Indexes,
+    &Hosts,
+];
 
 struct Foundation;
-
-impl MigrationName for Foundation {
-    fn name(&self) -> &'static str {
-        "m0001_foundation"
-    }
-}
 
 /// A table whose primary key is the org and one more column.
 fn table_of_org(name: &'static str, key: &'static str, columns: Vec<ColumnDef>) -> TableCreateStatement {
@@ -60,9 +55,13 @@ pub(crate) fn index(name: &'static str, table: &'static str, columns: &[&'static
     index
 }
 
-#[async_trait::async_trait]
-impl MigrationTrait for Foundation {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+#[async_trait]
+impl Step for Foundation {
+    fn name(&self) -> &'static str {
+        "m0001_foundation"
+    }
+
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
         let orgs = Table::create()
             .table("orgs")
             .col(string("id").primary_key())
@@ -113,7 +112,7 @@ impl MigrationTrait for Foundation {
             ),
         ];
         for table in tables {
-            manager.create_table(table).await?;
+            database.execute(&table).await?;
         }
         let indexes = [
             index("users_login", "users", &["org_id", "login_key"]).unique().to_owned(),
@@ -126,7 +125,7 @@ impl MigrationTrait for Foundation {
             index("log_events_sequence", "log_events", &["org_id", "sequence"]),
         ];
         for index in indexes {
-            manager.create_index(index).await?;
+            database.execute(&index).await?;
         }
         Ok(())
     }
@@ -135,22 +134,20 @@ impl MigrationTrait for Foundation {
 /// Indexes that find expired rows.
 struct Expiry;
 
-impl MigrationName for Expiry {
+#[async_trait]
+impl Step for Expiry {
     fn name(&self) -> &'static str {
         "m0002_expiry"
     }
-}
 
-#[async_trait::async_trait]
-impl MigrationTrait for Expiry {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
         for (name, table) in [
             ("sessions_expiry", "sessions"),
             ("authorization_codes_expiry", "authorization_codes"),
             ("refresh_tokens_expiry", "refresh_tokens"),
             ("access_tokens_expiry", "access_tokens"),
         ] {
-            manager.create_index(index(name, table, &["expires_us"])).await?;
+            database.execute(&index(name, table, &["expires_us"])).await?;
         }
         Ok(())
     }
@@ -159,58 +156,52 @@ impl MigrationTrait for Expiry {
 /// Distinguishes two configurations with the same number, after the database has lost commits.
 struct ConfigurationMark;
 
-impl MigrationName for ConfigurationMark {
+#[async_trait]
+impl Step for ConfigurationMark {
     fn name(&self) -> &'static str {
         "m0003_configuration_mark"
     }
-}
 
-#[async_trait::async_trait]
-impl MigrationTrait for ConfigurationMark {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
         let mark = big_integer("configuration_mark").default(0).to_owned();
-        manager.alter_table(Table::alter().table("orgs").add_column(mark).to_owned()).await
+        database.execute(&Table::alter().table("orgs").add_column(mark).to_owned()).await.map(drop)
     }
 }
 
 /// The successor of a refresh token, for a client that did not receive the answer.
 struct Successor;
 
-impl MigrationName for Successor {
+#[async_trait]
+impl Step for Successor {
     fn name(&self) -> &'static str {
         "m0004_successor"
     }
-}
 
-#[async_trait::async_trait]
-impl MigrationTrait for Successor {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
         // SQLite adds one column a statement.
         for column in [big_integer_null("used_us"), string_null("successor_id"), text_null("successor")] {
-            manager.alter_table(Table::alter().table("refresh_tokens").add_column(column).to_owned()).await?;
+            database.execute(&Table::alter().table("refresh_tokens").add_column(column).to_owned()).await?;
         }
-        manager.create_index(index("refresh_tokens_used", "refresh_tokens", &["used_us"])).await
+        database.execute(&index("refresh_tokens_used", "refresh_tokens", &["used_us"])).await.map(drop)
     }
 }
 
 /// Finds the events published since a moment in the order in which they were written, without reading older ones.
 struct LogMarks;
 
-impl MigrationName for LogMarks {
+#[async_trait]
+impl Step for LogMarks {
     fn name(&self) -> &'static str {
         "m0005_log_marks"
     }
-}
 
-#[async_trait::async_trait]
-impl MigrationTrait for LogMarks {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
         let marks = Table::create()
             .table("log_marks")
             .col(big_integer("stretch_us").primary_key())
             .col(big_integer("sequence"))
             .to_owned();
-        manager.create_table(marks).await?;
+        database.execute(&marks).await?;
         // One mark for all existing events: a poll that begins among them reads from the first one. Exact marks would
         // need a scan of the whole log, during which nodes of the previous version would have to wait.
         let marked = format!(
@@ -218,25 +209,23 @@ impl MigrationTrait for LogMarks {
              (SELECT MAX(published_us) FROM log_events WHERE log_events.org_id = orgs.id)) AS last FROM orgs) AS newest \
              WHERE last IS NOT NULL"
         );
-        manager.get_connection().execute_unprepared(&marked).await.map(drop)
+        database.execute_unprepared(&marked).await.map(drop)
     }
 }
 
 /// A counter that nodes increment to prove that changes are committed.
 struct Probes;
 
-impl MigrationName for Probes {
+#[async_trait]
+impl Step for Probes {
     fn name(&self) -> &'static str {
         "m0006_probes"
     }
-}
 
-#[async_trait::async_trait]
-impl MigrationTrait for Probes {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
         let mut table = Table::create();
         table.table("probes").col(big_integer("id").primary_key()).col(big_integer("number"));
-        manager.create_table(table).await
+        database.execute(&table).await.map(drop)
     }
 }
 
@@ -244,13 +233,20 @@ impl MigrationTrait for Probes {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use sea_orm::{ConnectOptions, Database, DatabaseConnection, Statement};
+    use sea_orm::{ConnectOptions, Database, DatabaseConnection, Statement, TransactionTrait as _};
 
     use super::*;
+    use crate::migrator;
+
+    async fn migrate(connection: &DatabaseConnection, steps: &[&dyn Step]) -> Result<(), DbErr> {
+        let turn = connection.begin().await?;
+        migrator::apply(&turn, steps).await?;
+        turn.commit().await
+    }
 
     /// A database of the previous version, with data.
     async fn steps_pass_over_what_was_there(connection: DatabaseConnection) {
-        Migrator::up(&connection, Some(2)).await.unwrap();
+        migrate(&connection, &STEPS[..2]).await.unwrap();
         for statement in [
             "INSERT INTO orgs VALUES ('o1', NULL, 'One', 0, 7), ('o2', 'two', 'Two', 0, 1), ('o3', 'three', 'None', 0, 1)",
             "INSERT INTO log_events (org_id, published_us, document) \
@@ -273,7 +269,7 @@ mod tests {
             );
             connection.execute_unprepared(&user).await.unwrap();
         }
-        Migrator::up(&connection, None).await.unwrap();
+        migrate(&connection, &STEPS).await.unwrap();
         let backend = connection.get_database_backend();
         let numbers = async |sql: &str| {
             let row = connection.query_one_raw(Statement::from_string(backend, sql)).await.unwrap().unwrap();

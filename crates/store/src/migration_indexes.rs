@@ -1,15 +1,11 @@
 //! The step that adds an index of signing keys, and makes the index of the System Log's actors smaller.
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, prelude::async_trait::async_trait};
+
+use crate::migrator::Step;
 
 /// Changes indexes.
 pub(crate) struct Indexes;
-
-impl MigrationName for Indexes {
-    fn name(&self) -> &'static str {
-        "m0011_indexes"
-    }
-}
 
 /// Each node looks for keys of a certain age in all orgs, and keys are few among the objects of a configuration.
 const SIGNING_KEYS: &str =
@@ -22,17 +18,20 @@ const ACTORS: [&str; 2] = [
     "DROP INDEX log_entries_actor",
 ];
 
-#[async_trait::async_trait]
-impl MigrationTrait for Indexes {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        if connection.get_database_backend() == DbBackend::Postgres {
+#[async_trait]
+impl Step for Indexes {
+    fn name(&self) -> &'static str {
+        "m0011_indexes"
+    }
+
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
+        if database.get_database_backend() == DbBackend::Postgres {
             for statement in ACTORS {
-                connection.execute_unprepared(statement).await?;
+                database.execute_unprepared(statement).await?;
             }
         }
         // Last, because until the end of the migration no node can change a configuration.
-        connection.execute_unprepared(SIGNING_KEYS).await?;
+        database.execute_unprepared(SIGNING_KEYS).await?;
         Ok(())
     }
 }

@@ -1,16 +1,12 @@
 //! The step that adds the tables of the System Log's rows (`log_row`). Events of the earlier form stay in their table until they are
 //! moved (`log_old`).
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, prelude::async_trait::async_trait};
+
+use crate::migrator::Step;
 
 /// Makes the tables.
 pub(crate) struct LogEntries;
-
-impl MigrationName for LogEntries {
-    fn name(&self) -> &'static str {
-        "m0009_log_entries"
-    }
-}
 
 /// On an embedded database the sequence number is the key of the row, so SQLite adds it to every index. The numbers of the earlier form
 /// are continued.
@@ -46,16 +42,19 @@ const POSTGRES: [&str; 8] = [
     "CREATE INDEX log_entries_result ON log_entries (org, result, published_us, sequence) WHERE result <> 0",
 ];
 
-#[async_trait::async_trait]
-impl MigrationTrait for LogEntries {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let statements = match connection.get_database_backend() {
+#[async_trait]
+impl Step for LogEntries {
+    fn name(&self) -> &'static str {
+        "m0009_log_entries"
+    }
+
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
+        let statements = match database.get_database_backend() {
             DbBackend::Postgres => &POSTGRES[..],
             _ => &SQLITE,
         };
         for statement in statements {
-            connection.execute_unprepared(statement).await?;
+            database.execute_unprepared(statement).await?;
         }
         Ok(())
     }

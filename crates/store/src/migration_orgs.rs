@@ -1,25 +1,22 @@
 //! Status and limits of orgs, and tokens of the operators who manage orgs.
 
-use sea_orm_migration::{
-    prelude::*,
-    schema::{big_integer, string, text_null},
-};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, prelude::async_trait::async_trait, sea_query::Table};
+
+use crate::migrator::{Step, big_integer, string, text_null};
 
 /// Status and limits of orgs; tokens of the operator.
 pub(crate) struct ManagedOrgs;
 
-impl MigrationName for ManagedOrgs {
+#[async_trait]
+impl Step for ManagedOrgs {
     fn name(&self) -> &'static str {
         "m0008_managed_orgs"
     }
-}
 
-#[async_trait::async_trait]
-impl MigrationTrait for ManagedOrgs {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
         // SQLite adds one column a statement.
         for column in [string("status").default("ACTIVE").to_owned(), text_null("limits")] {
-            manager.alter_table(Table::alter().table("orgs").add_column(column).to_owned()).await?;
+            database.execute(&Table::alter().table("orgs").add_column(column).to_owned()).await?;
         }
         let tokens = Table::create()
             .table("operator_tokens")
@@ -28,6 +25,6 @@ impl MigrationTrait for ManagedOrgs {
             .col(string("name"))
             .col(big_integer("created_us"))
             .to_owned();
-        manager.create_table(tokens).await
+        database.execute(&tokens).await.map(drop)
     }
 }

@@ -1,12 +1,15 @@
 //! The step that adds search keys to users, and last use and expiry to API tokens.
 
-use sea_orm::{DbBackend, Statement, Value};
-use sea_orm_migration::{
-    prelude::*,
-    schema::{big_integer, big_integer_null},
+use sea_orm::{
+    ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, Statement, Value, prelude::async_trait::async_trait,
+    sea_query::Table,
 };
 
-use crate::{migration::index, users::keys_of_document};
+use crate::{
+    migration::index,
+    migrator::{Step, big_integer, big_integer_null},
+    users::keys_of_document,
+};
 
 /// Users whose keys are filled by one statement.
 const BATCH: usize = 500;
@@ -16,41 +19,36 @@ const COLUMNS: usize = 6;
 /// Search keys of users, and a counter of their changes.
 pub(crate) struct UserKeys;
 
-impl MigrationName for UserKeys {
+#[async_trait]
+impl Step for UserKeys {
     fn name(&self) -> &'static str {
         "m0007_user_keys"
     }
-}
 
-#[async_trait::async_trait]
-impl MigrationTrait for UserKeys {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let is_postgres = connection.get_database_backend() == DbBackend::Postgres;
+    async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
+        let is_postgres = database.get_database_backend() == DbBackend::Postgres;
         // Keys are compared by bytes, so that keys with the same prefix are a range of the index.
         let text = if is_postgres { "varchar COLLATE \"C\"" } else { "varchar" };
         for column in ["email_key", "first_name_key", "last_name_key", "external_id_key"] {
-            connection.execute_unprepared(&format!("ALTER TABLE users ADD COLUMN {column} {text}")).await?;
+            database.execute_unprepared(&format!("ALTER TABLE users ADD COLUMN {column} {text}")).await?;
         }
         if is_postgres {
-            connection
-                .execute_unprepared("ALTER TABLE users ALTER COLUMN login_key TYPE varchar COLLATE \"C\"")
-                .await?;
+            database.execute_unprepared("ALTER TABLE users ALTER COLUMN login_key TYPE varchar COLLATE \"C\"").await?;
         }
         let version = big_integer("version").default(0).to_owned();
-        manager.alter_table(Table::alter().table("users").add_column(version).to_owned()).await?;
+        database.execute(&Table::alter().table("users").add_column(version).to_owned()).await?;
         for column in ["last_used_us", "expires_us"] {
             let column = big_integer_null(column);
-            manager.alter_table(Table::alter().table("api_tokens").add_column(column).to_owned()).await?;
+            database.execute(&Table::alter().table("api_tokens").add_column(column).to_owned()).await?;
         }
-        fill(connection).await?;
+        fill(database).await?;
         for (name, columns) in [
             ("users_email", &["org_id", "email_key", "id"][..]),
             ("users_first_name", &["org_id", "first_name_key", "id"]),
             ("users_last_name", &["org_id", "last_name_key", "first_name_key", "id"]),
             ("users_external_id", &["org_id", "external_id_key", "id"]),
         ] {
-            manager.create_index(index(name, "users", columns)).await?;
+            database.execute(&index(name, "users", columns)).await?;
         }
         Ok(())
     }
@@ -58,15 +56,15 @@ impl MigrationTrait for UserKeys {
 
 /// Fills the keys from the stored documents, a batch at a time: an org may have more users than fit the memory, and the migration
 /// has a time limit.
-async fn fill(connection: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
+async fn fill(database: &DatabaseTransaction) -> Result<(), DbErr> {
     let read = format!(
         "SELECT org_id, id, document FROM users WHERE (org_id, id) > ($1, $2) ORDER BY org_id, id LIMIT {BATCH}"
     );
-    let backend = connection.get_database_backend();
+    let backend = database.get_database_backend();
     let mut after = (String::new(), String::new());
     loop {
         let values = [Value::from(after.0.clone()), Value::from(after.1.clone())];
-        let rows = connection.query_all_raw(Statement::from_sql_and_values(backend, &read, values)).await?;
+        let rows = database.query_all_raw(Statement::from_sql_and_values(backend, &read, values)).await?;
         let mut values = Vec::with_capacity(rows.len() * COLUMNS);
         for row in &rows {
             let (org, id): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
@@ -79,7 +77,7 @@ async fn fill(connection: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
             after = (org, id);
         }
         if !values.is_empty() {
-            connection.execute_raw(filling(backend, values)).await?;
+            database.execute_raw(filling(backend, values)).await?;
         }
         if rows.len() < BATCH {
             return Ok(());
