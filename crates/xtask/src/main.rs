@@ -112,7 +112,7 @@ fn perform(workspace: &Workspace, command: Command) -> Result<(), Failure> {
 }
 
 fn benchmark(workspace: &Workspace, words: &[&str]) -> Result<(), Failure> {
-    let mut run = vec!["run", "--release", "--package", "tenterhook-bench", "--"];
+    let mut run = vec!["run", "--profile", "dist", "--package", "tenterhook-bench", "--"];
     run.extend(words);
     run::succeed(workspace.cargo(&run), "The benchmark's own output above says why.")
 }

@@ -1,7 +1,7 @@
 //! A whole external service for the token hook, with axum.
 //!
 //! ```text
-//! HOOK_SECRET='a long random text' cargo run --release --package token-hook-sample
+//! HOOK_SECRET='a long random text' cargo run --package token-hook-sample
 //! ```
 //!
 //! `HOOK_SECRET` is the value of the `Authorization` header with which the hook is registered. `PORT` (3000) and `HOST`
