@@ -66,8 +66,11 @@ pub(crate) struct RunningServer {
 }
 
 impl RunningServer {
-    /// Opens the store, listens, and serves.
-    pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
+    /// Opens the store, listens, runs `prepare`, and serves. Requests that arrive while `prepare` runs wait in the kernel.
+    pub(crate) async fn start(
+        plan: Plan,
+        prepare: impl AsyncFnOnce(&Platform) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let server = within_descriptors(&plan);
         let store = Store::open(&plan.store, plan.keyring).await?;
         if let Some(path) = &plan.master_key_file {
@@ -98,6 +101,7 @@ impl RunningServer {
             witness: plan.witness,
         })
         .await?;
+        prepare(&platform).await?;
         let (stop, stopped) = watch::channel(false);
         let (proxies, stopping) = (plan.proxies.clone(), stopped.clone());
         let router = tenterhook_server::router_with(Arc::clone(&platform), server, proxies, stopping, plan.pages);

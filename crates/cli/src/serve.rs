@@ -9,7 +9,7 @@ use std::{
 
 use tenterhook_engine::{Limits, SystemClock};
 use tenterhook_management::provision::{self, ProvisionError};
-use tenterhook_platform::{FollowSettings, StoreError, entropy::SystemEntropy};
+use tenterhook_platform::{FollowSettings, Platform, StoreError, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};
 
@@ -31,19 +31,22 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
         );
     }
     let database = config.database()?.place();
-    let server = RunningServer::start(plan(&config)?).await?;
+    let format = config.log.format;
+    // Nothing is served before the default org is whole: a request could find it without its authorization server.
+    let server = RunningServer::start(plan(&config)?, async |platform| {
+        if platform.store().was_empty() {
+            let text = format!("new database: {database} had no content (`store.database`)");
+            say(format, &text, "store.created", &[("database", &database)]);
+        }
+        if let Some(missing) = platform.missing_key_of_default_org() {
+            let why = tool::wrong_key(&config.keys, &config.keyring()?, &missing);
+            tracing::error!(why, "keys.wrong: the server is not ready until it has the key (docs/operations.md)");
+        }
+        bootstrap(&config, platform).await
+    })
+    .await?;
     server.platform.observe_process(process_figures::read);
     let stop_signals = StopSignals::listen()?;
-    let format = config.log.format;
-    if server.platform.store().was_empty() {
-        let text = format!("new database: {database} had no content (`store.database`)");
-        say(format, &text, "store.created", &[("database", &database)]);
-    }
-    if let Some(missing) = server.platform.missing_key_of_default_org() {
-        let why = tool::wrong_key(&config.keys, &config.keyring()?, &missing);
-        tracing::error!(why, "keys.wrong: the server is not ready until it has the key (docs/operations.md)");
-    }
-    bootstrap(&config, &server).await?;
     let address = format!("http://{}", server.address);
     say(format, &format!("listening on {address}"), "server.listening", &[("address", &address)]);
     if let Some(address) = server.metrics_address {
@@ -77,8 +80,8 @@ impl From<ProvisionError> for NoToken {
 }
 
 /// Makes what an empty database begins with. Its first token goes to the configured file, or to standard output.
-async fn bootstrap(config: &Config, server: &RunningServer) -> Result<(), Error> {
-    let (platform, format) = (&server.platform, config.log.format);
+async fn bootstrap(config: &Config, platform: &Platform) -> Result<(), Error> {
+    let format = config.log.format;
     let Some(path) = &config.server.bootstrap_token_file else {
         if let Some(token) = provision::bootstrap(platform).await? {
             let token = token.expose();

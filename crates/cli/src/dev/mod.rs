@@ -114,7 +114,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
-    let server = RunningServer::start(Plan {
+    let plan = Plan {
         listen: (Ipv4Addr::LOCALHOST, options.port).into(),
         base_url: None,
         store,
@@ -139,9 +139,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
         witness: Some(Arc::new(Window(witnessed_in))),
         pages: pages.router(),
-    })
-    .await
-    .map_err(|error| hint_about_port(error, &options))?;
+    };
+    let server =
+        RunningServer::start(plan, async |_| Ok(())).await.map_err(|error| hint_about_port(error, &options))?;
 
     let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
     if options.hook.is_none() {

@@ -1,9 +1,9 @@
 //! The first minutes of a server: its database, its first token, and its key.
 
-use std::{fs, path::Path};
+use std::{fs, net::TcpListener, path::Path, thread, time::Instant};
 
 use crate::{
-    process::{Program, api, run, tenterhook},
+    process::{PATIENCE, Program, api, exchange, run, tenterhook},
     serve::config,
 };
 
@@ -53,6 +53,28 @@ fn a_token_can_be_created_before_the_first_start() {
     let lines: Vec<_> = said.lines().collect();
     assert!(lines[0].contains("  expires never  last used ") && lines[0].ends_with("  ada"), "{said}");
     assert!(lines[1].contains("  expires 20") && lines[1].contains("  last used never  grace"), "{said}");
+}
+
+#[test]
+fn no_request_is_answered_before_the_first_org_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = fs::read_to_string(&config).unwrap().replace("127.0.0.1:0", &free.to_string());
+    fs::write(&config, text).unwrap();
+    let _server = Program::start(&["serve", "--config", &config]);
+    let base = format!("http://{free}");
+    // Nothing listens at first; then the first answer is that of the whole org.
+    let discovery = "GET /oauth2/default/.well-known/openid-configuration HTTP/1.1\r\n";
+    let begun = Instant::now();
+    let first = loop {
+        if let Some((status, ..)) = exchange(&base, discovery, "") {
+            break status;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no answer");
+        thread::yield_now();
+    };
+    assert_eq!(first, 200);
 }
 
 #[test]
