@@ -99,13 +99,14 @@ fn is_of_kubernetes(path: &str) -> bool {
 
 /// Two settings name the master keys: if the environment has either, both settings of the file are dropped.
 fn drop_keys_of_file(table: &mut Table, environment: &BTreeMap<String, String>) {
-    let names = ["master_key", "master_key_file"];
-    let variables = names.map(|name| variable("keys", name));
-    let given = |name: &String| variables.iter().any(|variable| name.eq_ignore_ascii_case(variable));
+    let given = |name: &String| {
+        let parts = name.strip_prefix(PREFIX).and_then(|path| path.split_once(SEPARATOR));
+        parts.and_then(|(section, key)| named(section, key)).is_some_and(|(setting, _)| setting.section == "keys")
+    };
     if environment.keys().any(given)
         && let Some(keys) = table.get_mut("keys").and_then(Value::as_table_mut)
     {
-        keys.retain(|name, _| !names.contains(&name));
+        keys.retain(|name, _| settings::find("keys", name).is_none());
     }
 }
 

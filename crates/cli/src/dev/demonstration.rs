@@ -18,7 +18,7 @@ use super::{
     failure::Failure,
     flow::{Flow, FlowChoice},
     registration::{Registration, associate},
-    shown::{FlowScreen, Issued, Screen},
+    shown::{FlowScreen, Issued, Screen, was_service_asked},
 };
 use crate::Error;
 
@@ -75,7 +75,7 @@ impl Demonstration {
         associate(self.client, admin_token, &self.world, &hook_id).await?;
         screen.hook(&hook_id, &self.registration);
         let mut known = None;
-        let (mut ended, mut failures) = (Vec::new(), Vec::new());
+        let (mut ended, mut failures, mut was_asked) = (Vec::new(), Vec::new(), false);
         for flow in self.flow.flows() {
             let answer = match flow {
                 Flow::ClientCredentials => {
@@ -92,8 +92,8 @@ impl Demonstration {
             let (how, failure) = if let Ok(seen) = witnessed.try_recv() {
                 let document = serde_json::from_slice(&seen.body)?;
                 let failure = Failure::of(&seen, *flow);
-                let before = failures.last().map(|(_, before)| before);
-                let failure = failure.map(|failure| failure.after(before));
+                let failure = failure.map(|failure| failure.after(was_asked));
+                was_asked |= was_service_asked(&seen);
                 let event = event.as_deref();
                 let how = self.show(&screen, seen, failure.as_ref(), event, &document, &answer).await?;
                 known = Some(document);

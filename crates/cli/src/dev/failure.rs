@@ -60,11 +60,9 @@ impl Failure {
         Self { code, sentences: vec![message.unwrap_or_default()], called: None, advice, problems: Vec::new() }
     }
 
-    /// Adds what a failure of the flow before explains: a service that took one call and refuses the next has ended.
-    pub(super) fn after(mut self, before: Option<&Self>) -> Self {
-        const REFUSED: &str = "CONNECTION_REFUSED";
-        let code = |failure: &Self| failure.code.as_deref() == Some(REFUSED);
-        if code(&self) && before.is_some_and(|before| before.called.is_some() && !code(before)) {
+    /// Adds what the flow before explains: a service that was asked once and refuses the next call has ended.
+    pub(super) fn after(mut self, was_asked: bool) -> Self {
+        if was_asked && self.code.as_deref() == Some("CONNECTION_REFUSED") {
             self.advice = vec![
                 "It accepted the call of the flow before: did it end while it handled that one? Look at its output"
                     .to_owned(),

@@ -216,32 +216,27 @@ impl FlowScreen<'_> {
                     print_json(&body);
                 }
             }
-            None => self.no_answer(&seen.outcome),
+            None => self.no_answer(seen),
         }
     }
 
-    fn no_answer(&self, outcome: &Outcome) {
-        let failure = if let Outcome::Failed(failure) = outcome { Some(failure) } else { None };
+    fn no_answer(&self, seen: &Witnessed) {
+        let failure = if let Outcome::Failed(failure) = &seen.outcome { Some(failure) } else { None };
         let code = failure.map(|CallFailure { code, .. }| *code);
-        let (heading, asked) = match code {
+        let heading = match code {
             Some(FailureCode::TimeoutResponse | FailureCode::TimeoutBody) => {
-                ("The service was asked, but its answer was not complete in time", true)
+                "The service was asked, but its answer was not complete in time"
             }
-            Some(FailureCode::TimeoutConnect) => ("The service could not be reached in time", false),
-            Some(FailureCode::EgressDenied(_)) => ("It was not asked: the egress policy refused the address", false),
-            Some(
-                FailureCode::ConnectionReset
-                | FailureCode::HttpInvalid
-                | FailureCode::HeadersTooLarge
-                | FailureCode::BodyTooLarge,
-            ) => ("The service was asked, but gave no usable answer", true),
-            _ => ("It gave no answer", false),
+            Some(FailureCode::TimeoutConnect) => "The service could not be reached in time",
+            Some(FailureCode::EgressDenied(_)) => "It was not asked: the egress policy refused the address",
+            _ if was_service_asked(seen) => "The service was asked, but gave no usable answer",
+            _ => "It gave no answer",
         };
         self.step("answer", heading, || {
             json!({
                 "status": null,
                 "body": null,
-                "asked": asked,
+                "asked": was_service_asked(seen),
                 "failureCode": code.map(|code| code.to_string()),
                 "message": failure.map(|failure| &failure.detail),
             })
@@ -432,4 +427,20 @@ fn outcome_name(outcome: &Outcome) -> &'static str {
 /// A text of a service without characters that would move the terminal's cursor or end the line.
 pub(super) fn of_one_line(text: &str) -> Cow<'_, str> {
     without_controls(text.into())
+}
+
+/// Whether the service was asked, with or without an answer.
+pub(super) fn was_service_asked(seen: &Witnessed) -> bool {
+    let asked = |code: FailureCode| {
+        matches!(
+            code,
+            FailureCode::TimeoutResponse
+                | FailureCode::TimeoutBody
+                | FailureCode::ConnectionReset
+                | FailureCode::HttpInvalid
+                | FailureCode::HeadersTooLarge
+                | FailureCode::BodyTooLarge
+        )
+    };
+    seen.answer.is_some() || matches!(&seen.outcome, Outcome::Failed(failure) if asked(failure.code))
 }

@@ -111,12 +111,9 @@ const WRITE_OPERATIONS: &str =
 const NAME_BYTES_MAX: usize = 16;
 
 impl Place<'_> {
-    /// What to write in place of a member that it does not have, and whether the member is probably meant for another.
-    fn hint(self, name: &str) -> (NoticeCode, Cow<'static, str>) {
-        if let Some(right) = self.right_name(name) {
-            return (NoticeCode::MisnamedMember, right);
-        }
-        let hint = match self {
+    /// Which members it has.
+    fn hint(self) -> Cow<'static, str> {
+        match self {
             Self::Answer => {
                 "An answer has `commands`, `error` and `debugContext`. What only the log should show belongs into `debugContext`"
                     .into()
@@ -131,10 +128,10 @@ impl Place<'_> {
             Self::Cause => {
                 "A cause has `errorSummary`, `reason`, `locationType`, `location` and `domain`".into()
             }
-        };
-        (NoticeCode::UnknownMember, hint)
+        }
     }
 
+    /// What to write in place of a member that is probably meant for another.
     fn right_name(self, name: &str) -> Option<Cow<'static, str>> {
         let write = |right: &str| Cow::Owned(format!("Write `{right}`"));
         match self {
@@ -169,7 +166,18 @@ impl Place<'_> {
 impl Found {
     /// A member that an object at the pointer `at` does not have. The same of another object is not noted again.
     pub(super) fn member(&mut self, place: Place<'_>, at: impl FnOnce() -> String, name: &str) {
-        let (code, hint) = place.hint(name);
+        // Likely mistakes come first, so with enough of them no other notice is shown.
+        if self.likely.len() >= NOTICES_MAX {
+            return;
+        }
+        let right = place.right_name(name);
+        if right.is_none() && self.unknown.len() >= NOTICES_MAX {
+            return;
+        }
+        let (code, hint) = match right {
+            Some(right) => (NoticeCode::MisnamedMember, right),
+            None => (NoticeCode::UnknownMember, place.hint()),
+        };
         let shown = shown(name);
         let message = format!("`{shown}` has no effect");
         if !self.all().any(|notice| notice.message == message && notice.hint == hint) {
@@ -229,7 +237,7 @@ pub(super) fn of_commands(answer: &mut Answer, vocabulary: Vocabulary<'_>) {
     }
     for command in &answer.commands {
         let at = || format!("/commands/{}", command.place);
-        // A command without an operand has a problem, which names them.
+        // A command without an operand already has a problem, and its hint names the stray members.
         if command.operand != Operand::Absent {
             command.stray_members.iter().for_each(|name| found.member(Place::Command, at, name));
         }
@@ -286,22 +294,15 @@ impl Pair {
 }
 
 impl Watch {
-    /// Takes the name of a member that the contract does not have. Returns whether it is noted at once, if its value is
-    /// not empty; one of a pair is judged at the end.
-    pub(super) fn is_noted(&mut self, name: &str) -> bool {
+    /// Records a member that the contract does not have and whose value is not empty. One of a pair is judged at the end.
+    pub(super) fn ignored(&mut self, name: &str) {
         match name {
             "type" => self.command.0 = true,
             "value" => self.command.1 = true,
             "statusCode" => self.response.0 = true,
             "body" => self.response.1 = true,
-            _ => return true,
+            _ => self.found.member(Place::Answer, String::new, name),
         }
-        false
-    }
-
-    /// Records a member whose value is not empty.
-    pub(super) fn ignored(&mut self, name: &str) {
-        self.found.member(Place::Answer, String::new, name);
     }
 
     /// Records that `error` was read, possibly again, with the members in it that have no effect.
