@@ -217,7 +217,18 @@ impl Location<'_> {
         {
             return Some(format!("Write `/` in a claim name as `~1` and `~` as `~0`: `/{}/{escaped}`", self.root));
         }
-        (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{}`", shown(self.path)))
+        (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{}`", shown(&self.slashed())))
+    }
+
+    /// A path without its first slash as it was probably meant: `claims.x`, `$.claims.x` and `x` are below the root.
+    fn slashed(self) -> String {
+        let path = self.path.trim_start_matches(['$', '.']);
+        if path.contains('/') || self.root.is_empty() {
+            return path.to_owned();
+        }
+        // A claim's name may contain dots.
+        let below = path.strip_prefix(self.root).and_then(|below| below.strip_prefix('.')).unwrap_or(path);
+        format!("{}/{below}", self.root)
     }
 
     /// Everything after the root, as it is written.

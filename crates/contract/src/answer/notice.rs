@@ -283,25 +283,46 @@ pub(super) struct Watch {
 
 /// Which of two related members were seen.
 #[derive(Default)]
-struct Pair(bool, bool);
+struct Pair([Seen; 2]);
+
+/// Whether a member was there, and with a value.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Seen {
+    #[default]
+    Absent,
+    Empty,
+    WithValue,
+}
+
+impl Seen {
+    fn with(says: bool) -> Self {
+        if says { Self::WithValue } else { Self::Empty }
+    }
+}
 
 impl Pair {
-    /// Those of the two names that were seen.
-    fn seen(&self, names: [&'static str; 2]) -> impl Iterator<Item = &'static str> {
-        let Self(first, second) = *self;
-        [first, second].into_iter().zip(names).filter(|(seen, _)| *seen).map(|(_, name)| name)
+    /// Both were there, and one at least with a value.
+    fn is_whole(&self) -> bool {
+        self.0.contains(&Seen::WithValue) && !self.0.contains(&Seen::Absent)
+    }
+
+    /// Those of the two names that had a value.
+    fn with_value(&self, names: [&'static str; 2]) -> impl Iterator<Item = &'static str> {
+        self.0.into_iter().zip(names).filter(|(seen, _)| *seen == Seen::WithValue).map(|(_, name)| name)
     }
 }
 
 impl Watch {
-    /// Records a member that the contract does not have and whose value is not empty. One of a pair is judged at the end.
-    pub(super) fn ignored(&mut self, name: &str) {
+    /// Records a member that the contract does not have, and whether it has a value. One of a pair is judged at the end.
+    pub(super) fn ignored(&mut self, name: &str, says: bool) {
+        let ([kind, value], [status, body]) = (&mut self.command.0, &mut self.response.0);
         match name {
-            "type" => self.command.0 = true,
-            "value" => self.command.1 = true,
-            "statusCode" => self.response.0 = true,
-            "body" => self.response.1 = true,
-            _ => self.found.member(Place::Answer, String::new, name),
+            "type" => *kind = Seen::with(says),
+            "value" => *value = Seen::with(says),
+            "statusCode" => *status = Seen::with(says),
+            "body" => *body = Seen::with(says),
+            _ if says => self.found.member(Place::Answer, String::new, name),
+            _ => {}
         }
     }
 
@@ -324,20 +345,21 @@ impl Watch {
                 self.put(NoticeCode::DuplicateMember, format!("/{name}"), message, "Write it once");
             }
         }
-        if matches!(self.command, Pair(true, true)) && self.commands == 0 {
+        if self.command.is_whole() && self.commands == 0 {
             let message = "A command at the top of the answer has no effect".to_owned();
             let hint = "Put it into an array: `{\"commands\": [{\"type\": …, \"value\": …}]}`";
             self.put(NoticeCode::BareCommand, String::new(), message, hint);
         } else {
-            self.command.seen(["type", "value"]).for_each(|name| self.found.member(Place::Answer, String::new, name));
+            let seen = self.command.with_value(["type", "value"]);
+            seen.for_each(|name| self.found.member(Place::Answer, String::new, name));
         }
-        if matches!(self.response, Pair(true, true)) && self.errors == 0 && self.commands == 0 {
+        if self.response.is_whole() && self.errors == 0 && self.commands == 0 {
             let message =
                 "`statusCode` and `body` have no effect: they are a function's response to its gateway".to_owned();
             let hint = "Let the gateway take them (a proxy integration), or answer what `body` holds, as an object";
             self.put(NoticeCode::GatewayResponse, "/body".to_owned(), message, hint);
         } else {
-            let seen = self.response.seen(["statusCode", "body"]);
+            let seen = self.response.with_value(["statusCode", "body"]);
             seen.for_each(|name| self.found.member(Place::Answer, String::new, name));
         }
         self.found.into_all().collect()

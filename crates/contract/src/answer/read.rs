@@ -170,9 +170,7 @@ impl<'de> AnyShape<'de> for Option<Answer> {
                 "debugContext" => answer.debug_context = debug_context(members.next_value::<PlainJson>()?.0),
                 other => {
                     let SaysSomething(says) = members.next_value_seed(Shape::of(vocabulary))?;
-                    if says {
-                        watch.ignored(other);
-                    }
+                    watch.ignored(other, says);
                 }
             }
         }

@@ -119,6 +119,7 @@ fn members_with_an_effect_or_without_a_value_get_no_notice() {
             r#"{"error": {"errorSummary": "x", "errorCauses": [{"errorSummary": "x", "reason": "x", "locationType": "x", "location": "x", "domain": "x"}], "status": null}}"#,
         ),
         (Token, r#"{"error": "on hold", "debugContext": {"Value": 1}}"#),
+        (Token, r#"{"type": null, "value": []}"#),
     ] {
         assert_eq!(notices(hook_type, text), [], "{text}");
     }

@@ -246,6 +246,9 @@ fn names_are_escaped_as_rfc_6901_says() {
         ),
         ("/claims/list/9/x", Some("The array at `/claims/list` has no element `9`")),
         ("claims/list/-", Some("A path begins with `/`: `/claims/list/-`")),
+        ("claims.new.name", Some("A path begins with `/`: `/claims/new.name`")),
+        ("$.claims.new", Some("A path begins with `/`: `/claims/new`")),
+        ("new", Some("A path begins with `/`: `/claims/new`")),
         ("token/lifetime/expiration", Some("A path begins with `/`: `/token/lifetime/expiration`")),
     ] {
         let answer = patch(ACCESS_PATCH, json!([op("replace", path, json!(1))]));

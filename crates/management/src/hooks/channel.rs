@@ -100,10 +100,15 @@ fn read_uri(member: &str, named: &Named<String>, registry: Registry<'_>, causes:
         None if registry.plain_http_to_loopback && uri.starts_with("http://") => {
             let authority = authority(uri.strip_prefix("http://").unwrap_or_default());
             let host = host_of(authority);
-            if authority_problem(authority).is_some() || !is_loopback_host(host) {
+            if let Some(problem) = authority_problem(authority) {
+                problems.push(problem);
+            } else if !is_loopback_host(host) {
                 let why = explain_host(host).map(|why| format!(". {why}")).unwrap_or_default();
                 problems.push(format!("Plain `http://` is accepted for loopback addresses only{why}"));
             }
+        }
+        None if registry.plain_http_to_loopback => {
+            problems.push("The URI must start with `https://`, or with `http://` for a loopback address".to_owned());
         }
         None => problems.push("The URI must start with `https://`".to_owned()),
     }
