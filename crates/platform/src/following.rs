@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::id::OrgId;
-use tenterhook_model::{Configuration, ConfigurationVersion, ConfigurationWrite, OrgStatus};
+use tenterhook_model::{Configuration, ConfigurationVersion, ConfigurationWrite, Org, OrgStatus};
 use tenterhook_store::{ChangePosition, Changes, Notices, StoreError};
 use tokio::time::Instant;
 
@@ -32,6 +32,14 @@ pub(crate) struct Followed {
 pub(crate) fn is_unreadable(error: &StoreError) -> bool {
     use StoreError::{KeyMissing, Undecryptable, Unreadable};
     matches!(error, Unreadable { .. } | Undecryptable { .. } | KeyMissing { .. })
+}
+
+/// Refuses an org whose row is damaged.
+fn whole_row(org: &Org) -> Result<(), StoreError> {
+    match org.status {
+        OrgStatus::Unreadable => Err(StoreError::Unreadable { what: "org", why: "its row is damaged".to_owned() }),
+        OrgStatus::Active | OrgStatus::Suspended => Ok(()),
+    }
 }
 
 impl Platform {
@@ -188,6 +196,18 @@ impl Platform {
         }
         let read_at = Instant::now();
         let announced = room.announced();
+        if org.status == OrgStatus::Unreadable {
+            // Its configuration is of no use while its row is damaged.
+            let rows = self.store().orgs_by_id([&room.id]).await;
+            let rows = rows.inspect_err(|_| {
+                if previous.is_some() {
+                    room.put_behind()
+                }
+            })?;
+            self.orgs.put_rows([&room.id], &rows);
+            let Some((org, _)) = rows.first() else { return Ok(None) };
+            whole_row(org).inspect_err(|error| room.put_unreadable(error))?;
+        }
         let read = match &previous {
             Some(previous) => self.store().load_configuration_since(&room.id, &previous.configuration).await,
             None => self.store().load_configuration(&room.id).await,
@@ -259,17 +279,15 @@ impl Platform {
     fn prepare(
         &self,
         room: &Arc<Room>,
-        org: tenterhook_model::Org,
+        org: Org,
         read: (Configuration, Instant),
         previous: Option<&OrgSnapshot>,
     ) -> Result<Arc<OrgSnapshot>, StoreError> {
+        whole_row(&org)?;
         let base_url = match &org.host {
             Some(host) => format!("https://{host}").into(),
             None => Arc::clone(&self.settings().base_url),
         };
-        if org.status == OrgStatus::Unreadable {
-            return Err(StoreError::Unreadable { what: "org", why: "its row is damaged".to_owned() });
-        }
         let made_with = (&self.hook_types, self.transport());
         let snapshot = Arc::new(OrgSnapshot::prepare(org, base_url, read, made_with, (previous, &room.turns))?);
         room.put(Arc::clone(&snapshot));

@@ -1,5 +1,10 @@
 //! Orgs: create, read, suspend, limit.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _,
@@ -19,6 +24,8 @@ use crate::{
 
 /// The host of an org whose stored host cannot be read; no request has it (RFC 6761 section 6.4).
 const UNREADABLE_HOST: &str = "unreadable.invalid";
+/// Most damaged rows that are remembered as logged. With more, all are logged again.
+const DAMAGED_KNOWN_MAX: usize = 1_000;
 
 impl Store {
     /// Adds an org.
@@ -128,7 +135,9 @@ impl Store {
     /// The orgs of a query. Each row is read by itself, so that a damaged one hides no other.
     async fn orgs(&self, query: Select<org::Entity>) -> Result<Vec<(Org, ConfigurationVersion)>, StoreError> {
         let rows = self.connections.reader.query_all(query.as_query()).await?;
-        Ok(rows.iter().filter_map(with_version).collect())
+        let rows: Vec<_> = rows.iter().map(with_version).collect();
+        self.damaged_orgs.log(&rows);
+        Ok(rows.into_iter().filter_map(RowOfOrg::org).collect())
     }
 }
 
@@ -138,17 +147,62 @@ pub(crate) fn of_host(host: &str) -> Select<org::Entity> {
     org::Entity::find().filter(Expr::expr(lower).eq(host.to_ascii_lowercase()))
 }
 
-/// The org of its row, with the version of its configuration; one whose row is damaged as far as it can be read. `None` when
-/// even its id cannot be read.
-fn with_version(row: &QueryResult) -> Option<(Org, ConfigurationVersion)> {
-    let error = match org::Model::from_query_result(row, "").map_err(StoreError::from).and_then(org_of) {
-        Ok(read) => return Some(read),
-        Err(error) => error,
-    };
-    let damaged = damaged_org(row);
-    let id = damaged.as_ref().map(|(org, _)| org.id.to_string()).unwrap_or_default();
-    tracing::error!(org = id, %error, "org.unreadable: the org is not served");
-    damaged.ok()
+/// What the row of an org says.
+enum RowOfOrg {
+    Whole(Org, ConfigurationVersion),
+    /// What of a damaged row can be read, unless its id cannot, and what is wrong with it.
+    Damaged(Option<(Org, ConfigurationVersion)>, StoreError),
+}
+
+impl RowOfOrg {
+    fn org(self) -> Option<(Org, ConfigurationVersion)> {
+        match self {
+            Self::Whole(org, version) => Some((org, version)),
+            Self::Damaged(org, _) => org,
+        }
+    }
+}
+
+/// Why the rows of orgs are damaged, by the orgs' ids: each damage is logged once, however often the row is read.
+#[derive(Debug, Default)]
+pub(crate) struct DamagedOrgs(Mutex<BTreeMap<String, String>>);
+
+impl DamagedOrgs {
+    /// Logs the rows whose damage is new.
+    fn log(&self, rows: &[RowOfOrg]) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            match row {
+                RowOfOrg::Whole(org, _) => drop(known.remove(org.id.as_str())),
+                RowOfOrg::Damaged(org, error) => {
+                    let id = org.as_ref().map(|(org, _)| org.id.to_string()).unwrap_or_default();
+                    if is_new(&mut known, id.clone(), error.to_string()) {
+                        tracing::error!(org = id, %error, "org.unreadable: the org is not served");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes over why the row of an org is damaged. Answers whether that was not known.
+fn is_new(known: &mut BTreeMap<String, String>, id: String, why: String) -> bool {
+    if known.get(&id) == Some(&why) {
+        return false;
+    }
+    if known.len() >= DAMAGED_KNOWN_MAX {
+        known.clear();
+    }
+    known.insert(id, why);
+    true
+}
+
+/// What a row says, and of a damaged one as much as can be read.
+fn with_version(row: &QueryResult) -> RowOfOrg {
+    match org::Model::from_query_result(row, "").map_err(StoreError::from).and_then(org_of) {
+        Ok((org, version)) => RowOfOrg::Whole(org, version),
+        Err(error) => RowOfOrg::Damaged(damaged_org(row).ok(), error),
+    }
 }
 
 /// The org of its row.
@@ -193,4 +247,25 @@ fn damaged_org(row: &QueryResult) -> Result<(Org, ConfigurationVersion), StoreEr
 fn limits_text(org: &Org) -> Result<Option<String>, StoreError> {
     let has_limits = org.limits != OrgLimits::default();
     has_limits.then(|| to_text("limits of an org", &org.limits)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damage_is_told_once_and_another_one_of_the_same_row_again() {
+        let mut known = BTreeMap::new();
+        let mut told = |id: &str, why: &str| is_new(&mut known, id.to_owned(), why.to_owned());
+        assert!(told("o1", "status"));
+        assert!(!told("o1", "status"));
+        assert!(told("o1", "limits"));
+        assert!(told("o2", "limits"));
+        for other in 2..DAMAGED_KNOWN_MAX {
+            assert!(told(&format!("other{other}"), "status"));
+        }
+        assert!(!told("o1", "limits"), "at the bound");
+        assert!(told("one more", "status"), "past the bound");
+        assert!(told("o1", "limits"), "told again, so that nothing grows without a bound");
+    }
 }

@@ -31,6 +31,7 @@ use crate::{
     log_old::OldLog,
     master_keys::MasterKeys,
     migrated::{self, DatabaseContent},
+    orgs::DamagedOrgs,
     readiness::Readiness,
     sessions,
 };
@@ -69,6 +70,7 @@ pub struct Store {
     purged: Arc<Mutex<Option<Timestamp>>>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) old_log: Arc<OldLog>,
+    pub(crate) damaged_orgs: Arc<DamagedOrgs>,
 }
 
 impl Store {
@@ -98,6 +100,7 @@ impl Store {
             purged: Arc::default(),
             readiness: Arc::default(),
             old_log: Arc::default(),
+            damaged_orgs: Arc::default(),
         })
     }
 

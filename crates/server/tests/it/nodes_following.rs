@@ -291,7 +291,11 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
     write(&format!("UPDATE orgs SET status = 'WEIRD' WHERE id = '{north}'")).await;
     let other = world.beside().await;
     let ask = async || other.send_to_host("org1.example.com", "GET", "/oauth2/default/v1/keys", &[], b"").await.status;
+    // Nothing else of it is read.
+    write("ALTER TABLE configuration_objects RENAME TO elsewhere").await;
     assert_eq!(ask().await, 503);
+    assert!(matches!(other.platform.load_org(&north).await, Err(OrgError::Unreadable)));
+    write("ALTER TABLE elsewhere RENAME TO configuration_objects").await;
     assert_eq!(other.send("GET", "/oauth2/default/v1/keys", &[], b"").await.status, 200, "another org");
     resume(&other.platform, None, north.as_str()).await.unwrap();
     wait::found("the org is in service", async || other.platform.load_org(&north).await.ok()).await;
