@@ -252,14 +252,22 @@ pub async fn suspend(platform: &Platform, by: Option<&Administrator>, id: &str) 
     write(platform, by, &org, suspended, ("system.org.lifecycle.suspend", "Suspend org")).await
 }
 
-/// Serves an org again; makes its default authorization server where its creation was interrupted before that.
+/// Serves an org again; makes its default authorization server where its creation was interrupted before that. Of a damaged row,
+/// what cannot be read is written anew, except the host.
+///
+/// # Errors
+/// [`ManagementError::OrgOutOfService`] when the row is damaged all the same.
 pub async fn resume(platform: &Platform, by: Option<&Administrator>, id: &str) -> Result<Org, ManagementError> {
     let org = get(platform, id).await?;
     if org.status == OrgStatus::Suspended {
         provision::default_server(platform, &org.id).await?;
     }
-    let active = Org { status: OrgStatus::Active, ..org.clone() };
-    write(platform, by, &org, active, ("system.org.lifecycle.resume", "Resume org")).await
+    // Where the time of creation cannot be read, the org has one that has not come yet.
+    let created = if org.status == OrgStatus::Unreadable { org.created.min(platform.now()) } else { org.created };
+    let active = Org { status: OrgStatus::Active, created, ..org.clone() };
+    write(platform, by, &org, active, ("system.org.lifecycle.resume", "Resume org")).await?;
+    let stored = get(platform, id).await?;
+    if stored.status == OrgStatus::Unreadable { Err(ManagementError::OrgOutOfService) } else { Ok(stored) }
 }
 
 /// Writes what differs between `known` and `org`, and logs what was done. An org that does not differ is neither written nor

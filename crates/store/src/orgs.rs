@@ -58,11 +58,14 @@ impl Store {
         let mut update = org::Entity::update_many()
             .col_expr(org::Column::ConfigurationVersion, Expr::col(org::Column::ConfigurationVersion).add(1))
             .col_expr(org::Column::ConfigurationMark, Expr::value(mark));
-        if org.name != known.name {
+        // A status that can be read repairs a damaged row: what could not be read is written too.
+        let is_repaired = known.status == OrgStatus::Unreadable && org.status != known.status;
+        if is_repaired && known.created == unreadable_created() {
+            update = update.col_expr(org::Column::CreatedUs, Expr::value(org.created.as_micros()));
+        }
+        if org.name != known.name || is_repaired {
             update = update.col_expr(org::Column::Name, Expr::value(org.name.clone()));
         }
-        // A damaged row is repaired by a status that can be read.
-        let is_repaired = known.status == OrgStatus::Unreadable && org.status != known.status;
         if org.status != known.status {
             update = update.col_expr(org::Column::Status, Expr::value(org.status.as_str()));
         }
@@ -217,7 +220,7 @@ fn org_of(row: org::Model) -> Result<(Org, ConfigurationVersion), StoreError> {
         host: row.host,
         name: row.name,
         status,
-        limits: row.limits.map(|text| from_text("limits of an org", &text)).transpose()?.unwrap_or_default(),
+        limits: row.limits.as_deref().map(limits_of).transpose()?.unwrap_or_default(),
         created: Timestamp::from_micros(row.created_us),
     };
     Ok((org, ConfigurationVersion { number: row.configuration_version, mark: row.configuration_mark }))
@@ -228,20 +231,30 @@ fn org_of(row: org::Model) -> Result<(Org, ConfigurationVersion), StoreError> {
 fn damaged_org(row: &QueryResult) -> Result<(Org, ConfigurationVersion), StoreError> {
     let id: String = row.try_get("", "id")?;
     let number = |column: &str| row.try_get::<i64>("", column);
+    let limits = row.try_get::<Option<String>>("", "limits").ok();
     let org = Org {
         name: row.try_get("", "name").unwrap_or_else(|_| id.clone()),
         id: parse("org", &id)?,
-        // Without a host, or as the oldest one, it would be the default org.
+        // An org without a host could be taken for the default org; so it gets a host that no request has.
         host: row.try_get("", "host").unwrap_or_else(|_| Some(UNREADABLE_HOST.to_owned())),
         status: OrgStatus::Unreadable,
-        limits: OrgLimits::default(),
-        created: Timestamp::from_micros(number("created_us").unwrap_or(i64::MAX)),
+        limits: limits.flatten().and_then(|text| limits_of(&text).ok()).unwrap_or_default(),
+        created: number("created_us").map_or_else(|_| unreadable_created(), Timestamp::from_micros),
     };
     let version = ConfigurationVersion {
         number: number("configuration_version").unwrap_or_default(),
         mark: number("configuration_mark").unwrap_or_default(),
     };
     Ok((org, version))
+}
+
+/// The time of creation of an org whose stored one cannot be read: the last one, so that no org is younger.
+fn unreadable_created() -> Timestamp {
+    Timestamp::from_micros(i64::MAX)
+}
+
+fn limits_of(text: &str) -> Result<OrgLimits, StoreError> {
+    from_text("limits of an org", text)
 }
 
 fn limits_text(org: &Org) -> Result<Option<String>, StoreError> {

@@ -297,6 +297,15 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
     assert!(matches!(other.platform.load_org(&north).await, Err(OrgError::Unreadable)));
     write("ALTER TABLE elsewhere RENAME TO configuration_objects").await;
     assert_eq!(other.send("GET", "/oauth2/default/v1/keys", &[], b"").await.status, 200, "another org");
+    // The answer is true when the row stays as it is.
+    write(
+        "CREATE FUNCTION damage() RETURNS trigger AS $$ BEGIN NEW.status = 'WEIRD'; RETURN NEW; END $$ LANGUAGE plpgsql; \
+         CREATE TRIGGER damage BEFORE UPDATE ON orgs FOR EACH ROW EXECUTE FUNCTION damage()",
+    )
+    .await;
+    let resumed = resume(&other.platform, None, north.as_str()).await;
+    assert!(matches!(resumed, Err(ManagementError::OrgOutOfService)), "{resumed:?}");
+    write("DROP TRIGGER damage ON orgs").await;
     resume(&other.platform, None, north.as_str()).await.unwrap();
     wait::found("the org is in service", async || other.platform.load_org(&north).await.ok()).await;
     assert_eq!(ask().await, 404);

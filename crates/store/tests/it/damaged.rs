@@ -119,7 +119,7 @@ async fn a_damaged_row_of_an_org_hides_no_other_org() {
     assert_eq!(store.find_org(&north.id).await.unwrap(), Some(north));
 }
 
-/// Resuming an org, whose row is damaged, repairs its status and its limits.
+/// Resuming an org, whose row is damaged, repairs what could not be read and keeps the rest.
 #[tokio::test]
 async fn a_status_that_can_be_read_repairs_the_row() {
     let damaged = Damaged::open().await;
@@ -127,15 +127,34 @@ async fn a_status_that_can_be_read_repairs_the_row() {
     let limits = OrgLimits { hooks: Some(3), ..OrgLimits::default() };
     let north = Org { limits, ..Org::new(other_org(), Some("north.example".into()), "North", at(1)) };
     store.insert_org(&north).await.unwrap();
-    for damage in ["status = 'WEIRD'", "status = x'00'", "limits = '{'", "limits = x'00'"] {
+    let none = OrgLimits::default();
+    let id = north.id.to_string();
+    for (damage, name, limits, created) in [
+        ("status = 'WEIRD'", "North", limits, north.created),
+        ("status = x'00'", "North", limits, north.created),
+        ("limits = '{'", "North", none, north.created),
+        ("limits = x'00'", "North", none, north.created),
+        ("name = x'00'", id.as_str(), limits, north.created),
+        ("created_us = x'00'", "North", limits, at(7)),
+        ("configuration_version = x'00'", "North", limits, north.created),
+        ("configuration_mark = x'00'", "North", limits, north.created),
+    ] {
         damaged.write(&format!("UPDATE orgs SET {damage} WHERE id = '{}'", north.id)).await;
         let read = store.find_org(&north.id).await.unwrap().unwrap();
-        assert_eq!(read, Org { status: OrgStatus::Unreadable, limits: OrgLimits::default(), ..north.clone() });
-        let resumed = Org { status: OrgStatus::Active, ..read.clone() };
-        assert!(store.update_org(&read, &resumed).await.unwrap());
-        assert_eq!(store.find_org(&north.id).await.unwrap(), Some(resumed.clone()), "{damage}");
-        assert!(store.update_org(&resumed, &north).await.unwrap());
+        let wanted = Org { name: name.to_owned(), limits, created, ..north.clone() };
+        let out_of_service = Org { status: OrgStatus::Unreadable, created: read.created, ..wanted.clone() };
+        assert_eq!(read, out_of_service, "{damage}");
+        assert!(store.update_org(&read, &wanted).await.unwrap());
+        assert_eq!(store.find_org(&north.id).await.unwrap(), Some(wanted.clone()), "{damage}");
+        assert!(store.update_org(&wanted, &north).await.unwrap());
+        let created = north.created.as_micros();
+        damaged.write(&format!("UPDATE orgs SET created_us = {created} WHERE id = '{}'", north.id)).await;
     }
+    // A host that cannot be read is known to nobody.
+    damaged.write(&format!("UPDATE orgs SET host = x'00' WHERE id = '{}'", north.id)).await;
+    let read = store.find_org(&north.id).await.unwrap().unwrap();
+    assert!(store.update_org(&read, &Org { status: OrgStatus::Active, ..read.clone() }).await.unwrap());
+    assert_eq!(store.find_org(&north.id).await.unwrap().unwrap().status, OrgStatus::Unreadable);
 }
 
 #[tokio::test]
