@@ -124,7 +124,7 @@ async fn readable_page(
     query: &UserQuery,
     are_common: &[bool],
 ) -> Result<Vec<User>, StoreError> {
-    let (mut rest, mut users, mut left_out) = (query.clone(), Vec::new(), 0);
+    let (mut rest, mut users, mut left_out, mut first) = (query.clone(), Vec::new(), 0, None);
     loop {
         let rows = reader.query_all(page(org, &rest, are_common).as_query()).await?;
         let is_last = rows.len() < rest.limit;
@@ -135,17 +135,20 @@ async fn readable_page(
                 Err(error) if left_out == LEFT_OUT_MAX => return Err(error),
                 Err(error) => {
                     left_out += 1;
-                    let user = row.try_get::<String>("", "id").unwrap_or_default();
-                    tracing::error!(%org, user, %error, "user.unreadable: the user is left out of a list");
+                    first.get_or_insert_with(|| (row.try_get::<String>("", "id").unwrap_or_default(), error));
                 }
             }
         }
         rest.limit = query.limit.saturating_sub(users.len());
         if is_last || rest.limit == 0 || last.is_none() {
-            return Ok(users);
+            break;
         }
         rest.after = last;
     }
+    if let Some((user, error)) = first {
+        tracing::error!(%org, users = left_out, user, %error, "user.unreadable: users are left out of a page");
+    }
+    Ok(users)
 }
 
 /// A page of users. `are_common` has an item for each condition: a common one is looked at in the rows that the others find, or

@@ -1,5 +1,10 @@
 //! Rows that are damaged: nothing else is hidden by them. An embedded database stores values of any type in any column.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tenterhook_contract::id::ClientId;
 use tenterhook_model::{
@@ -34,6 +39,38 @@ impl Damaged {
     }
 }
 
+/// Counts the lines of errors of this thread.
+#[derive(Clone, Default)]
+struct Errors(Arc<AtomicUsize>);
+
+impl Errors {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl tracing::Subscriber for Errors {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR && metadata.is_event()
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 #[tokio::test]
 async fn a_page_of_users_has_all_but_the_damaged_ones() {
     let damaged = Damaged::open().await;
@@ -45,7 +82,12 @@ async fn a_page_of_users_has_all_but_the_damaged_ones() {
         damaged.write(&format!("UPDATE users SET {damage} WHERE id = '{}'", users[number].id)).await;
     }
     let readable = [1, 4, 5].map(|number| users[number].clone());
-    assert_eq!(damaged.store.list_users(&org(), &first_users(10)).await.unwrap(), readable);
+    let errors = Errors::default();
+    {
+        let _counting = tracing::subscriber::set_default(errors.clone());
+        assert_eq!(damaged.store.list_users(&org(), &first_users(10)).await.unwrap(), readable);
+    }
+    assert_eq!(errors.count(), 1, "one line for a page");
     // A page is full while there are users: callers take a short one for the last one.
     let page = damaged.store.list_users(&org(), &first_users(2)).await.unwrap();
     assert_eq!(page, readable[..2]);
@@ -152,6 +194,13 @@ async fn a_status_that_can_be_read_repairs_the_row() {
     }
     // A host that cannot be read is known to nobody.
     damaged.write(&format!("UPDATE orgs SET host = x'00' WHERE id = '{}'", north.id)).await;
+    let errors = Errors::default();
+    let counting = tracing::subscriber::set_default(errors.clone());
+    for _ in 0..3 {
+        store.find_org(&north.id).await.unwrap();
+    }
+    drop(counting);
+    assert_eq!(errors.count(), 1, "one line for a damage");
     let read = store.find_org(&north.id).await.unwrap().unwrap();
     assert!(store.update_org(&read, &Org { status: OrgStatus::Active, ..read.clone() }).await.unwrap());
     assert_eq!(store.find_org(&north.id).await.unwrap().unwrap().status, OrgStatus::Unreadable);
