@@ -24,8 +24,6 @@ use crate::{
     database_file::{DatabaseFile, Role, ServerLock},
     error::is_connection_lost,
     migrated,
-    migration::STEPS,
-    migrator,
     pool::{Begin, Limits, Pool, Transaction, Waits},
     postgres_url,
     sessions::{explained, refuse_shared_sessions},
@@ -469,9 +467,7 @@ async fn migrate_in_turn(options: PgConnectOptions) -> Result<bool, StoreError> 
         let limits = TurnLimits { idle: TURN_IDLE_MAX, wait: MIGRATION_TIME_MAX };
         let turn = connection.begin().await?;
         turn.execute_unprepared(&limits.statements(MIGRATION_LOCK)).await?;
-        let was_empty = migrated::is_empty(&turn).await?;
-        migrated::refuse_newer(&turn).await?;
-        migrator::apply(&turn, &STEPS).await?;
+        let was_empty = migrated::bring_up(&turn).await?;
         turn.commit().await?;
         Ok::<_, StoreError>(was_empty)
     };
@@ -496,9 +492,7 @@ async fn migrate_sqlite(options: SqliteConnectOptions) -> Result<bool, StoreErro
         ..TransactionOptions::default()
     };
     let turn = connection.begin_with_options(immediate).await?;
-    let was_empty = migrated::is_empty(&turn).await?;
-    migrated::refuse_newer(&turn).await?;
-    migrator::apply(&turn, &STEPS).await?;
+    let was_empty = migrated::bring_up(&turn).await?;
     turn.commit().await?;
     let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
     Ok(was_empty)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr};
 
 use crate::{StoreConfig, StoreError, database::reach, migration::STEPS, migrator};
 
@@ -60,16 +60,22 @@ pub(crate) async fn is_empty(connection: &impl ConnectionTrait) -> Result<bool, 
     Ok(migrator::applied(connection).await?.is_empty())
 }
 
-/// Refuses a database that a newer version has migrated: its content may have another meaning.
-pub(crate) async fn refuse_newer(connection: &impl ConnectionTrait) -> Result<(), StoreError> {
-    match state(&known(), &migrator::applied(connection).await?) {
-        DatabaseContent::Newer => Err(StoreError::NotMigrated(
+/// Brings the schema to this version, in the transaction of a server that starts. Returns whether the database was empty.
+///
+/// # Errors
+/// When a newer version has migrated the database: its content may have another meaning.
+pub(crate) async fn bring_up(turn: &DatabaseTransaction) -> Result<bool, StoreError> {
+    let applied = migrator::applied(turn).await?;
+    let content = state(&known(), &applied);
+    if content == DatabaseContent::Newer {
+        return Err(StoreError::NotMigrated(
             "A newer version has migrated the database: start that version, or restore the backup of before the upgrade \
              (docs/upgrading.md)"
                 .to_owned(),
-        )),
-        _ => Ok(()),
+        ));
     }
+    migrator::apply(turn, &STEPS, &applied).await?;
+    Ok(content == DatabaseContent::Empty)
 }
 
 /// How far a database has been migrated, for this version.

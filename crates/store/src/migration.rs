@@ -240,7 +240,7 @@ mod tests {
 
     async fn migrate(connection: &DatabaseConnection, steps: &[&dyn Step]) -> Result<(), DbErr> {
         let turn = connection.begin().await?;
-        migrator::apply(&turn, steps).await?;
+        migrator::apply(&turn, steps, &migrator::applied(&turn).await?).await?;
         turn.commit().await
     }
 

@@ -21,13 +21,16 @@ pub(crate) trait Step: Send + Sync {
     async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr>;
 }
 
-/// Applies the steps that the database does not have, in their order. All or none of them hold once the transaction ends.
-pub(crate) async fn apply(database: &DatabaseTransaction, steps: &[&dyn Step]) -> Result<(), DbErr> {
+/// Applies the steps that are not among the `applied` ones of the database, in their order. All or none of them hold once the transaction ends.
+pub(crate) async fn apply(
+    database: &DatabaseTransaction,
+    steps: &[&dyn Step],
+    applied: &BTreeSet<String>,
+) -> Result<(), DbErr> {
     let backend = database.get_database_backend();
     let mut table = Table::create();
     table.table(APPLIED).if_not_exists().col(string("version").primary_key()).col(big_integer("applied_at"));
     database.execute(&table).await?;
-    let applied = applied(database).await?;
     for step in steps.iter().filter(|step| !applied.contains(step.name())) {
         step.up(database).await?;
         // The time is for people who read the table; nothing compares it.
