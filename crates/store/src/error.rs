@@ -74,6 +74,7 @@ impl StoreError {
         match self {
             Self::Database(text) => Self::Database(at(text)),
             Self::Unavailable(text) => Self::Unavailable(at(text)),
+            Self::NotMigrated(text) => Self::NotMigrated(at(text)),
             other => other,
         }
     }

@@ -12,7 +12,7 @@ pub(crate) async fn check(config: &StoreConfig) -> Result<(), StoreError> {
     match content(config).await? {
         DatabaseContent::Current => Ok(()),
         // A misspelt name is the usual cause of an empty database.
-        content => Err(StoreError::NotMigrated(format!("{} ({})", content.text(), config.place()))),
+        content => Err(StoreError::NotMigrated(content.text().to_owned()).at(&config.place())),
     }
 }
 

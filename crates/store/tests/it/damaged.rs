@@ -22,7 +22,7 @@ use crate::{
 struct Damaged {
     store: Store,
     connection: DatabaseConnection,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Damaged {
@@ -31,7 +31,7 @@ impl Damaged {
         let path = folder.path().join("store.sqlite");
         let url = format!("sqlite://{}", path.display());
         let store = databases::open(&StoreConfig::Sqlite { path }).await;
-        Self { store, connection: sea_orm::Database::connect(url).await.unwrap(), _folder: folder }
+        Self { store, connection: sea_orm::Database::connect(url).await.unwrap(), folder }
     }
 
     async fn write(&self, sql: &str) {
@@ -231,4 +231,20 @@ async fn an_object_of_another_type_of_value_is_its_orgs_alone() {
     assert!(matches!(read, Err(StoreError::Unreadable { .. })), "{read:?}");
     let keys = store.orgs_with_newest_keys(|_| true).await.unwrap();
     assert!(keys.is_empty(), "{keys:?}");
+}
+
+/// Secrets that cannot be read are counted, and the others are checked all the same.
+#[tokio::test]
+async fn a_check_of_keys_counts_damaged_secrets_and_goes_on() {
+    let damaged = Damaged::open().await;
+    let missing = r#"'{"x":"v1.AAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}'"#;
+    for (id, secrets) in [("a", "'{'"), ("b", "x'ff'"), ("c", missing)] {
+        let columns = "configuration_objects (org_id, id, kind, position, document, secrets)";
+        damaged
+            .write(&format!("INSERT INTO {columns} VALUES ('{}', '{id}', 'hook', 0, '{{}}', {secrets})", org()))
+            .await;
+    }
+    let config = StoreConfig::Sqlite { path: damaged.folder.path().join("store.sqlite") };
+    let checked = Store::check_keys(&config, &crate::database_file::keyring()).await.unwrap();
+    assert_eq!((checked.damaged, checked.missing.into_iter().collect()), (2, vec![("AAAAAAAA".to_owned(), 1)]));
 }

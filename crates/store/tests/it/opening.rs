@@ -83,6 +83,7 @@ async fn a_tool_migrates_nothing(config: &StoreConfig) {
             let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
             let refused = Store::open(config, keyring).await.unwrap_err().to_string();
             assert!(refused.starts_with("A newer version has migrated the database: start that version"), "{refused}");
+            assert!(refused.ends_with(&format!("({})", config.place())), "it says where: {refused}");
         }
     }
     connection.close().await.unwrap();
