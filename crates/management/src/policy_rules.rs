@@ -240,7 +240,9 @@ fn read(
     let status = causes.status(&request.status, rule.status);
     let priority = read_priority(&mut causes, &request.priority, rule.priority);
     let grant_types = included(&mut causes, GRANT_TYPES, &request.grant_types, &rule.grant_types);
-    for unknown in grant_types.iter().filter(|name| !KNOWN_GRANT_TYPES.contains(&name.as_str())) {
+    // A rule keeps what an older version has stored.
+    let known = |name: &String| KNOWN_GRANT_TYPES.contains(&name.as_str()) || rule.grant_types.contains(name);
+    for unknown in grant_types.iter().filter(|name| !known(name)) {
         let why = "is no grant type. Write `authorization_code`, `client_credentials` or `refresh_token`; the other grant \
                    types of the vendor may be named too, but are not granted";
         causes.add(GRANT_TYPES, &format!("`{}` {why}", shown(unknown)));

@@ -58,6 +58,28 @@ async fn a_rule_cannot_take_the_name_of_another_rule_of_its_policy() {
     assert_eq!(rig.events("policy.rule.update").await.len(), 2);
 }
 
+/// An older version took any grant type.
+#[tokio::test]
+async fn a_rule_keeps_a_grant_type_that_is_unknown_by_now_and_takes_no_other() {
+    let rig = Rig::start().await;
+    let stored = rig.snapshot().configuration.rules.get(&rig.org.rule_id).unwrap().clone();
+    let grant_types = vec!["older".to_owned(), "client_credentials".to_owned()];
+    let stored = PolicyRule { grant_types: grant_types.clone(), ..stored };
+    rig.put([ConfigurationObject::Rule(stored)]).await;
+    let named = |grant_types| RuleRequest { name: text("Renamed"), grant_types, ..RuleRequest::default() };
+    for given in [Given::Absent, texts(&["older", "client_credentials"])] {
+        let renamed = replace_rule(&rig, named(given)).await.unwrap();
+        assert_eq!((renamed.name.as_str(), &renamed.grant_types), ("Renamed", &grant_types));
+    }
+    let told = |refused: Vec<String>, name: &str| {
+        let text = format!("conditions.grantTypes.include: `{name}` is no grant type");
+        assert!(refused.len() == 1 && refused.iter().all(|cause| cause.starts_with(&text)), "{refused:?}");
+    };
+    told(causes(replace_rule(&rig, named(texts(&["older", "other"]))).await), "other");
+    let new = RuleRequest { grant_types: texts(&["older"]), ..rule_request("New") };
+    told(causes(create_rule(&rig, &rig.org.policy_id, new).await), "older");
+}
+
 #[tokio::test]
 async fn a_policy_has_its_name_alone_and_goes_with_its_rules() {
     let rig = Rig::start().await;
