@@ -156,8 +156,7 @@ async fn authorize_checked(
         user: Some(&user.id),
         scopes: &scopes,
     };
-    let (policy, rule) = choose(&org.configuration, question)
-        .ok_or_else(|| denied().of_client(client, ClientEndpoint::Authorize, parameters).for_user(&user))?;
+    let (policy, rule) = choose(&org.configuration, question).ok_or_else(|| denied().for_user(&user))?;
     let offline = scopes.iter().any(|scope| scope == "offline_access")
         && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
     let (unix_ms, random) = platform.id_parts();

@@ -95,6 +95,8 @@ pub struct OAuthError {
     pub fault: Fault,
     /// What failed, for the log alone: [`OAuthError::log`].
     failure: Option<Failure>,
+    /// Who was refused, where it is not the client itself.
+    actor: Option<Box<Actor>>,
     /// The refused client, for the System Log alone.
     refused: Option<Box<RefusedClient>>,
 }
@@ -157,6 +159,7 @@ impl OAuthError {
             description: without_controls(description.into().into()).into_owned(),
             fault: Fault::Request,
             failure: None,
+            actor: None,
             refused: None,
         }
     }
@@ -203,7 +206,7 @@ impl OAuthError {
     pub(crate) fn of_client(mut self, client: &OAuthClient, endpoint: ClientEndpoint, parameters: &Parameters) -> Self {
         let is_refusal = matches!(self.fault, Fault::Request | Fault::Configuration)
             && !matches!(self.code, OAuthErrorCode::ServerError | OAuthErrorCode::LoginRequired);
-        if !is_refusal || self.refused.is_some() {
+        if !is_refusal {
             return self;
         }
         let reason = match self.code {
@@ -216,19 +219,16 @@ impl OAuthError {
         }
         debug_data.push(("errorMessage", self.description.clone()));
         self.refused = Some(Box::new(RefusedClient {
-            actor: client_actor(client),
+            actor: self.actor.as_deref().cloned().unwrap_or_else(|| client_actor(client)),
             refusal: Refusal::Client(endpoint, reason),
             details: RefusalDetails { target: Some(app_target(client)), debug_data },
         }));
         self
     }
 
-    /// Notes for the System Log that the client was refused for this user.
-    pub(crate) fn for_user(mut self, user: &User) -> Self {
-        if let Some(refused) = &mut self.refused {
-            refused.actor = user_actor(user);
-        }
-        self
+    /// The error of a request that was refused for this user, who is then the actor of the event.
+    pub(crate) fn for_user(self, user: &User) -> Self {
+        Self { actor: Some(Box::new(user_actor(user))), ..self }
     }
 
     /// The client that was refused, where there is an event of it to log.

@@ -287,8 +287,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
     // Rules name the grant that began the family; a refresh is not a separate grant in rules.
     let question_of_code = PolicyQuestion { grant_type: "authorization_code", ..question };
     let chosen = choose(&org.configuration, question).or_else(|| choose(&org.configuration, question_of_code));
-    let (policy, rule) =
-        chosen.ok_or_else(|| denied().of_client(client, ClientEndpoint::Token, parameters).for_user(&user))?;
+    let (policy, rule) = chosen.ok_or_else(|| denied().for_user(&user))?;
     let (unix_ms, random) = platform.id_parts();
     let new_id = RefreshTokenId::from_parts(unix_ms, random);
     let minting = Minting {
