@@ -48,35 +48,30 @@ pub(crate) fn marked(mut response: Response, lacking: bool, unanswered: Unanswer
 /// Evaluates a request again if it failed because an object is lacking and a newer configuration is stored. If the
 /// store cannot be checked, the answer is that the store is not available. A refused client is logged when the answer is final.
 pub(crate) async fn judged_again(State(app): State<App>, request: Request, next: Next) -> Response {
-    let org = request.extensions().get::<Arc<OrgSnapshot>>().map(|snapshot| snapshot.org.id.clone());
-    let of = org.zip(request.extensions().get::<Caller>().cloned());
-    let mut response = judged(&app, request, next).await;
-    if let (Some(refused), Some((org, caller))) = (response.extensions_mut().remove::<RefusedClient>(), of) {
-        refused.log(&app.platform, &org, &caller);
-    }
-    response
-}
-
-async fn judged(app: &App, request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let Some(seen) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
         return ApiError::UnknownPath.into_response();
     };
     let (parts, body) = request.into_parts();
     let (mut again, tape) = (parts.clone(), Tape::of(body));
-    let response = next.clone().run(Request::from_parts(parts, Body::new(tape.clone()))).await;
-    let Some(Lacking(unanswered)) = response.extensions().get().copied() else { return response };
-    if !tape.rewind() {
-        return response;
-    }
-    match app.platform.newer(&seen, arrived).await {
-        Ok(None) => response,
-        Ok(Some(newer)) => {
-            again.extensions.insert(newer);
-            next.run(Request::from_parts(again, Body::new(tape))).await
+    let mut response = next.clone().run(Request::from_parts(parts, Body::new(tape.clone()))).await;
+    if let Some(Lacking(unanswered)) = response.extensions().get().copied()
+        && tape.rewind()
+    {
+        match app.platform.newer(&seen, arrived).await {
+            Ok(None) => {}
+            Ok(Some(newer)) => {
+                again.extensions.insert(newer);
+                response = next.run(Request::from_parts(again.clone(), Body::new(tape))).await;
+            }
+            Err(error) => response = with_cors_of(&response, unanswered(error)),
         }
-        Err(error) => with_cors_of(&response, unanswered(error)),
     }
+    let refused = response.extensions_mut().remove::<Arc<RefusedClient>>();
+    if let (Some(refused), Some(caller)) = (refused, again.extensions.get::<Caller>()) {
+        refused.log(&app.platform, &seen.org.id, caller);
+    }
+    response
 }
 
 /// The answer with the CORS headers of the one that it replaces, so that the same pages may read it.

@@ -1,6 +1,6 @@
 //! The authorization endpoint (RFC 6749 section 4.1, OpenID Connect core 3.1.2): the code flow with PKCE.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tenterhook_contract::{Timestamp, id::RefreshTokenId, token::ProtocolRequest};
 use tenterhook_model::{
@@ -58,7 +58,7 @@ pub enum AuthorizeAnswer {
         /// The cause of the error, if it is one.
         fault: Option<Fault>,
         /// The refused client, if there is an event of it to log.
-        refused: Option<Box<RefusedClient>>,
+        refused: Option<Arc<RefusedClient>>,
     },
     /// Too many calls of inline hooks are open. Neither a code nor an error is sent to the client.
     TurnedAway,
@@ -101,7 +101,7 @@ pub async fn authorize(
         Err(error) => {
             let error = error.of_client(checked.client, ClientEndpoint::Authorize, parameters);
             error.log();
-            refused = error.refused_client().cloned().map(Box::new);
+            refused = error.refused_client().cloned();
             fault = Some(error.fault);
             answer.insert("error", error.code.as_str().to_owned());
             answer.insert("error_description", error.description);

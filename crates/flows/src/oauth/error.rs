@@ -1,6 +1,6 @@
 //! OAuth errors (RFC 6749 sections 4.1.2.1 and 5.2).
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use tenterhook_contract::{id::OrgId, party::Actor, without_controls};
 use tenterhook_model::{OAuthClient, User};
@@ -98,11 +98,11 @@ pub struct OAuthError {
     /// Who was refused, where it is not the client itself.
     actor: Option<Box<Actor>>,
     /// The refused client, for the System Log alone.
-    refused: Option<Box<RefusedClient>>,
+    refused: Option<Arc<RefusedClient>>,
 }
 
-/// A refused request of a client that exists, for the System Log. Whoever answers the request logs it once the answer is final:
-/// another node may have just created what the request lacks.
+/// A refused request of a client that exists, for the System Log. The request may be judged a second time, because another node
+/// may just have created the missing object; so the event is written only with the final answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedClient {
     actor: Actor,
@@ -218,7 +218,7 @@ impl OAuthError {
             debug_data.extend(parameters.owned(parameter).map(|value| (name, value)));
         }
         debug_data.push(("errorMessage", self.description.clone()));
-        self.refused = Some(Box::new(RefusedClient {
+        self.refused = Some(Arc::new(RefusedClient {
             actor: self.actor.as_deref().cloned().unwrap_or_else(|| client_actor(client)),
             refusal: Refusal::Client(endpoint, reason),
             details: RefusalDetails { target: Some(app_target(client)), debug_data },
@@ -232,8 +232,8 @@ impl OAuthError {
     }
 
     /// The client that was refused, where there is an event of it to log.
-    pub fn refused_client(&self) -> Option<&RefusedClient> {
-        self.refused.as_deref()
+    pub fn refused_client(&self) -> Option<&Arc<RefusedClient>> {
+        self.refused.as_ref()
     }
 
     /// Logs the failure that the error is about, if it is about one: called once, where the error becomes an answer.

@@ -71,7 +71,7 @@ async fn authorize(
         }
         AuthorizeAnswer::Redirect { redirect_uri, mode, parameters, fault, refused } => {
             let response = redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>());
-            let response = to_log(response, refused.as_deref());
+            let response = to_log(response, refused.as_ref());
             marked(response, fault == Some(Fault::Configuration), page_away)
         }
     })

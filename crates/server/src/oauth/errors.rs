@@ -1,6 +1,8 @@
 //! Errors of the OAuth endpoints become answers here: JSON for clients, a challenge for protected resources, and a page for
 //! users. The authorization endpoint sends its other errors by redirect.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -80,9 +82,9 @@ pub(super) fn refused(error: &OAuthError) -> Response {
 }
 
 /// The answer with the refused client, whose event is logged when the answer is final.
-pub(super) fn to_log(mut response: Response, refused: Option<&RefusedClient>) -> Response {
+pub(super) fn to_log(mut response: Response, refused: Option<&Arc<RefusedClient>>) -> Response {
     if let Some(refused) = refused {
-        response.extensions_mut().insert(refused.clone());
+        response.extensions_mut().insert(Arc::clone(refused));
     }
     response
 }
