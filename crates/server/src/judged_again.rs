@@ -19,8 +19,11 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use hyper::body::{Frame, SizeHint};
-use tenterhook_flows::oauth::error::RefusedClient;
-use tenterhook_platform::{Caller, OrgSnapshot, StoreError};
+use tenterhook_flows::oauth::{
+    error::{OAuthError, RefusedClient},
+    token_result::TokenResult,
+};
+use tenterhook_platform::{Caller, OrgSnapshot, Platform, StoreError};
 use tokio::time::Instant;
 
 use crate::{App, error::ApiError, pace::longer};
@@ -45,8 +48,20 @@ pub(crate) fn marked(mut response: Response, lacking: bool, unanswered: Unanswer
     response
 }
 
+/// The answer to a token request, which is counted at once if the answer is final, even if the client has gone by then. Otherwise
+/// [`judged_again()`] counts it.
+pub(crate) fn counted(mut response: Response, result: TokenResult, platform: &Platform) -> Response {
+    if response.extensions().get::<Lacking>().is_some() {
+        response.extensions_mut().insert(result);
+    } else {
+        result.count(platform);
+    }
+    response
+}
+
 /// Evaluates a request again if it failed because an object is lacking and a newer configuration is stored. If the
-/// store cannot be checked, the answer is that the store is not available. A refused client is logged when the answer is final.
+/// store cannot be checked, the answer is that the store is not available. A refused client is logged, and a
+/// token request counted, when the answer is final.
 pub(crate) async fn judged_again(State(app): State<App>, request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     let Some(seen) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
@@ -64,12 +79,22 @@ pub(crate) async fn judged_again(State(app): State<App>, request: Request, next:
                 again.extensions.insert(newer);
                 response = next.run(Request::from_parts(again.clone(), Body::new(tape))).await;
             }
-            Err(error) => response = with_cors_of(&response, unanswered(error)),
+            Err(error) => {
+                let result = response.extensions_mut().remove::<TokenResult>();
+                let result = result.map(|result| result.with_error(&OAuthError::from(&error)));
+                response = with_cors_of(&response, unanswered(error));
+                if let Some(result) = result {
+                    response.extensions_mut().insert(result);
+                }
+            }
         }
     }
     let refused = response.extensions_mut().remove::<Arc<RefusedClient>>();
     if let (Some(refused), Some(caller)) = (refused, again.extensions.get::<Caller>()) {
         refused.log(&app.platform, &seen.org.id, caller);
+    }
+    if let Some(result) = response.extensions_mut().remove::<TokenResult>() {
+        result.count(&app.platform);
     }
     response
 }

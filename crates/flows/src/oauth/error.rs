@@ -249,6 +249,12 @@ impl OAuthError {
 
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for OAuthError {
+    fn from(error: &StoreError) -> Self {
         let (event, description) = match error {
             StoreError::Unavailable(_) | StoreError::Unknown(_) => {
                 (FailureEvent::StoreUnavailable, "The authorization server cannot reach its database. Try again later.")
@@ -256,9 +262,9 @@ impl From<StoreError> for OAuthError {
             StoreError::KeyMissing { .. } => {
                 (FailureEvent::StoreUnreadable, "The authorization server has not got a new key yet. Try again later.")
             }
-            error => return Self::internal(&error),
+            error => return Self::internal(error),
         };
         let refused = Self::new(OAuthErrorCode::TemporarilyUnavailable, description);
-        Self { fault: Fault::Unavailable, ..refused }.failed(event, &error)
+        Self { fault: Fault::Unavailable, ..refused }.failed(event, error)
     }
 }

@@ -11,6 +11,7 @@ pub mod mint;
 pub mod parameters;
 pub mod policy;
 pub mod token;
+pub mod token_result;
 
 use tenterhook_model::{AuthorizationServer, OAuthClient, Status};
 

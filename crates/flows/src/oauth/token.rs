@@ -23,16 +23,13 @@ use crate::commitment::Commitment;
 use super::{
     authorize::protocol_request,
     client,
-    error::{Fault, OAuthError, OAuthErrorCode},
+    error::{OAuthError, OAuthErrorCode},
     mint::{self, Minting, SignedTokens, thaw},
     parameters::Parameters,
     policy::{PolicyQuestion, choose},
     requested_scopes,
 };
 
-/// Results of token requests as the metrics show them; the others are codes of errors.
-const ISSUED: &str = "issued";
-const TURNED_AWAY: &str = "turned_away";
 /// Default of [`tenterhook_platform::Settings::refresh_grace_seconds`].
 pub const REFRESH_GRACE_SECONDS: u32 = 30;
 /// Longest grace period, as at the vendor. A copied token remains usable for this long.
@@ -93,30 +90,6 @@ pub async fn issue(
     server: &AuthorizationServer,
     caller: &Caller,
     parameters: &Parameters,
-    authorization: Option<&str>,
-    commitment: &Commitment,
-) -> Result<TokenAnswer, OAuthError> {
-    let request = (org, server, caller, parameters);
-    let issued = issue_uncounted(platform, request, authorization, commitment).await;
-    platform.count_token_request(grant_type_label(parameters), issued.as_ref().map_or_else(result_label, |_| ISSUED));
-    issued
-}
-
-/// The grant type of a request as a label of the metrics: one of a few, whatever the client writes.
-fn grant_type_label(parameters: &Parameters) -> &'static str {
-    const KNOWN: [&str; 3] = ["client_credentials", "authorization_code", "refresh_token"];
-    let grant_type = parameters.get("grant_type").unwrap_or_default();
-    KNOWN.into_iter().find(|known| *known == grant_type).unwrap_or("other")
-}
-
-/// The result of a request that fails as a label of the metrics.
-fn result_label(error: &OAuthError) -> &'static str {
-    if error.fault == Fault::TurnedAway { TURNED_AWAY } else { error.code.as_str() }
-}
-
-async fn issue_uncounted(
-    platform: &Platform,
-    (org, server, caller, parameters): (&OrgSnapshot, &AuthorizationServer, &Caller, &Parameters),
     authorization: Option<&str>,
     commitment: &Commitment,
 ) -> Result<TokenAnswer, OAuthError> {

@@ -18,6 +18,7 @@ use tenterhook_flows::{
         inspect,
         parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
         token,
+        token_result::TokenResult,
     },
 };
 use tenterhook_model::AuthorizationServer;
@@ -28,7 +29,14 @@ use super::{
     errors::{RequestProblem, away, refused, unauthorized},
     server,
 };
-use crate::{App, accept::Tasks, error::ApiError, judged_again::marked, patience, to_its_end::to_its_end};
+use crate::{
+    App,
+    accept::Tasks,
+    error::ApiError,
+    judged_again::{counted, marked},
+    patience,
+    to_its_end::to_its_end,
+};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -58,7 +66,7 @@ async fn token(
     let (headers, body) = taken_apart(request);
     let form = match form(&headers, body).await {
         Ok(form) => form,
-        Err(error) => return Ok(refused(&error)),
+        Err(error) => return Ok(not_issued(&app, &Parameters::default(), &error)),
     };
     let tasks = tasks.filter(|_| token::may_commit(&form));
     let commitment = Arc::new(Commitment::default());
@@ -71,13 +79,23 @@ async fn token(
             };
             let authorization = authorization(&headers);
             let issued = token::issue(&app.platform, &org, server, &caller, &form, authorization, &commitment).await;
-            issued.map_or_else(|error| refused(&error), |answer| Json(answer.to_json()).into_response())
+            match issued {
+                Ok(answer) => {
+                    counted(Json(answer.to_json()).into_response(), TokenResult::issued(&form), &app.platform)
+                }
+                Err(error) => not_issued(&app, &form, &error),
+            }
         }
     };
     Ok(match tasks {
         Some(tasks) => to_its_end(&tasks, commitment, issuing).await,
         None => issuing.await,
     })
+}
+
+/// The answer to a token request that failed.
+fn not_issued(app: &App, form: &Parameters, error: &OAuthError) -> Response {
+    counted(refused(error), TokenResult::failed(form, error), &app.platform)
 }
 
 async fn introspect(

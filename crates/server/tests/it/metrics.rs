@@ -1,6 +1,7 @@
 //! Metrics, and the claim that says that a hook was missed.
 
 use serde_json::{Value, json};
+use tenterhook_flows::oauth::parameters::PARAMETERS_BYTES_MAX;
 use tenterhook_server::{ServerLimits, TrustedProxies, metrics_router, serve};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -107,6 +108,23 @@ async fn a_token_request_that_fails_is_counted_by_its_error() {
         let line = format!("tenterhook_token_requests_total{line}");
         assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
         assert!(!text.contains("marked"), "{text}");
+    }
+}
+
+/// A request that is refused before its form is read has no grant type.
+#[tokio::test]
+async fn a_token_request_that_cannot_be_read_is_counted() {
+    let world = World::start().await;
+    let path = format!("/oauth2/{}/v1/token", world.org.authorization_server_id);
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let too_large = vec![b'a'; PARAMETERS_BYTES_MAX + 1];
+    for (count, header, body) in
+        [(1, ("content-type", "text/plain"), &b"grant_type=client_credentials"[..]), (2, form, &too_large)]
+    {
+        assert_eq!(world.send("POST", &path, &[header], body).await.status, 400);
+        let text = world.platform.metrics_text();
+        let line = format!(r#"tenterhook_token_requests_total{{grant_type="other",result="invalid_request"}} {count}"#);
+        assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
     }
 }
 

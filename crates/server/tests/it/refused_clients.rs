@@ -131,4 +131,11 @@ async fn a_request_that_succeeds_at_its_second_evaluation_is_not_logged_as_refus
     switch_rule(&world, "activate").await;
     assert_eq!(other.client_credentials().await.status, 200);
     assert_eq!(reasons(&other, TOKEN).await, ["no_matching_policy"], "no second one");
+    let text = other.platform.metrics_text();
+    let counted: Vec<_> = text.lines().filter(|line| line.starts_with("tenterhook_token_requests_total")).collect();
+    assert_eq!(counted.len(), 2, "{counted:?}");
+    for result in ["access_denied", "issued"] {
+        let label = format!("result=\"{result}\"}} 1");
+        assert!(counted.iter().any(|line| line.ends_with(&label)), "{result}: {counted:?}");
+    }
 }
