@@ -160,7 +160,7 @@ pub async fn update(
     });
     causes.only("userId", &request.owner, owner.as_str(), "The owner of a token cannot be changed");
     causes.constant("network.connection", &request.connection, CONNECTION);
-    // As it is shown, to the millisecond.
+    // Expiries are compared to the millisecond, as the API shows them.
     let is_same = |at: Timestamp| token.expires.is_some_and(|expires| expires.to_string() == at.to_string());
     match request.expires {
         Given::Absent => {}

@@ -445,7 +445,7 @@ fn development_objects(
                 ..client_of(platform, DEV_PUBLIC_CLIENT, ClientAuthenticationMethod::None, None)
             };
             let client = known.map_or_else(made, |mut client| {
-                // It was made before there was the page.
+                // An older version made this client, without the redirect URI of the `dev` page.
                 client.redirect_uris.push(DEV_CALLBACK.to_owned());
                 client
             });

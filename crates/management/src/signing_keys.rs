@@ -167,7 +167,7 @@ pub async fn rotate_due_keys(platform: &Platform, due: &mut DueKeys) -> usize {
     let before = mem::take(&mut due.0);
     let mut rotated = 0;
     for id in orgs {
-        // Nothing of such an org runs, so none is loaded for it.
+        // Nothing runs in an org that is not active, so its configuration is not loaded.
         if platform.org_status(&id).is_some_and(|status| status != OrgStatus::Active) {
             continue;
         }

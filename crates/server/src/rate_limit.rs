@@ -107,7 +107,7 @@ impl Windows {
     /// The window of a key, a new one if it has none that is open. The work does not depend on how many there are.
     fn open(&mut self, key: Key, now: Instant) -> &mut Window {
         if self.by_key.get(&key).is_none_or(|window| window.ends <= now) {
-            // More than are added, so that what has ended does not stay for ever.
+            // Two ended windows are removed for each new one, so that the ended ones run out.
             for _ in 0..ENDED_REMOVED {
                 if self.by_end.front().is_some_and(|(ends, _)| *ends <= now) {
                     self.remove_first();

@@ -236,7 +236,7 @@ impl ChannelRequest {
         if stays {
             self.config.merge(&update.config, ConfigRequest::merge);
         } else {
-            // Also by none: what a channel of another kind was configured with must not count.
+            // If the request has no `config`, the new one is empty: the settings of the other channel type must not apply.
             self.config = update.config.clone();
         }
     }

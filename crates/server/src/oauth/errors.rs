@@ -99,7 +99,7 @@ pub(super) fn unauthorized(error: &OAuthError) -> Response {
         (_, Fault::Unavailable) => return refused(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    // In a quoted string these two would have to be escaped (RFC 9110 section 5.6.4), and RFC 6750 allows neither.
+    // A quote or a backslash would have to be escaped in a quoted string (RFC 9110 section 5.6.4), and RFC 6750 allows neither.
     let description = error.description.replace(['"', '\\'], "'");
     let challenge = format!("Bearer error=\"{}\", error_description=\"{description}\"", error.code);
     json(status, error, Some(challenge))
