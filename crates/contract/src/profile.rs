@@ -25,6 +25,9 @@ pub fn spelled(name: &str) -> &str {
     if name == "timeZone" { TIME_ZONE } else { name }
 }
 
+/// 2^63: smaller integers are read exactly, so a double below is what was written.
+const DOUBLE_INTEGER_END: f64 = 9_223_372_036_854_775_808.0;
+
 /// The base attributes of a user; all are texts, the first four of them required.
 const BASE_ATTRIBUTES: &[&str] = &[
     "login",
@@ -104,7 +107,7 @@ pub enum AttributeKind {
     },
     /// Any number.
     Number,
-    /// A number without a fraction.
+    /// A number without a fraction that fits 64 bits.
     Integer,
     /// `true` or `false`.
     Boolean,
@@ -136,7 +139,7 @@ impl AttributeKind {
             Self::Text { min, max: usize::MAX } => format!("a string of at least {min} characters"),
             Self::Text { min, max } => format!("a string of {min} to {max} characters"),
             Self::Number => "a number".to_owned(),
-            Self::Integer => "an integer".to_owned(),
+            Self::Integer => "an integer that fits 64 bits".to_owned(),
             Self::Boolean => "a boolean".to_owned(),
             Self::List { items, one_of } if one_of.is_empty() => format!("an array, each item {}", items.wanted()),
             Self::List { .. } => "an array, each item one of the values that the schema lists".to_owned(),
@@ -147,9 +150,11 @@ impl AttributeKind {
         match (self, value) {
             (Self::Text { min, max }, Value::String(text)) => (*min..=*max).contains(&text.chars().count()),
             (Self::Number, Value::Number(_)) | (Self::Boolean, Value::Bool(_)) => true,
-            // `5.0` is an integer (JSON Schema 2020-12, 6.1.1).
+            // `5.0` is an integer (JSON Schema 2020-12, 6.1.1). A larger double may have been written as an integer that the
+            // parser rounded.
             (Self::Integer, Value::Number(number)) => {
-                number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+                let is_whole = |number: f64| number.fract() == 0.0 && number.abs() < DOUBLE_INTEGER_END;
+                number.is_i64() || number.is_u64() || number.as_f64().is_some_and(is_whole)
             }
             (Self::List { items: kind, one_of }, Value::Array(items)) => {
                 items.iter().all(|item| kind.admits(item) && (one_of.is_empty() || one_of.contains(item)))
@@ -201,7 +206,7 @@ impl Attribute {
     /// Checks that the attribute may have this value; null means no value.
     ///
     /// # Errors
-    /// What the value must be, without the value: `must be an integer`.
+    /// What the value must be, without the value: `must be a boolean`.
     ///
     /// ```
     /// use serde_json::json;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tenterhook_contract::{
     id::UserId,
     problem::shown,
-    profile::{AttributeKind, ProfileSchema, TIME_ZONE, spelled},
+    profile::{ProfileSchema, TIME_ZONE, spelled},
 };
 
 /// Longest text of a base attribute in characters.
@@ -271,9 +271,6 @@ impl Reader<'_> {
             }
             (true, Value::String(text)) if text.chars().count() <= ATTRIBUTE_CHARACTERS_MAX => Ok(()),
             (true, _) => Err(INVALID.to_owned()),
-            (false, value) if is_rounded_integer(&attribute.kind, value) => {
-                Err("The field must be an integer that fits 64 bits".to_owned())
-            }
             (false, value) => attribute.judge(value).map_err(|wanted| format!("The field {wanted}")),
         };
         if let Err(text) = &fits {
@@ -293,21 +290,6 @@ impl Reader<'_> {
         for name in missing {
             self.cause(&name, BLANK);
         }
-    }
-}
-
-/// Whether a value of an integer attribute was too big to be read exactly: the parser made a double of it.
-fn is_rounded_integer(kind: &AttributeKind, value: &Value) -> bool {
-    /// From here on a double may have been written as an integer: smaller ones are read exactly.
-    const SUSPECT: f64 = 9_223_372_036_854_775_807.0;
-    match (kind, value) {
-        (AttributeKind::Integer, Value::Number(number)) => {
-            number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= SUSPECT)
-        }
-        (AttributeKind::List { items: kind, .. }, Value::Array(items)) => {
-            items.iter().any(|item| is_rounded_integer(kind, item))
-        }
-        _ => false,
     }
 }
 

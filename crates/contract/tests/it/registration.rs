@@ -158,6 +158,10 @@ fn attributes_are_set_in_order() {
     let mut corrected = subject();
     let changes = SelfService.interpret(&mut corrected, Answer::parse(raw).unwrap()).unwrap();
     assert_eq!(corrected.profile["customerId"], json!(90_211.0), "C13; JSON Schema: 90211.0 is an integer");
+    for fits in [json!(u64::MAX), json!(i64::MIN), json!(9e18)] {
+        let update = json!([command(UPDATE, json!({ "customerId": fits }))]);
+        assert_eq!(interpret(&SelfService, &update).unwrap().0.profile["customerId"], fits);
+    }
     assert_eq!(changes.len(), 1);
 }
 
@@ -186,6 +190,18 @@ fn what_is_not_acceptable() {
             "/commands/0/value/customerId",
         ),
         ("profile: no integer", set("customerId", json!(1.5)), BadValue, "/commands/0/value/customerId"),
+        (
+            "profile: 2^70",
+            set("customerId", json!(1_180_591_620_717_411_303_424.0)),
+            BadValue,
+            "/commands/0/value/customerId",
+        ),
+        (
+            "profile: 2^63",
+            set("customerId", json!(9_223_372_036_854_775_808.0)),
+            BadValue,
+            "/commands/0/value/customerId",
+        ),
         ("profile: no number", set("score", json!("1.5")), BadValue, "/commands/0/value/score"),
         ("profile: no boolean", set("vip", json!("true")), BadValue, "/commands/0/value/vip"),
         ("profile: items", set("tags", json!(["a", 1])), BadValue, "/commands/0/value/tags"),
