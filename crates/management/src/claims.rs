@@ -159,11 +159,7 @@ fn read(
     }
     let scopes = causes.listed(SCOPES, &request.scopes).unwrap_or_else(|| claim.scopes.clone());
     let known = |name: &String| claim.scopes.contains(name);
-    for unknown in
-        scopes.iter().filter(|name| !known(name) && !scopes::exists(org, &claim.authorization_server_id, name))
-    {
-        causes.add(SCOPES, &scopes::unknown(unknown));
-    }
+    scopes::refuse_unknown(&mut causes, SCOPES, (org, &claim.authorization_server_id), &scopes, known, "");
     let status = causes.status(&request.status, claim.status);
     causes.finish()?;
     Ok(ClaimDefinition { name, target, expression, always_include_in_token, scopes, status, ..claim })

@@ -249,11 +249,8 @@ fn read(
     }
     let scopes = included(&mut causes, SCOPES, &request.scopes, &rule.scopes);
     let known = |name: &String| name == EVERY_SCOPE || rule.scopes.contains(name);
-    for unknown in
-        scopes.iter().filter(|name| !known(name) && !scopes::exists(org, &rule.authorization_server_id, name))
-    {
-        causes.add(SCOPES, &format!("{}, or `{EVERY_SCOPE}` for every scope", scopes::unknown(unknown)));
-    }
+    let or = format!(", or `{EVERY_SCOPE}` for every scope");
+    scopes::refuse_unknown(&mut causes, SCOPES, (org, &rule.authorization_server_id), &scopes, known, &or);
     let people = read_people(org, &mut causes, request, &rule.people, &grant_types);
     refuse_other_conditions(&mut causes, request);
     let given = &request.access_token_lifetime_minutes;

@@ -109,15 +109,21 @@ pub async fn delete(
     .map(drop)
 }
 
-/// Whether an authorization server has a scope with this name. A condition may name a scope that is deleted later; it is
-/// refused only where it is written anew.
-pub(crate) fn exists(org: &OrgSnapshot, server: &AuthorizationServerId, name: &str) -> bool {
-    org.configuration.scopes.below(server).any(|scope| scope.name == name)
-}
-
-/// The text about a scope in a condition that does not exist.
-pub(crate) fn unknown(name: &str) -> String {
-    format!("The authorization server has no scope `{}`. Write names of its scopes", shown(name))
+/// Notes each name in a condition that is neither a scope of the authorization server nor `known`; `or` ends the text. A condition
+/// may name a scope that is deleted later; it is refused only where it is written anew.
+pub(crate) fn refuse_unknown(
+    causes: &mut Causes,
+    member: &str,
+    (org, server): (&OrgSnapshot, &AuthorizationServerId),
+    names: &[String],
+    known: impl Fn(&String) -> bool,
+    or: &str,
+) {
+    let exists = |name: &String| org.configuration.scopes.below(server).any(|scope| scope.name == *name);
+    for unknown in names.iter().filter(|name| !known(name) && !exists(name)) {
+        let text = "Write names of its scopes";
+        causes.add(member, &format!("The authorization server has no scope `{}`. {text}{or}", shown(unknown)));
+    }
 }
 
 /// Reads a request over `scope`. Texts are replaced; any other member that is absent keeps its default or its stored value.

@@ -126,8 +126,7 @@ fn one_of<T: Copy>(
         Given::Wrong => None,
     };
     if found.is_none() {
-        let known = choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        causes.add(member, &format!("Write one of {known}"));
+        causes.none_of(member, choices.iter().map(|(name, _)| *name));
     }
     found
 }
