@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicI64;
 
 use prometheus_client::{
-    encoding::EncodeLabelSet,
     metrics::{
         counter::Counter,
         family::Family,
@@ -14,10 +13,7 @@ use prometheus_client::{
 };
 use tenterhook_store::{ConnectionFigures, Store};
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
-}
+use super::StateLabel;
 
 pub(super) struct DatabaseMetrics {
     connections: Family<StateLabel, Gauge>,
