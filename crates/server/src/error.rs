@@ -65,16 +65,6 @@ pub(crate) enum TokenProblem {
 }
 
 impl TokenProblem {
-    /// The problem of a request with this `Authorization` header, which has no valid token.
-    pub(crate) fn of(header: Option<&HeaderValue>) -> Self {
-        let Some(header) = header else { return Self::Missing };
-        match header.as_bytes().strip_prefix(b"SSWS") {
-            None => Self::OtherScheme,
-            Some(token) if token.trim_ascii().is_empty() => Self::Missing,
-            Some(_) => Self::NotValid,
-        }
-    }
-
     fn cause(self) -> Option<&'static str> {
         match self {
             Self::Missing => Some("The API token is missing. Send `Authorization: SSWS TOKEN`"),

@@ -15,7 +15,7 @@ use tenterhook_management::{
 };
 use tenterhook_platform::{Caller, OrgSnapshot, Platform};
 
-use super::{Presented, answer::Described, members::Members};
+use super::{Presented, answer::Described, members::Members, ssws};
 use crate::{
     App,
     error::{ApiError, TokenProblem},
@@ -85,7 +85,7 @@ impl FromRequestParts<App> for Admin {
         let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
         let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
         let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
-        let no_token = || ApiError::InvalidToken(TokenProblem::of(parts.headers.get(header::AUTHORIZATION)));
+        let no_token = || ApiError::InvalidToken(ssws(&parts.headers).err().unwrap_or(TokenProblem::NotValid));
         Ok(Self(Administrator { caller, token: presented.ok_or_else(no_token)?, org }))
     }
 }

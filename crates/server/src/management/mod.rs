@@ -45,8 +45,13 @@ use tokio::time::Instant;
 pub use self::log_event::ShownLogEvent;
 use self::route::{Route, Routes};
 use crate::{
-    App, LookupQueueKey, accept::Tasks, error::ApiError, judged_again::judged_again, plain_text::parameter_with_nul,
-    rate_limit::Requester, to_its_end::to_its_end,
+    App, LookupQueueKey,
+    accept::Tasks,
+    error::{ApiError, TokenProblem},
+    judged_again::judged_again,
+    plain_text::parameter_with_nul,
+    rate_limit::Requester,
+    to_its_end::to_its_end,
 };
 
 /// Characters of an API token; longer ones are not looked up.
@@ -192,8 +197,18 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 #[derive(Clone)]
 struct Presented(Option<ApiToken>);
 
-/// The valid token of the header `Authorization: SSWS TOKEN`, with any white space between the words. `crowded` is the network
-/// of the request while requests without a valid token are refused. Then lookups queue by network, so that guesses take
+/// The token of the header `Authorization: SSWS TOKEN`, with any white space between the words. Nobody has looked it up.
+fn ssws(headers: &HeaderMap) -> Result<&str, TokenProblem> {
+    let header = headers.get(header::AUTHORIZATION).ok_or(TokenProblem::Missing)?;
+    match header.as_bytes().strip_prefix(b"SSWS").map(<[u8]>::trim_ascii) {
+        None => Err(TokenProblem::OtherScheme),
+        Some([]) => Err(TokenProblem::Missing),
+        Some(token) if token.is_ascii() => str::from_utf8(token).map_err(|_| TokenProblem::NotValid),
+        Some(_) => Err(TokenProblem::NotValid),
+    }
+}
+
+/// The valid token of a request, if it has one. `crowded` is the network of the request while requests without a valid token are refused. Then lookups queue by network, so that guesses take
 /// neither the whole database nor the time of administrators in other networks.
 async fn find_token(
     app: &App,
@@ -201,11 +216,7 @@ async fn find_token(
     headers: &HeaderMap,
     crowded: Option<Network>,
 ) -> Result<Option<ApiToken>, ApiError> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = header.and_then(|value| value.strip_prefix("SSWS")).map(str::trim);
-    let Some(token) = token.filter(|token| !token.is_empty() && token.len() <= TOKEN_CHARACTERS_MAX) else {
-        return Ok(None);
-    };
+    let Some(token) = ssws(headers).ok().filter(|token| token.len() <= TOKEN_CHARACTERS_MAX) else { return Ok(None) };
     let _permit = match crowded {
         Some(network) => {
             let path = [LookupQueueKey::WiderNetwork(network.wider()), LookupQueueKey::Network(network)];
