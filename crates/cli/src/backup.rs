@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tenterhook_store::{StoreConfig, back_up_embedded};
 
-use crate::{Error, config::Config};
+use crate::{Error, config::Config, tool};
 
 /// Copies the configured database into the new file `out`.
 ///
@@ -19,7 +19,9 @@ pub(crate) async fn run(config: &Config, out: &Path) -> Result<(), Error> {
         StoreConfig::Ephemeral => return Err("`store.database` is in memory: there is nothing to keep".into()),
     };
     let bytes = back_up_embedded(&from, out).await?;
-    println!("Copied `{}` to `{}`, {bytes} bytes.", from.display(), out.display());
-    println!("Keep the master keys as well, in another place: without them nobody can read the secrets in the copy.");
+    tool::print(&format!("Copied `{}` to `{}`, {bytes} bytes.", from.display(), out.display()))?;
+    tool::print(
+        "Keep the master keys as well, in another place: without them nobody can read the secrets in the copy.",
+    )?;
     Ok(())
 }

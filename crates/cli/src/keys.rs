@@ -22,7 +22,10 @@ const UNREAD_MAX: u32 = 2;
 pub(crate) fn generate(out: &Path) -> Result<(), Error> {
     key_file::write_new(out, &Keyring::generate_text())
         .map_err(|error| format!("Cannot write `{}`: {error}", out.display()))?;
-    println!("Wrote a new master key to {}. Keep a copy: without it no stored secret can be read.", out.display());
+    tool::print(&format!(
+        "Wrote a new master key to {}. Keep a copy: without it no stored secret can be read.",
+        out.display()
+    ))?;
     Ok(())
 }
 
@@ -36,11 +39,14 @@ pub(crate) fn add(to: &Path, standby: bool) -> Result<(), Error> {
     let both = Secret::new(format!("{}\n{}", first.expose().trim_end(), second.expose().trim_end()));
     key_file::replace(to, &both).map_err(|error| failed(&error))?;
     if standby {
-        println!("Added a key that decrypts. Once every node has the file, move its last line to the front.");
+        tool::print("Added a key that decrypts. Once every node has the file, move its last line to the front.")?;
     } else {
-        println!("Added a key that encrypts from now on; running servers use it within {} s.", LOOK_EVERY.as_secs());
+        tool::print(&format!(
+            "Added a key that encrypts from now on; running servers use it within {} s.",
+            LOOK_EVERY.as_secs()
+        ))?;
     }
-    println!("Next: tenterhook keys rotate --config FILE");
+    tool::print("Next: tenterhook keys rotate --config FILE")?;
     Ok(())
 }
 
@@ -57,7 +63,11 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
     let store = Store::open_beside_servers(&config.database()?, keyring).await?;
     let done = store
         .rotate_secrets(|progress| {
-            println!("{} of {} rows, {} secrets moved", progress.seen, progress.rows, progress.secrets);
+            // The rotation goes on when nobody reads how far it is.
+            let _ = tool::print(&format!(
+                "{} of {} rows, {} secrets moved",
+                progress.seen, progress.rows, progress.secrets
+            ));
         })
         .await;
     let done = match done {
@@ -73,7 +83,12 @@ pub(crate) async fn rotate(config: &Config) -> Result<(), Error> {
     if done.contended > 0 {
         return Err(format!("{} rows were being changed by others: run it again", done.contended).into());
     }
-    println!("Moved {} secrets. All are under the key `{current}` now; the other keys can be removed.", done.secrets);
+    tool::print(&format!(
+        "Moved {} secrets in {}. All are under the key `{current}` now; if this is the database of your servers, the other keys \
+         can be removed.",
+        done.secrets,
+        config.database()?.place()
+    ))?;
     Ok(())
 }
 

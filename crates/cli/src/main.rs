@@ -218,9 +218,9 @@ enum Orgs {
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let environment: BTreeMap<String, String> = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
-    // Whoever reads what a server says gets one form from the first line on, also of what keeps it from starting.
+    // All output of `serve` has the form of `log.format`, also the error that prevents its start.
     let format = match &command {
         Command::Serve(file) => config::log_format(&file.config, &environment),
         _ => LogFormat::Text,
@@ -255,11 +255,10 @@ fn run(command: Command, environment: &BTreeMap<String, String>) -> Result<ExitC
                 let all_usable = block_on(connect::run(&config))?;
                 return Ok(if all_usable { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
-            print!("{config}");
-            println!(
-                "\n# Every setting is usable by itself. Nothing was connected to: `--connect` tries the database, the master key"
-            );
-            println!("# and the egress proxy.");
+            tool::print(&format!(
+                "{config}\n# Every setting is usable by itself. Nothing was connected to: `--connect` tries the database, the master \
+                 key\n# and the egress proxy."
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys { command } => match command {

@@ -94,10 +94,13 @@ pub(crate) async fn create(
     let platform = tool::platform(config).await?;
     let created = orgs::create(&platform, None, NewOrg { host, name, limits }).await;
     let (org, token) = created.map_err(|error| told(&error))?;
-    println!("org: {}  {}", org.id, org.host.as_deref().unwrap_or_default());
-    println!("admin token: {}", token.expose());
-    println!("It is shown this once. Send it as `Authorization: SSWS {}` to the host of the org.", token.expose());
-    println!("Running servers serve the org within a second.");
+    tool::print(&format!("org: {}  {}", org.id, org.host.as_deref().unwrap_or_default()))?;
+    tool::print(&format!("admin token: {}", token.expose()))?;
+    tool::print(&format!(
+        "It is shown this once. Send it as `Authorization: SSWS {}` to the host of the org.",
+        token.expose()
+    ))?;
+    tool::print("Running servers serve the org within a second.")?;
     close(&platform).await;
     Ok(())
 }
@@ -113,7 +116,7 @@ pub(crate) async fn list(config: &Config) -> Result<(), Error> {
                 Some(host) => host.clone(),
                 None => format!("{} (default)", tool::base_url(config).rsplit('/').next().unwrap_or_default()),
             };
-            println!("{}  {}  {}  {host}  {}", org.id, org.status.as_str(), org.created, org.name);
+            tool::print(&format!("{}  {}  {}  {host}  {}", org.id, org.status.as_str(), org.created, org.name))?;
         }
         match page.last() {
             Some(last) if page.len() as u64 == PAGE => after = Some(last.id.clone()),
@@ -127,7 +130,7 @@ pub(crate) async fn suspend(config: &Config, which: &str) -> Result<(), Error> {
     let platform = tool::platform(config).await?;
     let org = tool::find_org(config, platform.store(), which).await?;
     orgs::suspend(&platform, None, org.id.as_str()).await.map_err(|error| told(&error))?;
-    println!("Suspended {}: running servers refuse its requests within a second.", org.id);
+    tool::print(&format!("Suspended {}: running servers refuse its requests within a second.", org.id))?;
     close(&platform).await;
     Ok(())
 }
@@ -137,7 +140,7 @@ pub(crate) async fn resume(config: &Config, which: &str) -> Result<(), Error> {
     let platform = tool::platform(config).await?;
     let org = tool::find_org(config, platform.store(), which).await?;
     orgs::resume(&platform, None, org.id.as_str()).await.map_err(|error| told(&error))?;
-    println!("Resumed {}: running servers serve it within a second.", org.id);
+    tool::print(&format!("Resumed {}: running servers serve it within a second.", org.id))?;
     close(&platform).await;
     Ok(())
 }
@@ -149,11 +152,11 @@ pub(crate) async fn limit(config: &Config, which: &str, limits: &LimitArguments)
     let update = OrgUpdate { name: None, limits: Some(limits.over(org.limits)?) };
     let org = orgs::update(&platform, None, org.id.as_str(), update).await.map_err(|error| told(&error))?;
     let shown = |limit: Option<u32>| limit.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
-    println!("hooks: {}", shown(org.limits.hooks));
-    println!("clients: {}", shown(org.limits.clients));
-    println!("users: {}", shown(org.limits.users));
-    println!("in-flight: {}", shown(org.limits.in_flight));
-    println!("api-requests-per-minute: {}", shown(org.limits.api_requests_per_minute));
+    tool::print(&format!("hooks: {}", shown(org.limits.hooks)))?;
+    tool::print(&format!("clients: {}", shown(org.limits.clients)))?;
+    tool::print(&format!("users: {}", shown(org.limits.users)))?;
+    tool::print(&format!("in-flight: {}", shown(org.limits.in_flight)))?;
+    tool::print(&format!("api-requests-per-minute: {}", shown(org.limits.api_requests_per_minute)))?;
     close(&platform).await;
     Ok(())
 }

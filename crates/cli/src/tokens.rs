@@ -28,8 +28,16 @@ pub(crate) async fn create(config: &Config, org: Option<&str>, name: &str, days:
     let expires = days.map(|days| now.plus_seconds(i64::from(days) * DAY_SECONDS));
     let stored = ApiToken { expires, ..api_token(&SystemEntropy, now, &org_id, name, &token) };
     store.insert_api_token(&stored).await?;
-    println!("admin token: {}", token.expose());
-    println!("It is shown this once, its id is {}. Send it as `Authorization: SSWS {}`.", stored.id, token.expose());
+    let shown = format!(
+        "admin token: {0}\nIt is shown this once, its id is {1}. Send it as `Authorization: SSWS {0}`.",
+        token.expose(),
+        stored.id
+    );
+    if let Err(error) = tool::print(&shown) {
+        // Nobody knows it, so nobody shall be able to use it.
+        store.delete_api_token(&org_id, &stored.id).await?;
+        return Err(error);
+    }
     // Logged after the token is shown, because logging may wait and a valid token must not stay unseen.
     log(&store, &stored, ApiTokenChange::Created).await;
     Ok(())
@@ -44,12 +52,16 @@ pub(crate) async fn create_for_operator(config: &Config, name: &str) -> Result<(
     let made = api_token(&SystemEntropy, SystemClock.now(), &default_org, name, &token);
     let ApiToken { id, name, token_sha256, created, .. } = made.clone();
     store.insert_operator_token(&OperatorToken { id, name, token_sha256, created }).await?;
-    println!("operator token: {}", token.expose());
-    println!(
-        "It is shown this once, its id is {}. Send it as `Authorization: SSWS {}` to `/api/v1/orgs` of the default org.",
-        made.id,
-        token.expose()
+    let shown = format!(
+        "operator token: {0}\nIt is shown this once, its id is {1}. Send it as `Authorization: SSWS {0}` to `/api/v1/orgs` of the \
+         default org.",
+        token.expose(),
+        made.id
     );
+    if let Err(error) = tool::print(&shown) {
+        store.delete_operator_token(&made.id).await?;
+        return Err(error);
+    }
     log(&store, &made, ApiTokenChange::Created).await;
     Ok(())
 }
@@ -63,13 +75,18 @@ pub(crate) async fn list(config: &Config, org: Option<&str>) -> Result<(), Error
         |time: Option<Timestamp>, otherwise: &str| time.map_or_else(|| otherwise.to_owned(), |time| time.to_string());
     for token in store.api_tokens(&org_id).await? {
         let (expires, used) = (or(token.expires, "never"), or(token.last_used, "never"));
-        println!("{}  created {}  expires {expires}  last used {used}  {}", token.id, token.created, token.name);
+        tool::print(&format!(
+            "{}  created {}  expires {expires}  last used {used}  {}",
+            token.id, token.created, token.name
+        ))?;
     }
     if org.is_none() {
         for token in store.operator_tokens().await? {
             // The use of an operator's token is in the System Log.
             let (id, created, name) = (token.id, token.created, token.name);
-            println!("{id}  created {created}  expires never  last used (not recorded)  {name} (operator)");
+            tool::print(&format!(
+                "{id}  created {created}  expires never  last used (not recorded)  {name} (operator)"
+            ))?;
         }
     }
     Ok(())
@@ -82,7 +99,7 @@ pub(crate) async fn revoke(config: &Config, org: Option<&str>, id: &ApiTokenId) 
     let operators = if org.is_none() { store.operator_tokens().await? } else { Vec::new() };
     if let Some(token) = operators.into_iter().find(|token| token.id == *id) {
         store.delete_operator_token(id).await?;
-        println!("Revoked {id}: every server refuses it from now on.");
+        tool::print(&format!("Revoked {id}: every server refuses it from now on."))?;
         log(&store, &token.presented_to(org_id), ApiTokenChange::Revoked).await;
         return Ok(());
     }
@@ -91,11 +108,11 @@ pub(crate) async fn revoke(config: &Config, org: Option<&str>, id: &ApiTokenId) 
     let Some(stored) = stored.filter(|_| removed) else {
         return Err(format!("There is no token `{id}`; `tenterhook tokens list` shows all").into());
     };
-    println!("Revoked {id}: every server refuses it from now on.");
+    tool::print(&format!("Revoked {id}: every server refuses it from now on."))?;
     if store.count_api_tokens(&org_id).await? == 0 {
-        println!(
-            "It was the last one: `tokens create` makes another, and so does the next start of `tenterhook serve`."
-        );
+        tool::print(
+            "It was the last one: `tokens create` makes another, and so does the next start of `tenterhook serve`.",
+        )?;
     }
     log(&store, &stored, ApiTokenChange::Revoked).await;
     Ok(())

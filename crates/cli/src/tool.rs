@@ -1,6 +1,9 @@
 //! What the tools work on: the configured database, beside running servers.
 
-use std::sync::Arc;
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use tenterhook_engine::SystemClock;
 use tenterhook_management::provision;
@@ -16,6 +19,16 @@ use crate::{
 
 /// The name of the default org on the command line, unless another org has it as its host.
 const DEFAULT_ORG: &str = "default";
+
+/// Writes lines to standard output.
+///
+/// # Errors
+/// When they cannot be written, because the disk is full or nobody reads them.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    Ok(written.map_err(|error| format!("cannot write to standard output: {error}"))?)
+}
 
 /// The configured database. It is not migrated.
 ///

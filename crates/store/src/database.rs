@@ -112,6 +112,12 @@ pub enum StoreConfigError {
     /// The URL of a PostgreSQL server has a parameter that would have no effect.
     #[error("the parameter `{0}` of a `postgres://` URL is not supported, so it would have no effect: remove it")]
     Parameter(String),
+    /// The user's name or the password has a character that ends this part of a URL. Nothing of the URL is shown.
+    #[error(
+        "the user's name and the password of a `postgres://` URL are percent-encoded: write `/` as `%2F`, `?` as `%3F`, `#` as \
+         `%23`, `@` as `%40`, `:` as `%3A`, `%` as `%25`"
+    )]
+    Unescaped,
     /// The URL of a file has parameters.
     #[error("an `sqlite://` URL has no parameters: remove `?` and what follows. A file that does not exist is made")]
     FileParameter,

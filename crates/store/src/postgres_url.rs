@@ -32,6 +32,12 @@ const NAME_CHARACTERS_MAX: usize = 60;
 /// Refuses settings without effect: several hosts, and parameters that the driver does not know.
 pub(crate) fn check(url: &str) -> Result<(), StoreConfigError> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // A name or a password with such a character ends the part in which the `@` is due.
+    let after_authority = rest.find(['/', '?', '#']).and_then(|end| rest.get(end..)).unwrap_or_default();
+    let (path, fragment) = after_authority.split_once('#').unwrap_or((after_authority, ""));
+    if path.split('?').next().unwrap_or_default().contains('@') || fragment.contains('@') {
+        return Err(StoreConfigError::Unescaped);
+    }
     let rest = rest.split('#').next().unwrap_or_default();
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
     let authority = before.split('/').next().unwrap_or_default();
@@ -45,6 +51,10 @@ pub(crate) fn check(url: &str) -> Result<(), StoreConfigError> {
             return Err(StoreConfigError::SeveralHosts);
         }
         if !PARAMETERS.contains(&name) && !name.starts_with("options[") {
+            // The rest of a password must not be shown as a name.
+            if pair.contains('@') {
+                return Err(StoreConfigError::Unescaped);
+            }
             return Err(StoreConfigError::Parameter(name.chars().take(NAME_CHARACTERS_MAX).collect()));
         }
     }
@@ -79,6 +89,12 @@ mod tests {
             ("postgres://db/x?connect_timeout=5", parameter("connect_timeout")),
             ("postgres://db/x?sslmode=require&SSLMODE=disable", parameter("SSLMODE")),
             ("postgres://db/x?pgbouncer=true#fragment", parameter("pgbouncer")),
+            ("postgres://db/x?user=ada@example.com", Ok(())),
+            ("postgres://u:top%3Fsecret%40x@db/x", Ok(())),
+            ("postgres://u:top?secret@db:5432/x", Err(StoreConfigError::Unescaped)),
+            ("postgres://u:top?secret=1@db:5432/x", Err(StoreConfigError::Unescaped)),
+            ("postgres://u:top/secret@db:5432/x", Err(StoreConfigError::Unescaped)),
+            ("postgres://u:top#secret@db:5432/x", Err(StoreConfigError::Unescaped)),
         ] {
             assert_eq!(check(url), result, "{url}");
         }

@@ -29,6 +29,10 @@ pub(super) fn overlay(table: &mut Table, environment: &BTreeMap<String, String>)
     for (name, text) in environment {
         let Some(path) = name.strip_prefix(PREFIX) else { continue };
         let refuse = |why: String| ConfigError::Environment { name: name.clone(), why };
+        // What is in place of bytes that are not UTF-8.
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(refuse("write its value in UTF-8".to_owned()));
+        }
         let Some((section, key)) = path.split_once(SEPARATOR) else {
             match meant(path) {
                 Some(meant) => return Err(refuse(format!("write `{meant}`, with two underscores after the section"))),
@@ -144,6 +148,8 @@ mod tests {
             assert!(said.contains(wanted) && said.contains(&format!("`{name}`")), "{said}");
             assert!(!said.contains("marked"), "a value may be a secret: {said}");
         }
+        let said = over("TENTERHOOK_STORE__DATABASE", "sqlite://marked\u{fffd}").unwrap_err();
+        assert!(said.contains("UTF-8") && !said.contains("marked"), "{said}");
         assert_eq!(over("TENTERHOOK_LISTEN", "x"), Ok(vec!["TENTERHOOK_LISTEN".to_owned()]));
         for name in [
             "TENTERHOOK_SERVICE_HOST",

@@ -77,6 +77,25 @@ fn no_request_is_answered_before_the_first_org_is_whole() {
     assert_eq!(first, 200);
 }
 
+/// `/dev/full` takes nothing, as a full disk does.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_token_that_cannot_be_shown_is_not_left_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [&["tokens", "create", "--name", "ada"][..], &["tokens", "create", "--operator", "--name", "eve"]]
+    {
+        let mut create = tenterhook(&[arguments, &["--config", &config]].concat());
+        let output = create.stdout(full()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains("cannot write to standard output"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    let (done, said) = tool(&config, &["tokens", "list"]);
+    assert!(done && !said.contains("ada") && !said.contains("eve"), "{said}");
+}
+
 #[test]
 fn a_new_database_is_said_to_be_new_once_and_where_it_is() {
     let folder = tempfile::tempdir().unwrap();
