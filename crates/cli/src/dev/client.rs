@@ -39,6 +39,26 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
+/// An answer of the management API that is no success.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// Method, path and status.
+    what: String,
+    summary: String,
+    /// Texts of `errorCauses`.
+    pub(super) causes: Vec<String>,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { what, summary, causes } = self;
+        write!(formatter, "{what}: {summary}")?;
+        causes.iter().try_for_each(|cause| write!(formatter, "\n  {cause}"))
+    }
+}
+
+impl std::error::Error for Refused {}
+
 impl Answer {
     /// The text of a header.
     pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
@@ -67,7 +87,7 @@ impl Client {
     /// A request of the management API with `token`.
     ///
     /// # Errors
-    /// When the answer is no success: with its summary and its causes.
+    /// When the answer is no success: [`Refused`], with its summary and its causes.
     pub(super) async fn json(self, method: &str, path: &str, token: &str, body: Option<Value>) -> Result<Value, Error> {
         let authorization = format!("SSWS {token}");
         let body = body.map(|body| body.to_string());
@@ -79,10 +99,13 @@ impl Client {
             return Ok(value);
         }
         let causes = value.get("errorCauses").and_then(Value::as_array).into_iter().flatten();
-        let causes = causes.filter_map(|cause| cause.get("errorSummary")).filter_map(Value::as_str);
-        let summary = value.get("errorSummary").and_then(Value::as_str).unwrap_or_default();
-        let text = causes.fold(summary.to_owned(), |text, cause| format!("{text}\n  {cause}"));
-        Err(format!("{method} {path} answered {}: {text}", answer.status).into())
+        let causes = causes
+            .filter_map(|cause| cause.get("errorSummary"))
+            .filter_map(Value::as_str)
+            .map(ToOwned::to_owned)
+            .collect();
+        let summary = value.get("errorSummary").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Err(Refused { what: format!("{method} {path} answered {}", answer.status), summary, causes }.into())
     }
 
     async fn exchange(self, method: &str, path: &str, sent: Sent<'_>) -> Result<Answer, Error> {

@@ -74,6 +74,7 @@ impl Demonstration {
         let hook_id = self.registration.register(self.client, admin_token).await?;
         associate(self.client, admin_token, &self.world, &hook_id).await?;
         screen.hook(&hook_id, &self.registration);
+        let given_header = screen.given_header();
         let mut known = None;
         let (mut ended, mut failures, mut was_asked) = (Vec::new(), Vec::new(), false);
         for flow in self.flow.flows() {
@@ -91,7 +92,7 @@ impl Demonstration {
             let screen = screen.of_flow(*flow, self.flow.flows().len() > 1, known.as_ref());
             let (how, failure) = if let Ok(seen) = witnessed.try_recv() {
                 let document = serde_json::from_slice(&seen.body)?;
-                let failure = Failure::of(&seen, *flow);
+                let failure = Failure::of(&seen, *flow, given_header);
                 let failure = failure.map(|failure| failure.after(was_asked));
                 was_asked |= was_service_asked(&seen);
                 let event = event.as_deref();
@@ -108,6 +109,16 @@ impl Demonstration {
         }
         if self.flow.flows().len() > 1 {
             screen.failures(&failures);
+        }
+        // What a service leaves alone is a failure when it leaves everything alone.
+        let is_without = |how: &Ended| match how {
+            Ended::Changed => false,
+            Ended::Unchanged => !ended.contains(&Ended::Changed),
+            Ended::Failed => true,
+        };
+        let flows = self.flow.flows().iter().zip(&ended).filter(|(_, how)| is_without(how)).map(|(flow, _)| *flow);
+        for flow in flows.filter(|flow| !failures.iter().any(|(failed, _)| failed == flow)) {
+            screen.without_change(flow);
         }
         Ok(ended.contains(&Ended::Changed) && !ended.contains(&Ended::Failed))
     }
@@ -217,6 +228,18 @@ impl Compared {
         issued.extend(masked.map(|(name, value)| (name.clone(), value.clone())));
         same
     }
+}
+
+/// The names of the claims that a hook changed, of each token; `None` when it changed none.
+pub(super) fn changed_names(document: &Value, data_after: &Value) -> Option<String> {
+    let of_token = |(member, token): (&str, &str)| {
+        let lines = Compared::of(member, document, data_after).lines;
+        let names: Vec<_> = lines.iter().filter_map(Line::changed).collect();
+        (!names.is_empty()).then(|| format!("{} of the {token}", names.join(", ")))
+    };
+    let tokens: Vec<_> =
+        [("access", "access token"), ("identity", "ID token")].into_iter().filter_map(of_token).collect();
+    (!tokens.is_empty()).then(|| tokens.join(", and "))
 }
 
 /// The newest event of an invocation that the log has shown.

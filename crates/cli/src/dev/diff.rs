@@ -53,6 +53,14 @@ impl Line {
         }
     }
 
+    /// The name of what is not as it was.
+    pub(crate) fn changed(&self) -> Option<&str> {
+        match self {
+            Self::Kept(..) => None,
+            Self::Added(name, _) | Self::Removed(name, _) | Self::Replaced(name, ..) => Some(name),
+        }
+    }
+
     /// The line as JSON, for `--json`.
     pub(crate) fn to_json(&self) -> Value {
         let (change, name) = match self {

@@ -30,6 +30,11 @@ pub(super) fn of_code(code: &str) -> Option<&'static Page> {
     page(&format!("{FAILURES}{}", of_kind.unwrap_or(code)))
 }
 
+/// Where `tenterhook dev` serves the page about a failure code.
+pub(super) fn path_of_code(code: &str) -> String {
+    format!("/dev/failures/{code}")
+}
+
 /// The pages that are not about one failure code.
 pub(super) fn general() -> impl Iterator<Item = &'static Page> {
     PAGES.iter().filter(|page| !page.name.contains('/'))

@@ -1,7 +1,10 @@
 //! Why a call of the hook changed nothing: what, where, and what to do, for the terminal and for programs.
 
 use serde_json::{Value, json};
-use tenterhook_contract::problem::{Problem, ProblemCode};
+use tenterhook_contract::{
+    hook::explain_host,
+    problem::{Problem, ProblemCode},
+};
 use tenterhook_engine::{CallFailure, Outcome, Witnessed};
 use tenterhook_model::{DebugValue, LogEvent};
 
@@ -9,6 +12,8 @@ use super::{docs, flow::Flow};
 
 /// The code of an answer whose commands are not acceptable.
 const COMMANDS_INVALID: &str = "COMMANDS_INVALID";
+/// What the message of a status says when the body has an `error`.
+const ERROR_IGNORED: &str = "the `error` in its body does not count";
 /// Problems that are shown; the System Log has more.
 const PROBLEMS_MAX: usize = 10;
 
@@ -28,8 +33,8 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// The failure of a call whose request was made.
-    pub(super) fn of(seen: &Witnessed, flow: Flow) -> Option<Self> {
+    /// The failure of a call whose request was made; `given_header` is the name of the secret header if it was given.
+    pub(super) fn of(seen: &Witnessed, flow: Flow, given_header: Option<&str>) -> Option<Self> {
         let (code, sentences, problems) = match &seen.outcome {
             Outcome::Applied(_) | Outcome::Unchanged => return None,
             Outcome::Refused(error) => {
@@ -41,14 +46,17 @@ impl Failure {
                 (Some(reason.code().to_owned()), vec!["The service was not asked".to_owned()], Vec::new())
             }
         };
-        let mut advice = advice_for(code.as_deref().unwrap_or_default());
-        advice.extend(advice_for_flow(code.as_deref(), &problems, flow));
+        let has_error = sentences.iter().any(|sentence| sentence.contains(ERROR_IGNORED));
+        let mut advice = advice_for(code.as_deref().unwrap_or_default(), given_header, has_error);
+        // What the document lacks is a likelier cause than a limit that is too short.
+        advice.splice(1.min(advice.len())..1.min(advice.len()), advice_for_flow(code.as_deref(), &problems, flow));
+        let sentences = after_advice(code.as_deref(), sentences, &mut advice);
         let called = matches!(seen.outcome, Outcome::Failed(_)).then(|| seen.sent.uri.clone());
         Some(Self { code, sentences, called, advice, problems })
     }
 
     /// The failure of a call that nobody witnessed, from its System Log event: nothing was sent.
-    pub(super) fn of_event(event: &LogEvent) -> Self {
+    pub(super) fn of_event(event: &LogEvent, given_header: Option<&str>) -> Self {
         let text = |name: &str| match event.debug_data.get(name) {
             Some(DebugValue::Text(text)) => Some(text.to_string()),
             _ => None,
@@ -56,8 +64,10 @@ impl Failure {
         // A hook that is INACTIVE has a reason and no code.
         let code = text("failureCode");
         let message = text("errorMessage").or_else(|| event.reason.as_deref().map(ToOwned::to_owned));
-        let advice = advice_for(code.as_deref().unwrap_or_default());
-        Self { code, sentences: vec![message.unwrap_or_default()], called: None, advice, problems: Vec::new() }
+        let has_error = message.as_deref().is_some_and(|message| message.contains(ERROR_IGNORED));
+        let mut advice = advice_for(code.as_deref().unwrap_or_default(), given_header, has_error);
+        let sentences = after_advice(code.as_deref(), vec![message.unwrap_or_default()], &mut advice);
+        Self { code, sentences, called: None, advice, problems: Vec::new() }
     }
 
     /// Adds what the flow before explains: a service that was asked once and refuses the next call has ended.
@@ -116,17 +126,34 @@ fn sentences_of(problems: &[Problem]) -> Vec<String> {
     sentences
 }
 
+/// Whether the service refused by an `error`.
+pub(super) fn is_refusal(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(_))
+}
+
 /// What options of `tenterhook dev` may help.
-fn advice_for(code: &str) -> Vec<String> {
+fn advice_for(code: &str, given_header: Option<&str>, has_error: bool) -> Vec<String> {
+    const DEBUGGER: &str = "`--timeout 60s` gives you time in a debugger";
     let advice = match code {
-        "TIMEOUT_RESPONSE" | "TIMEOUT_BODY" => "`--timeout 60s` gives you time in a debugger",
+        "TIMEOUT_RESPONSE" => {
+            let why = "The service answered nothing until the limit: it is slow, or an exception left the request without \
+                       an answer. Look at its log";
+            return vec![why.to_owned(), DEBUGGER.to_owned()];
+        }
+        "TIMEOUT_BODY" => DEBUGGER,
+        // It knew the secret, and wanted to refuse.
+        "STATUS_403" if has_error => return Vec::new(),
+        "STATUS_401" | "STATUS_403" if given_header.is_some() => {
+            let name = given_header.unwrap_or_default();
+            return vec![format!("The service refused the `{name}` that you gave: does it expect another value?")];
+        }
         "STATUS_401" | "STATUS_403" => {
             "`--header 'Authorization: …'` registers the hook with the secret that your service expects"
         }
         "STATUS_404" | "STATUS_405" | "STATUS_410" => {
             "The hook is called by POST at exactly the URL of `--hook`, with its path"
         }
-        "CONNECTION_REFUSED" => "Does your service run, and does it listen on this address and port?",
+        "CONNECTION_REFUSED" => "Does your service run, at this address?",
         "EGRESS_DENIED" => {
             "`dev` calls `https://` services with public addresses, and any service on this machine at 127.0.0.1 or \
              localhost"
@@ -137,6 +164,22 @@ fn advice_for(code: &str) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![advice.to_owned()]
+}
+
+/// Moves what the message of a refused connection says about containers behind the advice: `dev` runs in one seldom, and
+/// a service that does not run is the commoner cause.
+fn after_advice(code: Option<&str>, sentences: Vec<String>, advice: &mut Vec<String>) -> Vec<String> {
+    let Some(about_containers) = explain_host("localhost").filter(|_| code == Some("CONNECTION_REFUSED")) else {
+        return sentences;
+    };
+    let short = |sentence: String| match sentence.strip_suffix(about_containers) {
+        Some(rest) => {
+            advice.push(about_containers.to_owned());
+            rest.trim_end_matches(['.', ' ']).to_owned()
+        }
+        None => sentence,
+    };
+    sentences.into_iter().map(short).collect()
 }
 
 /// What is different in a flow without a user, when that may be the cause.

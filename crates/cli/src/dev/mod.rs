@@ -10,6 +10,7 @@ mod docs;
 mod failure;
 mod flow;
 mod folder;
+mod hook_said;
 mod layout;
 mod pages;
 mod ready;
@@ -37,7 +38,7 @@ use self::{
     demonstration::Demonstration,
     flow::FlowChoice,
     pages::Pages,
-    registration::{Header, Registration, SecretPlace, parse_timeout},
+    registration::{Header, Registration, SecretPlace, Unusable, parse_timeout},
     secrets::DevSecrets,
     shown::Screen,
 };
@@ -89,8 +90,22 @@ pub(crate) struct Options {
     trusted_proxy: Vec<ProxyBlock>,
 }
 
+/// The status of a usage error, as of those that clap finds.
+const USAGE: u8 = 2;
+
 /// Runs the demonstration, then follows the System Log until Ctrl-C.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
+    match demonstrate(options).await {
+        Err(error) if error.is::<Unusable>() => {
+            clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{error}\n")).print()?;
+            Ok(ExitCode::from(USAGE))
+        }
+        ended => ended,
+    }
+}
+
+async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
+    let headers = registration::given_headers(&options.header)?;
     telemetry::start(LogFormat::Text, "warn")?;
     // Held until the end, so that no other process uses the folder.
     let _lock = if options.ephemeral { None } else { Some(folder::lock(&options.data).await?) };
@@ -107,10 +122,10 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     let place = secrets_file.clone().map_or(SecretPlace::Memory, SecretPlace::File);
     let mut registration = Registration::new(
         options.hook.clone().unwrap_or_default(),
-        &options.header,
+        headers,
         (&secrets.service_authorization, place),
         options.timeout,
-    )?;
+    );
     let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
@@ -137,7 +152,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         server: ServerLimits::default(),
         // It listens on the loopback address only, so only programs on this machine can connect.
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
-        witness: Some(Arc::new(Window(witnessed_in))),
+        witness: Some(Arc::new(Window(witnessed_in, pages.clone()))),
         pages: pages.router(),
     };
     let server =
@@ -165,7 +180,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         own_service: options.hook.is_some(),
     });
     pages.show(Arc::clone(&demonstration));
-    let screen = Screen { json: options.json, pages: (!options.once).then_some(base_url) };
+    let screen = Screen {
+        json: options.json,
+        pages: (!options.once).then_some(base_url),
+        given_header: options.header.first().map(|_| demonstration.registration.secret.name.clone()),
+    };
     let shown = demonstration.run(&server.platform, witnessed, &mut log, &screen).await?;
     if options.once {
         server.stop().await;
@@ -200,11 +219,12 @@ fn hint_about_port(error: Error, options: &Options) -> Error {
     }
 }
 
-/// Passes exchanges on to the screen, without ever blocking a flow.
-struct Window(mpsc::Sender<Witnessed>);
+/// Passes exchanges on to the screen and the pages, without ever blocking a flow.
+struct Window(mpsc::Sender<Witnessed>, Pages);
 
 impl Witness for Window {
     fn witness(&self, witnessed: Witnessed) {
+        self.1.witness(&witnessed);
         // After the demonstration no exchange is shown; the System Log is.
         let _ = self.0.try_send(witnessed);
     }

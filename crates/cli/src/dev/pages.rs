@@ -12,18 +12,20 @@ use axum::{
     Router,
     extract::{Path, Query, State},
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tenterhook_contract::MASK;
+use tenterhook_engine::Witnessed;
 use tenterhook_server::hosted_page;
 
 use super::{
     code_flow::{CALLBACK_PATH, COPIED_STATE, COPIED_VERIFIER, token_path, unguessable},
     demonstration::Demonstration,
     docs::{self, Page},
+    hook_said::HookSaid,
     layout,
     ready::exchange_command,
     registration::Registration,
@@ -57,6 +59,8 @@ struct Shared {
 struct Pending {
     state: String,
     verifier: String,
+    /// What became of the call of its hook.
+    hook: Option<HookSaid>,
 }
 
 #[derive(Template)]
@@ -86,6 +90,7 @@ struct Document<'a> {
 struct Arrived<'a> {
     title: &'a str,
     text: &'a str,
+    hook: Option<HookSaid>,
     /// Headings, and texts as they are.
     blocks: Vec<(&'a str, String)>,
     /// Where the flow begins again.
@@ -115,6 +120,8 @@ impl Pages {
     pub(super) fn router(&self) -> Router {
         Router::new()
             .route("/", get(start))
+            .route("/dev", get(async || Redirect::to("/")))
+            .route("/dev/", get(async || Redirect::to("/")))
             .route(SIGN_IN_PATH, get(sign_in))
             .route(CALLBACK_PATH, get(callback))
             .route(FAILURES_PATH, get(async || document(docs::page(FAILURES_PAGE))))
@@ -137,15 +144,27 @@ impl Pages {
         if pending.len() >= PENDING_MAX {
             pending.pop_front();
         }
-        pending.push_back(Pending { state: state.clone(), verifier: verifier.clone() });
+        pending.push_back(Pending { state: state.clone(), verifier: verifier.clone(), hook: None });
         (state, verifier)
     }
 
-    /// The verifier of a sign-in that a page began, once.
-    fn end(&self, state: &str) -> Option<String> {
+    /// Keeps what became of a call of the hook for the sign-in that it belongs to.
+    pub(super) fn witness(&self, seen: &Witnessed) {
+        let Ok(document) = serde_json::from_slice::<Value>(&seen.body) else { return };
+        let Some(state) = document.pointer("/data/context/protocol/request/state").and_then(Value::as_str) else {
+            return;
+        };
+        let mut pending = self.0.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pending) = pending.iter_mut().find(|pending| pending.state == state) {
+            pending.hook = Some(HookSaid::of(seen, &document));
+        }
+    }
+
+    /// The sign-in that a page began, once.
+    fn end(&self, state: &str) -> Option<Pending> {
         let mut pending = self.0.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let place = pending.iter().position(|pending| pending.state == state)?;
-        pending.remove(place).map(|pending| pending.verifier)
+        pending.remove(place)
     }
 }
 
@@ -199,14 +218,25 @@ async fn sign_in(State(pages): State<Pages>, Query(SignIn { login }): Query<Sign
 async fn callback(State(pages): State<Pages>, Query(callback): Query<Callback>) -> Response {
     let Some(demonstration) = pages.0.demonstration.get() else { return not_yet() };
     let Callback { code, state, error, error_description } = callback;
-    let verifier = state.as_deref().and_then(|state| pages.end(state));
+    let pending = state.as_deref().and_then(|state| pages.end(state));
+    let (verifier, hook) = pending.map(|pending| (pending.verifier, pending.hook)).unzip();
+    let hook =
+        hook.flatten().map(|said| HookSaid { text: masked_text(&demonstration.registration, said.text), ..said });
     let again = Some(SIGN_IN_PATH);
+    if code.is_none() && error.is_none() {
+        let text = "A sign-in ends at this page, with a code or an error. Begin one at the start page, or with the link below.";
+        let (title, blocks) = ("No sign-in has ended here", Vec::new());
+        return page(StatusCode::BAD_REQUEST, &Arrived { title, text, hook: None, blocks, again });
+    }
     let Some(code) = code else {
         let text = "The authorization endpoint sent an error instead of a code. If the hook is the cause, the log in the \
                     terminal says why.";
         let described = error.into_iter().chain(error_description).collect::<Vec<_>>().join(": ");
         let blocks = vec![("The error", described)];
-        return page(StatusCode::BAD_REQUEST, &Arrived { title: "The flow ended without a code", text, blocks, again });
+        return page(
+            StatusCode::BAD_REQUEST,
+            &Arrived { title: "The flow ended without a code", text, hook, blocks, again },
+        );
     };
     let Some(verifier) = verifier else {
         let known = state.as_deref() == Some(COPIED_STATE);
@@ -215,18 +245,22 @@ async fn callback(State(pages): State<Pages>, Query(callback): Query<Callback>) 
                     The code can be exchanged once, within 60 seconds.";
         let blocks =
             vec![("The code", code.clone()), ("Exchange it", exchange_command(demonstration, &code, verifier))];
-        return page(StatusCode::OK, &Arrived { title: "A code has arrived", text, blocks, again });
+        return page(StatusCode::OK, &Arrived { title: "A code has arrived", text, hook: None, blocks, again });
     };
     match exchanged(demonstration, &code, &verifier).await {
         Ok(blocks) => {
             let text = "Both tokens were issued and their signatures are good. The log in the terminal has the call of the \
                         hook.";
-            page(StatusCode::OK, &Arrived { title: "Signed in", text, blocks, again })
+            let hook = hook.or_else(|| Some(HookSaid::not_seen()));
+            page(StatusCode::OK, &Arrived { title: "Signed in", text, hook, blocks, again })
         }
         Err(why) => {
             let text = "The code could not be exchanged for tokens.";
             let blocks = vec![("The error", why)];
-            page(StatusCode::BAD_GATEWAY, &Arrived { title: "The flow ended without tokens", text, blocks, again })
+            page(
+                StatusCode::BAD_GATEWAY,
+                &Arrived { title: "The flow ended without tokens", text, hook, blocks, again },
+            )
         }
     }
 }
@@ -250,13 +284,21 @@ async fn exchanged(
 
 /// Claims without the secrets that the service is called with: it may have put them there.
 fn without_secrets(registration: &Registration, claims: Map<String, Value>) -> Value {
+    masked(Value::Object(claims), &secrets_of(registration))
+}
+
+/// A text without these secrets.
+fn masked_text(registration: &Registration, text: String) -> String {
+    secrets_of(registration).iter().fold(text, |text, secret| text.replace(secret, MASK))
+}
+
+fn secrets_of(registration: &Registration) -> Vec<&str> {
     let of_headers = std::iter::once(&registration.secret).chain(&registration.headers);
     let secrets = of_headers.flat_map(|header| {
         let value = header.value.expose();
         [Some(value), value.split_once(' ').map(|(_, of_scheme)| of_scheme)]
     });
-    let secrets: Vec<_> = secrets.flatten().filter(|secret| secret.len() >= MASKED_BYTES_MIN).collect();
-    masked(Value::Object(claims), &secrets)
+    secrets.flatten().filter(|secret| secret.len() >= MASKED_BYTES_MIN).collect()
 }
 
 fn masked(value: Value, secrets: &[&str]) -> Value {
@@ -279,12 +321,15 @@ fn document(page: Option<&Page>) -> Response {
 
 fn unknown() -> Response {
     let text = "There is no such page. The failure codes are listed under the link above.";
-    page(StatusCode::NOT_FOUND, &Arrived { title: "Not found", text, blocks: Vec::new(), again: None })
+    page(StatusCode::NOT_FOUND, &Arrived { title: "Not found", text, hook: None, blocks: Vec::new(), again: None })
 }
 
 fn not_yet() -> Response {
     let text = "tenterhook dev is starting. Load this page again.";
-    page(StatusCode::SERVICE_UNAVAILABLE, &Arrived { title: "Not yet", text, blocks: Vec::new(), again: None })
+    page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &Arrived { title: "Not yet", text, hook: None, blocks: Vec::new(), again: None },
+    )
 }
 
 fn page(status: StatusCode, template: &impl Template) -> Response {
@@ -305,9 +350,10 @@ mod tests {
     fn a_sign_in_ends_once_and_only_the_newest_ones_are_kept() {
         let pages = Pages::default();
         let (first, verifier) = pages.begin();
-        assert_eq!(pages.end("unknown"), None);
-        assert_eq!(pages.end(&first), Some(verifier));
-        assert_eq!(pages.end(&first), None, "it has ended");
+        let ended = |state: &str| pages.end(state).map(|pending| pending.verifier);
+        assert_eq!(ended("unknown"), None);
+        assert_eq!(ended(&first), Some(verifier));
+        assert_eq!(ended(&first), None, "it has ended");
         let states: Vec<_> = (0..=PENDING_MAX).map(|_| pages.begin().0).collect();
         let kept: Vec<_> = states.iter().map(|state| pages.end(state).is_some()).collect();
         assert_eq!(kept.iter().filter(|kept| **kept).count(), PENDING_MAX);

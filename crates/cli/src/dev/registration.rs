@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tenterhook_contract::{Secret, hook::HookPolicy};
 use tenterhook_management::provision::DemonstrationOrg;
 
-use super::client::Client;
+use super::client::{Client, Refused};
 use crate::Error;
 
 /// Name of the hook in the development org.
@@ -47,36 +47,56 @@ pub(crate) struct Registration {
     pub(crate) timeout: Duration,
 }
 
+/// An option whose value cannot be used: a usage error.
+#[derive(Debug)]
+pub(crate) struct Unusable(String);
+
+impl std::fmt::Display for Unusable {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// The headers of `--header`. An error never quotes a value.
+pub(crate) fn given_headers(given: &[Secret]) -> Result<Vec<Header>, Unusable> {
+    let headers = given.iter().map(Header::parse).collect::<Result<Vec<_>, _>>()?;
+    let mut names = BTreeSet::new();
+    match headers.iter().find(|header| !names.insert(header.name.to_ascii_lowercase())) {
+        Some(twice) => Err(Unusable(format!("`--header` names `{}` twice", twice.name))),
+        None => Ok(headers),
+    }
+}
+
 impl Header {
     /// Reads `Name: value`. The error never quotes the text, which holds a secret.
-    pub(crate) fn parse(text: &Secret) -> Result<Self, Error> {
-        let unusable = "`--header` is not usable: write `--header 'Name: value'`, with a name that HTTP allows";
-        let (name, value) = text.expose().split_once(':').ok_or(unusable)?;
+    pub(crate) fn parse(text: &Secret) -> Result<Self, Unusable> {
+        let unusable = || {
+            Unusable(
+                "`--header` is not usable: write `--header 'Name: value'`, with a name that HTTP allows".to_owned(),
+            )
+        };
+        let (name, value) = text.expose().split_once(':').ok_or_else(unusable)?;
         let (name, value) = (name.trim(), value.trim());
-        HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable)?;
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable())?;
         if value.is_empty() || HeaderValue::from_str(value).is_err() {
-            return Err(
-                format!("`--header` is not usable: the value of `{name}` is empty or not allowed in HTTP").into()
-            );
+            let why = format!("`--header` is not usable: the value of `{name}` is empty or not allowed in HTTP");
+            return Err(Unusable(why));
         }
         Ok(Self { name: name.to_owned(), value: Secret::new(value) })
     }
 }
 
 impl Registration {
-    /// A registration with the headers that were `given`: `Authorization`, or else the first of them, is the secret that
+    /// A registration with the `headers` that were given: `Authorization`, or else the first of them, is the secret that
     /// authenticates the call. Without any the random secret is.
     pub(crate) fn new(
         uri: String,
-        given: &[Secret],
+        mut headers: Vec<Header>,
         (random, random_place): (&Secret, SecretPlace),
         timeout: Duration,
-    ) -> Result<Self, Error> {
-        let mut headers = given.iter().map(Header::parse).collect::<Result<Vec<_>, _>>()?;
-        let mut names = BTreeSet::new();
-        if let Some(twice) = headers.iter().find(|header| !names.insert(header.name.to_ascii_lowercase())) {
-            return Err(format!("`--header` names `{}` twice", twice.name).into());
-        }
+    ) -> Self {
         let is_authorization = |header: &Header| header.name.eq_ignore_ascii_case(AUTHORIZATION);
         let (secret, secret_place) = if headers.is_empty() {
             (Header { name: AUTHORIZATION.to_owned(), value: random.clone() }, random_place)
@@ -84,7 +104,7 @@ impl Registration {
             let place = headers.iter().position(is_authorization).unwrap_or_default();
             (headers.remove(place), SecretPlace::Given)
         };
-        Ok(Self { uri, secret, secret_place, headers, timeout })
+        Self { uri, secret, secret_place, headers, timeout }
     }
 
     /// Creates the hook, or points an existing one at the service; answers with its id.
@@ -99,7 +119,7 @@ impl Registration {
             Some(id) => ("PUT", format!("/api/v1/inlineHooks/{id}")),
             None => ("POST", "/api/v1/inlineHooks".to_owned()),
         };
-        let hook = client.json(method, &path, admin_token, Some(body)).await?;
+        let hook = client.json(method, &path, admin_token, Some(body)).await.map_err(option_of)?;
         let id = member(&hook, "id").ok_or("The answer to the registration has no `id`")?;
         if member(&hook, "status") != Some("ACTIVE") {
             let path = format!("/api/v1/inlineHooks/{id}/lifecycle/activate");
@@ -135,6 +155,17 @@ impl Registration {
             "policy": policy,
         })
     }
+}
+
+/// The option that a refused registration is about.
+fn option_of(error: Error) -> Error {
+    let Some(Refused { causes, .. }) = error.downcast_ref::<Refused>().filter(|refused| !refused.causes.is_empty())
+    else {
+        return error;
+    };
+    let is_header = |cause: &String| cause.contains("headers") || cause.contains("authScheme");
+    let option = if causes.iter().any(is_header) { "--header" } else { "--hook" };
+    Unusable(format!("`{option}` is not usable: {}", causes.join("\n  "))).into()
 }
 
 /// Puts the hook at the extension point of the development org's rule.
@@ -183,11 +214,12 @@ mod tests {
 
     use super::*;
 
-    fn registration(given: &[&str]) -> Result<Registration, Error> {
+    fn registration(given: &[&str]) -> Result<Registration, Unusable> {
         let given = given.iter().map(|text| Secret::new(*text)).collect::<Vec<_>>();
         let random = Secret::new("Bearer random");
         let uri = "http://127.0.0.1:3000/".to_owned();
-        Registration::new(uri, &given, (&random, SecretPlace::Memory), Duration::from_secs(3))
+        let place = (&random, SecretPlace::Memory);
+        Ok(Registration::new(uri, given_headers(&given)?, place, Duration::from_secs(3)))
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) struct Screen {
     pub(super) json: bool,
     /// Where pages about failures are served; `None` when the process ends after the demonstration.
     pub(super) pages: Option<String>,
+    /// The name of the header that authenticates the call, if it was given.
+    pub(super) given_header: Option<String>,
 }
 
 /// The output of one flow.
@@ -70,7 +72,7 @@ impl Screen {
 
     /// The hook, and how to see the secret that it sends.
     pub(super) fn hook(&self, id: &str, registration: &Registration) {
-        let Registration { uri, secret, secret_place, timeout, .. } = registration;
+        let Registration { uri, secret, secret_place, headers, timeout } = registration;
         self.step("hook", &format!("Registered the token hook {id} for {uri}"), || {
             let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             json!({ "id": id, "uri": uri, "secretHeader": secret.name, "timeoutMs": timeout_ms })
@@ -87,7 +89,8 @@ impl Screen {
                 }
                 SecretPlace::Memory => "random; `--header` sets another one".to_owned(),
             };
-            println!("  {FAINT}It sends `{}: {MASK}`, {place}{FAINT:#}", secret.name);
+            let sent = std::iter::once(secret).chain(headers).map(|header| format!("`{}: {MASK}`", header.name));
+            println!("  {FAINT}It sends {}, {place}{FAINT:#}", sent.collect::<Vec<_>>().join(", "));
         }
     }
 
@@ -107,6 +110,18 @@ impl Screen {
         println!();
         for (flow, failure) in failures {
             println!("{BAD}✗ {}: {}{BAD:#}", flow.name(), of_one_line(&failure.headline()));
+        }
+    }
+
+    /// The name of the header that authenticates the call, if it was given.
+    pub(super) fn given_header(&self) -> Option<&str> {
+        self.given_header.as_deref()
+    }
+
+    /// A flow that ended without a failure, and without a change of the hook.
+    pub(super) fn without_change(&self, flow: Flow) {
+        if !self.json {
+            println!("{BAD}✗ {}: the {} not carry a change of the hook{BAD:#}", flow.name(), tokens_do(flow));
         }
     }
 
@@ -132,7 +147,7 @@ impl Screen {
     /// Why an invocation of the log failed, and parts of its answer that have no effect.
     fn explain(&self, event: &LogEvent) {
         if is_invocation(event) && event.result != LogResult::Success {
-            let failure = Failure::of_event(event);
+            let failure = Failure::of_event(event, self.given_header());
             println!("    {BAD}✗ {}{BAD:#}", of_one_line(&failure.headline()));
             self.advice(&failure);
         }
@@ -332,7 +347,7 @@ impl FlowScreen<'_> {
             self.step("answer", NOT_ASKED, || json!({ "status": null, "body": null, "asked": false }));
             return None;
         };
-        let failure = Failure::of_event(event);
+        let failure = Failure::of_event(event, self.screen.given_header());
         self.failure(&failure);
         self.step("answer", NOT_ASKED, || {
             let (code, message) = (&failure.code, failure.sentences.first());
@@ -359,7 +374,11 @@ impl FlowScreen<'_> {
             (false, Some(code), _) => format!("{BAD}The token was issued without the hook: {code}, see above.{BAD:#}"),
             (false, None, true) => format!("{BAD}The token was issued without the hook.{BAD:#}"),
             (false, None, false) => {
-                format!("{BAD}The issued token does not carry a change of the hook; its signature is good.{BAD:#}")
+                let signatures = if identity.is_empty() { "its signature is" } else { "their signatures are" };
+                format!(
+                    "{BAD}The issued {} not carry a change of the hook; {signatures} good.{BAD:#}",
+                    tokens_do(self.flow)
+                )
             }
         };
         self.step("token", &text, || {
@@ -371,6 +390,14 @@ impl FlowScreen<'_> {
             }
             object
         });
+    }
+}
+
+/// What is issued in a flow, and the verb for it.
+fn tokens_do(flow: Flow) -> &'static str {
+    match flow {
+        Flow::ClientCredentials => "token does",
+        Flow::Code => "tokens do",
     }
 }
 
@@ -406,11 +433,47 @@ fn log_line(event: &LogEvent) {
     let result = serde_json::to_value(event.result).ok();
     let result = result.as_ref().and_then(Value::as_str).unwrap_or_default();
     let target = event.targets.first().and_then(|target| target.display_name.as_deref()).unwrap_or_default();
+    let who = if event.event_type == "user.session.start" {
+        format!(" {}", event.actor.alternate_id.as_deref().unwrap_or(&event.actor.id))
+    } else {
+        String::new()
+    };
+    let outcome = outcome_of(event).map(|outcome| format!(" {outcome}")).unwrap_or_default();
     let reason = of_one_line(event.reason.as_deref().unwrap_or_default());
     println!(
-        "  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target} {reason}",
-        event.published, event.event_type
+        "  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target}{}{} {reason}",
+        event.published,
+        event.event_type,
+        of_one_line(&who),
+        of_one_line(&outcome)
     );
+}
+
+/// The outcome of an invocation's event, with the paths of what it changed: they have names of claims, and no value.
+fn outcome_of(event: &LogEvent) -> Option<String> {
+    if !is_invocation(event) {
+        return None;
+    }
+    let text = |name: &str| match event.debug_data.get(name) {
+        Some(DebugValue::Text(text)) => Some(&**text),
+        _ => None,
+    };
+    let is_processed = event.event_type == "inline_hook.response.processed";
+    let outcome = match (is_processed, event.result, text("failureCode")) {
+        (_, LogResult::Skipped, _) => "SKIPPED",
+        (true, LogResult::Success, _) => {
+            return Some(match text("changes") {
+                Some(changes) => format!("APPLIED {changes}"),
+                None => "UNCHANGED".to_owned(),
+            });
+        }
+        (true, _, None) => "REFUSED",
+        (true, _, Some(_)) => "INVALID",
+        // A call that was not made has its code as the reason.
+        (false, _, Some(code)) if event.reason.as_deref() == Some(code) => "SKIPPED",
+        (false, ..) => "FAILED",
+    };
+    Some(outcome.to_owned())
 }
 
 fn outcome_name(outcome: &Outcome) -> &'static str {

@@ -91,6 +91,61 @@ fn a_flow_that_a_service_leaves_alone_is_no_failure() {
 }
 
 #[test]
+fn a_run_without_a_change_ends_with_a_mark_for_each_flow() {
+    let service = Service::start(|_| (200, "{}".to_owned()));
+    for (flow, wanted) in [
+        ("client-credentials", &["✗ client-credentials: the token does not carry a change of the hook"][..]),
+        (
+            "both",
+            &[
+                "✗ client-credentials: the token does not carry a change of the hook",
+                "✗ code: the tokens do not carry a change of the hook",
+            ],
+        ),
+    ] {
+        let arguments = ["dev", "--once", "--ephemeral", "--port", "0", "--flow", flow, "--hook", &service.uri];
+        let output = tenterhook(&arguments).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let marked: Vec<_> = text.lines().filter(|line| line.contains('✗')).collect();
+        assert_eq!((output.status.code(), &marked[..]), (Some(1), wanted), "{text}");
+    }
+}
+
+#[test]
+fn a_refused_secret_that_was_given_is_named_and_a_refusal_by_403_is_not_about_it() {
+    for (answer, wanted) in [
+        ((401, "no".to_owned()), Some("The service refused the `X-Key` that you gave")),
+        ((403, "no".to_owned()), Some("The service refused the `X-Key` that you gave")),
+        ((403, json!({ "error": { "errorSummary": "On hold" } }).to_string()), None),
+    ] {
+        let service = Service::start(move |_| answer.clone());
+        let arguments = ["--ephemeral", "--flow", "code", "--header", "X-Key: marked", "--hook", &service.uri];
+        let (_, steps) = once(&arguments);
+        let advice = step(&steps, "failure")["advice"].clone();
+        match wanted {
+            Some(wanted) => assert!(advice[0].as_str().unwrap().starts_with(wanted), "{advice}"),
+            None => assert_eq!(advice, json!([])),
+        }
+    }
+}
+
+#[test]
+fn the_followed_log_says_what_became_of_each_call() {
+    for (answer, wanted) in [
+        (patch("access", "add", "/claims/seen", "marked-value"), "APPLIED add /claims/seen"),
+        ("{}".to_owned(), "UNCHANGED"),
+        (json!({ "error": { "errorSummary": "On hold" } }).to_string(), "REFUSED"),
+    ] {
+        let service = Service::start(move |_| (200, answer.clone()));
+        let (flow, hook) = (["--flow", "client-credentials"], ["--hook", &service.uri]);
+        let mut program = Program::start(&[&["dev", "--port", "0", "--ephemeral"][..], &flow, &hook].concat());
+        let event = program.line_where(|line| line.contains(" inline_hook.response.processed "));
+        assert!(format!("{event} ").contains(&format!("Development token hook {wanted} ")), "{event}");
+        assert!(!event.contains("marked"), "{event}");
+    }
+}
+
+#[test]
 fn headers_that_are_given_are_sent_and_shown_nowhere() {
     let (authorization, tenant) = ("Authorization: Bearer marked-a", "X-Tenant: mrk-b");
     for form in [&[][..], &["--json"]] {
@@ -105,11 +160,14 @@ fn headers_that_are_given_are_sent_and_shown_nowhere() {
         }
         let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(!shown.contains("marked-a") && !shown.contains("mrk-b"), "{shown}");
+        let named = "It sends `Authorization: ••••`, `X-Tenant: ••••`, as you gave";
+        assert!(form.contains(&"--json") || shown.contains(named), "{shown}");
         assert!(shown.contains("x-tenant") && shown.contains("••••"), "{shown}");
     }
     // The sample service expects what is sent.
     assert_eq!(once(&["--ephemeral", "--header", "X-Key: other"]).0, 0);
     let refused = tenterhook(&["dev", "--ephemeral", "--header", "marked-a"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "a usage error");
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && said.contains("`--header 'Name: value'`"), "{said}");
     assert!(!said.contains("marked-a"), "{said}");
@@ -190,6 +248,12 @@ fn a_hook_that_cannot_be_registered_says_why() {
         tenterhook(&["dev", "--ephemeral", "--port", "0", "--hook", "ftp://127.0.0.1/hook"]).output().unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && said.contains("channel.config.uri"), "{said}");
+    assert!(said.starts_with("error: `--hook` is not usable: "), "{said}");
+    let arguments = ["dev", "--ephemeral", "--port", "0", "--hook", "http://127.0.0.1:9/hook"];
+    let refused = tenterhook(&[&arguments[..], &["--header", "Host: marked"]].concat()).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "a usage error");
+    assert!(said.starts_with("error: `--header` is not usable: ") && !said.contains("marked"), "{said}");
 }
 
 #[test]
@@ -213,6 +277,8 @@ fn a_service_that_ended_at_the_first_call_is_told_apart_from_one_that_never_ran(
     assert_eq!(failures.len(), 2);
     for failure in failures {
         assert!(failure["advice"][0].as_str().unwrap().starts_with("Does your service run"), "{failure}");
+        assert!(failure["advice"][1].as_str().unwrap().starts_with("In a container"), "{failure}");
+        assert!(!failure["message"].as_str().unwrap().contains("container"), "{failure}");
     }
 }
 

@@ -88,10 +88,44 @@ fn a_sign_in_ends_at_a_page_with_the_claims_of_both_tokens() {
     assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
     let login = page.matches("ada@example.com").count();
     assert!(login >= 1 && page.matches("bold").count() == 2 && !page.contains("<b>"), "{page}");
+    assert!(page.contains("The hook changed said of the access token, and said of the ID token."), "{page}");
     assert!(!page.contains("eyJ"), "the claims are shown, not the tokens: {page}");
 
     let (_, _, page) = get(base(&ready), callback);
     assert!(page.contains("A code has arrived") && page.contains("YOUR_CODE_VERIFIER"), "it ends once: {page}");
+}
+
+#[test]
+fn the_end_of_a_sign_in_says_what_became_of_the_hook() {
+    for (answer, wanted) in [
+        ((500, "marked".to_owned()), "The hook failed: STATUS_500: "),
+        ((204, String::new()), "The hook changed nothing: its answer has no commands."),
+    ] {
+        let is_failure = answer.0 == 500;
+        let service = Service::start(move |_| answer.clone());
+        let (_program, ready) = start(&["--ephemeral", "--flow", "code", "--hook", &service.uri]);
+        let path = ready["signInUrl"].as_str().unwrap().strip_prefix(base(&ready)).unwrap();
+        let authorize = location(&get(base(&ready), path).1).unwrap();
+        let arrived = sign_in(&ready, authorize.strip_prefix(base(&ready)).unwrap());
+        let (status, _, page) = get(base(&ready), arrived.strip_prefix(base(&ready)).unwrap());
+        assert!(status == 200 && page.contains("Signed in") && page.contains(wanted), "{page}");
+        assert_eq!(page.contains("the tokens are unmodified"), is_failure, "{page}");
+        assert_eq!(page.contains(r#"<a href="/dev/failures/STATUS_500">"#), is_failure, "{page}");
+        assert!(!page.contains("marked"), "{page}");
+    }
+}
+
+#[test]
+fn addresses_without_a_page_of_their_own_lead_on() {
+    let (_program, ready) = start(&["--ephemeral"]);
+    for path in ["/dev", "/dev/"] {
+        let (status, head, _) = get(base(&ready), path);
+        assert_eq!((status, location(&head).as_deref()), (303, Some("/")), "{head}");
+    }
+    let (status, _, page) = get(base(&ready), "/dev/callback");
+    assert!(status == 400 && page.contains("No sign-in has ended here") && page.contains(r#"href="/""#), "{page}");
+    assert!(page.contains(r#"<a href="/dev/docs/README">Docs</a>"#), "{page}");
+    assert_eq!(get(base(&ready), "/dev/docs/README").0, 200);
 }
 
 #[test]
