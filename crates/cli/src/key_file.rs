@@ -7,6 +7,7 @@ use std::{
 };
 
 use tenterhook_contract::Secret;
+use tenterhook_store::{name_new_file, sync_folder};
 
 /// Reads `path`, without the white space at its end.
 pub(crate) fn read(path: &Path) -> io::Result<Secret> {
@@ -25,9 +26,12 @@ pub(crate) fn read_or_create(path: &Path, generate: impl FnOnce() -> Secret) -> 
     }
     let draft = draft_of(path);
     write_new(&draft, &generate())?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    match linked {
+    let named = name_new_file(&draft, path);
+    if named.is_err() {
+        // The first error counts.
+        let _ = fs::remove_file(&draft);
+    }
+    match named {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => read(path),
     }
@@ -52,19 +56,6 @@ pub(crate) fn write_new(path: &Path, secret: &Secret) -> io::Result<()> {
     let mut file: File = options.open(path)?;
     let written = writeln!(file, "{}", secret.expose()).and_then(|()| file.sync_all());
     written.and_then(|()| sync_folder(path)).inspect_err(|_| drop(fs::remove_file(path)))
-}
-
-/// Waits until the disk has the entry of a new file in its folder.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-/// A folder cannot be opened as a file here.
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// The path of the draft that replaces `path`; different for each process.

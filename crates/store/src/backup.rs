@@ -1,7 +1,7 @@
 //! A copy of an embedded database, made while a server uses it.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use crate::{
     StoreError,
     database::BUSY_TIMEOUT,
     database_file::{cannot, make_private},
+    new_file::{name_new_file, sync_folder},
 };
 
 /// The suffix of a copy that is not complete.
@@ -31,7 +32,7 @@ pub async fn back_up_embedded(from: &Path, to: &Path) -> Result<u64, StoreError>
     let mut part = to.as_os_str().to_owned();
     part.push(PART_SUFFIX);
     let part = PathBuf::from(part);
-    // One that was interrupted leaves it.
+    // An interrupted backup leaves its unfinished copy.
     if part.exists() {
         fs::remove_file(&part).map_err(|error| cannot("remove", "file", &part, &error))?;
     }
@@ -49,17 +50,48 @@ async fn copy(from: &Path, part: &Path) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| StoreError::Database(error.to_string());
     let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
     let mut connection = options.connect().await.map_err(failed)?;
-    // Reads in one transaction. The file exists and is empty, so that it keeps its mode.
+    // `VACUUM INTO` reads the database in one transaction. It writes into the empty file made above, so the file keeps its mode.
     sqlx::query("VACUUM INTO ?").bind(to).execute(&mut connection).await.map_err(failed)?;
     connection.close().await.map_err(failed)
 }
 
-/// Waits for the disk and gives the copy its name; returns its bytes.
+/// Waits for the disk and gives the copy its name, unless a file was made there meanwhile; returns its bytes.
 fn finish(part: &Path, to: &Path) -> Result<u64, StoreError> {
     let written = fs::File::open(part).and_then(|file| {
         file.sync_all()?;
-        fs::rename(part, to)?;
+        match name_new_file(part, to) {
+            // A file system without links, such as that of a memory card: there a file of this moment would be replaced.
+            Err(error) if has_no_links(&error) && !to.exists() => {
+                fs::rename(part, to)?;
+                sync_folder(to)?;
+            }
+            named => named?,
+        }
         Ok(file.metadata()?.len())
     });
     written.map_err(|error| cannot("write", "file", to, &error))
+}
+
+fn has_no_links(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_made_while_the_copy_is_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (part, to) = (folder.path().join("copy.part"), folder.path().join("copy"));
+        fs::write(&part, "copy").unwrap();
+        fs::write(&to, "precious").unwrap();
+        finish(&part, &to).unwrap_err();
+        assert_eq!(fs::read_to_string(&to).unwrap(), "precious");
+        fs::remove_file(&to).unwrap();
+        assert_eq!(finish(&part, &to).unwrap(), 4);
+        assert!(fs::read_to_string(&to).unwrap() == "copy" && !part.exists());
+    }
 }
