@@ -280,7 +280,7 @@ impl Connections {
                     file: Some(file),
                     lock,
                     was_empty,
-                    // And the writer.
+                    // The readers, one more for the health check, and the writer.
                     most: SQLITE_READERS + 2,
                     waits,
                     _kept: Some(kept),

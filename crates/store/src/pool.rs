@@ -137,7 +137,7 @@ impl Pool {
         Self { waits: Arc::clone(waits), ..self }
     }
 
-    /// Open connections, and those of them that are idle.
+    /// The number of open connections, and how many of these are idle.
     pub(crate) fn sizes(&self) -> (usize, usize) {
         let (open, idle) = match &self.driver {
             Driver::Sqlite(pool) => (pool.size(), pool.num_idle()),

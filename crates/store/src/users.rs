@@ -22,8 +22,8 @@ use crate::{
     store::{duplicate, from_text, to_text},
 };
 
-/// Users that a condition finds by one key and whose ids are collected for a page. A condition that finds more is looked at in
-/// each row: the page is full soon.
+/// The most ids that one key of a condition may collect for a page. If more users meet the condition, the rows are read in the order
+/// of their ids and each is checked.
 const IDS_COLLECTED_MAX: u64 = 1_000;
 /// Most users that are left out of one page because their rows are damaged; with more, the list is an error.
 const LEFT_OUT_MAX: usize = 1_000;
@@ -90,8 +90,9 @@ impl Store {
         of_login(org, login).one(&self.connections.reader).await?.map(user_of).transpose()
     }
 
-    /// The org's users that a query asks for. Every condition is answered from an index. Users whose rows are damaged are left
-    /// out, and logged.
+    /// The org's users that a query asks for. A condition that few users meet is answered from the index of its key; one that
+    /// more than `IDS_COLLECTED_MAX` users meet is checked on the rows of the page. Users whose rows are damaged are left out, and
+    /// logged.
     pub async fn list_users(&self, org: &OrgId, query: &UserQuery) -> Result<Vec<User>, StoreError> {
         let (of, query, reader) = (org.clone(), query.clone(), self.connections.reader.clone());
         let read = async move {
