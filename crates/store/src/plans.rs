@@ -9,7 +9,7 @@ use crate::{
     Keyring, Store, StoreConfig,
     configuration::signing_keys,
     orgs::of_host,
-    users::{of_login, page},
+    users::{IDS_COLLECTED_MAX, are_common, of_login, page},
 };
 
 /// How a database runs a query. PostgreSQL runs it, and says how many rows it looked at in vain.
@@ -25,7 +25,7 @@ pub(crate) async fn explained(connection: &impl ConnectionTrait, query: Statemen
 }
 
 /// Rows of each org and table.
-const ROWS: u64 = 20_000;
+const ROWS: u64 = IDS_COLLECTED_MAX;
 /// Most rows that a query may read and then discard.
 const IN_VAIN_MAX: u64 = 200;
 
@@ -148,6 +148,27 @@ async fn users_are_found_by_indexes(config: &StoreConfig) {
         }
     })
     .await;
+    // At the bound and past it; the rows are the same, whichever form of the condition finds them.
+    let reader = &store.connections.reader;
+    let asked = [
+        UserCondition::AnyBegins(text("e")),
+        UserCondition::Is(Login, text("l777")),
+        UserCondition::Begins(Email, text("e")),
+        UserCondition::Is(LastName, text("g777")),
+    ];
+    assert!(are_common(reader, &org, &[]).await.unwrap().is_empty());
+    assert_eq!(are_common(reader, &org, &asked).await.unwrap(), [false; 4]);
+    let one_more = format!("INSERT INTO {columns} VALUES ('{org}', '00u1', 'other', '{{}}', 0, 'e', 'f', 'g', 'x')");
+    store.connections.writer.execute_unprepared(&one_more).await.unwrap();
+    assert_eq!(are_common(reader, &org, &asked).await.unwrap(), [true, false, true, false]);
+    for conditions in [&asked[..1], &asked[2..3], &asked[2..]] {
+        let query = UserQuery { conditions: conditions.to_vec(), after: Some(after.clone()), limit: 1_000 };
+        let found = async |is_common: bool| {
+            let page = page(&org, &query, &vec![is_common; conditions.len()]);
+            page.all(reader).await.unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found(true).await, found(false).await, "{conditions:?}");
+    }
 }
 
 async fn orgs_are_found_by_an_index_of_hosts(config: &StoreConfig) {
