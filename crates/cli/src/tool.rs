@@ -51,8 +51,12 @@ pub(crate) async fn open_or_fill(config: &Config) -> Result<Store, Error> {
     };
     if store.default_org().await?.is_none() {
         let platform = start(config, store.clone()).await?;
-        provision::without_token(&platform).await?;
         let place = database.place();
+        if !provision::without_token(&platform).await? {
+            return Err(
+                format!("The default org in {place} cannot be read, and no other one is made: repair its row").into()
+            );
+        }
         anstream::eprintln!(
             "The database was empty: its tables, the default org and its authorization server were made in {place}."
         );

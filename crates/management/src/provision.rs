@@ -135,17 +135,21 @@ pub async fn bootstrap_with<E: From<ProvisionError>>(
     Ok(Some(token))
 }
 
-/// Makes the default org and its default authorization server, whichever is missing, in turn with nodes that start.
-pub async fn without_token(platform: &Platform) -> Result<(), ProvisionError> {
+/// Makes the default org and its default authorization server, whichever is missing, in turn with nodes that start. Answers
+/// whether both are there now: not when the default org is out of service.
+pub async fn without_token(platform: &Platform) -> Result<bool, ProvisionError> {
     let _turn = platform.store().start_turn().await?;
-    initial_content(platform).await.map(drop)
+    Ok(initial_content(platform).await?.is_some())
 }
 
 /// What a database begins with, but for a token. The default org, unless it is out of service.
 async fn initial_content(platform: &Platform) -> Result<Option<OrgId>, ProvisionError> {
     // Reads what another node has just made in its turn.
     platform.follow_now().await?;
-    let org = default_org(platform).await?;
+    let org = match default_org(platform).await {
+        Err(ProvisionError::OutOfService) => return Ok(None),
+        org => org?,
+    };
     match platform.load_org(&org).await {
         Ok(_) => {}
         // It is there, with all that it began with, and out of service.
@@ -177,9 +181,22 @@ pub async fn demonstration(
         .map_err(ProvisionError::from)
 }
 
+/// The default org, which is created if there is none.
+///
+/// # Errors
+/// [`ProvisionError::OutOfService`] when none can be found and there may be one: another one with its own admin token would
+/// take its place.
 async fn default_org(platform: &Platform) -> Result<OrgId, ProvisionError> {
     if let Some(id) = platform.org_id_by_host(None) {
         return Ok(id);
+    }
+    if let Some(why) = platform.store().why_default_org_is_lost().await? {
+        tracing::error!(
+            why,
+            "org.default_lost: no default org is made; it is out of service until its row is repaired"
+        );
+        platform.put_default_org_out_of_service();
+        return Err(ProvisionError::OutOfService);
     }
     let (unix_ms, random) = platform.id_parts();
     let org = Org::new(OrgId::from_parts(unix_ms, random), None, "Default", platform.now());

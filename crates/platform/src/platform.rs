@@ -1,6 +1,12 @@
 //! The one object that handlers talk to.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tenterhook_contract::{HookTypes, Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
@@ -92,6 +98,8 @@ pub struct Platform {
     pub(crate) orgs: Orgs,
     /// How far this node has followed the changes of the database.
     pub(crate) followed: Mutex<Option<Followed>>,
+    /// Whether a default org was not made because there may be one that cannot be read.
+    default_lost: AtomicBool,
 }
 
 /// Why an org that there is cannot be served.
@@ -146,6 +154,7 @@ impl Platform {
             refusals: Refusals::new(),
             orgs: Orgs::new(&settings.base_url),
             followed: Mutex::default(),
+            default_lost: AtomicBool::new(false),
             settings,
         };
         platform.follow_now().await?;
@@ -280,8 +289,19 @@ impl Platform {
         }
         match self.orgs.id_of(host) {
             Some(id) => self.load_org(&id).await,
+            None if self.is_default_org_lost() => Err(OrgError::Unreadable),
             None => Ok(None),
         }
+    }
+
+    /// From now on the default org is out of service while none can be found: it may be there, and cannot be read.
+    pub fn put_default_org_out_of_service(&self) {
+        self.default_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is no default org because its row cannot be read.
+    pub fn is_default_org_lost(&self) -> bool {
+        self.default_lost.load(Ordering::Relaxed) && self.orgs.id_of(None).is_none()
     }
 
     /// The org with this id, read when it is not in memory. `None` when there is no such org.

@@ -45,6 +45,8 @@ async fn alive() -> Response {
 async fn ready(State(app): State<App>) -> Response {
     let (code, why) = if *app.stopping.borrow() {
         ("DRAINING", "draining".to_owned())
+    } else if app.platform.is_default_org_lost() {
+        ("NO_DEFAULT_ORG", "the default org cannot be read".to_owned())
     } else if app.platform.org_id_by_host(None).is_none() {
         ("NO_DEFAULT_ORG", "there is no default org yet".to_owned())
     } else if app.platform.lacks_key_of_default_org() {

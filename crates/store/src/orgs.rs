@@ -8,7 +8,7 @@ use std::{
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _,
-    QueryResult, QuerySelect as _, QueryTrait as _, Select,
+    QueryResult, QuerySelect as _, QueryTrait as _, Select, Statement,
     sea_query::{Expr, ExprTrait as _, Func},
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
@@ -97,6 +97,20 @@ impl Store {
             .order_by_asc(org::Column::CreatedUs)
             .order_by_asc(org::Column::Id);
         self.first_org(hostless).await
+    }
+
+    /// Why a default org must not be made although none can be found: it may be there, and its row cannot be read.
+    /// `None` when nothing speaks against it, as in an empty database.
+    pub async fn why_default_org_is_lost(&self) -> Result<Option<&'static str>, StoreError> {
+        const ORPHAN: &str = "SELECT 1 FROM configuration_objects WHERE NOT EXISTS \
+                              (SELECT 1 FROM orgs WHERE orgs.id = configuration_objects.org_id) LIMIT 1";
+        let reader = &self.connections.reader;
+        let rows = reader.query_all(org::Entity::find().as_query()).await?;
+        if rows.iter().any(|row| matches!(with_version(row), RowOfOrg::Damaged(..))) {
+            return Ok(Some("the row of an org cannot be read"));
+        }
+        let orphan = reader.query_one_raw(Statement::from_string(reader.get_database_backend(), ORPHAN)).await?;
+        Ok(orphan.map(|_| "there is configuration of an org that has no row"))
     }
 
     /// The org with this host, ignoring case.

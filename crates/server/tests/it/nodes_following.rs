@@ -329,3 +329,18 @@ async fn a_node_starts_and_says_so_when_its_default_org_cannot_be_read() {
     assert_eq!(world.send("GET", "/oauth2/default/v1/keys", &[], b"").await.status, 503);
     assert_eq!(world.send("GET", "/readyz", &[], b"").await.status, 200);
 }
+
+/// Of a default org whose row cannot be read, or is gone while its configuration is there, no second one is made.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn a_default_org_whose_row_cannot_be_read_is_out_of_service_and_not_made_anew() {
+    for damage in ["UPDATE orgs SET id = 'damaged'", "DELETE FROM orgs"] {
+        let world = World::start().await;
+        execute(&world.database_url(), damage).await.unwrap();
+        let node = world.follower(FollowSettings::default()).await;
+        assert!(bootstrap(&node).await.unwrap().is_none(), "{damage}: no second default org is made");
+        assert!(matches!(node.org_for(None).await, Err(OrgError::Unreadable)), "{damage}");
+        assert!(node.is_default_org_lost(), "{damage}");
+        assert_eq!(node.store().list_orgs(None, 10).await.unwrap().len(), 0, "{damage}");
+    }
+}
