@@ -72,7 +72,9 @@ pub(crate) fn replace(path: &Path, secret: &Secret) -> io::Result<()> {
     let draft = draft_of(path);
     write_new(&draft, secret)?;
     let replaced = resemble(&draft, path).and_then(|()| fs::rename(&draft, path));
-    replaced.inspect_err(|_| drop(fs::remove_file(&draft)))
+    replaced.inspect_err(|_| drop(fs::remove_file(&draft)))?;
+    // A key that encrypts must not be lost with the power.
+    sync_folder(path)
 }
 
 /// Gives `draft` the owner, the group and the mode of `path`.

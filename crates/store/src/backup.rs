@@ -3,6 +3,8 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
@@ -14,8 +16,14 @@ use crate::{
     new_file::{name_new_file, sync_folder},
 };
 
-/// The suffix of a copy that is not complete.
-const PART_SUFFIX: &str = ".part";
+/// Where a copy is written until it is complete: beside `to`, and different for each backup, so that two at a time do not write
+/// into one file. It is absolute, because SQLite reads a path such as `file:x` as a URI.
+fn part_of(to: &Path) -> io::Result<PathBuf> {
+    static BACKUPS: AtomicU32 = AtomicU32::new(0);
+    let mut part = std::path::absolute(to)?.into_os_string();
+    part.push(format!(".{}-{}.part", process::id(), BACKUPS.fetch_add(1, Ordering::Relaxed)));
+    Ok(part.into())
+}
 
 /// Copies the embedded database at `from` into a new file at `to`, which only its owner can read, and returns the bytes of
 /// the file.
@@ -29,18 +37,15 @@ pub async fn back_up_embedded(from: &Path, to: &Path) -> Result<u64, StoreError>
     if to.exists() {
         return Err(StoreError::Database(format!("the file {} exists already", to.display())));
     }
-    let mut part = to.as_os_str().to_owned();
-    part.push(PART_SUFFIX);
-    let part = PathBuf::from(part);
-    // An interrupted backup leaves its unfinished copy.
-    if part.exists() {
-        fs::remove_file(&part).map_err(|error| cannot("remove", "file", &part, &error))?;
-    }
+    let part = part_of(to).map_err(|error| cannot("make", "file", to, &error))?;
     make_private(&part)?;
     let copied = copy(from, &part).await.and_then(|()| finish(&part, to));
     if copied.is_err() {
-        // The first error counts.
+        // The first error counts. SQLite leaves a journal when the disk is full.
         let _ = fs::remove_file(&part);
+        let mut journal = part.into_os_string();
+        journal.push("-journal");
+        let _ = fs::remove_file(journal);
     }
     copied
 }
@@ -81,6 +86,12 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+
+    #[test]
+    fn a_copy_is_written_to_a_path_of_its_own_that_is_no_uri() {
+        let (one, other) = (part_of(Path::new("file:copy")).unwrap(), part_of(Path::new("file:copy")).unwrap());
+        assert!(one.is_absolute() && one != other, "{} {}", one.display(), other.display());
+    }
 
     #[test]
     fn a_file_that_is_made_while_the_copy_is_written_stays() {

@@ -52,7 +52,13 @@ async fn a_file_that_is_there_stays_and_a_copy_that_fails_leaves_none() {
     assert!(back_up_embedded(&path, &copy).await.unwrap_err().to_string().contains("exists already"));
     assert_eq!(fs::read_to_string(&copy).unwrap(), "precious");
     fs::remove_file(&copy).unwrap();
-    fs::write(folder.path().join("copy.sqlite.part"), "an interrupted one").unwrap();
-    back_up_embedded(&path, &copy).await.unwrap();
-    assert!(copy.exists() && !folder.path().join("copy.sqlite.part").exists());
+    // Two at a time: one copy is made, whole, and nothing else.
+    let names = || {
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("copy")).collect::<Vec<_>>()
+    };
+    let (one, other) = tokio::join!(back_up_embedded(&path, &copy), back_up_embedded(&path, &copy));
+    let copied = [one, other].into_iter().flatten().collect::<Vec<_>>();
+    assert_eq!(copied, [fs::metadata(&copy).unwrap().len()], "the other finds the file of the first");
+    assert_eq!(names(), ["copy.sqlite"], "no unfinished copy is left");
 }
