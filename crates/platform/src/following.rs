@@ -201,7 +201,7 @@ impl Platform {
             let rows = self.store().orgs_by_id([&room.id]).await;
             let rows = rows.inspect_err(|_| {
                 if previous.is_some() {
-                    room.put_behind()
+                    room.put_behind();
                 }
             })?;
             self.orgs.put_rows([&room.id], &rows);
