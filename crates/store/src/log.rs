@@ -23,6 +23,9 @@ use crate::{
 /// Sizes of the successive scans for one page when no index serves the filter.
 const SCANNED: [u64; 3] = [300, 1_200, 3_500];
 
+/// The last time that there is, which is the place of a row whose time is no number.
+const LAST_US: i64 = i64::MAX;
+
 /// An event in its place, or why it cannot be read: then it only takes its place, so that no event behind it is passed over.
 pub(crate) type Placed = (LogCursor, Result<LogEvent<'static>, StoreError>);
 
@@ -201,7 +204,7 @@ async fn walk(
     let mut rest = query.clone();
     for rows in SCANNED {
         let mut select = Selection::new(backend, &rest, org, first, way);
-        let end = select.end(reader, rows).await?;
+        let end = select.end(reader, query, rows).await?;
         if let Some(end) = end {
             select.until(query, end);
         }
@@ -368,7 +371,13 @@ impl Selection {
 
     /// Keeps the rows on one side of a place in the order of publication. The second condition follows from the first, but
     /// PostgreSQL can skip partitions only by the second.
+    ///
+    /// Texts and blobs are greater than every number on SQLite: behind the last place there are none, or a page of damaged
+    /// rows would be followed by itself.
     fn beyond(&mut self, place: LogCursor, [side, bound]: [&str; 2]) {
+        if side == ">" && place.published_micros == LAST_US {
+            self.also("published_us <= ", LAST_US);
+        }
         let moment = self.parameter(place.published_micros);
         let number = self.parameter(place.sequence);
         self.conditions.push(format!("(published_us, sequence) {side} ({moment}, {number})"));
@@ -376,7 +385,12 @@ impl Selection {
     }
 
     /// The place of the last one of so many rows, when there are as many.
-    async fn end(&self, reader: &impl ConnectionTrait, rows: u64) -> Result<Option<LogCursor>, DbErr> {
+    async fn end(
+        &self,
+        reader: &impl ConnectionTrait,
+        query: &LogQuery,
+        rows: u64,
+    ) -> Result<Option<LogCursor>, DbErr> {
         let sql = format!(
             "SELECT published_us, sequence FROM {} WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
             self.table,
@@ -385,10 +399,7 @@ impl Selection {
             rows - 1
         );
         let row = reader.query_one_raw(Statement::from_sql_and_values(self.backend, sql, self.values.clone())).await?;
-        let place = row.map(|row| {
-            Ok::<_, DbErr>(LogCursor { published_micros: row.try_get_by_index(0)?, sequence: row.try_get_by_index(1)? })
-        });
-        place.transpose()
+        row.map(|row| Ok(place_of(&row, [1, 0], query)?.0)).transpose()
     }
 
     /// Not beyond this place.
@@ -435,12 +446,31 @@ struct Stored {
     rest: Vec<serde_json::Value>,
 }
 
+/// The place of a row, whose sequence number and time are in these columns, and whether its time can be read. An embedded
+/// database stores values of any type: the place of a damaged row is where the database has it, so that it can be passed by.
+fn place_of(
+    row: &QueryResult,
+    [sequence, published]: [usize; 2],
+    query: &LogQuery,
+) -> Result<(LogCursor, Result<(), StoreError>), DbErr> {
+    let sequence = row.try_get_by_index(sequence)?;
+    let error = match row.try_get_by_index(published) {
+        Ok(published_micros) => return Ok((LogCursor { published_micros, sequence }, Ok(()))),
+        Err(error) => error,
+    };
+    // The whole number that is next in the order of the page.
+    let next = |number: f64| if query.descending { number.floor() } else { number.ceil() };
+    let number = row.try_get_by_index(published).ok().and_then(|number| format!("{:.0}", next(number)).parse().ok());
+    let place = LogCursor { published_micros: number.unwrap_or(LAST_US), sequence };
+    Ok((place, Err(error.into())))
+}
+
 async fn read(reader: &impl ConnectionTrait, query: &LogQuery, rows: Statement) -> Result<Vec<Placed>, StoreError> {
     let mut stored = Vec::new();
     for row in reader.query_all_raw(rows).await? {
         // Without its place a row could not be passed by.
-        let place = LogCursor { sequence: row.try_get_by_index(0)?, published_micros: row.try_get_by_index(1)? };
-        stored.push((place, Stored::of(&row, place)));
+        let (place, published) = place_of(&row, [0, 1], query)?;
+        stored.push((place, published.and_then(|()| Stored::of(&row, place))));
     }
     let numbers = stored.iter().filter_map(|(_, row)| row.as_ref().ok()).flat_map(|row| {
         [Some(row.kind), row.hook, row.client, row.failure].into_iter().flatten().chain(numbers_in(&row.rest))

@@ -8,8 +8,8 @@ use std::sync::{
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tenterhook_contract::id::ClientId;
 use tenterhook_model::{
-    ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, LogQuery, OAuthClient, Org, OrgLimits,
-    OrgStatus, Status,
+    ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, LogFilter, LogQuery, OAuthClient, Org,
+    OrgLimits, OrgStatus, Status,
 };
 use tenterhook_store::{Store, StoreConfig, StoreError};
 
@@ -126,6 +126,62 @@ async fn a_page_of_the_log_has_all_but_the_damaged_events() {
             seen.reverse();
         }
         assert_eq!(seen, readable, "{polling} {descending}");
+    }
+}
+
+/// A time that is no whole number sorts among the others, or behind all of them.
+#[tokio::test]
+async fn a_page_of_the_log_has_all_but_the_events_whose_time_is_damaged() {
+    let damaged = Damaged::open().await;
+    let log = damaged.store.log_writer();
+    for number in 0..8 {
+        log.append(&event(&number.to_string(), at(number)));
+    }
+    log.flush().await;
+    for (sequence, damage) in [(1, "'x'"), (2, "published_us + 0.5"), (4, "x'ff'"), (5, "'y'"), (6, "x''")] {
+        let of = format!("(SELECT MIN(sequence) FROM log_entries) + {sequence}");
+        damaged.write(&format!("UPDATE log_entries SET published_us = {damage} WHERE sequence = {of}")).await;
+    }
+    for (polling, descending) in [(false, false), (true, false), (false, true)] {
+        for limit in [1, 2, 100] {
+            let mut query = LogQuery { polling, descending, limit, ..everything() };
+            let mut seen = Vec::new();
+            // More pages than there are rows: one that follows itself is found.
+            for _ in 0..=10 {
+                let page = damaged.store.query_log(&query).await.unwrap();
+                seen.extend(page.events.into_iter().map(|event| event.uuid.into_owned()));
+                if !page.more {
+                    query.limit = 0;
+                    break;
+                }
+                query.after = page.next;
+            }
+            assert_eq!(query.limit, 0, "{polling} {descending} {limit}: the pages have no end");
+            if descending {
+                seen.reverse();
+            }
+            assert_eq!(seen, ["0", "3", "7"], "{polling} {descending} {limit}");
+        }
+    }
+}
+
+/// A scan for a filter that no index serves goes on behind damaged rows.
+#[tokio::test]
+async fn a_filtered_page_of_the_log_goes_past_many_damaged_times() {
+    let damaged = Damaged::open().await;
+    let log = damaged.store.log_writer();
+    for number in 0..310 {
+        log.append(&event(&number.to_string(), at(number)));
+    }
+    log.flush().await;
+    let others = "sequence > (SELECT MIN(sequence) FROM log_entries)";
+    damaged.write(&format!("UPDATE log_entries SET published_us = 'x' WHERE {others}")).await;
+    let filter = LogFilter { event_type: Some("inline_hook.executed".into()), ..LogFilter::default() };
+    for (polling, descending) in [(false, false), (true, false), (false, true)] {
+        let query = LogQuery { polling, descending, limit: 1_000, filter: filter.clone(), ..everything() };
+        let page = damaged.store.query_log(&query).await.unwrap();
+        let seen: Vec<_> = page.events.iter().map(|event| event.uuid.as_ref()).collect();
+        assert_eq!(seen, ["0"], "{polling} {descending}");
     }
 }
 
