@@ -174,18 +174,15 @@ pub(crate) async fn set_status<T: Switchable>(
     find: impl Fn(&OrgSnapshot) -> Result<&T, ManagementError>,
 ) -> Result<(), ManagementError> {
     let last_updated = platform.now().whole_seconds();
-    let changed = platform
-        .change(&administrator.token.org_id, |org| {
-            let stored = find(org)?;
-            let changed = (stored.status() != status).then(|| stored.with_status(status, last_updated));
-            Ok::<_, ManagementError>((changed.iter().map(Resource::put).collect(), changed))
-        })
-        .await?;
-    if let Some(resource) = changed {
-        let done = if status == Status::Active { Done::Activated } else { Done::Deactivated };
-        log(platform, administrator, &resource, done);
-    }
-    Ok(())
+    let done = if status == Status::Active { Done::Activated } else { Done::Deactivated };
+    let judge = |org: &OrgSnapshot| {
+        let stored = find(org)?;
+        if stored.status() == status {
+            return Ok(Change::none(stored.clone()));
+        }
+        Ok(Change::put(stored.with_status(status, last_updated)))
+    };
+    changed(platform, administrator, done, judge).await.map(drop)
 }
 
 /// Logs what was done to a resource.

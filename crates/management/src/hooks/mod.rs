@@ -135,28 +135,21 @@ pub async fn change(
     change: HookChange<'_>,
 ) -> Result<InlineHook, ManagementError> {
     let now = platform.now();
-    let (hook, changed) = platform
-        .change(&administrator.token.org_id, |org| {
-            let stored = find(org, id)?;
-            let registry = registry(platform, org);
-            let hook = match change {
-                HookChange::Replace(submitted) => rules::replaced(stored, submitted, registry, now)?,
-                HookChange::Update(submitted) => rules::updated(stored, submitted, registry, now)?,
-                HookChange::Activate => rules::activated(stored, registry, now)?,
-                HookChange::Deactivate => {
-                    associations::check_deactivation(&org.configuration, &stored.id)?;
-                    rules::deactivated(stored, now)
-                }
-            };
-            let changed = hook != *stored;
-            let writes = if changed { vec![hook.put()] } else { Vec::new() };
-            Ok::<_, ManagementError>((writes, (hook, changed)))
-        })
-        .await?;
-    if changed {
-        log(platform, administrator, &hook, change.done());
-    }
-    Ok(hook)
+    changed(platform, administrator, change.done(), |org| {
+        let stored = find(org, id)?;
+        let registry = registry(platform, org);
+        let hook = match change {
+            HookChange::Replace(submitted) => rules::replaced(stored, submitted, registry, now)?,
+            HookChange::Update(submitted) => rules::updated(stored, submitted, registry, now)?,
+            HookChange::Activate => rules::activated(stored, registry, now)?,
+            HookChange::Deactivate => {
+                associations::check_deactivation(&org.configuration, &stored.id)?;
+                rules::deactivated(stored, now)
+            }
+        };
+        Ok(if hook == *stored { Change::none(hook) } else { Change::put(hook) })
+    })
+    .await
 }
 
 /// Deletes an INACTIVE hook. What becomes of what names it stands in [`associations`].
