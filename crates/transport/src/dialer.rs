@@ -17,6 +17,7 @@ use hyper_util::{
     rt::TokioIo,
 };
 use rustls::{ClientConfig, pki_types::ServerName};
+use tenterhook_contract::hook::with_host_explained;
 use tenterhook_engine::{BoxFuture, CallFailure, FailureCode};
 use tokio::{net::TcpStream, task::JoinSet, time::Instant};
 use tokio_rustls::TlsConnector;
@@ -25,7 +26,7 @@ use crate::{
     EgressPolicy, Proxy, Resolve,
     connection::{ConnectionInfo, ServiceConnection, Stream},
     egress::Denials,
-    failure::{DialError, explained, of_connect_error, of_tls_error, of_tunnel_error},
+    failure::{DialError, of_connect_error, of_tls_error, of_tunnel_error},
     gate::{Dial, Dialled, Gates},
     keep_alive::{Promise, Services, service_name},
     streams::Streams,
@@ -162,7 +163,7 @@ impl Dialer {
                 policy.check_name(host)?;
                 resolver.resolve(host, port).await.map_err(|error| {
                     let text = format!("`{host}` does not resolve: {error}");
-                    CallFailure::new(FailureCode::DnsFailed, explained(text, host))
+                    CallFailure::new(FailureCode::DnsFailed, with_host_explained(text, host))
                 })?
             }
         };

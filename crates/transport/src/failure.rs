@@ -4,7 +4,7 @@ use std::{error::Error, io};
 
 use http::{Response, Uri, header::LOCATION};
 use rustls::{CertificateError, OtherError};
-use tenterhook_contract::hook::{explain_host, is_loopback_host};
+use tenterhook_contract::hook::{is_loopback_host, with_host_explained};
 use tenterhook_engine::{CallFailure, FailureCode};
 
 use crate::verifier::Untrusted;
@@ -82,14 +82,6 @@ pub(crate) fn closed_early() -> CallFailure {
     CallFailure::new(FailureCode::ConnectionReset, "The connection was closed before the answer was complete")
 }
 
-/// A text about a host, with a sentence that explains a host which only some networks know.
-pub(crate) fn explained(text: String, host: &str) -> String {
-    match explain_host(host) {
-        Some(why) => format!("{text}. {why}"),
-        None => text,
-    }
-}
-
 /// The failure of a connection attempt.
 pub(crate) fn of_connect_error(host: &str, error: &io::Error) -> CallFailure {
     match error.kind() {
@@ -97,7 +89,7 @@ pub(crate) fn of_connect_error(host: &str, error: &io::Error) -> CallFailure {
             let text = format!("`{host}` refused the connection");
             let literal = host.trim_start_matches('[').trim_end_matches(']');
             // Where the name of another machine is known, nothing about it needs an explanation.
-            let text = if is_loopback_host(literal) { explained(text, literal) } else { text };
+            let text = if is_loopback_host(literal) { with_host_explained(text, literal) } else { text };
             CallFailure::new(FailureCode::ConnectionRefused, text)
         }
         io::ErrorKind::ConnectionReset => closed_early(),

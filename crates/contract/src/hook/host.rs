@@ -28,6 +28,14 @@ pub fn is_loopback_host(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// A text about a host, with a sentence that explains a host which only some networks know ([`explain_host`]).
+pub fn with_host_explained(text: String, host: &str) -> String {
+    match explain_host(host) {
+        Some(why) => format!("{text}. {why}"),
+        None => text,
+    }
+}
+
 /// Why a host, without brackets, may not be known or may not be called where a call is made: one sentence without its full
 /// stop. `None` for names and addresses that are the same everywhere.
 ///

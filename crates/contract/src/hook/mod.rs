@@ -6,7 +6,7 @@ mod policy;
 mod signing;
 mod tls;
 
-pub use host::{explain_host, is_loopback_host};
+pub use host::{explain_host, is_loopback_host, with_host_explained};
 pub use policy::{BreakerMode, BreakerPolicy, FailurePolicy, Fallback, HookPolicy};
 pub use signing::{SIGNING_KEY_BYTES, SIGNING_SECRETS_MAX, SigningScheme, SigningSecret};
 pub use tls::{ClientCertificate, HookTls};

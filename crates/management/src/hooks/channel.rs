@@ -3,7 +3,8 @@
 use tenterhook_contract::{
     Description, Secret,
     hook::{
-        Channel, ChannelAuthentication, ChannelHeader, ClientCredential, explain_host, is_header_name, is_loopback_host,
+        Channel, ChannelAuthentication, ChannelHeader, ClientCredential, is_header_name, is_loopback_host,
+        with_host_explained,
     },
     id::HookKeyId,
     limits::{
@@ -103,8 +104,8 @@ fn read_uri(member: &str, named: &Named<String>, registry: Registry<'_>, causes:
             if let Some(problem) = authority_problem(authority) {
                 problems.push(problem);
             } else if !is_loopback_host(host) {
-                let why = explain_host(host).map(|why| format!(". {why}")).unwrap_or_default();
-                problems.push(format!("Plain `http://` is accepted for loopback addresses only{why}"));
+                let text = "Plain `http://` is accepted for loopback addresses only".to_owned();
+                problems.push(with_host_explained(text, host));
             }
         }
         None if registry.plain_http_to_loopback => {

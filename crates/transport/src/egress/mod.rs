@@ -10,12 +10,12 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use tenterhook_contract::hook::with_host_explained;
 use tenterhook_engine::{CallFailure, EgressReason, FailureCode};
 
 pub(crate) use self::denials::Denials;
 use self::ranges::{closed, embedded_in};
 pub use self::rule::{EgressRule, EgressRuleError};
-use crate::failure::explained;
 
 /// The port of `https`, the only port below [`UNPRIVILEGED_PORTS_FROM`] that needs no rule.
 const HTTPS_PORT: u16 = 443;
@@ -113,7 +113,9 @@ impl EgressDenied {
             other => other.to_string(),
         };
         match self {
-            Self::NoAddress(host) | Self::Closed { host, .. } | Self::Rule { host, .. } => explained(text, host),
+            Self::NoAddress(host) | Self::Closed { host, .. } | Self::Rule { host, .. } => {
+                with_host_explained(text, host)
+            }
             Self::Scheme(_) | Self::AmbiguousHost(_) | Self::Port { .. } => text,
         }
     }
