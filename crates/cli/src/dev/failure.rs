@@ -10,8 +10,6 @@ use tenterhook_model::{DebugValue, LogEvent};
 
 use super::{docs, flow::Flow};
 
-/// The code of an answer whose commands are not acceptable.
-const COMMANDS_INVALID: &str = "COMMANDS_INVALID";
 /// What the message of a status says when the body has an `error`.
 const ERROR_IGNORED: &str = "the `error` in its body does not count";
 /// Problems that are shown; the System Log has more.
@@ -35,16 +33,15 @@ pub(super) struct Failure {
 impl Failure {
     /// The failure of a call whose request was made; `given_header` is the name of the secret header if it was given.
     pub(super) fn of(seen: &Witnessed, flow: Flow, given_header: Option<&str>) -> Option<Self> {
-        let (code, sentences, problems) = match &seen.outcome {
+        let code = seen.outcome.missed();
+        let (sentences, problems) = match &seen.outcome {
             Outcome::Applied(_) | Outcome::Unchanged => return None,
             Outcome::Refused(error) => {
-                (None, vec![format!("The service refused: {}", error.summary_or_default())], Vec::new())
+                (vec![format!("The service refused: {}", error.summary_or_default())], Vec::new())
             }
-            Outcome::Failed(CallFailure { code, detail }) => (Some(code.to_string()), vec![detail.clone()], Vec::new()),
-            Outcome::Invalid(problems) => (Some(COMMANDS_INVALID.to_owned()), sentences_of(problems), problems.clone()),
-            Outcome::Skipped(reason) => {
-                (Some(reason.code().to_owned()), vec!["The service was not asked".to_owned()], Vec::new())
-            }
+            Outcome::Failed(CallFailure { detail, .. }) => (vec![detail.clone()], Vec::new()),
+            Outcome::Invalid(problems) => (sentences_of(problems), problems.clone()),
+            Outcome::Skipped(_) => (vec!["The service was not asked".to_owned()], Vec::new()),
         };
         let has_error = sentences.iter().any(|sentence| sentence.contains(ERROR_IGNORED));
         let mut advice = advice_for(code.as_deref().unwrap_or_default(), given_header, has_error);

@@ -276,7 +276,7 @@ impl FlowScreen<'_> {
         if self.screen.json {
             let lines = |lines: &[Line]| lines.iter().map(Line::to_json).collect::<Vec<_>>();
             let claims = json!({
-                "outcome": outcome_name(outcome),
+                "outcome": outcome.name().to_ascii_uppercase(),
                 "claims": lines(access),
                 "identityClaims": lines(identity),
             });
@@ -474,17 +474,6 @@ fn outcome_of(event: &LogEvent) -> Option<String> {
         (false, ..) => "FAILED",
     };
     Some(outcome.to_owned())
-}
-
-fn outcome_name(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Applied(_) => "APPLIED",
-        Outcome::Unchanged => "UNCHANGED",
-        Outcome::Refused(_) => "REFUSED",
-        Outcome::Failed(_) => "FAILED",
-        Outcome::Invalid(_) => "INVALID",
-        Outcome::Skipped(_) => "SKIPPED",
-    }
 }
 
 /// A text of a service without characters that would move the terminal's cursor or end the line.
