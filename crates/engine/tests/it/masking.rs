@@ -60,6 +60,19 @@ impl Witness for Watching {
     }
 }
 
+/// An invocation of the hook from a flow.
+fn invocation<'a>(hook: &'a ReadyHook, subject: &'a mut i64) -> Invocation<'a, tenterhook_testkit::point::Numbers> {
+    Invocation {
+        point: &tenterhook_testkit::point::Numbers(BuiltInType::Token),
+        hook,
+        origin: origin(),
+        source: "https://org.example.com/x",
+        context: &(),
+        subject,
+        deadline: None,
+    }
+}
+
 #[tokio::test]
 async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_call() {
     let mut registered = Rig::new(BuiltInType::Token, &[]).hook.hook;
@@ -71,16 +84,7 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     let engine = Engine::new(records.clone(), Arc::new(SystemClock), Arc::new(SAME), Limits::default());
     let engine = engine.with_witness(watching.clone());
     let mut subject = 1;
-    let invocation = Invocation {
-        point: &tenterhook_testkit::point::Numbers(BuiltInType::Token),
-        hook: &hook,
-        origin: origin(),
-        source: "https://org.example.com/x",
-        context: &(),
-        subject: &mut subject,
-        deadline: None,
-    };
-    let resumption = engine.invoke(invocation).await;
+    let resumption = engine.invoke(invocation(&hook, &mut subject)).await;
     assert!(matches!(resumption.outcome, Outcome::Invalid(_)), "the second command is no number");
     let record = records.take().pop().unwrap();
     assert_eq!(record.debug_context.unwrap(), "{got=•••• ••••}");
@@ -119,16 +123,7 @@ async fn a_watcher_also_sees_the_request_of_a_service_that_does_not_answer() {
     let watching = Arc::new(Watching::default());
     let engine = Engine::new(Arc::new(Records::default()), Arc::new(SystemClock), Arc::new(SAME), Limits::default())
         .with_witness(watching.clone());
-    let invocation = Invocation {
-        point: &tenterhook_testkit::point::Numbers(BuiltInType::Token),
-        hook: &hook,
-        origin: origin(),
-        source: "https://org.example.com/x",
-        context: &(),
-        subject: &mut 1,
-        deadline: None,
-    };
-    let outcome = engine.invoke(invocation).await.outcome;
+    let outcome = engine.invoke(invocation(&hook, &mut 1)).await.outcome;
     assert!(matches!(&outcome, Outcome::Failed(failure) if failure.code.is_timeout()), "{outcome:?}");
     let Some(witnessed) = watching.0.lock().unwrap().pop() else { panic!("nobody was shown the invocation") };
     assert_eq!(witnessed.sent.uri, "https://service.example/hook");

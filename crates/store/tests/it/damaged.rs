@@ -217,6 +217,23 @@ async fn a_damaged_row_of_an_org_hides_no_other_org() {
     assert_eq!(store.find_org(&north.id).await.unwrap(), Some(north));
 }
 
+/// An object of a configuration.
+fn client() -> OAuthClient {
+    OAuthClient {
+        id: ClientId::from_parts(1, [1; 8]),
+        name: "App".to_owned(),
+        application_type: None,
+        authentication: ClientAuthenticationMethod::None,
+        secret_sha256: None,
+        redirect_uris: Vec::new(),
+        grant_types: Vec::new(),
+        response_types: Vec::new(),
+        status: Status::Active,
+        created: at(0),
+        last_updated: at(0),
+    }
+}
+
 /// A second default org, with an admin token of its own, would take the place of the one that cannot be read.
 #[tokio::test]
 async fn a_default_org_that_cannot_be_read_is_not_taken_for_none() {
@@ -226,21 +243,8 @@ async fn a_default_org_that_cannot_be_read_is_not_taken_for_none() {
         damaged.write("DELETE FROM orgs").await;
         assert_eq!(store.why_default_org_is_lost().await.unwrap(), None, "an empty database");
         store.insert_org(&Org::new(org(), None, "Default", at(1))).await.unwrap();
-        let client = OAuthClient {
-            id: ClientId::from_parts(1, [1; 8]),
-            name: "Kept".into(),
-            application_type: None,
-            authentication: ClientAuthenticationMethod::None,
-            secret_sha256: None,
-            redirect_uris: Vec::new(),
-            grant_types: Vec::new(),
-            response_types: Vec::new(),
-            status: Status::Active,
-            created: at(1),
-            last_updated: at(1),
-        };
         let version = store.load_configuration(&org()).await.unwrap().version;
-        let write = ConfigurationWrite::put(ConfigurationObject::Client(client));
+        let write = ConfigurationWrite::put(ConfigurationObject::Client(client()));
         store.commit_configuration(&org(), version, vec![write]).await.unwrap();
         assert_eq!(store.why_default_org_is_lost().await.unwrap(), None, "{damage}");
         damaged.write(damage).await;
@@ -298,20 +302,7 @@ async fn a_status_that_can_be_read_repairs_the_row() {
 async fn an_object_of_another_type_of_value_is_its_orgs_alone() {
     let damaged = Damaged::open().await;
     let store = &damaged.store;
-    let client = OAuthClient {
-        id: ClientId::from_parts(1, [1; 8]),
-        name: "App".to_owned(),
-        application_type: None,
-        authentication: ClientAuthenticationMethod::None,
-        secret_sha256: None,
-        redirect_uris: Vec::new(),
-        grant_types: Vec::new(),
-        response_types: Vec::new(),
-        status: Status::Active,
-        created: at(0),
-        last_updated: at(0),
-    };
-    let write = vec![ConfigurationWrite::put(ConfigurationObject::Client(client))];
+    let write = vec![ConfigurationWrite::put(ConfigurationObject::Client(client()))];
     let version = store.configuration_version(&org()).await.unwrap();
     store.commit_configuration(&org(), version, write).await.unwrap();
     damaged.write("UPDATE configuration_objects SET document = x'00', kind = 'signing_key'").await;
