@@ -25,7 +25,7 @@ if (!HOOK_SECRET) {
   process.exit(1);
 }
 
-// What you replace: who gets which tier. A database or another service in place of these four lines.
+// What you replace: the tier of each account. Ask your database or another service instead of these four lines.
 const ACCOUNTS = new Map([
   ["ada@example.com", { tier: "gold", lifetimeSeconds: 900 }],
   ["grace@example.com", { onHold: true }],

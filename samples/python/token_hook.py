@@ -28,7 +28,7 @@ BODY_BYTES_MAX = 256 * 1024
 # Lifetimes that a token can get; one outside of them would discard the whole answer.
 LIFETIME_SECONDS_MIN, LIFETIME_SECONDS_MAX = 300, 86_400
 
-# What you replace: who gets which tier. A database or another service in place of these lines.
+# What you replace: the tier of each account. Ask your database or another service instead of these lines.
 ACCOUNTS = {
     "ada@example.com": {"tier": "gold", "lifetime_seconds": 900},
     "grace@example.com": {"on_hold": True},

@@ -68,7 +68,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The same error with the place of the database, for somebody who has named it and may have misspelt it.
+    /// The same error with the place of the database added to its text. The operator may have misspelt it.
     pub(crate) fn at(self, place: &str) -> Self {
         let at = |text: String| format!("{text} ({place})");
         match self {

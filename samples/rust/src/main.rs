@@ -37,7 +37,7 @@ const BODY_BYTES_MAX: usize = 256 * 1_024;
 /// Lifetimes that a token can get; one outside of them would discard the whole answer.
 const LIFETIME_SECONDS: (u32, u32) = (300, 86_400);
 
-/// What you replace: who gets which tier. A database or another service in place of these lines.
+/// What you replace: the tier of each account. Ask your database or another service instead of these lines.
 enum Account {
     Customer { tier: &'static str, lifetime_seconds: u32 },
     OnHold,

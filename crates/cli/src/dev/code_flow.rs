@@ -87,7 +87,7 @@ impl CodeFlow {
     /// the error that the authorization endpoint sends to the client.
     pub(super) async fn tokens(&self, client: Client, login: &str, password: &Secret) -> Result<Value, Error> {
         let verifier = unguessable();
-        // No browser keeps this `state`: the one who asks reads the answer.
+        // The `state` need not be random: the program that sends it also reads the answer.
         let path = self.authorize_path("demonstration", &verifier, &[]);
         match self.arrive(client, &path, login, password).await? {
             Arrived::Code(code) => self.exchange(client, &code, &verifier).await,

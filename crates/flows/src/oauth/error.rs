@@ -226,7 +226,7 @@ impl OAuthError {
         self
     }
 
-    /// The error of a request that was refused for this user, who is then the actor of the event.
+    /// The same error with this user as the actor of its log event.
     pub(crate) fn for_user(self, user: &User) -> Self {
         Self { actor: Some(Box::new(user_actor(user))), ..self }
     }
