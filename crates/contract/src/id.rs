@@ -147,6 +147,8 @@ ids! {
     HookKeyId "HKY" "hook key";
     /// An org: a tenant.
     OrgId "00o" "org";
+    /// An extension point that an org declares.
+    ExtensionPointId "ext" "extension point";
     /// A user.
     UserId "00u" "user";
     /// A group.

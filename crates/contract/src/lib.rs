@@ -8,6 +8,8 @@
 
 pub mod answer;
 pub mod context;
+#[cfg(feature = "declared")]
+pub mod declared;
 pub mod description;
 pub mod envelope;
 mod extension_point;
