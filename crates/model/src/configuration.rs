@@ -3,12 +3,13 @@
 use tenterhook_contract::{
     hook::InlineHook,
     hook_key::HookKey,
-    id::{AuthorizationServerId, ClaimId, ClientId, HookId, HookKeyId, PolicyId, RuleId, ScopeId},
+    id::{AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, HookKeyId, PolicyId, RuleId, ScopeId},
 };
 
 use crate::{
-    AccessPolicy, AuthorizationServer, ClaimDefinition, ConfigurationRecord, OAuthClient, Objects, PolicyRule, Scope,
-    SigningKey, StoredForm, StoredObject, UnreadableObject, UserSchema, configuration_kind::configuration_kinds,
+    AccessPolicy, AuthorizationServer, ClaimDefinition, ConfigurationRecord, ExtensionPoint, OAuthClient, Objects,
+    PolicyRule, Scope, SigningKey, StoredForm, StoredObject, UnreadableObject, UserSchema,
+    configuration_kind::configuration_kinds,
 };
 
 // The table of kinds. A line has: the variant of `ConfigurationObject`, the list of `Configuration`, the record; its
@@ -41,6 +42,9 @@ configuration_kinds! {
     Client(OAuthClient) => clients: OAuthClient, id id: ClientId, stored as "client" plain;
     /// The profile schema of the users: one at most.
     UserSchema(UserSchema) => user_schemas: UserSchema, id id: String, stored as "user_schema" plain;
+    /// What the org says of extension points: its own ones, and built-in ones that have bindings.
+    ExtensionPoint(Box<ExtensionPoint>) => extension_points: ExtensionPoint, id id: ExtensionPointId,
+        stored as "extension_point" plain;
 }
 
 /// The state of an org's configuration. Two states that differ have different versions, also when the database has lost

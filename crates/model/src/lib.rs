@@ -10,6 +10,7 @@ mod claim_expression;
 mod client;
 mod configuration;
 mod configuration_kind;
+mod extension_point;
 mod grant;
 mod log;
 mod objects;
@@ -33,6 +34,7 @@ pub use claim_expression::{evaluate, is_expression, user_attribute};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
 pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite};
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
+pub use extension_point::ExtensionPoint;
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};
 pub use log::{
     DebugData, DebugValue, LogClient, LogCursor, LogCursorError, LogEvent, LogFilter, LogPage, LogQuery, LogResult,

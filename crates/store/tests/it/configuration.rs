@@ -3,16 +3,19 @@
 use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::{
     Secret,
+    declared::{AllowedOperation, Decisions, Declaration, DeclaredRetry, OnFailure, OnRefusal, OperationKind},
     hook::{
         Channel, ChannelAuthentication, ChannelHeader, ClientCertificate, ClientCredential, HookStatus, HookTls,
         InlineHook, SigningScheme, SigningSecret,
     },
-    id::{AuthorizationServerId, ClaimId, ClientId, HookId, OrgId, PolicyId, RuleId, ScopeId, UserId},
+    id::{
+        AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, OrgId, PolicyId, RuleId, ScopeId, UserId,
+    },
 };
 use tenterhook_model::{
     AccessPolicy, ApplicationType, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-    Configuration, ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, KeyRotation,
-    OAuthClient, Objects, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
+    Configuration, ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, ExtensionPoint,
+    KeyRotation, OAuthClient, Objects, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
 };
 use tenterhook_store::{Changes, CommitError, Store};
 
@@ -68,6 +71,34 @@ pub(crate) async fn commit(
 ) -> Result<ConfigurationVersion, CommitError> {
     let version = store.configuration_version(&org()).await.unwrap();
     store.commit_configuration(&org(), version, writes).await
+}
+
+/// An extension point with every member.
+fn extension_point() -> ExtensionPoint {
+    let declaration = Declaration {
+        name: "com.example.order.checkout".parse().unwrap(),
+        title: "Order checkout".into(),
+        description: Some("Before an order is placed".into()),
+        version: "1.0".into(),
+        context_schema: serde_json::json!({ "type": "object", "properties": { "country": { "minLength": 2 } } }),
+        subject_schema: serde_json::json!(true),
+        operations: vec![AllowedOperation { op: OperationKind::Replace, path: "/lines/*/price".into() }],
+        decisions: Some(Decisions { names: vec!["ALLOW".into(), "DENY".into()], default: "ALLOW".into() }),
+        sensitive: vec!["/context/card/number".into()],
+        masked: vec!["/subject/email".into()],
+        on_failure: OnFailure::Stop,
+        on_refusal: OnRefusal::Continue,
+        retry: DeclaredRetry::Once,
+        timeout_ms: 800,
+        samples: vec![serde_json::json!({ "context": { "country": "SE" }, "subject": { "total": 12.5 } })],
+    };
+    ExtensionPoint {
+        id: ExtensionPointId::from_parts(number(), [0; 8]),
+        name: declaration.name.clone(),
+        declaration: Some(declaration),
+        created: at(0),
+        last_updated: at(1),
+    }
 }
 
 fn list<T: ConfigurationRecord + Clone>(objects: &Objects<T>) -> Vec<T> {
@@ -178,6 +209,13 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         created: at(0),
         last_updated: at(0),
     };
+    let own_point = extension_point();
+    let built_in_point = ExtensionPoint {
+        id: ExtensionPointId::from_parts(number(), [1; 8]),
+        name: tenterhook_contract::BuiltInType::Saml.name().clone(),
+        declaration: None,
+        ..extension_point()
+    };
     let objects = vec![
         ConfigurationObject::AuthorizationServer(server.clone()),
         ConfigurationObject::SigningKey(key.clone()),
@@ -188,6 +226,8 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         ConfigurationObject::Client(client.clone()),
         ConfigurationObject::Hook(Box::new(hook_with_secret.clone())),
         ConfigurationObject::Hook(Box::new(oauth.clone())),
+        ConfigurationObject::ExtensionPoint(Box::new(own_point.clone())),
+        ConfigurationObject::ExtensionPoint(Box::new(built_in_point.clone())),
     ];
     commit(&store, objects.into_iter().map(ConfigurationWrite::put).collect()).await.unwrap();
     let read = store.load_configuration(&org()).await.unwrap();
@@ -200,6 +240,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         (vec![policy], vec![rule], vec![client])
     );
     assert_eq!(list(&read.hooks), [hook_with_secret, oauth]);
+    assert_eq!(list(&read.extension_points), [own_point, built_in_point]);
 }
 
 async fn objects_keep_the_order_of_their_creation(store: Store) {
