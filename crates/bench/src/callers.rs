@@ -466,6 +466,7 @@ pub(crate) fn origin() -> Arc<Origin> {
     Arc::new(Origin {
         org_id: subject::org(),
         request: subject::request(),
+        trace_parent: None,
         request_uri: "/oauth2/aus00000000100000001/v1/authorize".into(),
         proxies: vec![],
         user_agent: Some("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36".into()),

@@ -185,6 +185,24 @@ impl RequestId {
         Self(Characters::of(entropy.into_iter().flat_map(hexadecimal)))
     }
 
+    /// The id that another program gave a request: 32 hexadecimal digits, or a UUID (RFC 9562), whose digits it takes. It is
+    /// written in lower case.
+    ///
+    /// ```
+    /// use tenterhook_contract::id::RequestId;
+    /// let id = RequestId::of_caller("0192F3A1-7B2C-7D4E-8F90-A1B2C3D4E5F6").unwrap();
+    /// assert_eq!(id.as_str(), "0192f3a17b2c7d4e8f90a1b2c3d4e5f6");
+    /// assert!(RequestId::of_caller("order 7").is_none());
+    /// ```
+    pub fn of_caller(text: &str) -> Option<Self> {
+        const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+        let is_uuid = text.len() == 36 && HYPHENS.iter().all(|place| text.as_bytes().get(*place) == Some(&b'-'));
+        let digits = |place: &usize| !is_uuid || !HYPHENS.contains(place);
+        let digits = text.bytes().enumerate().filter(|(place, _)| digits(place)).map(|(_, digit)| digit);
+        let is_id = digits.clone().count() == 32 && digits.clone().all(|digit| digit.is_ascii_hexdigit());
+        is_id.then(|| Self(Characters::of(digits.map(|digit| digit.to_ascii_lowercase()))))
+    }
+
     /// The id's text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

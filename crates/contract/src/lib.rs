@@ -37,6 +37,7 @@ pub mod telephony;
 mod text;
 mod timestamp;
 pub mod token;
+mod trace_parent;
 #[cfg(feature = "schema")]
 pub mod type_schemas;
 pub mod user_import;
@@ -48,3 +49,4 @@ pub use hook_type::{BUILT_IN_DESCRIPTIONS, BuiltInType, HookTypeName, HookTypeNa
 pub use secret::{MASK, Secret};
 pub use text::{beginning, without_controls};
 pub use timestamp::{Timestamp, TimestampError};
+pub use trace_parent::{TraceParent, TraceParentError};

@@ -19,6 +19,11 @@ impl Deadline {
         Self(now + duration)
     }
 
+    /// This moment, for a caller whose time began before now.
+    pub fn at(moment: Instant) -> Self {
+        Self(moment)
+    }
+
     /// The earlier of two.
     #[must_use]
     pub fn earlier(self, other: Self) -> Self {

@@ -503,6 +503,7 @@ impl Engine {
                 body,
                 event_id: record.event_id(),
                 request_id: &record.origin().request.id,
+                trace_parent: record.origin().trace_parent.as_ref(),
                 deadline,
                 progress: &progress,
                 witness: self.witness.is_some(),

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    Secret, Timestamp,
+    Secret, Timestamp, TraceParent,
     answer::Notice,
     hook::{HookTls, InlineHook},
     hook_key::HookKey,
@@ -70,6 +70,8 @@ pub struct Call<'a> {
     pub event_id: &'a EventId,
     /// Sent as `X-Okta-Request-Id`.
     pub request_id: &'a RequestId,
+    /// Sent as `traceparent` (W3C Trace Context), when the host that called the flow gave one.
+    pub trace_parent: Option<&'a TraceParent>,
     /// When the engine stops waiting.
     pub deadline: Deadline,
     /// The attempt records its phase here.
@@ -86,6 +88,7 @@ impl std::fmt::Debug for Call<'_> {
             .field("body_bytes", &self.body.len())
             .field("event_id", &self.event_id)
             .field("request_id", &self.request_id)
+            .field("trace_parent", &self.trace_parent)
             .field("deadline", &self.deadline)
             .field("progress", &self.progress)
             .field("witness", &self.witness)
@@ -318,6 +321,7 @@ mod tests {
             body: body.clone(),
             event_id: &EventId::from_entropy([1; 16]),
             request_id: &RequestId::from_entropy([2; 16]),
+            trace_parent: None,
             deadline: Deadline::after(Duration::from_secs(1)),
             progress: &Progress::default(),
             witness: true,

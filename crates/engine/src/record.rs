@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tenterhook_contract::{
-    HookTypeName, Timestamp,
+    HookTypeName, Timestamp, TraceParent,
     answer::{Answer, Notice, ServiceError, render_debug_context},
     context::RequestContext,
     id::{EventId, HookId, OrgId},
@@ -26,6 +26,8 @@ pub struct Origin {
     pub request: RequestContext,
     /// Path of the triggering request, for the log's `requestUri`.
     pub request_uri: String,
+    /// The place of the flow in the trace of the host that called it: the service gets it, and the log has the trace's id.
+    pub trace_parent: Option<TraceParent>,
     /// Addresses of the trusted proxies that the request passed, the nearest to us last.
     pub proxies: Vec<String>,
     /// Its `User-Agent`.

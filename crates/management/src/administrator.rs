@@ -112,6 +112,7 @@ impl Administrator {
                 url: UrlValue { value: caller.path.clone() },
                 ip_address: caller.ip_address.clone(),
             },
+            trace_parent: None,
             request_uri: caller.path.clone(),
             proxies: caller.proxies.clone(),
             user_agent: caller.user_agent.clone(),

@@ -25,7 +25,7 @@ const CHANGES_SHOWN_MAX: usize = 50;
 /// Shortest time between two events that an org is at its limit.
 const VIOLATION_EVERY: Duration = Duration::from_mins(1);
 /// Members of an event's debug data, at most.
-const DEBUG_MEMBERS_MAX: usize = 15;
+const DEBUG_MEMBERS_MAX: usize = 16;
 
 /// Writes the System Log event of every invocation.
 pub struct SystemLogRecorder {
@@ -202,6 +202,9 @@ fn put_request<'a>(data: &mut DebugData<'a>, record: &'a InvocationRecord) {
     data.put("requestUri", origin.request_uri.as_str());
     let query = origin.request.url.value.split_once('?').map(|(_, query)| query);
     data.put("url", logged_url(&origin.request_uri, query));
+    if let Some(trace_parent) = &origin.trace_parent {
+        data.put("traceId", trace_parent.trace_id());
+    }
 }
 
 /// The applied operations with their paths, which the service chose, cut to the log's limit.

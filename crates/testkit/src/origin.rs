@@ -19,6 +19,7 @@ pub fn origin() -> Arc<Origin> {
             url: UrlValue { value: "https://org.example.com/x?y=1".into() },
             ip_address: "127.0.0.1".into(),
         },
+        trace_parent: None,
         request_uri: "/x".into(),
         proxies: vec![],
         user_agent: None,

@@ -42,6 +42,8 @@ use crate::{
 
 /// The vendor's header for the triggering request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
+/// The header of the caller's place in a trace (W3C Trace Context).
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 /// A placeholder for a header whose value each call sets.
 const EMPTY: HeaderValue = HeaderValue::from_static("");
 /// Settings of the transport.
@@ -313,6 +315,12 @@ impl Prepared {
         let request_id = HeaderValue::from_str(call.request_id.as_str())
             .map_err(|_| CallFailure::new(FailureCode::UriInvalid, "The request id is not a legal header value"))?;
         headers.insert(REQUEST_ID, request_id);
+        // A registered header of this name stays, as for the other names that the contract does not reserve.
+        if let Some(trace_parent) = call.trace_parent
+            && let Ok(value) = HeaderValue::from_str(trace_parent.as_str())
+        {
+            headers.entry(TRACE_PARENT).or_insert(value);
+        }
         if let Some(signer) = &self.signer {
             signer.sign(call.event_id, signed_at, &call.body, headers)?;
         }

@@ -298,6 +298,7 @@ fn origin(minting: &Minting<'_>) -> Origin {
     Origin {
         org_id: org.org.id.clone(),
         request: caller.request_context(),
+        trace_parent: None,
         request_uri: caller.path.clone(),
         proxies: caller.proxies.clone(),
         user_agent: caller.user_agent.clone(),

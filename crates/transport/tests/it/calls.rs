@@ -7,14 +7,14 @@ use tenterhook_contract::{
     hook::{ChannelAuthentication, ChannelHeader, SigningScheme, SigningSecret},
     id::HookKeyId,
 };
-use tenterhook_engine::{EgressReason, FailureCode, Progress, SystemClock, Transport as _};
+use tenterhook_engine::{Deadline, EgressReason, FailureCode, Progress, SystemClock, Transport as _};
 use tenterhook_testkit::{
     clock::{Sequence, StandingClock},
     service::{Service, Step},
 };
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
-use crate::rig::{SECRET, call, call_with, hook, made, transport};
+use crate::rig::{SECRET, call, call_in_trace, call_with, hook, made, transport};
 
 #[tokio::test]
 async fn the_request_is_exactly_the_recorded_one() {
@@ -45,6 +45,30 @@ async fn the_request_is_exactly_the_recorded_one() {
     let sent = progress.sent().unwrap();
     assert!(!format!("{sent:?}").contains("marked-secret"), "a witness sees a mask");
     assert!(sent.headers.iter().any(|(name, value)| name == "authorization" && value == "••••"));
+}
+
+/// W3C Trace Context section 3.2: the service gets the host's `traceparent` as it came. A call of another flow has none (see the
+/// test above), and a registered header of this name stays.
+#[tokio::test]
+async fn the_place_of_a_host_in_a_trace_is_sent_with_its_call_alone() {
+    const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let service = Service::start(vec![Step::answer(200, "{}")], None).await.unwrap();
+    let mut hook = hook(&format!("http://{}/", service.address()));
+    let given = GIVEN.parse().unwrap();
+    let mut sent = Vec::new();
+    for registered in [None, Some("registered")] {
+        let header = |value: &str| ChannelHeader { key: "TraceParent".into(), value: value.into() };
+        hook.channel.headers.extend(registered.map(header));
+        let endpoint = transport().endpoint(&hook, None);
+        for trace_parent in [Some(&given), None] {
+            let until = Deadline::after(Duration::from_secs(10));
+            call_in_trace(&*endpoint, trace_parent, &Progress::default(), until).await.unwrap().result.unwrap();
+            let received = service.received().pop().unwrap();
+            let values = received.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
+            sent.push(values.map(|(_, value)| value.clone()).collect::<Vec<_>>());
+        }
+    }
+    assert_eq!(sent, [vec![GIVEN], vec![], vec!["registered"], vec!["registered"]]);
 }
 
 /// `overview.md` 3.1: `key: value`, as registered.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    BuiltInType, Secret,
+    BuiltInType, Secret, TraceParent,
     hook::{Channel, ChannelAuthentication, ChannelHeader, InlineHook},
     id::{EventId, RequestId},
 };
@@ -58,11 +58,22 @@ pub(crate) fn strict(authority: Option<&Authority>, allow: &[&str], addresses: V
 
 /// One call, cut off at `deadline` as the engine does; `progress` tells how far it came.
 pub(crate) async fn call_until(endpoint: &dyn Endpoint, progress: &Progress, deadline: Deadline) -> Option<Exchange> {
+    call_in_trace(endpoint, None, progress, deadline).await
+}
+
+/// The same for a host that gave its place in a trace.
+pub(crate) async fn call_in_trace(
+    endpoint: &dyn Endpoint,
+    trace_parent: Option<&TraceParent>,
+    progress: &Progress,
+    deadline: Deadline,
+) -> Option<Exchange> {
     let (request_id, event_id) = (RequestId::from_entropy([9; 16]), EventId::from_entropy([8; 16]));
     let call = Call {
         body: Bytes::from_static(b"{\"x\":1}"),
         event_id: &event_id,
         request_id: &request_id,
+        trace_parent,
         deadline,
         progress,
         witness: true,
