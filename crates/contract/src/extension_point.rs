@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     answer::Answer,
@@ -53,6 +54,12 @@ pub trait ExtensionPoint: Sync {
 
     /// The `data` member.
     fn data<'a>(&'a self, context: &'a Self::Context, subject: &'a Self::Subject) -> Self::Data<'a>;
+
+    /// `data` as the host submitted it, which conditions of hooks look at: with the members that no document has. Null where
+    /// it cannot be written as JSON.
+    fn submitted_data(&self, context: &Self::Context, subject: &Self::Subject) -> Value {
+        serde_json::to_value(self.data(context, subject)).unwrap_or_default()
+    }
 
     /// Applies the commands of `answer` to `subject`, all or none; returns the changes.
     ///

@@ -7,6 +7,10 @@
 //! more line in `hook_type.rs`.
 
 pub mod answer;
+#[cfg(feature = "declared")]
+pub mod binding;
+#[cfg(feature = "declared")]
+pub mod condition;
 pub mod context;
 #[cfg(feature = "declared")]
 pub mod declared;

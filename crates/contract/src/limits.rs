@@ -41,3 +41,23 @@ pub const LOG_TEXT_CHARACTERS_MAX: usize = 2_000;
 pub const TOKEN_LIFETIME_SECONDS_MIN: u32 = 300;
 /// Longest lifetime of a token that a hook may set, in seconds.
 pub const TOKEN_LIFETIME_SECONDS_MAX: u32 = 86_400;
+/// Hooks at one place of the configuration, in order.
+pub const BINDINGS_MAX: usize = 20;
+/// How deep `all`, `any` and `not` of a condition may be nested.
+pub const CONDITION_DEPTH_MAX: usize = 4;
+/// Tests and combinations of one condition, all together.
+pub const CONDITION_NODES_MAX: usize = 64;
+/// Bytes of a condition, written as JSON.
+pub const CONDITION_BYTES_MAX: usize = 16_384;
+/// Bytes of each text of a condition: a pointer, a text in a value, the name of a member in it.
+pub const CONDITION_TEXT_BYTES_MAX: usize = 1_024;
+/// Values of one `in`.
+pub const CONDITION_CHOICES_MAX: usize = 100;
+/// Tests of one condition that are `matches`: each keeps a compiled expression.
+pub const CONDITION_PATTERNS_MAX: usize = 8;
+/// Characters of a regular expression.
+pub const PATTERN_CHARACTERS_MAX: usize = 256;
+/// Bytes of memory of a compiled regular expression.
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 65_536;
+/// Bytes of a text that a regular expression looks at; it matches no longer one.
+pub const PATTERN_INPUT_BYTES_MAX: usize = 4_096;
