@@ -90,6 +90,10 @@ pub struct Resumption {
     pub outcome: Outcome,
     /// What the flow does next, according to the failure policy.
     pub decision: Decision,
+    /// The `eventId` of the invocation.
+    pub event_id: EventId,
+    /// Where the time went.
+    pub timings: Timings,
 }
 
 /// A test call.
@@ -201,7 +205,7 @@ impl ReadyHook {
     }
 
     /// The hook's name, shared.
-    pub(crate) fn name(&self) -> Arc<str> {
+    pub fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
     }
 
@@ -236,7 +240,7 @@ impl ReadyHook {
     }
 
     /// The whole budget: the timeout of one attempt times the attempts that are allowed.
-    fn budget(&self) -> Duration {
+    pub fn budget(&self) -> Duration {
         self.timeout() * self.attempts_max()
     }
 
@@ -309,7 +313,7 @@ impl Engine {
                 record.admitted(underway);
                 waited_for
             }
-            Err(reason) => return resume(point, hook, subject, record, Outcome::Skipped(reason)).0,
+            Err(reason) => return resume(point, hook, subject, record, event_id, Outcome::Skipped(reason)),
         };
         let body = {
             let data = point.data(context, subject);
@@ -348,7 +352,7 @@ impl Engine {
         });
         let secrets = exchanged.secrets.as_ref();
         let outcome = apply(point, subject, exchanged.outcome, secrets);
-        let (resumption, timings) = resume(point, hook, subject, record, outcome);
+        let resumption = resume(point, hook, subject, record, event_id, outcome);
         if let (Some(witness), Some(mut sent), Some(mut body)) = (&self.witness, exchanged.sent, shown) {
             let mut data_after = serde_json::to_value(point.data(context, subject)).unwrap_or_default();
             if let Some(secrets) = secrets {
@@ -357,14 +361,14 @@ impl Engine {
                 secrets.mask_json(&mut data_after);
             }
             witness.witness(Witnessed {
-                event_id,
+                event_id: resumption.event_id.clone(),
                 sent,
                 body,
                 answer: exchanged.raw,
                 data_after,
                 outcome: resumption.outcome.clone(),
                 notices: notices.unwrap_or_default(),
-                timings,
+                timings: resumption.timings,
             });
         }
         resumption
@@ -416,16 +420,18 @@ impl Engine {
 
     /// Records that an association names the hook `id`, which does not exist: the flow continues without it
     /// (`open-questions.md` B13), and the log gets an event.
-    pub fn pass_over<P: ExtensionPoint>(&self, point: &P, id: &HookId, origin: Arc<Origin>) {
+    pub fn pass_over<P: ExtensionPoint>(&self, point: &P, id: &HookId, origin: Arc<Origin>) -> Resumption {
+        let event_id = self.event_ids.next();
+        let outcome = Outcome::Skipped(SkipReason::Missing);
         self.recorder.record(InvocationRecord {
             origin,
             purpose: Purpose::Flow,
             hook_id: id.clone(),
             hook_name: Arc::from(""),
             hook_type: point.description().event_type.clone(),
-            event_id: self.event_ids.next(),
+            event_id: event_id.clone(),
             at: self.clock.now(),
-            outcome: Outcome::Skipped(SkipReason::Missing),
+            outcome: outcome.clone(),
             answered: false,
             debug_context: None,
             notices: Vec::new(),
@@ -435,6 +441,7 @@ impl Engine {
             attempts: Vec::new(),
             timings: Timings::default(),
         });
+        Resumption { outcome, decision: Decision::Continue, event_id, timings: Timings::default() }
     }
 
     /// Invocations that are waiting for their services now.
@@ -610,13 +617,14 @@ fn resume<P: ExtensionPoint>(
     hook: &ReadyHook,
     subject: &mut P::Subject,
     mut record: OpenRecord<'_>,
+    event_id: EventId,
     outcome: Outcome,
-) -> (Resumption, Timings) {
+) -> Resumption {
     let fallback = hook.fall_back(point, subject, &outcome);
     record.fallback(fallback);
     let fell_back = fallback == Some(FallbackUse::Applied);
     let decision =
         decide(point.description(), &hook.hook.policy.failure, (fell_back, point.falls_back(subject)), &outcome);
     let (outcome, timings) = record.close(outcome);
-    (Resumption { outcome, decision }, timings)
+    Resumption { outcome, decision, event_id, timings }
 }

@@ -86,7 +86,7 @@ impl Rig {
     /// An invocation whose document is as large as its `source`.
     pub(crate) async fn invoke_with(&self, source: &str, deadline: Option<Deadline>) -> Resumed {
         let mut subject = 1;
-        let Resumption { outcome, decision } = self
+        let Resumption { outcome, decision, .. } = self
             .engine
             .invoke(Invocation {
                 point: &Numbers(self.hook_type),
