@@ -1,11 +1,11 @@
 //! Associations: the members of the configuration that name an inline hook, one line of [`ASSOCIATIONS`] each.
 //!
 //! A flow that has a hook of its own in the configuration (a SAML app, a profile enrollment policy, an app that imports
-//! users) adds a line: where the hook is named, which types it may have, and what becomes of the association when the
-//! hook is deactivated or deleted. The operations on hooks and the operations that put the member ask the table; they
-//! know no kind by name.
+//! users) adds a line: where the hook is named, and what becomes of the association when the hook is deactivated or deleted.
+//! The operations on hooks ask the table; they know no kind by name. The operations that put the member ask
+//! [`hook_of_type`] for the hook.
 
-use tenterhook_contract::{BuiltInType, Timestamp, hook::InlineHook, id::HookId};
+use tenterhook_contract::{HookTypeName, Timestamp, hook::InlineHook, id::HookId};
 use tenterhook_model::{Configuration, ConfigurationObject, PolicyRule};
 use tenterhook_platform::{OrgSnapshot, Platform};
 
@@ -40,8 +40,6 @@ pub struct Association {
     pub kind: &'static str,
     /// The member with the hook's id, as the causes of a refusal name it.
     pub member: &'static str,
-    /// The types that the hook may have.
-    pub hook_types: &'static [BuiltInType],
     /// What deactivating the hook does.
     pub on_deactivate: OnDeactivate,
     /// What deleting the hook does.
@@ -59,7 +57,6 @@ pub const ASSOCIATIONS: &[Association] = &[TOKEN_RULE];
 pub const TOKEN_RULE: Association = Association {
     kind: "access policy rule",
     member: "actions.token.inlineHook.id",
-    hook_types: &[BuiltInType::Token],
     on_deactivate: OnDeactivate::RunsWithout,
     on_delete: OnDelete::Cleared,
     cleared: |configuration, hook, now| {
@@ -74,19 +71,20 @@ pub const TOKEN_RULE: Association = Association {
     },
 };
 
-impl Association {
-    /// The hook that a body names here.
-    ///
-    /// # Errors
-    /// Why it cannot be named, for a cause of [`Self::member`].
-    pub(crate) fn hook<'a>(&self, org: &'a OrgSnapshot, id: Option<&HookId>) -> Result<&'a InlineHook, String> {
-        let hook = id.and_then(|id| org.configuration.hooks.get(id)).ok_or("There is no inline hook with this id")?;
-        if self.hook_types.iter().any(|built_in| hook.hook_type == *built_in.name()) {
-            return Ok(hook);
-        }
-        let types: Vec<_> = self.hook_types.iter().map(|hook_type| hook_type.as_str()).collect();
-        Err(format!("The inline hook is not of the type {}", types.join(" or ")))
+/// The hook that a body names where hooks of `hook_type` are put.
+///
+/// # Errors
+/// Why it cannot be named, for a cause of the member.
+pub(crate) fn hook_of_type<'a>(
+    org: &'a OrgSnapshot,
+    hook_type: &HookTypeName,
+    id: Option<&HookId>,
+) -> Result<&'a InlineHook, String> {
+    let hook = id.and_then(|id| org.configuration.hooks.get(id)).ok_or("There is no inline hook with this id")?;
+    if hook.hook_type == *hook_type {
+        return Ok(hook);
     }
+    Err(format!("The inline hook is not of the type {hook_type}"))
 }
 
 /// Whether nothing of the org keeps a hook from being deactivated.

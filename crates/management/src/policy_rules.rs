@@ -1,7 +1,7 @@
 //! Rules of access policies.
 
 use tenterhook_contract::{
-    Timestamp,
+    BuiltInType, Timestamp,
     id::{GroupId, HookId, UserId},
     problem::shown,
 };
@@ -11,7 +11,7 @@ use tenterhook_platform::{OrgSnapshot, Platform};
 use crate::{
     access_policies,
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
-    associations::TOKEN_RULE,
+    associations::{TOKEN_RULE, hook_of_type},
     authorization_servers::find_below_server,
     priority::{Prioritised, behind_all, put_at_its_priority, read_priority},
     provision::rule_of,
@@ -290,7 +290,7 @@ fn read_hook(
         Given::Is(id) => id.value().and_then(|id| id.parse::<HookId>().ok()),
         Given::Wrong => None,
     };
-    match TOKEN_RULE.hook(org, id.as_ref()) {
+    match hook_of_type(org, BuiltInType::Token.name(), id.as_ref()) {
         Ok(hook) if org.is_secured_by(hook, &rule.authorization_server_id) => causes.add(
             TOKEN_RULE.member,
             "The channel of the inline hook gets its access tokens from this authorization server, whose tokens would \
