@@ -29,7 +29,7 @@ pub use imported_password::{Digest, ImportedHash, Prf, Scheme};
 pub use metrics::ProcessFigures;
 pub use network::{Network, WiderNetwork};
 pub use orgs::{ORGS_LOADED_MAX, is_host_of};
-pub use pause::{Pause, Resumed};
+pub use pause::{HookRun, Pause, Paused, Resumed, Run};
 pub use platform::{ChangeError, FollowSettings, OrgError, Parts, Platform, Settings};
 pub use recording::SystemLogRecorder;
 pub use snapshot::{DEFAULT_SERVER, OrgSnapshot, issuer};

@@ -1,13 +1,18 @@
-//! The one way from a flow to the engine: a flow pauses at an extension point and gets the decision how to continue.
+//! The one way from a flow to the engine: a flow pauses at an extension point, its hooks are invoked one after the other,
+//! and the flow gets the decision how to continue.
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tenterhook_contract::{
     ExtensionPoint,
     answer::ServiceError,
+    binding::HookBinding,
+    condition::Unmet,
+    hook::HookStatus,
     id::{AuthorizationServerId, HookId},
 };
-use tenterhook_engine::{CallFailure, Decision, FailureCode, Invocation, Origin, Outcome};
+use tenterhook_engine::{CallFailure, Deadline, Decision, FailureCode, Invocation, Origin, Outcome, Resumption};
 
 use crate::{OrgSnapshot, Platform};
 
@@ -17,8 +22,8 @@ pub struct Pause<'a, P: ExtensionPoint> {
     pub point: &'a P,
     /// The flow's org.
     pub org: &'a OrgSnapshot,
-    /// The hook that the association names; no hook without one.
-    pub hook: Option<&'a HookId>,
+    /// The hooks that the place names, in the order in which they run.
+    pub hooks: &'a [HookBinding],
     /// The authorization server that cannot issue tokens during the pause. A channel that needs a token from it would
     /// wait for itself.
     pub issuer: Option<&'a AuthorizationServerId>,
@@ -26,6 +31,9 @@ pub struct Pause<'a, P: ExtensionPoint> {
     pub source: &'a str,
     /// The state that commands may change.
     pub subject: &'a mut P::Subject,
+    /// When all of it must have ended. Without one, each hook has its own budget, and several of them together have the
+    /// longest of theirs.
+    pub deadline: Option<Deadline>,
 }
 
 /// How a flow continues after its pause; the failure policy is already applied.
@@ -33,8 +41,8 @@ pub struct Pause<'a, P: ExtensionPoint> {
 pub enum Resumed {
     /// The flow continues with the subject as it is now.
     On {
-        /// The stable code of the reason why there was no usable answer; `None` when there was one, or when there is no
-        /// hook.
+        /// The stable code of the reason why the first hook without a usable answer has none; `None` when each had one, or
+        /// when there is no hook.
         missed: Option<String>,
     },
     /// The built-in provider does the work.
@@ -47,32 +55,174 @@ pub enum Resumed {
     TurnedAway,
 }
 
+/// How a flow continues after its pause, and what each hook had to do with it.
+#[derive(Debug)]
+pub struct Paused {
+    /// How the flow continues.
+    pub resumed: Resumed,
+    /// One for each hook of the pause, in its order.
+    pub hooks: Vec<HookRun>,
+}
+
+/// What became of one hook of a pause.
+#[derive(Debug)]
+pub struct HookRun {
+    /// The hook.
+    pub hook: HookId,
+    /// Its name; empty when there is no hook with this id.
+    pub name: Arc<str>,
+    /// What became of it.
+    pub run: Run,
+}
+
+/// Whether a hook was called, or why not.
+#[derive(Debug)]
+pub enum Run {
+    /// Its place says that it is not enabled.
+    Disabled,
+    /// Its condition does not hold.
+    Unmet(Unmet),
+    /// A hook before it ended the flow.
+    NotReached,
+    /// The engine was asked; what it returned. A hook that is INACTIVE or does not exist is skipped there.
+    Called(Resumption),
+}
+
 impl Platform {
-    /// Pauses a flow at its extension point: invokes the associated hook, if there is one, and returns how the flow
-    /// continues. The subject is changed completely or not at all. `asked` is called only when there is a hook; it
-    /// returns the origin of the invocation and the context for the service.
+    /// Pauses a flow at its extension point: invokes the hooks of the place one after the other, and returns how the flow
+    /// continues.
+    ///
+    /// A hook that is not enabled, or whose condition does not hold for the subject as it is then, is not called. Each hook
+    /// gets the subject as the one before left it. All have one deadline, and a decision other than
+    /// [`Decision::Continue`] ends the pause. Where the flow ends, the subject is as it was submitted; else it has the
+    /// commands of every answer, each answer completely or not at all.
+    ///
+    /// `asked` is called only when a hook is enabled; it returns the origin of the invocations and the context for the
+    /// services.
     pub async fn pause<P: ExtensionPoint>(
         &self,
         pause: Pause<'_, P>,
         asked: impl FnOnce() -> (Origin, P::Context),
     ) -> Resumed {
-        let Pause { point, org, hook: association, issuer, source, subject } = pause;
-        let Some(id) = association else { return Resumed::On { missed: None } };
+        self.run(pause, asked, None).await
+    }
+
+    /// Like [`pause`](Self::pause), and tells what became of each hook.
+    pub async fn pause_explained<P: ExtensionPoint>(
+        &self,
+        pause: Pause<'_, P>,
+        asked: impl FnOnce() -> (Origin, P::Context),
+    ) -> Paused {
+        let mut hooks = Vec::with_capacity(pause.hooks.len());
+        let resumed = self.run(pause, asked, Some(&mut hooks)).await;
+        Paused { resumed, hooks }
+    }
+
+    async fn run<P: ExtensionPoint>(
+        &self,
+        pause: Pause<'_, P>,
+        asked: impl FnOnce() -> (Origin, P::Context),
+        told: Option<&mut Vec<HookRun>>,
+    ) -> Resumed {
+        let Pause { point, org, hooks, issuer, source, subject, deadline } = pause;
+        let mut report = Report { org, told };
+        let enabled = hooks.iter().filter(|binding| binding.enabled).count();
+        if enabled == 0 {
+            for binding in hooks {
+                report.tell(binding, || Run::Disabled);
+            }
+            return Resumed::On { missed: None };
+        }
         let (origin, context) = asked();
         let origin = Arc::new(origin);
-        let Some(hook) = org.hook(id) else {
-            self.engine().pass_over(point, id, origin);
-            return Resumed::On { missed: None };
-        };
-        // The association may be older than the hook's channel. Then the call fails at once instead of waiting for
-        // itself.
-        let waits_for_itself = issuer.is_some_and(|issuer| org.is_secured_by(&hook.hook, issuer));
-        let cut_off = waits_for_itself.then(|| hook.refusing(loop_failure()));
-        let hook = cut_off.as_ref().unwrap_or(hook);
-        let invocation = Invocation { point, hook, origin, source, context: &context, subject, deadline: None };
-        let resumption = self.engine().invoke(invocation).await;
-        resumed(resumption.decision, resumption.outcome)
+        let several = enabled > 1;
+        let deadline = deadline.or_else(|| if several { longest_budget(org, hooks) } else { None });
+        // One hook changes the subject completely or not at all by itself.
+        let submitted = several.then(|| subject.clone());
+        // What conditions look at, until a hook may have changed it.
+        let mut data: Option<Value> = None;
+        let mut missed = None;
+        let mut rest = hooks.iter();
+        while let Some(binding) = rest.next() {
+            if !binding.enabled {
+                report.tell(binding, || Run::Disabled);
+                continue;
+            }
+            if let Some(condition) = &binding.when {
+                let data = data.get_or_insert_with(|| point.submitted_data(&context, subject));
+                if let Some(unmet) = condition.why_not(data) {
+                    report.tell(binding, || Run::Unmet(unmet));
+                    continue;
+                }
+            }
+            let resumption = match org.hook(&binding.hook) {
+                None => self.engine().pass_over(point, &binding.hook, Arc::clone(&origin)),
+                Some(hook) => {
+                    // The association may be older than the hook's channel. Then the call fails at once instead of
+                    // waiting for itself.
+                    let waits_for_itself = issuer.is_some_and(|issuer| org.is_secured_by(&hook.hook, issuer));
+                    let cut_off = waits_for_itself.then(|| hook.refusing(loop_failure()));
+                    let hook = cut_off.as_ref().unwrap_or(hook);
+                    let (origin, context) = (Arc::clone(&origin), &context);
+                    let subject = &mut *subject;
+                    data = None;
+                    self.engine().invoke(Invocation { point, hook, origin, source, context, subject, deadline }).await
+                }
+            };
+            let resumed = report.called(binding, resumption);
+            match resumed {
+                Resumed::On { missed: why } => missed = missed.or(why),
+                ended => {
+                    for binding in rest {
+                        report.tell(binding, || not_reached(binding));
+                    }
+                    if let (Resumed::Refused(_) | Resumed::Stopped | Resumed::TurnedAway, Some(submitted)) =
+                        (&ended, submitted)
+                    {
+                        *subject = submitted;
+                    }
+                    return ended;
+                }
+            }
+        }
+        Resumed::On { missed }
     }
+}
+
+/// Where a pause notes what became of its hooks, if its caller wants to know.
+struct Report<'a> {
+    org: &'a OrgSnapshot,
+    told: Option<&'a mut Vec<HookRun>>,
+}
+
+impl Report<'_> {
+    fn tell(&mut self, binding: &HookBinding, run: impl FnOnce() -> Run) {
+        if let Some(told) = &mut self.told {
+            let name = self.org.hook(&binding.hook).map_or_else(|| Arc::from(""), |hook| hook.name());
+            told.push(HookRun { hook: binding.hook.clone(), name, run: run() });
+        }
+    }
+
+    fn called(&mut self, binding: &HookBinding, resumption: Resumption) -> Resumed {
+        if self.told.is_none() {
+            return resumed(resumption.decision, resumption.outcome);
+        }
+        let resumed = resumed(resumption.decision, resumption.outcome.clone());
+        self.tell(binding, || Run::Called(resumption));
+        resumed
+    }
+}
+
+fn not_reached(binding: &HookBinding) -> Run {
+    if binding.enabled { Run::NotReached } else { Run::Disabled }
+}
+
+/// The longest budget of the hooks that may be called, from now.
+fn longest_budget(org: &OrgSnapshot, hooks: &[HookBinding]) -> Option<Deadline> {
+    let enabled = hooks.iter().filter(|binding| binding.enabled);
+    let ready = enabled.filter_map(|binding| org.hook(&binding.hook));
+    let active = ready.filter(|hook| hook.hook.status == HookStatus::Active);
+    active.map(|hook| hook.budget()).max().map(Deadline::after)
 }
 
 fn resumed(decision: Decision, outcome: Outcome) -> Resumed {

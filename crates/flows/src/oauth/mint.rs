@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
+    binding::HookBinding,
     context::{IdentityProviderContext, SessionContext},
     id::{RefreshTokenId, SessionId},
     plain_json,
@@ -120,13 +121,15 @@ pub(crate) fn thaw(frozen: &Secret) -> Result<(TokenSubject, Option<Timestamp>),
 pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
     let mut subject = subject_of(platform, minting);
     let source = minting.caller.source();
+    let hook = minting.rule.inline_hook.clone().map(HookBinding::always);
     let pause = Pause {
         point: &Token,
         org: minting.org,
-        hook: minting.rule.inline_hook.as_ref(),
+        hooks: hook.as_slice(),
         issuer: Some(&minting.server.id),
         source: &source,
         subject: &mut subject,
+        deadline: None,
     };
     let error = match platform.pause(pause, || (origin(minting), token_request(minting))).await {
         Resumed::On { missed } => {

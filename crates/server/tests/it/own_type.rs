@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     Description, EmptyAnswer, ErrorDefault, ExtensionPoint, FailureDefault, HookKind, HookTypes, PerOrg, Retry,
     answer::{Answer, ErrorCause, Operand, unknown_command},
+    binding::HookBinding,
     description::{CommandRule, Names, Shape},
     hook_kind::{Rehearsal, Rehearse, rehearse},
     id::{HookId, OrgId},
@@ -168,7 +169,9 @@ fn origin(org_id: &OrgId) -> Origin {
 async fn pause(world: &World, hook: &HookId) -> (Resumed, Limit) {
     let (point, mut limit) = (OrderApproval::new(), 100);
     let org = world.platform.org_by_host(None).unwrap();
-    let pause = Pause { point: &point, org: &org, hook: Some(hook), issuer: None, source: "x", subject: &mut limit };
+    let hooks = &[HookBinding::always(hook.clone())];
+    let subject = &mut limit;
+    let pause = Pause { point: &point, org: &org, hooks, issuer: None, source: "x", subject, deadline: None };
     let resumed = world.platform.pause(pause, || (origin(&org.org.id), "4000123412341234")).await;
     (resumed, limit)
 }
