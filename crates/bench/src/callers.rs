@@ -292,7 +292,7 @@ impl EngineCaller {
         };
         let limits = everywhere(OPEN_IN_FLIGHT_MAX);
         Ok(Self {
-            engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), limits),
+            engine: Engine::builder().recorder(recorder).limits(limits).build(),
             hook: ready_hook(target, extra, Duration::from_secs(3), Some(u32::MAX))?,
             origin: origin(),
             context: subject::context(),
@@ -415,8 +415,7 @@ pub(crate) fn ready_hook_on(
     bulkhead: Option<u32>,
 ) -> Result<ReadyHook, Error> {
     let hook = inline_hook(target, extra, timeout, bulkhead)?;
-    let endpoint = transport.endpoint(&hook, None);
-    Ok(ReadyHook::new(hook, BuiltInType::Token.kind().clone(), endpoint))
+    Ok(ReadyHook::over(transport, hook, BuiltInType::Token.kind().clone()))
 }
 
 /// The registration of a hook on the benchmark's service.

@@ -9,8 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use tenterhook_contract::token::TokenSubject;
-use tenterhook_engine::{Engine, Limits, Outcome, ReadyHook, SystemClock};
-use tenterhook_platform::entropy::SystemEntropy;
+use tenterhook_engine::{Engine, Outcome, ReadyHook};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
@@ -137,7 +136,7 @@ impl Rig {
         let hook = |path| callers::ready_hook_on(&transport, &target(path), Extra::None, Duration::from_secs(3), None);
         let recorder = Arc::new(InMemory::default());
         Ok(Self {
-            engine: Engine::new(recorder, Arc::new(SystemClock), Arc::new(SystemEntropy), Limits::default()),
+            engine: Engine::builder().recorder(recorder).build(),
             hooks: [hook("/hook")?, hook("/hook")?, hook("/hook")?, hook("/hang")?, hook("/fail")?],
             origin: callers::origin(),
             context: subject::context(),

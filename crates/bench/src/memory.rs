@@ -9,8 +9,7 @@ use clap::{Args, ValueEnum};
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tenterhook_contract::token::TokenSubject;
-use tenterhook_engine::{Engine, InvocationRecord, Recorder, SystemClock};
-use tenterhook_platform::entropy::SystemEntropy;
+use tenterhook_engine::{Engine, InvocationRecord, Recorder};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -168,7 +167,7 @@ fn pause_flow(options: WorkerOptions, paused: &mut JoinSet<()>) {
 
 fn pause_engine(options: WorkerOptions, paused: &mut JoinSet<()>) -> Result<(), Error> {
     let limits = callers::everywhere(options.paused);
-    let engine = Engine::new(Arc::new(Nothing), Arc::new(SystemClock), Arc::new(SystemEntropy), limits);
+    let engine = Engine::builder().recorder(Arc::new(Nothing)).limits(limits).build();
     let target =
         Target { port: options.port, wire: service::Wire::Plain, authority: PathBuf::new(), path: "/hook".to_owned() };
     let transport = callers::transport(&target, options.http2)?;

@@ -14,9 +14,7 @@ use std::{
 
 use clap::Args;
 use tenterhook_contract::{BuiltInType, hook::BreakerMode, id::OrgId};
-use tenterhook_engine::{
-    BoxFuture, Engine, InvocationRecord, Limits, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
-};
+use tenterhook_engine::{BoxFuture, Engine, InvocationRecord, Outcome, ReadyHook, Recorder, Transport as _};
 use tenterhook_platform::{SystemLogRecorder, entropy::SystemEntropy};
 use tokio::{runtime::Runtime, time::Instant};
 
@@ -122,7 +120,7 @@ async fn soak(options: &Options, services: &[(Service, Extra)]) -> Result<(), Er
     let database = Database::open().await?;
     let inner = SystemLogRecorder::new(database.log.clone(), Arc::new(SystemEntropy));
     let recorder = Arc::new(Counted { inner, records: AtomicU64::new(0) });
-    let engine = Engine::new(recorder.clone(), Arc::new(SystemClock), Arc::new(SystemEntropy), Limits::default());
+    let engine = Engine::builder().recorder(recorder.clone()).build();
     let (engine, counts) = (Arc::new(engine), Arc::new(Counts::default()));
     let length = Duration::from_secs_f64(options.minutes * 60.0);
     let (began, until) = (Instant::now(), Instant::now() + length);
@@ -133,8 +131,7 @@ async fn soak(options: &Options, services: &[(Service, Extra)]) -> Result<(), Er
         if !options.breakers {
             hook.policy.breaker.mode = BreakerMode::Off;
         }
-        let hook =
-            Arc::new(ReadyHook::new(hook.clone(), BuiltInType::Token.kind().clone(), transport.endpoint(&hook, None)));
+        let hook = Arc::new(ReadyHook::over(&transport, hook.clone(), BuiltInType::Token.kind().clone()));
         for number in 0..CALLERS {
             tasks.spawn(keep_calling(Arc::clone(&engine), Arc::clone(&hook), Arc::clone(&counts), until, number));
         }

@@ -11,15 +11,16 @@ use tenterhook_contract::{
     answer::Answer,
     envelope::Envelope,
     hook::{FailurePolicy, HookStatus, InlineHook},
-    id::{EventId, HookId, OrgId},
+    id::{EventId, HookId, OrgId, RequestId},
     problem::{Problem, bounded},
 };
 use tokio::time::Instant;
 
 use crate::{
-    AttemptRecord, Bound, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint, Entropy,
-    Exchange, FailureCode, FallbackUse, InvocationRecord, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose,
-    RawAnswer, Recorder, Refusing, Sent, SkipReason, Timings, Witness, Witnessed,
+    AttemptRecord, Bound, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint,
+    EngineBuilder, Entropy, Exchange, FailureCode, FallbackUse, InvocationRecord, Limits, Origin, Outcome,
+    PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing, Sent, SkipReason, Timings, Transport, Witness,
+    Witnessed,
     admission::{Admission, Bulkheads},
     breaker::Breaker,
     event_ids::EventIds,
@@ -163,6 +164,16 @@ impl ReadyHook {
         }
     }
 
+    /// Makes `hook`, whose type is `kind`, ready to be called through `transport`: for a hook whose channel names no hook key,
+    /// such as each of [`InlineHook::http`].
+    ///
+    /// A hook that cannot be called (a URI that does not parse, an address that is refused) is made ready too: its invocations
+    /// fail with the reason.
+    pub fn over(transport: &dyn Transport, hook: InlineHook, kind: Arc<dyn HookKind>) -> Self {
+        let endpoint = transport.endpoint(&hook, None);
+        Self::new(hook, kind, endpoint)
+    }
+
     /// The same hook in an org with a bound of its own on open calls, in place of [`Limits::in_flight_per_org`]. It shares
     /// the circuit breaker and the endpoint of this one; calls that are already open still count
     /// against the old bound.
@@ -276,16 +287,27 @@ impl ReadyHook {
 }
 
 impl Engine {
-    /// An engine on its ports.
-    pub fn new(recorder: Arc<dyn Recorder>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, limits: Limits) -> Self {
-        let event_ids = EventIds::new(Arc::clone(&entropy));
-        Self { recorder, clock, entropy, event_ids, bulkheads: Bulkheads::new(limits), witness: None }
+    /// An engine with defaults for everything: a [`TracingRecorder`](crate::TracingRecorder), the machine's clock and
+    /// randomness, [`Limits::default`].
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
     }
 
-    /// Shows every exchange to `witness`: for `tenterhook dev`, whose user wants to see everything.
-    #[must_use]
-    pub fn with_witness(self, witness: Arc<dyn Witness>) -> Self {
-        Self { witness: Some(witness), ..self }
+    pub(crate) fn of_parts(
+        (recorder, clock, entropy): (Arc<dyn Recorder>, Arc<dyn Clock>, Arc<dyn Entropy>),
+        limits: Limits,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> Self {
+        let event_ids = EventIds::new(Arc::clone(&entropy));
+        Self { recorder, clock, entropy, event_ids, bulkheads: Bulkheads::new(limits), witness }
+    }
+
+    /// The origin of an invocation that the program itself triggers: a request id of its own and nothing else. Set what is known
+    /// of the person behind it: `Origin { actor, ..engine.origin() }`.
+    pub fn origin(&self) -> Origin {
+        let mut drawn = [0; 16];
+        self.entropy.fill(&mut drawn);
+        Origin::of_program(RequestId::from_entropy(drawn))
     }
 
     /// Runs one invocation: always within its deadline, always exactly one outcome and one record, even when the

@@ -6,6 +6,7 @@
 mod admission;
 mod answered_sizes;
 mod breaker;
+mod builder;
 mod bulkhead;
 mod deadline;
 mod engine;
@@ -17,11 +18,13 @@ mod mask;
 mod policy;
 mod ports;
 mod record;
+mod tracing_recorder;
 mod underway;
 mod view;
 
 pub use admission::{Bound, Limits};
 pub use breaker::{BreakerChange, BreakerReport, BreakerState};
+pub use builder::EngineBuilder;
 pub use deadline::Deadline;
 pub use engine::{Engine, Invocation, ReadyHook, Resumption, TestCall, TestCallResult};
 pub use failure::{BreakerRelevance, CallFailure, EgressReason, FailureCode};
@@ -29,6 +32,7 @@ pub use judge::carries_answer;
 pub use policy::Decision;
 pub use ports::{
     BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder,
-    Refusing, Sent, SystemClock, Transport, Witness, Witnessed,
+    Refusing, Sent, SystemClock, SystemEntropy, Transport, Witness, Witnessed,
 };
 pub use record::{AttemptRecord, FallbackUse, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};
+pub use tracing_recorder::TracingRecorder;

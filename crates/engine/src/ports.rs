@@ -310,6 +310,21 @@ impl Clock for SystemClock {
     }
 }
 
+/// The operating system's random generator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::disallowed_methods, reason = "the one place that draws randomness")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no secret may be made; the generator does not fail once it is seeded"
+    )]
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the operating system's random generator works");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tenterhook_contract::{
     HookTypeName, Timestamp, TraceParent,
     answer::{Answer, Notice, ServiceError, render_debug_context},
-    context::RequestContext,
-    id::{EventId, HookId, OrgId},
+    context::{RequestContext, UrlValue},
+    id::{EventId, HookId, OrgId, RequestId},
     party::{Actor, Target},
     problem::{Change, Problem},
 };
@@ -42,6 +42,37 @@ pub struct Origin {
     pub session_id: Option<String>,
     /// Further targets of the log event: the user, the app, the policy rule.
     pub targets: Vec<Target>,
+}
+
+impl Origin {
+    /// The origin of an invocation that a program triggers without a request from outside: the lowest org id, for a program
+    /// without tenants, and an actor of the kind `SystemPrincipal`. `request_id` is sent to the service as
+    /// `X-Okta-Request-Id`.
+    pub fn of_program(request_id: RequestId) -> Self {
+        Self {
+            org_id: OrgId::from_parts(0, [0; 8]),
+            request: RequestContext {
+                id: request_id,
+                method: String::new(),
+                url: UrlValue { value: String::new() },
+                ip_address: String::new(),
+            },
+            trace_parent: None,
+            request_uri: String::new(),
+            proxies: Vec::new(),
+            user_agent: None,
+            client_id: None,
+            api_token_id: None,
+            actor: Actor {
+                id: String::new(),
+                kind: "SystemPrincipal".to_owned(),
+                alternate_id: None,
+                display_name: None,
+            },
+            session_id: None,
+            targets: Vec::new(),
+        }
+    }
 }
 
 /// Why the service was called.

@@ -1,24 +1,10 @@
-//! Randomness, and values drawn from it: ids, tokens that are shown once, their stored hashes.
+//! Values drawn from randomness: ids, tokens that are shown once, their stored hashes.
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tenterhook_contract::{Secret, Timestamp};
 use tenterhook_engine::Entropy;
-
-/// The provider's random generator.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemEntropy;
-
-impl Entropy for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "the one place that draws randomness for the flows")]
-    #[expect(
-        clippy::expect_used,
-        reason = "without randomness no secret may be made; the generator does not fail once seeded"
-    )]
-    fn fill(&self, bytes: &mut [u8]) {
-        rand::fill(bytes).expect("the random generator works");
-    }
-}
+pub use tenterhook_engine::SystemEntropy;
 
 /// `N` random bytes.
 pub fn random_bytes<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {

@@ -138,11 +138,12 @@ impl Platform {
         let metrics = Metrics::new(&store);
         let inner = SystemLogRecorder::new(log.clone(), Arc::clone(&entropy));
         let recorder = Arc::new(Counting { metrics: Arc::clone(&metrics), inner });
-        let engine = Engine::new(recorder, clock.clone(), entropy.clone(), settings.limits);
+        let engine =
+            Engine::builder().recorder(recorder).clock(clock.clone()).entropy(entropy.clone()).limits(settings.limits);
         let platform = Self {
             engine: match witness {
-                Some(witness) => engine.with_witness(witness),
-                None => engine,
+                Some(witness) => engine.witness(witness).build(),
+                None => engine.build(),
             },
             store,
             metrics,

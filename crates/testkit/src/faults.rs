@@ -8,7 +8,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{
     CallPhase, Clock, Decision, EgressReason, Endpoint, Engine, Entropy, FailureCode, Invocation, InvocationRecord,
-    Limits, Outcome, ReadyHook, Resumption,
+    Outcome, ReadyHook, Resumption,
 };
 
 use crate::{
@@ -417,7 +417,7 @@ impl<'a> Case<'a> {
         let hook = InlineHook { policy, ..hook(hook_type, &uri) };
         let endpoint = endpoint(&hook);
         let records = Arc::new(Records::default());
-        let engine = Engine::new(Arc::clone(&records) as _, clock, entropy, Limits::default());
+        let engine = Engine::builder().recorder(Arc::clone(&records) as _).clock(clock).entropy(entropy).build();
         let hook = ReadyHook::new(hook, hook_type.kind().clone(), endpoint);
         let case = Self { fault, hook_type, running, engine, hook, records, timeout };
         if matches!(fault.service, Faulty::Http { reused: true, .. }) {

@@ -143,6 +143,42 @@ pub enum ClientCredential {
 }
 
 impl InlineHook {
+    /// An ACTIVE hook of the type `hook_type` whose service is called at `uri` without authentication, with every setting at
+    /// its default: for a program that keeps its hooks itself. Its id is the lowest one and its dates are 1970: set them where
+    /// records must tell hooks apart by id.
+    ///
+    /// ```
+    /// use tenterhook_contract::{BuiltInType, Secret, hook::{HookPolicy, InlineHook}};
+    /// let hook = InlineHook::http("Claims", BuiltInType::Token.name(), "https://claims.example/hook")
+    ///     .with_secret_header("Authorization", Secret::new("Bearer s3cret"));
+    /// let patient = InlineHook { policy: HookPolicy { timeout_ms: 5_000, ..HookPolicy::default() }, ..hook };
+    /// assert_eq!((patient.name.as_str(), patient.policy.timeout_ms), ("Claims", 5_000));
+    /// ```
+    pub fn http(name: &str, hook_type: &HookTypeName, uri: &str) -> Self {
+        let unknown = Timestamp::from_micros(0);
+        Self {
+            id: HookId::from_parts(0, [0; 8]),
+            status: HookStatus::Active,
+            name: name.to_owned(),
+            hook_type: hook_type.clone(),
+            version: "1.0.0".to_owned(),
+            channel: Channel { uri: uri.to_owned(), headers: Vec::new(), authentication: ChannelAuthentication::None },
+            policy: HookPolicy::default(),
+            signing: Vec::new(),
+            tls: HookTls::default(),
+            created: unknown,
+            last_updated: unknown,
+        }
+    }
+
+    /// The same hook, whose service recognises the caller by this header: `value` is sent as it is. It replaces any other
+    /// authentication of the channel.
+    #[must_use]
+    pub fn with_secret_header(self, name: &str, value: Secret) -> Self {
+        let authentication = ChannelAuthentication::Header { key: name.to_owned(), value };
+        Self { channel: Channel { authentication, ..self.channel }, ..self }
+    }
+
     /// The hook key that its channel names.
     pub fn hook_key(&self) -> Option<&HookKeyId> {
         match &self.channel.authentication {

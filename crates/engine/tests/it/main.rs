@@ -1,5 +1,5 @@
 //! The life of an invocation, with a scripted transport.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
 mod answers;
 mod breaker;
@@ -8,3 +8,4 @@ mod invocation;
 mod masking;
 mod overflow;
 mod rig;
+mod tracing_recorder;

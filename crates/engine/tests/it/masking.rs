@@ -9,8 +9,8 @@ use tenterhook_contract::{
     hook::ChannelAuthentication,
 };
 use tenterhook_engine::{
-    BoxFuture, Call, CallPhase, Endpoint, Engine, Exchange, Invocation, Limits, Outcome, PhaseTimings, Purpose,
-    RawAnswer, ReadyHook, Sent, SystemClock, TestCall, Witness, Witnessed,
+    BoxFuture, Call, CallPhase, Endpoint, Engine, Exchange, Invocation, Outcome, PhaseTimings, Purpose, RawAnswer,
+    ReadyHook, Sent, TestCall, Witness, Witnessed,
 };
 
 use crate::rig::{Rig, SAME};
@@ -81,8 +81,7 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
     registered.channel.uri = format!("https://service.example/hook?code={PLAIN}");
     let hook = ReadyHook::new(registered, BuiltInType::Token.kind().clone(), Arc::new(Repeating));
     let (records, watching) = (Arc::new(Records::default()), Arc::new(Watching::default()));
-    let engine = Engine::new(records.clone(), Arc::new(SystemClock), Arc::new(SAME), Limits::default());
-    let engine = engine.with_witness(watching.clone());
+    let engine = Engine::builder().recorder(records.clone()).entropy(Arc::new(SAME)).witness(watching.clone()).build();
     let mut subject = 1;
     let resumption = engine.invoke(invocation(&hook, &mut subject)).await;
     assert!(matches!(resumption.outcome, Outcome::Invalid(_)), "the second command is no number");
@@ -121,8 +120,11 @@ async fn a_watcher_also_sees_the_request_of_a_service_that_does_not_answer() {
         ChannelAuthentication::Header { key: "Authorization".into(), value: Secret::new(SECRET) };
     let hook = ReadyHook::new(registered, BuiltInType::Token.kind().clone(), Arc::new(Silent));
     let watching = Arc::new(Watching::default());
-    let engine = Engine::new(Arc::new(Records::default()), Arc::new(SystemClock), Arc::new(SAME), Limits::default())
-        .with_witness(watching.clone());
+    let engine = Engine::builder()
+        .recorder(Arc::new(Records::default()))
+        .entropy(Arc::new(SAME))
+        .witness(watching.clone())
+        .build();
     let outcome = engine.invoke(invocation(&hook, &mut 1)).await.outcome;
     assert!(matches!(&outcome, Outcome::Failed(failure) if failure.code.is_timeout()), "{outcome:?}");
     let Some(witnessed) = watching.0.lock().unwrap().pop() else { panic!("nobody was shown the invocation") };

@@ -69,7 +69,12 @@ impl Rig {
         let hook = InlineHook { status, policy, ..hook(hook_type, "https://service.example/hook") };
         let endpoint = Scripted::new(steps);
         let records = Arc::new(Records::default());
-        let engine = Engine::new(records.clone(), Arc::new(StandingClock::default()), Arc::new(SAME), limits);
+        let engine = Engine::builder()
+            .recorder(records.clone())
+            .clock(Arc::new(StandingClock::default()))
+            .entropy(Arc::new(SAME))
+            .limits(limits)
+            .build();
         Self {
             engine,
             hook_type,
