@@ -32,6 +32,7 @@ pub mod pointer;
 pub mod preview;
 pub mod problem;
 pub mod profile;
+pub mod question;
 pub mod registration;
 pub mod saml;
 #[cfg(feature = "schema")]

@@ -61,3 +61,11 @@ pub const PATTERN_CHARACTERS_MAX: usize = 256;
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 65_536;
 /// Bytes of a text that a regular expression looks at; it matches no longer one.
 pub const PATTERN_INPUT_BYTES_MAX: usize = 4_096;
+/// Longest time for the answer to a host's question, in milliseconds.
+pub const HOST_DEADLINE_MS_MAX: u32 = 60_000;
+/// Questions of a host's batch.
+pub const HOST_BATCH_MAX: usize = 100;
+/// Characters of a text in a host's question: its actor's id, name and type, the ids of a request and of a hook.
+pub const HOST_TEXT_CHARACTERS_MAX: usize = 255;
+/// Characters of a document's `source` as a host gives it.
+pub const HOST_SOURCE_CHARACTERS_MAX: usize = 1_024;

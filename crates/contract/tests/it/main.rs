@@ -10,6 +10,7 @@ mod lenient;
 mod messages;
 mod password_import;
 mod properties;
+mod question;
 mod registration;
 mod request;
 mod saml;
