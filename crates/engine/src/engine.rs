@@ -27,7 +27,7 @@ use crate::{
     finder::Finder,
     judge::judge,
     mask::{CallSecrets, TokenFinder, of_channel, secretive},
-    policy::{decide, is_failure},
+    policy::{decide, decide_without_answer, is_failure},
     record::OpenRecord,
     underway::Underway,
 };
@@ -91,6 +91,8 @@ pub struct Resumption {
     pub outcome: Outcome,
     /// What the flow does next, according to the failure policy.
     pub decision: Decision,
+    /// The result of the hook's fallback commands, if they were to replace an answer.
+    pub fallback: Option<FallbackUse>,
     /// The `eventId` of the invocation.
     pub event_id: EventId,
     /// Where the time went.
@@ -262,19 +264,36 @@ impl ReadyHook {
         }
     }
 
-    /// Applies the fallback commands of the policy, if it has some and `outcome` is a technical failure. An `error` is
-    /// an answer, which fallback commands must not replace. They also must not state what only the service can know; a
-    /// hook stored before that rule may have such commands.
+    /// What a flow does that was turned away and cannot wait: what the failure policy says of a call without a usable
+    /// answer. Fallback commands, if the policy has some, are applied to `subject`.
+    pub fn without_answer<P: ExtensionPoint>(
+        &self,
+        point: &P,
+        subject: &mut P::Subject,
+    ) -> (Decision, Option<FallbackUse>) {
+        let fallback = self.apply_fallback(point, subject);
+        let applied = (fallback == Some(FallbackUse::Applied), point.falls_back(subject));
+        (decide_without_answer(point.description(), &self.hook.policy.failure, applied), fallback)
+    }
+
+    /// Applies the fallback commands of the policy, if `outcome` is a technical failure. An `error` is an answer, which
+    /// fallback commands must not replace.
     fn fall_back<P: ExtensionPoint>(
         &self,
         point: &P,
         subject: &mut P::Subject,
         outcome: &Outcome,
     ) -> Option<FallbackUse> {
-        let FailurePolicy::Fallback(fallback) = &self.hook.policy.failure else { return None };
         if !is_failure(point.description(), outcome) || matches!(outcome, Outcome::Refused(_)) {
             return None;
         }
+        self.apply_fallback(point, subject)
+    }
+
+    /// Applies the fallback commands of the policy, if it has some. They must not state what only the service can know; a
+    /// hook stored before that rule may have such commands.
+    fn apply_fallback<P: ExtensionPoint>(&self, point: &P, subject: &mut P::Subject) -> Option<FallbackUse> {
+        let FailurePolicy::Fallback(fallback) = &self.hook.policy.failure else { return None };
         let mut changed = subject.clone();
         let answer = self.fallback.get_or_init(|| fallback.answer(self.description()));
         let fits = point.interpret(&mut changed, answer.clone()).is_ok();
@@ -463,7 +482,7 @@ impl Engine {
             attempts: Vec::new(),
             timings: Timings::default(),
         });
-        Resumption { outcome, decision: Decision::Continue, event_id, timings: Timings::default() }
+        Resumption { outcome, decision: Decision::Continue, fallback: None, event_id, timings: Timings::default() }
     }
 
     /// Invocations that are waiting for their services now.
@@ -648,5 +667,5 @@ fn resume<P: ExtensionPoint>(
     let decision =
         decide(point.description(), &hook.hook.policy.failure, (fell_back, point.falls_back(subject)), &outcome);
     let (outcome, timings) = record.close(outcome);
-    Resumption { outcome, decision, event_id, timings }
+    Resumption { outcome, decision, fallback, event_id, timings }
 }

@@ -33,17 +33,9 @@ pub(crate) fn decide(
 ) -> Decision {
     match outcome {
         overflow if overflow.overflow().is_some() => Decision::TurnAway,
-        failure if is_failure(description, failure) => match policy {
-            FailurePolicy::Continue => Decision::Continue,
-            FailurePolicy::Stop => Decision::Stop,
-            FailurePolicy::Fallback(_) if fell_back && subject_falls_back => Decision::FallBack,
-            FailurePolicy::Fallback(_) if fell_back => Decision::Continue,
-            FailurePolicy::Default | FailurePolicy::Fallback(_) => match description.failure {
-                FailureDefault::Continue => Decision::Continue,
-                FailureDefault::Stop => Decision::Stop,
-                FailureDefault::FallBack => Decision::FallBack,
-            },
-        },
+        failure if is_failure(description, failure) => {
+            decide_without_answer(description, policy, (fell_back, subject_falls_back))
+        }
         Outcome::Refused(_) => match description.error {
             ErrorDefault::Continue => Decision::Continue,
             ErrorDefault::FallBack => Decision::FallBack,
@@ -52,6 +44,25 @@ pub(crate) fn decide(
         // With an inactive hook the flow runs as if it had no association.
         _ if subject_falls_back => Decision::FallBack,
         _ => Decision::Continue,
+    }
+}
+
+/// Decides what a flow does without a usable answer; the arguments are those of [`decide`].
+pub(crate) fn decide_without_answer(
+    description: &Description,
+    policy: &FailurePolicy,
+    (fell_back, subject_falls_back): (bool, bool),
+) -> Decision {
+    match policy {
+        FailurePolicy::Continue => Decision::Continue,
+        FailurePolicy::Stop => Decision::Stop,
+        FailurePolicy::Fallback(_) if fell_back && subject_falls_back => Decision::FallBack,
+        FailurePolicy::Fallback(_) if fell_back => Decision::Continue,
+        FailurePolicy::Default | FailurePolicy::Fallback(_) => match description.failure {
+            FailureDefault::Continue => Decision::Continue,
+            FailureDefault::Stop => Decision::Stop,
+            FailureDefault::FallBack => Decision::FallBack,
+        },
     }
 }
 
