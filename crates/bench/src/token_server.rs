@@ -117,6 +117,7 @@ impl World {
                 limits: everywhere(4_096),
                 missed_hook_claim: None,
                 refresh_grace_seconds: REFRESH_GRACE_SECONDS,
+                failure_pages: None,
                 follow: tenterhook_platform::FollowSettings::default(),
             },
             hook_types: HookTypes::built_in().clone(),

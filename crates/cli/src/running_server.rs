@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) transport: HttpTransport,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
     pub(crate) refresh_grace_seconds: u32,
+    /// Where `pages` has those about failure codes, if it has them.
+    pub(crate) failure_pages: Option<&'static str>,
     pub(crate) follow: FollowSettings,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) plain_http_to_loopback: bool,
@@ -95,6 +97,7 @@ impl RunningServer {
                 limits: plan.limits,
                 missed_hook_claim: plan.missed_hook_claim,
                 refresh_grace_seconds: plan.refresh_grace_seconds,
+                failure_pages: plan.failure_pages,
                 follow: plan.follow,
             },
             hook_types: HookTypes::built_in().clone(),

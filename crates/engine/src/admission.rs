@@ -215,6 +215,12 @@ impl Admission {
         }
     }
 
+    /// Whether a call that came now would get all its permits without waiting.
+    pub(crate) fn has_room(&self) -> bool {
+        let own = self.own.iter().flat_map(|(hook, host)| [hook, host]);
+        own.chain([&self.org, &self.process]).all(Bulkhead::has_room)
+    }
+
     /// Whether the hook's service does not answer, according to the results of its calls.
     pub(crate) fn service_is_silent(&self) -> bool {
         self.own.as_ref().is_some_and(|(hook, _)| hook.is_silent())
@@ -288,7 +294,10 @@ mod tests {
         );
         assert_eq!(deadline.remaining(), Duration::from_millis(250));
         assert!(bulkheads.of_test(&other, None).enter(&other, deadline).await.is_ok());
+        let has_room = |org| bulkheads.of_test(org, None).has_room();
+        assert!(!has_room(&full) && has_room(&other));
         drop(held);
+        assert!(has_room(&full));
         assert!(bulkheads.of_test(&full, None).enter(&full, deadline).await.is_ok());
     }
 

@@ -131,6 +131,13 @@ impl Bulkhead {
         self.permit(&mut self.state())
     }
 
+    /// Whether a permit is free now.
+    pub(crate) fn has_room(self: &Arc<Self>) -> bool {
+        let mut state = self.state();
+        self.forget_old_timeouts(&mut state);
+        state.has_room()
+    }
+
     fn permit(self: &Arc<Self>, state: &mut State) -> Option<Permit> {
         self.forget_old_timeouts(state);
         state.has_room().then(|| {

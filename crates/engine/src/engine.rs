@@ -485,6 +485,11 @@ impl Engine {
         Resumption { outcome, decision: Decision::Continue, fallback: None, event_id, timings: Timings::default() }
     }
 
+    /// Whether a call of `hook`, of this org, would get its permits at once if it came now.
+    pub fn has_capacity(&self, hook: &ReadyHook, org: &OrgId) -> bool {
+        hook.bulkheads(&self.bulkheads, org).has_room()
+    }
+
     /// Invocations that are waiting for their services now.
     pub fn in_flight(&self) -> usize {
         self.bulkheads.in_flight()

@@ -245,6 +245,20 @@ impl fmt::Display for FailureCode {
     }
 }
 
+/// The name of the documentation's page about the code of a failure: those of all statuses share one.
+///
+/// ```
+/// assert_eq!(tenterhook_engine::failure_page("STATUS_503"), "STATUS");
+/// assert_eq!(tenterhook_engine::failure_page("TIMEOUT_BODY"), "TIMEOUT_BODY");
+/// ```
+pub fn failure_page(code: &str) -> &str {
+    let of_kind = ["STATUS", "REDIRECT"].into_iter().find(|kind| {
+        let number = code.strip_prefix(kind).and_then(|rest| rest.strip_prefix('_'));
+        number.is_some_and(|number| number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    of_kind.unwrap_or(code)
+}
+
 impl CallFailure {
     /// A failure with its text.
     pub fn new(code: FailureCode, detail: impl Into<String>) -> Self {

@@ -27,7 +27,7 @@ pub use breaker::{BreakerChange, BreakerReport, BreakerState};
 pub use builder::EngineBuilder;
 pub use deadline::Deadline;
 pub use engine::{Engine, Invocation, ReadyHook, Resumption, TestCall, TestCallResult};
-pub use failure::{BreakerRelevance, CallFailure, EgressReason, FailureCode};
+pub use failure::{BreakerRelevance, CallFailure, EgressReason, FailureCode, failure_page};
 pub use judge::carries_answer;
 pub use policy::Decision;
 pub use ports::{

@@ -184,6 +184,18 @@ impl SkipReason {
             Self::NoTime => "NO_TIME",
         }
     }
+
+    /// Tells a person why.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Inactive => "The hook is inactive: the flow continued without it",
+            Self::Missing => "The hook does not exist: the flow continued without it",
+            Self::BreakerOpen => "The hook's circuit breaker is open after repeated failures",
+            Self::AtBound(bound) => bound.text(),
+            Self::Unresponsive => "The service answers no call, and its hook's bulkhead is full",
+            Self::NoTime => "The flow's deadline had passed",
+        }
+    }
 }
 
 /// The result of fallback commands.

@@ -62,6 +62,9 @@ pub struct Settings {
     pub missed_hook_claim: Option<Arc<str>>,
     /// Seconds in which a used refresh token may be used again, by a client that did not receive the answer.
     pub refresh_grace_seconds: u32,
+    /// The path below which the program serves the pages about failure codes, such as `/dev/failures/`; `None` where it
+    /// serves none.
+    pub failure_pages: Option<&'static str>,
     /// How many orgs are in memory, and how other nodes' changes reach this one.
     pub follow: FollowSettings,
 }

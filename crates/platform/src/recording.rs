@@ -128,17 +128,9 @@ fn verdict(outcome: &Outcome) -> Verdict<'_> {
         }
         Outcome::Failed(call) => failure(false, call.code.log_reason().into(), call.detail.as_str().into()),
         Outcome::Skipped(reason) => {
-            let text = match reason {
-                SkipReason::BreakerOpen => "The hook's circuit breaker is open after repeated failures",
-                SkipReason::AtBound(bound) => bound.text(),
-                SkipReason::Unresponsive => "The service answers no call, and its hook's bulkhead is full",
-                SkipReason::NoTime => "The flow's deadline had passed",
-                SkipReason::Inactive => "The hook is inactive: the flow continued without it",
-                SkipReason::Missing => "The hook does not exist: the flow continued without it",
-            };
             let passed_over = matches!(reason, SkipReason::Inactive | SkipReason::Missing);
             let result = if passed_over { LogResult::Skipped } else { LogResult::Failure };
-            Verdict { result, ..failure(false, reason.code().into(), text.into()) }
+            Verdict { result, ..failure(false, reason.code().into(), reason.text().into()) }
         }
     }
 }

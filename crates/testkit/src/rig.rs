@@ -94,6 +94,7 @@ pub fn parts(store: Store, transport: Arc<dyn Transport>, base_url: Arc<str>) ->
             limits: Limits::default(),
             missed_hook_claim: Some("x-hook-missed".into()),
             refresh_grace_seconds: 0,
+            failure_pages: None,
             follow: FollowSettings::default(),
         },
         hook_types: Arc::clone(HookTypes::built_in()),

@@ -59,6 +59,7 @@ pub(super) async fn platform(config: &StoreConfig, keys: &str, base_url: String)
             limits: everywhere(4_096),
             missed_hook_claim: None,
             refresh_grace_seconds: REFRESH_GRACE_SECONDS,
+            failure_pages: None,
             follow: tenterhook_platform::FollowSettings::default(),
         },
         hook_types: tenterhook_contract::HookTypes::built_in().clone(),

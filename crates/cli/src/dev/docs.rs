@@ -13,6 +13,8 @@ pub(super) struct Page {
 
 include!(concat!(env!("OUT_DIR"), "/docs.rs"));
 
+/// Where `tenterhook dev` serves the pages about failure codes.
+pub(super) const FAILURE_PAGES: &str = "/dev/failures/";
 /// The folder of the pages about failure codes.
 const FAILURES: &str = "failures/";
 
@@ -23,16 +25,12 @@ pub(super) fn page(name: &str) -> Option<&'static Page> {
 
 /// The page about a failure code: a status has the page of its kind.
 pub(super) fn of_code(code: &str) -> Option<&'static Page> {
-    let of_kind = ["STATUS", "REDIRECT"].into_iter().find(|kind| {
-        let number = code.strip_prefix(kind).and_then(|rest| rest.strip_prefix('_'));
-        number.is_some_and(|number| number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit()))
-    });
-    page(&format!("{FAILURES}{}", of_kind.unwrap_or(code)))
+    page(&format!("{FAILURES}{}", tenterhook_engine::failure_page(code)))
 }
 
 /// Where `tenterhook dev` serves the page about a failure code.
 pub(super) fn path_of_code(code: &str) -> String {
-    format!("/dev/failures/{code}")
+    format!("{FAILURE_PAGES}{code}")
 }
 
 /// The pages that are not about one failure code.

@@ -137,6 +137,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         master_key_file: None,
         missed_hook_claim: None,
         refresh_grace_seconds: REFRESH_GRACE_SECONDS,
+        failure_pages: Some(docs::FAILURE_PAGES),
         follow: tenterhook_platform::FollowSettings::default(),
         metrics_listen: None,
         transport: HttpTransport::new(
