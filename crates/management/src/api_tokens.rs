@@ -5,7 +5,7 @@ use tenterhook_contract::{
     id::{ApiTokenId, OrgId, UserId},
 };
 use tenterhook_engine::Entropy;
-use tenterhook_model::{ApiToken, LogEvent, Org};
+use tenterhook_model::{ApiToken, LogEvent, Org, TokenRole};
 use tenterhook_platform::{
     Platform,
     entropy::{id_parts, sha256_hex},
@@ -82,6 +82,7 @@ pub fn api_token(entropy: &dyn Entropy, now: Timestamp, org: &OrgId, name: &str,
         id: ApiTokenId::from_parts(unix_ms, random),
         org_id: org.clone(),
         name: name.to_owned(),
+        role: TokenRole::Administrator,
         token_sha256: sha256_hex(token.expose()),
         created: now,
         last_used: None,

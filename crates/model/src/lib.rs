@@ -28,7 +28,7 @@ mod user_status;
 use tenterhook_contract::Secret;
 
 pub use api_error::{ErrorBody, ErrorCode};
-pub use api_token::ApiToken;
+pub use api_token::{ApiToken, HOST_POINTS_MAX, TokenRole};
 pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget, KeyRotation, Scope, SigningKey};
 pub use claim_expression::{evaluate, is_expression, user_attribute};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};

@@ -5,7 +5,7 @@ use tenterhook_contract::{
     id::{ApiTokenId, OrgId},
 };
 
-use crate::ApiToken;
+use crate::{ApiToken, TokenRole};
 
 /// A token that manages orgs, but nothing in them. It belongs to no org.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ impl OperatorToken {
     /// The token as one of the default org, whose System Log records the actions of operators.
     pub fn presented_to(self, default_org: OrgId) -> ApiToken {
         let Self { id, name, token_sha256, created } = self;
-        ApiToken { id, org_id: default_org, name, token_sha256, created, last_used: None, expires: None }
+        let role = TokenRole::Administrator;
+        ApiToken { id, org_id: default_org, name, role, token_sha256, created, last_used: None, expires: None }
     }
 }

@@ -91,6 +91,7 @@ impl fmt::Debug for TokenUses {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use tenterhook_model::TokenRole;
     use tenterhook_store::{Keyring, StoreConfig};
 
     use super::*;
@@ -104,6 +105,7 @@ mod tests {
             id: ApiTokenId::from_parts(number, [0; 8]),
             org_id: OrgId::from_parts(1, [1; 8]),
             name: "t".to_owned(),
+            role: TokenRole::Administrator,
             token_sha256: format!("hash {number}"),
             created: at(0),
             last_used,

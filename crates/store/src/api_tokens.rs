@@ -2,15 +2,15 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, Select,
     sea_query::{Expr, Query, SimpleExpr},
 };
 use tenterhook_contract::{
     Timestamp,
     id::{ApiTokenId, OrgId},
 };
-use tenterhook_model::{ApiToken, ConfigurationVersion};
+use tenterhook_model::{ApiToken, ConfigurationVersion, TokenRole};
 
 use crate::{
     Store, StoreError,
@@ -18,52 +18,52 @@ use crate::{
     store::{duplicate, parse},
 };
 
+/// Before the hash in the key of a host's row.
+const HOST_KEY: &str = "HOST:";
+
 impl Store {
     /// Adds a management API token.
     pub async fn insert_api_token(&self, token: &ApiToken) -> Result<(), StoreError> {
+        let points = token.role.extension_points().map(serde_json::to_string).transpose();
+        let points = points.map_err(|error| StoreError::Database(error.to_string()))?;
         let row = api_token::ActiveModel {
             org_id: Set(token.org_id.to_string()),
-            token_sha256: Set(token.token_sha256.clone()),
+            token_sha256: Set(key_of(token)),
             id: Set(token.id.to_string()),
             name: Set(token.name.clone()),
             created_us: Set(token.created.as_micros()),
             last_used_us: Set(token.last_used.map(Timestamp::as_micros)),
             expires_us: Set(token.expires.map(Timestamp::as_micros)),
+            role: Set(token.role.name().to_owned()),
+            extension_points: Set(points),
         };
         let inserted = api_token::Entity::insert(row).exec_without_returning(&self.connections.writer).await;
         inserted.map(drop).map_err(duplicate("API token"))
     }
 
     /// The management API token with this hash, and the current version of the org's configuration, in one query: a caller whose next
-    /// request goes to another node must find there what it has just changed.
+    /// request goes to another node must find there what it has just changed. A token whose role cannot be read is not found.
     pub async fn api_token_and_version(
         &self,
         org: &OrgId,
         token_sha256: &str,
     ) -> Result<Option<(ApiToken, ConfigurationVersion)>, StoreError> {
-        let key = (org.to_string(), token_sha256.to_owned());
         let of_org = |column: org::Column| {
             let mut query = Query::select();
             query.column(column).from(org::Entity).and_where(org::Column::Id.eq(org.as_str()));
             SimpleExpr::SubQuery(None, Box::new(query.into()))
         };
-        let row = api_token::Entity::find_by_id(key)
-            .select_only()
-            .column(api_token::Column::Id)
-            .column(api_token::Column::Name)
-            .column(api_token::Column::CreatedUs)
-            .column(api_token::Column::LastUsedUs)
-            .column(api_token::Column::ExpiresUs)
+        let row = of_hash(org, token_sha256)
             .expr_as(of_org(org::Column::ConfigurationVersion), "number")
             .expr_as(of_org(org::Column::ConfigurationMark), "mark")
-            .into_tuple::<(String, String, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>)>()
+            .into_model::<TokenAndVersion>()
             .one(&self.connections.reader)
             .await?;
-        let Some((id, name, created_us, last_used_us, expires_us, number, mark)) = row else { return Ok(None) };
-        let (org_id, token_sha256) = (org.to_string(), token_sha256.to_owned());
-        let row = api_token::Model { org_id, token_sha256, id, name, created_us, last_used_us, expires_us };
+        let Some(TokenAndVersion { token, number, mark }) = row else { return Ok(None) };
+        let token = api_token_of(org, token)?;
+        let is_readable = !matches!(token.role, TokenRole::Unreadable { .. });
         let version = ConfigurationVersion { number: number.unwrap_or_default(), mark: mark.unwrap_or_default() };
-        Ok(Some((api_token_of(org, row)?, version)))
+        Ok(is_readable.then_some((token, version)))
     }
 
     /// The management API token with this hash.
@@ -149,7 +149,7 @@ impl Store {
         api_token::Entity::update_many()
             .col_expr(api_token::Column::LastUsedUs, Expr::value(now.as_micros()))
             .filter(api_token::Column::OrgId.eq(token.org_id.as_str()))
-            .filter(api_token::Column::TokenSha256.eq(token.token_sha256.as_str()))
+            .filter(api_token::Column::TokenSha256.eq(key_of(token)))
             .filter(unknown_or_older)
             .exec(&self.connections.writer)
             .await?;
@@ -157,12 +157,49 @@ impl Store {
     }
 }
 
+/// The key of a token's row: its hash. That of a host has its role before it, because nodes of versions that know no roles look
+/// a token up by its hash alone, and would take it for an administrator's.
+fn key_of(token: &ApiToken) -> String {
+    match token.role {
+        TokenRole::Administrator => token.token_sha256.clone(),
+        TokenRole::Host { .. } | TokenRole::Unreadable { .. } => key_of_host(&token.token_sha256),
+    }
+}
+
+fn key_of_host(token_sha256: &str) -> String {
+    format!("{HOST_KEY}{token_sha256}")
+}
+
+/// A token and the version of its org's configuration.
+#[derive(FromQueryResult)]
+struct TokenAndVersion {
+    #[sea_orm(nested)]
+    token: api_token::Model,
+    number: Option<i64>,
+    mark: Option<i64>,
+}
+
+/// The token with this hash, whatever its role.
+pub(crate) fn of_hash(org: &OrgId, token_sha256: &str) -> Select<api_token::Entity> {
+    api_token::Entity::find()
+        .filter(api_token::Column::OrgId.eq(org.as_str()))
+        .filter(api_token::Column::TokenSha256.is_in([token_sha256.to_owned(), key_of_host(token_sha256)]))
+}
+
 fn api_token_of(org: &OrgId, row: api_token::Model) -> Result<ApiToken, StoreError> {
+    let token_sha256 = row.token_sha256.strip_prefix(HOST_KEY);
+    // A row whose key and role contradict each other is damaged.
+    let role = match (token_sha256, row.role.as_str(), &row.extension_points) {
+        (Some(_), TokenRole::HOST, Some(points)) => TokenRole::of_parts(&row.role, serde_json::from_str(points).ok()),
+        (None, TokenRole::ADMINISTRATOR, None) => TokenRole::Administrator,
+        _ => TokenRole::Unreadable { stored: row.role },
+    };
     Ok(ApiToken {
         id: parse("API token", &row.id)?,
         org_id: org.clone(),
         name: row.name,
-        token_sha256: row.token_sha256,
+        role,
+        token_sha256: token_sha256.unwrap_or(&row.token_sha256).to_owned(),
         created: Timestamp::from_micros(row.created_us),
         last_used: row.last_used_us.map(Timestamp::from_micros),
         expires: row.expires_us.map(Timestamp::from_micros),

@@ -37,6 +37,7 @@ pub(crate) mod api_token {
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) org_id: String,
+        /// The hash; for a token of another role than an administrator's with the role before it (`api_tokens.rs`).
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) token_sha256: String,
         pub(crate) id: String,
@@ -46,6 +47,10 @@ pub(crate) mod api_token {
         pub(crate) last_used_us: Option<i64>,
         /// When it ceases to be valid.
         pub(crate) expires_us: Option<i64>,
+        /// The name of its role.
+        pub(crate) role: String,
+        /// The types of a host's extension points, a JSON array.
+        pub(crate) extension_points: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -34,6 +34,7 @@ mod migration_hosts;
 mod migration_indexes;
 mod migration_log;
 mod migration_orgs;
+mod migration_roles;
 mod migration_users;
 mod migrator;
 mod new_file;

@@ -13,12 +13,13 @@ use crate::{
     migration_indexes::Indexes,
     migration_log::LogEntries,
     migration_orgs::ManagedOrgs,
+    migration_roles::TokenRoles,
     migration_users::UserKeys,
     migrator::{Step, big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 12] = [
+pub(crate) const STEPS: [&dyn Step; 13] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -31,6 +32,7 @@ pub(crate) const STEPS: [&dyn Step; 12] = [
     &Changes,
     &Indexes,
     &Hosts,
+    &TokenRoles,
 ];
 
 struct Foundation;
@@ -282,6 +284,8 @@ mod tests {
 
         assert_eq!(numbers(keyed).await, [700, 0]);
         assert_eq!(numbers("SELECT COUNT(*), COUNT(last_used_us) + COUNT(expires_us) FROM api_tokens").await, [1, 0]);
+        let roles = "SELECT COUNT(*), COUNT(extension_points) FROM api_tokens WHERE role = 'ADMINISTRATOR'";
+        assert_eq!(numbers(roles).await, [1, 0]);
         let managed = "SELECT COUNT(*), COUNT(limits) FROM orgs WHERE status = 'ACTIVE'";
         assert_eq!(numbers(managed).await, [3, 0]);
         let unused = "SELECT COUNT(*), COUNT(used_us) + COUNT(successor) FROM refresh_tokens";

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tenterhook_contract::{Timestamp, id::ApiTokenId};
-use tenterhook_model::ApiToken;
+use tenterhook_model::{ApiToken, TokenRole};
 use tenterhook_platform::entropy::sha256_hex;
 use tenterhook_testkit::wait;
 
@@ -15,6 +15,7 @@ async fn add(world: &World, text: &str, expires: Option<Timestamp>) -> ApiToken 
         id: ApiTokenId::from_parts(unix_ms, random),
         org_id: world.platform.org_by_host(None).unwrap().org.id.clone(),
         name: text.to_owned(),
+        role: TokenRole::Administrator,
         token_sha256: sha256_hex(text),
         created: world.platform.now(),
         last_used: None,

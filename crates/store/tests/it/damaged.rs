@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection};
-use tenterhook_contract::id::ClientId;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
+use tenterhook_contract::id::{ApiTokenId, ClientId};
 use tenterhook_model::{
-    ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, LogFilter, LogQuery, OAuthClient, Org,
-    OrgLimits, OrgStatus, Status,
+    ApiToken, ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, LogFilter, LogQuery, OAuthClient,
+    Org, OrgLimits, OrgStatus, Status, TokenRole,
 };
 use tenterhook_store::{Store, StoreConfig, StoreError};
 
@@ -326,4 +326,72 @@ async fn a_check_of_keys_counts_damaged_secrets_and_goes_on() {
     let config = StoreConfig::Sqlite { path: damaged.folder.path().join("store.sqlite") };
     let checked = Store::check_keys(&config, &crate::database_file::keyring()).await.unwrap();
     assert_eq!((checked.damaged, checked.missing.into_iter().collect()), (2, vec![("AAAAAAAA".to_owned(), 1)]));
+}
+
+/// A role that a newer version has stored, or that is damaged, makes a token invalid; never one of an administrator. It can be
+/// listed and revoked.
+#[tokio::test]
+async fn a_token_with_a_role_that_cannot_be_read_is_valid_for_nothing() {
+    let damaged = Damaged::open().await;
+    let host = TokenRole::Host { extension_points: vec!["com.example.order.checkout".parse().unwrap()] };
+    for (role, damage, name) in [
+        (TokenRole::Administrator, "role = 'AUDITOR'", "AUDITOR"),
+        (TokenRole::Administrator, "role = 'HOST', extension_points = '[\"com.example.a\"]'", "HOST"),
+        (TokenRole::Administrator, "role = 'administrator'", "administrator"),
+        (TokenRole::Administrator, "extension_points = '[]'", "ADMINISTRATOR"),
+        (host.clone(), "role = 'ADMINISTRATOR'", "ADMINISTRATOR"),
+        (host.clone(), "role = 'ADMINISTRATOR', extension_points = NULL", "ADMINISTRATOR"),
+        (host.clone(), "extension_points = NULL", "HOST"),
+        (host.clone(), "extension_points = '[]'", "HOST"),
+        (host.clone(), "extension_points = '[\"no type\"]'", "HOST"),
+        (host.clone(), "extension_points = '{'", "HOST"),
+    ] {
+        let token = ApiToken {
+            id: ApiTokenId::from_parts(1, [1; 8]),
+            org_id: org(),
+            name: "t".into(),
+            role,
+            token_sha256: "hash".into(),
+            created: at(0),
+            last_used: None,
+            expires: None,
+        };
+        damaged.store.insert_api_token(&token).await.unwrap();
+        assert_eq!(damaged.store.find_api_token(&org(), "hash").await.unwrap(), Some(token.clone()), "{damage}");
+        damaged.write(&format!("UPDATE api_tokens SET {damage}")).await;
+        assert_eq!(damaged.store.find_api_token(&org(), "hash").await.unwrap(), None, "{damage}");
+        let unreadable = ApiToken { role: TokenRole::Unreadable { stored: name.into() }, ..token.clone() };
+        assert_eq!(damaged.store.list_api_tokens(&org(), None, 10).await.unwrap(), [unreadable], "{damage}");
+        assert!(damaged.store.delete_api_token(&org(), &token.id).await.unwrap(), "{damage}");
+    }
+}
+
+/// Nodes of a version that knows no roles ask for the hash alone, and would take a host's token for an administrator's.
+#[tokio::test]
+async fn nodes_that_know_no_roles_do_not_find_the_token_of_a_host() {
+    let damaged = Damaged::open().await;
+    let token = ApiToken {
+        id: ApiTokenId::from_parts(1, [1; 8]),
+        org_id: org(),
+        name: "t".into(),
+        role: TokenRole::Host { extension_points: vec!["com.example.order.checkout".parse().unwrap()] },
+        token_sha256: "hash".into(),
+        created: at(0),
+        last_used: None,
+        expires: None,
+    };
+    damaged.store.insert_api_token(&token).await.unwrap();
+    let asked = "SELECT id FROM api_tokens WHERE token_sha256 = 'hash'";
+    let found = damaged.connection.query_all_raw(Statement::from_string(DbBackend::Sqlite, asked)).await.unwrap();
+    assert_eq!(found.len(), 0);
+    // What such a node writes is an administrator's.
+    let org = org();
+    damaged
+        .write(&format!(
+            "INSERT INTO api_tokens (org_id, token_sha256, id, name, created_us) VALUES ('{org}', 'other', '{}', 't', 0)",
+            ApiTokenId::from_parts(2, [2; 8])
+        ))
+        .await;
+    let found = damaged.store.find_api_token(&org, "other").await.unwrap().unwrap();
+    assert_eq!(found.role, TokenRole::Administrator);
 }

@@ -1,7 +1,7 @@
 //! Users, sessions and API tokens.
 
 use tenterhook_contract::id::ApiTokenId;
-use tenterhook_model::{ApiToken, User, UserQuery};
+use tenterhook_model::{ApiToken, TokenRole, User, UserQuery};
 use tenterhook_store::{Store, StoreError};
 
 use crate::databases::{at, first_users, on_every_database, org, other_org, session, user};
@@ -12,6 +12,7 @@ on_every_database! {
     an_api_token_is_found_by_its_hash_in_its_org
     api_tokens_are_listed_and_revoked_in_their_org_only
     the_last_use_of_a_token_is_noted_unless_it_was
+    the_token_of_a_host_is_limited_to_its_extension_points_wherever_it_is_read
 }
 
 async fn a_login_is_unique_and_found_in_any_case(store: Store) {
@@ -46,6 +47,7 @@ async fn an_api_token_is_found_by_its_hash_in_its_org(store: Store) {
         id: ApiTokenId::from_parts(1, [0; 8]),
         org_id: org(),
         name: "t".into(),
+        role: TokenRole::Administrator,
         token_sha256: "hash".into(),
         created: at(0),
         last_used: None,
@@ -63,6 +65,7 @@ async fn api_tokens_are_listed_and_revoked_in_their_org_only(store: Store) {
         id: ApiTokenId::from_parts(1, [number; 8]),
         org_id: org(),
         name: format!("token {number}"),
+        role: TokenRole::Administrator,
         token_sha256: format!("hash {number}"),
         created: at(number.into()),
         last_used: None,
@@ -86,6 +89,7 @@ async fn the_last_use_of_a_token_is_noted_unless_it_was(store: Store) {
         id: ApiTokenId::from_parts(1, [1; 8]),
         org_id: org(),
         name: "t".into(),
+        role: TokenRole::Administrator,
         token_sha256: "hash".into(),
         created: at(0),
         last_used: None,
@@ -104,4 +108,32 @@ async fn the_last_use_of_a_token_is_noted_unless_it_was(store: Store) {
     let page = store.list_api_tokens(&org(), None, 10).await.unwrap();
     assert_eq!(page, [ApiToken { name: "renamed".into(), last_used: Some(at(161)), ..token.clone() }]);
     assert_eq!(store.list_api_tokens(&org(), Some(&token.id), 10).await.unwrap(), []);
+}
+
+async fn the_token_of_a_host_is_limited_to_its_extension_points_wherever_it_is_read(store: Store) {
+    let points = ["com.example.order.checkout", "com.okta.oauth2.tokens.transform"];
+    let token = ApiToken {
+        id: ApiTokenId::from_parts(1, [1; 8]),
+        org_id: org(),
+        name: "host".into(),
+        role: TokenRole::Host { extension_points: points.iter().map(|point| point.parse().unwrap()).collect() },
+        token_sha256: "hash".into(),
+        created: at(0),
+        last_used: None,
+        expires: None,
+    };
+    store.insert_api_token(&token).await.unwrap();
+    let again = store.insert_api_token(&ApiToken { id: ApiTokenId::from_parts(2, [2; 8]), ..token.clone() }).await;
+    assert!(matches!(again, Err(StoreError::Duplicate { .. })), "{again:?}");
+    store.note_api_token_use(&token, at(100), at(40)).await.unwrap();
+    assert!(store.rename_api_token(&org(), &token.id, "renamed").await.unwrap());
+    let token = ApiToken { name: "renamed".into(), last_used: Some(at(100)), ..token };
+    assert_eq!(store.find_api_token(&org(), "hash").await.unwrap(), Some(token.clone()));
+    assert_eq!(store.find_api_token(&other_org(), "hash").await.unwrap(), None);
+    assert_eq!(store.api_token_by_id(&org(), &token.id).await.unwrap(), Some(token.clone()));
+    let only = std::slice::from_ref(&token);
+    assert_eq!(store.api_tokens(&org()).await.unwrap(), only);
+    assert_eq!(store.list_api_tokens(&org(), None, 10).await.unwrap(), only);
+    assert!(store.delete_api_token(&org(), &token.id).await.unwrap());
+    assert_eq!(store.find_api_token(&org(), "hash").await.unwrap(), None);
 }
