@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tenterhook_contract::HookTypeName;
 use tenterhook_engine::Entropy;
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_model::{ErrorBody, ErrorCode};
@@ -17,6 +18,9 @@ use crate::{
     management::query::{FilterProblem, QueryProblem},
     plain_text::NUL,
 };
+
+/// Extension points that the refusal of a host's token names.
+const POINTS_SHOWN: usize = 5;
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(crate) enum ApiError {
     OrgSuspended,
     /// Missing or unknown token.
     InvalidToken(TokenProblem),
+    /// The token is one of a host, which may use these extension points only.
+    OnlyForHost(Vec<HookTypeName>),
     /// Unknown route.
     UnknownPath,
     /// Wrong method.
@@ -131,6 +137,9 @@ impl ApiError {
                 let causes = problem.cause().map(ToOwned::to_owned).into_iter().collect();
                 (ErrorCode::InvalidToken, ErrorCode::InvalidToken.status(), String::new(), causes)
             }
+            Self::OnlyForHost(points) => {
+                (ErrorCode::Forbidden, ErrorCode::Forbidden.status(), String::new(), vec![what_a_host_may_do(&points)])
+            }
             Self::UnknownPath => plain(ErrorCode::UnknownPath),
             Self::MethodNotAllowed => plain(ErrorCode::MethodNotAllowed),
             Self::Filter(problem) => (ErrorCode::InvalidFilter, 400, problem.to_string(), Vec::new()),
@@ -138,6 +147,16 @@ impl ApiError {
             Self::Internal => plain(ErrorCode::Internal),
         }
     }
+}
+
+fn what_a_host_may_do(points: &[HookTypeName]) -> String {
+    let shown: Vec<_> = points.iter().take(POINTS_SHOWN).map(|point| format!("`{point}`")).collect();
+    let more = points.len().saturating_sub(POINTS_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let shown = shown.join(", ");
+    format!(
+        "This API token has the role `HOST`: it may only invoke these extension points and ask for their health: {shown}{more}"
+    )
 }
 
 fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>) {

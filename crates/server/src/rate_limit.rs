@@ -49,8 +49,10 @@ struct Windows {
 /// The kind of requester; requests of one kind are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Requester {
-    /// With a valid token.
+    /// With a valid token of an administrator.
     Administrator,
+    /// With a valid token of a host, where such a token may not be used.
+    Host,
     /// Without a valid token.
     Unknown,
 }

@@ -9,10 +9,12 @@ use axum::{
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use tenterhook_contract::HookTypeName;
 use tenterhook_management::{
     administrator::Administrator,
     request::{Given, Named, Submitted},
 };
+use tenterhook_model::ApiToken;
 use tenterhook_platform::{Caller, OrgSnapshot, Platform};
 
 use super::{Presented, answer::Described, members::Members, ssws};
@@ -81,13 +83,55 @@ impl Who for Admin {
 impl FromRequestParts<App> for Admin {
     type Rejection = ApiError;
 
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Host { caller, token, org } = Host::from_request_parts(parts, app).await?;
+        if token.is_administrator() { Ok(Self(Administrator { caller, token, org })) } else { Err(refusal(&token)) }
+    }
+}
+
+/// Whoever may invoke an extension point: a host, with a token that is for certain points only, or an administrator.
+pub(crate) struct Host {
+    /// The request.
+    pub(crate) caller: Caller,
+    /// Its API token.
+    pub(crate) token: ApiToken,
+    /// The org when the request arrived.
+    pub(crate) org: Arc<OrgSnapshot>,
+}
+
+impl Host {
+    /// Checks that the token may use the extension point of the path, which names it by `type_or_id`. `found` is the type of the
+    /// point, if the org has it. A host is not told which other points there are, so it may not use one that does not exist
+    /// either.
+    ///
+    /// # Errors
+    /// 403, which says what the token may do.
+    #[expect(dead_code, reason = "the invocation of a point, which comes next, uses it")]
+    pub(crate) fn check_may_use(&self, type_or_id: &str, found: Option<&HookTypeName>) -> Result<(), ApiError> {
+        let point = found.map_or(type_or_id, HookTypeName::as_str);
+        if self.token.may_use(point) { Ok(()) } else { Err(refusal(&self.token)) }
+    }
+}
+
+impl Who for Host {
+    const NEEDS_TOKEN: bool = true;
+}
+
+impl FromRequestParts<App> for Host {
+    type Rejection = ApiError;
+
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
         let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
         let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
         let no_token = || ApiError::InvalidToken(ssws(&parts.headers).err().unwrap_or(TokenProblem::NotValid));
-        Ok(Self(Administrator { caller, token: presented.ok_or_else(no_token)?, org }))
+        Ok(Self { caller, token: presented.ok_or_else(no_token)?, org })
     }
+}
+
+/// The refusal of a token that may not do what it was sent for.
+fn refusal(token: &ApiToken) -> ApiError {
+    ApiError::OnlyForHost(token.role.extension_points().unwrap_or_default().to_vec())
 }
 
 /// Any requester; holds the org of the request.

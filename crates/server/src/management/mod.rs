@@ -112,7 +112,11 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
     let crowded = network.filter(|_| app.rate_limits.is_used_up(org, endpoint, Requester::Unknown, Instant::now()));
     let is_for_operators = orgs::is_for_operators(request.uri().path());
     let token = find_token(&app, (org, is_for_operators), request.headers(), crowded).await;
-    let who = if let Ok(Some(_)) = token { Requester::Administrator } else { Requester::Unknown };
+    let who = match &token {
+        Ok(Some(token)) if token.is_administrator() => Requester::Administrator,
+        Ok(Some(_)) => Requester::Host,
+        Ok(None) | Err(_) => Requester::Unknown,
+    };
     let status = app.rate_limits.count(org, endpoint, who, Instant::now());
     let mut response = if status.allowed {
         match admitted(&app, org, judge(&request).and(token)).await {
@@ -225,13 +229,17 @@ async fn find_token(
         }
         None => None,
     };
-    if is_for_operators {
-        return Ok(tenterhook_management::api_tokens::find_operator(&app.platform, org, token).await?);
+    if is_for_operators
+        && let Some(operator) = tenterhook_management::api_tokens::find_operator(&app.platform, org, token).await?
+    {
+        return Ok(Some(operator));
     }
     let found = tenterhook_management::api_tokens::find(&app.platform, &org.id, token).await;
     let token = found.map_err(|error| {
         if app.platform.is_out_of_service(&org.id) { ManagementError::OrgOutOfService } else { error }
     })?;
+    // An administrator of an org is nobody to the operators' operations. A host is told what it may do, there too.
+    let token = token.filter(|token| !(is_for_operators && token.is_administrator()));
     if let Some(token) = &token {
         app.token_uses.note(token, app.platform.now());
     }

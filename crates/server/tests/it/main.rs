@@ -11,6 +11,7 @@ mod edge;
 mod grants;
 mod harness;
 mod hook_keys;
+mod host_tokens;
 mod inline_hooks;
 mod limits;
 mod lists;
