@@ -154,7 +154,8 @@ fn document(context: &TokenRequest, subject: &TokenSubject) -> Result<Bytes, Err
     let event_id = EventId::from_entropy([1; 16]);
     let at = Timestamp::from_micros(0);
     let data = Token.data(context, subject);
-    let envelope = Envelope::new(&event_id, at, BuiltInType::Token.as_str(), "https://org.example.com", None, data);
+    let envelope =
+        Envelope::new(&event_id, at, BuiltInType::Token.description(), "https://org.example.com", None, data);
     Ok(serde_json::to_vec(&envelope)?.into())
 }
 

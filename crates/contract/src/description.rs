@@ -153,6 +153,12 @@ impl Shape {
     }
 }
 
+/// `eventTypeVersion` of the built-in types.
+pub(crate) const EVENT_TYPE_VERSION: Cow<'static, str> = Cow::Borrowed("1.0");
+
+/// The budget of one attempt at a hook of a built-in type, in milliseconds (`overview.md` section 5).
+pub(crate) const TIMEOUT_MS_DEFAULT: u32 = 3_000;
+
 /// The members of an operation on a token or an assertion.
 pub(crate) const OPERATION_MEMBERS: Names = Names::fixed(&["op", "path", "value"]);
 
@@ -212,12 +218,16 @@ impl CommandRule {
 pub struct Description {
     /// `eventType` on the wire and `type` in the management API.
     pub event_type: HookTypeName,
+    /// `eventTypeVersion` on the wire.
+    pub event_type_version: Cow<'static, str>,
     /// What people call the type.
     pub title: Cow<'static, str>,
     /// Its commands.
     pub commands: Cow<'static, [CommandRule]>,
     /// What happens when nothing is returned, in words.
     pub default_outcome: Cow<'static, str>,
+    /// The budget of one attempt in milliseconds, where the hook's policy says nothing.
+    pub timeout_ms: u32,
     /// The retry rule.
     pub retry: Retry,
     /// The empty-answer rule.
@@ -230,7 +240,8 @@ pub struct Description {
     pub per_org: PerOrg,
     /// Whether the channel must authenticate itself.
     pub authentication_required: bool,
-    /// Where the document holds what must never be kept or shown: JSON Pointers (RFC 6901) into `data`.
+    /// Where the document holds what must never be kept or shown: JSON Pointers (RFC 6901) into `data`, in which `*` stands
+    /// for any one member or element. Everything below such a place is meant too.
     pub secret_members: Names,
     /// The types, its own among them or not, whose commands a service may send by mistake: hints name them.
     pub relatives: Cow<'static, [&'static Description]>,

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use crate::{Timestamp, id::EventId};
+use crate::{Description, Timestamp, id::EventId};
 
 /// The request document, its members in the order seen on the wire (`observed.md` section 2).
 ///
 /// ```
-/// use tenterhook_contract::{Timestamp, envelope::Envelope, id::EventId};
+/// use tenterhook_contract::{BuiltInType, Timestamp, envelope::Envelope, id::EventId};
 /// let id = EventId::from_entropy([7; 16]);
 /// let at = Timestamp::from_micros(1_770_802_215_500_000);
-/// let envelope = Envelope::new(&id, at, "com.okta.import.transform", "cal1rTy6uIo8PzLk1d7", None, ());
+/// let envelope = Envelope::new(&id, at, BuiltInType::UserImport.description(), "cal1rTy6uIo8PzLk1d7", None, ());
 /// let document = serde_json::to_value(&envelope).unwrap();
 /// assert_eq!(document["eventTime"], "2026-02-11T09:30:15.000Z");
 /// ```
@@ -22,8 +22,7 @@ pub struct Envelope<'a, D> {
     event_id: &'a EventId,
     event_time: Timestamp,
     event_type: &'a str,
-    #[cfg_attr(feature = "schema", schemars(extend("const" = "1.0")))]
-    event_type_version: &'static str,
+    event_type_version: &'a str,
     #[cfg_attr(feature = "schema", schemars(extend("const" = "application/json")))]
     content_type: &'static str,
     #[cfg_attr(feature = "schema", schemars(extend("const" = "0.1")))]
@@ -35,11 +34,11 @@ pub struct Envelope<'a, D> {
 }
 
 impl<'a, D: Serialize> Envelope<'a, D> {
-    /// Wraps `data`; `at` is written in whole seconds (`open-questions.md` C12).
+    /// Wraps `data` of the type that `description` is of; `at` is written in whole seconds (`open-questions.md` C12).
     pub fn new(
         event_id: &'a EventId,
         at: Timestamp,
-        event_type: &'a str,
+        description: &'a Description,
         source: &'a str,
         request_type: Option<&'a str>,
         data: D,
@@ -47,8 +46,8 @@ impl<'a, D: Serialize> Envelope<'a, D> {
         Self {
             event_id,
             event_time: at.whole_seconds(),
-            event_type,
-            event_type_version: "1.0",
+            event_type: &description.event_type,
+            event_type_version: &description.event_type_version,
             content_type: "application/json",
             cloud_event_version: "0.1",
             source,

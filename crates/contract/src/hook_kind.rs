@@ -28,10 +28,15 @@ pub trait HookKind: Send + Sync {
     fn description(&self) -> &Description;
 
     /// Sample request documents, at least one, the first one the base of previews.
-    fn sample_requests(&self) -> &[&str];
+    fn sample_requests(&self) -> Vec<&str>;
 
     /// Sample answers.
-    fn sample_answers(&self) -> &[&str];
+    fn sample_answers(&self) -> Vec<&str>;
+
+    /// Every `requestType` of its documents; none where they have no such member.
+    fn request_types(&self) -> Vec<&str> {
+        Vec::new()
+    }
 
     /// Puts preview inputs into a copy of a sample request.
     ///
@@ -80,7 +85,7 @@ pub trait HookKind: Send + Sync {
     /// }
     /// ```
     fn sample(&self, inputs: &Inputs) -> Result<Document, DocumentError> {
-        let mut document = Document::of_samples(self.sample_requests(), &self.description().sample_dates, inputs)?;
+        let mut document = Document::of_samples(&self.sample_requests(), &self.description().sample_dates, inputs)?;
         self.fill(inputs, &mut document)?;
         Ok(document)
     }
@@ -95,6 +100,9 @@ pub struct Rehearsal {
     pub result: Result<(Value, Vec<Change>), Vec<Problem>>,
     /// Why the same commands cannot be fallback commands ([`ExtensionPoint::known_to_the_service_alone`]).
     pub no_fallback: Option<&'static str>,
+    /// Whether a built-in provider must do the work ([`ExtensionPoint::falls_back`]): after the commands, or with the unchanged
+    /// subject where they have problems.
+    pub falls_back: bool,
 }
 
 /// An extension point whose subject can be read back from a document, so that an answer can be tried on it.
@@ -123,5 +131,6 @@ pub fn rehearse<P: Rehearse>(
     let before = point.show(&subject);
     let result = point.interpret(&mut subject, answer).map(|changes| (point.show(&subject), changes));
     let no_fallback = result.as_ref().ok().and_then(|_| point.known_to_the_service_alone(&subject));
-    Ok(Rehearsal { before, result, no_fallback })
+    let falls_back = point.falls_back(&subject);
+    Ok(Rehearsal { before, result, no_fallback, falls_back })
 }

@@ -7,6 +7,7 @@
 //! more line in `hook_type.rs`.
 
 pub mod answer;
+mod any_point;
 #[cfg(feature = "declared")]
 pub mod binding;
 #[cfg(feature = "declared")]
@@ -29,6 +30,7 @@ pub mod password_import;
 mod patch;
 pub mod plain_json;
 pub mod pointer;
+pub mod pointer_pattern;
 pub mod preview;
 pub mod problem;
 pub mod profile;
@@ -47,6 +49,7 @@ mod trace_parent;
 pub mod type_schemas;
 pub mod user_import;
 
+pub use any_point::{AnyContext, AnyPoint, AnySubject};
 pub use description::{Description, EmptyAnswer, ErrorDefault, FailureDefault, PerOrg, Retry};
 pub use extension_point::ExtensionPoint;
 pub use hook_kind::HookKind;

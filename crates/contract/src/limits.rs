@@ -69,3 +69,34 @@ pub const HOST_BATCH_MAX: usize = 100;
 pub const HOST_TEXT_CHARACTERS_MAX: usize = 255;
 /// Characters of a document's `source` as a host gives it.
 pub const HOST_SOURCE_CHARACTERS_MAX: usize = 1_024;
+/// Bytes of each JSON Schema of a declared extension point, as compact JSON.
+pub const SCHEMA_BYTES_MAX: usize = 65_536;
+/// Nesting of a JSON Schema, its references followed.
+pub const SCHEMA_DEPTH_MAX: usize = 64;
+/// Subschemas that are looked at to check one value, its members and elements aside: references are followed, so a short
+/// schema can be a long check.
+pub const SCHEMA_CHECKS_MAX: usize = 10_000;
+/// Regular expressions in a JSON Schema.
+pub const SCHEMA_PATTERNS_MAX: usize = 50;
+/// Bytes of a compiled regular expression of a JSON Schema, and of the cache that it fills while it matches.
+pub const SCHEMA_PATTERN_BYTES_MAX: usize = 262_144;
+/// Characters of the title of a declared extension point.
+pub const POINT_TITLE_CHARACTERS_MAX: usize = 255;
+/// Characters of the description of a declared extension point.
+pub const POINT_DESCRIPTION_CHARACTERS_MAX: usize = 2_000;
+/// Characters of the version of a declared extension point.
+pub const POINT_VERSION_CHARACTERS_MAX: usize = 32;
+/// Operations that a declared extension point allows.
+pub const POINT_OPERATIONS_MAX: usize = 100;
+/// Decisions of a declared extension point that has any: at least.
+pub const POINT_DECISIONS_MIN: usize = 2;
+/// Decisions of a declared extension point.
+pub const POINT_DECISIONS_MAX: usize = 20;
+/// Characters of the name of a decision.
+pub const DECISION_CHARACTERS_MAX: usize = 64;
+/// Sensitive members of a declared extension point, and masked ones.
+pub const POINT_HIDDEN_MAX: usize = 100;
+/// Samples of a declared extension point.
+pub const POINT_SAMPLES_MAX: usize = 10;
+/// Bytes of each sample of a declared extension point, as compact JSON.
+pub const POINT_SAMPLE_BYTES_MAX: usize = 65_536;

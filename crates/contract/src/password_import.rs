@@ -10,7 +10,8 @@ use crate::{
     answer::{Answer, Operand, unknown_command},
     context::RequestContext,
     description::{
-        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, PerOrg, Retry, Shape,
+        CommandRule, Description, EVENT_TYPE_VERSION, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names,
+        PerOrg, Retry, Shape, TIMEOUT_MS_DEFAULT,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -29,9 +30,11 @@ const ACTION_UPDATE: CommandRule = CommandRule {
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
     event_type: HookTypeName::fixed("com.okta.user.credential.password.import"),
+    event_type_version: EVENT_TYPE_VERSION,
     title: Cow::Borrowed("Password import"),
     commands: Cow::Borrowed(&[ACTION_UPDATE]),
     default_outcome: Cow::Borrowed("`data.action.credential`: the password is not verified and the sign-in fails"),
+    timeout_ms: TIMEOUT_MS_DEFAULT,
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Stop,
@@ -196,12 +199,12 @@ impl HookKind for Kind {
         &DESCRIPTION
     }
 
-    fn sample_requests(&self) -> &[&str] {
-        &[include_str!("../samples/password_import_request_1.json")]
+    fn sample_requests(&self) -> Vec<&str> {
+        vec![include_str!("../samples/password_import_request_1.json")]
     }
 
-    fn sample_answers(&self) -> &[&str] {
-        &[
+    fn sample_answers(&self) -> Vec<&str> {
+        vec![
             include_str!("../samples/password_import_answer_1.json"),
             include_str!("../samples/password_import_answer_2.json"),
         ]

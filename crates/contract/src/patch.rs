@@ -1,4 +1,4 @@
-//! Operations in the contract's dialect of JSON Patch (RFC 6902), shared by token and SAML.
+//! Operations in the contract's dialect of JSON Patch (RFC 6902), shared by token, SAML and declared extension points.
 
 use std::borrow::Cow;
 
@@ -68,13 +68,55 @@ pub(crate) enum Edit {
     Remove,
 }
 
+/// Where the paths of a command begin, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// At the claims of a token or an assertion: `/claims/<name>`.
+    Claims,
+    /// At the subject of a declared extension point: `/<name>`.
+    Subject,
+}
+
+impl Root {
+    /// The first name of paths; none where they begin at the subject.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Claims => "claims",
+            Self::Subject => "",
+        }
+    }
+
+    /// What the first name after the root names.
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Claims => "claim",
+            Self::Subject => "member",
+        }
+    }
+
+    /// The pointer of the root.
+    const fn pointer(self) -> &'static str {
+        match self {
+            Self::Claims => "/claims",
+            Self::Subject => "",
+        }
+    }
+
+    /// Names of a path that lead to the value that [`edit_below`] walks from: the root and the claim, or none.
+    const fn names_above(self) -> usize {
+        match self {
+            Self::Claims => 2,
+            Self::Subject => 0,
+        }
+    }
+}
+
 /// An operation and its path, for messages.
 #[derive(Clone, Copy)]
 pub(crate) struct Location<'a> {
     pub(crate) op: Op,
     pub(crate) path: &'a str,
-    /// The first reference token of paths, such as `claims`.
-    pub(crate) root: &'static str,
+    pub(crate) root: Root,
 }
 
 impl Location<'_> {
@@ -103,7 +145,10 @@ impl Location<'_> {
     pub(crate) fn no_claim_to_enter(self, claim: &str, nesting: &str, one_name: bool) -> Refused {
         let as_one_name = match self.escaped_name() {
             Some(escaped) if one_name => {
-                format!(". If `/` belongs to the name of the claim, write it as `~1`: `/{}/{escaped}`", self.root)
+                format!(
+                    ". If `/` belongs to the name of the claim, write it as `~1`: `{}/{escaped}`",
+                    self.root.pointer()
+                )
             }
             _ => String::new(),
         };
@@ -115,37 +160,46 @@ impl Location<'_> {
         match self.op {
             Op::Remove => ": leave the operation out".to_owned(),
             Op::Add | Op::Replace => {
-                format!(": `add` it first, as {what}, at `/{}/{}`", self.root, pointer::escape(&shown(claim)))
+                format!(": `add` it first, as {what}, at `{}/{}`", self.root.pointer(), pointer::escape(&shown(claim)))
             }
         }
     }
 
     /// The problem that the object at the first `depth` names of the path has no member `name`.
     fn no_member(self, depth: usize, name: &str) -> Refused {
-        let (parent, name) = (shown(self.beginning(depth)), shown(name));
+        let (parent, name) = (self.parent("object", depth), shown(name));
         let is_last = self.beginning(depth + 1).len() == self.path.len();
         self.not_found(match self.op {
-            Op::Remove => format!("The object at `{parent}` has no `{name}`: leave the operation out"),
-            Op::Replace if is_last => format!("The object at `{parent}` has no `{name}`: use `add`"),
-            Op::Add | Op::Replace => {
-                format!("The object at `{parent}` has no `{name}`: `add` that first, as an object")
-            }
+            Op::Remove => format!("{parent} has no `{name}`: leave the operation out"),
+            Op::Replace if is_last => format!("{parent} has no `{name}`: use `add`"),
+            Op::Add | Op::Replace => format!("{parent} has no `{name}`: `add` that first, as an object"),
         })
+    }
+
+    /// The array or object at the first `depth` names of the path.
+    fn parent(&self, kind: &str, depth: usize) -> String {
+        match self.beginning(depth) {
+            "" => "The subject".to_owned(),
+            parent => format!("The {kind} at `{}`", shown(parent)),
+        }
     }
 
     /// The problem that the array at the first `depth` names of the path has no element with this index.
     fn no_element(self, depth: usize, index: &str) -> Refused {
-        let hint = format!("The array at `{}` has no element `{}`", shown(self.beginning(depth)), shown(index));
-        self.not_found(hint)
+        self.not_found(format!("{} has no element `{}`", self.parent("array", depth), shown(index)))
     }
 
     /// The problem that the path leads into `value`, at its first `depth` names, which is neither object nor array.
     fn no_parent(self, depth: usize, value: &Value) -> Refused {
-        let (parent, kind) = (shown(self.beginning(depth)), plain_json::kind(value));
+        let kind = plain_json::kind(value);
+        let parent = match self.beginning(depth) {
+            "" => "The subject".to_owned(),
+            parent => format!("`{}`", shown(parent)),
+        };
         self.not_found(match self.op {
-            Op::Remove => format!("`{parent}` is {kind}, which has no members: leave the operation out"),
+            Op::Remove => format!("{parent} is {kind}, which has no members: leave the operation out"),
             Op::Add | Op::Replace => {
-                format!("`{parent}` is {kind}, which has no members: replace it as a whole, by an object")
+                format!("{parent} is {kind}, which has no members: replace it as a whole, by an object")
             }
         })
     }
@@ -162,9 +216,9 @@ impl Location<'_> {
     }
 
     pub(crate) fn bad_path(self) -> Refused {
-        let root = self.root;
+        let root = self.root.pointer();
         self.bad_path_or(&format!(
-            "A path is a JSON Pointer without empty names, such as `/{root}/<name>`; `~` stands before `0` or `1` only"
+            "A path is a JSON Pointer without empty names, such as `{root}/<name>`; `~` stands before `0` or `1` only"
         ))
     }
 
@@ -212,10 +266,17 @@ impl Location<'_> {
     /// The hint for the usual mistakes (`observed.md` section 3): an unescaped name that cannot be meant as several, such
     /// as a URI, or a missing slash at the start.
     fn writing_hint(self) -> Option<String> {
-        if let Some(escaped) = self.escaped_name()
-            && self.below_root().is_some_and(|name| name.contains("//") || name.contains('~'))
-        {
-            return Some(format!("Write `/` in a claim name as `~1` and `~` as `~0`: `/{}/{escaped}`", self.root));
+        let (noun, root) = (self.root.noun(), self.root.pointer());
+        let below = self.below_root().unwrap_or_default();
+        match (self.root, self.escaped_name()) {
+            (Root::Claims, Some(escaped)) if below.contains("//") || below.contains('~') => {
+                return Some(format!("Write `/` in a {noun} name as `~1` and `~` as `~0`: `{root}/{escaped}`"));
+            }
+            // Where in the path the name begins is not known.
+            (Root::Subject, _) if below.contains("://") => {
+                return Some(format!("Write `/` in a {noun} name as `~1` and `~` as `~0`"));
+            }
+            _ => {}
         }
         (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{}`", shown(&self.slashed())))
     }
@@ -223,18 +284,27 @@ impl Location<'_> {
     /// A path without its first slash as it was probably meant: `claims.x`, `$.claims.x` and `x` are below the root.
     fn slashed(self) -> String {
         let path = self.path.trim_start_matches(['$', '.']);
-        if path.contains('/') || self.root.is_empty() {
+        if path.contains('/') {
             return path.to_owned();
         }
-        // A claim's name may contain dots.
-        let below = path.strip_prefix(self.root).and_then(|below| below.strip_prefix('.')).unwrap_or(path);
-        format!("{}/{below}", self.root)
+        match self.root {
+            Root::Claims => {
+                // A claim's name may contain dots.
+                let root = self.root.name();
+                let below = path.strip_prefix(root).and_then(|below| below.strip_prefix('.')).unwrap_or(path);
+                format!("{root}/{below}")
+            }
+            Root::Subject => path.replace('.', "/"),
+        }
     }
 
     /// Everything after the root, as it is written.
     pub(crate) fn below_root(&self) -> Option<&str> {
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
-        path.strip_prefix(self.root)?.strip_prefix('/')
+        match self.root {
+            Root::Claims => path.strip_prefix(self.root.name())?.strip_prefix('/'),
+            Root::Subject => Some(path),
+        }
     }
 
     /// Everything after the root as one escaped name; `None` when it is one already, or has escapes.
@@ -245,16 +315,16 @@ impl Location<'_> {
     }
 }
 
-/// Reads the operations of `command` and passes each to `apply`; collects changes and problems.
+/// Reads the operations of `command` and passes each to `apply`, with its number in the command; collects changes and problems.
 ///
 /// Returns the number of operations, so that the caller can bound it.
 pub(crate) fn each_operation(
     index: usize,
     command: Command,
     rule: &CommandRule,
-    (root, operations): (&'static str, Operations),
+    (root, operations): (Root, Operations),
     (changes, problems): (&mut Vec<Change>, &mut Vec<Problem>),
-    mut apply: impl FnMut(Location<'_>, Edit) -> Result<(), (&'static str, Refused)>,
+    mut apply: impl FnMut(usize, Location<'_>, Edit) -> Result<(), (&'static str, Refused)>,
 ) -> usize {
     let Command { operand: Operand::Items(items), .. } = command else {
         problems.push(command.wrong_shape(index, rule));
@@ -264,14 +334,14 @@ pub(crate) fn each_operation(
     changes.reserve(count);
     for (number, operation) in items.into_iter().enumerate().take(OPERATIONS_MAX + 1) {
         let problem = |member: &str, refused: Refused| refused.at(format!("/commands/{index}/value/{number}{member}"));
-        match read(operation, operations) {
+        match read(operation, root, operations) {
             Err((member, refused)) => problems.push(problem(member, refused)),
             Ok((op @ Op::Remove, path, _)) if operations == Operations::NoRemove => {
                 let refused =
                     Location { op, path: &path, root }.refused(ProblemCode::UnknownOperation, "Unsupported operation");
                 problems.push(problem("/op", refused.hint(NO_REMOVE.to_owned())));
             }
-            Ok((op, path, edit)) => match apply(Location { op, path: &path, root }, edit) {
+            Ok((op, path, edit)) => match apply(number, Location { op, path: &path, root }, edit) {
                 Ok(()) => changes.push(Change { command: rule.name.clone(), op: op.name(), path }),
                 Err((member, refused)) => problems.push(problem(member, refused)),
             },
@@ -281,17 +351,17 @@ pub(crate) fn each_operation(
 }
 
 /// The problem that an answer has more operations than [`OPERATIONS_MAX`].
-pub(crate) fn too_many_operations(index: usize) -> Problem {
+pub(crate) fn too_many_operations(index: usize, root: Root) -> Problem {
     Problem {
         code: ProblemCode::TooMany,
         pointer: format!("/commands/{index}/value"),
         message: format!("More than {OPERATIONS_MAX} operations"),
-        hint: Some("Set a claim as a whole, with one operation".to_owned()),
+        hint: Some(format!("Set a {} as a whole, with one operation", root.noun())),
     }
 }
 
 /// The parts of an operation, or the member that is wrong.
-fn read(operation: Item, operations: Operations) -> Result<(Op, String, Edit), (&'static str, Refused)> {
+fn read(operation: Item, root: Root, operations: Operations) -> Result<(Op, String, Edit), (&'static str, Refused)> {
     let Item::Members(mut members) = operation else {
         let refused = Refused::new(ProblemCode::WrongShape, "An operation must be an object");
         return Err(("", refused.hint("Write `{\"op\": \"add\", \"path\": …, \"value\": …}`".to_owned())));
@@ -302,10 +372,10 @@ fn read(operation: Item, operations: Operations) -> Result<(Op, String, Edit), (
     };
     let op = Op::parse(op).ok_or_else(|| ("/op", unknown_op(op, operations)))?;
     let Some(Value::String(path)) = members.take("path") else {
-        let hint = "`path` is a JSON Pointer (RFC 6901), a string such as `/claims/<name>`";
-        return Err(("/path", Refused::new(ProblemCode::BadPath, "path is required").hint(hint.to_owned())));
+        let hint = format!("`path` is a JSON Pointer (RFC 6901), a string such as `{}/<name>`", root.pointer());
+        return Err(("/path", Refused::new(ProblemCode::BadPath, "path is required").hint(hint)));
     };
-    let location = Location { op, path: &path, root: "" };
+    let location = Location { op, path: &path, root };
     let edit = match (op, members.take("value")) {
         (Op::Add, Some(value)) => Edit::Add(value),
         (Op::Replace, Some(value)) => Edit::Replace(value),
@@ -332,10 +402,7 @@ fn unknown_op(op: &str, operations: Operations) -> Refused {
         .hint(format!("`op` is {}, in lower case", operations.named()))
 }
 
-/// Names of a path that lead to a claim: the root and its own.
-const CLAIM_NAMES: usize = 2;
-
-/// Walks from the claim's `value` down `names` to a parent, and edits `last` there.
+/// Walks from `value`, the claim or the subject, down `names` to a parent, and edits `last` there.
 pub(crate) fn edit_below(
     location: Location<'_>,
     value: &mut Value,
@@ -343,8 +410,9 @@ pub(crate) fn edit_below(
     last: &str,
     edit: Edit,
 ) -> Result<(), Refused> {
+    let above = location.root.names_above();
     let mut parent = value;
-    for (depth, name) in (CLAIM_NAMES..).zip(names) {
+    for (depth, name) in (above..).zip(names) {
         parent = match parent {
             Value::Object(members) => members.get_mut(name.as_ref()).ok_or_else(|| location.no_member(depth, name))?,
             Value::Array(items) => {
@@ -354,7 +422,7 @@ pub(crate) fn edit_below(
             other => return Err(location.no_parent(depth, other)),
         };
     }
-    let depth = CLAIM_NAMES + names.len();
+    let depth = above + names.len();
     match parent {
         Value::Object(members) => edit_member(members, last, edit).ok_or_else(|| location.no_member(depth, last)),
         Value::Array(items) => edit_element(location, items, last, edit, Ok),

@@ -118,6 +118,9 @@ impl Inputs {
             let text = || value.as_str().map(str::to_owned).ok_or_else(|| wrong("must be a string"));
             if !taken.contains(name) {
                 let taken = taken.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                if taken.is_empty() {
+                    return Err(wrong("is not an input of this hook type, which has none. Give a `document`"));
+                }
                 return Err(wrong(&format!("is not an input of this hook type. Its inputs are {taken}")));
             }
             match name.as_str() {
@@ -168,6 +171,19 @@ impl Document {
             )),
             _ => Ok(Self(members.clone())),
         }
+    }
+
+    /// A document that holds `data` and nothing else that a service gets; [`Self::take_data`] gives it back.
+    pub(crate) fn of_data(request_type: Option<&str>, data: Value) -> Self {
+        let mut members = Map::new();
+        members.extend(request_type.map(|request_type| ("requestType".to_owned(), json!(request_type))));
+        members.insert("data".to_owned(), data);
+        Self(members)
+    }
+
+    /// Takes `data` out.
+    pub(crate) fn take_data(&mut self) -> Value {
+        self.0.get_mut("data").map(Value::take).unwrap_or_default()
     }
 
     /// The sample that fits `inputs`, with its `dates` moved; the type fills in the rest of `inputs`.

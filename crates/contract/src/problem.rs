@@ -76,6 +76,10 @@ pub enum ProblemCode {
     NoCommand,
     /// A user to link to is missing.
     NoTarget,
+    /// The extension point does not allow this operation at this path.
+    OperationNotAllowed,
+    /// The subject would not satisfy its schema.
+    SchemaViolation,
 }
 
 impl Problem {

@@ -113,7 +113,7 @@ fn webhook(kind: &dyn HookKind, request: Value, answer: Value) -> Value {
     let mut responses = Map::new();
     let answered = json!({
         "description": "The commands, or a refusal.",
-        "content": content(answer, kind.sample_answers()),
+        "content": content(answer, &kind.sample_answers()),
     });
     responses.insert("200".to_owned(), answered);
     if description.empty_answer == EmptyAnswer::DefaultAction {
@@ -125,7 +125,7 @@ fn webhook(kind: &dyn HookKind, request: Value, answer: Value) -> Value {
             "operationId": description.event_type,
             "summary": description.title,
             "description": format!("When the service returns nothing: {}.", description.default_outcome),
-            "requestBody": { "required": true, "content": content(request, kind.sample_requests()) },
+            "requestBody": { "required": true, "content": content(request, &kind.sample_requests()) },
             "responses": responses,
         },
     })
@@ -134,7 +134,7 @@ fn webhook(kind: &dyn HookKind, request: Value, answer: Value) -> Value {
 fn documents(kind: &dyn HookKind, generator: &mut SchemaGenerator) -> Documents {
     let description = kind.description();
     let TypeSchemas { requests, operands } = kind.schemas(generator);
-    let forms = requests.into_iter().map(|form| form.of_type(&description.event_type)).collect::<Vec<_>>();
+    let forms = requests.into_iter().map(|form| form.of_type(description)).collect::<Vec<_>>();
     let request = match <[Value; 1]>::try_from(forms) {
         Ok([only]) => only,
         Err(forms) => json!({ "oneOf": forms }),

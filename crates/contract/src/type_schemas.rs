@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{envelope::Envelope, preview::PREVIEW_MARK};
+use crate::{Description, envelope::Envelope, preview::PREVIEW_MARK};
 
 /// Schemas of one type's documents.
 pub struct TypeSchemas {
@@ -91,10 +91,12 @@ impl TypeSchemas {
 
 impl RequestSchema {
     /// The envelope with the values that the type fixes.
-    pub(crate) fn of_type(self, event_type: &str) -> Value {
+    pub(crate) fn of_type(self, description: &Description) -> Value {
         let mut schema = self.envelope.to_value();
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-            properties.insert("eventType".into(), json!({ "const": event_type }));
+            properties.insert("eventType".into(), json!({ "const": description.event_type }));
+            let version = &description.event_type_version;
+            properties.insert("eventTypeVersion".into(), json!({ "type": "string", "const": version }));
             let preview = "Present and true in a preview: the answer has no effect.";
             properties.insert(PREVIEW_MARK.into(), json!({ "const": true, "description": preview }));
             if self.request_types.is_empty() {

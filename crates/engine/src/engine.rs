@@ -359,14 +359,7 @@ impl Engine {
         let body = {
             let data = point.data(context, subject);
             let request_type = point.request_type(context);
-            document(&Envelope::new(
-                &event_id,
-                self.clock.now(),
-                &point.description().event_type,
-                source,
-                request_type,
-                data,
-            ))
+            document(&Envelope::new(&event_id, self.clock.now(), point.description(), source, request_type, data))
         };
         let shown = self.witness.as_ref().and(body.as_ref().ok()).cloned();
         let exchanged = match body {

@@ -13,7 +13,8 @@ use crate::{
     answer::Answer,
     context::{RequestContext, UserContext, UserLinks},
     description::{
-        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, PerOrg, Retry, Shape,
+        CommandRule, Description, EVENT_TYPE_VERSION, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names,
+        PerOrg, Retry, Shape, TIMEOUT_MS_DEFAULT,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -44,9 +45,11 @@ pub(crate) const PROGRESSIVE_UPDATE: CommandRule = CommandRule {
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
     event_type: HookTypeName::fixed("com.okta.user.pre-registration"),
+    event_type_version: EVENT_TYPE_VERSION,
     title: Cow::Borrowed("Registration"),
     commands: Cow::Borrowed(&[PROFILE_UPDATE, PROGRESSIVE_UPDATE, ACTION_UPDATE]),
     default_outcome: Cow::Borrowed("`data.action`: the registration or update is allowed"),
+    timeout_ms: TIMEOUT_MS_DEFAULT,
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Stop,
@@ -319,19 +322,23 @@ impl HookKind for Kind {
         &DESCRIPTION
     }
 
-    fn sample_requests(&self) -> &[&str] {
-        &[
+    fn sample_requests(&self) -> Vec<&str> {
+        vec![
             include_str!("../../samples/registration_request_1.json"),
             include_str!("../../samples/registration_request_2.json"),
         ]
     }
 
-    fn sample_answers(&self) -> &[&str] {
-        &[
+    fn sample_answers(&self) -> Vec<&str> {
+        vec![
             include_str!("../../samples/registration_answer_1.json"),
             include_str!("../../samples/registration_answer_2.json"),
             include_str!("../../samples/registration_answer_3.json"),
         ]
+    }
+
+    fn request_types(&self) -> Vec<&str> {
+        vec![RegistrationFlow::SelfService.request_type(), RegistrationFlow::Progressive.request_type()]
     }
 
     fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     answer::{Answer, unknown_command},
     limits::OPERATIONS_MAX,
-    patch::{Edit, Location, Operations, each_operation, edit_element, too_many_operations},
+    patch::{Edit, Location, Operations, Root, each_operation, edit_element, too_many_operations},
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
 
@@ -40,12 +40,12 @@ pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec
             index,
             command,
             &ASSERTION_PATCH,
-            ("claims", Operations::NoRemove),
+            (Root::Claims, Operations::NoRemove),
             found,
-            |location, edit| apply(location, edit, &mut draft),
+            |_, location, edit| apply(location, edit, &mut draft),
         );
         if operations > OPERATIONS_MAX {
-            problems.push(too_many_operations(index));
+            problems.push(too_many_operations(index, Root::Claims));
             break;
         }
     }

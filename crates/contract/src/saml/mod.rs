@@ -14,8 +14,8 @@ use crate::{
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
-        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, OPERATION_MEMBERS,
-        PerOrg, Retry, Shape,
+        CommandRule, Description, EVENT_TYPE_VERSION, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names,
+        OPERATION_MEMBERS, PerOrg, Retry, Shape, TIMEOUT_MS_DEFAULT,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -38,9 +38,11 @@ pub(crate) const ASSERTION_PATCH: CommandRule = CommandRule {
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
     event_type: HookTypeName::fixed("com.okta.saml.tokens.transform"),
+    event_type_version: EVENT_TYPE_VERSION,
     title: Cow::Borrowed("SAML assertion"),
     commands: Cow::Borrowed(&[ASSERTION_PATCH]),
     default_outcome: Cow::Borrowed("the assertion goes out unchanged"),
+    timeout_ms: TIMEOUT_MS_DEFAULT,
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Continue,
@@ -160,12 +162,12 @@ impl HookKind for Kind {
         &DESCRIPTION
     }
 
-    fn sample_requests(&self) -> &[&str] {
-        &[include_str!("../../samples/saml_request_1.json")]
+    fn sample_requests(&self) -> Vec<&str> {
+        vec![include_str!("../../samples/saml_request_1.json")]
     }
 
-    fn sample_answers(&self) -> &[&str] {
-        &[include_str!("../../samples/saml_answer_1.json"), include_str!("../../samples/saml_answer_2.json")]
+    fn sample_answers(&self) -> Vec<&str> {
+        vec![include_str!("../../samples/saml_answer_1.json"), include_str!("../../samples/saml_answer_2.json")]
     }
 
     fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {

@@ -12,7 +12,8 @@ use crate::{
     answer::Answer,
     context::RequestContext,
     description::{
-        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, PerOrg, Retry, Shape,
+        CommandRule, Description, EVENT_TYPE_VERSION, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names,
+        PerOrg, Retry, Shape, TIMEOUT_MS_DEFAULT,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -32,11 +33,13 @@ pub(crate) const TELEPHONY_ACTION: CommandRule = CommandRule {
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
     event_type: HookTypeName::fixed("com.okta.telephony.provider"),
+    event_type_version: EVENT_TYPE_VERSION,
     title: Cow::Borrowed("Telephony"),
     commands: Cow::Borrowed(&[TELEPHONY_ACTION]),
     default_outcome: Cow::Borrowed(
         "none: an answer without a command is malformed, and the built-in provider sends the passcode",
     ),
+    timeout_ms: TIMEOUT_MS_DEFAULT,
     retry: Retry::Never,
     empty_answer: EmptyAnswer::Malformed,
     failure: FailureDefault::FallBack,
@@ -318,12 +321,19 @@ impl HookKind for Kind {
         &DESCRIPTION
     }
 
-    fn sample_requests(&self) -> &[&str] {
-        &[include_str!("../../samples/telephony_request_1.json")]
+    fn sample_requests(&self) -> Vec<&str> {
+        vec![include_str!("../../samples/telephony_request_1.json")]
     }
 
-    fn sample_answers(&self) -> &[&str] {
-        &[include_str!("../../samples/telephony_answer_1.json"), include_str!("../../samples/telephony_answer_2.json")]
+    fn sample_answers(&self) -> Vec<&str> {
+        vec![
+            include_str!("../../samples/telephony_answer_1.json"),
+            include_str!("../../samples/telephony_answer_2.json"),
+        ]
+    }
+
+    fn request_types(&self) -> Vec<&str> {
+        TelephonyFlow::ALL.map(TelephonyFlow::request_type).to_vec()
     }
 
     fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {

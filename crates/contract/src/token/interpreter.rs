@@ -9,7 +9,7 @@ use super::{
 use crate::{
     answer::{Answer, unknown_command},
     limits::{OPERATIONS_MAX, TOKEN_LIFETIME_SECONDS_MAX, TOKEN_LIFETIME_SECONDS_MIN},
-    patch::{Edit, Location, Operations, each_operation, edit_below, too_many_operations},
+    patch::{Edit, Location, Operations, Root, each_operation, edit_below, too_many_operations},
     plain_json,
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
 };
@@ -44,11 +44,12 @@ pub(super) fn interpret(subject: &mut TokenSubject, answer: Answer) -> Result<Ve
             continue;
         };
         let found = (&mut changes, &mut problems);
-        operations += each_operation(index, command, rule, ("claims", Operations::All), found, |location, edit| {
-            staged.edit(location, edit)
-        });
+        operations +=
+            each_operation(index, command, rule, (Root::Claims, Operations::All), found, |_, location, edit| {
+                staged.edit(location, edit)
+            });
         if operations > OPERATIONS_MAX {
-            problems.push(too_many_operations(index));
+            problems.push(too_many_operations(index, Root::Claims));
             break;
         }
     }
@@ -122,7 +123,7 @@ impl<'a> Staged<'a> {
         let (root, claim) = (tokens.next().transpose()?, tokens.next().transpose()?);
         // Most paths end with the claim.
         let below = tokens.collect::<Result<Vec<_>, _>>()?;
-        let Some(claim) = claim.filter(|_| root.is_some_and(|root| root == location.root)) else {
+        let Some(claim) = claim.filter(|_| root.is_some_and(|root| root == location.root.name())) else {
             let hint = format!("A path is `/claims/<name>` or `{LIFETIME}`");
             return Err(location.refused(ProblemCode::BadPath, "Invalid path").hint(hint));
         };

@@ -15,8 +15,8 @@ use crate::{
     answer::Answer,
     context::{RequestContext, SessionContext, UserContext},
     description::{
-        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, OPERATION_MEMBERS,
-        PerOrg, Retry, Shape,
+        CommandRule, Description, EVENT_TYPE_VERSION, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names,
+        OPERATION_MEMBERS, PerOrg, Retry, Shape, TIMEOUT_MS_DEFAULT,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -44,9 +44,11 @@ pub(crate) const ACCESS_PATCH: CommandRule = CommandRule {
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
     event_type: HookTypeName::fixed("com.okta.oauth2.tokens.transform"),
+    event_type_version: EVENT_TYPE_VERSION,
     title: Cow::Borrowed("Token"),
     commands: Cow::Borrowed(&[IDENTITY_PATCH, ACCESS_PATCH]),
     default_outcome: Cow::Borrowed("the tokens are issued unchanged"),
+    timeout_ms: TIMEOUT_MS_DEFAULT,
     retry: Retry::Never,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Continue,
@@ -397,12 +399,12 @@ impl HookKind for Kind {
         &DESCRIPTION
     }
 
-    fn sample_requests(&self) -> &[&str] {
-        &[include_str!("../../samples/token_request_1.json")]
+    fn sample_requests(&self) -> Vec<&str> {
+        vec![include_str!("../../samples/token_request_1.json")]
     }
 
-    fn sample_answers(&self) -> &[&str] {
-        &[include_str!("../../samples/token_answer_1.json"), include_str!("../../samples/token_answer_2.json")]
+    fn sample_answers(&self) -> Vec<&str> {
+        vec![include_str!("../../samples/token_answer_1.json"), include_str!("../../samples/token_answer_2.json")]
     }
 
     fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {

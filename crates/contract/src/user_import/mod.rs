@@ -11,7 +11,8 @@ use crate::{
     ExtensionPoint,
     answer::Answer,
     description::{
-        CommandRule, Description, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names, PerOrg, Retry, Shape,
+        CommandRule, Description, EVENT_TYPE_VERSION, EmptyAnswer, ErrorDefault, FILLER_WORDS, FailureDefault, Names,
+        PerOrg, Retry, Shape, TIMEOUT_MS_DEFAULT,
     },
     hook_kind::{HookKind, Rehearsal, Rehearse, rehearse},
     hook_type::{BUILT_IN_DESCRIPTIONS, HookTypeName},
@@ -48,9 +49,11 @@ pub(crate) const USER_UPDATE: CommandRule = CommandRule {
 /// The type's row.
 pub(crate) static DESCRIPTION: Description = Description {
     event_type: HookTypeName::fixed("com.okta.import.transform"),
+    event_type_version: EVENT_TYPE_VERSION,
     title: Cow::Borrowed("User import"),
     commands: Cow::Borrowed(&[APP_USER_UPDATE, PROFILE_UPDATE, ACTION_UPDATE, USER_UPDATE]),
     default_outcome: Cow::Borrowed("`data.action.result`: the user is created, or linked to the match"),
+    timeout_ms: TIMEOUT_MS_DEFAULT,
     retry: Retry::Once,
     empty_answer: EmptyAnswer::DefaultAction,
     failure: FailureDefault::Continue,
@@ -282,12 +285,12 @@ impl HookKind for Kind {
         &DESCRIPTION
     }
 
-    fn sample_requests(&self) -> &[&str] {
-        &[include_str!("../../samples/user_import_request_1.json")]
+    fn sample_requests(&self) -> Vec<&str> {
+        vec![include_str!("../../samples/user_import_request_1.json")]
     }
 
-    fn sample_answers(&self) -> &[&str] {
-        &[
+    fn sample_answers(&self) -> Vec<&str> {
+        vec![
             include_str!("../../samples/user_import_answer_1.json"),
             include_str!("../../samples/user_import_answer_2.json"),
             include_str!("../../samples/user_import_answer_3.json"),

@@ -137,7 +137,8 @@ fn members_of_previews_have_the_order_of_the_wire() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let order = ["eventId", "eventTime", "eventType", "eventTypeVersion", "contentType", "cloudEventVersion", "source"];
     for hook_type in BuiltInType::ALL.iter().copied() {
-        let mut samples = hook_type.kind().sample_requests().iter().map(|text| serde_json::from_str(text).unwrap());
+        let mut samples =
+            hook_type.kind().sample_requests().into_iter().map(|text| serde_json::from_str(text).unwrap());
         let previews = [json!({}), json!({ "user": "zoe" })].map(|body| sample(hook_type, body));
         assert!(
             samples.by_ref().chain(previews).all(|document: Value| {

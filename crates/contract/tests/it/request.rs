@@ -139,8 +139,14 @@ fn members_that_do_not_apply_are_absent() {
 fn the_envelope_has_the_order_and_the_values_of_the_wire() {
     let event_id = EventId::from_entropy([1; 16]);
     let now = Timestamp::from_micros(1_770_802_215_987_654);
-    let envelope =
-        Envelope::new(&event_id, now, BuiltInType::Telephony.as_str(), "https://x", Some("type.of.request"), json!({}));
+    let envelope = Envelope::new(
+        &event_id,
+        now,
+        BuiltInType::Telephony.description(),
+        "https://x",
+        Some("type.of.request"),
+        json!({}),
+    );
     assert_eq!(
         serde_json::to_string(&envelope).unwrap(),
         r#"{"eventId":"AQEBAQEBAQEBAQEBAQEBAQ","eventTime":"2026-02-11T09:30:15.000Z","eventType":"com.okta.telephony.provider","eventTypeVersion":"1.0","contentType":"application/json","cloudEventVersion":"0.1","source":"https://x","requestType":"type.of.request","data":{}}"#

@@ -175,7 +175,7 @@ fn judge(policy: &HookPolicy, kind: &dyn HookKind, causes: &mut Causes) {
 /// The commands, tried on every sample of the type.
 fn rehearsals(fallback: &Fallback, kind: &dyn HookKind) -> Vec<Rehearsal> {
     let (schema, answer) = (ProfileSchema::base(), fallback.answer(kind.description()));
-    let samples = kind.sample_requests().iter();
+    let samples = kind.sample_requests().into_iter();
     let documents =
         samples.filter_map(|text| Document::given(&serde_json::from_str(text).ok()?, kind.description()).ok());
     documents.filter_map(|document| kind.rehearse(&document, &schema, answer.clone()).ok()).collect()

@@ -33,6 +33,7 @@ impl OrderApproval {
     fn new() -> Self {
         Self(Description {
             event_type: NAME.parse().unwrap(),
+            event_type_version: "1.0".to_owned().into(),
             title: "Order approval".to_owned().into(),
             commands: vec![CommandRule {
                 name: SET_LIMIT.to_owned().into(),
@@ -42,6 +43,7 @@ impl OrderApproval {
             }]
             .into(),
             default_outcome: "the order keeps its limit".to_owned().into(),
+            timeout_ms: 3_000,
             retry: Retry::Once,
             empty_answer: EmptyAnswer::DefaultAction,
             failure: FailureDefault::Stop,
@@ -125,13 +127,15 @@ impl HookKind for OrderApproval {
         &self.0
     }
 
-    fn sample_requests(&self) -> &[&str] {
-        &[r#"{"eventId":"x","eventTime":"2026-02-11T09:30:15.000Z","eventType":"com.example.order.approval",
-            "data":{"card":"4000","limit":100}}"#]
+    fn sample_requests(&self) -> Vec<&str> {
+        vec![
+            r#"{"eventId":"x","eventTime":"2026-02-11T09:30:15.000Z","eventType":"com.example.order.approval",
+            "data":{"card":"4000","limit":100}}"#,
+        ]
     }
 
-    fn sample_answers(&self) -> &[&str] {
-        &[r#"{"commands":[{"type":"com.example.order.limit.set","value":{"limit":5}}]}"#]
+    fn sample_answers(&self) -> Vec<&str> {
+        vec![r#"{"commands":[{"type":"com.example.order.limit.set","value":{"limit":5}}]}"#]
     }
 
     fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError> {

@@ -1,0 +1,197 @@
+//! Interprets the commands of an answer at a declared extension point: in order, all or none.
+
+use std::{borrow::Cow, collections::HashSet};
+
+use serde_json::Value;
+
+use super::{
+    AllowedOperation, DeclaredPoint, DeclaredSubject, OperationKind, SchemaViolation,
+    point::{all_violations, alternatives},
+};
+use crate::{
+    HookKind,
+    answer::{Answer, Command, Operand, unknown_command},
+    limits::{OPERATIONS_MAX, PROBLEMS_SHOWN_MAX},
+    patch::{Edit, Location, Op, Operations, Root, each_operation, edit_below, too_many_operations},
+    pointer,
+    pointer_pattern::PatternName,
+    problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
+};
+
+/// Operations that a hint lists.
+const LISTED_MAX: usize = 10;
+
+/// Applies the commands to a copy of the subject; one failing operation, or a result that the schema does not allow, discards
+/// the whole answer.
+pub(super) fn interpret(
+    point: &DeclaredPoint,
+    subject: &mut DeclaredSubject,
+    answer: Answer,
+) -> Result<Vec<Change>, Vec<Problem>> {
+    let [patch, decide] = point.commands();
+    let mut problems = answer.problems;
+    let mut changes = Vec::new();
+    let mut decision = None;
+    let mut draft = None;
+    let mut touches = Vec::new();
+    let mut operations = 0;
+    for command in answer.commands {
+        let index = command.place;
+        if let Some(rule) = decide.filter(|rule| rule.name == command.kind) {
+            match read_decision(point, &command) {
+                Some(Ok(decided)) => {
+                    decision = Some(decided);
+                    changes.push(Change { command: rule.name.clone(), op: "set", path: "/decision".to_owned() });
+                }
+                Some(Err(refused)) => problems.push(refused.at(format!("/commands/{index}/value/decision"))),
+                None => problems.push(command.wrong_shape(index, rule)),
+            }
+            continue;
+        }
+        let Some(rule) = patch.filter(|rule| rule.name == command.kind) else {
+            problems.push(unknown_command(HookKind::description(point), index, &command.kind));
+            continue;
+        };
+        let draft = draft.get_or_insert_with(|| subject.value.clone());
+        let found = (&mut changes, &mut problems);
+        operations +=
+            each_operation(index, command, rule, (Root::Subject, Operations::All), found, |number, location, edit| {
+                let names = edit_subject(point, draft, location, edit).map_err(|refused| match refused.code {
+                    ProblemCode::BadValue => ("/value", refused),
+                    _ => ("/path", refused),
+                })?;
+                touches.push(Touch { command: index, operation: number, names });
+                Ok(())
+            });
+        if operations > OPERATIONS_MAX {
+            problems.push(too_many_operations(index, Root::Subject));
+            break;
+        }
+    }
+    if let (true, Some(draft)) = (problems.is_empty(), &draft) {
+        problems = violated(point, &subject.value, draft, &touches);
+    }
+    if !problems.is_empty() {
+        return Err(in_answers_order(problems));
+    }
+    if let Some(draft) = draft {
+        subject.value = draft;
+    }
+    if decision.is_some() {
+        subject.decision = decision;
+    }
+    Ok(changes)
+}
+
+/// The decision of a command; `None` when its operand has the wrong shape.
+fn read_decision(point: &DeclaredPoint, command: &Command) -> Option<Result<String, Refused>> {
+    let Operand::Members(members) = &command.operand else { return None };
+    let names = point.declaration().decisions.as_ref().map(|decisions| decisions.names.as_slice()).unwrap_or_default();
+    let decided = members.get("decision").and_then(Value::as_str);
+    let known = names.iter().find(|name| decided == Some(name));
+    Some(known.cloned().ok_or_else(|| {
+        Refused::new(ProblemCode::BadValue, format!("Invalid decision({})", command.kind))
+            .hint(format!("`decision` is {}", alternatives(names)))
+    }))
+}
+
+/// What an operation changed.
+struct Touch {
+    command: usize,
+    operation: usize,
+    /// The names of the value that it changed: an array as a whole where its elements moved.
+    names: Vec<String>,
+}
+
+/// Does one operation, if the point allows it; answers the names of what it changed.
+fn edit_subject(
+    point: &DeclaredPoint,
+    draft: &mut Value,
+    location: Location<'_>,
+    edit: Edit,
+) -> Result<Vec<String>, Refused> {
+    let names = location.tokens()?.collect::<Result<Vec<_>, _>>()?;
+    let Some((last, parents)) = names.split_last().filter(|_| names.iter().all(|name| !name.is_empty())) else {
+        return Err(location.bad_path());
+    };
+    let in_an_array = find(draft, parents).map(Value::is_array);
+    if !is_allowed(point, location.op, &names, in_an_array == Some(true)) {
+        return Err(not_allowed(point, location));
+    }
+    location.check_depth(&edit, names.len())?;
+    // An element that is inserted or removed moves those behind it.
+    let moves = in_an_array == Some(true) && !matches!(edit, Edit::Replace(_));
+    edit_below(location, draft, parents, last, edit)?;
+    let touched = if moves { parents } else { &names };
+    Ok(touched.iter().map(|name| name.clone().into_owned()).collect())
+}
+
+fn find<'a>(value: &'a Value, names: &[Cow<'_, str>]) -> Option<&'a Value> {
+    names.iter().try_fold(value, |parent, name| match parent {
+        Value::Object(members) => members.get(name.as_ref()),
+        Value::Array(items) => items.get(pointer::index(name)?),
+        _ => None,
+    })
+}
+
+/// Whether the point allows the operation at the path with these names. A declared `-` is the end of an array, never a member
+/// with that name.
+fn is_allowed(point: &DeclaredPoint, op: Op, names: &[Cow<'_, str>], in_an_array: bool) -> bool {
+    let is_end = |name: Option<&PatternName>| matches!(name, Some(PatternName::Is(name)) if name == "-");
+    let mut operations = point.operations().filter(|(operation, _)| kind_of(op) == operation.op);
+    operations.any(|(_, pattern)| pattern.matches(names) && (in_an_array || !is_end(pattern.names().last())))
+}
+
+const fn kind_of(op: Op) -> OperationKind {
+    match op {
+        Op::Add => OperationKind::Add,
+        Op::Replace => OperationKind::Replace,
+        Op::Remove => OperationKind::Remove,
+    }
+}
+
+fn not_allowed(point: &DeclaredPoint, location: Location<'_>) -> Refused {
+    let listed =
+        |(operation, _): (&AllowedOperation, _)| format!("`{}` at `{}`", operation.op.name(), shown(&operation.path));
+    let mut allowed = point.operations().take(LISTED_MAX).map(listed).collect::<Vec<_>>().join(", ");
+    let more = point.operations().skip(LISTED_MAX).count();
+    if more > 0 {
+        allowed = format!("{allowed} and {more} more");
+    }
+    let hint = if allowed.is_empty() {
+        "No operation is allowed here: leave the command out".to_owned()
+    } else {
+        format!("Allowed are {allowed}")
+    };
+    location.refused(ProblemCode::OperationNotAllowed, "Operation not allowed").hint(hint)
+}
+
+/// The violations of the subject's schema that the operations caused. One that was there before is none of them: the subject
+/// that a document shows lacks its sensitive members.
+fn violated(point: &DeclaredPoint, before: &Value, after: &Value, touches: &[Touch]) -> Vec<Problem> {
+    let schema = point.subject_schema();
+    if schema.is_valid(after) {
+        return Vec::new();
+    }
+    let known = all_violations(schema, before).collect::<HashSet<_>>();
+    let caused = all_violations(schema, after).filter(|violation| !known.contains(violation));
+    // One more than is shown, so that the rest is counted.
+    caused.take(PROBLEMS_SHOWN_MAX + 1).map(|violation| problem_of(&violation, touches)).collect()
+}
+
+fn problem_of(violation: &SchemaViolation, touches: &[Touch]) -> Problem {
+    let place = pointer::tokens(&violation.pointer).unwrap_or_default();
+    let concerns = |touch: &&Touch| touch.names.iter().zip(&place).all(|(name, other)| name == other);
+    // The last operation that changed the place, something around it or something in it; else the last command.
+    let pointer = match (touches.iter().rev().find(concerns), touches.last()) {
+        (Some(touch), _) => format!("/commands/{}/value/{}", touch.command, touch.operation),
+        (None, Some(touch)) => format!("/commands/{}", touch.command),
+        (None, None) => "/commands".to_owned(),
+    };
+    let place = match shown(&violation.pointer) {
+        place if place.is_empty() => "it".to_owned(),
+        place => format!("`{place}`"),
+    };
+    let message = format!("The subject would not satisfy its schema: {place} {}", violation.message);
+    Refused::new(ProblemCode::SchemaViolation, message).at(pointer)
+}

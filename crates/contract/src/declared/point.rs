@@ -1,0 +1,335 @@
+//! A declared extension point, checked and ready.
+
+use std::{fmt, sync::Arc};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::{
+    AllowedOperation, Declaration, DeclaredData, OnFailure, OnRefusal, SchemaViolation, check, data::Hidden,
+    interpreter, sample,
+};
+use crate::{
+    Description, EmptyAnswer, ErrorDefault, ExtensionPoint, FailureDefault, HookKind, PerOrg,
+    answer::Answer,
+    description::{CommandRule, Names, OPERATION_MEMBERS, Shape},
+    hook_kind::{Rehearsal, Rehearse, rehearse},
+    hook_type::BUILT_IN_DESCRIPTIONS,
+    limits::{PROBLEMS_SHOWN_MAX, VALUE_DEPTH_MAX},
+    plain_json,
+    pointer_pattern::PointerPattern,
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem, shown},
+    profile::ProfileSchema,
+};
+
+/// A member of a declaration that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: {message}")]
+pub struct DeclarationProblem {
+    /// Which member of the resource: a JSON Pointer (RFC 6901), such as `/operations/2/path`.
+    pub pointer: String,
+    /// What is wrong and what to write.
+    pub message: String,
+}
+
+/// What commands may change at a declared extension point. Its `Debug` shows no values.
+#[derive(Clone, PartialEq)]
+pub struct DeclaredSubject {
+    /// The subject: JSON that satisfies the subject's schema.
+    pub value: Value,
+    /// The decision as it stands; `None` where the point has none, or while the default one stands.
+    pub decision: Option<String>,
+}
+
+impl fmt::Debug for DeclaredSubject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.value.as_object().map(|members| members.keys().collect::<Vec<_>>());
+        formatter
+            .debug_struct("DeclaredSubject")
+            .field("members", &names)
+            .field("decision", &self.decision)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A declared extension point: it sends the context and the subject without their sensitive members, and applies the commands
+/// `TYPE.patch` and `TYPE.decide`.
+///
+/// ```
+/// use serde_json::json;
+/// use tenterhook_contract::{ExtensionPoint, answer::Answer, declared::DeclaredPoint};
+/// let declaration = serde_json::from_value(json!({
+///     "type": "com.example.order.checkout", "title": "Order checkout", "version": "1.0",
+///     "contextSchema": { "type": "object" },
+///     "subjectSchema": { "type": "object", "properties": { "total": { "type": "number", "minimum": 0 } } },
+///     "operations": [{ "op": "replace", "path": "/total" }],
+///     "decisions": { "names": ["ALLOW", "DENY"], "default": "ALLOW" },
+///     "onFailure": "CONTINUE", "onRefusal": "STOP", "retry": "NEVER", "timeoutMs": 3000,
+/// }));
+/// let point = DeclaredPoint::compile(declaration.unwrap()).unwrap();
+/// let mut subject = point.subject(json!({ "total": 40 })).unwrap();
+/// let answer = br#"{"commands": [
+///     {"type": "com.example.order.checkout.patch", "value": [{"op": "replace", "path": "/total", "value": 30}]},
+///     {"type": "com.example.order.checkout.decide", "value": {"decision": "DENY"}}
+/// ]}"#;
+/// point.interpret(&mut subject, Answer::parse(answer).unwrap()).unwrap();
+/// assert_eq!((&subject.value["total"], subject.decision.as_deref()), (&json!(30), Some("DENY")));
+///
+/// let answer = br#"{"commands": [
+///     {"type": "com.example.order.checkout.patch", "value": [{"op": "replace", "path": "/total", "value": -1}]}
+/// ]}"#;
+/// let problems = point.interpret(&mut subject, Answer::parse(answer).unwrap()).unwrap_err();
+/// assert_eq!(problems[0].pointer, "/commands/0/value/0");
+/// assert_eq!(problems[0].message, "The subject would not satisfy its schema: `/total` must be at least 0");
+/// ```
+pub struct DeclaredPoint {
+    declaration: Declaration,
+    description: Description,
+    parts: Parts,
+    sample_requests: Vec<String>,
+    sample_answers: Vec<String>,
+}
+
+/// The parts of a declaration that were compiled.
+pub(super) struct Parts {
+    pub(super) context: Validator,
+    pub(super) subject: Validator,
+    /// In the declared order.
+    pub(super) operations: Vec<PointerPattern>,
+    pub(super) sensitive: Hidden,
+}
+
+impl fmt::Debug for DeclaredPoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("DeclaredPoint").field("name", &self.declaration.name).finish_non_exhaustive()
+    }
+}
+
+impl DeclaredPoint {
+    /// Checks a declaration and makes it ready.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at least one problem.
+    pub fn compile(declaration: Declaration) -> Result<Self, Vec<DeclarationProblem>> {
+        let parts = check::check(&declaration)?;
+        let description = describe(&declaration);
+        let mut point =
+            Self { declaration, description, parts, sample_requests: Vec::new(), sample_answers: Vec::new() };
+        point.sample_requests = sample::requests(&point);
+        point.sample_answers = sample::answers(&point);
+        Ok(point)
+    }
+
+    /// What was declared.
+    pub fn declaration(&self) -> &Declaration {
+        &self.declaration
+    }
+
+    /// Whether `context` satisfies its schema.
+    ///
+    /// # Errors
+    /// The places where it does not, the first [`PROBLEMS_SHOWN_MAX`] of them.
+    pub fn check_context(&self, context: &Value) -> Result<(), Vec<SchemaViolation>> {
+        check_value(&self.parts.context, context)
+    }
+
+    /// The subject of a question, with the default decision.
+    ///
+    /// # Errors
+    /// The places where `value` does not satisfy the subject's schema, the first [`PROBLEMS_SHOWN_MAX`] of them.
+    pub fn subject(&self, value: Value) -> Result<DeclaredSubject, Vec<SchemaViolation>> {
+        check_value(&self.parts.subject, &value)?;
+        Ok(self.unchecked_subject(value))
+    }
+
+    /// A subject that is not checked: what a document shows lacks the sensitive members.
+    pub(super) fn unchecked_subject(&self, value: Value) -> DeclaredSubject {
+        let decision = self.declaration.decisions.as_ref().map(|decisions| decisions.default.clone());
+        DeclaredSubject { value, decision }
+    }
+
+    /// The operations with their patterns, in the declared order.
+    pub(super) fn operations(&self) -> impl Iterator<Item = (&AllowedOperation, &PointerPattern)> {
+        self.declaration.operations.iter().zip(&self.parts.operations)
+    }
+
+    /// The rules of the commands that change the subject and that decide.
+    pub(super) fn commands(&self) -> [Option<&CommandRule>; 2] {
+        let mut commands = self.description.commands.iter();
+        [commands.next(), commands.next()]
+    }
+
+    pub(super) fn subject_schema(&self) -> &Validator {
+        &self.parts.subject
+    }
+}
+
+/// The places where `value` does not satisfy its schema. Deeper values than a hook may set are refused, so that what is made
+/// from both can be written and read again.
+fn check_value(schema: &Validator, value: &Value) -> Result<(), Vec<SchemaViolation>> {
+    if !plain_json::is_nested_at_most(value, VALUE_DEPTH_MAX) {
+        let message = format!("must not have more than {VALUE_DEPTH_MAX} arrays and objects inside each other");
+        return Err(vec![SchemaViolation { pointer: String::new(), message }]);
+    }
+    let found = violations(schema, value);
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+/// The places where `value` does not satisfy `schema`, the first [`PROBLEMS_SHOWN_MAX`] of them.
+pub(super) fn violations(schema: &Validator, value: &Value) -> Vec<SchemaViolation> {
+    if schema.is_valid(value) {
+        return Vec::new();
+    }
+    all_violations(schema, value).take(PROBLEMS_SHOWN_MAX).collect()
+}
+
+/// Every place where `value` does not satisfy `schema`.
+pub(super) fn all_violations<'a>(schema: &'a Validator, value: &'a Value) -> impl Iterator<Item = SchemaViolation> {
+    schema.iter_errors(value).flat_map(|error| SchemaViolation::of(&error))
+}
+
+/// The command that changes the subject of a type.
+fn patch_command(declaration: &Declaration) -> String {
+    format!("{}.patch", declaration.name)
+}
+
+/// The command that decides at a type.
+fn decide_command(declaration: &Declaration) -> String {
+    format!("{}.decide", declaration.name)
+}
+
+fn describe(declaration: &Declaration) -> Description {
+    let name = &declaration.name;
+    let misnamed = |words: &[&str]| Names::from(words.iter().map(|word| format!("{name}.{word}")).collect::<Vec<_>>());
+    let mut commands = vec![CommandRule {
+        name: patch_command(declaration).into(),
+        shape: Shape::Items("value must be an array of operations".into()),
+        members: OPERATION_MEMBERS,
+        misnamed: misnamed(&["update", "change", "modify", "set", "apply", "subject.patch", "subject.update"]),
+    }];
+    let decisions = declaration.decisions.as_ref();
+    if decisions.is_some() {
+        commands.push(CommandRule {
+            name: decide_command(declaration).into(),
+            shape: Shape::Object,
+            members: Names::from(vec!["decision".to_owned()]),
+            misnamed: misnamed(&["decision", "decisions", "action", "action.update", "result"]),
+        });
+    }
+    let words = name.split(|character: char| !character.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
+    // The words of the type say nothing about which of its commands is meant.
+    let filler_words = words.filter(|word| !matches!(word.as_str(), "" | "patch" | "decide")).collect::<Vec<_>>();
+    Description {
+        event_type: name.clone(),
+        event_type_version: declaration.version.clone().into(),
+        title: declaration.title.clone().into(),
+        commands: commands.into(),
+        default_outcome: match decisions {
+            Some(decisions) => format!("the subject stays as it is and the decision is {}", decisions.default).into(),
+            None => "the subject stays as it is".into(),
+        },
+        timeout_ms: declaration.timeout_ms,
+        retry: declaration.retry.into(),
+        empty_answer: EmptyAnswer::DefaultAction,
+        failure: match declaration.on_failure {
+            OnFailure::Continue => FailureDefault::Continue,
+            OnFailure::Stop => FailureDefault::Stop,
+        },
+        error: match declaration.on_refusal {
+            OnRefusal::Stop => ErrorDefault::Refuse,
+            OnRefusal::Continue => ErrorDefault::Continue,
+        },
+        per_org: PerOrg::Many,
+        authentication_required: false,
+        secret_members: Names::from(declaration.masked.clone()),
+        relatives: (&BUILT_IN_DESCRIPTIONS).into(),
+        filler_words: Names::from(filler_words),
+        // A preview of it takes a whole document.
+        preview_inputs: Names::NONE,
+        sample_dates: Names::NONE,
+    }
+}
+
+impl ExtensionPoint for DeclaredPoint {
+    type Context = Value;
+    type Subject = DeclaredSubject;
+    type Data<'a> = DeclaredData<'a>;
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn data<'a>(&'a self, context: &'a Value, subject: &'a DeclaredSubject) -> DeclaredData<'a> {
+        DeclaredData::new(&self.declaration, &self.parts.sensitive, context, subject)
+    }
+
+    fn interpret(&self, subject: &mut DeclaredSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+        interpreter::interpret(self, subject, answer)
+    }
+}
+
+impl Rehearse for DeclaredPoint {
+    /// The subject that the document shows. It is not checked against the schema: its sensitive members are not there.
+    fn subject_of(&self, document: &Document, _: &Arc<ProfileSchema>) -> Result<DeclaredSubject, DocumentError> {
+        let mut subject = self.unchecked_subject(document.get("/data/subject")?.clone());
+        if let (Some(decisions), Some(decision)) = (&self.declaration.decisions, document.find("/data/decision")) {
+            let known = decisions.names.iter().find(|name| decision == name.as_str());
+            let known = known.ok_or_else(|| {
+                DocumentError::wrong("/data/decision", &format!("must be {}", decisions.names.join(" or ")))
+            })?;
+            subject.decision = Some(known.clone());
+        }
+        Ok(subject)
+    }
+
+    fn show(&self, subject: &DeclaredSubject) -> Value {
+        let nothing = Value::Null;
+        // What the service gets shows no sensitive member, and a preview shows none either.
+        let mut shown = serde_json::to_value(self.data(&nothing, subject)).unwrap_or_default();
+        if let Some(members) = shown.as_object_mut() {
+            members.retain(|name, _| name == "subject" || name == "decision");
+        }
+        shown
+    }
+}
+
+impl HookKind for DeclaredPoint {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// One for each of the declared samples. Without any, one that is made from the schemas: it does not satisfy them where
+    /// they ask for more than types, bounds and listed values.
+    fn sample_requests(&self) -> Vec<&str> {
+        self.sample_requests.iter().map(String::as_str).collect()
+    }
+
+    /// Made from the operations and the decisions.
+    fn sample_answers(&self) -> Vec<&str> {
+        self.sample_answers.iter().map(String::as_str).collect()
+    }
+
+    fn fill(&self, _: &Inputs, _: &mut Document) -> Result<(), DocumentError> {
+        Ok(())
+    }
+
+    fn rehearse(
+        &self,
+        document: &Document,
+        schema: &Arc<ProfileSchema>,
+        answer: Answer,
+    ) -> Result<Rehearsal, DocumentError> {
+        rehearse(self, document, schema, answer)
+    }
+}
+
+/// `names` for a message: `` `A`, `B` or `C` ``.
+pub(super) fn alternatives(names: &[String]) -> String {
+    let quoted = names.iter().map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}

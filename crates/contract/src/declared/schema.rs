@@ -1,0 +1,298 @@
+//! Checks and compiles the JSON Schemas (2020-12) of a declared extension point.
+//!
+//! A schema stands alone: nothing outside of it is fetched or referred to. What checking a value costs is bounded when the
+//! schema is declared: by its size, its depth, the subschemas that are looked at once references are followed (so that
+//! references cannot multiply), and the size of its regular expressions, which match in linear time. For the same reason a
+//! schema cannot refer to itself.
+
+use std::collections::HashMap;
+
+use jsonschema::{PatternOptions, Validator, draft202012};
+use serde_json::{Value, json};
+
+use super::{check::Problems, violation};
+use crate::{
+    limits::{SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_PATTERN_BYTES_MAX, SCHEMA_PATTERNS_MAX},
+    plain_json, pointer,
+    problem::shown,
+};
+
+/// The dialect, as `$schema` names it.
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// Keywords whose value is a schema.
+const SCHEMA: &[&str] = &[
+    "additionalProperties",
+    "contains",
+    "contentSchema",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+/// Keywords whose value is an array of schemas.
+const SCHEMAS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
+/// Keywords whose value is an object of schemas.
+const NAMED_SCHEMAS: &[&str] = &["dependentSchemas", "patternProperties", "properties"];
+/// Keywords whose value is an object of schemas that are used by reference only.
+const DEFINITIONS: &[&str] = &["$defs", "definitions"];
+
+/// The schema, ready to check values; `None` when it has problems, which were added.
+pub(super) fn compile(schema: &Value, member: &str, problems: &mut Problems) -> Option<Validator> {
+    if !matches!(schema, Value::Bool(_) | Value::Object(_)) {
+        problems.add(member, "Write a JSON Schema: an object or a boolean");
+        return None;
+    }
+    if bytes(schema) > SCHEMA_BYTES_MAX {
+        problems.add(member, format!("A schema has {SCHEMA_BYTES_MAX} bytes at most"));
+        return None;
+    }
+    // Two levels for each subschema: a keyword and a name.
+    if !plain_json::is_nested_at_most(schema, 2 * SCHEMA_DEPTH_MAX) {
+        problems.add(member, too_deep());
+        return None;
+    }
+    let mut found = Vec::new();
+    for error in draft202012::meta::validator().iter_errors(schema) {
+        let place = error.instance_path().as_str();
+        found.push((
+            place.to_owned(),
+            format!("This is not valid in JSON Schema 2020-12: it {}", violation::rule(error.kind())),
+        ));
+    }
+    if found.is_empty() {
+        found = Outline::of(schema).problems(schema);
+    }
+    if found.is_empty() {
+        match options().build(schema) {
+            Ok(validator) => return Some(validator),
+            Err(error) => {
+                let message = format!(
+                    "The schema cannot be used: `{}` is not supported as it is written",
+                    error.kind().keyword()
+                );
+                found.push((error.instance_path().as_str().to_owned(), message));
+            }
+        }
+    }
+    for (place, message) in found {
+        problems.add(format!("{member}{place}"), message);
+    }
+    None
+}
+
+fn options<'a>() -> jsonschema::ValidationOptions<'a> {
+    let patterns =
+        PatternOptions::regex().size_limit(SCHEMA_PATTERN_BYTES_MAX).dfa_size_limit(SCHEMA_PATTERN_BYTES_MAX);
+    draft202012::options().with_pattern_options(patterns).offline()
+}
+
+/// Bytes of a value as compact JSON.
+pub(super) fn bytes(value: &Value) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |text| text.len())
+}
+
+fn too_deep() -> String {
+    format!("At most {SCHEMA_DEPTH_MAX} schemas can be inside each other, references followed")
+}
+
+/// The schema that a `$ref` within `root` leads to: `#`, a JSON Pointer in a fragment, or an anchor.
+pub(super) fn referred<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+    let fragment = reference.strip_prefix('#')?;
+    if fragment.is_empty() || fragment.starts_with('/') {
+        return root.pointer(&decoded(fragment)?);
+    }
+    Outline::of(root).anchors.get(fragment).and_then(|found| found.first().copied())
+}
+
+/// The text of a URI's fragment, percent-decoded.
+fn decoded(fragment: &str) -> Option<String> {
+    let mut pieces = fragment.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// What was found in a schema: its subschemas with their places, and its anchors.
+struct Outline<'a> {
+    subschemas: Vec<(String, &'a Value)>,
+    anchors: HashMap<&'a str, Vec<&'a Value>>,
+}
+
+impl<'a> Outline<'a> {
+    fn of(root: &'a Value) -> Self {
+        let mut outline = Self { subschemas: Vec::new(), anchors: HashMap::new() };
+        let mut open = vec![(String::new(), root)];
+        while let Some((place, schema)) = open.pop() {
+            for keyword in ["$anchor", "$dynamicAnchor"] {
+                if let Some(name) = schema.get(keyword).and_then(Value::as_str) {
+                    outline.anchors.entry(name).or_default().push(schema);
+                }
+            }
+            open.extend(subschemas(schema, DEFINITIONS).map(|(below, schema)| (format!("{place}{below}"), schema)));
+            outline.subschemas.push((place, schema));
+        }
+        outline
+    }
+
+    /// Everything in which the schema is more than a validator should get.
+    fn problems(&self, root: &'a Value) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut patterns = 0;
+        for (place, schema) in &self.subschemas {
+            if let Some((keyword, message)) = foreign(schema, place.is_empty()) {
+                found.push((format!("{place}/{keyword}"), message));
+            }
+            for keyword in ["$ref", "$dynamicRef"] {
+                let Some(reference) = schema.get(keyword).and_then(Value::as_str) else { continue };
+                let message = if !reference.starts_with('#') {
+                    "A schema stands alone: write a reference within it, which begins with `#`"
+                } else if self.targets(root, reference).is_empty() {
+                    "Nothing is there in this schema"
+                } else {
+                    continue;
+                };
+                found.push((format!("{place}/{keyword}"), message.to_owned()));
+            }
+            for (below, pattern) in patterns_of(schema) {
+                patterns += 1;
+                if patterns <= SCHEMA_PATTERNS_MAX && options().build(&json!({ "pattern": pattern })).is_err() {
+                    found.push((
+                        format!("{place}{below}"),
+                        format!(
+                            "`{}` is no regular expression that matches in linear time: it has neither look-around nor \
+                             backreferences, and {SCHEMA_PATTERN_BYTES_MAX} bytes at most when it is compiled",
+                            shown(pattern)
+                        ),
+                    ));
+                }
+            }
+        }
+        if patterns > SCHEMA_PATTERNS_MAX {
+            found.push((String::new(), format!("A schema has {SCHEMA_PATTERNS_MAX} regular expressions at most")));
+        }
+        if found.is_empty()
+            && let Err((place, message)) = self.cost(root)
+        {
+            found.push((place, message));
+        }
+        found
+    }
+
+    fn targets(&self, root: &'a Value, reference: &str) -> Vec<&'a Value> {
+        let Some(fragment) = reference.strip_prefix('#') else { return Vec::new() };
+        if !fragment.is_empty() && !fragment.starts_with('/') {
+            return self.anchors.get(fragment).cloned().unwrap_or_default();
+        }
+        let target = decoded(fragment).and_then(|pointer| root.pointer(&pointer));
+        // A reference into something else than a schema, such as a list of examples, would be no schema that was checked.
+        target.filter(|target| self.subschemas.iter().any(|(_, own)| std::ptr::eq(*own, *target))).into_iter().collect()
+    }
+
+    /// How many subschemas are looked at to check one value, and how many of them are inside each other.
+    fn cost(&self, root: &'a Value) -> Result<(), (String, String)> {
+        let mut costs = Costs { outline: self, root, known: HashMap::new() };
+        let (checks, _) = costs.of(root, SCHEMA_DEPTH_MAX).map_err(|problem| (String::new(), problem.to_owned()))?;
+        if checks > SCHEMA_CHECKS_MAX {
+            return Err((
+                String::new(),
+                format!(
+                    "More than {SCHEMA_CHECKS_MAX} subschemas are looked at to check one value, references followed"
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The cost of each subschema that was looked at: subschemas and their depth; `None` while it is being looked at.
+struct Costs<'s, 'a> {
+    outline: &'s Outline<'a>,
+    root: &'a Value,
+    known: HashMap<*const Value, Option<(usize, usize)>>,
+}
+
+impl<'a> Costs<'_, 'a> {
+    fn of(&mut self, schema: &'a Value, depth_left: usize) -> Result<(usize, usize), &'static str> {
+        const TOO_DEEP: &str = "The schemas are too deep inside each other, references followed";
+        match self.known.get(&std::ptr::from_ref(schema)) {
+            Some(Some((checks, depth))) if *depth <= depth_left => return Ok((*checks, *depth)),
+            Some(Some(_)) => return Err(TOO_DEEP),
+            Some(None) => {
+                return Err("A schema cannot refer to itself: write out as many levels as you need");
+            }
+            None => {}
+        }
+        if depth_left == 0 {
+            return Err(TOO_DEEP);
+        }
+        self.known.insert(schema, None);
+        let (mut checks, mut depth) = (1_usize, 0);
+        let references = ["$ref", "$dynamicRef"].into_iter().filter_map(|keyword| schema.get(keyword)?.as_str());
+        let references =
+            references.flat_map(|reference| self.outline.targets(self.root, reference)).collect::<Vec<_>>();
+        for next in references.into_iter().chain(subschemas(schema, &[]).map(|(_, below)| below)) {
+            let (more, below) = self.of(next, depth_left - 1)?;
+            checks = checks.saturating_add(more);
+            depth = depth.max(below);
+        }
+        let cost = (checks, depth + 1);
+        self.known.insert(schema, Some(cost));
+        Ok(cost)
+    }
+}
+
+/// The subschemas of a schema with their places in it; those of the keywords `definitions` too.
+pub(super) fn subschemas<'a>(
+    schema: &'a Value,
+    definitions: &'static [&'static str],
+) -> impl Iterator<Item = (String, &'a Value)> {
+    let member = |keyword: &'static &'static str| schema.get(*keyword).map(|value| (*keyword, value));
+    let one = SCHEMA.iter().filter_map(member).map(|(keyword, below)| (format!("/{keyword}"), below));
+    let several = SCHEMAS.iter().filter_map(member).flat_map(|(keyword, list)| {
+        let list = list.as_array().into_iter().flatten().enumerate();
+        list.map(move |(index, below)| (format!("/{keyword}/{index}"), below))
+    });
+    let named = NAMED_SCHEMAS.iter().chain(definitions).filter_map(member).flat_map(|(keyword, map)| {
+        let map = map.as_object().into_iter().flatten();
+        map.map(move |(name, below)| (format!("/{keyword}/{}", pointer::escape(name)), below))
+    });
+    one.chain(several).chain(named)
+}
+
+/// A keyword of a schema that names another document or another dialect.
+fn foreign(schema: &Value, is_root: bool) -> Option<(&'static str, String)> {
+    let text = |keyword: &str| schema.get(keyword).and_then(Value::as_str);
+    if text("$schema").is_some_and(|dialect| dialect.trim_end_matches('#') != DIALECT) {
+        return Some(("$schema", format!("Write `{DIALECT}`, or leave it out")));
+    }
+    if text("$id").is_some() && !is_root {
+        return Some((
+            "$id",
+            "A schema inside of another has no `$id`: references lead within the one document".to_owned(),
+        ));
+    }
+    // Keywords of earlier drafts that refer.
+    let earlier = ["$recursiveRef", "$recursiveAnchor", "dependencies"].into_iter();
+    earlier
+        .into_iter()
+        .find(|keyword| schema.get(*keyword).is_some())
+        .map(|keyword| (keyword, "JSON Schema 2020-12 has no such keyword".to_owned()))
+}
+
+/// The regular expressions of a schema with their places in it.
+fn patterns_of(schema: &Value) -> impl Iterator<Item = (String, &str)> {
+    let own = schema.get("pattern").and_then(Value::as_str).map(|pattern| ("/pattern".to_owned(), pattern));
+    let of_names = schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+    let of_names =
+        of_names.map(|(pattern, _)| (format!("/patternProperties/{}", pointer::escape(pattern)), pattern.as_str()));
+    own.into_iter().chain(of_names)
+}

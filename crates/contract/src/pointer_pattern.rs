@@ -1,0 +1,142 @@
+//! Patterns of JSON Pointers, in which `*` stands for any one member or element.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::{limits::PATH_BYTES_MAX, pointer};
+
+/// A JSON Pointer (RFC 6901) in which `*` stands for any one member or element.
+///
+/// A member whose name is `*` cannot be named. There are no empty names, and a pattern has one name at least.
+///
+/// ```
+/// use tenterhook_contract::pointer_pattern::PointerPattern;
+/// let prices: PointerPattern = "/lines/*/price".parse().unwrap();
+/// assert!(prices.matches(&["lines", "0", "price"]) && !prices.matches(&["lines", "0"]));
+/// assert!("lines".parse::<PointerPattern>().is_err() && "".parse::<PointerPattern>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PointerPattern(Vec<PatternName>);
+
+/// One name of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PatternName {
+    /// Any one member or element: `*`.
+    Any,
+    /// The member with this name, or the element with this index.
+    Is(String),
+}
+
+/// A text that is not a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// Too many bytes.
+    #[error("A path has {PATH_BYTES_MAX} bytes at most")]
+    TooLong,
+    /// Not a JSON Pointer.
+    #[error("Write a JSON Pointer: it begins with `/`, and `~` stands before `0` or `1` only")]
+    NoPointer,
+    /// The empty pointer, or one with an empty name.
+    #[error("Write a name or `*` after each `/`, at least one")]
+    EmptyName,
+}
+
+impl std::str::FromStr for PointerPattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        if text.len() > PATH_BYTES_MAX {
+            return Err(PatternError::TooLong);
+        }
+        let names = pointer::tokens(text).map_err(|_| PatternError::NoPointer)?;
+        if names.is_empty() || names.iter().any(|name| name.is_empty()) {
+            return Err(PatternError::EmptyName);
+        }
+        let name = |name: Cow<'_, str>| if name == "*" { PatternName::Any } else { PatternName::Is(name.into_owned()) };
+        Ok(Self(names.into_iter().map(name).collect()))
+    }
+}
+
+impl std::fmt::Display for PointerPattern {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for name in &self.0 {
+            match name {
+                PatternName::Any => formatter.write_str("/*")?,
+                PatternName::Is(name) => write!(formatter, "/{}", pointer::escape(name))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PatternName {
+    /// Whether it stands for `name`.
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Is(own) => own == name,
+        }
+    }
+
+    /// Whether there is a name that both stand for.
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Is(own), Self::Is(other)) => own == other,
+            _ => true,
+        }
+    }
+}
+
+impl PointerPattern {
+    /// Its names in order, at least one.
+    pub fn names(&self) -> &[PatternName] {
+        &self.0
+    }
+
+    /// Whether it stands for the pointer with these names.
+    pub fn matches(&self, names: &[impl AsRef<str>]) -> bool {
+        self.0.len() == names.len() && self.0.iter().zip(names).all(|(own, name)| own.matches(name.as_ref()))
+    }
+
+    /// Whether a place that it stands for can be the same as one of `other`, or be inside of one.
+    ///
+    /// ```
+    /// use tenterhook_contract::pointer_pattern::PointerPattern;
+    /// let pattern = |text: &str| text.parse::<PointerPattern>().unwrap();
+    /// assert!(pattern("/lines/*/price").can_be_at_or_below(&pattern("/lines/0")));
+    /// assert!(!pattern("/lines").can_be_at_or_below(&pattern("/lines/*")));
+    /// ```
+    pub fn can_be_at_or_below(&self, other: &Self) -> bool {
+        self.0.len() >= other.0.len() && self.0.iter().zip(&other.0).all(|(own, other)| own.overlaps(other))
+    }
+
+    /// Every value below `value` that it stands for.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::pointer_pattern::PointerPattern;
+    /// let order = json!({ "lines": [{ "price": 5 }, { "price": 7 }] });
+    /// let prices: PointerPattern = "/lines/*/price".parse().unwrap();
+    /// assert_eq!(prices.find(&order), [&json!(5), &json!(7)]);
+    /// ```
+    pub fn find<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
+        let mut found = vec![value];
+        for name in &self.0 {
+            found = found.into_iter().flat_map(|parent| children(parent, name)).collect();
+        }
+        found
+    }
+}
+
+fn children<'a>(parent: &'a Value, name: &PatternName) -> Vec<&'a Value> {
+    match (parent, name) {
+        (Value::Object(members), PatternName::Any) => members.values().collect(),
+        (Value::Array(items), PatternName::Any) => items.iter().collect(),
+        (Value::Object(members), PatternName::Is(name)) => members.get(name).into_iter().collect(),
+        (Value::Array(items), PatternName::Is(name)) => {
+            pointer::index(name).and_then(|index| items.get(index)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
