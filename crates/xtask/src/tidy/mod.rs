@@ -37,7 +37,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
 
 fn complaints_of(file: &TextFile, private: &[String]) -> Vec<String> {
     let mut complaints = text::check(&file.path, &file.text, private);
-    if ["crates/", "samples/"].iter().any(|folder| file.path.starts_with(folder)) && file.path.ends_with("/Cargo.toml")
+    if ["crates/", "examples/", "samples/"].iter().any(|folder| file.path.starts_with(folder))
+        && file.path.ends_with("/Cargo.toml")
     {
         complaints.extend(manifest::check(&file.text));
     }
