@@ -1,6 +1,7 @@
 //! The hook types: their names, the six built-in ones in one line each, and the catalogue in which a name is looked up.
 
 use std::{
+    borrow::Borrow,
     fmt,
     hash::{Hash, Hasher},
     ops::Deref,
@@ -81,6 +82,13 @@ impl Deref for HookTypeName {
     type Target = str;
 
     fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Equality and hash are those of the text.
+impl Borrow<str> for HookTypeName {
+    fn borrow(&self) -> &str {
         self.as_str()
     }
 }

@@ -185,6 +185,14 @@ impl ReadyHook {
         Self { breaker: Arc::clone(&self.breaker), org_limit: in_flight, ..ready }
     }
 
+    /// The same hook after its type was declared anew. It shares the circuit breaker and the endpoint of this one, with the
+    /// access tokens that its channel has; its fallback commands are read again.
+    #[must_use]
+    pub fn with_kind(&self, kind: Arc<dyn HookKind>) -> Self {
+        let ready = Self::new(self.hook.clone(), kind, Arc::clone(&self.endpoint));
+        Self { breaker: Arc::clone(&self.breaker), org_limit: self.org_limit, ..ready }
+    }
+
     /// The bound that [`with_org_limit`](Self::with_org_limit) gave it.
     pub fn org_limit(&self) -> Option<usize> {
         self.org_limit

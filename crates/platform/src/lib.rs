@@ -8,6 +8,7 @@ pub mod caller;
 pub mod context;
 pub mod entropy;
 pub mod events;
+mod extension_points;
 pub mod fair_queue;
 mod following;
 mod imported_password;
@@ -25,6 +26,7 @@ mod snapshot;
 mod token_uses;
 
 pub use caller::Caller;
+pub use extension_points::PointOf;
 pub use imported_password::{Digest, ImportedHash, Prf, Scheme};
 pub use metrics::ProcessFigures;
 pub use network::{Network, WiderNetwork};

@@ -14,7 +14,7 @@ use tenterhook_model::{
 };
 use tenterhook_store::StoreError;
 
-use crate::{caller::canonical_path, keys::Keys, org_turns::OrgTurns};
+use crate::{caller::canonical_path, extension_points::Points, keys::Keys, org_turns::OrgTurns};
 use tokio::time::Instant;
 use url::{Origin, Url, form_urlencoded};
 
@@ -31,7 +31,7 @@ pub struct OrgSnapshot {
     pub configuration: Configuration,
     /// The attributes that users of the org may have.
     pub profile_schema: Arc<ProfileSchema>,
-    /// The types that its hooks may have.
+    /// The types that its hooks may have: those of the platform, and those that the org declares.
     pub hook_types: Arc<HookTypes>,
     /// Signing keys, parsed.
     pub keys: Arc<Keys>,
@@ -39,6 +39,7 @@ pub struct OrgSnapshot {
     pub read_at: Instant,
     /// Outlives this snapshot.
     pub(crate) turns: Arc<OrgTurns>,
+    pub(crate) points: Arc<Points>,
     ready: Arc<HashMap<HookId, Arc<ReadyHook>>>,
     /// Origins of the clients' redirect URIs, each with how many URIs have it.
     origins: Arc<HashMap<Arc<str>, usize>>,
@@ -46,10 +47,11 @@ pub struct OrgSnapshot {
 
 impl OrgSnapshot {
     /// Prepares a configuration for use. What was made of objects that it shares with `previous` is kept: parsed keys, origins,
-    /// and the endpoints of hooks with their cached access tokens.
+    /// compiled extension points, and the endpoints of hooks with their cached access tokens.
     ///
     /// # Errors
-    /// When a hook is of a type that is not known, such as one that a newer version has.
+    /// When a hook is of a type that is not known, such as one that a newer version has, or an extension point cannot be
+    /// compiled.
     pub(crate) fn prepare(
         org: Org,
         base_url: Arc<str>,
@@ -58,15 +60,23 @@ impl OrgSnapshot {
         (previous, turns): (Option<&Self>, &Arc<OrgTurns>),
     ) -> Result<Self, StoreError> {
         let before = previous.map(|previous| (previous, &previous.configuration));
-        let Configuration { hooks, hook_keys, signing_keys, clients, .. } = &configuration;
+        let Configuration { hooks, hook_keys, signing_keys, clients, extension_points, .. } = &configuration;
+        let same_points = before.filter(|(_, it)| it.extension_points.is_same(extension_points));
+        let points = match (same_points, previous.map(|previous| previous.points.as_ref())) {
+            (Some((previous, _)), _) => Arc::clone(&previous.points),
+            (None, previous) => Arc::new(Points::prepare(extension_points, hook_types, previous)?),
+        };
         // A hook keeps the bulkhead of its org, so another limit of the org gives all of its hooks another one.
         let in_flight = org.limits.in_flight;
         let same = before.filter(|(previous, it)| {
-            previous.org.limits.in_flight == in_flight && it.hooks.is_same(hooks) && it.hook_keys.is_same(hook_keys)
+            previous.org.limits.in_flight == in_flight
+                && it.hooks.is_same(hooks)
+                && it.hook_keys.is_same(hook_keys)
+                && Arc::ptr_eq(&previous.points, &points)
         });
         let ready = match same {
             Some((previous, _)) => Arc::clone(&previous.ready),
-            None => Arc::new(ready_hooks(&configuration, (hook_types, transport), (in_flight, previous))?),
+            None => Arc::new(ready_hooks(&configuration, (&points.types, transport), (in_flight, previous))?),
         };
         let keys = match before.filter(|(_, it)| it.signing_keys.is_same(signing_keys)) {
             Some((previous, _)) => Arc::clone(&previous.keys),
@@ -92,8 +102,20 @@ impl OrgSnapshot {
             None => UserSchema::profile_schema(configuration.user_schemas.iter().next()),
         };
         let turns = Arc::clone(turns);
-        let hook_types = Arc::clone(hook_types);
-        Ok(Self { org, base_url, configuration, profile_schema, hook_types, keys, read_at, turns, ready, origins })
+        let hook_types = Arc::clone(&points.types);
+        Ok(Self {
+            org,
+            base_url,
+            configuration,
+            profile_schema,
+            hook_types,
+            keys,
+            read_at,
+            turns,
+            points,
+            ready,
+            origins,
+        })
     }
 
     /// The version of the configuration.
@@ -165,13 +187,18 @@ fn ready_hooks(
 ) -> Result<HashMap<HookId, Arc<ReadyHook>>, StoreError> {
     let org_limit = in_flight.map(|in_flight| in_flight as usize);
     let kept = |hook: &InlineHook| previous?.ready.get(&hook.id).filter(|ready| ready.hook == *hook);
-    let make = |hook: &InlineHook| {
-        let kind = hook_types.kind(&hook.hook_type).ok_or_else(|| unknown_type(hook))?;
+    let make = |hook: &InlineHook, kind| {
         let key = hook.hook_key().and_then(|id| configuration.hook_keys.get(id));
-        Ok::<_, StoreError>(Arc::new(ReadyHook::new(hook.clone(), Arc::clone(kind), transport.endpoint(hook, key))))
+        Arc::new(ReadyHook::new(hook.clone(), kind, transport.endpoint(hook, key)))
     };
     let ready = |hook: &InlineHook| {
-        let ready = kept(hook).cloned().map_or_else(|| make(hook), Ok)?;
+        let kind = hook_types.kind(&hook.hook_type).ok_or_else(|| unknown_type(hook))?;
+        let ready = match kept(hook) {
+            Some(kept) if Arc::ptr_eq(kept.kind(), kind) => Arc::clone(kept),
+            // Its type was declared anew.
+            Some(kept) => Arc::new(kept.with_kind(Arc::clone(kind))),
+            None => make(hook, Arc::clone(kind)),
+        };
         let has_limit = ready.org_limit() == org_limit;
         let ready = if has_limit { ready } else { Arc::new(ready.with_org_limit(org_limit)) };
         Ok((hook.id.clone(), ready))

@@ -3,6 +3,8 @@
 use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::{
     Secret,
+    binding::HookBinding,
+    condition::Condition,
     declared::{AllowedOperation, Decisions, Declaration, DeclaredRetry, OnFailure, OnRefusal, OperationKind},
     hook::{
         Channel, ChannelAuthentication, ChannelHeader, ClientCertificate, ClientCredential, HookStatus, HookTls,
@@ -92,10 +94,16 @@ fn extension_point() -> ExtensionPoint {
         timeout_ms: 800,
         samples: vec![serde_json::json!({ "context": { "country": "SE" }, "subject": { "total": 12.5 } })],
     };
+    let condition = serde_json::json!({ "pointer": "/context/country", "is": "in", "value": ["SE"] });
+    let condition = Condition::parse(&condition);
     ExtensionPoint {
         id: ExtensionPointId::from_parts(number(), [0; 8]),
         name: declaration.name.clone(),
         declaration: Some(declaration),
+        bindings: vec![
+            HookBinding::always(HookId::from_parts(number(), [2; 8])),
+            HookBinding { hook: HookId::from_parts(number(), [3; 8]), when: Some(condition.unwrap()), enabled: false },
+        ],
         created: at(0),
         last_updated: at(1),
     }
