@@ -10,6 +10,7 @@ pub mod associations;
 pub mod authorization_servers;
 pub mod claims;
 pub mod clients;
+pub mod extension_points;
 pub mod hook_keys;
 pub mod hook_security;
 pub mod hooks;

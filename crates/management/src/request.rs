@@ -289,6 +289,17 @@ impl Causes {
         self.texts.iter().any(|cause| cause.strip_prefix(member).is_some_and(|rest| rest.starts_with(": ")))
     }
 
+    /// Whether something is wrong with a member or with something below it.
+    pub(crate) fn is_about(&self, member: &str) -> bool {
+        let begins = |rest: &str| rest.starts_with([':', '.', '[', '/']);
+        self.texts.iter().any(|cause| cause.strip_prefix(member).is_some_and(begins))
+    }
+
+    /// The texts.
+    pub(crate) fn into_texts(self) -> Vec<String> {
+        self.texts
+    }
+
     /// A name as [`check_name`] judges it, or nothing where the member is absent.
     pub(crate) fn name(&mut self, member: &str, given: &Given<String>) -> Option<String> {
         match given {

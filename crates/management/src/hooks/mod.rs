@@ -21,6 +21,7 @@ use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, ReadyH
 use tenterhook_model::{ConfigurationWrite, ErrorCode};
 use tenterhook_platform::{OrgSnapshot, Platform, events::hook_target};
 
+pub(crate) use self::policy::policy_problems;
 pub use self::request::{
     AuthSchemeRequest, BreakerRequest, ChannelRequest, ConfigRequest, HeaderRequest, HookRequest, PolicyRequest,
 };

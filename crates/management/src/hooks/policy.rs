@@ -12,7 +12,10 @@ use tenterhook_contract::{
     profile::ProfileSchema,
 };
 
-use super::request::{BreakerRequest, FAILURES, Failure, MODES, PolicyRequest, RETRIES};
+use super::{
+    MODEL,
+    request::{BreakerRequest, FAILURES, Failure, MODES, PolicyRequest, RETRIES},
+};
 use crate::request::{Causes, Given, INVALID, Named};
 
 /// The member with the fallback commands.
@@ -27,7 +30,7 @@ pub(super) fn read(
     causes: &mut Causes,
 ) -> Option<HookPolicy> {
     let policy = match policy {
-        Given::Absent => HookPolicy::default(),
+        Given::Absent => of_type(kind),
         Given::Is(policy) => read_members(policy, kind, causes)?,
         Given::Wrong => {
             causes.add("policy", INVALID);
@@ -40,8 +43,14 @@ pub(super) fn read(
     Some(policy)
 }
 
-fn read_members(request: &PolicyRequest, kind: Option<&dyn HookKind>, causes: &mut Causes) -> Option<HookPolicy> {
+/// The policy of a hook of this type whose request says nothing of it.
+pub(super) fn of_type(kind: Option<&dyn HookKind>) -> HookPolicy {
     let default = HookPolicy::default();
+    HookPolicy { timeout_ms: kind.map_or(default.timeout_ms, |kind| kind.description().timeout_ms), ..default }
+}
+
+fn read_members(request: &PolicyRequest, kind: Option<&dyn HookKind>, causes: &mut Causes) -> Option<HookPolicy> {
+    let default = of_type(kind);
     let timeout = number(causes, "policy.timeoutMs", &request.timeout_ms, &HookPolicy::TIMEOUT_MS);
     let retry = one_of(causes, "policy.retry", &request.retry, &RETRIES, default.retry);
     let max = number(causes, "policy.maxConcurrent", &request.max_concurrent, &HookPolicy::MAX_CONCURRENT);
@@ -155,6 +164,13 @@ fn read_fallback(commands: &Given<Vec<serde_json::Value>>, causes: &mut Causes) 
     fallback.map(Box::new).map(Some)
 }
 
+/// What is wrong with a policy where hooks of this type are concerned, one text for each problem.
+pub(crate) fn policy_problems(policy: &HookPolicy, kind: &dyn HookKind) -> Vec<String> {
+    let mut causes = Causes::none(MODEL);
+    judge(policy, kind, &mut causes);
+    causes.into_texts()
+}
+
 /// Checks what depends on the type: the retry (`overview.md` section 5: token and telephony hooks are never called twice) and
 /// the fallback commands, one cause for each problem.
 fn judge(policy: &HookPolicy, kind: &dyn HookKind, causes: &mut Causes) {
@@ -186,8 +202,9 @@ fn rehearsals(fallback: &Fallback, kind: &dyn HookKind) -> Vec<Rehearsal> {
 fn incurable(rehearsals: Vec<Rehearsal>) -> Vec<Problem> {
     let rehearsals =
         rehearsals.into_iter().map(|rehearsal| rehearsal.result.err().unwrap_or_default()).collect::<Vec<_>>();
-    let wrong_flow = |problem: &Problem| problem.code == ProblemCode::WrongFlow;
-    let flows_mixed = rehearsals.iter().all(|problems| problems.iter().any(wrong_flow));
+    let is_everywhere =
+        |code| rehearsals.iter().all(|problems| problems.iter().any(|problem: &Problem| problem.code == code));
+    let [flows_mixed, always_violates] = [ProblemCode::WrongFlow, ProblemCode::SchemaViolation].map(is_everywhere);
     let mut found = Vec::new();
     for problem in rehearsals.into_iter().flatten() {
         let lies_in_the_sample = match problem.code {
@@ -197,6 +214,7 @@ fn incurable(rehearsals: Vec<Rehearsal>) -> Vec<Problem> {
             | ProblemCode::UnknownAttribute
             | ProblemCode::NoTarget => true,
             ProblemCode::WrongFlow => !flows_mixed,
+            ProblemCode::SchemaViolation => !always_violates,
             _ => false,
         };
         if !lies_in_the_sample && !found.contains(&problem) {

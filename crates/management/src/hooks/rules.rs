@@ -61,7 +61,7 @@ pub fn created(
             hook_type: kind.description().event_type.clone(),
             version,
             channel,
-            policy: policy.unwrap_or_default(),
+            policy: policy.unwrap_or_else(|| policy::of_type(Some(kind))),
             signing: Vec::new(),
             tls: HookTls::default(),
             created: now.whole_seconds(),

@@ -6,6 +6,7 @@ mod call;
 mod claims;
 mod clients;
 mod description;
+mod extension_points;
 mod hook_keys;
 mod inline_hooks;
 mod log_event;
@@ -63,6 +64,7 @@ const CROWDED_LOOKUP_WAIT: Duration = Duration::from_secs(5);
 fn routes_with_token() -> Vec<Route> {
     let resources = [
         inline_hooks::routes(),
+        extension_points::routes(),
         hook_keys::routes(),
         logs::routes(),
         servers::routes(),
@@ -182,8 +184,17 @@ fn judge(request: &Request) -> Result<(), ApiError> {
 
 /// The name under which requests to a path are counted together.
 fn endpoint(path: &str) -> &'static str {
-    const KNOWN: [&str; 8] =
-        ["inlineHooks", "logs", "authorizationServers", "users", "clients", "meta", "api-tokens", orgs::ENDPOINT];
+    const KNOWN: [&str; 9] = [
+        "inlineHooks",
+        "extensionPoints",
+        "logs",
+        "authorizationServers",
+        "users",
+        "clients",
+        "meta",
+        "api-tokens",
+        orgs::ENDPOINT,
+    ];
     let mut segments = path.split('/');
     segments.find_map(|segment| KNOWN.into_iter().find(|known| *known == segment)).unwrap_or("other")
 }

@@ -13,6 +13,7 @@ fn lists(world: &World) -> Vec<(String, &'static str, bool)> {
     let server = server_path(world);
     vec![
         ("/api/v1/inlineHooks".to_owned(), "id", false),
+        ("/api/v1/extensionPoints".to_owned(), "id", true),
         ("/api/v1/hook-keys".to_owned(), "id", false),
         ("/api/v1/authorizationServers".to_owned(), "id", true),
         (format!("{server}/scopes"), "id", true),

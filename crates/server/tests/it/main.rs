@@ -8,6 +8,7 @@ mod authorize;
 mod codes;
 mod echo;
 mod edge;
+mod extension_points;
 mod grants;
 mod harness;
 mod hook_keys;

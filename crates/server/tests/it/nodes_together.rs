@@ -14,6 +14,7 @@ use tenterhook_testkit::postgres::execute;
 use tokio::task::JoinSet;
 
 use crate::{
+    extension_points::{self, checkout},
     harness::{Answer, World, hook_body},
     oauth::{VERIFIER, authorization_path, redeem, redirect_parameter, sign_in_and_authorize},
 };
@@ -69,6 +70,34 @@ async fn what_the_api_has_made_on_one_node_is_on_the_other_at_once() {
         assert_eq!(active.json()["status"], "ACTIVE");
         assert_eq!(one.api("GET", &path, None).await.json()["status"], "ACTIVE");
         assert_eq!(status(&one.api("POST", &format!("{path}/lifecycle/deactivate"), None).await).0, 200);
+        assert_eq!(status(&other.api("DELETE", &path, None).await).0, 204);
+        assert_eq!(status(&one.api("GET", &path, None).await).0, 404, "and what is gone is gone");
+    }
+}
+
+/// A type that one node has just got is not unknown to the other, and one that is gone is.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn an_extension_point_of_one_node_takes_hooks_on_the_other_at_once() {
+    let (one, other) = two().await;
+    for round in 0..10 {
+        let (one, other) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        let name = format!("com.example.round{round}");
+        let point = checkout(&name);
+        created(one, extension_points::PATH, &point).await;
+        let mut hook = hook_body(&format!("Hook {round}"), one.address);
+        hook["type"] = json!(name);
+        let id = created(other, "/api/v1/inlineHooks", &hook).await["id"].as_str().unwrap().to_owned();
+        let path = format!("{}/{name}", extension_points::PATH);
+        let bindings = json!({ "bindings": [{ "inlineHookId": id, "when": null, "enabled": true }] });
+        assert_eq!(status(&one.api("PUT", &format!("{path}/bindings"), Some(&bindings)).await).0, 200);
+        assert_eq!(other.api("GET", &format!("{path}/bindings"), None).await.json(), bindings);
+        assert_eq!(status(&other.api("DELETE", &path, None).await).0, 400, "it has a hook");
+        let hook = format!("/api/v1/inlineHooks/{id}");
+        assert_eq!(status(&other.api("POST", &format!("{hook}/lifecycle/deactivate"), None).await).0, 200);
+        assert_eq!(one.api("POST", &format!("{hook}/lifecycle/activate"), None).await.json()["status"], "ACTIVE");
+        assert_eq!(status(&other.api("POST", &format!("{hook}/lifecycle/deactivate"), None).await).0, 200);
+        assert_eq!(status(&one.api("DELETE", &hook, None).await).0, 204);
         assert_eq!(status(&other.api("DELETE", &path, None).await).0, 204);
         assert_eq!(status(&one.api("GET", &path, None).await).0, 404, "and what is gone is gone");
     }

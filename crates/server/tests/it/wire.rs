@@ -160,6 +160,8 @@ async fn a_body_that_is_no_object_is_refused_and_changes_nothing() {
         ("PUT", org),
         ("PUT", format!("/api/v1/api-tokens/{}", id("/api/v1/api-tokens").await)),
         ("POST", "/api/v1/meta/schemas/user/default".to_owned()),
+        ("POST", "/api/v1/extensionPoints".to_owned()),
+        ("PUT", "/api/v1/extensionPoints/com.okta.saml.tokens.transform/bindings".to_owned()),
         ("POST", "/api/v1/users".to_owned()),
         ("PUT", user.clone()),
         ("POST", format!("{user}/credentials/change_password")),
