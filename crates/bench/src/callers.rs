@@ -29,9 +29,7 @@ use tenterhook_contract::{
     party::Actor,
     token::{Token, TokenRequest, TokenSubject},
 };
-use tenterhook_engine::{
-    Engine, Invocation, InvocationRecord, Limits, Origin, Outcome, ReadyHook, Recorder, SystemClock, Transport as _,
-};
+use tenterhook_engine::{Engine, Invocation, InvocationRecord, Limits, Origin, Outcome, ReadyHook, Recorder};
 use tenterhook_platform::{SystemLogRecorder, entropy::SystemEntropy};
 use tenterhook_store::{Keyring, LogWriter, Store, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
@@ -404,7 +402,7 @@ pub(crate) fn transport(target: &Target, http2_prior_knowledge: bool) -> Result<
         http2_prior_knowledge,
         ..TransportConfig::default()
     };
-    Ok(HttpTransport::new(config, Arc::new(SystemClock), Arc::new(SystemEntropy))?)
+    Ok(HttpTransport::with_config(config)?)
 }
 
 /// The same on a transport that several hooks share.

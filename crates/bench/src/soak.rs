@@ -14,7 +14,7 @@ use std::{
 
 use clap::Args;
 use tenterhook_contract::{BuiltInType, hook::BreakerMode, id::OrgId};
-use tenterhook_engine::{BoxFuture, Engine, InvocationRecord, Outcome, ReadyHook, Recorder, Transport as _};
+use tenterhook_engine::{BoxFuture, Engine, InvocationRecord, Outcome, ReadyHook, Recorder};
 use tenterhook_platform::{SystemLogRecorder, entropy::SystemEntropy};
 use tokio::{runtime::Runtime, time::Instant};
 

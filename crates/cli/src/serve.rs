@@ -4,12 +4,11 @@ use std::{
     fs,
     io::{self, ErrorKind},
     path::PathBuf,
-    sync::Arc,
 };
 
-use tenterhook_engine::{Limits, SystemClock};
+use tenterhook_engine::Limits;
 use tenterhook_management::provision::{self, ProvisionError};
-use tenterhook_platform::{FollowSettings, Platform, StoreError, entropy::SystemEntropy};
+use tenterhook_platform::{FollowSettings, Platform, StoreError};
 use tenterhook_server::{ServerLimits, TrustedProxies};
 use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};
 
@@ -192,7 +191,7 @@ fn transport(config: &Config) -> Result<HttpTransport, Error> {
         user_agent: config.outbound.user_agent.clone(),
         ..TransportConfig::default()
     };
-    HttpTransport::new(settings, Arc::new(SystemClock), Arc::new(SystemEntropy)).map_err(|error| match error {
+    HttpTransport::with_config(settings).map_err(|error| match error {
         TransportError::TrustAnchor(_) => setting("egress.ca_files", &error).into(),
         TransportError::UserAgent => setting("outbound.user_agent", &error).into(),
         TransportError::ClientCertificate(_) | TransportError::Tls(_) => error.into(),

@@ -23,7 +23,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{
     BoxFuture, Call, CallFailure, CallPhase, Clock, Endpoint, Entropy, Exchange, FailureCode, PhaseTimings, Progress,
-    RawAnswer, Refusing, Sent, Transport,
+    RawAnswer, Refusing, Sent, SystemClock, SystemEntropy, Transport,
 };
 use tenterhook_jose::{SigningAlgorithm, TokenSigner};
 use tokio::time::Instant;
@@ -91,6 +91,26 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
+    /// A transport with the machine's clock, randomness and resolver: for a program that calls its hooks' services itself.
+    ///
+    /// By default it calls `https://` URIs on public addresses, at port 443 or one from 1024. Rules of the [`EgressPolicy`]
+    /// allow more or less, and a test can open loopback, also for `http://`:
+    ///
+    /// ```
+    /// use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+    /// let of_a_test = TransportConfig {
+    ///     policy: EgressPolicy::default().with_plain_http_to_loopback(),
+    ///     ..TransportConfig::default()
+    /// };
+    /// assert!(HttpTransport::with_config(of_a_test).is_ok());
+    /// ```
+    ///
+    /// # Errors
+    /// When a setting is not usable.
+    pub fn with_config(config: TransportConfig) -> Result<Self, TransportError> {
+        Self::new(config, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    }
+
     /// A transport with the machine's resolver.
     ///
     /// # Errors

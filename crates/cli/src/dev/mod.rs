@@ -23,10 +23,9 @@ use std::{convert::Infallible, net::Ipv4Addr, path::PathBuf, process::ExitCode, 
 
 use clap::Args;
 use tenterhook_contract::Secret;
-use tenterhook_engine::{Limits, SystemClock, Witness, Witnessed};
+use tenterhook_engine::{Limits, Witness, Witnessed};
 use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_management::provision;
-use tenterhook_platform::entropy::SystemEntropy;
 use tenterhook_server::{ProxyBlock, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
@@ -140,14 +139,10 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         failure_pages: Some(docs::FAILURE_PAGES),
         follow: tenterhook_platform::FollowSettings::default(),
         metrics_listen: None,
-        transport: HttpTransport::new(
-            TransportConfig {
-                policy: EgressPolicy::default().with_plain_http_to_loopback(),
-                ..TransportConfig::default()
-            },
-            Arc::new(SystemClock),
-            Arc::new(SystemEntropy),
-        )?,
+        transport: HttpTransport::with_config(TransportConfig {
+            policy: EgressPolicy::default().with_plain_http_to_loopback(),
+            ..TransportConfig::default()
+        })?,
         plain_http_to_loopback: true,
         limits: Limits::default(),
         server: ServerLimits::default(),

@@ -138,7 +138,7 @@ impl EgressPolicy {
         Self { allow, deny, plain_http_to_loopback: false }
     }
 
-    /// Allows loopback addresses, also over `http://`: only for `tenterhook dev`.
+    /// Allows loopback addresses, also over `http://`: for `tenterhook dev` and for tests, never in production.
     #[must_use]
     pub fn with_plain_http_to_loopback(self) -> Self {
         Self { plain_http_to_loopback: true, ..self }
