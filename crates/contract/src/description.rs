@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::HookTypeName;
+use crate::{BUILT_IN_DESCRIPTIONS, HookTypeName};
 
 /// A list of names: one that is written in the source, or one that a declared type brings.
 ///
@@ -262,6 +262,51 @@ impl fmt::Debug for Description {
 }
 
 impl Description {
+    /// The description of a type whose only command, `NAME.patch`, is a patch of the subject, with every default: version 1.0, a
+    /// title that is the name, three seconds for the one attempt; the flow goes on without a usable answer, and a service's
+    /// `error` refuses it.
+    ///
+    /// ```
+    /// use tenterhook_contract::{Description, FailureDefault};
+    /// let checkout = Description::of("com.example.order.checkout".parse()?);
+    /// assert!(checkout.command("com.example.order.checkout.patch").is_some());
+    /// let strict = Description { title: "Order checkout".into(), failure: FailureDefault::Stop, ..checkout };
+    /// assert_eq!(strict.timeout_ms, 3_000);
+    /// # Ok::<(), tenterhook_contract::HookTypeNameError>(())
+    /// ```
+    pub fn of(name: HookTypeName) -> Self {
+        let misnamed = ["update", "change", "modify", "set", "apply", "subject.patch", "subject.update"];
+        let patch = CommandRule {
+            name: format!("{name}.patch").into(),
+            shape: Shape::Items("value must be an array of operations".into()),
+            members: OPERATION_MEMBERS,
+            misnamed: Names::from(misnamed.map(|word| format!("{name}.{word}")).to_vec()),
+        };
+        let words = name.split(|character: char| !character.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
+        // The words of the type say nothing about which of its commands is meant.
+        let filler_words = words.filter(|word| !matches!(word.as_str(), "" | "patch" | "decide")).collect::<Vec<_>>();
+        Self {
+            title: name.to_string().into(),
+            event_type: name,
+            event_type_version: EVENT_TYPE_VERSION,
+            commands: vec![patch].into(),
+            default_outcome: "the subject stays as it is".into(),
+            timeout_ms: TIMEOUT_MS_DEFAULT,
+            retry: Retry::Never,
+            empty_answer: EmptyAnswer::DefaultAction,
+            failure: FailureDefault::Continue,
+            error: ErrorDefault::Refuse,
+            per_org: PerOrg::Many,
+            authentication_required: false,
+            secret_members: Names::NONE,
+            relatives: (&BUILT_IN_DESCRIPTIONS).into(),
+            filler_words: Names::from(filler_words),
+            // A preview of it takes a whole document.
+            preview_inputs: Names::NONE,
+            sample_dates: Names::NONE,
+        }
+    }
+
     /// The rule of the command with this type string.
     ///
     /// ```

@@ -4,7 +4,8 @@
 //! Pure and synchronous: no clock, no randomness, no I/O. Time and entropy come in as arguments. Start reading at
 //! [`ExtensionPoint`], [`HookKind`] and [`Description`], which every hook type has. The types are [`token`], [`saml`],
 //! [`registration`], [`password_import`], [`user_import`] and [`telephony`]; a further one is one more module and one
-//! more line in `hook_type.rs`.
+//! more line in `hook_type.rs`. A program that embeds the crates makes an extension point of two of its own types:
+//! [`SerdePoint`].
 
 pub mod answer;
 mod any_point;
@@ -40,6 +41,7 @@ pub mod saml;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod secret;
+mod serde_point;
 pub mod telephony;
 mod text;
 mod timestamp;
@@ -55,6 +57,7 @@ pub use extension_point::ExtensionPoint;
 pub use hook_kind::HookKind;
 pub use hook_type::{BUILT_IN_DESCRIPTIONS, BuiltInType, HookTypeName, HookTypeNameError, HookTypeTaken, HookTypes};
 pub use secret::{MASK, Secret};
+pub use serde_point::{SerdeData, SerdePoint};
 pub use text::{beginning, without_controls};
 pub use timestamp::{Timestamp, TimestampError};
 pub use trace_parent::{TraceParent, TraceParentError};

@@ -263,6 +263,15 @@ impl Location<'_> {
         Ok(tokens.map(move |token| token.map_err(|_| self.bad_path())))
     }
 
+    /// The path's reference tokens: one at least, none of them empty.
+    pub(crate) fn names<'a>(self) -> Result<Vec<Cow<'a, str>>, Refused>
+    where
+        Self: 'a,
+    {
+        let names = self.tokens()?.collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() || names.iter().any(|name| name.is_empty()) { Err(self.bad_path()) } else { Ok(names) }
+    }
+
     /// The hint for the usual mistakes (`observed.md` section 3): an unescaped name that cannot be meant as several, such
     /// as a URI, or a missing slash at the start.
     fn writing_hint(self) -> Option<String> {

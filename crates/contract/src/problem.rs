@@ -78,7 +78,7 @@ pub enum ProblemCode {
     NoTarget,
     /// The extension point does not allow this operation at this path.
     OperationNotAllowed,
-    /// The subject would not satisfy its schema.
+    /// The subject would not satisfy its schema, or would not fit its type.
     SchemaViolation,
 }
 

@@ -110,10 +110,8 @@ fn edit_subject(
     location: Location<'_>,
     edit: Edit,
 ) -> Result<Vec<String>, Refused> {
-    let names = location.tokens()?.collect::<Result<Vec<_>, _>>()?;
-    let Some((last, parents)) = names.split_last().filter(|_| names.iter().all(|name| !name.is_empty())) else {
-        return Err(location.bad_path());
-    };
+    let names = location.names()?;
+    let Some((last, parents)) = names.split_last() else { return Err(location.bad_path()) };
     let in_an_array = find(draft, parents).map(Value::is_array);
     if !is_allowed(point, location.op, &names, in_an_array == Some(true)) {
         return Err(not_allowed(point, location));

@@ -10,11 +10,10 @@ use super::{
     interpreter, sample,
 };
 use crate::{
-    Description, EmptyAnswer, ErrorDefault, ExtensionPoint, FailureDefault, HookKind, PerOrg,
+    Description, ErrorDefault, ExtensionPoint, FailureDefault, HookKind,
     answer::Answer,
-    description::{CommandRule, Names, OPERATION_MEMBERS, Shape},
+    description::{CommandRule, Names, Shape},
     hook_kind::{Rehearsal, Rehearse, rehearse},
-    hook_type::BUILT_IN_DESCRIPTIONS,
     limits::{PROBLEMS_SHOWN_MAX, VALUE_DEPTH_MAX},
     plain_json,
     pointer_pattern::PointerPattern,
@@ -189,11 +188,6 @@ pub(super) fn all_violations<'a>(schema: &'a Validator, value: &'a Value) -> imp
     schema.iter_errors(value).flat_map(|error| SchemaViolation::of(&error))
 }
 
-/// The command that changes the subject of a type.
-fn patch_command(declaration: &Declaration) -> String {
-    format!("{}.patch", declaration.name)
-}
-
 /// The command that decides at a type.
 fn decide_command(declaration: &Declaration) -> String {
     format!("{}.decide", declaration.name)
@@ -201,37 +195,28 @@ fn decide_command(declaration: &Declaration) -> String {
 
 fn describe(declaration: &Declaration) -> Description {
     let name = &declaration.name;
-    let misnamed = |words: &[&str]| Names::from(words.iter().map(|word| format!("{name}.{word}")).collect::<Vec<_>>());
-    let mut commands = vec![CommandRule {
-        name: patch_command(declaration).into(),
-        shape: Shape::Items("value must be an array of operations".into()),
-        members: OPERATION_MEMBERS,
-        misnamed: misnamed(&["update", "change", "modify", "set", "apply", "subject.patch", "subject.update"]),
-    }];
+    let of_its_name = Description::of(name.clone());
     let decisions = declaration.decisions.as_ref();
-    if decisions.is_some() {
-        commands.push(CommandRule {
-            name: decide_command(declaration).into(),
-            shape: Shape::Object,
-            members: Names::from(vec!["decision".to_owned()]),
-            misnamed: misnamed(&["decision", "decisions", "action", "action.update", "result"]),
-        });
-    }
-    let words = name.split(|character: char| !character.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
-    // The words of the type say nothing about which of its commands is meant.
-    let filler_words = words.filter(|word| !matches!(word.as_str(), "" | "patch" | "decide")).collect::<Vec<_>>();
+    let decide = decisions.map(|_| CommandRule {
+        name: decide_command(declaration).into(),
+        shape: Shape::Object,
+        members: Names::from(vec!["decision".to_owned()]),
+        misnamed: Names::from(
+            ["decision", "decisions", "action", "action.update", "result"]
+                .map(|word| format!("{name}.{word}"))
+                .to_vec(),
+        ),
+    });
     Description {
-        event_type: name.clone(),
         event_type_version: declaration.version.clone().into(),
         title: declaration.title.clone().into(),
-        commands: commands.into(),
+        commands: of_its_name.commands.iter().cloned().chain(decide).collect(),
         default_outcome: match decisions {
             Some(decisions) => format!("the subject stays as it is and the decision is {}", decisions.default).into(),
-            None => "the subject stays as it is".into(),
+            None => of_its_name.default_outcome,
         },
         timeout_ms: declaration.timeout_ms,
         retry: declaration.retry.into(),
-        empty_answer: EmptyAnswer::DefaultAction,
         failure: match declaration.on_failure {
             OnFailure::Continue => FailureDefault::Continue,
             OnFailure::Stop => FailureDefault::Stop,
@@ -240,14 +225,8 @@ fn describe(declaration: &Declaration) -> Description {
             OnRefusal::Stop => ErrorDefault::Refuse,
             OnRefusal::Continue => ErrorDefault::Continue,
         },
-        per_org: PerOrg::Many,
-        authentication_required: false,
         secret_members: Names::from(declaration.masked.clone()),
-        relatives: (&BUILT_IN_DESCRIPTIONS).into(),
-        filler_words: Names::from(filler_words),
-        // A preview of it takes a whole document.
-        preview_inputs: Names::NONE,
-        sample_dates: Names::NONE,
+        ..of_its_name
     }
 }
 

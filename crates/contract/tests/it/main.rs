@@ -14,6 +14,7 @@ mod question;
 mod registration;
 mod request;
 mod saml;
+mod serde_point;
 mod telephony;
 mod token;
 mod user_import;
