@@ -2,6 +2,13 @@
 //!
 //! The engine knows no sockets, no tables and no web framework: it reaches them through the ports
 //! [`Transport`], [`Recorder`], [`Clock`] and [`Entropy`]. Start reading at [`Engine::invoke`].
+//!
+//! A program that embeds it uses `tenterhook_contract` for the extension point and `tenterhook_transport` for the calls. This is
+//! a whole one:
+//!
+//! ```
+#![doc = include_str!("../examples/embed.rs")]
+//! ```
 
 mod admission;
 mod answered_sizes;
