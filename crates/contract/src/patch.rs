@@ -287,7 +287,9 @@ impl Location<'_> {
             }
             _ => {}
         }
-        (!self.path.starts_with('/')).then(|| format!("A path begins with `/`: `/{}`", shown(&self.slashed())))
+        let is_empty = self.root == Root::Subject && self.path.is_empty();
+        (!is_empty && !self.path.starts_with('/'))
+            .then(|| format!("A path begins with `/`: `/{}`", shown(&self.slashed())))
     }
 
     /// A path without its first slash as it was probably meant: `claims.x`, `$.claims.x` and `x` are below the root.

@@ -16,6 +16,7 @@ use tenterhook_contract::{
     Description, Secret,
     answer::{Answer, rewrite_json},
     hook::{Channel, ChannelAuthentication, ClientCredential},
+    pointer_pattern::PointerPattern,
     problem::{Change, Problem},
 };
 
@@ -220,22 +221,34 @@ fn of_path(uri: &str) -> impl Iterator<Item = &str> {
     rest.split(['?', '#']).next().unwrap_or_default().split('/').skip(1)
 }
 
-/// The secrets in a document: a submitted password, a passcode.
+/// The secrets in a document: a submitted password, a passcode, whatever a declared type masks.
 fn in_document(description: &Description, body: &[u8]) -> Vec<Secret> {
     let document = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    let members = description.secret_members.iter();
-    let values = members.filter_map(|pointer| document.get("data")?.pointer(pointer));
-    let texts = values.filter_map(|value| match value {
-        Value::String(text) => Some(Secret::new(text)),
-        Value::Number(number) => Some(Secret::new(number.to_string())),
-        _ => None,
-    });
-    texts.collect()
+    let Some(data) = document.get("data") else { return Vec::new() };
+    let patterns = description.secret_members.iter().filter_map(|text| text.parse::<PointerPattern>().ok());
+    let mut secrets = Vec::new();
+    for pattern in patterns {
+        pattern.find(data).into_iter().for_each(|value| add_texts(value, &mut secrets));
+    }
+    secrets
+}
+
+/// Adds every text and number in `value` to `secrets`. The nesting of `value` is that of a document that was parsed.
+fn add_texts(value: &Value, secrets: &mut Vec<Secret>) {
+    match value {
+        Value::String(text) => secrets.push(Secret::new(text)),
+        Value::Number(number) => secrets.push(Secret::new(number.to_string())),
+        Value::Array(items) => items.iter().for_each(|item| add_texts(item, secrets)),
+        Value::Object(members) => members.values().for_each(|member| add_texts(member, secrets)),
+        Value::Null | Value::Bool(_) => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tenterhook_contract::BuiltInType;
+    use tenterhook_contract::{
+        BuiltInType, EmptyAnswer, ErrorDefault, FailureDefault, PerOrg, Retry, description::Names,
+    };
 
     use super::*;
 
@@ -294,5 +307,36 @@ mod tests {
             [Secret::new("12345")]
         );
         assert!(of(BuiltInType::Token, password).is_empty() && of(BuiltInType::Telephony, "no JSON").is_empty());
+    }
+
+    #[test]
+    fn everything_below_a_masked_place_of_a_declared_type_is_a_secret() {
+        let names = |names: &[&str]| Names::from(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        let description = Description {
+            event_type: "com.example.order.check".parse().unwrap(),
+            event_type_version: "1.0".into(),
+            title: "Order check".into(),
+            commands: Vec::new().into(),
+            default_outcome: "nothing".into(),
+            timeout_ms: 3_000,
+            retry: Retry::Never,
+            empty_answer: EmptyAnswer::DefaultAction,
+            failure: FailureDefault::Continue,
+            error: ErrorDefault::Refuse,
+            per_org: PerOrg::Many,
+            authentication_required: false,
+            secret_members: names(&["/context/*/phone", "/subject/lines/*/buyer", "/subject/none", "no pointer"]),
+            relatives: Vec::new().into(),
+            filler_words: Names::NONE,
+            preview_inputs: Names::NONE,
+            sample_dates: Names::NONE,
+        };
+        let document = r#"{"data":{
+            "context": {"a": {"phone": "+46 1"}, "b": {"phone": 4567, "name": "open"}},
+            "subject": {"lines": [{"buyer": {"name": "Ada", "ids": [["x1"], 22.5, true, null]}}, {"sku": "open"}]}
+        }}"#;
+        let found = in_document(&description, document.as_bytes());
+        assert_eq!(found, ["+46 1", "4567", "Ada", "x1", "22.5"].map(Secret::new));
+        assert!(secretive(&description));
     }
 }

@@ -191,5 +191,7 @@ fn problem_of(violation: &SchemaViolation, touches: &[Touch]) -> Problem {
         place => format!("`{place}`"),
     };
     let message = format!("The subject would not satisfy its schema: {place} {}", violation.message);
-    Refused::new(ProblemCode::SchemaViolation, message).at(pointer)
+    Refused::new(ProblemCode::SchemaViolation, message)
+        .hint("Set what the subject's schema allows, or leave the operation out".to_owned())
+        .at(pointer)
 }

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 
 use super::{check::Problems, violation};
 use crate::{
-    limits::{SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_PATTERN_BYTES_MAX, SCHEMA_PATTERNS_MAX},
+    limits::{
+        PROBLEMS_SHOWN_MAX, SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_PATTERN_BYTES_MAX,
+        SCHEMA_PATTERNS_MAX,
+    },
     plain_json, pointer,
     problem::shown,
 };
@@ -58,11 +61,12 @@ pub(super) fn compile(schema: &Value, member: &str, problems: &mut Problems) -> 
     }
     let mut found = Vec::new();
     for error in draft202012::meta::validator().iter_errors(schema) {
-        let place = error.instance_path().as_str();
-        found.push((
-            place.to_owned(),
-            format!("This is not valid in JSON Schema 2020-12: it {}", violation::rule(error.kind())),
-        ));
+        let message = format!("This is not valid in JSON Schema 2020-12: it {}", violation::rule(error.kind()));
+        let problem = (error.instance_path().as_str().to_owned(), message);
+        // Several vocabularies say the same of one place.
+        if found.len() < PROBLEMS_SHOWN_MAX && !found.contains(&problem) {
+            found.push(problem);
+        }
     }
     if found.is_empty() {
         found = Outline::of(schema).problems(schema);

@@ -33,6 +33,14 @@ impl SchemaViolation {
                 let name = property.as_str().unwrap_or_default();
                 vec![Self { pointer: below(name), message: "is required".to_owned() }]
             }
+            // Where no member is allowed, the validator reports the object.
+            ValidationErrorKind::FalseSchema
+                if ["/additionalProperties", "/propertyNames"]
+                    .iter()
+                    .any(|keyword| error.schema_path().as_str().ends_with(keyword)) =>
+            {
+                vec![Self { pointer: place.to_owned(), message: "must have no members".to_owned() }]
+            }
             kind => vec![Self { pointer: place.to_owned(), message: rule(kind) }],
         }
     }

@@ -3,6 +3,9 @@
 #![expect(clippy::needless_pass_by_value, reason = "a row of a table is moved into its check")]
 
 mod answer;
+mod any_point;
+#[cfg(feature = "declared")]
+mod declared;
 mod family;
 mod hosts;
 mod ignored_members;
