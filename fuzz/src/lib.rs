@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use serde_json::Value;
-use tenterhook_contract::{ExtensionPoint, BuiltInType, answer::Answer, saml::assertion::Assertion};
+use tenterhook_contract::{BuiltInType, ExtensionPoint, answer::Answer, saml::assertion::Assertion};
 
 /// Interprets `bytes` as an answer, twice, and checks the laws.
 pub fn laws<P: ExtensionPoint>(point: &P, before: &P::Subject, bytes: &[u8]) -> Option<P::Subject>
@@ -32,4 +32,13 @@ pub fn sample(hook_type: BuiltInType) -> Value {
 /// The assertion of the sample.
 pub fn assertion() -> Assertion {
     Assertion::from_json(&sample(BuiltInType::Saml)["data"]["assertion"]).expect("the sample is an assertion")
+}
+
+/// A declared extension point without operations whose schemas allow everything.
+pub fn order_check() -> Value {
+    serde_json::json!({
+        "type": "com.example.order.check", "title": "Order check", "version": "1.0",
+        "contextSchema": true, "subjectSchema": true, "operations": [],
+        "onFailure": "CONTINUE", "onRefusal": "STOP", "retry": "NEVER", "timeoutMs": 3000,
+    })
 }

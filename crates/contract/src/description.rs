@@ -226,7 +226,7 @@ pub struct Description {
     pub commands: Cow<'static, [CommandRule]>,
     /// What happens when nothing is returned, in words.
     pub default_outcome: Cow<'static, str>,
-    /// The budget of one attempt in milliseconds, where the hook's policy says nothing.
+    /// The budget of one attempt in milliseconds that a hook of the type starts with.
     pub timeout_ms: u32,
     /// The retry rule.
     pub retry: Retry,

@@ -40,7 +40,8 @@ pub struct Declaration {
     pub on_refusal: OnRefusal,
     /// Whether a failed attempt is made once more.
     pub retry: DeclaredRetry,
-    /// The budget of one attempt in milliseconds, where the hook's own policy says nothing.
+    /// The budget of one attempt in milliseconds that a new hook has, where its own policy says nothing. A hook keeps the one that
+    /// it was made with.
     pub timeout_ms: u32,
     /// Questions for previews: objects with `context` and `subject`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

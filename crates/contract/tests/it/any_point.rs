@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
-    AnyContext, AnyPoint, AnySubject, BuiltInType, ExtensionPoint as _, HookKind as _, answer::Answer,
-    preview::DocumentError, profile::ProfileSchema,
+    AnyContext, AnyPoint, AnySubject, BuiltInType, ExtensionPoint as _, answer::Answer, preview::DocumentError,
+    profile::ProfileSchema,
 };
 
 fn sample(built_in: BuiltInType) -> Value {

@@ -43,7 +43,7 @@ impl OrderApproval {
             }]
             .into(),
             default_outcome: "the order keeps its limit".to_owned().into(),
-            timeout_ms: 3_000,
+            timeout_ms: 2_000,
             retry: Retry::Once,
             empty_answer: EmptyAnswer::DefaultAction,
             failure: FailureDefault::Stop,
@@ -245,6 +245,8 @@ async fn a_hook_of_a_declared_type_is_a_resource_like_any_other() {
     assert!(of_fallback.contains(&format!("Unknown command(com.example.limit) at /0/type. Write `{SET_LIMIT}`")));
 
     let (_, path) = register(&world, &body(&service)).await;
+    let created = world.api("GET", &path, None).await.json();
+    assert_eq!(created["policy"]["timeoutMs"], 2_000, "the budget that its type has");
     let mut second = body(&service);
     second["name"] = json!("Second");
     assert!(causes(&second).await.contains("type: An org can have only one order approval inline hook"));

@@ -96,7 +96,7 @@ fn point(changes: &[(&str, Value)]) -> DeclaredPoint {
 }
 
 fn problems(changes: &[(&str, Value)]) -> Vec<DeclarationProblem> {
-    DeclaredPoint::compile(with(changes)).map(|_| ()).expect_err("a problem")
+    DeclaredPoint::compile(with(changes)).map(|_| ()).unwrap_err()
 }
 
 /// Asserts that the declaration with these members has this one problem.
@@ -127,12 +127,12 @@ fn applied(
     commands: &[Value],
 ) -> Result<(DeclaredSubject, Vec<Change>), Vec<Problem>> {
     use tenterhook_contract::ExtensionPoint as _;
-    let mut changed = point.subject(subject.clone()).unwrap();
-    let before = changed.clone();
-    match point.interpret(&mut changed, answer(commands)) {
-        Ok(changes) => Ok((changed, changes)),
+    let mut draft = point.subject(subject.clone()).unwrap();
+    let before = draft.clone();
+    match point.interpret(&mut draft, answer(commands)) {
+        Ok(changes) => Ok((draft, changes)),
         Err(problems) => {
-            assert_eq!(changed, before, "a refused answer changes nothing");
+            assert_eq!(draft, before, "a refused answer changes nothing");
             assert!(!problems.is_empty());
             Err(problems)
         }
