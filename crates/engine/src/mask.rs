@@ -313,7 +313,7 @@ mod tests {
     fn everything_below_a_masked_place_of_a_declared_type_is_a_secret() {
         let names = |names: &[&str]| Names::from(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         let description = Description {
-            event_type: "com.example.order.check".parse().unwrap(),
+            event_type: BuiltInType::Token.name().clone(),
             event_type_version: "1.0".into(),
             title: "Order check".into(),
             commands: Vec::new().into(),
