@@ -3,5 +3,6 @@
 //! No SQL, no HTTP handlers and no management live here. [`oauth`] is the first flow.
 
 pub mod commitment;
+pub mod host;
 pub mod oauth;
 pub mod sign_in;

@@ -11,7 +11,7 @@ use tenterhook_contract::{
 use tenterhook_engine::{Entropy, Origin};
 use tenterhook_model::{ApiToken, DebugData, LogClient, LogEvent, LogResult, OAuthClient, Severity, User, cap_reason};
 
-use crate::{Caller, Platform};
+use crate::{Caller, Platform, PointOf};
 
 /// Event type and display message of a sign-in.
 pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Okta");
@@ -239,6 +239,14 @@ pub fn app_target(client: &OAuthClient) -> Target {
 /// An API token.
 pub fn token_target(token: &ApiToken) -> Target {
     Target { alternate_id: None, ..named_target(token.id.as_str(), "Token", &token.name) }
+}
+
+/// An extension point. One of the platform has its type as its id, unless the org has put hooks there.
+pub fn extension_point_target(point: PointOf<'_>) -> Target {
+    let description = point.description();
+    let name = &description.event_type;
+    let id = point.record().map_or(name.as_str(), |record| record.id.as_str());
+    Target { alternate_id: Some(name.to_string()), ..named_target(id, "ExtensionPoint", &description.title) }
 }
 
 /// A hook key, with the additional details of its events (`system-log.md` section 5).

@@ -21,13 +21,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::Instant,
 };
 use tower::ServiceExt as _;
 
 use crate::{
     ServerLimits, TrustedProxies,
     connection_slots::{ConnectionSlot, ConnectionSlots},
-    edge::{self, Peer},
+    edge::{self, Arrived, Peer},
     floods::Floods,
     pace::{Answers, Ended, EndsRequests, Pace, Verdict},
     patience::{Bodies, PacedStream, TimedBody},
@@ -161,12 +162,14 @@ impl Acceptance {
             let (body_timeout, bodies, hurry) = (self.limits.body_timeout, Arc::clone(&self.bodies), held.hurry());
             // The request is counted from here on, even while it waits for room.
             let open_request = pace.begin_request();
+            let arrived = Arrived(Instant::now());
             async move {
                 let _open_request = open_request;
                 let room = pace.room(&request.body().size_hint()).await?;
                 let mut request: Request =
                     request.map(|body| Body::new(TimedBody::new(body, body_timeout, room, bodies, hurry)));
                 request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(arrived);
                 request.extensions_mut().insert(tasks);
                 let Ok(response) = router.oneshot(edge::normalised(request)).await;
                 Ok::<_, Ended>(pace.answer(response))

@@ -18,6 +18,7 @@ use axum::{
 };
 use tenterhook_contract::id::RequestId;
 use tenterhook_platform::{Caller, OrgSnapshot, caller::canonical_path, entropy::random_bytes};
+use tokio::time::Instant;
 
 use crate::{
     App,
@@ -33,6 +34,17 @@ const USER_AGENT_CHARACTERS_MAX: usize = 500;
 /// The address of a connection's peer, an extension of every request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// When the head of a request had arrived, an extension of every request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived(pub(crate) Instant);
+
+impl Arrived {
+    /// When the head of this request had arrived; now, for a request that came by no connection.
+    pub(crate) fn of(request: &Request) -> Instant {
+        request.extensions().get().map_or_else(Instant::now, |Self(arrived)| *arrived)
+    }
+}
 
 /// The same request with its path in the canonical form.
 pub(crate) fn normalised(mut request: Request) -> Request {

@@ -106,7 +106,6 @@ impl Host {
     ///
     /// # Errors
     /// 403, which says what the token may do.
-    #[expect(dead_code, reason = "the invocation of a point, which comes next, uses it")]
     pub(crate) fn check_may_use(&self, type_or_id: &str, found: Option<&HookTypeName>) -> Result<(), ApiError> {
         let point = found.map_or(type_or_id, HookTypeName::as_str);
         if self.token.may_use(point) { Ok(()) } else { Err(refusal(&self.token)) }
@@ -273,18 +272,21 @@ impl JsonBody {
     }
 }
 
+/// The bytes of a JSON body, `bytes_max` at most.
+pub(super) async fn json_bytes(request: Request, bytes_max: usize) -> Result<Bytes, ApiError> {
+    let (parts, body) = request.into_parts();
+    let bytes = read_body(body, bytes_max).await?;
+    if bytes.is_empty() {
+        return Err(ApiError::MalformedBody);
+    }
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/json") { Ok(bytes) } else { Err(ApiError::BadMediaType) }
+}
+
 impl RequestBody for JsonBody {
     async fn read(request: Request) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        let bytes = read_body(body).await?;
-        if bytes.is_empty() {
-            return Err(ApiError::MalformedBody);
-        }
-        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            return Err(ApiError::BadMediaType);
-        }
+        let bytes = json_bytes(request, BODY_BYTES_MAX).await?;
         let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedBody)?;
         if let Some(place) = member_with_nul(&value) {
             return Err(ApiError::NulCharacter { subject: "body", place });
@@ -309,7 +311,7 @@ impl RequestBody for OptionalJsonBody {
         }
         // A body of unknown length may be empty too.
         let (parts, body) = request.into_parts();
-        let bytes = read_body(body).await?;
+        let bytes = read_body(body, BODY_BYTES_MAX).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -323,8 +325,8 @@ impl RequestBody for OptionalJsonBody {
     }
 }
 
-async fn read_body(body: HttpBody) -> Result<Bytes, ApiError> {
-    patience::read(body, BODY_BYTES_MAX).await.map_err(|unread| match unread {
+async fn read_body(body: HttpBody, bytes_max: usize) -> Result<Bytes, ApiError> {
+    patience::read(body, bytes_max).await.map_err(|unread| match unread {
         Unread::TooLarge => ApiError::BodyTooLarge,
         Unread::Late => ApiError::BodyTimeout,
         Unread::Broken => ApiError::MalformedBody,

@@ -9,6 +9,7 @@ mod description;
 mod extension_points;
 mod hook_keys;
 mod inline_hooks;
+mod invocations;
 mod log_event;
 mod logs;
 mod members;
@@ -78,6 +79,7 @@ fn routes_with_token() -> Vec<Route> {
         orgs::routes(),
         user_schema::routes(),
         api_tokens::routes(),
+        invocations::routes(),
     ];
     resources.into_iter().flat_map(Routes::into_vec).collect()
 }
@@ -159,7 +161,8 @@ async fn admitted(
 /// Runs a request that may change something whether or not its client stays.
 async fn changed(request: Request, next: Next) -> Response {
     let tasks = request.extensions().get::<Tasks>().cloned();
-    let Some(tasks) = tasks.filter(|_| !request.method().is_safe()) else {
+    let may_change = !request.method().is_safe() && !invocations::is_invocation(request.uri().path());
+    let Some(tasks) = tasks.filter(|_| may_change) else {
         return next.run(request).await;
     };
     to_its_end(&tasks, Arc::new(Commitment::begun()), next.run(request)).await

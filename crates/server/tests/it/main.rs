@@ -14,6 +14,7 @@ mod harness;
 mod hook_keys;
 mod host_tokens;
 mod inline_hooks;
+mod invocations;
 mod limits;
 mod lists;
 mod logs;

@@ -1,0 +1,60 @@
+//! A declared extension point that notes which hook of a chain decided what.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use tenterhook_contract::{
+    Description, ExtensionPoint,
+    answer::Answer,
+    declared::{DeclaredData, DeclaredPoint, DeclaredSubject},
+    problem::{Change, Problem},
+};
+
+/// The point, and the decision of each answer that was applied, in the order of the chain.
+pub(super) struct Deciding<'a> {
+    point: &'a DeclaredPoint,
+    /// The name of the command that decides.
+    command: String,
+    decided: Mutex<Vec<Option<String>>>,
+}
+
+impl<'a> Deciding<'a> {
+    pub(super) fn new(point: &'a DeclaredPoint) -> Self {
+        let command = format!("{}.decide", point.declaration().name);
+        Self { point, command, decided: Mutex::default() }
+    }
+
+    /// The decision of each applied answer, or of the fallback commands in its place; `None` where it has none.
+    pub(super) fn into_decided(self) -> impl Iterator<Item = Option<String>> {
+        self.decided.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter()
+    }
+}
+
+impl ExtensionPoint for Deciding<'_> {
+    type Context = Value;
+    type Subject = DeclaredSubject;
+    type Data<'b>
+        = DeclaredData<'b>
+    where
+        Self: 'b;
+
+    fn description(&self) -> &Description {
+        ExtensionPoint::description(self.point)
+    }
+
+    fn data<'b>(&'b self, context: &'b Value, subject: &'b DeclaredSubject) -> DeclaredData<'b> {
+        self.point.data(context, subject)
+    }
+
+    fn submitted_data(&self, context: &Value, subject: &DeclaredSubject) -> Value {
+        self.point.submitted_data(context, subject)
+    }
+
+    fn interpret(&self, subject: &mut DeclaredSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+        let changes = self.point.interpret(subject, answer)?;
+        let decides = changes.iter().any(|change| change.command == self.command);
+        let decision = subject.decision.clone().filter(|_| decides);
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner).push(decision);
+        Ok(changes)
+    }
+}

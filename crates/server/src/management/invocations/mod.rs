@@ -1,0 +1,88 @@
+//! `/api/v1/extensionPoints/{typeOrId}/invocations`: a host asks what to do. Ours, in the vendor's style.
+
+mod answer;
+mod body;
+mod health;
+
+use axum::Json;
+use tenterhook_flows::host::{HostCall, HostRefusal, PointHealth};
+use tenterhook_management::administrator::ManagementError;
+use tenterhook_platform::PointOf;
+use tokio::time::Instant;
+
+use self::{
+    answer::{BatchAnswer, Invoked, Shown},
+    body::{BatchBody, InvocationBody},
+    health::HealthAnswer,
+};
+use super::{
+    call::{Call, Host},
+    route::Routes,
+};
+use crate::error::ApiError;
+
+/// What the summary of an error names.
+const MODEL: &str = "invocation";
+const KIND: &str = "ExtensionPoint";
+
+pub(super) fn routes() -> Routes {
+    Routes::of("Invocations", "okta.extensionPoints.invocations")
+        .post("/api/v1/extensionPoints/{typeOrId}/invocations", "invokeExtensionPoint", invoke)
+        .post("/api/v1/extensionPoints/{typeOrId}/invocations/batch", "invokeExtensionPointBatch", invoke_batch)
+        .get("/api/v1/extensionPoints/{typeOrId}/health", "getExtensionPointHealth", health)
+}
+
+/// Whether a request to this path asks for invocations. They store nothing but their records, which the engine writes in any
+/// case, so that they end with their clients and give their permits to others.
+pub(super) fn is_invocation(path: &str) -> bool {
+    path.starts_with("/api/v1/extensionPoints/")
+        && (path.ends_with("/invocations") || path.ends_with("/invocations/batch"))
+}
+
+async fn invoke(call: Call<InvocationBody, Host>) -> Result<Invoked, ApiError> {
+    point(&call)?;
+    let InvocationBody { arrived, question } = call.body;
+    let type_or_id = call.ids.get("typeOrId").map(String::as_str).unwrap_or_default();
+    let host = host_call(&call.app, call.who, arrived);
+    let answer = host.invoke(type_or_id, question).await.map_err(|refusal| refused(type_or_id, refusal))?;
+    Ok(Invoked::of(answer, &Shown::of(&host)))
+}
+
+async fn invoke_batch(call: Call<BatchBody, Host>) -> Result<Json<BatchAnswer>, ApiError> {
+    point(&call)?;
+    let BatchBody { arrived, batch } = call.body;
+    let type_or_id = call.ids.get("typeOrId").map(String::as_str).unwrap_or_default();
+    let host = host_call(&call.app, call.who, arrived);
+    let answers = host.clone().invoke_all(type_or_id, batch).await.map_err(|refusal| refused(type_or_id, refusal))?;
+    Ok(Json(BatchAnswer::of(answers, &Shown::of(&host))))
+}
+
+async fn health(call: Call<super::call::NoBody, Host>) -> Result<Json<HealthAnswer>, ApiError> {
+    let point = point(&call)?;
+    Ok(Json(PointHealth::of(call.platform(), &call.who.org, point).into()))
+}
+
+/// The extension point that the path names, if the token may use it.
+fn point<B>(call: &Call<B, Host>) -> Result<PointOf<'_>, ApiError> {
+    let type_or_id = call.id("typeOrId");
+    let found = call.who.org.extension_point(type_or_id);
+    call.who.check_may_use(type_or_id, found.map(|point| &point.description().event_type))?;
+    found.ok_or_else(|| unknown(type_or_id))
+}
+
+fn host_call(app: &crate::App, Host { caller, token, org }: Host, arrived: Instant) -> HostCall {
+    HostCall { platform: app.platform.clone(), org, caller, token, arrived }
+}
+
+fn unknown(type_or_id: &str) -> ApiError {
+    ManagementError::NotFound { id: type_or_id.to_owned(), kind: KIND }.into()
+}
+
+fn refused(type_or_id: &str, refusal: HostRefusal) -> ApiError {
+    match refusal {
+        HostRefusal::UnknownPoint => unknown(type_or_id),
+        HostRefusal::Invalid(problems) => {
+            ManagementError::Invalid { subject: MODEL.to_owned(), causes: problems.texts() }.into()
+        }
+    }
+}
