@@ -1,14 +1,14 @@
 //! What an org begins with: the first admin token, the default authorization server, the development org.
 
 use tenterhook_contract::{
-    Secret,
+    HookTypeName, Secret,
     id::{AuthorizationServerId, ClaimId, ClientId, OrgId, PolicyId, RuleId, ScopeId, UserId},
 };
 use tenterhook_jose::{Generated, KeyError};
 use tenterhook_model::{
-    AccessPolicy, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, ConfigurationObject,
-    ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, Profile, RulePeople, Scope, SigningAlgorithm,
-    SigningKey, Status,
+    AccessPolicy, ApiToken, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
+    ConfigurationObject, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, Profile, RulePeople, Scope,
+    SigningAlgorithm, SigningKey, Status, TokenRole,
 };
 use tenterhook_platform::{
     ChangeError, OrgError, OrgSnapshot, Platform,
@@ -181,6 +181,25 @@ pub async fn demonstration(
         .map_err(ProvisionError::from)
 }
 
+/// Gives the development org a token of the role HOST, unless it has this one.
+///
+/// # Errors
+/// When the store fails.
+pub async fn host_token(
+    platform: &Platform,
+    name: &str,
+    token: &Secret,
+    extension_points: &[HookTypeName],
+) -> Result<(), ProvisionError> {
+    let org = default_org(platform).await?;
+    if platform.store().find_api_token(&org, &sha256_hex(token.expose())).await?.is_none() {
+        let role = TokenRole::Host { extension_points: extension_points.to_vec() };
+        let token = ApiToken { role, ..api_token(platform.entropy(), platform.now(), &org, name, token) };
+        add_token(platform, &token).await?;
+    }
+    Ok(())
+}
+
 /// The default org, which is created if there is none.
 ///
 /// # Errors
@@ -210,9 +229,12 @@ pub(crate) async fn add_admin_token(
     name: &str,
     token: &Secret,
 ) -> Result<(), StoreError> {
-    let token = api_token(platform.entropy(), platform.now(), org, name, token);
-    platform.store().insert_api_token(&token).await?;
-    platform.log().append(&api_token_event(platform.entropy(), platform.now(), &token, ApiTokenChange::Created));
+    add_token(platform, &api_token(platform.entropy(), platform.now(), org, name, token)).await
+}
+
+async fn add_token(platform: &Platform, token: &ApiToken) -> Result<(), StoreError> {
+    platform.store().insert_api_token(token).await?;
+    platform.log().append(&api_token_event(platform.entropy(), platform.now(), token, ApiTokenChange::Created));
     Ok(())
 }
 

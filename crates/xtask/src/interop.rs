@@ -31,6 +31,8 @@ pub(crate) enum Suite {
     Sdks,
     /// The sample services of `samples/` in Node.js, Python and Rust, called in both flows
     Samples,
+    /// The hosts of `examples/hosts/` in Node.js, Python and Rust, each with its service
+    Hosts,
     /// Patroni, etcd and HAProxy: two nodes while PostgreSQL fails over five times. Only when it is named
     Failover,
     /// pgbouncer in front of PostgreSQL. Only when it is named
@@ -47,6 +49,7 @@ impl Suite {
             Self::Contract => Some("interop/contract.test.mjs"),
             Self::Sdks => Some("interop/sdks.test.mjs"),
             Self::Samples => Some("interop/samples.test.mjs"),
+            Self::Hosts => Some("interop/hosts.test.mjs"),
             Self::Failover | Self::Pgbouncer => None,
         }
     }
@@ -63,7 +66,9 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
         return lacking(failure);
     }
     let binary = workspace.binary()?;
-    for what in [&["tenterhook-contract", "--example", "patch_suite"][..], &["token-hook-sample"]] {
+    for what in
+        [&["tenterhook-contract", "--example", "patch_suite"][..], &["token-hook-sample"], &["order-checkout-example"]]
+    {
         let build = workspace.cargo(&[&["build", "--package"], what].concat());
         succeed(build, "The compiler's message above says why.")?;
     }
@@ -78,6 +83,8 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     tests.env("TENTERHOOK_PYTHON", python(workspace, &Workspace::built("interop-python")?)?);
     tests.env("TENTERHOOK_BINARY", binary);
     tests.env("TENTERHOOK_SAMPLE_RUST", Workspace::built("token-hook-sample")?);
+    tests.env("TENTERHOOK_HOST_RUST", Workspace::built("order-checkout")?);
+    tests.env("TENTERHOOK_HOST_RUST_SERVICE", Workspace::built("order-service")?);
     tests.env("TENTERHOOK_PATCH_SUITE", Workspace::built("examples")?.join("patch_suite"));
     succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
     Ok(Ending::Passed)

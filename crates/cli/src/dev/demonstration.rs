@@ -1,4 +1,4 @@
-//! Real token requests, with each of their steps.
+//! Real token requests, or the invocation of a host, with each of their steps.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use super::{
     diff::{self, Line},
     failure::Failure,
     flow::{Flow, FlowChoice},
-    registration::{Registration, associate},
+    order,
+    registration::{DevHook, Registration, associate},
     shown::{FlowScreen, Issued, Screen, was_service_asked},
 };
 use crate::Error;
@@ -35,9 +36,13 @@ pub(crate) struct Demonstration {
     pub(crate) admin_token: Secret,
     pub(crate) client_secret: Secret,
     pub(crate) user_password: Secret,
+    pub(crate) host_token: Secret,
     pub(crate) world: DemonstrationOrg,
     pub(crate) code_flow: CodeFlow,
+    /// The token hook.
     pub(crate) registration: Registration,
+    /// The order hook.
+    pub(crate) order: Registration,
     pub(crate) flow: FlowChoice,
     /// Whether the hook calls a service of the user, not the sample.
     pub(crate) own_service: bool,
@@ -61,8 +66,17 @@ struct Compared {
 }
 
 impl Demonstration {
-    /// Registers the hook, runs the flows and shows each step. Returns whether the hook's changes are in the issued
-    /// tokens, whose signatures are verified, of at least one flow, and no flow failed.
+    /// The hook that the flows call.
+    pub(super) fn tried(&self) -> &Registration {
+        match self.flow.hook() {
+            DevHook::Token => &self.registration,
+            DevHook::Order => &self.order,
+        }
+    }
+
+    /// Registers the hooks, runs the flows and shows each step. Returns whether the hook's changes are in the issued
+    /// tokens, whose signatures are verified, of at least one flow, and no flow failed; for the order, whether its host got
+    /// the changes.
     pub(crate) async fn run(
         &self,
         platform: &Arc<Platform>,
@@ -73,7 +87,17 @@ impl Demonstration {
         let admin_token = self.admin_token.expose();
         let hook_id = self.registration.register(self.client, admin_token).await?;
         associate(self.client, admin_token, &self.world, &hook_id).await?;
-        screen.hook(&hook_id, &self.registration);
+        let order_hook = order::set_up(self.client, admin_token, &self.order).await;
+        match (self.flow.hook(), order_hook) {
+            (DevHook::Order, order_hook) => screen.hook(&order_hook?, &self.order),
+            (DevHook::Token, order_hook) => {
+                screen.hook(&hook_id, &self.registration);
+                // A declaration that the user has changed may not fit; the token flows do not need it.
+                if let Err(error) = order_hook {
+                    screen.no_order(&error);
+                }
+            }
+        }
         let given_header = screen.given_header();
         let mut known = None;
         let (mut ended, mut failures, mut was_asked) = (Vec::new(), Vec::new(), false);
@@ -86,6 +110,7 @@ impl Demonstration {
                     let login = self.world.user_logins.first().ok_or("The development org has no user")?;
                     self.code_flow.tokens(self.client, login, &self.user_password).await?
                 }
+                Flow::Order => order::invoke(self.client, &self.host_token).await?,
             };
             platform.log().flush().await;
             let event = newest_invocation(log);
@@ -101,7 +126,10 @@ impl Demonstration {
                 (how, failure)
             } else {
                 let failure = screen.unseen(event.as_deref());
-                screen.ended(&Issued::of(&answer, Map::new(), Map::new()), false, None);
+                match flow {
+                    Flow::Order => screen.order(&answer, false),
+                    _ => screen.ended(&Issued::of(&answer, Map::new(), Map::new()), false, None),
+                }
                 (Ended::Failed, failure)
             };
             ended.push(how);
@@ -134,6 +162,9 @@ impl Demonstration {
         answer: &Value,
     ) -> Result<Ended, Error> {
         self.mask_headers(&mut seen);
+        if screen.flow == Flow::Order {
+            return Ok(show_order(screen, &seen, failure, event, document, answer));
+        }
         let [access, identity] = ["access", "identity"].map(|token| Compared::of(token, document, &seen.data_after));
         if let Some(failure) = failure {
             screen.failure(failure);
@@ -169,7 +200,7 @@ impl Demonstration {
 
     /// Masks the values of all headers that the user gave: the transport does it only for the secret one.
     fn mask_headers(&self, seen: &mut Witnessed) {
-        let given = |name: &str| self.registration.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+        let given = |name: &str| self.tried().headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
         for (_, value) in seen.sent.headers.iter_mut().filter(|(name, _)| given(name)) {
             MASK.clone_into(value);
         }
@@ -227,6 +258,34 @@ impl Compared {
         let masked = self.after.iter().filter(|(_, value)| is_masked(value));
         issued.extend(masked.map(|(name, value)| (name.clone(), value.clone())));
         same
+    }
+}
+
+/// Shows an invocation of the order, and what its host was told.
+fn show_order(
+    screen: &FlowScreen<'_>,
+    seen: &Witnessed,
+    failure: Option<&Failure>,
+    event: Option<&LogEvent<'_>>,
+    document: &Value,
+    result: &Value,
+) -> Ended {
+    if let Some(failure) = failure {
+        screen.failure(failure);
+    }
+    screen.notices(&seen.notices);
+    screen.exchange(seen, document);
+    screen.changes(&order::lines(result), result);
+    screen.timings(&seen.timings);
+    if let Some(event) = event {
+        screen.event(event);
+    }
+    let applied = matches!(seen.outcome, Outcome::Applied(_));
+    screen.order(result, applied);
+    match failure {
+        None if applied => Ended::Changed,
+        None => Ended::Unchanged,
+        Some(_) => Ended::Failed,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use super::registration::DevHook;
+
 /// `--flow`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FlowChoice {
@@ -9,9 +11,11 @@ pub(crate) enum FlowChoice {
     ClientCredentials,
     /// Ada signs in: the document has the user and both tokens.
     Code,
-    /// One after the other, the second with only what differs.
+    /// The two flows above, one after the other, the second with only what differs.
     #[default]
     Both,
+    /// A program pauses at the development org's own extension point, `com.example.order.checkout`.
+    Order,
 }
 
 /// A flow.
@@ -21,15 +25,26 @@ pub(crate) enum Flow {
     ClientCredentials,
     /// `authorization_code`, as the first user of the development org.
     Code,
+    /// An invocation by a host.
+    Order,
 }
 
 impl FlowChoice {
+    /// The hook that the flows call.
+    pub(crate) fn hook(self) -> DevHook {
+        match self {
+            Self::ClientCredentials | Self::Code | Self::Both => DevHook::Token,
+            Self::Order => DevHook::Order,
+        }
+    }
+
     /// The flows in their order.
     pub(crate) fn flows(self) -> &'static [Flow] {
         match self {
             Self::ClientCredentials => &[Flow::ClientCredentials],
             Self::Code => &[Flow::Code],
             Self::Both => &[Flow::ClientCredentials, Flow::Code],
+            Self::Order => &[Flow::Order],
         }
     }
 }
@@ -40,6 +55,7 @@ impl Flow {
         match self {
             Self::ClientCredentials => "client-credentials",
             Self::Code => "code",
+            Self::Order => "order",
         }
     }
 
@@ -48,6 +64,7 @@ impl Flow {
         match self {
             Self::ClientCredentials => "Client credentials: a service requests an access token; nobody signs in",
             Self::Code => "Authorization code: Ada signs in; an ID token and an access token",
+            Self::Order => "Order checkout: a program of this org pauses before it places an order",
         }
     }
 }

@@ -12,6 +12,7 @@ mod flow;
 mod folder;
 mod hook_said;
 mod layout;
+mod order;
 mod pages;
 mod ready;
 mod registration;
@@ -37,7 +38,7 @@ use self::{
     demonstration::Demonstration,
     flow::FlowChoice,
     pages::Pages,
-    registration::{Header, Registration, SecretPlace, Unusable, parse_timeout},
+    registration::{DevHook, Header, Registration, SecretPlace, Unusable, parse_timeout},
     secrets::DevSecrets,
     shown::Screen,
 };
@@ -71,10 +72,11 @@ pub(crate) struct Options {
     /// Print each step as one JSON object a line.
     #[arg(long)]
     json: bool,
-    /// Call your own external service instead of the sample one, such as `http://127.0.0.1:3000/hooks/token`.
+    /// Call your own external service instead of the sample one, such as `http://127.0.0.1:3000/hooks/token`: as token hook,
+    /// or with `--flow order` as order hook.
     #[arg(long, value_name = "URL")]
     hook: Option<String>,
-    /// The flows that request tokens.
+    /// The flows to run: those that request tokens, or the order checkout.
     #[arg(long, value_enum, default_value_t)]
     flow: FlowChoice,
     /// A header that the hook sends instead of the random secret, such as `Authorization: Bearer s3cret`; may be given
@@ -119,12 +121,13 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     let secrets_file = (!options.ephemeral).then(|| options.data.join(secrets::FILE));
     let secrets = DevSecrets::load(if options.ephemeral { None } else { Some(&options.data) })?;
     let place = secrets_file.clone().map_or(SecretPlace::Memory, SecretPlace::File);
-    let mut registration = Registration::new(
-        options.hook.clone().unwrap_or_default(),
-        headers,
-        (&secrets.service_authorization, place),
-        options.timeout,
-    );
+    let register = |hook: DevHook| {
+        let is_tried = hook == options.flow.hook();
+        let (uri, headers) = if is_tried { (options.hook.clone(), headers.clone()) } else { (None, Vec::new()) };
+        let random = (&secrets.service_authorization, place.clone());
+        Registration::new(hook, uri.unwrap_or_default(), headers, random, options.timeout)
+    };
+    let (mut registration, mut order) = (register(DevHook::Token), register(DevHook::Order));
     let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
@@ -155,8 +158,14 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         RunningServer::start(plan, async |_| Ok(())).await.map_err(|error| hint_about_port(error, &options))?;
 
     let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
-    if options.hook.is_none() {
-        registration.uri = start_sample_service(registration.secret.clone()).await?;
+    provision::host_token(&server.platform, "Development host", &secrets.host_token, &[order::POINT.parse()?]).await?;
+    let sample = start_sample_service(registration.secret.clone(), order.secret.clone()).await?;
+    for (registration, path) in
+        [(&mut registration, sample_service::TOKEN_PATH), (&mut order, sample_service::ORDER_PATH)]
+    {
+        if registration.uri.is_empty() {
+            registration.uri = format!("{sample}{path}");
+        }
     }
     let mut log = server.platform.log().subscribe();
     let base_url = format!("http://{}", server.address);
@@ -170,8 +179,10 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         admin_token: secrets.admin_token,
         client_secret: secrets.client_secret,
         user_password: secrets.user_password,
+        host_token: secrets.host_token,
         world,
         registration,
+        order,
         flow: options.flow,
         own_service: options.hook.is_some(),
     });
@@ -179,7 +190,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     let screen = Screen {
         json: options.json,
         pages: (!options.once).then_some(base_url),
-        given_header: options.header.first().map(|_| demonstration.registration.secret.name.clone()),
+        given_header: options.header.first().map(|_| demonstration.tried().secret.name.clone()),
     };
     let shown = demonstration.run(&server.platform, witnessed, &mut log, &screen).await?;
     if options.once {
@@ -196,15 +207,16 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start_sample_service(secret: Header) -> Result<String, Error> {
+/// Starts the service of the hooks that call none of the user; its base address.
+async fn start_sample_service(token: Header, order: Header) -> Result<String, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let uri = format!("http://{}{}", listener.local_addr()?, sample_service::PATH);
+    let address = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {
-        if let Err(error) = sample_service::serve(listener, secret).await {
+        if let Err(error) = sample_service::serve(listener, token, order).await {
             tracing::error!(%error, "dev.sample_service ended");
         }
     });
-    Ok(uri)
+    Ok(address)
 }
 
 fn hint_about_port(error: Error, options: &Options) -> Error {

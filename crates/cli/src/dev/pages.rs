@@ -26,7 +26,7 @@ use super::{
     demonstration::Demonstration,
     docs::{self, Page},
     hook_said::HookSaid,
-    layout,
+    layout, order,
     ready::exchange_command,
     registration::Registration,
 };
@@ -73,6 +73,10 @@ struct Start<'a> {
     endpoints: Vec<(&'a str, String, bool)>,
     /// Name, id, text.
     clients: Vec<(&'a str, &'a str, String)>,
+    /// The type of the org's own extension point.
+    point: &'a str,
+    /// The command that pauses there, without its token.
+    order: String,
     /// Title and path.
     docs: Vec<(&'a str, String)>,
 }
@@ -198,7 +202,9 @@ async fn start(State(pages): State<Pages>) -> Response {
     // A query may hold a key of the service.
     let hook = registration.uri.split(['?', '#']).next().unwrap_or_default();
     let docs = docs::general().map(|page| (page.title(), page.path())).collect();
-    page(StatusCode::OK, &Start { hook, sign_ins: sign_ins.collect(), endpoints, clients, docs })
+    let order = order::command(base, "HOST_TOKEN");
+    let sign_ins = sign_ins.collect();
+    page(StatusCode::OK, &Start { hook, sign_ins, endpoints, clients, point: order::POINT, order, docs })
 }
 
 /// Sends the browser to the authorization endpoint.

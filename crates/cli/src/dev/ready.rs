@@ -8,19 +8,26 @@ use serde_json::json;
 use super::{
     code_flow::{COPIED_STATE, COPIED_VERIFIER, token_path},
     demonstration::{Demonstration, SCOPE},
-    pages,
-    registration::SecretPlace,
+    order, pages,
+    registration::{DevHook, SecretPlace},
     shown::Screen,
 };
 use crate::telemetry::{FAINT, HEADING};
 
 /// Where a service of the user may listen, in a command to copy.
-const EXAMPLE_HOOK: &str = "http://127.0.0.1:3000/hooks/token";
+fn example_hook(hook: DevHook) -> &'static str {
+    match hook {
+        DevHook::Token => "--hook http://127.0.0.1:3000/hooks/token",
+        DevHook::Order => "--flow order --hook http://127.0.0.1:3000/hooks/order",
+    }
+}
 
 impl Screen {
     /// The next steps for the user.
     pub(super) fn ready(&self, demonstration: &Demonstration) {
-        let Demonstration { base_url: base, world, code_flow, registration, .. } = demonstration;
+        let Demonstration { base_url: base, world, code_flow, .. } = demonstration;
+        let registration = demonstration.tried();
+        let host = demonstration.host_token.expose();
         let (admin, password) = (demonstration.admin_token.expose(), demonstration.user_password.expose());
         let (client_secret, issuer, token_path) =
             (demonstration.client_secret.expose(), demonstration.issuer(), token_path());
@@ -35,18 +42,22 @@ impl Screen {
                     world.confidential_client_id
                 ),
             ),
+            ("an order: a host pauses at the extension point of this org", order::command(base, host)),
             ("the hooks", format!("curl -s -H 'Authorization: SSWS {admin}' {base}/api/v1/inlineHooks")),
             (
                 "the log",
                 format!("curl -s -H 'Authorization: SSWS {admin}' '{base}/api/v1/logs?sortOrder=DESCENDING&limit=5'"),
             ),
         ];
-        let beside = beside_command();
+        let beside = beside_command(registration.hook);
         if self.json {
             return self.step("ready", "Ready", || {
                 json!({
                     "baseUrl": base,
                     "adminToken": admin,
+                    "hostToken": host,
+                    "extensionPoint": order::POINT,
+                    "orderCommand": order::command(base, host),
                     "issuer": issuer,
                     "confidentialClient": { "id": world.confidential_client_id, "secret": client_secret },
                     "publicClient": {
@@ -77,6 +88,7 @@ impl Screen {
             ("Start page", format!("{base}/")),
             ("Base URL", base.clone()),
             ("Admin token", admin.to_owned()),
+            ("Host token", format!("{host} (can only invoke {})", order::POINT)),
             ("Issuer", issuer),
             ("Client", format!("{} (secret {client_secret})", world.confidential_client_id)),
             ("Public client", world.public_client_id.as_str().to_owned()),
@@ -114,9 +126,9 @@ pub(super) fn exchange_command(demonstration: &Demonstration, code: &str, verifi
 }
 
 /// A command that runs beside this process: its port is free, and its database is its own.
-fn beside_command() -> String {
+fn beside_command(hook: DevHook) -> String {
     let program = env::args().next().unwrap_or_else(|| "tenterhook".to_owned());
     let plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:\\".contains(character);
     let program = if program.chars().all(plain) { program } else { format!("'{}'", program.replace('\'', r"'\''")) };
-    format!("{program} dev --port 0 --ephemeral --hook {EXAMPLE_HOOK}")
+    format!("{program} dev --port 0 --ephemeral {}", example_hook(hook))
 }

@@ -1,4 +1,4 @@
-//! The hook of the demonstration: how it is registered, and put at its extension point.
+//! The hooks of the demonstration: how they are registered, and put at their extension points.
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 use tenterhook_contract::{Secret, hook::HookPolicy};
 use tenterhook_management::provision::DemonstrationOrg;
 
-use super::client::{Client, Refused};
+use super::{
+    client::{Client, Refused},
+    order,
+};
 use crate::Error;
 
-/// Name of the hook in the development org.
-const HOOK_NAME: &str = "Development token hook";
-/// The token hook's type.
-const HOOK_TYPE: &str = "com.okta.oauth2.tokens.transform";
 /// The header of the random secret.
 const AUTHORIZATION: &str = "Authorization";
 
@@ -35,9 +34,52 @@ pub(crate) enum SecretPlace {
     Memory,
 }
 
-/// How the hook is registered.
+/// A hook of the development org.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DevHook {
+    /// The one that the token flows call.
+    Token,
+    /// The one of the org's own extension point.
+    Order,
+}
+
+impl DevHook {
+    /// Its name in the org.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Token => "Development token hook",
+            Self::Order => "Development order hook",
+        }
+    }
+
+    fn hook_type(self) -> &'static str {
+        match self {
+            Self::Token => "com.okta.oauth2.tokens.transform",
+            Self::Order => order::POINT,
+        }
+    }
+
+    /// What it is, for people.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Token => "token hook",
+            Self::Order => "order hook",
+        }
+    }
+
+    /// The policy with which it is made; later ones are the user's.
+    fn first_policy(self) -> Value {
+        match self {
+            Self::Token => json!({}),
+            Self::Order => order::first_policy(),
+        }
+    }
+}
+
+/// How a hook is registered.
 #[derive(Clone, Debug)]
 pub(crate) struct Registration {
+    pub(crate) hook: DevHook,
     pub(crate) uri: String,
     /// The header that authenticates the call; shown nowhere.
     pub(crate) secret: Header,
@@ -92,6 +134,7 @@ impl Registration {
     /// A registration with the `headers` that were given: `Authorization`, or else the first of them, is the secret that
     /// authenticates the call. Without any the random secret is.
     pub(crate) fn new(
+        hook: DevHook,
         uri: String,
         mut headers: Vec<Header>,
         (random, random_place): (&Secret, SecretPlace),
@@ -104,17 +147,19 @@ impl Registration {
             let place = headers.iter().position(is_authorization).unwrap_or_default();
             (headers.remove(place), SecretPlace::Given)
         };
-        Self { uri, secret, secret_place, headers, timeout }
+        Self { hook, uri, secret, secret_place, headers, timeout }
     }
 
     /// Creates the hook, or points an existing one at the service; answers with its id.
     pub(crate) async fn register(&self, client: Client, admin_token: &str) -> Result<String, Error> {
-        let path = format!("/api/v1/inlineHooks?type={HOOK_TYPE}");
+        let name = self.hook.name();
+        let path = format!("/api/v1/inlineHooks?type={}", self.hook.hook_type());
         let hooks = client.json("GET", &path, admin_token, None).await?;
         let known = hooks
             .as_array()
-            .and_then(|hooks| hooks.iter().find(|hook| hook.get("name").is_some_and(|name| name == HOOK_NAME)));
-        let body = self.body(known.and_then(|hook| hook.get("policy")));
+            .and_then(|hooks| hooks.iter().find(|hook| hook.get("name").is_some_and(|known| known == name)));
+        let first_policy = self.hook.first_policy();
+        let body = self.body(known.map_or(Some(&first_policy), |hook| hook.get("policy")));
         let (method, path) = match known.and_then(|hook| member(hook, "id")) {
             Some(id) => ("PUT", format!("/api/v1/inlineHooks/{id}")),
             None => ("POST", "/api/v1/inlineHooks".to_owned()),
@@ -128,15 +173,15 @@ impl Registration {
         Ok(id.to_owned())
     }
 
-    /// The body of the registration. Of the `policy` that the hook has already, only the timeout is replaced.
+    /// The body of the registration. Of the `policy`, only the timeout is replaced.
     fn body(&self, policy: Option<&Value>) -> Value {
         let mut policy = policy.and_then(Value::as_object).cloned().unwrap_or_default();
         policy.insert("timeoutMs".to_owned(), json!(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX)));
         let headers = self.headers.iter();
         let headers = headers.map(|header| json!({ "key": header.name, "value": header.value.expose() }));
         json!({
-            "name": HOOK_NAME,
-            "type": HOOK_TYPE,
+            "name": self.hook.name(),
+            "type": self.hook.hook_type(),
             "version": "1.0.0",
             "channel": {
                 "type": "HTTP",
@@ -168,7 +213,7 @@ fn option_of(error: Error) -> Error {
     Unusable(format!("`{option}` is not usable: {}", causes.join("\n  "))).into()
 }
 
-/// Puts the hook at the extension point of the development org's rule.
+/// Puts the token hook at the extension point of the development org's rule.
 pub(crate) async fn associate(
     client: Client,
     admin_token: &str,
@@ -219,7 +264,7 @@ mod tests {
         let random = Secret::new("Bearer random");
         let uri = "http://127.0.0.1:3000/".to_owned();
         let place = (&random, SecretPlace::Memory);
-        Ok(Registration::new(uri, given_headers(&given)?, place, Duration::from_secs(3)))
+        Ok(Registration::new(DevHook::Token, uri, given_headers(&given)?, place, Duration::from_secs(3)))
     }
 
     #[test]

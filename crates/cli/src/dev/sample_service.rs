@@ -1,35 +1,42 @@
-//! The sample external service of `tenterhook dev`: what a hook author would write, in forty lines.
+//! The sample external service of `tenterhook dev`: what a hook author would write, in a few lines for each hook.
 
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     routing::post,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::registration::Header;
+use super::{order::POINT, registration::Header};
 
 /// The path of token hook calls.
-pub(crate) const PATH: &str = "/hooks/token";
+pub(crate) const TOKEN_PATH: &str = "/hooks/token";
+/// The path of order hook calls.
+pub(crate) const ORDER_PATH: &str = "/hooks/order";
 /// The claim that the service adds to access tokens.
 pub(crate) const CLAIM: &str = "tier";
 
-/// Serves on `listener` until the process ends. Callers must send the header `secret`.
-pub(crate) async fn serve(listener: TcpListener, secret: Header) -> std::io::Result<()> {
-    let router = Router::new().route(PATH, post(answer)).with_state(secret);
+/// Serves on `listener` until the process ends. Callers must send the header of their hook.
+pub(crate) async fn serve(listener: TcpListener, token: Header, order: Header) -> std::io::Result<()> {
+    let router = Router::new()
+        .route(TOKEN_PATH, post(answer_token).with_state(token))
+        .route(ORDER_PATH, post(answer_order).with_state(order));
     axum::serve(listener, router).await
 }
 
-async fn answer(
+fn check(secret: &Header, headers: &HeaderMap) -> Result<(), StatusCode> {
+    let is_secret = |sent: &HeaderValue| sent.as_bytes() == secret.value.expose().as_bytes();
+    if headers.get(&secret.name).is_some_and(is_secret) { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
+}
+
+async fn answer_token(
     State(secret): State<Header>,
     headers: HeaderMap,
     Json(request): Json<Value>,
 ) -> Result<Json<Value>, StatusCode> {
-    if headers.get(&secret.name).is_none_or(|sent| sent.as_bytes() != secret.value.expose().as_bytes()) {
-        return Err(StatusCode::UNAUTHORIZED);
-    }
+    check(&secret, &headers)?;
     let client = request.pointer("/data/context/protocol/client/name").and_then(Value::as_str).unwrap_or("someone");
     let mut commands = vec![json!({
         "type": "com.okta.access.patch",
@@ -45,5 +52,21 @@ async fn answer(
             "value": [{ "op": "add", "path": format!("/claims/{CLAIM}"), "value": "gold" }],
         }));
     }
+    Ok(Json(json!({ "commands": commands, "debugContext": { "service": "sample" } })))
+}
+
+/// A tenth less for everybody.
+async fn answer_order(
+    State(secret): State<Header>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    check(&secret, &headers)?;
+    let number = |line: &Value, member: &str| line.get(member).and_then(Value::as_u64).unwrap_or_default();
+    let lines = request.pointer("/data/subject/lines").and_then(Value::as_array).into_iter().flatten();
+    let prices = lines.map(|line| number(line, "quantity").saturating_mul(number(line, "price")));
+    let discount = json!({ "code": "GOLD", "amount": prices.fold(0, u64::saturating_add) / 10 });
+    let operation = json!({ "op": "add", "path": "/discounts/-", "value": discount });
+    let commands = json!([{ "type": format!("{POINT}.patch"), "value": [operation] }]);
     Ok(Json(json!({ "commands": commands, "debugContext": { "service": "sample" } })))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tenterhook_contract::Secret;
 use tenterhook_management::provision::DemonstrationSecrets;
 use tenterhook_platform::entropy::{SystemEntropy, random_bytes, random_token};
@@ -12,6 +12,8 @@ use crate::{Error, key_file};
 
 /// The file in the data folder.
 pub(super) const FILE: &str = "dev-secrets.json";
+/// The member that a file of an earlier version does not have.
+const HOST_TOKEN: &str = "hostToken";
 
 /// The secrets of a development org.
 pub(crate) struct DevSecrets {
@@ -19,6 +21,8 @@ pub(crate) struct DevSecrets {
     pub(crate) client_secret: Secret,
     pub(crate) user_password: Secret,
     pub(crate) service_authorization: Secret,
+    /// The token of a host of the org's own extension point.
+    pub(crate) host_token: Secret,
 }
 
 impl DevSecrets {
@@ -28,9 +32,17 @@ impl DevSecrets {
         let path = folder.join(FILE);
         let text = key_file::read_or_create(&path, generate)
             .map_err(|error| format!("Cannot use `{}`: {error}", path.display()))?;
-        Self::parse(&text).map_err(|_| {
-            format!("`{}` is damaged. Delete the folder `{}` to start anew", path.display(), folder.display()).into()
-        })
+        let damaged =
+            || format!("`{}` is damaged. Delete the folder `{}` to start anew", path.display(), folder.display());
+        let text = match with_host_token(&text).map_err(|_| damaged())? {
+            Some(completed) => {
+                key_file::replace(&path, &completed)
+                    .map_err(|error| format!("Cannot complete `{}`: {error}", path.display()))?;
+                completed
+            }
+            None => text,
+        };
+        Self::parse(&text).map_err(|_| damaged().into())
     }
 
     /// The secrets with which the org is provisioned.
@@ -52,6 +64,7 @@ impl DevSecrets {
             client_secret: member("clientSecret")?,
             user_password: member("userPassword")?,
             service_authorization: member("serviceAuthorization")?,
+            host_token: member(HOST_TOKEN)?,
         })
     }
 }
@@ -65,7 +78,18 @@ fn generate() -> Secret {
             "clientSecret": text(&random_token(&SystemEntropy)),
             "userPassword": password,
             "serviceAuthorization": format!("Bearer {}", random_token(&SystemEntropy).expose()),
+            HOST_TOKEN: text(&random_token(&SystemEntropy)),
         })
         .to_string(),
     )
+}
+
+/// The text of a file of an earlier version with a host token; `None` when it has one.
+fn with_host_token(text: &Secret) -> Result<Option<Secret>, Error> {
+    let mut members: Map<String, Value> = serde_json::from_str(text.expose())?;
+    if members.contains_key(HOST_TOKEN) {
+        return Ok(None);
+    }
+    members.insert(HOST_TOKEN.to_owned(), json!(random_token(&SystemEntropy).expose()));
+    Ok(Some(Secret::new(Value::Object(members).to_string())))
 }

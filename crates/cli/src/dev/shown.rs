@@ -16,9 +16,13 @@ use super::{
     failure::Failure,
     flow::Flow,
     layout,
+    order::POINT,
     registration::{Registration, SecretPlace},
 };
-use crate::telemetry::{BAD, CHANGED, FAINT, GOOD, HEADING};
+use crate::{
+    Error,
+    telemetry::{BAD, CHANGED, FAINT, GOOD, HEADING},
+};
 
 /// The output of the demonstration.
 #[derive(Clone, Debug)]
@@ -72,8 +76,8 @@ impl Screen {
 
     /// The hook, and how to see the secret that it sends.
     pub(super) fn hook(&self, id: &str, registration: &Registration) {
-        let Registration { uri, secret, secret_place, headers, timeout } = registration;
-        self.step("hook", &format!("Registered the token hook {id} for {uri}"), || {
+        let Registration { hook, uri, secret, secret_place, headers, timeout } = registration;
+        self.step("hook", &format!("Registered the {} {id} for {uri}", hook.title()), || {
             let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             json!({ "id": id, "uri": uri, "secretHeader": secret.name, "timeoutMs": timeout_ms })
         });
@@ -92,6 +96,13 @@ impl Screen {
             let sent = std::iter::once(secret).chain(headers).map(|header| format!("`{}: {MASK}`", header.name));
             println!("  {FAINT}It sends {}, {place}{FAINT:#}", sent.collect::<Vec<_>>().join(", "));
         }
+    }
+
+    /// The order hook could not be set up; the token flows go on.
+    pub(super) fn no_order(&self, error: &Error) {
+        let text = error.to_string();
+        let heading = format!("{CHANGED}The extension point {POINT} is not ready: {}{CHANGED:#}", of_one_line(&text));
+        self.step("extensionPoint", &heading, || json!({ "type": POINT, "error": text }));
     }
 
     /// The screen of a flow, which is `brief` for one of several; `known` is the document of the flow before.
@@ -121,7 +132,7 @@ impl Screen {
     /// A flow that ended without a failure, and without a change of the hook.
     pub(super) fn without_change(&self, flow: Flow) {
         if !self.json {
-            println!("{BAD}✗ {}: the {} not carry a change of the hook{BAD:#}", flow.name(), tokens_do(flow));
+            println!("{BAD}✗ {}: the {} not carry a change of the hook{BAD:#}", flow.name(), result_does(flow));
         }
     }
 
@@ -301,16 +312,41 @@ impl FlowScreen<'_> {
             println!("\n{HEADING}Claims of the {token}{HEADING:#}{FAINT}{left_out}{FAINT:#}");
             // Between two flows, what the hook did not change only fills the screen.
             let is_shown = |line: &&Line| !self.brief || !matches!(line, Line::Kept(..));
-            for line in lines.iter().filter(is_shown) {
-                let style = match line {
-                    Line::Kept(..) => FAINT,
-                    Line::Added(..) => GOOD,
-                    Line::Removed(..) => BAD,
-                    Line::Replaced(..) => CHANGED,
-                };
-                println!("  {style}{} {}{style:#}", line.mark(), of_one_line(&line.text()));
+            print_lines(lines.iter().filter(is_shown));
+        }
+    }
+
+    /// What the hook changed of the order, and the decision.
+    pub(super) fn changes(&self, lines: &[Line], result: &Value) {
+        let member = |name: &str| result.get(name).cloned().unwrap_or_default();
+        let heading = match result.get("decision").and_then(Value::as_str) {
+            Some(decision) => format!("The order, decision {}", of_one_line(decision)),
+            None => "The order".to_owned(),
+        };
+        self.step(
+            "changes",
+            &heading,
+            || json!({ "outcome": member("outcome"), "changes": member("changes"), "decision": member("decision") }),
+        );
+        if self.is_for_people() {
+            print_lines(lines.iter());
+            if lines.is_empty() {
+                println!("  {CHANGED}Nothing was changed.{CHANGED:#}");
             }
         }
+    }
+
+    /// What the host of the order was told; `applied` says that the commands of the hook were.
+    pub(super) fn order(&self, result: &Value, applied: bool) {
+        let resume = result.get("resume").and_then(Value::as_str).unwrap_or_default();
+        let text = match (applied, resume) {
+            (true, _) => {
+                format!("{GOOD}✓ The host was told {resume}, with the order as the hook has changed it.{GOOD:#}")
+            }
+            (false, "CONTINUE") => format!("{BAD}The host was told CONTINUE, without the answer of the hook.{BAD:#}"),
+            (false, _) => format!("{BAD}The host was told {resume}: no order is placed.{BAD:#}"),
+        };
+        self.step("order", &text, || json!({ "changed": applied, "result": result }));
     }
 
     /// Where the time went.
@@ -377,7 +413,7 @@ impl FlowScreen<'_> {
                 let signatures = if identity.is_empty() { "its signature is" } else { "their signatures are" };
                 format!(
                     "{BAD}The issued {} not carry a change of the hook; {signatures} good.{BAD:#}",
-                    tokens_do(self.flow)
+                    result_does(self.flow)
                 )
             }
         };
@@ -393,9 +429,10 @@ impl FlowScreen<'_> {
     }
 }
 
-/// What is issued in a flow, and the verb for it.
-fn tokens_do(flow: Flow) -> &'static str {
+/// What a flow results in, and the verb for it.
+fn result_does(flow: Flow) -> &'static str {
     match flow {
+        Flow::Order => "order does",
         Flow::ClientCredentials => "token does",
         Flow::Code => "tokens do",
     }
@@ -408,6 +445,19 @@ fn print_step(name: &str, flow: Option<Flow>, object: Value) {
         step.extend(members);
     }
     println!("{}", Value::Object(step));
+}
+
+/// The lines of a difference, each with its mark.
+fn print_lines<'a>(lines: impl Iterator<Item = &'a Line>) {
+    for line in lines {
+        let style = match line {
+            Line::Kept(..) => FAINT,
+            Line::Added(..) => GOOD,
+            Line::Removed(..) => BAD,
+            Line::Replaced(..) => CHANGED,
+        };
+        println!("  {style}{} {}{style:#}", line.mark(), of_one_line(&line.text()));
+    }
 }
 
 fn print_json(value: &Value) {
