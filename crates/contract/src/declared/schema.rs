@@ -248,6 +248,9 @@ impl<'a> Costs<'_, 'a> {
             checks = checks.saturating_add(more);
             depth = depth.max(below);
         }
+        // To know what is not evaluated, the validator looks once more at everything that evaluates.
+        let looks_twice = ["unevaluatedItems", "unevaluatedProperties"].iter().any(|name| schema.get(*name).is_some());
+        let checks = if looks_twice { checks.saturating_mul(2) } else { checks };
         let cost = (checks, depth + 1);
         self.known.insert(schema, Some(cost));
         Ok(cost)

@@ -114,6 +114,16 @@ fn references_cannot_multiply_the_cost_of_a_check() {
     }
 }
 
+/// What is unevaluated is found by looking at the schemas inside once more, at each level.
+#[test]
+fn unevaluated_members_are_counted_at_each_level() {
+    let nested = |levels: usize| {
+        (0..levels).fold(json!({}), |schema, _| json!({ "allOf": [schema], "unevaluatedProperties": false }))
+    };
+    point(&of(nested(10)));
+    check_schema(nested(13), "", "More than 10000 subschemas");
+}
+
 #[test]
 fn regular_expressions_match_in_linear_time_and_are_bounded() {
     point(&of(json!({ "pattern": "^[A-Z]{2}\\d+$", "patternProperties": { "^x-\\w{1,50}$": true } })));
