@@ -12,8 +12,13 @@ use crate::Error;
 
 /// CPU time of all threads of this process so far.
 pub(crate) fn time() -> Result<Duration, Error> {
+    time_of(std::process::id())
+}
+
+/// CPU time of all threads of the process with this id so far.
+pub(crate) fn time_of(process: u32) -> Result<Duration, Error> {
     let mut nanos = 0;
-    for task in fs::read_dir("/proc/self/task")? {
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
         // A thread may end between the listing and the reading; its time is then not counted.
         let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
         nanos += text.split_whitespace().next().unwrap_or("0").parse::<u64>()?;

@@ -11,6 +11,7 @@ mod call;
 mod callers;
 mod contract;
 mod cpu;
+mod host;
 mod isolation;
 mod log;
 mod matrix;
@@ -51,6 +52,8 @@ enum Benchmark {
     Soak(soak::Options),
     /// A client-credentials token, without and with a hook, against the sum of its unavoidable parts and a peer.
     Token(token::Options),
+    /// An invocation through the HTTP API against the engine alone, a Node.js program by hand and nginx's `auth_request`.
+    Host(host::Options),
     /// The System Log: bytes of an event, and pages among ten million of them.
     Log(log::Options),
     /// Many orgs: start, idle load, memory, changes and when other nodes have them, tokens.
@@ -79,6 +82,9 @@ enum Benchmark {
     /// Clients of a token server in a process of their own; started by the benchmarks.
     #[command(hide = true)]
     TokenLoad(token::LoadOptions),
+    /// A part of `host` in a process of its own; started by the benchmark.
+    #[command(hide = true, subcommand)]
+    HostPart(host::Part),
     /// A part of a token's cost in a process of its own; started by the benchmarks.
     #[command(hide = true)]
     TokenPart(token_part::PartOptions),
@@ -95,6 +101,8 @@ fn main() -> Result<(), Error> {
         Benchmark::IsolationWorker(options) => isolation::work(&options),
         Benchmark::Soak(options) => soak::run(&options),
         Benchmark::MemoryWorker(options) => memory::work(options),
+        Benchmark::Host(options) => host::run(&options),
+        Benchmark::HostPart(part) => host::work(&part),
         Benchmark::Log(options) => log::run(&options),
         Benchmark::Scale(options) => scale::run(&options),
         Benchmark::ScaleSeed(options) => scale::fill(&options),

@@ -17,6 +17,9 @@ pub(crate) const ANSWER: &str = r#"{"commands":[{"type":"com.okta.identity.patch
 /// The answer for a client-credentials token, which has no user and so no ID token.
 pub(crate) const ACCESS_ANSWER: &str = r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/tier","value":"gold"},{"op":"add","path":"/claims/region","value":"eu"},{"op":"replace","path":"/token/lifetime/expiration","value":900}]}]}"#;
 
+/// The answer for an order at the extension point of `bench host`: two operations.
+pub(crate) const ORDER_ANSWER: &str = r#"{"commands":[{"type":"com.example.order.checkout.patch","value":[{"op":"add","path":"/discounts/-","value":{"code":"REGULAR","amount":490}},{"op":"add","path":"/review","value":"none"}]}]}"#;
+
 /// The org of the flow.
 pub(crate) fn org() -> OrgId {
     OrgId::from_parts(1, [1; 8])

@@ -28,6 +28,8 @@ use crate::{
 };
 
 const CLIENT_SECRET: &str = "bench-client-secret";
+/// The API token of the administrator.
+pub(crate) const ADMIN_TOKEN: &str = "bench-admin-token";
 /// Bytes of the empty handler's answer: as many as our token answer with RS256.
 const EMPTY_ANSWER_BYTES: usize = 890;
 
@@ -125,7 +127,7 @@ impl World {
         })
         .await?;
         let secrets = DemonstrationSecrets {
-            admin_token: Secret::new("bench-admin-token"),
+            admin_token: Secret::new(ADMIN_TOKEN),
             client_secret: Secret::new(CLIENT_SECRET),
             user_password: Secret::new("bench-password"),
         };
@@ -203,33 +205,39 @@ pub(crate) fn run(options: &ServerOptions) -> Result<(), Error> {
         };
         println!("{}", json!({ "url": format!("{base_url}{path}"), "authorization": authorization }));
         let serving = tokio::spawn(serve(listener, routes, limits, TrustedProxies::default(), stopping));
-        let (words, mut asked) = tokio::sync::mpsc::unbounded_channel();
-        std::thread::spawn(move || {
-            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-                let _ = words.send(line);
-            }
-        });
-        let mut before = Used::now()?;
-        while let Some(word) = asked.recv().await {
-            // Waits until appended events are written, so that their cost is counted.
-            if let Some(world) = &world {
-                world.platform.log().flush().await;
-            }
-            let now = Used::now()?;
-            if word == "begin" {
-                before = now;
-                println!("{{}}");
-            } else {
-                let [cpu, log] = [now.all.saturating_sub(before.all), now.beside.saturating_sub(before.beside)]
-                    .map(|used| used.as_secs_f64() * 1e6);
-                println!("{}", json!({ "cpuUs": cpu, "logUs": log }));
-            }
-            std::io::stdout().flush()?;
-        }
+        account(world.as_ref()).await?;
         stop.send(true)?;
         serving.await?;
         Ok(())
     })
+}
+
+/// Says how much CPU time this process used between each `begin` and the next word on standard input, until that ends.
+pub(crate) async fn account(world: Option<&World>) -> Result<(), Error> {
+    let (words, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let _ = words.send(line);
+        }
+    });
+    let mut before = Used::now()?;
+    while let Some(word) = asked.recv().await {
+        // Waits until appended events are written, so that their cost is counted.
+        if let Some(world) = world {
+            world.platform.log().flush().await;
+        }
+        let now = Used::now()?;
+        if word == "begin" {
+            before = now;
+            println!("{{}}");
+        } else {
+            let [cpu, log] = [now.all.saturating_sub(before.all), now.beside.saturating_sub(before.beside)]
+                .map(|used| used.as_secs_f64() * 1e6);
+            println!("{}", json!({ "cpuUs": cpu, "logUs": log }));
+        }
+        std::io::stdout().flush()?;
+    }
+    Ok(())
 }
 
 /// CPU time of this process.

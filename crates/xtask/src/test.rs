@@ -17,6 +17,10 @@ use crate::{
 const DATABASE_CRATES: [&str; 5] =
     ["tenterhook-store", "tenterhook-management", "tenterhook-flows", "tenterhook-server", "tenterhook"];
 
+/// The crates of which a program that embeds the engine is made, with the one that they need of ours.
+const EMBEDDED_CRATES: [&str; 4] =
+    ["tenterhook-contract", "tenterhook-engine", "tenterhook-jose", "tenterhook-transport"];
+
 /// Seconds for each fuzz target: enough to run the kept inputs and a little more.
 const FUZZ_SECONDS: u32 = 3;
 
@@ -41,6 +45,8 @@ enum Step {
     Clippy,
     Tidy,
     Generated,
+    Rustdoc,
+    Packages,
     Sqlite,
     Postgres,
     Pages,
@@ -55,6 +61,8 @@ impl Step {
             Self::Clippy => "clippy",
             Self::Tidy => "tidy",
             Self::Generated => "generated",
+            Self::Rustdoc => "rustdoc",
+            Self::Packages => "packages",
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Pages => "pages",
@@ -69,6 +77,8 @@ impl Step {
             Self::Clippy => "no lint complains",
             Self::Tidy => "the workspace's own rules",
             Self::Generated => "`openapi/` is what the types say",
+            Self::Rustdoc => "the documentation of the crates for embedders has no warning",
+            Self::Packages => "the crates for embedders can be packaged, and compile as packages",
             Self::Sqlite => "every test, with the embedded database",
             Self::Postgres => "the tests that use a database, with PostgreSQL",
             Self::Pages => "the commands of the documentation",
@@ -89,6 +99,22 @@ impl Step {
             }
             Self::Tidy => tidy::run(workspace)?,
             Self::Generated => crate::generate(workspace, true)?,
+            Self::Rustdoc => {
+                let mut check = workspace.cargo(&["doc", "--no-deps", "--all-features"]);
+                check.env("RUSTDOCFLAGS", "--deny warnings");
+                for package in EMBEDDED_CRATES {
+                    check.args(["--package", package]);
+                }
+                succeed(check, "Each message above says what the documentation of an item lacks.")?;
+            }
+            Self::Packages => {
+                // What is not committed yet is packaged too.
+                let mut check = workspace.cargo(&["package", "--allow-dirty"]);
+                for package in EMBEDDED_CRATES {
+                    check.args(["--package", package]);
+                }
+                succeed(check, "A package has only the files that `include` in its `Cargo.toml` names.")?;
+            }
             Self::Sqlite => {
                 let mut tests = workspace.cargo(&["test", "--workspace"]);
                 tests.env_remove(postgres::URL_VARIABLE);

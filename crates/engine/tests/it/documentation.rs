@@ -125,3 +125,16 @@ fn the_page_of_invalid_commands_says_what_the_hints_say() {
         assert!(page.contains(named), "{named}");
     }
 }
+
+/// `docs/embedding.md` shows parts of the example, which is run as a test of the crate's documentation.
+#[test]
+fn the_page_for_embedders_shows_the_example() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let page = fs::read_to_string(docs.join("embedding.md")).unwrap();
+    let example = include_str!("../../examples/embed.rs");
+    let shown = page.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(shown.len(), 4);
+    for block in shown {
+        assert!(example.contains(block), "{block}");
+    }
+}
