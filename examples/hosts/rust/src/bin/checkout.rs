@@ -24,7 +24,7 @@ use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 
 /// How long an order may wait for the hook. The engine keeps to it, whatever the service does.
 const DEADLINE: Duration = Duration::from_millis(800);
-/// The declaration, as an org of a server has it. A point can also be a Rust type of its own, see `examples/embed`.
+/// The declaration, as an org of a server has it. A point can also be a Rust type of its own, see `crates/engine/examples/embed.rs`.
 const DECLARATION: &str = include_str!("../../../order-checkout.json");
 
 /// What a checkout keeps for its whole life.
