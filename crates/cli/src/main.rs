@@ -124,8 +124,11 @@ enum Keys {
 
 #[derive(Subcommand)]
 enum Tokens {
-    /// Create a new admin token and show it once; it works at once, also while servers run, or before the first start.
-    #[command(after_help = "Example:\n  tenterhook tokens create --config tenterhook.toml --name ada")]
+    /// Create a new token and show it once; it works at once, also while servers run, or before the first start.
+    #[command(
+        after_help = "Examples:\n  tenterhook tokens create --config tenterhook.toml --name ada\n  tenterhook tokens create --config \
+                      tenterhook.toml --name checkout --role host --point com.example.order.checkout"
+    )]
     Create {
         #[command(flatten)]
         file: ConfigFile,
@@ -136,13 +139,19 @@ enum Tokens {
         #[arg(long)]
         org: Option<String>,
         /// Create a token that manages orgs (`/api/v1/orgs`), and nothing in them.
-        #[arg(long, conflicts_with_all = ["org", "days"])]
+        #[arg(long, conflicts_with_all = ["org", "days", "role"])]
         operator: bool,
+        /// What the token may do in its org.
+        #[arg(long, value_enum, default_value_t)]
+        role: tokens::Role,
+        /// The type of an extension point that a host may invoke and ask for its health; once for each.
+        #[arg(long, value_name = "TYPE", required_if_eq("role", "host"))]
+        point: Vec<String>,
         /// How many days the token is valid; without it, until it is revoked. A token of an operator has no such end.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_650))]
         days: Option<u32>,
     },
-    /// Show id, name, and times of creation, expiry and last use of every token.
+    /// Show id, name, role, and times of creation, expiry and last use of every token.
     #[command(after_help = "Example:\n  tenterhook tokens list --config tenterhook.toml")]
     List {
         #[command(flatten)]
@@ -280,8 +289,9 @@ fn run(command: Command, environment: &BTreeMap<String, String>) -> Result<ExitC
             Tokens::Create { file, name, operator: true, .. } => {
                 block_on(tokens::create_for_operator(&load(&file)?, &name))
             }
-            Tokens::Create { file, name, org, days, .. } => {
-                block_on(tokens::create(&load(&file)?, org.as_deref(), &name, days))
+            Tokens::Create { file, name, org, days, role, point, .. } => {
+                let new = tokens::New { name: &name, days, role, points: &point };
+                block_on(tokens::create(&load(&file)?, org.as_deref(), new))
             }
             Tokens::List { file, org } => block_on(tokens::list(&load(&file)?, org.as_deref())),
             Tokens::Revoke { file, org, id } => block_on(tokens::revoke(&load(&file)?, org.as_deref(), &id)),

@@ -1,15 +1,16 @@
 //! `tenterhook tokens`: creates, lists and revokes management API tokens in the database, while servers run.
 
+use clap::ValueEnum;
 use tenterhook_contract::{
     Timestamp,
     id::{ApiTokenId, OrgId},
 };
 use tenterhook_engine::{Clock as _, SystemClock};
 use tenterhook_management::{
-    api_tokens::{ApiTokenChange, api_token, api_token_event},
+    api_tokens::{self, ApiTokenChange, api_token, api_token_event},
     request,
 };
-use tenterhook_model::{ApiToken, OperatorToken};
+use tenterhook_model::{ApiToken, OperatorToken, TokenRole};
 use tenterhook_platform::entropy::{SystemEntropy, random_token};
 use tenterhook_store::Store;
 
@@ -18,18 +19,50 @@ use crate::{Error, config::Config, tool};
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
 
-/// `tokens create`: a new token of an org, shown once. Without a number of `days` it is valid until it is revoked.
-pub(crate) async fn create(config: &Config, org: Option<&str>, name: &str, days: Option<u32>) -> Result<(), Error> {
+/// What a token of an org may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Everything in its org
+    #[default]
+    Administrator,
+    /// Invoke the extension points that `--point` names, and ask for their health
+    Host,
+}
+
+/// A new token of an org.
+pub(crate) struct New<'a> {
+    /// For people.
+    pub(crate) name: &'a str,
+    /// How many days it is valid; without, until it is revoked.
+    pub(crate) days: Option<u32>,
+    /// What it may do.
+    pub(crate) role: Role,
+    /// The types of a host's extension points.
+    pub(crate) points: &'a [String],
+}
+
+/// `tokens create`: a new token of an org, shown once.
+pub(crate) async fn create(config: &Config, org: Option<&str>, new: New<'_>) -> Result<(), Error> {
+    let New { name, days, role, points } = new;
     check_name(name)?;
+    if role != Role::Host && !points.is_empty() {
+        return Err(
+            "`--point` is for tokens with `--role host`: one of an administrator may use every extension point".into(),
+        );
+    }
     let store = tool::open_or_fill(config).await?;
     let org_id = org_of(config, &store, org).await?;
+    let (role, kind) = match role {
+        Role::Administrator => (TokenRole::Administrator, "admin"),
+        Role::Host => (host_role(config, &org_id, points).await?, "host"),
+    };
     let token = random_token(&SystemEntropy);
     let now = SystemClock.now();
     let expires = days.map(|days| now.plus_seconds(i64::from(days) * DAY_SECONDS));
-    let stored = ApiToken { expires, ..api_token(&SystemEntropy, now, &org_id, name, &token) };
+    let stored = ApiToken { role, expires, ..api_token(&SystemEntropy, now, &org_id, name, &token) };
     store.insert_api_token(&stored).await?;
     let shown = format!(
-        "admin token: {0}\nIt is shown this once, its id is {1}. Send it as `Authorization: SSWS {0}`.",
+        "{kind} token: {0}\nIt is shown this once, its id is {1}. Send it as `Authorization: SSWS {0}`.",
         token.expose(),
         stored.id
     );
@@ -41,6 +74,16 @@ pub(crate) async fn create(config: &Config, org: Option<&str>, name: &str, days:
     // Logged after the token is shown, because logging may wait and a valid token must not stay unseen.
     log(&store, &stored, ApiTokenChange::Created).await;
     Ok(())
+}
+
+/// The role of a host with these extension points, which the org must have.
+async fn host_role(config: &Config, org: &OrgId, points: &[String]) -> Result<TokenRole, Error> {
+    let platform = tool::platform(config).await?;
+    let org = platform.load_org(org).await?.ok_or("The org does not exist any more")?;
+    api_tokens::host_role(&org, points).map_err(|problems| {
+        let texts: Vec<_> = problems.into_iter().map(|(_, text)| text).collect();
+        format!("`--point`: {}", texts.join("; ")).into()
+    })
 }
 
 /// `tokens create --operator`: a new token that manages orgs, shown once.
@@ -66,8 +109,8 @@ pub(crate) async fn create_for_operator(config: &Config, name: &str) -> Result<(
     Ok(())
 }
 
-/// `tokens list`: id, times of creation, expiry and last use, and name of each, oldest first; without an org also those of the
-/// operator.
+/// `tokens list`: id, times of creation, expiry and last use, role, and name of each, oldest first; without an org also those of
+/// the operator.
 pub(crate) async fn list(config: &Config, org: Option<&str>) -> Result<(), Error> {
     let store = tool::open(config).await?;
     let org_id = org_of(config, &store, org).await?;
@@ -75,8 +118,10 @@ pub(crate) async fn list(config: &Config, org: Option<&str>) -> Result<(), Error
         |time: Option<Timestamp>, otherwise: &str| time.map_or_else(|| otherwise.to_owned(), |time| time.to_string());
     for token in store.api_tokens(&org_id).await? {
         let (expires, used) = (or(token.expires, "never"), or(token.last_used, "never"));
+        let points = token.role.extension_points().unwrap_or_default().iter().map(|point| format!(" {point}"));
+        let role = format!("{}{}", token.role.name(), points.collect::<String>());
         tool::print(&format!(
-            "{}  created {}  expires {expires}  last used {used}  {}",
+            "{}  created {}  expires {expires}  last used {used}  {role}  {}",
             token.id, token.created, token.name
         ))?;
     }
@@ -85,7 +130,7 @@ pub(crate) async fn list(config: &Config, org: Option<&str>) -> Result<(), Error
             // The use of an operator's token is in the System Log.
             let (id, created, name) = (token.id, token.created, token.name);
             tool::print(&format!(
-                "{id}  created {created}  expires never  last used (not recorded)  {name} (operator)"
+                "{id}  created {created}  expires never  last used (not recorded)  OPERATOR  {name} (operator)"
             ))?;
         }
     }
@@ -109,9 +154,9 @@ pub(crate) async fn revoke(config: &Config, org: Option<&str>, id: &ApiTokenId) 
         return Err(format!("There is no token `{id}`; `tenterhook tokens list` shows all").into());
     };
     tool::print(&format!("Revoked {id}: every server refuses it from now on."))?;
-    if store.count_api_tokens(&org_id).await? == 0 {
+    if stored.is_administrator() && store.count_administrator_tokens(&org_id).await? == 0 {
         tool::print(
-            "It was the last one: `tokens create` makes another, and so does the next start of `tenterhook serve`.",
+            "It was the last one of an administrator: `tokens create` makes another, and so does the next start of `tenterhook serve`.",
         )?;
     }
     log(&store, &stored, ApiTokenChange::Revoked).await;

@@ -1,21 +1,23 @@
-//! Management API tokens: created, listed, renamed, revoked; and the events of their changes.
+//! Management API tokens: found, created, listed, renamed, revoked; and the events of their changes.
+
+use std::{borrow::Cow, sync::Arc};
 
 use tenterhook_contract::{
-    Secret, Timestamp,
+    HookTypeName, Secret, Timestamp,
     id::{ApiTokenId, OrgId, UserId},
 };
 use tenterhook_engine::Entropy;
-use tenterhook_model::{ApiToken, LogEvent, Org, TokenRole};
+use tenterhook_model::{ApiToken, HOST_POINTS_MAX, LogEvent, Org, TokenRole};
 use tenterhook_platform::{
-    Platform,
-    entropy::{id_parts, sha256_hex},
-    events::{system_event, token_target},
+    OrgSnapshot, Platform, StoreError,
+    entropy::{id_parts, random_token, sha256_hex},
+    events::{Event, put_token_role, system_event, token_actor, token_target},
 };
 use tokio::time::Instant;
 
 use crate::{
-    administrator::{Administrator, ManagementError, log_change},
-    request::{BLANK, Causes, Given, Submitted},
+    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
+    request::{BLANK, Causes, Given, NAME_ONE, Submitted},
     users,
 };
 
@@ -23,8 +25,15 @@ use crate::{
 pub(crate) const MODEL: &str = "apiToken";
 /// From where a token may be used: from everywhere.
 pub const CONNECTION: &str = "ANYWHERE";
+/// Why a request cannot create the token of an administrator.
+const ADMINISTRATORS_ARE_MADE_ELSEWHERE: &str =
+    "Tokens of administrators are created on the server, by `tenterhook tokens create`. Write `HOST`";
 /// In URLs, the id of the token of the request.
 const CURRENT: &str = "current";
+
+/// Event type and message of a new token, and of the end of one.
+const CREATE: (&str, &str) = ("system.api_token.create", "Create API token");
+const REVOKE: (&str, &str) = ("system.api_token.revoke", "Revoke API token");
 
 /// What a request says of a token.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +44,12 @@ pub struct TokenRequest {
     pub owner: Given<String>,
     /// [`CONNECTION`].
     pub connection: Given<String>,
-    /// When it expires, which cannot be changed.
+    /// When it expires, which cannot be changed later.
     pub expires: Given<Timestamp>,
+    /// The name of its role, which cannot be changed later.
+    pub role: Given<String>,
+    /// The types of a host's extension points, which cannot be changed later.
+    pub extension_points: Given<Vec<String>>,
 }
 
 /// A token with its owner.
@@ -60,9 +73,39 @@ pub enum ApiTokenChange {
 /// The valid token of the org with this text, if there is one. This node then has the configuration that its administrator has
 /// just written on another node.
 pub async fn find(platform: &Platform, org: &OrgId, token: &str) -> Result<Option<ApiToken>, ManagementError> {
-    let found = platform.store().api_token_and_version(org, &sha256_hex(token)).await?;
-    let Some((token, version)) = found.filter(|(token, _)| !token.has_expired(platform.now())) else { return Ok(None) };
-    platform.catch_up(org, version, Instant::now()).await?;
+    let found = stored(platform, org, &sha256_hex(token)).await?;
+    Ok(found.filter(|token| !token.has_expired(platform.now())))
+}
+
+/// Like [`find`], for an operation that is open to hosts: what this node knows of a host's token is used for a second, and longer
+/// while the database does not answer ([`HostTokens`](tenterhook_platform::HostTokens)).
+pub async fn find_for_hosts(
+    platform: &Arc<Platform>,
+    org: &OrgId,
+    token: &str,
+) -> Result<Option<Arc<ApiToken>>, ManagementError> {
+    let token_sha256 = sha256_hex(token);
+    let ask = || {
+        let (platform, org, token_sha256) = (Arc::clone(platform), org.clone(), token_sha256.clone());
+        async move { stored(&platform, &org, &token_sha256).await }
+    };
+    let found = platform.host_tokens().find(org, &token_sha256, ask).await?;
+    Ok(found.filter(|token| !token.has_expired(platform.now())))
+}
+
+/// Whether this node knows the token with this text to be a host's, so that it needs no place among the lookups of tokens.
+pub fn is_known_host(platform: &Platform, org: &OrgId, token: &str) -> bool {
+    platform.host_tokens().knows(org, &sha256_hex(token))
+}
+
+/// The token of the org with this hash. This node then has the configuration that was stored with it.
+async fn stored(platform: &Platform, org: &OrgId, token_sha256: &str) -> Result<Option<ApiToken>, StoreError> {
+    let Some((token, version)) = platform.store().api_token_and_version(org, token_sha256).await? else {
+        return Ok(None);
+    };
+    if !token.has_expired(platform.now()) {
+        platform.catch_up(org, version, Instant::now()).await?;
+    }
     Ok(Some(token))
 }
 
@@ -75,7 +118,7 @@ pub async fn find_operator(platform: &Platform, org: &Org, token: &str) -> Resul
     Ok(found.map(|token| token.presented_to(org.id.clone())))
 }
 
-/// A management API token as it is stored: never itself, only its hash.
+/// An administrator's token as it is stored: never itself, only its hash.
 pub fn api_token(entropy: &dyn Entropy, now: Timestamp, org: &OrgId, name: &str, token: &Secret) -> ApiToken {
     let (unix_ms, random) = id_parts(entropy, now);
     ApiToken {
@@ -99,10 +142,27 @@ pub fn api_token_event(
     change: ApiTokenChange,
 ) -> LogEvent<'static> {
     let (event_type, message) = match change {
-        ApiTokenChange::Created => ("system.api_token.create", "Create API token"),
-        ApiTokenChange::Revoked => ("system.api_token.revoke", "Revoke API token"),
+        ApiTokenChange::Created => CREATE,
+        ApiTokenChange::Revoked => REVOKE,
     };
-    system_event(entropy, now, &token.org_id, (event_type, message, token_target(token)))
+    let mut event = system_event(entropy, now, &token.org_id, (event_type, message, token_target(token)));
+    put_token_role(&mut event.debug_data, token);
+    event
+}
+
+/// Logs a change of a token by an administrator.
+fn log_token(
+    platform: &Platform,
+    administrator: &Administrator,
+    (event_type, message): (&str, &str),
+    changed: &ApiToken,
+) {
+    let Administrator { caller, token, .. } = administrator;
+    let mut data = caller.debug_data();
+    put_token_role(&mut data, changed);
+    let event = Event::of_caller(platform.stamp(), &token.org_id, caller, token_actor(token)).with_token(token);
+    let event = event.named(event_type, message).with_debug_data(data);
+    platform.log_event(event.about([Cow::Owned(token_target(changed))]));
 }
 
 /// A page of the org's tokens, by id.
@@ -143,10 +203,91 @@ async fn find_by_id(platform: &Platform, administrator: &Administrator, id: &str
     token.ok_or_else(|| not_found(id.as_str()))
 }
 
-/// Gives a token another name. Its owner stays, and so does from where it may be used.
+/// Creates the token of a host, which is in the result and nowhere else.
 ///
 /// # Errors
-/// Everything that is wrong with the request; another owner; conditions on networks.
+/// Everything that is wrong with the request. A token of an administrator is refused: whoever has one could make any number of
+/// others, which would stay when theirs is revoked.
+pub async fn create(
+    platform: &Platform,
+    administrator: &Administrator,
+    submitted: &Submitted<TokenRequest>,
+) -> Result<(TokenDetails, Secret), ManagementError> {
+    let (org, now) = (org_of(platform, administrator)?, platform.now());
+    let owner = users::user_of_tokens(platform, administrator).await?.id;
+    let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
+    let name = causes.name("name", &request.name).unwrap_or_else(|| {
+        causes.add("name", BLANK);
+        String::new()
+    });
+    match &request.role {
+        Given::Is(role) if role == TokenRole::HOST => {}
+        Given::Absent => causes.add("role", &format!("{BLANK}: write `{}`", TokenRole::HOST)),
+        Given::Is(role) if role == TokenRole::ADMINISTRATOR => causes.add("role", ADMINISTRATORS_ARE_MADE_ELSEWHERE),
+        Given::Is(_) | Given::Wrong => causes.none_of("role", [TokenRole::HOST]),
+    }
+    let points = causes.listed("extensionPoints", &request.extension_points);
+    let role = match host_role(&org, &points.unwrap_or_default()) {
+        Ok(role) => role,
+        Err(problems) => {
+            if !causes.has("extensionPoints") {
+                problems.iter().for_each(|(place, text)| causes.add(&format!("extensionPoints{place}"), text));
+            }
+            TokenRole::Administrator
+        }
+    };
+    causes.only(
+        "userId",
+        &request.owner,
+        owner.as_str(),
+        "The owner of a token is the user to whom the org's tokens belong",
+    );
+    causes.constant("network.connection", &request.connection, CONNECTION);
+    let expires = causes.given("expiresAt", &request.expires).copied();
+    if expires.is_some_and(|expires| expires <= now) {
+        causes.add("expiresAt", "The time must be in the future");
+    }
+    causes.finish()?;
+    let known = platform.store().count_api_tokens(&org.org.id).await?;
+    check_room("name", ("org", "API tokens"), usize::try_from(known).unwrap_or(usize::MAX), OBJECTS_MAX)?;
+    let text = random_token(platform.entropy());
+    let token = ApiToken { role, expires, ..api_token(platform.entropy(), now, &org.org.id, &name, &text) };
+    platform.store().insert_api_token(&token).await?;
+    log_token(platform, administrator, CREATE, &token);
+    Ok((TokenDetails { token, owner }, text))
+}
+
+/// The role of a host with these extension points.
+///
+/// # Errors
+/// Everything that is wrong with the list: the place in it, such as `[0]`, or nothing for the list itself; and a text for people.
+pub fn host_role(org: &OrgSnapshot, points: &[String]) -> Result<TokenRole, Vec<(String, String)>> {
+    let mut problems = Vec::new();
+    if points.is_empty() {
+        problems.push((String::new(), NAME_ONE.to_owned()));
+    }
+    if points.len() > HOST_POINTS_MAX {
+        problems.push((String::new(), format!("Name at most {HOST_POINTS_MAX}")));
+    }
+    let mut extension_points: Vec<HookTypeName> = Vec::new();
+    for (number, text) in points.iter().enumerate() {
+        let place = format!("[{number}]");
+        match text.parse::<HookTypeName>() {
+            Ok(point) if extension_points.contains(&point) => {
+                problems.push((place, format!("`{point}` is named twice")));
+            }
+            Ok(point) if org.hook_types.kind(&point).is_some() => extension_points.push(point),
+            Ok(point) => problems.push((place, format!("The org has no extension point of the type `{point}`"))),
+            Err(error) => problems.push((place, error.to_string())),
+        }
+    }
+    if problems.is_empty() { Ok(TokenRole::Host { extension_points }) } else { Err(problems) }
+}
+
+/// Gives a token another name. Its owner and its role stay, and so does from where it may be used.
+///
+/// # Errors
+/// Everything that is wrong with the request; another owner, role or end; conditions on networks.
 pub async fn update(
     platform: &Platform,
     administrator: &Administrator,
@@ -161,6 +302,15 @@ pub async fn update(
     });
     causes.only("userId", &request.owner, owner.as_str(), "The owner of a token cannot be changed");
     causes.constant("network.connection", &request.connection, CONNECTION);
+    causes.only("role", &request.role, token.role.name(), "The role of a token cannot be changed");
+    let points = token.role.extension_points().unwrap_or_default().iter().map(HookTypeName::as_str);
+    match &request.extension_points {
+        Given::Absent => {}
+        Given::Is(given) if given.iter().map(String::as_str).eq(points) => {}
+        Given::Is(_) | Given::Wrong => {
+            causes.add("extensionPoints", "The extension points of a token cannot be changed: create another one");
+        }
+    }
     // Expiries are compared to the millisecond, as the API shows them.
     let is_same = |at: Timestamp| token.expires.is_some_and(|expires| expires.to_string() == at.to_string());
     match request.expires {
@@ -169,24 +319,29 @@ pub async fn update(
         Given::Is(_) | Given::Wrong => causes.add("expiresAt", "The expiry of a token cannot be changed"),
     }
     causes.finish()?;
-    if !platform.store().rename_api_token(&token.org_id, &token.id, &name).await? {
+    let renamed = platform.store().rename_api_token(&token.org_id, &token.id, &name).await;
+    platform.host_tokens().forget(&token.org_id, &token.token_sha256);
+    if !renamed? {
         return Err(not_found(token.id.as_str()));
     }
     let token = ApiToken { name, ..token };
-    log_change(platform, administrator, "system.api_token.update", "Update API token", token_target(&token));
+    log_token(platform, administrator, ("system.api_token.update", "Update API token"), &token);
     Ok(TokenDetails { token, owner })
 }
 
-/// Revokes a token: the next request with it is refused, on every node.
+/// Revokes a token: the next request with it is refused, on every node; on another node a host may use it for one more second.
 ///
 /// # Errors
 /// When there is none.
 pub async fn revoke(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
     let token = find_by_id(platform, administrator, id).await?;
-    if !platform.store().delete_api_token(&token.org_id, &token.id).await? {
+    let deleted = platform.store().delete_api_token(&token.org_id, &token.id).await;
+    // Also when the answer of the database was lost.
+    platform.host_tokens().forget(&token.org_id, &token.token_sha256);
+    if !deleted? {
         return Err(not_found(token.id.as_str()));
     }
-    log_change(platform, administrator, "system.api_token.revoke", "Revoke API token", token_target(&token));
+    log_token(platform, administrator, REVOKE, &token);
     Ok(())
 }
 

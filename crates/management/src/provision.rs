@@ -126,7 +126,7 @@ pub async fn bootstrap_with<E: From<ProvisionError>>(
     let store = |error: StoreError| E::from(error.into());
     let _turn = platform.store().start_turn().await.map_err(store)?;
     let Some(org) = initial_content(platform).await? else { return Ok(None) };
-    if platform.store().count_api_tokens(&org).await.map_err(store)? > 0 {
+    if platform.store().count_administrator_tokens(&org).await.map_err(store)? > 0 {
         return Ok(None);
     }
     let token = random_token(platform.entropy());

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use tenterhook_contract::{
-    Timestamp,
+    HookTypeName, Timestamp,
+    answer::cap,
     hook_key::HookKey,
     id::OrgId,
     party::{Actor, Target},
@@ -247,6 +248,15 @@ pub fn extension_point_target(point: PointOf<'_>) -> Target {
     let name = &description.event_type;
     let id = point.record().map_or(name.as_str(), |record| record.id.as_str());
     Target { alternate_id: Some(name.to_string()), ..named_target(id, "ExtensionPoint", &description.title) }
+}
+
+/// Adds what an API token may do to the debug data of an event about it.
+pub fn put_token_role(data: &mut DebugData<'_>, token: &ApiToken) {
+    data.put("role", token.role.name().to_owned());
+    if let Some(points) = token.role.extension_points() {
+        let points: Vec<_> = points.iter().map(HookTypeName::as_str).collect();
+        data.put("extensionPoints", cap(points.join(", ").into()).into_owned());
+    }
 }
 
 /// A hook key, with the additional details of its events (`system-log.md` section 5).

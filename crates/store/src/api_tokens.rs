@@ -99,6 +99,13 @@ impl Store {
         Ok(of_org.count(&self.connections.reader).await?)
     }
 
+    /// How many of them are tokens of administrators.
+    pub async fn count_administrator_tokens(&self, org: &OrgId) -> Result<u64, StoreError> {
+        let of_org = api_token::Entity::find().filter(api_token::Column::OrgId.eq(org.as_str()));
+        let of_administrators = of_org.filter(api_token::Column::Role.eq(TokenRole::ADMINISTRATOR));
+        Ok(of_administrators.count(&self.connections.reader).await?)
+    }
+
     /// The org's API tokens by id, those behind `after`, at most `limit`.
     pub async fn list_api_tokens(
         &self,

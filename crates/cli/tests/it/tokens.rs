@@ -46,7 +46,7 @@ fn a_token_is_made_listed_and_revoked_under_a_running_server() {
     let (done, said) = tokens(&["revoke", &leaked]);
     assert!(!done && said.contains(&format!("There is no token `{leaked}`")), "{said}");
     let (done, said) = tokens(&["revoke", &id(lines[1])]);
-    assert!(done && said.contains("It was the last one"), "{said}");
+    assert!(done && said.contains("It was the last one of an administrator"), "{said}");
 
     let (done, said) = tokens(&["create", "--name", "grace"]);
     let third = said.lines().next().unwrap().strip_prefix("admin token: ").unwrap();
@@ -91,4 +91,58 @@ fn a_token_is_made_listed_and_revoked_under_a_running_server() {
     assert!(shown["expiresAt"].is_string() && shown["name"] == "short", "{shown}");
     let (done, said) = tokens(&["create", "--name", " "]);
     assert!(!done && said.contains("`--name`"), "{said}");
+}
+
+#[test]
+fn the_token_of_a_host_is_made_for_extension_points_that_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    let tokens = |arguments: &[&str]| run(&[&["tokens"], arguments, &["--config", &config]].concat());
+    let points = ["com.okta.saml.tokens.transform", "com.okta.import.transform"];
+    // Before the first start.
+    let (done, said) = tokens(&[
+        "create", "--name", "checkout", "--role", "host", "--point", points[0], "--point", points[1], "--days", "30",
+    ]);
+    assert!(done, "{said}");
+    let host = said.lines().find_map(|line| line.strip_prefix("host token: ")).unwrap();
+    for (arguments, problem) in [
+        (&["--role", "host"][..], "--point <TYPE>"),
+        (
+            &["--role", "host", "--point", "com.example.unknown"],
+            "The org has no extension point of the type `com.example.unknown`",
+        ),
+        (&["--role", "host", "--point", points[0], "--point", points[0]], "is named twice"),
+        (&["--role", "host", "--point", "no type"], "is not the name of a hook type"),
+        (&["--point", points[0]], "`--point` is for tokens with `--role host`"),
+        (&["--role", "host", "--point", points[0], "--operator"], "cannot be used with"),
+        (&["--role", "guest"], "possible values: administrator, host"),
+    ] {
+        let (done, said) = tokens(&[&["create", "--name", "x"], arguments].concat());
+        assert!(!done && said.contains(problem), "{arguments:?}: {said}");
+    }
+    let (_, listed) = tokens(&["list"]);
+    assert!(
+        listed.lines().count() == 1 && listed.contains(&format!("HOST {} {}  checkout", points[0], points[1])),
+        "{listed}"
+    );
+
+    let mut server = Program::start(&["serve", "--config", &config]);
+    // The token of a host is nobody's who could manage the org.
+    let first = server.line_where(|line| line.starts_with("bootstrap admin token: "));
+    let first = first.rsplit(' ').next().unwrap();
+    let base = server.line_where(|line| line.starts_with("listening on "));
+    let base = base.rsplit(' ').next().unwrap();
+    assert_eq!(api(base, host, "GET", "/api/v1/inlineHooks", None).unwrap().0, 403);
+    let (_, listed) = api(base, first, "GET", "/api/v1/api-tokens", None).unwrap();
+    let of_host = listed.as_array().unwrap().iter().find(|token| token["name"] == "checkout").unwrap();
+    assert_eq!((&of_host["role"], &of_host["extensionPoints"]), (&json!("HOST"), &json!(points)));
+    assert!(of_host["expiresAt"].is_string(), "{of_host}");
+    let (_, events) = api(base, first, "GET", "/api/v1/logs", None).unwrap();
+    let of_creation = |role: &str| {
+        let data = |event: &serde_json::Value| event["debugContext"]["debugData"].clone();
+        let created = events.as_array().unwrap().iter().filter(|event| event["eventType"] == "system.api_token.create");
+        created.map(data).find(|data| data["role"] == role).unwrap_or_else(|| panic!("{role}: {events}"))
+    };
+    assert_eq!(of_creation("HOST")["extensionPoints"], points.join(", "));
+    assert!(of_creation("ADMINISTRATOR").get("extensionPoints").is_none());
 }

@@ -9,7 +9,7 @@ use tenterhook_management::{
 };
 
 use super::{
-    answer::{Date, Id, Link, List, NoContent, SelfLink},
+    answer::{Created, Date, Id, Link, List, NoContent, SelfLink},
     call::{Body, Call, ResourceBody, below},
     members::Members,
     paging::{Listed, page, read_page},
@@ -21,6 +21,7 @@ pub(super) fn routes() -> Routes {
     const TOKEN: &str = "/api/v1/api-tokens/{apiTokenId}";
     Routes::of("API tokens", "okta.apiTokens")
         .get("/api/v1/api-tokens", "listApiTokens", list)
+        .post("/api/v1/api-tokens", "createApiToken", create)
         .get(TOKEN, "getApiToken", retrieve)
         .put(TOKEN, "replaceApiToken", update)
         .delete(TOKEN, "revokeApiToken", revoke)
@@ -39,9 +40,30 @@ pub(super) struct TokenBody {
     user_id: Given<String>,
     #[serde(default, deserialize_with = "below")]
     network: NetworkBody,
-    /// When it expires, which cannot be changed.
+    /// When it expires, which cannot be changed later; never, when absent.
     #[serde(default)]
     expires_at: Given<Timestamp>,
+    /// What it may do, which cannot be changed later. A new token can be one of a host only.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Role>"))]
+    role: Given<String>,
+    /// The types of a host's extension points, 1 to 100, which cannot be changed later.
+    #[serde(default)]
+    extension_points: Given<Vec<String>>,
+}
+
+/// What an API token may do.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "ApiTokenRole")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Role {
+    /// Everything in its org.
+    #[serde(rename = "ADMINISTRATOR")]
+    Administrator,
+    /// Invoke certain extension points and ask for their health.
+    #[serde(rename = "HOST")]
+    Host,
 }
 
 /// From where an API token may be used.
@@ -56,7 +78,7 @@ struct NetworkBody {
 
 impl ResourceBody for TokenBody {
     const MEMBERS: Members = Members {
-        taken: &["name", "userId", "network.connection", "expiresAt"],
+        taken: &["name", "userId", "network.connection", "expiresAt", "role", "extensionPoints"],
         read_only: &["id", "clientName", "created", "lastUpdated", "lastUsed", "tokenWindow", "_link", "_links"],
         refused: &[
             ("network.include", "Conditions on networks are not supported"),
@@ -71,6 +93,8 @@ impl ResourceBody for TokenBody {
             owner: self.user_id,
             connection: self.network.connection,
             expires: self.expires_at,
+            role: self.role,
+            extension_points: self.extension_points,
         }
     }
 }
@@ -86,6 +110,12 @@ pub(super) struct TokenAnswer {
     /// The owner.
     user_id: Id,
     client_name: &'static str,
+    /// What it may do.
+    #[cfg_attr(feature = "schema", schemars(with = "Role"))]
+    role: String,
+    /// The types of the extension points that a host may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extension_points: Option<Vec<String>>,
     network: Network,
     created: Date,
     /// The last use counts as an update.
@@ -124,6 +154,11 @@ impl TokenAnswer {
         let href = format!("{base_url}/api/v1/api-tokens/{}", token.id);
         Self {
             id: Id::of(&token.id),
+            role: token.role.name().to_owned(),
+            extension_points: token
+                .role
+                .extension_points()
+                .map(|points| points.iter().map(ToString::to_string).collect()),
             name: token.name,
             user_id: Id::of(owner),
             client_name: "Tenterhook API",
@@ -137,6 +172,20 @@ impl TokenAnswer {
     }
 }
 
+/// A new API token: the only answer that has its text.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "NewApiToken"))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewTokenAnswer {
+    #[serde(flatten)]
+    details: TokenAnswer,
+    /// The token, shown this once.
+    token: String,
+    /// How it is sent: `Authorization: SSWS` and the token.
+    token_type: &'static str,
+}
+
 impl Listed for TokenAnswer {
     fn id(&self) -> &str {
         &self.id.0
@@ -148,6 +197,12 @@ async fn list(call: Call) -> Result<List<TokenAnswer>, ApiError> {
     // One more than the page has tells whether there is another.
     let tokens = api_tokens::list(call.platform(), call.administrator(), after.as_ref(), limit + 1).await?;
     Ok(page(&call, tokens.into_iter().map(|token| TokenAnswer::of(call.base_url(), token)).collect(), limit))
+}
+
+async fn create(call: Call<Body<TokenBody>>) -> Result<Created<NewTokenAnswer>, ApiError> {
+    let (details, token) = api_tokens::create(call.platform(), call.administrator(), &call.body.0).await?;
+    let details = TokenAnswer::of(call.base_url(), details);
+    Ok(Created(NewTokenAnswer { details, token: token.expose().to_owned(), token_type: "SSWS" }))
 }
 
 async fn retrieve(call: Call) -> Result<Json<TokenAnswer>, ApiError> {

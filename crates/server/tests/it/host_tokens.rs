@@ -77,3 +77,50 @@ async fn the_token_of_a_host_can_do_nothing_but_invoke_and_ask_for_health() {
     let next = as_host(&world, "GET", "/api/v1/logs?after=1&limit=1").await;
     assert_eq!(next.status, 403, "neither a link of the log");
 }
+
+#[tokio::test]
+async fn the_token_of_a_host_is_told_once_when_it_is_created() {
+    let world = World::start().await;
+    let body = json!({ "name": "Checkout", "role": "HOST", "extensionPoints": [POINT], "expiresAt": world.platform.now().plus_seconds(60) });
+    let created = world.api("POST", "/api/v1/api-tokens", Some(&body)).await;
+    assert_eq!(created.status, 201, "{}", created.text());
+    let mut created = created.json();
+    let members = created.as_object_mut().unwrap();
+    let token = members.remove("token").unwrap();
+    let token = token.as_str().unwrap();
+    assert_eq!(members.remove("tokenType"), Some(json!("SSWS")));
+    assert_eq!(
+        world.send("GET", "/api/v1/users/me", &[("authorization", &format!("SSWS {token}"))], b"").await.status,
+        403
+    );
+    let path = format!("/api/v1/api-tokens/{}", created["id"].as_str().unwrap());
+    assert_eq!((&created["role"], &created["extensionPoints"]), (&json!("HOST"), &json!([POINT])));
+    // Its use is noted in the background.
+    let without_use = |mut shown: Value| {
+        shown.as_object_mut().unwrap().retain(|member, _| !["lastUsed", "lastUpdated"].contains(&member.as_str()));
+        shown
+    };
+    let shown = world.api("GET", &path, None).await;
+    assert_eq!(without_use(shown.json()), without_use(created.clone()));
+    let own = world.api("GET", "/api/v1/api-tokens/current", None).await.json();
+    assert_eq!((&own["role"], own.get("extensionPoints")), (&json!("ADMINISTRATOR"), None));
+    created["name"] = json!("Renamed");
+    let renamed = world.api("PUT", &path, Some(&created)).await;
+    assert_eq!(renamed.status, 200, "what was got is sent back: {}", renamed.text());
+    let events = world.api("GET", "/api/v1/logs?limit=1000", None).await.text();
+    for text in [events, renamed.text(), world.api("GET", "/api/v1/api-tokens", None).await.text()] {
+        assert!(!text.contains(token) && !text.contains(&sha256_hex(token)), "{text}");
+    }
+    for (member, value, cause) in [
+        ("role", json!("ADMINISTRATOR"), "role: The role of a token cannot be changed"),
+        ("role", json!(7), "role: The role of a token cannot be changed"),
+        ("extensionPoints", json!([]), "extensionPoints: The extension points of a token cannot be changed"),
+    ] {
+        let mut body = created.clone();
+        body[member] = value;
+        let refused = world.api("PUT", &path, Some(&body)).await;
+        assert!(refused.status == 400 && refused.text().contains(cause), "{member}: {}", refused.text());
+    }
+    let refused = world.api("POST", "/api/v1/api-tokens", Some(&json!({ "name": "x", "role": "ADMINISTRATOR" }))).await;
+    assert!(refused.status == 400 && refused.text().contains("by `tenterhook tokens create`"), "{}", refused.text());
+}

@@ -57,6 +57,7 @@ async fn an_api_token_is_found_by_its_hash_in_its_org(store: Store) {
     assert_eq!(store.find_api_token(&org(), "hash").await.unwrap(), Some(token));
     assert_eq!(store.find_api_token(&other_org(), "hash").await.unwrap(), None);
     assert_eq!(store.count_api_tokens(&org()).await.unwrap(), 1);
+    assert_eq!(store.count_administrator_tokens(&org()).await.unwrap(), 1);
     assert_eq!(store.count_api_tokens(&other_org()).await.unwrap(), 0);
 }
 
@@ -131,6 +132,9 @@ async fn the_token_of_a_host_is_limited_to_its_extension_points_wherever_it_is_r
     assert_eq!(store.find_api_token(&org(), "hash").await.unwrap(), Some(token.clone()));
     assert_eq!(store.find_api_token(&other_org(), "hash").await.unwrap(), None);
     assert_eq!(store.api_token_by_id(&org(), &token.id).await.unwrap(), Some(token.clone()));
+    let counts =
+        (store.count_api_tokens(&org()).await.unwrap(), store.count_administrator_tokens(&org()).await.unwrap());
+    assert_eq!(counts, (1, 0));
     let only = std::slice::from_ref(&token);
     assert_eq!(store.api_tokens(&org()).await.unwrap(), only);
     assert_eq!(store.list_api_tokens(&org(), None, 10).await.unwrap(), only);
