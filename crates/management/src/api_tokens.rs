@@ -231,7 +231,9 @@ pub async fn create(
         Ok(role) => role,
         Err(problems) => {
             if !causes.has("extensionPoints") {
-                problems.iter().for_each(|(place, text)| causes.add(&format!("extensionPoints{place}"), text));
+                for (place, text) in problems {
+                    causes.add(&format!("extensionPoints{place}"), &text);
+                }
             }
             TokenRole::Administrator
         }

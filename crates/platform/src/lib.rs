@@ -11,6 +11,7 @@ pub mod events;
 mod extension_points;
 pub mod fair_queue;
 mod following;
+mod host_tokens;
 mod imported_password;
 pub mod keys;
 mod metrics;
@@ -27,6 +28,7 @@ mod token_uses;
 
 pub use caller::Caller;
 pub use extension_points::PointOf;
+pub use host_tokens::HostTokens;
 pub use imported_password::{Digest, ImportedHash, Prf, Scheme};
 pub use metrics::ProcessFigures;
 pub use network::{Network, WiderNetwork};

@@ -15,7 +15,7 @@ use tenterhook_store::{CommitError, LogWriter, NotReady, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
-    OrgSnapshot, SystemLogRecorder, entropy,
+    HostTokens, OrgSnapshot, SystemLogRecorder, entropy,
     following::{Followed, is_unreadable},
     metrics::{Counting, Metrics},
     orgs::{ORGS_LOADED_MAX, Orgs, Room},
@@ -98,6 +98,7 @@ pub struct Platform {
     settings: Settings,
     pub(crate) hook_types: Arc<HookTypes>,
     refusals: Refusals,
+    host_tokens: Arc<HostTokens>,
     pub(crate) orgs: Orgs,
     /// How far this node has followed the changes of the database.
     pub(crate) followed: Mutex<Option<Followed>>,
@@ -156,6 +157,7 @@ impl Platform {
             entropy,
             hook_types,
             refusals: Refusals::new(),
+            host_tokens: Arc::default(),
             orgs: Orgs::new(&settings.base_url),
             followed: Mutex::default(),
             default_lost: AtomicBool::new(false),
@@ -191,6 +193,11 @@ impl Platform {
     /// The bounds of System Log events of unauthenticated requests.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    /// The tokens of hosts that this node knows.
+    pub fn host_tokens(&self) -> &Arc<HostTokens> {
+        &self.host_tokens
     }
 
     /// The engine.

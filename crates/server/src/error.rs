@@ -239,7 +239,10 @@ pub(crate) fn with_error_body(mut response: Response, entropy: &dyn Entropy) -> 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let unauthenticated = matches!(self, Self::InvalidToken(_));
-        let lacking = matches!(self, Self::UnknownPath | Self::Management(ManagementError::NotFound { .. }));
+        let lacking = matches!(
+            self,
+            Self::UnknownPath | Self::OnlyForHost(_) | Self::Management(ManagementError::NotFound { .. })
+        );
         let (code, status, detail, causes) = self.parts();
         // Every status of the catalogue is valid.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -71,6 +71,8 @@ impl<B> Call<B, Admin> {
 /// The kind of requester that an operation is open to.
 pub(crate) trait Who: FromRequestParts<App, Rejection = ApiError> + Send + 'static {
     const NEEDS_TOKEN: bool;
+    /// Whether tokens of hosts may use the operation.
+    const TAKES_HOSTS: bool = false;
 }
 
 /// An authenticated administrator.
@@ -114,6 +116,7 @@ impl Host {
 
 impl Who for Host {
     const NEEDS_TOKEN: bool = true;
+    const TAKES_HOSTS: bool = true;
 }
 
 impl FromRequestParts<App> for Host {
@@ -122,7 +125,7 @@ impl FromRequestParts<App> for Host {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
         let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
-        let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
+        let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.as_deref().cloned());
         let no_token = || ApiError::InvalidToken(ssws(&parts.headers).err().unwrap_or(TokenProblem::NotValid));
         Ok(Self { caller, token: presented.ok_or_else(no_token)?, org })
     }

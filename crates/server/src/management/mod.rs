@@ -29,7 +29,7 @@ mod user_schema;
 mod user_search;
 mod users;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Borrow, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -39,9 +39,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tenterhook_flows::commitment::Commitment;
-use tenterhook_management::administrator::{self, ManagementError};
+use tenterhook_management::{
+    administrator::{self, ManagementError},
+    api_tokens as tokens,
+};
 use tenterhook_model::{ApiToken, Org};
-use tenterhook_platform::{Caller, Network, OrgSnapshot};
+use tenterhook_platform::{Caller, Network, OrgSnapshot, fair_queue::FairPermit};
 use tokio::time::Instant;
 
 pub use self::log_event::ShownLogEvent;
@@ -97,33 +100,79 @@ pub(crate) fn table() -> Vec<Route> {
 }
 
 pub(crate) fn routes(app: &App) -> Router<App> {
-    route::router(routes_with_token()).route_layer(middleware::from_fn_with_state(app.clone(), limited)).merge(
-        // Not counted: their requesters cannot be told apart, so one of them could use up the limit of a hook's service.
-        route::router(public_routes())
-            .route_layer(middleware::from_fn(judged))
-            .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
-    )
+    let (for_hosts, others): (Vec<_>, Vec<_>) = routes_with_token().into_iter().partition(|route| route.takes_hosts);
+    route::router(others)
+        .route_layer(middleware::from_fn_with_state(app.clone(), limited))
+        .merge(
+            // What this node knows of a host's token may be a second old, and so may its configuration then.
+            route::router(for_hosts)
+                .route_layer(middleware::from_fn_with_state(app.clone(), judged_again))
+                .route_layer(middleware::from_fn_with_state(app.clone(), limited_for_hosts)),
+        )
+        .merge(
+            // Not counted: their requesters cannot be told apart, so one of them could use up the limit of a hook's service.
+            route::router(public_routes())
+                .route_layer(middleware::from_fn(judged))
+                .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
+        )
 }
 
 /// Looks the token up, counts the request and judges its media types before anything else is done for it.
-async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Response {
+async fn limited(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(snapshot) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
         return ApiError::UnknownPath.into_response();
     };
     let org = &snapshot.org;
-    let endpoint = endpoint(request.uri().path());
-    let network = request.extensions().get::<Caller>().map(Caller::network);
-    let crowded = network.filter(|_| app.rate_limits.is_used_up(org, endpoint, Requester::Unknown, Instant::now()));
+    let crowded = crowded(&app, org, &request);
     let is_for_operators = orgs::is_for_operators(request.uri().path());
     let token = find_token(&app, (org, is_for_operators), request.headers(), crowded).await;
+    counted(&app, org, token, (request, next)).await
+}
+
+/// The same of a request that is open to hosts. One with the valid token of a host is not counted: the bound of its invocations is the
+/// number of open calls, so that a host's flows are not refused because there are many of them.
+async fn limited_for_hosts(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let Some(snapshot) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
+        return ApiError::UnknownPath.into_response();
+    };
+    let org = &snapshot.org;
+    let crowded = crowded(&app, org, &request);
+    let token = match find_token_for_hosts(&app, org, request.headers(), crowded).await {
+        Ok(Some(token)) if !token.is_administrator() => token,
+        token => return counted(&app, org, token, (request, next)).await,
+    };
+    match admitted(&app, org, judge(&request).map(|()| Some(token))).await {
+        Err(error) => error.into_response(),
+        Ok((token, newest)) => {
+            request.extensions_mut().insert(newest);
+            request.extensions_mut().insert(Presented(token));
+            next.run(request).await
+        }
+    }
+}
+
+/// The network of a request while requests without a valid token are refused.
+fn crowded(app: &App, org: &Org, request: &Request) -> Option<Network> {
+    let endpoint = endpoint(request.uri().path());
+    let network = request.extensions().get::<Caller>().map(Caller::network);
+    network.filter(|_| app.rate_limits.is_used_up(org, endpoint, Requester::Unknown, Instant::now()))
+}
+
+/// Counts a request with this token, and runs it if it is within the rate limit.
+async fn counted(
+    app: &App,
+    org: &Org,
+    token: Result<Option<Arc<ApiToken>>, ApiError>,
+    (mut request, next): (Request, Next),
+) -> Response {
     let who = match &token {
         Ok(Some(token)) if token.is_administrator() => Requester::Administrator,
         Ok(Some(_)) => Requester::Host,
         Ok(None) | Err(_) => Requester::Unknown,
     };
-    let status = app.rate_limits.count(org, endpoint, who, Instant::now());
+    let status = app.rate_limits.count(org, endpoint(request.uri().path()), who, Instant::now());
     let mut response = if status.allowed {
-        match admitted(&app, org, judge(&request).and(token)).await {
+        match admitted(app, org, judge(&request).and(token)).await {
             Err(error) => error.into_response(),
             Ok((token, newest)) => {
                 request.extensions_mut().insert(newest);
@@ -135,7 +184,8 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
         if status.is_first_refused
             && let Some(caller) = request.extensions().get::<Caller>()
         {
-            administrator::log_rate_limit(&app.platform, &org.id, caller, token.as_ref().ok().and_then(Option::as_ref));
+            let token = token.as_ref().ok().and_then(Option::as_deref);
+            administrator::log_rate_limit(&app.platform, &org.id, caller, token);
         }
         ApiError::RateLimited.into_response()
     };
@@ -151,8 +201,8 @@ async fn limited(State(app): State<App>, mut request: Request, next: Next) -> Re
 async fn admitted(
     app: &App,
     org: &Org,
-    token: Result<Option<ApiToken>, ApiError>,
-) -> Result<(Option<ApiToken>, Arc<OrgSnapshot>), ApiError> {
+    token: Result<Option<Arc<ApiToken>>, ApiError>,
+) -> Result<(Option<Arc<ApiToken>>, Arc<OrgSnapshot>), ApiError> {
     let token = token?;
     let newest = app.platform.load_org(&org.id).await?;
     Ok((token, newest.ok_or(ManagementError::OrgOutOfService)?))
@@ -213,7 +263,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 
 /// The valid token that came with a request, if one did.
 #[derive(Clone)]
-struct Presented(Option<ApiToken>);
+struct Presented(Option<Arc<ApiToken>>);
 
 /// The token of the header `Authorization: SSWS TOKEN`, with any white space between the words. Nobody has looked it up.
 fn ssws(headers: &HeaderMap) -> Result<&str, TokenProblem> {
@@ -226,36 +276,63 @@ fn ssws(headers: &HeaderMap) -> Result<&str, TokenProblem> {
     }
 }
 
-/// The valid token of a request, if it has one. `crowded` is the network of the request while requests without a valid token are refused. Then lookups queue by network, so that guesses take
-/// neither the whole database nor the time of administrators in other networks.
+/// The token of a request as it is looked up, if it has one.
+fn token_of(headers: &HeaderMap) -> Option<&str> {
+    ssws(headers).ok().filter(|token| token.len() <= TOKEN_CHARACTERS_MAX)
+}
+
+/// A place among the lookups of a network while requests without a valid token are refused. Then lookups queue by network, so that
+/// guesses take neither the whole database nor the time of administrators in other networks.
+async fn place_of(app: &App, crowded: Option<Network>) -> Result<Option<FairPermit<LookupQueueKey, ()>>, ApiError> {
+    let Some(network) = crowded else { return Ok(None) };
+    let path = [LookupQueueKey::WiderNetwork(network.wider()), LookupQueueKey::Network(network)];
+    let permit = app.crowded_lookups.acquire(&path, CROWDED_LOOKUP_WAIT).await;
+    permit.map(Some).ok_or(ApiError::RateLimited)
+}
+
+/// The valid token of a request, if it has one. `crowded` is the network of the request while requests without a valid token are
+/// refused.
 async fn find_token(
     app: &App,
     (org, is_for_operators): (&Org, bool),
     headers: &HeaderMap,
     crowded: Option<Network>,
-) -> Result<Option<ApiToken>, ApiError> {
-    let Some(token) = ssws(headers).ok().filter(|token| token.len() <= TOKEN_CHARACTERS_MAX) else { return Ok(None) };
-    let _permit = match crowded {
-        Some(network) => {
-            let path = [LookupQueueKey::WiderNetwork(network.wider()), LookupQueueKey::Network(network)];
-            let permit = app.crowded_lookups.acquire(&path, CROWDED_LOOKUP_WAIT).await;
-            Some(permit.ok_or(ApiError::RateLimited)?)
-        }
-        None => None,
-    };
-    if is_for_operators
-        && let Some(operator) = tenterhook_management::api_tokens::find_operator(&app.platform, org, token).await?
-    {
-        return Ok(Some(operator));
+) -> Result<Option<Arc<ApiToken>>, ApiError> {
+    let Some(token) = token_of(headers) else { return Ok(None) };
+    let _place = place_of(app, crowded).await?;
+    if is_for_operators && let Some(operator) = tokens::find_operator(&app.platform, org, token).await? {
+        return Ok(Some(Arc::new(operator)));
     }
-    let found = tenterhook_management::api_tokens::find(&app.platform, &org.id, token).await;
+    let found = tokens::find(&app.platform, &org.id, token).await;
+    // An administrator of an org is nobody to the operators' operations. A host is told what it may do, there too.
+    let found = found.map(|token| token.filter(|token| !(is_for_operators && token.is_administrator())));
+    Ok(noted(app, org, found)?.map(Arc::new))
+}
+
+/// The same for a request that is open to hosts: a token that this node knows to be a host's needs no place among the lookups.
+async fn find_token_for_hosts(
+    app: &App,
+    org: &Org,
+    headers: &HeaderMap,
+    crowded: Option<Network>,
+) -> Result<Option<Arc<ApiToken>>, ApiError> {
+    let Some(token) = token_of(headers) else { return Ok(None) };
+    let crowded = crowded.filter(|_| !tokens::is_known_host(&app.platform, &org.id, token));
+    let _place = place_of(app, crowded).await?;
+    noted(app, org, tokens::find_for_hosts(&app.platform, &org.id, token).await)
+}
+
+/// What a lookup of a token has found; its use is noted.
+fn noted<T: Borrow<ApiToken>>(
+    app: &App,
+    org: &Org,
+    found: Result<Option<T>, ManagementError>,
+) -> Result<Option<T>, ApiError> {
     let token = found.map_err(|error| {
         if app.platform.is_out_of_service(&org.id) { ManagementError::OrgOutOfService } else { error }
     })?;
-    // An administrator of an org is nobody to the operators' operations. A host is told what it may do, there too.
-    let token = token.filter(|token| !(is_for_operators && token.is_administrator()));
     if let Some(token) = &token {
-        app.token_uses.note(token, app.platform.now());
+        app.token_uses.note(token.borrow(), app.platform.now());
     }
     Ok(token)
 }

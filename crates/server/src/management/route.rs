@@ -29,6 +29,8 @@ pub(crate) struct Route {
     pub(crate) tag: &'static str,
     /// The scope that a token must allow; `None` where no token is needed.
     pub(crate) scope: Option<String>,
+    /// Whether tokens of hosts may use it.
+    pub(crate) takes_hosts: bool,
     /// Parameters of the query.
     pub(crate) parameters: Vec<Parameter>,
     #[cfg(feature = "schema")]
@@ -104,6 +106,7 @@ impl Routes {
             operation,
             tag: self.tag,
             scope,
+            takes_hosts: W::TAKES_HOSTS,
             parameters: A::PARAMETERS.to_vec(),
             #[cfg(feature = "schema")]
             body: B::describe,

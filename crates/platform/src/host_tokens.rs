@@ -1,0 +1,518 @@
+//! The tokens of hosts that this node knows, so that an invocation of an extension point costs no query of the database.
+//!
+//! What is known of a token is used for a second; then the database is asked again, once for all requests that wait. While it does
+//! not answer, a token that was valid within the last minute stays valid: hosts' flows must outlast a failover of the database.
+//! Tokens of administrators are never kept.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tenterhook_contract::id::OrgId;
+use tenterhook_model::{ApiToken, TokenRole};
+use tenterhook_store::StoreError;
+use tokio::{sync::watch, time::Instant};
+
+/// Tokens that are kept; then the one whose last use is longest ago gives way.
+const TOKENS_MAX: usize = 2_048;
+/// How long what was read of a token is used: a token that another node has revoked is refused after that.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long after it was last seen to be valid a token stays valid while the database does not answer.
+const VALID_UNANSWERED: Duration = Duration::from_mins(1);
+/// How long a request with a token that was valid within [`VALID_UNANSWERED`] waits for the database.
+const KNOWN_WAIT: Duration = Duration::from_millis(250);
+/// How long a lookup may take, and a request with any other token waits.
+const LOOKUP_TIME_MAX: Duration = Duration::from_secs(2);
+/// Lookups of tokens that are not known, each of which is shared by all that ask for its token. Past this number each request
+/// asks for itself.
+const SHARED_LOOKUPS_MAX: usize = 256;
+
+/// The known tokens of hosts, of all orgs.
+#[derive(Default)]
+pub struct HostTokens {
+    state: Mutex<State>,
+}
+
+/// The org and the hash of a token.
+type Key = (OrgId, String);
+/// What a lookup found; `Err` when the database did not answer.
+type Answer = Result<Option<Arc<ApiToken>>, String>;
+
+#[derive(Default)]
+struct State {
+    known: HashMap<Key, Known>,
+    lookups: HashMap<Key, Lookup>,
+    /// The number of the last lookup.
+    lookup: u64,
+    /// How many tokens were forgotten.
+    forgotten: u64,
+    /// Whether tokens are valid only because the database does not answer; logged when that begins and ends.
+    is_unanswered: bool,
+}
+
+struct Known {
+    token: Arc<ApiToken>,
+    /// When a lookup began whose result this is.
+    valid_at: Instant,
+    /// The database is not asked again before [`FRESH`] after this.
+    asked: Instant,
+    used: Instant,
+}
+
+impl Known {
+    /// Whether the token stays valid when the database does not answer.
+    fn outlasts(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.valid_at) < VALID_UNANSWERED
+    }
+}
+
+/// A lookup that is under way.
+struct Lookup {
+    number: u64,
+    began: Instant,
+    answer: watch::Receiver<Option<Answer>>,
+}
+
+/// What a request does to learn about a token.
+enum Way {
+    Known(Arc<ApiToken>),
+    /// Wait for a lookup that is under way.
+    Wait(watch::Receiver<Option<Answer>>, Duration),
+    /// Begin the lookup with this number.
+    Begin(u64, watch::Sender<Option<Answer>>, watch::Receiver<Option<Answer>>, Duration),
+    /// Ask without sharing the answer; so many tokens were forgotten before.
+    Alone(u64),
+}
+
+impl HostTokens {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the token with this hash was valid within the last minute, so that asking for it needs no place in a queue.
+    pub fn knows(&self, org: &OrgId, token_sha256: &str) -> bool {
+        let key = (org.clone(), token_sha256.to_owned());
+        self.lock().known.get(&key).is_some_and(|known| known.outlasts(Instant::now()))
+    }
+
+    /// The token of the org with this hash. `ask` asks the database, and is run only if nothing fresh is known and nobody else asks for
+    /// the same token. The token may have expired.
+    ///
+    /// # Errors
+    /// When the database does not answer in time and the token was not valid within the last minute.
+    pub async fn find<A>(
+        self: &Arc<Self>,
+        org: &OrgId,
+        token_sha256: &str,
+        ask: impl FnOnce() -> A,
+    ) -> Result<Option<Arc<ApiToken>>, StoreError>
+    where
+        A: Future<Output = Result<Option<ApiToken>, StoreError>> + Send + 'static,
+    {
+        let (key, arrived) = ((org.clone(), token_sha256.to_owned()), Instant::now());
+        let way = self.lock().way(&key, arrived);
+        let (mut answer, wait) = match way {
+            Way::Known(token) => return Ok(Some(token)),
+            Way::Alone(forgotten) => {
+                let found = limited(ask()).await?;
+                let mut state = self.lock();
+                // Otherwise it may have been read before it was revoked.
+                let is_current = state.forgotten == forgotten;
+                return Ok(if is_current { state.keep(&key, found, arrived) } else { found.map(Arc::new) });
+            }
+            Way::Wait(answer, wait) => (answer, wait),
+            Way::Begin(number, sender, receiver, wait) => {
+                let (tokens, key, lookup) = (Arc::clone(self), key.clone(), limited(ask()));
+                // A task, so that it ends and is kept also when its request has gone or waits no longer.
+                tokio::spawn(async move {
+                    let found = lookup.await;
+                    sender.send_replace(Some(tokens.lock().end(&key, number, arrived, found)));
+                });
+                (receiver, wait)
+            }
+        };
+        let answered = tokio::time::timeout(wait, answer.wait_for(Option::is_some)).await;
+        match answered.ok().and_then(Result::ok).and_then(|answer| answer.clone()) {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(why)) => self.lock().without_answer(&key, why),
+            None => self.lock().without_answer(&key, "the lookup of a token takes too long".to_owned()),
+        }
+    }
+
+    /// Forgets a token that this node has changed or revoked: the next request asks the database. A lookup that is under way is not
+    /// kept.
+    pub fn forget(&self, org: &OrgId, token_sha256: &str) {
+        let key = (org.clone(), token_sha256.to_owned());
+        let mut state = self.lock();
+        state.known.remove(&key);
+        state.lookups.remove(&key);
+        state.forgotten = state.forgotten.wrapping_add(1);
+    }
+}
+
+/// A lookup within its time.
+async fn limited(
+    lookup: impl Future<Output = Result<Option<ApiToken>, StoreError>>,
+) -> Result<Option<ApiToken>, StoreError> {
+    let limited = tokio::time::timeout(LOOKUP_TIME_MAX, lookup).await;
+    limited.unwrap_or_else(|_| Err(StoreError::Unavailable("the lookup of a token takes too long".to_owned())))
+}
+
+impl State {
+    fn way(&mut self, key: &Key, now: Instant) -> Way {
+        let mut wait = LOOKUP_TIME_MAX;
+        let mut is_known = false;
+        if let Some(known) = self.known.get_mut(key) {
+            known.used = now;
+            if known.outlasts(now) {
+                if now.saturating_duration_since(known.asked) < FRESH {
+                    return Way::Known(Arc::clone(&known.token));
+                }
+                (wait, is_known) = (KNOWN_WAIT, true);
+            }
+        }
+        // What began earlier may have read the token before it was revoked.
+        let is_recent = |lookup: &&Lookup| now.saturating_duration_since(lookup.began) < FRESH;
+        if let Some(lookup) = self.lookups.get(key).filter(is_recent) {
+            return Way::Wait(lookup.answer.clone(), wait);
+        }
+        if !is_known && self.lookups.len() >= SHARED_LOOKUPS_MAX {
+            return Way::Alone(self.forgotten);
+        }
+        let (sender, receiver) = watch::channel(None);
+        self.lookup = self.lookup.wrapping_add(1);
+        self.lookups.insert(key.clone(), Lookup { number: self.lookup, began: now, answer: receiver.clone() });
+        Way::Begin(self.lookup, sender, receiver, wait)
+    }
+
+    /// Ends a lookup that began at `began`.
+    fn end(&mut self, key: &Key, number: u64, began: Instant, found: Result<Option<ApiToken>, StoreError>) -> Answer {
+        // Otherwise the token was forgotten meanwhile, or a later lookup has begun.
+        let is_current = self.lookups.get(key).is_some_and(|lookup| lookup.number == number);
+        if is_current {
+            self.lookups.remove(key);
+        }
+        match found {
+            Err(error) => Err(error.to_string()),
+            Ok(found) if is_current => Ok(self.keep(key, found, began)),
+            Ok(found) => Ok(found.map(Arc::new)),
+        }
+    }
+
+    /// Keeps what a lookup that began at `began` has found, if it is the token of a host.
+    fn keep(&mut self, key: &Key, found: Option<ApiToken>, began: Instant) -> Option<Arc<ApiToken>> {
+        if self.is_unanswered {
+            self.is_unanswered = false;
+            tracing::info!("management.host_token lookups are answered again");
+        }
+        let Some(token) = found.map(Arc::new) else {
+            self.known.remove(key);
+            return None;
+        };
+        if matches!(token.role, TokenRole::Host { .. }) {
+            self.make_room(key, began);
+            let known = Known { token: Arc::clone(&token), valid_at: began, asked: began, used: began };
+            self.known.insert(key.clone(), known);
+        }
+        Some(token)
+    }
+
+    fn make_room(&mut self, key: &Key, now: Instant) {
+        if self.known.len() < TOKENS_MAX || self.known.contains_key(key) {
+            return;
+        }
+        self.known.retain(|_, known| known.outlasts(now));
+        if self.known.len() >= TOKENS_MAX
+            && let Some(idle) = self.known.iter().min_by_key(|(_, known)| known.used).map(|(key, _)| key.clone())
+        {
+            self.known.remove(&idle);
+        }
+    }
+
+    /// The token when the database did not answer.
+    fn without_answer(&mut self, key: &Key, why: String) -> Result<Option<Arc<ApiToken>>, StoreError> {
+        let now = Instant::now();
+        let Some(known) = self.known.get_mut(key).filter(|known| known.outlasts(now)) else {
+            return Err(StoreError::Unavailable(why));
+        };
+        // For a second nobody waits again for a database that does not answer.
+        known.asked = now;
+        let token = Arc::clone(&known.token);
+        if !self.is_unanswered {
+            self.is_unanswered = true;
+            tracing::warn!(
+                %why,
+                "management.host_token lookup unanswered: tokens of hosts that were valid within the last minute stay valid"
+            );
+        }
+        Ok(Some(token))
+    }
+}
+
+impl fmt::Debug for HostTokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("HostTokens").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::{
+        future::{Ready, pending, ready},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use tenterhook_contract::{Timestamp, id::ApiTokenId};
+
+    use super::*;
+
+    fn org() -> OrgId {
+        OrgId::from_parts(1, [1; 8])
+    }
+
+    fn host(hash: &str) -> ApiToken {
+        ApiToken {
+            id: ApiTokenId::from_parts(1, [0; 8]),
+            org_id: org(),
+            name: "t".to_owned(),
+            role: TokenRole::Host { extension_points: vec!["com.example.a".parse().unwrap()] },
+            token_sha256: hash.to_owned(),
+            created: Timestamp::from_micros(0),
+            last_used: None,
+            expires: None,
+        }
+    }
+
+    /// A database that counts its queries.
+    #[derive(Default)]
+    struct Database {
+        tokens: Arc<HostTokens>,
+        asked: AtomicUsize,
+    }
+
+    impl Database {
+        async fn find<A>(&self, hash: &str, answer: A) -> Result<Option<Arc<ApiToken>>, StoreError>
+        where
+            A: Future<Output = Result<Option<ApiToken>, StoreError>> + Send + 'static,
+        {
+            let ask = || {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+                answer
+            };
+            self.tokens.find(&org(), hash, ask).await
+        }
+
+        async fn found(&self, hash: &str) -> bool {
+            let answer = Ok(Some(host(hash)));
+            self.find(hash, async { answer }).await.unwrap().is_some()
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::Relaxed)
+        }
+
+        fn known(&self) -> usize {
+            self.tokens.lock().known.len()
+        }
+    }
+
+    fn none() -> Ready<Result<Option<ApiToken>, StoreError>> {
+        ready(Ok(None))
+    }
+
+    fn away() -> Ready<Result<Option<ApiToken>, StoreError>> {
+        ready(Err(StoreError::Unavailable("away".to_owned())))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_is_used_for_a_second() {
+        let database = Database::default();
+        assert!(database.found("a").await && database.found("a").await);
+        tokio::time::advance(FRESH.checked_sub(Duration::from_millis(1)).unwrap()).await;
+        assert!(database.find("a", none()).await.unwrap().is_some(), "revoked elsewhere, and not yet known");
+        assert_eq!(database.asked(), 1);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(database.find("a", none()).await.unwrap().is_none(), "it is asked again");
+        assert!(database.find("a", none()).await.unwrap().is_none());
+        assert_eq!((database.asked(), database.known()), (3, 0), "what there is not is not kept");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_of_administrators_are_asked_for_each_time() {
+        let database = Database::default();
+        for _ in 0..2 {
+            let administrator = ApiToken { role: TokenRole::Administrator, ..host("a") };
+            assert!(database.find("a", async { Ok(Some(administrator)) }).await.unwrap().is_some());
+        }
+        assert_eq!((database.asked(), database.known()), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn concurrent_misses_of_one_token_ask_once() {
+        let database = Database::default();
+        let slow = || async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(Some(host("a")))
+        };
+        let (one, two, other) =
+            tokio::join!(database.find("a", slow()), database.find("a", slow()), database.find("b", none()));
+        assert!(one.unwrap().is_some() && two.unwrap().is_some() && other.unwrap().is_none());
+        assert_eq!(database.asked(), 2, "one for each token");
+        assert!(database.tokens.lock().lookups.is_empty());
+        // And so do concurrent misses of one that does not exist.
+        let none = || async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(None)
+        };
+        let (one, two) = tokio::join!(database.find("c", none()), database.find("c", none()));
+        assert!(one.unwrap().is_none() && two.unwrap().is_none());
+        assert_eq!(database.asked(), 3);
+    }
+
+    /// Who asks for a token goes away, and the lookup serves the others.
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_outlives_its_request() {
+        let database = Database::default();
+        let slow = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(Some(host("a")))
+        };
+        let gone = tokio::time::timeout(Duration::from_millis(1), database.find("a", slow)).await;
+        assert!(gone.is_err());
+        assert!(database.find("a", none()).await.unwrap().is_some());
+        assert_eq!(database.asked(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_forgotten_is_asked_for_at_once_and_an_earlier_lookup_is_not_kept() {
+        let database = Database::default();
+        assert!(database.found("a").await);
+        database.tokens.forget(&org(), "a");
+        assert!(database.find("a", none()).await.unwrap().is_none());
+        let slow = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(Some(host("a")))
+        };
+        let revoked = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            database.tokens.forget(&org(), "a");
+            database.find("a", none()).await
+        };
+        let (during, after) = tokio::join!(database.find("a", slow), revoked);
+        assert!(during.unwrap().is_some() && after.unwrap().is_none());
+        assert_eq!(database.known(), 0, "the earlier lookup ended later, and has not brought it back");
+    }
+
+    /// A request does not share a lookup that may have read the token before another node revoked it, more than a second ago.
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_is_shared_for_a_second() {
+        let database = Database::default();
+        let slow = async {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            Ok(Some(host("a")))
+        };
+        let later = async {
+            tokio::time::sleep(FRESH).await;
+            database.find("a", none()).await
+        };
+        let (first, later) = tokio::join!(database.find("a", slow), later);
+        assert!(first.unwrap().is_some() && later.unwrap().is_none());
+        assert_eq!((database.asked(), database.known()), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_stays_valid_for_a_minute_while_the_database_does_not_answer() {
+        let database = Database::default();
+        assert!(database.found("a").await);
+        let start = Instant::now();
+        tokio::time::advance(FRESH).await;
+        assert!(database.find("a", away()).await.unwrap().is_some());
+        assert!(database.tokens.lock().is_unanswered);
+        assert!(database.find("a", away()).await.unwrap().is_some());
+        assert_eq!(database.asked(), 2, "nobody asks again for a second");
+        tokio::time::advance(FRESH).await;
+        // It does not even refuse.
+        let before = Instant::now();
+        assert!(database.find("a", pending()).await.unwrap().is_some());
+        assert_eq!(before.elapsed(), KNOWN_WAIT, "the wait is bounded");
+        assert!(matches!(database.find("b", away()).await, Err(StoreError::Unavailable(_))), "not known");
+        let end = start + VALID_UNANSWERED;
+        tokio::time::advance((end - Duration::from_millis(1)).duration_since(Instant::now())).await;
+        assert!(database.find("a", away()).await.unwrap().is_some() && database.tokens.knows(&org(), "a"));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!database.tokens.knows(&org(), "a"));
+        assert!(matches!(database.find("a", away()).await, Err(StoreError::Unavailable(_))), "a minute is over");
+        let before = Instant::now();
+        assert!(matches!(database.find("b", pending()).await, Err(StoreError::Unavailable(_))));
+        assert_eq!(before.elapsed(), LOOKUP_TIME_MAX);
+        assert!(database.found("a").await);
+        assert!(!database.tokens.lock().is_unanswered);
+    }
+
+    /// The database is slow, and answers that the token was revoked: nobody is served by what was known any longer.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_waits_for_counts() {
+        let database = Database::default();
+        assert!(database.found("a").await);
+        tokio::time::advance(FRESH).await;
+        let slow = async {
+            tokio::time::sleep(KNOWN_WAIT * 2).await;
+            Ok(None)
+        };
+        assert!(database.find("a", slow).await.unwrap().is_some());
+        tokio::time::sleep(KNOWN_WAIT).await;
+        tokio::task::yield_now().await;
+        assert_eq!(database.known(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_tokens_as_the_bound_are_kept_and_the_idlest_gives_way() {
+        let database = Database::default();
+        for number in 0..TOKENS_MAX {
+            assert!(database.found(&number.to_string()).await);
+            tokio::time::advance(Duration::from_micros(1)).await;
+        }
+        assert_eq!(database.known(), TOKENS_MAX);
+        assert!(database.found("0").await, "used again");
+        let asked = database.asked();
+        assert!(database.found("one more").await);
+        assert_eq!(database.known(), TOKENS_MAX);
+        assert!(database.found("0").await && database.found("2").await);
+        assert_eq!(database.asked(), asked + 1, "both are known");
+        assert!(database.found("1").await);
+        assert_eq!(database.asked(), asked + 2, "it has given way");
+    }
+
+    /// However many tokens that nobody knows are being looked up, those of hosts are found.
+    #[tokio::test(start_paused = true)]
+    async fn unknown_tokens_use_up_nothing_of_hosts() {
+        let database = Arc::new(Database::default());
+        assert!(database.found("known").await);
+        let strangers: Vec<_> = (0..SHARED_LOOKUPS_MAX)
+            .map(|number| {
+                let database = Arc::clone(&database);
+                tokio::spawn(async move { database.find(&format!("stranger {number}"), pending()).await.is_err() })
+            })
+            .collect();
+        while database.tokens.lock().lookups.len() < SHARED_LOOKUPS_MAX {
+            tokio::task::yield_now().await;
+        }
+        assert!(database.found("new").await, "it asks for itself");
+        assert_eq!(database.tokens.lock().lookups.len(), SHARED_LOOKUPS_MAX);
+        assert_eq!(database.known(), 2);
+        tokio::time::advance(FRESH).await;
+        assert!(database.found("known").await && database.found("new").await);
+        for stranger in strangers {
+            assert!(stranger.await.unwrap());
+        }
+        // Their lookups end at the same moment.
+        while !database.tokens.lock().lookups.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
