@@ -39,7 +39,7 @@ fn reason(node: &Node, wanted: bool, at: String, data: &Value) -> Unmet {
     }
 }
 
-fn meets(is: &Is, value: Option<&Value>) -> bool {
+pub(super) fn meets(is: &Is, value: Option<&Value>) -> bool {
     let Some(value) = value else { return matches!(is, Is::Exists(false)) };
     match (is, value) {
         (Is::Equal(wanted), _) => equal(wanted, value),

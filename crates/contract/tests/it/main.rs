@@ -5,6 +5,8 @@
 mod answer;
 mod any_point;
 #[cfg(feature = "declared")]
+mod condition;
+#[cfg(feature = "declared")]
 mod declared;
 mod family;
 mod hosts;
