@@ -1,6 +1,7 @@
 //! The process flows on a platform and a database, without HTTP.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod chains;
 mod codes;
 mod decisions;
 mod refresh;
