@@ -169,7 +169,7 @@ impl World {
             let mut rules = snapshot.configuration.rules.iter();
             if let Some(rule) = rules.find(|rule| hooked && rule.id == rule_id) {
                 let mut rule = rule.clone();
-                rule.inline_hook = Some(hook.id.clone());
+                rule.hooks = tenterhook_model::RuleHooks::one(hook.id.clone());
                 writes.push(ConfigurationObject::Hook(Box::new(hook.clone())));
                 writes.push(ConfigurationObject::Rule(rule));
             }

@@ -61,8 +61,10 @@ pub const TOKEN_RULE: Association = Association {
     on_deactivate: OnDeactivate::RunsWithout,
     on_delete: OnDelete::Cleared,
     cleared: |configuration, hook, now| {
-        let rules = configuration.rules.iter().filter(|rule| rule.inline_hook.as_ref() == Some(hook));
-        let cleared = rules.map(|rule| PolicyRule { inline_hook: None, last_updated: now, ..rule.clone() });
+        let cleared = configuration.rules.iter().filter_map(|rule| {
+            let hooks = rule.hooks.without(hook)?;
+            Some(PolicyRule { hooks, last_updated: now, ..rule.clone() })
+        });
         cleared.map(ConfigurationObject::Rule).collect()
     },
     log_update: |platform, administrator, object| {
@@ -148,8 +150,11 @@ fn check_unused(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use tenterhook_contract::id::{AuthorizationServerId, PolicyId, RuleId};
-    use tenterhook_model::{RulePeople, Status};
+    use tenterhook_contract::{
+        binding::HookBinding,
+        id::{AuthorizationServerId, PolicyId, RuleId},
+    };
+    use tenterhook_model::{RuleHooks, RulePeople, Status};
 
     use super::*;
 
@@ -171,7 +176,7 @@ mod tests {
             access_token_lifetime_minutes: 60,
             refresh_token_lifetime_minutes: 0,
             refresh_token_window_minutes: 60,
-            inline_hook: hook,
+            hooks: hook.map(RuleHooks::one).unwrap_or_default(),
             created: Timestamp::from_micros(0),
             last_updated: Timestamp::from_micros(0),
         }
@@ -191,7 +196,7 @@ mod tests {
             other => panic!("{other:?}"),
         });
         for (rule, number) in rules.clone().zip(["1", "3"]) {
-            assert_eq!((rule.name.as_str(), &rule.inline_hook, rule.last_updated), (number, &None, now));
+            assert_eq!((rule.name.as_str(), rule.hooks.first(), rule.last_updated), (number, None, now));
         }
         assert_eq!(rules.count(), 2);
         assert!(on_deletion(&configuration(), &hook(3), now).unwrap().is_empty());
@@ -199,6 +204,24 @@ mod tests {
             check_deactivation(&configuration(), &hook(1)).is_ok(),
             "a token hook that a rule names can be deactivated"
         );
+    }
+
+    #[test]
+    fn deleting_a_hook_takes_it_out_of_a_list_and_leaves_the_others_as_they_are() {
+        let off = HookBinding { enabled: false, ..HookBinding::always(hook(2)) };
+        let list = |bindings: &[HookBinding]| RuleHooks(bindings.to_vec());
+        let always = HookBinding::always(hook(1));
+        let rules = [
+            PolicyRule { hooks: list(&[always.clone(), off.clone()]), ..rule(1, None) },
+            PolicyRule { hooks: list(&[off.clone(), always]), ..rule(2, None) },
+        ];
+        let configuration = Configuration { rules: rules.into_iter().collect(), ..Configuration::default() };
+        let changed = on_deletion(&configuration, &hook(1), Timestamp::from_micros(7)).unwrap();
+        assert_eq!(changed.len(), 2);
+        for (_, object) in changed {
+            let ConfigurationObject::Rule(rule) = object else { panic!("{object:?}") };
+            assert_eq!(rule.hooks, list(&[off.clone()]));
+        }
     }
 
     /// `observed.md` section 1, line 11: that of an enrollment policy cannot be deactivated.

@@ -8,6 +8,7 @@ pub mod administrator;
 pub mod api_tokens;
 pub mod associations;
 pub mod authorization_servers;
+pub mod bindings;
 pub mod claims;
 pub mod clients;
 pub mod extension_points;

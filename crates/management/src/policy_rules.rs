@@ -2,10 +2,11 @@
 
 use tenterhook_contract::{
     BuiltInType, Timestamp,
+    hook::InlineHook,
     id::{GroupId, HookId, UserId},
     problem::shown,
 };
-use tenterhook_model::{AccessPolicy, PolicyRule, RulePeople, Status};
+use tenterhook_model::{AccessPolicy, PolicyRule, RuleHooks, RulePeople, Status};
 use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
     associations::{TOKEN_RULE, hook_of_type},
     authorization_servers::find_below_server,
+    bindings::{BindingPlace, BindingRequest},
     priority::{Prioritised, behind_all, put_at_its_priority, read_priority},
     provision::rule_of,
     request::{BLANK, Causes, Given, NAME_ONE, Submitted},
@@ -55,6 +57,9 @@ const GROUPS: &str = "conditions.people.groups.include";
 const ACCESS_LIFETIME: &str = "actions.token.accessTokenLifetimeMinutes";
 const REFRESH_LIFETIME: &str = "actions.token.refreshTokenLifetimeMinutes";
 const REFRESH_WINDOW: &str = "actions.token.refreshTokenWindowMinutes";
+const HOOKS: &str = "actions.token.inlineHooks";
+const WAITS_FOR_ITSELF: &str = "The channel of the inline hook gets its access tokens from this authorization server, whose \
+                                tokens would wait for the inline hook. Use another token URL";
 
 /// What a request says of a rule. The rule is where a token hook is associated (`management-api.md` section 5).
 #[derive(Clone, Debug, Default)]
@@ -85,6 +90,8 @@ pub struct RuleRequest {
     pub refresh_token_window_minutes: Given<u32>,
     /// The id of the token hook; nothing takes it away.
     pub inline_hook: Given<Given<String>>,
+    /// Several token hooks, or one with a condition.
+    pub inline_hooks: Given<Vec<BindingRequest>>,
 }
 
 /// What a condition includes and excludes.
@@ -262,7 +269,7 @@ fn read(
     let refresh = causes.plain(REFRESH_LIFETIME, given, rule.refresh_token_lifetime_minutes);
     let given = &request.refresh_token_window_minutes;
     let window = causes.plain(REFRESH_WINDOW, given, rule.refresh_token_window_minutes);
-    let inline_hook = read_hook(org, &mut causes, &request.inline_hook, &rule);
+    let hooks = read_hooks(org, &mut causes, request, &rule);
     causes.finish()?;
     Ok(PolicyRule {
         name,
@@ -274,32 +281,59 @@ fn read(
         access_token_lifetime_minutes: access,
         refresh_token_lifetime_minutes: refresh,
         refresh_token_window_minutes: window,
-        inline_hook,
+        hooks,
         ..rule
     })
 }
 
-fn read_hook(
-    org: &OrgSnapshot,
-    causes: &mut Causes,
-    given: &Given<Given<String>>,
-    rule: &PolicyRule,
-) -> Option<HookId> {
-    let id = match given {
-        Given::Absent => return None,
-        Given::Is(id) => id.value().and_then(|id| id.parse::<HookId>().ok()),
-        Given::Wrong => None,
+/// The hooks of a rule, of the vendor's `inlineHook` and of our `inlineHooks`, which a rule has only when it says more than the
+/// vendor's member can.
+///
+/// Without `inlineHooks` a list stays as it is as long as `inlineHook` names its first hook: a client that knows the vendor's
+/// member alone and puts a rule back as it got it takes nothing away. Where `inlineHook` says something else, or nothing, it is
+/// what the rule has.
+fn read_hooks(org: &OrgSnapshot, causes: &mut Causes, request: &RuleRequest, rule: &PolicyRule) -> RuleHooks {
+    let refuses =
+        |hook: &InlineHook| org.is_secured_by(hook, &rule.authorization_server_id).then_some(WAITS_FOR_ITSELF);
+    let hook_type = BuiltInType::Token.name();
+    let one = match &request.inline_hook {
+        Given::Absent => None,
+        given => {
+            let id = match given {
+                Given::Is(id) => id.value().and_then(|id| id.parse::<HookId>().ok()),
+                _ => None,
+            };
+            match hook_of_type(org, hook_type, id.as_ref()).map(refuses) {
+                Ok(why) => why.into_iter().for_each(|why| causes.add(TOKEN_RULE.member, why)),
+                Err(why) => causes.add(TOKEN_RULE.member, &why),
+            }
+            Some(id)
+        }
     };
-    match hook_of_type(org, BuiltInType::Token.name(), id.as_ref()) {
-        Ok(hook) if org.is_secured_by(hook, &rule.authorization_server_id) => causes.add(
-            TOKEN_RULE.member,
-            "The channel of the inline hook gets its access tokens from this authorization server, whose tokens would \
-             wait for the inline hook. Use another token URL",
-        ),
-        Ok(_) => {}
-        Err(why) => causes.add(TOKEN_RULE.member, &why),
+    let Some(requests) = causes.given(HOOKS, &request.inline_hooks) else {
+        return match one.flatten() {
+            Some(id) if rule.hooks.first() == Some(&id) => rule.hooks.clone(),
+            id => id.map(RuleHooks::one).unwrap_or_default(),
+        };
+    };
+    let before = causes.len();
+    let place = BindingPlace {
+        org,
+        member: HOOKS,
+        in_words: ("A rule", "inline hooks"),
+        hook_type,
+        declaration: None,
+        refuses,
+    };
+    let hooks = RuleHooks(place.read(causes, requests));
+    if causes.len() == before && one.is_some_and(|id| id.as_ref() != hooks.first()) {
+        causes.add(
+            HOOKS,
+            "The first inline hook is not the one of `actions.token.inlineHook`. Leave that member out, or name the same hook \
+             in both",
+        );
     }
-    id
+    hooks
 }
 
 /// The items of a condition: those of the request, else the stored ones. It must have one at least: a condition without items

@@ -7,8 +7,8 @@ use tenterhook_contract::{
 use tenterhook_jose::{Generated, KeyError};
 use tenterhook_model::{
     AccessPolicy, ApiToken, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-    ConfigurationObject, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, Profile, RulePeople, Scope,
-    SigningAlgorithm, SigningKey, Status, TokenRole,
+    ConfigurationObject, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, Profile, RuleHooks, RulePeople,
+    Scope, SigningAlgorithm, SigningKey, Status, TokenRole,
 };
 use tenterhook_platform::{
     ChangeError, OrgError, OrgSnapshot, Platform,
@@ -397,7 +397,7 @@ pub(crate) fn rule_of(platform: &Platform, policy: &AccessPolicy, name: &str, pr
         access_token_lifetime_minutes: 60,
         refresh_token_lifetime_minutes: 0,
         refresh_token_window_minutes: 7 * 24 * 60,
-        inline_hook: None,
+        hooks: RuleHooks::default(),
         created: now,
         last_updated: now,
     }

@@ -43,7 +43,7 @@ pub use log::{
 pub use objects::{Iter, Objects};
 pub use operator_token::OperatorToken;
 pub use org::{Org, OrgHost, OrgHostError, OrgLimits, OrgStatus, Status};
-pub use policy::{AccessPolicy, PolicyRule, RulePeople};
+pub use policy::{AccessPolicy, PolicyRule, RuleHooks, RulePeople};
 pub use profile::{
     ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,
 };

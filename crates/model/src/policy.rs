@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{
     Timestamp,
+    binding::HookBinding,
     id::{AuthorizationServerId, ClientId, HookId, PolicyId, RuleId, UserId},
 };
 
@@ -73,6 +74,63 @@ impl RulePeople {
     }
 }
 
+/// The token hooks of a rule, in the order in which they run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredRuleHooks", into = "StoredRuleHooks")]
+pub struct RuleHooks(pub Vec<HookBinding>);
+
+/// One hook that is always called has the form that was stored before a rule could have several.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredRuleHooks {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inline_hook: Option<HookId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    inline_hooks: Vec<HookBinding>,
+}
+
+impl From<StoredRuleHooks> for RuleHooks {
+    fn from(StoredRuleHooks { inline_hook, inline_hooks }: StoredRuleHooks) -> Self {
+        inline_hook.map_or(Self(inline_hooks), Self::one)
+    }
+}
+
+impl From<RuleHooks> for StoredRuleHooks {
+    fn from(hooks: RuleHooks) -> Self {
+        if hooks.is_list() {
+            return Self { inline_hook: None, inline_hooks: hooks.0 };
+        }
+        Self { inline_hook: hooks.first().cloned(), inline_hooks: Vec::new() }
+    }
+}
+
+impl RuleHooks {
+    /// This hook, always called.
+    pub fn one(hook: HookId) -> Self {
+        Self(vec![HookBinding::always(hook)])
+    }
+
+    /// The first hook: what the vendor's `inlineHook` names, which knows no list.
+    pub fn first(&self) -> Option<&HookId> {
+        self.0.first().map(|binding| &binding.hook)
+    }
+
+    /// Whether they say more than the vendor's `inlineHook` can: there are several, or the one is not always called.
+    pub fn is_list(&self) -> bool {
+        match self.0.as_slice() {
+            [] => false,
+            [one] => !one.is_always(),
+            _ => true,
+        }
+    }
+
+    /// The same without a hook; `None` when it is not among them.
+    pub fn without(&self, hook: &HookId) -> Option<Self> {
+        let left: Vec<_> = self.0.iter().filter(|binding| binding.hook != *hook).cloned().collect();
+        (left.len() < self.0.len()).then_some(Self(left))
+    }
+}
+
 /// A rule of an access policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,11 +160,47 @@ pub struct PolicyRule {
     pub refresh_token_lifetime_minutes: u32,
     /// Minutes within which a refresh token must be used.
     pub refresh_token_window_minutes: u32,
-    /// The associated token hook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inline_hook: Option<HookId>,
+    /// Its token hooks.
+    #[serde(flatten)]
+    pub hooks: RuleHooks,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.
     pub last_updated: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What a rule stores of its hooks, in addition to its other members.
+    fn stored(hooks: &RuleHooks) -> Value {
+        serde_json::to_value(hooks).unwrap()
+    }
+
+    #[test]
+    fn one_hook_is_stored_as_before_rules_had_several_and_a_list_comes_back_as_it_was() {
+        let (a, b) = (HookId::from_parts(1, [1; 8]), HookId::from_parts(1, [2; 8]));
+        let off = HookBinding { enabled: false, ..HookBinding::always(b.clone()) };
+        for (hooks, expected) in [
+            (RuleHooks::default(), json!({})),
+            (RuleHooks::one(a.clone()), json!({ "inlineHook": a })),
+            (
+                RuleHooks(vec![HookBinding::always(a.clone()), off]),
+                json!({ "inlineHooks": [
+                    { "inlineHookId": a, "when": null, "enabled": true },
+                    { "inlineHookId": b, "when": null, "enabled": false },
+                ] }),
+            ),
+        ] {
+            assert_eq!(stored(&hooks), expected);
+            assert_eq!(serde_json::from_value::<RuleHooks>(expected).unwrap(), hooks);
+        }
+        let of_an_earlier_version = json!({ "inlineHook": null });
+        assert_eq!(serde_json::from_value::<RuleHooks>(of_an_earlier_version).unwrap(), RuleHooks::default());
+    }
 }

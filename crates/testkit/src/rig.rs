@@ -16,7 +16,7 @@ use tenterhook_management::{
     provision::{DemonstrationOrg, DemonstrationSecrets, demonstration},
     request::{Given, Named, Submitted},
 };
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogFilter, LogQuery, PolicyRule};
+use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogFilter, LogQuery, PolicyRule, RuleHooks};
 use tenterhook_platform::{
     Caller, FollowSettings, OrgSnapshot, Parts, Platform, Settings,
     entropy::{SystemEntropy, sha256_hex},
@@ -195,7 +195,7 @@ impl Rig {
     /// When the database does not take it.
     pub async fn put_on_rule(&self, hook: &HookId) {
         let rule = self.snapshot().configuration.rules.get(&self.org.rule_id).unwrap().clone();
-        self.put([ConfigurationObject::Rule(PolicyRule { inline_hook: Some(hook.clone()), ..rule })]).await;
+        self.put([ConfigurationObject::Rule(PolicyRule { hooks: RuleHooks::one(hook.clone()), ..rule })]).await;
     }
 
     /// Writes objects of the org past the management API, which would check and log them.

@@ -15,7 +15,7 @@ use tenterhook_management::{
 };
 use tenterhook_model::{
     Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite, OAuthClient, Org, PolicyRule,
-    SigningAlgorithm,
+    RuleHooks, SigningAlgorithm,
 };
 use tenterhook_platform::{Platform, entropy::SystemEntropy, keys::signing_key};
 use tenterhook_store::StoreConfig;
@@ -237,7 +237,7 @@ fn another_rule(rule: &PolicyRule, number: usize) -> PolicyRule {
         id: RuleId::from_parts(1, (number as u64).to_be_bytes()),
         name: format!("Rule {number}"),
         priority: u32::try_from(number).unwrap_or(u32::MAX).saturating_add(100),
-        inline_hook: Some(hook_id(number % HOOKS)),
+        hooks: RuleHooks::one(hook_id(number % HOOKS)),
         ..rule.clone()
     }
 }

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
-    binding::HookBinding,
     context::{IdentityProviderContext, SessionContext},
     id::{RefreshTokenId, SessionId},
     plain_json,
@@ -121,11 +120,10 @@ pub(crate) fn thaw(frozen: &Secret) -> Result<(TokenSubject, Option<Timestamp>),
 pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
     let mut subject = subject_of(platform, minting);
     let source = minting.caller.source();
-    let hook = minting.rule.inline_hook.clone().map(HookBinding::always);
     let pause = Pause {
         point: &Token,
         org: minting.org,
-        hooks: hook.as_slice(),
+        hooks: &minting.rule.hooks.0,
         issuer: Some(&minting.server.id),
         source: &source,
         subject: &mut subject,

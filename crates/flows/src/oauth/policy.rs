@@ -100,7 +100,7 @@ mod tests {
             access_token_lifetime_minutes: 60,
             refresh_token_lifetime_minutes: 0,
             refresh_token_window_minutes: 10_080,
-            inline_hook: None,
+            hooks: tenterhook_model::RuleHooks::default(),
             created: policy.created,
             last_updated: policy.created,
         }

@@ -1,11 +1,9 @@
 //! Bindings: the hooks that are put at an extension point, in the order in which they are called.
 
-use serde_json::Value;
 use tenterhook_contract::{
     HookTypeName, Timestamp,
     binding::HookBinding,
-    condition::Condition,
-    declared::Declaration,
+    hook::InlineHook,
     id::{ExtensionPointId, HookId},
 };
 use tenterhook_model::{Configuration, ConfigurationObject, ExtensionPoint};
@@ -14,32 +12,20 @@ use tenterhook_platform::{OrgSnapshot, Platform, PointOf};
 use super::find;
 use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
-    associations::{Association, OnDeactivate, OnDelete, hook_of_type},
+    associations::{Association, OnDeactivate, OnDelete},
+    bindings::{BindingPlace, BindingRequest},
     request::{BLANK, Causes, Given, INVALID, Submitted},
     resource::Resource as _,
 };
 
 /// What the summary of an error names.
 const MODEL: &str = "bindings";
-/// Bindings of an extension point.
-pub const BINDINGS_MAX: usize = 20;
 
 /// What a request says of the bindings of an extension point.
 #[derive(Clone, Default)]
 pub struct BindingsRequest {
     /// All of them, in order.
     pub bindings: Given<Vec<BindingRequest>>,
-}
-
-/// What a request says of one binding.
-#[derive(Clone, Default)]
-pub struct BindingRequest {
-    /// The hook.
-    pub inline_hook_id: Given<String>,
-    /// The condition; none when absent.
-    pub when: Given<Value>,
-    /// Whether it is called at all; true when absent.
-    pub enabled: Given<bool>,
 }
 
 /// The member of an extension point that names hooks. Deactivating a hook leaves its binding: the flow runs without the
@@ -135,10 +121,6 @@ fn read(
 ) -> Result<Vec<HookBinding>, ManagementError> {
     let mut causes = Causes::of(MODEL, submitted);
     let requests = match &submitted.request.bindings {
-        Given::Is(requests) if requests.len() > BINDINGS_MAX => {
-            causes.add("bindings", &format!("An extension point can have at most {BINDINGS_MAX} bindings"));
-            &[]
-        }
         Given::Is(requests) => requests.as_slice(),
         Given::Absent => {
             if submitted.is_object {
@@ -151,62 +133,16 @@ fn read(
             &[]
         }
     };
+    let description = point.description();
     let declaration = match point {
         PointOf::Declared { point, .. } => Some(point.declaration()),
         PointOf::BuiltIn { .. } => None,
     };
-    let mut bindings: Vec<HookBinding> = Vec::with_capacity(requests.len());
-    for (place, request) in requests.iter().enumerate() {
-        let below = format!("bindings[{place}]");
-        let hook = read_hook(org, point, request, &below, &mut causes);
-        let when = read_condition(&request.when, declaration, &below, &mut causes);
-        let enabled = causes.plain(&format!("{below}.enabled"), &request.enabled, true);
-        let Some(hook) = hook else { continue };
-        if bindings.iter().any(|known| known.hook == hook) {
-            let text = "The inline hook is named twice. Join its conditions with `any`";
-            causes.add(&format!("{below}.inlineHookId"), text);
-        }
-        bindings.push(HookBinding { hook, when, enabled });
-    }
+    let hook_type = &description.event_type;
+    let in_words = ("An extension point", "bindings");
+    let refuses = |_: &InlineHook| None;
+    let place = BindingPlace { org, member: "bindings", in_words, hook_type, declaration, refuses };
+    let bindings = place.read(&mut causes, requests);
     causes.finish()?;
     Ok(bindings)
-}
-
-fn read_hook(
-    org: &OrgSnapshot,
-    point: PointOf<'_>,
-    request: &BindingRequest,
-    below: &str,
-    causes: &mut Causes,
-) -> Option<HookId> {
-    let member = format!("{below}.inlineHookId");
-    let id = causes.required(&member, &request.inline_hook_id)?;
-    match hook_of_type(org, &point.description().event_type, id.parse().ok().as_ref()) {
-        Ok(hook) => Some(hook.id.clone()),
-        Err(why) => {
-            causes.add(&member, &why);
-            None
-        }
-    }
-}
-
-/// Reads a condition and compares it with the schemas of a declared point; the documents of the built-in types have none.
-fn read_condition(
-    given: &Given<Value>,
-    declaration: Option<&Declaration>,
-    below: &str,
-    causes: &mut Causes,
-) -> Option<Condition> {
-    let (condition, problems) = match Condition::parse(given.value()?) {
-        Ok(condition) => {
-            let problems = declaration
-                .map(|declaration| condition.check(&declaration.context_schema, &declaration.subject_schema));
-            (Some(condition), problems.unwrap_or_default())
-        }
-        Err(problems) => (None, problems),
-    };
-    for problem in problems {
-        causes.add(&format!("{below}.when{}", problem.pointer), &problem.message);
-    }
-    condition
 }

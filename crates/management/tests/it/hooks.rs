@@ -138,7 +138,7 @@ async fn a_rule_keeps_a_hook_that_is_deactivated_and_loses_one_that_is_deleted()
     let (one, other) = (create(&rig, "One").await.unwrap(), create(&rig, "Other").await.unwrap());
     associate(&rig, named(&one)).await.unwrap();
     let hook_of_rule =
-        async || rig.stored().await.configuration.rules.get(&rig.org.rule_id).unwrap().inline_hook.clone();
+        async || rig.stored().await.configuration.rules.get(&rig.org.rule_id).unwrap().hooks.first().cloned();
     assert_eq!(causes(delete(&rig, &one).await).len(), 1, "it is ACTIVE");
     let inactive = change(&rig, &one, HookChange::Deactivate).await.unwrap();
     assert_eq!((inactive.status, hook_of_rule().await), (HookStatus::Inactive, Some(one.id.clone())));

@@ -11,13 +11,14 @@ use tenterhook_contract::{
 use tenterhook_management::{
     extension_points::{
         self as points, DecisionsRequest, ExtensionPointRequest, OperationRequest, OwnPoint, Point,
-        bindings::{self, BindingRequest, BindingsRequest},
+        bindings::{self, BindingsRequest},
     },
     request::Given,
 };
 
 use super::{
-    answer::{Created, Date, Id, Link, List, NoContent},
+    answer::{Created, Date, Link, List, NoContent},
+    bindings::{BINDING_MEMBERS, BindingAnswer, BindingBody},
     call::{Body, Call, ResourceBody, below, objects},
     members::Members,
     paging::{Listed, listed},
@@ -417,32 +418,12 @@ pub(super) struct BindingsBody {
     bindings: Given<Vec<BindingBody>>,
 }
 
-/// A hook that is put at an extension point.
-#[derive(Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "BindingRequest"))]
-#[serde(rename_all = "camelCase")]
-struct BindingBody {
-    /// An inline hook of the type of the extension point.
-    inline_hook_id: Given<String>,
-    /// The condition under which it is called; absent or null for always.
-    #[serde(default)]
-    when: Given<Value>,
-    /// Whether it is called at all; true when absent.
-    #[serde(default)]
-    enabled: Given<bool>,
-}
-
-/// The members that a binding may have.
-const BINDING_MEMBERS: Members = Members { taken: &["inlineHookId", "when", "enabled"], read_only: &[], refused: &[] };
-
 impl ResourceBody for BindingsBody {
     const MEMBERS: Members = Members { taken: &["bindings"], read_only: &[], refused: &[] };
     type Request = BindingsRequest;
 
     fn into_request(self) -> BindingsRequest {
-        let binding = |BindingBody { inline_hook_id, when, enabled }| BindingRequest { inline_hook_id, when, enabled };
-        BindingsRequest { bindings: self.bindings.map(|bindings| bindings.into_iter().map(binding).collect()) }
+        BindingsRequest { bindings: BindingBody::into_requests(self.bindings) }
     }
 
     fn unsupported(body: &Value) -> Vec<String> {
@@ -461,26 +442,9 @@ pub(super) struct BindingsAnswer {
     bindings: Vec<BindingAnswer>,
 }
 
-/// A hook that is put at an extension point.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Binding"))]
-#[serde(rename_all = "camelCase")]
-struct BindingAnswer {
-    inline_hook_id: Id,
-    /// The condition under which it is called; null for always.
-    when: Option<Value>,
-    enabled: bool,
-}
-
 impl BindingsAnswer {
     fn of(bindings: Vec<HookBinding>) -> Self {
-        let binding = |HookBinding { hook, when, enabled }: HookBinding| BindingAnswer {
-            inline_hook_id: Id::of(hook),
-            when: when.map(|condition| condition.to_json()),
-            enabled,
-        };
-        Self { bindings: bindings.into_iter().map(binding).collect() }
+        Self { bindings: bindings.into_iter().map(BindingAnswer::of).collect() }
     }
 }
 

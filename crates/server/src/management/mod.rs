@@ -2,6 +2,7 @@
 
 mod answer;
 mod api_tokens;
+mod bindings;
 mod call;
 mod claims;
 mod clients;

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenterhook_contract::id::HookId;
 use tenterhook_management::{
     policy_rules::{self as rules, Included, RulePath, RuleRequest, TYPE},
     request::Given,
@@ -10,7 +12,8 @@ use tenterhook_model::PolicyRule;
 
 use super::{
     answer::{Created, Date, Id, Link, List, NoContent, SelfLink, Status},
-    call::{Body, Call, ResourceBody, below},
+    bindings::{BINDING_MEMBERS, BindingAnswer, BindingBody},
+    call::{Body, Call, ResourceBody, below, objects},
     members::Members,
     paging::{Listed, listed},
     route::Routes,
@@ -141,6 +144,11 @@ struct TokenActionBody {
     /// The token inline hook that is called; absent for none.
     #[serde(default)]
     inline_hook: Given<HookReferenceBody>,
+    /// Several token inline hooks in the order in which they are called, or one with a condition; at most 20. The first one is
+    /// also that of `inlineHook`, if the request has both. Absent, the stored list stays while `inlineHook` names its first hook.
+    #[serde(default, deserialize_with = "objects")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 20)))]
+    inline_hooks: Given<Vec<BindingBody>>,
 }
 
 /// An inline hook by its id.
@@ -169,11 +177,18 @@ impl ResourceBody for RuleBody {
             "actions.token.refreshTokenLifetimeMinutes",
             "actions.token.refreshTokenWindowMinutes",
             "actions.token.inlineHook",
+            "actions.token.inlineHooks",
         ],
         read_only: &["id", "system", "created", "lastUpdated", "_links"],
         refused: &[],
     };
     type Request = RuleRequest;
+
+    fn unsupported(body: &Value) -> Vec<String> {
+        let mut problems = Self::MEMBERS.problems(body);
+        problems.extend(BINDING_MEMBERS.problems_of_items(body, "/actions/token/inlineHooks"));
+        problems
+    }
 
     fn into_request(self) -> RuleRequest {
         let (conditions, token) = (self.conditions, self.actions.token);
@@ -191,6 +206,7 @@ impl ResourceBody for RuleBody {
             refresh_token_lifetime_minutes: token.refresh_token_lifetime_minutes,
             refresh_token_window_minutes: token.refresh_token_window_minutes,
             inline_hook: token.inline_hook.map(|hook| hook.id),
+            inline_hooks: BindingBody::into_requests(token.inline_hooks),
         }
     }
 }
@@ -273,6 +289,10 @@ struct TokenAction {
     /// Absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     inline_hook: Option<HookReference>,
+    /// Several hooks in the order in which they are called, or one with a condition. Absent when `inlineHook` says it all; else
+    /// that is the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inline_hooks: Option<Vec<BindingAnswer>>,
 }
 
 /// An inline hook where another resource names it.
@@ -299,8 +319,8 @@ impl RuleAnswer {
         let (server, policy) = (&rule.authorization_server_id, &rule.policy_id);
         let path = format!("/api/v1/authorizationServers/{server}/policies/{policy}/rules/{}", rule.id);
         let ids = |users: &[_]| users.iter().map(ToString::to_string).collect();
-        let hook = |id| HookReference {
-            id: Id::of(&id),
+        let hook = |id: &HookId| HookReference {
+            id: Id::of(id),
             links: SelfLink {
                 itself: Link::allowing(format!("{base_url}/api/v1/inlineHooks/{id}"), &["GET", "PUT", "DELETE"]),
             },
@@ -326,7 +346,11 @@ impl RuleAnswer {
                     access_token_lifetime_minutes: rule.access_token_lifetime_minutes,
                     refresh_token_lifetime_minutes: rule.refresh_token_lifetime_minutes,
                     refresh_token_window_minutes: rule.refresh_token_window_minutes,
-                    inline_hook: rule.inline_hook.map(hook),
+                    inline_hook: rule.hooks.first().map(hook),
+                    inline_hooks: rule
+                        .hooks
+                        .is_list()
+                        .then(|| rule.hooks.0.into_iter().map(BindingAnswer::of).collect()),
                 },
             },
             created: Date(rule.created),

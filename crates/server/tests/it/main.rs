@@ -5,6 +5,7 @@ mod access_rules;
 mod answers;
 mod api_tokens;
 mod authorize;
+mod chains;
 mod codes;
 mod echo;
 mod edge;

@@ -17,7 +17,8 @@ use tenterhook_contract::{
 use tenterhook_model::{
     AccessPolicy, ApplicationType, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
     Configuration, ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, ExtensionPoint,
-    KeyRotation, OAuthClient, Objects, Org, PolicyRule, RulePeople, Scope, SigningAlgorithm, SigningKey, Status,
+    KeyRotation, OAuthClient, Objects, Org, PolicyRule, RuleHooks, RulePeople, Scope, SigningAlgorithm, SigningKey,
+    Status,
 };
 use tenterhook_store::{Changes, CommitError, Store};
 
@@ -200,7 +201,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         access_token_lifetime_minutes: 60,
         refresh_token_lifetime_minutes: 0,
         refresh_token_window_minutes: 10,
-        inline_hook: Some(hook_with_secret.id.clone()),
+        hooks: RuleHooks::one(hook_with_secret.id.clone()),
         created: at(0),
         last_updated: at(0),
     };
