@@ -26,6 +26,7 @@ use tenterhook_contract::{
     hook::{HookPolicy, InlineHook},
 };
 use tenterhook_engine::{Engine, Invocation, Outcome, ReadyHook};
+use tenterhook_management::provision;
 use tenterhook_platform::{SystemLogRecorder, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
@@ -51,6 +52,8 @@ const DEADLINE_MS: u32 = 200;
 /// The extension point of the examples.
 const POINT: &str = include_str!("../../../examples/hosts/order-checkout.json");
 const TYPE: &str = "com.example.order.checkout";
+/// The API token of the host.
+const HOST_TOKEN: &str = "bench-host-token";
 /// Lines of the order.
 const LINES: usize = 40;
 /// Where nginx listens.
@@ -517,7 +520,7 @@ async fn run_server(options: &ServerOptions) -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base_url = format!("http://{}", listener.local_addr()?);
     let (stop, stopping) = watch::channel(false);
-    let limits = ServerLimits::default();
+    let limits = ServerLimits { api_requests_per_minute: u32::MAX, ..ServerLimits::default() };
     let world = World::start(&options.target, base_url.clone()).await?;
     let routes = router(Arc::clone(&world.platform), limits, TrustedProxies::default(), stopping.clone());
     let serving = tokio::spawn(serve(listener, routes, limits, TrustedProxies::default(), stopping));
@@ -536,10 +539,9 @@ async fn run_server(options: &ServerOptions) -> Result<(), Error> {
     let hook = ask("POST", &format!("{base_url}/api/v1/inlineHooks"), &hook).await?;
     let bindings = json!({ "bindings": [{ "inlineHookId": hook.get("id"), "enabled": true }] });
     ask("PUT", &format!("{points}/{TYPE}/bindings"), &bindings).await?;
-    let token = json!({ "name": "Shop", "role": "HOST", "extensionPoints": [TYPE] });
-    let token = ask("POST", &format!("{base_url}/api/v1/api-tokens"), &token).await?;
-    let token = token.get("token").and_then(Value::as_str).ok_or("no token")?;
-    println!("{}", json!({ "url": format!("{points}/{TYPE}/invocations"), "authorization": format!("SSWS {token}") }));
+    provision::host_token(&world.platform, "Shop", &Secret::new(HOST_TOKEN), &[TYPE.parse()?]).await?;
+    let authorization = format!("SSWS {HOST_TOKEN}");
+    println!("{}", json!({ "url": format!("{points}/{TYPE}/invocations"), "authorization": authorization }));
     account(Some(&world)).await?;
     stop.send(true)?;
     serving.await?;
