@@ -4,6 +4,7 @@
 mod chains;
 mod codes;
 mod decisions;
+mod host;
 mod refresh;
 mod sign_in;
 mod support;

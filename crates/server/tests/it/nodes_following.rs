@@ -269,6 +269,9 @@ async fn an_org_that_cannot_be_read_is_out_of_service_and_no_other() {
         assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (503, &json!("E0000010")), "{damaged}");
         assert!(refused.text().contains("The org is out of service"), "{}", refused.text());
         assert!(!refused.header("retry-after").is_empty());
+        let path = "/api/v1/extensionPoints/com.okta.saml.tokens.transform/invocations";
+        let invoked = other.send_to_host("org1.example.com", "POST", path, &[], b"{}").await;
+        assert_eq!((invoked.status.as_u16(), &invoked.json()["errorCode"]), (503, &json!("E0000010")), "{damaged}");
         assert_eq!(other.send_to_host("org1.example.com", "GET", "/readyz", &[], b"").await.status, 200);
         assert_eq!(other.send("GET", "/oauth2/default/v1/keys", &[], b"").await.status, 200, "another org");
         assert!(other.platform.metrics_text().contains(r#"tenterhook_orgs{state="UNREADABLE"} 1"#));

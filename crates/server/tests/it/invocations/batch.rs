@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::{POINT, Shop, order, path, with};
 use crate::harness::{Answer, Behaviour};
 
+/// Bytes of the body of a batch.
+const BOUND: usize = 4 * 1_024 * 1_024;
+
 async fn ask(shop: &Shop, batch: &Value) -> Answer {
     shop.world.api("POST", &format!("{}/batch", path(POINT)), Some(batch)).await
 }
@@ -81,7 +84,6 @@ async fn all_questions_of_a_batch_have_its_deadline() {
 async fn the_body_of_a_batch_has_a_bound_of_its_own() {
     let shop = Shop::open(json!({})).await;
     shop.service.behave(Behaviour::Answer(204, String::new()));
-    const BOUND: usize = 4 * 1_024 * 1_024;
     let batch = |bytes: usize| {
         let questions = |last: usize| {
             let question = |note: usize| json!({ "subject": { "total": 1, "note": "x".repeat(note) } });
