@@ -534,7 +534,7 @@ async fn run_server(options: &ServerOptions) -> Result<(), Error> {
             "authScheme": { "type": "HEADER", "key": "Authorization", "value": "secret" },
         } },
         // A service that hangs is called again and again.
-        "policy": { "maxConcurrent": 4_096, "breaker": { "mode": "OFF" } },
+        "policy": { "maxConcurrent": 4_096, "breaker": { "mode": "off" } },
     });
     let hook = ask("POST", &format!("{base_url}/api/v1/inlineHooks"), &hook).await?;
     let bindings = json!({ "bindings": [{ "inlineHookId": hook.get("id"), "enabled": true }] });
