@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone)]
 pub struct AnyPoint(Arc<dyn HookKind>);
 
-/// What commands do not change, apart from the rest of `data`.
+/// The `requestType`. Everything else that the service gets is in [`AnySubject::data`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnyContext {
     /// `requestType` of the document, where the type has one.

@@ -71,11 +71,16 @@ pub const HOST_TEXT_CHARACTERS_MAX: usize = 255;
 pub const HOST_SOURCE_CHARACTERS_MAX: usize = 1_024;
 /// Bytes of each JSON Schema of a declared extension point, as compact JSON.
 pub const SCHEMA_BYTES_MAX: usize = 65_536;
+/// Arrays and objects inside each other in a JSON Schema as it is written: it is stored in a record of some levels, which must
+/// have less than 128 so that it can be read again.
+pub const SCHEMA_NESTING_MAX: usize = 100;
 /// Nesting of a JSON Schema, its references followed.
 pub const SCHEMA_DEPTH_MAX: usize = 64;
 /// Subschemas that are looked at to check one value, its members and elements aside: references are followed, so a short
 /// schema can be a long check.
 pub const SCHEMA_CHECKS_MAX: usize = 10_000;
+/// What checking one value may cost: the subschemas that are looked at, times the values in it.
+pub const SCHEMA_WORK_MAX: usize = 5_000_000;
 /// Regular expressions in a JSON Schema.
 pub const SCHEMA_PATTERNS_MAX: usize = 50;
 /// Bytes of a compiled regular expression of a JSON Schema, and of the cache that it fills while it matches.

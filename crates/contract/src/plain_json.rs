@@ -79,6 +79,15 @@ pub(crate) fn is_nested_at_most(value: &Value, depth: usize) -> bool {
     }
 }
 
+/// How many values are in `value`, itself included. The nesting of `value` is that of a document that was parsed.
+pub(crate) fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values).sum(),
+        Value::Object(members) => members.values().map(values).sum::<usize>(),
+        _ => 0,
+    }
+}
+
 /// A number without a fraction that is not negative; `600.0` and `6e2` are 600 (JSON Schema 2020-12, 6.1.1).
 pub(crate) fn integer(value: &Value) -> Option<u64> {
     // Doubles are exact up to here; beyond, a fraction cannot be detected.

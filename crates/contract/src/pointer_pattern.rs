@@ -94,6 +94,12 @@ impl PointerPattern {
         &self.0
     }
 
+    /// The same places in a value that is itself the member `name`.
+    #[cfg(feature = "declared")]
+    pub(crate) fn inside(&self, name: &str) -> Self {
+        Self(std::iter::once(PatternName::Is(name.to_owned())).chain(self.0.iter().cloned()).collect())
+    }
+
     /// Whether it stands for the pointer with these names.
     pub fn matches(&self, names: &[impl AsRef<str>]) -> bool {
         self.0.len() == names.len() && self.0.iter().zip(names).all(|(own, name)| own.matches(name.as_ref()))

@@ -5,15 +5,17 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{
-    AllowedOperation, Decisions, Declaration, DeclarationProblem, OperationKind, data::Hidden, point::Parts,
-    point::violations, schema,
+    AllowedOperation, Decisions, Declaration, DeclarationProblem, OperationKind,
+    data::Hidden,
+    point::Parts,
+    schema::{self, Schema},
 };
 use crate::{
     hook::HookPolicy,
     limits::{
         DECISION_CHARACTERS_MAX, POINT_DECISIONS_MAX, POINT_DECISIONS_MIN, POINT_DESCRIPTION_CHARACTERS_MAX,
         POINT_HIDDEN_MAX, POINT_OPERATIONS_MAX, POINT_SAMPLE_BYTES_MAX, POINT_SAMPLES_MAX, POINT_TITLE_CHARACTERS_MAX,
-        POINT_VERSION_CHARACTERS_MAX, VALUE_DEPTH_MAX,
+        POINT_VERSION_CHARACTERS_MAX, PROBLEMS_SHOWN_MAX, VALUE_DEPTH_MAX,
     },
     plain_json, pointer,
     pointer_pattern::{PatternName, PointerPattern},
@@ -155,10 +157,12 @@ fn operations(
             problems.add(pointer(), format!("A path has {VALUE_DEPTH_MAX} names at most"));
             continue;
         }
-        if let Some(number) = reaches(operation, &pattern, sensitive) {
+        if let Some(sensitive) = reaches(&pattern, sensitive) {
             problems.add(
                 pointer(),
-                format!("It reaches the sensitive member `{number}`, which no command may see or change"),
+                format!(
+                    "This path is above, at or below the sensitive member `{sensitive}`. Write a path that does not contain it"
+                ),
             );
             continue;
         }
@@ -187,8 +191,8 @@ fn misplaced_end(op: OperationKind, pattern: &PointerPattern) -> Option<&'static
 }
 
 /// The sensitive member that an operation would change or take away.
-fn reaches(operation: &AllowedOperation, pattern: &PointerPattern, sensitive: &[PointerPattern]) -> Option<String> {
-    let below_subject = format!("/subject{}", operation.path).parse::<PointerPattern>().ok()?;
+fn reaches(pattern: &PointerPattern, sensitive: &[PointerPattern]) -> Option<String> {
+    let below_subject = pattern.inside("subject");
     // A new element at the end takes nothing away.
     let adds_at_the_end = matches!(pattern.names().last(), Some(PatternName::Is(name)) if name == "-");
     let reached = sensitive.iter().find(|sensitive| {
@@ -228,7 +232,7 @@ fn is_decision(name: &str) -> bool {
         && name.bytes().all(letters)
 }
 
-fn check_samples(samples: &[Value], schemas: [(&str, Option<&jsonschema::Validator>); 2], problems: &mut Problems) {
+fn check_samples(samples: &[Value], schemas: [(&str, Option<&Schema>); 2], problems: &mut Problems) {
     if samples.len() > POINT_SAMPLES_MAX {
         problems.add("/samples", format!("At most {POINT_SAMPLES_MAX} samples"));
         return;
@@ -259,7 +263,7 @@ fn check_samples(samples: &[Value], schemas: [(&str, Option<&jsonschema::Validat
                 problems.add(pointer, format!("At most {VALUE_DEPTH_MAX} arrays and objects can be inside each other"));
                 continue;
             }
-            for violation in schema.map(|schema| violations(schema, value)).unwrap_or_default() {
+            for violation in schema.into_iter().flat_map(|schema| schema.violations(value).take(PROBLEMS_SHOWN_MAX)) {
                 problems.add(format!("{pointer}{}", violation.pointer), violation.message);
             }
         }

@@ -28,7 +28,7 @@ pub struct Declaration {
     /// The decisions that a service may make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decisions: Option<Decisions>,
-    /// Members that never leave the host: patterns of pointers below `/context` and `/subject`.
+    /// Members that no service gets and no log has; conditions can use them: patterns of pointers below `/context` and `/subject`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sensitive: Vec<String>,
     /// Members that the service gets, and that are never logged or shown: patterns like those of `sensitive`.

@@ -4,10 +4,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 use serde_json::Value;
 
-use super::{
-    AllowedOperation, DeclaredPoint, DeclaredSubject, OperationKind, SchemaViolation,
-    point::{all_violations, alternatives},
-};
+use super::{AllowedOperation, DeclaredPoint, DeclaredSubject, OperationKind, SchemaViolation, point::alternatives};
 use crate::{
     HookKind,
     answer::{Answer, Command, Operand, unknown_command},
@@ -164,15 +161,16 @@ fn not_allowed(point: &DeclaredPoint, location: Location<'_>) -> Refused {
     location.refused(ProblemCode::OperationNotAllowed, "Operation not allowed").hint(hint)
 }
 
-/// The violations of the subject's schema that the operations caused. One that was there before is none of them: the subject
-/// that a document shows lacks its sensitive members.
+/// The violations of the subject's schema that were not there before the operations. In a rehearsal the subject lacks its
+/// sensitive members, so some are there before.
 fn violated(point: &DeclaredPoint, before: &Value, after: &Value, touches: &[Touch]) -> Vec<Problem> {
     let schema = point.subject_schema();
-    if schema.is_valid(after) {
+    let mut found = schema.violations(after).peekable();
+    if found.peek().is_none() {
         return Vec::new();
     }
-    let known = all_violations(schema, before).collect::<HashSet<_>>();
-    let caused = all_violations(schema, after).filter(|violation| !known.contains(violation));
+    let known = schema.violations(before).collect::<HashSet<_>>();
+    let caused = found.filter(|violation| !known.contains(violation));
     // One more than is shown, so that the rest is counted.
     caused.take(PROBLEMS_SHOWN_MAX + 1).map(|violation| problem_of(&violation, touches)).collect()
 }

@@ -2,12 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 use super::{
     AllowedOperation, Declaration, DeclaredData, OnFailure, OnRefusal, SchemaViolation, check, data::Hidden,
-    interpreter, sample,
+    interpreter, sample, schema::Schema,
 };
 use crate::{
     Description, ErrorDefault, ExtensionPoint, FailureDefault, HookKind,
@@ -92,8 +91,8 @@ pub struct DeclaredPoint {
 
 /// The parts of a declaration that were compiled.
 pub(super) struct Parts {
-    pub(super) context: Validator,
-    pub(super) subject: Validator,
+    pub(super) context: Schema,
+    pub(super) subject: Schema,
     /// In the declared order.
     pub(super) operations: Vec<PointerPattern>,
     pub(super) sensitive: Hidden,
@@ -115,8 +114,7 @@ impl DeclaredPoint {
         let description = describe(&declaration);
         let mut point =
             Self { declaration, description, parts, sample_requests: Vec::new(), sample_answers: Vec::new() };
-        point.sample_requests = sample::requests(&point);
-        point.sample_answers = sample::answers(&point);
+        (point.sample_requests, point.sample_answers) = sample::samples(&point);
         Ok(point)
     }
 
@@ -159,33 +157,20 @@ impl DeclaredPoint {
         [commands.next(), commands.next()]
     }
 
-    pub(super) fn subject_schema(&self) -> &Validator {
+    pub(super) fn subject_schema(&self) -> &Schema {
         &self.parts.subject
     }
 }
 
 /// The places where `value` does not satisfy its schema. Deeper values than a hook may set are refused, so that what is made
 /// from both can be written and read again.
-fn check_value(schema: &Validator, value: &Value) -> Result<(), Vec<SchemaViolation>> {
+fn check_value(schema: &Schema, value: &Value) -> Result<(), Vec<SchemaViolation>> {
     if !plain_json::is_nested_at_most(value, VALUE_DEPTH_MAX) {
         let message = format!("must not have more than {VALUE_DEPTH_MAX} arrays and objects inside each other");
         return Err(vec![SchemaViolation { pointer: String::new(), message }]);
     }
-    let found = violations(schema, value);
+    let found = schema.violations(value).take(PROBLEMS_SHOWN_MAX).collect::<Vec<_>>();
     if found.is_empty() { Ok(()) } else { Err(found) }
-}
-
-/// The places where `value` does not satisfy `schema`, the first [`PROBLEMS_SHOWN_MAX`] of them.
-pub(super) fn violations(schema: &Validator, value: &Value) -> Vec<SchemaViolation> {
-    if schema.is_valid(value) {
-        return Vec::new();
-    }
-    all_violations(schema, value).take(PROBLEMS_SHOWN_MAX).collect()
-}
-
-/// Every place where `value` does not satisfy `schema`.
-pub(super) fn all_violations<'a>(schema: &'a Validator, value: &'a Value) -> impl Iterator<Item = SchemaViolation> {
-    schema.iter_errors(value).flat_map(|error| SchemaViolation::of(&error))
 }
 
 /// The command that decides at a type.
@@ -241,6 +226,13 @@ impl ExtensionPoint for DeclaredPoint {
 
     fn data<'a>(&'a self, context: &'a Value, subject: &'a DeclaredSubject) -> DeclaredData<'a> {
         DeclaredData::new(&self.declaration, &self.parts.sensitive, context, subject)
+    }
+
+    /// With the sensitive members.
+    fn submitted_data(&self, context: &Value, subject: &DeclaredSubject) -> Value {
+        let nothing = Hidden::default();
+        let data = DeclaredData::new(&self.declaration, &nothing, context, subject);
+        serde_json::to_value(data).unwrap_or_default()
     }
 
     fn interpret(&self, subject: &mut DeclaredSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {

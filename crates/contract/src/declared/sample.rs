@@ -1,13 +1,19 @@
 //! Sample documents of a declared extension point: from its declared samples, else made from its schemas.
 
+use std::{cell::Cell, collections::HashSet};
+
 use serde_json::{Map, Number, Value, json};
 
-use super::{AllowedOperation, DeclaredPoint, OperationKind, schema::referred};
+use super::{
+    AllowedOperation, DeclaredPoint, OperationKind,
+    schema::{References, bytes},
+};
 use crate::{
     ExtensionPoint as _, HookKind, Timestamp,
     answer::Answer,
     envelope::Envelope,
     id::EventId,
+    limits::POINT_SAMPLE_BYTES_MAX,
     plain_json,
     pointer::{self, escape},
     pointer_pattern::{PatternName, PointerPattern},
@@ -19,15 +25,19 @@ const DEPTH_MAX: usize = 8;
 const ITEMS_MAX: usize = 16;
 /// Characters of a text that is made.
 const CHARACTERS_MAX: usize = 256;
+/// Bytes that a made value takes of the bound for a sample, at least: this bounds the values that are made.
+const VALUE_BYTES: usize = 16;
 /// Operations in a sample answer.
 const OPERATIONS_SHOWN: usize = 3;
 /// When the samples were sent: it moves with the time of a preview.
 const SENT_MICROS: i64 = 1_770_802_215_000_000;
 
-/// The request documents, at least one.
-pub(super) fn requests(point: &DeclaredPoint) -> Vec<String> {
-    let questions = questions(point).into_iter().enumerate();
-    questions.map(|(number, (context, subject))| document(point, number, &context, subject)).collect()
+/// The request documents and the answers, at least one each.
+pub(super) fn samples(point: &DeclaredPoint) -> (Vec<String>, Vec<String>) {
+    let questions = questions(point);
+    let answers = answers(point, questions.first().map(|(_, subject)| subject.clone()).unwrap_or_default());
+    let questions = questions.into_iter().enumerate();
+    (questions.map(|(number, (context, subject))| document(point, number, &context, subject)).collect(), answers)
 }
 
 fn document(point: &DeclaredPoint, number: usize, context: &Value, subject: Value) -> String {
@@ -44,18 +54,23 @@ fn document(point: &DeclaredPoint, number: usize, context: &Value, subject: Valu
 fn questions(point: &DeclaredPoint) -> Vec<(Value, Value)> {
     let declaration = point.declaration();
     if declaration.samples.is_empty() {
-        let made = |schema: &Value| Maker { root: schema }.make(schema, DEPTH_MAX);
         return vec![(made(&declaration.context_schema), made(&declaration.subject_schema))];
     }
     let member = |sample: &Value, name: &str| sample.get(name).cloned().unwrap_or_default();
     declaration.samples.iter().map(|sample| (member(sample, "context"), member(sample, "subject"))).collect()
 }
 
-/// Sample answers, at least one: a patch with operations that the first sample allows, and a decision.
-pub(super) fn answers(point: &DeclaredPoint) -> Vec<String> {
+/// A value that is made from a schema, within the bounds of a sample.
+fn made(schema: &Value) -> Value {
+    let made = Maker::of(schema).make(schema, DEPTH_MAX);
+    if bytes(&made) > POINT_SAMPLE_BYTES_MAX { json!({}) } else { made }
+}
+
+/// Sample answers, at least one: a patch with operations that the first subject allows, and a decision.
+fn answers(point: &DeclaredPoint, subject: Value) -> Vec<String> {
     let [patch, decide] = point.commands();
     let mut answers = Vec::new();
-    let operations = sample_operations(point);
+    let operations = sample_operations(point, subject);
     if let (Some(rule), false) = (patch, operations.is_empty()) {
         answers.push(json!({ "commands": [{ "type": rule.name, "value": operations }] }).to_string());
     }
@@ -69,9 +84,8 @@ pub(super) fn answers(point: &DeclaredPoint) -> Vec<String> {
     answers
 }
 
-/// Operations that can be done to the first sample, one after the other.
-fn sample_operations(point: &DeclaredPoint) -> Vec<Value> {
-    let Some((_, subject)) = questions(point).into_iter().next() else { return Vec::new() };
+/// Operations that can be done to a subject, one after the other.
+fn sample_operations(point: &DeclaredPoint, subject: Value) -> Vec<Value> {
     let mut subject = point.unchecked_subject(subject);
     let mut done = Vec::new();
     for (operation, pattern) in point.operations() {
@@ -97,7 +111,7 @@ fn write(
     subject: &Value,
 ) -> Option<Value> {
     let root = &point.declaration().subject_schema;
-    let maker = Maker { root };
+    let maker = Maker::of(root);
     let (mut path, mut value, mut schema) = (String::new(), Some(subject), Some(root));
     for name in pattern.names() {
         let name = match (name, value) {
@@ -123,28 +137,51 @@ fn write(
 }
 
 /// Makes values from a schema: constants, defaults, examples and listed values where it has them, else the least that its type
-/// and its bounds ask for.
+/// and its bounds ask for. What does not fit the bounds of a sample is left out.
 struct Maker<'a> {
-    root: &'a Value,
+    references: References<'a>,
+    /// Bytes that are left for what is made.
+    left: Cell<usize>,
 }
 
 impl<'a> Maker<'a> {
+    fn of(root: &'a Value) -> Self {
+        Self { references: References::of(root), left: Cell::new(POINT_SAMPLE_BYTES_MAX) }
+    }
+
+    /// Takes bytes of those that are left; `false` when there are not so many, and then nothing is left.
+    fn takes(&self, bytes: usize) -> bool {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    fn is_full(&self) -> bool {
+        self.left.get() == 0
+    }
+
     fn make(&self, schema: &'a Value, depth: usize) -> Value {
+        if !self.takes(VALUE_BYTES) {
+            return Value::Null;
+        }
         let fixed = ["const", "default"].into_iter().find_map(|keyword| schema.get(keyword));
         let listed = ["examples", "enum"].into_iter().find_map(|keyword| schema.get(keyword)?.as_array()?.first());
         if let Some(value) = fixed.or(listed) {
-            return value.clone();
+            return if self.takes(bytes(value)) { value.clone() } else { Value::Null };
         }
         if depth == 0 {
             return Value::Null;
         }
         let mut made = self.of_type(schema, depth);
+        if made.as_ref().and_then(Value::as_str).is_some_and(|text| !self.takes(text.len())) {
+            return Value::Null;
+        }
         // What other schemas for the same value ask for: the first of alternatives, and all of `allOf`.
-        let referred = schema.get("$ref").and_then(Value::as_str).and_then(|reference| referred(self.root, reference));
+        let referred = schema.get("$ref").and_then(Value::as_str).and_then(|name| self.references.find(name));
         let alternative = |keyword: &str| schema.get(keyword)?.as_array()?.first();
         let all = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
         let others = referred.into_iter().chain(all).chain(alternative("anyOf")).chain(alternative("oneOf"));
-        for other in others {
+        for other in others.take_while(|_| !self.is_full()) {
             made = Some(merged(made, self.make(other, depth - 1)));
         }
         made.unwrap_or_else(|| json!({}))
@@ -179,19 +216,28 @@ impl<'a> Maker<'a> {
         let mut members = Map::new();
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let required = required.collect::<Vec<_>>();
+        let is_listed = required.iter().copied().collect::<HashSet<_>>();
         let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
         for (name, below) in properties {
-            let is_required = required.contains(&name.as_str());
+            let is_required = is_listed.contains(name.as_str());
             if (is_required || members.len() < ITEMS_MAX) && *below != Value::Bool(false) && (is_required || depth > 1)
             {
+                if !self.takes(name.len()) {
+                    break;
+                }
                 members.insert(name.clone(), self.make(below, depth - 1));
             }
         }
         for name in required.into_iter().take(10 * ITEMS_MAX) {
+            if members.contains_key(name) {
+                continue;
+            }
+            if !self.takes(name.len() + VALUE_BYTES) {
+                break;
+            }
             let below = self.below(schema, name, false);
-            members
-                .entry(name)
-                .or_insert_with(|| below.map_or_else(|| json!("text"), |below| self.make(below, depth - 1)));
+            let made = below.map_or_else(|| json!("text"), |below| self.make(below, depth - 1));
+            members.insert(name.to_owned(), made);
         }
         Value::Object(members)
     }
@@ -203,7 +249,7 @@ impl<'a> Maker<'a> {
         let first = schema.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);
         let wanted = count("minItems").unwrap_or(0).max(1).max(first).min(count("maxItems").unwrap_or(usize::MAX));
         let items = (0..wanted.min(ITEMS_MAX)).map_while(|index| self.below(schema, &index.to_string(), true));
-        items.map(|below| self.make(below, depth - 1)).collect()
+        items.take_while(|_| !self.is_full()).map(|below| self.make(below, depth - 1)).collect()
     }
 
     /// The schema of a member or an element.
@@ -220,7 +266,7 @@ impl<'a> Maker<'a> {
         };
         own.or_else(|| {
             let reference = schema.get("$ref").and_then(Value::as_str)?;
-            self.below(referred(self.root, reference)?, name, is_in_an_array)
+            self.below(self.references.find(reference)?, name, is_in_an_array)
         })
     }
 }

@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use jsonschema::{PatternOptions, Validator, draft202012};
 use serde_json::{Value, json};
 
-use super::{check::Problems, violation};
+use super::{SchemaViolation, check::Problems, violation};
 use crate::{
     limits::{
-        PROBLEMS_SHOWN_MAX, SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_PATTERN_BYTES_MAX,
-        SCHEMA_PATTERNS_MAX,
+        PROBLEMS_SHOWN_MAX, SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NESTING_MAX,
+        SCHEMA_PATTERN_BYTES_MAX, SCHEMA_PATTERNS_MAX, SCHEMA_WORK_MAX,
     },
     plain_json, pointer,
     problem::shown,
@@ -44,8 +44,34 @@ const NAMED_SCHEMAS: &[&str] = &["dependentSchemas", "patternProperties", "prope
 /// Keywords whose value is an object of schemas that are used by reference only.
 const DEFINITIONS: &[&str] = &["$defs", "definitions"];
 
+/// A schema that is ready to check values.
+pub(super) struct Schema {
+    validator: Validator,
+    /// Subschemas that are looked at to check one value.
+    checks: usize,
+}
+
+impl Schema {
+    /// The places where `value` does not satisfy the schema. A value that would be too much work to check is not checked, and
+    /// that is its one violation.
+    pub(super) fn violations<'a>(&'a self, value: &'a Value) -> impl Iterator<Item = SchemaViolation> {
+        let too_much = self.too_much(value);
+        let is_checked = too_much.is_none() && !self.validator.is_valid(value);
+        let found = is_checked.then(|| self.validator.iter_errors(value)).into_iter().flatten();
+        too_much.into_iter().chain(found.flat_map(|error| SchemaViolation::of(&error)))
+    }
+
+    fn too_much(&self, value: &Value) -> Option<SchemaViolation> {
+        let most = SCHEMA_WORK_MAX / self.checks.max(1);
+        (plain_json::values(value) > most).then(|| SchemaViolation {
+            pointer: String::new(),
+            message: format!("must not have more than {most} members and elements, because its schema is long"),
+        })
+    }
+}
+
 /// The schema, ready to check values; `None` when it has problems, which were added.
-pub(super) fn compile(schema: &Value, member: &str, problems: &mut Problems) -> Option<Validator> {
+pub(super) fn compile(schema: &Value, member: &str, problems: &mut Problems) -> Option<Schema> {
     if !matches!(schema, Value::Bool(_) | Value::Object(_)) {
         problems.add(member, "Write a JSON Schema: an object or a boolean");
         return None;
@@ -54,9 +80,8 @@ pub(super) fn compile(schema: &Value, member: &str, problems: &mut Problems) -> 
         problems.add(member, format!("A schema has {SCHEMA_BYTES_MAX} bytes at most"));
         return None;
     }
-    // Two levels for each subschema: a keyword and a name.
-    if !plain_json::is_nested_at_most(schema, 2 * SCHEMA_DEPTH_MAX) {
-        problems.add(member, too_deep());
+    if !plain_json::is_nested_at_most(schema, SCHEMA_NESTING_MAX) {
+        problems.add(member, format!("At most {SCHEMA_NESTING_MAX} arrays and objects can be inside each other"));
         return None;
     }
     let mut found = Vec::new();
@@ -68,12 +93,16 @@ pub(super) fn compile(schema: &Value, member: &str, problems: &mut Problems) -> 
             found.push(problem);
         }
     }
+    let mut checks = 0;
     if found.is_empty() {
-        found = Outline::of(schema).problems(schema);
+        match Outline::of(schema).checks(schema) {
+            Ok(counted) => checks = counted,
+            Err(problems) => found = problems,
+        }
     }
     if found.is_empty() {
         match options().build(schema) {
-            Ok(validator) => return Some(validator),
+            Ok(validator) => return Some(Schema { validator, checks }),
             Err(error) => {
                 let message = format!(
                     "The schema cannot be used: `{}` is not supported as it is written",
@@ -100,17 +129,26 @@ pub(super) fn bytes(value: &Value) -> usize {
     serde_json::to_vec(value).map_or(usize::MAX, |text| text.len())
 }
 
-fn too_deep() -> String {
-    format!("At most {SCHEMA_DEPTH_MAX} schemas can be inside each other, references followed")
+/// What references within a schema lead to.
+pub(super) struct References<'a> {
+    root: &'a Value,
+    anchors: HashMap<&'a str, Vec<&'a Value>>,
 }
 
-/// The schema that a `$ref` within `root` leads to: `#`, a JSON Pointer in a fragment, or an anchor.
-pub(super) fn referred<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
-    let fragment = reference.strip_prefix('#')?;
-    if fragment.is_empty() || fragment.starts_with('/') {
-        return root.pointer(&decoded(fragment)?);
+impl<'a> References<'a> {
+    /// Those of a schema that was checked.
+    pub(super) fn of(root: &'a Value) -> Self {
+        Self { root, anchors: Outline::of(root).anchors }
     }
-    Outline::of(root).anchors.get(fragment).and_then(|found| found.first().copied())
+
+    /// The schema that a `$ref` leads to: `#`, a JSON Pointer in a fragment, or an anchor.
+    pub(super) fn find(&self, reference: &str) -> Option<&'a Value> {
+        let fragment = reference.strip_prefix('#')?;
+        if fragment.is_empty() || fragment.starts_with('/') {
+            return self.root.pointer(&decoded(fragment)?);
+        }
+        self.anchors.get(fragment).and_then(|found| found.first().copied())
+    }
 }
 
 /// The text of a URI's fragment, percent-decoded.
@@ -147,8 +185,9 @@ impl<'a> Outline<'a> {
         outline
     }
 
-    /// Everything in which the schema is more than a validator should get.
-    fn problems(&self, root: &'a Value) -> Vec<(String, String)> {
+    /// How many subschemas are looked at to check one value, or everything in which the schema is more than a validator should
+    /// get.
+    fn checks(&self, root: &'a Value) -> Result<usize, Vec<(String, String)>> {
         let mut found = Vec::new();
         let mut patterns = 0;
         for (place, schema) in &self.subschemas {
@@ -183,12 +222,10 @@ impl<'a> Outline<'a> {
         if patterns > SCHEMA_PATTERNS_MAX {
             found.push((String::new(), format!("A schema has {SCHEMA_PATTERNS_MAX} regular expressions at most")));
         }
-        if found.is_empty()
-            && let Err((place, message)) = self.cost(root)
-        {
-            found.push((place, message));
+        if !found.is_empty() {
+            return Err(found);
         }
-        found
+        self.cost(root).map_err(|message| vec![(String::new(), message)])
     }
 
     fn targets(&self, root: &'a Value, reference: &str) -> Vec<&'a Value> {
@@ -197,23 +234,20 @@ impl<'a> Outline<'a> {
             return self.anchors.get(fragment).cloned().unwrap_or_default();
         }
         let target = decoded(fragment).and_then(|pointer| root.pointer(&pointer));
-        // A reference into something else than a schema, such as a list of examples, would be no schema that was checked.
+        // A reference must lead to a schema: a list of examples, for instance, was not checked as one.
         target.filter(|target| self.subschemas.iter().any(|(_, own)| std::ptr::eq(*own, *target))).into_iter().collect()
     }
 
-    /// How many subschemas are looked at to check one value, and how many of them are inside each other.
-    fn cost(&self, root: &'a Value) -> Result<(), (String, String)> {
+    /// How many subschemas are looked at to check one value; an error when they are too many, or too deep inside each other.
+    fn cost(&self, root: &'a Value) -> Result<usize, String> {
         let mut costs = Costs { outline: self, root, known: HashMap::new() };
-        let (checks, _) = costs.of(root, SCHEMA_DEPTH_MAX).map_err(|problem| (String::new(), problem.to_owned()))?;
+        let (checks, _) = costs.of(root, SCHEMA_DEPTH_MAX)?;
         if checks > SCHEMA_CHECKS_MAX {
-            return Err((
-                String::new(),
-                format!(
-                    "More than {SCHEMA_CHECKS_MAX} subschemas are looked at to check one value, references followed"
-                ),
+            return Err(format!(
+                "More than {SCHEMA_CHECKS_MAX} subschemas are looked at to check one value, references followed"
             ));
         }
-        Ok(())
+        Ok(checks)
     }
 }
 

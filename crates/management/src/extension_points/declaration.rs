@@ -34,7 +34,7 @@ pub struct ExtensionPointRequest {
     pub operations: Given<Vec<OperationRequest>>,
     /// The decisions that a service may make.
     pub decisions: DecisionsRequest,
-    /// Members that never leave the host.
+    /// Members that no service gets and no log has; conditions can use them.
     pub sensitive: Given<Vec<String>>,
     /// Members that are never logged or shown.
     pub masked: Given<Vec<String>>,

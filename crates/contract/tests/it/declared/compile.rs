@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     declared::DeclaredPoint,
     limits::{
-        DECISION_CHARACTERS_MAX, POINT_DECISIONS_MAX, POINT_DESCRIPTION_CHARACTERS_MAX, POINT_HIDDEN_MAX,
-        POINT_OPERATIONS_MAX, POINT_SAMPLE_BYTES_MAX, POINT_SAMPLES_MAX, POINT_TITLE_CHARACTERS_MAX,
+        DECISION_CHARACTERS_MAX, PATH_BYTES_MAX, POINT_DECISIONS_MAX, POINT_DESCRIPTION_CHARACTERS_MAX,
+        POINT_HIDDEN_MAX, POINT_OPERATIONS_MAX, POINT_SAMPLE_BYTES_MAX, POINT_SAMPLES_MAX, POINT_TITLE_CHARACTERS_MAX,
         POINT_VERSION_CHARACTERS_MAX, VALUE_DEPTH_MAX,
     },
 };
@@ -123,8 +123,10 @@ fn no_operation_reaches_a_sensitive_member() {
         ("add", "/*/number", "/subject/card/number"),
         ("add", "/tags/-", "/subject/tags/*"),
     ] {
-        check_problem(&declared(op, path, sensitive), "/operations/0/path", "reaches the sensitive member");
+        check_problem(&declared(op, path, sensitive), "/operations/0/path", "the sensitive member");
     }
+    let longest = format!("/card/number/{}", "x".repeat(PATH_BYTES_MAX - "/card/number/".len()));
+    check_problem(&declared("add", &longest, "/subject/card/number"), "/operations/0/path", "the sensitive member");
     for (op, path, sensitive) in [
         ("replace", "/card/name", "/subject/card/number"),
         ("add", "/lines/-", "/subject/lines/*/cost"),

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     EmptyAnswer, ErrorDefault, ExtensionPoint as _, FailureDefault, HookKind, PerOrg, Retry,
     answer::Answer,
+    condition::Condition,
     declared::DeclaredPoint,
+    limits::POINT_SAMPLE_BYTES_MAX,
     preview::{Document, Inputs},
     profile::ProfileSchema,
 };
@@ -178,4 +180,48 @@ fn a_preview_reads_the_subject_and_the_decision_of_a_document() {
     let body = json!({ "user": "ada" });
     let error = Inputs::read(body.as_object().unwrap(), HookKind::description(&point)).unwrap_err();
     assert!(error.message.contains("Give a `document`"), "{error}");
+}
+
+/// Arrays in arrays and required members in required members would be as many values as no memory holds.
+#[test]
+fn what_is_made_from_a_schema_fits_the_bounds_of_a_sample() {
+    let arrays = (0..8).fold(json!({ "const": 1 }), |schema, _| json!({ "minItems": 16, "items": schema }));
+    let names = (0..160).map(|number| format!("member{number}")).collect::<Vec<_>>();
+    let members =
+        (0..8).fold(json!({ "const": 1 }), |schema, _| json!({ "required": names, "additionalProperties": schema }));
+    let long = json!({ "minItems": 16, "items": { "default": "x".repeat(60_000) } });
+    let text = json!({ "minItems": 16, "items": { "minItems": 16, "items": { "minItems": 16, "items": { "minItems": 16, "items": { "minLength": 256 } } } } });
+    for schema in [arrays, members, long, text] {
+        let point = point(&[("contextSchema", schema.clone()), ("subjectSchema", schema), ("operations", json!([]))]);
+        let sample = samples(&point).remove(0);
+        for member in ["context", "subject"] {
+            let made = &sample["data"][member];
+            let bytes = made.to_string().len();
+            assert!(bytes <= POINT_SAMPLE_BYTES_MAX && (made.is_array() || made["member0"].is_object()), "{bytes}");
+        }
+    }
+}
+
+#[test]
+fn conditions_see_what_services_do_not() {
+    let point = point(&[]);
+    let context = json!({ "card": { "number": "4000" } });
+    let mut subject = point.subject(cart()).unwrap();
+    subject.decision = Some("DENY".to_owned());
+    let submitted = point.submitted_data(&context, &subject);
+    assert_eq!((&submitted["context"], &submitted["subject"]), (&context, &cart()));
+    let mut sent = serde_json::to_value(point.data(&context, &subject)).unwrap();
+    let others =
+        |data: &mut Value| ["context", "subject"].map(|name| data.as_object_mut().unwrap().remove(name).unwrap());
+    let hidden = others(&mut sent);
+    assert_ne!(hidden, others(&mut submitted.clone()));
+    for (pointer, is, value) in [
+        ("/context/card/number", "prefix", json!("40")),
+        ("/subject/lines/1/cost", "equal", json!(9)),
+        ("/decision", "equal", json!("DENY")),
+    ] {
+        let condition = Condition::parse(&json!({ "pointer": pointer, "is": is, "value": value })).unwrap();
+        assert_eq!(condition.why_not(&submitted), None, "{pointer}");
+    }
+    assert_eq!(submitted["allowed"], sent["allowed"]);
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     declared::DeclaredPoint,
     limits::{
-        PROBLEMS_SHOWN_MAX, SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_PATTERNS_MAX, VALUE_DEPTH_MAX,
+        PROBLEMS_SHOWN_MAX, SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NESTING_MAX,
+        SCHEMA_PATTERNS_MAX, SCHEMA_WORK_MAX, VALUE_DEPTH_MAX,
     },
 };
 
@@ -93,6 +94,10 @@ fn a_schema_has_a_depth_references_followed() {
     point(&of(nested(SCHEMA_DEPTH_MAX)));
     check_schema(nested(SCHEMA_DEPTH_MAX + 1), "", "too deep");
     check_schema(nested(4 * SCHEMA_DEPTH_MAX), "", "inside each other");
+    // Whatever it holds, it can be written and read again.
+    let example = |depth: usize| (1..depth).fold(json!([]), |value, _| json!([value]));
+    point(&of(json!({ "examples": example(SCHEMA_NESTING_MAX - 1) })));
+    check_schema(json!({ "examples": example(SCHEMA_NESTING_MAX) }), "", "At most 100 arrays and objects");
     // Each link is a schema and the one with the reference in it.
     point(&of(chain(SCHEMA_DEPTH_MAX / 2, 1)));
     check_schema(chain(SCHEMA_DEPTH_MAX / 2 + 1, 1), "", "too deep");
@@ -112,6 +117,34 @@ fn references_cannot_multiply_the_cost_of_a_check() {
     ] {
         check_schema(schema, "", "cannot refer to itself");
     }
+}
+
+/// A long schema and a long value are each allowed, and not both: the work is the one times the other.
+#[test]
+fn the_work_of_checking_a_value_is_bounded() {
+    // Itself, the one of the elements and 998 alternatives, none of which is there.
+    let alternatives = (0..998).map(|number| json!({ "const": number })).collect::<Vec<_>>();
+    let long = json!({ "items": { "anyOf": alternatives } });
+    let most = SCHEMA_WORK_MAX / 1_000 - 1;
+    let long = DeclaredPoint::compile(super::with(&[
+        ("subjectSchema", long),
+        ("contextSchema", json!({ "items": {} })),
+        ("operations", json!([{ "op": "add", "path": "/-" }])),
+    ]))
+    .unwrap();
+    let last = json!(vec![997; most]);
+    assert!(long.subject(last.clone()).is_ok());
+    let found = long.subject(json!(vec![997; most + 1])).unwrap_err();
+    let [found] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(
+        found.to_string(),
+        "the value itself: must not have more than 5000 members and elements, because its schema is long"
+    );
+    assert!(long.check_context(&json!(vec![997; most + 1])).is_ok(), "its schema is short");
+    // Nor can a command add what is too much.
+    let added = super::patch(&json!([{ "op": "add", "path": "/-", "value": 7 }]));
+    let problems = super::applied(&long, &last, &[added]).unwrap_err();
+    assert!(problems[0].message.contains("more than 5000 members"), "{problems:?}");
 }
 
 /// What is unevaluated is found by looking at the schemas inside once more, at each level.
