@@ -1,6 +1,6 @@
 //! What a host asks when it pauses its process at an extension point: the body of its call, and of a batch of calls.
 //!
-//! Reading fails only on a body that is not JSON. Whatever else is wrong is in [`Question::problems`], all of it, so that a host
+//! Reading fails only on a body that is not JSON. Whatever else is wrong is in the question's problems, all of it, so that a host
 //! gets every cause at once. Whether context and subject fit an extension point is not decided here.
 
 use std::{fmt, marker::PhantomData};

@@ -1,6 +1,6 @@
 //! Key pairs that sign: the tokens of authorization servers and the client assertions of channels.
 //!
-//! A [`KeyPair`] is parsed once and kept. The JWT library parses an RSA key again for every signature, which costs more
+//! A key pair is parsed once and kept. The JWT library parses an RSA key again for every signature, which costs more
 //! than the signature itself. So this crate uses the library to read the PEM and to write the header, and signs with
 //! the parsed pair. The library verifies. Start reading at [`TokenSigner`].
 
