@@ -81,6 +81,8 @@ pub const SCHEMA_DEPTH_MAX: usize = 64;
 pub const SCHEMA_CHECKS_MAX: usize = 10_000;
 /// What checking one value may cost: the subschemas that are looked at, times the values in it.
 pub const SCHEMA_WORK_MAX: usize = 5_000_000;
+/// Members and elements of a value of which every violation of its schema is told; of a larger one the first.
+pub const VIOLATED_VALUES_MAX: usize = 2_000;
 /// Regular expressions in a JSON Schema.
 pub const SCHEMA_PATTERNS_MAX: usize = 50;
 /// Bytes of a compiled regular expression of a JSON Schema, and of the cache that it fills while it matches.

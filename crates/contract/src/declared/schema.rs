@@ -14,7 +14,7 @@ use super::{SchemaViolation, check::Problems, violation};
 use crate::{
     limits::{
         PROBLEMS_SHOWN_MAX, SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NESTING_MAX,
-        SCHEMA_PATTERN_BYTES_MAX, SCHEMA_PATTERNS_MAX, SCHEMA_WORK_MAX,
+        SCHEMA_PATTERN_BYTES_MAX, SCHEMA_PATTERNS_MAX, SCHEMA_WORK_MAX, VIOLATED_VALUES_MAX,
     },
     plain_json, pointer,
     problem::shown,
@@ -53,17 +53,21 @@ pub(super) struct Schema {
 
 impl Schema {
     /// The places where `value` does not satisfy the schema. A value that would be too much work to check is not checked, and
-    /// that is its one violation.
+    /// that is its one violation. Of a value with more than [`VIOLATED_VALUES_MAX`] members and elements only the first
+    /// violation is told: the validator collects all of them before it tells one, and each element could have several.
     pub(super) fn violations<'a>(&'a self, value: &'a Value) -> impl Iterator<Item = SchemaViolation> {
-        let too_much = self.too_much(value);
+        let values = plain_json::values(value);
+        let too_much = self.too_much(values);
         let is_checked = too_much.is_none() && !self.validator.is_valid(value);
-        let found = is_checked.then(|| self.validator.iter_errors(value)).into_iter().flatten();
-        too_much.into_iter().chain(found.flat_map(|error| SchemaViolation::of(&error)))
+        let tells_all = is_checked && values <= VIOLATED_VALUES_MAX;
+        let all = tells_all.then(|| self.validator.iter_errors(value)).into_iter().flatten();
+        let first = (is_checked && !tells_all).then(|| self.validator.validate(value).err()).flatten();
+        too_much.into_iter().chain(first.into_iter().chain(all).flat_map(|error| SchemaViolation::of(&error)))
     }
 
-    fn too_much(&self, value: &Value) -> Option<SchemaViolation> {
+    fn too_much(&self, values: usize) -> Option<SchemaViolation> {
         let most = SCHEMA_WORK_MAX / self.checks.max(1);
-        (plain_json::values(value) > most).then(|| SchemaViolation {
+        (values > most).then(|| SchemaViolation {
             pointer: String::new(),
             message: format!("must not have more than {most} members and elements, because its schema is long"),
         })

@@ -5,7 +5,7 @@ use tenterhook_contract::{
     declared::DeclaredPoint,
     limits::{
         PROBLEMS_SHOWN_MAX, SCHEMA_BYTES_MAX, SCHEMA_CHECKS_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NESTING_MAX,
-        SCHEMA_PATTERNS_MAX, SCHEMA_WORK_MAX, VALUE_DEPTH_MAX,
+        SCHEMA_PATTERNS_MAX, SCHEMA_WORK_MAX, VALUE_DEPTH_MAX, VIOLATED_VALUES_MAX,
     },
 };
 
@@ -145,6 +145,21 @@ fn the_work_of_checking_a_value_is_bounded() {
     let added = super::patch(&json!([{ "op": "add", "path": "/-", "value": 7 }]));
     let problems = super::applied(&long, &last, &[added]).unwrap_err();
     assert!(problems[0].message.contains("more than 5000 members"), "{problems:?}");
+}
+
+/// Every violation takes memory before the first one is told.
+#[test]
+fn of_a_large_value_the_first_violation_is_told() {
+    let point = point(&of(json!({ "items": { "type": "string" } })));
+    let mut value = vec![json!("text"); VIOLATED_VALUES_MAX - 2];
+    value.extend([json!(1), json!(2)]);
+    let pointers = |value: &[Value]| {
+        let found = point.subject(json!(value)).unwrap_err();
+        found.into_iter().map(|violation| violation.pointer).collect::<Vec<_>>()
+    };
+    // The array itself counts too.
+    assert_eq!(pointers(&value[1..]), ["/1997", "/1998"]);
+    assert_eq!(pointers(&value), ["/1998"]);
 }
 
 /// What is unevaluated is found by looking at the schemas inside once more, at each level.
