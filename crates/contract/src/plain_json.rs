@@ -80,6 +80,7 @@ pub(crate) fn is_nested_at_most(value: &Value, depth: usize) -> bool {
 }
 
 /// How many values are in `value`, itself included. The nesting of `value` is that of a document that was parsed.
+#[cfg(feature = "declared")]
 pub(crate) fn values(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(values).sum(),

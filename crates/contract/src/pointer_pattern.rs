@@ -133,6 +133,39 @@ impl PointerPattern {
         }
         found
     }
+
+    /// Puts `new` at every place below `value` that it stands for and that has a value.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::pointer_pattern::PointerPattern;
+    /// let mut order = json!({ "lines": [{ "price": 5 }, { "price": null }, {}] });
+    /// "/lines/*/price".parse::<PointerPattern>().unwrap().replace(&mut order, &json!("x"));
+    /// assert_eq!(order, json!({ "lines": [{ "price": "x" }, { "price": "x" }, {}] }));
+    /// ```
+    pub fn replace(&self, value: &mut Value, new: &Value) {
+        replace(&self.0, value, new);
+    }
+}
+
+/// Recursion is bounded by the nesting of `value`, which is that of a document that was parsed.
+fn replace(names: &[PatternName], value: &mut Value, new: &Value) {
+    let Some((name, names)) = names.split_first() else {
+        value.clone_from(new);
+        return;
+    };
+    match (value, name) {
+        (Value::Object(members), PatternName::Any) => members.values_mut().for_each(|child| replace(names, child, new)),
+        (Value::Array(items), PatternName::Any) => items.iter_mut().for_each(|child| replace(names, child, new)),
+        (Value::Object(members), PatternName::Is(name)) => {
+            members.get_mut(name).into_iter().for_each(|child| replace(names, child, new));
+        }
+        (Value::Array(items), PatternName::Is(name)) => {
+            let child = pointer::index(name).and_then(|index| items.get_mut(index));
+            child.into_iter().for_each(|child| replace(names, child, new));
+        }
+        _ => {}
+    }
 }
 
 fn children<'a>(parent: &'a Value, name: &PatternName) -> Vec<&'a Value> {

@@ -3,7 +3,7 @@
 //! Reading fails only on a body that is not JSON. Whatever else is wrong is in the question's problems, all of it, so that a host
 //! gets every cause at once. Whether context and subject fit an extension point is not decided here.
 
-use std::{fmt, marker::PhantomData};
+use std::{cell::OnceCell, collections::HashSet, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::{
     TraceParent,
+    answer::integers::{suspects, unfit_integers},
     id::{HookId, RequestId},
     limits::{
         HOST_BATCH_MAX, HOST_DEADLINE_MS_MAX, HOST_SOURCE_CHARACTERS_MAX, HOST_TEXT_CHARACTERS_MAX, PROBLEMS_SHOWN_MAX,
@@ -161,17 +162,23 @@ impl Question {
     /// ```
     pub fn read(body: &[u8]) -> Result<Self, serde_json::Error> {
         let mut question: Self = serde_json::from_slice(body)?;
-        if has_nul_escape(body) {
-            question.refuse_nul();
-        }
+        question.refuse_values(&Written::of(body));
         Ok(question)
     }
 
-    /// No database stores the character U+0000, and a text that a service returns may reach one.
-    fn refuse_nul(&mut self) {
+    /// Refuses values that would not be what the host wrote. No database stores the character U+0000, and a text that a service
+    /// returns may reach one; a longer integer would be rounded.
+    fn refuse_values(&mut self, written: &Written<'_>) {
         for (pointer, value) in [("/subject", &self.subject), ("/context", &self.context), ("/data", &self.data)] {
-            if let Some(place) = value.as_ref().and_then(place_of_nul) {
+            let Some(value) = value else { continue };
+            if let Some(place) = written.place_of_nul(value) {
                 self.problems.add(format!("{pointer}{place}"), "must not contain the character U+0000");
+            }
+            if let Some(place) = written.place_of_rounded(value) {
+                self.problems.add(
+                    format!("{pointer}{place}"),
+                    "does not fit 64 bits: write it as a string, or with an exponent if a rounded number will do",
+                );
             }
         }
     }
@@ -194,27 +201,56 @@ impl QuestionBatch {
         if batch.questions.is_empty() && batch.problems.is_empty() {
             batch.problems.add("/invocations", "is missing");
         }
-        if has_nul_escape(body) {
-            batch.questions.iter_mut().for_each(Question::refuse_nul);
-        }
+        let written = Written::of(body);
+        batch.questions.iter_mut().for_each(|question| question.refuse_values(&written));
         Ok(batch)
     }
 }
 
-/// Whether the bytes of a JSON text may hold the character U+0000: JSON has no other way to write it.
-fn has_nul_escape(body: &[u8]) -> bool {
-    body.windows(NUL_ESCAPE.len()).any(|window| window == NUL_ESCAPE)
+/// A body as the host wrote it.
+struct Written<'a> {
+    body: &'a [u8],
+    /// It may hold the character U+0000: JSON has no other way to write it.
+    has_nul_escape: bool,
+    /// Its integers that do not fit 64 bits, once something may be one of them.
+    unfit: OnceCell<HashSet<u64>>,
 }
 
-/// The pointer to the first text or name with the character U+0000.
-fn place_of_nul(value: &Value) -> Option<String> {
+impl<'a> Written<'a> {
+    fn of(body: &'a [u8]) -> Self {
+        let has_nul_escape = body.windows(NUL_ESCAPE.len()).any(|window| window == NUL_ESCAPE);
+        Self { body, has_nul_escape, unfit: OnceCell::new() }
+    }
+
+    /// The pointer to the first text or name with the character U+0000.
+    fn place_of_nul(&self, value: &Value) -> Option<String> {
+        let has_nul = |text: &str| text.contains('\0');
+        self.has_nul_escape.then(|| place_of(value, &|value| value.as_str().is_some_and(has_nul), &has_nul))?
+    }
+
+    /// The pointer to the first number that was written as an integer and is rounded.
+    fn place_of_rounded(&self, value: &Value) -> Option<String> {
+        let mut doubles = Vec::new();
+        suspects(value, &mut doubles);
+        if doubles.is_empty() {
+            return None;
+        }
+        let unfit = self.unfit.get_or_init(|| unfit_integers(&String::from_utf8_lossy(self.body)));
+        let is_rounded =
+            |value: &Value| value.is_f64() && value.as_f64().is_some_and(|number| unfit.contains(&number.to_bits()));
+        place_of(value, &is_rounded, &|_| false)
+    }
+}
+
+/// The pointer to the first value or name of this kind.
+fn place_of(value: &Value, is_value: &dyn Fn(&Value) -> bool, is_name: &dyn Fn(&str) -> bool) -> Option<String> {
     let below = |name: &str, value: &Value| {
         let clean = name.replace('\0', "\u{fffd}");
-        let rest = if name.contains('\0') { String::new() } else { place_of_nul(value)? };
+        let rest = if is_name(name) { String::new() } else { place_of(value, is_value, is_name)? };
         Some(format!("/{}{rest}", escape(&clean)))
     };
     match value {
-        Value::String(text) => text.contains('\0').then(String::new),
+        value if is_value(value) => Some(String::new()),
         Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| below(&index.to_string(), item)),
         Value::Object(members) => members.iter().find_map(|(name, value)| below(name, value)),
         _ => None,
@@ -255,7 +291,7 @@ impl Members for Question {
         match name {
             "subject" => self.subject = Some(map.next_value::<PlainJson>()?.0),
             "context" => self.context = Some(map.next_value::<PlainJson>()?.0),
-            "data" => self.data = Some(map.next_value::<PlainJson>()?.0),
+            "data" => self.data = Some(map.next_value::<PlainJson>()?.0).filter(|data| !data.is_null()),
             "deadlineMs" => self.deadline_ms = deadline(&mut self.problems, &map.next_value()?),
             "actor" => {
                 let Some(ActorMembers { actor, problems }) = map.next_value()? else { return Ok(()) };

@@ -400,7 +400,7 @@ impl Engine {
             if let Some(secrets) = secrets {
                 secrets.mask_sent(&mut sent);
                 secrets.mask_document(&mut body);
-                secrets.mask_json(&mut data_after);
+                secrets.mask_data(&mut data_after);
             }
             witness.witness(Witnessed {
                 event_id: resumption.event_id.clone(),

@@ -13,9 +13,10 @@ use base64::{
 use bytes::Bytes;
 use serde_json::Value;
 use tenterhook_contract::{
-    Description, Secret,
+    Description, MASK, Secret,
     answer::{Answer, rewrite_json},
     hook::{Channel, ChannelAuthentication, ClientCredential},
+    plain_json::PlainJson,
     pointer_pattern::PointerPattern,
     problem::{Change, Problem},
 };
@@ -31,6 +32,9 @@ const SHOWN_VALUE_BYTES_MIN: usize = 8;
 /// Segments of the URI's path are masked from this length on: shorter ones are names of endpoints, longer ones are
 /// often keys of a webhook.
 const PATH_SEGMENT_BYTES_MIN: usize = 16;
+/// A value of a document is looked for inside of texts from this length on: shorter ones are digits of indexes and parts of
+/// words. A text that is nothing else is masked.
+const DOCUMENT_VALUE_BYTES_MIN: usize = 3;
 /// Base64 with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -44,9 +48,36 @@ pub(crate) struct CallSecrets<'a> {
     hook: &'a ReadyHook,
     document: Option<Bytes>,
     progress: Progress,
-    of_document: OnceLock<Vec<Secret>>,
+    of_document: OnceLock<DocumentSecrets>,
     document_finder: OnceLock<Finder>,
     cuts: Budget,
+}
+
+/// The secrets in a document.
+#[derive(Default)]
+struct DocumentSecrets {
+    /// Those that are found inside of texts.
+    long: Vec<Secret>,
+    /// Those that are masked where a text is nothing else.
+    short: Vec<Secret>,
+    /// It could not be read, so that nobody knows what its secrets are: every text is masked as a whole.
+    is_unreadable: bool,
+}
+
+impl DocumentSecrets {
+    fn of(description: &Description, body: &[u8]) -> Self {
+        let Some(found) = in_document(description, body) else {
+            return Self { is_unreadable: true, ..Self::default() };
+        };
+        let is_long = |secret: &Secret| secret.expose().trim().len() >= DOCUMENT_VALUE_BYTES_MIN;
+        let (long, short) = found.into_iter().partition(is_long);
+        Self { long, short, is_unreadable: false }
+    }
+
+    fn is_all_of(&self, text: &str) -> bool {
+        !text.is_empty()
+            && (self.is_unreadable || self.short.iter().any(|secret| secret.expose().trim() == text.trim()))
+    }
 }
 
 /// The finder of the access token that a hook's last call was sent with. It is kept because a token serves many calls,
@@ -76,6 +107,9 @@ impl<'a> CallSecrets<'a> {
 
     /// `text` with every secret masked; `None` when it holds none.
     pub(crate) fn mask(&self, text: &str) -> Option<String> {
+        if self.of_document().is_all_of(text) {
+            return Some(MASK.to_owned());
+        }
         let masked = self.mask_bytes(text.as_bytes(), Some(&self.cuts));
         masked.map(|masked| String::from_utf8_lossy(&masked).into_owned())
     }
@@ -87,7 +121,7 @@ impl<'a> CallSecrets<'a> {
         let may_be_in = |secret: &Secret| may_hold(text, shortest(secret));
         let token = self.progress.access_token().filter(|token| may_be_in(token));
         let token = token.map(|token| self.hook.token_finder().of(token));
-        let of_document = self.of_document();
+        let of_document = &self.of_document().long;
         let document = of_document
             .iter()
             .any(may_be_in)
@@ -96,9 +130,9 @@ impl<'a> CallSecrets<'a> {
         Finder::mask(&finders.into_iter().flatten().collect::<Vec<_>>(), text, cuts)
     }
 
-    fn of_document(&self) -> &[Secret] {
+    fn of_document(&self) -> &DocumentSecrets {
         self.of_document.get_or_init(|| {
-            let document = self.document.as_ref().map(|body| in_document(self.hook.description(), body));
+            let document = self.document.as_ref().map(|body| DocumentSecrets::of(self.hook.description(), body));
             document.unwrap_or_default()
         })
     }
@@ -123,18 +157,29 @@ impl<'a> CallSecrets<'a> {
 
     /// Masks a raw answer.
     pub(crate) fn mask_raw(&self, raw: &mut RawAnswer) {
-        if let Some(masked) = self.mask_bytes(&raw.body, None) {
+        let of_document = self.of_document();
+        if of_document.is_unreadable {
+            raw.body = MASK.into();
+        } else if let (false, Ok(PlainJson(mut body))) =
+            (of_document.short.is_empty(), serde_json::from_slice::<PlainJson>(&raw.body))
+        {
+            rewrite_json(&mut body, &mut |text| self.mask(text));
+            raw.body = body.to_string().into();
+        } else if let Some(masked) = self.mask_bytes(&raw.body, None) {
             raw.body = masked.into();
         }
         // The masked text of the failure has both.
         (raw.media_type, raw.redirects_to) = (None, None);
     }
 
-    /// Masks a document that was sent.
+    /// Masks a document that was sent. It stays JSON.
     pub(crate) fn mask_document(&self, body: &mut Bytes) {
-        if let Some(masked) = self.mask_bytes(body, None) {
-            *body = masked.into();
+        let mut document = serde_json::from_slice(body).map_or_else(|_| MASK.into(), |PlainJson(document)| document);
+        if let Some(data) = document.get_mut("data") {
+            self.mask_data(data);
         }
+        rewrite_json(&mut document, &mut |text| self.mask(text));
+        *body = document.to_string().into();
     }
 
     /// Masks the URI and the header values of a request, for display.
@@ -147,9 +192,12 @@ impl<'a> CallSecrets<'a> {
         }
     }
 
-    /// Masks a JSON value that is shown.
-    pub(crate) fn mask_json(&self, value: &mut Value) {
-        rewrite_json(value, &mut |text| self.mask(text));
+    /// Masks the `data` of a document: the secret places whatever is there, and the texts.
+    pub(crate) fn mask_data(&self, data: &mut Value) {
+        for pattern in secret_places(self.hook.description()) {
+            pattern.replace(data, &MASK.into());
+        }
+        rewrite_json(data, &mut |text| self.mask(text));
     }
 
     /// Masks the paths of changes, which the service chose.
@@ -221,16 +269,22 @@ fn of_path(uri: &str) -> impl Iterator<Item = &str> {
     rest.split(['?', '#']).next().unwrap_or_default().split('/').skip(1)
 }
 
-/// The secrets in a document: a submitted password, a passcode, whatever a declared type masks.
-fn in_document(description: &Description, body: &[u8]) -> Vec<Secret> {
-    let document = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    let Some(data) = document.get("data") else { return Vec::new() };
-    let patterns = description.secret_members.iter().filter_map(|text| text.parse::<PointerPattern>().ok());
+/// The places below `data` where documents of a type have secrets: a submitted password, a passcode, whatever a declared type
+/// masks.
+fn secret_places(description: &Description) -> impl Iterator<Item = PointerPattern> {
+    description.secret_members.iter().filter_map(|text| text.parse().ok())
+}
+
+/// The secrets in a document; `None` when it cannot be read.
+fn in_document(description: &Description, body: &[u8]) -> Option<Vec<Secret>> {
+    let PlainJson(document) = serde_json::from_slice(body).ok()?;
     let mut secrets = Vec::new();
-    for pattern in patterns {
-        pattern.find(data).into_iter().for_each(|value| add_texts(value, &mut secrets));
+    if let Some(data) = document.get("data") {
+        for pattern in secret_places(description) {
+            pattern.find(data).into_iter().for_each(|value| add_texts(value, &mut secrets));
+        }
     }
-    secrets
+    Some(secrets)
 }
 
 /// Adds every text and number in `value` to `secrets`. The nesting of `value` is that of a document that was parsed.
@@ -299,7 +353,9 @@ mod tests {
 
     #[test]
     fn the_secrets_of_a_document_are_where_its_type_says() {
-        let of = |hook_type: BuiltInType, text: &str| in_document(hook_type.description(), text.as_bytes());
+        let read = |hook_type: BuiltInType, text: &str| in_document(hook_type.description(), text.as_bytes());
+        let of = |hook_type: BuiltInType, text: &str| read(hook_type, text).unwrap_or_default();
+        assert_eq!(read(BuiltInType::Telephony, "no JSON"), None);
         let password = r#"{"data":{"context":{"credential":{"username":"mei","password":"pw"}}}}"#;
         assert_eq!(of(BuiltInType::PasswordImport, password), [Secret::new("pw")]);
         assert_eq!(
@@ -336,7 +392,7 @@ mod tests {
             "subject": {"lines": [{"buyer": {"name": "Ada", "ids": [["x1"], 22.5, true, null]}}, {"sku": "open"}]}
         }}"#;
         let found = in_document(&description, document.as_bytes());
-        assert_eq!(found, ["+46 1", "4567", "Ada", "x1", "22.5"].map(Secret::new));
+        assert_eq!(found.unwrap(), ["+46 1", "4567", "Ada", "x1", "22.5"].map(Secret::new));
         assert!(secretive(&description));
     }
 }

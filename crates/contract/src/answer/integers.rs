@@ -56,7 +56,8 @@ fn too_big() -> Refused {
     )
 }
 
-fn suspects(value: &Value, found: &mut Vec<f64>) {
+/// Adds the doubles in `value` that may have been written as integers.
+pub(crate) fn suspects(value: &Value, found: &mut Vec<f64>) {
     match value {
         Value::Number(number) if number.is_f64() => {
             found.extend(number.as_f64().filter(|number| number.abs() >= SUSPECT));
@@ -68,7 +69,7 @@ fn suspects(value: &Value, found: &mut Vec<f64>) {
 }
 
 /// The bits of the integers in a JSON text that fit neither type, as the parser rounds them.
-fn unfit_integers(text: &str) -> HashSet<u64> {
+pub(crate) fn unfit_integers(text: &str) -> HashSet<u64> {
     let mut found = HashSet::new();
     let mut rest = text;
     while let Some(start) = rest.find(|character: char| matches!(character, '"' | '-' | '0'..='9')) {

@@ -1,6 +1,6 @@
 //! The answer of an external service, read loosely: what it says and everything wrong with it.
 
-mod integers;
+pub(crate) mod integers;
 mod lenient;
 mod misnamed;
 mod notice;

@@ -55,6 +55,7 @@ fn what_says_nothing_has_no_effect() {
     }));
     assert_eq!(question, read(&json!({ "subject": 1 })));
     assert!(question.problems.is_empty());
+    assert_eq!(read(&json!({ "data": null })), read(&json!({})));
     // The context may be null where its schema says so.
     assert_eq!(read(&json!({ "context": null })).context, Some(Value::Null));
     let actor = read(&json!({ "actor": { "id": "u7" } })).actor.unwrap();
@@ -208,4 +209,21 @@ fn a_batch_has_its_questions_in_order_and_what_is_wrong_with_one_is_in_that_one(
     let batch = QuestionBatch::read(nul).unwrap();
     assert_eq!(batch.questions[1].problems.texts(), ["/subject: must not contain the character U+0000"]);
     assert!(batch.questions[0].problems.is_empty());
+}
+
+/// The parser would make doubles of them and say nothing.
+#[test]
+fn an_integer_that_would_be_rounded_is_refused_with_its_pointer() {
+    let problems = |body: &str| Question::read(body.as_bytes()).unwrap().problems.texts();
+    let refused = "does not fit 64 bits: write it as a string, or with an exponent if a rounded number will do";
+    let body = r#"{"subject": {"a/b": [1, 18446744073709551616]}, "context": -9223372036854775809}"#;
+    assert_eq!(problems(body), [format!("/subject/a~1b/1: {refused}"), format!("/context: {refused}")]);
+    assert_eq!(problems(r#"{"data": {"id": 123456789012345678901}}"#), [format!("/data/id: {refused}")]);
+    for fits in ["18446744073709551615", "-9223372036854775808", "1e30", "1.5", r#""18446744073709551616""#] {
+        assert!(problems(&format!(r#"{{"subject": {{"id": {fits}}}}}"#)).is_empty(), "{fits}");
+    }
+    let batch = r#"{"invocations": [{"subject": 1}, {"subject": 18446744073709551616}]}"#;
+    let batch = QuestionBatch::read(batch.as_bytes()).unwrap();
+    assert!(batch.questions[0].problems.is_empty());
+    assert_eq!(batch.questions[1].problems.texts(), [format!("/subject: {refused}")]);
 }

@@ -3,10 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 use tenterhook_contract::{
-    BuiltInType, Secret,
-    answer::{Item, Operand},
+    BuiltInType, Description, ExtensionPoint, HookKind, MASK, Secret,
+    answer::{Answer, Item, Operand},
+    description::Names,
     hook::ChannelAuthentication,
+    hook_kind::Rehearsal,
+    preview::{Document, DocumentError, Inputs},
+    problem::{Change, Problem, ProblemCode},
+    profile::ProfileSchema,
 };
 use tenterhook_engine::{
     BoxFuture, Call, CallPhase, Endpoint, Engine, Exchange, Invocation, Outcome, PhaseTimings, Purpose, RawAnswer,
@@ -130,7 +136,123 @@ async fn a_watcher_also_sees_the_request_of_a_service_that_does_not_answer() {
     let Some(witnessed) = watching.0.lock().unwrap().pop() else { panic!("nobody was shown the invocation") };
     assert_eq!(witnessed.sent.uri, "https://service.example/hook");
     assert_eq!(witnessed.sent.headers, [("Authorization".to_owned(), "••••".to_owned())]);
-    let document: serde_json::Value = serde_json::from_slice(&witnessed.body).unwrap();
+    let document: Value = serde_json::from_slice(&witnessed.body).unwrap();
     assert_eq!(document.get("source"), Some(&"https://org.example.com/x".into()));
     assert!(witnessed.answer.is_none());
+}
+
+/// A type with secret places, and a point of it that sends what it is given and takes no command.
+struct Masking(Description);
+
+impl Masking {
+    fn new(places: &[&str]) -> Self {
+        let places = places.iter().map(|place| (*place).to_owned()).collect::<Vec<_>>();
+        Self(Description { secret_members: Names::from(places), ..Description::of(BuiltInType::Token.name().clone()) })
+    }
+}
+
+impl HookKind for Masking {
+    fn description(&self) -> &Description {
+        &self.0
+    }
+
+    fn sample_requests(&self) -> Vec<&str> {
+        vec!["{}"]
+    }
+
+    fn sample_answers(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn fill(&self, _: &Inputs, _: &mut Document) -> Result<(), DocumentError> {
+        Ok(())
+    }
+
+    fn rehearse(&self, _: &Document, _: &Arc<ProfileSchema>, _: Answer) -> Result<Rehearsal, DocumentError> {
+        Err(DocumentError::wrong("/data", "is not read"))
+    }
+}
+
+impl ExtensionPoint for Masking {
+    type Context = Value;
+    type Subject = ();
+    type Data<'a> = &'a Value;
+
+    fn description(&self) -> &Description {
+        &self.0
+    }
+
+    fn data<'a>(&'a self, context: &'a Value, (): &'a ()) -> &'a Value {
+        context
+    }
+
+    fn interpret(&self, (): &mut (), answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
+        let texts = answer.commands.iter().map(|command| command.kind.clone().into_owned());
+        let problem = |message| Problem {
+            code: ProblemCode::BadValue,
+            pointer: "/commands/1/value/0".into(),
+            message,
+            hint: None,
+        };
+        Err(texts.map(problem).collect())
+    }
+}
+
+/// Answers with this body.
+struct Answering(String);
+
+impl Endpoint for Answering {
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Exchange> {
+        call.progress.sends(Sent { uri: "https://service.example/hook".to_owned(), headers: Vec::new() });
+        let body = Bytes::from(self.0.clone());
+        let result = Ok(RawAnswer { status: 200, body, media_type: None, redirects_to: None });
+        Box::pin(std::future::ready(Exchange { result, timings: PhaseTimings::default() }))
+    }
+}
+
+/// Every kind of value is masked, the document stays JSON, and a short value is masked where a text is nothing else: it is a
+/// digit of every other pointer.
+#[tokio::test]
+async fn a_document_is_masked_by_its_places_and_short_values_where_they_stand_for_themselves() {
+    let point = Arc::new(Masking::new(&["/buyer", "/paid", "/count", "/none", "/lines/*/sku"]));
+    let answer = json!({
+        "commands": [{ "type": "Ada Lovelace at /lines/1/sku", "value": [] }, { "type": "1", "value": [1, "x/1"] }],
+        "debugContext": { "got": "Ada Lovelace 1" },
+    });
+    let registered = Rig::new(BuiltInType::Token, &[]).hook.hook;
+    let hook = ReadyHook::new(registered, point.clone(), Arc::new(Answering(answer.to_string())));
+    let (records, watching) = (Arc::new(Records::default()), Arc::new(Watching::default()));
+    let engine = Engine::builder().recorder(records.clone()).entropy(Arc::new(SAME)).witness(watching.clone()).build();
+    // A name to which the parser gives a meaning where any crate of the build asks for that.
+    let context = json!({
+        "$serde_json::private::RawValue": "no JSON",
+        "buyer": { "name": "Ada Lovelace", "vip": false }, "paid": true, "count": 1, "none": null,
+        "lines": [{ "sku": 77.5, "name": "open" }, { "sku": [] }],
+    });
+    let invocation = Invocation {
+        point: &*point,
+        hook: &hook,
+        origin: origin(),
+        source: "https://org.example.com/x",
+        context: &context,
+        subject: &mut (),
+        deadline: None,
+    };
+    let Outcome::Invalid(problems) = engine.invoke(invocation).await.outcome else { panic!("no command is taken") };
+    let shown = problems.iter().map(|problem| (problem.pointer.as_str(), problem.message.as_str()));
+    let shown = shown.collect::<Vec<_>>();
+    assert_eq!(shown, [("/commands/1/value/0", "•••• at /lines/1/sku"), ("/commands/1/value/0", MASK)]);
+    assert_eq!(records.take().pop().unwrap().debug_context.unwrap(), "{got=•••• 1}");
+
+    let witnessed = watching.0.lock().unwrap().pop().unwrap();
+    let document: tenterhook_contract::plain_json::PlainJson = serde_json::from_slice(&witnessed.body).unwrap();
+    let masked = json!({
+        "$serde_json::private::RawValue": "no JSON",
+        "buyer": MASK, "paid": MASK, "count": MASK, "none": MASK,
+        "lines": [{ "sku": MASK, "name": "open" }, { "sku": MASK }],
+    });
+    assert_eq!(document.0["data"], masked);
+    assert_eq!(witnessed.data_after, masked);
+    let raw: Value = serde_json::from_slice(&witnessed.answer.unwrap().body).unwrap();
+    assert_eq!(raw["commands"][1], json!({ "type": MASK, "value": [MASK, "x/1"] }));
 }

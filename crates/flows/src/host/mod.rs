@@ -181,9 +181,8 @@ impl HostCall {
         question: &mut Question,
         problems: &mut QuestionProblems,
     ) -> Option<(<AnyPoint as ExtensionPoint>::Context, <AnyPoint as ExtensionPoint>::Subject)> {
-        for (pointer, is_given) in [("/subject", question.subject.is_some()), ("/context", question.context.is_some())]
-        {
-            if is_given {
+        for (pointer, given) in [("/subject", &question.subject), ("/context", &question.context)] {
+            if given.as_ref().is_some_and(|given| !given.is_null()) {
                 problems.add(pointer, "belongs to declared extension points: give the `data` of the document");
             }
         }
@@ -283,7 +282,9 @@ fn read_declared(
             problems.add(pointer, "belongs to built-in types: give `context` and `subject`");
         }
     }
-    let context = question.context.take().unwrap_or_else(|| json!({}));
+    // Null is an absent context, unless the schema has a null.
+    let is_given = |context: &Value| !context.is_null() || point.check_context(context).is_ok();
+    let context = question.context.take().filter(is_given).unwrap_or_else(|| json!({}));
     let checked = point.check_context(&context);
     add_violations(problems, "/context", checked.err().unwrap_or_default());
     let Some(subject) = question.subject.take() else {
