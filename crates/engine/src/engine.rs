@@ -99,6 +99,13 @@ pub struct Resumption {
     pub timings: Timings,
 }
 
+impl Resumption {
+    /// Whether commands were applied to the subject: the service's, or the fallback commands in their place.
+    pub fn is_applied(&self) -> bool {
+        matches!(self.outcome, Outcome::Applied(_)) || self.fallback == Some(FallbackUse::Applied)
+    }
+}
+
 /// A test call.
 pub struct TestCall<P> {
     /// The request that made the call.

@@ -94,8 +94,8 @@ impl Platform {
     ///
     /// A hook that is not enabled, or whose condition does not hold for the subject as it is then, is not called. Each hook
     /// gets the subject as the one before left it. All have one deadline, and a decision other than
-    /// [`Decision::Continue`] ends the pause. Where the flow ends, the subject is as it was submitted; else it has the
-    /// commands of every answer, each answer completely or not at all.
+    /// [`Decision::Continue`] ends the pause. Where the flow ends, the subject is as it was submitted; else, and for a caller
+    /// that is turned away, it has the commands of every answer, each answer completely or not at all.
     ///
     /// `asked` is called only when a hook is enabled; it returns the origin of the invocations and the context for the
     /// services.
@@ -139,7 +139,7 @@ impl Platform {
         let deadline = deadline.or_else(|| if several { longest_budget(org, hooks) } else { None });
         // One hook changes the subject completely or not at all by itself.
         let submitted = several.then(|| subject.clone());
-        // What conditions look at, until a hook may have changed it.
+        // What conditions look at, until a hook has changed it.
         let mut data: Option<Value> = None;
         let mut missed = None;
         let mut rest = hooks.iter();
@@ -165,10 +165,12 @@ impl Platform {
                     let hook = cut_off.as_ref().unwrap_or(hook);
                     let (origin, context) = (Arc::clone(&origin), &context);
                     let subject = &mut *subject;
-                    data = None;
                     self.engine().invoke(Invocation { point, hook, origin, source, context, subject, deadline }).await
                 }
             };
+            if resumption.is_applied() {
+                data = None;
+            }
             let resumed = report.called(binding, resumption);
             match resumed {
                 Resumed::On { missed: why } => missed = missed.or(why),
@@ -176,9 +178,7 @@ impl Platform {
                     for binding in rest {
                         report.tell(binding, || not_reached(binding));
                     }
-                    if let (Resumed::Refused(_) | Resumed::Stopped | Resumed::TurnedAway, Some(submitted)) =
-                        (&ended, submitted)
-                    {
+                    if let (Resumed::Refused(_) | Resumed::Stopped, Some(submitted)) = (&ended, submitted) {
                         *subject = submitted;
                     }
                     return ended;

@@ -30,7 +30,7 @@ pub struct HostAnswer {
     /// Too many calls were open: `resume` says what to do for a host that cannot ask again later.
     pub turned_away: bool,
     /// How it ended: as the hook did that ended the chain, else the last one whose commands were applied, else the last one that
-    /// was called.
+    /// was called. A hook that is INACTIVE or does not exist counts only when there is no other.
     pub outcome: HostOutcome,
     /// The subject afterwards; that of the question when the host must stop.
     pub subject: HostSubject,
@@ -181,13 +181,11 @@ impl HookReport {
                     }
                     _ => None,
                 };
-                let is_applied = matches!(resumption.outcome, Outcome::Applied(_))
-                    || resumption.fallback == Some(FallbackUse::Applied);
                 Self {
                     matched: true,
                     reason: passed_over,
                     outcome: Some(HostOutcome::from(&resumption.outcome)),
-                    decision: is_applied.then(|| decided.next().flatten()).flatten(),
+                    decision: resumption.is_applied().then(|| decided.next().flatten()).flatten(),
                     event_id: Some(resumption.event_id.clone()),
                     failure: HostFailure::of(&resumption.outcome),
                     fallback: resumption.fallback,

@@ -15,9 +15,10 @@ use tenterhook_contract::{
     binding::HookBinding,
     context::{RequestContext, UrlValue},
     declared::{DeclaredPoint, SchemaViolation},
+    hook::HookStatus,
     question::{Question, QuestionBatch, QuestionProblems},
 };
-use tenterhook_engine::{Deadline, Decision, FallbackUse, Origin, Outcome, Resumption, SkipReason};
+use tenterhook_engine::{Deadline, Decision, Origin, Outcome, Resumption, SkipReason};
 use tenterhook_model::ApiToken;
 use tenterhook_platform::{
     Caller, OrgSnapshot, Pause, Paused, Platform, PointOf, Resumed, Run,
@@ -251,14 +252,17 @@ impl HostCall {
             Resumed::Refused(_) | Resumed::Stopped => (Resume::Stop, false),
             Resumed::TurnedAway => (self.meanwhile(point, &mut paused, subject), true),
         };
-        let is_changed = calls(&paused).any(|(_, call)| {
-            matches!(call.outcome, Outcome::Applied(_)) || call.fallback == Some(FallbackUse::Applied)
-        });
+        let is_changed = calls(&paused).any(|(_, call)| call.is_applied());
         Ended { resume, turned_away, is_changed, paused }
     }
 
-    /// What a host does that was turned away and cannot ask again: what the policy of the hook says that found no room.
+    /// What a turned-away host does if it cannot ask again: the failure policy of the hook without a free place decides. Where
+    /// that is to go on and hooks behind it were not reached, the host must stop: it must not pass them by.
     fn meanwhile<P: ExtensionPoint>(&self, point: &P, paused: &mut Paused, subject: &mut P::Subject) -> Resume {
+        let passes_by = paused.hooks.iter().any(|run| {
+            let hook = || self.org.hook(&run.hook);
+            matches!(run.run, Run::NotReached) && hook().is_some_and(|hook| hook.hook.status == HookStatus::Active)
+        });
         let found_no_room = paused.hooks.iter_mut().find_map(|run| match &mut run.run {
             Run::Called(resumption) if resumption.decision == Decision::TurnAway => Some((&run.hook, resumption)),
             _ => None,
@@ -266,6 +270,9 @@ impl HostCall {
         let Some((id, resumption)) = found_no_room else { return Resume::Stop };
         let Some(hook) = self.org.hook(id) else { return Resume::Stop };
         let (decision, fallback) = hook.without_answer(point, subject);
+        if decision == Decision::Continue && passes_by {
+            return Resume::Stop;
+        }
         resumption.fallback = fallback;
         decision.into()
     }

@@ -1,6 +1,9 @@
 //! A pause with several hooks: which of them are called, with what, for how long, and what becomes of the subject.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tenterhook_contract::{
@@ -27,7 +30,11 @@ use tokio::time::Instant;
 use crate::support::{NOTHING, REFUSED, documents};
 
 /// A number with a country, of which no document has the secret.
-struct Order;
+#[derive(Default)]
+struct Order {
+    /// How often conditions asked for what the host submitted.
+    written: AtomicUsize,
+}
 
 impl ExtensionPoint for Order {
     type Context = &'static str;
@@ -47,6 +54,7 @@ impl ExtensionPoint for Order {
     }
 
     fn submitted_data(&self, country: &&'static str, total: &i64) -> Value {
+        self.written.fetch_add(1, Ordering::Relaxed);
         json!({ "context": { "country": country, "card": "4000" }, "subject": { "total": total } })
     }
 
@@ -94,9 +102,13 @@ fn origin(rig: &Rig) -> Origin {
 
 /// Pauses an order of 1 from Sweden; answers how it goes on, and with which total.
 async fn pause(rig: &Rig, hooks: &[HookBinding], deadline: Option<Duration>) -> (Paused, i64) {
+    pause_at(&Order::default(), rig, hooks, deadline).await
+}
+
+async fn pause_at(point: &Order, rig: &Rig, hooks: &[HookBinding], deadline: Option<Duration>) -> (Paused, i64) {
     let (org, mut total) = (rig.snapshot(), 1);
     let deadline = deadline.map(Deadline::after);
-    let pause = Pause { point: &Order, org: &org, hooks, issuer: None, source: "x", subject: &mut total, deadline };
+    let pause = Pause { point, org: &org, hooks, issuer: None, source: "x", subject: &mut total, deadline };
     let paused = rig.platform.pause_explained(pause, || (origin(rig), "SE")).await;
     (paused, total)
 }
@@ -162,6 +174,19 @@ async fn a_condition_is_evaluated_on_the_subject_as_it_is_then_and_on_what_the_h
     assert_eq!(rig.events("inline_hook.executed").await, [], "what is not called is not logged");
 }
 
+/// Conditions look at a copy of the data, which is as long as the document.
+#[tokio::test]
+async fn what_the_host_submitted_is_written_again_only_when_a_hook_has_changed_it() {
+    let rig = Rig::start().await;
+    let hooks = three(&rig).await.map(|binding| when(&binding, "/context/country", "equal", &json!("SE")));
+    for (steps, written) in [([NOTHING, ERROR, NOTHING], 1), ([NOTHING, FIVE, NOTHING], 2), ([FIVE, SIX, NOTHING], 3)] {
+        rig.service.then(&steps);
+        let order = Order::default();
+        let (paused, _) = pause_at(&order, &rig, &hooks, None).await;
+        assert_eq!(order.written.into_inner(), written, "{:?}", runs(&paused));
+    }
+}
+
 #[tokio::test]
 async fn a_hook_that_is_not_enabled_inactive_or_missing_is_passed_over() {
     let rig = Rig::start().await;
@@ -170,7 +195,15 @@ async fn a_hook_that_is_not_enabled_inactive_or_missing_is_passed_over() {
     let org = rig.snapshot();
     let hooks = [off(&first), off(&second)];
     let subject = &mut 1;
-    let none = Pause { point: &Order, org: &org, hooks: &hooks, issuer: None, source: "x", subject, deadline: None };
+    let none = Pause {
+        point: &Order::default(),
+        org: &org,
+        hooks: &hooks,
+        issuer: None,
+        source: "x",
+        subject,
+        deadline: None,
+    };
     assert_eq!(rig.platform.pause(none, || panic!("no hook is enabled")).await, on());
     assert_eq!(runs(&pause(&rig, &hooks, None).await.0), ["disabled", "disabled"]);
 
@@ -307,7 +340,15 @@ async fn a_pause_whose_caller_does_not_ask_goes_on_in_the_same_way() {
     let (org, mut total) = (rig.snapshot(), 1);
     rig.service.then(&[FIVE, ERROR, SIX]);
     let subject = &mut total;
-    let pause = Pause { point: &Order, org: &org, hooks: &hooks, issuer: None, source: "x", subject, deadline: None };
+    let pause = Pause {
+        point: &Order::default(),
+        org: &org,
+        hooks: &hooks,
+        issuer: None,
+        source: "x",
+        subject,
+        deadline: None,
+    };
     let resumed = rig.platform.pause(pause, || (origin(&rig), "SE")).await;
     assert_eq!((resumed, total), (Resumed::On { missed: Some("STATUS_503".to_owned()) }, 6));
 }

@@ -1,6 +1,7 @@
 //! Several hooks at one extension point, under one deadline.
 
 use serde_json::{Value, json};
+use tenterhook_testkit::wait::until;
 
 use super::{POINT, bind, checkout, decision, declare, hook, order, path, total, with};
 use crate::harness::{Behaviour, Service, World};
@@ -114,4 +115,50 @@ async fn a_later_hook_changes_the_decision_and_a_refusal_ends_the_chain() {
     assert_eq!((&answer["subject"], answer.get("decision")), (&json!({ "total": 40 }), None));
     assert_eq!(answer["eventId"], answer["hooks"][1]["eventId"], "that of the one that ended the chain");
     assert_eq!(third.received().len(), 2);
+}
+
+/// What was decided before the place was missing still holds, and no hook is passed by.
+#[tokio::test]
+async fn a_second_hook_without_a_free_place_loses_no_decision_and_passes_no_hook_by() {
+    let fallback = json!({ "failurePolicy": "fallback", "fallbackCommands": total(7)["commands"] });
+    let policy = |policy: &str| json!({ "failurePolicy": policy });
+    for (policy, resume, subject) in
+        [(policy("continue"), "CONTINUE", 30), (policy("stop"), "STOP", 40), (fallback, "CONTINUE", 7)]
+    {
+        // A long time, so that the service does not count as silent.
+        let (world, [first, second, third]) =
+            chain(with(policy, json!({ "maxConcurrent": 1, "timeoutMs": 60_000 }))).await;
+        let commands = [total(30), decision("DENY")].map(|answer| answer["commands"][0].clone());
+        first.behave(Behaviour::json(&json!({ "commands": commands })));
+        second.behave(Behaviour::Silent);
+        let bindings = format!("/api/v1/extensionPoints/{POINT}/bindings");
+        let [one, two, three] = world.api("GET", &bindings, None).await.json()["bindings"].as_array().unwrap()[..]
+            .to_owned()
+            .try_into()
+            .unwrap();
+        let off = with(three.clone(), json!({ "enabled": false }));
+
+        let (path, asked) = (path(POINT), with(order(), json!({ "hookId": two["inlineHookId"] })));
+        let open = world.api("POST", &path, Some(&asked));
+        tokio::pin!(open);
+        let held = async { until("the only place is taken", || second.received().len() == 1).await };
+        tokio::select! {
+            _ = &mut open => panic!("the service is silent"),
+            () = held => {}
+        }
+        for (behind, is_passed_by) in [(vec![], false), (vec![off], false), (vec![three], true)] {
+            let hooks = [vec![one.clone(), two.clone()], behind].concat();
+            bind(&world, POINT, &Value::Array(hooks)).await;
+            let turned_away = world.api("POST", &path, Some(&with(order(), json!({ "deadlineMs": 1_000 })))).await;
+            assert_eq!(turned_away.status, 429, "{}", turned_away.text());
+            let answer = turned_away.json();
+            let (resume, subject) = if is_passed_by { ("STOP", 40) } else { (resume, subject) };
+            assert_eq!((&answer["resume"], &answer["subject"]), (&json!(resume), &json!({ "total": subject })));
+            assert_eq!(answer["decision"].as_str(), (resume != "STOP").then_some("DENY"), "{answer:#}");
+            assert_eq!(answer["changes"].as_array().unwrap().is_empty(), resume == "STOP");
+            assert_eq!(outcomes(&answer)[..2], [("APPLIED", ""), ("SKIPPED", "NO_CAPACITY")]);
+            assert_eq!(answer["hooks"][1]["fallback"].is_null(), subject != 7);
+        }
+        assert!(third.received().is_empty());
+    }
 }
