@@ -44,6 +44,15 @@ pub trait HookKind: Send + Sync {
     /// An input that cannot be used.
     fn fill(&self, inputs: &Inputs, document: &mut Document) -> Result<(), DocumentError>;
 
+    /// Takes out of a document, which somebody wrote, the members that no document of the type has; `false` when the type has
+    /// no such members.
+    fn leave_out(&self, _document: &mut Document) -> bool {
+        false
+    }
+
+    /// Masks the members that are sent and never shown, in `data` of a document or in a subject as a preview shows it.
+    fn mask(&self, _data: &mut Value) {}
+
     /// Tries `answer` on the subject that `document` shows; `schema` is the org's user profile schema.
     ///
     /// # Errors

@@ -186,6 +186,12 @@ impl Document {
         self.0.get_mut("data").map(Value::take).unwrap_or_default()
     }
 
+    /// `data`, where it has that member.
+    #[cfg(feature = "declared")]
+    pub(crate) fn data_mut(&mut self) -> Option<&mut Value> {
+        self.0.get_mut("data")
+    }
+
     /// The sample that fits `inputs`, with its `dates` moved; the type fills in the rest of `inputs`.
     pub(crate) fn of_samples(samples: &[&str], dates: &Names, inputs: &Inputs) -> Result<Self, DocumentError> {
         let samples = samples.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());

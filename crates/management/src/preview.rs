@@ -42,7 +42,7 @@ pub struct PreviewRequest {
 
 /// What a hook would be sent, what it answers, and what that would change.
 pub struct Preview {
-    /// The document that the service gets.
+    /// The document that the service gets; members that are never shown are masked here and in the subjects.
     pub document: Value,
     /// How it ends.
     pub outcome: PreviewOutcome,
@@ -192,6 +192,7 @@ async fn preview_document(
             kind.sample(&inputs).map_err(|error| invalid(&error))?
         }
     };
+    kind.leave_out(&mut document);
     let mut entropy = [0; 16];
     platform.entropy().fill(&mut entropy);
     let event_id = EventId::from_entropy(entropy);
@@ -260,7 +261,7 @@ impl Got {
         document: &Document,
         kind: &dyn HookKind,
         schema: &Arc<ProfileSchema>,
-        before: Value,
+        mut before: Value,
         unsent_headers: Vec<String>,
     ) -> Result<Preview, ManagementError> {
         let Self { answer, raw, failure, timings } = self;
@@ -284,8 +285,14 @@ impl Got {
                 }
             }
         };
+        let mut shown = document.to_json();
+        if let Some(data) = shown.get_mut("data") {
+            kind.mask(data);
+        }
+        kind.mask(&mut before);
+        kind.mask(&mut after);
         Ok(Preview {
-            document: document.to_json(),
+            document: shown,
             outcome,
             failure,
             raw,

@@ -92,6 +92,11 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// A copy of `value` without its hidden members.
+pub(super) fn without(value: &Value, hidden: &Hidden) -> Value {
+    serde_json::to_value(Shown { value, hidden: vec![hidden] }).unwrap_or_default()
+}
+
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.value {

@@ -5,11 +5,13 @@ use std::{fmt, sync::Arc};
 use serde_json::Value;
 
 use super::{
-    AllowedOperation, Declaration, DeclaredData, OnFailure, OnRefusal, SchemaViolation, check, data::Hidden,
-    interpreter, sample, schema::Schema,
+    AllowedOperation, Declaration, DeclaredData, OnFailure, OnRefusal, SchemaViolation, check,
+    data::{self, Hidden},
+    interpreter, sample,
+    schema::Schema,
 };
 use crate::{
-    Description, ErrorDefault, ExtensionPoint, FailureDefault, HookKind,
+    Description, ErrorDefault, ExtensionPoint, FailureDefault, HookKind, MASK,
     answer::Answer,
     description::{CommandRule, Names, Shape},
     hook_kind::{Rehearsal, Rehearse, rehearse},
@@ -283,6 +285,21 @@ impl HookKind for DeclaredPoint {
 
     fn fill(&self, _: &Inputs, _: &mut Document) -> Result<(), DocumentError> {
         Ok(())
+    }
+
+    fn leave_out(&self, document: &mut Document) -> bool {
+        if let Some(data) = document.data_mut() {
+            *data = data::without(data, &self.parts.sensitive);
+        }
+        !self.declaration.sensitive.is_empty()
+    }
+
+    fn mask(&self, data: &mut Value) {
+        for pattern in &self.declaration.masked {
+            if let Ok(pattern) = pattern.parse::<PointerPattern>() {
+                pattern.replace(data, &MASK.into());
+            }
+        }
     }
 
     fn rehearse(

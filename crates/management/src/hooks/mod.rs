@@ -9,12 +9,15 @@ pub mod rules;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tenterhook_contract::{
     HookKind,
     answer::Answer,
     hook::{HookStatus, InlineHook},
     id::HookId,
     party::Target,
+    plain_json::PlainJson,
+    preview::Document,
     problem::{Problem, bounded},
 };
 use tenterhook_engine::{BreakerReport, CallFailure, FailureCode, Purpose, ReadyHook, TestCall};
@@ -83,7 +86,7 @@ pub struct TestDocument {
     /// Its hook type.
     pub event_type: Named<String>,
     /// What is sent.
-    pub bytes: bytes::Bytes,
+    pub bytes: Bytes,
 }
 
 /// What a hook's service answered to a test.
@@ -173,7 +176,8 @@ pub async fn delete(platform: &Platform, administrator: &Administrator, id: &str
     Ok(())
 }
 
-/// Sends a document through the hook's channel and answers with what came back (`management-api.md` 3.7).
+/// Sends a document through the hook's channel and answers with what came back (`management-api.md` 3.7). It is sent as it was
+/// written, but for the members that no document of its type has.
 pub async fn execute(
     platform: &Platform,
     administrator: &Administrator,
@@ -197,7 +201,7 @@ pub async fn execute(
         origin: Arc::new(administrator.origin()),
         purpose: Purpose::Execute,
         event_id: None,
-        body: bytes,
+        body: without_unsent(&**ready.kind(), bytes)?,
         problems: |answer: &Answer| answer.shape_problems(description),
     };
     let answer = platform.engine().test_call(ready, call).await;
@@ -210,6 +214,14 @@ pub async fn execute(
         return Err(ManagementError::Hook { code: ErrorCode::HookUnusable, causes });
     }
     Ok(Executed { answer, kind: Arc::clone(ready.kind()) })
+}
+
+/// The document without the members that no document of its type has.
+fn without_unsent(kind: &dyn HookKind, bytes: Bytes) -> Result<Bytes, ManagementError> {
+    let PlainJson(value) = serde_json::from_slice(&bytes).map_err(|_| ManagementError::field(MODEL, NO_OBJECT))?;
+    let mut document = Document::given(&value, kind.description())
+        .map_err(|error| ManagementError::field(&error.field, &error.message))?;
+    Ok(if kind.leave_out(&mut document) { document.to_json().to_string().into() } else { bytes })
 }
 
 /// The state of a hook's circuit breaker on this node.

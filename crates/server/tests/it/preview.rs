@@ -192,3 +192,61 @@ async fn a_preview_of_the_sample_is_of_now_and_a_given_document_keeps_its_dates(
     let request = world.api("POST", &path, Some(&given)).await.json()["request"].clone();
     assert_eq!(request.pointer(expiry), document.pointer(expiry));
 }
+
+/// A declared type's documents have no sensitive member, whoever wrote them, and its masked members are sent and never shown.
+#[tokio::test]
+async fn a_test_call_at_a_declared_point_sends_no_sensitive_member_and_shows_no_masked_one() {
+    const POINT: &str = "com.example.booking.confirm";
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let point = json!({
+        "type": POINT, "title": "Booking", "contextSchema": { "type": "object" }, "subjectSchema": { "type": "object" },
+        "operations": [{ "op": "replace", "path": "/price" }],
+        "sensitive": ["/context/cards/*/number", "/subject/secret"], "masked": ["/subject/guest", "/context/code"],
+    });
+    let declared = world.api("POST", "/api/v1/extensionPoints", Some(&point)).await;
+    assert_eq!(declared.status, 201, "{}", declared.text());
+    let mut body = hook_body("Booking", service.address);
+    body["type"] = json!(POINT);
+    let created = world.api("POST", "/api/v1/inlineHooks", Some(&body)).await;
+    assert_eq!(created.status, 200, "{}", created.text());
+    let path = format!("/api/v1/inlineHooks/{}", created.json()["id"].as_str().unwrap());
+
+    let data = json!({
+        "context": { "cards": [{ "number": "4000-marked", "bank": "North" }], "code": 918_273 },
+        "subject": { "price": 40, "secret": { "deep": "secret-marked" }, "guest": { "email": "ada-marked@example.com" } },
+    });
+    let document = json!({ "eventType": POINT, "data": data });
+    let sent = json!({
+        "context": { "cards": [{ "bank": "North" }], "code": 918_273 },
+        "subject": { "price": 40, "guest": { "email": "ada-marked@example.com" } },
+    });
+    // The service repeats what it was sent, where its answer is shown and where it is logged.
+    let echo = json!({
+        "commands": [{ "type": format!("{POINT}.patch"), "value": [{ "op": "replace", "path": "/price", "value": 30 }] }],
+        "debugContext": { "got": sent.to_string() },
+    });
+    service.behave(Behaviour::json(&echo));
+    let preview = world.api("POST", &format!("{path}/preview"), Some(&json!({ "document": document }))).await;
+    let executed = world.api("POST", &format!("{path}/execute"), Some(&document)).await;
+    assert_eq!((preview.status.as_u16(), executed.status.as_u16()), (200, 200), "{}", executed.text());
+    let received = service.received();
+    assert_eq!([&received[0]["data"], &received[1]["data"]], [&sent, &sent]);
+
+    let shown = preview.json();
+    let masked = json!({
+        "context": { "cards": [{ "bank": "North" }], "code": "••••" }, "subject": { "price": 40, "guest": "••••" },
+    });
+    assert_eq!((&shown["request"]["data"], &shown["outcome"]), (&masked, &json!("APPLIED")));
+    let subject = |price: i64| json!({ "subject": { "price": price, "guest": "••••" } });
+    assert_eq!((&shown["subject"]["before"], &shown["subject"]["after"]), (&subject(40), &subject(30)));
+    assert_eq!(shown["subject"]["diff"], json!([{ "op": "replace", "path": "/subject/price", "value": 30 }]));
+    world.platform.log().flush().await;
+    let log = world.api("GET", "/api/v1/logs?limit=1000", None).await.text();
+    assert!(log.contains("North"), "the service's debugContext is there");
+    for text in [preview.text(), executed.text(), log] {
+        for value in ["marked", "918273"] {
+            assert!(!text.contains(value), "`{value}` is in {text}");
+        }
+    }
+}
