@@ -87,8 +87,10 @@ fn read_decision(point: &DeclaredPoint, command: &Command) -> Option<Result<Stri
     let decided = members.get("decision").and_then(Value::as_str);
     let known = names.iter().find(|name| decided == Some(name));
     Some(known.cloned().ok_or_else(|| {
-        Refused::new(ProblemCode::BadValue, format!("Invalid decision({})", command.kind))
-            .hint(format!("`decision` is {}", alternatives(names)))
+        let meant = names.iter().find(|name| decided.is_some_and(|decided| name.eq_ignore_ascii_case(decided)));
+        let hint =
+            meant.map_or_else(|| format!("`decision` is {}", alternatives(names)), |name| format!("Write `{name}`"));
+        Refused::new(ProblemCode::BadValue, format!("Invalid decision({})", command.kind)).hint(hint)
     }))
 }
 

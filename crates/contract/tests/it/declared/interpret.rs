@@ -183,13 +183,21 @@ fn the_last_decision_stands() {
     assert_eq!((changes[0].op, changes[0].path.as_str()), ("set", "/decision"));
     let (subject, _) = applied(&point(&[]), &cart(), &[]).unwrap();
     assert_eq!(subject.decision.as_deref(), Some("ALLOW"), "the default one");
-    for wrong in [json!({ "decision": "deny" }), json!({ "decision": 7 }), json!({}), json!({ "decision": null })] {
+    for wrong in [
+        json!({ "decision": "deny" }),
+        json!({ "decision": "no" }),
+        json!({ "decision": 7 }),
+        json!({}),
+        json!({ "decision": null }),
+    ] {
         let problems = applied(&point(&[]), &cart(), &[command("decide", &wrong)]).unwrap_err();
         assert_eq!(
             (problems[0].code, problems[0].pointer.as_str()),
             (ProblemCode::BadValue, "/commands/0/value/decision")
         );
-        assert_eq!(problems[0].hint.as_deref(), Some("`decision` is `ALLOW`, `REVIEW` or `DENY`"));
+        let hint =
+            if wrong["decision"] == "deny" { "Write `DENY`" } else { "`decision` is `ALLOW`, `REVIEW` or `DENY`" };
+        assert_eq!(problems[0].hint.as_deref(), Some(hint));
     }
     let none = point(&[("decisions", Value::Null)]);
     let problems = applied(&none, &cart(), &[decide("ALLOW")]).unwrap_err();
