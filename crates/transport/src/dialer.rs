@@ -207,7 +207,10 @@ async fn connect(proxy: Option<&Proxy>, host: &str, vetted: &[SocketAddr]) -> Re
         match ended {
             Some(Ok(Ok(stream))) => return Ok(stream),
             Some(Ok(Err(error))) => failure = Some(more_telling(failure, error)),
-            Some(Err(error)) => failure = Some(of_connect_error(host, &io::Error::other(error))),
+            Some(Err(error)) => {
+                let port = vetted.first().map_or(0, SocketAddr::port);
+                failure = Some(of_connect_error(host, port, &io::Error::other(error)));
+            }
             None => {
                 let nothing = || CallFailure::new(FailureCode::DnsFailed, format!("`{host}` has no address"));
                 return Err(failure.unwrap_or_else(nothing));
@@ -241,7 +244,7 @@ fn more_telling(earlier: Option<CallFailure>, later: CallFailure) -> CallFailure
 
 async fn attempt(proxy: Option<Proxy>, host: String, address: SocketAddr) -> Result<TcpStream, CallFailure> {
     match proxy {
-        None => direct(address).await.map_err(|error| of_connect_error(&host, &error)),
+        None => direct(address).await.map_err(|error| of_connect_error(&host, address.port(), &error)),
         Some(proxy) => tunnel(&proxy, address).await,
     }
 }

@@ -83,10 +83,10 @@ pub(crate) fn closed_early() -> CallFailure {
 }
 
 /// The failure of a connection attempt.
-pub(crate) fn of_connect_error(host: &str, error: &io::Error) -> CallFailure {
+pub(crate) fn of_connect_error(host: &str, port: u16, error: &io::Error) -> CallFailure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
-            let text = format!("`{host}` refused the connection");
+            let text = format!("`{host}:{port}` refused the connection");
             let literal = host.trim_start_matches('[').trim_end_matches(']');
             // Where the name of another machine is known, nothing about it needs an explanation.
             let text = if is_loopback_host(literal) { with_host_explained(text, literal) } else { text };

@@ -175,6 +175,7 @@ async fn nobody_listening_is_a_refused_connection() {
     assert_eq!(failure.code, FailureCode::ConnectionRefused);
     assert!(!failure.to_string().contains("marked-secret"));
     assert!(failure.detail.contains("In a container this is the container itself"), "{failure}");
+    assert!(failure.detail.starts_with(&format!("`{address}` refused")), "{failure}");
 }
 
 /// `overview.md` 4.2: whatever it is, the body is read; failures show what it is called.
