@@ -1,5 +1,7 @@
 //! Why a call of the hook changed nothing: what, where, and what to do, for the terminal and for programs.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tenterhook_contract::{
     hook::explain_host,
@@ -8,12 +10,15 @@ use tenterhook_contract::{
 use tenterhook_engine::{CallFailure, Outcome, Witnessed};
 use tenterhook_model::{DebugValue, LogEvent};
 
-use super::{docs, flow::Flow};
+use super::{docs, flow::Flow, registration::DevHook};
 
 /// What the message of a status says when the body has an `error`.
 const ERROR_IGNORED: &str = "the `error` in its body does not count";
 /// Problems that are shown; the System Log has more.
 const PROBLEMS_MAX: usize = 10;
+/// A service that answers nothing until the limit.
+const NO_ANSWER: &str = "The service answered nothing until the limit: it is slow, or an exception left the request without \
+                         an answer. Look at its log";
 
 /// A call that ended without a change because something is wrong, or because the service refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +49,8 @@ impl Failure {
             Outcome::Skipped(_) => (vec!["The service was not asked".to_owned()], Vec::new()),
         };
         let has_error = sentences.iter().any(|sentence| sentence.contains(ERROR_IGNORED));
-        let mut advice = advice_for(code.as_deref().unwrap_or_default(), given_header, has_error);
+        let whose = Whose::Dev { given_header, is_cut_short: false };
+        let mut advice = advice_for(code.as_deref().unwrap_or_default(), whose, has_error);
         // What the document lacks is a likelier cause than a limit that is too short.
         advice.splice(1.min(advice.len())..1.min(advice.len()), advice_for_flow(code.as_deref(), &problems, flow));
         let sentences = after_advice(code.as_deref(), sentences, &mut advice);
@@ -52,8 +58,8 @@ impl Failure {
         Some(Self { code, sentences, called, advice, problems })
     }
 
-    /// The failure of a call that nobody witnessed, from its System Log event: nothing was sent.
-    pub(super) fn of_event(event: &LogEvent, given_header: Option<&str>) -> Self {
+    /// The failure of a call that nobody witnessed, from its System Log event. `timeout` is what the hooks of `dev` have.
+    pub(super) fn of_event(event: &LogEvent, given_header: Option<&str>, timeout: Duration) -> Self {
         let text = |name: &str| match event.debug_data.get(name) {
             Some(DebugValue::Text(text)) => Some(text.to_string()),
             _ => None,
@@ -62,7 +68,8 @@ impl Failure {
         let code = text("failureCode");
         let message = text("errorMessage").or_else(|| event.reason.as_deref().map(ToOwned::to_owned));
         let has_error = message.as_deref().is_some_and(|message| message.contains(ERROR_IGNORED));
-        let mut advice = advice_for(code.as_deref().unwrap_or_default(), given_header, has_error);
+        let mut advice =
+            advice_for(code.as_deref().unwrap_or_default(), Whose::of(event, given_header, timeout), has_error);
         let sentences = after_advice(code.as_deref(), vec![message.unwrap_or_default()], &mut advice);
         Self { code, sentences, called: None, advice, problems: Vec::new() }
     }
@@ -128,15 +135,60 @@ pub(super) fn is_refusal(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Refused(_))
 }
 
+/// Whose hook failed, which decides whether options of `tenterhook dev` can help.
+#[derive(Clone, Copy)]
+enum Whose<'a> {
+    /// That of `dev`. `given_header` is the name of its secret header if it was given, `is_cut_short` says that the call ended
+    /// before the hook's own time: by the deadline of a host.
+    Dev { given_header: Option<&'a str>, is_cut_short: bool },
+    /// One that somebody registered through the API.
+    Other,
+}
+
+impl<'a> Whose<'a> {
+    fn of(event: &LogEvent, given_header: Option<&'a str>, timeout: Duration) -> Self {
+        let name = event.targets.first().and_then(|target| target.display_name.as_deref());
+        if ![DevHook::Token, DevHook::Order].iter().any(|hook| name == Some(hook.name())) {
+            return Self::Other;
+        }
+        let is_cut_short = match event.debug_data.get("timings") {
+            Some(DebugValue::Timings([.., total])) => Duration::from_micros(*total) < timeout,
+            _ => false,
+        };
+        Self::Dev { given_header, is_cut_short }
+    }
+}
+
+/// What may help: options of `tenterhook dev`, where the hook is that of `dev`.
+fn advice_for(code: &str, whose: Whose<'_>, has_error: bool) -> Vec<String> {
+    match whose {
+        Whose::Dev { is_cut_short: true, .. } if code == "TIMEOUT_RESPONSE" => {
+            let why = "The deadline of the host (`deadlineMs`) ended the call before the hook's own time did";
+            vec![NO_ANSWER.to_owned(), why.to_owned()]
+        }
+        Whose::Dev { given_header, .. } => advice_for_dev(code, given_header, has_error),
+        Whose::Other => match code {
+            "TIMEOUT_RESPONSE" => vec![NO_ANSWER.to_owned()],
+            "STATUS_401" | "STATUS_403" if !has_error => {
+                vec![
+                    "Does the service expect the secret with which this hook is registered (`channel.config`)?"
+                        .to_owned(),
+                ]
+            }
+            "STATUS_404" | "STATUS_405" | "STATUS_410" => {
+                vec!["The hook is called by POST at exactly its `uri`, with its path".to_owned()]
+            }
+            "TIMEOUT_BODY" | "STATUS_401" | "STATUS_403" => Vec::new(),
+            _ => advice_for_dev(code, None, has_error),
+        },
+    }
+}
+
 /// What options of `tenterhook dev` may help.
-fn advice_for(code: &str, given_header: Option<&str>, has_error: bool) -> Vec<String> {
+fn advice_for_dev(code: &str, given_header: Option<&str>, has_error: bool) -> Vec<String> {
     const DEBUGGER: &str = "`--timeout 60s` gives you time in a debugger";
     let advice = match code {
-        "TIMEOUT_RESPONSE" => {
-            let why = "The service answered nothing until the limit: it is slow, or an exception left the request without \
-                       an answer. Look at its log";
-            return vec![why.to_owned(), DEBUGGER.to_owned()];
-        }
+        "TIMEOUT_RESPONSE" => return vec![NO_ANSWER.to_owned(), DEBUGGER.to_owned()],
         "TIMEOUT_BODY" => DEBUGGER,
         // It knew the secret, and wanted to refuse.
         "STATUS_403" if has_error => return Vec::new(),
@@ -199,5 +251,25 @@ fn advice_for_flow(code: Option<&str>, problems: &[Problem], flow: Flow) -> Opti
         )
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_dev_are_advised_only_where_they_help() {
+        let own = Whose::Dev { given_header: None, is_cut_short: false };
+        let cut_short = Whose::Dev { given_header: None, is_cut_short: true };
+        let advice = |code, whose| advice_for(code, whose, false).join("; ");
+        for (code, option) in [("TIMEOUT_RESPONSE", "--timeout"), ("STATUS_401", "--header"), ("STATUS_404", "--hook")]
+        {
+            assert!(advice(code, own).contains(option), "{code}");
+            let of_other = advice(code, Whose::Other);
+            assert!(!of_other.is_empty() && !of_other.contains("--"), "{of_other}");
+        }
+        let hint = advice("TIMEOUT_RESPONSE", cut_short);
+        assert!(hint.contains("deadlineMs") && !hint.contains("--timeout"), "{hint}");
     }
 }

@@ -191,6 +191,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         json: options.json,
         pages: (!options.once).then_some(base_url),
         given_header: options.header.first().map(|_| demonstration.tried().secret.name.clone()),
+        timeout: options.timeout,
     };
     let shown = demonstration.run(&server.platform, witnessed, &mut log, &screen).await?;
     if options.once {

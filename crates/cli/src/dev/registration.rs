@@ -45,7 +45,7 @@ pub(crate) enum DevHook {
 
 impl DevHook {
     /// Its name in the org.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Token => "Development token hook",
             Self::Order => "Development order hook",

@@ -32,6 +32,8 @@ pub(crate) struct Screen {
     pub(super) pages: Option<String>,
     /// The name of the header that authenticates the call, if it was given.
     pub(super) given_header: Option<String>,
+    /// The time that the hooks of `dev` have.
+    pub(super) timeout: Duration,
 }
 
 /// The output of one flow.
@@ -158,7 +160,7 @@ impl Screen {
     /// Why an invocation of the log failed, and parts of its answer that have no effect.
     fn explain(&self, event: &LogEvent) {
         if is_invocation(event) && event.result != LogResult::Success {
-            let failure = Failure::of_event(event, self.given_header());
+            let failure = Failure::of_event(event, self.given_header(), self.timeout);
             println!("    {BAD}✗ {}{BAD:#}", of_one_line(&failure.headline()));
             self.advice(&failure);
         }
@@ -383,7 +385,7 @@ impl FlowScreen<'_> {
             self.step("answer", NOT_ASKED, || json!({ "status": null, "body": null, "asked": false }));
             return None;
         };
-        let failure = Failure::of_event(event, self.screen.given_header());
+        let failure = Failure::of_event(event, self.screen.given_header(), self.screen.timeout);
         self.failure(&failure);
         self.step("answer", NOT_ASKED, || {
             let (code, message) = (&failure.code, failure.sentences.first());
@@ -509,21 +511,27 @@ fn outcome_of(event: &LogEvent) -> Option<String> {
         _ => None,
     };
     let is_processed = event.event_type == "inline_hook.response.processed";
-    let outcome = match (is_processed, event.result, text("failureCode")) {
+    let was_attempted = matches!(event.debug_data.get("attempts"), Some(DebugValue::Number(1..)));
+    let outcome = outcome_word(is_processed, event.result, text("failureCode"), was_attempted);
+    Some(match (outcome, text("changes")) {
+        ("SUCCESS", Some(changes)) => format!("APPLIED {changes}"),
+        ("SUCCESS", None) => "UNCHANGED".to_owned(),
+        _ => outcome.to_owned(),
+    })
+}
+
+/// The outcome that an invocation's event stands for; `SUCCESS` for commands that were applied, or for none.
+fn outcome_word(is_processed: bool, result: LogResult, code: Option<&str>, was_attempted: bool) -> &'static str {
+    /// The codes of calls that were not made. A bound can also be reached in the middle of a call.
+    const NOT_CALLED: [&str; 5] = ["BREAKER_OPEN", "UNRESPONSIVE", "NO_TIME", "NO_CAPACITY", "ORG_AT_LIMIT"];
+    match (is_processed, result, code) {
         (_, LogResult::Skipped, _) => "SKIPPED",
-        (true, LogResult::Success, _) => {
-            return Some(match text("changes") {
-                Some(changes) => format!("APPLIED {changes}"),
-                None => "UNCHANGED".to_owned(),
-            });
-        }
+        (true, LogResult::Success, _) => "SUCCESS",
         (true, _, None) => "REFUSED",
         (true, _, Some(_)) => "INVALID",
-        // A call that was not made has its code as the reason.
-        (false, _, Some(code)) if event.reason.as_deref() == Some(code) => "SKIPPED",
+        (false, _, Some(code)) if NOT_CALLED.contains(&code) && !was_attempted => "SKIPPED",
         (false, ..) => "FAILED",
-    };
-    Some(outcome.to_owned())
+    }
 }
 
 /// A text of a service without characters that would move the terminal's cursor or end the line.
@@ -545,4 +553,25 @@ pub(super) fn was_service_asked(seen: &Witnessed) -> bool {
         )
     };
     seen.answer.is_some() || matches!(&seen.outcome, Outcome::Failed(failure) if asked(failure.code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_failed_is_not_shown_as_one_that_was_not_made() {
+        for code in ["CONNECTION_REFUSED", "BODY_UNPARSABLE", "CONNECTION_RESET", "TIMEOUT_RESPONSE", "EGRESS_DENIED"] {
+            assert_eq!(outcome_word(false, LogResult::Failure, Some(code), true), "FAILED", "{code}");
+            assert_eq!(outcome_word(false, LogResult::Failure, Some(code), false), "FAILED", "{code}");
+        }
+        for code in ["BREAKER_OPEN", "UNRESPONSIVE", "NO_TIME", "NO_CAPACITY", "ORG_AT_LIMIT"] {
+            assert_eq!(outcome_word(false, LogResult::Failure, Some(code), false), "SKIPPED", "{code}");
+        }
+        assert_eq!(outcome_word(false, LogResult::Failure, Some("NO_CAPACITY"), true), "FAILED");
+        assert_eq!(outcome_word(false, LogResult::Skipped, None, false), "SKIPPED");
+        assert_eq!(outcome_word(true, LogResult::Failure, Some("COMMANDS_INVALID"), true), "INVALID");
+        assert_eq!(outcome_word(true, LogResult::Failure, None, true), "REFUSED");
+        assert_eq!(outcome_word(true, LogResult::Success, None, true), "SUCCESS");
+    }
 }
