@@ -3,7 +3,8 @@
 //   TENTERHOOK_URL=http://127.0.0.1:8787 TENTERHOOK_TOKEN=… node examples/hosts/node/checkout.mjs ada@example.com 2
 //
 // The token has the role HOST for the extension point (`../order-checkout.json`). Arguments are the customer and how many lamps
-// they order. It prints what became of the order as JSON, and ends with status 0 if the order was placed, 1 if it was denied.
+// they order. It prints what became of the order as JSON. Its exit status is 0 if the order was placed, 1 if it was denied, and 3
+// if Tenterhook did not accept our call, which is a defect of ours: then nothing is sold.
 
 const POINT = "com.example.order.checkout";
 /** How long an order may wait for hooks. Tenterhook keeps to it, whatever the services do. */
@@ -16,6 +17,9 @@ if (!TENTERHOOK_URL || !TENTERHOOK_TOKEN) {
   console.error("TENTERHOOK_URL or TENTERHOOK_TOKEN is not set.");
   process.exit(2);
 }
+
+/** Tenterhook did not accept our call. */
+class NotAccepted extends Error {}
 
 /** Places the order or denies it: `{ placed, order }` or `{ placed, message, fields }`. */
 async function checkout(order, context) {
@@ -48,7 +52,7 @@ function refused(error) {
   };
 }
 
-/** The result of the pause, or nothing when Tenterhook gives none. */
+/** The result of the pause, or nothing when Tenterhook gives none. Throws when Tenterhook does not accept our call. */
 async function pause(subject, context) {
   let status, body;
   try {
@@ -66,9 +70,12 @@ async function pause(subject, context) {
   // 429: over capacity. The body says what to do meanwhile, as that of a 200 does. A customer waits, so we do not ask again;
   // a job that nobody waits for would, after the seconds of `Retry-After`.
   if ((status === 200 || status === 429) && body.resume) return body;
-  // 400: our question is malformed. 401 and 403: our token. 404: the point is not declared. All of them are ours to repair.
   const causes = (body.errorCauses ?? []).map((cause) => cause.errorSummary);
-  console.error(`Tenterhook answered ${status}: ${[body.errorSummary, ...causes].join("; ")}`);
+  const said = `Tenterhook answered ${status}: ${[body.errorSummary, ...causes].join("; ")}`;
+  // 400: our question is malformed. 401 and 403: our token. 404: no such point. 413: too long. All of them are ours to repair, and
+  // no hook has looked at the order: we do not sell. 408, 429 without `resume` and 5xx are as no answer.
+  if ([400, 401, 403, 404, 413].includes(status)) throw new NotAccepted(said);
+  console.error(said);
   return undefined;
 }
 
@@ -79,6 +86,13 @@ const order = {
   discounts: [],
 };
 // The card's number is sensitive: it can be in conditions, and no service gets it.
-const outcome = await checkout(order, { channel: "web", card: { brand: "visa", number: "4111111111111111" } });
-console.log(JSON.stringify(outcome));
-process.exitCode = outcome.placed ? 0 : 1;
+const context = { channel: "web", card: { brand: "visa", number: "4111111111111111" } };
+try {
+  const outcome = await checkout(order, context);
+  console.log(JSON.stringify(outcome));
+  process.exitCode = outcome.placed ? 0 : 1;
+} catch (error) {
+  if (!(error instanceof NotAccepted)) throw error;
+  console.error(error.message);
+  process.exitCode = 3;
+}

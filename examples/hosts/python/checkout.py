@@ -3,7 +3,8 @@
     TENTERHOOK_URL=http://127.0.0.1:8787 TENTERHOOK_TOKEN=… python3 examples/hosts/python/checkout.py ada@example.com 2
 
 The token has the role HOST for the extension point (`../order-checkout.json`). Arguments are the customer and how many lamps
-they order. It prints what became of the order as JSON, and ends with status 0 if the order was placed, 1 if it was denied.
+they order. It prints what became of the order as JSON. Its exit status is 0 if the order was placed, 1 if it was denied, and 3
+if Tenterhook did not accept our call, which is a defect of ours: then nothing is sold.
 """
 
 import http.client
@@ -18,6 +19,10 @@ DEADLINE_MS = 800
 # How long we wait for Tenterhook, to connect and then for its answer: slightly longer, so that we give up only when
 # Tenterhook itself does not answer.
 TIMEOUT_SECONDS = (DEADLINE_MS + 200) / 1000
+
+
+class NotAccepted(Exception):
+    """Tenterhook did not accept our call."""
 
 
 def checkout(order, context):
@@ -53,7 +58,7 @@ def refused(error):
 
 
 def pause(subject, context):
-    """The result of the pause, or None when Tenterhook gives none."""
+    """The result of the pause, or None when Tenterhook gives none. Raises when Tenterhook does not accept our call."""
     try:
         status, body = post({"subject": subject, "context": context, "deadlineMs": DEADLINE_MS})
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -63,9 +68,13 @@ def pause(subject, context):
     # again; a job that nobody waits for would, after the seconds of `Retry-After`.
     if status in (200, 429) and body.get("resume"):
         return body
-    # 400: our question is malformed. 401 and 403: our token. 404: the point is not declared. All of them are ours to repair.
     causes = [cause.get("errorSummary", "") for cause in body.get("errorCauses") or []]
-    print(f"Tenterhook answered {status}: {'; '.join([body.get('errorSummary', ''), *causes])}", file=sys.stderr)
+    said = f"Tenterhook answered {status}: {'; '.join([body.get('errorSummary', ''), *causes])}"
+    # 400: our question is malformed. 401 and 403: our token. 404: no such point. 413: too long. All of them are ours to repair,
+    # and no hook has looked at the order: we do not sell. 408, 429 without `resume` and 5xx are as no answer.
+    if status in (400, 401, 403, 404, 413):
+        raise NotAccepted(said)
+    print(said, file=sys.stderr)
     return None
 
 
@@ -98,7 +107,11 @@ def main():
     }
     # The card's number is sensitive: it can be in conditions, and no service gets it.
     context = {"channel": "web", "card": {"brand": "visa", "number": "4111111111111111"}}
-    outcome = checkout(order, context)
+    try:
+        outcome = checkout(order, context)
+    except NotAccepted as error:
+        print(error, file=sys.stderr)
+        sys.exit(3)
     print(json.dumps(outcome))
     sys.exit(0 if outcome["placed"] else 1)
 

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! `HOOK_URL` and `HOOK_SECRET` are the address of the external service and its `Authorization` header. Arguments are the customer
-//! and how many lamps they order. It prints what became of the order as JSON, and ends with status 0 if the order was placed, 1
-//! if it was denied.
+//! and how many lamps they order. It prints what became of the order as JSON. Its exit status is 0 if the order was placed, 1 if it
+//! was denied, or if the order is not what the point declares: then it prints nothing, and nothing is sold.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
