@@ -139,7 +139,7 @@ enum Tokens {
         #[arg(long)]
         org: Option<String>,
         /// Create a token that manages orgs (`/api/v1/orgs`), and nothing in them.
-        #[arg(long, conflicts_with_all = ["org", "days", "role"])]
+        #[arg(long, conflicts_with_all = ["org", "days", "role", "point"])]
         operator: bool,
         /// What the token may do in its org.
         #[arg(long, value_enum, default_value_t)]

@@ -137,7 +137,8 @@ pub(crate) async fn list(config: &Config, org: Option<&str>) -> Result<(), Error
     Ok(())
 }
 
-/// `tokens revoke`: the next request with the token is refused.
+/// `tokens revoke`: the next request with the token is refused; that of a host after one more second at most, or a minute while the
+/// database does not answer.
 pub(crate) async fn revoke(config: &Config, org: Option<&str>, id: &ApiTokenId) -> Result<(), Error> {
     let store = tool::open(config).await?;
     let org_id = org_of(config, &store, org).await?;
@@ -153,7 +154,12 @@ pub(crate) async fn revoke(config: &Config, org: Option<&str>, id: &ApiTokenId) 
     let Some(stored) = stored.filter(|_| removed) else {
         return Err(format!("There is no token `{id}`; `tenterhook tokens list` shows all").into());
     };
-    tool::print(&format!("Revoked {id}: every server refuses it from now on."))?;
+    let lag = if stored.is_administrator() {
+        "every server refuses it from now on."
+    } else {
+        "every server refuses it after one more second at most, or a minute while the database does not answer."
+    };
+    tool::print(&format!("Revoked {id}: {lag}"))?;
     if stored.is_administrator() && store.count_administrator_tokens(&org_id).await? == 0 {
         tool::print(
             "It was the last one of an administrator: `tokens create` makes another, and so does the next start of `tenterhook serve`.",

@@ -331,7 +331,8 @@ pub async fn update(
     Ok(TokenDetails { token, owner })
 }
 
-/// Revokes a token: the next request with it is refused, on every node; on another node a host may use it for one more second.
+/// Revokes a token: the next request with it is refused, on every node. On another node a host may use it for one more
+/// second, and up to a minute while the database does not answer.
 ///
 /// # Errors
 /// When there is none.

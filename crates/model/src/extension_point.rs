@@ -1,7 +1,12 @@
 //! What an org says of an extension point.
 
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::{HookTypeName, Timestamp, binding::HookBinding, declared::Declaration, id::ExtensionPointId};
+use tenterhook_contract::{
+    HookTypeName, Timestamp,
+    binding::HookBinding,
+    declared::Declaration,
+    id::{ExtensionPointId, HookId},
+};
 
 /// An extension point of an org: one that it declares, or one that the platform has and that the org has put hooks at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,4 +26,18 @@ pub struct ExtensionPoint {
     pub created: Timestamp,
     /// When it was last changed.
     pub last_updated: Timestamp,
+}
+
+impl ExtensionPoint {
+    /// The same without a hook, changed `now`; `None` when the hook is not put there.
+    pub fn without(&self, hook: &HookId, now: Timestamp) -> Option<Self> {
+        let bindings = bindings_without(&self.bindings, hook)?;
+        Some(Self { bindings, last_updated: now, ..self.clone() })
+    }
+}
+
+/// The bindings of other hooks; `None` when there is none of this one.
+pub(crate) fn bindings_without(bindings: &[HookBinding], hook: &HookId) -> Option<Vec<HookBinding>> {
+    let left: Vec<_> = bindings.iter().filter(|binding| binding.hook != *hook).cloned().collect();
+    (left.len() < bindings.len()).then_some(left)
 }

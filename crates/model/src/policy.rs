@@ -7,7 +7,7 @@ use tenterhook_contract::{
     id::{AuthorizationServerId, ClientId, HookId, PolicyId, RuleId, UserId},
 };
 
-use crate::Status;
+use crate::{Status, extension_point::bindings_without};
 
 /// An access policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,8 +126,7 @@ impl RuleHooks {
 
     /// The same without a hook; `None` when it is not among them.
     pub fn without(&self, hook: &HookId) -> Option<Self> {
-        let left: Vec<_> = self.0.iter().filter(|binding| binding.hook != *hook).cloned().collect();
-        (left.len() < self.0.len()).then_some(Self(left))
+        bindings_without(&self.0, hook).map(Self)
     }
 }
 

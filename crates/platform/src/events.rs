@@ -6,13 +6,13 @@ use tenterhook_contract::{
     HookTypeName, Timestamp,
     answer::cap,
     hook_key::HookKey,
-    id::OrgId,
+    id::{ExtensionPointId, OrgId},
     party::{Actor, Target},
 };
 use tenterhook_engine::{Entropy, Origin};
 use tenterhook_model::{ApiToken, DebugData, LogClient, LogEvent, LogResult, OAuthClient, Severity, User, cap_reason};
 
-use crate::{Caller, Platform, PointOf};
+use crate::{Caller, Platform};
 
 /// Event type and display message of a sign-in.
 pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Okta");
@@ -242,12 +242,10 @@ pub fn token_target(token: &ApiToken) -> Target {
     Target { alternate_id: None, ..named_target(token.id.as_str(), "Token", &token.name) }
 }
 
-/// An extension point. One of the platform has its type as its id, unless the org has put hooks there.
-pub fn extension_point_target(point: PointOf<'_>) -> Target {
-    let description = point.description();
-    let name = &description.event_type;
-    let id = point.record().map_or(name.as_str(), |record| record.id.as_str());
-    Target { alternate_id: Some(name.to_string()), ..named_target(id, "ExtensionPoint", &description.title) }
+/// An extension point. One of the platform has its type as its id, as in the API, whatever the org has put there.
+pub fn extension_point_target(declared: Option<&ExtensionPointId>, name: &HookTypeName, title: &str) -> Target {
+    let id = declared.map_or(name.as_str(), ExtensionPointId::as_str);
+    Target { alternate_id: Some(name.to_string()), ..named_target(id, "ExtensionPoint", title) }
 }
 
 /// Adds what an API token may do to the debug data of an event about it.

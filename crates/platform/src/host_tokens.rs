@@ -1,8 +1,8 @@
 //! The tokens of hosts that this node knows, so that an invocation of an extension point costs no query of the database.
 //!
-//! What is known of a token is used for a second; then the database is asked again, once for all requests that wait. While it does
-//! not answer, a token that was valid within the last minute stays valid: hosts' flows must outlast a failover of the database.
-//! Tokens of administrators are never kept.
+//! What is known of a token is used for a second. After half of it the database is asked again in the background, so that a host that
+//! asks often never waits for a token. While the database does not answer, or takes long, a token that was valid within the last minute
+//! stays valid, and nobody waits: hosts' flows must outlast a failover of the database. Tokens of administrators are never kept.
 
 use std::{
     collections::HashMap,
@@ -20,9 +20,12 @@ use tokio::{sync::watch, time::Instant};
 const TOKENS_MAX: usize = 2_048;
 /// How long what was read of a token is used: a token that another node has revoked is refused after that.
 const FRESH: Duration = Duration::from_secs(1);
+/// When the database is asked again in the background: half of [`FRESH`] after the token was read or the database did not answer.
+const REFRESHED_AFTER: Duration = Duration::from_millis(500);
 /// How long after it was last seen to be valid a token stays valid while the database does not answer.
 const VALID_UNANSWERED: Duration = Duration::from_mins(1);
-/// How long a request with a token that was valid within [`VALID_UNANSWERED`] waits for the database.
+/// How long a request with a token that was valid within [`VALID_UNANSWERED`] waits for the database. A lookup that takes longer counts
+/// as one without an answer, for which nobody waits the next time.
 const KNOWN_WAIT: Duration = Duration::from_millis(250);
 /// How long a lookup may take, and a request with any other token waits.
 const LOOKUP_TIME_MAX: Duration = Duration::from_secs(2);
@@ -57,8 +60,10 @@ struct Known {
     token: Arc<ApiToken>,
     /// When a lookup began whose result this is.
     valid_at: Instant,
-    /// The database is not asked again before [`FRESH`] after this.
+    /// The database is not asked again before [`REFRESHED_AFTER`] after this.
     asked: Instant,
+    /// Whether the last lookup was answered within [`KNOWN_WAIT`].
+    is_answered: bool,
     used: Instant,
 }
 
@@ -79,13 +84,18 @@ struct Lookup {
 /// What a request does to learn about a token.
 enum Way {
     Known(Arc<ApiToken>),
+    /// Use what is known, and begin a lookup for those who ask later.
+    Refresh(Arc<ApiToken>, Begun),
     /// Wait for a lookup that is under way.
     Wait(watch::Receiver<Option<Answer>>, Duration),
-    /// Begin the lookup with this number.
-    Begin(u64, watch::Sender<Option<Answer>>, watch::Receiver<Option<Answer>>, Duration),
+    /// Begin a lookup, and wait for it.
+    Begin(Begun, watch::Receiver<Option<Answer>>, Duration),
     /// Ask without sharing the answer; so many tokens were forgotten before.
     Alone(u64),
 }
+
+/// The number of a lookup that is to begin, and where its answer goes.
+struct Begun(u64, watch::Sender<Option<Answer>>);
 
 impl HostTokens {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -116,29 +126,70 @@ impl HostTokens {
         let way = self.lock().way(&key, arrived);
         let (mut answer, wait) = match way {
             Way::Known(token) => return Ok(Some(token)),
-            Way::Alone(forgotten) => {
-                let found = limited(ask()).await?;
-                let mut state = self.lock();
-                // Otherwise it may have been read before it was revoked.
-                let is_current = state.forgotten == forgotten;
-                return Ok(if is_current { state.keep(&key, found, arrived) } else { found.map(Arc::new) });
+            Way::Refresh(token, begun) => {
+                self.begin(key, begun, arrived, ask());
+                return Ok(Some(token));
             }
-            Way::Wait(answer, wait) => (answer, wait),
-            Way::Begin(number, sender, receiver, wait) => {
-                let (tokens, key, lookup) = (Arc::clone(self), key.clone(), limited(ask()));
-                // A task, so that it ends and is kept also when its request has gone or waits no longer.
-                tokio::spawn(async move {
-                    let found = lookup.await;
-                    sender.send_replace(Some(tokens.lock().end(&key, number, arrived, found)));
-                });
-                (receiver, wait)
+            Way::Alone(forgotten) => return self.find_alone(&key, forgotten, arrived, ask()).await,
+            Way::Wait(mut answer, wait) => {
+                let found = self.answered(&key, &mut answer, wait).await?;
+                if !found.as_ref().is_some_and(|token| token.is_administrator()) {
+                    return Ok(found);
+                }
+                // That lookup began before this request arrived. Administrators read what they have just written on another node.
+                let forgotten = self.lock().forgotten;
+                return self.find_alone(&key, forgotten, arrived, ask()).await;
+            }
+            Way::Begin(begun, answer, wait) => {
+                self.begin(key.clone(), begun, arrived, ask());
+                (answer, wait)
             }
         };
+        self.answered(&key, &mut answer, wait).await
+    }
+
+    /// Begins a lookup in a task, so that it ends and is kept also when its request has gone or waits no longer.
+    fn begin(
+        self: &Arc<Self>,
+        key: Key,
+        Begun(number, sender): Begun,
+        began: Instant,
+        lookup: impl Future<Output = Result<Option<ApiToken>, StoreError>> + Send + 'static,
+    ) {
+        let (tokens, lookup) = (Arc::clone(self), limited(lookup));
+        tokio::spawn(async move {
+            let found = lookup.await;
+            sender.send_replace(Some(tokens.lock().end(&key, number, began, found)));
+        });
+    }
+
+    /// The result of a lookup that is not shared.
+    async fn find_alone(
+        &self,
+        key: &Key,
+        forgotten: u64,
+        began: Instant,
+        lookup: impl Future<Output = Result<Option<ApiToken>, StoreError>>,
+    ) -> Result<Option<Arc<ApiToken>>, StoreError> {
+        let found = limited(lookup).await?;
+        let mut state = self.lock();
+        // Otherwise it may have been read before it was revoked.
+        let is_current = state.forgotten == forgotten;
+        Ok(if is_current { state.keep(key, found, began) } else { found.map(Arc::new) })
+    }
+
+    /// The answer of a lookup that is under way, or what is known if it takes too long.
+    async fn answered(
+        &self,
+        key: &Key,
+        answer: &mut watch::Receiver<Option<Answer>>,
+        wait: Duration,
+    ) -> Result<Option<Arc<ApiToken>>, StoreError> {
         let answered = tokio::time::timeout(wait, answer.wait_for(Option::is_some)).await;
         match answered.ok().and_then(Result::ok).and_then(|answer| answer.clone()) {
             Some(Ok(found)) => Ok(found),
-            Some(Err(why)) => self.lock().without_answer(&key, why),
-            None => self.lock().without_answer(&key, "the lookup of a token takes too long".to_owned()),
+            Some(Err(why)) => self.lock().without_answer(key, why),
+            None => self.lock().without_answer(key, "the lookup of a token takes too long".to_owned()),
         }
     }
 
@@ -164,28 +215,40 @@ async fn limited(
 impl State {
     fn way(&mut self, key: &Key, now: Instant) -> Way {
         let mut wait = LOOKUP_TIME_MAX;
-        let mut is_known = false;
-        if let Some(known) = self.known.get_mut(key) {
-            known.used = now;
-            if known.outlasts(now) {
-                if now.saturating_duration_since(known.asked) < FRESH {
-                    return Way::Known(Arc::clone(&known.token));
-                }
-                (wait, is_known) = (KNOWN_WAIT, true);
-            }
-        }
+        let mut at_once = None;
         // What began earlier may have read the token before it was revoked.
         let is_recent = |lookup: &&Lookup| now.saturating_duration_since(lookup.began) < FRESH;
-        if let Some(lookup) = self.lookups.get(key).filter(is_recent) {
-            return Way::Wait(lookup.answer.clone(), wait);
+        let under_way = self.lookups.get(key).filter(is_recent).map(|lookup| lookup.answer.clone());
+        let known = self.known.get_mut(key).filter(|known| known.outlasts(now));
+        let is_known = known.is_some();
+        if let Some(known) = known {
+            known.used = now;
+            wait = KNOWN_WAIT;
+            let age = now.saturating_duration_since(known.asked);
+            let token = Arc::clone(&known.token);
+            if age < REFRESHED_AFTER {
+                return Way::Known(token);
+            }
+            at_once = Some(token).filter(|_| age < FRESH || !known.is_answered);
         }
-        if !is_known && self.lookups.len() >= SHARED_LOOKUPS_MAX {
-            return Way::Alone(self.forgotten);
+        match (at_once, under_way) {
+            (Some(token), Some(_)) => Way::Known(token),
+            (Some(token), None) => Way::Refresh(token, self.begin(key, now).0),
+            (None, Some(answer)) => Way::Wait(answer, wait),
+            (None, None) if !is_known && self.lookups.len() >= SHARED_LOOKUPS_MAX => Way::Alone(self.forgotten),
+            (None, None) => {
+                let (begun, answer) = self.begin(key, now);
+                Way::Begin(begun, answer, wait)
+            }
         }
-        let (sender, receiver) = watch::channel(None);
+    }
+
+    /// Notes a lookup that begins now.
+    fn begin(&mut self, key: &Key, now: Instant) -> (Begun, watch::Receiver<Option<Answer>>) {
+        let (sender, answer) = watch::channel(None);
         self.lookup = self.lookup.wrapping_add(1);
-        self.lookups.insert(key.clone(), Lookup { number: self.lookup, began: now, answer: receiver.clone() });
-        Way::Begin(self.lookup, sender, receiver, wait)
+        self.lookups.insert(key.clone(), Lookup { number: self.lookup, began: now, answer: answer.clone() });
+        (Begun(self.lookup, sender), answer)
     }
 
     /// Ends a lookup that began at `began`.
@@ -196,7 +259,14 @@ impl State {
             self.lookups.remove(key);
         }
         match found {
-            Err(error) => Err(error.to_string()),
+            Err(error) => {
+                let why = error.to_string();
+                if is_current {
+                    // Noted here too: perhaps nobody waits for it.
+                    self.unanswered(key, &why);
+                }
+                Err(why)
+            }
             Ok(found) if is_current => Ok(self.keep(key, found, began)),
             Ok(found) => Ok(found.map(Arc::new)),
         }
@@ -214,7 +284,8 @@ impl State {
         };
         if matches!(token.role, TokenRole::Host { .. }) {
             self.make_room(key, began);
-            let known = Known { token: Arc::clone(&token), valid_at: began, asked: began, used: began };
+            let is_answered = began.elapsed() < KNOWN_WAIT;
+            let known = Known { token: Arc::clone(&token), valid_at: began, asked: began, is_answered, used: began };
             self.known.insert(key.clone(), known);
         }
         Some(token)
@@ -234,12 +305,15 @@ impl State {
 
     /// The token when the database did not answer.
     fn without_answer(&mut self, key: &Key, why: String) -> Result<Option<Arc<ApiToken>>, StoreError> {
+        self.unanswered(key, &why).map(Some).ok_or(StoreError::Unavailable(why))
+    }
+
+    /// Notes that the database did not answer; returns the token if it stays valid.
+    fn unanswered(&mut self, key: &Key, why: &str) -> Option<Arc<ApiToken>> {
         let now = Instant::now();
-        let Some(known) = self.known.get_mut(key).filter(|known| known.outlasts(now)) else {
-            return Err(StoreError::Unavailable(why));
-        };
-        // For a second nobody waits again for a database that does not answer.
-        known.asked = now;
+        let known = self.known.get_mut(key).filter(|known| known.outlasts(now))?;
+        // Nobody waits again for a database that does not answer.
+        (known.asked, known.is_answered) = (now, false);
         let token = Arc::clone(&known.token);
         if !self.is_unanswered {
             self.is_unanswered = true;
@@ -248,7 +322,7 @@ impl State {
                 "management.host_token lookup unanswered: tokens of hosts that were valid within the last minute stay valid"
             );
         }
-        Ok(Some(token))
+        Some(token)
     }
 }
 
@@ -333,13 +407,62 @@ mod tests {
     async fn what_was_read_is_used_for_a_second() {
         let database = Database::default();
         assert!(database.found("a").await && database.found("a").await);
-        tokio::time::advance(FRESH.checked_sub(Duration::from_millis(1)).unwrap()).await;
+        tokio::time::advance(REFRESHED_AFTER.checked_sub(Duration::from_millis(1)).unwrap()).await;
         assert!(database.find("a", none()).await.unwrap().is_some(), "revoked elsewhere, and not yet known");
         assert_eq!(database.asked(), 1);
-        tokio::time::advance(Duration::from_millis(1)).await;
+        tokio::time::advance(FRESH - REFRESHED_AFTER + Duration::from_millis(1)).await;
         assert!(database.find("a", none()).await.unwrap().is_none(), "it is asked again");
         assert!(database.find("a", none()).await.unwrap().is_none());
         assert_eq!((database.asked(), database.known()), (3, 0), "what there is not is not kept");
+    }
+
+    /// A host that asks often never waits for its token, however slow the database is.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_is_refreshed_in_the_background() {
+        for slowness in [0, 100, 400, 800, 1_900].map(Duration::from_millis) {
+            let database = Database::default();
+            assert!(database.found("a").await);
+            let slow = || async move {
+                tokio::time::sleep(slowness).await;
+                Ok(Some(host("a")))
+            };
+            let mut waited = Vec::new();
+            for _ in 0..200 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let before = Instant::now();
+                assert!(database.find("a", slow()).await.unwrap().is_some());
+                waited.extend(Some(before.elapsed()).filter(|waited| !waited.is_zero()));
+            }
+            // Once, until it is known that the database takes so long.
+            assert!(waited.len() <= usize::from(slowness > FRESH - REFRESHED_AFTER), "{slowness:?}: {waited:?}");
+            assert!((5..=21).contains(&database.asked()), "{slowness:?}: {}", database.asked());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_background_lookup_finds_counts() {
+        let database = Database::default();
+        assert!(database.found("a").await);
+        tokio::time::advance(REFRESHED_AFTER).await;
+        assert!(database.find("a", none()).await.unwrap().is_some(), "it does not wait");
+        until_asked(&database).await;
+        assert!(database.find("a", none()).await.unwrap().is_none(), "revoked elsewhere");
+        assert!(database.found("a").await);
+        tokio::time::advance(REFRESHED_AFTER).await;
+        assert!(database.find("a", away()).await.unwrap().is_some());
+        until_asked(&database).await;
+        assert!(database.tokens.lock().is_unanswered);
+        tokio::time::advance(FRESH).await;
+        let before = Instant::now();
+        assert!(database.find("a", pending()).await.unwrap().is_some());
+        assert!(before.elapsed().is_zero(), "nobody waits for a database that did not answer the last time");
+    }
+
+    /// The lookups that have begun have ended.
+    async fn until_asked(database: &Database) {
+        while !database.tokens.lock().lookups.is_empty() {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -350,6 +473,21 @@ mod tests {
             assert!(database.find("a", async { Ok(Some(administrator)) }).await.unwrap().is_some());
         }
         assert_eq!((database.asked(), database.known()), (2, 0));
+    }
+
+    /// An administrator reads what was written before the request on any node, so a lookup that began before it is not enough.
+    #[tokio::test(start_paused = true)]
+    async fn an_administrator_does_not_share_an_earlier_lookup() {
+        let database = Database::default();
+        let administrator = || ApiToken { role: TokenRole::Administrator, ..host("a") };
+        let (first, second) = (administrator(), administrator());
+        let slow = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(Some(first))
+        };
+        let (one, two) = tokio::join!(database.find("a", slow), database.find("a", async { Ok(Some(second)) }));
+        assert!(one.unwrap().is_some() && two.unwrap().is_some());
+        assert_eq!(database.asked(), 2);
     }
 
     #[tokio::test(start_paused = true)]
@@ -439,7 +577,7 @@ mod tests {
         // It does not even refuse.
         let before = Instant::now();
         assert!(database.find("a", pending()).await.unwrap().is_some());
-        assert_eq!(before.elapsed(), KNOWN_WAIT, "the wait is bounded");
+        assert!(before.elapsed().is_zero(), "it did not answer the last time");
         assert!(matches!(database.find("b", away()).await, Err(StoreError::Unavailable(_))), "not known");
         let end = start + VALID_UNANSWERED;
         tokio::time::advance((end - Duration::from_millis(1)).duration_since(Instant::now())).await;
@@ -464,7 +602,9 @@ mod tests {
             tokio::time::sleep(KNOWN_WAIT * 2).await;
             Ok(None)
         };
+        let before = Instant::now();
         assert!(database.find("a", slow).await.unwrap().is_some());
+        assert_eq!(before.elapsed(), KNOWN_WAIT, "the wait is bounded");
         tokio::time::sleep(KNOWN_WAIT).await;
         tokio::task::yield_now().await;
         assert_eq!(database.known(), 0);

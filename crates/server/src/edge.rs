@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Uri, header, uri::Authority},
+    http::{Extensions, HeaderName, HeaderValue, Uri, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -41,8 +41,8 @@ pub(crate) struct Arrived(pub(crate) Instant);
 
 impl Arrived {
     /// When the head of this request had arrived; now, for a request that came by no connection.
-    pub(crate) fn of(request: &Request) -> Instant {
-        request.extensions().get().map_or_else(Instant::now, |Self(arrived)| *arrived)
+    pub(crate) fn of(extensions: &Extensions) -> Instant {
+        extensions.get().map_or_else(Instant::now, |Self(arrived)| *arrived)
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum ApiError {
     Framing(FramingProblem),
     /// The body is not JSON.
     MalformedBody,
+    /// Arrays and objects of the body are too deep inside each other to be read.
+    BodyTooDeep,
     /// The `Accept` or `Content-Type` header is not acceptable.
     BadMediaType,
     /// The body is larger than its bound.
@@ -120,6 +122,10 @@ impl ApiError {
                 (ErrorCode::ValidationFailed, status, "request".to_owned(), vec![problem.to_string()])
             }
             Self::MalformedBody => plain(ErrorCode::MalformedBody),
+            Self::BodyTooDeep => {
+                let cause = "At most 127 arrays and objects can be inside each other".to_owned();
+                (ErrorCode::MalformedBody, ErrorCode::MalformedBody.status(), String::new(), vec![cause])
+            }
             Self::BadMediaType => plain(ErrorCode::BadMediaType),
             Self::BodyTooLarge => {
                 let cause = "The request body is too large".to_owned();
@@ -239,10 +245,7 @@ pub(crate) fn with_error_body(mut response: Response, entropy: &dyn Entropy) -> 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let unauthenticated = matches!(self, Self::InvalidToken(_));
-        let lacking = matches!(
-            self,
-            Self::UnknownPath | Self::OnlyForHost(_) | Self::Management(ManagementError::NotFound { .. })
-        );
+        let lacking = matches!(self, Self::UnknownPath | Self::Management(ManagementError::NotFound { .. }));
         let (code, status, detail, causes) = self.parts();
         // Every status of the catalogue is valid.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

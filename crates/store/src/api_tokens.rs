@@ -82,8 +82,9 @@ impl Store {
         rows.into_iter().map(|row| api_token_of(org, row)).collect()
     }
 
-    /// Removes the org's management API token with this id: the next request with it is refused, on every node. Answers
-    /// whether there was one.
+    /// Removes the org's management API token with this id: the next request with it is refused, on every node. The
+    /// platform's other nodes may accept a host's token for one more second, and up to a minute while the database does not answer.
+    /// Answers whether there was one.
     pub async fn delete_api_token(&self, org: &OrgId, id: &ApiTokenId) -> Result<bool, StoreError> {
         let removed = api_token::Entity::delete_many()
             .filter(api_token::Column::OrgId.eq(org.as_str()))

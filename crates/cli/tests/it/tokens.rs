@@ -115,6 +115,7 @@ fn the_token_of_a_host_is_made_for_extension_points_that_there_are() {
         (&["--role", "host", "--point", "no type"], "is not the name of a hook type"),
         (&["--point", points[0]], "`--point` is for tokens with `--role host`"),
         (&["--role", "host", "--point", points[0], "--operator"], "cannot be used with"),
+        (&["--operator", "--point", points[0]], "cannot be used with"),
         (&["--role", "guest"], "possible values: administrator, host"),
     ] {
         let (done, said) = tokens(&[&["create", "--name", "x"], arguments].concat());

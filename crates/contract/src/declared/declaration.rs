@@ -50,6 +50,8 @@ pub struct Declaration {
 
 /// One operation that commands may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ExtensionPointOperation"))]
 pub struct AllowedOperation {
     /// Which one.
     pub op: OperationKind,
@@ -84,6 +86,8 @@ impl OperationKind {
 
 /// The decisions of an extension point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ExtensionPointDecisions"))]
 pub struct Decisions {
     /// Their names, such as `ALLOW` and `DENY`.
     pub names: Vec<String>,

@@ -16,6 +16,7 @@ use tenterhook_contract::{
     context::{RequestContext, UrlValue},
     declared::{DeclaredPoint, SchemaViolation},
     hook::HookStatus,
+    party::Target,
     question::{Question, QuestionBatch, QuestionProblems},
 };
 use tenterhook_engine::{Deadline, Decision, Origin, Outcome, Resumption, SkipReason};
@@ -42,7 +43,7 @@ pub struct HostCall {
     /// The request.
     pub caller: Caller,
     /// Its API token.
-    pub token: ApiToken,
+    pub token: Arc<ApiToken>,
     /// When the head of the request arrived: deadlines are counted from here.
     pub arrived: Instant,
 }
@@ -54,6 +55,16 @@ pub enum HostRefusal {
     UnknownPoint,
     /// The question is malformed.
     Invalid(QuestionProblems),
+}
+
+/// The target of a point's events.
+fn target_of(point: PointOf<'_>) -> Target {
+    let declared = match point {
+        PointOf::Declared { record, .. } => Some(&record.id),
+        PointOf::BuiltIn { .. } => None,
+    };
+    let description = point.description();
+    extension_point_target(declared, &description.event_type, &description.title)
 }
 
 /// A question that was found to be well formed, apart from context and subject.
@@ -171,7 +182,7 @@ impl HostCall {
             api_token_id: Some(self.token.id.to_string()),
             actor: actor.unwrap_or_else(|| token_actor(&self.token)),
             session_id: None,
-            targets: vec![extension_point_target(point)],
+            targets: vec![target_of(point)],
         };
         Pausing { bindings, source: source.unwrap_or_else(|| caller.source()), origin, deadline }
     }

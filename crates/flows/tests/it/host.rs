@@ -1,6 +1,6 @@
 //! A host's invocation: its deadline, on a clock that stands but for what the flow waits for.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tenterhook_contract::{BuiltInType, binding::HookBinding, id::ExtensionPointId, question::Question};
@@ -45,7 +45,7 @@ async fn ask(rig: &Rig, deadline_ms: u32, before: Duration) -> (HostAnswer, Dura
         platform: rig.platform.clone(),
         org: rig.snapshot(),
         caller: administrator.caller,
-        token: administrator.token,
+        token: Arc::new(administrator.token),
         arrived: now.checked_sub(before).unwrap(),
     };
     let answer = call.invoke(TYPE.as_str(), question).await.unwrap();

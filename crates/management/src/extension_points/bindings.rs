@@ -1,12 +1,7 @@
 //! Bindings: the hooks that are put at an extension point, in the order in which they are called.
 
-use tenterhook_contract::{
-    HookTypeName, Timestamp,
-    binding::HookBinding,
-    hook::InlineHook,
-    id::{ExtensionPointId, HookId},
-};
-use tenterhook_model::{Configuration, ConfigurationObject, ExtensionPoint};
+use tenterhook_contract::{HookTypeName, Timestamp, binding::HookBinding, hook::InlineHook, id::ExtensionPointId};
+use tenterhook_model::{ConfigurationObject, ExtensionPoint};
 use tenterhook_platform::{OrgSnapshot, Platform, PointOf};
 
 use super::find;
@@ -36,7 +31,8 @@ pub const BINDING: Association = Association {
     on_deactivate: OnDeactivate::RunsWithout,
     on_delete: OnDelete::Cleared,
     cleared: |configuration, hook, now| {
-        without(configuration, hook, now).map(|point| ConfigurationObject::ExtensionPoint(Box::new(point))).collect()
+        let left = configuration.extension_points.iter().filter_map(|point| point.without(hook, now));
+        left.map(|point| ConfigurationObject::ExtensionPoint(Box::new(point))).collect()
     },
     log_update: |platform, administrator, object| {
         if let ConfigurationObject::ExtensionPoint(point) = object {
@@ -44,20 +40,6 @@ pub const BINDING: Association = Association {
         }
     },
 };
-
-fn without(
-    configuration: &Configuration,
-    hook: &HookId,
-    now: Timestamp,
-) -> impl Iterator<Item = ExtensionPoint> + use<> {
-    let points = configuration.extension_points.iter();
-    let bound = points.filter(|point| point.bindings.iter().any(|binding| binding.hook == *hook));
-    let cleared = bound.map(|point| {
-        let bindings = point.bindings.iter().filter(|binding| binding.hook != *hook).cloned().collect();
-        ExtensionPoint { bindings, last_updated: now, ..point.clone() }
-    });
-    cleared.collect::<Vec<_>>().into_iter()
-}
 
 /// The bindings of the extension point with this type or id.
 ///

@@ -7,6 +7,7 @@ use tenterhook_contract::{
         AllowedOperation, Decisions, Declaration, DeclarationProblem, DeclaredPoint, DeclaredRetry, OnFailure,
         OnRefusal, OperationKind,
     },
+    limits::{POINT_OPERATIONS_MAX, POINT_SAMPLES_MAX},
 };
 
 use super::MODEL;
@@ -112,7 +113,7 @@ pub(super) fn read(
         on_refusal: one_of(&mut causes, "onRefusal", &request.on_refusal, &ON_REFUSAL).unwrap_or(OnRefusal::Stop),
         retry: one_of(&mut causes, "retry", &request.retry, &RETRIES).unwrap_or(DeclaredRetry::Never),
         timeout_ms: causes.plain("timeoutMs", &request.timeout_ms, TIMEOUT_MS),
-        samples: causes.given("samples", &request.samples).cloned().unwrap_or_default(),
+        samples: items(&mut causes, "samples", &request.samples, POINT_SAMPLES_MAX).to_vec(),
     };
     match DeclaredPoint::compile(declaration) {
         Ok(point) => {
@@ -147,8 +148,9 @@ fn read_type(
         (given, None) => causes.required("type", given)?,
     };
     match text.parse::<HookTypeName>() {
-        Ok(name) if types.kind(&name).is_some() => {
-            causes.add("type", "An extension point with this type already exists");
+        // Types that differ by case only would be taken for each other.
+        Ok(name) if types.iter().any(|kind| kind.description().event_type.eq_ignore_ascii_case(&name)) => {
+            causes.add("type", "An extension point with this type already exists, whether letters are capital or not");
             None
         }
         Ok(name) => Some(name),
@@ -167,7 +169,7 @@ fn schema(causes: &mut Causes, member: &str, given: &Given<Value>) -> Value {
 }
 
 fn operations(causes: &mut Causes, given: &Given<Vec<OperationRequest>>) -> Vec<AllowedOperation> {
-    let requests = causes.given("operations", given).map(Vec::as_slice).unwrap_or_default();
+    let requests = items(causes, "operations", given, POINT_OPERATIONS_MAX);
     let read = requests.iter().enumerate().filter_map(|(place, request)| {
         let path = required(causes, &format!("operations[{place}].path"), &request.path);
         let member = format!("operations[{place}].op");
@@ -178,6 +180,17 @@ fn operations(causes: &mut Causes, given: &Given<Vec<OperationRequest>>) -> Vec<
         Some(AllowedOperation { op: op?, path: path? })
     });
     read.collect()
+}
+
+/// The items of a list, none when there are too many to read: a cause for each would be as long as the request. Lists of texts have the
+/// bound of [`Causes::texts`].
+fn items<'a, T>(causes: &mut Causes, member: &str, given: &'a Given<Vec<T>>, items_max: usize) -> &'a [T] {
+    let items = causes.given(member, given).map(Vec::as_slice).unwrap_or_default();
+    if items.len() > items_max {
+        causes.add(member, &format!("At most {items_max} {member}"));
+        return &[];
+    }
+    items
 }
 
 /// A text that may be empty, such as the pointer to the whole subject.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tenterhook_contract::{HookKind, Timestamp, declared::Declaration, id::ExtensionPointId, party::Target};
 use tenterhook_model::ExtensionPoint;
-use tenterhook_platform::{OrgSnapshot, Platform, PointOf, events::named_target};
+use tenterhook_platform::{OrgSnapshot, Platform, PointOf, events::extension_point_target};
 
 pub use self::declaration::{DecisionsRequest, ExtensionPointRequest, OperationRequest};
 use crate::{
@@ -83,13 +83,11 @@ impl Resource for ExtensionPoint {
 
     /// Type and title; no schema and no sample.
     fn target(&self) -> Target {
-        // One of the platform is known by its type alone.
-        let id = if self.declaration.is_some() { self.id.as_str() } else { self.name.as_str() };
-        Target { alternate_id: Some(self.name.to_string()), ..named_target(id, Self::TARGET, self.name()) }
+        extension_point_target(self.declaration.is_some().then_some(&self.id), &self.name, self.name())
     }
 
     fn takes_name_of(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.name.eq_ignore_ascii_case(&other.name)
     }
 }
 

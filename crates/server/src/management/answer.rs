@@ -49,7 +49,7 @@ impl<T: Serialize + Described + Send + 'static> Answer for Json<T> {
 
     #[cfg(feature = "schema")]
     fn describe(generator: &mut schemars::SchemaGenerator) -> super::openapi::AnswerDescription {
-        super::openapi::AnswerDescription { status: 200, schema: Some(super::openapi::described::<T>(generator)) }
+        super::openapi::AnswerDescription::of(200, Some(super::openapi::described::<T>(generator)))
     }
 }
 
@@ -63,7 +63,7 @@ impl<T: Serialize + Described + Send + 'static> Answer for Created<T> {
 
     #[cfg(feature = "schema")]
     fn describe(generator: &mut schemars::SchemaGenerator) -> super::openapi::AnswerDescription {
-        super::openapi::AnswerDescription { status: 201, schema: Some(super::openapi::described::<T>(generator)) }
+        super::openapi::AnswerDescription::of(201, Some(super::openapi::described::<T>(generator)))
     }
 }
 
@@ -77,7 +77,7 @@ impl Answer for NoContent {
 
     #[cfg(feature = "schema")]
     fn describe(_: &mut schemars::SchemaGenerator) -> super::openapi::AnswerDescription {
-        super::openapi::AnswerDescription { status: 204, schema: None }
+        super::openapi::AnswerDescription::of(204, None)
     }
 }
 

@@ -16,10 +16,12 @@ use tenterhook_management::{
 };
 use tenterhook_model::ApiToken;
 use tenterhook_platform::{Caller, OrgSnapshot, Platform};
+use tokio::time::Instant;
 
 use super::{Presented, answer::Described, members::Members, ssws};
 use crate::{
     App,
+    edge::Arrived,
     error::{ApiError, TokenProblem},
     patience::{self, Unread},
     plain_text::member_with_nul,
@@ -86,8 +88,11 @@ impl FromRequestParts<App> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let Host { caller, token, org } = Host::from_request_parts(parts, app).await?;
-        if token.is_administrator() { Ok(Self(Administrator { caller, token, org })) } else { Err(refusal(&token)) }
+        let Host { caller, token, org, .. } = Host::from_request_parts(parts, app).await?;
+        if !token.is_administrator() {
+            return Err(refusal(&token));
+        }
+        Ok(Self(Administrator { caller, token: Arc::unwrap_or_clone(token), org }))
     }
 }
 
@@ -96,9 +101,11 @@ pub(crate) struct Host {
     /// The request.
     pub(crate) caller: Caller,
     /// Its API token.
-    pub(crate) token: ApiToken,
-    /// The org when the request arrived.
+    pub(crate) token: Arc<ApiToken>,
+    /// The org when the request arrived, or since.
     pub(crate) org: Arc<OrgSnapshot>,
+    /// When the head of the request arrived.
+    pub(crate) arrived: Instant,
 }
 
 impl Host {
@@ -125,9 +132,10 @@ impl FromRequestParts<App> for Host {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Caller>().cloned().ok_or(ApiError::UnknownPath)?;
         let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
-        let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.as_deref().cloned());
+        let presented = parts.extensions.get::<Presented>().and_then(|presented| presented.0.clone());
         let no_token = || ApiError::InvalidToken(ssws(&parts.headers).err().unwrap_or(TokenProblem::NotValid));
-        Ok(Self { caller, token: presented.ok_or_else(no_token)?, org })
+        let arrived = Arrived::of(&parts.extensions);
+        Ok(Self { caller, token: presented.ok_or_else(no_token)?, org, arrived })
     }
 }
 
@@ -290,7 +298,7 @@ pub(super) async fn json_bytes(request: Request, bytes_max: usize) -> Result<Byt
 impl RequestBody for JsonBody {
     async fn read(request: Request) -> Result<Self, ApiError> {
         let bytes = json_bytes(request, BODY_BYTES_MAX).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedBody)?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| unparsable(&error))?;
         if let Some(place) = member_with_nul(&value) {
             return Err(ApiError::NulCharacter { subject: "body", place });
         }
@@ -325,6 +333,16 @@ impl RequestBody for OptionalJsonBody {
     #[cfg(feature = "schema")]
     fn describe(generator: &mut schemars::SchemaGenerator) -> Option<super::openapi::BodyDescription> {
         JsonBody::describe(generator).map(|body| super::openapi::BodyDescription { required: false, ..body })
+    }
+}
+
+/// The error of a body that could not be parsed.
+fn unparsable(error: &serde_json::Error) -> ApiError {
+    // serde_json has no kind for this error.
+    if error.to_string().starts_with("recursion limit exceeded") {
+        ApiError::BodyTooDeep
+    } else {
+        ApiError::MalformedBody
     }
 }
 

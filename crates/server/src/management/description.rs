@@ -31,7 +31,7 @@ impl Answer for Document {
     #[cfg(feature = "schema")]
     fn describe(generator: &mut schemars::SchemaGenerator) -> super::openapi::AnswerDescription {
         let schema = super::openapi::described::<serde_json::Map<String, serde_json::Value>>(generator);
-        super::openapi::AnswerDescription { status: 200, schema: Some(schema) }
+        super::openapi::AnswerDescription::of(200, Some(schema))
     }
 }
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 use tenterhook_contract::{
     Description, ErrorDefault, FailureDefault, Retry,
     binding::HookBinding,
-    declared::{self, AllowedOperation, Decisions, DeclaredRetry, OperationKind},
+    declared::{self, AllowedOperation, Decisions, DeclaredRetry},
+    limits::POINT_OPERATIONS_MAX,
 };
 use tenterhook_management::{
     extension_points::{
@@ -171,7 +172,10 @@ impl ResourceBody for PointBody {
 
     fn unsupported(body: &Value) -> Vec<String> {
         let mut problems = Self::MEMBERS.problems(body);
-        problems.extend(OPERATION_MEMBERS.problems_of_items(body, "/operations"));
+        let operations = body.get("operations").and_then(Value::as_array).map_or(0, Vec::len);
+        if operations <= POINT_OPERATIONS_MAX {
+            problems.extend(OPERATION_MEMBERS.problems_of_items(body, "/operations"));
+        }
         problems
     }
 }
@@ -214,31 +218,13 @@ pub(super) struct PointAnswer {
 struct DeclaredAnswer {
     context_schema: Value,
     subject_schema: Value,
-    operations: Vec<OperationAnswer>,
+    operations: Vec<AllowedOperation>,
     /// Absent where no service decides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    decisions: Option<DecisionsAnswer>,
+    decisions: Option<Decisions>,
     sensitive: Vec<String>,
     masked: Vec<String>,
     samples: Vec<Value>,
-}
-
-/// An operation that commands may do.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "ExtensionPointOperation"))]
-struct OperationAnswer {
-    op: OperationKind,
-    path: String,
-}
-
-/// The decisions that a service may make.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "ExtensionPointDecisions"))]
-struct DecisionsAnswer {
-    names: Vec<String>,
-    default: String,
 }
 
 /// What a host does without a usable answer.
@@ -292,8 +278,6 @@ impl PointAnswer {
     }
 
     fn of_own(base_url: &str, OwnPoint { id, declaration, created, last_updated }: OwnPoint) -> Self {
-        let operation = |AllowedOperation { op, path }| OperationAnswer { op, path };
-        let decisions = |Decisions { names, default }| DecisionsAnswer { names, default };
         Self {
             id: id.to_string(),
             point_type: declaration.name.to_string(),
@@ -303,8 +287,8 @@ impl PointAnswer {
             declared: Some(DeclaredAnswer {
                 context_schema: declaration.context_schema,
                 subject_schema: declaration.subject_schema,
-                operations: declaration.operations.into_iter().map(operation).collect(),
-                decisions: declaration.decisions.map(decisions),
+                operations: declaration.operations,
+                decisions: declaration.decisions,
                 sensitive: declaration.sensitive,
                 masked: declaration.masked,
                 samples: declaration.samples,

@@ -104,12 +104,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
     let (for_hosts, others): (Vec<_>, Vec<_>) = routes_with_token().into_iter().partition(|route| route.takes_hosts);
     route::router(others)
         .route_layer(middleware::from_fn_with_state(app.clone(), limited))
-        .merge(
-            // What this node knows of a host's token may be a second old, and so may its configuration then.
-            route::router(for_hosts)
-                .route_layer(middleware::from_fn_with_state(app.clone(), judged_again))
-                .route_layer(middleware::from_fn_with_state(app.clone(), limited_for_hosts)),
-        )
+        .merge(route::router(for_hosts).route_layer(middleware::from_fn_with_state(app.clone(), limited_for_hosts)))
         .merge(
             // Not counted: their requesters cannot be told apart, so one of them could use up the limit of a hook's service.
             route::router(public_routes())
@@ -127,10 +122,12 @@ async fn limited(State(app): State<App>, request: Request, next: Next) -> Respon
     let crowded = crowded(&app, org, &request);
     let is_for_operators = orgs::is_for_operators(request.uri().path());
     let token = find_token(&app, (org, is_for_operators), request.headers(), crowded).await;
-    counted(&app, org, token, (request, next)).await
+    let may_change = !request.method().is_safe();
+    counted(&app, org, token, (request, next, may_change)).await
 }
 
-/// The same of a request that is open to hosts. One with the valid token of a host is not counted: the bound of its invocations is the
+/// The same of a request that is open to hosts. Such requests store nothing but records of calls, which the engine writes in any case:
+/// they end with their clients, and give their permits to others. One with the valid token of a host is not counted: the bound of its invocations is the
 /// number of open calls, so that a host's flows are not refused because there are many of them.
 async fn limited_for_hosts(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Some(snapshot) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
@@ -140,7 +137,7 @@ async fn limited_for_hosts(State(app): State<App>, mut request: Request, next: N
     let crowded = crowded(&app, org, &request);
     let token = match find_token_for_hosts(&app, org, request.headers(), crowded).await {
         Ok(Some(token)) if !token.is_administrator() => token,
-        token => return counted(&app, org, token, (request, next)).await,
+        token => return counted(&app, org, token, (request, next, false)).await,
     };
     match admitted(&app, org, judge(&request).map(|()| Some(token))).await {
         Err(error) => error.into_response(),
@@ -159,12 +156,13 @@ fn crowded(app: &App, org: &Org, request: &Request) -> Option<Network> {
     network.filter(|_| app.rate_limits.is_used_up(org, endpoint, Requester::Unknown, Instant::now()))
 }
 
-/// Counts a request with this token, and runs it if it is within the rate limit.
+/// Counts a request with this token, and runs it if it is within the rate limit. One that may change something is run whether or not
+/// its client stays.
 async fn counted(
     app: &App,
     org: &Org,
     token: Result<Option<Arc<ApiToken>>, ApiError>,
-    (mut request, next): (Request, Next),
+    (mut request, next, may_change): (Request, Next, bool),
 ) -> Response {
     let who = match &token {
         Ok(Some(token)) if token.is_administrator() => Requester::Administrator,
@@ -178,7 +176,7 @@ async fn counted(
             Ok((token, newest)) => {
                 request.extensions_mut().insert(newest);
                 request.extensions_mut().insert(Presented(token));
-                changed(request, next).await
+                if may_change { changed(request, next).await } else { next.run(request).await }
             }
         }
     } else {
@@ -209,13 +207,10 @@ async fn admitted(
     Ok((token, newest.ok_or(ManagementError::OrgOutOfService)?))
 }
 
-/// Runs a request that may change something whether or not its client stays.
+/// Runs a request to its end, whether or not its client stays.
 async fn changed(request: Request, next: Next) -> Response {
     let tasks = request.extensions().get::<Tasks>().cloned();
-    let may_change = !request.method().is_safe() && !invocations::is_invocation(request.uri().path());
-    let Some(tasks) = tasks.filter(|_| may_change) else {
-        return next.run(request).await;
-    };
+    let Some(tasks) = tasks else { return next.run(request).await };
     to_its_end(&tasks, Arc::new(Commitment::begun()), next.run(request)).await
 }
 

@@ -17,6 +17,14 @@ pub(crate) struct BodyDescription {
 pub(crate) struct AnswerDescription {
     pub(crate) status: u16,
     pub(crate) schema: Option<Value>,
+    /// Whether an answer with the status 429 may have this schema too.
+    pub(crate) may_be_turned_away: bool,
+}
+
+impl AnswerDescription {
+    pub(crate) fn of(status: u16, schema: Option<Value>) -> Self {
+        Self { status, schema, may_be_turned_away: false }
+    }
 }
 
 /// The schema of a type, or a reference to it.
@@ -140,9 +148,9 @@ fn operation(route: &Route, requests: &mut SchemaGenerator, answers: &mut Schema
     }
     let answer = (route.answer)(answers);
     let mut success = Map::from_iter([("description".to_owned(), json!("Success"))]);
-    success.extend(answer.schema.map(|schema| ("content".to_owned(), content(schema))));
+    success.extend(answer.schema.clone().map(|schema| ("content".to_owned(), content(schema))));
     let mut responses = Map::from_iter([(answer.status.to_string(), Value::Object(success))]);
-    for (status, name, _) in STATUSES {
+    for (status, name, description) in STATUSES {
         let is_answered = match status {
             401 => route.scope.is_some(),
             404 => route.path.contains('{'),
@@ -152,6 +160,12 @@ fn operation(route: &Route, requests: &mut SchemaGenerator, answers: &mut Schema
         if is_answered {
             let reference = json!({ "$ref": format!("#/components/responses/{name}") });
             responses.insert(status.to_string(), reference);
+        }
+        if status == 429
+            && let Some(schema) = answer.schema.as_ref().filter(|_| answer.may_be_turned_away)
+        {
+            let either = json!({ "oneOf": [schema, described::<Error>(answers)] });
+            responses.insert(status.to_string(), json!({ "description": description, "content": content(either) }));
         }
     }
     operation.insert("responses".to_owned(), responses.into());

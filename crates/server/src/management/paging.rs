@@ -118,7 +118,7 @@ impl<T: Listed + Serialize + Described + Send + 'static> Answer for List<T> {
 
     #[cfg(feature = "schema")]
     fn describe(generator: &mut schemars::SchemaGenerator) -> super::openapi::AnswerDescription {
-        super::openapi::AnswerDescription { status: 200, schema: Some(super::openapi::described::<Vec<T>>(generator)) }
+        super::openapi::AnswerDescription::of(200, Some(super::openapi::described::<Vec<T>>(generator)))
     }
 }
 

@@ -223,6 +223,8 @@ async fn every_problem_of_a_request_has_its_member_and_changes_nothing() {
         ("/type", json!("word"), "type: Write a reverse domain name"),
         ("/type", json!("com.okta.own"), "type: Names below `com.okta`"),
         ("/type", json!("com.okta.import.transform"), "type: An extension point with this type already exists"),
+        ("/type", json!("COM.okta.import.transform"), "type: An extension point with this type already exists"),
+        ("/type", json!(NAME.to_uppercase()), "type: An extension point with this type already exists"),
         ("/type", json!(NAME), "type: An extension point with this type already exists"),
         ("/title", Value::Null, "title: The field cannot be left blank"),
         ("/title", json!("x".repeat(256)), "title: "),
@@ -241,6 +243,9 @@ async fn every_problem_of_a_request_has_its_member_and_changes_nothing() {
             json!([{ "op": "add", "path": "/note", "value": 1 }]),
             "operations[0].value: The member is not supported",
         ),
+        ("/operations", json!(vec![json!({}); 101]), "operations: At most 100 operations"),
+        ("/samples", json!(vec![json!(1); 11]), "samples: At most 10 samples"),
+        ("/sensitive", json!(vec!["x"; 101]), "sensitive: The field has an invalid value"),
         ("/decisions", json!({ "names": ["ALLOW", "DENY"] }), "decisions.default: The field cannot be left blank"),
         ("/decisions", json!({ "default": "ALLOW" }), "decisions.names: The field cannot be left blank"),
         ("/decisions", json!({ "names": ["ALLOW", "deny"], "default": "ALLOW" }), "decisions.names[1]: "),
@@ -287,10 +292,31 @@ async fn every_problem_of_a_request_has_its_member_and_changes_nothing() {
     ] {
         assert!(found.iter().any(|cause| cause.starts_with(member)), "{member}: {found:?}");
     }
+    let mut deep = json!({});
+    for _ in 0..240 {
+        deep = json!({ "not": deep });
+    }
+    let mut body = checkout("com.example.other");
+    body["subjectSchema"] = deep;
+    let refused = world.api("POST", PATH, Some(&body)).await;
+    assert_eq!((refused.status.as_u16(), causes(&refused).len()), (400, 1), "{}", refused.text());
     let another = world.api("PUT", &path, Some(&checkout("com.example.another"))).await;
     assert_eq!(causes(&another), ["type: The type of an extension point cannot be changed"]);
     assert_eq!((got(&world, &path).await, version(&world).await), (stored, before), "nothing was changed");
     assert_eq!(got(&world, PATH).await.as_array().unwrap().len(), 7);
+}
+
+#[tokio::test]
+async fn a_point_has_a_hundred_operations_and_no_more() {
+    let world = World::start().await;
+    for (operations, status) in [(100, 201), (101, 400)] {
+        let mut body = smallest(&format!("com.example.n{operations}"));
+        body["subjectSchema"] = json!({ "type": "object" });
+        let operations = (0..operations).map(|number| json!({ "op": "add", "path": format!("/n{number}") }));
+        body["operations"] = operations.collect();
+        let answer = world.api("POST", PATH, Some(&body)).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
 }
 
 #[tokio::test]

@@ -65,7 +65,8 @@ impl Answer for Invoked {
 
     #[cfg(feature = "schema")]
     fn describe(generator: &mut schemars::SchemaGenerator) -> crate::management::openapi::AnswerDescription {
-        Json::<InvocationAnswer>::describe(generator)
+        let described = Json::<InvocationAnswer>::describe(generator);
+        crate::management::openapi::AnswerDescription { may_be_turned_away: true, ..described }
     }
 }
 

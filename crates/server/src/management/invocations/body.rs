@@ -2,32 +2,23 @@
 
 use axum::extract::Request;
 use tenterhook_contract::question::{Question, QuestionBatch};
-use tokio::time::Instant;
 
 use super::super::call::{BODY_BYTES_MAX, RequestBody, json_bytes};
-use crate::{edge::Arrived, error::ApiError};
+use crate::error::ApiError;
 
 /// Bytes of the body of a batch.
 pub(super) const BATCH_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
-/// A question, and when the head of its request arrived.
-pub(super) struct InvocationBody {
-    pub(super) arrived: Instant,
-    pub(super) question: Question,
-}
+/// A question.
+pub(super) struct InvocationBody(pub(super) Question);
 
-/// A batch of questions, and when the head of its request arrived.
-pub(super) struct BatchBody {
-    pub(super) arrived: Instant,
-    pub(super) batch: QuestionBatch,
-}
+/// A batch of questions.
+pub(super) struct BatchBody(pub(super) QuestionBatch);
 
 impl RequestBody for InvocationBody {
     async fn read(request: Request) -> Result<Self, ApiError> {
-        let arrived = Arrived::of(&request);
         let bytes = json_bytes(request, BODY_BYTES_MAX).await?;
-        let question = Question::read(&bytes).map_err(|_| ApiError::MalformedBody)?;
-        Ok(Self { arrived, question })
+        Question::read(&bytes).map(Self).map_err(|_| ApiError::MalformedBody)
     }
 
     #[cfg(feature = "schema")]
@@ -39,10 +30,8 @@ impl RequestBody for InvocationBody {
 
 impl RequestBody for BatchBody {
     async fn read(request: Request) -> Result<Self, ApiError> {
-        let arrived = Arrived::of(&request);
         let bytes = json_bytes(request, BATCH_BYTES_MAX).await?;
-        let batch = QuestionBatch::read(&bytes).map_err(|_| ApiError::MalformedBody)?;
-        Ok(Self { arrived, batch })
+        QuestionBatch::read(&bytes).map(Self).map_err(|_| ApiError::MalformedBody)
     }
 
     #[cfg(feature = "schema")]

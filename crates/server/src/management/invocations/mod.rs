@@ -8,7 +8,6 @@ use axum::Json;
 use tenterhook_flows::host::{HostCall, HostRefusal, PointHealth};
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_platform::PointOf;
-use tokio::time::Instant;
 
 use self::{
     answer::{BatchAnswer, Invoked, Shown},
@@ -16,10 +15,10 @@ use self::{
     health::HealthAnswer,
 };
 use super::{
-    call::{Call, Host},
+    call::{Call, Host, NoBody},
     route::Routes,
 };
-use crate::error::ApiError;
+use crate::{App, error::ApiError};
 
 /// What the summary of an error names.
 const MODEL: &str = "invocation";
@@ -32,34 +31,38 @@ pub(super) fn routes() -> Routes {
         .get("/api/v1/extensionPoints/{typeOrId}/health", "getExtensionPointHealth", health)
 }
 
-/// Whether a request to this path asks for invocations. They store nothing but their records, which the engine writes in any
-/// case, so that they end with their clients and give their permits to others.
-pub(super) fn is_invocation(path: &str) -> bool {
-    path.starts_with("/api/v1/extensionPoints/")
-        && (path.ends_with("/invocations") || path.ends_with("/invocations/batch"))
-}
-
-async fn invoke(call: Call<InvocationBody, Host>) -> Result<Invoked, ApiError> {
-    point(&call)?;
-    let InvocationBody { arrived, question } = call.body;
+async fn invoke(mut call: Call<InvocationBody, Host>) -> Result<Invoked, ApiError> {
+    find_point(&mut call).await?;
+    let InvocationBody(question) = call.body;
     let type_or_id = call.ids.get("typeOrId").map(String::as_str).unwrap_or_default();
-    let host = host_call(&call.app, call.who, arrived);
+    let host = host_call(&call.app, call.who);
     let answer = host.invoke(type_or_id, question).await.map_err(|refusal| refused(type_or_id, refusal))?;
     Ok(Invoked::of(answer, &Shown::of(&host)))
 }
 
-async fn invoke_batch(call: Call<BatchBody, Host>) -> Result<Json<BatchAnswer>, ApiError> {
-    point(&call)?;
-    let BatchBody { arrived, batch } = call.body;
+async fn invoke_batch(mut call: Call<BatchBody, Host>) -> Result<Json<BatchAnswer>, ApiError> {
+    find_point(&mut call).await?;
+    let BatchBody(batch) = call.body;
     let type_or_id = call.ids.get("typeOrId").map(String::as_str).unwrap_or_default();
-    let host = host_call(&call.app, call.who, arrived);
+    let host = host_call(&call.app, call.who);
     let answers = host.clone().invoke_all(type_or_id, batch).await.map_err(|refusal| refused(type_or_id, refusal))?;
     Ok(Json(BatchAnswer::of(answers, &Shown::of(&host))))
 }
 
-async fn health(call: Call<super::call::NoBody, Host>) -> Result<Json<HealthAnswer>, ApiError> {
+async fn health(mut call: Call<NoBody, Host>) -> Result<Json<HealthAnswer>, ApiError> {
+    find_point(&mut call).await?;
     let point = point(&call)?;
     Ok(Json(PointHealth::of(call.platform(), &call.who.org, point).into()))
+}
+
+/// Checks that the path names an extension point that the token may use. What this node knows of a host's token may be a second old,
+/// and so may its configuration then: before it refuses, it asks whether another node has changed the configuration, and puts the newer
+/// one into the call.
+async fn find_point<B>(call: &mut Call<B, Host>) -> Result<(), ApiError> {
+    let Err(refusal) = point(call) else { return Ok(()) };
+    let Some(newer) = call.platform().newer(&call.who.org, call.who.arrived).await? else { return Err(refusal) };
+    call.who.org = newer;
+    point(call).map(|_| ())
 }
 
 /// The extension point that the path names, if the token may use it.
@@ -70,7 +73,7 @@ fn point<B>(call: &Call<B, Host>) -> Result<PointOf<'_>, ApiError> {
     found.ok_or_else(|| unknown(type_or_id))
 }
 
-fn host_call(app: &crate::App, Host { caller, token, org }: Host, arrived: Instant) -> HostCall {
+fn host_call(app: &App, Host { caller, token, org, arrived }: Host) -> HostCall {
     HostCall { platform: app.platform.clone(), org, caller, token, arrived }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenterhook_contract::BuiltInType;
 
-use super::{bind, hook, path};
+use super::{bind, event, hook, path};
 use crate::harness::{Behaviour, Service, World};
 
 /// The `data` and the `requestType` of a type's first sample.
@@ -34,6 +34,10 @@ async fn each_built_in_type_pauses_a_host_with_its_sample_documents() {
             (&json!("CONTINUE"), &json!("APPLIED")),
             "{built_in}: {answer:#}"
         );
+        let event = event(&world, &answer["eventId"]).await;
+        let target =
+            event["target"].as_array().unwrap().iter().find(|target| target["type"] == "ExtensionPoint").unwrap();
+        assert_eq!((&target["id"], &target["alternateId"]), (&json!(built_in.as_str()), &json!(built_in.as_str())));
         let sent = service.received().pop().unwrap();
         assert_eq!(sent["data"], question["data"], "{built_in}: the service gets what the host said");
         assert_eq!(sent.get("requestType"), question.get("requestType").filter(|text| !text.is_null()), "{built_in}");

@@ -51,6 +51,34 @@ async fn a_host_asks_again_on_the_same_connection_with_http_1_and_http_2() {
     assert_eq!(shop.service.received().len(), 4);
 }
 
+/// A question that waits for its hook holds none of the room that bodies have on its connection, so that other requests on it go on.
+#[tokio::test]
+async fn open_questions_of_a_connection_do_not_make_its_other_requests_wait() {
+    const QUESTIONS: usize = 40;
+    let shop = Shop::open(json!({ "timeoutMs": 10_000 })).await;
+    shop.service.behave(Behaviour::Silent);
+    let stream = TcpStream::connect(shop.world.address).await.unwrap();
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let uri = format!("http://{}{}", shop.world.address, path(POINT));
+    let question = with(order(), json!({ "context": { "country": "SE".repeat(4 * 1_024) } })).to_string();
+    let _open: Vec<_> = (0..QUESTIONS)
+        .map(|_| {
+            let (parts, _) = request(&shop.world, &uri).into_parts();
+            let asked = Request::from_parts(parts, Full::new(Bytes::from(question.clone())));
+            let mut sender = sender.clone();
+            tokio::spawn(async move { sender.send_request(asked).await })
+        })
+        .collect();
+    let engine = shop.world.platform.engine();
+    until("all are open", || engine.in_flight() == QUESTIONS).await;
+    let probe = Request::get(format!("http://{}/api/v1/extensionPoints/{POINT}/health", shop.world.address));
+    let probe = probe.header("authorization", format!("SSWS {ADMIN_TOKEN}")).body(Full::default()).unwrap();
+    let (status, _) = read(sender.clone().send_request(probe).await.unwrap()).await;
+    assert_eq!((status.as_u16(), engine.in_flight()), (200, QUESTIONS));
+}
+
 /// The time of a question begins when the head of its request has arrived, so that it is spent by a slow body.
 #[tokio::test]
 async fn the_deadline_is_spent_while_the_body_arrives() {
