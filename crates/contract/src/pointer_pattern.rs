@@ -158,11 +158,14 @@ fn replace(names: &[PatternName], value: &mut Value, new: &Value) {
         (Value::Object(members), PatternName::Any) => members.values_mut().for_each(|child| replace(names, child, new)),
         (Value::Array(items), PatternName::Any) => items.iter_mut().for_each(|child| replace(names, child, new)),
         (Value::Object(members), PatternName::Is(name)) => {
-            members.get_mut(name).into_iter().for_each(|child| replace(names, child, new));
+            if let Some(child) = members.get_mut(name) {
+                replace(names, child, new);
+            }
         }
         (Value::Array(items), PatternName::Is(name)) => {
-            let child = pointer::index(name).and_then(|index| items.get_mut(index));
-            child.into_iter().for_each(|child| replace(names, child, new));
+            if let Some(child) = pointer::index(name).and_then(|index| items.get_mut(index)) {
+                replace(names, child, new);
+            }
         }
         _ => {}
     }

@@ -248,8 +248,12 @@ pub fn extension_point_target(declared: Option<&ExtensionPointId>, name: &HookTy
     Target { alternate_id: Some(name.to_string()), ..named_target(id, "ExtensionPoint", title) }
 }
 
-/// Adds what an API token may do to the debug data of an event about it.
+/// Adds what an API token may do to the debug data of an event about it, unless it is an administrator's, whose events are the
+/// vendor's.
 pub fn put_token_role(data: &mut DebugData<'_>, token: &ApiToken) {
+    if token.is_administrator() {
+        return;
+    }
     data.put("role", token.role.name().to_owned());
     if let Some(points) = token.role.extension_points() {
         let points: Vec<_> = points.iter().map(HookTypeName::as_str).collect();

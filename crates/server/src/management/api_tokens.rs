@@ -110,12 +110,6 @@ pub(super) struct TokenAnswer {
     /// The owner.
     user_id: Id,
     client_name: &'static str,
-    /// What it may do.
-    #[cfg_attr(feature = "schema", schemars(with = "Role"))]
-    role: String,
-    /// The types of the extension points that a host may use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extension_points: Option<Vec<String>>,
     network: Network,
     created: Date,
     /// The last use counts as an update.
@@ -128,6 +122,12 @@ pub(super) struct TokenAnswer {
     /// Absent when it is valid until it is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Date>,
+    /// What it may do.
+    #[cfg_attr(feature = "schema", schemars(with = "Role"))]
+    role: String,
+    /// The types of the extension points that a host may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extension_points: Option<Vec<String>>,
 }
 
 /// From where an API token may be used.

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 use tenterhook_contract::id::ApiTokenId;
 use tenterhook_model::{ApiToken, TokenRole};
 use tenterhook_platform::entropy::sha256_hex;
+use tenterhook_server::ServerLimits;
+use tenterhook_testkit::wait;
 
-use crate::harness::{Answer, World};
+use crate::harness::{Answer, Behaviour, Service, World, hook_body};
 
 const POINT: &str = "com.okta.oauth2.tokens.transform";
 const HOST: &str = "host-marked-secret";
@@ -123,4 +125,109 @@ async fn the_token_of_a_host_is_told_once_when_it_is_created() {
     }
     let refused = world.api("POST", "/api/v1/api-tokens", Some(&json!({ "name": "x", "role": "ADMINISTRATOR" }))).await;
     assert!(refused.status == 400 && refused.text().contains("by `tenterhook tokens create`"), "{}", refused.text());
+}
+
+async fn health(world: &World, token: &str, point: &str) -> Answer {
+    let path = format!("/api/v1/extensionPoints/{point}/health");
+    world.send("GET", &path, &[("authorization", &format!("SSWS {token}"))], b"").await
+}
+
+/// A host learns nothing of other extension points, not even which there are.
+#[tokio::test]
+async fn a_host_uses_its_extension_points_only() {
+    let world = World::start().await;
+    add(&world, HOST, &[POINT]).await;
+    assert_eq!(health(&world, HOST, POINT).await.status, 200);
+    let refused = [
+        health(&world, HOST, "com.okta.saml.tokens.transform").await,
+        health(&world, HOST, "com.example.unknown").await,
+        health(&world, HOST, "ext00000000000000000").await,
+    ];
+    for answer in &refused {
+        assert_eq!(answer.status, 403, "{}", answer.text());
+        assert_eq!(answer.json()["errorCauses"], refused[0].json()["errorCauses"]);
+    }
+    let question = json!({ "data": {} });
+    let path = "/api/v1/extensionPoints/com.okta.saml.tokens.transform/invocations";
+    for path in [path.to_owned(), format!("{path}/batch")] {
+        let headers = [("authorization", &*format!("SSWS {HOST}")), ("content-type", "application/json")];
+        let answer = world.send("POST", &path, &headers, question.to_string().as_bytes()).await;
+        assert_eq!(answer.status, 403, "{}", answer.text());
+    }
+    // An administrator is told what there is not.
+    assert_eq!(world.api("GET", "/api/v1/extensionPoints/com.example.unknown/health", None).await.status, 404);
+}
+
+/// The bound of a host is the number of open calls. Those without a valid token use up nothing of it.
+#[tokio::test]
+async fn requests_of_hosts_are_not_counted_and_those_of_strangers_are() {
+    const LIMIT: u32 = 3;
+    let world = World::with_limits(ServerLimits { api_requests_per_minute: LIMIT, ..ServerLimits::default() }).await;
+    add(&world, HOST, &[POINT]).await;
+    let invocations = format!("/api/v1/extensionPoints/{POINT}/invocations");
+    let strangers = async || health(&world, "unknown", POINT).await.status.as_u16();
+    for round in 0..LIMIT * 2 {
+        let answer = health(&world, HOST, POINT).await;
+        assert_eq!(answer.status, 200, "{round}: {}", answer.text());
+        assert_eq!(answer.headers.get("x-rate-limit-limit"), None, "a limit that does not apply is not told");
+        // An empty question is wrong, which is told to a host that may ask.
+        assert_eq!(as_host(&world, "POST", &invocations).await.status, 400, "{round}");
+        assert_eq!(strangers().await, if round < LIMIT { 401 } else { 429 }, "{round}");
+    }
+    // Elsewhere a host is counted, apart from administrators.
+    for round in 0..=LIMIT {
+        let status = as_host(&world, "GET", "/api/v1/inlineHooks").await.status.as_u16();
+        assert_eq!(status, if round < LIMIT { 403 } else { 429 }, "{round}");
+    }
+    assert_eq!(world.api("GET", "/api/v1/inlineHooks", None).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_host_that_is_revoked_or_expired_is_refused_at_once() {
+    let world = World::start().await;
+    let token = add(&world, HOST, &[POINT]).await;
+    assert_eq!(health(&world, HOST, POINT).await.status, 200);
+    let path = format!("/api/v1/api-tokens/{}", token.id);
+    assert_eq!(world.api("DELETE", &path, None).await.status, 204);
+    assert_eq!(health(&world, HOST, POINT).await.status, 401);
+    // Its use is noted, as that of other tokens.
+    let token = add(&world, "another-marked-secret", &[POINT]).await;
+    assert_eq!(health(&world, "another-marked-secret", POINT).await.status, 200);
+    let path = format!("/api/v1/api-tokens/{}", token.id);
+    wait::found("the use is noted", async || {
+        let shown = world.api("GET", &path, None).await.json();
+        shown.get("lastUsed").cloned()
+    })
+    .await;
+}
+
+/// Another node refuses a revoked token as soon as what it knows of it is a second old.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn the_token_of_a_host_is_made_on_one_node_and_revoked_for_both() {
+    let one = World::start().await;
+    let other = one.beside().await;
+    let point = "com.example.order.checkout";
+    let declared = json!({ "type": point, "title": "Checkout", "subjectSchema": { "type": "object" } });
+    assert_eq!(one.api("POST", "/api/v1/extensionPoints", Some(&declared)).await.status, 201);
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let mut hook = hook_body("Checkout", service.address);
+    hook["type"] = json!(point);
+    let hook = one.api("POST", "/api/v1/inlineHooks", Some(&hook)).await.json();
+    let bindings = json!({ "bindings": [{ "inlineHookId": hook["id"] }] });
+    let path = format!("/api/v1/extensionPoints/{point}");
+    assert_eq!(one.api("PUT", &format!("{path}/bindings"), Some(&bindings)).await.status, 200);
+    let body = json!({ "name": "Checkout", "role": "HOST", "extensionPoints": [point] });
+    let token = one.api("POST", "/api/v1/api-tokens", Some(&body)).await.json();
+    let text = token["token"].as_str().unwrap();
+    let headers = [("authorization", &*format!("SSWS {text}")), ("content-type", "application/json")];
+    let asked = other.send("POST", &format!("{path}/invocations"), &headers, br#"{"subject":{}}"#).await;
+    assert_eq!(asked.status, 200, "{}", asked.text());
+    assert_eq!((&asked.json()["outcome"], service.received().len()), (&json!("UNCHANGED"), 1));
+    assert_eq!(health(&one, text, point).await.status, 200);
+    let revoked = one.api("DELETE", &format!("/api/v1/api-tokens/{}", token["id"].as_str().unwrap()), None).await;
+    assert_eq!(revoked.status, 204);
+    assert_eq!(health(&one, text, point).await.status, 401, "at once");
+    wait::found("the other node refuses it", async || (health(&other, text, point).await.status == 401).then_some(()))
+        .await;
 }

@@ -35,7 +35,7 @@ async fn tokens_and_orgs_have_their_members_in_order() {
     let shown = world.api("GET", "/api/v1/api-tokens", None).await.json();
     let token = "id name userId clientName network(connection) created lastUpdated _link(self(href hints(allow)))";
     // The request that asks for it may have been noted by now.
-    assert!([token.to_owned(), format!("{token} lastUsed")].contains(&order(&shown)), "{shown}");
+    assert!([format!("{token} role"), format!("{token} lastUsed role")].contains(&order(&shown)), "{shown}");
     let body = json!({ "host": "north.example.com", "limits": { "hooks": 1 } });
     let org = operate(&world, "POST", "/api/v1/orgs", Some(&body)).await.json();
     assert_eq!(order(&org), format!("{ORG} token tokenType"));

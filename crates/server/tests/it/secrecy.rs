@@ -10,7 +10,7 @@ use tenterhook_testkit::{
 };
 
 use crate::{
-    harness::{ADMIN_TOKEN, Behaviour, CLIENT_SECRET, HOOK_SECRET, PASSWORD, Service, World},
+    harness::{ADMIN_TOKEN, Behaviour, CLIENT_SECRET, HOOK_SECRET, PASSWORD, Service, World, hook_body},
     oauth::{VERIFIER, redeem, redirect_parameter, refresh, sign_in_and_authorize},
 };
 
@@ -181,4 +181,82 @@ async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
     let hook_shown = world.api("GET", &path, None).await.text();
     assert!(hook_shown.contains("fallback-marked") && !seen.replace(&created.text(), "").contains("fallback-marked"));
     assert!(hook_shown.contains("header-marked") && !seen.replace(&created.text(), "").contains("header-marked"));
+}
+
+/// What an org declares sensitive is not sent, and what it declares masked is sent; neither is seen, also where a service repeats what it
+/// was sent.
+#[tokio::test]
+async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
+    const POINT: &str = "com.example.order.checkout";
+    const CARD: &str = "card-number-marked-secret";
+    const EMAIL: &str = "ada-marked-secret@example.com";
+    let traces = Lines::default();
+    let writer = traces.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let world = World::start().await;
+    let point = json!({
+        "type": POINT, "title": "Checkout",
+        "contextSchema": { "type": "object", "properties": { "card": { "type": "object" } } },
+        "subjectSchema": { "type": "object", "properties": { "note": { "type": "string", "maxLength": 5 } } },
+        "operations": [{ "op": "add", "path": "/note" }],
+        "sensitive": ["/context/card/number"], "masked": ["/subject/customer/email"],
+    });
+    let declared = world.api("POST", "/api/v1/extensionPoints", Some(&point)).await;
+    assert_eq!(declared.status, 201, "{}", declared.text());
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let mut hook = hook_body("Checkout", service.address);
+    hook["type"] = json!(POINT);
+    let hook = world.api("POST", "/api/v1/inlineHooks", Some(&hook)).await.json();
+    let bindings = json!({ "bindings": [{ "inlineHookId": hook["id"] }] });
+    let path = format!("/api/v1/extensionPoints/{POINT}");
+    assert_eq!(world.api("PUT", &format!("{path}/bindings"), Some(&bindings)).await.status, 200);
+    let body = json!({ "name": "Checkout", "role": "HOST", "extensionPoints": [POINT] });
+    let token = world.api("POST", "/api/v1/api-tokens", Some(&body)).await.json()["token"].as_str().unwrap().to_owned();
+    let headers = [("authorization", &*format!("SSWS {token}")), ("content-type", "application/json")];
+    let question = json!({
+        "context": { "card": { "number": CARD, "brand": "visa" } }, "subject": { "customer": { "email": EMAIL } },
+    });
+    let patch = |path: &str, value: &str| json!({ "commands": [{ "type": format!("{POINT}.patch"), "value": [{ "op": "add", "path": path, "value": value }] }] });
+    // The service cannot repeat what is sensitive: it does not get it.
+    let repeated = format!("for {EMAIL}!");
+    let behaviours = [
+        Behaviour::json(&json!({ "debugContext": { "seen": repeated } })),
+        Behaviour::json(&json!({ "error": { "errorSummary": repeated, "errorCauses": [
+            { "errorSummary": repeated, "reason": repeated, "locationType": "body", "location": repeated, "domain": repeated },
+        ] } })),
+        Behaviour::json(&patch("/note", &repeated)),
+        Behaviour::json(&patch(&format!("/{EMAIL}"), "x")),
+        Behaviour::json(&json!({ "commands": [{ "type": repeated, "value": repeated }] })),
+        Behaviour::Answer(200, repeated.clone()),
+        Behaviour::Answer(503, repeated.clone()),
+    ];
+    for behaviour in &behaviours {
+        service.behave(behaviour.clone());
+        let asked = world.send("POST", &format!("{path}/invocations"), &headers, question.to_string().as_bytes()).await;
+        assert_eq!(asked.status, 200, "{}", asked.text());
+    }
+    let sent = service.received();
+    assert!(sent.len() >= behaviours.len());
+    for document in &sent {
+        assert!(document["data"]["context"]["card"]["brand"] == "visa" && !document.to_string().contains(CARD));
+        assert_eq!(document["data"]["subject"]["customer"]["email"], EMAIL, "what is masked is sent");
+    }
+    // A question that is wrong is told with pointers, not with values.
+    let wrong = json!({ "context": { "card": CARD }, "subject": { "note": 7, "customer": EMAIL } });
+    let refused = world.send("POST", &format!("{path}/invocations"), &headers, wrong.to_string().as_bytes()).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    let seen = readable(&world, &traces).await + &refused.text();
+    assert!(seen.contains("STATUS_503") && seen.contains(POINT), "the faults were reached");
+    let mut files = String::new();
+    for file in fs::read_dir(world.folder.path()).unwrap() {
+        files.push_str(&String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()));
+    }
+    for secret in [CARD, EMAIL, token.as_str()] {
+        if let Some(at) = seen.find(secret) {
+            panic!("`{secret}` was seen: {}", seen.get(at.saturating_sub(600)..at + 100).unwrap_or_default());
+        }
+        assert!(!files.contains(secret), "`{secret}` is in a file of the database");
+    }
 }
