@@ -392,7 +392,7 @@ mod tests {
             "subject": {"lines": [{"buyer": {"name": "Ada", "ids": [["x1"], 22.5, true, null]}}, {"sku": "open"}]}
         }}"#;
         let found = in_document(&description, document.as_bytes());
-        assert_eq!(found.unwrap(), ["+46 1", "4567", "Ada", "x1", "22.5"].map(Secret::new));
+        assert_eq!(found, Some(Vec::from(["+46 1", "4567", "Ada", "x1", "22.5"].map(Secret::new))));
         assert!(secretive(&description));
     }
 }

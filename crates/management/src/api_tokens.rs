@@ -87,7 +87,8 @@ pub async fn find_for_hosts(
     let token_sha256 = sha256_hex(token);
     let ask = || {
         let (platform, org, token_sha256) = (Arc::clone(platform), org.clone(), token_sha256.clone());
-        async move { stored(&platform, &org, &token_sha256).await }
+        // Boxed, so that requests of known tokens do not carry its room.
+        Box::pin(async move { stored(&platform, &org, &token_sha256).await })
     };
     let found = platform.host_tokens().find(org, &token_sha256, ask).await?;
     Ok(found.filter(|token| !token.has_expired(platform.now())))

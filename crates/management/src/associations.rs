@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(changed.len(), 2);
         for (_, object) in changed {
             let ConfigurationObject::Rule(rule) = object else { panic!("{object:?}") };
-            assert_eq!(rule.hooks, list(&[off.clone()]));
+            assert_eq!(rule.hooks, list(std::slice::from_ref(&off)));
         }
     }
 

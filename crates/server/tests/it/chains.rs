@@ -41,7 +41,7 @@ async fn shown(world: &World) -> Value {
     world.api("GET", &world.rule_path(), None).await.json()["actions"]["token"].clone()
 }
 
-async fn causes(answer: &Answer) -> Vec<String> {
+fn causes(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, 400, "{}", answer.text());
     let causes = answer.json()["errorCauses"].as_array().unwrap().clone();
     causes.iter().map(|cause| cause["errorSummary"].as_str().unwrap().to_owned()).collect()
@@ -56,7 +56,7 @@ fn always(id: &str) -> Value {
     json!({ "inlineHookId": id, "when": null, "enabled": true })
 }
 
-fn when(id: &str, pointer: &str, is: &str, value: Value) -> Value {
+fn when(id: &str, pointer: &str, is: &str, value: &Value) -> Value {
     json!({ "inlineHookId": id, "when": { "pointer": pointer, "is": is, "value": value }, "enabled": true })
 }
 
@@ -82,8 +82,8 @@ async fn each_hook_of_a_rule_sees_the_claims_of_the_one_before_and_is_called_whe
     ];
     let list = json!([
         always(&ids[0]),
-        when(&ids[1], "/access/claims/tier", "equal", json!("gold")),
-        when(&ids[2], "/context/user", "exists", json!(true)),
+        when(&ids[1], "/access/claims/tier", "equal", &json!("gold")),
+        when(&ids[2], "/context/user", "exists", &json!(true)),
     ]);
     put_list(&world, list.clone()).await;
     // As it is stored, too.
@@ -157,7 +157,7 @@ async fn the_vendors_member_is_as_it_was_and_a_client_that_knows_it_alone_loses_
         register(&world, "c", &service, json!({})).await,
     ];
     let reference = |id: &str| json!({ "id": id });
-    let list = json!([always(&a), when(&b, "/access/claims/tier", "exists", json!(false))]);
+    let list = json!([always(&a), when(&b, "/access/claims/tier", "exists", &json!(false))]);
     let id_and_list = async || {
         let token = shown(&world).await;
         (token["inlineHook"]["id"].clone(), token["inlineHooks"].clone())
@@ -185,7 +185,7 @@ async fn the_vendors_member_is_as_it_was_and_a_client_that_knows_it_alone_loses_
 
     put_list(&world, list.clone()).await;
     for (inline_hook, inline_hooks) in [(reference(&b), list.clone()), (reference(&a), json!([]))] {
-        let refused = causes(&put(&world, inline_hook, inline_hooks).await).await;
+        let refused = causes(&put(&world, inline_hook, inline_hooks).await);
         assert_eq!(refused.len(), 1);
         assert!(
             refused[0].starts_with(
@@ -201,7 +201,7 @@ async fn the_vendors_member_is_as_it_was_and_a_client_that_knows_it_alone_loses_
     assert_eq!(world.api("POST", &format!("{lifecycle}/lifecycle/deactivate"), None).await.status, 200);
     assert_eq!(id_and_list().await.0, json!(a));
     assert_eq!(world.api("DELETE", &lifecycle, None).await.status, 204);
-    let left = json!([when(&b, "/access/claims/tier", "exists", json!(false))]);
+    let left = json!([when(&b, "/access/claims/tier", "exists", &json!(false))]);
     assert_eq!(id_and_list().await, (json!(b), left));
 }
 
@@ -214,13 +214,13 @@ async fn everything_wrong_with_a_list_is_told_with_its_place() {
     import["type"] = json!("com.okta.import.transform");
     let import = world.api("POST", "/api/v1/inlineHooks", Some(&import)).await.json()["id"].clone();
     let list = json!([
-        when(&id, "/access/claims/tier", "equals", json!("gold")),
+        when(&id, "/access/claims/tier", "equals", &json!("gold")),
         { "inlineHookId": import, "when": { "all": [] }, "enabled": "yes" },
         { "inlineHookId": id, "colour": "red" },
         {},
         { "inlineHookId": "cal00000000000000000" },
     ]);
-    let told = causes(&put(&world, Value::Null, list).await).await;
+    let told = causes(&put(&world, Value::Null, list).await);
     for expected in [
         "actions.token.inlineHooks[2].colour: The member is not supported",
         "actions.token.inlineHooks[0].when/is: Write one of `equal`, `in`",
@@ -235,7 +235,7 @@ async fn everything_wrong_with_a_list_is_told_with_its_place() {
     }
     assert_eq!(told.len(), 8, "{told:?}");
     for wrong in [json!({}), json!("x"), json!([7])] {
-        let told = causes(&put(&world, Value::Null, wrong).await).await;
+        let told = causes(&put(&world, Value::Null, wrong).await);
         assert_eq!(told, ["actions.token.inlineHooks: The field has an invalid value"]);
     }
 
@@ -243,7 +243,7 @@ async fn everything_wrong_with_a_list_is_told_with_its_place() {
     for number in 0..=BINDINGS_MAX {
         ids.push(always(&register(&world, &number.to_string(), &service, json!({})).await));
     }
-    let told = causes(&put(&world, Value::Null, json!(ids)).await).await;
+    let told = causes(&put(&world, Value::Null, json!(ids)).await);
     assert_eq!(told, ["actions.token.inlineHooks: A rule can have at most 20 inline hooks"]);
     ids.pop();
     put_list(&world, json!(ids)).await;

@@ -218,7 +218,7 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
     let question = json!({
         "context": { "card": { "number": CARD, "brand": "visa" } }, "subject": { "customer": { "email": EMAIL } },
     });
-    let patch = |path: &str, value: &str| json!({ "commands": [{ "type": format!("{POINT}.patch"), "value": [{ "op": "add", "path": path, "value": value }] }] });
+    let adding = |path: &str, value: &str| json!({ "commands": [{ "type": format!("{POINT}.patch"), "value": [{ "op": "add", "path": path, "value": value }] }] });
     // The service cannot repeat what is sensitive: it does not get it.
     let repeated = format!("for {EMAIL}!");
     let behaviours = [
@@ -226,8 +226,8 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
         Behaviour::json(&json!({ "error": { "errorSummary": repeated, "errorCauses": [
             { "errorSummary": repeated, "reason": repeated, "locationType": "body", "location": repeated, "domain": repeated },
         ] } })),
-        Behaviour::json(&patch("/note", &repeated)),
-        Behaviour::json(&patch(&format!("/{EMAIL}"), "x")),
+        Behaviour::json(&adding("/note", &repeated)),
+        Behaviour::json(&adding(&format!("/{EMAIL}"), "x")),
         Behaviour::json(&json!({ "commands": [{ "type": repeated, "value": repeated }] })),
         Behaviour::Answer(200, repeated.clone()),
         Behaviour::Answer(503, repeated.clone()),
