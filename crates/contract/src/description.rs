@@ -243,6 +243,9 @@ pub struct Description {
     /// Where the document holds what must never be kept or shown: JSON Pointers (RFC 6901) into `data`, in which `*` stands
     /// for any one member or element. Everything below such a place is meant too.
     pub secret_members: Names,
+    /// Where [`submitted_data`](crate::ExtensionPoint::submitted_data) holds what no document has and nobody may see: pointers
+    /// like those of `secret_members`. A service may know such a value from elsewhere and repeat it.
+    pub unsent_members: Names,
     /// The types, its own among them or not, whose commands a service may send by mistake: hints name them.
     pub relatives: Cow<'static, [&'static Description]>,
     /// Words, in lower case, that services put into the names of its commands or leave out of them.
@@ -299,6 +302,7 @@ impl Description {
             per_org: PerOrg::Many,
             authentication_required: false,
             secret_members: Names::NONE,
+            unsent_members: Names::NONE,
             relatives: (&BUILT_IN_DESCRIPTIONS).into(),
             filler_words: Names::from(filler_words),
             // A preview of it takes a whole document.

@@ -42,6 +42,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::One,
     authentication_required: false,
     secret_members: Names::fixed(&["/context/credential/password"]),
+    unsent_members: Names::NONE,
     relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
     filler_words: FILLER_WORDS,
     preview_inputs: Names::fixed(&["user"]),

@@ -26,7 +26,7 @@ use crate::{
     event_ids::EventIds,
     finder::Finder,
     judge::judge,
-    mask::{CallSecrets, TokenFinder, of_channel, secretive},
+    mask::{CallSecrets, TokenFinder, of_channel, secretive, unsent},
     policy::{decide, decide_without_answer, is_failure},
     record::OpenRecord,
     underway::Underway,
@@ -380,7 +380,8 @@ impl Engine {
         let exchanged = match body {
             Ok(body) => {
                 record.documented(body.len());
-                let mut exchanged = self.attempts(hook, &mut record, body, deadline).await;
+                let unsent = unsent(point, context, subject);
+                let mut exchanged = self.attempts(hook, &mut record, body, unsent, deadline).await;
                 record.exchanged(exchanged.outcome.as_ref().err(), exchanged.hurried);
                 // The wait for permits used up the time that the service needed: this is an overflow, not a failure of
                 // the service, unless the service answers no call at all. A second attempt needs no such rule: the
@@ -447,7 +448,7 @@ impl Engine {
                 return TestCallResult { outcome: Err(CallFailure::no_permit(bound)), raw: None, timings };
             }
         };
-        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, body, deadline).await;
+        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, body, None, deadline).await;
         drop(permits);
         let recorded = match &outcome {
             Err(failure) => Outcome::Failed(failure.clone()),
@@ -524,12 +525,14 @@ impl Engine {
         Underway::begin(&hook.breaker, permits, hook.patience(), &*self.entropy)
     }
 
-    /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
+    /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline. `unsent` has the secrets
+    /// of the call in place of the document, where that lacks some.
     async fn attempts<'a>(
         &self,
         hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
         mut body: Bytes,
+        unsent: Option<Bytes>,
         deadline: Deadline,
     ) -> Exchanged<'a> {
         let mut left = hook.attempts_max();
@@ -537,7 +540,7 @@ impl Engine {
             left -= 1;
             // The last attempt gets the only copy: a call that waits need not keep bytes that were sent.
             let sent = if left == 0 { std::mem::take(&mut body) } else { body.clone() };
-            let exchanged = self.attempt(hook, record, sent, deadline).await;
+            let exchanged = self.attempt(hook, record, sent, unsent.clone(), deadline).await;
             match &exchanged.outcome {
                 Err(failure) if left > 0 && failure.code.retryable() && !deadline.passed() => {}
                 _ => return exchanged,
@@ -552,10 +555,11 @@ impl Engine {
         hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
         body: Bytes,
+        unsent: Option<Bytes>,
         deadline: Deadline,
     ) -> Exchanged<'a> {
         // The answer may repeat the document's secrets.
-        let document = secretive(hook.description()).then(|| body.clone());
+        let document = unsent.or_else(|| secretive(hook.description()).then(|| body.clone()));
         let progress = Progress::default();
         let began = record.begin_attempt(&progress);
         let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));

@@ -11,9 +11,9 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenterhook_contract::{
-    Description, MASK, Secret,
+    Description, ExtensionPoint, MASK, Secret,
     answer::{Answer, rewrite_json},
     hook::{Channel, ChannelAuthentication, ClientCredential},
     plain_json::PlainJson,
@@ -99,7 +99,7 @@ impl TokenFinder {
 
 impl<'a> CallSecrets<'a> {
     /// The secrets of an attempt that writes its access token into `progress`; `document` is given when [`secretive`]
-    /// says so.
+    /// says so, or is [`unsent`].
     pub(crate) fn new(hook: &'a ReadyHook, document: Option<Bytes>, progress: Progress) -> Self {
         let (of_document, document_finder) = (OnceLock::new(), OnceLock::new());
         Self { hook, document, progress, of_document, document_finder, cuts: Budget::new() }
@@ -215,6 +215,12 @@ impl<'a> CallSecrets<'a> {
     }
 }
 
+/// What a host submitted, as a document to look for secrets in, where its type has some that no document has.
+pub(crate) fn unsent<P: ExtensionPoint>(point: &P, context: &P::Context, subject: &P::Subject) -> Option<Bytes> {
+    let has_unsent = !point.description().unsent_members.is_empty();
+    has_unsent.then(|| json!({ "data": point.submitted_data(context, subject) }).to_string().into())
+}
+
 /// Whether documents of a type hold secrets. Then the document is kept until the answer, which may repeat them, is
 /// masked.
 pub(crate) fn secretive(description: &Description) -> bool {
@@ -270,9 +276,10 @@ fn of_path(uri: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The places below `data` where documents of a type have secrets: a submitted password, a passcode, whatever a declared type
-/// masks.
+/// masks; and where what a host submitted has those that no document has.
 fn secret_places(description: &Description) -> impl Iterator<Item = PointerPattern> {
-    description.secret_members.iter().filter_map(|text| text.parse().ok())
+    let places = description.secret_members.iter().chain(description.unsent_members.iter());
+    places.filter_map(|text| text.parse().ok())
 }
 
 /// The secrets in a document; `None` when it cannot be read.
@@ -382,6 +389,7 @@ mod tests {
             per_org: PerOrg::Many,
             authentication_required: false,
             secret_members: names(&["/context/*/phone", "/subject/lines/*/buyer", "/subject/none", "no pointer"]),
+            unsent_members: Names::NONE,
             relatives: Vec::new().into(),
             filler_words: Names::NONE,
             preview_inputs: Names::NONE,

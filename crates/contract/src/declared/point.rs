@@ -213,6 +213,7 @@ fn describe(declaration: &Declaration) -> Description {
             OnRefusal::Continue => ErrorDefault::Continue,
         },
         secret_members: Names::from(declaration.masked.clone()),
+        unsent_members: Names::from(declaration.sensitive.clone()),
         ..of_its_name
     }
 }

@@ -57,6 +57,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::Many,
     authentication_required: false,
     secret_members: Names::NONE,
+    unsent_members: Names::NONE,
     relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
     filler_words: FILLER_WORDS,
     preview_inputs: Names::fixed(&["user", "requestType", "profile"]),

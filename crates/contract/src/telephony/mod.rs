@@ -47,6 +47,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     per_org: PerOrg::OneActive,
     authentication_required: true,
     secret_members: Names::fixed(&["/messageProfile/otpCode"]),
+    unsent_members: Names::NONE,
     relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
     filler_words: FILLER_WORDS,
     preview_inputs: Names::fixed(&["user", "requestType"]),

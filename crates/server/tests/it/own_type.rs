@@ -51,6 +51,7 @@ impl OrderApproval {
             per_org: PerOrg::One,
             authentication_required: true,
             secret_members: Names::from(vec!["/card".to_owned()]),
+            unsent_members: Names::NONE,
             relatives: Vec::new().into(),
             filler_words: Names::from(vec!["com".to_owned(), "example".to_owned()]),
             preview_inputs: Names::from(vec!["profile".to_owned()]),

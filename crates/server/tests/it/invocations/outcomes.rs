@@ -202,3 +202,35 @@ async fn the_links_of_an_answer_lead_to_its_event_and_to_the_page_of_its_failure
         "{events:?}"
     );
 }
+
+/// The service is not sent them, and may know them from elsewhere.
+#[tokio::test]
+async fn a_sensitive_value_is_masked_wherever_a_service_repeats_it() {
+    let world = World::start().await;
+    declare(&world, &with(checkout(POINT), json!({ "sensitive": ["/context/cards/*/number", "/subject/pin"] }))).await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let hook = hook(&world, "Cards", POINT, &service, json!({})).await;
+    bind(&world, POINT, &json!([{ "inlineHookId": hook }])).await;
+    let question = json!({
+        "subject": { "total": 40, "pin": 918_273 },
+        "context": { "cards": [{ "number": "4000-marked", "bank": "North" }] },
+    });
+    let cause = json!({ "errorSummary": "4000-marked", "reason": "pin 918273", "location": "/4000-marked" });
+    let misplaced = json!([{ "op": "replace", "path": "/4000-marked/918273", "value": 1 }]);
+    for answer in [
+        json!({ "error": { "errorSummary": "North: 4000-marked", "errorCauses": [cause] } }),
+        json!({ "commands": [{ "type": POINT.to_owned() + ".patch", "value": misplaced }] }),
+        json!({ "commands": [], "debugContext": { "North": "4000-marked", "4000-marked": "918273" } }),
+    ] {
+        service.behave(Behaviour::json(&answer));
+        let asked = world.api("POST", &path(POINT), Some(&question)).await;
+        assert_eq!(asked.status, 200, "{}", asked.text());
+        let told = with(asked.json(), json!({ "subject": null })).to_string();
+        assert!(!told.contains("4000-marked") && !told.contains("918273"), "{told}");
+    }
+    assert!(!service.received().iter().any(|document| document.to_string().contains("4000-marked")));
+    world.platform.log().flush().await;
+    let log = world.api("GET", "/api/v1/logs?limit=1000", None).await.text();
+    assert!(log.contains("North: ••••") && log.contains("COMMANDS_INVALID"), "{log}");
+    assert!(!log.contains("4000-marked") && !log.contains("918273"), "{log}");
+}
