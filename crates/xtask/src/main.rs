@@ -7,6 +7,7 @@
 mod cluster_suites;
 mod fuzz;
 mod interop;
+mod packages;
 mod pages;
 mod postgres;
 mod run;

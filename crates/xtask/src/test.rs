@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    fuzz, interop, pages,
+    fuzz, interop, packages, pages,
     postgres::{self, Cluster},
     run::{Ending, Failure, lacking, succeed},
     say::say,
@@ -16,10 +16,6 @@ use crate::{
 /// The crates whose tests use a database.
 const DATABASE_CRATES: [&str; 5] =
     ["tenterhook-store", "tenterhook-management", "tenterhook-flows", "tenterhook-server", "tenterhook"];
-
-/// The crates of which a program that embeds the engine is made, with the one that they need of ours.
-const EMBEDDED_CRATES: [&str; 4] =
-    ["tenterhook-contract", "tenterhook-engine", "tenterhook-jose", "tenterhook-transport"];
 
 /// Seconds for each fuzz target: enough to run the kept inputs and a little more.
 const FUZZ_SECONDS: u32 = 3;
@@ -99,22 +95,8 @@ impl Step {
             }
             Self::Tidy => tidy::run(workspace)?,
             Self::Generated => crate::generate(workspace, true)?,
-            Self::Rustdoc => {
-                let mut check = workspace.cargo(&["doc", "--no-deps", "--all-features"]);
-                check.env("RUSTDOCFLAGS", "--deny warnings");
-                for package in EMBEDDED_CRATES {
-                    check.args(["--package", package]);
-                }
-                succeed(check, "Each message above says what the documentation of an item lacks.")?;
-            }
-            Self::Packages => {
-                // What is not committed yet is packaged too.
-                let mut check = workspace.cargo(&["package", "--allow-dirty"]);
-                for package in EMBEDDED_CRATES {
-                    check.args(["--package", package]);
-                }
-                succeed(check, "A package has only the files that `include` in its `Cargo.toml` names.")?;
-            }
+            Self::Rustdoc => packages::document(workspace)?,
+            Self::Packages => packages::check(workspace)?,
             Self::Sqlite => {
                 let mut tests = workspace.cargo(&["test", "--workspace"]);
                 tests.env_remove(postgres::URL_VARIABLE);
