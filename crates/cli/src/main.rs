@@ -127,7 +127,7 @@ enum Tokens {
     /// Create a new token and show it once; it works at once, also while servers run, or before the first start.
     #[command(
         after_help = "Examples:\n  tenterhook tokens create --config tenterhook.toml --name ada\n  tenterhook tokens create --config \
-                      tenterhook.toml --name checkout --role host --point com.example.order.checkout"
+                      tenterhook.toml --name checkout --role host --point com.okta.telephony.provider"
     )]
     Create {
         #[command(flatten)]

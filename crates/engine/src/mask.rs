@@ -282,8 +282,11 @@ fn secret_places(description: &Description) -> impl Iterator<Item = PointerPatte
     places.filter_map(|text| text.parse().ok())
 }
 
-/// The secrets in a document; `None` when it cannot be read.
+/// The secrets in a document; `None` when it cannot be read. A body without a byte has none.
 fn in_document(description: &Description, body: &[u8]) -> Option<Vec<Secret>> {
+    if body.is_empty() {
+        return Some(Vec::new());
+    }
     let PlainJson(document) = serde_json::from_slice(body).ok()?;
     let mut secrets = Vec::new();
     if let Some(data) = document.get("data") {

@@ -1,6 +1,7 @@
 //! `tenterhook tokens` while a server runs.
 
 use serde_json::json;
+use tenterhook_testkit::wait;
 
 use crate::{
     process::{Program, api, tenterhook},
@@ -138,12 +139,12 @@ fn the_token_of_a_host_is_made_for_extension_points_that_there_are() {
     let of_host = listed.as_array().unwrap().iter().find(|token| token["name"] == "checkout").unwrap();
     assert_eq!((&of_host["role"], &of_host["extensionPoints"]), (&json!("HOST"), &json!(points)));
     assert!(of_host["expiresAt"].is_string(), "{of_host}");
-    let (_, events) = api(base, first, "GET", "/api/v1/logs", None).unwrap();
-    let events = events.as_array().unwrap().iter();
-    let created: Vec<_> = events
-        .filter(|event| event["eventType"] == "system.api_token.create")
-        .map(|event| event["debugContext"]["debugData"].clone())
-        .collect();
     let of_host = json!({ "role": "HOST", "extensionPoints": points.join(", ") });
-    assert_eq!(created, [of_host, json!({})], "that of the host, and that of the administrator");
+    // That of the host, and that of the administrator, which the server writes when it has time.
+    wait::until_blocking("both events", || {
+        let (_, events) = api(base, first, "GET", "/api/v1/logs", None).unwrap();
+        let created = events.as_array().unwrap().iter().filter(|event| event["eventType"] == "system.api_token.create");
+        let created: Vec<_> = created.map(|event| &event["debugContext"]["debugData"]).collect();
+        created.len() == 2 && created.contains(&&of_host) && created.contains(&&json!({}))
+    });
 }
