@@ -208,7 +208,9 @@ async fn the_token_of_a_host_is_made_on_one_node_and_revoked_for_both() {
     let one = World::start().await;
     let other = one.beside().await;
     let point = "com.example.order.checkout";
-    let declared = json!({ "type": point, "title": "Checkout", "subjectSchema": { "type": "object" } });
+    let declared = json!({
+        "type": point, "title": "Checkout", "contextSchema": {}, "subjectSchema": { "type": "object" }, "operations": [],
+    });
     assert_eq!(one.api("POST", "/api/v1/extensionPoints", Some(&declared)).await.status, 201);
     let service = Service::start(Behaviour::json(&json!({}))).await;
     let mut hook = hook_body("Checkout", service.address);
