@@ -56,6 +56,7 @@ pub use description::{Description, EmptyAnswer, ErrorDefault, FailureDefault, Pe
 pub use extension_point::ExtensionPoint;
 pub use hook_kind::HookKind;
 pub use hook_type::{BUILT_IN_DESCRIPTIONS, BuiltInType, HookTypeName, HookTypeNameError, HookTypeTaken, HookTypes};
+pub use patch::OperationKind;
 pub use secret::{MASK, Secret};
 pub use serde_point::{SerdeData, SerdePoint};
 pub use text::{beginning, without_controls};

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -12,11 +13,16 @@ use crate::{
     problem::{Change, Problem, ProblemCode, Refused, shown},
 };
 
-/// An operation of the dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
+/// An operation of a patch (RFC 6902 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OperationKind {
+    /// Sets a member, or inserts an element.
     Add,
+    /// Sets a member or an element that is there.
     Replace,
+    /// Removes it.
     Remove,
 }
 
@@ -41,7 +47,7 @@ impl Operations {
     }
 }
 
-impl Op {
+impl OperationKind {
     fn parse(text: &str) -> Option<Self> {
         match text {
             "add" => Some(Self::Add),
@@ -51,7 +57,8 @@ impl Op {
         }
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Add => "add",
             Self::Replace => "replace",
@@ -114,7 +121,7 @@ impl Root {
 /// An operation and its path, for messages.
 #[derive(Clone, Copy)]
 pub(crate) struct Location<'a> {
-    pub(crate) op: Op,
+    pub(crate) op: OperationKind,
     pub(crate) path: &'a str,
     pub(crate) root: Root,
 }
@@ -133,8 +140,8 @@ impl Location<'_> {
     pub(crate) fn no_claim(self, claim: &str) -> Refused {
         let claim = shown(claim);
         self.not_found(match self.op {
-            Op::Remove => format!("There is no claim `{claim}`: leave the operation out"),
-            Op::Add | Op::Replace => {
+            OperationKind::Remove => format!("There is no claim `{claim}`: leave the operation out"),
+            OperationKind::Add | OperationKind::Replace => {
                 format!("There is no claim `{claim}`: use `add`, which sets a claim whether it is there or not")
             }
         })
@@ -158,8 +165,8 @@ impl Location<'_> {
     /// What `nesting` of [`no_claim_to_enter`](Self::no_claim_to_enter) says where the claim can be added.
     pub(crate) fn add_first(self, claim: &str, what: &str) -> String {
         match self.op {
-            Op::Remove => ": leave the operation out".to_owned(),
-            Op::Add | Op::Replace => {
+            OperationKind::Remove => ": leave the operation out".to_owned(),
+            OperationKind::Add | OperationKind::Replace => {
                 format!(": `add` it first, as {what}, at `{}/{}`", self.root.pointer(), pointer::escape(&shown(claim)))
             }
         }
@@ -170,9 +177,11 @@ impl Location<'_> {
         let (parent, name) = (self.parent("object", depth), shown(name));
         let is_last = self.beginning(depth + 1).len() == self.path.len();
         self.not_found(match self.op {
-            Op::Remove => format!("{parent} has no `{name}`: leave the operation out"),
-            Op::Replace if is_last => format!("{parent} has no `{name}`: use `add`"),
-            Op::Add | Op::Replace => format!("{parent} has no `{name}`: `add` that first, as an object"),
+            OperationKind::Remove => format!("{parent} has no `{name}`: leave the operation out"),
+            OperationKind::Replace if is_last => format!("{parent} has no `{name}`: use `add`"),
+            OperationKind::Add | OperationKind::Replace => {
+                format!("{parent} has no `{name}`: `add` that first, as an object")
+            }
         })
     }
 
@@ -197,8 +206,8 @@ impl Location<'_> {
             parent => format!("`{}`", shown(parent)),
         };
         self.not_found(match self.op {
-            Op::Remove => format!("{parent} is {kind}, which has no members: leave the operation out"),
-            Op::Add | Op::Replace => {
+            OperationKind::Remove => format!("{parent} is {kind}, which has no members: leave the operation out"),
+            OperationKind::Add | OperationKind::Replace => {
                 format!("{parent} is {kind}, which has no members: replace it as a whole, by an object")
             }
         })
@@ -244,8 +253,12 @@ impl Location<'_> {
 
     pub(crate) fn bad_index(self) -> Refused {
         let hint = match self.op {
-            Op::Add => "An array takes an index up to its length, from 0 and without leading zeros, or `-` for its end",
-            Op::Replace | Op::Remove => "An array takes the index of an element, from 0 and without leading zeros",
+            OperationKind::Add => {
+                "An array takes an index up to its length, from 0 and without leading zeros, or `-` for its end"
+            }
+            OperationKind::Replace | OperationKind::Remove => {
+                "An array takes the index of an element, from 0 and without leading zeros"
+            }
         };
         self.refused(ProblemCode::BadIndex, "Invalid array index").hint(hint.to_owned())
     }
@@ -347,7 +360,7 @@ pub(crate) fn each_operation(
         let problem = |member: &str, refused: Refused| refused.at(format!("/commands/{index}/value/{number}{member}"));
         match read(operation, root, operations) {
             Err((member, refused)) => problems.push(problem(member, refused)),
-            Ok((op @ Op::Remove, path, _)) if operations == Operations::NoRemove => {
+            Ok((op @ OperationKind::Remove, path, _)) if operations == Operations::NoRemove => {
                 let refused =
                     Location { op, path: &path, root }.refused(ProblemCode::UnknownOperation, "Unsupported operation");
                 problems.push(problem("/op", refused.hint(NO_REMOVE.to_owned())));
@@ -372,7 +385,11 @@ pub(crate) fn too_many_operations(index: usize, root: Root) -> Problem {
 }
 
 /// The parts of an operation, or the member that is wrong.
-fn read(operation: Item, root: Root, operations: Operations) -> Result<(Op, String, Edit), (&'static str, Refused)> {
+fn read(
+    operation: Item,
+    root: Root,
+    operations: Operations,
+) -> Result<(OperationKind, String, Edit), (&'static str, Refused)> {
     let Item::Members(mut members) = operation else {
         let refused = Refused::new(ProblemCode::WrongShape, "An operation must be an object");
         return Err(("", refused.hint("Write `{\"op\": \"add\", \"path\": …, \"value\": …}`".to_owned())));
@@ -381,22 +398,22 @@ fn read(operation: Item, root: Root, operations: Operations) -> Result<(Op, Stri
         let hint = format!("`op` is {}, a string", operations.named());
         return Err(("/op", Refused::new(ProblemCode::UnknownOperation, "op is required").hint(hint)));
     };
-    let op = Op::parse(op).ok_or_else(|| ("/op", unknown_op(op, operations)))?;
+    let op = OperationKind::parse(op).ok_or_else(|| ("/op", unknown_op(op, operations)))?;
     let Some(Value::String(path)) = members.take("path") else {
         let hint = format!("`path` is a JSON Pointer (RFC 6901), a string such as `{}/<name>`", root.pointer());
         return Err(("/path", Refused::new(ProblemCode::BadPath, "path is required").hint(hint)));
     };
     let location = Location { op, path: &path, root };
     let edit = match (op, members.take("value")) {
-        (Op::Add, Some(value)) => Edit::Add(value),
-        (Op::Replace, Some(value)) => Edit::Replace(value),
-        (Op::Remove, None) => Edit::Remove,
-        (Op::Add | Op::Replace, None) => {
+        (OperationKind::Add, Some(value)) => Edit::Add(value),
+        (OperationKind::Replace, Some(value)) => Edit::Replace(value),
+        (OperationKind::Remove, None) => Edit::Remove,
+        (OperationKind::Add | OperationKind::Replace, None) => {
             let text = "Value is required for add/replace operation";
             let hint = "`value` is missing or null. Leave the operation out when there is nothing to set";
             return Err(("/value", location.refused(ProblemCode::ValueRequired, text).hint(hint.to_owned())));
         }
-        (Op::Remove, Some(_)) => {
+        (OperationKind::Remove, Some(_)) => {
             let text = "Value is not allowed for remove operation";
             let hint = match operations {
                 Operations::All => "Leave `value` out: the path alone says what is removed",
@@ -411,6 +428,18 @@ fn read(operation: Item, root: Root, operations: Operations) -> Result<(Op, Stri
 fn unknown_op(op: &str, operations: Operations) -> Refused {
     Refused::new(ProblemCode::UnknownOperation, format!("Unknown operation(op={})", shown(op)))
         .hint(format!("`op` is {}, in lower case", operations.named()))
+}
+
+/// Edits what is below `subject` at the path's `names`: one at least, for paths that begin at the subject.
+pub(crate) fn edit_subject(
+    location: Location<'_>,
+    subject: &mut Value,
+    names: &[Cow<'_, str>],
+    edit: Edit,
+) -> Result<(), Refused> {
+    let Some((last, parents)) = names.split_last() else { return Err(location.bad_path()) };
+    location.check_depth(&edit, names.len())?;
+    edit_below(location, subject, parents, last, edit)
 }
 
 /// Walks from `value`, the claim or the subject, down `names` to a parent, and edits `last` there.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// Why a text is not a JSON Pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PointerError;
@@ -68,6 +70,37 @@ fn unescape(token: &str) -> Result<Cow<'_, str>, PointerError> {
         name.push_str(rest);
     }
     Ok(Cow::Owned(name))
+}
+
+/// The value at the pointer with these reference tokens, below `value`.
+///
+/// ```
+/// use serde_json::json;
+/// use tenterhook_contract::pointer::find;
+/// let order = json!({ "lines": [{ "price": 5 }] });
+/// assert_eq!(find(&order, &["lines", "0", "price"]), Some(&json!(5)));
+/// assert_eq!(find(&order, &["lines", "-"]), None);
+/// ```
+pub fn find<'v>(value: &'v Value, tokens: &[impl AsRef<str>]) -> Option<&'v Value> {
+    tokens.iter().try_fold(value, |parent, token| child(parent, token.as_ref()))
+}
+
+/// The member with this name, or the element with this index.
+pub(crate) fn child<'v>(parent: &'v Value, token: &str) -> Option<&'v Value> {
+    match parent {
+        Value::Object(members) => members.get(token),
+        Value::Array(items) => items.get(index(token)?),
+        _ => None,
+    }
+}
+
+/// The same, to change it.
+pub(crate) fn child_mut<'v>(parent: &'v mut Value, token: &str) -> Option<&'v mut Value> {
+    match parent {
+        Value::Object(members) => members.get_mut(token),
+        Value::Array(items) => items.get_mut(index(token)?),
+        _ => None,
+    }
 }
 
 /// An array index as RFC 6901 writes it: decimal digits without a leading zero.

@@ -157,17 +157,12 @@ fn replace(names: &[PatternName], value: &mut Value, new: &Value) {
     match (value, name) {
         (Value::Object(members), PatternName::Any) => members.values_mut().for_each(|child| replace(names, child, new)),
         (Value::Array(items), PatternName::Any) => items.iter_mut().for_each(|child| replace(names, child, new)),
-        (Value::Object(members), PatternName::Is(name)) => {
-            if let Some(child) = members.get_mut(name) {
+        (parent, PatternName::Is(name)) => {
+            if let Some(child) = pointer::child_mut(parent, name) {
                 replace(names, child, new);
             }
         }
-        (Value::Array(items), PatternName::Is(name)) => {
-            if let Some(child) = pointer::index(name).and_then(|index| items.get_mut(index)) {
-                replace(names, child, new);
-            }
-        }
-        _ => {}
+        (_, PatternName::Any) => {}
     }
 }
 
@@ -175,10 +170,7 @@ fn children<'a>(parent: &'a Value, name: &PatternName) -> Vec<&'a Value> {
     match (parent, name) {
         (Value::Object(members), PatternName::Any) => members.values().collect(),
         (Value::Array(items), PatternName::Any) => items.iter().collect(),
-        (Value::Object(members), PatternName::Is(name)) => members.get(name).into_iter().collect(),
-        (Value::Array(items), PatternName::Is(name)) => {
-            pointer::index(name).and_then(|index| items.get(index)).into_iter().collect()
-        }
-        _ => Vec::new(),
+        (_, PatternName::Any) => Vec::new(),
+        (parent, PatternName::Is(name)) => pointer::child(parent, name).into_iter().collect(),
     }
 }

@@ -14,6 +14,9 @@ use crate::{
 /// The member that tells a service that its answer will have no effect.
 pub const PREVIEW_MARK: &str = "preview";
 
+/// When samples that are made, not written, were sent, in microseconds. It moves with the time of a preview.
+pub(crate) const SAMPLES_SENT_MICROS: i64 = 1_770_802_215_000_000;
+
 /// A request document as JSON.
 #[derive(Clone, PartialEq)]
 pub struct Document(Map<String, Value>);

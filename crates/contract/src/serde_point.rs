@@ -6,12 +6,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    Description, ExtensionPoint, HookKind, HookTypeName,
+    Description, ExtensionPoint, HookKind, HookTypeName, Timestamp,
     answer::{Answer, Command, unknown_command},
+    envelope::Envelope,
     hook_kind::{Rehearsal, Rehearse, rehearse},
+    id::EventId,
     limits::OPERATIONS_MAX,
-    patch::{Edit, Location, Operations, Root, each_operation, edit_below, too_many_operations},
-    preview::{Document, DocumentError, Inputs},
+    patch::{Operations, Root, each_operation, edit_subject, too_many_operations},
+    preview::{Document, DocumentError, Inputs, SAMPLES_SENT_MICROS},
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
     profile::ProfileSchema,
 };
@@ -93,21 +95,10 @@ impl<C: Serialize, S: Serialize> SerdePoint<C, S> {
     /// none. What cannot be written as JSON adds nothing.
     #[must_use]
     pub fn with_sample(mut self, context: &C, subject: &S) -> Self {
-        let sample = json!({
-            "eventId": "AAAAAAAAAAAAAAAAAAAAAA",
-            "eventTime": "2026-02-11T09:30:15.000Z",
-            "eventType": self.description.event_type.as_str(),
-            "eventTypeVersion": self.description.event_type_version,
-            "contentType": "application/json",
-            "cloudEventVersion": "0.1",
-            "source": "",
-            "data": null,
-        });
-        if let (Value::Object(mut document), Ok(data)) = (sample, serde_json::to_value(SerdeData { context, subject }))
-        {
-            document.insert("data".to_owned(), data);
-            self.samples.push(Value::Object(document).to_string());
-        }
+        let (event_id, at) = (EventId::from_entropy([0; 16]), Timestamp::from_micros(SAMPLES_SENT_MICROS));
+        let data = SerdeData { context, subject };
+        let document = Envelope::new(&event_id, at, &self.description, "", None, data);
+        self.samples.extend(serde_json::to_string(&document));
         self
     }
 }
@@ -164,9 +155,11 @@ where
                     return Ok(());
                 }
                 done.push((index, number));
-                edit_subject(value, location, edit).map_err(|refused| match refused.code {
-                    ProblemCode::BadValue => ("/value", refused),
-                    _ => ("/path", refused),
+                location.names().and_then(|names| edit_subject(location, value, &names, edit)).map_err(|refused| {
+                    match refused.code {
+                        ProblemCode::BadValue => ("/value", refused),
+                        _ => ("/path", refused),
+                    }
                 })
             });
             if operations > OPERATIONS_MAX {
@@ -186,8 +179,12 @@ where
     }
 
     /// The problem that the operations result in no subject, at the one that did it: before it, the reason was not there.
-    fn problem_of(&self, before: &S, (written, commands): (&Value, &[Command]), misfit: &Misfit) -> Problem {
-        let part = |operations| self.patch(written.clone(), commands.to_vec(), operations);
+    fn problem_of(&self, before: &S, commands: &[Command], misfit: &Misfit) -> Problem {
+        let unpatched = match written(before) {
+            Ok(unpatched) => unpatched,
+            Err(problem) => return problem,
+        };
+        let part = |operations| self.patch(unpatched.clone(), commands.to_vec(), operations);
         let done = part(usize::MAX).done;
         let fails = |operations| self.read(before, part(operations).value).is_err_and(|other| other == *misfit);
         let (mut good, mut bad) = (0, done.len());
@@ -214,12 +211,12 @@ where
     }
 }
 
-/// Does one operation on the written subject.
-fn edit_subject(value: &mut Value, location: Location<'_>, edit: Edit) -> Result<(), Refused> {
-    let names = location.names()?;
-    let Some((last, parents)) = names.split_last() else { return Err(location.bad_path()) };
-    location.check_depth(&edit, names.len())?;
-    edit_below(location, value, parents, last, edit)
+/// The subject as JSON, or the problem that there is none.
+fn written<S: Serialize>(subject: &S) -> Result<Value, Problem> {
+    serde_json::to_value(subject).map_err(|_| {
+        let refused = Refused::new(ProblemCode::SchemaViolation, "The subject cannot be written as JSON");
+        refused.at("/commands".to_owned())
+    })
 }
 
 /// What serde says was expected, without the value that it found in its place. A text of the type's own, which could hold
@@ -257,11 +254,8 @@ where
     }
 
     fn interpret(&self, subject: &mut S, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
-        let Ok(written) = serde_json::to_value(&*subject) else {
-            let refused = Refused::new(ProblemCode::SchemaViolation, "The subject cannot be written as JSON");
-            return Err(vec![refused.at("/commands".to_owned())]);
-        };
-        let patched = self.patch(written.clone(), answer.commands.clone(), usize::MAX);
+        let unpatched = written(subject).map_err(|problem| vec![problem])?;
+        let patched = self.patch(unpatched, answer.commands.clone(), usize::MAX);
         let mut problems = answer.problems;
         problems.extend(patched.problems);
         if !problems.is_empty() {
@@ -272,7 +266,7 @@ where
                 *subject = after;
                 Ok(patched.changes)
             }
-            Err(misfit) => Err(vec![self.problem_of(subject, (&written, &answer.commands), &misfit)]),
+            Err(misfit) => Err(vec![self.problem_of(subject, &answer.commands, &misfit)]),
         }
     }
 }

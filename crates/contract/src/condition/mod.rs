@@ -251,11 +251,7 @@ impl Pointer {
     }
 
     fn find<'v>(&self, data: &'v Value) -> Option<&'v Value> {
-        self.tokens.iter().try_fold(data, |value, token| match value {
-            Value::Object(members) => members.get(&**token),
-            Value::Array(items) => items.get(pointer::index(token)?),
-            _ => None,
-        })
+        pointer::find(data, &self.tokens)
     }
 }
 

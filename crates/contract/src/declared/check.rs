@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{
-    AllowedOperation, Decisions, Declaration, DeclarationProblem, OperationKind,
+    AllowedOperation, Decisions, Declaration, DeclarationProblem,
     data::Hidden,
     point::Parts,
     schema::{self, Schema},
 };
 use crate::{
+    OperationKind,
     hook::HookPolicy,
     limits::{
         DECISION_CHARACTERS_MAX, POINT_DECISIONS_MAX, POINT_DECISIONS_MIN, POINT_DESCRIPTION_CHARACTERS_MAX,

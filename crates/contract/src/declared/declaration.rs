@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{HookTypeName, Retry};
+use crate::{HookTypeName, OperationKind, Retry};
 
 /// An extension point as it is declared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,30 +58,6 @@ pub struct AllowedOperation {
     /// Where: a JSON Pointer (RFC 6901) into the subject, in which `*` stands for any one member or element, and `-` for the
     /// end of an array.
     pub path: String,
-}
-
-/// An operation of a patch (RFC 6902 section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum OperationKind {
-    /// Sets a member, or inserts an element.
-    Add,
-    /// Sets a member or an element that is there.
-    Replace,
-    /// Removes it.
-    Remove,
-}
-
-impl OperationKind {
-    /// Its name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Replace => "replace",
-            Self::Remove => "remove",
-        }
-    }
 }
 
 /// The decisions of an extension point.

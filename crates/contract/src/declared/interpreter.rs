@@ -4,12 +4,12 @@ use std::{borrow::Cow, collections::HashSet};
 
 use serde_json::Value;
 
-use super::{AllowedOperation, DeclaredPoint, DeclaredSubject, OperationKind, SchemaViolation, point::alternatives};
+use super::{AllowedOperation, DeclaredPoint, DeclaredSubject, SchemaViolation, point::alternatives};
 use crate::{
-    HookKind,
+    HookKind, OperationKind,
     answer::{Answer, Command, Operand, unknown_command},
     limits::{OPERATIONS_MAX, PROBLEMS_SHOWN_MAX},
-    patch::{Edit, Location, Op, Operations, Root, each_operation, edit_below, too_many_operations},
+    patch::{self, Edit, Location, Operations, Root, each_operation, too_many_operations},
     pointer,
     pointer_pattern::PatternName,
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
@@ -110,41 +110,24 @@ fn edit_subject(
     edit: Edit,
 ) -> Result<Vec<String>, Refused> {
     let names = location.names()?;
-    let Some((last, parents)) = names.split_last() else { return Err(location.bad_path()) };
-    let in_an_array = find(draft, parents).map(Value::is_array);
-    if !is_allowed(point, location.op, &names, in_an_array == Some(true)) {
+    let parents = names.split_last().map_or(&[][..], |(_, parents)| parents);
+    let in_an_array = pointer::find(draft, parents).is_some_and(Value::is_array);
+    if !is_allowed(point, location.op, &names, in_an_array) {
         return Err(not_allowed(point, location));
     }
-    location.check_depth(&edit, names.len())?;
     // An element that is inserted or removed moves those behind it.
-    let moves = in_an_array == Some(true) && !matches!(edit, Edit::Replace(_));
-    edit_below(location, draft, parents, last, edit)?;
+    let moves = in_an_array && !matches!(edit, Edit::Replace(_));
+    patch::edit_subject(location, draft, &names, edit)?;
     let touched = if moves { parents } else { &names };
     Ok(touched.iter().map(|name| name.clone().into_owned()).collect())
 }
 
-fn find<'a>(value: &'a Value, names: &[Cow<'_, str>]) -> Option<&'a Value> {
-    names.iter().try_fold(value, |parent, name| match parent {
-        Value::Object(members) => members.get(name.as_ref()),
-        Value::Array(items) => items.get(pointer::index(name)?),
-        _ => None,
-    })
-}
-
 /// Whether the point allows the operation at the path with these names. A declared `-` is the end of an array, never a member
 /// with that name.
-fn is_allowed(point: &DeclaredPoint, op: Op, names: &[Cow<'_, str>], in_an_array: bool) -> bool {
+fn is_allowed(point: &DeclaredPoint, op: OperationKind, names: &[Cow<'_, str>], in_an_array: bool) -> bool {
     let is_end = |name: Option<&PatternName>| matches!(name, Some(PatternName::Is(name)) if name == "-");
-    let mut operations = point.operations().filter(|(operation, _)| kind_of(op) == operation.op);
+    let mut operations = point.operations().filter(|(operation, _)| operation.op == op);
     operations.any(|(_, pattern)| pattern.matches(names) && (in_an_array || !is_end(pattern.names().last())))
-}
-
-const fn kind_of(op: Op) -> OperationKind {
-    match op {
-        Op::Add => OperationKind::Add,
-        Op::Replace => OperationKind::Replace,
-        Op::Remove => OperationKind::Remove,
-    }
 }
 
 fn not_allowed(point: &DeclaredPoint, location: Location<'_>) -> Refused {

@@ -13,6 +13,6 @@ mod schema;
 mod violation;
 
 pub use data::DeclaredData;
-pub use declaration::{AllowedOperation, Decisions, Declaration, DeclaredRetry, OnFailure, OnRefusal, OperationKind};
+pub use declaration::{AllowedOperation, Decisions, Declaration, DeclaredRetry, OnFailure, OnRefusal};
 pub use point::{DeclarationProblem, DeclaredPoint, DeclaredSubject};
 pub use violation::SchemaViolation;

@@ -159,6 +159,12 @@ impl DeclaredPoint {
         [commands.next(), commands.next()]
     }
 
+    /// The name of the command that decides; `None` where the point has no decisions.
+    pub fn decide_command(&self) -> Option<&str> {
+        let [_, decide] = self.commands();
+        decide.map(|rule| rule.name.as_ref())
+    }
+
     pub(super) fn subject_schema(&self) -> &Schema {
         &self.parts.subject
     }
@@ -175,17 +181,12 @@ fn check_value(schema: &Schema, value: &Value) -> Result<(), Vec<SchemaViolation
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
-/// The command that decides at a type.
-fn decide_command(declaration: &Declaration) -> String {
-    format!("{}.decide", declaration.name)
-}
-
 fn describe(declaration: &Declaration) -> Description {
     let name = &declaration.name;
     let of_its_name = Description::of(name.clone());
     let decisions = declaration.decisions.as_ref();
     let decide = decisions.map(|_| CommandRule {
-        name: decide_command(declaration).into(),
+        name: format!("{name}.decide").into(),
         shape: Shape::Object,
         members: Names::from(vec!["decision".to_owned()]),
         misnamed: Names::from(

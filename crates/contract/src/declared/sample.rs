@@ -5,11 +5,11 @@ use std::{cell::Cell, collections::HashSet};
 use serde_json::{Map, Number, Value, json};
 
 use super::{
-    AllowedOperation, DeclaredPoint, OperationKind,
+    AllowedOperation, DeclaredPoint,
     schema::{References, bytes},
 };
 use crate::{
-    ExtensionPoint as _, HookKind, Timestamp,
+    ExtensionPoint as _, HookKind, OperationKind, Timestamp,
     answer::Answer,
     envelope::Envelope,
     id::EventId,
@@ -17,6 +17,7 @@ use crate::{
     plain_json,
     pointer::{self, escape},
     pointer_pattern::{PatternName, PointerPattern},
+    preview::SAMPLES_SENT_MICROS,
 };
 
 /// Arrays and objects inside each other in a value that is made from a schema.
@@ -29,8 +30,6 @@ const CHARACTERS_MAX: usize = 256;
 const VALUE_BYTES: usize = 16;
 /// Operations in a sample answer.
 const OPERATIONS_SHOWN: usize = 3;
-/// When the samples were sent: it moves with the time of a preview.
-const SENT_MICROS: i64 = 1_770_802_215_000_000;
 
 /// The request documents and the answers, at least one each.
 pub(super) fn samples(point: &DeclaredPoint) -> (Vec<String>, Vec<String>) {
@@ -46,7 +45,7 @@ fn document(point: &DeclaredPoint, number: usize, context: &Value, subject: Valu
     let source = format!("https://org.example.com/api/v1/extensionPoints/{}", description.event_type);
     let subject = point.unchecked_subject(subject);
     let data = point.data(context, &subject);
-    let at = Timestamp::from_micros(SENT_MICROS);
+    let at = Timestamp::from_micros(SAMPLES_SENT_MICROS);
     serde_json::to_string(&Envelope::new(&event_id, at, description, &source, None, data)).unwrap_or_default()
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use tenterhook_contract::{
-    HookTypeName, HookTypes,
+    HookTypeName, HookTypes, OperationKind,
     declared::{
         AllowedOperation, Decisions, Declaration, DeclarationProblem, DeclaredPoint, DeclaredRetry, OnFailure,
-        OnRefusal, OperationKind,
+        OnRefusal,
     },
     limits::{POINT_OPERATIONS_MAX, POINT_SAMPLES_MAX},
 };

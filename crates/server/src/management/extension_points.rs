@@ -100,7 +100,7 @@ pub(super) struct PointBody {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "ExtensionPointOperationRequest"))]
 struct OperationBody {
-    #[cfg_attr(feature = "schema", schemars(with = "Option<declared::OperationKind>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tenterhook_contract::OperationKind>"))]
     op: Given<String>,
     /// A JSON Pointer into the subject, in which `*` stands for any one member or element, and `-` for the end of an array.
     path: Given<String>,

@@ -2,10 +2,10 @@
 
 use sea_orm::ConnectionTrait as _;
 use tenterhook_contract::{
-    Secret,
+    OperationKind, Secret,
     binding::HookBinding,
     condition::Condition,
-    declared::{AllowedOperation, Decisions, Declaration, DeclaredRetry, OnFailure, OnRefusal, OperationKind},
+    declared::{AllowedOperation, Decisions, Declaration, DeclaredRetry, OnFailure, OnRefusal},
     hook::{
         Channel, ChannelAuthentication, ChannelHeader, ClientCertificate, ClientCredential, HookStatus, HookTls,
         InlineHook, SigningScheme, SigningSecret,

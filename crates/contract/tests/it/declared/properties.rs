@@ -4,9 +4,9 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
-    ExtensionPoint as _,
+    ExtensionPoint as _, OperationKind,
     answer::Answer,
-    declared::{AllowedOperation, DeclaredPoint, DeclaredSubject, OperationKind},
+    declared::{AllowedOperation, DeclaredPoint, DeclaredSubject},
     pointer::{self, escape},
     pointer_pattern::{PatternName, PointerPattern},
 };
