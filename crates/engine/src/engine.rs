@@ -12,6 +12,7 @@ use tenterhook_contract::{
     envelope::Envelope,
     hook::{FailurePolicy, HookStatus, InlineHook},
     id::{EventId, HookId, OrgId, RequestId},
+    pointer_pattern::PointerPattern,
     problem::{Problem, bounded},
 };
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ use crate::{
     event_ids::EventIds,
     finder::Finder,
     judge::judge,
-    mask::{CallSecrets, TokenFinder, of_channel, secretive, unsent},
+    mask::{CallSecrets, TokenFinder, of_channel, secret_places, secretive, unsent},
     policy::{decide, decide_without_answer, is_failure},
     record::OpenRecord,
     underway::Underway,
@@ -62,6 +63,7 @@ pub struct ReadyHook {
     bulkheads: OnceLock<Admission>,
     finder: OnceLock<Finder>,
     token_finder: TokenFinder,
+    secret_places: OnceLock<Vec<PointerPattern>>,
     /// The fallback commands, read.
     fallback: OnceLock<Answer>,
 }
@@ -169,6 +171,7 @@ impl ReadyHook {
             bulkheads: OnceLock::new(),
             finder: OnceLock::new(),
             token_finder: TokenFinder::default(),
+            secret_places: OnceLock::new(),
             fallback: OnceLock::new(),
         }
     }
@@ -249,6 +252,11 @@ impl ReadyHook {
     /// Finds the access token of its calls.
     pub(crate) fn token_finder(&self) -> &TokenFinder {
         &self.token_finder
+    }
+
+    /// Where the documents of its type have secrets.
+    pub(crate) fn secret_places(&self) -> &[PointerPattern] {
+        self.secret_places.get_or_init(|| secret_places(self.description()))
     }
 
     /// The budget of one attempt.

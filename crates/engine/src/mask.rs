@@ -65,8 +65,8 @@ struct DocumentSecrets {
 }
 
 impl DocumentSecrets {
-    fn of(description: &Description, body: &[u8]) -> Self {
-        let Some(found) = in_document(description, body) else {
+    fn of(places: &[PointerPattern], body: &[u8]) -> Self {
+        let Some(found) = in_document(places, body) else {
             return Self { is_unreadable: true, ..Self::default() };
         };
         let is_long = |secret: &Secret| secret.expose().trim().len() >= DOCUMENT_VALUE_BYTES_MIN;
@@ -132,7 +132,7 @@ impl<'a> CallSecrets<'a> {
 
     fn of_document(&self) -> &DocumentSecrets {
         self.of_document.get_or_init(|| {
-            let document = self.document.as_ref().map(|body| DocumentSecrets::of(self.hook.description(), body));
+            let document = self.document.as_ref().map(|body| DocumentSecrets::of(self.hook.secret_places(), body));
             document.unwrap_or_default()
         })
     }
@@ -194,7 +194,7 @@ impl<'a> CallSecrets<'a> {
 
     /// Masks the `data` of a document: the secret places whatever is there, and the texts.
     pub(crate) fn mask_data(&self, data: &mut Value) {
-        for pattern in secret_places(self.hook.description()) {
+        for pattern in self.hook.secret_places() {
             pattern.replace(data, &MASK.into());
         }
         rewrite_json(data, &mut |text| self.mask(text));
@@ -277,20 +277,20 @@ fn of_path(uri: &str) -> impl Iterator<Item = &str> {
 
 /// The places below `data` where documents of a type have secrets: a submitted password, a passcode, whatever a declared type
 /// masks; and where what a host submitted has those that no document has.
-fn secret_places(description: &Description) -> impl Iterator<Item = PointerPattern> {
+pub(crate) fn secret_places(description: &Description) -> Vec<PointerPattern> {
     let places = description.secret_members.iter().chain(description.unsent_members.iter());
-    places.filter_map(|text| text.parse().ok())
+    places.filter_map(|text| text.parse().ok()).collect()
 }
 
-/// The secrets in a document; `None` when it cannot be read. A body without a byte has none.
-fn in_document(description: &Description, body: &[u8]) -> Option<Vec<Secret>> {
+/// The secrets at these places of a document; `None` when it cannot be read. A body without a byte has none.
+fn in_document(places: &[PointerPattern], body: &[u8]) -> Option<Vec<Secret>> {
     if body.is_empty() {
         return Some(Vec::new());
     }
     let PlainJson(document) = serde_json::from_slice(body).ok()?;
     let mut secrets = Vec::new();
     if let Some(data) = document.get("data") {
-        for pattern in secret_places(description) {
+        for pattern in places {
             pattern.find(data).into_iter().for_each(|value| add_texts(value, &mut secrets));
         }
     }
@@ -363,7 +363,8 @@ mod tests {
 
     #[test]
     fn the_secrets_of_a_document_are_where_its_type_says() {
-        let read = |hook_type: BuiltInType, text: &str| in_document(hook_type.description(), text.as_bytes());
+        let read =
+            |hook_type: BuiltInType, text: &str| in_document(&secret_places(hook_type.description()), text.as_bytes());
         let of = |hook_type: BuiltInType, text: &str| read(hook_type, text).unwrap_or_default();
         assert_eq!(read(BuiltInType::Telephony, "no JSON"), None);
         let password = r#"{"data":{"context":{"credential":{"username":"mei","password":"pw"}}}}"#;
@@ -402,7 +403,7 @@ mod tests {
             "context": {"a": {"phone": "+46 1"}, "b": {"phone": 4567, "name": "open"}},
             "subject": {"lines": [{"buyer": {"name": "Ada", "ids": [["x1"], 22.5, true, null]}}, {"sku": "open"}]}
         }}"#;
-        let found = in_document(&description, document.as_bytes());
+        let found = in_document(&secret_places(&description), document.as_bytes());
         assert_eq!(found, Some(Vec::from(["+46 1", "4567", "Ada", "x1", "22.5"].map(Secret::new))));
         assert!(secretive(&description));
     }
