@@ -13,15 +13,12 @@ use tenterhook_contract::{
 /// The point, and the decision of each answer that was applied, in the order of the chain.
 pub(super) struct Deciding<'a> {
     point: &'a DeclaredPoint,
-    /// The name of the command that decides.
-    command: String,
     decided: Mutex<Vec<Option<String>>>,
 }
 
 impl<'a> Deciding<'a> {
     pub(super) fn new(point: &'a DeclaredPoint) -> Self {
-        let command = format!("{}.decide", point.declaration().name);
-        Self { point, command, decided: Mutex::default() }
+        Self { point, decided: Mutex::default() }
     }
 
     /// The decision of each applied answer, or of the fallback commands in its place; `None` where it has none.
@@ -52,7 +49,8 @@ impl ExtensionPoint for Deciding<'_> {
 
     fn interpret(&self, subject: &mut DeclaredSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         let changes = self.point.interpret(subject, answer)?;
-        let decides = changes.iter().any(|change| change.command == self.command);
+        let command = self.point.decide_command();
+        let decides = changes.iter().any(|change| Some(change.command.as_ref()) == command);
         let decision = subject.decision.clone().filter(|_| decides);
         self.decided.lock().unwrap_or_else(PoisonError::into_inner).push(decision);
         Ok(changes)

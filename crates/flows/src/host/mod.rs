@@ -222,9 +222,9 @@ impl HostCall {
         let default = point.declaration().decisions.as_ref().map(|decisions| decisions.default.clone());
         let deciding = Deciding::new(point);
         let ended = self.pause(&deciding, pausing, context, &mut subject).await;
-        let mut decided = deciding.into_decided();
+        let decided = deciding.into_decided();
         let decision = default.map(|default| subject.decision.unwrap_or(default));
-        ended.answer((before, subject.value), HostSubject::Subject, decision, &mut decided)
+        ended.answer((before, subject.value), HostSubject::Subject, decision, decided)
     }
 
     async fn at_built_in(
@@ -236,7 +236,7 @@ impl HostCall {
     ) -> HostAnswer {
         let before = subject.data().clone();
         let ended = self.pause(point, pausing, context, &mut subject).await;
-        ended.answer((before, subject.into_result()), HostSubject::Data, None, &mut std::iter::empty())
+        ended.answer((before, subject.into_result()), HostSubject::Data, None, std::iter::empty())
     }
 
     async fn pause<P: ExtensionPoint>(
@@ -263,7 +263,7 @@ impl HostCall {
             Resumed::Refused(_) | Resumed::Stopped => (Resume::Stop, false),
             Resumed::TurnedAway => (self.meanwhile(point, &mut paused, subject), true),
         };
-        let is_changed = calls(&paused).any(|(_, call)| call.is_applied());
+        let is_changed = calls(&paused).any(Resumption::is_applied);
         Ended { resume, turned_away, is_changed, paused }
     }
 
@@ -324,10 +324,10 @@ fn add_violations(problems: &mut QuestionProblems, parent: &str, violations: Vec
     }
 }
 
-/// The hooks whose turn it was, each with its place in the chain.
-fn calls(paused: &Paused) -> impl DoubleEndedIterator<Item = (usize, &Resumption)> {
-    paused.hooks.iter().enumerate().filter_map(|(index, run)| match &run.run {
-        Run::Called(resumption) => Some((index, resumption)),
+/// What became of the hooks whose turn it was, in the order of the chain.
+fn calls(paused: &Paused) -> impl DoubleEndedIterator<Item = &Resumption> {
+    paused.hooks.iter().filter_map(|run| match &run.run {
+        Run::Called(resumption) => Some(resumption),
         Run::Disabled | Run::Unmet(_) | Run::NotReached => None,
     })
 }
@@ -338,9 +338,7 @@ impl Ended {
     fn decisive(&self) -> Option<&Resumption> {
         let passed_over =
             |call: &Resumption| matches!(call.outcome, Outcome::Skipped(SkipReason::Inactive | SkipReason::Missing));
-        let last = |is_one: &dyn Fn(&Resumption) -> bool| {
-            calls(&self.paused).rev().map(|(_, call)| call).find(|call| is_one(call))
-        };
+        let last = |is_one: &dyn Fn(&Resumption) -> bool| calls(&self.paused).rev().find(|call| is_one(call));
         last(&|call| call.decision != Decision::Continue)
             .or_else(|| last(&|call| matches!(call.outcome, Outcome::Applied(_))))
             .or_else(|| last(&|call| !passed_over(call)))
@@ -352,7 +350,7 @@ impl Ended {
         (before, after): (Value, Value),
         subject: fn(Value) -> HostSubject,
         decision: Option<String>,
-        decided: &mut dyn Iterator<Item = Option<String>>,
+        mut decided: impl Iterator<Item = Option<String>>,
     ) -> HostAnswer {
         let decisive = self.decisive();
         let outcome = decisive.map_or(HostOutcome::Skipped, |call| HostOutcome::from(&call.outcome));
@@ -361,7 +359,6 @@ impl Ended {
             _ => None,
         };
         let event_id = decisive.map(|call| call.event_id.clone());
-        let mut decided = decided;
         let hooks: Vec<_> = self.paused.hooks.iter().map(|run| HookReport::of(run, &mut decided)).collect();
         let stops = self.resume == Resume::Stop;
         let changes = if self.is_changed && !stops { json_patch::diff(&before, &after) } else { Patch::default() };
