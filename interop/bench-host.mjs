@@ -1,11 +1,8 @@
 // The peer of `cargo xtask bench host`: what a team writes by hand with undici to ask an external service about an order. It has a
 // deadline, checks the answer, and applies all of its operations or none.
 // Arguments: port, calls in flight, seconds. Prints one JSON line.
-import { Pool } from 'undici';
+import { measure, pool } from './support/by-hand.mjs';
 
-const [port, inFlight, seconds] = process.argv.slice(2).map(Number);
-const pool = new Pool(`http://127.0.0.1:${port}`, { connections: inFlight, pipelining: 1 });
-const latencies = [];
 
 function order() {
   const lines = Array.from({ length: 40 }, (_, number) => (
@@ -58,32 +55,4 @@ async function call() {
   if (apply(subject, await answer.body.json()).discounts.length !== 1) throw new Error('not applied');
 }
 
-async function keepCalling(until) {
-  while (performance.now() < until) {
-    const began = performance.now();
-    await call();
-    latencies.push((performance.now() - began) * 1_000);
-  }
-}
-
-async function run(length) {
-  const until = performance.now() + length * 1_000;
-  await Promise.all(Array.from({ length: inFlight }, () => keepCalling(until)));
-}
-
-await run(seconds / 4);
-latencies.length = 0;
-const cpu = process.cpuUsage();
-const began = performance.now();
-await run(seconds);
-const took = (performance.now() - began) / 1_000;
-const used = process.cpuUsage(cpu);
-latencies.sort((a, b) => a - b);
-const at = (fraction) => latencies[Math.round((latencies.length - 1) * fraction)];
-console.log(JSON.stringify({
-  callsPerSecond: latencies.length / took,
-  cpuUs: (used.user + used.system) / latencies.length,
-  p50Us: at(0.5),
-  p99Us: at(0.99),
-}));
-await pool.close();
+await measure(call);

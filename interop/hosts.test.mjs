@@ -1,16 +1,16 @@
 // The hosts of `examples/hosts/` (Node.js and Python by HTTP, Rust by the crates), each with the external service beside it.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { management } from "./support/management.mjs";
+import { start } from "./support/program.mjs";
 
 const SECRET = "the service's secret";
 const POINT = "com.example.order.checkout";
@@ -19,7 +19,6 @@ const NOT_ANSWERED = "The hook did not answer";
 const NOT_CHECKED = "The order was not checked";
 /** The exit status of a checkout whose call Tenterhook did not accept. */
 const NOT_ACCEPTED = 3;
-const START_MS_MAX = 60_000;
 /** What a host may take from its start to its end, its wait of one second included. */
 const HOST_MS_MAX = 20_000;
 const TURN_MS = 20;
@@ -38,31 +37,6 @@ const HOSTS = {
     service: [python, `${root}/examples/hosts/python/service.py`],
   },
 };
-
-/** A program that runs until `stop`; `line` resolves to the first line of its output that `wanted` accepts. */
-function start([command, ...words], variables, wanted) {
-  const program = spawn(command, words, { env: { ...process.env, ...variables }, stdio: ["ignore", "pipe", "pipe"] });
-  const said = [];
-  program.stderr.setEncoding("utf8").on("data", (text) => said.push(text));
-  const ended = once(program, "exit");
-  const line = new Promise((resolve, reject) => {
-    const impatience = setTimeout(() => reject(new Error(`${command} does not start\n${said.join("")}`)), START_MS_MAX);
-    program.once("error", reject);
-    ended.then(([status]) => reject(new Error(`${command} ended with ${status}\n${said.join("")}`)));
-    createInterface({ input: program.stdout }).on("line", (text) => {
-      const found = wanted(text);
-      if (!found) return;
-      clearTimeout(impatience);
-      resolve(found);
-    });
-  });
-  line.catch(() => {});
-  const stop = async () => {
-    program.kill("SIGTERM");
-    return (await ended)[0];
-  };
-  return { line, stop };
-}
 
 const startService = (command) =>
   start(command, { HOOK_SECRET: SECRET, PORT: "0" }, (line) => /^listening on (http:\/\/\S+)$/.exec(line)?.[1]);

@@ -2,10 +2,8 @@
 // with `openid-client` and `jose`.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { Agent, request } from "node:http";
-import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -15,11 +13,11 @@ import * as oidc from "openid-client";
 
 import { openBrowser } from "./support/browser.mjs";
 import { management } from "./support/management.mjs";
+import { start } from "./support/program.mjs";
 
 const SECRET = "the sample's secret";
 const TOKEN_HOOK = "com.okta.oauth2.tokens.transform";
 const DEPARTMENT = "https://example.com/department";
-const START_MS_MAX = 60_000;
 const BODY_BYTES_MAX = 256 * 1024;
 const TURN_MS = 20;
 const TURNS_MAX = 1_000;
@@ -31,35 +29,6 @@ const SAMPLES = {
   python: [process.env.TENTERHOOK_PYTHON ?? "python3", `${root}/samples/python/token_hook.py`],
   rust: [process.env.TENTERHOOK_SAMPLE_RUST ?? `${root}/target/debug/token-hook-sample`],
 };
-
-/** A program that runs until `stop`; `line` resolves to the first line of its output that `wanted` accepts. */
-function start([command, ...words], variables, wanted) {
-  const program = spawn(command, words, {
-    env: { ...process.env, ...variables },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const said = [];
-  program.stderr.setEncoding("utf8").on("data", (text) => said.push(text));
-  const ended = once(program, "exit");
-  const line = new Promise((resolve, reject) => {
-    const impatience = setTimeout(() => reject(new Error(`${command} does not start\n${said.join("")}`)), START_MS_MAX);
-    program.once("error", reject);
-    ended.then(([status]) => reject(new Error(`${command} ended with ${status}\n${said.join("")}`)));
-    // Goes on reading for good, so that the pipe never fills.
-    createInterface({ input: program.stdout }).on("line", (text) => {
-      const found = wanted(text);
-      if (!found) return;
-      clearTimeout(impatience);
-      resolve(found);
-    });
-  });
-  line.catch(() => {});
-  const stop = async () => {
-    program.kill("SIGTERM");
-    return (await ended)[0];
-  };
-  return { line, stop, said };
-}
 
 /** One call past Tenterhook, on a connection that is kept. */
 function post(url, agent, body, headers = {}) {

@@ -94,7 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 fn plain(options: &Options) -> Result<(), Error> {
     let service = started_service(service::Kind::Echo, Wire::Plain)?;
     let mut callers = vec![Caller::Bare, Caller::Hand, Caller::Engine, Caller::EngineSqlite];
-    match node_script(options) {
+    match script_of(options) {
         Some(_) => callers.push(Caller::Node),
         None => println!("Node or `undici` is missing: no Node caller (`npm ci` in `interop` installs it)."),
     }
@@ -188,7 +188,7 @@ fn measure(
     in_flight: usize,
     rate: Option<u32>,
 ) -> Result<Measured, Error> {
-    let script = node_script(options).filter(|_| caller == Caller::Node);
+    let script = script_of(options).filter(|_| caller == Caller::Node);
     let command = if let Some(script) = script {
         let mut command = Command::new("taskset");
         command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
@@ -214,10 +214,15 @@ fn measure(
     })
 }
 
-fn node_script(options: &Options) -> Option<PathBuf> {
-    let there = options.node.join("node_modules/undici").is_dir();
-    let node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
-    (there && node).then(|| options.node.join("bench-call.mjs"))
+/// A script of the folder `node`, when Node.js and the packages that it needs are there.
+pub(crate) fn node_script(node: &Path, packages: &[&str], script: &str) -> Option<PathBuf> {
+    let there = packages.iter().all(|name| node.join("node_modules").join(name).is_dir());
+    let has_node = || Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
+    (there && has_node()).then(|| node.join(script))
+}
+
+fn script_of(options: &Options) -> Option<PathBuf> {
+    node_script(&options.node, &["undici"], "bench-call.mjs")
 }
 
 /// A service in a process of its own.

@@ -33,7 +33,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
 
 use crate::{
     Error,
-    call::{CALLER_CORE, SERVICE_CORE, Service, started_service},
+    call::{CALLER_CORE, SERVICE_CORE, Service, node_script, started_service},
     callers::{self, Database, Target, everywhere},
     cpu::{self, Figures},
     figure,
@@ -158,7 +158,7 @@ struct Measured {
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let service = started_service(service::Kind::Echo, Wire::Plain)?;
     let mut ways = vec![Way::Host, Way::Engine];
-    if node_script(options).is_some() {
+    if script_of(options).is_some() {
         ways.push(Way::Node);
     } else {
         println!("Node.js or `undici` is missing: no program by hand (`npm ci` in `interop` installs it).");
@@ -243,7 +243,7 @@ fn measure(options: &Options, way: Way, service: &Service) -> Result<Measured, E
             Figures::of(command)?
         }
         Way::Node => {
-            let script = node_script(options).ok_or("Node.js is missing")?;
+            let script = script_of(options).ok_or("Node.js is missing")?;
             let mut command = Command::new("taskset");
             command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
             command.args([&service.target.port.to_string(), &IN_FLIGHT.to_string(), &seconds]);
@@ -284,10 +284,8 @@ fn of_load(loaded: &Figures, cpu_us: f64) -> Result<Measured, Error> {
     })
 }
 
-fn node_script(options: &Options) -> Option<PathBuf> {
-    let there = options.node.join("node_modules/undici").is_dir();
-    let node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
-    (there && node).then(|| options.node.join("bench-host.mjs"))
+fn script_of(options: &Options) -> Option<PathBuf> {
+    node_script(&options.node, &["undici"], "bench-host.mjs")
 }
 
 fn started_server(target: &Target) -> Result<(Process, String, String), Error> {

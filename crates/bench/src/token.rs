@@ -13,7 +13,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     Error,
-    call::{CALLER_CORE, SERVICE_CORE, Service, started_service},
+    call::{CALLER_CORE, SERVICE_CORE, Service, node_script, started_service},
     cpu::{self, Figures},
     figure,
     process::Process,
@@ -82,7 +82,7 @@ type Column = (Kind, Measured, f64, f64);
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let service = started_service(service::Kind::Echo, Wire::Plain)?;
     let mut kinds = vec![Kind::Empty, Kind::Rs256, Kind::Rs256Hook, Kind::Es256, Kind::Es256Hook];
-    if node_script(options).is_some() {
+    if script_of(options).is_some() {
         kinds.extend([Kind::Peer, Kind::PeerHook]);
     } else {
         println!("Node or `oidc-provider` is missing: no peer (`npm ci` in `interop` installs it).");
@@ -233,10 +233,8 @@ fn probe() -> Result<(), Error> {
     Ok(())
 }
 
-fn node_script(options: &Options) -> Option<PathBuf> {
-    let there = ["oidc-provider", "undici"].iter().all(|name| options.node.join("node_modules").join(name).is_dir());
-    let node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
-    (there && node).then(|| options.node.join("bench-token.mjs"))
+fn script_of(options: &Options) -> Option<PathBuf> {
+    node_script(&options.node, &["oidc-provider", "undici"], "bench-token.mjs")
 }
 
 /// A token server in a process of its own. It prints its address, and the CPU time between `begin` and `end`.
@@ -249,7 +247,7 @@ struct Server {
 impl Server {
     fn start(options: &Options, kind: Kind, service: &Service) -> Result<Self, Error> {
         let port = service.target.port.to_string();
-        let mut command = if let (Kind::Peer | Kind::PeerHook, Some(script)) = (kind, node_script(options)) {
+        let mut command = if let (Kind::Peer | Kind::PeerHook, Some(script)) = (kind, script_of(options)) {
             let mut command = Command::new("taskset");
             command.args(["-c", &CALLER_CORE.to_string(), "node"]).arg(script);
             command.args(["127.0.0.1", if kind == Kind::PeerHook { &port } else { "0" }]);
