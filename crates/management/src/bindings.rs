@@ -28,7 +28,7 @@ pub(crate) struct BindingPlace<'a, F> {
     pub(crate) org: &'a OrgSnapshot,
     /// The member with the list, as the causes of a refusal name it.
     pub(crate) member: &'a str,
-    /// Who has the list, and what is in it, for people.
+    /// The owner of the list and the noun of its elements, for messages: `An extension point`, `bindings`.
     pub(crate) in_words: (&'static str, &'static str),
     /// The type of its hooks.
     pub(crate) hook_type: &'a HookTypeName,

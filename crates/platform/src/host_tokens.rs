@@ -521,7 +521,7 @@ mod tests {
         assert_eq!(database.asked(), 3);
     }
 
-    /// Who asks for a token goes away, and the lookup serves the others.
+    /// A request that began a lookup is dropped; the lookup goes on and answers the requests after it.
     #[tokio::test(start_paused = true)]
     async fn a_lookup_outlives_its_request() {
         let database = Database::default();

@@ -21,7 +21,7 @@ if (!HOOK_SECRET) {
   process.exit(1);
 }
 
-// What you replace: who gets a discount, who may order, what is in stock.
+// Replace these with your own rules: who gets a discount, who may not order, how many articles are in stock.
 const GOLD = new Set(["ada@example.com"]);
 const BLOCKED = new Set(["eve@example.com"]);
 const IN_STOCK = 10;

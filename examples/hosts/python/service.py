@@ -20,7 +20,7 @@ POINT = "com.example.order.checkout"
 KEEP_ALIVE_SECONDS = 65
 BODY_BYTES_MAX = 256 * 1024
 
-# What you replace: who gets a discount, who may order, what is in stock.
+# Replace these with your own rules: who gets a discount, who may not order, how many articles are in stock.
 GOLD = {"ada@example.com"}
 BLOCKED = {"eve@example.com"}
 IN_STOCK = 10

@@ -129,7 +129,7 @@ fn the_token_of_a_host_is_made_for_extension_points_that_there_are() {
     );
 
     let mut server = Program::start(&["serve", "--config", &config]);
-    // The token of a host is nobody's who could manage the org.
+    // A host's token manages nothing, so the first start makes an administrator's token as if there were none.
     let first = server.line_where(|line| line.starts_with("bootstrap admin token: "));
     let first = first.rsplit(' ').next().unwrap();
     let base = server.line_where(|line| line.starts_with("listening on "));

@@ -27,7 +27,7 @@ const PATH: &str = "/hooks/order";
 const POINT: &str = "com.example.order.checkout";
 const BODY_BYTES_MAX: usize = 256 * 1_024;
 
-// What you replace: who gets a discount, who may order, what is in stock.
+// Replace these with your own rules: who gets a discount, who may not order, how many articles are in stock.
 const GOLD: [&str; 1] = ["ada@example.com"];
 const BLOCKED: [&str; 1] = ["eve@example.com"];
 const IN_STOCK: u64 = 10;
