@@ -161,6 +161,8 @@ ids! {
     RuleId "0pr" "policy rule";
     /// An OAuth client; the id is its `client_id`.
     ClientId "0oa" "client";
+    /// An app. That of an OpenID Connect app is its `client_id`.
+    AppId "0oa" "app";
     /// A scope of an authorization server.
     ScopeId "scp" "scope";
     /// A claim definition of an authorization server.

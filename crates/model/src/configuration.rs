@@ -3,12 +3,14 @@
 use tenterhook_contract::{
     hook::InlineHook,
     hook_key::HookKey,
-    id::{AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, HookKeyId, PolicyId, RuleId, ScopeId},
+    id::{
+        AppId, AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, HookKeyId, PolicyId, RuleId, ScopeId,
+    },
 };
 
 use crate::{
-    AccessPolicy, AuthorizationServer, ClaimDefinition, ConfigurationRecord, ExtensionPoint, OAuthClient, Objects,
-    PolicyRule, Scope, SigningKey, StoredForm, StoredObject, UnreadableObject, UserSchema,
+    AccessPolicy, AppKey, AuthorizationServer, ClaimDefinition, ConfigurationRecord, ExtensionPoint, OAuthClient,
+    Objects, PolicyRule, SamlApp, Scope, SigningKey, StoredForm, StoredObject, UnreadableObject, UserSchema,
     configuration_kind::configuration_kinds,
 };
 
@@ -40,6 +42,11 @@ configuration_kinds! {
     Rule(PolicyRule) => rules: PolicyRule, id id: RuleId, below policy_id: PolicyId, stored as "rule" plain;
     /// OAuth clients.
     Client(OAuthClient) => clients: OAuthClient, id id: ClientId, stored as "client" plain;
+    /// SAML apps.
+    SamlApp(Box<SamlApp>) => saml_apps: SamlApp, id id: AppId, stored as "saml_app" plain;
+    /// Keys of SAML apps.
+    AppKey(AppKey) => app_keys: AppKey, id kid: String, below app_id: AppId,
+        stored as "app_key" secret(private_key_pem as "privateKey");
     /// The profile schema of the users: one at most.
     UserSchema(UserSchema) => user_schemas: UserSchema, id id: String, stored as "user_schema" plain;
     /// What the org says of extension points: its own ones, and built-in ones that have bindings.

@@ -5,6 +5,8 @@
 
 mod api_error;
 mod api_token;
+mod app_key;
+mod assignment;
 mod authorization_server;
 mod claim_expression;
 mod client;
@@ -12,12 +14,14 @@ mod configuration;
 mod configuration_kind;
 mod extension_point;
 mod grant;
+mod group;
 mod log;
 mod objects;
 mod operator_token;
 mod org;
 mod policy;
 mod profile;
+mod saml_app;
 mod stored_hook;
 mod stored_hook_key;
 mod user;
@@ -29,6 +33,8 @@ use tenterhook_contract::Secret;
 
 pub use api_error::{ErrorBody, ErrorCode};
 pub use api_token::{ApiToken, HOST_POINTS_MAX, TokenRole};
+pub use app_key::AppKey;
+pub use assignment::{AppGroup, AppUser};
 pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget, KeyRotation, Scope, SigningKey};
 pub use claim_expression::{evaluate, is_expression, user_attribute};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
@@ -36,6 +42,7 @@ pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
 pub use extension_point::ExtensionPoint;
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};
+pub use group::{Group, GroupKind, everyone_id};
 pub use log::{
     DebugData, DebugValue, LogClient, LogCursor, LogCursorError, LogEvent, LogFilter, LogPage, LogQuery, LogResult,
     PHASES, Severity, cap_reason,
@@ -46,6 +53,10 @@ pub use org::{Org, OrgHost, OrgHostError, OrgLimits, OrgStatus, Status};
 pub use policy::{AccessPolicy, PolicyRule, RuleHooks, RulePeople};
 pub use profile::{
     ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,
+};
+pub use saml_app::{
+    AcsEndpoint, AppHide, AttributeFilter, AttributeSource, AttributeStatement, Encryption, NameIdFormat, SamlApp,
+    SingleLogout, UserNameTemplate,
 };
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, User};

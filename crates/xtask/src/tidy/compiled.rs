@@ -1,14 +1,13 @@
 //! Crates that may not be compiled in.
 
 /// Each with its reason.
-const BANNED: [(&str, &str); 8] = [
+const BANNED: [(&str, &str); 7] = [
     ("openssl", "rustls on aws-lc-rs is the one TLS library"),
     ("openssl-sys", "rustls on aws-lc-rs is the one TLS library"),
     ("native-tls", "rustls on aws-lc-rs is the one TLS library"),
     ("ring", "aws-lc-rs is the one provider of cryptography"),
     ("rsa", "aws-lc-rs is the one provider of cryptography"),
     ("async-std", "tokio is the one runtime"),
-    ("chrono", "jiff is the one library of dates; a default feature brings this one"),
     ("rust_decimal", "no column is a decimal number; a default feature brings it"),
 ];
 

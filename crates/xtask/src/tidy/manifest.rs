@@ -7,16 +7,24 @@ use toml::Value;
 
 /// Which of our crates each of our crates may depend on. The map of ARCHITECTURE.md: arrows point inward, to
 /// `tenterhook-contract`. Only tests may go against them.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("tenterhook-contract", &[]),
     ("tenterhook-engine", &["tenterhook-contract"]),
     ("tenterhook-jose", &["tenterhook-contract"]),
+    ("tenterhook-saml", &["tenterhook-contract"]),
     ("tenterhook-transport", &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose"]),
     ("tenterhook-model", &["tenterhook-contract", "tenterhook-jose"]),
     ("tenterhook-store", &["tenterhook-contract", "tenterhook-jose", "tenterhook-model"]),
     (
         "tenterhook-platform",
-        &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose", "tenterhook-model", "tenterhook-store"],
+        &[
+            "tenterhook-contract",
+            "tenterhook-engine",
+            "tenterhook-jose",
+            "tenterhook-model",
+            "tenterhook-saml",
+            "tenterhook-store",
+        ],
     ),
     ("tenterhook-management", ON_THE_PLATFORM),
     ("tenterhook-flows", ON_THE_PLATFORM),
@@ -29,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "tenterhook-management",
             "tenterhook-model",
             "tenterhook-platform",
+            "tenterhook-saml",
         ],
     ),
     ("tenterhook", SHIPPED),
@@ -47,6 +56,7 @@ const ON_THE_PLATFORM: &[&str] = &[
     "tenterhook-jose",
     "tenterhook-model",
     "tenterhook-platform",
+    "tenterhook-saml",
     "tenterhook-store",
 ];
 
@@ -58,6 +68,7 @@ const SHIPPED: &[&str] = &[
     "tenterhook-management",
     "tenterhook-model",
     "tenterhook-platform",
+    "tenterhook-saml",
     "tenterhook-server",
     "tenterhook-store",
     "tenterhook-transport",
@@ -72,6 +83,7 @@ const BENCH: &[&str] = &[
     "tenterhook-management",
     "tenterhook-model",
     "tenterhook-platform",
+    "tenterhook-saml",
     "tenterhook-server",
     "tenterhook-store",
     "tenterhook-testkit",
