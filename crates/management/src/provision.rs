@@ -6,9 +6,9 @@ use tenterhook_contract::{
 };
 use tenterhook_jose::{Generated, KeyError};
 use tenterhook_model::{
-    AccessPolicy, ApiToken, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-    ConfigurationObject, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule, Profile, RuleHooks, RulePeople,
-    Scope, SigningAlgorithm, SigningKey, Status, TokenRole,
+    AccessPolicy, ApiToken, AppHide, AppTold, AuthorizationServer, ClaimDefinition, ClaimTarget,
+    ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule,
+    Profile, RuleHooks, RulePeople, Scope, SigningAlgorithm, SigningKey, Status, TokenRole, UserNameTemplate,
 };
 use tenterhook_platform::{
     ChangeError, OrgError, OrgSnapshot, Platform,
@@ -420,6 +420,11 @@ pub(crate) fn client_of(
         redirect_uris: Vec::new(),
         grant_types: Vec::new(),
         response_types: Vec::new(),
+        implicit_assignment: true,
+        pkce_required: false,
+        hide: AppHide::default(),
+        user_name: UserNameTemplate::default(),
+        told: AppTold::default(),
         status: Status::Active,
         created: now,
         last_updated: now,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{Timestamp, id::ClientId};
 
-use crate::Status;
+use crate::{AppHide, AppTold, Status, UserNameTemplate};
 
 /// How a client authenticates at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub enum ApplicationType {
     Service,
 }
 
-/// An OAuth client.
+/// An OAuth client, which is also an app with the sign-on mode OpenID Connect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OAuthClient {
@@ -53,10 +53,46 @@ pub struct OAuthClient {
     pub grant_types: Vec<String>,
     /// Response types it may use.
     pub response_types: Vec<String>,
+    /// Whether users may use it without an assignment. Clients that are older than assignments have no such member.
+    #[serde(default = "open_to_all")]
+    pub implicit_assignment: bool,
+    /// Whether the code flow asks for PKCE although the client authenticates.
+    #[serde(default)]
+    pub pkce_required: bool,
+    /// Where it is hidden.
+    #[serde(default)]
+    pub hide: AppHide,
+    /// How a user is named at the app.
+    #[serde(default)]
+    pub user_name: UserNameTemplate,
+    /// What only people and clients read.
+    #[serde(default)]
+    pub told: AppTold,
     /// In use or not.
     pub status: Status,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.
     pub last_updated: Timestamp,
+}
+
+fn open_to_all() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_was_stored_before_there_were_apps_is_open_to_every_user() {
+        let stored = r#"{"id":"0oa4k9wq7XbTz2RmN1d7","name":"Shop","authentication":"none","redirectUris":[],"grantTypes":[],
+            "responseTypes":["code"],"status":"ACTIVE","created":"2026-01-02T03:04:05.000Z",
+            "lastUpdated":"2026-01-02T03:04:05.000Z"}"#;
+        let client: OAuthClient = serde_json::from_str(stored).unwrap();
+        assert!(client.implicit_assignment && !client.pkce_required);
+        assert_eq!((client.user_name, client.told), (UserNameTemplate::default(), AppTold::default()));
+    }
 }

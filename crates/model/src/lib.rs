@@ -6,6 +6,7 @@
 mod api_error;
 mod api_token;
 mod app_key;
+mod app_members;
 mod assignment;
 mod authorization_server;
 mod claim_expression;
@@ -34,6 +35,7 @@ use tenterhook_contract::Secret;
 pub use api_error::{ErrorBody, ErrorCode};
 pub use api_token::{ApiToken, HOST_POINTS_MAX, TokenRole};
 pub use app_key::AppKey;
+pub use app_members::{AppHide, AppTold, UserNameTemplate};
 pub use assignment::{AppGroup, AppUser};
 pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget, KeyRotation, Scope, SigningKey};
 pub use claim_expression::{evaluate, is_expression, user_attribute};
@@ -55,8 +57,7 @@ pub use profile::{
     ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,
 };
 pub use saml_app::{
-    AcsEndpoint, AppHide, AttributeFilter, AttributeSource, AttributeStatement, Encryption, NameIdFormat, SamlApp,
-    SingleLogout, UserNameTemplate,
+    AcsEndpoint, AttributeFilter, AttributeSource, AttributeStatement, Encryption, NameIdFormat, SamlApp, SingleLogout,
 };
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, User};

@@ -1,10 +1,9 @@
 //! SAML apps: service providers that users sign on to with an assertion.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tenterhook_contract::{Timestamp, binding::HookBinding, id::AppId};
 
-use crate::Status;
+use crate::{AppHide, AppTold, Status, UserNameTemplate};
 
 /// A SAML 2.0 app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +41,9 @@ pub struct SamlApp {
     pub acs_endpoints: Vec<AcsEndpoint>,
     /// The audience: as a rule the service provider's entity id.
     pub audience: String,
+    /// The service provider's issuer (`spIssuer`), told to clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sp_issuer: Option<String>,
     /// `RelayState` of a sign-on that the identity provider begins.
     pub default_relay_state: Option<String>,
     /// The text of the name identifier, with `${…}` around expressions.
@@ -72,39 +74,13 @@ pub struct SamlApp {
     pub encryption: Option<Encryption>,
     /// The SAML hooks, in the order in which they run.
     pub hooks: Vec<HookBinding>,
-    /// Members of the vendor's resource that only people and clients read, as they were written (`notes`, `accessibility`,
-    /// `visibility.appLinks`, `profile` …), by the name of the member.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub told: Map<String, Value>,
+    /// What only people and clients read.
+    #[serde(default)]
+    pub told: AppTold,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.
     pub last_updated: Timestamp,
-}
-
-/// Where an app is hidden.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AppHide {
-    /// On phones.
-    pub ios: bool,
-    /// On the web.
-    pub web: bool,
-}
-
-/// How a user is named at an app: an expression with `${…}`, such as `${source.login}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UserNameTemplate {
-    /// The template.
-    pub template: String,
-    /// `BUILT_IN`, `CUSTOM` or `NONE`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Appended to it.
-    pub suffix: Option<String>,
-    /// `PUSH` or `DONT_PUSH`: told to clients, without effect.
-    pub push_status: Option<String>,
 }
 
 /// An assertion consumer service of an app.

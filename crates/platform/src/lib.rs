@@ -23,6 +23,7 @@ mod pause;
 mod platform;
 mod recording;
 pub mod refusals;
+pub mod saml_apps;
 mod snapshot;
 mod token_uses;
 

@@ -11,14 +11,16 @@ use tenterhook_contract::{
         InlineHook, SigningScheme, SigningSecret,
     },
     id::{
-        AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, OrgId, PolicyId, RuleId, ScopeId, UserId,
+        AppId, AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, OrgId, PolicyId, RuleId, ScopeId,
+        UserId,
     },
 };
 use tenterhook_model::{
-    AccessPolicy, ApplicationType, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod,
-    Configuration, ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, ExtensionPoint,
-    KeyRotation, OAuthClient, Objects, Org, PolicyRule, RuleHooks, RulePeople, Scope, SigningAlgorithm, SigningKey,
-    Status,
+    AccessPolicy, AcsEndpoint, AppHide, AppKey, AppTold, ApplicationType, AttributeFilter, AttributeSource,
+    AttributeStatement, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, Configuration,
+    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, Encryption, ExtensionPoint,
+    KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RuleHooks, RulePeople, SamlApp, Scope,
+    SigningAlgorithm, SigningKey, SingleLogout, Status, UserNameTemplate,
 };
 use tenterhook_store::{Changes, CommitError, Store};
 
@@ -214,9 +216,24 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         redirect_uris: vec!["https://shop.example.com/cb".into()],
         grant_types: vec!["authorization_code".into()],
         response_types: vec!["code".into()],
+        implicit_assignment: false,
+        pkce_required: true,
+        hide: AppHide { ios: true, web: false },
+        user_name: UserNameTemplate { suffix: Some("@example.com".into()), ..UserNameTemplate::default() },
+        told: AppTold { admin_note: Some("ours".into()), ..AppTold::default() },
         status: Status::Active,
         created: at(0),
         last_updated: at(0),
+    };
+    let app = saml_app(vec![HookBinding::always(hook_with_secret.id.clone())]);
+    let app_key = AppKey {
+        kid: "app key".into(),
+        app_id: app.id.clone(),
+        private_key_pem: Secret::new("PEM of an app"),
+        public: serde_json::Map::from_iter([("kty".to_owned(), "RSA".into())]),
+        certificate: "MIIB".into(),
+        created: at(0),
+        expires: at(9),
     };
     let own_point = extension_point();
     let built_in_point = ExtensionPoint {
@@ -233,6 +250,8 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         ConfigurationObject::Policy(policy.clone()),
         ConfigurationObject::Rule(rule.clone()),
         ConfigurationObject::Client(client.clone()),
+        ConfigurationObject::SamlApp(Box::new(app.clone())),
+        ConfigurationObject::AppKey(app_key.clone()),
         ConfigurationObject::Hook(Box::new(hook_with_secret.clone())),
         ConfigurationObject::Hook(Box::new(oauth.clone())),
         ConfigurationObject::ExtensionPoint(Box::new(own_point.clone())),
@@ -248,8 +267,62 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         (list(&read.policies), list(&read.rules), list(&read.clients)),
         (vec![policy], vec![rule], vec![client])
     );
+    assert_eq!((list(&read.saml_apps), list(&read.app_keys)), (vec![app], vec![app_key]));
     assert_eq!(list(&read.hooks), [hook_with_secret, oauth]);
     assert_eq!(list(&read.extension_points), [own_point, built_in_point]);
+}
+
+fn saml_app(hooks: Vec<HookBinding>) -> SamlApp {
+    SamlApp {
+        id: AppId::from_parts(3, [3; 8]),
+        external_key: "exk00000000000000003".into(),
+        name: "benefits_1".into(),
+        label: "Benefits".into(),
+        status: Status::Active,
+        implicit_assignment: false,
+        hide: AppHide::default(),
+        user_name: UserNameTemplate::default(),
+        signing_kid: "app key".into(),
+        idp_issuer: Some("https://idp.example.com/${org.externalKey}".into()),
+        acs_url: "https://sp.example.com/acs".into(),
+        recipient: "https://sp.example.com/acs".into(),
+        destination: "https://sp.example.com/acs".into(),
+        acs_endpoints: vec![AcsEndpoint { url: "https://sp.example.com/other".into(), index: 7 }],
+        audience: "urn:example:sp".into(),
+        sp_issuer: None,
+        default_relay_state: Some("/home".into()),
+        subject_name_id_template: "${user.login}".into(),
+        subject_name_id_format: NameIdFormat::EmailAddress,
+        response_signed: true,
+        assertion_signed: true,
+        honor_force_authn: true,
+        authn_context_class_ref: "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport".into(),
+        request_compressed: false,
+        assertion_lifetime_seconds: 300,
+        attribute_statements: vec![
+            AttributeStatement {
+                name: "mail".into(),
+                name_format: "urn:oasis:names:tc:SAML:2.0:attrname-format:basic".into(),
+                source: AttributeSource::Expression { values: vec!["user.email".into()] },
+            },
+            AttributeStatement {
+                name: "groups".into(),
+                name_format: "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified".into(),
+                source: AttributeSource::Group { filter: AttributeFilter::StartsWith, value: "app-".into() },
+            },
+        ],
+        single_logout: Some(SingleLogout {
+            issuer: "urn:example:sp".into(),
+            logout_url: "https://sp.example.com/slo".into(),
+        }),
+        sp_certificates: vec!["MIIC".into()],
+        signed_requests: true,
+        encryption: Some(Encryption { algorithm: "AES256_GCM".into(), certificate: "MIID".into() }),
+        hooks,
+        told: AppTold { self_service: true, ..AppTold::default() },
+        created: at(0),
+        last_updated: at(0),
+    }
 }
 
 async fn objects_keep_the_order_of_their_creation(store: Store) {
