@@ -1,6 +1,6 @@
 //! The trait of every extension point.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     answer::Answer,
     description::Description,
+    pointer_pattern::PointerPattern,
     problem::{Change, Problem},
 };
 
@@ -59,6 +60,18 @@ pub trait ExtensionPoint: Sync {
     /// it cannot be written as JSON.
     fn submitted_data(&self, context: &Self::Context, subject: &Self::Subject) -> Value {
         serde_json::to_value(self.data(context, subject)).unwrap_or_default()
+    }
+
+    /// The values of [`submitted_data`](Self::submitted_data) for which the patterns stand. A point that finds them without
+    /// writing all of it does that instead.
+    fn submitted_values<'a>(
+        &self,
+        context: &'a Self::Context,
+        subject: &'a Self::Subject,
+        places: &[PointerPattern],
+    ) -> Vec<Cow<'a, Value>> {
+        let data = self.submitted_data(context, subject);
+        places.iter().flat_map(|place| place.find(&data)).map(|value| Cow::Owned(value.clone())).collect()
     }
 
     /// Applies the commands of `answer` to `subject`, all or none; returns the changes.

@@ -127,11 +127,24 @@ impl PointerPattern {
     /// assert_eq!(prices.find(&order), [&json!(5), &json!(7)]);
     /// ```
     pub fn find<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
-        let mut found = vec![value];
-        for name in &self.0 {
-            found = found.into_iter().flat_map(|parent| children(parent, name)).collect();
-        }
-        found
+        below(vec![value], &self.0)
+    }
+
+    /// Every value that it stands for in an object with these members.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tenterhook_contract::pointer_pattern::PointerPattern;
+    /// let (order, buyer) = (json!({ "price": 5 }), json!({ "name": "Ada" }));
+    /// let members = [("order", &order), ("buyer", &buyer)];
+    /// let found = |text: &str| text.parse::<PointerPattern>().unwrap().find_among(&members);
+    /// assert_eq!(found("/order/price"), [&json!(5)]);
+    /// assert_eq!(found("/*/name"), [&json!("Ada")]);
+    /// ```
+    pub fn find_among<'a>(&self, members: &[(&str, &'a Value)]) -> Vec<&'a Value> {
+        let Some((first, rest)) = self.0.split_first() else { return Vec::new() };
+        let found = members.iter().filter(|(name, _)| first.matches(name)).map(|(_, value)| *value);
+        below(found.collect(), rest)
     }
 
     /// Puts `new` at every place below `value` that it stands for and that has a value.
@@ -146,6 +159,14 @@ impl PointerPattern {
     pub fn replace(&self, value: &mut Value, new: &Value) {
         replace(&self.0, value, new);
     }
+}
+
+/// Every value that `names` lead to from one of `found`.
+fn below<'a>(mut found: Vec<&'a Value>, names: &[PatternName]) -> Vec<&'a Value> {
+    for name in names {
+        found = found.into_iter().flat_map(|parent| children(parent, name)).collect();
+    }
+    found
 }
 
 /// Recursion is bounded by the nesting of `value`, which is that of a document that was parsed.

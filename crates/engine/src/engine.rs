@@ -27,7 +27,7 @@ use crate::{
     event_ids::EventIds,
     finder::Finder,
     judge::judge,
-    mask::{CallSecrets, TokenFinder, of_channel, secret_places, secretive, unsent},
+    mask::{CallSecrets, Held, TokenFinder, of_channel, secret_places},
     policy::{decide, decide_without_answer, is_failure},
     record::OpenRecord,
     underway::Underway,
@@ -388,8 +388,8 @@ impl Engine {
         let exchanged = match body {
             Ok(body) => {
                 record.documented(body.len());
-                let unsent = unsent(point, context, subject);
-                let mut exchanged = self.attempts(hook, &mut record, body, unsent, deadline).await;
+                let held = Held::by_flow(hook, point, context, subject);
+                let mut exchanged = self.attempts(hook, &mut record, (body, held), deadline).await;
                 record.exchanged(exchanged.outcome.as_ref().err(), exchanged.hurried);
                 // The wait for permits used up the time that the service needed: this is an overflow, not a failure of
                 // the service, unless the service answers no call at all. A second attempt needs no such rule: the
@@ -456,7 +456,8 @@ impl Engine {
                 return TestCallResult { outcome: Err(CallFailure::no_permit(bound)), raw: None, timings };
             }
         };
-        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, body, None, deadline).await;
+        let held = Held::in_document(hook, &body);
+        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, (body, held), deadline).await;
         drop(permits);
         let recorded = match &outcome {
             Err(failure) => Outcome::Failed(failure.clone()),
@@ -533,14 +534,12 @@ impl Engine {
         Underway::begin(&hook.breaker, permits, hook.patience(), &*self.entropy)
     }
 
-    /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline. `unsent` has the secrets
-    /// of the call in place of the document, where that lacks some.
+    /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
     async fn attempts<'a>(
         &self,
         hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
-        mut body: Bytes,
-        unsent: Option<Bytes>,
+        (mut body, held): (Bytes, Held),
         deadline: Deadline,
     ) -> Exchanged<'a> {
         let mut left = hook.attempts_max();
@@ -548,7 +547,7 @@ impl Engine {
             left -= 1;
             // The last attempt gets the only copy: a call that waits need not keep bytes that were sent.
             let sent = if left == 0 { std::mem::take(&mut body) } else { body.clone() };
-            let exchanged = self.attempt(hook, record, sent, unsent.clone(), deadline).await;
+            let exchanged = self.attempt(hook, record, (sent, held.clone()), deadline).await;
             match &exchanged.outcome {
                 Err(failure) if left > 0 && failure.code.retryable() && !deadline.passed() => {}
                 _ => return exchanged,
@@ -562,12 +561,9 @@ impl Engine {
         &self,
         hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
-        body: Bytes,
-        unsent: Option<Bytes>,
+        (body, held): (Bytes, Held),
         deadline: Deadline,
     ) -> Exchanged<'a> {
-        // The answer may repeat the document's secrets.
-        let document = unsent.or_else(|| secretive(hook.description()).then(|| body.clone()));
         let progress = Progress::default();
         let began = record.begin_attempt(&progress);
         let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
@@ -595,7 +591,7 @@ impl Engine {
         };
         let status = raw.as_ref().map(|raw| raw.status);
         let is_test = record.purpose() != Purpose::Flow;
-        let secrets = CallSecrets::new(hook, document, progress.clone());
+        let secrets = CallSecrets::new(hook, held, progress.clone());
         match &mut outcome {
             Ok(answer) => {
                 secrets.mask_answer(answer);

@@ -11,7 +11,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tenterhook_contract::{
     Description, ExtensionPoint, MASK, Secret,
     answer::{Answer, rewrite_json},
@@ -46,16 +46,52 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Finders are built only when there is a text to mask.
 pub(crate) struct CallSecrets<'a> {
     hook: &'a ReadyHook,
-    document: Option<Bytes>,
+    held: Held,
     progress: Progress,
-    of_document: OnceLock<DocumentSecrets>,
+    of_document: OnceLock<Arc<DocumentSecrets>>,
     document_finder: OnceLock<Finder>,
     cuts: Budget,
 }
 
+/// What is known of the secrets in the document of a call.
+#[derive(Clone)]
+pub(crate) enum Held {
+    /// There are none.
+    Nothing,
+    /// A host submitted them, or a flow did.
+    Found(Arc<DocumentSecrets>),
+    /// They are in this document, which was sent as it is.
+    In(Bytes),
+}
+
+impl Held {
+    /// The secrets of what a flow submits, also those that no document has.
+    pub(crate) fn by_flow<P: ExtensionPoint>(
+        hook: &ReadyHook,
+        point: &P,
+        context: &P::Context,
+        subject: &P::Subject,
+    ) -> Self {
+        let places = hook.secret_places();
+        if places.is_empty() {
+            return Self::Nothing;
+        }
+        let mut secrets = Vec::new();
+        for value in point.submitted_values(context, subject, places) {
+            add_texts(&value, &mut secrets);
+        }
+        Self::Found(Arc::new(DocumentSecrets::of(Some(secrets))))
+    }
+
+    /// The secrets of a document that is sent as it is.
+    pub(crate) fn in_document(hook: &ReadyHook, document: &Bytes) -> Self {
+        if hook.secret_places().is_empty() { Self::Nothing } else { Self::In(document.clone()) }
+    }
+}
+
 /// The secrets in a document.
 #[derive(Default)]
-struct DocumentSecrets {
+pub(crate) struct DocumentSecrets {
     /// Those that are found inside of texts.
     long: Vec<Secret>,
     /// Those that are masked where a text is nothing else.
@@ -65,8 +101,9 @@ struct DocumentSecrets {
 }
 
 impl DocumentSecrets {
-    fn of(places: &[PointerPattern], body: &[u8]) -> Self {
-        let Some(found) = in_document(places, body) else {
+    /// Of those that were found; `None` where the document could not be read.
+    fn of(found: Option<Vec<Secret>>) -> Self {
+        let Some(found) = found else {
             return Self { is_unreadable: true, ..Self::default() };
         };
         let is_long = |secret: &Secret| secret.expose().trim().len() >= DOCUMENT_VALUE_BYTES_MIN;
@@ -98,11 +135,10 @@ impl TokenFinder {
 }
 
 impl<'a> CallSecrets<'a> {
-    /// The secrets of an attempt that writes its access token into `progress`; `document` is given when [`secretive`]
-    /// says so, or is [`unsent`].
-    pub(crate) fn new(hook: &'a ReadyHook, document: Option<Bytes>, progress: Progress) -> Self {
+    /// The secrets of an attempt that writes its access token into `progress`.
+    pub(crate) fn new(hook: &'a ReadyHook, held: Held, progress: Progress) -> Self {
         let (of_document, document_finder) = (OnceLock::new(), OnceLock::new());
-        Self { hook, document, progress, of_document, document_finder, cuts: Budget::new() }
+        Self { hook, held, progress, of_document, document_finder, cuts: Budget::new() }
     }
 
     /// `text` with every secret masked; `None` when it holds none.
@@ -131,9 +167,10 @@ impl<'a> CallSecrets<'a> {
     }
 
     fn of_document(&self) -> &DocumentSecrets {
-        self.of_document.get_or_init(|| {
-            let document = self.document.as_ref().map(|body| DocumentSecrets::of(self.hook.secret_places(), body));
-            document.unwrap_or_default()
+        self.of_document.get_or_init(|| match &self.held {
+            Held::Nothing => Arc::default(),
+            Held::Found(found) => Arc::clone(found),
+            Held::In(body) => Arc::new(DocumentSecrets::of(in_document(self.hook.secret_places(), body))),
         })
     }
 
@@ -213,18 +250,6 @@ impl<'a> CallSecrets<'a> {
             problem.rewrite_texts(&mut |text| self.mask(text));
         }
     }
-}
-
-/// What a host submitted, as a document to look for secrets in, where its type has some that no document has.
-pub(crate) fn unsent<P: ExtensionPoint>(point: &P, context: &P::Context, subject: &P::Subject) -> Option<Bytes> {
-    let has_unsent = !point.description().unsent_members.is_empty();
-    has_unsent.then(|| json!({ "data": point.submitted_data(context, subject) }).to_string().into())
-}
-
-/// Whether documents of a type hold secrets. Then the document is kept until the answer, which may repeat them, is
-/// masked.
-pub(crate) fn secretive(description: &Description) -> bool {
-    !description.secret_members.is_empty()
 }
 
 /// A finder of the secrets in a channel's configuration.
@@ -405,6 +430,5 @@ mod tests {
         }}"#;
         let found = in_document(&secret_places(&description), document.as_bytes());
         assert_eq!(found, Some(Vec::from(["+46 1", "4567", "Ada", "x1", "22.5"].map(Secret::new))));
-        assert!(secretive(&description));
     }
 }

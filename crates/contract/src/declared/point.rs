@@ -1,6 +1,6 @@
 //! A declared extension point, checked and ready.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -237,6 +237,16 @@ impl ExtensionPoint for DeclaredPoint {
         let nothing = Hidden::default();
         let data = DeclaredData::new(&self.declaration, &nothing, context, subject);
         serde_json::to_value(data).unwrap_or_default()
+    }
+
+    fn submitted_values<'a>(
+        &self,
+        context: &'a Value,
+        subject: &'a DeclaredSubject,
+        places: &[PointerPattern],
+    ) -> Vec<Cow<'a, Value>> {
+        let members = [("context", context), ("subject", &subject.value)];
+        places.iter().flat_map(|place| place.find_among(&members)).map(Cow::Borrowed).collect()
     }
 
     fn interpret(&self, subject: &mut DeclaredSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {

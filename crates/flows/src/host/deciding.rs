@@ -1,12 +1,16 @@
 //! A declared extension point that notes which hook of a chain decided what.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Mutex, PoisonError},
+};
 
 use serde_json::Value;
 use tenterhook_contract::{
     Description, ExtensionPoint,
     answer::Answer,
     declared::{DeclaredData, DeclaredPoint, DeclaredSubject},
+    pointer_pattern::PointerPattern,
     problem::{Change, Problem},
 };
 
@@ -45,6 +49,15 @@ impl ExtensionPoint for Deciding<'_> {
 
     fn submitted_data(&self, context: &Value, subject: &DeclaredSubject) -> Value {
         self.point.submitted_data(context, subject)
+    }
+
+    fn submitted_values<'b>(
+        &self,
+        context: &'b Value,
+        subject: &'b DeclaredSubject,
+        places: &[PointerPattern],
+    ) -> Vec<Cow<'b, Value>> {
+        self.point.submitted_values(context, subject, places)
     }
 
     fn interpret(&self, subject: &mut DeclaredSubject, answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {

@@ -7,6 +7,7 @@ use tenterhook_contract::{
     condition::Condition,
     declared::DeclaredPoint,
     limits::POINT_SAMPLE_BYTES_MAX,
+    pointer_pattern::PointerPattern,
     preview::{Document, Inputs},
     profile::ProfileSchema,
 };
@@ -210,6 +211,12 @@ fn conditions_see_what_services_do_not() {
     subject.decision = Some("DENY".to_owned());
     let submitted = point.submitted_data(&context, &subject);
     assert_eq!((&submitted["context"], &submitted["subject"]), (&context, &cart()));
+    for place in ["/context/card/number", "/subject/lines/*/cost", "/*/card", "/context/none"] {
+        let place: PointerPattern = place.parse().unwrap();
+        let found = point.submitted_values(&context, &subject, std::slice::from_ref(&place));
+        let found: Vec<_> = found.iter().map(AsRef::as_ref).collect();
+        assert_eq!(found, place.find(&submitted), "{place}");
+    }
     let mut sent = serde_json::to_value(point.data(&context, &subject)).unwrap();
     let others =
         |data: &mut Value| ["context", "subject"].map(|name| data.as_object_mut().unwrap().remove(name).unwrap());
