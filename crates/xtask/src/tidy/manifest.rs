@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("tenterhook-contract", &[]),
     ("tenterhook-engine", &["tenterhook-contract"]),
     ("tenterhook-jose", &["tenterhook-contract"]),
-    ("tenterhook-saml", &["tenterhook-contract"]),
+    ("tenterhook-saml", &["tenterhook-contract", "tenterhook-jose"]),
     ("tenterhook-transport", &["tenterhook-contract", "tenterhook-engine", "tenterhook-jose"]),
     ("tenterhook-model", &["tenterhook-contract", "tenterhook-jose"]),
     ("tenterhook-store", &["tenterhook-contract", "tenterhook-jose", "tenterhook-model"]),

@@ -1,0 +1,4 @@
+//! What the crate promises, by its public interface.
+
+mod support;
+mod write;
