@@ -31,17 +31,28 @@ pub enum SignedIn {
     Busy,
 }
 
-/// Signs a user in. `attempts` are those of this node. `commitment` begins once the password is accepted; from then on
-/// this must run to its end.
+/// An attempt to sign in.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// The attempts of this node.
+    pub attempts: &'a Arc<PasswordAttempts>,
+    /// The login.
+    pub login: &'a str,
+    /// The password.
+    pub password: &'a Secret,
+    /// The fingerprint of the request for which the user signs in: [`Session::signed_in_for`].
+    pub request: Option<&'a str>,
+}
+
+/// Signs a user in. `commitment` begins once the password is accepted; from then on this must run to its end.
 pub async fn sign_in(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    attempts: &Arc<PasswordAttempts>,
-    login: &str,
-    password: &Secret,
+    attempt: Attempt<'_>,
     commitment: &Commitment,
 ) -> Result<SignedIn, StoreError> {
+    let Attempt { attempts, login, password, request } = attempt;
     let network = caller.network();
     let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
     if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
@@ -93,6 +104,7 @@ pub async fn sign_in(
             created: now,
             expires: session_end(now),
             last_password_verification: now,
+            signed_in_for: request.map(ToOwned::to_owned),
         })
         .await?;
     log_sign_in(platform, org, caller, &user, login);

@@ -25,6 +25,10 @@ pub struct Session {
     pub expires: Timestamp,
     /// When the password was last verified.
     pub last_password_verification: Timestamp,
+    /// The fingerprint of the request for which the user signed in, where the flow needs to know: it asked for a new sign-in, or
+    /// had waited at the sign-in page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in_for: Option<String>,
 }
 
 /// An authorization code and the tokens that it will be exchanged for.

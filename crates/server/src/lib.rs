@@ -4,6 +4,7 @@
 //! answer. Start reading at [`router`]; the layer of every request is in [`edge`].
 
 mod accept;
+mod browser;
 mod connection_slots;
 mod edge;
 mod error;
@@ -25,11 +26,12 @@ use std::{sync::Arc, time::Duration};
 
 pub use accept::serve;
 use axum::{Router, middleware};
+pub use browser::pages::page as hosted_page;
 use error::ApiError;
 pub use health::metrics_router;
 use judged_again::judged_again;
 pub use management::ShownLogEvent;
-pub use oauth::pages::page as hosted_page;
+
 use rate_limit::RateLimits;
 use tenterhook_platform::{
     Network, Platform, TokenUses, WiderNetwork,
@@ -160,6 +162,7 @@ pub fn router_with(
     Router::new()
         .merge(health::routes())
         .merge(management::routes(&app))
+        .merge(browser::routes())
         .merge(oauth::routes().route_layer(middleware::from_fn_with_state(app.clone(), judged_again)))
         .merge(pages.with_state(()))
         .fallback(|| async { ApiError::UnknownPath })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
-    sign_in::{SignedIn, sign_in},
+    sign_in::{Attempt, SignedIn, sign_in},
 };
 use tenterhook_management::users;
 use tenterhook_model::{LogResult, UserTransition};
@@ -32,8 +32,8 @@ impl Page {
     async fn sign_in(&self, login: &str, password: &str) -> SignedIn {
         let (rig, commitment, password) = (&self.rig, Commitment::default(), Secret::new(password));
         let (org, caller) = (rig.snapshot(), caller(rig, "authorize"));
-        let signed_in =
-            sign_in(&rig.platform, &org, &caller, &self.attempts, login, &password, &commitment).await.unwrap();
+        let attempt = Attempt { attempts: &self.attempts, login, password: &password, request: None };
+        let signed_in = sign_in(&rig.platform, &org, &caller, attempt, &commitment).await.unwrap();
         assert_eq!(commitment.has_begun(), matches!(signed_in, SignedIn::Yes(_)));
         signed_in
     }

@@ -13,7 +13,7 @@ use tenterhook_flows::{
         parameters::Parameters,
         token,
     },
-    sign_in::{self, SignedIn, sign_in},
+    sign_in::{self, Attempt, SignedIn, sign_in},
 };
 use tenterhook_model::Session;
 use tenterhook_platform::{Caller, attempts::PasswordAttempts, issuer};
@@ -92,7 +92,8 @@ pub(crate) async fn cookie(rig: &Rig) -> Secret {
     let attempts = Arc::new(PasswordAttempts::default());
     let login = rig.org.user_logins.first().unwrap();
     let (org, caller, password) = (rig.snapshot(), caller(rig, "authorize"), Secret::new(PASSWORD));
-    let signed_in = sign_in(&rig.platform, &org, &caller, &attempts, login, &password, &Commitment::default()).await;
+    let attempt = Attempt { attempts: &attempts, login, password: &password, request: None };
+    let signed_in = sign_in(&rig.platform, &org, &caller, attempt, &Commitment::default()).await;
     let SignedIn::Yes(cookie) = signed_in.unwrap() else { panic!("Ada's password is right") };
     cookie
 }

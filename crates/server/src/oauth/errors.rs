@@ -13,27 +13,14 @@ use tenterhook_flows::oauth::error::{Fault, OAuthError, OAuthErrorCode, RefusedC
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_platform::StoreError;
 
-use super::pages::{Problem, page};
-use crate::{error::ApiError, judged_again::marked, patience::Unread};
-
-/// What is wrong with a request before its parameters are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RequestProblem {
-    #[error("Send the parameters as `application/x-www-form-urlencoded`.")]
-    MediaType,
-    #[error("The request's body did not arrive in time.")]
-    Late,
-    #[error("The request's body has not arrived completely.")]
-    Incomplete,
-    #[error("The request's body is larger than {bytes_max} bytes.")]
-    BodyTooLarge { bytes_max: usize },
-    #[error("The request is too large.")]
-    TooLarge,
-    #[error("The sign-in page has expired or was opened elsewhere. Go back to the application and try again.")]
-    SignInExpired,
-    #[error("The access token is missing.")]
-    NoAccessToken,
-}
+use crate::{
+    browser::{
+        pages::{Problem, page},
+        request::RequestProblem,
+    },
+    error::ApiError,
+    judged_again::marked,
+};
 
 impl From<RequestProblem> for OAuthError {
     fn from(problem: RequestProblem) -> Self {
@@ -42,17 +29,6 @@ impl From<RequestProblem> for OAuthError {
             _ => OAuthErrorCode::InvalidRequest,
         };
         Self::new(code, problem.to_string())
-    }
-}
-
-impl RequestProblem {
-    /// Why a body, of which `bytes_max` bytes are taken, was not read.
-    pub(super) fn of_body(unread: Unread, bytes_max: usize) -> Self {
-        match unread {
-            Unread::Late => Self::Late,
-            Unread::TooLarge => Self::BodyTooLarge { bytes_max },
-            Unread::Broken => Self::Incomplete,
-        }
     }
 }
 
@@ -138,23 +114,4 @@ pub(super) fn problem(error: &OAuthError) -> Response {
 /// The page for an unavailable store.
 pub(super) fn page_away(error: StoreError) -> Response {
     problem(&error.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_that_is_too_large_is_told_from_one_that_is_incomplete() {
-        let texts = [Unread::TooLarge, Unread::Broken, Unread::Late]
-            .map(|unread| OAuthError::from(RequestProblem::of_body(unread, 65_536)).description);
-        assert_eq!(
-            texts,
-            [
-                "The request's body is larger than 65536 bytes.",
-                "The request's body has not arrived completely.",
-                "The request's body did not arrive in time.",
-            ]
-        );
-    }
 }

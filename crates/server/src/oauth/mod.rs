@@ -3,8 +3,6 @@
 mod authorize;
 mod cross_origin;
 mod errors;
-pub(crate) mod pages;
-mod query;
 mod token;
 
 use std::sync::Arc;
@@ -28,7 +26,6 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .merge(authorize::routes())
         .merge(token::routes())
-        .route("/assets/tenterhook.css", get(pages::stylesheet))
         .route("/oauth2/{server}/.well-known/{document}", get(well_known))
         .route("/.well-known/oauth-authorization-server/oauth2/{server}", get(oauth_metadata))
         .route("/oauth2/{server}/v1/keys", get(keys))
@@ -72,7 +69,7 @@ async fn keys(State(app): State<App>, Extension(org): Org, Path(name): Path<Stri
 
 /// The stored configuration, because published documents must not be older than the keys that other nodes sign with. If
 /// the store does not answer in time, the configuration of this node.
-async fn newest(app: &App, seen: Arc<OrgSnapshot>) -> Arc<OrgSnapshot> {
+pub(crate) async fn newest(app: &App, seen: Arc<OrgSnapshot>) -> Arc<OrgSnapshot> {
     app.platform.newer(&seen, Instant::now()).await.ok().flatten().unwrap_or(seen)
 }
 

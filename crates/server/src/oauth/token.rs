@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    body::{Body, Bytes, HttpBody as _},
+    body::{Body, HttpBody as _},
     extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware,
@@ -26,15 +26,15 @@ use tenterhook_platform::{Caller, OrgSnapshot};
 
 use super::{
     cross_origin::{cross_origin, preflight},
-    errors::{RequestProblem, away, refused, unauthorized},
+    errors::{away, refused, unauthorized},
     server,
 };
 use crate::{
     App,
     accept::Tasks,
+    browser::request::{RequestProblem, form_bytes, taken_apart},
     error::ApiError,
     judged_again::{counted, marked},
-    patience,
     to_its_end::to_its_end,
 };
 
@@ -194,31 +194,16 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-pub(super) fn taken_apart(request: Request) -> (HeaderMap, Body) {
-    let (parts, body) = request.into_parts();
-    (parts.headers, body)
-}
-
 fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 
 /// The form of a request, bounded.
-pub(super) async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters, OAuthError> {
+async fn form(headers: &HeaderMap, body: Body) -> Result<Parameters, OAuthError> {
     Parameters::parse(&form_bytes(headers, body, PARAMETERS_BYTES_MAX).await?)
 }
 
 /// The form of a request whose parameter `token` holds a token, bounded.
 async fn form_with_token(headers: &HeaderMap, body: Body, token: &str) -> Result<Parameters, OAuthError> {
     Parameters::parse_with_token(&form_bytes(headers, body, TOKEN_FORM_BYTES_MAX).await?, token)
-}
-
-/// The form of a request as it was sent, `bytes_max` at most.
-pub(super) async fn form_bytes(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, OAuthError> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(RequestProblem::MediaType.into());
-    }
-    patience::read(body, bytes_max).await.map_err(|unread| RequestProblem::of_body(unread, bytes_max).into())
 }

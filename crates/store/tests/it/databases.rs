@@ -140,6 +140,7 @@ pub(crate) fn session(cookie_sha256: &str, expires: Timestamp) -> Session {
         created: at(0),
         expires,
         last_password_verification: at(0),
+        signed_in_for: None,
     }
 }
 

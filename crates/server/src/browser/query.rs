@@ -3,13 +3,13 @@
 use url::form_urlencoded::{byte_serialize, parse};
 
 /// The query without the parameters of these names; the rest stays byte for byte.
-pub(super) fn without(query: &str, names: &[&str]) -> String {
+pub(crate) fn without(query: &str, names: &[&str]) -> String {
     let cut = |piece: &&str| parse(piece.as_bytes()).next().is_some_and(|(name, _)| names.contains(&&*name));
     query.split('&').filter(|piece| !cut(piece)).collect::<Vec<_>>().join("&")
 }
 
 /// Form-encoded bytes as the query of a URL; only bytes that a URL cannot contain are escaped.
-pub(super) fn of_bytes(bytes: &[u8]) -> String {
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>".contains(&byte);
     let mut query = String::with_capacity(bytes.len());
     for byte in bytes {

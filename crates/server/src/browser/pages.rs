@@ -1,4 +1,4 @@
-//! Hosted pages: plain HTML, one stylesheet, no script.
+//! Hosted pages: plain HTML and one stylesheet. The page whose form is sent on has a script of ours; no other page has one.
 
 use askama::Template;
 use axum::{
@@ -10,6 +10,10 @@ use crate::error::ApiError;
 
 /// The one stylesheet.
 const STYLESHEET: &str = include_str!("../../assets/tenterhook.css");
+/// The one script: it submits the form of its page.
+const SUBMIT_SCRIPT: &str = include_str!("../../assets/submit.js");
+/// Where it is.
+pub(crate) const SUBMIT_SCRIPT_PATH: &str = "/assets/submit.js";
 
 /// Schemes that no native app uses: those of the web, and those whose URLs contain a document or program.
 const NO_APPS: [&str; 5] = ["http", "https", "javascript", "data", "blob"];
@@ -34,12 +38,13 @@ pub(crate) struct Problem<'a> {
     pub(crate) code: &'a str,
 }
 
-/// `response_mode=form_post`, with a button instead of a script.
+/// A page that sends its form on: a script submits it, or its button where there are no scripts.
 #[derive(Template)]
 #[template(path = "form_post.html")]
-pub(crate) struct FormPost<'a> {
-    pub(crate) action: &'a str,
-    pub(crate) parameters: &'a [(&'static str, String)],
+struct FormPost<'a> {
+    script: &'static str,
+    action: &'a str,
+    parameters: &'a [(&'static str, String)],
 }
 
 /// The `form-action` for a form that leads to `redirect_uri`, for [`page`]. Browsers apply it to redirects after the
@@ -57,9 +62,20 @@ pub(crate) fn form_targets(redirect_uri: &str) -> String {
 /// A page with a strict content security policy: no script, styles of this server only, no frame. `form_action` says where
 /// forms of the page may lead: `'none'`, or a list of sources as in the directive of that name.
 pub fn page(status: StatusCode, template: &impl Template, form_action: &str) -> Response {
+    page_with(status, template, form_action, "")
+}
+
+/// The page that posts `parameters` to `action`, which is another site's as a rule. The one page with a script, which must be
+/// a file of this server.
+pub(crate) fn form_post_page(action: &str, parameters: &[(&'static str, String)]) -> Response {
+    let template = FormPost { script: SUBMIT_SCRIPT_PATH, action, parameters };
+    page_with(StatusCode::OK, &template, &form_targets(action), " script-src 'self';")
+}
+
+fn page_with(status: StatusCode, template: &impl Template, form_action: &str, scripts: &str) -> Response {
     let Ok(html) = template.render() else { return ApiError::Internal.into_response() };
     let policy = format!(
-        "default-src 'none'; style-src 'self'; form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self';{scripts} form-action {form_action}; frame-ancestors 'none'; base-uri 'none'"
     );
     let mut response = (status, Html(html)).into_response();
     if let Ok(policy) = HeaderValue::from_str(&policy) {
@@ -73,6 +89,12 @@ pub fn page(status: StatusCode, template: &impl Template, form_action: &str) -> 
 pub(crate) async fn stylesheet() -> Response {
     let headers = [(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "public, max-age=3600")];
     (headers, STYLESHEET).into_response()
+}
+
+/// Serves the script that submits the form of its page.
+pub(crate) async fn submit_script() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/javascript"), (header::CACHE_CONTROL, "public, max-age=3600")];
+    (headers, SUBMIT_SCRIPT).into_response()
 }
 
 #[cfg(test)]

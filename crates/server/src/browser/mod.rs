@@ -1,0 +1,34 @@
+//! What the endpoints for browsers share, whatever their protocol: hosted pages, the sign-in page with its cookies, forms,
+//! queries, and errors of requests.
+//!
+//! Start reading at [`sign_in`].
+
+pub(crate) mod cookies;
+pub(crate) mod pages;
+pub(crate) mod query;
+pub(crate) mod request;
+pub(crate) mod sign_in;
+
+use axum::{
+    Router,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+
+use crate::{App, error::ApiError};
+
+/// The files that hosted pages need.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/assets/tenterhook.css", get(pages::stylesheet))
+        .route(pages::SUBMIT_SCRIPT_PATH, get(pages::submit_script))
+}
+
+/// Sends the browser to `location` with GET.
+pub(crate) fn see_other(location: &str) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Err(_) => ApiError::Internal.into_response(),
+    }
+}

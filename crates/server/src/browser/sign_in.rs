@@ -1,0 +1,207 @@
+//! The sign-in page, the same for every flow that needs a user: the page, its form, the session's cookie, and the way back to the
+//! request for which the user signs in.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use tenterhook_contract::Secret;
+use tenterhook_flows::{
+    commitment::Commitment,
+    oauth::{
+        error::OAuthError,
+        parameters::{PARAMETERS_BYTES_MAX, Parameters},
+    },
+    sign_in::{self, SignedIn},
+};
+use tenterhook_model::Session;
+use tenterhook_platform::{Caller, OrgSnapshot, StoreError, entropy::random_token};
+
+use super::{
+    cookies::{CSRF, SESSION},
+    pages::{SignIn, page},
+    request::{RequestProblem, form_bytes, taken_apart},
+    see_other,
+};
+use crate::{App, accept::Tasks, error::ApiError, to_its_end::to_its_end};
+
+/// A path of this server with its query. A browser that is sent there stays on this server, so it can be no open redirect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnPath(String);
+
+impl OwnPath {
+    /// The path, unless a browser could take it for a URL of another server.
+    pub(crate) fn new(path: String) -> Option<Self> {
+        let mut characters = path.chars();
+        // Browsers read `//host` and `/\host` as the URL of another host, and drop tabs and line breaks before they look.
+        let is_own = characters.next() == Some('/')
+            && !matches!(characters.next(), Some('/' | '\\'))
+            && !path.contains(char::is_control);
+        is_own.then_some(Self(path))
+    }
+}
+
+/// What a user signs in for.
+#[derive(Clone, Debug)]
+pub(crate) struct SignInPurpose {
+    /// Where the page's form is sent.
+    pub(crate) action: OwnPath,
+    /// Where the browser goes once the user has signed in.
+    pub(crate) back: OwnPath,
+    /// Where the redirects after the form may lead: `form-action` of the page's content security policy.
+    pub(crate) form_targets: String,
+    /// The fingerprint of the request, which the session keeps: [`Session::signed_in_for`].
+    pub(crate) request: Option<String>,
+}
+
+/// The session of a browser.
+pub(crate) async fn session(
+    app: &App,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    headers: &HeaderMap,
+) -> Result<Option<Session>, StoreError> {
+    sign_in::session(&app.platform, org, SESSION.of(headers, caller).as_deref()).await
+}
+
+/// Why a submitted sign-in form is answered with an error page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SignInError {
+    /// The request.
+    Request(RequestProblem),
+    /// The members of its form.
+    Form(OAuthError),
+}
+
+impl From<RequestProblem> for SignInError {
+    fn from(problem: RequestProblem) -> Self {
+        Self::Request(problem)
+    }
+}
+
+/// Signs in with a submitted form of the page, and sends the browser back. Shows the page again when that fails.
+///
+/// # Errors
+/// When the form cannot be read, or is not one of a page that this browser was given.
+pub(crate) async fn submitted(
+    app: App,
+    org: Arc<OrgSnapshot>,
+    caller: Caller,
+    purpose: SignInPurpose,
+    request: Request,
+) -> Result<Response, SignInError> {
+    let tasks = request.extensions().get::<Tasks>().cloned();
+    let (headers, body) = taken_apart(request);
+    let form = form_bytes(&headers, body, PARAMETERS_BYTES_MAX).await?;
+    let form = Parameters::parse(&form).map_err(SignInError::Form)?;
+    let expected = CSRF.of(&headers, &caller);
+    if expected.is_none() || expected.as_deref() != form.get("csrf") {
+        return Err(RequestProblem::SignInExpired.into());
+    }
+    let login = form.get("login").unwrap_or_default().to_owned();
+    let password = Secret::new(form.get("password").unwrap_or_default());
+    let commitment = Arc::new(Commitment::default());
+    let signing_in = {
+        let commitment = Arc::clone(&commitment);
+        async move {
+            let attempt = sign_in::Attempt {
+                attempts: &app.password_attempts,
+                login: &login,
+                password: &password,
+                request: purpose.request.as_deref(),
+            };
+            let why = match sign_in::sign_in(&app.platform, &org, &caller, attempt, &commitment).await {
+                Ok(SignedIn::Yes(session)) => {
+                    let mut response = see_other(&purpose.back.0);
+                    SESSION.set(&mut response, &caller, session.expose());
+                    return response;
+                }
+                Ok(SignedIn::No) => SignInFailure::Wrong,
+                Ok(SignedIn::TooManyAttempts) => SignInFailure::TooManyAttempts,
+                Ok(SignedIn::Busy) => SignInFailure::Busy,
+                Err(error) => return ApiError::from(error).into_response(),
+            };
+            sign_in_page(&app, &caller, &purpose, &login, Some(why))
+        }
+    };
+    Ok(match tasks {
+        Some(tasks) => to_its_end(&tasks, commitment, signing_in).await,
+        None => signing_in.await,
+    })
+}
+
+/// Why the sign-in page is shown again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignInFailure {
+    /// The login or the password is wrong.
+    Wrong,
+    /// Too many attempts on the login, or from the user's network.
+    TooManyAttempts,
+    /// Too many users sign in at present.
+    Busy,
+}
+
+impl SignInFailure {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Wrong => StatusCode::UNAUTHORIZED,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The text on the page.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Wrong => "The login or the password is wrong.",
+            Self::TooManyAttempts => {
+                "There were too many attempts to sign in with this login. Try again in five minutes."
+            }
+            Self::Busy => "Too many people are signing in at present. Try again in a moment.",
+        }
+    }
+}
+
+/// The sign-in page. `login` is filled in; `refusal` says why it is shown again.
+pub(crate) fn sign_in_page(
+    app: &App,
+    caller: &Caller,
+    purpose: &SignInPurpose,
+    login: &str,
+    refusal: Option<SignInFailure>,
+) -> Response {
+    let csrf = random_token(app.platform.entropy());
+    let problem = refusal.map(SignInFailure::text);
+    let template = SignIn { action: &purpose.action.0, csrf: csrf.expose(), login, problem };
+    let status = refusal.map_or(StatusCode::OK, SignInFailure::status);
+    let mut response = page(status, &template, &purpose.form_targets);
+    CSRF.set(&mut response, caller, csrf.expose());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OwnPath;
+
+    #[test]
+    fn a_browser_is_sent_back_to_paths_of_this_server_only() {
+        for (path, is_own) in [
+            ("/oauth2/default/v1/authorize?a=//b", true),
+            ("/", true),
+            ("/app/a_1/exk1/sso/saml?RelayState=https%3A%2F%2Fa.example", true),
+            ("", false),
+            ("//evil.example/a", false),
+            ("/\\evil.example/a", false),
+            ("/\t/evil.example", false),
+            ("/a\r\nSet-Cookie: a=b", false),
+            ("https://evil.example/a", false),
+            ("evil.example", false),
+            ("javascript:alert(1)", false),
+        ] {
+            assert_eq!(OwnPath::new(path.to_owned()).is_some(), is_own, "{path:?}");
+        }
+    }
+}
