@@ -23,6 +23,7 @@ mod org;
 mod policy;
 mod profile;
 mod saml_app;
+mod saml_session;
 mod stored_hook;
 mod stored_hook_key;
 mod user;
@@ -59,6 +60,7 @@ pub use profile::{
 pub use saml_app::{
     AcsEndpoint, AttributeFilter, AttributeSource, AttributeStatement, Encryption, NameIdFormat, SamlApp, SingleLogout,
 };
+pub use saml_session::{AppSubject, AskedApp, AskingApp, SamlLogout, SessionApp};
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, User};
 pub use user_query::{SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition, UserQuery, user_key};

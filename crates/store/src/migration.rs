@@ -14,12 +14,13 @@ use crate::{
     migration_log::LogEntries,
     migration_orgs::ManagedOrgs,
     migration_roles::TokenRoles,
+    migration_saml::SamlSessions,
     migration_users::UserKeys,
     migrator::{Step, big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 13] = [
+pub(crate) const STEPS: [&dyn Step; 14] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -33,6 +34,7 @@ pub(crate) const STEPS: [&dyn Step; 13] = [
     &Indexes,
     &Hosts,
     &TokenRoles,
+    &SamlSessions,
 ];
 
 struct Foundation;

@@ -9,9 +9,10 @@ use sea_orm::{
 
 use crate::{
     Store, StoreError,
-    entity::{authorization_code, configuration_object, refresh_token},
+    entity::{authorization_code, configuration_object, refresh_token, session_app},
     grants::{FROZEN_TOKENS, SUCCESSOR},
     keyring::SecretOwner,
+    saml_sessions::{SUBJECT, row_of},
     store::{from_text, to_text},
 };
 
@@ -45,13 +46,16 @@ impl Store {
         let reader = &self.connections.reader;
         let objects = configuration_object::Entity::find().count(reader).await?;
         let successors = refresh_token::Entity::find().filter(refresh_token::Column::Successor.is_not_null());
-        let rows = objects + authorization_code::Entity::find().count(reader).await? + successors.count(reader).await?;
+        let apps = session_app::Entity::find().count(reader).await?;
+        let rows =
+            objects + apps + authorization_code::Entity::find().count(reader).await? + successors.count(reader).await?;
         let mut done = Rotation { rows, ..Rotation::default() };
         for _ in 0..ROUNDS_MAX {
             (done.seen, done.contended) = (0, 0);
             self.rotate_objects(&mut done, &mut progress).await?;
             self.rotate_codes(&mut done, &mut progress).await?;
             self.rotate_successors(&mut done, &mut progress).await?;
+            self.rotate_session_apps(&mut done, &mut progress).await?;
             if done.contended == 0 {
                 break;
             }
@@ -146,6 +150,40 @@ impl Store {
                     .filter(Column::OrgId.eq(&row.org_id))
                     .filter(Column::Id.eq(&row.id))
                     .filter(Column::Successor.eq(stored))
+                    .exec(&self.connections.writer)
+                    .await?;
+                done.count(updated.rows_affected, 1);
+            }
+            progress(*done);
+        }
+    }
+
+    async fn rotate_session_apps(
+        &self,
+        done: &mut Rotation,
+        progress: &mut impl FnMut(Rotation),
+    ) -> Result<(), StoreError> {
+        use session_app::{Column, Entity};
+        let mut after = (String::new(), String::new());
+        loop {
+            let (session, app) = &after;
+            let same_session = Condition::all().add(Column::SessionId.eq(session)).add(Column::AppId.gt(app));
+            let rest = Condition::any().add(Column::SessionId.gt(session)).add(same_session);
+            let rows = Entity::find().filter(rest).order_by_asc(Column::SessionId).order_by_asc(Column::AppId);
+            let rows = rows.limit(BATCH).all(&self.connections.reader).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = (last.session_id.clone(), last.app_id.clone());
+            for row in &rows {
+                done.seen += 1;
+                let name = row_of(&row.session_id, &row.app_id);
+                let owner = SecretOwner { org: &row.org_id, row: &name, field: SUBJECT };
+                let Some(renewed) = self.keyring().renew(owner, &row.subject)? else { continue };
+                let updated = Entity::update_many()
+                    .col_expr(Column::Subject, Expr::value(renewed))
+                    .filter(Column::OrgId.eq(&row.org_id))
+                    .filter(Column::SessionId.eq(&row.session_id))
+                    .filter(Column::AppId.eq(&row.app_id))
+                    .filter(Column::Subject.eq(&row.subject))
                     .exec(&self.connections.writer)
                     .await?;
                 done.count(updated.rows_affected, 1);

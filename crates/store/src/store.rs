@@ -20,7 +20,10 @@ use crate::{
     Keyring, LogWriter, StoreConfig, StoreError,
     database::{ConnectionFigures, Connections, StartTurn},
     database_file::Role,
-    entity::{access_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token, session},
+    entity::{
+        access_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token, saml_logout,
+        saml_request, session, session_app,
+    },
     grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,
     keyring::SecretOwner,
@@ -201,6 +204,9 @@ impl Store {
         removed += self.remove::<session::Entity>(session::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<refresh_token::Entity>(refresh_token::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<access_token::Entity>(access_token::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<saml_request::Entity>(saml_request::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<session_app::Entity>(session_app::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<saml_logout::Entity>(saml_logout::Column::ExpiresUs.lt(us)).await?;
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
         let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
         self.in_batches::<refresh_token::Entity>(forget, Some(refresh_token::Column::Successor)).await?;

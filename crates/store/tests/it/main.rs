@@ -20,4 +20,5 @@ mod orgs;
 mod outages;
 mod people;
 mod rotation;
+mod saml_sessions;
 mod users;
