@@ -7,6 +7,15 @@ use tenterhook_contract::{
     id::{AppId, GroupId, UserId},
 };
 
+/// How an app is assigned to a user: to the user, to groups of the user, or both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assigned {
+    /// To the user.
+    pub user: Option<AppUser>,
+    /// To groups of the user, those of the lowest priority first.
+    pub groups: Vec<AppGroup>,
+}
+
 /// A user to whom an app is assigned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

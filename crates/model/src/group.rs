@@ -5,6 +5,15 @@ use tenterhook_contract::{
     id::{GroupId, OrgId},
 };
 
+/// Characters of a group's name.
+pub const GROUP_NAME_CHARACTERS_MAX: usize = 255;
+/// Characters of a group's description.
+pub const GROUP_DESCRIPTION_CHARACTERS_MAX: usize = 1_024;
+/// Groups of an org, in addition to the group of every user.
+pub const GROUPS_MAX: u64 = 10_000;
+/// The name of the group of every user; no other group has it.
+pub const EVERYONE_NAME: &str = "Everyone";
+
 /// What a group is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupKind {
@@ -33,6 +42,31 @@ pub struct Group {
     pub last_updated: Timestamp,
     /// When its members last changed.
     pub members_changed: Timestamp,
+}
+
+impl Group {
+    /// The group of every user of an org, which is made up from when the org was created and stored nowhere.
+    pub fn everyone(org: &OrgId, created: Timestamp) -> Self {
+        Self {
+            id: everyone_id(org),
+            org_id: org.clone(),
+            kind: GroupKind::BuiltIn,
+            name: EVERYONE_NAME.to_owned(),
+            description: Some("All users in your organization".to_owned()),
+            created,
+            last_updated: created,
+            members_changed: created,
+        }
+    }
+}
+
+/// The key by which names of groups are compared: two names with one key are the same name.
+///
+/// ```
+/// assert_eq!(tenterhook_model::group_key("Åre Staff"), "åre staff");
+/// ```
+pub fn group_key(name: &str) -> String {
+    name.to_lowercase()
 }
 
 /// The id of the group of every user: the org's own, with the prefix of groups.

@@ -16,6 +16,7 @@ mod configuration_kind;
 mod extension_point;
 mod grant;
 mod group;
+mod group_query;
 mod log;
 mod objects;
 mod operator_token;
@@ -37,7 +38,7 @@ pub use api_error::{ErrorBody, ErrorCode};
 pub use api_token::{ApiToken, HOST_POINTS_MAX, TokenRole};
 pub use app_key::AppKey;
 pub use app_members::{AppHide, AppTold, UserNameTemplate};
-pub use assignment::{AppGroup, AppUser};
+pub use assignment::{AppGroup, AppUser, Assigned};
 pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget, KeyRotation, Scope, SigningKey};
 pub use claim_expression::{evaluate, is_expression, user_attribute};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
@@ -45,7 +46,11 @@ pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
 pub use extension_point::ExtensionPoint;
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};
-pub use group::{Group, GroupKind, everyone_id};
+pub use group::{
+    EVERYONE_NAME, GROUP_DESCRIPTION_CHARACTERS_MAX, GROUP_NAME_CHARACTERS_MAX, GROUPS_MAX, Group, GroupKind,
+    everyone_id, group_key,
+};
+pub use group_query::{GroupCondition, GroupQuery, GroupTime, Narrowed, TextMatch, TimeMatch};
 pub use log::{
     DebugData, DebugValue, LogClient, LogCursor, LogCursorError, LogEvent, LogFilter, LogPage, LogQuery, LogResult,
     PHASES, Severity, cap_reason,

@@ -182,6 +182,105 @@ pub(crate) mod user {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Groups of users. The group of every user has no row.
+pub(crate) mod user_group {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "user_groups")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: String,
+        /// The name in lower case.
+        pub(crate) name_key: String,
+        #[sea_orm(column_type = "Text")]
+        pub(crate) name: String,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub(crate) description: Option<String>,
+        pub(crate) created_us: i64,
+        /// When the profile was last changed.
+        pub(crate) updated_us: i64,
+        pub(crate) members_changed_us: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Members of groups.
+pub(crate) mod group_member {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "group_members")]
+    #[expect(clippy::struct_field_names, reason = "the names of columns")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) group_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) user_id: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Users to whom apps are assigned.
+pub(crate) mod app_user {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "app_users")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) app_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) user_id: String,
+        #[sea_orm(column_type = "Text")]
+        pub(crate) document: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Groups to whose members apps are assigned.
+pub(crate) mod app_group {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "app_groups")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) app_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) group_id: String,
+        /// The same id, unless it is the group of every user, which has no row.
+        pub(crate) own_group_id: Option<String>,
+        #[sea_orm(column_type = "Text")]
+        pub(crate) document: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Sessions.
 pub(crate) mod session {
     use sea_orm::entity::prelude::*;

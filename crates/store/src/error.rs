@@ -59,6 +59,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The row belongs to another one that does not exist, or no longer.
+    #[error("the {what} does not exist")]
+    Missing {
+        /// The kinds of row of which one is missing.
+        what: &'static str,
+    },
     /// A row with the same key exists.
     #[error("the {what} exists already")]
     Duplicate {

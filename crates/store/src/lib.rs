@@ -4,6 +4,7 @@
 //! its records are those of `tenterhook-model`.
 
 mod api_tokens;
+mod assignments;
 mod backup;
 mod browser_sessions;
 mod changes;
@@ -13,6 +14,7 @@ mod database_file;
 mod entity;
 mod error;
 mod grants;
+mod groups;
 mod heavy_reads;
 mod key_check;
 mod keyring;
@@ -30,6 +32,7 @@ mod master_keys;
 mod migrated;
 mod migration;
 mod migration_changes;
+mod migration_groups;
 mod migration_hosts;
 mod migration_indexes;
 mod migration_log;

@@ -9,6 +9,7 @@ use sea_orm::{
 use crate::{
     log_marks::STRETCH_US,
     migration_changes::Changes,
+    migration_groups::Groups,
     migration_hosts::Hosts,
     migration_indexes::Indexes,
     migration_log::LogEntries,
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 14] = [
+pub(crate) const STEPS: [&dyn Step; 15] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -34,6 +35,7 @@ pub(crate) const STEPS: [&dyn Step; 14] = [
     &Indexes,
     &Hosts,
     &TokenRoles,
+    &Groups,
     &SamlSessions,
 ];
 

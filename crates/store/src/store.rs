@@ -397,3 +397,11 @@ pub(crate) fn duplicate(what: &'static str) -> impl FnOnce(sea_orm::DbErr) -> St
         _ => error.into(),
     }
 }
+
+/// Turns a violated foreign key into [`StoreError::Missing`]: what the row belongs to was deleted meanwhile.
+pub(crate) fn missing(what: &'static str) -> impl FnOnce(sea_orm::DbErr) -> StoreError {
+    move |error| match error.sql_err() {
+        Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::Missing { what },
+        _ => error.into(),
+    }
+}

@@ -19,6 +19,7 @@ use tenterhook_model::{
 use crate::{
     Store, StoreError,
     entity::user,
+    groups::note_member_gone,
     store::{duplicate, from_text, to_text},
 };
 
@@ -63,10 +64,19 @@ impl Store {
         Ok(replaced.rows_affected > 0)
     }
 
-    /// Removes the user if the stored one still has the version of `user`. Returns whether it did.
-    pub async fn delete_user(&self, user: &User) -> Result<bool, StoreError> {
-        let removed = user::Entity::delete_many().filter(of_version(user)).exec(&self.connections.writer).await?;
-        Ok(removed.rows_affected > 0)
+    /// Removes the user if the stored one still has the version of `user`, with its memberships of groups and its assignments of
+    /// apps. Returns whether it did.
+    pub async fn delete_user(&self, user: &User, now: Timestamp) -> Result<bool, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        note_member_gone(&transaction, &user.org_id, &user.id, now).await?;
+        // Foreign keys remove the rows of memberships and assignments with the user's.
+        let removed = user::Entity::delete_many().filter(of_version(user)).exec(&transaction).await?;
+        if removed.rows_affected == 0 {
+            transaction.rollback().await;
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Replaces the hash `known` by another hash of the same password, unless the user has a different one by now.
@@ -100,12 +110,17 @@ impl Store {
         let (of, query, reader) = (org.clone(), query.clone(), self.connections.reader.clone());
         let read = async move {
             let are_common = are_common(&reader, &of, &query.conditions).await?;
+            let from = (query.after.clone(), query.limit);
+            let next = |after: Option<&UserId>, limit| {
+                let query = UserQuery { after: after.cloned(), limit, ..query.clone() };
+                page(&of, &query, &are_common)
+            };
             if are_common.contains(&false) {
                 // Few users are found, by the indexes of keys, and then sorted.
-                return readable_page(&reader, &of, &query, &are_common).await;
+                return readable_page(&reader, &of, from, next).await;
             }
             let transaction = reader.begin_ordered().await?;
-            let users = readable_page(&transaction, &of, &query, &are_common).await;
+            let users = readable_page(&transaction, &of, from, next).await;
             transaction.end(users).await
         };
         self.heavy_reads.run(org, read).await
@@ -118,17 +133,18 @@ pub(crate) fn of_login(org: &OrgId, login: &str) -> Select<user::Entity> {
     of_org.filter(user::Column::LoginKey.eq(login.to_lowercase()))
 }
 
-/// A page of the users whose rows can be read: the next ones take the places of those that cannot.
-async fn readable_page(
+/// A page of the users whose rows can be read: the next ones take the places of those that cannot. `next` selects the users after
+/// one, at most so many.
+pub(crate) async fn readable_page(
     reader: &impl ConnectionTrait,
     org: &OrgId,
-    query: &UserQuery,
-    are_common: &[bool],
+    (mut after, limit): (Option<UserId>, usize),
+    next: impl Fn(Option<&UserId>, usize) -> Select<user::Entity>,
 ) -> Result<Vec<User>, StoreError> {
-    let (mut rest, mut users, mut left_out, mut first) = (query.clone(), Vec::new(), 0, None);
+    let (mut rest, mut users, mut left_out, mut first) = (limit, Vec::new(), 0, None);
     loop {
-        let rows = reader.query_all(page(org, &rest, are_common).as_query()).await?;
-        let is_last = rows.len() < rest.limit;
+        let rows = reader.query_all(next(after.as_ref(), rest).as_query()).await?;
+        let is_last = rows.len() < rest;
         let last = rows.last().and_then(|row| row.try_get::<String>("", "id").ok()?.parse().ok());
         for row in &rows {
             match user::Model::from_query_result(row, "").map_err(StoreError::from).and_then(user_of) {
@@ -140,11 +156,11 @@ async fn readable_page(
                 }
             }
         }
-        rest.limit = query.limit.saturating_sub(users.len());
-        if is_last || rest.limit == 0 || last.is_none() {
+        rest = limit.saturating_sub(users.len());
+        if is_last || rest == 0 || last.is_none() {
             break;
         }
-        rest.after = last;
+        after = last;
     }
     if let Some((user, error)) = first {
         tracing::error!(%org, users = left_out, user, %error, "user.unreadable: users are left out of a page");
@@ -249,7 +265,7 @@ fn beginning(key: &Expr, text: &SearchText) -> SimpleExpr {
 }
 
 /// The first text, in byte order, after every text that begins with `prefix`.
-fn end_of(prefix: &str) -> Option<String> {
+pub(crate) fn end_of(prefix: &str) -> Option<String> {
     let mut end: Vec<char> = prefix.chars().collect();
     while let Some(last) = end.pop() {
         // The range skips surrogates, which are not characters.

@@ -92,7 +92,7 @@ pub async fn delete(
             }
         }
         // A user that was activated in the meantime is not removed.
-        if platform.store().delete_user(&user).await? {
+        if platform.store().delete_user(&user, platform.now()).await? {
             let (event_type, message) = ("user.lifecycle.delete.completed", "Delete Okta user");
             log_change(platform, administrator, event_type, message, user_target(&user));
             return Ok(());

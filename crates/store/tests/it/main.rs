@@ -10,6 +10,7 @@ mod database_file;
 mod databases;
 mod full_disk;
 mod grants;
+mod groups;
 mod log;
 mod log_days;
 mod log_filter;

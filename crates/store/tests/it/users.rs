@@ -172,10 +172,10 @@ async fn a_user_is_removed_by_the_version_that_was_seen(store: Store) {
     let ada = user("ada@example.com");
     store.insert_user(&ada).await.unwrap();
     assert!(store.replace_user(&ada).await.unwrap());
-    assert!(!store.delete_user(&ada).await.unwrap(), "somebody has changed it");
+    assert!(!store.delete_user(&ada, at(9)).await.unwrap(), "somebody has changed it");
     let seen = store.find_user(&org(), &ada.id).await.unwrap().unwrap();
-    assert!(!store.delete_user(&User { org_id: other_org(), ..seen.clone() }).await.unwrap());
-    assert!(store.delete_user(&seen).await.unwrap());
-    assert!(!store.delete_user(&seen).await.unwrap());
+    assert!(!store.delete_user(&User { org_id: other_org(), ..seen.clone() }, at(9)).await.unwrap());
+    assert!(store.delete_user(&seen, at(9)).await.unwrap());
+    assert!(!store.delete_user(&seen, at(9)).await.unwrap());
     assert_eq!(store.find_user_by_login(&org(), "ada@example.com").await.unwrap(), None);
 }

@@ -1,0 +1,202 @@
+//! Assignments of apps to users and groups.
+//!
+//! Rows go with their app, their user and their group: foreign keys remove them in the statement that deletes one of those, so
+//! nothing here removes the rows of an app.
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, sea_query::OnConflict,
+};
+use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
+use tenterhook_model::{AppGroup, AppUser, Assigned, everyone_id};
+
+use crate::{
+    Store, StoreError,
+    entity::{app_group, app_user},
+    groups::group_ids,
+    store::{from_text, missing, to_text},
+};
+
+/// What is read of a row of users.
+const USER: &str = "assignment of an app to a user";
+/// What is read of a row of groups.
+const GROUP: &str = "assignment of an app to a group";
+
+impl Store {
+    /// How an app is assigned to a user: to the user, or to groups that the user is a member of, the group of every user among
+    /// them. `None` when it is not assigned.
+    pub async fn assignment(&self, org: &OrgId, app: &AppId, user: &UserId) -> Result<Option<Assigned>, StoreError> {
+        let own = self.find_app_user(org, app, user).await?;
+        let rows = groups_of_assignment(org, app, user).all(&self.connections.reader).await?;
+        let mut groups = rows.iter().map(app_group_of).collect::<Result<Vec<_>, _>>()?;
+        groups.sort_by(|one, other| (one.priority, &one.group_id).cmp(&(other.priority, &other.group_id)));
+        let is_assigned = own.is_some() || !groups.is_empty();
+        Ok(is_assigned.then_some(Assigned { user: own, groups }))
+    }
+
+    /// Assigns an app to a user, or replaces the assignment.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such app or user, or no longer.
+    pub async fn put_app_user(&self, org: &OrgId, assigned: &AppUser) -> Result<(), StoreError> {
+        let row = app_user::ActiveModel {
+            org_id: Set(org.to_string()),
+            app_id: Set(assigned.app_id.to_string()),
+            user_id: Set(assigned.user_id.to_string()),
+            document: Set(to_text(USER, assigned)?),
+        };
+        let keys = [app_user::Column::OrgId, app_user::Column::AppId, app_user::Column::UserId];
+        let replace = OnConflict::columns(keys).update_column(app_user::Column::Document).to_owned();
+        let put = app_user::Entity::insert(row).on_conflict(replace);
+        put.exec_without_returning(&self.connections.writer).await.map(drop).map_err(missing("app or user"))
+    }
+
+    /// The assignment of an app to this user.
+    pub async fn find_app_user(&self, org: &OrgId, app: &AppId, user: &UserId) -> Result<Option<AppUser>, StoreError> {
+        let key = (org.to_string(), app.to_string(), user.to_string());
+        let row = app_user::Entity::find_by_id(key).one(&self.connections.reader).await?;
+        row.map(|row| from_text(USER, &row.document)).transpose()
+    }
+
+    /// A page of the users to whom an app is assigned by themselves, by their ids, those after `after`.
+    pub async fn list_app_users(
+        &self,
+        org: &OrgId,
+        app: &AppId,
+        after: Option<&UserId>,
+        limit: u64,
+    ) -> Result<Vec<AppUser>, StoreError> {
+        let rows = app_users(org, app, after, limit).all(&self.connections.reader).await?;
+        rows.iter().map(|row| from_text(USER, &row.document)).collect()
+    }
+
+    /// The apps that are assigned to this user by themselves, by their ids.
+    pub async fn apps_of_user(&self, org: &OrgId, user: &UserId) -> Result<Vec<AppUser>, StoreError> {
+        let rows = apps_of_user(org, user).all(&self.connections.reader).await?;
+        rows.iter().map(|row| from_text(USER, &row.document)).collect()
+    }
+
+    /// Ends the assignment of an app to this user; groups of the user may still have one. Returns whether there was one.
+    pub async fn delete_app_user(&self, org: &OrgId, app: &AppId, user: &UserId) -> Result<bool, StoreError> {
+        let key = (org.to_string(), app.to_string(), user.to_string());
+        let removed = app_user::Entity::delete_by_id(key).exec(&self.connections.writer).await?;
+        Ok(removed.rows_affected > 0)
+    }
+
+    /// Assigns an app to the members of a group, or replaces the assignment.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such app or group, or no longer.
+    pub async fn put_app_group(&self, org: &OrgId, assigned: &AppGroup) -> Result<(), StoreError> {
+        let group = &assigned.group_id;
+        let row = app_group::ActiveModel {
+            org_id: Set(org.to_string()),
+            app_id: Set(assigned.app_id.to_string()),
+            group_id: Set(group.to_string()),
+            own_group_id: Set((*group != everyone_id(org)).then(|| group.to_string())),
+            document: Set(to_text(GROUP, assigned)?),
+        };
+        let keys = [app_group::Column::OrgId, app_group::Column::AppId, app_group::Column::GroupId];
+        let replace = OnConflict::columns(keys).update_column(app_group::Column::Document).to_owned();
+        let put = app_group::Entity::insert(row).on_conflict(replace);
+        put.exec_without_returning(&self.connections.writer).await.map(drop).map_err(missing("app or group"))
+    }
+
+    /// The assignment of an app to this group.
+    pub async fn find_app_group(
+        &self,
+        org: &OrgId,
+        app: &AppId,
+        group: &GroupId,
+    ) -> Result<Option<AppGroup>, StoreError> {
+        let key = (org.to_string(), app.to_string(), group.to_string());
+        let row = app_group::Entity::find_by_id(key).one(&self.connections.reader).await?;
+        row.as_ref().map(app_group_of).transpose()
+    }
+
+    /// A page of the groups to which an app is assigned, by their ids, those after `after`.
+    pub async fn list_app_groups(
+        &self,
+        org: &OrgId,
+        app: &AppId,
+        after: Option<&GroupId>,
+        limit: u64,
+    ) -> Result<Vec<AppGroup>, StoreError> {
+        let mut select = app_group::Entity::find().filter(of_app_of_groups(org, app));
+        if let Some(after) = after {
+            select = select.filter(app_group::Column::GroupId.gt(after.as_str()));
+        }
+        let rows = select.order_by_asc(app_group::Column::GroupId).limit(limit).all(&self.connections.reader).await?;
+        rows.iter().map(app_group_of).collect()
+    }
+
+    /// A page of the apps that are assigned to a group, by their ids, those after `after`.
+    pub async fn apps_of_group(
+        &self,
+        org: &OrgId,
+        group: &GroupId,
+        after: Option<&AppId>,
+        limit: u64,
+    ) -> Result<Vec<AppGroup>, StoreError> {
+        let rows = apps_of_group(org, group, after, limit).all(&self.connections.reader).await?;
+        rows.iter().map(app_group_of).collect()
+    }
+
+    /// Ends the assignment of an app to this group. Returns whether there was one.
+    pub async fn delete_app_group(&self, org: &OrgId, app: &AppId, group: &GroupId) -> Result<bool, StoreError> {
+        let key = (org.to_string(), app.to_string(), group.to_string());
+        let removed = app_group::Entity::delete_by_id(key).exec(&self.connections.writer).await?;
+        Ok(removed.rows_affected > 0)
+    }
+}
+
+/// The assignments of an app to groups of a user.
+pub(crate) fn groups_of_assignment(org: &OrgId, app: &AppId, user: &UserId) -> Select<app_group::Entity> {
+    let everyone = app_group::Column::GroupId.eq(everyone_id(org).as_str());
+    let own = app_group::Column::GroupId.in_subquery(group_ids(org, user));
+    app_group::Entity::find().filter(of_app_of_groups(org, app)).filter(Condition::any().add(everyone).add(own))
+}
+
+/// The next users to whom an app is assigned.
+pub(crate) fn app_users(org: &OrgId, app: &AppId, after: Option<&UserId>, limit: u64) -> Select<app_user::Entity> {
+    let mut select = app_user::Entity::find()
+        .filter(app_user::Column::OrgId.eq(org.as_str()))
+        .filter(app_user::Column::AppId.eq(app.as_str()));
+    if let Some(after) = after {
+        select = select.filter(app_user::Column::UserId.gt(after.as_str()));
+    }
+    select.order_by_asc(app_user::Column::UserId).limit(limit)
+}
+
+/// The apps that are assigned to a user.
+pub(crate) fn apps_of_user(org: &OrgId, user: &UserId) -> Select<app_user::Entity> {
+    app_user::Entity::find()
+        .filter(app_user::Column::OrgId.eq(org.as_str()))
+        .filter(app_user::Column::UserId.eq(user.as_str()))
+        .order_by_asc(app_user::Column::AppId)
+}
+
+/// The next apps that are assigned to a group.
+pub(crate) fn apps_of_group(
+    org: &OrgId,
+    group: &GroupId,
+    after: Option<&AppId>,
+    limit: u64,
+) -> Select<app_group::Entity> {
+    let mut select = app_group::Entity::find()
+        .filter(app_group::Column::OrgId.eq(org.as_str()))
+        .filter(app_group::Column::GroupId.eq(group.as_str()));
+    if let Some(after) = after {
+        select = select.filter(app_group::Column::AppId.gt(after.as_str()));
+    }
+    select.order_by_asc(app_group::Column::AppId).limit(limit)
+}
+
+fn of_app_of_groups(org: &OrgId, app: &AppId) -> Condition {
+    let of_org = app_group::Column::OrgId.eq(org.as_str());
+    Condition::all().add(of_org).add(app_group::Column::AppId.eq(app.as_str()))
+}
+
+fn app_group_of(row: &app_group::Model) -> Result<AppGroup, StoreError> {
+    from_text(GROUP, &row.document)
+}
