@@ -1,12 +1,13 @@
 //! Claim definitions of authorization servers.
 
-use tenterhook_contract::{problem::shown, token::reserved::BOTH};
-use tenterhook_model::{ClaimDefinition, ClaimTarget, is_expression, user_attribute};
+use tenterhook_contract::token::reserved::BOTH;
+use tenterhook_model::{ClaimDefinition, ClaimTarget, Expression};
 use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
     authorization_servers::{self, below_server, find_below_server},
+    expressions,
     provision::claim_of,
     request::{Causes, Given, Submitted},
     resource::{Change, Done, Resource, changed, check_unique},
@@ -83,7 +84,7 @@ pub async fn create(
 ) -> Result<ClaimDefinition, ManagementError> {
     changed(platform, administrator, Done::Created, |org| {
         let id = &authorization_servers::find(org, server)?.id;
-        let claim = read(org, submitted, claim_of(platform, id, "", ""))?;
+        let claim = read(org, submitted, claim_of(platform, id, "", Expression::constant("")))?;
         check_unique(org, &claim)?;
         let claims = below_server::<ClaimDefinition>(org, server)?.count();
         check_room("name", ("authorization server", "claims"), claims, OBJECTS_MAX)?;
@@ -128,7 +129,7 @@ fn read(
     claim: ClaimDefinition,
 ) -> Result<ClaimDefinition, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
-    let (name, expression) = (causes.text("name", &request.name), causes.text("value", &request.value));
+    let (name, value) = (causes.text("name", &request.name), causes.text("value", &request.value));
     let target = match causes.text("claimType", &request.claim_type).as_str() {
         "IDENTITY" => ClaimTarget::Identity,
         "RESOURCE" => ClaimTarget::Access,
@@ -142,16 +143,8 @@ fn read(
         causes.add("name", "The claim is one of the token's own");
     }
     causes.only("valueType", &request.value_type, "EXPRESSION", "Only `EXPRESSION` is supported");
-    if !is_expression(&expression) {
-        causes.add("value", "Write `user.ATTRIBUTE`, `app.clientId`, `app.name` or a text in double quotes");
-    } else if expression != claim.expression
-        && let Some(attribute) = user_attribute(&expression)
-        && org.profile_schema.attribute(attribute).is_none()
-    {
-        // A claim that was written before its attribute left the schema can still be changed.
-        let why = "Write `user.id`, or an attribute of the org's user schema";
-        causes.add("value", &format!("Users have no attribute `{}`. {why}", shown(attribute)));
-    }
+    let known = (Some(&claim.expression), &*org.profile_schema);
+    let expression = expressions::read(&mut causes, "value", &value, known);
     let included = &request.always_include_in_token;
     let always_include_in_token = causes.plain("alwaysIncludeInToken", included, claim.always_include_in_token);
     if target == ClaimTarget::Access && !always_include_in_token {
@@ -162,5 +155,6 @@ fn read(
     scopes::refuse_unknown(&mut causes, SCOPES, (org, &claim.authorization_server_id), &scopes, known, "");
     let status = causes.status(&request.status, claim.status);
     causes.finish()?;
+    let expression = expression.unwrap_or(claim.expression);
     Ok(ClaimDefinition { name, target, expression, always_include_in_token, scopes, status, ..claim })
 }

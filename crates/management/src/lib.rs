@@ -11,6 +11,7 @@ pub mod authorization_servers;
 pub mod bindings;
 pub mod claims;
 pub mod clients;
+mod expressions;
 pub mod extension_points;
 pub mod hook_keys;
 pub mod hook_security;

@@ -7,8 +7,9 @@ use tenterhook_contract::{
 use tenterhook_jose::{Generated, KeyError};
 use tenterhook_model::{
     AccessPolicy, ApiToken, AppHide, AppTold, AuthorizationServer, ClaimDefinition, ClaimTarget,
-    ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, KeyRotation, OAuthClient, Org, PolicyRule,
-    Profile, RuleHooks, RulePeople, Scope, SigningAlgorithm, SigningKey, Status, TokenRole, UserNameTemplate,
+    ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, Expression, KeyRotation, OAuthClient, Org,
+    PolicyRule, Profile, RuleHooks, RulePeople, Scope, SigningAlgorithm, SigningKey, Status, TokenRole,
+    UserNameTemplate,
 };
 use tenterhook_platform::{
     ChangeError, OrgError, OrgSnapshot, Platform,
@@ -345,7 +346,7 @@ pub(crate) fn claim_of(
     platform: &Platform,
     server: &AuthorizationServerId,
     name: &str,
-    expression: &str,
+    expression: Expression,
 ) -> ClaimDefinition {
     let (unix_ms, random) = platform.id_parts();
     ClaimDefinition {
@@ -353,7 +354,7 @@ pub(crate) fn claim_of(
         authorization_server_id: server.clone(),
         name: name.to_owned(),
         target: ClaimTarget::Access,
-        expression: expression.to_owned(),
+        expression,
         always_include_in_token: true,
         scopes: Vec::new(),
         status: Status::Active,
@@ -452,6 +453,8 @@ fn development_objects(
         ("department", ClaimTarget::Identity, "user.department"),
         ("tier", ClaimTarget::Identity, "\"silver\""),
     ] {
+        // Each of them is an expression.
+        let Ok(expression) = Expression::parse(expression) else { continue };
         let known = |claim: &&ClaimDefinition| {
             claim.authorization_server_id == *server && claim.name == name && claim.target == target
         };

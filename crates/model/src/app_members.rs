@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::Template;
+
 /// Where an app is hidden.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,7 +20,7 @@ pub struct AppHide {
 #[serde(rename_all = "camelCase")]
 pub struct UserNameTemplate {
     /// The template.
-    pub template: String,
+    pub template: Template,
     /// `BUILT_IN`, `CUSTOM` or `NONE`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -31,7 +33,7 @@ pub struct UserNameTemplate {
 impl Default for UserNameTemplate {
     /// The login.
     fn default() -> Self {
-        Self { template: "${source.login}".to_owned(), kind: "BUILT_IN".to_owned(), suffix: None, push_status: None }
+        Self { template: Template::login(), kind: "BUILT_IN".to_owned(), suffix: None, push_status: None }
     }
 }
 

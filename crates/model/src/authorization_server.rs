@@ -8,7 +8,7 @@ use tenterhook_contract::{
 };
 use tenterhook_jose::SigningAlgorithm;
 
-use crate::Status;
+use crate::{Expression, Status};
 
 /// How a server's signing key is replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,8 +118,8 @@ pub struct ClaimDefinition {
     pub name: String,
     /// The token it goes into.
     pub target: ClaimTarget,
-    /// `user.<attribute>`, `app.clientId`, or a quoted text: the expressions that we evaluate.
-    pub expression: String,
+    /// Its value; there is no claim where it is null.
+    pub expression: Expression,
     /// Whether it is in ID tokens; otherwise it is only in user information, because no ID token is issued without an
     /// access token. Claims of access tokens are always in them.
     #[serde(default = "always")]

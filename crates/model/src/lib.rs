@@ -9,10 +9,10 @@ mod app_key;
 mod app_members;
 mod assignment;
 mod authorization_server;
-mod claim_expression;
 mod client;
 mod configuration;
 mod configuration_kind;
+mod expression;
 mod extension_point;
 mod grant;
 mod group;
@@ -40,10 +40,14 @@ pub use app_key::AppKey;
 pub use app_members::{AppHide, AppTold, UserNameTemplate};
 pub use assignment::{AppGroup, AppUser, Assigned};
 pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget, KeyRotation, Scope, SigningKey};
-pub use claim_expression::{evaluate, is_expression, user_attribute};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
 pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite};
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
+pub use expression::{
+    AppInput, EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_ELEMENTS_MAX, EXPRESSION_PARTS_MAX,
+    EXPRESSION_PATTERN_CHARACTERS_MAX, EXPRESSION_PATTERNS_MAX, EXPRESSION_RESULT_BYTES_MAX, Expression,
+    ExpressionProblem, GROUPS_RETURNED_MAX, Inputs, Template, suggestion,
+};
 pub use extension_point::ExtensionPoint;
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};
 pub use group::{

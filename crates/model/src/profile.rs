@@ -87,14 +87,23 @@ impl Profile {
 
     /// The value of the attribute with this name, if it is set.
     pub fn attribute(&self, name: &str) -> Option<Value> {
-        let text = match spelled(name) {
-            "login" => &self.login,
-            "email" => &self.email,
-            "firstName" => &self.first_name,
-            "lastName" => &self.last_name,
-            other => return self.others.get(other).cloned(),
-        };
-        Some(Value::from(text.as_str()))
+        self.always(name).map(Value::from).or_else(|| self.other(name).cloned())
+    }
+
+    /// The attribute with this name if it is one that every user has.
+    pub(crate) fn always(&self, name: &str) -> Option<&str> {
+        match name {
+            "login" => Some(&self.login),
+            "email" => Some(&self.email),
+            "firstName" => Some(&self.first_name),
+            "lastName" => Some(&self.last_name),
+            _ => None,
+        }
+    }
+
+    /// The value of one of the other attributes, if it is set.
+    pub(crate) fn other(&self, name: &str) -> Option<&Value> {
+        self.others.get(spelled(name))
     }
 
     /// The name for people: given name, family name.

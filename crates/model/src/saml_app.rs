@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{Timestamp, binding::HookBinding, id::AppId};
 
-use crate::{AppHide, AppTold, Status, UserNameTemplate};
+use crate::{AppHide, AppTold, Status, Template, UserNameTemplate};
 
 /// A SAML 2.0 app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,8 +46,8 @@ pub struct SamlApp {
     pub sp_issuer: Option<String>,
     /// `RelayState` of a sign-on that the identity provider begins.
     pub default_relay_state: Option<String>,
-    /// The text of the name identifier, with `${…}` around expressions.
-    pub subject_name_id_template: String,
+    /// The text of the name identifier.
+    pub subject_name_id_template: Template,
     /// Its format.
     pub subject_name_id_format: NameIdFormat,
     /// Whether the response is signed.
@@ -153,7 +153,7 @@ pub enum AttributeSource {
     /// One value for each expression.
     Expression {
         /// The expressions.
-        values: Vec<String>,
+        values: Vec<Template>,
     },
     /// The names of the user's groups that pass the filter.
     Group {

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{Timestamp, token::TokenDraft};
 use tenterhook_engine::Entropy;
-use tenterhook_model::{ClaimDefinition, ClaimTarget, OAuthClient, Status, User, evaluate};
+use tenterhook_model::{AppInput, ClaimDefinition, ClaimTarget, Inputs, OAuthClient, Org, Status, User};
 
 use tenterhook_platform::entropy::random_bytes;
 
@@ -16,7 +16,7 @@ pub(crate) const ID_TOKEN_LIFETIME_SECONDS: u32 = 3_600;
 pub(crate) struct ClaimsSource<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) audience: &'a str,
-    pub(crate) org_id: &'a str,
+    pub(crate) org: &'a Org,
     pub(crate) client: &'a OAuthClient,
     pub(crate) user: Option<&'a User>,
     pub(crate) scopes: &'a [String],
@@ -60,7 +60,7 @@ impl ClaimsSource<'_> {
         claims.insert("aud".to_owned(), json!(self.client.id));
         claims.insert("jti".to_owned(), json!(self.token_id("ID")));
         claims.insert("amr".to_owned(), json!(["pwd"]));
-        claims.insert("idp".to_owned(), json!(self.org_id));
+        claims.insert("idp".to_owned(), json!(self.org.id));
         if let Some(nonce) = self.nonce {
             claims.insert("nonce".to_owned(), json!(nonce));
         }
@@ -82,7 +82,9 @@ impl ClaimsSource<'_> {
         let of_token =
             |definition: &&ClaimDefinition| definition.target == target && definition.always_include_in_token;
         let definitions = self.definitions.iter().copied().filter(of_token);
-        add_defined(definitions, self.scopes, (self.user, self.client), claims);
+        let app = Some(AppInput::OAuth(self.client));
+        let inputs = Inputs { user: self.user, app, org: Some(self.org), ..Inputs::default() };
+        add_defined(definitions, self.scopes, &inputs, claims);
     }
 }
 
@@ -90,12 +92,12 @@ impl ClaimsSource<'_> {
 pub(crate) fn add_defined<'a>(
     definitions: impl Iterator<Item = &'a ClaimDefinition>,
     granted: &[String],
-    (user, client): (Option<&User>, &OAuthClient),
+    inputs: &Inputs<'_>,
     claims: &mut Map<String, Value>,
 ) {
     for definition in definitions.filter(|definition| applies(definition, granted)) {
         if !claims.contains_key(&definition.name)
-            && let Some(value) = evaluate(&definition.expression, user, client)
+            && let Some(value) = definition.expression.evaluate(inputs)
         {
             claims.insert(definition.name.clone(), value);
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::Timestamp;
-use tenterhook_model::{AuthorizationServer, ClaimTarget, RefreshTokenState, UserStatus};
+use tenterhook_model::{AppInput, AuthorizationServer, ClaimTarget, Inputs, RefreshTokenState, UserStatus};
 use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer, refusals::ClientEndpoint};
 
 use super::{
@@ -142,7 +142,9 @@ pub async fn userinfo(
     // The claims that are left out of ID tokens.
     let left_out = definitions.filter(|claim| claim.target == ClaimTarget::Identity && !claim.always_include_in_token);
     if let Some(client) = client {
-        add_defined(left_out, &granted, (Some(&user), client), &mut answer);
+        let app = Some(AppInput::OAuth(client));
+        let inputs = Inputs { user: Some(&user), app, org: Some(&org.org), ..Inputs::default() };
+        add_defined(left_out, &granted, &inputs, &mut answer);
     }
     Ok(Value::Object(answer))
 }

@@ -157,7 +157,7 @@ fn subject_of(platform: &Platform, minting: &Minting<'_>) -> TokenSubject {
     let source = ClaimsSource {
         issuer: &issuer,
         audience: minting.server.audiences.first().map_or("", String::as_str),
-        org_id: minting.org.org.id.as_str(),
+        org: &minting.org.org,
         client: minting.client,
         user: minting.user,
         scopes: minting.scopes,

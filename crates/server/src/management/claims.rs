@@ -45,7 +45,7 @@ pub(super) struct ClaimBody {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Option<ValueType>"))]
     value_type: Given<String>,
-    /// `user.ATTRIBUTE`, `app.clientId`, `app.name` or a text in double quotes.
+    /// An expression, such as `user.department` or `String.toLowerCase(user.email)`.
     value: Given<String>,
     /// Whether ID tokens have it; else only user information does. Access tokens always have theirs.
     #[serde(default)]
@@ -145,7 +145,7 @@ impl ClaimAnswer {
                 ClaimTarget::Identity => ClaimType::Identity,
             },
             value_type: ValueType::Expression,
-            value: claim.expression,
+            value: claim.expression.to_string(),
             conditions: ClaimConditions { scopes: claim.scopes },
             system: false,
             always_include_in_token: claim.always_include_in_token,

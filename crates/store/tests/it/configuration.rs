@@ -18,9 +18,9 @@ use tenterhook_contract::{
 use tenterhook_model::{
     AccessPolicy, AcsEndpoint, AppHide, AppKey, AppTold, ApplicationType, AttributeFilter, AttributeSource,
     AttributeStatement, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, Configuration,
-    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, Encryption, ExtensionPoint,
-    KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RuleHooks, RulePeople, SamlApp, Scope,
-    SigningAlgorithm, SigningKey, SingleLogout, Status, UserNameTemplate,
+    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, Encryption, Expression,
+    ExtensionPoint, KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RuleHooks, RulePeople, SamlApp,
+    Scope, SigningAlgorithm, SigningKey, SingleLogout, Status, Template, UserNameTemplate,
 };
 use tenterhook_store::{Changes, CommitError, Store};
 
@@ -160,7 +160,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         authorization_server_id: server_id.clone(),
         name: "tier".into(),
         target: ClaimTarget::Identity,
-        expression: "user.tier".into(),
+        expression: Expression::parse("user.tier").unwrap(),
         always_include_in_token: false,
         scopes: vec!["openid".into()],
         status: Status::Inactive,
@@ -291,7 +291,7 @@ fn saml_app(hooks: Vec<HookBinding>) -> SamlApp {
         audience: "urn:example:sp".into(),
         sp_issuer: None,
         default_relay_state: Some("/home".into()),
-        subject_name_id_template: "${user.login}".into(),
+        subject_name_id_template: Template::parse("${user.login}").unwrap(),
         subject_name_id_format: NameIdFormat::EmailAddress,
         response_signed: true,
         assertion_signed: true,
@@ -303,7 +303,7 @@ fn saml_app(hooks: Vec<HookBinding>) -> SamlApp {
             AttributeStatement {
                 name: "mail".into(),
                 name_format: "urn:oasis:names:tc:SAML:2.0:attrname-format:basic".into(),
-                source: AttributeSource::Expression { values: vec!["user.email".into()] },
+                source: AttributeSource::Expression { values: vec![Template::parse("user.email").unwrap()] },
             },
             AttributeStatement {
                 name: "groups".into(),
