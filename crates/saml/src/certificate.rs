@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::{
     digest,
-    rsa::PublicKey as RsaPublicKey,
+    rsa::{PublicEncryptingKey, PublicKey as RsaPublicKey},
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
         RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
@@ -32,13 +32,13 @@ pub enum CertificateError {
     #[error("is not a certificate in base64 or PEM")]
     NotEncoded,
     /// It is not an X.509 certificate.
-    #[error("is not an X.509 certificate with an RSA key of 2048 to 8192 bits or an elliptic curve key")]
+    #[error("is not an X.509 certificate with a key that is RSA or on one of the curves P-256, P-384 and P-521")]
     NotParsed,
     /// It is larger than [`CERTIFICATE_BYTES_MAX`].
     #[error("is larger than 16384 bytes")]
     TooLarge,
-    /// The RSA key has fewer than 2048 bits.
-    #[error("has an RSA key of fewer than 2048 bits")]
+    /// The RSA key has fewer than 2048 bits, or more than 8192.
+    #[error("has an RSA key of fewer than 2048 bits, or of more than 8192")]
     WeakKey,
     /// The kind of key cannot verify.
     #[error("has a key that is not RSA nor on one of the curves P-256, P-384 and P-521")]
@@ -107,6 +107,10 @@ impl Certificate {
             "EC-P521" => KeyKind::P521,
             _ => return Err(CertificateError::UnsupportedKey),
         };
+        // The provider refuses other sizes.
+        if kind == KeyKind::Rsa && PublicEncryptingKey::from_der(&public).is_err() {
+            return Err(CertificateError::WeakKey);
+        }
         Ok(Self { der: der.to_vec(), key, kind, public })
     }
 

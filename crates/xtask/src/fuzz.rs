@@ -53,7 +53,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<Ending, Fa
         fs::create_dir_all(&corpus)
             .map_err(|error| Failure::new(format!("`{}` cannot be made: {error}", corpus.display())))?;
         let mut fuzzer = workspace.command(folder.join(name));
-        fuzzer.arg(corpus).arg("crates/contract/samples");
+        fuzzer.arg(corpus).args(["crates/contract/samples", "fuzz/seeds"]);
         fuzzer.arg(format!("-max_total_time={}", options.seconds)).arg(format!("-max_len={INPUT_BYTES_MAX}"));
         fuzzer.args(["-dict=fuzz/words.dict", "-verbosity=0", "-timeout=5", "-rss_limit_mb=1024"]);
         fuzzer.arg(format!("-artifact_prefix=target/fuzz/{name}-"));

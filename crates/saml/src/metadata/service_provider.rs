@@ -59,8 +59,8 @@ pub struct AssertionConsumerService {
     pub location: String,
     /// `index`.
     pub index: u16,
-    /// `isDefault`.
-    pub is_default: bool,
+    /// `isDefault`; to be there and `false` is not the same as not to be there.
+    pub is_default: Option<bool>,
 }
 
 impl ServiceProvider {
@@ -99,10 +99,10 @@ impl ServiceProvider {
     }
 
     /// The assertion consumer service of a request that names none: the first that says it is the default, or else the
-    /// first that does not say it is not (SAML metadata 2.2.3), which without `isDefault` anywhere is the first.
+    /// first that does not deny it, or else the first (SAML metadata 2.2.3).
     pub fn default_assertion_consumer_service(&self) -> Option<&AssertionConsumerService> {
-        let services = &self.assertion_consumer_services;
-        services.iter().find(|service| service.is_default).or(services.first())
+        let first = |is_default| self.assertion_consumer_services.iter().find(move |own| own.is_default == is_default);
+        first(Some(true)).or_else(|| first(None)).or(self.assertion_consumer_services.first())
     }
 }
 
@@ -123,7 +123,7 @@ impl AssertionConsumerService {
             binding: element.required("Binding")?.to_owned(),
             location: element.required("Location")?.to_owned(),
             index,
-            is_default: element.boolean("isDefault")?,
+            is_default: element.attribute("isDefault").map(|_| element.boolean("isDefault")).transpose()?,
         })
     }
 }

@@ -11,7 +11,9 @@ mod message;
 pub use authn_request::{AuthnRequest, Comparison, NameIdPolicy, RequestedAuthnContext};
 pub use logout::{LogoutRequest, LogoutResponse};
 
-pub use crate::xml::tree::{DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, DOCUMENT_NODES_MAX, ELEMENT_ATTRIBUTES_MAX};
+pub use crate::xml::tree::{
+    DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, DOCUMENT_NODES_MAX, ELEMENT_ATTRIBUTES_MAX, NAMESPACES_MAX,
+};
 
 /// Why a document is not what it should be. The text contains nothing of the document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +33,11 @@ pub enum ReadError {
     /// It is not well-formed, uses a prefix without a namespace, or is deeper than [`DOCUMENT_DEPTH_MAX`].
     #[error("the XML is not well-formed, or is deeper than 64 elements")]
     NotWellFormed,
-    /// It has more nodes than [`DOCUMENT_NODES_MAX`], or an element with more attributes than [`ELEMENT_ATTRIBUTES_MAX`].
-    #[error("the XML has more than 10000 nodes, or an element with more than 64 attributes")]
+    /// It has more nodes than [`DOCUMENT_NODES_MAX`], more declarations of namespaces than [`NAMESPACES_MAX`], or an
+    /// element with more attributes than [`ELEMENT_ATTRIBUTES_MAX`].
+    #[error(
+        "the XML has more than 10000 nodes or 128 namespace declarations, or an element with more than 64 attributes"
+    )]
     TooManyNodes,
     /// Two elements have one ID.
     #[error("two elements of the XML have the same ID")]

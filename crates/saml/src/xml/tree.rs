@@ -13,6 +13,9 @@ pub const DOCUMENT_NODES_MAX: usize = 10_000;
 /// Attributes and declarations of namespaces of an element at most.
 pub const ELEMENT_ATTRIBUTES_MAX: usize = 64;
 
+/// Declarations of namespaces of a document at most.
+pub const NAMESPACES_MAX: usize = 128;
+
 /// The names of attributes that the signature library takes for an ID, in any namespace.
 const ID_NAMES: [&str; 4] = ["ID", "Id", "id", "AssertionID"];
 
@@ -68,7 +71,11 @@ impl<'a> Tree<'a> {
             nodes += 1;
             match self.document.node_kind(id) {
                 Some(NodeKind::Element(element)) => {
-                    nodes += element.attributes.len() + element.namespace_declarations.len();
+                    let attributes = element.attributes.len() + element.namespace_declarations.len();
+                    if attributes > ELEMENT_ATTRIBUTES_MAX {
+                        return Err(ReadError::TooManyNodes);
+                    }
+                    nodes += attributes;
                     let own = element.attributes.iter();
                     let own = own.filter(|attribute| ID_NAMES.contains(&&*attribute.name.local_name));
                     for attribute in own {
@@ -88,9 +95,9 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// What can be seen without parsing: a document type, which is refused by name, and how many tags and attributes there
-/// can be, so that the parser gets nothing on which it would work long. Its work on the attributes of an element grows
-/// with the square of their number.
+/// What can be seen without parsing: a document type, which is refused by name, and roughly how many tags, attributes and
+/// namespaces there are. The parser compares each attribute of an element with the others, and looks each prefix up in all
+/// declarations around it, so that the work on a small document could grow with the square of its size.
 fn check_markup(text: &str) -> Result<(), ReadError> {
     if text.contains("<!DOCTYPE") || text.contains("<!ENTITY") {
         return Err(ReadError::DocumentType);
@@ -98,22 +105,16 @@ fn check_markup(text: &str) -> Result<(), ReadError> {
     let (mut tags, mut equals) = (0, 0);
     for byte in text.bytes() {
         match byte {
-            b'<' => {
-                tags += 1;
-                equals = 0;
-            }
+            b'<' => (tags, equals) = (tags + 1, 0),
             b'=' => equals += 1,
             _ => {}
         }
-        // An element has a start tag and an end tag.
-        if tags > 2 * DOCUMENT_NODES_MAX {
-            return Err(ReadError::TooManyNodes);
-        }
-        if equals > 16 * ELEMENT_ATTRIBUTES_MAX {
+        // An element has a start tag and an end tag; values of attributes contain `=` too.
+        if tags > 2 * DOCUMENT_NODES_MAX || equals > 4 * ELEMENT_ATTRIBUTES_MAX {
             return Err(ReadError::TooManyNodes);
         }
     }
-    Ok(())
+    if text.matches("xmlns").count() > NAMESPACES_MAX { Err(ReadError::TooManyNodes) } else { Ok(()) }
 }
 
 impl<'t, 'a> Element<'t, 'a> {

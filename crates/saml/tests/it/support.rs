@@ -65,3 +65,10 @@ pub(crate) fn response(outcome: Outcome) -> Response {
         outcome,
     }
 }
+
+/// A request with these attributes in addition to those that it must have, and this content.
+pub(crate) fn authn_request(attributes: &str, content: &str) -> String {
+    format!(
+        r#"<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_r1" Version="2.0" IssueInstant="2026-02-11T10:05:00Z" {attributes}>{content}</samlp:AuthnRequest>"#
+    )
+}
