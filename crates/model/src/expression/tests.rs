@@ -6,6 +6,7 @@ use tenterhook_contract::{
     id::{GroupId, OrgId, UserId},
 };
 
+use super::function::Function;
 use super::*;
 use crate::{Group, GroupKind, Org, Password, Profile, User, UserStatus};
 
@@ -356,5 +357,47 @@ fn whether_groups_are_looked_at_is_known_before() {
         ("!isMemberOfGroupNameRegex('a')", true),
     ] {
         assert_eq!(Expression::parse(text).unwrap().names_groups(), groups, "{text}");
+    }
+}
+
+/// `docs/expressions.md`: readers copy what it shows.
+#[test]
+fn the_examples_of_the_page_give_what_it_says() {
+    let page = include_str!("../../../../docs/expressions.md");
+    let (mut expressions, mut templates, mut of_templates) = (0, 0, false);
+    for line in page.lines() {
+        of_templates = line == "| Template | Gives |" || of_templates && line.starts_with('|');
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect();
+        let [.., example, gives] = cells.as_slice() else { continue };
+        if !line.starts_with("| ")
+            || line.ends_with("| Gives |")
+            || page.split("## Limits").nth(1).unwrap().contains(line)
+        {
+            continue;
+        }
+        let wanted: Value = serde_json::from_str(gives).unwrap_or_else(|error| panic!("{line}: {error}"));
+        if of_templates {
+            let template = Template::parse(example).unwrap_or_else(|problem| panic!("{line}: {problem}"));
+            assert_eq!(template.evaluate(&Inputs { user: Some(&user()), ..Inputs::default() }), Some(wanted), "{line}");
+            templates += 1;
+        } else {
+            check(example, &wanted);
+            expressions += 1;
+        }
+    }
+    // Every function is shown, and every form of a template.
+    assert!(expressions > Function::ALL.len() && templates == 6, "{expressions} {templates}");
+    for function in Function::ALL {
+        assert!(function.rule().names.iter().all(|name| page.contains(name.trim_start_matches("fn:"))), "{function:?}");
+    }
+    for limit in [
+        EXPRESSION_BYTES_MAX,
+        EXPRESSION_DEPTH_MAX,
+        EXPRESSION_PARTS_MAX,
+        EXPRESSION_ELEMENTS_MAX,
+        EXPRESSION_PATTERNS_MAX,
+    ] {
+        let shown = if limit < 1_000 { limit.to_string() } else { format!("{},{:03}", limit / 1_000, limit % 1_000) };
+        assert!(page.contains(&format!("| {shown}")), "{shown}");
     }
 }
