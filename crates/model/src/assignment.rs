@@ -1,5 +1,7 @@
 //! Who may sign on to an app.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenterhook_contract::{
@@ -14,6 +16,23 @@ pub struct Assigned {
     pub user: Option<AppUser>,
     /// To groups of the user, those of the lowest priority first.
     pub groups: Vec<AppGroup>,
+}
+
+impl Assigned {
+    /// The user's attributes at the app: the user's own, then those of the groups, the lowest priority first.
+    pub fn profile(&self) -> Cow<'_, Map<String, Value>> {
+        if let (Some(user), []) = (&self.user, self.groups.as_slice()) {
+            return Cow::Borrowed(&user.profile);
+        }
+        let profiles = self.user.iter().map(|user| &user.profile).chain(self.groups.iter().map(|group| &group.profile));
+        let mut merged = Map::new();
+        for (name, value) in profiles.flatten() {
+            if !merged.contains_key(name) {
+                merged.insert(name.clone(), value.clone());
+            }
+        }
+        Cow::Owned(merged)
+    }
 }
 
 /// A user to whom an app is assigned.

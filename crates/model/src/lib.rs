@@ -28,6 +28,7 @@ mod saml_session;
 mod stored_hook;
 mod stored_hook_key;
 mod user;
+mod user_name;
 mod user_query;
 mod user_schema;
 mod user_status;
@@ -72,6 +73,7 @@ pub use saml_app::{
 pub use saml_session::{AppSubject, AskedApp, AskingApp, SamlLogout, SessionApp};
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, User};
+pub use user_name::user_name_at;
 pub use user_query::{SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition, UserQuery, user_key};
 pub use user_schema::{AttributeType, Choice, Choices, CustomAttribute, ItemType, SelfPermission, UserSchema};
 pub use user_status::{UserStatus, UserTransition};

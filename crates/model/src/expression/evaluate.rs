@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Number, Value};
 
+use crate::UserNameTemplate;
+
 use super::{
     AppInput, Inputs, call,
     item::Item,
@@ -170,6 +172,14 @@ impl<'a> AppInput<'a> {
         match self {
             Self::OAuth(client) => &client.name,
             Self::Saml(app) => &app.label,
+        }
+    }
+
+    /// How users are named at it.
+    pub(crate) fn user_name(self) -> &'a UserNameTemplate {
+        match self {
+            Self::OAuth(client) => &client.user_name,
+            Self::Saml(app) => &app.user_name,
         }
     }
 
