@@ -1,10 +1,10 @@
-//! The user in hook documents of every flow.
+//! The user and the session in hook documents of every flow.
 
 use tenterhook_contract::{
     Timestamp,
-    context::{UserContext, UserLinks, UserProfile},
+    context::{IdentityProviderContext, SessionContext, UserContext, UserLinks, UserProfile},
 };
-use tenterhook_model::User;
+use tenterhook_model::{Session, User};
 
 use crate::OrgSnapshot;
 
@@ -28,5 +28,22 @@ pub fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
             custom: profile.told(&org.profile_schema),
         },
         links: UserLinks::of(&org.base_url, &user.id),
+    }
+}
+
+/// `data.context.session`.
+pub fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> SessionContext {
+    SessionContext {
+        id: session.id.clone(),
+        user_id: user.id.clone(),
+        login: user.profile.login.clone(),
+        created_at: session.created.whole_seconds(),
+        expires_at: session.expires.whole_seconds(),
+        status: "ACTIVE",
+        last_password_verification: Some(session.last_password_verification.whole_seconds()),
+        last_factor_verification: None,
+        amr: vec!["PASSWORD".to_owned()],
+        idp: IdentityProviderContext { id: org.org.id.to_string(), kind: "OKTA" },
+        mfa_active: false,
     }
 }

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
-    context::{IdentityProviderContext, SessionContext},
     id::{RefreshTokenId, SessionId},
     plain_json,
     token::{
@@ -23,7 +22,7 @@ use tenterhook_model::{
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Pause, Platform, Resumed,
-    context::user_context,
+    context::{session_context, user_context},
     events::{Event, app_target, client_actor, named_target, user_actor, user_target},
     issuer,
 };
@@ -271,22 +270,6 @@ pub(crate) fn log_grant(platform: &Platform, minting: &Minting<'_>, what: &str, 
 fn at_hash(access_token: &str) -> String {
     let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
-}
-
-fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> SessionContext {
-    SessionContext {
-        id: session.id.clone(),
-        user_id: user.id.clone(),
-        login: user.profile.login.clone(),
-        created_at: session.created.whole_seconds(),
-        expires_at: session.expires.whole_seconds(),
-        status: "ACTIVE",
-        last_password_verification: Some(session.last_password_verification.whole_seconds()),
-        last_factor_verification: None,
-        amr: vec!["PASSWORD".to_owned()],
-        idp: IdentityProviderContext { id: org.org.id.to_string(), kind: "OKTA" },
-        mfa_active: false,
-    }
 }
 
 fn origin(minting: &Minting<'_>) -> Origin {
