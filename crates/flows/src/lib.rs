@@ -5,4 +5,5 @@
 pub mod commitment;
 pub mod host;
 pub mod oauth;
+pub mod saml;
 pub mod sign_in;

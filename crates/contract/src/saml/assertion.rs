@@ -319,8 +319,13 @@ fn xml_text(text: String) -> Read<String> {
     Err(AssertionError::here("has a character that XML 1.0 does not allow"))
 }
 
-/// Whether every character is one of XML 1.0 (section 2.2, production `Char`).
-pub(super) fn is_xml_text(text: &str) -> bool {
+/// Whether every character is one of XML 1.0 (section 2.2, production `Char`): others cannot even be escaped.
+///
+/// ```
+/// use tenterhook_contract::saml::assertion::is_xml_text;
+/// assert!(is_xml_text("a\tb \u{1f600} <&>") && !is_xml_text("a\u{b}") && !is_xml_text("\u{ffff}"));
+/// ```
+pub fn is_xml_text(text: &str) -> bool {
     text.chars()
         .all(|character| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..='\u{10ffff}'))
 }

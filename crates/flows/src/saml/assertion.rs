@@ -1,0 +1,189 @@
+//! The assertion before its hooks: what the app, the user, the user's groups and the session make of it (`saml.md` section 2).
+
+use serde_json::Value;
+use tenterhook_contract::saml::{
+    SamlContext, SamlIssuer, SamlProtocol,
+    assertion::{
+        Assertion, Attribute, AttributeStatements, AttributeValue, AttributeXml, Authentication, AuthnContext,
+        Conditions, Confirmation, ConfirmationData, Lifetime, Subject, TYPE_STRING, ValueXml, is_xml_text,
+    },
+};
+use tenterhook_model::{
+    AppInput, Assigned, AttributeSource, AttributeStatement, Group, Inputs, Org, SamlApp, Session, User, user_name_at,
+};
+use tenterhook_platform::{
+    Caller, OrgSnapshot, Platform,
+    context::{session_context, user_context},
+    saml_apps::entity_id,
+};
+use tenterhook_store::StoreError;
+
+/// The one method of subject confirmation of browsers (SAML profiles 3.3).
+const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
+/// The methods of every session (RFC 8176), as ID tokens have them.
+const METHODS: [&str; 1] = ["pwd"];
+
+/// What an assertion is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The org.
+    pub org: &'a Org,
+    /// The app.
+    pub app: &'a SamlApp,
+    /// The user.
+    pub user: &'a User,
+    /// How the app is assigned to the user, if it is.
+    pub assigned: Option<&'a Assigned>,
+    /// `Recipient`: the assertion consumer service.
+    pub recipient: &'a str,
+    /// `SessionIndex`.
+    pub session_index: &'a str,
+    /// `AuthnContextClassRef`.
+    pub class_ref: &'a str,
+}
+
+/// Why there is no assertion. The texts name what an administrator can change, and never a value.
+#[derive(Debug, thiserror::Error)]
+pub enum AssertionProblem {
+    /// The template of the name identifier has no value for the user.
+    #[error("the name identifier's template has no value for this user")]
+    NoNameId,
+    /// A text has a character that XML cannot hold.
+    #[error("{what} has a character that XML 1.0 does not allow")]
+    NotXml {
+        /// The name identifier, or the attribute with its name.
+        what: String,
+    },
+    /// The groups could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The assertion of an app for a user. The user's groups are read only if the app's statements look at them.
+///
+/// # Errors
+/// [`AssertionProblem`].
+pub async fn build(platform: &Platform, source: &Source<'_>) -> Result<Assertion, AssertionProblem> {
+    let groups = if names_groups(source.app) {
+        platform.store().groups_of_user(&source.org.id, &source.user.id).await?
+    } else {
+        Vec::new()
+    };
+    assertion(source, &groups)
+}
+
+/// `data.context` of a SAML hook.
+pub fn context(org: &OrgSnapshot, app: &SamlApp, caller: &Caller, session: &Session, user: &User) -> SamlContext {
+    SamlContext {
+        request: caller.request_context(),
+        protocol: SamlProtocol {
+            kind: "SAML2.0",
+            issuer: SamlIssuer { id: app.id.to_string(), name: app.label.clone(), uri: entity_id(org, app) },
+        },
+        session: session_context(org, session, user),
+        user: user_context(org, user),
+    }
+}
+
+/// An attribute with one text as its value.
+pub fn text_attribute(text: impl Into<String>) -> Attribute {
+    Attribute { attributes: AttributeXml::default(), values: vec![value(TYPE_STRING, text.into())] }
+}
+
+/// Whether the statements or the name identifier look at groups.
+fn names_groups(app: &SamlApp) -> bool {
+    let of_statement = |statement: &AttributeStatement| match &statement.source {
+        AttributeSource::Expression { values } => values.iter().any(|value| value.names_groups()),
+        AttributeSource::Group { .. } => true,
+    };
+    app.subject_name_id_template.names_groups() || app.attribute_statements.iter().any(of_statement)
+}
+
+/// The assertion of an app for a user who is a member of these groups.
+fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, AssertionProblem> {
+    let Source { org, app, user, assigned, .. } = *source;
+    let input = AppInput::Saml(app);
+    let (profile, user_name) = (assigned.map(Assigned::profile), user_name_at(input, user, assigned));
+    let inputs = Inputs {
+        user: Some(user),
+        app: Some(input),
+        app_user: profile.as_deref(),
+        user_name: Some(&user_name),
+        groups: Some(groups),
+        org: Some(org),
+        amr: Some(&METHODS),
+    };
+    // As at the vendor the format says what the template's value is, and makes no other value.
+    let name_id = app.subject_name_id_template.text(&inputs).ok_or(AssertionProblem::NoNameId)?;
+    let mut claims = AttributeStatements::default();
+    for statement in &app.attribute_statements {
+        claims.insert(statement.name.clone(), attribute(statement, &inputs, groups)?);
+    }
+    Ok(Assertion {
+        subject: Subject {
+            name_id: xml_text(name_id, || "the name identifier".to_owned())?,
+            name_format: app.subject_name_id_format.uri().to_owned(),
+            confirmation: Confirmation {
+                method: BEARER.to_owned(),
+                data: ConfirmationData { recipient: source.recipient.to_owned() },
+            },
+        },
+        authentication: Authentication {
+            session_index: source.session_index.to_owned(),
+            authn_context: AuthnContext { authn_context_class_ref: source.class_ref.to_owned() },
+            session_lifetime: None,
+        },
+        conditions: Conditions { audience_restriction: vec![app.audience.clone()] },
+        claims,
+        lifetime: Lifetime { expiration: app.assertion_lifetime_seconds },
+    })
+}
+
+/// The attribute of a statement. It is there without a value where its expressions are null, or no group passes its filter.
+fn attribute(
+    statement: &AttributeStatement,
+    inputs: &Inputs<'_>,
+    groups: &[Group],
+) -> Result<Attribute, AssertionProblem> {
+    let mut values = Vec::new();
+    match &statement.source {
+        AttributeSource::Expression { values: expressions } => {
+            for found in expressions.iter().filter_map(|expression| expression.evaluate(inputs)) {
+                add_values(found, &mut values);
+            }
+        }
+        AttributeSource::Group { filter, value: wanted } => {
+            let names = groups.iter().map(|group| &group.name).filter(|name| filter.passes(wanted, name));
+            values.extend(names.map(|name| value(TYPE_STRING, name.clone())));
+        }
+    }
+    for text in &mut values {
+        text.value = xml_text(std::mem::take(&mut text.value), || format!("the attribute `{}`", statement.name))?;
+    }
+    Ok(Attribute { attributes: AttributeXml { name_format: statement.name_format.clone() }, values })
+}
+
+/// Adds a value with its type of XML Schema; of an array each element, and nothing for null.
+fn add_values(found: Value, values: &mut Vec<AttributeValue>) {
+    match found {
+        Value::Null | Value::Object(_) => {}
+        Value::String(text) => values.push(value(TYPE_STRING, text)),
+        Value::Bool(flag) => values.push(value("xs:boolean", flag.to_string())),
+        Value::Number(number) => {
+            let kind = if number.is_f64() { "xs:double" } else { "xs:integer" };
+            values.push(value(kind, number.to_string()));
+        }
+        Value::Array(items) => items.into_iter().for_each(|item| add_values(item, values)),
+    }
+}
+
+fn value(kind: &str, value: String) -> AttributeValue {
+    AttributeValue { attributes: ValueXml { kind: kind.to_owned() }, value }
+}
+
+fn xml_text(text: String, what: impl FnOnce() -> String) -> Result<String, AssertionProblem> {
+    if is_xml_text(&text) { Ok(text) } else { Err(AssertionProblem::NotXml { what: what() }) }
+}
+
+#[cfg(test)]
+mod tests;

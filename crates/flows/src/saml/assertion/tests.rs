@@ -1,0 +1,192 @@
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use serde_json::json;
+use tenterhook_contract::{
+    BuiltInType, Timestamp,
+    id::{GroupId, OrgId, UserId},
+};
+use tenterhook_model::{AppUser, GroupKind, NameIdFormat, Password, Profile, Template, UserStatus};
+
+use super::*;
+
+const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified";
+const URI: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri";
+
+/// The app of the contract's sample.
+fn app() -> SamlApp {
+    let team = "http://schemas.example.com/identity/claims/team";
+    serde_json::from_value(json!({
+        "id": "0oa2hYc8vKpTq5wNe1d7", "externalKey": "exk4mRt7yWqZ2cLb1d7", "name": "benefits_1", "label": "Benefits portal",
+        "status": "ACTIVE", "implicitAssignment": false, "hide": { "ios": false, "web": false },
+        "userName": { "template": "${source.login}", "type": "BUILT_IN", "suffix": null, "pushStatus": null },
+        "signingKid": "kid", "idpIssuer": null, "acsUrl": "https://benefits.example.com/acs",
+        "recipient": "https://benefits.example.com/acs", "destination": "https://benefits.example.com/acs", "acsEndpoints": [],
+        "audience": "urn:example:benefits", "defaultRelayState": null, "subjectNameIdTemplate": "${user.userName}",
+        "subjectNameIdFormat": "EmailAddress", "responseSigned": true, "assertionSigned": true, "honorForceAuthn": true,
+        "authnContextClassRef": "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport", "requestCompressed": false,
+        "assertionLifetimeSeconds": 300,
+        "attributeStatements": [
+            { "name": "costCentre", "nameFormat": UNSPECIFIED, "source": { "type": "EXPRESSION", "values": ["user.costCentre"] } },
+            { "name": team, "nameFormat": URI, "source": { "type": "EXPRESSION", "values": ["user.teams"] } },
+        ],
+        "singleLogout": null, "spCertificates": [], "signedRequests": false, "encryption": null, "hooks": [],
+        "created": "2026-01-01T00:00:00.000Z", "lastUpdated": "2026-01-01T00:00:00.000Z",
+    }))
+    .unwrap()
+}
+
+fn user() -> User {
+    let at = Timestamp::from_micros(0);
+    let profile = Profile::new("ada@example.com", "ada@example.org", "Ada", "Okoye");
+    User {
+        id: UserId::from_parts(1, [0; 8]),
+        org_id: OrgId::from_parts(1, [0; 8]),
+        profile: profile.with("costCentre", 7301).with("teams", json!(["payroll", "audit"])),
+        password: Password::None,
+        status: UserStatus::Active,
+        created: at,
+        activated: None,
+        status_changed: None,
+        last_updated: at,
+        version: 1,
+    }
+}
+
+fn group(name: &str) -> Group {
+    let at = Timestamp::from_micros(0);
+    Group {
+        id: GroupId::from_parts(1, [0; 8]),
+        org_id: OrgId::from_parts(1, [0; 8]),
+        kind: GroupKind::Own,
+        name: name.to_owned(),
+        description: None,
+        created: at,
+        last_updated: at,
+        members_changed: at,
+    }
+}
+
+fn built(app: &SamlApp, user: &User, assigned: Option<&Assigned>) -> Result<Assertion, AssertionProblem> {
+    let org = Org::new(user.org_id.clone(), None, "Acme", user.created);
+    let source = Source {
+        org: &org,
+        app,
+        user,
+        assigned,
+        recipient: "https://benefits.example.com/acs",
+        session_index: "id1770804300000.482910",
+        class_ref: &app.authn_context_class_ref,
+    };
+    assertion(&source, &[group("Everyone"), group("app-admins"), group("app-users")])
+}
+
+/// The values of the one attribute that an app with these statements has.
+fn values(source: Value) -> Result<Vec<(String, String)>, AssertionProblem> {
+    let statement = json!({ "name": "one", "nameFormat": UNSPECIFIED, "source": source });
+    let app = SamlApp { attribute_statements: vec![serde_json::from_value(statement).unwrap()], ..app() };
+    let assertion = built(&app, &user(), None)?;
+    let values = assertion.claims.get("one").unwrap().values.iter();
+    Ok(values.map(|value| (value.attributes.kind.clone(), value.value.clone())).collect())
+}
+
+fn name_id(
+    template: &str,
+    format: NameIdFormat,
+    assigned: Option<&Assigned>,
+) -> Result<(String, String), AssertionProblem> {
+    let subject_name_id_template = Template::parse(template).unwrap();
+    let app = SamlApp { subject_name_id_template, subject_name_id_format: format, ..app() };
+    built(&app, &user(), assigned).map(|assertion| (assertion.subject.name_id, assertion.subject.name_format))
+}
+
+/// `saml.md` section 2.
+#[test]
+fn the_assertion_of_the_contracts_sample_is_built_member_by_member() {
+    let sample: Value = serde_json::from_str(BuiltInType::Saml.kind().sample_requests()[0]).unwrap();
+    let assertion = built(&app(), &user(), None).unwrap();
+    assert_eq!(serde_json::to_value(assertion).unwrap(), sample["data"]["assertion"]);
+}
+
+#[test]
+fn each_expression_is_a_value_and_an_array_several_each_with_its_type() {
+    let expressions = |values: &[&str]| json!({ "type": "EXPRESSION", "values": values });
+    for (expressions_of, wanted) in [
+        (
+            &["user.email", "\"x\"", "Value"][..],
+            &[("xs:string", "ada@example.org"), ("xs:string", "x"), ("xs:string", "Value")][..],
+        ),
+        (&["user.costCentre", "1.5", "true"], &[("xs:integer", "7301"), ("xs:double", "1.5"), ("xs:boolean", "true")]),
+        (&["user.teams"], &[("xs:string", "payroll"), ("xs:string", "audit")]),
+        (&["{1, {2, null}}"], &[("xs:integer", "1"), ("xs:integer", "2")]),
+        (&["user.nickName"], &[]),
+        (&["${user.firstName} ${user.lastName}"], &[("xs:string", "Ada Okoye")]),
+        (&["Groups.startsWith(\"OKTA\", \"app-\", 10)"], &[("xs:string", "app-admins"), ("xs:string", "app-users")]),
+        (&["session.amr"], &[("xs:string", "pwd")]),
+    ] {
+        let wanted: Vec<_> = wanted.iter().map(|(kind, value)| ((*kind).to_owned(), (*value).to_owned())).collect();
+        assert_eq!(values(expressions(expressions_of)).unwrap(), wanted, "{expressions_of:?}");
+    }
+}
+
+#[test]
+fn an_attribute_of_groups_has_the_names_that_pass_its_filter() {
+    let groups = |filter: &str, value: &str| {
+        let found = values(json!({ "type": "GROUP", "filter": filter, "value": value })).unwrap();
+        found.into_iter().map(|(kind, name)| format!("{kind} {name}")).collect::<Vec<_>>()
+    };
+    assert_eq!(groups("STARTS_WITH", "app-"), ["xs:string app-admins", "xs:string app-users"]);
+    assert_eq!(groups("REGEX", ".*admins"), ["xs:string app-admins"]);
+    assert!(groups("EQUALS", "app").is_empty());
+    let (with, without) = (
+        json!({ "type": "GROUP", "filter": "EQUALS", "value": "x" }),
+        json!({ "type": "EXPRESSION", "values": ["user.email"] }),
+    );
+    for (source, wanted) in [(with, true), (without, false)] {
+        let statement = json!({ "name": "one", "nameFormat": URI, "source": source });
+        let app = SamlApp { attribute_statements: vec![serde_json::from_value(statement).unwrap()], ..app() };
+        assert_eq!(names_groups(&app), wanted);
+    }
+}
+
+#[test]
+fn the_name_identifier_is_the_templates_value_in_every_format() {
+    for format in NameIdFormat::ALL {
+        let named = name_id("${user.userName}", format, None).unwrap();
+        assert_eq!(named, ("ada@example.com".to_owned(), format.uri().to_owned()));
+    }
+    let app_user = AppUser {
+        app_id: app().id,
+        user_id: user().id,
+        user_name: Some("countess".to_owned()),
+        profile: json!({ "badge": "B-7" }).as_object().unwrap().clone(),
+        created: Timestamp::from_micros(0),
+        last_updated: Timestamp::from_micros(0),
+    };
+    let assigned = Assigned { user: Some(app_user), groups: Vec::new() };
+    for (template, wanted) in [
+        ("${user.userName}", "countess"),
+        ("${user.email}", "ada@example.org"),
+        ("${appuser.badge}@${app.label}", "B-7@Benefits portal"),
+    ] {
+        assert_eq!(name_id(template, NameIdFormat::Unspecified, Some(&assigned)).unwrap().0, wanted);
+    }
+}
+
+#[test]
+fn what_cannot_be_an_assertion_is_a_problem_that_names_no_value() {
+    let problem = |result: Result<_, AssertionProblem>| result.map(drop).unwrap_err().to_string();
+    let wanted = "the name identifier's template has no value for this user";
+    assert_eq!(problem(name_id("${user.nickName}", NameIdFormat::Persistent, None).map(drop)), wanted);
+    let user = User { profile: user().profile.with("nickName", "secret\u{b}"), ..user() };
+    let app = |template: &str| SamlApp { subject_name_id_template: Template::parse(template).unwrap(), ..app() };
+    let wanted = "the name identifier has a character that XML 1.0 does not allow";
+    assert_eq!(problem(built(&app("${user.nickName}"), &user, None).map(drop)), wanted);
+    let statement =
+        json!({ "name": "nick", "nameFormat": URI, "source": { "type": "EXPRESSION", "values": ["user.nickName"] } });
+    let app =
+        SamlApp { attribute_statements: vec![serde_json::from_value(statement).unwrap()], ..app("${user.email}") };
+    assert_eq!(
+        problem(built(&app, &user, None).map(drop)),
+        "the attribute `nick` has a character that XML 1.0 does not allow"
+    );
+}
