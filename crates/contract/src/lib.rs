@@ -24,6 +24,8 @@ pub mod hook_key;
 pub mod hook_kind;
 mod hook_type;
 pub mod id;
+#[cfg(feature = "declared")]
+mod json_compare;
 mod json_text;
 pub mod limits;
 pub mod party;
@@ -40,6 +42,8 @@ pub mod registration;
 pub mod saml;
 #[cfg(feature = "schema")]
 pub mod schema;
+#[cfg(feature = "declared")]
+mod schema_place;
 mod secret;
 mod serde_point;
 pub mod telephony;

@@ -71,6 +71,15 @@ impl std::fmt::Display for PointerPattern {
 }
 
 impl PatternName {
+    /// As it is written in a pattern, before `~` and `/` are escaped.
+    #[cfg(feature = "declared")]
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Any => "*",
+            Self::Is(name) => name,
+        }
+    }
+
     /// Whether it stands for `name`.
     pub fn matches(&self, name: &str) -> bool {
         match self {

@@ -21,6 +21,7 @@ use crate::{
     plain_json, pointer,
     pointer_pattern::{PatternName, PointerPattern},
     problem::shown,
+    schema_place::{PLACES_MAX, Place},
 };
 
 /// Names below which the vendor's types are.
@@ -41,9 +42,14 @@ pub(super) fn check(declaration: &Declaration) -> Result<Parts, Vec<DeclarationP
     check_texts(declaration, &mut problems);
     let context = schema::compile(&declaration.context_schema, "/contextSchema", &mut problems);
     let subject = schema::compile(&declaration.subject_schema, "/subjectSchema", &mut problems);
-    let sensitive = hidden(&declaration.sensitive, "/sensitive", &mut problems);
-    hidden(&declaration.masked, "/masked", &mut problems);
-    let operations = operations(&declaration.operations, &sensitive, &mut problems);
+    let mut places = Places {
+        left: PLACES_MAX,
+        context: context.is_some().then_some(&declaration.context_schema),
+        subject: subject.is_some().then_some(&declaration.subject_schema),
+    };
+    let sensitive = hidden(&declaration.sensitive, "/sensitive", &mut places, &mut problems);
+    hidden(&declaration.masked, "/masked", &mut places, &mut problems);
+    let operations = operations(&declaration.operations, &sensitive, &mut places, &mut problems);
     if let Some(decisions) = &declaration.decisions {
         check_decisions(decisions, &mut problems);
     }
@@ -57,6 +63,36 @@ pub(super) fn check(declaration: &Declaration) -> Result<Parts, Vec<DeclarationP
             Ok(Parts { context, subject, operations, sensitive: Hidden::of(sensitive.iter()) })
         }
         (_, _, problems) => Err(problems),
+    }
+}
+
+/// The places of the schemas in which nothing is wrong.
+struct Places<'a> {
+    context: Option<&'a Value>,
+    subject: Option<&'a Value>,
+    /// How many may still be looked at.
+    left: usize,
+}
+
+impl Places<'_> {
+    /// Why the schemas allow nothing where a pattern leads to, below `data`; `None` when they may. A pattern that is spelled
+    /// wrong would hide nothing.
+    fn nothing_in_data(&mut self, names: &[PatternName]) -> Option<String> {
+        let (root, below) = names.split_first()?;
+        match root.as_str() {
+            "context" => self.nothing_in(self.context, below),
+            _ => self.nothing_in(self.subject, below),
+        }
+    }
+
+    /// The same below the subject.
+    fn nothing_in_subject(&mut self, names: &[PatternName]) -> Option<String> {
+        self.nothing_in(self.subject, names)
+    }
+
+    fn nothing_in(&mut self, schema: Option<&Value>, names: &[PatternName]) -> Option<String> {
+        let root = schema?;
+        Place::of(root).nothing_at(names, root, &mut self.left)
     }
 }
 
@@ -93,7 +129,7 @@ fn check_texts(declaration: &Declaration, problems: &mut Problems) {
 }
 
 /// Reads the patterns of `sensitive` or `masked`; those that are wrong are left out.
-fn hidden(patterns: &[String], member: &str, problems: &mut Problems) -> Vec<PointerPattern> {
+fn hidden(patterns: &[String], member: &str, places: &mut Places<'_>, problems: &mut Problems) -> Vec<PointerPattern> {
     if patterns.len() > POINT_HIDDEN_MAX {
         problems.add(member, format!("At most {POINT_HIDDEN_MAX} members"));
         return Vec::new();
@@ -111,6 +147,8 @@ fn hidden(patterns: &[String], member: &str, problems: &mut Problems) -> Vec<Poi
                     if let Some(index) = below.iter().find_map(index_of) {
                         let message =
                             format!("Write `*` in place of `{index}`: commands can move an element to another index");
+                        problems.add(pointer, message);
+                    } else if let Some(message) = places.nothing_in_data(pattern.names()) {
                         problems.add(pointer, message);
                     } else {
                         read.push(pattern);
@@ -134,6 +172,7 @@ fn index_of(name: &PatternName) -> Option<&str> {
 fn operations(
     operations: &[AllowedOperation],
     sensitive: &[PointerPattern],
+    places: &mut Places<'_>,
     problems: &mut Problems,
 ) -> Vec<PointerPattern> {
     if operations.len() > POINT_OPERATIONS_MAX {
@@ -156,6 +195,10 @@ fn operations(
         }
         if pattern.names().len() > VALUE_DEPTH_MAX {
             problems.add(pointer(), format!("A path has {VALUE_DEPTH_MAX} names at most"));
+            continue;
+        }
+        if let Some(message) = places.nothing_in_subject(pattern.names()) {
+            problems.add(pointer(), message);
             continue;
         }
         if let Some(sensitive) = reaches(&pattern, sensitive) {

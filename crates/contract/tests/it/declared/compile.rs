@@ -214,3 +214,69 @@ fn what_was_declared_is_kept_as_it_was() {
     let declared = with(&[]);
     assert_eq!(DeclaredPoint::compile(declared.clone()).unwrap().declaration(), &declared);
 }
+
+/// Conditions are refused by the same rule. A member that is spelled wrong would be sent, and logged.
+#[test]
+fn a_path_leads_to_what_the_schemas_can_hold() {
+    let line = json!({ "type": "object", "properties": { "price": {}, "cost": {} }, "additionalProperties": false });
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "lines": { "type": "array", "items": line },
+            "pair": { "type": "array", "prefixItems": [{ "type": "string" }, line], "items": false },
+            "cards": { "type": "object", "additionalProperties": line },
+            "card": { "$ref": "#/$defs/card" },
+            "either": { "anyOf": [{ "type": "string" }, line] },
+            "kind": { "enum": ["a", { "b": { "c": 1 } }] },
+            "open": {},
+            "none": { "type": "object", "additionalProperties": false },
+        },
+        "additionalProperties": false,
+        "$defs": { "card": { "allOf": [{ "type": "object", "properties": { "number": { "type": "string" } } }, line] } },
+    });
+    let schemas = [("contextSchema", schema.clone()), ("subjectSchema", schema), ("sensitive", json!([]))];
+    let with_schemas = |member: &'static str, value: Value| {
+        let emptied =
+            [("masked", json!([])), ("operations", json!([]))].into_iter().filter(|(name, _)| *name != member);
+        let all = schemas.iter().cloned().chain(emptied).filter(|(name, _)| *name != member);
+        all.chain([(member, value)]).collect::<Vec<_>>()
+    };
+    let leads = [
+        "/lines/*/cost",
+        "/pair/*/cost",
+        "/cards/*/price",
+        "/either/x",
+        "/kind/b/c",
+        "/open/a/b",
+        "/*/*/cost",
+        "/none",
+    ];
+    let nowhere = [
+        ("/line/*/cost", "no member `line` here. Its members are `lines`, `pair`"),
+        ("/lines/*/costs", "no member `costs` here. Its members are `price`, `cost`"),
+        ("/lines/cost", "it has no element `cost`: write an index"),
+        ("/pair/*/costs", "Nothing is below a text"),
+        ("/cards/*/number", "no member `number`"),
+        ("/card/number", "no member `number`"),
+        ("/kind/a", "no member `a`"),
+        ("/none/*", "nothing here that `*` stands for"),
+    ];
+    for member in ["sensitive", "masked"] {
+        for root in ["/context", "/subject"] {
+            for path in leads {
+                point(&with_schemas(member, json!([format!("{root}{path}")])));
+            }
+            for (path, message) in nowhere {
+                let declared = with_schemas(member, json!(["/subject/open", format!("{root}{path}")]));
+                check_problem(&declared, &format!("/{member}/1"), message);
+            }
+        }
+    }
+    let operation = |op: &str, path: &str| with_schemas("operations", json!([{ "op": op, "path": path }]));
+    for path in leads.into_iter().chain(["/lines/-", "/lines/0", "/pair/-", "/open/-", "/cards/-"]) {
+        point(&operation("add", path));
+    }
+    for (path, message) in nowhere.into_iter().chain([("/none/-", "no member `-`"), ("/lines/-x", "no element `-x`")]) {
+        check_problem(&operation("add", path), "/operations/0/path", message);
+    }
+}

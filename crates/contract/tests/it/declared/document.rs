@@ -110,7 +110,8 @@ fn declared_samples_are_sent_as_a_document_is() {
 
 /// The subject that is made for a schema, in a document.
 fn made(schema: &Value) -> Value {
-    let point = point(&[("subjectSchema", schema.clone()), ("operations", json!([]))]);
+    let nowhere = ["operations", "sensitive", "masked"].map(|member| (member, json!([])));
+    let point = point(&[vec![("subjectSchema", schema.clone())], nowhere.to_vec()].concat());
     samples(&point)[0]["data"]["subject"].clone()
 }
 

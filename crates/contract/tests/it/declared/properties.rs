@@ -87,6 +87,7 @@ fn declare(schema: &Value, operations: &[Value]) -> DeclaredPoint {
     let mut declared = checkout();
     declared["subjectSchema"] = schema.clone();
     declared["sensitive"] = json!([]);
+    declared["masked"] = json!([]);
     declared["operations"] = json!(operations);
     if let Err(problems) = DeclaredPoint::compile(serde_json::from_value(declared.clone()).unwrap()) {
         let is_wrong = |number: usize| {
@@ -247,6 +248,18 @@ proptest! {
             if let Ok(answer) = Answer::parse(body.to_string().as_bytes()) {
                 interpret(&point, &before, &answer);
             }
+        }
+    }
+
+    /// A pattern is refused only where no subject that satisfies the schema has anything.
+    #[test]
+    fn what_a_subject_can_have_can_be_declared(schema in schema(), subject in any_json(), path in pattern()) {
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        let path = path.replace("/-", "/c");
+        let has = !path.parse::<PointerPattern>().unwrap().find(&subject).is_empty();
+        if has && validator.is_valid(&subject) {
+            let operation = json!({ "op": "replace", "path": path });
+            prop_assert_eq!(declare(&schema, &[operation]).declaration().operations.len(), 1, "{}", path);
         }
     }
 

@@ -11,8 +11,8 @@ use tenterhook_contract::{
 
 use super::{cart, check_problem, point};
 
-fn of(schema: Value) -> [(&'static str, Value); 2] {
-    [("subjectSchema", schema), ("operations", json!([]))]
+fn of(schema: Value) -> [(&'static str, Value); 4] {
+    [("subjectSchema", schema), ("operations", json!([])), ("sensitive", json!([])), ("masked", json!([]))]
 }
 
 #[track_caller]
