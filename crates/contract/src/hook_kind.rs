@@ -53,6 +53,12 @@ pub trait HookKind: Send + Sync {
     /// Masks the members that are sent and never shown, in `data` of a document or in a subject as a preview shows it.
     fn mask(&self, _data: &mut Value) {}
 
+    /// Whether the type itself gives this name to a member of its documents, so that it tells nothing of a person. Inside of a
+    /// member that is never shown every other name is as secret as a value: cards may be listed by their numbers.
+    fn names_members(&self, _name: &str) -> bool {
+        false
+    }
+
     /// Tries `answer` on the subject that `document` shows; `schema` is the org's user profile schema.
     ///
     /// # Errors

@@ -149,8 +149,12 @@ impl Refused {
 pub fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
     let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
     problems.truncate(PROBLEMS_SHOWN_MAX);
-    for problem in &mut problems {
-        problem.rewrite_texts(&mut |text| cut(text, PROBLEM_TEXT_CHARACTERS_MAX));
+    for Problem { code: _, pointer, message, hint } in &mut problems {
+        for text in [Some(pointer), Some(message), hint.as_mut()].into_iter().flatten() {
+            if let Some(shorter) = cut(text, PROBLEM_TEXT_CHARACTERS_MAX) {
+                *text = shorter;
+            }
+        }
     }
     if more > 0 {
         let message = format!("and {more} more problems");

@@ -68,8 +68,8 @@ impl<'s> Place<'s> {
     /// What is said of the members and elements that can be there: of each that the schema names, and of any other one.
     fn children(&self, root: &'s Value) -> impl Iterator<Item = Self> {
         let names = self.0.iter().filter_map(Says::names).flatten().collect::<BTreeSet<_>>();
-        let named = names.into_iter().filter_map(move |name| self.member(root, |says| says.member(name)));
-        named.chain(self.member(root, Says::other_member)).chain(self.elements(root))
+        let known = names.into_iter().filter_map(move |name| self.member(root, |says| says.member(name)));
+        known.chain(self.member(root, Says::other_member)).chain(self.elements(root))
     }
 
     /// What is said of the elements that can be there: of the first ones one by one, and of any other one.
@@ -83,7 +83,7 @@ impl<'s> Place<'s> {
     pub(crate) fn nothing_at(&self, names: &[PatternName], root: &'s Value, places_left: &mut usize) -> Option<String> {
         let (name, names) = names.split_first()?;
         let is_end = matches!(name, PatternName::Is(name) if name == "-") && names.is_empty();
-        let named = match name {
+        let one = match name {
             PatternName::Any => None,
             PatternName::Is(name) => self.below(name, root),
         };
@@ -91,9 +91,8 @@ impl<'s> Place<'s> {
         let several = (*name == PatternName::Any).then(|| self.children(root)).into_iter().flatten();
         let ends = is_end.then(|| self.elements(root)).into_iter().flatten();
         let mut reason = None;
-        for child in named.into_iter().chain(several).chain(ends) {
-            let Some(left) = places_left.checked_sub(1) else { return None };
-            *places_left = left;
+        for child in one.into_iter().chain(several).chain(ends) {
+            *places_left = places_left.checked_sub(1)?;
             let below = child.nothing_at(names, root, places_left)?;
             reason = reason.or(Some(below));
         }

@@ -76,6 +76,18 @@ impl TypeSchemas {
         Self { requests: Vec::new(), operands }.or::<D>(generator, request_types)
     }
 
+    /// The same with this schema of `data` in every form.
+    #[cfg(feature = "declared")]
+    #[must_use]
+    pub(crate) fn with_data(mut self, data: &Value) -> Self {
+        for RequestSchema { envelope, .. } in &mut self.requests {
+            if let Some(Value::Object(properties)) = envelope.get_mut("properties") {
+                properties.insert("data".to_owned(), data.clone());
+            }
+        }
+        self
+    }
+
     /// A further form of the request.
     #[must_use]
     pub fn or<D: JsonSchema + Serialize>(

@@ -1,34 +1,27 @@
 //! One invocation from end to end.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tenterhook_contract::{
-    Description, ExtensionPoint, HookKind, Retry,
+    ExtensionPoint,
     answer::Answer,
     envelope::Envelope,
-    hook::{FailurePolicy, HookStatus, InlineHook},
+    hook::HookStatus,
     id::{EventId, HookId, OrgId, RequestId},
-    pointer_pattern::PointerPattern,
     problem::{Problem, bounded},
 };
 use tokio::time::Instant;
 
 use crate::{
-    AttemptRecord, Bound, BreakerReport, Call, CallFailure, CallPhase, Clock, Deadline, Decision, Endpoint,
-    EngineBuilder, Entropy, Exchange, FailureCode, FallbackUse, InvocationRecord, Limits, Origin, Outcome,
-    PhaseTimings, Progress, Purpose, RawAnswer, Recorder, Refusing, Sent, SkipReason, Timings, Transport, Witness,
-    Witnessed,
-    admission::{Admission, Bulkheads},
-    breaker::Breaker,
+    AttemptRecord, Bound, Call, CallFailure, CallPhase, Clock, Deadline, Decision, EngineBuilder, Entropy, Exchange,
+    FailureCode, FallbackUse, InvocationRecord, Limits, Origin, Outcome, PhaseTimings, Progress, Purpose, RawAnswer,
+    ReadyHook, Recorder, Sent, SkipReason, Timings, Witness, Witnessed,
+    admission::Bulkheads,
     event_ids::EventIds,
-    finder::Finder,
     judge::judge,
-    mask::{CallSecrets, Held, TokenFinder, of_channel, secret_places},
-    policy::{decide, decide_without_answer, is_failure},
+    mask::{CallSecrets, Held},
+    policy::decide,
     record::OpenRecord,
     underway::Underway,
 };
@@ -48,24 +41,6 @@ pub struct Engine {
     event_ids: EventIds,
     bulkheads: Bulkheads,
     witness: Option<Arc<dyn Witness>>,
-}
-
-/// A hook ready to be invoked: part of the configuration snapshot, rebuilt whenever the hook changes.
-pub struct ReadyHook {
-    /// The registration.
-    pub hook: InlineHook,
-    kind: Arc<dyn HookKind>,
-    name: Arc<str>,
-    endpoint: Arc<dyn Endpoint>,
-    breaker: Arc<Breaker>,
-    /// The own bound of the hook's org.
-    org_limit: Option<usize>,
-    bulkheads: OnceLock<Admission>,
-    finder: OnceLock<Finder>,
-    token_finder: TokenFinder,
-    secret_places: OnceLock<Vec<PointerPattern>>,
-    /// The fallback commands, read.
-    fallback: OnceLock<Answer>,
 }
 
 /// One trigger of an extension point.
@@ -118,6 +93,9 @@ pub struct TestCall<P> {
     pub event_id: Option<EventId>,
     /// The document.
     pub body: Bytes,
+    /// The document with the members that were left out of it, where there are some: a service that knows their values from
+    /// elsewhere may repeat them too.
+    pub unsent: Option<Bytes>,
     /// Returns the problems of an answer's commands, for the record.
     pub problems: P,
 }
@@ -153,178 +131,6 @@ impl Exchanged<'_> {
     /// Nothing was sent.
     fn failed(failure: CallFailure) -> Self {
         Self { outcome: Err(failure), raw: None, secrets: None, sent: None, hurried: false, cut_short: false }
-    }
-}
-
-impl ReadyHook {
-    /// Makes `hook`, whose type is `kind`, ready, with its policy.
-    pub fn new(hook: InlineHook, kind: Arc<dyn HookKind>, endpoint: Arc<dyn Endpoint>) -> Self {
-        debug_assert_eq!(hook.hook_type, kind.description().event_type, "a hook is of the type that it names");
-        let breaker = Arc::new(Breaker::new(hook.policy.breaker));
-        Self {
-            name: hook.name.as_str().into(),
-            hook,
-            kind,
-            endpoint,
-            breaker,
-            org_limit: None,
-            bulkheads: OnceLock::new(),
-            finder: OnceLock::new(),
-            token_finder: TokenFinder::default(),
-            secret_places: OnceLock::new(),
-            fallback: OnceLock::new(),
-        }
-    }
-
-    /// Makes `hook`, whose type is `kind`, ready to be called through `transport`: for a hook whose channel names no hook key,
-    /// such as each of [`InlineHook::http`].
-    ///
-    /// A hook that cannot be called (a URI that does not parse, an address that is refused) is made ready too: its invocations
-    /// fail with the reason.
-    pub fn over(transport: &dyn Transport, hook: InlineHook, kind: Arc<dyn HookKind>) -> Self {
-        let endpoint = transport.endpoint(&hook, None);
-        Self::new(hook, kind, endpoint)
-    }
-
-    /// The same hook in an org with a bound of its own on open calls, in place of [`Limits::in_flight_per_org`]. It shares
-    /// the circuit breaker and the endpoint of this one; calls that are already open still count
-    /// against the old bound.
-    #[must_use]
-    pub fn with_org_limit(&self, in_flight: Option<usize>) -> Self {
-        let ready = Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::clone(&self.endpoint));
-        Self { breaker: Arc::clone(&self.breaker), org_limit: in_flight, ..ready }
-    }
-
-    /// The same hook after its type was declared anew. It shares the circuit breaker and the endpoint of this one, with the
-    /// access tokens that its channel has; its fallback commands are read again.
-    #[must_use]
-    pub fn with_kind(&self, kind: Arc<dyn HookKind>) -> Self {
-        let ready = Self::new(self.hook.clone(), kind, Arc::clone(&self.endpoint));
-        Self { breaker: Arc::clone(&self.breaker), org_limit: self.org_limit, ..ready }
-    }
-
-    /// The bound that [`with_org_limit`](Self::with_org_limit) gave it.
-    pub fn org_limit(&self) -> Option<usize> {
-        self.org_limit
-    }
-
-    /// The same hook with an endpoint whose calls fail at once, for a call that must not be made.
-    #[must_use]
-    pub fn refusing(&self, failure: CallFailure) -> Self {
-        let ready = Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::new(Refusing(failure)));
-        Self { org_limit: self.org_limit, ..ready }
-    }
-
-    /// The state of its circuit breaker.
-    pub fn breaker(&self) -> BreakerReport {
-        self.breaker.show(Instant::now())
-    }
-
-    /// Closes its circuit breaker and forgets every result.
-    pub fn reset_breaker(&self) {
-        self.breaker.reset();
-    }
-
-    /// Its type.
-    pub fn kind(&self) -> &Arc<dyn HookKind> {
-        &self.kind
-    }
-
-    /// What its type is.
-    pub(crate) fn description(&self) -> &Description {
-        self.kind.description()
-    }
-
-    /// The hook's name, shared.
-    pub fn name(&self) -> Arc<str> {
-        Arc::clone(&self.name)
-    }
-
-    fn bulkheads(&self, shared: &Bulkheads, org: &OrgId) -> &Admission {
-        self.bulkheads.get_or_init(|| shared.of_hook(&self.hook, self.budget(), (org, self.org_limit)))
-    }
-
-    /// Finds the secrets of its channel's configuration.
-    pub(crate) fn finder(&self) -> &Finder {
-        self.finder.get_or_init(|| of_channel(&self.hook.channel))
-    }
-
-    /// Finds the access token of its calls.
-    pub(crate) fn token_finder(&self) -> &TokenFinder {
-        &self.token_finder
-    }
-
-    /// Where the documents of its type have secrets.
-    pub(crate) fn secret_places(&self) -> &[PointerPattern] {
-        self.secret_places.get_or_init(|| secret_places(self.description()))
-    }
-
-    /// The budget of one attempt.
-    fn timeout(&self) -> Duration {
-        Duration::from_millis(self.hook.policy.timeout_ms.into())
-    }
-
-    /// An attempt that had less time than this was hurried. The margin is for admission, which takes some time of every
-    /// call.
-    fn unhurried(&self) -> Duration {
-        self.timeout() * 9 / 10
-    }
-
-    /// How long an unanswered call must have waited to count as a sign that the service does not answer.
-    fn patience(&self) -> Duration {
-        self.timeout() / 2
-    }
-
-    /// The whole budget: the timeout of one attempt times the attempts that are allowed.
-    pub fn budget(&self) -> Duration {
-        self.timeout() * self.attempts_max()
-    }
-
-    fn attempts_max(&self) -> u32 {
-        match (self.description().retry, self.hook.policy.retry) {
-            (Retry::Never, _) | (_, Some(Retry::Never)) => 1,
-            (Retry::Once, None | Some(Retry::Once)) => 2,
-        }
-    }
-
-    /// What a flow does that was turned away and cannot wait: what the failure policy says of a call without a usable
-    /// answer. Fallback commands, if the policy has some, are applied to `subject`.
-    pub fn without_answer<P: ExtensionPoint>(
-        &self,
-        point: &P,
-        subject: &mut P::Subject,
-    ) -> (Decision, Option<FallbackUse>) {
-        let fallback = self.apply_fallback(point, subject);
-        let applied = (fallback == Some(FallbackUse::Applied), point.falls_back(subject));
-        (decide_without_answer(point.description(), &self.hook.policy.failure, applied), fallback)
-    }
-
-    /// Applies the fallback commands of the policy, if `outcome` is a technical failure. An `error` is an answer, which
-    /// fallback commands must not replace.
-    fn fall_back<P: ExtensionPoint>(
-        &self,
-        point: &P,
-        subject: &mut P::Subject,
-        outcome: &Outcome,
-    ) -> Option<FallbackUse> {
-        if !is_failure(point.description(), outcome) || matches!(outcome, Outcome::Refused(_)) {
-            return None;
-        }
-        self.apply_fallback(point, subject)
-    }
-
-    /// Applies the fallback commands of the policy, if it has some. They must not state what only the service can know; a
-    /// hook stored before that rule may have such commands.
-    fn apply_fallback<P: ExtensionPoint>(&self, point: &P, subject: &mut P::Subject) -> Option<FallbackUse> {
-        let FailurePolicy::Fallback(fallback) = &self.hook.policy.failure else { return None };
-        let mut changed = subject.clone();
-        let answer = self.fallback.get_or_init(|| fallback.answer(self.description()));
-        let fits = point.interpret(&mut changed, answer.clone()).is_ok();
-        if !fits || point.known_to_the_service_alone(&changed).is_some() {
-            return Some(FallbackUse::Unfit);
-        }
-        *subject = changed;
-        Some(FallbackUse::Applied)
     }
 }
 
@@ -395,7 +201,7 @@ impl Engine {
                 // the service, unless the service answers no call at all. A second attempt needs no such rule: the
                 // first one had its full time.
                 if let (Some(bound), true, 1) = (waited_for, exchanged.cut_short, record.attempts())
-                    && !hook.bulkheads(&self.bulkheads, &record.origin().org_id).service_is_silent()
+                    && !hook.admission(&self.bulkheads, &record.origin().org_id).service_is_silent()
                 {
                     exchanged.outcome = exchanged.outcome.map_err(|failure| CallFailure::cut_short(bound, &failure));
                 }
@@ -442,13 +248,13 @@ impl Engine {
         hook: &ReadyHook,
         call: TestCall<impl FnOnce(&Answer) -> Vec<Problem>>,
     ) -> TestCallResult {
-        let TestCall { origin, purpose, event_id, body, problems } = call;
+        let TestCall { origin, purpose, event_id, body, unsent, problems } = call;
         let event_id = event_id.unwrap_or_else(|| self.event_ids.next());
         let began = Instant::now();
         let deadline = Deadline::after_moment(began, hook.budget());
         let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, event_id, began);
         let org_id = &record.origin().org_id;
-        let permits = match self.bulkheads.of_test(org_id, hook.org_limit).enter(org_id, deadline).await {
+        let permits = match self.bulkheads.of_test(org_id, hook.org_limit()).enter(org_id, deadline).await {
             Ok(permits) => permits,
             Err(reason) => {
                 let (_, timings) = record.close(Outcome::Skipped(reason));
@@ -456,7 +262,7 @@ impl Engine {
                 return TestCallResult { outcome: Err(CallFailure::no_permit(bound)), raw: None, timings };
             }
         };
-        let held = Held::in_document(hook, &body);
+        let held = Held::in_document(hook, unsent.as_ref().unwrap_or(&body));
         let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, (body, held), deadline).await;
         drop(permits);
         let recorded = match &outcome {
@@ -505,7 +311,7 @@ impl Engine {
 
     /// Whether a call of `hook`, of this org, would get its permits at once if it came now.
     pub fn has_capacity(&self, hook: &ReadyHook, org: &OrgId) -> bool {
-        hook.bulkheads(&self.bulkheads, org).has_room()
+        hook.admission(&self.bulkheads, org).has_room()
     }
 
     /// Invocations that are waiting for their services now.
@@ -527,11 +333,11 @@ impl Engine {
             return Err(SkipReason::Inactive);
         }
         // Checked before any wait: an open breaker rejects the call at once.
-        if hook.breaker.turns_away(Instant::now()) {
+        if hook.breaker_of_calls().turns_away(Instant::now()) {
             return Err(SkipReason::BreakerOpen);
         }
-        let permits = hook.bulkheads(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
-        Underway::begin(&hook.breaker, permits, hook.patience(), &*self.entropy)
+        let permits = hook.admission(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
+        Underway::begin(hook.breaker_of_calls(), permits, hook.patience(), &*self.entropy)
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
@@ -577,7 +383,7 @@ impl Engine {
                 progress: &progress,
                 witness: self.witness.is_some(),
             };
-            tokio::time::timeout_at(deadline.instant(), hook.endpoint.call(call)).await
+            tokio::time::timeout_at(deadline.instant(), hook.endpoint().call(call)).await
         };
         let ended = Instant::now();
         let took = ended.duration_since(began);
@@ -656,6 +462,7 @@ fn apply<P: ExtensionPoint>(
     if answer.means_default(point.description()) {
         return Outcome::Unchanged;
     }
+    let lists = answer.lists();
     match point.interpret(subject, answer) {
         Ok(mut changes) => {
             if let Some(secrets) = secrets {
@@ -666,7 +473,7 @@ fn apply<P: ExtensionPoint>(
         Err(problems) => {
             let mut problems = bounded(problems);
             if let Some(secrets) = secrets {
-                secrets.mask_problems(&mut problems);
+                secrets.mask_problems(&mut problems, &lists);
             }
             Outcome::Invalid(problems)
         }

@@ -6,6 +6,7 @@
 //! finds them all in one pass.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
     ops::Range,
     sync::atomic::{AtomicUsize, Ordering},
@@ -13,7 +14,7 @@ use std::{
 
 use aho_corasick::AhoCorasick;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use tenterhook_contract::{MASK, problem::CUT};
+use tenterhook_contract::{MASK, pointer, problem::CUT};
 
 use crate::view::View;
 
@@ -101,6 +102,10 @@ impl Finder {
             let number = secret.trim_start_matches('0');
             if is_digits(secret.as_bytes()) && number.len() < secret.len() && number.len() >= NUMBER_DIGITS_MIN {
                 add(number.as_bytes(), Form::Alone);
+            }
+            // The secret as one name of a JSON Pointer.
+            if let Cow::Owned(name) = pointer::escape(secret) {
+                add(name.as_bytes(), form);
             }
             // The secret as it stands in a JSON document that was then encoded as a whole.
             let escaped = serde_json::to_string(secret).unwrap_or_default();
@@ -350,6 +355,7 @@ mod tests {
             SECRET.to_owned(),
             SECRET.to_lowercase(),
             SECRET.to_uppercase(),
+            pointer::escape(SECRET).into_owned(),
             hex(SECRET),
             hex(SECRET).to_uppercase(),
             hex(json.trim_matches('"')),

@@ -24,6 +24,7 @@ mod judge;
 mod mask;
 mod policy;
 mod ports;
+mod ready_hook;
 mod record;
 mod tracing_recorder;
 mod underway;
@@ -33,7 +34,7 @@ pub use admission::{Bound, Limits};
 pub use breaker::{BreakerChange, BreakerReport, BreakerState};
 pub use builder::EngineBuilder;
 pub use deadline::Deadline;
-pub use engine::{Engine, Invocation, ReadyHook, Resumption, TestCall, TestCallResult};
+pub use engine::{Engine, Invocation, Resumption, TestCall, TestCallResult};
 pub use failure::{BreakerRelevance, CallFailure, EgressReason, FailureCode, failure_page};
 pub use judge::carries_answer;
 pub use policy::Decision;
@@ -41,5 +42,6 @@ pub use ports::{
     BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder,
     Refusing, Sent, SystemClock, SystemEntropy, Transport, Witness, Witnessed,
 };
+pub use ready_hook::ReadyHook;
 pub use record::{AttemptRecord, FallbackUse, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};
 pub use tracing_recorder::TracingRecorder;

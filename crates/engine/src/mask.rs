@@ -3,7 +3,11 @@
 //!
 //! [`finder`](crate::finder) finds secrets in a text; this module lists the secrets of a call and the texts to search.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use base64::{
     Engine as _,
@@ -13,8 +17,8 @@ use base64::{
 use bytes::Bytes;
 use serde_json::Value;
 use tenterhook_contract::{
-    Description, ExtensionPoint, MASK, Secret,
-    answer::{Answer, rewrite_json},
+    Description, ExtensionPoint, HookKind, MASK, Secret,
+    answer::{Answer, Lists, rewrite_json},
     hook::{Channel, ChannelAuthentication, ClientCredential},
     plain_json::PlainJson,
     pointer_pattern::PointerPattern,
@@ -76,10 +80,9 @@ impl Held {
         if places.is_empty() {
             return Self::Nothing;
         }
-        let mut secrets = Vec::new();
-        for value in point.submitted_values(context, subject, places) {
-            add_texts(&value, &mut secrets);
-        }
+        let values = point.submitted_values(context, subject, places);
+        let data = || point.submitted_data(context, subject);
+        let secrets = secrets_of(&values, places, &**hook.kind(), data);
         Self::Found(Arc::new(DocumentSecrets::of(Some(secrets))))
     }
 
@@ -170,7 +173,9 @@ impl<'a> CallSecrets<'a> {
         self.of_document.get_or_init(|| match &self.held {
             Held::Nothing => Arc::default(),
             Held::Found(found) => Arc::clone(found),
-            Held::In(body) => Arc::new(DocumentSecrets::of(in_document(self.hook.secret_places(), body))),
+            Held::In(body) => {
+                Arc::new(DocumentSecrets::of(in_document(self.hook.secret_places(), &**self.hook.kind(), body)))
+            }
         })
     }
 
@@ -244,10 +249,10 @@ impl<'a> CallSecrets<'a> {
         }
     }
 
-    /// Masks the names and paths that problems quote.
-    pub(crate) fn mask_problems(&self, problems: &mut [Problem]) {
+    /// Masks the names and paths that problems quote of an answer with these lists.
+    pub(crate) fn mask_problems(&self, problems: &mut [Problem], lists: &Lists) {
         for problem in problems {
-            problem.rewrite_texts(&mut |text| self.mask(text));
+            problem.rewrite_texts(lists, &mut |text| self.mask(text));
         }
     }
 }
@@ -307,19 +312,54 @@ pub(crate) fn secret_places(description: &Description) -> Vec<PointerPattern> {
     places.filter_map(|text| text.parse().ok()).collect()
 }
 
-/// The secrets at these places of a document; `None` when it cannot be read. A body without a byte has none.
-fn in_document(places: &[PointerPattern], body: &[u8]) -> Option<Vec<Secret>> {
+/// The secrets at these places of a document of this type; `None` when it cannot be read. A body without a byte has none.
+fn in_document(places: &[PointerPattern], kind: &dyn HookKind, body: &[u8]) -> Option<Vec<Secret>> {
     if body.is_empty() {
         return Some(Vec::new());
     }
     let PlainJson(document) = serde_json::from_slice(body).ok()?;
-    let mut secrets = Vec::new();
-    if let Some(data) = document.get("data") {
-        for pattern in places {
-            pattern.find(data).into_iter().for_each(|value| add_texts(value, &mut secrets));
-        }
+    let Some(data) = document.get("data") else { return Some(Vec::new()) };
+    let values = places.iter().flat_map(|place| place.find(data)).map(Cow::Borrowed).collect::<Vec<_>>();
+    Some(secrets_of(&values, places, kind, || data.clone()))
+}
+
+/// The secrets in `values`, which stand at these places of `data` of this type: every text and number, and the names that tell
+/// something.
+fn secrets_of(
+    values: &[Cow<'_, Value>],
+    places: &[PointerPattern],
+    kind: &dyn HookKind,
+    data: impl FnOnce() -> Value,
+) -> Vec<Secret> {
+    let (mut secrets, mut names) = (Vec::new(), HashSet::new());
+    for value in values {
+        add_texts(value, &mut secrets);
+        add_names(value, &mut names);
     }
-    Some(secrets)
+    names.retain(|name| !kind.names_members(name));
+    if !names.is_empty() {
+        // A name that stands elsewhere in the document too is none.
+        let mut shown = data();
+        for pattern in places {
+            pattern.replace(&mut shown, &Value::Null);
+        }
+        let mut open = HashSet::new();
+        add_names(&shown, &mut open);
+        secrets.extend(names.difference(&open).map(|name| Secret::new(*name)));
+    }
+    secrets
+}
+
+/// Adds the name of every member in `value` to `names`.
+fn add_names<'v>(value: &'v Value, names: &mut HashSet<&'v str>) {
+    match value {
+        Value::Object(members) => {
+            names.extend(members.keys().map(String::as_str));
+            members.values().for_each(|member| add_names(member, names));
+        }
+        Value::Array(items) => items.iter().for_each(|item| add_names(item, names)),
+        _ => {}
+    }
 }
 
 /// Adds every text and number in `value` to `secrets`. The nesting of `value` is that of a document that was parsed.
@@ -388,8 +428,9 @@ mod tests {
 
     #[test]
     fn the_secrets_of_a_document_are_where_its_type_says() {
-        let read =
-            |hook_type: BuiltInType, text: &str| in_document(&secret_places(hook_type.description()), text.as_bytes());
+        let read = |hook_type: BuiltInType, text: &str| {
+            in_document(&secret_places(hook_type.description()), &**hook_type.kind(), text.as_bytes())
+        };
         let of = |hook_type: BuiltInType, text: &str| read(hook_type, text).unwrap_or_default();
         assert_eq!(read(BuiltInType::Telephony, "no JSON"), None);
         let password = r#"{"data":{"context":{"credential":{"username":"mei","password":"pw"}}}}"#;
@@ -428,7 +469,7 @@ mod tests {
             "context": {"a": {"phone": "+46 1"}, "b": {"phone": 4567, "name": "open"}},
             "subject": {"lines": [{"buyer": {"name": "Ada", "ids": [["x1"], 22.5, true, null]}}, {"sku": "open"}]}
         }}"#;
-        let found = in_document(&secret_places(&description), document.as_bytes());
-        assert_eq!(found, Some(Vec::from(["+46 1", "4567", "Ada", "x1", "22.5"].map(Secret::new))));
+        let found = in_document(&secret_places(&description), &**BuiltInType::Token.kind(), document.as_bytes());
+        assert_eq!(found, Some(Vec::from(["+46 1", "4567", "Ada", "x1", "22.5", "ids"].map(Secret::new))));
     }
 }

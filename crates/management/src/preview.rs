@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 pub use json_patch::Patch;
 use serde_json::{Map, Value};
 use tenterhook_contract::{
@@ -108,6 +109,14 @@ enum AnswerSource {
     Nobody,
 }
 
+/// A document that is ready to be sent.
+struct Prepared {
+    document: Document,
+    /// The same with the members that no document of its type has, where there may be some.
+    unsent: Option<Bytes>,
+    event_id: EventId,
+}
+
 /// How the answer came about.
 #[derive(Default)]
 struct Got {
@@ -132,7 +141,8 @@ pub async fn preview(
     let (hook, ready) = find_ready(&org, id)?;
     let wanted = Wanted::read(submitted, &org.profile_schema)?;
     let kind = ready.kind();
-    let (document, event_id) = preview_document(platform, administrator, &org, ready, &wanted).await?;
+    let Prepared { document, unsent, event_id } =
+        preview_document(platform, administrator, &org, ready, &wanted).await?;
     // Before anything is sent: a document without a subject has nothing to try an answer on.
     let before = kind.rehearse(&document, &wanted.schema, Answer::default()).map_err(|error| invalid(&error))?.before;
     let got = match wanted.source {
@@ -142,6 +152,7 @@ pub async fn preview(
                 purpose: Purpose::Preview,
                 event_id: Some(event_id),
                 body: document.to_json().to_string().into_bytes().into(),
+                unsent,
                 problems: |answer: &Answer| {
                     let tried = kind.rehearse(&document, &wanted.schema, answer.clone());
                     tried.ok().and_then(|tried| tried.result.err()).unwrap_or_default()
@@ -169,7 +180,7 @@ async fn preview_document(
     org: &OrgSnapshot,
     ready: &ReadyHook,
     wanted: &Wanted<'_>,
-) -> Result<(Document, EventId), ManagementError> {
+) -> Result<Prepared, ManagementError> {
     let (hook, kind) = (&ready.hook, ready.kind());
     let now = platform.now();
     let mut document = match wanted.about {
@@ -192,7 +203,8 @@ async fn preview_document(
             kind.sample(&inputs).map_err(|error| invalid(&error))?
         }
     };
-    kind.leave_out(&mut document);
+    let whole = document.to_json();
+    let unsent = kind.leave_out(&mut document).then(|| whole.to_string().into_bytes().into());
     let mut entropy = [0; 16];
     platform.entropy().fill(&mut entropy);
     let event_id = EventId::from_entropy(entropy);
@@ -203,7 +215,7 @@ async fn preview_document(
         base_url: &administrator.caller.base_url,
         request: &administrator.caller.request_context(),
     });
-    Ok((document, event_id))
+    Ok(Prepared { document, unsent, event_id })
 }
 
 fn invalid(error: &DocumentError) -> ManagementError {

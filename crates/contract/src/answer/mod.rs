@@ -18,7 +18,7 @@ use self::vocabulary::Vocabulary;
 pub use self::{
     notice::{NOTICES_MAX, Notice, NoticeCode},
     render::{cap, render_debug_context},
-    texts::{Rewrite, rewrite_json},
+    texts::{Lists, Rewrite, rewrite_json},
     unparsable::Unparsable,
 };
 use crate::{

@@ -5,12 +5,51 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::{Answer, Command, ErrorCause, Item, Members, Notice, Operand, ServiceError};
-use crate::problem::{Change, Problem};
+use crate::{
+    pointer,
+    problem::{Change, Problem},
+};
 
 /// Returns the new text; `None` leaves the text as it is.
 pub type Rewrite<'a> = dyn FnMut(&str) -> Option<String> + 'a;
 
+/// The commands of an answer whose operand is a list, so that a pointer into it has an index there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists(Vec<usize>);
+
+impl Lists {
+    /// Rewrites the names in a pointer into the answer, each for itself and without its escapes. An index of the list of commands,
+    /// or of a command's list, is no text of the service.
+    fn rewrite_pointer(&self, pointer: &mut String, rewrite: &mut Rewrite<'_>) {
+        let Ok(names) = pointer::tokens(pointer) else { return rewrite_text(pointer, rewrite) };
+        let command = match names.as_slice() {
+            [first, index, ..] if first == "commands" => pointer::index(index),
+            _ => None,
+        };
+        let in_list = command.is_some_and(|command| self.0.contains(&command))
+            && names.get(2).is_some_and(|name| name == "value");
+        let mut rewritten = String::with_capacity(pointer.len());
+        for (position, name) in names.iter().enumerate() {
+            let is_index = match position {
+                1 => command.is_some(),
+                3 => in_list && pointer::index(name).is_some(),
+                _ => false,
+            };
+            let new = if is_index { None } else { rewrite(name) };
+            rewritten.push('/');
+            rewritten.push_str(&pointer::escape(new.as_deref().unwrap_or(name)));
+        }
+        *pointer = rewritten;
+    }
+}
+
 impl Answer {
+    /// Its commands whose operand is a list.
+    pub fn lists(&self) -> Lists {
+        let is_list = |command: &&Command| matches!(command.operand, Operand::Items(_));
+        Lists(self.commands.iter().filter(is_list).map(|command| command.place).collect())
+    }
+
     /// Rewrites the texts for people and logs: `error`, `debugContext`, problems of the answer's JSON types, notices.
     /// The commands stay as they are.
     ///
@@ -28,11 +67,12 @@ impl Answer {
         if let Some(debug) = &mut self.debug_context {
             rewrite_members(debug, rewrite);
         }
+        let lists = self.lists();
         for problem in &mut self.problems {
-            problem.rewrite_texts(rewrite);
+            problem.rewrite_texts(&lists, rewrite);
         }
         for Notice { code: _, pointer, message, hint: _ } in &mut self.notices {
-            rewrite_text(pointer, rewrite);
+            lists.rewrite_pointer(pointer, rewrite);
             rewrite_text(message, rewrite);
         }
     }
@@ -94,10 +134,21 @@ impl ServiceError {
 }
 
 impl Problem {
-    /// Rewrites its texts, which quote names and paths of the answer.
-    pub fn rewrite_texts(&mut self, rewrite: &mut Rewrite<'_>) {
+    /// Rewrites its texts, which quote names and paths of the answer with these lists. In the pointer each name is rewritten for
+    /// itself, and the indexes of the lists stay.
+    ///
+    /// ```
+    /// use tenterhook_contract::{BuiltInType, answer::Answer};
+    /// let body = br#"{"commands": [{"type": "com.okta.tokens.accessToken.patch", "value": [{"op": "move"}]}]}"#;
+    /// let answer = Answer::parse(body).unwrap();
+    /// let problem = &mut answer.shape_problems(BuiltInType::Token.description())[0];
+    /// problem.rewrite_texts(&answer.lists(), &mut |text| Some(format!("<{text}>")));
+    /// assert_eq!(problem.pointer, "/<commands>/0/<value>/0/<op>");
+    /// ```
+    pub fn rewrite_texts(&mut self, lists: &Lists, rewrite: &mut Rewrite<'_>) {
         let Self { code: _, pointer, message, hint } = self;
-        for text in [Some(pointer), Some(message), hint.as_mut()].into_iter().flatten() {
+        lists.rewrite_pointer(pointer, rewrite);
+        for text in [Some(message), hint.as_mut()].into_iter().flatten() {
             rewrite_text(text, rewrite);
         }
     }

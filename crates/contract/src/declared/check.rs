@@ -60,7 +60,9 @@ pub(super) fn check(declaration: &Declaration) -> Result<Parts, Vec<DeclarationP
     check_samples(&declaration.samples, [("context", context.as_ref()), ("subject", subject.as_ref())], &mut problems);
     match (context, subject, problems.0) {
         (Some(context), Some(subject), problems) if problems.is_empty() => {
-            Ok(Parts { context, subject, operations, sensitive: Hidden::of(sensitive.iter()) })
+            let schemas = [&declaration.context_schema, &declaration.subject_schema].into_iter();
+            let names = schemas.flat_map(schema::member_names).collect();
+            Ok(Parts { context, subject, operations, sensitive: Hidden::of(sensitive.iter()), names })
         }
         (_, _, problems) => Err(problems),
     }

@@ -6,6 +6,8 @@
 mod check;
 mod data;
 mod declaration;
+#[cfg(feature = "schema")]
+mod document_schema;
 mod interpreter;
 mod point;
 mod sample;

@@ -1,6 +1,6 @@
 //! A declared extension point, checked and ready.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -98,6 +98,8 @@ pub(super) struct Parts {
     /// In the declared order.
     pub(super) operations: Vec<PointerPattern>,
     pub(super) sensitive: Hidden,
+    /// The names that the schemas give to members.
+    pub(super) names: HashSet<String>,
 }
 
 impl fmt::Debug for DeclaredPoint {
@@ -306,12 +308,21 @@ impl HookKind for DeclaredPoint {
         !self.declaration.sensitive.is_empty()
     }
 
+    fn names_members(&self, name: &str) -> bool {
+        self.parts.names.contains(name)
+    }
+
     fn mask(&self, data: &mut Value) {
         for pattern in &self.declaration.masked {
             if let Ok(pattern) = pattern.parse::<PointerPattern>() {
                 pattern.replace(data, &MASK.into());
             }
         }
+    }
+
+    #[cfg(feature = "schema")]
+    fn schemas(&self, generator: &mut schemars::SchemaGenerator) -> crate::type_schemas::TypeSchemas {
+        super::document_schema::schemas(&self.declaration, generator)
     }
 
     fn rehearse(

@@ -133,6 +133,13 @@ pub(super) fn bytes(value: &Value) -> usize {
     serde_json::to_vec(value).map_or(usize::MAX, |text| text.len())
 }
 
+/// The names that a schema gives to members, wherever in it.
+pub(super) fn member_names(root: &Value) -> impl Iterator<Item = String> {
+    let subschemas = Outline::of(root).subschemas.into_iter();
+    let named = subschemas.filter_map(|(_, schema)| schema.get("properties")?.as_object());
+    named.flat_map(|members| members.keys().cloned())
+}
+
 /// What references within a schema lead to.
 pub(super) struct References<'a> {
     root: &'a Value,

@@ -109,6 +109,7 @@ async fn a_secret_that_comes_back_is_masked_for_a_watcher_a_record_and_a_test_ca
         purpose: Purpose::Preview,
         event_id: None,
         body: Bytes::new(),
+        unsent: None,
         problems: |_: &_| vec![],
     };
     let execution = engine.test_call(&hook, call).await;
@@ -160,6 +161,10 @@ impl HookKind for Masking {
         vec!["{}"]
     }
 
+    fn names_members(&self, name: &str) -> bool {
+        name == "limit"
+    }
+
     fn sample_answers(&self) -> Vec<&str> {
         Vec::new()
     }
@@ -188,11 +193,9 @@ impl ExtensionPoint for Masking {
 
     fn interpret(&self, (): &mut (), answer: Answer) -> Result<Vec<Change>, Vec<Problem>> {
         let texts = answer.commands.iter().map(|command| command.kind.clone().into_owned());
-        let problem = |message| Problem {
-            code: ProblemCode::BadValue,
-            pointer: "/commands/1/value/0".into(),
-            message,
-            hint: None,
+        let problem = |message: String| {
+            let pointer = if message.starts_with("/commands") { &message } else { "/commands/1/value/0" };
+            Problem { code: ProblemCode::BadValue, pointer: pointer.to_owned(), message, hint: None }
         };
         Err(texts.map(problem).collect())
     }
@@ -255,4 +258,46 @@ async fn a_document_is_masked_by_its_places_and_short_values_where_they_stand_fo
     assert_eq!(witnessed.data_after, masked);
     let raw: Value = serde_json::from_slice(&witnessed.answer.unwrap().body).unwrap();
     assert_eq!(raw["commands"][1], json!({ "type": MASK, "value": [MASK, "x/1"] }));
+}
+
+/// Inside of a masked member a name that the type does not give is as secret as a value. In a pointer each name is looked at for
+/// itself, and an index of the answer's lists is no name: a masked 123 is not found in it.
+#[tokio::test]
+async fn names_in_a_masked_member_are_masked_and_indexes_of_a_pointer_are_not() {
+    let point = Arc::new(Masking::new(&["/cards"]));
+    let (list, object) = (json!([]), json!({}));
+    let rows = [
+        ("/commands/0/value/123/path", &list, "/commands/0/value/123/path"),
+        ("/commands/1/value/123", &object, "/commands/1/value/••••"),
+        ("/commands/123/value", &list, "/commands/123/value"),
+        ("/commands/3/value/4111111111111111", &object, "/commands/3/value/••••"),
+        ("/commands/4/value/se~1cret~0one", &object, "/commands/4/value/••••"),
+        ("/commands/5/value/k9", &object, "/commands/5/value/••••"),
+        ("/commands/6/value/limit", &object, "/commands/6/value/limit"),
+        ("/commands/7/value/0/4111111111111111/k", &list, "/commands/7/value/0/••••/k"),
+    ];
+    let commands = rows.iter().map(|(pointer, value, _)| json!({ "type": pointer, "value": value }));
+    let answer = json!({
+        "commands": commands.collect::<Vec<_>>(),
+        "debugContext": { "got": "4111111111111111 /se~1cret~0one limit" },
+    });
+    let registered = Rig::new(BuiltInType::Token, &[]).hook.hook;
+    let hook = ReadyHook::new(registered, point.clone(), Arc::new(Answering(answer.to_string())));
+    let records = Arc::new(Records::default());
+    let engine = Engine::builder().recorder(records.clone()).entropy(Arc::new(SAME)).build();
+    let context = json!({ "cards": { "4111111111111111": { "limit": 123 }, "se/cret~one": null, "k9": 7 } });
+    let invocation = Invocation {
+        point: &*point,
+        hook: &hook,
+        origin: origin(),
+        source: "https://org.example.com/x",
+        context: &context,
+        subject: &mut (),
+        deadline: None,
+    };
+    let Outcome::Invalid(problems) = engine.invoke(invocation).await.outcome else { panic!("no command is taken") };
+    let shown = problems.iter().map(|problem| problem.pointer.as_str()).collect::<Vec<_>>();
+    assert_eq!(shown, rows.map(|(_, _, shown)| shown));
+    assert!(problems.iter().all(|problem| !problem.message.contains("4111") && !problem.message.contains("cret")));
+    assert_eq!(records.take().pop().unwrap().debug_context.unwrap(), "{got=•••• /•••• limit}");
 }

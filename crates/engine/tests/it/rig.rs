@@ -107,7 +107,8 @@ impl Rig {
     }
 
     pub(crate) async fn execute(&self, purpose: Purpose, body: Bytes, problems: Vec<Problem>) -> TestCallResult {
-        let call = TestCall { origin: origin(), purpose, event_id: None, body, problems: |_: &Answer| problems };
+        let call =
+            TestCall { origin: origin(), purpose, event_id: None, body, unsent: None, problems: |_: &Answer| problems };
         self.engine.test_call(&self.hook, call).await
     }
 

@@ -197,11 +197,13 @@ pub async fn execute(
         let text = format!("The inline hook has the type {}", hook.hook_type);
         return Err(ManagementError::field("eventType", &text));
     }
+    let (body, unsent) = without_unsent(&**ready.kind(), bytes)?;
     let call = TestCall {
         origin: Arc::new(administrator.origin()),
         purpose: Purpose::Execute,
         event_id: None,
-        body: without_unsent(&**ready.kind(), bytes)?,
+        body,
+        unsent,
         problems: |answer: &Answer| answer.shape_problems(description),
     };
     let answer = platform.engine().test_call(ready, call).await;
@@ -216,12 +218,13 @@ pub async fn execute(
     Ok(Executed { answer, kind: Arc::clone(ready.kind()) })
 }
 
-/// The document without the members that no document of its type has.
-fn without_unsent(kind: &dyn HookKind, bytes: Bytes) -> Result<Bytes, ManagementError> {
+/// The document without the members that no document of its type has; and the whole of it, if its type has such members.
+fn without_unsent(kind: &dyn HookKind, bytes: Bytes) -> Result<(Bytes, Option<Bytes>), ManagementError> {
     let PlainJson(value) = serde_json::from_slice(&bytes).map_err(|_| ManagementError::field(MODEL, NO_OBJECT))?;
     let mut document = Document::given(&value, kind.description())
         .map_err(|error| ManagementError::field(&error.field, &error.message))?;
-    Ok(if kind.leave_out(&mut document) { document.to_json().to_string().into() } else { bytes })
+    let has_unsent = kind.leave_out(&mut document);
+    Ok(if has_unsent { (document.to_json().to_string().into(), Some(bytes)) } else { (bytes, None) })
 }
 
 /// The state of a hook's circuit breaker on this node.

@@ -224,7 +224,8 @@ async fn a_test_call_at_a_declared_point_sends_no_sensitive_member_and_shows_no_
     // The service repeats what it was sent, where its answer is shown and where it is logged.
     let echo = json!({
         "commands": [{ "type": format!("{POINT}.patch"), "value": [{ "op": "replace", "path": "/price", "value": 30 }] }],
-        "debugContext": { "got": sent.to_string() },
+        // It may know from elsewhere what it was not sent.
+        "debugContext": { "got": sent.to_string(), "known": "4000-marked secret-marked" },
     });
     service.behave(Behaviour::json(&echo));
     let preview = world.api("POST", &format!("{path}/preview"), Some(&json!({ "document": document }))).await;

@@ -190,6 +190,7 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
     const POINT: &str = "com.example.order.checkout";
     const CARD: &str = "card-number-marked-secret";
     const EMAIL: &str = "ada-marked-secret@example.com";
+    const NAME: &str = "name/marked-secret";
     let traces = Lines::default();
     let writer = traces.clone();
     let subscriber =
@@ -201,7 +202,7 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
         "contextSchema": { "type": "object", "properties": { "card": { "type": "object" } } },
         "subjectSchema": { "type": "object", "properties": { "note": { "type": "string", "maxLength": 5 } } },
         "operations": [{ "op": "add", "path": "/note" }],
-        "sensitive": ["/context/card/number"], "masked": ["/subject/customer/email"],
+        "sensitive": ["/context/card/number"], "masked": ["/subject/customer/email", "/subject/cards"],
     });
     let declared = world.api("POST", "/api/v1/extensionPoints", Some(&point)).await;
     assert_eq!(declared.status, 201, "{}", declared.text());
@@ -216,11 +217,11 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
     let token = world.api("POST", "/api/v1/api-tokens", Some(&body)).await.json()["token"].as_str().unwrap().to_owned();
     let headers = [("authorization", &*format!("SSWS {token}")), ("content-type", "application/json")];
     let question = json!({
-        "context": { "card": { "number": CARD, "brand": "visa" } }, "subject": { "customer": { "email": EMAIL } },
+        "context": { "card": { "number": CARD, "brand": "visa" } }, "subject": { "customer": { "email": EMAIL }, "cards": { NAME: { "limit": 5 } } },
     });
     let adding = |path: &str, value: &str| json!({ "commands": [{ "type": format!("{POINT}.patch"), "value": [{ "op": "add", "path": path, "value": value }] }] });
     // The service cannot repeat what is sensitive: it does not get it.
-    let repeated = format!("for {EMAIL}!");
+    let repeated = format!("for {EMAIL}! {NAME}");
     let behaviours = [
         Behaviour::json(&json!({ "debugContext": { "seen": repeated } })),
         Behaviour::json(&json!({ "error": { "errorSummary": repeated, "errorCauses": [
@@ -228,6 +229,10 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
         ] } })),
         Behaviour::json(&adding("/note", &repeated)),
         Behaviour::json(&adding(&format!("/{EMAIL}"), "x")),
+        Behaviour::json(&adding(&format!("/cards/{}/limit", NAME.replace('/', "~1")), "x")),
+        Behaviour::json(
+            &json!({ "commands": [{ "type": format!("{POINT}.patch"), "value": [{ NAME: 1, "op": "add", "path": "/note", "value": "x" }] }] }),
+        ),
         Behaviour::json(&json!({ "commands": [{ "type": repeated, "value": repeated }] })),
         Behaviour::Answer(200, repeated.clone()),
         Behaviour::Answer(503, repeated.clone()),
@@ -253,7 +258,7 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
     for file in fs::read_dir(world.folder.path()).unwrap() {
         files.push_str(&String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()));
     }
-    for secret in [CARD, EMAIL, token.as_str()] {
+    for secret in [CARD, EMAIL, NAME, "name~1marked-secret", token.as_str()] {
         if let Some(at) = seen.find(secret) {
             panic!("`{secret}` was seen: {}", seen.get(at.saturating_sub(600)..at + 100).unwrap_or_default());
         }

@@ -233,3 +233,33 @@ fn conditions_see_what_services_do_not() {
     }
     assert_eq!(submitted["allowed"], sent["allowed"]);
 }
+
+/// The schemas of the documents know what the org has declared; what is sensitive is required by the declaration alone.
+#[cfg(feature = "schema")]
+#[test]
+fn the_published_schemas_have_those_of_context_and_subject() {
+    use tenterhook_contract::schema::json_schemas;
+    let mut context = super::checkout()["contextSchema"].clone();
+    context["properties"]["country"] = json!({ "$ref": "#/$defs/country" });
+    context["$defs"] = json!({ "country": { "enum": ["SE", "NO"] } });
+    context["properties"]["card"]["required"] = json!(["number"]);
+    let sample = json!([{ "context": { "country": "SE", "card": { "number": "4" } }, "subject": cart() }]);
+    let point = point(&[("contextSchema", context), ("samples", sample)]);
+    let schemas = json_schemas(&point);
+    let [request, answer] =
+        [&schemas.request, &schemas.answer].map(|schema| jsonschema::draft202012::new(schema).unwrap());
+    let document = point.sample(&Inputs::default()).unwrap().to_json();
+    assert!(request.is_valid(&document), "{:?}", request.validate(&document).map_err(|error| error.to_string()));
+    for (place, value) in
+        [("/data/context/country", json!("DE")), ("/data/subject/lines", json!(7)), ("/data/decision", json!("X"))]
+    {
+        let mut wrong = document.clone();
+        *wrong.pointer_mut(place).unwrap() = value;
+        assert!(!request.is_valid(&wrong), "{place}");
+    }
+    for text in point.sample_answers() {
+        assert!(answer.is_valid(&serde_json::from_str(text).unwrap()), "{text}");
+    }
+    let decide = |decision: &str| json!({ "commands": [super::command("decide", &json!({ "decision": decision }))] });
+    assert!(answer.is_valid(&decide("DENY")) && !answer.is_valid(&decide("MAYBE")));
+}
