@@ -11,10 +11,14 @@ use crate::{
     Description, ExtensionPoint, HookKind,
     answer::Answer,
     hook_kind::Rehearsal,
+    pointer,
     preview::{Document, DocumentError},
     problem::{Change, Problem, ProblemCode},
     profile::ProfileSchema,
 };
+
+/// Wrong members of a question that are told.
+pub const WRONG_MEMBERS_MAX: usize = 20;
 
 /// An extension point of a type whose context and subject are read out of a document's `data`.
 ///
@@ -104,29 +108,17 @@ impl AnyPoint {
     /// The context and the subject of a question: `data` and `requestType` of a document, and the org's user profile schema.
     ///
     /// # Errors
-    /// The member of the document, such as `/data/action`, that is missing or has the wrong shape.
+    /// Every member of the document, such as `/data/action`, that is missing or has the wrong shape: at least one, and
+    /// [`WRONG_MEMBERS_MAX`] at most.
     pub fn read(
         &self,
         data: Value,
         request_type: Option<&str>,
         schema: &Arc<ProfileSchema>,
-    ) -> Result<(AnyContext, AnySubject), DocumentError> {
-        const REQUEST_TYPE: &str = "/requestType";
+    ) -> Result<(AnyContext, AnySubject), Vec<DocumentError>> {
+        let unfit = self.unfit_request_type(request_type);
         if !data.is_object() {
-            return Err(DocumentError::wrong("/data", "must be an object"));
-        }
-        let known = self.0.request_types();
-        match request_type {
-            None if !known.is_empty() => {
-                return Err(DocumentError::wrong(REQUEST_TYPE, &format!("is required: {}", known.join(", "))));
-            }
-            Some(_) if known.is_empty() => {
-                return Err(DocumentError::wrong(REQUEST_TYPE, "This hook type has no request types: leave it out"));
-            }
-            Some(given) if !known.contains(&given) => {
-                return Err(DocumentError::wrong(REQUEST_TYPE, &format!("must be one of {}", known.join(", "))));
-            }
-            _ => {}
+            return Err(unfit.into_iter().chain([DocumentError::wrong("/data", "must be an object")]).collect());
         }
         let request_type = request_type.map(str::to_owned);
         let (reported, schema) = (Map::new(), Arc::clone(schema));
@@ -138,10 +130,54 @@ impl AnyPoint {
             falls_back: false,
             no_fallback: None,
         };
+        if unfit.is_some() {
+            // What else is wrong is found with one that there is.
+            subject.request_type = self.0.request_types().first().map(|known| (*known).to_owned());
+        }
         // An answer that says nothing finds what is wrong with the document, and what holds while nothing has changed.
-        let Rehearsal { falls_back, no_fallback, .. } = self.rehearse(&mut subject, Answer::default())?;
-        (subject.falls_back, subject.no_fallback) = (falls_back, no_fallback);
-        Ok((AnyContext { request_type }, subject))
+        match (self.rehearse(&mut subject, Answer::default()), unfit) {
+            (Ok(Rehearsal { falls_back, no_fallback, .. }), None) => {
+                (subject.falls_back, subject.no_fallback) = (falls_back, no_fallback);
+                Ok((AnyContext { request_type }, subject))
+            }
+            (Ok(_), Some(unfit)) => Err(vec![unfit]),
+            (Err(first), unfit) => Err(unfit.into_iter().chain(self.wrong_members(subject, first)).collect()),
+        }
+    }
+
+    /// What is wrong with a `requestType`.
+    fn unfit_request_type(&self, given: Option<&str>) -> Option<DocumentError> {
+        let known = self.0.request_types();
+        let message = match given {
+            None if !known.is_empty() => format!("is required: {}", known.join(", ")),
+            Some(_) if known.is_empty() => "This hook type has no request types: leave it out".to_owned(),
+            Some(given) if !known.contains(&given) => format!("must be one of {}", known.join(", ")),
+            _ => return None,
+        };
+        Some(DocumentError::wrong("/requestType", &message))
+    }
+
+    /// Every wrong member, of which `first` is one. A type finds one at a time: each is replaced by that of the type's sample,
+    /// until nothing is wrong, or until the sample has no such member.
+    fn wrong_members(&self, mut subject: AnySubject, first: DocumentError) -> Vec<DocumentError> {
+        let samples = self.0.sample_requests().into_iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
+        let samples = samples.collect::<Vec<_>>();
+        let of_its_type =
+            |sample: &&Value| sample.get("requestType").and_then(Value::as_str) == subject.request_type.as_deref();
+        let sample = samples.iter().find(of_its_type).or_else(|| samples.first());
+        let mut found = vec![first];
+        while let (Some(last), true) = (found.last(), found.len() < WRONG_MEMBERS_MAX) {
+            let right = sample.and_then(|sample| sample.pointer(&last.field));
+            let is_put = right.is_some_and(|right| put(&mut subject.data, &last.field, right));
+            if !is_put {
+                break;
+            }
+            match self.rehearse(&mut subject, Answer::default()) {
+                Err(next) if found.iter().all(|known| known.field != next.field) => found.push(next),
+                _ => break,
+            }
+        }
+        found
     }
 
     fn rehearse(&self, subject: &mut AnySubject, answer: Answer) -> Result<Rehearsal, DocumentError> {
@@ -194,6 +230,22 @@ impl ExtensionPoint for AnyPoint {
         (subject.falls_back, subject.no_fallback) = (falls_back, no_fallback);
         Ok(changes)
     }
+}
+
+/// Puts a value at the place of `data` that the pointer `/data/…` leads to; `false` when it leads to none.
+fn put(data: &mut Value, place: &str, value: &Value) -> bool {
+    let tokens = place.strip_prefix("/data").and_then(|below| pointer::tokens(below).ok()).unwrap_or_default();
+    let Some((last, parents)) = tokens.split_last() else { return false };
+    let parent = parents.iter().try_fold(data, |parent, name| pointer::child_mut(parent, name));
+    match parent {
+        Some(Value::Object(members)) => drop(members.insert(last.clone().into_owned(), value.clone())),
+        Some(parent) => match pointer::child_mut(parent, last) {
+            Some(element) => element.clone_from(value),
+            None => return false,
+        },
+        None => return false,
+    }
+    true
 }
 
 /// Changes in `data` what differs between `before` and `after`, the members of `data` that the type shows; those that `data` does

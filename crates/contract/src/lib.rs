@@ -17,6 +17,7 @@ pub mod context;
 #[cfg(feature = "declared")]
 pub mod declared;
 pub mod description;
+mod distinct_json;
 pub mod envelope;
 mod extension_point;
 pub mod hook;
@@ -55,7 +56,7 @@ mod trace_parent;
 pub mod type_schemas;
 pub mod user_import;
 
-pub use any_point::{AnyContext, AnyPoint, AnySubject};
+pub use any_point::{AnyContext, AnyPoint, AnySubject, WRONG_MEMBERS_MAX};
 pub use description::{Description, EmptyAnswer, ErrorDefault, FailureDefault, PerOrg, Retry};
 pub use extension_point::ExtensionPoint;
 pub use hook_kind::HookKind;

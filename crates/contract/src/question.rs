@@ -14,12 +14,13 @@ use serde_json::Value;
 use crate::{
     TraceParent,
     answer::integers::{suspects, unfit_integers},
+    distinct_json::DistinctJson,
     id::{HookId, RequestId},
     limits::{
         HOST_BATCH_MAX, HOST_DEADLINE_MS_MAX, HOST_SOURCE_CHARACTERS_MAX, HOST_TEXT_CHARACTERS_MAX, PROBLEMS_SHOWN_MAX,
     },
     party::Actor,
-    plain_json::{self, PlainJson},
+    plain_json,
     pointer::escape,
     problem::shown,
 };
@@ -289,9 +290,9 @@ impl Members for Question {
 
     fn read<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
-            "subject" => self.subject = Some(map.next_value::<PlainJson>()?.0),
-            "context" => self.context = Some(map.next_value::<PlainJson>()?.0),
-            "data" => self.data = Some(map.next_value::<PlainJson>()?.0).filter(|data| !data.is_null()),
+            "subject" => self.subject = Some(self.read_value(name, map.next_value()?)),
+            "context" => self.context = Some(self.read_value(name, map.next_value()?)),
+            "data" => self.data = Some(self.read_value(name, map.next_value()?)).filter(|data| !data.is_null()),
             "deadlineMs" => self.deadline_ms = deadline(&mut self.problems, &map.next_value()?),
             "actor" => {
                 let Some(ActorMembers { actor, problems }) = map.next_value()? else { return Ok(()) };
@@ -310,6 +311,14 @@ impl Members for Question {
 }
 
 impl Question {
+    /// Reads a member that is the host's own JSON.
+    fn read_value(&mut self, name: &str, given: DistinctJson) -> Value {
+        for pointer in given.repeated {
+            self.problems.add(format!("/{name}{pointer}"), "is given twice");
+        }
+        given.value
+    }
+
     /// Reads a member that is a text.
     fn read_text(&mut self, name: &str, given: Scalar) {
         let pointer = format!("/{name}");

@@ -1,17 +1,21 @@
 //! The extension points of an org: those that the platform has, and those that the org declares, compiled.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tenterhook_contract::{
     Description, HookKind, HookTypeName, HookTypes,
     binding::HookBinding,
-    declared::{DeclarationProblem, DeclaredPoint},
+    declared::{Declaration, DeclarationProblem, DeclaredPoint},
     id::ExtensionPointId,
+    party::Target,
 };
 use tenterhook_model::{ExtensionPoint, Objects};
 use tenterhook_store::StoreError;
 
-use crate::OrgSnapshot;
+use crate::{OrgSnapshot, events::extension_point_target};
 
 /// An extension point of an org.
 #[derive(Clone, Copy)]
@@ -54,6 +58,16 @@ impl<'a> PointOf<'a> {
         }
     }
 
+    /// The target of events about it.
+    pub fn target(self) -> Target {
+        let declared = match self {
+            Self::Declared { record, .. } => Some(&record.id),
+            Self::BuiltIn { .. } => None,
+        };
+        let description = self.description();
+        extension_point_target(declared, &description.event_type, &description.title)
+    }
+
     /// The hooks that are put there, in the order in which they are called.
     pub fn bindings(self) -> &'a [HookBinding] {
         self.record().map(|record| record.bindings.as_slice()).unwrap_or_default()
@@ -65,6 +79,8 @@ pub(crate) struct Points {
     /// The types that its hooks may have.
     pub(crate) types: Arc<HookTypes>,
     by_name: HashMap<HookTypeName, Known>,
+    /// One that a change has compiled to judge it, for the snapshot after the change.
+    offered: Mutex<Option<Arc<DeclaredPoint>>>,
 }
 
 struct Known {
@@ -91,9 +107,9 @@ impl Points {
             let point = match &record.declaration {
                 None => None,
                 Some(declaration) => {
-                    let known = previous.and_then(|previous| previous.by_name.get(&record.name)?.point.as_ref());
-                    let point = match known.filter(|known| known.declaration() == declaration) {
-                        Some(known) => Arc::clone(known),
+                    let known = previous.and_then(|previous| previous.compiled(&record.name, declaration));
+                    let point = match known {
+                        Some(known) => known,
                         None => Arc::new(
                             DeclaredPoint::compile(declaration.clone())
                                 .map_err(|problems| unusable(record, &problems))?,
@@ -106,7 +122,14 @@ impl Points {
             };
             by_name.insert(record.name.clone(), Known { id: record.id.clone(), point });
         }
-        Ok(Self { types, by_name })
+        Ok(Self { types, by_name, offered: Mutex::default() })
+    }
+
+    /// What was compiled of this declaration: for this snapshot, or to judge a change of it.
+    fn compiled(&self, name: &HookTypeName, declaration: &Declaration) -> Option<Arc<DeclaredPoint>> {
+        let offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.by_name.get(name).and_then(|known| known.point.clone());
+        offered.into_iter().chain(known).find(|point| point.declaration() == declaration)
     }
 }
 
@@ -121,6 +144,12 @@ fn unreadable(record: &ExtensionPoint, why: &str) -> StoreError {
 }
 
 impl OrgSnapshot {
+    /// Hands a point that was compiled to judge a change of this snapshot on to the next one, which then need not compile it
+    /// again. Schemas may take a while, and changes of an org queue.
+    pub fn offer_compiled(&self, point: Arc<DeclaredPoint>) {
+        *self.points.offered.lock().unwrap_or_else(PoisonError::into_inner) = Some(point);
+    }
+
     /// The extension point with this type or this id.
     pub fn extension_point(&self, name_or_id: &str) -> Option<PointOf<'_>> {
         let record = self.configuration.extension_points.find(name_or_id);

@@ -14,7 +14,7 @@ fn point(built_in: BuiltInType) -> AnyPoint {
     AnyPoint::new(built_in.kind().clone())
 }
 
-fn read(built_in: BuiltInType, document: &Value) -> Result<(AnyContext, AnySubject), DocumentError> {
+fn read(built_in: BuiltInType, document: &Value) -> Result<(AnyContext, AnySubject), Vec<DocumentError>> {
     let request_type = document.get("requestType").and_then(Value::as_str);
     point(built_in).read(document["data"].clone(), request_type, &ProfileSchema::base())
 }
@@ -182,13 +182,31 @@ fn a_malformed_question_names_its_member() {
         let mut document = sample(built_in);
         let (parent, name) = change.rsplit_once('/').unwrap();
         document.pointer_mut(parent).unwrap()[name] = value;
-        let error = read(built_in, &document).unwrap_err();
-        assert_eq!(error.to_string(), expected, "{built_in}");
+        let errors = read(built_in, &document).unwrap_err();
+        assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected], "{built_in}");
     }
     let mut document = sample(BuiltInType::Telephony);
     document.as_object_mut().unwrap().shift_remove("requestType");
-    let error = read(BuiltInType::Telephony, &document).unwrap_err();
-    assert!(error.to_string().starts_with("/requestType: is required: com.okta.user.telephony."), "{error}");
+    let errors = read(BuiltInType::Telephony, &document).unwrap_err();
+    assert!(errors[0].to_string().starts_with("/requestType: is required: com.okta.user.telephony."), "{errors:?}");
+    assert_eq!(errors.len(), 1);
+}
+
+#[test]
+fn every_wrong_member_is_named_at_once() {
+    let mut document = sample(BuiltInType::Registration);
+    (document["requestType"], document["data"]["action"]) = (json!("x"), json!("MAYBE"));
+    document["data"]["userProfile"] = json!([]);
+    let errors = read(BuiltInType::Registration, &document).unwrap_err();
+    let mut fields = errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>();
+    fields.sort_unstable();
+    assert_eq!(fields, ["/data/action", "/data/userProfile", "/requestType"]);
+    let mut document = sample(BuiltInType::Token);
+    (document["data"]["access"]["claims"], document["data"]["identity"]["claims"]) = (json!(7), json!("x"));
+    let errors = read(BuiltInType::Token, &document).unwrap_err();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    let errors = point(BuiltInType::Token).read(json!({}), Some("x"), &ProfileSchema::base()).unwrap_err();
+    assert!(errors.len() > 1 && errors[0].field == "/requestType", "{errors:?}");
 }
 
 #[test]

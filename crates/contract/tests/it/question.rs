@@ -120,12 +120,17 @@ fn everything_wrong_is_said_at_once_with_its_pointer_and_without_its_value() {
         (r#"{"actor": {}}"#, "/actor/id: is missing"),
         (r#"{"subject": 1, "subject": 2}"#, "/subject: is given twice"),
         (r#"{"actor": {"id": "a", "id": "b"}}"#, "/actor/id: is given twice"),
+        (r#"{"subject": {"a": 1, "a": 1}}"#, "/subject/a: is given twice"),
+        (r#"{"context": [0, {"x": {"a/b": [{"": 1, "": 2}]}}]}"#, "/context/1/x/a~1b/0/: is given twice"),
+        (r#"{"data": {"a\u0062": 1, "ab": 2, "\u0061": {}}}"#, "/data/ab: is given twice"),
         (r#"{"subject": {"a": [0, "x\u0000"]}}"#, "/subject/a/1: must not contain the character U+0000"),
         (r#"{"data": {"a\u0000/b": 1}}"#, "/data/a\u{fffd}~1b: must not contain the character U+0000"),
         (r#"{"source": "x\u0000"}"#, "/source: must be a text of 1 to 1024 characters on one line"),
     ] {
         assert_eq!(Question::read(body.as_bytes()).unwrap().problems.texts(), [text], "{body}");
     }
+    let repeated = format!(r#"{{"subject": {{{}"b": {{"a": 1}}}}}}"#, r#""a": 1, "#.repeat(200));
+    assert_eq!(Question::read(repeated.as_bytes()).unwrap().problems.texts().len(), 100);
     // A backslash before the digits is text.
     assert!(Question::read(br#"{"subject": "\\u0000"}"#).unwrap().problems.is_empty());
     // `serde_json` gives the name a meaning where a `Value` is read.

@@ -16,15 +16,11 @@ use tenterhook_contract::{
     context::{RequestContext, UrlValue},
     declared::{DeclaredPoint, SchemaViolation},
     hook::HookStatus,
-    party::Target,
     question::{Question, QuestionBatch, QuestionProblems},
 };
 use tenterhook_engine::{Deadline, Decision, Origin, Outcome, Resumption, SkipReason};
 use tenterhook_model::ApiToken;
-use tenterhook_platform::{
-    Caller, OrgSnapshot, Pause, Paused, Platform, PointOf, Resumed, Run,
-    events::{extension_point_target, token_actor},
-};
+use tenterhook_platform::{Caller, OrgSnapshot, Pause, Paused, Platform, PointOf, Resumed, Run, events::token_actor};
 use tokio::{task::JoinSet, time::Instant};
 
 use self::deciding::Deciding;
@@ -55,16 +51,6 @@ pub enum HostRefusal {
     UnknownPoint,
     /// The question is malformed.
     Invalid(QuestionProblems),
-}
-
-/// The target of a point's events.
-fn target_of(point: PointOf<'_>) -> Target {
-    let declared = match point {
-        PointOf::Declared { record, .. } => Some(&record.id),
-        PointOf::BuiltIn { .. } => None,
-    };
-    let description = point.description();
-    extension_point_target(declared, &description.event_type, &description.title)
 }
 
 /// A question that was found to be well formed, apart from context and subject.
@@ -182,7 +168,7 @@ impl HostCall {
             api_token_id: Some(self.token.id.to_string()),
             actor: actor.unwrap_or_else(|| token_actor(&self.token)),
             session_id: None,
-            targets: vec![target_of(point)],
+            targets: vec![point.target()],
         };
         Pausing { bindings, source: source.unwrap_or_else(|| caller.source()), origin, deadline }
     }
@@ -204,8 +190,10 @@ impl HostCall {
         };
         match point.read(data, question.request_type.as_deref(), &self.org.profile_schema) {
             Ok(read) => problems.is_empty().then_some(read),
-            Err(error) => {
-                problems.add(error.field, error.message);
+            Err(errors) => {
+                for error in errors {
+                    problems.add(error.field, error.message);
+                }
                 None
             }
         }

@@ -93,7 +93,10 @@ fn built_in(name: &HookTypeName, id: ExtensionPointId, now: Timestamp) -> Extens
 
 fn log(platform: &Platform, administrator: &Administrator, point: &ExtensionPoint) {
     let (event, message) = ("extension_point.bindings.update", "Update bindings of extension point");
-    log_change(platform, administrator, event, message, point.target());
+    // What is stored of a point of the platform does not have its title.
+    let org = platform.org(&administrator.token.org_id);
+    let target = org.as_ref().and_then(|org| org.extension_point(&point.name)).map(PointOf::target);
+    log_change(platform, administrator, event, message, target.unwrap_or_else(|| point.target()));
 }
 
 fn read(

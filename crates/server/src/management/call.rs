@@ -337,7 +337,7 @@ impl RequestBody for OptionalJsonBody {
 }
 
 /// The error of a body that could not be parsed.
-fn unparsable(error: &serde_json::Error) -> ApiError {
+pub(super) fn unparsable(error: &serde_json::Error) -> ApiError {
     // serde_json has no kind for this error.
     if error.to_string().starts_with("recursion limit exceeded") {
         ApiError::BodyTooDeep

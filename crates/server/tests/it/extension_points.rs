@@ -500,6 +500,8 @@ async fn hooks_are_put_at_a_point_in_their_order_and_built_in_points_take_them_t
     assert_eq!(events.len(), 6, "set, without a deleted hook, emptied: {events:?}");
     let target = &events[3]["target"][0];
     assert_eq!(target["id"], "com.okta.oauth2.tokens.transform", "{target}");
+    let title = &*tenterhook_contract::BuiltInType::Token.description().title;
+    assert_eq!(target["displayName"], title, "as in the events of invocations");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use axum::extract::Request;
 use tenterhook_contract::question::{Question, QuestionBatch};
 
-use super::super::call::{BODY_BYTES_MAX, RequestBody, json_bytes};
+use super::super::call::{BODY_BYTES_MAX, RequestBody, json_bytes, unparsable};
 use crate::error::ApiError;
 
 /// Bytes of the body of a batch.
@@ -18,7 +18,7 @@ pub(super) struct BatchBody(pub(super) QuestionBatch);
 impl RequestBody for InvocationBody {
     async fn read(request: Request) -> Result<Self, ApiError> {
         let bytes = json_bytes(request, BODY_BYTES_MAX).await?;
-        Question::read(&bytes).map(Self).map_err(|_| ApiError::MalformedBody)
+        Question::read(&bytes).map(Self).map_err(|error| unparsable(&error))
     }
 
     #[cfg(feature = "schema")]
@@ -31,7 +31,7 @@ impl RequestBody for InvocationBody {
 impl RequestBody for BatchBody {
     async fn read(request: Request) -> Result<Self, ApiError> {
         let bytes = json_bytes(request, BATCH_BYTES_MAX).await?;
-        QuestionBatch::read(&bytes).map(Self).map_err(|_| ApiError::MalformedBody)
+        QuestionBatch::read(&bytes).map(Self).map_err(|error| unparsable(&error))
     }
 
     #[cfg(feature = "schema")]

@@ -57,6 +57,12 @@ async fn a_malformed_question_is_refused_with_every_cause_and_calls_nothing() {
         let answer = send(content_type, body).await;
         assert_eq!((answer.status.as_u16(), answer.json()["errorCode"].as_str().unwrap_or_default()), (status, code));
     }
+    let deep = format!(r#"{{"subject":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    let answer = send("application/json", deep.as_bytes()).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["errorCode"].as_str().unwrap()), (400, "E0000003"));
+    assert!(answer.text().contains("inside each other"), "{}", answer.text());
+    let repeated = send("application/json", br#"{"subject":{"total":1,"note":"a","note":"b"}}"#).await;
+    assert_eq!(causes(&repeated), ["/subject/note: is given twice"]);
     let large = |bytes: usize| {
         let empty = json!({ "subject": { "total": 1, "note": "" } }).to_string().len();
         json!({ "subject": { "total": 1, "note": "x".repeat(bytes - empty) } }).to_string()
