@@ -161,9 +161,13 @@ pub(crate) fn log_change(
     message: &str,
     target: Target,
 ) {
-    let Administrator { caller, token, .. } = administrator;
-    let event = Event::of_caller(platform.stamp(), &token.org_id, caller, token_actor(token)).with_token(token);
+    let event = event_of(platform, &administrator.caller, &administrator.token);
     platform.log_event(event.named(event_type, message).about([Cow::Owned(target)]));
+}
+
+/// An event of a request with this token, in the token's org.
+pub(crate) fn event_of<'a>(platform: &Platform, caller: &'a Caller, token: &'a ApiToken) -> Event<'a> {
+    Event::of_caller(platform.stamp(), &token.org_id, caller, token_actor(token)).with_token(token)
 }
 
 /// Logs that the API's rate limit was exceeded: by whom `token` is for, else by requests without a valid one.
@@ -171,7 +175,7 @@ pub fn log_rate_limit(platform: &Platform, org_id: &OrgId, caller: &Caller, toke
     let Some(token) = token else {
         return platform.log_refusal(org_id, caller, unknown_actor("SystemPrincipal"), Refusal::RateLimit);
     };
-    let event = Event::of_caller(platform.stamp(), org_id, caller, token_actor(token)).with_token(token);
     let (event_type, message) = RATE_LIMIT_VIOLATION;
-    platform.log_event(event.named(event_type, message).ended(LogResult::RateLimit, None));
+    let event = event_of(platform, caller, token).named(event_type, message);
+    platform.log_event(event.ended(LogResult::RateLimit, None));
 }

@@ -11,12 +11,12 @@ use tenterhook_model::{ApiToken, HOST_POINTS_MAX, LogEvent, Org, TokenRole};
 use tenterhook_platform::{
     OrgSnapshot, Platform, StoreError,
     entropy::{id_parts, random_token, sha256_hex},
-    events::{Event, put_token_role, system_event, token_actor, token_target},
+    events::{put_token_role, system_event, token_target},
 };
 use tokio::time::Instant;
 
 use crate::{
-    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
+    administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, event_of, org_of},
     request::{BLANK, Causes, Given, NAME_ONE, Submitted},
     users,
 };
@@ -161,8 +161,7 @@ fn log_token(
     let Administrator { caller, token, .. } = administrator;
     let mut data = caller.debug_data();
     put_token_role(&mut data, changed);
-    let event = Event::of_caller(platform.stamp(), &token.org_id, caller, token_actor(token)).with_token(token);
-    let event = event.named(event_type, message).with_debug_data(data);
+    let event = event_of(platform, caller, token).named(event_type, message).with_debug_data(data);
     platform.log_event(event.about([Cow::Owned(token_target(changed))]));
 }
 

@@ -12,7 +12,10 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
-use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_contract::{
+    Timestamp,
+    id::{ApiTokenId, OrgId},
+};
 use tenterhook_model::Org;
 use tokio::time::Instant;
 
@@ -47,12 +50,14 @@ struct Windows {
 }
 
 /// The kind of requester; requests of one kind are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Requester {
     /// With a valid token of an administrator.
     Administrator,
     /// With a valid token of a host, where such a token may not be used.
     Host,
+    /// With this token of a host, where it may be used. Only requests that ask no well-formed question are counted.
+    HostWithoutQuestion(ApiTokenId),
     /// Without a valid token.
     Unknown,
 }

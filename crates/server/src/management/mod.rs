@@ -35,7 +35,7 @@ use std::{borrow::Borrow, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
@@ -56,10 +56,12 @@ use crate::{
     error::{ApiError, TokenProblem},
     judged_again::judged_again,
     plain_text::parameter_with_nul,
-    rate_limit::Requester,
+    rate_limit::{RateLimitStatus, Requester},
     to_its_end::to_its_end,
 };
 
+/// The name under which the requests of hosts are counted.
+const EXTENSION_POINTS: &str = "extensionPoints";
 /// Characters of an API token; longer ones are not looked up.
 const TOKEN_CHARACTERS_MAX: usize = 200;
 /// How long a request waits for its token to be looked up while requests without a valid one are refused.
@@ -127,8 +129,8 @@ async fn limited(State(app): State<App>, request: Request, next: Next) -> Respon
 }
 
 /// The same of a request that is open to hosts. Such requests store nothing but records of calls, which the engine writes in any case:
-/// they end with their clients, and give their permits to others. One with the valid token of a host is not counted: the bound of its invocations is the
-/// number of open calls, so that a host's flows are not refused because there are many of them.
+/// they end with their clients, and give their permits to others. A well-formed question with the valid token of a host is not
+/// counted: its bound is the number of open calls, so that a host's flows are not refused because there are many of them.
 async fn limited_for_hosts(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Some(snapshot) = request.extensions().get::<Arc<OrgSnapshot>>().cloned() else {
         return ApiError::UnknownPath.into_response();
@@ -139,15 +141,51 @@ async fn limited_for_hosts(State(app): State<App>, mut request: Request, next: N
         Ok(Some(token)) if !token.is_administrator() => token,
         token => return counted(&app, org, token, (request, next, false)).await,
     };
-    match admitted(&app, org, judge(&request).map(|()| Some(token))).await {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let count = || {
+        let who = Requester::HostWithoutQuestion(token.id.clone());
+        let status = app.rate_limits.count(org, EXTENSION_POINTS, who, Instant::now());
+        if status.is_first_refused
+            && let Some(caller) = &caller
+        {
+            administrator::log_rate_limit(&app.platform, &org.id, caller, Some(&token));
+        }
+        status
+    };
+    let too_many = |status: RateLimitStatus| {
+        let mut response = ApiError::RateLimited.into_response();
+        status.write(&mut response, (Instant::now(), app.platform.now()));
+        response
+    };
+    // Whether it is a question shows when it was read.
+    let may_ask = request.method() == Method::POST;
+    if !may_ask {
+        let status = count();
+        if !status.allowed {
+            return too_many(status);
+        }
+    }
+    let response = match admitted(&app, org, judge(&request).map(|()| Some(Arc::clone(&token)))).await {
         Err(error) => error.into_response(),
         Ok((token, newest)) => {
             request.extensions_mut().insert(newest);
             request.extensions_mut().insert(Presented(token));
             next.run(request).await
         }
+    };
+    let is_question = response.extensions().get::<Asked>().is_some() || response.status().is_server_error();
+    if may_ask && !is_question {
+        let status = count();
+        if !status.allowed {
+            return too_many(status);
+        }
     }
+    response
 }
+
+/// Marks an answer to at least one well-formed question.
+#[derive(Clone, Copy)]
+struct Asked;
 
 /// The network of a request while requests without a valid token are refused.
 fn crowded(app: &App, org: &Org, request: &Request) -> Option<Network> {
@@ -235,7 +273,7 @@ fn judge(request: &Request) -> Result<(), ApiError> {
 fn endpoint(path: &str) -> &'static str {
     const KNOWN: [&str; 9] = [
         "inlineHooks",
-        "extensionPoints",
+        EXTENSION_POINTS,
         "logs",
         "authorizationServers",
         "users",

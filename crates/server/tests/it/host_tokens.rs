@@ -1,7 +1,7 @@
 //! API tokens with the role HOST: what they may do, and that they may do nothing else.
 
 use serde_json::{Value, json};
-use tenterhook_contract::id::ApiTokenId;
+use tenterhook_contract::{BuiltInType, id::ApiTokenId};
 use tenterhook_model::{ApiToken, TokenRole};
 use tenterhook_platform::entropy::sha256_hex;
 use tenterhook_server::ServerLimits;
@@ -158,22 +158,52 @@ async fn a_host_uses_its_extension_points_only() {
     assert_eq!(world.api("GET", "/api/v1/extensionPoints/com.example.unknown/health", None).await.status, 404);
 }
 
-/// The bound of a host is the number of open calls. Those without a valid token use up nothing of it.
+/// The bound of a host's questions is the number of open calls. Those without a valid token use up nothing of it, and neither do
+/// requests of the host that ask no well-formed question: each token has a limit of those.
 #[tokio::test]
-async fn requests_of_hosts_are_not_counted_and_those_of_strangers_are() {
+async fn well_formed_questions_are_not_counted_and_other_requests_of_a_host_are() {
     const LIMIT: u32 = 3;
     let world = World::with_limits(ServerLimits { api_requests_per_minute: LIMIT, ..ServerLimits::default() }).await;
     add(&world, HOST, &[POINT]).await;
-    let invocations = format!("/api/v1/extensionPoints/{POINT}/invocations");
+    add(&world, "another-host", &[POINT]).await;
+    let path = format!("/api/v1/extensionPoints/{POINT}");
+    let sample: Value = serde_json::from_str(BuiltInType::Token.kind().sample_requests()[0]).unwrap();
+    let question = json!({ "data": sample["data"] });
+    let headers = [("authorization", &*format!("SSWS {HOST}")), ("content-type", "application/json")];
+    let ask = async |path: &str, body: Value| {
+        let (path, body) = (format!("{path}/invocations"), body.to_string());
+        world.send("POST", &path, &headers, body.as_bytes()).await
+    };
     let strangers = async || health(&world, "unknown", POINT).await.status.as_u16();
     for round in 0..LIMIT * 2 {
-        let answer = health(&world, HOST, POINT).await;
+        let answer = ask(&path, question.clone()).await;
         assert_eq!(answer.status, 200, "{round}: {}", answer.text());
         assert_eq!(answer.headers.get("x-rate-limit-limit"), None, "a limit that does not apply is not told");
-        // An empty question is wrong, which is told to a host that may ask.
-        assert_eq!(as_host(&world, "POST", &invocations).await.status, 400, "{round}");
         assert_eq!(strangers().await, if round < LIMIT { 401 } else { 429 }, "{round}");
     }
+    // Health, a malformed question and another's extension point have one limit.
+    assert_eq!(health(&world, HOST, POINT).await.status, 200);
+    assert_eq!(ask(&path, json!({})).await.status, 400);
+    assert_eq!(ask("/api/v1/extensionPoints/com.example.unknown", question.clone()).await.status, 403);
+    let batch = async |questions: Value| {
+        let body = json!({ "invocations": questions }).to_string();
+        world.send("POST", &format!("{path}/invocations/batch"), &headers, body.as_bytes()).await
+    };
+    for answer in [
+        health(&world, HOST, POINT).await,
+        ask(&path, json!({})).await,
+        ask("/api/v1/extensionPoints/com.example.unknown", question.clone()).await,
+        batch(json!([])).await,
+        batch(json!([{}, {}])).await,
+    ] {
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        assert!(answer.headers.get("retry-after").is_some() && answer.headers["x-rate-limit-limit"] == "3");
+        assert!(answer.json()["resume"].is_null(), "no hook has decided");
+    }
+    // What is asked well is answered all the same, and another host is not concerned.
+    assert_eq!(ask(&path, question.clone()).await.status, 200);
+    assert_eq!(batch(json!([{}, question])).await.status, 200);
+    assert_eq!(health(&world, "another-host", POINT).await.status, 200);
     // Elsewhere a host is counted, apart from administrators.
     for round in 0..=LIMIT {
         let status = as_host(&world, "GET", "/api/v1/inlineHooks").await.status.as_u16();

@@ -1,7 +1,7 @@
 //! The answer to a host's question.
 
 use axum::{
-    Json,
+    Extension, Json,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -19,7 +19,10 @@ use tenterhook_flows::host::{
     self, HookReport, HostAnswer, HostCall, HostFailure, HostOutcome, HostRefusal, HostSubject, Patch,
 };
 
-use super::super::answer::{Answer, Id, Link};
+use super::super::{
+    Asked,
+    answer::{Answer, Id, Link},
+};
 
 /// What an answer links to.
 pub(super) struct Shown<'a> {
@@ -60,7 +63,7 @@ impl Invoked {
 
 impl Answer for Invoked {
     fn respond(self) -> Response {
-        (self.status(), Json(self.answer)).into_response()
+        (self.status(), Extension(Asked), Json(self.answer)).into_response()
     }
 
     #[cfg(feature = "schema")]
@@ -287,6 +290,18 @@ struct BatchEntry {
 struct BatchCause {
     /// A JSON Pointer into the question, and what is wrong there.
     error_summary: String,
+}
+
+impl Answer for BatchAnswer {
+    fn respond(self) -> Response {
+        let has_question = self.answers.iter().any(|answer| answer.result.is_some());
+        (has_question.then_some(Extension(Asked)), Json(self)).into_response()
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(generator: &mut schemars::SchemaGenerator) -> crate::management::openapi::AnswerDescription {
+        Json::<Self>::describe(generator)
+    }
 }
 
 impl BatchAnswer {

@@ -40,13 +40,13 @@ async fn invoke(mut call: Call<InvocationBody, Host>) -> Result<Invoked, ApiErro
     Ok(Invoked::of(answer, &Shown::of(&host)))
 }
 
-async fn invoke_batch(mut call: Call<BatchBody, Host>) -> Result<Json<BatchAnswer>, ApiError> {
+async fn invoke_batch(mut call: Call<BatchBody, Host>) -> Result<BatchAnswer, ApiError> {
     find_point(&mut call).await?;
     let BatchBody(batch) = call.body;
     let type_or_id = call.ids.get("typeOrId").map(String::as_str).unwrap_or_default();
     let host = host_call(&call.app, call.who);
     let answers = host.clone().invoke_all(type_or_id, batch).await.map_err(|refusal| refused(type_or_id, refusal))?;
-    Ok(Json(BatchAnswer::of(answers, &Shown::of(&host))))
+    Ok(BatchAnswer::of(answers, &Shown::of(&host)))
 }
 
 async fn health(mut call: Call<NoBody, Host>) -> Result<Json<HealthAnswer>, ApiError> {
