@@ -48,6 +48,9 @@ pub(crate) struct LimitArguments {
     /// Users.
     #[arg(long, value_name = "N")]
     users: Option<LimitArgument>,
+    /// Declared extension points.
+    #[arg(long, value_name = "N")]
+    extension_points: Option<LimitArgument>,
     /// Calls of inline hooks that are open at the same time, on each node.
     #[arg(long, value_name = "N")]
     in_flight: Option<LimitArgument>,
@@ -69,6 +72,12 @@ impl LimitArguments {
             hooks: over("hooks", "hooks", self.hooks, limits.hooks)?,
             clients: over("clients", "clients", self.clients, limits.clients)?,
             users: over("users", "users", self.users, limits.users)?,
+            extension_points: over(
+                "extensionPoints",
+                "extension-points",
+                self.extension_points,
+                limits.extension_points,
+            )?,
             in_flight: over("inFlight", "in-flight", self.in_flight, limits.in_flight)?,
             api_requests_per_minute: over(
                 "apiRequestsPerMinute",
@@ -155,6 +164,7 @@ pub(crate) async fn limit(config: &Config, which: &str, limits: &LimitArguments)
     tool::print(&format!("hooks: {}", shown(org.limits.hooks)))?;
     tool::print(&format!("clients: {}", shown(org.limits.clients)))?;
     tool::print(&format!("users: {}", shown(org.limits.users)))?;
+    tool::print(&format!("extension-points: {}", shown(org.limits.extension_points)))?;
     tool::print(&format!("in-flight: {}", shown(org.limits.in_flight)))?;
     tool::print(&format!("api-requests-per-minute: {}", shown(org.limits.api_requests_per_minute)))?;
     close(&platform).await;

@@ -14,6 +14,7 @@ use tenterhook_store::StoreError;
 
 use crate::{
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, log_change},
+    extension_points::EXTENSION_POINTS_PER_ORG_MAX,
     provision::{self, ProvisionError},
     request::{BLANK, Causes, Given, Submitted},
 };
@@ -28,11 +29,12 @@ const IN_FLIGHT_MAX: u32 = 100_000;
 const REQUESTS_MAX: u32 = 1_000_000;
 
 /// The limits of an org: their names in bodies and their ranges. The names are those of [`OrgLimits`].
-const LIMITS: [(&str, u32, u32); 5] = [
+const LIMITS: [(&str, u32, u32); 6] = [
     #[expect(clippy::cast_possible_truncation, reason = "a hundred")]
     ("hooks", 0, HOOKS_PER_ORG_MAX as u32),
     ("clients", 0, OBJECTS_MAX),
     ("users", 0, USERS_MAX),
+    ("extensionPoints", 0, EXTENSION_POINTS_PER_ORG_MAX),
     ("inFlight", 1, IN_FLIGHT_MAX),
     ("apiRequestsPerMinute", 1, REQUESTS_MAX),
 ];
@@ -59,6 +61,8 @@ pub struct LimitsRequest {
     pub clients: Given<u64>,
     /// Users.
     pub users: Given<u64>,
+    /// Declared extension points.
+    pub extension_points: Given<u64>,
     /// Calls of inline hooks that are open at the same time.
     pub in_flight: Given<u64>,
     /// Requests of the management API a minute and endpoint.
@@ -139,6 +143,7 @@ fn read_limits(causes: &mut Causes, request: &LimitsRequest) -> OrgLimits {
         hooks: read("hooks", &request.hooks),
         clients: read("clients", &request.clients),
         users: read("users", &request.users),
+        extension_points: read("extensionPoints", &request.extension_points),
         in_flight: read("inFlight", &request.in_flight),
         api_requests_per_minute: read("apiRequestsPerMinute", &request.api_requests_per_minute),
     }
@@ -297,6 +302,13 @@ pub(crate) fn check_room_for_hook(org: &OrgSnapshot) -> Result<(), ManagementErr
 pub(crate) fn check_room_for_client(org: &OrgSnapshot) -> Result<(), ManagementError> {
     let limit = org.org.limits.clients.unwrap_or(OBJECTS_MAX).min(OBJECTS_MAX);
     check_room("client_name", ("org", "clients"), org.configuration.clients.len(), limit)
+}
+
+/// Refuses another declared extension point when the org has as many as its limit, else the server's, allows.
+pub(crate) fn check_room_for_extension_point(org: &OrgSnapshot) -> Result<(), ManagementError> {
+    let limit = org.org.limits.extension_points.unwrap_or(EXTENSION_POINTS_PER_ORG_MAX);
+    let own = org.configuration.extension_points.iter().filter(|point| point.declaration.is_some());
+    check_room("extensionPoint", ("org", "extension points"), own.count(), limit.min(EXTENSION_POINTS_PER_ORG_MAX))
 }
 
 /// Refuses another user when the org has as many as its limit allows. Users are not part of the configuration, whose changes

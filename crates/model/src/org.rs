@@ -75,6 +75,8 @@ pub struct OrgLimits {
     pub clients: Option<u32>,
     /// Users; the server has no limit of its own.
     pub users: Option<u32>,
+    /// Declared extension points; the server's limit is 50.
+    pub extension_points: Option<u32>,
     /// Invocations that wait for their services at the same time, on each node: `limits.in_flight_per_org`.
     pub in_flight: Option<u32>,
     /// Requests of the management API a minute and endpoint, on each node: `server.api_requests_per_minute`.

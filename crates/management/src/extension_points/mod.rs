@@ -15,14 +15,15 @@ use tenterhook_platform::{OrgSnapshot, Platform, PointOf, events::extension_poin
 
 pub use self::declaration::{DecisionsRequest, ExtensionPointRequest, OperationRequest};
 use crate::{
-    administrator::{Administrator, ManagementError, check_room, org_of},
+    administrator::{Administrator, ManagementError, org_of},
+    orgs,
     request::{Causes, Submitted},
     resource::{Change, Done, Resource, changed, not_found},
 };
 
 /// What the summary of an error names.
 pub(crate) const MODEL: &str = "extensionPoint";
-/// Extension points that an org may declare.
+/// Extension points that an org may declare; its own limit may be lower.
 pub const EXTENSION_POINTS_PER_ORG_MAX: u32 = 50;
 
 /// An extension point of an org.
@@ -118,9 +119,10 @@ pub async fn create(
 ) -> Result<OwnPoint, ManagementError> {
     let (now, (unix_ms, entropy)) = (platform.now().whole_seconds(), platform.id_parts());
     let created = changed(platform, administrator, Done::Created, |org| {
-        let declaration = declaration::read(submitted, None, &org.hook_types)?.declaration().clone();
-        let own = org.configuration.extension_points.iter().filter(|point| point.declaration.is_some());
-        check_room(MODEL, ("org", "extension points"), own.count(), EXTENSION_POINTS_PER_ORG_MAX)?;
+        let point = declaration::read(submitted, None, &org.hook_types)?;
+        orgs::check_room_for_extension_point(org)?;
+        let declaration = point.declaration().clone();
+        org.offer_compiled(Arc::new(point));
         Ok(Change::put(ExtensionPoint {
             id: ExtensionPointId::from_parts(unix_ms, entropy),
             name: declaration.name.clone(),
@@ -155,6 +157,7 @@ pub async fn replace(
         }
         refuse(&dependants::misfits(org, record, (before, &after)))?;
         let declaration = Some(after.declaration().clone());
+        org.offer_compiled(Arc::new(after));
         Ok(Change::put(ExtensionPoint { declaration, last_updated: now, ..record.clone() }))
     });
     OwnPoint::of(replaced.await?)

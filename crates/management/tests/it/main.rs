@@ -4,6 +4,7 @@
 mod access;
 mod api_tokens;
 mod clients;
+mod extension_points;
 mod hook_keys;
 mod hook_security;
 mod hooks;

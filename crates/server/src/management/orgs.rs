@@ -93,6 +93,9 @@ struct LimitsBody {
     /// Users.
     #[serde(default)]
     users: Given<u64>,
+    /// Declared extension points, 0 to 50.
+    #[serde(default)]
+    extension_points: Given<u64>,
     /// Calls of inline hooks that are open at the same time, on each node.
     #[serde(default)]
     in_flight: Given<u64>,
@@ -107,6 +110,7 @@ impl From<LimitsBody> for LimitsRequest {
             hooks: body.hooks,
             clients: body.clients,
             users: body.users,
+            extension_points: body.extension_points,
             in_flight: body.in_flight,
             api_requests_per_minute: body.api_requests_per_minute,
         }
@@ -122,6 +126,7 @@ const MEMBERS: Members = Members {
         "limits.hooks",
         "limits.clients",
         "limits.users",
+        "limits.extensionPoints",
         "limits.inFlight",
         "limits.apiRequestsPerMinute",
     ],
@@ -199,6 +204,7 @@ struct Limits {
     hooks: Option<u32>,
     clients: Option<u32>,
     users: Option<u32>,
+    extension_points: Option<u32>,
     in_flight: Option<u32>,
     api_requests_per_minute: Option<u32>,
 }
@@ -223,6 +229,7 @@ impl From<OrgLimits> for Limits {
             hooks: limits.hooks,
             clients: limits.clients,
             users: limits.users,
+            extension_points: limits.extension_points,
             in_flight: limits.in_flight,
             api_requests_per_minute: limits.api_requests_per_minute,
         }

@@ -18,7 +18,10 @@ use tenterhook_platform::{
 use tenterhook_testkit::wait;
 use tokio::net::TcpStream;
 
-use crate::harness::{Answer, Behaviour, Service, World, hook_body};
+use crate::{
+    extension_points::checkout,
+    harness::{Answer, Behaviour, Service, World, hook_body},
+};
 
 const TOKEN: &str = "the-token-of-every-org";
 
@@ -216,6 +219,7 @@ async fn what_cannot_be_an_org_is_refused_by_member_and_changes_nothing() {
         (json!({ "host": "a.example", "limits": { "hooks": 101 } }), "limits.hooks"),
         (json!({ "host": "a.example", "limits": { "hooks": "1" } }), "limits.hooks"),
         (json!({ "host": "a.example", "limits": { "inFlight": 0 } }), "limits.inFlight"),
+        (json!({ "host": "a.example", "limits": { "extensionPoints": 51 } }), "limits.extensionPoints"),
         (json!({ "host": "a.example", "limits": { "hoks": 1 } }), "limits.hoks"),
         (json!({ "host": "a.example", "limits": 1 }), "limits"),
     ] {
@@ -264,7 +268,7 @@ async fn orgs_are_listed_in_pages() {
 #[tokio::test]
 async fn the_limits_of_an_org_hold_and_another_org_has_its_own() {
     let world = world_with_operator().await;
-    let limits = json!({ "hooks": 1, "clients": 1, "users": 1 });
+    let limits = json!({ "hooks": 1, "clients": 1, "users": 1, "extensionPoints": 1 });
     let body = json!({ "host": "north.example.com", "limits": limits });
     let org = operate(&world, "POST", "/api/v1/orgs", Some(&body)).await.json();
     let (token, north) = (org["token"].as_str().unwrap().to_owned(), "north.example.com");
@@ -282,6 +286,7 @@ async fn the_limits_of_an_org_hold_and_another_org_has_its_own() {
             ("/api/v1/inlineHooks", hook_body(name, world.address), "inlineHook"),
             ("/oauth2/v1/clients", client(name), "client_name"),
             ("/api/v1/users", user(&format!("{name}@example.com")), "login"),
+            ("/api/v1/extensionPoints", checkout(&format!("com.example.{name}")), "extensionPoint"),
         ]
     };
     for (path, body, _) in bodies("one") {
