@@ -19,7 +19,11 @@ const NOT_ANSWERED = "The hook did not answer";
 const NOT_CHECKED = "The order was not checked";
 /** The exit status of a checkout whose call Tenterhook did not accept. */
 const NOT_ACCEPTED = 3;
-/** What a host may take from its start to its end, its wait of one second included. */
+/** The deadline of the checkouts, far longer than anything here takes: what ends early ends by the timeout of its hook. */
+const DEADLINE_MS = "10000";
+/** The timeout of the hook whose service hangs. */
+const HANGS_MS = 1_000;
+/** What a host may take from its start to its end, its wait for Tenterhook included. */
 const HOST_MS_MAX = 20_000;
 const TURN_MS = 20;
 const TURNS_MAX = 1_000;
@@ -71,8 +75,8 @@ const cart = (email, quantity = 1) => ({
   discounts: [],
 });
 
-/** What every host does with the answers of its service. `run` orders as a customer. */
-function answered(run) {
+/** What every host does with the answers of its service. `run` orders as a customer; `hanging` runs an order whose service hangs. */
+function answered(run, hanging) {
   test("a cart is discounted", async () => {
     const { status, outcome } = await run("ada@example.com", 2);
     const discounts = [{ code: "GOLD", amount: 980 }];
@@ -99,7 +103,7 @@ function answered(run) {
   });
 
   test("the service hangs, and the order goes on with the fallback", async () => {
-    const { outcome, said } = await run("slow@example.com");
+    const { outcome, said } = await hanging(() => run("slow@example.com"));
     assert.deepEqual(outcome, { placed: true, order: { ...cart("slow@example.com"), review: NOT_ANSWERED } });
     assert.match(said, /TIMEOUT_RESPONSE/);
   });
@@ -122,7 +126,7 @@ describe("hosts that call Tenterhook", () => {
     const point = await api("GET", `/api/v1/extensionPoints/${POINT}`);
     assert.deepEqual([point.operations, point.subjectSchema], [declared.operations, declared.subjectSchema]);
     [hook] = await api("GET", `/api/v1/inlineHooks?type=${POINT}`);
-    host = { TENTERHOOK_URL: ready.baseUrl, TENTERHOOK_TOKEN: ready.hostToken };
+    host = { TENTERHOOK_URL: ready.baseUrl, TENTERHOOK_TOKEN: ready.hostToken, DEADLINE_MS };
   });
 
   after(async () => {
@@ -130,12 +134,13 @@ describe("hosts that call Tenterhook", () => {
   });
 
   /** The hook of the development org, pointed at `uri`. */
-  async function pointHook(uri, failurePolicy = "fallback") {
+  async function pointHook(uri, failurePolicy = "fallback", timeoutMs = Number(DEADLINE_MS)) {
     const { id, name, type, version } = hook;
     const authScheme = { type: "HEADER", key: "Authorization", value: SECRET };
     const channel = { type: "HTTP", version: "1.0.0", config: { uri, method: "POST", headers: [], authScheme } };
     const fallback = [{ type: `${POINT}.patch`, value: [{ op: "add", path: "/review", value: NOT_ANSWERED }] }];
-    const policy = failurePolicy === "fallback" ? { failurePolicy, fallbackCommands: fallback } : { failurePolicy };
+    const fallbackCommands = failurePolicy === "fallback" ? fallback : undefined;
+    const policy = { failurePolicy, fallbackCommands, timeoutMs };
     await api("PUT", `/api/v1/inlineHooks/${id}`, { name, type, version, channel, policy });
   }
 
@@ -166,7 +171,12 @@ describe("hosts that call Tenterhook", () => {
         assert.equal(await running?.stop(), 0, "the service ends with status 0");
       });
 
-      answered(run);
+      answered(run, async (slow) => {
+        await pointHook(uri, "fallback", HANGS_MS);
+        const result = await slow();
+        await pointHook(uri);
+        return result;
+      });
 
       test("what is masked or sensitive is not in the log", async () => {
         await run("ada@example.com");
@@ -176,7 +186,7 @@ describe("hosts that call Tenterhook", () => {
       });
 
       test("the policy to stop denies the order, and the cause is not for the customer", async () => {
-        await pointHook(uri, "stop");
+        await pointHook(uri, "stop", HANGS_MS);
         const { status, outcome, said } = await run("slow@example.com");
         const message = "We cannot take orders at the moment. Please try again later.";
         assert.deepEqual([status, outcome], [1, { placed: false, message, fields: {} }]);
@@ -218,7 +228,9 @@ describe("hosts that call Tenterhook", () => {
           standIn.listen(0, "127.0.0.1");
           await once(standIn, "listening");
           const url = `http://127.0.0.1:${standIn.address().port}`;
-          const { outcome } = await order(checkout, { ...host, TENTERHOOK_URL: url }, "ada@example.com");
+          // The last one is not waited for longer than the host's own wait.
+          const { DEADLINE_MS: _, ...hurried } = host;
+          const { outcome } = await order(checkout, { ...(body ? host : hurried), TENTERHOOK_URL: url }, "ada@example.com");
           standIn.closeAllConnections();
           standIn.close();
           assert.equal(outcome.placed, wanted.placed);
@@ -246,7 +258,7 @@ describe("a host that embeds the crates", () => {
   });
 
   const run = (...who) => order([checkout], host, ...who);
-  answered(run);
+  answered(run, (slow) => slow());
 
   test("a service that is stopped is not waited for, and the order goes on with the fallback", async () => {
     const { outcome, said } = await order([checkout], { ...host, HOOK_URL: await nobody() }, "ada@example.com");

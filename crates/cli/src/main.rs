@@ -160,7 +160,8 @@ enum Tokens {
         #[arg(long)]
         org: Option<String>,
     },
-    /// Revoke a token: every running server refuses it from then on.
+    /// Revoke a token: every running server refuses it at once, that of a host within a second, or within a minute while the
+    /// database does not answer.
     #[command(after_help = "Example:\n  tenterhook tokens revoke --config tenterhook.toml 00T0VcBIhqLdWc7kRm3P")]
     Revoke {
         #[command(flatten)]

@@ -3,12 +3,13 @@
 //   TENTERHOOK_URL=http://127.0.0.1:8787 TENTERHOOK_TOKEN=… node examples/hosts/node/checkout.mjs ada@example.com 2
 //
 // The token has the role HOST for the extension point (`../order-checkout.json`). Arguments are the customer and how many lamps
-// they order. It prints what became of the order as JSON. Its exit status is 0 if the order was placed, 1 if it was denied, and 3
-// if Tenterhook did not accept our call, which is a defect of ours: then nothing is sold.
+// they order. DEADLINE_MS is how long an order may wait for hooks, 800 without it. It prints what became of the order as JSON.
+// Its exit status is 0 if the order was placed, 1 if it was denied, and 3 if Tenterhook did not accept our call, which is a defect
+// of ours: then nothing is sold.
 
 const POINT = "com.example.order.checkout";
 /** How long an order may wait for hooks. Tenterhook keeps to it, whatever the services do. */
-const DEADLINE_MS = 800;
+const DEADLINE_MS = Number(process.env.DEADLINE_MS ?? 800);
 /** How long we wait for Tenterhook: slightly longer, so that we give up only when Tenterhook itself does not answer. */
 const TIMEOUT_MS = DEADLINE_MS + 200;
 

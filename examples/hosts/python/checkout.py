@@ -3,8 +3,9 @@
     TENTERHOOK_URL=http://127.0.0.1:8787 TENTERHOOK_TOKEN=… python3 examples/hosts/python/checkout.py ada@example.com 2
 
 The token has the role HOST for the extension point (`../order-checkout.json`). Arguments are the customer and how many lamps
-they order. It prints what became of the order as JSON. Its exit status is 0 if the order was placed, 1 if it was denied, and 3
-if Tenterhook did not accept our call, which is a defect of ours: then nothing is sold.
+they order. DEADLINE_MS is how long an order may wait for hooks, 800 without it. It prints what became of the order as JSON.
+Its exit status is 0 if the order was placed, 1 if it was denied, and 3 if Tenterhook did not accept our call, which is a defect
+of ours: then nothing is sold.
 """
 
 import http.client
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 POINT = "com.example.order.checkout"
 # How long an order may wait for hooks. Tenterhook keeps to it, whatever the services do.
-DEADLINE_MS = 800
+DEADLINE_MS = int(os.environ.get("DEADLINE_MS", "800"))
 # How long we wait for Tenterhook, to connect and then for its answer: slightly longer, so that we give up only when
 # Tenterhook itself does not answer.
 TIMEOUT_SECONDS = (DEADLINE_MS + 200) / 1000

@@ -52,6 +52,10 @@ fn the_printed_command_pauses_an_order_and_the_log_shows_its_changes() {
 fn the_host_token_can_only_invoke_and_is_not_on_the_start_page() {
     let (_program, ready) = start(&["--ephemeral"]);
     let (base, host) = (ready["baseUrl"].as_str().unwrap(), ready["hostToken"].as_str().unwrap());
+    let readme = include_str!("../../../../README.md");
+    for name in ready.as_object().unwrap().keys().filter(|name| !["step", "message"].contains(&name.as_str())) {
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not say what `{name}` is");
+    }
     assert_eq!(copied(base, ready["orderCommand"].as_str().unwrap()).0, 200);
     for path in ["/api/v1/inlineHooks", "/api/v1/logs", "/api/v1/extensionPoints"] {
         assert_eq!(api(base, host, "GET", path, None).unwrap().0, 403, "{path}");
