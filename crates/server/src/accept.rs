@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, Version, header},
+};
 use hyper::{
     body::{Body as _, Incoming},
     rt::Executor,
@@ -166,12 +171,20 @@ impl Acceptance {
             async move {
                 let _open_request = open_request;
                 let room = pace.room(&request.body().size_hint()).await?;
-                let mut request: Request =
-                    request.map(|body| Body::new(TimedBody::new(body, body_timeout, room, bodies, hurry)));
+                let is_http_1 = request.version() < Version::HTTP_2;
+                let may_read = !request.headers().contains_key(header::EXPECT);
+                let (head, body) = request.into_parts();
+                let body = TimedBody::new(body, body_timeout, room, bodies, hurry);
+                let unread = body.unread();
+                let mut request = Request::from_parts(head, Body::new(body));
                 request.extensions_mut().insert(peer);
                 request.extensions_mut().insert(arrived);
                 request.extensions_mut().insert(tasks);
-                let Ok(response) = router.oneshot(edge::normalised(request)).await;
+                let Ok(mut response) = router.oneshot(edge::normalised(request)).await;
+                if is_http_1 && !unread.drained(may_read).await {
+                    // The connection ends with this answer, which clients must know before they send another request.
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 Ok::<_, Ended>(pace.answer(response))
             }
         });

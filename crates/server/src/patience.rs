@@ -2,10 +2,11 @@
 //! writing are in [`crate::pace`].
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -119,6 +120,10 @@ pub(crate) struct BodyTimeout;
 /// Bytes of a body that must arrive within [`ServerLimits::body_progress_timeout`] while the bytes of all bodies are
 /// used up, or while new connections wait for slots.
 const BODY_PROGRESS_BYTES: usize = 8 * 1_024;
+/// Bytes of an unwanted body that are read so that its connection can be used again.
+const DRAINED_BYTES_MAX: usize = 64 * 1_024;
+/// How often the rest of an unwanted body is looked for.
+const DRAIN_TURNS: usize = 16;
 /// How often a waiting body checks whether other bodies have returned bytes.
 const BODIES_LOOK: Duration = Duration::from_millis(50);
 
@@ -145,7 +150,9 @@ impl Bodies {
 /// slow while the bytes of all bodies are used up or new connections wait for slots.
 #[derive(Debug)]
 pub(crate) struct TimedBody<B> {
-    body: B,
+    /// There until this is dropped.
+    body: Option<B>,
+    unread: UnreadBody<B>,
     timeout: Duration,
     end: Option<Pin<Box<Sleep>>>,
     bodies: Arc<Bodies>,
@@ -163,7 +170,13 @@ pub(crate) struct TimedBody<B> {
 
 impl<B> TimedBody<B> {
     pub(crate) fn new(body: B, timeout: Duration, room: Reserved, bodies: Arc<Bodies>, hurry: Hurry) -> Self {
-        Self { body, timeout, end: None, bodies, hurry, bytes: 0, progress: None, look: None, _room: room }
+        let (body, unread) = (Some(body), UnreadBody::default());
+        Self { body, unread, timeout, end: None, bodies, hurry, bytes: 0, progress: None, look: None, _room: room }
+    }
+
+    /// Where the rest of it is found when nobody reads it to its end.
+    pub(crate) fn unread(&self) -> UnreadBody<B> {
+        self.unread.clone()
     }
 
     /// Ready when others wait for the resources of this body and it makes no progress.
@@ -184,6 +197,7 @@ impl<B> TimedBody<B> {
 
 impl<B> Drop for TimedBody<B> {
     fn drop(&mut self) {
+        *self.unread.lock() = self.body.take();
         self.bodies.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
@@ -200,7 +214,8 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.get_mut();
-        if this.bodies.are_used_up() && !this.body.is_end_stream() {
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        if this.bodies.are_used_up() && !body.is_end_stream() {
             // Other bodies may return their bytes at any time.
             let look = this.look.get_or_insert_with(|| Box::pin(sleep(BODIES_LOOK)));
             while look.as_mut().poll(context).is_ready() {
@@ -208,7 +223,7 @@ where
             }
         } else {
             this.look = None;
-            if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
                 let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
                 this.bytes += bytes;
                 this.bodies.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -224,11 +239,62 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
+    }
+}
+
+/// The rest of a body that was dropped.
+#[derive(Debug)]
+pub(crate) struct UnreadBody<B>(Arc<Mutex<Option<B>>>);
+
+impl<B> Clone for UnreadBody<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<B> Default for UnreadBody<B> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<B> UnreadBody<B> {
+    fn lock(&self) -> MutexGuard<'_, Option<B>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> UnreadBody<B> {
+    /// Reads what has arrived of the body that nobody wanted. `false` when that is not the end of it: then the connection cannot
+    /// be used again. Nothing is waited for; `may_read` is false when the client sends the body only if it is read.
+    pub(crate) async fn drained(&self, may_read: bool) -> bool {
+        let Some(mut body) = self.lock().take() else { return true };
+        let mut bytes = 0;
+        for _ in 0..DRAIN_TURNS {
+            if body.is_end_stream() {
+                return true;
+            }
+            if !may_read {
+                return false;
+            }
+            let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context))).await;
+            match polled {
+                Poll::Ready(None) => return true,
+                Poll::Ready(Some(Ok(frame))) => bytes += frame.data_ref().map_or(0, Bytes::len),
+                Poll::Ready(Some(Err(_))) => return false,
+                // The connection hands on what it has when it has its turn.
+                Poll::Pending => tokio::task::yield_now().await,
+            }
+            if bytes > DRAINED_BYTES_MAX {
+                return false;
+            }
+        }
+        false
     }
 }
 

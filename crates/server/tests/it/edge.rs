@@ -82,3 +82,20 @@ async fn a_trusted_proxy_says_whom_a_request_comes_from() {
         }
     }
 }
+
+/// RFC 9112 section 9.6: a client that is not told so sends its next request on a connection that is being closed.
+#[tokio::test]
+async fn an_answer_to_a_body_that_nobody_read_says_whether_the_connection_ends() {
+    let world = World::start().await;
+    let head = "POST /api/v1/inlineHooks HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n";
+    // The rest of the body is still to come.
+    let answered = answer(&world, format!("{head}\r\n{{").as_bytes()).await.to_ascii_lowercase();
+    assert!(answered.starts_with("http/1.1 401") && answered.contains("connection: close"), "{answered}");
+    let answered = answer(&world, format!("{head}expect: 100-continue\r\n\r\n").as_bytes()).await.to_ascii_lowercase();
+    assert!(answered.starts_with("http/1.1 401") && answered.contains("connection: close"), "{answered}");
+    // It is there as a whole: the next request is answered too.
+    let two = format!("{head}\r\n{{}}GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    let answered = answer(&world, two.as_bytes()).await.to_ascii_lowercase();
+    let statuses = answered.matches("http/1.1 ").count();
+    assert_eq!((statuses, answered.matches("connection: close").count()), (2, 1), "{answered}");
+}
