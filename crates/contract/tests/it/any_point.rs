@@ -205,7 +205,7 @@ fn every_wrong_member_is_named_at_once() {
     (document["data"]["access"]["claims"], document["data"]["identity"]["claims"]) = (json!(7), json!("x"));
     let errors = read(BuiltInType::Token, &document).unwrap_err();
     assert_eq!(errors.len(), 2, "{errors:?}");
-    let errors = point(BuiltInType::Token).read(json!({}), Some("x"), &ProfileSchema::base()).unwrap_err();
+    let errors = point(BuiltInType::Saml).read(json!({}), Some("x"), &ProfileSchema::base()).unwrap_err();
     assert!(errors.len() > 1 && errors[0].field == "/requestType", "{errors:?}");
 }
 

@@ -16,6 +16,7 @@ async fn what_a_change_has_compiled_is_not_compiled_again_for_the_snapshot() {
     let declaration = json!({
         "type": "com.example.order.checkout", "title": "Order checkout", "version": "1.0",
         "contextSchema": { "type": "object" }, "subjectSchema": { "type": "object" },
+        "operations": [], "sensitive": [], "masked": [],
         "onFailure": "CONTINUE", "onRefusal": "STOP", "retry": "NEVER", "timeoutMs": 3000,
     });
     let point = Arc::new(DeclaredPoint::compile(serde_json::from_value(declaration).unwrap()).unwrap());
