@@ -1,6 +1,6 @@
 //! The process flows as domain services: the work before a hook is called and after it has answered.
 //!
-//! No SQL, no HTTP handlers and no management live here. [`oauth`] is the first flow.
+//! No SQL, no HTTP handlers and no management live here. [`oauth`] and [`saml`] are the flows of browsers.
 
 pub mod commitment;
 pub mod host;

@@ -102,9 +102,11 @@ pub fn canonical_path(path: &str) -> Cow<'_, str> {
     if canonical.is_empty() { "/".into() } else { canonical.into() }
 }
 
-/// Parameters whose values are credentials. They do not belong in a query; if a request has them there, the values are
-/// not logged.
-const SECRET_PARAMETERS: [&str; 16] = [
+/// Parameters whose values are credentials, which do not belong in a query, and SAML messages, which name a user in words that a
+/// hook may have set. If a request has them there, the values are not logged.
+const SECRET_PARAMETERS: [&str; 18] = [
+    "SAMLRequest",
+    "SAMLResponse",
     "access_token",
     "activationToken",
     "assertion",
@@ -183,6 +185,10 @@ mod tests {
             (Some("a=1&&b&c==%20"), "/token?a=1&&b&c==%20"),
             (Some("state=s&client_secret=x%20y&b=2"), "/token?state=s&client_secret=***&b=2"),
             (Some("Password=x=y"), "/token?Password=***"),
+            (
+                Some("SAMLRequest=fZ&RelayState=r&SAMLResponse=f"),
+                "/token?SAMLRequest=***&RelayState=r&SAMLResponse=***",
+            ),
             (Some("%70assword=x&code=&token"), "/token?%70assword=***&code=***&token"),
             (Some("code_challenge=c&password_hint=h"), "/token?code_challenge=c&password_hint=h"),
         ] {

@@ -10,12 +10,21 @@ use tenterhook_contract::{
     party::{Actor, Target},
 };
 use tenterhook_engine::{Entropy, Origin};
-use tenterhook_model::{ApiToken, DebugData, LogClient, LogEvent, LogResult, OAuthClient, Severity, User, cap_reason};
+use tenterhook_model::{
+    ApiToken, DebugData, LogClient, LogEvent, LogResult, OAuthClient, SamlApp, Severity, User, cap_reason,
+};
 
 use crate::{Caller, Platform};
 
 /// Event type and display message of a sign-in.
 pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Okta");
+/// Event type and display message of the end of a session by its user.
+pub const SESSION_END: (&str, &str) = ("user.session.end", "User logout from Okta");
+/// Event type and display message of a sign-on to an app.
+pub const SIGN_ON: (&str, &str) = ("user.authentication.sso", "User single sign on to app");
+/// Event type and display message of a sign-on of a user to whom the app is not assigned.
+pub const UNASSIGNED_APP: (&str, &str) =
+    ("app.generic.unauth_app_access_attempt", "User attempted unauthorized access to app");
 /// Event type and display message of a request beyond the rate limit.
 pub const RATE_LIMIT_VIOLATION: (&str, &str) = ("system.org.rate_limit.violation", "Rate limit violation");
 /// The vendor's value for an unknown name.
@@ -235,6 +244,21 @@ pub fn user_target(user: &User) -> Target {
 pub fn app_target(client: &OAuthClient) -> Target {
     let id = client.id.as_str();
     Target { alternate_id: Some(id.to_owned()), ..named_target(id, "AppInstance", &client.name) }
+}
+
+/// A SAML app of a flow as the actor: nobody has signed in yet.
+pub fn saml_app_actor(app: &SamlApp) -> Actor {
+    Actor {
+        id: app.id.to_string(),
+        kind: "AppInstance".to_owned(),
+        alternate_id: Some(app.label.clone()),
+        display_name: Some(app.label.clone()),
+    }
+}
+
+/// A SAML app.
+pub fn saml_app_target(app: &SamlApp) -> Target {
+    Target { alternate_id: Some(app.label.clone()), ..named_target(app.id.as_str(), "AppInstance", &app.label) }
 }
 
 /// An API token.

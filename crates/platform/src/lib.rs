@@ -3,6 +3,7 @@
 //!
 //! No HTTP and no rules of a flow live here. Start reading at [`Platform`]; a flow pauses with [`Platform::pause`].
 
+pub mod app_keys;
 pub mod attempts;
 pub mod caller;
 pub mod context;

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::{
     Caller, Network, Platform, WiderNetwork,
     caller::logged_url,
-    events::{Event, RATE_LIMIT_VIOLATION, SESSION_START, unknown_actor},
+    events::{Event, RATE_LIMIT_VIOLATION, SESSION_END, SESSION_START, SIGN_ON, unknown_actor},
 };
 
 /// Events of one network, in all orgs.
@@ -74,6 +74,10 @@ pub enum Refusal {
     RateLimit,
     /// A request of an OAuth client to this endpoint, with the reason: an OAuth error code or the vendor's word.
     Client(ClientEndpoint, &'static str),
+    /// A request for sign-on to a SAML app, with the reason.
+    SignOn(&'static str),
+    /// A message about a logout at a SAML app, with the reason.
+    SignOut(&'static str),
 }
 
 /// An endpoint at which OAuth clients are refused.
@@ -138,13 +142,17 @@ impl Refusal {
             Self::InvalidCredentials | Self::TooManyAttempts | Self::NotActive(_) => SESSION_START,
             Self::RateLimit => RATE_LIMIT_VIOLATION,
             Self::Client(endpoint, _) => endpoint.event(),
+            Self::SignOn(_) => SIGN_ON,
+            Self::SignOut(_) => SESSION_END,
         };
         let (result, reason) = match self {
             Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS".into())),
             Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS".into())),
             Self::NotActive(status) => (LogResult::Failure, Some(status.as_str().into())),
             Self::RateLimit => (LogResult::RateLimit, None),
-            Self::Client(_, reason) => (LogResult::Failure, Some(reason.into())),
+            Self::Client(_, reason) | Self::SignOn(reason) | Self::SignOut(reason) => {
+                (LogResult::Failure, Some(reason.into()))
+            }
         };
         event.named(event_type, message).ended(result, reason)
     }

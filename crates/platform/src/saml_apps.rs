@@ -1,6 +1,7 @@
 //! The URLs and the names of a SAML app: what its metadata says, what its flows serve, and what the management API shows.
 
 use tenterhook_model::SamlApp;
+use tenterhook_saml::metadata::IdentityProvider;
 
 use crate::OrgSnapshot;
 
@@ -30,9 +31,32 @@ pub fn metadata_url(org: &OrgSnapshot, app: &SamlApp) -> String {
     format!("{}/app/{}/sso/saml/metadata", org.base_url, app.external_key)
 }
 
+/// The metadata of the identity provider for an app (SAML metadata 2.4.3), with the certificate of the key `kid`, or of the one that
+/// signs. `None` when the app has no such key.
+pub fn metadata(org: &OrgSnapshot, app: &SamlApp, kid: Option<&str>) -> Option<String> {
+    let kid = kid.unwrap_or(&app.signing_kid);
+    let key = org.configuration.app_keys.find(kid).filter(|key| key.app_id == app.id)?;
+    let logout_url = app.single_logout.as_ref().map(|_| logout_url(org, app));
+    let document = IdentityProvider {
+        entity_id: &entity_id(org, app),
+        want_authn_requests_signed: app.signed_requests,
+        signing_certificates: &[&key.certificate],
+        single_logout_url: logout_url.as_deref(),
+        name_id_formats: &[app.subject_name_id_format.uri()],
+        single_sign_on_url: &sign_on_url(org, app),
+    };
+    // Every text of an app is one that XML can hold.
+    document.to_xml().ok()
+}
+
 impl OrgSnapshot {
     /// The SAML app with this key in URLs, in use or not.
     pub fn saml_app_of_key(&self, external_key: &str) -> Option<&SamlApp> {
-        self.configuration.saml_apps.iter().find(|app| app.external_key == external_key)
+        self.configuration.saml_apps.get(self.saml_apps.get(external_key)?)
+    }
+
+    /// The SAML app with this name and this key in URLs, in use or not.
+    pub fn saml_app(&self, name: &str, external_key: &str) -> Option<&SamlApp> {
+        self.saml_app_of_key(external_key).filter(|app| app.name == name)
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use tenterhook_contract::{
     HookTypes,
     hook::InlineHook,
-    id::{AuthorizationServerId, HookId},
+    id::{AppId, AuthorizationServerId, HookId},
     profile::ProfileSchema,
 };
 use tenterhook_engine::{ReadyHook, Transport};
@@ -14,7 +14,7 @@ use tenterhook_model::{
 };
 use tenterhook_store::StoreError;
 
-use crate::{caller::canonical_path, extension_points::Points, keys::Keys, org_turns::OrgTurns};
+use crate::{app_keys::AppKeys, caller::canonical_path, extension_points::Points, keys::Keys, org_turns::OrgTurns};
 use tokio::time::Instant;
 use url::{Origin, Url, form_urlencoded};
 
@@ -35,6 +35,10 @@ pub struct OrgSnapshot {
     pub hook_types: Arc<HookTypes>,
     /// Signing keys, parsed.
     pub keys: Arc<Keys>,
+    /// Keys of SAML apps, parsed.
+    pub app_keys: Arc<AppKeys>,
+    /// SAML apps by their keys in URLs.
+    pub(crate) saml_apps: Arc<HashMap<String, AppId>>,
     /// When reading it began; it contains all commits until then.
     pub read_at: Instant,
     /// Outlives this snapshot.
@@ -82,6 +86,20 @@ impl OrgSnapshot {
             Some((previous, _)) => Arc::clone(&previous.keys),
             None => Arc::new(Keys::prepare(signing_keys, previous.map(|previous| previous.keys.as_ref()))),
         };
+        let app_keys = match before.filter(|(_, it)| it.app_keys.is_same(&configuration.app_keys)) {
+            Some((previous, _)) => Arc::clone(&previous.app_keys),
+            None => {
+                let previous = previous.map(|previous| previous.app_keys.as_ref());
+                Arc::new(AppKeys::prepare(&configuration.app_keys, previous))
+            }
+        };
+        let saml_apps = match before.filter(|(_, it)| it.saml_apps.is_same(&configuration.saml_apps)) {
+            Some((previous, _)) => Arc::clone(&previous.saml_apps),
+            None => {
+                let by_key = configuration.saml_apps.iter().map(|app| (app.external_key.clone(), app.id.clone()));
+                Arc::new(by_key.collect())
+            }
+        };
         let origins = match before {
             Some((previous, it)) if it.clients.is_same(clients) => Arc::clone(&previous.origins),
             _ => {
@@ -110,6 +128,8 @@ impl OrgSnapshot {
             profile_schema,
             hook_types,
             keys,
+            app_keys,
+            saml_apps,
             read_at,
             turns,
             points,

@@ -19,6 +19,7 @@ mod pace;
 mod patience;
 mod plain_text;
 mod rate_limit;
+mod saml;
 mod to_its_end;
 mod trusted_proxies;
 
@@ -163,7 +164,11 @@ pub fn router_with(
         .merge(health::routes())
         .merge(management::routes(&app))
         .merge(browser::routes())
-        .merge(oauth::routes().route_layer(middleware::from_fn_with_state(app.clone(), judged_again)))
+        .merge(
+            oauth::routes()
+                .merge(saml::routes())
+                .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
+        )
         .merge(pages.with_state(()))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })

@@ -111,6 +111,10 @@ pub struct RefusedClient {
 }
 
 impl RefusedClient {
+    pub(crate) fn new(actor: Actor, refusal: Refusal, details: RefusalDetails) -> Self {
+        Self { actor, refusal, details }
+    }
+
     /// Writes the event, within the bounds of events that anybody can cause.
     pub fn log(&self, platform: &Platform, org: &OrgId, caller: &Caller) {
         let Self { actor, refusal, details } = self;

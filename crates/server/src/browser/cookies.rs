@@ -38,9 +38,18 @@ impl Cookie {
 
     /// Sets it until the browser ends.
     pub(crate) fn set(self, response: &mut Response, caller: &Caller, value: &str) {
+        self.put(response, caller, value, "");
+    }
+
+    /// Takes it away from the browser.
+    pub(crate) fn remove(self, response: &mut Response, caller: &Caller) {
+        self.put(response, caller, "", "; Max-Age=0");
+    }
+
+    fn put(self, response: &mut Response, caller: &Caller, value: &str, age: &str) {
         let (name, same_site) = (self.name(caller), self.same_site);
         let secure = if is_secure(caller) { "; Secure" } else { "" };
-        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}");
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{age}");
         if let Ok(text) = HeaderValue::from_str(&text) {
             response.headers_mut().append(header::SET_COOKIE, text);
         }

@@ -38,6 +38,11 @@ pub(crate) struct Problem<'a> {
     pub(crate) code: &'a str,
 }
 
+/// The page for a user who has signed out.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub(crate) struct SignedOut;
+
 /// A page that sends its form on: a script submits it, or its button where there are no scripts.
 #[derive(Template)]
 #[template(path = "form_post.html")]

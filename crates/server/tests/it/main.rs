@@ -33,6 +33,7 @@ mod plain_text;
 mod preview;
 mod raw_http2;
 mod refused_clients;
+mod saml;
 mod secrecy;
 mod server_objects;
 mod signing_keys;

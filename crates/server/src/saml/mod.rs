@@ -1,0 +1,300 @@
+//! SAML 2.0 endpoints: single sign-on, single logout and metadata of apps, and the page that signs a user out.
+
+mod errors;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::{Path, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use tenterhook_flows::{
+    commitment::Commitment,
+    oauth::parameters::{PARAMETERS_BYTES_MAX, Parameters},
+    saml::{
+        logout::{self, LogoutAnswer, LogoutStep},
+        messages::query_of_form,
+        sign_on::{self, SignOnAnswer},
+    },
+};
+use tenterhook_model::{SamlApp, Status};
+use tenterhook_platform::{Caller, OrgSnapshot, saml_apps};
+use tenterhook_saml::binding::{MessageKind, post as post_binding};
+
+use self::errors::{problem, request_problem};
+use crate::{
+    App,
+    accept::Tasks,
+    browser::{
+        cookies::SESSION,
+        pages::{SignedOut, form_post_page, page},
+        query,
+        request::{form_bytes, taken_apart},
+        see_other,
+        sign_in::{self, OwnPath, SignInError, SignInPurpose, sign_in_page},
+    },
+    error::ApiError,
+    oauth::newest,
+    to_its_end::to_its_end,
+};
+
+/// Bytes of a form with a message at most. Its query, in which the message is compressed, has a bound of its own.
+const FORM_BYTES_MAX: usize = 128 * 1_024;
+/// The only redirects after the sign-in form are our own: the response to the service provider is a page.
+const OWN_FORMS: &str = "'self'";
+/// The parameter of a sign-out that names the place for the browser to go to.
+const FROM_URI: &str = "fromURI";
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/app/{name}/{key}/sso/saml", get(sign_on).post(by_form))
+        .route("/app/{name}/{key}/sso/saml/sign-in", post(sign_in))
+        .route("/app/{name}/{key}/slo/saml", get(logout).post(by_form))
+        .route("/app/{name}/sso/saml/metadata", get(metadata))
+        .route("/login/signout", get(sign_out).post(sign_out_by_form))
+}
+
+type Org = Extension<Arc<OrgSnapshot>>;
+type Names = Path<(String, String)>;
+
+/// The app that a URL names, in use or not: a page says that it is not.
+fn app_of<'a>(org: &'a OrgSnapshot, (name, key): &(String, String)) -> Result<&'a SamlApp, ApiError> {
+    org.saml_app(name, key).ok_or(ApiError::UnknownPath)
+}
+
+async fn sign_on(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(names): Names,
+    request: Request,
+) -> Result<Response, ApiError> {
+    app_of(&org, &names)?;
+    if request.method() == Method::HEAD {
+        return Ok(StatusCode::OK.into_response());
+    }
+    let (tasks, headers) = (request.extensions().get::<Tasks>().cloned(), request.headers().clone());
+    let commitment = Arc::new(Commitment::default());
+    let signing_on = {
+        let commitment = Arc::clone(&commitment);
+        async move {
+            let answered = signed_on(&app, &org, &caller, &names, &headers, &commitment).await;
+            answered.unwrap_or_else(ApiError::into_response)
+        }
+    };
+    Ok(run(tasks, commitment, signing_on).await)
+}
+
+async fn signed_on(
+    app: &App,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    names: &(String, String),
+    headers: &HeaderMap,
+    commitment: &Commitment,
+) -> Result<Response, ApiError> {
+    let saml_app = app_of(org, names)?;
+    let session = sign_in::session(app, org, caller, headers).await?;
+    Ok(match sign_on::sign_on(&app.platform, org, saml_app, caller, session.as_ref(), commitment).await {
+        SignOnAnswer::Page(error) => problem(&error),
+        SignOnAnswer::SignIn { login_hint } => {
+            let purpose = purpose(saml_app, caller)?;
+            sign_in_page(app, caller, &purpose, login_hint.as_deref().unwrap_or_default(), None)
+        }
+        SignOnAnswer::Post { consumer, xml, relay_state } => {
+            let mut parameters = vec![(MessageKind::Response.parameter(), post_binding::encode(&xml))];
+            parameters.extend(relay_state.map(|state| ("RelayState", state)));
+            form_post_page(&consumer, &parameters)
+        }
+    })
+}
+
+/// The POST binding. A browser leaves the session's cookie out of a form that another site posts, but sends it with the request to
+/// which the form is redirected: that of the Redirect binding with the same message.
+async fn by_form(
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(names): Names,
+    request: Request,
+) -> Result<Response, ApiError> {
+    app_of(&org, &names)?;
+    let (headers, body) = taken_apart(request);
+    let form = match form_bytes(&headers, body, FORM_BYTES_MAX).await {
+        Ok(form) => form,
+        Err(error) => return Ok(request_problem(error)),
+    };
+    Ok(match query_of_form(&form) {
+        Ok(query) => see_other(&format!("{}?{query}", caller.path)),
+        Err(error) => problem(&error.into()),
+    })
+}
+
+async fn sign_in(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(names): Names,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let purpose = purpose(app_of(&org, &names)?, &caller)?;
+    Ok(sign_in::submitted(app, org, caller, purpose, request).await.unwrap_or_else(|error| match error {
+        SignInError::Request(error) => request_problem(error),
+        SignInError::Form(error) => errors::form_problem(&error.description),
+    }))
+}
+
+/// The request for sign-on in the query as what a user signs in for.
+fn purpose(app: &SamlApp, caller: &Caller) -> Result<SignInPurpose, ApiError> {
+    let own = |path| OwnPath::new(path).ok_or(ApiError::UnknownPath);
+    let query = caller.query.as_deref().unwrap_or_default();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query::of_bytes(query.as_bytes())) };
+    let path = format!("/app/{}/{}/sso/saml", app.name, app.external_key);
+    Ok(SignInPurpose {
+        action: own(format!("{path}/sign-in{query}"))?,
+        back: own(format!("{path}{query}"))?,
+        form_targets: OWN_FORMS.to_owned(),
+        request: sign_on::request_fingerprint(app, caller),
+    })
+}
+
+async fn logout(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(names): Names,
+    request: Request,
+) -> Result<Response, ApiError> {
+    app_of(&org, &names)?;
+    if request.method() == Method::HEAD {
+        return Ok(StatusCode::OK.into_response());
+    }
+    let (tasks, headers) = (request.extensions().get::<Tasks>().cloned(), request.headers().clone());
+    let commitment = Arc::new(Commitment::default());
+    let logging_out = {
+        let commitment = Arc::clone(&commitment);
+        async move {
+            let answered = async {
+                let saml_app = app_of(&org, &names)?;
+                let session = sign_in::session(&app, &org, &caller, &headers).await?;
+                let (platform, session) = (&app.platform, session.as_ref());
+                Ok(logout::message(platform, &org, saml_app, &caller, session, &commitment).await)
+            };
+            answered.await.map_or_else(ApiError::into_response, |answer| logout_answer(&caller, answer))
+        }
+    };
+    Ok(run(tasks, commitment, logging_out).await)
+}
+
+async fn sign_out(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    if request.method() == Method::HEAD {
+        return StatusCode::OK.into_response();
+    }
+    let parameters = Parameters::parse(caller.query.as_deref().unwrap_or_default().as_bytes());
+    match parameters {
+        Ok(parameters) => signed_out(app, org, caller, &parameters, request).await,
+        Err(error) => errors::form_problem(&error.description),
+    }
+}
+
+async fn sign_out_by_form(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let form = if body_is_empty(&parts.headers) {
+        Ok(axum::body::Bytes::new())
+    } else {
+        form_bytes(&parts.headers, body, PARAMETERS_BYTES_MAX).await
+    };
+    let form = match form {
+        Ok(form) => Parameters::parse(&form),
+        Err(error) => return request_problem(error),
+    };
+    let request = Request::from_parts(parts, axum::body::Body::empty());
+    match form {
+        Ok(parameters) => signed_out(app, org, caller, &parameters, request).await,
+        Err(error) => errors::form_problem(&error.description),
+    }
+}
+
+/// Whether a request has no form: a button without fields sends none.
+fn body_is_empty(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    !headers.contains_key(header::TRANSFER_ENCODING) && length.is_none_or(|length| length == "0")
+}
+
+async fn signed_out(
+    app: App,
+    org: Arc<OrgSnapshot>,
+    caller: Caller,
+    parameters: &Parameters,
+    request: Request,
+) -> Response {
+    let place = parameters.get(FROM_URI).and_then(|uri| place(&org, uri));
+    let (tasks, headers) = (request.extensions().get::<Tasks>().cloned(), request.headers().clone());
+    let commitment = Arc::new(Commitment::default());
+    let signing_out = {
+        let commitment = Arc::clone(&commitment);
+        async move {
+            let answered = async {
+                let session = sign_in::session(&app, &org, &caller, &headers).await?;
+                logout::sign_out(&app.platform, &org, &caller, session.as_ref(), place, &commitment).await
+            };
+            match answered.await {
+                Ok(answer) => logout_answer(&caller, answer),
+                Err(error) => ApiError::from(error).into_response(),
+            }
+        }
+    };
+    run(tasks, commitment, signing_out).await
+}
+
+/// Where a sign-out takes the browser: to a page of this server, or to a registered place of another one.
+fn place(org: &OrgSnapshot, uri: &str) -> Option<String> {
+    let path = uri.strip_prefix(&*org.base_url).unwrap_or(uri);
+    let is_own = OwnPath::new(path.to_owned()).is_some();
+    is_own.then(|| path.to_owned()).or_else(|| logout::is_registered_place(org, uri).then(|| uri.to_owned()))
+}
+
+fn logout_answer(caller: &Caller, answer: LogoutAnswer) -> Response {
+    let mut response = match answer.then {
+        LogoutStep::Page(error) => problem(&error),
+        LogoutStep::Redirect(location) => see_other(&location),
+        LogoutStep::SignedOut => page(StatusCode::OK, &SignedOut, "'none'"),
+    };
+    if answer.has_ended {
+        SESSION.remove(&mut response, caller);
+    }
+    response
+}
+
+async fn run(
+    tasks: Option<Tasks>,
+    commitment: Arc<Commitment>,
+    work: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    match tasks {
+        Some(tasks) => to_its_end(&tasks, commitment, work).await,
+        None => work.await,
+    }
+}
+
+/// The metadata of the identity provider for an app, by its key alone. Published documents must not be older than the keys that other
+/// nodes sign with.
+async fn metadata(State(app): State<App>, Extension(org): Org, Path(key): Path<String>) -> Result<Response, ApiError> {
+    let org = newest(&app, org).await;
+    let saml_app = org.saml_app_of_key(&key).filter(|app| app.status == Status::Active);
+    let xml = saml_app.and_then(|app| saml_apps::metadata(&org, app, None)).ok_or(ApiError::UnknownPath)?;
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/samlmetadata+xml"))];
+    Ok((headers, xml).into_response())
+}
