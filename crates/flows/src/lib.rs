@@ -7,3 +7,4 @@ pub mod host;
 pub mod oauth;
 pub mod saml;
 pub mod sign_in;
+mod user_groups;

@@ -1,7 +1,7 @@
 //! Claim definitions of authorization servers.
 
 use tenterhook_contract::token::reserved::BOTH;
-use tenterhook_model::{ClaimDefinition, ClaimTarget, Expression};
+use tenterhook_model::{ClaimDefinition, ClaimSource, ClaimTarget, Expression, GroupFilter, GroupFilterKind};
 use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     authorization_servers::{self, below_server, find_below_server},
     expressions,
     provision::claim_of,
-    request::{Causes, Given, Submitted},
+    request::{Causes, Given, Submitted, none_of},
     resource::{Change, Done, Resource, changed, check_unique},
     scopes,
 };
@@ -17,6 +17,11 @@ use crate::{
 /// The subject of an error's summary.
 pub(crate) const MODEL: &str = "claim";
 const SCOPES: &str = "conditions.scopes";
+/// `valueType` of a claim whose value is that of an expression.
+const EXPRESSION: &str = "EXPRESSION";
+/// `valueType` of a claim whose value is the names of groups.
+const GROUPS: &str = "GROUPS";
+const GROUP_FILTER_TYPE: &str = "group_filter_type";
 
 /// What a request says of a claim.
 #[derive(Clone, Debug, Default)]
@@ -27,10 +32,12 @@ pub struct ClaimRequest {
     pub status: Given<String>,
     /// `RESOURCE`, for access tokens, or `IDENTITY`, for ID tokens.
     pub claim_type: Given<String>,
-    /// `EXPRESSION`.
+    /// `EXPRESSION` or `GROUPS`.
     pub value_type: Given<String>,
-    /// The expression.
+    /// The expression, or the text that names of groups are compared with.
     pub value: Given<String>,
+    /// How names of groups are compared.
+    pub group_filter_type: Given<String>,
     /// Whether ID tokens have it; else only user information does.
     pub always_include_in_token: Given<bool>,
     /// The scopes of which one must be granted; always when empty.
@@ -129,7 +136,7 @@ fn read(
     claim: ClaimDefinition,
 ) -> Result<ClaimDefinition, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
-    let (name, value) = (causes.text("name", &request.name), causes.text("value", &request.value));
+    let name = causes.text("name", &request.name);
     let target = match causes.text("claimType", &request.claim_type).as_str() {
         "IDENTITY" => ClaimTarget::Identity,
         "RESOURCE" => ClaimTarget::Access,
@@ -142,9 +149,16 @@ fn read(
     if BOTH.contains(&name.as_str()) && name != "groups" {
         causes.add("name", "The claim is one of the token's own");
     }
-    causes.only("valueType", &request.value_type, "EXPRESSION", "Only `EXPRESSION` is supported");
-    let known = (Some(&claim.expression), &*org.profile_schema);
-    let expression = expressions::read(&mut causes, "value", &value, known);
+    let source = match &request.value_type {
+        Given::Is(kind) if kind == GROUPS => read_groups(&mut causes, request, &claim.source),
+        value_type => {
+            causes.only("valueType", value_type, EXPRESSION, "Write `EXPRESSION` or `GROUPS`");
+            if request.group_filter_type.is_given() {
+                causes.add(GROUP_FILTER_TYPE, "Only a claim of `valueType` `GROUPS` has a filter of groups");
+            }
+            read_expression(&mut causes, org, request, &claim.source)
+        }
+    };
     let included = &request.always_include_in_token;
     let always_include_in_token = causes.plain("alwaysIncludeInToken", included, claim.always_include_in_token);
     if target == ClaimTarget::Access && !always_include_in_token {
@@ -155,6 +169,47 @@ fn read(
     scopes::refuse_unknown(&mut causes, SCOPES, (org, &claim.authorization_server_id), &scopes, known, "");
     let status = causes.status(&request.status, claim.status);
     causes.finish()?;
-    let expression = expression.unwrap_or(claim.expression);
-    Ok(ClaimDefinition { name, target, expression, always_include_in_token, scopes, status, ..claim })
+    Ok(ClaimDefinition { name, target, source, always_include_in_token, scopes, status, ..claim })
+}
+
+/// The expression of a request, or else the `stored` source.
+fn read_expression(
+    causes: &mut Causes,
+    org: &OrgSnapshot,
+    request: &ClaimRequest,
+    stored: &ClaimSource,
+) -> ClaimSource {
+    let value = causes.text("value", &request.value);
+    let known = match stored {
+        ClaimSource::Expression(expression) => Some(expression),
+        ClaimSource::Groups(_) => None,
+    };
+    let read = expressions::read(causes, "value", &value, (known, &*org.profile_schema));
+    read.map_or_else(|| stored.clone(), ClaimSource::Expression)
+}
+
+/// The filter of groups of a request, or else the `stored` source.
+fn read_groups(causes: &mut Causes, request: &ClaimRequest, stored: &ClaimSource) -> ClaimSource {
+    let kind = match (&request.group_filter_type, stored) {
+        (Given::Absent, ClaimSource::Groups(filter)) => Some(filter.kind()),
+        (given, _) => given.value().and_then(|name| GroupFilterKind::of_name(name)),
+    };
+    let kind = kind.ok_or_else(|| none_of(GroupFilterKind::ALL.map(GroupFilterKind::as_str)));
+    let value = causes.text("value", &request.value);
+    let filter = match kind {
+        Err(why) => {
+            causes.add(GROUP_FILTER_TYPE, &why);
+            return stored.clone();
+        }
+        Ok(kind) => GroupFilter::new(kind, value),
+    };
+    match filter {
+        Ok(filter) => ClaimSource::Groups(filter),
+        Err(why) => {
+            if !causes.has("value") {
+                causes.add("value", &why.to_string());
+            }
+            stored.clone()
+        }
+    }
 }

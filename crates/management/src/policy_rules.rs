@@ -6,7 +6,7 @@ use tenterhook_contract::{
     id::{GroupId, HookId, UserId},
     problem::shown,
 };
-use tenterhook_model::{AccessPolicy, PolicyRule, RuleHooks, RulePeople, Status};
+use tenterhook_model::{AccessPolicy, EVERYONE, PolicyRule, RuleHooks, RulePeople, Status, everyone_id};
 use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     bindings::{BindingPlace, BindingRequest},
     priority::{Prioritised, behind_all, put_at_its_priority, read_priority},
     provision::rule_of,
-    request::{BLANK, Causes, Given, NAME_ONE, Submitted},
+    request::{BLANK, Causes, Given, ITEMS_MAX, NAME_ONE, Submitted},
     resource::{Change, Done, Resource, Switchable, changed, check_unique, find_below, set_status},
     scopes,
 };
@@ -26,8 +26,6 @@ use crate::{
 pub(crate) const MODEL: &str = "policyRule";
 /// `type` of a rule.
 pub const TYPE: &str = "RESOURCE_ACCESS";
-/// The group of every user, as rules may call it instead of by its id.
-const EVERYONE: &str = "EVERYONE";
 /// The grant types that a rule may name: those that the vendor's rules know, so that configurations written for the vendor are
 /// accepted. Naming one does not make the token endpoint grant it.
 const KNOWN_GRANT_TYPES: [&str; 15] = [
@@ -170,11 +168,12 @@ pub async fn create(
     submitted: &Submitted<RuleRequest>,
 ) -> Result<PolicyRule, ManagementError> {
     let now = platform.now().whole_seconds();
+    let unknown = unknown_groups(platform, administrator, submitted).await?;
     changed(platform, administrator, Done::Created, |org| {
         let policy = find_policy(org, path)?;
         let (grant_types, scopes, people) = (Vec::new(), Vec::new(), RulePeople::default());
         let rule = rule_of(platform, policy, "", behind_all::<PolicyRule>(org, &policy.id));
-        let rule = read(org, submitted, PolicyRule { grant_types, scopes, people, ..rule })?;
+        let rule = read(org, (submitted, &unknown), PolicyRule { grant_types, scopes, people, ..rule })?;
         check_unique(org, &rule)?;
         let rules = org.configuration.rules.below(&policy.id).count();
         check_room("name", ("policy", "rules"), rules, OBJECTS_MAX)?;
@@ -191,9 +190,10 @@ pub async fn replace(
     submitted: &Submitted<RuleRequest>,
 ) -> Result<PolicyRule, ManagementError> {
     let now = platform.now().whole_seconds();
+    let unknown = unknown_groups(platform, administrator, submitted).await?;
     changed(platform, administrator, Done::Updated, |org| {
         let stored = find(org, path)?;
-        let rule = PolicyRule { last_updated: now, ..read(org, submitted, stored.clone())? };
+        let rule = PolicyRule { last_updated: now, ..read(org, (submitted, &unknown), stored.clone())? };
         check_unique(org, &rule)?;
         put_at_its_priority(org, rule, now)
     })
@@ -229,16 +229,31 @@ pub async fn deactivate(
     set_status(platform, administrator, Status::Inactive, |org| find(org, path)).await
 }
 
-/// The id of the group of every user: the org's own, with the prefix of groups.
-fn everyone_id(org: &OrgSnapshot) -> String {
-    let id = org.org.id.as_str();
-    format!("{}{}", GroupId::PREFIX, id.get(GroupId::PREFIX.len()..).unwrap_or_default())
+/// The groups that a request names and that the org does not have: at the moment before it is judged, because groups are no part
+/// of the configuration. One that is deleted later stays named, and is nobody's.
+async fn unknown_groups(
+    platform: &Platform,
+    administrator: &Administrator,
+    submitted: &Submitted<RuleRequest>,
+) -> Result<Vec<String>, ManagementError> {
+    let org = &administrator.token.org_id;
+    let everyone = everyone_id(org);
+    let named = submitted.request.groups.include.value().into_iter().flatten();
+    let mut unknown: Vec<_> =
+        named.filter(|group| *group != EVERYONE && **group != everyone.as_str()).cloned().collect();
+    // More than a list may have are refused as such.
+    let ids: Vec<GroupId> = unknown.iter().take(ITEMS_MAX).filter_map(|group| group.parse().ok()).collect();
+    if !ids.is_empty() {
+        let known = platform.store().groups_that_exist(org, &ids).await?;
+        unknown.retain(|group| known.iter().all(|known| known.as_str() != group));
+    }
+    Ok(unknown)
 }
 
-/// Reads a request over `rule`: a member that is absent keeps its stored value.
+/// Reads a request, with the groups that it names and the org does not have, over `rule`: a member that is absent keeps its stored value.
 fn read(
     org: &OrgSnapshot,
-    submitted: &Submitted<RuleRequest>,
+    (submitted, unknown_groups): (&Submitted<RuleRequest>, &[String]),
     rule: PolicyRule,
 ) -> Result<PolicyRule, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
@@ -258,7 +273,7 @@ fn read(
     let known = |name: &String| name == EVERY_SCOPE || rule.scopes.contains(name);
     let or = format!(", or `{EVERY_SCOPE}` for every scope");
     scopes::refuse_unknown(&mut causes, SCOPES, (org, &rule.authorization_server_id), &scopes, known, &or);
-    let people = read_people(org, &mut causes, request, &rule.people, &grant_types);
+    let people = read_people(&mut causes, (request, unknown_groups), &rule.people, &grant_types);
     refuse_other_conditions(&mut causes, request);
     let given = &request.access_token_lifetime_minutes;
     let access = causes.plain(ACCESS_LIFETIME, given, rule.access_token_lifetime_minutes);
@@ -350,16 +365,15 @@ fn included(causes: &mut Causes, member: &str, given: &Given<Vec<String>>, store
 
 /// Whom the rule is for. Each list that the request does not have is the stored one.
 fn read_people(
-    org: &OrgSnapshot,
     causes: &mut Causes,
-    request: &RuleRequest,
+    (request, unknown_groups): (&RuleRequest, &[String]),
     stored: &RulePeople,
     grant_types: &[String],
 ) -> RulePeople {
     let groups = causes.listed(GROUPS, &request.groups.include).unwrap_or_else(|| stored.groups.clone());
-    let everyone_id = everyone_id(org);
-    if groups.iter().any(|group| group != EVERYONE && *group != everyone_id) {
-        causes.add(GROUPS, "Groups other than `EVERYONE` are not supported: name users");
+    // A rule keeps the id of a group that was deleted: without it the rule would be for somebody else.
+    for unknown in unknown_groups.iter().filter(|group| !stored.groups.contains(group)) {
+        causes.add(GROUPS, &format!("There is no group `{}`. Name ids of groups, or `{EVERYONE}`", shown(unknown)));
     }
     let users = read_users(causes, USERS, &request.users.include, &stored.users);
     let users_exclude = read_users(causes, USERS_EXCLUDED, &request.users.exclude, &stored.users_exclude);
@@ -368,7 +382,7 @@ fn read_people(
     let has_users = grant_types.iter().any(|grant_type| grant_type != "client_credentials");
     let nobody = people.groups.is_empty() && people.users.is_empty();
     if nobody && has_users && ![GROUPS, USERS].into_iter().any(|member| causes.has(member)) {
-        causes.add(USERS, "Name user ids, or the group `EVERYONE`");
+        causes.add(USERS, "Name user ids, ids of groups, or the group `EVERYONE`");
     }
     people
 }

@@ -6,7 +6,7 @@ use tenterhook_contract::{
 };
 use tenterhook_jose::{Generated, KeyError};
 use tenterhook_model::{
-    AccessPolicy, ApiToken, AppHide, AppTold, AuthorizationServer, ClaimDefinition, ClaimTarget,
+    AccessPolicy, ApiToken, AppHide, AppTold, AuthorizationServer, ClaimDefinition, ClaimSource, ClaimTarget,
     ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, Expression, KeyRotation, OAuthClient, Org,
     PolicyRule, Profile, RuleHooks, RulePeople, Scope, SigningAlgorithm, SigningKey, Status, TokenRole,
     UserNameTemplate,
@@ -354,7 +354,7 @@ pub(crate) fn claim_of(
         authorization_server_id: server.clone(),
         name: name.to_owned(),
         target: ClaimTarget::Access,
-        expression,
+        source: ClaimSource::Expression(expression),
         always_include_in_token: true,
         scopes: Vec::new(),
         status: Status::Active,

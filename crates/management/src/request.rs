@@ -13,7 +13,7 @@ use crate::administrator::ManagementError;
 /// Characters of a name or a description.
 pub const TEXT_CHARACTERS_MAX: usize = 255;
 /// Items of a list in a body.
-const ITEMS_MAX: usize = 100;
+pub(crate) const ITEMS_MAX: usize = 100;
 /// Bytes of an item of a list in a body.
 const ITEM_BYTES_MAX: usize = 1_024;
 

@@ -8,7 +8,7 @@ use tenterhook_contract::{
 };
 use tenterhook_jose::SigningAlgorithm;
 
-use crate::{Expression, Status};
+use crate::{Expression, GroupFilter, Status};
 
 /// How a server's signing key is replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,16 @@ pub enum ClaimTarget {
     Identity,
 }
 
+/// Where the value of a claim comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClaimSource {
+    /// An expression; there is no claim where it is null. Claims had no other source once, and are stored as they were then.
+    Expression(Expression),
+    /// The names of the user's groups that pass the filter.
+    Groups(GroupFilter),
+}
+
 /// A claim definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,8 +128,9 @@ pub struct ClaimDefinition {
     pub name: String,
     /// The token it goes into.
     pub target: ClaimTarget,
-    /// Its value; there is no claim where it is null.
-    pub expression: Expression,
+    /// Where its value comes from.
+    #[serde(flatten)]
+    pub source: ClaimSource,
     /// Whether it is in ID tokens; otherwise it is only in user information, because no ID token is issued without an
     /// access token. Claims of access tokens are always in them.
     #[serde(default = "always")]
@@ -132,4 +143,38 @@ pub struct ClaimDefinition {
 
 fn always() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::GroupFilterKind;
+
+    /// Rows of versions before claims of groups are read, and written in the same form.
+    #[test]
+    fn a_claim_is_stored_with_its_source_and_an_expression_as_ever() {
+        let stored = |source: Value| {
+            let mut stored = json!({
+                "id": "ocl00000000000000001", "authorizationServerId": "aus00000000000000001", "name": "tier",
+                "target": "RESOURCE", "alwaysIncludeInToken": true, "scopes": [], "status": "ACTIVE",
+            });
+            let members = source.as_object().unwrap().clone();
+            stored.as_object_mut().unwrap().extend(members);
+            stored
+        };
+        let filter = GroupFilter::new(GroupFilterKind::StartsWith, "eng").unwrap();
+        for (source, read) in [
+            (json!({ "expression": "user.tier" }), ClaimSource::Expression(Expression::parse("user.tier").unwrap())),
+            (json!({ "groups": { "filter": "STARTS_WITH", "value": "eng" } }), ClaimSource::Groups(filter)),
+        ] {
+            let claim: ClaimDefinition = serde_json::from_value(stored(source.clone())).unwrap();
+            assert_eq!(claim.source, read);
+            assert_eq!(serde_json::to_value(&claim).unwrap(), stored(source));
+        }
+        serde_json::from_value::<ClaimDefinition>(stored(json!({}))).unwrap_err();
+    }
 }

@@ -16,6 +16,7 @@ mod expression;
 mod extension_point;
 mod grant;
 mod group;
+mod group_filter;
 mod group_query;
 mod log;
 mod objects;
@@ -40,7 +41,9 @@ pub use api_token::{ApiToken, HOST_POINTS_MAX, TokenRole};
 pub use app_key::AppKey;
 pub use app_members::{AppHide, AppTold, UserNameTemplate};
 pub use assignment::{AppGroup, AppUser, Assigned};
-pub use authorization_server::{AuthorizationServer, ClaimDefinition, ClaimTarget, KeyRotation, Scope, SigningKey};
+pub use authorization_server::{
+    AuthorizationServer, ClaimDefinition, ClaimSource, ClaimTarget, KeyRotation, Scope, SigningKey,
+};
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
 pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite};
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
@@ -55,6 +58,7 @@ pub use group::{
     EVERYONE_NAME, GROUP_DESCRIPTION_CHARACTERS_MAX, GROUP_NAME_CHARACTERS_MAX, GROUPS_MAX, Group, GroupKind,
     everyone_id, group_key,
 };
+pub use group_filter::{GROUP_NAMES_MAX, GroupFilter, GroupFilterKind, GroupFilterProblem, TooManyGroups};
 pub use group_query::{GroupCondition, GroupQuery, GroupTime, Narrowed, TextMatch, TimeMatch};
 pub use log::{
     DebugData, DebugValue, LogClient, LogCursor, LogCursorError, LogEvent, LogFilter, LogPage, LogQuery, LogResult,
@@ -63,13 +67,11 @@ pub use log::{
 pub use objects::{Iter, Objects};
 pub use operator_token::OperatorToken;
 pub use org::{Org, OrgHost, OrgHostError, OrgLimits, OrgStatus, Status};
-pub use policy::{AccessPolicy, PolicyRule, RuleHooks, RulePeople};
+pub use policy::{AccessPolicy, EVERYONE, PolicyRule, RuleHooks, RulePeople};
 pub use profile::{
     ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,
 };
-pub use saml_app::{
-    AcsEndpoint, AttributeFilter, AttributeSource, AttributeStatement, Encryption, NameIdFormat, SamlApp, SingleLogout,
-};
+pub use saml_app::{AcsEndpoint, AttributeSource, AttributeStatement, Encryption, NameIdFormat, SamlApp, SingleLogout};
 pub use saml_session::{AppSubject, AskedApp, AskingApp, SamlLogout, SessionApp};
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, User};

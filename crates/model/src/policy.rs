@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 use tenterhook_contract::{
     Timestamp,
     binding::HookBinding,
-    id::{AuthorizationServerId, ClientId, HookId, PolicyId, RuleId, UserId},
+    id::{AuthorizationServerId, ClientId, HookId, OrgId, PolicyId, RuleId, UserId},
 };
 
-use crate::{Status, extension_point::bindings_without};
+use crate::{Group, Status, everyone_id, extension_point::bindings_without};
+
+/// The group of every user, as rules may call it in place of its id.
+pub const EVERYONE: &str = "EVERYONE";
 
 /// An access policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +44,8 @@ pub struct RulePeople {
     pub users: Vec<UserId>,
     /// Excluded users; wins over the included ones.
     pub users_exclude: Vec<UserId>,
-    /// Names of the group of all users, as they were written; with one of them the rule applies to everyone.
+    /// Ids of groups, as they were written: members of one of them are included. [`EVERYONE`] stands for the group of every user.
+    /// An id of a group that was deleted is that of nobody's group.
     pub groups: Vec<String>,
 }
 
@@ -65,12 +69,23 @@ impl From<StoredRulePeople> for RulePeople {
 impl RulePeople {
     /// Every user.
     pub fn everyone() -> Self {
-        Self { users: Vec::new(), users_exclude: Vec::new(), groups: vec!["EVERYONE".to_owned()] }
+        Self { users: Vec::new(), users_exclude: Vec::new(), groups: vec![EVERYONE.to_owned()] }
     }
 
-    /// Whether the user is among them.
-    pub fn include(&self, user: &UserId) -> bool {
-        (!self.groups.is_empty() || self.users.contains(user)) && !self.users_exclude.contains(user)
+    /// Whether a user of the org is among them. `None` when that depends on the groups of the user and they are not given.
+    pub fn include(&self, org: &OrgId, user: &UserId, groups: Option<&[Group]>) -> Option<bool> {
+        if self.users_exclude.contains(user) {
+            return Some(false);
+        }
+        let everyone = everyone_id(org);
+        let is_everyone = |group: &String| group == EVERYONE || *group == everyone.as_str();
+        if self.users.contains(user) || self.groups.iter().any(is_everyone) {
+            return Some(true);
+        }
+        if self.groups.is_empty() {
+            return Some(false);
+        }
+        groups.map(|groups| groups.iter().any(|group| self.groups.iter().any(|named| named == group.id.as_str())))
     }
 }
 

@@ -4,7 +4,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{Timestamp, binding::HookBinding, id::AppId};
 
-use crate::{AppHide, AppTold, Status, Template, UserNameTemplate};
+use crate::{AppHide, AppTold, GroupFilter, Status, Template, UserNameTemplate};
 
 /// A SAML 2.0 app.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -157,26 +157,7 @@ pub enum AttributeSource {
         values: Vec<Template>,
     },
     /// The names of the user's groups that pass the filter.
-    Group {
-        /// How names are compared.
-        filter: AttributeFilter,
-        /// With what.
-        value: String,
-    },
-}
-
-/// How the names of groups are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum AttributeFilter {
-    /// The name begins with it.
-    StartsWith,
-    /// The name is it.
-    Equals,
-    /// The name contains it.
-    Contains,
-    /// The whole name matches the regular expression.
-    Regex,
+    Group(GroupFilter),
 }
 
 impl AttributeFilter {

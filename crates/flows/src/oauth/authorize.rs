@@ -19,10 +19,11 @@ use super::{
     error::{Fault, OAuthError, OAuthErrorCode, RefusedClient},
     mint::{self, Minting, freeze},
     parameters::Parameters,
-    policy::{PolicyQuestion, choose},
+    policy::{PolicyQuestion, chosen},
     requested_scopes,
     token::denied,
 };
+use crate::user_groups::UserGroups;
 
 /// Seconds that a code can be redeemed (RFC 6749 section 4.1.2 recommends at most ten minutes).
 const CODE_LIFETIME_SECONDS: i64 = 60;
@@ -150,13 +151,15 @@ async fn authorize_checked(
     let scopes = requested_scopes(org, server, parameters.get("scope"))?;
     let Some((session, user)) = signed_in(platform, org, server, parameters, session).await? else { return Ok(None) };
     let question = PolicyQuestion {
+        org: &org.org.id,
         server: &server.id,
         client: &client.id,
         grant_type: "authorization_code",
         user: Some(&user.id),
         scopes: &scopes,
     };
-    let (policy, rule) = choose(&org.configuration, question).ok_or_else(|| denied().for_user(&user))?;
+    let groups = UserGroups::of(platform.store(), &org.org.id, Some(&user.id));
+    let (policy, rule) = chosen(org, question, &groups).await?.ok_or_else(|| denied().for_user(&user))?;
     let offline = scopes.iter().any(|scope| scope == "offline_access")
         && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
     let (unix_ms, random) = platform.id_parts();
@@ -170,6 +173,7 @@ async fn authorize_checked(
         policy,
         rule,
         user: Some(&user),
+        groups: &groups,
         session: Some(session),
         session_id: Some(&session.id),
         scopes: &scopes,

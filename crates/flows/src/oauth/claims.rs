@@ -4,9 +4,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{Timestamp, token::TokenDraft};
 use tenterhook_engine::Entropy;
-use tenterhook_model::{AppInput, ClaimDefinition, ClaimTarget, Inputs, OAuthClient, Org, Status, User};
+use tenterhook_model::{
+    AppInput, ClaimDefinition, ClaimSource, ClaimTarget, Group, Inputs, OAuthClient, Org, Status, TooManyGroups, User,
+};
 
 use tenterhook_platform::entropy::random_bytes;
+
+use super::error::{OAuthError, OAuthErrorCode};
 
 /// Seconds that an ID token lives.
 pub(crate) const ID_TOKEN_LIFETIME_SECONDS: u32 = 3_600;
@@ -19,6 +23,8 @@ pub(crate) struct ClaimsSource<'a> {
     pub(crate) org: &'a Org,
     pub(crate) client: &'a OAuthClient,
     pub(crate) user: Option<&'a User>,
+    /// The groups of the user, where a claim names some ([`names_groups`]).
+    pub(crate) groups: &'a [Group],
     pub(crate) scopes: &'a [String],
     pub(crate) nonce: Option<&'a str>,
     pub(crate) auth_time: Option<Timestamp>,
@@ -28,7 +34,7 @@ pub(crate) struct ClaimsSource<'a> {
 
 impl ClaimsSource<'_> {
     /// The access token's claims, without `iat`, `exp`, `scp` (`open-questions.md` D14).
-    pub(crate) fn access(&self, lifetime_seconds: u32) -> TokenDraft {
+    pub(crate) fn access(&self, lifetime_seconds: u32) -> Result<TokenDraft, OAuthError> {
         let mut claims = Map::new();
         claims.insert("ver".to_owned(), json!(1));
         claims.insert("jti".to_owned(), json!(self.token_id("AT")));
@@ -40,12 +46,12 @@ impl ClaimsSource<'_> {
         }
         let subject = self.user.map_or(self.client.id.as_str(), |user| user.profile.login.as_str());
         claims.insert("sub".to_owned(), json!(subject));
-        self.custom(ClaimTarget::Access, &mut claims);
-        TokenDraft { claims, lifetime_seconds }
+        self.custom(ClaimTarget::Access, &mut claims)?;
+        Ok(TokenDraft { claims, lifetime_seconds })
     }
 
     /// The ID token's claims, without `iat`, `exp`, `at_hash`.
-    pub(crate) fn identity(&self, user: &User) -> TokenDraft {
+    pub(crate) fn identity(&self, user: &User) -> Result<TokenDraft, OAuthError> {
         let granted = |scope: &str| self.scopes.iter().any(|granted| granted == scope);
         let mut claims = Map::new();
         claims.insert("sub".to_owned(), json!(user.id));
@@ -70,38 +76,68 @@ impl ClaimsSource<'_> {
         if granted("profile") {
             claims.insert("preferred_username".to_owned(), json!(user.profile.login));
         }
-        self.custom(ClaimTarget::Identity, &mut claims);
-        TokenDraft { claims, lifetime_seconds: ID_TOKEN_LIFETIME_SECONDS }
+        self.custom(ClaimTarget::Identity, &mut claims)?;
+        Ok(TokenDraft { claims, lifetime_seconds: ID_TOKEN_LIFETIME_SECONDS })
     }
 
     fn token_id(&self, prefix: &str) -> String {
         format!("{prefix}.{}", URL_SAFE_NO_PAD.encode(random_bytes::<32>(self.entropy)))
     }
 
-    fn custom(&self, target: ClaimTarget, claims: &mut Map<String, Value>) {
+    fn custom(&self, target: ClaimTarget, claims: &mut Map<String, Value>) -> Result<(), OAuthError> {
         let of_token =
             |definition: &&ClaimDefinition| definition.target == target && definition.always_include_in_token;
         let definitions = self.definitions.iter().copied().filter(of_token);
         let app = Some(AppInput::OAuth(self.client));
-        let inputs = Inputs { user: self.user, app, org: Some(self.org), ..Inputs::default() };
-        add_defined(definitions, self.scopes, &inputs, claims);
+        let groups = Some(self.groups);
+        let inputs = Inputs { user: self.user, app, groups, org: Some(self.org), ..Inputs::default() };
+        add_defined(definitions, self.scopes, &inputs, claims)
     }
 }
 
 /// Adds the claims that `granted` scopes allow; existing claims stay.
+///
+/// # Errors
+/// When more groups pass the filter of a claim than it can name.
 pub(crate) fn add_defined<'a>(
     definitions: impl Iterator<Item = &'a ClaimDefinition>,
     granted: &[String],
     inputs: &Inputs<'_>,
     claims: &mut Map<String, Value>,
-) {
+) -> Result<(), OAuthError> {
     for definition in definitions.filter(|definition| applies(definition, granted)) {
-        if !claims.contains_key(&definition.name)
-            && let Some(value) = definition.expression.evaluate(inputs)
-        {
+        if claims.contains_key(&definition.name) {
+            continue;
+        }
+        if let Some(value) = value_of(definition, inputs)? {
             claims.insert(definition.name.clone(), value);
         }
     }
+    Ok(())
+}
+
+/// The value of a claim; none where its expression has none, and where no group passes its filter.
+fn value_of(definition: &ClaimDefinition, inputs: &Inputs<'_>) -> Result<Option<Value>, OAuthError> {
+    match &definition.source {
+        ClaimSource::Expression(expression) => Ok(expression.evaluate(inputs)),
+        ClaimSource::Groups(filter) => {
+            // A part of the groups would be taken for all of them.
+            let names = filter.names(inputs.groups.unwrap_or_default()).map_err(|TooManyGroups| {
+                let text = "The groups claim matched too many groups and must be configured to match fewer groups.";
+                OAuthError::of_configuration(OAuthErrorCode::ServerError, text)
+            })?;
+            Ok((!names.is_empty()).then(|| json!(names)))
+        }
+    }
+}
+
+/// Whether a claim is in use, allowed by the `granted` scopes, and made of the groups of the user.
+pub(crate) fn names_groups(definition: &ClaimDefinition, granted: &[String]) -> bool {
+    applies(definition, granted)
+        && match &definition.source {
+            ClaimSource::Expression(expression) => expression.names_groups(),
+            ClaimSource::Groups(_) => true,
+        }
 }
 
 /// Whether a claim is in use and one of the scopes that it is for is granted.

@@ -6,7 +6,7 @@ use tenterhook_model::{AppInput, AuthorizationServer, ClaimTarget, Inputs, Refre
 use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer, refusals::ClientEndpoint};
 
 use super::{
-    claims::add_defined,
+    claims::{add_defined, names_groups},
     client,
     error::{OAuthError, OAuthErrorCode},
     parameters::Parameters,
@@ -141,10 +141,16 @@ pub async fn userinfo(
     let definitions = org.configuration.claims.below(&server.id);
     // The claims that are left out of ID tokens.
     let left_out = definitions.filter(|claim| claim.target == ClaimTarget::Identity && !claim.always_include_in_token);
+    let left_out: Vec<_> = left_out.collect();
     if let Some(client) = client {
-        let app = Some(AppInput::OAuth(client));
-        let inputs = Inputs { user: Some(&user), app, org: Some(&org.org), ..Inputs::default() };
-        add_defined(left_out, &granted, &inputs, &mut answer);
+        let groups = if left_out.iter().any(|claim| names_groups(claim, &granted)) {
+            platform.store().groups_of_user(&org.org.id, &user.id).await?
+        } else {
+            Vec::new()
+        };
+        let (app, groups) = (Some(AppInput::OAuth(client)), Some(groups.as_slice()));
+        let inputs = Inputs { user: Some(&user), app, groups, org: Some(&org.org), ..Inputs::default() };
+        add_defined(left_out.into_iter(), &granted, &inputs, &mut answer)?;
     }
     Ok(Value::Object(answer))
 }

@@ -28,10 +28,11 @@ use tenterhook_platform::{
 };
 
 use super::{
-    claims::ClaimsSource,
+    claims::{ClaimsSource, names_groups},
     error::{OAuthError, OAuthErrorCode},
     parameters::TOKEN_BYTES_MAX,
 };
+use crate::user_groups::UserGroups;
 
 /// The inputs of minting.
 pub(crate) struct Minting<'a> {
@@ -41,6 +42,8 @@ pub(crate) struct Minting<'a> {
     pub(crate) policy: &'a AccessPolicy,
     pub(crate) rule: &'a PolicyRule,
     pub(crate) user: Option<&'a User>,
+    /// Those of the user.
+    pub(crate) groups: &'a UserGroups<'a>,
     /// The session in the hook's document.
     pub(crate) session: Option<&'a Session>,
     /// The session of the grant, for the log.
@@ -117,7 +120,13 @@ pub(crate) fn thaw(frozen: &Secret) -> Result<(TokenSubject, Option<Timestamp>),
 /// `server_error` with the service's summary when the service refused (`token.md` section 5), and
 /// [`super::error::Fault::TurnedAway`].
 pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
-    let mut subject = subject_of(platform, minting);
+    let mut subject = match subject_of(platform, minting).await {
+        Ok(subject) => subject,
+        Err(error) => {
+            log_grant(platform, minting, "access_token", Some(&error.description));
+            return Err(error);
+        }
+    };
     let source = minting.caller.source();
     let pause = Pause {
         point: &Token,
@@ -149,9 +158,11 @@ pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<T
     Err(error)
 }
 
-fn subject_of(platform: &Platform, minting: &Minting<'_>) -> TokenSubject {
+async fn subject_of(platform: &Platform, minting: &Minting<'_>) -> Result<TokenSubject, OAuthError> {
     let configuration = &minting.org.configuration;
     let definitions: Vec<_> = configuration.claims.below(&minting.server.id).collect();
+    let needs_groups = definitions.iter().any(|definition| names_groups(definition, minting.scopes));
+    let groups = if needs_groups { minting.groups.get().await? } else { &[] };
     let issuer = issuer(minting.org, minting.server);
     let source = ClaimsSource {
         issuer: &issuer,
@@ -159,6 +170,7 @@ fn subject_of(platform: &Platform, minting: &Minting<'_>) -> TokenSubject {
         org: &minting.org.org,
         client: minting.client,
         user: minting.user,
+        groups,
         scopes: minting.scopes,
         nonce: minting.nonce,
         auth_time: minting.auth_time,
@@ -166,11 +178,11 @@ fn subject_of(platform: &Platform, minting: &Minting<'_>) -> TokenSubject {
         entropy: platform.entropy(),
     };
     let openid = minting.scopes.iter().any(|scope| scope == "openid");
-    TokenSubject {
-        identity: minting.user.filter(|_| openid).map(|user| source.identity(user)),
-        access: Some(source.access(minting.rule.access_token_lifetime_minutes.saturating_mul(60))),
+    Ok(TokenSubject {
+        identity: minting.user.filter(|_| openid).map(|user| source.identity(user)).transpose()?,
+        access: Some(source.access(minting.rule.access_token_lifetime_minutes.saturating_mul(60))?),
         dpop: false,
-    }
+    })
 }
 
 fn token_request(minting: &Minting<'_>) -> TokenRequest {

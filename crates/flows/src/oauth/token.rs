@@ -18,7 +18,7 @@ use tenterhook_platform::{
     refusals::ClientEndpoint,
 };
 
-use crate::commitment::Commitment;
+use crate::{commitment::Commitment, user_groups::UserGroups};
 
 use super::{
     authorize::protocol_request,
@@ -26,7 +26,7 @@ use super::{
     error::{OAuthError, OAuthErrorCode},
     mint::{self, Minting, SignedTokens, thaw},
     parameters::Parameters,
-    policy::{PolicyQuestion, choose},
+    policy::{PolicyQuestion, chosen},
     requested_scopes,
 };
 
@@ -133,13 +133,15 @@ async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Resul
         ));
     }
     let question = PolicyQuestion {
+        org: &org.org.id,
         server: &server.id,
         client: &client.id,
         grant_type: "client_credentials",
         user: None,
         scopes: &scopes,
     };
-    let (policy, rule) = choose(&org.configuration, question).ok_or_else(denied)?;
+    let groups = UserGroups::of(platform.store(), &org.org.id, None);
+    let (policy, rule) = chosen(org, question, &groups).await?.ok_or_else(denied)?;
     let minting = Minting {
         org,
         server,
@@ -147,6 +149,7 @@ async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Resul
         policy,
         rule,
         user: None,
+        groups: &groups,
         session: None,
         session_id: None,
         scopes: &scopes,
@@ -251,6 +254,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
     let scopes = narrowed(&old.scopes, parameters.get("scope"))?;
     let user = token_user(platform, org, &old.user_id).await?;
     let question = PolicyQuestion {
+        org: &org.org.id,
         server: &server.id,
         client: &client.id,
         grant_type: "refresh_token",
@@ -259,8 +263,12 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
     };
     // Rules name the grant that began the family; a refresh is not a separate grant in rules.
     let question_of_code = PolicyQuestion { grant_type: "authorization_code", ..question };
-    let chosen = choose(&org.configuration, question).or_else(|| choose(&org.configuration, question_of_code));
-    let (policy, rule) = chosen.ok_or_else(|| denied().for_user(&user))?;
+    let groups = UserGroups::of(platform.store(), &org.org.id, Some(&user.id));
+    let matching = match chosen(org, question, &groups).await? {
+        None => chosen(org, question_of_code, &groups).await?,
+        matching => matching,
+    };
+    let (policy, rule) = matching.ok_or_else(|| denied().for_user(&user))?;
     let (unix_ms, random) = platform.id_parts();
     let new_id = RefreshTokenId::from_parts(unix_ms, random);
     let minting = Minting {
@@ -270,6 +278,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         policy,
         rule,
         user: Some(&user),
+        groups: &groups,
         session: None,
         session_id: None,
         scopes: &scopes,
@@ -360,6 +369,8 @@ fn log_issued(
         policy,
         rule,
         user: Some(user),
+        // The log names no groups.
+        groups: &UserGroups::of(platform.store(), &org.org.id, None),
         session: None,
         session_id,
         scopes,

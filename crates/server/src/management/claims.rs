@@ -6,7 +6,7 @@ use tenterhook_management::{
     claims::{self, ClaimRequest},
     request::Given,
 };
-use tenterhook_model::{ClaimDefinition, ClaimTarget};
+use tenterhook_model::{ClaimDefinition, ClaimSource, ClaimTarget, GroupFilterKind};
 
 use super::{
     answer::{Created, Id, List, NoContent, SelfLink, Status},
@@ -45,8 +45,18 @@ pub(super) struct ClaimBody {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Option<ValueType>"))]
     value_type: Given<String>,
-    /// An expression, such as `user.department` or `String.toLowerCase(user.email)`.
+    /// An expression, such as `user.department` or `String.toLowerCase(user.email)`. Of `GROUPS`: the text that names of groups are
+    /// compared with.
     value: Given<String>,
+    /// Of `GROUPS`: how the names of the user's groups are compared with `value`. Case matters, and `REGEX` is matched by the whole
+    /// name.
+    #[serde(rename = "group_filter_type", default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<FilterKind>"))]
+    group_filter_type: Given<String>,
+    /// Another name of `group_filter_type`.
+    #[serde(rename = "groupFilterType", default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<FilterKind>"))]
+    group_filter_type_also: Given<String>,
     /// Whether ID tokens have it; else only user information does. Access tokens always have theirs.
     #[serde(default)]
     always_include_in_token: Given<bool>,
@@ -66,12 +76,19 @@ struct ClaimConditionsBody {
 
 impl ResourceBody for ClaimBody {
     const MEMBERS: Members = Members {
-        taken: &["name", "status", "claimType", "valueType", "value", "alwaysIncludeInToken", "conditions.scopes"],
-        read_only: &["id", "system", "_links"],
-        refused: &[
-            ("group_filter_type", "Claims of groups are not supported"),
-            ("groupFilterType", "Claims of groups are not supported"),
+        taken: &[
+            "name",
+            "status",
+            "claimType",
+            "valueType",
+            "value",
+            "group_filter_type",
+            "groupFilterType",
+            "alwaysIncludeInToken",
+            "conditions.scopes",
         ],
+        read_only: &["id", "system", "_links"],
+        refused: &[],
     };
     type Request = ClaimRequest;
 
@@ -82,6 +99,12 @@ impl ResourceBody for ClaimBody {
             claim_type: self.claim_type,
             value_type: self.value_type,
             value: self.value,
+            // The vendor's clients write the one or the other.
+            group_filter_type: match (self.group_filter_type, self.group_filter_type_also) {
+                (Given::Absent, given) | (given, Given::Absent) => given,
+                (given, also) if given == also => given,
+                _ => Given::Wrong,
+            },
             always_include_in_token: self.always_include_in_token,
             scopes: self.conditions.scopes,
         }
@@ -100,6 +123,12 @@ pub(super) struct ClaimAnswer {
     claim_type: ClaimType,
     value_type: ValueType,
     value: String,
+    /// Of `GROUPS`: how names of groups are compared with `value`.
+    #[serde(rename = "group_filter_type", skip_serializing_if = "Option::is_none")]
+    group_filter_type: Option<FilterKind>,
+    /// The same, by the name that other clients read.
+    #[serde(rename = "groupFilterType", skip_serializing_if = "Option::is_none")]
+    group_filter_type_also: Option<FilterKind>,
     conditions: ClaimConditions,
     system: bool,
     always_include_in_token: bool,
@@ -130,12 +159,40 @@ enum ClaimType {
 #[serde(rename_all = "UPPERCASE")]
 enum ValueType {
     Expression,
+    Groups,
+}
+
+/// How names of groups are compared.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "GroupFilterType"))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum FilterKind {
+    StartsWith,
+    Equals,
+    Contains,
+    Regex,
+}
+
+impl From<GroupFilterKind> for FilterKind {
+    fn from(kind: GroupFilterKind) -> Self {
+        match kind {
+            GroupFilterKind::StartsWith => Self::StartsWith,
+            GroupFilterKind::Equals => Self::Equals,
+            GroupFilterKind::Contains => Self::Contains,
+            GroupFilterKind::Regex => Self::Regex,
+        }
+    }
 }
 
 impl ClaimAnswer {
     fn of(base_url: &str, claim: ClaimDefinition) -> Self {
         let server = &claim.authorization_server_id;
         let href = format!("{base_url}/api/v1/authorizationServers/{server}/claims/{}", claim.id);
+        let (value_type, value, filter) = match claim.source {
+            ClaimSource::Expression(expression) => (ValueType::Expression, expression.to_string(), None),
+            ClaimSource::Groups(filter) => (ValueType::Groups, filter.value().to_owned(), Some(filter.kind().into())),
+        };
         Self {
             id: Id::of(&claim.id),
             name: claim.name,
@@ -144,8 +201,10 @@ impl ClaimAnswer {
                 ClaimTarget::Access => ClaimType::Resource,
                 ClaimTarget::Identity => ClaimType::Identity,
             },
-            value_type: ValueType::Expression,
-            value: claim.expression.to_string(),
+            value_type,
+            value,
+            group_filter_type: filter,
+            group_filter_type_also: filter,
             conditions: ClaimConditions { scopes: claim.scopes },
             system: false,
             always_include_in_token: claim.always_include_in_token,

@@ -71,11 +71,11 @@ async fn a_rule_with_a_condition_that_is_not_evaluated_is_refused() {
     for (conditions, cause) in [
         (
             json!({ "people": { "groups": { "include": ["00gemployees"] } } }),
-            "conditions.people.groups.include: Groups other than `EVERYONE` are not supported: name users",
+            "conditions.people.groups.include: There is no group `00gemployees`. Name ids of groups, or `EVERYONE`",
         ),
         (
-            json!({ "people": { "groups": { "include": ["EVERYONE", "00gemployees"] } } }),
-            "conditions.people.groups.include: Groups other than `EVERYONE` are not supported: name users",
+            json!({ "people": { "groups": { "include": ["EVERYONE", "00g0000000000000000x"] } } }),
+            "conditions.people.groups.include: There is no group `00g0000000000000000x`. Name ids of groups, or `EVERYONE`",
         ),
         (
             json!({ "people": { "groups": { "exclude": ["00gguests"] } } }),
@@ -88,7 +88,7 @@ async fn a_rule_with_a_condition_that_is_not_evaluated_is_refused() {
         ),
         (
             json!({ "people": { "groups": { "include": [] }, "users": { "include": [] } } }),
-            "conditions.people.users.include: Name user ids, or the group `EVERYONE`",
+            "conditions.people.users.include: Name user ids, ids of groups, or the group `EVERYONE`",
         ),
         (json!({ "people": { "users": { "include": ["ada"] } } }), "conditions.people.users.include: Name user ids"),
         (json!({ "grantTypes": { "include": [] } }), "conditions.grantTypes.include: Name at least one"),
@@ -138,7 +138,11 @@ async fn a_new_rule_and_a_new_policy_must_say_whom_and_what_they_are_for() {
         let mut body = rule("Wide");
         body["conditions"]["people"] = people;
         let causes = causes(&world, "POST", &rules_path(&world), &body).await;
-        assert_eq!(causes, ["conditions.people.users.include: Name user ids, or the group `EVERYONE`"], "{body}");
+        assert_eq!(
+            causes,
+            ["conditions.people.users.include: Name user ids, ids of groups, or the group `EVERYONE`"],
+            "{body}"
+        );
     }
     let policies = format!("{}/policies", server_path(&world));
     for (conditions, cause) in [
@@ -181,7 +185,7 @@ async fn a_put_keeps_the_conditions_that_it_does_not_say() {
     assert_eq!(put(json!({ "name": "Limited" })).await, limited, "nothing but the name");
     let nobody = json!({ "name": "Limited", "conditions": { "people": { "users": { "include": [] } } } });
     let nobody = causes(&world, "PUT", &world.rule_path(), &nobody).await;
-    assert_eq!(nobody, ["conditions.people.users.include: Name user ids, or the group `EVERYONE`"]);
+    assert_eq!(nobody, ["conditions.people.users.include: Name user ids, ids of groups, or the group `EVERYONE`"]);
     let everyone = json!({ "groups": { "include": ["EVERYONE"] } });
     let everyone = put(json!({ "name": "Limited", "conditions": { "people": everyone } })).await;
     assert_eq!(everyone["people"]["groups"]["include"], json!(["EVERYONE"]));

@@ -91,8 +91,13 @@ pub(crate) fn resources(world: &World) -> Vec<Resource> {
             }),
             read_only: &["/id", "/system", "/_links"],
             refused: vec![
-                ("/valueType", json!("GROUPS"), "valueType: Only `EXPRESSION`"),
-                ("/group_filter_type", json!("STARTS_WITH"), "group_filter_type: Claims of groups"),
+                ("/valueType", json!("SYSTEM"), "valueType: Write `EXPRESSION` or `GROUPS`"),
+                (
+                    "/valueType",
+                    json!("GROUPS"),
+                    "group_filter_type: The field has an invalid value. Write one of STARTS_WITH",
+                ),
+                ("/group_filter_type", json!("STARTS_WITH"), "group_filter_type: Only a claim of"),
                 ("/claimType", json!("RESOURCE"), "alwaysIncludeInToken: The claims of an access token"),
                 ("/alwaysIncludeInToken", json!("no"), "alwaysIncludeInToken: The field has an invalid value"),
                 ("/conditions/groups", json!(["x"]), "conditions.groups: The member is not supported"),

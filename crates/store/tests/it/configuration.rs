@@ -16,11 +16,11 @@ use tenterhook_contract::{
     },
 };
 use tenterhook_model::{
-    AccessPolicy, AcsEndpoint, AppHide, AppKey, AppTold, ApplicationType, AttributeFilter, AttributeSource,
-    AttributeStatement, AuthorizationServer, ClaimDefinition, ClaimTarget, ClientAuthenticationMethod, Configuration,
-    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, Encryption, Expression,
-    ExtensionPoint, KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RuleHooks, RulePeople, SamlApp,
-    Scope, SigningAlgorithm, SigningKey, SingleLogout, Status, Template, UserNameTemplate,
+    AccessPolicy, AcsEndpoint, AppHide, AppKey, AppTold, ApplicationType, AttributeSource, AttributeStatement,
+    AuthorizationServer, ClaimDefinition, ClaimSource, ClaimTarget, ClientAuthenticationMethod, Configuration,
+    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, Encryption, ExtensionPoint,
+    GroupFilter, GroupFilterKind, KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RuleHooks,
+    RulePeople, SamlApp, Scope, SigningAlgorithm, SigningKey, SingleLogout, Status, Template, UserNameTemplate,
 };
 use tenterhook_store::{Changes, CommitError, Store};
 
@@ -160,7 +160,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         authorization_server_id: server_id.clone(),
         name: "tier".into(),
         target: ClaimTarget::Identity,
-        expression: Expression::parse("user.tier").unwrap(),
+        source: ClaimSource::Groups(GroupFilter::new(GroupFilterKind::Regex, "eng.*").unwrap()),
         always_include_in_token: false,
         scopes: vec!["openid".into()],
         status: Status::Inactive,
@@ -308,7 +308,7 @@ fn saml_app(hooks: Vec<HookBinding>) -> SamlApp {
             AttributeStatement {
                 name: "groups".into(),
                 name_format: "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified".into(),
-                source: AttributeSource::Group { filter: AttributeFilter::StartsWith, value: "app-".into() },
+                source: AttributeSource::Group(GroupFilter::new(GroupFilterKind::StartsWith, "app-").unwrap()),
             },
         ],
         single_logout: Some(SingleLogout {
