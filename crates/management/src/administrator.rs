@@ -161,8 +161,19 @@ pub(crate) fn log_change(
     message: &str,
     target: Target,
 ) {
+    log_change_of(platform, administrator, event_type, message, [target]);
+}
+
+/// Logs a change that an administrator made to several objects.
+pub(crate) fn log_change_of<const N: usize>(
+    platform: &Platform,
+    administrator: &Administrator,
+    event_type: &str,
+    message: &str,
+    targets: [Target; N],
+) {
     let event = event_of(platform, &administrator.caller, &administrator.token);
-    platform.log_event(event.named(event_type, message).about([Cow::Owned(target)]));
+    platform.log_event(event.named(event_type, message).about(targets.map(Cow::Owned)));
 }
 
 /// An event of a request with this token, in the token's org.

@@ -13,6 +13,7 @@ pub mod claims;
 pub mod clients;
 mod expressions;
 pub mod extension_points;
+pub mod groups;
 pub mod hook_keys;
 pub mod hook_security;
 pub mod hooks;

@@ -10,7 +10,7 @@ pub const GROUP_NAME_CHARACTERS_MAX: usize = 255;
 /// Characters of a group's description.
 pub const GROUP_DESCRIPTION_CHARACTERS_MAX: usize = 1_024;
 /// Groups of an org, in addition to the group of every user.
-pub const GROUPS_MAX: u64 = 10_000;
+pub const GROUPS_MAX: u32 = 10_000;
 /// The name of the group of every user; no other group has it.
 pub const EVERYONE_NAME: &str = "Everyone";
 

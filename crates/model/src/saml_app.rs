@@ -1,6 +1,5 @@
 //! SAML apps: service providers that users sign on to with an assertion.
 
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{Timestamp, binding::HookBinding, id::AppId};
 
@@ -158,18 +157,6 @@ pub enum AttributeSource {
     },
     /// The names of the user's groups that pass the filter.
     Group(GroupFilter),
-}
-
-impl AttributeFilter {
-    /// Whether the name of a group passes.
-    pub fn passes(self, value: &str, name: &str) -> bool {
-        match self {
-            Self::StartsWith => name.starts_with(value),
-            Self::Equals => name == value,
-            Self::Contains => name.contains(value),
-            Self::Regex => Regex::new(&format!(r"\A(?:{value})\z")).is_ok_and(|regex| regex.is_match(name)),
-        }
-    }
 }
 
 /// Single logout of an app.

@@ -94,7 +94,7 @@ pub fn text_attribute(text: impl Into<String>) -> Attribute {
 fn names_groups(app: &SamlApp) -> bool {
     let of_statement = |statement: &AttributeStatement| match &statement.source {
         AttributeSource::Expression { values } => values.iter().any(|value| value.names_groups()),
-        AttributeSource::Group { .. } => true,
+        AttributeSource::Group(_) => true,
     };
     app.subject_name_id_template.names_groups() || app.attribute_statements.iter().any(of_statement)
 }
@@ -152,8 +152,8 @@ fn attribute(
                 add_values(found, &mut values);
             }
         }
-        AttributeSource::Group { filter, value: wanted } => {
-            let names = groups.iter().map(|group| &group.name).filter(|name| filter.passes(wanted, name));
+        AttributeSource::Group(filter) => {
+            let names = groups.iter().map(|group| &group.name).filter(|name| filter.matches(name));
             values.extend(names.map(|name| value(TYPE_STRING, name.clone())));
         }
     }

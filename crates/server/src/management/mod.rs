@@ -8,6 +8,8 @@ mod claims;
 mod clients;
 mod description;
 mod extension_points;
+mod group_search;
+mod groups;
 mod hook_keys;
 mod inline_hooks;
 mod invocations;
@@ -82,6 +84,7 @@ fn routes_with_token() -> Vec<Route> {
         rules::routes(),
         clients::routes(),
         users::routes(),
+        groups::routes(),
         orgs::routes(),
         user_schema::routes(),
         api_tokens::routes(),

@@ -74,11 +74,11 @@ pub(super) fn only(raw: Option<&str>, evaluated: &[&str]) -> Result<(), ApiError
     }
 }
 
-/// `limit` of a query, from 1 to [`LIMIT_MAX`].
-fn limit(raw: Option<&str>) -> Result<Option<usize>, QueryProblem> {
+/// `limit` of a query, from 1 to `most`.
+fn limit(raw: Option<&str>, most: usize) -> Result<Option<usize>, QueryProblem> {
     let Some(text) = given(raw, "limit") else { return Ok(None) };
-    let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-    limit.map(Some).ok_or(QueryProblem::Limit { least: 1, most: LIMIT_MAX as u64 })
+    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.map(Some).ok_or(QueryProblem::Limit { least: 1, most: most as u64 })
 }
 
 /// A text that one of the searched members contains.
@@ -127,7 +127,8 @@ impl<T: Listed + Serialize + Described + Send + 'static> Answer for List<T> {
 pub(super) fn listed<T: Listed, B>(call: &Call<B>, items: impl Iterator<Item = T>) -> Result<List<T>, ApiError> {
     let raw = call.query();
     only(raw, if T::IS_SEARCHED { &["q", "limit", "after"] } else { &["limit", "after"] })?;
-    let limit = limit(raw).map_err(|problem| ApiError::Query { subject: "query", problems: vec![problem] })?;
+    let limit =
+        limit(raw, LIMIT_MAX).map_err(|problem| ApiError::Query { subject: "query", problems: vec![problem] })?;
     let (q, after) = (given(raw, "q").map(|q| q.to_lowercase()), given(raw, "after"));
     let found = |item: &T, q: &str| item.searched().iter().any(|text| text.to_lowercase().contains(q));
     let mut items: Vec<T> = items.filter(|item| q.as_deref().is_none_or(|q| found(item, q))).collect();
@@ -146,9 +147,19 @@ pub(super) fn read_page<I: FromStr>(
     subject: &'static str,
     searched: &[&str],
 ) -> Result<(Option<I>, usize), ApiError> {
+    read_page_of(raw, subject, searched, LIMIT_MAX)
+}
+
+/// The same of a list whose `limit` can be up to `limit_max`; without it a page has [`LIMIT_MAX`] objects.
+pub(super) fn read_page_of<I: FromStr>(
+    raw: Option<&str>,
+    subject: &'static str,
+    searched: &[&str],
+    limit_max: usize,
+) -> Result<(Option<I>, usize), ApiError> {
     only(raw, &[&["limit", "after"], searched].concat())?;
     let mut problems = Vec::new();
-    let limit = limit(raw).map_err(|problem| problems.push(problem));
+    let limit = limit(raw, limit_max).map_err(|problem| problems.push(problem));
     let after = given(raw, "after").map(|text| text.parse::<I>()).transpose();
     if after.is_err() {
         problems.push(QueryProblem::After);

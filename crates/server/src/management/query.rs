@@ -31,6 +31,12 @@ pub(crate) enum FilterProblem {
     /// The list does not evaluate the parameter.
     #[error("`{0}` is not evaluated here")]
     NotEvaluated(&'static str),
+    /// Of groups, by the name of the parameter.
+    #[error(
+        "`{0}` takes conditions such as `profile.name sw \"Eng\"`, joined by `and` and `or`, on id, type, profile.name, created, \
+         lastUpdated and lastMembershipUpdated"
+    )]
+    Groups(&'static str),
     #[error(
         "`filter` takes conditions such as `profile.login eq \"ada@example.com\"`, joined by `and`, on login, email, \
          firstName, lastName and externalId"

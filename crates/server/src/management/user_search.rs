@@ -55,7 +55,7 @@ fn read(mut rest: &str, with_beginnings: bool) -> Option<Vec<UserCondition>> {
 }
 
 /// A quoted text, written as in JSON, and the rest of the input.
-fn quoted(text: &str) -> Option<(String, &str)> {
+pub(super) fn quoted(text: &str) -> Option<(String, &str)> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
     let value = values.next()?.ok()?;
     Some((value, text.get(values.byte_offset()..)?))

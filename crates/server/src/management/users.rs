@@ -224,7 +224,7 @@ impl ResourceBody for UserBody {
             ("credentials.password.hook", "Passwords are not imported by an inline hook; give `value` or `hash`"),
             ("credentials.password.hash.workFactor", "Only BCRYPT has it, which is not supported"),
             ("credentials.recovery_question", "Recovery questions are not supported"),
-            ("groupIds", "Groups are not supported"),
+            ("groupIds", "Add the user to each group with `PUT /api/v1/groups/GROUP/users/USER`"),
             ("realmId", "Realms are not supported"),
         ],
     };
@@ -418,7 +418,7 @@ impl From<&Password> for Credentials {
 }
 
 impl UserAnswer {
-    fn of(base_url: &str, user: &User) -> Self {
+    pub(super) fn of(base_url: &str, user: &User) -> Self {
         Self {
             id: Id::of(&user.id),
             status: user.status.into(),

@@ -11,6 +11,7 @@ mod echo;
 mod edge;
 mod extension_points;
 mod grants;
+mod groups;
 mod harness;
 mod hook_keys;
 mod host_tokens;
