@@ -86,7 +86,7 @@ impl ServiceProvider {
             return Err(ReadError::Missing("AssertionConsumerService").into());
         }
         let formats = role.children_named(MD, "NameIDFormat");
-        let formats = formats.map(|format| Ok(format.text("NameIDFormat")?));
+        let formats = formats.map(|format| format.text("NameIDFormat"));
         Ok(Self {
             entity_id: root.required("entityID")?.to_owned(),
             assertion_consumer_services: services,
