@@ -141,6 +141,16 @@ pub struct ClaimDefinition {
     pub status: Status,
 }
 
+impl ClaimDefinition {
+    /// Whether its expression is one of this version; another is null.
+    pub fn is_readable(&self) -> bool {
+        match &self.source {
+            ClaimSource::Expression(expression) => expression.is_readable(),
+            ClaimSource::Groups(_) => true,
+        }
+    }
+}
+
 fn always() -> bool {
     true
 }

@@ -83,6 +83,19 @@ pub struct SamlApp {
     pub last_updated: Timestamp,
 }
 
+impl SamlApp {
+    /// Whether every template and expression is one of this version; others are null.
+    pub fn is_readable(&self) -> bool {
+        let of_statement = |statement: &AttributeStatement| match &statement.source {
+            AttributeSource::Expression { values } => values.iter().all(Template::is_readable),
+            _ => true,
+        };
+        self.user_name.template.is_readable()
+            && self.subject_name_id_template.is_readable()
+            && self.attribute_statements.iter().all(of_statement)
+    }
+}
+
 /// An assertion consumer service of an app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcsEndpoint {

@@ -10,7 +10,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{ReadyHook, Transport};
 use tenterhook_model::{
-    AuthorizationServer, Configuration, ConfigurationVersion, OAuthClient, Objects, Org, SamlApp, UserSchema,
+    AuthorizationServer, Configuration, ConfigurationVersion, OAuthClient, Objects, Org, UserSchema,
 };
 use tenterhook_store::StoreError;
 
@@ -86,14 +86,19 @@ impl OrgSnapshot {
             Some((previous, _)) => Arc::clone(&previous.keys),
             None => Arc::new(Keys::prepare(signing_keys, previous.map(|previous| previous.keys.as_ref()))),
         };
-        let parsed = previous.map(|previous| previous.app_keys.as_ref());
         let app_keys = match before.filter(|(_, it)| it.app_keys.is_same(&configuration.app_keys)) {
             Some((previous, _)) => Arc::clone(&previous.app_keys),
-            None => Arc::new(AppKeys::prepare(&configuration.app_keys, parsed)),
+            None => {
+                let previous = previous.map(|previous| previous.app_keys.as_ref());
+                Arc::new(AppKeys::prepare(&configuration.app_keys, previous))
+            }
         };
         let saml_apps = match before.filter(|(_, it)| it.saml_apps.is_same(&configuration.saml_apps)) {
             Some((previous, _)) => Arc::clone(&previous.saml_apps),
-            None => Arc::new(apps_by_key(&configuration.saml_apps)),
+            None => {
+                let by_key = configuration.saml_apps.iter().map(|app| (app.external_key.clone(), app.id.clone()));
+                Arc::new(by_key.collect())
+            }
         };
         let origins = match before {
             Some((previous, it)) if it.clients.is_same(clients) => Arc::clone(&previous.origins),
@@ -114,6 +119,7 @@ impl OrgSnapshot {
             Some((previous, _)) => Arc::clone(&previous.profile_schema),
             None => UserSchema::profile_schema(configuration.user_schemas.iter().next()),
         };
+        warn_of_unreadable(&org, &configuration, before.map(|(_, it)| it));
         let turns = Arc::clone(turns);
         let hook_types = Arc::clone(&points.types);
         Ok(Self {
@@ -194,6 +200,22 @@ impl fmt::Debug for OrgSnapshot {
     }
 }
 
+/// Says which claims and apps that are new in the snapshot have an expression of another version. It is null.
+fn warn_of_unreadable(org: &Org, configuration: &Configuration, before: Option<&Configuration>) {
+    let nothing = Configuration::default();
+    let before = before.unwrap_or(&nothing);
+    let warn = |object: &str| {
+        tracing::warn!(org = %org.id, object, "configuration.expression is not one of this version; it counts as null");
+    };
+    let (_, claims) = configuration.claims.difference(&before.claims);
+    claims.iter().filter(|claim| !claim.is_readable()).for_each(|claim| warn(claim.id.as_str()));
+    let (_, clients) = configuration.clients.difference(&before.clients);
+    let is_unreadable = |client: &&&Arc<OAuthClient>| !client.user_name.template.is_readable();
+    clients.iter().filter(is_unreadable).for_each(|client| warn(client.id.as_str()));
+    let (_, apps) = configuration.saml_apps.difference(&before.saml_apps);
+    apps.iter().filter(|app| !app.is_readable()).for_each(|app| warn(app.id.as_str()));
+}
+
 /// Every hook of a configuration, ready to be invoked.
 fn ready_hooks(
     configuration: &Configuration,
@@ -219,11 +241,6 @@ fn ready_hooks(
         Ok((hook.id.clone(), ready))
     };
     configuration.hooks.iter().map(ready).collect()
-}
-
-/// The ids of SAML apps by their keys in URLs.
-fn apps_by_key(apps: &Objects<SamlApp>) -> HashMap<String, AppId> {
-    apps.iter().map(|app| (app.external_key.clone(), app.id.clone())).collect()
 }
 
 /// Counts the origins of a client's redirect URIs as there, or no longer there.

@@ -9,6 +9,7 @@ mod chains;
 mod codes;
 mod echo;
 mod edge;
+mod expressions;
 mod extension_points;
 mod grants;
 mod groups;
