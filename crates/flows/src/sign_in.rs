@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tenterhook_contract::{Secret, id::SessionId};
-use tenterhook_model::{Session, User, UserStatus};
+use tenterhook_model::{Session, SessionApp, User, UserStatus};
 use tenterhook_store::StoreError;
 
 use tenterhook_platform::{
@@ -42,6 +42,8 @@ pub struct Attempt<'a> {
     pub password: &'a Secret,
     /// The fingerprint of the request for which the user signs in: [`Session::signed_in_for`].
     pub request: Option<&'a str>,
+    /// The session that the browser has had until now.
+    pub previous: Option<&'a Session>,
 }
 
 /// Signs a user in. `commitment` begins once the password is accepted; from then on this must run to its end.
@@ -52,7 +54,7 @@ pub async fn sign_in(
     attempt: Attempt<'_>,
     commitment: &Commitment,
 ) -> Result<SignedIn, StoreError> {
-    let Attempt { attempts, login, password, request } = attempt;
+    let Attempt { attempts, login, password, request, previous } = attempt;
     let network = caller.network();
     let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
     if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
@@ -94,21 +96,31 @@ pub async fn sign_in(
     }
     let cookie = random_token(platform.entropy());
     let (now, (unix_ms, random)) = (platform.now(), platform.id_parts());
-    platform
-        .store()
-        .insert_session(&Session {
-            id: SessionId::from_parts(unix_ms, random),
-            org_id: org.org.id.clone(),
-            cookie_sha256: sha256_hex(cookie.expose()),
-            user_id: user.id.clone(),
-            created: now,
-            expires: session_end(now),
-            last_password_verification: now,
-            signed_in_for: request.map(ToOwned::to_owned),
-        })
-        .await?;
+    let session = Session {
+        id: SessionId::from_parts(unix_ms, random),
+        org_id: org.org.id.clone(),
+        cookie_sha256: sha256_hex(cookie.expose()),
+        user_id: user.id.clone(),
+        created: now,
+        expires: session_end(now),
+        last_password_verification: now,
+        signed_in_for: request.map(ToOwned::to_owned),
+    };
+    platform.store().insert_session(&session).await?;
+    if let Some(previous) = previous.filter(|previous| previous.user_id == user.id) {
+        carry_over(platform, previous, &session).await?;
+    }
     log_sign_in(platform, org, caller, &user, login);
     Ok(SignedIn::Yes(cookie))
+}
+
+/// Lets the new session of a user know the service providers of the one before, so that a logout still reaches them.
+async fn carry_over(platform: &Platform, previous: &Session, session: &Session) -> Result<(), StoreError> {
+    for app in platform.store().session_apps(&previous.org_id, &previous.id).await? {
+        let app = SessionApp { session_id: session.id.clone(), expires: session.expires, ..app };
+        platform.store().record_sign_on(&app, None).await?;
+    }
+    Ok(())
 }
 
 /// The session of a cookie.

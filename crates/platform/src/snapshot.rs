@@ -10,7 +10,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{ReadyHook, Transport};
 use tenterhook_model::{
-    AuthorizationServer, Configuration, ConfigurationVersion, OAuthClient, Objects, Org, UserSchema,
+    AuthorizationServer, Configuration, ConfigurationVersion, OAuthClient, Objects, Org, SamlApp, UserSchema,
 };
 use tenterhook_store::StoreError;
 
@@ -86,19 +86,14 @@ impl OrgSnapshot {
             Some((previous, _)) => Arc::clone(&previous.keys),
             None => Arc::new(Keys::prepare(signing_keys, previous.map(|previous| previous.keys.as_ref()))),
         };
+        let parsed = previous.map(|previous| previous.app_keys.as_ref());
         let app_keys = match before.filter(|(_, it)| it.app_keys.is_same(&configuration.app_keys)) {
             Some((previous, _)) => Arc::clone(&previous.app_keys),
-            None => {
-                let previous = previous.map(|previous| previous.app_keys.as_ref());
-                Arc::new(AppKeys::prepare(&configuration.app_keys, previous))
-            }
+            None => Arc::new(AppKeys::prepare(&configuration.app_keys, parsed)),
         };
         let saml_apps = match before.filter(|(_, it)| it.saml_apps.is_same(&configuration.saml_apps)) {
             Some((previous, _)) => Arc::clone(&previous.saml_apps),
-            None => {
-                let by_key = configuration.saml_apps.iter().map(|app| (app.external_key.clone(), app.id.clone()));
-                Arc::new(by_key.collect())
-            }
+            None => Arc::new(apps_by_key(&configuration.saml_apps)),
         };
         let origins = match before {
             Some((previous, it)) if it.clients.is_same(clients) => Arc::clone(&previous.origins),
@@ -241,6 +236,11 @@ fn ready_hooks(
         Ok((hook.id.clone(), ready))
     };
     configuration.hooks.iter().map(ready).collect()
+}
+
+/// The ids of SAML apps by their keys in URLs.
+fn apps_by_key(apps: &Objects<SamlApp>) -> HashMap<String, AppId> {
+    apps.iter().map(|app| (app.external_key.clone(), app.id.clone())).collect()
 }
 
 /// Counts the origins of a client's redirect URIs as there, or no longer there.

@@ -5,7 +5,7 @@ use tenterhook_contract::Timestamp;
 /// An `xs:dateTime` (XML Schema 1.1 part 2, 3.3.7). One without an offset is UTC, as SAML has all its dates (SAML core
 /// 1.3.3). `None` for one that is not valid, or is outside of the years that [`Timestamp`] holds.
 pub(crate) fn date_time(text: &str) -> Option<Timestamp> {
-    let text = text.trim_matches([' ', '\t', '\n', '\r']);
+    let text = crate::xml::tree::trim(text);
     // Laxer forms of the reader, such as a space for the `T`, are no `xs:dateTime`.
     if !text.is_ascii() || text.len() > 64 || text.as_bytes().get(10) != Some(&b'T') {
         return None;

@@ -173,10 +173,10 @@ impl Acceptance {
                 let room = pace.room(&request.body().size_hint()).await?;
                 let is_http_1 = request.version() < Version::HTTP_2;
                 let may_read = !request.headers().contains_key(header::EXPECT);
-                let (head, body) = request.into_parts();
+                let (parts, body) = request.into_parts();
                 let body = TimedBody::new(body, body_timeout, room, bodies, hurry);
                 let unread = body.unread();
-                let mut request = Request::from_parts(head, Body::new(body));
+                let mut request = Request::from_parts(parts, Body::new(body));
                 request.extensions_mut().insert(peer);
                 request.extensions_mut().insert(arrived);
                 request.extensions_mut().insert(tasks);

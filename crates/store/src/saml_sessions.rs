@@ -71,9 +71,9 @@ impl Store {
                 subject: Set(subject),
                 expires_us: Set(expires.as_micros()),
             };
-            use session_app::Column;
-            let key = [Column::OrgId, Column::SessionId, Column::AppId];
-            let replace = OnConflict::columns(key).update_columns([Column::Subject, Column::ExpiresUs]).to_owned();
+            let key = [session_app::Column::OrgId, session_app::Column::SessionId, session_app::Column::AppId];
+            let changed = [session_app::Column::Subject, session_app::Column::ExpiresUs];
+            let replace = OnConflict::columns(key).update_columns(changed).to_owned();
             session_app::Entity::insert(row).on_conflict(replace).exec_without_returning(&transaction).await?;
         }
         transaction.commit().await?;

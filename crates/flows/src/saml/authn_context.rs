@@ -18,12 +18,11 @@ pub(super) fn class_for<'a>(own: &'a str, requested: Option<&'a RequestedAuthnCo
     // A class that only the administrator knows is comparable with itself alone.
     let fits = |class: &str| {
         requested.clone().any(|asked| match (comparison, rank(class), rank(asked)) {
-            (Comparison::Exact, ..) => class == asked,
             (Comparison::Better, Some(class), Some(asked)) => class > asked,
             (Comparison::Better, ..) => false,
             (Comparison::Minimum, Some(class), Some(asked)) => class >= asked,
             (Comparison::Maximum, Some(class), Some(asked)) => class <= asked,
-            (Comparison::Minimum | Comparison::Maximum, ..) => class == asked,
+            (Comparison::Exact | Comparison::Minimum | Comparison::Maximum, ..) => class == asked,
         })
     };
     std::iter::once(own).chain(CLASSES.into_iter().rev()).find(|class| fits(class))

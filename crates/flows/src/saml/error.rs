@@ -157,11 +157,10 @@ impl SamlProblem {
             Self::UserInactive | Self::NotAssigned | Self::Assertion(_) | Self::Refused(_) | Self::Stopped => {
                 SamlFault::Denied
             }
-            Self::Certificate | Self::Write(_) => SamlFault::Internal,
             Self::Store(StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::KeyMissing { .. }) => {
                 SamlFault::Unavailable
             }
-            Self::Store(_) => SamlFault::Internal,
+            Self::Certificate | Self::Write(_) | Self::Store(_) => SamlFault::Internal,
             Self::TurnedAway => SamlFault::TurnedAway,
         }
     }
@@ -195,10 +194,10 @@ impl SamlProblem {
     /// Logs a failure of the server: called once, where the problem becomes an answer.
     pub fn log(&self) {
         match self {
-            Self::Store(error) => match self.fault() {
-                SamlFault::Unavailable => tracing::error!(%error, "saml.store unavailable"),
-                _ => tracing::error!(%error, "saml.store failed"),
-            },
+            Self::Store(error) if self.fault() == SamlFault::Unavailable => {
+                tracing::error!(%error, "saml.store unavailable");
+            }
+            Self::Store(error) => tracing::error!(%error, "saml.store failed"),
             Self::Write(error) => tracing::error!(%error, "saml.answer not written"),
             Self::Certificate => tracing::error!("saml.certificate unusable"),
             Self::NoKey => tracing::error!("saml.key missing"),

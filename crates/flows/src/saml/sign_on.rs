@@ -265,7 +265,7 @@ impl SignOn<'_> {
         };
         let built = assertion::build(platform, &source).await?;
         let (subject, missed) = self.paused(of, &built).await?;
-        let (xml, subject, changed) = self.written(of, key, (built, subject), missed)?;
+        let (xml, subject, changed) = self.written(of, key, (built, subject), missed.as_deref())?;
         commitment.begin();
         let answered = checked.request.as_ref().zip(checked.fingerprint.as_deref());
         let answered = answered.map(|(request, fingerprint)| {
@@ -318,9 +318,9 @@ impl SignOn<'_> {
         of: &SignOnOf<'_>,
         key: &SigningKey,
         (built, mut subject): (Assertion, Assertion),
-        missed: Option<String>,
+        missed: Option<&str>,
     ) -> Result<(String, AppSubject, Vec<&'static str>), SamlProblem> {
-        if let Some(missed) = &missed {
+        if let Some(missed) = missed {
             self.mark(&mut subject, missed);
         }
         let changed = changed_facts(&built, &subject);

@@ -32,7 +32,7 @@ impl Page {
     async fn sign_in(&self, login: &str, password: &str) -> SignedIn {
         let (rig, commitment, password) = (&self.rig, Commitment::default(), Secret::new(password));
         let (org, caller) = (rig.snapshot(), caller(rig, "authorize"));
-        let attempt = Attempt { attempts: &self.attempts, login, password: &password, request: None };
+        let attempt = Attempt { attempts: &self.attempts, login, password: &password, request: None, previous: None };
         let signed_in = sign_in(&rig.platform, &org, &caller, attempt, &commitment).await.unwrap();
         assert_eq!(commitment.has_begun(), matches!(signed_in, SignedIn::Yes(_)));
         signed_in

@@ -92,7 +92,7 @@ pub(crate) async fn cookie(rig: &Rig) -> Secret {
     let attempts = Arc::new(PasswordAttempts::default());
     let login = rig.org.user_logins.first().unwrap();
     let (org, caller, password) = (rig.snapshot(), caller(rig, "authorize"), Secret::new(PASSWORD));
-    let attempt = Attempt { attempts: &attempts, login, password: &password, request: None };
+    let attempt = Attempt { attempts: &attempts, login, password: &password, request: None, previous: None };
     let signed_in = sign_in(&rig.platform, &org, &caller, attempt, &Commitment::default()).await;
     let SignedIn::Yes(cookie) = signed_in.unwrap() else { panic!("Ada's password is right") };
     cookie

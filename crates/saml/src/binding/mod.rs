@@ -65,11 +65,6 @@ pub enum BindingError {
     /// There is one of `Signature` and `SigAlg`.
     #[error("there is one of `Signature` and `SigAlg`, and the other is missing")]
     HalfSigned,
-    /// The algorithm of the signature is not accepted.
-    #[error(
-        "the signature's algorithm is not accepted: RSA or ECDSA with SHA-256, SHA-384 or SHA-512 are, SHA-1 and MD5 are not"
-    )]
-    Algorithm,
 }
 
 /// The parameters of a query or a form, as they were sent.

@@ -42,7 +42,8 @@ impl fmt::Debug for RedirectMessage {
 /// A signature over a query (SAML bindings 3.4.4.1).
 #[derive(Clone, PartialEq, Eq)]
 pub struct DetachedSignature {
-    algorithm: SignatureAlgorithm,
+    /// `None` for one that is not accepted, which matters only to who verifies.
+    algorithm: Option<SignatureAlgorithm>,
     signature: Vec<u8>,
     /// The pieces of the query that are signed, byte for byte as they were sent, in the order of the specification.
     signed: String,
@@ -58,13 +59,14 @@ impl DetachedSignature {
     /// Verifies it with the key of one of `certificates`.
     ///
     /// # Errors
-    /// [`VerifyError::NoCertificate`], [`VerifyError::NotValid`].
+    /// [`VerifyError::Algorithm`], [`VerifyError::NoCertificate`], [`VerifyError::NotValid`].
     pub fn verify(&self, certificates: &[Certificate]) -> Result<(), VerifyError> {
+        let algorithm = self.algorithm.ok_or(VerifyError::Algorithm)?;
         if certificates.is_empty() {
             return Err(VerifyError::NoCertificate);
         }
         let mut tried = certificates.iter().take(CERTIFICATES_MAX);
-        let valid = tried.any(|own| own.verifies(self.algorithm, self.signed.as_bytes(), &self.signature));
+        let valid = tried.any(|own| own.verifies(algorithm, self.signed.as_bytes(), &self.signature));
         if valid { Ok(()) } else { Err(VerifyError::NotValid) }
     }
 }
@@ -90,7 +92,7 @@ pub fn decode(query: &str) -> Result<RedirectMessage, BindingError> {
                 signed.push('&');
                 signed.push_str(piece.whole);
             }
-            let algorithm = SignatureAlgorithm::of_uri(&algorithm.text()?).ok_or(BindingError::Algorithm)?;
+            let algorithm = SignatureAlgorithm::of_uri(&algorithm.text()?);
             Some(DetachedSignature { algorithm, signature: signature.bytes()?, signed })
         }
         _ => return Err(BindingError::HalfSigned),

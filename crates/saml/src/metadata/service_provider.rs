@@ -2,9 +2,9 @@
 
 use crate::{
     Certificate, CertificateError,
-    names::{DS, MD},
+    names::{DS, MD, SAMLP},
     read::ReadError,
-    xml::tree::{Element, Tree},
+    xml::tree::{Element, Tree, trim},
 };
 
 /// Why metadata cannot be used. The text contains nothing of the metadata.
@@ -76,13 +76,17 @@ impl ServiceProvider {
             return Err(ReadError::WrongRoot("EntityDescriptor").into());
         }
         let role = root.child(MD, "SPSSODescriptor")?.ok_or(ReadError::Missing("SPSSODescriptor"))?;
+        // A list of namespaces (SAML metadata 2.4.1).
+        if !role.required("protocolSupportEnumeration")?.split_ascii_whitespace().any(|protocol| protocol == SAMLP) {
+            return Err(ReadError::Invalid("protocolSupportEnumeration").into());
+        }
         let services = role.children_named(MD, "AssertionConsumerService");
         let services = services.map(AssertionConsumerService::of).collect::<Result<Vec<_>, _>>()?;
         if services.is_empty() {
             return Err(ReadError::Missing("AssertionConsumerService").into());
         }
         let formats = role.children_named(MD, "NameIDFormat");
-        let formats = formats.map(|format| Ok(format.text("NameIDFormat")?.trim().to_owned()));
+        let formats = formats.map(|format| format.text("NameIDFormat"));
         Ok(Self {
             entity_id: root.required("entityID")?.to_owned(),
             assertion_consumer_services: services,
@@ -118,7 +122,7 @@ impl Endpoint {
 
 impl AssertionConsumerService {
     fn of(element: Element<'_, '_>) -> Result<Self, ReadError> {
-        let index = element.required("index")?.trim().parse().map_err(|_| ReadError::Invalid("index"))?;
+        let index = trim(element.required("index")?).parse().map_err(|_| ReadError::Invalid("index"))?;
         Ok(Self {
             binding: element.required("Binding")?.to_owned(),
             location: element.required("Location")?.to_owned(),

@@ -144,7 +144,7 @@ impl RequestedAuthnContext {
         };
         let texts = |name: &'static str| {
             let found = element.children_named(SAML, name);
-            found.map(|child| Ok(child.text(name)?.trim().to_owned())).collect::<Result<Vec<_>, ReadError>>()
+            found.map(|child| child.text(name)).collect::<Result<Vec<_>, ReadError>>()
         };
         let (class_refs, declaration_refs) = (texts("AuthnContextClassRef")?, texts("AuthnContextDeclRef")?);
         if class_refs.is_empty() && declaration_refs.is_empty() {

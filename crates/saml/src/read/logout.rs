@@ -65,7 +65,7 @@ impl LogoutRequest {
         let not_on_or_after =
             not_on_or_after.map(|text| date_time(&text).ok_or(ReadError::Invalid("NotOnOrAfter"))).transpose()?;
         let indexes = root.children_named(SAMLP, "SessionIndex");
-        let indexes = indexes.map(|index| Ok(index.text("SessionIndex")?.trim().to_owned()));
+        let indexes = indexes.map(|index| index.text("SessionIndex"));
         Ok(Self {
             id,
             issuer,

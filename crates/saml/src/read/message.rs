@@ -7,7 +7,7 @@ use crate::{
     NameId,
     date::date_time,
     names::{DS, SAML, SAMLP},
-    xml::tree::{Element, Tree},
+    xml::tree::{Element, Tree, trim},
 };
 
 /// Characters of an ID at most.
@@ -34,7 +34,7 @@ impl Head {
             return Err(ReadError::WrongVersion);
         }
         let issuer = root.child(SAML, "Issuer")?.ok_or(ReadError::Missing("Issuer"))?;
-        let issuer = issuer.text("Issuer")?.trim().to_owned();
+        let issuer = issuer.text("Issuer")?;
         if issuer.is_empty() {
             return Err(ReadError::Invalid("Issuer"));
         }
@@ -50,7 +50,7 @@ impl Head {
 
 /// An attribute that is there and not empty.
 pub(super) fn text(element: Element<'_, '_>, name: &str) -> Option<String> {
-    element.attribute(name).map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
+    element.attribute(name).map(trim).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 /// An `xs:ID`: a name without a colon (XML Schema 1.1 part 2, 3.4.8). Some libraries begin them with a digit, which no
@@ -71,7 +71,7 @@ pub(super) fn name_id(parent: Element<'_, '_>) -> Result<Option<NameId>, ReadErr
         }
     }
     let Some(element) = parent.child(SAML, "NameID")? else { return Ok(None) };
-    let value = element.text("NameID")?.trim().to_owned();
+    let value = element.text("NameID")?;
     if value.is_empty() {
         return Err(ReadError::Invalid("NameID"));
     }

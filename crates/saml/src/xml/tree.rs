@@ -142,7 +142,7 @@ impl<'t, 'a> Element<'t, 'a> {
 
     /// An `xs:boolean` attribute; `false` where it is not there.
     pub(crate) fn boolean(self, name: &'static str) -> Result<bool, ReadError> {
-        match self.attribute(name).map(str::trim) {
+        match self.attribute(name).map(trim) {
             None | Some("false" | "0") => Ok(false),
             Some("true" | "1") => Ok(true),
             Some(_) => Err(ReadError::Invalid(name)),
@@ -186,7 +186,7 @@ impl<'t, 'a> Element<'t, 'a> {
         below.filter(|element| element.is(namespace, name)).collect()
     }
 
-    /// Its whole text. Comments and the limits of CDATA sections do not divide it: canonicalization leaves them out, so
+    /// Its whole text, without white space around it. Comments and the limits of CDATA sections do not divide it: canonicalization leaves them out, so
     /// that a signature does not protect them. An element inside is an error.
     pub(crate) fn text(self, name: &'static str) -> Result<String, ReadError> {
         let document = &self.tree.document;
@@ -198,6 +198,11 @@ impl<'t, 'a> Element<'t, 'a> {
                 _ => return Err(ReadError::NotText(name)),
             }
         }
-        Ok(text)
+        Ok(trim(&text).to_owned())
     }
+}
+
+/// A text without the white space of XML around it (XML 1.0, 2.3). Other white space is part of a name.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r'])
 }

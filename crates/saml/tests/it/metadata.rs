@@ -113,6 +113,8 @@ fn metadata_that_is_not_a_service_providers_is_refused() {
     };
     check(good.replace("EntityDescriptor", "EntitiesDescriptor"), ReadError::WrongRoot("EntityDescriptor").into());
     check(good.replace("SPSSODescriptor", "IDPSSODescriptor"), ReadError::Missing("SPSSODescriptor").into());
+    let saml_1 = good.replace("SAML:2.0:protocol", "SAML:1.1:protocol");
+    check(saml_1, ReadError::Invalid("protocolSupportEnumeration").into());
     check(good.replace("entityID", "id"), ReadError::Missing("entityID").into());
     check(good.replace("AssertionConsumerService", "Service"), ReadError::Missing("AssertionConsumerService").into());
     check(good.replace("index=\"0\"", "index=\"x\""), ReadError::Invalid("index").into());

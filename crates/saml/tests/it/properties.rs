@@ -168,11 +168,12 @@ proptest! {
 
     #[test]
     fn a_name_is_read_as_another_parser_reads_it(name in text()) {
-        prop_assume!(!name.trim().is_empty());
+        let white = [' ', '\t', '\n', '\r'];
+        prop_assume!(!name.trim_matches(white).is_empty());
         let escaped = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\r', "&#13;");
         let xml = authn_request("", &format!("<saml:Issuer>{escaped}</saml:Issuer>"));
         let document = roxmltree::Document::parse(&xml).unwrap();
         let other = text_of(find(document.root_element(), "Issuer"));
-        prop_assert_eq!(AuthnRequest::parse(xml.as_bytes()).unwrap().issuer, other.trim());
+        prop_assert_eq!(AuthnRequest::parse(xml.as_bytes()).unwrap().issuer, other.trim_matches(white));
     }
 }

@@ -72,6 +72,12 @@ fn dates_have_fractions_and_offsets() {
     }
 }
 
+#[test]
+fn only_the_white_space_of_xml_is_not_part_of_a_name() {
+    let xml = authn_request("", "<saml:Issuer>\n\t\u{a0}urn:a\u{85} </saml:Issuer>");
+    assert_eq!(AuthnRequest::parse(xml.as_bytes()).unwrap().issuer, "\u{a0}urn:a\u{85}");
+}
+
 /// A comment is not part of the canonical form, so that a signature does not protect it.
 #[test]
 fn a_comment_does_not_cut_a_name() {

@@ -68,12 +68,20 @@ pub(crate) async fn session(
 }
 
 /// Why a submitted sign-in form is answered with an error page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum SignInError {
     /// The request.
     Request(RequestProblem),
     /// The members of its form.
     Form(OAuthError),
+    /// The database.
+    Store(StoreError),
+}
+
+impl From<StoreError> for SignInError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl From<RequestProblem> for SignInError {
@@ -101,6 +109,7 @@ pub(crate) async fn submitted(
     if expected.is_none() || expected.as_deref() != form.get("csrf") {
         return Err(RequestProblem::SignInExpired.into());
     }
+    let previous = session(&app, &org, &caller, &headers).await?;
     let login = form.get("login").unwrap_or_default().to_owned();
     let password = Secret::new(form.get("password").unwrap_or_default());
     let commitment = Arc::new(Commitment::default());
@@ -112,6 +121,7 @@ pub(crate) async fn submitted(
                 login: &login,
                 password: &password,
                 request: purpose.request.as_deref(),
+                previous: previous.as_ref(),
             };
             let why = match sign_in::sign_in(&app.platform, &org, &caller, attempt, &commitment).await {
                 Ok(SignedIn::Yes(session)) => {

@@ -113,6 +113,7 @@ async fn sign_in(
         problem(&match error {
             SignInError::Request(error) => error.into(),
             SignInError::Form(error) => error,
+            SignInError::Store(error) => error.into(),
         })
     }))
 }

@@ -143,6 +143,7 @@ async fn sign_in(
     Ok(sign_in::submitted(app, org, caller, purpose, request).await.unwrap_or_else(|error| match error {
         SignInError::Request(error) => request_problem(error),
         SignInError::Form(error) => errors::form_problem(&error.description),
+        SignInError::Store(error) => problem(&error.into()),
     }))
 }
 

@@ -283,3 +283,45 @@ async fn post_form_with(world: &World, path: &str, cookie: &str, body: &str) -> 
     let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookie)];
     world.send("POST", path, &headers, body.as_bytes()).await
 }
+
+/// Browsers follow about twenty redirects: eight service providers are told, and the answer says that it was not all of them.
+#[tokio::test]
+async fn a_logout_tells_eight_service_providers() {
+    let world = World::start().await;
+    for (others, codes_expected) in [(8, &["Success"][..]), (9, &["Responder", "PartialLogout"])] {
+        let asking = provider(&world, "asking").await;
+        let cookie = asking.session().await;
+        let known = signed_on(&asking, &cookie).await;
+        let mut all = Vec::new();
+        for number in 0..others {
+            let other = provider(&world, &format!("other-{number}")).await;
+            signed_on(&other, &cookie).await;
+            all.push(other);
+        }
+        let request = logout_request(&asking, "_l1", &known, "");
+        let mut answer = asking.get(&sent(&asking, MessageKind::Request, &request, None, true), &cookie).await;
+        for _ in 0..8 {
+            let request = carried(&answer, MessageKind::Request);
+            let other = all.iter().find(|other| request.to.contains(&format!("//{}.", other.app.name))).unwrap();
+            let id = attribute(&request.xml, "samlp:LogoutRequest", "ID").unwrap();
+            let response = logout_response(other, id, "Success");
+            let path = sent(other, MessageKind::Response, &response, request.relay_state.as_deref(), true);
+            answer = other.get(&path, "").await;
+        }
+        assert_eq!(codes(&carried(&answer, MessageKind::Response).xml), codes_expected, "{others}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_signs_in_again_is_still_known_to_the_service_providers_of_the_session_before() {
+    let world = World::start().await;
+    let asking = provider(&world, "asking").await;
+    let before = asking.session().await;
+    let known = signed_on(&asking, &before).await;
+    let cookie = asking.session_after(&before).await;
+    assert_ne!(cookie, before);
+    let request = logout_request(&asking, "_l1", &known, "");
+    let answer = asking.get(&sent(&asking, MessageKind::Request, &request, None, true), &cookie).await;
+    assert_eq!(codes(&carried(&answer, MessageKind::Response).xml), ["Success"]);
+    assert!(!is_signed_in(&asking, &cookie).await);
+}

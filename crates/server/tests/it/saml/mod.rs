@@ -208,6 +208,17 @@ impl<'a> Provider<'a> {
         sign_in(self.world, &page, self.world.org.user_logins.first().unwrap(), PASSWORD).await
     }
 
+    /// Ada, who has this session, signs in again.
+    pub(crate) async fn session_after(&self, cookie: &str) -> String {
+        let page = self.get(&self.path(), "").await;
+        let both = format!("{}; {cookie}", cookie_of(&page));
+        let (action, fields) = form_of(&page);
+        let form =
+            form_body(&[("csrf", &fields["csrf"]), ("login", &self.world.org.user_logins[0]), ("password", PASSWORD)]);
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", both.as_str())];
+        cookie_of(&self.world.send("POST", &action, &headers, form.as_bytes()).await).to_owned()
+    }
+
     /// What a page posts to the service provider; every signature is verified with our certificate.
     pub(crate) fn posted(&self, page: &Answer) -> Posted {
         assert_eq!(page.status, 200, "{}", page.text());
