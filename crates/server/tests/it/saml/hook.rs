@@ -20,7 +20,7 @@ async fn the_service_gets_the_assertion_the_request_and_the_session() {
     let cookie = provider.session().await;
     let path = provider.redirect(&provider.request("_r1", "", ""), Some("s"));
     let answer = provider.get(&path, &cookie).await;
-    let posted = provider.posted(&answer);
+    let posted = Provider::posted(&answer);
     let received = service.received();
     assert_eq!(received.len(), 1);
     let document = &received[0];
@@ -62,7 +62,7 @@ async fn commands_change_the_assertion_and_nothing_of_where_it_goes() {
     provider.hook(service.address).await;
     let cookie = provider.session().await;
     let answer = provider.get(&provider.redirect(&provider.request("_r1", "", ""), None), &cookie).await;
-    let posted = provider.posted(&answer);
+    let posted = Provider::posted(&answer);
     let xml = posted.xml.as_str();
     assert_eq!(posted.consumer, CONSUMER);
     let escaped = "https://benefits.example.com/acs?tenant=1&amp;x=&quot;y&quot;";

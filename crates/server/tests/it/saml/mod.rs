@@ -220,7 +220,7 @@ impl<'a> Provider<'a> {
     }
 
     /// What a page posts to the service provider; every signature is verified with our certificate.
-    pub(crate) fn posted(&self, page: &Answer) -> Posted {
+    pub(crate) fn posted(page: &Answer) -> Posted {
         assert_eq!(page.status, 200, "{}", page.text());
         let (consumer, mut fields) = form_of(page);
         let xml = String::from_utf8(STANDARD.decode(fields.remove("SAMLResponse").unwrap()).unwrap()).unwrap();
@@ -232,15 +232,15 @@ impl<'a> Provider<'a> {
 
     /// The same for a URL that the browser gets with a session.
     pub(crate) async fn response(&self, path: &str, cookie: &str) -> Posted {
-        self.posted(&self.get(path, cookie).await)
+        Self::posted(&self.get(path, cookie).await)
     }
 }
 
 /// An authentication request.
-pub(crate) fn authn_request(id: &str, issued: Timestamp, issuer: &str, attributes: &str, children: &str) -> String {
+pub(crate) fn authn_request(id: &str, at: Timestamp, issuer: &str, attributes: &str, children: &str) -> String {
     format!(
         "<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" ID=\"{id}\" Version=\"2.0\" \
-         IssueInstant=\"{issued}\" {attributes}><saml:Issuer xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">{issuer}\
+         IssueInstant=\"{at}\" {attributes}><saml:Issuer xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">{issuer}\
          </saml:Issuer>{children}</samlp:AuthnRequest>"
     )
 }

@@ -36,7 +36,7 @@ async fn a_request_by_redirect_passes_the_sign_in_page_and_comes_back_as_a_signe
         answer.text().contains("<script type=\"module\" src=\"/assets/submit.js\">")
             && answer.text().contains("<button")
     );
-    let posted = provider.posted(&answer);
+    let posted = Provider::posted(&answer);
     let xml = posted.xml.as_str();
     assert_eq!((posted.consumer.as_str(), posted.relay_state.as_deref()), (CONSUMER, Some(RELAY_STATE)));
     let escaped = "https://benefits.example.com/acs?tenant=1&amp;x=&quot;y&quot;";
