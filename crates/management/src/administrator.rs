@@ -39,6 +39,9 @@ pub enum ManagementError {
         /// The kind, as the vendor names it: `InlineHook`.
         kind: &'static str,
     },
+    /// An app in use cannot be deleted.
+    #[error("an app in use cannot be deleted")]
+    AppIsActive,
     /// A hook could not be called.
     #[error("{}", causes.join("; "))]
     Hook {

@@ -28,6 +28,8 @@ pub(crate) struct BindingPlace<'a, F> {
     pub(crate) org: &'a OrgSnapshot,
     /// The member with the list, as the causes of a refusal name it.
     pub(crate) member: &'a str,
+    /// The member of an element with the hook's id.
+    pub(crate) id: &'static str,
     /// The owner of the list and the noun of its elements, for messages: `An extension point`, `bindings`.
     pub(crate) in_words: (&'static str, &'static str),
     /// The type of its hooks.
@@ -50,13 +52,13 @@ impl<F: Fn(&InlineHook) -> Option<&'static str>> BindingPlace<'_, F> {
         let mut bindings: Vec<HookBinding> = Vec::with_capacity(requests.len());
         for (place, request) in requests.iter().enumerate() {
             let below = format!("{}[{place}]", self.member);
-            let hook = self.read_hook(causes, request, &format!("{below}.inlineHookId"));
+            let hook = self.read_hook(causes, request, &format!("{below}.{}", self.id));
             let when = self.read_condition(causes, &request.when, &format!("{below}.when"));
             let enabled = causes.plain(&format!("{below}.enabled"), &request.enabled, true);
             let Some(hook) = hook else { continue };
             if bindings.iter().any(|known| known.hook == hook) {
                 let text = "The inline hook is named twice. Join its conditions with `any`";
-                causes.add(&format!("{below}.inlineHookId"), text);
+                causes.add(&format!("{below}.{}", self.id), text);
             }
             bindings.push(HookBinding { hook, when, enabled });
         }

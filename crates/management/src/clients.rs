@@ -161,68 +161,104 @@ fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a OAuthClient, Managemen
 fn read(submitted: &Submitted<ClientRequest>, client: OAuthClient) -> Result<OAuthClient, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
     let name = causes.text("client_name", &request.name);
-    let application_type = match causes.optional_text("application_type", &request.application_type).as_deref() {
+    if causes.status(&request.status, client.status) != client.status {
+        causes.add("status", "The status is changed by `lifecycle/activate` and `lifecycle/deactivate`");
+    }
+    let client = read_members(&mut causes, request, client, &MEMBERS);
+    causes.finish()?;
+    Ok(OAuthClient { name, ..client })
+}
+
+/// What the causes of a refusal call the members of a client.
+pub(crate) struct ClientMembers {
+    pub(crate) application_type: &'static str,
+    pub(crate) redirect_uris: &'static str,
+    pub(crate) grant_types: &'static str,
+    pub(crate) response_types: &'static str,
+    pub(crate) token_endpoint_auth_method: &'static str,
+}
+
+/// As RFC 7591 calls them.
+const MEMBERS: ClientMembers = ClientMembers {
+    application_type: "application_type",
+    redirect_uris: "redirect_uris",
+    grant_types: "grant_types",
+    response_types: "response_types",
+    token_endpoint_auth_method: "token_endpoint_auth_method",
+};
+
+/// Reads what a request says of grants, and of how the client authenticates. Everything wrong with it is added to the causes.
+pub(crate) fn read_members(
+    causes: &mut Causes,
+    request: &ClientRequest,
+    client: OAuthClient,
+    members: &ClientMembers,
+) -> OAuthClient {
+    let given = causes.optional_text(members.application_type, &request.application_type);
+    let application_type = match given.as_deref() {
         None => None,
         Some("web") => Some(ApplicationType::Web),
         Some("native") => Some(ApplicationType::Native),
         Some("browser") => Some(ApplicationType::Browser),
         Some("service") => Some(ApplicationType::Service),
         Some(_) => {
-            causes.add("application_type", "Write `web`, `native`, `browser` or `service`");
+            causes.add(members.application_type, "Write `web`, `native`, `browser` or `service`");
             None
         }
     };
-    let method = causes.optional_text("token_endpoint_auth_method", &request.token_endpoint_auth_method);
+    let method = causes.optional_text(members.token_endpoint_auth_method, &request.token_endpoint_auth_method);
     let authentication = match method.as_deref() {
         None => client.authentication,
         Some("client_secret_basic") => ClientAuthenticationMethod::ClientSecretBasic,
         Some("client_secret_post") => ClientAuthenticationMethod::ClientSecretPost,
         Some("none") => ClientAuthenticationMethod::None,
         Some(_) => {
-            causes.add("token_endpoint_auth_method", INVALID);
+            causes.add(members.token_endpoint_auth_method, INVALID);
             ClientAuthenticationMethod::None
         }
     };
-    let redirect_uris = causes.texts("redirect_uris", &request.redirect_uris);
+    let redirect_uris = causes.texts(members.redirect_uris, &request.redirect_uris);
     if !redirect_uris.iter().all(|uri| is_redirect_uri(uri)) {
         causes.add(
-            "redirect_uris",
+            members.redirect_uris,
             "Write absolute URIs such as `https://app.example.com/callback` or `com.example.app:/callback`, without a \
              fragment, spaces or a user name",
         );
     }
-    let grant_types = causes.texts("grant_types", &request.grant_types);
+    let grant_types = causes.texts(members.grant_types, &request.grant_types);
     let known = ["authorization_code", "client_credentials", "refresh_token"];
     if grant_types.is_empty() || grant_types.iter().any(|grant_type| !known.contains(&grant_type.as_str())) {
-        causes.add("grant_types", "Write `authorization_code`, `client_credentials`, `refresh_token`");
+        causes.add(members.grant_types, "Write `authorization_code`, `client_credentials`, `refresh_token`");
     }
     let credentials = grant_types.iter().any(|grant_type| grant_type == "client_credentials");
     if credentials && authentication == ClientAuthenticationMethod::None {
-        causes.add("grant_types", "A public client cannot use `client_credentials`");
+        causes.add(members.grant_types, "A public client cannot use `client_credentials`");
     }
     let code = grant_types.iter().any(|grant_type| grant_type == "authorization_code");
     if code && redirect_uris.is_empty() {
-        causes.add("redirect_uris", BLANK);
+        causes.add(members.redirect_uris, BLANK);
     }
-    if causes.status(&request.status, client.status) != client.status {
-        causes.add("status", "The status is changed by `lifecycle/activate` and `lifecycle/deactivate`");
-    }
-    let response_types = read_response_types(&mut causes, &request.response_types, code, credentials);
-    causes.finish()?;
-    Ok(OAuthClient { name, application_type, authentication, redirect_uris, grant_types, response_types, ..client })
+    let given = (members.response_types, &request.response_types);
+    let response_types = read_response_types(causes, given, code, credentials);
+    OAuthClient { application_type, authentication, redirect_uris, grant_types, response_types, ..client }
 }
 
 /// `code` goes with `authorization_code`, and `token` with `client_credentials`, as the vendor has it; without the member
 /// it is what the grant types ask of the authorization endpoint.
-fn read_response_types(causes: &mut Causes, given: &Given<Vec<String>>, code: bool, credentials: bool) -> Vec<String> {
-    let Some(named) = causes.listed("response_types", given) else {
+fn read_response_types(
+    causes: &mut Causes,
+    (member, given): (&str, &Given<Vec<String>>),
+    code: bool,
+    credentials: bool,
+) -> Vec<String> {
+    let Some(named) = causes.listed(member, given) else {
         return if code { vec!["code".to_owned()] } else { Vec::new() };
     };
     let fits = |kind: &String| (kind == "code" && code) || (kind == "token" && credentials);
     if !named.iter().all(fits) {
-        causes.add("response_types", "Write `code` for `authorization_code` and `token` for `client_credentials`");
+        causes.add(member, "Write `code` for `authorization_code` and `token` for `client_credentials`");
     } else if code && !named.iter().any(|kind| kind == "code") {
-        causes.add("response_types", "`authorization_code` needs `code`");
+        causes.add(member, "`authorization_code` needs `code`");
     }
     named
 }

@@ -6,6 +6,7 @@
 pub mod access_policies;
 pub mod administrator;
 pub mod api_tokens;
+pub mod apps;
 pub mod associations;
 pub mod authorization_servers;
 pub mod bindings;

@@ -300,8 +300,20 @@ pub(crate) fn check_room_for_hook(org: &OrgSnapshot) -> Result<(), ManagementErr
 
 /// Refuses another client when the org has as many as its limit, else the server's, allows.
 pub(crate) fn check_room_for_client(org: &OrgSnapshot) -> Result<(), ManagementError> {
-    let limit = org.org.limits.clients.unwrap_or(OBJECTS_MAX).min(OBJECTS_MAX);
-    check_room("client_name", ("org", "clients"), org.configuration.clients.len(), limit)
+    check_room("client_name", ("org", "clients"), apps(org), limit_of_apps(org))
+}
+
+/// The same of another app, whatever its sign-on mode: an OpenID Connect app is a client, and both count together.
+pub(crate) fn check_room_for_app(org: &OrgSnapshot) -> Result<(), ManagementError> {
+    check_room("label", ("org", "apps and clients"), apps(org), limit_of_apps(org))
+}
+
+fn apps(org: &OrgSnapshot) -> usize {
+    org.configuration.clients.len() + org.configuration.saml_apps.len()
+}
+
+fn limit_of_apps(org: &OrgSnapshot) -> u32 {
+    org.org.limits.clients.unwrap_or(OBJECTS_MAX).min(OBJECTS_MAX)
 }
 
 /// Refuses another declared extension point when the org has as many as its limit, else the server's, allows.

@@ -335,6 +335,7 @@ fn read_hooks(org: &OrgSnapshot, causes: &mut Causes, request: &RuleRequest, rul
     let place = BindingPlace {
         org,
         member: HOOKS,
+        id: "inlineHookId",
         in_words: ("A rule", "inline hooks"),
         hook_type,
         declaration: None,

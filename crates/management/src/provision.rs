@@ -477,7 +477,7 @@ fn development_objects(
                 redirect_uris: text(&DEV_REDIRECT_URIS),
                 ..known.unwrap_or(made)
             };
-            put(ConfigurationObject::Client(client.clone()));
+            put(ConfigurationObject::Client(Box::new(client.clone())));
             client
         }
     };
@@ -496,7 +496,7 @@ fn development_objects(
                 client.redirect_uris.push(DEV_CALLBACK.to_owned());
                 client
             });
-            put(ConfigurationObject::Client(client.clone()));
+            put(ConfigurationObject::Client(Box::new(client.clone())));
             client
         }
     };

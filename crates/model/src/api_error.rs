@@ -63,6 +63,8 @@ catalogue! {
     RateLimited "E0000047" 429 "API call exceeded rate limit due to too many requests.";
     /// Bad filter, unknown field, `since` too old.
     InvalidFilter "E0000053" 400 "Invalid filter: {0}";
+    /// An app in use cannot be deleted.
+    DeleteAppForbidden "E0000056" 403 "Delete application forbidden.";
     /// The hook was unreachable or its answer unusable.
     HookUnusable "E0000134" 502 "Okta could not communicate correctly with an inline hook.";
     /// The hook answered with an error.

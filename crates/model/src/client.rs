@@ -1,7 +1,10 @@
 //! OAuth clients.
 
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::{Timestamp, id::ClientId};
+use tenterhook_contract::{
+    Timestamp,
+    id::{AppId, ClientId},
+};
 
 use crate::{AppHide, AppTold, Status, UserNameTemplate};
 
@@ -74,6 +77,14 @@ pub struct OAuthClient {
     pub created: Timestamp,
     /// When it was last changed.
     pub last_updated: Timestamp,
+}
+
+impl OAuthClient {
+    /// Its id as that of an app.
+    pub fn app_id(&self) -> AppId {
+        // Both have one prefix, so that the fallback is never reached.
+        self.id.as_str().parse().unwrap_or_else(|_| AppId::from_parts(0, [0; 8]))
+    }
 }
 
 fn open_to_all() -> bool {

@@ -41,7 +41,7 @@ configuration_kinds! {
     /// Rules of access policies.
     Rule(PolicyRule) => rules: PolicyRule, id id: RuleId, below policy_id: PolicyId, stored as "rule" plain;
     /// OAuth clients.
-    Client(OAuthClient) => clients: OAuthClient, id id: ClientId, stored as "client" plain;
+    Client(Box<OAuthClient>) => clients: OAuthClient, id id: ClientId, stored as "client" plain;
     /// SAML apps.
     SamlApp(Box<SamlApp>) => saml_apps: SamlApp, id id: AppId, stored as "saml_app" plain;
     /// Keys of SAML apps.

@@ -34,6 +34,11 @@ pub fn code_challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
 }
 
+/// SHA-256 in base64url: the thumbprint of a certificate (RFC 7515 section 4.1.8).
+pub fn sha256_base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, bytes))
+}
+
 /// SHA-256 in lower-case hexadecimal: how random tokens are stored and looked up.
 pub fn sha256_hex(text: &str) -> String {
     use std::fmt::Write as _;

@@ -2,13 +2,20 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::Jwk};
 use serde_json::{Map, Value};
-use tenterhook_contract::{Timestamp, id::AuthorizationServerId, plain_json::PlainJson};
+use tenterhook_contract::{
+    Timestamp,
+    id::{AppId, AuthorizationServerId},
+    plain_json::PlainJson,
+};
 use tenterhook_engine::Entropy;
 use tenterhook_jose::{Generated, KeyError, SigningAlgorithm, TokenSigner};
-use tenterhook_model::{Objects, SigningKey, Status};
+use tenterhook_model::{AppKey, Objects, SigningKey, Status};
 
 use crate::entropy::random_bytes;
 
@@ -24,6 +31,35 @@ pub async fn generate_key_pairs(algorithm: SigningAlgorithm) -> Result<[Generate
     Ok([signs, next])
 }
 
+/// Generates a key pair for a SAML app on a thread of its own, with a certificate in this name that is valid between the two
+/// times.
+///
+/// # Errors
+/// When the cryptography library fails.
+pub async fn generate_app_key(
+    entropy: &dyn Entropy,
+    (common_name, app): (&str, &AppId),
+    (from, until): (Timestamp, Timestamp),
+) -> Result<AppKey, KeyError> {
+    let common_name = common_name.to_owned();
+    let made = tokio::task::spawn_blocking(move || tenterhook_saml::keys::generate(&common_name, from, until)).await;
+    let made = made.ok().and_then(Result::ok).ok_or(KeyError::NotMade)?;
+    Ok(AppKey {
+        kid: kid(entropy),
+        app_id: app.clone(),
+        private_key_pem: made.private_key_pem,
+        public: made.public,
+        certificate: STANDARD.encode(&made.certificate),
+        created: from,
+        expires: until,
+    })
+}
+
+/// A new id of a key.
+pub fn kid(entropy: &dyn Entropy) -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<24>(entropy))
+}
+
 /// A new key pair as the key with which an authorization server signs from `now` on.
 pub fn signing_key(
     (algorithm, pair): (SigningAlgorithm, &Generated),
@@ -31,7 +67,7 @@ pub fn signing_key(
     entropy: &dyn Entropy,
     now: Timestamp,
 ) -> SigningKey {
-    let kid = URL_SAFE_NO_PAD.encode(random_bytes::<24>(entropy));
+    let kid = kid(entropy);
     let mut public_jwk = pair.public.clone();
     for (name, value) in [("alg", algorithm.name()), ("kid", &kid), ("use", "sig")] {
         public_jwk.insert(name.to_owned(), value.into());

@@ -172,6 +172,10 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             let id: String = id.chars().take(100).collect();
             (ErrorCode::NotFound, 404, format!("Resource not found: {id} ({kind})"), Vec::new())
         }
+        ManagementError::AppIsActive => {
+            let code = ErrorCode::DeleteAppForbidden;
+            (code, code.status(), String::new(), vec!["Deactivate the app before you delete it".to_owned()])
+        }
         ManagementError::Hook { code, causes } => (code, 400, String::new(), causes),
         ManagementError::TurnedAway => {
             let cause = "Too many requests wait for inline hooks; try again".to_owned();

@@ -3,6 +3,8 @@
 //! Rows go with their app, their user and their group: foreign keys remove them in the statement that deletes one of those, so
 //! nothing here removes the rows of an app.
 
+use std::collections::HashSet;
+
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select, sea_query::OnConflict,
@@ -14,7 +16,7 @@ use crate::{
     Store, StoreError,
     entity::{app_group, app_user},
     groups::group_ids,
-    store::{from_text, missing, to_text},
+    store::{from_text, missing, parse, to_text},
 };
 
 /// What is read of a row of users.
@@ -74,6 +76,31 @@ impl Store {
     pub async fn apps_of_user(&self, org: &OrgId, user: &UserId) -> Result<Vec<AppUser>, StoreError> {
         let rows = apps_of_user(org, user).all(&self.connections.reader).await?;
         rows.iter().map(|row| from_text(USER, &row.document)).collect()
+    }
+
+    /// The ids of the apps that are assigned to this user or to a group of the user, the group of every user among them.
+    pub async fn app_ids_of_user(&self, org: &OrgId, user: &UserId) -> Result<HashSet<AppId>, StoreError> {
+        let reader = &self.connections.reader;
+        let own = apps_of_user(org, user).select_only().column(app_user::Column::AppId);
+        let by_groups = app_group::Entity::find()
+            .filter(app_group::Column::OrgId.eq(org.as_str()))
+            .filter(of_groups_of(org, user))
+            .select_only()
+            .column(app_group::Column::AppId);
+        let ids = own.into_tuple::<String>().all(reader).await?;
+        let more = by_groups.into_tuple::<String>().all(reader).await?;
+        ids.into_iter().chain(more).map(|id| parse(USER, &id)).collect()
+    }
+
+    /// The ids of the apps that are assigned to this group.
+    pub async fn app_ids_of_group(&self, org: &OrgId, group: &GroupId) -> Result<HashSet<AppId>, StoreError> {
+        let ids = app_group::Entity::find()
+            .filter(app_group::Column::OrgId.eq(org.as_str()))
+            .filter(app_group::Column::GroupId.eq(group.as_str()))
+            .select_only()
+            .column(app_group::Column::AppId);
+        let ids = ids.into_tuple::<String>().all(&self.connections.reader).await?;
+        ids.iter().map(|id| parse(GROUP, id)).collect()
     }
 
     /// Ends the assignment of an app to this user; groups of the user may still have one. Returns whether there was one.
@@ -152,9 +179,14 @@ impl Store {
 
 /// The assignments of an app to groups of a user.
 pub(crate) fn groups_of_assignment(org: &OrgId, app: &AppId, user: &UserId) -> Select<app_group::Entity> {
+    app_group::Entity::find().filter(of_app_of_groups(org, app)).filter(of_groups_of(org, user))
+}
+
+/// Whether the group is one of the user, or the group of every user.
+fn of_groups_of(org: &OrgId, user: &UserId) -> Condition {
     let everyone = app_group::Column::GroupId.eq(everyone_id(org).as_str());
     let own = app_group::Column::GroupId.in_subquery(group_ids(org, user));
-    app_group::Entity::find().filter(of_app_of_groups(org, app)).filter(Condition::any().add(everyone).add(own))
+    Condition::any().add(everyone).add(own)
 }
 
 /// The next users to whom an app is assigned.

@@ -180,9 +180,10 @@ fn usual(beginning: &Configuration) -> Result<Vec<ConfigurationObject>, Error> {
     }
     let (more_rules, more_clients) = (RULES.saturating_sub(rules.len()), CLIENTS.saturating_sub(clients.len()));
     objects.extend((0..more_rules).map(|number| ConfigurationObject::Rule(another_rule(rule, number))));
-    objects.extend((0..more_clients).map(|number| ConfigurationObject::Client(another_client(client, number))));
+    objects
+        .extend((0..more_clients).map(|number| ConfigurationObject::Client(Box::new(another_client(client, number)))));
     objects.extend(rules.iter().cloned().map(ConfigurationObject::Rule));
-    objects.extend(clients.iter().cloned().map(ConfigurationObject::Client));
+    objects.extend(clients.iter().cloned().map(|client| ConfigurationObject::Client(Box::new(client))));
     Ok(objects)
 }
 
@@ -203,7 +204,7 @@ fn of_size(usual: &[ConfigurationObject], size: usize) -> Result<Vec<Configurati
         _ => None,
     });
     let client = usual.iter().find_map(|object| match object {
-        ConfigurationObject::Client(client) => Some(client),
+        ConfigurationObject::Client(client) => Some(&**client),
         _ => None,
     });
     let (rule, client) = rule.zip(client).ok_or("an org has rules and clients")?;
@@ -211,7 +212,7 @@ fn of_size(usual: &[ConfigurationObject], size: usize) -> Result<Vec<Configurati
         objects.push(if number % 2 == 0 {
             ConfigurationObject::Rule(another_rule(rule, number))
         } else {
-            ConfigurationObject::Client(another_client(client, number))
+            ConfigurationObject::Client(Box::new(another_client(client, number)))
         });
     }
     Ok(objects)

@@ -150,6 +150,10 @@ async fn authorize_checked(
     }
     let scopes = requested_scopes(org, server, parameters.get("scope"))?;
     let Some((session, user)) = signed_in(platform, org, server, parameters, session).await? else { return Ok(None) };
+    if !client.implicit_assignment && !is_assigned(platform, org, client, &user).await? {
+        let text = "User is not assigned to the client application.";
+        return Err(OAuthError::of_configuration(OAuthErrorCode::AccessDenied, text).for_user(&user));
+    }
     let question = PolicyQuestion {
         org: &org.org.id,
         server: &server.id,
@@ -206,6 +210,16 @@ async fn authorize_checked(
         })
         .await?;
     Ok(Some(code))
+}
+
+/// Whether the app that the client is was assigned to the user, or to a group of the user.
+async fn is_assigned(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    client: &OAuthClient,
+    user: &User,
+) -> Result<bool, StoreError> {
+    Ok(platform.store().assignment(&org.org.id, &client.app_id(), &user.id).await?.is_some())
 }
 
 /// The session and its user, if they satisfy the request.
@@ -349,6 +363,9 @@ fn code_challenge(client: &OAuthClient, parameters: &Parameters) -> Result<Optio
         return match client.authentication {
             ClientAuthenticationMethod::None => {
                 Err(OAuthError::invalid_request("PKCE code challenge is required when the client is public."))
+            }
+            _ if client.pkce_required => {
+                Err(OAuthError::invalid_request("PKCE code challenge is required by the application."))
             }
             _ => Ok(None),
         };

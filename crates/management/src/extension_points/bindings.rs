@@ -126,7 +126,7 @@ fn read(
     let hook_type = &description.event_type;
     let in_words = ("An extension point", "bindings");
     let refuses = |_: &InlineHook| None;
-    let place = BindingPlace { org, member: "bindings", in_words, hook_type, declaration, refuses };
+    let place = BindingPlace { org, member: "bindings", id: "inlineHookId", in_words, hook_type, declaration, refuses };
     let bindings = place.read(&mut causes, requests);
     causes.finish()?;
     Ok(bindings)

@@ -103,7 +103,7 @@ async fn an_org_has_as_many_clients_as_its_own_limit_and_the_servers_allow() {
     limit(None).await;
     let copies = (4..OBJECTS_MAX - 1).map(|number| {
         let id = ClientId::from_parts(1, u64::try_from(number).unwrap().to_be_bytes());
-        ConfigurationObject::Client(OAuthClient { id, ..like.clone() })
+        ConfigurationObject::Client(Box::new(OAuthClient { id, ..like.clone() }))
     });
     rig.put(copies).await;
     create(&rig, request("the last", "none")).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod answer;
 mod api_tokens;
+mod apps;
 mod bindings;
 mod call;
 mod claims;
@@ -90,7 +91,7 @@ fn routes_with_token() -> Vec<Route> {
         api_tokens::routes(),
         invocations::routes(),
     ];
-    resources.into_iter().flat_map(Routes::into_vec).collect()
+    resources.into_iter().chain(apps::routes()).flat_map(Routes::into_vec).collect()
 }
 
 /// The routes that need no token.
@@ -263,7 +264,9 @@ async fn judged(request: Request, next: Next) -> Result<Response, ApiError> {
 
 /// Judges the media types that a request takes, and its query.
 fn judge(request: &Request) -> Result<(), ApiError> {
-    if !accepts_json(request.headers()) {
+    let is_accepted = accepts(request.headers(), "application/json")
+        || (request.uri().path().ends_with(apps::METADATA) && accepts(request.headers(), "application/xml"));
+    if !is_accepted {
         return Err(ApiError::BadMediaType);
     }
     match request.uri().query().and_then(parameter_with_nul) {
@@ -274,11 +277,13 @@ fn judge(request: &Request) -> Result<(), ApiError> {
 
 /// The name under which requests to a path are counted together.
 fn endpoint(path: &str) -> &'static str {
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 11] = [
         "inlineHooks",
         EXTENSION_POINTS,
         "logs",
         "authorizationServers",
+        "apps",
+        "policies",
         "users",
         "clients",
         "meta",
@@ -289,12 +294,13 @@ fn endpoint(path: &str) -> &'static str {
     segments.find_map(|segment| KNOWN.into_iter().find(|known| *known == segment)).unwrap_or("other")
 }
 
-fn accepts_json(headers: &HeaderMap) -> bool {
+/// Whether the `Accept` header of a request takes this media type.
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let Some(accept) = headers.get(header::ACCEPT) else { return true };
     let Ok(accept) = accept.to_str() else { return false };
     accept.split(',').any(|range| {
-        let media_type = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        matches!(media_type.as_str(), "*/*" | "application/*" | "application/json" | "")
+        let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        matches!(range.as_str(), "*/*" | "application/*" | "") || range == media_type
     })
 }
 

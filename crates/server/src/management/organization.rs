@@ -20,7 +20,7 @@ pub(super) fn public_routes() -> Routes {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Organization {
     id: Id,
-    /// `v1`, because apps have no access policies: clients then ask for none.
+    /// `idx`: apps have an access policy.
     pipeline: &'static str,
     #[serde(rename = "_links")]
     links: OrganizationLinks,
@@ -46,7 +46,7 @@ async fn organization(call: Call<NoBody, Anybody>) -> Result<Json<Organization>,
     let org = &call.who.0;
     Ok(Json(Organization {
         id: Id::of(&org.org.id),
-        pipeline: "v1",
+        pipeline: "idx",
         links: OrganizationLinks { organization: Link::to(org.base_url.to_string()) },
         settings: OrganizationSettings {
             analytics_collection_enabled: false,

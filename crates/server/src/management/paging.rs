@@ -101,6 +101,11 @@ pub(super) trait Listed {
     fn searched(&self) -> Vec<&str> {
         Vec::new()
     }
+
+    /// Whether `q`, in lower case, finds it: one of the texts contains it.
+    fn is_found(&self, q: &str) -> bool {
+        self.searched().iter().any(|text| text.to_lowercase().contains(q))
+    }
 }
 
 impl Listed for Value {
@@ -125,13 +130,21 @@ impl<T: Listed + Serialize + Described + Send + 'static> Answer for List<T> {
 /// Answers with the part of a list in memory that the query asks for: `limit` and `after`, by the id, and where the resource is
 /// searched also `q`, a text that one of its members contains in any case. Without `limit` the list is complete.
 pub(super) fn listed<T: Listed, B>(call: &Call<B>, items: impl Iterator<Item = T>) -> Result<List<T>, ApiError> {
+    listed_with(call, items, &[])
+}
+
+/// Like [`listed`], of items that the caller has already chosen by these parameters.
+pub(super) fn listed_with<T: Listed, B>(
+    call: &Call<B>,
+    items: impl Iterator<Item = T>,
+    evaluated: &[&str],
+) -> Result<List<T>, ApiError> {
     let raw = call.query();
-    only(raw, if T::IS_SEARCHED { &["q", "limit", "after"] } else { &["limit", "after"] })?;
+    only(raw, &[if T::IS_SEARCHED { &["q", "limit", "after"] } else { &["limit", "after"][..] }, evaluated].concat())?;
     let limit =
         limit(raw, LIMIT_MAX).map_err(|problem| ApiError::Query { subject: "query", problems: vec![problem] })?;
     let (q, after) = (given(raw, "q").map(|q| q.to_lowercase()), given(raw, "after"));
-    let found = |item: &T, q: &str| item.searched().iter().any(|text| text.to_lowercase().contains(q));
-    let mut items: Vec<T> = items.filter(|item| q.as_deref().is_none_or(|q| found(item, q))).collect();
+    let mut items: Vec<T> = items.filter(|item| q.as_deref().is_none_or(|q| item.is_found(q))).collect();
     if limit.is_some() || after.is_some() {
         // Ids are in the order of creation, but for those of one millisecond. The object behind `after` may be gone.
         items.sort_by(|one, other| one.id().cmp(other.id()));

@@ -20,6 +20,10 @@ pub(crate) enum QueryProblem {
     Activate,
     #[error("q: must have fewer than {USER_KEY_CHARACTERS_MAX} characters.")]
     SearchTooLong,
+    #[error("{0}: The parameter must be there")]
+    Missing(&'static str),
+    #[error("type: Only `ACCESS_POLICY` is supported.")]
+    PolicyType,
     /// It asks for something that is not done.
     #[error("{0}: The parameter is not supported here")]
     Unsupported(&'static str),
@@ -47,6 +51,11 @@ pub(crate) enum FilterProblem {
          firstName, lastName and externalId"
     )]
     Search,
+    #[error(
+        "`filter` takes conditions such as `status eq \"ACTIVE\"`, joined by `and`, on status, name, user.id, group.id and \
+         credentials.signing.kid"
+    )]
+    Apps,
 }
 
 /// Refuses a query with these problems, if there are any. `subject` is what the summary of the error names.

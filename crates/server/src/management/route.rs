@@ -80,6 +80,15 @@ impl Routes {
         self.route(Method::PUT, path, operation, handler)
     }
 
+    pub(crate) fn patch<B: RequestBody, W: Who, A: Answer>(
+        self,
+        path: &'static str,
+        operation: &'static str,
+        handler: impl AsyncHandler<B, W, A>,
+    ) -> Self {
+        self.route(Method::PATCH, path, operation, handler)
+    }
+
     pub(crate) fn delete<B: RequestBody, W: Who, A: Answer>(
         self,
         path: &'static str,

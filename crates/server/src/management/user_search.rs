@@ -31,20 +31,28 @@ pub(super) fn conditions(raw: Option<&str>) -> Result<Vec<UserCondition>, ApiErr
 }
 
 /// Conditions joined by `and`; `None` when there is anything else.
-fn read(mut rest: &str, with_beginnings: bool) -> Option<Vec<UserCondition>> {
+fn read(text: &str, with_beginnings: bool) -> Option<Vec<UserCondition>> {
+    joined(text, |attribute, operator, value| {
+        let name = attribute.strip_prefix("profile.")?;
+        let attribute = SearchedAttribute::ALL.into_iter().find(|attribute| attribute.as_str() == name)?;
+        let text = SearchText::new(&value)?;
+        match operator.to_ascii_lowercase().as_str() {
+            "eq" => Some(UserCondition::Is(attribute, text)),
+            "sw" if with_beginnings => Some(UserCondition::Begins(attribute, text)),
+            _ => None,
+        }
+    })
+}
+
+/// Conditions joined by `and`, each of an attribute, an operator and a text, as `read` reads them; `None` when there is anything
+/// else.
+pub(super) fn joined<T>(mut rest: &str, read: impl Fn(&str, &str, String) -> Option<T>) -> Option<Vec<T>> {
     let mut conditions = Vec::new();
     loop {
         let (attribute, after) = rest.trim_start().split_once(' ')?;
         let (operator, after) = after.trim_start().split_once(' ')?;
         let (value, after) = quoted(after.trim_start())?;
-        let name = attribute.strip_prefix("profile.")?;
-        let attribute = SearchedAttribute::ALL.into_iter().find(|attribute| attribute.as_str() == name)?;
-        let text = SearchText::new(&value)?;
-        conditions.push(match operator.to_ascii_lowercase().as_str() {
-            "eq" => UserCondition::Is(attribute, text),
-            "sw" if with_beginnings => UserCondition::Begins(attribute, text),
-            _ => return None,
-        });
+        conditions.push(read(attribute, operator, value)?);
         let after = after.trim();
         if after.is_empty() {
             return Some(conditions);

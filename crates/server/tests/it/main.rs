@@ -4,6 +4,8 @@
 mod access_rules;
 mod answers;
 mod api_tokens;
+mod app_assignments;
+mod apps;
 mod authorize;
 mod chains;
 mod codes;

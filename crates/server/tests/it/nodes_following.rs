@@ -56,7 +56,7 @@ fn client(number: u64) -> OAuthClient {
 
 /// Changes an org's configuration, and answers with its version then.
 async fn add_client(platform: &Platform, org: &OrgId, number: u64) -> ConfigurationVersion {
-    let write = ConfigurationWrite::put(ConfigurationObject::Client(client(number)));
+    let write = ConfigurationWrite::put(ConfigurationObject::Client(Box::new(client(number))));
     platform.change(org, |_: &OrgSnapshot| Ok::<_, ()>((vec![write.clone()], ()))).await.unwrap();
     platform.org(org).unwrap().version()
 }

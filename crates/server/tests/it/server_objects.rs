@@ -199,7 +199,7 @@ pub(crate) fn set(body: &mut Value, pointer: &str, value: Value) {
 }
 
 /// Whether an answer says all that a body said.
-fn has_all(answer: &Value, body: &Value) -> bool {
+pub(crate) fn has_all(answer: &Value, body: &Value) -> bool {
     match (answer, body) {
         (Value::Object(answer), Value::Object(body)) => {
             body.iter().all(|(name, value)| answer.get(name).is_some_and(|shown| has_all(shown, value)))

@@ -225,7 +225,7 @@ async fn the_tokens_of_an_org_belong_to_one_user_and_the_org_says_its_pipeline()
     assert_eq!(organization.status, 200, "it needs no token: {}", organization.text());
     let org = world.platform.org_by_host(None).unwrap();
     assert_eq!(organization.json()["id"], json!(org.org.id));
-    assert_eq!(organization.json()["pipeline"], "v1");
+    assert_eq!(organization.json()["pipeline"], "idx");
 }
 
 /// What nobody set is absent from users, their tokens and user information; only hooks are told a default.

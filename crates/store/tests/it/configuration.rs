@@ -249,7 +249,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         ConfigurationObject::Claim(claim.clone()),
         ConfigurationObject::Policy(policy.clone()),
         ConfigurationObject::Rule(rule.clone()),
-        ConfigurationObject::Client(client.clone()),
+        ConfigurationObject::Client(Box::new(client.clone())),
         ConfigurationObject::SamlApp(Box::new(app.clone())),
         ConfigurationObject::AppKey(app_key.clone()),
         ConfigurationObject::Hook(Box::new(hook_with_secret.clone())),

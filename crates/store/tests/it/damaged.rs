@@ -249,7 +249,7 @@ async fn a_default_org_that_cannot_be_read_is_not_taken_for_none() {
         assert_eq!(store.why_default_org_is_lost().await.unwrap(), None, "an empty database");
         store.insert_org(&Org::new(org(), None, "Default", at(1))).await.unwrap();
         let version = store.load_configuration(&org()).await.unwrap().version;
-        let write = ConfigurationWrite::put(ConfigurationObject::Client(client()));
+        let write = ConfigurationWrite::put(ConfigurationObject::Client(Box::new(client())));
         store.commit_configuration(&org(), version, vec![write]).await.unwrap();
         assert_eq!(store.why_default_org_is_lost().await.unwrap(), None, "{damage}");
         damaged.write(damage).await;
@@ -307,7 +307,7 @@ async fn a_status_that_can_be_read_repairs_the_row() {
 async fn an_object_of_another_type_of_value_is_its_orgs_alone() {
     let damaged = Damaged::open().await;
     let store = &damaged.store;
-    let write = vec![ConfigurationWrite::put(ConfigurationObject::Client(client()))];
+    let write = vec![ConfigurationWrite::put(ConfigurationObject::Client(Box::new(client())))];
     let version = store.configuration_version(&org()).await.unwrap();
     store.commit_configuration(&org(), version, write).await.unwrap();
     damaged.write("UPDATE configuration_objects SET document = x'00', kind = 'signing_key'").await;

@@ -55,7 +55,7 @@ async fn insert_app(store: &Store) -> AppId {
     }))
     .unwrap();
     let id = client.id.as_str().parse().unwrap();
-    let write = ConfigurationWrite::put(ConfigurationObject::Client(client));
+    let write = ConfigurationWrite::put(ConfigurationObject::Client(Box::new(client)));
     let version = store.configuration_version(&org()).await.unwrap();
     store.commit_configuration(&org(), version, vec![write]).await.unwrap();
     id

@@ -1,0 +1,120 @@
+//! Who may sign on to an app: users, and groups whose members may (`clients.md` section 4).
+
+use serde_json::{Value, json};
+use tenterhook_model::everyone_id;
+
+use crate::{
+    apps::{APPS, created, of_terraform, path_of},
+    harness::World,
+};
+
+/// The ids in a list.
+fn ids(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_app_is_assigned_to_users_and_to_groups() {
+    let world = World::start().await;
+    let app = created(&world, &of_terraform()).await;
+    let (id, path) = (app["id"].as_str().unwrap(), path_of(&app));
+    let users = world.api("GET", "/api/v1/users", None).await.json();
+    let [ada, grace] = [0, 1].map(|place| users[place]["id"].as_str().unwrap());
+    let everyone = everyone_id(&world.platform.org_id_by_host(None).unwrap()).to_string();
+    // What the Terraform provider sends for `okta_app_user`, and what the SDKs' examples do.
+    let body = json!({
+        "id": ada, "scope": "USER", "credentials": { "userName": "ada@payroll", "password": {} },
+        "profile": { "cost": "7301" },
+    });
+    let answer = world.api("POST", &format!("{path}/users"), Some(&body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let assigned = answer.json();
+    for (member, value) in [
+        ("id", json!(ada)),
+        ("externalId", json!(null)),
+        ("scope", json!("USER")),
+        ("status", json!("ACTIVE")),
+        ("syncState", json!("DISABLED")),
+        ("passwordChanged", json!(null)),
+        ("credentials", json!({ "userName": "ada@payroll" })),
+        ("profile", json!({ "cost": "7301" })),
+    ] {
+        assert_eq!(assigned[member], value, "{member}");
+    }
+    let own = format!("{path}/users/{ada}");
+    assert_eq!(world.api("GET", &own, None).await.json(), assigned);
+    let update = json!({ "credentials": { "userName": "ada" } });
+    let updated = world.api("POST", &own, Some(&update)).await.json();
+    assert_eq!((&updated["credentials"], &updated["profile"]), (&update["credentials"], &assigned["profile"]));
+    let other = format!("{path}/users/{grace}");
+    assert_eq!(world.api("GET", &other, None).await.status, 404);
+    assert_eq!(world.api("POST", &other, Some(&json!({}))).await.status, 404);
+    // To everybody, with what that says.
+    let group = format!("{path}/groups/{everyone}");
+    let answer = world.api("PUT", &group, None).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["id"]), (200, &json!(everyone)), "{}", answer.text());
+    let body = json!({ "priority": 3, "profile": { "team": "all" } });
+    assert_eq!(world.api("PUT", &group, Some(&body)).await.status, 200);
+    let patched = world.api("PATCH", &group, Some(&json!({ "priority": 4 }))).await.json();
+    assert_eq!((&patched["priority"], &patched["profile"]), (&json!(4), &body["profile"]));
+    assert_eq!(world.api("GET", &group, None).await.json(), patched);
+    let by_group = world.api("GET", &other, None).await.json();
+    assert_eq!(
+        (&by_group["scope"], &by_group["profile"], &by_group["credentials"]),
+        (&json!("GROUP"), &body["profile"], &json!({ "userName": users[1]["profile"]["login"] }))
+    );
+    assert!(by_group["_links"]["group"]["href"].as_str().unwrap().ends_with(&everyone));
+    // Lists.
+    assert_eq!(ids(&world.api("GET", &format!("{path}/users"), None).await.json()), [ada]);
+    assert_eq!(ids(&world.api("GET", &format!("{path}/groups"), None).await.json()), [everyone.as_str()]);
+    for filter in [format!("user.id+eq+%22{grace}%22"), format!("group.id+eq+%22{everyone}%22")] {
+        assert_eq!(ids(&world.api("GET", &format!("{APPS}?filter={filter}"), None).await.json()), [id], "{filter}");
+    }
+    let links = world.api("GET", &format!("/api/v1/users/{grace}/appLinks"), None).await.json();
+    assert_eq!((ids(&links), &links[0]["linkUrl"]), (vec![id], &app["_links"]["appLinks"][0]["href"]));
+    // Wrong requests.
+    for (method, path, body, status) in [
+        ("POST", format!("{path}/users"), json!({ "id": "00u4k9wq7XbTz2RmN1d7" }), 404),
+        ("POST", format!("{path}/users"), json!({}), 400),
+        ("POST", format!("{path}/users"), json!({ "id": grace, "scope": "GROUP" }), 400),
+        ("POST", format!("{path}/users"), json!({ "id": grace, "credentials": { "password": { "value": "p" } } }), 400),
+        ("POST", own.clone(), json!({ "id": grace }), 400),
+        ("POST", own.clone(), json!({ "credentials": { "userName": "x".repeat(101) } }), 400),
+        ("PUT", format!("{path}/groups/00g4k9wq7XbTz2RmN1d7"), json!({}), 404),
+        ("PUT", group.clone(), json!({ "priority": -1 }), 400),
+        ("POST", format!("{APPS}/0oa4k9wq7XbTz2RmN1d7/users"), json!({ "id": grace }), 404),
+    ] {
+        let answer = world.api(method, &path, Some(&body)).await;
+        assert_eq!(answer.status, status, "{path} {body}: {}", answer.text());
+    }
+    for path in [&own, &group] {
+        assert_eq!(world.api("DELETE", path, None).await.status, 204);
+        assert_eq!(world.api("DELETE", path, None).await.status, 404);
+    }
+    assert_eq!(world.api("GET", &own, None).await.status, 404);
+    for (event, count) in [
+        ("application.user_membership.add", 1),
+        ("application.user_membership.update", 1),
+        ("application.user_membership.remove", 1),
+        ("group.application_assignment.add", 3),
+        ("group.application_assignment.remove", 1),
+    ] {
+        assert_eq!(world.events(event).await.len(), count, "{event}");
+    }
+}
+
+#[tokio::test]
+async fn users_of_an_app_come_in_pages() {
+    let world = World::start().await;
+    let path = path_of(&created(&world, &of_terraform()).await);
+    let users = world.api("GET", "/api/v1/users", None).await.json();
+    for user in users.as_array().unwrap() {
+        let body = json!({ "id": user["id"] });
+        assert_eq!(world.api("POST", &format!("{path}/users"), Some(&body)).await.status, 200);
+    }
+    let first = world.api("GET", &format!("{path}/users?limit=1"), None).await;
+    let second = world.api("GET", &first.next().unwrap(), None).await;
+    let (one, other) = (first.json(), second.json());
+    assert_eq!([ids(&one), ids(&other)].concat(), ids(&users));
+    assert_eq!(second.next(), None);
+}
