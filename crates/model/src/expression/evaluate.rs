@@ -36,9 +36,9 @@ impl Node {
                 let arguments = arguments.iter().map(|argument| argument.evaluate(inputs)).collect();
                 call::call(*function, arguments, inputs)
             }
-            Self::GroupMatching(pattern) => {
+            Self::GroupMatching(filter) => {
                 let groups = inputs.groups.unwrap_or_default();
-                Item::Boolean(groups.iter().any(|group| pattern.regex.is_match(&group.name)))
+                Item::Boolean(groups.iter().any(|group| filter.matches(&group.name)))
             }
         }
     }

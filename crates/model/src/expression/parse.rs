@@ -1,6 +1,5 @@
 //! From a text to its tree: recursive descent, bounded in depth and parts.
 
-use regex::RegexBuilder;
 use serde_json::Number;
 use tenterhook_contract::problem::shown;
 
@@ -9,14 +8,11 @@ use super::{
     EXPRESSION_PATTERNS_MAX, ExpressionProblem, GROUPS_RETURNED_MAX,
     function::{Function, GROUP_MATCHING, Shape},
     suggest::suggestion,
-    syntax::{Literal, Node, Operator, Pattern, Reference, Root},
+    syntax::{Literal, Node, Operator, Reference, Root},
     token::{Kind, Token, problem, tokens},
 };
+use crate::{GroupFilter, GroupFilterKind};
 
-/// Most bytes that a compiled regular expression takes.
-const PATTERN_COMPILED_BYTES_MAX: usize = 64 * 1_024;
-/// Deepest nesting of a regular expression.
-const PATTERN_NEST_MAX: u32 = 16;
 /// What names may begin with.
 const ROOTS: [&str; 8] = ["user", "source", "app", "appuser", "appUser", "idpuser", "org", "session"];
 /// The properties of `user.getInternalProperty`.
@@ -404,7 +400,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn pattern(&mut self, at: usize, text: &str) -> Parsed<Pattern> {
+    fn pattern(&mut self, at: usize, text: &str) -> Parsed<GroupFilter> {
         self.patterns += 1;
         if self.patterns > EXPRESSION_PATTERNS_MAX {
             let message = format!("An expression has at most {EXPRESSION_PATTERNS_MAX} regular expressions");
@@ -414,18 +410,7 @@ impl<'a> Parser<'a> {
             let message = format!("A regular expression has at most {EXPRESSION_PATTERN_CHARACTERS_MAX} characters");
             return Err(self.problem(at, message));
         }
-        let built = RegexBuilder::new(&format!("^(?:{text})$"))
-            .size_limit(PATTERN_COMPILED_BYTES_MAX)
-            .dfa_size_limit(PATTERN_COMPILED_BYTES_MAX)
-            .nest_limit(PATTERN_NEST_MAX)
-            .build();
-        match built {
-            Ok(regex) => Ok(Pattern { text: text.into(), regex }),
-            Err(regex::Error::CompiledTooBig(_)) => {
-                Err(self.problem(at, "The regular expression takes too much memory: write smaller counts"))
-            }
-            Err(_) => Err(self.problem(at, "The regular expression cannot be read")),
-        }
+        GroupFilter::new(GroupFilterKind::Regex, text).map_err(|problem| self.problem(at, problem.to_string()))
     }
 }
 

@@ -1,9 +1,9 @@
 //! The tree of an expression.
 
-use regex::Regex;
 use serde_json::Number;
 
 use super::function::{Function, Shape};
+use crate::GroupFilter;
 
 /// A part of an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub(super) enum Node {
     Conditional(Box<(Node, Node, Node)>),
     Call(Function, Vec<Node>),
     /// `isMemberOfGroupNameRegex`.
-    GroupMatching(Pattern),
+    GroupMatching(GroupFilter),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -70,19 +70,6 @@ pub(super) enum Operator {
     GreaterOrEqual,
     Plus,
     Minus,
-}
-
-/// A regular expression that matches whole names. Two are equal when they are written alike.
-#[derive(Clone, Debug)]
-pub(super) struct Pattern {
-    pub(super) text: Box<str>,
-    pub(super) regex: Regex,
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
 }
 
 impl Operator {

@@ -21,7 +21,7 @@ impl Display for Node {
             Self::Call(function, arguments) => {
                 write!(formatter, "{}({})", function.rule().names.first().unwrap_or(&""), list(arguments))
             }
-            Self::GroupMatching(pattern) => write!(formatter, "isMemberOfGroupNameRegex({})", quoted(&pattern.text)),
+            Self::GroupMatching(filter) => write!(formatter, "isMemberOfGroupNameRegex({})", quoted(filter.value())),
         }
     }
 }
