@@ -88,7 +88,7 @@ impl SamlApp {
     pub fn is_readable(&self) -> bool {
         let of_statement = |statement: &AttributeStatement| match &statement.source {
             AttributeSource::Expression { values } => values.iter().all(Template::is_readable),
-            _ => true,
+            AttributeSource::Group(_) => true,
         };
         self.user_name.template.is_readable()
             && self.subject_name_id_template.is_readable()
