@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, Select, Statement,
-    sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement, SimpleExpr},
+    sea_query::{Expr, ExprTrait as _, OnConflict, Order, Query, SelectStatement, SimpleExpr},
 };
 use tenterhook_contract::{
     Timestamp,
@@ -281,19 +281,23 @@ pub(crate) fn of_user(backend: DbBackend, org: &OrgId, user: &UserId) -> Stateme
     Statement::from_sql_and_values(backend, OF_USER, [org.as_str().into(), user.as_str().into()])
 }
 
-/// The next members of a group.
+/// The next members of a group. Their ids are found first: a database that joined both tables might walk through all users of the
+/// org. Each of the ids has a user, because of the foreign key.
 pub(crate) fn members(org: &OrgId, group: &GroupId, after: Option<&UserId>, limit: usize) -> Select<user::Entity> {
-    let member = user::Entity::belongs_to(group_member::Entity)
-        .from((user::Column::OrgId, user::Column::Id))
-        .to((group_member::Column::OrgId, group_member::Column::UserId));
-    let mut select = user::Entity::find()
-        .join(sea_orm::JoinType::InnerJoin, member.into())
-        .filter(group_member::Column::OrgId.eq(org.as_str()))
-        .filter(group_member::Column::GroupId.eq(group.as_str()));
+    let mut ids = Query::select();
+    ids.column(group_member::Column::UserId)
+        .from(group_member::Entity)
+        .and_where(group_member::Column::OrgId.eq(org.as_str()))
+        .and_where(group_member::Column::GroupId.eq(group.as_str()))
+        .order_by(group_member::Column::UserId, Order::Asc)
+        .limit(u64::try_from(limit).unwrap_or(u64::MAX));
     if let Some(after) = after {
-        select = select.filter(group_member::Column::UserId.gt(after.as_str()));
+        ids.and_where(group_member::Column::UserId.gt(after.as_str()));
     }
-    select.order_by_asc(group_member::Column::UserId).limit(u64::try_from(limit).unwrap_or(u64::MAX))
+    user::Entity::find()
+        .filter(user::Column::OrgId.eq(org.as_str()))
+        .filter(user::Column::Id.in_subquery(ids))
+        .order_by_asc(user::Column::Id)
 }
 
 /// The next groups of an org.

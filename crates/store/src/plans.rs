@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QueryTrait as _, Select, Statement};
-use tenterhook_contract::id::{OrgId, UserId};
-use tenterhook_model::{SearchText, SearchedAttribute, UserCondition, UserQuery};
+use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
+use tenterhook_model::{Narrowed, SearchText, SearchedAttribute, UserCondition, UserQuery};
 
 use crate::{
     Keyring, Store, StoreConfig,
+    assignments::{app_users, apps_of_group, apps_of_user, groups_of_assignment},
     configuration::signing_keys,
+    groups::{group_rows, members, of_user},
     orgs::of_host,
     users::{IDS_COLLECTED_MAX, are_common, of_login, page},
 };
@@ -194,6 +196,67 @@ async fn signing_keys_are_found_by_an_index(config: &StoreConfig) {
     .await;
 }
 
+async fn groups_and_assignments_are_found_by_indexes(config: &StoreConfig) {
+    let store = open(config).await;
+    let org = org();
+    let (user, group, app) = ("00u10001000000000000", "00g10001000000000000", "0oa10001000000000000");
+    // A group and an app with every user as a member, and a user who is a member of every group.
+    let id = |prefix: &str| format!("'{prefix}' || CAST(10000 + n AS VARCHAR) || '000000000000'");
+    let (users, groups, apps) = (id("00u"), id("00g"), id("0oa"));
+    let rows = [
+        (
+            "users (org_id, id, login_key, document, version)",
+            format!("org, {users}, 'l' || CAST(n AS VARCHAR), '{{}}', 0"),
+        ),
+        (
+            "user_groups (org_id, id, name_key, name, created_us, updated_us, members_changed_us)",
+            format!("org, {groups}, 'g' || CAST(n AS VARCHAR), 'G' || CAST(n AS VARCHAR), 0, 0, 0"),
+        ),
+        (
+            "configuration_objects (org_id, id, kind, position, document, secrets)",
+            format!("org, {apps}, 'client', n, '{{}}', '{{}}'"),
+        ),
+        ("group_members (org_id, group_id, user_id)", format!("org, '{group}', {users}")),
+        ("app_users (org_id, app_id, user_id, document)", format!("org, '{app}', {users}, '{{}}'")),
+        (
+            "app_groups (org_id, app_id, group_id, own_group_id, document)",
+            format!("org, {apps}, '{group}', '{group}', '{{}}'"),
+        ),
+    ];
+    for (table, values) in &rows {
+        fill(&store, table, values).await;
+    }
+    let (user, group): (UserId, GroupId) = (user.parse().unwrap(), group.parse().unwrap());
+    let app: AppId = app.parse().unwrap();
+    let is_postgres = store.connections.reader.get_database_backend() == DbBackend::Postgres;
+    let primary = |table: &str| {
+        if is_postgres { format!("{table}_pkey") } else { format!("sqlite_autoindex_{table}_1") }
+    };
+    let checks = async || {
+        for after in [None, Some(&user)] {
+            // With every user in one group and app, the two indexes of a table cost the same.
+            check_ordered(&store, members(&org, &group, after, 100), &["group_members", &primary("users")]).await;
+            check_ordered(&store, app_users(&org, &app, after, 100), &["app_users"]).await;
+        }
+        check(&store, apps_of_user(&org, &user), &["app_users_user"]).await;
+        check_ordered(&store, apps_of_group(&org, &group, Some(&app), 100), &["app_groups"]).await;
+        check(&store, groups_of_assignment(&org, &app, &user), &[]).await;
+        let by_name = Narrowed::Name("g777".to_owned());
+        check(&store, group_rows(&org, Some(&by_name), None, 100), &["user_groups_name"]).await;
+        let by_beginning = Narrowed::NameBegins("g777".to_owned());
+        check(&store, group_rows(&org, Some(&by_beginning), None, 100), &["user_groups_name"]).await;
+        let reader = &store.connections.reader;
+        let plan = explained(reader, of_user(reader.get_database_backend(), &org, &user)).await;
+        assert!(plan.contains("group_members_user") && !plan.contains("Seq Scan on user_groups"), "{plan}");
+        assert!(!plan.contains("SCAN m") && !plan.contains("SCAN g"), "{plan}");
+    };
+    checks().await;
+    if is_postgres {
+        store.connections.writer.execute_unprepared("ANALYZE").await.unwrap();
+        checks().await;
+    }
+}
+
 /// Runs a test body on each database.
 macro_rules! on_both_databases {
     ($($name:ident $sqlite:ident $postgres:ident)*) => {$(
@@ -215,6 +278,7 @@ pub(crate) use on_both_databases;
 
 on_both_databases! {
     users_are_found_by_indexes users_are_found_by_indexes_on_sqlite users_are_found_by_indexes_on_postgres
+    groups_and_assignments_are_found_by_indexes groups_and_assignments_are_found_by_indexes_on_sqlite groups_and_assignments_are_found_by_indexes_on_postgres
     orgs_are_found_by_an_index_of_hosts orgs_are_found_by_an_index_of_hosts_on_sqlite orgs_are_found_by_an_index_of_hosts_on_postgres
     signing_keys_are_found_by_an_index signing_keys_are_found_by_an_index_on_sqlite signing_keys_are_found_by_an_index_on_postgres
 }

@@ -102,7 +102,11 @@ async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
             json!({ "type": "LDAP", "name": "corp" }),
             "credentials.provider.type: Only `OKTA` is supported",
         ),
-        ("/groupIds", json!(["00g1"]), "groupIds: Groups are not supported"),
+        (
+            "/groupIds",
+            json!(["00g1"]),
+            "groupIds: Add the user to each group with `PUT /api/v1/groups/GROUP/users/USER`",
+        ),
         ("/type", json!({ "id": "otyfnly5cQjJT9PnR0g4" }), "type: Types of users are not supported"),
         ("/status", json!("STAGED"), "status: The status is changed by `lifecycle`"),
         ("/realmId", json!("guo1"), "realmId: Realms are not supported"),
