@@ -139,6 +139,64 @@ class Sdk(unittest.IsolatedAsyncioTestCase):
         listed = await self.answer(self.client.list_authorization_server_policy_rules(*where))
         self.assertEqual([one.id for one in listed], [created.id])
 
+    async def test_a_saml_app_with_a_hook_lives_from_create_to_delete(self):
+        hook = models.InlineHookCreate(
+            name="Python, on an app", type="com.okta.saml.tokens.transform", version="1.0.0", channel=channel("x")
+        )
+        hook = await self.answer(self.client.create_inline_hook(hook))
+        acs = "https://benefits.example.com/acs"
+        told = {
+            "ssoAcsUrl": acs,
+            "recipient": acs,
+            "destination": acs,
+            "audience": "urn:example:benefits",
+            "subjectNameIdTemplate": "${user.userName}",
+            "subjectNameIdFormat": "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
+            "responseSigned": True,
+            "assertionSigned": True,
+            "signatureAlgorithm": "RSA_SHA256",
+            "digestAlgorithm": "SHA256",
+            "honorForceAuthn": True,
+            "authnContextClassRef": "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
+            "attributeStatements": [
+                {
+                    "type": "EXPRESSION",
+                    "name": "mail",
+                    "namespace": "urn:oasis:names:tc:SAML:2.0:attrname-format:basic",
+                    "values": ["user.email"],
+                }
+            ],
+            "inlineHooks": [{"id": hook.id}],
+        }
+        app = models.SamlApplication.from_dict(
+            {"label": "Python", "signOnMode": "SAML_2_0", "settings": {"signOn": told}}
+        )
+        created = await self.answer(self.client.create_application(app))
+        self.assertIsInstance(created, models.SamlApplication)
+        self.assertEqual([one.id for one in created.settings.sign_on.inline_hooks], [hook.id])
+        self.assertTrue(created.credentials.signing.kid)
+        (statement,) = created.settings.sign_on.attribute_statements
+        self.assertEqual(statement.actual_instance.values, ["user.email"])
+        got = await self.answer(self.client.get_application(created.id))
+        self.assertEqual((got.id, got.name), (created.id, created.name))
+        self.assertIn(created.id, [one.id for one in await self.answer(self.client.list_applications(q="Pyth"))])
+
+        got.label = "Python, changed"
+        put = await self.answer(self.client.replace_application(created.id, got))
+        self.assertEqual((put.label, put.settings.sign_on.inline_hooks[0].id), ("Python, changed", hook.id))
+        keys = await self.answer(self.client.list_application_keys(created.id))
+        self.assertEqual([key.kid for key in keys], [created.credentials.signing.kid])
+
+        group = models.AddGroupRequest.from_dict({"profile": {"name": "Python"}})
+        group = await self.answer(self.client.add_group(group))
+        await self.answer(self.client.assign_group_to_application(created.id, group.id))
+        groups = await self.answer(self.client.list_application_group_assignments(created.id))
+        self.assertEqual([one.id for one in groups], [group.id])
+
+        await self.answer(self.client.deactivate_application(created.id))
+        await self.answer(self.client.delete_application(created.id))
+        await self.refused(self.client.get_application(created.id), 404, "E0000007")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -24,6 +24,7 @@ const TYPES = [
   "com.okta.user.pre-registration",
 ];
 const COMMANDS = [{ type: "com.okta.access.patch", value: [{ op: "add", path: "/claims/tier", value: "gold" }] }];
+const NAME_FORMAT = "urn:oasis:names:tc:SAML:2.0:attrname-format";
 const TOKEN_URL = "https://idp.example.com/token";
 
 let service;
@@ -277,6 +278,89 @@ test("a rule of an authorization server names a hook, and can be put back as it 
   got.actions.token.accessTokenLifetimeMinutes = 30;
   const put = await servers.replaceAuthorizationServerPolicyRule({ ...of, ruleId, policyRule: got });
   assert.deepEqual([put.actions.token.accessTokenLifetimeMinutes, put.actions.token.inlineHook.id], [30, inlineHookId]);
+});
+
+test("a SAML app with a hook and an assignment lives from create to delete", async () => {
+  const apps = client.applicationApi;
+  const { id: hookId } = await create("On an app", http("secret"), "com.okta.saml.tokens.transform");
+  const acs = "https://benefits.example.com/acs";
+  const statements = [
+    { type: "EXPRESSION", name: "mail", namespace: `${NAME_FORMAT}:basic`, values: ["user.email", "user.login"] },
+    { type: "GROUP", name: "groups", namespace: `${NAME_FORMAT}:unspecified`, filterType: "REGEX", filterValue: ".*" },
+  ];
+  const signOn = {
+    defaultRelayState: "home",
+    ssoAcsUrl: acs,
+    recipient: acs,
+    destination: acs,
+    audience: "urn:example:benefits",
+    idpIssuer: "http://idp.example.com/${org.externalKey}",
+    subjectNameIdTemplate: "${user.userName}",
+    subjectNameIdFormat: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
+    responseSigned: true,
+    assertionSigned: true,
+    signatureAlgorithm: "RSA_SHA256",
+    digestAlgorithm: "SHA256",
+    honorForceAuthn: true,
+    authnContextClassRef: "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
+    requestCompressed: false,
+    attributeStatements: statements,
+    inlineHooks: [{ id: hookId }],
+  };
+  const application = { label: "Benefits", signOnMode: "SAML_2_0", visibility: { hide: { web: true } }, settings: { signOn } };
+  const created = await apps.createApplication({ application });
+  assert.equal(created.constructor.name, "SamlApplication");
+  assert.match(created.id, /^0oa\w{17}$/);
+  assert.deepEqual([created.status, created.signOnMode, created.visibility.hide.web], ["ACTIVE", "SAML_2_0", true]);
+  assert.ok(created.credentials.signing.kid && created._links.metadata.href && created._links.appLinks[0].href);
+  const plain = (value) => JSON.parse(JSON.stringify(value));
+  const said = plain(created.settings.signOn);
+  // What was written comes back.
+  for (const [member, value] of Object.entries(signOn)) assert.deepEqual(said[member], value, member);
+
+  const got = await apps.getApplication({ appId: created.id });
+  assert.deepEqual(plain(got), plain(created));
+  const found = await collected(apps.listApplications({ q: "Bene", filter: 'status eq "ACTIVE"' }));
+  assert.deepEqual(found.map(({ id }) => id), [created.id]);
+
+  got.label = "Benefits, changed";
+  got.settings.signOn.inlineHooks = [];
+  got.settings.signOn.defaultRelayState = "elsewhere";
+  const put = await apps.replaceApplication({ appId: created.id, application: got });
+  assert.deepEqual([put.id, put.label, put.name], [created.id, "Benefits, changed", created.name]);
+  assert.deepEqual(plain(put.settings.signOn), { ...said, inlineHooks: [], defaultRelayState: "elsewhere" });
+  put.settings.signOn.inlineHooks = [{ id: hookId }];
+  await apps.replaceApplication({ appId: created.id, application: put });
+  const unknown = plain(put);
+  unknown.settings.signOn.inlineHooks = [{ id: "cal00000000000000000" }];
+  const refusal = apps.replaceApplication({ appId: created.id, application: unknown });
+  await refused(refusal, 400, "E0000001", "settings.signOn.inlineHooks[0].id");
+
+  const [key] = await collected(client.applicationSSOCredentialKeyApi.listApplicationKeys({ appId: created.id }));
+  assert.deepEqual([key.kid, key.kty, key.use], [created.credentials.signing.kid, "RSA", "sig"]);
+  const profile = { login: "app@example.com", email: "app@example.com", firstName: "App", lastName: "User" };
+  const user = await client.userApi.createUser({ activate: false, body: { profile } });
+  const assignments = client.applicationUsersApi;
+  const appId = created.id;
+  await assignments.assignUserToApplication({ appId, appUser: { id: user.id, scope: "USER" } });
+  assert.deepEqual((await collected(assignments.listApplicationUsers({ appId }))).map(({ id }) => id), [user.id]);
+  const group = await client.groupApi.addGroup({ group: { profile: { name: "Benefits" } } });
+  await client.applicationGroupsApi.assignGroupToApplication({ appId, groupId: group.id });
+  const groups = client.applicationGroupsApi.listApplicationGroupAssignments({ appId });
+  assert.deepEqual((await collected(groups)).map(({ id }) => id), [group.id]);
+
+  // A hook that is deleted is cleared from the app.
+  await hooks.deactivateInlineHook({ inlineHookId: hookId });
+  await hooks.deleteInlineHook({ inlineHookId: hookId });
+  assert.deepEqual((await apps.getApplication({ appId })).settings.signOn.inlineHooks, []);
+
+  await refused(apps.deleteApplication({ appId }), 403, "E0000056");
+  await apps.deactivateApplication({ appId });
+  assert.equal((await apps.getApplication({ appId })).status, "INACTIVE");
+  await apps.activateApplication({ appId });
+  await apps.deactivateApplication({ appId });
+  await apps.deleteApplication({ appId });
+  await refused(apps.getApplication({ appId }), 404, "E0000007");
 });
 
 test("the script of the page about moving brings hooks over, and their secrets with them", async (context) => {

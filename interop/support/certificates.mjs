@@ -50,6 +50,35 @@ export async function issueLoopbackCertificate() {
   };
 }
 
+/**
+ * An RSA key pair with a certificate that is its own authority, as SAML service providers have it.
+ *
+ * @returns {Promise<{ certificatePem: string, keyPem: string, der: string }>} `der` is the certificate in base64, as `x5c` has it
+ */
+export async function issueOwnCertificate(name) {
+  const signingAlgorithm = {
+    name: "RSASSA-PKCS1-v1_5",
+    hash: "SHA-256",
+    modulusLength: 2048,
+    publicExponent: new Uint8Array([1, 0, 1]),
+  };
+  const keys = await crypto.subtle.generateKey(signingAlgorithm, true, ["sign", "verify"]);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    serialNumber: "01",
+    keys,
+    signingAlgorithm,
+    notBefore: new Date(Date.now() - HOUR_MS),
+    notAfter: new Date(Date.now() + HOUR_MS),
+  });
+  const key = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
+  return {
+    certificatePem: certificate.toString("pem"),
+    keyPem: x509.PemConverter.encode(key, "PRIVATE KEY"),
+    der: Buffer.from(certificate.rawData).toString("base64"),
+  };
+}
+
 function newKeys() {
   return crypto.subtle.generateKey(KEYS, true, ["sign", "verify"]);
 }

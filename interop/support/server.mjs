@@ -14,9 +14,10 @@ const START_MS_MAX = 60_000;
  * Starts `tenterhook serve` on a free loopback port, with an empty database.
  *
  * @param {string} certificateAuthorityPem trust anchor for external services on loopback
+ * @param {string} [database] its URL; without, a file of SQLite
  * @returns {Promise<{ baseUrl: string, adminToken: string, stop: () => Promise<number | null> }>}
  */
-export async function startServer(certificateAuthorityPem) {
+export async function startServer(certificateAuthorityPem, database) {
   const folder = mkdtempSync(join(tmpdir(), "tenterhook-interop-"));
   const file = (name) => join(folder, name);
   execFileSync(BINARY, ["keys", "generate", "--out", file("master.key")]);
@@ -28,7 +29,7 @@ export async function startServer(certificateAuthorityPem) {
 listen = "127.0.0.1:0"
 
 [store]
-database = ${JSON.stringify(`sqlite://${file("tenterhook.sqlite")}`)}
+database = ${JSON.stringify(database ?? `sqlite://${file("tenterhook.sqlite")}`)}
 
 [keys]
 master_key_file = ${JSON.stringify(file("master.key"))}

@@ -9,7 +9,9 @@ use clap::ValueEnum;
 
 use crate::{
     cluster_suites,
+    postgres::{self, Cluster},
     run::{Ending, Failure, capture, lacking, succeed},
+    say::say,
     workspace::Workspace,
 };
 
@@ -33,6 +35,8 @@ pub(crate) enum Suite {
     Samples,
     /// The hosts of `examples/hosts/` in Node.js, Python and Rust, each with its service
     Hosts,
+    /// npm `node-saml`, PyPI `pysaml2` and `python3-saml`, Maven's `java-saml-core`, `xmlsec1` and Chromium: the SAML flow
+    Saml,
     /// Patroni, etcd and HAProxy: two nodes while PostgreSQL fails over five times. Only when it is named
     Failover,
     /// pgbouncer in front of PostgreSQL. Only when it is named
@@ -50,6 +54,7 @@ impl Suite {
             Self::Sdks => Some("interop/sdks.test.mjs"),
             Self::Samples => Some("interop/samples.test.mjs"),
             Self::Hosts => Some("interop/hosts.test.mjs"),
+            Self::Saml => Some("interop/saml.test.mjs"),
             Self::Failover | Self::Pgbouncer => None,
         }
     }
@@ -65,6 +70,18 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     if let Err(failure) = node(workspace) {
         return lacking(failure);
     }
+    let mut suites = Suite::value_variants().to_vec();
+    suites.retain(|suite| only.is_none_or(|only| only == *suite));
+    if suites.contains(&Suite::Saml)
+        && let Err(failure) = programs_of_saml(workspace)
+        && let Ending::Skipped(why) = lacking(failure)?
+    {
+        if only.is_some() {
+            return Ok(Ending::Skipped(why));
+        }
+        say(&format!("SKIPPED the suite of SAML: {why}"));
+        suites.retain(|suite| *suite != Suite::Saml);
+    }
     let binary = workspace.binary()?;
     for what in
         [&["tenterhook-contract", "--example", "patch_suite"][..], &["token-hook-sample"], &["order-checkout-example"]]
@@ -77,9 +94,16 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
         install.args(["ci", "--prefix", "interop", "--no-audit", "--no-fund"]);
         succeed(install, "The clients of `interop/package-lock.json` come from the npm registry: is it reachable?")?;
     }
-    let suites = Suite::value_variants().iter().filter(|suite| only.is_none_or(|only| only == **suite));
+    // Stopped, when it is dropped, after the tests.
+    let cluster = if suites.contains(&Suite::Saml) { throwaway_postgres()? } else { None };
     let mut tests = workspace.command("node");
-    tests.arg("--test").args(suites.filter_map(|suite| suite.file()));
+    tests.arg("--test").args(suites.iter().filter_map(|suite| suite.file()));
+    if let Some(cluster) = &cluster {
+        tests.env(postgres::URL_VARIABLE, cluster.url());
+    }
+    if suites.contains(&Suite::Saml) {
+        tests.env("TENTERHOOK_JAVA_LIBRARIES", java_libraries(workspace, &Workspace::built("interop-java")?)?);
+    }
     tests.env("TENTERHOOK_PYTHON", python(workspace, &Workspace::built("interop-python")?)?);
     tests.env("TENTERHOOK_BINARY", binary);
     tests.env("TENTERHOOK_SAMPLE_RUST", Workspace::built("token-hook-sample")?);
@@ -120,6 +144,54 @@ fn python(workspace: &Workspace, environment: &Path) -> Result<PathBuf, Failure>
     fs::copy(&wanted, &installed)
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", installed.display())))?;
     Ok(python)
+}
+
+/// Fails when a program that only the suite of SAML needs is not there.
+fn programs_of_saml(workspace: &Workspace) -> Result<(), Failure> {
+    for (program, version, package) in [
+        ("java", "-version", "default-jdk-headless"),
+        ("mvn", "--version", "maven"),
+        ("xmlsec1", "--version", "xmlsec1"),
+        ("chromium", "--version", "chromium"),
+    ] {
+        let mut ask = workspace.command(program);
+        ask.arg(version);
+        let hint = format!("Install the package `{package}`.");
+        capture(ask).map_err(|_| Failure::new(format!("no `{program}` on this machine")).hint(hint))?;
+    }
+    Ok(())
+}
+
+/// A PostgreSQL server for the suites that also run on it, unless one is named or there is none to start.
+fn throwaway_postgres() -> Result<Option<Cluster>, Failure> {
+    let given = std::env::var(postgres::URL_VARIABLE).is_ok_and(|url| !url.is_empty());
+    if given {
+        return Ok(None);
+    }
+    if postgres::find_binaries().is_some() {
+        return Cluster::start().map(Some);
+    }
+    lacking(postgres::absent()).map(|_| None)
+}
+
+/// The folder with the libraries of `interop/saml/java/pom.xml`.
+fn java_libraries(workspace: &Workspace, folder: &Path) -> Result<PathBuf, Failure> {
+    let wanted = workspace.root().join("interop/saml/java/pom.xml");
+    let (libraries, installed) = (folder.join("libraries"), folder.join("installed.xml"));
+    let read = |path: &Path| fs::read_to_string(path).ok();
+    if read(&wanted).is_some() && read(&wanted) == read(&installed) {
+        return Ok(libraries);
+    }
+    let unusable = |error| Failure::new(format!("cannot write to {}: {error}", folder.display()));
+    if libraries.exists() {
+        fs::remove_dir_all(&libraries).map_err(unusable)?;
+    }
+    let mut install = workspace.command("mvn");
+    install.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "--file"]).arg(&wanted);
+    install.arg(format!("-DoutputDirectory={}", libraries.display()));
+    succeed(install, "The libraries of `interop/saml/java/pom.xml` come from Maven Central: is it reachable?")?;
+    fs::copy(&wanted, &installed).map_err(unusable)?;
+    Ok(libraries)
 }
 
 /// The major version: 20 for `v20.11.1`.
