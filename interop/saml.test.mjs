@@ -91,6 +91,15 @@ function behaves(library, worldOf) {
       assert.equal(read(metadata, "IDPSSODescriptor", "WantAuthnRequestsSigned"), "true");
     });
 
+    test("we read the library's metadata, by which its app is set up", () => {
+      const { entityId, consumers, logouts, signingCertificates, encryptionCertificates, ...flags } = app.told;
+      assert.equal(entityId, provider.entityId);
+      assert.ok(consumers.some(({ location }) => location === provider.acs));
+      assert.ok(logouts.every(({ location }) => location === `${provider.url}/slo`) && logouts.length > 0);
+      assert.deepEqual(new Set([...signingCertificates, ...encryptionCertificates]), new Set([world.certificate.der]));
+      assert.deepEqual(flags, { authnRequestsSigned: true, wantAssertionsSigned: true });
+    });
+
     for (const binding of BINDINGS) {
       test(`a sign-on that begins with a signed request by ${binding} yields what the hook patched`, async () => {
         const fields = await signOn(browser, provider, provider.login({ binding, relayState: RELAY_STATE }), world.ada);

@@ -20,6 +20,7 @@ export const PASSWORD_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password
 export const X509_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:X509";
 export const TEAM = "http://schemas.example.com/identity/claims/team";
 export const SESSION_SECONDS = 900;
+const POST_BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
 const PASSWORD = "Corkscrew-7-orbit";
 
 const value = (text, type = "xs:string") => ({ attributes: { "xsi:type": type }, value: text });
@@ -63,6 +64,12 @@ export const PATCHED = {
     [TEAM]: ["payroll", "Ünïcode & <audit>"],
   },
 };
+
+/** What our reader of service providers' metadata makes of it. */
+function readMetadata(xml) {
+  const reader = process.env.TENTERHOOK_READ_METADATA;
+  return JSON.parse(execFileSync(reader, { input: xml, encoding: "utf8" }));
+}
 
 /** A new database of the PostgreSQL server of the run. */
 export function postgresDatabase() {
@@ -150,16 +157,18 @@ async function configure(world) {
 }
 
 async function createApp(world, provider) {
-  const { call, certificate, group, hook } = world;
+  const { call, group, hook } = world;
+  const told = readMetadata(await provider.metadata());
+  const acs = told.consumers.find(({ binding }) => binding === POST_BINDING).location;
   const created = await call("POST", "/api/v1/apps", {
     label: `Benefits of ${provider.library}`,
     signOnMode: "SAML_2_0",
     settings: {
       signOn: {
-        ssoAcsUrl: provider.acs,
-        recipient: provider.acs,
-        destination: provider.acs,
-        audience: provider.entityId,
+        ssoAcsUrl: acs,
+        recipient: acs,
+        destination: acs,
+        audience: told.entityId,
         subjectNameIdTemplate: "${user.userName}",
         subjectNameIdFormat: EMAIL_ADDRESS,
         responseSigned: true,
@@ -168,9 +177,9 @@ async function createApp(world, provider) {
         digestAlgorithm: "SHA256",
         honorForceAuthn: true,
         authnContextClassRef: PASSWORD_CONTEXT,
-        samlSignedRequestEnabled: true,
-        spCertificate: { x5c: [certificate.der] },
-        slo: { enabled: true, issuer: provider.entityId, logoutUrl: `${provider.url}/slo` },
+        samlSignedRequestEnabled: told.authnRequestsSigned,
+        spCertificate: { x5c: told.signingCertificates },
+        slo: { enabled: true, issuer: told.entityId, logoutUrl: told.logouts[0].location },
         attributeStatements: [
           { type: "EXPRESSION", name: "names", namespace: UNSPECIFIED, values: ["user.firstName", "user.lastName"] },
           { type: "EXPRESSION", name: "costCentre", namespace: BASIC, values: ['"7301"'] },
@@ -187,6 +196,7 @@ async function createApp(world, provider) {
     id: created.id,
     name: created.name,
     label: created.label,
+    told,
     path: `/api/v1/apps/${created.id}`,
     kid: created.credentials.signing.kid,
     ssoUrl,

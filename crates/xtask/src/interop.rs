@@ -83,9 +83,12 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
         suites.retain(|suite| *suite != Suite::Saml);
     }
     let binary = workspace.binary()?;
-    for what in
-        [&["tenterhook-contract", "--example", "patch_suite"][..], &["token-hook-sample"], &["order-checkout-example"]]
-    {
+    for what in [
+        &["tenterhook-contract", "--example", "patch_suite"][..],
+        &["tenterhook-saml", "--example", "read_metadata"],
+        &["token-hook-sample"],
+        &["order-checkout-example"],
+    ] {
         let build = workspace.cargo(&[&["build", "--package"], what].concat());
         succeed(build, "The compiler's message above says why.")?;
     }
@@ -110,6 +113,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     tests.env("TENTERHOOK_HOST_RUST", Workspace::built("order-checkout")?);
     tests.env("TENTERHOOK_HOST_RUST_SERVICE", Workspace::built("order-service")?);
     tests.env("TENTERHOOK_PATCH_SUITE", Workspace::built("examples")?.join("patch_suite"));
+    tests.env("TENTERHOOK_READ_METADATA", Workspace::built("examples")?.join("read_metadata"));
     succeed(tests, "Run one suite alone with `cargo xtask interop NAME`.")?;
     Ok(Ending::Passed)
 }
