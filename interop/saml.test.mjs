@@ -332,6 +332,21 @@ describe("with SQLite", () => {
     assert.deepEqual([request, status], [undefined, 400]);
   });
 
+  test("a request for a way to authenticate gets one that is true, or none", async (context) => {
+    const provider = world.providers["@node-saml/node-saml"];
+    await provider.configure(await metadataOf(provider.app));
+    world.answer = {};
+    context.after(() => (world.answer = PATCH));
+    const browser = await signedIn(provider, world.ada);
+    for (const wanted of [PASSWORD_CONTEXT, "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"]) {
+      const found = await accepted(provider, await signOn(browser, provider, provider.login({ context: wanted })));
+      assert.equal(found.authnContext, wanted);
+    }
+    const none = await signOn(browser, provider, provider.login({ context: X509_CONTEXT }));
+    assert.equal(count(decode(none), "Assertion"), 0);
+    assert.match((await provider.deliver(none)).refused, /NoAuthnContext/);
+  });
+
   test("a logout takes every service provider of the session along", async () => {
     const providers = Object.values(world.providers);
     const browser = openBrowser();

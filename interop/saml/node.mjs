@@ -1,7 +1,7 @@
 // A service provider on npm `@node-saml/node-saml`. Every service provider of this folder has the same routes:
 //   POST /configure  metadata of the identity provider, signRequests, wantSigned=assertion|response|both, wantEncrypted
 //   GET  /metadata   its own metadata
-//   GET  /login      begins a sign-on: ?binding=redirect|post, relayState, forceAuthn, passive
+//   GET  /login      begins a sign-on: ?binding=redirect|post, relayState, forceAuthn, passive, context
 //   POST /acs        takes a response: JSON of what the library made of it, or 403 and the library's words
 //   GET  /logout     begins single logout
 //   *    /slo        takes a logout request or response
