@@ -13,8 +13,12 @@ import { startChromium } from "./support/chromium.mjs";
 
 const { EMAIL_ADDRESS, PATCH, PATCHED, PASSWORD_CONTEXT, SAML_HOOK, SESSION_SECONDS, X509_CONTEXT } = worlds;
 const { changeSignOn, metadataOf } = worlds;
-/** Every character that forms, URLs and HTML treat in a way of their own. */
-const RELAY_STATE = `a b+c&d=e;%41"'<ü✓>/?#\\`;
+/**
+ * Every character that forms, URLs and HTML treat in a way of their own. An apostrophe is left out of redirects: node-saml signs and
+ * sends it as it is, and browsers, which write it as `%27`, break that signature.
+ */
+const RELAY_STATE = `a b+c&d=e;%41"<ü✓>/?#\\`;
+const RELAY_STATES = { redirect: RELAY_STATE, post: `${RELAY_STATE}'` };
 const BINDINGS = ["redirect", "post"];
 /** The libraries that do not tell the context of an assertion. */
 const CONTEXT_IS_NOT_TOLD = ["java-saml-core"];
@@ -59,7 +63,9 @@ function checkPatched(found, library) {
 
 /** The seconds from the issue of an assertion to the end of the session that it begins. */
 function sessionSeconds(found, fields) {
-  return (new Date(found.sessionNotOnOrAfter) - new Date(read(decode(fields), "Assertion", "IssueInstant"))) / 1000;
+  // python3-saml knows no fractions of a second.
+  const seconds = (time) => Math.floor(new Date(time) / 1000);
+  return seconds(found.sessionNotOnOrAfter) - seconds(read(decode(fields), "Assertion", "IssueInstant"));
 }
 
 /** What every library does with this identity provider. */
@@ -102,11 +108,12 @@ function behaves(library, worldOf) {
 
     for (const binding of BINDINGS) {
       test(`a sign-on that begins with a signed request by ${binding} yields what the hook patched`, async () => {
-        const fields = await signOn(browser, provider, provider.login({ binding, relayState: RELAY_STATE }), world.ada);
-        assert.equal(fields.get("RelayState"), RELAY_STATE);
+        const relayState = RELAY_STATES[binding];
+        const fields = await signOn(browser, provider, provider.login({ binding, relayState }), world.ada);
+        assert.equal(fields.get("RelayState"), relayState);
         const found = await accepted(provider, fields);
         checkPatched(found, library);
-        assert.equal(found.relayState, RELAY_STATE);
+        assert.equal(found.relayState, relayState);
         assert.equal(found.inResponseTo, read(decode(fields), "Response", "InResponseTo"));
         assert.ok(found.inResponseTo);
         assert.equal(found.sessionIndex, read(decode(fields), "AuthnStatement", "SessionIndex"));
@@ -222,7 +229,7 @@ function behaves(library, worldOf) {
       for (const at of [provider.login(), app.ssoUrl]) {
         const { status, page } = await errorPage(browser, provider, at, world.ada);
         assert.equal(status, 403);
-        assert.match(page, /No active benefits &lt;contract&gt;/);
+        assert.match(page, /No active benefits &#60;contract&#62;/);
       }
     });
 
@@ -252,7 +259,9 @@ function behaves(library, worldOf) {
       const stranger = await signOn(openBrowser(), provider, provider.login({ passive: "1", relayState: RELAY_STATE }));
       assert.equal(stranger.get("RelayState"), RELAY_STATE);
       assert.equal(count(decode(stranger), "Assertion"), 0);
-      assert.match((await provider.deliver(stranger)).refused, /NoPassive|no_?passive/i);
+      assert.ok(decode(stranger).includes("urn:oasis:names:tc:SAML:2.0:status:NoPassive"));
+      // java-saml-core tells the first of the two codes.
+      assert.match((await provider.deliver(stranger)).refused, /NoPassive|status:Responder$/);
     });
 
     test("a user to whom the app is not assigned gets a page, and the provider nothing", async () => {
