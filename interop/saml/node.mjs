@@ -78,6 +78,8 @@ function library({ binding = "redirect", forceAuthn, passive, context } = {}) {
 
 async function acs(form) {
   const { profile } = await library().validatePostResponseAsync(form);
+  // The library's answer to a request that may not ask the user.
+  if (!profile) throw new Error("NoPassive: nobody is signed in");
   const { Assertion } = profile.getAssertion();
   const [statement] = Assertion.AuthnStatement;
   session = profile;
