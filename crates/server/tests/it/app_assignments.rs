@@ -6,6 +6,7 @@ use tenterhook_model::everyone_id;
 use crate::{
     apps::{APPS, created, of_terraform, path_of},
     harness::World,
+    oauth::{redirect_parameter, sign_in_and_authorize},
 };
 
 /// The ids in a list.
@@ -117,4 +118,28 @@ async fn users_of_an_app_come_in_pages() {
     let (one, other) = (first.json(), second.json());
     assert_eq!([ids(&one), ids(&other)].concat(), ids(&users));
     assert_eq!(second.next(), None);
+}
+
+/// An app that not every user may use gives codes to those to whom it is assigned.
+#[tokio::test]
+async fn only_who_is_assigned_gets_a_code_from_a_client_that_says_so() {
+    let world = World::start().await;
+    let client = world.org.public_client_id.to_string();
+    let path = format!("{APPS}/{client}");
+    let mut app = world.api("GET", &path, None).await.json();
+    app["settings"]["implicitAssignment"] = json!(false);
+    let answer = world.api("PUT", &path, Some(&app)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let ended = async || {
+        let answer = sign_in_and_authorize(&world, &client, "openid", "").await;
+        let parameter = |name| redirect_parameter(&answer, name);
+        (parameter("code").is_some(), parameter("error"), parameter("error_description"))
+    };
+    let refused = "User is not assigned to the client application.".to_owned();
+    assert_eq!(ended().await, (false, Some("access_denied".to_owned()), Some(refused)));
+    let login = world.org.user_logins.first().unwrap();
+    let user = world.api("GET", &format!("/api/v1/users/{login}"), None).await.json();
+    let body = json!({ "id": user["id"] });
+    assert_eq!(world.api("POST", &format!("{path}/users"), Some(&body)).await.status, 200);
+    assert_eq!(ended().await, (true, None, None));
 }
