@@ -9,7 +9,8 @@ use tenterhook_contract::saml::{
     },
 };
 use tenterhook_model::{
-    AppInput, Assigned, AttributeSource, AttributeStatement, Group, Inputs, Org, SamlApp, Session, User, user_name_at,
+    AppInput, Assigned, AttributeSource, AttributeStatement, Group, Inputs, Org, SamlApp, Session, Template, User,
+    user_name_at,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
@@ -93,7 +94,7 @@ pub fn text_attribute(text: impl Into<String>) -> Attribute {
 /// Whether the statements or the name identifier look at groups.
 fn names_groups(app: &SamlApp) -> bool {
     let of_statement = |statement: &AttributeStatement| match &statement.source {
-        AttributeSource::Expression { values } => values.iter().any(|value| value.names_groups()),
+        AttributeSource::Expression { values } => values.iter().any(Template::names_groups),
         AttributeSource::Group(_) => true,
     };
     app.subject_name_id_template.names_groups() || app.attribute_statements.iter().any(of_statement)

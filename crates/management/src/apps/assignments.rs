@@ -79,7 +79,7 @@ pub async fn get_user(
     let app = find(&org, app)?;
     let found = find_user(platform, &org, user).await?;
     match platform.store().assignment(&org.org.id, &app.id(), &found.id).await? {
-        Some(assigned) => Ok(of_assigned(&app, found, assigned)),
+        Some(assigned) => Ok(of_assigned(&app, found, &assigned)),
         None => Err(ManagementError::NotFound { id: user.to_owned(), kind: "AppUser" }),
     }
 }
@@ -251,12 +251,12 @@ pub async fn apps_of_user(
 }
 
 fn of_user(app: &App, user: User, own: AppUser) -> UserOfApp {
-    of_assigned(app, user, Assigned { user: Some(own), groups: Vec::new() })
+    of_assigned(app, user, &Assigned { user: Some(own), groups: Vec::new() })
 }
 
-fn of_assigned(app: &App, user: User, assigned: Assigned) -> UserOfApp {
-    let user_name = user_name_at(app.input(), &user, Some(&assigned));
-    let Assigned { user: own, groups } = &assigned;
+fn of_assigned(app: &App, user: User, assigned: &Assigned) -> UserOfApp {
+    let user_name = user_name_at(app.input(), &user, Some(assigned));
+    let Assigned { user: own, groups } = assigned;
     let by_group = groups.first().map(|group| (group.last_updated, group.last_updated));
     let own_times = own.as_ref().map(|own| (own.created, own.last_updated));
     let (created, last_updated) = own_times.or(by_group).unwrap_or((user.created, user.created));

@@ -81,7 +81,7 @@ fn built(app: &SamlApp, user: &User, assigned: Option<&Assigned>) -> Result<Asse
 }
 
 /// The values of the one attribute that an app with these statements has.
-fn values(source: Value) -> Result<Vec<(String, String)>, AssertionProblem> {
+fn values(source: &Value) -> Result<Vec<(String, String)>, AssertionProblem> {
     let statement = json!({ "name": "one", "nameFormat": UNSPECIFIED, "source": source });
     let app = SamlApp { attribute_statements: vec![serde_json::from_value(statement).unwrap()], ..app() };
     let assertion = built(&app, &user(), None)?;
@@ -124,14 +124,14 @@ fn each_expression_is_a_value_and_an_array_several_each_with_its_type() {
         (&["session.amr"], &[("xs:string", "pwd")]),
     ] {
         let wanted: Vec<_> = wanted.iter().map(|(kind, value)| ((*kind).to_owned(), (*value).to_owned())).collect();
-        assert_eq!(values(expressions(expressions_of)).unwrap(), wanted, "{expressions_of:?}");
+        assert_eq!(values(&expressions(expressions_of)).unwrap(), wanted, "{expressions_of:?}");
     }
 }
 
 #[test]
 fn an_attribute_of_groups_has_the_names_that_pass_its_filter() {
     let groups = |filter: &str, value: &str| {
-        let found = values(json!({ "type": "GROUP", "filter": filter, "value": value })).unwrap();
+        let found = values(&json!({ "type": "GROUP", "filter": filter, "value": value })).unwrap();
         found.into_iter().map(|(kind, name)| format!("{kind} {name}")).collect::<Vec<_>>()
     };
     assert_eq!(groups("STARTS_WITH", "app-"), ["xs:string app-admins", "xs:string app-users"]);
