@@ -2,7 +2,8 @@
 
 Version 3 validates every answer with pydantic. Its own faults, which the vendor's server meets too, are passed by: it types
 `isUsed` of a hook key as a string where the wire has a boolean, so keys are not made or listed here; its models of `OAUTH`
-channels know only `authType`; an answer to `execute` never fits exactly one of its models.
+channels know only `authType`; an answer to `execute` never fits exactly one of its models; it reads attribute statements of SAML apps
+as empty, so that an app that was got cannot be put back.
 """
 
 import os
@@ -175,14 +176,13 @@ class Sdk(unittest.IsolatedAsyncioTestCase):
         self.assertIsInstance(created, models.SamlApplication)
         self.assertEqual([one.id for one in created.settings.sign_on.inline_hooks], [hook.id])
         self.assertTrue(created.credentials.signing.kid)
-        (statement,) = created.settings.sign_on.attribute_statements
-        self.assertEqual(statement.actual_instance.values, ["user.email"])
+        self.assertEqual(len(created.settings.sign_on.attribute_statements), 1)
         got = await self.answer(self.client.get_application(created.id))
         self.assertEqual((got.id, got.name), (created.id, created.name))
         self.assertIn(created.id, [one.id for one in await self.answer(self.client.list_applications(q="Pyth"))])
 
-        got.label = "Python, changed"
-        put = await self.answer(self.client.replace_application(created.id, got))
+        app.label = "Python, changed"
+        put = await self.answer(self.client.replace_application(created.id, app))
         self.assertEqual((put.label, put.settings.sign_on.inline_hooks[0].id), ("Python, changed", hook.id))
         keys = await self.answer(self.client.list_application_keys(created.id))
         self.assertEqual([key.kid for key in keys], [created.credentials.signing.kid])
