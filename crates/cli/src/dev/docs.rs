@@ -35,7 +35,7 @@ pub(super) fn path_of_code(code: &str) -> String {
 
 /// The pages that are not about one failure code.
 pub(super) fn general() -> impl Iterator<Item = &'static Page> {
-    PAGES.iter().filter(|page| !page.name.contains('/'))
+    PAGES.iter().filter(|page| !page.name.starts_with(FAILURES))
 }
 
 impl Page {

@@ -130,7 +130,7 @@ impl Pages {
             .route(CALLBACK_PATH, get(callback))
             .route(FAILURES_PATH, get(async || document(docs::page(FAILURES_PAGE))))
             .route("/dev/failures/{code}", get(async |Path(code): Path<String>| document(docs::of_code(&code))))
-            .route("/dev/docs/{name}", get(async |Path(name): Path<String>| document(docs::page(&name))))
+            .route("/dev/docs/{*name}", get(async |Path(name): Path<String>| document(docs::page(&name))))
             .route("/dev/dev.css", get(stylesheet))
             .with_state(self.clone())
     }

@@ -243,3 +243,56 @@ pub(crate) fn reason(problem: &SamlProblem) -> Cow<'static, str> {
         problem => Cow::Borrowed(problem.code()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../../docs/flows/saml.md");
+
+    /// One problem of each kind, but for those that the database has.
+    fn problems() -> Vec<SamlProblem> {
+        vec![
+            BindingError::NoMessage.into(),
+            ReadError::NotUtf8.into(),
+            VerifyError::NotSigned.into(),
+            SamlProblem::Certificate,
+            SamlProblem::OtherKind("x"),
+            SamlProblem::TooLarge,
+            SamlProblem::RelayState,
+            SamlProblem::Issuer,
+            SamlProblem::Destination,
+            SamlProblem::NotCurrent,
+            SamlProblem::TwoConsumers,
+            SamlProblem::Consumer,
+            SamlProblem::Replayed,
+            SamlProblem::AppInactive,
+            SamlProblem::NoLogout,
+            SamlProblem::UnknownLogout,
+            SamlProblem::UserInactive,
+            SamlProblem::NotAssigned,
+            SamlProblem::Refused("The sentence of your service".to_owned()),
+            SamlProblem::Stopped,
+            SamlProblem::TurnedAway,
+            SamlProblem::NoKey,
+            WriteError::ValueType.into(),
+            SamlProblem::Assertion(AssertionProblem::NoNameId),
+        ]
+    }
+
+    #[test]
+    fn the_page_about_saml_has_a_row_for_each_problem() {
+        let rows = PAGE.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            Some((cells.next()?, cells.next()?))
+        });
+        let rows: Vec<_> = rows.collect();
+        for problem in problems() {
+            let text = problem.to_string();
+            let row = rows.iter().find(|(shown, code)| {
+                text.starts_with(shown) && *code == format!("`{}`", problem.code()) && shown.len() > 10
+            });
+            assert!(row.is_some(), "no row of docs/flows/saml.md is about `{}`: {text}", problem.code());
+        }
+    }
+}

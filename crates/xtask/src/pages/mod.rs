@@ -1,4 +1,4 @@
-//! Runs the commands of the documentation: the marked blocks of `README.md` and of each page in `docs/`, in their order, in a
+//! Runs the commands of the documentation: the marked blocks of `README.md` and of each page in `docs/` and `docs/flows/`, in their order, in a
 //! fresh folder, with the built binary first on the search path.
 //!
 //! [`page`] reads the marks, which CONTRIBUTING.md explains; `prelude.sh` is what the commands run in.
@@ -30,6 +30,8 @@ const PAGE_TIME_MAX: Duration = Duration::from_mins(5);
 const END_TIME_MAX: Duration = Duration::from_secs(30);
 /// How often to look whether they have.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The folders of the pages. Those in `docs/failures/` have nothing to run. A file's name is that of one page.
+const FOLDERS: [&str; 2] = ["docs", "docs/flows"];
 /// Lines of output that a failure shows.
 const SHOWN_LINES: usize = 60;
 /// The word of `needs` for a PostgreSQL server, and the port that stands for it in a page.
@@ -76,9 +78,11 @@ pub(crate) fn complaints(workspace: &Workspace) -> Vec<String> {
 /// Every page, in the order of the files' names.
 fn all(workspace: &Workspace) -> Result<Vec<Named>, Vec<String>> {
     let unreadable = |path: &Path, error| vec![format!("`{}` cannot be read: {error}", path.display())];
-    let docs = workspace.root().join("docs");
-    let entries = fs::read_dir(&docs).map_err(|error| unreadable(&docs, error))?;
-    let mut paths = entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    let mut paths = Vec::new();
+    for folder in FOLDERS.map(|folder| workspace.root().join(folder)) {
+        let entries = fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))?;
+        paths.extend(entries.flatten().map(|entry| entry.path()));
+    }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     paths.sort();
     // `docs/README.md` is the list of the pages.
