@@ -134,6 +134,7 @@ struct GroupLinks {
     #[serde(rename = "self")]
     itself: Link,
     users: Link,
+    apps: Link,
 }
 
 impl GroupAnswer {
@@ -150,7 +151,11 @@ impl GroupAnswer {
                 GroupKind::Own => OWN,
             },
             profile: GroupProfile { name: group.name, description: group.description },
-            links: GroupLinks { users: Link::to(format!("{href}/users")), itself: Link::to(href) },
+            links: GroupLinks {
+                users: Link::to(format!("{href}/users")),
+                apps: Link::to(format!("{href}/apps")),
+                itself: Link::to(href),
+            },
         }
     }
 }

@@ -71,6 +71,10 @@ async fn an_app_is_assigned_to_users_and_to_groups() {
     for filter in [format!("user.id+eq+%22{grace}%22"), format!("group.id+eq+%22{everyone}%22")] {
         assert_eq!(ids(&world.api("GET", &format!("{APPS}?filter={filter}"), None).await.json()), [id], "{filter}");
     }
+    let of_group = |group: &str| format!("/api/v1/groups/{group}/apps");
+    assert_eq!(ids(&world.api("GET", &of_group(&everyone), None).await.json()), [id]);
+    assert!(ids(&world.api("GET", &format!("{}?q=other", of_group(&everyone)), None).await.json()).is_empty());
+    assert_eq!(world.api("GET", &of_group("00g4k9wq7XbTz2RmN1d7"), None).await.status, 404);
     let links = world.api("GET", &format!("/api/v1/users/{grace}/appLinks"), None).await.json();
     assert_eq!((ids(&links), &links[0]["linkUrl"]), (vec![id], &app["_links"]["appLinks"][0]["href"]));
     // Wrong requests.

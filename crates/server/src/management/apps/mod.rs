@@ -15,7 +15,8 @@ use serde::Deserialize;
 use tenterhook_contract::Secret;
 use tenterhook_management::{
     administrator::org_of,
-    apps::{self, App, access_policy as policy},
+    apps::{self, App, AppCondition, access_policy as policy},
+    groups,
     request::Given,
 };
 use tenterhook_model::Status;
@@ -59,6 +60,8 @@ pub(super) fn routes() -> Vec<Routes> {
         .post("/api/v1/apps/{appId}/lifecycle/deactivate", "deactivateApp", deactivate)
         .get("/api/v1/apps/{appId}/sso/saml/metadata", "getAppMetadata", metadata)
         .with(&[KID])
+        .get("/api/v1/groups/{groupId}/apps", "listAssignedApplicationsForGroup", list_of_group)
+        .with(&[Q])
         .post("/api/v1/internal/apps/{appId}/settings/oauth/idToken", "replaceAppIdTokenSettings", id_token_settings);
     vec![apps, keys::routes(), assignments::routes(), app_links::routes(), access_policy::routes()]
 }
@@ -125,11 +128,22 @@ fn shown<B>(call: &Call<B>, app: App, secret: Option<&Secret>) -> Result<AppAnsw
 
 async fn list(call: Call) -> Result<List<AppAnswer>, ApiError> {
     let conditions = search::conditions(call.query())?;
-    let apps = apps::list(call.platform(), call.administrator(), &conditions).await?;
+    page_of(&call, &conditions, &["filter"]).await
+}
+
+/// The apps that are assigned to a group.
+async fn list_of_group(call: Call) -> Result<List<AppAnswer>, ApiError> {
+    let group = groups::get(call.platform(), call.administrator(), call.id("groupId")).await?;
+    page_of(&call, &[AppCondition::Group(group.id)], &[]).await
+}
+
+/// A page of the apps for which the conditions hold; `own` are the parameters that make them.
+async fn page_of(call: &Call, conditions: &[AppCondition], own: &[&str]) -> Result<List<AppAnswer>, ApiError> {
+    let apps = apps::list(call.platform(), call.administrator(), conditions).await?;
     let org = org_of(call.platform(), call.administrator())?;
     let policy = policy::of(&org);
     let apps = apps.into_iter().map(|app| AppAnswer::of((&org, call.base_url()), app, &policy, None));
-    listed_with(&call, apps, &["filter"])
+    listed_with(call, apps, own)
 }
 
 async fn create(call: Call<Body<AppBody>>) -> Result<Json<AppAnswer>, ApiError> {
