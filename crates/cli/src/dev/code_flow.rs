@@ -39,6 +39,14 @@ pub(super) enum Arrived {
     Error(Value),
 }
 
+/// A sign-in without a browser.
+pub(super) enum SignedIn {
+    /// What a browser with the session gets, or a page that says why there is nothing to sign in for.
+    Answer(Answer),
+    /// Why there is no session.
+    Refused(String),
+}
+
 /// Path of the token endpoint.
 pub(crate) fn token_path() -> String {
     format!("/oauth2/{DEFAULT_SERVER}/v1/token")
@@ -96,29 +104,46 @@ impl CodeFlow {
     }
 
     async fn arrive(&self, client: Client, path: &str, login: &str, password: &Secret) -> Result<Arrived, Error> {
-        let page = client.send("GET", path, Sent::default()).await?;
-        let csrf = cookie(&page).ok_or("The sign-in page sets no cookie")?;
-        let token = csrf.split_once('=').map(|(_, token)| token).unwrap_or_default();
-        let mut form = Serializer::new(String::new());
-        form.append_pair("csrf", token).append_pair("login", login).append_pair("password", password.expose());
-        let form = form.finish();
-        let sign_in = path.replacen("/authorize?", "/authorize/sign-in?", 1);
-        let signed_in = client.send("POST", &sign_in, Sent { cookie: Some(&csrf), ..form_of(&form) }).await?;
-        let (Some(session), Some(path)) = (cookie(&signed_in), signed_in.header(header::LOCATION)) else {
-            // The developer may have changed the password or suspended the user.
-            let why = format!(
-                "{login} cannot sign in with the password that is shown: the page answered {}",
-                signed_in.status
-            );
-            return Ok(Arrived::Error(json!({ "error": "sign_in_failed", "error_description": why })));
+        let sign_in_path = path.replacen("/authorize?", "/authorize/sign-in?", 1);
+        let answer = match sign_in(client, path, &sign_in_path, login, password).await? {
+            SignedIn::Answer(answer) => answer,
+            SignedIn::Refused(why) => {
+                return Ok(Arrived::Error(json!({ "error": "sign_in_failed", "error_description": why })));
+            }
         };
-        let answer = client.send("GET", path, Sent { cookie: Some(&session), ..Sent::default() }).await?;
         match answer.header(header::LOCATION) {
             Some(location) if answer.status == StatusCode::SEE_OTHER => Ok(arrived(location)),
             // Nothing was sent to the client: the endpoint is at its limit, or the request is not one of a client.
             _ => Ok(Arrived::Error(answer.json().unwrap_or_else(|_| json!({ "status": answer.status.as_u16() })))),
         }
     }
+}
+
+/// Signs `login` in at the sign-in page of the request at `path`, whose form is posted to `form_path`; answers with what a browser
+/// with the session gets then.
+pub(super) async fn sign_in(
+    client: Client,
+    path: &str,
+    form_path: &str,
+    login: &str,
+    password: &Secret,
+) -> Result<SignedIn, Error> {
+    let page = client.send("GET", path, Sent::default()).await?;
+    // A request that is refused has no sign-in page.
+    let Some(csrf) = cookie(&page) else { return Ok(SignedIn::Answer(page)) };
+    let token = csrf.split_once('=').map(|(_, token)| token).unwrap_or_default();
+    let mut form = Serializer::new(String::new());
+    form.append_pair("csrf", token).append_pair("login", login).append_pair("password", password.expose());
+    let form = form.finish();
+    let signed_in = client.send("POST", form_path, Sent { cookie: Some(&csrf), ..form_of(&form) }).await?;
+    let (Some(session), Some(path)) = (cookie(&signed_in), signed_in.header(header::LOCATION)) else {
+        // The developer may have changed the password or suspended the user.
+        let why =
+            format!("{login} cannot sign in with the password that is shown: the page answered {}", signed_in.status);
+        return Ok(SignedIn::Refused(why));
+    };
+    let answer = client.send("GET", path, Sent { cookie: Some(&session), ..Sent::default() }).await?;
+    Ok(SignedIn::Answer(answer))
 }
 
 fn form_of(form: &str) -> Sent<'_> {

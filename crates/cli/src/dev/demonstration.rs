@@ -1,9 +1,9 @@
 //! Real token requests, or the invocation of a host, with each of their steps.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tenterhook_contract::{MASK, Secret};
 use tenterhook_engine::{Outcome, Witnessed};
 use tenterhook_management::provision::DemonstrationOrg;
@@ -19,6 +19,7 @@ use super::{
     flow::{Flow, FlowChoice},
     order,
     registration::{DevHook, Registration, associate},
+    saml::{self, DevSamlApp},
     shown::{FlowScreen, Issued, Screen, was_service_asked},
 };
 use crate::Error;
@@ -43,6 +44,10 @@ pub(crate) struct Demonstration {
     pub(crate) registration: Registration,
     /// The order hook.
     pub(crate) order: Registration,
+    /// The SAML hook.
+    pub(crate) saml: Registration,
+    /// The SAML app, once it is set up.
+    pub(crate) saml_app: OnceLock<DevSamlApp>,
     pub(crate) flow: FlowChoice,
     /// Whether the hook calls a service of the user, not the sample.
     pub(crate) own_service: bool,
@@ -71,6 +76,7 @@ impl Demonstration {
         match self.flow.hook() {
             DevHook::Token => &self.registration,
             DevHook::Order => &self.order,
+            DevHook::Saml => &self.saml,
         }
     }
 
@@ -88,13 +94,23 @@ impl Demonstration {
         let hook_id = self.registration.register(self.client, admin_token).await?;
         associate(self.client, admin_token, &self.world, &hook_id).await?;
         let order_hook = order::set_up(self.client, admin_token, &self.order).await;
-        match (self.flow.hook(), order_hook) {
-            (DevHook::Order, order_hook) => screen.hook(&order_hook?, &self.order),
-            (DevHook::Token, order_hook) => {
+        let saml = saml::set_up(self.client, admin_token, &self.saml, &self.base_url).await;
+        let saml_hook = saml.map(|(hook_id, app)| {
+            // Set once.
+            let _ = self.saml_app.set(app);
+            hook_id
+        });
+        // A declaration or an app that the user has changed may not fit; the other flows do not need it.
+        match self.flow.hook() {
+            DevHook::Order => screen.hook(&order_hook?, &self.order),
+            DevHook::Saml => screen.hook(&saml_hook?, &self.saml),
+            DevHook::Token => {
                 screen.hook(&hook_id, &self.registration);
-                // A declaration that the user has changed may not fit; the token flows do not need it.
                 if let Err(error) = order_hook {
                     screen.no_order(&error);
+                }
+                if let Err(error) = saml_hook {
+                    screen.no_saml(&error);
                 }
             }
         }
@@ -111,6 +127,7 @@ impl Demonstration {
                     self.code_flow.tokens(self.client, login, &self.user_password).await?
                 }
                 Flow::Order => order::invoke(self.client, &self.host_token).await?,
+                Flow::Saml => self.sign_on().await?,
             };
             platform.log().flush().await;
             let event = newest_invocation(log);
@@ -128,6 +145,7 @@ impl Demonstration {
                 let failure = screen.unseen(event.as_deref());
                 match flow {
                     Flow::Order => screen.order(&answer, false),
+                    Flow::Saml => screen.signed_on(&answer, false),
                     _ => screen.ended(&Issued::of(&answer, Map::new(), Map::new()), false, None),
                 }
                 (Ended::Failed, failure)
@@ -136,6 +154,7 @@ impl Demonstration {
             failures.extend(failure.map(|failure| (*flow, failure)));
         }
         if self.flow.flows().len() > 1 {
+            self.saml_step(platform, &mut witnessed, log, screen).await?;
             screen.failures(&failures);
         }
         // What a service leaves alone is a failure when it leaves everything alone.
@@ -151,6 +170,36 @@ impl Demonstration {
         Ok(ended.contains(&Ended::Changed) && !ended.contains(&Ended::Failed))
     }
 
+    /// A sign-on of the first user to the SAML app.
+    async fn sign_on(&self) -> Result<Value, Error> {
+        let app = self.saml_app.get().ok_or("The SAML app is not set up")?;
+        let login = self.world.user_logins.first().ok_or("The development org has no user")?;
+        app.sign_on(self.client, self.admin_token.expose(), login, &self.user_password).await
+    }
+
+    /// What a SAML hook was sent and what came out, after both token flows: in one line, on which their result does not depend.
+    async fn saml_step(
+        &self,
+        platform: &Arc<Platform>,
+        witnessed: &mut mpsc::Receiver<Witnessed>,
+        log: &mut Log,
+        screen: &Screen,
+    ) -> Result<(), Error> {
+        if self.saml_app.get().is_none() {
+            return Ok(());
+        }
+        let answer = self.sign_on().await.unwrap_or_else(|error| json!({ "error": error.to_string() }));
+        platform.log().flush().await;
+        // Its events are not shown again after the demonstration.
+        let _ = newest_invocation(log);
+        let before = match witnessed.try_recv() {
+            Ok(seen) => saml::members(serde_json::from_slice::<Value>(&seen.body)?.get("data")),
+            Err(_) => Map::new(),
+        };
+        screen.saml(&before, &answer);
+        Ok(())
+    }
+
     /// Shows an invocation and the tokens that were issued after it.
     async fn show(
         &self,
@@ -164,6 +213,9 @@ impl Demonstration {
         self.mask_headers(&mut seen);
         if screen.flow == Flow::Order {
             return Ok(show_order(screen, &seen, failure, event, document, answer));
+        }
+        if screen.flow == Flow::Saml {
+            return Ok(show_sign_on(screen, &seen, failure, event, document, answer));
         }
         let [access, identity] = ["access", "identity"].map(|token| Compared::of(token, document, &seen.data_after));
         if let Some(failure) = failure {
@@ -286,6 +338,47 @@ fn show_order(
         None if applied => Ended::Changed,
         None => Ended::Unchanged,
         Some(_) => Ended::Failed,
+    }
+}
+
+/// Shows a sign-on with SAML, and the assertion that the service provider got.
+fn show_sign_on(
+    screen: &FlowScreen<'_>,
+    seen: &Witnessed,
+    failure: Option<&Failure>,
+    event: Option<&LogEvent<'_>>,
+    document: &Value,
+    answer: &Value,
+) -> Ended {
+    let (before, recorded) = (saml::members(document.get("data")), saml::members(Some(&seen.data_after)));
+    let received = answer.get("assertion").and_then(Value::as_object);
+    if let Some(failure) = failure {
+        screen.failure(failure);
+    }
+    screen.notices(&seen.notices);
+    screen.exchange(seen, document);
+    // As the hook has left it. A value that is masked was set by the service, and must not be shown.
+    screen.assertion(&diff::lines(&before, &recorded), &seen.outcome);
+    screen.timings(&seen.timings);
+    if let Some(event) = event {
+        screen.event(event);
+    }
+    // The hook's changes must be in the assertion as it was received, not only in our records.
+    let is_masked = |value: &Value| value.to_string().contains(MASK);
+    let good = received.is_some_and(|received| {
+        recorded.iter().all(|(name, value)| received.get(name) == Some(value) || is_masked(value))
+    });
+    let changed = matches!(&seen.outcome, Outcome::Applied(changes) if !changes.is_empty());
+    let mut answer = answer.clone();
+    if let Some(received) = answer.get_mut("assertion").and_then(Value::as_object_mut) {
+        let masked = recorded.into_iter().filter(|(_, value)| is_masked(value));
+        received.extend(masked);
+    }
+    screen.signed_on(&answer, changed && good);
+    match failure {
+        None if changed && good => Ended::Changed,
+        None if !changed && answer.get("assertion").is_some() => Ended::Unchanged,
+        _ => Ended::Failed,
     }
 }
 

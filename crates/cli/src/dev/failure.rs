@@ -148,7 +148,7 @@ enum Whose<'a> {
 impl<'a> Whose<'a> {
     fn of(event: &LogEvent, given_header: Option<&'a str>, timeout: Duration) -> Self {
         let name = event.targets.first().and_then(|target| target.display_name.as_deref());
-        if ![DevHook::Token, DevHook::Order].iter().any(|hook| name == Some(hook.name())) {
+        if !DevHook::ALL.iter().any(|hook| name == Some(hook.name())) {
             return Self::Other;
         }
         let is_cut_short = match event.debug_data.get("timings") {

@@ -16,6 +16,8 @@ pub(crate) enum FlowChoice {
     Both,
     /// A program pauses at the development org's own extension point, `com.example.order.checkout`.
     Order,
+    /// Ada signs on to a service provider with SAML.
+    Saml,
 }
 
 /// A flow.
@@ -27,6 +29,8 @@ pub(crate) enum Flow {
     Code,
     /// An invocation by a host.
     Order,
+    /// A sign-on to the SAML app, as the first user of the development org.
+    Saml,
 }
 
 impl FlowChoice {
@@ -35,6 +39,7 @@ impl FlowChoice {
         match self {
             Self::ClientCredentials | Self::Code | Self::Both => DevHook::Token,
             Self::Order => DevHook::Order,
+            Self::Saml => DevHook::Saml,
         }
     }
 
@@ -45,6 +50,7 @@ impl FlowChoice {
             Self::Code => &[Flow::Code],
             Self::Both => &[Flow::ClientCredentials, Flow::Code],
             Self::Order => &[Flow::Order],
+            Self::Saml => &[Flow::Saml],
         }
     }
 }
@@ -56,6 +62,7 @@ impl Flow {
             Self::ClientCredentials => "client-credentials",
             Self::Code => "code",
             Self::Order => "order",
+            Self::Saml => "saml",
         }
     }
 
@@ -65,6 +72,7 @@ impl Flow {
             Self::ClientCredentials => "Client credentials: a service requests an access token; nobody signs in",
             Self::Code => "Authorization code: Ada signs in; an ID token and an access token",
             Self::Order => "Order checkout: a program of this org pauses before it places an order",
+            Self::Saml => "SAML: Ada signs on to a service provider, which gets a signed assertion",
         }
     }
 }

@@ -16,11 +16,20 @@ mod order;
 mod pages;
 mod ready;
 mod registration;
+mod saml;
 mod sample_service;
 mod secrets;
+mod service_provider;
 mod shown;
 
-use std::{convert::Infallible, net::Ipv4Addr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::Ipv4Addr,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use clap::Args;
 use tenterhook_contract::Secret;
@@ -73,10 +82,10 @@ pub(crate) struct Options {
     #[arg(long)]
     json: bool,
     /// Call your own external service instead of the sample one, such as `http://127.0.0.1:3000/hooks/token`: as token hook,
-    /// or with `--flow order` as order hook.
+    /// or with `--flow order` as order hook, with `--flow saml` as SAML hook.
     #[arg(long, value_name = "URL")]
     hook: Option<String>,
-    /// The flows to run: those that request tokens, or the order checkout.
+    /// The flows to run: those that request tokens, the order checkout, or a SAML sign-on.
     #[arg(long, value_enum, default_value_t)]
     flow: FlowChoice,
     /// A header that the hook sends instead of the random secret, such as `Authorization: Bearer s3cret`; may be given
@@ -127,7 +136,8 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         let random = (&secrets.service_authorization, place.clone());
         Registration::new(hook, uri.unwrap_or_default(), headers, random, options.timeout)
     };
-    let (mut registration, mut order) = (register(DevHook::Token), register(DevHook::Order));
+    let (mut registration, mut order, mut saml) =
+        (register(DevHook::Token), register(DevHook::Order), register(DevHook::Saml));
     let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
@@ -159,10 +169,12 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
 
     let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
     provision::host_token(&server.platform, "Development host", &secrets.host_token, &[order::POINT.parse()?]).await?;
-    let sample = start_sample_service(registration.secret.clone(), order.secret.clone()).await?;
-    for (registration, path) in
-        [(&mut registration, sample_service::TOKEN_PATH), (&mut order, sample_service::ORDER_PATH)]
-    {
+    let sample = start_sample_service([&registration, &order, &saml].map(|hook| hook.secret.clone())).await?;
+    for (registration, path) in [
+        (&mut registration, sample_service::TOKEN_PATH),
+        (&mut order, sample_service::ORDER_PATH),
+        (&mut saml, sample_service::SAML_PATH),
+    ] {
         if registration.uri.is_empty() {
             registration.uri = format!("{sample}{path}");
         }
@@ -183,6 +195,8 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         world,
         registration,
         order,
+        saml,
+        saml_app: OnceLock::new(),
         flow: options.flow,
         own_service: options.hook.is_some(),
     });
@@ -209,11 +223,11 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
 }
 
 /// Starts the service of the hooks that call none of the user; its base address.
-async fn start_sample_service(token: Header, order: Header) -> Result<String, Error> {
+async fn start_sample_service(secrets: [Header; 3]) -> Result<String, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {
-        if let Err(error) = sample_service::serve(listener, token, order).await {
+        if let Err(error) = sample_service::serve(listener, secrets).await {
             tracing::error!(%error, "dev.sample_service ended");
         }
     });

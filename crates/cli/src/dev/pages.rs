@@ -13,7 +13,7 @@ use axum::{
     extract::{Path, Query, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -29,6 +29,8 @@ use super::{
     layout, order,
     ready::exchange_command,
     registration::Registration,
+    saml,
+    service_provider::{self, SignOns},
 };
 
 /// Begins a sign-in.
@@ -52,6 +54,7 @@ pub(super) struct Pages(Arc<Shared>);
 struct Shared {
     demonstration: OnceLock<Arc<Demonstration>>,
     pending: Mutex<VecDeque<Pending>>,
+    sign_ons: SignOns,
 }
 
 /// A sign-in that a page began.
@@ -69,6 +72,8 @@ struct Start<'a> {
     hook: &'a str,
     /// Login and path.
     sign_ins: Vec<(&'a str, String)>,
+    /// Login and path of a sign-on with SAML.
+    sign_ons: Vec<(&'a str, String)>,
     /// Name, address, and whether a browser can read it.
     endpoints: Vec<(&'a str, String, bool)>,
     /// Name, id, text.
@@ -104,9 +109,9 @@ struct Arrived<'a> {
 /// The parameters with which a flow begins.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct SignIn {
+pub(super) struct SignIn {
     /// Who signs in anew; without it, the browser's session is used.
-    login: Option<String>,
+    pub(super) login: Option<String>,
 }
 
 /// The parameters at the end of a flow.
@@ -128,6 +133,8 @@ impl Pages {
             .route("/dev/", get(async || Redirect::to("/")))
             .route(SIGN_IN_PATH, get(sign_in))
             .route(CALLBACK_PATH, get(callback))
+            .route(service_provider::SIGN_ON_PATH, get(service_provider::sign_on))
+            .route(saml::CONSUMER_PATH, post(service_provider::consume))
             .route(FAILURES_PATH, get(async || document(docs::page(FAILURES_PAGE))))
             .route("/dev/failures/{code}", get(async |Path(code): Path<String>| document(docs::of_code(&code))))
             .route("/dev/docs/{*name}", get(async |Path(name): Path<String>| document(docs::page(&name))))
@@ -139,6 +146,16 @@ impl Pages {
     pub(super) fn show(&self, demonstration: Arc<Demonstration>) {
         // Called once.
         let _ = self.0.demonstration.set(demonstration);
+    }
+
+    /// The demonstration, once it can be run.
+    pub(super) fn demonstration(&self) -> Option<&Demonstration> {
+        self.0.demonstration.get().map(|demonstration| &**demonstration)
+    }
+
+    /// The sign-ons of the service provider.
+    pub(super) fn sign_ons(&self) -> &SignOns {
+        &self.0.sign_ons
     }
 
     /// Keeps a new sign-in; answers with its `state` and verifier.
@@ -155,6 +172,7 @@ impl Pages {
     /// Keeps what became of a call of the hook for the sign-in that it belongs to.
     pub(super) fn witness(&self, seen: &Witnessed) {
         let Ok(document) = serde_json::from_slice::<Value>(&seen.body) else { return };
+        self.0.sign_ons.witness(seen, &document);
         let Some(state) = document.pointer("/data/context/protocol/request/state").and_then(Value::as_str) else {
             return;
         };
@@ -176,12 +194,15 @@ async fn start(State(pages): State<Pages>) -> Response {
     let Some(demonstration) = pages.0.demonstration.get() else { return not_yet() };
     let Demonstration { base_url: base, world, code_flow, registration, .. } = &**demonstration;
     let issuer = demonstration.issuer();
-    let sign_ins = world.user_logins.iter();
-    let sign_ins = sign_ins.map(|login| {
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("login", login).finish();
-        (login.as_str(), format!("{SIGN_IN_PATH}?{query}"))
-    });
-    let endpoints = vec![
+    let begin_at = |path: &str| {
+        let of_login = |login: &'_ String| {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("login", login).finish();
+            format!("{path}?{query}")
+        };
+        world.user_logins.iter().map(|login| (login.as_str(), of_login(login))).collect::<Vec<_>>()
+    };
+    let (sign_ins, sign_ons) = (begin_at(SIGN_IN_PATH), begin_at(service_provider::SIGN_ON_PATH));
+    let mut endpoints = vec![
         ("Issuer", issuer.clone(), false),
         ("Discovery", format!("{issuer}/.well-known/openid-configuration"), true),
         ("Authorize", format!("{issuer}/v1/authorize"), false),
@@ -191,6 +212,9 @@ async fn start(State(pages): State<Pages>) -> Response {
         ("Its description", format!("{base}/openapi.json"), true),
         ("System Log", format!("{base}/api/v1/logs"), false),
     ];
+    if let Some(app) = demonstration.saml_app.get() {
+        endpoints.push(("SAML metadata", app.metadata_url.clone(), true));
+    }
     let clients = vec![
         (
             "Public",
@@ -203,8 +227,7 @@ async fn start(State(pages): State<Pages>) -> Response {
     let hook = registration.uri.split(['?', '#']).next().unwrap_or_default();
     let docs = docs::general().map(|page| (page.title(), page.path())).collect();
     let order = order::command(base, "HOST_TOKEN");
-    let sign_ins = sign_ins.collect();
-    page(StatusCode::OK, &Start { hook, sign_ins, endpoints, clients, point: order::POINT, order, docs })
+    page(StatusCode::OK, &Start { hook, sign_ins, sign_ons, endpoints, clients, point: order::POINT, order, docs })
 }
 
 /// Sends the browser to the authorization endpoint.
@@ -298,7 +321,7 @@ fn masked_text(registration: &Registration, text: String) -> String {
     secrets_of(registration).iter().fold(text, |text, secret| text.replace(secret, MASK))
 }
 
-fn secrets_of(registration: &Registration) -> Vec<&str> {
+pub(super) fn secrets_of(registration: &Registration) -> Vec<&str> {
     let of_headers = std::iter::once(&registration.secret).chain(&registration.headers);
     let secrets = of_headers.flat_map(|header| {
         let value = header.value.expose();
@@ -307,7 +330,7 @@ fn secrets_of(registration: &Registration) -> Vec<&str> {
     secrets.flatten().filter(|secret| secret.len() >= MASKED_BYTES_MIN).collect()
 }
 
-fn masked(value: Value, secrets: &[&str]) -> Value {
+pub(super) fn masked(value: Value, secrets: &[&str]) -> Value {
     let text = |text: String| secrets.iter().fold(text, |text, secret| text.replace(secret, MASK));
     match value {
         Value::String(value) => Value::String(text(value)),
@@ -330,7 +353,7 @@ fn unknown() -> Response {
     page(StatusCode::NOT_FOUND, &Arrived { title: "Not found", text, hook: None, blocks: Vec::new(), again: None })
 }
 
-fn not_yet() -> Response {
+pub(super) fn not_yet() -> Response {
     let text = "tenterhook dev is starting. Load this page again.";
     page(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -338,7 +361,7 @@ fn not_yet() -> Response {
     )
 }
 
-fn page(status: StatusCode, template: &impl Template) -> Response {
+pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
     hosted_page(status, template, NO_FORMS)
 }
 

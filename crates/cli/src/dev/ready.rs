@@ -10,6 +10,7 @@ use super::{
     demonstration::{Demonstration, SCOPE},
     order, pages,
     registration::{DevHook, SecretPlace},
+    service_provider,
     shown::Screen,
 };
 use crate::telemetry::{FAINT, HEADING};
@@ -19,6 +20,7 @@ fn example_hook(hook: DevHook) -> &'static str {
     match hook {
         DevHook::Token => "--hook http://127.0.0.1:3000/hooks/token",
         DevHook::Order => "--flow order --hook http://127.0.0.1:3000/hooks/order",
+        DevHook::Saml => "--flow saml --hook http://127.0.0.1:3000/hooks/saml",
     }
 }
 
@@ -34,6 +36,8 @@ impl Screen {
         let authorize = format!("{base}{}", code_flow.authorize_path(COPIED_STATE, COPIED_VERIFIER, &[]));
         let exchange = exchange_command(demonstration, "CODE", COPIED_VERIFIER);
         let sign_in = format!("{base}{}", pages::SIGN_IN_PATH);
+        let saml = demonstration.saml_app.get();
+        let saml_sign_on = format!("{base}{}", service_provider::SIGN_ON_PATH);
         let commands = [
             (
                 "a token",
@@ -69,6 +73,8 @@ impl Screen {
                     "users": world.user_logins,
                     "userPassword": password,
                     "signInUrl": sign_in,
+                    "samlSignOnUrl": saml.map(|_| &saml_sign_on),
+                    "samlMetadataUrl": saml.map(|app| &app.metadata_url),
                     "failuresUrl": format!("{base}{}", pages::FAILURES_PATH),
                     "hookCommand": beside,
                     "commands": commands.iter().map(|(_, command)| command).collect::<Vec<_>>(),
@@ -108,7 +114,13 @@ impl Screen {
             sign_in,
         );
         let commands = commands.into_iter().map(|(what, command)| (what.to_owned(), command));
-        for (what, command) in commands.chain([code_flow]) {
+        let saml = saml.map(|_| {
+            let what = format!(
+                "SAML: open this in a browser and sign in as {login}; a service provider shows the assertion before and after the hook"
+            );
+            (what, saml_sign_on)
+        });
+        for (what, command) in commands.chain([code_flow]).chain(saml) {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
         if !demonstration.own_service {

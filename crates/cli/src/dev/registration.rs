@@ -41,14 +41,20 @@ pub(crate) enum DevHook {
     Token,
     /// The one of the org's own extension point.
     Order,
+    /// The one of the SAML app.
+    Saml,
 }
 
 impl DevHook {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Token, Self::Order, Self::Saml];
+
     /// Its name in the org.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Token => "Development token hook",
             Self::Order => "Development order hook",
+            Self::Saml => "Development SAML hook",
         }
     }
 
@@ -56,6 +62,7 @@ impl DevHook {
         match self {
             Self::Token => "com.okta.oauth2.tokens.transform",
             Self::Order => order::POINT,
+            Self::Saml => "com.okta.saml.tokens.transform",
         }
     }
 
@@ -64,13 +71,14 @@ impl DevHook {
         match self {
             Self::Token => "token hook",
             Self::Order => "order hook",
+            Self::Saml => "SAML hook",
         }
     }
 
     /// The policy with which it is made; later ones are the user's.
     fn first_policy(self) -> Value {
         match self {
-            Self::Token => json!({}),
+            Self::Token | Self::Saml => json!({}),
             Self::Order => order::first_policy(),
         }
     }

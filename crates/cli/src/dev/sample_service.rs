@@ -15,14 +15,17 @@ use super::{order::POINT, registration::Header};
 pub(crate) const TOKEN_PATH: &str = "/hooks/token";
 /// The path of order hook calls.
 pub(crate) const ORDER_PATH: &str = "/hooks/order";
-/// The claim that the service adds to access tokens.
+/// The path of SAML hook calls.
+pub(crate) const SAML_PATH: &str = "/hooks/saml";
+/// The claim that the service adds to access tokens, and the attribute that it adds to assertions.
 pub(crate) const CLAIM: &str = "tier";
 
-/// Serves on `listener` until the process ends. Callers must send the header of their hook.
-pub(crate) async fn serve(listener: TcpListener, token: Header, order: Header) -> std::io::Result<()> {
+/// Serves on `listener` until the process ends. Callers must send the header of their hook: the token, order or SAML hook.
+pub(crate) async fn serve(listener: TcpListener, [token, order, saml]: [Header; 3]) -> std::io::Result<()> {
     let router = Router::new()
         .route(TOKEN_PATH, post(answer_token).with_state(token))
-        .route(ORDER_PATH, post(answer_order).with_state(order));
+        .route(ORDER_PATH, post(answer_order).with_state(order))
+        .route(SAML_PATH, post(answer_saml).with_state(saml));
     axum::serve(listener, router).await
 }
 
@@ -68,5 +71,27 @@ async fn answer_order(
     let discount = json!({ "code": "GOLD", "amount": prices.fold(0, u64::saturating_add) / 10 });
     let operation = json!({ "op": "add", "path": "/discounts/-", "value": discount });
     let commands = json!([{ "type": format!("{POINT}.patch"), "value": [operation] }]);
+    Ok(Json(json!({ "commands": commands, "debugContext": { "service": "sample" } })))
+}
+
+/// An employee number as the name, an attribute more, and a session of 15 minutes at the service provider.
+async fn answer_saml(
+    State(secret): State<Header>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    check(&secret, &headers)?;
+    let name = request.pointer("/data/assertion/subject/nameId").and_then(Value::as_str).unwrap_or_default();
+    let name = format!("E-{}", name.split('@').next().unwrap_or_default());
+    let tier = json!({
+        "attributes": { "NameFormat": "urn:oasis:names:tc:SAML:2.0:attrname-format:basic" },
+        "attributeValues": [{ "attributes": { "xsi:type": "xs:string" }, "value": "gold" }],
+    });
+    let operations = json!([
+        { "op": "replace", "path": "/subject/nameId", "value": name },
+        { "op": "add", "path": format!("/claims/{CLAIM}"), "value": tier },
+        { "op": "add", "path": "/authentication/sessionLifetime", "value": 900 },
+    ]);
+    let commands = json!([{ "type": "com.okta.assertion.patch", "value": operations }]);
     Ok(Json(json!({ "commands": commands, "debugContext": { "service": "sample" } })))
 }

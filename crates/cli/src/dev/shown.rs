@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 
 use super::{
     demonstration::{Log, is_invocation},
-    diff::Line,
+    diff::{self, Line},
     failure::Failure,
     flow::Flow,
     layout,
@@ -105,6 +105,36 @@ impl Screen {
         let text = error.to_string();
         let heading = format!("{CHANGED}The extension point {POINT} is not ready: {}{CHANGED:#}", of_one_line(&text));
         self.step("extensionPoint", &heading, || json!({ "type": POINT, "error": text }));
+    }
+
+    /// The SAML app could not be set up; the token flows go on.
+    pub(super) fn no_saml(&self, error: &Error) {
+        let text = error.to_string();
+        let heading = format!("{CHANGED}The SAML app is not ready: {}{CHANGED:#}", of_one_line(&text));
+        self.step("saml", &heading, || json!({ "changed": false, "error": text }));
+    }
+
+    /// What a SAML hook was sent of the assertion, and what the service provider got.
+    pub(super) fn saml(&self, before: &Map<String, Value>, answer: &Value) {
+        let Some(after) = answer.get("assertion").and_then(Value::as_object) else {
+            let error = answer.get("error").cloned().unwrap_or_default();
+            let text = format!("{BAD}✗ saml: nobody was signed on: {}{BAD:#}", of_one_line(&error.to_string()));
+            return self.step("saml", &text, || json!({ "changed": false, "before": before, "error": error }));
+        };
+        let lines = diff::lines(before, after);
+        let is_changed = |line: &&Line| line.changed().is_some();
+        let changed: Vec<_> =
+            lines.iter().filter(is_changed).map(|line| format!("{} {}", line.mark(), line.text())).collect();
+        let is_good = !before.is_empty() && !changed.is_empty();
+        let (style, mark) = if is_good { (GOOD, "✓") } else { (BAD, "✗") };
+        let sent = before.get("nameId").cloned().unwrap_or_default();
+        let came_out = if changed.is_empty() { "nothing else".to_owned() } else { changed.join("; ") };
+        let text = format!(
+            "{style}{mark} SAML sign-on: the hook was sent the assertion for {}; out came {}. Its signature is good.{style:#}",
+            of_one_line(&sent.to_string()),
+            of_one_line(&came_out)
+        );
+        self.step("saml", &text, || json!({ "changed": is_good, "before": before, "after": after }));
     }
 
     /// The screen of a flow, which is `brief` for one of several; `known` is the document of the flow before.
@@ -318,6 +348,49 @@ impl FlowScreen<'_> {
         }
     }
 
+    /// The assertion before and after the hook.
+    pub(super) fn assertion(&self, lines: &[Line], outcome: &Outcome) {
+        self.step("assertion", "The assertion", || {
+            let members = lines.iter().map(|line| {
+                let mut line = line.to_json();
+                if let Some(object) = line.as_object_mut()
+                    && let Some(name) = object.remove("claim")
+                {
+                    object.insert("member".to_owned(), name);
+                }
+                line
+            });
+            json!({ "outcome": outcome.name().to_ascii_uppercase(), "members": members.collect::<Vec<_>>() })
+        });
+        if self.is_for_people() {
+            print_lines(lines.iter());
+        }
+    }
+
+    /// What the service provider got; `changed` says that the hook's changes are in the verified assertion.
+    pub(super) fn signed_on(&self, answer: &Value, changed: bool) {
+        let text = match (answer.get("error"), changed) {
+            (Some(error), _) => format!("{BAD}Nobody was signed on: {}{BAD:#}", of_one_line(&error.to_string())),
+            (None, true) => {
+                format!(
+                    "{GOOD}✓ The service provider got the assertion as the hook has changed it; its signature is good.{GOOD:#}"
+                )
+            }
+            (None, false) => {
+                format!(
+                    "{BAD}The service provider got the assertion without a change of the hook; its signature is good.{BAD:#}"
+                )
+            }
+        };
+        self.step("signOn", &text, || {
+            let mut object = json!({ "changed": changed });
+            if let (Value::Object(object), Value::Object(answer)) = (&mut object, answer) {
+                object.extend(answer.clone());
+            }
+            object
+        });
+    }
+
     /// What the hook changed of the order, and the decision.
     pub(super) fn changes(&self, lines: &[Line], result: &Value) {
         let member = |name: &str| result.get(name).cloned().unwrap_or_default();
@@ -435,6 +508,7 @@ impl FlowScreen<'_> {
 fn result_does(flow: Flow) -> &'static str {
     match flow {
         Flow::Order => "order does",
+        Flow::Saml => "assertion does",
         Flow::ClientCredentials => "token does",
         Flow::Code => "tokens do",
     }

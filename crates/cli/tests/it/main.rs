@@ -9,6 +9,7 @@ mod dev;
 mod dev_hooks;
 mod dev_order;
 mod dev_pages;
+mod dev_saml;
 mod first_start;
 mod full_disk;
 mod help;

@@ -1,4 +1,4 @@
-//! Messages of service providers, read within bounds: at most 128 KB, 64 elements deep, 10,000 nodes; no document type, no
+//! Messages of service providers, and the response that one gets, read within bounds: at most 128 KB, 64 elements deep, 10,000 nodes; no document type, no
 //! entities, no processing instructions, no ID twice.
 //!
 //! Reading says nothing about who sent a message: see [`crate::verify`] and
@@ -7,9 +7,11 @@
 mod authn_request;
 mod logout;
 mod message;
+mod sign_on_response;
 
 pub use authn_request::{AuthnRequest, Comparison, NameIdPolicy, RequestedAuthnContext};
 pub use logout::{LogoutRequest, LogoutResponse};
+pub use sign_on_response::{SignOnResponse, SignedOn};
 
 pub use crate::xml::tree::{
     DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, DOCUMENT_NODES_MAX, ELEMENT_ATTRIBUTES_MAX, NAMESPACES_MAX,

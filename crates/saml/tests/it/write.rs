@@ -45,6 +45,34 @@ fn signed(signed: Signed) -> String {
 }
 
 #[test]
+fn a_service_provider_reads_what_was_written() {
+    let mut assertion = sample_assertion();
+    assertion.authentication.session_lifetime = Some(900);
+    assertion.subject.name_id = "a<&\"b".to_owned();
+    let outcome = Outcome::SignedOn(Box::new(draft(assertion.clone())));
+    let xml = response(outcome).to_signed_xml(&OURS.signing, Signed::Response, None).unwrap();
+    enveloped(xml.as_bytes(), from_ref(&OURS.certificate)).unwrap();
+    let read = read::SignOnResponse::parse(xml.as_bytes()).unwrap();
+    assert_eq!(read.status, "urn:oasis:names:tc:SAML:2.0:status:Success");
+    assert_eq!(read.in_response_to.as_deref(), Some("_request1"));
+    let signed_on = read.assertion.unwrap();
+    assert_eq!(signed_on.name_id.value, assertion.subject.name_id);
+    assert_eq!(signed_on.recipient.as_ref(), Some(&assertion.subject.confirmation.data.recipient));
+    assert_eq!(signed_on.audiences, assertion.conditions.audience_restriction);
+    assert_eq!(signed_on.session_seconds, Some(900));
+    let values = |attribute: &Attribute| attribute.values.iter().map(|value| value.value.clone()).collect();
+    let attributes: Vec<(_, Vec<_>)> =
+        assertion.claims.iter().map(|(name, attribute)| (name.to_owned(), values(attribute))).collect();
+    assert_eq!(signed_on.attributes, attributes);
+    assert!(!format!("{:?}", read::SignOnResponse::parse(xml.as_bytes())).contains("a<&"), "no name in `Debug`");
+
+    let failed = response(Outcome::Failed(Failure { fault: Fault::Responder, reason: None, message: None }));
+    let xml = failed.to_signed_xml(&OURS.signing, Signed::Response, None).unwrap();
+    let read = read::SignOnResponse::parse(xml.as_bytes()).unwrap();
+    assert_eq!((read.status.as_str(), read.assertion), ("urn:oasis:names:tc:SAML:2.0:status:Responder", None));
+}
+
+#[test]
 fn each_part_that_is_to_be_signed_is_signed() {
     for (part, count) in [(Signed::Assertion, 1), (Signed::Response, 1), (Signed::Both, 2)] {
         assert_eq!(valid_signatures(&signed(part)), (count, count), "{part:?}");
