@@ -47,7 +47,7 @@ use self::{
     demonstration::Demonstration,
     flow::FlowChoice,
     pages::Pages,
-    registration::{DevHook, Header, Registration, SecretPlace, Unusable, parse_timeout},
+    registration::{DevHook, Registration, SecretPlace, Unusable, parse_timeout},
     secrets::DevSecrets,
     shown::Screen,
 };
@@ -169,16 +169,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
 
     let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
     provision::host_token(&server.platform, "Development host", &secrets.host_token, &[order::POINT.parse()?]).await?;
-    let sample = start_sample_service([&registration, &order, &saml].map(|hook| hook.secret.clone())).await?;
-    for (registration, path) in [
-        (&mut registration, sample_service::TOKEN_PATH),
-        (&mut order, sample_service::ORDER_PATH),
-        (&mut saml, sample_service::SAML_PATH),
-    ] {
-        if registration.uri.is_empty() {
-            registration.uri = format!("{sample}{path}");
-        }
-    }
+    start_sample_service([&mut registration, &mut order, &mut saml]).await?;
     let mut log = server.platform.log().subscribe();
     let base_url = format!("http://{}", server.address);
     let demonstration = Arc::new(Demonstration {
@@ -222,16 +213,21 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the service of the hooks that call none of the user; its base address.
-async fn start_sample_service(secrets: [Header; 3]) -> Result<String, Error> {
+/// Starts the service of the hooks that call none of the user: the token, the order and the SAML hook.
+async fn start_sample_service(hooks: [&mut Registration; 3]) -> Result<(), Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = format!("http://{}", listener.local_addr()?);
+    let paths = [sample_service::TOKEN_PATH, sample_service::ORDER_PATH, sample_service::SAML_PATH];
+    let secrets = hooks.each_ref().map(|hook| hook.secret.clone());
+    for (hook, path) in hooks.into_iter().zip(paths).filter(|(hook, _)| hook.uri.is_empty()) {
+        hook.uri = format!("{address}{path}");
+    }
     tokio::spawn(async move {
         if let Err(error) = sample_service::serve(listener, secrets).await {
             tracing::error!(%error, "dev.sample_service ended");
         }
     });
-    Ok(address)
+    Ok(())
 }
 
 fn hint_about_port(error: Error, options: &Options) -> Error {

@@ -201,7 +201,7 @@ async fn start(State(pages): State<Pages>) -> Response {
         };
         world.user_logins.iter().map(|login| (login.as_str(), of_login(login))).collect::<Vec<_>>()
     };
-    let (sign_ins, sign_ons) = (begin_at(SIGN_IN_PATH), begin_at(service_provider::SIGN_ON_PATH));
+    let (sign_ins, saml) = (begin_at(SIGN_IN_PATH), begin_at(service_provider::SIGN_ON_PATH));
     let mut endpoints = vec![
         ("Issuer", issuer.clone(), false),
         ("Discovery", format!("{issuer}/.well-known/openid-configuration"), true),
@@ -227,7 +227,10 @@ async fn start(State(pages): State<Pages>) -> Response {
     let hook = registration.uri.split(['?', '#']).next().unwrap_or_default();
     let docs = docs::general().map(|page| (page.title(), page.path())).collect();
     let order = order::command(base, "HOST_TOKEN");
-    page(StatusCode::OK, &Start { hook, sign_ins, sign_ons, endpoints, clients, point: order::POINT, order, docs })
+    page(
+        StatusCode::OK,
+        &Start { hook, sign_ins, sign_ons: saml, endpoints, clients, point: order::POINT, order, docs },
+    )
 }
 
 /// Sends the browser to the authorization endpoint.

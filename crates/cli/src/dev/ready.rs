@@ -114,12 +114,7 @@ impl Screen {
             sign_in,
         );
         let commands = commands.into_iter().map(|(what, command)| (what.to_owned(), command));
-        let saml = saml.map(|_| {
-            let what = format!(
-                "SAML: open this in a browser and sign in as {login}; a service provider shows the assertion before and after the hook"
-            );
-            (what, saml_sign_on)
-        });
+        let saml = saml.map(|_| (saml_sign_on_text(login), saml_sign_on));
         for (what, command) in commands.chain([code_flow]).chain(saml) {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
@@ -129,6 +124,13 @@ impl Screen {
         }
         println!("\n{HEADING}System Log{HEADING:#} {FAINT}(Ctrl-C ends){FAINT:#}");
     }
+}
+
+/// What a sign-on with SAML shows.
+fn saml_sign_on_text(login: &str) -> String {
+    format!(
+        "SAML: open this in a browser and sign in as {login}; a service provider shows the assertion before and after the hook"
+    )
 }
 
 /// The command that exchanges a code for tokens.

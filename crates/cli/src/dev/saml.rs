@@ -60,21 +60,18 @@ pub(super) async fn set_up(
     let consumer = format!("{base_url}{CONSUMER_PATH}");
     let known = client.json("GET", "/api/v1/apps?q=Development%20service%20provider", admin_token, None).await?;
     let is_ours = |app: &&Value| text(app, "/label") == Some(LABEL) && text(app, "/signOnMode") == Some("SAML_2_0");
-    let app = match known.as_array().and_then(|apps| apps.iter().find(is_ours)) {
-        Some(app) => {
-            let mut completed = app.clone();
-            complete(&mut completed, &consumer, &hook_id);
-            let path = format!("/api/v1/apps/{}", text(app, "/id").unwrap_or_default());
-            if completed == *app { completed } else { client.json("PUT", &path, admin_token, Some(completed)).await? }
-        }
-        None => {
-            let made = client.json("POST", "/api/v1/apps", admin_token, Some(new_app(&consumer, &hook_id))).await?;
-            let groups = client.json("GET", "/api/v1/groups?q=Everyone", admin_token, None).await?;
-            let everyone = text(&groups, "/0/id").ok_or("The group Everyone is not listed")?;
-            let path = format!("/api/v1/apps/{}/groups/{everyone}", text(&made, "/id").unwrap_or_default());
-            client.json("PUT", &path, admin_token, Some(json!({}))).await?;
-            made
-        }
+    let app = if let Some(app) = known.as_array().and_then(|apps| apps.iter().find(is_ours)) {
+        let mut completed = app.clone();
+        complete(&mut completed, &consumer, &hook_id);
+        let path = format!("/api/v1/apps/{}", text(app, "/id").unwrap_or_default());
+        if completed == *app { completed } else { client.json("PUT", &path, admin_token, Some(completed)).await? }
+    } else {
+        let made = client.json("POST", "/api/v1/apps", admin_token, Some(new_app(&consumer, &hook_id))).await?;
+        let groups = client.json("GET", "/api/v1/groups?q=Everyone", admin_token, None).await?;
+        let everyone = text(&groups, "/0/id").ok_or("The group Everyone is not listed")?;
+        let path = format!("/api/v1/apps/{}/groups/{everyone}", text(&made, "/id").unwrap_or_default());
+        client.json("PUT", &path, admin_token, Some(json!({}))).await?;
+        made
     };
     let id = text(&app, "/id").ok_or("The app has no id")?.to_owned();
     let linked = text(&app, "/_links/appLinks/0/href").and_then(|url| url.find("/app/").and_then(|at| url.get(at..)));
