@@ -21,7 +21,6 @@ const SCOPES: &str = "conditions.scopes";
 const EXPRESSION: &str = "EXPRESSION";
 /// `valueType` of a claim whose value is the names of groups.
 const GROUPS: &str = "GROUPS";
-const GROUP_FILTER_TYPE: &str = "group_filter_type";
 
 /// What a request says of a claim.
 #[derive(Clone, Debug, Default)]
@@ -38,10 +37,31 @@ pub struct ClaimRequest {
     pub value: Given<String>,
     /// How names of groups are compared.
     pub group_filter_type: Given<String>,
+    /// The member that says it in this request.
+    pub group_filter_member: FilterMember,
     /// Whether ID tokens have it; else only user information does.
     pub always_include_in_token: Given<bool>,
     /// The scopes of which one must be granted; always when empty.
     pub scopes: Given<Vec<String>>,
+}
+
+/// The names under which clients write how names of groups are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FilterMember {
+    /// `group_filter_type`
+    #[default]
+    SnakeCase,
+    /// `groupFilterType`
+    CamelCase,
+}
+
+impl FilterMember {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SnakeCase => "group_filter_type",
+            Self::CamelCase => "groupFilterType",
+        }
+    }
 }
 
 impl Resource for ClaimDefinition {
@@ -154,7 +174,10 @@ fn read(
         value_type => {
             causes.only("valueType", value_type, EXPRESSION, "Write `EXPRESSION` or `GROUPS`");
             if request.group_filter_type.is_given() {
-                causes.add(GROUP_FILTER_TYPE, "Only a claim of `valueType` `GROUPS` has a filter of groups");
+                causes.add(
+                    request.group_filter_member.name(),
+                    "Only a claim of `valueType` `GROUPS` has a filter of groups",
+                );
             }
             read_expression(&mut causes, org, request, &claim.source)
         }
@@ -198,7 +221,7 @@ fn read_groups(causes: &mut Causes, request: &ClaimRequest, stored: &ClaimSource
     let value = causes.text("value", &request.value);
     let filter = match kind {
         Err(why) => {
-            causes.add(GROUP_FILTER_TYPE, &why);
+            causes.add(request.group_filter_member.name(), &why);
             return stored.clone();
         }
         Ok(kind) => GroupFilter::new(kind, value),

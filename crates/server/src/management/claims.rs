@@ -3,7 +3,7 @@
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use tenterhook_management::{
-    claims::{self, ClaimRequest},
+    claims::{self, ClaimRequest, FilterMember},
     request::Given,
 };
 use tenterhook_model::{ClaimDefinition, ClaimSource, ClaimTarget, GroupFilterKind};
@@ -93,18 +93,21 @@ impl ResourceBody for ClaimBody {
     type Request = ClaimRequest;
 
     fn into_request(self) -> ClaimRequest {
+        // The vendor's clients write the one or the other.
+        let (group_filter_member, group_filter_type) = match (self.group_filter_type, self.group_filter_type_also) {
+            (Given::Absent, given) if given.is_given() => (FilterMember::CamelCase, given),
+            (given, Given::Absent) => (FilterMember::SnakeCase, given),
+            (given, also) if given == also => (FilterMember::SnakeCase, given),
+            _ => (FilterMember::SnakeCase, Given::Wrong),
+        };
         ClaimRequest {
             name: self.name,
             status: self.status,
             claim_type: self.claim_type,
             value_type: self.value_type,
             value: self.value,
-            // The vendor's clients write the one or the other.
-            group_filter_type: match (self.group_filter_type, self.group_filter_type_also) {
-                (Given::Absent, given) | (given, Given::Absent) => given,
-                (given, also) if given == also => given,
-                _ => Given::Wrong,
-            },
+            group_filter_type,
+            group_filter_member,
             always_include_in_token: self.always_include_in_token,
             scopes: self.conditions.scopes,
         }

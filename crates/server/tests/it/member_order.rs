@@ -29,7 +29,7 @@ fn order(value: &Value) -> String {
 
 #[tokio::test]
 async fn tokens_and_orgs_have_their_members_in_order() {
-    const ORG: &str = "id host name status limits(hooks clients! users! inFlight! apiRequestsPerMinute!) created _links(\
+    const ORG: &str = "id host name status limits(hooks clients! users! extensionPoints! inFlight! apiRequestsPerMinute!) created _links(\
                        self(href hints(allow)) suspend(href hints(allow)))";
     let world = world_with_operator().await;
     let shown = world.api("GET", "/api/v1/api-tokens", None).await.json();
@@ -46,7 +46,7 @@ async fn tokens_and_orgs_have_their_members_in_order() {
     let default = operate(&world, "GET", "/api/v1/orgs", None).await.json();
     assert_eq!(
         order(&default),
-        "id host! name status limits(hooks! clients! users! inFlight! apiRequestsPerMinute!) created _links(self(href \
+        "id host! name status limits(hooks! clients! users! extensionPoints! inFlight! apiRequestsPerMinute!) created _links(self(href \
          hints(allow)))"
     );
     let organization = world.send("GET", "/.well-known/okta-organization", &[], b"").await.json();
