@@ -11,7 +11,7 @@ pub(crate) struct Groups;
 /// the version before, which knows none of these tables, deletes a user or a client.
 ///
 /// The group of every user has a row in no table, so `own_group_id` is null where an app is assigned to that group.
-fn statements(text: &str) -> [String; 8] {
+fn statements(text: &str) -> [String; 9] {
     [
         format!(
             "CREATE TABLE user_groups (org_id VARCHAR NOT NULL, id VARCHAR NOT NULL, name_key {text} NOT NULL, \
@@ -37,6 +37,8 @@ fn statements(text: &str) -> [String; 8] {
          FOREIGN KEY (org_id, own_group_id) REFERENCES user_groups (org_id, id) ON DELETE CASCADE)"
             .to_owned(),
         "CREATE INDEX app_groups_group ON app_groups (org_id, group_id, app_id)".to_owned(),
+        // For the foreign key: a group that is deleted takes its rows with it.
+        "CREATE INDEX app_groups_own_group ON app_groups (org_id, own_group_id)".to_owned(),
     ]
 }
 
