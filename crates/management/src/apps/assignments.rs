@@ -14,6 +14,7 @@ use tenterhook_platform::{
     OrgSnapshot, Platform,
     events::{Event, named_target, token_actor, user_target},
 };
+use tenterhook_store::StoreError;
 
 use super::{
     App, all, find,
@@ -129,7 +130,8 @@ pub async fn put_user(
         created: own.map_or(now, |own| own.created),
         last_updated: now,
     };
-    platform.store().put_app_user(org_id, &assigned).await?;
+    let put = platform.store().put_app_user(org_id, &assigned).await;
+    put.map_err(|error| or_gone(error, &id, "User"))?;
     let (event_type, message) = if is_new {
         ("application.user_membership.add", "Add user to application membership")
     } else {
@@ -196,7 +198,8 @@ pub async fn put_group(
     let found = find_group(platform, &org, group).await?;
     let assigned =
         AppGroup { app_id: app.id(), group_id: found.id.clone(), priority, profile, last_updated: now(platform) };
-    platform.store().put_app_group(&org.org.id, &assigned).await?;
+    let put = platform.store().put_app_group(&org.org.id, &assigned).await;
+    put.map_err(|error| or_gone(error, group, "UserGroup"))?;
     let event = ("group.application_assignment.add", "Add assigned application to group");
     log(platform, administrator, event, [target_of_group(&found), app.target()]);
     Ok(assigned)
@@ -295,6 +298,14 @@ async fn find_app_group(
         Err(_) => None,
     };
     found.ok_or_else(|| no_app_group(group))
+}
+
+/// The error of a write: the app, or what it is assigned to, may have been deleted since it was found.
+fn or_gone(error: StoreError, id: &str, kind: &'static str) -> ManagementError {
+    match error {
+        StoreError::Missing { .. } => ManagementError::NotFound { id: id.to_owned(), kind },
+        error => error.into(),
+    }
 }
 
 fn no_app_group(id: &str) -> ManagementError {
