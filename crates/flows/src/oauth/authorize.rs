@@ -32,6 +32,9 @@ const NONCE_BYTES_MAX: usize = 2_048;
 /// Characters of a PKCE challenge (RFC 7636 section 4.2): SHA-256 in base64url.
 const CHALLENGE_CHARACTERS: usize = 43;
 
+/// What a client is told whose app is not assigned to the user.
+pub(super) const NOT_ASSIGNED: &str = "User is not assigned to the client application.";
+
 /// How the answer of the endpoint reaches the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseMode {
@@ -150,9 +153,8 @@ async fn authorize_checked(
     }
     let scopes = requested_scopes(org, server, parameters.get("scope"))?;
     let Some((session, user)) = signed_in(platform, org, server, parameters, session).await? else { return Ok(None) };
-    if !client.implicit_assignment && !is_assigned(platform, org, client, &user).await? {
-        let text = "User is not assigned to the client application.";
-        return Err(OAuthError::of_configuration(OAuthErrorCode::AccessDenied, text).for_user(&user));
+    if !may_use(platform, org, client, &user).await? {
+        return Err(OAuthError::of_configuration(OAuthErrorCode::AccessDenied, NOT_ASSIGNED).for_user(&user));
     }
     let question = PolicyQuestion {
         org: &org.org.id,
@@ -212,14 +214,15 @@ async fn authorize_checked(
     Ok(Some(code))
 }
 
-/// Whether the app that the client is was assigned to the user, or to a group of the user.
-async fn is_assigned(
+/// Whether a user may use a client: every user may, or the client's app is assigned to the user or to a group of the user.
+pub(super) async fn may_use(
     platform: &Platform,
     org: &OrgSnapshot,
     client: &OAuthClient,
     user: &User,
 ) -> Result<bool, StoreError> {
-    Ok(platform.store().assignment(&org.org.id, &client.app_id(), &user.id).await?.is_some())
+    let assigned = async || platform.store().assignment(&org.org.id, &client.app_id(), &user.id).await;
+    Ok(client.implicit_assignment || assigned().await?.is_some())
 }
 
 /// The session and its user, if they satisfy the request.

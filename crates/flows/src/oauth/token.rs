@@ -21,7 +21,7 @@ use tenterhook_platform::{
 use crate::{commitment::Commitment, user_groups::UserGroups};
 
 use super::{
-    authorize::protocol_request,
+    authorize::{NOT_ASSIGNED, may_use, protocol_request},
     client,
     error::{OAuthError, OAuthErrorCode},
     mint::{self, Minting, SignedTokens, thaw},
@@ -185,7 +185,7 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
         }
         CodeState::Unknown => return Err(invalid_code()),
     };
-    let user = token_user(platform, org, &code.user_id).await?;
+    let user = token_user(platform, org, client, &code.user_id).await?;
     let rule = org.configuration.rules.get(&code.rule_id);
     let rule = rule.filter(|rule| rule.status == Status::Active).ok_or_else(denied)?;
     let (subject, auth_time) = thaw(&code.frozen_tokens)?;
@@ -252,7 +252,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         return Err(invalid());
     }
     let scopes = narrowed(&old.scopes, parameters.get("scope"))?;
-    let user = token_user(platform, org, &old.user_id).await?;
+    let user = token_user(platform, org, client, &old.user_id).await?;
     let question = PolicyQuestion {
         org: &org.org.id,
         server: &server.id,
@@ -340,14 +340,18 @@ async fn successor(
     }
 }
 
+/// The user of a grant, who may have lost since then what the authorization endpoint required.
 async fn token_user(
     platform: &Platform,
     org: &OrgSnapshot,
+    client: &OAuthClient,
     id: &tenterhook_contract::id::UserId,
 ) -> Result<User, OAuthError> {
     let user = platform.store().find_user(&org.org.id, id).await?;
-    user.filter(|user| user.status == UserStatus::Active)
-        .ok_or_else(|| OAuthError::invalid_grant("The user is not active."))
+    let user = user
+        .filter(|user| user.status == UserStatus::Active)
+        .ok_or_else(|| OAuthError::invalid_grant("The user is not active."))?;
+    if may_use(platform, org, client, &user).await? { Ok(user) } else { Err(OAuthError::invalid_grant(NOT_ASSIGNED)) }
 }
 
 fn log_issued(
