@@ -46,7 +46,7 @@ pub enum Reason {
     RequestDenied,
     /// The request asks for what is not supported.
     RequestUnsupported,
-    /// The principal of a logout request is not known.
+    /// The principal of a request is not known, or is another one than the user of the session.
     UnknownPrincipal,
 }
 

@@ -41,8 +41,8 @@ pub enum SamlProblem {
     /// The issuer is another one.
     #[error("The issuer of the SAML message is not the one that the application has registered.")]
     Issuer,
-    /// The message is for somebody else.
-    #[error("`Destination` of the SAML message is not this URL.")]
+    /// The message is for somebody else, or does not say for whom although it is signed.
+    #[error("`Destination` of the SAML message is not this URL, or a signed message lacks it.")]
     Destination,
     /// The message is too old, or from the future.
     #[error(

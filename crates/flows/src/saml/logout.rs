@@ -27,7 +27,7 @@ use tenterhook_saml::{
 
 use super::{
     error::{SamlError, SamlProblem},
-    messages::{SKEW_SECONDS, check_destination, decode, is_current, verify},
+    messages::{SKEW_SECONDS, check_destination, decode, is_current, is_name_of, verify},
     random_id,
 };
 use crate::commitment::Commitment;
@@ -175,7 +175,7 @@ impl Logout<'_> {
         if request.issuer != logout.issuer {
             return Err(SamlProblem::Issuer);
         }
-        check_destination(request.destination.as_deref(), &logout_url(self.org, app))?;
+        check_destination(message, request.is_signed, request.destination.as_deref(), &logout_url(self.org, app))?;
         verify(app, message, request.is_signed, must_be_signed(app))?;
         let now = self.platform.now();
         let has_passed = |until: Timestamp| until.plus_seconds(SKEW_SECONDS) <= now;
@@ -231,7 +231,7 @@ impl Logout<'_> {
         if response.issuer != logout.issuer {
             return Err(SamlProblem::Issuer);
         }
-        check_destination(response.destination.as_deref(), &logout_url(self.org, app))?;
+        check_destination(message, response.is_signed, response.destination.as_deref(), &logout_url(self.org, app))?;
         verify(app, message, response.is_signed, must_be_signed(app))?;
         if is_current(response.issue_instant, self.platform.now()) { Ok(()) } else { Err(SamlProblem::NotCurrent) }
     }
@@ -373,9 +373,7 @@ fn must_be_signed(app: &SamlApp) -> bool {
 
 /// Whether a request is about the user and the session that the app knows by this name.
 fn is_of(request: &LogoutRequest, subject: &AppSubject) -> bool {
-    let NameId { value, format, .. } = &request.name_id;
-    let unspecified = NameIdFormat::Unspecified.uri();
-    let same_format = format.as_deref().is_none_or(|format| format == unspecified || format == subject.name_format);
     let indexes = &request.session_indexes;
-    *value == subject.name_id.trim() && same_format && (indexes.is_empty() || indexes.contains(&subject.session_index))
+    is_name_of(&request.name_id, &subject.name_id, &subject.name_format)
+        && (indexes.is_empty() || indexes.contains(&subject.session_index))
 }

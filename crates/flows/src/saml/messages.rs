@@ -1,10 +1,10 @@
 //! What the messages of service providers have in common: how they are decoded, whose they must be, when, and who signed them.
 
 use tenterhook_contract::Timestamp;
-use tenterhook_model::SamlApp;
+use tenterhook_model::{NameIdFormat, SamlApp};
 use tenterhook_platform::{Caller, entropy::sha256_hex};
 use tenterhook_saml::{
-    Certificate,
+    Certificate, NameId,
     binding::{
         BindingError, MessageKind, post,
         redirect::{self, RedirectMessage},
@@ -83,12 +83,59 @@ pub(super) fn is_current(issued: Timestamp, now: Timestamp) -> bool {
     issued >= now.plus_seconds(-SKEW_SECONDS) && issued <= now.plus_seconds(SKEW_SECONDS)
 }
 
-/// `Destination`, where it is there, must be our URL (SAML bindings 3.4.5.2 and 3.5.5.2).
-pub(super) fn check_destination(destination: Option<&str>, own: &str) -> Result<(), SamlProblem> {
-    if destination.is_none_or(|destination| destination == own) { Ok(()) } else { Err(SamlProblem::Destination) }
+/// `Destination` must be our URL; a message without a signature may lack it (SAML bindings 3.4.5.2 and 3.5.5.2). `is_signed` is
+/// for a signature in the message.
+pub(super) fn check_destination(
+    message: &RedirectMessage,
+    is_signed: bool,
+    destination: Option<&str>,
+    own: &str,
+) -> Result<(), SamlProblem> {
+    match destination {
+        Some(destination) if destination == own => Ok(()),
+        None if message.signature.is_none() && !is_signed => Ok(()),
+        _ => Err(SamlProblem::Destination),
+    }
+}
+
+/// Whether a message names a user as an assertion did: the name, and the format unless it is not specified.
+pub(super) fn is_name_of(name_id: &NameId, name: &str, name_format: &str) -> bool {
+    let format = name_id.format.as_deref().filter(|format| *format != NameIdFormat::Unspecified.uri());
+    // The reader of messages trims the white space of XML.
+    name_id.value == name.trim_matches([' ', '\t', '\n', '\r']) && format.is_none_or(|format| format == name_format)
 }
 
 /// What a request of an app is known by: of two apps' requests with the same id, each is its own.
 pub(super) fn fingerprint(app: &SamlApp, request_id: &str) -> String {
     sha256_hex(&format!("{} {request_id}", app.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_compared_without_the_white_space_of_xml_and_with_every_other_one() {
+        let persistent = NameIdFormat::Persistent.uri();
+        let unspecified = NameIdFormat::Unspecified.uri();
+        for (value, format, name, is_same) in [
+            ("ada", None, "ada", true),
+            ("ada", None, " \t\r\nada\n", true),
+            ("ada", Some(unspecified), "ada", true),
+            ("ada", Some(persistent), "ada", true),
+            ("ada", Some("urn:other"), "ada", false),
+            ("ada", None, "Ada", false),
+            ("ada", None, "grace", false),
+            ("ada", None, "ada\u{a0}", false),
+            ("ada\u{a0}", None, "ada\u{a0}", true),
+        ] {
+            let name_id = NameId {
+                value: value.to_owned(),
+                format: format.map(str::to_owned),
+                name_qualifier: None,
+                sp_name_qualifier: None,
+            };
+            assert_eq!(is_name_of(&name_id, name, persistent), is_same, "{value:?} {format:?} {name:?}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ use super::{
     authn_context::class_for,
     error::{SamlError, SamlFault, SamlProblem},
     events::SignOnOf,
-    messages::{SKEW_SECONDS, check_destination, decode, fingerprint, is_current, verify},
+    messages::{SKEW_SECONDS, check_destination, decode, fingerprint, is_current, is_name_of, verify},
     random_id,
 };
 use crate::commitment::Commitment;
@@ -171,7 +171,7 @@ fn check_sender(
     if request.issuer != app.audience && Some(&request.issuer) != app.sp_issuer.as_ref() {
         return Err(SamlProblem::Issuer);
     }
-    check_destination(request.destination.as_deref(), &sign_on_url(org, app))?;
+    check_destination(message, request.is_signed, request.destination.as_deref(), &sign_on_url(org, app))?;
     verify(app, message, request.is_signed, app.signed_requests)
 }
 
@@ -229,7 +229,7 @@ impl SignOn<'_> {
         let of = SignOnOf { platform, org, app, caller: self.caller, session, user: &user };
         let signed = self.of_user(&of, class_ref, commitment).await;
         // A refusal that anybody could cause is logged within other bounds, when the answer is final.
-        if let Err(problem) = &signed
+        if let Err(Refused::Problem(problem)) = &signed
             && matches!(problem.fault(), SamlFault::Denied | SamlFault::Internal)
         {
             of.log_failure(problem);
@@ -238,20 +238,15 @@ impl SignOn<'_> {
     }
 
     /// The response for a user who has signed in.
-    async fn of_user(
-        &self,
-        of: &SignOnOf<'_>,
-        class_ref: &str,
-        commitment: &Commitment,
-    ) -> Result<String, SamlProblem> {
+    async fn of_user(&self, of: &SignOnOf<'_>, class_ref: &str, commitment: &Commitment) -> Result<String, Refused> {
         let Self { platform, org, app, checked, .. } = *self;
         let SignOnOf { session, user, .. } = *of;
         if user.status != UserStatus::Active {
-            return Err(SamlProblem::UserInactive);
+            return Err(SamlProblem::UserInactive.into());
         }
         let assigned = platform.store().assignment(&org.org.id, &app.id, &user.id).await?;
         if assigned.is_none() && !app.implicit_assignment {
-            return Err(SamlProblem::NotAssigned);
+            return Err(SamlProblem::NotAssigned.into());
         }
         let key = org.app_keys.signer(app).ok_or(SamlProblem::NoKey)?;
         let source = assertion::Source {
@@ -264,6 +259,7 @@ impl SignOn<'_> {
             class_ref,
         };
         let built = assertion::build(platform, &source).await?;
+        self.check_subject(&built)?;
         let (subject, missed) = self.paused(of, &built).await?;
         let (xml, subject, changed) = self.written(of, key, (built, subject), missed.as_deref())?;
         commitment.begin();
@@ -280,10 +276,20 @@ impl SignOn<'_> {
             expires: session.expires,
         };
         if !platform.store().record_sign_on(&record, answered).await? {
-            return Err(SamlProblem::Replayed);
+            return Err(SamlProblem::Replayed.into());
         }
         of.log_success(&changed);
         Ok(xml)
+    }
+
+    /// Whether the assertion is about the user whom the request names, if it names one (SAML core 3.3.4, 3.4.1).
+    fn check_subject(&self, built: &Assertion) -> Result<(), Refused> {
+        let wanted = self.checked.request.as_ref().and_then(|request| request.subject.as_ref());
+        let subject = &built.subject;
+        if wanted.is_none_or(|wanted| is_name_of(wanted, &subject.name_id, &subject.name_format)) {
+            return Ok(());
+        }
+        Err(Refused::Status(failure(Fault::Responder, Reason::UnknownPrincipal)))
     }
 
     /// The assertion as the hooks leave it, and why one of them had no usable answer.

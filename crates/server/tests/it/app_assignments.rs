@@ -1,12 +1,12 @@
 //! Who may sign on to an app: users, and groups whose members may (`clients.md` section 4).
 
 use serde_json::{Value, json};
-use tenterhook_model::everyone_id;
+use tenterhook_model::{ConfigurationWrite, everyone_id};
 
 use crate::{
     apps::{APPS, created, of_terraform, path_of},
     harness::World,
-    oauth::{redirect_parameter, sign_in_and_authorize},
+    oauth::{VERIFIER, redeem, redirect_parameter, refresh, sign_in_and_authorize, tokens_for_long},
 };
 
 /// The ids in a list.
@@ -146,4 +146,53 @@ async fn only_who_is_assigned_gets_a_code_from_a_client_that_says_so() {
     let body = json!({ "id": user["id"] });
     assert_eq!(world.api("POST", &format!("{path}/users"), Some(&body)).await.status, 200);
     assert_eq!(ended().await, (true, None, None));
+}
+
+/// Who loses an app gets no more tokens from a code or a refresh token of before.
+#[tokio::test]
+async fn a_grant_of_before_is_worth_nothing_to_who_is_not_assigned_any_more() {
+    let world = World::start().await;
+    let client = world.org.public_client_id.to_string();
+    let path = format!("{APPS}/{client}");
+    let answer = sign_in_and_authorize(&world, &client, "openid", "").await;
+    let code = redirect_parameter(&answer, "code").unwrap();
+    let tokens = tokens_for_long(&world, &client).await;
+    let token = tokens["refresh_token"].as_str().unwrap();
+    let mut app = world.api("GET", &path, None).await.json();
+    app["settings"]["implicitAssignment"] = json!(false);
+    assert_eq!(world.api("PUT", &path, Some(&app)).await.status, 200);
+    let refused = json!({
+        "error": "invalid_grant", "error_description": "User is not assigned to the client application.",
+    });
+    for answer in [redeem(&world, &client, &code, VERIFIER).await, refresh(&world, &client, token).await] {
+        assert_eq!((answer.status.as_u16(), answer.json()), (400, refused.clone()));
+    }
+    // A refusal uses nothing up.
+    let login = world.org.user_logins.first().unwrap();
+    let user = world.api("GET", &format!("/api/v1/users/{login}"), None).await.json();
+    let body = json!({ "id": user["id"] });
+    assert_eq!(world.api("POST", &format!("{path}/users"), Some(&body)).await.status, 200);
+    for answer in [redeem(&world, &client, &code, VERIFIER).await, refresh(&world, &client, token).await] {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+/// Another node has deleted it, and this one has not heard of that.
+#[tokio::test]
+async fn an_app_that_was_deleted_meanwhile_cannot_be_assigned() {
+    let world = World::start().await;
+    let app = created(&world, &of_terraform()).await;
+    let path = path_of(&app);
+    let users = world.api("GET", "/api/v1/users", None).await.json();
+    let org = world.platform.org_id_by_host(None).unwrap();
+    let store = world.platform.store();
+    let version = store.configuration_version(&org).await.unwrap();
+    let gone = ConfigurationWrite::Delete(app["id"].as_str().unwrap().to_owned());
+    store.commit_configuration(&org, version, vec![gone]).await.unwrap();
+    let body = json!({ "id": users[0]["id"] });
+    let group = format!("{path}/groups/{}", everyone_id(&org));
+    for (method, path, body) in [("POST", format!("{path}/users"), body), ("PUT", group, json!({}))] {
+        let answer = world.api(method, &path, Some(&body)).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (404, &json!("E0000007")), "{path}");
+    }
 }

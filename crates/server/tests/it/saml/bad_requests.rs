@@ -136,13 +136,13 @@ async fn an_app_that_asks_for_signed_requests_answers_no_others() {
     })
     .await;
     let cookie = provider.session().await;
-    let request = provider.request("_q1", "", "");
+    let request = provider.request("_q1", &provider.destination(), "");
     let signed = provider.signed_redirect(&request, None);
     let unsigned = provider.get(&provider.redirect(&request, None), &cookie).await;
     assert!(unsigned.status == 400 && unsigned.text().contains("not signed"), "{}", unsigned.text());
     let (head, signature) = signed.split_once("&Signature=").unwrap();
     let (_, other) = provider
-        .signed_redirect(&provider.request("_q2", "", ""), None)
+        .signed_redirect(&provider.request("_q2", &provider.destination(), ""), None)
         .split_once("&Signature=")
         .map(|(a, b)| (a.to_owned(), b.to_owned()))
         .unwrap();
@@ -151,6 +151,10 @@ async fn an_app_that_asks_for_signed_requests_answers_no_others() {
     assert_ne!(signature, other);
     provider.response(&signed, &cookie).await;
     provider.change(|app| app.sp_certificates.clear()).await;
-    let nobody = provider.get(&provider.signed_redirect(&provider.request("_q3", "", ""), None), &cookie).await;
+    let without_destination = provider.signed_redirect(&provider.request("_q3", "", ""), None);
+    let page = provider.get(&without_destination, &cookie).await;
+    assert!(page.status == 400 && page.text().contains(">wrong_destination<"), "{}", page.text());
+    let request = provider.request("_q3", &provider.destination(), "");
+    let nobody = provider.get(&provider.signed_redirect(&request, None), &cookie).await;
     assert!(nobody.status == 400 && nobody.text().contains("no certificate"), "{}", nobody.text());
 }

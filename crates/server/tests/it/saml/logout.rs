@@ -50,12 +50,16 @@ async fn signed_on(provider: &Provider<'_>, cookie: &str) -> Known {
     }
 }
 
+/// A request with our `Destination`, unless `attributes` has one.
 fn logout_request(provider: &Provider<'_>, id: &str, known: &Known, attributes: &str) -> String {
+    let has_one = attributes.contains("Destination");
+    let destination = if has_one { String::new() } else { format!("Destination=\"{}\"", provider.logout_url()) };
     let now = provider.world.platform.now();
     let (issuer, Known { name_id, index }) = (&provider.app.single_logout.as_ref().unwrap().issuer, known);
     format!(
         "<samlp:LogoutRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" \
-         xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"{id}\" Version=\"2.0\" IssueInstant=\"{now}\" {attributes}>\
+         xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"{id}\" Version=\"2.0\" IssueInstant=\"{now}\" \
+         {destination} {attributes}>\
          <saml:Issuer>{issuer}</saml:Issuer><saml:NameID>{name_id}</saml:NameID>\
          <samlp:SessionIndex>{index}</samlp:SessionIndex></samlp:LogoutRequest>"
     )
@@ -95,7 +99,7 @@ async fn a_service_provider_ends_the_session_and_the_others_are_told_before_it_i
     for other in [&second, &third, &without] {
         signed_on(other, &cookie).await;
     }
-    let request = logout_request(&asking, "_l1", &known, &format!("Destination=\"{}\"", asking.logout_url()));
+    let request = logout_request(&asking, "_l1", &known, "");
     let mut answer = asking.get(&sent(&asking, MessageKind::Request, &request, Some("st/ate="), true), &cookie).await;
     assert!(answer.header("set-cookie").contains("Max-Age=0"), "{answer:?}");
     assert!(!is_signed_in(&without, &cookie).await, "the session has ended at once");
@@ -185,12 +189,15 @@ async fn a_request_that_is_not_of_the_session_ends_nothing() {
     );
     let ended = logout_request(&asking, "_l1", &known, &format!("NotOnOrAfter=\"{}\"", now.plus_seconds(-310)));
     let elsewhere = logout_request(&asking, "_l1", &known, "Destination=\"https://evil.example.com\"");
+    let nowhere = good.replace(&format!("Destination=\"{}\"", asking.logout_url()), "");
     for (xml, signed, code) in [
         (good.as_str(), false, "invalid_signature"),
         (&other_issuer, true, "unknown_issuer"),
         (&old, true, "not_current"),
         (&ended, true, "not_current"),
         (&elsewhere, true, "wrong_destination"),
+        (&nowhere, true, "wrong_destination"),
+        (&nowhere, false, "invalid_signature"),
         ("<a/>", true, "invalid_message"),
     ] {
         let page = asking.get(&sent(&asking, MessageKind::Request, xml, None, signed), &cookie).await;

@@ -174,6 +174,11 @@ impl<'a> Provider<'a> {
         authn_request(id, self.world.platform.now(), AUDIENCE, attributes, children)
     }
 
+    /// The attribute that a signed request must have.
+    pub(crate) fn destination(&self) -> String {
+        format!("Destination=\"{}\"", self.sign_on_url())
+    }
+
     /// The URL of a request by Redirect, not signed.
     pub(crate) fn redirect(&self, xml: &str, relay_state: Option<&str>) -> String {
         format!("{}?{}", self.path(), redirect::encode(MessageKind::Request, xml, relay_state, None).unwrap())

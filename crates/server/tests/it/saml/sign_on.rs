@@ -19,7 +19,7 @@ const RELAY_STATE: &str = "a b+c%20d&e=\"f\"<g>'h' é€ ~/?#";
 async fn a_request_by_redirect_passes_the_sign_in_page_and_comes_back_as_a_signed_response() {
     let world = World::start().await;
     let provider = Provider::new(&world).await;
-    let request = provider.request("_r1", &format!("Destination=\"{}\"", provider.sign_on_url()), "");
+    let request = provider.request("_r1", &provider.destination(), "");
     let path = provider.redirect(&request, Some(RELAY_STATE));
     let page = provider.get(&path, "").await;
     assert_eq!(page.status, 200, "{}", page.text());
@@ -105,7 +105,7 @@ async fn a_signed_redirect_is_verified_and_one_that_was_changed_is_refused() {
     let mut provider = Provider::new(&world).await;
     provider.change(|app| app.sp_certificates = vec![provider_certificate()]).await;
     let cookie = provider.session().await;
-    let signed = |id: &str| provider.signed_redirect(&provider.request(id, "", ""), Some("state"));
+    let signed = |id: &str| provider.signed_redirect(&provider.request(id, &provider.destination(), ""), Some("state"));
     assert_eq!(provider.response(&signed("_s1"), &cookie).await.relay_state.as_deref(), Some("state"));
     let other_state = signed("_s2").replace("RelayState=state", "RelayState=other");
     let without_algorithm = signed("_s2").replace("&SigAlg=", "&x=");
@@ -172,6 +172,13 @@ async fn a_request_that_cannot_be_met_gets_the_status_that_saml_has_for_it() {
     };
     let unspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
     let persistent = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
+    let subject = |format: &str, name: &str| {
+        format!(
+            "<saml:Subject xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"><saml:NameID Format=\"{format}\">{name}\
+             </saml:NameID></saml:Subject>"
+        )
+    };
+    let [ada, grace] = [0, 1].map(|place| world.org.user_logins[place].as_str());
     let none = String::new();
     for (number, (attributes, children, with_session, codes_expected)) in [
         ("IsPassive=\"true\"", none.clone(), true, &["Success"][..]),
@@ -186,6 +193,10 @@ async fn a_request_that_cannot_be_met_gets_the_status_that_saml_has_for_it() {
             true,
             &["Requester", "InvalidNameIDPolicy"],
         ),
+        ("", subject(EMAIL, ada), true, &["Success"]),
+        ("", subject(unspecified, ada), true, &["Success"]),
+        ("", subject(persistent, ada), true, &["Responder", "UnknownPrincipal"]),
+        ("", subject(EMAIL, grace), true, &["Responder", "UnknownPrincipal"]),
         ("", context("exact", "PasswordProtectedTransport"), true, &["Success"]),
         ("", context("exact", "Password"), true, &["Success"]),
         ("", context("minimum", "Password"), true, &["Success"]),
