@@ -152,7 +152,7 @@ pub struct AttributeValue {
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ValueXml {
-    /// `xsi:type`, such as `xs:string`.
+    /// `xsi:type`, such as `xs:string`; [`schema_type`] says which there are.
     #[serde(rename = "xsi:type")]
     pub kind: String,
 }
@@ -330,6 +330,88 @@ pub fn is_xml_text(text: &str) -> bool {
         .all(|character| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..='\u{10ffff}'))
 }
 
+/// The types that XML Schema defines (XML Schema part 2, section 3).
+const SCHEMA_TYPES: [&str; 46] = [
+    "ENTITIES",
+    "ENTITY",
+    "ID",
+    "IDREF",
+    "IDREFS",
+    "NCName",
+    "NMTOKEN",
+    "NMTOKENS",
+    "NOTATION",
+    "Name",
+    "QName",
+    "anySimpleType",
+    "anyType",
+    "anyURI",
+    "base64Binary",
+    "boolean",
+    "byte",
+    "date",
+    "dateTime",
+    "decimal",
+    "double",
+    "duration",
+    "float",
+    "gDay",
+    "gMonth",
+    "gMonthDay",
+    "gYear",
+    "gYearMonth",
+    "hexBinary",
+    "int",
+    "integer",
+    "language",
+    "long",
+    "negativeInteger",
+    "nonNegativeInteger",
+    "nonPositiveInteger",
+    "normalizedString",
+    "positiveInteger",
+    "short",
+    "string",
+    "time",
+    "token",
+    "unsignedByte",
+    "unsignedInt",
+    "unsignedLong",
+    "unsignedShort",
+];
+
+/// The name in XML Schema of an `xsi:type`: `string` of `xs:string`, of `xsd:string` and of `string`. `None` for every other text,
+/// because an assertion declares no other prefix, so that no receiver could resolve it.
+///
+/// ```
+/// use tenterhook_contract::saml::assertion::schema_type;
+/// assert_eq!(schema_type("xs:integer"), Some("integer"));
+/// assert_eq!(schema_type("xsd:anyType"), Some("anyType"));
+/// assert_eq!(schema_type("boolean"), Some("boolean"));
+/// assert!(schema_type("my:level").is_none() && schema_type("xs:level").is_none());
+/// ```
+pub fn schema_type(kind: &str) -> Option<&str> {
+    let name = kind.strip_prefix("xs:").or_else(|| kind.strip_prefix("xsd:")).unwrap_or(kind);
+    SCHEMA_TYPES.contains(&name).then_some(name)
+}
+
+/// An `xsi:type` that a receiver can resolve.
+pub(super) fn value_type(value: &Value) -> Read<String> {
+    let kind = string(value)?;
+    if schema_type(&kind).is_some() {
+        return Ok(kind);
+    }
+    Err(AssertionError::here(
+        "must be a type of XML Schema, such as `xs:string` or `xs:integer`: no other prefix is declared",
+    ))
+}
+
+/// A name identifier: a text with more than white space.
+pub(super) fn name_id(value: &Value) -> Read<String> {
+    let text = string(value)?;
+    if text.trim().is_empty() { Err(AssertionError::here("must not be empty")) } else { Ok(text) }
+}
+
 /// A member that must be there, read by `read`.
 fn required<T>(members: &Map<String, Value>, name: &str, read: impl FnOnce(&Value) -> Read<T>) -> Read<T> {
     match members.get(name).filter(|value| !value.is_null()) {
@@ -381,7 +463,7 @@ impl Subject {
     fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
         Ok(Self {
-            name_id: required(members, "nameId", string)?,
+            name_id: required(members, "nameId", name_id)?,
             name_format: required(members, "nameFormat", string)?,
             confirmation: required(members, "confirmation", Confirmation::from_json)?,
         })
@@ -442,8 +524,10 @@ impl Conditions {
         Ok(Self { audience_restriction: required(object(value)?, "audienceRestriction", Self::audiences)? })
     }
 
+    /// At least one: an assertion without a restriction is valid for every service provider (SAML core 2.5.1.4).
     pub(super) fn audiences(value: &Value) -> Read<Vec<String>> {
-        list(value, string)
+        let audiences = list(value, string)?;
+        if audiences.is_empty() { Err(AssertionError::here("must not be empty")) } else { Ok(audiences) }
     }
 }
 
@@ -510,7 +594,7 @@ impl AttributeXml {
 impl AttributeValue {
     pub(super) fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
-        let kind = optional(members, "attributes", |xml| optional(object(xml)?, "xsi:type", string))?;
+        let kind = optional(members, "attributes", |xml| optional(object(xml)?, "xsi:type", value_type))?;
         Ok(Self {
             attributes: ValueXml { kind: kind.flatten().unwrap_or_else(|| TYPE_STRING.to_owned()) },
             value: required(members, "value", text)?,

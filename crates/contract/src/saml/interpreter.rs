@@ -8,7 +8,7 @@ use super::{
     ASSERTION_PATCH, DESCRIPTION,
     assertion::{
         Assertion, AssertionError, Attribute, AttributeValue, AttributeXml, Authentication, AuthnContext, Conditions,
-        Confirmation, ConfirmationData, is_xml_text, string, text,
+        Confirmation, ConfirmationData, is_xml_text, name_id, string, text, value_type,
     },
 };
 use crate::{
@@ -70,7 +70,7 @@ fn apply(location: Location<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
     let add = matches!(edit, Edit::Add(_));
     match names.as_slice() {
         ["claims", name, below @ ..] if !name.is_empty() => claim(location, edit, draft, name, below),
-        ["subject", "nameId"] => set_text(location, edit, &mut draft.subject.name_id),
+        ["subject", "nameId"] => set(location, edit, &mut draft.subject.name_id, name_id),
         ["subject", "nameFormat"] => set_text(location, edit, &mut draft.subject.name_format),
         ["subject", "confirmation"] => set(location, edit, &mut draft.subject.confirmation, Confirmation::from_json),
         ["subject", "confirmation", "method"] => set_text(location, edit, &mut draft.subject.confirmation.method),
@@ -155,7 +155,7 @@ fn claim(location: Location<'_>, edit: Edit, draft: &mut Assertion, name: &str, 
             let value = value.ok_or_else(|| path(bad_value_index(location, name)))?;
             match member {
                 ["value"] => set(location, edit, &mut value.value, text),
-                ["attributes", "xsi:type"] => set_text(location, edit, &mut value.attributes.kind),
+                ["attributes", "xsi:type"] => set(location, edit, &mut value.attributes.kind, value_type),
                 _ => Err(path(location.bad_path_or(BELOW_ATTRIBUTE))),
             }
         }

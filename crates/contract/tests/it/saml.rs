@@ -147,6 +147,22 @@ fn values_and_xml_attributes_of_an_attribute() {
         op("replace", &at("0/attributes/xsi:type"), json!("xs:anyType")),
         Ok((&at("0/attributes/xsi:type"), json!("xs:anyType"))),
     );
+    for kind in ["xsd:string", "string", "xs:integer"] {
+        let path = at("0/attributes/xsi:type");
+        check("open-questions.md E8: passes through", op("replace", &path, json!(kind)), Ok((&path, json!(kind))));
+        let element = json!({ "attributes": { "xsi:type": kind }, "value": "x" });
+        check("open-questions.md E8: passes through", op("add", &at("0"), element.clone()), Ok((&at("0"), element)));
+    }
+    for kind in ["", "my:level", "xs:level", "xs:", "evil:<type>"] {
+        let element = json!({ "attributes": { "xsi:type": kind }, "value": "x" });
+        for operation in [
+            op("replace", &at("0/attributes/xsi:type"), json!(kind)),
+            op("add", &at("0"), element.clone()),
+            op("add", "/claims/x", json!({ "attributeValues": [element] })),
+        ] {
+            check("no receiver can resolve it", operation, Err((BadValue, "/value")));
+        }
+    }
     check(
         "saml.md 3: type is a text",
         op("replace", &at("0/attributes/xsi:type"), json!(1)),
@@ -188,7 +204,6 @@ fn values_and_xml_attributes_of_an_attribute() {
 fn texts_are_what_xml_can_hold() {
     let values = |text: &str| json!({ "attributeValues": [{ "value": text }] });
     let element = |text: &str| json!({ "value": text });
-    let kind = |text: &str| json!({ "value": "x", "attributes": { "xsi:type": text } });
     let data = |text: &str| json!({ "recipient": text });
     let confirmation = |text: &str| json!({ "method": text, "data": { "recipient": "x" } });
     let class = |text: &str| json!({ "authnContextClassRef": text });
@@ -218,9 +233,7 @@ fn texts_are_what_xml_can_hold() {
             ("/claims/costCentre/attributes", json!({ "NameFormat": text })),
             ("/claims/costCentre/attributes/NameFormat", json!(text)),
             ("/claims/costCentre/attributeValues/0", element(text)),
-            ("/claims/costCentre/attributeValues/0", kind(text)),
             ("/claims/costCentre/attributeValues/0/value", json!(text)),
-            ("/claims/costCentre/attributeValues/0/attributes/xsi:type", json!(text)),
         ] {
             match interpret(&assertion(), &patch(json!([op("replace", path, value)]))) {
                 Ok(_) => assert!(fits, "{text:?} at {path}"),
@@ -295,6 +308,10 @@ fn subject_and_conditions() {
     );
     check("saml.md 3, /conditions/…", op("replace", audiences, json!(["urn:c"])), Ok((audiences, json!(["urn:c"]))));
     check("saml.md 3, /conditions/…", op("replace", audiences, json!([1])), Err((BadValue, "/value")));
+    check("not for everybody", op("replace", audiences, json!([])), Err((BadValue, "/value")));
+    for empty in ["", " "] {
+        check("of a user", op("replace", "/subject/nameId", json!(empty)), Err((BadValue, "/value")));
+    }
     check(
         "saml.md 3, /conditions/…",
         op("replace", "/conditions/audienceRestriction/0", json!(1)),

@@ -33,8 +33,6 @@ use crate::commitment::Commitment;
 pub const REQUEST_SECONDS_MAX: i64 = 3_600;
 /// Seconds before now at which an assertion begins to be valid, for service providers whose clocks are behind.
 const NOT_BEFORE_SECONDS: i64 = 300;
-/// The code of a hook's answer that XML cannot hold, as that of commands that the contract does not accept.
-const COMMANDS_INVALID: &str = "COMMANDS_INVALID";
 
 /// The answer to the user's browser.
 #[derive(Debug)]
@@ -317,8 +315,8 @@ impl SignOn<'_> {
         }
     }
 
-    /// The signed response, how it names the user, and what a hook has changed that the log says. What XML cannot hold of an answer is
-    /// an invalid command: then the assertion goes out as it was built (`saml.md` section 4).
+    /// The signed response, how it names the user, and what a hook has changed that the log says. The contract accepts only what can
+    /// be written, so that an assertion that cannot be is an internal error.
     fn written(
         &self,
         of: &SignOnOf<'_>,
@@ -330,15 +328,7 @@ impl SignOn<'_> {
             self.mark(&mut subject, missed);
         }
         let changed = changed_facts(&built, &subject);
-        match self.response(of, key, subject.clone()) {
-            Err(WriteError::Text(_) | WriteError::ValueType) if subject != built => {
-                tracing::warn!(app = %self.app.id, "saml.hook: the answer has a value that XML cannot hold");
-                let mut built = built;
-                self.mark(&mut built, COMMANDS_INVALID);
-                Ok((self.response(of, key, built.clone())?, named(&built), Vec::new()))
-            }
-            written => Ok((written?, named(&subject), changed)),
-        }
+        Ok((self.response(of, key, subject.clone())?, named(&subject), changed))
     }
 
     /// Marks an assertion that goes out without what a hook would have changed, as tokens are marked.

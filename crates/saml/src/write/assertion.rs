@@ -2,7 +2,7 @@
 
 use tenterhook_contract::{
     Timestamp,
-    saml::assertion::{Assertion, Attribute, AttributeValue},
+    saml::assertion::{Assertion, Attribute, AttributeValue, schema_type},
 };
 
 use super::{TextError, Unsigned, WriteError};
@@ -131,15 +131,9 @@ fn attribute(writer: &mut Writer, name: &str, attribute: &Attribute) -> Result<(
 }
 
 fn value(writer: &mut Writer, value: &AttributeValue) -> Result<(), WriteError> {
-    let kind = value.attributes.kind.as_str();
-    let is_name = |name: &str| {
-        name.starts_with(|first: char| first.is_ascii_alphabetic())
-            && name.chars().all(|character| character.is_ascii_alphanumeric())
-    };
-    // The names of XML Schema's types are letters and digits.
-    if !kind.strip_prefix("xs:").is_some_and(is_name) {
-        return Err(WriteError::ValueType);
-    }
-    writer.text_element("saml:AttributeValue", &[XS, XSI], &[("xsi:type", Some(kind))], &value.value)?;
+    // Written with the one prefix that is declared, whatever the hook called it.
+    let kind = schema_type(&value.attributes.kind).ok_or(WriteError::ValueType)?;
+    let kind = format!("xs:{kind}");
+    writer.text_element("saml:AttributeValue", &[XS, XSI], &[("xsi:type", Some(&kind))], &value.value)?;
     Ok(())
 }

@@ -27,8 +27,8 @@ pub enum WriteError {
     /// An ID is not a name of letters, digits, `_`, `-` and `.`.
     #[error("an ID is not a name of letters, digits, `_`, `-` and `.`")]
     Id,
-    /// The `xsi:type` of a value of an attribute is not `xs:` and a name, so that no receiver could resolve it.
-    #[error("the `xsi:type` of a value of an attribute is not `xs:` and a name")]
+    /// The `xsi:type` of a value of an attribute is not one of XML Schema, so that no receiver could resolve it.
+    #[error("the `xsi:type` of a value of an attribute is not a type of XML Schema")]
     ValueType,
     /// The key cannot sign.
     #[error(transparent)]

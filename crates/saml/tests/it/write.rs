@@ -233,10 +233,19 @@ fn the_type_of_a_value_is_one_that_a_receiver_can_resolve() {
         let outcome = Outcome::SignedOn(Box::new(draft(assertion)));
         response(outcome).to_signed_xml(&OURS.signing, Signed::Both, None)
     };
-    for kind in ["xs:string", "xs:boolean", "xs:anyType", "xs:base64Binary"] {
-        assert_eq!(valid_signatures(&with_type(kind).unwrap()), (2, 2), "{kind}");
+    for (kind, written) in [
+        ("xs:string", "xs:string"),
+        ("xs:boolean", "xs:boolean"),
+        ("xs:anyType", "xs:anyType"),
+        ("xs:base64Binary", "xs:base64Binary"),
+        ("xsd:dateTime", "xs:dateTime"),
+        ("string", "xs:string"),
+    ] {
+        let xml = with_type(kind).unwrap();
+        assert_eq!(valid_signatures(&xml), (2, 2), "{kind}");
+        assert!(xml.contains(&format!("xsi:type=\"{written}\">v</saml:AttributeValue>")), "{kind}: {xml}");
     }
-    for kind in ["", "string", "xs:", "xsd:string", "xs:a b", "xs:1", "xs:a:b"] {
+    for kind in ["", "xs:", "xsd:", "xs:level", "my:level", "xs:a b", "xs:1", "xs:a:b", "xs:xs:string"] {
         assert_eq!(with_type(kind), Err(WriteError::ValueType), "{kind}");
     }
 }

@@ -53,6 +53,8 @@ async fn commands_change_the_assertion_and_nothing_of_where_it_goes() {
     let service = Service::start(patch(&json!([
         { "op": "add", "path": "/claims/level", "value": { "attributes": { "NameFormat": "urn:oasis:names:tc:SAML:2.0:attrname-format:basic" },
             "attributeValues": [{ "attributes": { "xsi:type": "xs:string" }, "value": "added-marked-secret<&" }] } },
+        { "op": "add", "path": "/claims/since", "value": {
+            "attributeValues": [{ "attributes": { "xsi:type": "xsd:date" }, "value": "2026-02-11" }] } },
         { "op": "replace", "path": "/claims/team/attributeValues/0/value", "value": "treasury-marked-secret" },
         { "op": "replace", "path": "/subject/nameId", "value": "name-marked-secret@example.com" },
         { "op": "replace", "path": "/subject/confirmation/data/recipient", "value": "https://evil.example.com/marked-secret" },
@@ -69,6 +71,7 @@ async fn commands_change_the_assertion_and_nothing_of_where_it_goes() {
     assert_eq!(attribute(xml, "samlp:Response", "Destination"), Some(escaped));
     assert_eq!(text(xml, "saml:NameID"), "name-marked-secret@example.com");
     assert!(xml.contains(">added-marked-secret&lt;&amp;<") && xml.contains(">treasury-marked-secret<"), "{xml}");
+    assert!(xml.contains("xsi:type=\"xs:date\">2026-02-11<"), "{xml}");
     assert!(attribute(xml, "saml:AuthnStatement", "SessionNotOnOrAfter").is_some(), "{xml}");
     let event = world.events("user.authentication.sso").await.pop().unwrap();
     assert_eq!(event["debugContext"]["debugData"]["changedByInlineHook"], "recipient, nameId");
@@ -107,6 +110,11 @@ async fn a_service_that_fails_leaves_the_assertion_unmodified_and_marked() {
             1,
         ),
         (patch(&unsafe_type), Some("COMMANDS_INVALID"), 1),
+        (
+            patch(&json!([{ "op": "replace", "path": "/conditions/audienceRestriction", "value": [] }])),
+            Some("COMMANDS_INVALID"),
+            1,
+        ),
     ] {
         let before = service.received().len();
         service.behave(behaviour.clone());
@@ -177,8 +185,19 @@ async fn a_hook_whose_policy_is_to_stop_ends_the_sign_on() {
     let changed = world.api("POST", &format!("/api/v1/inlineHooks/{hook}"), Some(&policy)).await;
     assert_eq!(changed.status, 200, "{}", changed.text());
     let cookie = provider.session().await;
-    let page = provider.get(&provider.path(), &cookie).await;
-    assert_eq!(page.status, 403, "{}", page.text());
-    assert!(page.text().contains("could not be executed") && !page.text().contains("<form"));
-    assert_eq!(world.events("user.authentication.sso").await.pop().unwrap()["outcome"]["reason"], "hook_failed");
+    let odd_type = json!({ "attributeValues": [{ "attributes": { "xsi:type": "my:level" }, "value": "x" }] });
+    for behaviour in [
+        Behaviour::Answer(400, String::new()),
+        patch(&json!([{ "op": "add", "path": "/claims/odd", "value": odd_type }])),
+        patch(
+            &json!([{ "op": "replace", "path": "/claims/team/attributeValues/0/attributes/xsi:type", "value": "my:level" }]),
+        ),
+        patch(&json!([{ "op": "replace", "path": "/subject/nameId", "value": "" }])),
+    ] {
+        service.behave(behaviour.clone());
+        let page = provider.get(&provider.path(), &cookie).await;
+        assert_eq!(page.status, 403, "{behaviour:?}: {}", page.text());
+        assert!(page.text().contains("could not be executed") && !page.text().contains("<form"));
+        assert_eq!(world.events("user.authentication.sso").await.pop().unwrap()["outcome"]["reason"], "hook_failed");
+    }
 }
