@@ -9,8 +9,8 @@ use tenterhook_contract::saml::{
     },
 };
 use tenterhook_model::{
-    AppInput, Assigned, AttributeSource, AttributeStatement, Group, Inputs, Org, SamlApp, Session, Template, User,
-    user_name_at,
+    AppInput, Assigned, AttributeSource, AttributeStatement, GROUP_NAMES_MAX, Group, Inputs, Org, SamlApp, Session,
+    Template, TooManyGroups, User, user_name_at,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
@@ -54,6 +54,12 @@ pub enum AssertionProblem {
     NotXml {
         /// The name identifier, or the attribute with its name.
         what: String,
+    },
+    /// More groups of the user than an attribute may have pass a filter.
+    #[error("more than {GROUP_NAMES_MAX} groups of the user pass the filter of the attribute `{name}`")]
+    TooManyGroups {
+        /// The attribute's name.
+        name: String,
     },
     /// The groups could not be read.
     #[error(transparent)]
@@ -154,8 +160,9 @@ fn attribute(
             }
         }
         AttributeSource::Group(filter) => {
-            let names = groups.iter().map(|group| &group.name).filter(|name| filter.matches(name));
-            values.extend(names.map(|name| value(TYPE_STRING, name.clone())));
+            let too_many = |TooManyGroups| AssertionProblem::TooManyGroups { name: statement.name.clone() };
+            let names = filter.names(groups).map_err(too_many)?;
+            values.extend(names.into_iter().map(|name| value(TYPE_STRING, name.to_owned())));
         }
     }
     for text in &mut values {

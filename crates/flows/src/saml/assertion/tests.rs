@@ -67,6 +67,15 @@ fn group(name: &str) -> Group {
 }
 
 fn built(app: &SamlApp, user: &User, assigned: Option<&Assigned>) -> Result<Assertion, AssertionProblem> {
+    built_of(app, user, assigned, &[group("Everyone"), group("app-admins"), group("app-users")])
+}
+
+fn built_of(
+    app: &SamlApp,
+    user: &User,
+    assigned: Option<&Assigned>,
+    groups: &[Group],
+) -> Result<Assertion, AssertionProblem> {
     let org = Org::new(user.org_id.clone(), None, "Acme", user.created);
     let source = Source {
         org: &org,
@@ -77,7 +86,7 @@ fn built(app: &SamlApp, user: &User, assigned: Option<&Assigned>) -> Result<Asse
         session_index: "id1770804300000.482910",
         class_ref: &app.authn_context_class_ref,
     };
-    assertion(&source, &[group("Everyone"), group("app-admins"), group("app-users")])
+    assertion(&source, groups)
 }
 
 /// The values of the one attribute that an app with these statements has.
@@ -170,6 +179,20 @@ fn the_name_identifier_is_the_templates_value_in_every_format() {
     ] {
         assert_eq!(name_id(template, NameIdFormat::Unspecified, Some(&assigned)).unwrap().0, wanted);
     }
+}
+
+/// A part of the names would be taken for all of them.
+#[test]
+fn more_groups_than_an_attribute_may_have_are_a_problem_and_no_part_of_them() {
+    let statement = json!({ "name": "teams", "nameFormat": URI, "source": { "type": "GROUP", "filter": "STARTS_WITH", "value": "team-" } });
+    let app = SamlApp { attribute_statements: vec![serde_json::from_value(statement).unwrap()], ..app() };
+    let mut groups: Vec<_> = (0..GROUP_NAMES_MAX).map(|number| group(&format!("team-{number}"))).collect();
+    groups.push(group("Everyone"));
+    let assertion = built_of(&app, &user(), None, &groups).unwrap();
+    assert_eq!(assertion.claims.get("teams").unwrap().values.len(), GROUP_NAMES_MAX);
+    groups.push(group("team-more"));
+    let problem = built_of(&app, &user(), None, &groups).unwrap_err().to_string();
+    assert_eq!(problem, "more than 100 groups of the user pass the filter of the attribute `teams`");
 }
 
 #[test]
