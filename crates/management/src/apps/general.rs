@@ -1,5 +1,6 @@
 //! What requests say of an app of any sign-on mode, and the checks of texts that both kinds of app need.
 
+use tenterhook_contract::saml::assertion::is_xml_text;
 use tenterhook_model::{AppHide, AppTold, Template, UserNameTemplate};
 use url::Url;
 
@@ -14,6 +15,9 @@ pub(super) const URL_BYTES_MAX: usize = 1_024;
 pub const NOTE_CHARACTERS_MAX: usize = 1_000;
 /// Bytes of `profile` and of `visibility.appLinks` as JSON.
 pub const PROFILE_BYTES_MAX: usize = 16 * 1_024;
+
+/// Metadata and assertions could not be written.
+const NOT_XML: &str = "The field has a character that XML 1.0 does not allow";
 
 const TEMPLATE: &str = "credentials.userNameTemplate.template";
 
@@ -91,6 +95,9 @@ fn read_user_name(causes: &mut Causes, request: &UserNameRequest) -> UserNameTem
 
 /// A text with expressions in `${…}`; `None` is a problem that has been noted.
 pub(super) fn template(causes: &mut Causes, member: &str, text: &str) -> Option<Template> {
+    if !causes.has(member) && !is_xml_text(text) {
+        causes.add(member, NOT_XML);
+    }
     Template::parse(text).map_err(|problem| causes.add(member, &problem.to_string())).ok()
 }
 
@@ -119,6 +126,8 @@ pub(super) fn bounded(causes: &mut Causes, member: &str, given: &Given<String>) 
         causes.add(member, &format!("The field cannot be longer than {URL_BYTES_MAX} bytes"));
     } else if text.contains(char::is_control) {
         causes.add(member, "The field cannot have control characters");
+    } else if !is_xml_text(text) {
+        causes.add(member, NOT_XML);
     }
     Some(text.clone())
 }

@@ -197,8 +197,16 @@ fn read_statements(causes: &mut Causes, given: &Given<Vec<AttributeStatementRequ
         causes.add(STATEMENTS, &format!("An app can have at most {ATTRIBUTE_STATEMENTS_MAX} statements"));
         return Vec::new();
     }
-    let statements = requests.iter().enumerate();
-    statements.map(|(place, request)| read_statement(causes, request, &format!("{STATEMENTS}[{place}]"))).collect()
+    let mut names = HashSet::new();
+    let mut read = |(place, request)| {
+        let member = format!("{STATEMENTS}[{place}]");
+        let statement = read_statement(causes, request, &member);
+        if !names.insert(statement.name.clone()) && !statement.name.is_empty() {
+            causes.add(&format!("{member}.name"), "Another statement has this name");
+        }
+        statement
+    };
+    requests.iter().enumerate().map(&mut read).collect()
 }
 
 fn read_statement(causes: &mut Causes, request: &AttributeStatementRequest, member: &str) -> AttributeStatement {
@@ -295,8 +303,15 @@ fn read_encryption(causes: &mut Causes, request: &EncryptionRequest) -> Option<E
     let algorithm = choice(causes, ALGORITHM, &request.encryption_algorithm, &ALGORITHMS);
     causes.constant(TRANSPORT, &request.key_transport_algorithm, "RSA_OAEP");
     let certificate = certificates(causes, CERTIFICATE, &request.certificates, 1).pop();
-    if certificate.is_none() && !causes.is_about(CERTIFICATE) {
-        causes.add(CERTIFICATE, BLANK);
+    match certificate.as_deref().map(Certificate::from_text) {
+        None if !causes.is_about(CERTIFICATE) => causes.add(CERTIFICATE, BLANK),
+        Some(Ok(certificate)) if !certificate.is_rsa() => {
+            causes.add(
+                &format!("{CERTIFICATE}[0]"),
+                &format!("{INVALID}: its key is not RSA, the only kind for `RSA_OAEP`"),
+            );
+        }
+        _ => {}
     }
     let algorithm = algorithm.unwrap_or("AES256_GCM").to_owned();
     Some(Encryption { algorithm, certificate: certificate.unwrap_or_default() })

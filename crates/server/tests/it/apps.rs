@@ -125,6 +125,13 @@ async fn xml(world: &World, path: &str) -> (u16, String) {
     (answer.status.as_u16(), answer.text())
 }
 
+/// A certificate with a key on P-256, DER in base64.
+const EC_CERTIFICATE: &str = "MIIBcTCCARegAwIBAgIUPANrLN2bmuztwD2noQfeufPtBwQwCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCZWMwIBcNMjYxMTI3MjI0\
+     NjU0WhgPMjEyNjExMDMyMjQ2NTRaMA0xCzAJBgNVBAMMAmVjMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfPPcEdN33Wq6y789\
+     8R7OT7uoIitEd1lvHT/aTnuDVHu5nB4zXsXV1XzTaUiJCJzEowtSShbRbkFlyUHdTy74JqNTMFEwHQYDVR0OBBYEFMELPP1FZw5Z\
+     4PRBkRePvMiMUc/zMB8GA1UdIwQYMBaAFMELPP1FZw5Z4PRBkRePvMiMUc/zMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwID\
+     SAAwRQIgXAIRxPzcg/YPYCaayrRclu4oa9prOfC/vtXp+CpPoL8CIQDpsCOvjoSmovB9+aVsySylZfIGS7/vLNO7PiFLYd5a9g==";
+
 #[tokio::test]
 async fn a_saml_app_lives_as_the_terraform_provider_has_it() {
     let world = World::start().await;
@@ -356,6 +363,32 @@ async fn everything_wrong_with_a_saml_app_is_named_at_once() {
             "/settings/signOn/assertionEncryption",
             json!({ "enabled": true, "encryptionAlgorithm": "AES256_CBC" }),
             "settings.signOn.assertionEncryption.encryptionAlgorithm: The field has an invalid value. Write one of",
+        ),
+        (
+            "/settings/signOn/assertionEncryption",
+            json!({ "enabled": true, "x5c": [EC_CERTIFICATE] }),
+            "settings.signOn.assertionEncryption.x5c[0]: The field has an invalid value: its key is not RSA",
+        ),
+        (
+            "/settings/signOn/audience",
+            json!("urn:a\u{fffe}"),
+            "settings.signOn.audience: The field has a character that XML",
+        ),
+        (
+            "/settings/signOn/subjectNameIdTemplate",
+            json!("a\u{ffff}${user.email}"),
+            "settings.signOn.subjectNameIdTemplate: The field has a character that XML",
+        ),
+        (
+            "/settings/signOn/attributeStatements",
+            json!([{ "name": "a", "values": ["user.email", "\"\u{ffff}\""] }]),
+            "settings.signOn.attributeStatements[0].values[1]: The field has a character that XML",
+        ),
+        (
+            "/settings/signOn/attributeStatements",
+            json!([{ "name": "a", "values": ["user.email"] }, { "name": "b", "values": ["user.email"] },
+                { "name": "a", "type": "GROUP", "filterType": "EQUALS", "filterValue": "x" }]),
+            "settings.signOn.attributeStatements[2].name: Another statement has this name",
         ),
         (
             "/settings/signOn/acsEndpoints",
