@@ -152,7 +152,7 @@ pub struct AttributeValue {
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ValueXml {
-    /// `xsi:type`, such as `xs:string`; [`schema_type`] says which there are.
+    /// `xsi:type`, such as `xs:string`.
     #[serde(rename = "xsi:type")]
     pub kind: String,
 }
