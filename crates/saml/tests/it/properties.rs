@@ -50,14 +50,15 @@ fn claims() -> impl Strategy<Value = Value> {
 
 /// Assertions in their JSON mapping, which unlike themselves show their values when a test fails.
 fn assertion() -> impl Strategy<Value = Value> {
-    let subject = (text(), text(), text(), text()).prop_map(|(name_id, name_format, method, recipient)| {
+    let name_id = text().prop_filter("a name identifier says something", |text| !text.trim().is_empty());
+    let subject = (name_id, text(), text(), text()).prop_map(|(name_id, name_format, method, recipient)| {
         let confirmation = json!({ "method": method, "data": { "recipient": recipient } });
         json!({ "nameId": name_id, "nameFormat": name_format, "confirmation": confirmation })
     });
     let authentication = (text(), text(), prop::option::of(1..10_000_u32)).prop_map(|(index, class, ends)| {
         json!({ "sessionIndex": index, "authnContext": { "authnContextClassRef": class }, "sessionLifetime": ends })
     });
-    (subject, authentication, vec(text(), 0..3), claims(), 1..10_000_u32).prop_map(
+    (subject, authentication, vec(text(), 1..3), claims(), 1..10_000_u32).prop_map(
         |(subject, authentication, audiences, claims, expiration)| {
             json!({
                 "subject": subject,
