@@ -139,11 +139,11 @@ impl Problem {
     ///
     /// ```
     /// use tenterhook_contract::{BuiltInType, answer::Answer};
-    /// let body = br#"{"commands": [{"type": "com.okta.tokens.accessToken.patch", "value": [{"op": "move"}]}]}"#;
+    /// let body = br#"{"commands": [{"type": "com.okta.unknown.patch", "value": []}]}"#;
     /// let answer = Answer::parse(body).unwrap();
     /// let problem = &mut answer.shape_problems(BuiltInType::Token.description())[0];
     /// problem.rewrite_texts(&answer.lists(), &mut |text| Some(format!("<{text}>")));
-    /// assert_eq!(problem.pointer, "/<commands>/0/<value>/0/<op>");
+    /// assert_eq!(problem.pointer, "/<commands>/0/<type>");
     /// ```
     pub fn rewrite_texts(&mut self, lists: &Lists, rewrite: &mut Rewrite<'_>) {
         let Self { code: _, pointer, message, hint } = self;
