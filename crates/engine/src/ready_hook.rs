@@ -71,7 +71,7 @@ impl ReadyHook {
         Self::new(hook, kind, endpoint)
     }
 
-    /// The same hook in an org with a bound of its own on open calls, in place of [`Limits::in_flight_per_org`]. It shares
+    /// The same hook in an org with a bound of its own on open calls, in place of [`Limits::in_flight_per_org`](crate::Limits::in_flight_per_org). It shares
     /// the circuit breaker and the endpoint of this one; calls that are already open still count
     /// against the old bound.
     #[must_use]
