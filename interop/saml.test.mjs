@@ -25,7 +25,7 @@ const CONTEXT_IS_NOT_TOLD = ["java-saml-core"];
 /** Signs on to `at`: the form that the browser is about to post to the provider. */
 async function signOn(browser, provider, at, user) {
   const { request, status, page } = await browser.follow(at, { stop: provider.acs, user });
-  assert.ok(request, `nothing for ${provider.library}: ${status} ${page}`);
+  assert.ok(request, `nothing for ${provider.toolkit}: ${status} ${page}`);
   assert.equal(request.url.href, provider.acs);
   assert.ok(request.fields, "by the POST binding");
   return request.fields;
@@ -34,7 +34,7 @@ async function signOn(browser, provider, at, user) {
 /** What the library makes of the form, which it must accept. */
 async function accepted(provider, fields) {
   const { accepted, refused } = await provider.deliver(fields);
-  assert.ok(accepted, `${provider.library} refuses: ${refused}\n${decode(fields)}`);
+  assert.ok(accepted, `${provider.toolkit} refuses: ${refused}\n${decode(fields)}`);
   return accepted;
 }
 
@@ -395,7 +395,7 @@ describe("with SQLite", () => {
       await page.click("[type=submit], button");
       await page.until(`location.href === ${JSON.stringify(provider.acs)} && document.readyState === 'complete'`);
       const found = JSON.parse(await page.evaluate("document.body.innerText"));
-      checkPatched(found, provider.library);
+      checkPatched(found, provider.toolkit);
       assert.equal(found.relayState, relayStateOfQuery(NODE_SAML));
       await picture(page, "service-provider.png");
 

@@ -34,7 +34,7 @@ export async function startProvider(library, { keyFile, certificateFile }) {
   }
 
   return {
-    library,
+    toolkit: library,
     url,
     acs: `${url}/acs`,
     entityId: `${url}/metadata`,

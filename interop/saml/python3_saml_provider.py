@@ -63,7 +63,7 @@ class Provider:
         self.session = None
         return {"entityId": self.settings.get_idp_data()["entityId"]}
 
-    def library(self, path, query=None, form=None, query_string=""):
+    def toolkit(self, path, query=None, form=None, query_string=""):
         request = {
             "https": "off",
             "http_host": self.host,
@@ -83,7 +83,7 @@ class Provider:
         options = {"force_authn": "forceAuthn" in query, "is_passive": "passive" in query}
         relay_state = query.get("relayState", "")
         if query.get("binding") != "post":
-            auth = self.library("/login")
+            auth = self.toolkit("/login")
             url = auth.login(return_to=relay_state, set_nameid_policy=False, **options)
             self.sent.add(auth.get_last_request_id())
             return Redirect(url)
@@ -102,7 +102,7 @@ class Provider:
         return Page(f'<!doctype html><form method="post" action="{action}">{inputs}</form>')
 
     def acs(self, form):
-        auth = self.library("/acs", form=form)
+        auth = self.toolkit("/acs", form=form)
         answered = OneLogin_Saml2_Response(self.settings, form["SAMLResponse"]).get_in_response_to()
         if answered is not None and answered not in self.sent:
             raise Refused(f"no request was sent with the id {answered}")
@@ -125,7 +125,7 @@ class Provider:
 
     def logout(self, query):
         name_id, name_id_format, session_index = self.session
-        auth = self.library("/logout")
+        auth = self.toolkit("/logout")
         url = auth.logout(
             return_to=query.get("relayState", ""),
             name_id=name_id,
@@ -136,7 +136,7 @@ class Provider:
         return Redirect(url)
 
     def slo(self, query, query_string, form):
-        auth = self.library("/slo", query=form or query, query_string=query_string)
+        auth = self.toolkit("/slo", query=form or query, query_string=query_string)
 
         def end():
             self.session = None

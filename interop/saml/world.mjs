@@ -121,7 +121,7 @@ async function fill(world, libraries, database) {
   for (const { value: provider, reason } of providers) {
     if (reason) throw reason;
     provider.app = await createApp(world, provider);
-    world.providers[provider.library] = provider;
+    world.providers[provider.toolkit] = provider;
   }
 }
 
@@ -161,7 +161,7 @@ async function createApp(world, provider) {
   const told = readMetadata(await provider.metadata());
   const acs = told.consumers.find(({ binding }) => binding === POST_BINDING).location;
   const created = await call("POST", "/api/v1/apps", {
-    label: `Benefits of ${provider.library}`,
+    label: `Benefits of ${provider.toolkit}`,
     signOnMode: "SAML_2_0",
     settings: {
       signOn: {

@@ -139,7 +139,7 @@ impl GroupFilter {
     /// The names of those of the groups that pass, in their order.
     ///
     /// # Errors
-    /// When more than [`GROUP_NAMES_MAX`] pass. A part of them is no answer: who reads the names would take it for all.
+    /// When more than [`GROUP_NAMES_MAX`] pass. A part of the names is not returned: a reader would take it for all of them.
     pub fn names<'a>(&self, groups: &'a [Group]) -> Result<Vec<&'a str>, TooManyGroups> {
         let passing = groups.iter().map(|group| group.name.as_str()).filter(|name| self.matches(name));
         let names: Vec<_> = passing.take(GROUP_NAMES_MAX + 1).collect();

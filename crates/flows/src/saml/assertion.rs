@@ -106,7 +106,7 @@ fn names_groups(app: &SamlApp) -> bool {
     app.subject_name_id_template.names_groups() || app.attribute_statements.iter().any(of_statement)
 }
 
-/// The assertion of an app for a user who is a member of these groups.
+/// The assertion of an app for a user, whose groups are these.
 fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, AssertionProblem> {
     let Source { org, app, user, assigned, .. } = *source;
     let input = AppInput::Saml(app);

@@ -111,7 +111,7 @@ impl From<KeyError> for SamlProblem {
     }
 }
 
-/// Who can do something about a [`SamlProblem`].
+/// The party that can remove the cause of a [`SamlProblem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SamlFault {
     /// The service provider, with another request.
@@ -135,7 +135,7 @@ impl SamlProblem {
         Self::Refused(cap_reason(error.summary_or_default()).to_owned())
     }
 
-    /// Who can do something about it.
+    /// The party that can remove its cause.
     pub fn fault(&self) -> SamlFault {
         match self {
             Self::Binding(_)

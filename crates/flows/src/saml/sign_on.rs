@@ -235,7 +235,7 @@ impl SignOn<'_> {
         Ok(Progress::Signed(signed?))
     }
 
-    /// The response for a user who has signed in.
+    /// The response to the request of a signed-in user.
     async fn of_user(&self, of: &SignOnOf<'_>, class_ref: &str, commitment: &Commitment) -> Result<String, Refused> {
         let Self { platform, org, app, checked, .. } = *self;
         let SignOnOf { session, user, .. } = *of;

@@ -50,7 +50,7 @@ fn groups(names: &[&str]) -> Vec<Group> {
     (1..).zip(names).map(group).collect()
 }
 
-/// What an expression is worth for Winston Churchill, who is a member of some groups, at an app.
+/// The value of an expression for one user, Winston Churchill, with his groups, at one app.
 fn evaluated(expression: &Expression) -> Option<Value> {
     let (user, groups) = (user(), groups(&["Everyone", "app-admins", "app-users", "IT West"]));
     let app_user = json!({ "role": "approver", "limits": [1, 2] });
