@@ -41,6 +41,19 @@ pub(crate) async fn to_its_end(
     }
 }
 
+/// Runs the work of a request, which gets the commitment that it begins: with [`to_its_end`] where the server has `tasks`.
+pub(crate) async fn committed<F>(tasks: Option<Tasks>, work: impl FnOnce(Arc<Commitment>) -> F) -> Response
+where
+    F: Future<Output = Response> + Send + 'static,
+{
+    let commitment = Arc::new(Commitment::default());
+    let work = work(Arc::clone(&commitment));
+    match tasks {
+        Some(tasks) => to_its_end(&tasks, commitment, work).await,
+        None => work.await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]

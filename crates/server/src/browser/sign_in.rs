@@ -26,7 +26,7 @@ use super::{
     request::{RequestProblem, form_bytes, taken_apart},
     see_other,
 };
-use crate::{App, accept::Tasks, error::ApiError, to_its_end::to_its_end};
+use crate::{App, accept::Tasks, error::ApiError, to_its_end::committed};
 
 /// A path of this server with its query. A browser that is sent there stays on this server, so it can be no open redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,35 +112,28 @@ pub(crate) async fn submitted(
     let previous = session(&app, &org, &caller, &headers).await?;
     let login = form.get("login").unwrap_or_default().to_owned();
     let password = Secret::new(form.get("password").unwrap_or_default());
-    let commitment = Arc::new(Commitment::default());
-    let signing_in = {
-        let commitment = Arc::clone(&commitment);
-        async move {
-            let attempt = sign_in::Attempt {
-                attempts: &app.password_attempts,
-                login: &login,
-                password: &password,
-                request: purpose.request.as_deref(),
-                previous: previous.as_ref(),
-            };
-            let why = match sign_in::sign_in(&app.platform, &org, &caller, attempt, &commitment).await {
-                Ok(SignedIn::Yes(session)) => {
-                    let mut response = see_other(&purpose.back.0);
-                    SESSION.set(&mut response, &caller, session.expose());
-                    return response;
-                }
-                Ok(SignedIn::No) => SignInFailure::Wrong,
-                Ok(SignedIn::TooManyAttempts) => SignInFailure::TooManyAttempts,
-                Ok(SignedIn::Busy) => SignInFailure::Busy,
-                Err(error) => return ApiError::from(error).into_response(),
-            };
-            sign_in_page(&app, &caller, &purpose, &login, Some(why))
-        }
+    let signing_in = |commitment: Arc<Commitment>| async move {
+        let attempt = sign_in::Attempt {
+            attempts: &app.password_attempts,
+            login: &login,
+            password: &password,
+            request: purpose.request.as_deref(),
+            previous: previous.as_ref(),
+        };
+        let why = match sign_in::sign_in(&app.platform, &org, &caller, attempt, &commitment).await {
+            Ok(SignedIn::Yes(session)) => {
+                let mut response = see_other(&purpose.back.0);
+                SESSION.set(&mut response, &caller, session.expose());
+                return response;
+            }
+            Ok(SignedIn::No) => SignInFailure::Wrong,
+            Ok(SignedIn::TooManyAttempts) => SignInFailure::TooManyAttempts,
+            Ok(SignedIn::Busy) => SignInFailure::Busy,
+            Err(error) => return ApiError::from(error).into_response(),
+        };
+        sign_in_page(&app, &caller, &purpose, &login, Some(why))
     };
-    Ok(match tasks {
-        Some(tasks) => to_its_end(&tasks, commitment, signing_in).await,
-        None => signing_in.await,
-    })
+    Ok(committed(tasks, signing_in).await)
 }
 
 /// Why the sign-in page is shown again.

@@ -35,7 +35,7 @@ use crate::{
     browser::request::{RequestProblem, form_bytes, taken_apart},
     error::ApiError,
     judged_again::{counted, marked},
-    to_its_end::to_its_end,
+    to_its_end::committed,
 };
 
 pub(super) fn routes() -> Router<App> {
@@ -69,28 +69,19 @@ async fn token(
         Err(error) => return Ok(not_issued(&app, &Parameters::default(), &error)),
     };
     let tasks = tasks.filter(|_| token::may_commit(&form));
-    let commitment = Arc::new(Commitment::default());
-    let issuing = {
-        let commitment = Arc::clone(&commitment);
-        async move {
-            let server = match server(&org, &name) {
-                Ok(server) => server,
-                Err(error) => return error.into_response(),
-            };
-            let authorization = authorization(&headers);
-            let issued = token::issue(&app.platform, &org, server, &caller, &form, authorization, &commitment).await;
-            match issued {
-                Ok(answer) => {
-                    counted(Json(answer.to_json()).into_response(), TokenResult::issued(&form), &app.platform)
-                }
-                Err(error) => not_issued(&app, &form, &error),
-            }
+    let issuing = |commitment: Arc<Commitment>| async move {
+        let server = match server(&org, &name) {
+            Ok(server) => server,
+            Err(error) => return error.into_response(),
+        };
+        let authorization = authorization(&headers);
+        let issued = token::issue(&app.platform, &org, server, &caller, &form, authorization, &commitment).await;
+        match issued {
+            Ok(answer) => counted(Json(answer.to_json()).into_response(), TokenResult::issued(&form), &app.platform),
+            Err(error) => not_issued(&app, &form, &error),
         }
     };
-    Ok(match tasks {
-        Some(tasks) => to_its_end(&tasks, commitment, issuing).await,
-        None => issuing.await,
-    })
+    Ok(committed(tasks, issuing).await)
 }
 
 /// The answer to a token request that failed.

@@ -38,7 +38,7 @@ use crate::{
     },
     error::ApiError,
     oauth::newest,
-    to_its_end::to_its_end,
+    to_its_end::committed,
 };
 
 /// Bytes of a form with a message at most. Its query, in which the message is compressed, has a bound of its own.
@@ -77,15 +77,11 @@ async fn sign_on(
         return Ok(StatusCode::OK.into_response());
     }
     let (tasks, headers) = (request.extensions().get::<Tasks>().cloned(), request.headers().clone());
-    let commitment = Arc::new(Commitment::default());
-    let signing_on = {
-        let commitment = Arc::clone(&commitment);
-        async move {
-            let answered = signed_on(&app, &org, &caller, &names, &headers, &commitment).await;
-            answered.unwrap_or_else(ApiError::into_response)
-        }
+    let signing_on = |commitment: Arc<Commitment>| async move {
+        let answered = signed_on(&app, &org, &caller, &names, &headers, &commitment).await;
+        answered.unwrap_or_else(ApiError::into_response)
     };
-    Ok(run(tasks, commitment, signing_on).await)
+    Ok(committed(tasks, signing_on).await)
 }
 
 async fn signed_on(
@@ -173,20 +169,16 @@ async fn logout(
         return Ok(StatusCode::OK.into_response());
     }
     let (tasks, headers) = (request.extensions().get::<Tasks>().cloned(), request.headers().clone());
-    let commitment = Arc::new(Commitment::default());
-    let logging_out = {
-        let commitment = Arc::clone(&commitment);
-        async move {
-            let answered = async {
-                let saml_app = app_of(&org, &names)?;
-                let session = sign_in::session(&app, &org, &caller, &headers).await?;
-                let (platform, session) = (&app.platform, session.as_ref());
-                Ok(logout::message(platform, &org, saml_app, &caller, session, &commitment).await)
-            };
-            answered.await.map_or_else(ApiError::into_response, |answer| logout_answer(&caller, answer))
-        }
+    let logging_out = |commitment: Arc<Commitment>| async move {
+        let answered = async {
+            let saml_app = app_of(&org, &names)?;
+            let session = sign_in::session(&app, &org, &caller, &headers).await?;
+            let (platform, session) = (&app.platform, session.as_ref());
+            Ok(logout::message(platform, &org, saml_app, &caller, session, &commitment).await)
+        };
+        answered.await.map_or_else(ApiError::into_response, |answer| logout_answer(&caller, answer))
     };
-    Ok(run(tasks, commitment, logging_out).await)
+    Ok(committed(tasks, logging_out).await)
 }
 
 async fn sign_out(
@@ -243,21 +235,17 @@ async fn signed_out(
 ) -> Response {
     let place = parameters.get(FROM_URI).and_then(|uri| place(&org, uri));
     let (tasks, headers) = (request.extensions().get::<Tasks>().cloned(), request.headers().clone());
-    let commitment = Arc::new(Commitment::default());
-    let signing_out = {
-        let commitment = Arc::clone(&commitment);
-        async move {
-            let answered = async {
-                let session = sign_in::session(&app, &org, &caller, &headers).await?;
-                logout::sign_out(&app.platform, &org, &caller, session.as_ref(), place, &commitment).await
-            };
-            match answered.await {
-                Ok(answer) => logout_answer(&caller, answer),
-                Err(error) => ApiError::from(error).into_response(),
-            }
+    let signing_out = |commitment: Arc<Commitment>| async move {
+        let answered = async {
+            let session = sign_in::session(&app, &org, &caller, &headers).await?;
+            logout::sign_out(&app.platform, &org, &caller, session.as_ref(), place, &commitment).await
+        };
+        match answered.await {
+            Ok(answer) => logout_answer(&caller, answer),
+            Err(error) => ApiError::from(error).into_response(),
         }
     };
-    run(tasks, commitment, signing_out).await
+    committed(tasks, signing_out).await
 }
 
 /// Where a sign-out takes the browser: to a page of this server, or to a registered place of another one.
@@ -277,17 +265,6 @@ fn logout_answer(caller: &Caller, answer: LogoutAnswer) -> Response {
         SESSION.remove(&mut response, caller);
     }
     response
-}
-
-async fn run(
-    tasks: Option<Tasks>,
-    commitment: Arc<Commitment>,
-    work: impl Future<Output = Response> + Send + 'static,
-) -> Response {
-    match tasks {
-        Some(tasks) => to_its_end(&tasks, commitment, work).await,
-        None => work.await,
-    }
 }
 
 /// The metadata of the identity provider for an app, by its key alone. Published documents must not be older than the keys that other
