@@ -6,8 +6,10 @@ use tenterhook_contract::{
     Timestamp,
     answer::cap,
     context::{RequestContext, UrlValue},
-    id::RequestId,
+    id::{OrgId, RequestId},
+    party::Actor,
 };
+use tenterhook_engine::Origin;
 use tenterhook_model::{DebugData, LogClient};
 
 use crate::Network;
@@ -54,6 +56,23 @@ impl Caller {
             ip_address: self.ip_address.as_str().into(),
             proxies: self.proxies.as_slice().into(),
             id: None,
+        }
+    }
+
+    /// The request as the origin of a flow in this org, whose actor this is. It names no client, no session and no further target.
+    pub fn origin(&self, org: &OrgId, actor: Actor) -> Origin {
+        Origin {
+            org_id: org.clone(),
+            request: self.request_context(),
+            request_uri: self.path.clone(),
+            trace_parent: None,
+            proxies: self.proxies.clone(),
+            user_agent: self.user_agent.clone(),
+            client_id: None,
+            api_token_id: None,
+            actor,
+            session_id: None,
+            targets: Vec::new(),
         }
     }
 

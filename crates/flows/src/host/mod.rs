@@ -153,22 +153,16 @@ impl HostCall {
         let caller = &self.caller;
         let deadline = deadline_ms.map(|ms| Deadline::at(self.arrived + Duration::from_millis(ms.into())));
         let origin = Origin {
-            org_id: self.org.org.id.clone(),
             request: RequestContext {
                 id: request_id.unwrap_or_else(|| caller.request_id.clone()),
                 method: caller.method.clone(),
                 url: UrlValue { value: caller.path.clone() },
                 ip_address: caller.ip_address.clone(),
             },
-            request_uri: caller.path.clone(),
             trace_parent,
-            proxies: caller.proxies.clone(),
-            user_agent: caller.user_agent.clone(),
-            client_id: None,
             api_token_id: Some(self.token.id.to_string()),
-            actor: actor.unwrap_or_else(|| token_actor(&self.token)),
-            session_id: None,
             targets: vec![point.target()],
+            ..caller.origin(&self.org.org.id, actor.unwrap_or_else(|| token_actor(&self.token)))
         };
         Pausing { bindings, source: source.unwrap_or_else(|| caller.source()), origin, deadline }
     }

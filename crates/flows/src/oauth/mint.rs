@@ -291,18 +291,12 @@ fn origin(minting: &Minting<'_>) -> Origin {
         Some(app_target(client)),
         Some(named_target(rule.id.as_str(), "PolicyRule", &rule.name)),
     ];
+    let actor = user.map_or_else(|| client_actor(client), user_actor);
     Origin {
-        org_id: org.org.id.clone(),
-        request: caller.request_context(),
-        trace_parent: None,
-        request_uri: caller.path.clone(),
-        proxies: caller.proxies.clone(),
-        user_agent: caller.user_agent.clone(),
         client_id: Some(client.id.to_string()),
-        api_token_id: None,
-        actor: user.map_or_else(|| client_actor(client), user_actor),
         session_id: minting.session_id.map(ToString::to_string),
         targets: targets.into_iter().flatten().collect(),
+        ..caller.origin(&org.org.id, actor)
     }
 }
 

@@ -27,17 +27,9 @@ impl SignOnOf<'_> {
     pub(super) fn origin(&self) -> Origin {
         let Self { org, app, caller, session, user, .. } = self;
         Origin {
-            org_id: org.org.id.clone(),
-            request: caller.request_context(),
-            trace_parent: None,
-            request_uri: caller.path.clone(),
-            proxies: caller.proxies.clone(),
-            user_agent: caller.user_agent.clone(),
-            client_id: None,
-            api_token_id: None,
-            actor: user_actor(user),
             session_id: Some(session.id.to_string()),
             targets: vec![user_target(user), saml_app_target(app)],
+            ..caller.origin(&org.org.id, user_actor(user))
         }
     }
 
