@@ -1,6 +1,9 @@
-//! The keys of SAML apps, ready for use.
+//! The keys of SAML apps, each parsed when it first signs.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tenterhook_model::{AppKey, Objects, SamlApp};
@@ -9,46 +12,58 @@ use tenterhook_saml::{
     keys::{KeyError, SigningKey},
 };
 
-/// The parsed keys of an org's SAML apps, by their `kid`.
+/// The keys of an org's SAML apps, by their `kid`.
+///
+/// An org may have thousands of them, of which most never sign: an app may have more keys than the one that signs, and many apps are
+/// not used on each node. Parsing one takes about a millisecond, so that it waits for the key's first use. A key that was parsed
+/// stays parsed in the next snapshots until it is changed.
 #[derive(Default)]
-pub struct AppKeys(HashMap<String, Arc<Parsed>>);
+pub struct AppKeys(HashMap<String, Arc<Lazy>>);
 
-/// A key that was parsed, and what it was parsed from.
-struct Parsed {
+/// A key, and what it signs with from its first use on: nothing if it cannot be used.
+struct Lazy {
     key: Arc<AppKey>,
-    signing: SigningKey,
+    signing: OnceLock<Option<SigningKey>>,
 }
 
 impl AppKeys {
-    /// Parses every key that is not among `previous`. A key that cannot be used is left out and logged; its app then cannot sign
-    /// with it.
+    /// The keys of a snapshot. Nothing is parsed here.
     pub fn prepare(keys: &Objects<AppKey>, previous: Option<&Self>) -> Self {
-        let mut prepared = HashMap::new();
-        for key in keys.iter_shared() {
+        let prepared = keys.iter_shared().map(|key| {
             let known = previous.and_then(|previous| previous.0.get(&key.kid));
-            let parsed = match known.filter(|known| Arc::ptr_eq(&known.key, key)) {
-                Some(known) => Ok(Arc::clone(known)),
-                None => parse(key).map(Arc::new),
+            let lazy = match known.filter(|known| Arc::ptr_eq(&known.key, key)) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Lazy { key: Arc::clone(key), signing: OnceLock::new() }),
             };
-            match parsed {
-                Ok(parsed) => drop(prepared.insert(key.kid.clone(), parsed)),
-                Err(error) => tracing::error!(kid = %key.kid, app = %key.app_id, %error, "app_key.unusable"),
-            }
-        }
-        Self(prepared)
+            (key.kid.clone(), lazy)
+        });
+        Self(prepared.collect())
     }
 
-    /// The key with which an app signs.
+    /// The key with which an app signs. `None` if the app has no such key, or if the key cannot be used, which is logged at its
+    /// first use.
     pub fn signer(&self, app: &SamlApp) -> Option<&SigningKey> {
-        let parsed = self.0.get(&app.signing_kid).filter(|parsed| parsed.key.app_id == app.id);
-        parsed.map(|parsed| &parsed.signing)
+        self.0.get(&app.signing_kid).filter(|lazy| lazy.key.app_id == app.id)?.signing()
     }
 }
 
-fn parse(key: &Arc<AppKey>) -> Result<Parsed, KeyError> {
+impl Lazy {
+    fn signing(&self) -> Option<&SigningKey> {
+        let parsed = self.signing.get_or_init(|| {
+            let unusable = |error| {
+                let AppKey { kid, app_id, .. } = self.key.as_ref();
+                tracing::error!(%kid, app = %app_id, %error, "app_key.unusable");
+            };
+            parse(&self.key).map_err(unusable).ok()
+        });
+        parsed.as_ref()
+    }
+}
+
+fn parse(key: &AppKey) -> Result<SigningKey, KeyError> {
     let damaged = KeyError::Certificate(CertificateError::NotParsed);
     let certificate = STANDARD.decode(&key.certificate).map_err(|_| damaged)?;
-    Ok(Parsed { key: Arc::clone(key), signing: SigningKey::new(&key.private_key_pem, &certificate)? })
+    SigningKey::new(&key.private_key_pem, &certificate)
 }
 
 #[cfg(test)]
@@ -73,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_parsed_once_and_one_that_cannot_be_used_is_left_out() {
+    fn a_key_is_parsed_at_its_first_use_and_stays_parsed_until_it_is_changed() {
         let now = Timestamp::from_micros(0);
         let generated = generate("Benefits", now, now.plus_seconds(86_400)).unwrap();
         let certificate = STANDARD.encode(&generated.certificate);
@@ -87,8 +102,16 @@ mod tests {
         .into_iter()
         .collect();
         let first = AppKeys::prepare(&keys, None);
-        assert_eq!(first.0.keys().collect::<Vec<_>>(), ["good"]);
+        assert!(first.0.values().all(|lazy| lazy.signing.get().is_none()), "nothing is parsed for a snapshot");
+        let signing = |keys: &AppKeys, kid: &str| keys.0.get(kid).unwrap().signing().map(std::ptr::from_ref);
+        let good = signing(&first, "good").unwrap();
+        for kid in ["no base64", "no certificate", "no key"] {
+            assert_eq!(signing(&first, kid), None, "{kid}");
+        }
         let second = AppKeys::prepare(&keys, Some(&first));
-        assert!(Arc::ptr_eq(first.0.get("good").unwrap(), second.0.get("good").unwrap()));
+        assert!(second.0.values().all(|lazy| lazy.signing.get().is_some()), "what was found out is kept");
+        assert_eq!(signing(&second, "good"), Some(good));
+        let changed: Objects<_> = [key("good", &certificate, &Secret::new("?"))].into_iter().collect();
+        assert_eq!(signing(&AppKeys::prepare(&changed, Some(&second)), "good"), None);
     }
 }

@@ -35,7 +35,7 @@ pub struct OrgSnapshot {
     pub hook_types: Arc<HookTypes>,
     /// Signing keys, parsed.
     pub keys: Arc<Keys>,
-    /// Keys of SAML apps, parsed.
+    /// Keys of SAML apps, each parsed when it first signs.
     pub app_keys: Arc<AppKeys>,
     /// SAML apps by their keys in URLs.
     pub(crate) saml_apps: Arc<HashMap<String, AppId>>,
@@ -86,10 +86,10 @@ impl OrgSnapshot {
             Some((previous, _)) => Arc::clone(&previous.keys),
             None => Arc::new(Keys::prepare(signing_keys, previous.map(|previous| previous.keys.as_ref()))),
         };
-        let parsed = previous.map(|previous| previous.app_keys.as_ref());
+        let known = previous.map(|previous| previous.app_keys.as_ref());
         let app_keys = match before.filter(|(_, it)| it.app_keys.is_same(&configuration.app_keys)) {
             Some((previous, _)) => Arc::clone(&previous.app_keys),
-            None => Arc::new(AppKeys::prepare(&configuration.app_keys, parsed)),
+            None => Arc::new(AppKeys::prepare(&configuration.app_keys, known)),
         };
         let saml_apps = match before.filter(|(_, it)| it.saml_apps.is_same(&configuration.saml_apps)) {
             Some((previous, _)) => Arc::clone(&previous.saml_apps),
