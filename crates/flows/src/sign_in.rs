@@ -1,22 +1,25 @@
 //! Signing in with a password. A failure does not reveal whether the user exists.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use tenterhook_contract::{Secret, id::SessionId};
-use tenterhook_model::{Session, SessionApp, User, UserStatus};
+use tenterhook_model::{LogResult, Session, User, UserStatus};
 use tenterhook_store::StoreError;
 
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{ATTEMPTS_MAX, PasswordAttempts, UnmadeAttempt, key},
     entropy::{random_token, sha256_hex},
-    events::{Event, SESSION_START, login_actor},
+    events::{Event, SESSION_END, SESSION_START, login_actor, user_actor, user_target},
     passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
     refusals::Refusal,
 };
 use tokio::time::Instant;
 
 use crate::{commitment::Commitment, oauth::authorize::session_end};
+
+/// The reason in the log of the end of a session in whose browser somebody signs in.
+const SIGNED_IN_AGAIN: &str = "A user signed in again in the same browser";
 
 /// The result of a sign-in.
 #[derive(Debug)]
@@ -42,7 +45,8 @@ pub struct Attempt<'a> {
     pub password: &'a Secret,
     /// The fingerprint of the request for which the user signs in: [`Session::signed_in_for`].
     pub request: Option<&'a str>,
-    /// The session that the browser has had until now.
+    /// The session that the browser has had until now. It ends with the sign-in. Its service providers are told by a logout of the new
+    /// session if the same user signs in; another user's are told by none.
     pub previous: Option<&'a Session>,
 }
 
@@ -106,21 +110,16 @@ pub async fn sign_in(
         last_password_verification: now,
         signed_in_for: request.map(ToOwned::to_owned),
     };
-    platform.store().insert_session(&session).await?;
-    if let Some(previous) = previous.filter(|previous| previous.user_id == user.id) {
-        carry_over(platform, previous, &session).await?;
+    match previous {
+        None => platform.store().insert_session(&session).await?,
+        Some(previous) => {
+            if platform.store().replace_session(previous, &session).await? {
+                log_replaced(platform, org, caller, &user, previous).await?;
+            }
+        }
     }
     log_sign_in(platform, org, caller, &user, login);
     Ok(SignedIn::Yes(cookie))
-}
-
-/// Lets the new session of a user know the service providers of the one before, so that a logout still reaches them.
-async fn carry_over(platform: &Platform, previous: &Session, session: &Session) -> Result<(), StoreError> {
-    for app in platform.store().session_apps(&previous.org_id, &previous.id).await? {
-        let app = SessionApp { session_id: session.id.clone(), expires: session.expires, ..app };
-        platform.store().record_sign_on(&app, None).await?;
-    }
-    Ok(())
 }
 
 /// The session of a cookie.
@@ -133,6 +132,23 @@ pub async fn session(
         Some(cookie) => platform.store().find_session(&org.org.id, &sha256_hex(cookie), platform.now()).await,
         None => Ok(None),
     }
+}
+
+/// Logs that a sign-in has ended the session before it: the user whose session it was is the target.
+async fn log_replaced(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    user: &User,
+    previous: &Session,
+) -> Result<(), StoreError> {
+    let is_own = previous.user_id == user.id;
+    let other = if is_own { None } else { platform.store().find_user(&org.org.id, &previous.user_id).await? };
+    let (event_type, message) = SESSION_END;
+    let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(user)).named(event_type, message);
+    let target = Cow::Owned(user_target(other.as_ref().unwrap_or(user)));
+    platform.log_event(event.ended(LogResult::Success, Some(SIGNED_IN_AGAIN.into())).about([target]));
+    Ok(())
 }
 
 fn log_sign_in(platform: &Platform, org: &OrgSnapshot, caller: &Caller, user: &User, login: &str) {

@@ -6,22 +6,54 @@ use tenterhook_model::Session;
 
 use crate::{
     Store, StoreError,
-    entity::session,
+    entity::{session, session_app},
+    saml_sessions::{SUBJECT, of_session, row_of},
     store::{from_text, to_text},
 };
 
 impl Store {
     /// Adds a session.
     pub async fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
-        let row = session::ActiveModel {
-            org_id: Set(session.org_id.to_string()),
-            id: Set(session.id.to_string()),
-            cookie_sha256: Set(session.cookie_sha256.clone()),
-            document: Set(to_text("session", session)?),
-            expires_us: Set(session.expires.as_micros()),
-        };
-        session::Entity::insert(row).exec_without_returning(&self.connections.writer).await?;
+        session::Entity::insert(session_row(session)?).exec_without_returning(&self.connections.writer).await?;
         Ok(())
+    }
+
+    /// Adds a session in the place of the one that its browser has had until now, in one transaction: the one before ends, and its
+    /// service providers are those of the new one when both are the same user's. Nothing is moved from a session that has ended
+    /// already. Returns whether the one before was still there.
+    pub async fn replace_session(&self, previous: &Session, session: &Session) -> Result<bool, StoreError> {
+        let row = session_row(session)?;
+        let transaction = self.connections.writer.begin().await?;
+        // First, so that a sign-on in the session before is recorded until then, or not at all.
+        let key = (previous.org_id.to_string(), previous.id.to_string());
+        let has_ended = session::Entity::delete_by_id(key).exec(&transaction).await?.rows_affected == 1;
+        if has_ended && previous.user_id == session.user_id {
+            let apps = of_session(&previous.org_id, &previous.id).all(&transaction).await?;
+            let moved = apps.into_iter().map(|app| self.moved(app, session)).collect::<Result<Vec<_>, _>>()?;
+            if !moved.is_empty() {
+                session_app::Entity::insert_many(moved).exec_without_returning(&transaction).await?;
+                let old = session_app::Entity::delete_many()
+                    .filter(session_app::Column::OrgId.eq(previous.org_id.as_str()))
+                    .filter(session_app::Column::SessionId.eq(previous.id.as_str()));
+                old.exec(&transaction).await?;
+            }
+        }
+        session::Entity::insert(row).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(has_ended)
+    }
+
+    /// The row of a service provider as one of another session. Its secret is bound to the row.
+    fn moved(&self, app: session_app::Model, to: &Session) -> Result<session_app::ActiveModel, StoreError> {
+        let subject = self.decrypt(&to.org_id, &row_of(&app.session_id, &app.app_id), SUBJECT, &app.subject)?;
+        let row = row_of(to.id.as_str(), &app.app_id);
+        Ok(session_app::ActiveModel {
+            subject: Set(self.encrypt(&to.org_id, &row, SUBJECT, &subject)?),
+            org_id: Set(app.org_id),
+            session_id: Set(to.id.to_string()),
+            app_id: Set(app.app_id),
+            expires_us: Set(to.expires.as_micros()),
+        })
     }
 
     /// The session of a cookie, unless it has ended.
@@ -39,4 +71,14 @@ impl Store {
             .await?;
         row.map(|row| from_text("session", &row.document)).transpose()
     }
+}
+
+fn session_row(session: &Session) -> Result<session::ActiveModel, StoreError> {
+    Ok(session::ActiveModel {
+        org_id: Set(session.org_id.to_string()),
+        id: Set(session.id.to_string()),
+        cookie_sha256: Set(session.cookie_sha256.clone()),
+        document: Set(to_text("session", session)?),
+        expires_us: Set(session.expires.as_micros()),
+    })
 }

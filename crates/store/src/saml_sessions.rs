@@ -4,6 +4,7 @@
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    Select,
     sea_query::{Expr, OnConflict},
 };
 use tenterhook_contract::{
@@ -26,6 +27,14 @@ pub const SESSION_APPS_MAX: u64 = 100;
 /// The row of a service provider in the names of secrets: sessions have several.
 pub(crate) fn row_of(session: &str, app: &str) -> String {
     format!("{session}/{app}")
+}
+
+/// The rows of a session's service providers, by id.
+pub(crate) fn of_session(org: &OrgId, session: &SessionId) -> Select<session_app::Entity> {
+    session_app::Entity::find()
+        .filter(session_app::Column::OrgId.eq(org.as_str()))
+        .filter(session_app::Column::SessionId.eq(session.as_str()))
+        .order_by_asc(session_app::Column::AppId)
 }
 
 impl Store {
@@ -90,12 +99,7 @@ impl Store {
 
     /// The service providers of a session, by id; also when the session has ended just now.
     pub async fn session_apps(&self, org: &OrgId, session: &SessionId) -> Result<Vec<SessionApp>, StoreError> {
-        let rows = session_app::Entity::find()
-            .filter(session_app::Column::OrgId.eq(org.as_str()))
-            .filter(session_app::Column::SessionId.eq(session.as_str()))
-            .order_by_asc(session_app::Column::AppId)
-            .all(&self.connections.reader)
-            .await?;
+        let rows = of_session(org, session).all(&self.connections.reader).await?;
         let of_row = |row: session_app::Model| {
             let unreadable = |_| StoreError::Unreadable { what: "service provider", why: "its id".to_owned() };
             let secret = self.decrypt(org, &row_of(&row.session_id, &row.app_id), SUBJECT, &row.subject)?;

@@ -92,6 +92,40 @@ async fn an_id_token_hint_is_answered_with_its_user_or_not_at_all() {
     }
 }
 
+/// A sign-in ends the session that its browser had, whoever's it was; the cookie of that session is of no use any more.
+#[tokio::test]
+async fn a_second_sign_in_in_a_browser_ends_the_first_session() {
+    let world = World::start().await;
+    let client_id = world.org.public_client_id.to_string();
+    let path = |extra: &str| authorization_path(&world, &client_id, "openid", extra);
+    for second in &world.org.user_logins {
+        let page = world.send("GET", &path("&prompt=login"), &[], b"").await;
+        let first = sign_in(&world, &page, &world.org.user_logins[0], PASSWORD).await;
+        let first = cookie_of(&first).to_owned();
+        let is_signed_in = async |cookie: &str| {
+            let answer = world.send("GET", &path("&prompt=none"), &[("cookie", cookie)], b"").await;
+            redirect_parameter(&answer, "code").is_some()
+        };
+        assert!(is_signed_in(&first).await);
+        let page = world.send("GET", &path("&prompt=login"), &[("cookie", &first)], b"").await;
+        let both = format!("{}; {first}", cookie_of(&page));
+        let form = page.text();
+        let csrf = form.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        let action = form.split("action=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("csrf", csrf), ("login", second), ("password", PASSWORD)])
+            .finish();
+        let headers = [("cookie", both.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        let signed_in = world.send("POST", &action, &headers, body.as_bytes()).await;
+        assert_eq!(signed_in.status, 303, "{}", signed_in.text());
+        assert!(is_signed_in(cookie_of(&signed_in)).await, "{second}");
+        assert!(!is_signed_in(&first).await, "{second}");
+    }
+    let ended = world.events("user.session.end").await;
+    let targets: Vec<_> = ended.iter().map(|event| event["target"][0]["alternateId"].as_str().unwrap()).collect();
+    assert_eq!(targets, [world.org.user_logins[0].as_str(); 2]);
+}
+
 /// A public client with this redirect URI.
 async fn client_with(world: &World, redirect_uri: &str) -> String {
     let body = json!({

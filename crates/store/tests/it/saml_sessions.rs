@@ -1,6 +1,6 @@
 //! What SAML keeps between two requests of a browser.
 
-use tenterhook_contract::id::{AppId, SessionId};
+use tenterhook_contract::id::{AppId, SessionId, UserId};
 use tenterhook_model::{AppSubject, AskedApp, AskingApp, SamlLogout, SessionApp};
 use tenterhook_store::{SESSION_APPS_MAX, Store};
 
@@ -93,7 +93,58 @@ async fn a_session_ends_once_and_its_logout_moves_on_once_a_step(store: Store) {
     assert_eq!(store.find_saml_logout(&org(), "token", at(59)).await.unwrap(), Some(next));
 }
 
+/// Whose the new session is, and whether the one before was still there; then how many service providers the new one has.
+async fn a_new_session_takes_the_place_of_the_one_before_with_the_service_providers_of_the_same_user(store: Store) {
+    for (number, is_same_user, is_there, moved) in
+        [(0_u8, true, true, 2), (1, false, true, 0), (2, true, false, 0), (3, false, false, 0)]
+    {
+        let cookie = |which: &str| format!("{which} {number}");
+        let before = session(&cookie("before"), at(1_000));
+        store.insert_session(&before).await.unwrap();
+        let apps = [session_app(&before.id, 1, "ada"), session_app(&before.id, 2, "ada-marked")];
+        for app in &apps {
+            assert!(store.record_sign_on(app, None).await.unwrap());
+        }
+        if !is_there {
+            assert!(store.end_session(&org(), &before.id, None).await.unwrap());
+        }
+        let mut after = session(&cookie("after"), at(2_000));
+        if !is_same_user {
+            after.user_id = UserId::from_parts(2, [0; 8]);
+        }
+        assert_eq!(store.replace_session(&before, &after).await.unwrap(), is_there, "{number}");
+        assert_eq!(store.find_session(&org(), &cookie("before"), at(0)).await.unwrap(), None, "{number}");
+        assert_eq!(store.find_session(&org(), &cookie("after"), at(0)).await.unwrap(), Some(after.clone()));
+        let expected: Vec<_> = apps
+            .iter()
+            .take(moved)
+            .map(|app| SessionApp { session_id: after.id.clone(), expires: at(2_000), ..app.clone() })
+            .collect();
+        assert_eq!(store.session_apps(&org(), &after.id).await.unwrap(), expected, "{number}");
+        let left = store.session_apps(&org(), &before.id).await.unwrap();
+        assert_eq!(left.len(), apps.len() - moved, "{number}: they have one session at most");
+    }
+}
+
+/// Of a logout and a sign-in at the same moment, one ends the session; either way it is dead and the service providers are known once.
+async fn a_logout_and_a_sign_in_at_once_end_a_session_once(store: Store) {
+    for round in 0..8 {
+        let (before, after) = (session(&format!("b {round}"), at(1_000)), session(&format!("a {round}"), at(1_000)));
+        store.insert_session(&before).await.unwrap();
+        assert!(store.record_sign_on(&session_app(&before.id, 1, "ada"), None).await.unwrap());
+        let org = org();
+        let (ended, replaced) =
+            tokio::join!(store.end_session(&org, &before.id, None), store.replace_session(&before, &after));
+        let (ended, replaced) = (ended.unwrap(), replaced.unwrap());
+        assert_ne!(ended, replaced, "{round}");
+        assert_eq!(store.find_session(&org, &format!("b {round}"), at(0)).await.unwrap(), None);
+        assert_eq!(store.session_apps(&org, &after.id).await.unwrap().len(), usize::from(replaced));
+    }
+}
+
 on_every_database! {
+    a_new_session_takes_the_place_of_the_one_before_with_the_service_providers_of_the_same_user
+    a_logout_and_a_sign_in_at_once_end_a_session_once
     a_request_is_answered_once
     a_session_remembers_a_hundred_service_providers
     a_session_ends_once_and_its_logout_moves_on_once_a_step

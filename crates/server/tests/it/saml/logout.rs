@@ -327,6 +327,11 @@ async fn a_user_who_signs_in_again_is_still_known_to_the_service_providers_of_th
     let known = signed_on(&asking, &before).await;
     let cookie = asking.session_after(&before).await;
     assert_ne!(cookie, before);
+    assert!(!is_signed_in(&asking, &before).await, "the session before has ended");
+    let ended = world.events("user.session.end").await;
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0]["outcome"]["reason"], "A user signed in again in the same browser");
+    assert_eq!(ended[0]["target"][0]["alternateId"], world.org.user_logins[0].as_str());
     let request = logout_request(&asking, "_l1", &known, "");
     let answer = asking.get(&sent(&asking, MessageKind::Request, &request, None, true), &cookie).await;
     assert_eq!(codes(&carried(&answer, MessageKind::Response).xml), ["Success"]);
