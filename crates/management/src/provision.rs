@@ -426,6 +426,7 @@ pub(crate) fn client_of(
         hide: AppHide::default(),
         user_name: UserNameTemplate::default(),
         told: AppTold::default(),
+        enrollment_policy: None,
         status: Status::Active,
         created: now,
         last_updated: now,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{
     Timestamp,
-    id::{AppId, ClientId},
+    id::{AppId, ClientId, PolicyId},
 };
 
 use crate::{AppHide, AppTold, Status, UserNameTemplate};
@@ -71,6 +71,9 @@ pub struct OAuthClient {
     /// What only people and clients read.
     #[serde(default)]
     pub told: AppTold,
+    /// The profile enrollment policy of its people; the org's default one when there is none, or it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrollment_policy: Option<PolicyId>,
     /// In use or not.
     pub status: Status,
     /// When it was created.

@@ -9,9 +9,9 @@ use tenterhook_contract::{
 };
 
 use crate::{
-    AccessPolicy, AppKey, AuthorizationServer, ClaimDefinition, ConfigurationRecord, ExtensionPoint, OAuthClient,
-    Objects, PolicyRule, SamlApp, Scope, SigningKey, StoredForm, StoredObject, UnreadableObject, UserSchema,
-    configuration_kind::configuration_kinds,
+    AccessPolicy, AppKey, AuthorizationServer, ClaimDefinition, ConfigurationRecord, EnrollmentPolicy, ExtensionPoint,
+    OAuthClient, Objects, PolicyRule, SamlApp, Scope, SigningKey, StoredForm, StoredObject, UnreadableObject,
+    UserSchema, configuration_kind::configuration_kinds,
 };
 
 // The table of kinds. A line has: the variant of `ConfigurationObject`, the list of `Configuration`, the record; its
@@ -52,6 +52,9 @@ configuration_kinds! {
     /// What the org says of extension points: its own ones, and built-in ones that have bindings.
     ExtensionPoint(Box<ExtensionPoint>) => extension_points: ExtensionPoint, id id: ExtensionPointId,
         stored as "extension_point" plain;
+    /// Profile enrollment policies with their rules. The default policy is among them when it was changed.
+    EnrollmentPolicy(Box<EnrollmentPolicy>) => enrollment_policies: EnrollmentPolicy, id id: PolicyId,
+        stored as "enrollment_policy" plain;
 }
 
 /// The state of an org's configuration. Two states that differ have different versions, also when the database has lost

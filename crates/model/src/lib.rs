@@ -12,6 +12,7 @@ mod authorization_server;
 mod client;
 mod configuration;
 mod configuration_kind;
+mod enrollment_policy;
 mod expression;
 mod extension_point;
 mod grant;
@@ -47,6 +48,11 @@ pub use authorization_server::{
 pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
 pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite};
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
+pub use enrollment_policy::{
+    EnrollmentAccess, EnrollmentHook, EnrollmentPolicy, EnrollmentRule, FORM_ATTRIBUTE_CHARACTERS_MAX,
+    FORM_ATTRIBUTES_MAX, FormAttribute, HookRunsFor, TARGET_GROUPS_MAX, UnknownUserAction, is_form_attribute_name,
+    names_an_identifier,
+};
 pub use expression::{
     AppInput, EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_ELEMENTS_MAX, EXPRESSION_PARTS_MAX,
     EXPRESSION_PATTERN_CHARACTERS_MAX, EXPRESSION_PATTERNS_MAX, EXPRESSION_RESULT_BYTES_MAX, Expression,

@@ -26,6 +26,7 @@ use crate::ConfigurationRecord;
 /// #     hide: Default::default(),
 /// #     user_name: Default::default(),
 /// #     told: Default::default(),
+/// #     enrollment_policy: None,
 /// #     status: Status::Active,
 /// #     created: Timestamp::from_micros(0),
 /// #     last_updated: Timestamp::from_micros(0),

@@ -1,7 +1,11 @@
 //! SAML apps: service providers that users sign on to with an assertion.
 
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::{Timestamp, binding::HookBinding, id::AppId};
+use tenterhook_contract::{
+    Timestamp,
+    binding::HookBinding,
+    id::{AppId, PolicyId},
+};
 
 use crate::{AppHide, AppTold, GroupFilter, Status, Template, UserNameTemplate};
 
@@ -77,6 +81,9 @@ pub struct SamlApp {
     /// What only people and clients read.
     #[serde(default)]
     pub told: AppTold,
+    /// The profile enrollment policy of its people; the org's default one when there is none, or it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrollment_policy: Option<PolicyId>,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.

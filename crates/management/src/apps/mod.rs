@@ -496,6 +496,7 @@ fn new_saml_app(platform: &Platform, status: Status) -> SamlApp {
         encryption: None,
         hooks: Vec::new(),
         told: AppTold::default(),
+        enrollment_policy: None,
         created: now,
         last_updated: now,
     }

@@ -48,6 +48,7 @@ fn client(number: u64) -> OAuthClient {
         hide: tenterhook_model::AppHide::default(),
         user_name: tenterhook_model::UserNameTemplate::default(),
         told: tenterhook_model::AppTold::default(),
+        enrollment_policy: None,
         status: Status::Active,
         created: SystemClock.now(),
         last_updated: SystemClock.now(),

@@ -11,16 +11,17 @@ use tenterhook_contract::{
         InlineHook, SigningScheme, SigningSecret,
     },
     id::{
-        AppId, AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, OrgId, PolicyId, RuleId, ScopeId,
-        UserId,
+        AppId, AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, GroupId, HookId, OrgId, PolicyId, RuleId,
+        ScopeId, UserId,
     },
 };
 use tenterhook_model::{
     AccessPolicy, AcsEndpoint, AppHide, AppKey, AppTold, ApplicationType, AttributeSource, AttributeStatement,
     AuthorizationServer, ClaimDefinition, ClaimSource, ClaimTarget, ClientAuthenticationMethod, Configuration,
-    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, Encryption, ExtensionPoint,
-    GroupFilter, GroupFilterKind, KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RuleHooks,
-    RulePeople, SamlApp, Scope, SigningAlgorithm, SigningKey, SingleLogout, Status, Template, UserNameTemplate,
+    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, Encryption, EnrollmentAccess,
+    EnrollmentHook, EnrollmentPolicy, EnrollmentRule, ExtensionPoint, FormAttribute, GroupFilter, GroupFilterKind,
+    HookRunsFor, KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RuleHooks, RulePeople, SamlApp,
+    Scope, SigningAlgorithm, SigningKey, SingleLogout, Status, Template, UnknownUserAction, UserNameTemplate,
 };
 use tenterhook_store::{Changes, CommitError, Store};
 
@@ -221,6 +222,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         hide: AppHide { ios: true, web: false },
         user_name: UserNameTemplate { suffix: Some("@example.com".into()), ..UserNameTemplate::default() },
         told: AppTold { admin_note: Some("ours".into()), ..AppTold::default() },
+        enrollment_policy: Some(PolicyId::from_parts(number(), [4; 8])),
         status: Status::Active,
         created: at(0),
         last_updated: at(0),
@@ -242,6 +244,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         declaration: None,
         ..extension_point()
     };
+    let enrollment = enrollment_policy(&hook_with_secret.id);
     let objects = vec![
         ConfigurationObject::AuthorizationServer(server.clone()),
         ConfigurationObject::SigningKey(key.clone()),
@@ -256,6 +259,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         ConfigurationObject::Hook(Box::new(oauth.clone())),
         ConfigurationObject::ExtensionPoint(Box::new(own_point.clone())),
         ConfigurationObject::ExtensionPoint(Box::new(built_in_point.clone())),
+        ConfigurationObject::EnrollmentPolicy(Box::new(enrollment.clone())),
     ];
     commit(&store, objects.into_iter().map(ConfigurationWrite::put).collect()).await.unwrap();
     let read = store.load_configuration(&org()).await.unwrap();
@@ -270,6 +274,32 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
     assert_eq!((list(&read.saml_apps), list(&read.app_keys)), (vec![app], vec![app_key]));
     assert_eq!(list(&read.hooks), [hook_with_secret, oauth]);
     assert_eq!(list(&read.extension_points), [own_point, built_in_point]);
+    assert_eq!(list(&read.enrollment_policies), [enrollment]);
+}
+
+fn enrollment_policy(hook: &HookId) -> EnrollmentPolicy {
+    EnrollmentPolicy {
+        id: PolicyId::from_parts(number(), [4; 8]),
+        name: "e".into(),
+        description: "d".into(),
+        status: Status::Inactive,
+        system: false,
+        rule: EnrollmentRule {
+            id: RuleId::from_parts(number(), [4; 8]),
+            name: "r".into(),
+            access: EnrollmentAccess::Deny,
+            unknown_user_action: UnknownUserAction::Register,
+            email_verification: false,
+            profile_attributes: vec![FormAttribute { name: "email".into(), label: "Mail".into(), required: true }],
+            pre_registration_hook: Some(EnrollmentHook { hook: hook.clone(), run_for: HookRunsFor::ExistingUsers }),
+            target_group_ids: vec![GroupId::from_parts(number(), [4; 8])],
+            progressive_profiling: true,
+            created: at(0),
+            last_updated: at(1),
+        },
+        created: at(0),
+        last_updated: at(1),
+    }
 }
 
 fn saml_app(hooks: Vec<HookBinding>) -> SamlApp {
@@ -320,6 +350,7 @@ fn saml_app(hooks: Vec<HookBinding>) -> SamlApp {
         encryption: Some(Encryption { algorithm: "AES256_GCM".into(), certificate: "MIID".into() }),
         hooks,
         told: AppTold { self_service: true, ..AppTold::default() },
+        enrollment_policy: None,
         created: at(0),
         last_updated: at(0),
     }

@@ -233,6 +233,7 @@ fn client() -> OAuthClient {
         hide: tenterhook_model::AppHide::default(),
         user_name: tenterhook_model::UserNameTemplate::default(),
         told: tenterhook_model::AppTold::default(),
+        enrollment_policy: None,
         status: Status::Active,
         created: at(0),
         last_updated: at(0),
