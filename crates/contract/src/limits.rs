@@ -41,6 +41,10 @@ pub const LOG_TEXT_CHARACTERS_MAX: usize = 2_000;
 pub const TOKEN_LIFETIME_SECONDS_MIN: u32 = 300;
 /// Longest lifetime of a token that a hook may set, in seconds.
 pub const TOKEN_LIFETIME_SECONDS_MAX: u32 = 86_400;
+/// Values of the attributes of a SAML assertion, with its audiences; an attribute without a value counts as one.
+pub const ASSERTION_VALUES_MAX: usize = 1_000;
+/// Bytes of all texts of a SAML assertion.
+pub const ASSERTION_TEXT_BYTES_MAX: usize = 262_144;
 /// Hooks at one place of the configuration, in order.
 pub const BINDINGS_MAX: usize = 20;
 /// How deep `all`, `any` and `not` of a condition may be nested.

@@ -307,7 +307,7 @@ pub(super) fn text(value: &Value) -> Read<String> {
 }
 
 /// A string, as an XML text.
-pub(super) fn string(value: &Value) -> Read<String> {
+fn string(value: &Value) -> Read<String> {
     xml_text(value.as_str().ok_or_else(|| AssertionError::here("must be a string"))?.to_owned())
 }
 
@@ -406,8 +406,9 @@ pub(super) fn value_type(value: &Value) -> Read<String> {
     ))
 }
 
-/// A name identifier: a text with more than white space.
-pub(super) fn name_id(value: &Value) -> Read<String> {
+/// A string with more than white space, as every text and every URI of SAML must be (SAML core 1.3.1, 1.3.2). Values of attributes
+/// are the exception: theirs are of other types.
+pub(super) fn filled(value: &Value) -> Read<String> {
     let text = string(value)?;
     if text.trim().is_empty() { Err(AssertionError::here("must not be empty")) } else { Ok(text) }
 }
@@ -463,8 +464,8 @@ impl Subject {
     fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
         Ok(Self {
-            name_id: required(members, "nameId", name_id)?,
-            name_format: required(members, "nameFormat", string)?,
+            name_id: required(members, "nameId", filled)?,
+            name_format: required(members, "nameFormat", filled)?,
             confirmation: required(members, "confirmation", Confirmation::from_json)?,
         })
     }
@@ -474,7 +475,7 @@ impl Confirmation {
     pub(super) fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
         Ok(Self {
-            method: required(members, "method", string)?,
+            method: required(members, "method", filled)?,
             data: required(members, "data", ConfirmationData::from_json)?,
         })
     }
@@ -482,7 +483,7 @@ impl Confirmation {
 
 impl ConfirmationData {
     pub(super) fn from_json(value: &Value) -> Read<Self> {
-        Ok(Self { recipient: required(object(value)?, "recipient", string)? })
+        Ok(Self { recipient: required(object(value)?, "recipient", filled)? })
     }
 }
 
@@ -490,7 +491,7 @@ impl Authentication {
     fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
         Ok(Self {
-            session_index: required(members, "sessionIndex", string)?,
+            session_index: required(members, "sessionIndex", filled)?,
             authn_context: required(members, "authnContext", AuthnContext::from_json)?,
             session_lifetime: optional(members, "sessionLifetime", Self::lifetime)?,
         })
@@ -506,10 +507,10 @@ impl AuthnContext {
     /// Also accepts the member name `authContextClassRef` (`open-questions.md` E4).
     pub(super) fn from_json(value: &Value) -> Read<Self> {
         let members = object(value)?;
-        let own = optional(members, "authnContextClassRef", string)?;
+        let own = optional(members, "authnContextClassRef", filled)?;
         match own {
             Some(authn_context_class_ref) => Ok(Self { authn_context_class_ref }),
-            None => required(members, "authContextClassRef", string)
+            None => required(members, "authContextClassRef", filled)
                 .map(|authn_context_class_ref| Self { authn_context_class_ref })
                 .map_err(|error| match error.message {
                     "is missing" => AssertionError::here("is missing").below("authnContextClassRef"),
@@ -526,7 +527,7 @@ impl Conditions {
 
     /// At least one: an assertion without a restriction is valid for every service provider (SAML core 2.5.1.4).
     pub(super) fn audiences(value: &Value) -> Read<Vec<String>> {
-        let audiences = list(value, string)?;
+        let audiences = list(value, filled)?;
         if audiences.is_empty() { Err(AssertionError::here("must not be empty")) } else { Ok(audiences) }
     }
 }
@@ -579,7 +580,7 @@ impl AttributeXml {
         {
             return Self::from_json(nested).map_err(|error| error.below("attributes"));
         }
-        match optional(members, NAME_FORMAT, string)? {
+        match optional(members, NAME_FORMAT, filled)? {
             Some(name_format) => Ok(Self { name_format }),
             // A misspelt `NameFormat` must not silently become the default; other members are unknown ones, such as
             // `FriendlyName` (`open-questions.md` C13).

@@ -8,8 +8,9 @@ use super::{
     ASSERTION_PATCH, DESCRIPTION,
     assertion::{
         Assertion, AssertionError, Attribute, AttributeValue, AttributeXml, Authentication, AuthnContext, Conditions,
-        Confirmation, ConfirmationData, is_xml_text, name_id, string, text, value_type,
+        Confirmation, ConfirmationData, filled, is_xml_text, text, value_type,
     },
+    size::{AssertionSize, AssertionTooLarge},
 };
 use crate::{
     answer::{Answer, unknown_command},
@@ -49,11 +50,26 @@ pub(super) fn interpret(assertion: &mut Assertion, answer: Answer) -> Result<Vec
             break;
         }
     }
+    // Only of an answer without another problem: the draft of another one is not what it asks for.
+    if problems.is_empty()
+        && let Err(too_large) = AssertionSize::of(&draft).check_growth(AssertionSize::of(assertion))
+    {
+        problems.push(grown_too_large(too_large));
+    }
     if problems.is_empty() {
         *assertion = draft;
         Ok(changes)
     } else {
         Err(in_answers_order(problems))
+    }
+}
+
+fn grown_too_large(too_large: AssertionTooLarge) -> Problem {
+    Problem {
+        code: ProblemCode::TooMany,
+        pointer: "/commands".to_owned(),
+        message: format!("The assertion would have {too_large}"),
+        hint: Some("Add only what the service provider reads".to_owned()),
     }
 }
 
@@ -70,7 +86,7 @@ fn apply(location: Location<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
     let add = matches!(edit, Edit::Add(_));
     match names.as_slice() {
         ["claims", name, below @ ..] if !name.is_empty() => claim(location, edit, draft, name, below),
-        ["subject", "nameId"] => set(location, edit, &mut draft.subject.name_id, name_id),
+        ["subject", "nameId"] => set_text(location, edit, &mut draft.subject.name_id),
         ["subject", "nameFormat"] => set_text(location, edit, &mut draft.subject.name_format),
         ["subject", "confirmation"] => set(location, edit, &mut draft.subject.confirmation, Confirmation::from_json),
         ["subject", "confirmation", "method"] => set_text(location, edit, &mut draft.subject.confirmation.method),
@@ -85,7 +101,7 @@ fn apply(location: Location<'_>, edit: Edit, draft: &mut Assertion) -> Applied {
         }
         ["conditions", "audienceRestriction", index] => {
             element(location, edit, &mut draft.conditions.audience_restriction, index, |value| {
-                string(&value).map_err(|error| wrong_value(location, &error).1)
+                filled(&value).map_err(|error| wrong_value(location, &error).1)
             })
         }
         ["authentication", "sessionLifetime"] => {
@@ -186,7 +202,7 @@ fn set<T>(
 }
 
 fn set_text(location: Location<'_>, edit: Edit, member: &mut String) -> Applied {
-    set(location, edit, member, string)
+    set(location, edit, member, filled)
 }
 
 fn element<T>(

@@ -2,6 +2,7 @@
 
 pub mod assertion;
 mod interpreter;
+pub mod size;
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -1,5 +1,7 @@
 //! The assertion before its hooks: what the app, the user, the user's groups and the session make of it (`saml.md` section 2).
 
+use std::{collections::HashMap, time::Duration};
+
 use serde_json::Value;
 use tenterhook_contract::saml::{
     SamlContext, SamlIssuer, SamlProtocol,
@@ -7,6 +9,7 @@ use tenterhook_contract::saml::{
         Assertion, Attribute, AttributeStatements, AttributeValue, AttributeXml, Authentication, AuthnContext,
         Conditions, Confirmation, ConfirmationData, Lifetime, Subject, TYPE_STRING, ValueXml, is_xml_text,
     },
+    size::{AssertionSize, AssertionTooLarge},
 };
 use tenterhook_model::{
     AppInput, Assigned, AttributeSource, AttributeStatement, GROUP_NAMES_MAX, Group, Inputs, Org, SamlApp, Session,
@@ -18,11 +21,14 @@ use tenterhook_platform::{
     saml_apps::entity_id,
 };
 use tenterhook_store::StoreError;
+use tokio::time::Instant;
 
 /// The one method of subject confirmation of browsers (SAML profiles 3.3).
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 /// The methods of every session (RFC 8176), as ID tokens have them.
 const METHODS: [&str; 1] = ["pwd"];
+/// How long building an assertion may hold its thread; then other tasks have their turn. About as long as a signature.
+const TURN: Duration = Duration::from_micros(500);
 
 /// What an assertion is made of.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +67,9 @@ pub enum AssertionProblem {
         /// The attribute's name.
         name: String,
     },
+    /// It exceeds a bound of assertions.
+    #[error("the assertion would have {0}")]
+    TooLarge(AssertionTooLarge),
     /// The groups could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,7 +85,7 @@ pub async fn build(platform: &Platform, source: &Source<'_>) -> Result<Assertion
     } else {
         Vec::new()
     };
-    assertion(source, &groups)
+    assertion(source, &groups).await
 }
 
 /// `data.context` of a SAML hook.
@@ -106,8 +115,8 @@ fn names_groups(app: &SamlApp) -> bool {
     app.subject_name_id_template.names_groups() || app.attribute_statements.iter().any(of_statement)
 }
 
-/// The assertion of an app for a user, whose groups are these.
-fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, AssertionProblem> {
+/// The assertion of an app for a user, whose groups are these. It stops at the first value beyond the bounds of assertions.
+async fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, AssertionProblem> {
     let Source { org, app, user, assigned, .. } = *source;
     let input = AppInput::Saml(app);
     let (profile, user_name) = (assigned.map(Assigned::profile), user_name_at(input, user, assigned));
@@ -122,11 +131,7 @@ fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, Asserti
     };
     // As at the vendor the format says what the template's value is, and makes no other value.
     let name_id = app.subject_name_id_template.text(&inputs).ok_or(AssertionProblem::NoNameId)?;
-    let mut claims = AttributeStatements::default();
-    for statement in &app.attribute_statements {
-        claims.insert(statement.name.clone(), attribute(statement, &inputs, groups)?);
-    }
-    Ok(Assertion {
+    let mut assertion = Assertion {
         subject: Subject {
             name_id: xml_text(name_id, || "the name identifier".to_owned())?,
             name_format: app.subject_name_id_format.uri().to_owned(),
@@ -141,34 +146,101 @@ fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, Asserti
             session_lifetime: None,
         },
         conditions: Conditions { audience_restriction: vec![app.audience.clone()] },
-        claims,
+        claims: AttributeStatements::default(),
         lifetime: Lifetime { expiration: app.assertion_lifetime_seconds },
-    })
+    };
+    let mut building = Building::of(&assertion, inputs, groups);
+    for statement in &app.attribute_statements {
+        let attribute = building.attribute(statement).await?;
+        assertion.claims.insert(statement.name.clone(), attribute);
+    }
+    Ok(assertion)
 }
 
-/// The attribute of a statement. It is there without a value where its expressions are null, or no group passes its filter.
-fn attribute(
-    statement: &AttributeStatement,
-    inputs: &Inputs<'_>,
-    groups: &[Group],
-) -> Result<Attribute, AssertionProblem> {
-    let mut values = Vec::new();
-    match &statement.source {
-        AttributeSource::Expression { values: expressions } => {
-            for found in expressions.iter().filter_map(|expression| expression.evaluate(inputs)) {
-                add_values(found, &mut values);
+/// The attributes of an assertion while they are built.
+struct Building<'a> {
+    inputs: Inputs<'a>,
+    groups: &'a [Group],
+    /// With the attributes so far.
+    size: AssertionSize,
+    /// What expressions about groups have given, by their text: apps ask for the same groups in several attributes, and each time
+    /// all groups of the user are compared.
+    of_groups: HashMap<&'a str, Vec<AttributeValue>>,
+    /// When other tasks had the thread last.
+    turn_began: Instant,
+}
+
+impl<'a> Building<'a> {
+    fn of(assertion: &Assertion, inputs: Inputs<'a>, groups: &'a [Group]) -> Self {
+        let size = AssertionSize::of(assertion);
+        Self { inputs, groups, size, of_groups: HashMap::new(), turn_began: Instant::now() }
+    }
+
+    /// The attribute of a statement. It is there without a value where its expressions are null, or no group passes its filter.
+    async fn attribute(&mut self, statement: &'a AttributeStatement) -> Result<Attribute, AssertionProblem> {
+        let attributes = AttributeXml { name_format: statement.name_format.clone() };
+        let mut attribute = Attribute { attributes, values: Vec::new() };
+        let name = statement.name.as_str();
+        match &statement.source {
+            AttributeSource::Expression { values: expressions } => {
+                for expression in expressions {
+                    self.let_others_run().await;
+                    let values = self.values(expression);
+                    add(values, name, &mut attribute)?;
+                    self.with(name, &attribute).check().map_err(AssertionProblem::TooLarge)?;
+                }
+            }
+            AttributeSource::Group(filter) => {
+                self.let_others_run().await;
+                let too_many = |TooManyGroups| AssertionProblem::TooManyGroups { name: name.to_owned() };
+                let names = filter.names(self.groups).map_err(too_many)?;
+                let values = names.into_iter().map(|name| value(TYPE_STRING, name.to_owned())).collect();
+                add(values, name, &mut attribute)?;
             }
         }
-        AttributeSource::Group(filter) => {
-            let too_many = |TooManyGroups| AssertionProblem::TooManyGroups { name: statement.name.clone() };
-            let names = filter.names(groups).map_err(too_many)?;
-            values.extend(names.into_iter().map(|name| value(TYPE_STRING, name.to_owned())));
+        self.size = self.with(name, &attribute);
+        self.size.check().map_err(AssertionProblem::TooLarge)?;
+        Ok(attribute)
+    }
+
+    /// The size with one more attribute.
+    fn with(&self, name: &str, attribute: &Attribute) -> AssertionSize {
+        let mut size = self.size;
+        size.add(name, attribute);
+        size
+    }
+
+    /// The values of an expression.
+    fn values(&mut self, expression: &'a Template) -> Vec<AttributeValue> {
+        if let Some(values) = self.of_groups.get(expression.as_str()) {
+            return values.clone();
+        }
+        let mut values = Vec::new();
+        if let Some(found) = expression.evaluate(&self.inputs) {
+            add_values(found, &mut values);
+        }
+        if expression.names_groups() {
+            self.of_groups.insert(expression.as_str(), values.clone());
+        }
+        values
+    }
+
+    /// Gives the thread to other tasks when this one has had it for a turn.
+    async fn let_others_run(&mut self) {
+        if self.turn_began.elapsed() >= TURN {
+            tokio::task::yield_now().await;
+            self.turn_began = Instant::now();
         }
     }
-    for text in &mut values {
-        text.value = xml_text(std::mem::take(&mut text.value), || format!("the attribute `{}`", statement.name))?;
+}
+
+/// Adds values to the attribute of this name.
+fn add(values: Vec<AttributeValue>, name: &str, attribute: &mut Attribute) -> Result<(), AssertionProblem> {
+    for AttributeValue { attributes, value } in values {
+        let value = xml_text(value, || format!("the attribute `{name}`"))?;
+        attribute.values.push(AttributeValue { attributes, value });
     }
-    Ok(Attribute { attributes: AttributeXml { name_format: statement.name_format.clone() }, values })
+    Ok(())
 }
 
 /// Adds a value with its type of XML Schema; of an array each element, and nothing for null.

@@ -86,7 +86,20 @@ fn built_of(
         session_index: "id1770804300000.482910",
         class_ref: &app.authn_context_class_ref,
     };
-    assertion(&source, groups)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(assertion(&source, groups))
+}
+
+/// An app with attributes of these names, each with these expressions.
+fn app_with(names: impl Iterator<Item = String>, expressions: &[&str]) -> SamlApp {
+    let statement =
+        |name| json!({ "name": name, "nameFormat": URI, "source": { "type": "EXPRESSION", "values": expressions } });
+    let statements = names.map(|name| serde_json::from_value(statement(name)).unwrap());
+    SamlApp { attribute_statements: statements.collect(), ..app() }
+}
+
+fn groups(count: usize) -> Vec<Group> {
+    (0..count).map(|number| group(&format!("team-{number}"))).collect()
 }
 
 /// The values of the one attribute that an app with these statements has.
@@ -212,4 +225,73 @@ fn what_cannot_be_an_assertion_is_a_problem_that_names_no_value() {
         problem(built(&app, &user, None).map(drop)),
         "the attribute `nick` has a character that XML 1.0 does not allow"
     );
+}
+
+/// 100 attributes of 20 expressions with 100 groups each would be a page of 97 MB.
+#[test]
+fn an_assertion_with_too_many_values_is_not_built() {
+    let groups = groups(100);
+    let names = |count: usize| (0..count).map(|number| format!("a{number}"));
+    let of_groups = r#"Groups.startsWith("OKTA", "team-", 100)"#;
+    let all = app_with(names(100), &[of_groups; 20]);
+    let problem = built_of(&all, &user(), None, &groups).unwrap_err();
+    assert!(matches!(problem, AssertionProblem::TooLarge(AssertionTooLarge::Values)), "{problem:?}");
+    assert!(problem.to_string().starts_with("the assertion would have more than 1000 values"), "{problem}");
+
+    // With its audience as many as the bound: 9 * 100 + 99 + 1.
+    let mut fits = app_with(names(9), &[of_groups]);
+    let last = app_with(["last".to_owned()].into_iter(), &[r#"Groups.startsWith("OKTA", "team-", 99)"#]);
+    fits.attribute_statements.extend(last.attribute_statements);
+    let assertion = built_of(&fits, &user(), None, &groups).unwrap();
+    assert_eq!(AssertionSize::of(&assertion).values, 1_000);
+    for name in ["a0", "a8"] {
+        let values = assertion.claims.get(name).unwrap().values.iter().map(|value| value.value.as_str());
+        assert!(values.eq(groups.iter().map(|group| group.name.as_str())), "each attribute has the groups of its own");
+    }
+    fits.attribute_statements.extend(app_with(["none".to_owned()].into_iter(), &["user.title"]).attribute_statements);
+    assert!(built_of(&fits, &user(), None, &groups).is_err(), "an attribute without a value counts as one");
+}
+
+#[test]
+fn an_assertion_with_too_much_text_is_not_built() {
+    let long = "é".repeat(30_000);
+    let user = User { profile: user().profile.with("nickName", long.as_str()), ..user() };
+    let one = || ["nick".to_owned()].into_iter();
+    assert!(built(&app_with(one(), &["user.nickName"; 4]), &user, None).is_ok());
+    let problem = built(&app_with(one(), &["user.nickName"; 5]), &user, None).unwrap_err();
+    assert_eq!(problem.to_string(), "the assertion would have more than 262144 bytes of text");
+}
+
+/// A user with many groups, and an app that asks for them in many ways: other tasks go on meanwhile.
+#[tokio::test]
+async fn building_gives_other_tasks_their_turn() {
+    let expressions = (0..20).map(|number| format!(r#"isMemberOfGroupNameContains("none-{number}")"#));
+    let app = app_with(
+        (0..40).map(|number| format!("a{number}")),
+        &expressions.collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    let (user, groups) = (user(), groups(5_000));
+    let org = Org::new(user.org_id.clone(), None, "Acme", user.created);
+    let source = Source {
+        org: &org,
+        app: &app,
+        user: &user,
+        assigned: None,
+        recipient: "https://benefits.example.com/acs",
+        session_index: "id1",
+        class_ref: &app.authn_context_class_ref,
+    };
+    let mut turns = 0;
+    let other = async {
+        loop {
+            turns += 1;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        built = assertion(&source, &groups) => drop(built.unwrap()),
+        () = other => {}
+    }
+    assert!(turns > 0, "the other task has had no turn");
 }
