@@ -141,7 +141,8 @@ pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<T
         Resumed::On { missed } => {
             if let (Some(claim), Some(why)) = (&platform.settings().missed_hook_claim, missed) {
                 for draft in subject.identity.iter_mut().chain(&mut subject.access) {
-                    draft.claims.insert(claim.to_string(), json!(why));
+                    // A claim of this name that is there already stays.
+                    draft.claims.entry(claim.to_string()).or_insert_with(|| json!(why));
                 }
             }
             return Ok(subject);

@@ -146,6 +146,17 @@ async fn a_service_that_hangs_in_the_middle_ends_at_the_deadline_of_all_and_each
     assert_eq!(third.received().len(), calls, "what is after it is not reached");
 }
 
+/// The mark of a missed hook is ours; a claim of the app or of a hook is theirs.
+#[tokio::test]
+async fn the_mark_of_a_missed_hook_takes_no_claims_place() {
+    let world = World::start().await;
+    let first = Service::start(adds("x-hook-missed", "own")).await;
+    let second = Service::start(Behaviour::Answer(400, String::new())).await;
+    let ids = [register(&world, "1", &first, json!({})).await, register(&world, "2", &second, json!({})).await];
+    put_list(&world, json!([always(&ids[0]), always(&ids[1])])).await;
+    assert_eq!(token(&world).await["x-hook-missed"], "own");
+}
+
 /// The vendor knows `inlineHook` alone (`management-api.md` section 5).
 #[tokio::test]
 async fn the_vendors_member_is_as_it_was_and_a_client_that_knows_it_alone_loses_no_list() {
