@@ -23,7 +23,7 @@ pub struct AppKeys(HashMap<String, Arc<Lazy>>);
 /// A key, and what it signs with from its first use on: nothing if it cannot be used.
 struct Lazy {
     key: Arc<AppKey>,
-    signing: OnceLock<Option<SigningKey>>,
+    signing: OnceLock<Option<Arc<SigningKey>>>,
 }
 
 impl AppKeys {
@@ -43,18 +43,23 @@ impl AppKeys {
     /// The key with which an app signs. `None` if the app has no such key, or if the key cannot be used, which is logged at its
     /// first use.
     pub fn signer(&self, app: &SamlApp) -> Option<&SigningKey> {
+        self.shared_signer(app).map(Arc::as_ref)
+    }
+
+    /// The same, for work on another thread.
+    pub fn shared_signer(&self, app: &SamlApp) -> Option<&Arc<SigningKey>> {
         self.0.get(&app.signing_kid).filter(|lazy| lazy.key.app_id == app.id)?.signing()
     }
 }
 
 impl Lazy {
-    fn signing(&self) -> Option<&SigningKey> {
+    fn signing(&self) -> Option<&Arc<SigningKey>> {
         let parsed = self.signing.get_or_init(|| {
             let unusable = |error| {
                 let AppKey { kid, app_id, .. } = self.key.as_ref();
                 tracing::error!(%kid, app = %app_id, %error, "app_key.unusable");
             };
-            parse(&self.key).map_err(unusable).ok()
+            parse(&self.key).map(Arc::new).map_err(unusable).ok()
         });
         parsed.as_ref()
     }
@@ -103,7 +108,7 @@ mod tests {
         .collect();
         let first = AppKeys::prepare(&keys, None);
         assert!(first.0.values().all(|lazy| lazy.signing.get().is_none()), "nothing is parsed for a snapshot");
-        let signing = |keys: &AppKeys, kid: &str| keys.0.get(kid).unwrap().signing().map(std::ptr::from_ref);
+        let signing = |keys: &AppKeys, kid: &str| keys.0.get(kid).unwrap().signing().map(Arc::as_ptr);
         let good = signing(&first, "good").unwrap();
         for kid in ["no base64", "no certificate", "no key"] {
             assert_eq!(signing(&first, kid), None, "{kid}");

@@ -26,6 +26,8 @@ mod recording;
 pub mod refusals;
 pub mod saml_apps;
 mod snapshot;
+mod stranger_bounds;
+mod stranger_signatures;
 mod token_uses;
 
 pub use caller::Caller;

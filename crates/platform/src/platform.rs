@@ -20,6 +20,7 @@ use crate::{
     metrics::{Counting, Metrics},
     orgs::{ORGS_LOADED_MAX, Orgs, Room},
     refusals::Refusals,
+    stranger_signatures::StrangerSignatures,
 };
 
 /// How long a change of the configuration may take, including the wait for earlier changes on this node and the retries
@@ -98,6 +99,7 @@ pub struct Platform {
     settings: Settings,
     pub(crate) hook_types: Arc<HookTypes>,
     refusals: Refusals,
+    stranger_signatures: StrangerSignatures,
     host_tokens: Arc<HostTokens>,
     pub(crate) orgs: Orgs,
     /// How far this node has followed the changes of the database.
@@ -157,6 +159,7 @@ impl Platform {
             entropy,
             hook_types,
             refusals: Refusals::new(),
+            stranger_signatures: StrangerSignatures::new(),
             host_tokens: Arc::default(),
             orgs: Orgs::new(&settings.base_url),
             followed: Mutex::default(),
@@ -193,6 +196,10 @@ impl Platform {
     /// The bounds of System Log events of unauthenticated requests.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    pub(crate) fn stranger_signatures(&self) -> &StrangerSignatures {
+        &self.stranger_signatures
     }
 
     /// The tokens of hosts that this node knows.

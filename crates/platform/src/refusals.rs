@@ -5,7 +5,6 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,48 +17,25 @@ use tenterhook_model::{DebugData, LogClient, LogResult, UserStatus};
 use tokio::time::Instant;
 
 use crate::{
-    Caller, Network, Platform, WiderNetwork,
+    Caller, Network, Platform,
     caller::logged_url,
     events::{Event, RATE_LIMIT_VIOLATION, SESSION_END, SESSION_START, SIGN_ON, unknown_actor},
+    stranger_bounds::{Rate, Rates, StrangerBounds},
 };
 
-/// Events of one network, in all orgs.
-const PER_NETWORK: Rate = Rate { burst: 60, every: Duration::from_secs(30) };
-/// Events of a wider network, which contains many networks.
-const PER_WIDER_NETWORK: Rate = Rate { burst: 120, every: Duration::from_secs(15) };
-/// Events of an org: with 2 KB each, 86 MB a day at most.
-const PER_ORG: Rate = Rate { burst: 300, every: Duration::from_secs(2) };
-/// Events of all orgs.
-const IN_ALL: Rate = Rate { burst: 3_000, every: Duration::from_millis(200) };
-/// Networks, and wider networks, that are counted separately; further ones are counted together.
-const NETWORKS_MAX: usize = 10_000;
+/// Events. With 2 KB each, those of an org are 86 MB a day at most.
+const RATES: Rates = Rates {
+    per_network: Rate { burst: 60, every: Duration::from_secs(30) },
+    per_wider_network: Rate { burst: 120, every: Duration::from_secs(15) },
+    per_org: Rate { burst: 300, every: Duration::from_secs(2) },
+    in_all: Rate { burst: 3_000, every: Duration::from_millis(200) },
+};
 /// Most networks that a report of dropped events distinguishes.
 const NETWORKS_TOLD_MAX: usize = 1_000;
 /// How often dropped events are reported.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 /// Most characters of a member that an unauthenticated client has chosen.
 const TEXT_CHARACTERS_MAX: usize = 200;
-
-/// A rate: `burst` events at once, then one every `every`.
-#[derive(Clone, Copy, Debug)]
-struct Rate {
-    burst: u32,
-    every: Duration,
-}
-
-/// The state of a rate limit: the moment from which on the full burst is available (the generic cell rate algorithm).
-#[derive(Clone, Copy, Debug)]
-struct Allowance(Instant);
-
-/// The state of a rate limit for each of many keys.
-#[derive(Debug)]
-struct Allowances<K> {
-    rate: Rate,
-    apart: HashMap<K, Allowance>,
-    /// The shared state of keys for which there was no room.
-    others: Allowance,
-    swept: Instant,
-}
 
 /// The kind of a logged refusal to an unauthenticated client; dropped events are reported per kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,10 +96,7 @@ pub(crate) struct Refusals(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    networks: Allowances<Network>,
-    wider_networks: Allowances<WiderNetwork>,
-    orgs: HashMap<OrgId, Allowance>,
-    all: Allowance,
+    bounds: StrangerBounds,
     left_out: HashMap<(OrgId, Refusal), LeftOut>,
 }
 
@@ -158,46 +131,15 @@ impl Refusal {
     }
 }
 
-impl Rate {
-    /// How far in the future an allowance may be that still admits an event.
-    fn reach(self) -> Duration {
-        self.every * self.burst.saturating_sub(1)
-    }
-}
-
-impl Allowance {
-    fn has_some(self, rate: Rate, now: Instant) -> bool {
-        self.0.saturating_duration_since(now) <= rate.reach()
-    }
-
-    fn take(&mut self, rate: Rate, now: Instant) {
-        self.0 = self.0.max(now) + rate.every;
-    }
-
-    fn is_whole(self, now: Instant) -> bool {
-        self.0 <= now
-    }
-}
-
 impl Refusals {
     pub(crate) fn new() -> Self {
-        let now = Instant::now();
-        Self(Mutex::new(State {
-            networks: Allowances::new(PER_NETWORK, now),
-            wider_networks: Allowances::new(PER_WIDER_NETWORK, now),
-            orgs: HashMap::new(),
-            all: Allowance(now),
-            left_out: HashMap::new(),
-        }))
+        Self(Mutex::new(State { bounds: StrangerBounds::new(RATES, Instant::now()), left_out: HashMap::new() }))
     }
 
     /// Whether an event of a request from `network` is written now; otherwise it is counted.
     fn admit(&self, org: &OrgId, network: Network, refusal: Refusal, now: Instant) -> bool {
         let mut state = self.state();
-        let of_org = state.orgs.get(org).copied().unwrap_or(Allowance(now));
-        if of_org.has_some(PER_ORG, now) && state.all.has_some(IN_ALL, now) && state.take_of_networks(network, now) {
-            state.orgs.entry(org.clone()).or_insert(of_org).take(PER_ORG, now);
-            state.all.take(IN_ALL, now);
+        if state.bounds.take(org, network, now) {
             return true;
         }
         let left_out = state.left_out.entry((org.clone(), refusal));
@@ -217,44 +159,6 @@ impl Refusals {
     fn state(&self) -> MutexGuard<'_, State> {
         // No code that runs under the lock can leave the state half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn take_of_networks(&mut self, network: Network, now: Instant) -> bool {
-        // The wider network first, so that its bound also limits its entries in the other table.
-        let some = self.wider_networks.has_some(network.wider(), now) && self.networks.has_some(network, now);
-        if some {
-            self.wider_networks.take(network.wider(), now);
-            self.networks.take(network, now);
-        }
-        some
-    }
-}
-
-impl<K: Eq + Hash> Allowances<K> {
-    fn new(rate: Rate, now: Instant) -> Self {
-        Self { rate, apart: HashMap::new(), others: Allowance(now), swept: now }
-    }
-
-    fn of(&mut self, one: K, now: Instant) -> &mut Allowance {
-        // Not for each event, because a full scan takes a millisecond.
-        if self.apart.len() >= NETWORKS_MAX && now.duration_since(self.swept) >= Duration::from_secs(1) {
-            self.apart.retain(|_, allowance| !allowance.is_whole(now));
-            self.swept = now;
-        }
-        let has_room = self.apart.len() < NETWORKS_MAX || self.apart.contains_key(&one);
-        if has_room { self.apart.entry(one).or_insert(Allowance(now)) } else { &mut self.others }
-    }
-
-    fn has_some(&mut self, one: K, now: Instant) -> bool {
-        let rate = self.rate;
-        self.of(one, now).has_some(rate, now)
-    }
-
-    fn take(&mut self, one: K, now: Instant) {
-        let rate = self.rate;
-        self.of(one, now).take(rate, now);
     }
 }
 
@@ -341,6 +245,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::stranger_bounds::{Allowance, NETWORKS_MAX};
 
     fn network(number: u32) -> Network {
         Network::of(Ipv4Addr::from(number).into())
@@ -356,7 +261,7 @@ mod tests {
         let admit = |number, seconds| {
             refusals.admit(&org(number), network(1), Refusal::InvalidCredentials, start + Duration::from_secs(seconds))
         };
-        for number in 0..PER_NETWORK.burst {
+        for number in 0..RATES.per_network.burst {
             assert!(admit(u8::from(number % 2 == 1), 0), "{number}");
         }
         assert!(!admit(0, 0) && !admit(1, 0) && !admit(0, 29));
@@ -384,7 +289,7 @@ mod tests {
         };
         let admitted = (0..20_000).filter(|subnet| admit(1, *subnet, 0)).count();
         assert_eq!(admitted, 120);
-        assert_eq!(refusals.state().networks.apart.len(), 120, "it takes no more of the room of all");
+        assert_eq!(refusals.state().bounds.networks.apart.len(), 120, "it takes no more of the room of all");
         assert!(admit(2, 0, 0), "another wider network has its own bound");
         assert!(!admit(1, 20_001, 14) && admit(1, 20_001, 15), "one every quarter of a minute");
     }
@@ -416,9 +321,9 @@ mod tests {
             let org = org(u8::try_from(number / 250).unwrap_or_default());
             refusals.admit(&org, network(number), Refusal::InvalidCredentials, at(0));
             // The bound of the whole node has its own test.
-            refusals.state().all = Allowance(start);
+            refusals.state().bounds.all = Allowance(start);
         }
-        assert_eq!(refusals.state().networks.apart.len(), NETWORKS_MAX);
+        assert_eq!(refusals.state().bounds.networks.apart.len(), NETWORKS_MAX);
         let stranger = || {
             (0..50)
                 .filter(|it| refusals.admit(&org(200), network(u32::MAX - it), Refusal::InvalidCredentials, at(0)))
@@ -429,7 +334,7 @@ mod tests {
             refusals.admit(&org(200), network(u32::MAX), Refusal::InvalidCredentials, at(60)),
             "places become free"
         );
-        assert_eq!(refusals.state().networks.apart.len(), 1);
+        assert_eq!(refusals.state().bounds.networks.apart.len(), 1);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub enum SamlProblem {
     #[error("The SAML message is of another kind: {0} was expected.")]
     OtherKind(&'static str),
     /// The request is larger than the URL of the next request may be.
-    #[error("The request is too large.")]
+    #[error("The request is too large: as the query of a URL, its message and `RelayState` have more than 7 KB.")]
     TooLarge,
     /// `RelayState` has characters that a form cannot give back as they are.
     #[error("`RelayState` has control characters, which a form cannot give back as they are.")]
@@ -82,6 +82,12 @@ pub enum SamlProblem {
     /// Too many calls of hooks are open.
     #[error("Too many requests wait for inline hooks. Try again in a moment.")]
     TurnedAway,
+    /// Too many signed answers to requests without a session.
+    #[error("Too many requests without a session come from your network, or to this server. Try again in a moment.")]
+    TooManyStrangers,
+    /// Too many large assertions wait to be signed.
+    #[error("Too many large assertions are being signed. Try again in a moment.")]
+    TooManyLarge,
     /// The app's key is not there.
     #[error("The application has no key to sign with.")]
     NoKey,
@@ -125,7 +131,7 @@ pub enum SamlFault {
     Internal,
     /// Time: a temporary failure of the database.
     Unavailable,
-    /// Time: a bound on open calls is reached.
+    /// Time: a bound on what is done at once is reached.
     TurnedAway,
 }
 
@@ -161,7 +167,7 @@ impl SamlProblem {
                 SamlFault::Unavailable
             }
             Self::Certificate | Self::Write(_) | Self::Store(_) => SamlFault::Internal,
-            Self::TurnedAway => SamlFault::TurnedAway,
+            Self::TurnedAway | Self::TooManyStrangers | Self::TooManyLarge => SamlFault::TurnedAway,
         }
     }
 
@@ -185,7 +191,7 @@ impl SamlProblem {
             Self::Refused(_) => "denied",
             Self::Assertion(_) => "no_assertion",
             Self::Stopped => "hook_failed",
-            Self::TurnedAway => "too_many_requests",
+            Self::TurnedAway | Self::TooManyStrangers | Self::TooManyLarge => "too_many_requests",
             Self::NoKey => "no_key",
             Self::Write(_) | Self::Store(_) => "server_error",
         }
@@ -274,6 +280,8 @@ mod tests {
             SamlProblem::Refused("The sentence of your service".to_owned()),
             SamlProblem::Stopped,
             SamlProblem::TurnedAway,
+            SamlProblem::TooManyStrangers,
+            SamlProblem::TooManyLarge,
             SamlProblem::NoKey,
             WriteError::ValueType.into(),
             SamlProblem::Assertion(AssertionProblem::NoNameId),

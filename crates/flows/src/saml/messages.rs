@@ -17,8 +17,9 @@ use super::error::SamlProblem;
 
 /// Seconds by which the clocks of a service provider and ours may differ, the way of a message included.
 pub const SKEW_SECONDS: i64 = 300;
-/// Bytes of the query of a message at most: it is in the address of the sign-in page, and in the document of a hook.
-pub const QUERY_BYTES_MAX: usize = 24 * 1_024;
+/// Bytes of the query of a message at most. It is in the address of the sign-in page and in the document of a hook, and with the path
+/// it fits into the longest request line that nginx accepts without settings, which is 8 KB.
+pub const QUERY_BYTES_MAX: usize = 7 * 1_024;
 
 /// The message in the query of a request, and `RelayState`. No message for a sign-on that begins here.
 pub(super) fn decode(caller: &Caller) -> Result<(Option<RedirectMessage>, Option<String>), SamlProblem> {

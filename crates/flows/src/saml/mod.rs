@@ -10,6 +10,7 @@ mod events;
 pub mod logout;
 pub mod messages;
 pub mod sign_on;
+mod signing;
 
 use tenterhook_platform::{Platform, entropy::random_bytes};
 

@@ -3,6 +3,8 @@
 //! [`sign_on`] is the way of one request. Until the assertion consumer service is known to be the app's, every problem becomes a page;
 //! from then on what SAML has a status for is sent there.
 
+use std::{fmt, sync::Arc};
+
 use tenterhook_contract::saml::{Saml, assertion::Assertion};
 use tenterhook_model::{AppSubject, NameIdFormat, SamlApp, Session, SessionApp, Status, UserStatus};
 use tenterhook_platform::{
@@ -26,6 +28,7 @@ use super::{
     events::SignOnOf,
     messages::{SKEW_SECONDS, check_destination, decode, fingerprint, is_current, is_name_of, verify},
     random_id,
+    signing::Signing,
 };
 use crate::commitment::Commitment;
 
@@ -34,8 +37,7 @@ pub const REQUEST_SECONDS_MAX: i64 = 3_600;
 /// Seconds before now at which an assertion begins to be valid, for service providers whose clocks are behind.
 const NOT_BEFORE_SECONDS: i64 = 300;
 
-/// The answer to the user's browser.
-#[derive(Debug)]
+/// The answer to the user's browser. Its `Debug` shows nothing of the user and of the request.
 pub enum SignOnAnswer {
     /// A page tells the user the reason; nothing is sent to the service provider.
     Page(SamlError),
@@ -53,6 +55,18 @@ pub enum SignOnAnswer {
         /// `RelayState`.
         relay_state: Option<String>,
     },
+}
+
+impl fmt::Debug for SignOnAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Page(error) => formatter.debug_tuple("Page").field(error).finish(),
+            Self::SignIn { .. } => formatter.debug_struct("SignIn").finish_non_exhaustive(),
+            Self::Post { consumer, .. } => {
+                formatter.debug_struct("Post").field("consumer", consumer).finish_non_exhaustive()
+            }
+        }
+    }
 }
 
 /// An assertion consumer service of an app.
@@ -115,6 +129,9 @@ pub async fn sign_on(
         Ok(Progress::SignIn { login_hint }) => return SignOnAnswer::SignIn { login_hint },
         Err(Refused::Problem(problem)) => {
             return SignOnAnswer::Page(SamlError::from(problem).of_app(app, Refusal::SignOn));
+        }
+        Err(Refused::Status(_)) if session.is_none() && !platform.may_sign_for_stranger(&org.org.id, caller) => {
+            return SignOnAnswer::Page(SamlProblem::TooManyStrangers.into());
         }
         Err(Refused::Status(failure)) => match flow.failure(failure) {
             Ok(xml) => xml,
@@ -246,7 +263,7 @@ impl SignOn<'_> {
         if assigned.is_none() && !app.implicit_assignment {
             return Err(SamlProblem::NotAssigned.into());
         }
-        let key = org.app_keys.signer(app).ok_or(SamlProblem::NoKey)?;
+        let key = org.app_keys.shared_signer(app).ok_or(SamlProblem::NoKey)?;
         let source = assertion::Source {
             org: &org.org,
             app,
@@ -259,7 +276,7 @@ impl SignOn<'_> {
         let built = assertion::build(platform, &source).await?;
         self.check_subject(&built)?;
         let (subject, missed) = self.paused(of, &built).await?;
-        let (xml, subject, changed) = self.written(of, key, (built, subject), missed.as_deref())?;
+        let (xml, subject, changed) = self.written(of, key, (built, subject), missed.as_deref()).await?;
         commitment.begin();
         let answered = checked.request.as_ref().zip(checked.fingerprint.as_deref());
         let answered = answered.map(|(request, fingerprint)| {
@@ -317,10 +334,10 @@ impl SignOn<'_> {
 
     /// The signed response, how it names the user, and what a hook has changed that the log says. The contract accepts only what can
     /// be written, so that an assertion that cannot be is an internal error.
-    fn written(
+    async fn written(
         &self,
         of: &SignOnOf<'_>,
-        key: &SigningKey,
+        key: &Arc<SigningKey>,
         (built, mut subject): (Assertion, Assertion),
         missed: Option<&str>,
     ) -> Result<(String, AppSubject, Vec<&'static str>), SamlProblem> {
@@ -328,17 +345,24 @@ impl SignOn<'_> {
             self.mark(&mut subject, missed);
         }
         let changed = changed_facts(&built, &subject);
-        Ok((self.response(of, key, subject.clone())?, named(&subject), changed))
+        let named = named(&subject);
+        let signing = Signing { key: Arc::clone(key), signed: signed(self.app), encryption: encryption(self.app)? };
+        let xml = signing.write(&self.org.org.id, self.response(of, subject)).await?;
+        Ok((xml, named, changed))
     }
 
-    /// Marks an assertion that goes out without what a hook would have changed, as tokens are marked.
+    /// Marks an assertion that goes out without what a hook would have changed, as tokens are marked. An attribute of this name that
+    /// is there already stays.
     fn mark(&self, assertion: &mut Assertion, why: &str) {
-        if let Some(name) = &self.platform.settings().missed_hook_claim {
+        if let Some(name) = &self.platform.settings().missed_hook_claim
+            && assertion.claims.get(name).is_none()
+        {
             assertion.claims.insert(name.to_string(), text_attribute(why));
         }
     }
 
-    fn response(&self, of: &SignOnOf<'_>, key: &SigningKey, assertion: Assertion) -> Result<String, WriteError> {
+    /// The response with an assertion, not signed yet.
+    fn response(&self, of: &SignOnOf<'_>, assertion: Assertion) -> Response {
         let Self { platform, org, app, checked, .. } = *self;
         let (now, issuer) = (platform.now(), entity_id(org, app));
         let in_response_to = checked.request.as_ref().map(|request| request.id.clone());
@@ -354,15 +378,14 @@ impl SignOn<'_> {
             sp_name_qualifier: is_persistent.then(|| app.audience.clone()),
             assertion,
         };
-        let response = Response {
+        Response {
             id: random_id(platform),
             in_response_to,
             destination: checked.consumer.destination.to_owned(),
             issuer,
             issue_instant: now,
             outcome: Outcome::SignedOn(Box::new(draft)),
-        };
-        response.to_signed_xml(key, signed(app), encryption(app)?.as_ref())
+        }
     }
 
     /// A response that tells the service provider why there is no assertion.
@@ -448,4 +471,18 @@ fn changed_facts(built: &Assertion, subject: &Assertion) -> Vec<&'static str> {
         ("nameId", built.subject.name_id != subject.subject.name_id),
     ];
     facts.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_an_answer_shows_nothing_of_the_user_and_the_request() {
+        let marked = || "marked-secret".to_owned();
+        let consumer = "https://benefits.example.com/acs".to_owned();
+        let post = SignOnAnswer::Post { consumer, xml: marked(), relay_state: Some(marked()) };
+        let shown = format!("{post:?} {:?}", SignOnAnswer::SignIn { login_hint: Some(marked()) });
+        assert!(shown.contains("https://benefits.example.com/acs") && !shown.contains("marked-secret"), "{shown}");
+    }
 }

@@ -8,9 +8,6 @@ use axum::{
 
 use crate::patience::{self, Unread};
 
-/// Most bytes of a query that is built from a form: it must fit, with cookies, into the head of the next request.
-pub(crate) const QUERY_BYTES_MAX: usize = 24 * 1_024;
-
 /// What is wrong with a request before its parameters are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RequestProblem {

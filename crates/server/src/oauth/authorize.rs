@@ -27,13 +27,16 @@ use crate::{
     browser::{
         pages::{form_post_page, form_targets},
         query,
-        request::{QUERY_BYTES_MAX, RequestProblem, form_bytes},
+        request::{RequestProblem, form_bytes},
         see_other,
         sign_in::{self, OwnPath, SignInError, SignInPurpose, sign_in_page},
     },
     error::ApiError,
     judged_again::marked,
 };
+
+/// Most bytes of a form, and of the query that it becomes: it must fit, with cookies, into the head of the next request.
+const FORM_BYTES_MAX: usize = 24 * 1_024;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -84,7 +87,7 @@ async fn authorize_by_form(
 ) -> Result<Response, ApiError> {
     server(&org, &name)?;
     let (parts, body) = request.into_parts();
-    let form = match form_bytes(&parts.headers, body, QUERY_BYTES_MAX).await {
+    let form = match form_bytes(&parts.headers, body, FORM_BYTES_MAX).await {
         Ok(form) => form,
         Err(error) => return Ok(problem(&error.into())),
     };
@@ -93,7 +96,7 @@ async fn authorize_by_form(
         pieces.push('&');
     }
     let query = query::of_bytes(&[pieces.as_bytes(), &form].concat());
-    if query.len() > QUERY_BYTES_MAX {
+    if query.len() > FORM_BYTES_MAX {
         return Ok(problem(&RequestProblem::TooLarge.into()));
     }
     Ok(see_other(&format!("/oauth2/{name}/v1/authorize?{query}")))

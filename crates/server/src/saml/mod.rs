@@ -15,6 +15,7 @@ use tenterhook_flows::{
     commitment::Commitment,
     oauth::parameters::{PARAMETERS_BYTES_MAX, Parameters},
     saml::{
+        error::SamlProblem,
         logout::{self, LogoutAnswer, LogoutStep},
         messages::query_of_form,
         sign_on::{self, SignOnAnswer},
@@ -174,6 +175,10 @@ async fn logout(
             let saml_app = app_of(&org, &names)?;
             let session = sign_in::session(&app, &org, &caller, &headers).await?;
             let (platform, session) = (&app.platform, session.as_ref());
+            if session.is_none() && !platform.may_sign_for_stranger(&org.org.id, &caller) {
+                let then = LogoutStep::Page(SamlProblem::TooManyStrangers.into());
+                return Ok(LogoutAnswer { then, has_ended: false });
+            }
             Ok(logout::message(platform, &org, saml_app, &caller, session, &commitment).await)
         };
         answered.await.map_or_else(ApiError::into_response, |answer| logout_answer(&caller, answer))

@@ -132,6 +132,30 @@ async fn a_service_that_fails_leaves_the_assertion_unmodified_and_marked() {
     }
 }
 
+/// Section 4, over sockets: a service that says nothing, or stops in the middle of its answer. The time of the hook is that of all
+/// its attempts.
+#[tokio::test]
+async fn a_service_that_is_too_late_leaves_the_assertion_unmodified_and_the_sign_on_goes_on() {
+    let world = World::start().await;
+    let mut provider = Provider::new(&world).await;
+    let service = Service::start(Behaviour::Silent).await;
+    let hook = provider.hook(service.address).await;
+    let policy = json!({ "policy": { "timeoutMs": 300 } });
+    assert_eq!(world.api("POST", &format!("/api/v1/inlineHooks/{hook}"), Some(&policy)).await.status, 200);
+    let cookie = provider.session().await;
+    let posted = provider.response(&provider.redirect(&provider.request("_t1", "", ""), Some("s")), &cookie).await;
+    assert_eq!(posted.relay_state.as_deref(), Some("s"));
+    let statement = part(&posted.xml, "saml:AttributeStatement").unwrap();
+    assert_eq!(text(statement, "saml:AttributeValue"), "payroll");
+    assert_eq!(text(&posted.xml, "saml:NameID"), world.org.user_logins[0].as_str());
+    let (_, mark) = statement.split_once("Name=\"x-hook-missed\"").unwrap();
+    assert_eq!(text(mark, "saml:AttributeValue"), "TIMEOUT_RESPONSE");
+    assert_eq!(service.received().len(), 2, "one retry (overview.md 4.3)");
+    let event = world.events("inline_hook.executed").await.pop().unwrap();
+    assert_eq!(event["outcome"]["result"], "FAILURE", "{event}");
+    assert_eq!(world.events("user.authentication.sso").await.pop().unwrap()["outcome"]["result"], "SUCCESS");
+}
+
 /// Section 4: `error` denies, shows its summary, and sends nothing to the service provider.
 #[tokio::test]
 async fn an_error_of_the_service_is_shown_to_the_user_and_the_service_provider_gets_nothing() {

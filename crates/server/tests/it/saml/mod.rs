@@ -1,6 +1,7 @@
 //! Single sign-on and single logout over sockets: an app, its service provider, and a browser between them.
 
 mod bad_requests;
+mod bounds;
 mod hook;
 mod logout;
 mod nodes;

@@ -363,5 +363,6 @@ async fn metadata_is_for_everybody_and_paths_and_methods_that_are_not_there_are_
     ] {
         let answer = world.send(method, &path, &[], b"").await;
         assert_eq!(answer.status.as_u16(), status, "{method} {path}");
+        assert_eq!(answer.header("allow").is_empty(), status != 405, "RFC 9110 section 15.5.6: {method} {path}");
     }
 }

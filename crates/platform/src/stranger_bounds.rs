@@ -1,0 +1,136 @@
+//! How much requests without a valid token or session may cause: by the network that they come from, by org, and in all.
+
+use std::{collections::HashMap, hash::Hash, time::Duration};
+
+use tenterhook_contract::id::OrgId;
+use tokio::time::Instant;
+
+use crate::{Network, WiderNetwork};
+
+/// Networks, and wider networks, that are counted separately; further ones are counted together.
+pub(crate) const NETWORKS_MAX: usize = 10_000;
+
+/// A rate: `burst` at once, then one every `every`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    pub(crate) burst: u32,
+    pub(crate) every: Duration,
+}
+
+/// The rates of one thing that strangers can cause.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    /// Of one network, in all orgs.
+    pub(crate) per_network: Rate,
+    /// Of a wider network, which contains many networks.
+    pub(crate) per_wider_network: Rate,
+    /// Of an org.
+    pub(crate) per_org: Rate,
+    /// Of all orgs.
+    pub(crate) in_all: Rate,
+}
+
+/// What is left of these rates.
+#[derive(Debug)]
+pub(crate) struct StrangerBounds {
+    rates: Rates,
+    pub(crate) networks: Allowances<Network>,
+    wider_networks: Allowances<WiderNetwork>,
+    orgs: HashMap<OrgId, Allowance>,
+    pub(crate) all: Allowance,
+}
+
+/// The state of a rate limit: the moment from which on the full burst is available (the generic cell rate algorithm).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance(pub(crate) Instant);
+
+/// The state of a rate limit for each of many keys.
+#[derive(Debug)]
+pub(crate) struct Allowances<K> {
+    rate: Rate,
+    pub(crate) apart: HashMap<K, Allowance>,
+    /// The shared state of keys for which there was no room.
+    others: Allowance,
+    swept: Instant,
+}
+
+impl Rate {
+    /// How far in the future an allowance may be that still admits an event.
+    fn reach(self) -> Duration {
+        self.every * self.burst.saturating_sub(1)
+    }
+}
+
+impl Allowance {
+    fn has_some(self, rate: Rate, now: Instant) -> bool {
+        self.0.saturating_duration_since(now) <= rate.reach()
+    }
+
+    fn take(&mut self, rate: Rate, now: Instant) {
+        self.0 = self.0.max(now) + rate.every;
+    }
+
+    fn is_whole(self, now: Instant) -> bool {
+        self.0 <= now
+    }
+}
+
+impl StrangerBounds {
+    pub(crate) fn new(rates: Rates, now: Instant) -> Self {
+        Self {
+            networks: Allowances::new(rates.per_network, now),
+            wider_networks: Allowances::new(rates.per_wider_network, now),
+            orgs: HashMap::new(),
+            all: Allowance(now),
+            rates,
+        }
+    }
+
+    /// Takes one for a request from `network` to `org`; `false` when there is none left, and nothing is taken.
+    pub(crate) fn take(&mut self, org: &OrgId, network: Network, now: Instant) -> bool {
+        let Rates { per_org, in_all, .. } = self.rates;
+        let of_org = self.orgs.get(org).copied().unwrap_or(Allowance(now));
+        if of_org.has_some(per_org, now) && self.all.has_some(in_all, now) && self.take_of_networks(network, now) {
+            self.orgs.entry(org.clone()).or_insert(of_org).take(per_org, now);
+            self.all.take(in_all, now);
+            return true;
+        }
+        false
+    }
+
+    fn take_of_networks(&mut self, network: Network, now: Instant) -> bool {
+        // The wider network first, so that its bound also limits its entries in the other table.
+        let some = self.wider_networks.has_some(network.wider(), now) && self.networks.has_some(network, now);
+        if some {
+            self.wider_networks.take(network.wider(), now);
+            self.networks.take(network, now);
+        }
+        some
+    }
+}
+
+impl<K: Eq + Hash> Allowances<K> {
+    fn new(rate: Rate, now: Instant) -> Self {
+        Self { rate, apart: HashMap::new(), others: Allowance(now), swept: now }
+    }
+
+    fn of(&mut self, one: K, now: Instant) -> &mut Allowance {
+        // Not for each event, because a full scan takes a millisecond.
+        if self.apart.len() >= NETWORKS_MAX && now.duration_since(self.swept) >= Duration::from_secs(1) {
+            self.apart.retain(|_, allowance| !allowance.is_whole(now));
+            self.swept = now;
+        }
+        let has_room = self.apart.len() < NETWORKS_MAX || self.apart.contains_key(&one);
+        if has_room { self.apart.entry(one).or_insert(Allowance(now)) } else { &mut self.others }
+    }
+
+    fn has_some(&mut self, one: K, now: Instant) -> bool {
+        let rate = self.rate;
+        self.of(one, now).has_some(rate, now)
+    }
+
+    fn take(&mut self, one: K, now: Instant) {
+        let rate = self.rate;
+        self.of(one, now).take(rate, now);
+    }
+}
