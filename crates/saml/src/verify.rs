@@ -1,18 +1,19 @@
 //! Verifies enveloped signatures of messages (SAML core 5.4), as narrowly as SAML allows.
 //!
-//! A signature is accepted only if it is the one signature of the document, a child of the root element, and has one
-//! reference, to the root element: then all that the reader can see is signed, and none of the known ways to wrap a
-//! signed element in another one is left. Keys come from the certificates that the caller gives, never from the message.
+//! A signature is accepted only if it is a child of the root element, and has one reference, to the root element: then all
+//! that the reader can see is signed, and none of the known ways to wrap a signed element in another one is left. It is the
+//! one signature of the document, but for a response, whose assertion may have one of its own. Keys come from the
+//! certificates that the caller gives, never from the message.
 
 use bergshamra_dsig::{
     DsigContext,
-    verify::{VerifyResult, verify_document_with_source},
+    verify::{VerifyResult, verify_all_document_with_source},
 };
 use bergshamra_keys::KeysManager;
 
 use crate::{
     Certificate, SignatureAlgorithm,
-    names::{DS, ENVELOPED, EXCLUSIVE_C14N, is_digest},
+    names::{DS, ENVELOPED, EXCLUSIVE_C14N, SAML, is_digest},
     read::ReadError,
     xml::tree::{Element, Tree},
 };
@@ -35,7 +36,7 @@ pub enum VerifyError {
     /// There is more than one signature.
     #[error("the message has more than one signature")]
     SeveralSignatures,
-    /// The signature is not a child of the root element, or does not refer to the root element alone.
+    /// The signature is not a child of the root element, or does not refer to its parent alone.
     #[error("the signature does not cover the root element, and nothing else")]
     NotOfTheRoot,
     /// A transform that is not accepted.
@@ -70,8 +71,52 @@ pub enum VerifyError {
 pub fn enveloped(xml: &[u8], certificates: &[Certificate]) -> Result<(), VerifyError> {
     let tree = Tree::parse(xml)?;
     let root = tree.root();
-    let signature = signature_of(root)?;
-    check(root, signature)?;
+    verify(&tree, &[Signed { element: root, signature: signature_of(root)? }], certificates)
+}
+
+/// Verifies the signature of a response, which covers all of it, and the assertion's own one if it has one, each for its parent, with
+/// the keys of `certificates`. A response of which only the assertion is signed is not accepted: the status and the recipient of it
+/// would be anybody's.
+///
+/// # Errors
+/// [`VerifyError`].
+pub fn response(xml: &[u8], certificates: &[Certificate]) -> Result<(), VerifyError> {
+    let tree = Tree::parse(xml)?;
+    let root = tree.root();
+    let all = root.descendants_named(DS, "Signature").len();
+    let mut signed: Vec<_> = Signed::of(root)?.into_iter().collect();
+    if signed.is_empty() {
+        return Err(if all == 0 { VerifyError::NotSigned } else { VerifyError::NotOfTheRoot });
+    }
+    let mut assertions = root.children_named(SAML, "Assertion");
+    if let Some(assertion) = assertions.next() {
+        signed.extend(Signed::of(assertion)?);
+    }
+    // One at another place.
+    if all != signed.len() {
+        return Err(VerifyError::SeveralSignatures);
+    }
+    verify(&tree, &signed, certificates)
+}
+
+/// An element with a signature of its own.
+struct Signed<'t, 'a> {
+    element: Element<'t, 'a>,
+    signature: Element<'t, 'a>,
+}
+
+impl<'t, 'a> Signed<'t, 'a> {
+    fn of(element: Element<'t, 'a>) -> Result<Option<Self>, VerifyError> {
+        let signature = element.child(DS, "Signature").map_err(|_| VerifyError::SeveralSignatures)?;
+        Ok(signature.map(|signature| Self { element, signature }))
+    }
+}
+
+/// Verifies every signature of a document, which are those of `signed`, each for its element.
+fn verify(tree: &Tree<'_>, signed: &[Signed<'_, '_>], certificates: &[Certificate]) -> Result<(), VerifyError> {
+    for Signed { element, signature } in signed {
+        check(*element, *signature, element.id() == tree.root().id())?;
+    }
     if certificates.is_empty() {
         return Err(VerifyError::NoCertificate);
     }
@@ -79,15 +124,30 @@ pub fn enveloped(xml: &[u8], certificates: &[Certificate]) -> Result<(), VerifyE
     keys.add_keys(certificates.iter().take(CERTIFICATES_MAX).map(|certificate| certificate.key().clone()));
     // Its defaults: keys of the manager only, references to the root element or next to the signature only.
     let context = DsigContext::new(keys);
-    match verify_document_with_source(&context, tree.document(), Some(tree.text())) {
-        Ok(VerifyResult::Valid { signature_node, references, .. }) => {
-            let is_of_the_root = signature_node == signature.id()
-                && matches!(references.as_slice(), [reference]
-                    if reference.digest_verified && reference.resolved_node.is_none_or(|node| node == root.id()));
-            if is_of_the_root { Ok(()) } else { Err(VerifyError::NotOfTheRoot) }
-        }
-        Ok(VerifyResult::Invalid { .. }) | Err(_) => Err(VerifyError::NotValid),
+    let results = verify_all_document_with_source(&context, tree.document(), Some(tree.text()));
+    let results = results.map_err(|_| VerifyError::NotValid)?;
+    if results.len() != signed.len() {
+        return Err(VerifyError::NotValid);
     }
+    signed.iter().try_for_each(|Signed { element, signature }| {
+        let references = results.iter().find_map(|result| match result {
+            VerifyResult::Valid { signature_node, references, .. } if *signature_node == signature.id() => {
+                Some(references.as_slice())
+            }
+            _ => None,
+        });
+        match references {
+            None => Err(VerifyError::NotValid),
+            // No node stands for the whole document.
+            Some([only])
+                if only.digest_verified
+                    && only.resolved_node.map_or(element.id() == tree.root().id(), |node| node == element.id()) =>
+            {
+                Ok(())
+            }
+            Some(_) => Err(VerifyError::NotOfTheRoot),
+        }
+    })
 }
 
 /// The one signature of the document, which must be a child of the root element.
@@ -101,8 +161,8 @@ fn signature_of<'t, 'a>(root: Element<'t, 'a>) -> Result<Element<'t, 'a>, Verify
     if is_child { Ok(first) } else { Err(VerifyError::NotOfTheRoot) }
 }
 
-/// Checks all of a signature but its numbers.
-fn check(root: Element<'_, '_>, signature: Element<'_, '_>) -> Result<(), VerifyError> {
+/// Checks all of a signature of an element but its numbers.
+fn check(element: Element<'_, '_>, signature: Element<'_, '_>, is_root: bool) -> Result<(), VerifyError> {
     if !signature.descendants_named(DS, "Object").is_empty() {
         return Err(VerifyError::Object);
     }
@@ -119,14 +179,15 @@ fn check(root: Element<'_, '_>, signature: Element<'_, '_>) -> Result<(), Verify
     if references.len() != 1 {
         return Err(VerifyError::NotOfTheRoot);
     }
-    check_reference(root, reference)
+    check_reference(element, reference, is_root)
 }
 
-fn check_reference(root: Element<'_, '_>, reference: Element<'_, '_>) -> Result<(), VerifyError> {
-    let id = root.attribute("ID").filter(|id| !id.is_empty()).ok_or(VerifyError::NotOfTheRoot)?;
+fn check_reference(element: Element<'_, '_>, reference: Element<'_, '_>, is_root: bool) -> Result<(), VerifyError> {
+    let id = element.attribute("ID").filter(|id| !id.is_empty()).ok_or(VerifyError::NotOfTheRoot)?;
     let uri = plain_attribute(reference, "URI").ok_or(VerifyError::NotOfTheRoot)?;
     // An empty URI is the whole document (XML Signature 1.1 section 4.4.3.2).
-    if !uri.is_empty() && uri.strip_prefix('#') != Some(id) {
+    let is_whole_document = uri.is_empty() && is_root;
+    if !is_whole_document && uri.strip_prefix('#') != Some(id) {
         return Err(VerifyError::NotOfTheRoot);
     }
     if !is_digest(algorithm(reference, "DigestMethod")?) {

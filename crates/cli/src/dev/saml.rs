@@ -81,7 +81,7 @@ pub(super) async fn set_up(
     Ok((hook_id, DevSamlApp { id, sign_on_url: format!("{base_url}{sign_on_path}"), sign_on_path, metadata_url }))
 }
 
-/// The response alone is signed: its one signature covers the assertion too.
+/// The response and the assertion are signed, as in an app whose creator says nothing of it.
 fn new_app(consumer: &str, hook_id: &str) -> Value {
     json!({
         "label": LABEL,
@@ -90,7 +90,7 @@ fn new_app(consumer: &str, hook_id: &str) -> Value {
             "ssoAcsUrl": consumer,
             "audience": AUDIENCE,
             "responseSigned": true,
-            "assertionSigned": false,
+            "assertionSigned": true,
             "subjectNameIdTemplate": "${user.login}",
             "attributeStatements": [
                 { "type": "EXPRESSION", "name": "email", "values": ["user.email"] },
@@ -186,7 +186,7 @@ pub(super) fn received(
     certificates: &[Certificate],
     request_id: Option<&str>,
 ) -> Result<Map<String, Value>, String> {
-    verify::enveloped(xml, certificates).map_err(|error| format!("The response is not accepted: {error}"))?;
+    verify::response(xml, certificates).map_err(|error| format!("The response is not accepted: {error}"))?;
     let response = SignOnResponse::parse(xml).map_err(|error| format!("The response cannot be read: {error}"))?;
     if response.in_response_to.as_deref() != request_id {
         return Err("The response answers another request than that of this sign-on".to_owned());

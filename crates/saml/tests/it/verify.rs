@@ -8,7 +8,8 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_
 use tenterhook_saml::{
     Certificate,
     read::{AuthnRequest, ReadError},
-    verify::{CERTIFICATES_MAX, VerifyError, enveloped},
+    verify::{CERTIFICATES_MAX, VerifyError, enveloped, response},
+    write::{Outcome, Signed},
 };
 
 use crate::support::{OURS, THEIRS, authn_request};
@@ -281,6 +282,79 @@ fn no_kind_of_wrapping_is_accepted() {
         assert!(verify(&without_id).is_err(), "{kind}, without an ID");
     }
     assert_eq!(verify(&original), Ok(()));
+}
+
+/// A response whose assertion has a signature of its own, as most service providers get it.
+#[test]
+fn a_response_is_accepted_with_its_signature_and_with_that_of_its_assertion_besides() {
+    let written = |signed| {
+        let outcome = Outcome::SignedOn(Box::new(crate::support::draft(crate::support::sample_assertion())));
+        crate::support::response(outcome).to_signed_xml(&OURS.signing, signed, None).unwrap()
+    };
+    let ours = |xml: &str| response(xml.as_bytes(), from_ref(&OURS.certificate));
+    let both = written(Signed::Both);
+    assert_eq!((ours(&both), ours(&written(Signed::Response))), (Ok(()), Ok(())));
+    assert_eq!(enveloped(both.as_bytes(), from_ref(&OURS.certificate)), Err(VerifyError::SeveralSignatures));
+    assert_eq!(ours(&written(Signed::Assertion)), Err(VerifyError::NotOfTheRoot));
+    assert_eq!(response(both.as_bytes(), from_ref(&THEIRS.certificate)), Err(VerifyError::NotValid));
+    assert_eq!(response(both.as_bytes(), &[]), Err(VerifyError::NoCertificate));
+
+    // Any change of what one of them covers.
+    for (from, to) in [
+        ("</saml:NameID>", ".evil</saml:NameID>"),
+        ("</saml:Audience>", ".evil</saml:Audience>"),
+        ("status:Success", "status:Responder"),
+        ("<saml:Issuer", "<saml:Issuer Format=\"urn:x\""),
+    ] {
+        assert!(both.contains(from));
+        assert_eq!(ours(&both.replacen(from, to, 1)), Err(VerifyError::NotValid), "{from}");
+    }
+    let (assertion_at, assertion_end) =
+        (both.find("<saml:Assertion ").unwrap(), both.find("</saml:Assertion>").unwrap());
+    let assertion = &both[assertion_at..assertion_end + "</saml:Assertion>".len()];
+    let signature_end = "</ds:Signature>".len();
+    let signature = |xml: &str| {
+        let at = xml.find("<ds:Signature ").unwrap();
+        xml[at..xml.find("</ds:Signature>").unwrap() + signature_end].to_owned()
+    };
+    let (of_response, of_assertion) = (signature(&both), signature(assertion));
+    let evil = assertion
+        .replace(&of_assertion, "")
+        .replace("ID=\"", "ID=\"_evil")
+        .replace("</saml:NameID>", ".evil</saml:NameID>");
+    for (kind, xml) in [
+        ("without that of the response", both.replacen(&of_response, "", 1)),
+        ("with that of the assertion as that of the response", both.replacen(&of_response, &of_assertion, 1)),
+        ("without that of the assertion", both.replacen(&of_assertion, "", 1)),
+        ("with another assertion before it", both.replacen(assertion, &format!("{evil}{assertion}"), 1)),
+        ("with another assertion behind it", both.replacen(assertion, &format!("{assertion}{evil}"), 1)),
+        ("with the assertion inside of another one", {
+            let around = evil.replacen("</saml:Assertion>", &format!("{assertion}</saml:Assertion>"), 1);
+            both.replacen(assertion, &around, 1)
+        }),
+        ("with the signed assertion in the status", {
+            let hidden = format!("<samlp:StatusDetail>{assertion}</samlp:StatusDetail></samlp:Status>");
+            both.replacen(assertion, &evil, 1).replacen("</samlp:Status>", &hidden, 1)
+        }),
+        ("with a second one of the response", both.replacen(&of_response, &format!("{of_response}{of_response}"), 1)),
+        ("with a second one of the assertion", {
+            both.replacen(&of_assertion, &format!("{of_assertion}{of_assertion}"), 1)
+        }),
+    ] {
+        assert!(ours(&xml).is_err(), "{kind}: {xml}");
+    }
+}
+
+/// The library of the receiver, not our writer: an assertion's signature that covers the whole document covers it by its own root only.
+#[test]
+fn the_signature_of_an_assertion_refers_to_the_assertion_by_its_id() {
+    let outcome = Outcome::SignedOn(Box::new(crate::support::draft(crate::support::sample_assertion())));
+    let both = crate::support::response(outcome).to_signed_xml(&OURS.signing, Signed::Both, None).unwrap();
+    let at = both.rfind("<ds:Reference URI=\"#").unwrap();
+    let (head, rest) = both.split_at(at);
+    let (_, rest) = rest.split_once("\">").unwrap();
+    let whole = format!("{head}<ds:Reference URI=\"\">{rest}");
+    assert_eq!(response(whole.as_bytes(), from_ref(&OURS.certificate)), Err(VerifyError::NotOfTheRoot));
 }
 
 const SAML: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
