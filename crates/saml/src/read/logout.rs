@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{NameId, date::date_time, names::SAMLP, xml::tree::Tree};
 
-/// A service provider's request to end the sessions of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A service provider's request to end the sessions of a user. Its `Debug` shows nothing of the user: a hook may have set the name and
+/// the sessions.
+#[derive(Clone, PartialEq, Eq)]
 pub struct LogoutRequest {
     /// `ID`.
     pub id: String,
@@ -29,6 +30,13 @@ pub struct LogoutRequest {
     pub session_indexes: Vec<String>,
     /// Whether it contains a signature, which is not verified by reading.
     pub is_signed: bool,
+}
+
+impl std::fmt::Debug for LogoutRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("LogoutRequest");
+        debug.field("id", &self.id).field("issuer", &self.issuer).finish_non_exhaustive()
+    }
 }
 
 /// A service provider's answer to a logout request.

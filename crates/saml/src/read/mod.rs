@@ -26,6 +26,9 @@ pub enum ReadError {
     /// It is not UTF-8.
     #[error("the XML is not UTF-8")]
     NotUtf8,
+    /// It declares another encoding than UTF-8.
+    #[error("the XML declares another encoding than UTF-8")]
+    OtherEncoding,
     /// It has a document type or an entity declaration.
     #[error("the XML has a document type declaration (DOCTYPE), which is not accepted")]
     DocumentType,

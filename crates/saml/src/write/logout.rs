@@ -9,8 +9,9 @@ use crate::{
     xml::writer::{NONE, SAML},
 };
 
-/// A request to a service provider to end the user's sessions there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request to a service provider to end the user's sessions there. Its `Debug` shows nothing of the user: a hook may have set the
+/// name and the sessions.
+#[derive(Clone, PartialEq, Eq)]
 pub struct LogoutRequest {
     /// `ID`.
     pub id: String,
@@ -26,6 +27,13 @@ pub struct LogoutRequest {
     pub name_id: NameId,
     /// The sessions to be ended, as assertions named them; none for all of the user's.
     pub session_indexes: Vec<String>,
+}
+
+impl std::fmt::Debug for LogoutRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("LogoutRequest");
+        debug.field("id", &self.id).field("destination", &self.destination).finish_non_exhaustive()
+    }
 }
 
 /// The answer to a service provider's logout request.

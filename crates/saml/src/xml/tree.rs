@@ -43,6 +43,12 @@ impl<'a> Tree<'a> {
         check_markup(text)?;
         let parser = Parser::new().with_max_depth(DOCUMENT_DEPTH_MAX).with_forbid_dtd(true).with_forbid_entities(true);
         let document = parser.parse(text).map_err(|_| ReadError::NotWellFormed)?;
+        // Its author and other readers see other characters in the same bytes.
+        let declared = document.xml_declaration.as_ref().and_then(|declaration| declaration.encoding.as_deref());
+        let is_declared = |encoding: &str| declared.is_some_and(|own| own.eq_ignore_ascii_case(encoding));
+        if declared.is_some() && !is_declared("UTF-8") && !(is_declared("US-ASCII") && text.is_ascii()) {
+            return Err(ReadError::OtherEncoding);
+        }
         let root = document.document_element().ok_or(ReadError::NotWellFormed)?;
         let tree = Self { document, root, text };
         tree.check()?;

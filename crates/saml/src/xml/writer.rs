@@ -2,6 +2,8 @@
 //! Exclusive XML Canonicalization 1.0): every element has an end tag, a namespace is declared where a name first uses it,
 //! declarations come first, attributes are sorted, and only the characters that must be escaped are.
 
+use tenterhook_contract::saml::assertion::is_xml_text;
+
 use crate::names;
 
 /// A text has a character that XML cannot hold, not even escaped (XML 1.0 section 2.2). It says of which element or
@@ -135,19 +137,16 @@ impl Writer {
         member: &'static str,
         replacement: impl Fn(char) -> Option<&'static str>,
     ) -> Result<(), TextError> {
+        if !is_xml_text(text) {
+            return Err(TextError { member });
+        }
         self.text.reserve(text.len());
         for character in text.chars() {
             match replacement(character) {
                 Some(escaped) => self.text.push_str(escaped),
-                None if is_xml(character) => self.text.push(character),
-                None => return Err(TextError { member }),
+                None => self.text.push(character),
             }
         }
         Ok(())
     }
-}
-
-/// XML 1.0, 2.2, production `Char`.
-fn is_xml(character: char) -> bool {
-    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }

@@ -39,10 +39,15 @@ fn text() -> impl Strategy<Value = String> {
     vec(character, 0..12).prop_map(String::from_iter)
 }
 
+/// Texts that say something, as every one but a value must.
+fn filled() -> impl Strategy<Value = String> {
+    text().prop_filter("a text says something", |text| !text.trim().is_empty())
+}
+
 fn claims() -> impl Strategy<Value = Value> {
     let kind = prop::sample::select(vec!["xs:string", "xs:integer", "xs:boolean", "xs:anyType"]);
     let value = (kind, text()).prop_map(|(kind, value)| json!({ "attributes": { "xsi:type": kind }, "value": value }));
-    let attribute = (text(), vec(value, 0..3));
+    let attribute = (filled(), vec(value, 0..3));
     let attribute = attribute
         .prop_map(|(format, values)| json!({ "attributes": { "NameFormat": format }, "attributeValues": values }));
     prop::collection::btree_map(text(), attribute, 0..4).prop_map(|claims| json!(claims))
@@ -50,15 +55,14 @@ fn claims() -> impl Strategy<Value = Value> {
 
 /// Assertions in their JSON mapping, which unlike themselves show their values when a test fails.
 fn assertion() -> impl Strategy<Value = Value> {
-    let name_id = text().prop_filter("a name identifier says something", |text| !text.trim().is_empty());
-    let subject = (name_id, text(), text(), text()).prop_map(|(name_id, name_format, method, recipient)| {
+    let subject = (filled(), filled(), filled(), filled()).prop_map(|(name_id, name_format, method, recipient)| {
         let confirmation = json!({ "method": method, "data": { "recipient": recipient } });
         json!({ "nameId": name_id, "nameFormat": name_format, "confirmation": confirmation })
     });
-    let authentication = (text(), text(), prop::option::of(1..10_000_u32)).prop_map(|(index, class, ends)| {
+    let authentication = (filled(), filled(), prop::option::of(1..10_000_u32)).prop_map(|(index, class, ends)| {
         json!({ "sessionIndex": index, "authnContext": { "authnContextClassRef": class }, "sessionLifetime": ends })
     });
-    (subject, authentication, vec(text(), 1..3), claims(), 1..10_000_u32).prop_map(
+    (subject, authentication, vec(filled(), 1..3), claims(), 1..10_000_u32).prop_map(
         |(subject, authentication, audiences, claims, expiration)| {
             json!({
                 "subject": subject,

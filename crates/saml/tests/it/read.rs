@@ -193,6 +193,16 @@ fn other_encodings_are_refused() {
     let utf16 = with_issuer("", "").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     assert!(AuthnRequest::parse(&utf16).is_err());
     assert_eq!(AuthnRequest::parse(b"<a>\xff</a>"), Err(ReadError::NotUtf8));
+    for encoding in ["ISO-8859-1", "UTF-16", "windows-1252", "UTF-7", "utf8"] {
+        let declared = format!("<?xml version=\"1.0\" encoding='{encoding}'?><a/>");
+        assert_eq!(AuthnRequest::parse(declared.as_bytes()), Err(ReadError::OtherEncoding), "{encoding}");
+    }
+    let ascii = "<?xml version='1.0' encoding='us-ascii'?><a/>";
+    assert_eq!(AuthnRequest::parse(ascii.as_bytes()), Err(ReadError::WrongRoot("AuthnRequest")));
+    let beyond = ascii.replace("<a/>", "<a>é</a>");
+    assert_eq!(AuthnRequest::parse(beyond.as_bytes()), Err(ReadError::OtherEncoding));
+    let utf8 = beyond.replace("us-ascii", "Utf-8");
+    assert_eq!(AuthnRequest::parse(utf8.as_bytes()), Err(ReadError::WrongRoot("AuthnRequest")));
 }
 
 const HEAD: &str = r#"xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"
@@ -238,4 +248,24 @@ fn a_logout_response_is_read() {
     assert!(success.is_success());
     let no_status = LogoutResponse::parse(xml.replace("samlp:Status>", "samlp:State>").as_bytes());
     assert_eq!(no_status, Err(ReadError::Missing("Status")));
+}
+
+#[test]
+fn debug_of_a_logout_request_shows_nothing_of_the_user() {
+    let name_id =
+        NameId { value: "marked-secret".to_owned(), format: None, name_qualifier: None, sp_name_qualifier: None };
+    let at = tenterhook_contract::Timestamp::from_micros(0);
+    let written = tenterhook_saml::write::LogoutRequest {
+        id: "_l".to_owned(),
+        destination: "https://sp.example.com/slo".to_owned(),
+        issuer: "urn:idp".to_owned(),
+        issue_instant: at,
+        not_on_or_after: None,
+        name_id,
+        session_indexes: vec!["index-marked-secret".to_owned()],
+    };
+    let read = LogoutRequest::parse(written.to_xml().unwrap().as_bytes()).unwrap();
+    assert_eq!(read.session_indexes, ["index-marked-secret"]);
+    let shown = format!("{written:?} {read:?}");
+    assert!(shown.contains("urn:idp") && !shown.contains("marked-secret"), "{shown}");
 }
