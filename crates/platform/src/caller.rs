@@ -121,9 +121,11 @@ pub fn canonical_path(path: &str) -> Cow<'_, str> {
     if canonical.is_empty() { "/".into() } else { canonical.into() }
 }
 
-/// Parameters whose values are credentials, which do not belong in a query, and SAML messages, which name a user in words that a
-/// hook may have set. If a request has them there, the values are not logged.
-const SECRET_PARAMETERS: [&str; 18] = [
+/// Parameters whose values are credentials, which do not belong in a query; SAML messages, which name a user in words that a
+/// hook may have set; and `RelayState`, which is the service provider's own: what it remembers of its user, or in a logout of ours a
+/// token. If a request has them there, the values are not logged.
+const SECRET_PARAMETERS: [&str; 19] = [
+    "RelayState",
     "SAMLRequest",
     "SAMLResponse",
     "access_token",
@@ -206,7 +208,7 @@ mod tests {
             (Some("Password=x=y"), "/token?Password=***"),
             (
                 Some("SAMLRequest=fZ&RelayState=r&SAMLResponse=f"),
-                "/token?SAMLRequest=***&RelayState=r&SAMLResponse=***",
+                "/token?SAMLRequest=***&RelayState=***&SAMLResponse=***",
             ),
             (Some("%70assword=x&code=&token"), "/token?%70assword=***&code=***&token"),
             (Some("code_challenge=c&password_hint=h"), "/token?code_challenge=c&password_hint=h"),

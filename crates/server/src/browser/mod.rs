@@ -25,9 +25,9 @@ pub(crate) fn routes() -> Router<App> {
         .route(pages::SUBMIT_SCRIPT_PATH, get(pages::submit_script))
 }
 
-/// Sends the browser to `location` with GET.
+/// Sends the browser to `location` with GET. Characters that a URI cannot contain are escaped (RFC 9110 section 10.2.2).
 pub(crate) fn see_other(location: &str) -> Response {
-    match HeaderValue::from_str(location) {
+    match HeaderValue::from_str(&query::uri_of(location)) {
         Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
         Err(_) => ApiError::Internal.into_response(),
     }

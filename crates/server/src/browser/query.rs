@@ -1,6 +1,13 @@
 //! Queries in their original encoding: nothing is decoded and encoded again (`observed.md` section 2).
 
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::form_urlencoded::{byte_serialize, parse};
+
+/// ASCII characters that a URI does not contain. Bytes beyond ASCII are escaped in any case.
+const NOT_IN_URIS: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
 /// The query without the parameters of these names; the rest stays byte for byte.
 pub(crate) fn without(query: &str, names: &[&str]) -> String {
@@ -22,9 +29,25 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     query
 }
 
+/// A URL with characters that a URI cannot contain (RFC 3986 section 2) escaped by their bytes; the rest, escapes included, stays.
+pub(crate) fn uri_of(url: &str) -> Cow<'_, str> {
+    utf8_percent_encode(url, NOT_IN_URIS).into()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{of_bytes, without};
+    use super::{of_bytes, uri_of, without};
+
+    #[test]
+    fn what_a_uri_cannot_hold_is_escaped_by_its_bytes() {
+        for (url, uri) in [
+            ("/a?b=c%20d%7e~&x='()'#[1]@;,!$*+", "/a?b=c%20d%7e~&x='()'#[1]@;,!$*+"),
+            ("/caf\u{e9}?n=\u{1f600}", "/caf%C3%A9?n=%F0%9F%98%80"),
+            ("com.example.app:/cb?a={b}|\\^`\"<> ", "com.example.app:/cb?a=%7Bb%7D%7C%5C%5E%60%22%3C%3E%20"),
+        ] {
+            assert_eq!(uri_of(url), uri, "{url}");
+        }
+    }
 
     #[test]
     fn parameters_are_cut_out_by_their_decoded_names_and_the_rest_is_untouched() {

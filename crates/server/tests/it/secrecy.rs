@@ -3,6 +3,11 @@
 use std::{fs, net::SocketAddr};
 
 use serde_json::{Value, json};
+use tenterhook_saml::{
+    NameId,
+    binding::{MessageKind, redirect},
+    write::LogoutRequest,
+};
 use tenterhook_testkit::{
     lines::Lines,
     pki::Authority,
@@ -12,6 +17,7 @@ use tenterhook_testkit::{
 use crate::{
     harness::{ADMIN_TOKEN, Behaviour, CLIENT_SECRET, HOOK_SECRET, PASSWORD, Service, World, hook_body},
     oauth::{VERIFIER, redeem, redirect_parameter, refresh, sign_in_and_authorize},
+    saml::{AUDIENCE, Provider},
 };
 
 /// A value that the hook adds to a token.
@@ -263,5 +269,89 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
             panic!("`{secret}` was seen: {}", seen.get(at.saturating_sub(600)..at + 100).unwrap_or_default());
         }
         assert!(!files.contains(secret), "`{secret}` is in a file of the database");
+    }
+}
+
+/// What a hook writes into an assertion, the name that a request asks for, and what a service provider remembers: through good answers
+/// and bad ones, the sign-in page, and a logout in which all of it comes back.
+#[tokio::test]
+async fn nothing_that_a_saml_hook_or_a_service_provider_says_of_a_user_is_seen_anywhere() {
+    const RELAY_STATE: &str = "relay-marked-secret";
+    let traces = Lines::default();
+    let writer = traces.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let world = World::start().await;
+    let mut provider = Provider::new(&world).await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    provider.hook(service.address).await;
+    let slo = json!({ "issuer": AUDIENCE, "logoutUrl": "https://benefits.example.com/slo" });
+    provider.change(|app| app.single_logout = Some(serde_json::from_value(slo).unwrap())).await;
+    let cookie = provider.session().await;
+    let subject = "<saml:Subject xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"><saml:NameID>hint-marked-secret</saml:NameID></saml:Subject>";
+    let asked = provider.redirect(&provider.request("_h", "", subject), Some(RELAY_STATE));
+    assert!(provider.get(&asked, "").await.text().contains("hint-marked-secret"), "it is filled in");
+    assert_eq!(provider.get(&asked, &cookie).await.status, 200);
+    assert_eq!(provider.get(&format!("{asked}&RelayState=twice-marked-secret"), &cookie).await.status, 400);
+
+    let operation = |op: &str, path: &str| json!({ "op": op, "path": path, "value": "value-marked-secret" });
+    let patch = |operations: Value| {
+        Behaviour::json(&json!({ "commands": [{ "type": "com.okta.assertion.patch", "value": operations }] }))
+    };
+    let value =
+        json!({ "attributeValues": [{ "attributes": { "xsi:type": "xs:string" }, "value": "value-marked-secret" }] });
+    let good = json!([
+        operation("replace", "/subject/nameId"),
+        operation("replace", "/authentication/sessionIndex"),
+        { "op": "add", "path": "/claims/level", "value": value },
+    ]);
+    for (number, behaviour) in [
+        patch(json!([operation("replace", "/claims/absent")])),
+        patch(json!([operation("add", "/lifetime/expiration")])),
+        patch(json!([{ "op": "add", "path": "/claims/x", "value": { "attributeValues": "value-marked-secret" } }])),
+        patch(json!([{ "op": "replace", "path": "/subject/nameId", "value": "value-marked-secret\u{1}" }])),
+        Behaviour::Answer(200, "{\"value-marked-secret\"".to_owned()),
+        Behaviour::Answer(503, "value-marked-secret".to_owned()),
+        patch(good),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        service.behave(behaviour);
+        let request = provider.request(&format!("_m{number}"), "", "");
+        let answer = provider.get(&provider.redirect(&request, Some(RELAY_STATE)), &cookie).await;
+        assert_eq!(Provider::posted(&answer).relay_state.as_deref(), Some(RELAY_STATE));
+    }
+    let now = world.platform.now();
+    let logout = LogoutRequest {
+        id: "_l".to_owned(),
+        destination: provider.logout_url(),
+        issuer: AUDIENCE.to_owned(),
+        issue_instant: now,
+        not_on_or_after: None,
+        name_id: NameId {
+            value: "value-marked-secret".to_owned(),
+            format: None,
+            name_qualifier: None,
+            sp_name_qualifier: None,
+        },
+        session_indexes: vec!["value-marked-secret".to_owned()],
+    };
+    let query = redirect::encode(MessageKind::Request, &logout.to_xml().unwrap(), Some(RELAY_STATE), None).unwrap();
+    let answer = provider.get(&format!("{}?{query}", provider.logout_path()), &cookie).await;
+    assert!(answer.status == 303 && answer.header("location").contains(RELAY_STATE), "{answer:?}");
+
+    let seen = readable(&world, &traces).await;
+    assert!(seen.contains("user.authentication.sso") && seen.contains("user.session.end"), "the flow was logged");
+    assert!(seen.contains("RelayState=***") && seen.contains("STATUS_503"), "{seen}");
+    assert!(
+        !seen.contains("marked-secret"),
+        "{:?}",
+        seen.split("marked-secret").map(|part| part.len()).collect::<Vec<_>>()
+    );
+    for file in fs::read_dir(world.folder.path()).unwrap() {
+        let file = String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()).into_owned();
+        assert!(!file.contains("marked-secret"), "it is in a file of the database");
     }
 }
