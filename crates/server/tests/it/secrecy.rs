@@ -345,11 +345,7 @@ async fn nothing_that_a_saml_hook_or_a_service_provider_says_of_a_user_is_seen_a
     let seen = readable(&world, &traces).await;
     assert!(seen.contains("user.authentication.sso") && seen.contains("user.session.end"), "the flow was logged");
     assert!(seen.contains("RelayState=***") && seen.contains("STATUS_503"), "{seen}");
-    assert!(
-        !seen.contains("marked-secret"),
-        "{:?}",
-        seen.split("marked-secret").map(|part| part.len()).collect::<Vec<_>>()
-    );
+    assert!(!seen.contains("marked-secret"), "a value was seen");
     for file in fs::read_dir(world.folder.path()).unwrap() {
         let file = String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()).into_owned();
         assert!(!file.contains("marked-secret"), "it is in a file of the database");
