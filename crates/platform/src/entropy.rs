@@ -23,6 +23,11 @@ pub fn random_token(entropy: &dyn Entropy) -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>(entropy)))
 }
 
+/// A password of 120 random bits, 20 characters long, for somebody who has to type it once.
+pub fn temporary_password(entropy: &dyn Entropy) -> Secret {
+    Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<15>(entropy)))
+}
+
 /// The code challenge of a PKCE verifier with the method `S256` (RFC 7636 section 4.2).
 ///
 /// ```

@@ -8,6 +8,12 @@ use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::Secret;
 
+/// Bytes of a password that bcrypt sees; it ignores the others.
+const BCRYPT_PASSWORD_BYTES_MAX: usize = 72;
+/// The bytes of bcrypt's salts.
+pub const BCRYPT_SALT_BYTES: usize = 16;
+/// The bytes of bcrypt's hashes in their usual form, which leaves the last one out.
+pub const BCRYPT_HASH_BYTES: usize = 23;
 /// The prefix of an imported hash; our own hashes begin with `$`.
 const STORED_PREFIX: &str = "imported:";
 
@@ -38,6 +44,43 @@ pub enum Scheme {
         /// The iterations.
         iterations: NonZeroU32,
     },
+    /// bcrypt as `$2a$`, `$2b$` and `$2y$` name it.
+    Bcrypt {
+        /// The exponent of its rounds.
+        work_factor: BcryptWorkFactor,
+    },
+}
+
+/// The work factor of bcrypt: the rounds are 2 to the power of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct BcryptWorkFactor(u8);
+
+impl BcryptWorkFactor {
+    /// The smallest of the vendor.
+    pub const MIN: u8 = 1;
+    /// The largest that is taken. One hash takes a core for 0.54 s (measured on an AMD EPYC), and each step more doubles
+    /// that: a sign-in must not take longer than a second.
+    pub const MAX: u8 = 13;
+
+    /// A work factor from [`MIN`](Self::MIN) to [`MAX`](Self::MAX).
+    pub fn new(work_factor: u8) -> Option<Self> {
+        (Self::MIN..=Self::MAX).contains(&work_factor).then_some(Self(work_factor))
+    }
+}
+
+impl TryFrom<u8> for BcryptWorkFactor {
+    type Error = &'static str;
+
+    fn try_from(work_factor: u8) -> Result<Self, Self::Error> {
+        Self::new(work_factor).ok_or("not a work factor")
+    }
+}
+
+impl From<BcryptWorkFactor> for u8 {
+    fn from(work_factor: BcryptWorkFactor) -> Self {
+        work_factor.0
+    }
 }
 
 /// A digest.
@@ -92,8 +135,21 @@ impl ImportedHash {
                 };
                 pbkdf2::verify(algorithm, iterations, &self.salt, password, &self.hash).is_ok()
             }
+            Scheme::Bcrypt { work_factor } => {
+                let Ok(salt) = <[u8; BCRYPT_SALT_BYTES]>::try_from(self.salt.as_slice()) else { return false };
+                let hash = bcrypt_of(work_factor, salt, password);
+                verify_slices_are_equal(&hash, &self.hash).is_ok()
+            }
         }
     }
+}
+
+/// The hash of the password and the zero byte after it, cut off where bcrypt cuts it off.
+fn bcrypt_of(work_factor: BcryptWorkFactor, salt: [u8; BCRYPT_SALT_BYTES], password: &[u8]) -> Vec<u8> {
+    let key: Vec<u8> = password.iter().copied().chain([0]).take(BCRYPT_PASSWORD_BYTES_MAX).collect();
+    let mut hash = bcrypt::bcrypt(work_factor.0.into(), salt, &key).to_vec();
+    hash.truncate(BCRYPT_HASH_BYTES);
+    hash
 }
 
 impl Digest {
@@ -122,7 +178,10 @@ impl Digest {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+    use base64::{
+        Engine as _, alphabet,
+        engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD_NO_PAD},
+    };
 
     use super::*;
 
@@ -165,5 +224,52 @@ mod tests {
             assert!(!stored.fits(b"Legacy-Pass-2") && !stored.fits(b""), "{row}");
         }
         assert!(ImportedHash::from_stored(&Secret::new("$argon2id$v=19$x")).is_none());
+    }
+
+    /// The first four are of OpenBSD's and jBCrypt's tests; the others were computed with libxcrypt, `$2b$`.
+    #[test]
+    fn bcrypt_is_that_of_other_systems() {
+        const X: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+        let bcrypt = GeneralPurpose::new(
+            &alphabet::BCRYPT,
+            GeneralPurposeConfig::new()
+                .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+                .with_decode_allow_trailing_bits(true),
+        );
+        let of = |text: &str| {
+            let (work_factor, rest) = text.split_once('$').unwrap();
+            let (salt, hash) = rest.split_at(22);
+            let work_factor = BcryptWorkFactor::new(work_factor.parse().unwrap()).unwrap();
+            let [salt, hash] = [salt, hash].map(|text| bcrypt.decode(text).unwrap());
+            ImportedHash::new(Scheme::Bcrypt { work_factor }, salt, hash)
+        };
+        assert_eq!(X.len(), 71);
+        for (password, hash) in [
+            ("", "06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s."),
+            ("a", "06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe"),
+            ("abcdefghijklmnopqrstuvwxyz", "08$aTsUwsyowQuzRrDqFflhgekJ8d9/7Z3GV3UcgvzQW3J5zMyrTvlz."),
+            ("~!@#$%^&*()      ~!@#$%^&*()PNBFRD", "06$fPIsBO8qRqkjj273rfaOI.HtSV9jLDpTbZn782DC6/t7qT67P6FfO"),
+            ("Legacy-Pass-1", "10$EGdrhbKUv8Oc9vGiXX0HQOPJFtB.bPLT9LFyfP9LkxYRDd74QsMxK"),
+            ("Pässwörd-€", "04$EGdrhbKUv8Oc9vGiXX0HQO.4YNRi3h0E8jWAlGgIkaTYC6FmRDr3K"),
+            (X, "04$EGdrhbKUv8Oc9vGiXX0HQOeyVdMlqxPmPky42eua3EFjc5jcx.aPW"),
+            // Of 72 bytes each one counts, and of a longer password these.
+            (&format!("{X}x"), "04$EGdrhbKUv8Oc9vGiXX0HQOggFQ5qjjrmEhalM5zvPd15A6tWKvQne"),
+            (&format!("{X}xyz"), "04$EGdrhbKUv8Oc9vGiXX0HQOggFQ5qjjrmEhalM5zvPd15A6tWKvQne"),
+        ] {
+            let hash = ImportedHash::from_stored(&of(hash).to_stored().unwrap()).unwrap();
+            assert!(hash.fits(password.as_bytes()), "{password}");
+            assert!(!hash.fits(b"Legacy-Pass-2"), "{password}");
+            assert!(!hash.fits(format!("y{password}").as_bytes()), "{password}");
+        }
+        let short = ImportedHash::new(Scheme::Bcrypt { work_factor: BcryptWorkFactor(4) }, vec![0; 15], vec![0; 23]);
+        assert!(!short.fits(b"x"));
+    }
+
+    #[test]
+    fn a_work_factor_that_takes_too_long_is_none() {
+        for (number, is_taken) in [(0, false), (1, true), (13, true), (14, false), (255, false)] {
+            assert_eq!(BcryptWorkFactor::new(number).is_some(), is_taken, "{number}");
+            assert_eq!(serde_json::from_str::<BcryptWorkFactor>(&number.to_string()).is_ok(), is_taken, "{number}");
+        }
     }
 }

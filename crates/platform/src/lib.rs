@@ -33,7 +33,9 @@ mod token_uses;
 pub use caller::Caller;
 pub use extension_points::PointOf;
 pub use host_tokens::HostTokens;
-pub use imported_password::{Digest, ImportedHash, Prf, Scheme};
+pub use imported_password::{
+    BCRYPT_HASH_BYTES, BCRYPT_SALT_BYTES, BcryptWorkFactor, Digest, ImportedHash, Prf, Scheme,
+};
 pub use metrics::ProcessFigures;
 pub use network::{Network, WiderNetwork};
 pub use orgs::{ORGS_LOADED_MAX, is_host_of};

@@ -1,9 +1,10 @@
 //! The life cycle of a user: status transitions, password changes, removal.
 
-use tenterhook_contract::Timestamp;
+use tenterhook_contract::{Secret, Timestamp};
 use tenterhook_model::{Password, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Platform,
+    entropy::temporary_password,
     events::user_target,
     passwords::{HashingSource, hash_password, verify_password},
 };
@@ -35,6 +36,33 @@ pub async fn transition(
     .await?;
     log_transition(platform, administrator, transition, &after);
     Ok(after)
+}
+
+/// Gives a user a temporary password, which is expired at once: only the next password lets the user in. Returns it.
+///
+/// # Errors
+/// As [`transition`] has them for [`UserTransition::ExpirePassword`].
+pub async fn expire_with_temporary(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+) -> Result<Secret, ManagementError> {
+    let temporary = temporary_password(platform.entropy());
+    // Judged before the hash, which takes a place in a queue.
+    let mut user = get(platform, administrator, id_or_login).await?;
+    follow(&mut user, UserTransition::ExpirePassword, platform.now())?;
+    let hash = hash_password(&administrator.token.org_id, &temporary).await?;
+    let (_, after) = change(platform, administrator, user.id.as_str(), |stored| {
+        let mut user = stored.clone();
+        follow(&mut user, UserTransition::ExpirePassword, platform.now())?;
+        user.password = Password::Hash { hash: hash.clone(), changed: platform.now() };
+        Ok(user)
+    })
+    .await?;
+    for transition in [UserTransition::SetPassword, UserTransition::ExpirePassword] {
+        log_transition(platform, administrator, transition, &after);
+    }
+    Ok(temporary)
 }
 
 /// Changes the password of a user with the old one.

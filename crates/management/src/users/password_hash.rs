@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 
 use base64::{
     Engine as _,
-    alphabet::STANDARD,
+    alphabet::{BCRYPT, STANDARD},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use tenterhook_contract::Secret;
-use tenterhook_platform::{Digest, ImportedHash, Prf, Scheme};
+use tenterhook_platform::{BCRYPT_HASH_BYTES, BCRYPT_SALT_BYTES, BcryptWorkFactor, Digest, ImportedHash, Prf, Scheme};
 
 use crate::request::{BLANK, Causes, Given, INVALID};
 
@@ -25,15 +25,25 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// bcrypt's own base64. The last character of a salt or a hash has bits that no byte has; implementations write any.
+const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &BCRYPT,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// What a request says of a hash.
 #[derive(Clone, Debug, Default)]
 pub struct HashRequest {
-    /// `MD5`, `SHA-1`, `SHA-256`, `SHA-512` or `PBKDF2`.
+    /// `MD5`, `SHA-1`, `SHA-256`, `SHA-512`, `PBKDF2` or `BCRYPT`.
     pub algorithm: Given<String>,
-    /// The hash in base64.
+    /// The hash in base64; that of BCRYPT in its own.
     pub value: Given<Secret>,
-    /// The salt in base64.
+    /// The salt, written as the hash is.
     pub salt: Given<Secret>,
+    /// The exponent of the rounds, of BCRYPT.
+    pub work_factor: Given<u8>,
     /// `PREFIX` or `POSTFIX`.
     pub salt_order: Given<String>,
     /// Of PBKDF2.
@@ -47,6 +57,9 @@ pub struct HashRequest {
 impl HashRequest {
     /// The hash, or nothing where something is wrong with it. No cause has a value.
     pub(super) fn read(&self, causes: &mut Causes) -> Option<ImportedHash> {
+        if self.algorithm.value().is_some_and(|algorithm| algorithm == "BCRYPT") {
+            return self.read_bcrypt(causes);
+        }
         let found = causes.len();
         let mut cause = |member: &str, text: &str| causes.add(&format!("credentials.password.hash.{member}"), text);
         let text = |given: &Given<String>| given.value().cloned().unwrap_or_default();
@@ -58,10 +71,13 @@ impl HashRequest {
             "SHA-512" => Some(Digest::Sha512),
             "PBKDF2" => None,
             _ => {
-                cause("algorithm", "Only MD5, SHA-1, SHA-256, SHA-512 and PBKDF2 are supported");
+                cause("algorithm", "Only MD5, SHA-1, SHA-256, SHA-512, PBKDF2 and BCRYPT are supported");
                 return None;
             }
         };
+        if self.work_factor.is_given() {
+            cause("workFactor", "Only BCRYPT has it");
+        }
         let value = decode(&self.value).unwrap_or_default();
         let salt = match &self.salt {
             Given::Absent => Vec::new(),
@@ -118,6 +134,45 @@ impl HashRequest {
         };
         (causes.len() == found).then(|| ImportedHash::new(scheme, salt, value))
     }
+
+    /// A hash of bcrypt, in the parts of its usual form (`$2a$`, work factor, salt and hash in one text).
+    fn read_bcrypt(&self, causes: &mut Causes) -> Option<ImportedHash> {
+        let mut cause = |member: &str, text: &str| causes.add(&format!("credentials.password.hash.{member}"), text);
+        let work_factor = self.work_factor.value().copied().and_then(BcryptWorkFactor::new);
+        if work_factor.is_none() {
+            let (least, most) = (BcryptWorkFactor::MIN, BcryptWorkFactor::MAX);
+            cause(
+                "workFactor",
+                &format!(
+                    "Write a number from {least} to {most}: with a larger one a sign-in would take longer than a second"
+                ),
+            );
+        }
+        let mut decode = |member: &str, given: &Given<Secret>, characters: usize, bytes: usize| {
+            let text = given.value().filter(|text| text.expose().len() == characters);
+            let decoded = text.and_then(|text| BCRYPT_BASE64.decode(text.expose()).ok());
+            let decoded = decoded.filter(|decoded| decoded.len() == bytes);
+            if decoded.is_none() {
+                cause(member, &format!("Write {characters} characters of bcrypt's own base64 (`./A-Za-z0-9`)"));
+            }
+            decoded
+        };
+        let salt = decode("salt", &self.salt, 22, BCRYPT_SALT_BYTES);
+        let value = decode("value", &self.value, 31, BCRYPT_HASH_BYTES);
+        let is_of_others = [
+            ("saltOrder", self.salt_order.is_given()),
+            ("iterationCount", self.iteration_count.is_given()),
+            ("keySize", self.key_size.is_given()),
+            ("digestAlgorithm", self.digest_algorithm.is_given()),
+        ];
+        let mut is_only_bcrypts = true;
+        for (name, _) in is_of_others.into_iter().filter(|(_, is_given)| *is_given) {
+            is_only_bcrypts = false;
+            cause(name, "BCRYPT does not have it");
+        }
+        let scheme = Scheme::Bcrypt { work_factor: work_factor? };
+        is_only_bcrypts.then_some(ImportedHash::new(scheme, salt?, value?))
+    }
 }
 
 #[cfg(test)]
@@ -130,12 +185,15 @@ mod tests {
     use crate::{administrator::ManagementError, request::Submitted};
 
     /// Computed with Python's `hashlib` from the password `Legacy-Pass-1` and the salt `salt`.
-    fn hashes() -> [Value; 2] {
+    fn hashes() -> [Value; 3] {
         [
             json!({ "algorithm": "SHA-256", "salt": "c2FsdA==", "saltOrder": "PREFIX",
                 "value": "2qrdjDtJ1ZdrxZS6wwQpAtj14KtOs3poYEATEYZvo0U=" }),
             json!({ "algorithm": "PBKDF2", "salt": "c2FsdA==", "digestAlgorithm": "SHA256_HMAC",
                 "iterationCount": 4_096, "keySize": 32, "value": "vJpOZkFNh+9x00GFf4vBC8xshePMv208TAqBZCCuNvs=" }),
+            // `$2b$04$…` of libxcrypt.
+            json!({ "algorithm": "BCRYPT", "workFactor": 4, "salt": "EGdrhbKUv8Oc9vGiXX0HQO",
+                "value": "DBEQF5NuirEn1H/RmnQPQCiBObCSK/e" }),
         ]
     }
 
@@ -148,6 +206,7 @@ mod tests {
             algorithm: text("algorithm"),
             value: text("value").map(Secret::new),
             salt: text("salt").map(Secret::new),
+            work_factor: serde_json::from_value(hash["workFactor"].clone()).unwrap(),
             salt_order: text("saltOrder"),
             iteration_count: number("iterationCount"),
             key_size: size,
@@ -164,18 +223,34 @@ mod tests {
 
     #[test]
     fn a_hash_is_read_with_or_without_padding() {
-        let [sha256, pbkdf2] = hashes();
+        let [sha256, pbkdf2, bcrypt] = hashes();
+        // The last character of a salt has four bits that no byte has.
+        let mut other_bits = bcrypt.clone();
+        other_bits.as_object_mut().unwrap().insert("salt".to_owned(), json!("EGdrhbKUv8Oc9vGiXX0HQP"));
         let without = json!({ "algorithm": "SHA-256", "value": "0EIMgQ+AiMmX/MFZhS8fLKB+VEBHGCQH/D9jmz6syFA" });
-        for hash in [sha256, pbkdf2, without] {
+        for hash in [sha256, pbkdf2, bcrypt, other_bits, without] {
             assert!(read(&hash).unwrap().fits(b"Legacy-Pass-1"), "{hash}");
         }
     }
 
     #[test]
     fn what_is_wrong_with_a_hash_is_said_with_the_members_name() {
-        let [sha256, pbkdf2] = &hashes();
+        let [sha256, pbkdf2, bcrypt] = &hashes();
         for (hash, member, value, wrong) in [
-            (sha256, "algorithm", json!("BCRYPT"), "algorithm"),
+            (sha256, "algorithm", json!("SCRYPT"), "algorithm"),
+            (sha256, "workFactor", json!(10), "workFactor"),
+            (pbkdf2, "workFactor", json!(10), "workFactor"),
+            (bcrypt, "workFactor", Value::Null, "workFactor"),
+            (bcrypt, "workFactor", json!(0), "workFactor"),
+            (bcrypt, "workFactor", json!(BcryptWorkFactor::MAX + 1), "workFactor"),
+            (bcrypt, "workFactor", json!(1_000), "workFactor"),
+            (bcrypt, "salt", Value::Null, "salt"),
+            (bcrypt, "salt", json!("EGdrhbKUv8Oc9vGiXX0HQ"), "salt"),
+            (bcrypt, "salt", json!("EGdrhbKUv8Oc9vGiXX0HQ="), "salt"),
+            (bcrypt, "value", json!("DBEQF5NuirEn1H/RmnQPQCiBObCSK/ee"), "value"),
+            (bcrypt, "value", json!("DBEQF5NuirEn1H+RmnQPQCiBObCSK/e"), "value"),
+            (bcrypt, "saltOrder", json!("PREFIX"), "saltOrder"),
+            (bcrypt, "keySize", json!(32), "keySize"),
             (sha256, "algorithm", Value::Null, "algorithm"),
             (sha256, "algorithm", json!("SHA-512"), "value"),
             (sha256, "value", json!("%"), "value"),

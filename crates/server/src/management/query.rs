@@ -18,6 +18,8 @@ pub(crate) enum QueryProblem {
     SortOrder,
     #[error("activate: must be true or false.")]
     Activate,
+    #[error("tempPassword: must be true or false.")]
+    TempPassword,
     #[error("q: must have fewer than {USER_KEY_CHARACTERS_MAX} characters.")]
     SearchTooLong,
     #[error("{0}: The parameter must be there")]

@@ -24,6 +24,10 @@ use crate::error::ApiError;
 
 const ACTIVATE: Parameter =
     Parameter { name: "activate", description: "Whether the user is activated: `true` or `false`" };
+const TEMP_PASSWORD: Parameter = Parameter {
+    name: "tempPassword",
+    description: "Whether the user gets another password, which the answer shows: `true` or `false`",
+};
 const Q: Parameter = Parameter {
     name: "q",
     description: "Only users whose login, email, first name or last name begins with this text, in any case",
@@ -55,6 +59,7 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/users/{userId}/lifecycle/unsuspend", "unsuspendUser", unsuspend)
         .post("/api/v1/users/{userId}/lifecycle/unlock", "unlockUser", unlock)
         .post("/api/v1/users/{userId}/lifecycle/expire_password", "expirePassword", expire_password)
+        .with(&[TEMP_PASSWORD])
         .post("/api/v1/users/{userId}/lifecycle/reset_password", "resetPassword", reset_password)
         .post("/api/v1/users/{userId}/credentials/change_password", "changePassword", change_password)
 }
@@ -108,11 +113,14 @@ struct PasswordBody {
 struct HashBody {
     #[cfg_attr(feature = "schema", schemars(with = "HashAlgorithm"))]
     algorithm: Given<String>,
-    /// The hash in base64.
+    /// The hash in base64; of BCRYPT the 31 characters of its own base64.
     value: Given<String>,
-    /// The salt in base64, 512 bytes at most.
+    /// The salt in base64, 512 bytes at most; of BCRYPT the 22 characters of its own base64.
     #[serde(default)]
     salt: Given<String>,
+    /// Of BCRYPT: 1 to 13.
+    #[serde(default)]
+    work_factor: Given<u8>,
     /// Whether the salt stands before or behind the password.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Option<SaltOrder>"))]
@@ -145,6 +153,8 @@ enum HashAlgorithm {
     Sha512,
     #[serde(rename = "PBKDF2")]
     Pbkdf2,
+    #[serde(rename = "BCRYPT")]
+    Bcrypt,
 }
 
 /// Where the salt stands.
@@ -199,6 +209,7 @@ impl ResourceBody for UserBody {
             "credentials.password.hash.algorithm",
             "credentials.password.hash.value",
             "credentials.password.hash.salt",
+            "credentials.password.hash.workFactor",
             "credentials.password.hash.saltOrder",
             "credentials.password.hash.iterationCount",
             "credentials.password.hash.keySize",
@@ -222,7 +233,6 @@ impl ResourceBody for UserBody {
         ],
         refused: &[
             ("credentials.password.hook", "Passwords are not imported by an inline hook; give `value` or `hash`"),
-            ("credentials.password.hash.workFactor", "Only BCRYPT has it, which is not supported"),
             ("credentials.recovery_question", "Recovery questions are not supported"),
             ("groupIds", "Add the user to each group with `PUT /api/v1/groups/GROUP/users/USER`"),
             ("realmId", "Realms are not supported"),
@@ -239,6 +249,7 @@ impl ResourceBody for UserBody {
                 algorithm: hash.algorithm,
                 value: hash.value.map(Secret::new),
                 salt: hash.salt.map(Secret::new),
+                work_factor: hash.work_factor,
                 salt_order: hash.salt_order,
                 iteration_count: hash.iteration_count,
                 key_size: hash.key_size,
@@ -381,6 +392,31 @@ pub(super) struct Credentials {
 #[cfg_attr(feature = "schema", schemars(rename = "Empty"))]
 pub(super) struct NoMembers {}
 
+/// The answer to `expire_password`.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ExpiredPassword"))]
+#[serde(untagged)]
+enum ExpiredAnswer {
+    User(Box<UserAnswer>),
+    /// With `tempPassword=true`.
+    #[serde(rename_all = "camelCase")]
+    Temporary {
+        /// The password that was made for the user, shown once.
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        temp_password: Shown,
+    },
+}
+
+/// A secret that the answer shows.
+struct Shown(Secret);
+
+impl Serialize for Shown {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
 /// What verifies the credentials of a user.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -457,14 +493,20 @@ async fn create(call: Call<Body<UserBody>>) -> Result<Json<UserAnswer>, ApiError
 
 /// Whether a new user is activated, as it is unless the query says otherwise.
 fn read_activate(raw: Option<&str>) -> Result<bool, ApiError> {
-    let (activate, problem) = match given(raw, "activate").as_deref() {
-        None | Some("true") => (true, None),
-        Some("false") => (false, None),
-        Some(_) => (true, Some(QueryProblem::Activate)),
-    };
+    let (activate, problem) = truth(raw, "activate", QueryProblem::Activate);
     let unsupported = unsupported(raw, &["provider", "nextLogin"]);
     query::check("query", problem.into_iter().chain(unsupported).collect())?;
-    Ok(activate)
+    Ok(activate.unwrap_or(true))
+}
+
+/// A parameter that is `true` or `false`, where it is given, or what is wrong with it.
+fn truth(raw: Option<&str>, name: &str, wrong: QueryProblem) -> (Option<bool>, Option<QueryProblem>) {
+    match given(raw, name).as_deref() {
+        None => (None, None),
+        Some("true") => (Some(true), None),
+        Some("false") => (Some(false), None),
+        Some(_) => (None, Some(wrong)),
+    }
 }
 
 /// Parameters that ask for something that is not done. With `false` they ask for what is done anyway.
@@ -522,9 +564,17 @@ async fn unlock(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
     transition(&call, UserTransition::Unlock, &["sendEmail"]).await.map(|_| NoContent)
 }
 
-async fn expire_password(call: Call<OptionalJsonBody>) -> Result<Json<UserAnswer>, ApiError> {
-    let user = transition(&call, UserTransition::ExpirePassword, &["tempPassword", "revokeSessions"]).await?;
-    Ok(Json(UserAnswer::of(call.base_url(), &user)))
+async fn expire_password(call: Call<OptionalJsonBody>) -> Result<Json<ExpiredAnswer>, ApiError> {
+    let (with_temporary, problem) = truth(call.query(), "tempPassword", QueryProblem::TempPassword);
+    let unsupported = unsupported(call.query(), &["revokeSessions"]);
+    query::check("query", problem.into_iter().chain(unsupported).collect())?;
+    let id = call.id("userId");
+    if with_temporary.unwrap_or(false) {
+        let password = users::expire_with_temporary(call.platform(), call.administrator(), id).await?;
+        return Ok(Json(ExpiredAnswer::Temporary { temp_password: Shown(password) }));
+    }
+    let user = users::transition(call.platform(), call.administrator(), id, UserTransition::ExpirePassword).await?;
+    Ok(Json(ExpiredAnswer::User(Box::new(UserAnswer::of(call.base_url(), &user)))))
 }
 
 /// Refused for every user there is.

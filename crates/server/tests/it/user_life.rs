@@ -173,11 +173,12 @@ async fn the_life_of_a_user_is_the_vendors() {
     }
     assert_eq!(sign_in_status(&world, "ada@x.example", FIRST).await, 303);
     for (operation, query) in
-        [("activate", "sendEmail=true"), ("deactivate", "sendEmail=true"), ("expire_password", "tempPassword=true")]
+        [("activate", "sendEmail=true"), ("deactivate", "sendEmail=true"), ("expire_password", "revokeSessions=true")]
     {
         let answer = lifecycle(&format!("{operation}?{query}")).await;
         refused(&answer, &format!("{}: The parameter is not supported here", query.split('=').next().unwrap()));
     }
+    refused(&lifecycle("expire_password?tempPassword=yes").await, "tempPassword: must be true or false");
     assert_eq!(status().await, "ACTIVE");
 
     // An expired password lets nobody in until another one is set.
@@ -201,10 +202,28 @@ async fn the_life_of_a_user_is_the_vendors() {
     assert_eq!(changed.json()["provider"], json!({ "type": "OKTA", "name": "OKTA" }));
     assert_eq!(sign_in_status(&world, "ada@x.example", FIRST).await, 303);
 
+    // A temporary password takes the place of the old one, and lets nobody in by itself.
+    let mut known = Vec::new();
+    for old in [FIRST, SECOND] {
+        let expired = lifecycle("expire_password?tempPassword=true").await;
+        assert_eq!(expired.status, 200, "{}", expired.text());
+        let temporary = expired.json()["tempPassword"].as_str().unwrap().to_owned();
+        assert_eq!(expired.json(), json!({ "tempPassword": temporary }), "and no other member");
+        assert_eq!((temporary.len(), known.contains(&temporary)), (20, false));
+        assert_eq!(status().await, "PASSWORD_EXPIRED");
+        assert_eq!(sign_in_status(&world, "ada@x.example", &temporary).await, 401);
+        refused(&change(old, "Third-9-lantern").await, "oldPassword: The old password is not correct");
+        assert_eq!(change(&temporary, SECOND).await.status, 200);
+        assert_eq!((status().await.as_str(), sign_in_status(&world, "ada@x.example", SECOND).await), ("ACTIVE", 303));
+        known.push(temporary);
+    }
+
     // Whoever has no password has none that could expire.
     let without = create(&world, &json!({ "profile": profile("none@x.example") })).await;
-    let answer = world.api("POST", &format!("{without}/lifecycle/expire_password"), None).await;
-    refused(&answer, "password: The user has no password");
+    for query in ["", "?tempPassword=true"] {
+        let answer = world.api("POST", &format!("{without}/lifecycle/expire_password{query}"), None).await;
+        refused(&answer, "password: The user has no password");
+    }
 }
 
 #[tokio::test]
