@@ -6,9 +6,10 @@
 use std::collections::HashSet;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait, PrimaryKeyTrait, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Select, sea_query::OnConflict,
 };
+use serde::{Serialize, de::DeserializeOwned};
 use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
 use tenterhook_model::{AppGroup, AppUser, Assigned, everyone_id};
 
@@ -16,6 +17,7 @@ use crate::{
     Store, StoreError,
     entity::{app_group, app_user},
     groups::group_ids,
+    pool::Transaction,
     store::{from_text, missing, parse, to_text},
 };
 
@@ -23,6 +25,114 @@ use crate::{
 const USER: &str = "assignment of an app to a user";
 /// What is read of a row of groups.
 const GROUP: &str = "assignment of an app to a group";
+
+/// Most attempts to change an assignment that others add and remove meanwhile.
+const CHANGES_MAX: usize = 16;
+
+/// An assignment that was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed<A> {
+    /// What it was; `None` when there was none.
+    pub before: Option<A>,
+    /// What it is.
+    pub after: A,
+}
+
+/// A table of assignments.
+trait Assignments: EntityTrait<PrimaryKey: PrimaryKeyTrait<ValueType = (String, String, String)>> {
+    /// What a row holds.
+    type Assigned: Serialize + DeserializeOwned + Send + Sync;
+    /// The same, for errors.
+    const WHAT: &'static str;
+    /// What a row belongs to.
+    const OF: &'static str;
+
+    /// The document of a row.
+    fn text(row: &Self::Model) -> &str;
+    /// What an insertion does with a row of the same key: it gets the new document.
+    fn replace() -> OnConflict;
+    /// A row.
+    fn row(org: &OrgId, assigned: &Self::Assigned) -> Result<Self::ActiveModel, StoreError>;
+}
+
+impl Assignments for app_user::Entity {
+    type Assigned = AppUser;
+    const WHAT: &'static str = USER;
+    const OF: &'static str = "app or user";
+
+    fn text(row: &app_user::Model) -> &str {
+        &row.document
+    }
+
+    fn replace() -> OnConflict {
+        let keys = [app_user::Column::OrgId, app_user::Column::AppId, app_user::Column::UserId];
+        OnConflict::columns(keys).update_column(app_user::Column::Document).to_owned()
+    }
+
+    fn row(org: &OrgId, assigned: &AppUser) -> Result<app_user::ActiveModel, StoreError> {
+        Ok(app_user::ActiveModel {
+            org_id: Set(org.to_string()),
+            app_id: Set(assigned.app_id.to_string()),
+            user_id: Set(assigned.user_id.to_string()),
+            document: Set(to_text(USER, assigned)?),
+        })
+    }
+}
+
+impl Assignments for app_group::Entity {
+    type Assigned = AppGroup;
+    const WHAT: &'static str = GROUP;
+    const OF: &'static str = "app or group";
+
+    fn text(row: &app_group::Model) -> &str {
+        &row.document
+    }
+
+    fn replace() -> OnConflict {
+        let keys = [app_group::Column::OrgId, app_group::Column::AppId, app_group::Column::GroupId];
+        OnConflict::columns(keys).update_column(app_group::Column::Document).to_owned()
+    }
+
+    fn row(org: &OrgId, assigned: &AppGroup) -> Result<app_group::ActiveModel, StoreError> {
+        let group = &assigned.group_id;
+        Ok(app_group::ActiveModel {
+            org_id: Set(org.to_string()),
+            app_id: Set(assigned.app_id.to_string()),
+            group_id: Set(group.to_string()),
+            own_group_id: Set((*group != everyone_id(org)).then(|| group.to_string())),
+            document: Set(to_text(GROUP, assigned)?),
+        })
+    }
+}
+
+/// Writes what `change` makes of the row with this key. The row is locked first; where there is none, of concurrent transactions one
+/// inserts it, and the others then find and lock it.
+async fn changed<T: Assignments>(
+    transaction: &Transaction,
+    org: &OrgId,
+    key: (String, String, String),
+    change: impl Fn(Option<&T::Assigned>) -> Option<T::Assigned>,
+) -> Result<Option<Changed<T::Assigned>>, StoreError>
+where
+    T::Model: Send + Sync,
+    T::ActiveModel: Send,
+{
+    for _ in 0..CHANGES_MAX {
+        let row = T::find_by_id(key.clone()).lock_exclusive().one(transaction).await?;
+        let before = row.map(|row| from_text::<T::Assigned>(T::WHAT, T::text(&row))).transpose()?;
+        let Some(after) = change(before.as_ref()) else { return Ok(None) };
+        let row = T::row(org, &after)?;
+        if before.is_some() {
+            T::insert(row).on_conflict(T::replace()).exec_without_returning(transaction).await?;
+            return Ok(Some(Changed { before, after }));
+        }
+        let insert = T::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
+        if insert.exec_without_returning(transaction).await.map_err(missing(T::OF))? > 0 {
+            return Ok(Some(Changed { before, after }));
+        }
+    }
+    Err(StoreError::Unavailable(format!("the {} is added and removed faster than it can be changed", T::WHAT)))
+}
 
 impl Store {
     /// How an app is assigned to a user: to the user, or to groups that the user is a member of, the group of every user among
@@ -36,21 +146,21 @@ impl Store {
         Ok(is_assigned.then_some(Assigned { user: own, groups }))
     }
 
-    /// Assigns an app to a user, or replaces the assignment.
+    /// Writes what `change` makes of the assignment of an app to a user, or of `None` where there is none. Changes of one assignment
+    /// at the same moment come one after another. `None`, with nothing changed, when `change` gives `None`.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is no such app or user, or no longer.
-    pub async fn put_app_user(&self, org: &OrgId, assigned: &AppUser) -> Result<(), StoreError> {
-        let row = app_user::ActiveModel {
-            org_id: Set(org.to_string()),
-            app_id: Set(assigned.app_id.to_string()),
-            user_id: Set(assigned.user_id.to_string()),
-            document: Set(to_text(USER, assigned)?),
-        };
-        let keys = [app_user::Column::OrgId, app_user::Column::AppId, app_user::Column::UserId];
-        let replace = OnConflict::columns(keys).update_column(app_user::Column::Document).to_owned();
-        let put = app_user::Entity::insert(row).on_conflict(replace);
-        put.exec_without_returning(&self.connections.writer).await.map(drop).map_err(missing("app or user"))
+    pub async fn change_app_user(
+        &self,
+        org: &OrgId,
+        (app, user): (&AppId, &UserId),
+        change: impl Fn(Option<&AppUser>) -> Option<AppUser> + Send + Sync,
+    ) -> Result<Option<Changed<AppUser>>, StoreError> {
+        let key = (org.to_string(), app.to_string(), user.to_string());
+        let transaction = self.connections.writer.begin().await?;
+        let changed = changed::<app_user::Entity>(&transaction, org, key, change).await;
+        transaction.end(changed).await
     }
 
     /// The assignment of an app to this user.
@@ -115,18 +225,26 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is no such app or group, or no longer.
     pub async fn put_app_group(&self, org: &OrgId, assigned: &AppGroup) -> Result<(), StoreError> {
-        let group = &assigned.group_id;
-        let row = app_group::ActiveModel {
-            org_id: Set(org.to_string()),
-            app_id: Set(assigned.app_id.to_string()),
-            group_id: Set(group.to_string()),
-            own_group_id: Set((*group != everyone_id(org)).then(|| group.to_string())),
-            document: Set(to_text(GROUP, assigned)?),
-        };
-        let keys = [app_group::Column::OrgId, app_group::Column::AppId, app_group::Column::GroupId];
-        let replace = OnConflict::columns(keys).update_column(app_group::Column::Document).to_owned();
-        let put = app_group::Entity::insert(row).on_conflict(replace);
+        let put = app_group::Entity::insert(app_group::Entity::row(org, assigned)?);
+        let put = put.on_conflict(app_group::Entity::replace());
         put.exec_without_returning(&self.connections.writer).await.map(drop).map_err(missing("app or group"))
+    }
+
+    /// Writes what `change` makes of the assignment of an app to a group, as [`change_app_user`](Self::change_app_user) does for
+    /// a user.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such app or group, or no longer.
+    pub async fn change_app_group(
+        &self,
+        org: &OrgId,
+        (app, group): (&AppId, &GroupId),
+        change: impl Fn(Option<&AppGroup>) -> Option<AppGroup> + Send + Sync,
+    ) -> Result<Option<Changed<AppGroup>>, StoreError> {
+        let key = (org.to_string(), app.to_string(), group.to_string());
+        let transaction = self.connections.writer.begin().await?;
+        let changed = changed::<app_group::Entity>(&transaction, org, key, change).await;
+        transaction.end(changed).await
     }
 
     /// The assignment of an app to this group.

@@ -56,6 +56,7 @@ mod sessions;
 mod store;
 mod users;
 
+pub use assignments::Changed;
 pub use backup::back_up_embedded;
 pub use changes::{CHANGES_KEPT, ChangePosition, Changes};
 pub use database::{CONNECTIONS_MIN, ConnectionFigures, StartTurn, StoreConfig, StoreConfigError};

@@ -325,12 +325,12 @@ impl Transaction {
         }
     }
 
-    /// Ends a transaction that only read: commits it when that succeeded.
-    pub(crate) async fn end<T>(self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        match read {
-            Ok(read) => {
+    /// Ends a transaction: commits it when what was done in it succeeded, and rolls it back when not.
+    pub(crate) async fn end<T>(self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        match done {
+            Ok(done) => {
                 self.commit().await?;
-                Ok(read)
+                Ok(done)
             }
             Err(error) => {
                 self.rollback().await;

@@ -14,7 +14,7 @@ use tenterhook_platform::{
     OrgSnapshot, Platform,
     events::{Event, named_target, token_actor, user_target},
 };
-use tenterhook_store::StoreError;
+use tenterhook_store::{Changed, StoreError};
 
 use super::{
     App, all, find,
@@ -23,12 +23,14 @@ use super::{
 };
 use crate::{
     administrator::{Administrator, ManagementError, org_of},
-    request::{Causes, Given, Submitted},
+    request::{Causes, Submitted},
 };
 
 /// The subjects of an error's summary.
 const USER_MODEL: &str = "appUser";
 const GROUP_MODEL: &str = "appGroup";
+/// The event of an app that is assigned to a group, or whose assignment is changed.
+const GROUP_ASSIGNED: (&str, &str) = ("group.application_assignment.add", "Add assigned application to group");
 /// Characters of a user name at an app.
 pub const USER_NAME_CHARACTERS_MAX: usize = 100;
 
@@ -111,28 +113,26 @@ pub async fn put_user(
     let profile = object(&mut causes, "profile", &request.profile);
     causes.finish()?;
     let user = find_user(platform, &org, &id).await?;
-    let (org_id, now) = (&org.org.id, platform.now().whole_seconds());
-    let known = platform.store().assignment(org_id, &app.id(), &user.id).await?;
-    let own = known.as_ref().and_then(|known| known.user.as_ref());
-    if path.is_some() && known.is_none() {
-        return Err(ManagementError::NotFound { id, kind: "AppUser" });
-    }
-    let is_new = own.is_none();
-    let assigned = AppUser {
-        app_id: app.id(),
-        user_id: user.id.clone(),
-        user_name: user_name.or_else(|| own.and_then(|own| own.user_name.clone())),
-        profile: if request.profile.is_given() {
-            profile
-        } else {
-            own.map(|own| own.profile.clone()).unwrap_or_default()
-        },
-        created: own.map_or(now, |own| own.created),
-        last_updated: now,
+    let (org_id, app_id, now) = (&org.org.id, app.id(), now(platform));
+    // An update of a user who has the app by a group gives the user an assignment.
+    let is_assigned = path.is_none() || platform.store().assignment(org_id, &app_id, &user.id).await?.is_some();
+    let change = |own: Option<&AppUser>| {
+        let kept = own.filter(|_| !request.profile.is_given()).map(|own| own.profile.clone());
+        (own.is_some() || is_assigned).then(|| AppUser {
+            app_id: app_id.clone(),
+            user_id: user.id.clone(),
+            user_name: user_name.clone().or_else(|| own.and_then(|own| own.user_name.clone())),
+            profile: kept.unwrap_or_else(|| profile.clone()),
+            created: own.map_or(now, |own| own.created),
+            last_updated: now,
+        })
     };
-    let put = platform.store().put_app_user(org_id, &assigned).await;
-    put.map_err(|error| or_gone(error, &id, "User"))?;
-    let (event_type, message) = if is_new {
+    let changed = platform.store().change_app_user(org_id, (&app_id, &user.id), change).await;
+    let changed = changed.map_err(|error| or_gone(error, &id, "User"))?;
+    let Some(Changed { before, after: assigned }) = changed else {
+        return Err(ManagementError::NotFound { id, kind: "AppUser" });
+    };
+    let (event_type, message) = if before.is_none() {
         ("application.user_membership.add", "Add user to application membership")
     } else {
         ("application.user_membership.update", "Update user's application membership")
@@ -200,8 +200,7 @@ pub async fn put_group(
         AppGroup { app_id: app.id(), group_id: found.id.clone(), priority, profile, last_updated: now(platform) };
     let put = platform.store().put_app_group(&org.org.id, &assigned).await;
     put.map_err(|error| or_gone(error, group, "UserGroup"))?;
-    let event = ("group.application_assignment.add", "Add assigned application to group");
-    log(platform, administrator, event, [target_of_group(&found), app.target()]);
+    log(platform, administrator, GROUP_ASSIGNED, [target_of_group(&found), app.target()]);
     Ok(assigned)
 }
 
@@ -212,14 +211,26 @@ pub async fn update_group(
     (app, group): (&str, &str),
     submitted: &Submitted<AppGroupRequest>,
 ) -> Result<AppGroup, ManagementError> {
-    let known = get_group(platform, administrator, (app, group)).await?;
-    let AppGroupRequest { priority, profile } = &submitted.request;
-    let request = AppGroupRequest {
-        priority: if priority.is_given() { priority.clone() } else { Given::Is(known.priority) },
-        profile: if profile.is_given() { profile.clone() } else { Given::Is(known.profile) },
+    let (request, mut causes) = (&submitted.request, Causes::of(GROUP_MODEL, submitted));
+    let priority = causes.given("priority", &request.priority).copied();
+    let profile = object(&mut causes, "profile", &request.profile);
+    causes.finish()?;
+    let org = org_of(platform, administrator)?;
+    let app = find(&org, app)?;
+    let found = find_group(platform, &org, group).await?;
+    let (app_id, now) = (app.id(), now(platform));
+    let change = |known: Option<&AppGroup>| {
+        known.map(|known| AppGroup {
+            priority: priority.unwrap_or(known.priority),
+            profile: if request.profile.is_given() { profile.clone() } else { known.profile.clone() },
+            last_updated: now,
+            ..known.clone()
+        })
     };
-    let submitted = Submitted { request, is_object: submitted.is_object, unsupported: submitted.unsupported.clone() };
-    put_group(platform, administrator, (app, group), &submitted).await
+    let changed = platform.store().change_app_group(&org.org.id, (&app_id, &found.id), change).await?;
+    let assigned = changed.ok_or_else(|| no_app_group(group))?.after;
+    log(platform, administrator, GROUP_ASSIGNED, [target_of_group(&found), app.target()]);
+    Ok(assigned)
 }
 
 /// Ends the assignment of an app to a group.

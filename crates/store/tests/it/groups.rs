@@ -1,12 +1,12 @@
 //! Groups, their members, and the assignments of apps: kept in their org, and gone with what they belong to.
 
-use serde_json::json;
+use serde_json::{Map, json};
 use tenterhook_contract::id::{AppId, ClientId, GroupId, UserId};
 use tenterhook_model::{
     AppGroup, AppUser, Assigned, ConfigurationObject, ConfigurationWrite, Group, GroupCondition, GroupKind, GroupQuery,
     GroupTime, OAuthClient, TextMatch, TimeMatch, User, everyone_id,
 };
-use tenterhook_store::{Store, StoreError};
+use tenterhook_store::{Changed, Store, StoreError};
 
 use crate::databases::{at, number, on_every_database, org, other_org, user};
 
@@ -16,6 +16,7 @@ on_every_database! {
     a_user_is_a_member_until_removed_and_everybody_is_one_of_everyone
     the_rows_of_a_user_a_group_or_an_app_go_with_it
     an_app_is_assigned_to_a_user_or_by_groups_of_the_user
+    changes_of_one_assignment_at_the_same_moment_are_all_kept
 }
 
 pub(crate) fn group(name: &str) -> Group {
@@ -82,9 +83,15 @@ fn app_group(app: &AppId, group: &GroupId, priority: u32) -> AppGroup {
         app_id: app.clone(),
         group_id: group.clone(),
         priority,
-        profile: serde_json::Map::new(),
+        profile: Map::new(),
         last_updated: at(2),
     }
+}
+
+/// Assigns an app to a user, or replaces the assignment.
+async fn put_app_user(store: &Store, assigned: &AppUser) -> Result<Option<Changed<AppUser>>, StoreError> {
+    let key = (&assigned.app_id, &assigned.user_id);
+    store.change_app_user(&org(), key, |_| Some(assigned.clone())).await
 }
 
 async fn names_of_user(store: &Store, user: &UserId) -> Vec<String> {
@@ -206,7 +213,7 @@ async fn the_rows_of_a_user_a_group_or_an_app_go_with_it(store: Store) {
     }
     for app in [&app, &other_app] {
         for user in [&ada, &ben] {
-            store.put_app_user(&org(), &app_user(app, user)).await.unwrap();
+            put_app_user(&store, &app_user(app, user)).await.unwrap();
         }
     }
     let users_of = async |app: &AppId| {
@@ -236,7 +243,7 @@ async fn the_rows_of_a_user_a_group_or_an_app_go_with_it(store: Store) {
     let gone = store.put_app_group(&org(), &app_group(&other_app, &staff.id, 0)).await;
     assert!(matches!(gone, Err(StoreError::Missing { .. })), "{gone:?}");
     for (app, user) in [(&app, &ben), (&other_app, &ada)] {
-        let gone = store.put_app_user(&org(), &app_user(app, user)).await;
+        let gone = put_app_user(&store, &app_user(app, user)).await;
         assert!(matches!(gone, Err(StoreError::Missing { .. })), "{gone:?}");
     }
 }
@@ -260,9 +267,13 @@ async fn an_app_is_assigned_to_a_user_or_by_groups_of_the_user(store: Store) {
     assert_eq!(ids(&of(&ada).await), [staff.id.clone(), everyone.clone()], "by priority");
     assert_eq!(ids(&of(&ben).await), std::slice::from_ref(&everyone));
     let own = app_user(&app, &ada);
-    store.put_app_user(&org(), &own).await.unwrap();
+    let added = put_app_user(&store, &own).await.unwrap();
+    assert_eq!(added, Some(Changed { before: None, after: own.clone() }));
     let renamed = AppUser { user_name: None, last_updated: at(8), ..own.clone() };
-    store.put_app_user(&org(), &renamed).await.unwrap();
+    let changed = put_app_user(&store, &renamed).await.unwrap();
+    assert_eq!(changed, Some(Changed { before: Some(own), after: renamed.clone() }));
+    let unchanged = store.change_app_user(&org(), (&app, &ada.id), |_| None).await.unwrap();
+    assert_eq!(unchanged, None);
     assert_eq!(of(&ada).await.unwrap().user, Some(renamed.clone()));
     assert_eq!(store.find_app_user(&org(), &app, &ada.id).await.unwrap(), Some(renamed.clone()));
     assert_eq!(store.assignment(&other_org(), &app, &ada.id).await.unwrap(), None);
@@ -271,7 +282,7 @@ async fn an_app_is_assigned_to_a_user_or_by_groups_of_the_user(store: Store) {
     assert_eq!(of_staff, [app_group(&app, &staff.id, 5)]);
     assert_eq!(store.apps_of_group(&org(), &staff.id, Some(&app), 10).await.unwrap(), []);
     assert_eq!(store.apps_of_user(&org(), &ada.id).await.unwrap(), std::slice::from_ref(&renamed));
-    store.put_app_user(&org(), &app_user(&app, &ben)).await.unwrap();
+    put_app_user(&store, &app_user(&app, &ben)).await.unwrap();
     let page = async |after: Option<&UserId>, limit| store.list_app_users(&org(), &app, after, limit).await.unwrap();
     assert_eq!(page(None, 1).await, std::slice::from_ref(&renamed));
     assert_eq!(page(Some(&ada.id), 10).await, [app_user(&app, &ben)]);
@@ -283,4 +294,41 @@ async fn an_app_is_assigned_to_a_user_or_by_groups_of_the_user(store: Store) {
     assert!(!store.delete_app_user(&org(), &app, &ada.id).await.unwrap());
     assert_eq!(ids(&of(&ada).await), [everyone]);
     assert!(!store.delete_app_user(&other_org(), &app, &ben.id).await.unwrap());
+}
+
+/// Each writer adds a member of its own; the first one finds no assignment.
+async fn changes_of_one_assignment_at_the_same_moment_are_all_kept(store: Store) {
+    const WRITERS: u32 = 8;
+    let [staff] = insert(&store, ["Staff"]).await;
+    let [ada] = insert_users(&store, ["ada"]).await;
+    let app = insert_app(&store).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let (store, app, staff, ada) = (store.clone(), app.clone(), staff.clone(), ada.clone());
+        tasks.spawn(async move {
+            let name = writer.to_string();
+            let of_user = |known: Option<&AppUser>| {
+                let mut assigned =
+                    known.map_or_else(|| AppUser { profile: Map::new(), ..app_user(&app, &ada) }, Clone::clone);
+                assigned.profile.insert(name.clone(), writer.into());
+                Some(assigned)
+            };
+            let of_group = |known: Option<&AppGroup>| {
+                let mut assigned = known.map_or_else(|| app_group(&app, &staff.id, 0), Clone::clone);
+                assigned.profile.insert(name.clone(), writer.into());
+                Some(assigned)
+            };
+            let user = store.change_app_user(&org(), (&app, &ada.id), of_user).await.unwrap().unwrap();
+            let group = store.change_app_group(&org(), (&app, &staff.id), of_group).await.unwrap().unwrap();
+            (user.before.is_none(), group.before.is_none())
+        });
+    }
+    let first = tasks.join_all().await;
+    assert_eq!(first.iter().filter(|(user, _)| *user).count(), 1);
+    assert_eq!(first.iter().filter(|(_, group)| *group).count(), 1);
+    let user = store.find_app_user(&org(), &app, &ada.id).await.unwrap().unwrap();
+    let group = store.find_app_group(&org(), &app, &staff.id).await.unwrap().unwrap();
+    for profile in [user.profile, group.profile] {
+        assert_eq!(profile.len(), usize::try_from(WRITERS).unwrap(), "{profile:?}");
+    }
 }
