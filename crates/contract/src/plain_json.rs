@@ -6,8 +6,10 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+use crate::{limits::PROBLEMS_SHOWN_MAX, pointer::escape, problem::shown};
 
 /// Any JSON value; every member is an ordinary one.
 ///
@@ -22,7 +24,7 @@ pub struct PlainJson(pub Value);
 
 impl<'de> Deserialize<'de> for PlainJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PlainVisitor).map(Self)
+        Reading(None).deserialize(deserializer).map(Self)
     }
 }
 
@@ -37,20 +39,12 @@ pub fn members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String,
     }
 }
 
-pub(crate) fn object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Map<String, Value>, A::Error> {
-    let mut read = Map::new();
-    while let Some((name, PlainJson(value))) = members.next_entry()? {
-        read.insert(name, value);
-    }
-    Ok(read)
+pub(crate) fn object<'de, A: MapAccess<'de>>(members: A) -> Result<Map<String, Value>, A::Error> {
+    Reading(None).object(members)
 }
 
-pub(crate) fn array<'de, A: SeqAccess<'de>>(mut items: A) -> Result<Vec<Value>, A::Error> {
-    let mut read = Vec::new();
-    while let Some(PlainJson(item)) = items.next_element()? {
-        read.push(item);
-    }
-    Ok(read)
+pub(crate) fn array<'de, A: SeqAccess<'de>>(items: A) -> Result<Vec<Value>, A::Error> {
+    Reading(None).array(items)
 }
 
 /// The kind of a JSON value, with its article, for messages.
@@ -101,9 +95,65 @@ pub(crate) fn integer(value: &Value) -> Option<u64> {
     Some(number as u64)
 }
 
-struct PlainVisitor;
+/// Reads a value and, where there is a list, adds to it pointers to the members that are given twice.
+pub(crate) struct Reading<'a>(pub(crate) Option<&'a mut Vec<String>>);
 
-impl<'de> Visitor<'de> for PlainVisitor {
+impl Reading<'_> {
+    /// The members of an object; of those with the same name the last.
+    fn object<'de, A: MapAccess<'de>>(mut self, mut members: A) -> Result<Map<String, Value>, A::Error> {
+        let mut read = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = self.below(|| shown_name(&name), |below| members.next_value_seed(below))?;
+            if let Some(repeated) = &mut self.0
+                && repeated.len() < PROBLEMS_SHOWN_MAX
+                && read.contains_key(&name)
+            {
+                repeated.push(format!("/{}", shown_name(&name)));
+            }
+            read.insert(name, value);
+        }
+        Ok(read)
+    }
+
+    /// The items of an array.
+    fn array<'de, A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Vec<Value>, A::Error> {
+        let mut read = Vec::new();
+        while let Some(item) = {
+            let index = read.len();
+            self.below(|| index.to_string(), |below| items.next_element_seed(below))?
+        } {
+            read.push(item);
+        }
+        Ok(read)
+    }
+
+    /// Reads a value below this one with `read`, which is at `name`.
+    fn below<T>(&mut self, name: impl Fn() -> String, read: impl FnOnce(Reading<'_>) -> T) -> T {
+        let Some(repeated) = self.0.as_deref_mut() else { return read(Reading(None)) };
+        let known = repeated.len();
+        let value = read(Reading(Some(repeated)));
+        // A pointer grows on the way out, so that reading what is right makes none.
+        for pointer in repeated.iter_mut().skip(known) {
+            pointer.insert_str(0, &format!("/{}", name()));
+        }
+        value
+    }
+}
+
+/// A name as a pointer has it.
+fn shown_name(name: &str) -> String {
+    escape(&shown(name).replace('\0', "\u{fffd}")).into_owned()
+}
+
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,10 +194,10 @@ impl<'de> Visitor<'de> for PlainVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
-        array(items).map(Value::Array)
+        self.array(items).map(Value::Array)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Value, A::Error> {
-        object(members).map(Value::Object)
+        self.object(members).map(Value::Object)
     }
 }
