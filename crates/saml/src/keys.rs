@@ -15,6 +15,9 @@ use tenterhook_jose::SigningAlgorithm;
 
 use crate::{Certificate, CertificateError};
 
+/// Longest common name of a certificate (RFC 5280 appendix A.1, `ub-common-name`). Verifiers refuse a longer one.
+pub const COMMON_NAME_CHARACTERS_MAX: usize = 64;
+
 /// Why a key cannot be generated or used. The text contains nothing of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -116,7 +119,7 @@ pub fn generate(common_name: &str, not_before: Timestamp, not_after: Timestamp) 
 }
 
 /// A certificate, DER, that the key signs itself with SHA-256, valid from `not_before` to `not_after`; both are cut to
-/// whole seconds. It says that the key signs, and that it is no certificate authority.
+/// whole seconds, and the common name to the [`COMMON_NAME_CHARACTERS_MAX`] characters that it can have. It says that the key signs, and that it is no certificate authority.
 ///
 /// # Errors
 /// [`KeyError::NotParsed`], and [`KeyError::NotMade`] when the library fails.
@@ -128,7 +131,7 @@ pub fn certificate(
 ) -> Result<Vec<u8>, KeyError> {
     let pair = key_pair(private_key_pem)?;
     let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, common_name);
+    name.push(DnType::CommonName, common_name.chars().take(COMMON_NAME_CHARACTERS_MAX).collect::<String>());
     let mut params = CertificateParams::default();
     params.distinguished_name = name;
     let since_epoch = |at: Timestamp| {

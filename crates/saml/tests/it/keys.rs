@@ -4,7 +4,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use tenterhook_contract::Secret;
 use tenterhook_saml::{
     CERTIFICATE_BYTES_MAX, Certificate, CertificateError,
-    keys::{KeyError, SigningKey, certificate, generate},
+    keys::{COMMON_NAME_CHARACTERS_MAX, KeyError, SigningKey, certificate, generate},
     thumbprint,
 };
 
@@ -29,6 +29,32 @@ fn a_certificate_says_its_name_and_validity() {
     let text = String::from_utf8_lossy(&key.certificate).into_owned();
     for part in ["Tenterhook ä", "260203040506Z", "491231235959Z"] {
         assert!(text.contains(part), "{part}");
+    }
+}
+
+/// A name is text in the certificate, not a list of attributes, and never longer than verifiers take.
+#[test]
+fn a_certificate_takes_any_name_of_an_org_and_cuts_it_to_what_a_common_name_can_have() {
+    let (from, until) = (at("2026-01-01T00:00:00Z"), at("2036-01-01T00:00:00Z"));
+    let cut = "ä".repeat(COMMON_NAME_CHARACTERS_MAX);
+    for (name, shown) in [
+        ("Acme, Inc.+CN=Other", "Acme, Inc.+CN=Other"),
+        ("O=\"Q\"; <a&b>\\#", "O=\"Q\"; <a&b>\\#"),
+        ("東京 🗼 Ünïcode", "東京 🗼 Ünïcode"),
+        (cut.as_str(), cut.as_str()),
+        ("ä".repeat(COMMON_NAME_CHARACTERS_MAX + 1).as_str(), cut.as_str()),
+        ("ä".repeat(255).as_str(), cut.as_str()),
+    ] {
+        let der = certificate(&OURS.private_key_pem, name, from, until).unwrap();
+        assert!(SigningKey::new(&OURS.private_key_pem, &der).is_ok(), "{name}");
+        // The type of the attribute, then UTF8String and its length (X.690 8.1.3).
+        let mut value = vec![0x55, 0x04, 0x03, 0x0c];
+        let length = u8::try_from(shown.len()).unwrap();
+        value.extend(if length < 0x80 { vec![length] } else { vec![0x81, length] });
+        value.extend(shown.as_bytes());
+        let subjects = der.windows(value.len()).filter(|part| *part == value).count();
+        assert_eq!(subjects, 2, "{name}: subject and issuer");
+        assert_eq!(der.windows(3).filter(|part| *part == [0x55, 0x04, 0x03]).count(), 2, "{name}: one name each");
     }
 }
 
