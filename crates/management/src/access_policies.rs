@@ -169,7 +169,7 @@ fn read(
 ) -> Result<AccessPolicy, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
     causes.constant("type", &request.policy_type, TYPE);
-    let name = causes.text("name", &request.name);
+    let name = causes.line("name", &request.name);
     let description = causes.optional_text("description", &request.description).unwrap_or_default();
     let status = causes.status(&request.status, policy.status);
     let priority = read_priority(&mut causes, &request.priority, policy.priority);

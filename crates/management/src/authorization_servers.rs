@@ -211,7 +211,7 @@ impl Read {
         stored: Option<(&AuthorizationServer, SigningAlgorithm)>,
     ) -> Result<Self, ManagementError> {
         let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
-        let name = causes.text("name", &request.name);
+        let name = causes.line("name", &request.name);
         let description = causes.optional_text("description", &request.description).unwrap_or_default();
         let audiences = causes.texts("audiences", &request.audiences);
         if audiences.len() != 1 {

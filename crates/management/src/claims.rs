@@ -156,7 +156,7 @@ fn read(
     claim: ClaimDefinition,
 ) -> Result<ClaimDefinition, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
-    let name = causes.text("name", &request.name);
+    let name = causes.line("name", &request.name);
     let target = match causes.text("claimType", &request.claim_type).as_str() {
         "IDENTITY" => ClaimTarget::Identity,
         "RESOURCE" => ClaimTarget::Access,

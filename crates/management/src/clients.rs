@@ -160,7 +160,7 @@ fn find<'a>(org: &'a OrgSnapshot, id: &str) -> Result<&'a OAuthClient, Managemen
 /// Reads a request over `client`: how it authenticates stays where the request does not say, everything else is replaced.
 fn read(submitted: &Submitted<ClientRequest>, client: OAuthClient) -> Result<OAuthClient, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
-    let name = causes.text("client_name", &request.name);
+    let name = causes.line("client_name", &request.name);
     if causes.status(&request.status, client.status) != client.status {
         causes.add("status", "The status is changed by `lifecycle/activate` and `lifecycle/deactivate`");
     }

@@ -16,7 +16,7 @@ use tenterhook_platform::{
 
 use crate::{
     administrator::{Administrator, ManagementError, check_room, log_change, log_change_of},
-    request::{Causes, Given, INVALID, Submitted},
+    request::{Causes, Given, INVALID, NOT_ONE_LINE, Submitted},
     users,
 };
 
@@ -241,6 +241,9 @@ fn read(submitted: &Submitted<GroupRequest>) -> Result<(String, Option<String>),
     causes.constant("type", &request.group_type, OWN);
     let name = causes.required(NAME, &request.name).unwrap_or_default();
     check_text(&mut causes, NAME, &name, GROUP_NAME_CHARACTERS_MAX);
+    if name.contains('\n') {
+        causes.add(NAME, NOT_ONE_LINE);
+    }
     let description = causes.given(DESCRIPTION, &request.description).filter(|text| !text.is_empty()).cloned();
     let text = description.as_deref().unwrap_or_default();
     check_text(&mut causes, DESCRIPTION, text, GROUP_DESCRIPTION_CHARACTERS_MAX);

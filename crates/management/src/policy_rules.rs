@@ -258,7 +258,7 @@ fn read(
 ) -> Result<PolicyRule, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
     causes.constant("type", &request.rule_type, TYPE);
-    let name = causes.text("name", &request.name);
+    let name = causes.line("name", &request.name);
     let status = causes.status(&request.status, rule.status);
     let priority = read_priority(&mut causes, &request.priority, rule.priority);
     let grant_types = included(&mut causes, GRANT_TYPES, &request.grant_types, &rule.grant_types);

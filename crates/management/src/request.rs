@@ -21,6 +21,8 @@ const ITEM_BYTES_MAX: usize = 1_024;
 pub const BLANK: &str = "The field cannot be left blank";
 /// A member has the wrong type, or a value that it cannot have.
 pub const INVALID: &str = "The field has an invalid value";
+/// A text that people read on one line has a line break or another control character.
+pub(crate) const NOT_ONE_LINE: &str = "The field cannot have control characters";
 /// The body is JSON of another kind.
 pub(crate) const NO_OBJECT: &str = "The body must be a JSON object";
 pub(crate) const NAME_ONE: &str = "Name at least one";
@@ -353,6 +355,20 @@ impl Causes {
             self.add(member, BLANK);
             String::new()
         })
+    }
+
+    /// A required text on one line, such as a name, which lists, pages and logs show.
+    pub(crate) fn line(&mut self, member: &str, given: &Given<String>) -> String {
+        let text = self.text(member, given);
+        self.one_line(member, &text);
+        text
+    }
+
+    /// Refuses control characters in a text that people read on one line.
+    pub(crate) fn one_line(&mut self, member: &str, text: &str) {
+        if text.contains(char::is_control) {
+            self.add(member, NOT_ONE_LINE);
+        }
     }
 
     /// A text, or nothing where it is blank.

@@ -129,7 +129,7 @@ pub(crate) fn refuse_unknown(
 /// Reads a request over `scope`. Texts are replaced; any other member that is absent keeps its default or its stored value.
 fn read(submitted: &Submitted<ScopeRequest>, scope: Scope) -> Result<Scope, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
-    let name = causes.text("name", &request.name);
+    let name = causes.line("name", &request.name);
     // A scope-token of RFC 6749 section 3.3.
     let legal = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     if !name.bytes().all(legal) {
@@ -140,6 +140,7 @@ fn read(submitted: &Submitted<ScopeRequest>, scope: Scope) -> Result<Scope, Mana
     }
     let description = causes.optional_text("description", &request.description).unwrap_or_default();
     let display_name = causes.optional_text("displayName", &request.display_name);
+    causes.one_line("displayName", display_name.as_deref().unwrap_or_default());
     let why = "Only `IMPLICIT` is supported: users are not asked for their consent";
     causes.only("consent", &request.consent, "IMPLICIT", why);
     let published = match causes.optional_text("metadataPublish", &request.metadata_publish).as_deref() {

@@ -234,7 +234,7 @@ fn read_attribute(
     let (request, mut own) = (&submitted.request, Causes::of(MODEL, submitted));
     let attribute = read_values(&mut own, request).map(|values| CustomAttribute {
         name: name.to_owned(),
-        title: own.text("title", &request.title),
+        title: own.line("title", &request.title),
         description: own.optional_text("description", &request.description),
         required: own.plain("required", &request.required, false),
         sensitive: own.plain("sensitive", &request.sensitive, false),

@@ -5,7 +5,7 @@ use tenterhook_model::{AppHide, AppTold, Template, UserNameTemplate};
 use url::Url;
 
 use super::request::{AppRequest, UserNameRequest};
-use crate::request::{BLANK, Causes, Given};
+use crate::request::{BLANK, Causes, Given, NOT_ONE_LINE};
 
 /// Characters of a label.
 pub const LABEL_CHARACTERS_MAX: usize = 100;
@@ -34,7 +34,7 @@ impl General {
     /// Reads a request. What it does not say has the value of a new app: a request replaces the whole app.
     pub(super) fn read(causes: &mut Causes, request: &AppRequest) -> Self {
         let AppRequest { accessibility, visibility, settings, .. } = request;
-        let label = causes.text("label", &request.label);
+        let label = causes.line("label", &request.label);
         if label.chars().count() > LABEL_CHARACTERS_MAX && !causes.has("label") {
             causes.add("label", &format!("The field cannot be longer than {LABEL_CHARACTERS_MAX} characters"));
         }
@@ -119,13 +119,15 @@ pub(super) fn choice<'a>(
     text
 }
 
-/// A text of [`URL_BYTES_MAX`] bytes at most, or nothing where it is absent or blank.
+/// A text of [`URL_BYTES_MAX`] bytes at most, or nothing where it is absent or empty. Texts of spaces alone are refused.
 pub(super) fn bounded(causes: &mut Causes, member: &str, given: &Given<String>) -> Option<String> {
-    let text = causes.given(member, given).filter(|text| !text.trim().is_empty())?;
-    if text.len() > URL_BYTES_MAX {
+    let text = causes.given(member, given).filter(|text| !text.is_empty())?;
+    if text.trim().is_empty() {
+        causes.add(member, BLANK);
+    } else if text.len() > URL_BYTES_MAX {
         causes.add(member, &format!("The field cannot be longer than {URL_BYTES_MAX} bytes"));
     } else if text.contains(char::is_control) {
-        causes.add(member, "The field cannot have control characters");
+        causes.add(member, NOT_ONE_LINE);
     } else if !is_xml_text(text) {
         causes.add(member, NOT_XML);
     }
@@ -141,7 +143,7 @@ pub(super) fn required(causes: &mut Causes, member: &str, given: &Given<String>)
     text.unwrap_or_default()
 }
 
-/// A URL of the web, or nothing where the member is absent or blank.
+/// A URL of the web, or nothing where the member is absent or empty.
 pub(super) fn url(causes: &mut Causes, member: &str, given: &Given<String>) -> Option<String> {
     let text = bounded(causes, member, given)?;
     check_url(causes, member, &text);

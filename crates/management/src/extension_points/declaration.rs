@@ -100,7 +100,7 @@ pub(super) fn read(
     let Some(name) = name.or_else(|| UNNAMED.parse().ok()) else { return Err(causes.into_error()) };
     let declaration = Declaration {
         name,
-        title: causes.text("title", &request.title),
+        title: causes.line("title", &request.title),
         description: causes.given("description", &request.description).filter(|text| !text.trim().is_empty()).cloned(),
         version: causes.given("version", &request.version).cloned().unwrap_or_else(|| VERSION.to_owned()),
         context_schema: schema(&mut causes, "contextSchema", &request.context_schema),

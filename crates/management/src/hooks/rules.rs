@@ -12,7 +12,7 @@ use tenterhook_model::Objects;
 use super::{MODEL, channel, policy, request::HookRequest};
 use crate::{
     administrator::ManagementError,
-    request::{BLANK, Causes, Given, INVALID, Named, Submitted, none_of},
+    request::{BLANK, Causes, Given, INVALID, NOT_ONE_LINE, Named, Submitted, none_of},
 };
 
 /// What a hook is checked against: the rest of the org.
@@ -172,6 +172,8 @@ impl Draft {
         if let Some(name) = &name {
             if name.chars().count() > HOOK_NAME_CHARACTERS_MAX {
                 causes.add("name", &format!("The field cannot be longer than {HOOK_NAME_CHARACTERS_MAX} characters"));
+            } else if name.contains(char::is_control) {
+                causes.add("name", NOT_ONE_LINE);
             } else if registry.has_name(name, own_id) {
                 causes.add("name", "An inline hook with this name already exists in the current organization");
             }
