@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What is read of a row of users.
-const USER: &str = "assignment of an app to a user";
+pub(crate) const USER: &str = "assignment of an app to a user";
 /// What is read of a row of groups.
 const GROUP: &str = "assignment of an app to a group";
 
@@ -141,7 +141,7 @@ impl Store {
         let own = self.find_app_user(org, app, user).await?;
         let rows = groups_of_assignment(org, app, user).all(&self.connections.reader).await?;
         let mut groups = rows.iter().map(app_group_of).collect::<Result<Vec<_>, _>>()?;
-        groups.sort_by(|one, other| (one.priority, &one.group_id).cmp(&(other.priority, &other.group_id)));
+        in_order(&mut groups);
         let is_assigned = own.is_some() || !groups.is_empty();
         Ok(is_assigned.then_some(Assigned { user: own, groups }))
     }
@@ -168,18 +168,6 @@ impl Store {
         let key = (org.to_string(), app.to_string(), user.to_string());
         let row = app_user::Entity::find_by_id(key).one(&self.connections.reader).await?;
         row.map(|row| from_text(USER, &row.document)).transpose()
-    }
-
-    /// A page of the users to whom an app is assigned by themselves, by their ids, those after `after`.
-    pub async fn list_app_users(
-        &self,
-        org: &OrgId,
-        app: &AppId,
-        after: Option<&UserId>,
-        limit: u64,
-    ) -> Result<Vec<AppUser>, StoreError> {
-        let rows = app_users(org, app, after, limit).all(&self.connections.reader).await?;
-        rows.iter().map(|row| from_text(USER, &row.document)).collect()
     }
 
     /// The apps that are assigned to this user by themselves, by their ids.
@@ -218,16 +206,6 @@ impl Store {
         let key = (org.to_string(), app.to_string(), user.to_string());
         let removed = app_user::Entity::delete_by_id(key).exec(&self.connections.writer).await?;
         Ok(removed.rows_affected > 0)
-    }
-
-    /// Assigns an app to the members of a group, or replaces the assignment.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when there is no such app or group, or no longer.
-    pub async fn put_app_group(&self, org: &OrgId, assigned: &AppGroup) -> Result<(), StoreError> {
-        let put = app_group::Entity::insert(app_group::Entity::row(org, assigned)?);
-        let put = put.on_conflict(app_group::Entity::replace());
-        put.exec_without_returning(&self.connections.writer).await.map(drop).map_err(missing("app or group"))
     }
 
     /// Writes what `change` makes of the assignment of an app to a group, as [`change_app_user`](Self::change_app_user) does for
@@ -307,17 +285,6 @@ fn of_groups_of(org: &OrgId, user: &UserId) -> Condition {
     Condition::any().add(everyone).add(own)
 }
 
-/// The next users to whom an app is assigned.
-pub(crate) fn app_users(org: &OrgId, app: &AppId, after: Option<&UserId>, limit: u64) -> Select<app_user::Entity> {
-    let mut select = app_user::Entity::find()
-        .filter(app_user::Column::OrgId.eq(org.as_str()))
-        .filter(app_user::Column::AppId.eq(app.as_str()));
-    if let Some(after) = after {
-        select = select.filter(app_user::Column::UserId.gt(after.as_str()));
-    }
-    select.order_by_asc(app_user::Column::UserId).limit(limit)
-}
-
 /// The apps that are assigned to a user.
 pub(crate) fn apps_of_user(org: &OrgId, user: &UserId) -> Select<app_user::Entity> {
     app_user::Entity::find()
@@ -347,6 +314,11 @@ fn of_app_of_groups(org: &OrgId, app: &AppId) -> Condition {
     Condition::all().add(of_org).add(app_group::Column::AppId.eq(app.as_str()))
 }
 
-fn app_group_of(row: &app_group::Model) -> Result<AppGroup, StoreError> {
+/// Puts groups of a user in the order of their priorities.
+pub(crate) fn in_order(groups: &mut [AppGroup]) {
+    groups.sort_by(|one, other| (one.priority, &one.group_id).cmp(&(other.priority, &other.group_id)));
+}
+
+pub(crate) fn app_group_of(row: &app_group::Model) -> Result<AppGroup, StoreError> {
     from_text(GROUP, &row.document)
 }

@@ -4,6 +4,7 @@
 //! its records are those of `tenterhook-model`.
 
 mod api_tokens;
+mod assigned_users;
 mod assignments;
 mod backup;
 mod browser_sessions;

@@ -412,7 +412,7 @@ fn user_row(user: &User) -> Result<user::ActiveModel, StoreError> {
     })
 }
 
-fn user_of(row: user::Model) -> Result<User, StoreError> {
+pub(crate) fn user_of(row: user::Model) -> Result<User, StoreError> {
     let document: UserDocument = from_text("user", &row.document)?;
     Ok(document.user(row.password_hash, row.version))
 }

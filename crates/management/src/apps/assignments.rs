@@ -23,14 +23,12 @@ use super::{
 };
 use crate::{
     administrator::{Administrator, ManagementError, org_of},
-    request::{Causes, Submitted},
+    request::{BLANK, Causes, Submitted},
 };
 
 /// The subjects of an error's summary.
 const USER_MODEL: &str = "appUser";
 const GROUP_MODEL: &str = "appGroup";
-/// The event of an app that is assigned to a group, or whose assignment is changed.
-const GROUP_ASSIGNED: (&str, &str) = ("group.application_assignment.add", "Add assigned application to group");
 /// Characters of a user name at an app.
 pub const USER_NAME_CHARACTERS_MAX: usize = 100;
 
@@ -51,7 +49,7 @@ pub struct UserOfApp {
     pub last_updated: Timestamp,
 }
 
-/// A page of the users to whom an app is assigned by themselves, those after `after`.
+/// A page of the users to whom an app is assigned, by themselves or by groups, those after `after`.
 pub async fn list_users(
     platform: &Platform,
     administrator: &Administrator,
@@ -60,16 +58,8 @@ pub async fn list_users(
 ) -> Result<Vec<UserOfApp>, ManagementError> {
     let org = org_of(platform, administrator)?;
     let app = find(&org, app)?;
-    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-    let assigned = platform.store().list_app_users(&org.org.id, &app.id(), after, limit).await?;
-    let mut users = Vec::with_capacity(assigned.len());
-    for own in assigned {
-        // Who was deleted in between is left out.
-        if let Some(user) = platform.store().find_user(&org.org.id, &own.user_id).await? {
-            users.push(of_user(&app, user, own));
-        }
-    }
-    Ok(users)
+    let users = platform.store().list_assigned_users(&org.org.id, &app.id(), after, limit).await?;
+    Ok(users.into_iter().map(|(user, assigned)| of_assigned(&app, user, &assigned)).collect())
 }
 
 /// A user to whom an app is assigned, by the user or by a group.
@@ -106,6 +96,11 @@ pub async fn put_user(
     };
     causes.constant("scope", &request.scope, "USER");
     let user_name = causes.given("credentials.userName", &request.user_name).filter(|name| !name.is_empty()).cloned();
+    let shown = user_name.as_deref().unwrap_or_default();
+    if !shown.is_empty() && shown.trim().is_empty() {
+        causes.add("credentials.userName", BLANK);
+    }
+    causes.one_line("credentials.userName", shown);
     if user_name.as_ref().is_some_and(|name| name.chars().count() > USER_NAME_CHARACTERS_MAX) {
         let text = format!("The field cannot be longer than {USER_NAME_CHARACTERS_MAX} characters");
         causes.add("credentials.userName", &text);
@@ -186,50 +181,56 @@ pub async fn get_group(
 pub async fn put_group(
     platform: &Platform,
     administrator: &Administrator,
-    (app, group): (&str, &str),
+    path: (&str, &str),
     submitted: &Submitted<AppGroupRequest>,
 ) -> Result<AppGroup, ManagementError> {
-    let (request, mut causes) = (&submitted.request, Causes::of(GROUP_MODEL, submitted));
-    let priority = causes.plain("priority", &request.priority, 0);
-    let profile = object(&mut causes, "profile", &request.profile);
-    causes.finish()?;
-    let org = org_of(platform, administrator)?;
-    let app = find(&org, app)?;
-    let found = find_group(platform, &org, group).await?;
-    let assigned =
-        AppGroup { app_id: app.id(), group_id: found.id.clone(), priority, profile, last_updated: now(platform) };
-    let put = platform.store().put_app_group(&org.org.id, &assigned).await;
-    put.map_err(|error| or_gone(error, group, "UserGroup"))?;
-    log(platform, administrator, GROUP_ASSIGNED, [target_of_group(&found), app.target()]);
-    Ok(assigned)
+    // What a request does not name has the value of a new assignment.
+    change_group(platform, administrator, path, submitted, |_| Some((0, Map::new()))).await
 }
 
 /// Changes what a request names of the assignment of an app to a group.
 pub async fn update_group(
     platform: &Platform,
     administrator: &Administrator,
+    path: (&str, &str),
+    submitted: &Submitted<AppGroupRequest>,
+) -> Result<AppGroup, ManagementError> {
+    let kept = |known: Option<&AppGroup>| known.map(|known| (known.priority, known.profile.clone()));
+    change_group(platform, administrator, path, submitted, kept).await
+}
+
+/// Writes the assignment of an app to a group. `unnamed` gives the priority and the profile where a request does not name them;
+/// nothing when there must be an assignment, and there is none.
+async fn change_group(
+    platform: &Platform,
+    administrator: &Administrator,
     (app, group): (&str, &str),
     submitted: &Submitted<AppGroupRequest>,
+    unnamed: impl Fn(Option<&AppGroup>) -> Option<(u32, Map<String, Value>)> + Send + Sync,
 ) -> Result<AppGroup, ManagementError> {
     let (request, mut causes) = (&submitted.request, Causes::of(GROUP_MODEL, submitted));
     let priority = causes.given("priority", &request.priority).copied();
-    let profile = object(&mut causes, "profile", &request.profile);
+    let given = object(&mut causes, "profile", &request.profile);
     causes.finish()?;
     let org = org_of(platform, administrator)?;
     let app = find(&org, app)?;
     let found = find_group(platform, &org, group).await?;
-    let (app_id, now) = (app.id(), now(platform));
+    let (app_id, last_updated) = (app.id(), now(platform));
     let change = |known: Option<&AppGroup>| {
-        known.map(|known| AppGroup {
-            priority: priority.unwrap_or(known.priority),
-            profile: if request.profile.is_given() { profile.clone() } else { known.profile.clone() },
-            last_updated: now,
-            ..known.clone()
+        let (kept_priority, kept) = unnamed(known)?;
+        Some(AppGroup {
+            app_id: app_id.clone(),
+            group_id: found.id.clone(),
+            priority: priority.unwrap_or(kept_priority),
+            profile: if request.profile.is_given() { given.clone() } else { kept },
+            last_updated,
         })
     };
-    let changed = platform.store().change_app_group(&org.org.id, (&app_id, &found.id), change).await?;
+    let changed = platform.store().change_app_group(&org.org.id, (&app_id, &found.id), change).await;
+    let changed = changed.map_err(|error| or_gone(error, group, "UserGroup"))?;
     let assigned = changed.ok_or_else(|| no_app_group(group))?.after;
-    log(platform, administrator, GROUP_ASSIGNED, [target_of_group(&found), app.target()]);
+    let event = ("group.application_assignment.add", "Add assigned application to group");
+    log(platform, administrator, event, [target_of_group(&found), app.target()]);
     Ok(assigned)
 }
 

@@ -66,7 +66,9 @@ async fn an_app_is_assigned_to_users_and_to_groups() {
     );
     assert!(by_group["_links"]["group"]["href"].as_str().unwrap().ends_with(&everyone));
     // Lists.
-    assert_eq!(ids(&world.api("GET", &format!("{path}/users"), None).await.json()), [ada]);
+    let listed = world.api("GET", &format!("{path}/users"), None).await.json();
+    assert_eq!(listed, json!([world.api("GET", &own, None).await.json(), by_group]), "as each is shown alone");
+    assert_eq!((&listed[0]["scope"], &listed[1]["scope"]), (&json!("USER"), &json!("GROUP")));
     assert_eq!(ids(&world.api("GET", &format!("{path}/groups"), None).await.json()), [everyone.as_str()]);
     for filter in [format!("user.id+eq+%22{grace}%22"), format!("group.id+eq+%22{everyone}%22")] {
         assert_eq!(ids(&world.api("GET", &format!("{APPS}?filter={filter}"), None).await.json()), [id], "{filter}");
@@ -85,6 +87,8 @@ async fn an_app_is_assigned_to_users_and_to_groups() {
         ("POST", format!("{path}/users"), json!({ "id": grace, "credentials": { "password": { "value": "p" } } }), 400),
         ("POST", own.clone(), json!({ "id": grace }), 400),
         ("POST", own.clone(), json!({ "credentials": { "userName": "x".repeat(101) } }), 400),
+        ("POST", own.clone(), json!({ "credentials": { "userName": "a\u{7}da" } }), 400),
+        ("POST", own.clone(), json!({ "credentials": { "userName": "  " } }), 400),
         ("PUT", format!("{path}/groups/00g4k9wq7XbTz2RmN1d7"), json!({}), 404),
         ("PUT", group.clone(), json!({ "priority": -1 }), 400),
         ("POST", format!("{APPS}/0oa4k9wq7XbTz2RmN1d7/users"), json!({ "id": grace }), 404),

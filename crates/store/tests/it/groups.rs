@@ -16,6 +16,7 @@ on_every_database! {
     a_user_is_a_member_until_removed_and_everybody_is_one_of_everyone
     the_rows_of_a_user_a_group_or_an_app_go_with_it
     an_app_is_assigned_to_a_user_or_by_groups_of_the_user
+    the_users_of_an_app_are_those_assigned_and_the_members_of_its_groups
     changes_of_one_assignment_at_the_same_moment_are_all_kept
 }
 
@@ -79,19 +80,19 @@ fn app_user(app: &AppId, user: &User) -> AppUser {
 }
 
 fn app_group(app: &AppId, group: &GroupId, priority: u32) -> AppGroup {
-    AppGroup {
-        app_id: app.clone(),
-        group_id: group.clone(),
-        priority,
-        profile: Map::new(),
-        last_updated: at(2),
-    }
+    AppGroup { app_id: app.clone(), group_id: group.clone(), priority, profile: Map::new(), last_updated: at(2) }
 }
 
 /// Assigns an app to a user, or replaces the assignment.
 async fn put_app_user(store: &Store, assigned: &AppUser) -> Result<Option<Changed<AppUser>>, StoreError> {
     let key = (&assigned.app_id, &assigned.user_id);
     store.change_app_user(&org(), key, |_| Some(assigned.clone())).await
+}
+
+/// Assigns an app to a group, or replaces the assignment.
+async fn put_app_group(store: &Store, assigned: &AppGroup) -> Result<Option<Changed<AppGroup>>, StoreError> {
+    let key = (&assigned.app_id, &assigned.group_id);
+    store.change_app_group(&org(), key, |_| Some(assigned.clone())).await
 }
 
 async fn names_of_user(store: &Store, user: &UserId) -> Vec<String> {
@@ -208,7 +209,7 @@ async fn the_rows_of_a_user_a_group_or_an_app_go_with_it(store: Store) {
             store.add_member(&org(), (&group.id, &user.id), at(1)).await.unwrap();
         }
         for app in [&app, &other_app] {
-            store.put_app_group(&org(), &app_group(app, &group.id, 0)).await.unwrap();
+            put_app_group(&store, &app_group(app, &group.id, 0)).await.unwrap();
         }
     }
     for app in [&app, &other_app] {
@@ -217,8 +218,9 @@ async fn the_rows_of_a_user_a_group_or_an_app_go_with_it(store: Store) {
         }
     }
     let users_of = async |app: &AppId| {
-        let users = store.list_app_users(&org(), app, None, 10).await.unwrap();
-        users.into_iter().map(|assigned| assigned.user_id).collect::<Vec<_>>()
+        let users = store.list_assigned_users(&org(), app, None, 10).await.unwrap();
+        let own = users.into_iter().filter_map(|(_, assigned)| assigned.user);
+        own.map(|assigned| assigned.user_id).collect::<Vec<_>>()
     };
     let groups_of = async |app: &AppId| {
         let groups = store.list_app_groups(&org(), app, None, 10).await.unwrap();
@@ -240,7 +242,7 @@ async fn the_rows_of_a_user_a_group_or_an_app_go_with_it(store: Store) {
     assert!(store.delete_group(&org(), &staff.id).await.unwrap());
     assert_eq!(groups_of(&other_app).await, std::slice::from_ref(&crew.id));
     assert_eq!(names_of_user(&store, &ben.id).await, ["Crew", "Everyone"]);
-    let gone = store.put_app_group(&org(), &app_group(&other_app, &staff.id, 0)).await;
+    let gone = put_app_group(&store, &app_group(&other_app, &staff.id, 0)).await;
     assert!(matches!(gone, Err(StoreError::Missing { .. })), "{gone:?}");
     for (app, user) in [(&app, &ben), (&other_app, &ada)] {
         let gone = put_app_user(&store, &app_user(app, user)).await;
@@ -260,10 +262,10 @@ async fn an_app_is_assigned_to_a_user_or_by_groups_of_the_user(store: Store) {
         groups.map(|group| group.group_id.clone()).collect::<Vec<_>>()
     };
     assert_eq!(of(&ada).await, None);
-    store.put_app_group(&org(), &app_group(&app, &crew.id, 0)).await.unwrap();
+    put_app_group(&store, &app_group(&app, &crew.id, 0)).await.unwrap();
     assert_eq!(of(&ada).await, None, "a group of others");
-    store.put_app_group(&org(), &app_group(&app, &staff.id, 5)).await.unwrap();
-    store.put_app_group(&org(), &app_group(&app, &everyone, 9)).await.unwrap();
+    put_app_group(&store, &app_group(&app, &staff.id, 5)).await.unwrap();
+    put_app_group(&store, &app_group(&app, &everyone, 9)).await.unwrap();
     assert_eq!(ids(&of(&ada).await), [staff.id.clone(), everyone.clone()], "by priority");
     assert_eq!(ids(&of(&ben).await), std::slice::from_ref(&everyone));
     let own = app_user(&app, &ada);
@@ -283,9 +285,6 @@ async fn an_app_is_assigned_to_a_user_or_by_groups_of_the_user(store: Store) {
     assert_eq!(store.apps_of_group(&org(), &staff.id, Some(&app), 10).await.unwrap(), []);
     assert_eq!(store.apps_of_user(&org(), &ada.id).await.unwrap(), std::slice::from_ref(&renamed));
     put_app_user(&store, &app_user(&app, &ben)).await.unwrap();
-    let page = async |after: Option<&UserId>, limit| store.list_app_users(&org(), &app, after, limit).await.unwrap();
-    assert_eq!(page(None, 1).await, std::slice::from_ref(&renamed));
-    assert_eq!(page(Some(&ada.id), 10).await, [app_user(&app, &ben)]);
     let groups = store.list_app_groups(&org(), &app, Some(&staff.id), 10).await.unwrap();
     assert!(!groups.iter().any(|assigned| assigned.group_id == staff.id));
     assert!(store.delete_app_group(&org(), &app, &staff.id).await.unwrap());
@@ -331,4 +330,51 @@ async fn changes_of_one_assignment_at_the_same_moment_are_all_kept(store: Store)
     for profile in [user.profile, group.profile] {
         assert_eq!(profile.len(), usize::try_from(WRITERS).unwrap(), "{profile:?}");
     }
+}
+
+async fn the_users_of_an_app_are_those_assigned_and_the_members_of_its_groups(store: Store) {
+    let [staff, crew, others] = insert(&store, ["Staff", "Crew", "Others"]).await;
+    let users = insert_users(&store, ["ada", "ben", "cleo", "dan", "eve", "finn"]).await;
+    let [ada, ben, cleo, dan, eve, finn] = &users;
+    let app = insert_app(&store).await;
+    for (group, user) in [(&staff, ada), (&staff, cleo), (&crew, cleo), (&crew, eve), (&others, finn)] {
+        store.add_member(&org(), (&group.id, &user.id), at(0)).await.unwrap();
+    }
+    let list =
+        async |after: Option<&UserId>, limit| store.list_assigned_users(&org(), &app, after, limit).await.unwrap();
+    assert_eq!(list(None, 10).await, [], "nobody yet");
+    put_app_group(&store, &app_group(&app, &staff.id, 5)).await.unwrap();
+    put_app_group(&store, &app_group(&app, &crew.id, 1)).await.unwrap();
+    for user in [ada, ben] {
+        put_app_user(&store, &app_user(&app, user)).await.unwrap();
+    }
+    let all = list(None, 10).await;
+    // Each is listed once, with everything that `assignment` says.
+    assert_eq!(all.iter().map(|(user, _)| user).collect::<Vec<_>>(), [ada, ben, cleo, eve]);
+    for (user, assigned) in &all {
+        assert_eq!(store.assignment(&org(), &app, &user.id).await.unwrap().as_ref(), Some(assigned));
+    }
+    for limit in 1..=5 {
+        let mut pages = Vec::new();
+        loop {
+            let after = pages.last().map(|(user, _): &(User, Assigned)| user.id.clone());
+            let page = list(after.as_ref(), limit).await;
+            assert!(page.len() <= limit);
+            if page.is_empty() {
+                break;
+            }
+            pages.extend(page);
+        }
+        assert_eq!(pages, all, "in pages of {limit}");
+    }
+    assert_eq!(list(Some(&eve.id), 10).await, []);
+    let everyone = everyone_id(&org());
+    put_app_group(&store, &app_group(&app, &everyone, 9)).await.unwrap();
+    let all = list(None, 10).await;
+    assert_eq!(all.iter().map(|(user, _)| user).collect::<Vec<_>>(), [ada, ben, cleo, dan, eve, finn]);
+    for (user, assigned) in &all {
+        assert_eq!(store.assignment(&org(), &app, &user.id).await.unwrap().as_ref(), Some(assigned));
+    }
+    assert_eq!(list(Some(&ben.id), 2).await, all[2..4]);
+    assert_eq!(store.list_assigned_users(&other_org(), &app, None, 10).await.unwrap(), []);
 }

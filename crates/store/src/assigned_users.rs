@@ -1,0 +1,192 @@
+//! The users of an app in the order of their ids: those to whom it is assigned, and the members of groups to which it is.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Select, Statement,
+    sea_query::{Order, Query, SelectStatement},
+};
+use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
+use tenterhook_model::{AppUser, Assigned, User, everyone_id};
+
+use crate::{
+    Store, StoreError,
+    assignments::{USER, app_group_of, in_order},
+    entity::{app_group, app_user, group_member, user},
+    store::{from_text, parse},
+    users::user_of,
+};
+
+/// The ids of the next users. Each step looks up the id that follows, in the index of the app's users and in the index of the members
+/// of each of its groups. So a page costs its length times the number of groups, however many members these have.
+const NEXT: &str = "WITH RECURSIVE page (id, place) AS (\
+     SELECT CAST($3 AS TEXT), 0 \
+     UNION ALL \
+     SELECT (SELECT MIN(followers.id) FROM (\
+         SELECT (SELECT own.user_id FROM app_users AS own \
+             WHERE own.org_id = $1 AND own.app_id = $2 AND own.user_id > page.id ORDER BY own.user_id LIMIT 1) AS id \
+         UNION ALL \
+         SELECT (SELECT members.user_id FROM group_members AS members \
+             WHERE members.org_id = $1 AND members.group_id = of_app.group_id AND members.user_id > page.id \
+             ORDER BY members.user_id LIMIT 1) \
+         FROM app_groups AS of_app WHERE of_app.org_id = $1 AND of_app.app_id = $2) AS followers), place + 1 \
+     FROM page WHERE id IS NOT NULL AND place < $4) \
+     SELECT id FROM page WHERE place > 0 AND id IS NOT NULL ORDER BY place";
+
+impl Store {
+    /// A page of the users of an app with how it is assigned to each, by id, those after `after`: users to whom it is assigned, and
+    /// members of groups to which it is, the group of every user among them. Users whose rows are damaged are left out, and logged.
+    pub async fn list_assigned_users(
+        &self,
+        org: &OrgId,
+        app: &AppId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<(User, Assigned)>, StoreError> {
+        let (of, app, after, reader) = (org.clone(), app.clone(), after.cloned(), self.connections.reader.clone());
+        let read = async move {
+            let transaction = reader.begin_ordered().await?;
+            let users = assigned_users(&transaction, (&of, &app), after, limit).await;
+            transaction.end(users).await
+        };
+        self.heavy_reads.run(org, read).await
+    }
+}
+
+async fn assigned_users(
+    reader: &impl ConnectionTrait,
+    (org, app): (&OrgId, &AppId),
+    mut after: Option<UserId>,
+    limit: usize,
+) -> Result<Vec<(User, Assigned)>, StoreError> {
+    let everyone = everyone_id(org);
+    let key = (org.to_string(), app.to_string(), everyone.to_string());
+    let is_for_everyone = app_group::Entity::find_by_id(key).one(reader).await?.is_some();
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let rest = limit - found.len();
+        let rows = if is_for_everyone {
+            reader.query_all(&next_of_org(org, after.as_ref(), rest)).await?
+        } else {
+            reader.query_all_raw(next_of_app(reader.get_database_backend(), (org, app), after.as_ref(), rest)).await?
+        };
+        let ids =
+            rows.iter().map(|row| Ok(row.try_get::<String>("", "id")?)).collect::<Result<Vec<_>, StoreError>>()?;
+        found.extend(of_ids(reader, (org, app), &ids, is_for_everyone.then_some(&everyone)).await?);
+        match ids.last() {
+            Some(last) if ids.len() == rest => after = Some(parse(USER, last)?),
+            _ => break,
+        }
+    }
+    Ok(found)
+}
+
+/// The users with these ids, in order.
+async fn of_ids(
+    reader: &impl ConnectionTrait,
+    (org, app): (&OrgId, &AppId),
+    ids: &[String],
+    everyone: Option<&GroupId>,
+) -> Result<Vec<(User, Assigned)>, StoreError> {
+    let mut groups_of: HashMap<String, Vec<String>> = HashMap::new();
+    for (user, group) in memberships(org, app, ids).into_tuple::<(String, String)>().all(reader).await? {
+        groups_of.entry(user).or_default().push(group);
+    }
+    let named: HashSet<_> =
+        groups_of.values().flatten().map(String::as_str).chain(everyone.map(GroupId::as_str)).collect();
+    let groups = app_group::Entity::find()
+        .filter(app_group::Column::OrgId.eq(org.as_str()))
+        .filter(app_group::Column::AppId.eq(app.as_str()))
+        .filter(app_group::Column::GroupId.is_in(named))
+        .all(reader)
+        .await?;
+    let groups: HashMap<_, _> = groups.iter().map(|row| (row.group_id.as_str(), row)).collect();
+    let own = own(org, app, ids).all(reader).await?;
+    let mut own: HashMap<_, _> = own.into_iter().map(|row| (row.user_id, row.document)).collect();
+    let mut found = Vec::with_capacity(ids.len());
+    let users = users(org, ids).all(reader).await?;
+    for row in users {
+        let id = row.id.clone();
+        let user = match user_of(row) {
+            Ok(user) => user,
+            Err(error) => {
+                tracing::error!(%org, user = id, %error, "user.unreadable: a user is left out of a page");
+                continue;
+            }
+        };
+        let own = own.remove(&id).map(|document| from_text::<AppUser>(USER, &document)).transpose()?;
+        let named = groups_of.remove(&id).unwrap_or_default();
+        let named = named.iter().map(String::as_str).chain(everyone.map(GroupId::as_str));
+        let mut groups =
+            named.filter_map(|id| groups.get(id)).map(|row| app_group_of(row)).collect::<Result<Vec<_>, _>>()?;
+        in_order(&mut groups);
+        // What has ended since the ids were read is left out.
+        if own.is_some() || !groups.is_empty() {
+            found.push((user, Assigned { user: own, groups }));
+        }
+    }
+    Ok(found)
+}
+
+/// The ids of the next users of an app that is not assigned to every user.
+pub(crate) fn next_of_app(
+    backend: DbBackend,
+    (org, app): (&OrgId, &AppId),
+    after: Option<&UserId>,
+    limit: usize,
+) -> Statement {
+    let (after, limit) = (after.map_or("", UserId::as_str), i64::try_from(limit).unwrap_or(i64::MAX));
+    Statement::from_sql_and_values(
+        backend,
+        NEXT,
+        [org.as_str().into(), app.as_str().into(), after.into(), limit.into()],
+    )
+}
+
+/// The ids of the next users of the org.
+fn next_of_org(org: &OrgId, after: Option<&UserId>, limit: usize) -> SelectStatement {
+    let mut ids = Query::select();
+    ids.column(user::Column::Id)
+        .from(user::Entity)
+        .and_where(user::Column::OrgId.eq(org.as_str()))
+        .order_by(user::Column::Id, Order::Asc)
+        .limit(u64::try_from(limit).unwrap_or(u64::MAX));
+    if let Some(after) = after {
+        ids.and_where(user::Column::Id.gt(after.as_str()));
+    }
+    ids
+}
+
+/// The users with these ids.
+pub(crate) fn users(org: &OrgId, ids: &[String]) -> Select<user::Entity> {
+    user::Entity::find()
+        .filter(user::Column::OrgId.eq(org.as_str()))
+        .filter(user::Column::Id.is_in(ids))
+        .order_by_asc(user::Column::Id)
+}
+
+/// The assignments of an app to these users.
+pub(crate) fn own(org: &OrgId, app: &AppId, ids: &[String]) -> Select<app_user::Entity> {
+    app_user::Entity::find()
+        .filter(app_user::Column::OrgId.eq(org.as_str()))
+        .filter(app_user::Column::AppId.eq(app.as_str()))
+        .filter(app_user::Column::UserId.is_in(ids))
+}
+
+/// The groups of an app of which these users are members.
+pub(crate) fn memberships(org: &OrgId, app: &AppId, ids: &[String]) -> Select<group_member::Entity> {
+    let of_app = Query::select()
+        .column(app_group::Column::GroupId)
+        .from(app_group::Entity)
+        .and_where(app_group::Column::OrgId.eq(org.as_str()))
+        .and_where(app_group::Column::AppId.eq(app.as_str()))
+        .take();
+    group_member::Entity::find()
+        .select_only()
+        .column(group_member::Column::UserId)
+        .column(group_member::Column::GroupId)
+        .filter(group_member::Column::OrgId.eq(org.as_str()))
+        .filter(group_member::Column::UserId.is_in(ids))
+        .filter(group_member::Column::GroupId.in_subquery(of_app))
+}
