@@ -6,14 +6,61 @@ use tenterhook_contract::{Timestamp, token::TokenDraft};
 use tenterhook_engine::Entropy;
 use tenterhook_model::{
     AppInput, ClaimDefinition, ClaimSource, ClaimTarget, Group, Inputs, OAuthClient, Org, Status, TooManyGroups, User,
+    user_name_at,
 };
-
 use tenterhook_platform::entropy::random_bytes;
+use tenterhook_store::{Store, StoreError};
 
 use super::error::{OAuthError, OAuthErrorCode};
 
 /// Seconds that an ID token lives.
 pub(crate) const ID_TOKEN_LIFETIME_SECONDS: u32 = 3_600;
+
+/// The methods of every session (RFC 8176).
+pub(crate) const METHODS: [&str; 1] = ["pwd"];
+
+/// The user as the client's app knows it, for claims that look at that.
+#[derive(Debug, Default)]
+pub(crate) struct UserAtApp {
+    user_name: Option<String>,
+    /// `None` without an assignment.
+    profile: Option<Map<String, Value>>,
+}
+
+impl UserAtApp {
+    /// Reads how the app is assigned to the user, if one of these claims looks at it.
+    pub(crate) async fn read(
+        store: &Store,
+        (client, user): (&OAuthClient, Option<&User>),
+        definitions: &[&ClaimDefinition],
+        granted: &[String],
+    ) -> Result<Self, StoreError> {
+        let Some(user) = user.filter(|_| definitions.iter().any(|claim| names_app_user(claim, granted))) else {
+            return Ok(Self::default());
+        };
+        let assigned = store.assignment(&user.org_id, &client.app_id(), &user.id).await?;
+        let user_name = Some(user_name_at(AppInput::OAuth(client), user, assigned.as_ref()));
+        Ok(Self { user_name, profile: assigned.map(|assigned| assigned.profile().into_owned()) })
+    }
+
+    /// What expressions of claims can look at.
+    pub(crate) fn inputs<'a>(
+        &'a self,
+        org: &'a Org,
+        (client, user): (&'a OAuthClient, Option<&'a User>),
+        groups: &'a [Group],
+    ) -> Inputs<'a> {
+        Inputs {
+            user,
+            app: Some(AppInput::OAuth(client)),
+            app_user: self.profile.as_ref(),
+            user_name: self.user_name.as_deref(),
+            groups: Some(groups),
+            org: Some(org),
+            amr: user.map(|_| METHODS.as_slice()),
+        }
+    }
+}
 
 /// The inputs of claims.
 #[derive(Clone, Copy)]
@@ -25,6 +72,7 @@ pub(crate) struct ClaimsSource<'a> {
     pub(crate) user: Option<&'a User>,
     /// The groups of the user, where a claim names some ([`names_groups`]).
     pub(crate) groups: &'a [Group],
+    pub(crate) at_app: &'a UserAtApp,
     pub(crate) scopes: &'a [String],
     pub(crate) nonce: Option<&'a str>,
     pub(crate) auth_time: Option<Timestamp>,
@@ -65,7 +113,7 @@ impl ClaimsSource<'_> {
         claims.insert("iss".to_owned(), json!(self.issuer));
         claims.insert("aud".to_owned(), json!(self.client.id));
         claims.insert("jti".to_owned(), json!(self.token_id("ID")));
-        claims.insert("amr".to_owned(), json!(["pwd"]));
+        claims.insert("amr".to_owned(), json!(METHODS));
         claims.insert("idp".to_owned(), json!(self.org.id));
         if let Some(nonce) = self.nonce {
             claims.insert("nonce".to_owned(), json!(nonce));
@@ -88,9 +136,7 @@ impl ClaimsSource<'_> {
         let of_token =
             |definition: &&ClaimDefinition| definition.target == target && definition.always_include_in_token;
         let definitions = self.definitions.iter().copied().filter(of_token);
-        let app = Some(AppInput::OAuth(self.client));
-        let groups = Some(self.groups);
-        let inputs = Inputs { user: self.user, app, groups, org: Some(self.org), ..Inputs::default() };
+        let inputs = self.at_app.inputs(self.org, (self.client, self.user), self.groups);
         add_defined(definitions, self.scopes, &inputs, claims)
     }
 }
@@ -138,6 +184,12 @@ pub(crate) fn names_groups(definition: &ClaimDefinition, granted: &[String]) -> 
             ClaimSource::Expression(expression) => expression.names_groups(),
             ClaimSource::Groups(_) => true,
         }
+}
+
+/// Whether a claim is in use, allowed by the `granted` scopes, and made of the user as the app knows it.
+fn names_app_user(definition: &ClaimDefinition, granted: &[String]) -> bool {
+    let ClaimSource::Expression(expression) = &definition.source else { return false };
+    applies(definition, granted) && expression.names_app_user()
 }
 
 /// Whether a claim is in use and one of the scopes that it is for is granted.

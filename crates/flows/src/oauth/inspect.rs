@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 use tenterhook_contract::Timestamp;
-use tenterhook_model::{AppInput, AuthorizationServer, ClaimTarget, Inputs, RefreshTokenState, UserStatus};
+use tenterhook_model::{AuthorizationServer, ClaimTarget, RefreshTokenState, UserStatus};
 use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer, refusals::ClientEndpoint};
 
 use super::{
-    claims::{add_defined, names_groups},
+    claims::{UserAtApp, add_defined, names_groups},
     client,
     error::{OAuthError, OAuthErrorCode},
     parameters::Parameters,
@@ -148,8 +148,9 @@ pub async fn userinfo(
         } else {
             Vec::new()
         };
-        let (app, groups) = (Some(AppInput::OAuth(client)), Some(groups.as_slice()));
-        let inputs = Inputs { user: Some(&user), app, groups, org: Some(&org.org), ..Inputs::default() };
+        let of = (client, Some(&user));
+        let at_app = UserAtApp::read(platform.store(), of, &left_out, &granted).await?;
+        let inputs = at_app.inputs(&org.org, of, &groups);
         add_defined(left_out.into_iter(), &granted, &inputs, &mut answer)?;
     }
     Ok(Value::Object(answer))

@@ -28,7 +28,7 @@ use tenterhook_platform::{
 };
 
 use super::{
-    claims::{ClaimsSource, names_groups},
+    claims::{ClaimsSource, UserAtApp, names_groups},
     error::{OAuthError, OAuthErrorCode},
     parameters::TOKEN_BYTES_MAX,
 };
@@ -164,6 +164,8 @@ async fn subject_of(platform: &Platform, minting: &Minting<'_>) -> Result<TokenS
     let definitions: Vec<_> = configuration.claims.below(&minting.server.id).collect();
     let needs_groups = definitions.iter().any(|definition| names_groups(definition, minting.scopes));
     let groups = if needs_groups { minting.groups.get().await? } else { &[] };
+    let of = (minting.client, minting.user);
+    let at_app = UserAtApp::read(platform.store(), of, &definitions, minting.scopes).await?;
     let issuer = issuer(minting.org, minting.server);
     let source = ClaimsSource {
         issuer: &issuer,
@@ -172,6 +174,7 @@ async fn subject_of(platform: &Platform, minting: &Minting<'_>) -> Result<TokenS
         client: minting.client,
         user: minting.user,
         groups,
+        at_app: &at_app,
         scopes: minting.scopes,
         nonce: minting.nonce,
         auth_time: minting.auth_time,

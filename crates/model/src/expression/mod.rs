@@ -135,6 +135,12 @@ macro_rules! parsed_texts {
                 self.0.node.as_ref().is_some_and(|node| node.any(&mut Node::is_of_groups))
             }
 
+            /// Whether evaluating it looks at the user as the app knows it: [`Inputs::app_user`] and [`Inputs::user_name`] must be
+            /// there then.
+            pub fn names_app_user(&self) -> bool {
+                self.0.node.as_ref().is_some_and(|node| node.any(&mut Node::is_of_app_user))
+            }
+
             /// The attributes of the user's profile that it names.
             pub fn user_attributes(&self) -> BTreeSet<&str> {
                 let mut names = BTreeSet::new();

@@ -121,6 +121,12 @@ impl Node {
         }
     }
 
+    /// Whether it is of the user as the app knows it.
+    pub(super) fn is_of_app_user(&self) -> bool {
+        let Self::Reference(reference) = self else { return false };
+        matches!(reference, Reference::UserName | Reference::AppUserAttribute(_) | Reference::Whole(Root::AppUser))
+    }
+
     /// The profile attribute that it is.
     pub(super) fn user_attribute(&self) -> Option<&str> {
         match self {

@@ -52,6 +52,36 @@ async fn the_value_of_a_claim_is_what_its_expression_gives() {
     assert_eq!((identity.get("groups_later"), &about["groups_later"]), (None, &json!(["Everyone"])), "{about}");
 }
 
+/// As in assertions.
+#[tokio::test]
+async fn claims_look_at_the_user_of_the_app_and_at_how_the_user_signed_in() {
+    let world = World::start().await;
+    for (name, value, always) in [
+        ("role", "appuser.role", true),
+        ("known_as", "user.userName", true),
+        ("is_assigned", "appuser != null ? 'yes' : 'no'", true),
+        ("methods", "session.amr", true),
+        ("role_later", "appuser.role", false),
+    ] {
+        let claim = json!({ "name": name, "claimType": "IDENTITY", "value": value, "alwaysIncludeInToken": always });
+        create(&world, &claim).await.unwrap();
+    }
+    let (identity, about) = signed_in(&world).await;
+    let login = world.org.user_logins.first().unwrap();
+    assert_eq!((&identity["known_as"], &identity["is_assigned"]), (&json!(login), &json!("no")), "{identity}");
+    assert_eq!((identity.get("role"), about.get("role_later")), (None, None), "{identity} {about}");
+    assert_eq!(identity["methods"], json!(["pwd"]));
+    let users = format!("/api/v1/apps/{}/users", world.org.public_client_id);
+    let id = world.api("GET", &format!("/api/v1/users/{login}"), None).await.json()["id"].clone();
+    let body = json!({ "id": id, "credentials": { "userName": "countess" }, "profile": { "role": "approver" } });
+    assert_eq!(world.api("POST", &users, Some(&body)).await.status, 200);
+    let (identity, about) = signed_in(&world).await;
+    for (name, value) in [("role", "approver"), ("known_as", "countess"), ("is_assigned", "yes")] {
+        assert_eq!(identity[name], value, "{identity}");
+    }
+    assert_eq!(about["role_later"], "approver", "{about}");
+}
+
 #[tokio::test]
 async fn what_is_no_expression_is_refused_with_its_place_and_what_may_be_meant() {
     let world = World::start().await;
