@@ -423,6 +423,7 @@ pub(crate) fn client_of(
         response_types: Vec::new(),
         implicit_assignment: true,
         pkce_required: false,
+        refresh_rotation: None,
         hide: AppHide::default(),
         user_name: UserNameTemplate::default(),
         told: AppTold::default(),

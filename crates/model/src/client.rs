@@ -34,6 +34,41 @@ pub enum ApplicationType {
     Service,
 }
 
+/// Whether a client gets another refresh token when it presents one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RotationKind {
+    /// It gets another one, and the one that it presented is used up.
+    Rotate,
+    /// It does not: the refresh token stays until it ends or is revoked.
+    Static,
+}
+
+impl RotationKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Rotate, Self::Static];
+
+    /// As the vendor calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rotate => "ROTATE",
+            Self::Static => "STATIC",
+        }
+    }
+}
+
+/// How the refresh tokens of a client are renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshRotation {
+    /// Whether a refresh token is replaced when it is used.
+    #[serde(rename = "type")]
+    pub kind: RotationKind,
+    /// Seconds, 0 to 60, in which a token that was replaced can be presented again; that of the server when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leeway_seconds: Option<u32>,
+}
+
 /// An OAuth client, which is also an app with the sign-on mode OpenID Connect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,6 +97,9 @@ pub struct OAuthClient {
     /// Whether the code flow asks for PKCE although the client authenticates.
     #[serde(default)]
     pub pkce_required: bool,
+    /// How its refresh tokens are renewed; as the server does it when absent: they are rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_rotation: Option<RefreshRotation>,
     /// Where it is hidden.
     #[serde(default)]
     pub hide: AppHide,
@@ -87,6 +125,11 @@ impl OAuthClient {
     pub fn app_id(&self) -> AppId {
         // Both have one prefix, so that the fallback is never reached.
         self.id.as_str().parse().unwrap_or_else(|_| AppId::from_parts(0, [0; 8]))
+    }
+
+    /// Whether its refresh tokens are replaced when they are used.
+    pub fn rotates_refresh_tokens(&self) -> bool {
+        self.refresh_rotation.is_none_or(|rotation| rotation.kind == RotationKind::Rotate)
     }
 }
 

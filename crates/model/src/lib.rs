@@ -45,7 +45,7 @@ pub use assignment::{AppGroup, AppUser, Assigned};
 pub use authorization_server::{
     AuthorizationServer, ClaimDefinition, ClaimSource, ClaimTarget, KeyRotation, Scope, SigningKey,
 };
-pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient};
+pub use client::{ApplicationType, ClientAuthenticationMethod, OAuthClient, RefreshRotation, RotationKind};
 pub use configuration::{Configuration, ConfigurationObject, ConfigurationVersion, ConfigurationWrite};
 pub use configuration_kind::{ConfigurationRecord, StoredForm, StoredObject, UnreadableObject};
 pub use enrollment_policy::{
@@ -77,7 +77,9 @@ pub use policy::{AccessPolicy, EVERYONE, PolicyRule, RuleHooks, RulePeople};
 pub use profile::{
     ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,
 };
-pub use saml_app::{AcsEndpoint, AttributeSource, AttributeStatement, Encryption, NameIdFormat, SamlApp, SingleLogout};
+pub use saml_app::{
+    AcsEndpoint, AttributeSource, AttributeStatement, ContentCipher, Encryption, NameIdFormat, SamlApp, SingleLogout,
+};
 pub use saml_session::{AppSubject, AskedApp, AskingApp, SamlLogout, SessionApp};
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, User};

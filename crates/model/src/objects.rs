@@ -23,6 +23,7 @@ use crate::ConfigurationRecord;
 /// #     response_types: Vec::new(),
 /// #     implicit_assignment: true,
 /// #     pkce_required: false,
+/// #     refresh_rotation: None,
 /// #     hide: Default::default(),
 /// #     user_name: Default::default(),
 /// #     told: Default::default(),

@@ -189,12 +189,46 @@ pub struct SingleLogout {
     pub logout_url: String,
 }
 
+/// The cipher of the content of an encrypted assertion (XML Encryption 1.1 section 5.2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContentCipher {
+    /// AES-GCM with a key of 128 bits.
+    #[serde(rename = "AES128_GCM")]
+    Aes128Gcm,
+    /// AES-GCM with a key of 256 bits.
+    #[serde(rename = "AES256_GCM")]
+    Aes256Gcm,
+}
+
+impl ContentCipher {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Aes128Gcm, Self::Aes256Gcm];
+
+    /// As the vendor calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aes128Gcm => "AES128_GCM",
+            Self::Aes256Gcm => "AES256_GCM",
+        }
+    }
+
+    /// The cipher that the vendor calls by this name.
+    ///
+    /// ```
+    /// use tenterhook_model::ContentCipher;
+    /// assert!(ContentCipher::ALL.iter().all(|cipher| ContentCipher::of_name(cipher.as_str()) == Some(*cipher)));
+    /// ```
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cipher| cipher.as_str() == name)
+    }
+}
+
 /// How an assertion is encrypted (XML Encryption 1.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Encryption {
-    /// `AES128_GCM` or `AES256_GCM`.
-    pub algorithm: String,
+    /// The cipher of the content.
+    pub algorithm: ContentCipher,
     /// The service provider's certificate, DER in base64.
     pub certificate: String,
 }

@@ -245,16 +245,7 @@ impl Store {
         let Some((id, stored)) = row.and_then(|row| row.successor_id.zip(row.successor)) else { return Ok(None) };
         let secret = self.decrypt(&old.org_id, old.id.as_str(), SUCCESSOR, &stored)?;
         let transaction = self.connections.writer.begin().await?;
-        // Changes nothing but locks the row, so that using or revoking the successor happens before or after.
-        let held = refresh_token::Entity::update_many()
-            .col_expr(refresh_token::Column::State, Expr::value(LIVE))
-            .filter(refresh_token::Column::OrgId.eq(old.org_id.as_str()))
-            .filter(refresh_token::Column::Id.eq(id))
-            .filter(refresh_token::Column::State.eq(LIVE))
-            .filter(refresh_token::Column::ExpiresUs.gt(now.as_micros()))
-            .exec(&transaction)
-            .await?;
-        if held.rows_affected != 1 {
+        if !hold_live(&transaction, &old.org_id, &id, now).await? {
             transaction.rollback().await;
             return Ok(None);
         }
@@ -263,6 +254,37 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(Some(secret))
+    }
+
+    /// Keeps a live refresh token that was presented at `now`, and records the access token that is issued with it. The token then
+    /// ends as `renewed` says, but never earlier than before. Returns false, with nothing changed, when it is no longer live.
+    pub async fn keep_refresh_token(
+        &self,
+        renewed: &RefreshToken,
+        access: &IssuedAccessToken,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let document = to_text("refresh token", renewed)?;
+        let transaction = self.connections.writer.begin().await?;
+        if !hold_live(&transaction, &renewed.org_id, renewed.id.as_str(), now).await? {
+            transaction.rollback().await;
+            return Ok(false);
+        }
+        let expires_us = renewed.expires.as_micros();
+        refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::ExpiresUs, Expr::value(expires_us))
+            .col_expr(refresh_token::Column::Document, Expr::value(document))
+            .filter(refresh_token::Column::OrgId.eq(renewed.org_id.as_str()))
+            .filter(refresh_token::Column::Id.eq(renewed.id.as_str()))
+            // A concurrent use may have extended it further.
+            .filter(refresh_token::Column::ExpiresUs.lt(expires_us))
+            .exec(&transaction)
+            .await?;
+        if let Some(code_sha256) = &renewed.code_sha256 {
+            record_access(&transaction, &renewed.org_id, code_sha256, access).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Revokes the whole family of a refresh token and the access tokens that were issued from the same code (RFC 7009
@@ -302,6 +324,25 @@ impl Store {
         let row = access_token::Entity::find_by_id(key).one(&self.connections.reader).await?;
         Ok(row.is_some_and(|row| row.revoked))
     }
+}
+
+/// Locks the row of a refresh token, so that using or revoking it happens before or after; changes nothing. Returns whether the
+/// token is live.
+async fn hold_live(
+    transaction: &impl ConnectionTrait,
+    org: &OrgId,
+    id: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let held = refresh_token::Entity::update_many()
+        .col_expr(refresh_token::Column::State, Expr::value(LIVE))
+        .filter(refresh_token::Column::OrgId.eq(org.as_str()))
+        .filter(refresh_token::Column::Id.eq(id))
+        .filter(refresh_token::Column::State.eq(LIVE))
+        .filter(refresh_token::Column::ExpiresUs.gt(now.as_micros()))
+        .exec(transaction)
+        .await?;
+    Ok(held.rows_affected == 1)
 }
 
 async fn revoke_refresh_where(

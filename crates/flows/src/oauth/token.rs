@@ -236,10 +236,10 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
     // A hook takes time; a token that was valid when it was presented stays valid.
     let asked = platform.now();
     let invalid = || OAuthError::invalid_grant("The refresh token is invalid or expired.");
-    let old = match platform.store().find_refresh_token(&org.org.id, &hash, asked).await? {
-        RefreshTokenState::Live(token) => token,
+    let (old, is_live) = match platform.store().find_refresh_token(&org.org.id, &hash, asked).await? {
+        RefreshTokenState::Live(token) => (token, true),
         // The client may not have received the answer.
-        RefreshTokenState::Used { token, used } if within_grace(platform, used, asked) => token,
+        RefreshTokenState::Used { token, used } if within_grace(platform, client, used, asked) => (token, false),
         RefreshTokenState::Used { token, .. } if token.client_id == client.id => {
             // The token was copied: the whole family is revoked, with its access tokens (RFC 9700 section 4.14.2).
             request.commitment.begin();
@@ -269,8 +269,6 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         matching => matching,
     };
     let (policy, rule) = matching.ok_or_else(|| denied().for_user(&user))?;
-    let (unix_ms, random) = platform.id_parts();
-    let new_id = RefreshTokenId::from_parts(unix_ms, random);
     let minting = Minting {
         org,
         server,
@@ -297,43 +295,77 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
     // The hook runs before the token is rotated, so that after a refusal the old one still works.
     let subject = mint::mint(platform, &minting).await?;
     let tokens = mint::sign(platform, org, server, subject, &scopes, Some(old.auth_time))?;
-    let (now, secret) = (platform.now(), random_token(platform.entropy()));
-    let new = RefreshToken {
-        id: new_id,
-        token_sha256: sha256_hex(secret.expose()),
-        created: now,
-        expires: token_end(rule, now, old.family_expires),
-        ..(*old).clone()
-    };
-    let store = platform.store();
     // After the hook's answer the client can no longer abandon the request.
     request.commitment.begin();
-    let kept = (platform.settings().refresh_grace_seconds > 0).then_some(&secret);
-    let secret = if store.rotate_refresh_token(&old, (&new, kept), &tokens.issued(), now).await? {
-        secret
-    } else if let Some(successor) = successor(platform, &old, &tokens, (&hash, asked)).await? {
-        successor
+    let renewal = Renewal { client, rule, old: &old, tokens: &tokens, asked };
+    let secret = if is_live && !client.rotates_refresh_tokens() {
+        keep(platform, &renewal, parameters.require("refresh_token")?).await?
     } else {
-        store.revoke_family(&old).await?;
-        return Err(invalid());
+        rotate(platform, &renewal).await?
     };
+    let secret = secret.ok_or_else(invalid)?;
     log_issued(platform, request, rule, (&user, None), &scopes, &tokens);
     Ok(TokenAnswer { tokens, refresh_token: Some(secret), scopes })
 }
 
-fn within_grace(platform: &Platform, used: Option<Timestamp>, asked: Timestamp) -> bool {
-    used.is_some_and(|used| is_within_grace(platform.settings().refresh_grace_seconds, used, asked))
+/// The end of a refresh, when its tokens are minted.
+struct Renewal<'a> {
+    client: &'a OAuthClient,
+    rule: &'a PolicyRule,
+    /// The refresh token that was presented.
+    old: &'a RefreshToken,
+    tokens: &'a SignedTokens,
+    /// When it was presented.
+    asked: Timestamp,
+}
+
+/// Keeps a refresh token, the text of which was presented: its window begins anew. Nothing when it was revoked meanwhile.
+async fn keep(platform: &Platform, renewal: &Renewal<'_>, presented: &str) -> Result<Option<Secret>, OAuthError> {
+    let Renewal { rule, old, tokens, asked, .. } = *renewal;
+    let renewed = RefreshToken { expires: token_end(rule, platform.now(), old.family_expires), ..old.clone() };
+    let is_kept = platform.store().keep_refresh_token(&renewed, &tokens.issued(), asked).await?;
+    Ok(is_kept.then(|| Secret::new(presented)))
+}
+
+/// Replaces a refresh token by another one, or answers with the successor that it has already. When neither is possible, the token
+/// was copied or revoked: its family is revoked.
+async fn rotate(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<Secret>, OAuthError> {
+    let Renewal { client, rule, old, tokens, .. } = *renewal;
+    let ((unix_ms, random), store) = (platform.id_parts(), platform.store());
+    let (now, secret) = (platform.now(), random_token(platform.entropy()));
+    let new = RefreshToken {
+        id: RefreshTokenId::from_parts(unix_ms, random),
+        token_sha256: sha256_hex(secret.expose()),
+        created: now,
+        expires: token_end(rule, now, old.family_expires),
+        ..old.clone()
+    };
+    let kept = (grace_seconds(platform, client) > 0).then_some(&secret);
+    if store.rotate_refresh_token(old, (&new, kept), &tokens.issued(), now).await? {
+        return Ok(Some(secret));
+    }
+    let successor = successor(platform, renewal).await?;
+    if successor.is_none() {
+        store.revoke_family(old).await?;
+    }
+    Ok(successor)
+}
+
+/// Seconds in which a client may present a refresh token again that was rotated: its own, or else those of the server.
+fn grace_seconds(platform: &Platform, client: &OAuthClient) -> u32 {
+    let own = client.refresh_rotation.and_then(|rotation| rotation.leeway_seconds);
+    own.unwrap_or(platform.settings().refresh_grace_seconds)
+}
+
+fn within_grace(platform: &Platform, client: &OAuthClient, used: Option<Timestamp>, asked: Timestamp) -> bool {
+    used.is_some_and(|used| is_within_grace(grace_seconds(platform, client), used, asked))
 }
 
 /// The successor of a token that was rotated within the grace period, by this client or concurrently.
-async fn successor(
-    platform: &Platform,
-    old: &RefreshToken,
-    tokens: &SignedTokens,
-    (hash, asked): (&str, Timestamp),
-) -> Result<Option<Secret>, OAuthError> {
-    match platform.store().find_refresh_token(&old.org_id, hash, asked).await? {
-        RefreshTokenState::Used { used, .. } if within_grace(platform, used, asked) => {
+async fn successor(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<Secret>, OAuthError> {
+    let Renewal { client, old, tokens, asked, .. } = *renewal;
+    match platform.store().find_refresh_token(&old.org_id, &old.token_sha256, asked).await? {
+        RefreshTokenState::Used { used, .. } if within_grace(platform, client, used, asked) => {
             Ok(platform.store().refresh_again(old, &tokens.issued(), platform.now()).await?)
         }
         _ => Ok(None),

@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use tenterhook_contract::saml::{Saml, assertion::Assertion};
-use tenterhook_model::{AppSubject, NameIdFormat, SamlApp, Session, SessionApp, Status, UserStatus};
+use tenterhook_model::{AppSubject, ContentCipher, NameIdFormat, SamlApp, Session, SessionApp, Status, UserStatus};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Pause, Platform, Resumed,
     entropy::sha256_hex,
@@ -446,9 +446,9 @@ fn encryption(app: &SamlApp) -> Result<Option<EncryptTo>, WriteError> {
     let Some(encryption) = &app.encryption else { return Ok(None) };
     let failed = WriteError::Encryption(EncryptionError::Failed);
     let certificate = Certificate::from_text(&encryption.certificate).map_err(|_| failed)?;
-    let content = match encryption.algorithm.as_str() {
-        "AES128_GCM" => ContentEncryption::Aes128Gcm,
-        _ => ContentEncryption::Aes256Gcm,
+    let content = match encryption.algorithm {
+        ContentCipher::Aes128Gcm => ContentEncryption::Aes128Gcm,
+        ContentCipher::Aes256Gcm => ContentEncryption::Aes256Gcm,
     };
     Ok(Some(EncryptTo::new(&certificate, content)?))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tenterhook_management::hooks::PolicyRequest;
+use tenterhook_model::{ConfigurationObject, OAuthClient, RefreshRotation, RotationKind};
 use tenterhook_platform::Settings;
 use tenterhook_testkit::{endpoint::Step, rig::Rig};
 
@@ -78,6 +79,69 @@ async fn a_client_that_never_saw_the_answer_gets_the_same_successor_again() {
     // The successor was used, so its client has seen it: now the first one is a copy.
     assert!(is_refused(&rig, next(&first)).await);
     assert!(is_refused(&rig, next(&used)).await, "a reuse ends the whole family");
+}
+
+/// Sets how the refresh tokens of the public client are renewed.
+async fn renew(rig: &Rig, kind: RotationKind, leeway_seconds: Option<u32>) {
+    let stored = rig.stored().await;
+    let client = stored.configuration.clients.get(&rig.org.public_client_id).unwrap().clone();
+    let refresh_rotation = Some(RefreshRotation { kind, leeway_seconds });
+    rig.put([ConfigurationObject::Client(Box::new(OAuthClient { refresh_rotation, ..client }))]).await;
+}
+
+#[tokio::test]
+async fn a_static_refresh_token_stays_and_each_use_begins_its_window_anew() {
+    let rig = Rig::start().await;
+    renew(&rig, RotationKind::Static, Some(0)).await;
+    let first = tokens_for_long(&rig).await;
+    let mut access = vec![first["access_token"].clone()];
+    for _ in 0..3 {
+        rig.clock.advance(Duration::from_secs(7 * DAY_SECONDS - 1));
+        let again = refresh(&rig, next(&first)).await.unwrap();
+        assert_eq!(next(&again), next(&first));
+        assert!(!access.contains(&again["access_token"]));
+        access.push(again["access_token"].clone());
+    }
+    let (one, two) = tokio::join!(refresh(&rig, next(&first)), refresh(&rig, next(&first)));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!((next(&one), next(&two)), (next(&first), next(&first)));
+    assert_ne!(one["access_token"], two["access_token"]);
+    rig.clock.advance(Duration::from_secs(7 * DAY_SECONDS));
+    assert!(is_refused(&rig, next(&first)).await);
+}
+
+/// The token that a client has is good under either setting, and what was used up stays so.
+#[tokio::test]
+async fn a_client_whose_rotation_is_changed_goes_on_with_its_token() {
+    let rig = Rig::start().await;
+    renew(&rig, RotationKind::Static, None).await;
+    let first = tokens_for_long(&rig).await;
+    refresh(&rig, next(&first)).await.unwrap();
+    renew(&rig, RotationKind::Rotate, None).await;
+    let second = refresh(&rig, next(&first)).await.unwrap();
+    assert_ne!(next(&second), next(&first));
+    renew(&rig, RotationKind::Static, None).await;
+    assert_eq!(next(&refresh(&rig, next(&second)).await.unwrap()), next(&second));
+    assert!(is_refused(&rig, next(&first)).await, "it was replaced");
+    assert!(is_refused(&rig, next(&second)).await, "a reuse ends the whole family");
+}
+
+/// The server of these tests has none.
+#[tokio::test]
+async fn the_leeway_of_a_client_counts_instead_of_the_grace_of_the_server() {
+    for (server, leeway, after, works) in [(0, 10, 9, true), (0, 10, 10, false), (30, 0, 0, false), (30, 60, 59, true)]
+    {
+        let rig = Rig::with(with_grace(server)).await;
+        renew(&rig, RotationKind::Rotate, Some(leeway)).await;
+        let first = tokens_for_long(&rig).await;
+        let second = refresh(&rig, next(&first)).await.unwrap();
+        rig.clock.advance(Duration::from_secs(after));
+        let again = refresh(&rig, next(&first)).await;
+        assert_eq!(again.is_ok(), works, "{server} {leeway} {after}");
+        if let Ok(again) = again {
+            assert_eq!(next(&again), next(&second));
+        }
+    }
 }
 
 #[tokio::test]

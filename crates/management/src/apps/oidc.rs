@@ -1,7 +1,7 @@
 //! What requests say of OpenID Connect apps.
 
 use serde_json::{Map, Value, json};
-use tenterhook_model::OAuthClient;
+use tenterhook_model::{OAuthClient, RefreshRotation, RotationKind};
 use tenterhook_platform::entropy::sha256_hex;
 
 use super::{
@@ -60,7 +60,17 @@ pub(super) fn read(causes: &mut Causes, request: &AppRequest, client: OAuthClien
     };
     let pkce_required =
         causes.plain("credentials.oauthClient.pkce_required", &credentials.pkce_required, client.pkce_required);
-    let client = OAuthClient { name: label, implicit_assignment, pkce_required, hide, user_name, told, ..client };
+    let refresh_rotation = read_refresh_rotation(causes, settings);
+    let client = OAuthClient {
+        name: label,
+        implicit_assignment,
+        pkce_required,
+        refresh_rotation,
+        hide,
+        user_name,
+        told,
+        ..client
+    };
     read_members(causes, &members, client, &MEMBERS)
 }
 
@@ -102,13 +112,19 @@ fn read_told(causes: &mut Causes, settings: &OAuthSettingsRequest) -> Map<String
     if let Some(mode) = choice(causes, &path("issuer_mode"), &settings.issuer_mode, &ISSUER_MODES) {
         told.insert("issuer_mode".to_owned(), mode.into());
     }
-    let text = "Refresh tokens are always rotated: write `ROTATE`";
-    causes.only(&path("refresh_token.rotation_type"), &settings.refresh_rotation, "ROTATE", text);
-    if let Some(leeway) = causes.given(&path("refresh_token.leeway"), &settings.refresh_leeway).copied() {
-        if leeway > REFRESH_LEEWAY_SECONDS_MAX {
-            causes.add(&path("refresh_token.leeway"), "Write 0 to 60 seconds");
-        }
-        told.insert("refresh_token".to_owned(), json!({ "rotation_type": "ROTATE", "leeway": leeway }));
-    }
     told
+}
+
+/// How refresh tokens are renewed; `None` where the request says nothing of it.
+fn read_refresh_rotation(causes: &mut Causes, settings: &OAuthSettingsRequest) -> Option<RefreshRotation> {
+    const KIND: &str = "settings.oauthClient.refresh_token.rotation_type";
+    const LEEWAY: &str = "settings.oauthClient.refresh_token.leeway";
+    let kind = choice(causes, KIND, &settings.refresh_rotation, &RotationKind::ALL.map(RotationKind::as_str));
+    let kind = kind.and_then(|name| RotationKind::ALL.into_iter().find(|kind| kind.as_str() == name));
+    let leeway_seconds = causes.given(LEEWAY, &settings.refresh_leeway).copied();
+    if leeway_seconds.is_some_and(|seconds| seconds > REFRESH_LEEWAY_SECONDS_MAX) {
+        causes.add(LEEWAY, "Write 0 to 60 seconds");
+    }
+    let is_given = kind.is_some() || leeway_seconds.is_some();
+    is_given.then(|| RefreshRotation { kind: kind.unwrap_or(RotationKind::Rotate), leeway_seconds })
 }

@@ -236,7 +236,7 @@ pub struct OAuthSettingsRequest {
     pub switched_off: [(&'static str, Given<bool>); 3],
     /// `ORG_URL`, `CUSTOM_URL` or `DYNAMIC`.
     pub issuer_mode: Given<String>,
-    /// `ROTATE` (`refresh_token.rotation_type`).
+    /// `ROTATE` or `STATIC` (`refresh_token.rotation_type`).
     pub refresh_rotation: Given<String>,
     /// Seconds that a refresh token may be presented again (`refresh_token.leeway`).
     pub refresh_leeway: Given<u32>,

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use tenterhook_contract::{BuiltInType, binding::HookBinding, hook::InlineHook};
 use tenterhook_model::{
-    AcsEndpoint, AttributeSource, AttributeStatement, Encryption, GroupFilter, GroupFilterKind, NameIdFormat, SamlApp,
-    SingleLogout, Template,
+    AcsEndpoint, AttributeSource, AttributeStatement, ContentCipher, Encryption, GroupFilter, GroupFilterKind,
+    NameIdFormat, SamlApp, SingleLogout, Template,
 };
 use tenterhook_platform::OrgSnapshot;
 use tenterhook_saml::Certificate;
@@ -280,7 +280,6 @@ fn read_slo(causes: &mut Causes, sign_on: &SignOnRequest) -> Option<SingleLogout
 }
 
 fn read_encryption(causes: &mut Causes, request: &EncryptionRequest) -> Option<Encryption> {
-    const ALGORITHMS: [&str; 2] = ["AES128_GCM", "AES256_GCM"];
     const CERTIFICATE: &str = "settings.signOn.assertionEncryption.x5c";
     const ALGORITHM: &str = "settings.signOn.assertionEncryption.encryptionAlgorithm";
     const TRANSPORT: &str = "settings.signOn.assertionEncryption.keyTransportAlgorithm";
@@ -300,7 +299,8 @@ fn read_encryption(causes: &mut Causes, request: &EncryptionRequest) -> Option<E
         }
         return None;
     }
-    let algorithm = choice(causes, ALGORITHM, &request.encryption_algorithm, &ALGORITHMS);
+    let algorithm =
+        choice(causes, ALGORITHM, &request.encryption_algorithm, &ContentCipher::ALL.map(ContentCipher::as_str));
     causes.constant(TRANSPORT, &request.key_transport_algorithm, "RSA_OAEP");
     let certificate = certificates(causes, CERTIFICATE, &request.certificates, 1).pop();
     match certificate.as_deref().map(Certificate::from_text) {
@@ -313,7 +313,7 @@ fn read_encryption(causes: &mut Causes, request: &EncryptionRequest) -> Option<E
         }
         _ => {}
     }
-    let algorithm = algorithm.unwrap_or("AES256_GCM").to_owned();
+    let algorithm = algorithm.and_then(ContentCipher::of_name).unwrap_or(ContentCipher::Aes256Gcm);
     Some(Encryption { algorithm, certificate: certificate.unwrap_or_default() })
 }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod api_tokens;
+mod apps;
 mod clients;
 mod extension_points;
 mod hook_keys;

@@ -213,7 +213,9 @@ async fn a_saml_app_says_all_that_a_request_says() {
         ("/settings/notifications", json!({ "vpn": { "network": { "connection": "DISABLED" }, "message": null } })),
         ("/profile", json!({ "cost": 7 })),
         ("/settings/signOn/idpIssuer", json!("https://idp.example.com/${org.externalKey}")),
-        ("/settings/signOn/spIssuer", json!("urn:sp")),
+        ("/settings/signOn/spIssuer", json!(" urn:sp ")),
+        ("/settings/signOn/subjectNameIdTemplate", json!(" ${source.login} ")),
+        ("/settings/signOn/authnContextClassRef", json!(" urn:example:strong ")),
         ("/settings/signOn/requestCompressed", json!(true)),
         ("/settings/signOn/defaultRelayState", json!("/start")),
         ("/settings/signOn/samlAssertionLifetimeSeconds", json!(60)),
@@ -400,6 +402,18 @@ async fn everything_wrong_with_a_saml_app_is_named_at_once() {
             json!([{ "url": "https://a.example/", "index": 65_536, "isDefault": true }]),
             "settings.signOn.acsEndpoints[0].isDefault: The member is not supported",
         ),
+        ("/label", json!("Pay\u{7}roll"), "label: The field cannot have control characters"),
+        ("/settings/signOn/idpIssuer", json!("  "), "settings.signOn.idpIssuer: The field cannot be left blank"),
+        (
+            "/settings/signOn/subjectNameIdTemplate",
+            json!(" "),
+            "settings.signOn.subjectNameIdTemplate: The field cannot be left blank",
+        ),
+        (
+            "/settings/signOn/authnContextClassRef",
+            json!("\u{a0}"),
+            "settings.signOn.authnContextClassRef: The field cannot be left blank",
+        ),
         ("/settings/signOn/acsEndpoints", json!([]), "settings.signOn.allowMultipleAcsEndpoints: Write true with"),
         (
             "/settings/signOn/attributeStatements",
@@ -518,8 +532,8 @@ async fn an_openid_connect_app_is_an_oauth_client() {
         ),
         (
             "/settings/oauthClient/refresh_token",
-            json!({ "rotation_type": "STATIC" }),
-            "settings.oauthClient.refresh_token",
+            json!({ "rotation_type": "NEVER" }),
+            "settings.oauthClient.refresh_token.rotation_type: The field has an invalid value. Write one of ROTATE, STATIC",
         ),
         (
             "/settings/oauthClient/dpop_bound_access_tokens",
@@ -533,6 +547,17 @@ async fn an_openid_connect_app_is_an_oauth_client() {
         let answer = world.api("POST", APPS, Some(&wrong)).await;
         assert_eq!(answer.status, 400, "{pointer}: {}", answer.text());
         assert!(answer.text().contains(&format!("\"errorSummary\":\"{cause}")), "{pointer}: {}", answer.text());
+    }
+    for refresh_token in [
+        json!({ "rotation_type": "STATIC", "leeway": 0 }),
+        json!({ "rotation_type": "STATIC" }),
+        json!({ "rotation_type": "ROTATE" }),
+        json!({ "rotation_type": "ROTATE", "leeway": 60 }),
+    ] {
+        let mut body = oauth_of_terraform();
+        set(&mut body, "/settings/oauthClient/refresh_token", refresh_token.clone());
+        let shown = world.api("PUT", &path, Some(&body)).await.json();
+        assert_eq!(shown["settings"]["oauthClient"]["refresh_token"], refresh_token);
     }
     let answer = world.api("PUT", &path, Some(&of_terraform())).await;
     assert!(answer.status == 400 && answer.text().contains("signOnMode: The sign-on mode of an app stays"));

@@ -18,10 +18,11 @@ use tenterhook_contract::{
 use tenterhook_model::{
     AccessPolicy, AcsEndpoint, AppHide, AppKey, AppTold, ApplicationType, AttributeSource, AttributeStatement,
     AuthorizationServer, ClaimDefinition, ClaimSource, ClaimTarget, ClientAuthenticationMethod, Configuration,
-    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, Encryption, EnrollmentAccess,
-    EnrollmentHook, EnrollmentPolicy, EnrollmentRule, ExtensionPoint, FormAttribute, GroupFilter, GroupFilterKind,
-    HookRunsFor, KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RuleHooks, RulePeople, SamlApp,
-    Scope, SigningAlgorithm, SigningKey, SingleLogout, Status, Template, UnknownUserAction, UserNameTemplate,
+    ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, ContentCipher, Encryption,
+    EnrollmentAccess, EnrollmentHook, EnrollmentPolicy, EnrollmentRule, ExtensionPoint, FormAttribute, GroupFilter,
+    GroupFilterKind, HookRunsFor, KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RefreshRotation,
+    RotationKind, RuleHooks, RulePeople, SamlApp, Scope, SigningAlgorithm, SigningKey, SingleLogout, Status, Template,
+    UnknownUserAction, UserNameTemplate,
 };
 use tenterhook_store::{Changes, CommitError, Store};
 
@@ -219,6 +220,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         response_types: vec!["code".into()],
         implicit_assignment: false,
         pkce_required: true,
+        refresh_rotation: Some(RefreshRotation { kind: RotationKind::Static, leeway_seconds: Some(7) }),
         hide: AppHide { ios: true, web: false },
         user_name: UserNameTemplate { suffix: Some("@example.com".into()), ..UserNameTemplate::default() },
         told: AppTold { admin_note: Some("ours".into()), ..AppTold::default() },
@@ -347,7 +349,7 @@ fn saml_app(hooks: Vec<HookBinding>) -> SamlApp {
         }),
         sp_certificates: vec!["MIIC".into()],
         signed_requests: true,
-        encryption: Some(Encryption { algorithm: "AES256_GCM".into(), certificate: "MIID".into() }),
+        encryption: Some(Encryption { algorithm: ContentCipher::Aes256Gcm, certificate: "MIID".into() }),
         hooks,
         told: AppTold { self_service: true, ..AppTold::default() },
         enrollment_policy: None,

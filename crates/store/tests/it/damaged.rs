@@ -230,6 +230,7 @@ fn client() -> OAuthClient {
         response_types: Vec::new(),
         implicit_assignment: true,
         pkce_required: false,
+        refresh_rotation: None,
         hide: tenterhook_model::AppHide::default(),
         user_name: tenterhook_model::UserNameTemplate::default(),
         told: tenterhook_model::AppTold::default(),

@@ -15,6 +15,7 @@ on_every_database! {
     a_refresh_token_is_rotated_by_exactly_one
     a_rotation_is_kept_with_its_access_token_or_not_at_all
     who_asks_again_gets_the_same_successor_until_it_is_used
+    a_refresh_token_that_is_kept_stays_live_until_it_is_revoked
     a_family_is_revoked_together
     what_came_of_a_code_is_revoked_together
     a_code_is_not_redeemed_after_its_replay
@@ -229,6 +230,34 @@ async fn who_asks_again_gets_the_same_successor_until_it_is_used(store: Store) {
     for (jti, revoked) in [("jti-3", true), ("jti-4", true), ("jti-5", false), ("jti-7", false)] {
         assert_eq!(store.is_access_token_revoked(&org(), jti).await.unwrap(), revoked, "{jti}");
     }
+}
+
+async fn a_refresh_token_that_is_kept_stays_live_until_it_is_revoked(store: Store) {
+    let token = refresh_token("token", None, Some("code"));
+    grant(&store, "code", "jti", Some(&token)).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for use_of in 0..4 {
+        let (store, token) = (store.clone(), token.clone());
+        tasks.spawn(async move {
+            let renewed = RefreshToken { expires: at(2_000 - use_of), ..token };
+            store.keep_refresh_token(&renewed, &access(&format!("jti {use_of}")), at(1)).await.unwrap()
+        });
+    }
+    assert_eq!(tasks.join_all().await, [true; 4]);
+    let found = async |now| store.find_refresh_token(&org(), "token", now).await.unwrap();
+    let longest = RefreshToken { expires: at(2_000), ..token.clone() };
+    assert_eq!(found(at(1_999)).await, RefreshTokenState::Live(Box::new(longest.clone())), "none shortens it");
+    let shorter = RefreshToken { expires: at(10), ..token.clone() };
+    assert!(store.keep_refresh_token(&shorter, &access("jti 4"), at(2)).await.unwrap());
+    assert_eq!(found(at(1_999)).await, RefreshTokenState::Live(Box::new(longest.clone())));
+    assert!(!store.keep_refresh_token(&longest, &access("late"), at(2_000)).await.unwrap(), "it has ended");
+    // With the access tokens of every use.
+    assert_eq!(store.revoke_family(&token).await.unwrap(), 7);
+    for jti in ["jti 0", "jti 3", "jti 4"] {
+        assert!(store.is_access_token_revoked(&org(), jti).await.unwrap(), "{jti}");
+    }
+    assert!(!store.keep_refresh_token(&longest, &access("after"), at(1)).await.unwrap());
+    assert!(!store.is_access_token_revoked(&org(), "after").await.unwrap(), "nothing was written");
 }
 
 /// RFC 7009 2.1: with the access tokens of the grant.

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tenterhook_contract::Secret;
 use tenterhook_management::apps::{App, SignOnMode as Mode, access_policy::AppAccessPolicy};
-use tenterhook_model::{AppHide, AppTold, ClientAuthenticationMethod, OAuthClient, SamlApp, UserNameTemplate};
+use tenterhook_model::{
+    AppHide, AppTold, ClientAuthenticationMethod, OAuthClient, RefreshRotation, SamlApp, UserNameTemplate,
+};
 use tenterhook_platform::{OrgSnapshot, saml_apps::sign_on_url};
 
 use super::{
@@ -228,9 +230,24 @@ struct OAuthSettings {
     idp_initiated_login: IdpInitiatedLogin,
     dpop_bound_access_tokens: bool,
     participate_slo: bool,
+    /// Absent when the server decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<RefreshToken>,
     /// Members that are only told, such as `logo_uri`: as they were written.
     #[serde(flatten)]
     told: Map<String, Value>,
+}
+
+/// How refresh tokens are renewed.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "AppRefreshToken"))]
+struct RefreshToken {
+    /// `ROTATE` or `STATIC`
+    rotation_type: &'static str,
+    /// In seconds; absent when the server decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leeway: Option<u32>,
 }
 
 /// Sign-on that the identity provider begins.
@@ -422,6 +439,10 @@ impl OAuthSettings {
             idp_initiated_login: IdpInitiatedLogin { mode: "DISABLED", default_scope: [] },
             dpop_bound_access_tokens: false,
             participate_slo: false,
+            refresh_token: client.refresh_rotation.map(|RefreshRotation { kind, leeway_seconds }| RefreshToken {
+                rotation_type: kind.as_str(),
+                leeway: leeway_seconds,
+            }),
             told,
         }
     }

@@ -267,9 +267,9 @@ struct IdpInitiatedLoginBody {
 #[cfg_attr(feature = "schema", schemars(rename = "AppRefreshTokenRequest"))]
 #[serde(default)]
 struct RefreshTokenBody {
-    /// `ROTATE`
+    /// `ROTATE` when absent: a refresh token is replaced when it is used. Or `STATIC`: it is not.
     rotation_type: Given<String>,
-    /// Seconds that a token may be presented again, 0 to 60.
+    /// Seconds in which a token that was replaced may be presented again, 0 to 60; those of the server when absent.
     leeway: Given<u32>,
 }
 

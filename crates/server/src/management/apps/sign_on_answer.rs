@@ -116,7 +116,7 @@ struct AssertionEncryption {
     enabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(rename = "encryptionAlgorithm")]
-    algorithm: Option<String>,
+    algorithm: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_transport_algorithm: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,7 +163,7 @@ impl SignOnAnswer {
                 .then(|| SpCertificate { x5c: app.sp_certificates.clone() }),
             assertion_encryption: AssertionEncryption {
                 enabled: encryption.is_some(),
-                algorithm: encryption.as_ref().map(|encryption| encryption.algorithm.clone()),
+                algorithm: encryption.as_ref().map(|encryption| encryption.algorithm.as_str()),
                 key_transport_algorithm: encryption.is_some().then_some("RSA_OAEP"),
                 x5c: encryption.map(|encryption| [encryption.certificate]),
             },
