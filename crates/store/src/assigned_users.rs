@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Select, Statement,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
+    Statement,
     sea_query::{Order, Query, SelectStatement},
 };
 use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
@@ -14,6 +14,7 @@ use crate::{
     Store, StoreError,
     assignments::{USER, app_group_of, in_order},
     entity::{app_group, app_user, group_member, user},
+    pool::Pool,
     store::{from_text, parse},
     users::user_of,
 };
@@ -45,17 +46,12 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(User, Assigned)>, StoreError> {
         let (of, app, after, reader) = (org.clone(), app.clone(), after.cloned(), self.connections.reader.clone());
-        let read = async move {
-            let transaction = reader.begin_ordered().await?;
-            let users = assigned_users(&transaction, (&of, &app), after, limit).await;
-            transaction.end(users).await
-        };
-        self.heavy_reads.run(org, read).await
+        self.heavy_reads.run(org, async move { assigned_users(&reader, (&of, &app), after, limit).await }).await
     }
 }
 
 async fn assigned_users(
-    reader: &impl ConnectionTrait,
+    reader: &Pool,
     (org, app): (&OrgId, &AppId),
     mut after: Option<UserId>,
     limit: usize,
@@ -67,7 +63,9 @@ async fn assigned_users(
     while found.len() < limit {
         let rest = limit - found.len();
         let rows = if is_for_everyone {
-            reader.query_all(&next_of_org(org, after.as_ref(), rest)).await?
+            let transaction = reader.begin_ordered().await?;
+            let rows = transaction.query_all(&next_of_org(org, after.as_ref(), rest)).await.map_err(StoreError::from);
+            transaction.end(rows).await?
         } else {
             reader.query_all_raw(next_of_app(reader.get_database_backend(), (org, app), after.as_ref(), rest)).await?
         };
@@ -84,7 +82,7 @@ async fn assigned_users(
 
 /// The users with these ids, in order.
 async fn of_ids(
-    reader: &impl ConnectionTrait,
+    reader: &Pool,
     (org, app): (&OrgId, &AppId),
     ids: &[String],
     everyone: Option<&GroupId>,
@@ -105,7 +103,10 @@ async fn of_ids(
     let own = own(org, app, ids).all(reader).await?;
     let mut own: HashMap<_, _> = own.into_iter().map(|row| (row.user_id, row.document)).collect();
     let mut found = Vec::with_capacity(ids.len());
-    let users = users(org, ids).all(reader).await?;
+    let mut users = users(org, ids).all(reader).await?;
+    // The ids are in the order of the page, by the collation of the database.
+    let places: HashMap<_, _> = ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    users.sort_by_key(|row| places.get(row.id.as_str()).copied());
     for row in users {
         let id = row.id.clone();
         let user = match user_of(row) {
@@ -158,12 +159,9 @@ fn next_of_org(org: &OrgId, after: Option<&UserId>, limit: usize) -> SelectState
     ids
 }
 
-/// The users with these ids.
+/// The users with these ids, in any order: for the one of the ids, a database might walk through all users of the org.
 pub(crate) fn users(org: &OrgId, ids: &[String]) -> Select<user::Entity> {
-    user::Entity::find()
-        .filter(user::Column::OrgId.eq(org.as_str()))
-        .filter(user::Column::Id.is_in(ids))
-        .order_by_asc(user::Column::Id)
+    user::Entity::find().filter(user::Column::OrgId.eq(org.as_str())).filter(user::Column::Id.is_in(ids))
 }
 
 /// The assignments of an app to these users.
